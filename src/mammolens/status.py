@@ -1,0 +1,56 @@
+"""What each error means at the doors: process exit code, HTTP status, DIMSE status.
+
+DIMSE statuses follow PS3.4 table B.2-1 (C-STORE): A7xx out of resources, A9xx data set does not
+match the SOP class, Cxxx cannot understand, 0110 processing failure.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mammolens import errors
+
+__all__ = ["EXIT_INCOMPLETE", "EXIT_OK", "EXIT_USAGE", "STATUS", "Status", "status_of"]
+
+EXIT_OK = 0
+EXIT_USAGE = 2
+EXIT_INCOMPLETE = 3
+"""Some input was unreadable or some exam failed; everything else was analysed."""
+
+
+class Status(NamedTuple):
+    """Exit code of the process, HTTP status, DIMSE status."""
+
+    exit_code: int
+    http: int
+    dimse: int
+
+
+UNEXPECTED = Status(1, 500, 0x0110)
+
+STATUS: dict[type[errors.MammolensError], Status] = {
+    errors.NotAnImage: Status(EXIT_INCOMPLETE, 422, 0xC000),
+    errors.UnsupportedImage: Status(EXIT_INCOMPLETE, 415, 0xC001),
+    errors.MissingAttribute: Status(EXIT_INCOMPLETE, 422, 0xA900),
+    errors.NotAMammogram: Status(EXIT_INCOMPLETE, 422, 0xA901),
+    errors.IncompleteExam: Status(EXIT_INCOMPLETE, 422, 0xC002),
+    errors.InvalidManifest: Status(EXIT_USAGE, 422, 0x0110),
+    errors.PatientLeak: Status(EXIT_USAGE, 409, 0x0110),
+    errors.ConfigError: Status(EXIT_USAGE, 400, 0x0110),
+    errors.BadModelPackage: Status(1, 503, 0xA700),
+    errors.ContractMismatch: Status(1, 503, 0xA701),
+    errors.DeliveryError: Status(1, 502, 0xA702),
+}
+
+
+def status_of(error: BaseException) -> Status:
+    """Give the status of an exception; one that nobody foresaw is a 500, never a 400.
+
+    Examples
+    --------
+    >>> status_of(errors.ConfigError("x")).exit_code
+    2
+    >>> status_of(ValueError("x")).http
+    500
+    """
+    return STATUS.get(type(error), UNEXPECTED)  # type: ignore[arg-type]
