@@ -1,0 +1,187 @@
+"""Figures of decisions: what a confusion between truth and call comes to.
+
+A figure whose denominator is zero is ``None``, never 0: unknown is not bad, nor good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.metrics.bootstrap import Statistic
+from mammolens.metrics.checks import BoolArray, FloatArray, IntArray, check_labels
+
+__all__ = [
+    "BINARY_METRICS",
+    "Confusion",
+    "binary_metrics",
+    "binary_statistic",
+    "confusion",
+    "confusion_matrix",
+]
+
+
+class Confusion(NamedTuple):
+    """Rows by truth and decision: arrays of shape (), or (draws,) under a bootstrap."""
+
+    true_positive: FloatArray
+    false_positive: FloatArray
+    true_negative: FloatArray
+    false_negative: FloatArray
+
+
+def confusion(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Confusion:
+    """Count truth against decision, both (n,), bool or 0/1.
+
+    Raises
+    ------
+    InvalidManifest
+        If lengths differ or a value is unknown.
+
+    Examples
+    --------
+    >>> [int(count) for count in confusion([1, 1, 0, 0], [1, 0, 0, 0])]
+    [1, 0, 2, 1]
+    """
+    truth, called = _check_decisions(labels, decisions)
+    return _weighted_confusion(truth, called, np.ones(truth.size))
+
+
+def binary_metrics(counts: Confusion) -> dict[str, float | None]:
+    """Give every figure of `BINARY_METRICS`; ``None`` where its denominator is zero.
+
+    Source
+    ------
+    Chicco and Jurman 2020 (MCC), doi:10.1186/s12864-019-6413-7.
+
+    Examples
+    --------
+    >>> figures = binary_metrics(confusion([1, 1, 0, 0], [1, 0, 0, 0]))
+    >>> figures["recall"], figures["specificity"], figures["balanced_accuracy"]
+    (0.5, 1.0, 0.75)
+    """
+    found = {name: float(formula(counts).item()) for name, formula in BINARY_METRICS.items()}
+    return {name: value if np.isfinite(value) else None for name, value in found.items()}
+
+
+def binary_statistic(name: str, labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Statistic:
+    """Give one figure of `BINARY_METRICS` as a function of row weights, for the bootstrap.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such figure.
+    InvalidManifest
+        As `confusion`.
+    """
+    if name not in BINARY_METRICS:
+        raise ConfigError(
+            f"there is no figure called {name}", remedy=f"Use one of {', '.join(BINARY_METRICS)}"
+        )
+    formula = BINARY_METRICS[name]
+    truth, called = _check_decisions(labels, decisions)
+    return lambda weights: formula(_weighted_confusion(truth, called, weights))
+
+
+def confusion_matrix(truth: npt.ArrayLike, predicted: npt.ArrayLike, n_classes: int) -> IntArray:
+    """Count class indices: entry (i, j) is how often class i was called class j.
+
+    Parameters
+    ----------
+    truth, predicted
+        (n,), integers in 0 … `n_classes` − 1.
+    n_classes
+        2 for a decision; 3 for normal, benign, malignant.
+
+    Raises
+    ------
+    InvalidManifest
+        If lengths differ or an index is outside.
+
+    Examples
+    --------
+    >>> confusion_matrix([0, 1, 2, 2], [0, 1, 2, 1], 3).tolist()
+    [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
+    """
+    rows, columns = np.asarray(truth), np.asarray(predicted)
+    if rows.shape != columns.shape or rows.ndim != 1:
+        raise InvalidManifest(f"truth {rows.shape} and prediction {columns.shape} do not pair")
+    for indices in (rows, columns):
+        if indices.size and (
+            indices.dtype.kind not in "biu" or indices.min() < 0 or indices.max() >= n_classes
+        ):
+            raise InvalidManifest(
+                f"a class is not a whole number from 0 to {n_classes - 1}",
+                remedy="Leave rows without a known class out",
+            )
+    flat = rows.astype(np.int64) * n_classes + columns.astype(np.int64)
+    return np.bincount(flat, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def _check_decisions(
+    labels: npt.ArrayLike, decisions: npt.ArrayLike
+) -> tuple[BoolArray, BoolArray]:
+    truth, called = check_labels(labels), check_labels(decisions)
+    if truth.size != called.size:
+        raise InvalidManifest(f"{truth.size} labels but {called.size} decisions")
+    return truth, called
+
+
+def _weighted_confusion(truth: BoolArray, called: BoolArray, weights: FloatArray) -> Confusion:
+    cells = (truth & called, ~truth & called, ~truth & ~called, truth & ~called)
+    return Confusion(*(np.asarray(weights @ cell.astype(np.float64)) for cell in cells))
+
+
+def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
+    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+
+
+def _accuracy(c: Confusion) -> FloatArray:
+    right = c.true_positive + c.true_negative
+    return _share(right, right + c.false_positive + c.false_negative)
+
+
+def _precision(c: Confusion) -> FloatArray:
+    return _share(c.true_positive, c.true_positive + c.false_positive)
+
+
+def _recall(c: Confusion) -> FloatArray:
+    return _share(c.true_positive, c.true_positive + c.false_negative)
+
+
+def _specificity(c: Confusion) -> FloatArray:
+    return _share(c.true_negative, c.true_negative + c.false_positive)
+
+
+def _f1(c: Confusion) -> FloatArray:
+    return _share(2 * c.true_positive, 2 * c.true_positive + c.false_positive + c.false_negative)
+
+
+def _balanced_accuracy(c: Confusion) -> FloatArray:
+    return (_recall(c) + _specificity(c)) / 2
+
+
+def _mcc(c: Confusion) -> FloatArray:
+    margins = (
+        np.sqrt(c.true_positive + c.false_positive)
+        * np.sqrt(c.true_positive + c.false_negative)
+        * np.sqrt(c.true_negative + c.false_positive)
+        * np.sqrt(c.true_negative + c.false_negative)
+    )
+    return _share(c.true_positive * c.true_negative - c.false_positive * c.false_negative, margins)
+
+
+BINARY_METRICS: dict[str, Callable[[Confusion], FloatArray]] = {
+    "accuracy": _accuracy,
+    "precision": _precision,
+    "recall": _recall,
+    "specificity": _specificity,
+    "f1": _f1,
+    "balanced_accuracy": _balanced_accuracy,
+    "mcc": _mcc,
+}
+"""Name → formula over a `Confusion`; recall is sensitivity, precision is PPV."""

@@ -1,0 +1,296 @@
+"""Whether probabilities mean what they say, and the one parameter that mends them.
+
+Labels may be partial: a row allows a set of classes (RSNA's "no cancer" allows normal and
+benign), and its loss is −log of the sum of their probabilities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.metrics.checks import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    check_probabilities,
+    require_both_classes,
+)
+
+__all__ = [
+    "MINIMUM_FOR_ECE",
+    "CalibrationLine",
+    "ReliabilityCurve",
+    "Temperature",
+    "brier_score",
+    "calibration_line",
+    "expected_calibration_error",
+    "fit_temperature",
+    "log_loss",
+    "partial_log_loss",
+    "reliability_curve",
+]
+
+MINIMUM_FOR_ECE = 400
+"""With 40 rows even a perfectly calibrated model shows an ECE of 0.13."""
+
+_LOWEST, _HIGHEST = 0.05, 20.0
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+class ReliabilityCurve(NamedTuple):
+    """Bins that hold rows: mean probability, observed share and count, each (k,)."""
+
+    predicted: FloatArray
+    observed: FloatArray
+    n_rows: IntArray
+
+
+class CalibrationLine(NamedTuple):
+    """Logistic recalibration; a calibrated model has the slope 1 and the intercept 0."""
+
+    slope: float
+    intercept: float
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """A fitted temperature: divide logits by `value`.
+
+    `at_bound` says that the best value lies at the end of the range searched (0.05–20): the
+    model separates the data, or knows nothing about them, and the figure is not an optimum.
+    """
+
+    value: float
+    loss_before: float
+    loss_after: float
+    n: int
+    at_bound: bool
+
+
+def brier_score(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+    """Give the mean squared distance of probabilities from labels; both (n,).
+
+    Raises
+    ------
+    InvalidManifest
+        If lengths differ, a label is unknown, or a probability lies outside 0–1.
+
+    Examples
+    --------
+    >>> brier_score([0, 1], [0.5, 1.0])
+    0.125
+    """
+    known, values = check_probabilities(labels, probabilities)
+    return float(np.mean((values - known) ** 2))
+
+
+def log_loss(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+    """Give the mean −log of the probability of what is true; both (n,), natural logarithm.
+
+    Probabilities are kept one float64 step away from 0 and 1, so the figure stays finite.
+
+    Raises
+    ------
+    InvalidManifest
+        As `brier_score`.
+
+    Examples
+    --------
+    >>> round(log_loss([0, 1], [0.5, 0.5]), 4)
+    0.6931
+    """
+    known, values = check_probabilities(labels, probabilities)
+    step = np.finfo(np.float64).eps
+    return float(-np.mean(np.log(np.clip(np.where(known, values, 1 - values), step, 1 - step))))
+
+
+def reliability_curve(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
+) -> ReliabilityCurve:
+    """Give observed shares against probabilities in bins of equal width; empty ones left out.
+
+    Raises
+    ------
+    InvalidManifest
+        As `brier_score`.
+    ConfigError
+        If `bins` is below one.
+
+    Examples
+    --------
+    >>> reliability_curve([0, 1, 1], [0.1, 0.9, 0.7], bins=2).observed.tolist()
+    [0.0, 1.0]
+    """
+    known, values = check_probabilities(labels, probabilities)
+    if bins < 1:
+        raise ConfigError(f"{bins} bins", keyword="bins", remedy="Give 10")
+    place = np.minimum((values * bins).astype(np.int64), bins - 1)
+    count = np.bincount(place, minlength=bins)
+    filled = count > 0
+    predicted = np.bincount(place, weights=values, minlength=bins)[filled] / count[filled]
+    observed = np.bincount(place, weights=known, minlength=bins)[filled] / count[filled]
+    return ReliabilityCurve(predicted, observed, count[filled])
+
+
+def expected_calibration_error(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
+) -> float:
+    """Give the mean gap of the reliability curve, weighted by count.
+
+    Raises
+    ------
+    InvalidManifest
+        As `brier_score`, or if there are fewer than `MINIMUM_FOR_ECE` rows: below that the
+        figure measures the sample's size.
+    """
+    known, values = check_probabilities(labels, probabilities)
+    if known.size < MINIMUM_FOR_ECE:
+        raise InvalidManifest(
+            f"an ECE of {known.size} rows says nothing",
+            remedy=f"Give at least {MINIMUM_FOR_ECE} rows, or report the Brier score",
+        )
+    curve = reliability_curve(known, values, bins)
+    gaps = np.abs(curve.predicted - curve.observed)
+    return float(np.sum(gaps * curve.n_rows) / known.size)
+
+
+def calibration_line(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> CalibrationLine | None:
+    """Fit labels by a logistic function of the log-odds; ``None`` if they are separable.
+
+    Parameters
+    ----------
+    labels, probabilities
+        (n,); probabilities are kept 1e-9 away from 0 and 1.
+
+    Raises
+    ------
+    InvalidManifest
+        As `brier_score`, or if one class is missing.
+
+    Source
+    ------
+    Cox 1958, doi:10.1093/biomet/45.3-4.562.
+    """
+    known, values = check_probabilities(labels, probabilities)
+    require_both_classes(known)
+    positives, negatives = values[known], values[~known]
+    if negatives.max() <= positives.min() or positives.max() <= negatives.min():
+        return None
+    clipped = np.clip(values, 1e-9, 1 - 1e-9)
+    design = np.stack([np.log(clipped / (1 - clipped)), np.ones(known.size)], axis=1)
+    weights = np.array([1.0, 0.0])
+    loss = _logistic_loss(design, known, weights)
+    for _ in range(100):
+        fitted = 1 / (1 + np.exp(-np.clip(design @ weights, -500, 500)))
+        gradient = design.T @ (fitted - known)
+        if np.abs(gradient).max() < 1e-10 * known.size:
+            return CalibrationLine(*weights.tolist())
+        curvature = design.T @ (design * (fitted * (1 - fitted))[:, None])
+        if np.linalg.cond(curvature) > 1e14:
+            return None
+        step, size = np.linalg.solve(curvature, gradient), 1.0
+        while (new := _logistic_loss(design, known, weights - size * step)) > loss and size > 1e-6:
+            size /= 2
+        weights, loss = weights - size * step, new
+    return None
+
+
+def partial_log_loss(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> float:
+    """Give the mean −log of the summed probabilities of the classes that each label allows.
+
+    Parameters
+    ----------
+    logits
+        (n, k), finite.
+    allowed
+        (n, k), bool; every row allows at least one class.
+
+    Raises
+    ------
+    InvalidManifest
+        If shapes differ, a logit is not finite, or a row allows nothing.
+
+    Examples
+    --------
+    >>> round(partial_log_loss([[0.0, 0.0, 0.0]], [[True, True, False]]), 4)
+    0.4055
+    """
+    values, mask = _check_partial(logits, allowed)
+    return _partial_loss(values, mask)
+
+
+def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Temperature:
+    """Fit the scalar T that minimises `partial_log_loss` of logits / T.
+
+    With partial labels the loss need not have a single minimum, so a grid over log T finds the
+    valley and a golden-section search its floor.
+
+    Parameters
+    ----------
+    logits, allowed
+        (n, k), as for `partial_log_loss`.
+
+    Raises
+    ------
+    InvalidManifest
+        As `partial_log_loss`, or if every row allows every class.
+
+    Source
+    ------
+    Guo et al. 2017, arXiv:1706.04599.
+
+    Examples
+    --------
+    >>> fitted = fit_temperature([[4.0, 0.0], [4.0, 0.0], [0.0, 4.0]], [[1, 0], [0, 1], [0, 1]])
+    >>> round(fitted.value, 3), fitted.at_bound
+    (5.771, False)
+    """
+    values, mask = _check_partial(logits, allowed)
+    if mask.all():
+        raise InvalidManifest(
+            "every label allows every class, so there is nothing to fit",
+            remedy="Calibrate on rows with known labels",
+        )
+
+    def loss_at(log_temperature: float) -> float:
+        return _partial_loss(values / np.exp(log_temperature), mask)
+
+    grid = np.linspace(np.log(_LOWEST), np.log(_HIGHEST), 121)
+    best = int(np.argmin([loss_at(point) for point in grid]))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, grid.size - 1)]
+    while high - low > 1e-9:
+        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        if loss_at(left) <= loss_at(right):
+            high = right
+        else:
+            low = left
+    found = float((low + high) / 2)
+    at_bound = min(found - grid[0], grid[-1] - found) < 1e-6
+    before = _partial_loss(values, mask)
+    return Temperature(float(np.exp(found)), before, loss_at(found), len(values), bool(at_bound))
+
+
+def _check_partial(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:
+    values, mask = np.asarray(logits, dtype=np.float64), np.asarray(allowed, dtype=bool)
+    if values.ndim != 2 or values.shape != mask.shape or values.size == 0:
+        raise InvalidManifest(f"logits {values.shape} and allowed classes {mask.shape} do not pair")
+    if not np.isfinite(values).all():
+        raise InvalidManifest("logits that are not finite numbers", remedy="Leave failures out")
+    if not mask.any(axis=1).all():
+        raise InvalidManifest("a label allows no class", remedy="Correct the contradicting label")
+    return values, mask
+
+
+def _partial_loss(values: FloatArray, mask: BoolArray) -> float:
+    everything = np.logaddexp.reduce(values, axis=1)
+    permitted = np.logaddexp.reduce(np.where(mask, values, -np.inf), axis=1)
+    return float(np.mean(everything - permitted))
+
+
+def _logistic_loss(design: FloatArray, known: BoolArray, weights: FloatArray) -> float:
+    return float(np.sum(np.logaddexp(0.0, np.where(known, -1.0, 1.0) * (design @ weights))))
