@@ -1,0 +1,109 @@
+"""Grey values: VOI, normalisation inside the breast, denoising, contrast."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.core import VoiFunction, VoiLut, Window
+from mammolens.preprocess.config import Denoise
+
+__all__ = ["apply_voi", "denoise", "enhance_contrast", "normalise"]
+
+_WHITE = 65535.0
+
+
+def apply_voi(
+    pixels: npt.NDArray[np.generic], voi: Window | VoiLut | None
+) -> npt.NDArray[np.float32]:
+    """Apply a VOI window or table.
+
+    Parameters
+    ----------
+    pixels
+        Modality values, any shape and real dtype; not changed.
+    voi
+        ``None`` stretches the range of the values that are there.
+
+    Returns
+    -------
+    Float32 of the same shape, 0–1.
+
+    Source: PS3.3 C.11.2.1.2 (linear, linear exact, sigmoid) and C.11.1.1 (table).
+
+    Examples
+    --------
+    >>> apply_voi(np.array([0, 50, 100]), Window(50.0, 100.0, VoiFunction.LINEAR_EXACT))
+    array([0. , 0.5, 1. ], dtype=float32)
+    """
+    values = pixels.astype(np.float32)
+    if voi is None:
+        low, high = float(values.min()), float(values.max())
+        return (values - low) / max(high - low, 1e-12)
+    if isinstance(voi, VoiLut):
+        low, high = float(voi.values.min()), float(voi.values.max())
+        index = np.clip(np.rint(values) - voi.first, 0, len(voi.values) - 1).astype(np.intp)
+        return (voi.values[index].astype(np.float32) - low) / max(high - low, 1e-12)
+    if voi.function is VoiFunction.SIGMOID:
+        exponent = np.clip(-4.0 * (values - voi.center) / voi.width, -80, 80)
+        return 1.0 / (1.0 + np.exp(exponent, dtype=np.float32))
+    if voi.function is VoiFunction.LINEAR:
+        center, width = voi.center - 0.5, max(voi.width - 1.0, 1e-6)
+    else:
+        center, width = voi.center, voi.width
+    return np.clip((values - center) / width + 0.5, 0.0, 1.0).astype(np.float32)
+
+
+def normalise(
+    grey: npt.NDArray[np.float32],
+    mask: npt.NDArray[np.bool_],
+    low_percentile: float,
+    high_percentile: float,
+) -> npt.NDArray[np.uint16]:
+    """Stretch the breast's percentiles over the whole range; zero outside the mask.
+
+    Parameters
+    ----------
+    grey
+        Float32 (H, W), breast brighter than the background.
+    mask
+        Bool (H, W), true within the breast.
+
+    Returns
+    -------
+    Uint16 (H, W), 0–65535.
+    """
+    low, high = np.percentile(grey[mask], (low_percentile, high_percentile))
+    stretched = np.clip((grey - low) * (_WHITE / max(float(high - low), 1e-12)), 0.0, _WHITE)
+    return np.where(mask, stretched, 0.0).astype(np.uint16)
+
+
+def denoise(pixels: npt.NDArray[np.uint16], method: Denoise, size_px: int) -> npt.NDArray[Any]:
+    """Remove noise from uint16 (H, W) pixels; `size_px` is the filter's width, 3 or 5."""
+    if method is Denoise.NONE:
+        return pixels
+    if method is Denoise.MEDIAN:
+        return cv2.medianBlur(pixels, size_px)
+    if method is Denoise.BILATERAL:
+        smooth = cv2.bilateralFilter(
+            pixels.astype(np.float32), size_px, 0.05 * _WHITE, float(size_px)
+        )
+        return np.clip(smooth, 0, _WHITE).astype(np.uint16)
+    return cv2.fastNlMeansDenoising(
+        pixels, None, [0.02 * _WHITE], size_px, 4 * size_px + 1, cv2.NORM_L1
+    )
+
+
+def enhance_contrast(
+    pixels: npt.NDArray[np.uint16], clip: float, tiles: int
+) -> npt.NDArray[np.uint8]:
+    """Equalise locally with a clip limit (CLAHE) and reduce uint16 (H, W) to uint8.
+
+    Source: Zuiderveld 1994, Contrast Limited Adaptive Histogram Equalization.
+    """
+    if clip > 0:
+        pixels = cv2.createCLAHE(clip, (tiles, tiles)).apply(pixels)
+    return (pixels >> 8).astype(np.uint8)

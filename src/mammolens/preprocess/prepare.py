@@ -1,0 +1,201 @@
+"""`prepare`: the one path from a mammogram to a model's input, for training and inference."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.core import (
+    Caution,
+    Display,
+    Geometry,
+    Mammogram,
+    Photometric,
+    PreparedView,
+    ViewPosition,
+)
+from mammolens.errors import NotAMammogram
+from mammolens.preprocess.breast import BreastRegion, find_breast, looks_inverted, pectoral_mask
+from mammolens.preprocess.config import Pectoral, PreprocessConfig
+from mammolens.preprocess.grey import apply_voi, denoise, enhance_contrast, normalise
+
+__all__ = ["make_display", "prepare"]
+
+_THUMBNAIL_PX = 512
+_MARGIN = 0.015
+
+
+def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
+    """Turn a mammogram into a model's input.
+
+    Only one pass touches the pixels at full size: the resize of the breast's crop. VOI, which is
+    pointwise, is applied to the reduced picture.
+
+    Raises
+    ------
+    NotAMammogram
+        If the picture is flat or nothing in it could be a breast.
+    """
+    mammogram, cautions = _usable_voi(mammogram)
+    stride = max(1, math.ceil(max(mammogram.pixels.shape) / _THUMBNAIL_PX))
+    raw = mammogram.pixels[::stride, ::stride]
+    thumbnail = _grey(raw, mammogram)
+    if looks_inverted(thumbnail):
+        mammogram = replace(mammogram, photometric=_opposite(mammogram.photometric))
+        thumbnail = _grey(raw, mammogram)
+        cautions += (
+            Caution(
+                "inverted_picture",
+                "the picture is dark on bright against its PhotometricInterpretation; inverted",
+            ),
+        )
+    region = find_breast(thumbnail)
+    if region is None:
+        raise NotAMammogram(
+            "no breast was found in the picture",
+            source=mammogram.ref.path,
+            remedy="Look at the image: it may be blank, a label, or no mammogram",
+        )
+    geometry = _geometry(mammogram, region, stride, config)
+    pixels, mask = _reduced(mammogram, region, stride, geometry)
+    stretched = normalise(pixels, mask, config.low_percentile, config.high_percentile)
+    if (
+        config.pectoral is Pectoral.SUPPRESS
+        and mammogram.ref.view_position is ViewPosition.MLO
+        and (muscle := pectoral_mask(stretched, mask)).any()
+    ):
+        mask &= ~muscle
+        stretched = normalise(pixels, mask, config.low_percentile, config.high_percentile)
+    clean = denoise(stretched, config.denoise, config.denoise_size_px)
+    picture = np.where(mask, enhance_contrast(clean, config.clahe_clip, config.clahe_tiles), 0)
+    return PreparedView(
+        ref=mammogram.ref,
+        pixels=_place(picture.astype(np.uint8), geometry),
+        mask=_place(mask, geometry),
+        geometry=geometry,
+        photometric=mammogram.photometric,
+        cautions=mammogram.cautions + cautions,
+    )
+
+
+def make_display(mammogram: Mammogram, photometric: Photometric, max_side_px: int = 1280) -> Display:
+    """Reduce a mammogram to a picture for people: VOI applied, breast bright, square pixels.
+
+    `photometric` is the interpretation that `prepare` settled on.
+    """
+    mammogram, _ = _usable_voi(replace(mammogram, photometric=photometric))
+    rows, cols = mammogram.pixels.shape
+    tall = rows * mammogram.ref.pixel_aspect
+    factor = min(1.0, max_side_px / max(tall, cols))
+    shape = max(1, round(tall * factor)), max(1, round(cols * factor))
+    grey = _grey(_resize(_resizable(mammogram.pixels), shape), mammogram)
+    if mammogram.voi is None:
+        low, high = np.percentile(grey, (0.5, 99.8))
+        grey = np.clip((grey - low) / max(float(high - low), 1e-6), 0.0, 1.0)
+    pixels = np.rint(grey * 255.0).astype(np.uint8)
+    return Display(pixels, (shape[0] / rows, shape[1] / cols))
+
+
+def _usable_voi(mammogram: Mammogram) -> tuple[Mammogram, tuple[Caution, ...]]:
+    """Drop a window that would leave the picture flat; refuse a picture that is flat itself."""
+    sample = mammogram.pixels[::16, ::16] if min(mammogram.pixels.shape) > 64 else mammogram.pixels
+    if not np.isfinite(np.asarray(sample, np.float64)).all() or np.ptp(sample) == 0:
+        raise NotAMammogram(
+            "the picture is flat: every pixel has the same value",
+            source=mammogram.ref.path,
+            keyword="PixelData",
+            remedy="Send the image again from the modality",
+        )
+    if mammogram.voi is None or float(np.std(apply_voi(sample, mammogram.voi))) > 0.01:
+        return mammogram, ()
+    caution = Caution("window_ignored", "the VOI leaves the picture flat; its full range was used")
+    return replace(mammogram, voi=None), (caution,)
+
+
+def _grey(pixels: npt.NDArray[np.generic], mammogram: Mammogram) -> npt.NDArray[np.float32]:
+    """VOI, then inversion, then padding to black."""
+    grey = apply_voi(pixels, mammogram.voi)
+    if mammogram.photometric is Photometric.MONOCHROME1:
+        grey = np.float32(1.0) - grey
+    if mammogram.padding is not None:
+        low, high = mammogram.padding
+        grey = np.where((pixels >= low) & (pixels <= high), np.float32(0.0), grey)  # type: ignore[operator]
+    return grey
+
+
+def _opposite(photometric: Photometric) -> Photometric:
+    if photometric is Photometric.MONOCHROME1:
+        return Photometric.MONOCHROME2
+    return Photometric.MONOCHROME1
+
+
+def _geometry(
+    mammogram: Mammogram, region: BreastRegion, stride: int, config: PreprocessConfig
+) -> Geometry:
+    rows, cols = mammogram.pixels.shape
+    margin = _MARGIN * max(region.mask.shape)
+    row0, col0, row1, col1 = region.box
+    crop = (
+        max(0, math.floor((row0 - margin) * stride)),
+        max(0, math.floor((col0 - margin) * stride)),
+        min(rows, math.ceil((row1 + margin) * stride)),
+        min(cols, math.ceil((col1 + margin) * stride)),
+    )
+    tall = (crop[2] - crop[0]) * mammogram.ref.pixel_aspect
+    wide = crop[3] - crop[1]
+    factor = min(config.height / tall, config.width / wide)
+    scaled = (
+        min(config.height, max(1, round(tall * factor))),
+        min(config.width, max(1, round(wide * factor))),
+    )
+    return Geometry(
+        source_shape=(rows, cols),
+        crop_source_px=crop,
+        scaled_shape=scaled,
+        offset_px=((config.height - scaled[0]) // 2, 0),
+        prepared_shape=(config.height, config.width),
+        flipped=region.chest_wall_right,
+    )
+
+
+def _reduced(
+    mammogram: Mammogram, region: BreastRegion, stride: int, geometry: Geometry
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """The crop and its mask at the model's scale, chest wall at the left."""
+    r0, c0, r1, c1 = geometry.crop_source_px
+    small = _resize(_resizable(mammogram.pixels[r0:r1, c0:c1]), geometry.scaled_shape)
+    grey = _grey(small, mammogram)
+    rows = np.minimum(_centres(r0, r1, geometry.scaled_shape[0]) // stride, region.mask.shape[0] - 1)
+    cols = np.minimum(_centres(c0, c1, geometry.scaled_shape[1]) // stride, region.mask.shape[1] - 1)
+    mask = region.mask[np.ix_(rows, cols)]
+    if geometry.flipped:
+        return np.ascontiguousarray(grey[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
+    return grey, mask
+
+
+def _centres(start: int, stop: int, count: int) -> npt.NDArray[np.intp]:
+    return (start + (np.arange(count) + 0.5) * (stop - start) / count).astype(np.intp)
+
+
+def _resizable(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """OpenCV resizes 8- and 16-bit integers and floats; the rest becomes float32."""
+    if pixels.dtype in (np.uint8, np.uint16, np.int16, np.float32, np.float64):
+        return pixels
+    return pixels.astype(np.float32)
+
+
+def _resize(pixels: npt.NDArray[np.generic], shape: tuple[int, int]) -> npt.NDArray[np.generic]:
+    shrinks = shape[0] <= pixels.shape[0] and shape[1] <= pixels.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(pixels, (shape[1], shape[0]), interpolation=how)  # type: ignore[call-overload, no-any-return]
+
+
+def _place(picture: npt.NDArray[np.generic], geometry: Geometry) -> npt.NDArray:  # type: ignore[type-arg]
+    canvas = np.zeros(geometry.prepared_shape, picture.dtype)
+    (dr, dc), (h, w) = geometry.offset_px, geometry.scaled_shape
+    canvas[dr : dr + h, dc : dc + w] = picture
+    return canvas
