@@ -1,0 +1,48 @@
+# make run    analyse the two sample exams into out/ (light: no torch)
+# make test   the whole test suite, doctests included
+# make lint   ruff, mypy, import contracts
+# make bench  speed and memory, as ratios against a named peer
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --disable-pip-version-check --quiet
+FIND_PYTHON = for p in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done
+
+.PHONY: run test lint bench clean
+.DELETE_ON_ERROR:
+
+run: $(VENV)/.sample
+	$(VENV)/bin/mammolens analyze --sample --out out
+
+test: $(VENV)/.dev
+	$(PY) -m pytest
+
+lint: $(VENV)/.dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(VENV)/.dev
+	$(PY) benchmarks/bench_import.py
+	$(PY) benchmarks/bench_prepare.py
+	$(PY) benchmarks/bench_exam.py
+
+$(PY):
+	@python="$$($(FIND_PYTHON))"; \
+	test -n "$$python" || { echo "mammolens needs Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 1; }; \
+	echo "creating $(VENV) with $$python"; $$python -m venv $(VENV)
+
+$(VENV)/.sample: pyproject.toml | $(PY)
+	@echo "installing mammolens (inference only)"
+	$(PIP) --editable '.[sample]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints-cpu.txt | $(PY)
+	@echo "installing mammolens with its training and development tools (some minutes)"
+	$(PIP) --constraint constraints-cpu.txt --editable '.[sample,dev,train,bench]'
+	@touch $(VENV)/.sample $@
+
+clean:
+	rm -rf $(VENV) build dist out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

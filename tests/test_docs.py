@@ -1,0 +1,104 @@
+"""The documents name only commands, options, targets, extras and files that exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from mammolens import cli
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+COMMANDS: Any = typer.main.get_command(cli.app)
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def spoken_commands(text: str) -> list[list[str]]:
+    """Every `mammolens …` line of a code block, and every one in backticks within a sentence."""
+    blocks = re.findall(r"```(?:console|sh|bash)\n(.*?)```", text, re.DOTALL)
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
+    inline = re.findall(r"(?<!`)`(mammolens [a-z][^`]*)`(?!`)", text)
+    spoken = [line for line in [*lines, *inline] if re.match(r"(\.venv/bin/)?mammolens\b", line)]
+    return [shlex.split(line, comments=True)[1:] for line in spoken]
+
+
+CASES = [
+    pytest.param(words, id=f"{name(path)}: {' '.join(words)}")
+    for path in DOCUMENTS
+    for words in spoken_commands(path.read_text("utf-8"))
+]
+
+
+def test_documents_speak_of_commands() -> None:
+    assert {"analyze", "doctor", "models", "evaluate", "train", "export"} <= {
+        case.values[0][0] for case in CASES
+    }
+
+
+@pytest.mark.parametrize("words", CASES)
+def test_command_is_known(words: list[str]) -> None:
+    options = {opt for param in COMMANDS.params for opt in param.opts} | {"--help"}
+    if not words[0].startswith("-"):
+        assert words[0] in COMMANDS.commands
+        command = COMMANDS.commands[words[0]]
+        options = {opt for param in command.params for opt in param.opts} | {"--help"}
+    assert {word.partition("=")[0] for word in words if word.startswith("-")} <= options
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS.commands))
+def test_every_option_is_documented(command: str) -> None:
+    usage = (ROOT / "docs" / "usage.md").read_text("utf-8")
+    section = re.search(
+        rf"^## [^\n]*\b{command}\b[^\n]*\n(.*?)(?=^## |\Z)", usage, re.DOTALL | re.MULTILINE
+    )
+    assert section, f"docs/usage.md has no section on {command}"
+    longest = {max(param.opts, key=len) for param in COMMANDS.commands[command].params}
+    options = {option for option in longest if option.startswith("-")} - {"--help"}
+    assert {option for option in options if option not in section[1]} == set()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_links_resolve(path: Path) -> None:
+    targets = re.findall(r"\]\(([^)\s]+)\)", path.read_text("utf-8"))
+    local = [t.partition("#")[0] for t in targets if not re.match(r"https?://|mailto:|#", t)]
+    missing = {
+        t for t in local if not any((path.parent / f"{t}{end}").exists() for end in ("", ".md"))
+    }
+    assert missing - {"docs/images/hanging.png"} == set()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_make_targets_exist(path: Path) -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    text = path.read_text("utf-8")
+    spoken = re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE)
+    assert set(spoken) <= set(targets)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_extras_exist(path: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    spoken = re.findall(r"mammolens\[([a-z,]+)\]", path.read_text("utf-8"))
+    named = {extra for group in spoken for extra in group.split(",")}
+    assert named <= set(project["optional-dependencies"])
+
+
+def test_the_readme_says_what_this_is_not() -> None:
+    assert "Research use only, not a medical device" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_usage_names_every_exit_code() -> None:
+    from mammolens import status
+
+    usage = (ROOT / "docs" / "usage.md").read_text("utf-8")
+    codes = {status.EXIT_OK, 1, *(entry.exit_code for entry in status.STATUS.values())}
+    assert {code for code in codes if f"| {code} |" not in usage} == set()

@@ -1,0 +1,59 @@
+"""Errors say where, what, and what to do; every leaf has a status at each door."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from mammolens import errors, status
+
+LEAVES = [
+    error
+    for name in errors.__all__
+    if not (error := getattr(errors, name)).__subclasses__() and error is not errors.MammolensError
+]
+
+
+def test_message_names_file_cause_keyword_and_remedy() -> None:
+    error = errors.MissingAttribute(
+        "the view is unknown", source="a.dcm", keyword="ViewPosition", remedy="Name it in the file"
+    )
+    assert str(error) == "a.dcm: the view is unknown [ViewPosition]. Name it in the file."
+    assert (error.source, error.keyword) == ("a.dcm", "ViewPosition")
+    assert (error.message, error.remedy) == ("the view is unknown", "Name it in the file")
+
+
+def test_message_alone() -> None:
+    assert str(errors.ConfigError("jobs must be positive")) == "jobs must be positive"
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_every_leaf_is_mapped(leaf: type[errors.MammolensError]) -> None:
+    assert leaf in status.STATUS
+    mapped = status.status_of(leaf("x"))
+    assert mapped.exit_code != status.EXIT_OK
+    assert 400 <= mapped.http < 600
+    assert mapped.dimse != 0
+
+
+def test_only_leaves_are_mapped() -> None:
+    assert set(status.STATUS) == set(LEAVES)
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), MemoryError(), errors.MammolensError("x")])
+def test_unforeseen_errors_are_server_errors(error: BaseException) -> None:
+    assert status.status_of(error) == (1, 500, 0x0110)
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_the_docstring_tree_names_every_leaf(leaf: type[errors.MammolensError]) -> None:
+    assert leaf.__name__ in (errors.__doc__ or "")
+
+
+def test_errors_cross_process_borders() -> None:
+    """Workers of a process pool must be able to send them home whole."""
+    error = errors.NotAnImage("empty", source="a.dcm", keyword="PixelData", remedy="Copy again")
+    home = pickle.loads(pickle.dumps(error))
+    assert str(home) == str(error)
+    assert (home.source, home.remedy) == ("a.dcm", "Copy again")
