@@ -1,0 +1,78 @@
+"""Words drawn into pictures: wrapped, sized to the picture, in OpenCV's built-in font (ASCII)."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["GROUND", "INK", "QUIET", "band", "measure", "write"]
+
+INK: Final = (236, 238, 240)
+QUIET: Final = (176, 182, 188)
+GROUND: Final = (16, 18, 20)
+
+_FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def band(lines: Sequence[str], width: int) -> npt.NDArray[np.uint8]:
+    """Set lines into a strip of `width` pixels, wrapped to it; the first line is bright.
+
+    Returns
+    -------
+    uint8 RGB, as high as the words need.
+    """
+    size = float(np.clip(width / 40, 15, 34))
+    pad = round(size * 0.7)
+    wrapped = [
+        (n, part) for n, line in enumerate(lines) for part in _wrap(line, size, width - 2 * pad)
+    ]
+    step = round(size * 1.6)
+    strip = np.full((len(wrapped) * step + 2 * pad, width, 3), GROUND, dtype=np.uint8)
+    for row, (n, part) in enumerate(wrapped):
+        baseline = pad + row * step + round(size * 1.15)
+        write(strip, part, (pad, baseline), size, QUIET if n else INK)
+    return strip
+
+
+def write(
+    picture: npt.NDArray[np.uint8],
+    text: str,
+    at: tuple[int, int],
+    size: float,
+    ink: tuple[int, int, int],
+) -> None:
+    """Write one line into `picture`, its baseline starting at `at` (column, row)."""
+    thick = max(1, round(size / 16))
+    cv2.putText(picture, _ascii(text), at, _FONT, _scale(size), ink, thick, cv2.LINE_AA)
+
+
+def measure(text: str, size: float) -> tuple[int, int]:
+    """Give the width and the height of a line in pixels."""
+    (wide, high), _ = cv2.getTextSize(_ascii(text), _FONT, _scale(size), max(1, round(size / 16)))
+    return int(wide), int(high)
+
+
+def _wrap(text: str, size: float, width: int) -> list[str]:
+    """Break at spaces, or within a word that is wider than `width` pixels by itself."""
+    fits = len(text)
+    while fits > 1:
+        lines = textwrap.wrap(text, fits)
+        widest = max((measure(line, size)[0] for line in lines), default=0)
+        if widest <= width:
+            return lines or [""]
+        fits = min(fits - 1, int(fits * width / widest) + 1)
+    return textwrap.wrap(text, 1) or [""]
+
+
+def _scale(size: float) -> float:
+    """Scale of the font whose capitals are about 0.7 of `size` pixels high."""
+    return size / 30
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "replace").decode("ascii")

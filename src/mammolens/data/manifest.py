@@ -1,0 +1,217 @@
+"""The table of labelled images: one row an image, an empty cell means unknown, never "no".
+
+Columns: ``dataset, image_id, patient_id, path`` (needed) and ``laterality, view, tumour,
+malignant, birads, density, age, machine, height, width, pixel_aspect, study_id, split`` (may be
+absent). Other columns are ignored. `path` is relative to the table.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from mammolens.core import Laterality, ViewPosition
+from mammolens.errors import InvalidManifest
+
+__all__ = ["SQUEEZED_SOURCES", "Manifest", "Record", "Split"]
+
+_NEEDED = ("dataset", "image_id", "patient_id", "path")
+
+SQUEEZED_SOURCES = {"rsna": 1.25, "ddsm": 5 / 3}
+"""Height of a pixel divided by its width in the square re-releases of these sources: RSNA's
+detectors are about 4:5, breasts cropped from DDSM's films about 3:5. Only pictures whose table
+row says that they are square are taken for squeezed."""
+
+
+class Split(str, Enum):
+    """The side of a split that a patient is on."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One labelled image. `tumour` and `malignant` are ``None`` where the source does not say;
+    `pixel_aspect` is the height of a pixel divided by its width."""
+
+    dataset: str
+    image_id: str
+    patient_id: str
+    path: Path
+    laterality: Laterality | None = None
+    view_position: ViewPosition | None = None
+    tumour: bool | None = None
+    malignant: bool | None = None
+    birads: str | None = None
+    density: str | None = None
+    age_years: float | None = None
+    machine: str | None = None
+    study_id: str | None = None
+    pixel_aspect: float = 1.0
+    split: Split | None = None
+
+    @property
+    def patient(self) -> tuple[str, str]:
+        """The patient's key: identifiers are unique within a data set only."""
+        return self.dataset, self.patient_id
+
+    @property
+    def allowed(self) -> tuple[bool, bool, bool]:
+        """Which of normal, benign, malignant the labels allow.
+
+        Examples
+        --------
+        >>> Record("rsna", "1", "p", Path("1.png"), malignant=False).allowed
+        (True, True, False)
+        """
+        if self.malignant:
+            return False, False, True
+        may_be_malignant = self.malignant is None and self.tumour is not False
+        return self.tumour is not True, self.tumour is not False, may_be_malignant
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Records and the SHA-256 of what they say (paths left out: a moved table is the same)."""
+
+    records: tuple[Record, ...]
+    digest: str
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> Manifest:
+        """Build a manifest; refuses two rows with one key.
+
+        Raises
+        ------
+        InvalidManifest
+            If a data set has one image identifier twice, or there is no record at all.
+        """
+        kept = tuple(records)
+        if not kept:
+            raise InvalidManifest("the table has no rows")
+        seen: set[tuple[str, str]] = set()
+        for record in kept:
+            key = (record.dataset, record.image_id)
+            if key in seen:
+                raise InvalidManifest(
+                    f"image_id {record.image_id!r} stands twice in {record.dataset!r}",
+                    keyword="image_id",
+                    remedy="Keep one row for each image",
+                )
+            seen.add(key)
+        return cls(kept, _digest(kept))
+
+    @classmethod
+    def read(cls, *tables: Path) -> Manifest:
+        """Read one or several tables (CSV, UTF-8) as one manifest.
+
+        Raises
+        ------
+        InvalidManifest
+            Names the table, the row, the column, and what is wrong there.
+        """
+        return cls.of(record for table in tables for record in _read_table(Path(table)))
+
+    def select(
+        self, *, split: Split | None = None, where: Callable[[Record], bool] | None = None
+    ) -> Manifest:
+        """The records on one side of the split, or for which `where` holds."""
+        return Manifest.of(
+            record
+            for record in self.records
+            if (split is None or record.split is split) and (where is None or where(record))
+        )
+
+    def with_splits(self, splits: dict[tuple[str, str], Split]) -> Manifest:
+        """The same records, each with the side its patient is on."""
+        return Manifest.of(replace(r, split=splits[r.patient]) for r in self.records)
+
+
+def _digest(records: tuple[Record, ...]) -> str:
+    digest = hashlib.sha256()
+    for record in records:
+        fields = {k: v for k, v in vars(record).items() if k not in ("path", "split")}
+        digest.update(repr(sorted((k, str(v)) for k, v in fields.items())).encode())
+    return digest.hexdigest()
+
+
+def _read_table(table: Path) -> Iterable[Record]:
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InvalidManifest(
+                    f"columns are missing: {', '.join(missing)}",
+                    source=str(table),
+                    remedy="See docs/data.md for the format",
+                )
+            for number, row in enumerate(reader, start=2):
+                yield _record(row, table, number)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidManifest(
+            f"the table cannot be read: {error}", source=str(table), remedy="Give a UTF-8 CSV file"
+        ) from error
+
+
+def _record(row: dict[str, str | None], table: Path, number: int) -> Record:
+    cells = {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
+
+    def wrong(column: str, wanted: str) -> InvalidManifest:
+        return InvalidManifest(
+            f"row {number} says {cells.get(column)!r}",
+            source=str(table),
+            keyword=column,
+            remedy=f"It must be {wanted}",
+        )
+
+    def number_of(column: str) -> float | None:
+        try:
+            return float(cells[column]) if cells.get(column) else None
+        except ValueError as error:
+            raise wrong(column, "a number or empty") from error
+
+    def flag(column: str) -> bool | None:
+        value = number_of(column)
+        if value not in (None, 0.0, 1.0):
+            raise wrong(column, "1, 0 or empty")
+        return None if value is None else bool(value)
+
+    for column in _NEEDED:
+        if not cells[column]:
+            raise wrong(column, "given")
+    try:
+        laterality = Laterality(cells["laterality"]) if cells.get("laterality") else None
+        view = ViewPosition(cells["view"]) if cells.get("view") else None
+        split = Split(cells["split"]) if cells.get("split") else None
+    except ValueError as error:
+        raise InvalidManifest(f"row {number}: {error}", source=str(table)) from error
+    tumour, malignant = flag("tumour"), flag("malignant")
+    if malignant and tumour is False:
+        raise wrong("tumour", "1 where malignant is 1")
+    dataset = cells["dataset"]
+    square = cells.get("height") and cells.get("height") == cells.get("width")
+    stated = number_of("pixel_aspect")
+    return Record(
+        dataset=dataset,
+        image_id=cells["image_id"],
+        patient_id=cells["patient_id"],
+        path=table.parent / cells["path"],
+        laterality=laterality,
+        view_position=view,
+        tumour=True if malignant else tumour,
+        malignant=False if tumour is False else malignant,
+        birads=cells.get("birads") or None,
+        density=cells.get("density") or None,
+        age_years=number_of("age"),
+        machine=cells.get("machine") or None,
+        study_id=cells.get("study_id") or None,
+        pixel_aspect=stated or (SQUEEZED_SOURCES.get(dataset, 1.0) if square else 1.0),
+        split=split,
+    )

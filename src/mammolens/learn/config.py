@@ -1,0 +1,133 @@
+"""One training run as a TOML file: what is learned from, by which network, how."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mammolens.errors import ConfigError
+from mammolens.preprocess import PreprocessConfig
+
+__all__ = ["AugmentConfig", "DataConfig", "NetworkConfig", "RunConfig", "TrainConfig", "read_run"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(_Section):
+    """Which images are learned from."""
+
+    manifests: tuple[Path, ...] = Field(description="tables, relative to the working directory")
+    cache: Path = Field(Path(".cache/prepared"), description="folder of prepared pictures")
+    exclude_machines: tuple[str, ...] = Field((), description="machines that give labels away")
+    validation: float = Field(0.2, gt=0, lt=1, description="share of patients held out")
+    split_seed: int = Field(1, description="seed of the split by patient")
+
+
+class NetworkConfig(_Section):
+    """Trunk and head."""
+
+    backbone: str = Field("tf_efficientnet_lite0", description="timm model name")
+    weights: Path | None = Field(None, description="ImageNet weights, .safetensors")
+    hidden: int = Field(256, ge=8, description="width of the fully connected layer")
+    dropout: float = Field(0.4, ge=0, lt=1, description="dropout in the head")
+    pooling: Literal["avg", "gem"] = Field("avg", description="pooling of the feature maps")
+    frozen_stages: int = Field(4, ge=0, description="first parts of the trunk that stay fixed")
+
+
+class AugmentConfig(_Section):
+    """Ranges of the random changes."""
+
+    rotation_deg: float = Field(15.0, ge=0, le=180, description="rotation, ± degrees")
+    flip: float = Field(0.5, ge=0, le=1, description="probability of each flip")
+    zoom: float = Field(0.15, ge=0, lt=1, description="zoom, ± share")
+    stretch: float = Field(0.12, ge=0, lt=1, description="change of aspect, ± share")
+    shift: float = Field(0.05, ge=0, lt=1, description="shift, ± share of the side")
+    contrast: float = Field(0.25, ge=0, lt=1, description="contrast, ± share")
+    brightness: float = Field(0.1, ge=0, lt=1, description="brightness, ± share of white")
+    gamma: float = Field(0.25, ge=0, lt=1, description="gamma, ± share")
+    noise: float = Field(0.03, ge=0, lt=1, description="noise, largest share of white")
+
+
+class TrainConfig(_Section):
+    """The loop."""
+
+    epochs: int = Field(6, ge=1, description="passes at most")
+    epoch_images: int = Field(3840, ge=1, description="images drawn in a pass")
+    batch: int = Field(16, ge=2, description="images in a step")
+    head_rate: float = Field(1e-3, gt=0, description="learning rate of the head")
+    trunk_rate: float = Field(3e-4, gt=0, description="learning rate of the trunk")
+    weight_decay: float = Field(0.02, ge=0, description="AdamW's decay")
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
+    smoothing: float = Field(0.05, ge=0, lt=1, description="label smoothing")
+    average: float = Field(0.995, ge=0, lt=1, description="decay of the moving average of weights")
+    balance: float = Field(0.5, ge=0, le=1, description="0 draws as found, 1 sources and classes alike")
+    patience: int = Field(3, ge=1, description="passes without gain before it stops")
+    checkpoint_steps: int = Field(60, ge=1, description="steps between checkpoints")
+    threads: int = Field(2, ge=1, description="CPU threads")
+    seed: int = Field(1, description="of weights, draws and augmentation")
+
+
+class RunConfig(_Section):
+    """A run, whole."""
+
+    name: str = Field(description="name of the model")
+    version: str = Field("1.0.0", description="version of the model")
+    data: DataConfig
+    preprocess: PreprocessConfig = PreprocessConfig()
+    network: NetworkConfig = NetworkConfig()
+    augment: AugmentConfig = AugmentConfig()
+    train: TrainConfig = TrainConfig()
+
+
+def read_run(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run's TOML file and apply ``section.key=value`` overrides.
+
+    Raises
+    ------
+    ConfigError
+        Names the key that is unknown (and the nearest known one) or out of range.
+    """
+    try:
+        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the run cannot be read: {error}", source=str(path)) from error
+    for override in overrides:
+        _override(raw, override)
+    try:
+        return RunConfig.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            first["msg"], source=str(path), keyword=key, remedy=_nearest(key, first["type"])
+        ) from error
+
+
+def _override(raw: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise ConfigError(f"{override!r} is no override", remedy="Write section.key=value")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        raw = raw.setdefault(section, {})
+    try:
+        raw[last] = json.loads(text)
+    except json.JSONDecodeError:
+        raw[last] = text
+
+
+def _nearest(key: str, kind: str) -> str | None:
+    if kind != "extra_forbidden":
+        return None
+    section, _, name = key.rpartition(".")
+    model: Any = RunConfig.model_fields[section].annotation if section else RunConfig
+    near = difflib.get_close_matches(name, list(model.model_fields), n=1, cutoff=0.0)
+    return f"The nearest known key is {near[0]}" if near else None

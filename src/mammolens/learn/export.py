@@ -1,0 +1,241 @@
+"""A trained network → one ONNX graph that scores and explains in the same forward pass."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from mammolens.errors import ConfigError, ContractMismatch
+from mammolens.learn._fold import fold_trunk, round_weights
+from mammolens.learn.explain import ScoreAndExplain
+from mammolens.learn.network import MammoNet
+from mammolens.model import CLASSES, INPUT_NAME, OUTPUT_NAMES, STRIDE
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["ExportReport", "export_onnx"]
+
+OPSET = 18
+GRAPH_TOLERANCE = 1e-4
+ROUNDING_TOLERANCE = 0.01
+_SMALL = 1024
+"""Tensors of fewer values than this stay in single precision: nothing is won on them."""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written, and how far it is from the network it came from.
+
+    `graph_probability` and `graph_map` compare ONNX Runtime with torch for the exported weights;
+    `rounding_probability` and `rounding_map` compare those weights with the network's own (what
+    half precision costs). Probabilities: largest absolute difference; maps: largest difference
+    relative to the largest value.
+    """
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    graph_probability: float
+    graph_map: float
+    rounding_probability: float
+    rounding_map: float
+
+
+def export_onnx(
+    net: MammoNet,
+    path: Path,
+    *,
+    temperature: float | Sequence[float] = 1.0,
+    bias: Sequence[float] = (0.0, 0.0, 0.0),
+    half_weights: bool = True,
+    pictures: npt.NDArray[np.uint8] | None = None,
+) -> ExportReport:
+    """Write a network as one ONNX graph, and prove that the graph says what the network says.
+
+    Input ``image`` uint8 (batch, 1, height, width), sides multiples of 32. Outputs, all float32:
+    ``probabilities`` (batch, 3); ``logits`` (batch, 3), calibrated: the network's logits divided by
+    `temperature` plus `bias`, so that ``probabilities = softmax(logits)``; ``malignancy_map`` and
+    ``tumour_map`` (batch, h, w), Grad-CAM ≥ 0 of the calibrated log-odds (a map level that was
+    validated at one temperature holds for that temperature only).
+
+    Parameters
+    ----------
+    net
+        The trained network, with any trunk whose feature maps are at 1/32 of the picture.
+    path
+        File to write; it appears only when every check has passed.
+    temperature, bias
+        See `ScoreAndExplain`.
+    half_weights
+        Store the weights of dense convolutions and of the hidden layer in half precision; all
+        arithmetic stays in single precision. Depthwise convolutions, the stem, biases and the last
+        layer keep single precision.
+    pictures
+        uint8 (n, 1, H, W), prepared pictures to compare on; ``None`` takes random ones.
+
+    Raises
+    ------
+    ConfigError
+        If the calibration is not finite and positive, or the pictures have the wrong form.
+    ContractMismatch
+        If the graph differs from the network by more than 1e-4, or half precision changes a
+        probability by more than 0.01; nothing is written then.
+    """
+    batch = _random_pictures() if pictures is None else _checked(pictures)
+    original = ScoreAndExplain(net, temperature, bias)
+    exported = ScoreAndExplain(net, temperature, bias)
+    fold_trunk(exported.net, batch[:1])
+    if half_weights:
+        round_weights(exported.net)
+    payload = _to_onnx(exported)
+    exact = _in_torch(exported, batch)
+    theirs = _in_onnxruntime(payload, batch)
+    ours = _in_torch(original, batch)
+    report = ExportReport(
+        path=path,
+        sha256=hashlib.sha256(payload).hexdigest(),
+        size_bytes=len(payload),
+        graph_probability=_largest_change(theirs[0], exact[0]),
+        graph_map=max(_relative_change(a, b) for a, b in zip(theirs[2:], exact[2:], strict=True)),
+        rounding_probability=_largest_change(exact[0], ours[0]),
+        rounding_map=max(_relative_change(a, b) for a, b in zip(exact[2:], ours[2:], strict=True)),
+    )
+    _refuse_disagreement(report)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_bytes(payload)
+    partial.replace(path)
+    return report
+
+
+def _random_pictures() -> Tensor:
+    rng = np.random.default_rng(0)
+    coarse = torch.from_numpy(rng.uniform(0, 255, (3, 1, 12, 9)))
+    smooth = nn.functional.interpolate(coarse, scale_factor=STRIDE // 2, mode="bilinear")
+    return nn.functional.pad(smooth, (0, 16)).to(torch.uint8)
+
+
+def _checked(pictures: npt.NDArray[np.uint8]) -> Tensor:
+    proper = pictures.dtype == np.uint8 and pictures.ndim == 4 and pictures.size > 0
+    if not proper or pictures.shape[1] != 1 or any(n % STRIDE for n in pictures.shape[2:]):
+        raise ConfigError(
+            f"pictures are uint8 (n, 1, H, W) with sides multiples of {STRIDE}, "
+            f"not {pictures.dtype} {pictures.shape}",
+            keyword="pictures",
+        )
+    return torch.from_numpy(np.array(pictures))
+
+
+def _to_onnx(module: ScoreAndExplain) -> bytes:
+    """Trace, optimise and shrink; the same network gives the same bytes."""
+    import onnx
+
+    batch, height, width = (torch.export.Dim(name) for name in ("batch", "height", "width"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module,
+            (_random_pictures()[:2],),
+            dynamo=True,
+            opset_version=OPSET,
+            external_data=False,
+            input_names=[INPUT_NAME],
+            output_names=list(OUTPUT_NAMES),
+            dynamic_shapes={"image": {0: batch, 2: height, 3: width}},
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    _store_halves(model.graph)
+    _strip(model)
+    onnx.helper.set_model_props(model, {"classes": ",".join(CLASSES)})
+    onnx.checker.check_model(model, full_check=True)
+    payload: bytes = model.SerializeToString(deterministic=True)
+    return payload
+
+
+def _store_halves(graph: onnx.GraphProto) -> None:
+    """Store tensors that half precision holds exactly as such, with a Cast back; lossless."""
+    import onnx
+
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT:
+            continue
+        values = onnx.numpy_helper.to_array(tensor)
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if values.size < _SMALL or not np.array_equal(half.astype(np.float32), values):
+            continue
+        name, stored = tensor.name, f"{tensor.name}.half"
+        tensor.CopyFrom(onnx.numpy_helper.from_array(half, stored))
+        casts.append(onnx.helper.make_node("Cast", [stored], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Drop what the exporter notes about the machine and the source code it ran on."""
+    del model.metadata_props[:], model.graph.metadata_props[:]
+    model.graph.ClearField("value_info")
+    model.graph.doc_string = ""
+    model.doc_string = "mammolens model; research use only, not a medical device"
+    for part in (*model.graph.node, *model.graph.initializer, *model.graph.input):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    for value in model.graph.output:
+        del value.metadata_props[:]
+
+
+def _in_torch(module: ScoreAndExplain, batch: Tensor) -> list[npt.NDArray[np.float32]]:
+    with torch.no_grad():
+        parts = [module(picture[None]) for picture in batch]
+    return [torch.cat(outputs).numpy() for outputs in zip(*parts, strict=True)]
+
+
+def _in_onnxruntime(payload: bytes, batch: Tensor) -> list[npt.NDArray[np.float32]]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(payload, providers=["CPUExecutionProvider"])
+    outputs = session.run(list(OUTPUT_NAMES), {INPUT_NAME: batch.numpy()})
+    return [np.asarray(output) for output in outputs]
+
+
+def _largest_change(
+    a: npt.NDArray[np.float32], b: npt.NDArray[np.float32], scale: float = 1.0
+) -> float:
+    """Largest difference over `scale`; a value that is not a number counts as infinite."""
+    change = float(np.abs(a.astype(np.float64) - b).max()) / scale
+    return change if np.isfinite(change) else float("inf")
+
+
+def _relative_change(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
+    return _largest_change(a, b, max(float(np.abs(b).max()), 1e-12))
+
+
+def _refuse_disagreement(report: ExportReport) -> None:
+    limits = {
+        "graph_probability": GRAPH_TOLERANCE,
+        "graph_map": GRAPH_TOLERANCE,
+        "rounding_probability": ROUNDING_TOLERANCE,
+    }
+    for name, limit in limits.items():
+        if getattr(report, name) > limit:
+            raise ContractMismatch(
+                f"the exported graph differs from the network: {name} is "
+                f"{getattr(report, name):.2g}, allowed is {limit}",
+                source=str(report.path),
+                remedy="Export without half weights, or look for a layer that depends on the "
+                "picture's size",
+            )

@@ -1,0 +1,284 @@
+"""The model card: what a model expects, what its numbers mean, and how good they were."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mammolens.core import InputKind
+from mammolens.errors import BadModelPackage
+from mammolens.preprocess import PreprocessConfig
+
+__all__ = [
+    "CLASSES",
+    "Calibration",
+    "ClassPrior",
+    "Dataset",
+    "Estimate",
+    "FindingLevel",
+    "ModelCard",
+    "OperatingPoint",
+    "OperatingPoints",
+    "Training",
+    "ValidationFigure",
+    "read_card",
+]
+
+CLASSES: tuple[Literal["normal"], Literal["benign"], Literal["malignant"]] = (
+    "normal",
+    "benign",
+    "malignant",
+)
+"""Order of the classes in every array of logits or probabilities."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Text = Annotated[str, Field(min_length=1)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Estimate(_Part):
+    """A figure with its 95 % interval."""
+
+    value: Share = Field(description="point estimate, 0–1")
+    low: Share = Field(description="lower end of the 95 % interval")
+    high: Share = Field(description="upper end of the 95 % interval")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Estimate:
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"low ≤ value ≤ high is needed: {self.low}, {self.value}, {self.high}")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
+
+
+class ClassPrior(_Part):
+    """How frequent each class is where the probabilities are calibrated."""
+
+    normal: float = Field(gt=0, lt=1, description="share of images that are normal")
+    benign: float = Field(gt=0, lt=1, description="share with a benign tumour and no malignant one")
+    malignant: float = Field(gt=0, lt=1, description="share with a malignant tumour")
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> ClassPrior:
+        if abs(sum(self.as_tuple) - 1.0) > 1e-6:
+            raise ValueError(f"the shares sum to {sum(self.as_tuple):.6g}, not to 1")
+        return self
+
+    @property
+    def as_tuple(self) -> tuple[float, float, float]:
+        """The shares in the order of `CLASSES`."""
+        return self.normal, self.benign, self.malignant
+
+
+class Calibration(_Part):
+    """How logits were turned into probabilities; it is already inside the graph."""
+
+    temperature: float | tuple[float, float, float] = Field(
+        description="what the network's logits were divided by: one number, or one per class"
+    )
+    bias: tuple[float, float, float] = Field(
+        (0.0, 0.0, 0.0), description="what was added after that, per class"
+    )
+    fitted_on: Text = Field(description="the data that it was fitted on, with split")
+    n: Count = Field(description="images that it was fitted on")
+    prior: ClassPrior = Field(description="the frequencies that the probabilities stand for")
+
+    @model_validator(mode="after")
+    def _positive(self) -> Calibration:
+        parts = self.temperature if isinstance(self.temperature, tuple) else (self.temperature,)
+        if min(parts) <= 0:
+            raise ValueError(f"a temperature must be above 0, not {self.temperature}")
+        return self
+
+
+class OperatingPoint(_Part):
+    """A threshold on P(malignant) of an exam, at the card's prior, and what it did."""
+
+    threshold: Share = Field(description="an exam with P(malignant) at or above it is positive")
+    sensitivity: Estimate = Field(description="share of the malignant exams that are positive")
+    specificity: Estimate = Field(description="share of the other exams that are negative")
+    n: Count = Field(description="exams that it was fixed on")
+    n_positive: Count = Field(description="malignant exams among them")
+    unit: Literal["exam"] = Field("exam", description="what was counted")
+
+    @model_validator(mode="after")
+    def _counts(self) -> OperatingPoint:
+        if not 0 < self.n_positive < self.n:
+            raise ValueError(f"both kinds of exam are needed: {self.n_positive} of {self.n}")
+        return self
+
+
+class OperatingPoints(_Part):
+    """Below `low` an exam is of category low, at or above `high` of category high."""
+
+    low: OperatingPoint = Field(description="chosen for sensitivity")
+    high: OperatingPoint = Field(description="chosen for specificity")
+    fixed_on: Text = Field(description="the validation data that both were fixed on")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> OperatingPoints:
+        if self.low.threshold > self.high.threshold:
+            raise ValueError(
+                f"low.threshold {self.low.threshold} lies above high.threshold "
+                f"{self.high.threshold}"
+            )
+        return self
+
+
+class FindingLevel(_Part):
+    """Where a maximum of the malignancy map becomes a finding."""
+
+    level: float = Field(gt=0, description="raw value of the malignancy map")
+    method: Text = Field(description="how the level was chosen and checked, and on which data")
+    hit_rate: Estimate | None = Field(
+        None, description="share of malignant images with a finding on the lesion; null: not known"
+    )
+    false_findings_per_image: float | None = Field(
+        None, ge=0, description="findings off the lesion per image; null: not known"
+    )
+
+
+class Dataset(_Part):
+    """A data set that was trained on."""
+
+    name: Text
+    images: Count = Field(description="images used for training")
+    patients: Count | None = Field(description="patients among them; null: not known")
+    note: str = Field("", description="what was left out, licence, peculiarities")
+
+
+class Training(_Part):
+    """Where the weights come from."""
+
+    datasets: tuple[Dataset, ...] = Field(min_length=1)
+    split_digest: Text = Field(description="digest of the manifest with its split")
+    seed: int
+    recipe: Text = Field(description="loss, augmentation, schedule and stopping in a few sentences")
+
+
+class ValidationFigure(_Part):
+    """One measured result on patients that were not trained on."""
+
+    dataset: Text
+    split: Text = Field("validation", description="validation, test, or external")
+    task: Literal["malignancy", "tumour"]
+    unit: Literal["image", "breast", "exam", "patient"]
+    auc: Estimate | None = Field(description="null where only one kind of label exists")
+    n: Count = Field(description="units with a known label")
+    n_positive: Count
+
+    @model_validator(mode="after")
+    def _counts(self) -> ValidationFigure:
+        if self.n_positive > self.n:
+            raise ValueError(f"{self.n_positive} positives among {self.n}")
+        if self.auc is not None and self.n_positive in (0, self.n):
+            raise ValueError("no AUC exists where all labels are alike")
+        return self
+
+
+class ModelCard(_Part):
+    """The contract and the history of one model; `card.json` in its package."""
+
+    schema_version: Literal["1"] = Field("1", description="version of this form")
+    notice: Literal["Research use only, not a medical device."] = Field(
+        "Research use only, not a medical device.", description="shown with every result"
+    )
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="name of the model")
+    version: str = Field(pattern=r"^\d+\.\d+(\.\d+)?$", description="version of the weights")
+    input_kind: InputKind = Field(description="what one input shows: breast or lesion")
+    classes: tuple[Literal["normal"], Literal["benign"], Literal["malignant"]] = Field(
+        CLASSES, description="order of the graph's classes"
+    )
+    preprocess: PreprocessConfig = Field(
+        description="how inputs are made; height, width: their size"
+    )
+    graph_file: str = Field(
+        "model.onnx", pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.onnx$", description="file name"
+    )
+    graph_sha256: Digest = Field(description="SHA-256 of the graph file")
+    architecture: Text = Field(description="trunk, pooling and head")
+    calibration: Calibration
+    operating_points: OperatingPoints
+    finding_level: FindingLevel
+    training: Training
+    validation: tuple[ValidationFigure, ...] = Field(min_length=1)
+    intended_use: Text
+    weaknesses: tuple[Text, ...] = Field(min_length=1, description="known ways to be wrong")
+    licence: Text = Field(description="licence of the weights, not of the code")
+    attribution: Text = Field(description="whom the data and pretrained weights are owed to")
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """Rows and columns of an input."""
+        return self.preprocess.height, self.preprocess.width
+
+    @property
+    def prior_malignant(self) -> float:
+        """The malignancy prevalence that the probabilities stand for."""
+        return self.calibration.prior.malignant
+
+
+def read_card(text: str | bytes, source: str) -> ModelCard:
+    """Read a card from JSON.
+
+    Parameters
+    ----------
+    text
+        The content of a ``card.json``.
+    source
+        Its file name, for the error message.
+
+    Raises
+    ------
+    BadModelPackage
+        If a key is missing, unknown or has an impossible value; the message names the key.
+
+    Examples
+    --------
+    >>> try:
+    ...     read_card('{"nam": "x"}', "card.json")
+    ... except BadModelPackage as error:
+    ...     print(error.keyword, "-", error.remedy)
+    nam - The nearest known key is name
+    """
+    try:
+        return ModelCard.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+    unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
+    fault = (unknown or faults)[0]
+    more = f" ({len(faults) - 1} more faults)" if len(faults) > 1 else ""
+    loc = fault["loc"]
+    raise BadModelPackage(
+        ("unknown key" if unknown else fault["msg"].removeprefix("Value error, ")) + more,
+        source=source,
+        keyword=".".join(str(part) for part in loc) or None,
+        remedy=_nearest(loc) if unknown else "Correct the card, or export the model again",
+    )
+
+
+def _nearest(loc: tuple[int | str, ...]) -> str:
+    """Name the known key that is nearest to the unknown one at the end of `loc`."""
+    model: type[BaseModel] = ModelCard
+    for part in loc[:-1]:
+        if isinstance(part, str) and part in model.model_fields:
+            model = _model_in(model.model_fields[part].annotation) or model
+    known = sorted(model.model_fields)
+    near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+    return f"The nearest known key is {near[0]}" if near else f"Known keys: {', '.join(known)}"
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(inner) for inner in get_args(annotation))
+    return next((model for model in found if model is not None), None)

@@ -1,0 +1,269 @@
+"""A model ready to use: its card and a running graph whose contract was checked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.core import ModelId
+from mammolens.errors import BadModelPackage, ConfigError, ContractMismatch, ModelError
+from mammolens.model.card import CLASSES, ModelCard, read_card
+from mammolens.model.store import CARD_FILE, DEFAULT_MODEL, open_store
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["INPUT_NAME", "OUTPUT_NAMES", "STRIDE", "Device", "ModelPackage", "RawOutput"]
+
+INPUT_NAME = "image"
+OUTPUT_NAMES = ("probabilities", "logits", "malignancy_map", "tumour_map")
+STRIDE = 32
+"""Sides of an input are multiples of this; one map cell stands for so many pixels."""
+
+_MAX_THREADS = 8
+_RANKS = {INPUT_NAME: 4, "probabilities": 2, "logits": 2, "malignancy_map": 3, "tumour_map": 3}
+
+
+class Device(str, Enum):
+    """Where the graph runs."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+@dataclass(frozen=True)
+class RawOutput:
+    """What the graph says of n inputs; all float32, finite and read-only.
+
+    `probabilities` and calibrated `logits` (n, 3), normal / benign / malignant; `malignancy_map`
+    and `tumour_map` (n, h, w), raw Grad-CAM ≥ 0, one cell for 32 × 32 pixels of the input.
+    """
+
+    logits: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
+    malignancy_map: npt.NDArray[np.float32]
+    tumour_map: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        for array in (self.logits, self.probabilities, self.malignancy_map, self.tumour_map):
+            array.flags.writeable = False
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """A loaded model package; use `load`."""
+
+    card: ModelCard
+    source: str
+    _session: onnxruntime.InferenceSession = field(repr=False, compare=False)
+
+    @classmethod
+    def load(
+        cls,
+        path_or_name: str | Path = DEFAULT_MODEL,
+        *,
+        threads: int | None = None,
+        device: Device = Device.CPU,
+    ) -> ModelPackage:
+        """Load a package, and check that card and graph keep the contract.
+
+        Parameters
+        ----------
+        path_or_name
+            A folder, a zip, or the name of a built-in package (see `list_models`).
+        threads
+            Threads for one prediction; ``None`` takes the processors that this process may use,
+            eight at most.
+        device
+            Where to run; `Device.CUDA` needs a build of ONNX Runtime with CUDA.
+
+        Raises
+        ------
+        BadModelPackage
+            If something is missing, damaged, of the wrong digest, or gives no finite numbers.
+        ContractMismatch
+            If the graph has other inputs, outputs or classes than a package needs.
+        ConfigError
+            If the device is not there, or the number of threads is impossible.
+        """
+        source, read = open_store(path_or_name)
+        card = read_card(read(CARD_FILE), f"{source}/{CARD_FILE}")
+        graph = read(card.graph_file)
+        where = f"{source}/{card.graph_file}"
+        _check_digest(graph, card, where)
+        session = _start(graph, where, _thread_count(threads), device)
+        _check_interface(session, where)
+        package = cls(card, source, session)
+        package._smoke(where)
+        return package
+
+    @property
+    def model_id(self) -> ModelId:
+        """Name, version and digest, as results carry them."""
+        return ModelId(self.card.name, self.card.version, self.card.graph_sha256)
+
+    def predict(self, batch: npt.NDArray[np.uint8]) -> RawOutput:
+        """Score and explain prepared inputs.
+
+        Parameters
+        ----------
+        batch
+            Uint8 (n, 1, H, W), n ≥ 1, with H and W those of the card.
+
+        Raises
+        ------
+        ContractMismatch
+            If the batch has another dtype or shape.
+        ModelError
+            If the graph fails, or gives anything but finite numbers and proper probabilities.
+        """
+        wanted = (1, *self.card.input_shape)
+        if batch.dtype != np.uint8 or batch.shape[1:] != wanted or len(batch) == 0:
+            raise ContractMismatch(
+                f"an input must be uint8 (n, {', '.join(map(str, wanted))}), "
+                f"not {batch.dtype} {batch.shape}",
+                source=self.source,
+                remedy="Prepare pictures with the preprocessing of the model's card",
+            )
+        return self._run(batch)
+
+    def _run(self, batch: npt.NDArray[np.uint8]) -> RawOutput:
+        try:
+            outputs = self._session.run(list(OUTPUT_NAMES), {INPUT_NAME: batch})
+        except Exception as error:  # ONNX Runtime's errors have no common base but this one
+            raise ModelError(f"the graph failed: {error}", source=self.source) from error
+        named = dict(zip(OUTPUT_NAMES, outputs, strict=True))
+        fault = _fault(named, len(batch))
+        if fault is not None:
+            raise ModelError(
+                f"the graph gave no usable result: {fault}",
+                source=self.source,
+                remedy="Treat the exam as failed, and report the picture to the model's authors",
+            )
+        return RawOutput(**named)
+
+    def _smoke(self, where: str) -> None:
+        rows, cols = 3 * STRIDE, 2 * STRIDE
+        ramp = np.arange(2 * rows * cols, dtype=np.uint32).reshape(2, 1, rows, cols)
+        try:
+            output = self._run((ramp * 7 % 251).astype(np.uint8))
+        except ModelError as error:
+            raise BadModelPackage(
+                f"a trial run failed: {error.message}", source=where, remedy=_EXPORT_AGAIN
+            ) from error
+        for cells in (output.malignancy_map.shape[1:], output.tumour_map.shape[1:]):
+            if cells != (rows // STRIDE, cols // STRIDE):
+                raise ContractMismatch(
+                    f"a map of {cells} cells for a picture of {(rows, cols)}: one cell must stand "
+                    f"for {STRIDE} × {STRIDE} pixels",
+                    source=where,
+                    remedy=_EXPORT_AGAIN,
+                )
+
+
+_EXPORT_AGAIN = "Export the model again with mammolens.learn.export.export_onnx"
+
+
+def _thread_count(threads: int | None) -> int:
+    if threads is None:
+        affinity = getattr(os, "sched_getaffinity", None)
+        usable = len(affinity(0)) if affinity else os.cpu_count() or 1
+        return min(usable, _MAX_THREADS)
+    if threads < 1:
+        raise ConfigError(f"{threads} threads cannot work", keyword="threads")
+    return threads
+
+
+def _check_digest(graph: bytes, card: ModelCard, where: str) -> None:
+    digest = hashlib.sha256(graph).hexdigest()
+    if digest != card.graph_sha256:
+        raise BadModelPackage(
+            f"its SHA-256 is {digest[:12]}…, the card says {card.graph_sha256[:12]}…",
+            source=where,
+            keyword="graph_sha256",
+            remedy="The file was changed or cut short: get the model package again",
+        )
+
+
+def _start(graph: bytes, where: str, threads: int, device: Device) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    wanted = {Device.CPU: "CPUExecutionProvider", Device.CUDA: "CUDAExecutionProvider"}[device]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if wanted not in onnxruntime.get_available_providers():
+        raise _no_device(device)
+    try:
+        session = onnxruntime.InferenceSession(graph, options, providers=[wanted])
+    except Exception as error:  # ONNX Runtime's errors have no common base but this one
+        raise BadModelPackage(
+            f"ONNX Runtime {onnxruntime.__version__} cannot load the graph: {error}",
+            source=where,
+            remedy=_EXPORT_AGAIN,
+        ) from error
+    if session.get_providers()[0] != wanted:
+        raise _no_device(device)
+    return session
+
+
+def _no_device(device: Device) -> ConfigError:
+    return ConfigError(
+        f"ONNX Runtime has no working {device.value} provider here",
+        keyword="device",
+        remedy="Use the CPU, or install a fitting onnxruntime-gpu",
+    )
+
+
+def _check_interface(session: onnxruntime.InferenceSession, where: str) -> None:
+    said = session.get_modelmeta().custom_metadata_map.get("classes")
+    inputs = {part.name: (part.type, len(part.shape)) for part in session.get_inputs()}
+    outputs = {part.name: (part.type, len(part.shape)) for part in session.get_outputs()}
+    faults = _interface_faults({INPUT_NAME}, "tensor(uint8)", inputs)
+    faults += _interface_faults(set(OUTPUT_NAMES), "tensor(float)", outputs)
+    if said != ",".join(CLASSES):
+        faults.append(f"metadata 'classes' is {said!r}, not {','.join(CLASSES)!r}")
+    if faults:
+        raise ContractMismatch("; ".join(faults), source=where, remedy=_EXPORT_AGAIN)
+
+
+def _interface_faults(
+    names: set[str], dtype: str, found: Mapping[str, tuple[str, int]]
+) -> list[str]:
+    faults = [f"{name} is missing" for name in sorted(names - found.keys())]
+    faults += [f"{name} is unknown" for name in sorted(found.keys() - names)]
+    for name in sorted(names & found.keys()):
+        if found[name] != (dtype, _RANKS[name]):
+            kind, rank = found[name]
+            faults.append(f"{name} is {kind} of rank {rank}, not {dtype} of rank {_RANKS[name]}")
+    return faults
+
+
+def _fault(output: Mapping[str, npt.NDArray[Any]], n: int) -> str | None:
+    """Say what is wrong with the graph's answer to `n` pictures, if anything is."""
+    for name, array in output.items():
+        if len(array) != n or array.size == 0 or array.ndim != _RANKS[name]:
+            return f"{name} has shape {array.shape} for {n} pictures"
+        if not np.isfinite(array).all():
+            return f"{name} is not finite"
+    for name in ("probabilities", "logits"):
+        if output[name].shape[1] != len(CLASSES):
+            return f"{name} has shape {output[name].shape}"
+    for name in ("malignancy_map", "tumour_map"):
+        if output[name].min() < 0:
+            return f"{name} is negative somewhere"
+    logits = output["logits"].astype(np.float64)
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    if not np.allclose(powers / powers.sum(1, keepdims=True), output["probabilities"], atol=1e-4):
+        return "probabilities are not the softmax of the logits"
+    return None

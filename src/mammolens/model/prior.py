@@ -1,0 +1,103 @@
+"""Probabilities restated for another mix of classes than the one that they were calibrated to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.errors import ConfigError
+
+__all__ = ["prior_at", "restate"]
+
+
+def prior_at(prior: Sequence[float], prevalence: float) -> tuple[float, float, float]:
+    """Change the share of malignant cases, keeping the ratio of normal to benign ones.
+
+    Parameters
+    ----------
+    prior
+        Shares of normal, benign, malignant.
+    prevalence
+        The share of malignant cases wanted, above 0 and below 1.
+
+    Raises
+    ------
+    ConfigError
+        If a share is impossible.
+
+    Examples
+    --------
+    >>> prior_at((0.6, 0.2, 0.2), 0.6)
+    (0.3, 0.1, 0.6)
+    """
+    normal, benign, _ = _checked_prior(prior)
+    if not (math.isfinite(prevalence) and 0 < prevalence < 1):
+        raise ConfigError(
+            f"a prevalence of {prevalence} is impossible",
+            keyword="prevalence",
+            remedy="Give a share above 0 and below 1, such as 0.005 for screening",
+        )
+    rest = (1.0 - prevalence) / (normal + benign)
+    return normal * rest, benign * rest, prevalence
+
+
+def restate(
+    probabilities: npt.ArrayLike, prior_from: Sequence[float], prior_to: Sequence[float]
+) -> npt.NDArray[np.float64]:
+    """Restate class probabilities for other class frequencies (prior shift).
+
+    Each probability is multiplied by the ratio of new to old prior, and the result divided by its
+    sum. This is exact where the classes look the same and only their frequencies differ. The order
+    of cases by P(malignant) can change with the ratio of normal to benign, and the thresholds of a
+    card hold at the card's own prior: decide first, restate afterwards.
+
+    Parameters
+    ----------
+    probabilities
+        (..., 3), normal / benign / malignant, each row summing to 1.
+    prior_from, prior_to
+        Shares of normal, benign, malignant: those that the probabilities stand for, and new ones.
+
+    Returns
+    -------
+    Float64 of the same shape, each row summing to 1.
+
+    Raises
+    ------
+    ConfigError
+        If a prior is no distribution over the classes, or the probabilities have the wrong form.
+
+    Source
+    ------
+    Saerens, Latinne, Decaestecker 2002, doi 10.1162/089976602753284446, equation 2.4.
+
+    Examples
+    --------
+    >>> restate([0.5, 0.25, 0.25], (0.5, 0.25, 0.25), (0.8, 0.1, 0.1)).round(3).tolist()
+    [0.8, 0.1, 0.1]
+    """
+    given = np.asarray(probabilities, np.float64)
+    proper = given.ndim >= 1 and given.shape[-1] == 3 and bool(np.all((given >= 0) & (given <= 1)))
+    if not proper or not np.allclose(given.sum(-1), 1.0, atol=1e-4):
+        raise ConfigError(
+            f"these are no probabilities of three classes: shape {given.shape}",
+            keyword="probabilities",
+        )
+    ratio = np.array(_checked_prior(prior_to)) / np.array(_checked_prior(prior_from))
+    shifted = given * ratio
+    restated: npt.NDArray[np.float64] = shifted / shifted.sum(-1, keepdims=True)
+    return restated
+
+
+def _checked_prior(prior: Sequence[float]) -> tuple[float, float, float]:
+    possible = len(prior) == 3 and all(math.isfinite(p) and 0 < p < 1 for p in prior)
+    if not possible or abs(sum(prior) - 1.0) > 1e-6:
+        raise ConfigError(
+            f"{tuple(prior)} is no prior of normal, benign and malignant",
+            keyword="prior",
+            remedy="Give three shares above 0 that sum to 1",
+        )
+    return prior[0], prior[1], prior[2]

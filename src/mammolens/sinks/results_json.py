@@ -1,0 +1,180 @@
+"""``results.json``: every exam with every number, one document per run.
+
+Its shape is published as ``results.schema.json`` beside this module. Probabilities lie in 0–1;
+``null`` means unknown. Exams are written as they come, the list of unreadable inputs at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from mammolens import __version__
+from mammolens.core import Finding, ImagePrediction, Prediction, Scores, Unreadable
+from mammolens.sinks import RunInfo
+from mammolens.sinks._partial import PartialFile
+
+__all__ = ["SCHEMA_ID", "exam_record", "open_sink", "results_schema"]
+
+SCHEMA_ID: Final = "mammolens/results/1"
+
+
+def results_schema() -> dict[str, Any]:
+    """Give the JSON Schema (draft 2020-12) of `results.json`.
+
+    Examples
+    --------
+    >>> results_schema()["properties"]["schema"]["const"]
+    'mammolens/results/1'
+    """
+    text = resources.files("mammolens.sinks").joinpath("results.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def open_sink(out: Path, run: RunInfo) -> ResultsJson:
+    """Open ``results.json`` in a folder."""
+    return ResultsJson(out, run)
+
+
+class ResultsJson:
+    """The document, half written."""
+
+    def __init__(self, out: Path, run: RunInfo) -> None:
+        with contextlib.ExitStack() as stack:
+            self._file = PartialFile(out / "results.json")
+            stack.callback(self._file.discard)
+            self._unreadable = stack.enter_context(
+                tempfile.TemporaryFile("w+", dir=out, encoding="utf-8")
+            )
+            self._file.write(_dump(_run_record(run)).removesuffix("}") + ', "exams": [')
+            self._kept = stack.pop_all()
+        self._n_exams = self._n_unreadable = 0
+
+    def write(self, prediction: Prediction) -> None:
+        """Append one exam, and its unreadable files to the list of the run."""
+        self._file.write(("," if self._n_exams else "") + "\n" + _dump(exam_record(prediction)))
+        self._n_exams += 1
+        for item in prediction.unreadable:
+            self.unreadable(item)
+
+    def unreadable(self, item: Unreadable) -> None:
+        """Append one refused input."""
+        separator = "," if self._n_unreadable else ""
+        self._unreadable.write(separator + "\n" + _dump(_unreadable_record(item)))
+        self._n_unreadable += 1
+
+    def close(self) -> list[Path]:
+        """Join both lists and give the file its name."""
+        self._file.write('\n], "unreadable": [')
+        self._unreadable.seek(0)
+        while block := self._unreadable.read(1 << 16):
+            self._file.write(block)
+        self._file.write("\n]}\n")
+        path = self._file.finish()
+        self._kept.close()
+        return [path]
+
+    def discard(self) -> None:
+        """Remove what is unfinished."""
+        self._kept.close()
+
+
+def exam_record(prediction: Prediction) -> dict[str, Any]:
+    """Turn a prediction into its entry under ``exams``: plain values, ids but no names."""
+    return {
+        "patient_id": prediction.patient_id,
+        "study_instance_uid": prediction.study_instance_uid,
+        "category": prediction.category.value,
+        **_score_record(prediction.scores),
+        "prevalence": float(prediction.prevalence),
+        "elapsed_s": round(float(prediction.elapsed_s), 3),
+        "breasts": [
+            {
+                "laterality": breast.laterality.value if breast.laterality else None,
+                **_score_record(breast.scores),
+            }
+            for breast in prediction.breasts
+        ],
+        "images": [_image_record(image) for image in prediction.images],
+        "unreadable": [_unreadable_record(item) for item in prediction.unreadable],
+        "warnings": [str(caution) for caution in prediction.cautions],
+    }
+
+
+def _run_record(run: RunInfo) -> dict[str, Any]:
+    model = run.model
+    return {
+        "schema": SCHEMA_ID,
+        "disclaimer": run.disclaimer,
+        "created": run.created.isoformat(timespec="seconds"),
+        "software": {"name": "mammolens", "version": __version__},
+        "model": {"name": model.name, "version": model.version, "digest": model.digest},
+        "prevalence": run.prevalence,
+        "thresholds": [
+            {
+                "name": point.name,
+                "threshold": point.threshold,
+                "sensitivity": point.sensitivity,
+                "specificity": point.specificity,
+            }
+            for point in run.thresholds
+        ],
+    }
+
+
+def _score_record(scores: Scores | None) -> dict[str, float | None]:
+    if scores is None:
+        return dict.fromkeys(("malignancy", "tumour", "normal", "benign"))
+    return {
+        "malignancy": float(scores.malignant),
+        "tumour": float(scores.tumour),
+        "normal": float(scores.normal),
+        "benign": float(scores.benign),
+    }
+
+
+def _image_record(image: ImagePrediction) -> dict[str, Any]:
+    ref = image.ref
+    return {
+        "path": ref.path,
+        "digest": ref.digest,
+        "sop_instance_uid": ref.sop_instance_uid,
+        "laterality": ref.laterality.value if ref.laterality else None,
+        "view_position": ref.view_position.value if ref.view_position else None,
+        "origin": ref.origin.value,
+        "source_shape": list(image.geometry.source_shape),
+        **_score_record(image.scores),
+        "findings": [_finding_record(finding) for finding in image.findings],
+        "warnings": [str(caution) for caution in image.cautions],
+    }
+
+
+def _finding_record(finding: Finding) -> dict[str, Any]:
+    return {
+        "box_source_px": [round(float(edge), 1) for edge in finding.box_source_px],
+        "score": round(float(finding.score), 4),
+        "kind": finding.kind,
+        "origin": finding.origin,
+    }
+
+
+def _unreadable_record(item: Unreadable) -> dict[str, str]:
+    return {"path": item.path, "error": item.error, "message": item.message}
+
+
+def _dump(record: dict[str, Any]) -> str:
+    return json.dumps(_whole(record), ensure_ascii=False, allow_nan=False)
+
+
+def _whole(value: Any) -> Any:
+    """Replace the halves of surrogate pairs (undecodable file names), which JSON forbids."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value

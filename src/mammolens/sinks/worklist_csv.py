@@ -1,0 +1,120 @@
+"""``worklist.csv``: one row per exam, in the order in which to read them.
+
+Failed exams come first, for nothing is known of them, then high, intermediate and low, each by
+falling malignancy. Columns: see `COLUMNS`. Empty means unknown. Text that a spreadsheet would take
+for a formula (an id that begins with ``=``, ``+``, ``-`` or ``@``) is preceded by an apostrophe.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Final
+
+from mammolens.core import Laterality, Prediction, Unreadable
+from mammolens.sinks import RunInfo
+from mammolens.sinks._partial import PartialFile
+from mammolens.sinks._worklist import reading_key
+from mammolens.wording import CATEGORY_WORDS, printable, view_name
+
+__all__ = ["COLUMNS", "open_sink"]
+
+COLUMNS: Final = {
+    "position": "place on the worklist, from 1",
+    "category": "failed, high, intermediate or low",
+    "read_as": "the category in words",
+    "malignancy": "probability of malignancy, 0–1",
+    "tumour": "probability of any tumour, 0–1",
+    "malignancy_right": "probability of malignancy of the right breast",
+    "malignancy_left": "probability of malignancy of the left breast",
+    "patient_id": "Patient ID (0010,0020)",
+    "study_instance_uid": "Study Instance UID (0020,000D)",
+    "views": "the views analysed, such as RCC LCC RMLO LMLO",
+    "n_images": "number of images analysed",
+    "n_findings": "number of boxes",
+    "n_unreadable": "number of files of the exam that were refused",
+    "warnings": "names of the warnings of the exam and its images",
+    "elapsed_s": "seconds of analysis",
+    "prevalence": "share of malignant breasts that the probabilities stand for",
+    "model": "name and version of the model",
+    "notice": "research use only",
+}
+
+_Row = list[str | int | float | None]
+
+
+def open_sink(out: Path, run: RunInfo) -> WorklistCsv:
+    """Open ``worklist.csv`` in a folder."""
+    return WorklistCsv(out, run)
+
+
+class WorklistCsv:
+    """The rows so far."""
+
+    def __init__(self, out: Path, run: RunInfo) -> None:
+        self._notice = run.disclaimer
+        self._rows: list[tuple[tuple[int, float, int], _Row]] = []
+        self._file = PartialFile(out / "worklist.csv")
+
+    def write(self, prediction: Prediction) -> None:
+        """Keep one row."""
+        key = reading_key(prediction, len(self._rows))
+        self._rows.append((key, [*_row(prediction), self._notice]))
+
+    def unreadable(self, item: Unreadable) -> None:
+        """Leave out what belongs to no exam: `results.json` lists it."""
+
+    def close(self) -> list[Path]:
+        """Sort the rows and write them."""
+        text = io.StringIO(newline="")
+        table = csv.writer(text)
+        table.writerow(COLUMNS)
+        for position, (_, row) in enumerate(sorted(self._rows, key=lambda r: r[0]), start=1):
+            table.writerow([position, *row])
+        self._file.write(text.getvalue())
+        return [self._file.finish()]
+
+    def discard(self) -> None:
+        """Remove what is unfinished."""
+        self._file.discard()
+
+
+def _row(prediction: Prediction) -> _Row:
+    scores, model = prediction.scores, prediction.model
+    breasts = {breast.laterality: breast.scores.malignant for breast in prediction.breasts}
+    cautions = [*prediction.cautions, *(c for image in prediction.images for c in image.cautions)]
+    return [
+        prediction.category.value,
+        CATEGORY_WORDS[prediction.category],
+        _rounded(scores.malignant if scores else None),
+        _rounded(scores.tumour if scores else None),
+        _rounded(breasts.get(Laterality.RIGHT)),
+        _rounded(breasts.get(Laterality.LEFT)),
+        _cell(prediction.patient_id),
+        _cell(prediction.study_instance_uid),
+        " ".join(view_name(image.ref) for image in prediction.images),
+        len(prediction.images),
+        sum(len(image.findings) for image in prediction.images),
+        len(prediction.unreadable),
+        _cell(" ".join(dict.fromkeys(caution.name for caution in cautions))),
+        round(prediction.elapsed_s, 2),
+        prediction.prevalence,
+        _cell(f"{model.name} {model.version}"),
+    ]
+
+
+def _rounded(probability: float | None) -> float | None:
+    return None if probability is None else round(float(probability), 5)
+
+
+def _cell(text: str | None) -> str | None:
+    """Keep a spreadsheet from running text as a formula, even behind spaces."""
+    if not text:
+        return text
+    shown = printable(text)
+    return (
+        "'" + shown
+        if shown.lstrip()[:1] in ("=", "+", "-", "@", "\N{REPLACEMENT CHARACTER}")
+        else shown
+    )

@@ -1,0 +1,59 @@
+"""The words that every output shares, so that a table, a page and a picture say the same thing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mammolens.core import ImageRef, Laterality, TriageCategory, ViewPosition
+
+__all__ = ["CATEGORY_WORDS", "Place", "percent", "printable", "view_name"]
+
+Place = tuple[Laterality | None, ViewPosition | None]
+
+CATEGORY_WORDS: Final = {
+    TriageCategory.FAILED: "failed: unknown, read it like a high one",
+    TriageCategory.HIGH: "high",
+    TriageCategory.INTERMEDIATE: "intermediate",
+    TriageCategory.LOW: "low",
+}
+
+
+def percent(probability: float) -> str:
+    """Write a probability the way it is read, never rounding a doubt away.
+
+    Examples
+    --------
+    >>> [percent(p) for p in (0.0, 0.0004, 0.0123, 0.456, 0.9996)]
+    ['<0.1%', '<0.1%', '1.2%', '46%', '>99.9%']
+    """
+    if probability < 0.001:
+        return "<0.1%"
+    if probability > 0.999:
+        return ">99.9%"
+    shown = 100 * probability
+    return f"{shown:.1f}%" if shown < 9.95 or shown > 99 else f"{shown:.0f}%"
+
+
+def view_name(ref: ImageRef | Place) -> str:
+    """Name a view as it is called in the reading room.
+
+    Examples
+    --------
+    >>> view_name((Laterality.RIGHT, ViewPosition.MLO)), view_name(ImageRef("a.dcm"))
+    ('RMLO', 'unknown view')
+    """
+    laterality, view = (ref.laterality, ref.view_position) if isinstance(ref, ImageRef) else ref
+    if laterality is None and view is None:
+        return "unknown view"
+    return (laterality.value if laterality else "side? ") + (view.value if view else " view?")
+
+
+def printable(text: str) -> str:
+    """Make text from a file safe to show: control, bidirectional and undecodable characters go.
+
+    Examples
+    --------
+    >>> printable("P1\\x1b[31m\\x00\\udcff\\u202eé")
+    'P1\ufffd[31m\ufffd\ufffd\ufffdé'
+    """
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
