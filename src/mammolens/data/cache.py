@@ -61,7 +61,9 @@ def prepare_record(record: Record, config: PreprocessConfig) -> PreparedView:
         patient_id=record.patient_id,
         laterality=record.laterality or mammogram.ref.laterality,
         view_position=record.view_position or mammogram.ref.view_position,
-        pixel_aspect=record.pixel_aspect if record.pixel_aspect != 1.0 else mammogram.ref.pixel_aspect,
+        pixel_aspect=record.pixel_aspect
+        if record.pixel_aspect != 1.0
+        else mammogram.ref.pixel_aspect,
     )
     return prepare(replace(mammogram, ref=ref), config)
 
@@ -72,7 +74,7 @@ def build_cache(
     root: Path,
     *,
     jobs: int = 1,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> PreparedCache:
     """Prepare every image of a manifest that is not yet in the cache, and open it.
 

@@ -68,7 +68,9 @@ class TrainConfig(_Section):
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
     smoothing: float = Field(0.05, ge=0, lt=1, description="label smoothing")
     average: float = Field(0.995, ge=0, lt=1, description="decay of the moving average of weights")
-    balance: float = Field(0.5, ge=0, le=1, description="0 draws as found, 1 sources and classes alike")
+    balance: float = Field(
+        0.5, ge=0, le=1, description="0 draws as found, 1 sources and classes alike"
+    )
     patience: int = Field(3, ge=1, description="passes without gain before it stops")
     checkpoint_steps: int = Field(60, ge=1, description="steps between checkpoints")
     threads: int = Field(2, ge=1, description="CPU threads")

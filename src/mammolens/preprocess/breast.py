@@ -66,7 +66,9 @@ def find_breast(grey: npt.NDArray[np.float32]) -> BreastRegion | None:
     return BreastRegion(mask, box, _chest_wall_right(mask, box))
 
 
-def pectoral_mask(pixels: npt.NDArray[np.uint16], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def pectoral_mask(
+    pixels: npt.NDArray[np.uint16], mask: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
     """Find the pectoral muscle on an MLO view whose chest wall is at the left.
 
     The muscle's edge is taken as the straight line from the top edge to the chest wall with the
@@ -86,7 +88,7 @@ def pectoral_mask(pixels: npt.NDArray[np.uint16], mask: npt.NDArray[np.bool_]) -
     if rows.size == 0:
         return empty
     top, height, width = int(rows.min()), int(np.ptp(rows)) + 1, int(np.ptp(cols)) + 1
-    smooth = cv2.GaussianBlur(pixels.astype(np.float32) / 65535.0, (0, 0), 0.01 * height)
+    smooth = _float32(cv2.GaussianBlur(_float32(pixels) / 65535.0, (0, 0), 0.01 * height))
     along = np.linspace(0.05, 0.95, 48)
     best, edge = 0.08, None
     for across in np.linspace(0.15, 0.9, 26) * width:
@@ -101,10 +103,17 @@ def pectoral_mask(pixels: npt.NDArray[np.uint16], mask: npt.NDArray[np.bool_]) -
     if edge is None:
         return empty
     row, col = np.indices(mask.shape)
-    return mask & ((row - top) / edge[1] + col / edge[0] < 1.0)
+    muscle: npt.NDArray[np.bool_] = mask & ((row - top) / edge[1] + col / edge[0] < 1.0)
+    return muscle
 
 
-def _sample(image: npt.NDArray[np.float32], points: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+def _float32(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    return np.asarray(values, np.float32)
+
+
+def _sample(
+    image: npt.NDArray[np.float32], points: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float32]:
     row = np.clip(np.rint(points[:, 0]).astype(np.intp), 0, image.shape[0] - 1)
     col = np.clip(np.rint(points[:, 1]).astype(np.intp), 0, image.shape[1] - 1)
     return image[row, col]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -42,19 +40,19 @@ def apply_voi(
     values = pixels.astype(np.float32)
     if voi is None:
         low, high = float(values.min()), float(values.max())
-        return (values - low) / max(high - low, 1e-12)
+        return _float32((values - low) / max(high - low, 1e-12))
     if isinstance(voi, VoiLut):
         low, high = float(voi.values.min()), float(voi.values.max())
         index = np.clip(np.rint(values) - voi.first, 0, len(voi.values) - 1).astype(np.intp)
-        return (voi.values[index].astype(np.float32) - low) / max(high - low, 1e-12)
+        return _float32((voi.values[index] - low) / max(high - low, 1e-12))
     if voi.function is VoiFunction.SIGMOID:
         exponent = np.clip(-4.0 * (values - voi.center) / voi.width, -80, 80)
-        return 1.0 / (1.0 + np.exp(exponent, dtype=np.float32))
+        return _float32(1.0 / (1.0 + np.exp(exponent)))
     if voi.function is VoiFunction.LINEAR:
         center, width = voi.center - 0.5, max(voi.width - 1.0, 1e-6)
     else:
         center, width = voi.center, voi.width
-    return np.clip((values - center) / width + 0.5, 0.0, 1.0).astype(np.float32)
+    return _float32(np.clip((values - center) / width + 0.5, 0.0, 1.0))
 
 
 def normalise(
@@ -81,20 +79,26 @@ def normalise(
     return np.where(mask, stretched, 0.0).astype(np.uint16)
 
 
-def denoise(pixels: npt.NDArray[np.uint16], method: Denoise, size_px: int) -> npt.NDArray[Any]:
+def denoise(
+    pixels: npt.NDArray[np.uint16], method: Denoise, size_px: int
+) -> npt.NDArray[np.uint16]:
     """Remove noise from uint16 (H, W) pixels; `size_px` is the filter's width, 3 or 5."""
     if method is Denoise.NONE:
         return pixels
     if method is Denoise.MEDIAN:
-        return cv2.medianBlur(pixels, size_px)
+        return np.asarray(cv2.medianBlur(pixels, size_px), np.uint16)
     if method is Denoise.BILATERAL:
-        smooth = cv2.bilateralFilter(
-            pixels.astype(np.float32), size_px, 0.05 * _WHITE, float(size_px)
-        )
-        return np.clip(smooth, 0, _WHITE).astype(np.uint16)
-    return cv2.fastNlMeansDenoising(
-        pixels, None, [0.02 * _WHITE], size_px, 4 * size_px + 1, cv2.NORM_L1
+        smooth = cv2.bilateralFilter(_float32(pixels), size_px, 0.05 * _WHITE, float(size_px))
+        return np.asarray(np.clip(smooth, 0, _WHITE), np.uint16)
+    strength, window = [0.02 * _WHITE], 4 * size_px + 1
+    clean = cv2.fastNlMeansDenoising(
+        pixels,
+        h=strength,
+        templateWindowSize=size_px,
+        searchWindowSize=window,
+        normType=cv2.NORM_L1,
     )
+    return np.asarray(clean, np.uint16)
 
 
 def enhance_contrast(
@@ -105,5 +109,10 @@ def enhance_contrast(
     Source: Zuiderveld 1994, Contrast Limited Adaptive Histogram Equalization.
     """
     if clip > 0:
-        pixels = cv2.createCLAHE(clip, (tiles, tiles)).apply(pixels)
+        equalised = cv2.createCLAHE(clip, (tiles, tiles)).apply(pixels)
+        return (np.asarray(equalised, np.uint16) >> 8).astype(np.uint8)
     return (pixels >> 8).astype(np.uint8)
+
+
+def _float32(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    return np.asarray(values, np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -82,7 +83,9 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
     )
 
 
-def make_display(mammogram: Mammogram, photometric: Photometric, max_side_px: int = 1280) -> Display:
+def make_display(
+    mammogram: Mammogram, photometric: Photometric, max_side_px: int = 1280
+) -> Display:
     """Reduce a mammogram to a picture for people: VOI applied, breast bright, square pixels.
 
     `photometric` is the interpretation that `prepare` settled on.
@@ -116,14 +119,14 @@ def _usable_voi(mammogram: Mammogram) -> tuple[Mammogram, tuple[Caution, ...]]:
     return replace(mammogram, voi=None), (caution,)
 
 
-def _grey(pixels: npt.NDArray[np.generic], mammogram: Mammogram) -> npt.NDArray[np.float32]:
+def _grey(pixels: npt.NDArray[Any], mammogram: Mammogram) -> npt.NDArray[np.float32]:
     """VOI, then inversion, then padding to black."""
     grey = apply_voi(pixels, mammogram.voi)
     if mammogram.photometric is Photometric.MONOCHROME1:
         grey = np.float32(1.0) - grey
     if mammogram.padding is not None:
         low, high = mammogram.padding
-        grey = np.where((pixels >= low) & (pixels <= high), np.float32(0.0), grey)  # type: ignore[operator]
+        grey = np.where((pixels >= low) & (pixels <= high), np.float32(0.0), grey)
     return grey
 
 
@@ -169,8 +172,12 @@ def _reduced(
     r0, c0, r1, c1 = geometry.crop_source_px
     small = _resize(_resizable(mammogram.pixels[r0:r1, c0:c1]), geometry.scaled_shape)
     grey = _grey(small, mammogram)
-    rows = np.minimum(_centres(r0, r1, geometry.scaled_shape[0]) // stride, region.mask.shape[0] - 1)
-    cols = np.minimum(_centres(c0, c1, geometry.scaled_shape[1]) // stride, region.mask.shape[1] - 1)
+    rows = np.minimum(
+        _centres(r0, r1, geometry.scaled_shape[0]) // stride, region.mask.shape[0] - 1
+    )
+    cols = np.minimum(
+        _centres(c0, c1, geometry.scaled_shape[1]) // stride, region.mask.shape[1] - 1
+    )
     mask = region.mask[np.ix_(rows, cols)]
     if geometry.flipped:
         return np.ascontiguousarray(grey[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
@@ -181,20 +188,20 @@ def _centres(start: int, stop: int, count: int) -> npt.NDArray[np.intp]:
     return (start + (np.arange(count) + 0.5) * (stop - start) / count).astype(np.intp)
 
 
-def _resizable(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _resizable(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """OpenCV resizes 8- and 16-bit integers and floats; the rest becomes float32."""
     if pixels.dtype in (np.uint8, np.uint16, np.int16, np.float32, np.float64):
         return pixels
     return pixels.astype(np.float32)
 
 
-def _resize(pixels: npt.NDArray[np.generic], shape: tuple[int, int]) -> npt.NDArray[np.generic]:
+def _resize(pixels: npt.NDArray[Any], shape: tuple[int, int]) -> npt.NDArray[Any]:
     shrinks = shape[0] <= pixels.shape[0] and shape[1] <= pixels.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(pixels, (shape[1], shape[0]), interpolation=how)  # type: ignore[call-overload, no-any-return]
+    return np.asarray(cv2.resize(pixels, (shape[1], shape[0]), interpolation=how))
 
 
-def _place(picture: npt.NDArray[np.generic], geometry: Geometry) -> npt.NDArray:  # type: ignore[type-arg]
+def _place(picture: npt.NDArray[Any], geometry: Geometry) -> npt.NDArray[Any]:
     canvas = np.zeros(geometry.prepared_shape, picture.dtype)
     (dr, dc), (h, w) = geometry.offset_px, geometry.scaled_shape
     canvas[dr : dr + h, dc : dc + w] = picture

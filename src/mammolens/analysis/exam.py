@@ -1,0 +1,250 @@
+"""One exam through the model, and many exams side by side."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mammolens.analysis.findings import locate
+from mammolens.analysis.pooling import (
+    pool_breast,
+    pool_exam,
+    restate_scores,
+    score_prepared,
+    triage,
+)
+from mammolens.analysis.pseudonyms import pseudonymise
+from mammolens.core import (
+    BreastPrediction,
+    Caution,
+    Exam,
+    ImagePrediction,
+    Laterality,
+    Mammogram,
+    Prediction,
+    PreparedView,
+    Scores,
+    TriageCategory,
+    Unreadable,
+)
+from mammolens.errors import ConfigError, InputError, ModelError
+from mammolens.exams import ExamPlan, load_exam, plan_exams
+from mammolens.images import find_files
+from mammolens.model import ModelPackage
+from mammolens.preprocess import make_display, prepare
+
+__all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths"]
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """How exams are analysed.
+
+    `jobs` exams are in work at a time; `prevalence` is the share of malignant breasts that
+    probabilities are stated for (``None``: the card's); `display` keeps a reduced picture of each
+    image for sinks that draw; `time_limit_s` is per exam, and is looked at between images.
+    """
+
+    jobs: int = 1
+    prevalence: float | None = None
+    pseudonymise: bool = False
+    time_limit_s: float = 300.0
+    display: bool = True
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise ConfigError(f"{self.jobs} jobs cannot work", keyword="jobs")
+        if not self.time_limit_s > 0:
+            raise ConfigError(f"{self.time_limit_s} s is no time limit", keyword="time_limit")
+        if self.prevalence is not None and not 0.0 < self.prevalence < 1.0:
+            raise ConfigError(
+                f"a prevalence of {self.prevalence} is impossible",
+                keyword="prevalence",
+                remedy="Give a share above 0 and below 1, such as 0.005 for screening",
+            )
+
+
+def analyze_paths(
+    paths: Sequence[Path],
+    model: ModelPackage,
+    options: AnalysisOptions = AnalysisOptions(),
+    on_progress: Callable[[int, int], None] = lambda *_: None,
+) -> Iterator[Prediction | Unreadable]:
+    """Analyse every exam found under some files, folders and archives.
+
+    Parameters
+    ----------
+    on_progress
+        Called with (exams done, exams in all), first with none done.
+
+    Yields
+    ------
+    What belongs to no exam, as `Unreadable`; then one `Prediction` for each exam. At most
+    ``options.jobs`` exams are in memory.
+    """
+    files, unreadable = find_files(paths)
+    plans, unplaced = plan_exams(files)
+    key = secrets.token_bytes(32)
+    yield from unreadable
+    yield from unplaced
+    on_progress(0, len(plans))
+    predictions = _in_order(plans, options.jobs, lambda plan: _analyze_plan(plan, model, options))
+    for done, prediction in enumerate(predictions, start=1):
+        yield pseudonymise(prediction, key) if options.pseudonymise else prediction
+        on_progress(done, len(plans))
+
+
+def analyze_exam(
+    exam: Exam,
+    model: ModelPackage,
+    options: AnalysisOptions = AnalysisOptions(),
+    *,
+    unreadable: Sequence[Unreadable] = (),
+    began: float | None = None,
+) -> Prediction:
+    """Score, pool, triage and locate one exam.
+
+    Parameters
+    ----------
+    unreadable
+        Images of this exam that could not be read: with any of them it is never ``low``.
+    began
+        `time.monotonic` at the start of the exam; the time limit counts from there.
+    """
+    began = time.monotonic() if began is None else began
+    refused = list(unreadable)
+    cautions = list(exam.cautions)
+    kept: list[tuple[Mammogram, PreparedView]] = []
+    for mammogram in exam.mammograms:
+        try:
+            _check_time(began, options)
+            kept.append((mammogram, prepare(mammogram, model.card.preprocess)))
+        except (InputError, ModelError) as error:
+            refused.append(Unreadable(mammogram.ref.path, type(error).__name__, str(error)))
+    images: tuple[ImagePrediction, ...] = ()
+    if kept:
+        try:
+            _check_time(began, options)
+            images = _score_images(kept, model, options)
+        except ModelError as error:
+            cautions.append(Caution("model_failed", str(error)))
+    return _predict(exam, images, refused, cautions, model, options, began)
+
+
+def _predict(
+    exam: Exam,
+    images: tuple[ImagePrediction, ...],
+    refused: Sequence[Unreadable],
+    cautions: Sequence[Caution],
+    model: ModelPackage,
+    options: AnalysisOptions,
+    began: float,
+) -> Prediction:
+    prevalence = options.prevalence or model.card.prior_malignant
+    breasts = _breasts(images)
+    scores = pool_exam(breast.scores for breast in breasts) if breasts else None
+    category = triage(scores.malignant, model.card) if scores else TriageCategory.FAILED
+    notes = tuple(cautions)
+    if scores is None:
+        notes += (Caution("exam_failed", "nothing could be analysed: the result is unknown"),)
+    elif refused and category is TriageCategory.LOW:
+        category = TriageCategory.INTERMEDIATE
+        notes += (
+            Caution("low_withheld", f"{len(refused)} images were not analysed; never low then"),
+        )
+
+    def restated(given: Scores) -> Scores:
+        return restate_scores(given, model.card, prevalence)
+
+    return Prediction(
+        patient_id=exam.patient_id,
+        study_instance_uid=exam.study_instance_uid,
+        category=category,
+        scores=restated(scores) if scores else None,
+        breasts=tuple(replace(breast, scores=restated(breast.scores)) for breast in breasts),
+        images=tuple(replace(image, scores=restated(image.scores)) for image in images),
+        unreadable=tuple(refused),
+        cautions=notes,
+        model=model.model_id,
+        prevalence=prevalence,
+        elapsed_s=time.monotonic() - began,
+    )
+
+
+def _score_images(
+    kept: Sequence[tuple[Mammogram, PreparedView]], model: ModelPackage, options: AnalysisOptions
+) -> tuple[ImagePrediction, ...]:
+    raw = score_prepared(model, [view for _, view in kept])
+    level = model.card.finding_level.level
+    images = []
+    for row, (mammogram, view) in enumerate(kept):
+        images.append(
+            ImagePrediction(
+                ref=view.ref,
+                header=mammogram.header,
+                scores=pool_breast(raw.probabilities[row]),
+                findings=locate(view, raw.malignancy_map[row], level),
+                geometry=view.geometry,
+                malignancy_map=np.copy(raw.malignancy_map[row]),
+                tumour_map=np.copy(raw.tumour_map[row]),
+                map_level=level,
+                display=make_display(mammogram, view.photometric) if options.display else None,
+                cautions=view.cautions,
+            )
+        )
+    return tuple(images)
+
+
+def _breasts(images: Sequence[ImagePrediction]) -> tuple[BreastPrediction, ...]:
+    """One prediction a breast; an image of unknown side stands alone, lest it dilute another."""
+    sides: dict[tuple[Laterality | None, int], list[ImagePrediction]] = {}
+    for number, image in enumerate(images):
+        side = image.ref.laterality
+        sides.setdefault((side, -1 if side else number), []).append(image)
+    return tuple(
+        BreastPrediction(
+            side,
+            pool_breast([[i.scores.normal, i.scores.benign, i.scores.malignant] for i in group]),
+        )
+        for (side, _), group in sides.items()
+    )
+
+
+def _check_time(began: float, options: AnalysisOptions) -> None:
+    if time.monotonic() - began > options.time_limit_s:
+        raise ModelError(
+            f"the time limit of {options.time_limit_s:g} s for an exam has passed",
+            remedy="Raise --time-limit",
+        )
+
+
+def _analyze_plan(plan: ExamPlan, model: ModelPackage, options: AnalysisOptions) -> Prediction:
+    began = time.monotonic()
+    exam, unreadable = load_exam(plan)
+    return analyze_exam(
+        exam, model, options, unreadable=(*plan.unreadable, *unreadable), began=began
+    )
+
+
+def _in_order(
+    plans: Sequence[ExamPlan], jobs: int, work: Callable[[ExamPlan], Prediction]
+) -> Iterator[Prediction]:
+    """Work on `jobs` exams at a time; give results in order, and hold no more than that."""
+    if jobs == 1:
+        yield from map(work, plans)
+        return
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting: deque[Future[Prediction]] = deque()
+        for plan in plans:
+            if len(waiting) == jobs:
+                yield waiting.popleft().result()
+            waiting.append(pool.submit(work, plan))
+        while waiting:
+            yield waiting.popleft().result()

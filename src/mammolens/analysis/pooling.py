@@ -1,0 +1,113 @@
+"""Pictures → scores; views → breast → exam → triage category."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.core import PreparedView, Scores, TriageCategory
+from mammolens.model import ModelCard, ModelPackage, RawOutput, prior_at, restate
+
+__all__ = [
+    "pool_breast",
+    "pool_exam",
+    "restate_scores",
+    "restate_threshold",
+    "score_prepared",
+    "triage",
+]
+
+
+def score_prepared(model: ModelPackage, views: Sequence[PreparedView]) -> RawOutput:
+    """Score prepared views, each as the mean over itself and its upside-down mirror.
+
+    Logits are averaged before the softmax, maps after the mirror's was turned back.
+
+    Returns
+    -------
+    Arrays with one row for each view, at the card's own prior.
+
+    Raises
+    ------
+    ModelError
+        If the graph gives anything but finite numbers.
+    """
+    pictures = np.stack([view.pixels for view in views])[:, None]
+    upright = model.predict(pictures)
+    mirrored = model.predict(np.ascontiguousarray(pictures[:, :, ::-1]))
+    logits = (upright.logits + mirrored.logits) / np.float32(2)
+    return RawOutput(
+        logits=logits,
+        probabilities=_softmax(logits.astype(np.float64)).astype(np.float32),
+        malignancy_map=(upright.malignancy_map + mirrored.malignancy_map[:, ::-1]) / np.float32(2),
+        tumour_map=(upright.tumour_map + mirrored.tumour_map[:, ::-1]) / np.float32(2),
+    )
+
+
+def pool_breast(probabilities: npt.ArrayLike) -> Scores:
+    """Pool the views of one breast: mean of the log-probabilities, made to sum to one.
+
+    Parameters
+    ----------
+    probabilities
+        (n, 3), normal / benign / malignant of each view, n ≥ 1.
+
+    Examples
+    --------
+    >>> round(pool_breast([[0.2, 0.2, 0.6], [0.2, 0.2, 0.6]]).malignant, 6)
+    0.6
+    """
+    logs = np.log(np.clip(np.atleast_2d(np.asarray(probabilities, np.float64)), 1e-9, 1.0))
+    normal, benign, malignant = _softmax(logs.mean(0))
+    return Scores(float(normal), float(benign), float(malignant))
+
+
+def pool_exam(breasts: Iterable[Scores]) -> Scores:
+    """Pool the breasts of one exam: the highest malignancy, and the highest tumour probability.
+
+    Examples
+    --------
+    >>> pool_exam([Scores(0.5, 0.25, 0.25), Scores(0.25, 0.75, 0.0)])
+    Scores(normal=0.25, benign=0.5, malignant=0.25)
+    """
+    scores = tuple(breasts)
+    malignant = max(score.malignant for score in scores)
+    tumour = max(max(score.tumour for score in scores), malignant)
+    return Scores(1.0 - tumour, tumour - malignant, malignant)
+
+
+def triage(malignancy: float, card: ModelCard) -> TriageCategory:
+    """Place an exam by its P(malignant) at the card's own prior."""
+    points = card.operating_points
+    if malignancy >= points.high.threshold:
+        return TriageCategory.HIGH
+    if malignancy < points.low.threshold:
+        return TriageCategory.LOW
+    return TriageCategory.INTERMEDIATE
+
+
+def restate_scores(scores: Scores, card: ModelCard, prevalence: float) -> Scores:
+    """Restate scores from the card's prior for another share of malignant breasts."""
+    prior = card.calibration.prior.as_tuple
+    if prevalence == prior[2]:
+        return scores
+    parts = (scores.normal, scores.benign, scores.malignant)
+    normal, benign, malignant = restate(parts, prior, prior_at(prior, prevalence))
+    return Scores(float(normal), float(benign), float(malignant))
+
+
+def restate_threshold(threshold: float, card: ModelCard, prevalence: float) -> float:
+    """Restate a threshold on P(malignant) so that it parts the same exams.
+
+    Exact: normal and benign are scaled alike, so the odds of malignancy change by one factor.
+    """
+    rest = 1.0 - threshold
+    return restate_scores(Scores(rest, 0.0, threshold), card, prevalence).malignant
+
+
+def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    shares: npt.NDArray[np.float64] = powers / powers.sum(-1, keepdims=True)
+    return shares

@@ -1,0 +1,69 @@
+"""Identifiers replaced by keyed hashes: the same within a run, not to be reversed after it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import replace
+
+from mammolens.core import Caution, ImagePrediction, ImageRef, Prediction, SourceHeader, Unreadable
+
+__all__ = ["pseudonymise"]
+
+
+def pseudonymise(prediction: Prediction, key: bytes) -> Prediction:
+    """Replace patient and instance identifiers, and the patient's in paths and messages.
+
+    Patient identifiers become ``anon-`` and twelve hexadecimal digits, UIDs become UIDs under 2.25.
+    The source header, which DICOM sinks would carry back, is emptied.
+    """
+    known = {prediction.patient_id, *(image.ref.patient_id for image in prediction.images)}
+    secret = sorted((p for p in known if p), key=len, reverse=True)
+
+    def hidden(text: str) -> str:
+        for identifier in secret:
+            text = text.replace(identifier, _pseudonym(identifier, key))
+        return text
+
+    return replace(
+        prediction,
+        patient_id=prediction.patient_id and _pseudonym(prediction.patient_id, key),
+        study_instance_uid=_uid(prediction.study_instance_uid, key),
+        images=tuple(_image(image, key, hidden) for image in prediction.images),
+        unreadable=tuple(
+            Unreadable(hidden(item.path), item.error, hidden(item.message))
+            for item in prediction.unreadable
+        ),
+        cautions=_cautions(prediction.cautions, hidden),
+    )
+
+
+def _image(image: ImagePrediction, key: bytes, hidden: Callable[[str], str]) -> ImagePrediction:
+    ref: ImageRef = replace(
+        image.ref,
+        path=hidden(image.ref.path),
+        patient_id=image.ref.patient_id and _pseudonym(image.ref.patient_id, key),
+        study_instance_uid=_uid(image.ref.study_instance_uid, key),
+        series_instance_uid=_uid(image.ref.series_instance_uid, key),
+        sop_instance_uid=_uid(image.ref.sop_instance_uid, key),
+    )
+    return replace(
+        image, ref=ref, header=SourceHeader(), cautions=_cautions(image.cautions, hidden)
+    )
+
+
+def _cautions(cautions: tuple[Caution, ...], hidden: Callable[[str], str]) -> tuple[Caution, ...]:
+    return tuple(Caution(caution.name, hidden(caution.message)) for caution in cautions)
+
+
+def _digest(text: str, key: bytes) -> str:
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _pseudonym(identifier: str, key: bytes) -> str:
+    return f"anon-{_digest(identifier, key)[:12]}"
+
+
+def _uid(uid: str | None, key: bytes) -> str | None:
+    return uid and f"2.25.{int(_digest(uid, key)[:32], 16)}"
