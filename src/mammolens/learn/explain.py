@@ -49,7 +49,7 @@ class ScoreAndExplain(nn.Module):
     ) -> None:
         super().__init__()
         scale, shift = _calibration(temperature, bias)
-        self.net = copy.deepcopy(net).float().eval().requires_grad_(False)
+        self.net = copy.deepcopy(net).cpu().float().eval().requires_grad_(False)
         out = self.net.out
         weight, offset = out.weight.double(), out.bias.double()
         out.weight.copy_(weight / scale[:, None])

@@ -231,6 +231,11 @@ def _check_interface(session: onnxruntime.InferenceSession, where: str) -> None:
     outputs = {part.name: (part.type, len(part.shape)) for part in session.get_outputs()}
     faults = _interface_faults({INPUT_NAME}, "tensor(uint8)", inputs)
     faults += _interface_faults(set(OUTPUT_NAMES), "tensor(float)", outputs)
+    faults += [
+        f"{part.name} has {part.shape[1]} channels, not 1"
+        for part in session.get_inputs()
+        if len(part.shape) == _RANKS[INPUT_NAME] and part.shape[1] != 1
+    ]
     if said != ",".join(CLASSES):
         faults.append(f"metadata 'classes' is {said!r}, not {','.join(CLASSES)!r}")
     if faults:
