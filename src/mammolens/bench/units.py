@@ -18,12 +18,10 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
 from mammolens.analysis import pool_breast, pool_exam
-from mammolens.core import Caution, Scores
+from mammolens.core import Caution, Scores, Unreadable
 from mammolens.data.manifest import Record
-from mammolens.metrics import Interval, auc_interval
+from mammolens.metrics import Interval, auc_interval, sensitivity_specificity
 
 __all__ = [
     "LABELS",
@@ -34,6 +32,7 @@ __all__ = [
     "Unit",
     "figures",
     "interval_json",
+    "operating_figures",
     "units_of",
 ]
 
@@ -56,26 +55,26 @@ class ImageResult:
 
     record: Record
     scores: Scores | None
-    error: str | None = None
+    unreadable: Unreadable | None = None
     cautions: tuple[Caution, ...] = ()
 
     def __post_init__(self) -> None:
-        if (self.scores is None) == (self.error is None):
-            raise ValueError("an image has either scores or an error")
+        if (self.scores is None) == (self.unreadable is None):
+            raise ValueError("an image has either scores or a reason why not")
 
 
 @dataclass(frozen=True)
 class Unit:
     """One image, breast or patient in one task; `scores` is ``None`` if nothing was readable."""
 
-    patient: Hashable
+    patient: tuple[str, str]
     label: bool
     scores: Scores | None
     partly_labelled: bool
 
 
 def units_of(results: Iterable[ImageResult], task: str, unit: str) -> list[Unit]:
-    """Pool images into the units of a task, as the module's rules say.
+    """Pool images into the labelled units of a task, as the module's rules say.
 
     Parameters
     ----------
@@ -89,8 +88,7 @@ def units_of(results: Iterable[ImageResult], task: str, unit: str) -> list[Unit]
     groups: dict[Hashable, list[ImageResult]] = {}
     for result in results:
         groups.setdefault(_key(result.record, unit), []).append(result)
-    found = (_pool(members, task) for members in groups.values())
-    return [one for one in found if one is not None]
+    return [_pooled(members, task, unit) for members in groups.values() if _labelled(members, task)]
 
 
 def figures(
@@ -99,21 +97,44 @@ def figures(
     """Give ``{task: {unit: {"auc", "n", "n_positive", …}}}``, ready for JSON.
 
     `n` counts the units with a known label and a score. `auc` is ``None`` where labels are of one
-    class, and `note` says so; other notes qualify a figure on thin data.
+    class, and `note` says so; on thin data `note` qualifies the interval.
 
     Parameters
     ----------
     results
-        Images, all of which belong to one population.
+        Images in any order.
     draws, seed
         Of the bootstrap over patients.
     """
     return {
-        task: {
-            unit: _figure(units_of(results, task, unit), unit, draws, seed) for unit in UNITS
-        }
+        task: {unit: _figure(units_of(results, task, unit), task, draws, seed) for unit in UNITS}
         for task in TASKS
     }
+
+
+def operating_figures(
+    results: Sequence[ImageResult], threshold: float, *, draws: int = 2000, seed: int = 0
+) -> dict[str, Any]:
+    """Give sensitivity and specificity per patient of a threshold on P(malignant).
+
+    Both are ``None``, with a `note`, where labels are of one class.
+    """
+    units = [one for one in units_of(results, "malignancy", "patient") if one.scores]
+    found: dict[str, Any] = {"threshold": threshold, "sensitivity": None, "specificity": None}
+    if (note := _one_class(units)) is not None:
+        return {**found, "note": note}
+    labels = [one.label for one in units]
+    point = sensitivity_specificity(
+        labels,
+        _task_scores(units, "malignancy"),
+        threshold,
+        _patients(units),
+        draws=draws,
+        seed=seed,
+    )
+    found["sensitivity"] = interval_json(point.sensitivity)
+    found["specificity"] = interval_json(point.specificity)
+    return found
 
 
 def interval_json(interval: Interval) -> dict[str, float | None]:
@@ -121,25 +142,75 @@ def interval_json(interval: Interval) -> dict[str, float | None]:
     return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
-def _figure(units: Sequence[Unit], unit: str, draws: int, seed: int) -> dict[str, Any]:
+def _figure(units: Sequence[Unit], task: str, draws: int, seed: int) -> dict[str, Any]:
     scored = [one for one in units if one.scores is not None]
-    labels = np.array([one.label for one in scored], dtype=bool)
     found: dict[str, Any] = {
         "auc": None,
         "n": len(scored),
-        "n_positive": int(labels.sum()),
+        "n_positive": sum(one.label for one in scored),
         "n_patients": len({one.patient for one in scored}),
         "n_unscored": len(units) - len(scored),
         "n_positive_unscored": sum(one.label for one in units if one.scores is None),
         "n_partly_labelled": sum(one.partly_labelled for one in scored),
     }
-    return found
+    if (note := _one_class(scored)) is not None:
+        return {**found, "note": note}
+    labels = [one.label for one in scored]
+    interval = auc_interval(
+        labels, _task_scores(scored, task), _patients(scored), draws=draws, seed=seed
+    )
+    found["auc"] = interval_json(interval)
+    return {**found, "note": "; ".join(interval.notes)} if interval.notes else found
+
+
+def _one_class(units: Sequence[Unit]) -> str | None:
+    """Say why nothing can be ranked, if so."""
+    if not units:
+        return "no AUC: nothing here has both a known label and a score"
+    if len({one.label for one in units}) == 1:
+        kind = "positive" if units[0].label else "negative"
+        return f"no AUC: all {len(units)} labels are {kind}"
+    return None
+
+
+def _labelled(members: Sequence[ImageResult], task: str) -> list[ImageResult]:
+    return [member for member in members if LABELS[task](member.record) is not None]
+
+
+def _pooled(members: Sequence[ImageResult], task: str, unit: str) -> Unit:
+    labelled = _labelled(members, task)
+    breasts: dict[Hashable, list[Scores]] = {}
+    for member in labelled:
+        if member.scores is not None:
+            breasts.setdefault(_key(member.record, "breast"), []).append(member.scores)
+    return Unit(
+        patient=labelled[0].record.patient,
+        label=any(LABELS[task](member.record) for member in labelled),
+        scores=_pool_scores(list(breasts.values()), unit) if breasts else None,
+        partly_labelled=len(labelled) < len(members),
+    )
+
+
+def _pool_scores(breasts: Sequence[Sequence[Scores]], unit: str) -> Scores:
+    if unit == "image":
+        return breasts[0][0]
+    pooled = [
+        pool_breast([(one.normal, one.benign, one.malignant) for one in views]) for views in breasts
+    ]
+    return pooled[0] if unit == "breast" else pool_exam(pooled)
+
+
+def _task_scores(units: Sequence[Unit], task: str) -> list[float]:
+    return [SCORES[task](one.scores) for one in units if one.scores is not None]
+
+
+def _patients(units: Sequence[Unit]) -> list[str]:
+    return ["/".join(one.patient) for one in units]
 
 
 def _key(record: Record, unit: str) -> Hashable:
-    patient = (record.dataset, record.patient_id)
     if unit == "patient":
-        return patient
+        return record.patient
     if unit == "breast" and record.laterality is not None:
-        return (*patient, record.laterality)
-    return (*patient, None, record.image_id)
+        return (*record.patient, record.laterality)
+    return (*record.patient, None, record.image_id)

@@ -1,0 +1,193 @@
+"""The whole way: pictures and a table in, metrics.json and predictions.csv out."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from mammolens import DISCLAIMER
+from mammolens.bench.card import ALL_DATASETS, fix_operating_points, validation_figures
+from mammolens.bench.evaluate import PREDICTION_COLUMNS, read_tables, run
+from mammolens.bench.scoring import score_records
+from mammolens.data.manifest import Split
+from mammolens.data.splits import split_digest, split_patients
+from mammolens.errors import ConfigError, InvalidManifest, PatientLeak
+from mammolens.model import DEFAULT_MODEL, ModelPackage, list_models
+
+
+def predictions(summary):
+    with summary.predictions_path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_figures_are_those_of_the_predictions_written(package, rows, write_table, tmp_path):
+    table = write_table("all.csv", rows[1])
+    seen = []
+    summary = run(str(package), table, tmp_path, jobs=2, on_progress=lambda *at: seen.append(at))
+    metrics = json.loads(summary.metrics_path.read_text("utf-8"))
+    assert metrics == json.loads(json.dumps(summary.metrics))
+    written = predictions(summary)
+    assert tuple(written[0]) == PREDICTION_COLUMNS
+    assert [row["image_id"] for row in written] == [row["image_id"] for row in rows[1]]
+    image = metrics["malignancy"]["image"]
+    expected = roc_auc_score(
+        [int(row["label_malignant"]) for row in written],
+        [float(row["malignancy"]) for row in written],
+    )
+    assert image["auc"]["value"] == pytest.approx(expected, abs=1e-12)
+    assert 0.5 < image["auc"]["low"] < image["auc"]["value"] < image["auc"]["high"] <= 1
+    assert (image["n"], image["n_positive"]) == (48, 12)
+    assert (metrics["tumour"]["breast"]["n"], metrics["tumour"]["breast"]["n_positive"]) == (24, 6)
+    assert metrics["malignancy"]["patient"]["n"] == 12
+    assert metrics["datasets"]["drawn"]["malignancy"] == metrics["malignancy"]
+    for row in written:
+        parts = [float(row[f"p_{name}"]) for name in ("normal", "benign", "malignant")]
+        assert sum(parts) == pytest.approx(1)
+        assert float(row["tumour"]) == pytest.approx(1 - parts[0])
+    assert metrics["disclaimer"] == DISCLAIMER
+    assert metrics["model"]["name"] == "brightness"
+    assert len(metrics["manifest_digest"]) == 64
+    assert metrics["bootstrap"]["draws"] == 2000
+    assert (summary.n_rows, summary.exit_code, seen[-1]) == (48, 0, (48, 48))
+
+
+def test_jobs_and_order_of_rows_do_not_change_a_score(package, rows, write_table, tmp_path):
+    forward = run(str(package), write_table("few.csv", rows[1][:11]), tmp_path / "a", jobs=1)
+    backward = run(str(package), write_table("back.csv", rows[1][10::-1]), tmp_path / "b", jobs=3)
+    first = {row["image_id"]: row["malignancy"] for row in predictions(forward)}
+    second = {row["image_id"]: row["malignancy"] for row in predictions(backward)}
+    assert first.keys() == second.keys()
+    for name, score in first.items():
+        assert float(second[name]) == pytest.approx(float(score), abs=1e-6)
+
+
+def test_unreadable_rows_are_counted_named_and_never_scored(package, rows, write_table, tmp_path):
+    folder, drawn = rows
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "text.png").write_text("no picture")
+    chosen = [dict(row) for row in drawn]
+    chosen[0]["path"], chosen[5]["path"] = "empty.png", "text.png"
+    summary = run(str(package), write_table("broken.csv", chosen), tmp_path)
+    assert (summary.n_rows, summary.n_unreadable, summary.exit_code) == (48, 2, 3)
+    written = predictions(summary)
+    for row in (written[0], written[5]):
+        assert row["malignancy"] == row["tumour"] == row["p_normal"] == ""
+        assert row["error"]
+    assert all(row["malignancy"] and not row["error"] for row in written[6:])
+    assert summary.metrics["malignancy"]["image"]["n"] == 46
+    assert summary.metrics["malignancy"]["image"]["n_unscored"] == 2
+    assert summary.metrics["malignancy"]["image"]["n_positive_unscored"] == 1
+    assert {item["path"] for item in summary.metrics["unreadable"]} == {
+        str(folder / "empty.png"),
+        str(folder / "text.png"),
+    }
+    assert "2 images could not be read" in summary.metrics["notes"][0]
+
+
+def test_a_table_of_which_nothing_can_be_read_has_no_figures(package, rows, write_table, tmp_path):
+    (rows[0] / "empty.png").write_bytes(b"")
+    chosen = [{**row, "path": "empty.png"} for row in rows[1][:3]]
+    summary = run(str(package), write_table("dead.csv", chosen), tmp_path)
+    assert summary.n_unreadable == 3
+    assert summary.metrics["malignancy"]["image"]["auc"] is None
+    assert summary.metrics["malignancy"]["image"]["n"] == 0
+
+
+def test_unknown_labels_are_left_out_of_their_task_only(package, rows, write_table, tmp_path):
+    chosen = [dict(row) for row in rows[1]]
+    for row in chosen:
+        row["tumour"] = row["malignant"] if row["malignant"] == "1" else ""
+    summary = run(str(package), write_table("partial.csv", chosen), tmp_path)
+    assert summary.metrics["malignancy"]["image"]["n"] == 48
+    tumour = summary.metrics["tumour"]["image"]
+    assert (tumour["n"], tumour["n_positive"], tumour["auc"]) == (12, 12, None)
+    assert "all 12 labels are positive" in tumour["note"]
+    assert {row["label_tumour"] for row in predictions(summary)} == {"", "1"}
+
+
+def test_figures_stand_per_data_set(package, rows, write_table, tmp_path):
+    chosen = [
+        {**row, "dataset": "first" if row["patient_id"] < "p06" else "second"} for row in rows[1]
+    ]
+    summary = run(str(package), write_table("two.csv", chosen), tmp_path)
+    sets = summary.metrics["datasets"]
+    assert [sets[name]["malignancy"]["image"]["n"] for name in ("first", "second")] == [24, 24]
+    assert any("per data set" in note for note in summary.metrics["notes"])
+    results = score_records(ModelPackage.load(package), read_tables([rows[0] / "two.csv"]).records)
+    for figure in validation_figures(results):
+        judged = summary.metrics if figure.dataset == ALL_DATASETS else sets[figure.dataset]
+        measured = judged[figure.task][figure.unit]
+        assert (figure.n, figure.n_positive) == (measured["n"], measured["n_positive"])
+        assert figure.auc.value == measured["auc"]["value"]
+
+
+def test_operating_points_reach_their_goals(package, rows, write_table):
+    table = write_table("points.csv", rows[1])
+    results = score_records(ModelPackage.load(package), read_tables([table]).records)
+    points = fix_operating_points(results, fixed_on="drawn breasts")
+    assert points.low.threshold <= points.high.threshold
+    assert points.low.sensitivity.value >= 0.95
+    assert points.high.specificity.value >= 0.90
+    assert (points.low.n, points.low.n_positive) == (12, 6)
+
+
+def test_a_split_column_chooses_rows(package, rows, write_table, tmp_path):
+    chosen = [{**row, "split": "test" if row["patient_id"] < "p04" else "train"} for row in rows[1]]
+    columns = (*chosen[0],)
+    summary = run(str(package), write_table("split.csv", chosen, columns), tmp_path, split="test")
+    assert (summary.n_rows, summary.metrics["split"]) == (16, "test")
+    with pytest.raises(InvalidManifest, match="no row belongs to the split 'validation'"):
+        run(str(package), rows[0] / "split.csv", tmp_path, split="validation")
+    chosen[0]["split"] = "train"
+    with pytest.raises(PatientLeak):
+        run(str(package), write_table("leak.csv", chosen, columns), tmp_path, split="test")
+
+
+def test_a_run_gives_the_split_that_its_model_was_trained_with(
+    make_package, rows, write_table, tmp_path
+):
+    table = write_table("trained.csv", rows[1])
+    recipe = tmp_path / "run.toml"
+    recipe.write_text(
+        f'name = "brightness"\n[data]\nmanifests = ["{table}"]\nvalidation = 0.5\nsplit_seed = 3\n'
+    )
+    whole = split_patients(read_tables([table]), validation=0.5, seed=3)
+    folder = make_package(split_digest(whole))
+    summary = run(str(folder), recipe, tmp_path / "out", split="validation")
+    expected = whole.select(split=Split.VALIDATION)
+    assert [row["image_id"] for row in predictions(summary)] == [
+        record.image_id for record in expected.records
+    ]
+    assert summary.n_rows == 24
+    recipe.write_text(recipe.read_text().replace("split_seed = 3", "split_seed = 4"))
+    with pytest.raises(InvalidManifest, match="not the one that brightness was trained with"):
+        run(str(folder), recipe, tmp_path / "out", split="validation")
+
+
+def test_one_image_twice_is_refused(package, rows, write_table, tmp_path):
+    table = write_table("twice.csv", [rows[1][0], rows[1][0]])
+    with pytest.raises(InvalidManifest, match="twice"):
+        run(str(package), table, tmp_path)
+
+
+def test_impossible_settings_are_refused_by_name(package, rows, write_table, tmp_path):
+    table = write_table("one.csv", rows[1][:1])
+    with pytest.raises(ConfigError, match="jobs"):
+        run(str(package), table, tmp_path, jobs=0)
+    with pytest.raises(ConfigError, match="train, validation, test"):
+        run(str(package), table, tmp_path, split="holdout")
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    with pytest.raises(ConfigError, match="may write"):
+        run(str(package), table, blocked)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(DEFAULT_MODEL not in list_models(), reason="the built-in model is not here")
+def test_the_built_in_model_is_evaluated_too(rows, write_table, tmp_path):
+    summary = run(DEFAULT_MODEL, write_table("built-in.csv", rows[1][:8]), tmp_path)
+    assert summary.metrics["malignancy"]["image"]["n"] == 8
+    assert summary.metrics["model"]["name"] == DEFAULT_MODEL
