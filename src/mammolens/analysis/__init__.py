@@ -11,6 +11,7 @@ from mammolens.analysis.pooling import (
     pool_exam,
     restate_scores,
     restate_threshold,
+    score_pictures,
     score_prepared,
     triage,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "pool_exam",
     "restate_scores",
     "restate_threshold",
+    "score_pictures",
     "score_prepared",
     "triage",
 ]

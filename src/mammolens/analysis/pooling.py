@@ -15,6 +15,7 @@ __all__ = [
     "pool_exam",
     "restate_scores",
     "restate_threshold",
+    "score_pictures",
     "score_prepared",
     "triage",
 ]
@@ -34,7 +35,12 @@ def score_prepared(model: ModelPackage, views: Sequence[PreparedView]) -> RawOut
     ModelError
         If the graph gives anything but finite numbers.
     """
-    pictures = np.stack([view.pixels for view in views])[:, None]
+    return score_pictures(model, np.stack([view.pixels for view in views]))
+
+
+def score_pictures(model: ModelPackage, pictures: npt.NDArray[np.uint8]) -> RawOutput:
+    """Score prepared pictures, uint8 (n, H, W), as `score_prepared` does."""
+    pictures = pictures[:, None]
     upright = model.predict(pictures)
     mirrored = model.predict(np.ascontiguousarray(pictures[:, :, ::-1]))
     logits = (upright.logits + mirrored.logits) / np.float32(2)

@@ -1,8 +1,9 @@
 """Prepared pictures on disk: decoded and prepared once, shared by training and evaluation.
 
-One folder for each manifest and set of preprocessing parameters (its name is their digest, so it
-is never stale): ``pictures.u8`` (n, H, W), memory-mapped; ``done.u8`` (n): 0 to do, 1 there,
-2 refused; ``refused.json`` with the reasons. An interrupted build goes on where it stopped.
+One folder for each list of images and set of preprocessing parameters (its name is their digest,
+so it is never stale, and a corrected label costs nothing): ``pictures.u8`` (n, H, W),
+memory-mapped; ``done.u8`` (n): 0 to do, 1 there, 2 refused; ``refused.json`` with the reasons. An
+interrupted build goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -125,5 +126,9 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np
 
 
 def _key(manifest: Manifest, config: PreprocessConfig) -> str:
-    text = f"{manifest.digest} {config.model_dump_json()}"
+    images = [
+        (r.dataset, r.image_id, r.laterality, r.view_position, r.pixel_aspect)
+        for r in manifest.records
+    ]
+    text = f"{images} {config.model_dump_json()}"
     return hashlib.sha256(text.encode()).hexdigest()[:24]

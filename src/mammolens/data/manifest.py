@@ -1,8 +1,8 @@
 """The table of labelled images: one row an image, an empty cell means unknown, never "no".
 
 Columns: ``dataset, image_id, patient_id, path`` (needed) and ``laterality, view, tumour,
-malignant, birads, density, age, machine, height, width, pixel_aspect, study_id, split`` (may be
-absent). Other columns are ignored. `path` is relative to the table.
+malignant, birads, density, age, machine, lesion_x, lesion_y, height, width, pixel_aspect,
+study_id, split`` (may be absent). Other columns are ignored. `path` is relative to the table.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Split(str, Enum):
 @dataclass(frozen=True)
 class Record:
     """One labelled image. `tumour` and `malignant` are ``None`` where the source does not say;
-    `pixel_aspect` is the height of a pixel divided by its width."""
+    `pixel_aspect` is the height of a pixel divided by its width; `lesion_centre_px` (row, column)
+    is in pixels of the stored image, origin top left."""
 
     dataset: str
     image_id: str
@@ -54,6 +55,7 @@ class Record:
     machine: str | None = None
     study_id: str | None = None
     pixel_aspect: float = 1.0
+    lesion_centre_px: tuple[float, float] | None = None
     split: Split | None = None
 
     @property
@@ -198,6 +200,7 @@ def _record(row: dict[str, str | None], table: Path, number: int) -> Record:
     dataset = cells["dataset"]
     square = cells.get("height") and cells.get("height") == cells.get("width")
     stated = number_of("pixel_aspect")
+    lesion_row, lesion_col = number_of("lesion_y"), number_of("lesion_x")
     return Record(
         dataset=dataset,
         image_id=cells["image_id"],
@@ -213,5 +216,8 @@ def _record(row: dict[str, str | None], table: Path, number: int) -> Record:
         machine=cells.get("machine") or None,
         study_id=cells.get("study_id") or None,
         pixel_aspect=stated or (SQUEEZED_SOURCES.get(dataset, 1.0) if square else 1.0),
+        lesion_centre_px=(
+            None if lesion_row is None or lesion_col is None else (lesion_row, lesion_col)
+        ),
         split=split,
     )

@@ -11,10 +11,20 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mammolens.data.manifest import Manifest
+from mammolens.data.splits import refuse_leak, split_patients
 from mammolens.errors import ConfigError
 from mammolens.preprocess import PreprocessConfig
 
-__all__ = ["AugmentConfig", "DataConfig", "NetworkConfig", "RunConfig", "TrainConfig", "read_run"]
+__all__ = [
+    "AugmentConfig",
+    "DataConfig",
+    "NetworkConfig",
+    "RunConfig",
+    "TrainConfig",
+    "load_manifest",
+    "read_run",
+]
 
 
 class _Section(BaseModel):
@@ -26,6 +36,9 @@ class DataConfig(_Section):
 
     manifests: tuple[Path, ...] = Field(description="tables, relative to the working directory")
     cache: Path = Field(Path(".cache/prepared"), description="folder of prepared pictures")
+    localisation: tuple[Path, ...] = Field(
+        (), description="tables with lesion centres, never learned from: findings are checked there"
+    )
     exclude_machines: tuple[str, ...] = Field((), description="machines that give labels away")
     validation: float = Field(0.2, gt=0, lt=1, description="share of patients held out")
     split_seed: int = Field(1, description="seed of the split by patient")
@@ -77,6 +90,20 @@ class TrainConfig(_Section):
     seed: int = Field(1, description="of weights, draws and augmentation")
 
 
+class CardConfig(_Section):
+    """What the model's card says in words."""
+
+    intended_use: str = Field(
+        "Research on computer-aided reading of mammograms; no clinical decision may rest on it.",
+        description="what the model is for",
+    )
+    weaknesses: tuple[str, ...] = Field(
+        ("Never tested outside the data that it was made from.",), description="where it is weak"
+    )
+    licence: str = Field("Research use only", description="licence of the weights")
+    attribution: str = Field("See the run's tables", description="to whom the data are owed")
+
+
 class RunConfig(_Section):
     """A run, whole."""
 
@@ -87,6 +114,8 @@ class RunConfig(_Section):
     network: NetworkConfig = NetworkConfig()
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
+    card: CardConfig = CardConfig()
+    notes: dict[str, str] = Field({}, description="what the card says of each data set")
 
 
 def read_run(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -111,6 +140,23 @@ def read_run(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise ConfigError(
             first["msg"], source=str(path), keyword=key, remedy=_nearest(key, first["type"])
         ) from error
+
+
+def load_manifest(config: RunConfig) -> Manifest:
+    """Read the run's tables, leave out what it excludes, and split by patient.
+
+    Raises
+    ------
+    InvalidManifest, PatientLeak
+    """
+    manifest = Manifest.read(*config.data.manifests)
+    excluded = set(config.data.exclude_machines)
+    manifest = manifest.select(where=lambda record: record.machine not in excluded)
+    manifest = split_patients(
+        manifest, validation=config.data.validation, seed=config.data.split_seed
+    )
+    refuse_leak(manifest.records)
+    return manifest
 
 
 def _override(raw: dict[str, Any], override: str) -> None:

@@ -25,34 +25,17 @@ from torch import Tensor
 
 from mammolens.data.cache import PreparedCache, build_cache
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.data.splits import refuse_leak, split_digest, split_patients
+from mammolens.data.splits import split_digest
 from mammolens.errors import InvalidManifest
 from mammolens.learn.augment import apply_augmentation, draw_augmentation
-from mammolens.learn.config import RunConfig, read_run
+from mammolens.learn.config import RunConfig, load_manifest, read_run
 from mammolens.learn.loss import partial_label_loss
 from mammolens.learn.network import MammoNet, build_network
 from mammolens.metrics import auc
 
-__all__ = ["draw_weights", "load_manifest", "predict_logits", "train"]
+__all__ = ["draw_weights", "load_network", "predict_logits", "train"]
 
 _ADAPTATION_IMAGES = 512
-
-
-def load_manifest(config: RunConfig) -> Manifest:
-    """Read the run's tables, leave out what it excludes, and split by patient.
-
-    Raises
-    ------
-    InvalidManifest, PatientLeak
-    """
-    manifest = Manifest.read(*config.data.manifests)
-    excluded = set(config.data.exclude_machines)
-    manifest = manifest.select(where=lambda record: record.machine not in excluded)
-    manifest = split_patients(
-        manifest, validation=config.data.validation, seed=config.data.split_seed
-    )
-    refuse_leak(manifest.records)
-    return manifest
 
 
 def draw_weights(records: Sequence[Record], balance: float) -> npt.NDArray[np.float64]:
@@ -161,6 +144,20 @@ def train(
         if step % config.train.checkpoint_steps == 0 or step % steps_per_epoch == 0:
             _save_state(state, step, best, net, average, optimiser)
     return out / "best.safetensors"
+
+
+def load_network(config: RunConfig, weights: Path) -> MammoNet:
+    """Build the network of a run with the weights that it learned (``.safetensors``)."""
+    from safetensors.torch import load_file
+
+    net = MammoNet(
+        config.network.backbone,
+        hidden=config.network.hidden,
+        dropout=config.network.dropout,
+        pooling=config.network.pooling,
+    )
+    net.load_state_dict(load_file(weights))
+    return net.eval()
 
 
 def predict_logits(

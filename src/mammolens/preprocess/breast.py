@@ -6,6 +6,7 @@ Works on a thumbnail (about 512 pixels): fine structure does not help here and c
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -48,7 +49,7 @@ def find_breast(grey: npt.NDArray[np.float32]) -> BreastRegion | None:
     -------
     The region, or ``None`` if nothing in the picture could be a breast.
     """
-    picture = cv2.medianBlur((grey * 255.0).astype(np.uint8), 3)
+    picture = np.asarray(cv2.medianBlur((grey * 255.0).astype(np.uint8), 3), np.uint8)
     inside = _inside_film(picture)
     foreground = (picture > _air_level(picture[inside])) & inside
     radius = max(2, round(0.012 * max(grey.shape)))
@@ -151,7 +152,7 @@ def _air_level(values: npt.NDArray[np.uint8]) -> float:
     return air + max(4.0, 0.18 * (otsu - air))
 
 
-def _fill(component: npt.NDArray[np.bool_], kernel: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+def _fill(component: npt.NDArray[np.bool_], kernel: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     closed = cv2.morphologyEx(component.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
     contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = cv2.drawContours(np.zeros_like(closed), contours, -1, 1, cv2.FILLED)

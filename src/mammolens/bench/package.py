@@ -1,0 +1,309 @@
+"""A finished run → a model package: calibration, graph, operating points, findings, card.
+
+Everything that is fixed here is fixed on the run's validation side; training patients and the
+localisation tables' patients are kept apart from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.analysis import locate, score_pictures, score_prepared
+from mammolens.bench.card import fix_operating_points, validation_figures
+from mammolens.bench.scoring import results_from_probabilities
+from mammolens.core import Finding, InputKind
+from mammolens.data.cache import PreparedCache, build_cache, prepare_record
+from mammolens.data.manifest import Manifest, Record, Split
+from mammolens.data.splits import split_digest
+from mammolens.errors import ConfigError, InputError
+from mammolens.learn.config import RunConfig, load_manifest
+from mammolens.metrics import fit_temperature, patient_bootstrap
+from mammolens.model import (
+    CLASSES,
+    Calibration,
+    ClassPrior,
+    Dataset,
+    Estimate,
+    FindingLevel,
+    ModelCard,
+    ModelPackage,
+    OperatingPoint,
+    OperatingPoints,
+    RawOutput,
+    Training,
+    ValidationFigure,
+    save_package,
+)
+
+__all__ = ["export_run"]
+
+_QUIET_SHARE = 0.8
+_BATCH = 16
+_Float = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    temperature: float
+    bias: tuple[float, float, float]
+    prior: tuple[float, float, float]
+
+
+def export_run(
+    run: Path, package: Path, on_progress: Callable[[str], None] = lambda _: None
+) -> ModelPackage:
+    """Make a model package of the best weights of a run.
+
+    Parameters
+    ----------
+    run
+        A run folder written by `mammolens.learn.train.train`.
+    package
+        Folder to write ``model.onnx``, ``card.json`` and ``CARD.md`` into.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds no finished pass, or its tables or split have changed since.
+    ContractMismatch
+        If the graph does not say what the network says.
+    """
+    from mammolens.learn.export import export_onnx
+    from mammolens.learn.train import load_network, predict_logits
+
+    config, summary = _read_run(run)
+    manifest = load_manifest(config)
+    if split_digest(manifest) != summary["split_digest"]:
+        raise ConfigError(
+            "the run's tables or split have changed since it was trained",
+            source=str(run / "run.json"),
+            keyword="split_digest",
+            remedy="Restore the tables, or train again",
+        )
+    held_out = manifest.select(split=Split.VALIDATION)
+    cache = build_cache(held_out, config.preprocess, config.data.cache, jobs=2)
+    on_progress(f"calibrating on {len(cache.records)} validation images")
+    net = load_network(config, run / "best.safetensors")
+    fit = _calibrate(predict_logits(net, cache).astype(np.float64), cache.records)
+    probes = np.stack([cache.picture(i) for i in range(0, len(cache.records), 100)])[:, None]
+    graph = package / "model.onnx"
+    report = export_onnx(net, graph, temperature=fit.temperature, bias=fit.bias, pictures=probes)
+    on_progress(f"graph: {report.size_bytes / 1e6:.1f} MB, {report.rounding} {report.graph}")
+
+    draft = _card(config, summary, manifest, cache.records, fit, report.sha256)
+    model = save_package(package, draft, graph.read_bytes())
+    raw = _score(model, cache)
+    results = results_from_probabilities(cache.records, raw.probabilities)
+    fixed_on = f"{len(cache.records)} validation images of {_names(held_out)}"
+    level = _finding_level(raw, cache.records)
+    on_progress(f"checking findings above {level:.4g}")
+    final = draft.model_copy(
+        update={
+            "operating_points": fix_operating_points(results, fixed_on=fixed_on),
+            "finding_level": _checked_level(model, level, config),
+            "validation": validation_figures(results),
+        }
+    )
+    return save_package(package, final, graph.read_bytes())
+
+
+def _read_run(run: Path) -> tuple[RunConfig, dict[str, Any]]:
+    try:
+        summary = json.loads((run / "run.json").read_text())
+        summary["best"] = json.loads((run / "best.json").read_text())
+        return RunConfig.model_validate(summary["config"]), summary
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"the folder holds no finished pass: {error}",
+            source=str(run),
+            remedy="Train first: mammolens train RUN.toml --out DIR",
+        ) from error
+
+
+def _calibrate(logits: _Float, records: Sequence[Record]) -> _Fit:
+    """Fit a temperature, and the malignant intercept that gives the right mean; in turns."""
+    allowed = np.array([record.allowed for record in records])
+    known = np.array([record.malignant is not None for record in records])
+    share = float(np.mean([bool(r.malignant) for r in records if r.malignant is not None]))
+    shifted, bias, temperature = logits.copy(), 0.0, 1.0
+    for _ in range(8):
+        temperature = fit_temperature(shifted, allowed).value
+        low, high = -5.0, 5.0
+        for _ in range(40):
+            bias = (low + high) / 2
+            mean = _softmax(logits[known] / temperature + np.array((0.0, 0.0, bias)))[:, 2].mean()
+            low, high = (bias, high) if mean < share else (low, bias)
+        shifted = logits + np.array((0.0, 0.0, bias * temperature))
+    prior = _softmax(logits / temperature + np.array((0.0, 0.0, bias))).mean(0)
+    prior[2] = share
+    prior[:2] *= (1.0 - share) / prior[:2].sum()
+    return _Fit(temperature, (0.0, 0.0, bias), (float(prior[0]), float(prior[1]), float(prior[2])))
+
+
+def _score(model: ModelPackage, cache: PreparedCache) -> RawOutput:
+    parts = []
+    for start in range(0, len(cache.records), _BATCH):
+        rows = range(start, min(start + _BATCH, len(cache.records)))
+        parts.append(score_pictures(model, np.stack([cache.picture(row) for row in rows])))
+    names = ("logits", "probabilities", "malignancy_map", "tumour_map")
+    return RawOutput(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
+
+
+def _finding_level(raw: RawOutput, records: Sequence[Record]) -> float:
+    """The level that the maps of four in five images without malignancy stay below."""
+    quiet = [i for i, record in enumerate(records) if record.malignant is False]
+    peaks = raw.malignancy_map[quiet].max((1, 2))
+    return max(float(np.quantile(peaks, _QUIET_SHARE)), 1e-6)
+
+
+def _checked_level(model: ModelPackage, level: float, config: RunConfig) -> FindingLevel:
+    """Count findings on and off the lesion centres of the localisation tables."""
+    method = (
+        f"{_QUIET_SHARE:.0%} of the validation images without malignancy stay below it; "
+        "a hit is a finding whose box holds the lesion's centre"
+    )
+    if not config.data.localisation:
+        return FindingLevel(level=level, method=f"{method}; not checked on lesions")
+    records = [
+        record
+        for record in Manifest.read(*config.data.localisation).records
+        if record.lesion_centre_px is not None and record.malignant
+    ]
+    hits: list[bool] = []
+    groups: list[str] = []
+    off = 0
+    for record, findings in _located(model, records, level):
+        on = [_holds(finding, record) for finding in findings]
+        hits.append(any(on))
+        groups.append("/".join(record.patient))
+        off += len(on) - sum(on)
+    found = np.array(hits, np.float64)
+    rate = patient_bootstrap(lambda w: w @ found / w.sum(1), found > 0, groups)
+    names = ", ".join(sorted({record.dataset for record in records}))
+    return FindingLevel(
+        level=level,
+        method=f"{method}; checked on {len(hits)} malignant images of {names}, never learned from",
+        hit_rate=Estimate(
+            value=rate.value,
+            low=min(rate.value, rate.low if rate.low is not None else 0.0),
+            high=max(rate.value, rate.high if rate.high is not None else 1.0),
+        ),
+        false_findings_per_image=off / len(hits),
+    )
+
+
+def _located(
+    model: ModelPackage, records: Sequence[Record], level: float
+) -> Iterator[tuple[Record, tuple[Finding, ...]]]:
+    for record in records:
+        try:
+            view = prepare_record(record, model.card.preprocess)
+        except InputError:
+            yield record, ()
+            continue
+        yield record, locate(view, score_prepared(model, [view]).malignancy_map[0], level)
+
+
+def _holds(finding: Finding, record: Record) -> bool:
+    row, col = record.lesion_centre_px or (-1.0, -1.0)
+    r0, c0, r1, c1 = finding.box_source_px
+    return r0 <= row < r1 and c0 <= col < c1
+
+
+def _card(
+    config: RunConfig,
+    summary: dict[str, Any],
+    manifest: Manifest,
+    held_out: Sequence[Record],
+    fit: _Fit,
+    sha256: str,
+) -> ModelCard:
+    """The card with all that is known before the graph has been judged."""
+    nothing = Estimate(value=0.0, low=0.0, high=1.0)
+    point = OperatingPoint(
+        threshold=0.5, sensitivity=nothing, specificity=nothing, n=2, n_positive=1, unit="exam"
+    )
+    network = config.network
+    normal, benign, malignant = fit.prior
+    return ModelCard(
+        name=config.name,
+        version=config.version,
+        input_kind=InputKind.BREAST,
+        classes=CLASSES,
+        preprocess=config.preprocess,
+        graph_sha256=sha256,
+        architecture=(
+            f"{network.backbone}, {network.pooling} pooling, fully connected {network.hidden}, "
+            "ReLU, dropout, fully connected 3, softmax; Grad-CAM in the graph"
+        ),
+        calibration=Calibration(
+            temperature=fit.temperature,
+            bias=fit.bias,
+            fitted_on="the run's validation images (partial labels)",
+            n=len(held_out),
+            prior=ClassPrior(normal=normal, benign=benign, malignant=malignant),
+        ),
+        operating_points=OperatingPoints(low=point, high=point, fixed_on="nothing yet"),
+        finding_level=FindingLevel(level=1.0, method="nothing yet"),
+        training=_training(config, summary, manifest),
+        validation=(
+            ValidationFigure(
+                dataset="none yet", task="malignancy", unit="image", auc=None, n=0, n_positive=0
+            ),
+        ),
+        **_words(config),
+    )
+
+
+def _training(config: RunConfig, summary: dict[str, Any], manifest: Manifest) -> Training:
+    learned = manifest.select(split=Split.TRAIN).records
+    train, best = config.train, summary["best"]
+    return Training(
+        datasets=tuple(
+            Dataset(
+                name=name,
+                images=sum(r.dataset == name for r in learned),
+                patients=len({r.patient for r in learned if r.dataset == name}),
+                note=config.notes.get(name, ""),
+            )
+            for name in sorted({r.dataset for r in learned})
+        ),
+        split_digest=split_digest(manifest),
+        seed=train.seed,
+        recipe=(
+            f"ImageNet weights; first {config.network.frozen_stages} parts of the trunk fixed; "
+            f"batch-norm statistics re-estimated on mammograms; partial-label loss with smoothing "
+            f"{train.smoothing:g}; sources and classes balanced to n^{1 - train.balance:g}; "
+            f"rotation ±{config.augment.rotation_deg:g}°, flips, zoom ±{config.augment.zoom:.0%}, "
+            f"stretch, shift, tone, noise; AdamW, warm-up and cosine over {train.epochs} passes of "
+            f"{train.epoch_images} draws; moving average of weights; pass {best['epoch'] + 1} "
+            f"validated best and was kept. Excluded machines: "
+            f"{', '.join(config.data.exclude_machines) or 'none'}."
+        ),
+    )
+
+
+def _words(config: RunConfig) -> dict[str, Any]:
+    return {
+        "intended_use": config.card.intended_use,
+        "weaknesses": config.card.weaknesses,
+        "licence": config.card.licence,
+        "attribution": config.card.attribution,
+    }
+
+
+def _names(manifest: Manifest) -> str:
+    return ", ".join(sorted({record.dataset for record in manifest.records}))
+
+
+def _softmax(logits: _Float) -> _Float:
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    shares: _Float = powers / powers.sum(-1, keepdims=True)
+    return shares
