@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+import mammolens
 from mammolens.core import ImageRef, Laterality, TriageCategory, ViewPosition
 
-__all__ = ["CATEGORY_WORDS", "Place", "percent", "printable", "view_name"]
+__all__ = ["CATEGORY_WORDS", "DISCLAIMER", "Place", "percent", "printable", "view_name"]
 
 Place = tuple[Laterality | None, ViewPosition | None]
 
+DISCLAIMER: Final = mammolens.DISCLAIMER.removesuffix(".")
 CATEGORY_WORDS: Final = {
     TriageCategory.FAILED: "failed: unknown, read it like a high one",
     TriageCategory.HIGH: "high",

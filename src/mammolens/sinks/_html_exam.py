@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import cv2
@@ -32,13 +32,21 @@ from mammolens.render import (
     heat,
     warp_map,
 )
+from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, Place, percent, printable, view_name
 
-__all__ = ["category", "exam_facts", "exam_head", "exam_pictures", "text", "unreadable", "worklist_row"]
+__all__ = [
+    "category",
+    "exam_facts",
+    "exam_head",
+    "exam_pictures",
+    "text",
+    "unreadable",
+    "worklist_row",
+]
 
 _PICTURE_ROWS: Final = 960
 _PICTURE_BYTES: Final = 95_000
-_HEAT_ROWS: Final = 240
 _SIDES: Final = {Laterality.RIGHT: "Right", Laterality.LEFT: "Left", None: "Side unknown"}
 _BARS: Final = {TriageCategory.HIGH: 3, TriageCategory.INTERMEDIATE: 2, TriageCategory.LOW: 1}
 
@@ -70,7 +78,7 @@ def category(value: TriageCategory, words: str | None = None) -> str:
 
 def worklist_row(prediction: Prediction, anchor: str) -> str:
     """One row of the worklist, without its place."""
-    scores = prediction.scores
+    scores, images = prediction.scores, images_in_order(prediction)
     breasts = {breast.laterality: breast.scores.malignant for breast in prediction.breasts}
     notes = [
         _count(sum(len(image.findings) for image in prediction.images), "finding"),
@@ -83,10 +91,10 @@ def worklist_row(prediction: Prediction, anchor: str) -> str:
         ("Malignant", "n", percent(scores.malignant) if scores else "unknown"),
         ("Tumour", "n", percent(scores.tumour) if scores else "unknown"),
         *(
-            (f"{_SIDES[side]} mal.", "n", percent(breasts[side]) if side in breasts else "–")
+            (_SIDES[side], "n quiet", percent(breasts[side]) if side in breasts else "–")
             for side in (Laterality.RIGHT, Laterality.LEFT)
         ),
-        ("Views", "wide", " ".join(text(view_name(i.ref)) for i in prediction.images) or "none"),
+        ("Views", "wide", " ".join(text(view_name(i.ref)) for i in images) or "no view read"),
         ("Notes", "wide quiet", ", ".join(note for note in notes if note)),
     ]
     return "".join(
@@ -123,29 +131,25 @@ def exam_pictures(prediction: Prediction) -> str:
 
 def exam_facts(prediction: Prediction) -> str:
     """Write scores, findings, warnings and refused files of an exam."""
-    parts = []
+    parts, images = [], images_in_order(prediction)
     if prediction.scores:
         parts.append(_score_table(prediction, prediction.scores))
     found = [
-        f"<li><b>{text(view_name(image.ref))}</b> strength {finding.score:.1f}×, rows "
-        f"{finding.box_source_px[0]:.0f}–{finding.box_source_px[2]:.0f}, columns "
-        f"{finding.box_source_px[1]:.0f}–{finding.box_source_px[3]:.0f}</li>"
-        for image in prediction.images
+        f"<li><b>{text(view_name(image.ref))}</b> strength {finding.score:.1f}×, <span>rows "
+        f"{finding.box_source_px[0]:.0f}–{finding.box_source_px[2]:.0f},</span> <span>columns "
+        f"{finding.box_source_px[1]:.0f}–{finding.box_source_px[3]:.0f}</span></li>"
+        for image in images
         for finding in sorted(image.findings, key=lambda f: -f.score)
     ]
-    if prediction.images:
+    if images:
         listed = f"<ul>{''.join(found)}</ul>" if found else '<p class="quiet">No boxes.</p>'
         parts.append(f"<h4>Findings, in source pixels</h4>{listed}")
     if prediction.unreadable:
         parts.append(f"<h4>Files not read</h4><ul>{unreadable(prediction.unreadable)}</ul>")
     if _n_warnings(prediction):
         parts.append(f"<h4>Warnings</h4><ul>{_warnings(prediction)}</ul>")
-    if prediction.images:
-        files = "".join(
-            f'<li><b>{text(view_name(i.ref))}</b> <span class="id">{text(i.ref.path)}</span></li>'
-            for i in prediction.images
-        )
-        parts.append(f"<h4>Files</h4><ul>{files}</ul>")
+    if images:
+        parts.append(f"<h4>Files</h4>{_files(images)}")
     return f'<div class="facts">{"".join(parts)}</div>'
 
 
@@ -153,9 +157,21 @@ def unreadable(items: Iterable[Unreadable]) -> str:
     """List refused files with their reasons."""
     return "".join(
         f'<li><span class="id">{text(item.path)}</span><br>'
-        f"{text(item.error)}: {text(item.message)}</li>"
+        f"{text(item.error)}: {text(item.message.removeprefix(f'{item.path}: '))}</li>"
         for item in items
     )
+
+
+def _files(images: Sequence[ImagePrediction]) -> str:
+    """List the files, their folder once if they share it."""
+    folders = {image.ref.path.rpartition("/")[0] for image in images}
+    shared = f"{folders.pop()}/" if len(folders) == 1 and "" not in folders else ""
+    items = "".join(
+        f"<li><b>{text(view_name(image.ref))}</b> "
+        f'<span class="id">{text(image.ref.path.removeprefix(shared))}</span></li>'
+        for image in images
+    )
+    return f'<ul>{f"""<li class="id">{text(shared)}</li>""" if shared else ""}{items}</ul>'
 
 
 def _name(prediction: Prediction) -> str:
@@ -189,20 +205,15 @@ def _warnings(prediction: Prediction) -> str:
 
 def _score_table(prediction: Prediction, scores: Scores) -> str:
     rows = [_score_row("Exam", scores, "")]
-    sides = [breast.laterality for breast in prediction.breasts]
-    for breast in prediction.breasts:
-        name = f"{_SIDES[breast.laterality]}{' breast' if breast.laterality else ''}"
-        rows.append(_score_row(name, breast.scores, ""))
+    breasts = {breast.laterality: breast.scores for breast in prediction.breasts}
+    for side, name in _SIDES.items():
+        if side in breasts:
+            rows.append(_score_row(f"{name} breast" if side else name, breasts[side], ""))
         rows += [
             _score_row(view_name(image.ref), image.scores, "sub")
-            for image in prediction.images
-            if image.ref.laterality is breast.laterality
+            for image in images_in_order(prediction)
+            if image.ref.laterality is side
         ]
-    rows += [
-        _score_row(view_name(image.ref), image.scores, "sub")
-        for image in prediction.images
-        if image.ref.laterality not in sides
-    ]
     return (
         '<table><thead><tr><td></td><th scope="col" class="n">Malignant</th>'
         f'<th scope="col" class="n">Tumour</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
@@ -234,7 +245,8 @@ def _panel(item: ImagePrediction | Place, prediction: Prediction, alone: str) ->
         f"{_count(len(item.findings), 'finding') or 'no finding'}.{kept}"
     )
     note = " <span>mirrored to hang</span>" if mirrored else ""
-    grey = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_AREA)
+    resized = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_AREA)
+    grey = np.asarray(resized, dtype=np.uint8)
     return (
         f'<figure class="view{alone}"><div class="film" '
         f'style="aspect-ratio:{shape[1]}/{shape[0]}">'
@@ -244,3 +256,46 @@ def _panel(item: ImagePrediction | Place, prediction: Prediction, alone: str) ->
         f"<span>malignant {percent(item.scores.malignant)}</span> · "
         f"<span>tumour {percent(item.scores.tumour)}</span>{note}{kept}</figcaption></figure>"
     )
+
+
+def _boxes(item: ImagePrediction, shape: tuple[int, int], mirrored: bool) -> str:
+    """Boxes with their strengths, as an SVG over the picture."""
+    if not item.findings:
+        return ""
+    size = shape[0] / 28
+    marks = []
+    for finding in item.findings:
+        r0, c0, r1, c1 = box_to_display(
+            finding.box_source_px, item.geometry.source_shape, shape, mirrored
+        )
+        at = f'x="{c0:.1f}" y="{r0:.1f}" width="{c1 - c0:.1f}" height="{r1 - r0:.1f}"'
+        x = min(c0, shape[1] - 2 * size)
+        y = r0 - size * 0.35 if r0 > 1.4 * size else min(r1 + size, shape[0] - size * 0.3)
+        marks.append(
+            f'<rect class="halo" {at}/><rect class="box" {at}/><text x="{x:.1f}" y="{y:.1f}" '
+            f'font-size="{size:.1f}" stroke-width="{size / 6:.1f}">{finding.score:.1f}×</text>'
+        )
+    return (
+        f'<svg class="marks" viewBox="0 0 {shape[1]} {shape[0]}" aria-hidden="true">'
+        f"{''.join(marks)}</svg>"
+    )
+
+
+def _turned(pixels: npt.NDArray[np.uint8], mirrored: bool) -> npt.NDArray[np.uint8]:
+    return np.ascontiguousarray(pixels[:, ::-1] if mirrored else pixels)
+
+
+def _jpeg(grey: npt.NDArray[np.uint8]) -> str:
+    """Encode as well as the size limit allows."""
+    for quality in (86, 78, 68, 55, 40):
+        encoded = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+        if len(encoded) <= _PICTURE_BYTES:
+            break
+    return "data:image/jpeg;base64," + base64.b64encode(encoded).decode("ascii")
+
+
+def _png(rgba: npt.NDArray[np.uint8]) -> str:
+    """Encode with colours only where something is to be seen: the rest compresses to nothing."""
+    seen = np.where(rgba[..., 3:] > 0, rgba, np.uint8(0))
+    encoded = cv2.imencode(".png", cv2.cvtColor(seen, cv2.COLOR_RGBA2BGRA))[1].tobytes()
+    return "data:image/png;base64," + base64.b64encode(encoded).decode("ascii")

@@ -1,13 +1,13 @@
-"""The order in which to read exams, and safe names for their files."""
+"""The order in which to read exams and their images, and safe names for their files."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from mammolens.core import Prediction, TriageCategory
+from mammolens.core import ImagePrediction, Laterality, Prediction, TriageCategory, ViewPosition
 
-__all__ = ["Names", "reading_key"]
+__all__ = ["Names", "images_in_order", "reading_key"]
 
 _ORDER: Final = (
     TriageCategory.FAILED,
@@ -15,6 +15,8 @@ _ORDER: Final = (
     TriageCategory.INTERMEDIATE,
     TriageCategory.LOW,
 )
+_SIDES: Final = (Laterality.RIGHT, Laterality.LEFT, None)
+_VIEWS: Final = (ViewPosition.CC, ViewPosition.MLO)
 _LONGEST: Final = 80
 _DEVICES: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
@@ -23,6 +25,17 @@ def reading_key(prediction: Prediction, arrival: int) -> tuple[int, float, int]:
     """Sort exams by this: failed first, then high to low, then by falling malignancy."""
     malignancy = prediction.scores.malignant if prediction.scores else 1.0
     return _ORDER.index(prediction.category), -float(malignancy), arrival
+
+
+def images_in_order(prediction: Prediction) -> list[ImagePrediction]:
+    """List the images of an exam as they hang: RCC LCC RMLO LMLO, then the others."""
+
+    def place(image: ImagePrediction) -> tuple[int, str, int]:
+        view = image.ref.view_position
+        rank = _VIEWS.index(view) if view in _VIEWS else len(_VIEWS)
+        return rank, view.value if view else "~", _SIDES.index(image.ref.laterality)
+
+    return sorted(prediction.images, key=place)
 
 
 class Names:
@@ -36,7 +49,7 @@ class Names:
     """
 
     def __init__(self) -> None:
-        self._taken: set[str] = set()
+        self._given: dict[str, int] = {}
 
     def take(self, text: str) -> str:
         """Turn any text into a name that was not given before."""
@@ -44,9 +57,9 @@ class Names:
         base = safe or "unnamed"
         if _DEVICES.fullmatch(base):
             base = f"_{base}"
-        name, number = base, 1
-        while name.casefold() in self._taken:
+        name, number = base, self._given.get(base.casefold(), 0) + 1
+        while number > 1 and (name := f"{base}-{number}").casefold() in self._given:
             number += 1
-            name = f"{base}-{number}"
-        self._taken.add(name.casefold())
+        self._given[base.casefold()] = number
+        self._given.setdefault(name.casefold(), 1)
         return name

@@ -15,7 +15,7 @@ from typing import Final
 from mammolens.core import Laterality, Prediction, Unreadable
 from mammolens.sinks import RunInfo
 from mammolens.sinks._partial import PartialFile
-from mammolens.sinks._worklist import reading_key
+from mammolens.sinks._worklist import images_in_order, reading_key
 from mammolens.wording import CATEGORY_WORDS, printable, view_name
 
 __all__ = ["COLUMNS", "open_sink"]
@@ -93,7 +93,7 @@ def _row(prediction: Prediction) -> _Row:
         _rounded(breasts.get(Laterality.LEFT)),
         _cell(prediction.patient_id),
         _cell(prediction.study_instance_uid),
-        " ".join(view_name(image.ref) for image in prediction.images),
+        " ".join(view_name(image.ref) for image in images_in_order(prediction)),
         len(prediction.images),
         sum(len(image.findings) for image in prediction.images),
         len(prediction.unreadable),
