@@ -58,7 +58,7 @@ class MammoNet(nn.Module):
             )
         self.backbone, self.pooling = backbone, pooling
         self.trunk = timm.create_model(backbone, pretrained=False, num_classes=0)
-        width = int(getattr(self.trunk, "head_hidden_size", None) or self.trunk.num_features)
+        width = int(self.trunk.num_features)
         self.hidden = nn.Linear(width, hidden)
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(hidden, len(CLASSES))

@@ -225,7 +225,7 @@ def _augmented(
 ) -> Tensor:
     rng = np.random.default_rng((config.train.seed, epoch, place))
     changes = [draw_augmentation(rng, config.augment) for _ in rows]
-    torch.manual_seed(hash((config.train.seed, epoch, place)))
+    torch.manual_seed(int(rng.integers(2**62)))
     return _stack(
         [apply_augmentation(cache.picture(i), c) for i, c in zip(rows, changes, strict=True)]
     )
