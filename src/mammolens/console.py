@@ -1,0 +1,109 @@
+"""What the command line shows: tables on standard output, progress on standard error.
+
+Text that comes from files (paths, identifiers) passes `printable` and is never read as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from mammolens import DISCLAIMER
+from mammolens.core import TriageCategory
+from mammolens.doctor import Check, Health
+from mammolens.model import ModelCard
+from mammolens.sinks import RunInfo, RunSummary
+from mammolens.wording import CATEGORY_WORDS, percent, printable
+
+__all__ = ["progress_bar", "show_checks", "show_models", "show_run"]
+
+_CATEGORY_STYLES = {
+    TriageCategory.FAILED: "bold magenta",
+    TriageCategory.HIGH: "bold red",
+    TriageCategory.INTERMEDIATE: "yellow",
+    TriageCategory.LOW: "green",
+}
+_HEALTH_STYLES = {Health.OK: "green", Health.OPTIONAL: "yellow", Health.LACKING: "bold red"}
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Open a bar on standard error; the function that it gives takes (done, total).
+
+    Without a terminal nothing is drawn.
+    """
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def show_run(summary: RunSummary, run: RunInfo) -> None:
+    """Print the worklist (failed exams first, then by falling malignancy) and what was written."""
+    console = Console()
+    table = Table("patient", "category", "malignancy", "tumour", "images", "unreadable", "seconds")
+    for row in sorted(
+        summary.rows, key=lambda row: -2.0 if row.malignancy is None else -row.malignancy
+    ):
+        table.add_row(
+            Text(printable(row.patient_id or "unknown")),
+            Text(CATEGORY_WORDS[row.category], style=_CATEGORY_STYLES[row.category]),
+            "" if row.malignancy is None else percent(row.malignancy),
+            "" if row.tumour is None else percent(row.tumour),
+            str(row.n_images),
+            str(row.n_unreadable or ""),
+            f"{row.elapsed_s:.1f}",
+        )
+    console.print(table)
+    if summary.n_unreadable:
+        console.print(f"{summary.n_unreadable} unreadable; the results give each one's reason")
+    for path in summary.files:
+        console.print(Text(printable(str(path))), soft_wrap=True)
+    console.print(
+        f"{run.model.name} {run.model.version}; probabilities stand for a prevalence of "
+        f"{percent(run.prevalence)}. {DISCLAIMER}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def show_models(cards: Iterable[ModelCard]) -> None:
+    """Print what is built in: version, input kind, licence, and the figures with intervals."""
+    console = Console()
+    table = Table("model", "version", "input", "licence", "validation AUC (95 % interval)")
+    for card in cards:
+        figures = "\n".join(
+            f"{figure.dataset} {figure.split}, {figure.task} per {figure.unit}: "
+            f"{figure.auc or 'one class only'}, n = {figure.n} ({figure.n_positive} positive)"
+            for figure in card.validation
+        )
+        table.add_row(card.name, card.version, card.input_kind.value, card.licence, figures)
+    console.print(table)
+    console.print(f"{DISCLAIMER}", highlight=False)
+
+
+def show_checks(checks: Iterable[Check]) -> bool:
+    """Print each check as it comes, with its fix; say whether nothing needed is lacking."""
+    console = Console(highlight=False)
+    sound = True
+    for check in checks:
+        sound = sound and check.health is not Health.LACKING
+        mark = Text(f"{check.health.value:<9}", style=_HEALTH_STYLES[check.health])
+        console.print(mark + Text(f"{check.name}: {check.detail}"), soft_wrap=True)
+        if check.fix:
+            console.print(Text(f"         fix: {check.fix}"), soft_wrap=True)
+    return sound

