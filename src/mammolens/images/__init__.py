@@ -1,0 +1,13 @@
+"""Files in, mammograms out: the only room that reads pixels.
+
+Paths → `find_files` → `ImageFile` → `read_header` (cheap) or `read_image` (one read, one decode) →
+`Mammogram`. Whatever cannot be read is an `InputError` that names file, cause and remedy, never an
+empty picture.
+"""
+
+from __future__ import annotations
+
+from mammolens.images.files import ImageFile, find_files
+from mammolens.images.reader import HeaderInfo, identify, read_header, read_image
+
+__all__ = ["HeaderInfo", "ImageFile", "find_files", "identify", "read_header", "read_image"]

@@ -1,0 +1,178 @@
+"""DICOM bytes → header and mammogram.
+
+Parsing is pydicom's; every exception that damaged bytes raise in it leaves here as an
+`InputError`. Headers are read without the pixels, pixels from one read of the file.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from mammolens.core import Caution, ImageRef, Mammogram, SourceHeader
+from mammolens.errors import InputError, NotAnImage, UnsupportedImage
+from mammolens.images.dicom_checks import check_object, pixel_format
+from mammolens.images.dicom_header import image_ref, source_header
+from mammolens.images.dicom_luts import apply_modality, modality_of, padding_range, voi_of
+from mammolens.images.dicom_pixels import stored_values
+from mammolens.images.dicom_values import Tags, quiet_pydicom
+from mammolens.images.limits import MAX_BYTES, check_content
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+__all__ = ["HEAD_BYTES", "describe_dicom", "looks_like_dicom", "read_dicom"]
+
+HEAD_BYTES = 132
+DEFLATED = "1.2.840.10008.1.2.1.99"
+BY_ENCODING = {
+    (True, True): "1.2.840.10008.1.2",
+    (False, True): "1.2.840.10008.1.2.1",
+    (False, False): "1.2.840.10008.1.2.2",
+}
+"""Transfer syntax by (implicit VR, little endian), where the file does not name it."""
+FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
+PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+Described = tuple[ImageRef, SourceHeader, tuple[Caution, ...], InputError | None]
+StopWhen = Callable[[Any, str | None, int], bool]
+
+
+def looks_like_dicom(head: bytes) -> bool:
+    """Whether a file that begins with `head` is DICOM, or may be DICOM without its preamble."""
+    return head[128:132] == b"DICM" or (len(head) == HEAD_BYTES and head[:2] in FIRST_GROUPS)
+
+
+def describe_dicom(stream: BinaryIO, source: str, path: Path | None) -> Described:
+    """Read a header without its pixels.
+
+    Returns
+    -------
+    tuple
+        Reference (without digest), header, cautions, and the error that reading the image would
+        end in, as far as the header tells, or ``None``.
+
+    Raises
+    ------
+    NotAnImage, UnsupportedImage
+        If there is no header to speak of.
+    """
+    with quiet_pydicom() as caught:
+        tags, syntax = _parse(stream, source, _at_pixels)
+        ref, header = image_ref(tags, path), source_header(tags, syntax)
+        refusal = None
+        try:
+            check_object(tags)
+            modality_of(tags, pixel_format(tags, syntax).signed)
+        except InputError as error:
+            refusal = error
+        _note_irregularities(tags, len(caught))
+    return ref, header, tuple(tags.cautions), refusal
+
+
+def read_dicom(data: bytes, source: str, path: Path | None) -> Mammogram:
+    """Decode a DICOM mammogram (see `mammolens.images.read_image`)."""
+    with quiet_pydicom() as caught:
+        tags, syntax = _parse(BytesIO(data), source, _never)
+        check_object(tags)
+        form = pixel_format(tags, syntax)
+        modality = modality_of(tags, form.signed)
+        ref, header = image_ref(tags, path), source_header(tags, syntax)
+        voi = voi_of(tags, form.signed or modality.intercept < 0)
+        padding = padding_range(tags, modality, form.signed, form.bits_allocated)
+        _note_irregularities(tags, len(caught))
+    stored = stored_values(tags, form)
+    check_content(stored, source)
+    return Mammogram(
+        ref=ref,
+        header=header,
+        pixels=apply_modality(modality, stored),
+        photometric=form.photometric,
+        voi=voi,
+        padding=padding,
+        cautions=tuple(tags.cautions),
+    )
+
+
+def _note_irregularities(tags: Tags, count: int) -> None:
+    """Say that pydicom warned; its words may quote values, so they are not repeated."""
+    if count:
+        tags.caution("irregular_header", f"{count} header values break the DICOM standard")
+
+
+def _at_pixels(tag: Any, _vr: str | None, _length: int) -> bool:
+    return int(tag) in PIXEL_TAGS
+
+
+def _never(_tag: Any, _vr: str | None, _length: int) -> bool:
+    return False
+
+
+def _parse(stream: BinaryIO, source: str, stop_when: StopWhen) -> tuple[Tags, str]:
+    head = stream.read(HEAD_BYTES)
+    stream.seek(0)
+    if not looks_like_dicom(head):
+        raise _damaged("this is no DICOM file", source)
+    try:
+        dataset, syntax = _parse_any(stream, source, stop_when)
+    except InputError:
+        raise
+    except Exception as error:
+        # pydicom lets struct, key, value, type and recursion errors of damaged files pass.
+        raise _damaged(f"the DICOM header is damaged ({type(error).__name__})", source) from error
+    tags = Tags(dataset, source)
+    _check_sense(tags)
+    if head[128:132] != b"DICM":
+        tags.caution("missing_preamble", "the file has no DICOM preamble")
+    if syntax is None:
+        syntax = BY_ENCODING.get(dataset.original_encoding, BY_ENCODING[True, True])
+        tags.caution("missing_transfer_syntax", "TransferSyntaxUID is absent; it was inferred")
+    return tags, syntax
+
+
+def _parse_any(stream: BinaryIO, source: str, stop_when: StopWhen) -> tuple[Dataset, str | None]:
+    from pydicom.filereader import _read_file_meta_info, read_dataset, read_partial, read_preamble
+
+    read_preamble(stream, force=True)
+    meta = _read_file_meta_info(stream)
+    syntax = str(meta.TransferSyntaxUID) if meta.get("TransferSyntaxUID") else None
+    if syntax == DEFLATED:
+        # pydicom would inflate without a limit.
+        inflated = BytesIO(_inflate(stream.read(), source))
+        dataset = read_dataset(inflated, False, True, stop_when=stop_when)
+    else:
+        stream.seek(0)
+        dataset = read_partial(stream, stop_when, force=True)
+    media_class = meta.get("MediaStorageSOPClassUID")
+    if media_class and "SOPClassUID" not in dataset:
+        dataset.SOPClassUID = media_class
+    return dataset, syntax
+
+
+def _inflate(data: bytes, source: str) -> bytes:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflater.decompress(data, MAX_BYTES)
+    if inflater.unconsumed_tail:
+        raise UnsupportedImage(
+            f"the deflated data set is larger than {MAX_BYTES >> 20} MiB",
+            source=source,
+            keyword="TransferSyntaxUID",
+            remedy="Send single 2D images",
+        )
+    if not inflater.eof:
+        raise _damaged("the deflated data set is truncated", source)
+    return inflated
+
+
+def _check_sense(tags: Tags) -> None:
+    """Whatever lacks all three is a truncated header, or some other kind of file."""
+    if not any(tags.text(keyword) for keyword in ("SOPClassUID", "Modality", "Rows")):
+        raise _damaged(
+            "the DICOM header is truncated, or this is another kind of file", tags.source
+        )
+
+
+def _damaged(message: str, source: str) -> NotAnImage:
+    return NotAnImage(message, source=source, remedy="Send DICOM, PNG, JPEG, PGM or TIFF images")

@@ -1,0 +1,207 @@
+"""Which DICOM objects are read: what is no mammogram, or of a form not read, is refused by name."""
+
+from __future__ import annotations
+
+from mammolens.core import Photometric, PresentationIntent
+from mammolens.errors import InputError, MissingAttribute, NotAMammogram, UnsupportedImage
+from mammolens.images.dicom_pixels import READABLE_SYNTAXES, PixelFormat
+from mammolens.images.dicom_values import Tags
+from mammolens.images.limits import size_refusal
+
+__all__ = ["check_object", "pixel_format"]
+
+STORAGE = "1.2.840.10008.5.1.4.1.1."
+FOR_PRESENTATION = STORAGE + "1.2"
+FOR_PROCESSING = STORAGE + "1.2.1"
+BY_MODALITY = {
+    STORAGE + "1": "Computed Radiography",
+    STORAGE + "7": "Secondary Capture",
+    STORAGE + "7.2": "Multi-frame Grayscale Byte Secondary Capture",
+    STORAGE + "7.3": "Multi-frame Grayscale Word Secondary Capture",
+}
+"""Classes of any kind of picture, which the modality MG makes a mammogram."""
+STACKS = {
+    STORAGE + "13.1.3": "Breast Tomosynthesis",
+    STORAGE + "13.1.4": "Breast Projection X-Ray For Presentation",
+    STORAGE + "13.1.5": "Breast Projection X-Ray For Processing",
+}
+CBIS_MASK = "ROI MASK IMAGES"
+
+
+def check_object(tags: Tags) -> None:
+    """Refuse what is no single 2D mammogram for presentation.
+
+    Raises
+    ------
+    NotAMammogram
+        Another modality or class, FOR PROCESSING, a mask, a phantom, no picture at all.
+    UnsupportedImage
+        Tomosynthesis and other multi-frame objects, unusual classes.
+    """
+    error = _class_refusal(tags) or _frames_refusal(tags) or _subject_refusal(tags)
+    if error is not None:
+        raise error
+
+
+def _class_refusal(tags: Tags) -> InputError | None:
+    sop_class, modality = tags.text("SOPClassUID"), tags.code("Modality")
+    intent = tags.code("PresentationIntentType")
+    if sop_class in STACKS:
+        return UnsupportedImage(
+            f"{STACKS[sop_class]} stacks are not read",
+            source=tags.source,
+            keyword="SOPClassUID",
+            remedy="Send the study's 2D or synthetic 2D views",
+        )
+    if sop_class == FOR_PROCESSING or intent == PresentationIntent.FOR_PROCESSING.value:
+        keyword = "SOPClassUID" if sop_class == FOR_PROCESSING else "PresentationIntentType"
+        return NotAMammogram(
+            "the image is FOR PROCESSING: raw detector values, not a picture to read",
+            source=tags.source,
+            keyword=keyword,
+            remedy="Send the FOR PRESENTATION image of the same view",
+        )
+    if sop_class == FOR_PRESENTATION and modality is None:
+        tags.caution("missing_modality", "Modality is absent; the SOP class says mammography")
+    elif modality != "MG":
+        return NotAMammogram(
+            f"this is {_class_name(sop_class)} of modality {modality or 'unknown'}, not MG",
+            source=tags.source,
+            keyword="Modality",
+            remedy="Send digital or digitised mammograms",
+        )
+    if sop_class is None:
+        tags.caution("missing_sop_class", "SOPClassUID is absent; Modality says MG")
+    elif sop_class != FOR_PRESENTATION and sop_class not in BY_MODALITY:
+        return UnsupportedImage(
+            f"{_class_name(sop_class)} is not read, though its modality is MG",
+            source=tags.source,
+            keyword="SOPClassUID",
+            remedy="Send Digital Mammography X-Ray Image Storage - For Presentation",
+        )
+    return None
+
+
+def _class_name(sop_class: str | None) -> str:
+    if sop_class is None:
+        return "an object without SOP class"
+    from pydicom.uid import UID
+
+    return UID(sop_class).name
+
+
+def _frames_refusal(tags: Tags) -> InputError | None:
+    frames = tags.integer("NumberOfFrames")
+    if frames is None or frames == 1:
+        return None
+    return UnsupportedImage(
+        f"{frames} frames in one object are not read",
+        source=tags.source,
+        keyword="NumberOfFrames",
+        remedy="Send single 2D or synthetic 2D views",
+    )
+
+
+def _subject_refusal(tags: Tags) -> InputError | None:
+    if tags.code("QualityControlImage") == "YES":
+        return NotAMammogram(
+            "this is a quality control image",
+            source=tags.source,
+            keyword="QualityControlImage",
+            remedy="Send images of patients",
+        )
+    if tags.code("SeriesDescription") == CBIS_MASK:
+        return NotAMammogram(
+            "this is a CBIS-DDSM lesion mask",
+            source=tags.source,
+            keyword="SeriesDescription",
+            remedy="Send the series 'full mammogram images'",
+        )
+    part = tags.code("BodyPartExamined")
+    if part is not None and part != "BREAST":
+        tags.caution("body_part", "BodyPartExamined is not BREAST, though the modality is MG")
+    return None
+
+
+def pixel_format(tags: Tags, transfer_syntax: str) -> PixelFormat:
+    """Read and check the description of the pixels, before any of them is touched.
+
+    Raises
+    ------
+    MissingAttribute
+        If Rows, Columns or BitsAllocated are absent.
+    NotAnImage, NotAMammogram, UnsupportedImage
+        If the description is impossible, coloured, or of a form that is not read.
+    """
+    rows, columns = _required(tags, "Rows"), _required(tags, "Columns")
+    error = size_refusal(rows, columns, tags.source)
+    if error is not None:
+        raise error
+    if transfer_syntax not in READABLE_SYNTAXES:
+        from pydicom.uid import UID
+
+        raise UnsupportedImage(
+            f"the transfer syntax {UID(transfer_syntax).name} is not read",
+            source=tags.source,
+            keyword="TransferSyntaxUID",
+            remedy="Convert it to Explicit VR Little Endian, e.g. with dcmtk's dcmconv or dcmdjpeg",
+        )
+    samples = tags.integer("SamplesPerPixel")
+    photometric = _photometric(tags, samples or 1)
+    allocated = _required(tags, "BitsAllocated")
+    stored = tags.integer("BitsStored") or allocated
+    high = tags.integer("HighBit")
+    high = stored - 1 if high is None else high
+    if allocated not in (8, 16):
+        raise UnsupportedImage(
+            f"{allocated} bits a pixel are not read",
+            source=tags.source,
+            keyword="BitsAllocated",
+            remedy="Export the image with 8 or 16 bits",
+        )
+    if not (1 < stored <= allocated and stored - 1 <= high < allocated):
+        raise tags.unusable(
+            "BitsStored", f"{stored} with HighBit {high} do not fit {allocated} allocated bits"
+        )
+    return PixelFormat(
+        rows=rows,
+        columns=columns,
+        samples=samples or 1,
+        planar=tags.integer("PlanarConfiguration") == 1,
+        photometric=photometric,
+        bits_allocated=allocated,
+        bits_stored=stored,
+        high_bit=high,
+        signed=tags.integer("PixelRepresentation") == 1,
+        transfer_syntax=transfer_syntax,
+    )
+
+
+def _photometric(tags: Tags, samples: int) -> Photometric:
+    name = tags.code("PhotometricInterpretation")
+    if name is None and samples == 1:
+        tags.caution("missing_photometric", "PhotometricInterpretation is absent: MONOCHROME2")
+        return Photometric.MONOCHROME2
+    if samples == 1 and name in Photometric.__members__:
+        return Photometric(name)
+    if samples == 3 and name in ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"):
+        return Photometric.MONOCHROME2
+    raise NotAMammogram(
+        "the picture is no grey exposure but has"
+        f" {samples} samples a pixel and another photometric interpretation",
+        source=tags.source,
+        keyword="PhotometricInterpretation",
+        remedy="Send the original grey image",
+    )
+
+
+def _required(tags: Tags, keyword: str) -> int:
+    number = tags.integer(keyword)
+    if number is None:
+        raise MissingAttribute(
+            f"{keyword} is absent: the object holds no picture, or its header is damaged",
+            source=tags.source,
+            keyword=keyword,
+            remedy="Send image objects, or export this one again",
+        )
+    return number

@@ -1,0 +1,108 @@
+"""DICOM attributes → `ImageRef` (what results may say) and `SourceHeader` (what sinks need)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mammolens.core import ImageRef, PixelOrigin, PresentationIntent, SourceHeader
+from mammolens.images.dicom_values import Tags
+from mammolens.images.dicom_views import of_dicom
+
+__all__ = ["image_ref", "source_header"]
+
+YEARS_PER = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+ASPECT_LIMITS = 0.1, 10.0
+SPACING_LIMITS_MM = 1e-4, 10.0
+
+
+def image_ref(tags: Tags, path: Path | None) -> ImageRef:
+    """Make the reference of an image, without digest; the patient's name is not part of it.
+
+    Parameters
+    ----------
+    tags
+        The data set; what is tolerated is noted there.
+    path
+        Where the file lies, for tables beside it; ``None`` inside archives.
+    """
+    side, view = of_dicom(tags, path)
+    spacing = _spacing_mm(tags)
+    return ImageRef(
+        path=tags.source,
+        patient_id=tags.text("PatientID"),
+        study_instance_uid=tags.text("StudyInstanceUID"),
+        series_instance_uid=tags.text("SeriesInstanceUID"),
+        sop_instance_uid=tags.text("SOPInstanceUID"),
+        laterality=side,
+        view_position=view,
+        presentation_intent=_intent(tags),
+        origin=_origin(tags),
+        spacing_mm=spacing,
+        pixel_aspect=_aspect(tags, spacing),
+        manufacturer=tags.text("Manufacturer"),
+        age_years=_age_years(tags),
+        acquisition_date=tags.text("AcquisitionDate"),
+    )
+
+
+def source_header(tags: Tags, transfer_syntax: str) -> SourceHeader:
+    """Collect what DICOM sinks carry back to the source study."""
+    return SourceHeader(
+        sop_class_uid=tags.text("SOPClassUID"),
+        transfer_syntax_uid=transfer_syntax,
+        patient_name=tags.text("PatientName"),
+        patient_sex=tags.text("PatientSex"),
+        patient_birth_date=tags.text("PatientBirthDate"),
+        accession_number=tags.text("AccessionNumber"),
+        study_id=tags.text("StudyID"),
+        study_date=tags.text("StudyDate"),
+        study_time=tags.text("StudyTime"),
+        referring_physician_name=tags.text("ReferringPhysicianName"),
+        patient_orientation=tags.texts("PatientOrientation") or None,
+    )
+
+
+def _intent(tags: Tags) -> PresentationIntent | None:
+    value = tags.code("PresentationIntentType")
+    known = {intent.value: intent for intent in PresentationIntent}
+    return known.get(value) if value else None
+
+
+def _origin(tags: Tags) -> PixelOrigin:
+    if "GENERATED_2D" not in tags.texts("ImageType"):
+        return PixelOrigin.ACQUIRED
+    tags.caution("synthetic_2d", "the view was computed from a tomosynthesis stack, not exposed")
+    return PixelOrigin.GENERATED_2D
+
+
+def _spacing_mm(tags: Tags) -> tuple[float, float] | None:
+    low, high = SPACING_LIMITS_MM
+    for keyword in ("ImagerPixelSpacing", "PixelSpacing"):
+        values = tags.numbers(keyword)
+        if len(values) == 2 and all(low < value < high for value in values):
+            return values[0], values[1]
+        if values:
+            tags.caution("spacing_ignored", f"{keyword} is impossible and was ignored")
+    return None
+
+
+def _aspect(tags: Tags, spacing_mm: tuple[float, float] | None) -> float:
+    """Height of a pixel divided by its width (PS3.3 C.7.6.3.1.7: vertical, then horizontal)."""
+    values = tags.numbers("PixelAspectRatio")
+    if len(values) == 2 and values[1] != 0:
+        aspect = values[0] / values[1]
+    elif spacing_mm is not None:
+        aspect = spacing_mm[0] / spacing_mm[1]
+    else:
+        return 1.0
+    low, high = ASPECT_LIMITS
+    if low < aspect < high:
+        return aspect
+    tags.caution("aspect_ignored", f"a pixel aspect of {aspect:g} is impossible and was ignored")
+    return 1.0
+
+
+def _age_years(tags: Tags) -> float | None:
+    match = re.fullmatch(r"(\d{1,3})([YMWD])", tags.code("PatientAge") or "")
+    return int(match[1]) * YEARS_PER[match[2]] if match else None

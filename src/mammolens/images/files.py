@@ -1,0 +1,172 @@
+"""Discovery: paths, folders and zip archives → the files that may be mammograms.
+
+Nothing is decoded and nothing is extracted to disk. What cannot be looked at is listed, so that one
+bad path does not stop the others.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mammolens.core import Unreadable
+from mammolens.errors import InputError, NotAnImage, UnsupportedImage
+from mammolens.images import archives
+from mammolens.images.limits import MAX_BYTES
+
+__all__ = ["ImageFile", "find_files"]
+
+COMPANION_SUFFIXES = frozenset(
+    (".csv", ".htm", ".html", ".ics", ".ini", ".json", ".log", ".md", ".overlay", ".pdf", ".py")
+    + (".toml", ".tsv", ".txt", ".xls", ".xlsx", ".xml", ".yaml", ".yml")
+)
+COMPANION_NAMES = frozenset({"dicomdir", "thumbs.db", "desktop.ini", "license", "readme", "notice"})
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A file that may be a mammogram: a path, or a member of a zip archive at that path."""
+
+    path: Path
+    member: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The path, or ``archive.zip!member``.
+
+        Examples
+        --------
+        >>> ImageFile(Path("exams.zip"), "a/1.dcm").name
+        'exams.zip!a/1.dcm'
+        """
+        return str(self.path) if self.member is None else f"{self.path}!{self.member}"
+
+    def read_bytes(self) -> bytes:
+        """Read everything, at most `limits.MAX_BYTES`.
+
+        Raises
+        ------
+        NotAnImage
+            If the file is missing, empty, or cannot be read.
+        UnsupportedImage
+            If it is larger than the limit, or packed in a way that is not read.
+        """
+        if self.member is not None:
+            data = archives.read_member(self.path, self.member, self.name)
+        else:
+            data = _read_path(self.path)
+        if not data:
+            raise NotAnImage(
+                "the file is empty", source=self.name, remedy="Copy or export it again"
+            )
+        return data
+
+
+def _read_path(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            raise NotAnImage(_absence(path), source=str(path), remedy="Check the path")
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise NotAnImage(
+            f"the file cannot be read ({error.strerror})",
+            source=str(path),
+            remedy="Check the path and its permissions",
+        ) from error
+    if len(data) > MAX_BYTES:
+        raise UnsupportedImage(
+            f"the file is larger than {MAX_BYTES >> 20} MiB",
+            source=str(path),
+            remedy="Send single 2D images",
+        )
+    return data
+
+
+def find_files(paths: Iterable[Path]) -> tuple[list[ImageFile], list[Unreadable]]:
+    """List the files under `paths` that may be mammograms, sorted within each folder.
+
+    Folders are searched recursively; hidden files and evident companions (tables, notes,
+    ``DICOMDIR``) are passed over there, but a file that is named explicitly never is. Zip archives
+    are looked into, also those in folders.
+
+    Parameters
+    ----------
+    paths
+        Files, folders and zip archives.
+
+    Returns
+    -------
+    tuple
+        The files, each once, and what could not be looked at: missing paths, unsafe archives.
+    """
+    files: dict[ImageFile, None] = {}
+    unreadable: list[Unreadable] = []
+    seen: set[Path] = set()
+    for path in paths:
+        for candidate in _candidates(Path(path), unreadable):
+            resolved = candidate.resolve()
+            if resolved in seen:
+                continue
+            seen.add(resolved)
+            if _is_archive(candidate):
+                members, refused = archives.list_members(candidate)
+                unreadable += refused
+                files |= {
+                    ImageFile(candidate, m): None for m in members if not _is_companion(Path(m))
+                }
+            else:
+                files[ImageFile(candidate)] = None
+    return list(files), unreadable
+
+
+def _candidates(path: Path, unreadable: list[Unreadable]) -> Iterator[Path]:
+    if path.is_dir():
+        yield from _walk(path, unreadable)
+    elif path.is_file():
+        yield path
+    else:
+        unreadable.append(_refused(NotAnImage(_absence(path), source=str(path))))
+
+
+def _absence(path: Path) -> str:
+    return "this is neither a file nor a folder" if path.exists() else "there is no such file"
+
+
+def _walk(folder: Path, unreadable: list[Unreadable]) -> Iterator[Path]:
+    def note(error: OSError) -> None:
+        reason = NotAnImage(
+            f"the folder cannot be read ({error.strerror})", source=str(error.filename)
+        )
+        unreadable.append(_refused(reason))
+
+    for root, folders, names in os.walk(folder, onerror=note):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
+        for name in sorted(names):
+            path = Path(root, name)
+            if not _is_companion(Path(name)) and path.is_file():
+                yield path
+
+
+def _is_companion(path: Path) -> bool:
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return (
+        hidden or path.suffix.lower() in COMPANION_SUFFIXES or path.name.lower() in COMPANION_NAMES
+    )
+
+
+def _is_archive(path: Path) -> bool:
+    if path.suffix.lower() == ".zip":
+        return True
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4) == b"PK\x03\x04" and zipfile.is_zipfile(path)
+    except OSError:
+        return False
+
+
+def _refused(error: InputError) -> Unreadable:
+    return Unreadable(error.source or "", type(error).__name__, str(error))

@@ -1,0 +1,151 @@
+"""JPEG, JPEG-LS and JPEG 2000 streams: size from the stream first, then one strict decode.
+
+libjpeg fills what is missing with grey and says nothing. Here a stream without its end, or one
+that runs dry before its end, is an error.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.errors import InputError, NotAnImage, UnsupportedImage
+
+__all__ = ["StreamSize", "decode_jpeg", "decode_jpeg2000", "decode_jpegls", "stream_size"]
+
+START_OF_FRAME = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})
+OTHER_FRAMES = frozenset({0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+JPEG_LS = 0xF7
+PROGRESSIVE = 0xC2
+END_OF_IMAGE, START_OF_SCAN = b"\xff\xd9", b"\xff\xda"
+CODESTREAM = b"\xff\x4f\xff\x51"
+MAX_SCANS = 200
+FILLER = bytes((37 * i + 11) % 251 for i in range(64))
+
+
+class StreamSize(NamedTuple):
+    """What a stream says of itself: rows, columns, components, and its kind of frame."""
+
+    rows: int
+    columns: int
+    components: int
+    frame: int
+
+
+def stream_size(data: bytes, source: str) -> StreamSize:
+    """Read the size from a JPEG, JPEG-LS or JPEG 2000 stream without decoding it.
+
+    Raises
+    ------
+    NotAnImage
+        If the stream has no such header.
+    UnsupportedImage
+        If it is hierarchical or arithmetically coded.
+    """
+    start = data.find(CODESTREAM, 0, 4096)
+    if start >= 0:
+        return _codestream_size(data[start + 4 :], source)
+    position = 2
+    while data[:2] == b"\xff\xd8" and position + 10 <= len(data):
+        if data[position] != 0xFF:
+            break
+        marker = data[position + 1]
+        if marker == 0xFF:
+            position += 1
+            continue
+        if marker in START_OF_FRAME:
+            rows, columns, components = struct.unpack_from(">HHB", data, position + 5)
+            return StreamSize(rows, columns, components, marker)
+        if marker in OTHER_FRAMES:
+            raise UnsupportedImage(
+                f"JPEG process FF{marker:02X} is not read",
+                source=source,
+                remedy="Convert it to baseline or lossless JPEG, or send it uncompressed",
+            )
+        position += 2 + struct.unpack_from(">H", data, position + 2)[0]
+    raise _damaged("the compressed picture has no frame header", source)
+
+
+def _codestream_size(data: bytes, source: str) -> StreamSize:
+    if len(data) < 38:
+        raise _damaged("the JPEG 2000 stream ends in its header", source)
+    width, height, left, top, _, _, _, _, components = struct.unpack_from(">8IH", data, 4)
+    return StreamSize(height - top, width - left, components, 0x51)
+
+
+def decode_jpeg(data: bytes, source: str) -> npt.NDArray[np.generic]:
+    """Decode baseline, extended (12 bit), progressive or lossless JPEG.
+
+    Returns
+    -------
+    array
+        ``(rows, columns)`` or ``(rows, columns, 3)``, uint8 or uint16.
+
+    Raises
+    ------
+    NotAnImage
+        If the stream is damaged or ends early.
+    """
+    from imagecodecs import jpeg8_decode
+
+    end = _checked_end(data, source)
+    if data.count(START_OF_SCAN) > MAX_SCANS:
+        raise UnsupportedImage(
+            f"the JPEG has more than {MAX_SCANS} scans", source=source, remedy="Export it again"
+        )
+    size = stream_size(data, source)
+    pixels: npt.NDArray[np.generic] = _run(jpeg8_decode, data, source)
+    if size.frame == PROGRESSIVE or _looks_filled(pixels):
+        # A complete picture does not change when more data follows its last block.
+        longer = data[:end] + FILLER + END_OF_IMAGE
+        if not np.array_equal(pixels, _run(jpeg8_decode, longer, source)):
+            raise _damaged("the JPEG data ends before the picture does", source)
+    return pixels
+
+
+def _looks_filled(pixels: npt.NDArray[np.generic]) -> bool:
+    """Whether the last block may be libjpeg's filling: constant, or (lossless) a repeated row."""
+    rows, columns = pixels.shape[:2]
+    block = pixels[(rows - 1) // 8 * 8 :, (columns - 1) // 8 * 8 :]
+    return bool((block == block[0, 0]).all()) or np.array_equal(pixels[-1], pixels[-2])
+
+
+def decode_jpegls(data: bytes, source: str) -> npt.NDArray[np.generic]:
+    """Decode JPEG-LS; CharLS refuses missing data by itself (see `decode_jpeg` for shapes)."""
+    from imagecodecs import jpegls_decode
+
+    _checked_end(data, source)
+    return _run(jpegls_decode, data, source)
+
+
+def decode_jpeg2000(data: bytes, source: str) -> npt.NDArray[np.generic]:
+    """Decode JPEG 2000 and HTJ2K; OpenJPEG runs in strict mode (see `decode_jpeg` for shapes)."""
+    from imagecodecs import jpeg2k_decode
+
+    return _run(jpeg2k_decode, data, source)
+
+
+def _checked_end(data: bytes, source: str) -> int:
+    """Position of the end marker, which only padding may follow."""
+    end = data.rfind(END_OF_IMAGE)
+    if end < 0 or data[end + 2 :].strip(b"\x00\xff"):
+        raise _damaged("the compressed picture is truncated: its end marker is missing", source)
+    return end
+
+
+def _run(decoder: object, data: bytes, source: str) -> npt.NDArray[np.generic]:
+    try:
+        decoded = decoder(data)  # type: ignore[operator]
+    except InputError:
+        raise
+    except Exception as error:
+        # imagecodecs has one exception type per codec and no common base.
+        raise _damaged(f"the compressed picture cannot be decoded ({error})", source) from error
+    return np.asarray(decoded)
+
+
+def _damaged(message: str, source: str) -> NotAnImage:
+    return NotAnImage(message, source=source, keyword=None, remedy="Copy or export it again")

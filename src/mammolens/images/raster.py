@@ -1,0 +1,176 @@
+"""PNG, JPEG, PGM and TIFF → mammogram. Sizes are read and limited before anything is decoded."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.core import Caution, ImageRef, Mammogram, Photometric, SourceHeader
+from mammolens.errors import InputError, NotAnImage, UnsupportedImage
+from mammolens.images.dicom_pixels import merge_channels
+from mammolens.images.dicom_views import name_cautions, of_name
+from mammolens.images.jpeg import decode_jpeg, stream_size
+from mammolens.images.limits import check_content, size_refusal
+from mammolens.images.tiff import tiff_form
+
+__all__ = ["describe_raster", "looks_like_raster", "read_raster"]
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+CRITICAL_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+PGM_HEADER = re.compile(rb"P([25])" + 3 * rb"\s+(?:#[^\n]*\n\s*)*(\d{1,9})" + rb"\s")
+Pixels = npt.NDArray[np.generic]
+Decoded = tuple[Pixels, Photometric, tuple[Caution, ...]]
+
+
+def looks_like_raster(head: bytes) -> bool:
+    """Whether a file that begins with `head` is PNG, JPEG, PGM or TIFF."""
+    return _decoder(head) is not None
+
+
+def describe_raster(
+    source: str, path: Path | None
+) -> tuple[ImageRef, SourceHeader, tuple[Caution, ...]]:
+    """Tell from the name, and a table beside it, what a picture without header is."""
+    pair, facts, row = of_name(source, path)
+    patient_id = facts.patient_id or (row.patient_id if row else None)
+    ref = ImageRef(path=source, patient_id=patient_id, laterality=pair[0], view_position=pair[1])
+    return ref, SourceHeader(), name_cautions(pair, facts)
+
+
+def read_raster(data: bytes, source: str, path: Path | None) -> Mammogram:
+    """Decode a picture without header (see `mammolens.images.read_image`)."""
+    decoder = _decoder(data[:16])
+    if decoder is None:
+        raise NotAnImage(
+            "this is no picture of a kind that is read",
+            source=source,
+            remedy="Send DICOM, PNG, JPEG, PGM or TIFF images",
+        )
+    pixels, photometric, cautions = decoder(data, source)
+    if pixels.ndim == 3:
+        pixels = merge_channels(pixels, source)
+        note = Caution("grey_as_colour", "a grey picture stored in several equal channels")
+        cautions = (*cautions, note)
+    check_content(pixels, source)
+    ref, header, named = describe_raster(source, path)
+    return Mammogram(ref, header, pixels, photometric, cautions=(*named, *cautions))
+
+
+def _decoder(head: bytes) -> Callable[[bytes, str], Decoded] | None:
+    if head.startswith(PNG_SIGNATURE):
+        return _png
+    if head.startswith(b"\xff\xd8\xff"):
+        return _jpeg
+    if head[:4] in (b"II*\x00", b"MM\x00*"):
+        return _tiff
+    if head[:2] in (b"P2", b"P5") and head[2:3].isspace():
+        return _pgm
+    return None
+
+
+def _png(data: bytes, source: str) -> Decoded:
+    from imagecodecs import png_decode
+
+    plain = _critical_chunks(data, source)
+    columns, rows = struct.unpack_from(">II", plain, 16)
+    _check_size(rows, columns, source)
+    return _decoded(png_decode, plain, source), Photometric.MONOCHROME2, ()
+
+
+def _critical_chunks(data: bytes, source: str) -> bytes:
+    """The chunks that make the picture, checked; libpng prints its doubts about the others."""
+    parts, position, kind = [PNG_SIGNATURE], len(PNG_SIGNATURE), b""
+    while kind != b"IEND":
+        length, kind = struct.unpack_from(">I4s", data.ljust(position + 8, b"\0"), position)
+        chunk = data[position : position + 12 + length]
+        checksum = int.from_bytes(chunk[-4:], "big")
+        if len(chunk) < 12 + length or zlib.crc32(chunk[4:-4]) != checksum:
+            raise _damaged("the PNG is truncated or damaged", source)
+        if len(parts) == 1 and (kind != b"IHDR" or length != 13):
+            raise _damaged("the PNG has no header", source)
+        if kind in CRITICAL_CHUNKS:
+            parts.append(chunk)
+        position += 12 + length
+    return b"".join(parts)
+
+
+def _jpeg(data: bytes, source: str) -> Decoded:
+    size = stream_size(data, source)
+    _check_size(size.rows, size.columns, source)
+    return decode_jpeg(data, source), Photometric.MONOCHROME2, ()
+
+
+def _tiff(data: bytes, source: str) -> Decoded:
+    from imagecodecs import tiff_decode
+
+    form = tiff_form(data, source)
+    _check_size(form.rows, form.columns, source)
+    pixels = _decoded(tiff_decode, data, source)
+    if pixels.shape[:2] != (form.rows, form.columns) or pixels.dtype.kind != "u":
+        raise _damaged(f"the TIFF decodes to shape {pixels.shape}", source)
+    kind = Photometric.MONOCHROME1 if form.white_is_zero else Photometric.MONOCHROME2
+    turned = Caution("orientation_ignored", "the TIFF asks to be turned; it was read as stored")
+    return pixels, kind, () if form.upright else (turned,)
+
+
+def _pgm(data: bytes, source: str) -> Decoded:
+    match = PGM_HEADER.match(data)
+    if match is None:
+        raise _damaged("the PGM header is damaged", source)
+    columns, rows, largest = (int(match[i]) for i in (2, 3, 4))
+    _check_size(rows, columns, source)
+    if not 0 < largest < 1 << 16:
+        raise _damaged(f"a PGM maximum of {largest} is impossible", source)
+    dtype = np.dtype(np.uint8 if largest < 256 else ">u2")
+    body = data[match.end() :]
+    if match[1] == b"2":
+        pixels = _plain_numbers(body, rows * columns, largest, source)
+    elif len(body) < rows * columns * dtype.itemsize:
+        raise _damaged("the PGM is truncated", source)
+    else:
+        pixels = np.frombuffer(body, dtype, rows * columns)
+    native = pixels.astype(dtype.newbyteorder("="), copy=False).reshape(rows, columns)
+    return native, Photometric.MONOCHROME2, ()
+
+
+def _plain_numbers(body: bytes, count: int, largest: int, source: str) -> Pixels:
+    words = body.split(maxsplit=count)[:count]
+    if len(words) < count or not all(word.isdigit() and len(word) < 7 for word in words):
+        raise _damaged("the PGM is truncated or damaged", source)
+    numbers = np.array(words, np.int64)
+    if int(numbers.max()) > largest:
+        raise _damaged("the PGM holds values above its maximum", source)
+    return numbers
+
+
+def _check_size(rows: int, columns: int, source: str) -> None:
+    error = size_refusal(rows, columns, source)
+    if error is not None:
+        raise error
+
+
+def _decoded(decoder: Callable[[bytes], object], data: bytes, source: str) -> Pixels:
+    try:
+        pixels = np.asarray(decoder(data))
+    except InputError:
+        raise
+    except Exception as error:
+        # imagecodecs has one exception type per codec and no common base.
+        raise _damaged(f"the picture cannot be decoded ({error})", source) from error
+    if pixels.ndim not in (2, 3) or pixels.dtype not in (np.uint8, np.uint16):
+        raise UnsupportedImage(
+            f"a picture of shape {pixels.shape} and type {pixels.dtype} is not read",
+            source=source,
+            remedy="Export a grey picture of 8 or 16 bits",
+        )
+    return pixels
+
+
+def _damaged(message: str, source: str) -> NotAnImage:
+    return NotAnImage(message, source=source, remedy="Copy or export it again")

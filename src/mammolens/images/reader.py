@@ -1,0 +1,128 @@
+"""One file → its header, or its mammogram; the kind is told from its first bytes, not its name."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+
+from mammolens.core import Caution, ImageRef, Mammogram, SourceHeader
+from mammolens.errors import InputError, NotAnImage
+from mammolens.images.dicom import HEAD_BYTES, describe_dicom, looks_like_dicom, read_dicom
+from mammolens.images.files import ImageFile
+from mammolens.images.raster import describe_raster, looks_like_raster, read_raster
+
+__all__ = ["HeaderInfo", "identify", "read_header", "read_image"]
+
+
+@dataclass(frozen=True)
+class HeaderInfo:
+    """What a file says of itself, pixels unseen; `refusal` is why it will not be read, if so."""
+
+    ref: ImageRef
+    header: SourceHeader
+    cautions: tuple[Caution, ...] = ()
+    refusal: InputError | None = None
+
+
+def identify(file: ImageFile) -> HeaderInfo:
+    """Read whose and what an image is, also of one that is refused.
+
+    Raises
+    ------
+    NotAnImage, UnsupportedImage
+        If the file has no header to speak of: missing, empty, truncated, another kind.
+    """
+    if file.member is None and file.path.is_file():
+        try:
+            with file.path.open("rb") as stream:
+                head = stream.read(HEAD_BYTES)
+                stream.seek(0)
+                if looks_like_dicom(head):
+                    return HeaderInfo(*describe_dicom(stream, file.name, file.path))
+        except OSError as error:
+            raise NotAnImage(
+                f"the file cannot be read ({error.strerror})",
+                source=file.name,
+                remedy="Check the path and its permissions",
+            ) from error
+    else:
+        data = file.read_bytes()
+        head = data[:HEAD_BYTES]
+        if looks_like_dicom(head):
+            return HeaderInfo(*describe_dicom(BytesIO(data), file.name, None))
+    if looks_like_raster(head):
+        return HeaderInfo(*describe_raster(file.name, _beside(file)))
+    raise _unknown_kind(head, file.name)
+
+
+def read_header(file: ImageFile) -> HeaderInfo:
+    """Read a header without decoding pixels.
+
+    Returns
+    -------
+    HeaderInfo
+        The reference has no digest; `cautions` name every tolerance of the header.
+
+    Raises
+    ------
+    InputError
+        One of its leaves, if the image would be refused as far as the header tells.
+    """
+    info = identify(file)
+    if info.refusal is not None:
+        raise info.refusal
+    return info
+
+
+def read_image(file: ImageFile | Path) -> Mammogram:
+    """Read one mammogram: one read of its bytes, one decode.
+
+    Parameters
+    ----------
+    file
+        A file from `find_files`, or a path.
+
+    Returns
+    -------
+    Mammogram
+        Pixels after the modality LUT; VOI and photometric interpretation are recorded, not
+        applied. The reference carries the SHA-256 of the encoded bytes.
+
+    Raises
+    ------
+    NotAnImage
+        Empty, truncated, damaged, or no picture.
+    UnsupportedImage
+        A form that is not read: several frames, depth, transfer syntax, size.
+    MissingAttribute
+        Rows, Columns or BitsAllocated are absent.
+    NotAMammogram
+        Another modality, FOR PROCESSING, colour, a mask, nothing in it.
+    """
+    file = ImageFile(file) if isinstance(file, Path) else file
+    data = file.read_bytes()
+    head = data[:HEAD_BYTES]
+    if looks_like_dicom(head):
+        image = read_dicom(data, file.name, _beside(file))
+    elif looks_like_raster(head):
+        image = read_raster(data, file.name, _beside(file))
+    else:
+        raise _unknown_kind(head, file.name)
+    return replace(image, ref=replace(image.ref, digest=hashlib.sha256(data).hexdigest()))
+
+
+def _beside(file: ImageFile) -> Path | None:
+    """Where tables are looked for: not inside archives."""
+    return file.path if file.member is None else None
+
+
+def _unknown_kind(head: bytes, source: str) -> NotAnImage:
+    if not head:
+        return NotAnImage("the file is empty", source=source, remedy="Copy or export it again")
+    return NotAnImage(
+        "this is neither DICOM nor PNG, JPEG, PGM or TIFF",
+        source=source,
+        remedy="Send images of one of these kinds, or leave the file out",
+    )

@@ -1,0 +1,103 @@
+"""TIFF structure, read before libtiff sees the file: size, kind, and that all strips are there."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from mammolens.errors import NotAnImage, UnsupportedImage
+
+__all__ = ["TiffForm", "tiff_form"]
+
+WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
+STRIPS, ORIENTATION, SAMPLES, STRIP_BYTES = 273, 274, 277, 279
+TILES, TILE_BYTES, SAMPLE_FORMAT = 324, 325, 339
+READABLE_COMPRESSIONS = {1: "none", 5: "LZW", 8: "deflate", 32946: "deflate", 32773: "PackBits"}
+VALUE_FORMATS = {1: "B", 3: "H", 4: "I"}
+MAX_VALUES = 200_000
+
+
+@dataclass(frozen=True)
+class TiffForm:
+    """What the directory says; `white_is_zero` is TIFF's MONOCHROME1."""
+
+    rows: int
+    columns: int
+    white_is_zero: bool
+    upright: bool
+
+
+def tiff_form(data: bytes, source: str) -> TiffForm:
+    """Read the first directory of a classic TIFF and check it against the file's length.
+
+    Raises
+    ------
+    NotAnImage
+        If the directory is damaged, or pixel data are missing.
+    UnsupportedImage
+        If there are several pages, or depth, sample format or compression are not read.
+    """
+    try:
+        entries, following = _directory(data)
+        rows, columns = entries[LENGTH][0], entries[WIDTH][0]
+    except (struct.error, KeyError, IndexError, ValueError) as error:
+        raise NotAnImage(
+            "the TIFF directory is missing or damaged: the file may be truncated",
+            source=source,
+            remedy="Copy or export it again",
+        ) from error
+    if following:
+        raise _unsupported("several pages", source)
+    if set(entries.get(BITS, [1])) - {8, 16}:
+        raise _unsupported(f"{entries.get(BITS, [1])[0]} bits a sample", source)
+    if set(entries.get(SAMPLE_FORMAT, [1])) - {1}:
+        raise _unsupported("signed or floating-point samples", source)
+    compression = entries.get(COMPRESSION, [1])[0]
+    if compression not in READABLE_COMPRESSIONS:
+        raise _unsupported(f"compression {compression}", source)
+    _check_data(data, entries, source)
+    return TiffForm(
+        rows, columns, entries.get(PHOTOMETRIC, [1])[0] == 0, entries.get(ORIENTATION, [1])[0] == 1
+    )
+
+
+def _directory(data: bytes) -> tuple[dict[int, list[int]], int]:
+    """Unsigned integer entries by tag, and the offset of the next directory."""
+    order = {b"II*\x00": "<", b"MM\x00*": ">"}.get(data[:4])
+    if order is None:
+        raise ValueError("no classic TIFF")
+    (offset,) = struct.unpack_from(order + "I", data, 4)
+    (count,) = struct.unpack_from(order + "H", data, offset)
+    entries: dict[int, list[int]] = {}
+    for position in range(offset + 2, offset + 2 + 12 * count, 12):
+        tag, kind, number = struct.unpack_from(order + "HHI", data, position)
+        if kind not in VALUE_FORMATS or not 0 < number <= MAX_VALUES or tag in entries:
+            continue
+        layout = f"{order}{number}{VALUE_FORMATS[kind]}"
+        start = position + 8
+        if struct.calcsize(layout) > 4:
+            (start,) = struct.unpack_from(order + "I", data, start)
+        entries[tag] = list(struct.unpack_from(layout, data, start))
+    (following,) = struct.unpack_from(order + "I", data, offset + 2 + 12 * count)
+    return entries, following
+
+
+def _check_data(data: bytes, entries: dict[int, list[int]], source: str) -> None:
+    """Every strip or tile must lie in the file."""
+    starts = entries.get(STRIPS) or entries.get(TILES) or []
+    lengths = entries.get(STRIP_BYTES) or entries.get(TILE_BYTES) or []
+    ends = [start + length for start, length in zip(starts, lengths, strict=False)]
+    if not ends or len(starts) != len(lengths) or max(ends) > len(data):
+        raise NotAnImage(
+            "the TIFF is truncated: strips of its picture lie beyond its end",
+            source=source,
+            remedy="Copy or export it again",
+        )
+
+
+def _unsupported(what: str, source: str) -> UnsupportedImage:
+    return UnsupportedImage(
+        f"TIFF with {what} is not read",
+        source=source,
+        remedy="Export one grey page of 8 or 16 bits, uncompressed, LZW or deflate",
+    )
