@@ -93,7 +93,7 @@ def test_unknown_keys_are_refused_with_the_nearest(tmp_path):
         read_run(path)
     path.write_text('name = "x"\n[data]\nmanifests = ["a.csv"]\n')
     assert read_run(path, ["train.epochs=3"]).train.epochs == 3
-    with pytest.raises(ConfigError, match="section.key=value"):
+    with pytest.raises(ConfigError, match=r"section\.key=value"):
         read_run(path, ["train.epochs"])
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def build_cache(
     root
         Folder that holds caches; this one's folder is named after its digest.
     jobs
-        Processes that decode side by side.
+        Images that are decoded side by side.
     on_progress
         Called with (images done, images in all).
     """
@@ -96,9 +96,9 @@ def build_cache(
     reasons = folder / "refused.json"
     refused: dict[str, str] = json.loads(reasons.read_text()) if reasons.exists() else {}
     todo = np.flatnonzero(done == _TODO)
-    with ProcessPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         tasks = [(manifest.records[i], config) for i in todo]
-        for index, outcome in zip(todo, pool.map(_prepare_one, tasks, chunksize=8), strict=True):
+        for index, outcome in zip(todo, pool.map(_prepare_one, tasks), strict=True):
             if isinstance(outcome, str):
                 refused[str(manifest.records[index].path)] = outcome
                 reasons.write_text(json.dumps(refused, indent=1))
@@ -112,9 +112,6 @@ def build_cache(
 
 
 def _prepare_one(task: tuple[Record, PreprocessConfig]) -> npt.NDArray[np.uint8] | str:
-    import cv2
-
-    cv2.setNumThreads(1)
     try:
         return prepare_record(*task).pixels
     except InputError as error:
