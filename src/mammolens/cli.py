@@ -44,7 +44,10 @@ Pseudonymise = Annotated[
 TimeLimit = Annotated[
     float, typer.Option(min=1.0, metavar="S", help="Seconds per exam; beyond, it has failed.")
 ]
-Table = Annotated[Path, typer.Option(metavar="TABLE.csv", help="Labelled images: docs/data.md.")]
+Tables = Annotated[
+    list[Path],
+    typer.Option(metavar="TABLE.csv", help="Labelled images, or a RUN.toml; repeatable."),
+]
 Split = Annotated[str | None, typer.Option(metavar="S", help="Only this side of the split.")]
 RunFile = Annotated[Path, typer.Argument(metavar="RUN.toml", help="Configuration of the run.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
@@ -154,13 +157,16 @@ def models() -> None:
 
 @app.command()
 def evaluate(
-    model: ModelArgument, manifest: Table, out: Out, split: Split = None, jobs: Jobs = 1
+    model: ModelArgument, manifest: Tables, out: Out, split: Split = None, jobs: Jobs = 1
 ) -> None:
     """Measure a model on a table of labelled images, with intervals over patients."""
+    from mammolens import console
     from mammolens.bench import evaluate
 
-    evaluate.run(model, manifest, out, split=split, jobs=jobs)
-    typer.echo(f"{out / 'metrics.json'}\n{out / 'predictions.csv'}\n{DISCLAIMER}")
+    with console.progress_bar("images") as on_progress:
+        summary = evaluate.run(model, manifest, out, split, jobs, on_progress)
+    console.show_evaluation(summary)
+    raise typer.Exit(summary.exit_code)
 
 
 @app.command()
@@ -177,9 +183,9 @@ def train(config: RunFile, out: Out, overrides: Overrides = None) -> None:
 def export(run: RunFolder, package: Package) -> None:
     """Turn a trained run into a model package (needs the extra train)."""
     _need_training()
-    from mammolens.learn.package import export_run
+    from mammolens.bench.package import export_run
 
-    export_run(run, package)
+    export_run(run, package, lambda line: typer.echo(line, err=True))
     typer.echo(package)
 
 

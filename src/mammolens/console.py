@@ -5,8 +5,9 @@ Text that comes from files (paths, identifiers) passes `printable` and is never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -20,7 +21,10 @@ from mammolens.model import ModelCard
 from mammolens.sinks import RunInfo, RunSummary
 from mammolens.wording import CATEGORY_WORDS, percent, printable
 
-__all__ = ["progress_bar", "show_checks", "show_models", "show_run"]
+if TYPE_CHECKING:
+    from mammolens.bench.evaluate import EvaluationSummary
+
+__all__ = ["progress_bar", "show_checks", "show_evaluation", "show_models", "show_run"]
 
 _CATEGORY_STYLES = {
     TriageCategory.FAILED: "bold magenta",
@@ -94,6 +98,35 @@ def show_models(cards: Iterable[ModelCard]) -> None:
         table.add_row(card.name, card.version, card.input_kind.value, card.licence, figures)
     console.print(table)
     console.print(f"{DISCLAIMER}", highlight=False)
+
+
+def show_evaluation(summary: EvaluationSummary) -> None:
+    """Print each task's figures with their intervals, and what was written."""
+    from mammolens.bench.units import TASKS, UNITS
+
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table("task", "unit", "n", "positive", "AUC (95 % interval)")
+    for task in TASKS:
+        for unit in UNITS:
+            figure = summary.metrics[task][unit]
+            table.add_row(
+                task, unit, str(figure["n"]), str(figure["n_positive"]), _auc_words(figure)
+            )
+    console.print(table)
+    if summary.n_unreadable:
+        console.print(f"{summary.n_unreadable} of {summary.n_rows} images could not be scored")
+    for path in (summary.metrics_path, summary.predictions_path):
+        console.print(Text(printable(str(path))))
+    console.print(DISCLAIMER)
+
+
+def _auc_words(figure: Mapping[str, Any]) -> str:
+    auc = figure["auc"]
+    if auc is None:
+        return str(figure.get("note", "none"))
+    if auc["low"] is None or auc["high"] is None:
+        return f"{auc['value']:.3f} (no interval)"
+    return f"{auc['value']:.3f} ({auc['low']:.3f}–{auc['high']:.3f})"
 
 
 def show_checks(checks: Iterable[Check]) -> bool:

@@ -102,7 +102,7 @@ def examine_syntax(uid: str) -> Check:
         One of `SYNTAXES`.
     """
     name = f"{SYNTAXES[uid]} ({uid})"
-    fix = "Run: pip install --force-reinstall imagecodecs python-gdcm pylibjpeg-openjpeg"
+    fix = "Run: pip install --force-reinstall imagecodecs"
     try:
         from mammolens.images import read_image
 
@@ -122,14 +122,13 @@ def examine_syntax(uid: str) -> Check:
 _LOSSY: Final = {f"{_DICOM}.4.{n}" for n in (50, 51, 81, 91, 203)}
 
 
-def _picture(uid: str) -> npt.NDArray[np.uint16] | npt.NDArray[np.uint8]:
+def _picture(uid: str) -> npt.NDArray[np.unsignedinteger]:
     """A smooth picture (96, 80): 8 bits for baseline JPEG, else 12."""
-    rows, columns = np.mgrid[:96, :80]
-    picture = (rows * 31 + columns * 13).astype(np.uint16)
+    picture = np.add.outer(np.arange(96) * 31, np.arange(80) * 13).astype(np.uint16)
     return (picture >> 4).astype(np.uint8) if uid.endswith(".4.50") else picture
 
 
-def _write(picture: npt.NDArray[np.integer], uid: str, path: Path) -> None:
+def _write(picture: npt.NDArray[np.unsignedinteger], uid: str, path: Path) -> None:
     from pydicom.encaps import encapsulate
     from pydicom.uid import UID
 
@@ -138,13 +137,12 @@ def _write(picture: npt.NDArray[np.integer], uid: str, path: Path) -> None:
     if uid in _ENCODERS:
         dataset.PixelData = encapsulate([_ENCODERS[uid](picture)])
     else:
-        order = ">" if uid == f"{_DICOM}.2" else "<"
-        dataset.PixelData = picture.astype(picture.dtype.newbyteorder(order)).tobytes()
+        dataset.PixelData = picture.astype(">u2" if uid == f"{_DICOM}.2" else "<u2").tobytes()
     dataset["PixelData"].VR = "OB" if uid in _ENCODERS else "OW"
     dataset.save_as(path, enforce_file_format=True)
 
 
-def _header(picture: npt.NDArray[np.integer]) -> Dataset:
+def _header(picture: npt.NDArray[np.unsignedinteger]) -> Dataset:
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, generate_uid
 
@@ -169,8 +167,8 @@ def _header(picture: npt.NDArray[np.integer]) -> Dataset:
     return dataset
 
 
-def _encode(codec: str, **options: object) -> Callable[[npt.NDArray[np.integer]], bytes]:
-    def encode(picture: npt.NDArray[np.integer]) -> bytes:
+def _encode(codec: str, **options: object) -> Callable[[npt.NDArray[np.unsignedinteger]], bytes]:
+    def encode(picture: npt.NDArray[np.unsignedinteger]) -> bytes:
         import imagecodecs
 
         data: bytes = getattr(imagecodecs, f"{codec}_encode")(picture, **options)
@@ -179,8 +177,8 @@ def _encode(codec: str, **options: object) -> Callable[[npt.NDArray[np.integer]]
     return encode
 
 
-def _encode_rle(picture: npt.NDArray[np.integer]) -> bytes:
-    from pydicom.pixels.encoders import RLELosslessEncoder
+def _encode_rle(picture: npt.NDArray[np.unsignedinteger]) -> bytes:
+    from pydicom.pixels.encoders.base import RLELosslessEncoder
 
     frame = RLELosslessEncoder.encode(
         picture.tobytes(),
@@ -206,7 +204,7 @@ _ENCODERS: Final = {
     f"{_DICOM}.4.80": _encode("jpegls"),
     f"{_DICOM}.4.81": _encode("jpegls", level=2),
     f"{_DICOM}.4.90": _encode("jpeg2k", codecformat="J2K", reversible=True, level=0),
-    f"{_DICOM}.4.91": _encode("jpeg2k", codecformat="J2K", level=60),
+    f"{_DICOM}.4.91": _encode("jpeg2k", codecformat="J2K", level=90),
     f"{_DICOM}.4.201": _encode("htj2k"),
     f"{_DICOM}.4.202": _encode("htj2k"),
     f"{_DICOM}.4.203": _encode("htj2k"),

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mammolens.analysis import AnalysisOptions, analyze_paths
-from mammolens.errors import ConfigError
-from mammolens.model import ModelCard, ModelPackage, prior_at, restate
+from mammolens.analysis import AnalysisOptions, analyze_paths, restate_threshold
+from mammolens.errors import ConfigError, IncompleteExam
+from mammolens.model import ModelCard, ModelPackage
 from mammolens.sinks import RunInfo, RunSummary, TriageThreshold, find_sink, write_run
 
 __all__ = ["describe_run", "run"]
@@ -20,7 +20,7 @@ def run(
     model: str | Path,
     sinks: Sequence[str],
     options: AnalysisOptions,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> tuple[RunSummary, RunInfo]:
     """Analyse everything under `paths` and write it to `out`.
 
@@ -41,6 +41,8 @@ def run(
         The model cannot be used.
     DeliveryError
         The results cannot be written.
+    IncompleteExam
+        The paths hold no file that could be an image.
     """
     if not sinks:
         raise ConfigError("no output is asked for", keyword="sinks", remedy="Name one, as json")
@@ -49,14 +51,20 @@ def run(
     package = ModelPackage.load(model)
     info = describe_run(package, options.prevalence)
     stream = analyze_paths(paths, package, options, on_progress)
-    return write_run(stream, out, info, sinks), info
+    summary = write_run(stream, out, info, sinks)
+    if not summary.rows and not summary.n_unreadable:
+        raise IncompleteExam(
+            "there is no image, so nothing was analysed",
+            source=", ".join(map(str, paths)),
+            remedy="Give files, folders or zip archives that hold mammograms",
+        )
+    return summary, info
 
 
 def describe_run(package: ModelPackage, prevalence: float | None) -> RunInfo:
     """Say what is true of every exam: the model, and its thresholds at the run's prevalence.
 
-    The thresholds move with the probabilities, so that no exam changes its category; `prior_at`
-    keeps the ratio of normal to benign, which makes the restated threshold exact.
+    The thresholds move with the probabilities, so that no exam changes its category.
     """
     card = package.card
     at = card.prior_malignant if prevalence is None else prevalence
@@ -68,7 +76,7 @@ def describe_run(package: ModelPackage, prevalence: float | None) -> RunInfo:
         thresholds=tuple(
             TriageThreshold(
                 name,
-                _threshold_at(card, point.threshold, at),
+                restate_threshold(point.threshold, card, at),
                 point.sensitivity.value,
                 point.specificity.value,
             )
@@ -76,12 +84,6 @@ def describe_run(package: ModelPackage, prevalence: float | None) -> RunInfo:
         ),
         model_summary=_summary(card),
     )
-
-
-def _threshold_at(card: ModelCard, threshold: float, prevalence: float) -> float:
-    prior = card.calibration.prior.as_tuple
-    shifted = restate([1.0 - threshold, 0.0, threshold], prior, prior_at(prior, prevalence))
-    return float(shifted[2])
 
 
 def _summary(card: ModelCard) -> str:
