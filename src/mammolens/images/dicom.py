@@ -127,7 +127,8 @@ def _parse(stream: BinaryIO, source: str, stop_when: StopWhen) -> tuple[Tags, st
     if head[128:132] != b"DICM":
         tags.caution("missing_preamble", "the file has no DICOM preamble")
     if syntax is None:
-        syntax = BY_ENCODING.get(dataset.original_encoding, BY_ENCODING[True, True])
+        implicit, little = dataset.original_encoding
+        syntax = BY_ENCODING.get((bool(implicit), bool(little)), BY_ENCODING[True, True])
         tags.caution("missing_transfer_syntax", "TransferSyntaxUID is absent; it was inferred")
     return tags, syntax
 

@@ -126,9 +126,7 @@ def _tagged_view(tags: Tags, facts: NameFacts) -> ViewPosition | None:
         code = Tags(item, tags.source).code("CodeValue")
         if code is not None and code in VIEW_CODES:
             view = VIEW_CODES[code]
-            tags.caution(
-                "view_from_code", f"ViewPosition is absent; the view code means {view.value}"
-            )
+            tags.caution("view_from_code", f"the view code means {view.value}; no ViewPosition")
             return view
     return None
 

@@ -19,10 +19,9 @@ from mammolens.images.limits import MAX_BYTES
 
 __all__ = ["ImageFile", "find_files"]
 
-COMPANION_SUFFIXES = frozenset(
-    (".csv", ".htm", ".html", ".ics", ".ini", ".json", ".log", ".md", ".overlay", ".pdf", ".py")
-    + (".toml", ".tsv", ".txt", ".xls", ".xlsx", ".xml", ".yaml", ".yml")
-)
+TABLE_SUFFIXES = (".csv", ".ics", ".json", ".overlay", ".tsv", ".xls", ".xlsx", ".xml")
+TEXT_SUFFIXES = (".htm", ".html", ".ini", ".log", ".md", ".pdf", ".py", ".toml", ".txt", ".yml")
+COMPANION_SUFFIXES = frozenset(TABLE_SUFFIXES + TEXT_SUFFIXES)
 COMPANION_NAMES = frozenset({"dicomdir", "thumbs.db", "desktop.ini", "license", "readme", "notice"})
 
 
