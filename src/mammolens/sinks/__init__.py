@@ -238,6 +238,7 @@ def write_run(
                     sink.write(item) if isinstance(item, Prediction) else sink.unreadable(item)
             if on_item is not None:
                 on_item(item)
+            del item
         with _delivering(out):
             files = [path for sink in opened for path in sink.close()]
     except BaseException:

@@ -114,7 +114,7 @@ class HtmlReport:
         counts = Counter(entry.category for entry in entries)
         self._file.write(_page_head(self._run, counts, self._n_refused))
         self._file.write(_worklist(entries))
-        self._file.write(_how_to_read(self._run))
+        self._file.write(_how_to_read(self._run, len(entries)))
         if self._refused:
             self._file.write('<section><h2 id="refused">Files not read</h2><ul>')
             for span in self._refused:
@@ -199,7 +199,8 @@ def _worklist(entries: list[_Entry]) -> str:
     )
 
 
-def _how_to_read(run: RunInfo) -> str:
+def _how_to_read(run: RunInfo, n_exams: int) -> str:
+    spared = f" Only the first {PICTURED} exams have pictures here." if n_exams > PICTURED else ""
     lines = {
         "Probabilities": f"They are calibrated, and stand for women of whose breasts "
         f"{percent(run.prevalence)} are malignant. P(tumour) is that of any tumour, benign or "
@@ -211,7 +212,7 @@ def _how_to_read(run: RunInfo) -> str:
         "each place that reaches the validated level. The number is the strength relative to that "
         f"level; it is not a probability.{_scale()}",
         "Hanging": "Right breast at the left, chest walls at the centre line. Pictures are reduced "
-        "in size and depth: read the originals.",
+        f"in size and depth: read the originals.{spared}",
         "Not claimed": "Breast density, BI-RADS category, and comparison with prior exams.",
     }
     about = text(run.model_summary)
