@@ -1,0 +1,123 @@
+"""A small but real model package, for whatever needs a model but no trained one."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mammolens.model import CLASSES, INPUT_NAME, STRIDE, ModelCard, save_package
+
+
+def brightness_graph() -> bytes:
+    """A graph that keeps the package contract: the brighter the breast, the more malignant."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    def constant(name: str, values: list[float] | list[int], dtype: type) -> onnx.TensorProto:
+        return numpy_helper.from_array(np.array(values, dtype), name)
+
+    node = helper.make_node
+    graph = helper.make_graph(
+        [
+            node("Cast", [INPUT_NAME], ["grey"], to=TensorProto.FLOAT),
+            node("Div", ["grey", "white"], ["unit"]),
+            node("ReduceMean", ["unit", "axes"], ["mean"], keepdims=0),
+            node("Gemm", ["mean", "weights", "bias"], ["logits"]),
+            node("Softmax", ["logits"], ["probabilities"], axis=1),
+            node(
+                "AveragePool", ["unit"], ["cells"], kernel_shape=[STRIDE] * 2, strides=[STRIDE] * 2
+            ),
+            node("Squeeze", ["cells", "channel"], ["malignancy_map"]),
+            node("Identity", ["malignancy_map"], ["tumour_map"]),
+        ],
+        "brightness",
+        [helper.make_tensor_value_info(INPUT_NAME, TensorProto.UINT8, ["n", 1, "h", "w"])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            for name, shape in {
+                "probabilities": ["n", 3],
+                "logits": ["n", 3],
+                "malignancy_map": ["n", "r", "c"],
+                "tumour_map": ["n", "r", "c"],
+            }.items()
+        ],
+        [
+            constant("white", [255.0], np.float32),
+            constant("axes", [2, 3], np.int64),
+            constant("channel", [1], np.int64),
+            constant("weights", [[-8.0, 0.0, 8.0]], np.float32),
+            constant("bias", [2.0, 0.0, -2.0], np.float32),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    helper.set_model_props(model, {"classes": ",".join(CLASSES)})
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def card_of(graph: bytes, split_digest: str = "none") -> ModelCard:
+    estimate = {"value": 0.9, "low": 0.8, "high": 1.0}
+    point = {"sensitivity": estimate, "specificity": estimate, "n": 20, "n_positive": 10}
+    return ModelCard.model_validate(
+        {
+            "name": "brightness",
+            "version": "0.1",
+            "input_kind": "breast",
+            "preprocess": {"height": 96, "width": 64, "clahe_clip": 0.0},
+            "graph_sha256": hashlib.sha256(graph).hexdigest(),
+            "architecture": "mean grey value",
+            "calibration": {
+                "temperature": 1.0,
+                "fitted_on": "nothing",
+                "n": 0,
+                "prior": {"normal": 0.4, "benign": 0.3, "malignant": 0.3},
+            },
+            "operating_points": {
+                "low": {"threshold": 0.3, **point},
+                "high": {"threshold": 0.6, **point},
+                "fixed_on": "nothing",
+            },
+            "finding_level": {"level": 0.5, "method": "none"},
+            "training": {
+                "datasets": [{"name": "none", "images": 0, "patients": 0}],
+                "split_digest": split_digest,
+                "seed": 0,
+                "recipe": "not trained",
+            },
+            "validation": [
+                {
+                    "dataset": "none",
+                    "task": "malignancy",
+                    "unit": "image",
+                    "auc": None,
+                    "n": 0,
+                    "n_positive": 0,
+                }
+            ],
+            "intended_use": "tests",
+            "weaknesses": ["knows brightness only"],
+            "licence": "Apache-2.0",
+            "attribution": "nobody",
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def make_package(tmp_path_factory):
+    """Give a function that writes the small package and says where it lies."""
+
+    def make(split_digest: str = "none") -> Path:
+        folder = tmp_path_factory.mktemp("package")
+        graph = brightness_graph()
+        save_package(folder, card_of(graph, split_digest), graph)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def package(make_package) -> Path:
+    return make_package()
