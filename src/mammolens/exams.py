@@ -126,7 +126,7 @@ def _patient(patient_id: str | None, name: str) -> tuple[str | None, Caution | N
         return patient_id, None
     named = read_name(name).patient_id
     if named is None:
-        return patient_id, None
+        return None, None
     return named, Caution("patient_from_name", "PatientID is anonymous; the file name's was taken")
 
 
