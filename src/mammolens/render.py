@@ -7,6 +7,7 @@ colour means the same evidence on every image, and an image without activation s
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import cv2
@@ -46,6 +47,7 @@ STRONGEST: Final = 2.0
 Rgb = npt.NDArray[np.uint8]
 
 _OPACITY: Final = 0.5
+_STEPS: Final = 255
 _LINE: Final = (92, 98, 104)
 _GAP: Final = 4
 _MARK: Final = (255, 255, 255)
@@ -124,11 +126,19 @@ def heat(strength: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     uint8 RGBA (rows, columns, 4): viridis, perceptually even and safe for the colour-blind, from
     `FAINTEST` (wholly transparent) to `STRONGEST` (half opaque).
     """
+    step = np.clip(strength * (_STEPS / STRONGEST), 0, _STEPS).astype(np.uint8)
+    return np.asarray(_ramp()[step], dtype=np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _ramp() -> npt.NDArray[np.uint8]:
+    strength = np.arange(_STEPS + 1) * (STRONGEST / _STEPS)
     share = np.clip((strength - FAINTEST) / (STRONGEST - FAINTEST), 0.0, 1.0)
     colour = cv2.applyColorMap(np.rint(share * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
     rise = np.clip((strength - FAINTEST) / (1.0 - FAINTEST), 0.0, 1.0)
     alpha = rise * rise * (3 - 2 * rise) * _OPACITY
-    return np.dstack([colour[..., ::-1], np.rint(alpha * 255).astype(np.uint8)])
+    opaque = np.rint(alpha * 255).astype(np.uint8)
+    return np.column_stack([colour.reshape(-1, 3)[:, ::-1], opaque]).astype(np.uint8)
 
 
 def box_to_display(
@@ -295,8 +305,10 @@ def _marked(image: ImagePrediction, shape: tuple[int, int], mirrored: bool) -> R
         way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         grey = np.asarray(cv2.resize(grey, shape[::-1], interpolation=way), dtype=np.uint8)
     tint = heat(warp_map(image.malignancy_map, image.geometry, shape) / image.map_level)
-    alpha = tint[..., 3:].astype(np.float32) / 255
-    mixed = np.rint(grey[..., None] * (1 - alpha) + tint[..., :3] * alpha).astype(np.uint8)
+    mixed = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+    tinted = tint[..., 3] > 0
+    alpha = tint[tinted, 3:].astype(np.float32) / 255
+    mixed[tinted] = np.rint(mixed[tinted] * (1 - alpha) + tint[tinted, :3] * alpha)
     picture = np.ascontiguousarray(mixed[:, ::-1] if mirrored else mixed)
     size = float(np.clip(shape[1] / 45, 13, 34))
     if image.display is None:

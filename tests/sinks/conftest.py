@@ -95,8 +95,8 @@ class Bench:
 def bench(tmp_path: Path) -> Bench:
     created = datetime(2026, 3, 1, 9, 30, tzinfo=timezone(timedelta(hours=1)))
     thresholds = (
-        TriageThreshold("low below", 0.02, 0.95, 0.5),
-        TriageThreshold("high from", 0.2, None, 0.9),
+        TriageThreshold("low", 0.02, 0.95, 0.5),
+        TriageThreshold("high", 0.2, None, 0.9),
     )
     return Bench(RunInfo(created, MODEL, 0.006, thresholds, "Trained on <few>."), tmp_path / "out")
 

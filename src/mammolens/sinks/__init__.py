@@ -60,6 +60,7 @@ SINKS: Final = {
 class TriageThreshold:
     """A malignancy probability that parts two categories, at the run's prevalence.
 
+    `name` is the category that it bounds: ``low`` lies below it, ``high`` from it up.
     `sensitivity` and `specificity` are those of validation; ``None`` where not known.
     """
 

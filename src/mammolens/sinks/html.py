@@ -49,6 +49,7 @@ _COLUMNS: Final = (
     ("Views", ""),
     ("Notes", ""),
 )
+_EDGES: Final = {"low": "low below", "high": "high from"}
 _Key = tuple[int, float, int]
 
 
@@ -228,7 +229,7 @@ def _threshold_words(thresholds: tuple[TriageThreshold, ...]) -> str:
         known = {"sensitivity": point.sensitivity, "specificity": point.specificity}
         figures = [f"{name} {percent(v)}" for name, v in known.items() if v is not None]
         proof = f" ({', '.join(figures)} on validation)" if figures else ""
-        said.append(f"{text(point.name)} {percent(point.threshold)}{proof}")
+        said.append(f"{text(_EDGES.get(point.name, point.name))} {percent(point.threshold)}{proof}")
     return f"By P(malignant): {'; '.join(said)}." if said else ""
 
 
