@@ -10,7 +10,7 @@ from mammolens.core import Finding, PreparedView
 
 __all__ = ["locate"]
 
-_FINER = 8
+_FINER = 9  # odd, so that the centre of a cell keeps its value
 _CORE = 0.6
 _MOST = 4
 
