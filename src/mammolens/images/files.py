@@ -68,15 +68,16 @@ def _read_path(path: Path) -> bytes:
     try:
         if not path.is_file():
             raise NotAnImage(_absence(path), source=str(path), remedy="Check the path")
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        size = path.stat().st_size
+        # A bounded read would allocate its bound, so the size is asked first.
+        data = path.read_bytes() if size <= MAX_BYTES else b""
     except OSError as error:
         raise NotAnImage(
             f"the file cannot be read ({error.strerror})",
             source=str(path),
             remedy="Check the path and its permissions",
         ) from error
-    if len(data) > MAX_BYTES:
+    if size > MAX_BYTES:
         raise UnsupportedImage(
             f"the file is larger than {MAX_BYTES >> 20} MiB",
             source=str(path),
@@ -132,7 +133,7 @@ def _candidates(path: Path, unreadable: list[Unreadable]) -> Iterator[Path]:
 
 
 def _absence(path: Path) -> str:
-    return "this is neither a file nor a folder" if path.exists() else "there is no such file"
+    return "this is no file to read" if path.exists() else "there is no such file"
 
 
 def _walk(folder: Path, unreadable: list[Unreadable]) -> Iterator[Path]:
