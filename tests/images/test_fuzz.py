@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-MUTANTS_PER_KIND = 200
+MUTANTS_PER_KIND = 160
 CHILD = Path(__file__).parent / "fuzz_child.py"
 
 

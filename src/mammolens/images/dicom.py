@@ -7,7 +7,6 @@ Parsing is pydicom's; every exception that damaged bytes raise in it leaves here
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -28,16 +27,13 @@ __all__ = ["HEAD_BYTES", "describe_dicom", "looks_like_dicom", "read_dicom"]
 
 HEAD_BYTES = 132
 DEFLATED = "1.2.840.10008.1.2.1.99"
-BY_ENCODING = {
-    (True, True): "1.2.840.10008.1.2",
-    (False, True): "1.2.840.10008.1.2.1",
-    (False, False): "1.2.840.10008.1.2.2",
-}
+IMPLICIT, EXPLICIT, BIG_ENDIAN = (f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".2"))
+BY_ENCODING = {(True, True): IMPLICIT, (False, True): EXPLICIT, (False, False): BIG_ENDIAN}
 """Transfer syntax by (implicit VR, little endian), where the file does not name it."""
 FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
-PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+PIXEL_DATA = 0x7FE00010
+PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
 Described = tuple[ImageRef, SourceHeader, tuple[Caution, ...], InputError | None]
-StopWhen = Callable[[Any, str | None, int], bool]
 
 
 def looks_like_dicom(head: bytes) -> bool:
@@ -60,7 +56,7 @@ def describe_dicom(stream: BinaryIO, source: str, path: Path | None) -> Describe
         If there is no header to speak of.
     """
     with quiet_pydicom() as caught:
-        tags, syntax = _parse(stream, source, _at_pixels)
+        tags, syntax, _ = _parse(stream, source)
         ref, header = image_ref(tags, path), source_header(tags, syntax)
         refusal = None
         try:
@@ -75,13 +71,14 @@ def describe_dicom(stream: BinaryIO, source: str, path: Path | None) -> Describe
 def read_dicom(data: bytes, source: str, path: Path | None) -> Mammogram:
     """Decode a DICOM mammogram (see `mammolens.images.read_image`)."""
     with quiet_pydicom() as caught:
-        tags, syntax = _parse(BytesIO(data), source, _never)
+        tags, syntax, rest = _parse(BytesIO(data), source)
         check_object(tags)
         form = pixel_format(tags, syntax)
         modality = modality_of(tags, form.signed)
         ref, header = image_ref(tags, path), source_header(tags, syntax)
         voi = voi_of(tags, form.signed or modality.intercept < 0)
         padding = padding_range(tags, modality, form.signed, form.bits_allocated)
+        _read_pixel_data(tags, syntax, rest)
         _note_irregularities(tags, len(caught))
     stored = stored_values(tags, form)
     check_content(stored, source)
@@ -106,17 +103,14 @@ def _at_pixels(tag: Any, _vr: str | None, _length: int) -> bool:
     return int(tag) in PIXEL_TAGS
 
 
-def _never(_tag: Any, _vr: str | None, _length: int) -> bool:
-    return False
-
-
-def _parse(stream: BinaryIO, source: str, stop_when: StopWhen) -> tuple[Tags, str]:
+def _parse(stream: BinaryIO, source: str) -> tuple[Tags, str, BinaryIO]:
+    """Header, transfer syntax, and the stream (inflated, if need be) at the pixel data."""
     head = stream.read(HEAD_BYTES)
     stream.seek(0)
     if not looks_like_dicom(head):
         raise _damaged("this is no DICOM file", source)
     try:
-        dataset, syntax = _parse_any(stream, source, stop_when)
+        dataset, syntax, rest = _parse_any(stream, source)
     except InputError:
         raise
     except Exception as error:
@@ -130,10 +124,10 @@ def _parse(stream: BinaryIO, source: str, stop_when: StopWhen) -> tuple[Tags, st
         implicit, little = dataset.original_encoding
         syntax = BY_ENCODING.get((bool(implicit), bool(little)), BY_ENCODING[True, True])
         tags.caution("missing_transfer_syntax", "TransferSyntaxUID is absent; it was inferred")
-    return tags, syntax
+    return tags, syntax, rest
 
 
-def _parse_any(stream: BinaryIO, source: str, stop_when: StopWhen) -> tuple[Dataset, str | None]:
+def _parse_any(stream: BinaryIO, source: str) -> tuple[Dataset, str | None, BinaryIO]:
     from pydicom.filereader import _read_file_meta_info, read_dataset, read_partial, read_preamble
 
     read_preamble(stream, force=True)
@@ -141,15 +135,28 @@ def _parse_any(stream: BinaryIO, source: str, stop_when: StopWhen) -> tuple[Data
     syntax = str(meta.TransferSyntaxUID) if meta.get("TransferSyntaxUID") else None
     if syntax == DEFLATED:
         # pydicom would inflate without a limit.
-        inflated = BytesIO(_inflate(stream.read(), source))
-        dataset = read_dataset(inflated, False, True, stop_when=stop_when)
+        stream = BytesIO(_inflate(stream.read(), source))
+        dataset = read_dataset(stream, False, True, stop_when=_at_pixels)
     else:
         stream.seek(0)
-        dataset = read_partial(stream, stop_when, force=True)
+        dataset = read_partial(stream, _at_pixels, force=True)
     media_class = meta.get("MediaStorageSOPClassUID")
     if media_class and "SOPClassUID" not in dataset:
         dataset.SOPClassUID = media_class
-    return dataset, syntax
+    return dataset, syntax, stream
+
+
+def _read_pixel_data(tags: Tags, syntax: str, rest: BinaryIO) -> None:
+    """Add PixelData to the header: read apart, so that a truncated one leaves the header whole."""
+    from pydicom.filereader import read_dataset
+
+    implicit, little = syntax == IMPLICIT, syntax != BIG_ENDIAN
+    try:
+        found = read_dataset(rest, implicit, little)
+        if PIXEL_DATA in found:
+            tags.dataset[PIXEL_DATA] = found.get_item(PIXEL_DATA)
+    except Exception as error:
+        raise tags.unusable("PixelData", f"cannot be read ({type(error).__name__})") from error
 
 
 def _inflate(data: bytes, source: str) -> bytes:
