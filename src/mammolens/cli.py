@@ -128,8 +128,9 @@ def analyze(
     from mammolens.analysis import AnalysisOptions
     from mammolens.run import run
 
-    options = AnalysisOptions(jobs, prevalence, pseudonymise, time_limit, display=True)
     names = [name.strip() for name in sinks.split(",") if name.strip()]
+    drawn = not {*names} <= {"csv", "json"}
+    options = AnalysisOptions(jobs, prevalence, pseudonymise, time_limit, display=drawn)
     with console.progress_bar("exams") as on_progress:
         summary, info = run(inputs, out, model, names, options, on_progress)
     console.show_run(summary, info)

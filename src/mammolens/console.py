@@ -87,17 +87,23 @@ def show_run(summary: RunSummary, run: RunInfo) -> None:
 
 def show_models(cards: Iterable[ModelCard]) -> None:
     """Print what is built in: version, input kind, licence, and the figures with intervals."""
-    console = Console()
-    table = Table("model", "version", "input", "licence", "validation AUC (95 % interval)")
+    console = Console(highlight=False)
     for card in cards:
-        figures = "\n".join(
-            f"{figure.dataset} {figure.split}, {figure.task} per {figure.unit}: "
-            f"{figure.auc or 'one class only'}, n = {figure.n} ({figure.n_positive} positive)"
-            for figure in card.validation
-        )
-        table.add_row(card.name, card.version, card.input_kind.value, card.licence, figures)
-    console.print(table)
-    console.print(f"{DISCLAIMER}", highlight=False)
+        console.print(f"{card.name} {card.version}, reads a {card.input_kind.value}")
+        console.print(Text(card.licence), soft_wrap=True)
+        table = Table("validation", "task", "unit", "n", "positive")
+        table.add_column("AUC (95 % interval)", no_wrap=True)
+        for figure in card.validation:
+            table.add_row(
+                f"{figure.dataset}, {figure.split}",
+                figure.task,
+                figure.unit,
+                str(figure.n),
+                str(figure.n_positive),
+                str(figure.auc or "one class only"),
+            )
+        console.print(table)
+    console.print(DISCLAIMER)
 
 
 def show_evaluation(summary: EvaluationSummary) -> None:

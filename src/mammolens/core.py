@@ -288,7 +288,7 @@ class Geometry:
     def box_to_prepared(self, box_source_px: Box) -> Box:
         """Carry a box from source to prepared pixels (not clipped)."""
         (sr, sc), (dr, dc) = self.scale, self.offset_px
-        r0, c0, r1, c1 = self.crop_source_px
+        r0, c0, _, _ = self.crop_source_px
         rows = [(row - r0) * sr + dr for row in (box_source_px[0], box_source_px[2])]
         cols = [(col - c0) * sc for col in (box_source_px[1], box_source_px[3])]
         if self.flipped:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -57,8 +57,8 @@ class MammoNet(nn.Module):
                 f"timm has no model named {backbone!r}", keyword="backbone", remedy=f"Try {near}"
             )
         self.backbone, self.pooling = backbone, pooling
-        self.trunk = timm.create_model(backbone, pretrained=False, num_classes=0)
-        width = int(self.trunk.num_features)
+        self.trunk: Any = timm.create_model(backbone, pretrained=False, num_classes=0)
+        width = cast(int, self.trunk.num_features)
         self.hidden = nn.Linear(width, hidden)
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(hidden, len(CLASSES))

@@ -97,7 +97,7 @@ def train(
         dropout=config.network.dropout,
         pooling=config.network.pooling,
         weights=config.network.weights,
-    ).to(device, memory_format=torch.channels_last)
+    ).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = _optimiser(net, config)
     weights = draw_weights(learned.records, config.train.balance)
     allowed = torch.tensor([record.allowed for record in learned.records])
@@ -221,7 +221,7 @@ def _draw(weights: npt.NDArray[np.float64], config: RunConfig, epoch: int) -> np
 
 
 def _augmented(
-    cache: PreparedCache, rows: Sequence[int], config: RunConfig, epoch: int, place: int
+    cache: PreparedCache, rows: npt.NDArray[np.intp], config: RunConfig, epoch: int, place: int
 ) -> Tensor:
     rng = np.random.default_rng((config.train.seed, epoch, place))
     changes = [draw_augmentation(rng, config.augment) for _ in rows]
