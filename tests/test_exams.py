@@ -225,9 +225,10 @@ def test_one_uid_with_two_pictures_keeps_the_first(save, tmp_path) -> None:
     save("b.dcm", 2, SOPInstanceUID="1.2.9")
     save("a.dcm", 1, SOPInstanceUID="1.2.9")
     (plan,), _ = plan_folder(tmp_path)
-    exam, _ = load_exam(plan)
+    exam, unreadable = load_exam(plan)
     assert [m.ref.path for m in exam.mammograms] == [str(tmp_path / "a.dcm")]
     assert "duplicate_uid_different_pixels" in names(exam.cautions)
+    assert [item.path for item in unreadable] == [str(tmp_path / "b.dcm")]
 
 
 def test_equal_pixels_of_one_view_are_one_image(save, tmp_path) -> None:

@@ -27,6 +27,7 @@ STANDARD_VIEWS = (
     (Laterality.LEFT, ViewPosition.MLO),
 )
 ANONYMOUS_IDS = frozenset({"removed", "anonymous", "anonymized", "anonymised", "anon", "unknown"})
+_CONTRADICTION = "duplicate_uid_different_pixels"
 Slot = tuple[Laterality | None, ViewPosition | None]
 
 
@@ -169,7 +170,8 @@ def load_exam(plan: ExamPlan) -> tuple[Exam, tuple[Unreadable, ...]]:
 
     Copies are told after decoding, so that a truncated one never displaces a good one: one SOP
     instance UID is kept once (the first path whose pixels could be read), and so are equal pixels
-    of one view.
+    of one view. An image that claims another's UID with other pixels is left out, and listed as
+    not analysed.
 
     Returns
     -------
@@ -192,6 +194,8 @@ def load_exam(plan: ExamPlan) -> tuple[Exam, tuple[Unreadable, ...]]:
             kept.append(mammogram)
         else:
             cautions.append(copy)
+            if copy.name == _CONTRADICTION:
+                unreadable.append(Unreadable(file.name, "UnsupportedImage", copy.message))
     views: dict[Slot, list[Mammogram]] = {}
     for mammogram in sorted(kept, key=lambda m: _slot_order(_slot(m))):
         views.setdefault(_slot(mammogram), []).append(mammogram)
@@ -216,7 +220,7 @@ def _copy_caution(new: Mammogram, kept: Mammogram) -> Caution | None:
     equal = one_file or np.array_equal(new.pixels, kept.pixels)
     if one_uid and not equal:
         return Caution(
-            "duplicate_uid_different_pixels",
+            _CONTRADICTION,
             f"{new.ref.path} has the SOPInstanceUID of {kept.ref.path} but other pixels: left out",
         )
     if not equal:
