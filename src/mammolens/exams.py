@@ -195,7 +195,7 @@ def load_exam(plan: ExamPlan) -> tuple[Exam, tuple[Unreadable, ...]]:
         else:
             cautions.append(copy)
             if copy.name == _CONTRADICTION:
-                unreadable.append(Unreadable(file.name, "UnsupportedImage", copy.message))
+                unreadable.append(Unreadable(file.name, "NotAnImage", copy.message))
     views: dict[Slot, list[Mammogram]] = {}
     for mammogram in sorted(kept, key=lambda m: _slot_order(_slot(m))):
         views.setdefault(_slot(mammogram), []).append(mammogram)

@@ -141,6 +141,18 @@ def test_low_is_withheld_while_a_view_is_unread(model):
     assert "low_withheld" in {c.name for c in partial.cautions}
 
 
+def test_a_tomosynthesis_stack_beside_four_views_does_not_withhold_low(model):
+    four = [drawn(f"{s}{v}", 0.5, s, v) for s in Laterality for v in ("CC", "MLO")]
+    four = [
+        replace(m, ref=replace(m.ref, view_position=ViewPosition(m.ref.view_position)))
+        for m in four
+    ]
+    stack = (Unreadable("t.dcm", "UnsupportedImage", "t.dcm: several frames"),)
+    assert analyze_exam(exam(*four), low_exam(model), unreadable=stack).category.value == "low"
+    three = analyze_exam(exam(*four[:3]), low_exam(model), unreadable=stack)
+    assert three.category is TriageCategory.INTERMEDIATE
+
+
 def test_images_of_unknown_side_are_not_pooled_with_each_other(model):
     images = [drawn(n, lvl, None, None) for n, lvl in (("a", 0.2), ("b", 1.0))]
     prediction = analyze_exam(exam(*images), model)

@@ -35,7 +35,7 @@ from mammolens.core import (
     Unreadable,
 )
 from mammolens.errors import ConfigError, InputError, ModelError
-from mammolens.exams import ExamPlan, load_exam, plan_exams
+from mammolens.exams import STANDARD_VIEWS, ExamPlan, load_exam, plan_exams
 from mammolens.images import find_files
 from mammolens.model import ModelPackage
 from mammolens.preprocess import make_display, prepare
@@ -154,7 +154,7 @@ def _predict(
     notes = tuple(cautions)
     if scores is None:
         notes += (Caution("exam_failed", "nothing could be analysed: the result is unknown"),)
-    elif refused and category is TriageCategory.LOW:
+    elif category is TriageCategory.LOW and not _may_be_low(exam, refused):
         category = TriageCategory.INTERMEDIATE
         notes += (
             Caution("low_withheld", f"{len(refused)} images were not analysed; never low then"),
@@ -176,6 +176,14 @@ def _predict(
         prevalence=prevalence,
         elapsed_s=time.monotonic() - began,
     )
+
+
+def _may_be_low(exam: Exam, refused: Sequence[Unreadable]) -> bool:
+    """Whether what was not analysed leaves room for "low": with all four standard views read,
+    objects of another kind (tomosynthesis, FOR PROCESSING) do; a damaged image never does."""
+    whole = all(view in exam.views for view in STANDARD_VIEWS)
+    other_kinds = {"NotAMammogram", "UnsupportedImage"}
+    return not refused or (whole and all(item.error in other_kinds for item in refused))
 
 
 def _score_images(
