@@ -47,6 +47,7 @@ __all__ = ["export_run"]
 _QUIET_SHARE = 0.8
 _QUIET_IMAGES = 250
 _BATCH = 16
+_PROBES = 10
 _Float = npt.NDArray[np.float64]
 
 
@@ -92,7 +93,8 @@ def export_run(
     cache = build_cache(held_out, config.preprocess, config.data.cache, jobs=2)
     on_progress(f"scoring {len(cache.records)} validation images")
     net = load_network(config, run / "best.safetensors")
-    probes = np.stack([cache.picture(i) for i in range(0, len(cache.records), 100)])[:, None]
+    every = max(1, len(cache.records) // _PROBES)
+    probes = np.stack([cache.picture(i) for i in range(0, len(cache.records), every)])[:, None]
     graph = package / "model.onnx"
 
     def packed(fit: _Fit) -> tuple[ModelCard, ModelPackage]:

@@ -109,7 +109,7 @@ def train(
         step, best, average = _resume(state, net, optimiser)
         on_progress(f"resumed at step {step} of {total_steps}")
     else:
-        step, best = 0, {"score": 0.0, "epoch": -1}
+        step, best = 0, {"score": -1.0, "epoch": -1}
         _adapt_batch_norm(net, learned, config, device)
         average = copy.deepcopy(net)
 
