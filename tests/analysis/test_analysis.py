@@ -196,6 +196,12 @@ def test_findings_lie_where_the_map_is_strong(flipped):
         assert 32 <= r1 - r0 <= 96
 
 
+def test_two_maxima_joined_by_a_weak_bridge_are_two_findings():
+    activation = np.full((16, 12), 0.8, np.float32)
+    activation[3, 2], activation[11, 8] = 4.0, 3.0
+    assert len(locate(plain_view(), activation, 1.0)) == 2
+
+
 def test_below_the_level_there_is_no_finding():
     assert locate(plain_view(), np.full((16, 12), 0.9, np.float32), 1.0) == ()
 

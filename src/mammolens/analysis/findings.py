@@ -21,7 +21,7 @@ def locate(
     """Turn the connected maxima of a map above a level into findings, strongest first.
 
     The map is refined bilinearly; a finding is the region around a maximum in which the map stays
-    above 60 % of it, within the breast.
+    above 60 % of it, within the breast; within one cell of a finding there is no other.
 
     Parameters
     ----------
@@ -56,7 +56,10 @@ def locate(
         )
         if box[0] < box[2] and box[1] < box[3]:
             found.append(Finding(tuple(round(float(side), 2) for side in box), peak / level))  # type: ignore[arg-type]
-        left[_component(left >= 0.5 * level, (int(place[0]), int(place[1])))] = 0.0
+        left[
+            max(0, at_rows[0] - _FINER) : at_rows[-1] + 1 + _FINER,
+            max(0, at_cols[0] - _FINER) : at_cols[-1] + 1 + _FINER,
+        ] = 0.0
     return tuple(found)
 
 
