@@ -1,8 +1,9 @@
 """The table of labelled images: one row an image, an empty cell means unknown, never "no".
 
 Columns: ``dataset, image_id, patient_id, path`` (needed) and ``laterality, view, tumour,
-malignant, birads, density, age, machine, lesion_x, lesion_y, height, width, pixel_aspect,
-study_id, split`` (may be absent). Other columns are ignored. `path` is relative to the table.
+malignant, birads, density, age, machine, lesion_x, lesion_y, lesion_radius, mask_path, height,
+width, pixel_aspect, study_id, split`` (may be absent). Other columns are ignored. `path` and
+`mask_path` are relative to the table. Further lesions stand in a side table (`lesions`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from enum import Enum
 from pathlib import Path
 
 from mammolens.core import Laterality, ViewPosition
+from mammolens.data.lesions import Lesion, read_lesions
 from mammolens.errors import InvalidManifest
 
 __all__ = ["SQUEEZED_SOURCES", "Manifest", "Record", "Split"]
@@ -39,7 +41,7 @@ class Split(str, Enum):
 class Record:
     """One labelled image. `tumour` and `malignant` are ``None`` where the source does not say;
     `pixel_aspect` is the height of a pixel divided by its width; `lesion_centre_px` (row, column)
-    is in pixels of the stored image, origin top left."""
+    is in pixels of the stored image, origin top left; no `lesions` means none is known of."""
 
     dataset: str
     image_id: str
@@ -56,6 +58,7 @@ class Record:
     study_id: str | None = None
     pixel_aspect: float = 1.0
     lesion_centre_px: tuple[float, float] | None = None
+    lesions: tuple[Lesion, ...] = ()
     split: Split | None = None
 
     @property
@@ -138,12 +141,23 @@ class Manifest:
 def _digest(records: tuple[Record, ...]) -> str:
     digest = hashlib.sha256()
     for record in records:
-        fields = {k: v for k, v in vars(record).items() if k not in ("path", "split")}
+        fields = {k: v for k, v in vars(record).items() if k not in ("path", "split", "lesions")}
         digest.update(repr(sorted((k, str(v)) for k, v in fields.items())).encode())
     return digest.hexdigest()
 
 
 def _read_table(table: Path) -> Iterable[Record]:
+    side = table.parent / "lesions.csv"
+    marked = read_lesions(side) if side.is_file() else {}
+    for record in _read_rows(table):
+        further = (
+            *marked.get((record.dataset, record.image_id), ()),
+            *marked.get(("", record.image_id), ()),
+        )
+        yield replace(record, lesions=record.lesions + further) if further else record
+
+
+def _read_rows(table: Path) -> Iterable[Record]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream)
@@ -201,6 +215,7 @@ def _record(row: dict[str, str | None], table: Path, number: int) -> Record:
     square = cells.get("height") and cells.get("height") == cells.get("width")
     stated = number_of("pixel_aspect")
     lesion_row, lesion_col = number_of("lesion_y"), number_of("lesion_x")
+    radius = number_of("lesion_radius")
     return Record(
         dataset=dataset,
         image_id=cells["image_id"],
@@ -219,5 +234,22 @@ def _record(row: dict[str, str | None], table: Path, number: int) -> Record:
         lesion_centre_px=(
             None if lesion_row is None or lesion_col is None else (lesion_row, lesion_col)
         ),
+        lesions=_own_lesions(table, cells, malignant, (lesion_row, lesion_col), radius),
         split=split,
     )
+
+
+def _own_lesions(
+    table: Path,
+    cells: dict[str, str],
+    malignant: bool | None,
+    centre: tuple[float | None, float | None],
+    radius: float | None,
+) -> tuple[Lesion, ...]:
+    """The one lesion that a row itself can hold: a mask, or a circle."""
+    if cells.get("mask_path"):
+        return (Lesion(malignant=malignant, mask_path=table.parent / cells["mask_path"]),)
+    row, col = centre
+    if row is None or col is None or radius is None:
+        return ()
+    return (Lesion(malignant=malignant, circle_source_px=(row, col, radius)),)
