@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mammolens.learn.config import AugmentConfig
 
-__all__ = ["Augmentation", "apply_augmentation", "draw_augmentation"]
+__all__ = ["Augmentation", "apply_augmentation", "apply_to_mask", "draw_augmentation"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,13 @@ def apply_augmentation(
     rng = np.random.default_rng(change.noise_seed)
     noisy = tone[moved] + rng.standard_normal(moved.shape, np.float32) * change.noise
     return np.where(moved > 0, np.clip(noisy * 255.0, 0, 255), 0).astype(np.uint8)
+
+
+def apply_to_mask(mask: npt.NDArray[np.uint8], change: Augmentation) -> npt.NDArray[np.uint8]:
+    """Move a mask (H, W) as `apply_augmentation` moves the picture; its values stay."""
+    size = mask.shape[1], mask.shape[0]
+    moved = cv2.warpAffine(mask, _affine(mask.shape, change), size, flags=cv2.INTER_NEAREST)
+    return moved.astype(np.uint8, copy=False)
 
 
 def _affine(shape: tuple[int, ...], change: Augmentation) -> npt.NDArray[np.float64]:

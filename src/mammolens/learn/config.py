@@ -22,6 +22,7 @@ __all__ = [
     "NetworkConfig",
     "RunConfig",
     "TrainConfig",
+    "load_localisation",
     "load_manifest",
     "read_run",
 ]
@@ -37,7 +38,9 @@ class DataConfig(_Section):
     manifests: tuple[Path, ...] = Field(description="tables, relative to the working directory")
     cache: Path = Field(Path(".cache/prepared"), description="folder of prepared pictures")
     localisation: tuple[Path, ...] = Field(
-        (), description="tables with lesion centres, never learned from: findings are checked there"
+        (),
+        description="tables with marked lesions: training patients teach the maps (never the "
+        "classes) if train.map_weight is not 0, findings are checked on the others",
     )
     exclude_machines: tuple[str, ...] = Field((), description="machines that give labels away")
     validation: float = Field(0.2, gt=0, lt=1, description="share of patients held out")
@@ -49,6 +52,7 @@ class NetworkConfig(_Section):
 
     backbone: str = Field("tf_efficientnet_lite0", description="timm model name")
     weights: Path | None = Field(None, description="ImageNet weights, .safetensors")
+    start: Path | None = Field(None, description="best.safetensors of a run whose trunk goes on")
     hidden: int = Field(256, ge=8, description="width of the fully connected layer")
     dropout: float = Field(0.4, ge=0, lt=1, description="dropout in the head")
     pooling: Literal["avg", "gem"] = Field("avg", description="pooling of the feature maps")
@@ -84,6 +88,13 @@ class TrainConfig(_Section):
     balance: float = Field(
         0.5, ge=0, le=1, description="0 draws as found, 1 sources and classes alike"
     )
+    head_first: float = Field(0.0, ge=0, lt=1, description="share of steps of the head alone")
+    small_share: float = Field(0.0, ge=0, le=1, description="share of steps on small pictures")
+    small_scale: float = Field(
+        0.75, gt=0, le=1, description="their size; sides stay multiples of 32"
+    )
+    map_weight: float = Field(0.0, ge=0, description="weight of the loss on marked lesions")
+    marked_share: float = Field(0.125, ge=0, lt=1, description="of a batch, from localisation")
     patience: int = Field(3, ge=1, description="passes without gain before it stops")
     checkpoint_steps: int = Field(60, ge=1, description="steps between checkpoints")
     threads: int = Field(2, ge=1, description="CPU threads")
@@ -157,6 +168,17 @@ def load_manifest(config: RunConfig) -> Manifest:
     )
     refuse_leak(manifest.records)
     return manifest
+
+
+def load_localisation(config: RunConfig) -> Manifest | None:
+    """Read the localisation tables and split them as the others; ``None`` if there are none."""
+    if not config.data.localisation:
+        return None
+    return split_patients(
+        Manifest.read(*config.data.localisation),
+        validation=config.data.validation,
+        seed=config.data.split_seed,
+    )
 
 
 def _override(raw: dict[str, Any], override: str) -> None:
