@@ -16,7 +16,8 @@ from mammolens.learn.augment import (  # noqa: E402
 )
 from mammolens.learn.config import AugmentConfig, read_run  # noqa: E402
 from mammolens.learn.loss import partial_label_loss  # noqa: E402
-from mammolens.learn.train import draw_weights, train  # noqa: E402
+from mammolens.learn.batches import draw_weights  # noqa: E402
+from mammolens.learn.train import train  # noqa: E402
 
 
 def test_the_loss_is_cross_entropy_where_one_class_is_allowed():

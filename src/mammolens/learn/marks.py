@@ -134,7 +134,7 @@ def _read_mask(path: Path, geometry: Geometry) -> npt.NDArray[np.uint8]:
             keyword="mask_path",
             remedy="Give a mask of the image's size",
         )
-    return np.where(pixels > 0, 255, 0).astype(np.uint8)
+    return np.where(np.asarray(pixels, np.float32) > 0, 255, 0).astype(np.uint8)
 
 
 def _carried(mask: npt.NDArray[np.uint8], geometry: Geometry) -> npt.NDArray[np.uint8]:

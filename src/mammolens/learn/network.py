@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mammolens.errors import ConfigError
 from mammolens.learn._torchvision import ensure_torchvision
 
-__all__ = ["CLASSES", "GEM_FLOOR", "GEM_POWER", "MammoNet", "build_network"]
+__all__ = ["CLASSES", "GEM_FLOOR", "GEM_POWER", "MammoNet", "build_network", "load_trunk"]
 
 CLASSES = ("normal", "benign", "malignant")
 GEM_POWER = 3.0
@@ -114,6 +114,30 @@ def build_network(
     net = MammoNet(backbone, hidden=hidden, dropout=dropout, pooling=pooling)
     net.trunk.load_state_dict(_trunk_state(net, backbone, weights))
     return net
+
+
+def load_trunk(net: MammoNet, path: Path) -> None:
+    """Go on from the trunk of an earlier run (``best.safetensors``); the head stays as it is.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or holds another trunk.
+    """
+    from safetensors.torch import load_file
+
+    try:
+        state = load_file(path)
+        net.trunk.load_state_dict(
+            {k.removeprefix("trunk."): v for k, v in state.items() if k.startswith("trunk.")}
+        )
+    except Exception as error:
+        raise ConfigError(
+            f"no trunk of {net.backbone} can be had from it: {error}",
+            source=str(path),
+            keyword="network.start",
+            remedy="Give best.safetensors of a run with the same backbone",
+        ) from error
 
 
 def _trunk_state(net: MammoNet, backbone: str, weights: Path | None) -> dict[str, Tensor]:

@@ -1,0 +1,148 @@
+"""What a step learns from: draws from the cache, augmented, with what the labels and marks allow.
+
+Every draw depends on the seed, the pass and the place in it alone, so that a run that was cut off
+goes on exactly as it would have gone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mammolens.data.cache import PreparedCache
+from mammolens.data.manifest import Record
+from mammolens.errors import InvalidManifest
+from mammolens.learn.augment import apply_augmentation, apply_to_mask, draw_augmentation
+from mammolens.learn.config import RunConfig
+from mammolens.learn.marks import UNKNOWN, cell_targets, lesion_masks
+
+__all__ = ["STRIDE", "Batch", "Material", "draw_batch", "draw_weights", "gather", "stack"]
+
+STRIDE = 32
+
+
+@dataclass(frozen=True)
+class Material:
+    """Prepared pictures to learn from. `marked` ones teach places only, never classes; `masks`
+    are keyed by row of `learned`, or by its length plus row of `marked`."""
+
+    learned: PreparedCache
+    marked: PreparedCache | None
+    weights: npt.NDArray[np.float64]
+    masks: dict[int, npt.NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Uint8 pictures (B, 1, H, W), allowed classes bool (B, 3), cell targets float (B, h, w)."""
+
+    pictures: Tensor
+    allowed: Tensor
+    targets: Tensor | None
+
+
+def draw_weights(records: Sequence[Record], balance: float) -> npt.NDArray[np.float64]:
+    """Probability of drawing each record.
+
+    A cell is a data set and what its label allows. Each cell is drawn in proportion to
+    ``n ** (1 - balance)``; records that say nothing are never drawn.
+
+    Returns
+    -------
+    Float64 (n,), sums to one.
+    """
+    cells = [(record.dataset, record.allowed) for record in records]
+    counts = Counter(cells)
+    weights = np.array(
+        [0.0 if all(cell[1]) else counts[cell] ** -balance for cell in cells], np.float64
+    )
+    if weights.sum() == 0:
+        raise InvalidManifest("no record has a label to learn from", keyword="malignant")
+    return weights / weights.sum()
+
+
+def gather(learned: PreparedCache, marked: PreparedCache | None, config: RunConfig) -> Material:
+    """Weigh the records, and draw the masks if places are to be learned."""
+    masks: dict[int, npt.NDArray[np.uint8]] = {}
+    if config.train.map_weight > 0:
+        records = (*learned.records, *(marked.records if marked else ()))
+        masks = lesion_masks(records, config.preprocess)
+    return Material(learned, marked, draw_weights(learned.records, config.train.balance), masks)
+
+
+def draw_batch(material: Material, config: RunConfig, epoch: int, place: int) -> Batch:
+    """Draw, augment and stack the pictures of one step.
+
+    Source of the resizing: Howard 2018, training on small pictures first (fast.ai, DAWNBench).
+    """
+    train = config.train
+    rng = np.random.default_rng((train.seed, epoch, place))
+    rows = _rows(material, config, epoch, place)
+    changes = [draw_augmentation(rng, config.augment) for _ in rows]
+    torch.manual_seed(int(rng.integers(2**62)))
+    size = _size(config, epoch, place)
+    count = len(material.learned.records)
+    pictures, targets = [], []
+    for row, change in zip(rows, changes, strict=True):
+        cache, at = (material.learned, row) if row < count else (material.marked, row - count)
+        assert cache is not None
+        picture = apply_augmentation(cache.picture(at), change)
+        pictures.append(picture if picture.shape == size else _reduced(picture, size))
+        if train.map_weight > 0:
+            cells = size[0] // STRIDE, size[1] // STRIDE
+            mask = material.masks.get(row)
+            targets.append(
+                np.full(cells, UNKNOWN, np.float32)
+                if mask is None
+                else cell_targets(apply_to_mask(mask, change), cells)
+            )
+    allowed = [
+        material.learned.records[row].allowed if row < count else (True, True, True) for row in rows
+    ]
+    return Batch(
+        stack(pictures),
+        torch.tensor(allowed),
+        torch.from_numpy(np.stack(targets)) if targets else None,
+    )
+
+
+def stack(pictures: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
+    """Pictures (H, W) as one tensor (B, 1, H, W), channels last."""
+    stacked = torch.from_numpy(np.stack(pictures)[:, None])
+    return stacked.contiguous(memory_format=torch.channels_last)
+
+
+def _rows(material: Material, config: RunConfig, epoch: int, place: int) -> list[int]:
+    """Rows of `learned`; the last of the batch are rows of `marked`, counted on from there."""
+    train = config.train
+    rng = np.random.default_rng((train.seed, epoch))
+    drawn = rng.choice(len(material.weights), train.epoch_images, p=material.weights)
+    rows = drawn[place * train.batch :][: train.batch].tolist()
+    if train.map_weight > 0 and material.marked is not None:
+        share = round(train.marked_share * len(rows))
+        others = np.random.default_rng((train.seed, epoch, place, 1))
+        marked = others.integers(len(material.marked.records), size=share)
+        rows[len(rows) - share :] = (len(material.weights) + marked).tolist()
+    return list(rows)
+
+
+def _reduced(picture: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    return np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _size(config: RunConfig, epoch: int, place: int) -> tuple[int, int]:
+    train, whole = config.train, (config.preprocess.height, config.preprocess.width)
+    steps = -(-train.epoch_images // train.batch)
+    if epoch * steps + place >= train.small_share * steps * train.epochs:
+        return whole
+    return (
+        max(1, round(whole[0] * train.small_scale / STRIDE)) * STRIDE,
+        max(1, round(whole[1] * train.small_scale / STRIDE)) * STRIDE,
+    )
