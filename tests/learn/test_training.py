@@ -14,9 +14,9 @@ from mammolens.learn.augment import (  # noqa: E402
     apply_augmentation,
     draw_augmentation,
 )
+from mammolens.learn.batches import draw_weights  # noqa: E402
 from mammolens.learn.config import AugmentConfig, read_run  # noqa: E402
 from mammolens.learn.loss import partial_label_loss  # noqa: E402
-from mammolens.learn.batches import draw_weights  # noqa: E402
 from mammolens.learn.train import train  # noqa: E402
 
 

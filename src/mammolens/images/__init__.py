@@ -8,6 +8,15 @@ empty picture.
 from __future__ import annotations
 
 from mammolens.images.files import ImageFile, find_files
+from mammolens.images.masks import read_mask
 from mammolens.images.reader import HeaderInfo, identify, read_header, read_image
 
-__all__ = ["HeaderInfo", "ImageFile", "find_files", "identify", "read_header", "read_image"]
+__all__ = [
+    "HeaderInfo",
+    "ImageFile",
+    "find_files",
+    "identify",
+    "read_header",
+    "read_image",
+    "read_mask",
+]

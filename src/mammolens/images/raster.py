@@ -45,6 +45,14 @@ def describe_raster(
 
 def read_raster(data: bytes, source: str, path: Path | None) -> Mammogram:
     """Decode a picture without header (see `mammolens.images.read_image`)."""
+    pixels, photometric, cautions = decode_raster(data, source)
+    check_content(pixels, source)
+    ref, header, named = describe_raster(source, path)
+    return Mammogram(ref, header, pixels, photometric, cautions=(*named, *cautions))
+
+
+def decode_raster(data: bytes, source: str) -> Decoded:
+    """Decode a picture to one channel, whatever it shows."""
     decoder = _decoder(data[:16])
     if decoder is None:
         raise NotAnImage(
@@ -57,9 +65,7 @@ def read_raster(data: bytes, source: str, path: Path | None) -> Mammogram:
         pixels = merge_channels(pixels, source)
         note = Caution("grey_as_colour", "a grey picture stored in several equal channels")
         cautions = (*cautions, note)
-    check_content(pixels, source)
-    ref, header, named = describe_raster(source, path)
-    return Mammogram(ref, header, pixels, photometric, cautions=(*named, *cautions))
+    return pixels, photometric, cautions
 
 
 def _decoder(head: bytes) -> Callable[[bytes, str], Decoded] | None:

@@ -124,9 +124,9 @@ def _drawn(lesion: Lesion, geometry: Geometry) -> npt.NDArray[np.uint8]:
 
 
 def _read_mask(path: Path, geometry: Geometry) -> npt.NDArray[np.uint8]:
-    from mammolens.images import read_image
+    from mammolens.images import read_mask
 
-    pixels = read_image(path).pixels
+    pixels = read_mask(path)
     if pixels.shape != geometry.source_shape:
         raise InvalidManifest(
             f"the mask is {pixels.shape}, its image {geometry.source_shape}",
@@ -134,7 +134,7 @@ def _read_mask(path: Path, geometry: Geometry) -> npt.NDArray[np.uint8]:
             keyword="mask_path",
             remedy="Give a mask of the image's size",
         )
-    return np.where(np.asarray(pixels, np.float32) > 0, 255, 0).astype(np.uint8)
+    return np.where(pixels, 255, 0).astype(np.uint8)
 
 
 def _carried(mask: npt.NDArray[np.uint8], geometry: Geometry) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,52 @@
+"""Masks: pictures that mark a region of another picture, and are no exposures."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.errors import NotAnImage
+from mammolens.images.dicom import looks_like_dicom
+from mammolens.images.files import ImageFile
+from mammolens.images.raster import decode_raster
+
+__all__ = ["read_mask"]
+
+
+def read_mask(path: Path) -> npt.NDArray[np.bool_]:
+    """Read a mask (PNG, JPEG, PGM, TIFF, DICOM): true where it is above half of its largest value.
+
+    Returns
+    -------
+    Bool (rows, columns).
+
+    Raises
+    ------
+    InputError
+        If the file is no picture or is damaged.
+    """
+    file = ImageFile(path)
+    data = file.read_bytes()
+    if looks_like_dicom(data[:256]):
+        pixels = _dicom_pixels(data, file.name)
+    else:
+        pixels = decode_raster(data, file.name)[0]
+    found: npt.NDArray[np.bool_] = np.asarray(pixels > pixels.max() / 2.0, np.bool_)
+    return found
+
+
+def _dicom_pixels(data: bytes, source: str) -> npt.NDArray[np.generic]:
+    from pydicom import dcmread
+
+    try:
+        pixels: npt.NDArray[np.generic] = dcmread(io.BytesIO(data), force=True).pixel_array
+    except Exception as error:
+        raise NotAnImage(
+            f"the mask cannot be decoded: {error}", source=source, remedy="Copy or export it again"
+        ) from error
+    if pixels.ndim != 2:
+        raise NotAnImage(f"the mask has the shape {pixels.shape}", source=source)
+    return pixels
