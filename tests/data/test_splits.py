@@ -1,0 +1,276 @@
+"""Splits: patients stay whole, everyone is held out once, the same woman is one woman."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mammolens.data.manifest import Manifest, Record, Split
+from mammolens.data.persons import read_persons
+from mammolens.data.splits import (
+    drop_overlap,
+    fold_patients,
+    hold_out_source,
+    official_split,
+    refuse_leak,
+    split_digest,
+    split_patients,
+)
+from mammolens.errors import ConfigError, InvalidManifest, PatientLeak
+
+
+def women(dataset="d", n=100, **given):
+    return [
+        Record(dataset, f"{p}-{i}", str(p), Path("x"), malignant=p % 3 == 0, **given)
+        for p in range(n)
+        for i in range(2)
+    ]
+
+
+def on(manifest, side):
+    return {record.patient for record in manifest.records if record.split is side}
+
+
+def test_a_shipped_split_does_not_change():
+    """Cards name this digest's like: a change here would orphan every trained model."""
+    manifest = Manifest.of([*women("a"), *women("b", 41)])
+    split = split_patients(manifest, validation=0.2, seed=1)
+    assert split_digest(split) == "142d0f6c78ac1c6a9bb98bf30d7c590db281cc8440dba659dd666281779eafa3"
+
+
+def test_a_test_side_leaves_the_validation_side_as_it_was():
+    manifest = Manifest.of([*women("a"), *women("b", 41)])
+    two, three = (split_patients(manifest, validation=0.2, seed=1, test=t) for t in (0.0, 0.3))
+    assert on(two, Split.VALIDATION) == on(three, Split.VALIDATION)
+    refuse_leak(three.records)
+    for dataset, n in (("a", 100), ("b", 41)):
+        sides = Counter(patient[1] for patient in on(three, Split.TEST) if patient[0] == dataset)
+        assert sum(sides.values()) == pytest.approx(0.3 * n, abs=1)
+        malignant = sum(int(patient) % 3 == 0 for patient in sides)
+        assert malignant == pytest.approx(0.1 * n, abs=1)
+
+
+def test_a_further_stratum_is_spread_over_the_sides_and_takes_no_patient_away():
+    records = [
+        Record("d", str(p), str(p), Path("x"), density="ABCD"[p % 4] if p % 20 else "rare")
+        for p in range(200)
+    ]
+    manifest = Manifest.of(records)
+    split = split_patients(
+        manifest, validation=0.2, test=0.2, seed=5, further=lambda record: record.density
+    )
+    for side in (Split.VALIDATION, Split.TEST):
+        densities = Counter(r.density for r in split.records if r.split is side)
+        assert sum(densities.values()) == 40
+        assert densities == {"A": 8, "B": 10, "C": 10, "D": 10, "rare": 2}
+
+
+@pytest.mark.parametrize("folds", [2, 3, 5, 7])
+def test_every_patient_is_held_out_exactly_once(folds):
+    manifest = Manifest.of([*women("a"), *women("b", 41)])
+    parts = fold_patients(manifest, folds, seed=1)
+    held_out = Counter(patient for part in parts for patient in on(part, Split.VALIDATION))
+    assert set(held_out.values()) == {1}
+    assert set(held_out) == {record.patient for record in manifest.records}
+    assert {part.digest for part in parts} == {manifest.digest}
+    for part in parts:
+        refuse_leak(part.records)
+        assert len(on(part, Split.VALIDATION)) == pytest.approx(141 / folds, abs=3)
+
+
+def test_the_first_fold_is_the_split_of_that_share():
+    manifest = Manifest.of([*women("a"), *women("b", 41)])
+    first = fold_patients(manifest, 5, seed=1)[0]
+    assert split_digest(first) == split_digest(split_patients(manifest, validation=0.2, seed=1))
+
+
+def test_folds_are_balanced_by_source_and_outcome():
+    for part in fold_patients(Manifest.of([*women("a", 60), *women("b", 30)]), 5, seed=2):
+        cells = Counter((d, int(p) % 3 == 0) for d, p in on(part, Split.VALIDATION))
+        assert cells == {("a", True): 4, ("a", False): 8, ("b", True): 2, ("b", False): 4}
+
+
+@pytest.mark.parametrize(
+    ("shares", "words"),
+    [
+        ({"validation": 0.0}, "validation"),
+        ({"validation": 1.0}, "validation"),
+        ({"validation": 0.5, "test": 0.5}, "test"),
+        ({"validation": 0.5, "test": -0.1}, "test"),
+        ({"validation": float("nan")}, "validation"),
+    ],
+)
+def test_impossible_shares_are_refused(shares, words):
+    with pytest.raises(ConfigError, match=words):
+        split_patients(Manifest.of(women()), seed=1, **shares)
+
+
+def test_too_few_patients_are_refused_by_side():
+    one = Manifest.of(women(n=1))
+    with pytest.raises(InvalidManifest, match="validation side"):
+        split_patients(one, validation=0.2, seed=1)
+    with pytest.raises(InvalidManifest, match="train side"):
+        split_patients(one, validation=0.8, seed=1)
+    with pytest.raises(InvalidManifest, match="fold 0 of 5"):
+        fold_patients(Manifest.of(women(n=2)), 5, seed=1)
+    with pytest.raises(ConfigError, match="folds"):
+        fold_patients(Manifest.of(women()), 1, seed=1)
+
+
+def official():
+    return [
+        *women("cbis", 30, split=Split.TRAIN),
+        *[
+            Record("cbis", f"t{p}", f"t{p}", Path("x"), malignant=p % 2 == 0, split=Split.TEST)
+            for p in range(10)
+        ],
+    ]
+
+
+def test_official_sides_are_kept_and_validation_comes_out_of_the_training_side():
+    split = official_split(Manifest.of(official()), validation=0.2, seed=3)
+    assert on(split, Split.TEST) == {("cbis", f"t{p}") for p in range(10)}
+    held_out = on(split, Split.VALIDATION)
+    assert len(held_out) == 6
+    assert sum(int(patient) % 3 == 0 for _, patient in held_out) == 2
+    refuse_leak(split.records)
+    as_given = official_split(Manifest.of(official()))
+    assert [r.split for r in as_given.records] == [r.split for r in official()]
+
+
+def test_a_source_with_its_own_validation_side_keeps_it():
+    own = [Record("v", f"{p}", f"{p}", Path("x"), split=Split.TRAIN) for p in range(10)]
+    own += [Record("v", "v", "v", Path("x"), split=Split.VALIDATION)]
+    split = official_split(Manifest.of([*own, *official()]), validation=0.2, seed=3)
+    assert {p for p in on(split, Split.VALIDATION) if p[0] == "v"} == {("v", "v")}
+    assert len(on(split, Split.VALIDATION)) == 7
+
+
+def test_records_without_a_side_are_refused_or_put_where_the_caller_says():
+    manifest = Manifest.of([*official(), *women("mine", 20)])
+    with pytest.raises(InvalidManifest, match=r"40 of 110 records state no side, first mine/0-0"):
+        official_split(manifest, validation=0.2)
+    split = official_split(manifest, validation=0.25, seed=1, unstated=Split.TRAIN)
+    assert len({p for p in on(split, Split.VALIDATION) if p[0] == "mine"}) == 5
+    assert not {p for p in on(split, Split.TEST) if p[0] == "mine"}
+    tested = official_split(manifest, unstated=Split.TEST)
+    assert {p for p in on(tested, Split.TEST) if p[0] == "mine"} == {
+        ("mine", str(p)) for p in range(20)
+    }
+
+
+def test_a_woman_on_two_official_sides_is_refused_then_dropped_from_training():
+    shared = [Record("cbis", "mass", "t3", Path("x"), split=Split.TRAIN)]
+    manifest = Manifest.of([*official(), *shared])
+    with pytest.raises(PatientLeak, match="1 patients stand on two sides: cbis/t3"):
+        official_split(manifest)
+    clean = drop_overlap(manifest)
+    assert {r.image_id for r in manifest.records} - {r.image_id for r in clean.records} == {"mass"}
+    assert on(official_split(clean), Split.TEST) == {("cbis", f"t{p}") for p in range(10)}
+
+
+def test_a_source_is_left_out_whole():
+    manifest = Manifest.of([*women("a", 40), *women("b", 30), *women("c", 20)])
+    split = hold_out_source(manifest, "b", validation=0.2, seed=1)
+    assert {patient[0] for patient in on(split, Split.TEST)} == {"b"}
+    assert {record.dataset for record in split.records if record.split is not Split.TEST} == {
+        "a",
+        "c",
+    }
+    everyone = split_patients(manifest, validation=0.2, seed=1)
+    assert on(split, Split.VALIDATION) == {
+        patient for patient in on(everyone, Split.VALIDATION) if patient[0] != "b"
+    }
+    assert not on(hold_out_source(manifest, "b"), Split.VALIDATION)
+
+
+def test_a_source_that_is_not_there_or_the_only_one_is_refused():
+    with pytest.raises(ConfigError, match=r"'inbreast'.*Known: a"):
+        hold_out_source(Manifest.of(women("a")), "inbreast")
+    with pytest.raises(ConfigError, match="nothing is left"):
+        hold_out_source(Manifest.of(women("a")), "a")
+
+
+WHO = {("ddsm", str(p)): f"w{p}" for p in range(30)} | {
+    ("cbis", str(p)): f"w{29 - p}" for p in range(30)
+}
+"""Case p of one is case 29 - p of the other."""
+
+
+def test_a_woman_under_two_identifiers_stays_on_one_side():
+    manifest = Manifest.of([*women("ddsm", 30), *women("cbis", 30)])
+    split = split_patients(manifest, validation=0.2, test=0.2, seed=1, same_person=WHO)
+    side = {record.patient: record.split for record in split.records}
+    assert all(side["ddsm", str(p)] is side["cbis", str(29 - p)] for p in range(30))
+    refuse_leak(split.records, WHO)
+    for part in fold_patients(manifest, 5, seed=1, same_person=WHO):
+        refuse_leak(part.records, WHO)
+
+
+def test_a_leak_between_identifiers_is_refused_with_both_names():
+    records = [
+        Record("ddsm", "1", "C_0386", Path("x"), split=Split.TRAIN),
+        Record("cbis", "1", "P_00173", Path("x"), split=Split.TEST),
+        Record("cbis", "2", "P_00820", Path("x"), split=Split.TRAIN),
+    ]
+    who = {("ddsm", "C_0386"): "a", ("cbis", "P_00173"): "a", ("cbis", "P_00820"): "b"}
+    with pytest.raises(PatientLeak, match=r"cbis/P_00173 = ddsm/C_0386"):
+        refuse_leak(records, who)
+    refuse_leak(records, {**who, ("ddsm", "C_0386"): "c"})
+
+
+def test_known_twin_sources_on_two_sides_are_refused_until_it_is_known_who_is_who():
+    records = [
+        *women("ddsm", 10, split=Split.TRAIN),
+        *women("cbis_masses", 10, split=Split.TEST),
+    ]
+    with pytest.raises(PatientLeak, match="cbis_masses and ddsm show the same women"):
+        refuse_leak(records)
+    with pytest.raises(PatientLeak, match="same women"):
+        hold_out_source(Manifest.of(records), "ddsm")
+    one_known = {("ddsm", "0"): "a"}
+    with pytest.raises(PatientLeak, match="same women"):
+        refuse_leak(records, one_known)
+    refuse_leak(records, {r.patient: "/".join(r.patient) for r in records})
+    refuse_leak(women("ddsm", 10, split=Split.TRAIN) + women("mias", 10, split=Split.TEST))
+    refuse_leak(women("ddsm", 10, split=Split.TEST) + women("cbis", 10, split=Split.TEST))
+
+
+def test_leaving_a_source_out_leaves_out_its_women_elsewhere():
+    manifest = Manifest.of([*women("ddsm", 30), *women("cbis", 30), *women("mias", 10)])
+    half = {key: who for key, who in WHO.items() if int(who[1:]) < 15}
+    half |= {key: f"alone {key}" for key in WHO if key not in half}
+    split = hold_out_source(manifest, "ddsm", same_person=half)
+    assert on(split, Split.TRAIN) == {("cbis", str(p)) for p in range(15)} | {
+        ("mias", str(p)) for p in range(10)
+    }
+
+
+def persons(tmp_path, text):
+    path = tmp_path / "persons.csv"
+    path.write_text(text)
+    return path
+
+
+def test_a_table_of_persons_is_read(tmp_path):
+    text = "dataset,patient_id,person_id,note\nddsm,C_0386,a,\ncbis,P_00173,a,same films\n"
+    assert read_persons(persons(tmp_path, text)) == {
+        ("ddsm", "C_0386"): "a",
+        ("cbis", "P_00173"): "a",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("dataset,patient_id\nd,1\n", "columns are missing: person_id"),
+        ("dataset,patient_id,person_id\nd,1,\n", r"row 2 has an empty cell \[person_id\]"),
+        ("dataset,patient_id,person_id\nd,1\n", "row 2 has an empty cell"),
+        ("dataset,patient_id,person_id\nd,1,a\nd,1,b\n", "row 3 gives d/1 a second person"),
+    ],
+)
+def test_a_faulty_table_of_persons_is_refused(tmp_path, text, words):
+    with pytest.raises(InvalidManifest, match=words):
+        read_persons(persons(tmp_path, text))
+    with pytest.raises(InvalidManifest, match="cannot be read"):
+        read_persons(tmp_path / "nothing.csv")
