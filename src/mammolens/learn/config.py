@@ -42,6 +42,7 @@ class DataConfig(_Section):
         description="tables with marked lesions: training patients teach the maps (never the "
         "classes) if train.map_weight is not 0, findings are checked on the others",
     )
+    maps_gb: float = Field(20.0, gt=0, description="room for maps of a fixed trunk, in the cache")
     exclude_machines: tuple[str, ...] = Field((), description="machines that give labels away")
     validation: float = Field(0.2, gt=0, lt=1, description="share of patients held out")
     split_seed: int = Field(1, description="seed of the split by patient")
@@ -95,6 +96,13 @@ class TrainConfig(_Section):
     )
     map_weight: float = Field(0.0, ge=0, description="weight of the loss on marked lesions")
     marked_share: float = Field(0.125, ge=0, lt=1, description="of a batch, from localisation")
+    cached_variants: int = Field(
+        0,
+        ge=0,
+        description="variants of each picture whose maps, made by the frozen_stages, are kept on "
+        "disk and learned from: the picture, its mirror image, then augmented draws; 0 runs the "
+        "whole trunk in every step",
+    )
     patience: int = Field(3, ge=1, description="passes without gain before it stops")
     checkpoint_steps: int = Field(60, ge=1, description="steps between checkpoints")
     threads: int = Field(2, ge=1, description="CPU threads")
