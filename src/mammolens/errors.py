@@ -8,6 +8,7 @@
       ConfigError
       ModelError      BadModelPackage, ContractMismatch
       DeliveryError   (a sink's destination refused or is away; retried)
+      StorageError    (a working folder is full or cannot be written)
 
 `status.py` maps every leaf to an exit code, an HTTP status and a DIMSE status.
 """
@@ -29,6 +30,7 @@ __all__ = [
     "NotAMammogram",
     "NotAnImage",
     "PatientLeak",
+    "StorageError",
     "UnsupportedImage",
 ]
 
@@ -121,3 +123,7 @@ class ContractMismatch(ModelError):
 
 class DeliveryError(MammolensError):
     """A destination refused a result or is away."""
+
+
+class StorageError(MammolensError):
+    """A working folder, such as a cache or a run's, is full or cannot be written."""

@@ -40,6 +40,7 @@ STATUS: dict[type[errors.MammolensError], Status] = {
     errors.BadModelPackage: Status(1, 503, 0xA700),
     errors.ContractMismatch: Status(1, 503, 0xA701),
     errors.DeliveryError: Status(1, 502, 0xA702),
+    errors.StorageError: Status(1, 507, 0xA703),
 }
 
 
