@@ -1,0 +1,160 @@
+"""Saying "unsure": sets of answers that hold the truth as often as promised.
+
+Split conformal prediction per class (Mondrian), so that the promise holds among the ill and among
+the healthy, not only on the whole. It holds for exchangeable rows: on another population the
+coverage must be measured again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.metrics.checks import (
+    FloatArray,
+    check_fraction,
+    check_probabilities,
+    require_both_classes,
+)
+
+__all__ = [
+    "ConformalAnswer",
+    "ConformalCoverage",
+    "ConformalRule",
+    "conformal_answer",
+    "conformal_coverage",
+    "fit_conformal",
+]
+
+
+class ConformalAnswer(str, Enum):
+    """What a rule says of a row; `UNSURE` goes to a human reader."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True)
+class ConformalRule:
+    """A class is kept possible while its probability is at least its threshold.
+
+    `coverage` is what was promised for each class, `n` the rows (negative, positive) that it was
+    fixed on.
+    """
+
+    least_positive: float
+    least_negative: float
+    coverage: float
+    n: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ConformalCoverage:
+    """Shares measured on other rows: of truths held by the answer per class, and of unsure."""
+
+    positive: float
+    negative: float
+    unsure: float
+    n: tuple[int, int]
+
+
+def fit_conformal(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike, coverage: float = 0.9
+) -> ConformalRule:
+    """Fix the thresholds on validation rows.
+
+    Parameters
+    ----------
+    labels, probabilities
+        (n,); rows that the model was not fitted on, best one a patient.
+    coverage
+        Share of each class whose answer must hold the truth.
+
+    Raises
+    ------
+    InvalidManifest
+        As `mammolens.metrics.brier_score`, or if a class has too few rows for the coverage:
+        k rows promise at most k / (k + 1).
+
+    Source
+    ------
+    Vovk 2012, arXiv:1209.2673; Angelopoulos and Bates 2023, doi:10.1561/2200000101.
+
+    Examples
+    --------
+    >>> rule = fit_conformal([0] * 9 + [1] * 9, np.r_[np.linspace(0.1, 0.5, 9),
+    ...                                              np.linspace(0.4, 0.9, 9)], 0.8)
+    >>> round(rule.least_positive, 4), round(rule.least_negative, 4)
+    (0.4625, 0.55)
+    """
+    known, values = check_probabilities(labels, probabilities)
+    require_both_classes(known)
+    check_fraction(coverage, "coverage")
+    return ConformalRule(
+        least_positive=_least(values[known], coverage, "positive"),
+        least_negative=_least(1.0 - values[~known], coverage, "negative"),
+        coverage=coverage,
+        n=(int(np.count_nonzero(~known)), int(np.count_nonzero(known))),
+    )
+
+
+def conformal_answer(rule: ConformalRule, probability: float) -> ConformalAnswer:
+    """Answer for one probability of being positive.
+
+    Where neither class is possible, the row is unlike the rows of either class: unsure too.
+
+    Examples
+    --------
+    >>> rule = ConformalRule(0.3, 0.4, 0.9, (50, 50))
+    >>> [conformal_answer(rule, p).value for p in (0.1, 0.5, 0.9)]
+    ['negative', 'unsure', 'positive']
+    """
+    if not 0.0 <= probability <= 1.0:
+        raise ConfigError(f"{probability} is no probability", keyword="probability")
+    positive = probability >= rule.least_positive
+    negative = 1.0 - probability >= rule.least_negative
+    if positive == negative:
+        return ConformalAnswer.UNSURE
+    return ConformalAnswer.POSITIVE if positive else ConformalAnswer.NEGATIVE
+
+
+def conformal_coverage(
+    rule: ConformalRule, labels: npt.ArrayLike, probabilities: npt.ArrayLike
+) -> ConformalCoverage:
+    """Measure a rule on rows that it was not fixed on.
+
+    Raises
+    ------
+    InvalidManifest
+        As `mammolens.metrics.brier_score`, or if one class is missing.
+    """
+    known, values = check_probabilities(labels, probabilities)
+    require_both_classes(known)
+    answers = np.array([conformal_answer(rule, p).value for p in values])
+    held = (answers == ConformalAnswer.UNSURE.value) | (
+        answers == np.where(known, ConformalAnswer.POSITIVE.value, ConformalAnswer.NEGATIVE.value)
+    )
+    return ConformalCoverage(
+        positive=float(held[known].mean()),
+        negative=float(held[~known].mean()),
+        unsure=float((answers == ConformalAnswer.UNSURE.value).mean()),
+        n=(int(np.count_nonzero(~known)), int(np.count_nonzero(known))),
+    )
+
+
+def _least(own: FloatArray, wanted: float, name: str) -> float:
+    """The probability of the own class that `wanted` of such rows reach, finite sample kept."""
+    below = math.floor((own.size + 1) * (1.0 - wanted) + 1e-9)
+    if below < 1:
+        raise InvalidManifest(
+            f"{own.size} {name} rows cannot promise a coverage of {wanted:g}",
+            keyword="coverage",
+            remedy=f"Give at least {math.ceil(wanted / (1 - wanted) - 1e-9)} rows, or promise less",
+        )
+    return float(np.sort(own)[below - 1])
