@@ -7,12 +7,19 @@ import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from mammolens.data.manifest import Manifest
-from mammolens.data.splits import refuse_leak, split_patients
+from mammolens.data.manifest import Manifest, Split
+from mammolens.data.splits import split_patients
 from mammolens.errors import ConfigError
 from mammolens.preprocess import PreprocessConfig
 
@@ -35,7 +42,12 @@ class _Section(BaseModel):
 class DataConfig(_Section):
     """Which images are learned from."""
 
-    manifests: tuple[Path, ...] = Field(description="tables, relative to the working directory")
+    manifests: tuple[Path, ...] = Field((), description="tables, relative to the working directory")
+    table: tuple[Path, ...] = Field((), description="one table or a list, instead of manifests")
+    persons: Path | None = Field(
+        None,
+        description="table of women whom several identifiers name (dataset, patient_id, person_id)",
+    )
     cache: Path = Field(Path(".cache/prepared"), description="folder of prepared pictures")
     localisation: tuple[Path, ...] = Field(
         (),
@@ -89,7 +101,18 @@ class TrainConfig(_Section):
     balance: float = Field(
         0.5, ge=0, le=1, description="0 draws as found, 1 sources and classes alike"
     )
+    patient_balance: float = Field(
+        0.0, ge=0, le=1, description="0 draws images alike, 1 the women of a source and class"
+    )
     head_first: float = Field(0.0, ge=0, lt=1, description="share of steps of the head alone")
+    unfreeze: tuple[float, ...] = Field(
+        (),
+        description="instead of head_first: shares of the steps after which parts of the trunk "
+        "join, from the top; the last one holds for all parts below",
+    )
+    stage_decay: float = Field(
+        1.0, gt=0, le=1, description="rate of a part of the trunk, as a share of the next above"
+    )
     small_share: float = Field(0.0, ge=0, le=1, description="share of steps on small pictures")
     small_scale: float = Field(
         0.75, gt=0, le=1, description="their size; sides stay multiples of 32"
@@ -106,7 +129,21 @@ class TrainConfig(_Section):
     patience: int = Field(3, ge=1, description="passes without gain before it stops")
     checkpoint_steps: int = Field(60, ge=1, description="steps between checkpoints")
     threads: int = Field(2, ge=1, description="CPU threads")
+    precision: Literal["single", "mixed"] = Field(
+        "single", description="mixed runs the trunk in half precision on a GPU"
+    )
+    tensorboard: bool = Field(False, description="write TensorBoard logs as well")
     seed: int = Field(1, description="of weights, draws and augmentation")
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.unfreeze and self.head_first:
+            raise ValueError("give either unfreeze or head_first")
+        if list(self.unfreeze) != sorted(self.unfreeze) or min(self.unfreeze, default=0.0) < 0:
+            raise ValueError("the shares of unfreeze rise from 0")
+        if max((self.head_first, *self.unfreeze)) + self.warmup >= 1:
+            raise ValueError("the last part joins so late that no step is left after its warm-up")
+        return self
 
 
 class CardConfig(_Section):
@@ -151,41 +188,51 @@ def read_run(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         raise ConfigError(f"the run cannot be read: {error}", source=str(path)) from error
     for override in overrides:
         _override(raw, override)
+    _keep_one_table(raw, overrides)
     try:
         return RunConfig.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
-            first["msg"], source=str(path), keyword=key, remedy=_nearest(key, first["type"])
+            first["msg"].removeprefix("Value error, "),
+            source=str(path),
+            keyword=key,
+            remedy=_nearest(key, first["type"]),
         ) from error
 
 
 def load_manifest(config: RunConfig) -> Manifest:
-    """Read the run's tables, leave out what it excludes, and split by patient.
+    """Read the run's tables, leave out what it excludes, and put every patient on a side.
 
     Raises
     ------
-    InvalidManifest, PatientLeak
+    InvalidManifest, PatientLeak, ConfigError
     """
-    manifest = Manifest.read(*config.data.manifests)
+    from mammolens.learn.sides import put_on_sides
+
+    manifest = Manifest.read(*config.data.tables)
     excluded = set(config.data.exclude_machines)
     manifest = manifest.select(where=lambda record: record.machine not in excluded)
-    manifest = split_patients(
-        manifest, validation=config.data.validation, seed=config.data.split_seed
-    )
-    refuse_leak(manifest.records)
-    return manifest
+    return put_on_sides(manifest, config.data)
 
 
 def load_localisation(config: RunConfig) -> Manifest | None:
-    """Read the localisation tables and split them as the others; ``None`` if there are none."""
+    """Read the localisation tables; ``None`` if there are none.
+
+    Patients whom the run's tables hold as well are on the side that they have there, the others
+    are split by themselves.
+    """
     if not config.data.localisation:
         return None
-    return split_patients(
+    marked = split_patients(
         Manifest.read(*config.data.localisation),
         validation=config.data.validation,
         seed=config.data.split_seed,
+    )
+    sides = {record.patient: record.split for record in load_manifest(config).records}
+    return marked.with_splits(
+        {r.patient: sides.get(r.patient) or r.split or Split.TRAIN for r in marked.records}
     )
 
 
@@ -200,6 +247,14 @@ def _override(raw: dict[str, Any], override: str) -> None:
         raw[last] = json.loads(text)
     except json.JSONDecodeError:
         raw[last] = text
+
+
+def _keep_one_table(raw: dict[str, Any], overrides: Sequence[str]) -> None:
+    """An override of one of ``data.manifests`` and ``data.table`` takes the place of the other."""
+    changed = [override.partition("=")[0].strip() for override in overrides]
+    for key, other in (("table", "manifests"), ("manifests", "table")):
+        if f"data.{key}" in changed and f"data.{other}" not in changed:
+            raw.get("data", {}).pop(other, None)
 
 
 def _nearest(key: str, kind: str) -> str | None:
