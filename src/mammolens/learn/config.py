@@ -21,6 +21,7 @@ from pydantic import (
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.splits import split_patients
 from mammolens.errors import ConfigError
+from mammolens.learn.sides import put_on_sides
 from mammolens.preprocess import PreprocessConfig
 
 __all__ = [
@@ -58,17 +59,49 @@ class DataConfig(_Section):
     exclude_machines: tuple[str, ...] = Field((), description="machines that give labels away")
     validation: float = Field(0.2, gt=0, lt=1, description="share of patients held out")
     split_seed: int = Field(1, description="seed of the split by patient")
+    official: bool = Field(
+        False,
+        description="keep the sides in the tables' column split; validation is cut out of "
+        "the training side where a source states none",
+    )
+    folds: int = Field(0, ge=0, description="cut the patients into so many folds; 0 cuts a share")
+    fold: int = Field(0, ge=0, description="the fold that is held out, counted from 0")
+    leave_out: str = Field("", description="data set that is held out whole, as validation")
+
+    @field_validator("table", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str | Path) else value
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if bool(self.manifests) == bool(self.table):
+            raise ValueError("give either manifests or table")
+        if self.leave_out and (self.folds or self.official):
+            raise ValueError("leave_out goes with neither folds nor official")
+        if self.fold >= max(1, self.folds):
+            raise ValueError(f"there is no fold {self.fold} of {self.folds}: they count from 0")
+        return self
+
+    @property
+    def tables(self) -> tuple[Path, ...]:
+        """The tables to read, whichever key names them."""
+        return self.manifests or self.table
 
 
 class NetworkConfig(_Section):
     """Trunk and head."""
 
     backbone: str = Field("tf_efficientnet_lite0", description="timm model name")
-    weights: Path | None = Field(None, description="ImageNet weights, .safetensors")
+    weights: Path | None = Field(
+        None, description="ImageNet weights, or an earlier run's: .safetensors or .pth, also .xz"
+    )
     start: Path | None = Field(None, description="best.safetensors of a run whose trunk goes on")
     hidden: int = Field(256, ge=8, description="width of the fully connected layer")
     dropout: float = Field(0.4, ge=0, lt=1, description="dropout in the head")
-    pooling: Literal["avg", "gem"] = Field("avg", description="pooling of the feature maps")
+    pooling: Literal["avg", "gem", "attention", "fine_attention"] = Field(
+        "avg", description="pooling of the feature maps"
+    )
     frozen_stages: int = Field(4, ge=0, description="first parts of the trunk that stay fixed")
 
 
@@ -209,8 +242,6 @@ def load_manifest(config: RunConfig) -> Manifest:
     ------
     InvalidManifest, PatientLeak, ConfigError
     """
-    from mammolens.learn.sides import put_on_sides
-
     manifest = Manifest.read(*config.data.tables)
     excluded = set(config.data.exclude_machines)
     manifest = manifest.select(where=lambda record: record.machine not in excluded)
