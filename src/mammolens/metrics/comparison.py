@@ -202,6 +202,6 @@ def _mcnemar_p(b: int, c: int) -> float:
         return 1.0
     if discordant < _EXACT_BELOW:
         tail = sum(math.comb(discordant, k) for k in range(min(b, c) + 1))
-        return min(1.0, 2.0 * tail / 2**discordant)
+        return min(1.0, float(2 * tail / 2**discordant))
     chi = (abs(b - c) - 1) ** 2 / discordant
     return math.erfc(math.sqrt(chi / 2.0))

@@ -83,7 +83,7 @@ def net_benefit_statistic(
     check_fraction(threshold, "threshold")
     called = values >= threshold
     gain = (known & called) - (~known & called) * threshold / (1 - threshold)
-    return lambda weights: (weights @ gain) / weights.sum(axis=1)
+    return lambda weights: np.asarray((weights @ gain) / weights.sum(axis=1), np.float64)
 
 
 def single_reading_share(
@@ -122,7 +122,7 @@ def single_reading_share(
         last = kept.shape[1] - 1 - np.argmax(kept[:, ::-1], axis=1)
         rows = np.arange(len(weights))
         below = (missed[rows, last], cleared[rows, last])
-        return below[0] * prevalence + below[1] * (1 - prevalence)
+        return np.asarray(below[0] * prevalence + below[1] * (1 - prevalence), np.float64)
 
     return statistic
 
@@ -168,7 +168,8 @@ def first_ranked_sensitivity(
 
 def _normed(parts: FloatArray) -> FloatArray:
     total = parts.sum(axis=1, keepdims=True)
-    return np.divide(parts, total, out=np.full_like(parts, np.nan), where=total > 0)
+    shares = np.divide(parts, total, out=np.full_like(parts, np.nan), where=total > 0)
+    return np.asarray(shares, np.float64)
 
 
 def _share_below(parts: FloatArray, starts: npt.NDArray[np.intp]) -> FloatArray:

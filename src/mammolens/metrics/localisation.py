@@ -108,7 +108,8 @@ def sensitivity_at_false_marks_statistic(
         total = (drawn * lesion).sum(axis=1)
         reachable = (alarms <= allowed + 1e-12) & last
         best = np.max(np.where(reachable, hits, 0.0), axis=1)
-        return np.divide(best, total, out=np.full(len(weights), np.nan), where=total > 0)
+        share = np.divide(best, total, out=np.full(len(weights), np.nan), where=total > 0)
+        return np.asarray(share, np.float64)
 
     return statistic
 

@@ -98,7 +98,8 @@ def average_precision_statistic(labels: npt.ArrayLike, scores: npt.ArrayLike) ->
         precision = np.divide(found, called, out=np.zeros_like(found), where=called > 0)
         total = hits.sum(axis=1)
         area = (hits * precision).sum(axis=1)
-        return np.divide(area, total, out=np.full(len(weights), np.nan), where=total > 0)
+        share = np.divide(area, total, out=np.full(len(weights), np.nan), where=total > 0)
+        return np.asarray(share, np.float64)
 
     return statistic
 
