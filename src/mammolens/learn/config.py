@@ -7,7 +7,7 @@ import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -21,7 +21,7 @@ from pydantic import (
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.splits import split_patients
 from mammolens.errors import ConfigError
-from mammolens.learn.sides import put_on_sides
+from mammolens.learn.sides import keep_training_share, put_on_sides
 from mammolens.preprocess import PreprocessConfig
 
 __all__ = [
@@ -67,6 +67,9 @@ class DataConfig(_Section):
     folds: int = Field(0, ge=0, description="cut the patients into so many folds; 0 cuts a share")
     fold: int = Field(0, ge=0, description="the fold that is held out, counted from 0")
     leave_out: str = Field("", description="data set that is held out whole, as validation")
+    training_share: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
+        {}, description="share of a data set's training patients to learn from, if not all"
+    )
 
     @field_validator("table", mode="before")
     @classmethod
@@ -245,7 +248,7 @@ def load_manifest(config: RunConfig) -> Manifest:
     manifest = Manifest.read(*config.data.tables)
     excluded = set(config.data.exclude_machines)
     manifest = manifest.select(where=lambda record: record.machine not in excluded)
-    return put_on_sides(manifest, config.data)
+    return keep_training_share(put_on_sides(manifest, config.data), config.data)
 
 
 def load_localisation(config: RunConfig) -> Manifest | None:

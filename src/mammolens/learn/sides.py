@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
-from mammolens.data.manifest import Manifest, Split
+from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.persons import NOBODY, read_persons
 from mammolens.data.splits import (
     fold_patients,
@@ -13,11 +14,12 @@ from mammolens.data.splits import (
     refuse_leak,
     split_patients,
 )
+from mammolens.errors import ConfigError
 
 if TYPE_CHECKING:
     from mammolens.learn.config import DataConfig
 
-__all__ = ["put_on_sides"]
+__all__ = ["keep_training_share", "put_on_sides"]
 
 
 def put_on_sides(manifest: Manifest, data: DataConfig) -> Manifest:
@@ -58,6 +60,36 @@ def put_on_sides(manifest: Manifest, data: DataConfig) -> Manifest:
         split = split_patients(manifest, validation=share, seed=seed, same_person=who)
     refuse_leak(split.records, who)
     return split
+
+
+def keep_training_share(manifest: Manifest, data: DataConfig) -> Manifest:
+    """Leave out training patients beyond ``data.training_share`` of their data set.
+
+    Patients are chosen by a seeded hash of their identifier; nobody held out is left out.
+
+    Raises
+    ------
+    ConfigError
+        If no record is of a data set that is named there.
+    """
+    unknown = set(data.training_share) - {record.dataset for record in manifest.records}
+    if unknown:
+        raise ConfigError(
+            f"no table has the data set {min(unknown)!r}",
+            keyword="data.training_share",
+            remedy="Name data sets as the tables do",
+        )
+
+    def wanted(record: Record) -> bool:
+        share = data.training_share.get(record.dataset, 1.0)
+        return record.split is not Split.TRAIN or _place(record, data.split_seed) < share
+
+    return manifest.select(where=wanted) if data.training_share else manifest
+
+
+def _place(record: Record, seed: int) -> float:
+    key = repr((seed, "training_share", *record.patient)).encode()
+    return int.from_bytes(hashlib.sha256(key).digest()[:8], "big") / 2.0**64
 
 
 def _as_validation(manifest: Manifest) -> Manifest:
