@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from mammolens import DISCLAIMER
+from mammolens import DISCLAIMER, cli_datasets
 
 __all__ = ["app", "main"]
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_datasets.app, name="datasets")
 
 Paths = Annotated[
     list[Path] | None,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -23,8 +24,19 @@ from mammolens.wording import CATEGORY_WORDS, percent, printable
 
 if TYPE_CHECKING:
     from mammolens.bench.evaluate import EvaluationSummary
+    from mammolens.data.manifest import Manifest
+    from mammolens.data.sources import SourceInfo
 
-__all__ = ["progress_bar", "show_checks", "show_evaluation", "show_models", "show_run"]
+__all__ = [
+    "progress_bar",
+    "show_checks",
+    "show_evaluation",
+    "show_manifest",
+    "show_models",
+    "show_run",
+    "show_sources",
+    "show_written",
+]
 
 _CATEGORY_STYLES = {
     TriageCategory.FAILED: "bold magenta",
@@ -146,3 +158,45 @@ def show_checks(checks: Iterable[Check]) -> bool:
         if check.fix:
             console.print(Text(f"         fix: {check.fix}"), soft_wrap=True)
     return sound
+
+
+def show_sources(sources: Iterable[SourceInfo]) -> None:
+    """Print each data set that can be read, its licence and where it comes from."""
+    console = Console(highlight=False, soft_wrap=True)
+    for source in sources:
+        console.print(Text(f"{printable(source.name):<11}", style="bold"), end="")
+        console.print(Text(printable(source.summary)))
+        console.print(Text(" " * 11 + printable(f"{source.licence}; {source.home}"), style="dim"))
+    console.print(
+        "Get the data from there and agree to its terms; none of it comes with mammolens."
+    )
+    console.print(DISCLAIMER)
+
+
+def show_manifest(manifest: Manifest) -> None:
+    """Print how many images a table holds by label, view, side and split, and its cautions."""
+    from mammolens.data.summary import count_images
+
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table("data set", "label", "view", "side", "split", "images", "patients")
+    for row in count_images(manifest):
+        words = (row.dataset, row.label, row.view_position, row.laterality, row.split)
+        cells = (Text(printable(word)) if word else Text("?", style="dim") for word in words)
+        table.add_row(*cells, str(row.images), str(row.patients))
+    console.print(table)
+    patients = len({record.patient for record in manifest.records})
+    marked = sum(bool(record.lesions) for record in manifest.records)
+    console.print(
+        f"{len(manifest.records)} images of {patients} patients, {marked} with marked lesions; "
+        f"digest {manifest.digest[:16]}"
+    )
+    for caution in manifest.cautions:
+        console.print(Text(printable(f"caution: {caution}"), style="yellow"))
+    console.print(DISCLAIMER)
+
+
+def show_written(paths: Iterable[Path]) -> None:
+    """Name the files that were written, one a line."""
+    console = Console(highlight=False, soft_wrap=True)
+    for path in paths:
+        console.print(Text(printable(str(path))))

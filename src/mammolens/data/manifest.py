@@ -2,8 +2,8 @@
 
 Columns: ``dataset, image_id, patient_id, path`` (needed) and ``laterality, view, tumour,
 malignant, birads, density, age, machine, lesion_x, lesion_y, lesion_radius, mask_path, height,
-width, pixel_aspect, study_id, split`` (may be absent). Other columns are ignored. `path` and
-`mask_path` are relative to the table. Further lesions stand in a side table (`lesions`).
+width, pixel_aspect, rotation, study_id, split`` (may be absent). Other columns are ignored.
+`path` and `mask_path` are relative to the table. Further lesions stand in a side table.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from mammolens.core import Laterality, ViewPosition
+from mammolens.core import Caution, Laterality, ViewPosition
 from mammolens.data.lesions import Lesion, read_lesions
 from mammolens.errors import InvalidManifest
 
@@ -39,9 +39,12 @@ class Split(str, Enum):
 
 @dataclass(frozen=True)
 class Record:
-    """One labelled image. `tumour` and `malignant` are ``None`` where the source does not say;
-    `pixel_aspect` is the height of a pixel divided by its width; `lesion_centre_px` (row, column)
-    is in pixels of the stored image, origin top left; no `lesions` means none is known of."""
+    """One labelled image. `tumour` and `malignant` are ``None`` where the source does not say,
+    nor does the other imply it (a malignant image has a tumour, one without it is not malignant);
+    `rotation_deg` (0, 90, 180, 270) is how far the stored picture must be turned clockwise to
+    stand upright; `pixel_aspect` is the height of a pixel of the upright picture divided by its
+    width; `lesion_centre_px` (row, column) is in pixels of the stored image, origin top left; no
+    `lesions` means none is known of."""
 
     dataset: str
     image_id: str
@@ -57,9 +60,34 @@ class Record:
     machine: str | None = None
     study_id: str | None = None
     pixel_aspect: float = 1.0
+    rotation_deg: int = 0
     lesion_centre_px: tuple[float, float] | None = None
     lesions: tuple[Lesion, ...] = ()
     split: Split | None = None
+
+    def __post_init__(self) -> None:
+        if self.malignant and self.tumour is False:
+            raise InvalidManifest(
+                f"{self.image_id} is malignant without a tumour",
+                keyword="tumour",
+                remedy="It must be 1 where malignant is 1",
+            )
+        if self.malignant:
+            object.__setattr__(self, "tumour", True)
+        if self.tumour is False:
+            object.__setattr__(self, "malignant", False)
+        if self.rotation_deg not in (0, 90, 180, 270):
+            raise InvalidManifest(
+                f"{self.image_id} is turned by {self.rotation_deg} degrees",
+                keyword="rotation",
+                remedy="It must be 0, 90, 180 or 270, clockwise",
+            )
+        if self.rotation_deg and (self.lesions or self.lesion_centre_px):
+            raise InvalidManifest(
+                f"{self.image_id} has both a rotation and marked lesions",
+                keyword="rotation",
+                remedy="Turn the stored picture and its marks, and leave the rotation empty",
+            )
 
     @property
     def patient(self) -> tuple[str, str]:
@@ -83,13 +111,17 @@ class Record:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Records and the SHA-256 of what they say (paths left out: a moved table is the same)."""
+    """Records and the SHA-256 of what they say (paths left out: a moved table is the same).
+
+    `cautions` name what the reader of a source tolerated, left out or could not tell.
+    """
 
     records: tuple[Record, ...]
     digest: str
+    cautions: tuple[Caution, ...] = ()
 
     @classmethod
-    def of(cls, records: Iterable[Record]) -> Manifest:
+    def of(cls, records: Iterable[Record], cautions: Iterable[Caution] = ()) -> Manifest:
         """Build a manifest; refuses two rows with one key.
 
         Raises
@@ -110,7 +142,7 @@ class Manifest:
                     remedy="Keep one row for each image",
                 )
             seen.add(key)
-        return cls(kept, _digest(kept))
+        return cls(kept, _digest(kept), tuple(cautions))
 
     @classmethod
     def read(cls, *tables: Path) -> Manifest:
@@ -127,21 +159,25 @@ class Manifest:
         self, *, split: Split | None = None, where: Callable[[Record], bool] | None = None
     ) -> Manifest:
         """The records on one side of the split, or for which `where` holds."""
-        return Manifest.of(
+        kept = (
             record
             for record in self.records
             if (split is None or record.split is split) and (where is None or where(record))
         )
+        return Manifest.of(kept, self.cautions)
 
     def with_splits(self, splits: dict[tuple[str, str], Split]) -> Manifest:
         """The same records, each with the side its patient is on."""
-        return Manifest.of(replace(r, split=splits[r.patient]) for r in self.records)
+        records = (replace(r, split=splits[r.patient]) for r in self.records)
+        return Manifest.of(records, self.cautions)
 
 
 def _digest(records: tuple[Record, ...]) -> str:
     digest = hashlib.sha256()
     for record in records:
         fields = {k: v for k, v in vars(record).items() if k not in ("path", "split", "lesions")}
+        if not record.rotation_deg:
+            del fields["rotation_deg"]
         digest.update(repr(sorted((k, str(v)) for k, v in fields.items())).encode())
     return digest.hexdigest()
 
@@ -214,6 +250,9 @@ def _record(row: dict[str, str | None], table: Path, number: int) -> Record:
     dataset = cells["dataset"]
     square = cells.get("height") and cells.get("height") == cells.get("width")
     stated = number_of("pixel_aspect")
+    rotation = number_of("rotation") or 0.0
+    if rotation not in (0, 90, 180, 270):
+        raise wrong("rotation", "0, 90, 180, 270 or empty")
     lesion_row, lesion_col = number_of("lesion_y"), number_of("lesion_x")
     radius = number_of("lesion_radius")
     return Record(
@@ -223,14 +262,15 @@ def _record(row: dict[str, str | None], table: Path, number: int) -> Record:
         path=table.parent / cells["path"],
         laterality=laterality,
         view_position=view,
-        tumour=True if malignant else tumour,
-        malignant=False if tumour is False else malignant,
+        tumour=tumour,
+        malignant=malignant,
         birads=cells.get("birads") or None,
         density=cells.get("density") or None,
         age_years=number_of("age"),
         machine=cells.get("machine") or None,
         study_id=cells.get("study_id") or None,
         pixel_aspect=stated or (SQUEEZED_SOURCES.get(dataset, 1.0) if square else 1.0),
+        rotation_deg=int(rotation),
         lesion_centre_px=(
             None if lesion_row is None or lesion_col is None else (lesion_row, lesion_col)
         ),

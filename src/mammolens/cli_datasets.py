@@ -1,0 +1,57 @@
+"""``mammolens datasets``: thin doors to the readers of public data sets and to their tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Read public data sets into tables, check and show them.")
+
+Source = Annotated[str, typer.Argument(metavar="NAME", help="Which one: see datasets list.")]
+Root = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder that it was unpacked to.")]
+TableOut = Annotated[Path, typer.Option("--out", "-o", metavar="TABLE.csv", help="To write.")]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="An option of the reader; repeatable."),
+]
+Tables = Annotated[list[Path], typer.Argument(metavar="TABLE.csv...", help="Tables to look at.")]
+Sheet = Annotated[
+    Path | None,
+    typer.Option("--sheet", "-o", metavar="SHEET.png", help="Draw a contact sheet to this file."),
+]
+SheetImages = Annotated[int, typer.Option("--images", min=1, max=400, help="Pictures on it.")]
+Seed = Annotated[int, typer.Option(help="Of the choice of pictures.")]
+
+
+@app.command("list")
+def list_() -> None:
+    """Name the data sets that can be read, their licences and where they come from."""
+    from mammolens import console
+    from mammolens.data.sources import list_sources
+
+    console.show_sources(list_sources())
+
+
+@app.command()
+def build(name: Source, root: Root, out: TableOut, options: Options = None) -> None:
+    """Read a data set and write its table, with marked lesions in lesions.csv beside it."""
+    from mammolens import console
+    from mammolens.data.sources import build_source
+    from mammolens.data.table import write_manifest
+
+    manifest = build_source(name, root, _pairs(options or []))
+    written = write_manifest(manifest, out)
+    console.show_manifest(manifest)
+    console.show_written(written)
+
+
+def _pairs(options: list[str]) -> dict[str, str]:
+    pairs = [option.partition("=") for option in options]
+    for (key, equals, _), option in zip(pairs, options, strict=True):
+        if not (key and equals):
+            raise typer.BadParameter(f"{option!r} is not KEY=VALUE", param_hint="--set")
+    return {key.strip(): value for key, _, value in pairs}

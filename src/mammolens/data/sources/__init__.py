@@ -1,0 +1,219 @@
+"""Public data sets on disk in, one `Manifest` out: a reader for each, ``build(root) → Manifest``.
+
+``SOURCES`` names the built-in readers; others come in through the entry point group
+``mammolens.sources`` (``name = "module:build"``). A reader looks at a tree in the layout that its
+source is handed out in, writes nothing, and leaves ``None`` where the source does not say. What
+it left out or could not tell stands in `Manifest.cautions`. Keyword-only parameters of a reader
+are its options.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, cast
+
+from mammolens.data.manifest import Manifest
+from mammolens.errors import ConfigError, InvalidManifest
+
+__all__ = [
+    "ENTRY_POINTS",
+    "SOURCES",
+    "BuildManifest",
+    "SourceInfo",
+    "build_source",
+    "list_sources",
+    "load_source",
+]
+
+ENTRY_POINTS: Final = "mammolens.sources"
+SOURCES: Final = {
+    "cbis-ddsm": "mammolens.data.sources.cbis_ddsm:build",
+    "cesm": "mammolens.data.sources.cesm:build",
+    "cmmd": "mammolens.data.sources.cmmd:build",
+    "ddsm": "mammolens.data.sources.ddsm:build",
+    "folder": "mammolens.data.sources.folder:build",
+    "inbreast": "mammolens.data.sources.inbreast:build",
+    "mendeley": "mammolens.data.sources.mendeley:build",
+    "mias": "mammolens.data.sources.mias:build",
+    "rsna": "mammolens.data.sources.rsna:build",
+    "table": "mammolens.data.sources.table:build",
+    "vindr": "mammolens.data.sources.vindr:build",
+}
+
+
+class BuildManifest(Protocol):
+    """A reader: the folder (or table) that a source was unpacked to → its manifest."""
+
+    def __call__(self, root: Path, **options: str) -> Manifest: ...
+
+
+@dataclass(frozen=True)
+class SourceInfo:
+    """What a source is in one line, under which licence it is handed out, and where."""
+
+    name: str
+    summary: str
+    licence: str
+    home: str
+
+
+_ABOUT: Final = (
+    SourceInfo(
+        "cbis-ddsm",
+        "CBIS-DDSM: film, masses and calcifications by pathology, masks, official split",
+        "CC BY 3.0",
+        "https://doi.org/10.7937/K9/TCIA.2016.7O02S9CY",
+    ),
+    SourceInfo(
+        "cesm",
+        "CDD-CESM: contrast-enhanced, low-energy and subtracted, by pathology",
+        "CC BY 4.0",
+        "https://doi.org/10.7937/29kw-ae92",
+    ),
+    SourceInfo(
+        "cmmd",
+        "CMMD: digital, benign or malignant by biopsy, with molecular subtypes",
+        "CC BY 4.0",
+        "https://doi.org/10.7937/tcia.eqde-4b16",
+    ),
+    SourceInfo(
+        "ddsm",
+        "DDSM: film as LJPEG, normal, benign and malignant, outlines",
+        "research use, cite",
+        "http://www.eng.usf.edu/cvprg/mammography/database.html",
+    ),
+    SourceInfo("folder", "a folder for each class, any images", "your own", "your own"),
+    SourceInfo(
+        "inbreast",
+        "INbreast: digital, BI-RADS (not pathology), outlines",
+        "research use, do not redistribute",
+        "https://doi.org/10.1016/j.acra.2011.09.014",
+    ),
+    SourceInfo(
+        "mendeley",
+        "Lin and Huang: masses of DDSM, INbreast and MIAS at 227x227, augmented",
+        "CC BY 4.0; the terms of its three parts bind as well",
+        "https://doi.org/10.17632/ywsbh3ndr8",
+    ),
+    SourceInfo(
+        "mias",
+        "mini-MIAS: film, normal, benign and malignant, lesion circles",
+        "research use, cite",
+        "http://peipa.essex.ac.uk/info/mias.html",
+    ),
+    SourceInfo(
+        "rsna",
+        "RSNA 2022: digital screening, cancer or not by biopsy",
+        "non-commercial, rules of the challenge",
+        "https://www.kaggle.com/competitions/rsna-breast-cancer-detection",
+    ),
+    SourceInfo("table", "a table in mammolens's own format", "your own", "your own"),
+    SourceInfo(
+        "vindr",
+        "VinDr-Mammo: digital, BI-RADS (not pathology), boxes, official split",
+        "PhysioNet Restricted Health Data License 1.5.0",
+        "https://doi.org/10.13026/br2v-7517",
+    ),
+)
+
+
+def list_sources() -> tuple[SourceInfo, ...]:
+    """Name every source that can be read, built in or installed beside; loads none of them.
+
+    Examples
+    --------
+    >>> [info.name for info in list_sources()][:3]
+    ['cbis-ddsm', 'cesm', 'cmmd']
+    """
+    further = [_described(p) for p in _third_party() if p.name not in SOURCES]
+    return (*_ABOUT, *sorted(further, key=lambda info: info.name))
+
+
+def load_source(name: str) -> BuildManifest:
+    """Load the reader of a source.
+
+    Raises
+    ------
+    ConfigError
+        No source has this name (the nearest is proposed), or its module cannot be loaded.
+
+    Examples
+    --------
+    >>> load_source("inbrest")
+    Traceback (most recent call last):
+    mammolens.errors.ConfigError: there is no source 'inbrest' [source]. Use 'inbreast'.
+    """
+    targets = {p.name: p.value for p in _third_party()} | SOURCES
+    if name not in targets:
+        nearest = difflib.get_close_matches(name, targets, n=1, cutoff=0.5)
+        known = f"Known are {', '.join(sorted(targets))}"
+        raise ConfigError(
+            f"there is no source {name!r}",
+            keyword="source",
+            remedy=f"Use {nearest[0]!r}" if nearest else known,
+        )
+    module, _, attribute = targets[name].partition(":")
+    try:
+        return cast(BuildManifest, getattr(importlib.import_module(module), attribute))
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"the source {name!r} cannot be loaded from {targets[name]}: {error}",
+            keyword="source",
+            remedy="Install what it needs, or use another one",
+        ) from error
+
+
+def build_source(name: str, root: Path, options: Mapping[str, str] | None = None) -> Manifest:
+    """Read a source that lies in `root`.
+
+    Parameters
+    ----------
+    root
+        The folder that the source was unpacked to (for ``table`` a CSV file).
+    options
+        Of the reader, e.g. ``{"patient": r"(P\\d+)_"}`` for ``folder``.
+
+    Raises
+    ------
+    ConfigError
+        Unknown source or option.
+    InvalidManifest
+        `root` is missing, or is not in the source's layout.
+    """
+    build = load_source(name)
+    known = [
+        p.name
+        for p in inspect.signature(build).parameters.values()
+        if p.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    for option in options or {}:
+        if option not in known:
+            raise ConfigError(
+                f"the source {name!r} has no option {option!r}",
+                keyword=option,
+                remedy=f"It has: {', '.join(known)}" if known else "It has none",
+            )
+    if not root.exists():
+        raise InvalidManifest(
+            "there is no such folder", source=str(root), remedy="Give the folder of the data set"
+        )
+    return build(root, **(options or {}))
+
+
+def _third_party() -> list[importlib.metadata.EntryPoint]:
+    return list(importlib.metadata.entry_points(group=ENTRY_POINTS))
+
+
+def _described(point: importlib.metadata.EntryPoint) -> SourceInfo:
+    if point.dist is None:
+        return SourceInfo(point.name, point.value, "unknown", "unknown")
+    said = point.dist.metadata
+    summary, licence = (said[key] if key in said else None for key in ("Summary", "License"))
+    home = f"Python package {point.dist.name}"
+    return SourceInfo(point.name, summary or point.value, licence or "see its package", home)

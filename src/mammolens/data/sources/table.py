@@ -1,0 +1,38 @@
+"""A table in our own format: checked, and written anew by ``datasets build table``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mammolens.data.manifest import Manifest
+from mammolens.errors import InvalidManifest
+
+__all__ = ["build"]
+
+
+def build(root: Path) -> Manifest:
+    """Read a table, or every ``*.csv`` of a folder that is one (not the side table).
+
+    Raises
+    ------
+    InvalidManifest
+        There is no table, one is faulty, or an image that it names is missing.
+    """
+    tables = sorted(root.glob("*.csv")) if root.is_dir() else [root]
+    tables = [table for table in tables if table.name != "lesions.csv"]
+    if not tables:
+        raise InvalidManifest(
+            "there is no table in this folder",
+            source=str(root),
+            remedy="Give a folder with manifest.csv, or a table itself",
+        )
+    manifest = Manifest.read(*tables)
+    missing = [record.path for record in manifest.records if not record.path.is_file()]
+    if missing:
+        raise InvalidManifest(
+            f"{len(missing)} of {len(manifest.records)} images are missing, first {missing[0]}",
+            source=str(root),
+            keyword="path",
+            remedy="Paths are relative to the table",
+        )
+    return manifest
