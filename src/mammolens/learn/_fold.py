@@ -1,8 +1,8 @@
 """Rewrite a trunk, in place, into what an inference graph wants: fewer and simpler operations.
 
 Batch norm goes into the convolution before it; padding that depends on the picture's size becomes
-constant; a stem that would read the grey picture three times reads it once. For sides that are
-multiples of 32 the maps stay the same up to rounding.
+constant; a stem that would read the grey picture three times reads it once, where its channels are
+normalised alike. For sides that are multiples of 32 the maps stay the same up to rounding.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def fold_trunk(net: MammoNet, picture: Tensor) -> None:
     for _, norm in pairs:
         drop, act = getattr(norm, "drop", nn.Identity()), getattr(norm, "act", nn.Identity())
         _replace(net.trunk, names[norm], nn.Sequential(drop, act))
-    stem = convolutions[0]
+    stem, alike = convolutions[0], net.white.numel() == 1
     for conv in convolutions:
-        grey = conv is stem and conv.in_channels == 3 and conv.groups == 1
+        grey = conv is stem and conv.in_channels == 3 and conv.groups == 1 and alike
         if grey:
             conv.weight = nn.Parameter(conv.weight.sum(1, keepdim=True), requires_grad=False)
         same = type(conv).__name__ == "Conv2dSame"

@@ -7,7 +7,10 @@ no autograd. With maps A (K, h, w), pooled vector v, z = W1 v + b1 and logits = 
     G      = (g W2 * [z > 0]) W1            gradient of the score with respect to v; g below
     alpha  = G / (h w)                                                    average pooling
     alpha  = G mean(A^2 [A >= floor]) (v / mean(A^3)) / (h w)             generalised mean
+    alpha  = (G + the pull on the weights) / (h w)           gated attention, `GatedAttention`
     map    = relu(sum_k alpha_k A_k)
+
+Maps of half the stride are explained as they are, and four cells of the result become one.
 
 The explained scores are log-odds, which do not saturate: malignant against the rest, and tumour
 (benign or malignant) against normal.
@@ -16,9 +19,10 @@ The explained scores are log-odds, which do not saturate: malignant against the 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mammolens.errors import ConfigError
@@ -68,21 +72,28 @@ class ScoreAndExplain(nn.Module):
         probabilities (B, 3), logits (B, 3), malignancy map (B, h, w), tumour map (B, h, w).
         """
         maps = self.net.maps(image)
-        if self.net.pooling == "avg":
-            pooled, slope = maps.mean((2, 3)), None
-        else:
-            pooled, slope = _generalised_mean(maps)
+        pooled, to_maps = _pool(self.net, maps)
         z = self.net.hidden(pooled)
         logits = self.net.out(torch.relu(z))
         probabilities = torch.softmax(logits, 1)
         cams = []
         for score_gradient in (_malignancy_gradient(logits), _tumour_gradient(logits)):
             hidden_gradient = score_gradient @ self.net.out.weight * (z > 0).to(z.dtype)
-            alpha = hidden_gradient @ self.net.hidden.weight
-            alpha = alpha if slope is None else alpha * slope
-            cams.append(torch.relu((alpha[:, :, None, None] * maps).sum(1)))
+            alpha = to_maps(hidden_gradient @ self.net.hidden.weight)
+            cam = torch.relu((alpha[:, :, None, None] * maps).sum(1))
+            cams.append(F.avg_pool2d(cam, 2) if self.net.pooling == "fine_attention" else cam)
         cells = maps.shape[2] * maps.shape[3]
         return probabilities, logits, cams[0] / cells, cams[1] / cells
+
+
+def _pool(net: MammoNet, maps: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Pooled vector (B, K), and what carries its gradient to the sum over the cells (B, K)."""
+    if net.pooling == "avg":
+        return maps.mean((2, 3)), lambda gradient: gradient
+    if net.pooling == "gem":
+        pooled, slope = _generalised_mean(maps)
+        return pooled, lambda gradient: gradient * slope
+    return net.pool(maps), lambda gradient: net.attention.map_gradient(maps, gradient)
 
 
 def _generalised_mean(maps: Tensor) -> tuple[Tensor, Tensor]:

