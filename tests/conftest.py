@@ -129,8 +129,18 @@ def package(make_package) -> Path:
 @pytest.fixture(scope="session")
 def make_dicom() -> ModuleType:
     """The generator of tiny DICOM files, ``tests/data/make_dicom.py``."""
-    path = Path(__file__).parent / "data" / "make_dicom.py"
-    spec = importlib.util.spec_from_file_location("mammolens_test_make_dicom", path)
+    return _generator("make_dicom")
+
+
+@pytest.fixture(scope="session")
+def make_ljpeg() -> ModuleType:
+    """The coder of tiny DDSM cases, ``tests/data/make_ljpeg.py``."""
+    return _generator("make_ljpeg")
+
+
+def _generator(name: str) -> ModuleType:
+    path = Path(__file__).parent / "data" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"mammolens_test_{name}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -7,6 +7,7 @@ empty picture.
 
 from __future__ import annotations
 
+from mammolens.images.facts import PictureFacts, read_facts
 from mammolens.images.files import ImageFile, find_files
 from mammolens.images.masks import read_mask
 from mammolens.images.reader import HeaderInfo, identify, read_header, read_image
@@ -14,8 +15,10 @@ from mammolens.images.reader import HeaderInfo, identify, read_header, read_imag
 __all__ = [
     "HeaderInfo",
     "ImageFile",
+    "PictureFacts",
     "find_files",
     "identify",
+    "read_facts",
     "read_header",
     "read_image",
     "read_mask",

@@ -11,6 +11,7 @@ from mammolens.core import Caution, ImageRef, Mammogram, SourceHeader
 from mammolens.errors import InputError, NotAnImage
 from mammolens.images.dicom import HEAD_BYTES, describe_dicom, looks_like_dicom, read_dicom
 from mammolens.images.files import ImageFile
+from mammolens.images.ljpeg import describe_ljpeg, looks_like_ljpeg, read_ljpeg
 from mammolens.images.raster import describe_raster, looks_like_raster, read_raster
 
 __all__ = ["HeaderInfo", "identify", "read_header", "read_image"]
@@ -52,6 +53,8 @@ def identify(file: ImageFile) -> HeaderInfo:
         head = data[:HEAD_BYTES]
         if looks_like_dicom(head):
             return HeaderInfo(*describe_dicom(BytesIO(data), file.name, None))
+    if looks_like_ljpeg(file.name, head):
+        return HeaderInfo(*describe_ljpeg(file))
     if looks_like_raster(head):
         return HeaderInfo(*describe_raster(file.name, _beside(file)))
     raise _unknown_kind(head, file.name)
@@ -106,6 +109,8 @@ def read_image(file: ImageFile | Path) -> Mammogram:
     head = data[:HEAD_BYTES]
     if looks_like_dicom(head):
         image = read_dicom(data, file.name, _beside(file))
+    elif looks_like_ljpeg(file.name, head):
+        image = read_ljpeg(data, file)
     elif looks_like_raster(head):
         image = read_raster(data, file.name, _beside(file))
     else:

@@ -1,0 +1,78 @@
+"""Size and description of a picture, pixels unseen: what sorting a public data set needs."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+from mammolens.errors import InputError, NotAnImage
+from mammolens.images.dicom import HEAD_BYTES, looks_like_dicom
+from mammolens.images.dicom_values import quiet_pydicom
+from mammolens.images.jpeg import stream_size
+from mammolens.images.raster import PGM_HEADER, PNG_SIGNATURE
+from mammolens.images.tiff import tiff_form
+
+__all__ = ["PictureFacts", "read_facts"]
+
+HEAD_OF_STREAM_BYTES = 1 << 20
+
+
+class PictureFacts(NamedTuple):
+    """Rows and columns as stored; patient and series as a DICOM header names them."""
+
+    rows: int
+    columns: int
+    patient_id: str | None = None
+    series_description: str | None = None
+
+
+def read_facts(path: Path) -> PictureFacts:
+    """Read the size of any picture that the room reads, mask or exposure.
+
+    Raises
+    ------
+    NotAnImage, UnsupportedImage
+        If the file is missing, no picture, or damaged where its size should stand.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+            if looks_like_dicom(head):
+                return _dicom_facts(path)
+            data = head + stream.read(HEAD_OF_STREAM_BYTES)
+            if head[:4] in (b"II*\x00", b"MM\x00*"):
+                form = tiff_form(data + stream.read(), str(path))
+                return PictureFacts(form.rows, form.columns)
+    except OSError as error:
+        raise _unreadable(path, f"cannot be read ({error.strerror})") from error
+    if data.startswith(PNG_SIGNATURE) and len(data) >= 24:
+        columns, rows = struct.unpack_from(">II", data, 16)
+        return PictureFacts(rows, columns)
+    if data.startswith(b"\xff\xd8\xff"):
+        size = stream_size(data, str(path))
+        return PictureFacts(size.rows, size.columns)
+    if match := PGM_HEADER.match(data):
+        return PictureFacts(int(match[3]), int(match[2]))
+    raise _unreadable(path, "is neither DICOM nor PNG, JPEG, PGM or TIFF")
+
+
+def _dicom_facts(path: Path) -> PictureFacts:
+    from pydicom import dcmread
+
+    wanted = ["Rows", "Columns", "PatientID", "SeriesDescription"]
+    try:
+        with quiet_pydicom():
+            found = dcmread(path, stop_before_pixels=True, force=True, specific_tags=wanted)
+            rows, columns = int(found.Rows), int(found.Columns)
+            patient, series = (str(found.get(keyword, "")).strip() for keyword in wanted[2:])
+    except InputError:
+        raise
+    except Exception as error:
+        # pydicom lets struct, key, value and attribute errors of damaged files pass.
+        raise _unreadable(path, f"has a damaged header ({type(error).__name__})") from error
+    return PictureFacts(rows, columns, patient or None, series or None)
+
+
+def _unreadable(path: Path, what: str) -> NotAnImage:
+    return NotAnImage(f"the file {what}", source=str(path), remedy="Copy it again")

@@ -1,0 +1,223 @@
+"""DDSM's LJPEG files: lossless JPEG of digitised film → optical density in thousandths.
+
+Three things keep ordinary JPEG readers from them. Their coder (Stanford's PVRG) codes the first
+line with the predictor of the other lines, taking half of the range for the line above, where
+ITU-T T.81 (H.1.2.1) takes the pixel on the left. Rows and columns in the stream may be swapped;
+the case's ``.ics`` says how large the film is. And each scanner has its own scale of grey, so that
+only optical density can be compared. The ``.ics`` must lie beside the picture.
+
+Source: Debian's notes on pvrg-jpeg (the coder's bug);
+http://www.eng.usf.edu/cvprg/Mammography/DDSM/calibrate/ (the scanners).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.core import Caution, ImageRef, Mammogram, Photometric, SourceHeader
+from mammolens.errors import InputError, MissingAttribute, NotAnImage, UnsupportedImage
+from mammolens.images import archives
+from mammolens.images._pvrg import decode_pvrg
+from mammolens.images.files import ImageFile
+from mammolens.images.ics import CaseHeader, FilmScan, case_of, parse_ics
+from mammolens.images.jpeg import stream_size
+from mammolens.images.limits import check_content, size_refusal
+from mammolens.images.raster import describe_raster
+
+__all__ = ["MAX_DENSITY", "describe_ljpeg", "looks_like_ljpeg", "optical_density", "read_ljpeg"]
+
+MAX_DENSITY = 4.0
+"""Film is hardly ever denser, and no scanner here tells more."""
+FILM_NAME = re.compile(r"(LEFT|RIGHT)_(CC|MLO)", re.IGNORECASE)
+TOO_DEEP_SHARE = 0.001
+
+
+class Calibration(NamedTuple):
+    """Optical density = `intercept` + `slope` × grey value, or × its common logarithm."""
+
+    intercept: float
+    slope: float
+    logarithmic: bool = False
+
+
+DBA_M2100 = Calibration(4.80662 / 1.07553, -1 / 1.07553, logarithmic=True)
+HOWTEK_960 = Calibration(3.789, -0.00094568)
+HOWTEK_MULTIRAD850 = Calibration(3.96604096240593, -0.00099055807612)
+LUMISYS = Calibration(4096.99 / 1009.01, -1 / 1009.01)
+
+
+def looks_like_ljpeg(name: str, head: bytes) -> bool:
+    """Whether a file of this name that begins with `head` is one of DDSM's."""
+    return name.lower().endswith(".ljpeg") and head.startswith(b"\xff\xd8\xff")
+
+
+def describe_ljpeg(
+    file: ImageFile,
+) -> tuple[ImageRef, SourceHeader, tuple[Caution, ...], InputError | None]:
+    """Tell whose film it is, from its name and its case's header, and why it will not be read."""
+    ref, header, cautions = describe_raster(file.name, None)
+    try:
+        case, film = _film_of(file)
+        _calibration(case, file.name)
+    except InputError as error:
+        return ref, header, cautions, error
+    return _with_case(ref, case, film), header, cautions, None
+
+
+def read_ljpeg(data: bytes, file: ImageFile) -> Mammogram:
+    """Decode a film and calibrate it.
+
+    Returns
+    -------
+    Mammogram
+        ``(rows, columns)`` uint16, optical density × 1000 (as DICOM's Rescale Type ``OD``),
+        MONOCHROME1: the denser, the darker.
+
+    Raises
+    ------
+    MissingAttribute
+        If no ``.ics`` file lies beside it, or it does not name this film.
+    UnsupportedImage
+        If the scanner is unknown, or the stream is of another kind.
+    NotAnImage
+        If the stream is damaged, or contradicts the ``.ics`` file.
+    """
+    case, film = _film_of(file)
+    calibration = _calibration(case, file.name)
+    error = size_refusal(film.rows, film.columns, file.name)
+    if error is not None:
+        raise error
+    size = stream_size(data, file.name)
+    if size.rows * size.columns != film.rows * film.columns:
+        raise NotAnImage(
+            f"the stream holds {size.rows} x {size.columns} pixels, but the case's header says"
+            f" {film.rows} x {film.columns}",
+            source=file.name,
+            keyword="LINES",
+            remedy="Copy the case again; its .ics and its films belong together",
+        )
+    grey = decode_pvrg(data, file.name).reshape(film.rows, film.columns).astype(np.uint16)
+    if np.count_nonzero(grey >> film.bits) > TOO_DEEP_SHARE * grey.size:
+        raise NotAnImage(
+            f"the decoded values exceed the {film.bits} bits of the scanner",
+            source=file.name,
+            keyword="BITS_PER_PIXEL",
+            remedy="Copy the case again",
+        )
+    check_content(grey, file.name)
+    ref, header, cautions = describe_raster(file.name, None)
+    if size.columns != film.columns:
+        note = f"the stream says {size.rows} x {size.columns} pixels; the case's header was taken"
+        cautions = (*cautions, Caution("ljpeg_size_swapped", note))
+    pixels = _thousandths(calibration)[grey]
+    ref = _with_case(ref, case, film)
+    return Mammogram(ref, header, pixels, Photometric.MONOCHROME1, cautions=cautions)
+
+
+def optical_density(
+    grey: npt.NDArray[np.generic], calibration: Calibration
+) -> npt.NDArray[np.float64]:
+    """Convert a scanner's grey values to optical density, 0–`MAX_DENSITY`.
+
+    Examples
+    --------
+    >>> optical_density(np.array([0, 1000, 3000]), LUMISYS).round(2)
+    array([4.  , 3.07, 1.09])
+    """
+    values = grey.astype(np.float64)
+    if calibration.logarithmic:
+        values = np.log10(np.maximum(values, 0.5))
+    density = calibration.intercept + calibration.slope * values
+    return np.clip(density, 0.0, MAX_DENSITY)
+
+
+def _thousandths(calibration: Calibration) -> npt.NDArray[np.uint16]:
+    table = 1000 * optical_density(np.arange(1 << 16), calibration)
+    return np.rint(table).astype(np.uint16)
+
+
+def _calibration(case: CaseHeader, source: str) -> Calibration:
+    """The calibration of the scanner; Howtek's two are told apart by model or by hospital."""
+    scanner, hospital = (
+        (case.digitizer or "").upper(),
+        (case.case or case_of(_last_part(source)))[:1],
+    )
+    if "DBA" in scanner:
+        return DBA_M2100
+    if "LUMISYS" in scanner:
+        return LUMISYS
+    if "HOWTEK" in scanner and ("MULTIRAD" in scanner or hospital == "D"):
+        return HOWTEK_MULTIRAD850
+    if "HOWTEK" in scanner and ("960" in scanner or hospital == "A"):
+        return HOWTEK_960
+    raise UnsupportedImage(
+        f"no calibration is known for the scanner {case.digitizer or '(not named)'}",
+        source=source,
+        keyword="DIGITIZER",
+        remedy="Name the scanner in the case's .ics file: DBA, HOWTEK 960, HOWTEK MULTIRAD850"
+        " or LUMISYS",
+    )
+
+
+def _film_of(file: ImageFile) -> tuple[CaseHeader, FilmScan]:
+    name = _last_part(file.name)
+    text, source = _ics_beside(file, case_of(name))
+    case = parse_ics(text, source)
+    named = FILM_NAME.search(name)
+    film = case.films.get(named[0].upper()) if named else None
+    if film is None:
+        raise MissingAttribute(
+            "the case's header does not list this film",
+            source=file.name,
+            keyword="LINES",
+            remedy=f"Keep DDSM's names; {source} lists {', '.join(case.films)}",
+        )
+    return case, film
+
+
+def _ics_beside(file: ImageFile, case: str) -> tuple[str, str]:
+    """Text and name of the header of the case: of its name, or the only one that is there."""
+    headers = [f for f in _neighbours(file) if f.name.lower().endswith(".ics")]
+    named = [f for f in headers if case_of(_last_part(f.name)) == case]
+    chosen = named or (headers if len(headers) == 1 else [])
+    if not chosen:
+        raise MissingAttribute(
+            "the header of its case, an .ics file, does not lie beside it: without it neither"
+            " the size nor the scanner is known",
+            source=file.name,
+            keyword="DIGITIZER",
+            remedy="Keep the files of a case together in one folder",
+        )
+    return chosen[0].read_bytes().decode("ascii", errors="replace"), chosen[0].name
+
+
+def _neighbours(file: ImageFile) -> list[ImageFile]:
+    if file.member is not None:
+        folder = PurePosixPath(file.member).parent
+        members, _ = archives.list_members(file.path)
+        return [replace(file, member=m) for m in members if PurePosixPath(m).parent == folder]
+    try:
+        return [ImageFile(path) for path in sorted(file.path.parent.iterdir())]
+    except OSError:
+        return []
+
+
+def _with_case(ref: ImageRef, case: CaseHeader, film: FilmScan) -> ImageRef:
+    pitch = film.spacing_mm
+    return replace(
+        ref,
+        spacing_mm=None if pitch is None else (pitch, pitch),
+        manufacturer=case.digitizer,
+        age_years=case.age_years,
+        acquisition_date=case.study_date,
+    )
+
+
+def _last_part(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/").rpartition("!")[2]).name
