@@ -3,7 +3,8 @@
 ::
 
     MammolensError
-      InputError      NotAnImage, UnsupportedImage, MissingAttribute, NotAMammogram, IncompleteExam
+      InputError      NotAnImage, UnsupportedImage, MissingAttribute, NotAMammogram, IncompleteExam,
+                      BadRegion
       DataError       InvalidManifest, PatientLeak
       ConfigError
       ModelError      BadModelPackage, ContractMismatch
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 __all__ = [
     "BadModelPackage",
+    "BadRegion",
     "ConfigError",
     "ContractMismatch",
     "DataError",
@@ -91,6 +93,10 @@ class NotAMammogram(InputError):
 
 class IncompleteExam(InputError):
     """An exam of which nothing could be analysed, or less than the model needs."""
+
+
+class BadRegion(InputError):
+    """A marked box is empty, too small, or outside its image."""
 
 
 class DataError(MammolensError):

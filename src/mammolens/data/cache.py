@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from mammolens.core import PreparedView
 from mammolens.data.manifest import Manifest, Record
+from mammolens.data.regions import region_box
 from mammolens.errors import InputError
-from mammolens.preprocess import PreprocessConfig, prepare
+from mammolens.preprocess import InputConfig, RegionConfig, prepare, prepare_crop, prepare_region
 
 __all__ = ["PreparedCache", "build_cache", "prepare_record"]
 
@@ -44,8 +45,8 @@ class PreparedCache:
         return picture
 
 
-def prepare_record(record: Record, config: PreprocessConfig) -> PreparedView:
-    """Read and prepare one image of a manifest.
+def prepare_record(record: Record, config: InputConfig) -> PreparedView:
+    """Read and prepare one image of a manifest, or one lesion (see `data.regions`).
 
     The table's word on identity, side, view and pixel aspect goes before the file's.
 
@@ -66,12 +67,18 @@ def prepare_record(record: Record, config: PreprocessConfig) -> PreparedView:
         if record.pixel_aspect != 1.0
         else mammogram.ref.pixel_aspect,
     )
-    return prepare(replace(mammogram, ref=ref), config)
+    mammogram = replace(mammogram, ref=ref)
+    if not isinstance(config, RegionConfig):
+        return prepare(mammogram, config)
+    box = region_box(record)
+    if box is None:
+        return prepare_crop(mammogram, config)
+    return prepare_region(mammogram, box, config)
 
 
 def build_cache(
     manifest: Manifest,
-    config: PreprocessConfig,
+    config: InputConfig,
     root: Path,
     *,
     jobs: int = 1,
@@ -122,7 +129,7 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap[tuple[int, ...], np
     return np.memmap(path, np.uint8, mode="r+" if path.exists() else "w+", shape=shape)
 
 
-def _key(manifest: Manifest, config: PreprocessConfig) -> str:
+def _key(manifest: Manifest, config: InputConfig) -> str:
     images = [
         (r.dataset, r.image_id, r.laterality, r.view_position, r.pixel_aspect)
         for r in manifest.records

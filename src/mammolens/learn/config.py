@@ -19,10 +19,11 @@ from pydantic import (
 )
 
 from mammolens.data.manifest import Manifest, Split
+from mammolens.data.regions import region_records
 from mammolens.data.splits import split_patients
 from mammolens.errors import ConfigError
 from mammolens.learn.sides import keep_training_share, put_on_sides
-from mammolens.preprocess import PreprocessConfig
+from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
 
 __all__ = [
     "AugmentConfig",
@@ -202,7 +203,7 @@ class RunConfig(_Section):
     name: str = Field(description="name of the model")
     version: str = Field("1.0.0", description="version of the model")
     data: DataConfig
-    preprocess: PreprocessConfig = PreprocessConfig()
+    preprocess: InputConfig = PreprocessConfig()
     network: NetworkConfig = NetworkConfig()
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
@@ -229,17 +230,19 @@ def read_run(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         return RunConfig.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part) for part in first["loc"] if part not in _INPUTS)
         raise ConfigError(
             first["msg"].removeprefix("Value error, "),
             source=str(path),
             keyword=key,
-            remedy=_nearest(key, first["type"]),
+            remedy=_nearest(first["loc"], first["type"]),
         ) from error
 
 
 def load_manifest(config: RunConfig) -> Manifest:
     """Read the run's tables, leave out what it excludes, and put every patient on a side.
+
+    Where inputs are lesions, the records are lesions of known kind (see `data.regions`).
 
     Raises
     ------
@@ -248,6 +251,8 @@ def load_manifest(config: RunConfig) -> Manifest:
     manifest = Manifest.read(*config.data.tables)
     excluded = set(config.data.exclude_machines)
     manifest = manifest.select(where=lambda record: record.machine not in excluded)
+    if isinstance(config.preprocess, RegionConfig):
+        manifest = region_records(manifest).select(where=lambda r: r.malignant is not None)
     return keep_training_share(put_on_sides(manifest, config.data), config.data)
 
 
@@ -291,10 +296,14 @@ def _keep_one_table(raw: dict[str, Any], overrides: Sequence[str]) -> None:
             raw.get("data", {}).pop(other, None)
 
 
-def _nearest(key: str, kind: str) -> str | None:
+_INPUTS: dict[int | str, type[BaseModel]] = {"breast": PreprocessConfig, "lesion": RegionConfig}
+
+
+def _nearest(loc: tuple[int | str, ...], kind: str) -> str | None:
     if kind != "extra_forbidden":
         return None
-    section, _, name = key.rpartition(".")
-    model: Any = RunConfig.model_fields[section].annotation if section else RunConfig
-    near = difflib.get_close_matches(name, list(model.model_fields), n=1, cutoff=0.0)
+    model: Any = RunConfig
+    for part in loc[:-1]:
+        model = _INPUTS[part] if part in _INPUTS else model.model_fields[part].annotation
+    near = difflib.get_close_matches(str(loc[-1]), list(model.model_fields), n=1, cutoff=0.0)
     return f"The nearest known key is {near[0]}" if near else None

@@ -1,19 +1,30 @@
 """From a mammogram as read to the picture that a model sees, and back to source pixels.
 
 Pure: arrays in, new arrays out. VOI → inversion → breast mask → orientation → crop → one resize →
-denoising → normalisation inside the mask → CLAHE → `PreparedView` with its `Geometry`.
+denoising → normalisation inside the mask → CLAHE → `PreparedView` with its `Geometry`. A marked
+region takes a shorter way of its own: `prepare_region`.
 """
 
 from mammolens.preprocess.breast import BreastRegion, find_breast, looks_inverted
-from mammolens.preprocess.config import Denoise, Pectoral, PreprocessConfig
+from mammolens.preprocess.config import (
+    Denoise,
+    InputConfig,
+    Pectoral,
+    PreprocessConfig,
+    RegionConfig,
+)
 from mammolens.preprocess.grey import apply_voi, denoise, enhance_contrast, normalise
 from mammolens.preprocess.prepare import make_display, prepare
+from mammolens.preprocess.region import SMALLEST_BOX_PX, prepare_crop, prepare_region
 
 __all__ = [
+    "SMALLEST_BOX_PX",
     "BreastRegion",
     "Denoise",
+    "InputConfig",
     "Pectoral",
     "PreprocessConfig",
+    "RegionConfig",
     "apply_voi",
     "denoise",
     "enhance_contrast",
@@ -22,4 +33,6 @@ __all__ = [
     "make_display",
     "normalise",
     "prepare",
+    "prepare_crop",
+    "prepare_region",
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-__all__ = ["Denoise", "Pectoral", "PreprocessConfig"]
+__all__ = ["Denoise", "InputConfig", "Pectoral", "PreprocessConfig", "RegionConfig"]
 
 
 class Denoise(str, Enum):
@@ -45,3 +46,38 @@ class PreprocessConfig(BaseModel):
         if self.denoise_size_px % 2 == 0:
             raise ValueError("denoise_size_px must be odd: 3 or 5")
         return self
+
+
+class RegionConfig(BaseModel):
+    """Parameters of `mammolens.preprocess.prepare_region` and `prepare_crop`.
+
+    The defaults make of a box on a CBIS-DDSM film what the widespread 256 × 256 crops of its
+    masses are: a square window of 1.1 times the longer side, moved inside the film, under CLAHE.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["lesion"] = Field("lesion", description="one input shows one lesion")
+    height: int = Field(224, ge=64, le=1024, multiple_of=32, description="rows of the output")
+    width: int = Field(224, ge=64, le=1024, multiple_of=32, description="columns of the output")
+    margin: float = Field(
+        0.10, ge=0, le=2, description="added to the box's longer side, half of it at either end"
+    )
+    low_percentile: float = Field(1.0, ge=0, lt=50, description="of the window, becomes black")
+    high_percentile: float = Field(99.0, gt=50, le=100, description="of the window, becomes white")
+    clahe_clip: float = Field(
+        2.0, ge=0, le=40, description="CLAHE clip limit for windows cut from an image; 0: none"
+    )
+    clahe_tiles: int = Field(8, ge=1, le=64, description="CLAHE tiles along either side")
+
+
+def _kind_of(value: Any) -> str:
+    kind = value.get("kind", "breast") if isinstance(value, dict) else getattr(value, "kind", "")
+    return str(kind or "breast")
+
+
+InputConfig = Annotated[
+    Annotated[PreprocessConfig, Tag("breast")] | Annotated[RegionConfig, Tag("lesion")],
+    Discriminator(_kind_of),
+]
+"""How an input is made: of a whole breast, or (``kind = "lesion"``) of one lesion."""

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.core import (
-    Caution,
-    Display,
-    Geometry,
-    Mammogram,
-    Photometric,
-    PreparedView,
-    ViewPosition,
-)
+from mammolens.core import Display, Geometry, Mammogram, Photometric, PreparedView, ViewPosition
 from mammolens.errors import NotAMammogram
-from mammolens.preprocess.breast import BreastRegion, find_breast, looks_inverted, pectoral_mask
+from mammolens.preprocess._steps import place, resizable, resize, to_grey, upright, usable_voi
+from mammolens.preprocess.breast import BreastRegion, find_breast, pectoral_mask
 from mammolens.preprocess.config import Pectoral, PreprocessConfig
-from mammolens.preprocess.grey import apply_voi, denoise, enhance_contrast, normalise
+from mammolens.preprocess.grey import denoise, enhance_contrast, normalise
 
 __all__ = ["make_display", "prepare"]
 
-_THUMBNAIL_PX = 512
 _MARGIN = 0.015
 
 
@@ -41,19 +31,7 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
     NotAMammogram
         If the picture is flat or nothing in it could be a breast.
     """
-    mammogram, cautions = _usable_voi(mammogram)
-    stride = max(1, math.ceil(max(mammogram.pixels.shape) / _THUMBNAIL_PX))
-    raw = mammogram.pixels[::stride, ::stride]
-    thumbnail = _grey(raw, mammogram)
-    if looks_inverted(thumbnail):
-        mammogram = replace(mammogram, photometric=_opposite(mammogram.photometric))
-        thumbnail = _grey(raw, mammogram)
-        cautions += (
-            Caution(
-                "inverted_picture",
-                "the picture is dark on bright against its PhotometricInterpretation; inverted",
-            ),
-        )
+    mammogram, thumbnail, stride, cautions = upright(mammogram)
     region = find_breast(thumbnail)
     if region is None:
         raise NotAMammogram(
@@ -75,8 +53,8 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
     picture = np.where(mask, enhance_contrast(clean, config.clahe_clip, config.clahe_tiles), 0)
     return PreparedView(
         ref=mammogram.ref,
-        pixels=_place(picture.astype(np.uint8), geometry),
-        mask=_place(mask, geometry),
+        pixels=place(picture.astype(np.uint8), geometry),
+        mask=place(mask, geometry),
         geometry=geometry,
         photometric=mammogram.photometric,
         cautions=mammogram.cautions + cautions,
@@ -90,50 +68,17 @@ def make_display(
 
     `photometric` is the interpretation that `prepare` settled on.
     """
-    mammogram, _ = _usable_voi(replace(mammogram, photometric=photometric))
+    mammogram, _ = usable_voi(replace(mammogram, photometric=photometric))
     rows, cols = mammogram.pixels.shape
     tall = rows * mammogram.ref.pixel_aspect
     factor = min(1.0, max_side_px / max(tall, cols))
     shape = max(1, round(tall * factor)), max(1, round(cols * factor))
-    grey = _grey(_resize(_resizable(mammogram.pixels), shape), mammogram)
+    values = to_grey(resize(resizable(mammogram.pixels), shape), mammogram)
     if mammogram.voi is None:
-        low, high = np.percentile(grey, (0.5, 99.8))
-        grey = np.clip((grey - low) / max(float(high - low), 1e-6), 0.0, 1.0)
-    pixels = np.rint(grey * 255.0).astype(np.uint8)
+        low, high = np.percentile(values, (0.5, 99.8))
+        values = np.clip((values - low) / max(float(high - low), 1e-6), 0.0, 1.0)
+    pixels = np.rint(values * 255.0).astype(np.uint8)
     return Display(pixels, (shape[0] / rows, shape[1] / cols))
-
-
-def _usable_voi(mammogram: Mammogram) -> tuple[Mammogram, tuple[Caution, ...]]:
-    """Drop a window that would leave the picture flat; refuse a picture that is flat itself."""
-    sample = mammogram.pixels[::16, ::16] if min(mammogram.pixels.shape) > 64 else mammogram.pixels
-    if not np.isfinite(np.asarray(sample, np.float64)).all() or np.ptp(sample) == 0:
-        raise NotAMammogram(
-            "the picture is flat: every pixel has the same value",
-            source=mammogram.ref.path,
-            keyword="PixelData",
-            remedy="Send the image again from the modality",
-        )
-    if mammogram.voi is None or float(np.std(apply_voi(sample, mammogram.voi))) > 0.01:
-        return mammogram, ()
-    caution = Caution("window_ignored", "the VOI leaves the picture flat; its full range was used")
-    return replace(mammogram, voi=None), (caution,)
-
-
-def _grey(pixels: npt.NDArray[Any], mammogram: Mammogram) -> npt.NDArray[np.float32]:
-    """VOI, then inversion, then padding to black."""
-    grey = apply_voi(pixels, mammogram.voi)
-    if mammogram.photometric is Photometric.MONOCHROME1:
-        grey = np.float32(1.0) - grey
-    if mammogram.padding is not None:
-        low, high = mammogram.padding
-        grey = np.where((pixels >= low) & (pixels <= high), np.float32(0.0), grey)
-    return grey
-
-
-def _opposite(photometric: Photometric) -> Photometric:
-    if photometric is Photometric.MONOCHROME1:
-        return Photometric.MONOCHROME2
-    return Photometric.MONOCHROME1
 
 
 def _geometry(
@@ -170,8 +115,8 @@ def _reduced(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """The crop and its mask at the model's scale, chest wall at the left."""
     r0, c0, r1, c1 = geometry.crop_source_px
-    small = _resize(_resizable(mammogram.pixels[r0:r1, c0:c1]), geometry.scaled_shape)
-    grey = _grey(small, mammogram)
+    small = resize(resizable(mammogram.pixels[r0:r1, c0:c1]), geometry.scaled_shape)
+    values = to_grey(small, mammogram)
     rows = np.minimum(
         _centres(r0, r1, geometry.scaled_shape[0]) // stride, region.mask.shape[0] - 1
     )
@@ -180,29 +125,9 @@ def _reduced(
     )
     mask = region.mask[np.ix_(rows, cols)]
     if geometry.flipped:
-        return np.ascontiguousarray(grey[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
-    return grey, mask
+        return np.ascontiguousarray(values[:, ::-1]), np.ascontiguousarray(mask[:, ::-1])
+    return values, mask
 
 
 def _centres(start: int, stop: int, count: int) -> npt.NDArray[np.intp]:
     return (start + (np.arange(count) + 0.5) * (stop - start) / count).astype(np.intp)
-
-
-def _resizable(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """OpenCV resizes 8- and 16-bit integers and floats; the rest becomes float32."""
-    if pixels.dtype in (np.uint8, np.uint16, np.int16, np.float32, np.float64):
-        return pixels
-    return pixels.astype(np.float32)
-
-
-def _resize(pixels: npt.NDArray[Any], shape: tuple[int, int]) -> npt.NDArray[Any]:
-    shrinks = shape[0] <= pixels.shape[0] and shape[1] <= pixels.shape[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (shape[1], shape[0]), interpolation=how))
-
-
-def _place(picture: npt.NDArray[Any], geometry: Geometry) -> npt.NDArray[Any]:
-    canvas = np.zeros(geometry.prepared_shape, picture.dtype)
-    (dr, dc), (h, w) = geometry.offset_px, geometry.scaled_shape
-    canvas[dr : dr + h, dc : dc + w] = picture
-    return canvas
