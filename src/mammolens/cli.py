@@ -59,6 +59,10 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the run; repeatable."),
 ]
+Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Mammograms to vary.")]
+Sheet = Annotated[Path, typer.Option("--out", "-o", metavar="SHEET.png", help="Picture to write.")]
+Variants = Annotated[int, typer.Option(min=1, max=31, metavar="N", help="Variants of each image.")]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what is drawn.")]
 
 
 def main() -> None:
@@ -179,6 +183,23 @@ def train(config: RunFile, out: Out, overrides: Overrides = None) -> None:
 
     best = train(config, out, overrides or [], lambda line: typer.echo(line, err=True))
     typer.echo(best)
+
+
+@app.command()
+def augment(
+    config: RunFile,
+    images: Images,
+    out: Sheet,
+    variants: Variants = 7,
+    seed: Seed = 0,
+    overrides: Overrides = None,
+) -> None:
+    """Show what augmentation does: prepared images beside drawn variants of them."""
+    from mammolens.learn.config import read_run
+    from mammolens.learn.sheet import write_sheet
+
+    run = read_run(config, overrides or [])
+    typer.echo(write_sheet(run, images, out, variants=variants, seed=seed))
 
 
 @app.command()

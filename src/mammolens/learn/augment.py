@@ -1,21 +1,44 @@
-"""Augmentation: parameters are drawn at random, applied deterministically, and can be replayed."""
+"""Augmentation: parameters are drawn at random, applied deterministically, and can be replayed.
+
+A picture is moved (turned, mirrored, zoomed, stretched, shifted, bent), then blurred, toned and
+made noisy, then boxes are erased. Masks and boxes of lesions follow the movement alone.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
 
+from mammolens.errors import ConfigError
+from mammolens.learn._elastic import Map, source_coordinates
 from mammolens.learn.config import AugmentConfig
 
-__all__ = ["Augmentation", "apply_augmentation", "apply_to_mask", "draw_augmentation"]
+__all__ = [
+    "Augmentation",
+    "apply_augmentation",
+    "apply_to_boxes",
+    "apply_to_mask",
+    "draw_augmentation",
+    "erased_pixels",
+]
+
+_NEAR_PX = 1.0
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One drawn change. Shifts are shares of the side; `noise` is a share of white."""
+    """One drawn change.
+
+    Shifts are shares of the side; `noise` is a share of white; `elastic` is the largest shift of
+    a node as a share of its cell; `blur_px` is the standard deviation of a Gaussian; `erased`
+    holds boxes (row0, col0, row1, col1) as shares of the sides of the result.
+    """
 
     rotation_deg: float = 0.0
     flip_horizontal: bool = False
@@ -28,15 +51,61 @@ class Augmentation:
     gamma: float = 1.0
     noise: float = 0.0
     noise_seed: int = 0
+    elastic: float = 0.0
+    elastic_cells: int = 6
+    elastic_seed: int = 0
+    blur_px: float = 0.0
+    erased: tuple[tuple[float, float, float, float], ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that is needed to apply the change again, ready for JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(record: Mapping[str, Any]) -> Augmentation:
+        """Take a change back from what `to_dict` gave, before or after JSON.
+
+        What an older record does not name is left undone.
+
+        Raises
+        ------
+        ConfigError
+            If a key is unknown or a value cannot be one.
+
+        Examples
+        --------
+        >>> change = Augmentation(zoom=1.1, erased=((0.1, 0.1, 0.2, 0.3),))
+        >>> Augmentation.from_dict(change.to_dict()) == change
+        True
+        """
+        unknown = sorted(record.keys() - {field.name for field in fields(Augmentation)})
+        if unknown:
+            raise ConfigError(
+                "this is no parameter of an augmentation",
+                keyword=unknown[0],
+                remedy="Give what Augmentation.to_dict wrote",
+            )
+        try:
+            return TypeAdapter(Augmentation).validate_python({**record})
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(
+                first["msg"], keyword=key, remedy="Give what Augmentation.to_dict wrote"
+            ) from error
 
 
 def draw_augmentation(rng: np.random.Generator, config: AugmentConfig) -> Augmentation:
-    """Draw one change within the ranges of `config`."""
+    """Draw one change within the ranges of `config`.
+
+    The bending, the blur and the erased boxes come from a stream of their own, which begins at
+    the seed of the noise: switching them on changes no other draw.
+    """
 
     def around(middle: float, spread: float) -> float:
         return float(rng.uniform(middle - spread, middle + spread))
 
-    return Augmentation(
+    first = Augmentation(
         rotation_deg=around(0, config.rotation_deg),
         flip_horizontal=bool(rng.random() < config.flip),
         flip_vertical=bool(rng.random() < config.flip),
@@ -49,6 +118,27 @@ def draw_augmentation(rng: np.random.Generator, config: AugmentConfig) -> Augmen
         noise=float(rng.uniform(0, config.noise)),
         noise_seed=int(rng.integers(2**31)),
     )
+    return replace(first, **_draw_further(np.random.default_rng((first.noise_seed, 1)), config))
+
+
+def _draw_further(rng: np.random.Generator, config: AugmentConfig) -> dict[str, Any]:
+    """Each draws from its own child stream: none depends on which others are switched on."""
+    bend, blur, erase = rng.spawn(3)
+    count = int(erase.integers(config.cutout + 1))
+    sides = erase.uniform(0.25, 1.0, (count, 2)) * config.cutout_side
+    corners = erase.uniform(-sides / 2, 1 - sides / 2)
+    boxes = np.clip(np.concatenate([corners, corners + sides], 1), 0.0, 1.0)
+    further: dict[str, Any] = {
+        "blur_px": float(blur.uniform(0, config.blur_px)),
+        "erased": tuple(tuple(box) for box in boxes.tolist()),
+    }
+    if config.elastic > 0:
+        further |= {
+            "elastic": float(bend.uniform(0, config.elastic)),
+            "elastic_cells": config.elastic_cells,
+            "elastic_seed": int(bend.integers(2**31)),
+        }
+    return further
 
 
 def apply_augmentation(
@@ -63,7 +153,7 @@ def apply_augmentation(
 
     Returns
     -------
-    Uint8 (H, W); the background stays zero.
+    Uint8 (H, W); the background stays zero, and erased boxes become background.
 
     Examples
     --------
@@ -71,25 +161,104 @@ def apply_augmentation(
     >>> bool((apply_augmentation(picture, Augmentation(flip_vertical=True)) == picture[::-1]).all())
     True
     """
-    moved = cv2.warpAffine(
-        picture, _affine(picture.shape, change), (picture.shape[1], picture.shape[0])
-    )
-    level = np.arange(256, dtype=np.float32) / 255.0
-    tone = (level**change.gamma - 0.5) * change.contrast + 0.5 + change.brightness
-    if change.noise == 0.0:
-        table = np.clip(np.rint(tone * 255.0), 0, 255)
-        table[0] = 0.0
-        return table.astype(np.uint8)[moved]
-    rng = np.random.default_rng(change.noise_seed)
-    noisy = tone[moved] + rng.standard_normal(moved.shape, np.float32) * change.noise
-    return np.where(moved > 0, np.clip(noisy * 255.0, 0, 255), 0).astype(np.uint8)
+    moved = _move(picture, change, cv2.INTER_LINEAR)
+    toned = _tone(moved, change)
+    if change.erased:
+        toned[erased_pixels(toned.shape, change)] = 0
+    return toned
 
 
 def apply_to_mask(mask: npt.NDArray[np.uint8], change: Augmentation) -> npt.NDArray[np.uint8]:
-    """Move a mask (H, W) as `apply_augmentation` moves the picture; its values stay."""
-    size = mask.shape[1], mask.shape[0]
-    moved = cv2.warpAffine(mask, _affine(mask.shape, change), size, flags=cv2.INTER_NEAREST)
-    return moved.astype(np.uint8, copy=False)
+    """Move a mask (H, W) as `apply_augmentation` moves the picture; its values stay.
+
+    A lesion under an erased box is still in the mask: see `erased_pixels`.
+    """
+    return _move(mask, change, cv2.INTER_NEAREST)
+
+
+def apply_to_boxes(
+    boxes: npt.ArrayLike, shape: tuple[int, int], change: Augmentation
+) -> npt.NDArray[np.float64]:
+    """Move boxes as `apply_augmentation` moves the picture.
+
+    Parameters
+    ----------
+    boxes
+        (n, 4): (row0, col0, row1, col1), half-open, in pixels of the picture.
+    shape
+        Rows and columns of the picture.
+
+    Returns
+    -------
+    Float64 (n, 4): the smallest boxes around the pixels that come from within the old ones; NaN
+    for a box that has left the picture.
+
+    Examples
+    --------
+    >>> flip = Augmentation(flip_horizontal=True)
+    >>> apply_to_boxes([(0, 1, 4, 3)], (8, 10), flip).tolist()
+    [[0.0, 7.0, 4.0, 9.0]]
+    """
+    x, y = _source(shape, change)
+    found = np.full((len(old := np.asarray(boxes, np.float64).reshape(-1, 4)), 4), np.nan)
+    for index, (row0, col0, row1, col1) in enumerate(old):
+        within = (y + 0.5 >= row0) & (y + 0.5 < row1) & (x + 0.5 >= col0) & (x + 0.5 < col1)
+        if not within.any():
+            away = np.hypot(y + 0.5 - (row0 + row1) / 2, x + 0.5 - (col0 + col1) / 2)
+            within = (away == away.min()) & (away <= _NEAR_PX)
+        rows, cols = np.flatnonzero(within.any(1)), np.flatnonzero(within.any(0))
+        if rows.size:
+            found[index] = rows[0], cols[0], rows[-1] + 1, cols[-1] + 1
+    return found
+
+
+def erased_pixels(shape: tuple[int, ...], change: Augmentation) -> npt.NDArray[np.bool_]:
+    """Which pixels of the result (H, W) are erased."""
+    gone = np.zeros(shape, bool)
+    for row0, col0, row1, col1 in change.erased:
+        rows = slice(round(row0 * shape[0]), round(row1 * shape[0]))
+        gone[rows, round(col0 * shape[1]) : round(col1 * shape[1])] = True
+    return gone
+
+
+def _move(
+    picture: npt.NDArray[np.uint8], change: Augmentation, interpolation: int
+) -> npt.NDArray[np.uint8]:
+    if change.elastic == 0.0:
+        size = picture.shape[1], picture.shape[0]
+        affine = _affine(picture.shape, change)
+        return np.asarray(cv2.warpAffine(picture, affine, size, flags=interpolation), np.uint8)
+    x, y = _source((picture.shape[0], picture.shape[1]), change)
+    return np.asarray(cv2.remap(picture, x, y, interpolation), np.uint8)
+
+
+def _source(shape: tuple[int, int], change: Augmentation) -> tuple[Map, Map]:
+    return source_coordinates(
+        shape,
+        _affine(shape, change),
+        strength=change.elastic,
+        cells=change.elastic_cells,
+        seed=change.elastic_seed,
+    )
+
+
+def _tone(moved: npt.NDArray[np.uint8], change: Augmentation) -> npt.NDArray[np.uint8]:
+    """Blur, gamma, contrast, brightness and noise; what was background stays so."""
+    seen = cv2.GaussianBlur(moved, (0, 0), change.blur_px) if change.blur_px > 0 else moved
+    level = np.arange(256, dtype=np.float32) / 255.0
+    tone = (level**change.gamma - 0.5) * change.contrast + 0.5 + change.brightness
+    if change.noise == 0.0:
+        table = np.clip(np.rint(tone * 255.0), 0, 255).astype(np.uint8)
+        toned = np.asarray(cv2.LUT(seen, table), np.uint8)
+    else:
+        rng = np.random.default_rng(change.noise_seed)
+        noisy = rng.standard_normal(moved.shape, np.float32)
+        noisy *= change.noise
+        noisy += cv2.LUT(seen, tone)
+        noisy *= 255.0
+        toned = np.clip(noisy, 0, 255, out=noisy).astype(np.uint8)
+    toned[moved == 0] = 0
+    return toned
 
 
 def _affine(shape: tuple[int, ...], change: Augmentation) -> npt.NDArray[np.float64]:

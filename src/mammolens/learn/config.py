@@ -121,6 +121,13 @@ class AugmentConfig(_Section):
     brightness: float = Field(0.1, ge=0, lt=1, description="brightness, ± share of white")
     gamma: float = Field(0.25, ge=0, lt=1, description="gamma, ± share")
     noise: float = Field(0.03, ge=0, lt=1, description="noise, largest share of white")
+    elastic: float = Field(
+        0.0, ge=0, le=0.25, description="bending, largest shift of a node as a share of a cell"
+    )
+    elastic_cells: int = Field(6, ge=2, le=64, description="cells of the bending along a side")
+    blur_px: float = Field(0.0, ge=0, le=10, description="blur, largest standard deviation")
+    cutout: int = Field(0, ge=0, le=64, description="boxes erased at most")
+    cutout_side: float = Field(0.25, gt=0, le=1, description="longest side of one, share of side")
 
 
 class TrainConfig(_Section):
@@ -160,8 +167,8 @@ class TrainConfig(_Section):
         0,
         ge=0,
         description="variants of each picture whose maps, made by the frozen_stages, are kept on "
-        "disk and learned from: the picture, its mirror image, then augmented draws; 0 runs the "
-        "whole trunk in every step",
+        "disk and learned from: the picture, then augmented draws; 0 runs the whole trunk in "
+        "every step",
     )
     patience: int = Field(3, ge=1, description="passes without gain before it stops")
     checkpoint_steps: int = Field(60, ge=1, description="steps between checkpoints")
