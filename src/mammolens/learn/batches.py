@@ -1,7 +1,7 @@
 """What a step learns from: draws from the cache, augmented, with what the labels and marks allow.
 
 Every draw depends on the seed, the pass and the place in it alone, so that a run that was cut off
-goes on exactly as it would have gone.
+goes on exactly as it would have gone, and every process of a run knows the whole batch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,17 @@ from mammolens.learn.augment import apply_augmentation, apply_to_mask, draw_augm
 from mammolens.learn.config import RunConfig
 from mammolens.learn.marks import UNKNOWN, cell_targets, lesion_masks
 
-__all__ = ["STRIDE", "Batch", "Material", "draw_batch", "draw_weights", "gather", "stack"]
+__all__ = [
+    "STRIDE",
+    "WHOLE",
+    "Batch",
+    "Material",
+    "Share",
+    "draw_batch",
+    "draw_weights",
+    "gather",
+    "stack",
+]
 
 STRIDE = 32
 
@@ -40,19 +50,39 @@ class Material:
 
 
 @dataclass(frozen=True)
+class Share:
+    """The rows of a batch that process `rank` of `world` ones learns from."""
+
+    rank: int = 0
+    world: int = 1
+
+
+WHOLE = Share()
+
+
+@dataclass(frozen=True)
 class Batch:
-    """Uint8 pictures (B, 1, H, W), allowed classes bool (B, 3), cell targets float (B, h, w)."""
+    """Uint8 pictures (B, 1, H, W), allowed classes bool (B, 3), cell targets float (B, h, w).
+
+    `seed` is for what the network draws (dropout). `map_share` is by how much more pictures with
+    known cells this share of the batch holds than the shares do on average: 1 for a whole batch.
+    """
 
     pictures: Tensor
     allowed: Tensor
     targets: Tensor | None
+    seed: int
+    map_share: float = 1.0
 
 
-def draw_weights(records: Sequence[Record], balance: float) -> npt.NDArray[np.float64]:
+def draw_weights(
+    records: Sequence[Record], balance: float, patient_balance: float = 0.0
+) -> npt.NDArray[np.float64]:
     """Probability of drawing each record.
 
     A cell is a data set and what its label allows. Each cell is drawn in proportion to
-    ``n ** (1 - balance)``; records that say nothing are never drawn.
+    ``n ** (1 - balance)``; records that say nothing are never drawn. Within a cell an image is
+    drawn in proportion to ``m ** -patient_balance``, where its patient has m images there.
 
     Returns
     -------
@@ -65,6 +95,8 @@ def draw_weights(records: Sequence[Record], balance: float) -> npt.NDArray[np.fl
     )
     if weights.sum() == 0:
         raise InvalidManifest("no record has a label to learn from", keyword="malignant")
+    if patient_balance > 0.0:
+        weights *= _within_cells(records, cells, patient_balance)
     return weights / weights.sum()
 
 
@@ -74,23 +106,27 @@ def gather(learned: PreparedCache, marked: PreparedCache | None, config: RunConf
     if config.train.map_weight > 0:
         records = (*learned.records, *(marked.records if marked else ()))
         masks = lesion_masks(records, config.preprocess)
-    return Material(learned, marked, draw_weights(learned.records, config.train.balance), masks)
+    weights = draw_weights(learned.records, config.train.balance, config.train.patient_balance)
+    return Material(learned, marked, weights, masks)
 
 
-def draw_batch(material: Material, config: RunConfig, epoch: int, place: int) -> Batch:
+def draw_batch(
+    material: Material, config: RunConfig, epoch: int, place: int, share: Share = WHOLE
+) -> Batch:
     """Draw, augment and stack the pictures of one step.
 
     Source of the resizing: Howard 2018, training on small pictures first (fast.ai, DAWNBench).
     """
     train = config.train
     rng = np.random.default_rng((train.seed, epoch, place))
-    rows = _rows(material, config, epoch, place)
-    changes = [draw_augmentation(rng, config.augment) for _ in rows]
-    torch.manual_seed(int(rng.integers(2**62)))
+    drawn = _rows(material, config, epoch, place)
+    changes = [draw_augmentation(rng, config.augment) for _ in drawn]
+    seed = int(rng.integers(2**62)) + share.rank
     size = _size(config, epoch, place)
     count = len(material.learned.records)
+    own = drawn[share.rank :: share.world]
     pictures, targets = [], []
-    for row, change in zip(rows, changes, strict=True):
+    for row, change in zip(own, changes[share.rank :: share.world], strict=True):
         cache, at = (material.learned, row) if row < count else (material.marked, row - count)
         assert cache is not None
         picture = apply_augmentation(cache.picture(at), change)
@@ -104,12 +140,15 @@ def draw_batch(material: Material, config: RunConfig, epoch: int, place: int) ->
                 else cell_targets(apply_to_mask(mask, change), cells)
             )
     allowed = [
-        material.learned.records[row].allowed if row < count else (True, True, True) for row in rows
+        material.learned.records[row].allowed if row < count else (True, True, True) for row in own
     ]
+    known = sum(row in material.masks for row in drawn)
     return Batch(
         stack(pictures),
         torch.tensor(allowed),
         torch.from_numpy(np.stack(targets)) if targets else None,
+        seed,
+        sum(row in material.masks for row in own) * share.world / known if known else 1.0,
     )
 
 
@@ -117,6 +156,20 @@ def stack(pictures: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
     """Pictures (H, W) as one tensor (B, 1, H, W), channels last."""
     stacked = torch.from_numpy(np.stack(pictures)[:, None])
     return stacked.contiguous(memory_format=torch.channels_last)
+
+
+def _within_cells(
+    records: Sequence[Record], cells: Sequence[object], patient_balance: float
+) -> npt.NDArray[np.float64]:
+    """Factors (n,) that even out patients and leave each cell its weight: their mean there is 1."""
+    keys = [(cell, record.patient) for cell, record in zip(cells, records, strict=True)]
+    images = Counter(keys)
+    factors = np.array([images[key] ** -patient_balance for key in keys], np.float64)
+    sums: Counter[object] = Counter()
+    for cell, factor in zip(cells, factors, strict=True):
+        sums[cell] += factor  # type: ignore[assignment]
+    counts = Counter(cells)
+    return factors * np.array([counts[cell] / sums[cell] for cell in cells], np.float64)
 
 
 def _rows(material: Material, config: RunConfig, epoch: int, place: int) -> list[int]:

@@ -1,64 +1,268 @@
-"""The run folder: what a run says of itself, its log, its best weights, and how it goes on."""
+"""The run folder: what a run says of itself, its log, its best weights, and how it goes on.
+
+Every file is written beside its place and moved there in one go: a full disk or a kill leaves the
+one before.
+"""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from mammolens import DISCLAIMER
 from mammolens.data.manifest import Manifest
 from mammolens.data.splits import split_digest
+from mammolens.errors import ConfigError, StorageError
 from mammolens.learn.config import RunConfig
 
-__all__ = ["add_to_log", "read_state", "write_best", "write_run", "write_state"]
+__all__ = [
+    "add_to_log",
+    "cut_log",
+    "read_state",
+    "refuse_other_run",
+    "write_best",
+    "write_run",
+    "write_state",
+]
+
+_FREE = (
+    "name",
+    "version",
+    "card",
+    "notes",
+    "data.manifests",
+    "data.table",
+    "data.localisation",
+    "data.persons",
+    "data.cache",
+    "data.maps_gb",
+    "train.patience",
+    "train.checkpoint_steps",
+    "train.threads",
+    "train.tensorboard",
+)
+"""Settings that may change while a run goes on: the digests watch over the tables."""
 
 
-def write_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
-    """Write ``run.json``: the resolved configuration, digests and versions."""
-    import numpy as np
+def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
+    """Check that a folder which holds a checkpoint holds one of this very run.
 
+    Raises
+    ------
+    ConfigError
+        Names the setting, the tables or the split that differs.
+    """
+    if not (out / "state.pt").exists():
+        return
+    path = out / "run.json"
+    try:
+        summary = json.loads(path.read_text())
+        earlier = RunConfig.model_validate(summary["config"])
+        digests = {key: summary[key] for key in ("manifest_digest", "split_digest")}
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"the folder holds a checkpoint, but what run it is of cannot be read: {error}",
+            source=str(path),
+            remedy="Give another folder with --out, or delete state.pt to begin again",
+        ) from error
+    was, now = _flat(earlier), _flat(config)
+    changed = [key for key in now if now[key] != was.get(key) and not _may_change(key)]
+    if changed:
+        raise ConfigError(
+            "the folder holds a run with other settings: "
+            + "; ".join(f"{key} was {was.get(key)}, is {now[key]}" for key in changed[:3]),
+            source=str(path),
+            keyword=changed[0],
+            remedy="Restore the settings, or give another folder with --out",
+        )
+    found = {"manifest_digest": manifest.digest, "split_digest": split_digest(manifest)}
+    for key, words in (("manifest_digest", "tables"), ("split_digest", "split")):
+        if digests[key] != found[key]:
+            raise ConfigError(
+                f"the run's {words} have changed since the checkpoint was written",
+                source=str(path),
+                keyword=key,
+                remedy="Restore the tables, or give another folder with --out",
+            )
+
+
+def write_run(
+    config: RunConfig, manifest: Manifest, out: Path, refused: Mapping[str, str] | None = None
+) -> None:
+    """Write ``run.json``: the resolved configuration, digests, versions, and refused images.
+
+    Raises
+    ------
+    ConfigError
+        As `refuse_other_run`.
+    StorageError
+        If the folder cannot be written.
+    """
+    refuse_other_run(config, manifest, out)
     summary = {
-        "config": json.loads(config.model_dump_json()),
+        "disclaimer": DISCLAIMER,
+        "config": config.model_dump(mode="json"),
         "manifest_digest": manifest.digest,
         "split_digest": split_digest(manifest),
-        "versions": {"torch": torch.__version__, "numpy": np.__version__},
+        "versions": {name: _version(name) for name in ("mammolens", "torch", "timm", "numpy")},
+        "commit": _commit(),
+        "refused": dict(refused or {}),
     }
-    (out / "run.json").write_text(json.dumps(summary, indent=1))
+    _place(out / "run.json", json.dumps(summary, indent=1).encode())
 
 
-def add_to_log(path: Path, row: dict[str, Any]) -> None:
-    """Add a row to a CSV file, with a head line if it is new."""
-    new = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+def add_to_log(path: Path, row: Mapping[str, Any]) -> None:
+    """Add a row to a CSV file whose first column counts upwards; rows from there on are replaced.
+
+    So a pass that is done again, after a kill between log and checkpoint, stands there once.
+    """
+    first, *_ = row
+    rows = [*_rows_below(path, first, int(row[first])), row]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(row), restval="", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    _place(path, text.getvalue().encode())
 
 
-def write_best(net: torch.nn.Module, best: dict[str, Any], out: Path) -> None:
-    """Write ``best.safetensors`` and ``best.json``."""
-    from safetensors.torch import save_file
+def cut_log(path: Path, count: int) -> None:
+    """Drop the rows of a CSV file whose first column is more than `count`."""
+    if not path.exists():
+        return
+    with path.open(newline="") as stream:
+        first, *_ = next(csv.reader(stream), [""])
+    kept = _rows_below(path, first, count + 1)
+    if kept:
+        add_to_log(path, kept[-1])
+    else:
+        path.unlink()
+
+
+def write_best(net: torch.nn.Module, best: Mapping[str, Any], out: Path) -> None:
+    """Write ``best.safetensors`` and ``best.json``.
+
+    Raises
+    ------
+    StorageError
+        If the folder is full or cannot be written; the weights before stay.
+    """
+    from safetensors.torch import save
 
     tensors = {key: value.cpu().contiguous() for key, value in net.state_dict().items()}
-    save_file(tensors, out / "best.safetensors")
-    (out / "best.json").write_text(json.dumps(best, indent=1))
+    _place(out / "best.safetensors", save(tensors))
+    _place(out / "best.json", json.dumps(dict(best), indent=1).encode())
 
 
-def write_state(path: Path, step: int, best: dict[str, Any], **parts: Any) -> None:
-    """Write a checkpoint in one move; `parts` have a ``state_dict``."""
+def write_state(path: Path, step: int, best: Mapping[str, Any], **parts: Any) -> None:
+    """Write a checkpoint in one move; `parts` have a ``state_dict``.
+
+    Raises
+    ------
+    StorageError
+        If the folder is full or cannot be written; the checkpoint before stays.
+    """
     state = {name: part.state_dict() for name, part in parts.items()}
-    partial = path.with_suffix(".partial")
-    torch.save({"step": step, "best": best, **state}, partial)
-    partial.replace(path)
+    data = io.BytesIO()
+    torch.save({"step": step, "best": dict(best), **state}, data)
+    _place(path, data.getvalue())
 
 
 def read_state(path: Path, **parts: Any) -> tuple[int, dict[str, Any]]:
-    """Load a checkpoint into `parts`; returns the step and the best pass so far."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    return int(state["step"]), dict(state["best"])
+    """Load a checkpoint into `parts`; returns the step and the best pass so far.
+
+    Raises
+    ------
+    ConfigError
+        If it is damaged, or of another network.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        step, best = int(state["step"]), dict(state["best"])
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+    except Exception as error:  # torch's readers and modules have no common base but this one
+        words = " ".join(str(error).split())[:300]
+        raise ConfigError(
+            f"the checkpoint is damaged or of another network: {words}",
+            source=str(path),
+            keyword="network",
+            remedy="Give another folder with --out, or delete the checkpoint to begin again",
+        ) from error
+    return step, best
+
+
+def _place(path: Path, data: bytes) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StorageError(
+            f"it cannot be written ({len(data) / 1e6:.1f} MB): {error.strerror or error}; "
+            "the one before is kept",
+            source=str(path),
+            keyword="--out",
+            remedy="Make room, then give the same command again: the run goes on from its last "
+            "checkpoint",
+        ) from error
+
+
+def _rows_below(path: Path, first: str, bound: int) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as stream:
+        return [row for row in csv.DictReader(stream) if int(row[first]) < bound]
+
+
+def _flat(config: RunConfig) -> dict[str, Any]:
+    dumped = config.model_dump(mode="json")
+    sections = {key: value for key, value in dumped.items() if isinstance(value, dict)}
+    inner = {f"{s}.{key}": value for s, found in sections.items() for key, value in found.items()}
+    return {key: value for key, value in dumped.items() if key not in sections} | inner
+
+
+def _may_change(key: str) -> bool:
+    return key in _FREE or key.partition(".")[0] in _FREE
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of the source tree that runs, if it is one; ``-dirty`` if files were changed."""
+    root = Path(__file__).parents[3]
+    if not (root / ".git").exists():
+        return None
+    command = [
+        "git",
+        "--no-optional-locks",
+        "-C",
+        str(root),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=12",
+    ]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip() or None

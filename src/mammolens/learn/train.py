@@ -10,28 +10,49 @@ from __future__ import annotations
 
 import copy
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from mammolens.data.cache import PreparedCache, build_cache
 from mammolens.data.manifest import Split
-from mammolens.errors import InvalidManifest
-from mammolens.learn.batches import draw_batch, gather, stack
-from mammolens.learn.checkpoint import add_to_log, read_state, write_best, write_run, write_state
+from mammolens.errors import ConfigError
+from mammolens.learn.averages import estimate_statistics, move_average
+from mammolens.learn.batches import Batch, draw_batch, gather
+from mammolens.learn.checkpoint import (
+    read_state,
+    refuse_other_run,
+    write_best,
+    write_run,
+    write_state,
+)
 from mammolens.learn.config import RunConfig, load_localisation, load_manifest, read_run
+from mammolens.learn.journal import check_sides, open_journal
 from mammolens.learn.loss import partial_label_loss
 from mammolens.learn.marks import map_loss
 from mammolens.learn.network import MammoNet, build_network, load_trunk
-from mammolens.metrics import auc
+from mammolens.learn.predict import load_network, malignancy_figures, predict_logits
+from mammolens.learn.processes import (
+    average_gradients,
+    join_processes,
+    mean_statistics,
+    share_of,
+    stop_requests,
+    stopped_anywhere,
+    sum_rows,
+)
+from mammolens.learn.rates import build_optimiser, fix_first_stages, rates_of, set_rates
 
-__all__ = ["load_network", "predict_logits", "train"]
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
-_ADAPTATION_IMAGES = 512
+__all__ = ["batch_loss", "load_network", "predict_logits", "start_network", "train"]
+
+_LONGEST_GRADIENT = 5.0
 
 
 def train(
@@ -48,126 +69,168 @@ def train(
         The run's TOML file.
     out
         Run folder: ``run.json`` (resolved configuration and digests), ``state.pt`` (to resume),
-        ``log.csv``, ``best.safetensors`` and ``best.json`` (the pass that validated best).
+        ``log.csv``, ``steps.csv``, ``curves.png``, ``best.safetensors`` and ``best.json`` (the
+        pass that validated best).
 
     Returns
     -------
     Path of the best weights.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is impossible, the folder holds another run, or the loss is not finite.
+    InvalidManifest, PatientLeak
+        If the tables cannot be learned from.
+    StorageError
+        If the folder is full; the checkpoint before is kept.
+    SystemExit
+        After SIGTERM or SIGINT, once a checkpoint is written.
     """
     config = read_run(config_path, overrides)
     torch.set_num_threads(config.train.threads)
-    torch.manual_seed(config.train.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    out.mkdir(parents=True, exist_ok=True)
+    fabric = join_processes(config.train)
+    device, first = fabric.device, fabric.is_global_zero
+    say = on_progress if first else lambda _: None
     manifest = load_manifest(config)
-    write_run(config, manifest, out)
-    learned, held_out = (
-        build_cache(manifest.select(split=side), config.preprocess, config.data.cache, jobs=2)
-        for side in (Split.TRAIN, Split.VALIDATION)
-    )
-    on_progress(f"{len(learned.records)} images to learn from, {len(held_out.records)} held out")
-    material = gather(learned, _marked(config), config)
+    refuse_other_run(config, manifest, out)
+    with fabric.rank_zero_first(local=True):
+        learned, held_out = (
+            build_cache(manifest.select(split=side), config.preprocess, config.data.cache, jobs=2)
+            for side in (Split.TRAIN, Split.VALIDATION)
+        )
+        material = gather(learned, _marked(config), config)
+    say(f"{len(learned.records)} images to learn from, {len(held_out.records)} held out")
+    for caution in check_sides(learned, held_out):
+        say(caution)
+    mixed = config.train.precision == "mixed" and device.type == "cuda"
+    if config.train.precision == "mixed" and not mixed:
+        say("no GPU: single precision instead of mixed")
 
-    net = build_network(
-        config.network.backbone,
-        hidden=config.network.hidden,
-        dropout=config.network.dropout,
-        pooling=config.network.pooling,
-        weights=config.network.weights,
-    )
-    if config.network.start is not None:
-        load_trunk(net, config.network.start)
-    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    torch.manual_seed(config.train.seed)
+    net = start_network(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     places = torch.nn.Conv2d(net.hidden.in_features, 1, 1).to(device)
-    optimiser = _optimiser(net, places, config)
+    optimiser = build_optimiser(net, places.parameters(), config)
+    scaler = torch.amp.GradScaler(device.type, enabled=mixed)
     average = copy.deepcopy(net)
     steps_per_epoch = math.ceil(config.train.epoch_images / config.train.batch)
     total_steps = steps_per_epoch * config.train.epochs
 
     state = out / "state.pt"
     parts = {"net": net, "average": average, "places": places, "optimiser": optimiser}
-    if state.exists():
-        step, best = read_state(state, **parts)
-        on_progress(f"resumed at step {step} of {total_steps}")
-    else:
-        step, best = 0, {"score": -1.0, "epoch": -1}
-        if config.network.start is None:
-            _adapt_batch_norm(net, learned, config, device)
-            average.load_state_dict(net.state_dict())
+    parts |= {"scaler": scaler} if mixed else {}
+    if first:
+        write_run(config, manifest, out, learned.refused | held_out.refused)
+        if not state.exists():
+            if config.network.start is None:
+                estimate_statistics(
+                    net, learned, seed=config.train.seed, batch=config.train.batch, device=device
+                )
+                average.load_state_dict(net.state_dict())
+            write_state(state, 0, {"score": -1.0, "epoch": -1}, **parts)
+    fabric.barrier()
+    step, best = read_state(state, **parts)
+    if step:
+        say(f"resumed at step {step} of {total_steps}")
 
-    began = time.monotonic()
-    while step < total_steps:
-        epoch, place = divmod(step, steps_per_epoch)
-        if epoch - int(best["epoch"]) > config.train.patience:
-            break
-        batch = draw_batch(material, config, epoch, place)
-        _set_rates(optimiser, config, step / total_steps)
-        _train_mode(net, config.network.frozen_stages)
-        maps = net.maps(batch.pictures.to(device))
-        logits = net.head(net.pool(maps))
-        loss = partial_label_loss(logits, batch.allowed.to(device), config.train.smoothing)
-        if batch.targets is not None:
-            marked = map_loss(places(maps)[:, 0], batch.targets.to(device))
-            loss = loss + config.train.map_weight * marked
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        optimiser.step()
-        step += 1
-        _move_average(average, net, min(config.train.average, step / (step + 10)))
+    with (
+        stop_requests() as stop_requested,
+        open_journal(
+            out if first else None,
+            say,
+            tensorboard=config.train.tensorboard,
+            step=step,
+            epoch=step // steps_per_epoch,
+        ) as journal,
+    ):
+        while step < total_steps:
+            epoch, place = divmod(step, steps_per_epoch)
+            if epoch - int(best["epoch"]) > config.train.patience:
+                break
+            batch = draw_batch(material, config, epoch, place, share_of(fabric))
+            torch.manual_seed(batch.seed)
+            set_rates(optimiser, config.train, step / total_steps)
+            fix_first_stages(net, config.network.frozen_stages)
+            with torch.autocast(device.type, torch.float16, enabled=mixed):
+                maps = net.maps(batch.pictures.to(device))
+            loss = batch_loss(net, places, maps.float(), batch, config)
+            _refuse_infinite(loss, step)
+            optimiser.zero_grad(set_to_none=True)
+            scaler.scale(loss).backward()
+            average_gradients(fabric, optimiser)
+            mean_statistics(fabric, net)
+            scaler.unscale_(optimiser)
+            torch.nn.utils.clip_grad_norm_(net.parameters(), _LONGEST_GRADIENT)
+            scaler.step(optimiser)
+            scaler.update()
+            step += 1
+            move_average(average, net, min(config.train.average, step / (step + 10)))
 
-        if step % 20 == 0:
-            on_progress(
-                f"step {step}/{total_steps} loss {loss.item():.3f} {time.monotonic() - began:.0f}s"
+            journal.note_step(
+                step, total_steps, step / steps_per_epoch, loss.item(), rates_of(optimiser)
             )
-        if step % steps_per_epoch == 0:
-            score, figures = _validate(average, held_out, device)
-            row = {"epoch": epoch, "loss": loss.item(), "score": score, **figures}
-            add_to_log(out / "log.csv", row)
-            on_progress(f"pass {epoch}: score {score:.4f} {figures}")
-            if score > best["score"]:
-                best = {"score": score, "epoch": epoch, **figures}
-                write_best(average, best, out)
-        if step % config.train.checkpoint_steps == 0 or step % steps_per_epoch == 0:
-            write_state(state, step, best, **parts)
+            if step % steps_per_epoch == 0:
+                score, figures = _validate(average, held_out, fabric)
+                journal.note_pass(
+                    step, {"epoch": epoch, "loss": loss.item(), "score": score, **figures}
+                )
+                if score > best["score"]:
+                    best = {"score": score, "epoch": epoch, **figures}
+                    if first:
+                        write_best(average, best, out)
+            stopped = stopped_anywhere(fabric, stop_requested())
+            due = step % config.train.checkpoint_steps == 0 or step % steps_per_epoch == 0
+            if first and (due or stopped):
+                write_state(state, step, best, **parts)
+            if stopped:
+                say(f"stopped at step {step} of {total_steps}: the same command goes on from here")
+                raise SystemExit(128 + stopped)
+    say(f"the best pass is {best['epoch']}: score {best['score']:.4f}")
     return out / "best.safetensors"
 
 
-def load_network(config: RunConfig, weights: Path) -> MammoNet:
-    """Build the network of a run with the weights that it learned (``.safetensors``)."""
-    from safetensors.torch import load_file
+def start_network(config: RunConfig) -> MammoNet:
+    """Build the network of a run as it begins: pretrained, or with the trunk of an earlier run.
 
-    net = MammoNet(
-        config.network.backbone,
-        hidden=config.network.hidden,
-        dropout=config.network.dropout,
-        pooling=config.network.pooling,
+    Raises
+    ------
+    ConfigError
+        If the weights cannot be had, or are of another shape.
+    """
+    network = config.network
+    net = build_network(
+        network.backbone,
+        hidden=network.hidden,
+        dropout=network.dropout,
+        pooling=network.pooling,
+        weights=network.weights,
     )
-    net.load_state_dict(load_file(weights))
-    return net.eval()
+    if network.start is not None:
+        load_trunk(net, network.start)
+    return net
 
 
-def predict_logits(
-    net: MammoNet,
-    cache: PreparedCache,
-    device: torch.device | None = None,
-    batch: int = 16,
-    *,
-    mirrored: bool = True,
-) -> npt.NDArray[np.float32]:
-    """Logits (n, 3) of every picture of a cache, averaged over the picture and its mirror."""
-    net.eval()
-    out: list[npt.NDArray[np.float32]] = []
-    with torch.inference_mode():
-        for start in range(0, len(cache.records), batch):
-            rows = range(start, min(start + batch, len(cache.records)))
-            pictures = stack([cache.picture(row) for row in rows])
-            pictures = pictures.to(device or torch.device("cpu"))
-            logits = net(pictures)
-            if mirrored:
-                logits = (logits + net(pictures.flip(2))) / 2
-            out.append(logits.float().cpu().numpy())
-    return np.concatenate(out)
+def batch_loss(
+    net: MammoNet, places: torch.nn.Module, maps: Tensor, batch: Batch, config: RunConfig
+) -> Tensor:
+    """Loss of the labels of a batch, and of the places where lesions are marked.
+
+    Parameters
+    ----------
+    maps
+        Float (B, K, h, w), what the trunk made of the batch's pictures.
+    """
+    train, device = config.train, maps.device
+    logits = net.head(net.pool(maps))
+    loss = partial_label_loss(logits, batch.allowed.to(device), train.smoothing)
+    if batch.targets is None:
+        return loss
+    targets = batch.targets.to(device)
+    cells = places(maps)[:, 0]
+    if cells.shape != targets.shape:
+        cells = F.adaptive_avg_pool2d(cells, (targets.shape[1], targets.shape[2]))
+    marked = map_loss(cells, targets)
+    return loss + train.map_weight * batch.map_share * marked
 
 
 def _marked(config: RunConfig) -> PreparedCache | None:
@@ -179,91 +242,20 @@ def _marked(config: RunConfig) -> PreparedCache | None:
     return build_cache(side, config.preprocess, config.data.cache, jobs=2)
 
 
-def _optimiser(net: MammoNet, places: torch.nn.Module, config: RunConfig) -> torch.optim.AdamW:
-    for stage in list(net.stages())[: config.network.frozen_stages]:
-        stage.requires_grad_(False)
-    trunk = [p for p in net.trunk.parameters() if p.requires_grad]
-    head = [*net.head_parameters(), *places.parameters()]
-    groups = [
-        {"params": trunk, "peak": config.train.trunk_rate, "from": config.train.head_first},
-        {"params": head, "peak": config.train.head_rate, "from": 0.0},
-    ]
-    return torch.optim.AdamW(groups, weight_decay=config.train.weight_decay)
-
-
-def _set_rates(optimiser: torch.optim.Optimizer, config: RunConfig, progress: float) -> None:
-    """Linear warm-up from a group's start, then half a cosine down to a hundredth."""
-    warmup = config.train.warmup
-    for group in optimiser.param_groups:
-        since = progress - group["from"]
-        if since < 0:
-            factor = 0.0
-        elif since < warmup:
-            factor = max(since / warmup, 0.01)
-        else:
-            share = (since - warmup) / (1 - warmup - group["from"])
-            factor = max(0.505 + 0.495 * math.cos(math.pi * share), 0.01)
-        group["lr"] = group["peak"] * factor
-
-
-def _train_mode(net: MammoNet, frozen_stages: int) -> None:
-    net.train()
-    for stage in list(net.stages())[:frozen_stages]:
-        stage.eval()
-
-
-def _batch_norms(net: MammoNet) -> Iterator[torch.nn.BatchNorm2d]:
-    return (m for m in net.modules() if isinstance(m, torch.nn.BatchNorm2d))
-
-
-def _adapt_batch_norm(
-    net: MammoNet, cache: PreparedCache, config: RunConfig, device: torch.device
-) -> None:
-    """Replace ImageNet's batch-norm statistics by those of mammograms (arXiv 2508.15452)."""
-    rng = np.random.default_rng(config.train.seed)
-    momenta = [layer.momentum for layer in _batch_norms(net)]
-    for layer in _batch_norms(net):
-        layer.reset_running_stats()
-        layer.momentum = None
-    net.train()
-    rows = rng.choice(len(cache.records), min(_ADAPTATION_IMAGES, len(cache.records)), False)
-    with torch.no_grad():
-        for start in range(0, len(rows), config.train.batch):
-            chosen = rows[start : start + config.train.batch]
-            net(stack([cache.picture(row) for row in chosen]).to(device))
-    for layer, momentum in zip(_batch_norms(net), momenta, strict=True):
-        layer.momentum = momentum
-
-
-@torch.no_grad()
-def _move_average(average: MammoNet, net: MammoNet, decay: float) -> None:
-    theirs = net.state_dict()
-    for key, mine in average.state_dict().items():
-        if mine.is_floating_point():
-            mine.lerp_(theirs[key], 1.0 - decay)
-        else:
-            mine.copy_(theirs[key])
-
-
 def _validate(
-    net: MammoNet, cache: PreparedCache, device: torch.device
+    net: MammoNet, cache: PreparedCache, fabric: Fabric
 ) -> tuple[float, dict[str, float]]:
-    """Image-weighted mean over the data sets of the AUC of malignancy within each."""
-    logits = predict_logits(net, cache, device, mirrored=False).astype(np.float64)
-    odds = logits[:, 2] - np.logaddexp(logits[:, 0], logits[:, 1])
-    figures: dict[str, float] = {}
-    sizes: dict[str, int] = {}
-    for dataset in sorted({record.dataset for record in cache.records}):
-        rows = [
-            i
-            for i, record in enumerate(cache.records)
-            if record.dataset == dataset and record.malignant is not None
-        ]
-        labels = np.array([bool(cache.records[i].malignant) for i in rows])
-        if labels.any() and not labels.all():
-            figures[f"auc_{dataset}"] = round(float(auc(labels, odds[rows])), 4)
-            sizes[f"auc_{dataset}"] = len(rows)
-    if not figures:
-        raise InvalidManifest("no validation data set has both outcomes", keyword="malignant")
-    score = sum(figures[k] * sizes[k] for k in figures) / sum(sizes.values())
-    return score, figures
+    """Score and figures of the held-out pictures; each process looks at its share of them."""
+    rows = range(len(cache.records))[fabric.global_rank :: fabric.world_size]
+    own = predict_logits(net, cache, fabric.device, mirrored=False, rows=rows)
+    return malignancy_figures(cache.records, sum_rows(fabric, own, rows, len(cache.records)))
+
+
+def _refuse_infinite(loss: Tensor, step: int) -> None:
+    if not bool(torch.isfinite(loss)):
+        raise ConfigError(
+            f"the loss of step {step + 1} is not finite",
+            keyword="train.trunk_rate",
+            remedy="Lower the rates and begin again in another folder; with mixed precision try "
+            "single",
+        )

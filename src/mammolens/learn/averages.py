@@ -1,0 +1,61 @@
+"""Averages beside the learned weights: their moving average, and statistics of batch norms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+from mammolens.data.cache import PreparedCache
+from mammolens.learn.batches import stack
+from mammolens.learn.network import MammoNet
+
+__all__ = ["batch_norms", "estimate_statistics", "move_average"]
+
+_IMAGES = 512
+
+
+def batch_norms(net: nn.Module) -> Iterator[nn.BatchNorm2d]:
+    """The batch norms of a network."""
+    return (module for module in net.modules() if isinstance(module, nn.BatchNorm2d))
+
+
+@torch.no_grad()
+def move_average(average: nn.Module, net: nn.Module, decay: float) -> None:
+    """Move an average towards a network by ``1 - decay``; counters are copied."""
+    theirs = net.state_dict()
+    for key, mine in average.state_dict().items():
+        if mine.is_floating_point():
+            mine.lerp_(theirs[key], 1.0 - decay)
+        else:
+            mine.copy_(theirs[key])
+
+
+def estimate_statistics(
+    net: MammoNet, cache: PreparedCache, *, seed: int, batch: int, device: torch.device
+) -> None:
+    """Replace the statistics of a network's batch norms by those of prepared pictures.
+
+    At most 512 pictures are drawn. Leaves the network in training mode; one without batch norms
+    is left as it is.
+
+    Source: adapting the domain by statistics alone, arXiv 2508.15452.
+    """
+    norms = list(batch_norms(net))
+    if not norms:
+        return
+    rng = np.random.default_rng(seed)
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    net.train()
+    rows = rng.choice(len(cache.records), min(_IMAGES, len(cache.records)), False)
+    with torch.no_grad():
+        for start in range(0, len(rows), batch):
+            chosen = rows[start : start + batch]
+            net(stack([cache.picture(row) for row in chosen]).to(device))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
