@@ -213,7 +213,7 @@ def _third_party() -> list[importlib.metadata.EntryPoint]:
 def _described(point: importlib.metadata.EntryPoint) -> SourceInfo:
     if point.dist is None:
         return SourceInfo(point.name, point.value, "unknown", "unknown")
-    said = point.dist.metadata
-    summary, licence = (said[key] if key in said else None for key in ("Summary", "License"))
+    said = point.dist.metadata.json
+    summary, licence = said.get("summary", point.value), said.get("license", "see its package")
     home = f"Python package {point.dist.name}"
-    return SourceInfo(point.name, summary or point.value, licence or "see its package", home)
+    return SourceInfo(point.name, str(summary), str(licence), home)

@@ -1,0 +1,176 @@
+"""CDD-CESM: contrast-enhanced mammograms, low-energy (DM) and subtracted (CM), with outlines.
+
+``Radiology-manual-annotations.xlsx`` (or CSV; a row for each finding), pictures named
+``P105_R_DM_CC.jpg``, and ``Radiology_hand_drawn_segmentations_v2.csv`` of the VGG annotator.
+Traps: the subtracted image shows contrast medium, not the breast as a mammogram does, so that
+only low-energy images are read unless asked for; names end in a stray space here and there;
+"Normal" may be follow-up, and some normal images have outlines.
+Source: Khaled et al., Scientific Data 9 (2022) 122, doi 10.7937/29kw-ae92.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from mammolens.core import Box
+from mammolens.data.lesions import Lesion
+from mammolens.data.manifest import Manifest, Record
+from mammolens.data.sources._tree import (
+    Row,
+    counted,
+    find_file,
+    finish,
+    images_under,
+    laterality_of,
+    number_of,
+    read_table,
+    view_of,
+)
+from mammolens.errors import ConfigError, InvalidManifest
+
+__all__ = ["build"]
+
+_SHEETS: Final = ("Radiology-manual-annotations.csv", "Radiology-manual-annotations.xlsx")
+_OUTLINES: Final = (
+    "Radiology_hand_drawn_segmentations_v2.csv",
+    "Radiology_hand_drawn_segmentations.csv",
+)
+_PATHOLOGY: Final = "Pathology Classification/ Follow up"
+_LABELS: Final = {
+    "normal": (False, False),
+    "benign": (True, False),
+    "malignant": (True, True),
+    "": (None, None),
+}
+_TYPES: Final = {"low-energy": ("DM",), "subtracted": ("CM",), "both": ("DM", "CM")}
+_NAME: Final = re.compile(r"P(?P<patient>\d+)_(?P<side>[LR])_(?P<type>DM|CM)_(?P<view>[A-Z]+)\d*")
+
+
+def build(root: Path, *, images: str = "low-energy") -> Manifest:
+    """Read CDD-CESM.
+
+    Parameters
+    ----------
+    images
+        ``low-energy`` (a mammogram like others), ``subtracted``, or ``both``.
+
+    Raises
+    ------
+    InvalidManifest
+        The annotations or every image is missing, or a cell cannot be understood.
+    ConfigError
+        Unknown choice of images, or the annotations are a sheet and openpyxl is not installed.
+    """
+    if images not in _TYPES:
+        raise ConfigError(
+            f"{images!r} is no kind of image of this source",
+            keyword="images",
+            remedy=f"Use one of {', '.join(_TYPES)}",
+        )
+    table = find_file(root, *_SHEETS)
+    rows = _read_rows(table)
+    outlines = _read_outlines(find_file(root, *_OUTLINES))
+    pictures = {path.stem.strip(): path for path in images_under(root)}
+    names = [(name, match) for name in sorted(pictures) if (match := _NAME.fullmatch(name))]
+    wanted = {name: match for name, match in names if match["type"] in _TYPES[images]}
+    records = [
+        _record(match, rows[name], pictures[name], outlines.get(name, []), table)
+        for name, match in wanted.items()
+        if name in rows
+    ]
+    listed = {n for n in rows if (m := _NAME.fullmatch(n)) and m["type"] in _TYPES[images]}
+    drawn = [r.image_id for r in records if r.lesions and r.tumour is False]
+    cautions = (
+        *counted("no_row", "images have no annotation", [n for n in wanted if n not in rows]),
+        *counted("no_image", "annotated images are not here", sorted(listed - wanted.keys())),
+        *counted("outline_on_normal", "images called normal have outlines", drawn),
+    )
+    return finish(records, cautions, root)
+
+
+def _read_rows(table: Path) -> dict[str, list[Row]]:
+    rows: dict[str, list[Row]] = defaultdict(list)
+    for row in read_table(table, ("Image_name", _PATHOLOGY)):
+        if row[_PATHOLOGY].lower() not in _LABELS:
+            raise InvalidManifest(
+                f"{row['Image_name']} says {row[_PATHOLOGY]!r}",
+                source=str(table),
+                keyword=_PATHOLOGY,
+                remedy="It must be Normal, Benign, Malignant or empty",
+            )
+        rows[_bare(row["Image_name"])].append(row)
+    return rows
+
+
+def _read_outlines(table: Path) -> dict[str, list[Lesion]]:
+    """Outlines as their boxes; a point or an open line has no extent and is passed over."""
+    found: dict[str, list[Lesion]] = defaultdict(list)
+    for row in read_table(table, ("filename", "region_shape_attributes")):
+        try:
+            box = _bounds(json.loads(row["region_shape_attributes"] or "{}"))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidManifest(
+                f"the outline of {row['filename']} cannot be understood",
+                source=str(table),
+                keyword="region_shape_attributes",
+                remedy="Use the file as the archive hands it out",
+            ) from error
+        if box is not None:
+            found[_bare(row["filename"])].append(Lesion(box_source_px=box))
+    return found
+
+
+def _bounds(shape: dict[str, Any]) -> Box | None:
+    kind = shape.get("name")
+    if kind == "polygon":
+        x, y = shape["all_points_x"], shape["all_points_y"]
+        return float(min(y)), float(min(x)), float(max(y) + 1), float(max(x) + 1)
+    if kind == "rect":
+        top, left = float(shape["y"]), float(shape["x"])
+        return top, left, top + shape["height"], left + shape["width"]
+    if kind not in ("circle", "ellipse"):
+        return None
+    across, down = (shape["r"], shape["r"]) if kind == "circle" else (shape["rx"], shape["ry"])
+    turn = float(shape.get("theta") or 0.0)
+    half_x = math.hypot(across * math.cos(turn), down * math.sin(turn))
+    half_y = math.hypot(across * math.sin(turn), down * math.cos(turn))
+    x, y = float(shape["cx"]), float(shape["cy"])
+    return y - half_y, x - half_x, y + half_y, x + half_x
+
+
+def _bare(name: str) -> str:
+    return name.strip().removesuffix(".jpg").strip()
+
+
+def _record(
+    match: re.Match[str], rows: list[Row], path: Path, lesions: list[Lesion], table: Path
+) -> Record:
+    said = [_LABELS[row[_PATHOLOGY].lower()] for row in rows]
+    tumour, malignant = (_worst(column) for column in zip(*said, strict=True))
+    first = rows[0]
+    return Record(
+        dataset="cesm",
+        image_id=match[0],
+        patient_id=f"P{match['patient']}",
+        path=path,
+        laterality=laterality_of(match["side"]),
+        view_position=view_of(match["view"]),
+        tumour=tumour,
+        malignant=malignant,
+        birads=first.get("BIRADS") or None,
+        density=first.get("Breast density (ACR)") or None,
+        age_years=number_of(first.get("Age", ""), table, "Age"),
+        machine=first.get("Machine") or None,
+        lesions=tuple(replace(lesion, malignant=malignant) for lesion in lesions),
+    )
+
+
+def _worst(said: tuple[bool | None, ...]) -> bool | None:
+    """Yes if any finding says so; no only if every one does."""
+    return True if True in said else None if None in said else False

@@ -1,0 +1,133 @@
+"""CMMD: ``CMMD_clinicaldata_revision.xlsx`` (or CSV) and a DICOM tree by patient.
+
+The table has a row for each labelled breast (``ID1, LeftRight, Age, number, abnormality,
+classification, subtype``); side and view of an image stand in its DICOM header only. Traps: a
+breast without a row is unknown, not normal; the table says benign or malignant (biopsy) and never
+normal; scores by breast and by patient differ much on this set.
+Source: Cui et al., doi 10.7937/tcia.eqde-4b16.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from mammolens.core import Laterality
+from mammolens.data.manifest import Manifest, Record
+from mammolens.data.sources._tree import (
+    Row,
+    counted,
+    find_file,
+    finish,
+    images_under,
+    laterality_of,
+    number_of,
+    read_table,
+)
+from mammolens.errors import InputError, InvalidManifest
+from mammolens.images import HeaderInfo, ImageFile, identify
+
+__all__ = ["build"]
+
+_NAMES: Final = (
+    "CMMD_clinicaldata_revision.csv",
+    "CMMD_clinicaldata_revision_CSV.csv",
+    "CMMD_clinicaldata_revision.xlsx",
+)
+_NEEDED: Final = ("ID1", "LeftRight", "classification")
+_MALIGNANT: Final = {"benign": False, "malignant": True}
+_PATIENT: Final = re.compile(r"D[12]-\d{4}")
+
+_Breast = tuple[str, Laterality | None]
+
+
+def build(root: Path) -> Manifest:
+    """Read CMMD; headers are read for side, view and patient, pixels are not.
+
+    Raises
+    ------
+    InvalidManifest
+        The clinical table or every image is missing, or a cell cannot be understood.
+    ConfigError
+        The table is a sheet and openpyxl is not installed.
+    """
+    table = find_file(root, *_NAMES)
+    breasts = _read_breasts(table)
+    records: list[Record] = []
+    unreadable: list[Path] = []
+    for path in images_under(root):
+        try:
+            info = identify(ImageFile(path))
+        except InputError:
+            unreadable.append(path)
+            continue
+        record = _record(path, info, breasts, table)
+        if record is not None:
+            records.append(record)
+    unknown = [record.image_id for record in records if record.malignant is None]
+    cautions = (
+        *counted("unreadable", "files are no images and are left out", unreadable),
+        *counted("no_row", "images are of breasts without a row: their label is unknown", unknown),
+        *counted(
+            "no_image",
+            "listed breasts have no image here",
+            _without_image(breasts, records),
+        ),
+    )
+    return finish(records, cautions, root)
+
+
+def _read_breasts(table: Path) -> dict[_Breast, Row]:
+    breasts: dict[_Breast, Row] = {}
+    for row in read_table(table, _NEEDED):
+        side = laterality_of(row["LeftRight"])
+        said = row["classification"].lower()
+        if side is None or said not in _MALIGNANT:
+            raise InvalidManifest(
+                f"{row['ID1']} says {row['LeftRight']!r} and {row['classification']!r}",
+                source=str(table),
+                keyword="LeftRight, classification",
+                remedy="Use the table as the archive hands it out",
+            )
+        before = breasts.get((row["ID1"], side))
+        # Where one breast has two rows, cancer in either is cancer in the breast.
+        if before is None or said == "malignant":
+            breasts[row["ID1"], side] = row
+    return breasts
+
+
+def _record(
+    path: Path, info: HeaderInfo, breasts: dict[_Breast, Row], table: Path
+) -> Record | None:
+    ref = info.ref
+    patient = _patient(path, ref.patient_id)
+    if patient is None:
+        return None
+    row = breasts.get((patient, ref.laterality))
+    malignant = None if row is None else _MALIGNANT[row["classification"].lower()]
+    return Record(
+        dataset="cmmd",
+        image_id=ref.sop_instance_uid
+        or path.relative_to(path.parents[2]).with_suffix("").as_posix(),
+        patient_id=patient,
+        path=path,
+        laterality=ref.laterality,
+        view_position=ref.view_position,
+        tumour=None if row is None else True,
+        malignant=malignant,
+        age_years=number_of(row.get("Age", ""), table, "Age") if row else ref.age_years,
+        machine=ref.manufacturer,
+        study_id=ref.study_instance_uid,
+    )
+
+
+def _patient(path: Path, said: str | None) -> str | None:
+    """The header's patient, or the nearest folder that is named like one."""
+    names = [said or "", *reversed(path.parts)]
+    return next((name for name in names if _PATIENT.fullmatch(name)), None)
+
+
+def _without_image(breasts: dict[_Breast, Row], records: list[Record]) -> list[str]:
+    seen = {(record.patient_id, record.laterality) for record in records}
+    return [f"{patient} {side.value if side else '?'}" for patient, side in breasts.keys() - seen]

@@ -1,0 +1,205 @@
+"""Any images, a folder for each class: ``…/malignant/*.png``, ``…/train/benign/…``.
+
+The nearest folder whose name is a class (see ``CLASSES``) gives the label; a folder above named
+train, validation or test gives the split. The patient comes from ``patient``, a regular expression
+whose first group is looked for in the path below the root; else from the DICOM header; else each
+file counts as a patient of its own, and a split may then leak: the cautions say so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from mammolens.core import Caution
+from mammolens.data.manifest import Manifest, Record, Split
+from mammolens.data.sources._tree import counted, finish, images_under
+from mammolens.errors import ConfigError, InputError, InvalidManifest
+from mammolens.images import HeaderInfo, ImageFile, identify
+
+__all__ = ["CLASSES", "build"]
+
+CLASSES: Final = {
+    "normal": (False, False),
+    "benign": (True, False),
+    "malignant": (True, True),
+    "cancer": (True, True),
+    "no_cancer": (None, False),
+    "tumour": (True, None),
+    "unknown": (None, None),
+}
+"""Class → (tumour, malignant)."""
+
+_ALIASES: Final = {
+    "benign_masses": "benign",
+    "benign_mass": "benign",
+    "malignant_masses": "malignant",
+    "malignant_mass": "malignant",
+    "not_cancer": "no_cancer",
+    "non_cancer": "no_cancer",
+    "noncancer": "no_cancer",
+    "not_malignant": "no_cancer",
+    "non_malignant": "no_cancer",
+    "cancerous": "cancer",
+    "tumor": "tumour",
+    "unlabelled": "unknown",
+    "unlabeled": "unknown",
+}
+_SPLITS: Final = {
+    "train": Split.TRAIN,
+    "training": Split.TRAIN,
+    "val": Split.VALIDATION,
+    "valid": Split.VALIDATION,
+    "validation": Split.VALIDATION,
+    "test": Split.TEST,
+    "testing": Split.TEST,
+}
+
+
+def build(root: Path, *, patient: str = "", classes: str = "", name: str = "") -> Manifest:
+    """Read a folder for each class.
+
+    Parameters
+    ----------
+    patient
+        Regular expression with one group, e.g. ``(P\\d+)_``, looked for in the path below `root`.
+    classes
+        Further folder names, e.g. ``0=no_cancer,1=cancer``.
+    name
+        Name of the data set; the folder's own if not given.
+
+    Raises
+    ------
+    ConfigError
+        The expression or the classes cannot be understood.
+    InvalidManifest
+        An image is in no class, in no patient, or there is none at all.
+    """
+    pattern = _pattern(patient)
+    known = _known(classes)
+    images = images_under(root)
+    stray = [path for path in images if _class_of(path, root, known) is None]
+    if stray:
+        raise InvalidManifest(
+            f"{len(stray)} images are in no folder that is a class, first {stray[0]}",
+            source=str(root),
+            remedy=f"Name folders {', '.join(CLASSES)}, or say --set classes=FOLDER=CLASS",
+        )
+    dataset = name or root.resolve().name
+    alone: list[Path] = []
+    records = [_record(path, root, dataset, known, pattern, alone) for path in images]
+    return finish(records, _cautions(alone, records), root)
+
+
+def _pattern(text: str) -> re.Pattern[str] | None:
+    try:
+        pattern = re.compile(text) if text else None
+    except re.error as error:
+        raise ConfigError(
+            f"{text!r} is no regular expression: {error}", keyword="patient"
+        ) from error
+    if pattern is not None and pattern.groups < 1:
+        raise ConfigError(
+            f"{text!r} has no group", keyword="patient", remedy=r"Write for example (P\d+)_"
+        )
+    return pattern
+
+
+def _known(text: str) -> dict[str, str]:
+    known = {name: name for name in CLASSES} | _ALIASES
+    for pair in filter(None, text.split(",")):
+        folder, _, label = (part.strip() for part in pair.partition("="))
+        if label not in CLASSES:
+            raise ConfigError(
+                f"{label!r} is no class",
+                keyword="classes",
+                remedy=f"Classes are {', '.join(CLASSES)}",
+            )
+        known[_plain(folder)] = label
+    return known
+
+
+def _plain(folder: str) -> str:
+    return re.sub(r"[\s-]+", "_", folder.strip().lower())
+
+
+def _class_of(path: Path, root: Path, known: dict[str, str]) -> str | None:
+    folders = path.relative_to(root).parts[:-1]
+    return next(
+        (known[name] for part in reversed(folders) if (name := _plain(part)) in known), None
+    )
+
+
+def _record(
+    path: Path,
+    root: Path,
+    dataset: str,
+    known: dict[str, str],
+    pattern: re.Pattern[str] | None,
+    alone: list[Path],
+) -> Record:
+    below = path.relative_to(root).as_posix()
+    info = _identified(path)
+    patient = _patient(below, pattern, info, path)
+    if patient is None:
+        alone.append(path)
+    label = _class_of(path, root, known)
+    assert label is not None
+    tumour, malignant = CLASSES[label]
+    folders = below.lower().split("/")[:-1]
+    sides = (_SPLITS[folder] for folder in folders if folder in _SPLITS)
+    return Record(
+        dataset=dataset,
+        image_id=below.rpartition(".")[0],
+        patient_id=patient or below.rpartition(".")[0],
+        path=path,
+        laterality=info.ref.laterality if info else None,
+        view_position=info.ref.view_position if info else None,
+        tumour=tumour,
+        malignant=malignant,
+        age_years=info.ref.age_years if info else None,
+        machine=info.ref.manufacturer if info else None,
+        study_id=info.ref.study_instance_uid if info else None,
+        split=next(sides, None),
+    )
+
+
+def _identified(path: Path) -> HeaderInfo | None:
+    try:
+        return identify(ImageFile(path))
+    except InputError:
+        return None
+
+
+def _patient(
+    below: str, pattern: re.Pattern[str] | None, info: HeaderInfo | None, path: Path
+) -> str | None:
+    if pattern is None:
+        return info.ref.patient_id if info and info.header.sop_class_uid else None
+    match = pattern.search(below)
+    if match is None or not match[1]:
+        raise InvalidManifest(
+            f"{pattern.pattern!r} finds no patient in {below!r}",
+            source=str(path),
+            keyword="patient",
+            remedy="Write an expression that fits every path",
+        )
+    return match[1]
+
+
+def _cautions(alone: list[Path], records: Iterable[Record]) -> tuple[Caution, ...]:
+    sides: dict[str, set[Split | None]] = {}
+    for record in records:
+        sides.setdefault(record.patient_id, set()).add(record.split)
+    leaking = sorted(patient for patient, found in sides.items() if len(found) > 1)
+    return (
+        *counted(
+            "PATIENTS_UNKNOWN",
+            "images have no known patient and count as one each: A SPLIT MAY PUT ONE WOMAN ON BOTH"
+            " SIDES, and figures from it are then too good; say --set patient=EXPRESSION",
+            alone,
+        ),
+        *counted("patients_on_two_sides", "patients stand on two sides of the split", leaking),
+    )
