@@ -1,0 +1,227 @@
+"""Which picture of a CBIS-DDSM tree is which: whole films, crops and masks, in any release.
+
+The paths in the case tables are those of the first release. Pictures are told by the name of the
+case that stands in their path (``Mass-Training_P_00001_LEFT_CC``, with ``_1`` behind it for an
+abnormality's crop and mask), by the series that the tables give to their folder, by
+``dicom_info.csv`` beside the JPEG re-release, or by their own header. A mask has the size of its
+film, a crop has not; descriptions decide only where sizes do not, for some are swapped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from mammolens.core import Laterality, ViewPosition
+from mammolens.data.sources._tree import images_under, read_table
+from mammolens.errors import InputError
+from mammolens.images import PictureFacts, read_facts
+
+__all__ = ["Case", "Film", "Pictures", "Set", "case_in", "find_pictures"]
+
+_CASE: Final = re.compile(
+    r"(?:(?P<set>mass|calc)-(?P<part>training|test)_)?(?P<patient>P_\d{5})"
+    r"_(?P<side>LEFT|RIGHT)_(?P<view>CC|MLO)(?P<tail>[^/]*)",
+    re.IGNORECASE,
+)
+_NUMBER: Final = re.compile(r"[_ (](\d{1,2})(?=[_ ).]|$)")
+_INFO: Final = "dicom_info.csv"
+_INFO_COLUMNS: Final = ("image_path", "PatientID", "SeriesDescription", "Rows", "Columns")
+
+
+class Film(NamedTuple):
+    """One view of one breast of one woman."""
+
+    patient: str
+    laterality: Laterality
+    view: ViewPosition
+
+    def __str__(self) -> str:
+        side = "LEFT" if self.laterality is Laterality.LEFT else "RIGHT"
+        return f"{self.patient}_{side}_{self.view.value}"
+
+
+class Set(NamedTuple):
+    """One of the four official sets: masses or calcifications, to train or to test."""
+
+    of_masses: bool
+    to_test: bool
+
+
+class Case(NamedTuple):
+    """What a case's name says; `number` is the abnormality's, `None` for a whole film."""
+
+    film: Film
+    of_set: Set | None
+    number: int | None
+
+
+class _Kind(Enum):
+    FILM = "full"
+    CROP = "crop"
+    MASK = "mask"
+
+
+@dataclass(frozen=True)
+class _Picture:
+    path: Path
+    case: Case
+    said: _Kind | None
+    size: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What was found. `films` have one picture each, with the sets that show it; `masks` are of
+    their film's size, by film, set (``None`` if the name does not tell) and number."""
+
+    films: Mapping[Film, Path]
+    sets: Mapping[Film, frozenset[Set]]
+    masks: Mapping[Case, Path]
+    swapped: tuple[str, ...]
+    other_size: tuple[str, ...]
+    unplaced: tuple[str, ...]
+
+
+def case_in(path: str) -> Case | None:
+    """Read the last name of a case in a path.
+
+    Examples
+    --------
+    >>> case_in("Calc-Test_P_00038_LEFT_CC_1/1.3.6/1.3.7/000001.dcm").number
+    1
+    >>> print(case_in("flat/Mass-Training_P_00001_LEFT_CC_FULL.png").film)
+    P_00001_LEFT_CC
+    """
+    match = next(reversed(list(_CASE.finditer(path))), None)
+    if match is None:
+        return None
+    film = Film(
+        match["patient"].upper(),
+        Laterality(match["side"][0].upper()),
+        ViewPosition(match["view"].upper()),
+    )
+    number = _NUMBER.search(match["tail"])
+    of_set = None
+    if match["set"]:
+        of_set = Set(match["set"].lower() == "mass", match["part"].lower() == "test")
+    return Case(film, of_set, int(number[1]) if number else None)
+
+
+def find_pictures(root: Path, series: Mapping[str, Case]) -> Pictures:
+    """Sort the pictures below `root`.
+
+    Parameters
+    ----------
+    series
+        Case by series UID, as the case tables say; a folder of that name holds its pictures.
+    """
+    info = _read_info(root)
+    whole: dict[Film, list[_Picture]] = defaultdict(list)
+    parts: dict[Case, list[_Picture]] = defaultdict(list)
+    unplaced: list[str] = []
+    for path in images_under(root):
+        picture = _placed(path, root, series, info)
+        if picture is None:
+            unplaced.append(path.name)
+        elif picture.case.number is None and picture.said in (None, _Kind.FILM):
+            whole[picture.case.film].append(picture)
+        else:
+            parts[picture.case].append(picture)
+    films = {film: min(pictures, key=_first) for film, pictures in whole.items()}
+    sets = {
+        film: frozenset(p.case.of_set for p in ps if p.case.of_set) for film, ps in whole.items()
+    }
+    masks: dict[Case, Path] = {}
+    swapped, other_size = [], []
+    for case, pictures in parts.items():
+        film = films.get(case.film)
+        mask = _mask_of(pictures, film.size if film else None)
+        if mask is None:
+            continue
+        if film is not None and None not in (mask.size, film.size) and mask.size != film.size:
+            other_size.append(
+                mask.path.name if case.number is None else f"{case.film}_{case.number}"
+            )
+            continue
+        if mask.said is _Kind.CROP:
+            swapped.append(f"{case.film}_{case.number}")
+        masks[case] = mask.path
+    return Pictures(
+        {film: picture.path for film, picture in films.items()},
+        sets,
+        masks,
+        tuple(swapped),
+        tuple(other_size),
+        tuple(unplaced),
+    )
+
+
+def _first(picture: _Picture) -> tuple[bool, bool, str]:
+    """Pictures of masses before those of calcifications, as those have the finer outlines."""
+    of_set = picture.case.of_set
+    return of_set is None, of_set is not None and not of_set.of_masses, str(picture.path)
+
+
+def _mask_of(pictures: Iterable[_Picture], film: tuple[int, int] | None) -> _Picture | None:
+    """The mask among crop and mask: of the film's size, or said to be it, or the larger one."""
+    pictures = list(pictures)
+    of_size = [p for p in pictures if film is not None and p.size == film]
+    if len(of_size) == 1:
+        return of_size[0]
+    said = [p for p in of_size or pictures if p.said is _Kind.MASK]
+    if len(said) == 1:
+        return said[0]
+    if len(pictures) > 1 and all(p.size for p in pictures):
+        return max(pictures, key=lambda p: (p.size or (0, 0), p.said is _Kind.MASK))
+    return None
+
+
+def _placed(
+    path: Path, root: Path, series: Mapping[str, Case], info: Mapping[str, Mapping[str, str]]
+) -> _Picture | None:
+    inner = path.relative_to(root).as_posix()
+    row = info.get("/".join(path.parts[-2:]))
+    case = case_in(inner) or series.get(path.parent.name)
+    if row is not None:
+        case = case or case_in(row["PatientID"])
+        size = (_whole(row["Rows"]), _whole(row["Columns"]))
+        facts = PictureFacts(*size, None, row["SeriesDescription"]) if all(size) else None
+    else:
+        facts = None
+    if facts is None:
+        try:
+            facts = read_facts(path)
+        except InputError:
+            return None if case is None else _Picture(path, case, _kind(inner), None)
+    case = case or case_in(facts.patient_id or "")
+    if case is None:
+        return None
+    said = _kind(facts.series_description or "") or _kind(inner)
+    return _Picture(path, case, said, (facts.rows, facts.columns))
+
+
+def _kind(words: str) -> _Kind | None:
+    words = words.lower()
+    if "mask" in words:
+        return _Kind.MASK
+    if "crop" in words:
+        return _Kind.CROP
+    return _Kind.FILM if "full" in words else None
+
+
+def _whole(text: str) -> int:
+    return int(float(text)) if re.fullmatch(r"\d+(\.0*)?", text) else 0
+
+
+def _read_info(root: Path) -> dict[str, Mapping[str, str]]:
+    """Rows of ``dicom_info.csv``, if it is there, by ``<series>/<file>.jpg``."""
+    for table in sorted(root.rglob(_INFO)):
+        rows = read_table(table, _INFO_COLUMNS)
+        return {"/".join(row["image_path"].split("/")[-2:]): row for row in rows}
+    return {}

@@ -1,0 +1,278 @@
+"""CBIS-DDSM: the archive's DICOM tree, or a re-release as PNG or JPEG, with the case tables.
+
+One record a film. A film may stand in the sets of masses and of calcifications, and several times
+in each: its abnormalities are merged, and it is malignant if any of them is. Some women stand in a
+training and a test set (the sets were split apart from each other): they are kept for testing,
+their training films are left out, and a caution says so.
+
+Source: Lee et al. 2017, doi 10.1038/sdata.2017.177; doi 10.7937/K9/TCIA.2016.7O02S9CY.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mammolens.core import Caution, Laterality, ViewPosition
+from mammolens.data.lesions import Lesion, LesionKind
+from mammolens.data.manifest import Manifest, Record, Split
+from mammolens.data.sources._cbis_pictures import (
+    Case,
+    Film,
+    Pictures,
+    Set,
+    case_in,
+    find_pictures,
+)
+from mammolens.data.sources._tree import counted, finish, read_table
+from mammolens.errors import InvalidManifest
+
+__all__ = ["build"]
+
+_DATASET: Final = "cbis-ddsm"
+_TABLE: Final = re.compile(r"(?P<set>mass|calc)[-_ ].*?(?P<part>train|test).*\.csv", re.IGNORECASE)
+_PATHS: Final = ("image file path", "cropped image file path", "ROI mask file path")
+_NEEDED: Final = (
+    *("patient_id", "left or right breast", "image view", "abnormality id", "abnormality type"),
+    *("assessment", "pathology"),
+)
+_MALIGNANT: Final = {"MALIGNANT": True, "BENIGN": False, "BENIGN_WITHOUT_CALLBACK": False}
+
+
+@dataclass(frozen=True)
+class _Abnormality:
+    """One row of a case table."""
+
+    case: Case
+    kind: LesionKind
+    malignant: bool
+    assessment: str
+    density: str
+
+
+def build(root: Path) -> Manifest:
+    """Read CBIS-DDSM, whole or in part.
+
+    Parameters
+    ----------
+    root
+        The folder above pictures and case tables. Read are the archive's tree (any of its layouts),
+        the JPEG re-release (``csv/``, ``jpeg/<series>/``), and pictures named like their case.
+
+    Returns
+    -------
+    Manifest
+        Patient ``P_00001``, image ``P_00001_LEFT_CC``, lesions as masks, official split. Its
+        cautions count what was left out or could not be told.
+
+    Raises
+    ------
+    InvalidManifest
+        If tables or whole films are missing, or a row is not understood.
+
+    Notes
+    -----
+    BENIGN_WITHOUT_CALLBACK is benign: something was marked there.
+    """
+    found: dict[Film, list[_Abnormality]] = defaultdict(list)
+    series: dict[str, Case] = {}
+    tables: set[Set] = set()
+    for table, of_set in _tables(root):
+        tables.add(of_set)
+        for row in read_table(table, _NEEDED):
+            abnormality = _abnormality(row, of_set, table)
+            found[abnormality.case.film].append(abnormality)
+            series |= _series(row, abnormality.case)
+    if not tables:
+        raise InvalidManifest(
+            "there is no case table here",
+            source=str(root),
+            remedy="Put mass_case_description_train_set.csv and its like below this folder",
+        )
+    pictures = find_pictures(root, series)
+    sides = _sides(pictures, found)
+    shared = {film for film in sides if sides[film] is Split.TRAIN and _tested(film, sides)}
+    records = [
+        _record(film, sorted(found[film], key=_masses_first), pictures, sides[film])
+        for film in sorted(sides, key=str)
+        if film not in shared
+    ]
+    return finish(records, _cautions(root, tables, found, pictures, shared), root)
+
+
+def _tables(root: Path) -> Iterator[tuple[Path, Set]]:
+    seen: set[Set] = set()
+    for path in sorted(root.rglob("*.csv")):
+        match = _TABLE.fullmatch(path.name)
+        if match is None:
+            continue
+        of_set = Set(match["set"].lower() == "mass", match["part"].lower() == "test")
+        if of_set not in seen:
+            seen.add(of_set)
+            yield path, of_set
+
+
+def _abnormality(row: Mapping[str, str], of_set: Set, table: Path) -> _Abnormality:
+    where = f"{row['patient_id']} {row['left or right breast']} {row['image view']}"
+
+    def wrong(column: str, wanted: str) -> InvalidManifest:
+        return InvalidManifest(
+            f"the row of {where} says {row[column]!r}",
+            source=str(table),
+            keyword=column,
+            remedy=f"It must be {wanted}",
+        )
+
+    if not re.fullmatch(r"P_\d{5}", row["patient_id"]):
+        raise wrong("patient_id", "like P_00001")
+    if row["pathology"] not in _MALIGNANT:
+        raise wrong("pathology", f"one of {', '.join(_MALIGNANT)}")
+    if row["left or right breast"] not in ("LEFT", "RIGHT"):
+        raise wrong("left or right breast", "LEFT or RIGHT")
+    if row["image view"] not in ("CC", "MLO"):
+        raise wrong("image view", "CC or MLO")
+    if not row["abnormality id"].isdigit():
+        raise wrong("abnormality id", "a number")
+    film = Film(
+        row["patient_id"],
+        Laterality(row["left or right breast"][0]),
+        ViewPosition(row["image view"]),
+    )
+    return _Abnormality(
+        case=Case(film, of_set, int(row["abnormality id"])),
+        kind=_kind(row),
+        malignant=_MALIGNANT[row["pathology"]],
+        assessment=row["assessment"],
+        density=row.get("breast_density") or row.get("breast density") or "",
+    )
+
+
+def _kind(row: Mapping[str, str]) -> LesionKind:
+    if row["abnormality type"].lower() == "calcification":
+        return LesionKind.CALCIFICATION
+    shape = row.get("mass shape", "")
+    if shape == "ARCHITECTURAL_DISTORTION":
+        return LesionKind.DISTORTION
+    if shape in ("ASYMMETRIC_BREAST_TISSUE", "FOCAL_ASYMMETRIC_DENSITY"):
+        return LesionKind.ASYMMETRY
+    return LesionKind.MASS
+
+
+def _series(row: Mapping[str, str], case: Case) -> dict[str, Case]:
+    """Case by series UID: the folder above the file in each of a row's paths."""
+    series = {}
+    for column in _PATHS:
+        path = row.get(column, "").strip()
+        if path.count("/") >= 2:
+            series[path.split("/")[-2]] = case_in(path) or case
+    return series
+
+
+def _masses_first(abnormality: _Abnormality) -> tuple[bool, int]:
+    of_set, number = abnormality.case.of_set, abnormality.case.number
+    return of_set is not None and not of_set.of_masses, number or 0
+
+
+def _sides(pictures: Pictures, found: Mapping[Film, Sequence[_Abnormality]]) -> dict[Film, Split]:
+    """Side of each film that is both here and listed: testing if any of its sets is for it."""
+    sides = {}
+    for film in pictures.films:
+        if film in found:
+            listed = {a.case.of_set for a in found[film] if a.case.of_set}
+            sets = pictures.sets[film] or listed
+            sides[film] = Split.TEST if any(s.to_test for s in sets) else Split.TRAIN
+    return sides
+
+
+def _tested(film: Film, sides: Mapping[Film, Split]) -> bool:
+    return any(
+        sides.get(Film(film.patient, side, view)) is Split.TEST
+        for side in Laterality
+        for view in (ViewPosition.CC, ViewPosition.MLO)
+    )
+
+
+def _record(
+    film: Film, abnormalities: Sequence[_Abnormality], pictures: Pictures, side: Split
+) -> Record:
+    densities = {a.density for a in abnormalities if a.density in ("1", "2", "3", "4")}
+    assessments = [a.assessment for a in abnormalities if a.assessment in "0123456"]
+    lesions = []
+    for abnormality in abnormalities:
+        mask = _mask(abnormality.case, abnormalities, pictures)
+        if mask is not None:
+            lesions.append(Lesion(abnormality.kind, abnormality.malignant, mask_path=mask))
+    return Record(
+        dataset=_DATASET,
+        image_id=str(film),
+        patient_id=film.patient,
+        path=pictures.films[film],
+        laterality=film.laterality,
+        view_position=film.view,
+        tumour=True,
+        malignant=any(a.malignant for a in abnormalities),
+        birads=max(assessments, default=None) or None,
+        density=densities.pop() if len(densities) == 1 else None,
+        lesions=tuple(lesions),
+        split=side,
+    )
+
+
+def _mask(case: Case, abnormalities: Sequence[_Abnormality], pictures: Pictures) -> Path | None:
+    """The mask of an abnormality; names may leave out its set or number where there is but one."""
+    names = [case]
+    if sum(a.case.number == case.number for a in abnormalities) == 1:
+        names.append(case._replace(of_set=None))
+    if sum(a.case.of_set == case.of_set for a in abnormalities) == 1:
+        names.append(case._replace(number=None))
+    if len(abnormalities) == 1:
+        names.append(Case(case.film, None, None))
+    return next((pictures.masks[name] for name in names if name in pictures.masks), None)
+
+
+def _cautions(
+    root: Path,
+    tables: set[Set],
+    found: Mapping[Film, Sequence[_Abnormality]],
+    pictures: Pictures,
+    shared: set[Film],
+) -> list[Caution]:
+    cautions: list[Caution] = []
+    lacking = [
+        f"{'mass' if masses else 'calc'} {'test' if test else 'train'}"
+        for masses in (True, False)
+        for test in (False, True)
+        if Set(masses, test) not in tables
+    ]
+    if lacking:
+        cautions.append(
+            Caution(
+                "tables_missing",
+                f"case tables of {', '.join(lacking)} are not below {root.name}: a film that is"
+                " benign here may be malignant, or its woman in another set, by them",
+            )
+        )
+    if shared:
+        women = sorted({film.patient for film in shared})
+        cautions.append(
+            Caution(
+                "patients_in_training_and_test",
+                f"{len(women)} women stand in a training and in a test set: {len(shared)} training"
+                f" films left out, test films kept ({', '.join(women)})",
+            )
+        )
+    listed = [str(film) for film in sorted(found, key=str) if film not in pictures.films]
+    unlisted = [str(film) for film in sorted(pictures.films, key=str) if film not in found]
+    for name, what, items in (
+        ("images_missing", "films of the tables are not here", listed),
+        ("images_unlisted", "films left out, no table lists them", unlisted),
+        ("pictures_unplaced", "pictures left out, nothing says whose they are", pictures.unplaced),
+        ("masks_swapped", "masks were described as crops; told by size", pictures.swapped),
+        ("masks_of_other_size", "masks left out, not of their film's size", pictures.other_size),
+    ):
+        cautions += counted(name, what, items)
+    return cautions

@@ -1,0 +1,164 @@
+"""DDSM as its makers hand it out: ``<volume>/case<NNNN>/`` with ``.ics``, ``.LJPEG``, ``.OVERLAY``.
+
+Labels are the pathology of what is outlined on a film. A film without outlines is normal in a
+volume of normals only; beside a benign or malignant finding (the other view, the other breast) it
+is unknown.
+
+Source: Heath et al., The Digital Database for Screening Mammography, IWDM 2001;
+http://www.eng.usf.edu/cvprg/mammography/database.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from mammolens.core import Laterality, ViewPosition
+from mammolens.data.lesions import Lesion
+from mammolens.data.manifest import Manifest, Record
+from mammolens.data.sources._overlay import Overlay, parse_overlay
+from mammolens.data.sources._tree import counted, finish
+from mammolens.errors import InputError
+from mammolens.images.ics import CaseHeader, case_of, parse_ics
+
+__all__ = ["build"]
+
+_DATASET: Final = "ddsm"
+_NORMAL_VOLUME: Final = re.compile(r"normals?(?:_\d+)?", re.IGNORECASE)
+_NOTES: Final = {
+    "unreadable_case": "cases left out, their .ics file cannot be read",
+    "films_missing": "films left out, their .LJPEG file is not there",
+    "films_unlisted": "films left out, their case's .ics file does not list them",
+    "overlay_missing": "films announce outlines that are not there, so their labels are unknown",
+    "overlay_incomplete": "overlays hold other than the abnormalities that they announce; what they"
+    " do not call malignant is unknown",
+    "outline_damaged": "films with an outline that cannot be followed: labelled, not located",
+    "unproven": "films with an abnormality of unproven pathology",
+    "not_marked": "films without outlines and of no volume of normals, so their labels are unknown",
+}
+_Notes = dict[str, list[str]]
+
+
+class _Labels(NamedTuple):
+    """What the marks of one film say, and which notes they give."""
+
+    tumour: bool | None
+    malignant: bool | None
+    birads: str | None
+    lesions: tuple[Lesion, ...]
+    notes: tuple[str, ...] = ()
+
+
+def build(root: Path) -> Manifest:
+    """Read DDSM's tree, any part of it.
+
+    Parameters
+    ----------
+    root
+        A folder above the cases; the names of volumes (``normal_01``) must be kept below or in it.
+
+    Returns
+    -------
+    Manifest
+        One record a film: patient ``A_1004``, image ``A_1004_1.LEFT_CC``, study ``A_1004_1``,
+        lesions as boxes, the scanner as machine. Its cautions count what was left out.
+
+    Raises
+    ------
+    InvalidManifest
+        If no film with its case's header lies there.
+    """
+    records: list[Record] = []
+    notes: _Notes = defaultdict(list)
+    for path in sorted(path for path in root.rglob("*") if path.suffix.lower() == ".ics"):
+        try:
+            case = parse_ics(path.read_text("ascii", errors="replace"), str(path))
+        except (InputError, OSError):
+            notes["unreadable_case"].append(path.name)
+            continue
+        records += _films(case, path, root, notes)
+    records.sort(key=lambda record: record.image_id)
+    cautions = (c for name, what in _NOTES.items() for c in counted(name, what, notes[name]))
+    return finish(records, cautions, root)
+
+
+def _films(case: CaseHeader, path: Path, root: Path, notes: _Notes) -> list[Record]:
+    name = case.case or case_of(path.name)
+    beside = {file.name.upper(): file for file in path.parent.iterdir()}
+    in_normals = any(_NORMAL_VOLUME.fullmatch(p) for p in _folders(path, root))
+    records = []
+    for film, scan in case.films.items():
+        image_id = f"{name}.{film}"
+        picture = beside.pop(f"{image_id}.LJPEG", None)
+        if picture is None:
+            notes["films_missing"].append(image_id)
+            continue
+        labels = _labels(beside.get(f"{image_id}.OVERLAY"), scan.marked, in_normals)
+        for note in labels.notes:
+            notes[note].append(image_id)
+        side, view = film.split("_")
+        records.append(
+            Record(
+                dataset=_DATASET,
+                image_id=image_id,
+                patient_id=name.rpartition("_")[0] or name,
+                path=picture,
+                laterality=Laterality(side[0]),
+                view_position=ViewPosition(view),
+                tumour=labels.tumour,
+                malignant=labels.malignant,
+                birads=labels.birads,
+                density=case.density,
+                age_years=case.age_years,
+                machine=case.digitizer,
+                study_id=name,
+                lesions=labels.lesions,
+            )
+        )
+    notes["films_unlisted"] += sorted(
+        file for file in beside if file.endswith(".LJPEG") and case_of(file) == name
+    )
+    return records
+
+
+def _folders(path: Path, root: Path) -> tuple[str, ...]:
+    """Names of the folders that a case lies in, from the given one down."""
+    return (root.resolve().name, *path.parent.relative_to(root).parts)
+
+
+def _labels(marks: Path | None, announced: bool | None, in_normals: bool) -> _Labels:
+    if marks is not None:
+        try:
+            return _marked(parse_overlay(marks.read_text("ascii", errors="replace")))
+        except OSError:
+            return _Labels(None, None, None, (), ("overlay_missing",))
+    if announced:
+        return _Labels(None, None, None, (), ("overlay_missing",))
+    if in_normals:
+        return _Labels(False, False, None, ())
+    return _Labels(None, None, None, (), ("not_marked",))
+
+
+def _marked(overlay: Overlay) -> _Labels:
+    """Malignant if any abnormality is; benign if all are, and none is missing."""
+    found = overlay.abnormalities
+    said = {abnormality.malignant for abnormality in found}
+    doubts = {
+        "overlay_incomplete": not overlay.complete,
+        "outline_damaged": any(a.box_source_px is None for a in found),
+        "unproven": None in said,
+    }
+    unsure = None in said or not overlay.complete
+    return _Labels(
+        tumour=True if found else None,
+        malignant=True if True in said else None if unsure else False,
+        birads=max((a.assessment for a in found if a.assessment), default=None),
+        lesions=tuple(
+            Lesion(a.kind, a.malignant, box_source_px=a.box_source_px)
+            for a in found
+            if a.box_source_px is not None
+        ),
+        notes=tuple(note for note, holds in doubts.items() if holds),
+    )

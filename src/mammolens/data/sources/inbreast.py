@@ -1,0 +1,239 @@
+"""INbreast: full-field digital, ``AllDICOMs/``, ``INbreast.csv`` or ``.xls``, ``AllXML/``.
+
+Labels are BI-RADS, not pathology: 1 normal, 2 benign, 4 to 6 malignant; of 3 it is unknown whether
+it is malignant. The women are known from the file names only (the table has none): 410 images of
+108 women.
+
+Source: Moreira et al. 2012, doi 10.1016/j.acra.2011.09.014.
+"""
+
+from __future__ import annotations
+
+import math
+import plistlib
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+from xml.parsers.expat import ExpatError
+
+from mammolens.core import Box, Laterality, ViewPosition
+from mammolens.data.lesions import Lesion, LesionKind
+from mammolens.data.manifest import Manifest, Record
+from mammolens.data.sources._tree import Row, counted, finish, read_table
+from mammolens.errors import ConfigError, InvalidManifest
+
+__all__ = ["build"]
+
+_DATASET: Final = "inbreast"
+_PICTURE: Final = re.compile(
+    r"(?P<image>\d{8})_(?P<patient>[0-9a-f]{16})_MG_(?P<side>[LR])_(?P<view>[A-Z]+)_ANON"
+    r"\.(?:dcm|dicom|png|jpe?g|tiff?)",
+    re.IGNORECASE,
+)
+_BARE: Final = re.compile(r"\d{8}\.(?:dcm|dicom|png|jpe?g|tiff?)", re.IGNORECASE)
+_VIEWS: Final = {"ML": ViewPosition.MLO}
+"""The files say ML where the table says, and the image is, MLO."""
+_LABELS: Final[dict[str, tuple[bool, bool | None]]] = {
+    "1": (False, False),
+    "2": (True, False),
+    "3": (True, None),
+    **dict.fromkeys(("4", "4a", "4b", "4c", "5", "6"), (True, True)),
+}
+_KINDS: Final = {
+    "mass": LesionKind.MASS,
+    "spiculated region": LesionKind.MASS,
+    "espiculated region": LesionKind.MASS,
+    "calcification": LesionKind.CALCIFICATION,
+    "calcifications": LesionKind.CALCIFICATION,
+    "cluster": LesionKind.CALCIFICATION,
+    "distortion": LesionKind.DISTORTION,
+    "asymmetry": LesionKind.ASYMMETRY,
+    "assymetry": LesionKind.ASYMMETRY,
+}
+"""Names of outlines as they are spelt; ``Unnamed`` and ``Point 1`` do not say what they mark."""
+_POINT: Final = re.compile(r"\(\s*(-?[\d.]+(?:e-?\d+)?)\s*,\s*(-?[\d.]+(?:e-?\d+)?)\s*\)")
+_COLUMNS: Final = ("Laterality", "View", "Acquisition date", "File Name", "ACR", "Bi-Rads")
+_NOTES: Final = {
+    "women_unknown": "images left out, their names do not say which woman they show (keep"
+    " INbreast's own)",
+    "images_unlisted": "images left out, the table does not list them",
+    "images_missing": "images of the table are not here",
+    "images_twice": "further copies left out",
+    "laterality_disagrees": "images whose name and table name different sides: left unknown",
+    "outlines_unreadable": "outline files cannot be read; these lesions are not located",
+    "normal_with_outlines": "images of BI-RADS 1 with outlines; their labels were left unknown",
+}
+_Notes = dict[str, list[str]]
+
+
+def build(root: Path) -> Manifest:
+    """Read INbreast's folder.
+
+    Parameters
+    ----------
+    root
+        The unpacked folder; pictures, table and outlines are looked for below it. Conversions to
+        PNG or JPEG are read if they keep the names, but outlines are in pixels of the DICOMs.
+
+    Raises
+    ------
+    InvalidManifest
+        If there is no table or no image, or a row is not understood.
+    ConfigError
+        If the table is there as ``.xls`` only, and xlrd is not installed.
+    """
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    rows = _table(files, root)
+    outlines = {path.stem: path for path in files if path.suffix.lower() == ".xml"}
+    records: dict[str, Record] = {}
+    notes: _Notes = defaultdict(list)
+    for path in files:
+        match = _PICTURE.fullmatch(path.name)
+        if match is None:
+            if _BARE.fullmatch(path.name):
+                notes["women_unknown"].append(path.name)
+            continue
+        image = match["image"]
+        if image not in rows:
+            notes["images_unlisted"].append(path.name)
+        elif image in records:
+            notes["images_twice"].append(path.name)
+        else:
+            records[image] = _record(path, match, rows[image], outlines.get(image), notes)
+    notes["images_missing"] = [image for image in rows if image not in records]
+    cautions = (c for name, what in _NOTES.items() for c in counted(name, what, notes[name]))
+    return finish(records.values(), cautions, root)
+
+
+def _record(
+    path: Path, match: re.Match[str], row: Row, marks: Path | None, notes: _Notes
+) -> Record:
+    image, patient, side = match["image"], match["patient"].lower(), match["side"].upper()
+    birads = row["Bi-Rads"].lower()
+    tumour, malignant = _LABELS.get(birads, (None, None))
+    boxes: tuple[tuple[LesionKind | None, Box], ...] = ()
+    if marks is not None:
+        try:
+            boxes = tuple(_boxes(marks))
+        except (OSError, ExpatError, ValueError, KeyError, TypeError, AttributeError):
+            notes["outlines_unreadable"].append(marks.name)
+    if boxes and tumour is False:
+        notes["normal_with_outlines"].append(image)
+        tumour = malignant = None
+    agree = row["Laterality"].upper() in ("", side)
+    if not agree:
+        notes["laterality_disagrees"].append(image)
+    view = row["View"].upper() or match["view"].upper()
+    return Record(
+        dataset=_DATASET,
+        image_id=image,
+        patient_id=patient,
+        path=path,
+        laterality=Laterality(side) if agree else None,
+        view_position=_VIEWS.get(view) or ViewPosition.__members__.get(view),
+        tumour=tumour,
+        malignant=malignant,
+        birads=birads or None,
+        density=row["ACR"] if row["ACR"] in ("1", "2", "3", "4") else None,
+        study_id=f"{patient}_{row['Acquisition date']}" if row["Acquisition date"] else None,
+        lesions=tuple(
+            Lesion(kind, _of_lesion(malignant, len(boxes)), box_source_px=box)
+            for kind, box in boxes
+        ),
+    )
+
+
+def _of_lesion(malignant: bool | None, count: int) -> bool | None:
+    """BI-RADS is the image's: of several lesions on a suspicious one, which is it is unknown."""
+    return None if malignant and count > 1 else malignant
+
+
+def _table(files: list[Path], root: Path) -> dict[str, Row]:
+    named = [path for path in files if path.stem.lower() == "inbreast"]
+    for suffix in (".csv", ".xls"):
+        for path in named:
+            if path.suffix.lower() == suffix:
+                rows = read_table(path, _COLUMNS) if suffix == ".csv" else _read_xls(path)
+                return _by_file(rows, path)
+    raise InvalidManifest(
+        "there is no INbreast.csv and no INbreast.xls",
+        source=str(root),
+        remedy="Give the unpacked folder with its table",
+    )
+
+
+def _by_file(rows: list[dict[str, str]], path: Path) -> dict[str, Row]:
+    listed: dict[str, Row] = {}
+    for row in rows:
+        image = row["File Name"]
+        if not image:
+            continue
+        if row["Bi-Rads"].lower() not in ("", "0", *_LABELS):
+            raise InvalidManifest(
+                f"file {image} has BI-RADS {row['Bi-Rads']!r}",
+                source=str(path),
+                keyword="Bi-Rads",
+                remedy="It must be 0 to 6, 4a, 4b or 4c, or empty",
+            )
+        if listed.setdefault(image, row) != row:
+            raise InvalidManifest(
+                f"two rows of file {image} contradict each other",
+                source=str(path),
+                keyword="File Name",
+                remedy="Keep one row for each image",
+            )
+    return listed
+
+
+def _read_xls(path: Path) -> list[dict[str, str]]:
+    try:
+        import xlrd
+    except ImportError as error:
+        raise ConfigError(
+            "reading old Excel sheets needs xlrd",
+            source=str(path),
+            remedy="Run: pip install 'mammolens[data]', or save the sheet as INbreast.csv",
+        ) from error
+    try:
+        sheet = xlrd.open_workbook(path).sheet_by_index(0)
+        head, *lines = ([_text(c) for c in sheet.row_values(i)] for i in range(sheet.nrows))
+    except Exception as error:
+        # xlrd lets assertion, index and struct errors of damaged files pass.
+        raise InvalidManifest(
+            f"the sheet cannot be read: {type(error).__name__}",
+            source=str(path),
+            remedy="Copy it again, or save it as INbreast.csv",
+        ) from error
+    missing = [name for name in _COLUMNS if name not in head]
+    if missing:
+        raise InvalidManifest(
+            f"columns are missing: {', '.join(missing)}",
+            source=str(path),
+            remedy="Use the file as its source hands it out",
+        )
+    return [dict(zip(head, cells, strict=True)) for cells in lines]
+
+
+def _text(cell: object) -> str:
+    whole = isinstance(cell, float) and cell.is_integer()
+    return str(int(cell) if whole and isinstance(cell, float) else cell).strip()
+
+
+def _boxes(path: Path) -> Iterator[tuple[LesionKind | None, Box]]:
+    """Outlines of an OsiriX property list; points are (x, y) in pixels of the DICOM image."""
+    with path.open("rb") as stream:
+        content: dict[str, Any] = plistlib.load(stream, fmt=plistlib.FMT_XML)
+    for image in content["Images"]:
+        for outline in image["ROIs"]:
+            points = [_POINT.fullmatch(point.strip()) for point in outline["Point_px"]]
+            if not points or None in points:
+                raise ValueError("an outline has no points")
+            x, y = ([float(point[axis]) for point in points if point] for axis in (1, 2))
+            box = (min(y), min(x), max(y) + 1, max(x) + 1)
+            top, left, bottom, right = (float(math.floor(edge)) for edge in box)
+            yield (
+                _KINDS.get(str(outline.get("Name", "")).strip().lower()),
+                (top, left, bottom, right),
+            )
