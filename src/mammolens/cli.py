@@ -179,9 +179,9 @@ def evaluate(
 def train(config: RunFile, out: Out, overrides: Overrides = None) -> None:
     """Train a network, or go on where the run was cut off (needs the extra train)."""
     _need_training()
-    from mammolens.learn.train import train
+    from mammolens.learn.frozen import train_run
 
-    best = train(config, out, overrides or [], lambda line: typer.echo(line, err=True))
+    best = train_run(config, out, overrides or [], lambda line: typer.echo(line, err=True))
     typer.echo(best)
 
 
