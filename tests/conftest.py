@@ -127,6 +127,26 @@ def package(make_package) -> Path:
 
 
 @pytest.fixture(scope="session")
+def make_lesion_package(tmp_path_factory):
+    """Give a function that writes the small package as one that reads marked lesions."""
+
+    def make() -> Path:
+        folder = tmp_path_factory.mktemp("lesion")
+        graph = brightness_graph()
+        card = card_of(graph).model_dump(mode="json")
+        card["name"] = "lesion-brightness"
+        card["input_kind"] = "lesion"
+        card["preprocess"] = {"kind": "lesion", "height": 96, "width": 96}
+        card["calibration"]["prior"] = {"normal": 1e-9, "benign": 0.5 - 1e-9, "malignant": 0.5}
+        for point in ("low", "high"):
+            card["operating_points"][point]["unit"] = "lesion"
+        save_package(folder, ModelCard.model_validate(card), graph)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def make_dicom() -> ModuleType:
     """The generator of tiny DICOM files, ``tests/data/make_dicom.py``."""
     return _generator("make_dicom")
@@ -136,6 +156,12 @@ def make_dicom() -> ModuleType:
 def make_ljpeg() -> ModuleType:
     """The coder of tiny DDSM cases, ``tests/data/make_ljpeg.py``."""
     return _generator("make_ljpeg")
+
+
+@pytest.fixture(scope="session")
+def make_sources() -> ModuleType:
+    """Trees in the layout of every public source, ``tests/data/make_sources.py``."""
+    return _generator("make_sources")
 
 
 def _generator(name: str) -> ModuleType:

@@ -49,6 +49,22 @@ def build(name: Source, root: Root, out: TableOut, options: Options = None) -> N
     console.show_written(written)
 
 
+@app.command()
+def show(tables: Tables, sheet: Sheet = None, images: SheetImages = 40, seed: Seed = 1) -> None:
+    """Count what tables hold, and draw some of their images if a sheet is named."""
+    from mammolens import console
+    from mammolens.data.manifest import Manifest
+
+    manifest = Manifest.read(*tables)
+    console.show_manifest(manifest)
+    if sheet is not None:
+        from mammolens.bench.contact_sheet import write_sheet
+
+        with console.progress_bar("images") as on_progress:
+            drawn = write_sheet(manifest, sheet, images=images, seed=seed, on_progress=on_progress)
+        console.show_written([drawn])
+
+
 def _pairs(options: list[str]) -> dict[str, str]:
     pairs = [option.partition("=") for option in options]
     for (key, equals, _), option in zip(pairs, options, strict=True):
