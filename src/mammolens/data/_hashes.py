@@ -1,0 +1,188 @@
+"""Pictures that show the same exposure, also mirrored or turned, after other processing.
+
+Each picture is kept as two textures of a few kilobytes: of the whole frame (steady under new tones,
+sizes and compression) and of the breast's box (steady under other cropping). A texture is the
+picture less its coarse shades, over its local contrast, within the breast: breasts are alike in
+outline, not in texture. A 64-bit hash (signs of a discrete cosine transform) in eight orientations
+finds candidates by Hamming distance, and the correlation of the textures decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.preprocess import BreastRegion
+
+__all__ = ["TURNS", "SamePicture", "Texture", "describe_texture", "find_same"]
+
+Float = npt.NDArray[np.float32]
+Small = npt.NDArray[np.int8]
+
+TURNS: Final = (
+    "as it is",
+    *("turned by 90°", "turned by 180°", "turned by 270°"),
+    *(
+        "mirrored",
+        "mirrored, turned by 90°",
+        "mirrored, turned by 180°",
+        "mirrored, turned by 270°",
+    ),
+)
+_FRAME_PX, _BREAST_PX = 96, 64
+_SCALE = 32.0
+_SMALLEST_PX = 150
+_BLOCK, _OTHERS = 512, 4096
+
+
+@dataclass(frozen=True)
+class Texture:
+    """`frame` int8 (96, 96) and `breast` int8 (64, 64), 1/32 of the local contrast; zero exactly
+    outside the breast."""
+
+    frame: Small
+    breast: Small
+
+
+class SamePicture(NamedTuple):
+    """Pictures `first` and `second` (indices) agree if the second is changed as `turn` says;
+    `bits` of 64 differ in the hash, `correlation` is that of the textures."""
+
+    first: int
+    second: int
+    turn: str
+    bits: int
+    correlation: float
+
+
+class _Look(NamedTuple):
+    """One kind of texture: how to get it, its hash's frequencies, and the limits of sameness.
+
+    Measured on 2,727 digital and 1,701 film mammograms of different exposures: no frame above a
+    correlation of 0.5, no breast above 0.8; copies with other tones, sizes, JPEG quality stay
+    above 0.9.
+    """
+
+    texture_of: Callable[[Texture], Small]
+    frequencies: slice
+    most_bits: int
+    least_correlation: float
+
+
+_LOOKS: Final = (
+    _Look(lambda texture: texture.frame, slice(4, 20, 2), 14, 0.75),
+    _Look(lambda texture: texture.breast, slice(1, 9), 12, 0.88),
+)
+
+
+def describe_texture(grey: Float, region: BreastRegion | None) -> Texture:
+    """Reduce a picture to its textures.
+
+    Parameters
+    ----------
+    grey
+        Float32 (h, w), 0–1, breast brighter than the background.
+    region
+        Where the breast is; ``None`` takes the whole picture.
+    """
+    mask = np.ones(grey.shape, bool) if region is None else region.mask
+    row0, col0, row1, col1 = (0, 0, *grey.shape) if region is None else region.box
+    inside = _inside(mask, _FRAME_PX, 7)
+    picture = _resize(grey, _FRAME_PX)
+    detail = _blur(picture, 0.8) - _blur(picture, 2.5)
+    frame = detail / np.maximum(np.sqrt(_blur(detail * detail, 5.0)), 0.003)
+    held = _inside(mask[row0:row1, col0:col1], _BREAST_PX, 3)
+    picture = _resize(grey[row0:row1, col0:col1], _BREAST_PX)
+    detail = _blur_within(picture, held, 1.0) - _blur_within(picture, held, 6.0)
+    contrast = np.sqrt(_blur_within(detail * detail, held, 8.0))
+    return Texture(_pack(frame, inside), _pack(detail / np.maximum(contrast, 1e-3), held))
+
+
+def find_same(textures: Sequence[Texture]) -> tuple[SamePicture, ...]:
+    """Find all pairs that show the same exposure, best first.
+
+    Hashes are compared in blocks by matrix products (3,000 pictures take seconds on one core,
+    50,000 minutes); memory is about 13 kB a picture and 80 MB for the blocks.
+    """
+    best: dict[tuple[int, int], SamePicture] = {}
+    for look in _LOOKS:
+        pictures = [look.texture_of(texture) for texture in textures]
+        for first, second, turn, bits in _candidates(pictures, look):
+            likeness = _correlation(pictures[first], _turned(pictures[second])[turn])
+            known = best.get((first, second))
+            if likeness >= look.least_correlation and (
+                known is None or likeness > known.correlation
+            ):
+                best[first, second] = SamePicture(first, second, TURNS[turn], bits, likeness)
+    return tuple(sorted(best.values(), key=lambda same: (-same.correlation, same)))
+
+
+def _candidates(pictures: Sequence[Small], look: _Look) -> Iterator[tuple[int, int, int, int]]:
+    """Pairs (first < second), the turn of the second, and the bits in which they differ."""
+    hashes = [_hashes(picture, look.frequencies) for picture in pictures]
+    if not hashes:
+        return
+    signs = np.stack(hashes)
+    bits, turns = signs.shape[2], len(TURNS)
+    for start in range(0, len(signs), _BLOCK):
+        block = signs[start : start + _BLOCK, 0].astype(np.float32)
+        for other in range(start, len(signs), _OTHERS):
+            rest = signs[other : other + _OTHERS].reshape(-1, bits).astype(np.float32)
+            distance = (bits - block @ rest.T) / 2
+            for row, column in np.argwhere(distance <= look.most_bits):
+                first, second = start + int(row), other + int(column) // turns
+                if first < second:
+                    yield first, second, int(column) % turns, int(distance[row, column])
+
+
+def _hashes(picture: Small, frequencies: slice) -> npt.NDArray[np.int8]:
+    """The 64-bit hash of each orientation: −1 or 1 (8, 64)."""
+    spectra = (cv2.dct(turned.astype(np.float32)) for turned in _turned(picture))
+    kept = [np.asarray(spectrum)[frequencies, frequencies] for spectrum in spectra]
+    return np.where(np.stack(kept) > 0, 1, -1).astype(np.int8).reshape(len(TURNS), -1)
+
+
+def _turned(picture: Small) -> tuple[Small, ...]:
+    mirrored = picture[:, ::-1]
+    return tuple(np.rot90(side, quarter) for side in (picture, mirrored) for quarter in range(4))
+
+
+def _correlation(one: Small, other: Small) -> float:
+    """Pearson's correlation where both show breast; 0 where that is too little to tell."""
+    both = (one != 0) & (other != 0)
+    if np.count_nonzero(both) < _SMALLEST_PX:
+        return 0.0
+    first, second = one[both].astype(np.float64), other[both].astype(np.float64)
+    first, second = first - first.mean(), second - second.mean()
+    scale = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / scale if scale > 0 else 0.0
+
+
+def _pack(texture: Float, inside: Float) -> Small:
+    values = np.clip(np.rint(texture * _SCALE), -127, 127)
+    return np.where(inside > 0, np.where(values == 0, 1, values), 0).astype(np.int8)
+
+
+def _inside(mask: npt.NDArray[np.bool_], size_px: int, margin_px: int) -> Float:
+    whole = (_resize(mask.astype(np.float32), size_px) > 0.99).astype(np.uint8)
+    kernel = np.ones((margin_px, margin_px), np.uint8)
+    return np.asarray(cv2.erode(whole, kernel, borderValue=1), np.float32)
+
+
+def _blur(picture: Float, sigma_px: float) -> Float:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma_px), np.float32)
+
+
+def _blur_within(picture: Float, inside: Float, sigma_px: float) -> Float:
+    return _blur(picture * inside, sigma_px) / np.maximum(_blur(inside, sigma_px), 1e-3)
+
+
+def _resize(picture: Float, size_px: int) -> Float:
+    """Shrink by area, which keeps fine grain from becoming coarse; enlarge linearly."""
+    how = cv2.INTER_AREA if min(picture.shape) >= size_px else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, (size_px, size_px), interpolation=how), np.float32)

@@ -1,0 +1,247 @@
+"""Does something trivial tell the label? Small logistic models on traits that are no anatomy.
+
+A network finds any short cut that a data set offers: a border that is brighter, a rotation, a size,
+a scanner. Each probe is a ridge logistic regression on a handful of such features, cross-validated
+with patients kept whole; its area under the ROC curve has an interval over patients.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.data._glance import BORDER, ORIENTATION, Glance
+from mammolens.data._report import CheckFinding, Probe, Severity, finding
+from mammolens.data.manifest import Record
+from mammolens.metrics import auc, auc_interval
+
+__all__ = ["Seen", "leak_findings", "probe_labels", "probe_sources"]
+
+Float = npt.NDArray[np.float64]
+Seen = tuple[Record, Glance]
+
+_TELLS, _HINTS = 0.75, 0.60
+_FEWEST_IMAGES, _FEWEST_PATIENTS = 10, 6
+_FOLDS, _STEPS, _RIDGE = 5, 20, 1.0
+_MOST_WORDS = 30
+_DRAWS = 1000
+
+
+class _Trait(NamedTuple):
+    """Features (n, k) of one kind with their names."""
+
+    name: str
+    names: tuple[str, ...]
+    values: Float
+
+
+def probe_labels(seen: Sequence[Seen]) -> tuple[Probe, ...]:
+    """Probe each data set, and all together, for traits that tell malignancy or a tumour.
+
+    Labels that are unknown are left out of their task; a task without 10 images of 6 patients of
+    either class is not probed.
+    """
+    datasets = sorted({record.dataset for record, _ in seen})
+    found: list[Probe] = []
+    for task in ("malignant", "tumour"):
+        for dataset in datasets:
+            known = _labelled(seen, task, dataset)
+            found += (_probe(known, task, dataset, trait) for trait in _traits_of(known, task))
+        if len(datasets) > 1:
+            known = _labelled(seen, task, None)
+            if _enough(known, task):
+                words = [record.dataset for record, _ in known]
+                trait = _categories("data set", words)
+                found.append(_probe(known, task, "all", trait))
+    return tuple(found)
+
+
+def probe_sources(seen: Sequence[Seen]) -> tuple[Probe, ...]:
+    """How well border, orientation, size and form tell each data set from the others."""
+    datasets = sorted({record.dataset for record, _ in seen})
+    found = []
+    for dataset in datasets if len(datasets) > 1 else ():
+        labels = np.array([record.dataset == dataset for record, _ in seen])
+        if min(labels.sum(), (~labels).sum()) >= _FEWEST_IMAGES:
+            parts = [trait for trait in _picture_traits(seen) if trait.values.shape[1]]
+            names = tuple(name for trait in parts for name in trait.names)
+            values = np.hstack([trait.values for trait in parts])
+            trait = _Trait("form of pictures", names, values)
+            found.append(_measure(seen, labels, "data set", dataset, trait))
+    return tuple(found)
+
+
+def leak_findings(probes: Sequence[Probe]) -> Iterator[CheckFinding]:
+    """Turn probes whose interval lies above chance into findings."""
+    for probe in probes:
+        low = probe.auc.low if probe.auc.low is not None else 0.0
+        if low < _HINTS:
+            continue
+        figures = {"auc": probe.auc.value, "low": low, "n": float(probe.auc.n)}
+        if probe.task == "data set":
+            yield finding(
+                Severity.NOTE,
+                "source_recognisable",
+                f"the form of the pictures tells {probe.dataset} from the others: {probe.auc}",
+                "Balance labels within each data set and report figures by data set",
+                dataset=probe.dataset,
+                **figures,
+            )
+            continue
+        severity = Severity.WARNING
+        if low >= _TELLS and probe.trait not in _MILD:
+            severity = Severity.ERROR
+        yield finding(
+            severity,
+            _CODES[probe.trait],
+            f"{probe.trait} alone tells {probe.task!r} ({probe.telling} most): AUC {probe.auc}",
+            _REMEDIES[probe.trait],
+            dataset=probe.dataset,
+            **figures,
+        )
+
+
+_MILD = ("view and side", "data set")
+_CODES = {
+    "border brightness": "border_tells_label",
+    "orientation": "orientation_tells_label",
+    "size": "size_tells_label",
+    "file form": "file_form_tells_label",
+    "inversion": "inversion_tells_label",
+    "machine": "machine_tells_label",
+    "view and side": "view_tells_label",
+    "data set": "source_tells_label",
+}
+_REMEDIES = {
+    "border brightness": "Look at the borders; crop every picture to the breast in the same way",
+    "orientation": "Turn all pictures upright (column rotation), whatever their label",
+    "size": "Go back to the originals: the classes were cut or resized differently",
+    "file form": "Go back to the originals: the classes were stored differently",
+    "inversion": "Bring all pictures to one photometric interpretation",
+    "machine": "Balance classes within each machine, or leave out machines of one class",
+    "view and side": "Balance the views and sides of the classes",
+    "data set": "Balance labels within each data set and report figures by data set",
+}
+
+
+def _labelled(seen: Sequence[Seen], task: str, dataset: str | None) -> list[Seen]:
+    return [
+        (record, picture)
+        for record, picture in seen
+        if getattr(record, task) is not None and dataset in (None, record.dataset)
+    ]
+
+
+def _enough(seen: Sequence[Seen], task: str) -> bool:
+    for value in (True, False):
+        patients = [record.patient for record, _ in seen if getattr(record, task) is value]
+        if len(patients) < _FEWEST_IMAGES or len(set(patients)) < _FEWEST_PATIENTS:
+            return False
+    return True
+
+
+def _traits_of(seen: Sequence[Seen], task: str) -> Iterator[_Trait]:
+    if not _enough(seen, task):
+        return
+    views = [f"{r.view_position} {r.laterality}" for r, _ in seen]
+    machines = [r.machine or picture.manufacturer or "" for r, picture in seen]
+    others = (
+        _categories("inversion", [str(p.inverted) for _, p in seen]),
+        _categories("machine", machines),
+        _categories("view and side", views),
+    )
+    yield from (t for t in (*_picture_traits(seen), *others) if t.values.shape[1])
+
+
+def _picture_traits(seen: Sequence[Seen]) -> tuple[_Trait, ...]:
+    """Traits of the pictures alone; one that does not vary has no features left."""
+    shapes = np.log([picture.shape_px for _, picture in seen])
+    size = np.column_stack([shapes, shapes[:, 0] - shapes[:, 1]])
+    density = [np.log(p.file_bytes / (p.shape_px[0] * p.shape_px[1])) for _, p in seen]
+    forms = _categories("file form", [p.form for _, p in seen])
+    packing = _numbers("file form", ("bytes a pixel",), np.array(density)[:, None])
+    return (
+        _numbers("border brightness", BORDER, np.stack([p.border for _, p in seen])),
+        _numbers("orientation", ORIENTATION, np.stack([p.orientation for _, p in seen])),
+        _numbers("size", ("rows", "columns", "rows by columns"), size),
+        forms._replace(
+            names=packing.names + forms.names, values=np.hstack([packing.values, forms.values])
+        ),
+    )
+
+
+def _numbers(name: str, names: Sequence[str], values: npt.ArrayLike) -> _Trait:
+    columns = np.asarray(values, np.float64)
+    moving = np.flatnonzero(np.ptp(columns, axis=0) > 1e-6)
+    return _Trait(name, tuple(names[i] for i in moving), columns[:, moving])
+
+
+def _categories(name: str, words: Sequence[str]) -> _Trait:
+    """One column for each of the most common words; none where all are one word."""
+    common = [word for word, _ in Counter(words).most_common(_MOST_WORDS)]
+    kept = tuple(common) if len(common) > 1 else ()
+    values = np.array([[word == other for other in kept] for word in words], np.float64)
+    return _Trait(name, kept, values.reshape(len(words), len(kept)))
+
+
+def _probe(seen: Sequence[Seen], task: str, dataset: str, trait: _Trait) -> Probe:
+    labels = np.array([getattr(record, task) for record, _ in seen], bool)
+    return _measure(seen, labels, task, dataset, trait)
+
+
+def _measure(
+    seen: Sequence[Seen], labels: npt.NDArray[np.bool_], task: str, dataset: str, trait: _Trait
+) -> Probe:
+    patients = ["/".join(record.patient) for record, _ in seen]
+    scores = _out_of_fold(trait.values, labels, _folds(patients))
+    single = [abs(auc(labels, column) - 0.5) for column in trait.values.T]
+    interval = auc_interval(labels, scores, patients, draws=_DRAWS)
+    return Probe(dataset, trait.name, task, trait.names[int(np.argmax(single))], interval)
+
+
+def _folds(patients: Sequence[str]) -> npt.NDArray[np.intp]:
+    """Deal patients out to folds in the order of a hash, so that rows' order does not matter."""
+    order = sorted(set(patients), key=lambda patient: hashlib.sha256(patient.encode()).digest())
+    fold = {patient: index % _FOLDS for index, patient in enumerate(order)}
+    return np.array([fold[patient] for patient in patients], np.intp)
+
+
+def _out_of_fold(
+    values: Float, labels: npt.NDArray[np.bool_], folds: npt.NDArray[np.intp]
+) -> Float:
+    """Log-odds of each row from a model that saw none of its patient's rows."""
+    scores = np.zeros(len(labels))
+    for fold in range(_FOLDS):
+        held = folds == fold
+        if held.any() and not held.all():
+            centre, spread = values[~held].mean(0), np.maximum(values[~held].std(0), 1e-6)
+            design = _design((values - centre) / spread)
+            scores[held] = design[held] @ _fit(design[~held], labels[~held])
+    return scores
+
+
+def _design(values: Float) -> Float:
+    """Ones, the standardised features, and their squares: too bright or too dark may both tell."""
+    bounded = np.clip(values, -5, 5)
+    return np.hstack([np.ones((len(values), 1)), bounded, bounded**2])
+
+
+def _fit(design: Float, labels: npt.NDArray[np.bool_]) -> Float:
+    """Ridge logistic regression by Newton's steps (iteratively reweighted least squares)."""
+    weights = np.zeros(design.shape[1])
+    ridge = np.full(len(weights), _RIDGE)
+    ridge[0] = 1e-3
+    for _ in range(_STEPS):
+        chance = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -30, 30)))
+        gradient = design.T @ (labels - chance) - ridge * weights
+        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(ridge)
+        step = np.linalg.solve(curvature, gradient)
+        weights = weights + np.clip(step, -3, 3)
+        if float(np.abs(step).max()) < 1e-6:
+            break
+    return weights

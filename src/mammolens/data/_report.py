@@ -1,0 +1,151 @@
+"""What a check of a table gives back: findings, figures of the probes, and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+from mammolens.data.manifest import Record
+from mammolens.metrics import Interval
+
+__all__ = ["CheckFinding", "CheckReport", "Probe", "Severity", "image_name", "patient_name"]
+
+
+class Severity(str, Enum):
+    """How much a finding weighs: an error makes figures or training on the table worthless."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class CheckFinding:
+    """One kind of fault and everything that shows it.
+
+    `code` names the kind; `images` and `patients` are ``dataset/identifier``; `details` has a line
+    for each case; `figures` are counts, shares (0–1) or areas under the curve.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    remedy: str
+    dataset: str | None = None
+    images: tuple[str, ...] = ()
+    patients: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How well a trivial trait of files tells a label: the cross-validated area under the ROC
+    curve (0.5: not at all) with its 95 % interval over patients. `telling` names the feature of
+    the trait that tells most."""
+
+    dataset: str
+    trait: str
+    task: str
+    telling: str
+    auc: Interval
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """All findings, errors first; `n_read` of `n_images` pictures could be read.
+
+    `digest` is the manifest's, so that a report belongs to one state of a table.
+    """
+
+    findings: tuple[CheckFinding, ...]
+    probes: tuple[Probe, ...]
+    n_images: int
+    n_read: int
+    n_patients: int
+    digest: str
+
+    def count(self, severity: Severity) -> int:
+        """How many findings are of this severity."""
+        return sum(finding.severity is severity for finding in self.findings)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is an error; warnings and notes are for a person to judge."""
+        return self.count(Severity.ERROR) == 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "digest": self.digest,
+            "images": self.n_images,
+            "images_read": self.n_read,
+            "patients": self.n_patients,
+            "sound": self.sound,
+            "findings": [
+                {
+                    "severity": f.severity.value,
+                    "code": f.code,
+                    "dataset": f.dataset,
+                    "message": f.message,
+                    "remedy": f.remedy,
+                    "figures": dict(f.figures),
+                    "images": list(f.images),
+                    "patients": list(f.patients),
+                    "details": list(f.details),
+                }
+                for f in self.findings
+            ],
+            "probes": [
+                {
+                    "dataset": p.dataset,
+                    "trait": p.trait,
+                    "task": p.task,
+                    "telling": p.telling,
+                    "auc": {"value": p.auc.value, "low": p.auc.low, "high": p.auc.high},
+                    "n": p.auc.n,
+                    "n_positive": p.auc.n_positive,
+                    "n_patients": p.auc.n_groups,
+                }
+                for p in self.probes
+            ],
+        }
+
+
+def image_name(record: Record) -> str:
+    """How a report names an image."""
+    return f"{record.dataset}/{record.image_id}"
+
+
+def patient_name(record: Record) -> str:
+    """How a report names a patient."""
+    return f"{record.dataset}/{record.patient_id}"
+
+
+def finding(
+    severity: Severity,
+    code: str,
+    message: str,
+    remedy: str,
+    records: Iterable[Record] = (),
+    *,
+    dataset: str | None = None,
+    details: Iterable[str] = (),
+    **figures: float,
+) -> CheckFinding:
+    """Put together a finding about `records`; each image and patient is named once."""
+    kept = tuple(records)
+    return CheckFinding(
+        severity,
+        code,
+        message,
+        remedy,
+        dataset,
+        tuple(dict.fromkeys(map(image_name, kept))),
+        tuple(dict.fromkeys(map(patient_name, kept))),
+        tuple(details),
+        MappingProxyType(figures),
+    )
