@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mammolens import DISCLAIMER, cli_datasets
 
 __all__ = ["app", "main"]
+
+if TYPE_CHECKING:
+    from mammolens.analysis import AnalysisOptions
 
 app = typer.Typer(
     help=f"An open second reader for mammography. {DISCLAIMER}",
@@ -29,7 +32,16 @@ Paths = Annotated[
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
 Sample = Annotated[bool, typer.Option("--sample", help="Read the two sample exams instead.")]
-Model = Annotated[str, typer.Option(metavar="NAME|PATH", help="Built-in model or model package.")]
+Model = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|PATH", help="Built-in model or model package; else the default."),
+]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--region", metavar="R0,C0,R1,C1", help="Score this box of one image; repeatable."
+    ),
+]
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="Built-in model or model package.")
 ]
@@ -120,24 +132,28 @@ def analyze(
     out: Out,
     paths: Paths = None,
     sample: Sample = False,
-    model: Model = "mammolens-1",
+    model: Model = None,
+    region: Regions = None,
     sinks: Sinks = "json,csv,overlay,html",
     jobs: Jobs = 1,
     prevalence: Prevalence = None,
     pseudonymise: Pseudonymise = False,
     time_limit: TimeLimit = 300.0,
 ) -> None:
-    """Read exams, score and explain them, and write the results."""
+    """Read exams, or marked regions of one image; score, explain, and write the results."""
     inputs = _inputs(paths or [], sample)
     from mammolens import console
     from mammolens.analysis import AnalysisOptions
+    from mammolens.model import DEFAULT_MODEL
     from mammolens.run import run
 
     names = [name.strip() for name in sinks.split(",") if name.strip()]
     drawn = not {*names} <= {"csv", "json"}
     options = AnalysisOptions(jobs, prevalence, pseudonymise, time_limit, display=drawn)
+    if region:
+        return _analyze_regions(inputs, region, out, model, names, options)
     with console.progress_bar("exams") as on_progress:
-        summary, info = run(inputs, out, model, names, options, on_progress)
+        summary, info = run(inputs, out, model or DEFAULT_MODEL, names, options, on_progress)
     console.show_run(summary, info)
     raise typer.Exit(summary.exit_code)
 
@@ -210,6 +226,22 @@ def export(run: RunFolder, package: Package) -> None:
 
     export_run(run, package, lambda line: typer.echo(line, err=True))
     typer.echo(package)
+
+
+def _analyze_regions(
+    paths: list[Path],
+    regions: list[str],
+    out: Path,
+    model: str | None,
+    sinks: list[str],
+    options: AnalysisOptions,
+) -> None:
+    from mammolens import console
+    from mammolens.model import LESION_MODEL
+    from mammolens.run import run_regions
+
+    report, files = run_regions(paths, regions, out, model or LESION_MODEL, sinks, options)
+    console.show_regions(report, files)
 
 
 def _inputs(paths: list[Path], sample: bool) -> list[Path]:

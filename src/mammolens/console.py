@@ -23,6 +23,7 @@ from mammolens.sinks import RunInfo, RunSummary
 from mammolens.wording import CATEGORY_WORDS, percent, printable
 
 if TYPE_CHECKING:
+    from mammolens.analysis import RegionReport
     from mammolens.bench.evaluate import EvaluationSummary
     from mammolens.data.manifest import Manifest
     from mammolens.data.sources import SourceInfo
@@ -33,6 +34,7 @@ __all__ = [
     "show_evaluation",
     "show_manifest",
     "show_models",
+    "show_regions",
     "show_run",
     "show_sources",
     "show_written",
@@ -44,6 +46,7 @@ _CATEGORY_STYLES = {
     TriageCategory.INTERMEDIATE: "yellow",
     TriageCategory.LOW: "green",
 }
+_REGION_STYLES = {TriageCategory.HIGH: "bold red", TriageCategory.INTERMEDIATE: "yellow"}
 _HEALTH_STYLES = {Health.OK: "green", Health.OPTIONAL: "yellow", Health.LACKING: "bold red"}
 
 
@@ -92,6 +95,31 @@ def show_run(summary: RunSummary, run: RunInfo) -> None:
     console.print(
         f"{run.model.name} {run.model.version}; probabilities stand for a prevalence of "
         f"{percent(run.prevalence)}. {DISCLAIMER}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def show_regions(report: RegionReport, files: Iterable[Path]) -> None:
+    """Print each marked region's probabilities and warnings, and what was written."""
+    console = Console()
+    table = Table("region", "rows", "columns", "malignant", "benign", "warnings")
+    for number, region in enumerate(report.regions, start=1):
+        r0, c0, r1, c1 = region.box_source_px
+        table.add_row(
+            str(number),
+            f"{r0:g}–{r1:g}",
+            f"{c0:g}–{c1:g}",
+            Text(percent(region.malignant), style=_REGION_STYLES.get(region.category, "")),
+            percent(region.benign),
+            " ".join(caution.name for caution in region.cautions),
+        )
+    console.print(table)
+    for path in files:
+        console.print(Text(printable(str(path))), soft_wrap=True)
+    console.print(
+        f"{report.model.name} {report.model.version}; P(malignant) of a mark, given that it is a "
+        f"lesion, where {percent(report.prevalence)} of lesions are malignant. {DISCLAIMER}",
         soft_wrap=True,
         highlight=False,
     )

@@ -31,11 +31,13 @@ __all__ = [
     "STRONGEST",
     "box_to_display",
     "display_pixels",
+    "frame",
     "hanging",
     "hanging_order",
     "hangs_mirrored",
     "heat",
     "overlay",
+    "tinted",
     "warp_map",
 ]
 
@@ -139,6 +141,16 @@ def _ramp() -> npt.NDArray[np.uint8]:
     alpha = rise * rise * (3 - 2 * rise) * _OPACITY
     opaque = np.rint(alpha * 255).astype(np.uint8)
     return np.column_stack([colour.reshape(-1, 3)[:, ::-1], opaque]).astype(np.uint8)
+
+
+def tinted(grey: npt.NDArray[np.uint8], strength: npt.NDArray[np.float32]) -> Rgb:
+    """Lay a map of strengths over a grey picture of the same shape; uint8 RGB."""
+    tint = heat(strength)
+    mixed = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+    seen = tint[..., 3] > 0
+    alpha = tint[seen, 3:].astype(np.float32) / 255
+    mixed[seen] = np.rint(mixed[seen] * (1 - alpha) + tint[seen, :3] * alpha)
+    return mixed
 
 
 def box_to_display(
@@ -304,23 +316,19 @@ def _marked(image: ImagePrediction, shape: tuple[int, int], mirrored: bool) -> R
         shrinks = shape[0] < grey.shape[0]
         way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         grey = np.asarray(cv2.resize(grey, shape[::-1], interpolation=way), dtype=np.uint8)
-    tint = heat(warp_map(image.malignancy_map, image.geometry, shape) / image.map_level)
-    mixed = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
-    tinted = tint[..., 3] > 0
-    alpha = tint[tinted, 3:].astype(np.float32) / 255
-    mixed[tinted] = np.rint(mixed[tinted] * (1 - alpha) + tint[tinted, :3] * alpha)
+    mixed = tinted(grey, warp_map(image.malignancy_map, image.geometry, shape) / image.map_level)
     picture = np.ascontiguousarray(mixed[:, ::-1] if mirrored else mixed)
     size = float(np.clip(shape[1] / 45, 13, 34))
     if image.display is None:
         write(picture, "picture not kept", (round(size), round(2 * size)), size, QUIET)
     for finding in image.findings:
         box = box_to_display(finding.box_source_px, image.geometry.source_shape, shape, mirrored)
-        _frame(picture, box, f"{finding.score:.1f}x", size)
+        frame(picture, box, f"{finding.score:.1f}x", size)
     return picture
 
 
-def _frame(picture: Rgb, box: Box, text: str, size: float) -> None:
-    """Draw a white box with a black halo and its strength above it, or inside where cut off."""
+def frame(picture: Rgb, box: Box, text: str, size: float) -> None:
+    """Draw a white box with a black halo and words above it, or inside where cut off."""
     thick = max(1, round(size / 12))
     top, left, bottom, right = (round(edge) for edge in box)
     for colour, line in ((GROUND, 3 * thick), (_MARK, thick)):

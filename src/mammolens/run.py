@@ -6,12 +6,20 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mammolens.analysis import AnalysisOptions, analyze_paths, restate_threshold
+from mammolens.analysis import (
+    AnalysisOptions,
+    RegionReport,
+    analyze_paths,
+    analyze_region_file,
+    parse_region,
+    restate_threshold,
+)
 from mammolens.errors import ConfigError, IncompleteExam
 from mammolens.model import ModelCard, ModelPackage
 from mammolens.sinks import RunInfo, RunSummary, TriageThreshold, find_sink, write_run
+from mammolens.sinks.regions import check_region_sinks, write_regions
 
-__all__ = ["describe_run", "run"]
+__all__ = ["describe_run", "run", "run_regions"]
 
 
 def run(
@@ -49,6 +57,7 @@ def run(
     for name in sinks:
         find_sink(name)
     package = ModelPackage.load(model)
+    package.card.for_breasts()
     info = describe_run(package, options.prevalence)
     stream = analyze_paths(paths, package, options, on_progress)
     summary = write_run(stream, out, info, sinks)
@@ -59,6 +68,48 @@ def run(
             remedy="Give files, folders or zip archives that hold mammograms",
         )
     return summary, info
+
+
+def run_regions(
+    paths: Sequence[Path],
+    regions: Sequence[str],
+    out: Path,
+    model: str | Path,
+    sinks: Sequence[str],
+    options: AnalysisOptions,
+) -> tuple[RegionReport, list[Path]]:
+    """Score marked regions of one image with a lesion model and write them to `out`.
+
+    Parameters
+    ----------
+    paths
+        One image file.
+    regions
+        Boxes as text, ``row0,col0,row1,col1``.
+
+    Raises
+    ------
+    ConfigError
+        There is not exactly one image, or a sink does not take regions.
+    InputError
+        The image cannot be read, or a box is impossible: then nothing is written.
+    ModelError
+        The model cannot be used, or reads whole breasts.
+    DeliveryError
+        The results cannot be written.
+    """
+    boxes = [parse_region(region) for region in regions]
+    if len(paths) != 1:
+        raise ConfigError(
+            f"regions are marked on one image, not on {len(paths)}",
+            keyword="region",
+            remedy="Give one image file with its regions",
+        )
+    check_region_sinks(sinks)
+    package = ModelPackage.load(model)
+    report = analyze_region_file(paths[0], boxes, package, options)
+    info = describe_run(package, options.prevalence)
+    return report, write_regions(report, out, info, sinks)
 
 
 def describe_run(package: ModelPackage, prevalence: float | None) -> RunInfo:

@@ -2,6 +2,7 @@
 
 files → plans → exams → prepared views → the model, on each picture and its mirror → breasts (mean
 log-probability over views) → exam (maximum over breasts) → triage category → `Prediction`.
+Marked regions of one image go another way, to a `RegionReport` (`regions`).
 """
 
 from mammolens.analysis.exam import AnalysisOptions, analyze_exam, analyze_paths
@@ -15,12 +16,24 @@ from mammolens.analysis.pooling import (
     score_prepared,
     triage,
 )
+from mammolens.analysis.regions import (
+    RegionPrediction,
+    RegionReport,
+    analyze_region_file,
+    analyze_regions,
+    parse_region,
+)
 
 __all__ = [
     "AnalysisOptions",
+    "RegionPrediction",
+    "RegionReport",
     "analyze_exam",
     "analyze_paths",
+    "analyze_region_file",
+    "analyze_regions",
     "locate",
+    "parse_region",
     "pool_breast",
     "pool_exam",
     "restate_scores",

@@ -117,7 +117,13 @@ def analyze_exam(
         Images of this exam that could not be read: with any of them it is never ``low``.
     began
         `time.monotonic` at the start of the exam; the time limit counts from there.
+
+    Raises
+    ------
+    ContractMismatch
+        If the model reads marked lesions, not whole breasts.
     """
+    config = model.card.for_breasts()
     began = time.monotonic() if began is None else began
     refused = list(unreadable)
     cautions = list(exam.cautions)
@@ -125,7 +131,7 @@ def analyze_exam(
     for mammogram in exam.mammograms:
         try:
             _check_time(began, options)
-            kept.append((mammogram, prepare(mammogram, model.card.preprocess)))
+            kept.append((mammogram, prepare(mammogram, config)))
         except (InputError, ModelError) as error:
             refused.append(Unreadable(mammogram.ref.path, type(error).__name__, str(error)))
     images: tuple[ImagePrediction, ...] = ()

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from mammolens.core import Caution, ImagePrediction, ImageRef, Prediction, SourceHeader, Unreadable
 
-__all__ = ["pseudonymise"]
+__all__ = ["hide_identity", "pseudonymise"]
 
 
 def pseudonymise(prediction: Prediction, key: bytes) -> Prediction:
@@ -39,17 +39,35 @@ def pseudonymise(prediction: Prediction, key: bytes) -> Prediction:
     )
 
 
+def hide_identity(
+    ref: ImageRef, key: bytes
+) -> tuple[ImageRef, Callable[[tuple[Caution, ...]], tuple[Caution, ...]]]:
+    """Replace the identifiers of one image; what is given besides does so in its cautions."""
+
+    def hidden(text: str) -> str:
+        known = ref.patient_id
+        return text.replace(known, _pseudonym(known, key)) if known else text
+
+    return _ref(ref, key, hidden), lambda cautions: _cautions(cautions, hidden)
+
+
 def _image(image: ImagePrediction, key: bytes, hidden: Callable[[str], str]) -> ImagePrediction:
-    ref: ImageRef = replace(
-        image.ref,
-        path=hidden(image.ref.path),
-        patient_id=image.ref.patient_id and _pseudonym(image.ref.patient_id, key),
-        study_instance_uid=_uid(image.ref.study_instance_uid, key),
-        series_instance_uid=_uid(image.ref.series_instance_uid, key),
-        sop_instance_uid=_uid(image.ref.sop_instance_uid, key),
-    )
     return replace(
-        image, ref=ref, header=SourceHeader(), cautions=_cautions(image.cautions, hidden)
+        image,
+        ref=_ref(image.ref, key, hidden),
+        header=SourceHeader(),
+        cautions=_cautions(image.cautions, hidden),
+    )
+
+
+def _ref(ref: ImageRef, key: bytes, hidden: Callable[[str], str]) -> ImageRef:
+    return replace(
+        ref,
+        path=hidden(ref.path),
+        patient_id=ref.patient_id and _pseudonym(ref.patient_id, key),
+        study_instance_uid=_uid(ref.study_instance_uid, key),
+        series_instance_uid=_uid(ref.series_instance_uid, key),
+        sop_instance_uid=_uid(ref.sop_instance_uid, key),
     )
 
 

@@ -13,6 +13,7 @@ from mammolens.bench.units import (
     operating_figures,
     units_of,
 )
+from mammolens.core import InputKind
 from mammolens.metrics import threshold_at_sensitivity, threshold_at_specificity
 from mammolens.model import Estimate, OperatingPoint, OperatingPoints, ValidationFigure
 
@@ -25,12 +26,13 @@ def fix_operating_points(
     results: Sequence[ImageResult],
     *,
     fixed_on: str,
+    kind: InputKind = InputKind.BREAST,
     sensitivity: float = 0.95,
     specificity: float = 0.90,
     draws: int = 2000,
     seed: int = 0,
 ) -> OperatingPoints:
-    """Fix the two thresholds on P(malignant) of a patient that part low, intermediate and high.
+    """Fix the two thresholds on P(malignant) that part low, intermediate and high.
 
     Where one threshold reaches both goals, so that the order is reversed, the lower of the two is
     `low` and the higher is `high`: each then reaches its goal with more to spare.
@@ -41,6 +43,8 @@ def fix_operating_points(
         Scored validation images.
     fixed_on
         What they are, in words.
+    kind
+        What an image shows: where a breast, patients are counted, where a lesion, images are.
     sensitivity, specificity
         Goals of `low` and of `high`.
     draws, seed
@@ -49,9 +53,11 @@ def fix_operating_points(
     Raises
     ------
     InvalidManifest
-        If the labels of the patients are of one class.
+        If the labels of the units are of one class.
     """
-    units = [one for one in units_of(results, "malignancy", "patient") if one.scores]
+    of_lesions = kind is InputKind.LESION
+    unit = "image" if of_lesions else "patient"
+    units = [one for one in units_of(results, "malignancy", unit) if one.scores]
     labels = [one.label for one in units]
     scores = [one.scores.malignant for one in units if one.scores]
     low, high = sorted(
@@ -67,10 +73,10 @@ def fix_operating_points(
             specificity=_estimate(measured["specificity"]),
             n=len(units),
             n_positive=sum(labels),
-            unit="exam",
+            unit="lesion" if of_lesions else "exam",
         )
         for threshold in (low, high)
-        for measured in [operating_figures(results, threshold, draws=draws, seed=seed)]
+        for measured in [operating_figures(results, threshold, unit=unit, draws=draws, seed=seed)]
     ]
     return OperatingPoints(low=found[0], high=found[1], fixed_on=fixed_on)
 
@@ -78,11 +84,14 @@ def fix_operating_points(
 def validation_figures(
     results: Sequence[ImageResult],
     *,
+    kind: InputKind = InputKind.BREAST,
     split: str = "validation",
     draws: int = 2000,
     seed: int = 0,
 ) -> tuple[ValidationFigure, ...]:
     """Give the card's figures: every data set, task and unit that has a label.
+
+    Of lesions there is one task, malignancy, and one unit, the lesion.
 
     With several data sets a last group, `ALL_DATASETS`, pools them.
 
@@ -90,6 +99,8 @@ def validation_figures(
     ----------
     results
         Scored images.
+    kind
+        What an image shows.
     split
         What they are: validation, test or external.
     draws, seed
@@ -99,6 +110,12 @@ def validation_figures(
     groups = {name: [one for one in results if one.record.dataset == name] for name in names}
     if len(groups) > 1:
         groups[ALL_DATASETS] = list(results)
+    if kind is InputKind.LESION:
+        return tuple(
+            _figure(name, split, "malignancy", "lesion", measured["malignancy"]["image"])
+            for name, members in groups.items()
+            for measured in [figures(members, draws=draws, seed=seed)]
+        )
     found = []
     for name, members in groups.items():
         measured = figures(members, draws=draws, seed=seed)
@@ -115,7 +132,7 @@ def _figure(
     dataset: str,
     split: str,
     task: Literal["malignancy", "tumour"],
-    unit: Literal["image", "breast", "patient"],
+    unit: Literal["image", "breast", "patient", "lesion"],
     measured: dict[str, Any],
 ) -> ValidationFigure:
     auc = measured["auc"]

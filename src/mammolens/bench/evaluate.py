@@ -18,7 +18,9 @@ from typing import Any
 from mammolens import DISCLAIMER, __version__
 from mammolens.bench.scoring import score_records
 from mammolens.bench.units import ImageResult, figures, operating_figures
+from mammolens.core import InputKind
 from mammolens.data.manifest import Manifest, Split
+from mammolens.data.regions import region_records
 from mammolens.data.splits import refuse_leak, split_digest
 from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.model import ModelCard, ModelPackage
@@ -100,6 +102,8 @@ def run(
     tables = [manifest] if isinstance(manifest, Path) else list(manifest)
     whole = read_tables(tables)
     package = ModelPackage.load(model)
+    if package.card.input_kind is InputKind.LESION:
+        whole = region_records(whole)
     if side is not None:
         _check_split(whole, package.card, tables)
     chosen = whole if side is None else _select(whole, side, tables)
@@ -155,7 +159,10 @@ def evaluate(
         "bootstrap": {"draws": draws, "seed": seed, "level": 0.95, "resampled": "patients"},
         "n_rows": len(results),
         "n_unreadable": len(failed),
-        "notes": _notes(manifest, split, len(failed)),
+        "notes": [
+            *_notes(manifest, split, len(failed)),
+            *(str(caution) for caution in manifest.cautions),
+        ],
         **_judge(results, model.card, draws, seed),
         "datasets": {
             name: _judge(
@@ -231,10 +238,11 @@ def _judge(
     results: Sequence[ImageResult], card: ModelCard, draws: int, seed: int
 ) -> dict[str, Any]:
     points = {"low": card.operating_points.low, "high": card.operating_points.high}
+    unit = "image" if card.input_kind is InputKind.LESION else "patient"
     return {
         **figures(results, draws=draws, seed=seed),
         "operating_points": {
-            name: operating_figures(results, point.threshold, draws=draws, seed=seed)
+            name: operating_figures(results, point.threshold, unit=unit, draws=draws, seed=seed)
             for name, point in points.items()
         },
     }

@@ -41,13 +41,17 @@ from mammolens.model import (
     ValidationFigure,
     save_package,
 )
+from mammolens.preprocess import RegionConfig
 
 __all__ = ["export_run"]
 
+_NEVER = -50.0
+"""Bias of a class that cannot be the answer; it leaves e^-50 of its probability."""
 _QUIET_SHARE = 0.8
 _QUIET_IMAGES = 250
 _BATCH = 16
 _PROBES = 10
+_LEAST_SHARE = 1e-9
 _Float = npt.NDArray[np.float64]
 
 
@@ -110,14 +114,16 @@ def export_run(
     fit = _calibrate(logits, cache.records)
     draft, model = packed(fit)
     results = results_from_probabilities(cache.records, _calibrated(logits, fit))
-    fixed_on = f"{len(cache.records)} validation images of {_names(held_out)}"
+    kind = draft.input_kind
+    shown = "lesions" if kind is InputKind.LESION else "images"
+    fixed_on = f"{len(cache.records)} validation {shown} of {_names(held_out)}"
     level = _finding_level(model, cache)
     on_progress(f"checking findings above {level:.4g}")
     final = draft.model_copy(
         update={
-            "operating_points": fix_operating_points(results, fixed_on=fixed_on),
+            "operating_points": fix_operating_points(results, fixed_on=fixed_on, kind=kind),
             "finding_level": _checked_level(model, level, config),
-            "validation": validation_figures(results),
+            "validation": validation_figures(results, kind=kind),
         }
     )
     return save_package(package, final, graph.read_bytes())
@@ -137,8 +143,13 @@ def _read_run(run: Path) -> tuple[RunConfig, dict[str, Any]]:
 
 
 def _calibrate(logits: _Float, records: Sequence[Record]) -> _Fit:
-    """Fit a temperature, and the malignant intercept that gives the right mean; in turns."""
+    """Fit a temperature, and the malignant intercept that gives the right mean; in turns.
+
+    Where no label allows normal, as with marked lesions, it is no possible answer.
+    """
     allowed = np.array([record.allowed for record in records])
+    normal = 0.0 if allowed[:, 0].any() else _NEVER
+    logits = logits if normal == 0.0 else logits - np.array((1e3, 0.0, 0.0))
     known = np.array([record.malignant is not None for record in records])
     share = float(np.mean([bool(r.malignant) for r in records if r.malignant is not None]))
     shifted, bias, temperature = logits.copy(), 0.0, 1.0
@@ -151,9 +162,11 @@ def _calibrate(logits: _Float, records: Sequence[Record]) -> _Fit:
             low, high = (bias, high) if mean < share else (low, bias)
         shifted = logits + np.array((0.0, 0.0, bias * temperature))
     prior = _softmax(logits / temperature + np.array((0.0, 0.0, bias))).mean(0)
+    prior[0] = max(prior[0], _LEAST_SHARE)
     prior[2] = share
     prior[:2] *= (1.0 - share) / prior[:2].sum()
-    return _Fit(temperature, (0.0, 0.0, bias), (float(prior[0]), float(prior[1]), float(prior[2])))
+    shares = (float(prior[0]), float(prior[1]), float(prior[2]))
+    return _Fit(temperature, (normal, 0.0, bias), shares)
 
 
 def _calibrated(logits: _Float, fit: _Fit) -> _Float:
@@ -184,6 +197,12 @@ def _checked_level(model: ModelPackage, level: float, config: RunConfig) -> Find
         "below it; "
         "a hit is a finding whose box holds the lesion's centre"
     )
+    if isinstance(config.preprocess, RegionConfig):
+        return FindingLevel(
+            level=level,
+            method=f"{_QUIET_SHARE:.0%} of benign validation lesions stay below it; it scales the "
+            "tint, no finding is made",
+        )
     if not config.data.localisation:
         return FindingLevel(level=level, method=f"{method}; not checked on lesions")
     records = [
@@ -241,16 +260,22 @@ def _card(
     sha256: str,
 ) -> ModelCard:
     """The card with all that is known before the graph has been judged."""
+    of_lesions = isinstance(config.preprocess, RegionConfig)
     nothing = Estimate(value=0.0, low=0.0, high=1.0)
     point = OperatingPoint(
-        threshold=0.5, sensitivity=nothing, specificity=nothing, n=2, n_positive=1, unit="exam"
+        threshold=0.5,
+        sensitivity=nothing,
+        specificity=nothing,
+        n=2,
+        n_positive=1,
+        unit="lesion" if of_lesions else "exam",
     )
     network = config.network
     normal, benign, malignant = fit.prior
     return ModelCard(
         name=config.name,
         version=config.version,
-        input_kind=InputKind.BREAST,
+        input_kind=InputKind.LESION if of_lesions else InputKind.BREAST,
         classes=CLASSES,
         preprocess=config.preprocess,
         graph_sha256=sha256,

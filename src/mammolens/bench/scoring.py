@@ -21,7 +21,7 @@ from mammolens.data.cache import prepare_record
 from mammolens.data.manifest import Record
 from mammolens.errors import ConfigError, InputError, ModelError
 from mammolens.model import ModelPackage
-from mammolens.preprocess import PreprocessConfig
+from mammolens.preprocess import InputConfig
 
 __all__ = ["results_from_probabilities", "score_records"]
 
@@ -44,7 +44,7 @@ def score_records(
     model
         A loaded package; its card says how inputs are prepared.
     records
-        Rows of a manifest.
+        Rows of a manifest; of `data.regions.region_records` where the model reads lesions.
     jobs
         Images that are decoded side by side.
     on_progress
@@ -87,7 +87,7 @@ def results_from_probabilities(
 
 
 def _prepared(
-    pool: ThreadPoolExecutor, records: Sequence[Record], config: PreprocessConfig, ahead: int
+    pool: ThreadPoolExecutor, records: Sequence[Record], config: InputConfig, ahead: int
 ) -> Iterator[Prepared]:
     waiting: deque[Future[Prepared]] = deque()
     source = iter(records)
@@ -100,7 +100,7 @@ def _prepared(
         yield ready
 
 
-def _prepare(record: Record, config: PreprocessConfig) -> Prepared:
+def _prepare(record: Record, config: InputConfig) -> Prepared:
     try:
         return record, prepare_record(record, config)
     except InputError as error:

@@ -113,13 +113,18 @@ def figures(
 
 
 def operating_figures(
-    results: Sequence[ImageResult], threshold: float, *, draws: int = 2000, seed: int = 0
+    results: Sequence[ImageResult],
+    threshold: float,
+    *,
+    unit: str = "patient",
+    draws: int = 2000,
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Give sensitivity and specificity per patient of a threshold on P(malignant).
+    """Give sensitivity and specificity per unit of `UNITS` of a threshold on P(malignant).
 
     Both are ``None``, with a `note`, where labels are of one class.
     """
-    units = [one for one in units_of(results, "malignancy", "patient") if one.scores]
+    units = [one for one in units_of(results, "malignancy", unit) if one.scores]
     found: dict[str, Any] = {"threshold": threshold, "sensitivity": None, "specificity": None}
     if (note := _one_class(units)) is not None:
         return {**found, "note": note}

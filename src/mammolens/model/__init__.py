@@ -28,13 +28,14 @@ from mammolens.model.package import (
     RawOutput,
 )
 from mammolens.model.prior import prior_at, restate
-from mammolens.model.store import DEFAULT_MODEL, list_models
+from mammolens.model.store import DEFAULT_MODEL, LESION_MODEL, list_models
 from mammolens.model.write import card_markdown, save_package
 
 __all__ = [
     "CLASSES",
     "DEFAULT_MODEL",
     "INPUT_NAME",
+    "LESION_MODEL",
     "OUTPUT_NAMES",
     "STRIDE",
     "Calibration",

@@ -8,8 +8,8 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mammolens.core import InputKind
-from mammolens.errors import BadModelPackage
-from mammolens.preprocess import PreprocessConfig
+from mammolens.errors import BadModelPackage, ContractMismatch
+from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
 
 __all__ = [
     "CLASSES",
@@ -101,24 +101,24 @@ class Calibration(_Part):
 
 
 class OperatingPoint(_Part):
-    """A threshold on P(malignant) of an exam, at the card's prior, and what it did."""
+    """A threshold on P(malignant) of an exam or a lesion, at the card's prior, and what it did."""
 
-    threshold: Share = Field(description="an exam with P(malignant) at or above it is positive")
-    sensitivity: Estimate = Field(description="share of the malignant exams that are positive")
-    specificity: Estimate = Field(description="share of the other exams that are negative")
-    n: Count = Field(description="exams that it was fixed on")
-    n_positive: Count = Field(description="malignant exams among them")
-    unit: Literal["exam"] = Field("exam", description="what was counted")
+    threshold: Share = Field(description="a unit with P(malignant) at or above it is positive")
+    sensitivity: Estimate = Field(description="share of the malignant units that are positive")
+    specificity: Estimate = Field(description="share of the other units that are negative")
+    n: Count = Field(description="units that it was fixed on")
+    n_positive: Count = Field(description="malignant units among them")
+    unit: Literal["exam", "lesion"] = Field("exam", description="what was counted")
 
     @model_validator(mode="after")
     def _counts(self) -> OperatingPoint:
         if not 0 < self.n_positive < self.n:
-            raise ValueError(f"both kinds of exam are needed: {self.n_positive} of {self.n}")
+            raise ValueError(f"both kinds are needed: {self.n_positive} of {self.n}")
         return self
 
 
 class OperatingPoints(_Part):
-    """Below `low` an exam is of category low, at or above `high` of category high."""
+    """Below `low` a unit is of category low, at or above `high` of category high."""
 
     low: OperatingPoint = Field(description="chosen for sensitivity")
     high: OperatingPoint = Field(description="chosen for specificity")
@@ -171,7 +171,7 @@ class ValidationFigure(_Part):
     dataset: Text
     split: Text = Field("validation", description="validation, test, or external")
     task: Literal["malignancy", "tumour"]
-    unit: Literal["image", "breast", "exam", "patient"]
+    unit: Literal["image", "breast", "exam", "patient", "lesion"]
     auc: Estimate | None = Field(description="null where only one kind of label exists")
     n: Count = Field(description="units with a known label")
     n_positive: Count
@@ -198,9 +198,7 @@ class ModelCard(_Part):
     classes: tuple[Literal["normal"], Literal["benign"], Literal["malignant"]] = Field(
         CLASSES, description="order of the graph's classes"
     )
-    preprocess: PreprocessConfig = Field(
-        description="how inputs are made; height, width: their size"
-    )
+    preprocess: InputConfig = Field(description="how inputs are made; height, width: their size")
     graph_file: str = Field(
         "model.onnx", pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.onnx$", description="file name"
     )
@@ -215,6 +213,48 @@ class ModelCard(_Part):
     weaknesses: tuple[Text, ...] = Field(min_length=1, description="known ways to be wrong")
     licence: Text = Field(description="licence of the weights, not of the code")
     attribution: Text = Field(description="whom the data and pretrained weights are owed to")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ModelCard:
+        of_lesions = isinstance(self.preprocess, RegionConfig)
+        units = {point.unit for point in (self.operating_points.low, self.operating_points.high)}
+        if of_lesions != (self.input_kind is InputKind.LESION):
+            raise ValueError(f"preprocess does not make a {self.input_kind.value}")
+        if units != {"lesion" if of_lesions else "exam"}:
+            raise ValueError(f"operating points count {' and '.join(sorted(units))}")
+        return self
+
+    def for_breasts(self) -> PreprocessConfig:
+        """How a whole mammogram is prepared.
+
+        Raises
+        ------
+        ContractMismatch
+            If the model reads marked lesions.
+        """
+        if isinstance(self.preprocess, PreprocessConfig):
+            return self.preprocess
+        raise ContractMismatch(
+            f"{self.name} reads a marked lesion, not a whole breast",
+            keyword="input_kind",
+            remedy="Mark lesions with --region, or take a model of whole breasts",
+        )
+
+    def for_regions(self) -> RegionConfig:
+        """How a marked region is prepared.
+
+        Raises
+        ------
+        ContractMismatch
+            If the model reads whole breasts.
+        """
+        if isinstance(self.preprocess, RegionConfig):
+            return self.preprocess
+        raise ContractMismatch(
+            f"{self.name} reads a whole breast, not a marked lesion",
+            keyword="input_kind",
+            remedy="Take a lesion model such as mammolens-lesion-1, or leave --region out",
+        )
 
     @property
     def input_shape(self) -> tuple[int, int]:
@@ -261,16 +301,21 @@ def read_card(text: str | bytes, source: str) -> ModelCard:
     raise BadModelPackage(
         ("unknown key" if unknown else fault["msg"].removeprefix("Value error, ")) + more,
         source=source,
-        keyword=".".join(str(part) for part in loc) or None,
+        keyword=".".join(str(part) for part in loc if part not in _INPUTS) or None,
         remedy=_nearest(loc) if unknown else "Correct the card, or export the model again",
     )
+
+
+_INPUTS: dict[int | str, type[BaseModel]] = {"breast": PreprocessConfig, "lesion": RegionConfig}
 
 
 def _nearest(loc: tuple[int | str, ...]) -> str:
     """Name the known key that is nearest to the unknown one at the end of `loc`."""
     model: type[BaseModel] = ModelCard
     for part in loc[:-1]:
-        if isinstance(part, str) and part in model.model_fields:
+        if part in _INPUTS:
+            model = _INPUTS[part]
+        elif isinstance(part, str) and part in model.model_fields:
             model = _model_in(model.model_fields[part].annotation) or model
     known = sorted(model.model_fields)
     near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)

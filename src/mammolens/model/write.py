@@ -59,7 +59,7 @@ def card_markdown(card: ModelCard) -> str:
             ],
         ),
         "## Operating points",
-        f"On P(malignant) of an exam, fixed on {points.fixed_on}.",
+        f"On P(malignant) of {_UNITS[points.low.unit]}, fixed on {points.fixed_on}.",
         _table(
             ("", "threshold", "sensitivity (95 %)", "specificity (95 %)", "n", "malignant"),
             [_point("low", points.low), _point("high", points.high)],
@@ -91,6 +91,9 @@ def card_markdown(card: ModelCard) -> str:
         card.attribution,
     ]
     return "\n\n".join(parts) + "\n"
+
+
+_UNITS = {"exam": "an exam", "lesion": "a lesion"}
 
 
 def _point(name: str, point: OperatingPoint) -> tuple[str, ...]:

@@ -1,0 +1,208 @@
+"""Marked regions of one mammogram: how likely each is malignant, given that it is a lesion.
+
+image and boxes → windows at the scale of training → the lesion model, on each window and its
+mirror → P(benign) and P(malignant). Normal is no possible answer here: a region is scored because
+a person, or another model, took it for a lesion.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.analysis.exam import AnalysisOptions
+from mammolens.analysis.pooling import pool_breast, restate_scores, score_prepared, triage
+from mammolens.analysis.pseudonyms import hide_identity
+from mammolens.core import (
+    Box,
+    Caution,
+    Display,
+    Geometry,
+    ImageRef,
+    Mammogram,
+    ModelId,
+    TriageCategory,
+)
+from mammolens.errors import BadRegion
+from mammolens.images import read_image
+from mammolens.model import ModelPackage
+from mammolens.preprocess import make_display, prepare_region
+
+__all__ = [
+    "RegionPrediction",
+    "RegionReport",
+    "analyze_region_file",
+    "analyze_regions",
+    "parse_region",
+]
+
+_DEFAULTS = AnalysisOptions()
+
+
+@dataclass(frozen=True)
+class RegionPrediction:
+    """One marked region's result; `benign` and `malignant` are calibrated and sum to one.
+
+    `box_source_px` is the box as asked for, `geometry` the window that the model saw. `category`
+    places P(malignant) between the model's operating points for lesions: below the lower, above
+    the higher, or between them; it is no place of an exam on a worklist. The map is raw Grad-CAM
+    (h, w) ≥ 0 over the window; divide by `map_level` to compare regions.
+    """
+
+    box_source_px: Box
+    benign: float
+    malignant: float
+    category: TriageCategory
+    geometry: Geometry
+    malignancy_map: npt.NDArray[np.float32]
+    map_level: float
+    cautions: tuple[Caution, ...] = ()
+
+    def __post_init__(self) -> None:
+        possible = 0.0 <= self.malignant <= 1.0 and abs(self.benign + self.malignant - 1.0) < 1e-4
+        if not possible or self.category is TriageCategory.FAILED:
+            raise ValueError(f"no result of a region: {self.benign}, {self.malignant}")
+        self.malignancy_map.flags.writeable = False
+
+
+@dataclass(frozen=True)
+class RegionReport:
+    """The marked regions of one image; `prevalence` is the share of malignant lesions that the
+    probabilities stand for. `cautions` are the image's; each region has its own besides."""
+
+    ref: ImageRef
+    regions: tuple[RegionPrediction, ...]
+    display: Display | None
+    cautions: tuple[Caution, ...]
+    model: ModelId
+    prevalence: float
+    elapsed_s: float
+
+
+def parse_region(text: str) -> Box:
+    """Read a box as it is written on the command line.
+
+    Raises
+    ------
+    BadRegion
+        If it is not four numbers with commas.
+
+    Examples
+    --------
+    >>> parse_region("120, 340, 400, 610.5")
+    (120.0, 340.0, 400.0, 610.5)
+    """
+    try:
+        r0, c0, r1, c1 = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise BadRegion(
+            f"{text!r} is no box",
+            keyword="region",
+            remedy="Write row0,col0,row1,col1 in pixels of the stored image",
+        ) from error
+    return r0, c0, r1, c1
+
+
+def analyze_region_file(
+    path: Path,
+    boxes_source_px: Sequence[Box],
+    model: ModelPackage,
+    options: AnalysisOptions = _DEFAULTS,
+) -> RegionReport:
+    """Read one image and score its marked regions.
+
+    Raises
+    ------
+    InputError
+        If the image cannot be read, or a box is impossible: then no region is scored.
+    ContractMismatch
+        If the model reads whole breasts.
+    """
+    model.card.for_regions()
+    return analyze_regions(read_image(path), boxes_source_px, model, options)
+
+
+def analyze_regions(
+    mammogram: Mammogram,
+    boxes_source_px: Sequence[Box],
+    model: ModelPackage,
+    options: AnalysisOptions = _DEFAULTS,
+) -> RegionReport:
+    """Score marked regions of one mammogram, all or none.
+
+    Parameters
+    ----------
+    boxes_source_px
+        Each (row0, col0, row1, col1), half-open, in pixels of the stored image.
+    options
+        `prevalence` is the share of lesions that are malignant; `jobs` and `time_limit_s` mean
+        nothing here.
+
+    Raises
+    ------
+    BadRegion
+        If no box is given, or one is empty, smaller than 8 pixels or outside the image.
+    NotAMammogram
+        If the picture, or a window of it, is flat.
+    ContractMismatch
+        If the model reads whole breasts.
+    ModelError
+        If the model gives anything but finite numbers.
+    """
+    began = time.monotonic()
+    config = model.card.for_regions()
+    if not boxes_source_px:
+        raise BadRegion("no region is marked", source=mammogram.ref.path, keyword="region")
+    views = [prepare_region(mammogram, box, config) for box in boxes_source_px]
+    raw = score_prepared(model, views)
+    prevalence = options.prevalence or model.card.prior_malignant
+    level = model.card.finding_level.level
+    regions = []
+    for row, (box, view) in enumerate(zip(boxes_source_px, views, strict=True)):
+        at_card = pool_breast(_without_normal(raw.probabilities[row]))
+        stated = restate_scores(at_card, model.card, prevalence)
+        regions.append(
+            RegionPrediction(
+                box_source_px=box,
+                benign=1.0 - stated.malignant,
+                malignant=stated.malignant,
+                category=triage(at_card.malignant, model.card),
+                geometry=view.geometry,
+                malignancy_map=np.copy(raw.malignancy_map[row]),
+                map_level=level,
+                cautions=tuple(c for c in view.cautions if c not in mammogram.cautions),
+            )
+        )
+    report = RegionReport(
+        ref=mammogram.ref,
+        regions=tuple(regions),
+        display=make_display(mammogram, views[0].photometric) if options.display else None,
+        cautions=mammogram.cautions,
+        model=model.model_id,
+        prevalence=prevalence,
+        elapsed_s=time.monotonic() - began,
+    )
+    return _pseudonymised(report) if options.pseudonymise else report
+
+
+def _without_normal(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """What is left of normal, if anything, is shared out: a marked region is a lesion."""
+    kept = probabilities.astype(np.float64) * (0.0, 1.0, 1.0)
+    shares: npt.NDArray[np.float64] = kept / kept.sum()
+    return shares
+
+
+def _pseudonymised(report: RegionReport) -> RegionReport:
+    ref, hidden = hide_identity(report.ref, secrets.token_bytes(32))
+    return replace(
+        report,
+        ref=ref,
+        cautions=hidden(report.cautions),
+        regions=tuple(replace(r, cautions=hidden(r.cautions)) for r in report.regions),
+    )
