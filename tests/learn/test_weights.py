@@ -199,7 +199,6 @@ def test_without_a_connection_there_is_a_clear_word_at_once(tmp_path: Path) -> N
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
     )
     assert "no pretrained weights for test_resnet: there is no connection" in done.stdout
     assert "network.weights" in done.stdout
