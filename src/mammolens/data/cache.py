@@ -183,9 +183,7 @@ def build_cache(
         return PreparedCache(tuple(records[i] for i in rows), rows, store.pictures(), refused)
 
 
-def _forget_stale(
-    store: PictureStore, present: npt.NDArray[np.int64], config: InputConfig
-) -> None:
+def _forget_stale(store: PictureStore, present: npt.NDArray[np.int64], config: InputConfig) -> None:
     phantom = _phantom(config)
     if store.phantom is not None and _differ(phantom, store.phantom):
         store.forget(np.arange(len(store.state)))
