@@ -7,7 +7,7 @@ localisation tables' patients are kept apart from it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.analysis import locate, score_pictures, score_prepared
 from mammolens.bench.card import fix_operating_points, validation_figures
+from mammolens.bench.findings import checked_level, finding_level, score_cache
 from mammolens.bench.scoring import results_from_probabilities
-from mammolens.core import Finding, InputKind
-from mammolens.data.cache import PreparedCache, build_cache, prepare_record
+from mammolens.core import InputKind
+from mammolens.data.cache import build_cache
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import split_digest
-from mammolens.errors import ConfigError, InputError
+from mammolens.errors import ConfigError
 from mammolens.learn.config import RunConfig, load_manifest
-from mammolens.metrics import fit_temperature, patient_bootstrap
+from mammolens.metrics import fit_temperature
 from mammolens.model import (
     CLASSES,
     Calibration,
@@ -36,7 +36,6 @@ from mammolens.model import (
     ModelPackage,
     OperatingPoint,
     OperatingPoints,
-    RawOutput,
     Training,
     ValidationFigure,
     save_package,
@@ -47,8 +46,6 @@ __all__ = ["export_run"]
 
 _NEVER = -50.0
 """Bias of a class that cannot be the answer; it leaves e^-50 of its probability."""
-_QUIET_SHARE = 0.8
-_QUIET_IMAGES = 250
 _BATCH = 16
 _PROBES = 10
 _LEAST_SHARE = 1e-9
@@ -110,19 +107,19 @@ def export_run(
         return card, save_package(package, card, graph.read_bytes())
 
     _, uncalibrated = packed(_Fit(1.0, (0.0, 0.0, 0.0), (1 / 3, 1 / 3, 1 / 3)))
-    logits = _score(uncalibrated, cache, range(len(cache.records))).logits.astype(np.float64)
+    logits = score_cache(uncalibrated, cache, range(len(cache.records))).logits.astype(np.float64)
     fit = _calibrate(logits, cache.records)
     draft, model = packed(fit)
     results = results_from_probabilities(cache.records, _calibrated(logits, fit))
     kind = draft.input_kind
     shown = "lesions" if kind is InputKind.LESION else "images"
     fixed_on = f"{len(cache.records)} validation {shown} of {_names(held_out)}"
-    level = _finding_level(model, cache)
+    level = finding_level(model, cache)
     on_progress(f"checking findings above {level:.4g}")
     final = draft.model_copy(
         update={
             "operating_points": fix_operating_points(results, fixed_on=fixed_on, kind=kind),
-            "finding_level": _checked_level(model, level, config),
+            "finding_level": checked_level(model, level, config),
             "validation": validation_figures(results, kind=kind),
         }
     )
@@ -171,84 +168,6 @@ def _calibrate(logits: _Float, records: Sequence[Record]) -> _Fit:
 
 def _calibrated(logits: _Float, fit: _Fit) -> _Float:
     return _softmax(logits / fit.temperature + np.array(fit.bias))
-
-
-def _score(model: ModelPackage, cache: PreparedCache, rows: Sequence[int]) -> RawOutput:
-    parts = [
-        score_pictures(model, np.stack([cache.picture(row) for row in rows[i : i + _BATCH]]))
-        for i in range(0, len(rows), _BATCH)
-    ]
-    names = ("logits", "probabilities", "malignancy_map", "tumour_map")
-    return RawOutput(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
-
-
-def _finding_level(model: ModelPackage, cache: PreparedCache) -> float:
-    """The level that the maps of four in five images without malignancy stay below."""
-    quiet = [i for i, record in enumerate(cache.records) if record.malignant is False]
-    chosen = quiet[:: max(1, len(quiet) // _QUIET_IMAGES)]
-    peaks = _score(model, cache, chosen).malignancy_map.max((1, 2))
-    return max(float(np.quantile(peaks, _QUIET_SHARE)), 1e-6)
-
-
-def _checked_level(model: ModelPackage, level: float, config: RunConfig) -> FindingLevel:
-    """Count findings on and off the lesion centres of the localisation tables."""
-    method = (
-        f"{_QUIET_SHARE:.0%} of {_QUIET_IMAGES} or more validation images without malignancy stay "
-        "below it; "
-        "a hit is a finding whose box holds the lesion's centre"
-    )
-    if isinstance(config.preprocess, RegionConfig):
-        return FindingLevel(
-            level=level,
-            method=f"{_QUIET_SHARE:.0%} of benign validation lesions stay below it; it scales the "
-            "tint, no finding is made",
-        )
-    if not config.data.localisation:
-        return FindingLevel(level=level, method=f"{method}; not checked on lesions")
-    records = [
-        record
-        for record in Manifest.read(*config.data.localisation).records
-        if record.lesion_centre_px is not None and record.malignant
-    ]
-    hits: list[bool] = []
-    groups: list[str] = []
-    off = 0
-    for record, findings in _located(model, records, level):
-        on = [_holds(finding, record) for finding in findings]
-        hits.append(any(on))
-        groups.append("/".join(record.patient))
-        off += len(on) - sum(on)
-    found = np.array(hits, np.float64)
-    rate = patient_bootstrap(lambda w: w @ found / w.sum(1), found > 0, groups)
-    names = ", ".join(sorted({record.dataset for record in records}))
-    return FindingLevel(
-        level=level,
-        method=f"{method}; checked on {len(hits)} malignant images of {names}, never learned from",
-        hit_rate=Estimate(
-            value=rate.value,
-            low=min(rate.value, rate.low if rate.low is not None else 0.0),
-            high=max(rate.value, rate.high if rate.high is not None else 1.0),
-        ),
-        false_findings_per_image=off / len(hits),
-    )
-
-
-def _located(
-    model: ModelPackage, records: Sequence[Record], level: float
-) -> Iterator[tuple[Record, tuple[Finding, ...]]]:
-    for record in records:
-        try:
-            view = prepare_record(record, model.card.preprocess)
-        except InputError:
-            yield record, ()
-            continue
-        yield record, locate(view, score_prepared(model, [view]).malignancy_map[0], level)
-
-
-def _holds(finding: Finding, record: Record) -> bool:
-    row, col = record.lesion_centre_px or (-1.0, -1.0)
-    r0, c0, r1, c1 = finding.box_source_px
-    return r0 <= row < r1 and c0 <= col < c1
 
 
 def _card(

@@ -1,0 +1,109 @@
+"""At which level of the map a finding is made, and how often such findings lie on lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from mammolens.analysis import locate, score_pictures, score_prepared
+from mammolens.core import Finding
+from mammolens.data.cache import PreparedCache, prepare_record
+from mammolens.data.manifest import Record, Split
+from mammolens.errors import InputError
+from mammolens.learn.config import RunConfig, load_localisation
+from mammolens.metrics import patient_bootstrap
+from mammolens.model import Estimate, FindingLevel, ModelPackage, RawOutput
+from mammolens.preprocess import RegionConfig
+
+__all__ = ["checked_level", "finding_level", "score_cache"]
+
+_QUIET_SHARE = 0.8
+_QUIET_IMAGES = 250
+_BATCH = 16
+
+
+def score_cache(model: ModelPackage, cache: PreparedCache, rows: Sequence[int]) -> RawOutput:
+    """What the model says of rows of a cache, in their order."""
+    parts = [
+        score_pictures(model, np.stack([cache.picture(row) for row in rows[i : i + _BATCH]]))
+        for i in range(0, len(rows), _BATCH)
+    ]
+    names = ("logits", "probabilities", "malignancy_map", "tumour_map")
+    return RawOutput(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
+
+
+def finding_level(model: ModelPackage, cache: PreparedCache) -> float:
+    """The level that the maps of four in five images without malignancy stay below."""
+    quiet = [i for i, record in enumerate(cache.records) if record.malignant is False]
+    chosen = quiet[:: max(1, len(quiet) // _QUIET_IMAGES)]
+    peaks = score_cache(model, cache, chosen).malignancy_map.max((1, 2))
+    return max(float(np.quantile(peaks, _QUIET_SHARE)), 1e-6)
+
+
+def checked_level(model: ModelPackage, level: float, config: RunConfig) -> FindingLevel:
+    """Count findings on and off the lesion centres of the localisation tables.
+
+    Where the tables' training patients taught the maps, their others are checked.
+    """
+    method = (
+        f"{_QUIET_SHARE:.0%} of {_QUIET_IMAGES} or more validation images without malignancy stay "
+        "below it; "
+        "a hit is a finding whose box holds the lesion's centre"
+    )
+    if isinstance(config.preprocess, RegionConfig):
+        return FindingLevel(
+            level=level,
+            method=f"{_QUIET_SHARE:.0%} of benign validation lesions stay below it; it scales the "
+            "tint, no finding is made",
+        )
+    marked = load_localisation(config)
+    if marked is None:
+        return FindingLevel(level=level, method=f"{method}; not checked on lesions")
+    records = [
+        record
+        for record in marked.records
+        if record.lesion_centre_px is not None
+        and record.malignant
+        and (record.split is Split.VALIDATION or config.train.map_weight == 0)
+    ]
+    hits: list[bool] = []
+    groups: list[str] = []
+    off = 0
+    for record, findings in _located(model, records, level):
+        on = [_holds(finding, record) for finding in findings]
+        hits.append(any(on))
+        groups.append("/".join(record.patient))
+        off += len(on) - sum(on)
+    found = np.array(hits, np.float64)
+    rate = patient_bootstrap(lambda w: w @ found / w.sum(1), found > 0, groups)
+    names = ", ".join(sorted({record.dataset for record in records}))
+    return FindingLevel(
+        level=level,
+        method=f"{method}; checked on {len(hits)} malignant images of {names}, patients never "
+        "learned from",
+        hit_rate=Estimate(
+            value=rate.value,
+            low=min(rate.value, rate.low if rate.low is not None else 0.0),
+            high=max(rate.value, rate.high if rate.high is not None else 1.0),
+        ),
+        false_findings_per_image=off / len(hits),
+    )
+
+
+def _located(
+    model: ModelPackage, records: Sequence[Record], level: float
+) -> Iterator[tuple[Record, tuple[Finding, ...]]]:
+    for record in records:
+        try:
+            view = prepare_record(record, model.card.preprocess)
+        except InputError:
+            yield record, ()
+            continue
+        yield record, locate(view, score_prepared(model, [view]).malignancy_map[0], level)
+
+
+def _holds(finding: Finding, record: Record) -> bool:
+    row, col = record.lesion_centre_px or (-1.0, -1.0)
+    r0, c0, r1, c1 = finding.box_source_px
+    return r0 <= row < r1 and c0 <= col < c1
