@@ -46,11 +46,11 @@ def test_documents_speak_of_commands() -> None:
 
 @pytest.mark.parametrize("words", CASES)
 def test_command_is_known(words: list[str]) -> None:
-    options = {opt for param in COMMANDS.params for opt in param.opts} | {"--help"}
-    if not words[0].startswith("-"):
-        assert words[0] in COMMANDS.commands
-        command = COMMANDS.commands[words[0]]
-        options = {opt for param in command.params for opt in param.opts} | {"--help"}
+    command, rest = COMMANDS, words
+    while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+        assert rest[0] in command.commands
+        command, rest = command.commands[rest[0]], rest[1:]
+    options = {opt for param in command.params for opt in param.opts} | {"--help"}
     assert {word.partition("=")[0] for word in words if word.startswith("-")} <= options
 
 

@@ -183,9 +183,10 @@ def mendeley(root: Path, _dicom: ModuleType, _ljpeg: ModuleType) -> None:
 
 def folder(root: Path, _dicom: ModuleType, _ljpeg: ModuleType) -> None:
     for split in ("train", "test"):
-        for label in ("Normal", "benign", "No Cancer", "malignant"):
+        labels = {"Normal": "nor", "benign": "ben", "No Cancer": "NC", "malignant": "mal"}
+        for label, short in labels.items():
             for number in (1, 2):
-                save(root / split / label / f"{split}{label[:3]}-{number}_L_CC.png")
+                save(root / split / label / f"{split}{short}-{number}_L_CC.png")
 
 
 def own_table(root: Path, _dicom: ModuleType, _ljpeg: ModuleType) -> None:
