@@ -1,4 +1,4 @@
-"""The loop: partial labels, replayable augmentation, exact resumption."""
+"""The loop: partial labels, balance, who learns when, and refusals before any training."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs mammolens[train]")
 
 from mammolens.data.manifest import Record  # noqa: E402
-from mammolens.errors import ConfigError  # noqa: E402
+from mammolens.errors import ConfigError, InvalidManifest  # noqa: E402
 from mammolens.learn.augment import (  # noqa: E402
     Augmentation,
     apply_augmentation,
@@ -17,7 +17,10 @@ from mammolens.learn.augment import (  # noqa: E402
 from mammolens.learn.batches import draw_weights  # noqa: E402
 from mammolens.learn.config import AugmentConfig, read_run  # noqa: E402
 from mammolens.learn.loss import partial_label_loss  # noqa: E402
-from mammolens.learn.train import train  # noqa: E402
+from mammolens.learn.network import MammoNet  # noqa: E402
+from mammolens.learn.predict import load_network  # noqa: E402
+from mammolens.learn.rates import build_optimiser, fix_first_stages, set_rates  # noqa: E402
+from mammolens.learn.train import start_network, train  # noqa: E402
 
 
 def test_the_loss_is_cross_entropy_where_one_class_is_allowed():
@@ -98,69 +101,155 @@ def test_unknown_keys_are_refused_with_the_nearest(tmp_path):
         read_run(path, ["train.epochs"])
 
 
-@pytest.fixture
-def small_run(tmp_path):
-    """Forty drawn breasts of twenty women; the malignant ones have a bright spot."""
-    import cv2
+def test_balancing_patients_leaves_cells_alone():
+    records = [Record("a", f"many{i}", "many", Path("x"), malignant=True) for i in range(9)]
+    records += [Record("a", f"one{i}", f"one{i}", Path("x"), malignant=True) for i in range(3)]
+    records += [Record("a", f"no{i}", "many", Path("x"), malignant=False) for i in range(4)]
+    alike = draw_weights(records, 0.5, 1.0)
+    assert alike[:9].sum() == pytest.approx(alike[9])
+    assert alike[9] == pytest.approx(alike[10])
+    as_found = draw_weights(records, 0.5)
+    assert alike[:12].sum() == pytest.approx(as_found[:12].sum())
+    assert (draw_weights(records, 0.5, 0.0) == as_found).all()
 
-    rows = ["dataset,image_id,patient_id,laterality,view,path,tumour,malignant"]
-    y, x = np.mgrid[:256, :192]
-    for number in range(40):
-        rng = np.random.default_rng(number)
-        inside = ((y - 128) / 110) ** 2 + (x / 150) ** 2 < 1
-        image = np.where(inside, rng.normal(110, 15, inside.shape), 0)
-        malignant = number // 2 % 2
-        if malignant:
-            image[100:150, 40:90] = 240
-        cv2.imwrite(str(tmp_path / f"{number}.png"), np.clip(image, 0, 255).astype(np.uint8))
-        rows.append(f"drawn,{number},{number // 2},L,CC,{number}.png,{malignant},{malignant}")
-    (tmp_path / "manifest.csv").write_text("\n".join(rows))
-    (tmp_path / "run.toml").write_text(
-        f"""
-name = "tiny"
-[data]
-manifests = ["{tmp_path}/manifest.csv"]
-cache = "{tmp_path}/cache"
-validation = 0.3
-[preprocess]
-height = 96
-width = 64
-[network]
-frozen_stages = 2
-[train]
-epochs = 2
-epoch_images = 16
-batch = 8
-checkpoint_steps = 1
-threads = 1
-"""
+
+def configured(small_run, *overrides):
+    return read_run(small_run / "run.toml", overrides)
+
+
+def test_by_default_trunk_and_head_are_two_groups_in_the_order_of_old_checkpoints(small_run):
+    config = configured(small_run, "train.head_first=0.1")
+    net = start_network(config)
+    places = torch.nn.Conv2d(4, 1, 1)
+    optimiser = build_optimiser(net, places.parameters(), config)
+    trunk, head = optimiser.param_groups
+    for group, expected in (
+        (trunk, [p for p in net.trunk.parameters() if p.requires_grad]),
+        (head, [*net.hidden.parameters(), *net.out.parameters(), *places.parameters()]),
+    ):
+        assert [id(p) for p in group["params"]] == [id(p) for p in expected]
+    assert 0 < len(trunk["params"]) < len(list(net.trunk.parameters()))
+    set_rates(optimiser, config.train, 0.05)
+    assert (trunk["lr"], head["lr"]) == (0.0, pytest.approx(0.5e-3))
+    set_rates(optimiser, config.train, 0.15)
+    assert trunk["lr"] == pytest.approx(1.5e-4)
+    set_rates(optimiser, config.train, 1.0)
+    assert trunk["lr"] == pytest.approx(3e-6)
+    assert head["lr"] == pytest.approx(1e-5)
+
+
+def test_parts_join_from_the_top_and_the_others_take_no_gradient(small_run):
+    config = configured(
+        small_run, "train.unfreeze=[0.1,0.2,0.4]", "train.stage_decay=0.5", "train.warmup=0"
     )
-    return tmp_path
+    net = start_network(config)
+    optimiser = build_optimiser(net, (), config)
+    *trunk, _ = optimiser.param_groups
+    assert [group["from"] for group in trunk] == [0.4] * (len(trunk) - 2) + [0.2, 0.1]
+    peaks = [group["peak"] for group in trunk]
+    assert peaks == [3e-4 * 0.5**depth for depth in reversed(range(len(trunk)))]
+    frozen = {id(p) for stage in list(net.stages())[:2] for p in stage.parameters()}
+    assert not frozen & {id(p) for group in trunk for p in group["params"]}
+
+    def learning(progress):
+        set_rates(optimiser, config.train, progress)
+        optimiser.zero_grad(set_to_none=True)
+        net(torch.zeros(2, 1, 64, 64)).sum().backward()
+        return [all(p.grad is not None for p in group["params"]) for group in trunk]
+
+    waiting = [False] * (len(trunk) - 2)
+    assert learning(0.0) == [*waiting, False, False]
+    assert learning(0.1) == [*waiting, False, True]
+    assert learning(0.3) == [*waiting, True, True]
+    assert all(learning(0.4))
 
 
-def test_a_run_cut_off_goes_on_as_if_it_had_not_been(small_run, monkeypatch):
-    from safetensors.torch import load_file
+def test_first_stages_keep_their_statistics(small_run):
+    net = start_network(configured(small_run))
+    fix_first_stages(net, 2)
+    stages = list(net.stages())
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    net(torch.randint(0, 255, (4, 1, 64, 64)))
+    after = net.state_dict()
+    moved = {key for key in before if not torch.equal(before[key], after[key])}
+    fixed = {id(b) for stage in stages[:2] for b in stage.buffers()}
+    assert moved
+    assert not fixed & {id(b) for name, b in net.named_buffers() if name in moved}
 
-    whole = train(small_run / "run.toml", small_run / "whole", on_progress=lambda _: None)
 
-    class CutOff(Exception):
-        pass
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("train.unfreeze=[0.3,0.1]", "rise from 0"),
+        ("train.unfreeze=[0.1,0.95]", "no step is left"),
+        ("train.head_first=0.95", "no step is left"),
+        ("data.fold=1", "no fold 1 of 0"),
+        ("train.precision=half", r"train\.precision"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(small_run, override, words):
+    with pytest.raises(ConfigError, match=words):
+        configured(small_run, override)
 
+
+def rewrite_table(small_run, change):
+    """Rewrite the table: `change` takes (patient number, label), gives (label, side)."""
+    head, *rows = (small_run / "manifest.csv").read_text().splitlines()
+    lines = [f"{head},split"]
+    for row in rows:
+        *cells, _, label = row.split(",")
+        label, side = change(int(cells[2]), label)
+        lines.append(",".join([*cells, label, label, side]))
+    (small_run / "manifest.csv").write_text("\n".join(lines))
+
+
+def test_one_class_is_refused_before_any_training(small_run):
+    rewrite_table(small_run, lambda *_: ("0", ""))
+    with pytest.raises(InvalidManifest, match="all labels of the training side say normal"):
+        train(small_run / "run.toml", small_run / "out", on_progress=lambda _: None)
+    assert not (small_run / "out").exists()
+
+
+def test_a_validation_side_of_one_class_is_refused_before_any_training(small_run):
+    rewrite_table(
+        small_run, lambda patient, label: (label, "validation" if patient % 4 == 0 else "train")
+    )
+    with pytest.raises(InvalidManifest, match="malignant and other images on the validation side"):
+        train(small_run / "run.toml", small_run / "out", ["data.official=true"], lambda _: None)
+    assert not (small_run / "out").exists()
+
+
+def test_refused_images_are_said_and_listed_and_a_pass_leaves_its_traces(small_run):
+    import json
+
+    (small_run / "0.png").write_bytes(b"no picture")
+    lines = []
+    best = train(
+        small_run / "run.toml", small_run / "out", ["train.epochs=1"], on_progress=lines.append
+    )
+    assert any("1 images of the" in line and "0.png" in line for line in lines)
+    summary = json.loads((small_run / "out" / "run.json").read_text())
+    assert [Path(path).name for path in summary["refused"]] == ["0.png"]
+    assert "not a medical device" in summary["disclaimer"]
+    net = load_network(configured(small_run), best)
+    assert isinstance(net, MammoNet)
+    assert not net.training
+    assert (small_run / "out" / "curves.png").stat().st_size > 10_000
+    with pytest.raises(ConfigError, match="does not hold the weights of the run's network"):
+        load_network(configured(small_run, "network.hidden=24"), best)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(small_run, monkeypatch):
     import mammolens.learn.train as loop
 
-    save = loop._save_state
+    monkeypatch.setattr(loop, "batch_loss", lambda *_: torch.tensor(float("nan")))
+    with pytest.raises(ConfigError, match="loss of step 1 is not finite"):
+        train(small_run / "run.toml", small_run / "out", on_progress=lambda _: None)
 
-    def save_and_die(path, step, *rest):
-        save(path, step, *rest)
-        if step == 3:
-            raise CutOff
 
-    monkeypatch.setattr(loop, "_save_state", save_and_die)
-    with pytest.raises(CutOff):
-        train(small_run / "run.toml", small_run / "parts", on_progress=lambda _: None)
-    monkeypatch.setattr(loop, "_save_state", save)
-    resumed = train(small_run / "run.toml", small_run / "parts", on_progress=lambda _: None)
-    first, second = load_file(whole), load_file(resumed)
-    assert first.keys() == second.keys()
-    for key in first:
-        assert torch.equal(first[key], second[key]), key
+def test_start_weights_of_another_network_are_refused(small_run, tiny_run):
+    (small_run / "other").mkdir()
+    tiny_run(small_run / "other", "test_resnet")
+    path = small_run / "other" / "trunk.safetensors"
+    with pytest.raises(ConfigError, match=r"network\.start"):
+        start_network(configured(small_run, f"network.start={path}"))

@@ -52,6 +52,7 @@ def draw_curves(run: Path) -> Path:
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="best", fontsize=9, ncols=2)
     ranking.set_xlabel("passes")
+    ranking.set_xlim(left=0)
     figure.suptitle(f"{run.resolve().name}, best pass {_best(passes)}\n{DISCLAIMER}", fontsize=12)
     path = run / "curves.png"
     partial = path.with_name("curves.partial.png")

@@ -21,7 +21,7 @@ from mammolens.data.cache import prepare_record
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Record
 from mammolens.errors import InputError, InvalidManifest
-from mammolens.preprocess import PreprocessConfig
+from mammolens.preprocess import InputConfig
 
 __all__ = ["UNKNOWN", "cell_targets", "lesion_masks", "map_loss"]
 
@@ -32,7 +32,7 @@ _COVERED = 0.25
 
 
 def lesion_masks(
-    records: Sequence[Record], config: PreprocessConfig
+    records: Sequence[Record], config: InputConfig
 ) -> dict[int, npt.NDArray[np.uint8]]:
     """Draw the lesions of the records that have some, in the frame of their prepared pictures.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ from mammolens.learn.checkpoint import (
     write_state,
 )
 from mammolens.learn.config import RunConfig, load_localisation, load_manifest, read_run
+from mammolens.learn.feed import prefetch
 from mammolens.learn.journal import check_sides, open_journal
 from mammolens.learn.loss import partial_label_loss
 from mammolens.learn.marks import map_loss
@@ -133,7 +135,11 @@ def train(
     if step:
         say(f"resumed at step {step} of {total_steps}")
 
+    def make(at: int) -> Batch:
+        return draw_batch(material, config, *divmod(at, steps_per_epoch), share_of(fabric))
+
     with (
+        closing(prefetch(make, range(step, total_steps))) as batches,
         stop_requests() as stop_requested,
         open_journal(
             out if first else None,
@@ -144,10 +150,10 @@ def train(
         ) as journal,
     ):
         while step < total_steps:
-            epoch, place = divmod(step, steps_per_epoch)
+            epoch = step // steps_per_epoch
             if epoch - int(best["epoch"]) > config.train.patience:
                 break
-            batch = draw_batch(material, config, epoch, place, share_of(fabric))
+            batch = next(batches)
             torch.manual_seed(batch.seed)
             set_rates(optimiser, config.train, step / total_steps)
             fix_first_stages(net, config.network.frozen_stages)

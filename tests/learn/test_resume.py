@@ -1,0 +1,201 @@
+"""Going on: the same result bit for bit after a kill; nothing lost on a full disk; no other run."""
+
+from __future__ import annotations
+
+import csv
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
+
+from mammolens.data.manifest import Manifest  # noqa: E402
+from mammolens.errors import ConfigError, StorageError  # noqa: E402
+from mammolens.learn import train as loop  # noqa: E402
+from mammolens.learn.checkpoint import (  # noqa: E402
+    add_to_log,
+    cut_log,
+    read_state,
+    refuse_other_run,
+    write_state,
+)
+from mammolens.learn.config import load_manifest, read_run  # noqa: E402
+
+OVERRIDES = ("train.epoch_images=24", "train.checkpoint_steps=2", "train.unfreeze=[0.0,0.4]")
+STEPS = 6
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mammolens.learn import train as loop
+
+draw, drawn = loop.draw_batch, []
+
+def draw_and_die(*args):
+    drawn.append(args)
+    if len(drawn) == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return draw(*args)
+
+loop.draw_batch = draw_and_die
+loop.train(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:], lambda _: None)
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, tiny_run):
+    """A small run that went through without a break, in ``whole``."""
+    folder = tmp_path_factory.mktemp("resume")
+    config = tiny_run(folder)
+    loop.train(config, folder / "whole", OVERRIDES, lambda _: None)
+    return folder
+
+
+def same(first, second) -> bool:
+    """Whether two nested states are equal bit for bit."""
+    if isinstance(first, torch.Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[k], second[k]) for k in first)
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(same, first, second))
+    return first == second
+
+
+def state(folder):
+    return torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+
+
+def assert_same_run(first, second):
+    assert same(state(first), state(second))
+    for name in ("best.safetensors", "best.json", "log.csv"):
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(run):
+    out = run / "killed"
+    command = [sys.executable, "-c", KILLED, str(run / "run.toml"), str(out), *OVERRIDES]
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    assert state(out)["step"] == 4
+    (out / "state.pt.partial").write_bytes(b"half a checkpoint")
+    lines: list[str] = []
+    loop.train(run / "run.toml", out, OVERRIDES, lines.append)
+    assert f"resumed at step 4 of {STEPS}" in lines
+    assert state(out)["optimiser"]["state"]
+    assert not same(state(out)["net"], state(out)["average"])
+    assert_same_run(run / "whole", out)
+
+
+def test_sigterm_saves_and_stops_and_the_same_command_goes_on(run, monkeypatch):
+    out, lines, drawn = run / "stopped", [], []
+    draw = loop.draw_batch
+
+    def draw_and_ask(*args):
+        drawn.append(args)
+        if len(drawn) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return draw(*args)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(loop, "draw_batch", draw_and_ask)
+    with pytest.raises(SystemExit) as stop:
+        loop.train(run / "run.toml", out, OVERRIDES, lines.append)
+    assert stop.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert 1 < state(out)["step"] < STEPS
+    assert any("the same command goes on" in line for line in lines)
+    monkeypatch.setattr(loop, "draw_batch", draw)
+    loop.train(run / "run.toml", out, OVERRIDES, lines.append)
+    assert_same_run(run / "whole", out)
+
+
+def test_a_finished_run_is_left_as_it_is(run):
+    before = {path.name: path.read_bytes() for path in (run / "whole").glob("*.*")}
+    lines: list[str] = []
+    loop.train(run / "run.toml", run / "whole", OVERRIDES, lines.append)
+    assert f"resumed at step {STEPS} of {STEPS}" in lines
+    for name in ("state.pt", "best.safetensors", "best.json", "log.csv"):
+        assert (run / "whole" / name).read_bytes() == before[name], name
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("train.epochs=3", r"train\.epochs was 2, is 3"),
+        ("network.hidden=24", r"network\.hidden was 16, is 24"),
+        ("data.split_seed=2", r"data\.split_seed was 1, is 2"),
+        ("preprocess.height=96", r"preprocess\.height was 64, is 96"),
+    ],
+)
+def test_a_folder_of_another_run_is_not_gone_on_with(run, override, words):
+    with pytest.raises(ConfigError, match=rf"{words}.*Restore the settings"):
+        loop.train(run / "run.toml", run / "whole", [*OVERRIDES, override], lambda _: None)
+
+
+def test_another_table_is_not_gone_on_with_and_harmless_settings_are(run):
+    config = read_run(run / "run.toml", OVERRIDES)
+    manifest = load_manifest(config)
+    fewer = Manifest.of(manifest.records[2:])
+    with pytest.raises(ConfigError, match=r"tables have changed.*manifest_digest"):
+        refuse_other_run(config, fewer, run / "whole")
+    moved = {record.patient: manifest.records[-1].split for record in manifest.records}
+    with pytest.raises(ConfigError, match=r"split have changed.*split_digest"):
+        refuse_other_run(config, manifest.with_splits(moved), run / "whole")
+    harmless = ("train.threads=2", "train.patience=5", "data.cache=elsewhere", "version=2.0.0")
+    refuse_other_run(read_run(run / "run.toml", (*OVERRIDES, *harmless)), manifest, run / "whole")
+
+
+def test_a_damaged_checkpoint_or_one_of_another_network_is_named(tmp_path):
+    path = tmp_path / "state.pt"
+    net = torch.nn.Linear(2, 3)
+    write_state(path, 1, {"score": 0.5}, net=net)
+    with pytest.raises(ConfigError, match=r"state\.pt.*another network.*delete the checkpoint"):
+        read_state(path, net=torch.nn.Linear(2, 4))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ConfigError, match=r"state\.pt.*damaged"):
+        read_state(path, net=net)
+
+
+def test_a_full_disk_keeps_the_checkpoint_before_and_says_so(tmp_path):
+    path = tmp_path / "state.pt"
+    net = torch.nn.Linear(200, 200)
+    write_state(path, 1, {"score": 0.5}, net=net)
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(StorageError, match=r"state\.pt.*the one before is kept.*Make room"):
+            write_state(path, 2, {"score": 0.6}, net=net)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["state.pt"]
+    assert read_state(path, net=net) == (1, {"score": 0.5})
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be written"):
+        write_state(tmp_path / "file" / "state.pt", 1, {}, net=torch.nn.Linear(2, 2))
+
+
+def test_rows_of_a_log_stand_once_and_can_be_cut(tmp_path):
+    path = tmp_path / "log.csv"
+    for epoch, score in ((0, 0.5), (1, 0.6), (2, 0.7), (1, 0.65)):
+        add_to_log(path, {"epoch": epoch, "score": score})
+
+    def rows():
+        with path.open(newline="") as stream:
+            return [(int(r["epoch"]), float(r["score"])) for r in csv.DictReader(stream)]
+
+    assert rows() == [(0, 0.5), (1, 0.65)]
+    cut_log(path, 0)
+    assert rows() == [(0, 0.5)]
+    cut_log(path, -1)
+    assert not path.exists()
+    cut_log(path, 3)
