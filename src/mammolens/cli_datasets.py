@@ -26,6 +26,15 @@ Sheet = Annotated[
 SheetImages = Annotated[int, typer.Option("--images", min=1, max=400, help="Pictures on it.")]
 Seed = Annotated[int, typer.Option(help="Of the choice of pictures.")]
 
+Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="How many to read at a time.")]
+Persons = Annotated[
+    Path | None,
+    typer.Option(metavar="PERSONS.csv", help="Table that says which patients are one woman."),
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write everything that was found.")
+]
+
 
 @app.command("list")
 def list_() -> None:
@@ -63,6 +72,24 @@ def show(tables: Tables, sheet: Sheet = None, images: SheetImages = 40, seed: Se
         with console.progress_bar("images") as on_progress:
             drawn = write_sheet(manifest, sheet, images=images, seed=seed, on_progress=on_progress)
         console.show_written([drawn])
+
+
+@app.command()
+def check(tables: Tables, jobs: Jobs = 1, persons: Persons = None, json_file: Json = None) -> None:
+    """Look for leaks, copies, contradictions and damage in tables and their images."""
+    from mammolens import console
+    from mammolens.data.check import check_manifest, write_report
+    from mammolens.data.manifest import Manifest
+    from mammolens.data.persons import NOBODY, read_persons
+
+    manifest = Manifest.read(*tables)
+    same = read_persons(persons) if persons is not None else NOBODY
+    with console.progress_bar("images") as on_progress:
+        report = check_manifest(manifest, jobs=jobs, same_person=same, on_progress=on_progress)
+    console.show_check(report)
+    if json_file is not None:
+        console.show_written([write_report(report, json_file)])
+    raise typer.Exit(report.exit_code)
 
 
 def _pairs(options: list[str]) -> dict[str, str]:

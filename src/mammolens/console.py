@@ -25,11 +25,13 @@ from mammolens.wording import CATEGORY_WORDS, percent, printable
 if TYPE_CHECKING:
     from mammolens.analysis import RegionReport
     from mammolens.bench.evaluate import EvaluationSummary
+    from mammolens.data.check import CheckReport
     from mammolens.data.manifest import Manifest
     from mammolens.data.sources import SourceInfo
 
 __all__ = [
     "progress_bar",
+    "show_check",
     "show_checks",
     "show_evaluation",
     "show_manifest",
@@ -47,6 +49,7 @@ _CATEGORY_STYLES = {
     TriageCategory.LOW: "green",
 }
 _REGION_STYLES = {TriageCategory.HIGH: "bold red", TriageCategory.INTERMEDIATE: "yellow"}
+_SHOWN = 5
 _HEALTH_STYLES = {Health.OK: "green", Health.OPTIONAL: "yellow", Health.LACKING: "bold red"}
 
 
@@ -221,6 +224,32 @@ def show_manifest(manifest: Manifest) -> None:
     for caution in manifest.cautions:
         console.print(Text(printable(f"caution: {caution}"), style="yellow"))
     console.print(DISCLAIMER)
+
+
+def show_check(report: CheckReport) -> None:
+    """Print what a check of tables found, errors first, and how far trivial traits tell labels."""
+    console = Console(highlight=False, soft_wrap=True)
+    styles = {"error": "bold red", "warning": "yellow", "note": "dim"}
+    for found in report.findings:
+        word = found.severity.value
+        console.print(Text(f"{word:<8}{found.code}: ", style=styles[word]), end="")
+        console.print(Text(printable(found.message)))
+        shown = found.details or found.images
+        for line in shown[:_SHOWN]:
+            console.print(Text("        " + printable(line)))
+        if len(shown) > _SHOWN:
+            console.print(f"        and {len(shown) - _SHOWN} more; --json gives them all")
+        console.print(Text(f"        fix: {printable(found.remedy)}"))
+    table = Table("data set", "label", "trait", "most telling", "AUC (95 % interval)")
+    for probe in report.probes:
+        words = (probe.dataset, probe.task, probe.trait, probe.telling, str(probe.auc))
+        table.add_row(*(Text(printable(word)) for word in words))
+    if report.probes:
+        console.print(table)
+    console.print(
+        f"{report.n_read} of {report.n_images} images of {report.n_patients} patients read: "
+        f"{report.summary}. {DISCLAIMER}"
+    )
 
 
 def show_written(paths: Iterable[Path]) -> None:

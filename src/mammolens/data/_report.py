@@ -10,6 +10,7 @@ from typing import Any
 
 from mammolens.data.manifest import Record
 from mammolens.metrics import Interval
+from mammolens.status import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE
 
 __all__ = ["CheckFinding", "CheckReport", "Probe", "Severity", "image_name", "patient_name"]
 
@@ -76,6 +77,21 @@ class CheckReport:
     def sound(self) -> bool:
         """Whether nothing is an error; warnings and notes are for a person to judge."""
         return self.count(Severity.ERROR) == 0
+
+    @property
+    def summary(self) -> str:
+        """The verdict in a few words, e.g. ``1 error, no warnings, 2 notes``."""
+        counts = ((self.count(severity), severity.value) for severity in Severity)
+        return ", ".join(f"{n or 'no'} {word}{'' if n == 1 else 's'}" for n, word in counts)
+
+    @property
+    def exit_code(self) -> int:
+        """0 without errors; 3 if files that cannot be read are the only ones; otherwise 2, as for
+        every table that is refused."""
+        codes = {f.code for f in self.findings if f.severity is Severity.ERROR}
+        if codes and codes <= {"missing_file", "unreadable_image"}:
+            return EXIT_INCOMPLETE
+        return EXIT_USAGE if codes else EXIT_OK
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

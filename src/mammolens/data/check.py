@@ -8,10 +8,13 @@ record.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+from mammolens import DISCLAIMER
 from mammolens.data._claims import label_findings, patient_findings
 from mammolens.data._glance import Glance, Refusal, glance
 from mammolens.data._hashes import TURNS, find_same
@@ -27,8 +30,16 @@ from mammolens.data._report import (
 )
 from mammolens.data.manifest import Manifest, Record
 from mammolens.data.persons import NOBODY, Patient, person_of
+from mammolens.errors import ConfigError
 
-__all__ = ["CheckFinding", "CheckReport", "Probe", "Severity", "check_manifest"]
+__all__ = [
+    "CheckFinding",
+    "CheckReport",
+    "Probe",
+    "Severity",
+    "check_manifest",
+    "write_report",
+]
 
 _ORDER = tuple(Severity)
 
@@ -85,6 +96,27 @@ def check_manifest(
         n_patients=len({record.patient for record in records}),
         digest=manifest.digest,
     )
+
+
+def write_report(report: CheckReport, path: Path) -> Path:
+    """Write a report as JSON and give its path.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be written.
+    """
+    text = json.dumps({**report.to_dict(), "disclaimer": DISCLAIMER}, indent=1)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"the report cannot be written ({error.strerror})",
+            source=str(path),
+            remedy="Name a place that can be written to",
+        ) from error
+    return path
 
 
 def _unread(records: Sequence[Record], looks: Sequence[Glance | Refusal]) -> Iterator[CheckFinding]:
