@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -183,7 +184,7 @@ def build_activations(
     folder = config.data.cache / "activations" / _key(chain, cache, config)
     files = [folder / f"variant{number}.f16" for number in range(variants)]
     with locked(folder):
-        _make_room(files, 2 * int(np.prod(whole)), config.data.maps_gb)
+        _make_room(files, whole, config.data.maps_gb)
         seen = [_opened(path.with_suffix(".seen"), np.uint64, whole[:1]) for path in files]
         maps = [_opened(path, np.float16, whole) for path in files]
         digests = np.array([_digest_of(cache.picture(i)) for i in range(whole[0])], np.uint64)
@@ -251,20 +252,20 @@ def _digest_of(picture: npt.NDArray[np.uint8]) -> int:
     return int.from_bytes(digest, "big") or 1
 
 
-def _make_room(files: Sequence[Path], size: int, limit_gb: float) -> None:
+def _make_room(files: Sequence[Path], shape: tuple[int, ...], limit_gb: float) -> None:
     """Take up the room for maps at once, so that a full disk shows here and not half way."""
-    folder, whole = files[0].parent, len(files) * size
-    if whole > limit_gb * 1e9:
+    folder, size = files[0].parent, 2 * math.prod(shape)
+    if len(files) * size > limit_gb * 1e9:
         raise ConfigError(
-            f"the maps would take {whole / 1e9:.3g} GB, and {limit_gb:g} are allowed",
+            f"the maps would take {len(files) * size / 1e9:.3g} GB, and {limit_gb:g} are allowed",
             source=str(folder),
             keyword="data.maps_gb",
             remedy="Raise it, or lower train.cached_variants",
         )
-    new = [path for path in files if not path.exists() or path.stat().st_size != size]
+    new = [path for path in files if not _is_whole(path, size)]
     try:
         for path in new:
-            path.with_suffix(".seen").unlink(missing_ok=True)
+            path.with_suffix(".seen").write_bytes(bytes(8 * shape[0]))
             with path.open("wb") as stream:
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(stream.fileno(), 0, size)
@@ -282,5 +283,9 @@ def _make_room(files: Sequence[Path], size: int, limit_gb: float) -> None:
         ) from error
 
 
+def _is_whole(path: Path, size: int) -> bool:
+    return path.with_suffix(".seen").exists() and path.exists() and path.stat().st_size == size
+
+
 def _opened(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
-    return np.memmap(path, dtype, mode="r+" if path.exists() else "w+", shape=shape)
+    return np.memmap(path, dtype, mode="r+", shape=shape)
