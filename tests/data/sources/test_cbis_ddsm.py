@@ -217,7 +217,7 @@ def test_a_woman_of_two_sets_stays_for_testing_and_is_named(archive):
     assert [(r.image_id, r.split) for r in kept] == [("P_00003_RIGHT_CC", Split.TEST)]
     (said,) = [c for c in manifest.cautions if c.name == "patients_in_training_and_test"]
     assert "1 women" in said.message
-    assert "1 training films left out" in said.message
+    assert "1 that are for training only were left out" in said.message
     assert "P_00003" in said.message
 
 
@@ -312,6 +312,7 @@ def test_the_real_tables_agree_with_labels_derived_elsewhere(tmp_path):
             (tmp_path / f"{film}.png").write_bytes(picture)
     manifest = build(tmp_path)
     refuse_leak(manifest.records)
+    assert str(manifest.cautions[0]).startswith("patients_in_training_and_test: 31 women ")
     found = by_id(manifest)
     checked = 0
     for crop in crops:

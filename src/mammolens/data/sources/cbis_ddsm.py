@@ -48,6 +48,7 @@ class _Abnormality:
     """One row of a case table."""
 
     case: Case
+    of_set: Set
     kind: LesionKind
     malignant: bool
     assessment: str
@@ -94,14 +95,17 @@ def build(root: Path) -> Manifest:
             remedy="Put mass_case_description_train_set.csv and its like below this folder",
         )
     pictures = find_pictures(root, series)
-    sides = _sides(pictures, found)
-    shared = {film for film in sides if sides[film] is Split.TRAIN and _tested(film, sides)}
+    sets = _sets(pictures, found)
+    women = _women_of_both(sets)
+    sides = {film: _side(of_film) for film, of_film in sets.items()}
+    dropped = [f for f in sides if f.patient in women and sides[f] is Split.TRAIN]
     records = [
         _record(film, sorted(found[film], key=_masses_first), pictures, sides[film])
         for film in sorted(sides, key=str)
-        if film not in shared
+        if film not in dropped
     ]
-    return finish(records, _cautions(root, tables, found, pictures, shared), root)
+    shared = _shared(women, len(dropped))
+    return finish(records, (*shared, *_cautions(root, tables, found, pictures)), root)
 
 
 def _tables(root: Path) -> Iterator[tuple[Path, Set]]:
@@ -144,6 +148,7 @@ def _abnormality(row: Mapping[str, str], of_set: Set, table: Path) -> _Abnormali
     )
     return _Abnormality(
         case=Case(film, of_set, int(row["abnormality id"])),
+        of_set=of_set,
         kind=_kind(row),
         malignant=_MALIGNANT[row["pathology"]],
         assessment=row["assessment"],
@@ -173,27 +178,31 @@ def _series(row: Mapping[str, str], case: Case) -> dict[str, Case]:
 
 
 def _masses_first(abnormality: _Abnormality) -> tuple[bool, int]:
-    of_set, number = abnormality.case.of_set, abnormality.case.number
-    return of_set is not None and not of_set.of_masses, number or 0
+    return not abnormality.of_set.of_masses, abnormality.case.number or 0
 
 
-def _sides(pictures: Pictures, found: Mapping[Film, Sequence[_Abnormality]]) -> dict[Film, Split]:
-    """Side of each film that is both here and listed: testing if any of its sets is for it."""
-    sides = {}
-    for film in pictures.films:
-        if film in found:
-            listed = {a.case.of_set for a in found[film] if a.case.of_set}
-            sets = pictures.sets[film] or listed
-            sides[film] = Split.TEST if any(s.to_test for s in sets) else Split.TRAIN
-    return sides
+def _sets(
+    pictures: Pictures, found: Mapping[Film, Sequence[_Abnormality]]
+) -> dict[Film, frozenset[Set]]:
+    """The official sets of each film that is both here and listed: by its pictures' names, or by
+    the tables where these do not tell."""
+    return {
+        film: pictures.sets[film] or frozenset(a.of_set for a in found[film])
+        for film in pictures.films
+        if film in found
+    }
 
 
-def _tested(film: Film, sides: Mapping[Film, Split]) -> bool:
-    return any(
-        sides.get(Film(film.patient, side, view)) is Split.TEST
-        for side in Laterality
-        for view in (ViewPosition.CC, ViewPosition.MLO)
-    )
+def _side(sets: frozenset[Set]) -> Split:
+    """Testing if any of a film's sets is for it."""
+    return Split.TEST if any(of_set.to_test for of_set in sets) else Split.TRAIN
+
+
+def _women_of_both(sets: Mapping[Film, frozenset[Set]]) -> set[str]:
+    seen: dict[str, set[bool]] = defaultdict(set)
+    for film, of_film in sets.items():
+        seen[film.patient] |= {of_set.to_test for of_set in of_film}
+    return {woman for woman, sides in seen.items() if len(sides) > 1}
 
 
 def _record(
@@ -227,11 +236,21 @@ def _mask(case: Case, abnormalities: Sequence[_Abnormality], pictures: Pictures)
     names = [case]
     if sum(a.case.number == case.number for a in abnormalities) == 1:
         names.append(case._replace(of_set=None))
-    if sum(a.case.of_set == case.of_set for a in abnormalities) == 1:
+    if sum(a.of_set == case.of_set for a in abnormalities) == 1:
         names.append(case._replace(number=None))
     if len(abnormalities) == 1:
         names.append(Case(case.film, None, None))
     return next((pictures.masks[name] for name in names if name in pictures.masks), None)
+
+
+def _shared(women: set[str], dropped: int) -> tuple[Caution, ...]:
+    if not women:
+        return ()
+    what = (
+        f"{len(women)} women stand in a training and in a test set: their films are kept for"
+        f" testing, {dropped} that are for training only were left out ({', '.join(sorted(women))})"
+    )
+    return (Caution("patients_in_training_and_test", what),)
 
 
 def _cautions(
@@ -239,7 +258,6 @@ def _cautions(
     tables: set[Set],
     found: Mapping[Film, Sequence[_Abnormality]],
     pictures: Pictures,
-    shared: set[Film],
 ) -> list[Caution]:
     cautions: list[Caution] = []
     lacking = [
@@ -254,15 +272,6 @@ def _cautions(
                 "tables_missing",
                 f"case tables of {', '.join(lacking)} are not below {root.name}: a film that is"
                 " benign here may be malignant, or its woman in another set, by them",
-            )
-        )
-    if shared:
-        women = sorted({film.patient for film in shared})
-        cautions.append(
-            Caution(
-                "patients_in_training_and_test",
-                f"{len(women)} women stand in a training and in a test set: {len(shared)} training"
-                f" films left out, test films kept ({', '.join(women)})",
             )
         )
     listed = [str(film) for film in sorted(found, key=str) if film not in pictures.films]
