@@ -26,7 +26,14 @@ from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.model import ModelCard, ModelPackage
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
-__all__ = ["PREDICTION_COLUMNS", "EvaluationSummary", "evaluate", "read_tables", "run"]
+__all__ = [
+    "PREDICTION_COLUMNS",
+    "EvaluationSummary",
+    "evaluate",
+    "prediction_row",
+    "read_tables",
+    "run",
+]
 
 PREDICTION_COLUMNS = (
     "dataset",
@@ -269,10 +276,11 @@ def _write_predictions(results: Sequence[ImageResult], path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
         writer = csv.writer(stream)
         writer.writerow(PREDICTION_COLUMNS)
-        writer.writerows(_row(result) for result in results)
+        writer.writerows(prediction_row(result) for result in results)
 
 
-def _row(result: ImageResult) -> list[str | float]:
+def prediction_row(result: ImageResult) -> list[str | float]:
+    """The cells of one image, in the order of `PREDICTION_COLUMNS`."""
     record, scores, failure = result.record, result.scores, result.unreadable
     return [
         record.dataset,

@@ -11,7 +11,8 @@ import io
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from mammolens.learn.config import RunConfig
 __all__ = [
     "add_to_log",
     "cut_log",
+    "read_run_folder",
     "read_state",
     "refuse_other_run",
     "write_best",
@@ -96,9 +98,20 @@ def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
 
 
 def write_run(
-    config: RunConfig, manifest: Manifest, out: Path, refused: Mapping[str, str] | None = None
+    config: RunConfig,
+    manifest: Manifest,
+    out: Path,
+    refused: Mapping[str, str] | None = None,
+    averaged: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write ``run.json``: the resolved configuration, digests, versions, and refused images.
+
+    Parameters
+    ----------
+    refused
+        Path → reason.
+    averaged
+        What the weights are the mean of, if they were not learned here.
 
     Raises
     ------
@@ -116,8 +129,29 @@ def write_run(
         "versions": {name: _version(name) for name in ("mammolens", "torch", "timm", "numpy")},
         "commit": _commit(),
         "refused": dict(refused or {}),
+        **({"averaged": [dict(one) for one in averaged]} if averaged else {}),
     }
     _place(out / "run.json", json.dumps(summary, indent=1).encode())
+
+
+def read_run_folder(run: Path) -> tuple[RunConfig, dict[str, Any]]:
+    """Read what a run says of itself: its configuration, and ``run.json`` with ``best`` added.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds no finished pass.
+    """
+    try:
+        summary = json.loads((run / "run.json").read_text())
+        summary["best"] = json.loads((run / "best.json").read_text())
+        return RunConfig.model_validate(summary["config"]), summary
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"the folder holds no finished pass: {error}",
+            source=str(run),
+            remedy="Train first: mammolens train RUN.toml --out DIR",
+        ) from error
 
 
 def add_to_log(path: Path, row: Mapping[str, Any]) -> None:
@@ -210,7 +244,8 @@ def _place(path: Path, data: bytes) -> None:
             os.fsync(stream.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise StorageError(
             f"it cannot be written ({len(data) / 1e6:.1f} MB): {error.strerror or error}; "
             "the one before is kept",

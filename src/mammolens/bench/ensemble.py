@@ -1,0 +1,89 @@
+"""`mammolens ensemble`: the mean vote of several runs on the patients that all of them held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mammolens.bench.evaluate import EvaluationSummary
+from mammolens.bench.pooled import (
+    image_results,
+    pooled_metrics,
+    softmax,
+    write_pooled,
+)
+from mammolens.bench.scoring import results_from_probabilities
+from mammolens.bench.units import ImageResult, figures
+from mammolens.data.manifest import Split
+from mammolens.learn.ensemble import load_side, read_members, soft_vote
+from mammolens.learn.predict import load_network, predict_logits
+
+__all__ = ["evaluate_ensemble"]
+
+_Key = tuple[str, str]
+
+
+def evaluate_ensemble(
+    runs: Sequence[Path],
+    out: Path,
+    on_progress: Callable[[str], None] = print,
+    *,
+    draws: int = 2000,
+    seed: int = 0,
+) -> EvaluationSummary:
+    """Let runs vote on their common validation side, and judge the mean of their probabilities.
+
+    Parameters
+    ----------
+    runs
+        Folders of finished runs; architectures may differ, tables and split may not.
+    out
+        Folder for ``metrics.json`` (with each member's own figures) and ``predictions.csv``.
+    draws, seed
+        Of the bootstrap over patients.
+
+    Raises
+    ------
+    ConfigError
+        If a folder holds no finished run, or the runs hold out different patients.
+    StorageError
+        If `out` cannot be written.
+    """
+    votes: list[dict[_Key, ImageResult]] = []
+    members: list[dict[str, Any]] = []
+    for run, config, summary in read_members(runs):
+        held_out, cache = load_side(config, summary, run, Split.VALIDATION)
+        net = load_network(config, run / "best.safetensors")
+        probabilities = softmax(predict_logits(net, cache, mirrored=False))
+        results = image_results(held_out, cache, probabilities)
+        votes.append({_key(one): one for one in results})
+        own = figures(results, draws=draws, seed=seed)
+        members.append({"run": str(run), "best": summary["best"], **own})
+        on_progress(f"{run}: {len(cache.records)} images scored")
+    results = [_voted([vote[key] for vote in votes]) for key in votes[0]]
+    metrics = {
+        "members": members,
+        "bootstrap": {"draws": draws, "seed": seed, "level": 0.95, "resampled": "patients"},
+        "notes": [
+            "probabilities are the mean of the members'; an image that one of them could not read "
+            "has no score",
+            "the members' passes were chosen on these patients: figures lean to the bright side",
+        ],
+        **pooled_metrics(results, draws=draws, seed=seed),
+    }
+    return write_pooled(out, "mammolens.ensemble/1", results, metrics)
+
+
+def _voted(members: Sequence[ImageResult]) -> ImageResult:
+    """One image by the mean of all probabilities, or the first reason why it has no score."""
+    for one in members:
+        if one.unreadable is not None:
+            return one
+    scores = [one.scores for one in members if one.scores is not None]
+    rows = [[(s.normal, s.benign, s.malignant)] for s in scores]
+    return results_from_probabilities([members[0].record], soft_vote(rows))[0]
+
+
+def _key(result: ImageResult) -> _Key:
+    return result.record.dataset, result.record.image_id

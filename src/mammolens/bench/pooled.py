@@ -1,0 +1,223 @@
+"""Figures of predictions that no package made: out-of-fold, or the votes of several runs.
+
+What is written is what `mammolens evaluate` writes, as far as there is no card to speak of.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens import DISCLAIMER, __version__
+from mammolens.bench.evaluate import PREDICTION_COLUMNS, EvaluationSummary, prediction_row
+from mammolens.bench.scoring import results_from_probabilities
+from mammolens.bench.units import ImageResult, figures, interval_json
+from mammolens.core import Unreadable
+from mammolens.data.cache import PreparedCache
+from mammolens.data.manifest import Manifest, Record
+from mammolens.errors import StorageError
+from mammolens.metrics import (
+    Statistic,
+    brier_score,
+    calibration_line,
+    expected_calibration_error,
+    patient_bootstrap,
+)
+from mammolens.metrics.calibration import MINIMUM_FOR_ECE
+
+__all__ = [
+    "calibration_figures",
+    "image_results",
+    "pooled_metrics",
+    "slope_statistic",
+    "softmax",
+    "write_pooled",
+]
+
+_STEPS = 50
+_Float = npt.NDArray[np.float64]
+
+
+def softmax(logits: npt.ArrayLike) -> _Float:
+    """Probabilities (n, k) of logits (n, k)."""
+    values = np.asarray(logits, np.float64)
+    powers = np.exp(values - values.max(-1, keepdims=True))
+    shares: _Float = powers / powers.sum(-1, keepdims=True)
+    return shares
+
+
+def image_results(
+    manifest: Manifest, cache: PreparedCache, probabilities: npt.ArrayLike
+) -> list[ImageResult]:
+    """Pair a cache's records with probabilities (n, 3); refused images follow without scores.
+
+    Parameters
+    ----------
+    manifest
+        What the cache was built of.
+    """
+    scored = results_from_probabilities(cache.records, probabilities)
+    there = {(record.dataset, record.image_id) for record in cache.records}
+    return [
+        *scored,
+        *(
+            ImageResult(record, None, _unreadable(record, cache))
+            for record in manifest.records
+            if (record.dataset, record.image_id) not in there
+        ),
+    ]
+
+
+def pooled_metrics(
+    results: Sequence[ImageResult], *, draws: int = 2000, seed: int = 0
+) -> dict[str, Any]:
+    """Figures over all data sets and within each, and calibration; ready for JSON."""
+    names = sorted({one.record.dataset for one in results})
+    groups = {name: [one for one in results if one.record.dataset == name] for name in names}
+    return {
+        **figures(results, draws=draws, seed=seed),
+        "calibration": calibration_figures(results, draws=draws, seed=seed),
+        "datasets": {
+            name: {
+                **figures(members, draws=draws, seed=seed),
+                "calibration": calibration_figures(members, draws=draws, seed=seed),
+            }
+            for name, members in groups.items()
+        },
+    }
+
+
+def calibration_figures(
+    results: Sequence[ImageResult], *, draws: int = 2000, seed: int = 0
+) -> dict[str, Any]:
+    """Calibration of P(malignant) of images with a known label.
+
+    Returns
+    -------
+    ``slope`` (with interval over patients) and ``intercept`` of the logistic recalibration,
+    ``brier``, ``ece`` (where there are rows enough for it to say something) and ``n``; with a
+    ``note`` instead of a slope where none can be had.
+    """
+    known = [one for one in results if one.scores and one.record.malignant is not None]
+    labels = np.array([one.record.malignant is True for one in known], bool)
+    values = np.array([one.scores.malignant for one in known if one.scores], np.float64)
+    patients = ["/".join(one.record.patient) for one in known]
+    found: dict[str, Any] = {"n": len(known), "n_positive": int(labels.sum()), "slope": None}
+    if len(set(labels.tolist())) < 2:
+        return {**found, "note": "no calibration: labels are of one class"}
+    found |= {
+        "brier": brier_score(labels, values),
+        "ece": expected_calibration_error(labels, values)
+        if len(known) >= MINIMUM_FOR_ECE
+        else None,
+    }
+    line = calibration_line(labels, values)
+    if line is None:
+        return {**found, "note": "no slope: the probabilities separate the classes"}
+    interval = patient_bootstrap(
+        slope_statistic(labels, values), labels, patients, draws=draws, seed=seed
+    )
+    return {**found, "slope": interval_json(interval), "intercept": line.intercept}
+
+
+def slope_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
+    """Slope of the logistic recalibration as a function of row weights, for the bootstrap.
+
+    Newton's method on all draws at once; NaN where the classes of a draw are separable.
+
+    Parameters
+    ----------
+    labels, probabilities
+        (n,); probabilities are kept 1e-9 away from 0 and 1.
+
+    Source
+    ------
+    Cox 1958, doi:10.1093/biomet/45.3-4.562.
+    """
+    known = np.asarray(labels, bool).astype(np.float64)
+    clipped = np.clip(np.asarray(probabilities, np.float64), 1e-9, 1 - 1e-9)
+    odds = np.log(clipped / (1 - clipped))
+
+    def slope(weights: _Float) -> _Float:
+        at, along = np.zeros(len(weights)), np.ones(len(weights))
+        done = np.zeros(len(weights), bool)
+        for _ in range(_STEPS):
+            line = np.clip(along[:, None] * odds + at[:, None], -500, 500)
+            fitted = 1 / (1 + np.exp(-line))
+            missing = weights * (known - fitted)
+            pull = np.stack([missing.sum(1), missing @ odds])
+            done = np.abs(pull).max(0) < 1e-8 * weights.sum(1)
+            if done.all():
+                break
+            spread = weights * fitted * (1 - fitted)
+            a, b, c = spread.sum(1), spread @ odds, spread @ odds**2
+            scale = np.maximum(a * c - b * b, 1e-300)
+            step = np.stack([c * pull[0] - b * pull[1], a * pull[1] - b * pull[0]]) / scale
+            step = np.where(done, 0.0, np.clip(np.nan_to_num(step), -2.0, 2.0))
+            at, along = at + step[0], along + step[1]
+        return np.where(done, along, np.nan)
+
+    return slope
+
+
+def write_pooled(
+    out: Path,
+    schema: str,
+    results: Sequence[ImageResult],
+    metrics: dict[str, Any],
+    further: Sequence[str] = (),
+    column: str = "fold",
+) -> EvaluationSummary:
+    """Write ``metrics.json`` and ``predictions.csv``.
+
+    Parameters
+    ----------
+    further
+        A further cell for each result, under the heading `column`; none leaves the column out.
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be written.
+    """
+    failed = sum(one.unreadable is not None for one in results)
+    whole = {
+        "schema": schema,
+        "disclaimer": DISCLAIMER,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": f"mammolens {__version__}",
+        "n_rows": len(results),
+        "n_unreadable": failed,
+        **metrics,
+    }
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([*PREDICTION_COLUMNS, *([column] if further else [])])
+    for number, result in enumerate(results):
+        writer.writerow([*prediction_row(result), *further[number : number + 1]])
+    predictions, path = out / "predictions.csv", out / "metrics.json"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        predictions.write_text(text.getvalue(), "utf-8", "backslashreplace", newline="")
+        path.write_text(json.dumps(whole, indent=2, allow_nan=False) + "\n", "utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"the figures cannot be written: {error.strerror or error}",
+            source=str(out),
+            keyword="--out",
+            remedy="Make room, or give a folder that you may write to",
+        ) from error
+    return EvaluationSummary(whole, path, predictions, len(results), failed)
+
+
+def _unreadable(record: Record, cache: PreparedCache) -> Unreadable:
+    path = str(record.path)
+    return Unreadable(path, "InputError", cache.refused.get(path, "it could not be prepared"))

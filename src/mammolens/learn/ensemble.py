@@ -1,0 +1,190 @@
+"""Several runs as one: their weights averaged into one network, or their votes.
+
+Averaged weights make one network as small and as fast as any of the runs. It works for runs that
+began from the same weights with the same seed and differ in settings or in draws; heads that
+began from different random weights do not average.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from mammolens.data.cache import PreparedCache, build_cache
+from mammolens.data.manifest import Manifest, Split
+from mammolens.data.splits import split_digest
+from mammolens.errors import ConfigError
+from mammolens.learn.averages import estimate_statistics
+from mammolens.learn.checkpoint import read_run_folder, write_best, write_run
+from mammolens.learn.config import RunConfig, load_manifest
+from mammolens.learn.journal import check_sides
+from mammolens.learn.predict import load_network, malignancy_figures, predict_logits
+
+__all__ = [
+    "Member",
+    "average_runs",
+    "average_weights",
+    "load_side",
+    "read_members",
+    "soft_vote",
+]
+
+_NETWORK = ("network.backbone", "network.hidden", "network.pooling")
+
+Member = tuple[Path, RunConfig, dict[str, Any]]
+"""A run folder, its configuration, and what its ``run.json`` says."""
+
+
+def read_members(runs: Sequence[Path]) -> tuple[Member, ...]:
+    """Read the folders of finished runs that hold out the same patients.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer than two, one holds no finished pass, or their validation sides differ:
+        what one run held out another has learned from.
+    """
+    if len(runs) < 2:
+        raise ConfigError("one run is no ensemble", remedy="Name two or more run folders")
+    members = tuple((run, *read_run_folder(run)) for run in runs)
+    first, _, said = members[0]
+    for run, _, summary in members[1:]:
+        for key in ("manifest_digest", "split_digest"):
+            if summary[key] != said[key]:
+                raise ConfigError(
+                    f"it holds out other patients than {first}, who would be judged by a network "
+                    "that has learned from them",
+                    source=str(run),
+                    keyword=key,
+                    remedy="Take runs over the same tables and the same split",
+                )
+    return members
+
+
+def average_weights(members: Sequence[Member]) -> dict[str, Tensor]:
+    """The mean of the weights of runs of one architecture; counters are the first run's.
+
+    Raises
+    ------
+    ConfigError
+        If architecture or preprocessing differ, or a file does not hold its run's weights.
+    """
+    first, config, _ = members[0]
+    for run, other, _ in members[1:]:
+        for key in (*_NETWORK, "preprocess"):
+            wanted, found = _setting(config, key), _setting(other, key)
+            if wanted != found:
+                raise ConfigError(
+                    f"its {key} is {found}, that of {first} is {wanted}",
+                    source=str(run),
+                    keyword=key,
+                    remedy="Take runs of one architecture and preprocessing, or let them vote: "
+                    "mammolens ensemble",
+                )
+    states = [load_network(own, run / "best.safetensors").state_dict() for run, own, _ in members]
+    return {
+        key: torch.stack([state[key].double() for state in states]).mean(0).to(value.dtype)
+        if value.is_floating_point()
+        else value
+        for key, value in states[0].items()
+    }
+
+
+def average_runs(
+    runs: Sequence[Path], out: Path, on_progress: Callable[[str], None] = print
+) -> Path:
+    """Write a run folder whose best weights are the mean of those of several runs.
+
+    Batch-norm statistics are estimated anew on training pictures, because those of the runs do
+    not belong to the averaged weights. The folder is exported as any run's is.
+
+    Returns
+    -------
+    Path of the weights.
+
+    Raises
+    ------
+    ConfigError
+        As `read_members` and `average_weights`, or if the tables have changed since.
+    """
+    members = read_members(runs)
+    _, config, summary = members[0]
+    state = average_weights(members)
+    (_, learned), (_, held_out) = (
+        load_side(config, summary, members[0][0], side) for side in (Split.TRAIN, Split.VALIDATION)
+    )
+    for caution in check_sides(learned, held_out):
+        on_progress(caution)
+    net = load_network(config, members[0][0] / "best.safetensors")
+    net.load_state_dict(state)
+    cpu = torch.device("cpu")
+    estimate_statistics(net, learned, seed=config.train.seed, batch=config.train.batch, device=cpu)
+    logits = predict_logits(net, held_out, mirrored=False)
+    score, figures = malignancy_figures(held_out.records, logits)
+    parts = [
+        {"run": str(run), "score": said["best"]["score"], "epoch": said["best"]["epoch"]}
+        for run, _, said in members
+    ]
+    write_run(config, load_manifest(config), out, learned.refused | held_out.refused, parts)
+    epoch = max(int(part["epoch"]) for part in parts)
+    write_best(net, {"score": score, "epoch": epoch, **figures}, out)
+    for part in parts:
+        on_progress(f"{part['run']}: score {part['score']:.4f}")
+    on_progress(f"averaged: score {score:.4f} {figures}")
+    if score < max(float(part["score"]) for part in parts):
+        on_progress("the average ranks worse than the best of its runs on the validation side")
+    return out / "best.safetensors"
+
+
+def load_side(
+    config: RunConfig, summary: dict[str, Any], run: Path, side: Split
+) -> tuple[Manifest, PreparedCache]:
+    """One side of a run's tables as it was trained, and its pictures.
+
+    Raises
+    ------
+    ConfigError
+        If tables or split have changed since.
+    """
+    manifest = load_manifest(config)
+    if split_digest(manifest) != summary["split_digest"]:
+        raise ConfigError(
+            "the run's tables or split have changed since it was trained",
+            source=str(run / "run.json"),
+            keyword="split_digest",
+            remedy="Restore the tables, or train again",
+        )
+    chosen = manifest.select(split=side)
+    return chosen, build_cache(chosen, config.preprocess, config.data.cache, jobs=2)
+
+
+def soft_vote(probabilities: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]:
+    """The mean of class probabilities, each (n, 3), of several networks.
+
+    Raises
+    ------
+    ConfigError
+        If there are none, or their shapes differ.
+
+    Examples
+    --------
+    >>> soft_vote([[[1.0, 0.0, 0.0]], [[0.0, 0.0, 1.0]]]).tolist()
+    [[0.5, 0.0, 0.5]]
+    """
+    votes = [np.asarray(vote, np.float64) for vote in probabilities]
+    if not votes or any(vote.shape != votes[0].shape for vote in votes):
+        raise ConfigError(f"votes of shapes {[vote.shape for vote in votes]} do not pair")
+    return np.mean(votes, axis=0)
+
+
+def _setting(config: RunConfig, key: str) -> Any:
+    found: Any = config
+    for name in key.split("."):
+        found = getattr(found, name)
+    return found
