@@ -76,6 +76,12 @@ class Record:
             object.__setattr__(self, "tumour", True)
         if self.tumour is False:
             object.__setattr__(self, "malignant", False)
+        for name in ("age_years", "pixel_aspect"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, float(getattr(self, name)))
+        if self.lesion_centre_px:
+            row, col = self.lesion_centre_px
+            object.__setattr__(self, "lesion_centre_px", (float(row), float(col)))
         if self.rotation_deg not in (0, 90, 180, 270):
             raise InvalidManifest(
                 f"{self.image_id} is turned by {self.rotation_deg} degrees",

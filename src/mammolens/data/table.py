@@ -163,7 +163,7 @@ def _flag(value: bool | None) -> str:
 def _number(value: float | None) -> str:
     if value is None:
         return ""
-    return str(int(value)) if float(value).is_integer() else repr(float(value))
+    return f"{value:.0f}" if float(value).is_integer() else repr(float(value))
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
