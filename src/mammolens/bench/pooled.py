@@ -43,6 +43,8 @@ __all__ = [
 ]
 
 _STEPS = 50
+_LONGEST = 2.0
+_SEPARABLE = 1e-6
 _Float = npt.NDArray[np.float64]
 
 
@@ -145,25 +147,27 @@ def slope_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Stat
     known = np.asarray(labels, bool).astype(np.float64)
     clipped = np.clip(np.asarray(probabilities, np.float64), 1e-9, 1 - 1e-9)
     odds = np.log(clipped / (1 - clipped))
+    width = max(float(odds.std()), 1e-12)
+    normed = (odds - odds.mean()) / width
 
     def slope(weights: _Float) -> _Float:
+        rows = weights.sum(1)
         at, along = np.zeros(len(weights)), np.ones(len(weights))
-        done = np.zeros(len(weights), bool)
         for _ in range(_STEPS):
-            line = np.clip(along[:, None] * odds + at[:, None], -500, 500)
+            line = np.clip(along[:, None] * normed + at[:, None], -500, 500)
             fitted = 1 / (1 + np.exp(-line))
             missing = weights * (known - fitted)
-            pull = np.stack([missing.sum(1), missing @ odds])
-            done = np.abs(pull).max(0) < 1e-8 * weights.sum(1)
+            pull = np.stack([missing.sum(1), missing @ normed])
+            spread = weights * fitted * (1 - fitted)
+            a, b, c = spread.sum(1), spread @ normed, spread @ normed**2
+            done = np.abs(pull).max(0) < 1e-8 * rows
             if done.all():
                 break
-            spread = weights * fitted * (1 - fitted)
-            a, b, c = spread.sum(1), spread @ odds, spread @ odds**2
-            scale = np.maximum(a * c - b * b, 1e-300)
-            step = np.stack([c * pull[0] - b * pull[1], a * pull[1] - b * pull[0]]) / scale
-            step = np.where(done, 0.0, np.clip(np.nan_to_num(step), -2.0, 2.0))
+            step = np.stack([c * pull[0] - b * pull[1], a * pull[1] - b * pull[0]])
+            step = np.nan_to_num(step / np.maximum(a * c - b * b, 1e-300))
+            step = np.where(done, 0.0, np.clip(step, -_LONGEST, _LONGEST))
             at, along = at + step[0], along + step[1]
-        return np.where(done, along, np.nan)
+        return np.where(done & (a > _SEPARABLE * rows), along / width, np.nan)
 
     return slope
 

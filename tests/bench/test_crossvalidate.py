@@ -1,0 +1,104 @@
+"""Cross-validation: every patient is judged once, by the run that held her out."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
+
+from mammolens.bench.crossvalidate import crossvalidate  # noqa: E402
+from mammolens.bench.pooled import calibration_figures, image_results, slope_statistic  # noqa: E402
+from mammolens.data.cache import PreparedCache  # noqa: E402
+from mammolens.data.manifest import Manifest, Record  # noqa: E402
+from mammolens.metrics import calibration_line  # noqa: E402
+
+SETTINGS = ("train.epochs=1", "train.epoch_images=8", "network.dropout=0")
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory):
+    """The small run of the tests of training."""
+    path = Path(__file__).parents[1] / "learn" / "conftest.py"
+    spec = importlib.util.spec_from_file_location("mammolens_test_small_run", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder = tmp_path_factory.mktemp("crossvalidate")
+    module.write_small_run(folder)
+    return folder
+
+
+def test_every_patient_is_held_out_once_and_folds_are_not_trained_twice(small_run):
+    lines: list[str] = []
+    out = small_run / "cross"
+    found = crossvalidate(small_run / "run.toml", out, 3, SETTINGS, lines.append, draws=50)
+    with (out / "predictions.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == len({row["image_id"] for row in rows}) == 40
+    folds: dict[str, set[str]] = {}
+    for row in rows:
+        folds.setdefault(row["fold"], set()).add(row["patient_id"])
+    assert folds.keys() == {"0", "1", "2"}
+    assert sum(map(len, folds.values())) == len(set().union(*folds.values())) == 20
+    assert found.metrics["malignancy"]["patient"]["n"] == 20
+    assert found.metrics["malignancy"]["image"]["n_positive"] == 20
+    assert [fold["images"] for fold in found.metrics["folds"]] == [
+        len([row for row in rows if row["fold"] == name]) for name in ("0", "1", "2")
+    ]
+    assert found.metrics["calibration"]["n"] == 40
+    assert found.exit_code == 0
+    assert any(line.startswith("fold 2: ") for line in lines)
+
+    before = [(out / f"fold-{n}" / "state.pt").stat().st_mtime_ns for n in range(3)]
+    again = crossvalidate(small_run / "run.toml", out, 3, SETTINGS, lambda _: None, draws=50)
+    assert [(out / f"fold-{n}" / "state.pt").stat().st_mtime_ns for n in range(3)] == before
+    created = {"created": None}
+    assert {**again.metrics, **created} == {**found.metrics, **created}
+
+
+def test_the_slope_of_weighted_rows_is_that_of_repeated_rows():
+    rng = np.random.default_rng(3)
+    odds = rng.normal(size=120)
+    labels = rng.random(120) < 1 / (1 + np.exp(-0.7 * odds - 0.2))
+    values = 1 / (1 + np.exp(-odds))
+    slope = slope_statistic(labels, values)
+    weights = np.stack([np.ones(120), rng.integers(0, 4, 120).astype(float)])
+    found = slope(weights)
+    for row, one in zip(weights, found, strict=True):
+        repeats = row.astype(int)
+        line = calibration_line(np.repeat(labels, repeats), np.repeat(values, repeats))
+        assert line is not None
+        assert one == pytest.approx(line.slope, abs=1e-6)
+    separable = slope_statistic([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9])
+    assert np.isnan(separable(np.ones((1, 4)))).all()
+
+
+def test_calibration_is_given_with_its_interval_and_refused_images_have_no_score():
+    rng = np.random.default_rng(0)
+    truth = rng.random(500)
+    records = [
+        Record("d", str(i), f"p{i // 2}", Path(f"{i}.png"), malignant=bool(rng.random() < p))
+        for i, p in enumerate(truth)
+    ]
+    refused = Record("d", "refused", "p0", Path("refused.png"), malignant=True)
+    cache = PreparedCache(
+        tuple(records), np.arange(500), np.zeros((500, 1, 1), np.uint8), {"refused.png": "torn"}
+    )
+    probabilities = np.stack([0.9 * (1 - truth), 0.1 * (1 - truth), truth], 1)
+    results = image_results(Manifest.of([*records, refused]), cache, probabilities)
+    assert results[-1].record.image_id == "refused"
+    assert results[-1].unreadable is not None
+    assert results[-1].unreadable.message == "torn"
+    found = calibration_figures(results, draws=200)
+    assert found["n"] == 500
+    assert found["slope"]["low"] < 1 < found["slope"]["high"]
+    assert found["ece"] < 0.1
+    one_class = calibration_figures([one for one in results[:50] if not one.record.malignant])
+    assert one_class["slope"] is None
+    assert "one class" in one_class["note"]
