@@ -114,6 +114,37 @@ def test_sigterm_saves_and_stops_and_the_same_command_goes_on(run, monkeypatch):
     assert_same_run(run / "whole", out)
 
 
+def test_scaled_half_precision_goes_on_exactly_too(run, monkeypatch):
+    """The path of a graphics card, on the CPU's own half precision."""
+    monkeypatch.setattr(loop, "_mixed_precision", lambda *_: True)
+    loop.train(run / "run.toml", run / "mixed", OVERRIDES, lambda _: None)
+    assert state(run / "mixed")["scaler"]["scale"] > 1
+    assert not same(state(run / "mixed")["net"], state(run / "whole")["net"])
+    validate, validated = loop._validate, []
+
+    def validate_and_ask(*args):
+        validated.append(args)
+        os.kill(os.getpid(), signal.SIGINT)
+        return validate(*args)
+
+    monkeypatch.setattr(loop, "_validate", validate_and_ask)
+    with pytest.raises(SystemExit) as stop:
+        loop.train(run / "run.toml", run / "mixed-stopped", OVERRIDES, lambda _: None)
+    assert stop.value.code == 128 + signal.SIGINT
+    monkeypatch.setattr(loop, "_validate", validate)
+    loop.train(run / "run.toml", run / "mixed-stopped", OVERRIDES, lambda _: None)
+    assert_same_run(run / "mixed", run / "mixed-stopped")
+
+
+def test_without_a_graphics_card_single_precision_is_taken_and_said(run):
+    if torch.cuda.is_available():
+        pytest.skip("there is a graphics card")
+    lines: list[str] = []
+    config = read_run(run / "run.toml", ["train.precision=mixed"])
+    assert not loop._mixed_precision(config, torch.device("cpu"), lines.append)
+    assert lines == ["no graphics card: single precision instead of mixed"]
+
+
 def test_a_finished_run_is_left_as_it_is(run):
     before = {path.name: path.read_bytes() for path in (run / "whole").glob("*.*")}
     lines: list[str] = []

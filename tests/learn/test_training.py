@@ -225,8 +225,12 @@ def test_refused_images_are_said_and_listed_and_a_pass_leaves_its_traces(small_r
     (small_run / "0.png").write_bytes(b"no picture")
     lines = []
     best = train(
-        small_run / "run.toml", small_run / "out", ["train.epochs=1"], on_progress=lines.append
+        small_run / "run.toml",
+        small_run / "out",
+        ["train.epochs=1", "train.tensorboard=true"],
+        on_progress=lines.append,
     )
+    assert list((small_run / "out" / "tensorboard").glob("events*"))
     assert any("1 images of the" in line and "0.png" in line for line in lines)
     summary = json.loads((small_run / "out" / "run.json").read_text())
     assert [Path(path).name for path in summary["refused"]] == ["0.png"]

@@ -105,9 +105,7 @@ def train(
     say(f"{len(learned.records)} images to learn from, {len(held_out.records)} held out")
     for caution in check_sides(learned, held_out):
         say(caution)
-    mixed = config.train.precision == "mixed" and device.type == "cuda"
-    if config.train.precision == "mixed" and not mixed:
-        say("no GPU: single precision instead of mixed")
+    mixed = _mixed_precision(config, device, say)
 
     torch.manual_seed(config.train.seed)
     net = start_network(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -237,6 +235,15 @@ def batch_loss(
         cells = F.adaptive_avg_pool2d(cells, (targets.shape[1], targets.shape[2]))
     marked = map_loss(cells, targets)
     return loss + train.map_weight * batch.map_share * marked
+
+
+def _mixed_precision(config: RunConfig, device: torch.device, say: Callable[[str], None]) -> bool:
+    if config.train.precision == "single":
+        return False
+    if device.type == "cuda":
+        return True
+    say("no graphics card: single precision instead of mixed")
+    return False
 
 
 def _marked(config: RunConfig) -> PreparedCache | None:
