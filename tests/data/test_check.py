@@ -340,8 +340,9 @@ def test_missing_and_damaged_files_are_listed_and_the_rest_is_checked(clean, tmp
 
 
 def test_a_picture_without_a_breast(clean, tmp_path) -> None:
-    specks = np.full((ROWS, COLS), 4, np.uint8)
-    specks[::17, ::13] = 200
+    rng = np.random.default_rng(0)
+    specks = np.where(rng.random((ROWS, COLS)) < 0.02, rng.integers(60, 255, (ROWS, COLS)), 4)
+    specks = specks.astype(np.uint8)
     path = save(tmp_path / "specks.png", specks)
     report = check([*clean, replace(clean[0], image_id="specks", path=path)])
     assert codes(report) == {"no_breast": Severity.WARNING}
@@ -419,7 +420,7 @@ def test_the_command_shows_and_writes_what_was_found(clean, tmp_path, call) -> N
     report = json.loads(out.read_text())
     assert report["findings"][0]["patients"] == ["plain/p00"]
     assert report["disclaimer"] == DISCLAIMER
-    assert len(report["probes"]) > 5
+    assert len(report["probes"]) >= 4
     code, shown = call(write_table(tmp_path / "clean.csv", clean))
     assert code == 0
     assert "no errors, no warnings, no notes" in shown

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -95,12 +95,15 @@ def describe_texture(grey: Float, region: BreastRegion | None) -> Texture:
     inside = _inside(mask, _FRAME_PX, 7)
     picture = _resize(grey, _FRAME_PX)
     detail = _blur(picture, 0.8) - _blur(picture, 2.5)
-    frame = detail / np.maximum(np.sqrt(_blur(detail * detail, 5.0)), 0.003)
+    contrast = np.sqrt(_blur(detail * detail, 5.0))
+    frame = detail / np.maximum(contrast, np.float32(0.003))
     held = _inside(mask[row0:row1, col0:col1], _BREAST_PX, 3)
     picture = _resize(grey[row0:row1, col0:col1], _BREAST_PX)
     detail = _blur_within(picture, held, 1.0) - _blur_within(picture, held, 6.0)
     contrast = np.sqrt(_blur_within(detail * detail, held, 8.0))
-    return Texture(_pack(frame, inside), _pack(detail / np.maximum(contrast, 1e-3), held))
+    return Texture(
+        _pack(frame, inside), _pack(detail / np.maximum(contrast, np.float32(1e-3)), held)
+    )
 
 
 def find_same(textures: Sequence[Texture]) -> tuple[SamePicture, ...]:
@@ -163,7 +166,7 @@ def _correlation(one: Small, other: Small) -> float:
     return float(first @ second) / scale if scale > 0 else 0.0
 
 
-def _pack(texture: Float, inside: Float) -> Small:
+def _pack(texture: npt.NDArray[Any], inside: Float) -> Small:
     values = np.clip(np.rint(texture * _SCALE), -127, 127)
     return np.where(inside > 0, np.where(values == 0, 1, values), 0).astype(np.int8)
 
@@ -179,7 +182,8 @@ def _blur(picture: Float, sigma_px: float) -> Float:
 
 
 def _blur_within(picture: Float, inside: Float, sigma_px: float) -> Float:
-    return _blur(picture * inside, sigma_px) / np.maximum(_blur(inside, sigma_px), 1e-3)
+    weight = np.maximum(_blur(inside, sigma_px), np.float32(1e-3))
+    return np.asarray(_blur(picture * inside, sigma_px) / weight, np.float32)
 
 
 def _resize(picture: Float, size_px: int) -> Float:

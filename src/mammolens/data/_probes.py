@@ -54,9 +54,8 @@ def probe_labels(seen: Sequence[Seen]) -> tuple[Probe, ...]:
             found += (_probe(known, task, dataset, trait) for trait in _traits_of(known, task))
         if len(datasets) > 1:
             known = _labelled(seen, task, None)
-            if _enough(known, task):
-                words = [record.dataset for record, _ in known]
-                trait = _categories("data set", words)
+            trait = _categories("data set", [record.dataset for record, _ in known])
+            if trait.names and _enough(known, task):
                 found.append(_probe(known, task, "all", trait))
     return tuple(found)
 
@@ -82,7 +81,6 @@ def leak_findings(probes: Sequence[Probe]) -> Iterator[CheckFinding]:
         low = probe.auc.low if probe.auc.low is not None else 0.0
         if low < _HINTS:
             continue
-        figures = {"auc": probe.auc.value, "low": low, "n": float(probe.auc.n)}
         if probe.task == "data set":
             yield finding(
                 Severity.NOTE,
@@ -90,7 +88,9 @@ def leak_findings(probes: Sequence[Probe]) -> Iterator[CheckFinding]:
                 f"the form of the pictures tells {probe.dataset} from the others: {probe.auc}",
                 "Balance labels within each data set and report figures by data set",
                 dataset=probe.dataset,
-                **figures,
+                auc=probe.auc.value,
+                low=low,
+                n=probe.auc.n,
             )
             continue
         severity = Severity.WARNING
@@ -102,7 +102,9 @@ def leak_findings(probes: Sequence[Probe]) -> Iterator[CheckFinding]:
             f"{probe.trait} alone tells {probe.task!r} ({probe.telling} most): AUC {probe.auc}",
             _REMEDIES[probe.trait],
             dataset=probe.dataset,
-            **figures,
+            auc=probe.auc.value,
+            low=low,
+            n=probe.auc.n,
         )
 
 
@@ -148,7 +150,10 @@ def _enough(seen: Sequence[Seen], task: str) -> bool:
 def _traits_of(seen: Sequence[Seen], task: str) -> Iterator[_Trait]:
     if not _enough(seen, task):
         return
-    views = [f"{r.view_position} {r.laterality}" for r, _ in seen]
+    views = [
+        " ".join(part.value if part else "?" for part in (r.laterality, r.view_position))
+        for r, _ in seen
+    ]
     machines = [r.machine or picture.manufacturer or "" for r, picture in seen]
     others = (
         _categories("inversion", [str(p.inverted) for _, p in seen]),
@@ -178,7 +183,7 @@ def _picture_traits(seen: Sequence[Seen]) -> tuple[_Trait, ...]:
 def _numbers(name: str, names: Sequence[str], values: npt.ArrayLike) -> _Trait:
     columns = np.asarray(values, np.float64)
     moving = np.flatnonzero(np.ptp(columns, axis=0) > 1e-6)
-    return _Trait(name, tuple(names[i] for i in moving), columns[:, moving])
+    return _Trait(name, tuple(names[int(i)] for i in moving), columns[:, moving])
 
 
 def _categories(name: str, words: Sequence[str]) -> _Trait:

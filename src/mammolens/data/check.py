@@ -184,7 +184,7 @@ _COPY_WORDS = {
     "copy_within_patient": (
         Severity.WARNING,
         "pairs of one picture stand under one patient",
-        "Drop one: it is no further image",
+        "Drop one, unless it is a second exposure of the same view",
     ),
 }
 
