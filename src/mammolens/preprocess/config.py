@@ -52,7 +52,8 @@ class RegionConfig(BaseModel):
     """Parameters of `mammolens.preprocess.prepare_region` and `prepare_crop`.
 
     The defaults make of a box on a CBIS-DDSM film what the widespread 256 × 256 crops of its
-    masses are: a square window of 1.1 times the longer side, moved inside the film, under CLAHE.
+    masses are: a square window of 1.1 times the longer side, moved inside the film, cut out of it
+    after CLAHE.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,9 +67,11 @@ class RegionConfig(BaseModel):
     low_percentile: float = Field(1.0, ge=0, lt=50, description="of the window, becomes black")
     high_percentile: float = Field(99.0, gt=50, le=100, description="of the window, becomes white")
     clahe_clip: float = Field(
-        2.0, ge=0, le=40, description="CLAHE clip limit for windows cut from an image; 0: none"
+        2.0, ge=0, le=40, description="CLAHE clip limit, for windows cut from an image; 0: none"
     )
-    clahe_tiles: int = Field(8, ge=1, le=64, description="CLAHE tiles along either side")
+    clahe_tiles: int = Field(
+        8, ge=1, le=64, description="CLAHE tiles along either side of the whole image"
+    )
 
 
 def _kind_of(value: Any) -> str:

@@ -30,8 +30,9 @@ _Crop = tuple[int, int, int, int]
 def prepare_region(mammogram: Mammogram, box_source_px: Box, config: RegionConfig) -> PreparedView:
     """Cut a box with its surroundings out of a mammogram and make it a lesion model's input.
 
-    VOI and inversion are settled on the whole picture, as `prepare` does. The window's percentiles
-    are stretched before and after CLAHE, so that neither window nor exposure matters.
+    VOI and inversion are settled on the whole picture, as `prepare` does. CLAHE goes over the whole
+    picture in 8 bits, its tiles shares of the film and the air black, and only then is the window
+    cut out and its percentiles stretched: so were the crops made that models learn from.
 
     Parameters
     ----------
@@ -53,8 +54,9 @@ def prepare_region(mammogram: Mammogram, box_source_px: Box, config: RegionConfi
 
     Source
     ------
-    Scale, position and contrast of the 256 × 256 mass crops of CBIS-DDSM that are in wide use: the
-    window was measured on their masks, CLAHE by their local contrast at four scales.
+    The 256 × 256 mass crops of CBIS-DDSM that are in wide use. Window: measured on their masks.
+    CLAHE: black air became 2 or 3 in them, which is what a clip limit of 2 makes of it, with one
+    smooth border between the two, which tiles of the whole film leave and tiles of a crop do not.
     """
     box, clipped = _inside(box_source_px, mammogram)
     mammogram, thumbnail, stride, cautions = upright(mammogram)
@@ -64,17 +66,20 @@ def prepare_region(mammogram: Mammogram, box_source_px: Box, config: RegionConfi
                 "region_clipped", f"the box was cut off at the edge of the image, to {_say(box)}"
             ),
         )
-    if not _on_breast(thumbnail, box, stride):
+    found = find_breast(thumbnail)
+    breast = np.zeros(thumbnail.shape, np.bool_) if found is None else found.mask
+    if not _on_breast(breast, box, stride):
         cautions += (
             Caution("region_off_breast", "less than half of the box lies on the breast as found"),
         )
     geometry = _window(box, mammogram, config)
-    picture = _stretched(_cut(mammogram, geometry), config)
-    if config.clahe_clip > 0:
-        equalise = cv2.createCLAHE(config.clahe_clip, (config.clahe_tiles, config.clahe_tiles))
-        equalised = np.asarray(equalise.apply(np.rint(picture * 255.0).astype(np.uint8)))
-        picture = _stretched(equalised.astype(np.float32), config)
-    return _view(mammogram, picture, geometry, cautions)
+    if config.clahe_clip == 0:
+        values = _cut(mammogram, geometry)
+    else:
+        r0, c0, r1, c1 = geometry.crop_source_px
+        whole = _equalised(mammogram, breast, stride, box, config)
+        values = resize(whole[r0:r1, c0:c1], geometry.scaled_shape).astype(np.float32)
+    return _view(mammogram, _stretched(values, config), geometry, cautions)
 
 
 def prepare_crop(mammogram: Mammogram, config: RegionConfig) -> PreparedView:
@@ -120,12 +125,26 @@ def _inside(box: Box, mammogram: Mammogram) -> tuple[Box, bool]:
     return kept, kept != tuple(box)
 
 
-def _on_breast(thumbnail: npt.NDArray[np.float32], box: Box, stride: int) -> bool:
-    found = find_breast(thumbnail)
-    if found is None:
-        return False
+def _on_breast(breast: npt.NDArray[np.bool_], box: Box, stride: int) -> bool:
     r0, c0, r1, c1 = (int(edge // stride) for edge in box)
-    return bool(found.mask[r0 : max(r1, r0 + 1), c0 : max(c1, c0 + 1)].mean() >= 0.5)
+    return bool(breast[r0 : max(r1, r0 + 1), c0 : max(c1, c0 + 1)].mean() >= 0.5)
+
+
+def _equalised(
+    mammogram: Mammogram, breast: npt.NDArray[np.bool_], stride: int, box: Box, config: RegionConfig
+) -> npt.NDArray[np.uint8]:
+    """The whole picture in 8 bits under CLAHE; black off the breast, but never within the box."""
+    rows, cols = mammogram.pixels.shape
+    values = to_grey(resizable(mammogram.pixels), mammogram)
+    darkest = float(values.min())
+    white = 255.0 / max(float(values.max()) - darkest, 1e-12)
+    picture = np.rint((values - darkest) * white).astype(np.uint8)
+    kept = breast.repeat(stride, 0).repeat(stride, 1)[:rows, :cols]
+    kept[math.floor(box[0]) : math.ceil(box[2]), math.floor(box[1]) : math.ceil(box[3])] = True
+    if breast.any():
+        picture[~kept] = 0
+    equalise = cv2.createCLAHE(config.clahe_clip, (config.clahe_tiles, config.clahe_tiles))
+    return np.asarray(equalise.apply(picture), np.uint8)
 
 
 def _window(box: Box, mammogram: Mammogram, config: RegionConfig) -> Geometry:
