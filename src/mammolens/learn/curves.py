@@ -51,7 +51,7 @@ def draw_curves(run: Path) -> Path:
         axes.grid(axis="y", color="0.92")
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="best", fontsize=9, ncols=2)
-    ranking.set_xlabel("passes")
+    ranking.set_xlabel("passes done (pass 0 ends at 1)")
     ranking.set_xlim(left=0)
     figure.suptitle(f"{run.resolve().name}, best pass {_best(passes)}\n{DISCLAIMER}", fontsize=12)
     path = run / "curves.png"
