@@ -77,7 +77,7 @@ def test_the_installed_command_runs() -> None:
         ("analyze", "a.dcm", "--out", "x", "--jobs", "0"),
         ("analyze", "a.dcm", "--out", "x", "--prevalence", "two"),
         ("analyse", "a.dcm"),
-        ("evaluate", "mammolens-1", "--out", "x"),
+        ("evaluate", "mammolens-2", "--out", "x"),
         ("--no-such-option",),
     ],
     ids=" ".join,
@@ -249,7 +249,7 @@ def test_evaluate_writes_figures(call, package, tmp_path: Path) -> None:
 def test_models_lists_figures_with_intervals(call) -> None:
     outcome = call("models")
     assert outcome.code == 0
-    assert "mammolens-1" in outcome.out
+    assert "mammolens-2" in outcome.out
     assert re.search(r"0\.\d{3} \(0\.\d{3}–[01]\.\d{3}\)", words_of(outcome.out))
 
 

@@ -223,7 +223,6 @@ def _card(
 
 def _training(config: RunConfig, summary: dict[str, Any], manifest: Manifest) -> Training:
     learned = manifest.select(split=Split.TRAIN).records
-    train, best = config.train, summary["best"]
     return Training(
         datasets=tuple(
             Dataset(
@@ -235,18 +234,40 @@ def _training(config: RunConfig, summary: dict[str, Any], manifest: Manifest) ->
             for name in sorted({r.dataset for r in learned})
         ),
         split_digest=split_digest(manifest),
-        seed=train.seed,
-        recipe=(
-            f"ImageNet weights; first {config.network.frozen_stages} parts of the trunk fixed; "
-            f"batch-norm statistics re-estimated on mammograms; partial-label loss with smoothing "
-            f"{train.smoothing:g}; sources and classes balanced to n^{1 - train.balance:g}; "
-            f"rotation ±{config.augment.rotation_deg:g}°, flips, zoom ±{config.augment.zoom:.0%}, "
-            f"stretch, shift, tone, noise; AdamW, warm-up and cosine over {train.epochs} passes of "
-            f"{train.epoch_images} draws; moving average of weights; pass {best['epoch'] + 1} "
-            f"validated best and was kept. Excluded machines: "
-            f"{', '.join(config.data.exclude_machines) or 'none'}."
-        ),
+        seed=config.train.seed,
+        recipe=_recipe(config, summary["best"]["epoch"] + 1),
     )
+
+
+def _recipe(config: RunConfig, kept_pass: int) -> str:
+    """How the weights came about, in words."""
+    network, train, augment = config.network, config.train, config.augment
+    clauses = [
+        f"the trunk of an earlier run ({network.start.parent.name})"
+        if network.start
+        else "ImageNet weights; batch-norm statistics re-estimated on mammograms",
+        f"first {network.frozen_stages} parts of the trunk fixed",
+        f"partial-label loss with smoothing {train.smoothing:g}",
+        f"sources and classes balanced to n^{1 - train.balance:g}",
+        f"rotation ±{augment.rotation_deg:g}°, flips, zoom ±{augment.zoom:.0%}, other changes of "
+        "shape and tone as the run says",
+    ]
+    if train.cached_variants:
+        clauses.append(f"{train.cached_variants} stored variants of each picture")
+    if train.small_share:
+        clauses.append(
+            f"pictures at {train.small_scale:g} of their size for {train.small_share:.0%}"
+        )
+    if train.map_weight:
+        clauses.append(f"maps taught by marked lesions, weight {train.map_weight:g}")
+    clauses += [
+        f"AdamW, warm-up and cosine over {train.epochs} passes of {train.epoch_images} draws",
+        "moving average of weights",
+        f"pass {kept_pass} validated best and was kept",
+        f"excluded machines: {', '.join(config.data.exclude_machines) or 'none'}",
+    ]
+    text = "; ".join(clauses)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _words(config: RunConfig) -> dict[str, Any]:

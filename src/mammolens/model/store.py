@@ -14,7 +14,7 @@ from mammolens.errors import BadModelPackage
 __all__ = ["CARD_FILE", "DEFAULT_MODEL", "LESION_MODEL", "Reader", "list_models", "open_store"]
 
 CARD_FILE = "card.json"
-DEFAULT_MODEL = "mammolens-1"
+DEFAULT_MODEL = "mammolens-2"
 LESION_MODEL = "mammolens-lesion-1"
 MAX_BYTES = 256 * 2**20
 """Largest member that is read."""
