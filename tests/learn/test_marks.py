@@ -101,7 +101,8 @@ def test_loss_by_hand():
     logits[0, 0] = torch.tensor([2.0, -1.0])
     targets = torch.tensor([[[1.0, 0.0]], [[0.0, 0.0]], [[UNKNOWN, UNKNOWN]]])
     half = (np.log1p(np.exp(-2.0)) + np.log1p(np.exp(-1.0))) / 2
-    assert map_loss(logits, targets)) == pytest.approx((half + np.log(2).item() / 2, abs=1e-6)
+    expected = (half + np.log(2)) / 2
+    assert map_loss(logits, targets).item() == pytest.approx(expected, abs=1e-6)
     nothing = torch.full((2, 1, 2), UNKNOWN)
     loss = map_loss(logits[:2].requires_grad_(), nothing)
     loss.backward()
