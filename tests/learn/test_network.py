@@ -111,6 +111,9 @@ def test_what_is_no_convolutional_trunk_is_refused(backbone: str, message: str) 
         MammoNet(backbone)
 
 
+EXPLAINED = pictures(8, n=2, height=128, width=96)
+
+
 def explained(net: MammoNet, batch: Any, number: int) -> Any:
     """Grad-CAM by captum of the untouched network at its feature maps."""
     attr = pytest.importorskip("captum.attr", reason="needs the extra mammolens[train]")
@@ -132,31 +135,40 @@ def explained(net: MammoNet, batch: Any, number: int) -> Any:
 
 
 def speaking(backbone: str, pooling: Any) -> MammoNet:
-    """A network whose maps vary, and whose scores stand on many hidden units."""
+    """A network whose scores vary, and whose maps have both signs before the last ReLU.
+
+    What all features have in common is taken out of the head: it would give a map that is
+    positive everywhere or nowhere.
+    """
     net = small(backbone, pooling, hidden=48)
     norms = [m for m in net.trunk.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0
-    net.train()
+    batch = torch.from_numpy(EXPLAINED)
     with torch.no_grad():
         if norms:
-            net(torch.from_numpy(pictures(5, n=4)))
-        net.eval()
-        spread = net.pool(net.maps(torch.from_numpy(pictures(6, n=4)))).std() + 1e-6
-        torch.nn.init.normal_(net.hidden.weight, 0.0, 0.3 / float(spread))
-        torch.nn.init.normal_(net.out.weight, 0.0, 0.3)
+            net.train()
+            net.maps(batch)
+            net.eval()
+        maps = net.maps(batch)
+        scale = float(maps.std())
         if pooling in ("attention", "fine_attention"):
             for layer in (net.attention.content, net.attention.gate):
-                torch.nn.init.normal_(layer.weight, 0.0, 0.1 / float(spread))
+                torch.nn.init.normal_(layer.weight, 0.0, 0.1 / scale)
             torch.nn.init.normal_(net.attention.score.weight, 0.0, 1.0)
-        net.out.bias -= net(torch.from_numpy(pictures(7, n=4))).mean(0)
+        common = torch.nn.functional.normalize(maps.mean((0, 2, 3)), dim=0)
+        weight = torch.randn_like(net.hidden.weight) * (0.3 / scale)
+        net.hidden.weight.copy_(weight - (weight @ common)[:, None] * common)
+        torch.nn.init.normal_(net.out.weight, 0.0, 0.3)
+        net.out.weight /= net(batch).std() + 1e-6
+        net.out.bias -= net(batch).mean(0)
     return net
 
 
 def check_export(net: MammoNet, path: Path) -> None:
     import onnxruntime
 
-    batch = pictures(8, n=2, height=128, width=96)
+    batch = EXPLAINED
     export_onnx(net, path, half_weights=False, pictures=batch)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     probabilities, logits, *maps = session.run(None, {"image": batch})
