@@ -32,7 +32,7 @@ def test_every_sink_is_under_contract() -> None:
     from mammolens.sinks import SINKS
 
     linter = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
-    (independent,) = [c for c in linter["contracts"] if c["type"] == "independence"]
+    (independent,) = [c for c in linter["contracts"] if c["name"].startswith("Sinks")]
     assert {target.partition(":")[0] for target in SINKS.values()} == set(independent["modules"])
 
 
@@ -109,5 +109,7 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
 def test_only_the_server_reads_the_environment(path: Path) -> None:
     if relative(path) == "serve/settings.py":
         pytest.skip("the one place for it")
+    if relative(path) == "learn/processes.py":
+        pytest.skip("torchrun and SLURM speak through it, and through nothing else")
     names = {ast.unparse(node) for node in ast.walk(ast.parse(path.read_text("utf-8")))}
     assert not names & {"os.environ", "os.getenv"}

@@ -286,11 +286,10 @@ def test_the_help_names_every_sink(call) -> None:
 
 
 def test_default_model_is_the_model_rooms() -> None:
-    import inspect
+    from mammolens.model import DEFAULT_MODEL, LESION_MODEL, ModelPackage, list_models
 
-    from mammolens.model import DEFAULT_MODEL
-
-    assert inspect.signature(cli.analyze).parameters["model"].default == DEFAULT_MODEL
+    assert ModelPackage.load().card.name == DEFAULT_MODEL
+    assert {DEFAULT_MODEL, LESION_MODEL} == set(list_models())
 
 
 def test_doors_are_thin() -> None:

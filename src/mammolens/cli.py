@@ -143,19 +143,16 @@ def analyze(
     time_limit: TimeLimit = 300.0,
 ) -> None:
     """Read exams, or marked regions of one image; score, explain, and write the results."""
-    inputs = _inputs(paths or [], sample)
+    inputs, names = _inputs(paths or [], sample), _names(sinks)
     from mammolens import console
     from mammolens.analysis import AnalysisOptions
-    from mammolens.model import DEFAULT_MODEL
     from mammolens.run import run
 
-    names = [name.strip() for name in sinks.split(",") if name.strip()]
-    drawn = not {*names} <= {"csv", "json"}
-    options = AnalysisOptions(jobs, prevalence, pseudonymise, time_limit, display=drawn)
+    options = AnalysisOptions(jobs, prevalence, pseudonymise, time_limit, display=_drawn(names))
     if region:
         return _analyze_regions(inputs, region, out, model, names, options)
     with console.progress_bar("exams") as on_progress:
-        summary, info = run(inputs, out, model or DEFAULT_MODEL, names, options, on_progress)
+        summary, info = run(inputs, out, model, names, options, on_progress)
     console.show_run(summary, info)
     raise typer.Exit(summary.exit_code)
 
@@ -244,6 +241,14 @@ def _analyze_regions(
 
     report, files = run_regions(paths, regions, out, model or LESION_MODEL, sinks, options)
     console.show_regions(report, files)
+
+
+def _names(sinks: str) -> list[str]:
+    return [name.strip() for name in sinks.split(",") if name.strip()]
+
+
+def _drawn(sinks: list[str]) -> bool:
+    return not {*sinks} <= {"csv", "json"}
 
 
 def _inputs(paths: list[Path], sample: bool) -> list[Path]:

@@ -15,7 +15,7 @@ from mammolens.analysis import (
     restate_threshold,
 )
 from mammolens.errors import ConfigError, IncompleteExam
-from mammolens.model import ModelCard, ModelPackage
+from mammolens.model import DEFAULT_MODEL, ModelCard, ModelPackage
 from mammolens.sinks import RunInfo, RunSummary, TriageThreshold, find_sink, write_run
 from mammolens.sinks.regions import check_region_sinks, write_regions
 
@@ -25,7 +25,7 @@ __all__ = ["describe_run", "run", "run_regions"]
 def run(
     paths: Sequence[Path],
     out: Path,
-    model: str | Path,
+    model: str | Path | None,
     sinks: Sequence[str],
     options: AnalysisOptions,
     on_progress: Callable[[int, int], None] = lambda *_: None,
@@ -37,7 +37,7 @@ def run(
     Parameters
     ----------
     model
-        Name of a built-in model, or the path of a package.
+        Name of a built-in model, or the path of a package; ``None`` takes the default.
     on_progress
         Called with (exams done, exams in all).
 
@@ -56,7 +56,7 @@ def run(
         raise ConfigError("no output is asked for", keyword="sinks", remedy="Name one, as json")
     for name in sinks:
         find_sink(name)
-    package = ModelPackage.load(model)
+    package = ModelPackage.load(model or DEFAULT_MODEL)
     package.card.for_breasts()
     info = describe_run(package, options.prevalence)
     stream = analyze_paths(paths, package, options, on_progress)

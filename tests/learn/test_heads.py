@@ -150,27 +150,32 @@ def test_selected_breasts_give_finite_gradients() -> None:
 
 def test_comparison_learns_what_one_side_alone_cannot_tell() -> None:
     """Asymmetry: a breast is diseased if it differs from the other, whatever both look like."""
-    generator = torch.Generator().manual_seed(3)
-    common = 3 * torch.randn(256, 1, 1, WIDTH, generator=generator)
-    features = common.expand(-1, 2, 2, -1).clone()
-    ill = torch.rand(256, 2, generator=generator) < 0.5
-    features[..., 0] += 2.0 * ill[..., None]
-    labels = (ill * 2).flatten()
+
+    def women(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        common = 3 * torch.randn(256, 1, 1, WIDTH, generator=generator)
+        features = common.expand(-1, 2, 2, -1).clone()
+        ill = torch.rand(256, 2, generator=generator) < 0.5
+        features[..., 0] += 2.0 * ill[..., None]
+        return features.flatten(1, 2), (ill * 2).flatten()
+
+    mask = torch.ones(256, 4, dtype=torch.bool)
 
     def accuracy(*, compared: bool) -> float:
         torch.manual_seed(0)
         head = ExamHead(WIDTH, hidden=32, dropout=0.0)
-        mask = torch.ones(256, 4, dtype=torch.bool)
         if not compared:
+            torch.nn.init.zeros_(head.comparison.weight)
             head.comparison.requires_grad_(False)
         optimiser = torch.optim.Adam([p for p in head.parameters() if p.requires_grad], 0.01)
+        features, labels = women(3)
         for _ in range(150):
-            logits = head(features.flatten(1, 2), mask).flatten(0, 1)
-            loss = torch.nn.functional.cross_entropy(logits, labels)
+            loss = torch.nn.functional.cross_entropy(head(features, mask).flatten(0, 1), labels)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        return float((logits.argmax(1) == labels).float().mean())
+        features, labels = women(4)
+        return float((head(features, mask).flatten(0, 1).argmax(1) == labels).float().mean())
 
     assert accuracy(compared=True) > accuracy(compared=False) + 0.05
 
