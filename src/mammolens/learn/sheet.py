@@ -52,13 +52,19 @@ def write_sheet(
         If the sheet cannot be written.
     """
     from mammolens.images import read_image
-    from mammolens.preprocess import prepare
+    from mammolens.preprocess import RegionConfig, prepare, prepare_crop
 
     if path.suffix.lower() != ".png":
         raise ConfigError("the sheet is a PNG", source=str(path), remedy="Name it SHEET.png")
     if not images:
         raise ConfigError("there is no image to vary", remedy="Name one or more images")
-    views = [prepare(read_image(image), config.preprocess) for image in images]
+    settings = config.preprocess
+    views = [
+        prepare_crop(read_image(image), settings)
+        if isinstance(settings, RegionConfig)
+        else prepare(read_image(image), settings)
+        for image in images
+    ]
     sheet = draw_sheet(views, config.augment, variants=variants, seed=seed)
     _, encoded = cv2.imencode(".png", np.ascontiguousarray(sheet[..., ::-1]))
     partial = path.with_name(f".{path.name}.partial")
