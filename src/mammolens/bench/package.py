@@ -235,11 +235,11 @@ def _training(config: RunConfig, summary: dict[str, Any], manifest: Manifest) ->
         ),
         split_digest=split_digest(manifest),
         seed=config.train.seed,
-        recipe=_recipe(config, summary["best"]["epoch"] + 1),
+        recipe=_recipe(config, summary),
     )
 
 
-def _recipe(config: RunConfig, kept_pass: int) -> str:
+def _recipe(config: RunConfig, summary: dict[str, Any]) -> str:
     """How the weights came about, in words."""
     network, train, augment = config.network, config.train, config.augment
     clauses = [
@@ -263,7 +263,9 @@ def _recipe(config: RunConfig, kept_pass: int) -> str:
     clauses += [
         f"AdamW, warm-up and cosine over {train.epochs} passes of {train.epoch_images} draws",
         "moving average of weights",
-        f"pass {kept_pass} validated best and was kept",
+        f"weights are the mean of those of {len(summary['averaged'])} such runs"
+        if summary.get("averaged")
+        else f"pass {summary['best']['epoch'] + 1} validated best and was kept",
         f"excluded machines: {', '.join(config.data.exclude_machines) or 'none'}",
     ]
     text = "; ".join(clauses)
