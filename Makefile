@@ -16,7 +16,7 @@ run: $(VENV)/.sample
 	$(VENV)/bin/mammolens analyze --sample --out out
 
 test: $(VENV)/.dev
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff check .
@@ -41,7 +41,7 @@ $(VENV)/.sample: pyproject.toml | $(PY)
 
 $(VENV)/.dev: pyproject.toml constraints-cpu.txt | $(PY)
 	@echo "installing mammolens with its training and development tools (some minutes)"
-	$(PIP) --constraint constraints-cpu.txt --editable '.[sample,dev,train,bench]'
+	$(PIP) --constraint constraints-cpu.txt --editable '.[sample,dev,train,data,bench]'
 	@touch $(VENV)/.sample $@
 
 clean:
