@@ -108,3 +108,12 @@ def test_votes_are_averaged_and_must_pair():
         soft_vote([first, second[:3]])
     with pytest.raises(ConfigError, match="do not pair"):
         soft_vote([])
+
+
+@pytest.mark.slow
+def test_an_averaged_run_is_exported_and_its_card_says_so(runs):
+    from mammolens.bench.package import export_run
+
+    average_runs([runs / "first", runs / "second"], runs / "to-export", lambda _: None)
+    package = export_run(runs / "to-export", runs / "package")
+    assert "weights are the mean of those of 2 such runs" in package.card.training.recipe
