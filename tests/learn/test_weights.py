@@ -22,6 +22,7 @@ if importlib.util.find_spec("timm") is None:  # importing it needs the shim for 
 
 from safetensors.torch import save, save_file  # noqa: E402
 
+from mammolens.learn._torchvision import ensure_torchvision  # noqa: E402
 from mammolens.learn.network import MammoNet, build_network, load_trunk  # noqa: E402
 from mammolens.learn.weights import fit_weights, read_weights  # noqa: E402
 
@@ -228,6 +229,7 @@ def test_an_unresolved_host_is_not_waited_for(monkeypatch, tmp_path: Path) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["resnet18", "vgg16", "efficientnet_b0", "convnext_tiny"])
 def test_torchvision_s_files_give_torchvision_s_maps(backbone: str, tmp_path: Path) -> None:
+    ensure_torchvision()
     torchvision = pytest.importorskip("torchvision")
     torch.manual_seed(1)
     theirs = getattr(torchvision.models, backbone)(weights=None).eval()
