@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 _NUMBERED = re.compile(r"^(?P<base>.+?)\s*\((?P<number>\d+)\)$")
 _YOUNGEST, _OLDEST = 15.0, 110.0
-_UNLIKELY = 1e-3
+_ODD, _UNLIKELY = 0.05, 1e-3
 
 
 def patient_findings(
@@ -170,7 +170,8 @@ def _numbered_copies(records: Sequence[Record]) -> Iterator[CheckFinding]:
 def _one_class_machines(
     records: Sequence[Record], machines: Sequence[str | None], dataset: str
 ) -> Iterator[CheckFinding]:
-    """Machines of one class, where chance (patients drawn at the set's own rate) cannot be why."""
+    """Machines of one class, where chance cannot be why: patients drawn at the set's own
+    rate, times the number of machines (Bonferroni)."""
     outcome: dict[Patient, bool] = defaultdict(bool)
     used: dict[str, list[Record]] = defaultdict(list)
     for record, machine in zip(records, machines, strict=True):
@@ -183,11 +184,12 @@ def _one_class_machines(
     for machine, kept in used.items():
         classes = {r.malignant for r in kept}
         patients = len({r.patient for r in kept})
-        chance = (rate if True in classes else 1.0 - rate) ** patients
-        if len(classes) == 1 and chance < _UNLIKELY:
+        alone = (rate if True in classes else 1.0 - rate) ** patients
+        chance = min(1.0, alone * len(used))
+        if len(classes) == 1 and chance < _ODD:
             word = "malignant" if True in classes else "not malignant"
             yield finding(
-                Severity.ERROR,
+                Severity.ERROR if chance < _UNLIKELY else Severity.WARNING,
                 "machine_of_one_class",
                 f"all {len(kept)} images of machine {machine!r} are {word} ({patients} patients)",
                 "Leave this machine out of training: it gives the label away",

@@ -63,9 +63,9 @@ class SamePicture(NamedTuple):
 class _Look(NamedTuple):
     """One kind of texture: how to get it, its hash's frequencies, and the limits of sameness.
 
-    Measured on 2,727 digital and 1,701 film mammograms of different exposures: no frame above a
-    correlation of 0.5, no breast above 0.8; copies with other tones, sizes, JPEG quality stay
-    above 0.9.
+    Measured on 2,726 digital and 1,701 film mammograms, all pairs in all turns: no two women above
+    a correlation of 0.55 (frames) or 0.86 (breasts), except those who turned out to be one.
+    Copies with other tones, sizes or JPEG quality stay above 0.9.
     """
 
     texture_of: Callable[[Texture], Small]

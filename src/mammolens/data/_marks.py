@@ -58,8 +58,13 @@ def side_findings(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
                     for r, p in wrong
                 ),
             )
-    for dataset in dict.fromkeys(record.dataset for record, _ in seen):
-        yield from _chest_walls(dataset, [pair for pair in seen if pair[0].dataset == dataset])
+    groups: dict[tuple[str, str | None], list[Seen]] = defaultdict(list)
+    for record, picture in seen:
+        machine = record.machine or picture.manufacturer
+        groups[record.dataset, machine].append((record, picture))
+    for (dataset, machine), kept in groups.items():
+        place = dataset if machine is None else f"{dataset}, machine {machine}"
+        yield from _chest_walls(place, dataset, kept)
 
 
 _LESION_WORDS = {
@@ -120,7 +125,7 @@ def _mask_faults(mask: MaskFacts | Refusal, picture: Glance) -> Iterator[tuple[s
         yield "mask_covers_all", f"{mask.share:.0%} of it is marked"
 
 
-def _chest_walls(dataset: str, seen: Sequence[Seen]) -> Iterator[CheckFinding]:
+def _chest_walls(place: str, dataset: str, seen: Sequence[Seen]) -> Iterator[CheckFinding]:
     """A left breast has its chest wall at the left edge, as pictures are stored (PS3.3 C.7.6.1.1.1
     with a patient orientation of anterior along the rows)."""
     clear = [(r, p) for r, p in seen if r.laterality is not None and p.chest_wall is not None]
@@ -132,7 +137,7 @@ def _chest_walls(dataset: str, seen: Sequence[Seen]) -> Iterator[CheckFinding]:
         yield finding(
             Severity.WARNING,
             "mirrored_set",
-            f"{share:.0%} of {dataset} have the chest wall at the other side: mirrored pictures or"
+            f"{share:.0%} of {place} have the chest wall at the other side: mirrored pictures or"
             " swapped sides",
             "Find out which from the markers on the film; mirror the pictures or swap the sides",
             dataset=dataset,
@@ -143,7 +148,7 @@ def _chest_walls(dataset: str, seen: Sequence[Seen]) -> Iterator[CheckFinding]:
         yield finding(
             Severity.NOTE,
             "sides_unrelated",
-            f"the chest wall does not follow the side in {dataset} ({share:.0%} at the other side)",
+            f"the chest wall does not follow the side in {place} ({share:.0%} at the other side)",
             "Nothing needs doing for training; do not read a side from these pictures",
             dataset=dataset,
             share=share,
@@ -153,7 +158,7 @@ def _chest_walls(dataset: str, seen: Sequence[Seen]) -> Iterator[CheckFinding]:
         yield finding(
             Severity.WARNING,
             "side_contradicts_picture",
-            f"{len(odd)} of {len(clear)} pictures of {dataset} have the chest wall elsewhere",
+            f"{len(odd)} of {len(clear)} pictures of {place} have the chest wall elsewhere",
             "Look at them: a mirrored picture, or the wrong side in the table",
             odd,
             dataset=dataset,
