@@ -369,6 +369,11 @@ class Scores:
             raise ValueError(f"probabilities do not sum to one: {parts}")
 
     @property
+    def as_tuple(self) -> tuple[float, float, float]:
+        """Normal, benign, malignant."""
+        return self.normal, self.benign, self.malignant
+
+    @property
     def tumour(self) -> float:
         """P(tumour) = 1 − P(normal)."""
         return 1.0 - self.normal
@@ -423,7 +428,9 @@ class ModelId:
 class Prediction:
     """One exam's result. `scores` is ``None`` exactly when the category is ``FAILED``.
 
-    `prevalence` is the share of malignant breasts that the probabilities stand for.
+    `prevalence` is the share of malignant breasts that the probabilities stand for;
+    `age_odds_factor` is what the woman's age multiplied the odds of malignancy by (``None`` where
+    the model uses no age, or hers is unknown).
     """
 
     patient_id: str | None
@@ -437,6 +444,7 @@ class Prediction:
     model: ModelId
     prevalence: float
     elapsed_s: float
+    age_odds_factor: float | None = None
 
     def __post_init__(self) -> None:
         if (self.scores is None) != (self.category is TriageCategory.FAILED):

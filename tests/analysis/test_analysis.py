@@ -32,7 +32,7 @@ from mammolens.core import (
     ViewPosition,
 )
 from mammolens.errors import ConfigError
-from mammolens.model import ModelPackage
+from mammolens.model import AgePrior, ModelPackage
 from mammolens.preprocess import prepare
 
 
@@ -227,3 +227,62 @@ def test_exams_side_by_side_give_the_same_in_the_same_order(model, sample_dir):
     for first, second in zip(one, two, strict=True):
         assert first.scores.malignant == pytest.approx(second.scores.malignant, abs=1e-6)
     assert all(p.study_instance_uid is None and len(p.images) == 4 for p in one)
+
+
+def aged_model(package, per_decade=0.5):
+    model = ModelPackage.load(package)
+    age = AgePrior(
+        log_odds_per_decade=per_decade,
+        centre_years=60,
+        youngest_years=35,
+        oldest_years=80,
+        fitted_on="nothing",
+        n=0,
+    )
+    calibration = model.card.calibration.model_copy(update={"age": age})
+    return replace(model, card=model.card.model_copy(update={"calibration": calibration}))
+
+
+def of_age(years, name="a", side=Laterality.LEFT):
+    mammogram = drawn(name, side=side)
+    return replace(mammogram, ref=replace(mammogram.ref, age_years=years))
+
+
+def odds_of(scores):
+    return scores.malignant / (1 - scores.malignant)
+
+
+@pytest.mark.parametrize(
+    ("years", "factor"), [(70.0, np.exp(0.5)), (60.0, 1.0), (40.0, np.exp(-1.0)), (99.0, np.e)]
+)
+def test_a_known_age_multiplies_the_odds(package, model, years, factor):
+    bare = analyze_exam(exam(drawn()), model)
+    aged = analyze_exam(exam(of_age(years)), aged_model(package))
+    assert odds_of(aged.scores) == pytest.approx(factor * odds_of(bare.scores), rel=1e-5)
+    assert odds_of(aged.images[0].scores) == pytest.approx(odds_of(aged.scores), rel=1e-6)
+    ratio = bare.scores.normal / bare.scores.benign
+    assert aged.scores.normal / aged.scores.benign == pytest.approx(ratio, rel=1e-5)
+    assert aged.age_odds_factor == pytest.approx(factor)
+    assert aged.category is triage(aged.scores.malignant, model.card)
+    assert np.array_equal(aged.images[0].malignancy_map, bare.images[0].malignancy_map)
+    assert bare.age_odds_factor is None
+
+
+@pytest.mark.parametrize("years", [None, 0.0, 140.0])
+def test_an_unknown_or_impossible_age_changes_nothing_and_is_said(package, model, years):
+    bare = analyze_exam(exam(drawn()), model)
+    aged = analyze_exam(exam(of_age(years)), aged_model(package))
+    assert aged.scores.malignant == pytest.approx(bare.scores.malignant, rel=1e-6)
+    assert aged.age_odds_factor is None
+    assert [c.name for c in aged.cautions] == ["age_unknown"]
+    assert "60 years" in aged.cautions[0].message
+    assert bare.cautions == ()
+
+
+def test_one_age_holds_for_all_images_of_an_exam(package, model):
+    right = of_age(None, "b", Laterality.RIGHT)
+    aged = analyze_exam(exam(right, of_age(70.0)), aged_model(package))
+    bare = analyze_exam(exam(drawn("b", side=Laterality.RIGHT), drawn()), model)
+    for older, plain in zip(aged.breasts, bare.breasts, strict=True):
+        expected = np.exp(0.5) * odds_of(plain.scores)
+        assert odds_of(older.scores) == pytest.approx(expected, rel=1e-5)

@@ -10,6 +10,7 @@ from mammolens.analysis.findings import locate
 from mammolens.analysis.pooling import (
     pool_breast,
     pool_exam,
+    regard_age,
     restate_scores,
     restate_threshold,
     score_pictures,
@@ -36,6 +37,7 @@ __all__ = [
     "parse_region",
     "pool_breast",
     "pool_exam",
+    "regard_age",
     "restate_scores",
     "restate_threshold",
     "score_pictures",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from mammolens.analysis.findings import locate
 from mammolens.analysis.pooling import (
     pool_breast,
     pool_exam,
+    regard_age,
     restate_scores,
     score_prepared,
     triage,
@@ -135,13 +137,17 @@ def analyze_exam(
         except (InputError, ModelError) as error:
             refused.append(Unreadable(mammogram.ref.path, type(error).__name__, str(error)))
     images: tuple[ImagePrediction, ...] = ()
+    age = next((v.ref.age_years for _, v in kept if v.ref.age_years is not None), None)
     if kept:
+        cautions += _age_cautions(model, age)
         try:
             _check_time(began, options)
-            images = _score_images(kept, model, options)
+            images = _score_images(kept, model, age, options)
         except ModelError as error:
             cautions.append(Caution("model_failed", str(error)))
-    return _predict(exam, images, refused, cautions, model, options, began)
+    prediction = _predict(exam, images, refused, cautions, model, options, began)
+    added = _age_log_odds(model, age)
+    return prediction if added is None else replace(prediction, age_odds_factor=math.exp(added))
 
 
 def _predict(
@@ -193,9 +199,13 @@ def _may_be_low(exam: Exam, refused: Sequence[Unreadable]) -> bool:
 
 
 def _score_images(
-    kept: Sequence[tuple[Mammogram, PreparedView]], model: ModelPackage, options: AnalysisOptions
+    kept: Sequence[tuple[Mammogram, PreparedView]],
+    model: ModelPackage,
+    age_years: float | None,
+    options: AnalysisOptions,
 ) -> tuple[ImagePrediction, ...]:
     raw = score_prepared(model, [view for _, view in kept])
+    probabilities = regard_age(raw.probabilities, model.card, age_years)
     level = model.card.finding_level.level
     images = []
     for row, (mammogram, view) in enumerate(kept):
@@ -203,7 +213,7 @@ def _score_images(
             ImagePrediction(
                 ref=view.ref,
                 header=mammogram.header,
-                scores=pool_breast(raw.probabilities[row]),
+                scores=pool_breast(probabilities[row]),
                 findings=locate(view, raw.malignancy_map[row], level),
                 geometry=view.geometry,
                 malignancy_map=np.copy(raw.malignancy_map[row]),
@@ -214,6 +224,19 @@ def _score_images(
             )
         )
     return tuple(images)
+
+
+def _age_log_odds(model: ModelPackage, age_years: float | None) -> float | None:
+    prior = model.card.calibration.age
+    return prior.log_odds(age_years) if prior else None
+
+
+def _age_cautions(model: ModelPackage, age_years: float | None) -> list[Caution]:
+    prior = model.card.calibration.age
+    if prior is None or prior.log_odds(age_years) is not None:
+        return []
+    text = f"no usable age: scores stand for a woman of {prior.centre_years:.0f} years"
+    return [Caution("age_unknown", text)]
 
 
 def _breasts(images: Sequence[ImagePrediction]) -> tuple[BreastPrediction, ...]:

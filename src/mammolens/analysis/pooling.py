@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.core import PreparedView, Scores, TriageCategory
-from mammolens.model import ModelCard, ModelPackage, RawOutput, prior_at, restate
+from mammolens.model import ModelCard, ModelPackage, RawOutput, prior_at, restate, shift_odds
 
 __all__ = [
     "pool_breast",
     "pool_exam",
+    "regard_age",
     "restate_scores",
     "restate_threshold",
     "score_pictures",
@@ -68,6 +69,18 @@ def pool_breast(probabilities: npt.ArrayLike) -> Scores:
     logs = np.log(np.clip(np.atleast_2d(np.asarray(probabilities, np.float64)), 1e-9, 1.0))
     normal, benign, malignant = _softmax(logs.mean(0))
     return Scores(float(normal), float(benign), float(malignant))
+
+
+def regard_age(
+    probabilities: npt.ArrayLike, card: ModelCard, age_years: float | None
+) -> npt.NDArray[np.float64]:
+    """Give probabilities (..., 3) of pictures with what their woman's age adds to them.
+
+    They stay as they are where the age is unknown or the model does not use it.
+    """
+    prior = card.calibration.age
+    added = prior.log_odds(age_years) if prior else None
+    return shift_odds(probabilities, 0.0 if added is None else added)
 
 
 def pool_exam(breasts: Iterable[Scores]) -> Scores:

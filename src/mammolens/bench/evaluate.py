@@ -10,12 +10,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from mammolens import DISCLAIMER, __version__
+from mammolens.analysis import pool_breast
 from mammolens.bench.scoring import score_records
 from mammolens.bench.units import ImageResult, figures, operating_figures
 from mammolens.core import InputKind
@@ -23,7 +24,7 @@ from mammolens.data.manifest import Manifest, Split
 from mammolens.data.regions import region_records
 from mammolens.data.splits import refuse_leak, split_digest
 from mammolens.errors import ConfigError, InvalidManifest
-from mammolens.model import ModelCard, ModelPackage
+from mammolens.model import ModelCard, ModelPackage, shift_odds
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 __all__ = [
@@ -246,13 +247,28 @@ def _judge(
 ) -> dict[str, Any]:
     points = {"low": card.operating_points.low, "high": card.operating_points.high}
     unit = "image" if card.input_kind is InputKind.LESION else "patient"
+    bare = _without_age(results, card)
     return {
         **figures(results, draws=draws, seed=seed),
+        **({"without_age": figures(bare, draws=draws, seed=seed)} if bare else {}),
         "operating_points": {
             name: operating_figures(results, point.threshold, unit=unit, draws=draws, seed=seed)
             for name, point in points.items()
         },
     }
+
+
+def _without_age(results: Sequence[ImageResult], card: ModelCard) -> list[ImageResult]:
+    """What the pictures alone say; empty if the model uses no age."""
+    prior = card.calibration.age
+    if prior is None:
+        return []
+    return [
+        replace(one, scores=pool_breast(shift_odds(one.scores.as_tuple, -added)))
+        if one.scores and (added := prior.log_odds(one.age_years))
+        else one
+        for one in results
+    ]
 
 
 def _notes(manifest: Manifest, split: Split | None, n_unreadable: int) -> list[str]:

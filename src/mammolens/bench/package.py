@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from mammolens.bench.calibrate import Fit, calibrate, calibrated
 from mammolens.bench.card import fix_operating_points, validation_figures
 from mammolens.bench.findings import checked_level, finding_level, score_cache
 from mammolens.bench.scoring import results_from_probabilities
@@ -24,7 +23,6 @@ from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import split_digest
 from mammolens.errors import ConfigError
 from mammolens.learn.config import RunConfig, load_manifest
-from mammolens.metrics import fit_temperature
 from mammolens.model import (
     CLASSES,
     Calibration,
@@ -44,19 +42,7 @@ from mammolens.preprocess import RegionConfig
 
 __all__ = ["export_run"]
 
-_NEVER = -50.0
-"""Bias of a class that cannot be the answer; it leaves e^-50 of its probability."""
-_BATCH = 16
 _PROBES = 10
-_LEAST_SHARE = 1e-9
-_Float = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Fit:
-    temperature: float
-    bias: tuple[float, float, float]
-    prior: tuple[float, float, float]
 
 
 def export_run(
@@ -98,7 +84,7 @@ def export_run(
     probes = np.stack([cache.picture(i) for i in range(0, len(cache.records), every)])[:, None]
     graph = package / "model.onnx"
 
-    def packed(fit: _Fit) -> tuple[ModelCard, ModelPackage]:
+    def packed(fit: Fit) -> tuple[ModelCard, ModelPackage]:
         report = export_onnx(
             net, graph, temperature=fit.temperature, bias=fit.bias, pictures=probes
         )
@@ -106,14 +92,14 @@ def export_run(
         card = _card(config, summary, manifest, cache.records, fit, report.sha256)
         return card, save_package(package, card, graph.read_bytes())
 
-    _, uncalibrated = packed(_Fit(1.0, (0.0, 0.0, 0.0), (1 / 3, 1 / 3, 1 / 3)))
-    logits = score_cache(uncalibrated, cache, range(len(cache.records))).logits.astype(np.float64)
-    fit = _calibrate(logits, cache.records)
-    draft, model = packed(fit)
-    results = results_from_probabilities(cache.records, _calibrated(logits, fit))
-    kind = draft.input_kind
-    shown = "lesions" if kind is InputKind.LESION else "images"
+    _, uncalibrated = packed(Fit())
+    logits = score_cache(uncalibrated, cache, range(len(cache.records))).logits
+    shown = "lesions" if isinstance(config.preprocess, RegionConfig) else "images"
     fixed_on = f"{len(cache.records)} validation {shown} of {_names(held_out)}"
+    fit = calibrate(logits, cache.records, fitted_on=fixed_on)
+    draft, model = packed(fit)
+    kind = draft.input_kind
+    results = results_from_probabilities(cache.records, calibrated(logits, cache.records, fit))
     level = finding_level(model, cache)
     on_progress(f"checking findings above {level:.4g}")
     final = draft.model_copy(
@@ -139,43 +125,12 @@ def _read_run(run: Path) -> tuple[RunConfig, dict[str, Any]]:
         ) from error
 
 
-def _calibrate(logits: _Float, records: Sequence[Record]) -> _Fit:
-    """Fit a temperature, and the malignant intercept that gives the right mean; in turns.
-
-    Where no label allows normal, as with marked lesions, it is no possible answer.
-    """
-    allowed = np.array([record.allowed for record in records])
-    normal = 0.0 if allowed[:, 0].any() else _NEVER
-    logits = logits if normal == 0.0 else logits - np.array((1e3, 0.0, 0.0))
-    known = np.array([record.malignant is not None for record in records])
-    share = float(np.mean([bool(r.malignant) for r in records if r.malignant is not None]))
-    shifted, bias, temperature = logits.copy(), 0.0, 1.0
-    for _ in range(8):
-        temperature = fit_temperature(shifted, allowed).value
-        low, high = -5.0, 5.0
-        for _ in range(40):
-            bias = (low + high) / 2
-            mean = _softmax(logits[known] / temperature + np.array((0.0, 0.0, bias)))[:, 2].mean()
-            low, high = (bias, high) if mean < share else (low, bias)
-        shifted = logits + np.array((0.0, 0.0, bias * temperature))
-    prior = _softmax(logits / temperature + np.array((0.0, 0.0, bias))).mean(0)
-    prior[0] = max(prior[0], _LEAST_SHARE)
-    prior[2] = share
-    prior[:2] *= (1.0 - share) / prior[:2].sum()
-    shares = (float(prior[0]), float(prior[1]), float(prior[2]))
-    return _Fit(temperature, (normal, 0.0, bias), shares)
-
-
-def _calibrated(logits: _Float, fit: _Fit) -> _Float:
-    return _softmax(logits / fit.temperature + np.array(fit.bias))
-
-
 def _card(
     config: RunConfig,
     summary: dict[str, Any],
     manifest: Manifest,
     held_out: Sequence[Record],
-    fit: _Fit,
+    fit: Fit,
     sha256: str,
 ) -> ModelCard:
     """The card with all that is known before the graph has been judged."""
@@ -208,6 +163,7 @@ def _card(
             fitted_on="the run's validation images (partial labels)",
             n=len(held_out),
             prior=ClassPrior(normal=normal, benign=benign, malignant=malignant),
+            age=fit.age,
         ),
         operating_points=OperatingPoints(low=point, high=point, fixed_on="nothing yet"),
         finding_level=FindingLevel(level=1.0, method="nothing yet"),
@@ -283,9 +239,3 @@ def _words(config: RunConfig) -> dict[str, Any]:
 
 def _names(manifest: Manifest) -> str:
     return ", ".join(sorted({record.dataset for record in manifest.records}))
-
-
-def _softmax(logits: _Float) -> _Float:
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    shares: _Float = powers / powers.sum(-1, keepdims=True)
-    return shares

@@ -14,13 +14,13 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.analysis import pool_breast, score_prepared
+from mammolens.analysis import pool_breast, regard_age, score_prepared
 from mammolens.bench.units import ImageResult
-from mammolens.core import PreparedView, Scores, Unreadable
+from mammolens.core import PreparedView, Unreadable
 from mammolens.data.cache import prepare_record
 from mammolens.data.manifest import Record
 from mammolens.errors import ConfigError, InputError, ModelError
-from mammolens.model import ModelPackage
+from mammolens.model import ModelCard, ModelPackage
 from mammolens.preprocess import InputConfig
 
 __all__ = ["results_from_probabilities", "score_records"]
@@ -28,6 +28,7 @@ __all__ = ["results_from_probabilities", "score_records"]
 _BATCH = 8
 
 Prepared = tuple[Record, PreparedView | Unreadable]
+Probabilities = npt.NDArray[np.float32]
 
 
 def score_records(
@@ -113,12 +114,14 @@ def _score_group(model: ModelPackage, group: Sequence[Prepared]) -> list[ImageRe
     return [
         ImageResult(record, None, view)
         if isinstance(view, Unreadable)
-        else _result(record, view, next(outcomes))
+        else _result(record, view, next(outcomes), model.card)
         for record, view in group
     ]
 
 
-def _score_views(model: ModelPackage, views: Sequence[PreparedView]) -> list[Scores | Unreadable]:
+def _score_views(
+    model: ModelPackage, views: Sequence[PreparedView]
+) -> list[Probabilities | Unreadable]:
     """Score a batch; if the graph fails on it, find the pictures that it fails on."""
     if not views:
         return []
@@ -130,10 +133,13 @@ def _score_views(model: ModelPackage, views: Sequence[PreparedView]) -> list[Sco
         if len(views) == 1:
             return [Unreadable(views[0].ref.path, type(error).__name__, str(error))]
         return [outcome for view in views for outcome in _score_views(model, [view])]
-    return [pool_breast(row) for row in raw.probabilities]
+    return list(raw.probabilities)
 
 
-def _result(record: Record, view: PreparedView, outcome: Scores | Unreadable) -> ImageResult:
+def _result(
+    record: Record, view: PreparedView, outcome: Probabilities | Unreadable, card: ModelCard
+) -> ImageResult:
     if isinstance(outcome, Unreadable):
         return ImageResult(record, None, outcome, view.cautions)
-    return ImageResult(record, outcome, None, view.cautions)
+    aged = regard_age(outcome, card, view.ref.age_years)
+    return ImageResult(record, pool_breast(aged), None, view.cautions, view.ref.age_years)

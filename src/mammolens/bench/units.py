@@ -51,12 +51,16 @@ SCORES: Final[dict[str, Callable[[Scores], float]]] = {
 
 @dataclass(frozen=True)
 class ImageResult:
-    """One row of a manifest after the model: its scores, or why there are none."""
+    """One row of a manifest after the model: its scores, or why there are none.
+
+    `age_years` is the age that the scores regard, of the table or the file.
+    """
 
     record: Record
     scores: Scores | None
     unreadable: Unreadable | None = None
     cautions: tuple[Caution, ...] = ()
+    age_years: float | None = None
 
     def __post_init__(self) -> None:
         if (self.scores is None) == (self.unreadable is None):

@@ -93,7 +93,7 @@ class PreparedCache:
 def prepare_record(record: Record, config: InputConfig) -> PreparedView:
     """Read and prepare one image of a manifest, or one lesion (see `data.regions`).
 
-    The table's word on identity, side, view and pixel aspect goes before the file's. A picture
+    The table's word on identity, age, side, view and pixel aspect goes before the file's. A picture
     that the table calls rotated is turned upright first; the geometry is the turned picture's.
 
     Raises
@@ -109,6 +109,7 @@ def prepare_record(record: Record, config: InputConfig) -> PreparedView:
         patient_id=record.patient_id,
         laterality=record.laterality or mammogram.ref.laterality,
         view_position=record.view_position or mammogram.ref.view_position,
+        age_years=mammogram.ref.age_years if record.age_years is None else record.age_years,
         pixel_aspect=record.pixel_aspect
         if record.pixel_aspect != 1.0
         else mammogram.ref.pixel_aspect,

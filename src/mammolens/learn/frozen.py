@@ -21,6 +21,7 @@ from torch import nn
 from mammolens.data.cache import PreparedCache, build_cache
 from mammolens.data.manifest import Split
 from mammolens.errors import ConfigError
+from mammolens.learn._allocator import keep_freed_memory
 from mammolens.learn.activations import ActivationCache, build_activations, trace_chain
 from mammolens.learn.averages import estimate_statistics, move_average
 from mammolens.learn.batches import draw_weights
@@ -55,6 +56,7 @@ def train_run(
 
     See `mammolens.learn.train.train` for parameters, errors, and what is written.
     """
+    keep_freed_memory()
     on_maps = read_run(config_path, overrides).train.cached_variants > 0
     return (train_on_maps if on_maps else train)(config_path, out, overrides, on_progress)
 

@@ -40,6 +40,7 @@ from mammolens.metrics.conformal import (
     conformal_coverage,
     fit_conformal,
 )
+from mammolens.metrics.covariate import added_log_odds
 from mammolens.metrics.decision import (
     DecisionCurve,
     decision_curve,
@@ -103,6 +104,7 @@ __all__ = [
     "RocCurve",
     "Statistic",
     "Temperature",
+    "added_log_odds",
     "auc",
     "auc_difference",
     "auc_interval",

@@ -7,6 +7,7 @@ Runtime is all that it needs; it is imported when a package is loaded.
 
 from mammolens.model.card import (
     CLASSES,
+    AgePrior,
     Calibration,
     ClassPrior,
     Dataset,
@@ -27,7 +28,7 @@ from mammolens.model.package import (
     ModelPackage,
     RawOutput,
 )
-from mammolens.model.prior import prior_at, restate
+from mammolens.model.prior import prior_at, restate, shift_odds
 from mammolens.model.store import DEFAULT_MODEL, LESION_MODEL, list_models
 from mammolens.model.write import card_markdown, save_package
 
@@ -38,6 +39,7 @@ __all__ = [
     "LESION_MODEL",
     "OUTPUT_NAMES",
     "STRIDE",
+    "AgePrior",
     "Calibration",
     "ClassPrior",
     "Dataset",
@@ -57,4 +59,5 @@ __all__ = [
     "read_card",
     "restate",
     "save_package",
+    "shift_odds",
 ]

@@ -13,6 +13,7 @@ from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
 
 __all__ = [
     "CLASSES",
+    "AgePrior",
     "Calibration",
     "ClassPrior",
     "Dataset",
@@ -37,6 +38,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
+_YOUNGEST, _OLDEST = 15.0, 110.0
 
 
 class _Part(BaseModel):
@@ -79,8 +81,50 @@ class ClassPrior(_Part):
         return self.normal, self.benign, self.malignant
 
 
+class AgePrior(_Part):
+    """How the odds of malignancy go with a woman's age, beside what the pictures show.
+
+    It is not in the graph: what reads the graph multiplies the odds of P(malignant) by the
+    exponential of `log_odds`.
+    """
+
+    log_odds_per_decade: float = Field(description="natural logarithm, added for ten years more")
+    low: float | None = Field(None, description="lower end of its 95 % interval over patients")
+    high: float | None = Field(None, description="upper end of its 95 % interval over patients")
+    centre_years: float = Field(gt=0, description="age that changes nothing, as an unknown one")
+    youngest_years: float = Field(gt=0, description="an age below counts as this one")
+    oldest_years: float = Field(description="an age above counts as this one")
+    fitted_on: Text = Field(description="the data that it was fitted on, with split")
+    n: Count = Field(description="images of women of known age that it was fitted on")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AgePrior:
+        if not self.youngest_years < self.centre_years < self.oldest_years:
+            raise ValueError("youngest_years < centre_years < oldest_years is needed")
+        return self
+
+    def log_odds(self, age_years: float | None) -> float | None:
+        """What an age adds to the log-odds of malignancy; ``None`` if the age is unknown.
+
+        An age that no woman under examination has, such as the 0 of an empty field, is unknown.
+
+        Examples
+        --------
+        >>> prior = AgePrior(
+        ...     log_odds_per_decade=0.4, centre_years=60, youngest_years=35, oldest_years=85,
+        ...     fitted_on="an example", n=100,
+        ... )
+        >>> prior.log_odds(75), prior.log_odds(99), prior.log_odds(0)
+        (0.6, 1.0, None)
+        """
+        if age_years is None or not _YOUNGEST <= age_years <= _OLDEST:
+            return None
+        seen = min(max(age_years, self.youngest_years), self.oldest_years)
+        return self.log_odds_per_decade * (seen - self.centre_years) / 10.0
+
+
 class Calibration(_Part):
-    """How logits were turned into probabilities; it is already inside the graph."""
+    """How logits were turned into probabilities; all but `age` is already inside the graph."""
 
     temperature: float | tuple[float, float, float] = Field(
         description="what the network's logits were divided by: one number, or one per class"
@@ -91,6 +135,7 @@ class Calibration(_Part):
     fitted_on: Text = Field(description="the data that it was fitted on, with split")
     n: Count = Field(description="images that it was fitted on")
     prior: ClassPrior = Field(description="the frequencies that the probabilities stand for")
+    age: AgePrior | None = Field(None, description="what a known age adds; null: age is not used")
 
     @model_validator(mode="after")
     def _positive(self) -> Calibration:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mammolens.errors import ConfigError
 
-__all__ = ["prior_at", "restate"]
+__all__ = ["prior_at", "restate", "shift_odds"]
 
 
 def prior_at(prior: Sequence[float], prevalence: float) -> tuple[float, float, float]:
@@ -90,6 +90,27 @@ def restate(
     shifted = given * ratio
     restated: npt.NDArray[np.float64] = shifted / shifted.sum(-1, keepdims=True)
     return restated
+
+
+def shift_odds(probabilities: npt.ArrayLike, log_odds: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Add to the log-odds of malignancy; the ratio of normal to benign stays.
+
+    Parameters
+    ----------
+    probabilities
+        (..., 3), normal / benign / malignant, each row summing to 1.
+    log_odds
+        (...), what is added to the natural logarithm of the odds of malignant.
+
+    Examples
+    --------
+    >>> shift_odds([0.4, 0.4, 0.2], np.log(4.0)).round(3).tolist()
+    [0.25, 0.25, 0.5]
+    """
+    shifted = np.array(probabilities, np.float64)
+    shifted[..., 2] *= np.exp(log_odds)
+    shares: npt.NDArray[np.float64] = shifted / shifted.sum(-1, keepdims=True)
+    return shares
 
 
 def _checked_prior(prior: Sequence[float]) -> tuple[float, float, float]:

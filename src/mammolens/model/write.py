@@ -52,6 +52,7 @@ def card_markdown(card: ModelCard) -> str:
                     f"{prior.normal:.2%} normal, {prior.benign:.2%} benign, "
                     f"{prior.malignant:.2%} malignant",
                 ),
+                *_age_row(card),
                 (
                     "findings",
                     f"map level {card.finding_level.level:g}: {card.finding_level.method}",
@@ -91,6 +92,22 @@ def card_markdown(card: ModelCard) -> str:
         card.attribution,
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _age_row(card: ModelCard) -> list[tuple[str, str]]:
+    age = card.calibration.age
+    if age is None:
+        return []
+    interval = "" if age.low is None or age.high is None else f" ({age.low:.2f}–{age.high:.2f})"
+    return [
+        (
+            "age",
+            f"added to the log-odds of malignancy: {age.log_odds_per_decade:.2f}{interval} for ten "
+            f"years above {age.centre_years:.0f}, from {age.youngest_years:.0f} to "
+            f"{age.oldest_years:.0f}; nothing where it is unknown; fitted on {age.fitted_on}, "
+            f"n = {age.n}",
+        )
+    ]
 
 
 _UNITS = {"exam": "an exam", "lesion": "a lesion"}

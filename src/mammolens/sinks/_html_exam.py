@@ -134,6 +134,12 @@ def exam_facts(prediction: Prediction) -> str:
     parts, images = [], images_in_order(prediction)
     if prediction.scores:
         parts.append(_score_table(prediction, prediction.scores))
+    if prediction.age_odds_factor is not None:
+        parts.append(
+            '<p class="quiet">Her age is part of these scores: it multiplies the odds of '
+            f"malignancy by {prediction.age_odds_factor:.2f}. Map and boxes are of the pictures "
+            "alone.</p>"
+        )
     found = [
         f"<li><b>{text(view_name(image.ref))}</b> strength {finding.score:.1f}×, <span>rows "
         f"{finding.box_source_px[0]:.0f}–{finding.box_source_px[2]:.0f},</span> <span>columns "

@@ -92,6 +92,9 @@ def exam_record(prediction: Prediction) -> dict[str, Any]:
         "category": prediction.category.value,
         **_score_record(prediction.scores),
         "prevalence": float(prediction.prevalence),
+        "age_odds_factor": None
+        if prediction.age_odds_factor is None
+        else round(float(prediction.age_odds_factor), 4),
         "elapsed_s": round(float(prediction.elapsed_s), 3),
         "breasts": [
             {

@@ -1,0 +1,144 @@
+"""Logits of validation images → probabilities that mean what they say, at any known age."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.data.manifest import Record
+from mammolens.metrics import added_log_odds, fit_temperature
+from mammolens.model import AgePrior, shift_odds
+
+__all__ = ["Fit", "calibrate", "calibrated"]
+
+_NEVER = -50.0
+"""Bias of a class that cannot be the answer; it leaves e^-50 of its probability."""
+_LEAST_SHARE = 1e-9
+_LEAST_IMAGES = 200
+_Float = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Temperature and bias of logits, the class shares that come of it, and what age adds."""
+
+    temperature: float = 1.0
+    bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    prior: tuple[float, float, float] = (1 / 3, 1 / 3, 1 / 3)
+    age: AgePrior | None = None
+
+
+def calibrate(logits: npt.ArrayLike, records: Sequence[Record], *, fitted_on: str) -> Fit:
+    """Fit a temperature, and the malignant intercept that gives the right mean; then age.
+
+    Where no label allows normal, as with marked lesions, it is no possible answer. Age is used
+    only if enough images have one and the whole interval of its slope lies above 0.
+
+    Parameters
+    ----------
+    logits
+        (n, 3), of the images of `records`.
+    fitted_on
+        What they are, in words.
+    """
+    values = np.asarray(logits, np.float64)
+    allowed = np.array([record.allowed for record in records])
+    normal = 0.0 if allowed[:, 0].any() else _NEVER
+    values = values if normal == 0.0 else values - np.array((1e3, 0.0, 0.0))
+    known = np.array([record.malignant is not None for record in records])
+    share = float(np.mean([bool(r.malignant) for r in records if r.malignant is not None]))
+    shifted, bias, temperature = values.copy(), 0.0, 1.0
+    for _ in range(8):
+        temperature = fit_temperature(shifted, allowed).value
+        low, high = -5.0, 5.0
+        for _ in range(40):
+            bias = (low + high) / 2
+            mean = _softmax(values[known] / temperature + np.array((0.0, 0.0, bias)))[:, 2].mean()
+            low, high = (bias, high) if mean < share else (low, bias)
+        shifted = values + np.array((0.0, 0.0, bias * temperature))
+    probabilities = _softmax(values / temperature + np.array((0.0, 0.0, bias)))
+    prior = probabilities.mean(0)
+    prior[0] = max(prior[0], _LEAST_SHARE)
+    prior[2] = share
+    prior[:2] *= (1.0 - share) / prior[:2].sum()
+    return Fit(
+        temperature,
+        (normal, 0.0, bias),
+        (float(prior[0]), float(prior[1]), float(prior[2])),
+        _age_prior(probabilities, records, share, fitted_on),
+    )
+
+
+def calibrated(logits: npt.ArrayLike, records: Sequence[Record], fit: Fit) -> _Float:
+    """Probabilities (n, 3) of the images of `records`, with what their age adds."""
+    values = np.asarray(logits, np.float64)
+    return _aged(_softmax(values / fit.temperature + np.array(fit.bias)), records, fit.age)
+
+
+def _age_prior(
+    probabilities: _Float, records: Sequence[Record], share: float, fitted_on: str
+) -> AgePrior | None:
+    """The slope is fitted beside the pictures' log-odds and within data sets; the age that
+    changes nothing is the one that leaves the mean probability as it is."""
+    probe = AgePrior(
+        log_odds_per_decade=0.0,
+        centre_years=60.0,
+        youngest_years=15.0,
+        oldest_years=110.0,
+        fitted_on="nothing",
+        n=0,
+    )
+    rows = [
+        row
+        for row, record in enumerate(records)
+        if record.malignant is not None and probe.log_odds(record.age_years) is not None
+    ]
+    if len(rows) < _LEAST_IMAGES:
+        return None
+    ages = np.array([records[row].age_years for row in rows], np.float64)
+    malignant = np.clip(probabilities[rows, 2], 1e-9, 1 - 1e-9)
+    slope = added_log_odds(
+        [bool(records[row].malignant) for row in rows],
+        np.log(malignant / (1 - malignant)),
+        ages / 10.0,
+        [records[row].dataset for row in rows],
+        ["/".join(records[row].patient) for row in rows],
+    )
+    if slope.low is None or slope.high is None or slope.low <= 0.0:
+        return None
+    youngest, oldest = (float(edge) for edge in np.quantile(ages, (0.01, 0.99)))
+    labelled = [row for row, record in enumerate(records) if record.malignant is not None]
+
+    def centred(centre: float) -> AgePrior:
+        return AgePrior(
+            log_odds_per_decade=slope.value,
+            low=slope.low,
+            high=slope.high,
+            centre_years=centre,
+            youngest_years=youngest,
+            oldest_years=oldest,
+            fitted_on=fitted_on,
+            n=len(rows),
+        )
+
+    low, high = youngest, oldest
+    for _ in range(40):
+        middle = (low + high) / 2
+        aged = _aged(probabilities[labelled], [records[row] for row in labelled], centred(middle))
+        low, high = (middle, high) if aged[:, 2].mean() > share else (low, middle)
+    return centred((low + high) / 2)
+
+
+def _aged(probabilities: _Float, records: Sequence[Record], age: AgePrior | None) -> _Float:
+    if age is None:
+        return probabilities
+    return shift_odds(probabilities, [age.log_odds(r.age_years) or 0.0 for r in records])
+
+
+def _softmax(logits: _Float) -> _Float:
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    shares: _Float = powers / powers.sum(-1, keepdims=True)
+    return shares
