@@ -199,7 +199,7 @@ def _recipe(config: RunConfig, summary: dict[str, Any]) -> str:
     """How the weights came about, in words."""
     network, train, augment = config.network, config.train, config.augment
     clauses = [
-        f"the trunk of an earlier run ({network.start.parent.name})"
+        f"the trunk of an earlier run or package ({_name_of(network.start)})"
         if network.start
         else "ImageNet weights; batch-norm statistics re-estimated on mammograms",
         f"first {network.frozen_stages} parts of the trunk fixed",
@@ -226,6 +226,10 @@ def _recipe(config: RunConfig, summary: dict[str, Any]) -> str:
     ]
     text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _name_of(start: Path) -> str:
+    return start.parent.name if start.name == "best.safetensors" else start.name
 
 
 def _words(config: RunConfig) -> dict[str, Any]:

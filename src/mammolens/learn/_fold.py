@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mammolens.learn.network import MammoNet
 
-__all__ = ["fold_trunk", "round_weights"]
+__all__ = ["fold_trunk", "norms_by_convolution", "round_weights"]
 
 
 class _ConstantPadding(nn.Module):
@@ -57,6 +57,11 @@ def fold_trunk(net: MammoNet, picture: Tensor) -> None:
         if grey or same:
             pads = _same_padding(conv) if same else (0, 0, 0, 0)
             _replace(net.trunk, names[conv], _ConstantPadding(conv, pads, 1 if grey else None))
+
+
+def norms_by_convolution(net: MammoNet, picture: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """The convolutions whose output a batch norm reads, with it, as a picture passes through."""
+    return _watch(net, picture)[1]
 
 
 def round_weights(net: MammoNet) -> None:

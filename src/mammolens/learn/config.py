@@ -100,7 +100,11 @@ class NetworkConfig(_Section):
     weights: Path | None = Field(
         None, description="ImageNet weights, or an earlier run's: .safetensors or .pth, also .xz"
     )
-    start: Path | None = Field(None, description="best.safetensors of a run whose trunk goes on")
+    start: Path | None = Field(
+        None,
+        description="what to go on from with the trunk: best.safetensors of a run, or a model "
+        "package (folder, zip, or the name of a built-in one)",
+    )
     hidden: int = Field(256, ge=8, description="width of the fully connected layer")
     dropout: float = Field(0.4, ge=0, lt=1, description="dropout in the head")
     pooling: Literal["avg", "gem", "attention", "fine_attention"] = Field(

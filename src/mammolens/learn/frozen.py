@@ -23,7 +23,7 @@ from mammolens.data.manifest import Split
 from mammolens.errors import ConfigError
 from mammolens.learn._allocator import keep_freed_memory
 from mammolens.learn.activations import ActivationCache, build_activations, trace_chain
-from mammolens.learn.averages import estimate_statistics, move_average
+from mammolens.learn.averages import move_average
 from mammolens.learn.batches import draw_weights
 from mammolens.learn.checkpoint import (
     read_state,
@@ -39,7 +39,7 @@ from mammolens.learn.network import MammoNet
 from mammolens.learn.predict import malignancy_figures
 from mammolens.learn.processes import join_processes, stop_requests
 from mammolens.learn.rates import build_optimiser, fix_first_stages, rates_of, set_rates
-from mammolens.learn.train import start_network, train
+from mammolens.learn.train import first_statistics, start_network, train
 
 __all__ = ["train_on_maps", "train_run"]
 
@@ -115,10 +115,8 @@ def train_on_maps(
     parts = {"net": net, "average": average, "optimiser": optimiser}
     write_run(config, manifest, out, learned.refused | held_out.refused)
     if not state.exists():
-        if config.network.start is None:
-            seed, batch = config.train.seed, config.train.batch
-            estimate_statistics(net, learned, seed=seed, batch=batch, device=device)
-            average.load_state_dict(net.state_dict())
+        first_statistics(net, learned, config, device)
+        average.load_state_dict(net.state_dict())
         write_state(state, 0, {"score": -1.0, "epoch": -1}, **parts)
     step, best = read_state(state, **parts)
     if step:

@@ -48,13 +48,22 @@ from mammolens.learn.processes import (
     sum_rows,
 )
 from mammolens.learn.rates import build_optimiser, fix_first_stages, rates_of, set_rates
+from mammolens.learn.unfold import settle_statistics, unfold_trunk
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["batch_loss", "load_network", "predict_logits", "start_network", "train"]
+__all__ = [
+    "batch_loss",
+    "first_statistics",
+    "load_network",
+    "predict_logits",
+    "start_network",
+    "train",
+]
 
 _LONGEST_GRADIENT = 5.0
+_WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".xz")
 
 
 def train(
@@ -122,11 +131,8 @@ def train(
     if first:
         write_run(config, manifest, out, learned.refused | held_out.refused)
         if not state.exists():
-            if config.network.start is None:
-                estimate_statistics(
-                    net, learned, seed=config.train.seed, batch=config.train.batch, device=device
-                )
-                average.load_state_dict(net.state_dict())
+            first_statistics(net, learned, config, device)
+            average.load_state_dict(net.state_dict())
             write_state(state, 0, {"score": -1.0, "epoch": -1}, **parts)
     fabric.barrier()
     step, best = read_state(state, **parts)
@@ -194,24 +200,43 @@ def train(
 
 
 def start_network(config: RunConfig) -> MammoNet:
-    """Build the network of a run as it begins: pretrained, or with the trunk of an earlier run.
+    """Build the network of a run as it begins: pretrained, or with the trunk of an earlier run
+    or of a package.
 
     Raises
     ------
     ConfigError
         If the weights cannot be had, or are of another shape.
+    BadModelPackage
+        If there is no such package.
     """
     network = config.network
-    net = build_network(
+    build = build_network if network.start is None else MammoNet
+    given = {"weights": network.weights} if network.start is None else {}
+    net: MammoNet = build(
         network.backbone,
         hidden=network.hidden,
         dropout=network.dropout,
         pooling=network.pooling,
-        weights=network.weights,
+        **given,
     )
-    if network.start is not None:
+    if _is_package(network.start):
+        unfold_trunk(net, str(network.start))
+    elif network.start is not None:
         load_trunk(net, network.start)
     return net
+
+
+def first_statistics(
+    net: MammoNet, learned: PreparedCache, config: RunConfig, device: torch.device
+) -> None:
+    """Batch-norm statistics of a network that begins: estimated anew for ImageNet weights, put
+    back for a package's trunk, kept for an earlier run's."""
+    seed, batch, start = config.train.seed, config.train.batch, config.network.start
+    if start is None:
+        estimate_statistics(net, learned, seed=seed, batch=batch, device=device)
+    elif _is_package(start):
+        settle_statistics(net, learned, seed=seed, batch=batch, device=device)
 
 
 def batch_loss(
@@ -235,6 +260,10 @@ def batch_loss(
         cells = F.adaptive_avg_pool2d(cells, (targets.shape[1], targets.shape[2]))
     marked = map_loss(cells, targets)
     return loss + train.map_weight * batch.map_share * marked
+
+
+def _is_package(start: Path | None) -> bool:
+    return start is not None and start.suffix.lower() not in _WEIGHTS
 
 
 def _mixed_precision(config: RunConfig, device: torch.device, say: Callable[[str], None]) -> bool:

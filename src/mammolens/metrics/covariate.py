@@ -23,7 +23,7 @@ def added_log_odds(
     log_odds: npt.ArrayLike,
     values: npt.ArrayLike,
     groups: Sequence[Hashable],
-    patients: Sequence[Hashable],
+    patients: npt.ArrayLike,
     *,
     draws: int = 500,
     seed: int = 0,
@@ -52,13 +52,14 @@ def added_log_odds(
     Examples
     --------
     >>> ages = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
-    >>> slope = added_log_odds([0, 0, 1, 0, 1, 1], [0.0] * 6, ages, ["x"] * 6, range(6), draws=10)
+    >>> labels, women = [0, 0, 1, 0, 1, 1], list("abcdef")
+    >>> slope = added_log_odds(labels, [0.0] * 6, ages, ["x"] * 6, women, draws=10)
     >>> round(slope.value, 3)  # odds of 1:2 become 2:1
     1.386
     """
     known = np.asarray(labels, np.float64)
     offsets, along = np.asarray(log_odds, np.float64), np.asarray(values, np.float64)
-    shapes = {known.shape, offsets.shape, along.shape, (len(groups),), (len(patients),)}
+    shapes = {known.shape, offsets.shape, along.shape, (len(groups),), np.shape(patients)}
     if len(shapes) > 1 or not np.isfinite(np.concatenate([known, offsets, along])).all():
         raise InvalidManifest("labels, log-odds, values and groups do not pair, or are not finite")
     if len(set(known.tolist())) < 2:
@@ -70,7 +71,7 @@ def added_log_odds(
     def slope(weights: FloatArray) -> FloatArray:
         return np.array([_fit(design, known, offsets, row)[0] for row in weights])
 
-    return patient_bootstrap(slope, known > 0, list(patients), draws=draws, seed=seed)
+    return patient_bootstrap(slope, known > 0, patients, draws=draws, seed=seed)
 
 
 def _fit(
