@@ -211,14 +211,12 @@ def start_network(config: RunConfig) -> MammoNet:
         If there is no such package.
     """
     network = config.network
-    build = build_network if network.start is None else MammoNet
-    given = {"weights": network.weights} if network.start is None else {}
-    net: MammoNet = build(
+    net = build_network(
         network.backbone,
         hidden=network.hidden,
         dropout=network.dropout,
         pooling=network.pooling,
-        **given,
+        weights=network.weights,
     )
     if _is_package(network.start):
         unfold_trunk(net, str(network.start))

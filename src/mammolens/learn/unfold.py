@@ -27,11 +27,16 @@ __all__ = ["settle_statistics", "unfold_trunk"]
 _IMAGES = 384
 _PROBE_PX = 64
 _PREFIX = "net.trunk."
+_SMALLEST, _LARGEST = 0.01, 100.0
 
 
 @torch.no_grad()
 def unfold_trunk(net: MammoNet, package: str) -> None:
     """Load the trunk of a package, built in or by its path, that this product exported.
+
+    Export leaves filters of any size, and a rate that suits ImageNet weights is far too high for
+    one that is ten times smaller: behind a batch norm only its direction counts. So each filter is
+    brought to the size that it has in the network as given, and its norm undoes that.
 
     Raises
     ------
@@ -47,14 +52,19 @@ def unfold_trunk(net: MammoNet, package: str) -> None:
     names = {module: name for name, module in net.trunk.named_modules()}
     done: set[str] = set()
     for conv, norm in norms_by_convolution(net, picture):
+        usual = _rms(conv.weight)
         _fill(conv.weight, stored, f"{names[conv]}.weight", source)
+        size = (usual / _rms(conv.weight).clamp(min=1e-12)).clamp(_SMALLEST, _LARGEST)
+        conv.weight *= size[:, None, None, None]
         assert norm.running_mean is not None
         assert norm.running_var is not None
         norm.running_mean.zero_()
         norm.running_var.fill_(1.0 - norm.eps)
-        norm.weight.fill_(1.0)
+        norm.weight.copy_(1.0 / size)
         _fill(norm.bias, stored, f"{names[conv]}.bias", source)
-        done |= {f"{names[conv]}.weight"}
+        if conv.bias is not None:
+            conv.bias.zero_()
+        done |= {f"{names[conv]}.weight", f"{names[conv]}.bias"}
         done |= {f"{names[norm]}.{part}" for part in norm.state_dict()}
     for key, value in net.trunk.state_dict().items():
         if key not in done and not key.endswith("num_batches_tracked"):
@@ -95,6 +105,11 @@ def settle_statistics(
     net.train()
 
 
+def _rms(filters: Tensor) -> Tensor:
+    """Root of the mean square of each filter (n, …)."""
+    return filters.square().flatten(1).mean(1).sqrt()
+
+
 def _undo(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
     """Change a norm's statistics, and its weights so that it maps values as before."""
     assert norm.running_mean is not None
@@ -111,19 +126,22 @@ def _tensors(graph: bytes) -> dict[str, Tensor]:
     """The trunk's tensors under their names there, in single precision."""
     import onnx
 
-    found = {}
-    for tensor in onnx.load_from_string(graph).graph.initializer:
-        if tensor.name.startswith(_PREFIX):
-            name = tensor.name.removeprefix(_PREFIX).removesuffix(".half")
-            layer, _, part = name.rpartition(".")
-            values = onnx.numpy_helper.to_array(tensor).astype(np.float32)
-            found[f"{layer.removesuffix('.conv')}.{part}"] = torch.from_numpy(values)
-    return found
+    return {
+        tensor.name.removeprefix(_PREFIX).removesuffix(".half"): torch.from_numpy(
+            onnx.numpy_helper.to_array(tensor).astype(np.float32)
+        )
+        for tensor in onnx.load_from_string(graph).graph.initializer
+        if tensor.name.startswith(_PREFIX)
+    }
 
 
 def _fill(target: Tensor, stored: dict[str, Tensor], key: str, source: str) -> None:
-    """Copy a tensor; a grey stem is shared out among the three channels that it was summed of."""
-    found = stored.get(key)
+    """Copy a tensor; a grey stem is shared out among the three channels that it was summed of.
+
+    Export wraps a convolution whose padding it made constant: its name is then one part longer.
+    """
+    layer, _, part = key.rpartition(".")
+    found = stored.get(key, stored.get(f"{layer}.conv.{part}"))
     if found is not None and found.ndim == 4 and found.shape[1] == 1 and target.shape[1] == 3:
         found = found.expand(-1, 3, -1, -1) / 3
     if found is None or found.shape != target.shape:
