@@ -115,3 +115,21 @@ def test_the_built_in_model_can_go_on_learning() -> None:
     unfold_trunk(net, "mammolens-2")
     assert not torch.equal(net.trunk.blocks[5][0].conv_pw.weight, before)
     assert all(bool(value.isfinite().all()) for value in net.state_dict().values())
+
+
+def test_filters_before_a_norm_have_the_size_that_they_usually_have(exported) -> None:
+    """Behind a norm only a filter's direction counts, and a rate is too high for a small one."""
+    net = learned("test_resnet")
+    first = net.trunk.layer1[0].conv1
+    with torch.no_grad():
+        first.weight /= 50.0
+        net.trunk.layer1[0].bn1.running_mean /= 50.0
+        net.trunk.layer1[0].bn1.running_var /= 50.0**2
+    torch.manual_seed(5)
+    back = MammoNet("test_resnet", hidden=16)
+    usual = back.trunk.layer1[0].conv1.weight.square().mean((1, 2, 3)).clone()
+    unfold_trunk(back, str(exported(net)))
+    found = back.trunk.layer1[0].conv1.weight
+    assert torch.allclose(found.square().mean((1, 2, 3)), usual, rtol=1e-4)
+    straight = torch.nn.functional.cosine_similarity(found.flatten(1), first.weight.flatten(1))
+    assert float(straight.min()) > 0.999
