@@ -369,11 +369,6 @@ class Scores:
             raise ValueError(f"probabilities do not sum to one: {parts}")
 
     @property
-    def as_tuple(self) -> tuple[float, float, float]:
-        """Normal, benign, malignant."""
-        return self.normal, self.benign, self.malignant
-
-    @property
     def tumour(self) -> float:
         """P(tumour) = 1 − P(normal)."""
         return 1.0 - self.normal

@@ -286,3 +286,13 @@ def test_one_age_holds_for_all_images_of_an_exam(package, model):
     for older, plain in zip(aged.breasts, bare.breasts, strict=True):
         expected = np.exp(0.5) * odds_of(plain.scores)
         assert odds_of(older.scores) == pytest.approx(expected, rel=1e-5)
+
+
+def test_pseudonyms_hide_the_age_too(package):
+    from mammolens.analysis.pseudonyms import pseudonymise
+
+    shown = analyze_exam(exam(of_age(75.0)), aged_model(package))
+    hidden = pseudonymise(shown, b"key")
+    assert hidden.scores == shown.scores
+    assert hidden.age_odds_factor is None
+    assert [image.ref.age_years for image in hidden.images] == [None]

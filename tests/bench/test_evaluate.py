@@ -15,7 +15,7 @@ from mammolens.bench.scoring import score_records
 from mammolens.data.manifest import Split
 from mammolens.data.splits import split_digest, split_patients
 from mammolens.errors import ConfigError, InvalidManifest, PatientLeak
-from mammolens.model import DEFAULT_MODEL, ModelPackage, list_models
+from mammolens.model import DEFAULT_MODEL, AgePrior, ModelPackage, list_models, save_package
 
 
 def predictions(summary):
@@ -191,3 +191,30 @@ def test_the_built_in_model_is_evaluated_too(rows, write_table, tmp_path):
     summary = run(DEFAULT_MODEL, write_table("built-in.csv", rows[1][:8]), tmp_path)
     assert summary.metrics["malignancy"]["image"]["n"] == 8
     assert summary.metrics["model"]["name"] == DEFAULT_MODEL
+
+
+def test_figures_stand_with_and_without_age(package, rows, write_table, tmp_path):
+    """Here the young are ill, so that an age prior does harm, and taking it away must mend it."""
+    ages = [{**row, "age": "40" if row["malignant"] == "1" else "75"} for row in rows[1]]
+    table = write_table("ages.csv", ages, (*rows[1][0], "age"))
+    model = ModelPackage.load(package)
+    age = AgePrior(
+        log_odds_per_decade=2.0,
+        centre_years=58,
+        youngest_years=35,
+        oldest_years=80,
+        fitted_on="nothing",
+        n=0,
+    )
+    calibration = model.card.calibration.model_copy(update={"age": age})
+    card = model.card.model_copy(update={"calibration": calibration})
+    save_package(tmp_path / "aged", card, (package / "model.onnx").read_bytes())
+    assert "for ten years above 58" in (tmp_path / "aged" / "CARD.md").read_text()
+    plain = run(str(package), table, tmp_path / "plain").metrics
+    aged = run(str(tmp_path / "aged"), table, tmp_path / "out").metrics
+    assert "without_age" not in plain
+    bare = aged["without_age"]["malignancy"]["breast"]
+    assert bare["auc"] == pytest.approx(plain["malignancy"]["breast"]["auc"])
+    assert bare["n"] == plain["malignancy"]["breast"]["n"]
+    assert aged["malignancy"]["breast"]["auc"]["value"] < bare["auc"]["value"] - 0.1
+    assert aged["datasets"]["drawn"]["without_age"] == aged["without_age"]

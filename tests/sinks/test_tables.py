@@ -59,6 +59,14 @@ def test_results_have_the_published_shape(bench):
     ]
 
 
+@pytest.mark.parametrize(("factor", "written"), [(1.25, 1.25), (0.333333, 0.3333), (None, None)])
+def test_what_age_did_stands_in_the_results_and_on_the_page(bench, factor, written):
+    bench.write([bench.exam(age_odds_factor=factor)], "json", "html")
+    assert read_results(bench.out)["exams"][0]["age_odds_factor"] == written
+    page = (bench.out / "report.html").read_text("utf-8")
+    assert ("multiplies the odds" in page) is (factor is not None)
+
+
 def test_an_empty_run_is_a_whole_document(bench):
     bench.write([], "json", "csv")
     assert read_results(bench.out)["exams"] == []

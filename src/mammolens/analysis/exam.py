@@ -147,7 +147,9 @@ def analyze_exam(
             cautions.append(Caution("model_failed", str(error)))
     prediction = _predict(exam, images, refused, cautions, model, options, began)
     added = _age_log_odds(model, age)
-    return prediction if added is None else replace(prediction, age_odds_factor=math.exp(added))
+    if added is None or prediction.scores is None:
+        return prediction
+    return replace(prediction, age_odds_factor=math.exp(added))
 
 
 def _predict(
@@ -233,7 +235,7 @@ def _age_log_odds(model: ModelPackage, age_years: float | None) -> float | None:
 
 def _age_cautions(model: ModelPackage, age_years: float | None) -> list[Caution]:
     prior = model.card.calibration.age
-    if prior is None or prior.log_odds(age_years) is not None:
+    if prior is None or _age_log_odds(model, age_years) is not None:
         return []
     text = f"no usable age: scores stand for a woman of {prior.centre_years:.0f} years"
     return [Caution("age_unknown", text)]

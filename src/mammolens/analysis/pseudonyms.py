@@ -36,6 +36,7 @@ def pseudonymise(prediction: Prediction, key: bytes) -> Prediction:
             for item in prediction.unreadable
         ),
         cautions=_cautions(prediction.cautions, hidden),
+        age_odds_factor=None,  # with the card it would give the age away
     )
 
 
@@ -64,6 +65,7 @@ def _ref(ref: ImageRef, key: bytes, hidden: Callable[[str], str]) -> ImageRef:
     return replace(
         ref,
         path=hidden(ref.path),
+        age_years=None,
         patient_id=ref.patient_id and _pseudonym(ref.patient_id, key),
         study_instance_uid=_uid(ref.study_instance_uid, key),
         series_instance_uid=_uid(ref.series_instance_uid, key),

@@ -264,8 +264,8 @@ def _without_age(results: Sequence[ImageResult], card: ModelCard) -> list[ImageR
     if prior is None:
         return []
     return [
-        replace(one, scores=pool_breast(shift_odds(one.scores.as_tuple, -added)))
-        if one.scores and (added := prior.log_odds(one.age_years))
+        replace(one, scores=pool_breast(shift_odds((s.normal, s.benign, s.malignant), -added)))
+        if (s := one.scores) and (added := prior.log_odds(one.age_years))
         else one
         for one in results
     ]

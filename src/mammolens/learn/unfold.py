@@ -147,9 +147,10 @@ def _fill(target: Tensor, stored: dict[str, Tensor], key: str, source: str) -> N
     if found is None or found.shape != target.shape:
         there = "is not in the graph" if found is None else f"is {tuple(found.shape)} there"
         raise ConfigError(
-            f"the package holds another trunk: {key}, {tuple(target.shape)} here, {there}",
+            f"the package's graph does not hold this trunk: {key}, {tuple(target.shape)}, {there}",
             source=source,
             keyword="network.start",
-            remedy="Name the package's backbone in network.backbone",
+            remedy="Name the package's backbone in network.backbone; trunks that a graph holds "
+            "in another form (ConvNeXt) go on from their run's best.safetensors alone",
         )
     target.copy_(found)

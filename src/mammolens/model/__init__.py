@@ -5,9 +5,9 @@ pictures, uint8 (n, 1, H, W); out flow calibrated class probabilities and activa
 Runtime is all that it needs; it is imported when a package is loaded.
 """
 
+from mammolens.model.age import AgePrior
 from mammolens.model.card import (
     CLASSES,
-    AgePrior,
     Calibration,
     ClassPrior,
     Dataset,

@@ -1,0 +1,53 @@
+"""What a woman's age says beside the pictures: a part of a model's card."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["AgePrior"]
+
+_YOUNGEST, _OLDEST = 15.0, 110.0
+
+
+class AgePrior(BaseModel):
+    """How the odds of malignancy go with a woman's age, beside what the pictures show.
+
+    It is not in the graph: what reads the graph multiplies the odds of P(malignant) by the
+    exponential of `log_odds`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    log_odds_per_decade: float = Field(description="natural logarithm, added for ten years more")
+    low: float | None = Field(None, description="lower end of its 95 % interval over patients")
+    high: float | None = Field(None, description="upper end of its 95 % interval over patients")
+    centre_years: float = Field(gt=0, description="age that changes nothing, as an unknown one")
+    youngest_years: float = Field(gt=0, description="an age below counts as this one")
+    oldest_years: float = Field(description="an age above counts as this one")
+    fitted_on: str = Field(min_length=1, description="the data that it was fitted on, with split")
+    n: int = Field(ge=0, description="images of women of known age that it was fitted on")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AgePrior:
+        if not self.youngest_years < self.centre_years < self.oldest_years:
+            raise ValueError("youngest_years < centre_years < oldest_years is needed")
+        return self
+
+    def log_odds(self, age_years: float | None) -> float | None:
+        """What an age adds to the log-odds of malignancy; ``None`` if the age is unknown.
+
+        An age that no woman under examination has, such as the 0 of an empty field, is unknown.
+
+        Examples
+        --------
+        >>> prior = AgePrior(
+        ...     log_odds_per_decade=0.4, centre_years=60, youngest_years=35, oldest_years=85,
+        ...     fitted_on="an example", n=100,
+        ... )
+        >>> prior.log_odds(75), prior.log_odds(99), prior.log_odds(0)
+        (0.6, 1.0, None)
+        """
+        if age_years is None or not _YOUNGEST <= age_years <= _OLDEST:
+            return None
+        seen = min(max(age_years, self.youngest_years), self.oldest_years)
+        return self.log_odds_per_decade * (seen - self.centre_years) / 10.0
