@@ -6,7 +6,7 @@ import csv
 import json
 
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from mammolens import DISCLAIMER
 from mammolens.bench.card import ALL_DATASETS, fix_operating_points, validation_figures
@@ -47,6 +47,11 @@ def test_figures_are_those_of_the_predictions_written(package, rows, write_table
         parts = [float(row[f"p_{name}"]) for name in ("normal", "benign", "malignant")]
         assert sum(parts) == pytest.approx(1)
         assert float(row["tumour"]) == pytest.approx(1 - parts[0])
+    calibration = metrics["calibration"]
+    labels = [int(row["label_malignant"]) for row in written]
+    values = [float(row["malignancy"]) for row in written]
+    assert calibration["brier"] == pytest.approx(brier_score_loss(labels, values), abs=1e-12)
+    assert (calibration["n"], calibration["ece"]) == (48, None)
     assert metrics["disclaimer"] == DISCLAIMER
     assert metrics["model"]["name"] == "brightness"
     assert len(metrics["manifest_digest"]) == 64

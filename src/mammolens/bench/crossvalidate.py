@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mammolens.bench.calibration import calibration_figures
 from mammolens.bench.evaluate import EvaluationSummary
 from mammolens.bench.pooled import (
-    calibration_figures,
     image_results,
     pooled_metrics,
     softmax,

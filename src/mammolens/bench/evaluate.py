@@ -17,6 +17,7 @@ from typing import Any
 
 from mammolens import DISCLAIMER, __version__
 from mammolens.analysis import pool_breast
+from mammolens.bench.calibration import calibration_figures
 from mammolens.bench.scoring import score_records
 from mammolens.bench.units import ImageResult, figures, operating_figures
 from mammolens.core import InputKind
@@ -250,6 +251,7 @@ def _judge(
     bare = _without_age(results, card)
     return {
         **figures(results, draws=draws, seed=seed),
+        "calibration": calibration_figures(results, draws=draws, seed=seed),
         **({"without_age": figures(bare, draws=draws, seed=seed)} if bare else {}),
         "operating_points": {
             name: operating_figures(results, point.threshold, unit=unit, draws=draws, seed=seed)
