@@ -15,7 +15,8 @@ def keep_freed_memory() -> bool:
 
     By default each large tensor is mapped anew, and the kernel clears its pages one fault at a
     time: on two cores a step of EfficientNet-Lite0 on 640 × 352 pixels then takes 1.7 times as
-    long (``benchmarks/bench_allocator.py``). The process keeps the largest size that it once had.
+    long (``benchmarks/bench_allocator.py``). The process keeps the largest size that it once had,
+    half as much again as it would need.
 
     Returns
     -------
