@@ -1,5 +1,6 @@
 """Pooling, triage, findings and pseudonyms, on a real package and drawn or real exams."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -31,8 +32,8 @@ from mammolens.core import (
     Unreadable,
     ViewPosition,
 )
-from mammolens.errors import ConfigError
-from mammolens.model import AgePrior, ModelPackage
+from mammolens.errors import BadModelPackage, ConfigError
+from mammolens.model import AgePrior, ModelPackage, read_card
 from mammolens.preprocess import prepare
 
 
@@ -296,3 +297,16 @@ def test_pseudonyms_hide_the_age_too(package):
     assert hidden.scores == shown.scores
     assert hidden.age_odds_factor is None
     assert [image.ref.age_years for image in hidden.images] == [None]
+
+
+def test_an_impossible_age_of_one_image_does_not_hide_that_of_another(package):
+    aged = analyze_exam(exam(of_age(0.0, "b", Laterality.RIGHT), of_age(70.0)), aged_model(package))
+    assert aged.age_odds_factor == pytest.approx(np.exp(0.5))
+    assert aged.cautions == ()
+
+
+def test_a_model_of_lesions_may_not_use_age(package, make_lesion_package):
+    card = ModelPackage.load(make_lesion_package()).card.model_dump(mode="json")
+    card["calibration"]["age"] = aged_model(package).card.calibration.age.model_dump()
+    with pytest.raises(BadModelPackage, match="whole breasts"):
+        read_card(json.dumps(card), "card.json")

@@ -137,7 +137,8 @@ def analyze_exam(
         except (InputError, ModelError) as error:
             refused.append(Unreadable(mammogram.ref.path, type(error).__name__, str(error)))
     images: tuple[ImagePrediction, ...] = ()
-    age = next((v.ref.age_years for _, v in kept if v.ref.age_years is not None), None)
+    ages = (view.ref.age_years for _, view in kept)
+    age = next((a for a in ages if _age_log_odds(model, a) is not None), None)
     if kept:
         cautions += _age_cautions(model, age)
         try:

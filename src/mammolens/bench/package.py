@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,8 @@ def export_run(
     shown = "lesions" if isinstance(config.preprocess, RegionConfig) else "images"
     fixed_on = f"{len(cache.records)} validation {shown} of {_names(held_out)}"
     fit = calibrate(logits, cache.records, fitted_on=fixed_on)
+    if isinstance(config.preprocess, RegionConfig):
+        fit = replace(fit, age=None)  # a mark is judged by what it shows
     draft, model = packed(fit)
     kind = draft.input_kind
     results = results_from_probabilities(cache.records, calibrated(logits, cache.records, fit))

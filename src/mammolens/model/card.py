@@ -222,6 +222,8 @@ class ModelCard(_Part):
         units = {point.unit for point in (self.operating_points.low, self.operating_points.high)}
         if of_lesions != (self.input_kind is InputKind.LESION):
             raise ValueError(f"preprocess does not make a {self.input_kind.value}")
+        if of_lesions and self.calibration.age is not None:
+            raise ValueError("calibration.age is for models of whole breasts")
         if units != {"lesion" if of_lesions else "exam"}:
             raise ValueError(f"operating points count {' and '.join(sorted(units))}")
         return self
