@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mammolens.data.manifest import Record
 from mammolens.metrics import added_log_odds, fit_temperature
-from mammolens.model import AgePrior, shift_odds
+from mammolens.model import AgePrior, is_usable_age, shift_odds
 
 __all__ = ["Fit", "calibrate", "calibrated"]
 
@@ -83,18 +83,10 @@ def _age_prior(
 ) -> AgePrior | None:
     """The slope is fitted beside the pictures' log-odds and within data sets; the age that
     changes nothing is the one that leaves the mean probability as it is."""
-    probe = AgePrior(
-        log_odds_per_decade=0.0,
-        centre_years=60.0,
-        youngest_years=15.0,
-        oldest_years=110.0,
-        fitted_on="nothing",
-        n=0,
-    )
     rows = [
         row
         for row, record in enumerate(records)
-        if record.malignant is not None and probe.log_odds(record.age_years) is not None
+        if record.malignant is not None and is_usable_age(record.age_years)
     ]
     if len(rows) < _LEAST_IMAGES:
         return None

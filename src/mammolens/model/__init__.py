@@ -5,7 +5,7 @@ pictures, uint8 (n, 1, H, W); out flow calibrated class probabilities and activa
 Runtime is all that it needs; it is imported when a package is loaded.
 """
 
-from mammolens.model.age import AgePrior
+from mammolens.model.age import AgePrior, is_usable_age
 from mammolens.model.card import (
     CLASSES,
     Calibration,
@@ -54,6 +54,7 @@ __all__ = [
     "Training",
     "ValidationFigure",
     "card_markdown",
+    "is_usable_age",
     "list_models",
     "prior_at",
     "read_card",

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["AgePrior"]
+__all__ = ["AgePrior", "is_usable_age"]
 
 _YOUNGEST, _OLDEST = 15.0, 110.0
+
+
+def is_usable_age(age_years: float | None) -> bool:
+    """Whether it is the age, in years, of a woman who may be under examination (15–110)."""
+    return age_years is not None and _YOUNGEST <= age_years <= _OLDEST
 
 
 class AgePrior(BaseModel):
@@ -47,7 +52,7 @@ class AgePrior(BaseModel):
         >>> prior.log_odds(75), prior.log_odds(99), prior.log_odds(0)
         (0.6, 1.0, None)
         """
-        if age_years is None or not _YOUNGEST <= age_years <= _OLDEST:
+        if age_years is None or not is_usable_age(age_years):
             return None
         seen = min(max(age_years, self.youngest_years), self.oldest_years)
         return self.log_odds_per_decade * (seen - self.centre_years) / 10.0
