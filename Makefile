@@ -41,7 +41,7 @@ $(VENV)/.sample: pyproject.toml | $(PY)
 
 $(VENV)/.dev: pyproject.toml constraints-cpu.txt | $(PY)
 	@echo "installing mammolens with its training and development tools (some minutes)"
-	$(PIP) --constraint constraints-cpu.txt --editable '.[sample,dev,train,data,bench]'
+	$(PIP) --constraint constraints-cpu.txt --editable '.[sample,dev,train,data,bench,report,dicom]'
 	@touch $(VENV)/.sample $@
 
 clean:

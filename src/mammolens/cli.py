@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mammolens import DISCLAIMER, cli_datasets, cli_runs
+from mammolens import DISCLAIMER, cli_bench, cli_datasets, cli_runs
 
 __all__ = ["app", "main"]
 
@@ -25,7 +25,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_datasets.app, name="datasets")
-for command in (cli_runs.crossvalidate, cli_runs.ensemble, cli_runs.average):
+for command in (
+    cli_bench.evaluate,
+    cli_runs.crossvalidate,
+    cli_runs.ensemble,
+    cli_runs.average,
+):
     app.command()(command)
 
 Paths = Annotated[
@@ -44,9 +49,6 @@ Regions = Annotated[
         "--region", metavar="R0,C0,R1,C1", help="Score this box of one image; repeatable."
     ),
 ]
-ModelArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Built-in model or model package.")
-]
 Sinks = Annotated[str, typer.Option(metavar="LIST", help="Which of json,csv,overlay,html.")]
 Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="How many to work on at a time.")]
 Prevalence = Annotated[
@@ -59,11 +61,6 @@ Pseudonymise = Annotated[
 TimeLimit = Annotated[
     float, typer.Option(min=1.0, metavar="S", help="Seconds per exam; beyond, it has failed.")
 ]
-Tables = Annotated[
-    list[Path],
-    typer.Option(metavar="TABLE.csv", help="Labelled images, or a RUN.toml; repeatable."),
-]
-Split = Annotated[str | None, typer.Option(metavar="S", help="Only this side of the split.")]
 RunFile = Annotated[Path, typer.Argument(metavar="RUN.toml", help="Configuration of the run.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Package = Annotated[
@@ -174,20 +171,6 @@ def models() -> None:
     from mammolens.model import ModelPackage, list_models
 
     console.show_models(ModelPackage.load(name).card for name in list_models())
-
-
-@app.command()
-def evaluate(
-    model: ModelArgument, manifest: Tables, out: Out, split: Split = None, jobs: Jobs = 1
-) -> None:
-    """Measure a model on a table of labelled images, with intervals over patients."""
-    from mammolens import console
-    from mammolens.bench import evaluate
-
-    with console.progress_bar("images") as on_progress:
-        summary = evaluate.run(model, manifest, out, split, jobs, on_progress)
-    console.show_evaluation(summary)
-    raise typer.Exit(summary.exit_code)
 
 
 @app.command()
