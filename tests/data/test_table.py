@@ -149,3 +149,12 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_the_name_of_the_side_table_is_refused(tmp_path):
     with pytest.raises(InvalidManifest, match="kept for marked lesions"):
         write_manifest(Manifest.of([record()]), tmp_path / SIDE_TABLE)
+
+
+def test_what_a_source_calls_a_finding_is_kept_and_changes_no_digest(tmp_path):
+    plain = Record("mine", "1", "anna", tmp_path / "1.png", malignant=False)
+    named = replace(plain, abnormality="calcification;asymmetry")
+    write_manifest(Manifest.of([named]), tmp_path / "table.csv")
+    read = Manifest.read(tmp_path / "table.csv")
+    assert read.records[0].abnormality == "calcification;asymmetry"
+    assert read.digest == Manifest.of([plain]).digest

@@ -15,20 +15,22 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.analysis import pool_breast, regard_age, score_prepared
+from mammolens.bench.marks import MapReading, read_map
 from mammolens.bench.units import ImageResult
-from mammolens.core import PreparedView, Unreadable
+from mammolens.core import Caution, PreparedView, Unreadable
 from mammolens.data.cache import prepare_record
 from mammolens.data.manifest import Record
-from mammolens.errors import ConfigError, InputError, ModelError
+from mammolens.errors import ConfigError, InputError, InvalidManifest, ModelError
 from mammolens.model import ModelCard, ModelPackage
-from mammolens.preprocess import InputConfig
+from mammolens.preprocess import InputConfig, RegionConfig
 
-__all__ = ["results_from_probabilities", "score_records"]
+__all__ = ["breast_size", "results_from_probabilities", "score_records"]
 
 _BATCH = 8
 
 Prepared = tuple[Record, PreparedView | Unreadable]
-Probabilities = npt.NDArray[np.float32]
+Scored = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+"""Probabilities (3,) and malignancy map (h, w) of one picture."""
 
 
 def score_records(
@@ -119,9 +121,7 @@ def _score_group(model: ModelPackage, group: Sequence[Prepared]) -> list[ImageRe
     ]
 
 
-def _score_views(
-    model: ModelPackage, views: Sequence[PreparedView]
-) -> list[Probabilities | Unreadable]:
+def _score_views(model: ModelPackage, views: Sequence[PreparedView]) -> list[Scored | Unreadable]:
     """Score a batch; if the graph fails on it, find the pictures that it fails on."""
     if not views:
         return []
@@ -133,13 +133,33 @@ def _score_views(
         if len(views) == 1:
             return [Unreadable(views[0].ref.path, type(error).__name__, str(error))]
         return [outcome for view in views for outcome in _score_views(model, [view])]
-    return list(raw.probabilities)
+    return list(zip(raw.probabilities, raw.malignancy_map, strict=True))
 
 
 def _result(
-    record: Record, view: PreparedView, outcome: Probabilities | Unreadable, card: ModelCard
+    record: Record, view: PreparedView, outcome: Scored | Unreadable, card: ModelCard
 ) -> ImageResult:
     if isinstance(outcome, Unreadable):
         return ImageResult(record, None, outcome, view.cautions)
-    aged = regard_age(outcome, card, view.ref.age_years)
-    return ImageResult(record, pool_breast(aged), None, view.cautions, view.ref.age_years)
+    probabilities, heat = outcome
+    aged = regard_age(probabilities, card, view.ref.age_years)
+    marks, cautions = _marks(record, view, heat, card)
+    return ImageResult(
+        record,
+        pool_breast(aged),
+        cautions=(*view.cautions, *cautions),
+        age_years=view.ref.age_years,
+        marks=marks,
+    )
+
+
+def _marks(
+    record: Record, view: PreparedView, heat: npt.NDArray[np.float32], card: ModelCard
+) -> tuple[MapReading | None, tuple[Caution, ...]]:
+    """What the map says; nothing, with the reason, where a lesion's mask is not to be had."""
+    if isinstance(card.preprocess, RegionConfig):
+        return None, ()
+    try:
+        return read_map(record, view, heat, card.finding_level.level), ()
+    except (InputError, InvalidManifest) as error:
+        return None, (Caution("lesion_unreadable", str(error)),)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mammolens.analysis import pool_breast, pool_exam
+from mammolens.bench.marks import MapReading
 from mammolens.core import Caution, Scores, Unreadable
 from mammolens.data.manifest import Record
 from mammolens.metrics import Interval, auc_interval, sensitivity_specificity
@@ -33,6 +34,7 @@ __all__ = [
     "figures",
     "interval_json",
     "operating_figures",
+    "unit_key",
     "units_of",
 ]
 
@@ -53,7 +55,9 @@ SCORES: Final[dict[str, Callable[[Scores], float]]] = {
 class ImageResult:
     """One row of a manifest after the model: its scores, or why there are none.
 
-    `age_years` is the age that the scores regard, of the table or the file.
+    `age_years` is the age that the scores regard, of the table or the file; `breast_share` the
+    share (0–1) of the upright picture that the breast covers, `breast_mm2` its area where the
+    pixel spacing is known. `marks` is what its map says, where the model reads whole breasts.
     """
 
     record: Record
@@ -61,6 +65,9 @@ class ImageResult:
     unreadable: Unreadable | None = None
     cautions: tuple[Caution, ...] = ()
     age_years: float | None = None
+    breast_share: float | None = None
+    breast_mm2: float | None = None
+    marks: MapReading | None = None
 
     def __post_init__(self) -> None:
         if (self.scores is None) == (self.unreadable is None):
@@ -91,7 +98,7 @@ def units_of(results: Iterable[ImageResult], task: str, unit: str) -> list[Unit]
     """
     groups: dict[Hashable, list[ImageResult]] = {}
     for result in results:
-        groups.setdefault(_key(result.record, unit), []).append(result)
+        groups.setdefault(unit_key(result.record, unit), []).append(result)
     return [_pooled(members, task, unit) for members in groups.values() if _labelled(members, task)]
 
 
@@ -191,7 +198,7 @@ def _pooled(members: Sequence[ImageResult], task: str, unit: str) -> Unit:
     breasts: dict[Hashable, list[Scores]] = {}
     for member in labelled:
         if member.scores is not None:
-            breasts.setdefault(_key(member.record, "breast"), []).append(member.scores)
+            breasts.setdefault(unit_key(member.record, "breast"), []).append(member.scores)
     return Unit(
         patient=labelled[0].record.patient,
         label=any(LABELS[task](member.record) for member in labelled),
@@ -217,7 +224,8 @@ def _patients(units: Sequence[Unit]) -> list[str]:
     return ["/".join(one.patient) for one in units]
 
 
-def _key(record: Record, unit: str) -> Hashable:
+def unit_key(record: Record, unit: str) -> Hashable:
+    """What the images of one unit have in common, as the module's rules say."""
     if unit == "patient":
         return record.patient
     if unit == "breast" and record.laterality is not None:

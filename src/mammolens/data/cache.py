@@ -42,7 +42,7 @@ from mammolens.data.store import (
 from mammolens.errors import InputError, InvalidManifest
 from mammolens.preprocess import InputConfig, RegionConfig, prepare, prepare_crop, prepare_region
 
-__all__ = ["PreparedCache", "build_cache", "prepare_record"]
+__all__ = ["PreparedCache", "build_cache", "prepare_record", "read_record"]
 
 _BATCH = 16
 """Images a job prepares between two writes; a killed process loses no more than these."""
@@ -93,13 +93,32 @@ class PreparedCache:
 def prepare_record(record: Record, config: InputConfig) -> PreparedView:
     """Read and prepare one image of a manifest, or one lesion (see `data.regions`).
 
-    The table's word on identity, age, side, view and pixel aspect goes before the file's. A picture
-    that the table calls rotated is turned upright first; the geometry is the turned picture's.
+    The geometry is that of the picture as `read_record` gives it.
 
     Raises
     ------
     InputError
         If the image cannot be read or shows no breast.
+    """
+    mammogram = read_record(record)
+    if not isinstance(config, RegionConfig):
+        return prepare(mammogram, config)
+    box = region_box(record)
+    if box is None:
+        return prepare_crop(mammogram, config)
+    return prepare_region(mammogram, box, config)
+
+
+def read_record(record: Record) -> Mammogram:
+    """Read one image of a manifest, upright.
+
+    The table's word on identity, age, side, view and pixel aspect goes before the file's. A picture
+    that the table calls rotated is turned upright.
+
+    Raises
+    ------
+    InputError
+        If the image cannot be read.
     """
     from mammolens.images import read_image
 
@@ -114,13 +133,7 @@ def prepare_record(record: Record, config: InputConfig) -> PreparedView:
         if record.pixel_aspect != 1.0
         else mammogram.ref.pixel_aspect,
     )
-    mammogram = replace(mammogram, ref=ref)
-    if not isinstance(config, RegionConfig):
-        return prepare(mammogram, config)
-    box = region_box(record)
-    if box is None:
-        return prepare_crop(mammogram, config)
-    return prepare_region(mammogram, box, config)
+    return replace(mammogram, ref=ref)
 
 
 def _upright(mammogram: Mammogram, rotation_deg: int) -> Mammogram:

@@ -1,8 +1,9 @@
 """The table of labelled images: one row an image, an empty cell means unknown, never "no".
 
 Columns: ``dataset, image_id, patient_id, path`` (needed) and ``laterality, view, tumour,
-malignant, birads, density, age, machine, lesion_x, lesion_y, lesion_radius, mask_path, height,
-width, pixel_aspect, rotation, study_id, split`` (may be absent). Other columns are ignored.
+malignant, birads, density, age, machine, abnormality, lesion_x, lesion_y, lesion_radius,
+mask_path, height, width, pixel_aspect, rotation, study_id, split`` (may be absent). Other columns
+are ignored.
 `path` and `mask_path` are relative to the table. Further lesions stand in a side table.
 """
 
@@ -22,6 +23,7 @@ from mammolens.errors import InvalidManifest
 __all__ = ["SQUEEZED_SOURCES", "Manifest", "Record", "Split"]
 
 _NEEDED = ("dataset", "image_id", "patient_id", "path")
+_NOT_DIGESTED = ("path", "split", "lesions", "abnormality")
 
 SQUEEZED_SOURCES = {"rsna": 1.25, "ddsm": 5 / 3}
 """Height of a pixel divided by its width in the square re-releases of these sources: RSNA's
@@ -44,7 +46,8 @@ class Record:
     `rotation_deg` (0, 90, 180, 270) is how far the stored picture must be turned clockwise to
     stand upright; `pixel_aspect` is the height of a pixel of the upright picture divided by its
     width; `lesion_centre_px` (row, column) is in pixels of the stored image, origin top left; no
-    `lesions` means none is known of."""
+    `lesions` means none is known of; `abnormality` is what the source calls the finding, in its
+    own words."""
 
     dataset: str
     image_id: str
@@ -64,6 +67,7 @@ class Record:
     lesion_centre_px: tuple[float, float] | None = None
     lesions: tuple[Lesion, ...] = ()
     split: Split | None = None
+    abnormality: str | None = None
 
     def __post_init__(self) -> None:
         if self.malignant and self.tumour is False:
@@ -181,7 +185,7 @@ class Manifest:
 def _digest(records: tuple[Record, ...]) -> str:
     digest = hashlib.sha256()
     for record in records:
-        fields = {k: v for k, v in vars(record).items() if k not in ("path", "split", "lesions")}
+        fields = {k: v for k, v in vars(record).items() if k not in _NOT_DIGESTED}
         if not record.rotation_deg:
             del fields["rotation_deg"]
         digest.update(repr(sorted((k, str(v)) for k, v in fields.items())).encode())
@@ -282,6 +286,7 @@ def _record(row: dict[str, str | None], table: Path, number: int) -> Record:
         ),
         lesions=_own_lesions(table, cells, malignant, (lesion_row, lesion_col), radius),
         split=split,
+        abnormality=cells.get("abnormality") or None,
     )
 
 

@@ -24,7 +24,7 @@ SIDE_TABLE: Final = "lesions.csv"
 TABLE_COLUMNS: Final = (
     *("dataset", "image_id", "patient_id", "path", "laterality", "view", "tumour", "malignant"),
     *("birads", "density", "age", "machine", "study_id", "pixel_aspect", "rotation"),
-    *("lesion_x", "lesion_y", "split"),
+    *("lesion_x", "lesion_y", "split", "abnormality"),
 )
 
 _Key = tuple[str, str]
@@ -136,6 +136,7 @@ def _row(record: Record, home: Path) -> list[str]:
         _number(centre[1] if centre else None),
         _number(centre[0] if centre else None),
         record.split.value if record.split else "",
+        record.abnormality or "",
     ]
 
 

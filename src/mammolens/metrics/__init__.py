@@ -61,6 +61,7 @@ from mammolens.metrics.localisation import (
     sensitivity_at_false_marks,
     sensitivity_at_false_marks_statistic,
 )
+from mammolens.metrics.permutation import GapTest, gap_statistic, permutation_test
 from mammolens.metrics.precision_recall import (
     PrecisionRecall,
     average_precision,
@@ -95,6 +96,7 @@ __all__ = [
     "DeLong",
     "DecisionCurve",
     "FrocCurve",
+    "GapTest",
     "Interval",
     "Isotonic",
     "MarkedImage",
@@ -129,6 +131,7 @@ __all__ = [
     "fit_isotonic",
     "fit_temperature",
     "froc",
+    "gap_statistic",
     "holm",
     "log_loss",
     "mcnemar",
@@ -136,6 +139,7 @@ __all__ = [
     "partial_auc",
     "partial_log_loss",
     "patient_bootstrap",
+    "permutation_test",
     "points_at_lesion",
     "ppv_at_prevalence",
     "precision_recall_curve",
