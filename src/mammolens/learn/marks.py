@@ -7,7 +7,6 @@ the place of a lesion, and is not part of the exported network.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,11 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mammolens.core import Geometry
 from mammolens.data.cache import prepare_record
-from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Record
-from mammolens.errors import InputError, InvalidManifest
+from mammolens.data.outlines import draw_lesion
+from mammolens.errors import InputError
 from mammolens.preprocess import InputConfig
 
 __all__ = ["UNKNOWN", "cell_targets", "lesion_masks", "map_loss"]
@@ -54,7 +52,7 @@ def lesion_masks(
         elif record.lesions:
             try:
                 geometry = prepare_record(record, config).geometry
-                found[index] = np.maximum.reduce([_drawn(x, geometry) for x in record.lesions])
+                found[index] = np.maximum.reduce([draw_lesion(x, geometry) for x in record.lesions])
             except InputError:
                 continue
     return found
@@ -104,45 +102,3 @@ def map_loss(logits: Tensor, targets: Tensor) -> Tensor:
     sides = torch.stack(known).sum(0)
     images = (torch.stack(parts).sum(0) / sides.clamp(min=1))[sides > 0]
     return images.mean() if len(images) else logits.sum() * 0.0
-
-
-def _drawn(lesion: Lesion, geometry: Geometry) -> npt.NDArray[np.uint8]:
-    if lesion.mask_path is not None:
-        return _carried(_read_mask(lesion.mask_path, geometry), geometry)
-    bounds = lesion.bounds_source_px
-    assert bounds is not None
-    mask = np.zeros(geometry.prepared_shape, np.uint8)
-    row0, col0, row1, col1 = geometry.box_to_prepared(bounds)
-    if lesion.box_source_px is not None:
-        rows = slice(max(0, int(row0)), max(0, int(np.ceil(row1))))
-        mask[rows, max(0, int(col0)) : max(0, int(np.ceil(col1)))] = 255
-        return mask
-    centre = round((col0 + col1) / 2), round((row0 + row1) / 2)
-    axes = max(1, round((col1 - col0) / 2)), max(1, round((row1 - row0) / 2))
-    cv2.ellipse(mask, centre, axes, 0.0, 0.0, 360.0, (255.0,), cv2.FILLED)
-    return mask
-
-
-def _read_mask(path: Path, geometry: Geometry) -> npt.NDArray[np.uint8]:
-    from mammolens.images import read_mask
-
-    pixels = read_mask(path)
-    if pixels.shape != geometry.source_shape:
-        raise InvalidManifest(
-            f"the mask is {pixels.shape}, its image {geometry.source_shape}",
-            source=str(path),
-            keyword="mask_path",
-            remedy="Give a mask of the image's size",
-        )
-    return np.where(pixels, 255, 0).astype(np.uint8)
-
-
-def _carried(mask: npt.NDArray[np.uint8], geometry: Geometry) -> npt.NDArray[np.uint8]:
-    row0, col0, row1, col1 = geometry.crop_source_px
-    rows, cols = geometry.scaled_shape
-    scaled = cv2.resize(mask[row0:row1, col0:col1], (cols, rows), interpolation=cv2.INTER_AREA)
-    scaled = scaled[:, ::-1] if geometry.flipped else scaled
-    placed = np.zeros(geometry.prepared_shape, np.uint8)
-    down, right = geometry.offset_px
-    placed[down : down + rows, right : right + cols] = scaled
-    return placed
