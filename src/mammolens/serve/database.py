@@ -1,0 +1,238 @@
+"""One database, SQLite or PostgreSQL: opened, migrated, and used in short transactions.
+
+SQLite runs in WAL mode with ``synchronous=FULL``: a commit is on the disk when it returns. A write
+transaction there is ``BEGIN IMMEDIATE``, so that writers wait in line and none fails half-way. On
+PostgreSQL rows are locked (``FOR UPDATE``), and work that another holds is skipped.
+
+**Time.** Leases and waits are compared with one clock: the server's on PostgreSQL
+(``clock_timestamp()``), the host's on SQLite, where all processes share it. That clock may jump;
+`queue` shortens whatever lies further ahead than a wait can be, so that a jump delays work by one
+wait at most and never stops it. Heartbeats and time limits within a process are monotonic.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mammolens.errors import ConfigError, StorageError
+
+__all__ = ["Clock", "Database", "insert_once", "open_database", "server_time"]
+
+SQLITE_WAIT_S: Final = 30.0
+MIGRATION_LOCK: Final = 0x6D616D6D
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
+
+Clock = Callable[[sa.Connection], datetime]
+"""Gives the time, in UTC, that leases and waits are compared with."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """An open, migrated database; safe for threads, not to be carried over a fork."""
+
+    engine: sa.Engine
+    clock: Clock = field(repr=False)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file on this host."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Give a transaction that only looks.
+
+        Raises
+        ------
+        StorageError
+            The database is away.
+        """
+        with _named(self.engine), self.engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Give a transaction that is on the disk when the block ends, or was never.
+
+        If it raises `StorageError` at its very end the outcome is unknown: whatever is written
+        here must bear being written again.
+
+        Raises
+        ------
+        StorageError
+            The database is away, busy for too long, or its disk is full.
+        """
+        with _named(self.engine), self.engine.connect() as connection:
+            writing = connection.execution_options(mammolens_begin="IMMEDIATE")
+            with writing.begin():
+                yield writing
+
+    def now(self, connection: sa.Connection) -> datetime:
+        """Give the time that leases and waits are compared with."""
+        return self.clock(connection)
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+
+def open_database(url: str, clock: Clock | None = None) -> Database:
+    """Open a database and bring its tables up to date; several processes may do so at once.
+
+    Parameters
+    ----------
+    url
+        SQLAlchemy URL of SQLite or PostgreSQL.
+    clock
+        Stands in for the server's clock.
+
+    Raises
+    ------
+    ConfigError
+        The URL is none, its driver is not installed, or the tables are of a newer mammolens.
+    StorageError
+        The database is away or cannot be written.
+    """
+    engine = _engine(url)
+    database = Database(engine, clock or server_time)
+    try:
+        with database.write() as connection:
+            if not database.is_sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            _migrate(connection)
+    except BaseException:
+        engine.dispose()
+        raise
+    return database
+
+
+def server_time(connection: sa.Connection) -> datetime:
+    """Ask the database for the time; SQLite has no clock but this host's."""
+    if connection.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    told: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    return told.astimezone(UTC)
+
+
+def insert_once(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row unless a unique constraint has one like it; say whether it was inserted."""
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    done = connection.execute(make(table).values(dict(values)).on_conflict_do_nothing())
+    return done.rowcount == 1
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        backend = parsed.get_backend_name()
+        if backend not in ("sqlite", "postgresql"):
+            raise ConfigError(
+                f"{backend} is not supported",
+                keyword="database",
+                remedy="Use sqlite:///FILE or postgresql://USER@HOST/NAME",
+            )
+        if backend == "sqlite":
+            return _sqlite(parsed)
+        return sa.create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
+    except sa.exc.ArgumentError as error:
+        raise ConfigError(
+            "the database URL cannot be understood",
+            keyword="database",
+            remedy="Use sqlite:///FILE or postgresql://USER@HOST/NAME",
+        ) from error
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"the database needs {error.name}",
+            keyword="database",
+            remedy="Run: pip install 'mammolens[postgres]'",
+        ) from error
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    if not url.database or url.database == ":memory:":
+        raise ConfigError("a database in memory forgets", keyword="database", remedy="Name a file")
+    try:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"the folder cannot be made ({error.strerror})", source=url.database
+        ) from error
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": SQLITE_WAIT_S, "check_same_thread": False},
+        hide_parameters=True,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        # The driver's own begin would be deferred, and would fail where two readers turn writers.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        kind: Literal["IMMEDIATE", "DEFERRED"] = connection.get_execution_options().get(
+            "mammolens_begin", "DEFERRED"
+        )
+        connection.exec_driver_sql(f"BEGIN {kind}")
+
+    return engine
+
+
+def _migrate(connection: sa.Connection) -> None:
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+    from alembic.util.exc import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    scripts = ScriptDirectory.from_config(config)
+
+    def upgrade(revision: Any, _context: Any) -> Any:
+        return scripts._upgrade_revs("head", revision)
+
+    with EnvironmentContext(config, scripts, fn=upgrade) as environment:
+        environment.configure(connection=connection)
+        try:
+            environment.run_migrations()
+        except CommandError as error:
+            raise ConfigError(
+                "the tables were made by a newer mammolens",
+                keyword="database",
+                remedy="Install that version again, or name another database",
+            ) from error
+
+
+@contextlib.contextmanager
+def _named(engine: sa.Engine) -> Iterator[None]:
+    """Turn the failures of a database, not of a statement, into ours; values stay unsaid."""
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        raise StorageError(
+            f"the database cannot be used ({reason})",
+            source=engine.url.render_as_string(hide_password=True),
+            remedy="Check that it runs, and that its disk is not full",
+        ) from error
+    except sa.exc.DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise StorageError(
+            "the connection to the database was lost",
+            source=engine.url.render_as_string(hide_password=True),
+            remedy="Check that it runs",
+        ) from error

@@ -1,0 +1,236 @@
+"""Settings of the node: defaults ← ``node.toml`` ← environment variables ``MAMMOLENS_*``.
+
+Nothing else in mammolens reads the environment. A nested key is written with two underscores:
+``MAMMOLENS_JOBS__LEASE_S=30``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from mammolens.errors import ConfigError
+from mammolens.model import DEFAULT_MODEL
+
+__all__ = [
+    "DimseSettings",
+    "ExamSettings",
+    "IntakeSettings",
+    "JobSettings",
+    "LogSettings",
+    "NodeSettings",
+    "RouteSettings",
+    "WebSettings",
+    "load_settings",
+]
+
+PREFIX: Final = "MAMMOLENS_"
+FILE_VARIABLE: Final = "MAMMOLENS_CONFIG"
+DEFAULT_FILE: Final = Path("node.toml")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IntakeSettings(_Section):
+    """What is received."""
+
+    max_mb: int = Field(512, ge=1, description="largest object that is taken, MiB")
+    min_free_mb: int = Field(
+        1024, ge=0, description="room that reception leaves on the disk, MiB; below it refuses"
+    )
+    film: bool = Field(
+        False,
+        description="also read Secondary Capture and Computed Radiography of modality MG, grey",
+    )
+
+
+class ExamSettings(_Section):
+    """When an exam is whole."""
+
+    quiet_time_s: float = Field(
+        60.0, gt=0, description="seconds without another image after which an exam is analysed"
+    )
+    four_views: bool = Field(
+        True, description="analyse at once when both breasts have come in CC and MLO"
+    )
+
+
+class JobSettings(_Section):
+    """How work is shared out, repeated and given up; deliveries follow the same rules."""
+
+    lease_s: float = Field(60.0, gt=0, description="seconds without a heartbeat until work returns")
+    max_attempts: int = Field(4, ge=1, description="analyses begun until an exam is failed")
+    max_deliveries: int = Field(
+        1000, ge=1, description="attempts to deliver until a person must look"
+    )
+    backoff_s: float = Field(10.0, gt=0, description="wait after the first failure; then doubled")
+    backoff_max_s: float = Field(600.0, gt=0, description="longest wait between two attempts")
+    poll_s: float = Field(1.0, gt=0, description="wait between two looks for work")
+    time_limit_s: float = Field(300.0, gt=0, description="seconds for one exam, then it has failed")
+
+
+class DimseSettings(_Section):
+    """The DICOM listener."""
+
+    ae_title: str = Field("MAMMOLENS", min_length=1, max_length=16, description="own AE title")
+    host: str = Field("127.0.0.1", description="address that it listens on")
+    port: int = Field(11112, ge=0, le=65535, description="port that it listens on")
+
+
+class WebSettings(_Section):
+    """The HTTP server."""
+
+    host: str = Field("127.0.0.1", description="address that it listens on")
+    port: int = Field(8080, ge=0, le=65535, description="port that it listens on")
+
+
+class RouteSettings(_Section):
+    """Where results go: the files of some sinks to one destination."""
+
+    name: str = Field(min_length=1, description="unique; stands in the audit trail")
+    to: str = Field(description="destination, such as dicom://PACS@host:104 or a folder")
+    sinks: tuple[str, ...] = Field(min_length=1, description="whose files are sent")
+
+
+class LogSettings(_Section):
+    """What is logged; identifiers never are."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level")
+
+
+class NodeSettings(BaseSettings):
+    """Everything that the node, its workers and its doors share."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__"
+    )
+
+    data: Path = Field(Path("node"), description="folder of received files and results")
+    database: str = Field(
+        "", repr=False, description="SQLAlchemy URL; empty: SQLite in the data folder"
+    )
+    model: str = Field(DEFAULT_MODEL, description="built-in model, or path of a package")
+    prevalence: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="share of breasts with cancer that probabilities stand for"
+    )
+    sinks: tuple[str, ...] = Field(
+        ("json",), description="results made of every exam; those of the routes are added"
+    )
+    intake: IntakeSettings = IntakeSettings()
+    exams: ExamSettings = ExamSettings()
+    jobs: JobSettings = JobSettings()
+    dimse: DimseSettings = DimseSettings()
+    web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
+    routes: tuple[RouteSettings, ...] = Field((), description="where results are sent")
+
+    @property
+    def database_url(self) -> str:
+        """The URL, also where the default stands."""
+        return self.database or f"sqlite:///{(self.data / 'node.sqlite').absolute()}"
+
+    @property
+    def all_sinks(self) -> tuple[str, ...]:
+        """Every sink that is asked for, by itself or by a route, once."""
+        return tuple(dict.fromkeys([*self.sinks, *(s for r in self.routes for s in r.sinks)]))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, which is given as arguments."""
+        return env_settings, init_settings
+
+
+def load_settings(file: Path | None = None) -> NodeSettings:
+    """Read the settings of the node.
+
+    Parameters
+    ----------
+    file
+        TOML file; ``None`` takes what ``MAMMOLENS_CONFIG`` names, else ``node.toml`` if there.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, a key is unknown (the nearest is proposed), or a value impossible.
+    """
+    named = file or (Path(os.environ[FILE_VARIABLE]) if FILE_VARIABLE in os.environ else None)
+    found = named or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+    _check_variables()
+    try:
+        settings = NodeSettings(**_read(found) if found else {})
+    except ValidationError as error:
+        raise _explained(error, found) from error
+    names = [route.name for route in settings.routes]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(
+            f"two routes are called {twice!r}",
+            source=str(found),
+            keyword="routes",
+            remedy="Give each route a name of its own",
+        )
+    return settings
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            f"the settings cannot be read ({reason})",
+            source=str(file),
+            remedy="Check the path and that it is TOML",
+        ) from error
+
+
+def _check_variables() -> None:
+    """Refuse a variable that would be passed over in silence."""
+    known = {FILE_VARIABLE} | {PREFIX + key.replace(".", "__").upper() for key in _keys()}
+    for variable in os.environ:
+        if variable.startswith(PREFIX) and variable.upper() not in known:
+            raise _unknown(variable, known, "the environment")
+
+
+def _keys(model: type[BaseModel] = NodeSettings, before: str = "") -> list[str]:
+    """Every key with its sections, as ``jobs.lease_s``; a section itself is one too."""
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(before + name)
+        kinds = [field.annotation, *get_args(field.annotation)]
+        for kind in kinds:
+            if get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel):
+                keys += _keys(kind, f"{before}{name}.")
+    return keys
+
+
+def _explained(error: ValidationError, file: Path | None) -> ConfigError:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in problem["loc"] if not isinstance(part, int))
+    source = str(file) if file else None
+    if problem["type"] == "extra_forbidden":
+        return _unknown(key, set(_keys()), source)
+    return ConfigError(
+        problem["msg"].lower(), source=source, keyword=key, remedy="Correct the setting"
+    )
+
+
+def _unknown(key: str, known: set[str], source: str | None) -> ConfigError:
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    remedy = f"Use {nearest[0]!r}" if nearest else f"Known are {', '.join(sorted(known))}"
+    return ConfigError(f"there is no setting {key!r}", source=source, keyword=key, remedy=remedy)
