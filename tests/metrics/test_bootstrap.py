@@ -144,3 +144,36 @@ def test_refuses_a_statistic_that_the_data_do_not_define():
     statistic = metrics.binary_statistic("recall", [0, 0], [0, 1])
     with pytest.raises(InvalidManifest, match="undefined"):
         metrics.patient_bootstrap(statistic, [0, 0], ["a", "b"])
+
+
+def test_many_statistics_get_the_intervals_that_each_would_get():
+    labels, scores, groups = cohort(9, seed=3, share=0.2)
+    probabilities = 1 / (1 + np.exp(-scores))
+    alone = {
+        "auc": metrics.auc_statistic(labels, scores),
+        "brier": metrics.brier_statistic(labels, probabilities),
+        "precision": metrics.average_precision_statistic(labels, scores),
+    }
+    together = metrics.patient_bootstraps(
+        metrics.side_by_side(alone), labels, groups, draws=300, seed=4
+    )
+    assert together["auc"].redrawn > 0
+    assert together["brier"].redrawn == 0
+    for name, statistic in alone.items():
+        one = metrics.patient_bootstrap(statistic, labels, groups, draws=300, seed=4)
+        assert together[name] == one
+
+
+def test_what_is_undefined_on_the_data_is_none_beside_the_rest():
+    nothing = metrics.binary_statistic("precision", [0, 1, 0], [0, 0, 0])
+    everything = metrics.binary_statistic("accuracy", [0, 1, 0], [0, 0, 0])
+    found = metrics.patient_bootstraps(
+        metrics.side_by_side({"precision": nothing, "accuracy": everything}),
+        [0, 1, 0],
+        [1, 2, 3],
+        draws=50,
+    )
+    assert found["precision"] is None
+    assert found["accuracy"].value == pytest.approx(2 / 3)
+    alone = metrics.patient_bootstraps(metrics.side_by_side({"a": everything}), [0, 1, 0], "xxx")
+    assert (alone["a"].low, alone["a"].draws) == (None, 0)

@@ -12,8 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.errors import ConfigError, InvalidManifest
-from mammolens.metrics.bootstrap import Statistic
-from mammolens.metrics.checks import BoolArray, FloatArray, IntArray, check_labels
+from mammolens.metrics.bootstrap import Statistic, Statistics
+from mammolens.metrics.checks import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    check_fraction,
+    check_labels,
+)
 
 __all__ = [
     "BINARY_METRICS",
@@ -22,6 +28,7 @@ __all__ = [
     "binary_statistic",
     "confusion",
     "confusion_matrix",
+    "decision_statistics",
 ]
 
 
@@ -87,6 +94,40 @@ def binary_statistic(name: str, labels: npt.ArrayLike, decisions: npt.ArrayLike)
     return lambda weights: formula(_weighted_confusion(truth, called, weights))
 
 
+def decision_statistics(
+    labels: npt.ArrayLike, decisions: npt.ArrayLike, prevalence: float = 0.005
+) -> Statistics:
+    """Give every figure of `BINARY_METRICS`, and what they come to at a stated prevalence.
+
+    ``recall_rate``, ``ppv`` and ``npv`` are those of a population with that share of positives,
+    of which `precision` and the share called in these rows say nothing.
+
+    Raises
+    ------
+    InvalidManifest
+        As `confusion`.
+    ConfigError
+        If `prevalence` is impossible.
+
+    Examples
+    --------
+    >>> found = decision_statistics([1, 1, 0, 0], [1, 0, 0, 0], 0.5)(np.ones((1, 4)))
+    >>> {name: round(float(found[name][0]), 3) for name in ("recall_rate", "ppv", "npv")}
+    {'recall_rate': 0.25, 'ppv': 1.0, 'npv': 0.667}
+    """
+    truth, called = _check_decisions(labels, decisions)
+    check_fraction(prevalence, "prevalence")
+
+    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
+        counts = _weighted_confusion(truth, called, weights)
+        return {
+            **{name: formula(counts) for name, formula in BINARY_METRICS.items()},
+            **_restated(_recall(counts), _specificity(counts), prevalence),
+        }
+
+    return statistics
+
+
 def confusion_matrix(truth: npt.ArrayLike, predicted: npt.ArrayLike, n_classes: int) -> IntArray:
     """Count class indices: entry (i, j) is how often class i was called class j.
 
@@ -133,7 +174,20 @@ def _check_decisions(
 
 def _weighted_confusion(truth: BoolArray, called: BoolArray, weights: FloatArray) -> Confusion:
     cells = (truth & called, ~truth & called, ~truth & ~called, truth & ~called)
-    return Confusion(*(np.asarray(weights @ cell.astype(np.float64)) for cell in cells))
+    counts = weights @ np.stack(cells, axis=1).astype(np.float64)
+    return Confusion(*(np.array(count) for count in counts.T))
+
+
+def _restated(
+    sensitivity: FloatArray, specificity: FloatArray, prevalence: float
+) -> dict[str, FloatArray]:
+    caught, rest = sensitivity * prevalence, 1.0 - prevalence
+    recalled = caught + (1.0 - specificity) * rest
+    return {
+        "recall_rate": recalled,
+        "ppv": _share(caught, recalled),
+        "npv": _share(specificity * rest, 1.0 - recalled),
+    }
 
 
 def _share(part: FloatArray, whole: FloatArray) -> FloatArray:

@@ -12,42 +12,29 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.errors import InvalidManifest
+from mammolens.metrics.bootstrap import Statistic
 from mammolens.metrics.checks import (
     BoolArray,
     FloatArray,
-    IntArray,
     check_probabilities,
     require_both_classes,
 )
 
 __all__ = [
-    "MINIMUM_FOR_ECE",
     "CalibrationLine",
-    "ReliabilityCurve",
     "Temperature",
     "brier_score",
+    "brier_statistic",
     "calibration_line",
-    "expected_calibration_error",
     "fit_temperature",
     "log_loss",
+    "log_loss_statistic",
     "partial_log_loss",
-    "reliability_curve",
 ]
-
-MINIMUM_FOR_ECE = 400
-"""With 40 rows even a perfectly calibrated model shows an ECE of 0.13."""
 
 _LOWEST, _HIGHEST = 0.05, 20.0
 _GOLDEN = (5**0.5 - 1) / 2
-
-
-class ReliabilityCurve(NamedTuple):
-    """Bins that hold rows: mean probability, observed share and count, each (k,)."""
-
-    predicted: FloatArray
-    observed: FloatArray
-    n_rows: IntArray
 
 
 class CalibrationLine(NamedTuple):
@@ -86,7 +73,13 @@ def brier_score(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     0.125
     """
     known, values = check_probabilities(labels, probabilities)
-    return float(np.mean((values - known) ** 2))
+    return float(brier_statistic(known, values)(np.ones((1, known.size)))[0])
+
+
+def brier_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
+    """Give `brier_score` as a function of row weights, for `patient_bootstrap`."""
+    known, values = check_probabilities(labels, probabilities)
+    return _weighted_mean((values - known) ** 2)
 
 
 def log_loss(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
@@ -105,58 +98,14 @@ def log_loss(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     0.6931
     """
     known, values = check_probabilities(labels, probabilities)
+    return float(log_loss_statistic(known, values)(np.ones((1, known.size)))[0])
+
+
+def log_loss_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
+    """Give `log_loss` as a function of row weights, for `patient_bootstrap`."""
+    known, values = check_probabilities(labels, probabilities)
     step = np.finfo(np.float64).eps
-    return float(-np.mean(np.log(np.clip(np.where(known, values, 1 - values), step, 1 - step))))
-
-
-def reliability_curve(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
-) -> ReliabilityCurve:
-    """Give observed shares against probabilities in bins of equal width; empty ones left out.
-
-    Raises
-    ------
-    InvalidManifest
-        As `brier_score`.
-    ConfigError
-        If `bins` is below one.
-
-    Examples
-    --------
-    >>> reliability_curve([0, 1, 1], [0.1, 0.9, 0.7], bins=2).observed.tolist()
-    [0.0, 1.0]
-    """
-    known, values = check_probabilities(labels, probabilities)
-    if bins < 1:
-        raise ConfigError(f"{bins} bins", keyword="bins", remedy="Give 10")
-    place = np.minimum((values * bins).astype(np.int64), bins - 1)
-    count = np.bincount(place, minlength=bins)
-    filled = count > 0
-    predicted = np.bincount(place, weights=values, minlength=bins)[filled] / count[filled]
-    observed = np.bincount(place, weights=known, minlength=bins)[filled] / count[filled]
-    return ReliabilityCurve(predicted, observed, count[filled])
-
-
-def expected_calibration_error(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
-) -> float:
-    """Give the mean gap of the reliability curve, weighted by count.
-
-    Raises
-    ------
-    InvalidManifest
-        As `brier_score`, or if there are fewer than `MINIMUM_FOR_ECE` rows: below that the
-        figure measures the sample's size.
-    """
-    known, values = check_probabilities(labels, probabilities)
-    if known.size < MINIMUM_FOR_ECE:
-        raise InvalidManifest(
-            f"an ECE of {known.size} rows says nothing",
-            remedy=f"Give at least {MINIMUM_FOR_ECE} rows, or report the Brier score",
-        )
-    curve = reliability_curve(known, values, bins)
-    gaps = np.abs(curve.predicted - curve.observed)
-    return float(np.sum(gaps * curve.n_rows) / known.size)
+    return _weighted_mean(-np.log(np.clip(np.where(known, values, 1 - values), step, 1 - step)))
 
 
 def calibration_line(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> CalibrationLine | None:
@@ -273,6 +222,10 @@ def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Temperatur
     at_bound = min(found - grid[0], grid[-1] - found) < 1e-6
     before = _partial_loss(values, mask)
     return Temperature(float(np.exp(found)), before, loss_at(found), len(values), bool(at_bound))
+
+
+def _weighted_mean(losses: FloatArray) -> Statistic:
+    return lambda weights: np.asarray((weights @ losses) / weights.sum(axis=1), np.float64)
 
 
 def _check_partial(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:

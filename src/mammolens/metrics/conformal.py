@@ -27,6 +27,7 @@ __all__ = [
     "ConformalCoverage",
     "ConformalRule",
     "conformal_answer",
+    "conformal_answers",
     "conformal_coverage",
     "fit_conformal",
 ]
@@ -38,6 +39,10 @@ class ConformalAnswer(str, Enum):
     POSITIVE = "positive"
     NEGATIVE = "negative"
     UNSURE = "unsure"
+
+
+_BY_LEANING = np.array(["unsure", "positive", "negative"])
+"""Looked up by (positive is possible) − (negative is possible): 0, 1 or −1."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +122,16 @@ def conformal_answer(rule: ConformalRule, probability: float) -> ConformalAnswer
     """
     if not 0.0 <= probability <= 1.0:
         raise ConfigError(f"{probability} is no probability", keyword="probability")
-    positive = probability >= rule.least_positive
-    negative = 1.0 - probability >= rule.least_negative
-    if positive == negative:
-        return ConformalAnswer.UNSURE
-    return ConformalAnswer.POSITIVE if positive else ConformalAnswer.NEGATIVE
+    (answer,) = conformal_answers(rule, [probability]).tolist()
+    return ConformalAnswer(answer)
+
+
+def conformal_answers(rule: ConformalRule, probabilities: npt.ArrayLike) -> npt.NDArray[np.str_]:
+    """Answer for probabilities (n,) at once: the value of a `ConformalAnswer` for each."""
+    values = np.asarray(probabilities, np.float64)
+    positive = values >= rule.least_positive
+    negative = 1.0 - values >= rule.least_negative
+    return _BY_LEANING[positive.astype(np.int64) - negative]
 
 
 def conformal_coverage(
@@ -136,14 +146,13 @@ def conformal_coverage(
     """
     known, values = check_probabilities(labels, probabilities)
     require_both_classes(known)
-    answers = np.array([conformal_answer(rule, p).value for p in values])
-    held = (answers == ConformalAnswer.UNSURE.value) | (
-        answers == np.where(known, ConformalAnswer.POSITIVE.value, ConformalAnswer.NEGATIVE.value)
-    )
+    answers = conformal_answers(rule, values)
+    unsure = answers == ConformalAnswer.UNSURE.value
+    held = unsure | (known == (answers == ConformalAnswer.POSITIVE.value))
     return ConformalCoverage(
         positive=float(held[known].mean()),
         negative=float(held[~known].mean()),
-        unsure=float((answers == ConformalAnswer.UNSURE.value).mean()),
+        unsure=float(unsure.mean()),
         n=(int(np.count_nonzero(~known)), int(np.count_nonzero(known))),
     )
 

@@ -14,11 +14,12 @@ import numpy.typing as npt
 from mammolens.metrics.bootstrap import Statistic
 from mammolens.metrics.checks import (
     FloatArray,
-    check_binary,
     check_fraction,
+    check_labels,
     check_probabilities,
     require_both_classes,
 )
+from mammolens.metrics.ranked import ranked_single_reading, ranked_statistic, ranked_worklist
 
 __all__ = [
     "DecisionCurve",
@@ -107,24 +108,9 @@ def single_reading_share(
     >>> round(float(share(np.ones((1, 5)))[0]), 3)
     0.663
     """
-    known, values = check_binary(labels, scores)
     check_fraction(sensitivity, "sensitivity")
     check_fraction(prevalence, "prevalence")
-    order = np.argsort(values, kind="stable")
-    ordered, positive = values[order], known[order].astype(np.float64)
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-
-    def statistic(weights: FloatArray) -> FloatArray:
-        drawn = weights[:, order]
-        missed = _share_below(drawn * positive, starts)
-        cleared = _share_below(drawn * (1 - positive), starts)
-        kept = missed <= 1 - sensitivity + 1e-12
-        last = kept.shape[1] - 1 - np.argmax(kept[:, ::-1], axis=1)
-        rows = np.arange(len(weights))
-        below = (missed[rows, last], cleared[rows, last])
-        return np.asarray(below[0] * prevalence + below[1] * (1 - prevalence), np.float64)
-
-    return statistic
+    return ranked_statistic(labels, scores, ranked_single_reading(sensitivity, prevalence))
 
 
 def first_ranked_sensitivity(
@@ -143,36 +129,7 @@ def first_ranked_sensitivity(
     >>> float(found(np.ones((1, 4)))[0])
     1.0
     """
-    known, values = check_binary(labels, scores)
-    require_both_classes(known)
+    require_both_classes(check_labels(labels))
     check_fraction(share, "share")
     check_fraction(prevalence, "prevalence")
-    order = np.argsort(-values, kind="stable")
-    ordered, positive = values[order], known[order].astype(np.float64)
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-
-    def statistic(weights: FloatArray) -> FloatArray:
-        drawn = weights[:, order]
-        caught = np.cumsum(_normed(np.add.reduceat(drawn * positive, starts, axis=1)), axis=1)
-        clear = np.cumsum(_normed(np.add.reduceat(drawn * (1 - positive), starts, axis=1)), axis=1)
-        work = prevalence * caught + (1 - prevalence) * clear
-        return np.array(
-            [
-                np.interp(share, np.r_[0.0, w], np.r_[0.0, c]) if np.isfinite(w).all() else np.nan
-                for w, c in zip(work, caught, strict=True)
-            ]
-        )
-
-    return statistic
-
-
-def _normed(parts: FloatArray) -> FloatArray:
-    total = parts.sum(axis=1, keepdims=True)
-    shares = np.divide(parts, total, out=np.full_like(parts, np.nan), where=total > 0)
-    return np.asarray(shares, np.float64)
-
-
-def _share_below(parts: FloatArray, starts: npt.NDArray[np.intp]) -> FloatArray:
-    """Share of the weight that lies strictly below each distinct score."""
-    each = _normed(np.add.reduceat(parts, starts, axis=1))
-    return np.cumsum(each, axis=1) - each
+    return ranked_statistic(labels, scores, ranked_worklist(share, prevalence))

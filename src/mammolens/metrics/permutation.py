@@ -115,7 +115,8 @@ def permutation_test(
         if np.count_nonzero(extreme) >= _ENOUGH:
             last = int(np.flatnonzero(extreme)[_ENOUGH - 1]) + 1
             return GapTest(value, _ENOUGH / last, last)
-    return GapTest(value, (np.count_nonzero(extreme) + 1) / (extreme.size + 1), extreme.size)
+    p_value = float((np.count_nonzero(extreme) + 1) / (extreme.size + 1))
+    return GapTest(value, p_value, extreme.size)
 
 
 def _exchanged(

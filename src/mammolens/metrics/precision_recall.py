@@ -9,21 +9,24 @@ import numpy.typing as npt
 
 from mammolens.metrics.bootstrap import Statistic
 from mammolens.metrics.checks import (
+    BoolArray,
     FloatArray,
     check_binary,
     check_fraction,
     check_probabilities,
     require_both_classes,
 )
-from mammolens.metrics.ranking import roc_curve
+from mammolens.metrics.ranked import ranked_partial_area, ranked_precision, ranked_statistic
 
 __all__ = [
     "PrecisionRecall",
     "average_precision",
     "average_precision_statistic",
     "partial_auc",
+    "partial_auc_statistic",
     "precision_recall_curve",
     "probabilistic_f1",
+    "probabilistic_f1_statistic",
 ]
 
 
@@ -79,29 +82,12 @@ def average_precision(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     """
     known, values = check_binary(labels, scores)
     require_both_classes(known)
-    return float(average_precision_statistic(known, values)(np.ones((1, known.size)))[0])
+    return float(average_precision_statistic(known, values)(_once(known))[0])
 
 
 def average_precision_statistic(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
     """Give `average_precision` as a function of row weights, for `patient_bootstrap`."""
-    known, values = check_binary(labels, scores)
-    order = np.argsort(-values, kind="stable")
-    ordered = values[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    positive = known[order].astype(np.float64)
-
-    def statistic(weights: FloatArray) -> FloatArray:
-        drawn = weights[:, order]
-        hits = np.add.reduceat(drawn * positive, starts, axis=1)
-        called = np.cumsum(np.add.reduceat(drawn, starts, axis=1), axis=1)
-        found = np.cumsum(hits, axis=1)
-        precision = np.divide(found, called, out=np.zeros_like(found), where=called > 0)
-        total = hits.sum(axis=1)
-        area = (hits * precision).sum(axis=1)
-        share = np.divide(area, total, out=np.full(len(weights), np.nan), where=total > 0)
-        return np.asarray(share, np.float64)
-
-    return statistic
+    return ranked_statistic(labels, scores, ranked_precision)
 
 
 def partial_auc(
@@ -125,15 +111,17 @@ def partial_auc(
     >>> round(partial_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], 0.5), 4)
     0.6667
     """
+    known, values = check_binary(labels, scores)
+    require_both_classes(known)
+    return float(partial_auc_statistic(known, values, lowest_specificity)(_once(known))[0])
+
+
+def partial_auc_statistic(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, lowest_specificity: float = 0.8
+) -> Statistic:
+    """Give `partial_auc` as a function of row weights, for `patient_bootstrap`."""
     check_fraction(lowest_specificity, "lowest_specificity")
-    curve, most = roc_curve(labels, scores), 1.0 - lowest_specificity
-    rates, hits = curve.false_positive_rate, curve.true_positive_rate
-    inside = rates <= most
-    edge = np.interp(most, rates, hits)
-    x, y = np.r_[rates[inside], most], np.r_[hits[inside], edge]
-    area = float(np.sum(np.diff(x) * (y[1:] + y[:-1]) / 2))
-    chance = most * most / 2
-    return 0.5 * (1.0 + (area - chance) / (most - chance))
+    return ranked_statistic(labels, scores, ranked_partial_area(lowest_specificity))
 
 
 def probabilistic_f1(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
@@ -155,8 +143,22 @@ def probabilistic_f1(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> flo
     """
     known, values = check_probabilities(labels, probabilities)
     require_both_classes(known)
-    caught, called = float(values[known].sum()), float(values.sum())
-    if caught == 0.0:
-        return 0.0
-    precision, recall = caught / called, caught / np.count_nonzero(known)
-    return float(2 * precision * recall / (precision + recall))
+    return float(probabilistic_f1_statistic(known, values)(_once(known))[0])
+
+
+def probabilistic_f1_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
+    """Give `probabilistic_f1` as a function of row weights, for `patient_bootstrap`."""
+    known, values = check_probabilities(labels, probabilities)
+    parts = np.stack([values * known, values + known], axis=1)
+
+    def statistic(weights: FloatArray) -> FloatArray:
+        caught, either = (weights @ parts).T
+        ill = weights @ known.astype(np.float64)
+        score = np.divide(2 * caught, either, out=np.zeros_like(either), where=either > 0)
+        return np.where(ill > 0, score, np.nan)
+
+    return statistic
+
+
+def _once(labels: BoolArray) -> FloatArray:
+    return np.ones((1, labels.size))

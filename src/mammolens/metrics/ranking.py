@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from mammolens.metrics.bootstrap import Interval, Statistic, patient_bootstrap
 from mammolens.metrics.checks import FloatArray, check_binary, require_both_classes
+from mammolens.metrics.ranked import ranked_area, ranked_statistic
 
 __all__ = ["RocCurve", "auc", "auc_difference", "auc_interval", "auc_statistic", "roc_curve"]
 
@@ -56,32 +57,14 @@ def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
 def auc_statistic(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
     """Give the AUC as a function of row weights, for `patient_bootstrap`.
 
-    The scores are sorted once; each set of weights then costs a pass of cumulative sums. A draw
-    that lacks one class gives NaN.
+    A draw that lacks one class gives NaN.
 
     Raises
     ------
     InvalidManifest
         As `auc`, except that one class may be missing.
     """
-    known, values = check_binary(labels, scores)
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    positive = known[order].astype(np.float64)
-
-    def statistic(weights: FloatArray) -> FloatArray:
-        sorted_weights = weights[:, order]
-        wins = np.add.reduceat(sorted_weights * positive, starts, axis=1)
-        losses = np.add.reduceat(sorted_weights * (1 - positive), starts, axis=1)
-        below = np.cumsum(losses, axis=1) - losses / 2
-        pairs = wins.sum(axis=1) * losses.sum(axis=1)
-        area = (wins * below).sum(axis=1)
-        found = np.full(len(weights), np.nan)
-        np.divide(area, pairs, out=found, where=pairs > 0)
-        return found
-
-    return statistic
+    return ranked_statistic(labels, scores, ranked_area)
 
 
 def auc_interval(

@@ -11,20 +11,27 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 
+from mammolens.errors import ConfigError
 from mammolens.metrics.binary import binary_statistic
-from mammolens.metrics.bootstrap import Interval, patient_bootstrap
+from mammolens.metrics.bootstrap import Interval, Statistic, patient_bootstrap
 from mammolens.metrics.checks import (
     FloatArray,
     check_binary,
     check_fraction,
     require_both_classes,
 )
+from mammolens.metrics.ranked import ranked_sensitivity, ranked_specificity, ranked_statistic
+from mammolens.metrics.ranking import roc_curve
 
 __all__ = [
     "OperatingPoint",
     "ppv_at_prevalence",
     "recall_rate_at_prevalence",
+    "sensitivity_at_specificity_statistic",
     "sensitivity_specificity",
+    "specificity_at_sensitivity_statistic",
+    "threshold_at_cost",
+    "threshold_at_recall",
     "threshold_at_sensitivity",
     "threshold_at_specificity",
 ]
@@ -93,6 +100,81 @@ def threshold_at_specificity(
     negatives = np.sort(values[~known])
     highest_cleared = negatives[_at_least(target, negatives.size) - 1]
     return _just_above(values, highest_cleared)
+
+
+def threshold_at_recall(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, target: float = 0.1, prevalence: float = 0.005
+) -> float:
+    """Give the lowest threshold that recalls at most a share of women at a stated prevalence.
+
+    Parameters, rounding and errors are those of `threshold_at_sensitivity`.
+
+    Examples
+    --------
+    >>> threshold_at_recall([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.8], 0.6, 0.5)
+    0.35
+    """
+    check_fraction(target, "target")
+    known, values = check_binary(labels, scores)
+    curve = roc_curve(known, values)
+    check_fraction(prevalence, "prevalence")
+    caught, alarms = curve.true_positive_rate, curve.false_positive_rate
+    recalled = caught * prevalence + alarms * (1.0 - prevalence)
+    return _halfway(values, curve.thresholds[np.flatnonzero(recalled <= target + 1e-9)[-1]])
+
+
+def threshold_at_cost(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, cost: float = 20.0, prevalence: float = 0.005
+) -> float:
+    """Give the threshold that is cheapest where a missed cancer weighs `cost` false recalls.
+
+    Of equally cheap ones the highest, so the fewest women are recalled.
+
+    Parameters
+    ----------
+    labels, scores
+        (n,), as for `threshold_at_sensitivity`.
+    cost
+        Above 0.
+    prevalence
+        Share of the ill in the population that pays.
+
+    Raises
+    ------
+    InvalidManifest
+        As `mammolens.metrics.auc`.
+    ConfigError
+        If `cost` or `prevalence` is impossible.
+
+    Examples
+    --------
+    >>> threshold_at_cost([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.8], 20, 0.5)
+    0.2
+    """
+    known, values = check_binary(labels, scores)
+    check_fraction(prevalence, "prevalence")
+    if not 0.0 < cost < float("inf"):
+        raise ConfigError(f"a cost of {cost}", keyword="cost", remedy="Give a number above 0")
+    curve = roc_curve(known, values)
+    missed = cost * prevalence * (1.0 - curve.true_positive_rate)
+    paid = missed + (1.0 - prevalence) * curve.false_positive_rate
+    return _halfway(values, curve.thresholds[np.flatnonzero(paid <= paid.min() + 1e-12)[0]])
+
+
+def sensitivity_at_specificity_statistic(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, specificity: float
+) -> Statistic:
+    """Give the best sensitivity at a specificity, with a threshold found anew in each resample."""
+    check_fraction(specificity, "specificity")
+    return ranked_statistic(labels, scores, ranked_sensitivity(specificity))
+
+
+def specificity_at_sensitivity_statistic(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, sensitivity: float
+) -> Statistic:
+    """Give the best specificity at a sensitivity, with a threshold found anew in each resample."""
+    check_fraction(sensitivity, "sensitivity")
+    return ranked_statistic(labels, scores, ranked_specificity(sensitivity))
 
 
 def sensitivity_specificity(
@@ -179,6 +261,13 @@ def ppv_at_prevalence(
 def _at_least(target: float, count: int) -> int:
     # 0.95 × 20 is 19.000000000000004 in some orders of multiplication: do not ask for a 20th.
     return max(1, ceil(target * count - 1e-9))
+
+
+def _halfway(values: FloatArray, score: float) -> float:
+    """The threshold that calls what scores at least `score`; an infinite score calls nobody."""
+    if np.isinf(score):
+        return float(np.nextafter(values.max(), np.inf))
+    return _just_below(values, score)
 
 
 def _just_below(values: FloatArray, score: float) -> float:

@@ -1,0 +1,87 @@
+"""Calibration errors: what the debiased one takes off, and what weights do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.calibration import calibration_curve
+
+from mammolens.errors import InvalidManifest
+from mammolens.metrics import (
+    calibration_error_statistics,
+    expected_calibration_error,
+    patient_bootstraps,
+    reliability_curve,
+    reliability_statistics,
+)
+from mammolens.metrics.reliability import _folded_mean
+
+
+def sample(seed: int, n: int = 500, shift: float = 0.0):
+    """Probabilities whose labels are drawn `shift` above them."""
+    rng = np.random.default_rng(seed)
+    values = rng.uniform(0.05, 0.85, n)
+    return rng.random(n) < values + shift, values
+
+
+def once(statistics, n):
+    return {name: float(v[0]) for name, v in statistics(np.ones((1, n))).items()}
+
+
+def test_the_curve_agrees_with_scikit_learn():
+    labels, values = sample(1)
+    observed, predicted = calibration_curve(labels, values, n_bins=10)
+    curve = reliability_curve(labels, values)
+    assert curve.observed == pytest.approx(observed)
+    assert curve.predicted == pytest.approx(predicted)
+    assert curve.n_rows.sum() == 500
+
+
+def test_the_debiased_error_of_a_perfect_model_is_near_none_and_of_a_bad_one_near_the_truth():
+    plain, mended, wrong = [], [], []
+    for seed in range(200):
+        labels, values = sample(seed)
+        found = once(calibration_error_statistics(labels, values), 500)
+        plain.append(found["ece"])
+        mended.append(found["ece_debiased"])
+        labels, values = sample(seed, shift=0.1)
+        wrong.append(once(calibration_error_statistics(labels, values), 500)["ece_debiased"])
+    assert np.mean(plain) > 0.04, "chance alone opens gaps"
+    assert np.mean(mended) < 0.6 * np.mean(plain)
+    assert np.mean(wrong) == pytest.approx(0.1, abs=0.01)
+
+
+def test_the_folded_mean_is_what_drawing_gives():
+    rng = np.random.default_rng(0)
+    for middle, spread in ((0.0, 1.0), (0.3, 0.2), (0.05, 0.5)):
+        drawn = np.abs(rng.normal(middle, spread, 2_000_000)).mean()
+        found = _folded_mean(np.array([middle]), np.array([spread]))[0]
+        assert found == pytest.approx(drawn, abs=2e-3)
+    assert _folded_mean(np.array([0.2]), np.array([0.0]))[0] == 0.2
+
+
+def test_weights_repeat_rows():
+    labels, values = sample(5)
+    times = np.random.default_rng(1).integers(0, 4, (3, 500))
+    errors = calibration_error_statistics(labels, values)(times.astype(float))
+    bins = reliability_statistics(labels, values)(times.astype(float))
+    for draw, row in enumerate(times):
+        again = np.repeat(labels, row), np.repeat(values, row)
+        assert errors["ece"][draw] == pytest.approx(expected_calibration_error(*again), abs=1e-12)
+        observed = [bins[name][draw] for name in bins if np.isfinite(bins[name][draw])]
+        assert observed == pytest.approx(reliability_curve(*again).observed.tolist())
+
+
+def test_a_centred_interval_holds_the_error_and_not_the_noise_of_resampling():
+    labels, values = sample(7, 1000)
+    found = patient_bootstraps(
+        calibration_error_statistics(labels, values), labels, np.arange(1000), draws=400
+    )["ece"]
+    assert found.bias > 0.005, "each resample opens further gaps"
+    assert found.centred.low < found.value < found.centred.high
+    assert found.centred.high - found.centred.low == pytest.approx(found.high - found.low)
+
+
+def test_few_rows_say_nothing():
+    with pytest.raises(InvalidManifest, match="says nothing"):
+        calibration_error_statistics([0, 1] * 199, [0.5] * 398)
