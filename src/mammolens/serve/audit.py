@@ -20,6 +20,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from mammolens.errors import ConfigError
 from mammolens.serve.database import Database
 from mammolens.serve.tables import AUDIT, AUDIT_HEAD
 
@@ -39,6 +40,28 @@ class AuditHead:
 
     def __str__(self) -> str:
         return f"{self.length}:{self.hash}"
+
+    @classmethod
+    def parse(cls, text: str) -> AuditHead:
+        """Read what `str` gave.
+
+        Raises
+        ------
+        ConfigError
+
+        Examples
+        --------
+        >>> AuditHead.parse("12:" + "0" * 64).length
+        12
+        """
+        length, _, digest = text.partition(":")
+        if not length.isdecimal() or len(digest) != len(FIRST_HASH):
+            raise ConfigError(
+                "this is no head of an audit trail",
+                keyword="head",
+                remedy="Give LENGTH:HASH, as mammolens node status shows it",
+            )
+        return cls(int(length), digest)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ __all__ = [
     "ready",
     "renew",
     "return_expired",
+    "revive",
     "settle",
     "take",
     "wait_after",
@@ -220,6 +221,22 @@ def give_back(
         )
     )
     return WorkState.DEAD if dead else WorkState.QUEUED
+
+
+def revive(
+    database: Database, connection: sa.Connection, table: sa.Table, ids: Sequence[int]
+) -> None:
+    """Queue dead work again, as if it had never been tried."""
+    connection.execute(
+        table.update()
+        .where(table.c.id.in_(list(ids)), table.c.state == WorkState.DEAD.value)
+        .values(
+            state=WorkState.QUEUED.value,
+            attempts=0,
+            not_before=database.now(connection),
+            finished_at=None,
+        )
+    )
 
 
 def wait_after(attempts: int, jobs: JobSettings) -> float:

@@ -20,6 +20,7 @@ from mammolens.serve.leases import (
     needs_look,
     ready,
     return_expired,
+    revive,
     settle,
     take,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "finish_delivery",
     "give_up_delivery",
     "put_off_delivery",
+    "revive_deliveries",
 ]
 
 
@@ -180,6 +182,27 @@ def give_up_delivery(database: Database, delivery: Delivery, error: str) -> bool
             actor = f"route:{delivery.route}"
             audit.append(database, connection, actor, "undeliverable", delivery.exam_id, detail)
     return held
+
+
+def revive_deliveries(database: Database, actor: str) -> int:
+    """Queue every dead delivery again; say how many.
+
+    Raises
+    ------
+    StorageError
+        The database cannot be used.
+    """
+    with database.write() as connection:
+        rows = connection.execute(
+            sa.select(DELIVERIES.c.id, DELIVERIES.c.exam_id, DELIVERIES.c.route)
+            .where(DELIVERIES.c.state == WorkState.DEAD.value)
+            .with_for_update()
+        ).all()
+        revive(database, connection, DELIVERIES, [row.id for row in rows])
+        for row in rows:
+            detail = {"delivery": row.id, "route": row.route}
+            audit.append(database, connection, actor, "revived", row.exam_id, detail)
+    return len(rows)
 
 
 def _ready_rows(

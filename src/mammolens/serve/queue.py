@@ -21,6 +21,7 @@ from mammolens.serve.leases import (
     needs_look,
     ready,
     return_expired,
+    revive,
     take,
 )
 from mammolens.serve.settings import ExamSettings, JobSettings
@@ -168,16 +169,7 @@ def revive_jobs(database: Database, actor: str) -> int:
             .where(JOBS.c.state == WorkState.DEAD.value, ~overtaken)
             .with_for_update()
         ).all()
-        connection.execute(
-            JOBS.update()
-            .where(JOBS.c.id.in_([row.id for row in rows]))
-            .values(
-                state=WorkState.QUEUED.value,
-                attempts=0,
-                not_before=database.now(connection),
-                finished_at=None,
-            )
-        )
+        revive(database, connection, JOBS, [row.id for row in rows])
         for row in rows:
             audit.append(database, connection, actor, "revived", row.exam_id, {"job": row.id})
     return len(rows)

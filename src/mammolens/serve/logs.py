@@ -1,0 +1,82 @@
+"""JSON logs without identifiers: fixed event names, and fields of a fixed list.
+
+A patient's name gets into a log through a message that quotes what came in. So nothing is quoted:
+an event is a literal, its fields are numbers or words of our own, and of an exception only its type
+and its place are told. What other packages log is told by logger and place alone. Who sent and
+received what stands in the audit trail, where it is guarded.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Final, TextIO
+
+__all__ = ["NUMBERS", "WORDS", "JsonFormatter", "configure", "event"]
+
+ROOT: Final = "mammolens"
+_COUNTED: Final = (
+    "attempt bytes count delivery exam job port result revision seconds status threads"
+)
+NUMBERS: Final = frozenset(_COUNTED.split())
+"""Fields whose values are numbers."""
+WORDS: Final = frozenset(["category", "error", "reason", "role", "room", "route", "sink", "worker"])
+"""Fields whose values are words of our own or of the settings, never of an object."""
+_FIELDS: Final = "mammolens_fields"
+
+
+def event(room: str, name: str, level: int = logging.INFO, /, **fields: str | float | None) -> None:
+    """Log that something happened; fields of other names or kinds are left out.
+
+    Parameters
+    ----------
+    room
+        Who speaks: ``worker``, ``scp``.
+    name
+        What happened: a literal, such as ``job_done``.
+    """
+    told = {key: value for key, value in fields.items() if _may_be_told(key, value)}
+    failing = sys.exc_info()[0] is not None and level >= logging.ERROR
+    logging.getLogger(f"{ROOT}.{room}").log(level, name, extra={_FIELDS: told}, exc_info=failing)
+
+
+def configure(level: str, stream: TextIO | None = None) -> None:
+    """Send every log of this process as one JSON line each to `stream` (standard error)."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger(ROOT).setLevel(level.upper())
+
+
+class JsonFormatter(logging.Formatter):
+    """One record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Tell when, how grave, who and what; of foreign records only where."""
+        line: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+        }
+        fields = getattr(record, _FIELDS, None)
+        if fields is None:
+            line |= {"event": "foreign", "where": f"{record.module}:{record.lineno}"}
+        else:
+            line |= {"event": record.msg, **fields}
+        if record.exc_info and record.exc_info[0] is not None:
+            line["exception"] = record.exc_info[0].__name__
+            line["trace"] = [
+                f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}"
+                for frame in traceback.extract_tb(record.exc_info[2])
+            ]
+        return json.dumps(line)
+
+
+def _may_be_told(key: str, value: object) -> bool:
+    return (key in NUMBERS and isinstance(value, int | float)) or (
+        key in WORDS and isinstance(value, str)
+    )

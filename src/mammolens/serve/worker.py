@@ -1,0 +1,202 @@
+"""The worker: it makes jobs of exams that are due, claims them, performs them and enters results.
+
+Any number of workers share a database. Each loads the model once; its threads share it. A worker
+that is killed loses its lease, and another does the job again. On SIGTERM it ends the exams in work
+and leaves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+import sqlalchemy as sa
+
+from mammolens.errors import MammolensError, StorageError
+from mammolens.model import ModelPackage
+from mammolens.serve import logs
+from mammolens.serve.leases import Lease, renew
+from mammolens.serve.performance import perform
+from mammolens.serve.queue import Job, claim_job, fail_job, queue_due
+from mammolens.serve.results import commit_result
+from mammolens.serve.state import NodeState
+from mammolens.serve.tables import JOBS
+from mammolens.sinks import find_sink
+
+__all__ = ["work", "work_off"]
+
+ROOM: Final = "worker"
+BEATS_PER_LEASE: Final = 4
+AWAY_S: Final = 5.0
+
+
+@dataclass
+class _Pulse:
+    """The leases that this process holds, and until when each may be renewed (monotonic)."""
+
+    held: dict[Lease, float] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextlib.contextmanager
+    def holding(self, lease: Lease, longest_s: float) -> Iterator[None]:
+        with self.lock:
+            self.held[lease] = time.monotonic() + longest_s
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.held.pop(lease, None)
+
+    def due(self) -> list[Lease]:
+        """Leases to renew; one that is held for too long is let go, for its work stands still."""
+        with self.lock:
+            return [lease for lease, until in self.held.items() if time.monotonic() < until]
+
+
+def work(state: NodeState, threads: int, stop: threading.Event) -> int:
+    """Perform jobs until `stop` is set, and give the number of results entered.
+
+    Parameters
+    ----------
+    threads
+        How many exams are in work at a time.
+
+    Raises
+    ------
+    ConfigError
+        A sink is unknown or cannot be loaded.
+    ModelError
+        The model cannot be used.
+    """
+    return _run(state, threads, stop, lambda: stop.wait(state.settings.jobs.poll_s))
+
+
+def work_off(state: NodeState, threads: int, stop: threading.Event) -> int:
+    """Perform the jobs that may run now, and give the number of results entered.
+
+    Exams that still wait for their quiet time, and jobs that wait after a failure, are left.
+
+    Raises
+    ------
+    ConfigError
+        A sink is unknown or cannot be loaded.
+    ModelError
+        The model cannot be used.
+    """
+    return _run(state, threads, stop, lambda: True)
+
+
+def _run(state: NodeState, threads: int, stop: threading.Event, rest: Callable[[], bool]) -> int:
+    """Run the threads; `rest` is called by one that finds no work, and says whether to end."""
+    for sink in state.settings.all_sinks:
+        find_sink(sink)
+    package = ModelPackage.load(state.settings.model)
+    package.card.for_breasts()
+    _clear_scratch(state)
+    pulse = _Pulse()
+    ended = threading.Event()
+    beat = threading.Thread(target=_beat, args=(state, pulse, ended), name="heartbeat")
+    beat.start()
+    logs.event(ROOM, "started", threads=threads)
+    try:
+        with ThreadPoolExecutor(threads, "worker") as pool:
+            names = [f"{socket.gethostname()}:{os.getpid()}:{n}" for n in range(threads)]
+            runs = [pool.submit(_serve, state, package, n, pulse, stop, rest) for n in names]
+            entered = sum(run.result() for run in runs)
+    finally:
+        ended.set()
+        beat.join()
+        logs.event(ROOM, "ended")
+    return entered
+
+
+def _serve(
+    state: NodeState,
+    package: ModelPackage,
+    name: str,
+    pulse: _Pulse,
+    stop: threading.Event,
+    rest: Callable[[], bool],
+) -> int:
+    settings, entered = state.settings, 0
+    while not stop.is_set():
+        try:
+            queue_due(state.database, settings.exams)
+            job = claim_job(state.database, name, settings.jobs)
+        except StorageError as error:
+            logs.event(ROOM, "database_away", logging.ERROR, error=type(error).__name__)
+            stop.wait(AWAY_S)
+            continue
+        if job is not None:
+            entered += _do(state, package, name, pulse, job)
+        elif rest():
+            break
+    return entered
+
+
+def _do(state: NodeState, package: ModelPackage, name: str, pulse: _Pulse, job: Job) -> bool:
+    """Perform one job; say whether its result was entered."""
+    began = time.monotonic()
+    longest_s = 2 * state.settings.jobs.time_limit_s
+    told: dict[str, str | float] = {"exam": job.exam_id, "job": job.lease.id}
+    try:
+        with pulse.holding(job.lease, longest_s):
+            outcome, files = perform(state, package, job)
+            result = commit_result(
+                state.database,
+                job,
+                name,
+                outcome,
+                files,
+                state.settings.routes,
+                state.results,
+            )
+    except Exception as error:
+        kind = type(error).__name__
+        logs.event(ROOM, "job_failed", logging.ERROR, error=kind, attempt=job.attempts, **told)
+        _fail(state, name, job, error)
+        return False
+    told |= {"seconds": round(time.monotonic() - began, 3), "category": outcome.category.value}
+    logs.event(ROOM, "job_done" if result else "lease_lost", result=result, **told)
+    return result is not None
+
+
+def _fail(state: NodeState, name: str, job: Job, error: Exception) -> None:
+    message = f": {error.message}" if isinstance(error, MammolensError) else ""
+    text = f"{type(error).__name__}{message}"
+    try:
+        fail_job(state.database, job, name, text, state.settings.jobs)
+    except StorageError:
+        logs.event(ROOM, "database_away", logging.ERROR, job=job.lease.id)
+
+
+def _beat(state: NodeState, pulse: _Pulse, ended: threading.Event) -> None:
+    lease_s = state.settings.jobs.lease_s
+    while not ended.wait(lease_s / BEATS_PER_LEASE):
+        leases = pulse.due()
+        if not leases:
+            continue
+        try:
+            renew(state.database, JOBS, leases, lease_s)
+        except StorageError:
+            logs.event(ROOM, "database_away", logging.ERROR)
+
+
+def _clear_scratch(state: NodeState) -> None:
+    """Remove the folders of jobs that nobody holds any more."""
+    with state.database.read() as connection:
+        held = connection.execute(sa.select(JOBS.c.token).where(JOBS.c.token.is_not(None)))
+        tokens = {*held.scalars()}
+    folder = state.settings.data / "work"
+    for left in folder.iterdir() if folder.is_dir() else ():
+        if left.name not in tokens:
+            shutil.rmtree(left, ignore_errors=True)
