@@ -16,7 +16,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 HEAVY = ("torch", "torchvision", "timm", "captum", "pandas", "sklearn", "scipy", "matplotlib")
 LIGHT_ROOMS = ("mammolens", "mammolens.analysis", "mammolens.cli", "mammolens.sinks")
 MAX_LINES = 350
-LONGER = {"core.py": 450}
+LONGER = {"core.py": 480}
 """The data types stand in one file, to be read together."""
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "PreparedView",
     "PresentationIntent",
     "Scores",
+    "Source",
     "SourceHeader",
     "TriageCategory",
     "Unreadable",
@@ -166,7 +167,10 @@ class ImageRef:
 
 @dataclass(frozen=True)
 class SourceHeader:
-    """What DICOM sinks must carry back to the source study; other sinks never write it."""
+    """What DICOM sinks must carry back to the source study; other sinks never write it.
+
+    `rescale` is the slope and intercept of the modality LUT, ``None`` where a table stands for it.
+    """
 
     sop_class_uid: str | None = None
     transfer_syntax_uid: str | None = None
@@ -179,6 +183,18 @@ class SourceHeader:
     study_time: str | None = None
     referring_physician_name: str | None = field(default=None, repr=False)
     patient_orientation: tuple[str, ...] | None = None
+    rescale: tuple[float, float] | None = (1.0, 0.0)
+    content_date: str | None = None
+    content_time: str | None = None
+    view_modifiers: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image as its header tells of it, whether its pixels could be used or not."""
+
+    ref: ImageRef
+    header: SourceHeader
 
 
 @dataclass(frozen=True)
@@ -228,11 +244,13 @@ class Mammogram:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An input that was refused: its path, the name of the error, and the reason in words."""
+    """An input that was refused: its path, the name of the error, the reason in words, and
+    what its header says where that could be read."""
 
     path: str
     error: str
     message: str
+    source: Source | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -388,7 +406,7 @@ class Finding:
 @dataclass(frozen=True)
 class ImagePrediction:
     """One image's result. Maps are raw Grad-CAM values (h, w) ≥ 0 over the prepared frame;
-    divide by `map_level` to compare images."""
+    divide by `map_level` to compare images. `voi`, then `photometric`, turn pixels to grey."""
 
     ref: ImageRef
     header: SourceHeader
@@ -400,6 +418,8 @@ class ImagePrediction:
     map_level: float
     display: Display | None = None
     cautions: tuple[Caution, ...] = ()
+    photometric: Photometric = Photometric.MONOCHROME2
+    voi: Window | VoiLut | None = None
 
 
 @dataclass(frozen=True)
@@ -423,6 +443,7 @@ class ModelId:
 class Prediction:
     """One exam's result. `scores` is ``None`` exactly when the category is ``FAILED``.
 
+    Every image of the exam is among `images` or, where nothing is known of it, `unreadable`.
     `prevalence` is the share of malignant breasts that the probabilities stand for;
     `age_odds_factor` is what the woman's age multiplied the odds of malignancy by (``None`` where
     the model uses no age, or hers is unknown).

@@ -13,7 +13,7 @@ from pathlib import PurePath
 
 import numpy as np
 
-from mammolens.core import Caution, Exam, Laterality, Mammogram, Unreadable, ViewPosition
+from mammolens.core import Caution, Exam, Laterality, Mammogram, Source, Unreadable, ViewPosition
 from mammolens.errors import InputError
 from mammolens.images import HeaderInfo, ImageFile, identify, read_image
 from mammolens.images.names import read_name
@@ -79,7 +79,7 @@ def plan_exams(files: Iterable[ImageFile]) -> tuple[list[ExamPlan], list[Unreada
             continue
         belonging = _belonging(file, info)
         if info.refusal is not None and belonging.key[0] == "alone":
-            unplaced.append(_unreadable(file, info.refusal))
+            unplaced.append(_unreadable(file, info.refusal, info))
             continue
         groups.setdefault(belonging.key, []).append((file, info, belonging))
     shared = _studies_of_several([members[0][2] for members in groups.values()])
@@ -160,7 +160,7 @@ def _plan(
         files=tuple(file for file, info, _ in ordered if info.refusal is None),
         cautions=tuple(cautions),
         unreadable=tuple(
-            _unreadable(file, info.refusal) for file, info, _ in ordered if info.refusal
+            _unreadable(file, info.refusal, info) for file, info, _ in ordered if info.refusal
         ),
     )
 
@@ -187,7 +187,7 @@ def load_exam(plan: ExamPlan) -> tuple[Exam, tuple[Unreadable, ...]]:
         try:
             mammogram = read_image(file)
         except InputError as error:
-            unreadable.append(_unreadable(file, error))
+            unreadable.append(_unreadable(file, error, _header_of(file)))
             continue
         copy = next((note for other in kept if (note := _copy_caution(mammogram, other))), None)
         if copy is None:
@@ -255,5 +255,13 @@ def _view_cautions(slots: Sequence[Slot]) -> list[Caution]:
     return cautions
 
 
-def _unreadable(file: ImageFile, error: InputError) -> Unreadable:
-    return Unreadable(file.name, type(error).__name__, str(error))
+def _header_of(file: ImageFile) -> HeaderInfo | None:
+    try:
+        return identify(file)
+    except InputError:
+        return None
+
+
+def _unreadable(file: ImageFile, error: InputError, info: HeaderInfo | None = None) -> Unreadable:
+    source = Source(info.ref, info.header) if info is not None else None
+    return Unreadable(file.name, type(error).__name__, str(error), source)

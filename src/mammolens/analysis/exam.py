@@ -33,6 +33,7 @@ from mammolens.core import (
     Prediction,
     PreparedView,
     Scores,
+    Source,
     TriageCategory,
     Unreadable,
 )
@@ -135,7 +136,7 @@ def analyze_exam(
             _check_time(began, options)
             kept.append((mammogram, prepare(mammogram, config)))
         except (InputError, ModelError) as error:
-            refused.append(Unreadable(mammogram.ref.path, type(error).__name__, str(error)))
+            refused.append(_unscored(mammogram, error))
     images: tuple[ImagePrediction, ...] = ()
     ages = (view.ref.age_years for _, view in kept)
     age = next((a for a in ages if _age_log_odds(model, a) is not None), None)
@@ -146,6 +147,7 @@ def analyze_exam(
             images = _score_images(kept, model, age, options)
         except ModelError as error:
             cautions.append(Caution("model_failed", str(error)))
+            refused += [_unscored(mammogram, error) for mammogram, _ in kept]
     prediction = _predict(exam, images, refused, cautions, model, options, began)
     added = _age_log_odds(model, age)
     if added is None or prediction.scores is None:
@@ -224,6 +226,8 @@ def _score_images(
                 map_level=level,
                 display=make_display(mammogram, view.photometric) if options.display else None,
                 cautions=view.cautions,
+                photometric=view.photometric,
+                voi=mammogram.voi,
             )
         )
     return tuple(images)
@@ -255,6 +259,11 @@ def _breasts(images: Sequence[ImagePrediction]) -> tuple[BreastPrediction, ...]:
         )
         for (side, _), group in sides.items()
     )
+
+
+def _unscored(mammogram: Mammogram, error: InputError | ModelError) -> Unreadable:
+    source = Source(mammogram.ref, mammogram.header)
+    return Unreadable(mammogram.ref.path, type(error).__name__, str(error), source)
 
 
 def _check_time(began: float, options: AnalysisOptions) -> None:

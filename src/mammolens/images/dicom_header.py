@@ -30,7 +30,7 @@ def image_ref(tags: Tags, path: Path | None) -> ImageRef:
     spacing = _spacing_mm(tags)
     return ImageRef(
         path=tags.source,
-        patient_id=tags.text("PatientID"),
+        patient_id="\\".join(tags.texts("PatientID")) or None,
         study_instance_uid=tags.text("StudyInstanceUID"),
         series_instance_uid=tags.text("SeriesInstanceUID"),
         sop_instance_uid=tags.text("SOPInstanceUID"),
@@ -51,7 +51,7 @@ def source_header(tags: Tags, transfer_syntax: str) -> SourceHeader:
     return SourceHeader(
         sop_class_uid=tags.text("SOPClassUID"),
         transfer_syntax_uid=transfer_syntax,
-        patient_name=tags.text("PatientName"),
+        patient_name="\\".join(tags.texts("PatientName")) or None,
         patient_sex=tags.text("PatientSex"),
         patient_birth_date=tags.text("PatientBirthDate"),
         accession_number=tags.text("AccessionNumber"),
@@ -60,7 +60,27 @@ def source_header(tags: Tags, transfer_syntax: str) -> SourceHeader:
         study_time=tags.text("StudyTime"),
         referring_physician_name=tags.text("ReferringPhysicianName"),
         patient_orientation=tags.texts("PatientOrientation") or None,
+        rescale=_rescale(tags),
+        content_date=tags.text("ContentDate"),
+        content_time=tags.text("ContentTime"),
+        view_modifiers=_view_modifiers(tags),
     )
+
+
+def _view_modifiers(tags: Tags) -> tuple[tuple[str, str, str], ...]:
+    """View Modifier Code Sequence (0054,0222) as (value, scheme, meaning)."""
+    views = [Tags(item, tags.source) for item in tags.items("ViewCodeSequence")]
+    codes = [Tags(code, tags.source) for v in views for code in v.items("ViewModifierCodeSequence")]
+    words = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
+    found = [tuple(code.text(word) or "" for word in words) for code in codes]
+    return tuple((value, scheme, meaning) for value, scheme, meaning in found if value and scheme)
+
+
+def _rescale(tags: Tags) -> tuple[float, float] | None:
+    if tags.items("ModalityLUTSequence"):
+        return None
+    slope = next(iter(tags.numbers("RescaleSlope")), 1.0)
+    return slope, next(iter(tags.numbers("RescaleIntercept")), 0.0)
 
 
 def _intent(tags: Tags) -> PresentationIntent | None:

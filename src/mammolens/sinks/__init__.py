@@ -27,14 +27,16 @@ from mammolens.core import (
     ImagePrediction,
     ModelId,
     Prediction,
+    Source,
     TriageCategory,
     Unreadable,
 )
-from mammolens.errors import ConfigError, DeliveryError
+from mammolens.errors import ConfigError, DeliveryError, InputError
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 __all__ = [
     "ENTRY_POINTS",
+    "IDENTIFIED_SINKS",
     "SINKS",
     "OpenSink",
     "RunInfo",
@@ -50,10 +52,22 @@ __all__ = [
 ENTRY_POINTS: Final = "mammolens.sinks"
 SINKS: Final = {
     "csv": "mammolens.sinks.worklist_csv:open_sink",
+    "dicom-cad-sr": "mammolens.sinks.dicom_cad_sr:open_sink",
+    "dicom-ko": "mammolens.sinks.dicom_ko:open_sink",
+    "dicom-pr": "mammolens.sinks.dicom_pr:open_sink",
+    "dicom-sc": "mammolens.sinks.dicom_sc:open_sink",
+    "dicom-seg": "mammolens.sinks.dicom_seg:open_sink",
+    "dicom-sr": "mammolens.sinks.dicom_sr:open_sink",
+    "fhir": "mammolens.sinks.fhir:open_sink",
+    "hl7": "mammolens.sinks.hl7:open_sink",
     "html": "mammolens.sinks.html:open_sink",
     "json": "mammolens.sinks.results_json:open_sink",
     "overlay": "mammolens.sinks.overlay:open_sink",
 }
+IDENTIFIED_SINKS: Final = frozenset(
+    {name for name in SINKS if name.startswith("dicom-")} | {"fhir", "hl7"}
+)
+"""Sinks that say whose result it is, for the systems of the hospital that sent the images."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,8 @@ class RunInfo:
 
     `created` must know its time zone; `prevalence` is the share of malignant breasts that the
     probabilities stand for; `model_summary` says in a sentence or two what the model was trained
-    on and where it is weak.
+    on and where it is weak. A run of one exam may revise an earlier result: `revision` counts from
+    1, `supersedes` lists that result's DICOM objects as (sink, SOP class, SOP instance UID).
     """
 
     created: datetime
@@ -85,6 +100,8 @@ class RunInfo:
     thresholds: tuple[TriageThreshold, ...] = ()
     model_summary: str = ""
     disclaimer: str = DISCLAIMER
+    revision: int = 1
+    supersedes: tuple[tuple[str, str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.created.tzinfo is None:
@@ -101,7 +118,13 @@ class Sink(Protocol):
     """One output format, open for one run."""
 
     def write(self, prediction: Prediction) -> None:
-        """Take one exam; keep neither its pictures nor its maps."""
+        """Take one exam; keep neither its pictures nor its maps.
+
+        Raises
+        ------
+        InputError
+            What the exam lacks to be said in this format: it is refused here, and the run goes on.
+        """
 
     def unreadable(self, item: Unreadable) -> None:
         """Take one input that belongs to no exam."""
@@ -132,11 +155,15 @@ class RunRow:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run came to: a row per exam in the order they came, and the files written."""
+    """What a run came to: a row per exam in the order they came, and the files written.
+
+    `refusals` say which sink could not express an exam, and why.
+    """
 
     rows: tuple[RunRow, ...]
     n_unreadable: int
     files: tuple[Path, ...]
+    refusals: tuple[str, ...] = ()
 
     @property
     def n_exams(self) -> int:
@@ -150,8 +177,9 @@ class RunSummary:
 
     @property
     def exit_code(self) -> int:
-        """0 if every input was analysed, else 3."""
-        return EXIT_INCOMPLETE if self.n_failed or self.n_unreadable else EXIT_OK
+        """0 if every input was analysed and every result written, else 3."""
+        lacking = self.n_failed or self.n_unreadable or self.refusals
+        return EXIT_INCOMPLETE if lacking else EXIT_OK
 
 
 def sink_names() -> list[str]:
@@ -199,6 +227,7 @@ def write_run(
     """Drain a stream of results into the sinks under `out`.
 
     A prediction that holds a number which is none (NaN, infinity) is written as a failed exam.
+    A sink may refuse an exam (`InputError`): the others take it.
     If anything is raised, by the stream or by a sink, every unfinished file is removed first.
 
     Parameters
@@ -219,14 +248,16 @@ def write_run(
     DeliveryError
         The folder cannot be written to.
     """
-    openers = [find_sink(name) for name in dict.fromkeys(sinks)]
+    openers = {name: find_sink(name) for name in sinks}
     rows: list[RunRow] = []
+    refusals: list[str] = []
     n_unreadable = 0
-    opened: list[Sink] = []
+    opened: dict[str, Sink] = {}
     try:
         with _delivering(out):
             out.mkdir(parents=True, exist_ok=True)
-            opened.extend(opener(out, run) for opener in openers)
+            for name, opener in openers.items():
+                opened[name] = opener(out, run)
         for item in stream:
             if isinstance(item, Prediction):
                 item = _sound(item)
@@ -235,18 +266,21 @@ def write_run(
             else:
                 n_unreadable += 1
             with _delivering(out):
-                for sink in opened:
-                    sink.write(item) if isinstance(item, Prediction) else sink.unreadable(item)
+                for name, sink in opened.items():
+                    try:
+                        sink.write(item) if isinstance(item, Prediction) else sink.unreadable(item)
+                    except InputError as error:
+                        refusals.append(f"{name}: {error}")
             if on_item is not None:
                 on_item(item)
             del item
         with _delivering(out):
-            files = [path for sink in opened for path in sink.close()]
+            files = [path for sink in opened.values() for path in sink.close()]
     except BaseException:
-        for sink in opened:
+        for sink in opened.values():
             sink.discard()
         raise
-    return RunSummary(tuple(rows), n_unreadable, tuple(files))
+    return RunSummary(tuple(rows), n_unreadable, tuple(files), tuple(refusals))
 
 
 @contextlib.contextmanager
@@ -289,9 +323,16 @@ def _sound(prediction: Prediction) -> Prediction:
         scores=None,
         breasts=(),
         images=(),
+        unreadable=(*prediction.unreadable, *map(_unknown, prediction.images)),
         cautions=(*prediction.cautions, caution),
         elapsed_s=prediction.elapsed_s if math.isfinite(prediction.elapsed_s) else 0.0,
     )
+
+
+def _unknown(image: ImagePrediction) -> Unreadable:
+    source = Source(image.ref, image.header)
+    message = f"{image.ref.path}: the model gave numbers that are none for the exam"
+    return Unreadable(image.ref.path, "ModelError", message, source)
 
 
 def _finite(image: ImagePrediction) -> bool:

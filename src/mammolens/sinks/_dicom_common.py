@@ -1,0 +1,296 @@
+"""What every DICOM result shares: its place in the source study, identifiers, equipment, bytes.
+
+Results stand in the study of their images and carry its patient. UIDs follow from the study, the
+model, the sink and the content, so that a repeat gives the same object and a PACS keeps one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from importlib.util import find_spec
+from io import BytesIO
+from typing import Any, Final
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filewriter import dcmwrite
+from pydicom.uid import PYDICOM_IMPLEMENTATION_UID, ExplicitVRLittleEndian
+
+from mammolens import __version__
+from mammolens.core import (
+    ImagePrediction,
+    ImageRef,
+    ModelId,
+    Prediction,
+    SourceHeader,
+    ViewPosition,
+)
+from mammolens.errors import ConfigError, InputError, MissingAttribute
+from mammolens.images.dicom_values import quiet_pydicom
+from mammolens.images.dicom_views import VIEW_CODES
+from mammolens.sinks import RunInfo
+from mammolens.sinks._dicom_values import carried_back
+from mammolens.sinks._worklist import images_in_order
+from mammolens.wording import printable, view_name
+
+__all__ = [
+    "SERIES",
+    "code_item",
+    "encode",
+    "finish",
+    "identify",
+    "need_highdicom",
+    "orientation",
+    "per_image",
+    "reference_item",
+    "result_uid",
+    "sign",
+    "source_dataset",
+    "study_attributes",
+    "view_item",
+]
+
+SERIES: Final = {
+    "dicom-cad-sr": (9100, "AI CAD"),
+    "dicom-sr": (9105, "AI measurements"),
+    "dicom-sc": (9110, "AI heat map"),
+    "dicom-seg": (9120, "AI regions"),
+    "dicom-pr": (9130, "AI marks"),
+    "dicom-ko": (9140, "AI key images"),
+}
+"""Series number and description of what each sink writes."""
+
+_LONGEST_LO: Final = 64
+_VIEW_WORDS: Final = {
+    ViewPosition.CC: "cranio-caudal",
+    ViewPosition.MLO: "medio-lateral oblique",
+    ViewPosition.ML: "medio-lateral",
+    ViewPosition.LM: "latero-medial",
+    ViewPosition.LMO: "latero-medial oblique",
+    ViewPosition.XCCL: "cranio-caudal exaggerated laterally",
+    ViewPosition.XCCM: "cranio-caudal exaggerated medially",
+    ViewPosition.FB: "caudo-cranial (from below)",
+    ViewPosition.SIO: "superolateral to inferomedial oblique",
+    ViewPosition.ISO: "inferomedial to superolateral oblique",
+}
+_DIRECTIONS: Final = re.compile(r"[APLRHF]{1,3}")
+
+
+def need_highdicom(sink: str) -> None:
+    """Check that highdicom is installed.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if find_spec("highdicom") is None:
+        raise ConfigError(
+            f"the sink {sink!r} needs highdicom",
+            keyword="sinks",
+            remedy="Run: pip install 'mammolens[dicom]'",
+        )
+
+
+def result_uid(*parts: str | bytes) -> str:
+    """Derive a UID under 2.25 from text and bytes; the same parts always give the same.
+
+    Source: PS3.5 B.2.
+
+    Examples
+    --------
+    >>> result_uid("a", "bc") == result_uid("a", "bc") != result_uid("ab", "c")
+    True
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "backslashreplace") if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return f"2.25.{int.from_bytes(digest.digest()[:16], 'big')}"
+
+
+def identify(
+    sink: str, ref: ImageRef, model: ModelId, number: int, *content: str | bytes
+) -> dict[str, Any]:
+    """Name a result and what made it, as keyword arguments of highdicom's objects.
+
+    The results of one sink on one side of one study are one series.
+
+    Parameters
+    ----------
+    ref
+        A source image; the result stands in its study, on its side.
+    number
+        Instance number.
+    content
+        What the object says; one that says something else gets another instance UID.
+    """
+    side = ref.laterality.value if ref.laterality else ""
+    speaker = sink, str(ref.study_instance_uid), side, model.name, model.version, model.digest
+    return {
+        "series_instance_uid": result_uid(*speaker, "series"),
+        "series_number": SERIES[sink][0],
+        "sop_instance_uid": result_uid(*speaker, __version__, *content),
+        "instance_number": number,
+        "manufacturer": "mammolens",
+        "manufacturer_model_name": _lo(model.name),
+        "software_versions": [_lo(f"mammolens {__version__}"), _lo(f"model {model.version}")],
+        "device_serial_number": _lo(model.digest[:16] or "unknown"),
+    }
+
+
+def sign(made: Dataset, identity: dict[str, Any]) -> None:
+    """Put what `identify` gave into an object that highdicom did not make."""
+    for name, value in identity.items():
+        keyword = name.title().replace("_", "").replace("Uid", "UID").replace("Sop", "SOP")
+        setattr(made, keyword, value)
+
+
+def study_attributes(ref: ImageRef, header: SourceHeader) -> dict[str, str]:
+    """Give the patient and study attributes that a result must share with its images.
+
+    Raises
+    ------
+    MissingAttribute
+        If one that says whose the result is cannot be carried back.
+    """
+    return carried_back(ref, header)
+
+
+def source_dataset(image: ImagePrediction) -> Dataset:
+    """Describe a source image as far as results refer to it; patient and study come with `finish`.
+
+    Raises
+    ------
+    MissingAttribute
+        If the image lacks an identifier, and so cannot be referred to.
+    """
+    ref, header = image.ref, image.header
+    needed = {
+        "StudyInstanceUID": ref.study_instance_uid,
+        "SeriesInstanceUID": ref.series_instance_uid,
+        "SOPInstanceUID": ref.sop_instance_uid,
+        "SOPClassUID": header.sop_class_uid,
+    }
+    source = Dataset()
+    for keyword, value in needed.items():
+        if not value:
+            raise MissingAttribute(
+                "the image has no identifier that a DICOM result could refer to",
+                source=ref.path,
+                keyword=keyword,
+                remedy="Send the original DICOM image, and do not pseudonymise",
+            )
+        setattr(source, keyword, value)
+    for keyword in study_attributes(ref, header):
+        if keyword not in source:
+            setattr(source, keyword, "")
+    source.Modality = "MG"
+    source.Rows, source.Columns = image.geometry.source_shape
+    source.SamplesPerPixel = 1
+    source.PhotometricInterpretation = image.photometric.value
+    if ref.spacing_mm is not None:
+        source.PixelSpacing = list(ref.spacing_mm)
+    source.PatientOrientation = orientation(header)
+    return source
+
+
+def orientation(header: SourceHeader) -> list[str]:
+    """Give the Patient Orientation of rows and columns, or nothing where the source has none.
+
+    Examples
+    --------
+    >>> orientation(SourceHeader(patient_orientation=("A", "FR")))
+    ['A', 'FR']
+    >>> orientation(SourceHeader(patient_orientation=("MLO",)))
+    []
+    """
+    found = header.patient_orientation or ()
+    return list(found) if len(found) == 2 and all(map(_DIRECTIONS.fullmatch, found)) else []
+
+
+def per_image(
+    prediction: Prediction, make: Callable[[ImagePrediction, int], Dataset | None]
+) -> Iterator[tuple[str, bytes]]:
+    """Make an object of each image, in the order in which they hang, and encode it.
+
+    Parameters
+    ----------
+    make
+        Takes the image and its number from 1; gives ``None`` where there is nothing to say.
+
+    Raises
+    ------
+    InputError
+        The first refusal, after everything else was given.
+    """
+    refusals: list[InputError] = []
+    for number, image in enumerate(images_in_order(prediction), start=1):
+        try:
+            with quiet_pydicom():
+                made = make(image, number)
+                data = None if made is None else encode(made)
+        except InputError as error:
+            refusals.append(error)
+            continue
+        if data is not None:
+            yield view_name(image.ref), data
+    if refusals:
+        raise refusals[0]
+
+
+def finish(made: Dataset, sink: str, ref: ImageRef, header: SourceHeader, run: RunInfo) -> Dataset:
+    """Give an object the patient and study of its images, the time of the run and its series."""
+    for keyword, value in study_attributes(ref, header).items():
+        setattr(made, keyword, value)
+    made.SpecificCharacterSet = "ISO_IR 192"
+    made.SeriesDescription = SERIES[sink][1] + ", research use only"
+    local: datetime = run.created.astimezone()
+    for name in ("InstanceCreation", "Content"):
+        setattr(made, f"{name}Date", local.strftime("%Y%m%d"))
+        setattr(made, f"{name}Time", local.strftime("%H%M%S"))
+    for item in made.get("ContributingEquipmentSequence") or ():
+        item.ContributionDateTime = local.strftime("%Y%m%d%H%M%S")
+    return made
+
+
+def encode(made: Dataset) -> bytes:
+    """Write a data set as a DICOM file, Explicit VR Little Endian."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = made.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    meta.ImplementationClassUID = PYDICOM_IMPLEMENTATION_UID
+    meta.ImplementationVersionName = f"MAMMOLENS {__version__}"[:16]
+    made.file_meta = meta
+    buffer = BytesIO()
+    dcmwrite(buffer, made, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def code_item(value: str, scheme: str, meaning: str) -> Dataset:
+    """Make one item of a code sequence."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    return item
+
+
+def reference_item(image: ImagePrediction) -> Dataset:
+    """Make one item that refers to a source image."""
+    item = Dataset()
+    item.ReferencedSOPClassUID = image.header.sop_class_uid
+    item.ReferencedSOPInstanceUID = image.ref.sop_instance_uid
+    return item
+
+
+def view_item(view: ViewPosition | None) -> Dataset | None:
+    """Make the item of View Code Sequence, where the standard has a code (CID 4014)."""
+    if view not in _VIEW_WORDS:
+        return None
+    code = next(code for code, known in VIEW_CODES.items() if known is view)
+    return code_item(code, "SCT", _VIEW_WORDS[view])
+
+
+def _lo(text: str) -> str:
+    return printable(text).replace("\\", "_")[:_LONGEST_LO]

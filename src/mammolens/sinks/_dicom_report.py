@@ -1,0 +1,246 @@
+"""What structured reports share: the images they speak of, their evidence, what they revise."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+from mammolens.core import Finding, ImageRef, Prediction, Source, TriageCategory, Unreadable
+from mammolens.errors import MissingAttribute, UnsupportedImage
+from mammolens.exams import STANDARD_VIEWS
+from mammolens.sinks import _dicom_codes as codes
+from mammolens.sinks._dicom_values import carried_back, is_uid
+from mammolens.sinks._worklist import images_in_order
+from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, percent
+
+__all__ = [
+    "DocumentRef",
+    "ExamSources",
+    "certainty",
+    "content_digest",
+    "exam_ref",
+    "exam_sources",
+    "exam_words",
+    "hierarchy",
+    "meaning_of_numbers",
+    "percentage",
+    "summary_code",
+]
+
+_OTHER_KINDS: Final = {"NotAMammogram", "UnsupportedImage"}
+
+
+@dataclass(frozen=True)
+class DocumentRef:
+    """An earlier result, which a new one revises."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True)
+class ExamSources:
+    """The images of an exam by what became of them; `n_lost` failed and cannot be referred to."""
+
+    analysed: tuple[Source, ...]
+    failed: tuple[Source, ...]
+    n_lost: int = 0
+
+    @property
+    def all(self) -> tuple[Source, ...]:
+        """Every image that can be referred to, the analysed ones first, as they hang."""
+        return self.analysed + self.failed
+
+
+def exam_sources(prediction: Prediction) -> ExamSources:
+    """Find the images that a report of the exam must refer to.
+
+    Beside all four standard views, objects of another kind (tomosynthesis, FOR PROCESSING) were
+    not attempted, and are not mentioned.
+
+    Raises
+    ------
+    MissingAttribute
+        An analysed image lacks an identifier, or nothing is known of any image.
+    UnsupportedImage
+        The images name several patients or studies, so that no study can take the result.
+    """
+    analysed = tuple(Source(image.ref, image.header) for image in images_in_order(prediction))
+    for source in analysed:
+        _require(source)
+    seen = {source.ref.sop_instance_uid for source in analysed}
+    failed: list[Source] = []
+    n_lost = 0
+    for item in _missed(prediction):
+        if item.source is None or _lacking(item.source):
+            n_lost += 1
+        elif item.source.ref.sop_instance_uid not in seen:
+            seen.add(item.source.ref.sop_instance_uid)
+            failed.append(item.source)
+    sources = ExamSources(analysed, tuple(failed), n_lost)
+    _one_study(prediction, sources)
+    return sources
+
+
+def _missed(prediction: Prediction) -> list[Unreadable]:
+    views = {(image.ref.laterality, image.ref.view_position) for image in prediction.images}
+    if not all(view in views for view in STANDARD_VIEWS):
+        return list(prediction.unreadable)
+    return [item for item in prediction.unreadable if item.error not in _OTHER_KINDS]
+
+
+def _lacking(source: Source) -> str | None:
+    """Name the identifier without which nothing can refer to an image, if one is unusable."""
+    needed = {
+        "SOPClassUID": source.header.sop_class_uid,
+        "SOPInstanceUID": source.ref.sop_instance_uid,
+        "SeriesInstanceUID": source.ref.series_instance_uid,
+        "StudyInstanceUID": source.ref.study_instance_uid,
+    }
+    return next((keyword for keyword, value in needed.items() if not is_uid(value)), None)
+
+
+def _require(source: Source) -> None:
+    keyword = _lacking(source)
+    if keyword is not None:
+        raise MissingAttribute(
+            "the image has no identifier that a DICOM result could refer to",
+            source=source.ref.path,
+            keyword=keyword,
+            remedy="Send the original DICOM image, and do not pseudonymise",
+        )
+    carried_back(source.ref, source.header)
+
+
+def _one_study(prediction: Prediction, sources: ExamSources) -> None:
+    if not sources.all:
+        raise MissingAttribute(
+            "no image of the exam has identifiers that a DICOM result could refer to",
+            source=next((item.path for item in prediction.unreadable), None),
+            keyword="SOPInstanceUID",
+            remedy="Send the original DICOM images, and do not pseudonymise",
+        )
+    first = sources.all[0].ref
+    for source in sources.all[1:]:
+        if _place(source.ref) != _place(first):
+            raise UnsupportedImage(
+                "the images of the exam name several patients or studies: a DICOM result belongs"
+                " to one",
+                source=source.ref.path,
+                keyword="StudyInstanceUID",
+                remedy="Give the images of the exam one PatientID and one StudyInstanceUID",
+            )
+
+
+def _place(ref: ImageRef) -> tuple[str | None, str | None]:
+    return ref.patient_id, ref.study_instance_uid
+
+
+def exam_ref(source: Source) -> ImageRef:
+    """Give a reference that stands for the whole exam of an image, without a side."""
+    return replace(source.ref, laterality=None, view_position=None)
+
+
+def hierarchy(documents: Iterable[DocumentRef]) -> list[Dataset]:
+    """List instances by study and series (PS3.3 Table C.17-3b)."""
+    studies: dict[str, dict[str, list[Dataset]]] = {}
+    for document in documents:
+        item = Dataset()
+        item.ReferencedSOPClassUID = document.sop_class_uid
+        item.ReferencedSOPInstanceUID = document.sop_instance_uid
+        series = studies.setdefault(document.study_instance_uid, {})
+        series.setdefault(document.series_instance_uid, []).append(item)
+    return [_study(uid, series) for uid, series in studies.items()]
+
+
+def _study(uid: str, series: Mapping[str, list[Dataset]]) -> Dataset:
+    study = Dataset()
+    study.StudyInstanceUID = uid
+    study.ReferencedSeriesSequence = []
+    for series_uid, items in series.items():
+        one = Dataset()
+        one.SeriesInstanceUID = series_uid
+        one.ReferencedSOPSequence = items
+        study.ReferencedSeriesSequence.append(one)
+    return study
+
+
+def content_digest(*parts: Dataset) -> bytes:
+    """Digest what data sets say; times of a run must not be among it."""
+    said = [json.dumps(part.to_json_dict(), sort_keys=True) for part in parts]
+    return hashlib.sha256("\n".join(said).encode("utf-8")).digest()
+
+
+def percentage(probability: float) -> float:
+    """Give a probability in percent, never rounding a doubt away.
+
+    Examples
+    --------
+    >>> percentage(0.25), percentage(0.0), percentage(1.0)
+    (25.0, 0.01, 99.99)
+    """
+    return min(max(100 * probability, 0.01), 99.99)
+
+
+def certainty(finding: Finding) -> float:
+    """Give the strength of a finding in percent: 50 at the validated level, never 100.
+
+    Examples
+    --------
+    >>> certainty(Finding((0.0, 0.0, 1.0, 1.0), 1.0)), certainty(Finding((0, 0, 1, 1), 3.0))
+    (50.0, 75.0)
+    """
+    return 100 * finding.score / (1 + finding.score)
+
+
+def meaning_of_numbers(prediction: Prediction) -> str:
+    """Say what the numbers of a finding stand for."""
+    return (
+        "Probability of cancer: of the whole image, for a prevalence of"
+        f" {percent(prediction.prevalence)} among breasts. Certainty of finding: strength of the"
+        " map, 50 % at the validated level; not a probability. The kind of lesion is not told."
+    )
+
+
+def summary_code(prediction: Prediction, sources: ExamSources) -> codes.Code:
+    """Say whether the exam could be analysed and whether anything was found (CID 6047)."""
+    marked = any(image.findings for image in prediction.images)
+    if prediction.scores is None:
+        return codes.NONE_SUCCEEDED
+    if sources.failed:
+        return codes.PART_WITH if marked else codes.PART_WITHOUT
+    return codes.ALL_WITH if marked else codes.ALL_WITHOUT
+
+
+def exam_words(prediction: Prediction, sources: ExamSources) -> str:
+    """Say in a few sentences what is known of an exam and what is not."""
+    missed = len(sources.failed) + sources.n_lost
+    not_analysed = f"Not analysed: {missed} of {len(sources.analysed) + missed} images."
+    if prediction.scores is None:
+        words = [not_analysed, f"Result: {_category(prediction)}."]
+    else:
+        breasts = "; ".join(
+            f"{breast.laterality.value if breast.laterality else 'side unknown'}"
+            f" {percent(breast.scores.malignant)}"
+            for breast in prediction.breasts
+        )
+        words = [
+            f"Probability of cancer {percent(prediction.scores.malignant)} (breasts: {breasts}),"
+            f" for a prevalence of {percent(prediction.prevalence)} among breasts.",
+            f"Triage: {_category(prediction)}.",
+        ]
+        if missed:
+            words.append(not_analysed)
+    return " ".join([*words, f"{DISCLAIMER}."])
+
+
+def _category(prediction: Prediction) -> str:
+    words = CATEGORY_WORDS[prediction.category]
+    return words.partition(": ")[2] if prediction.category is TriageCategory.FAILED else words

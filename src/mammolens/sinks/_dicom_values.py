@@ -1,0 +1,120 @@
+"""What results carry back of patient and study, held to the forms of PS3.5 Table 6.2-1.
+
+What says whose a result is goes back unchanged, or no result is written. Anything else that
+breaks its form is left empty, as a type 2 attribute may be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from mammolens.core import ImageRef, SourceHeader
+from mammolens.errors import MissingAttribute
+
+__all__ = ["carried_back", "date", "is_uid", "time"]
+
+_UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
+_DATE: Final = re.compile(r"[12]\d{3}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
+_TIME: Final = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d|60)?(\.\d{1,6})?)?")
+_LONG, _SHORT = 64, 16
+
+
+def carried_back(ref: ImageRef, header: SourceHeader) -> dict[str, str]:
+    """Give the patient and study attributes that a result shares with its images.
+
+    Raises
+    ------
+    MissingAttribute
+        An identity that no DICOM result can carry: a backslash or control character (a value with
+        several parts is read with backslashes between them), or too long.
+    """
+    known = {
+        "PatientID": (ref.patient_id, _is_text(_LONG)),
+        "PatientName": (header.patient_name, _is_name),
+        "StudyInstanceUID": (ref.study_instance_uid, is_uid),
+    }
+    for keyword, (value, fits) in known.items():
+        if value and not fits(value):
+            raise MissingAttribute(
+                f"{keyword} breaks the DICOM standard, so no DICOM result can carry it back",
+                source=ref.path,
+                keyword=keyword,
+                remedy="Correct the header of the images",
+            )
+    sex = header.patient_sex
+    return {keyword: value or "" for keyword, (value, _) in known.items()} | {
+        "PatientBirthDate": date(header.patient_birth_date),
+        "PatientSex": sex if sex in ("F", "M", "O") else "",
+        "StudyID": _fitting(header.study_id, _is_text(_SHORT)),
+        "StudyDate": date(header.study_date),
+        "StudyTime": time(header.study_time),
+        "AccessionNumber": _fitting(header.accession_number, _is_text(_SHORT)),
+        "ReferringPhysicianName": _fitting(header.referring_physician_name, _is_name),
+    }
+
+
+def is_uid(text: str | None) -> bool:
+    """Say whether a text can stand as a UID; components with leading zeros are tolerated.
+
+    Examples
+    --------
+    >>> is_uid("1.2.840"), is_uid("1..2"), is_uid(None)
+    (True, False, False)
+    """
+    return bool(text) and len(text or "") <= _LONG and _UID.fullmatch(text or "") is not None
+
+
+def date(text: str | None) -> str:
+    """Give a DA value, or nothing.
+
+    Examples
+    --------
+    >>> date("20261001"), date("2026-10-01"), date("20260231")
+    ('20261001', '', '')
+    """
+    return _fitting(text, _is_date)
+
+
+def time(text: str | None) -> str:
+    """Give a TM value, or nothing.
+
+    Examples
+    --------
+    >>> time("101500.25"), time("10:15")
+    ('101500.25', '')
+    """
+    return _fitting(text, lambda value: _TIME.fullmatch(value) is not None)
+
+
+def _fitting(text: str | None, fits: Callable[[str], bool]) -> str:
+    return text if text and fits(text) else ""
+
+
+def _is_date(text: str) -> bool:
+    if not _DATE.fullmatch(text):
+        return False
+    try:
+        datetime.strptime(text, "%Y%m%d")
+    except ValueError:
+        return False
+    return True
+
+
+def _is_text(longest: int) -> Callable[[str], bool]:
+    return lambda text: len(text) <= longest and _is_plain(text)
+
+
+def _is_name(text: str) -> bool:
+    groups = text.split("=")
+    return len(groups) <= 3 and all(len(group) <= _LONG for group in groups) and _is_plain(text)
+
+
+def _is_plain(text: str) -> bool:
+    """No backslash (it parts values), no control character, nothing that UTF-8 cannot write."""
+    return "\\" not in text and not any(
+        ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 or 0xD800 <= ord(letter) < 0xE000
+        for letter in text
+    )

@@ -1,0 +1,256 @@
+"""``dicom-sr/``: a Comprehensive 3D SR per exam, the measurement report of IHE AI Results.
+
+PS3.16 TID 1500, built with highdicom: a group of measurements for the exam, one for each breast,
+and one for each finding with its region in (column, row) of the source image. A failed exam has
+one group, which says so and holds no number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code as Coded
+
+from mammolens.core import Finding, ImagePrediction, Laterality, Prediction, Source
+from mammolens.images.dicom_values import quiet_pydicom
+from mammolens.sinks import RunInfo
+from mammolens.sinks import _dicom_codes as codes
+from mammolens.sinks._dicom_common import (
+    encode,
+    finish,
+    identify,
+    need_highdicom,
+    result_uid,
+    study_attributes,
+)
+from mammolens.sinks._dicom_report import (
+    DocumentRef,
+    ExamSources,
+    certainty,
+    content_digest,
+    exam_ref,
+    exam_sources,
+    exam_words,
+    hierarchy,
+    meaning_of_numbers,
+    percentage,
+    summary_code,
+)
+from mammolens.sinks._folder import FilePerExam, Made
+from mammolens.sinks._worklist import images_in_order
+from mammolens.wording import printable
+
+if TYPE_CHECKING:
+    from highdicom import sr
+
+__all__ = ["build_measurement_report", "open_sink"]
+
+_SINK: Final = "dicom-sr"
+_BREAST_NAMES: Final = {
+    Laterality.RIGHT: "right breast",
+    Laterality.LEFT: "left breast",
+}
+
+
+def open_sink(out: Path, run: RunInfo) -> FilePerExam:
+    """Open the folder ``dicom-sr`` in a folder.
+
+    Raises
+    ------
+    ConfigError
+        highdicom is not installed.
+    """
+    need_highdicom(_SINK)
+    return FilePerExam(out / _SINK, ".dcm", partial(_made, run=run))
+
+
+def _made(prediction: Prediction, run: RunInfo) -> Made:
+    with quiet_pydicom():
+        data = encode(build_measurement_report(prediction, run))
+    yield "", data
+
+
+def build_measurement_report(
+    prediction: Prediction, run: RunInfo, predecessor: DocumentRef | None = None
+) -> Dataset:
+    """Say an exam's result as a measurement report.
+
+    The same result gives the same SOP Instance UID; only the times are those of the run.
+
+    Parameters
+    ----------
+    predecessor
+        The earlier result of the same exam that this one revises.
+
+    Raises
+    ------
+    MissingAttribute, UnsupportedImage
+        The images cannot be referred to, or belong to several studies.
+
+    Source: PS3.3 A.35.13, PS3.16 TID 1500.
+    """
+    from highdicom import sr
+
+    sources = exam_sources(prediction)
+    first = sources.all[0]
+    content = sr.MeasurementReport(
+        observation_context=_observer(prediction),
+        procedure_reported=Coded(*codes.MAMMOGRAPHY),
+        imaging_measurements=list(_groups(prediction, sources)),
+        title=Coded(*codes.MEASUREMENT_REPORT),
+        language_of_content_item_and_descendants=sr.LanguageOfContentItemAndDescendants(
+            sr.CodedConcept.from_code(Coded(*codes.ENGLISH))
+        ),
+    )
+    earlier = Dataset()
+    if predecessor is not None:
+        earlier.PredecessorDocumentsSequence = hierarchy([predecessor])
+    ref = exam_ref(first)
+    digest = content_digest(content[0], earlier)
+    made = sr.Comprehensive3DSR(
+        evidence=[_evidence(source) for source in sources.all],
+        content=content[0],
+        is_complete=True,
+        **identify(_SINK, ref, run.model, 1, digest),
+    )
+    made.update(earlier)
+    return finish(made, _SINK, ref, first.header, run)
+
+
+def _evidence(source: Source) -> Dataset:
+    image = Dataset()
+    for keyword, value in study_attributes(source.ref, source.header).items():
+        setattr(image, keyword, value)
+    image.SeriesInstanceUID = source.ref.series_instance_uid
+    image.SOPClassUID = source.header.sop_class_uid
+    image.SOPInstanceUID = source.ref.sop_instance_uid
+    return image
+
+
+def _observer(prediction: Prediction) -> sr.ObservationContext:
+    """TID 1001, 1002 and 1004: the observer is a device."""
+    from highdicom import sr
+    from pydicom.sr.codedict import codes as known
+
+    model = prediction.model
+    device = sr.DeviceObserverIdentifyingAttributes(
+        uid=result_uid("device", model.name, model.version, model.digest),
+        name="mammolens",
+        manufacturer_name="mammolens",
+        model_name=printable(model.name),
+        serial_number=printable(model.digest[:16]) or "unknown",
+    )
+    context = sr.ObserverContext(known.DCM.Device, device)
+    return sr.ObservationContext(observer_device_context=context)
+
+
+def _groups(prediction: Prediction, sources: ExamSources) -> Iterator[Any]:
+    """TID 1501 for the exam and each breast, TID 1410 for each finding."""
+    from highdicom import sr
+
+    exam = prediction.scores
+    seen = sources.analysed if exam else sources.failed
+    summary = Coded(*summary_code(prediction, sources))
+    words = exam_words(prediction, sources)
+    yield sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking("exam", seen),
+        algorithm_id=_algorithm(prediction, words),
+        finding_sites=[_site(None)],
+        measurements=[_probability(exam.malignant)] if exam else None,
+        qualitative_evaluations=[sr.QualitativeEvaluation(Coded(*codes.SUMMARY), summary)],
+        source_images=_images(seen),
+    )
+    for breast in prediction.breasts:
+        if breast.laterality is None:
+            continue
+        views = [s for s in sources.analysed if s.ref.laterality is breast.laterality]
+        yield sr.MeasurementsAndQualitativeEvaluations(
+            tracking_identifier=_tracking(_BREAST_NAMES[breast.laterality], views),
+            algorithm_id=_algorithm(prediction, words),
+            finding_sites=[_site(breast.laterality)],
+            measurements=[_probability(breast.scores.malignant)],
+            source_images=_images(views),
+        )
+    numbered = (
+        (image, finding) for image in images_in_order(prediction) for finding in image.findings
+    )
+    for number, (image, finding) in enumerate(numbered, start=1):
+        yield _region(prediction, image, finding, number)
+
+
+def _region(
+    prediction: Prediction, image: ImagePrediction, finding: Finding, number: int
+) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
+    from highdicom import sr
+
+    row0, col0, row1, col1 = finding.box_source_px
+    corners = [(col0, row0), (col1, row0), (col1, row1), (col0, row1), (col0, row0)]
+    source = Source(image.ref, image.header)
+    strength = sr.Measurement(
+        Coded(*codes.FINDING_CERTAINTY), _figure(certainty(finding)), Coded(*codes.PERCENT)
+    )
+    return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(f"finding {number}", [source], corners),
+        referenced_region=sr.ImageRegion(
+            sr.GraphicTypeValues.POLYLINE,
+            np.array(corners, dtype=np.float64),
+            sr.SourceImageForRegion(
+                str(image.header.sop_class_uid), str(image.ref.sop_instance_uid)
+            ),
+        ),
+        finding_type=Coded(*codes.LESION),
+        algorithm_id=_algorithm(prediction, meaning_of_numbers(prediction)),
+        finding_sites=[_site(image.ref.laterality)],
+        measurements=[_probability(image.scores.malignant), strength],
+    )
+
+
+def _tracking(name: str, sources: Sequence[Source], *place: object) -> sr.TrackingIdentifier:
+    """Give what is followed over reports the same UID whenever it is seen at the same place."""
+    from highdicom import sr
+
+    images = [str(source.ref.sop_instance_uid) for source in sources]
+    uid = result_uid("tracking", name, *images, repr(place))
+    return sr.TrackingIdentifier(uid, name)
+
+
+def _algorithm(prediction: Prediction, stated: str) -> sr.AlgorithmIdentification:
+    """TID 4019."""
+    from highdicom import sr
+
+    model = prediction.model
+    return sr.AlgorithmIdentification(printable(model.name), printable(model.version), [stated])
+
+
+def _site(laterality: Laterality | None) -> sr.FindingSite:
+    from highdicom import sr
+
+    side = Coded(*codes.SIDES[laterality]) if laterality else None
+    return sr.FindingSite(Coded(*codes.BREAST), laterality=side)
+
+
+def _probability(malignant: float) -> sr.Measurement:
+    from highdicom import sr
+
+    name, unit = Coded(*codes.PROBABILITY), Coded(*codes.PERCENT)
+    return sr.Measurement(name, _figure(percentage(malignant)), unit)
+
+
+def _figure(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _images(sources: Sequence[Source]) -> list[sr.SourceImageForMeasurementGroup]:
+    from highdicom import sr
+
+    return [
+        sr.SourceImageForMeasurementGroup(
+            str(source.header.sop_class_uid), str(source.ref.sop_instance_uid)
+        )
+        for source in sources
+    ]
