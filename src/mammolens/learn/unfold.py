@@ -22,7 +22,7 @@ from mammolens.learn.network import MammoNet
 from mammolens.model.card import read_card
 from mammolens.model.store import CARD_FILE, open_store
 
-__all__ = ["settle_statistics", "unfold_trunk"]
+__all__ = ["graph_tensors", "settle_statistics", "unfold_trunk"]
 
 _IMAGES = 384
 _PROBE_PX = 64
@@ -46,7 +46,7 @@ def unfold_trunk(net: MammoNet, package: str) -> None:
         If its graph holds another trunk; the network may be half changed then.
     """
     source, read = open_store(package)
-    stored = _tensors(read(read_card(read(CARD_FILE), f"{source}/{CARD_FILE}").graph_file))
+    stored = graph_tensors(read(read_card(read(CARD_FILE), f"{source}/{CARD_FILE}").graph_file))
     net.eval()
     picture = torch.zeros(1, 1, _PROBE_PX, _PROBE_PX, dtype=torch.uint8)
     names = {module: name for name, module in net.trunk.named_modules()}
@@ -122,16 +122,16 @@ def _undo(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
     norm.running_var.copy_(variance)
 
 
-def _tensors(graph: bytes) -> dict[str, Tensor]:
-    """The trunk's tensors under their names there, in single precision."""
+def graph_tensors(graph: bytes, prefix: str = _PREFIX) -> dict[str, Tensor]:
+    """A graph's tensors below a prefix, the trunk's, under their names there; single precision."""
     import onnx
 
     return {
-        tensor.name.removeprefix(_PREFIX).removesuffix(".half"): torch.from_numpy(
+        tensor.name.removeprefix(prefix).removesuffix(".half"): torch.from_numpy(
             onnx.numpy_helper.to_array(tensor).astype(np.float32)
         )
         for tensor in onnx.load_from_string(graph).graph.initializer
-        if tensor.name.startswith(_PREFIX)
+        if tensor.name.startswith(prefix)
     }
 
 
