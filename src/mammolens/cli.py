@@ -49,7 +49,14 @@ Regions = Annotated[
         "--region", metavar="R0,C0,R1,C1", help="Score this box of one image; repeatable."
     ),
 ]
-Sinks = Annotated[str, typer.Option(metavar="LIST", help="Which of json,csv,overlay,html.")]
+Sinks = Annotated[
+    str,
+    typer.Option(
+        metavar="LIST",
+        help="Which of json, csv, overlay, html, dicom-cad-sr, dicom-sr, dicom-sc, dicom-seg, "
+        "dicom-pr, dicom-ko, fhir, hl7; separated by commas.",
+    ),
+]
 Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="How many to work on at a time.")]
 Prevalence = Annotated[
     float | None,
@@ -230,8 +237,16 @@ def _names(sinks: str) -> list[str]:
     return [name.strip() for name in sinks.split(",") if name.strip()]
 
 
+_WITHOUT_PICTURES = frozenset(
+    {
+        *("csv", "json", "fhir", "hl7"),
+        *("dicom-cad-sr", "dicom-ko", "dicom-pr", "dicom-seg", "dicom-sr"),
+    }
+)
+
+
 def _drawn(sinks: list[str]) -> bool:
-    return not {*sinks} <= {"csv", "json"}
+    return not {*sinks} <= _WITHOUT_PICTURES
 
 
 def _inputs(paths: list[Path], sample: bool) -> list[Path]:

@@ -93,6 +93,8 @@ def show_run(summary: RunSummary, run: RunInfo) -> None:
     console.print(table)
     if summary.n_unreadable:
         console.print(f"{summary.n_unreadable} unreadable; the results give each one's reason")
+    for refusal in summary.refusals:
+        console.print(Text(f"not written, {printable(refusal)}", style="yellow"), soft_wrap=True)
     for path in summary.files:
         console.print(Text(printable(str(path))), soft_wrap=True)
     console.print(

@@ -16,7 +16,14 @@ from mammolens.analysis import (
 )
 from mammolens.errors import ConfigError, IncompleteExam
 from mammolens.model import DEFAULT_MODEL, ModelCard, ModelPackage
-from mammolens.sinks import RunInfo, RunSummary, TriageThreshold, find_sink, write_run
+from mammolens.sinks import (
+    IDENTIFIED_SINKS,
+    RunInfo,
+    RunSummary,
+    TriageThreshold,
+    find_sink,
+    write_run,
+)
 from mammolens.sinks.regions import check_region_sinks, write_regions
 
 __all__ = ["describe_run", "run", "run_regions"]
@@ -56,6 +63,8 @@ def run(
         raise ConfigError("no output is asked for", keyword="sinks", remedy="Name one, as json")
     for name in sinks:
         find_sink(name)
+    if options.pseudonymise:
+        _refuse_identified(sinks)
     package = ModelPackage.load(model or DEFAULT_MODEL)
     package.card.for_breasts()
     info = describe_run(package, options.prevalence)
@@ -68,6 +77,17 @@ def run(
             remedy="Give files, folders or zip archives that hold mammograms",
         )
     return summary, info
+
+
+def _refuse_identified(sinks: Sequence[str]) -> None:
+    """A result without its patient would reach nobody in a hospital, or the wrong one."""
+    named = [name for name in sinks if name in IDENTIFIED_SINKS]
+    if named:
+        raise ConfigError(
+            f"{', '.join(named)} say whose result it is, which pseudonyms hide",
+            keyword="sinks",
+            remedy="Leave out these sinks, or --pseudonymise",
+        )
 
 
 def run_regions(

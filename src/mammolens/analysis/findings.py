@@ -8,10 +8,12 @@ import numpy.typing as npt
 
 from mammolens.core import Finding, PreparedView
 
-__all__ = ["locate"]
+__all__ = ["CORE_SHARE", "locate"]
+
+CORE_SHARE = 0.6
+"""A finding reaches as far as the map stays above this share of its peak there."""
 
 _FINER = 9  # odd, so that the centre of a cell keeps its value
-_CORE = 0.6
 _MOST = 4
 
 
@@ -44,7 +46,7 @@ def locate(
     found: list[Finding] = []
     while len(found) < _MOST and (peak := float(left.max())) >= level:
         place = np.unravel_index(int(left.argmax()), left.shape)
-        region = _component(left >= _CORE * peak, (int(place[0]), int(place[1])))
+        region = _component(left >= CORE_SHARE * peak, (int(place[0]), int(place[1])))
         at_rows, at_cols = np.flatnonzero(region.any(1)), np.flatnonzero(region.any(0))
         box = view.geometry.box_to_source(
             (

@@ -1,0 +1,103 @@
+"""``dicom-ko/``: a Key Object Selection for an exam of the category high, and for no other.
+
+Its title is "Of Interest" (CID 7010); it refers to the views of each breast whose probability
+reached the upper threshold, or to all where none did by itself. Viewers list it as key images,
+archives and worklists can search for it. An exam without one is not thereby negative.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+from mammolens.core import ImagePrediction, ImageRef, Prediction, TriageCategory
+from mammolens.images.dicom_values import quiet_pydicom
+from mammolens.sinks import RunInfo
+from mammolens.sinks._dicom_common import (
+    encode,
+    finish,
+    identify,
+    need_highdicom,
+    result_uid,
+    source_dataset,
+)
+from mammolens.sinks._dicom_report import exam_sources
+from mammolens.sinks._folder import FilePerExam, Made
+from mammolens.sinks._worklist import images_in_order
+from mammolens.wording import DISCLAIMER, percent, view_name
+
+__all__ = ["key_images", "open_sink", "views_of_interest"]
+
+_SINK: Final = "dicom-ko"
+
+
+def open_sink(out: Path, run: RunInfo) -> FilePerExam:
+    """Open the folder ``dicom-ko`` in a folder."""
+    need_highdicom(_SINK)
+    return FilePerExam(out / _SINK, ".dcm", partial(_selection, run=run))
+
+
+def key_images(prediction: Prediction, run: RunInfo) -> Dataset | None:
+    """Make the Key Object Selection of an exam, or nothing if its category is not high.
+
+    Raises
+    ------
+    MissingAttribute, UnsupportedImage
+        If an image lacks an identifier, or the images belong to several studies.
+
+    Source: PS3.3 A.35.4, PS3.16 TID 2010 and CID 7010.
+    """
+    import highdicom as hd
+
+    if prediction.category is not TriageCategory.HIGH or prediction.scores is None:
+        return None
+    exam_sources(prediction)
+    chosen = views_of_interest(prediction, run)
+    sources = [source_dataset(image) for image in chosen]
+    words = (
+        f"Triage high, P(malignant) {percent(prediction.scores.malignant)} at a prevalence of "
+        f"{percent(prediction.prevalence)}; {', '.join(view_name(image.ref) for image in chosen)}. "
+        f"{prediction.model.name} {prediction.model.version}. {DISCLAIMER}"
+    )
+    first = chosen[0]
+    study_wide = ImageRef(first.ref.path, study_instance_uid=first.ref.study_instance_uid)
+    uids = [str(image.ref.sop_instance_uid) for image in chosen]
+    identity = identify(_SINK, study_wide, run.model, 1, words, *uids)
+    observer = hd.sr.DeviceObserverIdentifyingAttributes(
+        uid=result_uid(run.model.name, run.model.version, run.model.digest),
+        name=identity["manufacturer_model_name"],
+        manufacturer_name=identity["manufacturer"],
+    )
+    made: Dataset = hd.ko.KeyObjectSelectionDocument(
+        evidence=sources,
+        content=hd.ko.KeyObjectSelection(
+            document_title=hd.sr.CodedConcept("113000", "DCM", "Of Interest"),
+            referenced_objects=sources,
+            observer_device_context=hd.sr.ObserverContext(
+                observer_type=hd.sr.CodedConcept("121007", "DCM", "Device"),
+                observer_identifying_attributes=observer,
+            ),
+            description=words,
+        ),
+        **identity,
+    )
+    return finish(made, _SINK, first.ref, first.header, run)
+
+
+def views_of_interest(prediction: Prediction, run: RunInfo) -> list[ImagePrediction]:
+    """Choose the views of the breasts at or above the upper threshold, else every view."""
+    high = next((point.threshold for point in run.thresholds if point.name == "high"), 0.0)
+    sides = {b.laterality for b in prediction.breasts if b.scores.malignant >= high}
+    images = images_in_order(prediction)
+    return [image for image in images if image.ref.laterality in sides] or images
+
+
+def _selection(prediction: Prediction, run: RunInfo) -> Made:
+    with quiet_pydicom():
+        made = key_images(prediction, run)
+        data = None if made is None else encode(made)
+    if data is not None:
+        yield "", data

@@ -1,0 +1,184 @@
+"""``dicom-pr/``: a Grayscale Softcopy Presentation State per image, with its marks and words.
+
+A viewer lays it over the source image itself: a rectangle and the map's strength for each finding,
+and in the corner away from the chest wall the image's probabilities and "research use only". An
+image without findings gets the words alone, which do not call it negative. Grey values are shown
+as the source's own modality and VOI attributes say.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from mammolens.core import Finding, ImagePrediction, Photometric, Prediction, VoiLut, Window
+from mammolens.errors import UnsupportedImage
+from mammolens.sinks import RunInfo
+from mammolens.sinks._dicom_common import (
+    finish,
+    identify,
+    need_highdicom,
+    per_image,
+    source_dataset,
+)
+from mammolens.sinks._folder import FilePerExam, Made
+from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, percent, view_name
+
+if TYPE_CHECKING:
+    import highdicom
+
+__all__ = ["marks", "open_sink"]
+
+_SINK: Final = "dicom-pr"
+_TEXT_ROWS, _TEXT_COLUMNS = 0.12, 0.5
+"""Size of the block of words, as shares of the image."""
+_WHITE: Final = 65535
+
+
+def open_sink(out: Path, run: RunInfo) -> FilePerExam:
+    """Open the folder ``dicom-pr`` in a folder."""
+    need_highdicom(_SINK)
+    return FilePerExam(out / _SINK, ".dcm", partial(_states, run=run))
+
+
+def marks(image: ImagePrediction, prediction: Prediction, run: RunInfo, number: int = 1) -> Dataset:
+    """Make the presentation state of one image.
+
+    Raises
+    ------
+    MissingAttribute
+        If the image lacks an identifier, and so cannot be referred to.
+    UnsupportedImage
+        If the image's grey values come from a table that a presentation state cannot take over.
+
+    Source: PS3.3 A.33.1; coordinates C.10.5.1.2: (column, row), 0 at the corner of the first pixel.
+    """
+    import highdicom as hd
+
+    source = source_dataset(image)
+    _take_greys(source, image)
+    words = _words(image, prediction)
+    objects = [_rectangle(finding) for finding in image.findings]
+    labels = [_label(finding) for finding in image.findings]
+    layer = hd.pr.GraphicLayer(
+        "AI", order=1, description=DISCLAIMER, display_color=hd.color.CIELabColor(85.0, 0.0, 80.0)
+    )
+    annotation = hd.pr.GraphicAnnotation(
+        referenced_images=[source],
+        graphic_layer=layer,
+        graphic_objects=objects or None,
+        text_objects=[*labels, _block(words, image)],
+    )
+    content = repr((words, [finding.box_source_px for finding in image.findings]))
+    inverse = image.photometric is Photometric.MONOCHROME1
+    made: Dataset = hd.pr.GrayscaleSoftcopyPresentationState(
+        referenced_images=[source],
+        content_label="AI_MARKS",
+        content_description=DISCLAIMER,
+        graphic_layers=[layer],
+        graphic_annotations=[annotation],
+        presentation_lut_transformation=hd.PresentationLUTTransformation(
+            presentation_lut_shape="INVERSE" if inverse else "IDENTITY"
+        ),
+        **identify(_SINK, image.ref, run.model, number, str(image.ref.sop_instance_uid), content),
+    )
+    (area,) = made.DisplayedAreaSelectionSequence
+    del area.PixelOriginInterpretation
+    area.PresentationPixelAspectRatio = _ratio(image.ref.pixel_aspect)
+    if image.ref.laterality is not None:
+        made.Laterality = image.ref.laterality.value
+    return finish(made, _SINK, image.ref, image.header, run)
+
+
+def _states(prediction: Prediction, run: RunInfo) -> Made:
+    return per_image(prediction, lambda image, number: marks(image, prediction, run, number))
+
+
+def _take_greys(source: Dataset, image: ImagePrediction) -> None:
+    """Give the source the attributes that turn its stored values into grey."""
+    voi, rescale = image.voi, image.header.rescale
+    if rescale is None or (isinstance(voi, VoiLut) and voi.first < 0):
+        raise UnsupportedImage(
+            "its table of grey values cannot be taken over into a presentation state",
+            source=image.ref.path,
+            keyword="ModalityLUTSequence" if rescale is None else "VOILUTSequence",
+            remedy="Use the sink dicom-sc",
+        )
+    if rescale != (1.0, 0.0):
+        source.RescaleSlope, source.RescaleIntercept = (f"{value:.10g}" for value in rescale)
+        source.RescaleType = "US"
+    if isinstance(voi, Window):
+        source.WindowCenter, source.WindowWidth = f"{voi.center:.10g}", f"{voi.width:.10g}"
+        source.VOILUTFunction = voi.function.value
+    elif voi is not None:
+        source.VOILUTSequence = [_lut(voi)]
+
+
+def _lut(voi: VoiLut) -> highdicom.VOILUT:
+    import highdicom as hd
+
+    low, high = float(voi.values.min()), float(voi.values.max())
+    data = np.rint((voi.values - low) * (_WHITE / max(high - low, 1e-12))).astype(np.uint16)
+    return hd.VOILUT(first_mapped_value=voi.first, lut_data=data)
+
+
+def _rectangle(finding: Finding) -> highdicom.pr.GraphicObject:
+    import highdicom as hd
+
+    r0, c0, r1, c1 = finding.box_source_px
+    corners = np.array([[c0, r0], [c1, r0], [c1, r1], [c0, r1], [c0, r0]])
+    return hd.pr.GraphicObject(
+        graphic_type=hd.pr.GraphicTypeValues.POLYLINE,
+        graphic_data=corners,
+        units=hd.pr.AnnotationUnitsValues.PIXEL,
+    )
+
+
+def _label(finding: Finding) -> highdicom.pr.TextObject:
+    import highdicom as hd
+
+    r0, c0, _, _ = finding.box_source_px
+    return hd.pr.TextObject(
+        f"AI {finding.score:.1f}x",
+        units=hd.pr.AnnotationUnitsValues.PIXEL,
+        anchor_point=(c0, r0),
+        anchor_point_visible=False,
+    )
+
+
+def _block(words: str, image: ImagePrediction) -> highdicom.pr.TextObject:
+    """The words of the whole image, at its foot away from the chest wall."""
+    import highdicom as hd
+
+    rows, cols = image.geometry.source_shape
+    left = 0.0 if image.geometry.flipped else cols * (1 - _TEXT_COLUMNS)
+    box = left, rows * (1 - _TEXT_ROWS), left + cols * _TEXT_COLUMNS, float(rows)
+    return hd.pr.TextObject(
+        words,
+        units=hd.pr.AnnotationUnitsValues.PIXEL,
+        bounding_box=box,
+        text_justification=hd.pr.TextJustificationValues.LEFT,
+    )
+
+
+def _words(image: ImagePrediction, prediction: Prediction) -> str:
+    found = len(image.findings)
+    lines = [
+        f"{view_name(image.ref)} P(malignant) {percent(image.scores.malignant)}"
+        f" at a prevalence of {percent(prediction.prevalence)}",
+        f"Exam: {CATEGORY_WORDS[prediction.category]}",
+        f"{found} marked; x = times the level from which a mark counts"
+        if found
+        else "Nothing marked; this does not make the image negative",
+        f"{prediction.model.name} {prediction.model.version}. {DISCLAIMER}",
+    ]
+    return "\r\n".join(lines)
+
+
+def _ratio(aspect: float) -> list[int]:
+    """Pixel aspect ratio as two whole numbers, vertical then horizontal."""
+    return [1, 1] if aspect == 1.0 else [round(aspect * 1000), 1000]

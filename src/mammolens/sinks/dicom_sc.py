@@ -1,0 +1,116 @@
+"""``dicom-sc/``: an RGB Secondary Capture per image, for viewers that show nothing else.
+
+The picture is the one of the sink ``overlay``: the whole source image in its own orientation, its
+map and boxes, and beneath it, covering nothing, a band of words that ends in "research use only".
+It stands in the study of its image. Its modality is OT, so that no reader of mammograms, this one
+among them, takes it for one.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
+
+from mammolens.core import ImagePrediction, Prediction
+from mammolens.errors import UnsupportedImage
+from mammolens.render import overlay
+from mammolens.sinks import RunInfo
+from mammolens.sinks._dicom_common import (
+    code_item,
+    finish,
+    identify,
+    orientation,
+    per_image,
+    reference_item,
+    sign,
+    source_dataset,
+    view_item,
+)
+from mammolens.sinks._folder import FilePerExam, Made
+
+__all__ = ["heat_map", "open_sink"]
+
+_SINK: Final = "dicom-sc"
+
+
+def open_sink(out: Path, run: RunInfo) -> FilePerExam:
+    """Open the folder ``dicom-sc`` in a folder."""
+    return FilePerExam(out / _SINK, ".dcm", partial(_heat_maps, run=run))
+
+
+def heat_map(
+    image: ImagePrediction, prediction: Prediction, run: RunInfo, number: int = 1
+) -> Dataset:
+    """Draw one image's map as a Secondary Capture.
+
+    The source pixel (row, column) lies at ``image.display.scale`` times that in the picture.
+
+    Parameters
+    ----------
+    number
+        Instance number within the series of its side.
+
+    Raises
+    ------
+    MissingAttribute
+        If the image lacks an identifier, and so cannot be referred to.
+    UnsupportedImage
+        If no picture of the image was kept.
+
+    Source: PS3.3 A.8.1.
+    """
+    source_dataset(image)
+    if image.display is None:
+        raise UnsupportedImage(
+            "no picture of the image was kept, so there is nothing to lay a map over",
+            source=image.ref.path,
+            remedy="Analyse with AnalysisOptions(display=True)",
+        )
+    picture = np.ascontiguousarray(overlay(image, prediction))
+    made = Dataset()
+    made.SOPClassUID = SecondaryCaptureImageStorage
+    sign(made, identify(_SINK, image.ref, run.model, number, picture.tobytes()))
+    made.Modality, made.ConversionType = "OT", "WSD"
+    made.ImageType = ["DERIVED", "SECONDARY"]
+    made.DerivationDescription = "Map of a model's evidence over a reduced copy of the source image"
+    made.SourceImageSequence = [_source_item(image)]
+    made.BurnedInAnnotation = "YES"
+    made.PatientOrientation = orientation(image.header)
+    _place(made, image)
+    made.SamplesPerPixel, made.PhotometricInterpretation, made.PlanarConfiguration = 3, "RGB", 0
+    made.Rows, made.Columns = picture.shape[:2]
+    made.BitsAllocated = made.BitsStored = 8
+    made.HighBit, made.PixelRepresentation = 7, 0
+    made.PixelData = picture.tobytes() + b"\0" * (picture.size % 2)
+    made["PixelData"].VR = "OB"
+    return finish(made, _SINK, image.ref, image.header, run)
+
+
+def _heat_maps(prediction: Prediction, run: RunInfo) -> Made:
+    return per_image(prediction, lambda image, number: heat_map(image, prediction, run, number))
+
+
+def _source_item(image: ImagePrediction) -> Dataset:
+    item = reference_item(image)
+    purpose = code_item("121322", "DCM", "Source image for image processing operation")
+    item.PurposeOfReferenceCodeSequence = [purpose]
+    return item
+
+
+def _place(made: Dataset, image: ImagePrediction) -> None:
+    """Say which breast and view this is, and how large its pixels are, as far as it is known."""
+    side, view = image.ref.laterality, image.ref.view_position
+    made.BodyPartExamined = "BREAST"
+    if side is not None:
+        made.ImageLaterality = side.value
+    if view is not None:
+        made.ViewPosition = view.value
+        made.ViewCodeSequence = [item] if (item := view_item(view)) else []
+    if image.ref.spacing_mm is not None and image.display is not None:
+        spacing = zip(image.ref.spacing_mm, image.display.scale, strict=True)
+        made.PixelSpacing = [f"{mm / scale:.6g}" for mm, scale in spacing]

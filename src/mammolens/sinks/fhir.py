@@ -1,0 +1,323 @@
+"""``fhir/``: a transaction Bundle (FHIR R4, JSON) per exam, ready to be posted to a server.
+
+DiagnosticReport, an Observation for the exam and each breast, RiskAssessment, ImagingStudy, Device
+and a Task whose priority puts the exam in its place; everything is preliminary. Ids follow from
+patient, study and model: a repeat overwrites, and never doubles. The study and the Task are only
+made where the server has none, so that the hospital's own state stays. The patient is referred to
+by identifier; no name is written. A failed exam has an Observation without a value and no
+RiskAssessment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from mammolens import __version__
+from mammolens.core import Laterality, Prediction, Scores, TriageCategory
+from mammolens.sinks import RunInfo
+from mammolens.sinks._dicom_values import date, is_uid
+from mammolens.sinks._fhir_check import check_bundle
+from mammolens.sinks._folder import FilePerExam, Made
+from mammolens.sinks._messages import (
+    ExamIdentity,
+    conclusion,
+    exam_identity,
+    message_id,
+    model_id,
+    percentage,
+)
+from mammolens.wording import DISCLAIMER, percent
+
+__all__ = ["exam_bundle", "open_sink"]
+
+_DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
+_SCT: Final = "http://snomed.info/sct"
+_HL7: Final = "http://terminology.hl7.org/CodeSystem/"
+_PROBABILITY: Final = (_DCM, "111047", "Probability of cancer")
+_STUDY_REPORT: Final = ("http://loinc.org", "18748-4", "Diagnostic imaging study")
+_CANCER: Final = (_SCT, "254837009", "Malignant neoplasm of breast")
+_SITES: Final = {
+    Laterality.LEFT: (_SCT, "80248007", "Left breast structure"),
+    Laterality.RIGHT: (_SCT, "73056007", "Right breast structure"),
+    None: (_SCT, "76752008", "Breast structure"),
+}
+_PRIORITIES: Final = {
+    TriageCategory.FAILED: "urgent",
+    TriageCategory.HIGH: "urgent",
+    TriageCategory.INTERMEDIATE: "routine",
+    TriageCategory.LOW: "routine",
+}
+
+_Json = dict[str, Any]
+
+
+def open_sink(out: Path, run: RunInfo) -> FilePerExam:
+    """Open the folder ``fhir`` in a folder."""
+    return FilePerExam(out / "fhir", ".json", partial(_made, run=run))
+
+
+def exam_bundle(prediction: Prediction, run: RunInfo) -> _Json:
+    """Say an exam's result as a transaction Bundle.
+
+    Raises
+    ------
+    MissingAttribute, UnsupportedImage
+        If patient or study are unknown, or several.
+
+    Source: FHIR R4 (4.0.1), http.html#transaction.
+
+    Notes
+    -----
+    Percentages are those at the run's prevalence of malignant breasts, which each Observation
+    states as a component; `RiskAssessment.prediction.probabilityDecimal` is a share, 0–1.
+    """
+    writer = _Writer(prediction, run, exam_identity(prediction))
+    entries = list(writer.entries())
+    bundle = {
+        "resourceType": "Bundle",
+        "id": writer.uuid("Bundle"),
+        "type": "transaction",
+        "timestamp": writer.now,
+        "entry": entries,
+    }
+    faults = check_bundle(bundle)
+    if faults:
+        raise AssertionError("the bundle breaks FHIR: " + "; ".join(faults))
+    return bundle
+
+
+def _made(prediction: Prediction, run: RunInfo) -> Made:
+    text = json.dumps(exam_bundle(prediction, run), ensure_ascii=False, indent=1, allow_nan=False)
+    yield "", text.encode("utf-8", "replace") + b"\n"
+
+
+class _Writer:
+    """One exam's bundle in the making: what every resource needs."""
+
+    def __init__(self, prediction: Prediction, run: RunInfo, identity: ExamIdentity) -> None:
+        self._prediction, self._run, self._identity = prediction, run, identity
+        self.now = run.created.isoformat(timespec="seconds")
+        day = date(identity.header.study_date)
+        self._day = datetime.strptime(day, "%Y%m%d").date().isoformat() if day else None
+
+    def uuid(self, *what: str) -> str:
+        """Name a resource of the exam; the device is one for all exams."""
+        model = self._prediction.model
+        if what == ("Device",):
+            return str(model_id(model))
+        return str(message_id(self._identity, model, *what))
+
+    def entries(self) -> Iterator[_Json]:
+        """Give every entry, each after those that it refers to."""
+        yield self._put("Device", self._device())
+        study_uid = f"urn:oid:{self._identity.study_instance_uid}"
+        yield self._create(("ImagingStudy",), f"urn:dicom:uid|{study_uid}", self._study(study_uid))
+        scores = self._prediction.scores
+        observations = [self._put("Observation", self._observation(None, scores), "exam")]
+        for number, breast in enumerate(self._prediction.breasts):
+            said = self._observation(breast.laterality, breast.scores)
+            which = breast.laterality.value if breast.laterality else f"unknown {number}"
+            observations.append(self._put("Observation", said, which))
+        yield from observations
+        results = [_reference(entry) for entry in observations]
+        if scores is not None:
+            yield self._put("RiskAssessment", self._risk(scores, results[0]))
+        report = self._put("DiagnosticReport", self._report(results))
+        yield report
+        task_key = "Task", self._prediction.category.value
+        name = f"urn:uuid:{self.uuid(*task_key)}"
+        task = self._task(name, _reference(report))
+        yield self._create(task_key, f"urn:ietf:rfc:3986|{name}", task)
+
+    def _put(self, kind: str, content: _Json, *what: str) -> _Json:
+        """An entry that its server keeps under our id, new or overwritten."""
+        name = self.uuid(kind, *what)
+        return {
+            "fullUrl": f"urn:uuid:{name}",
+            "resource": {"resourceType": kind, "id": name} | _known(content),
+            "request": {"method": "PUT", "url": f"{kind}/{name}"},
+        }
+
+    def _create(self, what: tuple[str, ...], identifier: str, content: _Json) -> _Json:
+        """An entry that its server makes only where it knows none of this identifier."""
+        return {
+            "fullUrl": f"urn:uuid:{self.uuid(*what)}",
+            "resource": {"resourceType": what[0]} | _known(content),
+            "request": {
+                "method": "POST",
+                "url": what[0],
+                "ifNoneExist": f"identifier={identifier}",
+            },
+        }
+
+    def _link(self, *what: str) -> _Json:
+        return {"reference": f"urn:uuid:{self.uuid(*what)}"}
+
+    def _subject(self) -> _Json:
+        kind = {"coding": [_coding((f"{_HL7}v2-0203", "MR", "Medical record number"))]}
+        return {
+            "type": "Patient",
+            "identifier": {"type": kind, "value": self._identity.patient_id},
+        }
+
+    def _device(self) -> _Json:
+        model = self._prediction.model
+        return {
+            "identifier": [{"system": "urn:mammolens:model", "value": model.digest}],
+            "status": "active",
+            "manufacturer": "mammolens",
+            "deviceName": [{"name": model.name, "type": "model-name"}],
+            "type": {"text": "AI software for mammograms"},
+            "version": [
+                {"type": {"text": "model"}, "value": model.version},
+                {"type": {"text": "mammolens"}, "value": __version__},
+            ],
+            "note": [{"text": DISCLAIMER}],
+        }
+
+    def _study(self, uid: str) -> _Json:
+        accession = self._identity.header.accession_number
+        kind = {"coding": [_coding((f"{_HL7}v2-0203", "ACSN", "Accession ID"))]}
+        return {
+            "identifier": [
+                {"system": "urn:dicom:uid", "value": uid},
+                *([{"type": kind, "value": accession}] if accession else []),
+            ],
+            "status": "available",
+            "modality": [_mammography()],
+            "subject": self._subject(),
+            "started": self._day,
+            "series": self._series(),
+        }
+
+    def _series(self) -> list[_Json]:
+        found: dict[str, _Json] = {}
+        for source in self._identity.sources:
+            ref, sop_class = source.ref, source.header.sop_class_uid
+            uids = ref.series_instance_uid, ref.sop_instance_uid, sop_class
+            if not all(map(is_uid, uids)):
+                continue
+            series = found.setdefault(
+                str(ref.series_instance_uid),
+                {
+                    "uid": ref.series_instance_uid,
+                    "modality": _mammography(),
+                    "bodySite": _coding(_SITES[ref.laterality]),
+                    "instance": [],
+                },
+            )
+            kind = {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{sop_class}"}
+            series["instance"].append({"uid": ref.sop_instance_uid, "sopClass": kind})
+        return list(found.values())
+
+    def _observation(self, side: Laterality | None, scores: Scores | None) -> _Json:
+        prediction = self._prediction
+        absent = {"coding": [_coding((f"{_HL7}data-absent-reason", "error", "Error"))]}
+        said: _Json = {"dataAbsentReason": absent | {"text": "failed, not interpretable"}}
+        if scores is not None:
+            said = {
+                "valueQuantity": _quantity(percentage(scores.malignant)),
+                "component": [
+                    {
+                        "code": {"text": "Probability of any tumour, benign or malignant"},
+                        "valueQuantity": _quantity(percentage(scores.tumour)),
+                    },
+                    {
+                        "code": {"text": "Share of malignant breasts that it stands for"},
+                        "valueQuantity": _quantity(round(100.0 * prediction.prevalence, 6)),
+                    },
+                ],
+            }
+        return {
+            "status": "preliminary",
+            "category": [{"coding": [_coding((f"{_HL7}observation-category", "imaging", ""))]}],
+            "code": {"coding": [_coding(_PROBABILITY)]},
+            "subject": self._subject(),
+            "effectiveDateTime": self._day,
+            "issued": self.now,
+            **said,
+            "bodySite": {"coding": [_coding(_SITES[side])]},
+            "device": self._link("Device"),
+            "derivedFrom": [self._link("ImagingStudy")],
+            "note": [{"text": DISCLAIMER}],
+        }
+
+    def _risk(self, scores: Scores, basis: _Json) -> _Json:
+        prediction = self._prediction
+        why = f"Share, 0 to 1, where {percent(prediction.prevalence)} of breasts are malignant"
+        return {
+            "status": "preliminary",
+            "subject": self._subject(),
+            "occurrenceDateTime": self.now,
+            "performer": self._link("Device"),
+            "basis": [self._link("ImagingStudy"), basis],
+            "prediction": [
+                {
+                    "outcome": {"coding": [_coding(_CANCER)]},
+                    "probabilityDecimal": round(percentage(scores.malignant) / 100.0, 4),
+                    "qualitativeRisk": {"text": prediction.category.value},
+                    "rationale": why,
+                }
+            ],
+            "note": [{"text": DISCLAIMER}],
+        }
+
+    def _report(self, results: Sequence[_Json]) -> _Json:
+        return {
+            "status": "preliminary",
+            "category": [{"coding": [_coding((f"{_HL7}v2-0074", "RAD", "Radiology"))]}],
+            "code": {"coding": [_coding(_STUDY_REPORT)], "text": "Mammography, AI second reader"},
+            "subject": self._subject(),
+            "effectiveDateTime": self._day,
+            "issued": self.now,
+            "result": list(results),
+            "imagingStudy": [self._link("ImagingStudy")],
+            "conclusion": conclusion(self._prediction),
+        }
+
+    def _task(self, name: str, report: _Json) -> _Json:
+        return {
+            "identifier": [{"system": "urn:ietf:rfc:3986", "value": name}],
+            "status": "requested",
+            "intent": "proposal",
+            "priority": _PRIORITIES[self._prediction.category],
+            "code": {"text": "Read the mammogram"},
+            "description": conclusion(self._prediction),
+            "focus": self._link("ImagingStudy"),
+            "for": self._subject(),
+            "authoredOn": self.now,
+            "requester": self._link("Device"),
+            "input": [{"type": {"text": "AI report"}, "valueReference": report}],
+        }
+
+
+def _known(content: _Json) -> _Json:
+    """FHIR has neither null nor empty lists."""
+    return {key: value for key, value in content.items() if value not in (None, [])}
+
+
+def _reference(entry: _Json) -> _Json:
+    return {"reference": entry["fullUrl"]}
+
+
+def _coding(code: tuple[str, str, str]) -> _Json:
+    system, value, display = code
+    return _known({"system": system, "code": value, "display": display or None})
+
+
+def _mammography() -> _Json:
+    return {"system": _DCM, "code": "MG", "display": "Mammography"}
+
+
+def _quantity(percent_value: float) -> _Json:
+    return {
+        "value": percent_value,
+        "unit": "%",
+        "system": "http://unitsofmeasure.org",
+        "code": "%",
+    }

@@ -1,0 +1,194 @@
+"""``hl7/``: an HL7 v2.5.1 ORU^R01 message per exam, for systems that speak nothing newer.
+
+UTF-8, as MSH-18 says, segments parted by carriage returns. Every result has the status P
+(preliminary); a failed exam has X (no result can be had) and no number. The message's id follows
+from what it says, so that a receiver knows a repeat.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from mammolens import __version__
+from mammolens.core import Laterality, Prediction
+from mammolens.sinks import RunInfo
+from mammolens.sinks._dicom_values import date, time
+from mammolens.sinks._folder import FilePerExam, Made
+from mammolens.sinks._messages import (
+    FAILED_WORDS,
+    ExamIdentity,
+    conclusion,
+    exam_identity,
+    percentage,
+)
+from mammolens.wording import DISCLAIMER
+
+__all__ = ["escape", "open_sink", "oru_message"]
+
+_ESCAPES: Final = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}
+_STUDY_REPORT: Final = "18748-4^Diagnostic imaging study^LN"
+_OURS: Final = "99MAMMOLENS"
+_SIDES: Final = {
+    Laterality.RIGHT: "right breast",
+    Laterality.LEFT: "left breast",
+    None: "breast of unknown side",
+}
+_NAME_GROUPS: Final = "AIP"
+"""Name Representation Codes of the groups of a DICOM person name (HL7 table 0465)."""
+
+
+def open_sink(out: Path, run: RunInfo) -> FilePerExam:
+    """Open the folder ``hl7`` in a folder."""
+    return FilePerExam(out / "hl7", ".hl7", partial(_made, run=run))
+
+
+def oru_message(prediction: Prediction, run: RunInfo) -> str:
+    """Say an exam's result as an ORU^R01.
+
+    Raises
+    ------
+    MissingAttribute, UnsupportedImage
+        If patient or study are unknown, or several.
+
+    Source: HL7 v2.5.1, chapters 2 (delimiters, escapes), 3.4.2 (PID) and 7.4 (OBR, OBX).
+    """
+    identity = exam_identity(prediction)
+    body = [
+        _pid(identity),
+        _obr(prediction, identity),
+        *_observations(prediction, identity),
+    ]
+    said = "\r".join(body).encode("utf-8", "replace")
+    name = hashlib.sha256(f"{run.model.digest} {__version__} ".encode() + said).hexdigest()[:20]
+    return "\r".join([_msh(run, name), *body]) + "\r"
+
+
+def escape(text: str) -> str:
+    """Escape delimiters and control characters.
+
+    Examples
+    --------
+    >>> print(escape("A|B^C&D~E\\\\F\\n"))
+    A\\F\\B\\S\\C\\T\\D\\R\\E\\E\\F\\X0A\\
+    """
+    return "".join(_ESCAPES.get(letter) or _printable(letter) for letter in text)
+
+
+def _printable(letter: str) -> str:
+    code = ord(letter)
+    if code < 0x20 or code == 0x7F:
+        return f"\\X{code:02X}\\"
+    return "\N{REPLACEMENT CHARACTER}" if 0x80 <= code < 0xA0 or 0xD800 <= code < 0xE000 else letter
+
+
+def _made(prediction: Prediction, run: RunInfo) -> Made:
+    yield "", oru_message(prediction, run).encode("utf-8")
+
+
+def _segment(name: str, fields: dict[int, str]) -> str:
+    """A segment from its fields by number; the values are escaped already."""
+    cells = [fields.get(number, "") for number in range(1, max(fields) + 1)]
+    return "|".join([name, *cells])
+
+
+def _msh(run: RunInfo, name: str) -> str:
+    sent = run.created.strftime("%Y%m%d%H%M%S%z")
+    fields = {3: "MAMMOLENS", 7: sent, 9: "ORU^R01^ORU_R01", 10: name, 11: "P", 12: "2.5.1"}
+    cells = [fields.get(number, "") for number in range(3, 13)]
+    return "|".join(["MSH", "^~\\&", *cells, "", "", "", "", "", "UNICODE UTF-8"])
+
+
+def _pid(identity: ExamIdentity) -> str:
+    header = identity.header
+    return _segment(
+        "PID",
+        {
+            1: "1",
+            3: f"{escape(identity.patient_id)}^^^^MR",
+            5: _name(header.patient_name),
+            7: date(header.patient_birth_date),
+            8: header.patient_sex if header.patient_sex in ("F", "M", "O") else "U",
+        },
+    )
+
+
+def _name(dicom_name: str | None) -> str:
+    """Turn a DICOM person name into XPN: prefix and suffix change places."""
+    names = []
+    for kind, group in zip(_NAME_GROUPS, (dicom_name or "").split("="), strict=False):
+        if group.strip("^ "):
+            family, given, middle, prefix, suffix = [*group.split("^"), *([""] * 5)][:5]
+            parts = map(escape, (family, given, middle, suffix, prefix))
+            names.append("^".join([*parts, "", "L", kind]))
+    return "~".join(names) or "^^^^^^U"
+
+
+def _obr(prediction: Prediction, identity: ExamIdentity) -> str:
+    header = identity.header
+    accession = escape(header.accession_number or "")
+    day = date(header.study_date)
+    moment = day + time(header.study_time).partition(".")[0] if day else ""
+    return _segment(
+        "OBR",
+        {
+            1: "1",
+            3: accession or f"{identity.study_instance_uid}^^{identity.study_instance_uid}^ISO",
+            4: _STUDY_REPORT,
+            7: moment,
+            18: accession,
+            24: "RAD",
+            25: "I" if prediction.scores is None else "P",
+        },
+    )
+
+
+def _observations(prediction: Prediction, identity: ExamIdentity) -> Iterator[str]:
+    lines = list(_results(prediction, identity))
+    for number, fields in enumerate(lines, start=1):
+        equipment = f"{escape(prediction.model.name)} {escape(prediction.model.version)}"
+        yield _segment("OBX", {1: str(number), 4: str(number), 18: equipment} | fields)
+    yield _segment("NTE", {1: "1", 2: "L", 3: escape(DISCLAIMER)})
+
+
+def _results(prediction: Prediction, identity: ExamIdentity) -> Iterator[dict[int, str]]:
+    """The fields of each OBX: what is observed, its value, its status."""
+    study = identity.study_instance_uid
+    yield _result("ST", "110180^Study Instance UID^DCM", study, "P")
+    scores = prediction.scores
+    if scores is None:
+        yield _result("NM", _probability("EXAM", "exam"), "", "X")
+        yield _result("TX", _ours("FAILURE", "Why there is no result"), escape(FAILED_WORDS), "P")
+    else:
+        yield _number(_probability("EXAM", "exam"), percentage(scores.malignant))
+        for breast in prediction.breasts:
+            key = breast.laterality.value if breast.laterality else "UNKNOWN"
+            name = _probability(key, _SIDES[breast.laterality])
+            yield _number(name, percentage(breast.scores.malignant))
+        what = "Share of malignant breasts that the probabilities stand for"
+        yield _number(_ours("PREVALENCE", what), 100.0 * prediction.prevalence)
+    category = prediction.category.value
+    value = f"{category.upper()}^{category}^{_OURS}"
+    yield _result("CWE", _ours("TRIAGE", "Triage category"), value, "P")
+    words = escape(conclusion(prediction))
+    yield _result("TX", _ours("CONCLUSION", "Conclusion of the software"), words, "P")
+
+
+def _probability(key: str, what: str) -> str:
+    return f"111047^Probability of cancer^DCM^{key}^Probability of cancer, {what}^{_OURS}"
+
+
+def _ours(key: str, what: str) -> str:
+    return f"{key}^{what}^{_OURS}"
+
+
+def _number(what: str, percent_value: float) -> dict[int, str]:
+    value = f"{percent_value:.6f}".rstrip("0").rstrip(".")
+    return _result("NM", what, value, "P") | {6: "%^Percent^UCUM"}
+
+
+def _result(kind: str, what: str, value: str, status: str) -> dict[int, str]:
+    return {2: kind, 3: what, 5: value, 11: status}
