@@ -125,8 +125,9 @@ def server_time(connection: sa.Connection) -> datetime:
 def insert_once(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
     """Insert a row unless a unique constraint has one like it; say whether it was inserted."""
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    done = connection.execute(make(table).values(dict(values)).on_conflict_do_nothing())
-    return done.rowcount == 1
+    key = next(iter(table.primary_key.columns))
+    adding = make(table).values(dict(values)).on_conflict_do_nothing().returning(key)
+    return connection.execute(adding).first() is not None
 
 
 def _engine(url: str) -> sa.Engine:

@@ -1,0 +1,185 @@
+"""A node's state on either database, a clock that can be turned, and small exams to send."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from mammolens.serve.database import Database, open_database
+from mammolens.serve.settings import NodeSettings
+from mammolens.serve.state import NodeState
+from mammolens.serve.store import Store
+
+VIEWS = (("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO"))
+
+
+class TurnedClock:
+    """A clock that stands until it is turned, forward or back."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def __call__(self, _connection: sa.Connection) -> datetime:
+        return self.now
+
+    def turn(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class Cluster:
+    """A PostgreSQL server of our own, on loopback, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        found = shutil.which("initdb") or next(
+            iter(sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), reverse=True)), None
+        )
+        if found is None:
+            pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+        self.folder, self.programs = folder, Path(found).resolve().parent
+        self.as_user: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            try:
+                user = pwd.getpwnam("postgres")
+            except KeyError:
+                pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            self.as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.call("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "node", "--no-sync")
+        self.server: subprocess.Popen[bytes] | None = None
+
+    def call(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(self.programs / program), *arguments],
+            check=True,
+            capture_output=True,
+            cwd=self.folder,
+            **self.as_user,
+        )
+
+    def start(self) -> None:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "shared_buffers": "16MB",
+        }
+        options = [f"--{key}={value}" for key, value in settings.items()]
+        self.server = subprocess.Popen(
+            [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self.folder,
+            **self.as_user,
+        )
+        ready = [str(self.programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
+        for _ in range(300):
+            if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
+                return
+            time.sleep(0.1)
+        raise RuntimeError("PostgreSQL did not start")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        if self.server is not None:
+            self.server.send_signal(how)
+            self.server.wait(60)
+
+    def new_database(self) -> str:
+        name = f"node_{uuid.uuid4().hex}"
+        engine = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        engine.dispose()
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        return f"postgresql+psycopg://node@127.0.0.1:{self.port}/{name}"
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory) -> Iterator[Cluster]:
+    pytest.importorskip("psycopg")
+    folder = tmp_path_factory.mktemp("postgres")
+    for above in (folder, *folder.parents[:3]):
+        with contextlib.suppress(PermissionError):
+            above.chmod(above.stat().st_mode | 0o055 if above != folder else 0o700)
+    made = Cluster(folder)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pacs)])
+def url(request, tmp_path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'node.sqlite'}"
+    return request.getfixturevalue("cluster").new_database()
+
+
+@pytest.fixture
+def clock() -> TurnedClock:
+    return TurnedClock()
+
+
+@pytest.fixture
+def database(url, clock) -> Iterator[Database]:
+    opened = open_database(url, clock)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def settings(tmp_path, package) -> NodeSettings:
+    return NodeSettings(data=tmp_path / "node", model=str(package), intake={"min_free_mb": 0})
+
+
+@pytest.fixture
+def state(settings, database) -> NodeState:
+    stores = (Store(settings.data / name) for name in ("received", "results"))
+    return NodeState(settings, database, *stores)
+
+
+@pytest.fixture(scope="session")
+def mammogram(make_dicom):
+    """Give a function that makes one view as a file; equal numbers give equal pixels."""
+
+    def make(number: int = 0, syntax: str = make_dicom.EXPLICIT, **changes: Any) -> bytes:
+        side, view = VIEWS[number % 4]
+        values = {
+            "SOPInstanceUID": f"1.2.3.4.{number}",
+            "ImageLaterality": side,
+            "ViewPosition": view,
+        } | changes
+        picture = values.pop("picture", number)
+        made = make_dicom.dataset(pixels=make_dicom.picture(seed=picture), **values)
+        return make_dicom.file_bytes(made, syntax)
+
+    return make
+
+
+@pytest.fixture
+def rows(database):
+    """Give a function that lists the rows of a table, in the order of its key."""
+
+    def read(table: sa.Table) -> list[sa.Row[Any]]:
+        with database.read() as connection:
+            return list(connection.execute(sa.select(table).order_by(*table.primary_key.columns)))
+
+    return read

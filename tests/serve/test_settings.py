@@ -1,0 +1,77 @@
+"""Settings: the file, the environment, and keys that nobody knows."""
+
+from __future__ import annotations
+
+import pytest
+
+from mammolens.errors import ConfigError
+from mammolens.serve.settings import load_settings
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str):
+        path = tmp_path / "node.toml"
+        path.write_text(text, "utf-8")
+        return path
+
+    return write
+
+
+def test_the_file_is_read(write):
+    settings = load_settings(
+        write('data = "d"\n[jobs]\nlease_s = 5\n[[routes]]\nname = "p"\nto = "x"\nsinks = ["fhir"]')
+    )
+    assert settings.jobs.lease_s == 5
+    assert settings.all_sinks == ("json", "fhir")
+    assert settings.database_url.startswith("sqlite:////")
+
+
+def test_the_environment_wins_over_the_file(write, monkeypatch):
+    monkeypatch.setenv("MAMMOLENS_JOBS__LEASE_S", "7")
+    monkeypatch.setenv("MAMMOLENS_MODEL", "other")
+    settings = load_settings(write('model = "one"\n[jobs]\nlease_s = 5\nmax_attempts = 2'))
+    assert (settings.jobs.lease_s, settings.jobs.max_attempts) == (7, 2)
+    assert settings.model == "other"
+
+
+def test_the_environment_may_name_the_file(write, monkeypatch):
+    monkeypatch.setenv("MAMMOLENS_CONFIG", str(write('model = "named"')))
+    assert load_settings().model == "named"
+
+
+def test_an_unknown_key_fails_with_the_nearest(write):
+    with pytest.raises(ConfigError, match=r"jobs.lease_sec.*Use 'jobs.lease_s'"):
+        load_settings(write("[jobs]\nlease_sec = 5"))
+
+
+def test_an_unknown_variable_fails_with_the_nearest(write, monkeypatch):
+    monkeypatch.setenv("MAMMOLENS_JOBS__LEASE", "7")
+    with pytest.raises(ConfigError, match="Use 'MAMMOLENS_JOBS__LEASE_S'"):
+        load_settings(write(""))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[jobs]\nlease_s = 0", "jobs.lease_s"),
+        ("prevalence = 1.0", "prevalence"),
+        ("data = [", "cannot be read"),
+        ('[[routes]]\nname="a"\nto="x"\nsinks=["json"]\n' * 2, "two routes are called 'a'"),
+    ],
+)
+def test_an_impossible_setting_is_named(write, text, said):
+    with pytest.raises(ConfigError, match=said):
+        load_settings(write(text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"absent\.toml"):
+        load_settings(tmp_path / "absent.toml")
+
+
+def test_settings_do_not_change_and_do_not_show_the_password(write):
+    settings = load_settings(write('database = "postgresql://node:secret@db/node"'))
+    assert "secret" not in repr(settings)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.model = "x"
