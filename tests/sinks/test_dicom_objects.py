@@ -325,7 +325,12 @@ def test_the_index_tells_files_of_exams_and_a_later_run_removes_them(study):
         rows = list(csv.DictReader(stream))
     assert {row["study_instance_uid"] for row in rows} == {"1.2.840.99.1"}
     assert {row["file"] for row in rows} == {path.name for path in folder.glob("P1*.dcm")}
+    outside = study.bench.out / "outside.dcm"
+    outside.write_bytes(b"not of this sink either")
+    with (folder / "index.csv").open("a") as stream:
+        stream.write("../outside.dcm,P1,1.2.3\n")
     study.bench.write([], "dicom-sc")
+    assert outside.is_file()
     assert sorted(path.name for path in folder.iterdir()) == ["index.csv", "mine.dcm"]
 
 
@@ -335,6 +340,35 @@ def test_a_hostile_patient_id_makes_no_path(study):
     assert {path.parent for path in study.bench.out.rglob("*.dcm")} == {
         study.bench.out / "dicom-sc"
     }
+
+
+def test_the_validator_would_find_an_error(study, dciodvfy, tmp_path):
+    image = study.image("R", "CC", BOXES["R"])
+    made = heat_map(image, study.exam(image), study.bench.run)
+    del made.ConversionType
+    (tmp_path / "broken.dcm").write_bytes(encode(made))
+    assert any("ConversionType" in error for error in dciodvfy(tmp_path / "broken.dcm"))
+
+
+def test_raw_images_give_a_failed_exam_that_says_whose_it_is(study, make_dicom, package):
+    raw = study.bench.out.parent / "raw"
+    make_dicom.save(
+        raw / "RCC.dcm",
+        SOPClassUID=make_dicom.FOR_PROCESSING,
+        AccessionNumber="A9",
+        SOPInstanceUID="1.2.9",
+    )
+    exams = list(analyze_paths([raw], ModelPackage.load(package), AnalysisOptions()))
+    summary = study.bench.write(exams, *ALL, "fhir", "hl7")
+    assert (summary.n_failed, summary.refusals) == (1, ())
+    assert not list(study.bench.out.rglob("*.dcm"))
+    (bundle,) = (study.bench.out / "fhir").glob("*.json")
+    assert '"dataAbsentReason"' in bundle.read_text("utf-8")
+    (message,) = (study.bench.out / "hl7").glob("*.hl7")
+    obr = next(
+        row for row in message.read_bytes().decode("utf-8").split("\r") if row.startswith("OBR")
+    )
+    assert (obr.split("|")[3], obr.split("|")[25]) == ("A9", "I")
 
 
 def test_drawn_objects_have_no_errors(study, dciodvfy):

@@ -13,7 +13,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from mammolens.core import ImagePrediction, ImageRef, Prediction, TriageCategory
+from mammolens.core import ImagePrediction, Prediction, Source, TriageCategory
 from mammolens.images.dicom_values import quiet_pydicom
 from mammolens.sinks import RunInfo
 from mammolens.sinks._dicom_common import (
@@ -24,7 +24,7 @@ from mammolens.sinks._dicom_common import (
     result_uid,
     source_dataset,
 )
-from mammolens.sinks._dicom_report import exam_sources
+from mammolens.sinks._dicom_report import exam_ref, exam_sources
 from mammolens.sinks._folder import FilePerExam, Made
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import DISCLAIMER, percent, view_name
@@ -62,10 +62,9 @@ def key_images(prediction: Prediction, run: RunInfo) -> Dataset | None:
         f"{percent(prediction.prevalence)}; {', '.join(view_name(image.ref) for image in chosen)}. "
         f"{prediction.model.name} {prediction.model.version}. {DISCLAIMER}"
     )
-    first = chosen[0]
-    study_wide = ImageRef(first.ref.path, study_instance_uid=first.ref.study_instance_uid)
+    first = Source(chosen[0].ref, chosen[0].header)
     uids = [str(image.ref.sop_instance_uid) for image in chosen]
-    identity = identify(_SINK, study_wide, run.model, 1, words, *uids)
+    identity = identify(_SINK, exam_ref(first), run.model, 1, words, *uids)
     observer = hd.sr.DeviceObserverIdentifyingAttributes(
         uid=result_uid(run.model.name, run.model.version, run.model.digest),
         name=identity["manufacturer_model_name"],

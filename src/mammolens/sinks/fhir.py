@@ -168,7 +168,7 @@ class _Writer:
     def _device(self) -> _Json:
         model = self._prediction.model
         return {
-            "identifier": [{"system": "urn:mammolens:model", "value": model.digest}],
+            "identifier": [{"type": {"text": "SHA-256 of the model"}, "value": model.digest}],
             "status": "active",
             "manufacturer": "mammolens",
             "deviceName": [{"name": model.name, "type": "model-name"}],
