@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import pwd
 import shutil
@@ -45,9 +44,8 @@ class Cluster:
     """A PostgreSQL server of our own, on loopback, in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        found = shutil.which("initdb") or next(
-            iter(sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), reverse=True)), None
-        )
+        installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        found = shutil.which("initdb") or (installed[-1] if installed else None)
         if found is None:
             pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
         self.folder, self.programs = folder, Path(found).resolve().parent

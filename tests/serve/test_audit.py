@@ -123,9 +123,13 @@ def test_a_forged_chain_is_found_by_a_head_kept_elsewhere(unguarded):
 
 
 def test_a_row_of_a_transaction_that_failed_is_not_there(trail):
-    with pytest.raises(KeyError), trail.write() as connection:
-        append(trail, connection, "x", "input")
-        raise KeyError
+    def fail():
+        with trail.write() as connection:
+            append(trail, connection, "x", "input")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     assert check(trail).head.length == 6
 
 

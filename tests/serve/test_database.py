@@ -110,7 +110,7 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path):
         open_database(f"sqlite:///{tmp_path}/file/node.sqlite")
 
 
-def test_times_are_utc_on_every_database(database, exam, rows):
+def test_times_are_utc_on_every_database(exam, rows):
     (row,) = rows(EXAMS)
     assert row.first_received_at == exam["first_received_at"]
     assert row.first_received_at.utcoffset().total_seconds() == 0
@@ -145,13 +145,15 @@ JOB = {"exam_id": 1, "version": 1, "state": "queued", "attempts": 0}
     ],
     ids=str,
 )
-def test_impossible_jobs_are_refused(database, exam, clock, change):
+@pytest.mark.usefixtures("exam")
+def test_impossible_jobs_are_refused(database, clock, change):
     times = {"not_before": clock.now, "created_at": clock.now}
     with pytest.raises(sa.exc.IntegrityError), database.write() as connection:
         connection.execute(JOBS.insert().values(**JOB | times | change))
 
 
-def test_an_exam_has_one_open_job(database, exam, clock):
+@pytest.mark.usefixtures("exam")
+def test_an_exam_has_one_open_job(database, clock):
     times = {"not_before": clock.now, "created_at": clock.now}
     with database.write() as connection:
         connection.execute(JOBS.insert().values(**JOB | times))
@@ -159,7 +161,8 @@ def test_an_exam_has_one_open_job(database, exam, clock):
         connection.execute(JOBS.insert().values(**JOB | times | {"version": 2}))
 
 
-def test_one_object_of_a_uid_is_the_input(database, exam, clock):
+@pytest.mark.usefixtures("exam")
+def test_one_object_of_a_uid_is_the_input(database, clock):
     row = {
         "sop_instance_uid": "1.9",
         "sop_class_uid": "1.2",
@@ -177,7 +180,8 @@ def test_one_object_of_a_uid_is_the_input(database, exam, clock):
         connection.execute(INSTANCES.insert().values(**row, digest="f" * 64))
 
 
-def test_a_failed_write_leaves_nothing(database, exam, rows):
+@pytest.mark.usefixtures("exam")
+def test_a_failed_write_leaves_nothing(database, rows):
     def fail():
         with database.write() as connection:
             connection.execute(EXAMS.update().values(version=9))
@@ -188,7 +192,8 @@ def test_a_failed_write_leaves_nothing(database, exam, rows):
     assert rows(EXAMS)[0].version == 1
 
 
-def test_writers_wait_in_line(database, exam, rows):
+@pytest.mark.usefixtures("exam")
+def test_writers_wait_in_line(database, rows):
     def raise_version():
         for _ in range(10):
             with database.write() as connection:

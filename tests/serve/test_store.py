@@ -43,7 +43,7 @@ def test_a_file_is_flushed_before_it_is_named_and_its_folder_after(tmp_path, mon
     fsync, replace = os.fsync, Path.replace
 
     def note_fsync(handle):
-        acts.append("folder" if os.path.isdir(f"/proc/self/fd/{handle}") else "file")
+        acts.append("folder" if Path(f"/proc/self/fd/{handle}").is_dir() else "file")
         fsync(handle)
 
     def note_replace(self, target):
