@@ -24,7 +24,7 @@ from mammolens.errors import ConfigError, InputError, InvalidManifest, ModelErro
 from mammolens.model import ModelCard, ModelPackage
 from mammolens.preprocess import InputConfig, RegionConfig
 
-__all__ = ["breast_size", "results_from_probabilities", "score_records"]
+__all__ = ["breast_size", "results_from_probabilities", "score_group", "score_records"]
 
 _BATCH = 8
 
@@ -66,7 +66,7 @@ def score_records(
     with ThreadPoolExecutor(jobs) as pool:
         prepared = _prepared(pool, records, model.card.preprocess, ahead=_BATCH + jobs)
         while group := list(islice(prepared, _BATCH)):
-            results += _score_group(model, group)
+            results += score_group(model, group)
             on_progress(len(results), len(records))
     return results
 
@@ -110,7 +110,8 @@ def _prepare(record: Record, config: InputConfig) -> Prepared:
         return record, Unreadable(str(record.path), type(error).__name__, str(error))
 
 
-def _score_group(model: ModelPackage, group: Sequence[Prepared]) -> list[ImageResult]:
+def score_group(model: ModelPackage, group: Sequence[Prepared]) -> list[ImageResult]:
+    """Score a few prepared images in one batch; what was refused stays refused."""
     views = [view for _, view in group if isinstance(view, PreparedView)]
     outcomes = iter(_score_views(model, views))
     return [
@@ -144,13 +145,25 @@ def _result(
     probabilities, heat = outcome
     aged = regard_age(probabilities, card, view.ref.age_years)
     marks, cautions = _marks(record, view, heat, card)
+    share, area = breast_size(view)
     return ImageResult(
         record,
         pool_breast(aged),
         cautions=(*view.cautions, *cautions),
         age_years=view.ref.age_years,
+        breast_share=share,
+        breast_mm2=area,
         marks=marks,
     )
+
+
+def breast_size(view: PreparedView) -> tuple[float, float | None]:
+    """The share (0–1) of the picture that the breast covers, and its area in mm² if known."""
+    scale_rows, scale_cols = view.geometry.scale
+    covered = float(np.count_nonzero(view.mask)) / (scale_rows * scale_cols)
+    rows, cols = view.geometry.source_shape
+    spacing = view.ref.spacing_mm
+    return covered / (rows * cols), covered * spacing[0] * spacing[1] if spacing else None
 
 
 def _marks(

@@ -20,7 +20,14 @@ from mammolens.data._report import CheckFinding, Probe, Severity, finding
 from mammolens.data.manifest import Record
 from mammolens.metrics import auc, auc_interval
 
-__all__ = ["Seen", "leak_findings", "probe_labels", "probe_sources"]
+__all__ = [
+    "Seen",
+    "leak_findings",
+    "out_of_fold",
+    "patient_folds",
+    "probe_labels",
+    "probe_sources",
+]
 
 Float = npt.NDArray[np.float64]
 Seen = tuple[Record, Glance]
@@ -203,22 +210,20 @@ def _measure(
     seen: Sequence[Seen], labels: npt.NDArray[np.bool_], task: str, dataset: str, trait: _Trait
 ) -> Probe:
     patients = ["/".join(record.patient) for record, _ in seen]
-    scores = _out_of_fold(trait.values, labels, _folds(patients))
+    scores = out_of_fold(trait.values, labels, patient_folds(patients))
     single = [abs(auc(labels, column) - 0.5) for column in trait.values.T]
     interval = auc_interval(labels, scores, patients, draws=_DRAWS)
     return Probe(dataset, trait.name, task, trait.names[int(np.argmax(single))], interval)
 
 
-def _folds(patients: Sequence[str]) -> npt.NDArray[np.intp]:
+def patient_folds(patients: Sequence[str]) -> npt.NDArray[np.intp]:
     """Deal patients out to folds in the order of a hash, so that rows' order does not matter."""
     order = sorted(set(patients), key=lambda patient: hashlib.sha256(patient.encode()).digest())
     fold = {patient: index % _FOLDS for index, patient in enumerate(order)}
     return np.array([fold[patient] for patient in patients], np.intp)
 
 
-def _out_of_fold(
-    values: Float, labels: npt.NDArray[np.bool_], folds: npt.NDArray[np.intp]
-) -> Float:
+def out_of_fold(values: Float, labels: npt.NDArray[np.bool_], folds: npt.NDArray[np.intp]) -> Float:
     """Log-odds of each row from a model that saw none of its patient's rows."""
     scores = np.zeros(len(labels))
     for fold in range(_FOLDS):

@@ -18,6 +18,7 @@ from mammolens.metrics.checks import BoolArray, FloatArray, IntArray, check_labe
 
 __all__ = ["GapTest", "gap_statistic", "permutation_test"]
 
+_FIRST_CHUNK = 250
 _CHUNK_ELEMENTS = 500_000
 _ENOUGH = 50
 """So many draws at least as extreme settle that a p-value is not small."""
@@ -134,15 +135,17 @@ def _exchanged(
     several = np.array([len(own) > 1 and name in own for own in own_names])
     choices = np.array([len(own) for own in own_names])
     single = np.array([own == [name] for own in own_names])
-    chunk = max(1, min(draws, _CHUNK_ELEMENTS // known.size))
-    for start in range(0, draws, chunk):
-        count = min(chunk, draws - start)
+    longest = max(1, _CHUNK_ELEMENTS // known.size)
+    count, done = min(_FIRST_CHUNK, longest, draws), 0
+    while count:
         called = np.tile(single, (count, 1))
         for stratum in strata:
             called[:, stratum] = generator.permuted(called[:, stratum], axis=1)
         drawn = (generator.random((count, choices.size)) * choices).astype(np.intp)
         groups = np.where(several[owner], drawn[:, owner] == place, called[:, owner])
         yield groups.astype(np.float64)
+        done += count
+        count = min(2 * count, longest, draws - done)
 
 
 def _by_patient(

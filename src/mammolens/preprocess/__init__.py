@@ -5,6 +5,7 @@ denoising → normalisation inside the mask → CLAHE → `PreparedView` with it
 region takes a shorter way of its own: `prepare_region`.
 """
 
+from mammolens.preprocess._steps import to_grey, usable_voi
 from mammolens.preprocess.breast import BreastRegion, find_breast, looks_inverted
 from mammolens.preprocess.config import (
     Denoise,
@@ -35,4 +36,6 @@ __all__ = [
     "prepare",
     "prepare_crop",
     "prepare_region",
+    "to_grey",
+    "usable_voi",
 ]

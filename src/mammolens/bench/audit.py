@@ -1,0 +1,330 @@
+"""Is the model as good for some women as for others? Subgroups, gaps, and tests that count.
+
+Every data set is audited by itself, because mixing sources would make a gap out of any difference
+between them; the sources are then set against each other. A figure stands where at least ten
+women have a positive, and ten a negative, as it needs; elsewhere stand the counts and why.
+
+A gap is a group's figure minus that of the rest on its axis. Its interval resamples women, its
+p-value exchanges group names between and within women (`metrics.permutation_test`), and Holm's
+correction runs over every test of the audit. That no gap is found does not show that there is
+none: look at the width of the intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.bench.groups import (
+    GROUP_ORDER,
+    Axis,
+    Grouped,
+    axes_between,
+    axes_within,
+    group_units,
+)
+from mammolens.bench.units import ImageResult, interval_json
+from mammolens.core import InputKind
+from mammolens.metrics import (
+    Statistic,
+    auc_statistic,
+    binary_statistic,
+    brier_statistic,
+    gap_statistic,
+    holm,
+    patient_bootstraps,
+    permutation_test,
+    side_by_side,
+)
+from mammolens.metrics.bootstrap import FEW
+from mammolens.model import ModelCard
+
+__all__ = ["LEVEL", "TESTED", "Rows", "audit_section", "rows_of", "statistics_of"]
+
+LEVEL: Final = 0.05
+TESTED: Final = ("auc", "sensitivity_high", "specificity_high")
+"""The figures of which gaps are tested."""
+
+_NULL = (
+    "given the labels, scores do not depend on the group: names exchanged between women of one "
+    "group and the same labels, and within women of several"
+)
+_WORDS = {
+    "auc": "AUC",
+    "sensitivity_high": "sensitivity at the high threshold",
+    "specificity_high": "specificity at the high threshold",
+}
+_ONLY_POSITIVES = ("sensitivity_high", "sensitivity_low")
+_ONLY_NEGATIVES = ("specificity_high", "specificity_low")
+_Bool = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Labelled, scored units with their groups: arrays and sequences of one length."""
+
+    labels: _Bool
+    scores: npt.NDArray[np.float64]
+    patients: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def select(self, chosen: _Bool) -> Rows:
+        """The rows for which `chosen` (n,) is true."""
+        kept = np.flatnonzero(chosen).tolist()
+        return Rows(
+            self.labels[chosen],
+            self.scores[chosen],
+            tuple(self.patients[row] for row in kept),
+            tuple(self.names[row] for row in kept),
+        )
+
+    def in_group(self, name: str) -> _Bool:
+        """Which rows are in a group (n,)."""
+        return np.array([one == name for one in self.names], bool)
+
+    def women(self, positive: bool) -> int:
+        """How many women have a unit of a label."""
+        rows = np.flatnonzero(self.labels == positive).tolist()
+        return len({self.patients[row] for row in rows})
+
+
+def audit_section(
+    results: Sequence[ImageResult],
+    card: ModelCard,
+    *,
+    draws: int = 2000,
+    permutations: int = 10_000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Audit the malignancy scores of images; ready for JSON.
+
+    Parameters
+    ----------
+    results
+        Scored images of one or several data sets.
+    card
+        The model's: its thresholds are applied as they are.
+    draws, permutations
+        Of the bootstrap behind each interval, and at most behind each p-value.
+    seed
+        Of both.
+
+    Returns
+    -------
+    ``datasets`` → data set → axis, and ``between`` → axis (with more than one data set), each
+    with ``unit``, ``note``, ``n_unknown`` and ``groups``. A group has its counts; ``auc``,
+    ``observed_over_expected`` (malignant units over the sum of P(malignant)) and ``brier``, with
+    intervals; ``high`` and ``low`` with ``sensitivity`` and ``specificity`` there; ``gaps``
+    against the rest (where an axis has two groups, of the first only); and a ``note`` where
+    something is missing. ``gaps`` says in words which gaps hold after correction, ``tests`` what
+    that rests on.
+    """
+    sources = sorted({one.record.dataset for one in results})
+    unit = "image" if card.input_kind is InputKind.LESION else None
+    points = {
+        "high": card.operating_points.high.threshold,
+        "low": card.operating_points.low.threshold,
+    }
+    tests: list[tuple[str, dict[str, Any]]] = []
+
+    def judged(members: Sequence[ImageResult], axis: Axis, where: str) -> dict[str, Any]:
+        grouped = group_units(members, axis, unit)
+        found, own = _judge(rows_of(grouped), points, where, draws, permutations, seed)
+        tests.extend(own)
+        return {
+            "unit": unit or axis.unit,
+            "note": axis.note,
+            "n_unknown": grouped.n_unknown,
+            "groups": found,
+        }
+
+    datasets = {}
+    for source in sources:
+        members = [one for one in results if one.record.dataset == source]
+        datasets[source] = {
+            axis.name: judged(members, axis, f"{source}, {axis.name}")
+            for axis in axes_within(members)
+        }
+    between = {
+        axis.name: judged(results, axis, f"all, {axis.name}")
+        for axis in (axes_between() if len(sources) > 1 else ())
+    }
+    return {
+        "few": FEW,
+        "thresholds": points,
+        "tests": {
+            "n": len(tests),
+            "level": LEVEL,
+            "correction": "Holm, over every test of this audit",
+            "null": _NULL,
+            "permutations": permutations,
+        },
+        "gaps": _corrected(tests),
+        "datasets": datasets,
+        "between": between,
+    }
+
+
+def rows_of(grouped: Grouped) -> Rows:
+    """Lay units out as arrays."""
+    return Rows(
+        np.array([one.label for one in grouped.units], bool),
+        np.array([one.scores.malignant for one in grouped.units if one.scores], np.float64),
+        tuple("/".join(one.patient) for one in grouped.units),
+        grouped.names,
+    )
+
+
+def statistics_of(rows: Rows, thresholds: Mapping[str, float]) -> dict[str, Statistic]:
+    """The figures that stand for a group, as functions of row weights.
+
+    Parameters
+    ----------
+    thresholds
+        On P(malignant), by name; ``sensitivity_NAME`` and ``specificity_NAME`` are theirs.
+    """
+    labels, scores = rows.labels, rows.scores
+    found = {
+        "auc": auc_statistic(labels, scores),
+        "observed_over_expected": lambda weights: (
+            (weights @ labels.astype(np.float64)) / np.maximum(weights @ scores, 1e-12)
+        ),
+        "brier": brier_statistic(labels, scores),
+    }
+    for name, threshold in thresholds.items():
+        called = scores >= threshold
+        found[f"sensitivity_{name}"] = binary_statistic("recall", labels, called)
+        found[f"specificity_{name}"] = binary_statistic("specificity", labels, called)
+    return found
+
+
+def _judge(
+    rows: Rows,
+    points: Mapping[str, float],
+    where: str,
+    draws: int,
+    permutations: int,
+    seed: int,
+) -> tuple[list[dict[str, Any]], list[tuple[str, dict[str, Any]]]]:
+    """The groups of one axis, and the tests of their gaps with the words before them."""
+    names = sorted(set(rows.names), key=lambda name: (GROUP_ORDER.get(name, -1), name))
+    found, tests = [], []
+    for number, name in enumerate(names):
+        member = rows.in_group(name)
+        group = {"group": name, **_figures(rows.select(member), points, draws, seed)}
+        if len(names) > 1 and not (len(names) == 2 and number == 1):
+            group["gaps"] = _gaps(rows, member, name, points, draws, permutations, seed)
+            tests += [
+                (f"{where} {name}: {_said(measure, group, gap)}", gap)
+                for measure, gap in group["gaps"].items()
+            ]
+        found.append(group)
+    return found, tests
+
+
+def _figures(rows: Rows, points: Mapping[str, float], draws: int, seed: int) -> dict[str, Any]:
+    ill, well = rows.women(True), rows.women(False)
+    found: dict[str, Any] = {
+        "n": len(rows.names),
+        "n_positive": int(np.count_nonzero(rows.labels)),
+        "n_patients": len(set(rows.patients)),
+        "n_patients_positive": ill,
+        "n_patients_negative": well,
+    }
+    wanted = {
+        measure: statistic
+        for measure, statistic in statistics_of(rows, points).items()
+        if measure in _sound(rows)
+    }
+    intervals = (
+        patient_bootstraps(side_by_side(wanted), rows.labels, rows.patients, draws=draws, seed=seed)
+        if wanted
+        else {}
+    )
+    figure = {name: interval_json(one) for name, one in intervals.items() if one is not None}
+    note = f"too few: {ill} women with a positive, {well} with a negative; {FEW} are needed"
+    return {
+        **found,
+        "auc": figure.get("auc"),
+        **{
+            name: {kind: figure.get(f"{kind}_{name}") for kind in ("sensitivity", "specificity")}
+            for name in points
+        },
+        "observed_over_expected": figure.get("observed_over_expected"),
+        "brier": figure.get("brier"),
+        **({"note": note} if min(ill, well) < FEW else {}),
+    }
+
+
+def _sound(rows: Rows) -> set[str]:
+    """The figures for which there are women enough."""
+    ill, well = rows.women(True) >= FEW, rows.women(False) >= FEW
+    both = ("auc", "observed_over_expected", "brier")
+    return {
+        *(_ONLY_POSITIVES if ill else ()),
+        *(_ONLY_NEGATIVES if well else ()),
+        *(both if ill and well else ()),
+    }
+
+
+def _gaps(
+    rows: Rows,
+    member: _Bool,
+    name: str,
+    points: Mapping[str, float],
+    draws: int,
+    permutations: int,
+    seed: int,
+) -> dict[str, dict[str, Any]]:
+    sound = _sound(rows.select(member)) & _sound(rows.select(~member))
+    statistics = {
+        measure: statistic
+        for measure, statistic in statistics_of(rows, points).items()
+        if measure in TESTED and measure in sound
+    }
+    if not statistics:
+        return {}
+    gaps = {measure: gap_statistic(one, member) for measure, one in statistics.items()}
+    intervals = patient_bootstraps(
+        side_by_side(gaps), rows.labels, rows.patients, draws=draws, seed=seed
+    )
+    return {
+        measure: {
+            **interval_json(interval),
+            "p_value": permutation_test(
+                statistics[measure],
+                rows.labels,
+                rows.names,
+                name,
+                rows.patients,
+                draws=permutations,
+                seed=seed,
+            ).p_value,
+        }
+        for measure, interval in intervals.items()
+        if interval is not None
+    }
+
+
+def _said(measure: str, group: Mapping[str, Any], gap: Mapping[str, Any]) -> str:
+    figure = group["auc"] if measure == "auc" else group["high"][measure.removesuffix("_high")]
+    own, apart = figure["value"], gap["value"]
+    reach = f" ({gap['low']:+.2f} to {gap['high']:+.2f})" if gap["low"] is not None else ""
+    return f"{_WORDS[measure]} {own:.2f} against {own - apart:.2f}, difference {apart:+.2f}{reach}"
+
+
+def _corrected(tests: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
+    """Write corrected p-values beside the others; say which gaps hold, the surest first."""
+    if not tests:
+        return []
+    corrected = holm([gap["p_value"] for _, gap in tests]).tolist()
+    held = []
+    for (words, gap), p_value in zip(tests, corrected, strict=True):
+        gap["p_corrected"] = p_value
+        if p_value <= LEVEL:
+            held.append((p_value, f"{words}, corrected p {p_value:.2g}"))
+    return [words for _, words in sorted(held)]

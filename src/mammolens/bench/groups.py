@@ -1,0 +1,231 @@
+"""Which subgroup of a data set each breast or image belongs to: the axes of the audit.
+
+A unit of which nothing is known on an axis, or whose images say different things, is in no group
+and is counted as unknown. Groups are exclusive: a breast with a mass and a calcification is in
+"calcification + mass", in neither "mass" nor "calcification".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from mammolens.bench.units import ImageResult, Unit, unit_key, units_of
+
+__all__ = [
+    "GROUP_ORDER",
+    "MEDIUM",
+    "Axis",
+    "Grouped",
+    "axes_between",
+    "axes_within",
+    "density_group",
+    "group_units",
+]
+
+Members = Sequence[ImageResult]
+
+MEDIUM: Final = {
+    "cbis-ddsm": "film",
+    "cbis_masses": "film",
+    "cesm": "digital",
+    "cmmd": "digital",
+    "ddsm": "film",
+    "inbreast": "digital",
+    "mias": "film",
+    "rsna": "digital",
+    "vindr": "digital",
+}
+"""How the pictures of a known source were exposed; it is stated by source, not by image."""
+
+_AGE_BANDS = ((50.0, "under 50"), (60.0, "50-59"), (70.0, "60-69"), (np.inf, "70 and over"))
+_SIZES = ("small", "middle", "large")
+GROUP_ORDER: Final = {
+    name: place for place, name in enumerate((*(name for _, name in _AGE_BANDS), *_SIZES))
+}
+"""Place of groups whose alphabetical order means nothing."""
+
+_BIRADS = dict(zip("1234", "ABCD", strict=True)) | {letter: letter for letter in "ABCD"}
+_MIAS_DENSITY = {"F": "fatty", "G": "fatty-glandular", "D": "dense-glandular"}
+_PERCENT = ((25.0, "A"), (50.0, "B"), (75.0, "C"), (100.0, "D"))
+_LESIONS = {
+    "calc": "calcification",
+    "circ": "mass",
+    "spic": "mass",
+    "mass": "mass",
+    "arch": "distortion",
+    "distortion": "distortion",
+    "asym": "asymmetry",
+    "norm": "no finding",
+}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One way to part a data set; `group` names that of the images of one unit, or ``None``."""
+
+    name: str
+    unit: str
+    group: Callable[[Members], str | None]
+    note: str
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """Units with a label, a score and a group, and how many have the first two only."""
+
+    units: tuple[Unit, ...]
+    names: tuple[str, ...]
+    n_unknown: int
+
+
+def axes_within(results: Members) -> tuple[Axis, ...]:
+    """The axes of one data set, whose images `results` are."""
+    return (
+        Axis("density", "breast", _by_image(density_group), _DENSITY_NOTE),
+        Axis("age", "breast", _by_image(_age_band), "age that the scores regard, in years"),
+        Axis("view", "image", _by_image(_view), "view position"),
+        Axis("laterality", "breast", _by_image(_side), "side of the breast"),
+        Axis("machine", "breast", _by_image(lambda one: one.record.machine), "the table's word"),
+        Axis("lesion", "breast", _lesion_group, "kinds of all findings marked or named"),
+        _size_axis(results),
+    )
+
+
+def axes_between() -> tuple[Axis, ...]:
+    """The axes on which data sets differ."""
+    return (
+        Axis("source", "breast", _by_image(lambda one: one.record.dataset), "data set"),
+        Axis(
+            "medium",
+            "breast",
+            _by_image(lambda one: MEDIUM.get(one.record.dataset)),
+            "film or digital, stated by data set",
+        ),
+    )
+
+
+def group_units(results: Members, axis: Axis, unit: str | None = None) -> Grouped:
+    """Pool images into the units of an axis and name their groups.
+
+    Parameters
+    ----------
+    unit
+        Another unit than the axis's own.
+    """
+    pooled: dict[Hashable, list[ImageResult]] = {}
+    for result in results:
+        pooled.setdefault(unit_key(result.record, unit or axis.unit), []).append(result)
+    found = [
+        (one, axis.group(members))
+        for members in pooled.values()
+        for one in units_of(members, "malignancy", unit or axis.unit)
+        if one.scores is not None
+    ]
+    known = [(one, name) for one, name in found if name is not None]
+    return Grouped(
+        tuple(one for one, _ in known), tuple(name for _, name in known), len(found) - len(known)
+    )
+
+
+_DENSITY_NOTE = (
+    "BI-RADS 1-4 are A-D; percentages are quarters (A below 25); mini-MIAS: its own three words"
+)
+
+
+def density_group(result: ImageResult) -> str | None:
+    """Name a density in one way.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mammolens.core import Scores
+    >>> from mammolens.data.manifest import Record
+    >>> def of(dataset, density):
+    ...     record = Record(dataset, "1", "p", Path("1.png"), density=density)
+    ...     return density_group(ImageResult(record, Scores(1.0, 0.0, 0.0)))
+    >>> of("ddsm", "4"), of("cbis", "3.0"), of("mine", "53.2"), of("mias", "D"), of("rsna", "D")
+    ('D', 'C', 'C', 'dense-glandular', 'D')
+    """
+    word = (result.record.density or "").strip().upper().removesuffix("%").strip()
+    if result.record.dataset == "mias":
+        return _MIAS_DENSITY.get(word)
+    if word.removesuffix(".0") in _BIRADS:
+        return _BIRADS[word.removesuffix(".0")]
+    try:
+        percent = float(word)
+    except ValueError:
+        return None
+    return next((name for end, name in _PERCENT if 0 <= percent <= end), None)
+
+
+def _by_image(name: Callable[[ImageResult], str | None]) -> Callable[[Members], str | None]:
+    """The one thing that the images of a unit say; ``None`` if they are silent or disagree."""
+
+    def group(members: Members) -> str | None:
+        said = {name(member) for member in members} - {None}
+        return said.pop() if len(said) == 1 else None
+
+    return group
+
+
+def _age_band(result: ImageResult) -> str | None:
+    age = result.age_years
+    return None if age is None else next(name for end, name in _AGE_BANDS if age < end)
+
+
+def _view(result: ImageResult) -> str | None:
+    view = result.record.view_position
+    return view.value if view else None
+
+
+def _side(result: ImageResult) -> str | None:
+    side = result.record.laterality
+    return {"L": "left", "R": "right"}[side.value] if side else None
+
+
+def _lesion_group(members: Members) -> str | None:
+    found = {kind for member in members for kind in _kinds(member)}
+    if len(found) > 1:
+        found.discard("no finding")
+    return " + ".join(sorted(found)) or None
+
+
+def _kinds(result: ImageResult) -> set[str]:
+    record = result.record
+    marked = {lesion.kind.value for lesion in record.lesions if lesion.kind is not None}
+    words = marked or set((record.abnormality or "").lower().split(";"))
+    return {
+        next((kind for start, kind in _LESIONS.items() if start in word), "other")
+        for word in words
+        if word.strip()
+    }
+
+
+def _size_axis(results: Members) -> Axis:
+    """Thirds of a data set by the size of breasts: area if it is known of all, else share."""
+    in_mm2 = all(one.breast_mm2 is not None for one in results if one.scores)
+
+    def size(members: Members) -> float | None:
+        values = [one.breast_mm2 if in_mm2 else one.breast_share for one in members]
+        known = [value for value in values if value is not None]
+        return float(np.mean(known)) if known else None
+
+    breasts: dict[Hashable, list[ImageResult]] = {}
+    for result in results:
+        breasts.setdefault(unit_key(result.record, "breast"), []).append(result)
+    sizes = [value for members in breasts.values() if (value := size(members)) is not None]
+    edges = np.quantile(sizes, (1 / 3, 2 / 3)) if sizes else np.zeros(2)
+
+    def group(members: Members) -> str | None:
+        value = size(members)
+        return None if value is None else _SIZES[int(np.searchsorted(edges, value, "right"))]
+
+    what = "area in mm²" if in_mm2 else "share of the picture that the breast covers"
+    bounds = [f"{edge:.0f}" if in_mm2 else f"{edge:.3f}" for edge in edges]
+    return Axis(
+        "breast size", "breast", group, f"thirds of {what}, parted at {' and '.join(bounds)}"
+    )

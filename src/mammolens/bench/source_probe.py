@@ -1,0 +1,307 @@
+"""How well do a model's outputs, its inner features, and the picture itself tell the source?
+
+Where a data set or a scanner is known from what a model says, its figures over several of them mix
+reading with recognising, and its thresholds will not travel. Each probe is the ridge logistic
+regression of the data checks, one class against the rest, with women kept whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.analysis import score_prepared
+from mammolens.bench.units import interval_json
+from mammolens.core import PreparedView
+from mammolens.data._probes import out_of_fold, patient_folds
+from mammolens.data.cache import prepare_record
+from mammolens.data.manifest import Record
+from mammolens.errors import InputError, ModelError
+from mammolens.metrics import Statistic, auc_statistic, patient_bootstraps, side_by_side
+from mammolens.metrics.bootstrap import FEW
+from mammolens.model import INPUT_NAME, ModelPackage
+from mammolens.model.store import open_store
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["PICTURE_TRAITS", "collect_traits", "picture_traits", "probe", "source_section"]
+
+PICTURE_TRAITS: Final = (
+    *("mean", "SD", "5th percentile", "median", "95th percentile", "sharpness", "grain"),
+    *("share of the frame", "rows by columns", "filled rows", "filled columns"),
+)
+_BATCH = 8
+_MOST_FEATURES = 32
+_Float = npt.NDArray[np.float64]
+
+
+def source_section(
+    model: ModelPackage,
+    records: Sequence[Record],
+    *,
+    draws: int = 2000,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
+) -> dict[str, Any]:
+    """Probe for the data set, and within each data set for the machine; ready for JSON.
+
+    Parameters
+    ----------
+    model
+        A model of whole breasts.
+    records
+        Images; those that are refused are left out and counted.
+    draws, seed
+        Of the bootstrap over women.
+    on_progress
+        Called with (images done, images in all).
+
+    Returns
+    -------
+    ``n_refused``, ``traits`` (name → how many numbers), ``source`` and ``machine`` (data set →)
+    with a `probe` of each trait; what has not two classes of ten women is left out.
+
+    Raises
+    ------
+    ContractMismatch
+        If the model reads marked lesions.
+    """
+    kept, traits = collect_traits(model, records, on_progress=on_progress)
+    patients = ["/".join(record.patient) for record in kept]
+
+    def probed(rows: Sequence[int], targets: Sequence[str | None]) -> dict[str, Any]:
+        own = [patients[row] for row in rows]
+        found = {
+            name: probe(values[list(rows)], targets, own, draws=draws, seed=seed)
+            for name, values in traits.items()
+        }
+        return {name: one for name, one in found.items() if one is not None}
+
+    sources = sorted({record.dataset for record in kept})
+    machines = {}
+    for source in sources:
+        rows = [row for row, record in enumerate(kept) if record.dataset == source]
+        machines[source] = probed(rows, [kept[row].machine for row in rows])
+    return {
+        "n_refused": len(records) - len(kept),
+        "traits": {name: values.shape[1] for name, values in traits.items()},
+        "source": probed(range(len(kept)), [record.dataset for record in kept]),
+        "machine": {name: one for name, one in machines.items() if one},
+    }
+
+
+def probe(
+    values: npt.ArrayLike,
+    targets: Sequence[str | None],
+    patients: Sequence[str],
+    *,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[str, Any] | None:
+    """How well numbers tell classes, cross-validated with patients kept whole.
+
+    A class of fewer than ten patients, and rows without one, are left out. Every class is set
+    against the rest; a row is given to the class whose odds rise most above its share.
+
+    Parameters
+    ----------
+    values
+        (n, k); more than 32 columns are reduced to their first 32 principal components.
+    targets, patients
+        Class and patient of each row.
+
+    Returns
+    -------
+    ``n``, ``n_patients``, ``classes`` (counts), ``chance``, ``balanced_accuracy`` and
+    ``one_vs_rest`` (class → AUC) with intervals; ``None`` if fewer than two classes are left.
+    """
+    pairs = {(target, patient) for target, patient in zip(targets, patients, strict=True) if target}
+    women = Counter(target for target, _ in pairs)
+    classes = sorted(name for name, count in women.items() if name and count >= FEW)
+    if len(classes) < 2:
+        return None
+    rows = np.array([row for row, target in enumerate(targets) if target in classes])
+    known = np.array([classes.index(str(targets[row])) for row in rows])
+    own = [patients[row] for row in rows]
+    numbers, folds = _reduced(np.asarray(values, np.float64)[rows]), patient_folds(own)
+    odds = np.column_stack(
+        [out_of_fold(numbers, known == place, folds) for place in range(len(classes))]
+    )
+    shares = np.bincount(known) / known.size
+    given = np.argmax(odds - np.log(shares / (1 - shares)), axis=1)
+    statistics: dict[str, Statistic] = {
+        name: auc_statistic(known == place, odds[:, place]) for place, name in enumerate(classes)
+    }
+    intervals = patient_bootstraps(
+        side_by_side({**statistics, "": _balanced(known, given, len(classes))}),
+        np.ones(known.size),
+        own,
+        draws=draws,
+        seed=seed,
+    )
+    figures = {name: interval_json(one) for name, one in intervals.items() if one is not None}
+    return {
+        "n": int(known.size),
+        "n_patients": len(set(own)),
+        "classes": {name: int((known == place).sum()) for place, name in enumerate(classes)},
+        "chance": 1.0 / len(classes),
+        "balanced_accuracy": figures.pop("", None),
+        "one_vs_rest": figures,
+    }
+
+
+def collect_traits(
+    model: ModelPackage,
+    records: Sequence[Record],
+    *,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
+) -> tuple[list[Record], dict[str, _Float]]:
+    """One pass over images: the records that could be read, and numbers (n, k) of each kind.
+
+    ``outputs`` are the graph's log-odds and the peaks and means of its maps, without age;
+    ``picture`` is `PICTURE_TRAITS`; ``features`` is what the graph's last layer takes in (left out
+    where the package onnx is not installed, or the graph has no such layer).
+
+    Raises
+    ------
+    ContractMismatch
+        If the model reads marked lesions.
+    """
+    config = model.card.for_breasts()
+    inner = _inner_session(model)
+    kept: list[Record] = []
+    outputs: list[_Float] = []
+    pictures: list[_Float] = []
+    features: list[_Float] = []
+    waiting = iter(records)
+    done = 0
+    while group := list(islice(waiting, _BATCH)):
+        views: list[PreparedView] = []
+        for record in group:
+            try:
+                views.append(prepare_record(record, config))
+                kept.append(record)
+            except InputError:
+                continue
+        if views:
+            pixels = np.stack([view.pixels for view in views])
+            outputs.append(_outputs(model, views))
+            pictures.append(np.array([picture_traits(view) for view in views]))
+            if inner is not None:
+                (values,) = inner.run(None, {INPUT_NAME: pixels[:, None]})
+                features.append(np.asarray(values, np.float64))
+        done += len(group)
+        on_progress(done, len(records))
+    if not kept:
+        raise ModelError("not one image could be read", source=model.source)
+    found = {"outputs": np.vstack(outputs), "picture": np.vstack(pictures)}
+    return kept, found | ({"features": np.vstack(features)} if features else {})
+
+
+def picture_traits(view: PreparedView) -> _Float:
+    """`PICTURE_TRAITS` of a prepared picture, inside the breast where they are grey values (0–1).
+
+    Sharpness is the mean size of the gradient, grain the mean size of what a 3 × 3 median takes
+    away.
+    """
+    mask = cv2.erode(view.mask.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    mask = mask if mask.any() else view.mask
+    grey = view.pixels.astype(np.float32) / 255.0
+    inside = grey[mask]
+    across, along = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
+    grain = np.abs(grey - np.asarray(cv2.medianBlur(view.pixels, 3), np.float32) / 255.0)
+    rows, cols = view.geometry.scaled_shape
+    height, width = view.geometry.prepared_shape
+    return np.array(
+        [
+            inside.mean(),
+            inside.std(),
+            *np.percentile(inside, (5, 50, 95)),
+            np.hypot(across, along)[mask].mean(),
+            grain[mask].mean(),
+            view.mask.mean(),
+            np.log(rows / cols),
+            rows / height,
+            cols / width,
+        ],
+        np.float64,
+    )
+
+
+def _outputs(model: ModelPackage, views: Sequence[PreparedView]) -> _Float:
+    raw = score_prepared(model, views)
+    logits = raw.logits.astype(np.float64)
+    maps = [raw.malignancy_map, raw.tumour_map]
+    return np.column_stack(
+        [
+            logits[:, 1:] - logits[:, :1],
+            *(np.log(one.max(axis=(1, 2)) + 1e-6) for one in maps),
+            *(np.log(one.mean(axis=(1, 2)) + 1e-6) for one in maps),
+        ]
+    )
+
+
+def _inner_session(model: ModelPackage) -> onnxruntime.InferenceSession | None:
+    """A session of the same graph that gives what the last layer before the logits takes in."""
+    try:
+        import onnx
+    except ImportError:
+        return None
+    import onnxruntime
+
+    _, read = open_store(model.source)
+    graph = onnx.load_from_string(read(model.card.graph_file))
+    made = {name: node for node in graph.graph.node for name in node.output}
+    name = "logits"
+    while name in made and made[name].op_type not in ("Gemm", "MatMul"):
+        name = made[name].input[0]
+    if name not in made:
+        return None
+    del graph.graph.output[:]
+    graph.graph.output.append(
+        onnx.helper.make_tensor_value_info(made[name].input[0], onnx.TensorProto.FLOAT, ["n", "k"])
+    )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _reduced(values: _Float) -> _Float:
+    """Standardised columns that vary, or their first principal components."""
+    moving = values[:, np.ptp(values, axis=0) > 1e-9]
+    if not moving.shape[1]:
+        return np.zeros((len(values), 1))
+    normed: _Float = (moving - moving.mean(0)) / moving.std(0)
+    if normed.shape[1] <= _MOST_FEATURES:
+        return normed
+    _, _, directions = np.linalg.svd(normed, full_matrices=False)
+    reduced: _Float = normed @ directions[:_MOST_FEATURES].T
+    return reduced
+
+
+def _balanced(known: npt.NDArray[np.int64], given: npt.NDArray[np.intp], k: int) -> Statistic:
+    """The mean over classes of the share of its rows that are given to it."""
+    right = (known == given).astype(np.float64)
+
+    def statistic(weights: _Float) -> _Float:
+        shares = []
+        for place in range(k):
+            own = (known == place).astype(np.float64)
+            total = weights @ own
+            share = np.full(len(weights), np.nan)
+            np.divide(weights @ (own * right), total, out=share, where=total > 0)
+            shares.append(share)
+        found: _Float = np.mean(shares, axis=0)
+        return found
+
+    return statistic
