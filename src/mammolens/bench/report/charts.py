@@ -1,0 +1,201 @@
+"""The charts of a report: curves over a plane, and forests of figures with their intervals.
+
+Colours are Okabe and Ito's (doi:10.1038/nmeth.1618), and no two curves of a chart share a dash
+pattern, nor two sets of points a marker: nothing is told by colour alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import matplotlib.figure
+
+from mammolens.bench.report.document import Figure
+from mammolens.bench.report.strokes import draw, drawable
+
+__all__ = ["BLACK", "LOOKS", "Band", "Curve", "ForestRow", "Spot", "forest", "plane"]
+
+BLACK: Final = "#000000"
+LOOKS: Final = (
+    ("#0072B2", "solid", "o"),
+    ("#D55E00", (0, (6, 2)), "s"),
+    ("#009E73", (0, (1.5, 1.5)), "^"),
+    ("#CC79A7", (0, (6, 1.5, 1.5, 1.5)), "D"),
+    ("#000000", (0, (3, 1, 1, 1, 1, 1)), "v"),
+)
+"""Colour, dashes and marker of the first, second, … curve."""
+
+_WIDTH_IN: Final = 4.3
+_HEIGHT_IN: Final = 3.7
+_ROW_IN: Final = 0.27
+_REFERENCE: Final = {"color": "#595959", "linewidth": 0.9, "linestyle": (0, (2, 3))}
+_LONGEST_NAME: Final = 34
+_MOST_ROWS: Final = 40
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points joined by a line, or by steps; `marked` draws a marker on each."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    steps: bool = False
+    marked: bool = False
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Single points with a name, drawn with a marker and no line."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    marker: str = "*"
+
+
+@dataclass(frozen=True)
+class Band:
+    """The area between two curves over the same `x`."""
+
+    name: str
+    x: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+
+
+@dataclass(frozen=True)
+class ForestRow:
+    """One figure with its interval, and a note beside its name; ``None`` where there is none."""
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    note: str
+
+
+def plane(
+    title: str,
+    alt: str,
+    axes: tuple[str, str],
+    curves: Sequence[Curve],
+    *,
+    spots: Sequence[Spot] = (),
+    bands: Sequence[Band] = (),
+    reference: tuple[tuple[float, float], tuple[float, float]] | None = None,
+    x_limits: tuple[float, float] = (0.0, 1.0),
+    y_limits: tuple[float, float] = (0.0, 1.0),
+) -> Figure:
+    """Draw curves, points and bands over two axes.
+
+    Parameters
+    ----------
+    title, alt
+        What it is called, and what it shows in words.
+    axes
+        Names of the x and the y axis, with their units.
+    curves, spots, bands
+        What is drawn; curves take `LOOKS` in turn.
+    reference
+        Ends of a thin dotted line, such as chance or perfect calibration.
+    x_limits, y_limits
+        Of the axes.
+    """
+
+    def plot(figure: matplotlib.figure.Figure) -> None:
+        axis: Any = figure.subplots()
+        if reference:
+            axis.plot(*zip(*reference, strict=True), **_REFERENCE)
+        for n, band in enumerate(bands):
+            colour = LOOKS[n % len(LOOKS)][0]
+            axis.fill_between(band.x, band.low, band.high, color=colour, alpha=0.16, linewidth=0)
+        for n, curve in enumerate(curves):
+            colour, dashes, marker = LOOKS[n % len(LOOKS)]
+            axis.plot(
+                curve.x,
+                curve.y,
+                color=colour,
+                linestyle=dashes,
+                linewidth=1.6,
+                drawstyle="steps-post" if curve.steps else "default",
+                marker=marker if curve.marked else "",
+                markersize=4.5,
+                label=drawable(curve.name),
+            )
+        for spot in spots:
+            axis.plot(
+                spot.x,
+                spot.y,
+                color=BLACK,
+                linestyle="",
+                marker=spot.marker,
+                markersize=9 if spot.marker == "*" else 6,
+                markerfacecolor="white",
+                markeredgewidth=1.1,
+                label=drawable(spot.name),
+            )
+        axis.set(xlim=x_limits, ylim=y_limits, xlabel=axes[0], ylabel=axes[1])
+        axis.set_title(drawable(title))
+        if curves or spots:
+            figure.legend(loc="outside lower left", ncols=1, handlelength=3.6)
+
+    named = len(curves) + len(spots)
+    return Figure(title, alt, draw((_WIDTH_IN, _HEIGHT_IN + 0.17 * named), plot))
+
+
+def forest(
+    title: str,
+    alt: str,
+    axis_name: str,
+    rows: Sequence[ForestRow],
+    *,
+    reference: float | None = None,
+    limits: tuple[float, float] | None = None,
+) -> Figure:
+    """Draw figures beneath each other, each with its interval; at most 40 of them.
+
+    Parameters
+    ----------
+    reference
+        Where a thin dotted line stands, such as the figure over all.
+    limits
+        Of the axis; taken from the rows where not given.
+    """
+    shown = rows[:_MOST_ROWS]
+
+    def plot(figure: matplotlib.figure.Figure) -> None:
+        axis: Any = figure.subplots()
+        colour = LOOKS[0][0]
+        if reference is not None:
+            axis.axvline(reference, **_REFERENCE)
+        for place, row in enumerate(shown):
+            if row.low is not None and row.high is not None:
+                axis.plot([row.low, row.high], [place, place], color=colour, linewidth=1.6)
+            if row.value is not None:
+                axis.plot([row.value], [place], color=colour, marker="s", markersize=5)
+        axis.set_yticks(range(len(shown)), [_short(row) for row in shown])
+        axis.set_ylim(len(shown) - 0.5, -0.5)
+        axis.grid(axis="y", visible=False)
+        axis.tick_params(axis="y", length=0)
+        axis.set_xlabel(axis_name)
+        axis.set_xlim(*(limits or _limits(shown, reference)))
+        figure.suptitle(drawable(title), x=0.01, ha="left", fontsize=10, fontweight="bold")
+
+    return Figure(title, alt, draw((_WIDTH_IN, 0.95 + _ROW_IN * max(len(shown), 1)), plot))
+
+
+def _short(row: ForestRow) -> str:
+    name = drawable(row.name)
+    kept = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    return f"{kept} {row.note}".strip()
+
+
+def _limits(rows: Sequence[ForestRow], reference: float | None) -> tuple[float, float]:
+    edges = [edge for row in rows for edge in (row.value, row.low, row.high) if edge is not None]
+    edges += [reference] if reference is not None else []
+    low, high = (min(edges), max(edges)) if edges else (0.0, 1.0)
+    room = 0.06 * (high - low) or 0.05
+    return low - room, high + room

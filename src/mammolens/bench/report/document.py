@@ -1,0 +1,128 @@
+"""What a report says, before it is a page: sections of blocks that two renderers read.
+
+Text in a block is plain text; each renderer escapes it. A table's first column names its rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from mammolens.bench.report.strokes import Drawing
+
+__all__ = [
+    "NO_INTERVAL",
+    "Alarm",
+    "Block",
+    "Bullets",
+    "Document",
+    "Figure",
+    "Heading",
+    "Pictures",
+    "Section",
+    "ShownCase",
+    "Sources",
+    "Table",
+    "Text",
+]
+
+NO_INTERVAL: Final = "no interval"
+"""What stands where an interval would, if none can be had."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    words: str
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A warning that must not be overlooked."""
+
+    words: str
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading within a section."""
+
+    words: str
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of sentences."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under a head; `numeric` are the columns that align at the right."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: frozenset[int] = frozenset()
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        wrong = [row for row in self.rows if len(row) != len(self.head)]
+        if wrong:
+            raise ValueError(f"{self.caption}: {len(self.head)} columns but the row {wrong[0]}")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart; `alt` says in words what it shows, with its main figures."""
+
+    title: str
+    alt: str
+    drawing: Drawing
+
+
+@dataclass(frozen=True)
+class ShownCase:
+    """One picture (PNG), what it shows in words, and the lines beneath it."""
+
+    png: bytes
+    alt: str
+    caption: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Cases beside each other."""
+
+    cases: tuple[ShownCase, ...]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Works that the report rests on: (what is cited, its address)."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+Block = Text | Alarm | Heading | Bullets | Table | Figure | Pictures | Sources
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of the report, reached by its anchor."""
+
+    title: str
+    anchor: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole report: its title, what stands beneath it as (name, value), and its sections."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]

@@ -1,0 +1,135 @@
+"""An evaluation's folder, read again: its figures, its predictions, its pictures.
+
+Only ``metrics.json``, ``predictions.csv`` and ``cases/`` are looked at, so that a report can be
+made long after the images are gone.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from mammolens.errors import ConfigError, InvalidManifest
+
+__all__ = ["SCHEMA", "Row", "Run", "need_extra", "read_predictions", "read_run"]
+
+SCHEMA: Final = "mammolens.evaluation/2"
+"""The form of ``metrics.json`` that is read."""
+
+_NEEDED: Final = ("model", "datasets", "malignancy", "tumour", "bootstrap", "manifest_digest")
+_FLAGS: Final = {"": None, "0": False, "1": True}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One evaluation: its folder and what its ``metrics.json`` says."""
+
+    folder: Path
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of ``predictions.csv``; scores are ``None`` where it could not be read."""
+
+    patient_id: str
+    laterality: str
+    malignant: bool | None
+    tumour: bool | None
+    probabilities: tuple[float, float, float] | None
+
+
+def need_extra() -> None:
+    """Check that what draws charts and writes PDF is installed.
+
+    Raises
+    ------
+    ConfigError
+        If it is not.
+    """
+    for name in ("matplotlib", "reportlab"):
+        if find_spec(name) is None:
+            raise ConfigError(
+                f"reports need {name}, which is not installed",
+                remedy="Run: pip install 'mammolens[report]'",
+            )
+
+
+def read_run(folder: Path) -> Run:
+    """Read the ``metrics.json`` of an evaluation's folder.
+
+    Raises
+    ------
+    InvalidManifest
+        If there is none, it is damaged, or it is of another form.
+    """
+    path = folder / "metrics.json"
+    try:
+        metrics = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise InvalidManifest(
+            "there is no metrics.json, so this is no evaluation",
+            source=str(folder),
+            remedy="Give the --out folder of mammolens evaluate",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InvalidManifest(
+            f"it cannot be read: {error}", source=str(path), remedy="Run the evaluation again"
+        ) from error
+    schema = metrics.get("schema") if isinstance(metrics, dict) else None
+    if schema != SCHEMA:
+        raise InvalidManifest(
+            f"it says {schema!r}, and this version reads {SCHEMA!r}",
+            source=str(path),
+            keyword="schema",
+            remedy="Run mammolens evaluate of this version again",
+        )
+    if missing := [name for name in _NEEDED if name not in metrics]:
+        raise InvalidManifest(
+            f"it lacks {', '.join(missing)}",
+            source=str(path),
+            remedy="It is damaged: run the evaluation again",
+        )
+    return Run(folder, metrics)
+
+
+def read_predictions(folder: Path) -> dict[tuple[str, str], Row]:
+    """Read ``predictions.csv``; keys are (data set, image identifier).
+
+    Raises
+    ------
+    InvalidManifest
+        If it is missing, damaged, or names an image twice.
+    """
+    path = folder / "predictions.csv"
+    found: dict[tuple[str, str], Row] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            for cells in csv.DictReader(stream):
+                key = cells["dataset"], cells["image_id"]
+                if key in found:
+                    raise ValueError(f"{key[1]!r} of {key[0]!r} stands twice")
+                found[key] = _row(cells)
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise InvalidManifest(
+            f"the predictions cannot be read: {error}",
+            source=str(path),
+            remedy="Run the evaluation again",
+        ) from error
+    return found
+
+
+def _row(cells: dict[str, str]) -> Row:
+    normal, benign, malignant = (cells[f"p_{name}"] for name in ("normal", "benign", "malignant"))
+    scored = normal and benign and malignant
+    return Row(
+        cells["patient_id"],
+        cells["laterality"],
+        _FLAGS[cells["label_malignant"]],
+        _FLAGS[cells["label_tumour"]],
+        (float(normal), float(benign), float(malignant)) if scored else None,
+    )

@@ -1,0 +1,164 @@
+"""An evaluation's folder → the document of its report, section by section."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from mammolens.bench.cases import KINDS
+from mammolens.bench.report.audit import localisation_blocks, subgroup_blocks
+from mammolens.bench.report.calibrated import calibration_blocks, recalibration_blocks
+from mammolens.bench.report.checklist import Checklist, Known
+from mammolens.bench.report.claim import CLAIM
+from mammolens.bench.report.decisions import (
+    conformal_blocks,
+    confusion_blocks,
+    decision_blocks,
+    operating_blocks,
+    workload_blocks,
+)
+from mammolens.bench.report.document import (
+    Alarm,
+    Block,
+    Document,
+    Heading,
+    Pictures,
+    Section,
+    ShownCase,
+    Text,
+)
+from mammolens.bench.report.load import Run
+from mammolens.bench.report.overview import (
+    checklist_blocks,
+    data_blocks,
+    failure_blocks,
+    method_blocks,
+    note_blocks,
+    run_facts,
+    summary_blocks,
+)
+from mammolens.bench.report.performance import discrimination_blocks, readers_blocks
+from mammolens.bench.report.robust import remedy_blocks, robustness_blocks, source_blocks
+from mammolens.bench.report.tripod import TRIPOD_AI
+from mammolens.bench.report.words import model_name
+
+__all__ = ["build_document"]
+
+_LISTS: Final = {"tripod-ai": TRIPOD_AI, "claim": CLAIM}
+_JUDGED: Final[tuple[tuple[str, str, Callable[[Mapping[str, Any]], Iterator[Block]]], ...]] = (
+    ("Discrimination", "discrimination", discrimination_blocks),
+    ("Beside radiologists", "readers", readers_blocks),
+    ("Operating points", "operating-points", operating_blocks),
+    ("Confusion matrices", "confusion", confusion_blocks),
+    ("Calibration", "calibration", calibration_blocks),
+    ("Recalibration", "recalibration", recalibration_blocks),
+    ("Answers that may be unsure", "conformal", conformal_blocks),
+    ("Decision curves", "decision", decision_blocks),
+    ("Workload", "workload", workload_blocks),
+)
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+
+
+def build_document(run: Run) -> Document:
+    """Say all that an evaluation's folder holds; a section that it lacks is left out."""
+    metrics = run.metrics
+    sections = [section for section in _sections(run) if section.blocks]
+    places = {section.anchor: section.title for section in sections}
+    known = Known(metrics, places)
+    return Document(
+        title=f"Evaluation of {model_name(metrics)}",
+        facts=run_facts(metrics),
+        sections=(*sections, *(_checklist(name, one, known) for name, one in _LISTS.items())),
+    )
+
+
+def _sections(run: Run) -> Iterator[Section]:
+    metrics = run.metrics
+    yield Section("Summary", "summary", tuple(summary_blocks(metrics)))
+    yield Section("Notes and warnings", "notes", tuple(note_blocks(metrics)))
+    yield Section("Data", "data", tuple(data_blocks(metrics)))
+    yield Section("Methods", "methods", tuple(method_blocks(metrics)))
+    for title, anchor, blocks_of in _JUDGED:
+        yield Section(title, anchor, tuple(blocks_of(metrics)))
+    if metrics.get("localisation"):
+        blocks = tuple(localisation_blocks(metrics["localisation"]))
+        yield Section("Localisation", "localisation", blocks)
+    if metrics.get("audit"):
+        yield Section("Subgroups", "subgroups", tuple(subgroup_blocks(metrics["audit"])))
+    if metrics.get("robustness"):
+        blocks = tuple(robustness_blocks(metrics["robustness"]))
+        yield Section("Robustness", "robustness", blocks)
+    if metrics.get("mitigation"):
+        yield Section("Remedies", "remedies", tuple(remedy_blocks(metrics["mitigation"])))
+    if metrics.get("source_probe"):
+        yield Section("Telling the source", "source", tuple(source_blocks(metrics["source_probe"])))
+    yield Section("Best and worst cases", "cases", tuple(_cases(run.folder, metrics)))
+    yield Section("Failures", "failures", tuple(failure_blocks(metrics)))
+
+
+def _checklist(name: str, checklist: Checklist, known: Known) -> Section:
+    title = f"Checklist: {checklist.name}"
+    return Section(title, name, tuple(checklist_blocks(checklist, known)))
+
+
+def _cases(folder: Path, metrics: Mapping[str, Any]) -> Iterator[Block]:
+    cases: Sequence[Mapping[str, Any]] = metrics.get("cases") or ()
+    if not cases:
+        return
+    yield Text(
+        "As the model saw them: cropped to the breast, chest wall at the left, reduced in size. "
+        "The tint and the boxes are the model's, a box's number its strength relative to the level "
+        "from which a finding counts; a dotted line is a lesion that the table marks. They are "
+        "extremes, not a sample."
+    )
+    for kind, words in KINDS.items():
+        here = [case for case in cases if case["kind"] == kind]
+        if not here:
+            continue
+        yield Heading(words[:1].upper() + words[1:], f"cases-{kind}")
+        shown = [_shown(folder, case) for case in here]
+        yield Pictures(tuple(one for one in shown if one is not None))
+        if lost := sum(one is None for one in shown):
+            yield Alarm(f"{lost} of these pictures are no longer in {folder.name}/cases.")
+
+
+def _shown(folder: Path, case: Mapping[str, Any]) -> ShownCase | None:
+    png = _picture(folder, str(case["file"]))
+    if png is None:
+        return None
+    truth = _label(case)
+    places = len(case["findings"])
+    marked = int(case["lesions_drawn"])
+    alt = (
+        f"{case['view']} mammogram, {truth}, P(malignant) {case['malignancy']:.2f}; "
+        f"{places} boxes of the model, {marked} marked lesions"
+    )
+    return ShownCase(
+        png,
+        alt,
+        (
+            f"P(malignant) {case['malignancy']:.3f}",
+            f"Label: {truth}",
+            f"{case['dataset']}, {case['view']}",
+            f"Image {case['image_id']}",
+            f"Patient {case['patient_id']}",
+            f"Boxes {places}; marked lesions {marked or 'none'}",
+        ),
+    )
+
+
+def _picture(folder: Path, file: str) -> bytes | None:
+    """A case's PNG; nothing from outside the folder, whatever metrics.json says."""
+    path = (folder / file).resolve()
+    if path.parent != (folder / "cases").resolve() or not path.is_file():
+        return None
+    data = path.read_bytes()
+    return data if data.startswith(_PNG) else None
+
+
+def _label(case: Mapping[str, Any]) -> str:
+    if case["label_malignant"]:
+        return "malignant"
+    kinds = {True: "benign tumour", False: "no tumour", None: "not malignant"}
+    return kinds[case["label_tumour"]]

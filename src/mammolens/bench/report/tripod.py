@@ -1,0 +1,78 @@
+"""TRIPOD+AI, the checklist for studies of prediction models: 27 items, 52 with their parts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mammolens.bench.report import answers as say
+from mammolens.bench.report.checklist import Checklist, Item
+
+__all__ = ["TRIPOD_AI"]
+
+TRIPOD_AI: Final = Checklist(
+    "TRIPOD+AI",
+    "Collins et al. 2024, TRIPOD+AI statement, BMJ 385:e078378.",
+    "https://doi.org/10.1136/bmj-2023-078378",
+    (
+        Item("1", "Title", "Name development or evaluation, population and outcome", say.title),
+        Item("2", "Abstract", "A structured abstract (TRIPOD+AI for Abstracts)", say.summary),
+        Item("3a", "Background", "Clinical context, rationale and existing models"),
+        Item("3b", "Background", "Target population, purpose in the care pathway, users"),
+        Item("3c", "Background", "Known health inequalities between groups"),
+        Item("4", "Objectives", "Aims; development, evaluation or both", say.evaluation_only),
+        Item("5a", "Data", "Sources, why these, how representative", say.sources),
+        Item("5b", "Data", "Dates of accrual and of the end of follow-up"),
+        Item("6a", "Participants", "Setting, number and place of centres"),
+        Item("6b", "Participants", "Eligibility criteria"),
+        Item("6c", "Participants", "Treatments received and how they were handled"),
+        Item(
+            "7", "Data preparation", "Preprocessing and quality checks, by group", say.preparation
+        ),
+        Item("8a", "Outcome", "Definition, horizon, how and when assessed, why", say.outcome),
+        Item("8b", "Outcome", "Who assessed it, where judgement is needed"),
+        Item("8c", "Outcome", "Blinding of its assessment"),
+        Item("9a", "Predictors", "How the first set of predictors was chosen"),
+        Item("9b", "Predictors", "Definition, measurement and blinding", say.predictors),
+        Item("9c", "Predictors", "Who assessed them, where judgement is needed"),
+        Item("10", "Sample size", "How the size was arrived at and why it suffices"),
+        Item("11", "Missing data", "How it was handled; what was omitted", say.handling_of_missing),
+        Item("12a", "Analysis", "How data were used and partitioned", say.used_rows),
+        Item("12b", "Analysis", "How predictors entered: form, scale, standardisation"),
+        Item("12c", "Analysis", "Kind of model, building steps, tuning, internal validation"),
+        Item(
+            "12d", "Analysis", "Differences between clusters, how handled", say.per_dataset_methods
+        ),
+        Item("12e", "Analysis", "Measures and plots of performance, and why", say.measures),
+        Item("12f", "Analysis", "Model updating that came of it", say.recalibration_methods),
+        Item("12g", "Analysis", "How the predictions were computed", say.code),
+        Item("13", "Class imbalance", "Methods used against it, and recalibration after"),
+        Item("14", "Fairness", "Approaches to fairness and why", say.fairness),
+        Item("15", "Model output", "What comes out; classes and thresholds", say.model_output),
+        Item("16", "Training and evaluation", "Differences between the two sets of data"),
+        Item("17", "Ethics", "Approval, consent or its waiver"),
+        Item("18a", "Open science", "Funding and the role of funders"),
+        Item("18b", "Open science", "Conflicts of interest"),
+        Item("18c", "Open science", "Where the protocol is, or that there is none"),
+        Item("18d", "Open science", "Registration, or that there is none"),
+        Item("18e", "Open science", "Availability of the data"),
+        Item("18f", "Open science", "Availability of the analytical code", say.software),
+        Item("19", "Involvement", "Patients and the public in the study, or none"),
+        Item("20a", "Participants", "Flow, with and without the outcome", say.numbers),
+        Item("20b", "Participants", "Characteristics by source and group", say.subgroups),
+        Item("20c", "Participants", "Predictors compared with the development data"),
+        Item("21", "Numbers", "Participants and events in each analysis", say.counts),
+        Item("22", "Specification", "The whole model, for use and for tests", say.model_identity),
+        Item("23a", "Performance", "Estimates with intervals, and subgroups", say.performance),
+        Item(
+            "23b", "Performance", "Differences of performance by cluster", say.per_dataset_results
+        ),
+        Item("24", "Model updating", "Results of any updating", say.recalibration_results),
+        Item("25", "Interpretation", "Meaning, fairness, against earlier studies"),
+        Item("26", "Limitations", "Limits and what they do to the results", say.limits_known),
+        Item(
+            "27a", "Usability", "Poor or missing input: how to judge it", say.reading_of_poor_input
+        ),
+        Item("27b", "Usability", "What users must do, and what they must know"),
+        Item("27c", "Usability", "Next steps towards application and wider validity"),
+    ),
+)

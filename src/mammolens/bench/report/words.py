@@ -1,0 +1,132 @@
+"""Figures in words: a value never without its interval, a share never without its count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any, Final
+
+from mammolens.bench.report.document import NO_INTERVAL
+
+__all__ = [
+    "ALL",
+    "TASK_WORDS",
+    "UNIT_WORDS",
+    "count",
+    "counted",
+    "figure",
+    "has_value",
+    "interval_of",
+    "listed",
+    "model_name",
+    "scopes",
+    "sentence",
+]
+
+ALL: Final = "all data sets together"
+TASK_WORDS: Final = {"malignancy": "malignancy", "tumour": "tumour (benign or malignant)"}
+UNIT_WORDS: Final = {"image": "image", "breast": "breast", "patient": "patient"}
+
+_MISSING: Final = "none"
+
+
+def scopes(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Each data set with its figures, and all of them together where there are several."""
+    found = list(metrics["datasets"].items())
+    return [*found, (ALL, metrics)] if len(found) > 1 else found
+
+
+def figure(found: Any, digits: int = 3) -> str:
+    """Write a figure with its interval.
+
+    Examples
+    --------
+    >>> figure({"value": 0.7971, "low": 0.733, "high": 0.8644})
+    '0.797 (0.733–0.864)'
+    >>> figure({"value": 1.0, "low": None, "high": None}), figure(None)
+    ('1.000 (no interval)', 'none')
+    """
+    if not has_value(found):
+        return _MISSING
+    low, high = interval_of(found)
+    value = _number(found["value"], digits)
+    if low is None or high is None:
+        return f"{value} ({NO_INTERVAL})"
+    mark = " to " if low < 0 else "–"
+    return f"{value} ({_number(low, digits)}{mark}{_number(high, digits)})"
+
+
+def has_value(found: Any) -> bool:
+    """Whether it is a figure of metrics.json that has a value."""
+    return isinstance(found, Mapping) and isinstance(found.get("value"), int | float)
+
+
+def interval_of(found: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """The two ends of a figure's interval."""
+    return found.get("low"), found.get("high")
+
+
+def count(number: Any) -> str:
+    """Write a number of things.
+
+    Examples
+    --------
+    >>> count(12345), count(None)
+    ('12,345', 'unknown')
+    """
+    return "unknown" if number is None else f"{int(number):,}"
+
+
+def counted(found: Mapping[str, Any]) -> str:
+    """Write how many rows a figure stands on, and how many of them are positive.
+
+    Examples
+    --------
+    >>> counted({"n": 170, "n_positive": 88})
+    '170 (88 positive)'
+    """
+    positive = found.get("n_positive")
+    return count(found.get("n")) + ("" if positive is None else f" ({count(positive)} positive)")
+
+
+def listed(words: Sequence[str]) -> str:
+    """Join words as a sentence does.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"]), listed(["a"])
+    ('a, b and c', 'a')
+    """
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def model_name(metrics: Mapping[str, Any]) -> str:
+    """Name and version of the model; where only scores were given, the name of their file.
+
+    Examples
+    --------
+    >>> model_name({"model": {"name": "a", "version": "1.0"}})
+    'a 1.0'
+    >>> model_name({"model": None, "predictions": {"path": "runs/scores.csv"}})
+    'scores of scores.csv'
+    """
+    model = metrics["model"]
+    if model:
+        return f"{model['name']} {model['version']}"
+    given = metrics.get("predictions") or {"path": "an unknown file"}
+    return f"scores of {PurePath(given['path']).name}"
+
+
+def sentence(words: str) -> str:
+    """Begin with a capital, and leave the rest as it is.
+
+    Examples
+    --------
+    >>> sentence("all of RSNA")
+    'All of RSNA'
+    """
+    return words[:1].upper() + words[1:]
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", "−")

@@ -1,0 +1,68 @@
+"""The checklists: official numbers, and no claim that the run cannot make."""
+
+from __future__ import annotations
+
+import pytest
+
+from mammolens.bench.report.checklist import OPEN, Known, fill
+from mammolens.bench.report.claim import CLAIM
+from mammolens.bench.report.load import read_run
+from mammolens.bench.report.page import build_document
+from mammolens.bench.report.tripod import TRIPOD_AI
+
+PARTS = {
+    3: "abc",
+    5: "ab",
+    6: "abc",
+    8: "abc",
+    9: "abc",
+    12: "abcdefg",
+    18: "abcdef",
+    20: "abc",
+    23: "ab",
+    27: "abc",
+}
+"""Parts of the items of TRIPOD+AI, Collins et al. 2024, table 2; the others have none."""
+
+NEVER_KNOWN = {
+    "TRIPOD+AI": ("5b", "6a", "6b", "8b", "8c", "17", "18a", "18b", "19", "25"),
+    "CLAIM 2024": ("5", "11", "13", "15", "16", "17", "18", "21", "32", "33", "34", "44"),
+}
+
+
+def test_tripod_has_27_items_and_52_with_their_parts():
+    expected = [f"{n}{part}" for n in range(1, 28) for part in PARTS.get(n, [""])]
+    assert [item.number for item in TRIPOD_AI.items] == expected
+    assert len(expected) == 52
+
+
+def test_claim_has_44_items():
+    assert [item.number for item in CLAIM.items] == [str(n) for n in range(1, 45)]
+
+
+@pytest.mark.parametrize("checklist", [TRIPOD_AI, CLAIM], ids=lambda one: one.name)
+def test_items_are_filled_from_the_run_or_open(checklist, evaluation):
+    run = read_run(evaluation)
+    document = build_document(run)
+    places = {section.anchor: section.title for section in document.sections}
+    filled = {one.item.number: one for one in fill(checklist.items, Known(run.metrics, places))}
+    assert {one.state for one in filled.values()} == {"reported", "in part; the rest is open", OPEN}
+    for one in filled.values():
+        assert (one.state == OPEN) == (one.words == "") == (one.place == "")
+        assert one.place in {"", *places.values()}
+    assert all(filled[number].state == OPEN for number in NEVER_KNOWN[checklist.name])
+
+
+@pytest.mark.parametrize("checklist", [TRIPOD_AI, CLAIM], ids=lambda one: one.name)
+def test_nothing_is_claimed_of_a_report_without_sections(checklist, evaluation):
+    filled = fill(checklist.items, Known(read_run(evaluation).metrics, {}))
+    assert {one.state for one in filled} == {OPEN}
+
+
+def test_subgroups_make_performance_whole(evaluation):
+    metrics = read_run(evaluation).metrics
+    places = {"discrimination": "Discrimination"}
+    for more, state in (({}, "in part; the rest is open"), ({"subgroups": "S"}, "reported")):
+        known = Known(metrics, places | more)
+        (item,) = [one for one in fill(TRIPOD_AI.items, known) if one.item.number == "23a"]
+        assert item.state == state
