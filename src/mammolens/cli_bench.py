@@ -17,14 +17,56 @@ Tables = Annotated[
     typer.Option(metavar="TABLE.csv", help="Labelled images, or a RUN.toml; repeatable."),
 ]
 Split = Annotated[str | None, typer.Option(metavar="S", help="Only this side of the split.")]
+MaybeModel = Annotated[
+    str | None,
+    typer.Argument(metavar="[MODEL]", help="Built-in model or package; none with --predictions."),
+]
+Predictions = Annotated[
+    Path | None, typer.Option(metavar="FILE.csv", help="Judge these scores; score nothing.")
+]
+FitSplit = Annotated[
+    str | None,
+    typer.Option(metavar="S", help="Side on which thresholds are fixed; else cross-fitted."),
+]
+Points = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KIND=VALUE",
+        help="Wanted: sensitivity=, specificity=, recall= (share of women), or cost= (false"
+        " recalls that a missed cancer weighs); repeatable.",
+    ),
+]
+Prevalence = Annotated[
+    float, typer.Option(metavar="P", help="Share of cancers for PPV, workload and net benefit.")
+]
+Coverage = Annotated[
+    float, typer.Option(metavar="C", help="What answers with an 'unsure' promise of each class.")
+]
 
 
-def evaluate(model: Model, manifest: Tables, out: Out, split: Split = None, jobs: Jobs = 1) -> None:
-    """Measure a model on a table of labelled images, with intervals over patients."""
+def evaluate(
+    manifest: Tables,
+    out: Out,
+    model: MaybeModel = None,
+    predictions: Predictions = None,
+    split: Split = None,
+    fit_split: FitSplit = None,
+    point: Points = None,
+    prevalence: Prevalence = 0.005,
+    coverage: Coverage = 0.9,
+    jobs: Jobs = 1,
+) -> None:
+    """Measure a model, or scores made elsewhere, on a table of labelled images."""
     from mammolens import console
     from mammolens.bench import evaluate
+    from mammolens.bench.settings import Settings
 
+    settings = Settings.read(point, prevalence, coverage, fit_split)
     with console.progress_bar("images") as on_progress:
-        summary = evaluate.run(model, manifest, out, split, jobs, on_progress)
+        summary = evaluate.run(
+            *(model, manifest, out, split, jobs, on_progress),
+            predictions=predictions,
+            settings=settings,
+        )
     console.show_evaluation(summary)
     raise typer.Exit(summary.exit_code)

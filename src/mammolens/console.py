@@ -164,6 +164,15 @@ def show_evaluation(summary: EvaluationSummary) -> None:
                 task, unit, str(figure["n"]), str(figure["n_positive"]), _auc_words(figure)
             )
     console.print(table)
+    points = Table("malignancy decided at", "unit", "n", "sensitivity", "specificity")
+    for name, point in summary.metrics["operating_points"].items():
+        of_unit = point["malignancy"][point["unit"]]
+        figures = (_interval_words(point[kind]) for kind in ("sensitivity", "specificity"))
+        points.add_row(name, point["unit"], str(of_unit["n"]), *figures)
+    console.print(points)
+    for note in summary.metrics["notes"]:
+        style = "bold red" if note.startswith("WARNING") else "yellow"
+        console.print(Text(printable(f"note: {note}"), style=style))
     if summary.n_unreadable:
         console.print(f"{summary.n_unreadable} of {summary.n_rows} images could not be scored")
     for path in (summary.metrics_path, summary.predictions_path):
@@ -173,11 +182,16 @@ def show_evaluation(summary: EvaluationSummary) -> None:
 
 def _auc_words(figure: Mapping[str, Any]) -> str:
     auc = figure["auc"]
-    if auc is None:
-        return str(figure.get("note", "none"))
-    if auc["low"] is None or auc["high"] is None:
-        return f"{auc['value']:.3f} (no interval)"
-    return f"{auc['value']:.3f} ({auc['low']:.3f}–{auc['high']:.3f})"
+    return str(figure.get("note", "none")) if auc is None else _interval_words(auc)
+
+
+def _interval_words(figure: Mapping[str, float | None] | None) -> str:
+    if figure is None:
+        return "none"
+    value, low, high = figure["value"], figure["low"], figure["high"]
+    if low is None or high is None:
+        return f"{value:.3f} (no interval)"
+    return f"{value:.3f} ({low:.3f}–{high:.3f})"
 
 
 def show_checks(checks: Iterable[Check]) -> bool:

@@ -9,6 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from mammolens.bench.units import ImageResult
+from mammolens.core import Laterality, Scores
+from mammolens.data.manifest import Record
+
 COLUMNS = ("dataset", "image_id", "patient_id", "laterality", "view", "path", "tumour", "malignant")
 
 
@@ -64,3 +68,36 @@ def write_table(rows):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def make_cohort():
+    """Give a function that makes scored women, two breasts and two views each, without pictures.
+
+    A third are ill, on the right; half of the others have something benign there. Scores part
+    them by `gain`; `further` gives a record more fields.
+    """
+
+    def make(women=90, gain=2.0, seed=0, dataset="made", further=lambda **_: {}):
+        rng = np.random.default_rng(seed)
+        found = []
+        for woman in range(women):
+            kind = (2, 1, 0)[woman % 3]
+            for side, view in ((s, v) for s in Laterality for v in ("CC", "MLO")):
+                own = kind if side is Laterality.RIGHT else 0
+                logits = rng.normal(0, 1, 3) + gain * (np.arange(3) == own)
+                shares = np.exp(logits) / np.exp(logits).sum()
+                record = Record(
+                    dataset,
+                    f"{woman}-{side.value}-{view}",
+                    f"{dataset}-{woman}",
+                    Path(f"{woman}.png"),
+                    side,
+                    tumour=own > 0,
+                    malignant=own == 2,
+                    **further(woman=woman, kind=own, rng=rng),
+                )
+                found.append(ImageResult(record, Scores(*(shares / shares.sum()).tolist())))
+        return found
+
+    return make

@@ -4,22 +4,23 @@ stand on."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.units import ImageResult, interval_json
 from mammolens.metrics import (
+    Interval,
     Statistic,
     brier_score,
     calibration_line,
     expected_calibration_error,
     patient_bootstrap,
 )
-from mammolens.metrics.calibration import MINIMUM_FOR_ECE
+from mammolens.metrics.reliability import MINIMUM_FOR_ECE
 
-__all__ = ["calibration_figures", "slope_statistic"]
+__all__ = ["calibration_errors", "calibration_figures", "slope_statistic"]
 
 _STEPS = 50
 _LONGEST = 2.0
@@ -60,6 +61,22 @@ def calibration_figures(
     return {**found, "slope": interval_json(interval), "intercept": line.intercept}
 
 
+def calibration_errors(
+    ece: Interval | None, squared_error: Interval | None
+) -> dict[str, dict[str, float | None] | None]:
+    """Write both errors of `calibration_error_statistics`: ``ece``, and as ``ece_debiased`` the
+    root of the squared one. Intervals are centred and cut at 0."""
+    return {
+        "ece": _cut(ece, 1.0) if ece else None,
+        "ece_debiased": _cut(squared_error, 0.5) if squared_error else None,
+    }
+
+
+def _cut(interval: Interval, power: float) -> dict[str, float | None]:
+    found = interval_json(interval.centred)
+    return {k: None if v is None else max(v, 0.0) ** power for k, v in found.items()}
+
+
 def slope_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
     """Slope of the logistic recalibration as a function of row weights, for the bootstrap.
 
@@ -74,29 +91,45 @@ def slope_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Stat
     ------
     Cox 1958, doi:10.1093/biomet/45.3-4.562.
     """
-    known = np.asarray(labels, bool).astype(np.float64)
+    known = np.asarray(labels, bool).astype(np.float64)[:, None]
     clipped = np.clip(np.asarray(probabilities, np.float64), 1e-9, 1 - 1e-9)
     odds = np.log(clipped / (1 - clipped))
     width = max(float(odds.std()), 1e-12)
-    normed = (odds - odds.mean()) / width
+    normed = ((odds - odds.mean()) / width)[:, None]
+    whole = _newton(np.ones((1, odds.size)), known, normed, (0.0, 1.0))
+    start = (0.0, 1.0) if np.isnan(whole.along[0]) else (whole.at[0], whole.along[0])
 
     def slope(weights: _Float) -> _Float:
-        rows = weights.sum(1)
-        at, along = np.zeros(len(weights)), np.ones(len(weights))
-        for _ in range(_STEPS):
-            line = np.clip(along[:, None] * normed + at[:, None], -500, 500)
-            fitted = 1 / (1 + np.exp(-line))
-            missing = weights * (known - fitted)
-            pull = np.stack([missing.sum(1), missing @ normed])
-            spread = weights * fitted * (1 - fitted)
-            a, b, c = spread.sum(1), spread @ normed, spread @ normed**2
-            done = np.abs(pull).max(0) < 1e-8 * rows
-            if done.all():
-                break
-            step = np.stack([c * pull[0] - b * pull[1], a * pull[1] - b * pull[0]])
-            step = np.nan_to_num(step / np.maximum(a * c - b * b, 1e-300))
-            step = np.where(done, 0.0, np.clip(step, -_LONGEST, _LONGEST))
-            at, along = at + step[0], along + step[1]
-        return np.where(done & (a > _SEPARABLE * rows), along / width, np.nan)
+        return _newton(weights, known, normed, start).along / width
 
     return slope
+
+
+class _Lines(NamedTuple):
+    """Intercepts and slopes (draws,); NaN where the classes are separable."""
+
+    at: _Float
+    along: _Float
+
+
+def _newton(weights: _Float, known: _Float, normed: _Float, start: tuple[float, float]) -> _Lines:
+    """Fit logistic lines to weighted rows (n, 1), for every row of `weights` (draws, n)."""
+    drawn = weights.T
+    rows = weights.sum(1)
+    at, along = (np.full(len(weights), one) for one in start)
+    first, second = normed[:, 0], normed[:, 0] ** 2
+    for _ in range(_STEPS):
+        fitted = 1 / (1 + np.exp(np.clip(-(along * normed + at), -500, 500)))
+        missing = drawn * (known - fitted)
+        pull = np.stack([missing.sum(0), first @ missing])
+        spread = drawn * (fitted * (1 - fitted))
+        a, b, c = spread.sum(0), first @ spread, second @ spread
+        done = np.abs(pull).max(0) < 1e-8 * rows
+        if done.all():
+            break
+        step = np.stack([c * pull[0] - b * pull[1], a * pull[1] - b * pull[0]])
+        step = np.nan_to_num(step / np.maximum(a * c - b * b, 1e-300))
+        step = np.where(done, 0.0, np.clip(step, -_LONGEST, _LONGEST))
+        at, along = at + step[0], along + step[1]
+    sound = done & (a > _SEPARABLE * rows)
+    return _Lines(np.where(sound, at, np.nan), np.where(sound, along, np.nan))

@@ -2,58 +2,44 @@
 
 A table without a split column is judged whole. A run's TOML file may stand for a table: its
 tables, exclusions and split are then those that the model was trained with, which is proven by
-the card's digest of the split.
+the card's digest of the split. Scores may also be read instead of made (`bench.given`). What is
+said about them stands in `bench.sections`; docs/evaluation.md describes the document.
 """
 
 from __future__ import annotations
 
-import csv
-import json
+import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from mammolens import DISCLAIMER, __version__
-from mammolens.analysis import pool_breast
-from mammolens.bench.calibration import calibration_figures
+from mammolens.bench.evidence import Evidence
+from mammolens.bench.given import read_predictions
 from mammolens.bench.scoring import score_records
-from mammolens.bench.units import ImageResult, figures, operating_figures
+from mammolens.bench.sections import judge, warnings_of
+from mammolens.bench.settings import Settings, read_split
+from mammolens.bench.units import TASKS
+from mammolens.bench.written import as_text, write_predictions
 from mammolens.core import InputKind
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.regions import region_records
 from mammolens.data.splits import refuse_leak, split_digest
 from mammolens.errors import ConfigError, InvalidManifest
-from mammolens.model import ModelCard, ModelPackage, shift_odds
+from mammolens.model import ModelCard, ModelPackage
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 __all__ = [
-    "PREDICTION_COLUMNS",
+    "SCHEMA",
     "EvaluationSummary",
-    "evaluate",
-    "prediction_row",
+    "publish",
     "read_tables",
     "run",
 ]
 
-PREDICTION_COLUMNS = (
-    "dataset",
-    "image_id",
-    "patient_id",
-    "laterality",
-    "view",
-    "path",
-    "label_tumour",
-    "label_malignant",
-    "p_normal",
-    "p_benign",
-    "p_malignant",
-    "malignancy",
-    "tumour",
-    "error",
-    "warnings",
-)
+SCHEMA = "mammolens.evaluation/2"
 
 
 @dataclass(frozen=True)
@@ -73,19 +59,23 @@ class EvaluationSummary:
 
 
 def run(
-    model: str,
+    model: str | None,
     manifest: Path | Sequence[Path],
     out: Path,
     split: str | None = None,
     jobs: int = 1,
     on_progress: Callable[[int, int], None] = lambda *_: None,
+    *,
+    predictions: Path | None = None,
+    settings: Settings | None = None,
 ) -> EvaluationSummary:
-    """Load a model and a table, evaluate, and write the results: the command's one call.
+    """Score a table, or read scores of it, and write the results: the command's one call.
 
     Parameters
     ----------
     model
-        Name of a built-in model, or path of a package.
+        Name of a built-in model, or path of a package; ``None`` with `predictions`, if their
+        model is no package.
     manifest
         One or several CSV tables, or one run's TOML file.
     out
@@ -96,95 +86,126 @@ def run(
         Images that are decoded side by side.
     on_progress
         Called with (images done, images in all).
+    predictions
+        A CSV file of scores, instead of scoring.
+    settings
+        What is asked of the scores; a side to fit on is scored as well, and not judged.
 
     Raises
     ------
     InvalidManifest, PatientLeak
-        If the table is faulty, has no such split, or splits otherwise than the model's card.
+        If a table or the predictions are faulty, there is no such split, or it is not the one
+        that the model's card knows.
     ConfigError
         If a setting is impossible or `out` cannot be written.
     BadModelPackage, ContractMismatch
         If the model cannot be used.
     """
-    side = _split_of(split)
+    chosen_settings = settings or Settings()
+    side = read_split(split)
+    _check_sides(side, chosen_settings.fit_split)
+    package = _package(model, predictions)
     _make_folder(out)
     tables = [manifest] if isinstance(manifest, Path) else list(manifest)
     whole = read_tables(tables)
-    package = ModelPackage.load(model)
-    if package.card.input_kind is InputKind.LESION:
+    if package and package.card.input_kind is InputKind.LESION:
         whole = region_records(whole)
-    if side is not None:
+    if side is not None and package:
         _check_split(whole, package.card, tables)
-    chosen = whole if side is None else _select(whole, side, tables)
-    return evaluate(package, chosen, out, split=side, jobs=jobs, on_progress=on_progress)
+    judged = whole if side is None else _select(whole, side, tables)
+    fitted = chosen_settings.fit_split
+    other = None if fitted is None else _select(whole, fitted, tables)
+    records = (*judged.records, *(other.records if other else ()))
+    tasks: tuple[str, ...] = TASKS
+    if predictions is not None:
+        digests = [one.digest for one in (whole, judged, other) if one]
+        given = read_predictions(predictions, whole.records, digests)
+        results, tasks = given.results(records), given.tasks
+    else:
+        assert package is not None
+        results = score_records(package, records, jobs=jobs, on_progress=on_progress)
+    evidence = Evidence(
+        results[: len(judged.records)],
+        chosen_settings,
+        results[len(judged.records) :] if other else None,
+        package.card if package else None,
+        tasks,
+    )
+    return publish(evidence, judged, out, split=side, package=package, predictions=predictions)
 
 
-def evaluate(
-    model: ModelPackage,
+def publish(
+    evidence: Evidence,
     manifest: Manifest,
     out: Path,
     *,
     split: Split | None = None,
-    jobs: int = 1,
-    draws: int = 2000,
-    seed: int = 0,
-    on_progress: Callable[[int, int], None] = lambda *_: None,
+    package: ModelPackage | None = None,
+    predictions: Path | None = None,
 ) -> EvaluationSummary:
-    """Score every record of a manifest, and write figures and predictions.
+    """Judge scored images, and write figures and predictions.
 
     Parameters
     ----------
-    model, manifest
-        What is judged, and on what.
+    evidence
+        The scored images of `manifest`, in its order.
     out
-        Folder for ``metrics.json`` and ``predictions.csv``; made if need be.
-    split
-        The side that `manifest` was selected by; only written down.
-    jobs
-        Images that are decoded side by side.
-    draws, seed
-        Of the bootstrap over patients.
-    on_progress
-        Called with (images done, images in all).
+        Folder for ``metrics.json`` and ``predictions.csv``.
+    split, package, predictions
+        The side that was selected, and where the scores come from; only written down.
 
     Raises
     ------
     ConfigError
         If a setting is impossible or `out` cannot be written.
     """
-    _make_folder(out)
-    results = score_records(model, manifest.records, jobs=jobs, on_progress=on_progress)
+    results, settings = evidence.results, evidence.settings
     failed = [asdict(one.unreadable) for one in results if one.unreadable is not None]
+    names = sorted({record.dataset for record in manifest.records})
+    parts = {name: evidence.of_dataset(name) for name in names} if len(names) > 1 else {}
+    judged = judge(evidence)
     metrics = {
-        "schema": "mammolens.evaluation/1",
+        "schema": SCHEMA,
         "disclaimer": DISCLAIMER,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": f"mammolens {__version__}",
-        "model": asdict(model.model_id),
-        "prevalence": model.card.prior_malignant,
+        "model": asdict(package.model_id) if package else None,
+        "predictions": _origin(predictions) if predictions else None,
+        "prevalence": package.card.prior_malignant if package else None,
         "manifest_digest": manifest.digest,
         "split": split.value if split else None,
         "split_digest": split_digest(manifest),
-        "bootstrap": {"draws": draws, "seed": seed, "level": 0.95, "resampled": "patients"},
+        "settings": {
+            "points": [point.name for point in settings.points],
+            "prevalence": settings.prevalence,
+            "coverage": settings.coverage,
+            "fit_split": settings.fit_split.value if settings.fit_split else None,
+        },
+        "bootstrap": {
+            "draws": settings.draws,
+            "seed": settings.seed,
+            "level": 0.95,
+            "resampled": "patients",
+        },
         "n_rows": len(results),
         "n_unreadable": len(failed),
         "notes": [
-            *_notes(manifest, split, len(failed)),
+            *_notes(evidence, names, split, len(failed)),
+            *(
+                warning
+                for name, part in (parts or {names[0]: evidence}).items()
+                for warning in warnings_of(part, name)
+            ),
             *(str(caution) for caution in manifest.cautions),
         ],
-        **_judge(results, model.card, draws, seed),
-        "datasets": {
-            name: _judge(
-                [one for one in results if one.record.dataset == name], model.card, draws, seed
-            )
-            for name in sorted({record.dataset for record in manifest.records})
-        },
+        **judged,
+        "datasets": {name: judge(part) for name, part in parts.items()} or {names[0]: judged},
         "unreadable": failed,
     }
     predictions_path, metrics_path = out / "predictions.csv", out / "metrics.json"
     try:
-        _write_predictions(results, predictions_path)
-        metrics_path.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", "utf-8")
+        write_predictions(results, predictions_path)
+        metrics_path.write_text(as_text(metrics), "utf-8")
     except OSError as error:
         raise _unwritable(out, error) from error
     return EvaluationSummary(metrics, metrics_path, predictions_path, len(results), len(failed))
@@ -205,19 +226,6 @@ def read_tables(paths: Sequence[Path]) -> Manifest:
     manifest = Manifest.read(*paths)
     refuse_leak(manifest.records)
     return manifest
-
-
-def _split_of(split: str | None) -> Split | None:
-    if split is None:
-        return None
-    try:
-        return Split(split)
-    except ValueError as error:
-        raise ConfigError(
-            f"there is no split called {split!r}",
-            keyword="split",
-            remedy=f"Use one of {', '.join(side.value for side in Split)}",
-        ) from error
 
 
 def _check_split(manifest: Manifest, card: ModelCard, tables: Sequence[Path]) -> None:
@@ -243,80 +251,62 @@ def _select(manifest: Manifest, side: Split, tables: Sequence[Path]) -> Manifest
     return manifest.select(split=side)
 
 
-def _judge(
-    results: Sequence[ImageResult], card: ModelCard, draws: int, seed: int
-) -> dict[str, Any]:
-    points = {"low": card.operating_points.low, "high": card.operating_points.high}
-    unit = "image" if card.input_kind is InputKind.LESION else "patient"
-    bare = _without_age(results, card)
-    return {
-        **figures(results, draws=draws, seed=seed),
-        "calibration": calibration_figures(results, draws=draws, seed=seed),
-        **({"without_age": figures(bare, draws=draws, seed=seed)} if bare else {}),
-        "operating_points": {
-            name: operating_figures(results, point.threshold, unit=unit, draws=draws, seed=seed)
-            for name, point in points.items()
-        },
-    }
+def _check_sides(judged: Split | None, fitted: Split | None) -> None:
+    if fitted is not None and (judged is None or judged is fitted):
+        raise ConfigError(
+            "thresholds must be fixed on other women than those who are judged",
+            keyword="fit-split",
+            remedy="Give --split another side, or leave --fit-split out to cross-fit",
+        )
 
 
-def _without_age(results: Sequence[ImageResult], card: ModelCard) -> list[ImageResult]:
-    """What the pictures alone say; empty if the model uses no age."""
-    prior = card.calibration.age
-    if prior is None:
-        return []
-    return [
-        replace(one, scores=pool_breast(shift_odds((s.normal, s.benign, s.malignant), -added)))
-        if (s := one.scores) and (added := prior.log_odds(one.age_years))
-        else one
-        for one in results
-    ]
+def _package(model: str | None, predictions: Path | None) -> ModelPackage | None:
+    if model is None and predictions is None:
+        raise ConfigError(
+            "there is neither a model nor predictions",
+            keyword="MODEL",
+            remedy="Name a model, or give --predictions FILE.csv",
+        )
+    return None if model is None else ModelPackage.load(model)
 
 
-def _notes(manifest: Manifest, split: Split | None, n_unreadable: int) -> list[str]:
+def _notes(
+    evidence: Evidence, names: Sequence[str], split: Split | None, n_unreadable: int
+) -> list[str]:
     notes = []
     if n_unreadable:
         notes.append(
             f"{n_unreadable} images could not be read: they have no score, count in no figure, "
             "and stand under unreadable"
         )
-    if len({record.dataset for record in manifest.records}) > 1:
+    if len(names) > 1:
         notes.append(
             "figures over several data sets also measure how far the sources can be told apart; "
             "read them per data set"
         )
     if split is None:
         notes.append("rows of every split: whether the model was trained on some is not known here")
+    if evidence.others is None:
+        notes.append(
+            "wanted operating points, recalibration and conformal answers are cross-fitted: in "
+            "turns fixed on four fifths of these patients and applied to the fifth"
+        )
+    if evidence.settings.fit_split is Split.TRAIN:
+        notes.append(
+            "WARNING: thresholds were fixed on the training side; a model scores better what it "
+            "learned from, so they lie too far apart"
+        )
+    if "tumour" not in evidence.tasks:
+        notes.append("the predictions say nothing of benign tumours: there are no tumour figures")
     return notes
 
 
-def _write_predictions(results: Sequence[ImageResult], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(PREDICTION_COLUMNS)
-        writer.writerows(prediction_row(result) for result in results)
-
-
-def prediction_row(result: ImageResult) -> list[str | float]:
-    """The cells of one image, in the order of `PREDICTION_COLUMNS`."""
-    record, scores, failure = result.record, result.scores, result.unreadable
-    return [
-        record.dataset,
-        record.image_id,
-        record.patient_id,
-        record.laterality.value if record.laterality else "",
-        record.view_position.value if record.view_position else "",
-        str(record.path),
-        "" if record.tumour is None else int(record.tumour),
-        "" if record.malignant is None else int(record.malignant),
-        *(
-            ("",) * 5
-            if scores is None
-            else (scores.normal, scores.benign, scores.malignant, scores.malignant, scores.tumour)
-        ),
-        "" if failure is None else f"{failure.error}: {failure.message}",
-        "; ".join(str(caution) for caution in result.cautions),
-    ]
+def _origin(predictions: Path) -> dict[str, str]:
+    try:
+        content = predictions.read_bytes()
+    except OSError as error:
+        raise _unwritable(predictions, error) from error
+    return {"path": str(predictions), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _make_folder(out: Path) -> None:

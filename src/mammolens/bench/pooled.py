@@ -18,9 +18,10 @@ import numpy.typing as npt
 
 from mammolens import DISCLAIMER, __version__
 from mammolens.bench.calibration import calibration_figures
-from mammolens.bench.evaluate import PREDICTION_COLUMNS, EvaluationSummary, prediction_row
+from mammolens.bench.evaluate import EvaluationSummary
 from mammolens.bench.scoring import results_from_probabilities
 from mammolens.bench.units import ImageResult, figures
+from mammolens.bench.written import PREDICTION_COLUMNS, prediction_row
 from mammolens.core import Unreadable
 from mammolens.data.cache import PreparedCache
 from mammolens.data.manifest import Manifest, Record

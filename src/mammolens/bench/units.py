@@ -15,8 +15,11 @@ Three rules decide what counts:
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from mammolens.analysis import pool_breast, pool_exam
 from mammolens.bench.marks import MapReading
@@ -30,6 +33,7 @@ __all__ = [
     "TASKS",
     "UNITS",
     "ImageResult",
+    "Sample",
     "Unit",
     "figures",
     "interval_json",
@@ -76,12 +80,79 @@ class ImageResult:
 
 @dataclass(frozen=True)
 class Unit:
-    """One image, breast or patient in one task; `scores` is ``None`` if nothing was readable."""
+    """One image, breast or patient in one task; `scores` is ``None`` if nothing was readable.
+
+    `records` are those of its images that the task labels.
+    """
 
     patient: tuple[str, str]
     label: bool
     scores: Scores | None
     partly_labelled: bool
+    records: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The units of a task that have a score, as arrays for `mammolens.metrics`, and what is left
+    out of them.
+
+    `labels` and `scores` are (n,); `patients` and `units` have one entry for each.
+    """
+
+    labels: npt.NDArray[np.bool_]
+    scores: npt.NDArray[np.float64]
+    patients: tuple[str, ...]
+    units: tuple[Unit, ...]
+    n_unscored: int
+    n_positive_unscored: int
+
+    @classmethod
+    def of(cls, units: Iterable[Unit], task: str) -> Sample:
+        """Take the scores of a task from units."""
+        every = tuple(units)
+        scored = tuple(one for one in every if one.scores)
+        return cls(
+            labels=np.array([one.label for one in scored], bool),
+            scores=np.array([SCORES[task](one.scores) for one in scored if one.scores], float),
+            patients=tuple("/".join(one.patient) for one in scored),
+            units=scored,
+            n_unscored=len(every) - len(scored),
+            n_positive_unscored=sum(one.label for one in every if one.scores is None),
+        )
+
+    def where(self, chosen: npt.ArrayLike) -> Sample:
+        """The units for which `chosen`, bool (n,), holds."""
+        rows = np.flatnonzero(chosen)
+        return replace(
+            self,
+            labels=self.labels[rows],
+            scores=self.scores[rows],
+            patients=tuple(self.patients[i] for i in rows),
+            units=tuple(self.units[i] for i in rows),
+        )
+
+    @property
+    def one_class(self) -> str | None:
+        """Why nothing can be ranked, if so."""
+        if not self.units:
+            return "nothing here has both a known label and a score"
+        if self.labels.all() or not self.labels.any():
+            kind = "positive" if self.labels[0] else "negative"
+            return f"all {len(self.units)} labels are {kind}"
+        return None
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """How many units, positives and patients there are, and what was left out."""
+        return {
+            "n": len(self.units),
+            "n_positive": int(self.labels.sum()),
+            "n_patients": len(set(self.patients)),
+            "n_unscored": self.n_unscored,
+            "n_positive_unscored": self.n_positive_unscored,
+            "n_partly_labelled": sum(one.partly_labelled for one in self.units),
+        }
 
 
 def units_of(results: Iterable[ImageResult], task: str, unit: str) -> list[Unit]:
@@ -118,7 +189,10 @@ def figures(
         Of the bootstrap over patients.
     """
     return {
-        task: {unit: _figure(units_of(results, task, unit), task, draws, seed) for unit in UNITS}
+        task: {
+            unit: _figure(Sample.of(units_of(results, task, unit), task), draws, seed)
+            for unit in UNITS
+        }
         for task in TASKS
     }
 
@@ -135,18 +209,12 @@ def operating_figures(
 
     Both are ``None``, with a `note`, where labels are of one class.
     """
-    units = [one for one in units_of(results, "malignancy", unit) if one.scores]
+    sample = Sample.of(units_of(results, "malignancy", unit), "malignancy")
     found: dict[str, Any] = {"threshold": threshold, "sensitivity": None, "specificity": None}
-    if (note := _one_class(units)) is not None:
-        return {**found, "note": note}
-    labels = [one.label for one in units]
+    if sample.one_class:
+        return {**found, "note": f"no AUC: {sample.one_class}"}
     point = sensitivity_specificity(
-        labels,
-        _task_scores(units, "malignancy"),
-        threshold,
-        _patients(units),
-        draws=draws,
-        seed=seed,
+        sample.labels, sample.scores, threshold, sample.patients, draws=draws, seed=seed
     )
     found["sensitivity"] = interval_json(point.sensitivity)
     found["specificity"] = interval_json(point.specificity)
@@ -158,35 +226,13 @@ def interval_json(interval: Interval) -> dict[str, float | None]:
     return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
-def _figure(units: Sequence[Unit], task: str, draws: int, seed: int) -> dict[str, Any]:
-    scored = [one for one in units if one.scores is not None]
-    found: dict[str, Any] = {
-        "auc": None,
-        "n": len(scored),
-        "n_positive": sum(one.label for one in scored),
-        "n_patients": len({one.patient for one in scored}),
-        "n_unscored": len(units) - len(scored),
-        "n_positive_unscored": sum(one.label for one in units if one.scores is None),
-        "n_partly_labelled": sum(one.partly_labelled for one in scored),
-    }
-    if (note := _one_class(scored)) is not None:
-        return {**found, "note": note}
-    labels = [one.label for one in scored]
-    interval = auc_interval(
-        labels, _task_scores(scored, task), _patients(scored), draws=draws, seed=seed
-    )
+def _figure(sample: Sample, draws: int, seed: int) -> dict[str, Any]:
+    found = {"auc": None, **sample.counts}
+    if sample.one_class:
+        return {**found, "note": f"no AUC: {sample.one_class}"}
+    interval = auc_interval(sample.labels, sample.scores, sample.patients, draws=draws, seed=seed)
     found["auc"] = interval_json(interval)
     return {**found, "note": "; ".join(interval.notes)} if interval.notes else found
-
-
-def _one_class(units: Sequence[Unit]) -> str | None:
-    """Say why nothing can be ranked, if so."""
-    if not units:
-        return "no AUC: nothing here has both a known label and a score"
-    if len({one.label for one in units}) == 1:
-        kind = "positive" if units[0].label else "negative"
-        return f"no AUC: all {len(units)} labels are {kind}"
-    return None
 
 
 def _labelled(members: Sequence[ImageResult], task: str) -> list[ImageResult]:
@@ -204,6 +250,7 @@ def _pooled(members: Sequence[ImageResult], task: str, unit: str) -> Unit:
         label=any(LABELS[task](member.record) for member in labelled),
         scores=_pool_scores(list(breasts.values()), unit) if breasts else None,
         partly_labelled=len(labelled) < len(members),
+        records=tuple(member.record for member in labelled),
     )
 
 
@@ -214,14 +261,6 @@ def _pool_scores(breasts: Sequence[Sequence[Scores]], unit: str) -> Scores:
         pool_breast([(one.normal, one.benign, one.malignant) for one in views]) for views in breasts
     ]
     return pooled[0] if unit == "breast" else pool_exam(pooled)
-
-
-def _task_scores(units: Sequence[Unit], task: str) -> list[float]:
-    return [SCORES[task](one.scores) for one in units if one.scores is not None]
-
-
-def _patients(units: Sequence[Unit]) -> list[str]:
-    return ["/".join(one.patient) for one in units]
 
 
 def unit_key(record: Record, unit: str) -> Hashable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +23,6 @@ __all__ = [
 
 MINIMUM_FOR_ECE = 400
 """With 40 rows even a perfectly calibrated model shows an ECE of 0.13."""
-
-_normal_below = np.frompyfunc(lambda z: 0.5 * (1.0 + math.erf(z / math.sqrt(2.0))), 1, 1)
 
 
 class ReliabilityCurve(NamedTuple):
@@ -61,7 +59,7 @@ def reliability_curve(
     [0.0, 1.0]
     """
     known, values = check_probabilities(labels, probabilities)
-    found = _binned(known, values, np.ones((1, known.size)), bins)
+    found = _binning(known, values, bins)(np.ones((1, known.size)))
     weight, predicted, observed = (part[0] for part in found)
     filled = weight > 0
     return ReliabilityCurve(predicted[filled], observed[filled], weight[filled].astype(np.int64))
@@ -71,11 +69,10 @@ def reliability_statistics(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
 ) -> Statistics:
     """Give the observed share of each bin, named by its number, for `patient_bootstraps`."""
-    known, values = check_probabilities(labels, probabilities)
+    binned = _binning(*check_probabilities(labels, probabilities), bins)
 
     def statistics(weights: FloatArray) -> dict[str, FloatArray]:
-        observed = _binned(known, values, weights, bins).observed
-        return {str(number): share for number, share in enumerate(observed.T)}
+        return {str(number): share for number, share in enumerate(binned(weights).observed.T)}
 
     return statistics
 
@@ -99,11 +96,12 @@ def expected_calibration_error(
 def calibration_error_statistics(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
 ) -> Statistics:
-    """Give ``ece``, and ``ece_debiased``: what is left when the gaps of chance are taken off.
+    """Give ``ece``, and ``squared_error``: the mean squared gap without the gaps of chance.
 
-    Binomial noise opens a gap in every bin of a perfect model. The debiased figure is twice the
-    ECE minus its expectation if each observed share were drawn again from a normal distribution
-    about itself; below zero it is zero.
+    Binomial noise opens a gap in every bin of a perfect model, so its ECE is never 0. From each
+    squared gap its expectation by chance is taken off: the mean is unbiased, near 0 for a perfect
+    model, and may be negative. Its interval must be `Interval.centred`: each resample opens
+    further gaps.
 
     Raises
     ------
@@ -112,8 +110,7 @@ def calibration_error_statistics(
 
     Source
     ------
-    Kumar, Liang, Ma 2019, arXiv:1909.10155, appendix on the ℓ1 error; here in closed form (the
-    mean of a folded normal distribution) instead of by simulation.
+    Kumar, Liang, Ma 2019, arXiv:1909.10155, definition 4.1 (debiased estimator).
     """
     known, values = check_probabilities(labels, probabilities)
     if known.size < MINIMUM_FOR_ECE:
@@ -121,39 +118,35 @@ def calibration_error_statistics(
             f"an ECE of {known.size} rows says nothing",
             remedy=f"Give at least {MINIMUM_FOR_ECE} rows, or report the Brier score",
         )
+    binned = _binning(known, values, bins)
 
     def statistics(weights: FloatArray) -> dict[str, FloatArray]:
-        weight, predicted, observed = _binned(known, values, weights, bins)
+        weight, predicted, observed = binned(weights)
         shares = weight / weight.sum(axis=1, keepdims=True)
         gaps = np.abs(predicted - observed)
-        spread = np.sqrt(observed * (1 - observed) / np.maximum(weight, 1))
-        plain = np.nansum(shares * gaps, axis=1)
-        expected = np.nansum(shares * _folded_mean(gaps, spread), axis=1)
-        return {"ece": plain, "ece_debiased": np.maximum(2 * plain - expected, 0.0)}
+        chance = observed * (1 - observed) / np.maximum(weight - 1, 1)
+        return {
+            "ece": np.nansum(shares * gaps, axis=1),
+            "squared_error": np.nansum(shares * (gaps**2 - chance), axis=1),
+        }
 
     return statistics
 
 
-def _binned(known: BoolArray, values: FloatArray, weights: FloatArray, bins: int) -> _Bins:
+def _binning(known: BoolArray, values: FloatArray, bins: int) -> Callable[[FloatArray], _Bins]:
+    """Place rows in bins once; give a function from weights to what the bins hold."""
     if bins < 1:
         raise ConfigError(f"{bins} bins", keyword="bins", remedy="Give 10")
     place = np.minimum((values * bins).astype(np.int64), bins - 1)
     inside = (place[:, None] == np.arange(bins)).astype(np.float64)
-    weight = weights @ inside
-    predicted, observed = (
-        np.divide(weights @ (inside * part[:, None]), weight, out=_empty(weight), where=weight > 0)
-        for part in (values, known)
-    )
-    return _Bins(weight, predicted, observed)
+    columns = np.hstack([inside, inside * values[:, None], inside * known[:, None]])
 
+    def binned(weights: FloatArray) -> _Bins:
+        weight, *sums = np.split(weights @ columns, 3, axis=1)
+        empty = np.full(weight.shape, np.nan)
+        predicted, observed = (
+            np.divide(total, weight, out=empty.copy(), where=weight > 0) for total in sums
+        )
+        return _Bins(weight, predicted, observed)
 
-def _empty(weight: FloatArray) -> FloatArray:
-    return np.full(weight.shape, np.nan)
-
-
-def _folded_mean(middle: FloatArray, spread: FloatArray) -> FloatArray:
-    """Mean of |X| of normal X; where there is no spread, the middle itself."""
-    z = np.divide(middle, spread, out=np.full(middle.shape, np.inf), where=spread > 0)
-    below = _normal_below(-z).astype(np.float64)
-    wide = spread * math.sqrt(2 / math.pi) * np.exp(-z * z / 2)
-    return np.asarray(wide + middle * (1 - 2 * below), np.float64)
+    return binned

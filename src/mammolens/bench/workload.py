@@ -1,0 +1,156 @@
+"""Whether acting on the scores would pay, and how much reading it would save, at the stated
+prevalence.
+
+Sets such as these hold far more cancers than a screening population, so shares of the ill and of
+the healthy are weighed as that population would weigh them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.bench.evidence import Evidence
+from mammolens.bench.units import Sample, interval_json
+from mammolens.metrics import (
+    DecisionCurve,
+    decision_statistics,
+    ranked_counts,
+)
+from mammolens.metrics.ranked import ranked_single_reading, ranked_worklist
+
+__all__ = ["decision", "net_benefits", "stated_for", "workload"]
+
+_Float = npt.NDArray[np.float64]
+
+_MULTIPLES: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Odds of the thresholds at which net benefit has an interval, in units of the prevalence's."""
+
+_FIRST: Final = (0.1, 0.2)
+_KEPT: Final = (0.90, 0.95, 0.99)
+_CURVE_POINTS = 60
+
+
+def decision(evidence: Evidence) -> dict[str, Any]:
+    """Give unit → net benefit per woman of recalling whom the model puts at or above a risk.
+
+    Probabilities of malignancy are restated from the prevalence that they stand for to the stated
+    one, as ``mammolens analyze --prevalence`` does. Each threshold has ``model`` with its
+    interval, ``recall_all``, and 0 is recalling none.
+
+    Source
+    ------
+    Vickers and Elkin 2006, doi:10.1177/0272989X06295361.
+    """
+    return {unit: _decision(evidence, unit) for unit in evidence.decided_units}
+
+
+def workload(evidence: Evidence) -> dict[str, Any]:
+    """Give unit → sensitivity of the first part of a ranked worklist, and at each sensitivity kept
+    the share of exams that one reader could read alone and that two would still read."""
+    return {unit: _workload(evidence, unit) for unit in evidence.decided_units}
+
+
+def net_benefits(evidence: Evidence, sample: Sample) -> DecisionCurve:
+    """The decision curve at the stated prevalence, of risks from a tenth to fifty times it."""
+    odds = _odds(evidence.settings.prevalence)
+    thresholds = _risks(np.geomspace(odds / 10, odds * 50, _CURVE_POINTS))
+    ones = np.ones((1, sample.labels.size))
+    model = [float(_benefit(evidence, sample, t)(ones)[0]) for t in thresholds]
+    return DecisionCurve(thresholds, np.array(model), _recall_all(evidence, thresholds))
+
+
+def stated_for(evidence: Evidence, sample: Sample) -> float:
+    """The share of the ill that probabilities stand for: the card's, or that of the sample."""
+    return evidence.card.prior_malignant if evidence.card else float(sample.labels.mean())
+
+
+def _decision(evidence: Evidence, unit: str) -> dict[str, Any]:
+    sample = evidence.sample("malignancy", unit)
+    found = _head(evidence, sample)
+    if sample.one_class:
+        return {**found, "note": f"no net benefit: {sample.one_class}", "thresholds": []}
+    risks = _risks(_odds(evidence.settings.prevalence) * np.array(_MULTIPLES))
+    benefits = [_benefit(evidence, sample, risk) for risk in risks]
+    intervals = evidence.intervals(
+        sample, lambda weights: {str(i): one(weights) for i, one in enumerate(benefits)}
+    )
+    return {
+        **found,
+        "probabilities_stand_for": stated_for(evidence, sample),
+        "thresholds": [
+            {
+                "threshold": float(risk),
+                "false_recalls_per_cancer": float((1 - risk) / risk),
+                "model": one and interval_json(one),
+                "recall_all": float(everyone),
+            }
+            for risk, one, everyone in zip(
+                risks, intervals.values(), _recall_all(evidence, risks), strict=True
+            )
+        ],
+    }
+
+
+def _workload(evidence: Evidence, unit: str) -> dict[str, Any]:
+    sample, prevalence = evidence.sample("malignancy", unit), evidence.settings.prevalence
+    found = _head(evidence, sample)
+    if sample.one_class:
+        return {**found, "note": f"no worklist: {sample.one_class}"}
+    counts = ranked_counts(sample.labels, sample.scores)
+    formulas = {
+        **{f"first/{share:g}": ranked_worklist(share, prevalence) for share in _FIRST},
+        **{f"read_once/{kept:g}": ranked_single_reading(kept, prevalence) for kept in _KEPT},
+    }
+
+    def statistics(weights: _Float) -> dict[str, _Float]:
+        counted = counts(weights)
+        values = {name: formula(counted) for name, formula in formulas.items()}
+        twice = {f"read_twice/{k:g}": 1.0 - values[f"read_once/{k:g}"] for k in _KEPT}
+        return values | twice
+
+    written: dict[str, Any] = {}
+    for name, one in evidence.intervals(sample, statistics).items():
+        outer, _, inner = name.partition("/")
+        written.setdefault(outer, {})[inner] = one and interval_json(one)
+    return {
+        **found,
+        "sensitivity_of_first": written["first"],
+        "read_once_at_sensitivity": written["read_once"],
+        "read_twice_at_sensitivity": written["read_twice"],
+    }
+
+
+def _head(evidence: Evidence, sample: Sample) -> dict[str, Any]:
+    counts = {name: sample.counts[name] for name in ("n", "n_positive", "n_patients")}
+    return {**counts, "prevalence": evidence.settings.prevalence}
+
+
+def _benefit(evidence: Evidence, sample: Sample, risk: float) -> Any:
+    """Net benefit at the stated prevalence, as a function of row weights."""
+    prevalence = evidence.settings.prevalence
+    shift = _odds(prevalence) / _odds(stated_for(evidence, sample))
+    calls = sample.scores * shift * (1 - risk) >= risk * (1 - sample.scores)
+    figures = decision_statistics(sample.labels, calls, prevalence)
+    cost = risk / (1 - risk) * (1 - prevalence)
+
+    def statistic(weights: _Float) -> _Float:
+        found = figures(weights)
+        return found["recall"] * prevalence - (1 - found["specificity"]) * cost
+
+    return statistic
+
+
+def _recall_all(evidence: Evidence, risks: _Float) -> _Float:
+    prevalence = evidence.settings.prevalence
+    return prevalence - (1 - prevalence) * risks / (1 - risks)
+
+
+def _odds(share: float) -> float:
+    return share / (1 - share)
+
+
+def _risks(odds: _Float) -> _Float:
+    return odds / (1 + odds)
