@@ -27,6 +27,7 @@ app = typer.Typer(
 app.add_typer(cli_datasets.app, name="datasets")
 for command in (
     cli_bench.evaluate,
+    cli_bench.explain,
     cli_runs.crossvalidate,
     cli_runs.ensemble,
     cli_runs.average,

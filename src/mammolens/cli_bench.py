@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "explain"]
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Built-in model or model package.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
@@ -43,6 +43,18 @@ Coverage = Annotated[
     float, typer.Option(metavar="C", help="What answers with an 'unsure' promise of each class.")
 ]
 
+Methods = Annotated[
+    str | None,
+    typer.Option(metavar="LIST", help="Which ways to explain, by commas; all if left out."),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Images with lesions at most, and as many without."),
+]
+Slow = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Images for the slow methods and for deletion.")
+]
+
 
 def evaluate(
     manifest: Tables,
@@ -70,3 +82,32 @@ def evaluate(
         )
     console.show_evaluation(summary)
     raise typer.Exit(summary.exit_code)
+
+
+def explain(
+    model: Model,
+    manifest: Tables,
+    out: Out,
+    methods: Methods = None,
+    split: Split = None,
+    limit: Limit = None,
+    slow: Slow = 12,
+) -> None:
+    """Measure ways to explain a model on marked lesions (needs the extra train)."""
+    from mammolens.cli_runs import need_training
+
+    need_training()
+    from mammolens import console
+    from mammolens.bench.explanations import explain_model
+
+    written = explain_model(
+        model,
+        manifest,
+        out,
+        methods=[name.strip() for name in (methods or "").split(",") if name.strip()],
+        split=split,
+        limit=limit,
+        slow=slow,
+        on_progress=lambda line: typer.echo(line, err=True),
+    )
+    console.show_written(written)

@@ -19,6 +19,7 @@ from mammolens.learn.attribution import (  # noqa: E402
     Costs,
     LogOdds,
     choose_methods,
+    look_at,
     map_of,
     probabilities,
     shuffled,
@@ -59,7 +60,7 @@ def image_of(pixels: np.ndarray) -> torch.Tensor:
 
 def alone(name: str, model: LogOdds, pixels: np.ndarray) -> np.ndarray:
     """The map of the picture itself, without its mirror image."""
-    return METHODS[name].explain(model, image_of(pixels), COSTS).detach().numpy()
+    return METHODS[name].explain(model, look_at(model, pixels)[0], COSTS).detach().numpy()
 
 
 def maps_and_gradient(model: LogOdds, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -153,7 +154,8 @@ def test_integrated_gradients_sum_to_what_they_explain(monkeypatch):
     odds = [float(model(image_of(one))) for one in (pixels, np.zeros_like(pixels))]
     gaps = []
     for steps in (4, 256):
-        each = METHODS["integrated_gradients"].explain(model, image_of(pixels), Costs(steps=steps))
+        looks = look_at(model, pixels)
+        each = METHODS["integrated_gradients"].explain(model, looks[0], Costs(steps=steps))
         assert each.shape == (5, 4)
         gaps.append(abs(float(each.sum()) - (odds[0] - odds[1])))
     assert abs(odds[0] - odds[1]) > 0.1
@@ -164,7 +166,7 @@ def test_occlusion_is_the_score_that_is_lost():
     """Windows as large as a cell, side by side: each cell is what covering it costs."""
     model, pixels = LogOdds(network()), picture(4)
     costs = Costs(window_px=32, stride_px=32, batch=3)
-    found = METHODS["occlusion"].explain(model, image_of(pixels), costs).numpy() / 32**2
+    found = METHODS["occlusion"].explain(model, look_at(model, pixels)[0], costs).numpy() / 32**2
     grey = pixels[pixels > 0].mean()
     whole = float(model(image_of(pixels)))
     wanted = np.zeros((5, 4))
@@ -178,14 +180,14 @@ def test_occlusion_is_the_score_that_is_lost():
 @pytest.mark.parametrize("name", METHODS)
 def test_a_map_is_the_mean_of_the_picture_and_its_mirror_image(name):
     model, pixels = LogOdds(network()), picture(5)
-    found = map_of(METHODS[name], model, pixels, COSTS)
+    found = map_of(METHODS[name], model, look_at(model, pixels), COSTS)
     assert found.dtype == np.float32
     assert found.shape == (5, 4)
     assert np.isfinite(found).all()
     assert found.min() >= 0
     if name != "chance":
-        again = map_of(METHODS[name], model, np.ascontiguousarray(pixels[:, ::-1]), COSTS)
-        np.testing.assert_allclose(again[:, ::-1], found, atol=1e-3 * max(found.max(), 1e-6))
+        again = map_of(METHODS[name], model, look_at(model, pixels[::-1]), COSTS)
+        np.testing.assert_allclose(again[::-1], found, atol=1e-3 * max(found.max(), 1e-6))
 
 
 def test_maps_at_half_the_stride_come_out_in_cells():

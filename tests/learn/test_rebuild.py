@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mammolens.analysis import score_pictures
 from mammolens.errors import BadModelPackage
 from mammolens.model import ModelPackage
 
@@ -17,6 +18,7 @@ torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
 if importlib.util.find_spec("timm") is None:  # importing it needs the shim for torchvision first
     pytest.skip("needs the extra mammolens[train]", allow_module_level=True)
 
+from mammolens.learn.attribution import METHODS, LogOdds, look_at, map_of  # noqa: E402
 from mammolens.learn.export import export_onnx  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
 from mammolens.learn.rebuild import rebuild_network  # noqa: E402
@@ -66,6 +68,10 @@ def check(source: str | Path) -> None:
     wanted = package.predict(batch).probabilities
     assert np.ptp(wanted, axis=0).max() > 1e-3, "pictures must differ for the network"
     np.testing.assert_allclose(said, wanted, atol=1e-4)
+    graph = score_pictures(package, batch[:1, 0]).malignancy_map[0]
+    model = LogOdds(rebuilt.net)
+    heat = map_of(METHODS["grad_cam"], model, look_at(model, batch[0, 0]))
+    np.testing.assert_allclose(heat, graph, atol=1e-3 * max(graph.max(), 1e-6))
     assert rebuilt.card == package.card
     assert rebuilt.split_digest == package.card.training.split_digest
 

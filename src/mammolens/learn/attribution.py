@@ -1,9 +1,9 @@
 """Ways to ask a network where it sees malignancy, side by side, on the same score.
 
 A prepared picture flows in; out flows a map (h, w) ≥ 0, one cell for 32 × 32 pixels: evidence for
-malignancy, as log-odds of malignant against the rest, averaged over the picture and its mirror
-image as analysis does it. With last feature maps A (K, h, w) and the gradient g of the score with
-respect to them::
+malignancy, as log-odds of malignant against the rest, averaged over the picture and its upside-down
+mirror image as analysis does it. With last feature maps A (K, h, w) and the gradient g of the score
+with respect to them::
 
     grad_cam     relu(sum_k mean(g_k) A_k)           Selvaraju 2017, 10.1109/ICCV.2017.74
     grad_cam_pp  relu(sum_k w_k A_k), w_k = sum a_k relu(g_k), a = g^2 / (2 g^2 + sum(A_k) g^3)
@@ -39,8 +39,10 @@ __all__ = [
     "METHODS",
     "Costs",
     "LogOdds",
+    "Look",
     "Method",
     "choose_methods",
+    "look_at",
     "map_of",
     "probabilities",
     "shuffled",
@@ -83,16 +85,26 @@ class LogOdds(nn.Module):
         return self.of_maps(self.maps(image))
 
 
-Explain = Callable[[LogOdds, Tensor, Costs], Tensor]
-"""Network, picture (1, 1, H, W) float and costs → map (h, w) ≥ 0."""
+@dataclass(frozen=True)
+class Look:
+    """A picture (1, 1, H, W), float 0–255, and the network's last feature maps (1, K, h, w)."""
+
+    image: Tensor
+    maps: Tensor
+
+
+Explain = Callable[[LogOdds, Look, Costs], Tensor]
+"""Network, what it saw, and costs → map (h, w) ≥ 0."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way to explain. A `reference` looks at the picture alone, or at nothing."""
+    """One way to explain. A `reference` looks at the picture alone, or at nothing; a method that
+    `reads_maps` needs one pass through the trunk and no more."""
 
     title: str
     explain: Explain
+    reads_maps: bool = False
     slow: bool = False
     reference: bool = False
 
@@ -117,24 +129,26 @@ def choose_methods(names: Sequence[str]) -> dict[str, Method]:
     return {name: method for name, method in METHODS.items() if name in wanted}
 
 
-def map_of(
-    method: Method, model: LogOdds, picture: npt.NDArray[np.uint8], costs: Costs = Costs()
-) -> npt.NDArray[np.float32]:
-    """Explain one prepared picture and its mirror image, and give the mean of both.
+@torch.no_grad()
+def look_at(model: LogOdds, picture: npt.NDArray[np.uint8]) -> tuple[Look, Look]:
+    """Pass a prepared picture, uint8 (H, W), and its upside-down mirror through the trunk."""
+    image = torch.from_numpy(np.array(picture))[None, None].float()
+    both = torch.cat([image, image.flip(2)])
+    maps = model.maps(both)
+    return Look(both[:1], maps[:1]), Look(both[1:], maps[1:])
 
-    Parameters
-    ----------
-    picture
-        Uint8 (H, W), sides multiples of 32.
+
+def map_of(
+    method: Method, model: LogOdds, looks: tuple[Look, Look], costs: Costs = Costs()
+) -> npt.NDArray[np.float32]:
+    """Explain a picture and its mirror image, and give the mean of both.
 
     Returns
     -------
     Float32 (h, w) ≥ 0, one cell for 32 × 32 pixels.
     """
-    image = torch.from_numpy(np.array(picture))[None, None].float()
-    first = method.explain(model, image, costs)
-    second = method.explain(model, image.flip(3), costs).flip(1)
-    found: npt.NDArray[np.float32] = ((first + second) / 2).float().numpy()
+    first, second = (method.explain(model, look, costs) for look in looks)
+    found: npt.NDArray[np.float32] = ((first + second.flip(0)) / 2).float().numpy()
     return found
 
 
@@ -182,21 +196,18 @@ class _Maps(nn.Module):
 
 
 @torch.no_grad()
-def _grad_cam(model: LogOdds, image: Tensor, _: Costs) -> Tensor:
-    heat: Tensor = model.closed_form(image)[2][0]
-    return heat
+def _grad_cam(model: LogOdds, look: Look, _: Costs) -> Tensor:
+    return model.closed_form.of_maps(look.maps)[2][0]
 
 
 def _from_maps(rule: Callable[[Tensor, Tensor], Tensor]) -> Explain:
     """A method that looks at the last maps (K, h, w) and the score's gradient there alone."""
 
-    def explain(model: LogOdds, image: Tensor, _: Costs) -> Tensor:
-        with torch.no_grad():
-            maps = model.maps(image)
-        maps.requires_grad_()
+    def explain(model: LogOdds, look: Look, _: Costs) -> Tensor:
+        maps = look.maps.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(model.of_maps(maps).sum(), maps)
         heat = torch.relu(rule(maps.detach()[0], gradient[0]))
-        fine = heat.shape[0] * STRIDE > image.shape[2]
+        fine = heat.shape[0] * STRIDE > look.image.shape[2]
         return F.avg_pool2d(heat[None], 2)[0] if fine else heat
 
     return explain
@@ -219,11 +230,11 @@ def _layer_cam(maps: Tensor, gradient: Tensor) -> Tensor:
     return (torch.relu(gradient) * maps).sum(0)
 
 
-def _integrated_gradients(model: LogOdds, image: Tensor, costs: Costs) -> Tensor:
+def _integrated_gradients(model: LogOdds, look: Look, costs: Costs) -> Tensor:
     from captum.attr import IntegratedGradients
 
     each = IntegratedGradients(model).attribute(
-        image.clone().requires_grad_(),
+        look.image.clone().requires_grad_(),
         baselines=0.0,
         n_steps=costs.steps,
         internal_batch_size=costs.batch,
@@ -232,10 +243,10 @@ def _integrated_gradients(model: LogOdds, image: Tensor, costs: Costs) -> Tensor
 
 
 @torch.no_grad()
-def _occlusion(model: LogOdds, image: Tensor, costs: Costs) -> Tensor:
+def _occlusion(model: LogOdds, look: Look, costs: Costs) -> Tensor:
     from captum.attr import Occlusion
 
-    window, stride = costs.window_px, costs.stride_px
+    image, window, stride = look.image, costs.window_px, costs.stride_px
     inside = image[image > 0]
     each = Occlusion(model).attribute(
         image,
@@ -247,12 +258,13 @@ def _occlusion(model: LogOdds, image: Tensor, costs: Costs) -> Tensor:
     return _cells(each)
 
 
-def _brightness(_: LogOdds, image: Tensor, __: Costs) -> Tensor:
-    return _cells(image)
+def _brightness(_: LogOdds, look: Look, __: Costs) -> Tensor:
+    return _cells(look.image)
 
 
-def _chance(_: LogOdds, image: Tensor, __: Costs) -> Tensor:
+def _chance(_: LogOdds, look: Look, __: Costs) -> Tensor:
     """Random numbers that a picture and its mirror image do not share."""
+    image = look.image
     rows, cols = image.shape[2] // STRIDE, image.shape[3] // STRIDE
     weights = torch.arange(image.numel(), dtype=torch.float64).view_as(image)
     seed = int((image.double() * weights).sum().item()) % 2**31
@@ -266,10 +278,10 @@ def _cells(pixels: Tensor) -> Tensor:
 
 
 METHODS: Final = {
-    "grad_cam": Method("Grad-CAM (in the graph)", _grad_cam),
-    "grad_cam_pp": Method("Grad-CAM++", _from_maps(_grad_cam_pp)),
-    "hires_cam": Method("HiResCAM", _from_maps(_hires_cam)),
-    "layer_cam": Method("LayerCAM", _from_maps(_layer_cam)),
+    "grad_cam": Method("Grad-CAM (in the graph)", _grad_cam, reads_maps=True),
+    "grad_cam_pp": Method("Grad-CAM++", _from_maps(_grad_cam_pp), reads_maps=True),
+    "hires_cam": Method("HiResCAM", _from_maps(_hires_cam), reads_maps=True),
+    "layer_cam": Method("LayerCAM", _from_maps(_layer_cam), reads_maps=True),
     "integrated_gradients": Method("Integrated gradients", _integrated_gradients, slow=True),
     "occlusion": Method("Occlusion", _occlusion, slow=True),
     "brightness": Method("Brightness of the picture", _brightness, reference=True),

@@ -71,7 +71,10 @@ class ScoreAndExplain(nn.Module):
         -------
         probabilities (B, 3), logits (B, 3), malignancy map (B, h, w), tumour map (B, h, w).
         """
-        maps = self.net.maps(image)
+        return self.of_maps(self.net.maps(image))
+
+    def of_maps(self, maps: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Score and explain feature maps (B, K, h, w); gives what `forward` gives."""
         pooled, to_maps = _pool(self.net, maps)
         z = self.net.hidden(pooled)
         logits = self.net.out(torch.relu(z))

@@ -1,0 +1,312 @@
+"""`mammolens explain`: ways to explain one model, measured side by side on marked lesions.
+
+Tables of images flow in; explanations.json, explanations.md and a sheet of pictures flow out. All
+methods explain the same score (log-odds of malignancy) of the same network, rebuilt in torch. What
+is measured: whether maps point at lesions, whether the score falls where they are hot, whether
+they change when the network's weights are shuffled, and what they cost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mammolens import DISCLAIMER, __version__
+from mammolens.bench.explained import SHUFFLES, ExplainedImage, Likeness, method_figures
+from mammolens.bench.explanation_sheet import markdown, write_sheet
+from mammolens.bench.faithfulness import (
+    BLUR_PX,
+    STEPS,
+    deletion_insertion,
+    global_similarity,
+    rank_correlation,
+)
+from mammolens.bench.marks import RULES, read_map
+from mammolens.data.cache import prepare_record
+from mammolens.data.manifest import Manifest, Record, Split
+from mammolens.data.splits import refuse_leak, split_digest
+from mammolens.errors import ConfigError, ContractMismatch, InputError, InvalidManifest
+from mammolens.preprocess import RegionConfig
+
+if TYPE_CHECKING:
+    from mammolens.learn.attribution import Costs, LogOdds, Method
+    from mammolens.learn.rebuild import Rebuilt
+
+__all__ = ["explain_model"]
+
+_SHUFFLED_IMAGES = 8
+_SHUFFLED_SLOW = 2
+_ON_SHEET = 6
+
+Tell = Callable[[str], None]
+
+
+def explain_model(
+    model: str,
+    tables: Sequence[Path],
+    out: Path,
+    *,
+    methods: Sequence[str] = (),
+    split: str | None = None,
+    limit: int | None = None,
+    slow: int = 12,
+    draws: int = 2000,
+    on_progress: Tell = lambda _: None,
+) -> list[Path]:
+    """Measure ways to explain a model, and write table, figures and sheet.
+
+    Parameters
+    ----------
+    model
+        A package (built in, folder, zip) or a run folder.
+    tables
+        CSV tables, or one run's TOML file: then it is known whom the model learned from.
+    split
+        ``train``, ``validation`` or ``test``; ``None`` takes validation of a run, and every row of
+        tables.
+    out
+        Folder for ``explanations.json``, ``explanations.md`` and ``explanations.png``.
+    methods
+        Names of `learn.attribution.METHODS`; none takes all. Grad-CAM is always among them.
+    limit
+        Images with marked lesions at most, and as many without.
+    slow
+        Images with marked lesions for deletion, insertion, and the slow methods.
+    draws
+        Of the bootstrap over patients.
+    on_progress
+        Called with a line now and then.
+
+    Raises
+    ------
+    InvalidManifest
+        If no image has a marked lesion, or the split is not that of the model.
+    ConfigError
+        If a method is unknown or `out` cannot be written.
+    BadModelPackage
+        If the package's network cannot be rebuilt.
+    """
+    from mammolens.learn.attribution import Costs, LogOdds, choose_methods
+    from mammolens.learn.rebuild import rebuild_network
+
+    chosen, side = choose_methods(methods), _side_of(split)
+    _make_folder(out)
+    rebuilt = rebuild_network(model)
+    if isinstance(rebuilt.preprocess, RegionConfig):
+        raise ContractMismatch(
+            f"{rebuilt.name} reads marked lesions: there is no place left to find",
+            remedy="Take a model of whole breasts",
+        )
+    records, sides = _chosen_records(tables, side, rebuilt, limit)
+    images = list(_prepared(records, rebuilt, on_progress))
+    few = [one for one in images if _has_target(one.record)][:slow]
+    costs, net = Costs(), LogOdds(rebuilt.net)
+    for slow_ones, shown in ((False, images), (True, few)):
+        group = {name: one for name, one in chosen.items() if one.slow is slow_ones}
+        on_progress(f"{', '.join(one.title for one in group.values())}: {len(shown)} images")
+        for image in shown:
+            _explain(net, group, image, costs)
+    on_progress(f"deletion and insertion: {len(few)} images")
+    for image in few:
+        _curves(net, image)
+    _shuffle(rebuilt, chosen, few, costs, on_progress)
+    found = {
+        "schema": "mammolens.explanations/1",
+        "disclaimer": DISCLAIMER,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": f"mammolens {__version__}",
+        "model": rebuilt.name,
+        "patients": sides,
+        "n_images": len(images),
+        "n_unreadable": len(records) - len(images),
+        "rules": RULES,
+        "settings": {
+            **asdict(costs),
+            "deletion_steps": STEPS,
+            "deletion_blur_px": BLUR_PX,
+            "slow_images": len(few),
+            "shuffled_images": min(len(few), _SHUFFLED_IMAGES),
+            "shuffled_images_slow": min(len(few), _SHUFFLED_SLOW),
+        },
+        "bootstrap": {"draws": draws, "seed": 0, "level": 0.95, "resampled": "patients"},
+        "methods": {
+            name: {
+                "title": method.title,
+                "reference": method.reference,
+                **method_figures(name, images, draws=draws),
+            }
+            for name, method in chosen.items()
+        },
+    }
+    return _write(found, few[:_ON_SHEET], chosen, out)
+
+
+def _chosen_records(
+    tables: Sequence[Path], split: Split | None, rebuilt: Rebuilt, limit: int | None
+) -> tuple[list[Record], dict[str, int]]:
+    """Images of data sets that mark lesions, marked ones first, and whose patients they are."""
+    if len(tables) == 1 and tables[0].suffix.lower() == ".toml":
+        records = _of_run(tables[0], split or Split.VALIDATION, rebuilt)
+    else:
+        manifest = Manifest.read(*tables)
+        refuse_leak(manifest.records)
+        records = [(r, "unknown") for r in manifest.records if split in (None, r.split)]
+    marking = {record.dataset for record, _ in records if record.lesions}
+    if not marking:
+        raise InvalidManifest(
+            "no image of these has a marked lesion",
+            source=", ".join(map(str, tables)),
+            keyword="lesions",
+            remedy="Give tables with lesions (see docs/data.md), or another --split",
+        )
+    kept = sorted((pair for pair in records if pair[0].dataset in marking), key=_hash)
+    marked = [pair for pair in kept if pair[0].lesions][:limit]
+    others = [pair for pair in kept if not pair[0].lesions][:limit]
+    sides: dict[str, set[tuple[str, str]]] = {}
+    for record, side in (*marked, *others):
+        sides.setdefault(side, set()).add(record.patient)
+    return [record for record, _ in (*marked, *others)], {k: len(v) for k, v in sides.items()}
+
+
+def _side_of(split: str | None) -> Split | None:
+    try:
+        return None if split is None else Split(split)
+    except ValueError as error:
+        raise ConfigError(
+            f"there is no split called {split!r}",
+            keyword="split",
+            remedy=f"Use one of {', '.join(side.value for side in Split)}",
+        ) from error
+
+
+def _of_run(table: Path, split: Split, rebuilt: Rebuilt) -> list[tuple[Record, str]]:
+    from mammolens.learn.config import load_localisation, load_manifest, read_run
+
+    config = read_run(table)
+    manifest, marked = load_manifest(config), load_localisation(config)
+    if split_digest(manifest) != rebuilt.split_digest:
+        raise InvalidManifest(
+            f"its split is not the one that {rebuilt.name} was trained with",
+            source=str(table),
+            keyword="split_digest",
+            remedy="Use the run and the tables that the model was trained from",
+        )
+    own = {(record.dataset, record.image_id) for record in manifest.records}
+    further = [
+        record
+        for record in (marked.records if marked else ())
+        if (record.dataset, record.image_id) not in own
+    ]
+    side = "learned from" if split is Split.TRAIN else "held out"
+    taught = side if config.train.map_weight else "held out"
+    return [(r, side) for r in manifest.records if r.split is split] + [
+        (r, taught) for r in further if r.split is split
+    ]
+
+
+def _hash(pair: tuple[Record, str]) -> str:
+    """A place in line that depends on nothing but the identifier."""
+    return hashlib.sha256(f"{pair[0].dataset}/{pair[0].image_id}".encode()).hexdigest()
+
+
+def _has_target(record: Record) -> bool:
+    return bool(record.lesions) and record.malignant is True
+
+
+def _prepared(
+    records: Sequence[Record], rebuilt: Rebuilt, on_progress: Tell
+) -> Iterator[ExplainedImage]:
+    for record in records:
+        try:
+            yield ExplainedImage(record, prepare_record(record, rebuilt.preprocess))
+        except InputError as error:
+            on_progress(f"left out: {error}")
+
+
+def _explain(net: LogOdds, methods: dict[str, Method], image: ExplainedImage, costs: Costs) -> None:
+    """Make and read the maps of one image; who reads feature maps pays for the pass to them."""
+    from mammolens.learn.attribution import look_at, map_of
+
+    began = time.perf_counter()
+    looks = look_at(net, image.view.pixels)
+    passing = time.perf_counter() - began
+    for name, method in methods.items():
+        began = time.perf_counter()
+        heat = map_of(method, net, looks, costs)
+        spent = time.perf_counter() - began
+        image.heats[name] = heat
+        image.seconds[name] = spent + (passing if method.reads_maps else 0.0)
+        image.readings[name] = read_map(image.record, image.view, heat)
+
+
+def _curves(net: LogOdds, image: ExplainedImage) -> None:
+    from mammolens.learn.attribution import probabilities
+
+    view = image.view
+    for name, heat in image.heats.items():
+        image.curves[name] = deletion_insertion(
+            lambda pictures: probabilities(net, pictures), view.pixels, view.mask, heat
+        )
+
+
+def _shuffle(
+    rebuilt: Rebuilt,
+    methods: dict[str, Method],
+    images: Sequence[ExplainedImage],
+    costs: Costs,
+    on_progress: Tell,
+) -> None:
+    """Hold each map against that of a network that knows nothing any more."""
+    from mammolens.learn.attribution import LogOdds, look_at, map_of, shuffled
+
+    for layers in SHUFFLES:
+        on_progress(f"weights shuffled: {layers}")
+        for seed, one in enumerate(images[:_SHUFFLED_IMAGES]):
+            lost = LogOdds(shuffled(rebuilt.net, layers, seed))
+            looks = look_at(lost, one.view.pixels)
+            for name, method in methods.items():
+                if method.slow and seed >= _SHUFFLED_SLOW:
+                    continue
+                heat, own = map_of(method, lost, looks, costs), one.heats[name]
+                one.likeness.setdefault(name, {})[layers] = Likeness(
+                    rank_correlation(own, heat, one.view.mask), global_similarity(own, heat)
+                )
+
+
+def _write(
+    found: dict[str, Any],
+    shown: Sequence[ExplainedImage],
+    methods: dict[str, Method],
+    out: Path,
+) -> list[Path]:
+    paths = [out / f"explanations.{kind}" for kind in ("json", "md", "png")]
+    try:
+        paths[0].write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", "utf-8")
+        paths[1].write_text(markdown(found), "utf-8")
+    except OSError as error:
+        raise _unwritable(out, error) from error
+    columns = {name: method.title for name, method in methods.items()}
+    rows = [(one.record, one.view, one.heats) for one in shown]
+    return [*paths[:2], *([write_sheet(rows, columns, paths[2])] if rows else [])]
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(out, error) from error
+
+
+def _unwritable(out: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"results cannot be written: {error.strerror}",
+        source=str(out),
+        keyword="out",
+        remedy="Give a folder that you may write to",
+    )

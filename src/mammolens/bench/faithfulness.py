@@ -1,0 +1,124 @@
+"""Whether a map says what the network acts on: deletion, insertion, and the likeness of two maps.
+
+Pure arrays and a function that scores pictures; what makes the maps is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "BLUR_PX",
+    "STEPS",
+    "Curves",
+    "deletion_insertion",
+    "global_similarity",
+    "rank_correlation",
+]
+
+STEPS: Final = 8
+"""Equal parts of the breast that are taken away or put back, one after the other."""
+
+BLUR_PX: Final = 24.0
+"""Standard deviation of the blur that stands for a place without its content, in pixels."""
+
+Heat = npt.NDArray[np.float32]
+Score = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float64]]
+"""Uint8 pictures (n, 1, H, W) → a score (n,) of each."""
+
+
+class Curves(NamedTuple):
+    """Areas under the score as the breast is taken away from its hottest place on (low is good),
+    and as it is put back into its blurred picture (high is good)."""
+
+    deletion: float
+    insertion: float
+
+
+def deletion_insertion(
+    score: Score, picture: npt.NDArray[np.uint8], breast: npt.NDArray[np.bool_], heat: Heat
+) -> Curves:
+    """Take the breast's cells away in the order of a map, and put them back in the same order.
+
+    Parameters
+    ----------
+    picture, breast
+        (H, W), uint8 and bool.
+    heat
+        Float32 (h, w); cells of one value come in a seeded random order.
+
+    Source
+    ------
+    Petsiuk 2018, RISE, arXiv 1806.07421; blurred places as for its insertion.
+    """
+    blurred = np.asarray(cv2.GaussianBlur(picture, (0, 0), BLUR_PX), np.uint8)
+    inside = np.flatnonzero(_touched(breast, heat.shape))
+    chance = np.random.default_rng(0).random(len(inside))
+    order = inside[np.lexsort((chance, -heat.ravel()[inside]))]
+    taken = np.zeros((STEPS + 1, heat.size), np.uint8)
+    for step in range(1, STEPS + 1):
+        taken[step, order[: round(step * len(order) / STEPS)]] = 1
+    high, wide = (side // cells for side, cells in zip(picture.shape, heat.shape, strict=True))
+    masks = taken.reshape(-1, *heat.shape).repeat(high, 1).repeat(wide, 2)
+    deleted = np.where(masks, blurred, picture)[:, None]
+    inserted = np.where(masks, picture, blurred)[:, None]
+    scores = score(np.concatenate([deleted, inserted]).astype(np.uint8))
+    away, back = np.split(np.asarray(scores, np.float64), 2)
+    return Curves(_area(away), _area(back))
+
+
+def rank_correlation(first: Heat, second: Heat, breast: npt.NDArray[np.bool_]) -> float | None:
+    """Spearman's correlation of two maps (h, w) over the cells of the breast (H, W).
+
+    ``None`` where either map is even there.
+    """
+    inside = _touched(breast, first.shape)
+    a, b = first.ravel()[inside], second.ravel()[inside]
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return None
+    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+
+
+def global_similarity(first: Heat, second: Heat) -> float:
+    """Structural similarity of two maps (h, w) ≥ 0, each divided by its peak, as one window.
+
+    Source
+    ------
+    Wang 2004, SSIM, doi:10.1109/TIP.2003.819861, equation 13, over the whole map.
+
+    Examples
+    --------
+    >>> heat = np.eye(3, dtype=np.float32)
+    >>> round(global_similarity(heat, heat), 6), global_similarity(heat, 1 - heat) < 0
+    (1.0, True)
+    """
+    a, b = (np.asarray(one, np.float64) / max(float(one.max()), 1e-12) for one in (first, second))
+    c1, c2 = 0.01**2, 0.03**2
+    covariance = float(((a - a.mean()) * (b - b.mean())).mean())
+    light = (2 * a.mean() * b.mean() + c1) / (a.mean() ** 2 + b.mean() ** 2 + c1)
+    return float(light * (2 * covariance + c2) / (a.var() + b.var() + c2))
+
+
+def _ranks(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Ranks from 1; equal values share the mean of theirs."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: npt.NDArray[np.float64] = (np.cumsum(count) - (count - 1) / 2)[place]
+    return ranks
+
+
+def _touched(breast: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Cells (h · w,) of a map of which any part lies in the breast (H, W)."""
+    rows, cols = shape
+    high, wide = breast.shape[0] // rows, breast.shape[1] // cols
+    blocks = breast[: rows * high, : cols * wide].reshape(rows, high, cols, wide)
+    touched: npt.NDArray[np.bool_] = blocks.any((1, 3)).ravel()
+    return touched
+
+
+def _area(scores: npt.NDArray[np.float64]) -> float:
+    return float((scores[:-1] + scores[1:]).sum() / (2 * (len(scores) - 1)))
