@@ -182,6 +182,15 @@ def test_too_few_women_get_their_numbers_and_no_figure(card):
     assert group["gaps"] == {}
 
 
+def test_scores_without_a_card_are_audited_without_thresholds():
+    results = shuffled(women(1), lambda one: one.record.density == "D")
+    audit = audit_section(results, None, draws=20)
+    assert audit["thresholds"] == {}
+    assert [words.partition(": AUC")[0] for words in audit["gaps"]] == ["made, density D"]
+    assert "high" not in groups(audit, "density")["D"]
+    assert set(groups(audit, "density")["D"]["gaps"]) == {"auc"}
+
+
 def test_of_two_groups_one_gap_is_tested(card):
     audit = audit_section(women(7, 80), card, draws=20, permutations=50)
     first, second = audit["datasets"]["made"]["laterality"]["groups"]

@@ -94,7 +94,7 @@ class Rows:
 
 def audit_section(
     results: Sequence[ImageResult],
-    card: ModelCard,
+    card: ModelCard | None,
     *,
     draws: int = 2000,
     permutations: int = 10_000,
@@ -107,7 +107,8 @@ def audit_section(
     results
         Scored images of one or several data sets.
     card
-        The model's: its thresholds are applied as they are.
+        The model's: its thresholds are applied as they are. Without one there are none, and only
+        what needs no threshold is measured.
     draws, permutations
         Of the bootstrap behind each interval, and at most behind each p-value.
     seed
@@ -124,11 +125,15 @@ def audit_section(
     that rests on.
     """
     sources = sorted({one.record.dataset for one in results})
-    unit = "image" if card.input_kind is InputKind.LESION else None
-    points = {
-        "high": card.operating_points.high.threshold,
-        "low": card.operating_points.low.threshold,
-    }
+    unit = "image" if card and card.input_kind is InputKind.LESION else None
+    points = (
+        {
+            "high": card.operating_points.high.threshold,
+            "low": card.operating_points.low.threshold,
+        }
+        if card
+        else {}
+    )
     tests: list[tuple[str, dict[str, Any]]] = []
 
     def judged(members: Sequence[ImageResult], axis: Axis, where: str) -> dict[str, Any]:
