@@ -20,7 +20,7 @@ from mammolens.bench.report.html import render_html
 from mammolens.bench.report.page import build_document
 from mammolens.errors import ConfigError, InvalidManifest
 
-VOID = {"meta", "link", "br", "img", "path"}
+VOID = {"meta", "link", "br", "img", "path", "wbr"}
 WITHOUT_INTERVAL = {"By chance", "Promised", "p", "p, corrected", "Recall all", "What the run says"}
 """Columns of numbers that are no estimates: set, or following from what was set."""
 
@@ -111,7 +111,7 @@ def test_hostile_names_are_text(page, text):
     assert 'alert("1")' in "".join(page.words)
     assert "\u202e" not in text
     assert "\x07" not in text
-    assert "x" * 300 in text
+    assert "x" * 300 in "".join(page.words)
     assert "<bdi>" in text
 
 

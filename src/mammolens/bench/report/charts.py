@@ -32,6 +32,8 @@ _HEIGHT_IN: Final = 3.7
 _ROW_IN: Final = 0.27
 _REFERENCE: Final = {"color": "#595959", "linewidth": 0.9, "linestyle": (0, (2, 3))}
 _LONGEST_NAME: Final = 34
+_LONGEST_TITLE: Final = 60
+_FULL_SIZE: Final = 36
 _MOST_ROWS: Final = 40
 
 
@@ -123,7 +125,7 @@ def plane(
                 drawstyle="steps-post" if curve.steps else "default",
                 marker=marker if curve.marked else "",
                 markersize=4.5,
-                label=drawable(curve.name),
+                label=_cut(curve.name, _LONGEST_TITLE),
             )
         for spot in spots:
             axis.plot(
@@ -135,10 +137,10 @@ def plane(
                 markersize=9 if spot.marker == "*" else 6,
                 markerfacecolor="white",
                 markeredgewidth=1.1,
-                label=drawable(spot.name),
+                label=_cut(spot.name, _LONGEST_TITLE),
             )
         axis.set(xlim=x_limits, ylim=y_limits, xlabel=axes[0], ylabel=axes[1])
-        axis.set_title(drawable(title))
+        axis.set_title(_cut(title, _LONGEST_TITLE), fontsize=_title_size(title))
         if curves or spots:
             figure.legend(loc="outside lower left", ncols=1, handlelength=3.6)
 
@@ -182,15 +184,25 @@ def forest(
         axis.tick_params(axis="y", length=0)
         axis.set_xlabel(axis_name)
         axis.set_xlim(*(limits or _limits(shown, reference)))
-        figure.suptitle(drawable(title), x=0.01, ha="left", fontsize=10, fontweight="bold")
+        named = _cut(title, _LONGEST_TITLE)
+        size = _title_size(title)
+        figure.suptitle(named, x=0.01, ha="left", fontsize=size, fontweight="bold")
 
     return Figure(title, alt, draw((_WIDTH_IN, 0.95 + _ROW_IN * max(len(shown), 1)), plot))
 
 
 def _short(row: ForestRow) -> str:
-    name = drawable(row.name)
-    kept = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
-    return f"{kept} {row.note}".strip()
+    return f"{_cut(row.name, _LONGEST_NAME)} {row.note}".strip()
+
+
+def _cut(words: str, most: int) -> str:
+    name = drawable(words)
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def _title_size(title: str) -> float:
+    """Points, so that a long title is not wider than its chart."""
+    return 10.0 * min(1.0, _FULL_SIZE / min(len(title), _LONGEST_TITLE))
 
 
 def _limits(rows: Sequence[ForestRow], reference: float | None) -> tuple[float, float]:

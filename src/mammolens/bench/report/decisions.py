@@ -67,7 +67,7 @@ def operating_blocks(metrics: Judged) -> Iterator[Block]:
         yield from _rates(place, cells, _RATES, "rates")
         yield from _rates(place, cells, _FURTHER, "further measures")
         if said := list(dict.fromkeys(_fixed(cells))):
-            yield Text("; ".join(said) + ".")
+            yield Text("Where thresholds come from, and what is missing. " + "; ".join(said) + ".")
 
 
 def _rates(
@@ -110,7 +110,7 @@ def _fixed(cells: list[tuple[str, str, str, Judged]]) -> Iterator[str]:
     """Where thresholds were fixed, and why some are missing."""
     for point, task, unit, found in cells:
         if found.get("fixed_on"):
-            yield f"{_CARD_POINTS.get(point, point)} fixed on {found['fixed_on']}"
+            yield f"{_CARD_POINTS.get(point, point)}: {found['fixed_on']}"
         if found.get("note"):
             yield f"{task} by {unit}: {found['note']}"
 

@@ -6,6 +6,7 @@ The page reads on a phone, by keyboard and aloud, and prints on A4 with whole ro
 from __future__ import annotations
 
 import base64
+import re
 from html import escape
 from importlib import resources
 from typing import Final
@@ -29,6 +30,11 @@ from mammolens.bench.report.strokes import svg
 from mammolens.wording import printable
 
 __all__ = ["render_html"]
+
+_LONG: Final = re.compile(r"(\S{24})(?=\S)")
+_INTERVAL: Final = re.compile(r"\(−?[\d.]+(?:–| to )−?[\d.]+\)")
+_KEPT: Final = r'<span class="kept">\g<0></span>'
+_RIGHT_TO_LEFT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufefc]")
 
 _WARNING_SIGN: Final = (
     '<svg class="sign" viewBox="0 0 16 14" aria-hidden="true"><path d="M8 .5 15.6 13.5H.4Z" '
@@ -153,9 +159,8 @@ def _case(case: ShownCase) -> str:
 
 
 def _text(words: str) -> str:
-    return f"<bdi>{escape(shown)}</bdi>" if _turns(shown := printable(words)) else escape(shown)
-
-
-def _turns(words: str) -> bool:
-    """Whether letters that run from right to left are among them."""
-    return any("\u0590" <= c <= "\u08ff" or "\ufb1d" <= c <= "\ufefc" for c in words)
+    """Escape text; an interval stays on one line, and a long name may break anywhere."""
+    shown = printable(words)
+    pieces = [_INTERVAL.sub(_KEPT, escape(piece)) for piece in _LONG.split(shown) if piece]
+    text = "<wbr>".join(pieces)
+    return f"<bdi>{text}</bdi>" if _RIGHT_TO_LEFT.search(shown) else text

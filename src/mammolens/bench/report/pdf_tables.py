@@ -63,7 +63,7 @@ def style(size: float, **further: Any) -> ParagraphStyle:
 
 _CAPTION = style(8.8, fontName=BOLD, spaceBefore=6, spaceAfter=2, keepWithNext=1)
 _CAPTION_LOOSE = style(8.8, fontName=BOLD, spaceBefore=6, spaceAfter=2)
-SMALL = style(7.4, textColor=QUIET)
+SMALL = style(7.4, textColor=QUIET, spaceBefore=2)
 CELL = style(7.6)
 _CELLS: Final[tuple[tuple[float, dict[str, Any]], ...]] = (
     (7.3, {"textColor": QUIET, "fontName": BOLD}),

@@ -132,14 +132,15 @@ def _curves(place: str, task: str, judged: Mapping[str, Any]) -> Iterator[Figure
     if not drawn:
         return
     spoken = "; ".join(
-        f"By {unit}: AUC {figure(judged[task][unit]['auc'])}, n {counted(one)}"
+        f"by {unit} AUC {figure(judged[task][unit]['auc'])}, n {counted(one)}"
         for unit, one in drawn.items()
     )
     spots = list(_reader_spots(judged)) if task == "malignancy" else []
     beside = f" Beside it: {'; '.join(spot.name for spot in spots)}." if spots else ""
     yield plane(
         f"ROC, {task}: {place}",
-        f"ROC curve of {task}, {place}: sensitivity against 1 − specificity. {spoken}.{beside}",
+        f"ROC curve of {task}, {place}: sensitivity against 1 − specificity. {sentence(spoken)}."
+        f"{beside}",
         ("1 − specificity", "Sensitivity"),
         [
             Curve(
@@ -153,14 +154,14 @@ def _curves(place: str, task: str, judged: Mapping[str, Any]) -> Iterator[Figure
         reference=((0.0, 0.0), (1.0, 1.0)),
     )
     precision = "; ".join(
-        f"By {unit}: average precision {figure(judged[task][unit].get('average_precision'))}, "
+        f"by {unit} average precision {figure(judged[task][unit].get('average_precision'))}, "
         f"n {counted(one)}"
         for unit, one in drawn.items()
     )
     yield plane(
         f"Precision–recall, {task}: {place}",
-        f"Precision against sensitivity (recall), {task}, {place}. {precision}. The precision "
-        "is that of this data set's share of positives, not of a screening population's.",
+        f"Precision against sensitivity (recall), {task}, {place}. {sentence(precision)}. The "
+        "precision is that of this data set's share of positives, not of a screening population's.",
         ("Sensitivity (recall)", "Precision"),
         [
             Curve(
