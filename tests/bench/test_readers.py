@@ -49,6 +49,7 @@ def test_the_readers_own_roc_and_who_would_change(evidence):
     ]
     assert found["n"] == len(units)
     assert found["n"] + found["n_without_reading"] == 300
+    assert found["note"] == "30 units have no reading: these may not be missing by chance"
     scale = {grade: place for place, grade in enumerate(BIRADS_SCALE)}
     grades = np.array([max(scale[r.birads[0]] for r in one.records if r.birads) for one in units])
     ill = np.array([one.label for one in units])
@@ -114,4 +115,5 @@ def test_readers_who_recall_everybody_have_no_threshold(make_cohort):
 
     found = readers(Evidence(make_cohort(further=anxious), SETTINGS))["birads"]["patient"]
     assert found["readers"]["specificity"]["value"] == 0.0
+    assert "no cancer with a reading was missed" in found["note"]
     assert "no threshold stands for it" in found["changes"]["note"]

@@ -27,6 +27,7 @@ from mammolens.metrics import (
     roc_curve,
     threshold_at_specificity,
 )
+from mammolens.metrics.bootstrap import FEW
 from mammolens.metrics.ranked import ranked_area, ranked_sensitivity, ranked_specificity
 
 __all__ = ["BIRADS_SCALE", "labels_are_birads", "readers"]
@@ -124,12 +125,28 @@ def _birads(evidence: Evidence, unit: str) -> dict[str, Any]:
         return {**found, "note": "no radiologist's BI-RADS is known of these units"}
     if sample.one_class:
         return {**found, "note": f"no comparison: {sample.one_class} where a reading is known"}
+    recalled = grades >= _RECALLED
+    notes = _doubts(sample, len(own.units) - len(sample.units), recalled)
     return {
         **found,
+        **({"note": "; ".join(notes)} if notes else {}),
         **_compared(evidence, sample, grades),
         "roc": _ordinal_roc(sample, grades),
-        "changes": _changes(evidence, unit, sample, grades >= _RECALLED),
+        "changes": _changes(evidence, unit, sample, recalled),
     }
+
+
+def _doubts(sample: Sample, n_without: int, recalled: npt.NDArray[np.bool_]) -> list[str]:
+    """Why the readers' figures may say little about radiologists."""
+    doubts = []
+    if n_without:
+        doubts.append(f"{n_without} units have no reading: these may not be missing by chance")
+    if recalled[sample.labels].all():
+        doubts.append("no cancer with a reading was missed: cancers may have been chosen by it")
+    few = min(int(sample.labels.sum()), int((~sample.labels).sum()))
+    if few < FEW:
+        doubts.append(f"only {few} units of a class: the intervals are not to be trusted")
+    return doubts
 
 
 def _compared(evidence: Evidence, sample: Sample, grades: npt.NDArray[np.int64]) -> dict[str, Any]:
