@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -40,6 +42,16 @@ class TurnedClock:
         self.now += timedelta(seconds=seconds)
 
 
+def free_port() -> int:
+    """A port that no outgoing connection is given: a client whose server is down may get its own
+    number, connect to itself, and keep the server from coming back."""
+    for port in random.sample(range(20_000, 32_000), 200):
+        with socket.socket() as trial, contextlib.suppress(OSError):
+            trial.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("there is no free port")
+
+
 class Cluster:
     """A PostgreSQL server of our own, on loopback, in a folder of its own."""
 
@@ -57,9 +69,7 @@ class Cluster:
                 pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
             os.chown(folder, user.pw_uid, user.pw_gid)
             self.as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.call("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "node", "--no-sync")
         self.server: subprocess.Popen[bytes] | None = None
 
@@ -80,19 +90,23 @@ class Cluster:
             "shared_buffers": "16MB",
         }
         options = [f"--{key}={value}" for key, value in settings.items()]
-        self.server = subprocess.Popen(
-            [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *options],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=self.folder,
-            **self.as_user,
-        )
+        command = [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *options]
         ready = [str(self.programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
         for _ in range(300):
+            # After a kill the old server's last children may still hold its memory.
+            if self.server is None or self.server.poll() is not None:
+                with (self.folder / "log").open("ab") as log:
+                    self.server = subprocess.Popen(
+                        command,
+                        stdout=subprocess.DEVNULL,
+                        stderr=log,
+                        cwd=self.folder,
+                        **self.as_user,
+                    )
             if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
                 return
             time.sleep(0.1)
-        raise RuntimeError("PostgreSQL did not start")
+        raise RuntimeError((self.folder / "log").read_text("utf-8")[-2000:])
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         if self.server is not None:
@@ -129,6 +143,17 @@ def url(request, tmp_path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'node.sqlite'}"
     return request.getfixturevalue("cluster").new_database()
+
+
+@pytest.fixture
+def kept_logging() -> Iterator[None]:
+    """Put the root logger back after a test that configures it."""
+    root, ours = logging.getLogger(), logging.getLogger("mammolens")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
 
 
 @pytest.fixture

@@ -1,0 +1,115 @@
+"""The doors: ``mammolens worker`` and ``mammolens node``."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from typer.testing import CliRunner
+
+from mammolens.cli import app
+from mammolens.errors import ConfigError
+
+
+@pytest.fixture
+def config(tmp_path, package):
+    path = tmp_path / "node.toml"
+    path.write_text(
+        f'data = "{tmp_path / "data"}"\nmodel = "{package}"\n'
+        "[intake]\nmin_free_mb = 0\n[exams]\nquiet_time_s = 0.01\n",
+        "utf-8",
+    )
+    return path
+
+
+@pytest.fixture
+def views(tmp_path, mammogram):
+    folder = tmp_path / "views"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.dcm").write_bytes(mammogram(number, PatientName="Secret^Person"))
+    return folder
+
+
+@pytest.fixture
+def call(config, kept_logging):  # noqa: ARG001
+    def call(*words: str, code: int = 0):
+        done = CliRunner().invoke(app, [*words, "--config", str(config)])
+        assert done.exit_code == code, done.output
+        return done
+
+    return call
+
+
+def test_from_files_to_results(call, views):
+    call("node", "add", str(views))
+    call("worker", "--once")
+    found = json.loads(call("node", "status", "--json").stdout)
+    assert found["received"]["input"] == 4
+    assert found["jobs"] == {"queued": 0, "running": 0, "done": 1, "dead": 0}
+    assert sum(found["results"].values()) == 1
+    assert (found["waiting"], found["oldest_job_s"]) == (0, None)
+    assert "received before" in call("node", "add", str(views)).stdout
+
+
+def test_status_says_what_waits(call, views):
+    call("node", "add", str(views))
+    said = call("node", "status").stdout
+    assert "received    4 input" in said
+    assert re.search(r"exams +1, 1 waiting; the oldest waits for \d+ s", said)
+
+
+def test_files_that_are_not_dicom_are_named(call, views):
+    (views / "note.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
+    done = call("node", "add", str(views), code=3)
+    assert "note.png: NotAnImage" in done.stderr
+    assert done.stdout.count(": input") == 4
+
+
+def test_a_broken_trail_is_found(call, views, tmp_path):
+    call("node", "add", str(views))
+    whole = call("node", "verify").stdout.strip().rpartition(" ")[2]
+    call("node", "verify", "--head", whole)
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'data' / 'node.sqlite'}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER audit_no_update")
+        connection.exec_driver_sql("UPDATE audit SET actor = 'nobody' WHERE number = 2")
+    engine.dispose()
+    assert "broken at row 2: the row was changed" in call("node", "verify", code=1).stderr
+
+
+def test_retry_says_how_many(call):
+    assert "0 jobs, 0 deliveries" in call("node", "retry").stdout
+
+
+def test_the_extra_is_named_where_it_lacks(monkeypatch):
+    from mammolens import cli_node
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "alembic" or None)
+    with pytest.raises(ConfigError, match=r"needs sqlalchemy, pydantic_settings.*\[serve\]"):
+        cli_node.need_serving()
+
+
+def test_a_worker_ends_when_it_is_told_to_and_tells_no_name(config, views):
+    program = Path(sys.executable).with_name("mammolens")
+    subprocess.run([program, "node", "add", views, "--config", config], check=True)
+    process = subprocess.Popen(
+        [program, "worker", "--config", config], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    told = []
+    while "job_done" not in (line := process.stderr.readline()):
+        assert line, told
+        told.append(line)
+    process.send_signal(signal.SIGTERM)
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 0
+    assert json.loads(rest.splitlines()[-1])["event"] == "ended"
+    everything = "".join(told) + line + rest
+    assert not re.search(r"(?i)secret|P1\b|1\.2\.3|views", everything)
