@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["evaluate", "explain"]
+__all__ = ["compare", "evaluate", "explain", "report"]
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Built-in model or model package.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
@@ -55,6 +55,78 @@ Slow = Annotated[
     int, typer.Option(min=1, metavar="N", help="Images for the slow methods and for deletion.")
 ]
 
+Runs = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN [RUN]", help="Folder of an evaluation, or two to compare."),
+]
+ReportOut = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder for it; for two, always.")
+]
+Common = Annotated[
+    bool,
+    typer.Option("--common", help="Pair the images that both have, though their tables differ."),
+]
+
+Trial = Annotated[
+    Path,
+    typer.Argument(metavar="TABLE|RUN.toml", help="A table with a column split, or a run."),
+]
+Models = Annotated[
+    str,
+    typer.Option(
+        metavar="LIST", help="Of svm, tree, knn, forest, logistic, and model packages; by commas."
+    ),
+]
+Features = Annotated[
+    str, typer.Option(metavar="LIST", help="Of handcrafted, cnn, handcrafted+cnn; by commas.")
+]
+Side = Annotated[str, typer.Option(metavar="S", help="Side that is judged: all takes every row.")]
+Folds = Annotated[int, typer.Option(min=2, metavar="N", help="Folds of the training patients.")]
+Reference = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Model to set against the others; else the first package."),
+]
+Proofs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--proof", metavar="NAME=RUN", help="Run or table with a package's split; repeatable."
+    ),
+]
+Trusted = Annotated[
+    list[str] | None,
+    typer.Option("--trust", metavar="NAME", help="Judge this package unproven; repeatable."),
+]
+Cache = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder of prepared pictures and features.")
+]
+
+
+def compare(
+    table: Trial,
+    out: Out,
+    models: Models,
+    features: Features = "handcrafted,cnn",
+    split: Side = "validation",
+    folds: Folds = 5,
+    reference: Reference = None,
+    proof: Proofs = None,
+    trust: Trusted = None,
+    cache: Cache = None,
+    jobs: Jobs = 1,
+) -> None:
+    """Compare packages and classical classifiers on the same rows (needs the extra train)."""
+    from mammolens.doctor import need_training
+
+    need_training()
+    from mammolens import console
+    from mammolens.bench.compare import ComparisonSettings, compare
+
+    settings = ComparisonSettings(
+        *(table, _listed(models), _listed(features), split, folds, reference),
+        *(_pairs(proof or []), tuple(trust or []), cache, jobs),
+    )
+    console.show_comparison(compare(settings, out, lambda line: typer.echo(line, err=True)))
+
 
 def evaluate(
     manifest: Tables,
@@ -94,7 +166,7 @@ def explain(
     slow: Slow = 12,
 ) -> None:
     """Measure ways to explain a model on marked lesions (needs the extra train)."""
-    from mammolens.cli_runs import need_training
+    from mammolens.doctor import need_training
 
     need_training()
     from mammolens import console
@@ -111,3 +183,26 @@ def explain(
         on_progress=lambda line: typer.echo(line, err=True),
     )
     console.show_written(written)
+
+
+def report(runs: Runs, out: ReportOut = None, common: Common = False) -> None:
+    """Write the report of an evaluation again, or set two side by side (needs the extra report)."""
+    from mammolens import console
+    from mammolens.bench import report
+
+    console.show_written(report.run(runs, out, common))
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _pairs(proofs: list[str]) -> dict[str, Path]:
+    """NAME=RUN, as often as given."""
+    found = {}
+    for text in proofs:
+        name, equals, path = text.partition("=")
+        if not (name and equals and path):
+            raise typer.BadParameter("write NAME=RUN.toml", param_hint="--proof")
+        found[name] = Path(path)
+    return found

@@ -53,17 +53,9 @@ def average(runs: Runs, out: Out) -> None:
 
 def need_training() -> None:
     """Refuse to go on where what training needs is not installed."""
-    from importlib.util import find_spec
+    from mammolens import doctor
 
-    from mammolens.errors import ConfigError
-
-    needed = ("torch", "timm", "onnx", "lightning_fabric")
-    missing = [name for name in needed if find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"training needs {', '.join(missing)}",
-            remedy="Run: pip install 'mammolens[train]' (without a GPU add -c constraints-cpu.txt)",
-        )
+    doctor.need_training()
 
 
 def _tell(line: str) -> None:

@@ -6,6 +6,7 @@ the same `read_image` that every exam goes through.
 
 from __future__ import annotations
 
+import importlib.util
 import platform
 import sys
 import tempfile
@@ -20,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens import __version__
-from mammolens.errors import MammolensError
+from mammolens.errors import ConfigError, MammolensError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["EXTRAS", "SYNTAXES", "Check", "Health", "examine", "examine_syntax"]
+__all__ = ["EXTRAS", "SYNTAXES", "Check", "Health", "examine", "examine_syntax", "need_training"]
 
 OLDEST_PYTHON: Final = (3, 11)
 _DICOM: Final = "1.2.840.10008.1.2"
@@ -251,3 +252,20 @@ def _extra(extra: str, modules: tuple[str, ...]) -> Check:
     if extra == "train":
         fix += " (without a GPU add -c constraints-cpu.txt)"
     return Check(f"extra {extra}", Health.OPTIONAL, f"not installed: {', '.join(missing)}", fix)
+
+
+def need_training() -> None:
+    """Check that what training needs is installed.
+
+    Raises
+    ------
+    ConfigError
+        Names what is missing, and how to install it.
+    """
+    needed = ("torch", "timm", "onnx", "lightning_fabric", "sklearn", "skimage", "matplotlib")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"training needs {', '.join(missing)}",
+            remedy="Run: pip install 'mammolens[train]' (without a GPU add -c constraints-cpu.txt)",
+        )

@@ -1,0 +1,108 @@
+"""What may be said after a comparison: claims, corrected for their number, in words.
+
+One family: the AUC of malignancy of the reference against each other model on each data set, in
+the primary unit. A claim holds if its interval excludes 0 and its p-value stays below 0.05 after
+Holm's correction. Where a class has fewer than ten units nothing is claimed, whatever comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mammolens.metrics import holm
+
+__all__ = ["LEVEL", "Claim", "correct", "draw_claims"]
+
+LEVEL: Final = 0.05
+_PLURALS: Final = {"image": "images", "breast": "breasts", "patient": "patients"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence, and its `verdict`: holds, not shown, the reverse, or too few."""
+
+    dataset: str
+    reference: str
+    model: str
+    verdict: str
+    words: str
+
+    def to_json(self) -> dict[str, str]:
+        """As it is written."""
+        return {
+            "dataset": self.dataset,
+            "reference": self.reference,
+            "model": self.model,
+            "verdict": self.verdict,
+            "words": self.words,
+        }
+
+
+def correct(standings: Mapping[str, Any], unit: str) -> int:
+    """Add Holm's corrected p-values to the differences of the family; gives its size.
+
+    The AUC differences are one family, McNemar's tests of the same models another; differences
+    between few units are in neither.
+
+    Parameters
+    ----------
+    standings
+        Of `mammolens.bench.standings.compare_models`; it is added to.
+    unit
+        The primary one.
+    """
+    family = [one for _, one in _differences(standings, unit) if not one["few"]]
+    for member, key in (("p_value", "p_value"), ("mcnemar", "p_value")):
+        holders = [one if member == key else one[member] for one in family]
+        known = [one for one in holders if one[key] is not None]
+        for one, corrected in zip(known, holm([one[key] for one in known]), strict=True):
+            one["p_value_holm"] = float(corrected)
+    return len(family)
+
+
+def draw_claims(standings: Mapping[str, Any], reference: str, unit: str) -> list[Claim]:
+    """Say of each data set and other model whether the reference ranks better.
+
+    Parameters
+    ----------
+    standings
+        After `correct`.
+    """
+    return [_claim(dataset, reference, unit, one) for dataset, one in _differences(standings, unit)]
+
+
+def _differences(standings: Mapping[str, Any], unit: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for dataset, tasks in standings.items():
+        for one in tasks["malignancy"].get(unit, {}).get("differences", []):
+            yield dataset, one
+
+
+def _claim(dataset: str, reference: str, unit: str, one: Mapping[str, Any]) -> Claim:
+    gap, corrected = one["auc_difference"], one.get("p_value_holm")
+    low, high = gap["low"], gap["high"]
+    figure = f"{gap['value']:+.3f}"
+    figure += f" ({low:+.3f} to {high:+.3f})" if low is not None else " (no interval)"
+    apart = low is not None and (low > 0 or high < 0)
+    below = gap["value"] < 0
+    subject = f"{reference} ranks {_PLURALS[unit]} of {dataset}"
+    better = f"{subject} better than {one['model']}"
+    worse = f"{subject} worse than {one['model']}"
+    if one["few"]:
+        return Claim(
+            *(dataset, reference, one["model"], "too few"),
+            f"whether {better}: too few cases to say, {figure}",
+        )
+    if apart and corrected is not None and corrected < LEVEL:
+        verdict, words = ("the reverse", worse) if below else ("holds", better)
+        words = f"{words}: {figure}, holds after correction (p = {_p(corrected)})"
+        return Claim(dataset, reference, one["model"], verdict, words)
+    reason = "its own interval excludes 0, but not after correction" if apart else "it may be 0"
+    tail = "" if corrected is None else f" (p = {_p(corrected)})"
+    words = f"that {worse if below else better} is not shown: {figure}, {reason}{tail}"
+    return Claim(dataset, reference, one["model"], "not shown", words)
+
+
+def _p(value: float) -> str:
+    return "below 0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,0 +1,262 @@
+"""Classical classifiers in a comparison: trained on its training side, scored on its judged rows.
+
+All sources teach one classifier together, as they teach a network, and each is judged by itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.bench.card import fix_operating_points
+from mammolens.bench.entrants import Entrant, Say, teller
+from mammolens.bench.trial import Trial
+from mammolens.bench.units import LABELS, TASKS, ImageResult, interval_json
+from mammolens.core import InputKind, Scores, Unreadable
+from mammolens.data.cache import PreparedCache, build_cache
+from mammolens.data.manifest import Record
+from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.metrics import auc_interval
+
+if TYPE_CHECKING:
+    from mammolens.learn.classical import Fitted, Sample
+    from mammolens.learn.feature_store import Extractor
+
+__all__ = ["FEATURE_SETS", "classical_entrants"]
+
+FEATURE_SETS: Final = ("handcrafted", "cnn")
+
+_Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Class:
+    """Pictures to learn from and to be judged on, and how it is gone about."""
+
+    trial: Trial
+    learned: PreparedCache
+    judged: PreparedCache
+    folds: int
+    seed: int
+    say: Say
+
+
+@dataclass(frozen=True)
+class _Taught:
+    """A classifier of one task, the rows that taught it, and their records."""
+
+    fitted: Fitted
+    sample: Sample
+    records: tuple[Record, ...]
+
+
+def classical_entrants(
+    names: Sequence[str],
+    feature_sets: Sequence[str],
+    trial: Trial,
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    say: Say = lambda _: None,
+) -> list[Entrant]:
+    """Train each classifier on each set of features, and score the judged rows.
+
+    Parameters
+    ----------
+    names
+        Of `mammolens.bench.entrants.CLASSICAL`.
+    feature_sets
+        Of `FEATURE_SETS`; ``a+b`` sets them side by side.
+    folds, seed
+        Folds of training patients, see `mammolens.learn.classical.fit`.
+
+    Raises
+    ------
+    InvalidManifest
+        If there are no training rows, or they are too few or of one class.
+    ConfigError
+        If there is no such set of features.
+    StorageError
+        If features or scores cannot be kept.
+    """
+    if not names:
+        return []
+    if trial.training is None:
+        raise InvalidManifest(
+            f"there is no training row to train {', '.join(names)} on",
+            source=trial.source,
+            keyword="split",
+            remedy="Give a table whose column split has rows called train, or packages alone",
+        )
+    for part in "+".join(feature_sets).split("+"):
+        _refuse_unknown(part)
+    learned, judged = (
+        build_cache(side, trial.preprocess, trial.cache, on_progress=teller(f"{word} picture", say))
+        for side, word in ((trial.training, "training"), (trial.judged, "judged"))
+    )
+    own = _Class(trial, learned, judged, folds, seed, say)
+    found = []
+    for kind in feature_sets:
+        features = _features(kind, own)
+        for name in names:
+            taught = {
+                task: one for task in TASKS if (one := _teach(name, kind, task, features, own))
+            }
+            found.append(_entrant(name, kind, taught, own))
+    return found
+
+
+def _refuse_unknown(part: str) -> None:
+    if part not in FEATURE_SETS:
+        near = difflib.get_close_matches(part, FEATURE_SETS, n=1, cutoff=0.0)
+        raise ConfigError(
+            f"there are no features called {part!r}",
+            keyword="--features",
+            remedy=f"Did you mean {near[0]}? Known: {', '.join(FEATURE_SETS)}",
+        )
+
+
+def _features(kind: str, own: _Class) -> tuple[_Floats, _Floats]:
+    """Features of the pictures that are learned from, and of those that are judged."""
+    from mammolens.learn.feature_store import cached_features
+
+    extractors = [(part, _extractor(part)) for part in kind.split("+")]
+    root = own.trial.cache / "features"
+    learned, judged = (
+        np.concatenate(
+            [
+                cached_features(
+                    cache, one, root, teller(f"{part} features of {word} picture", own.say)
+                )
+                for part, one in extractors
+            ],
+            axis=1,
+        )
+        for cache, word in ((own.learned, "training"), (own.judged, "judged"))
+    )
+    return learned, judged
+
+
+def _extractor(part: str) -> Extractor:
+    if part == "cnn":
+        from mammolens.learn.trunk_features import trunk_extractor
+
+        return trunk_extractor()
+    from mammolens.learn.feature_store import handcrafted_extractor
+
+    return handcrafted_extractor()
+
+
+def _teach(
+    name: str, kind: str, task: str, features: tuple[_Floats, _Floats], own: _Class
+) -> _Taught | None:
+    """A classifier of one task; ``None`` where too few patients are labelled for tumours."""
+    from mammolens.learn.classical import Sample, cached_fit
+
+    rows = np.flatnonzero([LABELS[task](record) is not None for record in own.learned.records])
+    known = tuple(own.learned.records[row] for row in rows)
+    sample = Sample(
+        features[0][rows],
+        np.array([bool(LABELS[task](record)) for record in known], bool),
+        np.array([record.dataset for record in known], str),
+        np.array(["/".join(record.patient) for record in known], str),
+    )
+    try:
+        fitted = cached_fit(
+            name,
+            sample,
+            features[1],
+            own.trial.cache / "classical",
+            folds=own.folds,
+            seed=own.seed,
+            on_progress=teller(f"{name} ({kind}), {task}: search", own.say, every=1),
+        )
+    except InvalidManifest as error:
+        if task == "malignancy":
+            raise
+        own.say(f"{name} ({kind}): no classifier of tumours: {error.message}")
+        return None
+    return _Taught(fitted, sample, known)
+
+
+def _entrant(name: str, kind: str, taught: Mapping[str, _Taught], own: _Class) -> Entrant:
+    first = taught["malignancy"]
+    held_out = [
+        ImageResult(record, _scores("malignancy", value))
+        for record, value in zip(first.records, first.fitted.out_of_fold, strict=True)
+    ]
+    fixed_on = f"out-of-fold scores of {len(held_out)} training images"
+    shown = InputKind.LESION if own.trial.of_lesions else InputKind.BREAST
+    points = fix_operating_points(held_out, fixed_on=fixed_on, kind=shown, draws=100)
+    return Entrant(
+        name=f"{name} ({kind})",
+        kind="classical",
+        group=kind,
+        results={task: _results(task, one.fitted.scores, own) for task, one in taught.items()},
+        thresholds={"high": points.high.threshold, "low": points.low.threshold},
+        fixed_on=fixed_on,
+        facts={
+            "classifier": name,
+            "features": kind,
+            "uses_age": False,
+            "refused_training": len(own.learned.refused),
+            "training": {task: _training(one, own.seed) for task, one in taught.items()},
+            "proof": {"proven": True, "how": "trained here, on the training side alone"},
+        },
+    )
+
+
+def _training(taught: _Taught, seed: int) -> dict[str, Any]:
+    fitted, sample = taught.fitted, taught.sample
+    return {
+        "n": len(sample.labels),
+        "n_positive": int(sample.labels.sum()),
+        "n_patients": len(set(sample.patients.tolist())),
+        "chosen": fitted.chosen,
+        "chosen_in_folds": list(fitted.fold_choices),
+        "out_of_fold_auc": {
+            source: {**interval_json(area), "n": area.n, "unit": "image"}
+            for source in sorted(set(sample.sources.tolist()))
+            if (rows := sample.sources == source).any()
+            and len(set(sample.labels[rows].tolist())) == 2
+            for area in [
+                auc_interval(
+                    sample.labels[rows],
+                    fitted.out_of_fold[rows],
+                    sample.patients[rows],
+                    draws=500,
+                    seed=seed,
+                )
+            ]
+        },
+    }
+
+
+def _results(task: str, values: npt.NDArray[np.float64], own: _Class) -> tuple[ImageResult, ...]:
+    """The judged rows in their order; those whose picture was refused have no scores."""
+    scored = {
+        (record.dataset, record.image_id): _scores(task, value)
+        for record, value in zip(own.judged.records, values, strict=True)
+    }
+    return tuple(
+        ImageResult(record, scores)
+        if (scores := scored.get((record.dataset, record.image_id)))
+        else ImageResult(record, None, _refusal(record, own.judged))
+        for record in own.trial.judged.records
+    )
+
+
+def _refusal(record: Record, cache: PreparedCache) -> Unreadable:
+    path = str(record.path)
+    return Unreadable(path, "InputError", cache.refused.get(path, "it could not be prepared"))
+
+
+def _scores(task: str, value: float) -> Scores:
+    """A probability as a distribution that pools views by their mean log-odds."""
+    rest = 1.0 - float(value)
+    return Scores(rest, 0.0, 1.0 - rest) if task == "malignancy" else Scores(rest, 1.0 - rest, 0.0)

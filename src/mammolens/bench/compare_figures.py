@@ -1,0 +1,159 @@
+"""Figures of a comparison: ROC curves and confusion of each data set, for screen and print.
+
+Colours are Okabe and Ito's, which people of any colour vision tell apart; lines differ in stroke
+as well, and are named beside their end. Every picture is written as SVG and as PNG.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mammolens.bench.entrants import Entrant
+from mammolens.bench.standings import POINT, samples_of
+from mammolens.metrics import roc_curve
+from mammolens.wording import DISCLAIMER
+
+__all__ = ["draw_figures"]
+
+_STROKES: Final = (
+    ("#0072B2", "-"),
+    ("#D55E00", "--"),
+    ("#009E73", "-."),
+    ("#CC79A7", ":"),
+    ("#E69F00", (0, (5, 1))),
+    ("#56B4E9", (0, (3, 1, 1, 1))),
+)
+_REFERENCE: Final = ("#000000", "-")
+_DPI: Final = 150
+
+
+def draw_figures(
+    document: Mapping[str, Any], entrants: Sequence[Entrant], out: Path
+) -> tuple[Path, ...]:
+    """Draw ``roc-DATASET`` and ``confusion-DATASET``, .svg and .png, of the primary unit.
+
+    Parameters
+    ----------
+    document
+        As in ``compare.json``.
+    entrants
+        With the rows that the document speaks of.
+    """
+    paths: list[Path] = []
+    for dataset, tasks in document["datasets"].items():
+        standing = tasks["malignancy"][document["unit"]]
+        if standing["models"]:
+            safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in dataset)
+            roc = _draw_roc(dataset, standing, entrants, document["reference"], document["unit"])
+            paths += _save(roc, out / f"roc-{safe}")
+            paths += _save(_draw_confusion(dataset, standing, document), out / f"confusion-{safe}")
+    return tuple(paths)
+
+
+def _draw_roc(
+    dataset: str,
+    standing: Mapping[str, Any],
+    entrants: Sequence[Entrant],
+    reference: str,
+    unit: str,
+) -> Figure:
+    """One panel for each group of models, with the reference in each."""
+    samples = samples_of(entrants, dataset, "malignancy", unit)
+    groups: dict[str, list[str]] = {}
+    for one in entrants:
+        own = groups.setdefault(one.group, [])
+        if one.name != reference:
+            own.append(one.name)
+    shown = {group: names for group, names in groups.items() if names} or {"": []}
+    figure = _figure(5.0 * len(shown), 5.6)
+    for axes, (group, names) in zip(
+        np.atleast_1d(figure.subplots(1, len(shown), sharey=True)), shown.items(), strict=True
+    ):
+        axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+        strokes = [*((name, _STROKES[i % len(_STROKES)]) for i, name in enumerate(names))]
+        for name, (colour, stroke) in [*strokes, (reference, _REFERENCE)]:
+            curve = roc_curve(samples[name].labels, samples[name].scores)
+            axes.plot(
+                curve.false_positive_rate,
+                curve.true_positive_rate,
+                color=colour,
+                linestyle=stroke,
+                linewidth=2.2 if name == reference else 1.5,
+                label=f"{name}  {standing['models'][name]['auc']['value']:.2f}",
+            )
+        axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal", title=group)
+        axes.set_xlabel("1 − specificity")
+        axes.grid(color="0.92")
+        axes.legend(loc="lower right", fontsize=8, title="AUC", framealpha=0.9)
+    figure.axes[0].set_ylabel("sensitivity")
+    n, positive = standing["n"], standing["n_positive"]
+    _title(figure, f"{dataset}: {n} {_many(unit)}, {positive} malignant")
+    return figure
+
+
+def _draw_confusion(
+    dataset: str, standing: Mapping[str, Any], document: Mapping[str, Any]
+) -> Figure:
+    """A small table for each model, shaded by the share of its row."""
+    names = list(standing["models"])
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure = _figure(2.9 * columns, 2.6 * rows + 0.7)
+    places = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for axes in places[len(names) :]:
+        axes.axis("off")
+    for axes, name in zip(places, names, strict=False):
+        point = standing["models"][name]["points"][POINT]
+        counts = point["confusion"]
+        table = np.array(
+            [
+                [counts["true_positive"], counts["false_negative"]],
+                [counts["false_positive"], counts["true_negative"]],
+            ]
+        )
+        shares = table / np.maximum(table.sum(1, keepdims=True), 1)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for (row, column), count in np.ndenumerate(table):
+            dark = shares[row, column] > 0.6
+            axes.text(
+                *(column, row, f"{count}\n{shares[row, column]:.0%}"),
+                ha="center",
+                va="center",
+                color="white" if dark else "black",
+            )
+        axes.set_xticks([0, 1], ["called", "not called"], fontsize=8)
+        axes.set_yticks([0, 1], ["malignant", "other"], fontsize=8, rotation=90, va="center")
+        axes.set_title(name, fontsize=9)
+    unit = _many(document["unit"])
+    _title(figure, f"{dataset}: {unit} at each model's threshold for a specificity of 90 %")
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _title(figure: Figure, words: str) -> None:
+    figure.suptitle(f"{words}\n{DISCLAIMER}", fontsize=11)
+
+
+def _many(unit: str) -> str:
+    return "breasts" if unit == "breast" else f"{unit}s"
+
+
+def _save(figure: Figure, stem: Path) -> list[Path]:
+    paths = [stem.with_name(f"{stem.name}{ending}") for ending in (".svg", ".png")]
+    with rc_context({"svg.hashsalt": "mammolens", "svg.fonttype": "none"}):
+        for path in paths:
+            dated: dict[str, None] = {"Date": None} if path.suffix == ".svg" else {}
+            figure.savefig(path, metadata=dated)
+    return paths

@@ -1,0 +1,177 @@
+"""Who takes part in a comparison; model packages, scored as their cards say."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from mammolens.analysis import pool_breast
+from mammolens.bench.kept import kept_scores
+from mammolens.bench.proof import prove_apart, read_sides
+from mammolens.bench.trial import Trial
+from mammolens.bench.units import TASKS, ImageResult
+from mammolens.core import InputKind
+from mammolens.errors import ConfigError, ContractMismatch
+from mammolens.model import ModelPackage, list_models, shift_odds
+
+__all__ = [
+    "CLASSICAL",
+    "PICTURES_ALONE",
+    "Entrant",
+    "Say",
+    "is_package",
+    "package_entrants",
+    "teller",
+]
+
+CLASSICAL: Final = ("svm", "tree", "knn", "forest", "logistic")
+PICTURES_ALONE: Final = "pictures alone"
+
+Say = Callable[[str], None]
+_SAID_EVERY: Final = 250
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A model and what it said.
+
+    `results` has the images of each task, in the order of the judged rows; `thresholds` are on
+    P(malignant), by name, and `fixed_on` says on whom they were fixed; `facts` go into
+    ``compare.json``, `cautions` into every output.
+    """
+
+    name: str
+    kind: str
+    group: str
+    results: Mapping[str, tuple[ImageResult, ...]]
+    thresholds: Mapping[str, float]
+    fixed_on: str
+    facts: Mapping[str, Any]
+    cautions: tuple[str, ...] = ()
+
+
+def is_package(spec: str) -> bool:
+    """Whether it names a package; a name that is nothing at all is refused.
+
+    Raises
+    ------
+    ConfigError
+        Proposes the nearest name that is known.
+    """
+    if spec in CLASSICAL:
+        return False
+    if spec in list_models() or Path(spec).exists():
+        return True
+    known = [*CLASSICAL, *list_models()]
+    near = difflib.get_close_matches(spec, known, n=1, cutoff=0.4)
+    raise ConfigError(
+        f"there is no model called {spec!r}",
+        keyword="--models",
+        remedy=(f"Did you mean {near[0]}? " if near else "")
+        + f"Known: {', '.join(known)}; or give the path of a model package",
+    )
+
+
+def package_entrants(
+    spec: str,
+    package: ModelPackage,
+    name: str,
+    trial: Trial,
+    *,
+    proof: Path | None = None,
+    trusted: bool = False,
+    jobs: int = 1,
+    say: Say = lambda _: None,
+) -> list[Entrant]:
+    """Score a package by its own card; one that regards age is there with and without it.
+
+    Raises
+    ------
+    PatientLeak, InvalidManifest, ConfigError
+        See `mammolens.bench.proof.prove_apart`.
+    ContractMismatch
+        If it reads lesions where breasts are judged, or the other way round.
+    """
+    card = package.card
+    if (card.input_kind is InputKind.LESION) != trial.of_lesions:
+        raise ContractMismatch(
+            f"{card.name} reads a {card.input_kind.value}, which is not what {trial.source} shows",
+            source=spec,
+            keyword="input_kind",
+            remedy="Compare models of breasts with each other, and models of lesions likewise",
+        )
+    proven = prove_apart(
+        card,
+        trial.judged.records,
+        [trial.sides],
+        named=read_sides(proof) if proof else None,
+        package=Path(spec) if Path(spec).exists() else None,
+        trusted=trusted,
+    )
+    results = kept_scores(
+        package,
+        trial.judged.records,
+        trial.cache / "scores",
+        jobs=jobs,
+        on_progress=teller(f"{name}: image", say),
+    )
+    points = card.operating_points
+    whole = Entrant(
+        name,
+        "package",
+        "networks",
+        dict.fromkeys(TASKS, tuple(results)),
+        {"high": points.high.threshold, "low": points.low.threshold},
+        f"its card's, fixed on {points.fixed_on}",
+        {
+            "model": {"name": card.name, "version": card.version, "digest": card.graph_sha256},
+            "package": spec,
+            "architecture": card.architecture,
+            "uses_age": card.calibration.age is not None,
+            "proof": proven.to_json(),
+        },
+        proven.cautions,
+    )
+    bare = _without_age(results, package)
+    if bare is None:
+        return [whole]
+    alone = replace(
+        whole,
+        name=f"{name} ({PICTURES_ALONE})",
+        results=dict.fromkeys(TASKS, bare),
+        facts={**whole.facts, "uses_age": False},
+    )
+    aged = (*whole.cautions, "a woman's known age is part of its score; no other model here knows")
+    return [replace(whole, cautions=aged), alone]
+
+
+def _without_age(
+    results: Sequence[ImageResult], package: ModelPackage
+) -> tuple[ImageResult, ...] | None:
+    """What the pictures alone say; ``None`` if age changed nothing."""
+    prior = package.card.calibration.age
+    if prior is None:
+        return None
+    bare = tuple(
+        replace(one, scores=pool_breast(shift_odds((s.normal, s.benign, s.malignant), -added)))
+        if (s := one.scores) and (added := prior.log_odds(one.age_years))
+        else one
+        for one in results
+    )
+    return None if bare == tuple(results) else bare
+
+
+def teller(what: str, say: Say, every: int = _SAID_EVERY) -> Callable[[int, int], None]:
+    """A function of (done, total) that says so every now and then."""
+    said = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal said
+        if done - said >= every or done == total:
+            said = done
+            say(f"{what} {done} of {total}")
+
+    return tell

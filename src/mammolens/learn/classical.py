@@ -1,0 +1,321 @@
+"""Classical classifiers on features: tuned, judged and calibrated on training patients alone.
+
+features of training pictures → folds of patients (stratified by source and label) → an inner
+search in every fold, so that the held-out scores know nothing of their patients → a search over all
+folds → one classifier of everything → scores of other pictures. A sigmoid that the held-out scores
+were fitted with turns scores into probabilities (Platt), so that thresholds may be fixed on the
+held-out probabilities.
+
+What is maximised is the AUC within each source, weighted by images: one over all sources would
+reward telling the sources apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import sklearn
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import Pipeline
+
+from mammolens.data.store import locked
+from mammolens.errors import InvalidManifest
+from mammolens.learn._npz import read_npz, write_npz
+from mammolens.learn.classifiers import CLASSIFIERS, Classifier
+from mammolens.metrics import auc
+
+__all__ = ["Fitted", "Sample", "cached_fit", "fit", "source_auc"]
+
+Floats = npt.NDArray[np.float64]
+
+_INNER_FOLDS: Final = 3
+_FORM: Final = 1
+"""Of what is kept: raise it when the way from features to scores changes."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`features` float (n, d), and of each row its `labels` bool, `sources` and `patients` str (n).
+
+    A patient's identifier counts within her source.
+    """
+
+    features: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.bool_]
+    sources: npt.NDArray[np.str_]
+    patients: npt.NDArray[np.str_]
+
+    def at(self, rows: npt.NDArray[np.intp]) -> Sample:
+        """Some of the rows."""
+        return Sample(
+            self.features[rows], self.labels[rows], self.sources[rows], self.patients[rows]
+        )
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Probabilities: `out_of_fold` (n) of the training rows, each by a classifier that her patient
+    did not teach, and `scores` (m) of the others; `chosen` is what the last search took, and
+    `fold_choices` what the searches within folds took."""
+
+    out_of_fold: Floats
+    scores: Floats
+    chosen: dict[str, Any]
+    fold_choices: tuple[dict[str, Any], ...]
+
+
+def fit(
+    name: str,
+    training: Sample,
+    others: npt.NDArray[np.float32],
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
+) -> Fitted:
+    """Tune, train and calibrate a classifier, and score other pictures.
+
+    Parameters
+    ----------
+    name
+        One of `CLASSIFIERS`.
+    training
+        Rows of known label; neither labels nor patients of the others are asked for.
+    others
+        Float (m, d), features to score.
+    folds, seed
+        Folds of patients, 2 or more, and the seed of folds and classifiers.
+    on_progress
+        Called with (searches done, searches in all).
+
+    Raises
+    ------
+    InvalidManifest
+        If a class has fewer patients than there are folds, or no source has both.
+
+    Source
+    ------
+    Cawley and Talbot 2010 (nested search), JMLR 11:2079–2107. Platt 1999 (sigmoid).
+    """
+    classifier = CLASSIFIERS[name]
+    _refuse_thin(training, folds)
+    cuts = _cut(training, folds, seed)
+    raw, choices = np.full(len(training.labels), np.nan), []
+    for number, (learned, held_out) in enumerate(cuts):
+        part = training.at(learned)
+        choices.append(_search(classifier, part, _cut(part, _INNER_FOLDS, seed), seed))
+        raw[held_out] = _trained(classifier, choices[-1], part, seed)(training.features[held_out])
+        on_progress(number + 1, folds + 1)
+    chosen = _search(classifier, training, cuts, seed)
+    scores = _trained(classifier, chosen, training, seed)(others)
+    on_progress(folds + 1, folds + 1)
+    sigmoid = _sigmoid(raw, training.labels)
+    return Fitted(sigmoid(raw), sigmoid(scores), chosen, tuple(choices))
+
+
+def cached_fit(
+    name: str,
+    training: Sample,
+    others: npt.NDArray[np.float32],
+    root: Path,
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
+) -> Fitted:
+    """Do as `fit`, or read what it gave before for the very same rows and settings.
+
+    Parameters
+    ----------
+    root
+        Folder of results; the name of each is the digest of all that it depends on.
+
+    Raises
+    ------
+    InvalidManifest
+        As `fit`.
+    StorageError
+        If the folder cannot be written.
+    """
+    path = root / f"{_digest(name, training, others, folds, seed)}.npz"
+    with locked(root):
+        found = _read(path, len(training.labels), len(others))
+        if found is None:
+            found = fit(name, training, others, folds=folds, seed=seed, on_progress=on_progress)
+            _write(path, found)
+    return found
+
+
+def source_auc(
+    labels: npt.NDArray[np.bool_], scores: Floats, sources: npt.NDArray[np.str_]
+) -> float | None:
+    """Mean of the AUC within each source, weighted by rows; ``None`` if no source has both labels.
+
+    Examples
+    --------
+    >>> source_auc(np.array([0, 1, 0, 1], bool), np.array([1.0, 2, 9, 8]), np.array(list("aabb")))
+    0.5
+    """
+    areas, sizes = [], []
+    for source in np.unique(sources):
+        rows = sources == source
+        if len(set(labels[rows].tolist())) == 2:
+            areas.append(auc(labels[rows], scores[rows]))
+            sizes.append(int(rows.sum()))
+    return float(np.average(areas, weights=sizes)) if areas else None
+
+
+Cuts = list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]
+
+
+def _refuse_thin(training: Sample, folds: int) -> None:
+    for label, word in ((True, "positive"), (False, "negative")):
+        patients = len(set(training.patients[training.labels == label].tolist()))
+        if patients < max(folds, 2 * _INNER_FOLDS):
+            raise InvalidManifest(
+                f"{patients} training patients are {word}: too few for {folds} folds of patients, "
+                f"each with {_INNER_FOLDS} folds inside",
+                keyword="--folds",
+                remedy="Give more training patients of both kinds, or fewer folds",
+            )
+
+
+def _cut(sample: Sample, folds: int, seed: int) -> Cuts:
+    """Folds of patients with about the same mix of sources and labels; a source that has too few
+    patients of a label is stratified by the label alone."""
+    cells = [f"{s} {y}" for s, y in zip(sample.sources, sample.labels, strict=True)]
+    patients: dict[str, set[str]] = defaultdict(set)
+    for cell, patient in zip(cells, sample.patients, strict=True):
+        patients[cell].add(str(patient))
+    strata = [
+        cell if len(patients[cell]) >= folds else str(label)
+        for cell, label in zip(cells, sample.labels, strict=True)
+    ]
+    counts = {stratum: strata.count(stratum) for stratum in set(strata)}
+    smallest = min(counts.values())
+    if smallest < folds:
+        strata = [str(label) for label in sample.labels]
+    cutter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    cuts = list(cutter.split(sample.features, strata, sample.patients))
+    for side in itertools.chain(*cuts):
+        if len(set(sample.labels[side].tolist())) < 2:
+            raise InvalidManifest(
+                "a fold of training patients would have one label only",
+                keyword="--folds",
+                remedy="Give more training patients of both kinds, or fewer folds",
+            )
+    return cuts
+
+
+def _search(classifier: Classifier, sample: Sample, cuts: Cuts, seed: int) -> dict[str, Any]:
+    """The setting with the best mean AUC within sources over the folds; the first of equals."""
+    found: list[list[float | None]] = []
+    for learned, held_out in cuts:
+        part = sample.at(learned)
+        front = _front(classifier, part, seed)
+        rows = _passed(front, part.features), _passed(front, sample.features[held_out])
+        found.append(
+            [
+                source_auc(
+                    sample.labels[held_out],
+                    _score(
+                        _last(classifier, setting, part, seed).fit(rows[0], part.labels), rows[1]
+                    ),
+                    sample.sources[held_out],
+                )
+                for setting in classifier.settings()
+            ]
+        )
+    known = [scores for scores in found if None not in scores]
+    if not known:
+        raise InvalidManifest(
+            "no source has both positive and negative training patients in any fold",
+            remedy="Give a source with both kinds",
+        )
+    means = np.array(known, np.float64).mean(0)
+    return list(classifier.settings())[int(np.argmax(means))]
+
+
+def _trained(
+    classifier: Classifier, setting: Mapping[str, Any], sample: Sample, seed: int
+) -> Callable[[npt.NDArray[np.float32]], Floats]:
+    """Train on a sample; gives the function from features to scores."""
+    front = _front(classifier, sample, seed)
+    last = _last(classifier, setting, sample, seed)
+    last.fit(_passed(front, sample.features), sample.labels)
+    return lambda features: _score(last, _passed(front, features))
+
+
+def _front(classifier: Classifier, sample: Sample, seed: int) -> Pipeline:
+    """All steps but the last, which no setting touches, fitted."""
+    rows, width = sample.features.shape
+    front = classifier.build(rows, width, seed)[:-1]
+    return front.fit(sample.features.astype(np.float64), sample.labels)
+
+
+def _passed(front: Pipeline, features: npt.NDArray[np.float32]) -> Floats:
+    return np.asarray(front.transform(features.astype(np.float64)), np.float64)
+
+
+def _last(classifier: Classifier, setting: Mapping[str, Any], sample: Sample, seed: int) -> Any:
+    rows, width = sample.features.shape
+    neighbours = setting.get("n_neighbors")
+    fitting = {"n_neighbors": min(neighbours, rows)} if neighbours else {}
+    return classifier.build(rows, width, seed)[-1].set_params(**{**setting, **fitting})
+
+
+def _score(last: Any, rows: Floats) -> Floats:
+    """A margin, or the log-odds of a share of votes."""
+    if hasattr(last, "decision_function"):
+        return np.asarray(last.decision_function(rows), np.float64)
+    share = np.clip(last.predict_proba(rows)[:, 1], 1e-3, 1 - 1e-3)
+    return np.asarray(np.log(share / (1 - share)), np.float64)
+
+
+def _sigmoid(scores: Floats, labels: npt.NDArray[np.bool_]) -> Callable[[Floats], Floats]:
+    """A rising sigmoid; where the scores say nothing it is nearly flat, and never turns them."""
+    line = LogisticRegression(C=1.0).fit(scores[:, None], labels)
+    slope, intercept = max(float(line.coef_[0, 0]), 1e-3), float(line.intercept_[0])
+
+    def calibrate(values: Floats) -> Floats:
+        return 1.0 / (1.0 + np.exp(-np.clip(slope * values + intercept, -18.0, 18.0)))
+
+    return calibrate
+
+
+def _digest(
+    name: str, training: Sample, others: npt.NDArray[np.float32], folds: int, seed: int
+) -> str:
+    classifier = CLASSIFIERS[name]
+    rows, width = training.features.shape
+    pipeline = classifier.build(rows, width, seed)
+    words = (_FORM, sklearn.__version__, name, classifier.grid, folds, _INNER_FOLDS, seed, pipeline)
+    digest = hashlib.sha256(repr(words).encode())
+    for part in (training.features, training.labels, others):
+        digest.update(f"{part.dtype} {part.shape}".encode())
+        digest.update(np.ascontiguousarray(part).tobytes())
+    digest.update(repr((training.sources.tolist(), training.patients.tolist())).encode())
+    return digest.hexdigest()[:32]
+
+
+def _read(path: Path, n: int, m: int) -> Fitted | None:
+    found = read_npz(path, ("out_of_fold", "scores", "words"))
+    if found is None or (found["out_of_fold"].shape, found["scores"].shape) != ((n,), (m,)):
+        return None
+    words = json.loads(str(found["words"]))
+    return Fitted(found["out_of_fold"], found["scores"], words["chosen"], tuple(words["folds"]))
+
+
+def _write(path: Path, found: Fitted) -> None:
+    words = json.dumps({"chosen": found.chosen, "folds": found.fold_choices})
+    write_npz(path, out_of_fold=found.out_of_fold, scores=found.scores, words=np.array(words))
