@@ -24,6 +24,7 @@ from mammolens.wording import CATEGORY_WORDS, percent, printable
 
 if TYPE_CHECKING:
     from mammolens.analysis import RegionReport
+    from mammolens.bench.compare import Comparison
     from mammolens.bench.evaluate import EvaluationSummary
     from mammolens.data.check import CheckReport
     from mammolens.data.manifest import Manifest
@@ -33,6 +34,7 @@ __all__ = [
     "progress_bar",
     "show_check",
     "show_checks",
+    "show_comparison",
     "show_evaluation",
     "show_manifest",
     "show_models",
@@ -176,6 +178,27 @@ def show_evaluation(summary: EvaluationSummary) -> None:
     if summary.n_unreadable:
         console.print(f"{summary.n_unreadable} of {summary.n_rows} images could not be scored")
     for path in (summary.metrics_path, summary.predictions_path):
+        console.print(Text(printable(str(path))))
+    console.print(DISCLAIMER)
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Print each model's AUC of malignancy on each data set, the claims, and what was written."""
+    console = Console(highlight=False, soft_wrap=True)
+    found = comparison.document["datasets"]
+    standings = {name: tasks["malignancy"][comparison.unit] for name, tasks in found.items()}
+    table = Table(f"AUC of malignancy, by {comparison.unit}")
+    for name, standing in standings.items():
+        table.add_column(Text(printable(f"{name} ({standing['n']})")))
+    for model in (described["name"] for described in comparison.document["models"]):
+        figures = [one["models"].get(model, {"auc": None}) for one in standings.values()]
+        table.add_row(Text(printable(model)), *(_auc_words(figure) for figure in figures))
+    console.print(table)
+    for claim in comparison.claims:
+        console.print(Text(printable(claim.words)))
+    for note in comparison.document["notes"]:
+        console.print(Text(printable(f"note: {note}"), style="yellow"))
+    for path in comparison.files:
         console.print(Text(printable(str(path))))
     console.print(DISCLAIMER)
 
