@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_datasets.app, name="datasets")
 for command in (
+    cli_bench.compare,
     cli_bench.evaluate,
     cli_bench.explain,
     cli_runs.crossvalidate,
