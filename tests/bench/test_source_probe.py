@@ -12,6 +12,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from mammolens.bench.evaluate import read_tables
+from mammolens.bench.scoring import score_records
 from mammolens.bench.source_probe import (
     PICTURE_TRAITS,
     collect_traits,
@@ -99,10 +100,13 @@ def test_traits_are_those_of_the_graph_and_the_picture(model, records, rows):
     assert kept == [one for one in chosen if one is not broken]
     views = [prepare_record(record, model.card.preprocess) for record in kept]
     assert {name: values.shape for name, values in traits.items()} == {
+        "malignancy": (9, 1),
         "outputs": (9, 6),
         "picture": (9, len(PICTURE_TRAITS)),
         "features": (9, 1),
     }
+    said = [one.scores.malignant for one in score_records(model, kept)]
+    assert 1 / (1 + np.exp(-traits["malignancy"][:, 0])) == pytest.approx(said, abs=1e-5)
     # What the last layer of this graph takes in is the mean grey value of the frame.
     means = [view.pixels.mean() / 255 for view in views]
     assert traits["features"][:, 0] == pytest.approx(means, abs=1e-5)
@@ -123,7 +127,11 @@ def test_a_section_probes_sources_and_machines(model, records):
     ]
     apart = [replace(record, patient_id=f"{record.patient_id}{n}") for n, record in enumerate(made)]
     found = source_section(model, apart, draws=50)
-    assert set(found["source"]) == set(found["traits"]) == {"outputs", "picture", "features"}
+    assert (
+        set(found["source"])
+        == set(found["traits"])
+        == {*("malignancy", "outputs", "picture", "features")}
+    )
     assert found["source"]["outputs"]["classes"] == {"first": 24, "second": 24}
     assert found["machine"]["first"]["picture"]["classes"] == {"CC": 12, "MLO": 12}
     assert found["n_refused"] == 0

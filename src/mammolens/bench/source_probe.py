@@ -165,7 +165,8 @@ def collect_traits(
 ) -> tuple[list[Record], dict[str, _Float]]:
     """One pass over images: the records that could be read, and numbers (n, k) of each kind.
 
-    ``outputs`` are the graph's log-odds and the peaks and means of its maps, without age;
+    ``malignancy`` is the log-odds of malignant against the rest, without age; ``outputs`` are the
+    log-odds of both other classes against normal, and the peaks and means of the maps;
     ``picture`` is `PICTURE_TRAITS`; ``features`` is what the graph's last layer takes in (left out
     where the package onnx is not installed, or the graph has no such layer).
 
@@ -201,7 +202,9 @@ def collect_traits(
         on_progress(done, len(records))
     if not kept:
         raise ModelError("not one image could be read", source=model.source)
-    found = {"outputs": np.vstack(outputs), "picture": np.vstack(pictures)}
+    said = np.vstack(outputs)
+    odds = said[:, 1:2] - np.logaddexp(0.0, said[:, :1])
+    found = {"malignancy": odds, "outputs": said, "picture": np.vstack(pictures)}
     return kept, found | ({"features": np.vstack(features)} if features else {})
 
 
