@@ -42,6 +42,19 @@ Prevalence = Annotated[
 Coverage = Annotated[
     float, typer.Option(metavar="C", help="What answers with an 'unsure' promise of each class.")
 ]
+Robustness = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Alter so many of the images, and measure it.")
+]
+Mitigate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REMEDY:AXIS",
+        help="Measure recalibrate, reweight or thresholds by a group, as in recalibrate:density.",
+    ),
+]
+SourceProbe = Annotated[
+    bool, typer.Option("--source-probe", help="Measure how well the source can be told.")
+]
 
 Methods = Annotated[
     str | None,
@@ -138,6 +151,9 @@ def evaluate(
     point: Points = None,
     prevalence: Prevalence = 0.005,
     coverage: Coverage = 0.9,
+    robustness: Robustness = 0,
+    mitigate: Mitigate = None,
+    source_probe: SourceProbe = False,
     jobs: Jobs = 1,
 ) -> None:
     """Measure a model, or scores made elsewhere, on a table of labelled images."""
@@ -145,7 +161,8 @@ def evaluate(
     from mammolens.bench import evaluate
     from mammolens.bench.settings import Settings
 
-    settings = Settings.read(point, prevalence, coverage, fit_split)
+    asked = (robustness, mitigate, source_probe)
+    settings = Settings.read(point, prevalence, coverage, fit_split, *asked)
     with console.progress_bar("images") as on_progress:
         summary = evaluate.run(
             *(model, manifest, out, split, jobs, on_progress),

@@ -177,7 +177,7 @@ def show_evaluation(summary: EvaluationSummary) -> None:
         console.print(Text(printable(f"note: {note}"), style=style))
     if summary.n_unreadable:
         console.print(f"{summary.n_unreadable} of {summary.n_rows} images could not be scored")
-    for path in (summary.metrics_path, summary.predictions_path):
+    for path in (summary.metrics_path, summary.predictions_path, *summary.report_paths):
         console.print(Text(printable(str(path))))
     console.print(DISCLAIMER)
 

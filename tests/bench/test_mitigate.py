@@ -10,7 +10,8 @@ import pytest
 from scipy.optimize import minimize
 
 from mammolens.bench.audit import Rows
-from mammolens.bench.mitigate import Remedy, _balance, _line, mitigation_section
+from mammolens.bench.mitigate import _balance, _line, mitigation_section
+from mammolens.bench.settings import Remedy
 from mammolens.bench.units import ImageResult
 from mammolens.core import Scores
 from mammolens.data.manifest import Record

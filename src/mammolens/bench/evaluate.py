@@ -1,4 +1,4 @@
-"""`mammolens evaluate`: a model on a table of labelled images → metrics.json, predictions.csv.
+"""`mammolens evaluate`: a model on a table of labelled images → figures, predictions, report.
 
 A table without a split column is judged whole. A run's TOML file may stand for a table: its
 tables, exclusions and split are then those that the model was trained with, which is proven by
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mammolens import DISCLAIMER, __version__
+from mammolens.bench.beyond import beyond_scores, report_on
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.given import read_predictions
 from mammolens.bench.scoring import score_records
@@ -51,6 +52,7 @@ class EvaluationSummary:
     predictions_path: Path
     n_rows: int
     n_unreadable: int
+    report_paths: tuple[Path, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -131,7 +133,13 @@ def run(
         package.card if package else None,
         tasks,
     )
-    return publish(evidence, judged, out, split=side, package=package, predictions=predictions)
+    return publish(
+        *(evidence, judged, out),
+        split=side,
+        package=package,
+        predictions=predictions,
+        on_progress=on_progress,
+    )
 
 
 def publish(
@@ -142,17 +150,22 @@ def publish(
     split: Split | None = None,
     package: ModelPackage | None = None,
     predictions: Path | None = None,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> EvaluationSummary:
-    """Judge scored images, and write figures and predictions.
+    """Judge scored images, and write figures, predictions and a report.
 
     Parameters
     ----------
     evidence
         The scored images of `manifest`, in its order.
     out
-        Folder for ``metrics.json`` and ``predictions.csv``.
-    split, package, predictions
-        The side that was selected, and where the scores come from; only written down.
+        Folder for ``metrics.json``, ``predictions.csv``, ``cases/`` and the report.
+    split, predictions
+        The side that was selected, and the file that scores were read from; only written down.
+    package
+        The model that gave the scores, if it can look at pictures again.
+    on_progress
+        Called with (images done, images in all) when it does.
 
     Raises
     ------
@@ -200,6 +213,7 @@ def publish(
         ],
         **judged,
         "datasets": {name: judge(part) for name, part in parts.items()} or {names[0]: judged},
+        **beyond_scores(evidence, package, out, on_progress),
         "unreadable": failed,
     }
     predictions_path, metrics_path = out / "predictions.csv", out / "metrics.json"
@@ -208,7 +222,11 @@ def publish(
         metrics_path.write_text(as_text(metrics), "utf-8")
     except OSError as error:
         raise _unwritable(out, error) from error
-    return EvaluationSummary(metrics, metrics_path, predictions_path, len(results), len(failed))
+    report_paths, lack = report_on(out)
+    if lack:
+        metrics["notes"].append(lack)
+    counts = len(results), len(failed)
+    return EvaluationSummary(metrics, metrics_path, predictions_path, *counts, report_paths)
 
 
 def read_tables(paths: Sequence[Path]) -> Manifest:

@@ -9,7 +9,6 @@ only measured.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from mammolens.bench.audit import Rows, rows_of
 from mammolens.bench.groups import GROUP_ORDER, Axis, axes_between, axes_within, group_units
+from mammolens.bench.settings import Remedy
 from mammolens.bench.units import ImageResult, interval_json
 from mammolens.data._probes import patient_folds
 from mammolens.errors import ConfigError
@@ -32,22 +32,12 @@ from mammolens.metrics import (
 from mammolens.metrics.bootstrap import FEW
 from mammolens.model import ModelCard
 
-__all__ = ["Remedy", "mitigation_section"]
+__all__ = ["mitigation_section"]
 
 _RIDGE = 1.0
 _STEPS = 50
 _Float = npt.NDArray[np.float64]
 _Bool = npt.NDArray[np.bool_]
-
-
-class Remedy(str, Enum):
-    """A logistic recalibration per group; one for all in which every group and class weighs the
-    same (its probabilities are then those of a sample that is half malignant); or a threshold per
-    group."""
-
-    RECALIBRATE = "recalibrate"
-    REWEIGHT = "reweight"
-    THRESHOLDS = "thresholds"
 
 
 WORDS: Final = {

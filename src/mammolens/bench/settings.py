@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 import numpy as np
@@ -19,7 +20,7 @@ from mammolens.metrics import (
 )
 from mammolens.metrics.checks import check_fraction
 
-__all__ = ["Settings", "WantedPoint", "parse_point", "read_split"]
+__all__ = ["Remedy", "Settings", "WantedPoint", "parse_point", "read_split"]
 
 _Bool = npt.NDArray[np.bool_]
 _Float = npt.NDArray[np.float64]
@@ -31,6 +32,16 @@ _KINDS: Final[dict[str, _Threshold]] = {
     "recall": threshold_at_recall,
     "cost": threshold_at_cost,
 }
+
+
+class Remedy(str, Enum):
+    """A logistic recalibration per group; one for all in which every group and class weighs the
+    same (its probabilities are then those of a sample that is half malignant); or a threshold per
+    group."""
+
+    RECALIBRATE = "recalibrate"
+    REWEIGHT = "reweight"
+    THRESHOLDS = "thresholds"
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,14 @@ class Settings:
         cross-fitting.
     draws, seed
         Of the bootstrap over patients; `seed` also orders the patients in folds.
+    altered
+        How many images are altered to see what that does to scores; 0 for none.
+    remedy, by
+        A remedy for gaps between groups that is measured, and the axis of the audit it is for.
+    source_probe
+        Whether to measure how well the source can be told.
+    cases
+        Pictures of each data set and kind of case, at most.
     """
 
     points: tuple[WantedPoint, ...] = (
@@ -79,6 +98,11 @@ class Settings:
     fit_split: Split | None = None
     draws: int = 2000
     seed: int = 0
+    altered: int = 0
+    remedy: Remedy | None = None
+    by: str = ""
+    source_probe: bool = False
+    cases: int = 2
 
     def __post_init__(self) -> None:
         check_fraction(self.prevalence, "prevalence")
@@ -91,19 +115,29 @@ class Settings:
         prevalence: float,
         coverage: float,
         fit_split: str | None,
+        altered: int = 0,
+        mitigate: str | None = None,
+        source_probe: bool = False,
     ) -> Settings:
         """Make settings of what was written; no points are the usual ones.
+
+        `mitigate` is ``REMEDY:AXIS``, as in ``recalibrate:density``.
 
         Raises
         ------
         ConfigError
             If one is impossible.
         """
+        remedy, by = _parse_remedy(mitigate) if mitigate else (None, "")
         return cls(
             points=tuple(map(parse_point, points)) if points else cls.points,
             prevalence=prevalence,
             coverage=coverage,
             fit_split=read_split(fit_split, "fit-split"),
+            altered=altered,
+            remedy=remedy,
+            by=by,
+            source_probe=source_probe,
         )
 
 
@@ -157,3 +191,15 @@ def read_split(name: str | None, keyword: str = "split") -> Split | None:
             keyword=keyword,
             remedy=f"Use one of {', '.join(side.value for side in Split)}",
         ) from error
+
+
+def _parse_remedy(text: str) -> tuple[Remedy, str]:
+    name, _, axis = text.partition(":")
+    if name not in {one.value for one in Remedy} or not axis:
+        raise ConfigError(
+            f"{text!r} is no remedy",
+            keyword="mitigate",
+            remedy=f"Give one of {', '.join(one.value for one in Remedy)}, a colon and an axis of "
+            "the audit: recalibrate:density",
+        )
+    return Remedy(name), axis

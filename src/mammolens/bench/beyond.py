@@ -1,0 +1,108 @@
+"""What an evaluation says beyond figures of scores, of all its data sets together.
+
+Where marked lesions are, which groups fare worse, and what cases look like are always told;
+altered pictures, remedies and the probe for the source cost time of their own and are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mammolens.bench.audit import audit_section
+from mammolens.bench.cases import write_cases
+from mammolens.bench.evidence import Evidence
+from mammolens.bench.localise import localisation_section
+from mammolens.errors import ConfigError
+from mammolens.model import ModelPackage
+
+__all__ = ["beyond_scores", "report_on"]
+
+
+def beyond_scores(
+    evidence: Evidence,
+    package: ModelPackage | None,
+    out: Path,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
+) -> dict[str, Any]:
+    """Give the sections that look at groups, places and pictures, each under its name.
+
+    Parameters
+    ----------
+    evidence
+        The scored images; its settings say what is asked for.
+    package
+        The model that scored them; ``None`` where scores were read, and no picture can be.
+    out
+        Folder of the evaluation, for ``cases/``.
+    on_progress
+        Called with (images done, images in all) by what looks at pictures again.
+
+    Raises
+    ------
+    ConfigError
+        If something is asked for that needs a model or its card and there is none, or `out`
+        cannot be written.
+    ContractMismatch
+        If it cannot be had of a model of marked lesions.
+    """
+    asked, results = evidence.settings, evidence.results
+    how = {"draws": asked.draws, "seed": asked.seed}
+    found: dict[str, Any] = {"audit": audit_section(results, evidence.card, **how)}
+    if (places := localisation_section(results, **how)) is not None:
+        found["localisation"] = places
+    if asked.remedy is not None:
+        from mammolens.bench.mitigate import mitigation_section
+
+        card = _needed(package, "--mitigate").card
+        found["mitigation"] = mitigation_section(results, card, asked.remedy, asked.by, **how)
+    records = [one.record for one in results]
+    if asked.altered:
+        from mammolens.bench.robustness import robustness_section
+
+        found["robustness"] = robustness_section(
+            _needed(package, "--robustness"),
+            records,
+            limit=asked.altered,
+            draws=asked.draws,
+            seed=asked.seed,
+            on_progress=on_progress,
+        )
+    if asked.source_probe:
+        from mammolens.bench.source_probe import source_section
+
+        found["source_probe"] = source_section(
+            _needed(package, "--source-probe"), records, on_progress=on_progress, **how
+        )
+    if package is not None and asked.cases:
+        found["cases"] = write_cases(package, results, out, each=asked.cases)
+    return found
+
+
+def report_on(out: Path) -> tuple[tuple[Path, ...], str | None]:
+    """Write the report of an evaluation's folder, or say why there is none.
+
+    Raises
+    ------
+    ConfigError
+        If the folder cannot be written.
+    """
+    from mammolens.bench.report import write_report
+    from mammolens.bench.report.load import need_extra
+
+    try:
+        need_extra()
+    except ConfigError as lack:
+        return (), f"no report was written: {lack}"
+    return write_report(out), None
+
+
+def _needed(package: ModelPackage | None, option: str) -> ModelPackage:
+    if package is None:
+        raise ConfigError(
+            "there is no model that could look at pictures, only scores",
+            keyword=option,
+            remedy="Name the model as well, or leave the option out",
+        )
+    return package
