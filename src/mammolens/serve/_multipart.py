@@ -1,0 +1,171 @@
+"""A multipart body taken apart as it comes in, by no more memory than one piece of it.
+
+Source: RFC 2046 section 5.1.1 (boundaries), RFC 2387 (multipart/related), PS3.18 8.6.1.2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import Final, Protocol
+
+from mammolens.errors import NotAnImage
+
+__all__ = ["MediaType", "Multipart", "PartSink", "parse_media_type"]
+
+LONGEST_HEADERS: Final = 8192
+LONGEST_LINE: Final = 1024
+_BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
+_TOKEN: Final = re.compile(r"[\w!#$&^.+*-]+/[\w!#$&^.+*-]+", re.ASCII)
+
+
+@dataclass(frozen=True)
+class MediaType:
+    """A media type and its parameters, names in small letters."""
+
+    name: str
+    parameters: Mapping[str, str]
+
+
+def parse_media_type(text: str) -> MediaType | None:
+    """Read a header ``Content-Type``; ``None`` where it is none.
+
+    Examples
+    --------
+    >>> parse_media_type('multipart/related; type="application/dicom"; boundary=x').parameters
+    {'type': 'application/dicom', 'boundary': 'x'}
+    """
+    message = Message()
+    message["Content-Type"] = re.sub(r"[\r\n]", " ", text)
+    name = text.partition(";")[0].strip().lower()
+    if not _TOKEN.fullmatch(name):
+        return None
+    given = message.get_params(failobj=[])[1:]
+    return MediaType(name, {key.lower(): str(value) for key, value in given})
+
+
+class PartSink(Protocol):
+    """Where the content of one part goes."""
+
+    def write(self, piece: bytes) -> None:
+        """Take a piece."""
+
+    def end(self) -> None:
+        """Take note that the part is whole."""
+
+
+@dataclass
+class Multipart:
+    """A body that is fed piece by piece; each part goes to the sink that `begin` gives for it.
+
+    Parameters
+    ----------
+    boundary
+        As the header gives it, without dashes.
+    begin
+        Called with the headers of each part, names in small letters.
+    """
+
+    boundary: str
+    begin: Callable[[dict[str, str]], PartSink]
+    _rest: bytearray = field(default_factory=lambda: bytearray(b"\r\n"))
+    _state: str = "preamble"
+    _sink: PartSink | None = None
+    _skip: int = 0
+
+    def __post_init__(self) -> None:
+        if not _BOUNDARY.fullmatch(self.boundary):
+            raise NotAnImage("the multipart boundary is no boundary", keyword="boundary")
+        self._mark = b"\r\n--" + self.boundary.encode("ascii")
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece.
+
+        Raises
+        ------
+        NotAnImage
+            The body is no multipart of this boundary.
+        """
+        if self._state == "epilogue":
+            return
+        self._rest += piece
+        while self._step():
+            pass
+
+    def close(self) -> None:
+        """Take note that nothing follows.
+
+        Raises
+        ------
+        NotAnImage
+            The last boundary has not come: the part that was begun is not whole.
+        """
+        if self._state != "epilogue":
+            raise NotAnImage("the multipart body ends before its last boundary")
+
+    def _step(self) -> bool:
+        match self._state:
+            case "preamble" | "content":
+                return self._find_mark()
+            case "delimiter":
+                return self._read_delimiter()
+            case "headers":
+                return self._read_headers()
+        return False
+
+    def _find_mark(self) -> bool:
+        """Pass content on up to the next boundary, or as far as it can be no boundary."""
+        at = self._rest.find(self._mark)
+        end = at if at >= 0 else max(0, len(self._rest) - len(self._mark) + 1)
+        skip = min(self._skip, end)
+        self._skip -= skip
+        if self._sink is not None and end > skip:
+            self._sink.write(bytes(memoryview(self._rest)[skip:end]))
+        if at < 0:
+            del self._rest[:end]
+            return False
+        del self._rest[: at + len(self._mark)]
+        if self._sink is not None:
+            sink, self._sink = self._sink, None
+            sink.end()
+        self._state = "delimiter"
+        return True
+
+    def _read_delimiter(self) -> bool:
+        """Read what follows a boundary: two dashes after the last one, else blanks to its line."""
+        if self._rest.startswith(b"--"):
+            self._state = "epilogue"
+            self._rest.clear()
+            return False
+        at = self._rest.find(b"\r\n")
+        line = bytes(self._rest if at < 0 else self._rest[:at]).strip(b" \t")
+        begun = (b"", b"\r", b"-") if at < 0 else (b"",)
+        if line not in begun or (at if at >= 0 else len(self._rest)) > LONGEST_LINE:
+            raise NotAnImage("a multipart boundary does not end its line", keyword="boundary")
+        if at < 0:
+            return False
+        del self._rest[:at]
+        self._state = "headers"
+        return True
+
+    def _read_headers(self) -> bool:
+        """Read the headers of a part; the line end before them stands for an empty list."""
+        at = self._rest.find(b"\r\n\r\n")
+        if (at if at >= 0 else len(self._rest)) > LONGEST_HEADERS:
+            raise NotAnImage("the headers of a part are too long", keyword="Content-Type")
+        if at < 0:
+            return False
+        headers = {}
+        for line in bytes(self._rest[:at]).decode("latin-1").split("\r\n")[1:]:
+            name, colon, value = line.partition(":")
+            if not colon or not name.strip():
+                raise NotAnImage("a header of a part is none", keyword="Content-Type")
+            headers[name.strip().lower()] = value.strip()
+        # The second line end may be that of the next boundary: a part may have no content.
+        del self._rest[: at + 2]
+        self._skip = 2
+        self._sink = self.begin(headers)
+        self._state = "content"
+        return True

@@ -1,0 +1,111 @@
+"""Settings of the HTTP server, of watched folders and of procedure steps."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+__all__ = [
+    "Section",
+    "UpsSettings",
+    "WatchSettings",
+    "WebSettings",
+    "is_loopback",
+    "secret_key",
+]
+
+
+class Section(BaseModel):
+    """A part of the settings that does not change and knows all its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WebSettings(Section):
+    """The HTTP server, who may call it, and which DICOMweb servers it knows."""
+
+    host: str = Field("127.0.0.1", description="address that it listens on")
+    port: int = Field(8080, ge=0, le=65535, description="port that it listens on")
+    enabled: bool = Field(True, description="whether the node listens for HTTP")
+    tokens: dict[str, SecretStr] = Field({}, description="users, and the bearer token of each")
+    names: tuple[str, ...] = Field(
+        (), description="host names that it may be called by; none: any, on loopback loopback's"
+    )
+    max_request_mb: int = Field(8192, ge=1, description="largest request that is read, MiB")
+    max_requests: int = Field(16, ge=1, description="stores at a time; more are told to wait")
+    timeout_s: float = Field(60.0, gt=0, description="silence after which a request is given up")
+    stop_s: float = Field(30.0, ge=0, description="time that requests have when the node stops")
+    certificate: Path | None = Field(None, description="own certificate chain, PEM; turns TLS on")
+    key: Path | None = Field(None, description="key of the certificate, PEM, without passphrase")
+    proxied: bool = Field(False, description="a proxy before it speaks TLS, so it need not")
+    peers: dict[str, str] = Field(
+        {}, description="names of DICOMweb servers and their bases: https://USER@HOST/BASE"
+    )
+    authority: Path | None = Field(None, description="whose certificates peers have, PEM")
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("TLS needs certificate and key")
+        if any(len(token.get_secret_value()) < 16 for token in self.tokens.values()):
+            raise ValueError("a token needs 16 characters")
+        if self.enabled and not is_loopback(self.host):
+            if not self.tokens:
+                raise ValueError("beyond loopback, web.tokens must say who may call")
+            if self.certificate is None and not self.proxied:
+                raise ValueError("beyond loopback, TLS is needed: certificate and key, or proxied")
+        return self
+
+
+class WatchSettings(Section):
+    """Folders in which files appear that are to be received."""
+
+    folders: dict[str, Path] = Field({}, description="a name for each folder, and where it lies")
+    settle_s: float = Field(5.0, gt=0, description="a file is whole if nothing changed for so long")
+    patience_s: float = Field(120.0, gt=0, description="wait for the rest of a file that was cut")
+    poll_s: float = Field(2.0, gt=0, description="wait between two looks")
+
+
+class UpsSettings(Section):
+    """Where procedure steps are taken from (IHE AI Workflow for Imaging)."""
+
+    server: str = Field(
+        "", description="a name of dimse.peers or web.peers, dicom://AE@HOST:PORT; empty: none"
+    )
+    station: str = Field(
+        "MAMMOLENS", min_length=1, max_length=16, description="own station name, its code value"
+    )
+    any_station: bool = Field(
+        False, description="also take steps that are scheduled for no station by name"
+    )
+    workitems: tuple[str, ...] = Field(
+        ("110004", "110003"), description="code values of work that is taken; empty: any"
+    )
+    source: str = Field(
+        "", description="peer that has the images of steps which do not say where they are"
+    )
+    most: int = Field(4, ge=1, description="steps in work at a time")
+    poll_s: float = Field(5.0, gt=0, description="wait between two looks")
+    deadline_s: float = Field(3600.0, gt=0, description="time for a step, then it is canceled")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this host only.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def secret_key(name: str) -> str:
+    """Under which key of ``[secrets]`` the token or password for a destination stands."""
+    return name.lower().replace("-", "_")
