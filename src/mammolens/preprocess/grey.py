@@ -104,14 +104,18 @@ def denoise(
 def enhance_contrast(
     pixels: npt.NDArray[np.uint16], clip: float, tiles: int
 ) -> npt.NDArray[np.uint8]:
-    """Equalise locally with a clip limit (CLAHE) and reduce uint16 (H, W) to uint8.
+    """Reduce uint16 (H, W) to uint8, and equalise locally with a clip limit (CLAHE).
+
+    Greys are counted in 256 bins, whatever the depth of the source: with a bin for each of 65,536
+    levels no bin of a finely graded picture reaches the limit, which then limits nothing, while
+    one made from 8 bits has nothing but bins beyond it, and stays as it was.
 
     Source: Zuiderveld 1994, Contrast Limited Adaptive Histogram Equalization.
     """
+    grey = (pixels >> 8).astype(np.uint8)
     if clip > 0:
-        equalised = cv2.createCLAHE(clip, (tiles, tiles)).apply(pixels)
-        return (np.asarray(equalised, np.uint16) >> 8).astype(np.uint8)
-    return (pixels >> 8).astype(np.uint8)
+        return np.asarray(cv2.createCLAHE(clip, (tiles, tiles)).apply(grey), np.uint8)
+    return grey
 
 
 def _float32(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
