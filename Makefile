@@ -1,7 +1,10 @@
-# make run    analyse the two sample exams into out/ (light: no torch)
-# make test   the whole test suite, doctests included
-# make lint   ruff, mypy, import contracts
-# make bench  speed and memory, as ratios against a named peer
+# make run        analyse the two sample exams into out/ (light: no torch)
+# make test       the test suite, doctests included, without what needs other programs to talk to
+# make test-pacs  the tests against Orthanc, DCMTK and PostgreSQL
+# make pacs-demo  a PACS and a node on this machine: two exams go in, their results come back
+# make soak       kills at random while exams are sent, for MINUTES=30
+# make lint       ruff, mypy, import contracts
+# make bench      speed and memory, as ratios against a named peer
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -9,14 +12,25 @@ PIP := $(PY) -m pip install --disable-pip-version-check --quiet
 FIND_PYTHON = for p in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done
 
-.PHONY: run test lint bench clean
+MINUTES := 30
+
+.PHONY: run test test-pacs pacs-demo soak lint bench clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.sample
 	$(VENV)/bin/mammolens analyze --sample --out out
 
 test: $(VENV)/.dev
-	$(PY) -m pytest -n 2
+	$(PY) -m pytest -n 2 -m "not pacs"
+
+test-pacs: $(VENV)/.dev
+	$(PY) -m pytest -n 2 -m pacs -ra --durations 10
+
+pacs-demo: $(VENV)/.dev
+	$(PY) deploy/loopback/demo.py
+
+soak: $(VENV)/.dev
+	$(PY) deploy/loopback/soak.py --minutes $(MINUTES)
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff check .
@@ -41,7 +55,7 @@ $(VENV)/.sample: pyproject.toml | $(PY)
 
 $(VENV)/.dev: pyproject.toml constraints-cpu.txt | $(PY)
 	@echo "installing mammolens with its training and development tools (some minutes)"
-	$(PIP) --constraint constraints-cpu.txt --editable '.[sample,dev,train,data,bench,report,dicom]'
+	$(PIP) --constraint constraints-cpu.txt --editable '.[sample,dev,train,data,bench,report,dicom,serve,postgres]'
 	@touch $(VENV)/.sample $@
 
 clean:
