@@ -187,7 +187,7 @@ def explain(
 
     need_training()
     from mammolens import console
-    from mammolens.bench.explanations import explain_model
+    from mammolens.bench.explaining.explanations import explain_model
 
     written = explain_model(
         model,

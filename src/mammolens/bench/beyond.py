@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mammolens.bench.audit import audit_section
+from mammolens.bench.auditing.audit import audit_section
 from mammolens.bench.cases import write_cases
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.localise import localisation_section
@@ -53,13 +53,13 @@ def beyond_scores(
     if (places := localisation_section(results, **how)) is not None:
         found["localisation"] = places
     if asked.remedy is not None:
-        from mammolens.bench.mitigate import mitigation_section
+        from mammolens.bench.auditing.mitigate import mitigation_section
 
         card = _needed(package, "--mitigate").card
         found["mitigation"] = mitigation_section(results, card, asked.remedy, asked.by, **how)
     records = [one.record for one in results]
     if asked.altered:
-        from mammolens.bench.robustness import robustness_section
+        from mammolens.bench.auditing.robustness import robustness_section
 
         found["robustness"] = robustness_section(
             _needed(package, "--robustness"),
@@ -70,7 +70,7 @@ def beyond_scores(
             on_progress=on_progress,
         )
     if asked.source_probe:
-        from mammolens.bench.source_probe import source_section
+        from mammolens.bench.auditing.source_probe import source_section
 
         found["source_probe"] = source_section(
             _needed(package, "--source-probe"), records, on_progress=on_progress, **how

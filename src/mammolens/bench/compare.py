@@ -251,7 +251,12 @@ def _notes(entrants: Sequence[Entrant], trial: Trial, n: int, family: int) -> li
     aged = [one.name for one in entrants if one.facts["uses_age"]]
     return [
         *([f"{lost} images that some model could not score are left out for all"] if lost else []),
-        *(f"{one.name}: {caution}" for one in entrants for caution in one.cautions),
+        *(
+            f"{one.name}: {caution}"
+            for one in entrants
+            if not one.name.endswith(f"({PICTURES_ALONE})")
+            for caution in one.cautions
+        ),
         *(
             [
                 f"{' and '.join(aged)}: compare with the classical models by '{PICTURES_ALONE}', "

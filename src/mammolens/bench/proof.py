@@ -112,7 +112,7 @@ def prove_apart(
         )
     at_hand = [*([named] if named else []), *given, *_around(package)]
     sides = next((one for one in at_hand if split_digest(one.manifest) == wanted), None)
-    heritage = _heritage(card)
+    heritage = _heritage(card, judged)
     if sides is not None:
         _refuse_shared(card, judged, sides)
         words = f"none of its training patients by the split of {sides.source} is judged"
@@ -199,12 +199,21 @@ def _selection(judged: Sequence[Record], sides: Sides) -> tuple[str, ...]:
     )
 
 
-def _heritage(card: ModelCard) -> tuple[str, ...]:
-    if "trunk of an earlier run" not in card.training.recipe.lower():
-        return ()
+def _heritage(card: ModelCard, judged: Sequence[Record]) -> tuple[str, ...]:
+    """What must be said of what it learned from, and did not."""
+    known = {dataset.name for dataset in card.training.datasets}
+    new = sorted({record.dataset for record in judged} - known)
+    earlier = "trunk of an earlier run" in card.training.recipe.lower()
     return (
-        "its trunk went on from an earlier run or package, of whose training patients its card "
-        "says nothing",
+        *([f"it never learned from {', '.join(new)}"] if new else []),
+        *(
+            [
+                "its trunk went on from an earlier run or package, of whose training patients its "
+                "card says nothing"
+            ]
+            if earlier
+            else []
+        ),
     )
 
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mammolens import DISCLAIMER, __version__
-from mammolens.bench.explained import SHUFFLES, ExplainedImage, Likeness, method_figures
-from mammolens.bench.explanation_sheet import markdown, write_sheet
-from mammolens.bench.faithfulness import (
+from mammolens.bench.explaining.explained import SHUFFLES, ExplainedImage, Likeness, method_figures
+from mammolens.bench.explaining.explanation_sheet import markdown, write_sheet
+from mammolens.bench.explaining.faithfulness import (
     BLUR_PX,
     STEPS,
     deletion_insertion,

@@ -18,8 +18,8 @@ if importlib.util.find_spec("timm") is None:  # importing it needs the shim for 
     pytest.skip("needs the extra mammolens[train]", allow_module_level=True)
 
 from mammolens import cli  # noqa: E402
-from mammolens.bench.explanation_sheet import draw_sheet  # noqa: E402
-from mammolens.bench.explanations import explain_model  # noqa: E402
+from mammolens.bench.explaining.explanation_sheet import draw_sheet  # noqa: E402
+from mammolens.bench.explaining.explanations import explain_model  # noqa: E402
 from mammolens.learn.export import export_onnx  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.alterations import ALTERATIONS, Alteration, alter
+from mammolens.bench.auditing.alterations import ALTERATIONS, Alteration, alter
 from mammolens.bench.contact_sheet import sample_records
 from mammolens.bench.scoring import score_group
 from mammolens.bench.units import ImageResult, interval_json

@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from mammolens.bench.alterations import ALTERATIONS, Alteration
+from mammolens.bench.auditing.alterations import ALTERATIONS, Alteration
+from mammolens.bench.auditing.robustness import (
+    altered_scores,
+    robustness_figures,
+    robustness_section,
+)
 from mammolens.bench.evaluate import read_tables
-from mammolens.bench.robustness import altered_scores, robustness_figures, robustness_section
 from mammolens.bench.scoring import score_records
 from mammolens.data.manifest import Record
 from mammolens.errors import ContractMismatch

@@ -14,8 +14,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.audit import Rows, rows_of
-from mammolens.bench.groups import GROUP_ORDER, Axis, axes_between, axes_within, group_units
+from mammolens.bench.auditing.audit import Rows, rows_of
+from mammolens.bench.auditing.groups import (
+    GROUP_ORDER,
+    Axis,
+    axes_between,
+    axes_within,
+    group_units,
+)
 from mammolens.bench.settings import Remedy
 from mammolens.bench.units import ImageResult, interval_json
 from mammolens.data._probes import patient_folds

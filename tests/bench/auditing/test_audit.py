@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, recall_score, roc_auc_score
 
-from mammolens.bench.audit import audit_section, rows_of
-from mammolens.bench.groups import axes_between, axes_within, group_units
+from mammolens.bench.auditing.audit import audit_section, rows_of
+from mammolens.bench.auditing.groups import axes_between, axes_within, group_units
 from mammolens.bench.scoring import breast_size
 from mammolens.bench.units import ImageResult
 from mammolens.core import (

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mammolens.bench.alterations import ALTERATIONS, alter, with_grey
+from mammolens.bench.auditing.alterations import ALTERATIONS, alter, with_grey
 from mammolens.core import (
     ImageRef,
     Laterality,

@@ -11,15 +11,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from mammolens.bench.evaluate import read_tables
-from mammolens.bench.scoring import score_records
-from mammolens.bench.source_probe import (
+from mammolens.bench.auditing.source_probe import (
     PICTURE_TRAITS,
     collect_traits,
     picture_traits,
     probe,
     source_section,
 )
+from mammolens.bench.evaluate import read_tables
+from mammolens.bench.scoring import score_records
 from mammolens.data.cache import prepare_record
 from mammolens.errors import ModelError
 from mammolens.model import ModelPackage

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from mammolens.bench.audit import Rows
-from mammolens.bench.mitigate import _balance, _line, mitigation_section
+from mammolens.bench.auditing.audit import Rows
+from mammolens.bench.auditing.mitigate import _balance, _line, mitigation_section
 from mammolens.bench.settings import Remedy
 from mammolens.bench.units import ImageResult
 from mammolens.core import Scores

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.faithfulness import Curves
+from mammolens.bench.explaining.faithfulness import Curves
 from mammolens.bench.localise import figure_json, localisation_figures, mean_of
 from mammolens.bench.marks import RULES, MapReading, marked_image
 from mammolens.core import PreparedView

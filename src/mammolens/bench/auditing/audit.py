@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.groups import (
+from mammolens.bench.auditing.groups import (
     GROUP_ORDER,
     Axis,
     Grouped,

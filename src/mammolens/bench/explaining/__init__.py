@@ -1,0 +1,1 @@
+"""Ways to explain a model, measured side by side on marked lesions: `mammolens explain`."""
