@@ -12,7 +12,16 @@ import sqlalchemy as sa
 from mammolens.core import TriageCategory
 from mammolens.serve.audit import read_head
 from mammolens.serve.database import Database
-from mammolens.serve.tables import DELIVERIES, EXAMS, INSTANCES, JOBS, RESULTS, Role, WorkState
+from mammolens.serve.tables import (
+    DELIVERIES,
+    EXAMS,
+    INSTANCES,
+    JOBS,
+    RESULTS,
+    WAITS,
+    Role,
+    WorkState,
+)
 
 __all__ = ["Overview", "read_overview", "say"]
 
@@ -52,7 +61,6 @@ def read_overview(database: Database) -> Overview:
     """
     newer = RESULTS.alias()
     superseded = sa.select(newer.c.id).where(newer.c.supersedes == RESULTS.c.id).exists()
-    waits = EXAMS.c.version > EXAMS.c.queued_version
     with database.read() as connection:
         now = database.now(connection)
 
@@ -73,12 +81,12 @@ def read_overview(database: Database) -> Overview:
         return Overview(
             received=count(INSTANCES.c.role, [role.value for role in Role]),
             exams=number(EXAMS.c.id.is_not(None)),
-            waiting=number(waits),
+            waiting=number(WAITS),
             jobs=count(JOBS.c.state, states),
             results=count(RESULTS.c.category, [c.value for c in TriageCategory], ~superseded),
             superseded=number(RESULTS.c.id.is_not(None), superseded),
             deliveries=count(DELIVERIES.c.state, states),
-            oldest_exam_s=age(EXAMS.c.last_received_at, waits),
+            oldest_exam_s=age(EXAMS.c.last_received_at, WAITS),
             oldest_job_s=age(JOBS.c.created_at, JOBS.c.finished_at.is_(None)),
             oldest_delivery_s=age(DELIVERIES.c.created_at, DELIVERIES.c.finished_at.is_(None)),
             audit_head=str(read_head(connection)),

@@ -25,7 +25,7 @@ from mammolens.serve.leases import (
     take,
 )
 from mammolens.serve.settings import ExamSettings, JobSettings
-from mammolens.serve.tables import EXAMS, JOBS, WorkState
+from mammolens.serve.tables import EXAMS, JOBS, WAITS, WorkState
 
 __all__ = ["Job", "claim_job", "fail_job", "queue_due", "revive_jobs"]
 
@@ -191,7 +191,7 @@ def _due(
         .exists()
     )
     return sa.select(EXAMS.c.id, EXAMS.c.version).where(
-        EXAMS.c.version > EXAMS.c.queued_version,
+        WAITS,
         sa.or_(quiet, whole) if exams.four_views else quiet,
         ~in_work,
     )

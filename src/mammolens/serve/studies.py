@@ -1,0 +1,131 @@
+"""Which studies are looked for, and what a PACS says of those that it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from mammolens.errors import ConfigError
+
+__all__ = ["FoundStudy", "StudyQuery", "read_study"]
+
+ASKED: Final = (
+    "AccessionNumber",
+    "ModalitiesInStudy",
+    "PatientBirthDate",
+    "PatientID",
+    "StudyDate",
+    "StudyInstanceUID",
+)
+
+
+@dataclass(frozen=True)
+class StudyQuery:
+    """Which studies are wanted; what is ``None`` does not matter, but something must be given.
+
+    Raises
+    ------
+    ConfigError
+        Nothing is given, or a wildcard.
+    """
+
+    study_instance_uid: str | None = None
+    accession_number: str | None = None
+    patient_id: str | None = None
+    first_date: date | None = None
+    last_date: date | None = None
+    modality: str | None = None
+
+    def __post_init__(self) -> None:
+        given = (self.study_instance_uid, self.accession_number, self.patient_id)
+        if not any((*given, self.first_date, self.last_date)):
+            raise ConfigError(
+                "a query for everything",
+                remedy="Give a study, an accession number, a patient or dates",
+            )
+        if any(set(value) & {*"*?\\"} for value in given if value):
+            raise ConfigError("wildcards are not looked for", remedy="Give the value as it is")
+
+    def identifier(self) -> Dataset:
+        """Write it as a C-FIND at the level of studies."""
+        data = Dataset()
+        data.QueryRetrieveLevel = "STUDY"
+        for keyword in ASKED:
+            setattr(data, keyword, "")
+        data.StudyInstanceUID = self.study_instance_uid or ""
+        data.AccessionNumber = self.accession_number or ""
+        data.PatientID = self.patient_id or ""
+        data.ModalitiesInStudy = self.modality or ""
+        if self.first_date or self.last_date:
+            ends = (end.strftime("%Y%m%d") if end else "" for end in self._dates)
+            data.StudyDate = "-".join(ends)
+        return data
+
+    def fits(self, study: FoundStudy) -> bool:
+        """Whether a study is what was asked for; of what is not told, nothing but dates may lack.
+
+        Examples
+        --------
+        >>> study = FoundStudy("1.2", "P1", "A1", date(2024, 5, 1), None, ("MG",))
+        >>> StudyQuery(patient_id="P1").fits(study), StudyQuery(patient_id="P2").fits(study)
+        (True, False)
+        """
+        first, last = self._dates
+        when = study.study_date
+        return (
+            self.study_instance_uid in (None, study.study_instance_uid)
+            and self.accession_number in (None, study.accession_number)
+            and self.patient_id in (None, study.patient_id)
+            and (first is None or (when is not None and when >= first))
+            and (last is None or (when is not None and when <= last))
+            and (self.modality is None or self.modality in study.modalities)
+        )
+
+    @property
+    def _dates(self) -> tuple[date | None, date | None]:
+        return self.first_date, self.last_date
+
+
+@dataclass(frozen=True)
+class FoundStudy:
+    """A study that a PACS says it has."""
+
+    study_instance_uid: str
+    patient_id: str | None
+    accession_number: str | None
+    study_date: date | None
+    patient_birth_date: str | None
+    modalities: tuple[str, ...]
+
+
+def read_study(data: Dataset) -> FoundStudy | None:
+    """Read the answer to a C-FIND; ``None`` if it names no study."""
+    values = {keyword: _text(data, keyword) for keyword in ASKED}
+    uid = values["StudyInstanceUID"]
+    if not uid:
+        return None
+    return FoundStudy(
+        study_instance_uid=uid,
+        patient_id=values["PatientID"],
+        accession_number=values["AccessionNumber"],
+        study_date=_date(values["StudyDate"]),
+        patient_birth_date=values["PatientBirthDate"],
+        modalities=tuple((values["ModalitiesInStudy"] or "").split("\\")),
+    )
+
+
+def _text(data: Dataset, keyword: str) -> str | None:
+    value = data.get(keyword)
+    values = value if isinstance(value, MultiValue) else [value]
+    return "\\".join(str(part).strip() for part in values if part) or None
+
+
+def _date(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        return None
