@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import pwd
@@ -13,19 +14,24 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pynetdicom import AE
+from pynetdicom.association import Association
 
 from mammolens.serve.database import Database, open_database
+from mammolens.serve.scp import Listener, listening
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.state import NodeState
+from mammolens.serve.state import NodeState, open_state
 from mammolens.serve.store import Store
+from mammolens.serve.tables import AUDIT
 
+VERIFICATION = "1.2.840.10008.1.1"
 VIEWS = (("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO"))
 
 
@@ -204,5 +210,57 @@ def rows(database):
     def read(table: sa.Table) -> list[sa.Row[Any]]:
         with database.read() as connection:
             return list(connection.execute(sa.select(table).order_by(*table.primary_key.columns)))
+
+    return read
+
+
+@pytest.fixture
+def listen(tmp_path):
+    """Give a function that starts a listener of a node with these settings, on a free port."""
+    with contextlib.ExitStack() as stack:
+
+        def start(folder: str = "node", max_mb: int = 1, **dimse: Any) -> Listener:
+            settings = NodeSettings(
+                data=tmp_path / folder,
+                intake={"min_free_mb": 0, "max_mb": max_mb},
+                dimse={"port": 0, "stop_s": 2.0, **dimse},
+            )
+            state = stack.enter_context(open_state(settings))
+            return stack.enter_context(listening(state))
+
+        yield start
+
+
+@pytest.fixture
+def call():
+    """Give a function that asks a listener for an association, as a sender would."""
+    with contextlib.ExitStack() as stack:
+
+        def ask(
+            listener: Listener,
+            contexts: Sequence[tuple[str, str]] = ((VERIFICATION, "1.2.840.10008.1.2"),),
+            calling: str = "MODALITY",
+            called: str = "MAMMOLENS",
+            **options: Any,
+        ) -> Association:
+            ae = AE(calling)
+            ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = 20
+            for abstract, syntax in contexts:
+                ae.add_requested_context(abstract, syntax)
+            association = ae.associate("127.0.0.1", listener.port, ae_title=called, **options)
+            stack.callback(lambda: association.is_established and association.abort())
+            return association
+
+        yield ask
+
+
+@pytest.fixture
+def told():
+    """Give a function that lists what the audit trail of a listener tells: action and detail."""
+
+    def read(listener: Listener, *actions: str) -> list[tuple[str, dict[str, Any]]]:
+        with listener.state.database.read() as connection:
+            found = connection.execute(sa.select(AUDIT).order_by(AUDIT.c.number)).all()
+        return [(row.actor, json.loads(row.detail)) for row in found if row.action in actions]
 
     return read

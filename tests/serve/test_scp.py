@@ -236,6 +236,16 @@ def test_who_may_not_call_is_rejected_and_audited(
     assert (detail["reason"], detail["host"]) == (reason, "127.0.0.1")
 
 
+def test_who_cannot_be_judged_is_rejected(listen, call, monkeypatch):
+    listener = listen()
+
+    def broken(*_):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("mammolens.serve.scp._judge", broken)
+    assert call(listener).is_rejected
+
+
 def test_who_may_call_does(listen, call):
     listener = listen(calling=["MODALITY"], hosts=["127.0.0.0/8"])
     assert call(listener).is_established

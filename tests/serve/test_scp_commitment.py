@@ -262,6 +262,8 @@ def test_an_archive_that_is_away_or_unknown_is_an_error(listen):
     listener = listen()
     with pytest.raises(DeliveryError, match="cannot be reached"):
         request_commitment(listener.state, "dicom://A@127.0.0.1:1", [(SR, "1.2")], 1)
+    with pytest.raises(DeliveryError, match="no address"):
+        request_commitment(listener.state, "dicom://A@no.such.host.invalid:1", [(SR, "1.2")], 1)
     with pytest.raises(ConfigError, match="no peer"):
         request_commitment(listener.state, "archive", [(SR, "1.2")], 1)
 

@@ -150,6 +150,18 @@ def test_who_does_not_shake_hands_keeps_nobody_waiting(listen, told, node, modal
         assert refusals(told, listener) == ["no_handshake"]
 
 
+def test_a_handshake_that_trickles_is_ended(listen, told, node):
+    listener = listen(**node, acse_timeout_s=0.5)
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=10) as slow:
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            for byte in b"\x16\x03\x01\x02\x00" + bytes(100):
+                slow.sendall(bytes([byte]))
+                time.sleep(0.1)
+        assert time.monotonic() - began < 9
+    assert refusals(told, listener) == ["no_handshake"]
+
+
 def test_a_server_of_another_name_is_not_spoken_to(listen, ours, modality):
     listener = listen(**ours.sign("other", host="elsewhere.example"))
     peer = Peer("MAMMOLENS", "localhost", listener.port, tls=True)

@@ -112,16 +112,28 @@ class AcceptorServer(ThreadedAssociationServer):
 
     def _shake_hands(self, request: socket.socket, host: str) -> ssl.SSLSocket | None:
         assert self.tls is not None
+        patience = threading.Timer(self.ae.acse_timeout or 0.0, lambda: _hang_up(wrapped))
+        wrapped = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
         try:
-            return self.tls.wrap_socket(request, server_side=True)
-        except OSError as error:
-            self.refused(host, _handshake_failure(error))
-            with contextlib.suppress(OSError):
-                request.close()
+            patience.start()
+            wrapped.do_handshake()
+        except (OSError, ValueError) as error:
+            late = not patience.is_alive()
+            self.refused(host, "no_handshake" if late else _handshake_failure(error))
+            wrapped.close()
             return None
+        finally:
+            patience.cancel()
+        return wrapped
 
 
-def _handshake_failure(error: OSError) -> str:
+def _hang_up(connection: ssl.SSLSocket) -> None:
+    """End a handshake that does not come to its end, however slowly its bytes come."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _handshake_failure(error: Exception) -> str:
     reason = str(getattr(error, "reason", "") or "")
     if reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
         return "no_certificate"

@@ -111,15 +111,19 @@ def associated(
     ae.network_timeout, ae.connection_timeout = dimse.network_timeout_s, dimse.acse_timeout_s
     for abstract, transfer in contexts:
         ae.add_requested_context(abstract, list(transfer) or [ImplicitVRLittleEndian])
-    association = ae.associate(
-        peer.host,
-        peer.port,
-        ae_title=peer.ae_title,
-        max_pdu=dimse.max_pdu,
-        ext_neg=list(roles),
-        tls_args=(client_context(dimse), peer.host) if peer.tls else None,
-        evt_handlers=[*handlers, (evt.EVT_ACSE_SENT, _close_whatever_comes)],
-    )
+    tls = (client_context(dimse), peer.host) if peer.tls else None
+    try:
+        association = ae.associate(
+            peer.host,
+            peer.port,
+            ae_title=peer.ae_title,
+            max_pdu=dimse.max_pdu,
+            ext_neg=list(roles),
+            tls_args=tls,
+            evt_handlers=[*handlers, (evt.EVT_ACSE_SENT, _close_whatever_comes)],
+        )
+    except OSError as error:
+        raise DeliveryError("the peer has no address", remedy="Check its host name") from error
     if not association.is_established:
         raise DeliveryError(_why(association), remedy="Check address, AE titles and that it runs")
     try:

@@ -66,6 +66,7 @@ CALLING: Final = _Rejection(1, 1, 3, "calling_ae")
 CALLED: Final = _Rejection(1, 1, 7, "called_ae")
 STOPPING: Final = _Rejection(2, 3, 1, "stopping")
 TOO_MANY: Final = _Rejection(2, 3, 2, "too_many")
+FAILED: Final = _Rejection(2, 1, 1, "failed")
 
 
 @dataclass
@@ -86,6 +87,15 @@ class Listener:
         with self.lock:
             self.admitted = {a for a in self.admitted if a.is_alive()}
             return list(self.admitted)
+
+    def admit(self, association: Association) -> bool:
+        """Count an association in, if there is room for it."""
+        self.running()
+        with self.lock:
+            if len(self.admitted) >= self.state.settings.dimse.max_associations:
+                return False
+            self.admitted.add(association)
+        return True
 
 
 @contextmanager
@@ -189,35 +199,37 @@ def _end(listener: Listener, patience_s: float) -> None:
 
 
 def _admit(event: evt.Event, listener: Listener) -> None:
-    """Reject an association that may not be, before it is negotiated."""
+    """Reject an association that may not be, or whose case could not be judged."""
     association = event.assoc
-    request: Any = association.requestor.primitive
-    calling, called = request.calling_ae_title.strip(), request.called_ae_title.strip()
-    host = association.requestor.address
-    listener.running()
-    with listener.lock:
-        rejection = _judge(listener, calling, called, host)
-        if rejection is None:
-            listener.admitted.add(association)
-            return
-    detail = {"called": called, "host": host, "reason": rejection.word}
-    _note_refusal(listener, f"dimse:{calling}", detail)
-    association.acse.send_reject(*rejection[:3])
-    association.kill()
+    rejection: _Rejection | None = FAILED
+    try:
+        rejection = _judge(listener, association)
+        if rejection is not None:
+            request: Any = association.requestor.primitive
+            actor = f"dimse:{request.calling_ae_title.strip()}"
+            called, host = request.called_ae_title.strip(), association.requestor.address
+            detail = {"called": called, "host": host, "reason": rejection.word}
+            _note_refusal(listener, actor, detail)
+    finally:
+        if rejection is not None:
+            association.acse.send_reject(*rejection[:3])
+            association.kill()
 
 
-def _judge(listener: Listener, calling: str, called: str, host: str) -> _Rejection | None:
+def _judge(listener: Listener, association: Association) -> _Rejection | None:
     dimse = listener.state.settings.dimse
-    address = ipaddress.ip_address(host.partition("%")[0])
+    request: Any = association.requestor.primitive
+    address = ipaddress.ip_address(association.requestor.address.partition("%")[0])
+    address = getattr(address, "ipv4_mapped", None) or address
     if listener.stopping.is_set():
         return STOPPING
     if dimse.hosts and not any(address in network for network in dimse.hosts):
         return HOST
-    if called != dimse.ae_title.strip():
+    if request.called_ae_title.strip() != dimse.ae_title.strip():
         return CALLED
-    if dimse.calling and calling not in dimse.calling:
+    if dimse.calling and request.calling_ae_title.strip() not in dimse.calling:
         return CALLING
-    return TOO_MANY if len(listener.admitted) >= dimse.max_associations else None
+    return None if listener.admit(association) else TOO_MANY
 
 
 def _note_refusal(listener: Listener, actor: str, detail: audit.Detail) -> None:
