@@ -78,7 +78,7 @@ def main() -> int:
                 took = time.monotonic() - began
                 console.print(f"sent {study.case}: 4 views, {megabytes:.0f} MB, {took:.1f} s")
             began = time.monotonic()
-            whole = all([_wait(pacs, node, study) for study in studies])
+            whole = all(_wait(pacs, node, study) for study in studies)
             console.print(f"results in the PACS after {time.monotonic() - began:.0f} s")
             table, sound = _judge(pacs, studies, folder)
             console.print(table)
