@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -132,16 +133,17 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory) -> Iterator[Cluster]:
+def cluster() -> Iterator[Cluster]:
     pytest.importorskip("psycopg")
-    folder = tmp_path_factory.mktemp("postgres")
-    for above in (folder, *folder.parents[:3]):
-        with contextlib.suppress(PermissionError):
-            above.chmod(above.stat().st_mode | 0o055 if above != folder else 0o700)
-    made = Cluster(folder)
-    made.start()
-    yield made
-    made.stop()
+    # Not among pytest's own folders: each run closes those to all other users, the server's too.
+    folder = Path(tempfile.mkdtemp(prefix="mammolens-postgres-"))
+    try:
+        made = Cluster(folder)
+        made.start()
+        yield made
+        made.stop()
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pacs)])
