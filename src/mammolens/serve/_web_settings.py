@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -86,6 +86,9 @@ class UpsSettings(Section):
     )
     source: str = Field(
         "", description="peer that has the images of steps which do not say where they are"
+    )
+    by: Literal["move", "get"] = Field(
+        "move", description="how images come over DIMSE: C-MOVE to the listener, or C-GET"
     )
     most: int = Field(4, ge=1, description="steps in work at a time")
     poll_s: float = Field(5.0, gt=0, description="wait between two looks")
