@@ -357,3 +357,14 @@ def _references(value: Any) -> Iterator[Json]:
     if isinstance(value, list):
         for item in value:
             yield from _references(item)
+
+
+def test_a_report_in_place_of_an_earlier_one_is_amended(study):
+    second = replace(study.bench.run, revision=2)
+    for prediction in (study.exam(), study.failed()):
+        bundle = exam_bundle(prediction, second)
+        kinds = {e["resource"]["resourceType"]: e["resource"] for e in bundle["entry"]}
+        report = kinds["DiagnosticReport"]
+        assert report["status"] == "amended"
+        assert "Result 2 of this exam, in place of the one before" in report["conclusion"]
+        assert kinds["Observation"]["status"] == "preliminary"

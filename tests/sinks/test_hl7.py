@@ -160,3 +160,24 @@ def test_escapes():
     assert escape("plain 山") == "plain 山"
     assert escape("\r\n\x7f") == "\\X0D\\\\X0A\\\\X7F\\"
     assert escape("\x85\udce9") == "\N{REPLACEMENT CHARACTER}" * 2
+
+
+def test_a_correction_says_so_in_every_status(study):
+    second = replace(study.bench.run, revision=2)
+    for prediction in (study.exam(), study.failed()):
+        said = oru_message(prediction, second)
+        validate(said)
+        assert segments(said, "OBR")[0][25] == "C"
+        statuses = {row[3].split("^")[0]: row[11] for row in segments(said, "OBX")}
+        failed = prediction.scores is None
+        assert statuses.pop("111047") == ("X" if failed else "C")
+        assert {*statuses.values()} == {"C"}
+        (number,) = [row[5] for row in segments(said, "OBX") if row[3].startswith("REVISION^")]
+        assert number == "2"
+
+
+def test_a_result_that_comes_back_to_an_earlier_one_is_no_repeat_of_it(study):
+    """A receiver that knows a repeat by MSH-10 must not keep the one in between."""
+    runs = [replace(study.bench.run, revision=number) for number in (1, 2, 3)]
+    names = [segments(oru_message(study.exam(), run), "MSH")[0][9] for run in runs]
+    assert len({*names}) == 3

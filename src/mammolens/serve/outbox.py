@@ -32,6 +32,7 @@ __all__ = [
     "claim_deliveries",
     "finish_delivery",
     "give_up_delivery",
+    "is_overtaken",
     "put_off_delivery",
     "revive_deliveries",
 ]
@@ -184,18 +185,27 @@ def give_up_delivery(database: Database, delivery: Delivery, error: str) -> bool
     return held
 
 
-def revive_deliveries(database: Database, actor: str) -> int:
-    """Queue every dead delivery again; say how many.
+def revive_deliveries(database: Database, actor: str, ids: Sequence[int] | None = None) -> int:
+    """Queue dead deliveries again; say how many.
+
+    One that a later result of its exam has overtaken on its route stays dead: the destination
+    would take the old result for the newest.
+
+    Parameters
+    ----------
+    ids
+        Which; ``None``: all.
 
     Raises
     ------
     StorageError
         The database cannot be used.
     """
+    asked = sa.true() if ids is None else DELIVERIES.c.id.in_(list(ids))
     with database.write() as connection:
         rows = connection.execute(
             sa.select(DELIVERIES.c.id, DELIVERIES.c.exam_id, DELIVERIES.c.route)
-            .where(DELIVERIES.c.state == WorkState.DEAD.value)
+            .where(DELIVERIES.c.state == WorkState.DEAD.value, asked, ~is_overtaken())
             .with_for_update()
         ).all()
         revive(database, connection, DELIVERIES, [row.id for row in rows])
@@ -203,6 +213,22 @@ def revive_deliveries(database: Database, actor: str) -> int:
             detail = {"delivery": row.id, "route": row.route}
             audit.append(database, connection, actor, "revived", row.exam_id, detail)
     return len(rows)
+
+
+def is_overtaken() -> sa.ColumnElement[bool]:
+    """Say of a delivery that a later result of its exam has gone by its route, or is going."""
+    later = DELIVERIES.alias()
+    gone = (WorkState.RUNNING.value, WorkState.DONE.value)
+    return (
+        sa.select(later.c.id)
+        .where(
+            later.c.exam_id == DELIVERIES.c.exam_id,
+            later.c.route == DELIVERIES.c.route,
+            later.c.revision > DELIVERIES.c.revision,
+            later.c.state.in_(gone),
+        )
+        .exists()
+    )
 
 
 def _ready_rows(

@@ -156,7 +156,7 @@ def commit_result(
     routes: Sequence[RouteSettings],
     store: Store,
 ) -> int | None:
-    """Enter a result, its files, and a delivery of each file to each route that wants its sink.
+    """Enter a result, its files, and a delivery of each file to each route that wants it.
 
     A job has one result: if it was entered before, that one is given and nothing is changed.
 
@@ -200,11 +200,14 @@ def commit_result(
             )
             .returning(RESULTS.c.id)
         ).scalar_one()
+        told, sent = _told(connection, job.exam_id)
         for file in files:
             file_id = _enter_file(connection, int(result_id), file)
             store.require(file.stored.digest)
             for route in routes:
-                if file.sink in route.sinks:
+                if (file.sop_instance_uid, route.name) in sent:
+                    continue
+                if route.wants(file.sink, outcome.category, revision, route.name in told):
                     _enter_delivery(database, connection, job, file_id, revision, route.name)
         detail = {
             "category": outcome.category.value,
@@ -224,6 +227,26 @@ def _newest(exam_id: int) -> sa.Select[tuple[int, int]]:
         .where(RESULTS.c.exam_id == exam_id)
         .order_by(RESULTS.c.revision.desc())
         .limit(1)
+    )
+
+
+def _told(
+    connection: sa.Connection, exam_id: int
+) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
+    """Where earlier results of an exam went, and which objects went or go where.
+
+    Whoever had a result gets its correction; an object that is the same as before keeps its UID
+    and goes once.
+    """
+    rows = connection.execute(
+        sa.select(DELIVERIES.c.route, DELIVERIES.c.state, FILES.c.sop_instance_uid)
+        .join(FILES, FILES.c.id == DELIVERIES.c.file_id)
+        .where(DELIVERIES.c.exam_id == exam_id)
+    ).all()
+    objects = [row for row in rows if row.sop_instance_uid and row.state != WorkState.DEAD.value]
+    return (
+        frozenset(row.route for row in rows),
+        frozenset((row.sop_instance_uid, row.route) for row in objects),
     )
 
 

@@ -90,17 +90,20 @@ def percentage(probability: float) -> float:
     return min(max(round(100.0 * float(probability), 2), 0.01), 99.99)
 
 
-def conclusion(prediction: Prediction) -> str:
+def conclusion(prediction: Prediction, revision: int = 1) -> str:
     """Say an exam's result in a few sentences; a failure never reads as normal."""
     model = f"{prediction.model.name} {prediction.model.version}"
+    corrects = [f"Result {revision} of this exam, in place of the one before."]
     if prediction.scores is None:
-        return f"{FAILED_WORDS}. {model}. {DISCLAIMER}."
+        words = [f"{FAILED_WORDS}.", *corrects * (revision > 1), f"{model}.", f"{DISCLAIMER}."]
+        return " ".join(words)
     missed = len(prediction.unreadable)
     words = [
         f"AI triage: {CATEGORY_WORDS[prediction.category]}.",
         f"Probability of malignancy {percent(prediction.scores.malignant)}, where"
         f" {percent(prediction.prevalence)} of breasts are malignant.",
         *([f"{missed} images were not analysed."] if missed else []),
+        *corrects * (revision > 1),
         f"Preliminary, by {model}. {DISCLAIMER}.",
     ]
     return " ".join(words)

@@ -1,8 +1,9 @@
 """``fhir/``: a transaction Bundle (FHIR R4, JSON) per exam, ready to be posted to a server.
 
 DiagnosticReport, an Observation for the exam and each breast, RiskAssessment, ImagingStudy, Device
-and a Task whose priority puts the exam in its place; everything is preliminary. Ids follow from
-patient, study and model: a repeat overwrites, and never doubles. The study and the Task are only
+and a Task whose priority puts the exam in its place; everything is preliminary, but for a report
+that amends an earlier one. Ids follow from patient, study and model: a repeat overwrites, and never
+doubles. The study and the Task are only
 made where the server has none, so that the hospital's own state stays. The patient is referred to
 by identifier; no name is written. A failed exam has an Observation without a value and no
 RiskAssessment.
@@ -269,7 +270,7 @@ class _Writer:
 
     def _report(self, results: Sequence[_Json]) -> _Json:
         return {
-            "status": "preliminary",
+            "status": "amended" if self._run.revision > 1 else "preliminary",
             "category": [{"coding": [_coding((f"{_HL7}v2-0074", "RAD", "Radiology"))]}],
             "code": {"coding": [_coding(_STUDY_REPORT)], "text": "Mammography, AI second reader"},
             "subject": self._subject(),
@@ -277,7 +278,7 @@ class _Writer:
             "issued": self.now,
             "result": list(results),
             "imagingStudy": [self._link("ImagingStudy")],
-            "conclusion": conclusion(self._prediction),
+            "conclusion": conclusion(self._prediction, self._run.revision),
         }
 
     def _task(self, name: str, report: _Json) -> _Json:
@@ -287,7 +288,7 @@ class _Writer:
             "intent": "proposal",
             "priority": _PRIORITIES[self._prediction.category],
             "code": {"text": "Read the mammogram"},
-            "description": conclusion(self._prediction),
+            "description": conclusion(self._prediction, self._run.revision),
             "focus": self._link("ImagingStudy"),
             "for": self._subject(),
             "authoredOn": self.now,

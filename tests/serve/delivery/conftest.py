@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import random
 import socket
 import ssl
 import subprocess
@@ -36,9 +37,12 @@ QUICK = {"lease_s": 5, "backoff_s": 0.02, "backoff_max_s": 0.1, "poll_s": 0.02}
 
 
 def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    """A port that no outgoing connection is given: to a server that is away it would be its own."""
+    for number in random.sample(range(20_000, 32_000), 200):
+        with socket.socket() as trial, contextlib.suppress(OSError):
+            trial.bind(("127.0.0.1", number))
+            return number
+    raise RuntimeError("there is no free port")
 
 
 def sha(content: bytes) -> str:
@@ -196,6 +200,7 @@ class MllpPeer:
 
         self.mllp = hl7.mllp
         self.received: list[str] = []
+        self.refused: list[str] = []
         self.held: dict[str, str] = {}
         self.answers: list[Callable[[Any], str | None]] = []
         self.loop = asyncio.new_event_loop()
@@ -239,7 +244,11 @@ class MllpPeer:
         from hl7apy.parser import parse_message
 
         text = str(message)
-        assert parse_message(text, validation_level=VALIDATION_LEVEL.STRICT).validate()
+        try:
+            assert parse_message(text, validation_level=VALIDATION_LEVEL.STRICT).validate()
+        except Exception as error:
+            self.refused.append(repr(error))
+            return str(message.create_ack("AE"))
         name = str(message.segment("MSH")[10])
         self.received.append(name)
         self.held.setdefault(name, text)

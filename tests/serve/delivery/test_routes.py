@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import threading
@@ -20,7 +21,7 @@ from mammolens.serve.leases import Lease, wait_after
 from mammolens.serve.outbox import revive_deliveries
 from mammolens.serve.pulse import Pulse
 from mammolens.serve.settings import JobSettings
-from mammolens.serve.tables import DELIVERIES
+from mammolens.serve.tables import DELIVERIES, FILES
 from mammolens.serve.transports import Answer, Verdict
 
 HIGH, LOW, FAILED = TriageCategory.HIGH, TriageCategory.LOW, TriageCategory.FAILED
@@ -39,8 +40,6 @@ class Told:
         self.sent: list[tuple[int, int, str]] = []
 
     def open(self, _parcels):
-        import contextlib
-
         return contextlib.nullcontext(self)
 
     def send(self, delivery, _content) -> Answer:
@@ -124,11 +123,7 @@ def test_a_damaged_file_is_never_sent(make_node, tmp_path, now):
     (tmp_path / "share").mkdir()
     node = make_node(route(to=tmp_path / "share"))
     node.enter({("json", "bad"): b"whole", ("json", "good"): b"good", ("json", "lost"): b"lost"})
-    digests = {row["digest"]: row for row in node.trail("finished") if "digest" in row}
-    assert digests == {}
     with node.database.read() as connection:
-        from mammolens.serve.tables import FILES
-
         named = {r.name: r.digest for r in connection.execute(sa.select(FILES))}
     node.state.results.path(named["bad"]).write_bytes(b"whale")
     node.state.results.path(named["lost"]).unlink()
@@ -162,7 +157,7 @@ def test_a_result_that_was_overtaken_is_not_sent_again(make_node, told, now):
     assert revive_deliveries(node.database, "cli") == 0
 
 
-def test_what_waits_for_a_route_that_is_gone_is_listed(make_node, tmp_path):
+def test_what_waits_for_a_route_that_is_gone_is_listed(make_node):
     node = make_node(route("gone"))
     node.enter({("json", "x"): b"x"})
     (letter,) = read_dead(node.database, ["other"])
@@ -250,16 +245,19 @@ def test_a_sender_that_slept_does_not_send(make_node, told, monkeypatch):
     told(a=transport)
     node = make_node(route(), jobs={"lease_s": 0.3})
     node.enter({("json", "x"): b"x"})
-    claim = delivery.claim_deliveries
+    claim, naps, sent_after_nap = delivery.claim_deliveries, [0.4], []
 
     def sleepy(*arguments):
+        sent_after_nap.append(len(transport.sent))
         claimed = claim(*arguments)
-        time.sleep(0.4)
+        if naps:
+            time.sleep(naps.pop())
         return claimed
 
     monkeypatch.setattr(delivery, "claim_deliveries", sleepy)
-    assert deliver_off(node.state, threading.Event()) == 0
-    assert transport.sent == []
+    assert deliver_off(node.state, threading.Event()) == 1
+    assert sent_after_nap == [0, 0, 1]
+    assert node.trail("put_off")[0]["error"] == delivery.LOST
 
 
 def test_a_pulse_knows_what_is_lost(make_node, told):
@@ -316,9 +314,8 @@ def test_a_database_that_is_away_is_waited_for(make_node, told, until, monkeypat
         until(node.finished)
 
 
-@pytest.mark.parametrize(
-    ("conditions", "went"),
-    [
+def test_a_route_takes_what_it_asks_for_and_its_corrections(make_node, told, now):
+    asked = [
         ({}, [HIGH, LOW, FAILED]),
         ({"categories": ["high"]}, [HIGH, LOW, FAILED]),
         ({"categories": ["low"]}, [LOW, FAILED]),
@@ -326,16 +323,26 @@ def test_a_database_that_is_away_is_waited_for(make_node, told, until, monkeypat
         ({"revisions": "first"}, [HIGH]),
         ({"revisions": "first", "categories": ["low"]}, []),
         ({"revisions": "later"}, [LOW, FAILED]),
-    ],
-)
-def test_a_route_takes_what_it_asks_for_and_its_corrections(make_node, told, now, conditions, went):
-    transport = Told()
-    told(a=transport)
-    node = make_node(route(**conditions))
+    ]
+    transports = {f"r{n}": Told() for n in range(len(asked))}
+    told(**transports)
+    node = make_node(*[route(f"r{n}", **said) for n, (said, _) in enumerate(asked)])
     for category in (HIGH, LOW, FAILED):
         node.enter({("json", category.value): category.value.encode()}, category=category)
     now(node)
-    assert [name for *_, name in transport.sent] == [category.value for category in went]
+    for transport, (_, went) in zip(transports.values(), asked, strict=True):
+        assert [name for *_, name in transport.sent] == [category.value for category in went]
+
+
+def test_an_object_that_is_the_same_in_the_next_result_goes_once(make_node, told, now, mammogram):
+    transport = Told(Verdict.TAKEN, Verdict.NEVER)
+    told(a=transport)
+    node = make_node(route(sinks=["dicom-sc"]))
+    node.enter({("dicom-sc", f"{n}.dcm"): mammogram(n) for n in (0, 1)})
+    now(node)
+    node.enter({("dicom-sc", f"{n}.dcm"): mammogram(n) for n in (0, 1, 2)})
+    now(node)
+    assert [name for *_, name in transport.sent] == ["0.dcm", "1.dcm", "1.dcm", "2.dcm"]
 
 
 def test_logs_and_trail_name_nobody(make_node, now, capsys, tmp_path):
