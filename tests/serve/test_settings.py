@@ -71,7 +71,18 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_settings_do_not_change_and_do_not_show_the_password(write):
-    settings = load_settings(write('database = "postgresql://node:secret@db/node"'))
-    assert "secret" not in repr(settings)
+    settings = load_settings(write('database = "postgresql://node:hunter2@db/node"'))
+    assert "hunter2" not in repr(settings)
     with pytest.raises(ValueError, match="frozen"):
         settings.model = "x"
+
+
+def test_tokens_and_secrets_of_servers_come_from_the_environment(write, monkeypatch):
+    monkeypatch.setenv("MAMMOLENS_WEB__TOKENS__PACS", "0123456789abcdef")
+    monkeypatch.setenv("MAMMOLENS_SECRETS__MY_PACS", "word")
+    settings = load_settings(write('[web.peers]\nMy-PACS = "https://ai@pacs.example/dicom-web"'))
+    assert settings.web.tokens["pacs"].get_secret_value() == "0123456789abcdef"
+    assert settings.secrets["my_pacs"].get_secret_value() == "word"
+    assert "0123456789abcdef" not in repr(settings)
+    with pytest.raises(ConfigError, match=r"no setting 'secrets\.my_pacs'"):
+        load_settings(write(""))
