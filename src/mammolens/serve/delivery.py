@@ -195,7 +195,9 @@ def _serve(route: _Route, rest: Callable[[], bool]) -> int:
             delivered += taken
             pause_s, idle = route.pause_s() if batch else 0.0, not batch
         if pause_s and not idle:
-            logs.event(ROOM, "destination_away", logging.WARNING, route=name, seconds=pause_s)
+            logs.event(
+                ROOM, "destination_away", logging.WARNING, route=name, seconds=round(pause_s, 1)
+            )
         if (idle or pause_s) and rest():
             break
         route.stop.wait(pause_s)

@@ -68,7 +68,9 @@ def test_a_folder_gets_every_file_once_and_the_trail_tells_it(make_node, tmp_pat
     out = tmp_path / "share"
     out.mkdir()
     node = make_node(route(to=out, sinks=["json", "html"]))
-    node.enter({("json", "P.json"): b"{}", ("html", "P/index.html"): b"<p>", ("csv", "w"): b"x"})
+    node.enter(
+        {("json", "P.json"): b"{}", ("html", "html/P/index.html"): b"<p>", ("csv", "w"): b"x"}
+    )
     assert (now(node), now(node)) == (2, 0)
     files = {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()}
     place = "exam-000001/result-001"

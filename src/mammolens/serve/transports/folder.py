@@ -35,7 +35,7 @@ class Folder:
         """Write a file under its final name."""
         root = Path(self.target.path)
         place = f"exam-{delivery.exam_id:06d}/result-{delivery.revision:03d}/{delivery.sink}"
-        final = root / place / delivery.name
+        final = root / place / delivery.name.removeprefix(f"{delivery.sink}/")
         if ".." in Path(delivery.name).parts or Path(delivery.name).is_absolute():
             return Answer(Verdict.NEVER, "the name leads out of the folder")
         try:
