@@ -28,6 +28,7 @@ from mammolens.serve.tables import AUDIT, STEPS
 from mammolens.serve.ups import perform_steps, performing
 from mammolens.serve.worker import work_off
 
+from .image_peer import Peer, running
 from .step_book import StepBook, code, dimse_peer, web_peer
 
 STUDY = "1.2.840.77"
@@ -257,6 +258,60 @@ def test_a_server_that_is_away_stops_nothing(state, book, send):
     threading.Event().wait(0.05)
     assert work_through(state) == 1
     assert [change for _, change in book.done] == ["IN PROGRESS", "COMPLETED"]
+
+
+def place(url: str) -> Dataset:
+    item = Dataset()
+    item.RetrieveURL = url
+    return item
+
+
+def test_images_are_fetched_from_where_the_step_says(values, book, mammogram):
+    peer = Peer([mammogram(n, StudyInstanceUID=STUDY, SeriesInstanceUID="1.2.5") for n in range(4)])
+    asked = inputs(0, 1)
+    with running(peer) as address:
+        (item,) = asked["InputInformationSequence"]
+        item.WADORSRetrievalSequence = [place(f"{address}/studies/{STUDY}")]
+        book.schedule("1.2.1", **asked)
+        changed = values | {"web": {"enabled": False, "peers": {"pacs": address}}}
+        with open_state(NodeSettings(**changed)) as state:
+            assert work_through(state) == 1
+    assert book.state("1.2.1") == "COMPLETED"
+    fetched = [path.rpartition("/")[2] for path, _ in peer.asked if "/series/" in path]
+    assert sorted(fetched) == ["1.2.3.4.0", "1.2.3.4.1"]
+
+
+def test_nothing_is_fetched_from_a_server_that_a_step_alone_names(values, book, mammogram):
+    peer = Peer([mammogram(0, StudyInstanceUID=STUDY)])
+    asked = inputs(0)
+    with running(peer) as address:
+        (item,) = asked["InputInformationSequence"]
+        item.WADORSRetrievalSequence = [place(f"{address}/studies/{STUDY}")]
+        book.schedule("1.2.1", **asked)
+        with open_state(NodeSettings(**values)) as state:
+            assert work_through(state, 3) == 0
+    assert peer.asked == []
+
+
+def test_images_that_nobody_places_come_from_the_source(values, book, mammogram):
+    peer = Peer([mammogram(n, StudyInstanceUID=STUDY) for n in range(4)])
+    book.schedule("1.2.1", StudyInstanceUID=STUDY)
+    with running(peer) as address:
+        changed = values | {"web": {"enabled": False, "peers": {"pacs": address}}}
+        changed["ups"] = values["ups"] | {"source": "pacs"}
+        with open_state(NodeSettings(**changed)) as state:
+            assert work_through(state) == 1
+    assert book.state("1.2.1") == "COMPLETED"
+
+
+@pytest.mark.pacs
+def test_steps_are_kept_in_postgresql_too(values, book, cluster, mammogram):
+    book.schedule("1.2.1", **inputs(0))
+    with open_state(NodeSettings(**values | {"database": cluster.new_database()})) as state:
+        content = mammogram(0, StudyInstanceUID=STUDY)
+        receive(state.database, state.received, content, "test", state.settings.intake)
+        assert work_through(state) == 1
+    assert book.state("1.2.1") == "COMPLETED"
 
 
 def test_a_server_that_is_not_known_is_named(values):

@@ -18,7 +18,7 @@ from mammolens.serve.database import Database
 from mammolens.serve.overview import read_overview
 from mammolens.serve.presence import count_present
 from mammolens.serve.state import NodeState
-from mammolens.serve.tables import DELIVERIES, EXAMS, JOBS, RESULTS, WorkState
+from mammolens.serve.tables import DELIVERIES, EXAMS, JOBS, RESULTS, STEPS, WorkState
 
 __all__ = ["NodeMetrics", "measure"]
 
@@ -117,6 +117,9 @@ def _work(state: NodeState) -> Iterator[Metric]:
         ).all()
         now = database.now(connection)
         alive = {kind: count_present(database, connection, kind) for kind in PROCESS_KINDS}
+        steps = connection.execute(
+            sa.select(STEPS.c.phase, sa.func.count()).group_by(STEPS.c.phase)
+        ).all()
         runs, waits = _recent_seconds(database, connection)
     waiting = GaugeMetricFamily("mammolens_route_waiting", "Open deliveries.", labels=["route"])
     oldest = GaugeMetricFamily("mammolens_route_oldest_seconds", "Their age.", labels=["route"])
@@ -126,7 +129,10 @@ def _work(state: NodeState) -> Iterator[Metric]:
     processes = GaugeMetricFamily("mammolens_processes", "Living processes.", labels=["kind"])
     for kind, number in alive.items():
         processes.add_metric([kind], number)
-    yield from (waiting, oldest, processes)
+    phases = GaugeMetricFamily("mammolens_steps", "Procedure steps by phase.", labels=["phase"])
+    for phase, number in steps:
+        phases.add_metric([phase], number)
+    yield from (waiting, oldest, processes, phases)
     yield _quantiles("mammolens_job_seconds", "From queued to done, of the last hour.", runs)
     yield _quantiles(
         "mammolens_exam_seconds", "From the last image to the result, of the last hour.", waits

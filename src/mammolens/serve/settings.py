@@ -7,36 +7,49 @@ Nothing else in mammolens reads the environment. A nested key is written with tw
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from mammolens.core import TriageCategory
 from mammolens.errors import ConfigError
 from mammolens.model import DEFAULT_MODEL
+from mammolens.serve._ops_settings import DeidentifySettings, RetentionSettings
+from mammolens.serve._web_settings import Section as _Section
+from mammolens.serve._web_settings import UpsSettings, WatchSettings, WebSettings, secret_key
 
 __all__ = [
+    "DeidentifySettings",
     "DimseSettings",
     "ExamSettings",
     "IntakeSettings",
     "JobSettings",
     "LogSettings",
     "NodeSettings",
+    "RetentionSettings",
     "RouteSettings",
+    "UpsSettings",
+    "WatchSettings",
     "WebSettings",
     "load_settings",
 ]
 
 PREFIX: Final = "MAMMOLENS_"
 FILE_VARIABLE: Final = "MAMMOLENS_CONFIG"
+SECRETS: Final = ("MAMMOLENS_SECRETS__", "MAMMOLENS_WEB__TOKENS__")
 DEFAULT_FILE: Final = Path("node.toml")
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class IntakeSettings(_Section):
@@ -49,6 +62,9 @@ class IntakeSettings(_Section):
     film: bool = Field(
         False,
         description="also read Secondary Capture and Computed Radiography of modality MG, grey",
+    )
+    deidentify: DeidentifySettings | None = Field(
+        None, description="how identity is taken off; none: it is not"
     )
 
 
@@ -78,26 +94,91 @@ class JobSettings(_Section):
 
 
 class DimseSettings(_Section):
-    """The DICOM listener."""
+    """The DICOM listener, and whom it knows."""
 
     ae_title: str = Field("MAMMOLENS", min_length=1, max_length=16, description="own AE title")
     host: str = Field("127.0.0.1", description="address that it listens on")
     port: int = Field(11112, ge=0, le=65535, description="port that it listens on")
+    calling: tuple[str, ...] = Field((), description="AE titles that may call; none: all may")
+    hosts: tuple[IPvAnyNetwork, ...] = Field(
+        (), description="addresses and networks that may call; none: all may"
+    )
+    max_associations: int = Field(256, ge=1, description="associations at a time; more are refused")
+    max_pdu: int = Field(131072, ge=4096, le=1 << 24, description="longest PDU that is asked for")
+    acse_timeout_s: float = Field(30.0, gt=0, description="wait for an association to begin or end")
+    dimse_timeout_s: float = Field(60.0, gt=0, description="wait for the answer to a message")
+    network_timeout_s: float = Field(60.0, gt=0, description="silence after which it is aborted")
+    stop_s: float = Field(30.0, ge=0, description="time that associations have when the node stops")
+    certificate: Path | None = Field(None, description="own certificate chain, PEM; turns TLS on")
+    key: Path | None = Field(None, description="key of the certificate, PEM")
+    authority: Path | None = Field(None, description="whose certificates are trusted, PEM")
+    check_names: bool = Field(True, description="servers' certificates must bear their host names")
+    peers: dict[str, str] = Field(
+        {}, description="names of PACS and their addresses: dicom://AE@HOST:PORT, dicoms:// for TLS"
+    )
 
-
-class WebSettings(_Section):
-    """The HTTP server."""
-
-    host: str = Field("127.0.0.1", description="address that it listens on")
-    port: int = Field(8080, ge=0, le=65535, description="port that it listens on")
+    @model_validator(mode="after")
+    def _whole_tls(self) -> Self:
+        given = [path for path in (self.certificate, self.key, self.authority) if path]
+        if len(given) not in (0, 3):
+            raise ValueError("TLS needs certificate, key and authority")
+        return self
 
 
 class RouteSettings(_Section):
-    """Where results go: the files of some sinks to one destination."""
+    """Where results go: the files of some sinks, of some exams, to one destination."""
 
-    name: str = Field(min_length=1, description="unique; stands in the audit trail")
-    to: str = Field(description="destination, such as dicom://PACS@host:104 or a folder")
+    name: str = Field(
+        min_length=1, max_length=64, description="unique; stands in the audit trail and in logs"
+    )
+    to: str = Field(
+        description="dicom://AE@HOST:PORT, the name of a peer, stow+https://HOST/BASE,"
+        " fhir+https://HOST/BASE, mllp://HOST:PORT (dicoms, mllps: with TLS), or a folder"
+    )
     sinks: tuple[str, ...] = Field(min_length=1, description="whose files are sent")
+    categories: tuple[TriageCategory, ...] = Field(
+        (), description="only exams of these categories (failed is one); empty: of all"
+    )
+    revisions: Literal["all", "first", "later"] = Field(
+        "all", description="every result of an exam, its first only, or its corrections only"
+    )
+    max_attempts: int | None = Field(
+        None, ge=0, description="attempts until a person must look; 0: never; else as [jobs] says"
+    )
+    timeout_s: float = Field(30.0, gt=0, description="seconds that the destination may be silent")
+    commitment: bool = Field(
+        False, description="DICOM: delivered only when the archive has committed itself to keep it"
+    )
+    user: str | None = Field(
+        None, description="HTTP: user of Basic authentication; the secret is the password"
+    )
+    ca: Path | None = Field(
+        None, description="PEM of who may vouch for the destination (DICOM: see [dimse])"
+    )
+    certificate: Path | None = Field(None, description="PEM that this node shows of itself")
+    key: Path | None = Field(None, description="PEM of its private key, if not in the certificate")
+    tls_name: str | None = Field(
+        None, description="name that the destination's certificate must bear, if not its host's"
+    )
+
+    @property
+    def secret_key(self) -> str:
+        """Under which key of ``[secrets]`` its token or password stands."""
+        return secret_key(self.name)
+
+    def wants(self, sink: str, category: TriageCategory, revision: int, follows: bool) -> bool:
+        """Whether a file goes there; a correction `follows` an earlier result of its exam.
+
+        Examples
+        --------
+        >>> route = RouteSettings(name="a", to="b", sinks=["hl7"], categories=["high"])
+        >>> low = TriageCategory.LOW
+        >>> route.wants("hl7", low, 1, False), route.wants("hl7", low, 2, True)
+        (False, True)
+        """
+        timely = {"all": True, "first": revision == 1, "later": revision > 1}[self.revisions]
+        asked = follows or not self.categories or category in self.categories
+        return sink in self.sinks and timely and asked
 
 
 class LogSettings(_Section):
@@ -129,13 +210,29 @@ class NodeSettings(BaseSettings):
     jobs: JobSettings = JobSettings()
     dimse: DimseSettings = DimseSettings()
     web: WebSettings = WebSettings()
+    watch: WatchSettings = WatchSettings()
+    ups: UpsSettings = UpsSettings()
+    retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
     routes: tuple[RouteSettings, ...] = Field((), description="where results are sent")
+    secrets: dict[str, SecretStr] = Field(
+        {},
+        repr=False,
+        description="bearer token or password, by the name of its route or web peer",
+    )
 
     @property
     def database_url(self) -> str:
         """The URL, also where the default stands."""
         return self.database or f"sqlite:///{(self.data / 'node.sqlite').absolute()}"
+
+    @property
+    def scratch(self) -> Path:
+        """Where lies what is not finished: in memory, if identity must not reach the disk."""
+        if self.intake.deidentify is None:
+            return self.data
+        place = hashlib.sha256(str(self.data.absolute()).encode()).hexdigest()[:16]
+        return self.intake.deidentify.scratch / f"mammolens-{place}"
 
     @property
     def all_sinks(self) -> tuple[str, ...]:
@@ -184,6 +281,11 @@ def load_settings(file: Path | None = None) -> NodeSettings:
             keyword="routes",
             remedy="Give each route a name of its own",
         )
+    keys = {*map(secret_key, settings.web.peers), *(route.secret_key for route in settings.routes)}
+    known = {f"secrets.{key}" for key in keys}
+    for key in settings.secrets:
+        if f"secrets.{key}" not in known:
+            raise _unknown(f"secrets.{key}", known, str(found) if found else "the environment")
     return settings
 
 
@@ -203,7 +305,8 @@ def _check_variables() -> None:
     """Refuse a variable that would be passed over in silence."""
     known = {FILE_VARIABLE} | {PREFIX + key.replace(".", "__").upper() for key in _keys()}
     for variable in os.environ:
-        if variable.startswith(PREFIX) and variable.upper() not in known:
+        given = variable.upper()
+        if given.startswith(PREFIX) and given not in known and not given.startswith(SECRETS):
             raise _unknown(variable, known, "the environment")
 
 

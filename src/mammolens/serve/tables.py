@@ -18,13 +18,19 @@ from sqlalchemy.schema import SchemaItem
 __all__ = [
     "AUDIT",
     "AUDIT_HEAD",
+    "COMMITMENTS",
     "DELIVERIES",
     "EXAMS",
     "FILES",
+    "IDENTITIES",
     "INSTANCES",
     "JOBS",
     "METADATA",
+    "PRIORS",
+    "PROCESSES",
     "RESULTS",
+    "STEPS",
+    "WAITS",
     "Role",
     "UtcTime",
     "WorkState",
@@ -173,6 +179,14 @@ sa.Index(
 )
 sa.Index("ix_instances_digest", INSTANCES.c.digest)
 
+IDENTITIES: Final = sa.Table(
+    "identities",
+    METADATA,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)
+"""Sealed: what de-identification took from the object of this digest."""
+
 JOBS: Final = sa.Table(
     "jobs",
     METADATA,
@@ -271,3 +285,61 @@ AUDIT_HEAD: Final = sa.Table(
     sa.CheckConstraint("id = 1", name="one"),
 )
 """The last row of the trail; its lock puts writers in line, and it betrays a cut tail."""
+
+COMMITMENTS: Final = sa.Table(
+    "commitments",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("transaction_uid", sa.String(64), nullable=False, unique=True),
+    sa.Column("peer", sa.String(16), nullable=False),
+    sa.Column("asked_at", UtcTime, nullable=False),
+    sa.Column("answered_at", UtcTime),
+    sa.Column("answer", sa.Text),
+    sa.CheckConstraint("(answered_at IS NULL) = (answer IS NULL)", name="answered"),
+    sqlite_autoincrement=True,
+)
+"""What an archive was asked to keep safe; its `answer`, JSON, may come to another process."""
+
+PRIORS: Final = sa.Table(
+    "priors",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("study_instance_uid", sa.String(64), nullable=False, unique=True),
+    sa.Column("asked_at", UtcTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Studies that were fetched to compare with: received as any other, but not analysed."""
+
+PROCESSES: Final = sa.Table(
+    "processes",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(128), nullable=False, unique=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("seen_at", UtcTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+STEPS: Final = sa.Table(
+    "steps",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("server", sa.String(64), nullable=False),
+    sa.Column("sop_instance_uid", sa.String(64), nullable=False),
+    sa.Column("transaction_uid", sa.String(64), nullable=False),
+    sa.Column("phase", sa.String(16), nullable=False),
+    sa.Column("work", sa.Text),
+    sa.Column("cancel_asked", sa.Boolean, nullable=False),
+    *_work_columns(),
+    sa.UniqueConstraint("server", "sop_instance_uid"),
+    sqlite_autoincrement=True,
+)
+"""Procedure steps (UPS) of a server that are ours; `work` (JSON): what is asked, or came of it."""
+
+WAITS: Final = sa.and_(
+    EXAMS.c.version > EXAMS.c.queued_version,
+    ~sa.select(PRIORS.c.id)
+    .where(PRIORS.c.study_instance_uid == EXAMS.c.study_instance_uid)
+    .exists(),
+)
+"""Exams that changed since their last job, and are no priors."""
