@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mammolens import DISCLAIMER, cli_bench, cli_datasets, cli_runs
+from mammolens import DISCLAIMER, cli_bench, cli_datasets, cli_node, cli_runs
 
 __all__ = ["app", "main"]
 
@@ -25,10 +25,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_datasets.app, name="datasets")
+app.add_typer(cli_node.app, name="node")
 for command in (
     cli_bench.compare,
     cli_bench.evaluate,
     cli_bench.explain,
+    cli_bench.report,
+    cli_node.deliver,
+    cli_node.worker,
     cli_runs.crossvalidate,
     cli_runs.ensemble,
     cli_runs.average,

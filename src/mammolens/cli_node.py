@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-__all__ = ["app", "need_serving", "worker"]
+__all__ = ["app", "deliver", "need_serving", "node", "worker"]
 
-app = typer.Typer(
-    help="The node beside a PACS: what it holds, and whether its trail is whole.",
-    no_args_is_help=True,
-)
+app = typer.Typer(help="The node beside a PACS; by itself: listen, and receive what is sent.")
 
 Config = Annotated[
     Path | None,
     typer.Option("--config", "-c", metavar="NODE.toml", help="Settings; else node.toml if there."),
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go; delete nothing.")]
+NewFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the backup.")]
 Once = Annotated[bool, typer.Option("--once", help="Do what is due now, then end.")]
 Threads = Annotated[int, typer.Option(min=1, metavar="N", help="Exams in work at a time.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Files = Annotated[list[Path], typer.Argument(metavar="PATH...", help="DICOM files and folders.")]
+Ids = Annotated[list[int] | None, typer.Argument(metavar="ID...", help="As node dead lists them.")]
+All = Annotated[bool, typer.Option("--all", help="All that are dead.")]
+PeerName = Annotated[
+    str, typer.Argument(metavar="PEER", help="Of the settings, dicom://… or https://…")
+]
+Study = Annotated[str | None, typer.Option("--study", metavar="UID", help="Study Instance UID.")]
+Accession = Annotated[str | None, typer.Option("--accession", help="Accession number.")]
+Patient = Annotated[str | None, typer.Option("--patient", metavar="ID", help="Patient ID.")]
+First = Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")]
+Last = Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")]
+Priors = Annotated[
+    bool, typer.Option("--priors", help="Also earlier mammography of the patient, not analysed.")
+]
+By = Annotated[
+    Literal["move", "get"],
+    typer.Option("--by", help="move: sent to the running node; get: over the same association."),
+]
 Kept = Annotated[
     str | None,
     typer.Option("--head", metavar="LENGTH:HASH", help="A head noted earlier, as status gives it."),
 ]
+
+
+@app.callback(invoke_without_command=True)
+def node(context: typer.Context, config: Config = None) -> None:
+    """Listen for DICOM and receive; or, with a command, look after what was received."""
+    if context.invoked_subcommand is None:
+        need_serving()
+        from mammolens.serve.commands import run_node
+        from mammolens.serve.settings import load_settings
+
+        run_node(load_settings(config))
 
 
 def worker(config: Config = None, once: Once = False, threads: Threads = 1) -> None:
@@ -35,6 +63,15 @@ def worker(config: Config = None, once: Once = False, threads: Threads = 1) -> N
     from mammolens.serve.settings import load_settings
 
     run_worker(load_settings(config), threads, once)
+
+
+def deliver(config: Config = None, once: Once = False) -> None:
+    """Send results where the routes of the settings lead (needs the extra serve)."""
+    need_serving()
+    from mammolens.serve.commands import run_deliveries
+    from mammolens.serve.settings import load_settings
+
+    run_deliveries(load_settings(config), once)
 
 
 @app.command()
@@ -99,13 +136,129 @@ def retry(config: Config = None) -> None:
     typer.echo(f"queued again: {jobs} jobs, {deliveries} deliveries")
 
 
+@app.command()
+def dead(config: Config = None, as_json: Json = False) -> None:
+    """List the deliveries that wait for a person: refused, given up, or of a route that is gone."""
+    need_serving()
+    import json
+
+    from mammolens.serve.dead_letters import read_dead, say_dead
+    from mammolens.serve.settings import load_settings
+    from mammolens.serve.state import open_state
+
+    with open_state(load_settings(config)) as state:
+        found = read_dead(state.database, [route.name for route in state.settings.routes])
+    told = json.dumps([letter.to_json() for letter in found])
+    typer.echo(told if as_json else "\n".join(say_dead(found)))
+
+
+@app.command()
+def resend(ids: Ids = None, config: Config = None, everything: All = False) -> None:
+    """Queue dead deliveries again, except what a later result of its exam has overtaken."""
+    need_serving()
+    from mammolens.errors import ConfigError
+    from mammolens.serve.outbox import revive_deliveries
+    from mammolens.serve.settings import load_settings
+    from mammolens.serve.state import open_state
+
+    if bool(ids) == everything:
+        raise ConfigError("which deliveries?", keyword="resend", remedy="Give their IDs, or --all")
+    with open_state(load_settings(config)) as state:
+        queued = revive_deliveries(state.database, "cli", None if everything else ids)
+    typer.echo(f"queued again: {queued} deliveries")
+    if ids and queued < len({*ids}):
+        typer.echo("the others are not dead, or a later result has overtaken them", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def pull(
+    peer: PeerName,
+    study: Study = None,
+    accession: Accession = None,
+    patient: Patient = None,
+    first: First = None,
+    last: Last = None,
+    priors: Priors = False,
+    by: By = "move",
+    config: Config = None,
+) -> None:
+    """Fetch studies from a PACS: those that fit all that is given."""
+    need_serving()
+    from mammolens.serve import commands
+    from mammolens.serve.pull import Method
+    from mammolens.serve.settings import load_settings
+    from mammolens.serve.studies import StudyQuery
+    from mammolens.status import EXIT_INCOMPLETE
+
+    begin, end = (day.date() if day else None for day in (first, last))
+    query = StudyQuery(study, accession, patient, begin, end)
+    reports = list(commands.pull(load_settings(config), peer, query, Method(by), priors))
+    for told in reports:
+        typer.echo(f"{told.study_instance_uid}: {told.completed} came, {told.failed} did not")
+    if not reports:
+        typer.echo("the PACS has no such study", err=True)
+    if not reports or not all(told.is_whole for told in reports):
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@app.command()
+def expire(config: Config = None, dry_run: DryRun = False) -> None:
+    """Delete what is older than the settings keep it; never what is undelivered or in work."""
+    need_serving()
+    from mammolens.serve.retention import count_expired, say_expired
+    from mammolens.serve.retention import expire as delete
+    from mammolens.serve.settings import load_settings
+    from mammolens.serve.state import open_state
+
+    with open_state(load_settings(config)) as state:
+        if dry_run:
+            found = count_expired(state.database, state.settings.retention)
+        else:
+            found = delete(state)
+    typer.echo("\n".join(say_expired(found, done=not dry_run)))
+
+
+@app.command()
+def backup(folder: NewFolder, config: Config = None) -> None:
+    """Copy the database and all files that it speaks of into a new folder, while the node runs."""
+    need_serving()
+    from mammolens.serve.backup import back_up
+    from mammolens.serve.settings import load_settings
+    from mammolens.serve.state import open_state
+
+    with open_state(load_settings(config)) as state:
+        report = back_up(state, folder)
+    typer.echo(f"{folder}: {report.received} objects, {report.results} files of results")
+    typer.echo(f"audit {report.audit_head}")
+
+
+@app.command()
+def restore(folder: NewFolder, config: Config = None) -> None:
+    """Put a backup into the empty place that the settings name, and check every digest."""
+    need_serving()
+    from mammolens.serve.backup import restore as put_back
+    from mammolens.serve.settings import load_settings
+
+    report = put_back(load_settings(config), folder)
+    typer.echo(f"restored: {report.received} objects, {report.results} files of results")
+
+
 def need_serving() -> None:
     """Refuse to go on where what the node needs is not installed."""
     from importlib.util import find_spec
 
     from mammolens.errors import ConfigError
 
-    needed = ("sqlalchemy", "alembic", "pydantic_settings")
+    needed = (
+        "sqlalchemy",
+        "alembic",
+        "pydantic_settings",
+        "pynetdicom",
+        "fastapi",
+        "uvicorn",
+        "prometheus_client",
+    )
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise ConfigError(

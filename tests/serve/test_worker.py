@@ -6,9 +6,11 @@ import json
 import threading
 import time
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from mammolens.errors import ConfigError, StorageError
 from mammolens.serve import performance, worker
@@ -94,6 +96,24 @@ def test_a_late_view_revises(send, run, result, monkeypatch):
     assert (row.revision, row.supersedes, row.n_images) == (2, 1, 4)
     assert "missing_view" not in row.cautions
     assert told == [(1, ()), (2, ())]
+
+
+def test_a_revised_report_names_the_one_before(state, send, run, rows):
+    reporting = changed(state, sinks=("dicom-cad-sr",))
+    for views in ((0, 1), (2, 3)):
+        send(*views)
+        run(reporting)
+    first, second = (
+        dcmread(BytesIO(state.results.read(file.digest)))
+        for file in rows(FILES)
+        if file.sink == "dicom-cad-sr"
+    )
+    (study,) = second.PredecessorDocumentsSequence
+    (series,) = study.ReferencedSeriesSequence
+    (item,) = series.ReferencedSOPSequence
+    assert series.SeriesInstanceUID == first.SeriesInstanceUID
+    assert item.ReferencedSOPInstanceUID == first.SOPInstanceUID != second.SOPInstanceUID
+    assert "PredecessorDocumentsSequence" not in first
 
 
 @pytest.mark.parametrize(

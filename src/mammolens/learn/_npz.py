@@ -38,6 +38,7 @@ def write_npz(path: Path, **arrays: npt.NDArray[Any]) -> None:
     np.savez(data, **arrays)  # type: ignore[arg-type]
     partial = path.with_suffix(".partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(data.getvalue())
         partial.replace(path)
     except OSError as error:

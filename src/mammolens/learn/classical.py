@@ -28,7 +28,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 
-from mammolens.data.store import locked
 from mammolens.errors import InvalidManifest
 from mammolens.learn._npz import read_npz, write_npz
 from mammolens.learn.classifiers import CLASSIFIERS, Classifier
@@ -148,11 +147,10 @@ def cached_fit(
         If the folder cannot be written.
     """
     path = root / f"{_digest(name, training, others, folds, seed)}.npz"
-    with locked(root):
-        found = _read(path, len(training.labels), len(others))
-        if found is None:
-            found = fit(name, training, others, folds=folds, seed=seed, on_progress=on_progress)
-            _write(path, found)
+    found = _read(path, len(training.labels), len(others))
+    if found is None:
+        found = fit(name, training, others, folds=folds, seed=seed, on_progress=on_progress)
+        _write(path, found)
     return found
 
 

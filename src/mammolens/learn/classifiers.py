@@ -105,6 +105,6 @@ CLASSIFIERS: Final[Mapping[str, Classifier]] = {
     "tree": Classifier(_tree, {"max_depth": (3, 5, 7)}),
     "knn": Classifier(_knn, {"n_neighbors": (151, 75, 25)}),
     "forest": Classifier(_forest, {"min_samples_leaf": (20, 5)}),
-    "logistic": Classifier(_logistic, {"C": (1e-4, 1e-3, 1e-2)}),
+    "logistic": Classifier(_logistic, {"C": (1e-4, 1e-3, 1e-2, 1e-1)}),
 }
 """Name → classifier: the paper's three, a random forest and logistic regression."""

@@ -1,23 +1,38 @@
-"""What the doors ``mammolens worker`` and ``mammolens node`` do."""
+"""What the doors ``mammolens worker``, ``mammolens deliver`` and ``mammolens node`` do."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from mammolens.errors import InputError
 from mammolens.images import find_files
 from mammolens.serve import logs
+from mammolens.serve.delivery import deliver, deliver_off, delivering
+from mammolens.serve.dicomweb_pull import find_web_studies, pull_web_studies
 from mammolens.serve.intake import receive
+from mammolens.serve.peers import find_peer
+from mammolens.serve.presence import present
+from mammolens.serve.pull import (
+    Method,
+    PullReport,
+    find_earlier,
+    find_studies,
+    pull_studies,
+)
+from mammolens.serve.scp import listening
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.state import open_state
+from mammolens.serve.studies import FoundStudy, StudyQuery
+from mammolens.serve.web_peers import find_web_peer, is_web_peer
 from mammolens.serve.worker import work, work_off
 
-__all__ = ["add_files", "run_worker", "stopping"]
+__all__ = ["add_files", "pull", "run_deliveries", "run_node", "run_worker", "stopping"]
 
 
 def run_worker(settings: NodeSettings, threads: int, once: bool) -> int:
@@ -31,8 +46,51 @@ def run_worker(settings: NodeSettings, threads: int, once: bool) -> int:
         The database is away at the start; later on it is waited for.
     """
     logs.configure(settings.log.level)
-    with stopping() as stop, open_state(settings) as state:
+    with stopping() as stop, open_state(settings) as state, present(state.database, "worker"):
         return (work_off if once else work)(state, threads, stop)
+
+
+def run_node(settings: NodeSettings) -> None:
+    """Listen, watch, take steps and deliver until told to end; what runs then may end first.
+
+    Raises
+    ------
+    ConfigError
+        A setting, an address or a certificate cannot be used.
+    StorageError
+        The database is away at the start; later on senders are told to come again.
+    """
+    from mammolens.serve.ups import performing
+    from mammolens.serve.watch import watching
+    from mammolens.serve.web_server import serving
+
+    logs.configure(settings.log.level)
+    with (
+        stopping() as stop,
+        open_state(settings) as state,
+        present(state.database, "node"),
+        delivering(state),
+        listening(state),
+        serving(state),
+        watching(state),
+        performing(state),
+    ):
+        stop.wait()
+
+
+def run_deliveries(settings: NodeSettings, once: bool) -> int:
+    """Deliver until the process is told to end, or `once`; give the number of files delivered.
+
+    Raises
+    ------
+    ConfigError
+        A setting or a destination cannot be understood.
+    StorageError
+        The database is away at the start; later on it is waited for.
+    """
+    logs.configure(settings.log.level)
+    with stopping() as stop, open_state(settings) as state, present(state.database, "deliver"):
+        return (deliver_off if once else deliver)(state, stop)
 
 
 def add_files(settings: NodeSettings, paths: Sequence[Path]) -> Iterator[tuple[str, str, bool]]:
@@ -58,6 +116,38 @@ def add_files(settings: NodeSettings, paths: Sequence[Path]) -> Iterator[tuple[s
                 continue
             again = ", received before" if receipt.repeated else ""
             yield file.name, f"{receipt.role.value}{again}", True
+
+
+def pull(
+    settings: NodeSettings, peer_name: str, query: StudyQuery, method: Method, earlier: bool
+) -> Iterator[PullReport]:
+    """Fetch the studies that a PACS has of what is asked for, and earlier mammography if wanted.
+
+    Raises
+    ------
+    ConfigError
+        There is no such peer.
+    DeliveryError
+        It is away or refuses.
+    StorageError
+        The disk is full or the database is away.
+    """
+    with open_state(settings) as state:
+        find: Callable[[StudyQuery], list[FoundStudy]]
+        fetch: Callable[..., Iterator[PullReport]]
+        if is_web_peer(peer_name, settings):
+            server = find_web_peer(peer_name, settings)
+            find = partial(find_web_studies, server)
+            fetch = partial(pull_web_studies, state, server)
+        else:
+            peer = find_peer(peer_name, settings.dimse)
+            find = partial(find_studies, state, peer)
+            fetch = partial(pull_studies, state, peer, method=method)
+        studies = find(query)
+        before = [prior for study in studies if earlier for prior in find_earlier(study, find)]
+        named = {study.study_instance_uid for study in studies}
+        priors = {p.study_instance_uid: p for p in before if p.study_instance_uid not in named}
+        yield from fetch(studies, priors=list(priors.values()))
 
 
 @contextmanager

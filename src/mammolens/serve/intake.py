@@ -9,9 +9,12 @@ of fewer views each, and a reader who is told so.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import sqlalchemy as sa
@@ -24,8 +27,9 @@ from mammolens.serve import audit
 from mammolens.serve.database import Database, insert_once
 from mammolens.serve.objects import SOURCE, ReceivedObject, describe_object
 from mammolens.serve.settings import IntakeSettings
-from mammolens.serve.store import Store
-from mammolens.serve.tables import EXAMS, FILES, INSTANCES, Role
+from mammolens.serve.store import Draft, Store
+from mammolens.serve.tables import EXAMS, FILES, IDENTITIES, INSTANCES, Role
+from mammolens.serve.vault import hide
 
 __all__ = ["Receipt", "receive"]
 
@@ -46,14 +50,18 @@ class Receipt:
 
 
 def receive(
-    database: Database, store: Store, content: bytes | Path, sender: str, intake: IntakeSettings
+    database: Database,
+    store: Store,
+    content: bytes | Path | Draft,
+    sender: str,
+    intake: IntakeSettings,
 ) -> Receipt:
     """Take one DICOM object and keep it, durably before this returns.
 
     Parameters
     ----------
     content
-        A DICOM file, or where one lies.
+        A DICOM file, where one lies, or one that was drafted in `store`; a draft is used up.
     sender
         Who sent it, as it stands in the audit trail: ``dimse:AETITLE``, ``web:USER``.
 
@@ -65,8 +73,10 @@ def receive(
         The disk is full or the database is away: the sender must keep it and send again.
     """
     try:
-        data = _bytes(content, intake.max_mb)
-        found = describe_object(data, intake.film, lambda uid: _is_own(database, uid))
+        data = content if isinstance(content, Draft) else _bytes(content, intake.max_mb)
+        found = _describe(database, data, intake)
+        if intake.deidentify is not None:
+            data, found = hide(data if isinstance(data, bytes) else data.take(), found, intake)
     except InputError as error:
         with database.write() as connection:
             detail = {"error": type(error).__name__, "keyword": error.keyword}
@@ -82,6 +92,17 @@ def receive(
         receipt = _enter(database, store, found, role, first, sender)
         if receipt is not None:
             return receipt
+
+
+def _describe(database: Database, data: bytes | Draft, intake: IntakeSettings) -> ReceivedObject:
+    if isinstance(data, bytes):
+        stream: BinaryIO = BytesIO(data)
+        digest, size = hashlib.sha256(data).hexdigest(), len(data)
+    else:
+        stream, digest, size = data.open(), data.digest, data.size
+    with stream:
+        own = partial(_is_own, database)
+        return describe_object(stream, digest, size, intake.film, own)
 
 
 def _bytes(content: bytes | Path, max_mb: int) -> bytes:
@@ -185,6 +206,9 @@ def _enter(
         )
         new = _insert(database, connection, found, role, sender, exam.id, version)
         row = _entered(connection, found)
+        if found.sealed is not None:
+            kept = {"digest": found.digest, "sealed": found.sealed}
+            insert_once(connection, IDENTITIES, kept)
         store.require(found.digest)
         if not new:
             detail = _detail(found, Role(row.role))

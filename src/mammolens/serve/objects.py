@@ -6,9 +6,8 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
-from io import BytesIO
-from typing import Final
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
 
 from mammolens.core import ImageRef, SourceHeader
 from mammolens.errors import InputError, MissingAttribute
@@ -34,7 +33,7 @@ SOURCE: Final = "received object"
 
 @dataclass(frozen=True)
 class ReceivedObject:
-    """A received object as its header tells of it."""
+    """A received object as its header tells of it; `sealed` is the identity taken off it."""
 
     ref: ImageRef
     header: SourceHeader
@@ -42,6 +41,7 @@ class ReceivedObject:
     reason: str | None
     digest: str
     size: int
+    sealed: bytes | None = field(default=None, repr=False)
 
     @property
     def sop_instance_uid(self) -> str:
@@ -61,11 +61,15 @@ class ReceivedObject:
         return hashlib.sha256(repr(who).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def describe_object(data: bytes, film: bool, is_own: Callable[[str], bool]) -> ReceivedObject:
+def describe_object(
+    stream: BinaryIO, digest: str, size: int, film: bool, is_own: Callable[[str], bool]
+) -> ReceivedObject:
     """Read what an object is, its pixels unseen.
 
     Parameters
     ----------
+    digest
+        SHA-256 of its bytes.
     film
         Whether grey Secondary Capture and Computed Radiography of modality MG are inputs.
     is_own
@@ -76,7 +80,7 @@ def describe_object(data: bytes, film: bool, is_own: Callable[[str], bool]) -> R
     InputError
         It is no DICOM object, or lacks an identifier without which no result could refer to it.
     """
-    ref, header, _, refusal = describe_dicom(BytesIO(data), SOURCE, None)
+    ref, header, _, refusal = describe_dicom(stream, SOURCE, None)
     for keyword, uid in (
         ("SOPInstanceUID", ref.sop_instance_uid),
         ("SOPClassUID", header.sop_class_uid),
@@ -91,8 +95,7 @@ def describe_object(data: bytes, film: bool, is_own: Callable[[str], bool]) -> R
             )
     own = is_own(str(ref.sop_instance_uid))
     role, reason = _kind(ref, header, refusal, film, own)
-    digest = hashlib.sha256(data).hexdigest()
-    return ReceivedObject(ref, header, role, reason, digest, len(data))
+    return ReceivedObject(ref, header, role, reason, digest, size)
 
 
 def _kind(

@@ -37,7 +37,8 @@ from mammolens.serve.results import (
 from mammolens.serve.state import NodeState
 from mammolens.serve.store import Store
 from mammolens.serve.tables import Role
-from mammolens.sinks import RunInfo, write_run
+from mammolens.serve.vault import restore_identity
+from mammolens.sinks import IDENTIFIED_SINKS, RunInfo, write_run
 
 __all__ = ["perform"]
 
@@ -73,9 +74,11 @@ def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome,
     info = _describe(state, package, job, before)
     files: list[ResultFile] = []
     cautions = [caution.name for caution in prediction.cautions]
+    identified = restore_identity(state.database, state.settings.intake.deidentify, prediction)
     with _scratch(state, job) as folder:
         for sink in state.settings.all_sinks:
-            made, refusals = _pour(prediction, sink, folder / sink, info, state.results)
+            shown = identified if sink in IDENTIFIED_SINKS else prediction
+            made, refusals = _pour(shown, sink, folder / sink, info, state.results)
             files += made
             cautions += refusals
     scores = prediction.scores
@@ -170,13 +173,20 @@ def _describe(
         describe_run(package, state.settings.prevalence),
         created=job.claimed_at,
         revision=before.revision + 1 if before else 1,
-        supersedes=before.objects if before else (),
+        supersedes=tuple(_superseded(state.results, before)) if before else (),
     )
+
+
+def _superseded(results: Store, before: Predecessor) -> Iterator[tuple[str, str, str, str]]:
+    for sink, digest in before.objects:
+        ref, header, _, _ = describe_dicom(BytesIO(results.read(digest)), sink, None)
+        series, instance = str(ref.series_instance_uid), str(ref.sop_instance_uid)
+        yield sink, series, str(header.sop_class_uid), instance
 
 
 @contextmanager
 def _scratch(state: NodeState, job: Job) -> Iterator[Path]:
-    folder = state.settings.data / "work" / job.lease.token
+    folder = state.settings.scratch / "work" / job.lease.token
     try:
         yield folder
     finally:

@@ -74,11 +74,11 @@ class ResultFile:
 
 @dataclass(frozen=True)
 class Predecessor:
-    """The result that a new one supersedes, and its DICOM objects as (sink, class, instance)."""
+    """The result that a new one supersedes, and its DICOM objects as (sink, digest of the file)."""
 
     result_id: int
     revision: int
-    objects: tuple[tuple[str, str, str], ...]
+    objects: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def read_predecessor(database: Database, exam_id: int) -> Predecessor | None:
             .where(FILES.c.result_id == row.id, FILES.c.sop_instance_uid.is_not(None))
             .order_by(FILES.c.id)
         ).all()
-    objects = tuple((f.sink, f.sop_class_uid, f.sop_instance_uid) for f in files)
+    objects = tuple((f.sink, f.digest) for f in files)
     return Predecessor(row.id, row.revision, objects)
 
 

@@ -24,8 +24,9 @@ import sqlalchemy as sa
 from mammolens.errors import StorageError
 from mammolens.serve.database import Database
 from mammolens.serve.tables import FILES, INSTANCES, Role
+from mammolens.serve.vault import Seal, unseal
 
-__all__ = ["ORPHAN_AGE_S", "Store", "Stored", "sweep"]
+__all__ = ["ORPHAN_AGE_S", "Draft", "Store", "Stored", "sweep"]
 
 ORPHAN_AGE_S: Final = 3600.0
 CHUNK_BYTES: Final = 1 << 20
@@ -40,12 +41,77 @@ class Stored:
     size: int
 
 
+class Draft:
+    """A file that is written, and hashed, while its content comes in; `Store.put` keeps it.
+
+    Attributes
+    ----------
+    size
+        Bytes written so far.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.size = path, 0
+        self._digest = hashlib.sha256()
+        self._out = path.open("xb", buffering=0)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what was written so far."""
+        return self._digest.hexdigest()
+
+    def write(self, piece: bytes | memoryview) -> None:
+        """Add a piece.
+
+        Raises
+        ------
+        StorageError
+            The disk is full or cannot be written.
+        """
+        rest = memoryview(piece)
+        self._digest.update(rest)
+        self.size += len(rest)
+        try:
+            while rest:
+                rest = rest[self._out.write(rest) :]
+        except OSError as error:
+            raise _refusal(self.path.parent, error, "written") from error
+
+    def open(self) -> BinaryIO:
+        """Open what was written, for reading."""
+        return self.path.open("rb")
+
+    def take(self) -> bytes:
+        """Give the content, and discard the file."""
+        content = self.path.read_bytes()
+        self.discard()
+        return content
+
+    def finish(self) -> Stored:
+        """Bring everything to the disk."""
+        os.fsync(self._out.fileno())
+        self._out.close()
+        return Stored(self.digest, self.size)
+
+    def discard(self) -> None:
+        """Give the file up; one that was kept is not touched."""
+        self._out.close()
+        self.path.unlink(missing_ok=True)
+
+
 @dataclass(frozen=True)
 class Store:
-    """A folder of content-addressed files; `min_free` bytes of its disk are left free."""
+    """A folder of content-addressed files; `min_free` bytes of its disk are left free.
+
+    With a `seal` files are sealed when they are put, and opened when they are read; their digest
+    is that of the sealed bytes. Drafts lie in `drafts`, if they must not reach the disk: such
+    a draft is read, and what is made of it is put.
+    """
 
     folder: Path
     min_free: int = 0
+    seal: Seal | None = None
+    drafts: Path | None = None
 
     def path(self, digest: str) -> Path:
         """Where a file lies, or would lie."""
@@ -60,11 +126,28 @@ class Store:
             It is gone or cannot be read.
         """
         try:
-            return self.path(digest).read_bytes()
+            content = self.path(digest).read_bytes()
         except OSError as error:
             raise _refusal(self.folder, error, "read") from error
+        return unseal(self.seal, content)
 
-    def put(self, content: bytes | Path) -> Stored:
+    def draft(self) -> Draft:
+        """Begin a file whose content is yet to come.
+
+        Raises
+        ------
+        StorageError
+            The disk is full or cannot be written.
+        """
+        try:
+            self._check_room(0)
+            folder = self.drafts or self.folder / "partial"
+            _make_folder(folder)
+            return Draft(folder / uuid.uuid4().hex)
+        except OSError as error:
+            raise _refusal(self.folder, error, "written") from error
+
+    def put(self, content: bytes | Path | Draft) -> Stored:
         """Keep a file; the same content again is the same file.
 
         Raises
@@ -72,17 +155,22 @@ class Store:
         StorageError
             The disk is full or cannot be written: nothing is kept then.
         """
-        partial = self.folder / "partial" / uuid.uuid4().hex
+        draft = None
         try:
-            self._check_room(content)
-            stored = _write(partial, content)
+            if self.seal is not None and not isinstance(content, Draft):
+                plain = content if isinstance(content, bytes) else content.read_bytes()
+                content = self.seal.close(plain)
+            draft = content if isinstance(content, Draft) else self._drafted(content)
+            stored = draft.finish()
             final = self.path(stored.digest)
             _make_folder(final.parent)
-            partial.replace(final)
+            draft.path.replace(final)
             _flush_folder(final.parent)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise _refusal(self.folder, error, "written") from error
+        finally:
+            if draft is not None:
+                draft.discard()
         return stored
 
     def require(self, digest: str) -> None:
@@ -103,16 +191,28 @@ class Store:
     def older_than(self, age_s: float) -> Iterator[Path]:
         """List the files that were last written more than `age_s` seconds ago."""
         limit = time.time() - age_s
-        for path in self.folder.glob("*/*"):
+        drafts = self.drafts.glob("*") if self.drafts is not None else ()
+        for path in (*self.folder.glob("*/*"), *drafts):
             try:
                 if path.stat().st_mtime < limit:
                     yield path
             except FileNotFoundError:
                 continue
 
-    def _check_room(self, content: bytes | Path) -> None:
-        _make_folder(self.folder / "partial")
+    def _drafted(self, content: bytes | Path) -> Draft:
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        self._check_room(size)
+        draft = Draft(self.folder / "partial" / uuid.uuid4().hex)
+        try:
+            for chunk in _chunks(content):
+                draft.write(chunk)
+        except BaseException:
+            draft.discard()
+            raise
+        return draft
+
+    def _check_room(self, size: int) -> None:
+        _make_folder(self.folder / "partial")
         if shutil.disk_usage(self.folder).free - size < self.min_free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -160,18 +260,6 @@ def _spoken_of(connection: sa.Connection, names: list[str]) -> set[str]:
     )
     made = sa.select(FILES.c.digest).where(FILES.c.digest.in_(names))
     return {*connection.execute(received).scalars(), *connection.execute(made).scalars()}
-
-
-def _write(path: Path, content: bytes | Path) -> Stored:
-    digest, size = hashlib.sha256(), 0
-    with path.open("xb") as out:
-        for chunk in _chunks(content):
-            digest.update(chunk)
-            out.write(chunk)
-            size += len(chunk)
-        out.flush()
-        os.fsync(out.fileno())
-    return Stored(digest.hexdigest(), size)
 
 
 def _chunks(content: bytes | Path) -> Iterator[bytes]:

@@ -7,16 +7,14 @@ and leaves.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Final
 
 import sqlalchemy as sa
@@ -24,8 +22,8 @@ import sqlalchemy as sa
 from mammolens.errors import MammolensError, StorageError
 from mammolens.model import ModelPackage
 from mammolens.serve import logs
-from mammolens.serve.leases import Lease, renew
 from mammolens.serve.performance import perform
+from mammolens.serve.pulse import Pulse, beating
 from mammolens.serve.queue import Job, claim_job, fail_job, queue_due
 from mammolens.serve.results import commit_result
 from mammolens.serve.state import NodeState
@@ -35,31 +33,7 @@ from mammolens.sinks import find_sink
 __all__ = ["work", "work_off"]
 
 ROOM: Final = "worker"
-BEATS_PER_LEASE: Final = 4
 AWAY_S: Final = 5.0
-
-
-@dataclass
-class _Pulse:
-    """The leases that this process holds, and until when each may be renewed (monotonic)."""
-
-    held: dict[Lease, float] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @contextlib.contextmanager
-    def holding(self, lease: Lease, longest_s: float) -> Iterator[None]:
-        with self.lock:
-            self.held[lease] = time.monotonic() + longest_s
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.held.pop(lease, None)
-
-    def due(self) -> list[Lease]:
-        """Leases to renew; one that is held for too long is let go, for its work stands still."""
-        with self.lock:
-            return [lease for lease, until in self.held.items() if time.monotonic() < until]
 
 
 def work(state: NodeState, threads: int, stop: threading.Event) -> int:
@@ -102,28 +76,24 @@ def _run(state: NodeState, threads: int, stop: threading.Event, rest: Callable[[
     package = ModelPackage.load(state.settings.model)
     package.card.for_breasts()
     _clear_scratch(state)
-    pulse = _Pulse()
-    ended = threading.Event()
-    beat = threading.Thread(target=_beat, args=(state, pulse, ended), name="heartbeat")
-    beat.start()
     logs.event(ROOM, "started", threads=threads)
     try:
-        with ThreadPoolExecutor(threads, "worker") as pool:
+        with (
+            beating(state.database, JOBS, state.settings.jobs.lease_s) as pulse,
+            ThreadPoolExecutor(threads, "worker") as pool,
+        ):
             names = [f"{socket.gethostname()}:{os.getpid()}:{n}" for n in range(threads)]
             runs = [pool.submit(_serve, state, package, n, pulse, stop, rest) for n in names]
-            entered = sum(run.result() for run in runs)
+            return sum(run.result() for run in runs)
     finally:
-        ended.set()
-        beat.join()
         logs.event(ROOM, "ended")
-    return entered
 
 
 def _serve(
     state: NodeState,
     package: ModelPackage,
     name: str,
-    pulse: _Pulse,
+    pulse: Pulse,
     stop: threading.Event,
     rest: Callable[[], bool],
 ) -> int:
@@ -143,13 +113,13 @@ def _serve(
     return entered
 
 
-def _do(state: NodeState, package: ModelPackage, name: str, pulse: _Pulse, job: Job) -> bool:
+def _do(state: NodeState, package: ModelPackage, name: str, pulse: Pulse, job: Job) -> bool:
     """Perform one job; say whether its result was entered."""
     began = time.monotonic()
     longest_s = 2 * state.settings.jobs.time_limit_s
     told: dict[str, str | float] = {"exam": job.exam_id, "job": job.lease.id}
     try:
-        with pulse.holding(job.lease, longest_s):
+        with pulse.holding([job.lease], began, longest_s):
             outcome, files = perform(state, package, job)
             result = commit_result(
                 state.database,
@@ -179,24 +149,12 @@ def _fail(state: NodeState, name: str, job: Job, error: Exception) -> None:
         logs.event(ROOM, "database_away", logging.ERROR, job=job.lease.id)
 
 
-def _beat(state: NodeState, pulse: _Pulse, ended: threading.Event) -> None:
-    lease_s = state.settings.jobs.lease_s
-    while not ended.wait(lease_s / BEATS_PER_LEASE):
-        leases = pulse.due()
-        if not leases:
-            continue
-        try:
-            renew(state.database, JOBS, leases, lease_s)
-        except StorageError:
-            logs.event(ROOM, "database_away", logging.ERROR)
-
-
 def _clear_scratch(state: NodeState) -> None:
     """Remove the folders of jobs that nobody holds any more."""
     with state.database.read() as connection:
         held = connection.execute(sa.select(JOBS.c.token).where(JOBS.c.token.is_not(None)))
         tokens = {*held.scalars()}
-    folder = state.settings.data / "work"
+    folder = state.settings.scratch / "work"
     for left in folder.iterdir() if folder.is_dir() else ():
         if left.name not in tokens:
             shutil.rmtree(left, ignore_errors=True)

@@ -91,7 +91,7 @@ class RunInfo:
     `created` must know its time zone; `prevalence` is the share of malignant breasts that the
     probabilities stand for; `model_summary` says in a sentence or two what the model was trained
     on and where it is weak. A run of one exam may revise an earlier result: `revision` counts from
-    1, `supersedes` lists that result's DICOM objects as (sink, SOP class, SOP instance UID).
+    1, `supersedes` lists its DICOM objects as (sink, series, SOP class, SOP instance UID).
     """
 
     created: datetime
@@ -101,7 +101,7 @@ class RunInfo:
     model_summary: str = ""
     disclaimer: str = DISCLAIMER
     revision: int = 1
-    supersedes: tuple[tuple[str, str, str], ...] = ()
+    supersedes: tuple[tuple[str, str, str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.created.tzinfo is None:

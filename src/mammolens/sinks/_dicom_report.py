@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from mammolens.core import Finding, ImageRef, Prediction, Source, TriageCategory, Unreadable
 from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.exams import STANDARD_VIEWS
+from mammolens.sinks import RunInfo
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks._dicom_values import carried_back, is_uid
 from mammolens.sinks._worklist import images_in_order
@@ -29,6 +30,7 @@ __all__ = [
     "hierarchy",
     "meaning_of_numbers",
     "percentage",
+    "revised",
     "summary_code",
 ]
 
@@ -43,6 +45,14 @@ class DocumentRef:
     series_instance_uid: str
     sop_class_uid: str
     sop_instance_uid: str
+
+
+def revised(run: RunInfo, sink: str, study_instance_uid: str) -> DocumentRef | None:
+    """Find the document of a sink that this run's one revises, if it revises one."""
+    for name, series, sop_class, instance in run.supersedes:
+        if name == sink:
+            return DocumentRef(study_instance_uid, series, sop_class, instance)
+    return None
 
 
 @dataclass(frozen=True)

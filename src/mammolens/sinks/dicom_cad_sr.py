@@ -41,6 +41,7 @@ from mammolens.sinks._dicom_report import (
     hierarchy,
     meaning_of_numbers,
     percentage,
+    revised,
     summary_code,
 )
 from mammolens.sinks._dicom_values import date, time
@@ -66,17 +67,11 @@ def _made(prediction: Prediction, run: RunInfo) -> Made:
     yield "", data
 
 
-def build_cad_sr(
-    prediction: Prediction, run: RunInfo, predecessor: DocumentRef | None = None
-) -> Dataset:
+def build_cad_sr(prediction: Prediction, run: RunInfo) -> Dataset:
     """Say an exam's result as a Mammography CAD SR.
 
-    The same result gives the same SOP Instance UID; only the times are those of the run.
-
-    Parameters
-    ----------
-    predecessor
-        The earlier result of the same exam that this one revises.
+    The same result gives the same SOP Instance UID; only the times are those of the run. It names
+    the document that it revises, if `run` knows of one.
 
     Raises
     ------
@@ -93,8 +88,8 @@ def build_cad_sr(
     made.ReferencedPerformedProcedureStepSequence = []
     made.PerformedProcedureCodeSequence = []
     made.CurrentRequestedProcedureEvidenceSequence = hierarchy(map(_instance, sources.all))
-    if predecessor is not None:
-        made.PredecessorDocumentsSequence = hierarchy([predecessor])
+    if (before := revised(run, _SINK, str(first.ref.study_instance_uid))) is not None:
+        made.PredecessorDocumentsSequence = hierarchy([before])
     made.ValueType, made.ContinuityOfContent = "CONTAINER", "SEPARATE"
     made.ConceptNameCodeSequence = [code_item(*codes.CAD_REPORT)]
     template = Dataset()

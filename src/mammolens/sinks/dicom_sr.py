@@ -29,7 +29,6 @@ from mammolens.sinks._dicom_common import (
     study_attributes,
 )
 from mammolens.sinks._dicom_report import (
-    DocumentRef,
     ExamSources,
     certainty,
     content_digest,
@@ -39,6 +38,7 @@ from mammolens.sinks._dicom_report import (
     hierarchy,
     meaning_of_numbers,
     percentage,
+    revised,
     summary_code,
 )
 from mammolens.sinks._folder import FilePerExam, Made
@@ -75,17 +75,11 @@ def _made(prediction: Prediction, run: RunInfo) -> Made:
     yield "", data
 
 
-def build_measurement_report(
-    prediction: Prediction, run: RunInfo, predecessor: DocumentRef | None = None
-) -> Dataset:
+def build_measurement_report(prediction: Prediction, run: RunInfo) -> Dataset:
     """Say an exam's result as a measurement report.
 
-    The same result gives the same SOP Instance UID; only the times are those of the run.
-
-    Parameters
-    ----------
-    predecessor
-        The earlier result of the same exam that this one revises.
+    The same result gives the same SOP Instance UID; only the times are those of the run. It names
+    the document that it revises, if `run` knows of one.
 
     Raises
     ------
@@ -108,8 +102,8 @@ def build_measurement_report(
         ),
     )
     earlier = Dataset()
-    if predecessor is not None:
-        earlier.PredecessorDocumentsSequence = hierarchy([predecessor])
+    if (before := revised(run, _SINK, str(first.ref.study_instance_uid))) is not None:
+        earlier.PredecessorDocumentsSequence = hierarchy([before])
     ref = exam_ref(first)
     digest = content_digest(content[0], earlier)
     made = sr.Comprehensive3DSR(
