@@ -304,6 +304,20 @@ def test_images_that_nobody_places_come_from_the_source(values, book, mammogram)
     assert book.state("1.2.1") == "COMPLETED"
 
 
+def test_a_step_is_found_again_where_identity_is_taken_off(values, book, mammogram, tmp_path):
+    hidden = {"key": "k" * 32, "scratch": str(tmp_path / "scratch")}
+    changed = values | {"intake": {"min_free_mb": 0, "deidentify": hidden}}
+    (tmp_path / "scratch").mkdir()
+    book.schedule("1.2.1", **inputs(0))
+    book.schedule("1.2.2", StudyInstanceUID=STUDY)
+    with open_state(NodeSettings(**changed)) as state:
+        content = mammogram(0, StudyInstanceUID=STUDY, BurnedInAnnotation="NO")
+        receive(state.database, state.received, content, "test", state.settings.intake)
+        assert work_through(state) == 2
+    (performed,) = book.steps["1.2.1"].UnifiedProcedureStepPerformedProcedureSequence
+    assert {i.StudyInstanceUID for i in performed.OutputInformationSequence} == {STUDY}
+
+
 @pytest.mark.pacs
 def test_steps_are_kept_in_postgresql_too(values, book, cluster, mammogram):
     book.schedule("1.2.1", **inputs(0))

@@ -6,8 +6,12 @@ import errno
 import json
 import random
 import re
+import shutil
 import socket
+import ssl
+import subprocess
 import time
+from http.client import HTTPConnection, HTTPSConnection
 from xml.etree import ElementTree
 
 import pytest
@@ -340,14 +344,41 @@ def test_silence_is_ended_and_nothing_is_left(make_state, mammogram, tmp_path, r
 
 
 def ask(port: int, body: bytes) -> tuple[int, dict]:
-    from http.client import HTTPConnection
-
     connection = HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("POST", STUDIES, body, {"Content-Type": RELATED})
     answer = connection.getresponse()
     content = answer.read()
     connection.close()
     return answer.status, json.loads(content)
+
+
+def test_over_tls_nothing_goes_in_the_clear(make_state, tmp_path):
+    crypto = shutil.which("openssl")
+    if crypto is None:
+        pytest.skip("openssl is not installed")
+    pair = {"certificate": tmp_path / "node.pem", "key": tmp_path / "node.key"}
+    command = [crypto, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-keyout", str(pair["key"]), "-out", str(pair["certificate"])]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(command, check=True, capture_output=True)
+    trust = ssl.create_default_context(cafile=pair["certificate"])
+    state = make_state(web={"host": "0.0.0.0", "port": 0, "tokens": {"a": TOKEN}} | pair)
+    with serving(state) as port:
+        secure = HTTPSConnection("localhost", port, timeout=30, context=trust)
+        secure.request("GET", "/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert secure.getresponse().read()
+        assert secure.sock.version() in ("TLSv1.2", "TLSv1.3")
+        secure.close()
+        old = ssl.create_default_context(cafile=pair["certificate"])
+        with socket.create_connection(("localhost", port)) as plain:
+            plain.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert b"HTTP" not in plain.recv(100)
+        old.set_ciphers("AES128-SHA256")
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        weak = HTTPSConnection("localhost", port, timeout=30, context=old)
+        with pytest.raises(ssl.SSLError):
+            weak.request("GET", "/metrics")
+        weak.close()
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,9 @@ def serving(state: NodeState) -> Iterator[int]:
     thread.start()
     while not server.started and thread.is_alive():
         time.sleep(0.01)
+    if not server.started:
+        listener.close()
+        raise ConfigError("the HTTP server does not start", keyword="web", remedy="See the log")
     port = int(listener.getsockname()[1])
     logs.event(ROOM, "listening", port=port)
     try:
