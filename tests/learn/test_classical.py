@@ -80,9 +80,15 @@ def test_patients_are_never_divided_and_folds_are_stratified(material):
 
 def test_the_same_seed_gives_the_same_scores(material):
     training, others, _ = material
-    one, other = (fit("forest", training, others, folds=3, seed=4) for _ in range(2))
+    one, other = (fit("svm", training, others, folds=3, seed=4) for _ in range(2))
     assert (one.scores == other.scores).all()
     assert (one.out_of_fold == other.out_of_fold).all()
+    forests = [
+        classical._trained(CLASSIFIERS["forest"], {"min_samples_leaf": 5}, training, seed)(others)
+        for seed in (4, 4, 5)
+    ]
+    assert (forests[0] == forests[1]).all()
+    assert (forests[0] != forests[2]).any()
 
 
 def test_held_out_scores_do_not_know_their_patients(material):
