@@ -211,7 +211,7 @@ def test_answers_in_xml(post, mammogram):
 
 
 def test_other_results_do_not_hide_a_fault(post, mammogram, monkeypatch):
-    monkeypatch.setattr("mammolens.serve.stow.receive", lambda *_: 1 / 0)
+    monkeypatch.setattr("mammolens.serve._partial_object.receive", lambda *_: 1 / 0)
     done = post(multipart(mammogram(0)))
     assert (done.status_code, reasons(done.json())) == (500, [0x0110])
 

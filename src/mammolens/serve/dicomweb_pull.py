@@ -19,10 +19,11 @@ from pydicom.dataset import Dataset
 
 from mammolens.errors import DeliveryError, InputError, NotAnImage
 from mammolens.serve._multipart import Multipart, PartSink, parse_media_type
+from mammolens.serve._partial_object import PartialObject
 from mammolens.serve.objects import FILM, MAMMOGRAPHY
 from mammolens.serve.pull import PullReport, note_wanted
 from mammolens.serve.state import NodeState
-from mammolens.serve.stow import DICOM, RELATED, PartialObject
+from mammolens.serve.stow import DICOM, RELATED
 from mammolens.serve.studies import FoundStudy, StudyQuery, read_study
 from mammolens.serve.web_peers import CHUNK_BYTES, WebPeer, WebSession, calling
 

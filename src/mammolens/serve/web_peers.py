@@ -46,8 +46,8 @@ class WebPeer:
 
         Examples
         --------
-        >>> peer = WebPeer("pacs", "pacs.example", 443, "/dicom-web", tls=ssl.SSLContext(2))
-        >>> peer.owns("https://pacs.example/dicom-web/studies/1"), peer.owns("https://b/dicom-web/")
+        >>> peer = WebPeer("pacs", "a", 443, "/rs", tls=ssl.create_default_context())
+        >>> peer.owns("https://a/rs/studies/1"), peer.owns("https://b/rs/studies/1")
         (True, False)
         """
         try:
