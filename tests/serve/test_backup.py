@@ -8,7 +8,9 @@ import threading
 
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
+from mammolens.cli import app
 from mammolens.errors import ConfigError, StorageError
 from mammolens.serve.backup import back_up, restore, verify_backup
 from mammolens.serve.intake import receive
@@ -168,3 +170,25 @@ def test_the_restored_node_goes_on_with_its_trail(here, elsewhere, tmp_path, mam
         assert receipt.repeated
         with state.database.read() as connection:
             assert len(connection.execute(sa.select(AUDIT)).all()) == before + 1
+
+
+@pytest.mark.usefixtures("kept_logging")
+def test_the_doors(tmp_path, package, mammogram):
+    for name in ("here", "there"):
+        lines = [f'data = "{tmp_path / name}"', f'model = "{package}"', "[intake]"]
+        lines += ["min_free_mb = 0", "[retention]", "exams_days = 1"]
+        (tmp_path / f"{name}.toml").write_text("\n".join(lines), "utf-8")
+    (tmp_path / "view.dcm").write_bytes(mammogram(0))
+
+    def call(*words: str, name: str = "here") -> str:
+        done = CliRunner().invoke(app, ["node", *words, "--config", str(tmp_path / f"{name}.toml")])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    call("add", str(tmp_path / "view.dcm"))
+    assert "nothing is due" in call("expire", "--dry-run")
+    head = call("status").rpartition("audit ")[2].split()[-1]
+    assert head in call("backup", str(tmp_path / "backup"))
+    assert "1 objects" in call("restore", str(tmp_path / "backup"), name="there")
+    assert head in call("verify", "--head", head, name="there")
+    assert call("status", name="there") == call("status").replace("here", "there")
