@@ -95,6 +95,8 @@ class Cluster:
             "port": self.port,
             "unix_socket_directories": "",
             "shared_buffers": "16MB",
+            # Processes are killed here, not the machine: what was written is there without it.
+            "fsync": "off",
         }
         options = [f"--{key}={value}" for key, value in settings.items()]
         command = [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *options]
