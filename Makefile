@@ -1,6 +1,6 @@
 # make run        analyse the two sample exams into out/ (light: no torch)
 # make test       the test suite, doctests included, without what needs other programs to talk to
-# make test-pacs  the tests against Orthanc, DCMTK and PostgreSQL
+# make test-pacs  the tests against Orthanc, DCMTK and PostgreSQL (the longest on SQLite only: make test)
 # make pacs-demo  a PACS and a node on this machine: two exams go in, their results come back
 # make soak       kills at random while exams are sent, for MINUTES=30
 # make lint       ruff, mypy, import contracts
@@ -24,7 +24,7 @@ test: $(VENV)/.dev
 	$(PY) -m pytest -n 2 -m "not pacs"
 
 test-pacs: $(VENV)/.dev
-	$(PY) -m pytest -n 2 -m pacs -ra --durations 10
+	$(PY) -m pytest -n 2 -m "pacs and not slow" -ra --durations 10
 
 pacs-demo: $(VENV)/.dev
 	$(PY) deploy/loopback/demo.py
