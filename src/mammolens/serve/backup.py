@@ -27,7 +27,7 @@ from mammolens import __version__
 from mammolens.errors import ConfigError, StorageError
 from mammolens.serve.audit import AuditHead, read_head, verify
 from mammolens.serve.database import open_database
-from mammolens.serve.settings import NodeSettings
+from mammolens.serve.settings import NodeSettings, child_environment
 from mammolens.serve.state import NodeState
 from mammolens.serve.store import Store
 from mammolens.serve.tables import FILES, INSTANCES, Role
@@ -241,10 +241,10 @@ def _call(program: str, arguments: Sequence[str], url: sa.URL) -> None:
             remedy="Install the client of PostgreSQL (Debian: postgresql-client)",
         )
     plain = url.set(drivername="postgresql", password=None).render_as_string()
-    environment = {**os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {})}
+    secret = {"PGPASSWORD": str(url.password)} if url.password else {}
     done = subprocess.run(
         [found, "--dbname", plain, *arguments],
-        env=environment,
+        env=child_environment(**secret),
         capture_output=True,
         text=True,
         check=False,

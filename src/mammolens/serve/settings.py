@@ -43,6 +43,7 @@ __all__ = [
     "UpsSettings",
     "WatchSettings",
     "WebSettings",
+    "child_environment",
     "load_settings",
 ]
 
@@ -287,6 +288,11 @@ def load_settings(file: Path | None = None) -> NodeSettings:
         if f"secrets.{key}" not in known:
             raise _unknown(f"secrets.{key}", known, str(found) if found else "the environment")
     return settings
+
+
+def child_environment(**added: str) -> dict[str, str]:
+    """Give this process's environment, and more, to a program that it starts."""
+    return {**os.environ, **added}
 
 
 def _read(file: Path) -> dict[str, Any]:
