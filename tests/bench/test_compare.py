@@ -200,6 +200,9 @@ def test_correction_is_holms_over_all_that_is_claimed():
     assert correct(standings, "breast") == 3
     expected = multipletests([0.001, 0.03, 0.002], method="holm")[1]
     assert [one["p_value_holm"] for one in gaps] == pytest.approx(expected)
+    assert correct(standings, "breast", aside=["b"]) == 2
+    assert [one.model for one in draw_claims(standings, "net", "breast")] == ["a", "c", "a"]
+    correct(standings, "breast")
     gaps[1]["p_value_holm"] = 0.06
     claims = draw_claims(standings, "net", "breast")
     assert [one.verdict for one in claims] == ["holds", "not shown", "the reverse", "too few"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -147,6 +149,26 @@ def test_scores_are_kept_and_never_stale(material, tmp_path):
     for path in tmp_path.glob("*.npz"):
         path.write_bytes(b"damaged")
     assert (cached_fit("knn", training, others, **kept).scores == first.scores).all()
+
+
+@pytest.mark.parametrize("name", CLASSICAL)
+def test_another_process_would_find_what_was_kept(name):
+    """The digest holds no address of this process's memory."""
+    code = (
+        "import numpy as np; from mammolens.learn import classical as c;"
+        "f = np.arange(6, dtype=np.float32).reshape(3, 2); n = np.array(['a', 'b', 'c']);"
+        f"print(c._digest({name!r}, c.Sample(f, f[:, 0] > 1, n, n), f, 3, 0))"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", f"junk = [object()] * {size}; {code}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for size in (1, 100_000)
+    }
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("positive", [0, 2, 80])

@@ -1,13 +1,14 @@
 """What may be said after a comparison: claims, corrected for their number, in words.
 
 One family: the AUC of malignancy of the reference against each other model on each data set, in
-the primary unit. A claim holds if its interval excludes 0 and its p-value stays below 0.05 after
+the primary unit; a package that is there with and without age is met by the one that knows what the
+reference knows. A claim holds if its interval excludes 0 and its p-value stays below 0.05 after
 Holm's correction. Where a class has fewer than ten units nothing is claimed, whatever comes out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,7 +41,7 @@ class Claim:
         }
 
 
-def correct(standings: Mapping[str, Any], unit: str) -> int:
+def correct(standings: Mapping[str, Any], unit: str, aside: Collection[str] = ()) -> int:
     """Add Holm's corrected p-values to the differences of the family; gives its size.
 
     The AUC differences are one family, McNemar's tests of the same models another; differences
@@ -52,8 +53,12 @@ def correct(standings: Mapping[str, Any], unit: str) -> int:
         Of `mammolens.bench.standings.compare_models`; it is added to.
     unit
         The primary one.
+    aside
+        Models of whom nothing is claimed.
     """
-    family = [one for _, one in _differences(standings, unit) if not one["few"]]
+    for _, one in _differences(standings, unit):
+        one["aside"] = one["model"] in aside
+    family = [one for _, one in _differences(standings, unit) if not (one["few"] or one["aside"])]
     for member, key in (("p_value", "p_value"), ("mcnemar", "p_value")):
         holders = [one if member == key else one[member] for one in family]
         known = [one for one in holders if one[key] is not None]
@@ -70,7 +75,11 @@ def draw_claims(standings: Mapping[str, Any], reference: str, unit: str) -> list
     standings
         After `correct`.
     """
-    return [_claim(dataset, reference, unit, one) for dataset, one in _differences(standings, unit)]
+    return [
+        _claim(dataset, reference, unit, one)
+        for dataset, one in _differences(standings, unit)
+        if not one["aside"]
+    ]
 
 
 def _differences(standings: Mapping[str, Any], unit: str) -> Iterator[tuple[str, dict[str, Any]]]:

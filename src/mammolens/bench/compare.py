@@ -8,8 +8,6 @@ calibrated or fixed coming from there.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -23,10 +21,10 @@ from mammolens.bench.claims import Claim, correct, draw_claims
 from mammolens.bench.classical import classical_entrants
 from mammolens.bench.compare_figures import draw_figures
 from mammolens.bench.compare_report import write_words
+from mammolens.bench.compare_rows import predictions_text
 from mammolens.bench.entrants import PICTURES_ALONE, Entrant, Say, is_package, package_entrants
 from mammolens.bench.standings import common_rows, compare_models
 from mammolens.bench.trial import Trial, read_trial
-from mammolens.bench.units import SCORES, ImageResult
 from mammolens.data.splits import split_digest
 from mammolens.errors import ConfigError, InvalidManifest, StorageError
 from mammolens.model import ModelPackage
@@ -34,20 +32,6 @@ from mammolens.model import ModelPackage
 __all__ = ["SCHEMA", "Comparison", "ComparisonSettings", "compare"]
 
 SCHEMA = "mammolens.comparison/1"
-
-_COLUMNS = (
-    "model",
-    "dataset",
-    "image_id",
-    "patient_id",
-    "laterality",
-    "view",
-    "label_tumour",
-    "label_malignant",
-    "malignancy",
-    "tumour",
-    "error",
-)
 
 
 @dataclass(frozen=True)
@@ -132,7 +116,7 @@ def compare(
         kept, reference, trial.units, draws=settings.draws, seed=settings.seed
     )
     _refuse_one_class(standings, trial)
-    family = correct(standings, trial.unit)
+    family = correct(standings, trial.unit, _aside(kept, reference))
     claims = tuple(draw_claims(standings, reference, trial.unit))
     n_common = len(next(iter(kept[0].results.values())))
     document = {
@@ -232,6 +216,19 @@ def _reference(entrants: Sequence[Entrant], wanted: str | None) -> str:
     )
 
 
+def _aside(entrants: Sequence[Entrant], reference: str) -> set[str]:
+    """Packages that are there twice, in the form that knows more, or less, than the reference."""
+    aged = next(one.facts["uses_age"] for one in entrants if one.name == reference)
+    twins = Counter(one.facts.get("package") for one in entrants)
+    return {
+        one.name
+        for one in entrants
+        if one.kind == "package"
+        and twins[one.facts["package"]] > 1
+        and one.facts["uses_age"] != aged
+    }
+
+
 def _refuse_one_class(standings: Mapping[str, Any], trial: Trial) -> None:
     sides = [tasks["malignancy"][trial.unit] for tasks in standings.values()]
     if not any(one["models"] for one in sides):
@@ -290,7 +287,7 @@ def _write(
 ) -> tuple[Path, ...]:
     texts: dict[str, Callable[[], str]] = {
         "compare.json": lambda: json.dumps(document, indent=2, allow_nan=False) + "\n",
-        "predictions.csv": lambda: _predictions(entrants),
+        "predictions.csv": lambda: predictions_text(entrants),
     }
     paths = []
     try:
@@ -308,36 +305,3 @@ def _write(
             remedy="Make room, or give a folder that you may write to",
         ) from error
     return (*paths, out / "compare.md", *pictures)
-
-
-def _predictions(entrants: Sequence[Entrant]) -> str:
-    """One row for each model and image."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(_COLUMNS)
-    for one in entrants:
-        empty: tuple[ImageResult, ...] = ()
-        tasks = [one.results.get(task, empty) for task in ("malignancy", "tumour")]
-        for place, result in enumerate(tasks[0]):
-            record = result.record
-            label = (record.tumour, record.malignant)
-            scores = [
-                SCORES[task](found)
-                if place < len(results) and (found := results[place].scores)
-                else ""
-                for task, results in zip(("malignancy", "tumour"), tasks, strict=True)
-            ]
-            writer.writerow(
-                [
-                    one.name,
-                    record.dataset,
-                    record.image_id,
-                    record.patient_id,
-                    record.laterality.value if record.laterality else "",
-                    record.view_position.value if record.view_position else "",
-                    *("" if value is None else int(value) for value in label),
-                    *scores,
-                    result.unreadable.message if result.unreadable else "",
-                ]
-            )
-    return text.getvalue()

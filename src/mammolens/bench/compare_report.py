@@ -138,13 +138,19 @@ def _differences(document: Mapping[str, Any]) -> str:
             _cell(one["model"]),
             _interval(one["auc_difference"], sign=True),
             _p(one["p_value"]),
-            "too few" if one["few"] else _p(one.get("p_value_holm")),
-            "too few" if one["few"] else _p(one["mcnemar"].get("p_value_holm")),
+            _corrected(one, one),
+            _corrected(one, one["mcnemar"]),
         ]
         for name, tasks in document["datasets"].items()
         for one in tasks["malignancy"][document["unit"]]["differences"]
     ]
     return _table(head, rows) if rows else "There is nothing to compare it with."
+
+
+def _corrected(one: Mapping[str, Any], test: Mapping[str, Any]) -> str:
+    if one["few"] or one["aside"]:
+        return "too few" if one["few"] else "not counted"
+    return _p(test.get("p_value_holm"))
 
 
 def _claims(document: Mapping[str, Any]) -> Iterable[str]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ Floats = npt.NDArray[np.float64]
 _INNER_FOLDS: Final = 3
 _FORM: Final = 1
 """Of what is kept: raise it when the way from features to scores changes."""
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
 
 
 @dataclass(frozen=True)
@@ -298,7 +300,7 @@ def _digest(
     rows, width = training.features.shape
     pipeline = classifier.build(rows, width, seed)
     words = (_FORM, sklearn.__version__, name, classifier.grid, folds, _INNER_FOLDS, seed, pipeline)
-    digest = hashlib.sha256(repr(words).encode())
+    digest = hashlib.sha256(_ADDRESS.sub("", repr(words)).encode())
     for part in (training.features, training.labels, others):
         digest.update(f"{part.dtype} {part.shape}".encode())
         digest.update(np.ascontiguousarray(part).tobytes())
