@@ -8,7 +8,13 @@ from scipy.stats import fisher_exact
 from scipy.stats import permutation_test as scipy_permutation_test
 
 from mammolens.errors import ConfigError, InvalidManifest
-from mammolens.metrics import auc_statistic, binary_statistic, gap_statistic, permutation_test
+from mammolens.metrics import (
+    auc_statistic,
+    binary_statistic,
+    gap_statistic,
+    permutation_test,
+    permutation_tests,
+)
 
 
 def mean_of(values):
@@ -102,6 +108,21 @@ def test_it_ends_early_without_changing_what_it_says():
     again = permutation_test(*arguments, draws=100_000)
     assert short == again
     assert short.draws < 2000
+
+
+def test_tests_side_by_side_say_what_each_says_alone():
+    """One of them ends early, the other does not."""
+    rng = np.random.default_rng(5)
+    labels = rng.random(80) < 0.5
+    names = ["a" if n < 30 else "b" for n in range(80)]
+    apart, alike = rng.normal(size=80) + 2.0 * (np.arange(80) < 30), rng.normal(size=80)
+    patients = [str(n // 2) for n in range(80)]
+    statistics = {"apart": mean_of(apart), "alike": mean_of(alike)}
+    found = permutation_tests(statistics, labels, names, "a", patients, draws=3000, seed=7)
+    for measure, statistic in statistics.items():
+        alone = permutation_test(statistic, labels, names, "a", patients, draws=3000, seed=7)
+        assert found[measure] == alone
+    assert found["alike"].draws < found["apart"].draws == 3000
 
 
 def test_a_gap_is_the_difference_of_two_figures():

@@ -41,6 +41,7 @@ MOST_BYTES: Final = 150_000
 
 _TALLEST: Final = 640
 _SMALLER: Final = 0.85
+_EFFORT: Final = 6  # 9 saves a tenth of the bytes and takes six times as long
 _OUTLINE: Final = (230, 159, 0)
 _HALO: Final = (0, 0, 0)
 _DOT_GAP_PX: Final = 7.0
@@ -229,7 +230,7 @@ def _encoded(picture: Rgb) -> bytes:
     """PNG of at most `MOST_BYTES`."""
     while True:
         done, data = cv2.imencode(
-            ".png", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_PNG_COMPRESSION, 9]
+            ".png", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_PNG_COMPRESSION, _EFFORT]
         )
         assert done
         if data.size <= MOST_BYTES:

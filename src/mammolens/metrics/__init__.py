@@ -70,7 +70,12 @@ from mammolens.metrics.localisation import (
     sensitivity_at_false_marks,
     sensitivity_at_false_marks_statistic,
 )
-from mammolens.metrics.permutation import GapTest, gap_statistic, permutation_test
+from mammolens.metrics.permutation import (
+    GapTest,
+    gap_statistic,
+    permutation_test,
+    permutation_tests,
+)
 from mammolens.metrics.precision_recall import (
     PrecisionRecall,
     average_precision,
@@ -171,6 +176,7 @@ __all__ = [
     "patient_bootstrap",
     "patient_bootstraps",
     "permutation_test",
+    "permutation_tests",
     "points_at_lesion",
     "ppv_at_prevalence",
     "precision_recall_curve",

@@ -6,7 +6,7 @@ exchanged groups are a few array operations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.metrics.bootstrap import Statistic
 from mammolens.metrics.checks import BoolArray, FloatArray, IntArray, check_labels
 
-__all__ = ["GapTest", "gap_statistic", "permutation_test"]
+__all__ = ["GapTest", "gap_statistic", "permutation_test", "permutation_tests"]
 
 _FIRST_CHUNK = 250
 _CHUNK_ELEMENTS = 500_000
@@ -92,6 +92,45 @@ def permutation_test(
     >>> found.value, round(found.p_value, 2)  # 2 of 252 ways to choose five of ten
     (1.0, 0.01)
     """
+    statistics = {"": statistic}
+    found = permutation_tests(statistics, labels, names, name, patients, draws=draws, seed=seed)
+    return found[""]
+
+
+def permutation_tests(
+    statistics: Mapping[str, Statistic],
+    labels: npt.ArrayLike,
+    names: Sequence[str],
+    name: str,
+    patients: Sequence[str],
+    *,
+    draws: int = 10_000,
+    seed: int = 0,
+) -> dict[str, GapTest]:
+    """Test several figures of the same rows by one and the same exchanges of names.
+
+    Each gets the answer that `permutation_test` would give it, and ends early by itself.
+
+    Parameters
+    ----------
+    statistics
+        Name → function of weights, as for `permutation_test`.
+    labels, names, name, patients, draws, seed
+        As for `permutation_test`.
+
+    Raises
+    ------
+    InvalidManifest, ConfigError
+        As `permutation_test`.
+
+    Examples
+    --------
+    >>> scores = np.array([1.0, 1, 1, 0, 0, 0])
+    >>> mean = lambda weights: weights @ scores / weights.sum(axis=1)
+    >>> found = permutation_tests({"mean": mean}, [1] * 6, [*"aaabbb"], "a", [*"012345"])
+    >>> found["mean"].value, round(found["mean"].p_value, 1)  # 2 of 20 ways to choose three of six
+    (1.0, 0.1)
+    """
     known = check_labels(labels)
     if not known.size == len(names) == len(patients):
         raise InvalidManifest(f"{known.size} labels, {len(names)} names, {len(patients)} patients")
@@ -100,24 +139,48 @@ def permutation_test(
     member = np.array([one == name for one in names])
     if member.all() or not member.any():
         raise InvalidManifest(f"all rows are in {name!r}, or none is: there is no gap to test")
-
-    def gaps(groups: FloatArray) -> FloatArray:
-        return statistic(groups) - statistic(1.0 - groups)
-
-    value = float(gaps(member[None].astype(np.float64))[0])
-    if not np.isfinite(value):
+    seen = {
+        measure: _Seen(float(_gaps(statistic, member[None].astype(np.float64))[0]))
+        for measure, statistic in statistics.items()
+    }
+    if not all(np.isfinite(one.value) for one in seen.values()):
         raise InvalidManifest(
             f"the figure is undefined in {name!r} or in the rest",
             remedy="Add cases of the class that is missing",
         )
-    extreme = np.empty(0, bool)
     for groups in _exchanged(known, names, name, patients, draws, seed):
-        extreme = np.r_[extreme, ~(np.abs(gaps(groups)) < abs(value) - 1e-12)]
-        if np.count_nonzero(extreme) >= _ENOUGH:
-            last = int(np.flatnonzero(extreme)[_ENOUGH - 1]) + 1
-            return GapTest(value, _ENOUGH / last, last)
-    p_value = float((np.count_nonzero(extreme) + 1) / (extreme.size + 1))
-    return GapTest(value, p_value, extreme.size)
+        unsettled = [measure for measure, one in seen.items() if not one.settled]
+        if not unsettled:
+            break
+        for measure in unsettled:
+            seen[measure].add(_gaps(statistics[measure], groups))
+    return {measure: one.test() for measure, one in seen.items()}
+
+
+class _Seen:
+    """A figure's gap, and which exchanges gave one at least as wide."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+        self._extreme: BoolArray = np.empty(0, bool)
+
+    def add(self, gaps: FloatArray) -> None:
+        self._extreme = np.r_[self._extreme, ~(np.abs(gaps) < abs(self.value) - 1e-12)]
+
+    @property
+    def settled(self) -> bool:
+        return bool(np.count_nonzero(self._extreme) >= _ENOUGH)
+
+    def test(self) -> GapTest:
+        if self.settled:
+            last = int(np.flatnonzero(self._extreme)[_ENOUGH - 1]) + 1
+            return GapTest(self.value, _ENOUGH / last, last)
+        wide, drawn = np.count_nonzero(self._extreme), self._extreme.size
+        return GapTest(self.value, float((wide + 1) / (drawn + 1)), drawn)
+
+
+def _gaps(statistic: Statistic, groups: FloatArray) -> FloatArray:
+    return statistic(groups) - statistic(1.0 - groups)
 
 
 def _exchanged(

@@ -5,7 +5,7 @@ between them; the sources are then set against each other. A figure stands where
 women have a positive, and ten a negative, as it needs; elsewhere stand the counts and why.
 
 A gap is a group's figure minus that of the rest on its axis. Its interval resamples women, its
-p-value exchanges group names between and within women (`metrics.permutation_test`), and Holm's
+p-value exchanges group names between and within women (`metrics.permutation_tests`), and Holm's
 correction runs over every test of the audit. That no gap is found does not show that there is
 none: look at the width of the intervals.
 """
@@ -37,7 +37,7 @@ from mammolens.metrics import (
     gap_statistic,
     holm,
     patient_bootstraps,
-    permutation_test,
+    permutation_tests,
     side_by_side,
 )
 from mammolens.metrics.bootstrap import FEW
@@ -297,21 +297,16 @@ def _gaps(
     intervals = patient_bootstraps(
         side_by_side(gaps), rows.labels, rows.patients, draws=draws, seed=seed
     )
+    defined = {measure: one for measure, one in intervals.items() if one is not None}
+    tests = permutation_tests(
+        {measure: statistics[measure] for measure in defined},
+        *(rows.labels, rows.names, name, rows.patients),
+        draws=permutations,
+        seed=seed,
+    )
     return {
-        measure: {
-            **interval_json(interval),
-            "p_value": permutation_test(
-                statistics[measure],
-                rows.labels,
-                rows.names,
-                name,
-                rows.patients,
-                draws=permutations,
-                seed=seed,
-            ).p_value,
-        }
-        for measure, interval in intervals.items()
-        if interval is not None
+        measure: {**interval_json(interval), "p_value": tests[measure].p_value}
+        for measure, interval in defined.items()
     }
 
 
