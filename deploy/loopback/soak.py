@@ -25,10 +25,9 @@ from peers import Node, Orthanc, Program, send
 from rich.console import Console
 from rich.table import Table
 
-from mammolens.serve.audit import verify
+from mammolens.serve.holdings import NodeState, open_state
+from mammolens.serve.record import AUDIT, DELIVERIES, EXAMS, FILES, INSTANCES, RESULTS, audit
 from mammolens.serve.settings import load_settings
-from mammolens.serve.state import NodeState, open_state
-from mammolens.serve.tables import AUDIT, DELIVERIES, EXAMS, FILES, INSTANCES, RESULTS
 
 SINKS = ("dicom-cad-sr", "dicom-sr")
 CASES = ("sfm-benign-0", "sfm-malign-0")
@@ -186,7 +185,7 @@ def _judge(state: NodeState, pacs: Orthanc, sent: Sent, faults: Faults) -> tuple
         repeated = connection.execute(
             sa.select(sa.func.count()).where(AUDIT.c.action == "repeated")
         ).scalar_one()
-        trail = verify(connection)
+        trail = audit.verify(connection)
     held = collections.Counter(
         (str(report.StudyInstanceUID), str(report.SOPClassUID))
         for study in sent.studies

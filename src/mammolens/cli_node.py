@@ -80,13 +80,13 @@ def status(config: Config = None, as_json: Json = False) -> None:
     need_serving()
     import json
 
-    from mammolens.serve.overview import read_overview, say
+    from mammolens.serve.holdings import open_state
+    from mammolens.serve.record import read_overview, say_overview
     from mammolens.serve.settings import load_settings
-    from mammolens.serve.state import open_state
 
     with open_state(load_settings(config)) as state:
         found = read_overview(state.database)
-    typer.echo(json.dumps(found.to_json()) if as_json else "\n".join(say(found)))
+    typer.echo(json.dumps(found.to_json()) if as_json else "\n".join(say_overview(found)))
 
 
 @app.command()
@@ -108,12 +108,12 @@ def add(paths: Files, config: Config = None) -> None:
 def verify(config: Config = None, head: Kept = None) -> None:
     """Check that no row of the audit trail was changed, removed or put in."""
     need_serving()
-    from mammolens.serve.audit import AuditHead, verify
+    from mammolens.serve.holdings import open_state
+    from mammolens.serve.record import AuditHead, audit
     from mammolens.serve.settings import load_settings
-    from mammolens.serve.state import open_state
 
     with open_state(load_settings(config)) as state, state.database.read() as connection:
-        report = verify(connection, AuditHead.parse(head) if head else None)
+        report = audit.verify(connection, AuditHead.parse(head) if head else None)
     if report.sound:
         typer.echo(f"the trail is whole: {report.head}")
         return
@@ -125,10 +125,10 @@ def verify(config: Config = None, head: Kept = None) -> None:
 def retry(config: Config = None) -> None:
     """Queue again what was given up: dead jobs and deliveries."""
     need_serving()
-    from mammolens.serve.outbox import revive_deliveries
-    from mammolens.serve.queue import revive_jobs
+    from mammolens.serve.delivery import revive_deliveries
+    from mammolens.serve.holdings import open_state
     from mammolens.serve.settings import load_settings
-    from mammolens.serve.state import open_state
+    from mammolens.serve.work import revive_jobs
 
     with open_state(load_settings(config)) as state:
         jobs = revive_jobs(state.database, "cli")
@@ -142,9 +142,9 @@ def dead(config: Config = None, as_json: Json = False) -> None:
     need_serving()
     import json
 
-    from mammolens.serve.dead_letters import read_dead, say_dead
+    from mammolens.serve.delivery import read_dead, say_dead
+    from mammolens.serve.holdings import open_state
     from mammolens.serve.settings import load_settings
-    from mammolens.serve.state import open_state
 
     with open_state(load_settings(config)) as state:
         found = read_dead(state.database, [route.name for route in state.settings.routes])
@@ -157,9 +157,9 @@ def resend(ids: Ids = None, config: Config = None, everything: All = False) -> N
     """Queue dead deliveries again, except what a later result of its exam has overtaken."""
     need_serving()
     from mammolens.errors import ConfigError
-    from mammolens.serve.outbox import revive_deliveries
+    from mammolens.serve.delivery import revive_deliveries
+    from mammolens.serve.holdings import open_state
     from mammolens.serve.settings import load_settings
-    from mammolens.serve.state import open_state
 
     if bool(ids) == everything:
         raise ConfigError("which deliveries?", keyword="resend", remedy="Give their IDs, or --all")
@@ -186,9 +186,8 @@ def pull(
     """Fetch studies from a PACS: those that fit all that is given."""
     need_serving()
     from mammolens.serve import commands
-    from mammolens.serve.pull import Method
+    from mammolens.serve.dimse import Method, StudyQuery
     from mammolens.serve.settings import load_settings
-    from mammolens.serve.studies import StudyQuery
     from mammolens.status import EXIT_INCOMPLETE
 
     begin, end = (day.date() if day else None for day in (first, last))
@@ -206,10 +205,9 @@ def pull(
 def expire(config: Config = None, dry_run: DryRun = False) -> None:
     """Delete what is older than the settings keep it; never what is undelivered or in work."""
     need_serving()
-    from mammolens.serve.retention import count_expired, say_expired
-    from mammolens.serve.retention import expire as delete
+    from mammolens.serve.holdings import count_expired, open_state, say_expired
+    from mammolens.serve.holdings import expire as delete
     from mammolens.serve.settings import load_settings
-    from mammolens.serve.state import open_state
 
     with open_state(load_settings(config)) as state:
         if dry_run:
@@ -223,9 +221,8 @@ def expire(config: Config = None, dry_run: DryRun = False) -> None:
 def backup(folder: NewFolder, config: Config = None) -> None:
     """Copy the database and all files that it speaks of into a new folder, while the node runs."""
     need_serving()
-    from mammolens.serve.backup import back_up
+    from mammolens.serve.holdings import back_up, open_state
     from mammolens.serve.settings import load_settings
-    from mammolens.serve.state import open_state
 
     with open_state(load_settings(config)) as state:
         report = back_up(state, folder)
@@ -237,7 +234,7 @@ def backup(folder: NewFolder, config: Config = None) -> None:
 def restore(folder: NewFolder, config: Config = None) -> None:
     """Put a backup into the empty place that the settings name, and check every digest."""
     need_serving()
-    from mammolens.serve.backup import restore as put_back
+    from mammolens.serve.holdings import restore as put_back
     from mammolens.serve.settings import load_settings
 
     report = put_back(load_settings(config), folder)

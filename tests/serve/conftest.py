@@ -25,12 +25,11 @@ import sqlalchemy as sa
 from pynetdicom import AE
 from pynetdicom.association import Association
 
-from mammolens.serve.database import Database, open_database
-from mammolens.serve.scp import Listener, listening
+from mammolens.serve.dimse import listening
+from mammolens.serve.dimse.scp import Listener
+from mammolens.serve.holdings import NodeState, Store, open_state
+from mammolens.serve.record import AUDIT, Database, open_database
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.state import NodeState, open_state
-from mammolens.serve.store import Store
-from mammolens.serve.tables import AUDIT
 
 VERIFICATION = "1.2.840.10008.1.1"
 VIEWS = (("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO"))

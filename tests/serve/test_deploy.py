@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mammolens.serve.delivery.transports import open_transport
 from mammolens.serve.settings import load_settings
-from mammolens.serve.transports import open_transport
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -18,21 +18,22 @@ import pytest
 import sqlalchemy as sa
 
 from mammolens.errors import StorageError
-from mammolens.serve.audit import verify
-from mammolens.serve.database import open_database
+from mammolens.serve.holdings import NodeState, open_state
+from mammolens.serve.holdings.store import sweep
 from mammolens.serve.intake import receive
+from mammolens.serve.record import EXAMS, FILES, INSTANCES, JOBS, RESULTS, open_database
+from mammolens.serve.record.audit import verify
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.state import NodeState, open_state
-from mammolens.serve.store import sweep
-from mammolens.serve.tables import EXAMS, FILES, INSTANCES, JOBS, RESULTS
-from mammolens.serve.worker import work, work_off
+from mammolens.serve.work import work, work_off
 
 CHILD = """
 import json, os, signal, sys, threading
 from pathlib import Path
-from mammolens.serve import audit, commands, intake, results, store, worker
+from mammolens.serve.holdings import store
+from mammolens.serve.intake import reception as intake
+from mammolens.serve.work import results, worker
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.state import open_state
+from mammolens.serve.holdings import open_state
 
 act, point, settings = sys.argv[1], sys.argv[2], NodeSettings(**json.loads(sys.argv[3]))
 
@@ -218,7 +219,7 @@ def test_a_database_killed_at_random(cluster, tmp_path, package, mammogram):
         pytest.MonkeyPatch.context() as patch,
         contextlib.ExitStack() as ends,
     ):
-        patch.setattr("mammolens.serve.worker.AWAY_S", 0.2)
+        patch.setattr("mammolens.serve.work.worker.AWAY_S", 0.2)
         ends.callback(stop.set)
         working = pool.submit(work, state, 2, stop)
         sending = [pool.submit(send_until_taken, state, study) for study in range(8)]

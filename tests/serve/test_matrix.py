@@ -22,11 +22,11 @@ import pydicom
 import pytest
 import sqlalchemy as sa
 
+from mammolens.serve.holdings import open_state
 from mammolens.serve.intake import receive
+from mammolens.serve.record import EXAMS, JOBS, RESULTS
 from mammolens.serve.settings import load_settings
-from mammolens.serve.state import open_state
-from mammolens.serve.tables import EXAMS, JOBS, RESULTS
-from mammolens.serve.worker import work_off
+from mammolens.serve.work import work_off
 
 TESTS = Path(__file__).parents[1]
 LOOPBACK = TESTS.parent / "deploy" / "loopback"
@@ -40,51 +40,51 @@ MATRIX: dict[str, tuple[str, ...]] = {
     "2 no findings is 111241, a failing model is 111245": (
         "sinks/test_dicom_sr.py::test_what_a_report_says",
         "sinks/test_dicom_sr.py::test_a_failing_model_is_a_failed_report",
-        "serve/test_worker.py::test_what_fails_every_time_ends_as_a_failed_result",
+        "serve/work/test_worker.py::test_what_fails_every_time_ends_as_a_failed_result",
     ),
     "3 lossless copies in every syntax score alike; film of CBIS": (
         f"{HERE}::test_lossless_copies_score_alike",
-        "serve/test_scp_peers.py::test_lossless_copies_in_every_syntax_are_the_same_picture",
-        "serve/test_scp_peers.py::test_film_of_the_sample_exams_comes_through",
+        "serve/dimse/test_scp_peers.py::test_lossless_copies_in_every_syntax_are_the_same_picture",
+        "serve/dimse/test_scp_peers.py::test_film_of_the_sample_exams_comes_through",
     ),
     "4 a study that already has results: one analysis, no loop": (
         f"{HERE}::test_a_study_with_its_results_comes_back_and_nothing_is_analysed_again",
-        "serve/test_intake.py::test_our_own_results_are_ignored_by_maker_and_by_uid",
-        "serve/test_intake.py::test_modality_alone_makes_no_input",
+        "serve/intake/test_intake.py::test_our_own_results_are_ignored_by_maker_and_by_uid",
+        "serve/intake/test_intake.py::test_modality_alone_makes_no_input",
     ),
     "5 duplicates are one, a late view revises, two views are incomplete": (
         f"{HERE}::test_a_late_view_revises_the_report_in_the_pacs",
-        "serve/test_intake.py::test_the_same_object_again_changes_nothing",
-        "serve/test_worker.py::test_a_late_view_revises",
+        "serve/intake/test_intake.py::test_the_same_object_again_changes_nothing",
+        "serve/work/test_worker.py::test_a_late_view_revises",
         "sinks/test_fhir.py::test_a_two_view_exam_says_what_is_kept",
         "test_exams.py::test_other_views_come_last_and_missing_ones_are_named",
     ),
     "6 what is no screening view is refused or told by name": (
-        "serve/test_intake.py::test_for_processing_and_tomosynthesis_are_listed_as_refused",
+        "serve/intake/test_intake.py::test_for_processing_and_tomosynthesis_are_listed_as_refused",
         "images/test_dicom_values.py::test_monochrome1_is_recorded_and_not_applied",
         "images/test_bad_input.py::test_refused_from_the_header_alone",
         "images/test_views.py::test_an_unknown_view_position_is_named",
-        "serve/test_worker.py::test_two_women_in_a_study_get_two_results_and_both_are_told",
+        "serve/work/test_worker.py::test_two_women_in_a_study_get_two_results_and_both_are_told",
     ),
     "7 who may not call, or not so, is refused and audited": (
-        "serve/test_scp.py::test_who_may_not_call_is_rejected_and_audited",
-        "serve/test_scp_peers.py::test_dcmtk_is_refused_where_it_may_not_call",
-        "serve/test_scp_tls.py::test_plain_dicom_on_the_tls_port_is_refused_and_audited",
-        "serve/test_scp_tls.py::test_a_client_without_certificate_is_refused_and_audited",
-        "serve/test_scp_peers.py::test_dcmtk_speaks_tls_with_its_certificate_and_not_without",
+        "serve/dimse/test_scp.py::test_who_may_not_call_is_rejected_and_audited",
+        "serve/dimse/test_scp_peers.py::test_dcmtk_is_refused_where_it_may_not_call",
+        "serve/dimse/test_scp_tls.py::test_plain_dicom_on_the_tls_port_is_refused_and_audited",
+        "serve/dimse/test_scp_tls.py::test_a_client_without_certificate_is_refused_and_audited",
+        "serve/dimse/test_scp_peers.py::test_dcmtk_speaks_tls_with_its_certificate_and_not_without",
     ),
     "8 commitment both ways; PACS away; killed: one of each result": (
-        "serve/test_scp_peers.py::test_the_node_commits_itself_to_orthanc",
-        "serve/test_scp_peers.py::test_orthanc_commits_itself_to_the_node",
+        "serve/dimse/test_scp_peers.py::test_the_node_commits_itself_to_orthanc",
+        "serve/dimse/test_scp_peers.py::test_orthanc_commits_itself_to_the_node",
         "serve/delivery/test_archive.py::test_orthanc_commits_itself_to_every_object",
         "serve/delivery/test_archive.py::test_orthanc_that_was_stopped_for_a_while_holds_each_once",
         "serve/delivery/test_archive.py::test_orthanc_killed_in_the_middle_holds_each_once",
         "serve/test_kill.py::test_a_worker_killed_at_a_point",
     ),
     "9 C-MOVE, C-GET, WADO and STOW bring what C-STORE brings": (
-        "serve/test_scp_peers.py::test_a_pull_from_orthanc_brings_the_same_exam_as_a_push",
-        "serve/test_scp_pull.py::test_both_ways_bring_the_same_bytes",
-        "serve/test_web.py::test_what_is_received_is_what_was_sent",
+        "serve/dimse/test_scp_peers.py::test_a_pull_from_orthanc_brings_the_same_exam_as_a_push",
+        "serve/dimse/test_scp_pull.py::test_both_ways_bring_the_same_bytes",
+        "serve/web/test_web.py::test_what_is_received_is_what_was_sent",
     ),
     "10 SC, SEG, GSPS and TID 1500 without errors, outlines on the source pixels": (
         f"{HERE}::test_the_demo_puts_every_result_into_its_study",
@@ -93,8 +93,8 @@ MATRIX: dict[str, tuple[str, ...]] = {
         "sinks/test_dicom_sr.py::test_coordinates_are_columns_and_rows_of_the_source",
     ),
     "11 procedure steps: their states, and a second claimant": (
-        "serve/test_ups.py::test_a_step_is_claimed_performed_and_completed",
-        "serve/test_ups.py::test_two_nodes_never_share_a_step",
+        "serve/ups/test_ups.py::test_a_step_is_claimed_performed_and_completed",
+        "serve/ups/test_ups.py::test_two_nodes_never_share_a_step",
     ),
     "12 FHIR and HL7 valid, MLLP acknowledged, worklist in reading order": (
         "sinks/test_fhir.py::test_bundles_of_every_kind_of_exam_are_valid",
@@ -104,14 +104,14 @@ MATRIX: dict[str, tuple[str, ...]] = {
     ),
     "13 the viewer, on a desk and on a phone": (),
     "14 identity taken off before inference, given back to the results": (
-        "serve/test_deidentify.py"
+        "serve/holdings/test_deidentify.py"
         "::test_nothing_on_the_disk_or_in_logs_names_her_and_her_results_do",
-        "serve/test_deidentify.py::test_every_action_of_table_e_1_1_is_taken",
-        "serve/test_deidentify.py::test_an_identity_that_was_moved_to_another_object_does_not_open",
+        "serve/holdings/test_deidentify.py::test_every_action_of_table_e_1_1_is_taken",
+        "serve/holdings/test_deidentify.py::test_an_identity_that_was_moved_to_another_object_does_not_open",
     ),
     "15 a whole exam of 99 MB, twenty exams in the queue: memory stays": (
         f"{HERE}::test_twenty_exams_are_worked_off",
-        "serve/test_worker.py::test_memory_does_not_grow_with_the_exams",
+        "serve/work/test_worker.py::test_memory_does_not_grow_with_the_exams",
     ),
 }
 """Reception of 99 MB within its time is measured by ``benchmarks/bench_reception.py``."""

@@ -1,4 +1,7 @@
-"""What the doors ``mammolens worker``, ``mammolens deliver`` and ``mammolens node`` do."""
+"""What the doors ``mammolens worker``, ``mammolens deliver`` and ``mammolens node`` do.
+
+Each loads the rooms that it needs: a worker speaks neither DICOM nor HTTP.
+"""
 
 from __future__ import annotations
 
@@ -9,28 +12,17 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from mammolens.errors import InputError
 from mammolens.images import find_files
 from mammolens.serve import logs
-from mammolens.serve.delivery import deliver, deliver_off, delivering
-from mammolens.serve.dicomweb_pull import find_web_studies, pull_web_studies
-from mammolens.serve.intake import receive
-from mammolens.serve.peers import find_peer
-from mammolens.serve.presence import present
-from mammolens.serve.pull import (
-    Method,
-    PullReport,
-    find_earlier,
-    find_studies,
-    pull_studies,
-)
-from mammolens.serve.scp import listening
+from mammolens.serve.holdings import open_state
+from mammolens.serve.record import present
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.state import open_state
-from mammolens.serve.studies import FoundStudy, StudyQuery
-from mammolens.serve.web_peers import find_web_peer, is_web_peer
-from mammolens.serve.worker import work, work_off
+
+if TYPE_CHECKING:
+    from mammolens.serve.dimse import FoundStudy, Method, PullReport, StudyQuery
 
 __all__ = ["add_files", "pull", "run_deliveries", "run_node", "run_worker", "stopping"]
 
@@ -45,6 +37,8 @@ def run_worker(settings: NodeSettings, threads: int, once: bool) -> int:
     StorageError
         The database is away at the start; later on it is waited for.
     """
+    from mammolens.serve.work import work, work_off
+
     logs.configure(settings.log.level)
     with stopping() as stop, open_state(settings) as state, present(state.database, "worker"):
         return (work_off if once else work)(state, threads, stop)
@@ -60,9 +54,11 @@ def run_node(settings: NodeSettings) -> None:
     StorageError
         The database is away at the start; later on senders are told to come again.
     """
+    from mammolens.serve.delivery import delivering
+    from mammolens.serve.dimse import listening
+    from mammolens.serve.intake import watching
     from mammolens.serve.ups import performing
-    from mammolens.serve.watch import watching
-    from mammolens.serve.web_server import serving
+    from mammolens.serve.web import serving
 
     logs.configure(settings.log.level)
     with (
@@ -88,6 +84,8 @@ def run_deliveries(settings: NodeSettings, once: bool) -> int:
     StorageError
         The database is away at the start; later on it is waited for.
     """
+    from mammolens.serve.delivery import deliver, deliver_off
+
     logs.configure(settings.log.level)
     with stopping() as stop, open_state(settings) as state, present(state.database, "deliver"):
         return (deliver_off if once else deliver)(state, stop)
@@ -101,6 +99,8 @@ def add_files(settings: NodeSettings, paths: Sequence[Path]) -> Iterator[tuple[s
     StorageError
         The disk is full or the database is away: what was not named was not received.
     """
+    from mammolens.serve.intake import receive
+
     files, unreadable = find_files(paths)
     for item in unreadable:
         yield item.path, f"{item.error}: {item.message}", False
@@ -132,6 +132,9 @@ def pull(
     StorageError
         The disk is full or the database is away.
     """
+    from mammolens.serve.dimse import find_earlier, find_peer, find_studies, pull_studies
+    from mammolens.serve.web import find_web_peer, find_web_studies, is_web_peer, pull_web_studies
+
     with open_state(settings) as state:
         find: Callable[[StudyQuery], list[FoundStudy]]
         fetch: Callable[..., Iterator[PullReport]]

@@ -24,14 +24,20 @@ import pytest
 import sqlalchemy as sa
 
 from mammolens.core import ModelId, TriageCategory
-from mammolens.serve.database import Database, open_database
-from mammolens.serve.leases import Lease
-from mammolens.serve.queue import Job
-from mammolens.serve.results import Outcome, ResultFile, commit_result
+from mammolens.serve.holdings import NodeState, Store
+from mammolens.serve.record import (
+    AUDIT,
+    DELIVERIES,
+    EXAMS,
+    JOBS,
+    Database,
+    Lease,
+    WorkState,
+    open_database,
+)
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.state import NodeState
-from mammolens.serve.store import Store
-from mammolens.serve.tables import AUDIT, DELIVERIES, EXAMS, JOBS, WorkState
+from mammolens.serve.work.queue import Job
+from mammolens.serve.work.results import Outcome, ResultFile, commit_result
 
 QUICK = {"lease_s": 5, "backoff_s": 0.02, "backoff_max_s": 0.1, "poll_s": 0.02}
 

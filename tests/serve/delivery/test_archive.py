@@ -20,8 +20,8 @@ import sqlalchemy as sa
 
 from mammolens.serve.delivery import deliver_off, delivering
 from mammolens.serve.intake import receive
-from mammolens.serve.tables import DELIVERIES, FILES
-from mammolens.serve.worker import work_off
+from mammolens.serve.record import DELIVERIES, FILES
+from mammolens.serve.work import work_off
 
 pytestmark = pytest.mark.pacs
 
@@ -161,7 +161,7 @@ def test_orthanc_killed_in_the_middle_holds_each_once(analysed, orthanc, until):
 
 
 def test_orthanc_commits_itself_to_every_object(analysed, orthanc):
-    from mammolens.serve.scp import listening
+    from mammolens.serve.dimse import listening
 
     route = {**ways(orthanc)[0], "commitment": True, "timeout_s": 20}
     peers = {"pacs": f"dicom://PACS@127.0.0.1:{orthanc.port}"}

@@ -11,9 +11,9 @@ import pytest
 from pydicom.uid import ImplicitVRLittleEndian
 
 from mammolens.serve.delivery import deliver_off, delivering
-from mammolens.serve.tables import DELIVERIES, FILES
-from mammolens.serve.transports import Verdict
-from mammolens.serve.transports._dicom_status import judge_status
+from mammolens.serve.delivery.transports import Verdict
+from mammolens.serve.delivery.transports._dicom_status import judge_status
+from mammolens.serve.record import DELIVERIES, FILES
 
 SLOW = {"backoff_s": 60, "backoff_max_s": 60}
 """What is put off stays so until the end of the test."""
@@ -292,8 +292,8 @@ def test_delivered_is_what_the_archive_has_committed_itself_to(
 
 
 def test_results_that_lie_sealed_leave_as_they_were_made(pacs, objects, now):
-    from mammolens.serve._ops_settings import DeidentifySettings
-    from mammolens.serve.vault import make_seal
+    from mammolens.serve.holdings import make_seal
+    from mammolens.serve.settings import DeidentifySettings
 
     node, archive = pacs("dimse")
     seal = make_seal(DeidentifySettings(key="k" * 32))

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from mammolens.cli import app
 from mammolens.errors import ConfigError
+from mammolens.serve.delivery.transports import open_transport
 from mammolens.serve.settings import NodeSettings, load_settings
-from mammolens.serve.transports import open_transport
 
 
 def target(to: str, sinks=("fhir",), secrets=None, peers=None, **route):

@@ -17,7 +17,7 @@ CHILD = """
 import json, sys, threading
 from mammolens.serve.delivery import deliver
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.state import open_state
+from mammolens.serve.holdings import open_state
 
 with open_state(NodeSettings(**json.loads(sys.argv[1]))) as state:
     deliver(state, threading.Event())

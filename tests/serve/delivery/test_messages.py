@@ -222,7 +222,7 @@ def test_results_of_a_real_exam_are_taken_by_every_kind_of_destination(
 ):
     """Images in, the worker, then all five ways out; a late view corrects what was said."""
     from mammolens.serve.intake import receive
-    from mammolens.serve.worker import work_off
+    from mammolens.serve.work import work_off
 
     started = {kind: peer(made) for kind, made in peers.items()}
     (tmp_path / "share").mkdir()

@@ -13,16 +13,21 @@ import pytest
 import sqlalchemy as sa
 
 from mammolens.core import TriageCategory
-from mammolens.serve import delivery, logs
-from mammolens.serve.audit import verify
-from mammolens.serve.dead_letters import read_dead, say_dead
-from mammolens.serve.delivery import deliver, deliver_off, delivering
-from mammolens.serve.leases import Lease, wait_after
-from mammolens.serve.outbox import revive_deliveries
-from mammolens.serve.pulse import Pulse
+from mammolens.serve import logs
+from mammolens.serve.delivery import (
+    deliver,
+    deliver_off,
+    delivering,
+    read_dead,
+    revive_deliveries,
+    say_dead,
+    sending,
+)
+from mammolens.serve.delivery.transports import Answer, Verdict
+from mammolens.serve.record import DELIVERIES, FILES, Lease, Pulse
+from mammolens.serve.record.audit import verify
+from mammolens.serve.record.leases import wait_after
 from mammolens.serve.settings import JobSettings
-from mammolens.serve.tables import DELIVERIES, FILES
-from mammolens.serve.transports import Answer, Verdict
 
 HIGH, LOW, FAILED = TriageCategory.HIGH, TriageCategory.LOW, TriageCategory.FAILED
 
@@ -55,7 +60,7 @@ def told(monkeypatch):
     """Give a function that sets the transports of routes by their name."""
 
     def tell(**transports):
-        monkeypatch.setattr(delivery, "open_transport", lambda r, _: transports[r.name])
+        monkeypatch.setattr(sending, "open_transport", lambda r, _: transports[r.name])
 
     return tell
 
@@ -185,7 +190,7 @@ def test_attempts_end_where_the_route_says(make_node, told, until):
 def test_waits_double_up_to_the_longest_and_are_spread(make_node, told):
     told(a=Told())
     node = make_node(route(), jobs={"backoff_s": 10, "backoff_max_s": 60})
-    loop = delivery._Route(node.state, node.state.settings.routes[0], Told(), None, None, "w")
+    loop = sending._Route(node.state, node.state.settings.routes[0], Told(), None, None, "w")
     for attempts, longest in ((1, 10), (2, 20), (3, 40), (9, 60)):
         waits = [wait_after(attempts, loop.rules()) for _ in range(200)]
         assert longest / 2 <= min(waits) < 0.6 * longest
@@ -206,7 +211,7 @@ def test_two_silences_in_a_row_mean_that_the_destination_is_away(make_node, told
 def test_a_destination_that_is_away_is_left_alone_for_longer_each_time(make_node, told):
     told(a=Told())
     node = make_node(route(), jobs={"backoff_s": 1, "backoff_max_s": 8})
-    loop = delivery._Route(node.state, node.state.settings.routes[0], Told(), None, None, "w")
+    loop = sending._Route(node.state, node.state.settings.routes[0], Told(), None, None, "w")
     pauses = []
     for _ in range(5):
         loop.note(Answer(Verdict.AWAY, ""))
@@ -247,7 +252,7 @@ def test_a_sender_that_slept_does_not_send(make_node, told, monkeypatch):
     told(a=transport)
     node = make_node(route(), jobs={"lease_s": 0.3})
     node.enter({("json", "x"): b"x"})
-    claim, naps, sent_after_nap = delivery.claim_deliveries, [0.4], []
+    claim, naps, sent_after_nap = sending.claim_deliveries, [0.4], []
 
     def sleepy(*arguments):
         sent_after_nap.append(len(transport.sent))
@@ -256,10 +261,10 @@ def test_a_sender_that_slept_does_not_send(make_node, told, monkeypatch):
             time.sleep(naps.pop())
         return claimed
 
-    monkeypatch.setattr(delivery, "claim_deliveries", sleepy)
+    monkeypatch.setattr(sending, "claim_deliveries", sleepy)
     assert deliver_off(node.state, threading.Event()) == 1
     assert sent_after_nap == [0, 0, 1]
-    assert node.trail("put_off")[0]["error"] == delivery.LOST
+    assert node.trail("put_off")[0]["error"] == sending.LOST
 
 
 def test_a_pulse_knows_what_is_lost(make_node, told):
@@ -304,14 +309,14 @@ def test_a_database_that_is_away_is_waited_for(make_node, told, until, monkeypat
     told(a=Told())
     node = make_node(route())
     node.enter({("json", "x"): b"x"})
-    claim, failures = delivery.claim_deliveries, [StorageError("away"), ValueError("fault")]
+    claim, failures = sending.claim_deliveries, [StorageError("away"), ValueError("fault")]
 
     def sometimes(*arguments):
         if failures:
             raise failures.pop()
         return claim(*arguments)
 
-    monkeypatch.setattr(delivery, "claim_deliveries", sometimes)
+    monkeypatch.setattr(sending, "claim_deliveries", sometimes)
     with delivering(node.state):
         until(node.finished)
 

@@ -1,0 +1,16 @@
+"""Out: what routes ask for is queued, sent until it has arrived, or left for a person."""
+
+from __future__ import annotations
+
+from mammolens.serve.delivery.dead_letters import read_dead, say_dead
+from mammolens.serve.delivery.outbox import revive_deliveries
+from mammolens.serve.delivery.sending import deliver, deliver_off, delivering
+
+__all__ = [
+    "deliver",
+    "deliver_off",
+    "delivering",
+    "read_dead",
+    "revive_deliveries",
+    "say_dead",
+]

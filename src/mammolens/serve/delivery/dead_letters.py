@@ -1,0 +1,85 @@
+"""Deliveries that wait for a person: refused, tried too often, or of a route that is no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from mammolens.serve.delivery.outbox import is_overtaken
+from mammolens.serve.record import DELIVERIES, FILES, Database, WorkState
+
+__all__ = ["DeadLetter", "read_dead", "say_dead"]
+
+NO_ROUTE: Final = "its route is no longer in the settings"
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A delivery that does not go on by itself; no identifier is in it.
+
+    `overtaken`: a later result of the exam went by the same route, so that this one stays.
+    """
+
+    id: int
+    exam_id: int
+    revision: int
+    route: str
+    sink: str
+    attempts: int
+    error: str
+    since: str
+    overtaken: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Give everything as plain values."""
+        return asdict(self)
+
+
+def read_dead(database: Database, routes: Sequence[str]) -> list[DeadLetter]:
+    """List dead deliveries, and those that wait for none of `routes`, oldest first.
+
+    Raises
+    ------
+    StorageError
+        The database cannot be used.
+    """
+    dead = DELIVERIES.c.state == WorkState.DEAD.value
+    orphan = sa.and_(
+        DELIVERIES.c.state == WorkState.QUEUED.value, DELIVERIES.c.route.not_in(list(routes))
+    )
+    with database.read() as connection:
+        rows = connection.execute(
+            sa.select(DELIVERIES, FILES.c.sink, is_overtaken().label("overtaken"))
+            .join(FILES, FILES.c.id == DELIVERIES.c.file_id)
+            .where(sa.or_(dead, orphan))
+            .order_by(DELIVERIES.c.id)
+        ).all()
+    return [
+        DeadLetter(
+            row.id,
+            row.exam_id,
+            row.revision,
+            row.route,
+            row.sink,
+            row.attempts,
+            row.error if row.finished_at else NO_ROUTE,
+            (row.finished_at or row.created_at).isoformat(timespec="seconds"),
+            bool(row.overtaken),
+        )
+        for row in rows
+    ]
+
+
+def say_dead(letters: Sequence[DeadLetter]) -> list[str]:
+    """Put dead letters into lines for people."""
+    if not letters:
+        return ["no dead letters"]
+    return [
+        f"{letter.id}  {letter.since}  {letter.route}: {letter.sink} of exam {letter.exam_id},"
+        f" result {letter.revision}, {letter.attempts} attempts: {letter.error}"
+        f"{' (overtaken by a later result)' if letter.overtaken else ''}"
+        for letter in letters
+    ]

@@ -1,0 +1,324 @@
+"""Delivery: results leave by their routes, each route in a loop of its own.
+
+A destination that is away stops its own route alone, for a while that doubles up to the longest
+wait of the settings; a file that is refused or damaged is put aside, and the next goes on. At least
+once: what was sent and not answered is sent again, byte for byte. Before a file is sent the
+lease must be surely ours, so that a sender which slept does not bring an old result after a new.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from mammolens.errors import DeliveryError, StorageError
+from mammolens.serve import logs
+from mammolens.serve.delivery.outbox import (
+    Delivery,
+    claim_deliveries,
+    finish_delivery,
+    give_up_delivery,
+    put_off_delivery,
+)
+from mammolens.serve.delivery.transports import (
+    Answer,
+    Parcel,
+    Session,
+    Transport,
+    Verdict,
+    open_transport,
+)
+from mammolens.serve.holdings import NodeState
+from mammolens.serve.record import DELIVERIES, Pulse, beating, leases
+from mammolens.serve.settings import JobSettings, RouteSettings
+
+__all__ = ["deliver", "deliver_off", "delivering"]
+
+ROOM: Final = "delivery"
+BATCH: Final = 16
+LONGEST_IN_TIMEOUTS: Final = 8
+"""A file that takes longer than this many of its route's time limits stands still."""
+NOT_TRIED: Final = Answer(Verdict.AWAY, "not tried: the destination is away")
+STOPPED: Final = "not tried: the sender was stopped"
+LOST: Final = "not tried: the lease ran out"
+
+
+@dataclass
+class _Route:
+    """One route at work, and how its destination has behaved of late."""
+
+    state: NodeState
+    settings: RouteSettings
+    transport: Transport
+    pulse: Pulse
+    stop: threading.Event
+    worker: str
+    broken: int = 0
+    away: int = 0
+    asked_s: float = 0.0
+
+    def rules(self) -> JobSettings:
+        """Say how a failure is repeated on this route; waits are spread at random."""
+        jobs, spread = self.state.settings.jobs, random.uniform(0.5, 1.0)
+        most = self.settings.max_attempts
+        changed = {
+            "backoff_s": jobs.backoff_s * spread,
+            "backoff_max_s": jobs.backoff_max_s * spread,
+            "max_deliveries": jobs.max_deliveries if most is None else most or sys.maxsize,
+        }
+        return jobs.model_copy(update=changed)
+
+    def note(self, answer: Answer) -> Answer:
+        """Remember how the destination behaves; two silences in a row mean that it is away."""
+        self.broken = self.broken + 1 if answer.verdict is Verdict.BROKEN else 0
+        if self.broken > 1:
+            answer = Answer(Verdict.AWAY, answer.said, answer.wait_s)
+        self.away = self.away + 1 if answer.verdict is Verdict.AWAY else 0
+        self.asked_s = answer.wait_s
+        return answer
+
+    def pause_s(self) -> float:
+        """Say how long the destination is left alone now: not at all, if it is there."""
+        if not self.away:
+            return 0.0
+        longest = self.state.settings.jobs.backoff_max_s
+        return min(max(self.asked_s, leases.wait_after(self.away, self.rules())), longest)
+
+
+def deliver(state: NodeState, stop: threading.Event) -> int:
+    """Deliver by every route until `stop` is set, and give the number of files delivered.
+
+    Raises
+    ------
+    ConfigError
+        A destination of the settings cannot be understood.
+    """
+    return _serve_all(state, _transports(state), stop, _patience(state, stop))
+
+
+def deliver_off(state: NodeState, stop: threading.Event) -> int:
+    """Deliver what may go now, and give the number of files delivered.
+
+    What waits after a failure is left, and so is a route whose destination is away.
+
+    Raises
+    ------
+    ConfigError
+        A destination of the settings cannot be understood.
+    """
+    return _serve_all(state, _transports(state), stop, lambda: True)
+
+
+@contextlib.contextmanager
+def delivering(state: NodeState) -> Iterator[None]:
+    """Deliver in threads while the block runs; its end waits for the files on their way.
+
+    Raises
+    ------
+    ConfigError
+        A destination of the settings cannot be understood; nothing was begun.
+    """
+    routes = _transports(state)
+    stop = threading.Event()
+    run = partial(_serve_all, state, routes, stop, _patience(state, stop))
+    thread = threading.Thread(target=run, name="delivery")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _patience(state: NodeState, stop: threading.Event) -> Callable[[], bool]:
+    return lambda: stop.wait(state.settings.jobs.poll_s)
+
+
+def _transports(state: NodeState) -> list[tuple[RouteSettings, Transport]]:
+    return [(route, open_transport(route, state.settings)) for route in state.settings.routes]
+
+
+def _serve_all(
+    state: NodeState,
+    routes: Sequence[tuple[RouteSettings, Transport]],
+    stop: threading.Event,
+    rest: Callable[[], bool],
+) -> int:
+    """Run a loop for each route; `rest` is called by one without work and says whether to end."""
+    if not routes:
+        while not rest():
+            continue
+        return 0
+    logs.event(ROOM, "started", count=len(routes))
+    host = f"{socket.gethostname()}:{os.getpid()}"
+    with (
+        beating(state.database, DELIVERIES, state.settings.jobs.lease_s) as pulse,
+        ThreadPoolExecutor(len(routes), "route") as pool,
+    ):
+        loops = [
+            pool.submit(
+                _serve,
+                _Route(state, settings, transport, pulse, stop, f"{host}:{settings.name}"),
+                rest,
+            )
+            for settings, transport in routes
+        ]
+        delivered = sum(loop.result() for loop in loops)
+    logs.event(ROOM, "ended", count=delivered)
+    return delivered
+
+
+def _serve(route: _Route, rest: Callable[[], bool]) -> int:
+    delivered, name = 0, route.settings.name
+    while not route.stop.is_set():
+        try:
+            batch, taken = _claim_and_send(route)
+        except Exception as error:
+            away = isinstance(error, StorageError)
+            what = "database_away" if away else "route_failed"
+            logs.event(ROOM, what, logging.ERROR, error=type(error).__name__, route=name)
+            pause_s, idle = route.state.settings.jobs.backoff_s, True
+        else:
+            delivered += taken
+            pause_s, idle = route.pause_s() if batch else 0.0, not batch
+        if pause_s and not idle:
+            logs.event(
+                ROOM, "destination_away", logging.WARNING, route=name, seconds=round(pause_s, 1)
+            )
+        if (idle or pause_s) and rest():
+            break
+        route.stop.wait(pause_s)
+    return delivered
+
+
+def _claim_and_send(route: _Route) -> tuple[int, int]:
+    """Take what waits for the route and send it; say how many files, and how many delivered."""
+    since = time.monotonic()
+    batch = claim_deliveries(
+        route.state.database,
+        route.worker,
+        [route.settings.name],
+        route.state.settings.jobs,
+        BATCH,
+    )
+    return len(batch), _send_batch(route, batch, since) if batch else 0
+
+
+def _send_batch(route: _Route, batch: Sequence[Delivery], since: float) -> int:
+    """Send files of one result in order; say how many were delivered."""
+    results = route.state.results
+    parcels = [Parcel(d, results.path(d.digest), results.seal) for d in batch]
+    longest_s = LONGEST_IN_TIMEOUTS * route.settings.timeout_s * (len(batch) + 1)
+    leases = [delivery.lease for delivery in batch]
+    uncommitted: list[Delivery] = []
+    delivered = 0
+    with route.pulse.holding(leases, since, longest_s):
+        with route.transport.open(parcels) as session:
+            away = False
+            for parcel in parcels:
+                if route.stop.is_set():
+                    _leave(route, parcel.delivery, STOPPED)
+                    continue
+                if not route.pulse.holds(parcel.delivery.lease):
+                    _leave(route, parcel.delivery, LOST)
+                    continue
+                answer = NOT_TRIED if away else route.note(_send(session, parcel))
+                away = away or answer.verdict is Verdict.AWAY
+                if answer.verdict is Verdict.TAKEN and route.settings.commitment:
+                    if answer.commits:
+                        uncommitted.append(parcel.delivery)
+                        continue
+                    answer = replace(answer, said=f"{answer.said}, commitment not offered")
+                delivered += _enter(route, parcel.delivery, answer)
+        if uncommitted:
+            for delivery, answer in _ask_commitment(route, uncommitted):
+                delivered += _enter(route, delivery, answer)
+    return delivered
+
+
+def _ask_commitment(route: _Route, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Answer]]:
+    """Ask the archive to commit itself to what it took; what it will not keep is sent again."""
+    from mammolens.serve.dimse import request_commitment
+
+    references = [(str(d.sop_class_uid), str(d.sop_instance_uid)) for d in deliveries]
+    try:
+        outcome = request_commitment(
+            route.state, route.settings.to, references, route.settings.timeout_s
+        )
+    except DeliveryError:
+        return [(d, Answer(Verdict.LATER, "commitment cannot be asked for")) for d in deliveries]
+    answers = []
+    for delivery in deliveries:
+        reason = outcome.failed.get(str(delivery.sop_instance_uid))
+        if delivery.sop_instance_uid in outcome.kept:
+            answer = Answer(Verdict.TAKEN, "C-STORE, committed")
+        elif reason is not None:
+            answer = Answer(Verdict.LATER, f"not committed, 0x{reason:04X}")
+        else:
+            answer = Answer(Verdict.LATER, "commitment not answered")
+        answers.append((delivery, answer))
+    return answers
+
+
+def _send(session: Session, parcel: Parcel) -> Answer:
+    """Send one file; whatever goes wrong with it is told of this file alone."""
+    try:
+        content = parcel.read()
+    except FileNotFoundError:
+        return Answer(Verdict.LATER, "the file is gone from the store")
+    except OSError as error:
+        return Answer(Verdict.LATER, f"the file cannot be read: {type(error).__name__}")
+    except StorageError:
+        return Answer(Verdict.LATER, "the file is sealed with a key that is not there")
+    if content is None:
+        return Answer(Verdict.NEVER, "the file in the store is damaged")
+    try:
+        return session.send(parcel.delivery, content)
+    except Exception as error:
+        kind = type(error).__name__
+        number = parcel.delivery.lease.id
+        logs.event(ROOM, "transport_failed", logging.ERROR, error=kind, delivery=number)
+        return Answer(Verdict.LATER, f"could not be sent: {kind}")
+
+
+def _enter(route: _Route, delivery: Delivery, answer: Answer) -> bool:
+    """Note what came of a file; say whether it was delivered."""
+    database = route.state.database
+    told: dict[str, str | float] = {
+        "route": delivery.route,
+        "delivery": delivery.lease.id,
+        "exam": delivery.exam_id,
+        "attempt": delivery.attempts,
+        "sink": delivery.sink,
+        "reason": answer.said,
+    }
+    match answer.verdict:
+        case Verdict.TAKEN:
+            held = finish_delivery(database, delivery, answer.said)
+            logs.event(ROOM, "delivered" if held else "delivered_late", **told)
+            return held
+        case Verdict.NEVER:
+            give_up_delivery(database, delivery, answer.said)
+            logs.event(ROOM, "refused", logging.WARNING, **told)
+        case Verdict.LATER | Verdict.BROKEN | Verdict.AWAY:
+            put_off_delivery(database, delivery, answer.said, route.rules())
+            logs.event(ROOM, "put_off", logging.WARNING, **told)
+    return False
+
+
+def _leave(route: _Route, delivery: Delivery, why: str) -> None:
+    """Give back what was not tried, for whoever comes next."""
+    at_once = {"backoff_s": 0.0, "max_deliveries": sys.maxsize}
+    rules = route.state.settings.jobs.model_copy(update=at_once)
+    put_off_delivery(route.state.database, delivery, why, rules)

@@ -1,0 +1,153 @@
+"""Ways out of the node: one file per protocol, each a `Transport` to one destination.
+
+A transport opens a session, and a session sends one file at a time and says what came of it. None
+of them raises for what a destination does; none repeats anything by itself, for what may be
+repeated, and when, `delivery` decides. What an answer says is made of status codes and words of our
+own: nothing that a destination wrote is quoted, for it may name a patient.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final, Protocol
+
+from mammolens.errors import ConfigError
+from mammolens.serve.delivery.outbox import Delivery
+from mammolens.serve.delivery.transports._target import Target, parse_target
+from mammolens.serve.holdings import Seal, unseal
+from mammolens.serve.settings import NodeSettings, RouteSettings
+from mammolens.sinks import SINKS
+
+__all__ = ["Answer", "Parcel", "Session", "Transport", "Verdict", "open_transport"]
+
+_DICOM: Final = frozenset(name for name in SINKS if name.startswith("dicom-"))
+_SAID_IN: Final = {
+    "dimse": _DICOM,
+    "stow": _DICOM,
+    "fhir": frozenset({"fhir"}),
+    "mllp": frozenset({"hl7"}),
+    "folder": frozenset(SINKS),
+}
+"""Which of our sinks write what a protocol carries; sinks of others may be sent by any."""
+
+
+class Verdict(Enum):
+    """What an attempt to send a file came to.
+
+    `TAKEN`: the destination has it. `LATER`: it cannot take this file now. `BROKEN`: no answer
+    came; it may have it or not. `AWAY`: it takes no file at all now. `NEVER`: it refuses this file.
+    """
+
+    TAKEN = "taken"
+    LATER = "later"
+    BROKEN = "broken"
+    AWAY = "away"
+    NEVER = "never"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A verdict, and why, without identifiers.
+
+    `wait_s` is for how long the destination asks to be left alone; `commits` whether it offers to
+    commit itself to keep what it takes.
+    """
+
+    verdict: Verdict
+    said: str
+    wait_s: float = 0.0
+    commits: bool = False
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A delivery, where its bytes lie, and what opens them if they are sealed."""
+
+    delivery: Delivery
+    path: Path
+    seal: Seal | None = None
+
+    def read(self) -> bytes | None:
+        """Read the bytes; ``None`` if they are not those that were entered.
+
+        Raises
+        ------
+        OSError
+            The file is gone or cannot be read.
+        StorageError
+            It is sealed, and the key is not there.
+        """
+        content = self.path.read_bytes()
+        sound = hashlib.sha256(content).hexdigest() == self.delivery.digest
+        return unseal(self.seal, content) if sound else None
+
+
+class Session(Protocol):
+    """A destination in conversation; it connects when it must, and again after a break."""
+
+    def send(self, delivery: Delivery, content: bytes) -> Answer:
+        """Send one file and wait for the answer."""
+
+
+class Transport(Protocol):
+    """One destination."""
+
+    def open(self, parcels: Sequence[Parcel]) -> AbstractContextManager[Session]:
+        """Begin to send these files."""
+
+
+def open_transport(route: RouteSettings, settings: NodeSettings) -> Transport:
+    """Make the transport of a route; nothing is connected yet.
+
+    Raises
+    ------
+    ConfigError
+        The destination cannot be understood, its certificates cannot be read, a secret would be
+        sent in the clear, or one of the sinks writes what the protocol does not carry.
+    """
+    target = parse_target(route, settings)
+    wrong = [s for s in route.sinks if s in SINKS and s not in _SAID_IN[target.protocol]]
+    if wrong:
+        raise ConfigError(
+            f"{target.protocol} does not carry what the sink {wrong[0]!r} writes",
+            source=f"route {route.name}",
+            keyword="sinks",
+            remedy=f"Use {', '.join(sorted(_SAID_IN[target.protocol]))}",
+        )
+    if route.commitment and target.protocol != "dimse":
+        raise ConfigError(
+            "storage commitment is asked for over DIMSE alone",
+            source=f"route {route.name}",
+            keyword="commitment",
+            remedy="Leave it out, or send to dicom://AE@HOST:PORT",
+        )
+    return _transport(target)
+
+
+def _transport(target: Target) -> Transport:
+    match target.protocol:
+        case "dimse":
+            from mammolens.serve.delivery.transports.cstore import StoreScu
+
+            return StoreScu(target)
+        case "stow":
+            from mammolens.serve.delivery.transports.stow import StowRs
+
+            return StowRs(target)
+        case "fhir":
+            from mammolens.serve.delivery.transports.fhir_rest import FhirRest
+
+            return FhirRest(target)
+        case "mllp":
+            from mammolens.serve.delivery.transports.mllp import Mllp
+
+            return Mllp(target)
+        case "folder":
+            from mammolens.serve.delivery.transports.folder import Folder
+
+            return Folder(target)

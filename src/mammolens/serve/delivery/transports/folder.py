@@ -1,0 +1,62 @@
+"""Into a folder: a file gets its name when it is whole and on the disk, and a repeat replaces it.
+
+``exam-000012/result-001/SINK/NAME``: exam and result are numbers of this node, so that two nodes
+need a folder each. The folder itself must be there: a share that is not mounted is away, and
+nothing is written into the place where it would be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mammolens.serve.delivery.outbox import Delivery
+from mammolens.serve.delivery.transports import Answer, Parcel, Verdict
+from mammolens.serve.delivery.transports._target import Target
+
+__all__ = ["Folder"]
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of this host or a mounted share."""
+
+    target: Target
+
+    @contextlib.contextmanager
+    def open(self, parcels: Sequence[Parcel]) -> Iterator[Folder]:  # noqa: ARG002
+        """Give itself: there is nothing to connect to."""
+        yield self
+
+    def send(self, delivery: Delivery, content: bytes) -> Answer:
+        """Write a file under its final name."""
+        root = Path(self.target.path)
+        place = f"exam-{delivery.exam_id:06d}/result-{delivery.revision:03d}/{delivery.sink}"
+        final = root / place / delivery.name.removeprefix(f"{delivery.sink}/")
+        if ".." in Path(delivery.name).parts or Path(delivery.name).is_absolute():
+            return Answer(Verdict.NEVER, "the name leads out of the folder")
+        try:
+            if not root.is_dir():
+                return Answer(Verdict.AWAY, "the folder is not there")
+            final.parent.mkdir(parents=True, exist_ok=True)
+            _write(final, content)
+        except OSError as error:
+            return Answer(Verdict.AWAY, f"cannot be written: {type(error).__name__}")
+        return Answer(Verdict.TAKEN, "written")
+
+
+def _write(final: Path, content: bytes) -> None:
+    partial = final.with_name(f".{final.name}.partial")
+    with partial.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(final)
+    handle = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

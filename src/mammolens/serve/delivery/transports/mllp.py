@@ -1,0 +1,136 @@
+"""HL7 v2 over MLLP: a message in its frame, and an acknowledgement that names it.
+
+Only an acknowledgement whose MSA-2 is the message's own MSH-10 counts; another is of an earlier
+message whose answer came too late, and is passed over.
+
+Source: HL7 v2.5.1, 2.9.2 (original and enhanced mode), table 0357; MLLP release 1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mammolens.serve.delivery.outbox import Delivery
+from mammolens.serve.delivery.transports import Answer, Parcel, Verdict
+from mammolens.serve.delivery.transports._target import Target
+
+__all__ = ["Mllp", "MllpSession"]
+
+_BEGIN: Final = b"\x0b"
+_END: Final = b"\x1c\r"
+_LONGEST: Final = 1 << 20
+_TEMPORARY: Final = frozenset({"206", "207"})
+"""Record locked, internal error (table 0357)."""
+
+
+@dataclass(frozen=True)
+class Mllp:
+    """One listener."""
+
+    target: Target
+
+    @contextlib.contextmanager
+    def open(self, parcels: Sequence[Parcel]) -> Iterator[MllpSession]:  # noqa: ARG002
+        """Give a session; it connects with its first message."""
+        session = MllpSession(self.target)
+        try:
+            yield session
+        finally:
+            session.close()
+
+
+class MllpSession:
+    """A connection to one listener."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._socket: socket.socket | None = None
+        self._read = b""
+
+    def send(self, delivery: Delivery, content: bytes) -> Answer:  # noqa: ARG002
+        """Send a message and wait for its acknowledgement."""
+        control = _control_id(content)
+        if control is None:
+            return Answer(Verdict.NEVER, "the message has no control id, or breaks its frame")
+        try:
+            connected = self._connect()
+        except OSError as error:
+            return Answer(Verdict.AWAY, f"cannot be reached: {type(error).__name__}")
+        try:
+            connected.sendall(_BEGIN + content + _END)
+            acknowledged = self._await(connected, control)
+        except OSError as error:
+            self.close()
+            return Answer(Verdict.BROKEN, f"no acknowledgement: {type(error).__name__}")
+        return acknowledged
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket, self._read = None, b""
+
+    def _connect(self) -> socket.socket:
+        if self._socket is None:
+            target = self._target
+            plain = socket.create_connection((target.host, target.port), target.timeout_s)
+            self._socket = plain
+            if target.tls is not None:
+                try:
+                    self._socket = target.tls.wrap_socket(plain, server_hostname=target.tls_name)
+                except OSError:
+                    self.close()
+                    raise
+        return self._socket
+
+    def _await(self, connected: socket.socket, control: str) -> Answer:
+        until = time.monotonic() + self._target.timeout_s
+        while (left := until - time.monotonic()) > 0:
+            connected.settimeout(left)
+            answer = _judge(self._next(connected), control)
+            if answer is not None:
+                return answer
+        raise TimeoutError
+
+    def _next(self, connected: socket.socket) -> bytes:
+        while _END not in self._read:
+            chunk = connected.recv(65536)
+            if not chunk or len(self._read) > _LONGEST:
+                raise ConnectionResetError
+            self._read += chunk
+        frame, _, self._read = self._read.partition(_END)
+        return frame.partition(_BEGIN)[2]
+
+
+def _control_id(content: bytes) -> str | None:
+    fields = content.split(b"\r", 1)[0].split(content[3:4] or b"|")
+    framed = _BEGIN in content or _END[:1] in content
+    if framed or not content.startswith(b"MSH") or len(fields) < 10 or not fields[9]:
+        return None
+    return fields[9].decode("utf-8", "replace")
+
+
+def _judge(frame: bytes, control: str) -> Answer | None:
+    """Judge an acknowledgement; ``None`` if it is of another message."""
+    segments = frame.decode("utf-8", "replace").replace("\n", "\r").split("\r")
+    separator = segments[0][3:4] or "|"
+    found = {segment[:3]: segment.split(separator) for segment in reversed(segments)}
+    accepted, about = [*found.get("MSA", []), "", "", ""][1:3]
+    if about != control:
+        return None
+    error = [*found.get("ERR", []), "", "", "", ""][3].partition("^")[0]
+    code = error if error.isdecimal() and len(error) == 3 else ""
+    said = f"MSA {accepted[:2] if accepted[:2].isalpha() else '?'}{code and f' {code}'}"
+    match accepted:
+        case "AA" | "CA":
+            return Answer(Verdict.TAKEN, said)
+        case "AR" | "CR" if not code:
+            return Answer(Verdict.LATER, said)
+        case "AE" | "AR" | "CE" | "CR":
+            return Answer(Verdict.LATER if code in _TEMPORARY else Verdict.NEVER, said)
+    return Answer(Verdict.BROKEN, said)

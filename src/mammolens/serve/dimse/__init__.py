@@ -1,0 +1,38 @@
+"""DICOM over TCP: the listener, storage commitment both ways, peers, and pulls from them."""
+
+from __future__ import annotations
+
+from mammolens.serve.dimse.commitment import CONTEXT, request_commitment
+from mammolens.serve.dimse.peers import Peer, associated, find_peer, peer_titled
+from mammolens.serve.dimse.pull import (
+    Method,
+    PullReport,
+    find_earlier,
+    find_studies,
+    note_wanted,
+    pull_studies,
+)
+from mammolens.serve.dimse.scp import listening
+from mammolens.serve.dimse.studies import FoundStudy, StudyQuery, read_study
+from mammolens.serve.dimse.tls import CIPHERS, client_context
+
+__all__ = [
+    "CIPHERS",
+    "CONTEXT",
+    "FoundStudy",
+    "Method",
+    "Peer",
+    "PullReport",
+    "StudyQuery",
+    "associated",
+    "client_context",
+    "find_earlier",
+    "find_peer",
+    "find_studies",
+    "listening",
+    "note_wanted",
+    "peer_titled",
+    "pull_studies",
+    "read_study",
+    "request_commitment",
+]

@@ -1,0 +1,166 @@
+"""pynetdicom's acceptor, hardened: many associations, big images, senders that mean no good.
+
+The thread that accepts never waits for a peer: every connection shakes hands in a thread of its own
+and within a time limit, and there is only so much room for connections. Associations are made of
+the parts of `upper_layer`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import socketserver
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from pynetdicom import evt
+from pynetdicom.ae import ApplicationEntity
+from pynetdicom.association import Association
+from pynetdicom.presentation import PresentationContext
+from pynetdicom.transport import AssociationServer, RequestHandler, ThreadedAssociationServer
+
+from mammolens.serve import logs
+from mammolens.serve.dimse.upper_layer import Begin, UpperLayer, furnish
+
+__all__ = ["AcceptorServer", "Refused"]
+
+ROOM: Final = "scp"
+SPARE_CONNECTIONS: Final = 64
+"""Connections above the associations: enough to refuse those politely."""
+
+Refused: TypeAlias = Callable[[str, str], None]
+"""Called with the address of a peer and why its connection was refused."""
+
+
+class AcceptorServer(ThreadedAssociationServer):
+    """A server whose associations read fast, wait quietly and keep within limits.
+
+    Parameters
+    ----------
+    tls
+        Wraps every connection, each in its own thread.
+    begin
+        Gives the draft that an object is written into.
+    max_bytes
+        Longest object that is kept.
+    max_connections
+        More are closed unheard.
+    refused
+        Told of every connection that did not get as far as an association.
+    """
+
+    request_queue_size = 256
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(
+        self,
+        ae: ApplicationEntity,
+        address: tuple[str, int],
+        ae_title: str,
+        contexts: list[PresentationContext],
+        ssl_context: ssl.SSLContext | None = None,
+        evt_handlers: list[evt.EventHandlerType] | None = None,
+        *,
+        tls: ssl.SSLContext | None,
+        begin: Begin,
+        max_bytes: int,
+        max_connections: int,
+        refused: Refused,
+    ) -> None:
+        self.tls, self.begin, self.max_bytes, self.refused = tls, begin, max_bytes, refused
+        self.places = threading.BoundedSemaphore(max_connections + SPARE_CONNECTIONS)
+        handlers = [*(evt_handlers or []), (evt.EVT_FSM_TRANSITION, _end_unheard)]
+        ThreadedAssociationServer.__init__(
+            self, ae, address, ae_title, contexts, ssl_context, handlers, _Handler
+        )
+
+    def verify_request(self, _request: Any, _client_address: Any) -> bool:
+        """Take a connection if there is a place for it."""
+        free = self.places.acquire(blocking=False)
+        if not free:
+            logs.event(ROOM, "no_place", logging.WARNING)
+        return free
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Shake hands, then let the association run; in a thread of the connection's own."""
+        taken = False
+        try:
+            request.settimeout(self.ae.acse_timeout)
+            with contextlib.suppress(OSError):
+                request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.tls is not None:
+                request = self._shake_hands(request, str(client_address[0]))
+            if request is not None:
+                AssociationServer.finish_request(self, request, client_address)
+                taken = True
+        finally:
+            if not taken:
+                self.places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """Note that a connection failed in a way that nobody foresaw."""
+        logs.event(ROOM, "connection_failed", logging.ERROR)
+
+    def close(self) -> None:
+        """Stop accepting; associations that run are not touched."""
+        socketserver.BaseServer.shutdown(self)
+        self.server_close()
+
+    def _shake_hands(self, request: socket.socket, host: str) -> ssl.SSLSocket | None:
+        assert self.tls is not None
+        patience = threading.Timer(self.ae.acse_timeout or 0.0, lambda: _hang_up(wrapped))
+        wrapped = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+        try:
+            patience.start()
+            wrapped.do_handshake()
+        except (OSError, ValueError) as error:
+            late = not patience.is_alive()
+            self.refused(host, "no_handshake" if late else _handshake_failure(error))
+            wrapped.close()
+            return None
+        finally:
+            patience.cancel()
+        return wrapped
+
+
+def _hang_up(connection: ssl.SSLSocket) -> None:
+    """End a handshake that does not come to its end, however slowly its bytes come."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _handshake_failure(error: Exception) -> str:
+    reason = str(getattr(error, "reason", "") or "")
+    if reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+        return "no_certificate"
+    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "BAD_RECORD_TYPE"):
+        return "not_tls"
+    if reason in ("CERTIFICATE_VERIFY_FAILED", "TLSV1_ALERT_UNKNOWN_CA"):
+        return "untrusted_certificate"
+    if isinstance(error, TimeoutError):
+        return "no_handshake"
+    return "handshake_failed"
+
+
+class _Handler(RequestHandler):
+    """Makes an association of a connection."""
+
+    server: AcceptorServer
+
+    def _create_association(self) -> Association:
+        association = RequestHandler._create_association(self)
+        server = self.server
+        furnish(association, self.request, server.begin, server.max_bytes, server.places.release)
+        return association
+
+
+def _end_unheard(event: evt.Event) -> None:
+    """Let an association end at once whose peer left before it had asked for one."""
+    if event.next_state == "Sta1" and event.assoc.requestor.primitive is None:
+        upper_layer = event.assoc.dul
+        assert isinstance(upper_layer, UpperLayer)
+        upper_layer.give_up()

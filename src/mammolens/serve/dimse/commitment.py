@@ -1,0 +1,176 @@
+"""Asking an archive to commit itself to what it was sent (PS3.4 Annex J, push model).
+
+The question is noted first, because its answer may come over the same association or to the
+listener, which is another process: whoever takes it enters it, and whoever asked finds it there.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+from pynetdicom import evt
+
+from mammolens.errors import DeliveryError, InputError, StorageError
+from mammolens.serve.dimse._commitment_data import (
+    CONTEXT,
+    INVALID_ARGUMENT,
+    MODEL,
+    MODEL_INSTANCE,
+    REQUEST,
+    SUCCESS,
+    CommitmentReport,
+    Reference,
+    decoded,
+    listed,
+    read_report,
+)
+from mammolens.serve.dimse.peers import Peer, associated, find_peer
+from mammolens.serve.holdings import NodeState
+from mammolens.serve.record import COMMITMENTS, Database, audit
+from mammolens.status import status_of
+
+__all__ = ["CONTEXT", "CommitmentOutcome", "note_report", "request_commitment", "take_report"]
+
+LOOK_S: Final = 0.2
+
+
+@dataclass(frozen=True)
+class CommitmentOutcome:
+    """What came of asking an archive; not `answered` in time means that nothing is known.
+
+    `kept` and the keys of `failed` are SOP instance UIDs.
+    """
+
+    transaction_uid: str
+    answered: bool
+    kept: frozenset[str]
+    failed: Mapping[str, int]
+
+    def covers(self, references: Iterable[Reference]) -> bool:
+        """Whether the archive has committed itself to all of these."""
+        return self.answered and {instance for _, instance in references} <= self.kept
+
+
+def request_commitment(
+    state: NodeState,
+    destination: Peer | str,
+    references: Sequence[Reference],
+    timeout_s: float = 60.0,
+) -> CommitmentOutcome:
+    """Ask an archive to commit itself to objects, and wait for its answer.
+
+    Parameters
+    ----------
+    destination
+        A peer, its name in the settings, or ``dicom://AE@HOST:PORT``.
+    references
+        SOP class UID and SOP instance UID of each object.
+    timeout_s
+        How long to wait for the report after the request was taken.
+
+    Raises
+    ------
+    ConfigError
+        There is no such peer.
+    DeliveryError
+        The archive is away or does not take the request.
+    StorageError
+        The database cannot be used.
+    """
+    dimse = state.settings.dimse
+    peer = find_peer(destination, dimse) if isinstance(destination, str) else destination
+    transaction_uid = f"2.25.{uuid.uuid4().int}"
+    _note_question(state.database, peer, transaction_uid, len(references))
+    handlers: list[evt.EventHandlerType] = [(evt.EVT_N_EVENT_REPORT, take_report, [state.database])]
+    with associated(peer, dimse, [CONTEXT], handlers=handlers) as association:
+        asked, _ = association.send_n_action(
+            listed(transaction_uid, references), REQUEST, MODEL, MODEL_INSTANCE
+        )
+        status = asked.get("Status")
+        if status != SUCCESS:
+            said = "nothing" if status is None else f"0x{status:04X}"
+            raise DeliveryError(
+                f"the archive does not take the request for commitment ({said})",
+                remedy="Ask whether it offers storage commitment to this AE title",
+            )
+        return _wait(state.database, transaction_uid, timeout_s)
+
+
+def take_report(event: evt.Event, database: Database) -> tuple[int, None]:
+    """Note an N-EVENT-REPORT, over whichever association it came; gives the status."""
+    actor = f"dimse:{event.assoc.remote['ae_title'].strip()}"
+    try:
+        report = read_report(decoded(lambda: event.event_information))
+        known = note_report(database, report, actor)
+    except InputError:
+        return INVALID_ARGUMENT, None
+    except StorageError as error:
+        return status_of(error).dimse, None
+    return (SUCCESS if known else INVALID_ARGUMENT), None
+
+
+def note_report(database: Database, report: CommitmentReport, actor: str) -> bool:
+    """Enter an archive's answer, once; ``False`` if nobody asked.
+
+    Raises
+    ------
+    StorageError
+        The database cannot be used.
+    """
+    answer = {
+        "kept": [instance for _, instance in report.kept],
+        "failed": {instance: reason for (_, instance), reason in report.failed.items()},
+    }
+    asked = COMMITMENTS.c.transaction_uid == report.transaction_uid
+    with database.write() as connection:
+        new = connection.execute(
+            COMMITMENTS.update()
+            .where(asked, COMMITMENTS.c.answered_at.is_(None))
+            .values(answered_at=database.now(connection), answer=json.dumps(answer))
+        )
+        if new.rowcount:
+            detail: audit.Detail = {
+                "failed": len(report.failed),
+                "kept": len(report.kept),
+                "transaction_uid": report.transaction_uid,
+            }
+            audit.append(database, connection, actor, "commitment_answered", None, detail)
+            return True
+        return connection.execute(sa.select(COMMITMENTS.c.id).where(asked)).first() is not None
+
+
+def _note_question(database: Database, peer: Peer, transaction_uid: str, count: int) -> None:
+    with database.write() as connection:
+        connection.execute(
+            COMMITMENTS.insert().values(
+                transaction_uid=transaction_uid,
+                peer=peer.ae_title,
+                asked_at=database.now(connection),
+            )
+        )
+        detail: audit.Detail = {"objects": count, "transaction_uid": transaction_uid}
+        audit.append(
+            database, connection, f"peer:{peer.ae_title}", "commitment_asked", None, detail
+        )
+
+
+def _wait(database: Database, transaction_uid: str, timeout_s: float) -> CommitmentOutcome:
+    until = time.monotonic() + timeout_s
+    asked = sa.select(COMMITMENTS.c.answer).where(COMMITMENTS.c.transaction_uid == transaction_uid)
+    while True:
+        with database.read() as connection:
+            told = connection.execute(asked).scalar_one()
+        if told is not None:
+            answer = json.loads(told)
+            return CommitmentOutcome(
+                transaction_uid, True, frozenset(answer["kept"]), answer["failed"]
+            )
+        if time.monotonic() > until:
+            return CommitmentOutcome(transaction_uid, False, frozenset(), {})
+        time.sleep(LOOK_S)

@@ -1,0 +1,149 @@
+"""Other DICOM nodes: how they are written, found in the settings, and called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from pydicom.uid import ImplicitVRLittleEndian
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+
+from mammolens.errors import ConfigError, DeliveryError
+from mammolens.serve.dimse.tls import client_context
+from mammolens.serve.dimse.upper_layer import close_socket
+from mammolens.serve.settings import DimseSettings
+
+__all__ = ["Peer", "associated", "find_peer", "peer_titled"]
+
+_ADDRESS: Final = re.compile(
+    r"(dicoms?)://([^@/:\s][^@/]{0,15})@(\[[^\]]+\]|[^@/:\s]+):([0-9]{1,5})/?"
+)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A DICOM node that can be called."""
+
+    ae_title: str
+    host: str
+    port: int
+    tls: bool = False
+
+    @classmethod
+    def parse(cls, address: str) -> Peer:
+        """Read an address.
+
+        Raises
+        ------
+        ConfigError
+
+        Examples
+        --------
+        >>> Peer.parse("dicom://PACS@10.0.0.5:104")
+        Peer(ae_title='PACS', host='10.0.0.5', port=104, tls=False)
+        """
+        found = _ADDRESS.fullmatch(address)
+        if found is None or not 0 < int(found[4]) < 1 << 16:
+            raise ConfigError(
+                f"{address!r} is no address of a DICOM node",
+                remedy="Write dicom://AE@HOST:PORT, or dicoms:// for TLS",
+            )
+        return cls(found[2].strip(), found[3].strip("[]"), int(found[4]), found[1] == "dicoms")
+
+
+def find_peer(name: str, dimse: DimseSettings) -> Peer:
+    """Find a peer by its name in the settings, or take an address as it is written.
+
+    Raises
+    ------
+    ConfigError
+        There is no such peer.
+    """
+    if name in dimse.peers:
+        return Peer.parse(dimse.peers[name])
+    if "://" in name:
+        return Peer.parse(name)
+    known = ", ".join(sorted(dimse.peers)) or "none"
+    raise ConfigError(
+        f"there is no peer {name!r}",
+        keyword="dimse.peers",
+        remedy=f"Known are {known}; or write dicom://AE@HOST:PORT",
+    )
+
+
+def peer_titled(ae_title: str, dimse: DimseSettings) -> Peer | None:
+    """Find the peer that calls itself so."""
+    peers = (Peer.parse(address) for address in dimse.peers.values())
+    return next((peer for peer in peers if peer.ae_title == ae_title), None)
+
+
+@contextmanager
+def associated(
+    peer: Peer,
+    dimse: DimseSettings,
+    contexts: Sequence[tuple[str, Sequence[str]]],
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+    handlers: Sequence[evt.EventHandlerType] = (),
+) -> Iterator[Association]:
+    """Give an association with a peer; it is released when the block ends.
+
+    Parameters
+    ----------
+    contexts
+        Up to 128 abstract syntaxes, each with its transfer syntaxes; none means implicit VR.
+    handlers
+        What the peer may ask of us meanwhile.
+
+    Raises
+    ------
+    DeliveryError
+        The peer is away, refuses, or takes none of the contexts.
+    """
+    ae = AE(dimse.ae_title)
+    ae.maximum_pdu_size = dimse.max_pdu
+    ae.acse_timeout, ae.dimse_timeout = dimse.acse_timeout_s, dimse.dimse_timeout_s
+    ae.network_timeout, ae.connection_timeout = dimse.network_timeout_s, dimse.acse_timeout_s
+    for abstract, transfer in contexts:
+        ae.add_requested_context(abstract, list(transfer) or [ImplicitVRLittleEndian])
+    tls = (client_context(dimse), peer.host) if peer.tls else None
+    try:
+        association = ae.associate(
+            peer.host,
+            peer.port,
+            ae_title=peer.ae_title,
+            max_pdu=dimse.max_pdu,
+            ext_neg=list(roles),
+            tls_args=tls,
+            evt_handlers=[*handlers, (evt.EVT_ACSE_SENT, _close_whatever_comes)],
+        )
+    except OSError as error:
+        raise DeliveryError("the peer has no address", remedy="Check its host name") from error
+    if not association.is_established:
+        raise DeliveryError(_why(association), remedy="Check address, AE titles and that it runs")
+    try:
+        yield association
+    except BaseException:
+        association.abort()
+        raise
+    association.release()
+
+
+def _close_whatever_comes(event: evt.Event) -> None:
+    """Let a socket be closed also where it was not connected, which pynetdicom forgets."""
+    transport = event.assoc.dul.socket
+    if transport is not None:
+        vars(transport)["_shutdown_socket"] = partial(close_socket, transport)
+
+
+def _why(association: Association) -> str:
+    if association.is_rejected:
+        return "the peer refused the association"
+    if association.rejected_contexts:
+        return "the peer takes nothing of what was proposed"
+    return "the peer cannot be reached"

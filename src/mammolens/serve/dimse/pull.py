@@ -1,0 +1,240 @@
+"""Fetching studies from a PACS: found by C-FIND, brought by C-MOVE to our listener or by C-GET.
+
+A PACS may pass over a key that it does not know and answer with everything it has. So whatever it
+answers is held against what was asked before anything is fetched, and wildcards are refused. What
+is fetched is received like anything else. Earlier studies of a patient are noted as *priors* before
+they are fetched: they are kept, and not analysed, until somebody asks for them by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from functools import partial
+from typing import Final
+
+import sqlalchemy as sa
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    JPEG2000,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+from pynetdicom import build_role, evt
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StudyRootQueryRetrieveInformationModelFind,
+    StudyRootQueryRetrieveInformationModelGet,
+    StudyRootQueryRetrieveInformationModelMove,
+)
+
+from mammolens.errors import DeliveryError
+from mammolens.serve.dimse.peers import Peer, associated
+from mammolens.serve.dimse.scp import store_object
+from mammolens.serve.dimse.studies import FoundStudy, StudyQuery, read_study
+from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
+from mammolens.serve.record import EXAMS, PRIORS, audit, insert_once
+
+__all__ = [
+    "Method",
+    "PullReport",
+    "find_earlier",
+    "find_priors",
+    "find_studies",
+    "note_wanted",
+    "pull_studies",
+]
+
+FIND: Final = StudyRootQueryRetrieveInformationModelFind
+MOVE: Final = StudyRootQueryRetrieveInformationModelMove
+GET: Final = StudyRootQueryRetrieveInformationModelGet
+PLAIN: Final = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+STORED: Final = (
+    ExplicitVRLittleEndian,
+    JPEGLosslessSV1,
+    JPEGLossless,
+    JPEGLSLossless,
+    JPEG2000Lossless,
+    HTJ2KLossless,
+    RLELossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEG2000,
+    JPEGLSNearLossless,
+    ImplicitVRLittleEndian,
+)
+"""Transfer syntaxes in which a PACS may hold images: each is asked for by itself."""
+PENDING: Final = (0xFF00, 0xFF01)
+SUCCESS: Final = 0x0000
+MAMMOGRAM: Final = "MG"
+
+
+class Method(str, Enum):
+    """How studies are brought."""
+
+    MOVE = "move"
+    """C-MOVE: the PACS sends to the running node, which it must know by its AE title."""
+    GET = "get"
+    """C-GET: over the association of the request; no node need run."""
+
+
+@dataclass(frozen=True)
+class PullReport:
+    """What came of fetching one study, in objects as the PACS counts them."""
+
+    study_instance_uid: str
+    completed: int
+    failed: int
+    status: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything came."""
+        return self.status == SUCCESS and self.failed == 0
+
+
+def find_studies(state: NodeState, peer: Peer, query: StudyQuery) -> list[FoundStudy]:
+    """Ask a PACS which studies it has, and keep those that fit the question.
+
+    Raises
+    ------
+    DeliveryError
+        The PACS is away, refuses, or gives up.
+    """
+    found: dict[str, FoundStudy] = {}
+    with associated(peer, state.settings.dimse, [(str(FIND), PLAIN)]) as association:
+        for status, data in association.send_c_find(query.identifier(), FIND):
+            code = _code(status)
+            if code in PENDING and data is not None:
+                study = read_study(data)
+                if study is not None and query.fits(study):
+                    found[study.study_instance_uid] = study
+            elif code != SUCCESS:
+                raise DeliveryError(
+                    f"the PACS gave up the search (0x{code:04X})", remedy="Ask for less at a time"
+                )
+    return list(found.values())
+
+
+def find_priors(state: NodeState, peer: Peer, study: FoundStudy) -> list[FoundStudy]:
+    """Find earlier mammography of the same patient, born on the same day where that is told.
+
+    Raises
+    ------
+    DeliveryError
+        The PACS is away, refuses, or gives up.
+    """
+    return find_earlier(study, partial(find_studies, state, peer))
+
+
+def find_earlier(
+    study: FoundStudy, find: Callable[[StudyQuery], list[FoundStudy]]
+) -> list[FoundStudy]:
+    """Find the priors of a study by whichever way studies are found."""
+    if not study.patient_id or study.study_date is None:
+        return []
+    before = study.study_date - timedelta(days=1)
+    query = StudyQuery(patient_id=study.patient_id, last_date=before, modality=MAMMOGRAM)
+    born = study.patient_birth_date
+    return [
+        other for other in find(query) if born is None or other.patient_birth_date in (None, born)
+    ]
+
+
+def pull_studies(
+    state: NodeState,
+    peer: Peer,
+    studies: Sequence[FoundStudy],
+    method: Method,
+    priors: Sequence[FoundStudy] = (),
+) -> Iterator[PullReport]:
+    """Fetch studies, and others as priors, and report on each.
+
+    Raises
+    ------
+    DeliveryError
+        The PACS is away or refuses: what was not reported on was not fetched.
+    StorageError
+        The database cannot be used.
+    """
+    note_wanted(state, f"peer:{peer.ae_title}", studies, priors)
+    for study in (*studies, *priors):
+        yield (_move if method is Method.MOVE else _get)(state, peer, study)
+
+
+def _move(state: NodeState, peer: Peer, study: FoundStudy) -> PullReport:
+    dimse = state.settings.dimse
+    with associated(peer, dimse, [(str(MOVE), PLAIN)]) as association:
+        answers = association.send_c_move(_wanted(study), dimse.ae_title, MOVE)
+        return _report(study, answers)
+
+
+def _get(state: NodeState, peer: Peer, study: FoundStudy) -> PullReport:
+    classes = sorted(MAMMOGRAPHY | FILM)
+    contexts = [(uid, (syntax,)) for uid in classes for syntax in STORED]
+    roles = [build_role(uid, scp_role=True) for uid in classes]
+
+    def store(event: evt.Event) -> Dataset:
+        return store_object(state, event, f"pull:{peer.ae_title}")
+
+    handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, store)]
+    asked = [(str(GET), PLAIN), *contexts]
+    with associated(peer, state.settings.dimse, asked, roles, handlers) as association:
+        return _report(study, association.send_c_get(_wanted(study), GET))
+
+
+def _report(study: FoundStudy, answers: Iterator[tuple[Dataset, Dataset | None]]) -> PullReport:
+    code, counts = SUCCESS, Dataset()
+    for status, _ in answers:
+        code = _code(status)
+        counts.update(status)
+    completed = int(counts.get("NumberOfCompletedSuboperations") or 0)
+    failed = int(counts.get("NumberOfFailedSuboperations") or 0)
+    return PullReport(study.study_instance_uid, completed, failed, code)
+
+
+def _code(status: Dataset) -> int:
+    if "Status" not in status:
+        raise DeliveryError("the PACS does not answer", remedy="Try again later")
+    return int(status.Status)
+
+
+def _wanted(study: FoundStudy) -> Dataset:
+    data = Dataset()
+    data.QueryRetrieveLevel = "STUDY"
+    data.StudyInstanceUID = study.study_instance_uid
+    return data
+
+
+def note_wanted(
+    state: NodeState, actor: str, studies: Sequence[FoundStudy], priors: Sequence[FoundStudy]
+) -> None:
+    """Enter who is a prior, before anything of it comes; what is wanted itself is none any more.
+
+    A study that came by itself before stays what it is.
+    """
+    database, column = state.database, PRIORS.c.study_instance_uid
+    wanted = [study.study_instance_uid for study in studies]
+    fetched = [prior.study_instance_uid for prior in priors]
+    with database.write() as connection:
+        connection.execute(PRIORS.delete().where(column.in_(wanted)))
+        came = sa.select(EXAMS.c.study_instance_uid).where(EXAMS.c.study_instance_uid.in_(fetched))
+        for uid in {*fetched} - {*connection.execute(came).scalars()}:
+            row = {"study_instance_uid": uid, "asked_at": database.now(connection)}
+            insert_once(connection, PRIORS, row)
+        for study in (*studies, *priors):
+            detail: audit.Detail = {
+                "prior": study in priors,
+                "study_instance_uid": study.study_instance_uid,
+            }
+            audit.append(database, connection, actor, "pull_asked", None, detail)

@@ -1,0 +1,42 @@
+"""What the node keeps: files under their digests, identities apart, and the two as one state.
+
+`NodeState` is what every process opens. `backup` copies all of it, `retention` deletes what is old.
+"""
+
+from __future__ import annotations
+
+from mammolens.serve.holdings.backup import back_up, restore
+from mammolens.serve.holdings.objects import (
+    FILM,
+    MAMMOGRAPHY,
+    SOURCE,
+    ReceivedObject,
+    describe_object,
+)
+from mammolens.serve.holdings.retention import count_expired, expire, say_expired
+from mammolens.serve.holdings.state import NodeState, open_state
+from mammolens.serve.holdings.store import Draft, Store, Stored
+from mammolens.serve.holdings.vault import Seal, hide, make_seal, restore_identity, unseal
+
+__all__ = [
+    "FILM",
+    "MAMMOGRAPHY",
+    "SOURCE",
+    "Draft",
+    "NodeState",
+    "ReceivedObject",
+    "Seal",
+    "Store",
+    "Stored",
+    "back_up",
+    "count_expired",
+    "describe_object",
+    "expire",
+    "hide",
+    "make_seal",
+    "open_state",
+    "restore",
+    "restore_identity",
+    "say_expired",
+    "unseal",
+]

@@ -1,0 +1,266 @@
+"""Identity taken off a DICOM object: what is not named here is removed.
+
+PS3.15 table E.1-1 says of each attribute that may identify whether it is removed (X), emptied (Z),
+replaced by a dummy (D) or, a UID, by another one (U), and lets pass what it does not name. Here
+the order is turned round: an attribute stays only if the reading of a mammogram needs it and
+the table does not forbid it, so that one which is private, new or misused goes too. Of the options
+of the profile two are taken: *Retain Patient Characteristics* (sex and age, which the model reads)
+and, if asked for, *Retain Longitudinal Temporal Information with Modified Dates*. Pixels are kept
+as they are: a picture that may bear writing is refused.
+
+Source: DICOM PS3.15, Annex E, Basic Application Level Confidentiality Profile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
+
+from mammolens import __version__
+from mammolens.core import ImageRef
+from mammolens.errors import NotAnImage, UnsupportedImage
+from mammolens.serve.holdings.objects import SOURCE
+from mammolens.serve.settings import DeidentifySettings
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+    from pydicom.dataelem import DataElement
+
+__all__ = ["KEPT", "Pseudonyms", "deidentify"]
+
+_KEPT: Final = """
+SpecificCharacterSet SOPClassUID ImageType Modality PresentationIntentType ConversionType
+Manufacturer ManufacturerModelName SoftwareVersions SeriesNumber InstanceNumber
+
+PatientSex PatientAge
+
+Laterality ImageLaterality ViewPosition ViewCodeSequence ViewModifierCodeSequence
+PatientOrientation BodyPartExamined AnatomicRegionSequence OrganExposed PositionerType
+PositionerPrimaryAngle BreastImplantPresent PartialView PartialViewCodeSequence QualityControlImage
+BurnedInAnnotation DetectorType KVP Exposure ExposureTime FocalSpots AnodeTargetMaterial
+FilterMaterial CompressionForce BodyPartThickness FieldOfViewRotation FieldOfViewHorizontalFlip
+EstimatedRadiographicMagnificationFactor
+CodeValue CodingSchemeDesignator CodingSchemeVersion CodeMeaning
+
+SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns
+BitsAllocated BitsStored HighBit PixelRepresentation PixelAspectRatio PixelSpacing
+ImagerPixelSpacing PixelPaddingValue PixelPaddingRangeLimit PixelIntensityRelationship
+PixelIntensityRelationshipSign RescaleIntercept RescaleSlope RescaleType WindowCenter WindowWidth
+VOILUTFunction VOILUTSequence ModalityLUTSequence ModalityLUTType LUTDescriptor LUTData
+PresentationLUTShape LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod
+PixelData ExtendedOffsetTable ExtendedOffsetTableLengths
+"""
+KEPT: Final = frozenset(_KEPT.split())
+"""Attributes that stay as they are; none of them has an action in table E.1-1 but the patient's
+sex and age."""
+UIDS: Final = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+EMPTIED: Final = ("AccessionNumber", "PatientBirthDate", "ReferringPhysicianName", "StudyID")
+DATES: Final = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
+TIMES: Final = ("StudyTime", "SeriesTime", "AcquisitionTime", "ContentTime")
+EMPTIED_DATES: Final = ("StudyDate", "StudyTime", "ContentDate", "ContentTime")
+"""Dates of type 1 and 2, which are emptied rather than removed."""
+TEXTS: Final = frozenset(["AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
+SHORTEST_TOKEN: Final = 4
+OLDEST_YEARS: Final = 90
+SHIFT_DAYS: Final = 3650
+METHODS: Final = {
+    "113100": "Basic Application Confidentiality Profile",
+    "113108": "Retain Patient Characteristics Option",
+    "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
+}
+"""CID 7050."""
+SHIFTED: Final = "113107"
+
+
+@dataclass(frozen=True)
+class Pseudonyms:
+    """What stands for identifiers: the same for the same, for whoever has the key alone."""
+
+    key: bytes
+
+    def uid(self, uid: str) -> str:
+        """Give the UID that stands for another, under 2.25 (PS3.5 B.2).
+
+        Examples
+        --------
+        >>> Pseudonyms(b"k").uid("1.2.3") == Pseudonyms(b"k").uid("1.2.3")
+        True
+        """
+        return f"2.25.{self._number('uid', uid)}"
+
+    def person(self, *known: str) -> str:
+        """Give the name of somebody of whom `known` is known; no view can be read from it."""
+        return f"ANON{self._number('person', *known) % 10**20:020d}"
+
+    def days(self, patient_id: str) -> timedelta:
+        """Say by how much the dates of a patient are put back: 1 to 3,650 days."""
+        return timedelta(days=1 + self._number("days", patient_id) % SHIFT_DAYS)
+
+    def _number(self, *what: str) -> int:
+        said = "\x00".join(what).encode("utf-8", "surrogateescape")
+        return int.from_bytes(hmac.digest(self.key, said, hashlib.sha256)[:16], "big")
+
+
+def deidentify(
+    content: bytes, ref: ImageRef, pseudonyms: Pseudonyms, settings: DeidentifySettings
+) -> bytes:
+    """Give an object without identity, as a whole DICOM file; the same for the same object.
+
+    Parameters
+    ----------
+    content
+        A DICOM file.
+    ref
+        What is known of it: side and view stay known where they were read from what is removed.
+
+    Raises
+    ------
+    UnsupportedImage
+        The picture bears writing, or may bear it.
+    NotAnImage
+        The object is damaged.
+    """
+    from pydicom import dcmread, dcmwrite
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import UID
+
+    from mammolens.images.dicom_values import quiet_pydicom
+
+    try:
+        with quiet_pydicom():
+            source = dcmread(BytesIO(content), force=True)
+            syntax = str(source.file_meta.get("TransferSyntaxUID") or _syntax_of(source))
+            _refuse_writing(source, settings)
+            made = _cleaned(source, _tokens(source))
+            _identify(made, source, ref, pseudonyms, settings)
+            made.file_meta = FileMetaDataset()
+            made.file_meta.TransferSyntaxUID = UID(syntax)
+            out = BytesIO()
+            dcmwrite(out, made, enforce_file_format=True)
+    except UnsupportedImage:
+        raise
+    except Exception as error:
+        raise NotAnImage(
+            f"its identity cannot be taken off ({type(error).__name__})",
+            source=SOURCE,
+            remedy="Send a DICOM object that is whole",
+        ) from error
+    return out.getvalue()
+
+
+def _syntax_of(source: Dataset) -> str:
+    from mammolens.images.dicom import BY_ENCODING, IMPLICIT
+
+    implicit, little = source.original_encoding
+    return BY_ENCODING.get((bool(implicit), bool(little)), IMPLICIT)
+
+
+def _refuse_writing(source: Dataset, settings: DeidentifySettings) -> None:
+    said = str(source.get("BurnedInAnnotation") or "").strip().upper()
+    model = str(source.get("ManufacturerModelName") or "").strip()
+    overlaid = any(
+        element.tag.group & 0xFF01 == 0x6000 and element.tag.element == 0x0102 and element.value
+        for element in source
+    )
+    if not overlaid and (said == "NO" or (not said and model in settings.clean_models)):
+        return
+    raise UnsupportedImage(
+        "the picture may bear writing that identifies",
+        source=SOURCE,
+        keyword="BurnedInAnnotation",
+        remedy="Send pictures that say NO, or name the device in intake.deidentify.clean_models",
+    )
+
+
+def _cleaned(source: Dataset, tokens: frozenset[str]) -> Dataset:
+    from pydicom import Dataset
+
+    made = Dataset()
+    for element in source:
+        if element.keyword not in KEPT or _tells(element, tokens):
+            continue
+        if element.VR == "SQ":
+            element.value = [_cleaned(item, tokens) for item in element.value]
+        made.add(element)
+    return made
+
+
+def _tokens(source: Dataset) -> frozenset[str]:
+    """Words by which the woman could be known if they stood in an attribute that stays."""
+    named = ("PatientID", "PatientName", "PatientBirthDate", "AccessionNumber", "OtherPatientIDs")
+    words = re.split(r"[\s^=\\,]+", " ".join(str(source.get(keyword) or "") for keyword in named))
+    return frozenset(word.casefold() for word in words if len(word) >= SHORTEST_TOKEN)
+
+
+def _tells(element: DataElement, tokens: frozenset[str]) -> bool:
+    if element.VR not in TEXTS or element.keyword == "SpecificCharacterSet":
+        return False
+    said = str(element.value).casefold()
+    return any(token in said for token in tokens)
+
+
+def _identify(
+    made: Dataset,
+    source: Dataset,
+    ref: ImageRef,
+    pseudonyms: Pseudonyms,
+    settings: DeidentifySettings,
+) -> None:
+    """Give the pseudonyms, and say what was done."""
+    patient_id, name, born = (
+        str(source.get(keyword) or "").strip()
+        for keyword in ("PatientID", "PatientName", "PatientBirthDate")
+    )
+    made.PatientID = pseudonyms.person(patient_id)
+    made.PatientName = pseudonyms.person(patient_id, " ".join(name.casefold().split()), born)
+    for keyword in UIDS:
+        if source.get(keyword):
+            setattr(made, keyword, pseudonyms.uid(str(source.get(keyword))))
+    for keyword in EMPTIED:
+        setattr(made, keyword, None)
+    if settings.dates == "shift":
+        _shift(made, source, pseudonyms.days(patient_id))
+    for keyword in EMPTIED_DATES:
+        if keyword not in made:
+            setattr(made, keyword, None)
+    if re.fullmatch(r"\d{3}Y", age := str(made.get("PatientAge") or "")):
+        made.PatientAge = f"{min(int(age[:3]), OLDEST_YEARS):03d}Y"
+    if ref.laterality is not None:
+        made.ImageLaterality = ref.laterality.value
+    if ref.view_position is not None and not made.get("ViewCodeSequence"):
+        made.ViewPosition = ref.view_position.value
+    shifted = settings.dates == "shift"
+    made.PatientIdentityRemoved = "YES"
+    made.LongitudinalTemporalInformationModified = "MODIFIED" if shifted else "REMOVED"
+    made.DeidentificationMethod = f"mammolens {__version__}"
+    made.DeidentificationMethodCodeSequence = [
+        _code(value, meaning) for value, meaning in METHODS.items() if shifted or value != SHIFTED
+    ]
+
+
+def _shift(made: Dataset, source: Dataset, days: timedelta) -> None:
+    for keyword in DATES:
+        value: Any = str(source.get(keyword) or "")
+        if re.fullmatch(r"\d{8}", value):
+            try:
+                moved = date(int(value[:4]), int(value[4:6]), int(value[6:])) - days
+            except (ValueError, OverflowError):
+                continue
+            setattr(made, keyword, moved.strftime("%Y%m%d"))
+    for keyword in TIMES:
+        value = str(source.get(keyword) or "")
+        if re.fullmatch(r"\d{2,6}(\.\d{1,6})?", value):
+            setattr(made, keyword, value)
+
+
+def _code(value: str, meaning: str) -> Dataset:
+    from pydicom import Dataset
+
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "DCM", meaning
+    return code

@@ -1,0 +1,264 @@
+"""What is deleted when: kind by kind, after the days that the settings say, and nothing else.
+
+An exam goes as a whole, with its images, results and identity. Images alone do not go, for
+a late view would then be judged by itself, and its result would replace that of the whole exam.
+What is in work, waits, was not delivered, or waits for a person stays however old it is. Rows
+go first; their files are orphans then, and are swept. The audit trail stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from mammolens.serve.holdings.state import NodeState
+from mammolens.serve.holdings.store import sweep
+from mammolens.serve.record import (
+    COMMITMENTS,
+    DELIVERIES,
+    EXAMS,
+    FILES,
+    IDENTITIES,
+    INSTANCES,
+    JOBS,
+    PRIORS,
+    RESULTS,
+    Database,
+    Role,
+    WorkState,
+    audit,
+)
+from mammolens.serve.settings import RetentionSettings
+
+__all__ = ["Expired", "count_expired", "expire", "say_expired"]
+
+BATCH: Final = 100
+ACTOR: Final = "retention"
+
+
+@dataclass(frozen=True)
+class Expired:
+    """How many of each kind were, or would be, deleted; `held` exams are old and had to stay."""
+
+    exams: int = 0
+    priors: int = 0
+    superseded: int = 0
+    ignored: int = 0
+    commitments: int = 0
+    held: int = 0
+    files: int = 0
+
+
+def count_expired(database: Database, retention: RetentionSettings) -> Expired:
+    """Say what `expire` would delete, and delete nothing; `files` are not counted.
+
+    Raises
+    ------
+    StorageError
+        The database cannot be used.
+    """
+    with database.read() as connection:
+        now = database.now(connection)
+        return Expired(
+            exams=_count(connection, _exams(now, retention)),
+            priors=_count(connection, _priors(now, retention)),
+            superseded=_count(connection, _superseded(now, retention)),
+            ignored=_count(connection, _ignored(now, retention)),
+            commitments=_count(connection, _commitments(now, retention)),
+            held=_count(connection, _held(now, retention)),
+        )
+
+
+def expire(state: NodeState) -> Expired:
+    """Delete what the settings let go, then sweep the files that nothing speaks of any more.
+
+    Raises
+    ------
+    StorageError
+        The database or a folder cannot be used; what was not deleted yet will be the next time.
+    """
+    database, retention = state.database, state.settings.retention
+    held = count_expired(database, retention).held
+    return Expired(
+        exams=_delete_exams(database, retention, "exams"),
+        priors=_delete_exams(database, retention, "priors"),
+        superseded=_delete_superseded(database, retention),
+        ignored=_delete_rows(database, retention, "ignored"),
+        commitments=_delete_rows(database, retention, "commitments"),
+        held=held,
+        files=sum(sweep(database, store) for store in (state.received, state.results)),
+    )
+
+
+def say_expired(found: Expired, done: bool) -> list[str]:
+    """Put it into lines for people."""
+    verb = "deleted" if done else "would be deleted"
+    lines = [
+        f"{number} {what} {verb}"
+        for number, what in (
+            (found.exams, "exams with all that belongs to them"),
+            (found.priors, "earlier studies"),
+            (found.superseded, "files of superseded results"),
+            (found.ignored, "notes of objects that were passed over"),
+            (found.commitments, "commitments"),
+        )
+        if number
+    ]
+    if found.held:
+        lines.append(f"{found.held} exams are old and stay: in work, undelivered or given up")
+    return lines or ["nothing is due"]
+
+
+def _before(
+    column: sa.Column[datetime] | sa.Column[Any], now: datetime, days: float | None
+) -> sa.ColumnElement[bool]:
+    return sa.false() if days is None else column < now - timedelta(days=days)
+
+
+def _is_prior() -> sa.ColumnElement[bool]:
+    return (
+        sa.select(PRIORS.c.id)
+        .where(PRIORS.c.study_instance_uid == EXAMS.c.study_instance_uid)
+        .exists()
+    )
+
+
+def _is_settled() -> sa.ColumnElement[bool]:
+    """Say of an exam that its last change has a result, and that everything has arrived."""
+    job = sa.select(JOBS.c.id).where(
+        JOBS.c.exam_id == EXAMS.c.id, JOBS.c.state != WorkState.DONE.value
+    )
+    delivery = sa.select(DELIVERIES.c.id).where(
+        DELIVERIES.c.exam_id == EXAMS.c.id, DELIVERIES.c.state != WorkState.DONE.value
+    )
+    return sa.and_(
+        EXAMS.c.version == EXAMS.c.queued_version,
+        ~job.exists(),
+        ~delivery.exists(),
+    )
+
+
+def _exams(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
+    old = _before(EXAMS.c.last_received_at, now, retention.exams_days)
+    return sa.select(EXAMS.c.id).where(old, ~_is_prior(), _is_settled())
+
+
+def _held(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
+    old = _before(EXAMS.c.last_received_at, now, retention.exams_days)
+    return sa.select(EXAMS.c.id).where(old, ~_is_prior(), ~_is_settled())
+
+
+def _priors(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
+    old = _before(EXAMS.c.last_received_at, now, retention.priors_days)
+    job = sa.select(JOBS.c.id).where(JOBS.c.exam_id == EXAMS.c.id)
+    return sa.select(EXAMS.c.id).where(old, _is_prior(), ~job.exists())
+
+
+def _superseded(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
+    """Files of results that a later one replaced, if they went wherever they were to go."""
+    newer = RESULTS.alias()
+    replaced = sa.select(newer.c.id).where(
+        newer.c.supersedes == RESULTS.c.id,
+        _before(newer.c.created_at, now, retention.superseded_days),
+    )
+    waits = sa.select(DELIVERIES.c.id).where(
+        DELIVERIES.c.file_id == FILES.c.id, DELIVERIES.c.state != WorkState.DONE.value
+    )
+    return (
+        sa.select(FILES.c.id)
+        .join(RESULTS, RESULTS.c.id == FILES.c.result_id)
+        .where(replaced.exists(), ~waits.exists())
+    )
+
+
+def _ignored(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
+    old = _before(INSTANCES.c.received_at, now, retention.ignored_days)
+    return sa.select(INSTANCES.c.id).where(old, INSTANCES.c.role == Role.IGNORED.value)
+
+
+def _commitments(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
+    old = _before(COMMITMENTS.c.asked_at, now, retention.commitments_days)
+    return sa.select(COMMITMENTS.c.id).where(old)
+
+
+def _count(connection: sa.Connection, what: sa.Select[Any]) -> int:
+    counted = sa.select(sa.func.count()).select_from(what.subquery())
+    return int(connection.execute(counted).scalar_one())
+
+
+def _delete_exams(database: Database, retention: RetentionSettings, kind: str) -> int:
+    find = {"exams": _exams, "priors": _priors}[kind]
+    deleted = 0
+    while True:
+        with database.write() as connection:
+            due = find(database.now(connection), retention).order_by(EXAMS.c.id).limit(BATCH)
+            locked = due.with_for_update(skip_locked=True, of=EXAMS)
+            ids = list(connection.execute(locked).scalars())
+            if not ids:
+                return deleted
+            objects = _delete_exam_rows(connection, ids)
+            for exam_id in ids:
+                detail: audit.Detail = {"kind": kind, "objects": objects[exam_id]}
+                audit.append(database, connection, ACTOR, "expired", exam_id, detail)
+            deleted += len(ids)
+
+
+def _delete_exam_rows(connection: sa.Connection, ids: Sequence[int]) -> dict[int, int]:
+    """Delete exams and all that refers to them; give how many objects each had."""
+    counted = connection.execute(
+        sa.select(INSTANCES.c.exam_id, sa.func.count())
+        .where(INSTANCES.c.exam_id.in_(ids))
+        .group_by(INSTANCES.c.exam_id)
+    ).all()
+    results = sa.select(RESULTS.c.id).where(RESULTS.c.exam_id.in_(ids))
+    mine = sa.select(INSTANCES.c.digest).where(INSTANCES.c.exam_id.in_(ids))
+    studies = sa.select(EXAMS.c.study_instance_uid).where(EXAMS.c.id.in_(ids))
+    siblings = sa.select(EXAMS.c.study_instance_uid).where(EXAMS.c.id.not_in(ids))
+    for statement in (
+        DELIVERIES.delete().where(DELIVERIES.c.exam_id.in_(ids)),
+        FILES.delete().where(FILES.c.result_id.in_(results)),
+        RESULTS.delete().where(RESULTS.c.exam_id.in_(ids)),
+        JOBS.delete().where(JOBS.c.exam_id.in_(ids)),
+        IDENTITIES.delete().where(IDENTITIES.c.digest.in_(mine)),
+        INSTANCES.delete().where(INSTANCES.c.exam_id.in_(ids)),
+        PRIORS.delete().where(
+            PRIORS.c.study_instance_uid.in_(studies), PRIORS.c.study_instance_uid.not_in(siblings)
+        ),
+        EXAMS.delete().where(EXAMS.c.id.in_(ids)),
+    ):
+        connection.execute(statement)
+    return dict.fromkeys(ids, 0) | {int(row[0]): int(row[1]) for row in counted}
+
+
+def _delete_superseded(database: Database, retention: RetentionSettings) -> int:
+    deleted = 0
+    while True:
+        with database.write() as connection:
+            due = _superseded(database.now(connection), retention).order_by(FILES.c.id).limit(BATCH)
+            ids = list(connection.execute(due).scalars())
+            if not ids:
+                return deleted
+            connection.execute(DELIVERIES.delete().where(DELIVERIES.c.file_id.in_(ids)))
+            connection.execute(FILES.delete().where(FILES.c.id.in_(ids)))
+            detail: audit.Detail = {"kind": "superseded", "files": len(ids)}
+            audit.append(database, connection, ACTOR, "expired", None, detail)
+            deleted += len(ids)
+
+
+def _delete_rows(database: Database, retention: RetentionSettings, kind: str) -> int:
+    find, table = {"ignored": (_ignored, INSTANCES), "commitments": (_commitments, COMMITMENTS)}[
+        kind
+    ]
+    with database.write() as connection:
+        due = list(connection.execute(find(database.now(connection), retention)).scalars())
+        for start in range(0, len(due), BATCH):
+            some = due[start : start + BATCH]
+            connection.execute(table.delete().where(table.c.id.in_(some)))
+        if due:
+            detail: audit.Detail = {"kind": kind, "rows": len(due)}
+            audit.append(database, connection, ACTOR, "expired", None, detail)
+    return len(due)

@@ -1,0 +1,224 @@
+"""Identities kept apart: sealed in the database, opened for the results that need them.
+
+A row holds what de-identification took from one object, sealed with AES-256-GCM under a key that
+stands in the settings or the environment, never in the database. The digest of the object is sealed
+with it: a row that was moved to another object does not open, so that no result gets the name
+of another woman. Results that bear identity lie in their store sealed too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from io import BytesIO
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from mammolens.core import ImagePrediction, ImageRef, Prediction, Source, SourceHeader, Unreadable
+from mammolens.errors import ConfigError, StorageError
+from mammolens.serve.holdings.deidentify import Pseudonyms, deidentify
+from mammolens.serve.holdings.objects import ReceivedObject, describe_object
+from mammolens.serve.record import IDENTITIES, Database, Role
+from mammolens.serve.settings import DeidentifySettings, IntakeSettings
+
+__all__ = ["Seal", "hide", "make_seal", "restore_identity", "unseal"]
+
+MAGIC: Final = b"mammolens sealed 1\n"
+NONCE_BYTES: Final = 12
+RESULT: Final = b"result"
+
+
+@dataclass(frozen=True)
+class Seal:
+    """Two keys that follow from the secret: one for pseudonyms, one to seal with."""
+
+    pseudonyms: Pseudonyms
+    sealing: bytes
+
+    def close(self, content: bytes, about: bytes = RESULT) -> bytes:
+        """Seal; what it is `about` must be known again to open it."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        nonce = os.urandom(NONCE_BYTES)
+        return MAGIC + nonce + AESGCM(self.sealing).encrypt(nonce, content, MAGIC + about)
+
+    def open(self, sealed: bytes, about: bytes = RESULT) -> bytes:
+        """Open what was sealed.
+
+        Raises
+        ------
+        StorageError
+            It was sealed with another key or about something else, or was changed.
+        """
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        body = sealed[len(MAGIC) :]
+        nonce, rest = body[:NONCE_BYTES], body[NONCE_BYTES:]
+        try:
+            return AESGCM(self.sealing).decrypt(nonce, rest, MAGIC + about)
+        except (InvalidTag, ValueError) as error:
+            raise StorageError(
+                "an identity cannot be opened",
+                source="vault",
+                keyword="intake.deidentify.key",
+                remedy="Give the node the key with which it received",
+            ) from error
+
+
+def make_seal(settings: DeidentifySettings | None) -> Seal | None:
+    """Derive the keys (HKDF, RFC 5869); ``None`` where nothing is hidden.
+
+    Raises
+    ------
+    ConfigError
+        The package cryptography is not installed.
+    """
+    if settings is None:
+        return None
+    try:
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+    except ImportError as error:
+        raise ConfigError(
+            "de-identification needs the package cryptography",
+            keyword="intake.deidentify",
+            remedy="Run: pip install 'mammolens[serve]'",
+        ) from error
+    secret = settings.key.get_secret_value().encode()
+    told = HKDF(SHA256(), 64, None, b"mammolens de-identification 1").derive(secret)
+    return Seal(Pseudonyms(told[:32]), told[32:])
+
+
+def unseal(seal: Seal | None, content: bytes) -> bytes:
+    """Open a result if it is sealed.
+
+    Raises
+    ------
+    StorageError
+        There is no key, or it is another.
+    """
+    if not content.startswith(MAGIC):
+        return content
+    if seal is None:
+        raise StorageError(
+            "a result is sealed, and there is no key",
+            source="results",
+            keyword="intake.deidentify.key",
+            remedy="Give the node the key with which it received",
+        )
+    return seal.open(content)
+
+
+def hide(
+    content: bytes, found: ReceivedObject, intake: IntakeSettings
+) -> tuple[bytes, ReceivedObject]:
+    """Take the identity off an object; give it anew, with what was taken, sealed.
+
+    Of an object that is noted, but not kept, the UIDs are replaced.
+
+    Raises
+    ------
+    InputError
+        The picture may bear writing, or the object is damaged.
+    """
+    settings, seal = intake.deidentify, make_seal(intake.deidentify)
+    assert settings is not None
+    assert seal is not None
+    if found.role is Role.IGNORED:
+        return content, replace(found, ref=_referred(found.ref, seal.pseudonyms))
+    data = deidentify(content, found.ref, seal.pseudonyms, settings)
+    digest = hashlib.sha256(data).hexdigest()
+    new = describe_object(BytesIO(data), digest, len(data), intake.film, lambda _: False)
+    taken = {
+        "ref": _differences(found.ref, new.ref),
+        "header": _differences(found.header, new.header),
+    }
+    sealed = seal.close(json.dumps(taken).encode(), digest.encode())
+    return data, replace(new, role=found.role, reason=found.reason, sealed=sealed)
+
+
+def _referred(ref: ImageRef, pseudonyms: Pseudonyms) -> ImageRef:
+    return replace(
+        ref,
+        study_instance_uid=pseudonyms.uid(ref.study_instance_uid or ""),
+        series_instance_uid=pseudonyms.uid(ref.series_instance_uid or ""),
+        sop_instance_uid=pseudonyms.uid(ref.sop_instance_uid or ""),
+    )
+
+
+def restore_identity(
+    database: Database, settings: DeidentifySettings | None, prediction: Prediction
+) -> Prediction:
+    """Give the images of a prediction their identity back; its own pseudonym stays.
+
+    Parameters
+    ----------
+    prediction
+        Its images and what could not be read bear the digests of objects as their paths.
+
+    Raises
+    ------
+    StorageError
+        An identity is kept, but there is no key, or it is another.
+    """
+    digests = [i.ref.path for i in prediction.images]
+    digests += [u.source.ref.path for u in prediction.unreadable if u.source is not None]
+    taken = _read(database, make_seal(settings), digests)
+    if not taken:
+        return prediction
+    return replace(
+        prediction,
+        images=tuple(_identified(image, taken) for image in prediction.images),
+        unreadable=tuple(_named(item, taken) for item in prediction.unreadable),
+    )
+
+
+def _differences(original: Any, hidden: Any) -> dict[str, Any]:
+    values = {f.name: getattr(original, f.name) for f in fields(original)}
+    return {name: value for name, value in values.items() if value != getattr(hidden, name)}
+
+
+def _read(
+    database: Database, seal: Seal | None, digests: Iterable[str]
+) -> dict[str, dict[str, Any]]:
+    with database.read() as connection:
+        rows = connection.execute(
+            sa.select(IDENTITIES).where(IDENTITIES.c.digest.in_(sorted({*digests})))
+        ).all()
+    if rows and seal is None:
+        raise StorageError(
+            "identities are kept, and there is no key",
+            source="vault",
+            keyword="intake.deidentify.key",
+            remedy="Give the node the key with which it received",
+        )
+    return {
+        row.digest: json.loads(seal.open(row.sealed, row.digest.encode()))
+        for row in rows
+        if seal is not None
+    }
+
+
+def _identified(image: ImagePrediction, taken: dict[str, dict[str, Any]]) -> ImagePrediction:
+    ref, header = _restored(image.ref, image.header, taken)
+    return replace(image, ref=ref, header=header)
+
+
+def _named(item: Unreadable, taken: dict[str, dict[str, Any]]) -> Unreadable:
+    if item.source is None:
+        return item
+    return replace(item, source=Source(*_restored(item.source.ref, item.source.header, taken)))
+
+
+def _restored(
+    ref: ImageRef, header: SourceHeader, taken: dict[str, dict[str, Any]]
+) -> tuple[ImageRef, SourceHeader]:
+    known = taken.get(ref.path)
+    if known is None:
+        return ref, header
+    return replace(ref, **known["ref"]), replace(header, **known["header"])

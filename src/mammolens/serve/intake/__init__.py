@@ -1,0 +1,14 @@
+"""Reception: an object by whichever way is judged, kept and entered, and never analysed here."""
+
+from __future__ import annotations
+
+from mammolens.serve.intake.partial_object import Named, PartialObject
+from mammolens.serve.intake.reception import receive
+from mammolens.serve.intake.watch import watching
+
+__all__ = [
+    "Named",
+    "PartialObject",
+    "receive",
+    "watching",
+]

@@ -1,0 +1,114 @@
+"""One DICOM object on its way to the disk, from whichever stream, until it is received."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import BinaryIO, Final
+
+from mammolens.errors import InputError, NotAnImage, StorageError, UnsupportedImage
+from mammolens.serve import logs
+from mammolens.serve.holdings import SOURCE, Draft, NodeState
+from mammolens.serve.intake.reception import receive
+
+__all__ = ["Named", "PartialObject", "name_object"]
+
+ROOM: Final = "web"
+HEAD_BYTES: Final = 1 << 14
+_UID: Final = re.compile(r"[0-9.]{1,64}")
+
+
+@dataclass(frozen=True)
+class Named:
+    """Who an object says that it is."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str | None
+
+
+def name_object(stream: BinaryIO) -> Named | None:
+    """Read the identifiers of an object, however little there is of it; ``None`` if it has none."""
+    from pydicom.filereader import read_partial
+
+    try:
+        data = read_partial(stream, stop_when=lambda tag, *_: tag > 0x0020000D)
+        uids = [str(data.get(k) or "") for k in ("SOPClassUID", "SOPInstanceUID")]
+        study = str(data.get("StudyInstanceUID") or "")
+    except Exception:
+        return None
+    if not all(map(_UID.fullmatch, uids)):
+        return None
+    return Named(uids[0], uids[1], study if _UID.fullmatch(study) else None)
+
+
+@dataclass
+class PartialObject:
+    """One object on its way to the disk; the first thing that goes wrong with it is kept."""
+
+    state: NodeState
+    max_bytes: int
+    error: Exception | None = None
+    head: bytearray = field(default_factory=bytearray)
+    draft: Draft | None = None
+
+    def write(self, piece: bytes) -> None:
+        """Take a piece; after an error, only the object's name is still looked for."""
+        if len(self.head) < HEAD_BYTES:
+            self.head += piece[: HEAD_BYTES - len(self.head)]
+        if self.error is not None:
+            return
+        try:
+            if self.draft is None:
+                self.draft = self.state.received.draft()
+            self.draft.write(piece)
+        except StorageError as error:
+            self.refuse(error)
+            return
+        if self.draft.size > self.max_bytes:
+            self.refuse(_too_large(self.max_bytes))
+
+    def refuse(self, error: Exception) -> None:
+        """Give the object up; what has come of it is thrown away."""
+        self.error = self.error or error
+        self.discard()
+
+    def discard(self) -> None:
+        """Throw away what has come, unless it was received."""
+        if self.draft is not None:
+            self.draft.discard()
+            self.draft = None
+
+    def name(self) -> Named | None:
+        """Say who it is."""
+        return name_object(BytesIO(bytes(self.head)))
+
+    def receive(self, sender: str) -> None:
+        """Receive the object, or keep the reason why not.
+
+        The reason is an `InputError`, a `StorageError`, or what nobody foresaw.
+        """
+        draft, self.draft = self.draft, None
+        try:
+            if self.error is None and draft is None:
+                raise NotAnImage("the part is empty", source=SOURCE)
+            if self.error is None and draft is not None:
+                state = self.state
+                receive(state.database, state.received, draft, sender, state.settings.intake)
+        except Exception as error:
+            self.error = error
+            if not isinstance(error, InputError):
+                logs.event(ROOM, "not_stored", logging.ERROR, error=type(error).__name__)
+        finally:
+            if draft is not None:
+                draft.discard()
+
+
+def _too_large(max_bytes: int) -> UnsupportedImage:
+    return UnsupportedImage(
+        f"the object is larger than {max_bytes >> 20} MiB",
+        source=SOURCE,
+        remedy="Send single 2D images, or raise intake.max_mb",
+    )

@@ -1,0 +1,346 @@
+"""Reception: an object is on the disk and in the database before its sender hears "received".
+
+Nothing is analysed here. What comes again is received again and changes nothing. An exam is one
+study of one *identity* (patient id, name, birth date): if the images of a study name two women,
+each identity becomes an exam of its own, and the results of both carry a caution. Two women are
+never mixed in one result; one woman whose name was corrected between two views gets two results
+of fewer views each, and a reader who is told so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import sqlalchemy as sa
+
+from mammolens.core import Mammogram
+from mammolens.errors import InputError, StorageError, UnsupportedImage
+from mammolens.exams import STANDARD_VIEWS
+from mammolens.images import ImageFile, read_image
+from mammolens.serve.holdings import SOURCE, Draft, ReceivedObject, Store, describe_object, hide
+from mammolens.serve.record import (
+    EXAMS,
+    FILES,
+    IDENTITIES,
+    INSTANCES,
+    Database,
+    Role,
+    audit,
+    insert_once,
+)
+from mammolens.serve.settings import IntakeSettings
+
+__all__ = ["Receipt", "receive"]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a received object: it is durable now.
+
+    `repeated` says that the same bytes were received before, and nothing changed; `exam_id` is
+    ``None`` for what belongs to no exam.
+    """
+
+    instance_id: int
+    digest: str
+    role: Role
+    repeated: bool
+    exam_id: int | None
+
+
+def receive(
+    database: Database,
+    store: Store,
+    content: bytes | Path | Draft,
+    sender: str,
+    intake: IntakeSettings,
+) -> Receipt:
+    """Take one DICOM object and keep it, durably before this returns.
+
+    Parameters
+    ----------
+    content
+        A DICOM file, where one lies, or one that was drafted in `store`; a draft is used up.
+    sender
+        Who sent it, as it stands in the audit trail: ``dimse:AETITLE``, ``web:USER``.
+
+    Raises
+    ------
+    InputError
+        It is no DICOM object, lacks an identifier, or is too large: it is not kept.
+    StorageError
+        The disk is full or the database is away: the sender must keep it and send again.
+    """
+    try:
+        data = content if isinstance(content, Draft) else _bytes(content, intake.max_mb)
+        found = _describe(database, data, intake)
+        if intake.deidentify is not None:
+            data, found = hide(data if isinstance(data, bytes) else data.take(), found, intake)
+    except InputError as error:
+        with database.write() as connection:
+            detail = {"error": type(error).__name__, "keyword": error.keyword}
+            audit.append(database, connection, sender, "rejected", None, detail)
+        raise
+    if found.role is Role.IGNORED:
+        return _note(database, found, sender)
+    store.put(data)
+    del data
+    while True:
+        first = _first(database, found)
+        role = _role(store, found, first)
+        receipt = _enter(database, store, found, role, first, sender)
+        if receipt is not None:
+            return receipt
+
+
+def _describe(database: Database, data: bytes | Draft, intake: IntakeSettings) -> ReceivedObject:
+    if isinstance(data, bytes):
+        stream: BinaryIO = BytesIO(data)
+        digest, size = hashlib.sha256(data).hexdigest(), len(data)
+    else:
+        stream, digest, size = data.open(), data.digest, data.size
+    with stream:
+        own = partial(_is_own, database)
+        return describe_object(stream, digest, size, intake.film, own)
+
+
+def _bytes(content: bytes | Path, max_mb: int) -> bytes:
+    try:
+        size = len(content) if isinstance(content, bytes) else content.stat().st_size
+        if size > max_mb << 20:
+            raise UnsupportedImage(
+                f"the object is larger than {max_mb} MiB",
+                source=SOURCE,
+                remedy="Send single 2D images, or raise intake.max_mb",
+            )
+        return content if isinstance(content, bytes) else content.read_bytes()
+    except OSError as error:
+        raise StorageError(
+            f"the file cannot be read ({error.strerror})",
+            source=SOURCE,
+            remedy="Check the path and its permissions",
+        ) from error
+
+
+def _is_own(database: Database, sop_instance_uid: str) -> bool:
+    with database.read() as connection:
+        own = sa.select(FILES.c.id).where(FILES.c.sop_instance_uid == sop_instance_uid)
+        return connection.execute(own.limit(1)).first() is not None
+
+
+def _note(database: Database, found: ReceivedObject, sender: str) -> Receipt:
+    """Enter an object that is not kept."""
+    with database.write() as connection:
+        new = _insert(database, connection, found, found.role, sender, None, None)
+        row = _entered(connection, found)
+        action = "ignored" if new else "ignored_again"
+        audit.append(database, connection, sender, action, None, _detail(found, found.role))
+    return Receipt(row.id, found.digest, found.role, not new, None)
+
+
+def _first(database: Database, found: ReceivedObject) -> str | None:
+    """Give the digest of the object that bore this SOP instance UID first in its exam."""
+    with database.read() as connection:
+        return _first_digest(connection, found)
+
+
+def _first_digest(connection: sa.Connection, found: ReceivedObject) -> str | None:
+    told = connection.execute(
+        sa.select(INSTANCES.c.digest)
+        .join(EXAMS, EXAMS.c.id == INSTANCES.c.exam_id)
+        .where(
+            EXAMS.c.study_instance_uid == found.ref.study_instance_uid,
+            EXAMS.c.identity == found.identity,
+            INSTANCES.c.sop_instance_uid == found.sop_instance_uid,
+            INSTANCES.c.role == found.role.value,
+        )
+        .order_by(INSTANCES.c.id)
+        .limit(1)
+    ).scalar_one_or_none()
+    return None if told is None else str(told)
+
+
+def _role(store: Store, found: ReceivedObject, first: str | None) -> Role:
+    """Compare an object with the first of its UID; the rare case in which pixels are decoded."""
+    if first is None or first == found.digest:
+        return found.role
+    if found.role is Role.REFUSED:
+        return Role.COPY
+    one, other = _picture(store, first), _picture(store, found.digest)
+    if one is None or other is None:
+        return Role.RIVAL
+    same_place = (one.ref.laterality, one.ref.view_position) == (
+        other.ref.laterality,
+        other.ref.view_position,
+    )
+    return Role.COPY if same_place and np.array_equal(one.pixels, other.pixels) else Role.RIVAL
+
+
+def _picture(store: Store, digest: str) -> Mammogram | None:
+    try:
+        return read_image(ImageFile(store.path(digest)))
+    except InputError:
+        return None
+
+
+def _enter(
+    database: Database,
+    store: Store,
+    found: ReceivedObject,
+    role: Role,
+    first: str | None,
+    sender: str,
+) -> Receipt | None:
+    """Enter a stored object; ``None`` if another came in between and `role` is to be found anew."""
+    with database.write() as connection:
+        exam, is_new = _lock_exam(database, connection, found)
+        if _first_digest(connection, found) != first:
+            return None
+        # A refused object alone still makes an exam, which then fails; later ones change nothing.
+        counts = role in (Role.INPUT, Role.RIVAL) or exam.version == 0
+        version = exam.version + counts
+        # It was passed over before, when the settings were others.
+        connection.execute(
+            INSTANCES.delete().where(_same(found), INSTANCES.c.role == Role.IGNORED.value)
+        )
+        new = _insert(database, connection, found, role, sender, exam.id, version)
+        row = _entered(connection, found)
+        if found.sealed is not None:
+            kept = {"digest": found.digest, "sealed": found.sealed}
+            insert_once(connection, IDENTITIES, kept)
+        store.require(found.digest)
+        if not new:
+            detail = _detail(found, Role(row.role))
+            audit.append(database, connection, sender, "repeated", row.exam_id, detail)
+            return Receipt(row.id, found.digest, Role(row.role), True, row.exam_id)
+        if role is not Role.COPY:
+            _touch(database, connection, exam.id, version)
+        siblings = _touch_siblings(database, connection, found, exam.id) if is_new else []
+        audit.append(database, connection, sender, role.value, exam.id, _detail(found, role))
+        for sibling in siblings:
+            audit.append(database, connection, sender, "second_identity", sibling)
+    return Receipt(row.id, found.digest, role, False, exam.id)
+
+
+def _lock_exam(
+    database: Database, connection: sa.Connection, found: ReceivedObject
+) -> tuple[sa.Row[Any], bool]:
+    now = database.now(connection)
+    key = {
+        "study_instance_uid": found.ref.study_instance_uid,
+        "identity": found.identity,
+    }
+    is_new = insert_once(
+        connection,
+        EXAMS,
+        {
+            **key,
+            "patient_id": (found.ref.patient_id or "")[:64] or None,
+            "accession_number": (found.header.accession_number or "")[:64] or None,
+            "first_received_at": now,
+            "last_received_at": now,
+            "version": 0,
+            "queued_version": 0,
+            "four_views": False,
+        },
+    )
+    row = connection.execute(
+        sa.select(EXAMS)
+        .where(*(EXAMS.c[column] == value for column, value in key.items()))
+        .with_for_update(key_share=True)
+    ).one()
+    return row, is_new
+
+
+def _insert(
+    database: Database,
+    connection: sa.Connection,
+    found: ReceivedObject,
+    role: Role,
+    sender: str,
+    exam_id: int | None,
+    version: int | None,
+) -> bool:
+    return insert_once(
+        connection,
+        INSTANCES,
+        {
+            "sop_instance_uid": found.sop_instance_uid,
+            "sop_class_uid": found.header.sop_class_uid,
+            "series_instance_uid": (found.ref.series_instance_uid or "")[:64] or None,
+            "digest": found.digest,
+            "size": found.size,
+            "role": role.value,
+            "reason": found.reason,
+            "view": found.view,
+            "exam_id": exam_id,
+            "exam_version": version,
+            "sender": sender[:128],
+            "received_at": database.now(connection),
+        },
+    )
+
+
+def _entered(connection: sa.Connection, found: ReceivedObject) -> sa.Row[Any]:
+    return connection.execute(sa.select(INSTANCES).where(_same(found))).one()
+
+
+def _same(found: ReceivedObject) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        INSTANCES.c.sop_instance_uid == found.sop_instance_uid,
+        INSTANCES.c.digest == found.digest,
+    )
+
+
+def _touch(database: Database, connection: sa.Connection, exam_id: int, version: int) -> None:
+    """Start the quiet time anew, and see whether the four views are there."""
+    views = connection.execute(
+        sa.select(sa.func.count(sa.distinct(INSTANCES.c.view))).where(
+            INSTANCES.c.exam_id == exam_id, INSTANCES.c.role == Role.INPUT.value
+        )
+    ).scalar_one()
+    connection.execute(
+        EXAMS.update()
+        .where(EXAMS.c.id == exam_id)
+        .values(
+            version=version,
+            last_received_at=database.now(connection),
+            four_views=views == len(STANDARD_VIEWS),
+        )
+    )
+
+
+def _touch_siblings(
+    database: Database, connection: sa.Connection, found: ReceivedObject, exam_id: int
+) -> list[int]:
+    """Let the other identities of a study be analysed again: their results must say so."""
+    others = sa.and_(
+        EXAMS.c.study_instance_uid == found.ref.study_instance_uid, EXAMS.c.id != exam_id
+    )
+    ids = list(
+        connection.execute(sa.select(EXAMS.c.id).where(others).order_by(EXAMS.c.id)).scalars()
+    )
+    connection.execute(
+        EXAMS.update()
+        .where(EXAMS.c.id.in_(ids))
+        .values(version=EXAMS.c.version + 1, last_received_at=database.now(connection))
+    )
+    return ids
+
+
+def _detail(found: ReceivedObject, role: Role) -> dict[str, str | int | None]:
+    return {
+        "digest": found.digest,
+        "reason": found.reason,
+        "role": role.value,
+        "size": found.size,
+        "sop_class_uid": found.header.sop_class_uid,
+        "sop_instance_uid": found.sop_instance_uid,
+        "study_instance_uid": found.ref.study_instance_uid,
+    }

@@ -1,0 +1,65 @@
+"""What the node knows: one database, its tables, who holds which work, and the audit trail.
+
+Nothing here knows of files, networks or models. The constraints of `tables` keep the promises, and
+`leases` shares work out; jobs, deliveries and `steps` are three kinds of it.
+"""
+
+from __future__ import annotations
+
+from mammolens.serve.record import audit, leases, steps
+from mammolens.serve.record.audit import AuditHead
+from mammolens.serve.record.database import Database, insert_once, open_database
+from mammolens.serve.record.leases import Lease
+from mammolens.serve.record.overview import read_overview, say_overview
+from mammolens.serve.record.presence import count_present, present
+from mammolens.serve.record.pulse import Pulse, beating
+from mammolens.serve.record.steps import Step, StepLost
+from mammolens.serve.record.tables import (
+    AUDIT,
+    COMMITMENTS,
+    DELIVERIES,
+    EXAMS,
+    FILES,
+    IDENTITIES,
+    INSTANCES,
+    JOBS,
+    PRIORS,
+    RESULTS,
+    STEPS,
+    WAITS,
+    Role,
+    WorkState,
+)
+
+__all__ = [
+    "AUDIT",
+    "COMMITMENTS",
+    "DELIVERIES",
+    "EXAMS",
+    "FILES",
+    "IDENTITIES",
+    "INSTANCES",
+    "JOBS",
+    "PRIORS",
+    "RESULTS",
+    "STEPS",
+    "WAITS",
+    "AuditHead",
+    "Database",
+    "Lease",
+    "Pulse",
+    "Role",
+    "Step",
+    "StepLost",
+    "WorkState",
+    "audit",
+    "beating",
+    "count_present",
+    "insert_once",
+    "leases",
+    "open_database",
+    "present",
+    "read_overview",
+    "say_overview",
+    "steps",
+]

@@ -1,0 +1,164 @@
+"""The audit trail: who sent what, what was made of it, where it went; never rewritten.
+
+Each row holds the hash of the row before, so that an edit, a removal or an insertion breaks the
+chain at its place; the head row counts them, so that a cut tail is seen. Triggers refuse changes.
+Who can rewrite the whole database can forge the whole chain: keep the head (``mammolens node
+status``) elsewhere from time to time, and `verify` against it.
+
+`append` is the last thing that a transaction does: it locks the head, and what is locked
+after it could wait for one who waits for the head.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from mammolens.errors import ConfigError
+from mammolens.serve.record.database import Database
+from mammolens.serve.record.tables import AUDIT, AUDIT_HEAD
+
+__all__ = ["AuditHead", "AuditReport", "Detail", "append", "read_head", "verify"]
+
+FIRST_HASH: Final = "0" * 64
+BATCH: Final = 1000
+Detail = Mapping[str, str | int | float | bool | None]
+
+
+@dataclass(frozen=True)
+class AuditHead:
+    """How long the trail is, and the hash of its last row."""
+
+    length: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.length}:{self.hash}"
+
+    @classmethod
+    def parse(cls, text: str) -> AuditHead:
+        """Read what `str` gave.
+
+        Raises
+        ------
+        ConfigError
+
+        Examples
+        --------
+        >>> AuditHead.parse("12:" + "0" * 64).length
+        12
+        """
+        length, _, digest = text.partition(":")
+        if not length.isdecimal() or len(digest) != len(FIRST_HASH):
+            raise ConfigError(
+                "this is no head of an audit trail",
+                keyword="head",
+                remedy="Give LENGTH:HASH, as mammolens node status shows it",
+            )
+        return cls(int(length), digest)
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What `verify` found: `broken_at` is the number of the first row that is wrong, if any."""
+
+    head: AuditHead
+    broken_at: int | None = None
+    reason: str | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was found."""
+        return self.broken_at is None
+
+
+def append(
+    database: Database,
+    connection: sa.Connection,
+    actor: str,
+    action: str,
+    exam_id: int | None = None,
+    detail: Detail | None = None,
+) -> None:
+    """Add a row within a write transaction, as the last thing that the transaction does.
+
+    Parameters
+    ----------
+    actor
+        Who did it: ``dimse:AETITLE``, ``web:USER``, ``folder``, ``worker:NAME``, ``route:NAME``.
+    action
+        One word: ``received``, ``finished``, ``delivered``.
+    detail
+        What it was about. UIDs belong here; names, birth dates and patient ids do not.
+    """
+    head = connection.execute(sa.select(AUDIT_HEAD).with_for_update()).one()
+    row = {
+        "number": head.length + 1,
+        "at": database.now(connection).astimezone(UTC),
+        "actor": actor[:128],
+        "action": action,
+        "exam_id": exam_id,
+        "detail": json.dumps(dict(detail or {}), sort_keys=True, ensure_ascii=False),
+        "previous": head.hash,
+    }
+    digest = _hash(row)
+    connection.execute(AUDIT.insert().values(**row, hash=digest))
+    connection.execute(AUDIT_HEAD.update().values(length=row["number"], hash=digest))
+
+
+def read_head(connection: sa.Connection) -> AuditHead:
+    """Give the head of the trail, to be kept elsewhere."""
+    row = connection.execute(sa.select(AUDIT_HEAD)).one()
+    return AuditHead(row.length, row.hash)
+
+
+def verify(connection: sa.Connection, kept: AuditHead | None = None) -> AuditReport:
+    """Read the whole trail and find the first row that was changed, removed or put in.
+
+    Parameters
+    ----------
+    kept
+        A head that was noted earlier, elsewhere: the trail must still go through it.
+    """
+    head = read_head(connection)
+    previous, number = FIRST_HASH, 0
+    while rows := connection.execute(
+        sa.select(AUDIT).where(AUDIT.c.number > number).order_by(AUDIT.c.number).limit(BATCH)
+    ).all():
+        for row in rows:
+            number += 1
+            if row.number != number:
+                return AuditReport(head, number, "the row is missing")
+            if row.previous != previous:
+                return AuditReport(head, number, "the row does not follow from the one before")
+            if row.hash != _hash(row._asdict()):
+                return AuditReport(head, number, "the row was changed")
+            if kept is not None and kept.length == number and kept.hash != row.hash:
+                return AuditReport(head, number, "the row is not the one that was noted")
+            previous = row.hash
+    if (number, previous) != (head.length, head.hash):
+        return AuditReport(head, number + 1, "the end of the trail is missing")
+    if kept is not None and kept.length > number:
+        return AuditReport(head, number + 1, "the trail is shorter than was noted")
+    return AuditReport(head)
+
+
+def _hash(row: Mapping[str, object]) -> str:
+    at = row["at"]
+    assert isinstance(at, datetime)
+    said = [
+        row["number"],
+        at.astimezone(UTC).isoformat(timespec="microseconds"),
+        row["actor"],
+        row["action"],
+        row["exam_id"],
+        row["detail"],
+        row["previous"],
+    ]
+    return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()

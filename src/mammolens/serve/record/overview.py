@@ -1,0 +1,112 @@
+"""What the node has received, made and delivered, counted; no identifier among it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from mammolens.core import TriageCategory
+from mammolens.serve.record.audit import read_head
+from mammolens.serve.record.database import Database
+from mammolens.serve.record.tables import (
+    DELIVERIES,
+    EXAMS,
+    INSTANCES,
+    JOBS,
+    RESULTS,
+    WAITS,
+    Role,
+    WorkState,
+)
+
+__all__ = ["Overview", "read_overview", "say_overview"]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Counts by kind, and the age in seconds of what has waited longest (``None``: nothing waits).
+
+    `waiting` exams have changed since their last job; `results` counts the newest of each exam;
+    `audit_head` is worth keeping elsewhere.
+    """
+
+    received: Mapping[str, int]
+    exams: int
+    waiting: int
+    jobs: Mapping[str, int]
+    results: Mapping[str, int]
+    superseded: int
+    deliveries: Mapping[str, int]
+    oldest_exam_s: float | None
+    oldest_job_s: float | None
+    oldest_delivery_s: float | None
+    audit_head: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Give everything as plain values."""
+        return asdict(self)
+
+
+def read_overview(database: Database) -> Overview:
+    """Count everything, in one look.
+
+    Raises
+    ------
+    StorageError
+        The database cannot be used.
+    """
+    newer = RESULTS.alias()
+    superseded = sa.select(newer.c.id).where(newer.c.supersedes == RESULTS.c.id).exists()
+    with database.read() as connection:
+        now = database.now(connection)
+
+        def count(column: sa.Column[Any], kinds: list[str], *where: Any) -> dict[str, int]:
+            found = connection.execute(
+                sa.select(column, sa.func.count()).where(*where).group_by(column)
+            )
+            return dict.fromkeys(kinds, 0) | {row[0]: row[1] for row in found}
+
+        def number(*where: Any) -> int:
+            return int(connection.execute(sa.select(sa.func.count()).where(*where)).scalar_one())
+
+        def age(column: sa.Column[datetime], *where: Any) -> float | None:
+            oldest = connection.execute(sa.select(sa.func.min(column)).where(*where)).scalar()
+            return None if oldest is None else round((now - oldest).total_seconds(), 1)
+
+        states = [state.value for state in WorkState]
+        return Overview(
+            received=count(INSTANCES.c.role, [role.value for role in Role]),
+            exams=number(EXAMS.c.id.is_not(None)),
+            waiting=number(WAITS),
+            jobs=count(JOBS.c.state, states),
+            results=count(RESULTS.c.category, [c.value for c in TriageCategory], ~superseded),
+            superseded=number(RESULTS.c.id.is_not(None), superseded),
+            deliveries=count(DELIVERIES.c.state, states),
+            oldest_exam_s=age(EXAMS.c.last_received_at, WAITS),
+            oldest_job_s=age(JOBS.c.created_at, JOBS.c.finished_at.is_(None)),
+            oldest_delivery_s=age(DELIVERIES.c.created_at, DELIVERIES.c.finished_at.is_(None)),
+            audit_head=str(read_head(connection)),
+        )
+
+
+def say_overview(overview: Overview) -> list[str]:
+    """Put the counts into lines for people."""
+
+    def counts(told: Mapping[str, int]) -> str:
+        return ", ".join(f"{number} {kind}" for kind, number in told.items() if number) or "none"
+
+    def since(age_s: float | None) -> str:
+        return "" if age_s is None else f"; the oldest waits for {age_s:.0f} s"
+
+    return [
+        f"received    {counts(overview.received)}",
+        f"exams       {overview.exams}, {overview.waiting} waiting{since(overview.oldest_exam_s)}",
+        f"jobs        {counts(overview.jobs)}{since(overview.oldest_job_s)}",
+        f"results     {counts(overview.results)}; {overview.superseded} superseded",
+        f"deliveries  {counts(overview.deliveries)}{since(overview.oldest_delivery_s)}",
+        f"audit       {overview.audit_head}",
+    ]

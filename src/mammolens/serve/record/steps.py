@@ -1,0 +1,192 @@
+"""Steps as rows: who holds them, how far they are, and what is to be told in the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from pydicom.uid import generate_uid
+
+from mammolens.serve.record import audit
+from mammolens.serve.record.database import Database, insert_once
+from mammolens.serve.record.leases import Lease, mend_waits, ready, return_expired, settle, take
+from mammolens.serve.record.tables import STEPS, WorkState
+from mammolens.serve.settings import JobSettings
+
+__all__ = ["CLAIMING", "Step", "StepLost", "ask_cancel", "end", "enter", "hold", "put_back", "save"]
+
+CLAIMING: Final = "claiming"
+
+
+class StepLost(Exception):
+    """Another process holds the step now."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that this process holds; `work` is what it asks for and what came of it so far."""
+
+    lease: Lease
+    sop_instance_uid: str
+    transaction_uid: str
+    phase: str
+    work: Mapping[str, Any]
+    cancel_asked: bool
+    attempts: int
+    created_at: datetime
+
+
+def enter(database: Database, server: str, uids: Sequence[str], most: int) -> int:
+    """Enter steps that are to be claimed, as long as fewer than `most` are open; say how many.
+
+    The transaction UID is kept before the server hears it: one that was told and forgotten could
+    never be ended.
+    """
+    entered = 0
+    with database.write() as connection:
+        now = database.now(connection)
+        is_open = sa.and_(STEPS.c.server == server, STEPS.c.finished_at.is_(None))
+        counted = sa.select(sa.func.count()).where(is_open)
+        room = most - int(connection.execute(counted).scalar_one())
+        for uid in uids:
+            if entered >= room:
+                break
+            row = {
+                "server": server,
+                "sop_instance_uid": uid,
+                "transaction_uid": str(generate_uid()),
+                "phase": CLAIMING,
+                "work": "{}",
+                "cancel_asked": False,
+                "state": WorkState.QUEUED.value,
+                "attempts": 0,
+                "not_before": now,
+                "created_at": now,
+            }
+            entered += insert_once(connection, STEPS, row)
+    return entered
+
+
+def hold(database: Database, server: str, worker: str, jobs: JobSettings) -> list[Step]:
+    """Hold every step that may be worked on now."""
+    with database.read() as connection:
+        open_steps = sa.select(STEPS.c.id).where(STEPS.c.finished_at.is_(None)).limit(1)
+        if connection.execute(open_steps).first() is None:
+            return []
+    with database.write() as connection:
+        mend_waits(database, connection, STEPS, jobs)
+        return_expired(database, connection, STEPS)
+        rows = connection.execute(
+            sa.select(STEPS)
+            .where(ready(database, connection, STEPS), STEPS.c.server == server)
+            .order_by(STEPS.c.id)
+            .with_for_update(skip_locked=True)
+        ).all()
+        if not rows:
+            return []
+        ids = [row.id for row in rows]
+        token = take(database, connection, STEPS, ids, worker, jobs.lease_s)
+    return [
+        Step(
+            Lease(row.id, token),
+            row.sop_instance_uid,
+            row.transaction_uid,
+            row.phase,
+            json.loads(row.work or "{}"),
+            row.cancel_asked,
+            row.attempts + 1,
+            row.created_at,
+        )
+        for row in rows
+    ]
+
+
+def save(
+    database: Database, step: Step, phase: str, work: Mapping[str, Any], action: str | None = None
+) -> Step:
+    """Keep how far a step is.
+
+    Raises
+    ------
+    StepLost
+        Another holds it.
+    """
+    with database.write() as connection:
+        _change(connection, step, phase=phase, work=json.dumps(work))
+        if action is not None:
+            _audit(database, connection, step, action, {})
+    return replace(step, phase=phase, work=work)
+
+
+def put_back(database: Database, step: Step, wait_s: float, error: str | None = None) -> None:
+    """Leave a step for later; a wait without error is no failed attempt.
+
+    Raises
+    ------
+    StepLost
+        Another holds it.
+    """
+    with database.write() as connection:
+        _change(
+            connection,
+            step,
+            state=WorkState.QUEUED.value,
+            token=None,
+            lease_until=None,
+            not_before=database.now(connection) + timedelta(seconds=wait_s),
+            error=error,
+            attempts=step.attempts if error else 0,
+        )
+
+
+def end(database: Database, step: Step, phase: str, detail: audit.Detail) -> None:
+    """Let a step be over.
+
+    Raises
+    ------
+    StepLost
+        Another holds it.
+    """
+    with database.write() as connection:
+        _change(connection, step, phase=phase)
+        settle(database, connection, STEPS, step.lease, WorkState.DONE)
+        _audit(database, connection, step, f"step_{phase}", detail)
+
+
+def ask_cancel(database: Database, uid: str, actor: str) -> bool:
+    """Note that somebody wants a step of ours canceled; ``False`` if there is none."""
+    asked = sa.and_(STEPS.c.sop_instance_uid == uid, STEPS.c.finished_at.is_(None))
+    with database.write() as connection:
+        now = database.now(connection)
+        found = connection.execute(STEPS.update().where(asked).values(cancel_asked=True)).rowcount
+        waits = sa.and_(asked, STEPS.c.state == WorkState.QUEUED.value)
+        connection.execute(STEPS.update().where(waits).values(not_before=now))
+        if found:
+            detail = {"sop_instance_uid": uid}
+            audit.append(database, connection, actor, "step_cancel_asked", None, detail)
+    return bool(found)
+
+
+def _change(connection: sa.Connection, step: Step, **values: Any) -> None:
+    held = sa.and_(
+        STEPS.c.id == step.lease.id,
+        STEPS.c.token == step.lease.token,
+        STEPS.c.state == WorkState.RUNNING.value,
+    )
+    if not connection.execute(STEPS.update().where(held).values(**values)).rowcount:
+        raise StepLost
+
+
+def _audit(
+    database: Database,
+    connection: sa.Connection,
+    step: Step,
+    action: str,
+    detail: audit.Detail,
+) -> None:
+    told = {"sop_instance_uid": step.sop_instance_uid, **detail}
+    audit.append(database, connection, "ups", action, None, told)

@@ -1,0 +1,345 @@
+"""Settings of the node: defaults ← ``node.toml`` ← environment variables ``MAMMOLENS_*``.
+
+Nothing else in mammolens reads the environment. A nested key is written with two underscores:
+``MAMMOLENS_JOBS__LEASE_S=30``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self, get_args, get_origin
+
+from pydantic import (
+    BaseModel,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from mammolens.core import TriageCategory
+from mammolens.errors import ConfigError
+from mammolens.model import DEFAULT_MODEL
+from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
+from mammolens.serve.settings.web import Section as _Section
+from mammolens.serve.settings.web import UpsSettings, WatchSettings, WebSettings, secret_key
+
+__all__ = [
+    "DeidentifySettings",
+    "DimseSettings",
+    "ExamSettings",
+    "IntakeSettings",
+    "JobSettings",
+    "LogSettings",
+    "NodeSettings",
+    "RetentionSettings",
+    "RouteSettings",
+    "UpsSettings",
+    "WatchSettings",
+    "WebSettings",
+    "child_environment",
+    "load_settings",
+]
+
+PREFIX: Final = "MAMMOLENS_"
+FILE_VARIABLE: Final = "MAMMOLENS_CONFIG"
+SECRETS: Final = ("MAMMOLENS_SECRETS__", "MAMMOLENS_WEB__TOKENS__")
+DEFAULT_FILE: Final = Path("node.toml")
+
+
+class IntakeSettings(_Section):
+    """What is received."""
+
+    max_mb: int = Field(512, ge=1, description="largest object that is taken, MiB")
+    min_free_mb: int = Field(
+        1024, ge=0, description="room that reception leaves on the disk, MiB; below it refuses"
+    )
+    film: bool = Field(
+        False,
+        description="also read Secondary Capture and Computed Radiography of modality MG, grey",
+    )
+    deidentify: DeidentifySettings | None = Field(
+        None, description="how identity is taken off; none: it is not"
+    )
+
+
+class ExamSettings(_Section):
+    """When an exam is whole."""
+
+    quiet_time_s: float = Field(
+        60.0, gt=0, description="seconds without another image after which an exam is analysed"
+    )
+    four_views: bool = Field(
+        True, description="analyse at once when both breasts have come in CC and MLO"
+    )
+
+
+class JobSettings(_Section):
+    """How work is shared out, repeated and given up; deliveries follow the same rules."""
+
+    lease_s: float = Field(60.0, gt=0, description="seconds without a heartbeat until work returns")
+    max_attempts: int = Field(4, ge=1, description="analyses begun until an exam is failed")
+    max_deliveries: int = Field(
+        1000, ge=1, description="attempts to deliver until a person must look"
+    )
+    backoff_s: float = Field(10.0, gt=0, description="wait after the first failure; then doubled")
+    backoff_max_s: float = Field(600.0, gt=0, description="longest wait between two attempts")
+    poll_s: float = Field(1.0, gt=0, description="wait between two looks for work")
+    time_limit_s: float = Field(300.0, gt=0, description="seconds for one exam, then it has failed")
+
+
+class DimseSettings(_Section):
+    """The DICOM listener, and whom it knows."""
+
+    ae_title: str = Field("MAMMOLENS", min_length=1, max_length=16, description="own AE title")
+    host: str = Field("127.0.0.1", description="address that it listens on")
+    port: int = Field(11112, ge=0, le=65535, description="port that it listens on")
+    calling: tuple[str, ...] = Field((), description="AE titles that may call; none: all may")
+    hosts: tuple[IPvAnyNetwork, ...] = Field(
+        (), description="addresses and networks that may call; none: all may"
+    )
+    max_associations: int = Field(256, ge=1, description="associations at a time; more are refused")
+    max_pdu: int = Field(131072, ge=4096, le=1 << 24, description="longest PDU that is asked for")
+    acse_timeout_s: float = Field(30.0, gt=0, description="wait for an association to begin or end")
+    dimse_timeout_s: float = Field(60.0, gt=0, description="wait for the answer to a message")
+    network_timeout_s: float = Field(60.0, gt=0, description="silence after which it is aborted")
+    stop_s: float = Field(30.0, ge=0, description="time that associations have when the node stops")
+    certificate: Path | None = Field(None, description="own certificate chain, PEM; turns TLS on")
+    key: Path | None = Field(None, description="key of the certificate, PEM")
+    authority: Path | None = Field(None, description="whose certificates are trusted, PEM")
+    check_names: bool = Field(True, description="servers' certificates must bear their host names")
+    peers: dict[str, str] = Field(
+        {}, description="names of PACS and their addresses: dicom://AE@HOST:PORT, dicoms:// for TLS"
+    )
+
+    @model_validator(mode="after")
+    def _whole_tls(self) -> Self:
+        given = [path for path in (self.certificate, self.key, self.authority) if path]
+        if len(given) not in (0, 3):
+            raise ValueError("TLS needs certificate, key and authority")
+        return self
+
+
+class RouteSettings(_Section):
+    """Where results go: the files of some sinks, of some exams, to one destination."""
+
+    name: str = Field(
+        min_length=1, max_length=64, description="unique; stands in the audit trail and in logs"
+    )
+    to: str = Field(
+        description="dicom://AE@HOST:PORT, the name of a peer, stow+https://HOST/BASE,"
+        " fhir+https://HOST/BASE, mllp://HOST:PORT (dicoms, mllps: with TLS), or a folder"
+    )
+    sinks: tuple[str, ...] = Field(min_length=1, description="whose files are sent")
+    categories: tuple[TriageCategory, ...] = Field(
+        (), description="only exams of these categories (failed is one); empty: of all"
+    )
+    revisions: Literal["all", "first", "later"] = Field(
+        "all", description="every result of an exam, its first only, or its corrections only"
+    )
+    max_attempts: int | None = Field(
+        None, ge=0, description="attempts until a person must look; 0: never; else as [jobs] says"
+    )
+    timeout_s: float = Field(30.0, gt=0, description="seconds that the destination may be silent")
+    commitment: bool = Field(
+        False, description="DICOM: delivered only when the archive has committed itself to keep it"
+    )
+    user: str | None = Field(
+        None, description="HTTP: user of Basic authentication; the secret is the password"
+    )
+    ca: Path | None = Field(
+        None, description="PEM of who may vouch for the destination (DICOM: see [dimse])"
+    )
+    certificate: Path | None = Field(None, description="PEM that this node shows of itself")
+    key: Path | None = Field(None, description="PEM of its private key, if not in the certificate")
+    tls_name: str | None = Field(
+        None, description="name that the destination's certificate must bear, if not its host's"
+    )
+
+    @property
+    def secret_key(self) -> str:
+        """Under which key of ``[secrets]`` its token or password stands."""
+        return secret_key(self.name)
+
+    def wants(self, sink: str, category: TriageCategory, revision: int, follows: bool) -> bool:
+        """Whether a file goes there; a correction `follows` an earlier result of its exam.
+
+        Examples
+        --------
+        >>> route = RouteSettings(name="a", to="b", sinks=["hl7"], categories=["high"])
+        >>> low = TriageCategory.LOW
+        >>> route.wants("hl7", low, 1, False), route.wants("hl7", low, 2, True)
+        (False, True)
+        """
+        timely = {"all": True, "first": revision == 1, "later": revision > 1}[self.revisions]
+        asked = follows or not self.categories or category in self.categories
+        return sink in self.sinks and timely and asked
+
+
+class LogSettings(_Section):
+    """What is logged; identifiers never are."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level")
+
+
+class NodeSettings(BaseSettings):
+    """Everything that the node, its workers and its doors share."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__"
+    )
+
+    data: Path = Field(Path("node"), description="folder of received files and results")
+    database: str = Field(
+        "", repr=False, description="SQLAlchemy URL; empty: SQLite in the data folder"
+    )
+    model: str = Field(DEFAULT_MODEL, description="built-in model, or path of a package")
+    prevalence: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="share of breasts with cancer that probabilities stand for"
+    )
+    sinks: tuple[str, ...] = Field(
+        ("json",), description="results made of every exam; those of the routes are added"
+    )
+    intake: IntakeSettings = IntakeSettings()
+    exams: ExamSettings = ExamSettings()
+    jobs: JobSettings = JobSettings()
+    dimse: DimseSettings = DimseSettings()
+    web: WebSettings = WebSettings()
+    watch: WatchSettings = WatchSettings()
+    ups: UpsSettings = UpsSettings()
+    retention: RetentionSettings = RetentionSettings()
+    log: LogSettings = LogSettings()
+    routes: tuple[RouteSettings, ...] = Field((), description="where results are sent")
+    secrets: dict[str, SecretStr] = Field(
+        {},
+        repr=False,
+        description="bearer token or password, by the name of its route or web peer",
+    )
+
+    @property
+    def database_url(self) -> str:
+        """The URL, also where the default stands."""
+        return self.database or f"sqlite:///{(self.data / 'node.sqlite').absolute()}"
+
+    @property
+    def scratch(self) -> Path:
+        """Where lies what is not finished: in memory, if identity must not reach the disk."""
+        if self.intake.deidentify is None:
+            return self.data
+        place = hashlib.sha256(str(self.data.absolute()).encode()).hexdigest()[:16]
+        return self.intake.deidentify.scratch / f"mammolens-{place}"
+
+    @property
+    def all_sinks(self) -> tuple[str, ...]:
+        """Every sink that is asked for, by itself or by a route, once."""
+        return tuple(dict.fromkeys([*self.sinks, *(s for r in self.routes for s in r.sinks)]))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, which is given as arguments."""
+        return env_settings, init_settings
+
+
+def load_settings(file: Path | None = None) -> NodeSettings:
+    """Read the settings of the node.
+
+    Parameters
+    ----------
+    file
+        TOML file; ``None`` takes what ``MAMMOLENS_CONFIG`` names, else ``node.toml`` if there.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, a key is unknown (the nearest is proposed), or a value impossible.
+    """
+    named = file or (Path(os.environ[FILE_VARIABLE]) if FILE_VARIABLE in os.environ else None)
+    found = named or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+    _check_variables()
+    try:
+        settings = NodeSettings(**_read(found) if found else {})
+    except ValidationError as error:
+        raise _explained(error, found) from error
+    names = [route.name for route in settings.routes]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(
+            f"two routes are called {twice!r}",
+            source=str(found),
+            keyword="routes",
+            remedy="Give each route a name of its own",
+        )
+    keys = {*map(secret_key, settings.web.peers), *(route.secret_key for route in settings.routes)}
+    known = {f"secrets.{key}" for key in keys}
+    for key in settings.secrets:
+        if f"secrets.{key}" not in known:
+            raise _unknown(f"secrets.{key}", known, str(found) if found else "the environment")
+    return settings
+
+
+def child_environment(**added: str) -> dict[str, str]:
+    """Give this process's environment, and more, to a program that it starts."""
+    return {**os.environ, **added}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            f"the settings cannot be read ({reason})",
+            source=str(file),
+            remedy="Check the path and that it is TOML",
+        ) from error
+
+
+def _check_variables() -> None:
+    """Refuse a variable that would be passed over in silence."""
+    known = {FILE_VARIABLE} | {PREFIX + key.replace(".", "__").upper() for key in _keys()}
+    for variable in os.environ:
+        given = variable.upper()
+        if given.startswith(PREFIX) and given not in known and not given.startswith(SECRETS):
+            raise _unknown(variable, known, "the environment")
+
+
+def _keys(model: type[BaseModel] = NodeSettings, before: str = "") -> list[str]:
+    """Every key with its sections, as ``jobs.lease_s``; a section itself is one too."""
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(before + name)
+        kinds = [field.annotation, *get_args(field.annotation)]
+        for kind in kinds:
+            if get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel):
+                keys += _keys(kind, f"{before}{name}.")
+    return keys
+
+
+def _explained(error: ValidationError, file: Path | None) -> ConfigError:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in problem["loc"] if not isinstance(part, int))
+    source = str(file) if file else None
+    if problem["type"] == "extra_forbidden":
+        return _unknown(key, set(_keys()), source)
+    return ConfigError(
+        problem["msg"].lower(), source=source, keyword=key, remedy="Correct the setting"
+    )
+
+
+def _unknown(key: str, known: set[str], source: str | None) -> ConfigError:
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    remedy = f"Use {nearest[0]!r}" if nearest else f"Known are {', '.join(sorted(known))}"
+    return ConfigError(f"there is no setting {key!r}", source=source, keyword=key, remedy=remedy)

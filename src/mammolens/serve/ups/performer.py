@@ -1,0 +1,329 @@
+"""Performing procedure steps (IHE AI Workflow for Imaging): claimed, carried out, and ended.
+
+claiming ──▶ pulling ──▶ waiting ──▶ ending ──▶ completed, canceled, or lost to another performer.
+Each phase stands in the database before the next begins, with the transaction UID from the start,
+so that a node that was killed goes on with the steps that it claimed. A step is completed when its
+exams have results and every delivery of them has arrived; what is fetched comes from servers of
+the settings only, whatever a step says.
+
+Source: PS3.4 annex CC, PS3.18 chapter 11; IHE RAD TF-2, RAD-80 to RAD-88.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from pydicom.dataset import Dataset
+
+from mammolens.errors import DeliveryError, InputError, MammolensError, StorageError
+from mammolens.serve import logs
+from mammolens.serve.dimse import (
+    FoundStudy,
+    Method,
+    Peer,
+    PullReport,
+    find_peer,
+    note_wanted,
+    peer_titled,
+    pull_studies,
+)
+from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
+from mammolens.serve.record import STEPS, Step, StepLost, beating, leases, steps
+from mammolens.serve.ups._standing import Standing, missing_instances, read_standing
+from mammolens.serve.ups.data import (
+    Output,
+    Reason,
+    StepInput,
+    cancellation,
+    final_report,
+    fits,
+    progress,
+    read_inputs,
+    read_offer,
+)
+from mammolens.serve.ups.servers import (
+    ALREADY,
+    CANCELED,
+    COMPLETED,
+    IN_PROGRESS,
+    NOT_OURS,
+    SCHEDULED,
+    StepServer,
+    is_success,
+    open_server,
+)
+from mammolens.serve.web import WebPeer, find_web_peer, is_web_peer, list_instances, pull_instances
+
+__all__ = ["perform_steps", "performing"]
+
+ROOM: Final = "ups"
+
+
+@contextlib.contextmanager
+def performing(state: NodeState) -> Iterator[None]:
+    """Perform steps of the server of the settings, if there is one, until the block ends.
+
+    Raises
+    ------
+    ConfigError
+        A server of the settings cannot be understood; nothing was begun.
+    """
+    ups, stop = state.settings.ups, threading.Event()
+    if not ups.server:
+        yield
+        return
+    for name in filter(None, (ups.server, ups.source)):
+        _find(state, name)
+    thread = threading.Thread(target=_run, args=(state, stop), name=ROOM)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def perform_steps(state: NodeState) -> int:
+    """Bring every open step as far as it can go now, and claim new ones; say how many ended.
+
+    Raises
+    ------
+    DeliveryError
+        The server of steps is away.
+    StorageError
+        The database cannot be used.
+    """
+    settings, ended = state.settings, 0
+    worker = f"{ROOM}:{socket.gethostname()}:{os.getpid()}"
+    name = settings.ups.server
+    with (
+        open_server(settings) as server,
+        beating(state.database, STEPS, settings.jobs.lease_s) as pulse,
+    ):
+        offers = [read_offer(step) for step in server.find() if fits(step, settings.ups)]
+        ranked = sorted((o for o in offers if o is not None), key=lambda offer: offer.rank)
+        uids = [offer.sop_instance_uid for offer in ranked]
+        if uids:
+            steps.enter(state.database, name, uids, settings.ups.most)
+        since = time.monotonic()
+        held = steps.hold(state.database, name, worker, settings.jobs)
+        with pulse.holding([step.lease for step in held], since, settings.ups.deadline_s):
+            for step in held:
+                with contextlib.suppress(StepLost):
+                    ended += _go_on(state, server, step)
+    return ended
+
+
+def _run(state: NodeState, stop: threading.Event) -> None:
+    away = 0
+    while not stop.is_set():
+        try:
+            perform_steps(state)
+            away = 0
+        except Exception as error:
+            away += 1
+            logs.event(ROOM, "not_performed", logging.ERROR, error=type(error).__name__)
+        poll_s = state.settings.ups.poll_s
+        stop.wait(max(poll_s, leases.wait_after(away, state.settings.jobs)) if away else poll_s)
+
+
+def _go_on(state: NodeState, server: StepServer, step: Step) -> bool:
+    """Bring a step through as many phases as it can go; say whether it ended."""
+    try:
+        while True:
+            following = PHASES[step.phase](state, server, step)
+            if following is None:
+                steps.put_back(state.database, step, state.settings.ups.poll_s)
+                return False
+            if following.phase not in PHASES:
+                logs.event(ROOM, "ended", reason=following.phase)
+                return True
+            step = following
+    except (DeliveryError, InputError, StorageError) as error:
+        logs.event(ROOM, "put_off", logging.WARNING, error=type(error).__name__)
+        wait_s = leases.wait_after(step.attempts, state.settings.jobs)
+        steps.put_back(state.database, step, wait_s, _said(error))
+        return False
+
+
+def _claim(state: NodeState, server: StepServer, step: Step) -> Step | None:
+    """Claim a step, or find that it was claimed before this process was killed."""
+    uid, transaction = step.sop_instance_uid, step.transaction_uid
+    asked = server.read(uid)
+    if asked is None:
+        return _finish(state, step, "lost", None)
+    if asked.get("ProcedureStepState") == SCHEDULED:
+        code = server.change(uid, transaction, IN_PROGRESS)
+        found = asked if is_success(code) else server.read(uid)
+        if not is_success(code) and found and found.get("ProcedureStepState") == SCHEDULED:
+            raise DeliveryError(f"the step cannot be claimed (0x{code:04X})")
+    # The answer may have been lost, or said to a process that was killed: an update tells whose
+    # the step is.
+    if not _update(server, step, progress(0, "claimed")):
+        return _finish(state, step, "lost", None)
+    server.subscribe(uid)
+    classes = MAMMOGRAPHY | (FILM if state.settings.intake.film else frozenset())
+    work = {"inputs": [asdict(given) for given in read_inputs(asked, classes)], "pulled": False}
+    return steps.save(state.database, step, "pulling", work, "step_claimed")
+
+
+def _pull(state: NodeState, server: StepServer, step: Step) -> Step | None:
+    """Fetch what has not come by itself."""
+    inputs, over = _inputs(step), _given_up(state, step)
+    if over is not None:
+        return _to_end(state, step, over)
+    if not any(given.instances or not given.others for given in inputs):
+        reason = Reason.OTHER_IMAGES if inputs else Reason.NO_IMAGES
+        return _to_end(state, step, Standing(True, reason))
+    come = [_pull_input(state, given) for given in inputs]
+    if not _update(server, step, progress(30, "images were asked for")):
+        return _finish(state, step, "lost", None)
+    return steps.save(state.database, step, "waiting", {**step.work, "pulled": all(come)})
+
+
+def _wait(state: NodeState, server: StepServer, step: Step) -> Step | None:
+    """Wait for results and their delivery."""
+    del server
+    standing = _given_up(state, step)
+    if standing is None:
+        standing = read_standing(state, _inputs(step), bool(step.work["pulled"]))
+    return _to_end(state, step, standing) if standing.is_over else None
+
+
+def _end(state: NodeState, server: StepServer, step: Step) -> Step | None:
+    """Tell what was done, and end the step; both bear repetition."""
+    uid, transaction, work = step.sop_instance_uid, step.transaction_uid, step.work
+    found = server.read(uid)
+    reached = found.get("ProcedureStepState") if found is not None else None
+    if reached in (COMPLETED, CANCELED):
+        # We were killed between the server's act and ours, or somebody else ended it.
+        return _finish(state, step, reached.lower(), work.get("reason"))
+    reason = Reason[work["reason"]] if work.get("reason") else None
+    outputs = [_output(given) for given in work["outputs"]]
+    ended = datetime.fromisoformat(work["ended"])
+    data = final_report(state.settings.ups.station, step.created_at, ended, outputs)
+    if reason is not None:
+        data.update(cancellation(reason, ended))
+    if not _update(server, step, data):
+        return _finish(state, step, "lost", None)
+    wanted = COMPLETED if reason is None else CANCELED
+    code = server.change(uid, transaction, wanted)
+    if not is_success(code) and code not in ALREADY:
+        raise DeliveryError(f"the server does not let the step end (0x{code:04X})")
+    return _finish(state, step, wanted.lower(), work.get("reason"))
+
+
+Phase = Callable[[NodeState, StepServer, Step], Step | None]
+"""Gives the step in its next phase, or ``None`` where it must wait."""
+PHASES: Final[Mapping[str, Phase]] = {
+    "claiming": _claim,
+    "pulling": _pull,
+    "waiting": _wait,
+    "ending": _end,
+}
+
+
+def _update(server: StepServer, step: Step, data: Dataset) -> bool:
+    """Change a step; ``False`` if it is over, or another's."""
+    code = server.update(step.sop_instance_uid, step.transaction_uid, data)
+    if not is_success(code) and code not in NOT_OURS:
+        raise DeliveryError(f"the step cannot be changed (0x{code:04X})")
+    return is_success(code)
+
+
+def _given_up(state: NodeState, step: Step) -> Standing | None:
+    if step.cancel_asked:
+        return Standing(True, Reason.ASKED)
+    age = datetime.now(UTC) - step.created_at
+    if age <= timedelta(seconds=state.settings.ups.deadline_s):
+        return None
+    missing = missing_instances(state, _inputs(step))
+    return Standing(True, Reason.NO_IMAGES if missing else Reason.LATE)
+
+
+def _to_end(state: NodeState, step: Step, standing: Standing) -> Step:
+    work = {
+        **step.work,
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "outputs": [asdict(output) for output in standing.outputs],
+        "reason": standing.reason.name if standing.reason else None,
+    }
+    return steps.save(state.database, step, "ending", work)
+
+
+def _finish(state: NodeState, step: Step, phase: str, reason: str | None) -> Step:
+    steps.end(state.database, step, phase, {"reason": reason})
+    return Step(**{**vars(step), "phase": phase})
+
+
+def _pull_input(state: NodeState, given: StepInput) -> bool:
+    """Fetch the images of one study; ``False`` where nobody is known to have them."""
+    if given.instances and not missing_instances(state, [given]):
+        return True
+    source = _source(state, given)
+    if source is None:
+        return False
+    study = FoundStudy(given.study, None, None, None, None, ())
+    if isinstance(source, WebPeer):
+        note_wanted(state, f"peer:{source.name}", [study], [])
+        listed = list_instances(state, source, given.study)
+        asked = [i for i in listed if not given.instances or i.sop_instance_uid in given.instances]
+        reports = [pull_instances(state, source, given.study, asked)]
+    else:
+        method = Method(state.settings.ups.by)
+        reports = list[PullReport](pull_studies(state, source, [study], method))
+    if not all(report.is_whole for report in reports):
+        raise DeliveryError("not all images of the step came")
+    return True
+
+
+def _source(state: NodeState, given: StepInput) -> WebPeer | Peer | None:
+    """Find who has the images, among those whom the settings know."""
+    for url in given.urls:
+        for name in state.settings.web.peers:
+            peer = find_web_peer(name, state.settings)
+            if peer.owns(url):
+                return peer
+    for title in given.ae_titles:
+        known = peer_titled(title, state.settings.dimse)
+        if known is not None:
+            return known
+    source = state.settings.ups.source
+    return _find(state, source) if source else None
+
+
+def _find(state: NodeState, name: str) -> WebPeer | Peer:
+    if is_web_peer(name, state.settings):
+        return find_web_peer(name, state.settings)
+    return find_peer(name, state.settings.dimse)
+
+
+def _inputs(step: Step) -> list[StepInput]:
+    return [
+        StepInput(
+            given["study"],
+            tuple(given["instances"]),
+            given["others"],
+            tuple(given["ae_titles"]),
+            tuple(given["urls"]),
+        )
+        for given in step.work["inputs"]
+    ]
+
+
+def _output(given: Mapping[str, Any]) -> Output:
+    places = {key: tuple(given[key]) for key in ("ae_titles", "urls")}
+    return Output(**{**given, **places})
+
+
+def _said(error: MammolensError) -> str:
+    return f"{type(error).__name__}: {error.message}"

@@ -1,0 +1,233 @@
+"""Fetching studies from a DICOMweb server: found by QIDO-RS, brought by WADO-RS as they are stored.
+
+Images are asked for in the transfer syntax that the server holds them in: to change it takes some
+servers seconds for each. What is answered is held against what was asked, and what is fetched is
+received like anything else; only mammography is fetched.
+
+Source: PS3.18 10.4 (Retrieve), 10.6 (Search), 8.7.3.3.1 (transfer-syntax=*).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http.client import HTTPResponse
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from pydicom.dataset import Dataset
+
+from mammolens.errors import DeliveryError, InputError, NotAnImage
+from mammolens.serve.dimse import FoundStudy, PullReport, StudyQuery, note_wanted, read_study
+from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
+from mammolens.serve.intake import PartialObject
+from mammolens.serve.web._multipart import Multipart, PartSink, parse_media_type
+from mammolens.serve.web.peers import CHUNK_BYTES, WebPeer, WebSession, calling
+from mammolens.serve.web.stow import DICOM, RELATED
+
+__all__ = [
+    "Instance",
+    "find_web_studies",
+    "list_instances",
+    "pull_instances",
+    "pull_web_studies",
+]
+
+OK: Final = frozenset({200, 204, 206})
+FAILED: Final = 0xA702
+"""Out of resources, unable to perform sub-operations (PS3.4 table C.4-2)."""
+PAGE: Final = 1000
+NOT_ACCEPTABLE: Final = 406
+ACCEPTED: Final = (
+    f'{RELATED}; type="{DICOM}"; transfer-syntax=*',
+    f'{RELATED}; type="{DICOM}"',
+)
+TOLD_BY_NAME: Final = ("AccessionNumber", "ModalitiesInStudy", "PatientBirthDate", "PatientID")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An object that a server says it has."""
+
+    study: str
+    series: str
+    sop_instance_uid: str
+    sop_class_uid: str | None = None
+
+    @property
+    def path(self) -> str:
+        """Where it lies below the base of its server."""
+        parts = (self.study, self.series, self.sop_instance_uid)
+        study, series, instance = (quote(part, safe="") for part in parts)
+        return f"/studies/{study}/series/{series}/instances/{instance}"
+
+
+def find_web_studies(peer: WebPeer, query: StudyQuery) -> list[FoundStudy]:
+    """Ask a server which studies it has, and keep those that fit the question.
+
+    Raises
+    ------
+    DeliveryError
+        The server is away or refuses.
+    """
+    with calling(peer) as session:
+        found = [read_study(data) for data in _search(session, "/studies", _keys(query))]
+    fitting = {s.study_instance_uid: s for s in found if s is not None and query.fits(s)}
+    return list(fitting.values())
+
+
+def pull_web_studies(
+    state: NodeState,
+    peer: WebPeer,
+    studies: Sequence[FoundStudy],
+    priors: Sequence[FoundStudy] = (),
+) -> Iterator[PullReport]:
+    """Fetch the mammography of studies, and of others as priors, and report on each.
+
+    Raises
+    ------
+    DeliveryError
+        The server is away or refuses: what was not reported on was not fetched.
+    StorageError
+        The disk is full or the database cannot be used.
+    """
+    note_wanted(state, f"peer:{peer.name}", studies, priors)
+    for study in (*studies, *priors):
+        uid = study.study_instance_uid
+        yield pull_instances(state, peer, uid, list_instances(state, peer, uid))
+
+
+def list_instances(state: NodeState, peer: WebPeer, study: str) -> list[Instance]:
+    """List what a server has of a study and the node would read.
+
+    Raises
+    ------
+    DeliveryError
+        The server is away or refuses.
+    """
+    wanted = MAMMOGRAPHY | (FILM if state.settings.intake.film else frozenset())
+    path, found = f"/studies/{quote(study, safe='')}/instances", {}
+    with calling(peer) as session:
+        for data in _search(session, path, {"includefield": "SOPClassUID"}):
+            told = {
+                keyword: str(data.get(keyword) or "")
+                for keyword in ("SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+            }
+            series, uid, kind = told.values()
+            if series and uid and (not kind or kind in wanted):
+                found[uid] = Instance(study, series, uid, kind or None)
+    return list(found.values())
+
+
+def pull_instances(
+    state: NodeState, peer: WebPeer, study: str, instances: Sequence[Instance]
+) -> PullReport:
+    """Fetch objects of a study, one after the other, and receive each.
+
+    Raises
+    ------
+    DeliveryError
+        The server is away or breaks off: what came before was received.
+    StorageError
+        The disk is full or the database cannot be used.
+    """
+    completed = 0
+    with calling(peer) as session:
+        for instance in instances:
+            completed += _fetch(state, session, instance)
+    failed = len(instances) - completed
+    return PullReport(study, completed, failed, FAILED if failed else 0)
+
+
+def _search(session: WebSession, path: str, keys: Mapping[str, str]) -> Iterator[Dataset]:
+    """Ask page after page, until one brings nothing new: servers choose the length of pages."""
+    seen: set[str] = set()
+    while True:
+        asked = urlencode({**keys, "limit": str(PAGE), "offset": str(len(seen))})
+        status, page, _ = session.ask("GET", f"{path}?{asked}")
+        if status not in OK:
+            raise DeliveryError(
+                f"the server does not answer the search (HTTP {status})",
+                source=f"web peer {session.peer.name}",
+                remedy="Check the address and the secret",
+            )
+        fresh = [data for data in page if _identity(data) not in seen]
+        yield from fresh
+        seen |= {_identity(data) for data in fresh}
+        if not fresh:
+            return
+
+
+def _identity(data: Dataset) -> str:
+    return str(data.get("SOPInstanceUID") or data.get("StudyInstanceUID") or "")
+
+
+def _keys(query: StudyQuery) -> dict[str, str]:
+    asked = query.identifier()
+    asked.pop("QueryRetrieveLevel")
+    keys = {e.keyword: str(e.value) for e in asked if e.value}
+    return {**keys, "includefield": ",".join(TOLD_BY_NAME)}
+
+
+def _fetch(state: NodeState, session: WebSession, instance: Instance) -> bool:
+    for accept in ACCEPTED:
+        with session.open("GET", instance.path, {"Accept": accept}) as response:
+            if response.status == 200:
+                return _receive(state, session.peer, instance, response)
+            response.read(CHUNK_BYTES)
+            if response.status != NOT_ACCEPTABLE:
+                return False
+    return False
+
+
+def _receive(state: NodeState, peer: WebPeer, instance: Instance, response: HTTPResponse) -> bool:
+    """Receive the object of an answer, if it is the one that was asked for."""
+    item = PartialObject(state, state.settings.intake.max_mb << 20)
+    try:
+        _read(item, response)
+    except InputError as error:
+        item.refuse(error)
+    except BaseException:
+        item.discard()
+        raise
+    name = item.name()
+    if name is not None and name.sop_instance_uid != instance.sop_instance_uid:
+        item.refuse(NotAnImage("the server sent another object"))
+    item.receive(f"pull:{peer.name}")
+    if item.error is not None and not isinstance(item.error, InputError):
+        raise item.error
+    return item.error is None
+
+
+def _read(item: PartialObject, response: HTTPResponse) -> None:
+    media = parse_media_type(response.headers.get("Content-Type", ""))
+    if media is None or media.name not in (DICOM, RELATED):
+        raise NotAnImage("the answer is no DICOM object")
+    parts: list[PartSink] = [_Item(item)]
+
+    def begin(_headers: Mapping[str, str]) -> PartSink:
+        if not parts:
+            raise NotAnImage("the answer has more than one object")
+        return parts.pop()
+
+    body = Multipart(media.parameters.get("boundary", ""), begin) if media.name == RELATED else None
+    feed = item.write if body is None else body.feed
+    while piece := response.read(CHUNK_BYTES):
+        feed(piece)
+    if response.length:
+        raise NotAnImage("the answer broke off")
+    if body is not None:
+        body.close()
+
+
+@dataclass(frozen=True)
+class _Item:
+    """The one part of an answer."""
+
+    item: PartialObject
+
+    def write(self, piece: bytes) -> None:
+        self.item.write(piece)
+
+    def end(self) -> None:
+        """Wait for the end of the answer."""

@@ -1,0 +1,250 @@
+"""One job performed: the stored objects of an exam analysed, and poured into the sinks.
+
+An exam always gets a result. One that cannot be read, and one whose analysis was tried too often,
+gets a *failed* result, which says "unknown": never nothing, and never "normal".
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+from mammolens.analysis import AnalysisOptions, analyze_exam
+from mammolens.core import Caution, Exam, Prediction, Source, Unreadable
+from mammolens.errors import InputError, MammolensError, StorageError
+from mammolens.exams import ExamPlan, load_exam
+from mammolens.images import ImageFile, identify
+from mammolens.images.dicom import describe_dicom
+from mammolens.model import ModelPackage
+from mammolens.run import describe_run
+from mammolens.serve import logs
+from mammolens.serve.holdings import NodeState, Store, restore_identity
+from mammolens.serve.record import Role
+from mammolens.serve.work.queue import Job
+from mammolens.serve.work.results import (
+    ExamInputs,
+    Outcome,
+    Predecessor,
+    ResultFile,
+    read_inputs,
+    read_predecessor,
+)
+from mammolens.sinks import IDENTIFIED_SINKS, RunInfo, write_run
+
+__all__ = ["perform"]
+
+INDEX: Final = "index.csv"
+"""Which file belongs to which exam, in folders of several exams; a result is of one."""
+NOT_DRAWN: Final = frozenset({"csv", "json"})
+OTHER_WOMAN: Final = Caution(
+    "two_patients_in_study",
+    "the study names more than one woman; this result is of the images that name one of them",
+)
+RIVAL: Final = Caution(
+    "rival_instance",
+    "another object claims the SOPInstanceUID of one of these images with another content",
+)
+GIVEN_UP: Final = Caution(
+    "job_given_up", "the analysis was begun several times and never came to its end"
+)
+
+
+def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome, list[ResultFile]]:
+    """Analyse an exam, write its results into the store, and say what is to be entered.
+
+    Nothing is entered here: what this leaves behind when it is killed is swept away.
+
+    Raises
+    ------
+    StorageError, DeliveryError
+        Objects or results cannot be read or written just now: to be tried again.
+    """
+    inputs = read_inputs(state.database, job)
+    before = read_predecessor(state.database, job.exam_id)
+    prediction = _predict(state, package, job, inputs)
+    info = _describe(state, package, job, before)
+    files: list[ResultFile] = []
+    cautions = [caution.name for caution in prediction.cautions]
+    identified = restore_identity(state.database, state.settings.intake.deidentify, prediction)
+    with _scratch(state, job) as folder:
+        for sink in state.settings.all_sinks:
+            shown = identified if sink in IDENTIFIED_SINKS else prediction
+            made, refusals = _pour(shown, sink, folder / sink, info, state.results)
+            files += made
+            cautions += refusals
+    scores = prediction.scores
+    outcome = Outcome(
+        category=prediction.category,
+        malignancy=scores.malignant if scores else None,
+        tumour=scores.tumour if scores else None,
+        n_images=len(prediction.images),
+        n_unreadable=len(prediction.unreadable),
+        cautions=tuple(dict.fromkeys(cautions)),
+        model=prediction.model,
+        created=info.created,
+    )
+    return outcome, files
+
+
+def _predict(state: NodeState, package: ModelPackage, job: Job, inputs: ExamInputs) -> Prediction:
+    began = time.monotonic()
+    settings = state.settings
+    options = AnalysisOptions(
+        prevalence=settings.prevalence,
+        time_limit_s=settings.jobs.time_limit_s,
+        display=not {*settings.all_sinks} <= NOT_DRAWN,
+    )
+    plan = _plan(state.received, inputs)
+    if job.last:
+        refused = [_given_up(file) for file in plan.files]
+        exam = Exam(plan.patient_id, plan.study_instance_uid, {}, (*plan.cautions, GIVEN_UP))
+    else:
+        exam, unread = load_exam(plan)
+        refused = list(unread)
+    prediction = analyze_exam(
+        exam, package, options, unreadable=(*plan.unreadable, *refused), began=began
+    )
+    names = {str(file.path): file.path.name for file in _files(state.received, inputs)}
+    return _relabel(prediction, lambda text: _renamed(text, names))
+
+
+def _files(received: Store, inputs: ExamInputs) -> list[ImageFile]:
+    kept = [i for i in inputs.instances if i.role is not Role.COPY]
+    return [ImageFile(received.path(digest)) for digest in dict.fromkeys(i.digest for i in kept)]
+
+
+def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
+    """Sort the objects of an exam into readable and refused; the first of a UID comes first."""
+    files: list[ImageFile] = []
+    unreadable: list[Unreadable] = []
+    for file in _files(received, inputs):
+        if not file.path.is_file():
+            raise StorageError(
+                "a received object is gone",
+                source=file.path.name,
+                remedy="Check that the data folder is mounted and whole",
+            )
+        try:
+            info = identify(file)
+        except InputError as error:
+            unreadable.append(Unreadable(file.name, type(error).__name__, str(error)))
+            continue
+        if info.refusal is None:
+            files.append(file)
+        else:
+            source = Source(info.ref, info.header)
+            kind = type(info.refusal).__name__
+            unreadable.append(Unreadable(file.name, kind, str(info.refusal), source))
+    cautions: list[Caution] = []
+    if any(instance.role is Role.RIVAL for instance in inputs.instances):
+        cautions.append(RIVAL)
+    if inputs.n_identities > 1:
+        # Listed as unread, so that what is known of half the views is never called low.
+        cautions.append(OTHER_WOMAN)
+        unreadable.append(Unreadable("another identity", "IncompleteExam", OTHER_WOMAN.message))
+    return ExamPlan(
+        inputs.patient_id,
+        inputs.study_instance_uid,
+        tuple(files),
+        tuple(cautions),
+        tuple(unreadable),
+    )
+
+
+def _given_up(file: ImageFile) -> Unreadable:
+    info = identify(file)
+    source = Source(info.ref, info.header)
+    return Unreadable(file.name, "IncompleteExam", GIVEN_UP.message, source)
+
+
+def _describe(
+    state: NodeState, package: ModelPackage, job: Job, before: Predecessor | None
+) -> RunInfo:
+    return replace(
+        describe_run(package, state.settings.prevalence),
+        created=job.claimed_at,
+        revision=before.revision + 1 if before else 1,
+        supersedes=tuple(_superseded(state.results, before)) if before else (),
+    )
+
+
+def _superseded(results: Store, before: Predecessor) -> Iterator[tuple[str, str, str, str]]:
+    for sink, digest in before.objects:
+        ref, header, _, _ = describe_dicom(BytesIO(results.read(digest)), sink, None)
+        series, instance = str(ref.series_instance_uid), str(ref.sop_instance_uid)
+        yield sink, series, str(header.sop_class_uid), instance
+
+
+@contextmanager
+def _scratch(state: NodeState, job: Job) -> Iterator[Path]:
+    folder = state.settings.scratch / "work" / job.lease.token
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _pour(
+    prediction: Prediction, sink: str, folder: Path, info: RunInfo, results: Store
+) -> tuple[list[ResultFile], list[str]]:
+    """Let one sink write an exam; what it cannot say, or breaks at, does not keep the others."""
+    try:
+        summary = write_run([prediction], folder, info, [sink])
+    except MammolensError:
+        raise
+    except Exception as error:
+        name = type(error).__name__
+        logs.event("worker", "sink_failed", logging.ERROR, sink=sink, error=name)
+        return [], [f"sink_failed:{sink}"]
+    refusals = [f"sink_refused:{sink}"] if summary.refusals else []
+    made = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != INDEX)
+    return [_keep(sink, path, folder, results) for path in made], refusals
+
+
+def _keep(sink: str, path: Path, folder: Path, results: Store) -> ResultFile:
+    stored = results.put(path)
+    name = path.relative_to(folder).as_posix()
+    if path.suffix != ".dcm":
+        return ResultFile(sink, name, stored)
+    ref, header, _, _ = describe_dicom(BytesIO(path.read_bytes()), name, None)
+    return ResultFile(sink, name, stored, header.sop_class_uid, ref.sop_instance_uid)
+
+
+def _renamed(text: str, names: dict[str, str]) -> str:
+    for path, name in names.items():
+        text = text.replace(path, name)
+    return text
+
+
+def _relabel(prediction: Prediction, rename: Callable[[str], str]) -> Prediction:
+    """Say the name of an object in the store, not where the store lies."""
+
+    def cautions(given: Sequence[Caution]) -> tuple[Caution, ...]:
+        return tuple(replace(caution, message=rename(caution.message)) for caution in given)
+
+    def source(given: Source | None) -> Source | None:
+        return given and replace(given, ref=replace(given.ref, path=rename(given.ref.path)))
+
+    return replace(
+        prediction,
+        cautions=cautions(prediction.cautions),
+        images=tuple(
+            replace(
+                image,
+                ref=replace(image.ref, path=rename(image.ref.path)),
+                cautions=cautions(image.cautions),
+            )
+            for image in prediction.images
+        ),
+        unreadable=tuple(
+            Unreadable(rename(u.path), u.error, rename(u.message), source(u.source))
+            for u in prediction.unreadable
+        ),
+    )

@@ -1,0 +1,294 @@
+"""What came of a job: entered once, in one transaction with its files and their deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from mammolens.core import ModelId, TriageCategory
+from mammolens.serve.holdings import Store, Stored
+from mammolens.serve.record import (
+    DELIVERIES,
+    EXAMS,
+    FILES,
+    INSTANCES,
+    JOBS,
+    RESULTS,
+    Database,
+    Role,
+    WorkState,
+    audit,
+    insert_once,
+    leases,
+)
+from mammolens.serve.settings import RouteSettings
+from mammolens.serve.work.queue import Job
+
+__all__ = [
+    "ExamInputs",
+    "Outcome",
+    "Predecessor",
+    "ResultFile",
+    "StoredInstance",
+    "commit_result",
+    "read_inputs",
+    "read_predecessor",
+]
+
+
+@dataclass(frozen=True)
+class StoredInstance:
+    """A received object of an exam, as the analysis needs it."""
+
+    digest: str
+    role: Role
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True)
+class ExamInputs:
+    """Everything that one job analyses, in the order in which it came.
+
+    `n_identities` counts the women whom the study names: with more than one, each has an exam of
+    her own, and every result says so.
+    """
+
+    study_instance_uid: str
+    patient_id: str | None
+    instances: tuple[StoredInstance, ...]
+    n_identities: int
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """A piece of a result that lies in the store; the UIDs are those of a DICOM object."""
+
+    sink: str
+    name: str
+    stored: Stored
+    sop_class_uid: str | None = None
+    sop_instance_uid: str | None = None
+
+
+@dataclass(frozen=True)
+class Predecessor:
+    """The result that a new one supersedes, and its DICOM objects as (sink, digest of the file)."""
+
+    result_id: int
+    revision: int
+    objects: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the analysis said; probabilities are ``None`` exactly where it failed.
+
+    `cautions` are names, not sentences, and carry no identifier.
+    """
+
+    category: TriageCategory
+    malignancy: float | None
+    tumour: float | None
+    n_images: int
+    n_unreadable: int
+    cautions: tuple[str, ...]
+    model: ModelId
+    created: datetime
+
+
+def read_inputs(database: Database, job: Job) -> ExamInputs:
+    """List what a job analyses: the same however often it is tried.
+
+    Raises
+    ------
+    StorageError
+        The database cannot be used.
+    """
+    with database.read() as connection:
+        exam = connection.execute(sa.select(EXAMS).where(EXAMS.c.id == job.exam_id)).one()
+        rows = connection.execute(
+            sa.select(INSTANCES)
+            .where(INSTANCES.c.exam_id == job.exam_id, INSTANCES.c.exam_version <= job.version)
+            .order_by(INSTANCES.c.id)
+        ).all()
+        identities = connection.execute(
+            sa.select(sa.func.count())
+            .select_from(EXAMS)
+            .where(EXAMS.c.study_instance_uid == exam.study_instance_uid)
+        ).scalar_one()
+    return ExamInputs(
+        exam.study_instance_uid,
+        exam.patient_id,
+        tuple(StoredInstance(r.digest, Role(r.role), r.sop_instance_uid) for r in rows),
+        identities,
+    )
+
+
+def read_predecessor(database: Database, exam_id: int) -> Predecessor | None:
+    """Find the newest result of an exam, which the next one will supersede.
+
+    Raises
+    ------
+    StorageError
+        The database cannot be used.
+    """
+    with database.read() as connection:
+        row = connection.execute(_newest(exam_id)).one_or_none()
+        if row is None:
+            return None
+        files = connection.execute(
+            sa.select(FILES)
+            .where(FILES.c.result_id == row.id, FILES.c.sop_instance_uid.is_not(None))
+            .order_by(FILES.c.id)
+        ).all()
+    objects = tuple((f.sink, f.digest) for f in files)
+    return Predecessor(row.id, row.revision, objects)
+
+
+def commit_result(
+    database: Database,
+    job: Job,
+    worker: str,
+    outcome: Outcome,
+    files: Sequence[ResultFile],
+    routes: Sequence[RouteSettings],
+    store: Store,
+) -> int | None:
+    """Enter a result, its files, and a delivery of each file to each route that wants it.
+
+    A job has one result: if it was entered before, that one is given and nothing is changed.
+
+    Returns
+    -------
+    int or None
+        Number of the result; ``None`` if the lease was lost, and nothing was changed.
+
+    Raises
+    ------
+    StorageError
+        The database cannot be used, or a file is gone from the store.
+    """
+    with database.write() as connection:
+        entered = connection.execute(
+            sa.select(RESULTS.c.id).where(RESULTS.c.job_id == job.lease.id)
+        ).scalar_one_or_none()
+        if entered is not None:
+            return int(entered)
+        if not leases.settle(database, connection, JOBS, job.lease, WorkState.DONE):
+            return None
+        before = connection.execute(_newest(job.exam_id)).one_or_none()
+        revision = before.revision + 1 if before else 1
+        result_id = connection.execute(
+            RESULTS.insert()
+            .values(
+                exam_id=job.exam_id,
+                job_id=job.lease.id,
+                revision=revision,
+                supersedes=before.id if before else None,
+                category=outcome.category.value,
+                malignancy=outcome.malignancy,
+                tumour=outcome.tumour,
+                n_images=outcome.n_images,
+                n_unreadable=outcome.n_unreadable,
+                cautions="\n".join(outcome.cautions),
+                model_name=outcome.model.name,
+                model_version=outcome.model.version,
+                model_digest=outcome.model.digest,
+                created_at=outcome.created,
+            )
+            .returning(RESULTS.c.id)
+        ).scalar_one()
+        told, sent = _told(connection, job.exam_id)
+        for file in files:
+            file_id = _enter_file(connection, int(result_id), file)
+            store.require(file.stored.digest)
+            for route in routes:
+                if (file.sop_instance_uid, route.name) in sent:
+                    continue
+                if route.wants(file.sink, outcome.category, revision, route.name in told):
+                    _enter_delivery(database, connection, job, file_id, revision, route.name)
+        detail = {
+            "category": outcome.category.value,
+            "files": len(files),
+            "job": job.lease.id,
+            "model": outcome.model.digest,
+            "result": int(result_id),
+            "revision": revision,
+        }
+        audit.append(database, connection, f"worker:{worker}", "finished", job.exam_id, detail)
+    return int(result_id)
+
+
+def _newest(exam_id: int) -> sa.Select[tuple[int, int]]:
+    return (
+        sa.select(RESULTS.c.id, RESULTS.c.revision)
+        .where(RESULTS.c.exam_id == exam_id)
+        .order_by(RESULTS.c.revision.desc())
+        .limit(1)
+    )
+
+
+def _told(
+    connection: sa.Connection, exam_id: int
+) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
+    """Where earlier results of an exam went, and which objects went or go where.
+
+    Whoever had a result gets its correction; an object that is the same as before keeps its UID
+    and goes once.
+    """
+    rows = connection.execute(
+        sa.select(DELIVERIES.c.route, DELIVERIES.c.state, FILES.c.sop_instance_uid)
+        .join(FILES, FILES.c.id == DELIVERIES.c.file_id)
+        .where(DELIVERIES.c.exam_id == exam_id)
+    ).all()
+    objects = [row for row in rows if row.sop_instance_uid and row.state != WorkState.DEAD.value]
+    return (
+        frozenset(row.route for row in rows),
+        frozenset((row.sop_instance_uid, row.route) for row in objects),
+    )
+
+
+def _enter_file(connection: sa.Connection, result_id: int, file: ResultFile) -> int:
+    return int(
+        connection.execute(
+            FILES.insert()
+            .values(
+                result_id=result_id,
+                sink=file.sink,
+                name=file.name,
+                digest=file.stored.digest,
+                size=file.stored.size,
+                sop_class_uid=file.sop_class_uid,
+                sop_instance_uid=file.sop_instance_uid,
+            )
+            .returning(FILES.c.id)
+        ).scalar_one()
+    )
+
+
+def _enter_delivery(
+    database: Database,
+    connection: sa.Connection,
+    job: Job,
+    file_id: int,
+    revision: int,
+    route: str,
+) -> None:
+    now = database.now(connection)
+    insert_once(
+        connection,
+        DELIVERIES,
+        {
+            "file_id": file_id,
+            "exam_id": job.exam_id,
+            "revision": revision,
+            "route": route,
+            "state": WorkState.QUEUED.value,
+            "attempts": 0,
+            "not_before": now,
+            "created_at": now,
+        },
+    )

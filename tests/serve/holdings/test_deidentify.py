@@ -1,0 +1,378 @@
+"""Identity taken off at the door: nothing of it on the disk or in logs, all of it in results."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import sqlalchemy as sa
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag, tag_for_keyword
+
+from mammolens.core import ImageRef, Laterality, ViewPosition
+from mammolens.errors import StorageError, UnsupportedImage
+from mammolens.images.dicom import read_dicom
+from mammolens.serve import logs
+from mammolens.serve.delivery import deliver_off
+from mammolens.serve.holdings import open_state
+from mammolens.serve.holdings.deidentify import KEPT, Pseudonyms, deidentify
+from mammolens.serve.intake import receive
+from mammolens.serve.record import DELIVERIES, EXAMS, IDENTITIES, INSTANCES, RESULTS
+from mammolens.serve.settings import NodeSettings
+from mammolens.serve.settings.node import DeidentifySettings
+from mammolens.serve.work import work_off
+
+KEY = "0123456789abcdef0123456789abcdef-test"
+RETAINED = {"PatientSex", "PatientAge"}
+PLANTED = {
+    "PatientID": "PID-77-8899",
+    "PatientName": "Zwetajewa^Marina",
+    "PatientBirthDate": "19530917",
+    "AccessionNumber": "ACC4711X",
+    "StudyID": "STUDY-55",
+    "StudyDate": "20260317",
+    "StudyTime": "091733",
+    "AcquisitionDate": "20260317",
+    "ContentDate": "20260317",
+    "ReferringPhysicianName": "Blockx^Alexandra",
+    "InstitutionName": "Saint Elsewhere",
+    "OperatorsName": "Technix^Tessa",
+    "StudyInstanceUID": "1.2.826.0.1.3680043.77.1",
+    "SeriesInstanceUID": "1.2.826.0.1.3680043.77.2",
+    "PatientComments": "mother of Zwetajewa",
+    "OtherPatientIDs": "NHS-123-456",
+}
+UNSAID = {"StudyTime", "PatientAge"}
+"""Too short or too common to be looked for."""
+
+
+@pytest.fixture
+def hiding() -> DeidentifySettings:
+    return DeidentifySettings(key=KEY)
+
+
+def hidden(content: bytes, settings: DeidentifySettings, **ref: object) -> pydicom.Dataset:
+    known = ImageRef("received object", **ref)
+    return pydicom.dcmread(BytesIO(deidentify(content, known, Pseudonyms(b"k"), settings)))
+
+
+@pytest.fixture
+def view(mammogram):
+    """Give a function that makes a view full of identifiers."""
+
+    def make(number: int = 0, **changes) -> bytes:
+        uid = f"1.2.826.0.1.3680043.77.2.{number}"
+        values = {**PLANTED, "SOPInstanceUID": uid, "BurnedInAnnotation": "NO"}
+        return mammogram(number, **(values | changes))
+
+    return make
+
+
+def full_of(tags: list[tuple[int, ...]], content: bytes) -> bytes:
+    """Give every attribute a value that nobody else has."""
+    dataset = pydicom.dcmread(BytesIO(content))
+    for tag in tags:
+        vr = dictionary_VR(tag)
+        values = {"SQ": [pydicom.Dataset()], "DA": "19990909", "TM": "235959", "UI": "1.2.99.9"}
+        values |= {"DT": "19990909235959", "AS": "099Y", "DS": "9.87", "IS": "987", "CS": "SECRET"}
+        numbers = {"US", "SS", "UL", "SL", "FD", "FL", "SV", "UV"}
+        raw = {"OB", "OW", "UN", "OF", "OD", "OL", "OV", "OB or OW"}
+        value = 987 if vr in numbers else b"SECRET" if vr in raw else values.get(vr, "SECRET")
+        dataset.add_new(tag, "OB" if vr in raw else vr, value)
+    dataset.BurnedInAnnotation = "NO"
+    out = BytesIO()
+    dataset.save_as(out)
+    return out.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_every_action_of_table_e_1_1_is_taken(view, hiding):
+    """Against the table as another implementation has read it out of PS3.15 (dicom-anonymizer)."""
+    table = pytest.importorskip(
+        "dicomanonymizer.dicom_anonymization_databases.dicomfields_2026c",
+        reason="pip install dicom-anonymizer",
+    )
+    retained = {pydicom.tag.Tag(tag_for_keyword(k)) for k in RETAINED}
+    tags = [
+        tag
+        for tag in table.ALL_TAGS
+        if len(tag) == 2 and tag[0] not in (0x0000, 0x0002, 0x7FE0) and dictionary_has_tag(tag)
+    ]
+    content = full_of(tags, view())
+    original = pydicom.dcmread(BytesIO(content))
+    made = hidden(content, hiding)
+    removed = {pydicom.tag.Tag(tag) for tag in table.X_TAGS if len(tag) == 2}
+    checked = 0
+    for tag in map(pydicom.tag.Tag, tags):
+        if tag not in original or tag in retained:
+            continue
+        checked += 1
+        assert tag not in made or (tag not in removed and made[tag].value != original[tag].value), (
+            made[tag]
+        )
+    assert checked > 500
+
+
+def test_what_stays_has_no_action_in_the_table():
+    table = pytest.importorskip(
+        "dicomanonymizer.dicom_anonymization_databases.dicomfields_2026c",
+        reason="pip install dicom-anonymizer",
+    )
+    acted_on = {keyword_for_tag(tag) for tag in table.ALL_TAGS if len(tag) == 2}
+    assert KEPT & acted_on == RETAINED
+
+
+def test_private_unknown_and_misused_attributes_go(view, hiding):
+    content = pydicom.dcmread(BytesIO(view()))
+    block = content.private_block(0x0019, "SOMEBODY", create=True)
+    block.add_new(0x01, "LO", "Zwetajewa")
+    code = pydicom.Dataset()
+    code.CodeValue, code.PatientName = "399162004", "Zwetajewa^Marina"
+    content.ViewCodeSequence = [code]
+    content.Manufacturer = "ACME for Zwetajewa"
+    content.preamble = b"Zwetajewa".ljust(128, b"\0")
+    content.file_meta.SourceApplicationEntityTitle = "ZWETAJEWA"
+    out = BytesIO()
+    content.save_as(out)
+    made = deidentify(out.getvalue(), ImageRef("x"), Pseudonyms(b"k"), hiding)
+    assert b"zwetajewa" not in made.lower()
+    read = pydicom.dcmread(BytesIO(made))
+    assert read.get("Manufacturer") is None
+    assert read.ViewCodeSequence[0].CodeValue == "399162004"
+
+
+@pytest.mark.parametrize("syntax", ["", ".1", ".2", ".1.99", ".5", ".4.70", ".4.80", ".4.90"])
+def test_the_picture_stays_as_it_is(view, hiding, syntax):
+    content = view(3, syntax=f"1.2.840.10008.1.2{syntax}")
+    made = deidentify(content, ImageRef("x"), Pseudonyms(b"k"), hiding)
+    before, after = (read_dicom(data, "x", None) for data in (content, made))
+    np.testing.assert_array_equal(before.pixels, after.pixels)
+    assert (before.photometric, before.voi, before.padding) == (
+        after.photometric,
+        after.voi,
+        after.padding,
+    )
+    assert before.ref.laterality is after.ref.laterality is Laterality.LEFT
+    assert before.ref.view_position is after.ref.view_position is ViewPosition.MLO
+
+
+def test_uids_are_consistent_and_the_same_object_is_the_same_again(view, hiding):
+    one, again, other = hidden(view(0), hiding), hidden(view(0), hiding), hidden(view(1), hiding)
+    assert one == again
+    assert one.StudyInstanceUID == other.StudyInstanceUID != PLANTED["StudyInstanceUID"]
+    assert one.SOPInstanceUID != other.SOPInstanceUID
+    assert (one.PatientID, one.PatientName) == (other.PatientID, other.PatientName)
+    assert one.PatientIdentityRemoved == "YES"
+    assert [c.CodeValue for c in one.DeidentificationMethodCodeSequence] == ["113100", "113108"]
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DA")
+def test_dates_are_emptied_or_shifted_by_the_same_days(view, hiding):
+    assert hidden(view(), hiding).StudyDate == ""
+    assert "AcquisitionDate" not in hidden(view(), hiding)
+    shifting = DeidentifySettings(key=KEY, dates="shift")
+    one = hidden(view(AcquisitionDate="20260301"), shifting)
+    assert one.StudyDate != PLANTED["StudyDate"]
+    days = [datetime.strptime(d, "%Y%m%d") for d in (one.StudyDate, one.AcquisitionDate)]
+    assert (days[0] - days[1]).days == 16
+    assert one.StudyTime == PLANTED["StudyTime"]
+    assert one.LongitudinalTemporalInformationModified == "MODIFIED"
+    assert hidden(view(StudyDate="20261399"), shifting).StudyDate == ""
+
+
+def test_the_age_stays_and_the_highest_are_one(view, hiding):
+    assert hidden(view(PatientAge="061Y"), hiding).PatientAge == "061Y"
+    assert hidden(view(PatientAge="097Y"), hiding).PatientAge == "090Y"
+
+
+@pytest.mark.parametrize(
+    ("said", "model", "taken"),
+    [
+        ("NO", None, True),
+        ("YES", None, False),
+        (None, None, False),
+        (None, "Clean 3000", True),
+        ("YES", "Clean 3000", False),
+    ],
+)
+def test_a_picture_that_may_bear_writing_is_refused(view, said, model, taken):
+    settings = DeidentifySettings(key=KEY, clean_models=("Clean 3000",))
+    content = view(BurnedInAnnotation=said, ManufacturerModelName=model)
+    if taken:
+        assert hidden(content, settings).PatientID.startswith("ANON")
+        return
+    with pytest.raises(UnsupportedImage, match="BurnedInAnnotation"):
+        hidden(content, settings)
+
+
+@pytest.fixture
+def node(tmp_path, package) -> NodeSettings:
+    """Settings of a node that hides, and delivers into a folder of the hospital."""
+    (tmp_path / "hospital").mkdir()
+    (tmp_path / "memory").mkdir()
+    route = {
+        "name": "share",
+        "to": str(tmp_path / "hospital"),
+        "sinks": ["dicom-cad-sr", "hl7", "fhir"],
+    }
+    return NodeSettings(
+        data=tmp_path / "node",
+        model=str(package),
+        sinks=["json", "csv", "html", "overlay"],
+        intake={
+            "min_free_mb": 0,
+            "deidentify": {"key": KEY, "scratch": str(tmp_path / "memory")},
+        },
+        exams={"quiet_time_s": 0.01},
+        jobs={"backoff_s": 0.01, "max_attempts": 1},
+        routes=[route],
+    )
+
+
+def searched(folder: Path) -> bytes:
+    return b"\n".join(
+        str(path).encode() + b"\n" + (path.read_bytes() if path.is_file() else b"")
+        for path in folder.rglob("*")
+    )
+
+
+def forms(said: str) -> list[bytes]:
+    """A word as it may stand in bytes: plain, wide, and in the three phases of base64."""
+    plain = [said.encode(), said.encode("utf-16-le"), said.encode("utf-16-be")]
+    phases = [base64.b64encode(b"x" * n + plain[0])[4 if n else 0 : -4] for n in range(3)]
+    return plain + [phase for phase in phases if len(phase) > 8]
+
+
+def words() -> list[str]:
+    told = [value for keyword, value in PLANTED.items() if keyword not in UNSAID]
+    told += [f"1.2.826.0.1.3680043.77.2.{n}" for n in range(4)]
+    return [*told, "Zwetajewa", "ZWETAJEWA", "Marina", "Blockx", "Technix", "1953-09-17"]
+
+
+def send_all(settings: NodeSettings, view) -> None:
+    with open_state(settings) as state:
+        for number in range(4):
+            content: object = view(number)
+            if number % 2:
+                content = state.received.draft()
+                content.write(view(number))
+            receipt = receive(state.database, state.received, content, "dimse:MG", settings.intake)
+            assert not receipt.repeated
+        other = view(7, SOPClassUID="1.2.840.10008.5.1.4.1.1.2")
+        receive(state.database, state.received, other, "dimse:MG", settings.intake)
+        burnt = view(8, BurnedInAnnotation="YES")
+        with pytest.raises(UnsupportedImage):
+            receive(state.database, state.received, burnt, "dimse:MG", settings.intake)
+
+
+@pytest.mark.usefixtures("kept_logging")
+def test_nothing_on_the_disk_or_in_logs_names_her_and_her_results_do(node, view, tmp_path):
+    said = io.StringIO()
+    logs.configure("debug", said)
+    send_all(node, view)
+    with open_state(node) as state:
+        with state.database.read() as connection:
+            exam = connection.execute(sa.select(EXAMS)).one()
+            assert len(connection.execute(sa.select(IDENTITIES)).all()) == 4
+        assert exam.patient_id.startswith("ANON")
+        receipt = receive(state.database, state.received, view(0), "dimse:MG", node.intake)
+        assert receipt.repeated
+        assert work_off(state, 1, threading.Event()) == 1
+        assert deliver_off(state, threading.Event()) == 3
+    kept = searched(tmp_path / "node") + searched(tmp_path / "memory") + said.getvalue().encode()
+    assert len(kept) > 10_000
+    for word in words():
+        for form in forms(word):
+            assert form not in kept, (word, form)
+    (report,) = (tmp_path / "hospital").rglob("*.dcm")
+    made = pydicom.dcmread(report)
+    same = ("PatientID", "PatientName", "PatientBirthDate", "AccessionNumber", "StudyInstanceUID")
+    assert {k: str(made[k].value) for k in same} == {k: PLANTED[k] for k in same}
+    referred = made.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+    uids = {item.ReferencedSOPInstanceUID for item in referred.ReferencedSOPSequence}
+    assert uids == {f"1.2.826.0.1.3680043.77.2.{n}" for n in range(4)}
+    (message,) = (tmp_path / "hospital").rglob("*.hl7")
+    assert "Zwetajewa^Marina" in message.read_text("utf-8")
+    assert "PID-77-8899" not in str(report)
+
+
+def test_the_node_tells_its_worker_the_same_scores_with_and_without_identity(node, view, tmp_path):
+    send_all(node, view)
+    plain = NodeSettings(
+        data=tmp_path / "plain",
+        model=node.model,
+        intake={"min_free_mb": 0},
+        exams={"quiet_time_s": 0.01},
+    )
+    with open_state(plain) as state:
+        for number in range(4):
+            receive(state.database, state.received, view(number), "dimse:MG", plain.intake)
+    scores = []
+    for settings in (node, plain):
+        with open_state(settings) as state:
+            work_off(state, 1, threading.Event())
+            with state.database.read() as connection:
+                scores.append(connection.execute(sa.select(RESULTS.c.malignancy)).scalar_one())
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize("key", [None, "another key of at least 32 characters"])
+def test_without_the_key_no_result_is_made_under_a_pseudonym(node, view, key):
+    send_all(node, view)
+    section = {"key": key, "scratch": str(node.intake.deidentify.scratch)} if key else None
+    other = node.model_copy(
+        update={
+            "intake": node.intake.model_copy(
+                update={"deidentify": section and DeidentifySettings(**section)}
+            )
+        }
+    )
+    with open_state(other) as state:
+        assert work_off(state, 1, threading.Event()) == 0
+        with state.database.read() as connection:
+            assert connection.execute(sa.select(RESULTS)).all() == []
+
+
+def test_an_identity_that_was_moved_to_another_object_does_not_open(node, view):
+    send_all(node, view)
+    with open_state(node) as state:
+        with state.database.write() as connection:
+            one, two = connection.execute(sa.select(IDENTITIES).limit(2)).all()
+            for row, sealed in ((one, two.sealed), (two, one.sealed)):
+                connection.execute(
+                    IDENTITIES.update()
+                    .where(IDENTITIES.c.digest == row.digest)
+                    .values(sealed=sealed)
+                )
+        assert work_off(state, 1, threading.Event()) == 0
+
+
+def test_a_sealed_result_is_not_sent_without_its_key(node, view):
+    send_all(node, view)
+    with open_state(node) as state:
+        work_off(state, 1, threading.Event())
+    bare = node.model_copy(update={"intake": node.intake.model_copy(update={"deidentify": None})})
+    with open_state(bare) as state:
+        assert deliver_off(state, threading.Event()) == 0
+        with state.database.read() as connection:
+            (digest, *_) = connection.execute(sa.select(DELIVERIES.c.state)).scalars()
+            assert digest == "queued"
+            file = next(iter(connection.execute(sa.text("SELECT digest FROM files")).scalars()))
+        with pytest.raises(StorageError, match="no key"):
+            state.results.read(file)
+
+
+def test_refused_objects_of_mammography_are_hidden_too(node, view):
+    raw = view(0, PresentationIntentType="FOR PROCESSING")
+    with open_state(node) as state:
+        receive(state.database, state.received, raw, "dimse:MG", node.intake)
+        with state.database.read() as connection:
+            row = connection.execute(sa.select(INSTANCES)).one()
+        assert row.role == "refused"
+        assert b"Zwetajewa" not in state.received.read(row.digest)
