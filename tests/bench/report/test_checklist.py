@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mammolens.bench.report.checklist import OPEN, Known, fill
+from mammolens.bench.report.checklist import DEVELOPMENT, OPEN, PARTLY, REPORTED, Known, fill
 from mammolens.bench.report.claim import CLAIM
 from mammolens.bench.report.load import read_run
 from mammolens.bench.report.page import build_document
@@ -24,6 +24,12 @@ PARTS = {
 }
 """Parts of the items of TRIPOD+AI, Collins et al. 2024, table 2; the others have none."""
 
+STUDIES = {
+    "D": {"9a", "12a", "12b", "12c", "15", "22", "27a", "27b"},
+    "E": {"12f", "12g", "20c", "24"},
+}
+"""Items of TRIPOD+AI that are asked of development or of evaluation alone, in the same table."""
+
 NEVER_KNOWN = {
     "TRIPOD+AI": ("5b", "6a", "6b", "8b", "8c", "17", "18a", "18b", "19", "25"),
     "CLAIM 2024": ("5", "11", "13", "15", "16", "17", "18", "21", "32", "33", "34", "44"),
@@ -36,6 +42,12 @@ def test_tripod_has_27_items_and_52_with_their_parts():
     assert len(expected) == 52
 
 
+def test_tripod_says_which_studies_an_item_is_asked_of():
+    for studies, numbers in STUDIES.items():
+        assert {i.number for i in TRIPOD_AI.items if i.studies == studies} == numbers
+    assert {item.studies for item in TRIPOD_AI.items} == {"D", "E", "D;E"}
+
+
 def test_claim_has_44_items():
     assert [item.number for item in CLAIM.items] == [str(n) for n in range(1, 45)]
 
@@ -46,9 +58,10 @@ def test_items_are_filled_from_the_run_or_open(checklist, evaluation):
     document = build_document(run)
     places = {section.anchor: section.title for section in document.sections}
     filled = {one.item.number: one for one in fill(checklist.items, Known(run.metrics, places))}
-    assert {one.state for one in filled.values()} == {"reported", "in part; the rest is open", OPEN}
+    left = {OPEN, DEVELOPMENT} if checklist is TRIPOD_AI else {OPEN}
+    assert {one.state for one in filled.values()} == {REPORTED, PARTLY, *left}
     for one in filled.values():
-        assert (one.state == OPEN) == (one.words == "") == (one.place == "")
+        assert (one.state in left) == (one.words == "") == (one.place == "")
         assert one.place in {"", *places.values()}
     assert all(filled[number].state == OPEN for number in NEVER_KNOWN[checklist.name])
 
@@ -56,13 +69,13 @@ def test_items_are_filled_from_the_run_or_open(checklist, evaluation):
 @pytest.mark.parametrize("checklist", [TRIPOD_AI, CLAIM], ids=lambda one: one.name)
 def test_nothing_is_claimed_of_a_report_without_sections(checklist, evaluation):
     filled = fill(checklist.items, Known(read_run(evaluation).metrics, {}))
-    assert {one.state for one in filled} == {OPEN}
+    assert {one.state for one in filled} <= {OPEN, DEVELOPMENT}
 
 
 def test_subgroups_make_performance_whole(evaluation):
     metrics = read_run(evaluation).metrics
     places = {"discrimination": "Discrimination"}
-    for more, state in (({}, "in part; the rest is open"), ({"subgroups": "S"}, "reported")):
+    for more, state in (({}, PARTLY), ({"subgroups": "S"}, REPORTED)):
         known = Known(metrics, places | more)
         (item,) = [one for one in fill(TRIPOD_AI.items, known) if one.item.number == "23a"]
         assert item.state == state

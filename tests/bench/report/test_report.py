@@ -21,7 +21,9 @@ from mammolens.bench.report.page import build_document
 from mammolens.errors import ConfigError, InvalidManifest
 
 VOID = {"meta", "link", "br", "img", "path", "wbr"}
-WITHOUT_INTERVAL = {"By chance", "Promised", "p", "p, corrected", "Recall all", "What the run says"}
+WITHOUT_INTERVAL = {
+    *("By chance", "Promised", "Threshold", "p", "p, corrected", "Recall all", "What the run says")
+}
 """Columns of numbers that are no estimates: set, or following from what was set."""
 
 
@@ -76,7 +78,12 @@ def files(evaluation, tmp_path_factory):
 
 
 def blocks(document, kind):
-    return [b for section in document.sections for b in section.blocks if isinstance(b, kind)]
+    return [
+        block
+        for section in document.sections
+        for block in (*section.blocks, *section.details)
+        if isinstance(block, kind)
+    ]
 
 
 def test_the_page_is_well_formed_and_names_its_parts(page):
@@ -233,11 +240,50 @@ def test_the_print_is_whole_and_says_on_every_page_what_it_is_not(files):
     assert all(DISCLAIMER in words for words in texts)
     assert all(f"Page {n}" in words for n, words in enumerate(texts, start=1))
     whole = "\n".join(texts)
-    assert "specificity ≥ 0.8" in whole
+    assert "Sensitivity at specificity 0.889" in " ".join(whole.split())
     assert "open: to be filled by the authors" in " ".join(whole.split())
     assert reader.outline
     size = reader.pages[0].mediabox
     assert (round(size.width), round(size.height)) == (595, 842)
+
+
+def test_details_are_folded_on_the_page_and_left_out_of_the_print(document, page, files):
+    detailed = [section for section in document.sections if section.details]
+    assert {"Discrimination", "Operating points", "Subgroups"} <= {one.title for one in detailed}
+    assert len(page.all("details")) == len(page.all("summary")) == len(detailed)
+    assert not any("open" in attrs for attrs in page.all("details"))
+    reader = PdfReader(files[1])
+    printed = " ".join(" ".join(found.extract_text() for found in reader.pages).split())
+    captions = [table.caption for table in blocks(document, Table)]
+    assert "made: rates at each threshold" in captions
+    assert "made: rates at each threshold" not in printed
+    assert "Malignancy at each threshold, by patient" in printed
+    assert printed.count("stand in report.html") == sum(bool(one.blocks) for one in detailed)
+    assert len(reader.pages) <= 20
+
+
+def test_the_main_tables_say_what_the_details_say(document):
+    """The same figure by two ways through metrics.json, of a data set and unit."""
+    tables = {table.caption: table for table in blocks(document, Table)}
+
+    def cell(caption, row, column):
+        table = tables[caption]
+        (found,) = [one for one in table.rows if one[0] == row]
+        return found[table.head.index(column)]
+
+    for unit in ("image", "breast", "patient"):
+        main = cell("Ranking: malignancy", f"made, {unit}", "AUC")
+        assert main == cell("made: malignancy", "AUC", f"By {unit}")
+    main = cell(
+        "Malignancy: decisions against labels", "made, high (card): patient", "True positive"
+    )
+    row = "high (card): malignancy, patient"
+    assert main == cell("made: decisions against labels", row, "True positive")
+    point = next(r for r in tables["made: rates at each threshold"].rows if "high (card)" in r[0])
+    assert (
+        cell("Malignancy at each threshold, by patient", "made, high (card)", "Threshold")
+        in (point[0])
+    )
 
 
 def test_the_print_brings_its_fonts(files):

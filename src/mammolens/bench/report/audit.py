@@ -3,14 +3,19 @@ looks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from mammolens.bench.report.charts import Curve, ForestRow, forest, plane
 from mammolens.bench.report.document import Alarm, Block, Bullets, Figure, Heading, Table, Text
 from mammolens.bench.report.words import count, counted, figure, has_value, interval_of
 
-__all__ = ["localisation_blocks", "subgroup_blocks"]
+__all__ = [
+    "localisation_blocks",
+    "localisation_details",
+    "subgroup_blocks",
+    "subgroup_details",
+]
 
 _FEATURES: Final = (
     ("auc", "AUC"),
@@ -40,15 +45,22 @@ def subgroup_blocks(audit: Mapping[str, Any]) -> Iterator[Block]:
     )
     held = audit["gaps"]
     yield Bullets(tuple(held)) if held else Text("No gap holds after correction.")
-    places = [(name, axes) for name, axes in audit["datasets"].items()]
-    places += [("between data sets", audit["between"])] if audit.get("between") else []
-    yield from (chart for place, axes in places if (chart := _forest_of(place, axes)))
-    for number, (place, axes) in enumerate(places):
+    yield from (chart for place, axes in _audited(audit) if (chart := _forest_of(place, axes)))
+
+
+def subgroup_details(audit: Mapping[str, Any]) -> Iterator[Block]:
+    """Every figure and every tested gap of each subgroup."""
+    for number, (place, axes) in enumerate(_audited(audit)):
         if not axes:
             continue
         yield Heading(f"Subgroups: {place}", f"subgroups-{number}")
         yield from _group_table(place, axes)
         yield from _gap_table(place, axes)
+
+
+def _audited(audit: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    between = [("between data sets", audit["between"])] if audit.get("between") else []
+    return [*audit["datasets"].items(), *between]
 
 
 def _forest_of(place: str, axes: Mapping[str, Any]) -> Figure | None:
@@ -161,10 +173,23 @@ def localisation_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
     )
     if lost := found.get("n_marked_without_map"):
         yield Alarm(f"{count(lost)} images with marked lesions gave no map and count nowhere here.")
-    for target, title in _TARGETS.items():
+    yield from _targets(found, _main_target(found))
+
+
+def localisation_details(found: Mapping[str, Any]) -> Iterator[Block]:
+    """The same of every other kind of lesion."""
+    yield from _targets(found, [one for one in _TARGETS if one not in _main_target(found)])
+
+
+def _main_target(found: Mapping[str, Any]) -> list[str]:
+    return [target for target in _TARGETS if target in found][:1]
+
+
+def _targets(found: Mapping[str, Any], targets: Sequence[str]) -> Iterator[Block]:
+    for target in targets:
         if target in found:
-            yield Heading(title, f"localisation-{target}")
-            yield from _target_blocks(title, found[target])
+            yield Heading(_TARGETS[target], f"localisation-{target}")
+            yield from _target_blocks(_TARGETS[target], found[target])
 
 
 def _target_blocks(title: str, target: Mapping[str, Any]) -> Iterator[Block]:

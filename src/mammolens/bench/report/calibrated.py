@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import Band, Curve, plane
 from mammolens.bench.report.document import Block, Figure, Table, Text
-from mammolens.bench.report.words import count, counted, figure, has_value, scopes
+from mammolens.bench.report.words import ALL, count, counted, figure, has_value, scopes
 
-__all__ = ["calibration_blocks", "recalibration_blocks"]
+__all__ = ["calibration_blocks", "calibration_details", "recalibration_blocks"]
 
 _SHOWN: Final = (
     ("slope", "before", "Slope before"),
@@ -53,8 +53,14 @@ def calibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
         yield Table("Calibration of P(malignant)", head, tuple(rows), note="; ".join(notes))
     elif notes:
         yield Text(f"None: {'; '.join(notes)}.")
-    for place, judged in scopes(metrics):
+    for place, judged in metrics["datasets"].items():
         yield from _reliability(place, judged)
+
+
+def calibration_details(metrics: Mapping[str, Any]) -> Iterator[Block]:
+    """Reliability over all data sets together, which also shows how their prevalences differ."""
+    if len(metrics["datasets"]) > 1:
+        yield from _reliability(ALL, metrics)
 
 
 def _reliability(place: str, judged: Mapping[str, Any]) -> Iterator[Figure]:

@@ -12,9 +12,24 @@ from typing import Any, Final
 
 from mammolens.bench.report.words import model_name
 
-__all__ = ["OPEN", "Answer", "Checklist", "Filled", "Item", "Known", "fill"]
+__all__ = [
+    "DEVELOPMENT",
+    "OPEN",
+    "PARTLY",
+    "REPORTED",
+    "Answer",
+    "Checklist",
+    "Filled",
+    "Item",
+    "Known",
+    "fill",
+]
 
+REPORTED: Final = "reported"
+PARTLY: Final = "in part; the rest is open"
 OPEN: Final = "open: to be filled by the authors"
+DEVELOPMENT: Final = "of development only: open where the study reports that too"
+"""The states of an item."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +66,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Item:
-    """One item of a checklist; `answer` is ``None`` where no run can know."""
+    """One item of a checklist; `answer` is ``None`` where no run can know.
+
+    `studies` are those that the item is asked of: ``D`` development, ``E`` evaluation, ``D;E``.
+    """
 
     number: str
     topic: str
     ask: str
     answer: Callable[[Known], Answer | None] | None = None
+    studies: str = "D;E"
 
 
 @dataclass(frozen=True)
@@ -71,7 +90,7 @@ class Checklist:
 
 @dataclass(frozen=True)
 class Filled:
-    """An item with its state: ``reported``, ``in part`` or `OPEN`; `place` is a section's title."""
+    """An item with its state; `place` is a section's title, empty where the run says nothing."""
 
     item: Item
     state: str
@@ -90,6 +109,6 @@ def fill(items: Sequence[Item], known: Known) -> tuple[Filled, ...]:
 def _filled(item: Item, known: Known) -> Filled:
     answer = item.answer(known) if item.answer else None
     if answer is None or answer.place not in known.places:
-        return Filled(item, OPEN, "", "")
-    state = "reported" if answer.whole else "in part; the rest is open"
+        return Filled(item, DEVELOPMENT if item.studies == "D" else OPEN, "", "")
+    state = REPORTED if answer.whole else PARTLY
     return Filled(item, state, answer.words, known.places[answer.place])

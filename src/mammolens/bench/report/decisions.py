@@ -1,11 +1,10 @@
-"""Sections on decisions: thresholds, who was called what, sets, net benefit, and work saved."""
+"""Sections on decisions: what thresholds reach, who was called what, and answers of "unsure"."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from mammolens.bench.report.charts import Curve, plane
 from mammolens.bench.report.document import Block, Heading, Table, Text
 from mammolens.bench.report.words import (
     TASK_WORDS,
@@ -13,14 +12,15 @@ from mammolens.bench.report.words import (
     counted,
     figure,
     has_value,
+    having,
 )
 
 __all__ = [
     "conformal_blocks",
     "confusion_blocks",
-    "decision_blocks",
+    "confusion_details",
     "operating_blocks",
-    "workload_blocks",
+    "operating_details",
 ]
 
 _RATES: Final = (
@@ -44,35 +44,84 @@ _COUNTS: Final = (
     ("false_positive", "False positive"),
     ("true_negative", "True negative"),
 )
-_WORK: Final = {
-    "sensitivity_of_first": "Sensitivity of reading only the first {} of the worklist",
-    "read_once_at_sensitivity": "Share that one reader could read alone, keeping sensitivity {}",
-    "read_twice_at_sensitivity": "Share that two would still read, keeping sensitivity {}",
-}
+_COUNTED: Final = ("Point: task, unit", "n", *(words for _, words in _COUNTS))
+_COUNT_COLUMNS: Final = frozenset(range(2, 6))
 
 Judged = Mapping[str, Any]
 
 
 def operating_blocks(metrics: Judged) -> Iterator[Block]:
+    """What each threshold reaches in malignancy, by the unit that is decided about."""
+    places = [(place, _cells(judged)) for place, judged in having(metrics, "operating_points")]
+    main = [
+        (f"{place}, {_CARD_POINTS.get(point, point)}", found)
+        for place, cells in places
+        for point, _, _, found in _decided(cells)
+    ]
+    if not main:
+        return
+    unit = next(unit for _, cells in places for _, _, unit, _ in _decided(cells))
+    shown = [(key, name) for key, name in _RATES if any(has_value(f.get(key)) for _, f in main)]
+    prevalence = main[0][1].get("prevalence")
+    yield Table(
+        f"Malignancy at each threshold, by {unit}",
+        ("Data set, point", "Threshold", "n", *(name for _, name in shown)),
+        tuple(
+            (
+                name,
+                _thresholds(found.get("thresholds")),
+                counted(found),
+                *(figure(found.get(key)) for key, _ in shown),
+            )
+            for name, found in main
+        ),
+        note=f"* restated at a prevalence of {prevalence:.3g}" if prevalence else "",
+    )
+    yield from _origins(
+        dict.fromkeys(
+            line
+            for place, cells in places
+            for line in (
+                *_fixed(_decided(cells)),
+                *(f"{place}, {note}" for note in _lacks(_decided(cells))),
+            )
+        )
+    )
+
+
+def operating_details(metrics: Judged) -> Iterator[Block]:
     """What thresholds reach, per data set, point, task and unit."""
-    for number, (place, judged) in enumerate(_having(metrics, "operating_points")):
+    for number, (place, judged) in enumerate(having(metrics, "operating_points")):
         yield Heading(place, f"operating-{number}")
-        cells = [
-            (point, task, unit, found)
-            for point, one in judged["operating_points"].items()
-            for task in TASK_WORDS
-            for unit, found in one.get(task, {}).items()
-            if "n" in found
-        ]
+        cells = _cells(judged)
         yield from _rates(place, cells, _RATES, "rates")
         yield from _rates(place, cells, _FURTHER, "further measures")
-        if said := list(dict.fromkeys(_fixed(cells))):
-            yield Text("Where thresholds come from, and what is missing. " + "; ".join(said) + ".")
+        yield from _origins(dict.fromkeys((*_fixed(cells), *_lacks(cells))))
+
+
+Cell = tuple[str, str, str, Judged]
+"""Point, task, unit, and what was found."""
+
+
+def _cells(judged: Judged) -> list[Cell]:
+    return [
+        (point, task, unit, found)
+        for point, one in judged["operating_points"].items()
+        for task in TASK_WORDS
+        for unit, found in one.get(task, {}).items()
+        if "n" in found
+    ]
+
+
+def _decided(cells: list[Cell]) -> list[Cell]:
+    """Those of malignancy and of the main unit, which stands last."""
+    of_task = [cell for cell in cells if cell[1] == "malignancy"]
+    return [cell for cell in of_task if cell[2] == of_task[-1][2]]
 
 
 def _rates(
     place: str,
-    cells: list[tuple[str, str, str, Judged]],
+    cells: list[Cell],
     measures: tuple[tuple[str, str], ...],
     words: str,
 ) -> Iterator[Block]:
@@ -106,18 +155,37 @@ def _thresholds(found: Sequence[float] | None) -> str:
     return f"{low:.3f}" if low == high else f"{low:.3f}–{high:.3f}"
 
 
-def _fixed(cells: list[tuple[str, str, str, Judged]]) -> Iterator[str]:
-    """Where thresholds were fixed, and why some are missing."""
-    for point, task, unit, found in cells:
+def _origins(said: Iterable[str]) -> Iterator[Block]:
+    if words := "; ".join(said):
+        yield Text(f"Where thresholds come from, and what is missing. {words}.")
+
+
+def _fixed(cells: list[Cell]) -> Iterator[str]:
+    for point, _, _, found in cells:
         if found.get("fixed_on"):
             yield f"{_CARD_POINTS.get(point, point)}: {found['fixed_on']}"
-        if found.get("note"):
-            yield f"{task} by {unit}: {found['note']}"
+
+
+def _lacks(cells: list[Cell]) -> Iterator[str]:
+    return (f"{task} by {unit}: {one['note']}" for _, task, unit, one in cells if one.get("note"))
 
 
 def confusion_blocks(metrics: Judged) -> Iterator[Block]:
+    """Who was called what at the card's thresholds, of malignancy and by the main unit."""
+    rows = [
+        (f"{place}, {_CARD_POINTS[point]}: {unit}", counted(one), *_counts(one))
+        for place, judged in having(metrics, "confusion")
+        for point, by_unit in judged["confusion"].get("malignancy", {}).items()
+        for unit, one in list(by_unit.items())[-1:]
+        if point in _CARD_POINTS and "note" not in one
+    ]
+    if rows:
+        yield Table("Malignancy: decisions against labels", _COUNTED, tuple(rows), _COUNT_COLUMNS)
+
+
+def confusion_details(metrics: Judged) -> Iterator[Block]:
     """Who was called what: the three classes, and both tasks at each threshold."""
-    for number, (place, judged) in enumerate(_having(metrics, "confusion")):
+    for number, (place, judged) in enumerate(having(metrics, "confusion")):
         yield Heading(place, f"confusion-{number}")
         found = judged["confusion"]
         yield from _classes(place, found["classes"])
@@ -129,17 +197,21 @@ def confusion_blocks(metrics: Judged) -> Iterator[Block]:
                     if "note" in one:
                         notes.append(f"{name}: {one['note']}")
                     else:
-                        rows.append((name, counted(one), *(count(one[key]) for key, _ in _COUNTS)))
+                        rows.append((name, counted(one), *_counts(one)))
         if rows:
             yield Table(
                 f"{place}: decisions against labels",
-                ("Point: task, unit", "n", *(words for _, words in _COUNTS)),
+                _COUNTED,
                 tuple(rows),
-                frozenset(range(2, 6)),
+                _COUNT_COLUMNS,
                 "; ".join(notes),
             )
         elif notes:
             yield Text("; ".join(notes) + ".")
+
+
+def _counts(found: Judged) -> tuple[str, ...]:
+    return tuple(count(found[key]) for key, _ in _COUNTS)
 
 
 def _classes(place: str, found: Judged) -> Iterator[Block]:
@@ -165,7 +237,7 @@ def _classes(place: str, found: Judged) -> Iterator[Block]:
 def conformal_blocks(metrics: Judged) -> Iterator[Block]:
     """Answers that may say "unsure", and whether they hold what they promise."""
     rows, notes, fixed = [], list[str](), list[str]()
-    for place, judged in _having(metrics, "conformal"):
+    for place, judged in having(metrics, "conformal"):
         for task in TASK_WORDS:
             for unit, found in judged["conformal"].get(task, {}).items():
                 name = f"{place}: {task}, {unit}"
@@ -196,122 +268,3 @@ def conformal_blocks(metrics: Judged) -> Iterator[Block]:
         )
     if notes:
         yield Text(f"None: {'; '.join(notes)}.")
-
-
-def decision_blocks(metrics: Judged) -> Iterator[Block]:
-    """Whether acting on the score would pay: net benefit at the stated prevalence."""
-    places = list(_having(metrics, "decision"))
-    if places:
-        yield Text(
-            "Net benefit is the share of women whose cancer is found, less the share of false "
-            "recalls weighed by how many of them one cancer found is worth; recalling nobody gives "
-            "0. It is stated per 1,000 women at the named prevalence."
-        )
-    for place, judged in places:
-        rows, notes = [], []
-        for unit, found in judged["decision"].items():
-            if "note" in found:
-                notes.append(f"{unit}: {found['note']}")
-            rows += [
-                (
-                    f"{unit}, risk {one['threshold']:.3g}",
-                    counted(found),
-                    f"{one['false_recalls_per_cancer']:.0f}",
-                    figure(_per_thousand(one["model"]), 2),
-                    f"{1000 * one['recall_all']:.2f}".replace("-", "−"),
-                )
-                for one in found.get("thresholds", ())
-            ]
-        if rows:
-            prevalence = next(iter(judged["decision"].values()))["prevalence"]
-            yield Table(
-                f"{place}: net benefit per 1,000 women at a prevalence of {prevalence:.3g}",
-                ("Unit, recalled from", "n", "False recalls worth it", "Model", "Recall all"),
-                tuple(rows),
-                frozenset({2}),
-                "; ".join([*notes, "“Recall all” follows from the prevalence alone."]),
-            )
-        elif notes:
-            yield Text(f"{place}: {'; '.join(notes)}.")
-    for place, judged in places:
-        yield from _decision_curve(place, judged)
-
-
-def _per_thousand(found: Any) -> Any:
-    if not has_value(found):
-        return found
-    return {key: None if value is None else 1000 * value for key, value in found.items()}
-
-
-def _decision_curve(place: str, judged: Judged) -> Iterator[Block]:
-    drawn = {
-        unit: one
-        for unit, one in judged.get("curves", {}).get("malignancy", {}).items()
-        if one and one.get("decision")
-    }
-    if not drawn:
-        return
-    curves = [
-        Curve(
-            f"model, by {unit}, n {count(one['n'])}",
-            one["decision"]["thresholds"],
-            [1000 * value for value in one["decision"]["model"]],
-        )
-        for unit, one in drawn.items()
-    ]
-    first = next(iter(drawn.values()))["decision"]
-    everyone = [1000 * value for value in first["recall_all"]]
-    top = max(max(everyone), *(max(curve.y) for curve in curves), 0.1)
-    shown = [n for n, value in enumerate(everyone) if value >= -0.3 * top]
-    curves.append(
-        Curve(
-            "recall all",
-            [first["thresholds"][n] for n in shown],
-            [everyone[n] for n in shown],
-        )
-    )
-    edge = max(first["thresholds"])
-    yield plane(
-        f"Decision curve: {place}",
-        f"Net benefit per 1,000 women against the risk from which a woman is recalled, {place}; "
-        f"{'; '.join(curve.name for curve in curves)}; 0 is recalling nobody.",
-        ("Risk from which a woman is recalled", "Net benefit per 1,000 women"),
-        curves,
-        reference=((0.0, 0.0), (edge, 0.0)),
-        x_limits=(0.0, edge),
-        y_limits=(-0.3 * top, 1.08 * top),
-    )
-
-
-def workload_blocks(metrics: Judged) -> Iterator[Block]:
-    """How much reading a triage by this score would save, at the stated prevalence."""
-    places = list(_having(metrics, "workload"))
-    for place, judged in places:
-        rows, notes = [], []
-        for unit, found in judged["workload"].items():
-            if "note" in found:
-                notes.append(f"{unit}: {found['note']}")
-            for key, words in _WORK.items():
-                rows += [
-                    (f"{words.format(at)}, by {unit}", counted(found), figure(one))
-                    for at, one in found.get(key, {}).items()
-                ]
-        if rows:
-            prevalence = next(iter(judged["workload"].values()))["prevalence"]
-            yield Table(
-                f"{place}: work, at a prevalence of {prevalence:.3g}",
-                ("Rule", "n", "Share"),
-                tuple(rows),
-                note="; ".join(notes),
-            )
-        elif notes:
-            yield Text(f"{place}: {'; '.join(notes)}.")
-    if places:
-        yield Text(
-            "A simulation: nobody read by these rules, and a reader who knows the score reads "
-            "otherwise."
-        )
-
-
-def _having(metrics: Judged, section: str) -> Iterator[tuple[str, Judged]]:
-    return ((place, one) for place, one in metrics["datasets"].items() if one.get(section))

@@ -112,11 +112,15 @@ Block = Text | Alarm | Heading | Bullets | Table | Figure | Pictures | Sources
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of the report, reached by its anchor."""
+    """A titled part of the report, reached by its anchor.
+
+    `details` are for who wants to know more: folded away on the page, left out of the print.
+    """
 
     title: str
     anchor: str
     blocks: tuple[Block, ...]
+    details: tuple[Block, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
 from html import escape
 from importlib import resources
 from typing import Final
@@ -73,18 +74,26 @@ def render_html(document: Document) -> str:
 
 
 def _section(section: Section) -> str:
-    blocks, figures = [], list[str]()
-    for n, block in enumerate(section.blocks):
-        if isinstance(block, Figure):
-            figures.append(_figure(block, f"{section.anchor}-{n}"))
-            continue
-        blocks += [_charts(figures), _block(block)]
-        figures = []
-    inner = "".join([*blocks, _charts(figures)])
+    inner = _blocks(section.blocks, section.anchor)
+    if section.details:
+        summary = _text(f"{section.title}: all tables and charts")
+        details = _blocks(section.details, f"{section.anchor}-more")
+        inner += f"<details><summary>{summary}</summary>{details}</details>"
     return (
         f'<section aria-labelledby="{section.anchor}"><h2 id="{section.anchor}">'
         f"{_text(section.title)}</h2>{inner}</section>\n"
     )
+
+
+def _blocks(blocks: Sequence[Block], key: str) -> str:
+    done, figures = list[str](), list[str]()
+    for n, block in enumerate(blocks):
+        if isinstance(block, Figure):
+            figures.append(_figure(block, f"{key}-{n}"))
+            continue
+        done += [_charts(figures), _block(block)]
+        figures = []
+    return "".join([*done, _charts(figures)])
 
 
 def _charts(figures: list[str]) -> str:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from mammolens.bench.report.checklist import OPEN, Checklist, Known, fill
+from mammolens.bench.report.checklist import (
+    DEVELOPMENT,
+    OPEN,
+    REPORTED,
+    Checklist,
+    Known,
+    fill,
+)
 from mammolens.bench.report.document import Alarm, Block, Bullets, Sources, Table, Text
 from mammolens.bench.report.words import (
     ALL,
@@ -23,6 +30,7 @@ from mammolens.bench.report.words import (
 __all__ = [
     "checklist_blocks",
     "data_blocks",
+    "data_details",
     "failure_blocks",
     "method_blocks",
     "note_blocks",
@@ -125,29 +133,37 @@ def _main_line(place: str, judged: Mapping[str, Any]) -> str:
 
 
 def data_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """How many images, breasts and patients, with and without the outcome, and who was left out."""
+    """How many images, breasts and patients, with and without cancer, and who was left out."""
+    yield _judged_rows(metrics, "malignancy")
+
+
+def data_details(metrics: Mapping[str, Any]) -> Iterator[Block]:
+    """The same of every other task."""
+    yield from (_judged_rows(metrics, task) for task in TASK_WORDS if task != "malignancy")
+
+
+def _judged_rows(metrics: Mapping[str, Any], task: str) -> Table:
     head = ("Data set, unit", "n scored", "Positive", "Patients", "Unscored", "Unscored, +")
-    for task, words in TASK_WORDS.items():
-        rows = [
-            (
-                f"{place}, {UNIT_WORDS[unit]}",
-                count(found["n"]),
-                count(found["n_positive"]),
-                count(found.get("n_patients")),
-                count(found.get("n_unscored", 0)),
-                count(found.get("n_positive_unscored", 0)),
-            )
-            for place, judged in scopes(metrics)
-            for unit, found in judged[task].items()
-        ]
-        yield Table(
-            f"Who is judged: {words}",
-            head,
-            tuple(rows),
-            frozenset(range(1, len(head))),
-            "Scored: label known and at least one image readable. Unscored: label known, nothing "
-            "readable; “+” those that are positive.",
+    rows = [
+        (
+            f"{place}, {UNIT_WORDS[unit]}",
+            count(found["n"]),
+            count(found["n_positive"]),
+            count(found.get("n_patients")),
+            count(found.get("n_unscored", 0)),
+            count(found.get("n_positive_unscored", 0)),
         )
+        for place, judged in scopes(metrics)
+        for unit, found in judged[task].items()
+    ]
+    return Table(
+        f"Who is judged: {TASK_WORDS[task]}",
+        head,
+        tuple(rows),
+        frozenset(range(1, len(head))),
+        "Scored: label known and at least one image readable. Unscored: label known, nothing "
+        "readable; “+” those that are positive.",
+    )
 
 
 def method_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
@@ -211,24 +227,32 @@ def failure_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def checklist_blocks(checklist: Checklist, known: Known) -> Iterator[Block]:
-    """One checklist with what the run says to each item."""
+    """What the run says to the items of a checklist, and which it leaves to the authors."""
     filled = fill(checklist.items, known)
-    still = sum(one.state == OPEN for one in filled)
-    whole = sum(one.state == "reported" for one in filled)
+    told = [one for one in filled if one.place]
+    whole = sum(one.state == REPORTED for one in told)
     yield Text(
         f"{count(len(filled))} numbered items: {count(whole)} reported by this run, "
-        f"{count(len(filled) - whole - still)} in part, {count(still)} open. Official numbers, our "
-        "words; the run fills in only what it knows."
+        f"{count(len(told) - whole)} in part, {count(len(filled) - len(told))} left to the "
+        "authors. Official numbers, our words; the run fills in only what it knows."
     )
     yield Sources(((checklist.citation, checklist.address),))
     yield Table(
         checklist.name,
-        ("Item", "Topic", "What to report", "State", "What the run says", "Where"),
+        ("Item", "Topic, what to report", "State", "What the run says", "Where"),
         tuple(
-            (one.item.number, one.item.topic, one.item.ask, one.state, one.words, one.place)
-            for one in filled
+            (one.item.number, f"{one.item.topic}: {one.item.ask}", one.state, one.words, one.place)
+            for one in told
         ),
     )
+    for state in (OPEN, DEVELOPMENT):
+        left = [one.item for one in filled if one.state == state]
+        if left:
+            yield Table(
+                f"{checklist.name}, {state}",
+                ("Item", "Topic", "What to report"),
+                tuple((item.number, item.topic, item.ask) for item in left),
+            )
 
 
 def _doi(name: str) -> str:

@@ -7,16 +7,26 @@ from pathlib import Path
 from typing import Any, Final
 
 from mammolens.bench.cases import KINDS
-from mammolens.bench.report.audit import localisation_blocks, subgroup_blocks
-from mammolens.bench.report.calibrated import calibration_blocks, recalibration_blocks
+from mammolens.bench.report.audit import (
+    localisation_blocks,
+    localisation_details,
+    subgroup_blocks,
+    subgroup_details,
+)
+from mammolens.bench.report.benefit import decision_blocks, decision_details, workload_blocks
+from mammolens.bench.report.calibrated import (
+    calibration_blocks,
+    calibration_details,
+    recalibration_blocks,
+)
 from mammolens.bench.report.checklist import Checklist, Known
 from mammolens.bench.report.claim import CLAIM
 from mammolens.bench.report.decisions import (
     conformal_blocks,
     confusion_blocks,
-    decision_blocks,
+    confusion_details,
     operating_blocks,
-    workload_blocks,
+    operating_details,
 )
 from mammolens.bench.report.document import (
     Alarm,
@@ -32,13 +42,15 @@ from mammolens.bench.report.load import Run
 from mammolens.bench.report.overview import (
     checklist_blocks,
     data_blocks,
+    data_details,
     failure_blocks,
     method_blocks,
     note_blocks,
     run_facts,
     summary_blocks,
 )
-from mammolens.bench.report.performance import discrimination_blocks, readers_blocks
+from mammolens.bench.report.performance import discrimination_blocks, discrimination_details
+from mammolens.bench.report.readers import readers_blocks, readers_details
 from mammolens.bench.report.robust import remedy_blocks, robustness_blocks, source_blocks
 from mammolens.bench.report.tripod import TRIPOD_AI
 from mammolens.bench.report.words import model_name
@@ -46,24 +58,44 @@ from mammolens.bench.report.words import model_name
 __all__ = ["build_document"]
 
 _LISTS: Final = {"tripod-ai": TRIPOD_AI, "claim": CLAIM}
-_JUDGED: Final[tuple[tuple[str, str, Callable[[Mapping[str, Any]], Iterator[Block]]], ...]] = (
-    ("Discrimination", "discrimination", discrimination_blocks),
-    ("Beside radiologists", "readers", readers_blocks),
-    ("Operating points", "operating-points", operating_blocks),
-    ("Confusion matrices", "confusion", confusion_blocks),
-    ("Calibration", "calibration", calibration_blocks),
-    ("Recalibration", "recalibration", recalibration_blocks),
-    ("Answers that may be unsure", "conformal", conformal_blocks),
-    ("Decision curves", "decision", decision_blocks),
-    ("Workload", "workload", workload_blocks),
+_Blocks = Callable[[Mapping[str, Any]], Iterator[Block]]
+
+
+def _nothing(_: Mapping[str, Any]) -> Iterator[Block]:
+    yield from ()
+
+
+_JUDGED: Final[tuple[tuple[str, str, _Blocks, _Blocks], ...]] = (
+    ("Summary", "summary", summary_blocks, _nothing),
+    ("Notes and warnings", "notes", note_blocks, _nothing),
+    ("Data", "data", data_blocks, data_details),
+    ("Methods", "methods", method_blocks, _nothing),
+    ("Discrimination", "discrimination", discrimination_blocks, discrimination_details),
+    ("Beside radiologists", "readers", readers_blocks, readers_details),
+    ("Operating points", "operating-points", operating_blocks, operating_details),
+    ("Confusion matrices", "confusion", confusion_blocks, confusion_details),
+    ("Calibration", "calibration", calibration_blocks, calibration_details),
+    ("Recalibration", "recalibration", recalibration_blocks, _nothing),
+    ("Answers that may be unsure", "conformal", conformal_blocks, _nothing),
+    ("Decision curves", "decision", decision_blocks, decision_details),
+    ("Workload", "workload", workload_blocks, _nothing),
 )
+_LOOKED_AT: Final[tuple[tuple[str, str, str, _Blocks, _Blocks], ...]] = (
+    ("localisation", "Localisation", "localisation", localisation_blocks, localisation_details),
+    ("audit", "Subgroups", "subgroups", subgroup_blocks, subgroup_details),
+    ("robustness", "Robustness", "robustness", robustness_blocks, _nothing),
+    ("mitigation", "Remedies", "remedies", remedy_blocks, _nothing),
+    ("source_probe", "Telling the source", "source", source_blocks, _nothing),
+)
+"""Sections of metrics.json that may be missing: key, title, anchor, what is shown, the details."""
+
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
 def build_document(run: Run) -> Document:
     """Say all that an evaluation's folder holds; a section that it lacks is left out."""
     metrics = run.metrics
-    sections = [section for section in _sections(run) if section.blocks]
+    sections = [section for section in _sections(run) if section.blocks or section.details]
     places = {section.anchor: section.title for section in sections}
     known = Known(metrics, places)
     return Document(
@@ -75,24 +107,11 @@ def build_document(run: Run) -> Document:
 
 def _sections(run: Run) -> Iterator[Section]:
     metrics = run.metrics
-    yield Section("Summary", "summary", tuple(summary_blocks(metrics)))
-    yield Section("Notes and warnings", "notes", tuple(note_blocks(metrics)))
-    yield Section("Data", "data", tuple(data_blocks(metrics)))
-    yield Section("Methods", "methods", tuple(method_blocks(metrics)))
-    for title, anchor, blocks_of in _JUDGED:
-        yield Section(title, anchor, tuple(blocks_of(metrics)))
-    if metrics.get("localisation"):
-        blocks = tuple(localisation_blocks(metrics["localisation"]))
-        yield Section("Localisation", "localisation", blocks)
-    if metrics.get("audit"):
-        yield Section("Subgroups", "subgroups", tuple(subgroup_blocks(metrics["audit"])))
-    if metrics.get("robustness"):
-        blocks = tuple(robustness_blocks(metrics["robustness"]))
-        yield Section("Robustness", "robustness", blocks)
-    if metrics.get("mitigation"):
-        yield Section("Remedies", "remedies", tuple(remedy_blocks(metrics["mitigation"])))
-    if metrics.get("source_probe"):
-        yield Section("Telling the source", "source", tuple(source_blocks(metrics["source_probe"])))
+    for title, anchor, blocks_of, details_of in _JUDGED:
+        yield Section(title, anchor, tuple(blocks_of(metrics)), tuple(details_of(metrics)))
+    for key, title, anchor, blocks_of, details_of in _LOOKED_AT:
+        if found := metrics.get(key):
+            yield Section(title, anchor, tuple(blocks_of(found)), tuple(details_of(found)))
     yield Section("Best and worst cases", "cases", tuple(_cases(run.folder, metrics)))
     yield Section("Failures", "failures", tuple(failure_blocks(metrics)))
 

@@ -1,5 +1,6 @@
 """A report as PDF on A4: charts as vectors, fonts embedded, the disclaimer on every page.
 
+Details of sections are left to the page, so that the print is as long as a reader has patience.
 Only what cannot be drawn in DejaVu Sans is lost, and shows as an empty box.
 """
 
@@ -7,10 +8,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import Any, Final
 
+from reportlab import rl_config
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
@@ -63,6 +66,7 @@ __all__ = ["write_pdf"]
 
 _GAP: Final = 6 * mm
 _CASES_IN_A_ROW: Final = 4
+_FURTHER: Final = "Further tables and charts of this section stand in report.html."
 _BODY = style(8.8, spaceAfter=4)
 _TITLE = style(17, fontName=BOLD, spaceAfter=7)
 _SECTION = style(13, fontName=BOLD, spaceBefore=14, spaceAfter=5, keepWithNext=1)
@@ -110,8 +114,19 @@ def write_pdf(document: Document, path: Path) -> None:
         canvas.restoreState()
 
     template.addPageTemplates([PageTemplate(frames=[frame], onPage=furnish)])
-    template.build(list(_story(document)))
+    with _bytes_as_they_are():
+        template.build(list(_story(document)))
     path.write_bytes(whole.getvalue())
+
+
+@contextmanager
+def _bytes_as_they_are() -> Iterator[None]:
+    """No ASCII armour around pictures: Python works it out, and they grow by a quarter."""
+    before, rl_config.useA85 = rl_config.useA85, 0
+    try:
+        yield
+    finally:
+        rl_config.useA85 = before
 
 
 class _Chart(Flowable):  # type: ignore[misc]
@@ -155,10 +170,14 @@ def _story(document: Document) -> Iterator[Any]:
         [0.24 * WIDTH, 0.76 * WIDTH],
     )
     for section in document.sections:
+        if not section.blocks:
+            continue
         yield CondPageBreak(70 * mm)
         yield _Mark(drawable(section.title), section.anchor, 0)
         yield Paragraph(as_markup(section.title), _SECTION)
         yield from _blocks(section.blocks)
+        if section.details:
+            yield Paragraph(_FURTHER, SMALL)
 
 
 def _blocks(blocks: Sequence[Block]) -> Iterator[Any]:

@@ -1,12 +1,13 @@
-"""Sections on how well a model ranks: tables and curves per data set, radiologists beside it."""
+"""How well a model ranks: one table and one chart over all data sets, then each by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from mammolens.bench.report.charts import Curve, Spot, plane
+from mammolens.bench.report.charts import LOOKS, Curve, plane
 from mammolens.bench.report.document import Alarm, Block, Figure, Heading, Table, Text
+from mammolens.bench.report.readers import reader_spots
 from mammolens.bench.report.words import (
     ALL,
     TASK_WORDS,
@@ -19,7 +20,7 @@ from mammolens.bench.report.words import (
     sentence,
 )
 
-__all__ = ["discrimination_blocks", "flat_figures", "measure_name", "readers_blocks"]
+__all__ = ["discrimination_blocks", "discrimination_details", "flat_figures", "measure_name"]
 
 _NAMES: Final = {
     "auc": "AUC",
@@ -34,12 +35,16 @@ _NAMES: Final = {
     "mcc": "MCC",
 }
 _BY_UNIT: Final = "breast"
-_CHANGES: Final = {
-    "false_negatives_found": "Cancers that the readers missed and the model would recall",
-    "true_positives_lost": "Cancers that the readers recalled and the model would miss",
-    "false_positives_spared": "False recalls of the readers that the model would spare",
-    "true_negatives_recalled": "Women whom the readers cleared and the model would recall",
-}
+_MAIN: Final = (
+    "auc",
+    "average_precision",
+    "sensitivity_at_specificity",
+    "specificity_at_sensitivity",
+)
+_MIXED: Final = (
+    "Figures over several data sets also measure how far the sources can be told apart; read them "
+    "per data set."
+)
 
 
 def measure_name(key: str) -> str:
@@ -66,20 +71,87 @@ def flat_figures(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def discrimination_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """How well scores rank, per data set, task and unit."""
+    """How well scores rank: the main figures of each data set, and its curve beside the others'."""
+    if len(metrics["datasets"]) > 1:
+        yield Alarm(_MIXED)
+    for task, words in TASK_WORDS.items():
+        yield from _main_table(task, words, scopes(metrics))
+    for task in TASK_WORDS:
+        yield from _main_curves(task, metrics)
+
+
+def discrimination_details(metrics: Mapping[str, Any]) -> Iterator[Block]:
+    """Every ranking figure and curve, per data set, task and unit."""
     for number, (place, judged) in enumerate(scopes(metrics)):
         yield Heading(place, f"discrimination-{number}")
         if place == ALL:
-            yield Alarm(
-                "Figures over several data sets also measure how far the sources can be told "
-                "apart; read them per data set."
-            )
+            yield Alarm(_MIXED)
         for task, words in TASK_WORDS.items():
             yield from _task_blocks(place, words, judged[task])
         if "without_age" in judged:
             yield from _ageless(place, judged)
         for task in TASK_WORDS:
             yield from _curves(place, task, judged)
+
+
+def _main_table(
+    task: str, words: str, places: list[tuple[str, Mapping[str, Any]]]
+) -> Iterator[Block]:
+    """One row a data set and unit; a figure at several points is shown at the first."""
+    rows, notes = [], list[str]()
+    columns: list[str] = []
+    for place, judged in places:
+        for unit, found in judged[task].items():
+            name = f"{place}, {UNIT_WORDS[unit]}"
+            if not has_value(found.get("auc")):
+                notes.append(f"{name}: {found.get('note', 'no figure')}")
+                continue
+            own = _main_figures(found)
+            columns += [key for key in own if key not in columns]
+            rows.append((name, counted(found), count(found.get("n_patients")), own))
+    if rows:
+        yield Table(
+            f"Ranking: {words}",
+            ("Data set, unit", "n", "Patients", *columns),
+            tuple((*names, *(figure(own.get(key)) for key in columns)) for *names, own in rows),
+            frozenset({2}),
+            "; ".join(notes),
+        )
+    elif notes:
+        yield Text(f"{sentence(words)}: no figure. {'; '.join(notes)}.")
+
+
+def _main_figures(found: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {key: flat_figures({key: found[key]}) for key in _MAIN if key in found}
+    return {name: one for figures in flat.values() for name, one in list(figures.items())[:1]}
+
+
+def _main_curves(task: str, metrics: Mapping[str, Any]) -> Iterator[Figure]:
+    """ROC curves of the data sets over each other, as many as can be told apart."""
+    drawn = [
+        (place, curve["roc"], judged[task][_BY_UNIT])
+        for place, judged in metrics["datasets"].items()
+        if (curve := judged.get("curves", {}).get(task, {}).get(_BY_UNIT))
+    ]
+    for first in range(0, len(drawn), len(LOOKS)):
+        shown = drawn[first : first + len(LOOKS)]
+        spoken = "; ".join(
+            f"{place} AUC {figure(found['auc'])}, n {counted(found)}" for place, _, found in shown
+        )
+        yield plane(
+            f"ROC by {_BY_UNIT}, {task}",
+            f"ROC curves of {task} by {_BY_UNIT}, one a data set: {spoken}.",
+            ("1 − specificity", "Sensitivity"),
+            [
+                Curve(
+                    f"{place}, AUC {found['auc']['value']:.3f}, n {count(found['n'])}",
+                    roc["false_positive_rate"],
+                    roc["true_positive_rate"],
+                )
+                for place, roc, found in shown
+            ],
+            reference=((0.0, 0.0), (1.0, 1.0)),
+        )
 
 
 def _task_blocks(place: str, words: str, by_unit: Mapping[str, Any]) -> Iterator[Block]:
@@ -135,7 +207,7 @@ def _curves(place: str, task: str, judged: Mapping[str, Any]) -> Iterator[Figure
         f"by {unit} AUC {figure(judged[task][unit]['auc'])}, n {counted(one)}"
         for unit, one in drawn.items()
     )
-    spots = list(_reader_spots(judged)) if task == "malignancy" else []
+    spots = list(reader_spots(judged)) if task == "malignancy" else []
     beside = f" Beside it: {'; '.join(spot.name for spot in spots)}." if spots else ""
     yield plane(
         f"ROC, {task}: {place}",
@@ -174,124 +246,3 @@ def _curves(place: str, task: str, judged: Mapping[str, Any]) -> Iterator[Figure
         ],
         y_limits=(0.0, 1.02),
     )
-
-
-def _reader_spots(judged: Mapping[str, Any]) -> Iterator[Spot]:
-    readers = judged.get("readers")
-    if not readers:
-        return
-    registry = readers["registry"]
-    yield Spot(
-        f"BCSC readers: sensitivity {registry['sensitivity']}, specificity "
-        f"{registry['specificity']}",
-        [1 - registry["specificity"]],
-        [registry["sensitivity"]],
-    )
-    unit, own = _own_readers(readers["birads"])
-    if own:
-        yield Spot(
-            f"their own readers, by BI-RADS ({unit}, n {count(own['n'])})",
-            own["roc"]["false_positive_rate"],
-            own["roc"]["true_positive_rate"],
-            marker="x",
-        )
-
-
-def _own_readers(birads: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:
-    found = {u: one for u, one in birads.items() if isinstance(one, Mapping) and "roc" in one}
-    unit = _BY_UNIT if _BY_UNIT in found else next(iter(found), "")
-    return unit, found.get(unit)
-
-
-def readers_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """The model beside radiologists: a registry's, and those who read these images."""
-    places = [
-        (place, one["readers"]) for place, one in metrics["datasets"].items() if one.get("readers")
-    ]
-    if not places:
-        return
-    registry = places[0][1]["registry"]
-    yield Text(f"{registry['source']}. Beware: {registry['note']}.")
-    rows, notes = [], []
-    for place, one in places:
-        for unit, found in _units(one["registry"]):
-            if "note" in found:
-                notes.append(f"{place}, {unit}: {found['note']}")
-                continue
-            rows.append(
-                (
-                    f"{place}, {unit}",
-                    counted(found),
-                    figure(found["sensitivity"]),
-                    figure(found["sensitivity_difference"]),
-                    figure(found["specificity"]),
-                    figure(found["specificity_difference"]),
-                )
-            )
-    if rows:
-        yield Table(
-            f"At the registry's point: sensitivity at specificity {registry['specificity']}, "
-            f"specificity at sensitivity {registry['sensitivity']}",
-            ("Data set, unit", "n", "Sensitivity", "less theirs", "Specificity", "less theirs"),
-            tuple(rows),
-            note="; ".join(notes),
-        )
-    yield from _birads_blocks(places)
-
-
-def _birads_blocks(places: list[tuple[str, Mapping[str, Any]]]) -> Iterator[Block]:
-    rows, notes, changes = [], list[str](), []
-    for place, one in places:
-        for unit, found in _units(one["birads"]):
-            if "difference" not in found:
-                notes.append(f"{place}, {unit}: {found.get('note', 'no reading')}")
-                continue
-            rows += [
-                (
-                    f"{place}, {unit}",
-                    counted(found),
-                    words,
-                    figure(found["readers"][key]),
-                    figure(found["model"][model]),
-                    figure(found["difference"][key]),
-                )
-                for words, key, model in (
-                    ("AUC", "auc", "auc"),
-                    (
-                        "Sensitivity at their specificity",
-                        "sensitivity",
-                        "sensitivity_at_their_specificity",
-                    ),
-                    (
-                        "Specificity at their sensitivity",
-                        "specificity",
-                        "specificity_at_their_sensitivity",
-                    ),
-                )
-            ]
-            changes += _changed(place, unit, found)
-    if rows:
-        head = ("Data set, unit", "n", "Measure", "Readers", "Model", "Model − readers")
-        yield Table("Those who read these images (BI-RADS)", head, tuple(rows))
-    if changes:
-        yield Table(
-            "Whose recall would change if the model decided at the readers' specificity",
-            ("Data set, unit", "n", "Change", "Count"),
-            tuple(changes),
-            note="Counts of these very units; no figure is estimated from them.",
-        )
-    if notes:
-        yield Text(f"Not compared with their own readers: {'; '.join(notes)}.")
-
-
-def _changed(place: str, unit: str, found: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    changes = found.get("changes", {})
-    return [
-        (f"{place}, {unit}", counted(found), words, count(changes[key]))
-        for key, words in _CHANGES.items()
-        if key in changes
-    ]
-
-
-def _units(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    return ((unit, found[unit]) for unit in UNIT_WORDS if unit in found)

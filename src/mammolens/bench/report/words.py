@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ __all__ = [
     "counted",
     "figure",
     "has_value",
+    "having",
     "interval_of",
     "listed",
     "model_name",
@@ -59,6 +60,11 @@ def figure(found: Any, digits: int = 3) -> str:
 def has_value(found: Any) -> bool:
     """Whether it is a figure of metrics.json that has a value."""
     return isinstance(found, Mapping) and isinstance(found.get("value"), int | float)
+
+
+def having(metrics: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The data sets of which there is a section, with all that was judged of them."""
+    return ((place, one) for place, one in metrics["datasets"].items() if one.get(section))
 
 
 def interval_of(found: Mapping[str, Any]) -> tuple[float | None, float | None]:

@@ -1,0 +1,175 @@
+"""Sections on what acting on a score would bring: net benefit, and reading saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from mammolens.bench.report.charts import LOOKS, Curve, plane
+from mammolens.bench.report.document import Block, Figure, Table, Text
+from mammolens.bench.report.words import count, counted, figure, has_value, having
+
+__all__ = ["decision_blocks", "decision_details", "workload_blocks"]
+
+_WORK: Final = (
+    ("sensitivity_of_first", "Found in the first {:.0%}"),
+    ("read_once_at_sensitivity", "Read once, keeping {:.0%}"),
+)
+_DROP: Final = 0.3
+
+Judged = Mapping[str, Any]
+
+
+def decision_blocks(metrics: Judged) -> Iterator[Block]:
+    """Whether acting on the score would pay: net benefit at the stated prevalence."""
+    places = [
+        (place, unit, found, judged)
+        for place, judged in having(metrics, "decision")
+        for unit, found in list(judged["decision"].items())[-1:]
+    ]
+    if not places:
+        return
+    yield Text(
+        "Net benefit is the share of women whose cancer is found, less the share of false "
+        "recalls weighed by how many of them one cancer found is worth; recalling nobody gives "
+        "0. It is stated per 1,000 women at the named prevalence."
+    )
+    told = [place for place in places if place[2].get("thresholds")]
+    if told:
+        points = told[0][2]["thresholds"]
+        everyone = (f"{1000 * one['recall_all']:.2f}".replace("-", "−") for one in points)
+        yield Table(
+            f"Net benefit per 1,000 women at a prevalence of {told[0][2]['prevalence']:.3g}, by "
+            "the risk from which a woman is recalled",
+            ("Data set, unit", "n", *(_risk(one) for one in points)),
+            tuple(
+                (
+                    f"{place}, {unit}",
+                    counted(found),
+                    *(figure(_per_thousand(one["model"]), 2) for one in found["thresholds"]),
+                )
+                for place, unit, found, _ in told
+            ),
+            note=f"Recalling all, which follows from the prevalence alone: {', '.join(everyone)}.",
+        )
+    notes = [f"{place}, {unit}: {one['note']}" for place, unit, one, _ in places if "note" in one]
+    if notes:
+        yield Text("; ".join(notes) + ".")
+    drawn = [
+        (f"{place}, by {unit}", curve)
+        for place, unit, _, judged in places
+        if (curve := _curve_of(judged, unit))
+    ]
+    for first in range(0, len(drawn), len(LOOKS) - 1):
+        yield _chart("Decision curves", drawn[first : first + len(LOOKS) - 1])
+
+
+def decision_details(metrics: Judged) -> Iterator[Block]:
+    """Net benefit and its curve for every unit of each data set."""
+    for place, judged in having(metrics, "decision"):
+        rows, notes = [], []
+        for unit, found in judged["decision"].items():
+            if "note" in found:
+                notes.append(f"{unit}: {found['note']}")
+            rows += [
+                (
+                    f"{unit}, risk {one['threshold']:.3g}",
+                    counted(found),
+                    f"{one['false_recalls_per_cancer']:.0f}",
+                    figure(_per_thousand(one["model"]), 2),
+                    f"{1000 * one['recall_all']:.2f}".replace("-", "−"),
+                )
+                for one in found.get("thresholds", ())
+            ]
+        if rows:
+            prevalence = next(iter(judged["decision"].values()))["prevalence"]
+            yield Table(
+                f"{place}: net benefit per 1,000 women at a prevalence of {prevalence:.3g}",
+                ("Unit, recalled from", "n", "False recalls worth it", "Model", "Recall all"),
+                tuple(rows),
+                frozenset({2}),
+                "; ".join([*notes, "“Recall all” follows from the prevalence alone."]),
+            )
+    for place, judged in having(metrics, "decision"):
+        units = judged.get("curves", {}).get("malignancy", {})
+        drawn = [(f"by {unit}", one) for unit in units if (one := _curve_of(judged, unit))]
+        if drawn:
+            yield _chart(f"Decision curve: {place}", drawn)
+
+
+def _risk(point: Judged) -> str:
+    return f"{point['threshold']:.3g} ({point['false_recalls_per_cancer']:.0f} false recalls)"
+
+
+def _per_thousand(found: Any) -> Any:
+    if not has_value(found):
+        return found
+    return {key: None if value is None else 1000 * value for key, value in found.items()}
+
+
+def _curve_of(judged: Judged, unit: str) -> Judged | None:
+    """The curves of malignancy of a unit, if a decision curve is among them."""
+    found = judged.get("curves", {}).get("malignancy", {}).get(unit)
+    return found if found and found.get("decision") else None
+
+
+def _chart(title: str, drawn: Sequence[tuple[str, Judged]]) -> Figure:
+    curves = [
+        Curve(
+            f"model, {name}, n {count(one['n'])}",
+            one["decision"]["thresholds"],
+            [1000 * value for value in one["decision"]["model"]],
+        )
+        for name, one in drawn
+    ]
+    first = drawn[0][1]["decision"]
+    everyone = [1000 * value for value in first["recall_all"]]
+    top = max(max(everyone), *(max(curve.y) for curve in curves), 0.1)
+    shown = [n for n, value in enumerate(everyone) if value >= -_DROP * top]
+    thresholds = [first["thresholds"][n] for n in shown]
+    curves.append(Curve("recall all", thresholds, [everyone[n] for n in shown]))
+    edge = max(first["thresholds"])
+    return plane(
+        title,
+        f"{title}: net benefit per 1,000 women against the risk from which a woman is recalled; "
+        f"{'; '.join(curve.name for curve in curves)}; 0 is recalling nobody.",
+        ("Risk from which a woman is recalled", "Net benefit per 1,000 women"),
+        curves,
+        reference=((0.0, 0.0), (edge, 0.0)),
+        x_limits=(0.0, edge),
+        y_limits=(-_DROP * top, 1.08 * top),
+    )
+
+
+def workload_blocks(metrics: Judged) -> Iterator[Block]:
+    """How much reading a triage by this score would save, at the stated prevalence."""
+    rows, notes, columns = [], list[str](), dict[str, None]()
+    prevalence = None
+    for place, judged in having(metrics, "workload"):
+        for unit, found in judged["workload"].items():
+            prevalence = found.get("prevalence", prevalence)
+            if "note" in found:
+                notes.append(f"{place}, {unit}: {found['note']}")
+            own = {
+                words.format(float(at)): one
+                for key, words in _WORK
+                for at, one in found.get(key, {}).items()
+            }
+            if own:
+                columns |= dict.fromkeys(own)
+                rows.append((f"{place}, {unit}", counted(found), own))
+    if rows:
+        yield Text(
+            "Found: share of the cancers in that first part of a worklist ranked by the score. "
+            "Read once: share of exams below the threshold that keeps that sensitivity, which one "
+            "reader could read alone; two would read the rest. A simulation: nobody read by these "
+            "rules, and a reader who knows the score reads otherwise."
+        )
+        yield Table(
+            f"Work, at a prevalence of {prevalence:.3g}",
+            ("Data set, unit", "n", *columns),
+            tuple((*names, *(figure(own.get(key)) for key in columns)) for *names, own in rows),
+            note="; ".join(notes),
+        )
+    elif notes:
+        yield Text(f"None: {'; '.join(notes)}.")

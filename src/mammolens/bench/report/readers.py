@@ -1,0 +1,148 @@
+"""The model beside radiologists: a registry's, and those who read these images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from mammolens.bench.report.charts import Spot
+from mammolens.bench.report.document import Block, Table, Text
+from mammolens.bench.report.words import UNIT_WORDS, count, counted, figure
+
+__all__ = ["reader_spots", "readers_blocks", "readers_details"]
+
+_BY_UNIT: Final = "breast"
+_CHANGES: Final = {
+    "false_negatives_found": "Cancers that the readers missed and the model would recall",
+    "true_positives_lost": "Cancers that the readers recalled and the model would miss",
+    "false_positives_spared": "False recalls of the readers that the model would spare",
+    "true_negatives_recalled": "Women whom the readers cleared and the model would recall",
+}
+
+Judged = Mapping[str, Any]
+
+
+def readers_blocks(metrics: Judged) -> Iterator[Block]:
+    """Figures of the model at the readers' points, and how far they lie from theirs."""
+    places = _places(metrics)
+    if not places:
+        return
+    registry = places[0][1]["registry"]
+    yield Text(f"{registry['source']}. Beware: {registry['note']}.")
+    rows, notes = [], []
+    for place, one in places:
+        for unit, found in _units(one["registry"]):
+            if "note" in found:
+                notes.append(f"{place}, {unit}: {found['note']}")
+                continue
+            rows.append(
+                (
+                    f"{place}, {unit}",
+                    counted(found),
+                    figure(found["sensitivity"]),
+                    figure(found["sensitivity_difference"]),
+                    figure(found["specificity"]),
+                    figure(found["specificity_difference"]),
+                )
+            )
+    if rows:
+        yield Table(
+            f"At the registry's point: sensitivity at specificity {registry['specificity']}, "
+            f"specificity at sensitivity {registry['sensitivity']}",
+            ("Data set, unit", "n", "Sensitivity", "less theirs", "Specificity", "less theirs"),
+            tuple(rows),
+            note="; ".join(notes),
+        )
+    yield from _birads_blocks(places)
+
+
+def readers_details(metrics: Judged) -> Iterator[Block]:
+    """Whose recall would change, counted."""
+    rows = [
+        (f"{place}, {unit}", counted(found), words, count(found["changes"][key]))
+        for place, one in _places(metrics)
+        for unit, found in _units(one["birads"])
+        for key, words in _CHANGES.items()
+        if key in found.get("changes", {})
+    ]
+    if rows:
+        yield Table(
+            "Whose recall would change if the model decided at the readers' specificity",
+            ("Data set, unit", "n", "Change", "Count"),
+            tuple(rows),
+            note="Counts of these very units; no figure is estimated from them.",
+        )
+
+
+def _places(metrics: Judged) -> list[tuple[str, Judged]]:
+    return [
+        (place, one["readers"]) for place, one in metrics["datasets"].items() if one.get("readers")
+    ]
+
+
+def _birads_blocks(places: list[tuple[str, Judged]]) -> Iterator[Block]:
+    rows, notes = [], list[str]()
+    for place, one in places:
+        for unit, found in _units(one["birads"]):
+            if "difference" not in found:
+                notes.append(f"{place}, {unit}: {found.get('note', 'no reading')}")
+                continue
+            rows += [
+                (
+                    f"{place}, {unit}",
+                    counted(found),
+                    words,
+                    figure(found["readers"][key]),
+                    figure(found["model"][model]),
+                    figure(found["difference"][key]),
+                )
+                for words, key, model in (
+                    ("AUC", "auc", "auc"),
+                    (
+                        "Sensitivity at their specificity",
+                        "sensitivity",
+                        "sensitivity_at_their_specificity",
+                    ),
+                    (
+                        "Specificity at their sensitivity",
+                        "specificity",
+                        "specificity_at_their_sensitivity",
+                    ),
+                )
+            ]
+    if rows:
+        head = ("Data set, unit", "n", "Measure", "Readers", "Model", "Model − readers")
+        yield Table("Those who read these images (BI-RADS)", head, tuple(rows))
+    if notes:
+        yield Text(f"Not compared with their own readers: {'; '.join(notes)}.")
+
+
+def _units(found: Judged) -> Iterator[tuple[str, Judged]]:
+    return ((unit, found[unit]) for unit in UNIT_WORDS if unit in found)
+
+
+def reader_spots(judged: Judged) -> Iterator[Spot]:
+    readers = judged.get("readers")
+    if not readers:
+        return
+    registry = readers["registry"]
+    yield Spot(
+        f"BCSC readers: sensitivity {registry['sensitivity']}, specificity "
+        f"{registry['specificity']}",
+        [1 - registry["specificity"]],
+        [registry["sensitivity"]],
+    )
+    unit, own = _own_readers(readers["birads"])
+    if own:
+        yield Spot(
+            f"their own readers, by BI-RADS ({unit}, n {count(own['n'])})",
+            own["roc"]["false_positive_rate"],
+            own["roc"]["true_positive_rate"],
+            marker="x",
+        )
+
+
+def _own_readers(birads: Judged) -> tuple[str, Judged | None]:
+    found = {u: one for u, one in birads.items() if isinstance(one, Mapping) and "roc" in one}
+    unit = _BY_UNIT if _BY_UNIT in found else next(iter(found), "")
+    return unit, found.get(unit)
