@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mammolens.bench.cases import MOST_BYTES, draw_case, pick_cases, write_cases
+from mammolens.bench.cases import MOST_BYTES, CaseKeeper, draw_case, pick_cases, write_cases
 from mammolens.bench.scoring import score_records
 from mammolens.bench.units import ImageResult
 from mammolens.core import Finding, Geometry, ImageRef, Photometric, PreparedView, Unreadable
@@ -63,6 +63,35 @@ def test_one_image_is_shown_once(make_cohort):
     picks = pick_cases(make_cohort(women=3), 2)
     keys = [pick.result.record.image_id for pick in picks]
     assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("order", range(6))
+def test_what_is_kept_while_scoring_is_what_is_picked_in_the_end(make_cohort, order):
+    results = [*make_cohort(women=9, dataset="a"), *make_cohort(women=7, dataset="b", seed=3)]
+    np.random.default_rng(order).shuffle(results)
+    keeper = CaseKeeper((one.record for one in results), 2)
+    most = 0
+    for one in results:
+        keeper.add(one, one.record.image_id, None)
+        most = max(most, len(keeper.seen))
+    wanted = {(p.result.record.dataset, p.result.record.image_id) for p in pick_cases(results, 2)}
+    assert set(keeper.seen) == wanted
+    assert most <= 2 * 3 * 2
+
+
+def test_pictures_at_hand_are_drawn_as_those_that_are_read_again(
+    model, rows, write_table, tmp_path, monkeypatch
+):
+    records = Manifest.read(write_table("seen.csv", rows[1])).records
+    keeper = CaseKeeper(records[:-1], 2)
+    results = score_records(model, records, on_scored=keeper.add)
+    again = write_cases(model, results[:-1], tmp_path / "again")
+    monkeypatch.setattr("mammolens.bench.cases.prepare_record", None)
+    at_hand = write_cases(model, results[:-1], tmp_path / "at_hand", seen=keeper.seen)
+    assert at_hand == again
+    for case in again:
+        pictures = [cv2.imread(str(tmp_path / f / case["file"])) for f in ("again", "at_hand")]
+        assert np.abs(np.subtract(*pictures, dtype=np.int16)).max() <= 1
 
 
 def test_pictures_are_small_and_described(model, results, tmp_path):

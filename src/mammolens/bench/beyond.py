@@ -6,12 +6,12 @@ altered pictures, remedies and the probe for the source cost time of their own a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mammolens.bench.auditing.audit import audit_section
-from mammolens.bench.cases import write_cases
+from mammolens.bench.cases import Seen, write_cases
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.localise import localisation_section
 from mammolens.errors import ConfigError
@@ -25,6 +25,7 @@ def beyond_scores(
     package: ModelPackage | None,
     out: Path,
     on_progress: Callable[[int, int], None] = lambda *_: None,
+    seen: Mapping[tuple[str, str], Seen] | None = None,
 ) -> dict[str, Any]:
     """Give the sections that look at groups, places and pictures, each under its name.
 
@@ -38,6 +39,8 @@ def beyond_scores(
         Folder of the evaluation, for ``cases/``.
     on_progress
         Called with (images done, images in all) by what looks at pictures again.
+    seen
+        As for `write_cases`.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def beyond_scores(
             _needed(package, "--source-probe"), records, on_progress=on_progress, **how
         )
     if package is not None and asked.cases:
-        found["cases"] = write_cases(package, results, out, each=asked.cases)
+        found["cases"] = write_cases(package, results, out, each=asked.cases, seen=seen)
     return found
 
 

@@ -7,7 +7,7 @@ a tint, a box around every finding and a dotted line around every marked lesion.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +29,16 @@ from mammolens.model import ModelPackage
 from mammolens.render import frame, tinted
 from mammolens.wording import view_name
 
-__all__ = ["KINDS", "MOST_BYTES", "Pick", "draw_case", "pick_cases", "write_cases"]
+__all__ = [
+    "KINDS",
+    "MOST_BYTES",
+    "CaseKeeper",
+    "Pick",
+    "Seen",
+    "draw_case",
+    "pick_cases",
+    "write_cases",
+]
 
 KINDS: Final = {
     "found": "highest-scored cancers",
@@ -48,6 +57,8 @@ _DOT_GAP_PX: Final = 7.0
 _INSIDE: Final = 128
 
 Rgb = npt.NDArray[np.uint8]
+Seen = tuple[PreparedView, npt.NDArray[np.float32]]
+"""A prepared picture and its malignancy map (h, w)."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,35 @@ class Pick:
     result: ImageResult
 
 
+class CaseKeeper:
+    """Keeps, while images are scored, the pictures of those that `pick_cases` would pick.
+
+    What it holds is bounded: no more than `each` pictures of each data set and kind. An image
+    that is among the picks in the end is among them at every moment after it was scored, so none
+    need be decoded again.
+    """
+
+    def __init__(self, records: Iterable[Record], each: int) -> None:
+        """Look at these records alone, and keep at most so many of each data set and kind."""
+        self._wanted = {(record.dataset, record.image_id) for record in records}
+        self._each = each
+        self._kept: dict[tuple[str, str], tuple[ImageResult, Seen]] = {}
+
+    def add(self, result: ImageResult, view: PreparedView, heat: npt.NDArray[np.float32]) -> None:
+        """See one scored image with its picture and map."""
+        key = _key(result.record)
+        if key not in self._wanted:
+            return
+        self._kept[key] = result, (view, heat)
+        picks = pick_cases([one for one, _ in self._kept.values()], self._each)
+        self._kept = {_key(p.result.record): self._kept[_key(p.result.record)] for p in picks}
+
+    @property
+    def seen(self) -> dict[tuple[str, str], Seen]:
+        """What is kept, by data set and image identifier."""
+        return {key: seen for key, (_, seen) in self._kept.items()}
+
+
 def write_cases(
     model: ModelPackage,
     results: Sequence[ImageResult],
@@ -65,6 +105,7 @@ def write_cases(
     *,
     each: int = 2,
     key: bytes | None = None,
+    seen: Mapping[tuple[str, str], Seen] | None = None,
 ) -> list[dict[str, Any]]:
     """Draw the images that `pick_cases` picks into ``cases/`` of a folder.
 
@@ -78,6 +119,8 @@ def write_cases(
         Pictures of each data set and kind, at most.
     key
         Where given, patients and images are named by hashes under it instead of identifiers.
+    seen
+        Pictures and maps that a `CaseKeeper` kept; any other is read and scored again.
 
     Returns
     -------
@@ -94,10 +137,11 @@ def write_cases(
         folder.mkdir(parents=True, exist_ok=True)
         _remove_earlier(folder)
         for pick in pick_cases(results, each):
-            drawn = _looked_at(model, pick.result.record)
-            if drawn is None:
+            record = pick.result.record
+            looked = (seen or {}).get(_key(record)) or _look_again(model, record)
+            if looked is None:
                 continue
-            view, findings, heat, outlines = drawn
+            view, findings, heat, outlines = _explained(model, record, *looked)
             file = folder / f"{len(written) + 1:02d}-{pick.kind}.png"
             file.write_bytes(_encoded(draw_case(view, heat, findings, outlines)))
             written.append(_described(pick, f"cases/{file.name}", findings, outlines, key))
@@ -185,13 +229,23 @@ Looked = tuple[
 ]
 
 
-def _looked_at(model: ModelPackage, record: Record) -> Looked | None:
-    """The picture, its findings, the strength of its map and its lesions; nothing if it is gone."""
+def _key(record: Record) -> tuple[str, str]:
+    return record.dataset, record.image_id
+
+
+def _look_again(model: ModelPackage, record: Record) -> Seen | None:
+    """The picture and its map; nothing if it is gone."""
     try:
         view = prepare_record(record, model.card.preprocess)
-        heat = score_prepared(model, [view]).malignancy_map[0]
+        return view, score_prepared(model, [view]).malignancy_map[0]
     except (InputError, ModelError):
         return None
+
+
+def _explained(
+    model: ModelPackage, record: Record, view: PreparedView, heat: npt.NDArray[np.float32]
+) -> Looked:
+    """The picture, its findings, the strength of its map and its lesions."""
     level = model.card.finding_level.level
     whole = model.card.input_kind is not InputKind.LESION
     findings = locate(view, heat, level) if whole else ()

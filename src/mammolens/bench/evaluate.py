@@ -9,7 +9,7 @@ said about them stands in `bench.sections`; docs/evaluation.md describes the doc
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 from mammolens import DISCLAIMER, __version__
 from mammolens.bench.beyond import beyond_scores, report_on
+from mammolens.bench.cases import CaseKeeper, Seen
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.given import read_predictions
 from mammolens.bench.scoring import score_records
@@ -32,13 +33,7 @@ from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.model import ModelCard, ModelPackage
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
-__all__ = [
-    "SCHEMA",
-    "EvaluationSummary",
-    "publish",
-    "read_tables",
-    "run",
-]
+__all__ = ["SCHEMA", "EvaluationSummary", "publish", "read_tables", "run"]
 
 SCHEMA = "mammolens.evaluation/2"
 
@@ -119,13 +114,16 @@ def run(
     other = None if fitted is None else _select(whole, fitted, tables)
     records = (*judged.records, *(other.records if other else ()))
     tasks: tuple[str, ...] = TASKS
+    keeper = CaseKeeper(judged.records, chosen_settings.cases)
     if predictions is not None:
         digests = [one.digest for one in (whole, judged, other) if one]
         given = read_predictions(predictions, whole.records, digests)
         results, tasks = given.results(records), given.tasks
     else:
         assert package is not None
-        results = score_records(package, records, jobs=jobs, on_progress=on_progress)
+        results = score_records(
+            package, records, jobs=jobs, on_progress=on_progress, on_scored=keeper.add
+        )
     evidence = Evidence(
         results[: len(judged.records)],
         chosen_settings,
@@ -139,6 +137,7 @@ def run(
         package=package,
         predictions=predictions,
         on_progress=on_progress,
+        seen=keeper.seen,
     )
 
 
@@ -151,6 +150,7 @@ def publish(
     package: ModelPackage | None = None,
     predictions: Path | None = None,
     on_progress: Callable[[int, int], None] = lambda *_: None,
+    seen: Mapping[tuple[str, str], Seen] | None = None,
 ) -> EvaluationSummary:
     """Judge scored images, and write figures, predictions and a report.
 
@@ -166,6 +166,8 @@ def publish(
         The model that gave the scores, if it can look at pictures again.
     on_progress
         Called with (images done, images in all) when it does.
+    seen
+        Pictures that a `bench.cases.CaseKeeper` kept, so that they are not read again.
 
     Raises
     ------
@@ -213,7 +215,7 @@ def publish(
         ],
         **judged,
         "datasets": {name: judge(part) for name, part in parts.items()} or {names[0]: judged},
-        **beyond_scores(evidence, package, out, on_progress),
+        **beyond_scores(evidence, package, out, on_progress, seen),
         "unreadable": failed,
     }
     predictions_path, metrics_path = out / "predictions.csv", out / "metrics.json"

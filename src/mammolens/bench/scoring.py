@@ -24,13 +24,22 @@ from mammolens.errors import ConfigError, InputError, InvalidManifest, ModelErro
 from mammolens.model import ModelCard, ModelPackage
 from mammolens.preprocess import InputConfig, RegionConfig
 
-__all__ = ["breast_size", "results_from_probabilities", "score_group", "score_records"]
+__all__ = [
+    "OnScored",
+    "breast_size",
+    "results_from_probabilities",
+    "score_group",
+    "score_records",
+]
 
 _BATCH = 8
 
 Prepared = tuple[Record, PreparedView | Unreadable]
 Scored = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """Probabilities (3,) and malignancy map (h, w) of one picture."""
+
+OnScored = Callable[[ImageResult, PreparedView, npt.NDArray[np.float32]], None]
+"""Is shown each scored image with its prepared picture and its malignancy map (h, w)."""
 
 
 def score_records(
@@ -39,6 +48,7 @@ def score_records(
     *,
     jobs: int = 1,
     on_progress: Callable[[int, int], None] = lambda *_: None,
+    on_scored: OnScored = lambda *_: None,
 ) -> list[ImageResult]:
     """Read, prepare and score images, in the order of `records`.
 
@@ -52,6 +62,8 @@ def score_records(
         Images that are decoded side by side.
     on_progress
         Called with (images done, images in all).
+    on_scored
+        Shown each scored image, in order, while its picture is at hand.
 
     Raises
     ------
@@ -66,7 +78,7 @@ def score_records(
     with ThreadPoolExecutor(jobs) as pool:
         prepared = _prepared(pool, records, model.card.preprocess, ahead=_BATCH + jobs)
         while group := list(islice(prepared, _BATCH)):
-            results += score_group(model, group)
+            results += score_group(model, group, on_scored)
             on_progress(len(results), len(records))
     return results
 
@@ -110,16 +122,22 @@ def _prepare(record: Record, config: InputConfig) -> Prepared:
         return record, Unreadable(str(record.path), type(error).__name__, str(error))
 
 
-def score_group(model: ModelPackage, group: Sequence[Prepared]) -> list[ImageResult]:
+def score_group(
+    model: ModelPackage, group: Sequence[Prepared], on_scored: OnScored = lambda *_: None
+) -> list[ImageResult]:
     """Score a few prepared images in one batch; what was refused stays refused."""
     views = [view for _, view in group if isinstance(view, PreparedView)]
     outcomes = iter(_score_views(model, views))
-    return [
-        ImageResult(record, None, view)
-        if isinstance(view, Unreadable)
-        else _result(record, view, next(outcomes), model.card)
-        for record, view in group
-    ]
+    results = []
+    for record, view in group:
+        if isinstance(view, Unreadable):
+            results.append(ImageResult(record, None, view))
+            continue
+        outcome = next(outcomes)
+        results.append(_result(record, view, outcome, model.card))
+        if not isinstance(outcome, Unreadable):
+            on_scored(results[-1], view, outcome[1])
+    return results
 
 
 def _score_views(model: ModelPackage, views: Sequence[PreparedView]) -> list[Scored | Unreadable]:
