@@ -241,6 +241,20 @@ def restore(folder: NewFolder, config: Config = None) -> None:
     typer.echo(f"restored: {report.received} objects, {report.results} files of results")
 
 
+@app.command()
+def rekey(config: Config = None) -> None:
+    """Seal identities and results anew with the key of the settings; the node may run meanwhile."""
+    need_serving()
+    from mammolens.serve.holdings import open_state
+    from mammolens.serve.holdings import rekey as seal_anew
+    from mammolens.serve.settings import load_settings
+
+    with open_state(load_settings(config)) as state:
+        done = seal_anew(state)
+    typer.echo(f"sealed anew: {done.identities} identities, {done.steps} steps, {done.files} files")
+    typer.echo("no older key is needed any more, but by older backups")
+
+
 def need_serving() -> None:
     """Refuse to go on where what the node needs is not installed."""
     from importlib.util import find_spec

@@ -222,10 +222,13 @@ def listen(tmp_path):
     """Give a function that starts a listener of a node with these settings, on a free port."""
     with contextlib.ExitStack() as stack:
 
-        def start(folder: str = "node", max_mb: int = 1, **dimse: Any) -> Listener:
+        def start(
+            folder: str = "node", max_mb: int = 1, hiding: bool = False, **dimse: Any
+        ) -> Listener:
+            hidden = {"key": "k" * 32, "scratch": str(tmp_path)} if hiding else None
             settings = NodeSettings(
                 data=tmp_path / folder,
-                intake={"min_free_mb": 0, "max_mb": max_mb},
+                intake={"min_free_mb": 0, "max_mb": max_mb, "deidentify": hidden},
                 dimse={"port": 0, "stop_s": 2.0, **dimse},
             )
             state = stack.enter_context(open_state(settings))

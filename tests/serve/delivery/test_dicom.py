@@ -292,11 +292,11 @@ def test_delivered_is_what_the_archive_has_committed_itself_to(
 
 
 def test_results_that_lie_sealed_leave_as_they_were_made(pacs, objects, now):
-    from mammolens.serve.holdings import make_seal
+    from mammolens.serve.holdings import open_seal
     from mammolens.serve.settings import DeidentifySettings
 
     node, archive = pacs("dimse")
-    seal = make_seal(DeidentifySettings(key="k" * 32))
+    seal = open_seal(node.state.database, DeidentifySettings(key="k" * 32))
     sealed = replace(node.state, results=replace(node.state.results, seal=seal))
     node = type(node)(sealed)
     node.enter(objects)

@@ -49,7 +49,7 @@ class Pacs:
         self.asked = []
         self.files = []
         for study, values in STUDIES.items():
-            told = {"PatientBirthDate": "19600101"} | values
+            told = {"PatientBirthDate": "19600101", "BurnedInAnnotation": "NO"} | values
             for number in range(2):
                 uid = f"{study}.{number}"
                 made = mammogram(number, StudyInstanceUID=study, SOPInstanceUID=uid, **told)
@@ -205,6 +205,25 @@ def test_priors_are_received_and_not_analysed_until_they_are_asked_for(node, pac
     assert (queued["1.2.2024"], queued["1.2.2022"]) == (2, 0)
     assert [d["prior"] for _, d in told(node, "pull_asked")] == [False, True]
     list(pull_studies(node.state, pacs.peer, priors, Method.MOVE))
+    assert queue_due(node.state.database, at_once) == 1
+
+
+@pytest.mark.parametrize("method", Method)
+def test_priors_are_known_where_identity_is_taken_off(listen, pacs, tmp_path, method):
+    node = listen(hiding=True)
+    pacs.destinations["MAMMOLENS"] = ("127.0.0.1", node.port)
+    studies = find_studies(node.state, pacs.peer, StudyQuery(study_instance_uid="1.2.2024"))
+    priors = find_priors(node.state, pacs.peer, studies[0])
+    assert all(r.is_whole for r in pull_studies(node.state, pacs.peer, studies, method, priors))
+    at_once = ExamSettings(quiet_time_s=1e-6)
+    assert queue_due(node.state.database, at_once) == 1
+    with node.state.database.read() as connection:
+        asked = sa.select(EXAMS.c.study_instance_uid).where(EXAMS.c.queued_version > 0)
+        assert connection.execute(asked).scalar_one() == node.state.kept_as("1.2.2024")
+    kept = b"".join(p.read_bytes() for p in (tmp_path / "node").rglob("*") if p.is_file())
+    assert b"1.2.2024" not in kept
+    assert b"1.2.2022" not in kept
+    list(pull_studies(node.state, pacs.peer, priors, method))
     assert queue_due(node.state.database, at_once) == 1
 
 

@@ -29,6 +29,7 @@ from mammolens.serve.settings.node import DeidentifySettings
 from mammolens.serve.work import work_off
 
 KEY = "0123456789abcdef0123456789abcdef-test"
+OTHER = "another key of at least 32 characters"
 RETAINED = {"PatientSex", "PatientAge"}
 PLANTED = {
     "PatientID": "PID-77-8899",
@@ -322,18 +323,23 @@ def test_the_node_tells_its_worker_the_same_scores_with_and_without_identity(nod
     assert scores[0] == scores[1]
 
 
-@pytest.mark.parametrize("key", [None, "another key of at least 32 characters"])
-def test_without_the_key_no_result_is_made_under_a_pseudonym(node, view, key):
+def keyed(node: NodeSettings, key: str | None, *old_keys: str) -> NodeSettings:
+    """The settings of a node with other keys."""
+    scratch = str(node.intake.deidentify.scratch)
+    section = DeidentifySettings(key=key, old_keys=old_keys, scratch=scratch) if key else None
+    intake = node.intake.model_copy(update={"deidentify": section})
+    return node.model_copy(update={"intake": intake})
+
+
+def test_with_another_key_a_node_does_not_start(node, view):
     send_all(node, view)
-    section = {"key": key, "scratch": str(node.intake.deidentify.scratch)} if key else None
-    other = node.model_copy(
-        update={
-            "intake": node.intake.model_copy(
-                update={"deidentify": section and DeidentifySettings(**section)}
-            )
-        }
-    )
-    with open_state(other) as state:
+    with pytest.raises(StorageError, match="cannot be opened"), open_state(keyed(node, OTHER)):
+        pass
+
+
+def test_without_the_key_no_result_is_made_under_a_pseudonym(node, view):
+    send_all(node, view)
+    with open_state(keyed(node, None)) as state:
         assert work_off(state, 1, threading.Event()) == 0
         with state.database.read() as connection:
             assert connection.execute(sa.select(RESULTS)).all() == []
@@ -357,8 +363,7 @@ def test_a_sealed_result_is_not_sent_without_its_key(node, view):
     send_all(node, view)
     with open_state(node) as state:
         work_off(state, 1, threading.Event())
-    bare = node.model_copy(update={"intake": node.intake.model_copy(update={"deidentify": None})})
-    with open_state(bare) as state:
+    with open_state(keyed(node, None)) as state:
         assert deliver_off(state, threading.Event()) == 0
         with state.database.read() as connection:
             (digest, *_) = connection.execute(sa.select(DELIVERIES.c.state)).scalars()

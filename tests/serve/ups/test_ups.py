@@ -317,6 +317,27 @@ def test_a_step_is_found_again_where_identity_is_taken_off(values, book, mammogr
         assert work_through(state) == 2
     (performed,) = book.steps["1.2.1"].UnifiedProcedureStepPerformedProcedureSequence
     assert {i.StudyInstanceUID for i in performed.OutputInformationSequence} == {STUDY}
+    kept = b"".join(p.read_bytes() for p in (tmp_path / "node").rglob("*") if p.is_file())
+    assert STUDY.encode() not in kept
+    assert b"1.2.3.4.0" not in kept
+
+
+def test_images_are_fetched_where_identity_is_taken_off(values, book, mammogram, tmp_path):
+    hidden = {"key": "k" * 32, "scratch": str(tmp_path / "scratch")}
+    (tmp_path / "scratch").mkdir()
+    told = {"StudyInstanceUID": STUDY, "BurnedInAnnotation": "NO"}
+    peer = Peer([mammogram(n, **told) for n in range(4)])
+    book.schedule("1.2.1", **inputs(0, 1))
+    book.schedule("1.2.2", StudyInstanceUID=STUDY)
+    with running(peer) as address:
+        changed = values | {
+            "intake": {"min_free_mb": 0, "deidentify": hidden},
+            "web": {"enabled": False, "peers": {"pacs": address}},
+            "ups": values["ups"] | {"source": "pacs"},
+        }
+        with open_state(NodeSettings(**changed)) as state:
+            assert work_through(state) == 2
+    assert [book.state(f"1.2.{n}") for n in (1, 2)] == ["COMPLETED"] * 2
 
 
 @pytest.mark.pacs

@@ -20,7 +20,7 @@ from mammolens.serve.commands import pull
 from mammolens.serve.dimse import Method, StudyQuery
 from mammolens.serve.holdings import NodeState, Store, open_state
 from mammolens.serve.intake import receive
-from mammolens.serve.record import EXAMS, INSTANCES, PRIORS
+from mammolens.serve.record import EXAMS, INSTANCES, PRIORS, WAITS
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.web import (
     find_web_peer,
@@ -176,6 +176,30 @@ def test_the_door_fetches_priors_as_such(peer, mammogram, tmp_path):
     with open_state(settings) as state, state.database.read() as connection:
         priors = connection.execute(PRIORS.select()).all()
     assert [p.study_instance_uid for p in priors] == ["1.2.840.70"]
+
+
+def test_priors_are_known_where_identity_is_taken_off(mammogram, tmp_path):
+    told = {"BurnedInAnnotation": "NO"}
+    now = {"StudyInstanceUID": "1.2.840.77", "SeriesInstanceUID": "1.2.840.77.1"}
+    now |= {"AccessionNumber": "A7", "StudyDate": "20240501"}
+    new = [mammogram(n, **now, **told) for n in range(4)]
+    old = {"StudyInstanceUID": "1.2.840.70", "SeriesInstanceUID": "1.2.840.70.1"}
+    new.append(mammogram(0, StudyDate="20220501", SOPInstanceUID="1.2.3.9", **old, **told))
+    with running(Peer(new)) as address:
+        settings = NodeSettings(
+            data=tmp_path / "node",
+            intake={
+                "min_free_mb": 0,
+                "deidentify": {"key": "k" * 32, "scratch": str(tmp_path)},
+            },
+            web={"peers": {"pacs": address}},
+        )
+        done = list(pull(settings, "pacs", QUERY, Method.MOVE, True))
+    assert [r.is_whole for r in done] == [True, True]
+    with open_state(settings) as state, state.database.read() as connection:
+        assert len(connection.execute(EXAMS.select()).all()) == 2
+        (waits,) = connection.execute(EXAMS.select().where(WAITS))
+        assert waits.study_instance_uid == state.kept_as("1.2.840.77")
 
 
 @pytest.fixture(scope="module")

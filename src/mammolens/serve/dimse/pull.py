@@ -224,8 +224,8 @@ def note_wanted(
     A study that came by itself before stays what it is.
     """
     database, column = state.database, PRIORS.c.study_instance_uid
-    wanted = [study.study_instance_uid for study in studies]
-    fetched = [prior.study_instance_uid for prior in priors]
+    wanted = [state.kept_as(study.study_instance_uid) for study in studies]
+    fetched = [state.kept_as(prior.study_instance_uid) for prior in priors]
     with database.write() as connection:
         connection.execute(PRIORS.delete().where(column.in_(wanted)))
         came = sa.select(EXAMS.c.study_instance_uid).where(EXAMS.c.study_instance_uid.in_(fetched))
@@ -235,6 +235,6 @@ def note_wanted(
         for study in (*studies, *priors):
             detail: audit.Detail = {
                 "prior": study in priors,
-                "study_instance_uid": study.study_instance_uid,
+                "study_instance_uid": state.kept_as(study.study_instance_uid),
             }
             audit.append(database, connection, actor, "pull_asked", None, detail)

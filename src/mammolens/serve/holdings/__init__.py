@@ -13,10 +13,12 @@ from mammolens.serve.holdings.objects import (
     ReceivedObject,
     describe_object,
 )
+from mammolens.serve.holdings.rekey import rekey
 from mammolens.serve.holdings.retention import count_expired, expire, say_expired
+from mammolens.serve.holdings.seal import Seal, open_seal, unseal
 from mammolens.serve.holdings.state import NodeState, open_state
 from mammolens.serve.holdings.store import Draft, Store, Stored
-from mammolens.serve.holdings.vault import Seal, hide, make_seal, restore_identity, unseal
+from mammolens.serve.holdings.vault import hide, restore_identity
 
 __all__ = [
     "FILM",
@@ -33,8 +35,9 @@ __all__ = [
     "describe_object",
     "expire",
     "hide",
-    "make_seal",
+    "open_seal",
     "open_state",
+    "rekey",
     "restore",
     "restore_identity",
     "say_expired",

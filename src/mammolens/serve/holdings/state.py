@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mammolens.errors import ConfigError, StorageError
+from mammolens.serve.holdings.seal import open_seal
 from mammolens.serve.holdings.store import Store, sweep
-from mammolens.serve.holdings.vault import make_seal
 from mammolens.serve.record import Database, open_database
 from mammolens.serve.settings import NodeSettings
 
@@ -30,6 +30,11 @@ class NodeState:
     received: Store
     results: Store
 
+    def kept_as(self, uid: str) -> str:
+        """Give the UID that stands in the tables for one that others know."""
+        seal = self.results.seal
+        return uid if seal is None else seal.pseudonyms.uid(uid)
+
 
 @contextlib.contextmanager
 def open_state(settings: NodeSettings) -> Iterator[NodeState]:
@@ -40,12 +45,12 @@ def open_state(settings: NodeSettings) -> Iterator[NodeState]:
     ConfigError
         The database URL is none, or its tables are of a newer mammolens.
     StorageError
-        The database is away, or the data folder cannot be used.
+        The database is away or sealed with another key, or the data folder cannot be used.
     """
     database = open_database(settings.database_url)
     try:
         reserve = settings.intake.min_free_mb << 20
-        seal = make_seal(settings.intake.deidentify)
+        seal = open_seal(database, settings.intake.deidentify)
         drafts = _private(settings.scratch) / "drafts" if seal else None
         received = Store(settings.data / "received", reserve, drafts=drafts)
         results = Store(settings.data / "results", seal=seal)

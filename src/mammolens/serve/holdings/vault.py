@@ -1,7 +1,6 @@
 """Identities kept apart: sealed in the database, opened for the results that need them.
 
-A row holds what de-identification took from one object, sealed with AES-256-GCM under a key that
-stands in the settings or the environment, never in the database. The digest of the object is sealed
+A row holds what de-identification took from one object, sealed. The digest of the object is sealed
 with it: a row that was moved to another object does not open, so that no result gets the name
 of another woman. Results that bear identity lie in their store sealed too.
 """
@@ -10,112 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from io import BytesIO
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from mammolens.core import ImagePrediction, ImageRef, Prediction, Source, SourceHeader, Unreadable
-from mammolens.errors import ConfigError, StorageError
+from mammolens.errors import StorageError
 from mammolens.serve.holdings.deidentify import Pseudonyms, deidentify
 from mammolens.serve.holdings.objects import ReceivedObject, describe_object
+from mammolens.serve.holdings.seal import Seal, open_seal
 from mammolens.serve.record import IDENTITIES, Database, Role
 from mammolens.serve.settings import DeidentifySettings, IntakeSettings
 
-__all__ = ["Seal", "hide", "make_seal", "restore_identity", "unseal"]
-
-MAGIC: Final = b"mammolens sealed 1\n"
-NONCE_BYTES: Final = 12
-RESULT: Final = b"result"
-
-
-@dataclass(frozen=True)
-class Seal:
-    """Two keys that follow from the secret: one for pseudonyms, one to seal with."""
-
-    pseudonyms: Pseudonyms
-    sealing: bytes
-
-    def close(self, content: bytes, about: bytes = RESULT) -> bytes:
-        """Seal; what it is `about` must be known again to open it."""
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-        nonce = os.urandom(NONCE_BYTES)
-        return MAGIC + nonce + AESGCM(self.sealing).encrypt(nonce, content, MAGIC + about)
-
-    def open(self, sealed: bytes, about: bytes = RESULT) -> bytes:
-        """Open what was sealed.
-
-        Raises
-        ------
-        StorageError
-            It was sealed with another key or about something else, or was changed.
-        """
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-        body = sealed[len(MAGIC) :]
-        nonce, rest = body[:NONCE_BYTES], body[NONCE_BYTES:]
-        try:
-            return AESGCM(self.sealing).decrypt(nonce, rest, MAGIC + about)
-        except (InvalidTag, ValueError) as error:
-            raise StorageError(
-                "an identity cannot be opened",
-                source="vault",
-                keyword="intake.deidentify.key",
-                remedy="Give the node the key with which it received",
-            ) from error
-
-
-def make_seal(settings: DeidentifySettings | None) -> Seal | None:
-    """Derive the keys (HKDF, RFC 5869); ``None`` where nothing is hidden.
-
-    Raises
-    ------
-    ConfigError
-        The package cryptography is not installed.
-    """
-    if settings is None:
-        return None
-    try:
-        from cryptography.hazmat.primitives.hashes import SHA256
-        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-    except ImportError as error:
-        raise ConfigError(
-            "de-identification needs the package cryptography",
-            keyword="intake.deidentify",
-            remedy="Run: pip install 'mammolens[serve]'",
-        ) from error
-    secret = settings.key.get_secret_value().encode()
-    told = HKDF(SHA256(), 64, None, b"mammolens de-identification 1").derive(secret)
-    return Seal(Pseudonyms(told[:32]), told[32:])
-
-
-def unseal(seal: Seal | None, content: bytes) -> bytes:
-    """Open a result if it is sealed.
-
-    Raises
-    ------
-    StorageError
-        There is no key, or it is another.
-    """
-    if not content.startswith(MAGIC):
-        return content
-    if seal is None:
-        raise StorageError(
-            "a result is sealed, and there is no key",
-            source="results",
-            keyword="intake.deidentify.key",
-            remedy="Give the node the key with which it received",
-        )
-    return seal.open(content)
+__all__ = ["hide", "restore_identity"]
 
 
 def hide(
-    content: bytes, found: ReceivedObject, intake: IntakeSettings
+    database: Database, content: bytes, found: ReceivedObject, intake: IntakeSettings
 ) -> tuple[bytes, ReceivedObject]:
     """Take the identity off an object; give it anew, with what was taken, sealed.
 
@@ -125,8 +38,10 @@ def hide(
     ------
     InputError
         The picture may bear writing, or the object is damaged.
+    StorageError
+        The database is away, or its key is another.
     """
-    settings, seal = intake.deidentify, make_seal(intake.deidentify)
+    settings, seal = intake.deidentify, open_seal(database, intake.deidentify)
     assert settings is not None
     assert seal is not None
     if found.role is Role.IGNORED:
@@ -168,7 +83,7 @@ def restore_identity(
     """
     digests = [i.ref.path for i in prediction.images]
     digests += [u.source.ref.path for u in prediction.unreadable if u.source is not None]
-    taken = _read(database, make_seal(settings), digests)
+    taken = _read(database, open_seal(database, settings), digests)
     if not taken:
         return prediction
     return replace(

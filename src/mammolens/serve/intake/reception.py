@@ -81,7 +81,8 @@ def receive(
         data = content if isinstance(content, Draft) else _bytes(content, intake.max_mb)
         found = _describe(database, data, intake)
         if intake.deidentify is not None:
-            data, found = hide(data if isinstance(data, bytes) else data.take(), found, intake)
+            content = data if isinstance(data, bytes) else data.take()
+            data, found = hide(database, content, found, intake)
     except InputError as error:
         with database.write() as connection:
             detail = {"error": type(error).__name__, "keyword": error.keyword}

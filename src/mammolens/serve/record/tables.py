@@ -7,13 +7,13 @@ one file on its way to one route. Times are UTC. ``migrations`` makes exactly th
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import SchemaItem
+
+from mammolens.serve.record.utc import UtcTime
 
 __all__ = [
     "AUDIT",
@@ -25,6 +25,7 @@ __all__ = [
     "IDENTITIES",
     "INSTANCES",
     "JOBS",
+    "KEYRING",
     "METADATA",
     "PRIORS",
     "PROCESSES",
@@ -32,7 +33,6 @@ __all__ = [
     "STEPS",
     "WAITS",
     "Role",
-    "UtcTime",
     "WorkState",
 ]
 
@@ -60,28 +60,6 @@ class WorkState(str, Enum):
     DONE = "done"
     DEAD = "dead"
     """Given up: only a person brings it back."""
-
-
-class UtcTime(sa.types.TypeDecorator[datetime]):
-    """A time that knows its zone, in UTC on every database."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse a time without zone; SQLite keeps UTC as text of fixed length."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without zone")
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Give UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 METADATA: Final = sa.MetaData(
@@ -186,6 +164,15 @@ IDENTITIES: Final = sa.Table(
     sa.Column("sealed", sa.LargeBinary, nullable=False),
 )
 """Sealed: what de-identification took from the object of this digest."""
+
+KEYRING: Final = sa.Table(
+    "keyring",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.CheckConstraint("id = 1", name="one"),
+)
+"""Sealed: the key that pseudonyms follow from, which outlasts the keys that seal."""
 
 JOBS: Final = sa.Table(
     "jobs",

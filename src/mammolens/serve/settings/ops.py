@@ -20,6 +20,9 @@ class DeidentifySettings(Section):
         description="secret that pseudonyms follow from and identities are sealed with; without it"
         " nobody can say whose a result is",
     )
+    old_keys: tuple[SecretStr, ...] = Field(
+        (), description="keys before it, newest first, until `mammolens node rekey` is through"
+    )
     dates: Literal["remove", "shift"] = Field(
         "remove", description="dates are emptied, or shifted by days that are the patient's own"
     )

@@ -12,7 +12,7 @@ from pydicom import dcmread
 
 from mammolens.core import TriageCategory
 from mammolens.errors import StorageError
-from mammolens.serve.holdings import NodeState, make_seal
+from mammolens.serve.holdings import NodeState
 from mammolens.serve.record import DELIVERIES, EXAMS, FILES, INSTANCES, JOBS, RESULTS, WorkState
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.ups.data import Output, Reason, StepInput
@@ -37,7 +37,7 @@ WAITING: Final = Standing(False)
 
 def missing_instances(state: NodeState, inputs: Sequence[StepInput]) -> set[str]:
     """Say which images of a step have not come yet."""
-    kept_as = {_kept_as(state.settings, uid): uid for given in inputs for uid in given.instances}
+    kept_as = {state.kept_as(uid): uid for given in inputs for uid in given.instances}
     with state.database.read() as connection:
         received = {row.sop_instance_uid for row in _received(connection, sorted(kept_as))}
     return {uid for kept, uid in kept_as.items() if kept not in received}
@@ -59,7 +59,7 @@ def read_standing(state: NodeState, inputs: Sequence[StepInput], pulled: bool) -
     if missing_instances(state, inputs):
         return WAITING
     with state.database.read() as connection:
-        exams = _exams(state.settings, connection, inputs)
+        exams = _exams(state, connection, inputs)
         if not exams:
             listed = any(given.instances for given in inputs)
             return Standing(True, Reason.OTHER_IMAGES) if listed or pulled else WAITING
@@ -91,20 +91,14 @@ def _received(connection: sa.Connection, uids: Sequence[str]) -> list[sa.Row[Any
 
 
 def _exams(
-    settings: NodeSettings, connection: sa.Connection, inputs: Sequence[StepInput]
+    state: NodeState, connection: sa.Connection, inputs: Sequence[StepInput]
 ) -> list[sa.Row[Any]]:
-    named = sorted({_kept_as(settings, uid) for given in inputs for uid in given.instances})
+    named = sorted({state.kept_as(uid) for given in inputs for uid in given.instances})
     ids = {row.exam_id for row in _received(connection, named) if row.exam_id is not None}
     studies = [given.study for given in inputs if not given.instances and not given.others]
-    whole = [_kept_as(settings, study) for study in studies]
+    whole = [state.kept_as(study) for study in studies]
     asked = sa.or_(EXAMS.c.id.in_(ids), EXAMS.c.study_instance_uid.in_(whole))
     return list(connection.execute(sa.select(EXAMS).where(asked).order_by(EXAMS.c.id)))
-
-
-def _kept_as(settings: NodeSettings, uid: str) -> str:
-    """Give the UID that stands in the tables, where identity is taken off at reception."""
-    seal = make_seal(settings.intake.deidentify)
-    return uid if seal is None else seal.pseudonyms.uid(uid)
 
 
 def _newest(

@@ -18,7 +18,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -139,6 +139,7 @@ def _run(state: NodeState, stop: threading.Event) -> None:
 def _go_on(state: NodeState, server: StepServer, step: Step) -> bool:
     """Bring a step through as many phases as it can go; say whether it ended."""
     try:
+        step = replace(step, work=_opened(state, step))
         while True:
             following = PHASES[step.phase](state, server, step)
             if following is None:
@@ -173,7 +174,7 @@ def _claim(state: NodeState, server: StepServer, step: Step) -> Step | None:
     server.subscribe(uid)
     classes = MAMMOGRAPHY | (FILM if state.settings.intake.film else frozenset())
     work = {"inputs": [asdict(given) for given in read_inputs(asked, classes)], "pulled": False}
-    return steps.save(state.database, step, "pulling", work, "step_claimed")
+    return _save(state, step, "pulling", work, "step_claimed")
 
 
 def _pull(state: NodeState, server: StepServer, step: Step) -> Step | None:
@@ -187,7 +188,7 @@ def _pull(state: NodeState, server: StepServer, step: Step) -> Step | None:
     come = [_pull_input(state, given) for given in inputs]
     if not _update(server, step, progress(30, "images were asked for")):
         return _finish(state, step, "lost", None)
-    return steps.save(state.database, step, "waiting", {**step.work, "pulled": all(come)})
+    return _save(state, step, "waiting", {**step.work, "pulled": all(come)})
 
 
 def _wait(state: NodeState, server: StepServer, step: Step) -> Step | None:
@@ -257,12 +258,26 @@ def _to_end(state: NodeState, step: Step, standing: Standing) -> Step:
         "outputs": [asdict(output) for output in standing.outputs],
         "reason": standing.reason.name if standing.reason else None,
     }
-    return steps.save(state.database, step, "ending", work)
+    return _save(state, step, "ending", work)
+
+
+def _save(
+    state: NodeState, step: Step, phase: str, work: Mapping[str, Any], action: str | None = None
+) -> Step:
+    """Keep how far a step is; sealed where identity is, for its inputs bear their true UIDs."""
+    seal = state.results.seal
+    kept = work if seal is None else seal.close_work(work, step.sop_instance_uid)
+    return replace(steps.save(state.database, step, phase, kept, action), work=work)
+
+
+def _opened(state: NodeState, step: Step) -> Mapping[str, Any]:
+    seal = state.results.seal
+    return step.work if seal is None else seal.open_work(step.work, step.sop_instance_uid)
 
 
 def _finish(state: NodeState, step: Step, phase: str, reason: str | None) -> Step:
     steps.end(state.database, step, phase, {"reason": reason})
-    return Step(**{**vars(step), "phase": phase})
+    return replace(step, phase=phase)
 
 
 def _pull_input(state: NodeState, given: StepInput) -> bool:

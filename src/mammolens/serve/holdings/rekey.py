@@ -1,0 +1,144 @@
+"""A new key for everything that is sealed, while the node works: ``mammolens node rekey``.
+
+Identities, procedure steps and results are opened with whichever key closed them, and closed with
+the key of the settings. Each stands in the database as it was or as it shall be, never between;
+what was done is passed over, so that a run that was ended is simply run again. The key of
+pseudonyms comes last: it is the sign that all the rest is through.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from mammolens.errors import ConfigError, StorageError
+from mammolens.serve.holdings.seal import KEYRING_ROW, PSEUDONYMS, Seal, sealed_work
+from mammolens.serve.holdings.state import NodeState
+from mammolens.serve.record import FILES, IDENTITIES, KEYRING, STEPS, Database, audit
+
+__all__ = ["Rekeyed", "rekey"]
+
+BATCH: Final = 200
+ACTOR: Final = "cli"
+
+
+@dataclass(frozen=True)
+class Rekeyed:
+    """How much was sealed anew."""
+
+    identities: int
+    steps: int
+    files: int
+
+
+def rekey(state: NodeState) -> Rekeyed:
+    """Seal anew whatever an older key closed; afterwards nothing needs that key any more.
+
+    The sealed files that were replaced are swept an hour later, when a process of the node starts.
+
+    Raises
+    ------
+    ConfigError
+        Identity is not taken off, so that nothing is sealed.
+    StorageError
+        Something opens with none of the keys: it stays as it was, and so does the keyring.
+    """
+    seal = state.results.seal
+    if seal is None:
+        raise ConfigError(
+            "nothing is sealed", keyword="intake.deidentify", remedy="There is no key to change"
+        )
+    done = Rekeyed(_identities(state.database, seal), _steps(state.database, seal), _files(state))
+    with state.database.write() as connection:
+        held = KEYRING.c.id == KEYRING_ROW
+        sealed = connection.execute(sa.select(KEYRING.c.sealed).where(held)).scalar_one()
+        if not seal.is_current(sealed):
+            anew = seal.close(seal.open(sealed, PSEUDONYMS), PSEUDONYMS)
+            connection.execute(KEYRING.update().where(held).values(sealed=anew))
+        audit.append(state.database, connection, ACTOR, "rekeyed", None, vars(done))
+    return done
+
+
+def _identities(database: Database, seal: Seal) -> int:
+    count = 0
+    for digests in _batches(database, IDENTITIES.c.digest):
+        with database.write() as connection:
+            for row in connection.execute(_of(IDENTITIES.c.digest, digests)):
+                if seal.is_current(row.sealed):
+                    continue
+                about = row.digest.encode()
+                anew = seal.close(seal.open(row.sealed, about), about)
+                same = sa.and_(IDENTITIES.c.digest == row.digest, IDENTITIES.c.sealed == row.sealed)
+                changed = IDENTITIES.update().where(same).values(sealed=anew)
+                count += connection.execute(changed).rowcount
+    return count
+
+
+def _steps(database: Database, seal: Seal) -> int:
+    """Seal the work of steps anew; what its performer changes meanwhile is left, it is new."""
+    count = 0
+    for ids in _batches(database, STEPS.c.id):
+        with database.write() as connection:
+            for row in connection.execute(_of(STEPS.c.id, ids)):
+                work, about = json.loads(row.work or "{}"), row.sop_instance_uid
+                sealed = sealed_work(work)
+                if not sealed or seal.is_current(sealed):
+                    continue
+                anew = json.dumps(seal.close_work(seal.open_work(work, about), about))
+                same = sa.and_(STEPS.c.id == row.id, STEPS.c.work == row.work)
+                changed = STEPS.update().where(same).values(work=anew)
+                count += connection.execute(changed).rowcount
+    return count
+
+
+def _files(state: NodeState) -> int:
+    """Write files anew, one after the other; who is sending an old one may finish."""
+    count = 0
+    for ids in _batches(state.database, FILES.c.id):
+        with state.database.read() as connection:
+            rows = connection.execute(_of(FILES.c.id, ids)).all()
+        count += sum(_file(state, row) for row in rows)
+    return count
+
+
+def _file(state: NodeState, row: sa.Row[Any]) -> bool:
+    store, seal = state.results, state.results.seal
+    assert seal is not None
+    path = store.path(row.digest)
+    try:
+        with path.open("rb") as file:
+            if seal.is_current(file.read(64)):
+                return False
+    except OSError as error:
+        raise StorageError(
+            f"a result cannot be read ({error.strerror})", source=str(store.folder)
+        ) from error
+    path.touch()  # so that no sweep takes it from under a sender
+    stored = store.put(store.read(row.digest))
+    with state.database.write() as connection:
+        same = sa.and_(FILES.c.id == row.id, FILES.c.digest == row.digest)
+        anew = {"digest": stored.digest, "size": stored.size}
+        changed = connection.execute(FILES.update().where(same).values(**anew)).rowcount
+        store.require(stored.digest)
+    return bool(changed)
+
+
+def _batches(database: Database, key: sa.Column[Any]) -> Iterator[list[Any]]:
+    """Give the keys of a table, some at a time; rows that come meanwhile are sealed anew anyway."""
+    last: list[Any] = []
+    while True:
+        asked = sa.select(key).order_by(key).limit(BATCH)
+        with database.read() as connection:
+            found = asked.where(key > last[-1]) if last else asked
+            last = list(connection.execute(found).scalars())
+        if not last:
+            return
+        yield last
+
+
+def _of(key: sa.Column[Any], values: Sequence[Any]) -> sa.Select[Any]:
+    return sa.select(key.table).where(key.in_(values)).order_by(key)

@@ -1,0 +1,177 @@
+"""The seal on identities: one key closes, it and those before it open, and pseudonyms stay.
+
+Keys follow from the secrets of the settings (HKDF, RFC 5869), which never lie in the database. What
+is sealed (AES-256-GCM) says which key closed it and is bound to what it is about, so that it opens
+as nothing else. The key of pseudonyms is drawn from the first secret that the database ever saw
+and lies in it sealed: a patient keeps her pseudonym when the secret is changed.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from mammolens.errors import ConfigError, StorageError
+from mammolens.serve.holdings.deidentify import Pseudonyms
+from mammolens.serve.record import KEYRING, Database, insert_once
+from mammolens.serve.settings import DeidentifySettings
+
+__all__ = ["KEYRING_ROW", "PSEUDONYMS", "Seal", "open_seal", "sealed_work", "unseal"]
+
+MAGIC: Final = b"mammolens sealed 2\n"
+NAME_BYTES: Final = 8
+NONCE_BYTES: Final = 12
+RESULT: Final = b"result"
+PSEUDONYMS: Final = b"pseudonyms"
+SEALED: Final = "sealed"
+KEYRING_ROW: Final = 1
+
+
+@dataclass(frozen=True)
+class SealingKey:
+    """A key and its name, which tells nothing of it."""
+
+    name: bytes
+    key: bytes
+
+
+@dataclass(frozen=True)
+class Seal:
+    """Keys to seal with, the first closes, and what pseudonyms follow from."""
+
+    pseudonyms: Pseudonyms
+    keys: tuple[SealingKey, ...]
+
+    def close(self, content: bytes, about: bytes = RESULT) -> bytes:
+        """Seal; what it is `about` must be known again to open it."""
+        return _close(self.keys[0], content, about)
+
+    def open(self, sealed: bytes, about: bytes = RESULT) -> bytes:
+        """Open what was sealed.
+
+        Raises
+        ------
+        StorageError
+            It was sealed with another key or about something else, or was changed.
+        """
+        return _open(self.keys, sealed, about)
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether it was closed with the key that closes now; its head is enough to tell."""
+        return sealed.startswith(MAGIC + self.keys[0].name)
+
+    def close_work(self, work: Mapping[str, Any], about: str) -> dict[str, Any]:
+        """Seal what JSON can say, as JSON."""
+        sealed = self.close(json.dumps(work).encode(), about.encode())
+        return {SEALED: base64.b64encode(sealed).decode()}
+
+    def open_work(self, work: Mapping[str, Any], about: str) -> Mapping[str, Any]:
+        """Open it again; what was never sealed is given as it is.
+
+        Raises
+        ------
+        StorageError
+            It was sealed with another key or about something else, or was changed.
+        """
+        if SEALED not in work:
+            return work
+        opened: dict[str, Any] = json.loads(self.open(sealed_work(work), about.encode()))
+        return opened
+
+
+def sealed_work(work: Mapping[str, Any]) -> bytes:
+    """Give the sealed bytes in JSON that was sealed; empty where it was not."""
+    return base64.b64decode(work.get(SEALED, ""))
+
+
+def open_seal(database: Database, settings: DeidentifySettings | None) -> Seal | None:
+    """Derive the keys, and unlock the pseudonyms; ``None`` where nothing is hidden.
+
+    Raises
+    ------
+    ConfigError
+        The package cryptography is not installed.
+    StorageError
+        None of the keys is that of this database, or the database is away.
+    """
+    if settings is None:
+        return None
+    secrets = (settings.key, *settings.old_keys)
+    derived = [_derived(secret.get_secret_value()) for secret in secrets]
+    keys = tuple(SealingKey(told[64:], told[32:64]) for told in derived)
+    with database.read() as connection:
+        sealed = connection.execute(sa.select(KEYRING.c.sealed)).scalar_one_or_none()
+    if sealed is None:
+        first = {"id": KEYRING_ROW, "sealed": _close(keys[0], derived[-1][:32], PSEUDONYMS)}
+        with database.write() as connection:
+            insert_once(connection, KEYRING, first)
+            sealed = connection.execute(sa.select(KEYRING.c.sealed)).scalar_one()
+    return Seal(Pseudonyms(_open(keys, sealed, PSEUDONYMS)), keys)
+
+
+def unseal(seal: Seal | None, content: bytes) -> bytes:
+    """Open a result if it is sealed.
+
+    Raises
+    ------
+    StorageError
+        There is no key, or it is another.
+    """
+    if not content.startswith(MAGIC):
+        return content
+    if seal is None:
+        raise StorageError(
+            "a result is sealed, and there is no key",
+            source="results",
+            keyword="intake.deidentify.key",
+            remedy="Give the node the key with which it received",
+        )
+    return seal.open(content)
+
+
+def _derived(secret: str) -> bytes:
+    """Give 72 bytes: the key of pseudonyms, the sealing key, and its name."""
+    try:
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+    except ImportError as error:
+        raise ConfigError(
+            "de-identification needs the package cryptography",
+            keyword="intake.deidentify",
+            remedy="Run: pip install 'mammolens[serve]'",
+        ) from error
+    length = 64 + NAME_BYTES
+    return HKDF(SHA256(), length, None, b"mammolens de-identification 1").derive(secret.encode())
+
+
+def _close(key: SealingKey, content: bytes, about: bytes) -> bytes:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    head, nonce = MAGIC + key.name, os.urandom(NONCE_BYTES)
+    return head + nonce + AESGCM(key.key).encrypt(nonce, content, head + about)
+
+
+def _open(keys: tuple[SealingKey, ...], sealed: bytes, about: bytes) -> bytes:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    length = len(MAGIC) + NAME_BYTES
+    head, nonce, rest = sealed[:length], sealed[length:][:NONCE_BYTES], sealed[length:]
+    key = next((key for key in keys if head == MAGIC + key.name), None)
+    try:
+        if key is None:
+            raise ValueError
+        return AESGCM(key.key).decrypt(nonce, rest[NONCE_BYTES:], head + about)
+    except (InvalidTag, ValueError) as error:
+        raise StorageError(
+            "an identity cannot be opened",
+            source="vault",
+            keyword="intake.deidentify.key",
+            remedy="Give the node the key with which it received, as key or among old_keys",
+        ) from error

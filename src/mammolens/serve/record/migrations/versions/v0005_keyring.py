@@ -1,0 +1,29 @@
+"""The key of pseudonyms, sealed, so that the key that seals may change."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+__all__ = ["branch_labels", "depends_on", "down_revision", "downgrade", "revision", "upgrade"]
+
+revision = "v0005"
+down_revision: str | None = "v0004"
+branch_labels: str | None = None
+depends_on: str | None = None
+
+
+def upgrade() -> None:
+    """Make the table of the key."""
+    op.create_table(
+        "keyring",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint("id = 1", name="ck_keyring_one"),
+        sa.PrimaryKeyConstraint("id", name="pk_keyring"),
+    )
+
+
+def downgrade() -> None:
+    """Drop it."""
+    op.drop_table("keyring")
