@@ -132,7 +132,7 @@ def compare(
 
     need_training()
     from mammolens import console
-    from mammolens.bench.compare import ComparisonSettings, compare
+    from mammolens.bench.comparison import ComparisonSettings, compare
 
     settings = ComparisonSettings(
         *(table, _listed(models), _listed(features), split, folds, reference),

@@ -24,7 +24,7 @@ from mammolens.wording import CATEGORY_WORDS, percent, printable
 
 if TYPE_CHECKING:
     from mammolens.analysis import RegionReport
-    from mammolens.bench.compare import Comparison
+    from mammolens.bench.comparison import Comparison
     from mammolens.bench.evaluate import EvaluationSummary
     from mammolens.data.check import CheckReport
     from mammolens.data.manifest import Manifest

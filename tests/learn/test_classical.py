@@ -13,7 +13,7 @@ pytest.importorskip("sklearn", reason="needs the extra mammolens[train]")
 
 from sklearn.metrics import roc_auc_score
 
-from mammolens.bench.entrants import CLASSICAL
+from mammolens.bench.comparison.entrants import CLASSICAL
 from mammolens.errors import InvalidManifest
 from mammolens.learn import classical
 from mammolens.learn.classical import Sample, cached_fit, fit, source_auc

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from mammolens.bench.standings import DECISION_FIGURES, POINT
+from mammolens.bench.comparison.standings import DECISION_FIGURES, POINT
 
 __all__ = ["write_words"]
 

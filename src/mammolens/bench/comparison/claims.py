@@ -50,7 +50,7 @@ def correct(standings: Mapping[str, Any], unit: str, aside: Collection[str] = ()
     Parameters
     ----------
     standings
-        Of `mammolens.bench.standings.compare_models`; it is added to.
+        Of `mammolens.bench.comparison.standings.compare_models`; it is added to.
     unit
         The primary one.
     aside

@@ -19,8 +19,8 @@ from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner
 
 from mammolens import DISCLAIMER, cli
-from mammolens.bench.compare import ComparisonSettings, compare
-from mammolens.bench.proof import prove_apart, read_sides
+from mammolens.bench.comparison import ComparisonSettings, compare
+from mammolens.bench.comparison.proof import prove_apart, read_sides
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.splits import split_digest
 from mammolens.errors import ConfigError, ContractMismatch, InvalidManifest, PatientLeak
@@ -181,7 +181,7 @@ def test_differences_and_tests_are_those_of_independent_code(outcome):
 
 
 def test_correction_is_holms_over_all_that_is_claimed():
-    from mammolens.bench.claims import correct, draw_claims
+    from mammolens.bench.comparison.claims import correct, draw_claims
 
     def difference(model, value, p, few=False):
         return {

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.card import fix_operating_points
-from mammolens.bench.entrants import Entrant, Say, teller
-from mammolens.bench.trial import Trial
+from mammolens.bench.comparison.entrants import Entrant, Say, teller
+from mammolens.bench.comparison.trial import Trial
 from mammolens.bench.units import LABELS, TASKS, ImageResult, interval_json
 from mammolens.core import InputKind, Scores, Unreadable
 from mammolens.data.cache import PreparedCache, build_cache
@@ -69,7 +69,7 @@ def classical_entrants(
     Parameters
     ----------
     names
-        Of `mammolens.bench.entrants.CLASSICAL`.
+        Of `mammolens.bench.comparison.entrants.CLASSICAL`.
     feature_sets
         Of `FEATURE_SETS`; ``a+b`` sets them side by side.
     folds, seed

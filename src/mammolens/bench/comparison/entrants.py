@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from mammolens.analysis import pool_breast
-from mammolens.bench.kept import kept_scores
-from mammolens.bench.proof import prove_apart, read_sides
-from mammolens.bench.trial import Trial
+from mammolens.bench.comparison.kept import kept_scores
+from mammolens.bench.comparison.proof import prove_apart, read_sides
+from mammolens.bench.comparison.trial import Trial
 from mammolens.bench.units import TASKS, ImageResult
 from mammolens.core import InputKind
 from mammolens.errors import ConfigError, ContractMismatch
@@ -91,7 +91,7 @@ def package_entrants(
     Raises
     ------
     PatientLeak, InvalidManifest, ConfigError
-        See `mammolens.bench.proof.prove_apart`.
+        See `mammolens.bench.comparison.proof.prove_apart`.
     ContractMismatch
         If it reads lesions where breasts are judged, or the other way round.
     """

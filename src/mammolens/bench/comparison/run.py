@@ -17,14 +17,20 @@ from pathlib import Path
 from typing import Any
 
 from mammolens import DISCLAIMER, __version__
-from mammolens.bench.claims import Claim, correct, draw_claims
-from mammolens.bench.classical import classical_entrants
-from mammolens.bench.compare_figures import draw_figures
-from mammolens.bench.compare_report import write_words
-from mammolens.bench.compare_rows import predictions_text
-from mammolens.bench.entrants import PICTURES_ALONE, Entrant, Say, is_package, package_entrants
-from mammolens.bench.standings import common_rows, compare_models
-from mammolens.bench.trial import Trial, read_trial
+from mammolens.bench.comparison.claims import Claim, correct, draw_claims
+from mammolens.bench.comparison.classical import classical_entrants
+from mammolens.bench.comparison.entrants import (
+    PICTURES_ALONE,
+    Entrant,
+    Say,
+    is_package,
+    package_entrants,
+)
+from mammolens.bench.comparison.figures import draw_figures
+from mammolens.bench.comparison.report import write_words
+from mammolens.bench.comparison.rows import predictions_text
+from mammolens.bench.comparison.standings import common_rows, compare_models
+from mammolens.bench.comparison.trial import Trial, read_trial
 from mammolens.data.splits import split_digest
 from mammolens.errors import ConfigError, InvalidManifest, StorageError
 from mammolens.model import ModelPackage
