@@ -217,7 +217,7 @@ def augment(
 def export(run: RunFolder, package: Package) -> None:
     """Turn a trained run into a model package (needs the extra train)."""
     cli_runs.need_training()
-    from mammolens.bench.package import export_run
+    from mammolens.bench.packaging import export_run
 
     export_run(run, package, lambda line: typer.echo(line, err=True))
     typer.echo(package)

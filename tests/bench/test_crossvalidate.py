@@ -11,9 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
 
-from mammolens.bench.calibration import calibration_figures, slope_statistic  # noqa: E402
 from mammolens.bench.crossvalidate import crossvalidate  # noqa: E402
 from mammolens.bench.pooled import image_results  # noqa: E402
+from mammolens.bench.sections.calibration import calibration_figures, slope_statistic  # noqa: E402
 from mammolens.data.cache import PreparedCache  # noqa: E402
 from mammolens.data.manifest import Manifest, Record  # noqa: E402
 from mammolens.metrics import calibration_line  # noqa: E402

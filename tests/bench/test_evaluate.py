@@ -9,8 +9,8 @@ import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from mammolens import DISCLAIMER
-from mammolens.bench.card import ALL_DATASETS, fix_operating_points, validation_figures
 from mammolens.bench.evaluate import read_tables, run
+from mammolens.bench.packaging.card import ALL_DATASETS, fix_operating_points, validation_figures
 from mammolens.bench.scoring import score_records
 from mammolens.bench.written import PREDICTION_COLUMNS
 from mammolens.data.manifest import Split

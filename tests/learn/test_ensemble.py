@@ -112,7 +112,7 @@ def test_votes_are_averaged_and_must_pair():
 
 @pytest.mark.slow
 def test_an_averaged_run_is_exported_and_its_card_says_so(runs):
-    from mammolens.bench.package import export_run
+    from mammolens.bench.packaging import export_run
 
     average_runs([runs / "first", runs / "second"], runs / "to-export", lambda _: None)
     package = export_run(runs / "to-export", runs / "package")

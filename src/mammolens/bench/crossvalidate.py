@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.calibration import calibration_figures
 from mammolens.bench.evaluate import EvaluationSummary
 from mammolens.bench.pooled import (
     image_results,
@@ -23,6 +22,7 @@ from mammolens.bench.pooled import (
     softmax,
     write_pooled,
 )
+from mammolens.bench.sections.calibration import calibration_figures
 from mammolens.bench.units import ImageResult
 from mammolens.data.cache import PreparedCache, build_cache
 from mammolens.data.manifest import Manifest, Split

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens import DISCLAIMER, __version__
-from mammolens.bench.calibration import calibration_figures
 from mammolens.bench.evaluate import EvaluationSummary
 from mammolens.bench.scoring import results_from_probabilities
+from mammolens.bench.sections.calibration import calibration_figures
 from mammolens.bench.units import ImageResult, figures
 from mammolens.bench.written import PREDICTION_COLUMNS, prediction_row
 from mammolens.core import Unreadable

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.card import fix_operating_points
 from mammolens.bench.comparison.entrants import Entrant, Say, teller
 from mammolens.bench.comparison.trial import Trial
+from mammolens.bench.packaging.card import fix_operating_points
 from mammolens.bench.units import LABELS, TASKS, ImageResult, interval_json
 from mammolens.core import InputKind, Scores, Unreadable
 from mammolens.data.cache import PreparedCache, build_cache

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import sklearn.metrics as reference
 
-from mammolens.bench.confusion import confusions
-from mammolens.bench.curves import MOST_POINTS, curves
 from mammolens.bench.evidence import FOLDS, Evidence
-from mammolens.bench.figures import task_figures
-from mammolens.bench.points import decide, operating_points
 from mammolens.bench.sections import SECTIONS, judge, warnings_of
+from mammolens.bench.sections.confusion import confusions
+from mammolens.bench.sections.curves import MOST_POINTS, curves
+from mammolens.bench.sections.figures import task_figures
+from mammolens.bench.sections.points import decide, operating_points
+from mammolens.bench.sections.workload import decision, workload
 from mammolens.bench.settings import Settings, WantedPoint, parse_point
 from mammolens.bench.units import TASKS, UNITS, ImageResult
-from mammolens.bench.workload import decision, workload
 from mammolens.core import Scores
 from mammolens.data.manifest import Split
 from mammolens.errors import ConfigError

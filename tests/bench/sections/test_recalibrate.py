@@ -10,7 +10,7 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.recalibrate import conformal, recalibration
+from mammolens.bench.sections.recalibrate import conformal, recalibration
 from mammolens.bench.settings import Settings
 from mammolens.bench.units import ImageResult
 from mammolens.core import Scores

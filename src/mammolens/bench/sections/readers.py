@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.figures import READERS_SENSITIVITY, READERS_SPECIFICITY
+from mammolens.bench.sections.figures import READERS_SENSITIVITY, READERS_SPECIFICITY
 from mammolens.bench.units import ImageResult, Sample, interval_json
 from mammolens.data.manifest import Record
 from mammolens.errors import InvalidManifest

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from mammolens.bench.calibrate import Fit, calibrate, calibrated
-from mammolens.bench.card import fix_operating_points, validation_figures
-from mammolens.bench.findings import checked_level, finding_level, score_cache
+from mammolens.bench.packaging.calibrate import Fit, calibrate, calibrated
+from mammolens.bench.packaging.card import fix_operating_points, validation_figures
+from mammolens.bench.packaging.findings import checked_level, finding_level, score_cache
 from mammolens.bench.scoring import results_from_probabilities
 from mammolens.core import InputKind
 from mammolens.data.cache import build_cache

@@ -7,7 +7,7 @@ import pytest
 import sklearn.metrics as reference
 
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.readers import BIRADS_SCALE, labels_are_birads, readers
+from mammolens.bench.sections.readers import BIRADS_SCALE, labels_are_birads, readers
 from mammolens.bench.settings import Settings
 
 SETTINGS = Settings(draws=80)

@@ -11,16 +11,16 @@ from dataclasses import replace
 from typing import Any, Final
 
 from mammolens.analysis import pool_breast
-from mammolens.bench.calibration import calibration_figures
-from mammolens.bench.confusion import confusions
-from mammolens.bench.curves import curves
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.figures import task_figures
-from mammolens.bench.points import operating_points
-from mammolens.bench.readers import readers
-from mammolens.bench.recalibrate import conformal, recalibration
+from mammolens.bench.sections.calibration import calibration_figures
+from mammolens.bench.sections.confusion import confusions
+from mammolens.bench.sections.curves import curves
+from mammolens.bench.sections.figures import task_figures
+from mammolens.bench.sections.points import operating_points
+from mammolens.bench.sections.readers import readers
+from mammolens.bench.sections.recalibrate import conformal, recalibration
+from mammolens.bench.sections.workload import decision, workload
 from mammolens.bench.units import UNITS, ImageResult, figures
-from mammolens.bench.workload import decision, workload
 from mammolens.metrics.bootstrap import FEW
 from mammolens.model import shift_odds
 

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs mammolens[train]")
 
 from mammolens.bench import evaluate
-from mammolens.bench.package import export_run
+from mammolens.bench.packaging import export_run
 from mammolens.errors import ConfigError
 from mammolens.learn.train import train
 from mammolens.model import ModelPackage

@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="training needs mammolens[train]")
 
 from mammolens.analysis import analyze_region_file
 from mammolens.bench import evaluate
-from mammolens.bench.package import export_run
+from mammolens.bench.packaging import export_run
 from mammolens.core import InputKind
 from mammolens.data.manifest import Manifest
 from mammolens.data.regions import region_records

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
+from mammolens.bench.sections.workload import net_benefits
 from mammolens.bench.units import UNITS, Sample
-from mammolens.bench.workload import net_benefits
 from mammolens.metrics import (
     precision_recall_curve,
     reliability_curve,

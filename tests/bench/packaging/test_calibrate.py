@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mammolens.bench.calibrate import calibrate, calibrated
+from mammolens.bench.packaging.calibrate import calibrate, calibrated
 from mammolens.data.manifest import Record
 
 

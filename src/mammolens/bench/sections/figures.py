@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.calibration import calibration_errors
 from mammolens.bench.evidence import Evidence
+from mammolens.bench.sections.calibration import calibration_errors
 from mammolens.bench.units import TASKS, UNITS, Sample, interval_json
 from mammolens.metrics import (
     Statistics,

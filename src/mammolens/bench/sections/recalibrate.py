@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.calibration import calibration_errors, slope_statistic
 from mammolens.bench.evidence import Evidence, FittedElsewhere
+from mammolens.bench.sections.calibration import calibration_errors, slope_statistic
 from mammolens.bench.units import Sample, interval_json
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import (
