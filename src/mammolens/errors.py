@@ -4,7 +4,7 @@
 
     MammolensError
       InputError      NotAnImage, UnsupportedImage, MissingAttribute, NotAMammogram, IncompleteExam,
-                      BadRegion
+                      NotAWholeView, BadRegion
       DataError       InvalidManifest, PatientLeak
       ConfigError
       ModelError      BadModelPackage, ContractMismatch
@@ -30,6 +30,7 @@ __all__ = [
     "MissingAttribute",
     "ModelError",
     "NotAMammogram",
+    "NotAWholeView",
     "NotAnImage",
     "PatientLeak",
     "StorageError",
@@ -89,6 +90,10 @@ class MissingAttribute(InputError):
 
 class NotAMammogram(InputError):
     """A sound picture of something else: CT, chest film, screenshot, FOR PROCESSING data."""
+
+
+class NotAWholeView(InputError):
+    """A mammogram of a part of a breast, or magnified: of no use to a model of whole breasts."""
 
 
 class IncompleteExam(InputError):

@@ -34,6 +34,7 @@ STATUS: dict[type[errors.MammolensError], Status] = {
     errors.MissingAttribute: Status(EXIT_INCOMPLETE, 422, 0xA900),
     errors.NotAMammogram: Status(EXIT_INCOMPLETE, 422, 0xA901),
     errors.IncompleteExam: Status(EXIT_INCOMPLETE, 422, 0xC002),
+    errors.NotAWholeView: Status(EXIT_INCOMPLETE, 422, 0xC004),
     errors.BadRegion: Status(EXIT_USAGE, 422, 0xC003),
     errors.InvalidManifest: Status(EXIT_USAGE, 422, 0x0110),
     errors.PatientLeak: Status(EXIT_USAGE, 409, 0x0110),

@@ -5,9 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 import mammolens
-from mammolens.core import ImageRef, Laterality, TriageCategory, ViewPosition
+from mammolens.core import ImageRef, Laterality, Prediction, TriageCategory, ViewPosition
 
-__all__ = ["CATEGORY_WORDS", "DISCLAIMER", "Place", "percent", "printable", "view_name"]
+__all__ = [
+    "CATEGORY_WORDS",
+    "DISCLAIMER",
+    "Place",
+    "not_validated",
+    "percent",
+    "printable",
+    "view_name",
+]
 
 Place = tuple[Laterality | None, ViewPosition | None]
 
@@ -18,6 +26,12 @@ CATEGORY_WORDS: Final = {
     TriageCategory.INTERMEDIATE: "intermediate",
     TriageCategory.LOW: "low",
 }
+
+
+def not_validated(prediction: Prediction) -> list[str]:
+    """Say, in a sentence, what of the images the model was not validated for; else nothing."""
+    told = (c.message for c in prediction.cautions if c.name == "not_validated")
+    return [f"{words[:1].upper()}{words[1:]}." for words in told]
 
 
 def percent(probability: float) -> str:

@@ -359,12 +359,13 @@ def _references(value: Any) -> Iterator[Json]:
             yield from _references(item)
 
 
-def test_a_report_in_place_of_an_earlier_one_is_amended(study):
+def test_a_report_in_place_of_an_earlier_one_is_still_preliminary(study):
+    """FHIR R4: amended and corrected are "subsequent to being final"."""
     second = replace(study.bench.run, revision=2)
     for prediction in (study.exam(), study.failed()):
         bundle = exam_bundle(prediction, second)
         kinds = {e["resource"]["resourceType"]: e["resource"] for e in bundle["entry"]}
         report = kinds["DiagnosticReport"]
-        assert report["status"] == "amended"
-        assert "Result 2 of this exam, in place of the one before" in report["conclusion"]
+        assert report["status"] == "preliminary"
+        assert "Result 2 of this exam, in place of result 1" in report["conclusion"]
         assert kinds["Observation"]["status"] == "preliminary"

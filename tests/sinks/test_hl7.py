@@ -162,18 +162,19 @@ def test_escapes():
     assert escape("\x85\udce9") == "\N{REPLACEMENT CHARACTER}" * 2
 
 
-def test_a_correction_says_so_in_every_status(study):
+def test_a_later_result_is_preliminary_too_and_names_the_one_before(study):
+    """Table 0085: C "is a correction and thus replaces a final result"; none was final."""
     second = replace(study.bench.run, revision=2)
     for prediction in (study.exam(), study.failed()):
         said = oru_message(prediction, second)
         validate(said)
-        assert segments(said, "OBR")[0][25] == "C"
-        statuses = {row[3].split("^")[0]: row[11] for row in segments(said, "OBX")}
         failed = prediction.scores is None
-        assert statuses.pop("111047") == ("X" if failed else "C")
-        assert {*statuses.values()} == {"C"}
-        (number,) = [row[5] for row in segments(said, "OBX") if row[3].startswith("REVISION^")]
-        assert number == "2"
+        assert segments(said, "OBR")[0][25] == ("I" if failed else "P")
+        statuses = {row[3].split("^")[0]: row[11] for row in segments(said, "OBX")}
+        assert statuses.pop("111047") == ("X" if failed else "P")
+        assert {*statuses.values()} == {"P"}
+        told = {row[3].split("^")[0]: row[5] for row in segments(said, "OBX")}
+        assert (told["REVISION"], told["SUPERSEDES"]) == ("2", "1")
 
 
 def test_a_result_that_comes_back_to_an_earlier_one_is_no_repeat_of_it(study):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -44,6 +45,9 @@ from mammolens.model import ModelPackage
 from mammolens.preprocess import make_display, prepare
 
 __all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths"]
+
+DOUBTFUL: Final = frozenset({"breast_implant", "partial_view"})
+"""Cautions of images that are read, but of which the model's figures say nothing."""
 
 
 @dataclass(frozen=True)
@@ -169,13 +173,15 @@ def _predict(
     scores = pool_exam(breast.scores for breast in breasts) if breasts else None
     category = triage(scores.malignant, model.card) if scores else TriageCategory.FAILED
     notes = tuple(cautions)
+    doubts = _doubts(images)
     if scores is None:
         notes += (Caution("exam_failed", "nothing could be analysed: the result is unknown"),)
-    elif category is TriageCategory.LOW and not _may_be_low(exam, refused):
+    elif doubts:
+        notes += (Caution("not_validated", f"the model was not validated for this: {doubts}"),)
+    if category is TriageCategory.LOW and (doubts or not _may_be_low(exam, refused)):
         category = TriageCategory.INTERMEDIATE
-        notes += (
-            Caution("low_withheld", f"{len(refused)} images were not analysed; never low then"),
-        )
+        why = doubts or f"{len(refused)} images were not analysed"
+        notes += (Caution("low_withheld", f"{why}; never low then"),)
 
     def restated(given: Scores) -> Scores:
         return restate_scores(given, model.card, prevalence)
@@ -193,6 +199,12 @@ def _predict(
         prevalence=prevalence,
         elapsed_s=time.monotonic() - began,
     )
+
+
+def _doubts(images: Sequence[ImagePrediction]) -> str:
+    """Say what of the images the model was not validated for; empty if nothing."""
+    found = {c.name: c.message for image in images for c in image.cautions if c.name in DOUBTFUL}
+    return "; ".join(found[name] for name in sorted(found))
 
 
 def _may_be_low(exam: Exam, refused: Sequence[Unreadable]) -> bool:

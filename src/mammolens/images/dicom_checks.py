@@ -1,9 +1,10 @@
-"""Which DICOM objects are read: what is no mammogram, or of a form not read, is refused by name."""
+"""Which DICOM objects are read: what is no mammogram, or not of a kind that is read, is refused."""
 
 from __future__ import annotations
 
 from mammolens.core import Photometric, PresentationIntent
 from mammolens.errors import InputError, MissingAttribute, NotAMammogram, UnsupportedImage
+from mammolens.images.dicom_parts import part_refusal
 from mammolens.images.dicom_pixels import READABLE_SYNTAXES, PixelFormat
 from mammolens.images.dicom_values import Tags
 from mammolens.images.limits import size_refusal
@@ -37,8 +38,11 @@ def check_object(tags: Tags) -> None:
         Another modality or class, FOR PROCESSING, a mask, a phantom, no picture at all.
     UnsupportedImage
         Tomosynthesis and other multi-frame objects, unusual classes.
+    NotAWholeView
+        A magnified view, or one of a part of the breast.
     """
     error = _class_refusal(tags) or _frames_refusal(tags) or _subject_refusal(tags)
+    error = error or part_refusal(tags)
     if error is not None:
         raise error
 

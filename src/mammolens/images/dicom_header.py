@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from mammolens.core import ImageRef, PixelOrigin, PresentationIntent, SourceHeader
+from mammolens.images.dicom_parts import view_modifiers
 from mammolens.images.dicom_values import Tags
 from mammolens.images.dicom_views import of_dicom
 
@@ -63,17 +64,8 @@ def source_header(tags: Tags, transfer_syntax: str) -> SourceHeader:
         rescale=_rescale(tags),
         content_date=tags.text("ContentDate"),
         content_time=tags.text("ContentTime"),
-        view_modifiers=_view_modifiers(tags),
+        view_modifiers=view_modifiers(tags),
     )
-
-
-def _view_modifiers(tags: Tags) -> tuple[tuple[str, str, str], ...]:
-    """View Modifier Code Sequence (0054,0222) as (value, scheme, meaning)."""
-    views = [Tags(item, tags.source) for item in tags.items("ViewCodeSequence")]
-    codes = [Tags(code, tags.source) for v in views for code in v.items("ViewModifierCodeSequence")]
-    words = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
-    found = [tuple(code.text(word) or "" for word in words) for code in codes]
-    return tuple((value, scheme, meaning) for value, scheme, meaning in found if value and scheme)
 
 
 def _rescale(tags: Tags) -> tuple[float, float] | None:

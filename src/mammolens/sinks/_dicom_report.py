@@ -17,7 +17,7 @@ from mammolens.sinks import RunInfo
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks._dicom_values import carried_back, is_uid
 from mammolens.sinks._worklist import images_in_order
-from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, percent
+from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated, percent
 
 __all__ = [
     "DocumentRef",
@@ -248,6 +248,7 @@ def exam_words(prediction: Prediction, sources: ExamSources) -> str:
         ]
         if missed:
             words.append(not_analysed)
+        words += not_validated(prediction)
     return " ".join([*words, f"{DISCLAIMER}."])
 
 

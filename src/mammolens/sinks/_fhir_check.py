@@ -34,7 +34,7 @@ _RULES: Final[Mapping[str, Mapping[str, frozenset[str] | None]]] = {
         "prediction": None,
     },
     "DiagnosticReport": {
-        "status": frozenset({"preliminary", "amended"}),
+        "status": frozenset({"preliminary"}),
         "code": None,
         "subject": None,
         "result": None,

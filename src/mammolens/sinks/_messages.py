@@ -10,7 +10,7 @@ from mammolens import __version__
 from mammolens.core import ImageRef, ModelId, Prediction, Source, SourceHeader
 from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.sinks._dicom_values import is_uid
-from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, percent
+from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated, percent
 
 __all__ = [
     "FAILED_WORDS",
@@ -93,7 +93,7 @@ def percentage(probability: float) -> float:
 def conclusion(prediction: Prediction, revision: int = 1) -> str:
     """Say an exam's result in a few sentences; a failure never reads as normal."""
     model = f"{prediction.model.name} {prediction.model.version}"
-    corrects = [f"Result {revision} of this exam, in place of the one before."]
+    corrects = [f"Result {revision} of this exam, in place of result {revision - 1}."]
     if prediction.scores is None:
         words = [f"{FAILED_WORDS}.", *corrects * (revision > 1), f"{model}.", f"{DISCLAIMER}."]
         return " ".join(words)
@@ -103,6 +103,7 @@ def conclusion(prediction: Prediction, revision: int = 1) -> str:
         f"Probability of malignancy {percent(prediction.scores.malignant)}, where"
         f" {percent(prediction.prevalence)} of breasts are malignant.",
         *([f"{missed} images were not analysed."] if missed else []),
+        *not_validated(prediction),
         *corrects * (revision > 1),
         f"Preliminary, by {model}. {DISCLAIMER}.",
     ]

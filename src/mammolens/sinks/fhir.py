@@ -1,12 +1,11 @@
 """``fhir/``: a transaction Bundle (FHIR R4, JSON) per exam, ready to be posted to a server.
 
 DiagnosticReport, an Observation for the exam and each breast, RiskAssessment, ImagingStudy, Device
-and a Task whose priority puts the exam in its place; everything is preliminary, but for a report
-that amends an earlier one. Ids follow from patient, study and model: a repeat overwrites, and never
-doubles. The study and the Task are only
-made where the server has none, so that the hospital's own state stays. The patient is referred to
-by identifier; no name is written. A failed exam has an Observation without a value and no
-RiskAssessment.
+and a Task whose priority puts the exam in its place. Everything is preliminary, also a report that
+stands in place of an earlier one: what is amended was final before. Ids follow from patient, study
+and model: a repeat overwrites, and never doubles. The study and the Task are only made where the
+server has none, so that the hospital's own state stays. The patient is referred to by identifier;
+no name is written. A failed exam has an Observation without a value and no RiskAssessment.
 """
 
 from __future__ import annotations
@@ -270,7 +269,7 @@ class _Writer:
 
     def _report(self, results: Sequence[_Json]) -> _Json:
         return {
-            "status": "amended" if self._run.revision > 1 else "preliminary",
+            "status": "preliminary",
             "category": [{"coding": [_coding((f"{_HL7}v2-0074", "RAD", "Radiology"))]}],
             "code": {"coding": [_coding(_STUDY_REPORT)], "text": "Mammography, AI second reader"},
             "subject": self._subject(),

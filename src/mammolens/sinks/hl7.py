@@ -1,8 +1,9 @@
 """``hl7/``: an HL7 v2.5.1 ORU^R01 message per exam, for systems that speak nothing newer.
 
 UTF-8, as MSH-18 says, segments parted by carriage returns. Every result has the status P
-(preliminary), or C where it corrects an earlier one; a failed exam has X (no result can be had) and
-no number. The message's id follows from what it says, so that a receiver knows a repeat.
+(preliminary), one that stands in place of an earlier one too: C replaces a final result, and there
+was none (tables 0085, 0123). A failed exam has X (no result can be had) and no number. The
+message's id follows from what it says, so that a receiver knows a repeat.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def oru_message(prediction: Prediction, run: RunInfo) -> str:
     identity = exam_identity(prediction)
     body = [
         _pid(identity),
-        _obr(prediction, identity, run),
+        _obr(prediction, identity),
         *_observations(prediction, identity, run),
     ]
     said = "\r".join(body).encode("utf-8", "replace")
@@ -127,7 +128,7 @@ def _name(dicom_name: str | None) -> str:
     return "~".join(names) or "^^^^^^U"
 
 
-def _obr(prediction: Prediction, identity: ExamIdentity, run: RunInfo) -> str:
+def _obr(prediction: Prediction, identity: ExamIdentity) -> str:
     header = identity.header
     accession = escape(header.accession_number or "")
     day = date(header.study_date)
@@ -141,7 +142,7 @@ def _obr(prediction: Prediction, identity: ExamIdentity, run: RunInfo) -> str:
             7: moment,
             18: accession,
             24: "RAD",
-            25: "C" if run.revision > 1 else "I" if prediction.scores is None else "P",
+            25: "I" if prediction.scores is None else "P",
         },
     )
 
@@ -150,8 +151,6 @@ def _observations(prediction: Prediction, identity: ExamIdentity, run: RunInfo) 
     lines = list(_results(prediction, identity, run))
     for number, fields in enumerate(lines, start=1):
         equipment = f"{escape(prediction.model.name)} {escape(prediction.model.version)}"
-        if run.revision > 1 and fields[11] == "P":
-            fields[11] = "C"
         yield _segment("OBX", {1: str(number), 4: str(number), 18: equipment} | fields)
     yield _segment("NTE", {1: "1", 2: "L", 3: escape(DISCLAIMER)})
 
@@ -178,8 +177,10 @@ def _results(
     value = f"{category.upper()}^{category}^{_OURS}"
     yield _result("CWE", _ours("TRIAGE", "Triage category"), value, "P")
     if run.revision > 1:
-        what = "Number of this result of the exam, in place of the one before"
+        what = "Number of this result of the exam"
         yield _result("NM", _ours("REVISION", what), str(run.revision), "P")
+        what = "Number of the result that it stands in place of"
+        yield _result("NM", _ours("SUPERSEDES", what), str(run.revision - 1), "P")
     words = escape(conclusion(prediction))
     yield _result("TX", _ours("CONCLUSION", "Conclusion of the software"), words, "P")
 

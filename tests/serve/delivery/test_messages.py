@@ -251,7 +251,7 @@ def test_results_of_a_real_exam_are_taken_by_every_kind_of_destination(
     assert sorted(started["dimse"].held) == sorted(started["stow"].held)
     assert {len(held) for held in started["dimse"].held.values()} == {1}
     first, second = started["mllp"].held.values()
-    assert [first.count("|||||P|"), second.count("|||||C|")] == [
+    assert [first.count("|||||P|"), second.count("|||||P|")] == [
         first.count("OBX|"),
         second.count("OBX|"),
     ]
@@ -259,7 +259,7 @@ def test_results_of_a_real_exam_are_taken_by_every_kind_of_destination(
     reports = [
         r for r in started["fhir"].resources.values() if r["resourceType"] == "DiagnosticReport"
     ]
-    assert [report["status"] for report in reports] == ["amended"]
+    assert [report["status"] for report in reports] == ["preliminary"]
     said = sorted((tmp_path / "share").rglob("results.json"))
     assert [p.relative_to(tmp_path / "share").parts[1] for p in said] == [
         "result-001",

@@ -95,6 +95,23 @@ def test_one_uid_for_two_women_stays_with_each(send, mammogram, rows):
     assert len(rows(EXAMS)) == 2
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"EstimatedRadiographicMagnificationFactor": "1.8"}, "NotAWholeView"),
+        ({"BreastImplantPresent": "YES"}, None),
+        ({"PartialView": "YES"}, None),
+    ],
+    ids=["magnified", "implant", "partial"],
+)
+def test_magnified_views_are_refused_and_doubtful_ones_are_inputs(
+    send, mammogram, rows, changes, reason
+):
+    send(mammogram(0, **changes))
+    (row,) = rows(INSTANCES)
+    assert (row.role, row.reason) == ("refused" if reason else "input", reason)
+
+
 def test_for_processing_and_tomosynthesis_are_listed_as_refused(send, make_dicom, mammogram, rows):
     raw = mammogram(
         0, SOPClassUID=make_dicom.FOR_PROCESSING, PresentationIntentType="FOR PROCESSING"

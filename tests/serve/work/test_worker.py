@@ -120,8 +120,9 @@ def test_a_revised_report_names_the_one_before(state, send, run, rows):
     [
         {"PresentationIntentType": "FOR PROCESSING"},
         {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.13.1.3"},
+        {"EstimatedRadiographicMagnificationFactor": "1.8"},
     ],
-    ids=["for processing", "tomosynthesis"],
+    ids=["for processing", "tomosynthesis", "magnified"],
 )
 def test_an_exam_of_refused_objects_is_failed_not_normal(send, run, result, change):
     send(0, 1, **change)
@@ -152,6 +153,25 @@ def test_a_rival_is_told_and_is_never_low(send, run, result):
     assert (row.n_images, row.n_unreadable) == (4, 1)
     assert row.category != "low"
     assert row.malignancy == pytest.approx(before.malignancy)
+
+
+def test_an_implant_is_told_and_never_low(send, run, result):
+    send(0, 1, 2, 3, BreastImplantPresent="YES")
+    run()
+    row, _ = result()
+    assert "not_validated" in row.cautions
+    assert row.category not in ("low", "failed")
+    assert row.n_images == 4
+
+
+def test_a_spot_view_beside_four_is_left_out_by_name_and_never_low(send, run, result):
+    send(0, 1, 2, 3)
+    send(4, EstimatedRadiographicMagnificationFactor="1.8")
+    run()
+    row, said = result()
+    assert (row.n_images, row.n_unreadable) == (4, 1)
+    assert row.category not in ("low", "failed")
+    assert "NotAWholeView" in json.dumps(said)
 
 
 def test_two_women_in_a_study_get_two_results_and_both_are_told(send, run, rows):
