@@ -104,9 +104,7 @@ def test_one_uid_for_two_women_stays_with_each(send, mammogram, rows):
     ],
     ids=["magnified", "implant", "partial"],
 )
-def test_magnified_views_are_refused_and_doubtful_ones_are_inputs(
-    send, mammogram, rows, changes, reason
-):
+def test_only_whole_views_are_inputs(send, mammogram, rows, changes, reason):
     send(mammogram(0, **changes))
     (row,) = rows(INSTANCES)
     assert (row.role, row.reason) == ("refused" if reason else "input", reason)
