@@ -2,7 +2,7 @@
 # make test       the test suite, doctests included, without what needs other programs to talk to
 # make test-pacs  the tests against Orthanc, DCMTK and PostgreSQL (the longest on SQLite only: make test)
 # make pacs-demo  a PACS and a node on this machine: two exams go in, their results come back
-# make soak       kills at random while exams are sent, for MINUTES=30
+# make soak       kills at random while exams are sent, for MINUTES=30 (SOAK=--postgres)
 # make lint       ruff, mypy, import contracts
 # make bench      speed and memory, as ratios against a named peer
 
@@ -30,7 +30,7 @@ pacs-demo: $(VENV)/.dev
 	$(PY) deploy/loopback/demo.py
 
 soak: $(VENV)/.dev
-	$(PY) deploy/loopback/soak.py --minutes $(MINUTES)
+	$(PY) deploy/loopback/soak.py --minutes $(MINUTES) $(SOAK)
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff check .
@@ -42,6 +42,7 @@ bench: $(VENV)/.dev
 	$(PY) benchmarks/bench_import.py
 	$(PY) benchmarks/bench_prepare.py
 	$(PY) benchmarks/bench_exam.py
+	$(PY) benchmarks/bench_evaluate.py
 
 $(PY):
 	@python="$$($(FIND_PYTHON))"; \

@@ -35,7 +35,9 @@ PEERS = {
     "binary_statistic": "repeated rows: binary::weighted_figures_equal_repeated_rows",
     "brier_score": "scikit-learn: calibration::brier_and_log_loss_agree_with_scikit_learn",
     "brier_statistic": "scikit-learn: ranked::probability_figures_agree_with_scikit_learn",
-    "calibration_error_statistics": "scikit-learn: agreement::calibration_errors_by_their_definition",
+    "calibration_error_statistics": (
+        "scikit-learn: agreement::calibration_errors_by_their_definition"
+    ),
     "calibration_line": "statsmodels: agreement::the_calibration_line_is_a_logistic_regression",
     "conformal_answer": "a loop: agreement::conformal_answers_are_sets",
     "conformal_answers": "a loop: agreement::conformal_answers_are_sets",
