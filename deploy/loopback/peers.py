@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import random
 import shutil
 import signal
@@ -30,6 +31,7 @@ __all__ = [
     "Orthanc",
     "Program",
     "dciodvfy",
+    "find_dcmtk",
     "find_program",
     "free_port",
     "send",
@@ -59,6 +61,22 @@ def find_program(name: str, package: str) -> str:
     found = str(beside) if beside.is_file() else shutil.which(name, path=_path())
     if found is None:
         raise MissingPeer(f"{name} is not installed ({package})")
+    return found
+
+
+def find_dcmtk(name: str) -> str:
+    """Find a program of DCMTK; pynetdicom puts some of the same names beside this Python.
+
+    Raises
+    ------
+    MissingPeer
+        It is not there.
+    """
+    ours = Path(sys.executable).parent
+    elsewhere = [place for place in _path().split(os.pathsep) if Path(place) != ours]
+    found = shutil.which(name, path=os.pathsep.join(elsewhere))
+    if found is None:
+        raise MissingPeer(f"DCMTK's {name} is not installed (Debian: apt-get install dcmtk)")
     return found
 
 
@@ -266,13 +284,18 @@ class Node:
 
 
 def send(files: Sequence[Path], called: str, port: int, calling: str = "MODALITY") -> bool:
-    """Send files with DCMTK's storescu, which is no code of ours; say whether all were taken."""
-    storescu = find_program("storescu", "Debian: apt-get install dcmtk")
-    command = [storescu, "-aet", calling, "-aec", called, "127.0.0.1", str(port)]
+    """Send files with DCMTK's storescu, which is no code of ours; say whether all were taken.
+
+    What counts are the responses that it received: its exit code is arbitrary where the other side
+    vanishes (3.6.7), and pynetdicom's program of the same name then says 0.
+    """
+    storescu = find_dcmtk("storescu")
+    command = [storescu, "-v", "-aet", calling, "-aec", called, "127.0.0.1", str(port)]
     done = subprocess.run(
         [*command, *map(str, files)], capture_output=True, check=False, timeout=300
     )
-    return done.returncode == 0
+    taken = (done.stdout + done.stderr).count(b"Received Store Response (Success)")
+    return done.returncode == 0 and taken == len(files)
 
 
 def dciodvfy(file: Path) -> list[str]:
@@ -286,6 +309,4 @@ def dciodvfy(file: Path) -> list[str]:
 
 
 def _path() -> str:
-    import os
-
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])

@@ -1,4 +1,5 @@
-"""``make soak``: `kill -9` at random of node, worker, deliverer and PACS while exams are sent.
+"""``make soak``: `kill -9` at random of node, worker, deliverer, PACS and, with ``--postgres``,
+database, while exams are sent.
 
 Ends with 0 only if, once everything runs again, the PACS holds the result of every exam exactly
 once, nothing of it is lost or doubled, and the audit trail is whole.
@@ -8,13 +9,18 @@ from __future__ import annotations
 
 import argparse
 import collections
+import json
+import math
 import random
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -22,9 +28,11 @@ import pydicom
 import sqlalchemy as sa
 from demo import hospital, sample
 from peers import Node, Orthanc, Program, send
+from postgres import Postgres
 from rich.console import Console
 from rich.table import Table
 
+from mammolens.errors import StorageError
 from mammolens.serve.holdings import NodeState, open_state
 from mammolens.serve.record import AUDIT, DELIVERIES, EXAMS, FILES, INSTANCES, RESULTS, audit
 from mammolens.serve.settings import load_settings
@@ -42,33 +50,46 @@ DRAIN_S = 600.0
 class Faults:
     """Kills so far by program, and until when they go on."""
 
-    programs: dict[str, Program]
+    programs: dict[str, Program | Postgres]
     rng: random.Random
     stop: threading.Event
     counts: collections.Counter[str] = field(default_factory=collections.Counter)
+    ended: collections.Counter[str] = field(default_factory=collections.Counter)
 
     def run(self) -> None:
         while not self.stop.wait(self.rng.expovariate(1 / MEAN_BETWEEN_KILLS_S)):
+            self.start_again()
             name = self.rng.choice(list(self.programs))
             program = self.programs[name]
-            if program.process is None or program.process.poll() is not None:
-                continue
             program.end(signal.SIGKILL)
             self.counts[name] += 1
             self.stop.wait(self.rng.uniform(0.1, LONGEST_DOWN_S))
             program.start()
+
+    def start_again(self) -> None:
+        """Start what ended by itself, as systemd does: the database was away when it began."""
+        for name, program in self.programs.items():
+            if program.process is None or program.process.poll() is not None:
+                self.ended[name] += 1
+                program.start()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=None, help="of kills and waits")
+    parser.add_argument("--postgres", action="store_true", help="instead of SQLite; killed too")
     given = parser.parse_args()
     seed = random.randrange(1 << 32) if given.seed is None else given.seed
     console = Console(width=110)
-    with hospital(make_node) as (folder, pacs, node):
+    with (
+        database() if given.postgres else nullcontext() as server,
+        hospital(partial(make_node, server=server)) as (folder, pacs, node),
+    ):
         began = time.monotonic()
-        programs = {"pacs": pacs.program, **node.programs}
+        programs: dict[str, Program | Postgres] = {"pacs": pacs.program, **node.programs}
+        if server is not None:
+            programs["database"] = server
         faults = Faults(programs, random.Random(seed), threading.Event())
         killer = threading.Thread(target=faults.run)
         killer.start()
@@ -77,16 +98,15 @@ def main() -> int:
         finally:
             faults.stop.set()
             killer.join()
-        for program in programs.values():
-            if program.process is None or program.process.poll() is not None:
-                program.start()
+        faults.start_again()
         pacs.wait()
         node.wait()
         with open_state(load_settings(node.config)) as state:
             drained_s = _drain(state)
             table, sound = _judge(state, pacs, sent, faults)
     table.caption = (
-        f"{given.minutes:g} minutes of kills, seed {seed}; drained {drained_s:.0f} s after the last"
+        f"{given.minutes:g} minutes of kills, {'PostgreSQL' if given.postgres else 'SQLite'},"
+        f" seed {seed}; drained {drained_s:.0f} s after the last"
         f" restart; {time.monotonic() - began:.0f} s in all"
     )
     console.print(table)
@@ -94,9 +114,23 @@ def main() -> int:
     return 0 if sound else 1
 
 
-def make_node(folder: Path, port: int, pacs_port: int) -> Node:
+@contextmanager
+def database() -> Iterator[Postgres]:
+    """Give a running PostgreSQL; its folder may not lie in one that is closed to its user."""
+    with tempfile.TemporaryDirectory(prefix="mammolens-postgres-") as folder:
+        server = Postgres(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.end()
+
+
+def make_node(folder: Path, port: int, pacs_port: int, server: Postgres | None) -> Node:
     """Analyse an exam when its four views are there, not before, so that it has one result."""
-    return Node(folder, port, pacs_port, SINKS, sections={"exams": {"quiet_time_s": 86400.0}})
+    lines = [] if server is None else [f"database = {json.dumps(server.new_database())}"]
+    quiet = {"exams": {"quiet_time_s": 86400.0}}
+    return Node(folder, port, pacs_port, SINKS, lines, quiet)
 
 
 @dataclass(frozen=True)
@@ -149,11 +183,16 @@ def _exams(folder: Path) -> Iterator[tuple[str, list[Path]]]:
         number += 1
 
 
-def _backlog(node: Node) -> int:
-    with open_state(load_settings(node.config)) as state, state.database.read() as connection:
-        exams = sa.select(sa.func.count()).select_from(EXAMS)
-        done = sa.select(sa.func.count(sa.distinct(RESULTS.c.exam_id)))
-        return int(connection.execute(exams).scalar_one() - connection.execute(done).scalar_one())
+def _backlog(node: Node) -> float:
+    """Count the exams without result; endless while the database is away."""
+    try:
+        with open_state(load_settings(node.config)) as state, state.database.read() as connection:
+            exams = sa.select(sa.func.count()).select_from(EXAMS)
+            done = sa.select(sa.func.count(sa.distinct(RESULTS.c.exam_id)))
+            known = connection.execute(exams).scalar_one()
+            return float(known - connection.execute(done).scalar_one())
+    except StorageError:
+        return math.inf
 
 
 def _drain(state: NodeState) -> float:
@@ -212,6 +251,8 @@ def _judge(state: NodeState, pacs: Orthanc, sent: Sent, faults: Faults) -> tuple
     table = Table("what", "number", "as it must be", title="Soak")
     for name, count in sorted(faults.counts.items()):
         table.add_row(f"kill -9 of {name}", str(count), "")
+    for name, count in sorted(faults.ended.items()):
+        table.add_row(f"{name} ended by itself, started again", str(count), "")
     table.add_row("sends of exams", str(sent.attempts), "")
     table.add_row("images that came again", str(repeated), "")
     table.add_row("leases that ran out", str(lost), "")

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import logging
-import os
-import pwd
-import random
 import shutil
-import signal
-import socket
-import subprocess
+import sys
 import tempfile
-import time
-import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -48,101 +43,33 @@ class TurnedClock:
         self.now += timedelta(seconds=seconds)
 
 
-def free_port() -> int:
-    """A port that no outgoing connection is given: a client whose server is down may get its own
-    number, connect to itself, and keep the server from coming back."""
-    for port in random.sample(range(20_000, 32_000), 200):
-        with socket.socket() as trial, contextlib.suppress(OSError):
-            trial.bind(("127.0.0.1", port))
-            return port
-    raise RuntimeError("there is no free port")
+def _loopback(name: str) -> ModuleType:
+    """Load a module of the programs on loopback, which are no package."""
+    sys.path.insert(0, str(LOOPBACK))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(LOOPBACK))
 
 
-class Cluster:
-    """A PostgreSQL server of our own, on loopback, in a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-        found = shutil.which("initdb") or (installed[-1] if installed else None)
-        if found is None:
-            pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-        self.folder, self.programs = folder, Path(found).resolve().parent
-        self.as_user: dict[str, Any] = {}
-        if os.geteuid() == 0:
-            try:
-                user = pwd.getpwnam("postgres")
-            except KeyError:
-                pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-            os.chown(folder, user.pw_uid, user.pw_gid)
-            self.as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        self.port = free_port()
-        self.call("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "node", "--no-sync")
-        self.server: subprocess.Popen[bytes] | None = None
-
-    def call(self, program: str, *arguments: str) -> None:
-        subprocess.run(
-            [str(self.programs / program), *arguments],
-            check=True,
-            capture_output=True,
-            cwd=self.folder,
-            **self.as_user,
-        )
-
-    def start(self) -> None:
-        settings = {
-            "listen_addresses": "127.0.0.1",
-            "port": self.port,
-            "unix_socket_directories": "",
-            "shared_buffers": "16MB",
-            # Processes are killed here, not the machine: what was written is there without it.
-            "fsync": "off",
-        }
-        options = [f"--{key}={value}" for key, value in settings.items()]
-        command = [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *options]
-        ready = [str(self.programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
-        for _ in range(300):
-            # After a kill the old server's last children may still hold its memory.
-            if self.server is None or self.server.poll() is not None:
-                with (self.folder / "log").open("ab") as log:
-                    self.server = subprocess.Popen(
-                        command,
-                        stdout=subprocess.DEVNULL,
-                        stderr=log,
-                        cwd=self.folder,
-                        **self.as_user,
-                    )
-            if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
-                return
-            time.sleep(0.1)
-        raise RuntimeError((self.folder / "log").read_text("utf-8")[-2000:])
-
-    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        if self.server is not None:
-            self.server.send_signal(how)
-            self.server.wait(60)
-
-    def new_database(self) -> str:
-        name = f"node_{uuid.uuid4().hex}"
-        engine = sa.create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        engine.dispose()
-        return self.url(name)
-
-    def url(self, name: str) -> str:
-        return f"postgresql+psycopg://node@127.0.0.1:{self.port}/{name}"
+LOOPBACK = Path(__file__).parents[2] / "deploy" / "loopback"
+free_port = _loopback("peers").free_port
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def cluster() -> Iterator[Any]:
+    """A PostgreSQL server of our own, on loopback, in a folder of its own."""
     pytest.importorskip("psycopg")
     # Not among pytest's own folders: each run closes those to all other users, the server's too.
     folder = Path(tempfile.mkdtemp(prefix="mammolens-postgres-"))
     try:
-        made = Cluster(folder)
+        try:
+            made = _loopback("postgres").Postgres(folder)
+        except _loopback("peers").MissingPeer as missing:
+            pytest.skip(str(missing))
         made.start()
         yield made
-        made.stop()
+        made.end()
     finally:
         shutil.rmtree(folder)
 

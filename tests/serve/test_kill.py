@@ -225,7 +225,7 @@ def test_a_database_killed_at_random(cluster, tmp_path, package, mammogram):
         sending = [pool.submit(send_until_taken, state, study) for study in range(8)]
         for _ in range(3):
             time.sleep(rng.uniform(0.2, 1.0))
-            cluster.stop(signal.SIGKILL)
+            cluster.end(signal.SIGKILL)
             time.sleep(0.3)
             cluster.start()
         for sent in sending:
