@@ -98,6 +98,8 @@ MATRIX: dict[str, tuple[str, ...]] = {
     "11 procedure steps: their states, and a second claimant": (
         "serve/ups/test_ups.py::test_a_step_is_claimed_performed_and_completed",
         "serve/ups/test_ups.py::test_two_nodes_never_share_a_step",
+        "serve/ups/test_ups.py::test_a_cancel_request_comes_to_the_listener",
+        "serve/ups/test_ups.py::test_a_cancel_request_comes_over_the_event_channel",
     ),
     "12 FHIR and HL7 valid, MLLP acknowledged, worklist in reading order": (
         "sinks/test_fhir.py::test_bundles_of_every_kind_of_exam_are_valid",

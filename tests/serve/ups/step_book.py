@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import SimpleQueue
 from urllib.parse import parse_qs, urlsplit
 
 from pydicom.dataset import Dataset
@@ -17,6 +18,8 @@ from pynetdicom.sop_class import (
     UnifiedProcedureStepPush,
     UnifiedProcedureStepWatch,
 )
+from websockets.frames import Frame, Opcode
+from websockets.utils import accept_key
 
 COMPLETING = (
     "PerformedStationNameCodeSequence",
@@ -38,6 +41,8 @@ class StepBook:
     done: list[tuple[str, ...]] = field(default_factory=list)
     subscribed: set[str] = field(default_factory=set)
     before: object = None
+    listeners: list[str] = field(default_factory=list)
+    events: SimpleQueue[object] = field(default_factory=SimpleQueue)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def schedule(self, uid: str, **changes: object) -> Dataset:
@@ -180,6 +185,20 @@ def web_peer(book: StepBook) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def keep_open(self, subscriber: str) -> None:
+            """Be an event channel: what the book has to tell is sent, until it is closed."""
+            accept = accept_key(self.headers["Sec-WebSocket-Key"])
+            self.send_response(101)
+            self.send_header("Upgrade", "websocket")
+            self.send_header("Connection", "Upgrade")
+            self.send_header("Sec-WebSocket-Accept", accept)
+            self.end_headers()
+            self.close_connection = True
+            book.listeners.append(subscriber)
+            while (told := book.events.get()) is not None:
+                frame = Frame(Opcode.TEXT, json.dumps(told).encode())
+                self.wfile.write(frame.serialize(mask=False))
+
         def read_asked(self) -> Dataset:
             assert self.headers["Content-Type"] == "application/dicom+json"
             content = self.rfile.read(int(self.headers["Content-Length"]))
@@ -195,6 +214,8 @@ def web_peer(book: StepBook) -> Iterator[str]:
 
         def do_GET(self) -> None:
             url = urlsplit(self.path)
+            if url.path.startswith("/rs/subscribers/"):
+                return self.keep_open(url.path.rpartition("/")[2])
             if url.path == "/rs/workitems":
                 book.call("find")
                 (state,) = parse_qs(url.query)["ProcedureStepState"]
@@ -229,6 +250,7 @@ def web_peer(book: StepBook) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}/rs"
     finally:
+        book.events.put(None)
         server.shutdown()
         server.server_close()
         thread.join()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -18,12 +19,13 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, build_role
 from pynetdicom.sop_class import UnifiedProcedureStepEvent, UnifiedProcedureStepPush
 
-from mammolens.errors import ConfigError, DeliveryError
+from mammolens.errors import ConfigError, DeliveryError, StorageError
 from mammolens.serve.delivery import deliver_off
 from mammolens.serve.dimse import listening
 from mammolens.serve.holdings import NodeState, open_state
 from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, STEPS
+from mammolens.serve.record import steps as step_rows
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.ups import performing
 from mammolens.serve.ups.performer import perform_steps
@@ -357,6 +359,66 @@ def test_a_server_that_is_not_known_is_named(values):
         performing(state),
     ):
         pass
+
+
+def event_report(uid: str, kind: int) -> dict[str, object]:
+    """As in PS3.18 11.13."""
+    return {
+        "00000002": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.34.6.4"]},
+        "00001000": {"vr": "UI", "Value": [uid]},
+        "00001002": {"vr": "US", "Value": [kind]},
+    }
+
+
+@pytest.mark.parametrize("server", ["web"], indirect=True)
+def test_a_cancel_request_comes_over_the_event_channel(values, book):
+    book.schedule("1.2.1", **inputs(0))
+    with open_state(NodeSettings(**values)) as state:
+        with performing(state):
+            until(lambda: book.listeners and book.state("1.2.1") == "IN PROGRESS")
+            for told in (event_report("1.2.1", 1), {"00001002": 2}, [], event_report("1.2.99", 2)):
+                book.events.put(told)
+            book.events.put(event_report("1.2.1", 2))
+            until(lambda: book.state("1.2.1") == "CANCELED")
+        with state.database.read() as connection:
+            asked = sa.select(AUDIT.c.actor).where(AUDIT.c.action == "step_cancel_asked")
+            actors = connection.execute(asked).scalars().all()
+    assert book.listeners == ["MAMMOLENS"]
+    assert reason(book, "1.2.1") == "110513"
+    assert actors == [f"web:{values['ups']['server']}"]
+
+
+@pytest.mark.parametrize("server", ["web"], indirect=True)
+def test_the_event_channel_is_opened_again(values, book):
+    with open_state(NodeSettings(**values)) as state, performing(state):
+        until(lambda: len(book.listeners) == 1)
+        book.events.put(None)
+        until(lambda: len(book.listeners) == 2)
+
+
+@pytest.mark.parametrize("server", ["web"], indirect=True)
+def test_a_cancel_that_is_asked_while_the_database_is_away_is_kept(values, book, monkeypatch):
+    real, failures = step_rows.ask_cancel, [StorageError("away")] * 2
+
+    def sometimes(*given):
+        if failures:
+            raise failures.pop()
+        return real(*given)
+
+    monkeypatch.setattr(step_rows, "ask_cancel", sometimes)
+    monkeypatch.setattr("mammolens.serve.ups.cancels.LOOK_S", 0.01)
+    book.schedule("1.2.1", **inputs(0))
+    with open_state(NodeSettings(**values)) as state, performing(state):
+        until(lambda: book.listeners and book.state("1.2.1") == "IN PROGRESS")
+        book.events.put(event_report("1.2.1", 2))
+        until(lambda: book.state("1.2.1") == "CANCELED")
+
+
+def until(holds, patience_s: float = 10.0) -> None:
+    end = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_cancel_request_comes_to_the_listener(values, book):

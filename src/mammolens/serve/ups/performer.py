@@ -39,6 +39,7 @@ from mammolens.serve.dimse import (
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.record import STEPS, Step, StepLost, beating, leases, steps
 from mammolens.serve.ups._standing import Standing, missing_instances, read_standing
+from mammolens.serve.ups.cancels import hearing_cancels
 from mammolens.serve.ups.data import (
     Output,
     Reason,
@@ -84,12 +85,13 @@ def performing(state: NodeState) -> Iterator[None]:
     for name in filter(None, (ups.server, ups.source)):
         _find(state, name)
     thread = threading.Thread(target=_run, args=(state, stop), name=ROOM)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    with hearing_cancels(state):
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
 
 
 def perform_steps(state: NodeState) -> int:

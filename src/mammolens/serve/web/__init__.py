@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mammolens.serve.web.channel import Channel, open_channel
 from mammolens.serve.web.peers import WebPeer, WebSession, calling, find_web_peer, is_web_peer
 from mammolens.serve.web.pull import (
     find_web_studies,
@@ -12,6 +13,7 @@ from mammolens.serve.web.pull import (
 from mammolens.serve.web.server import serving
 
 __all__ = [
+    "Channel",
     "WebPeer",
     "WebSession",
     "calling",
@@ -19,6 +21,7 @@ __all__ = [
     "find_web_studies",
     "is_web_peer",
     "list_instances",
+    "open_channel",
     "pull_instances",
     "pull_web_studies",
     "serving",

@@ -1,0 +1,88 @@
+"""Requests to cancel a step, as they come over the event channel of UPS-RS.
+
+The channel is opened before steps are subscribed to, and again when it broke; what is asked in
+between is lost, unless the server keeps it. Servers over DIMSE send to the listener instead.
+
+Source: PS3.18 11.12 (Open Event Channel), 11.13 (Workitem Event Reports); PS3.4 table CC.2.4-1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import quote
+
+from mammolens.errors import DeliveryError, StorageError
+from mammolens.serve import logs
+from mammolens.serve.holdings import NodeState
+from mammolens.serve.record import leases, steps
+from mammolens.serve.web import WebPeer, find_web_peer, is_web_peer, open_channel
+
+__all__ = ["hearing_cancels"]
+
+ROOM: Final = "ups"
+LOOK_S: Final = 1.0
+SOP_INSTANCE: Final = "00001000"
+EVENT_TYPE: Final = "00001002"
+CANCEL_REQUESTED: Final = 2
+
+
+@contextlib.contextmanager
+def hearing_cancels(state: NodeState) -> Iterator[None]:
+    """Listen to the server of steps, if it is one over HTTP, until the block ends."""
+    name, stop = state.settings.ups.server, threading.Event()
+    if not is_web_peer(name, state.settings):
+        yield
+        return
+    peer = find_web_peer(name, state.settings)
+    thread = threading.Thread(target=_run, args=(state, peer, stop), name="ups-events")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _run(state: NodeState, peer: WebPeer, stop: threading.Event) -> None:
+    away = 0
+    path = f"/subscribers/{quote(state.settings.dimse.ae_title.strip(), safe='')}"
+    while not stop.is_set():
+        try:
+            with open_channel(peer, path) as channel:
+                logs.event(ROOM, "event_channel", reason="open")
+                away = 0
+                while not stop.is_set():
+                    text = channel.read(LOOK_S)
+                    if text is not None:
+                        _take(state, peer, text, stop)
+        except DeliveryError as error:
+            away += 1
+            logs.event(ROOM, "event_channel", logging.WARNING, error=type(error).__name__)
+            stop.wait(leases.wait_after(away, state.settings.jobs))
+
+
+def _take(state: NodeState, peer: WebPeer, text: str, stop: threading.Event) -> None:
+    """Note a cancel that is asked for; anything else asks for no act."""
+    try:
+        told = json.loads(text)
+        kind, uid = _value(told, EVENT_TYPE), _value(told, SOP_INSTANCE)
+    except (ValueError, AttributeError, TypeError, LookupError):
+        logs.event(ROOM, "event_unreadable", logging.WARNING)
+        return
+    while kind == CANCEL_REQUESTED and not stop.is_set():
+        # It is said once: while the database is away it is kept here.
+        try:
+            steps.ask_cancel(state.database, str(uid), f"web:{peer.name}")
+            return
+        except StorageError as error:
+            logs.event(ROOM, "database_away", logging.ERROR, error=type(error).__name__)
+            stop.wait(LOOK_S)
+
+
+def _value(told: dict[str, Any], tag: str) -> Any:
+    return told[tag]["Value"][0]
