@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pydicom
 import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
@@ -113,3 +114,20 @@ def test_a_worker_ends_when_it_is_told_to_and_tells_no_name(config, views):
     assert json.loads(rest.splitlines()[-1])["event"] == "ended"
     everything = "".join(told) + line + rest
     assert not re.search(r"(?i)secret|P1\b|1\.2\.3|views", everything)
+
+
+def test_a_new_key_is_given_at_the_door(call, config, views):
+    hidden = f'[intake.deidentify]\nscratch = "{config.parent}"\nclean_models = ["Drawn"]\n'
+    with config.open("a", encoding="utf-8") as file:
+        file.write(hidden + f'key = "{"o" * 32}"\n')
+    for path in views.iterdir():
+        data = pydicom.dcmread(path)
+        data.BurnedInAnnotation = "NO"
+        data.save_as(path)
+    call("node", "add", str(views))
+    said = config.read_text("utf-8")
+    both = said.replace("o" * 32, "n" * 32) + f'old_keys = ["{"o" * 32}"]\n'
+    config.write_text(both, "utf-8")
+    assert "4 identities" in call("node", "rekey").stdout
+    config.write_text(said.replace("o" * 32, "n" * 32), "utf-8")
+    assert "received before" in call("node", "add", str(views)).stdout
