@@ -156,6 +156,13 @@ def test_what_opens_with_no_key_stops_it_and_the_old_key_is_still_needed(worked)
         pass
 
 
+def test_no_key_can_be_read_off_a_seal(worked):
+    with open_state(keyed(worked, NEW, OLD)) as state:
+        seal = state.results.seal
+        secrets = [seal.pseudonyms.key, *(key.key for key in seal.keys)]
+        assert not any(repr(secret) in repr(state) for secret in secrets)
+
+
 def test_without_de_identification_there_is_nothing_to_seal(values):
     given = {k: v for k, v in values.items() if k != "scratch"}
     with open_state(NodeSettings(**given)) as state, pytest.raises(ConfigError, match="sealed"):

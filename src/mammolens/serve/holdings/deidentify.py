@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
@@ -81,7 +81,7 @@ SHIFTED: Final = "113107"
 class Pseudonyms:
     """What stands for identifiers: the same for the same, for whoever has the key alone."""
 
-    key: bytes
+    key: bytes = field(repr=False)
 
     def uid(self, uid: str) -> str:
         """Give the UID that stands for another, under 2.25 (PS3.5 B.2).
