@@ -168,6 +168,16 @@ def test_a_run_gives_the_split_that_its_model_was_trained_with(
         record.image_id for record in expected.records
     ]
     assert summary.n_rows == 24
+    (chosen,) = [note for note in summary.metrics["notes"] if "were chosen on" in note]
+    assert chosen.startswith("WARNING: the pass, the calibration and the card's thresholds")
+    assert "6 of the 6 judged patients" in chosen
+    taught = run(str(folder), recipe, tmp_path / "taught", split="train")
+    assert any("learned from 6 of the 6 judged" in note for note in taught.metrics["notes"])
+    every = run(str(folder), recipe, tmp_path / "every").metrics["notes"]
+    assert [note.split(" of the ")[0][-1] for note in every if "judged patients" in note] == [
+        *("6", "6")
+    ]
+    assert not any("not known" in note for note in every)
     recipe.write_text(recipe.read_text().replace("split_seed = 3", "split_seed = 4"))
     with pytest.raises(InvalidManifest, match="not the one that brightness was trained with"):
         run(str(folder), recipe, tmp_path / "out", split="validation")

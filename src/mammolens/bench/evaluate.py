@@ -18,6 +18,7 @@ from typing import Any
 from mammolens import DISCLAIMER, __version__
 from mammolens.bench.beyond import beyond_scores, report_on
 from mammolens.bench.cases import CaseKeeper, Seen
+from mammolens.bench.caveats import caveats
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.given import read_predictions
 from mammolens.bench.scoring import score_records
@@ -133,6 +134,7 @@ def run(
     )
     return publish(
         *(evidence, judged, out),
+        whole=whole,
         split=side,
         package=package,
         predictions=predictions,
@@ -146,6 +148,7 @@ def publish(
     manifest: Manifest,
     out: Path,
     *,
+    whole: Manifest | None = None,
     split: Split | None = None,
     package: ModelPackage | None = None,
     predictions: Path | None = None,
@@ -160,6 +163,8 @@ def publish(
         The scored images of `manifest`, in its order.
     out
         Folder for ``metrics.json``, ``predictions.csv``, ``cases/`` and the report.
+    whole
+        The table or run that `manifest` is a side of: it tells whom the model learned from.
     split, predictions
         The side that was selected, and the file that scores were read from; only written down.
     package
@@ -205,7 +210,7 @@ def publish(
         "n_rows": len(results),
         "n_unreadable": len(failed),
         "notes": [
-            *_notes(evidence, names, split, len(failed)),
+            *caveats(evidence, manifest, split, whole),
             *(
                 warning
                 for name, part in (parts or {names[0]: evidence}).items()
@@ -288,37 +293,6 @@ def _package(model: str | None, predictions: Path | None) -> ModelPackage | None
             remedy="Name a model, or give --predictions FILE.csv",
         )
     return None if model is None else ModelPackage.load(model)
-
-
-def _notes(
-    evidence: Evidence, names: Sequence[str], split: Split | None, n_unreadable: int
-) -> list[str]:
-    notes = []
-    if n_unreadable:
-        notes.append(
-            f"{n_unreadable} images could not be read: they have no score, count in no figure, "
-            "and stand under unreadable"
-        )
-    if len(names) > 1:
-        notes.append(
-            "figures over several data sets also measure how far the sources can be told apart; "
-            "read them per data set"
-        )
-    if split is None:
-        notes.append("rows of every split: whether the model was trained on some is not known here")
-    if evidence.others is None:
-        notes.append(
-            "wanted operating points, recalibration and conformal answers are cross-fitted: in "
-            "turns fixed on four fifths of these patients and applied to the fifth"
-        )
-    if evidence.settings.fit_split is Split.TRAIN:
-        notes.append(
-            "WARNING: thresholds were fixed on the training side; a model scores better what it "
-            "learned from, so they lie too far apart"
-        )
-    if "tumour" not in evidence.tasks:
-        notes.append("the predictions say nothing of benign tumours: there are no tumour figures")
-    return notes
 
 
 def _origin(predictions: Path) -> dict[str, str]:

@@ -72,8 +72,9 @@ _METHODS: Final = (
     ),
     (
         "Thresholds",
-        "Those of the model's card, fixed before this evaluation; where a threshold was chosen on "
-        "the data shown, it is said with it.",
+        "Low and high are the model card's, and where they were fixed is said with them; if that "
+        "was on patients who are judged here, Notes and warnings say so. Wanted points are fixed "
+        "on other women than those they are judged on.",
     ),
 )
 

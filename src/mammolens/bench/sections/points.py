@@ -52,7 +52,7 @@ def decide(evidence: Evidence, task: str, unit: str, point: str) -> Decided:
     """
     sample, stated = evidence.sample(task, unit), card_points(evidence)
     if point in stated:
-        return Decided(sample.scores >= stated[point], (stated[point],), "the model's card")
+        return Decided(sample.scores >= stated[point], (stated[point],), _by_card(evidence))
     wanted, prevalence = parse_point(point), evidence.settings.prevalence
     found = evidence.fit_elsewhere(
         sample,
@@ -61,6 +61,11 @@ def decide(evidence: Evidence, task: str, unit: str, point: str) -> Decided:
         evidence.other_sample(task, unit),
     )
     return Decided(found.values, found.rules, found.fitted_on)
+
+
+def _by_card(evidence: Evidence) -> str:
+    assert evidence.card is not None
+    return f"the model's card: {evidence.card.operating_points.fixed_on}"
 
 
 def operating_points(evidence: Evidence) -> dict[str, Any]:

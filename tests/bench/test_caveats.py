@@ -1,0 +1,46 @@
+"""What is said before all figures: whom the model knows already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mammolens.bench.caveats import acquainted
+from mammolens.data.manifest import Manifest, Record, Split
+from mammolens.data.splits import split_digest
+
+
+@pytest.fixture
+def whole():
+    sides = [Split.TRAIN] * 5 + [Split.VALIDATION] * 3 + [Split.TEST] * 2
+    return Manifest.of(
+        Record("clinic", str(n), f"p{n}", Path(f"{n}.png"), split=side)
+        for n, side in enumerate(sides)
+    )
+
+
+def card(digest, dataset):
+    training = SimpleNamespace(split_digest=digest, datasets=[SimpleNamespace(name=dataset)])
+    return SimpleNamespace(name="model", training=training)
+
+
+@pytest.mark.parametrize(
+    ("side", "said"),
+    [
+        (Split.TRAIN, "learned from 5 of the 5 judged"),
+        (Split.VALIDATION, "were chosen on 3 of the 3 judged"),
+        (Split.TEST, None),
+    ],
+)
+def test_a_split_that_the_card_names_tells_whom_the_model_knows(whole, side, said):
+    found = acquainted(whole.select(split=side), whole, card(split_digest(whole), "clinic"))
+    assert len(found) == (said is not None)
+    assert all(note.startswith("WARNING: ") and said in note for note in found)
+
+
+def test_another_split_of_a_data_set_that_taught_is_warned_of(whole):
+    (note,) = acquainted(whole.select(split=Split.TEST), whole, card("0" * 64, "clinic"))
+    assert "trained on clinic by another split" in note
+    assert acquainted(whole, whole, card("0" * 64, "elsewhere")) == []
