@@ -28,7 +28,11 @@ def readers_blocks(metrics: Judged) -> Iterator[Block]:
     if not places:
         return
     registry = places[0][1]["registry"]
-    yield Text(f"{registry['source']}. Beware: {registry['note']}.")
+    yield Text(
+        f"{registry['source']}. Beware: {registry['note']}. The model's thresholds are found on "
+        "these very women, anew in each resample, so that it looks a little better than one whose "
+        "threshold was fixed before."
+    )
     rows, notes = [], []
     for place, one in places:
         for unit, found in _units(one["registry"]):
@@ -81,12 +85,14 @@ def _places(metrics: Judged) -> list[tuple[str, Judged]]:
 
 
 def _birads_blocks(places: list[tuple[str, Judged]]) -> Iterator[Block]:
-    rows, notes = [], list[str]()
+    rows, notes, doubts = [], list[str](), list[str]()
     for place, one in places:
         for unit, found in _units(one["birads"]):
             if "difference" not in found:
                 notes.append(f"{place}, {unit}: {found.get('note', 'no reading')}")
                 continue
+            if "note" in found:
+                doubts.append(f"{place}, {unit}: {found['note']}")
             rows += [
                 (
                     f"{place}, {unit}",
@@ -113,6 +119,8 @@ def _birads_blocks(places: list[tuple[str, Judged]]) -> Iterator[Block]:
     if rows:
         head = ("Data set, unit", "n", "Measure", "Readers", "Model", "Model − readers")
         yield Table("Those who read these images (BI-RADS)", head, tuple(rows))
+    if doubts:
+        yield Text(f"What these readings may not tell: {'; '.join(doubts)}.")
     if notes:
         yield Text(f"Not compared with their own readers: {'; '.join(notes)}.")
 
