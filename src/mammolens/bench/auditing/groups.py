@@ -149,14 +149,16 @@ def density_group(result: ImageResult) -> str | None:
     ...     return density_group(ImageResult(record, Scores(1.0, 0.0, 0.0)))
     >>> of("ddsm", "4"), of("cbis", "3.0"), of("mine", "53.2"), of("mias", "D"), of("rsna", "D")
     ('D', 'C', 'C', 'dense-glandular', 'D')
+    >>> of("mine", "3 %")
+    'A'
     """
-    word = (result.record.density or "").strip().upper().removesuffix("%").strip()
+    word = (result.record.density or "").strip().upper()
     if result.record.dataset == "mias":
         return _MIAS_DENSITY.get(word)
     if word.removesuffix(".0") in _BIRADS:
         return _BIRADS[word.removesuffix(".0")]
     try:
-        percent = float(word)
+        percent = float(word.removesuffix("%"))
     except ValueError:
         return None
     return next((name for end, name in _PERCENT if 0 <= percent <= end), None)
