@@ -141,5 +141,6 @@ def test_sources_are_one_part_and_unknown_axes_are_refused(card, tmp_path):
     assert list(mitigation_section(two, card, Remedy.THRESHOLDS, "source", draws=20)["parts"]) == [
         "all"
     ]
-    with pytest.raises(ConfigError, match="density, age, view"):
+    with pytest.raises(ConfigError, match="density, age, view") as refused:
         mitigation_section(made, card, Remedy.THRESHOLDS, "vendor")
+    assert refused.value.keyword == "--mitigate"

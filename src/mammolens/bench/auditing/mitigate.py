@@ -117,7 +117,7 @@ def _axis(members: Sequence[ImageResult], by: str, between: Sequence[str]) -> Ax
     if by not in axes:
         raise ConfigError(
             f"there is no axis called {by!r}",
-            keyword="--by",
+            keyword="--mitigate",
             remedy=f"Use one of {', '.join((*axes, *between))}",
         )
     return axes[by]
