@@ -202,6 +202,11 @@ def test_correction_is_holms_over_all_that_is_claimed():
     assert [one["p_value_holm"] for one in gaps] == pytest.approx(expected)
     assert correct(standings, "breast", aside=["b"]) == 2
     assert [one.model for one in draw_claims(standings, "net", "breast")] == ["a", "c", "a"]
+    gaps[1]["p_value"] = None
+    assert correct(standings, "breast") == 3
+    assert gaps[1]["p_value_holm"] is None
+    assert gaps[0]["p_value_holm"] == pytest.approx(0.003)
+    gaps[1]["p_value"] = 0.03
     correct(standings, "breast")
     gaps[1]["p_value_holm"] = 0.06
     claims = draw_claims(standings, "net", "breast")

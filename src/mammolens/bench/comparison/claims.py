@@ -59,11 +59,11 @@ def correct(standings: Mapping[str, Any], unit: str, aside: Collection[str] = ()
     for _, one in _differences(standings, unit):
         one["aside"] = one["model"] in aside
     family = [one for _, one in _differences(standings, unit) if not (one["few"] or one["aside"])]
-    for member, key in (("p_value", "p_value"), ("mcnemar", "p_value")):
-        holders = [one if member == key else one[member] for one in family]
-        known = [one for one in holders if one[key] is not None]
-        for one, corrected in zip(known, holm([one[key] for one in known]), strict=True):
-            one["p_value_holm"] = float(corrected)
+    for tests in (family, [one["mcnemar"] for one in family]):
+        # Where every resample agrees there is no p-value, yet the test is one of the family.
+        known = [1.0 if one["p_value"] is None else one["p_value"] for one in tests]
+        for one, corrected in zip(tests, holm(known), strict=True):
+            one["p_value_holm"] = None if one["p_value"] is None else float(corrected)
     return len(family)
 
 
