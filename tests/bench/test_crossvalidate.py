@@ -99,7 +99,12 @@ def test_calibration_is_given_with_its_interval_and_refused_images_have_no_score
     found = calibration_figures(results, draws=200)
     assert found["n"] == 500
     assert found["slope"]["low"] < 1 < found["slope"]["high"]
-    assert found["ece"] < 0.1
+    assert found["ece"]["value"] < 0.1
+    for name in ("slope", "intercept", "brier", "ece"):
+        assert found[name]["low"] < found[name]["value"] < found[name]["high"]
+    labels = [bool(one.malignant) for one in records]
+    line = calibration_line(labels, truth)
+    assert (found["slope"]["value"], found["intercept"]["value"]) == pytest.approx(line, abs=1e-6)
     one_class = calibration_figures([one for one in results[:50] if not one.record.malignant])
     assert one_class["slope"] is None
     assert "one class" in one_class["note"]

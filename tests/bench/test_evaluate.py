@@ -51,7 +51,9 @@ def test_figures_are_those_of_the_predictions_written(package, rows, write_table
     calibration = metrics["calibration"]
     labels = [int(row["label_malignant"]) for row in written]
     values = [float(row["malignancy"]) for row in written]
-    assert calibration["brier"] == pytest.approx(brier_score_loss(labels, values), abs=1e-12)
+    assert calibration["brier"]["value"] == pytest.approx(
+        brier_score_loss(labels, values), abs=1e-12
+    )
     assert (calibration["n"], calibration["ece"]) == (48, None)
     assert metrics["disclaimer"] == DISCLAIMER
     assert metrics["model"]["name"] == "brightness"

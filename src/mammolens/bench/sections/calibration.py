@@ -3,7 +3,7 @@ stand on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,10 +13,10 @@ from mammolens.bench.units import ImageResult, interval_json
 from mammolens.metrics import (
     Interval,
     Statistic,
-    brier_score,
+    brier_statistic,
+    calibration_error_statistics,
     calibration_line,
-    expected_calibration_error,
-    patient_bootstrap,
+    patient_bootstraps,
 )
 from mammolens.metrics.reliability import MINIMUM_FOR_ECE
 
@@ -35,30 +35,38 @@ def calibration_figures(
 
     Returns
     -------
-    ``slope`` (with interval over patients) and ``intercept`` of the logistic recalibration,
-    ``brier``, ``ece`` (where there are rows enough for it to say something) and ``n``; with a
-    ``note`` instead of a slope where none can be had.
+    ``slope`` and ``intercept`` of the logistic recalibration, ``brier`` and ``ece`` (where there
+    are rows enough for it to say something), each with its interval over patients, and ``n``;
+    with a ``note`` instead of a slope where none can be had.
     """
     known = [one for one in results if one.scores and one.record.malignant is not None]
     labels = np.array([one.record.malignant is True for one in known], bool)
     values = np.array([one.scores.malignant for one in known if one.scores], np.float64)
     patients = ["/".join(one.record.patient) for one in known]
-    found: dict[str, Any] = {"n": len(known), "n_positive": int(labels.sum()), "slope": None}
+    found: dict[str, Any] = {
+        "n": len(known),
+        "n_positive": int(labels.sum()),
+        "n_patients": len(set(patients)),
+        "slope": None,
+    }
     if len(set(labels.tolist())) < 2:
         return {**found, "note": "no calibration: labels are of one class"}
-    found |= {
-        "brier": brier_score(labels, values),
-        "ece": expected_calibration_error(labels, values)
-        if len(known) >= MINIMUM_FOR_ECE
-        else None,
-    }
-    line = calibration_line(labels, values)
-    if line is None:
-        return {**found, "note": "no slope: the probabilities separate the classes"}
-    interval = patient_bootstrap(
-        slope_statistic(labels, values), labels, patients, draws=draws, seed=seed
-    )
-    return {**found, "slope": interval_json(interval), "intercept": line.intercept}
+    line = _line(labels, values) if calibration_line(labels, values) else None
+    brier = brier_statistic(labels, values)
+    enough = labels.size >= MINIMUM_FOR_ECE
+    errors = calibration_error_statistics(labels, values) if enough else None
+
+    def statistics(weights: _Float) -> dict[str, _Float]:
+        return {
+            "brier": brier(weights),
+            **(errors(weights) if errors else {}),
+            **(line(weights)._asdict() if line else {}),
+        }
+
+    measured = patient_bootstraps(statistics, labels, patients, draws=draws, seed=seed)
+    ece = calibration_errors(measured.pop("ece", None), measured.pop("squared_error", None))["ece"]
+    found |= {name: one and interval_json(one) for name, one in measured.items()} | {"ece": ece}
+    return found if line else found | {"note": "no slope: the probabilities separate the classes"}
 
 
 def calibration_errors(
@@ -91,25 +99,32 @@ def slope_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Stat
     ------
     Cox 1958, doi:10.1093/biomet/45.3-4.562.
     """
+    line = _line(labels, probabilities)
+    return lambda weights: line(weights).slope
+
+
+def _line(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Callable[[_Float], _Lines]:
     known = np.asarray(labels, bool).astype(np.float64)[:, None]
     clipped = np.clip(np.asarray(probabilities, np.float64), 1e-9, 1 - 1e-9)
     odds = np.log(clipped / (1 - clipped))
-    width = max(float(odds.std()), 1e-12)
-    normed = ((odds - odds.mean()) / width)[:, None]
+    middle, width = float(odds.mean()), max(float(odds.std()), 1e-12)
+    normed = ((odds - middle) / width)[:, None]
     whole = _newton(np.ones((1, odds.size)), known, normed, (0.0, 1.0))
-    start = (0.0, 1.0) if np.isnan(whole.along[0]) else (whole.at[0], whole.along[0])
+    start = (0.0, 1.0) if np.isnan(whole.slope[0]) else (whole.intercept[0], whole.slope[0])
 
-    def slope(weights: _Float) -> _Float:
-        return _newton(weights, known, normed, start).along / width
+    def line(weights: _Float) -> _Lines:
+        found = _newton(weights, known, normed, start)
+        slope = found.slope / width
+        return _Lines(slope, found.intercept - slope * middle)
 
-    return slope
+    return line
 
 
 class _Lines(NamedTuple):
-    """Intercepts and slopes (draws,); NaN where the classes are separable."""
+    """Slopes and intercepts (draws,); NaN where the classes are separable."""
 
-    at: _Float
-    along: _Float
+    slope: _Float
+    intercept: _Float
 
 
 def _newton(weights: _Float, known: _Float, normed: _Float, start: tuple[float, float]) -> _Lines:
@@ -132,4 +147,4 @@ def _newton(weights: _Float, known: _Float, normed: _Float, start: tuple[float, 
         step = np.where(done, 0.0, np.clip(step, -_LONGEST, _LONGEST))
         at, along = at + step[0], along + step[1]
     sound = done & (a > _SEPARABLE * rows)
-    return _Lines(np.where(sound, at, np.nan), np.where(sound, along, np.nan))
+    return _Lines(np.where(sound, along, np.nan), np.where(sound, at, np.nan))
