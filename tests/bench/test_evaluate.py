@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
@@ -60,6 +61,9 @@ def test_figures_are_those_of_the_predictions_written(package, rows, write_table
     assert len(metrics["manifest_digest"]) == 64
     assert metrics["bootstrap"]["draws"] == 2000
     assert (summary.n_rows, summary.exit_code, seen[-1]) == (48, 0, (48, 48))
+    asked_for = ("localisation", "mitigation", "robustness", "source_probe", "without_age")
+    told = (Path(__file__).parents[2] / "docs/evaluation.md").read_text("utf-8")
+    assert [key for key in (*metrics, *asked_for) if f"`{key}`" not in told] == []
 
 
 def test_jobs_and_order_of_rows_do_not_change_a_score(package, rows, write_table, tmp_path):
