@@ -120,6 +120,9 @@ def test_the_tables_and_the_sheet_are_written(explained):
     assert said.count("| Grad-CAM (in the graph) |") == 2
     assert said.count("| Occlusion |") == 3
     assert "6 lesions, 6 images without" in said
+    assert "| Occlusion | 3; 3; 3 |" in said
+    assert "| Brightness of the picture | 6; 12; 3 |" in said
+    assert "1.00 (1.00 to 1.00), n 3; 1.00 (1.00 to 1.00), n 3" in said
     sheet = cv2.imread(str(out / "explanations.png"))
     assert sheet.shape[0] > 3 * 360
     assert sheet.shape[1] > 9 * 200

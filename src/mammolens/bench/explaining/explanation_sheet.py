@@ -214,8 +214,8 @@ def _shuffled(layers: str) -> Cell:
         if found is None:
             return _NONE
         ranks, alike = found["rank_correlation"], found["structural_similarity"]
-        words = f"{_bounded(ranks)}" if ranks else "even maps"
-        return f"{words}; {alike['value']:.2f}; n {alike['n']}"
+        words = f"{_bounded(ranks)}, n {ranks['n']}" if ranks else "even maps"
+        return f"{words}; {_bounded(alike)}, n {alike['n']}"
 
     return cell
 
@@ -227,6 +227,12 @@ def _verdict(one: Mapping[str, Any]) -> str:
 
 def _ratio(one: Mapping[str, Any]) -> str:
     return f"{one['time_ratio']:.2g}" if "time_ratio" in one else _NONE
+
+
+def _n_differences(one: Mapping[str, Any]) -> str:
+    aimed, curved = (_at(one, "difference", name, "n") for name in ("pointing_game", "deletion"))
+    froc = _at(one, "difference", "sensitivity_at_1_false_mark.centre_in_lesion", "n")
+    return "; ".join(str(n or 0) for n in (aimed, froc, curved))
 
 
 def _n_curves(one: Mapping[str, Any]) -> str:
@@ -252,6 +258,7 @@ _FAITHFUL: Final[dict[str, Cell]] = {
     "time": _ratio,
 }
 _DIFFERENCES: Final[dict[str, Cell]] = {
+    "n: pointing, energy; found; deletion, insertion": _n_differences,
     "pointing": _figure("difference", "pointing_game"),
     "energy": _figure("difference", "energy_in_lesion"),
     "found": _figure("difference", "sensitivity_at_1_false_mark.centre_in_lesion"),
