@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -42,7 +43,7 @@ DOOR = "from mammolens.cli import main; main()"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--exams", type=int, default=40, help="of each round of throughput")
+    parser.add_argument("--exams", type=int, default=40, help="of each round; 0: no rounds")
     parser.add_argument("--queue", type=int, default=200, help="of the measure of memory")
     parser.add_argument("--model", default=DEFAULT_MODEL)
     given = parser.parse_args()
@@ -52,7 +53,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         views = [draw_sample(case, root / "sample" / case.name) for case in CASES]
-        throughput(root, views, given.exams, given.model, cores)
+        if given.exams:
+            throughput(root, views, given.exams, given.model, cores)
         memory(root, views, given.queue, given.model, cores[:1])
 
 
@@ -60,20 +62,24 @@ def throughput(
     root: Path, views: Sequence[list[bytes]], exams: int, model: str, cores: Sequence[int]
 ) -> None:
     seconds: dict[int, list[float]] = {1: [], 2: []}
+    busy: dict[int, list[float]] = {1: [], 2: []}
     for number in range(ROUNDS):
         for workers in seconds:
             config = queue(root / f"round{number}-{workers}", views, exams, model)
-            began = time.perf_counter()
+            began, before = time.perf_counter(), processor_s()
             running = [start_worker(config, core) for core in cores[:workers]]
             for process in running:
                 if process.wait():
                     raise SystemExit("a worker failed")
             seconds[workers].append(time.perf_counter() - began)
+            busy[workers].append(processor_s() - before)
             if (done := count_results(config)) != exams:
                 raise SystemExit(f"{done} results of {exams} exams")
     one, two = (statistics.median(taken) for taken in seconds.values())
     load = ", ".join(f"{part:.1f}" for part in os.getloadavg())
+    spent, shared = (statistics.median(taken) / exams for taken in busy.values())
     verdict = "within" if one / two >= TARGET else "MISSES"
+    print(f"processor time of an exam: {spent:.2f} s by one worker, {shared:.2f} s by two")
     print(f"one worker: {exams / one:.2f} exams/s, two: {exams / two:.2f} (load {load})")
     print(f"two workers against one: {one / two:.2f}, {verdict} the target of {TARGET}")
 
@@ -156,6 +162,12 @@ def results(state: NodeState) -> int:
     with state.database.read() as connection:
         counted = sa.select(sa.func.count()).select_from(RESULTS)
         return int(connection.execute(counted).scalar_one())
+
+
+def processor_s() -> float:
+    """Seconds of processor that children which have ended took."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def peak_mb(pid: int) -> float:
