@@ -14,6 +14,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from mammolens.bench.auditing.source_probe import (
     PICTURE_TRAITS,
     collect_traits,
+    held_out_odds,
     picture_traits,
     probe,
     source_section,
@@ -80,6 +81,17 @@ def test_many_features_are_reduced_and_small_classes_left_out():
     assert found["n"] == 290
     assert found["balanced_accuracy"]["low"] > 1 / 3
     assert probe(values, ["s0"] * 300, patients) is None
+
+
+def test_components_are_learned_without_the_rows_that_are_held_out():
+    rng = np.random.default_rng(2)
+    values, known, folds = rng.normal(size=(120, 60)), np.arange(120) % 2, np.arange(120) // 24
+    values[:, 0] += known
+    before = held_out_odds(values, known, folds)
+    values[:12] += 1000 * rng.normal(size=(12, 60))
+    after = held_out_odds(values, known, folds)
+    assert after[12:24] == pytest.approx(before[12:24], abs=1e-9)
+    assert after[:12] != pytest.approx(before[:12], abs=1e-3)
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,14 @@ from mammolens.model.store import open_store
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["PICTURE_TRAITS", "collect_traits", "picture_traits", "probe", "source_section"]
+__all__ = [
+    "PICTURE_TRAITS",
+    "collect_traits",
+    "held_out_odds",
+    "picture_traits",
+    "probe",
+    "source_section",
+]
 
 PICTURE_TRAITS: Final = (
     *("mean", "SD", "5th percentile", "median", "95th percentile", "sharpness", "grain"),
@@ -130,10 +137,7 @@ def probe(
     rows = np.array([row for row, target in enumerate(targets) if target in classes])
     known = np.array([classes.index(str(targets[row])) for row in rows])
     own = [patients[row] for row in rows]
-    numbers, folds = _reduced(np.asarray(values, np.float64)[rows]), patient_folds(own)
-    odds = np.column_stack(
-        [out_of_fold(numbers, known == place, folds) for place in range(len(classes))]
-    )
+    odds = held_out_odds(np.asarray(values, np.float64)[rows], known, patient_folds(own))
     shares = np.bincount(known) / known.size
     given = np.argmax(odds - np.log(shares / (1 - shares)), axis=1)
     statistics: dict[str, Statistic] = {
@@ -279,15 +283,36 @@ def _inner_session(model: ModelPackage) -> onnxruntime.InferenceSession | None:
     )
 
 
-def _reduced(values: _Float) -> _Float:
-    """Standardised columns that vary, or their first principal components."""
-    moving = values[:, np.ptp(values, axis=0) > 1e-9]
+def held_out_odds(
+    values: _Float, known: npt.NDArray[np.intp], folds: npt.NDArray[np.intp]
+) -> _Float:
+    """Log-odds (n, classes) of each row; nothing of its fold is learned from, components included.
+
+    Parameters
+    ----------
+    values
+        (n, k).
+    known, folds
+        (n,), class from 0 on and fold of each row.
+    """
+    odds = np.zeros((len(values), int(known.max()) + 1))
+    for fold in np.unique(folds):
+        held = folds == fold
+        numbers = _reduced(values, ~held)
+        for place in range(odds.shape[1]):
+            odds[held, place] = out_of_fold(numbers, known == place, held.astype(np.intp))[held]
+    return odds
+
+
+def _reduced(values: _Float, seen: npt.NDArray[np.bool_]) -> _Float:
+    """Columns that vary in the rows seen, or the first principal components of these rows."""
+    moving = values[:, np.ptp(values[seen], axis=0) > 1e-9]
     if not moving.shape[1]:
         return np.zeros((len(values), 1))
-    normed: _Float = (moving - moving.mean(0)) / moving.std(0)
-    if normed.shape[1] <= _MOST_FEATURES:
-        return normed
-    _, _, directions = np.linalg.svd(normed, full_matrices=False)
+    if moving.shape[1] <= _MOST_FEATURES:
+        return moving
+    normed = (moving - moving[seen].mean(0)) / moving[seen].std(0)
+    _, _, directions = np.linalg.svd(normed[seen], full_matrices=False)
     reduced: _Float = normed @ directions[:_MOST_FEATURES].T
     return reduced
 
