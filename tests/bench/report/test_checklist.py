@@ -79,3 +79,12 @@ def test_subgroups_make_performance_whole(evaluation):
         known = Known(metrics, places | more)
         (item,) = [one for one in fill(TRIPOD_AI.items, known) if one.item.number == "23a"]
         assert item.state == state
+
+
+def test_recalibration_that_could_not_be_fitted_is_not_reported(evaluation):
+    metrics = read_run(evaluation).metrics
+    lacking = {"calibration": {"recalibration": {"patient": {"note": "no recalibration"}}}}
+    for datasets, state in ((metrics["datasets"], REPORTED), ({"made": lacking}, OPEN)):
+        known = Known({**metrics, "datasets": datasets}, {"recalibration": "Recalibration"})
+        (item,) = [one for one in fill(TRIPOD_AI.items, known) if one.item.number == "24"]
+        assert item.state == state

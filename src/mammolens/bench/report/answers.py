@@ -153,8 +153,14 @@ def recalibration_methods(_: Known) -> Answer:
     return Answer("Recalibration and how its effect is measured.", "recalibration", whole=True)
 
 
-def recalibration_results(_: Known) -> Answer:
-    """Model updating: what came of it."""
+def recalibration_results(known: Known) -> Answer | None:
+    """Model updating: what came of it, where it could be fitted."""
+    parts = [
+        one.get("calibration", {}).get("recalibration") or {}
+        for one in known.metrics["datasets"].values()
+    ]
+    if not any("before" in found for units in parts for found in units.values()):
+        return None
     return Answer("Figures before and after recalibration.", "recalibration", whole=True)
 
 
