@@ -227,6 +227,10 @@ def test_words_and_figures_lie_beside_the_numbers(outcome):
     for claim in found.claims:
         assert claim.words[1:] in text
     assert "out-of-fold scores of 72 training images" in text
+    assert "threshold for a specificity of 90 % of patients: " in text
+    drawn = (out / "roc-film.svg").read_text("utf-8")
+    area = found.document["datasets"]["film"]["malignancy"]["breast"]["models"]["brightness"]["auc"]
+    assert f"{area['value']:.2f} ({area['low']:.2f}–{area['high']:.2f})" in drawn
     for name in ("roc-film", "roc-digital", "confusion-film"):
         assert cv2.imread(str(out / f"{name}.png")) is not None
         assert "<svg" in (out / f"{name}.svg").read_text("utf-8")

@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mammolens.bench.comparison.entrants import Entrant
-from mammolens.bench.comparison.standings import POINT, samples_of
+from mammolens.bench.comparison.standings import POINT, POINT_UNITS, samples_of
 from mammolens.metrics import roc_curve
 from mammolens.wording import DISCLAIMER
 
@@ -86,12 +86,12 @@ def _draw_roc(
                 color=colour,
                 linestyle=stroke,
                 linewidth=2.2 if name == reference else 1.5,
-                label=f"{name}  {standing['models'][name]['auc']['value']:.2f}",
+                label=f"{name}  {_said(standing['models'][name]['auc'])}",
             )
         axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal", title=group)
         axes.set_xlabel("1 − specificity")
         axes.grid(color="0.92")
-        axes.legend(loc="lower right", fontsize=8, title="AUC", framealpha=0.9)
+        axes.legend(loc="lower right", fontsize=8, title="AUC (95 % interval)", framealpha=0.9)
     figure.axes[0].set_ylabel("sensitivity")
     n, positive = standing["n"], standing["n_positive"]
     _title(figure, f"{dataset}: {n} {_many(unit)}, {positive} malignant")
@@ -132,7 +132,9 @@ def _draw_confusion(
         axes.set_yticks([0, 1], ["malignant", "other"], fontsize=8, rotation=90, va="center")
         axes.set_title(name, fontsize=9)
     unit = _many(document["unit"])
-    _title(figure, f"{dataset}: {unit} at each model's threshold for a specificity of 90 %")
+    whom = POINT_UNITS[document["unit"]]
+    words = f"{dataset}: {unit} at each model's threshold for a specificity of 90 % {whom}"
+    _title(figure, words)
     return figure
 
 
@@ -144,6 +146,11 @@ def _figure(width: float, height: float) -> Figure:
 
 def _title(figure: Figure, words: str) -> None:
     figure.suptitle(f"{words}\n{DISCLAIMER}", fontsize=11)
+
+
+def _said(area: Mapping[str, Any]) -> str:
+    value = f"{area['value']:.2f}"
+    return value if area["low"] is None else f"{value} ({area['low']:.2f}–{area['high']:.2f})"
 
 
 def _many(unit: str) -> str:

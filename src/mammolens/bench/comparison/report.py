@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from mammolens.bench.comparison.standings import DECISION_FIGURES, POINT
+from mammolens.bench.comparison.standings import DECISION_FIGURES, POINT, POINT_UNITS
 
 __all__ = ["write_words"]
 
@@ -37,7 +37,7 @@ def write_words(document: Mapping[str, Any], pictures: Sequence[str] = ()) -> st
         _areas(document, "malignancy", unit),
         *_further(document),
         f"## Decisions, {_MANY[unit]}",
-        "At each model's threshold for a specificity of 90 %: "
+        f"At each model's threshold for a specificity of 90 % {POINT_UNITS[unit]}: "
         + "; ".join(_thresholds(document))
         + ".",
         *_decisions(document),

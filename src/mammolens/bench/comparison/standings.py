@@ -28,11 +28,21 @@ from mammolens.metrics import (
     side_by_side,
 )
 
-__all__ = ["DECISION_FIGURES", "POINT", "common_rows", "compare_models", "samples_of"]
+__all__ = [
+    "DECISION_FIGURES",
+    "POINT",
+    "POINT_UNITS",
+    "common_rows",
+    "compare_models",
+    "samples_of",
+]
 
 DECISION_FIGURES: Final = ("accuracy", "precision", "recall", "specificity", "f1")
 POINT: Final = "high"
 """The operating point at which decisions are compared: chosen for a specificity of 90 %."""
+
+POINT_UNITS: Final = {"breast": "of patients", "image": "of lesions"}
+"""By the unit that is compared, whom that specificity was chosen for."""
 
 _Floats = npt.NDArray[np.float64]
 
