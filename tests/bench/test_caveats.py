@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from mammolens.bench.caveats import acquainted
+from mammolens.bench.caveats import acquainted, caveats
+from mammolens.bench.evidence import Evidence
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import split_digest
 
@@ -44,3 +45,12 @@ def test_another_split_of_a_data_set_that_taught_is_warned_of(whole):
     (note,) = acquainted(whole.select(split=Split.TEST), whole, card("0" * 64, "clinic"))
     assert "trained on clinic by another split" in note
     assert acquainted(whole, whole, card("0" * 64, "elsewhere")) == []
+
+
+def test_sources_of_the_same_women_are_warned_of():
+    def said(*names):
+        records = [Record(name, "1", "p", Path("x.png"), split=Split.TEST) for name in names]
+        return caveats(Evidence(()), Manifest.of(records), Split.TEST)
+
+    assert any("cbis-ddsm and ddsm show the same women" in one for one in said("ddsm", "cbis-ddsm"))
+    assert not any("same women" in one for one in said("ddsm", "mias"))

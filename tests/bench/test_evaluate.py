@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from mammolens import DISCLAIMER
 from mammolens.bench.evaluate import read_tables, run
 from mammolens.bench.packaging.card import ALL_DATASETS, fix_operating_points, validation_figures
 from mammolens.bench.scoring import score_records
+from mammolens.bench.settings import Remedy, Settings
 from mammolens.bench.written import PREDICTION_COLUMNS
 from mammolens.data.manifest import Split
 from mammolens.data.splits import split_digest, split_patients
@@ -205,6 +207,23 @@ def test_impossible_settings_are_refused_by_name(package, rows, write_table, tmp
     blocked.write_text("in the way")
     with pytest.raises(ConfigError, match="may write"):
         run(str(package), table, blocked)
+
+
+def test_what_cannot_be_measured_is_refused_before_scoring(package, rows, write_table, tmp_path):
+    seen = []
+    table, settings = write_table("axis.csv", rows[1]), Settings.read(None, 0.005, 0.9, None)
+    for asked, said in (
+        (replace(settings, remedy=Remedy.RECALIBRATE, by="vendor"), "no axis called 'vendor'"),
+        (replace(settings, remedy=Remedy.RECALIBRATE, by=""), "no axis called ''"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            run(
+                *(str(package), table, tmp_path / "out"),
+                settings=asked,
+                on_progress=lambda *at: seen.append(at),
+            )
+    assert not seen
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -14,10 +14,11 @@ from mammolens.bench.auditing.audit import audit_section
 from mammolens.bench.cases import Seen, write_cases
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.localise import localisation_section
+from mammolens.bench.settings import Settings
 from mammolens.errors import ConfigError
 from mammolens.model import ModelPackage
 
-__all__ = ["beyond_scores", "report_on"]
+__all__ = ["beyond_scores", "refuse_impossible", "report_on"]
 
 
 def beyond_scores(
@@ -81,6 +82,27 @@ def beyond_scores(
     if package is not None and asked.cases:
         found["cases"] = write_cases(package, results, out, each=asked.cases, seen=seen)
     return found
+
+
+def refuse_impossible(settings: Settings, package: ModelPackage | None) -> None:
+    """Refuse what `beyond_scores` could not give, before hours are spent on scores.
+
+    Raises
+    ------
+    ConfigError, ContractMismatch
+        As `beyond_scores`.
+    """
+    if settings.remedy is not None:
+        from mammolens.bench.auditing.mitigate import refuse_unknown_axis
+
+        _needed(package, "--mitigate")
+        refuse_unknown_axis(settings.by)
+    for option, asked in (
+        ("--robustness", settings.altered),
+        ("--source-probe", settings.source_probe),
+    ):
+        if asked:
+            _needed(package, option).card.for_breasts()
 
 
 def report_on(out: Path) -> tuple[tuple[Path, ...], str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mammolens.bench.evidence import Evidence
 from mammolens.data.manifest import Manifest, Split
+from mammolens.data.persons import NOBODY, unknown_identities
 from mammolens.data.splits import split_digest
 from mammolens.model import ModelCard
 
@@ -39,6 +40,11 @@ def caveats(
             "figures over several data sets also measure how far the sources can be told apart; "
             "read them per data set"
         )
+    notes += [
+        f"WARNING: {' and '.join(sources)} show the same women under other identifiers: over both "
+        "together intervals are too narrow, and women on whom something was fixed may be judged"
+        for sources, _ in unknown_identities(judged.records, NOBODY)
+    ]
     if split is None and not known:
         notes.append(f"rows of every split: {_UNKNOWN}")
     if evidence.others is None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mammolens import DISCLAIMER, __version__
-from mammolens.bench.beyond import beyond_scores, report_on
+from mammolens.bench.beyond import beyond_scores, refuse_impossible, report_on
 from mammolens.bench.cases import CaseKeeper, Seen
 from mammolens.bench.caveats import caveats
 from mammolens.bench.evidence import Evidence
@@ -103,6 +103,7 @@ def run(
     side = read_split(split)
     _check_sides(side, chosen_settings.fit_split)
     package = _package(model, predictions)
+    refuse_impossible(chosen_settings, package)
     _make_folder(out)
     tables = [manifest] if isinstance(manifest, Path) else list(manifest)
     whole = read_tables(tables)

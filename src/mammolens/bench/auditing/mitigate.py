@@ -38,7 +38,7 @@ from mammolens.metrics import (
 from mammolens.metrics.bootstrap import FEW
 from mammolens.model import ModelCard
 
-__all__ = ["mitigation_section"]
+__all__ = ["mitigation_section", "refuse_unknown_axis"]
 
 _RIDGE = 1.0
 _STEPS = 50
@@ -89,6 +89,7 @@ def mitigation_section(
     ConfigError
         If there is no such axis.
     """
+    refuse_unknown_axis(by)
     between = {axis.name: axis for axis in axes_between()}
     sources = sorted({one.record.dataset for one in results})
     parts: dict[str, tuple[Sequence[ImageResult], Axis]] = {}
@@ -97,7 +98,8 @@ def mitigation_section(
     else:
         for source in sources:
             members = [one for one in results if one.record.dataset == source]
-            parts[source] = (members, _axis(members, by, sorted(between)))
+            (axis,) = (one for one in axes_within(members) if one.name == by)
+            parts[source] = (members, axis)
     threshold = card.operating_points.high.threshold
     return {
         "remedy": remedy.value,
@@ -112,15 +114,21 @@ def mitigation_section(
     }
 
 
-def _axis(members: Sequence[ImageResult], by: str, between: Sequence[str]) -> Axis:
-    axes = {axis.name: axis for axis in axes_within(members)}
-    if by not in axes:
+def refuse_unknown_axis(by: str) -> None:
+    """Refuse a name that no axis of the audit has.
+
+    Raises
+    ------
+    ConfigError
+        Names the axes that there are.
+    """
+    known = [axis.name for axis in (*axes_within(()), *axes_between())]
+    if by not in known:
         raise ConfigError(
             f"there is no axis called {by!r}",
             keyword="--mitigate",
-            remedy=f"Use one of {', '.join((*axes, *between))}",
+            remedy=f"Use one of {', '.join(known)}",
         )
-    return axes[by]
 
 
 def _measured(
