@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mammolens.bench.evidence import Evidence
-from mammolens.data.manifest import Manifest, Split
+from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.persons import NOBODY, unknown_identities
 from mammolens.data.splits import split_digest
 from mammolens.model import ModelCard
 
-__all__ = ["acquainted", "caveats"]
+__all__ = ["acquainted", "caveats", "same_women"]
 
 _UNKNOWN = "whether the model was trained on some is not known here"
 
@@ -40,11 +42,7 @@ def caveats(
             "figures over several data sets also measure how far the sources can be told apart; "
             "read them per data set"
         )
-    notes += [
-        f"WARNING: {' and '.join(sources)} show the same women under other identifiers: over both "
-        "together intervals are too narrow, and women on whom something was fixed may be judged"
-        for sources, _ in unknown_identities(judged.records, NOBODY)
-    ]
+    notes += same_women(judged.records)
     if split is None and not known:
         notes.append(f"rows of every split: {_UNKNOWN}")
     if evidence.others is None:
@@ -60,6 +58,15 @@ def caveats(
     if "tumour" not in evidence.tasks:
         notes.append("the predictions say nothing of benign tumours: there are no tumour figures")
     return [*notes, *known]
+
+
+def same_women(records: Sequence[Record]) -> list[str]:
+    """Warn of sources that show the same women, which folds and resamples take for others."""
+    return [
+        f"WARNING: {' and '.join(sources)} show the same women under other identifiers: over both "
+        "together intervals are too narrow, and women on whom something was fixed may be judged"
+        for sources, _ in unknown_identities(records, NOBODY)
+    ]
 
 
 def acquainted(judged: Manifest, whole: Manifest, card: ModelCard) -> list[str]:

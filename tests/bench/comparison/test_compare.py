@@ -20,7 +20,10 @@ from typer.testing import CliRunner
 
 from mammolens import DISCLAIMER, cli
 from mammolens.bench.comparison import ComparisonSettings, compare
+from mammolens.bench.comparison.entrants import Entrant
 from mammolens.bench.comparison.proof import prove_apart, read_sides
+from mammolens.bench.comparison.standings import compare_models
+from mammolens.bench.units import TASKS
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.splits import split_digest
 from mammolens.errors import ConfigError, ContractMismatch, InvalidManifest, PatientLeak
@@ -218,6 +221,19 @@ def test_correction_is_holms_over_all_that_is_claimed():
     assert "not after correction" in claims[1].words
     assert "ranks breasts of x worse than c" in claims[2].words
     assert "too few cases" in claims[3].words
+
+
+def test_few_women_are_few_however_many_pictures_they_have(make_cohort):
+    def entrant(name, gain, women):
+        seen = tuple(make_cohort(women=women, gain=gain))
+        points = {"high": 0.5, "low": 0.2}
+        return Entrant(name, "package", "", dict.fromkeys(TASKS, seen), points, "made", {})
+
+    for women, few in ((27, True), (30, False)):  # a third are ill, with two pictures of it each
+        both = [entrant("a", 2.0, women), entrant("b", 1.0, women)]
+        judged = compare_models(both, "a", ("image",), draws=50)["made"]["malignancy"]["image"]
+        assert judged["n_positive"] == 2 * women // 3
+        assert judged["differences"][0]["few"] is few
 
 
 def test_words_and_figures_lie_beside_the_numbers(outcome):

@@ -3,7 +3,7 @@
 One family: the AUC of malignancy of the reference against each other model on each data set, in
 the primary unit; a package that is there with and without age is met by the one that knows what the
 reference knows. A claim holds if its interval excludes 0 and its p-value stays below 0.05 after
-Holm's correction. Where a class has fewer than ten units nothing is claimed, whatever comes out.
+Holm's correction. Where a class has fewer than ten women nothing is claimed, whatever comes out.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def correct(standings: Mapping[str, Any], unit: str, aside: Collection[str] = ()
     """Add Holm's corrected p-values to the differences of the family; gives its size.
 
     The AUC differences are one family, McNemar's tests of the same models another; differences
-    between few units are in neither.
+    between few women are in neither.
 
     Parameters
     ----------

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mammolens import DISCLAIMER, __version__
+from mammolens.bench.caveats import same_women
 from mammolens.bench.comparison.claims import Claim, correct, draw_claims
 from mammolens.bench.comparison.classical import classical_entrants
 from mammolens.bench.comparison.entrants import (
@@ -272,6 +273,7 @@ def _notes(entrants: Sequence[Entrant], trial: Trial, n: int, family: int) -> li
         "take a difference for normal, with the spread of its bootstrap over patients",
         "DeLong's test and McNemar's take images and breasts of one woman for independent: they "
         "are too sure of themselves where she has several",
+        *same_women([*trial.judged.records, *(trial.training.records if trial.training else ())]),
         *(str(caution) for caution in trial.judged.cautions),
     ]
 

@@ -6,6 +6,7 @@ the bootstrap over patients, so that differences are paired draw by draw.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
@@ -27,6 +28,7 @@ from mammolens.metrics import (
     patient_bootstraps,
     side_by_side,
 )
+from mammolens.metrics.bootstrap import FEW
 
 __all__ = [
     "DECISION_FIGURES",
@@ -225,7 +227,7 @@ def _difference(
         "model": other,
         "auc_difference": interval_json(gap),
         "p_value": _p_value(gap),
-        "few": any(note.startswith("few") for note in gap.notes),
+        "few": _few(one),
     }
     if unit == "image" and min(one.labels.sum(), (~one.labels).sum()) > 1:
         test = delong_test(one.labels, one.scores, two.scores)
@@ -248,6 +250,13 @@ def _difference(
             "p_value": decided.p_value,
         }
     return found
+
+
+def _few(sample: Sample) -> bool:
+    """Whether either class has too few women for the bootstrap over them to be believed."""
+    kinds = set(zip(sample.patients, sample.labels.tolist(), strict=True))
+    women = Counter(label for _, label in kinds)
+    return min(women[True], women[False]) < FEW
 
 
 def _p_value(gap: Interval) -> float | None:
