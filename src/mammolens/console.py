@@ -166,12 +166,9 @@ def show_evaluation(summary: EvaluationSummary) -> None:
                 task, unit, str(figure["n"]), str(figure["n_positive"]), _auc_words(figure)
             )
     console.print(table)
-    points = Table("malignancy decided at", "unit", "n", "sensitivity", "specificity")
-    for name, point in summary.metrics["operating_points"].items():
-        of_unit = point["malignancy"][point["unit"]]
-        figures = (_interval_words(point[kind]) for kind in ("sensitivity", "specificity"))
-        points.add_row(name, point["unit"], str(of_unit["n"]), *figures)
-    console.print(points)
+    decided = summary.metrics.get("operating_points", {})
+    if decided:
+        console.print(_points_table(decided))
     for note in summary.metrics["notes"]:
         style = "bold red" if note.startswith("WARNING") else "yellow"
         console.print(Text(printable(f"note: {note}"), style=style))
@@ -180,6 +177,15 @@ def show_evaluation(summary: EvaluationSummary) -> None:
     for path in (summary.metrics_path, summary.predictions_path, *summary.report_paths):
         console.print(Text(printable(str(path))))
     console.print(DISCLAIMER)
+
+
+def _points_table(decided: Mapping[str, Any]) -> Table:
+    points = Table("malignancy decided at", "unit", "n", "sensitivity", "specificity")
+    for name, point in decided.items():
+        of_unit = point["malignancy"][point["unit"]]
+        figures = (_interval_words(point[kind]) for kind in ("sensitivity", "specificity"))
+        points.add_row(name, point["unit"], str(of_unit["n"]), *figures)
+    return points
 
 
 def show_comparison(comparison: Comparison) -> None:

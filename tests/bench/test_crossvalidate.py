@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
 from mammolens.bench.crossvalidate import crossvalidate  # noqa: E402
 from mammolens.bench.pooled import image_results  # noqa: E402
 from mammolens.bench.sections.calibration import calibration_figures, slope_statistic  # noqa: E402
+from mammolens.console import show_evaluation  # noqa: E402
 from mammolens.data.cache import PreparedCache  # noqa: E402
 from mammolens.data.manifest import Manifest, Record  # noqa: E402
 from mammolens.metrics import calibration_line  # noqa: E402
@@ -35,7 +36,7 @@ def small_run(tmp_path_factory):
     return folder
 
 
-def test_every_patient_is_held_out_once_and_folds_are_not_trained_twice(small_run):
+def test_every_patient_is_held_out_once_and_folds_are_not_trained_twice(small_run, capsys):
     lines: list[str] = []
     out = small_run / "cross"
     found = crossvalidate(small_run / "run.toml", out, 3, SETTINGS, lines.append, draws=50)
@@ -61,6 +62,11 @@ def test_every_patient_is_held_out_once_and_folds_are_not_trained_twice(small_ru
     assert [(out / f"fold-{n}" / "state.pt").stat().st_mtime_ns for n in range(3)] == before
     created = {"created": None}
     assert {**again.metrics, **created} == {**found.metrics, **created}
+
+    show_evaluation(again)
+    said = capsys.readouterr().out
+    assert "malignancy" in said
+    assert str(out / "predictions.csv") in said
 
 
 def test_the_slope_of_weighted_rows_is_that_of_repeated_rows():
