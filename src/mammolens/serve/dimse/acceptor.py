@@ -112,14 +112,14 @@ class AcceptorServer(ThreadedAssociationServer):
 
     def _shake_hands(self, request: socket.socket, host: str) -> ssl.SSLSocket | None:
         assert self.tls is not None
-        patience = threading.Timer(self.ae.acse_timeout or 0.0, lambda: _hang_up(wrapped))
+        late = threading.Event()
         wrapped = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+        patience = threading.Timer(self.ae.acse_timeout or 0.0, _hang_up, (wrapped, late))
         try:
             patience.start()
             wrapped.do_handshake()
         except (OSError, ValueError) as error:
-            late = not patience.is_alive()
-            self.refused(host, "no_handshake" if late else _handshake_failure(error))
+            self.refused(host, "no_handshake" if late.is_set() else _handshake_failure(error))
             wrapped.close()
             return None
         finally:
@@ -127,8 +127,9 @@ class AcceptorServer(ThreadedAssociationServer):
         return wrapped
 
 
-def _hang_up(connection: ssl.SSLSocket) -> None:
+def _hang_up(connection: ssl.SSLSocket, late: threading.Event) -> None:
     """End a handshake that does not come to its end, however slowly its bytes come."""
+    late.set()
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 
