@@ -6,7 +6,6 @@ localisation tables' patients are kept apart from it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -65,10 +64,11 @@ def export_run(
     ContractMismatch
         If the graph does not say what the network says.
     """
+    from mammolens.learn.checkpoint import read_run_folder
     from mammolens.learn.export import export_onnx
     from mammolens.learn.train import load_network
 
-    config, summary = _read_run(run)
+    config, summary = read_run_folder(run)
     manifest = load_manifest(config)
     if split_digest(manifest) != summary["split_digest"]:
         raise ConfigError(
@@ -113,19 +113,6 @@ def export_run(
         }
     )
     return save_package(package, final, graph.read_bytes())
-
-
-def _read_run(run: Path) -> tuple[RunConfig, dict[str, Any]]:
-    try:
-        summary = json.loads((run / "run.json").read_text())
-        summary["best"] = json.loads((run / "best.json").read_text())
-        return RunConfig.model_validate(summary["config"]), summary
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(
-            f"the folder holds no finished pass: {error}",
-            source=str(run),
-            remedy="Train first: mammolens train RUN.toml --out DIR",
-        ) from error
 
 
 def _card(
