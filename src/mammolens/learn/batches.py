@@ -41,12 +41,14 @@ STRIDE = 32
 @dataclass(frozen=True)
 class Material:
     """Prepared pictures to learn from. `marked` ones teach places only, never classes; `masks`
-    are keyed by row of `learned`, or by its length plus row of `marked`."""
+    are keyed by row of `learned`, or by its length plus row of `marked`; `told` is P(malignant) by
+    row of `learned` as teachers say it, NaN where they do not."""
 
     learned: PreparedCache
     marked: PreparedCache | None
     weights: npt.NDArray[np.float64]
     masks: dict[int, npt.NDArray[np.uint8]]
+    told: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ WHOLE = Share()
 
 @dataclass(frozen=True)
 class Batch:
-    """Uint8 pictures (B, 1, H, W), allowed classes bool (B, 3), cell targets float (B, h, w).
+    """Uint8 pictures (B, 1, H, W), allowed classes bool (B, 3), cell targets float (B, h, w),
+    what teachers say float (B,), NaN where they say nothing.
 
     `seed` is for what the network draws (dropout). `map_share` is by how much more pictures with
     known cells this share of the batch holds than the shares do on average: 1 for a whole batch.
@@ -73,6 +76,7 @@ class Batch:
     targets: Tensor | None
     seed: int
     map_share: float = 1.0
+    told: Tensor | None = None
 
 
 def draw_weights(
@@ -100,14 +104,19 @@ def draw_weights(
     return weights / weights.sum()
 
 
-def gather(learned: PreparedCache, marked: PreparedCache | None, config: RunConfig) -> Material:
+def gather(
+    learned: PreparedCache,
+    marked: PreparedCache | None,
+    config: RunConfig,
+    told: npt.NDArray[np.float32] | None = None,
+) -> Material:
     """Weigh the records, and draw the masks if places are to be learned."""
     masks: dict[int, npt.NDArray[np.uint8]] = {}
     if config.train.map_weight > 0:
         records = (*learned.records, *(marked.records if marked else ()))
         masks = lesion_masks(records, config.preprocess)
     weights = draw_weights(learned.records, config.train.balance, config.train.patient_balance)
-    return Material(learned, marked, weights, masks)
+    return Material(learned, marked, weights, masks, told)
 
 
 def draw_batch(
@@ -149,6 +158,9 @@ def draw_batch(
         torch.from_numpy(np.stack(targets)) if targets else None,
         seed,
         sum(row in material.masks for row in own) * share.world / known if known else 1.0,
+        None
+        if material.told is None
+        else torch.tensor([material.told[row] if row < count else np.nan for row in own]),
     )
 
 

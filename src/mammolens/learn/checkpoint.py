@@ -28,6 +28,7 @@ from mammolens.learn.config import RunConfig
 __all__ = [
     "add_to_log",
     "cut_log",
+    "place_file",
     "read_run_folder",
     "read_state",
     "refuse_other_run",
@@ -131,7 +132,7 @@ def write_run(
         "refused": dict(refused or {}),
         **({"averaged": [dict(one) for one in averaged]} if averaged else {}),
     }
-    _place(out / "run.json", json.dumps(summary, indent=1).encode())
+    place_file(out / "run.json", json.dumps(summary, indent=1).encode())
 
 
 def read_run_folder(run: Path) -> tuple[RunConfig, dict[str, Any]]:
@@ -165,7 +166,7 @@ def add_to_log(path: Path, row: Mapping[str, Any]) -> None:
     writer = csv.DictWriter(text, list(row), restval="", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
-    _place(path, text.getvalue().encode())
+    place_file(path, text.getvalue().encode())
 
 
 def cut_log(path: Path, count: int) -> None:
@@ -192,8 +193,8 @@ def write_best(net: torch.nn.Module, best: Mapping[str, Any], out: Path) -> None
     from safetensors.torch import save
 
     tensors = {key: value.cpu().contiguous() for key, value in net.state_dict().items()}
-    _place(out / "best.safetensors", save(tensors))
-    _place(out / "best.json", json.dumps(dict(best), indent=1).encode())
+    place_file(out / "best.safetensors", save(tensors))
+    place_file(out / "best.json", json.dumps(dict(best), indent=1).encode())
 
 
 def write_state(path: Path, step: int, best: Mapping[str, Any], **parts: Any) -> None:
@@ -207,7 +208,7 @@ def write_state(path: Path, step: int, best: Mapping[str, Any], **parts: Any) ->
     state = {name: part.state_dict() for name, part in parts.items()}
     data = io.BytesIO()
     torch.save({"step": step, "best": dict(best), **state}, data)
-    _place(path, data.getvalue())
+    place_file(path, data.getvalue())
 
 
 def read_state(path: Path, **parts: Any) -> tuple[int, dict[str, Any]]:
@@ -234,7 +235,14 @@ def read_state(path: Path, **parts: Any) -> tuple[int, dict[str, Any]]:
     return step, best
 
 
-def _place(path: Path, data: bytes) -> None:
+def place_file(path: Path, data: bytes) -> None:
+    """Write a file beside its place and move it there.
+
+    Raises
+    ------
+    StorageError
+        If the folder is full or cannot be written; the file before stays.
+    """
     partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -105,6 +105,9 @@ class NetworkConfig(_Section):
         description="what to go on from with the trunk: best.safetensors of a run, or a model "
         "package (folder, zip, or the name of a built-in one)",
     )
+    start_head: bool = Field(
+        False, description="go on with that run's head as well; for best.safetensors alone"
+    )
     hidden: int = Field(256, ge=8, description="width of the fully connected layer")
     dropout: float = Field(0.4, ge=0, lt=1, description="dropout in the head")
     pooling: Literal["avg", "gem", "attention", "fine_attention"] = Field(
@@ -167,6 +170,10 @@ class TrainConfig(_Section):
     )
     map_weight: float = Field(0.0, ge=0, description="weight of the loss on marked lesions")
     marked_share: float = Field(0.125, ge=0, lt=1, description="of a batch, from localisation")
+    teachers: tuple[Path, ...] = Field(
+        (), description="folders of finished runs whose P(malignant) is learned beside the labels"
+    )
+    teacher_weight: float = Field(1.0, gt=0, description="weight of the loss on what they say")
     cached_variants: int = Field(
         0,
         ge=0,

@@ -189,14 +189,15 @@ def _refuse_what_maps_cannot_give(config: RunConfig, path: Path, processes: int)
     wishes = {
         "train.map_weight": train.map_weight > 0,
         "train.small_share": train.small_share > 0,
+        "train.teachers": bool(train.teachers),
         "train.precision": train.precision != "single",
         "train.cached_variants": train.cached_variants < 1 or processes > 1,
     }
     for keyword, wished in wishes.items():
         if wished:
             raise ConfigError(
-                "the run cannot be trained on kept maps: these know no marked lesions, no smaller "
-                "pictures, single precision alone, and one process",
+                "the run cannot be trained on kept maps: these know no marked lesions, no "
+                "teachers, no smaller pictures, single precision alone, and one process",
                 source=str(path),
                 keyword=keyword,
                 remedy="Change this setting, or set train.cached_variants to 0",

@@ -1,11 +1,12 @@
-"""The loss for partial labels: −log of the probability of what the label allows."""
+"""Losses of logits: of partial labels (−log of the probability of what the label allows), and of a
+probability of malignancy that others have said."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ["partial_label_loss"]
+__all__ = ["partial_label_loss", "soft_label_loss"]
 
 
 def partial_label_loss(logits: Tensor, allowed: Tensor, smoothing: float = 0.0) -> Tensor:
@@ -35,3 +36,27 @@ def partial_label_loss(logits: Tensor, allowed: Tensor, smoothing: float = 0.0) 
     informative = (~allowed).any(1)
     spread = torch.where(informative, -log_p.mean(1), torch.zeros_like(told))
     return ((1.0 - smoothing) * told + smoothing * spread).mean()
+
+
+def soft_label_loss(logits: Tensor, told: Tensor) -> Tensor:
+    """Mean over the batch of the cross-entropy between P(malignant) and what was told of it.
+
+    Parameters
+    ----------
+    logits
+        Float (B, 3).
+    told
+        Probabilities (B,); NaN where nothing was told, which adds nothing.
+
+    Examples
+    --------
+    >>> loss = soft_label_loss(torch.zeros(2, 3), torch.tensor([1.0, torch.nan]))
+    >>> round(float(loss), 4)
+    0.5493
+    """
+    log_p = torch.log_softmax(logits.float(), dim=1)
+    heard = ~told.isnan()
+    target = torch.where(heard, told, 0.0)
+    other = torch.logsumexp(log_p[:, :2], dim=1)
+    entropy = -(target * log_p[:, 2] + (1.0 - target) * other)
+    return torch.where(heard, entropy, 0.0).mean()

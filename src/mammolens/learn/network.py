@@ -225,17 +225,18 @@ def build_network(
     return net
 
 
-def load_trunk(net: MammoNet, path: Path) -> None:
-    """Go on from the trunk of an earlier run (``best.safetensors``); the head stays as it is.
+def load_trunk(net: MammoNet, path: Path, *, head: bool = False) -> None:
+    """Go on from the trunk of an earlier run (``best.safetensors``), or with its `head` as well.
 
     Raises
     ------
     ConfigError
-        If the file cannot be read or holds another trunk.
+        If the file cannot be read or holds another trunk or head.
     """
     keyword = "network.start"
     state = read_weights(path, keyword=keyword)
-    net.trunk.load_state_dict(fit_weights(net.trunk, state, source=str(path), keyword=keyword))
+    part: nn.Module = net if head else net.trunk
+    part.load_state_dict(fit_weights(part, state, source=str(path), keyword=keyword))
 
 
 def _stage_at(trunk: Any, stride: int) -> int | None:

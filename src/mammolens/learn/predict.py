@@ -17,7 +17,7 @@ from mammolens.learn.config import RunConfig
 from mammolens.learn.network import MammoNet
 from mammolens.metrics import auc
 
-__all__ = ["load_network", "malignancy_figures", "predict_logits"]
+__all__ = ["load_network", "malignancy_figures", "malignancy_odds", "predict_logits"]
 
 
 def load_network(config: RunConfig, weights: Path) -> MammoNet:
@@ -78,6 +78,19 @@ def predict_logits(
     return np.concatenate(out)
 
 
+def malignancy_odds(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Log-odds (n,) of malignancy from logits (n, 3).
+
+    Examples
+    --------
+    >>> malignancy_odds([[0.0, 0.0, 0.0]]).round(4).tolist()
+    [-0.6931]
+    """
+    values = np.asarray(logits, np.float64)
+    odds: npt.NDArray[np.float64] = values[:, 2] - np.logaddexp(values[:, 0], values[:, 1])
+    return odds
+
+
 def malignancy_figures(
     records: Sequence[Record], logits: npt.ArrayLike
 ) -> tuple[float, dict[str, float]]:
@@ -99,8 +112,7 @@ def malignancy_figures(
     >>> malignancy_figures(two, [[0, 0, 0], [0, 0, 1]])
     (1.0, {'auc_x': 1.0})
     """
-    values = np.asarray(logits, np.float64)
-    odds = values[:, 2] - np.logaddexp(values[:, 0], values[:, 1])
+    odds = malignancy_odds(logits)
     known = np.array([record.malignant is not None for record in records], bool)
     positive = np.array([record.malignant is True for record in records], bool)
     datasets = np.array([record.dataset for record in records])

@@ -34,7 +34,7 @@ from mammolens.learn.checkpoint import (
 from mammolens.learn.config import RunConfig, load_localisation, load_manifest, read_run
 from mammolens.learn.feed import prefetch
 from mammolens.learn.journal import check_sides, open_journal
-from mammolens.learn.loss import partial_label_loss
+from mammolens.learn.loss import partial_label_loss, soft_label_loss
 from mammolens.learn.marks import map_loss
 from mammolens.learn.network import MammoNet, build_network, load_trunk
 from mammolens.learn.predict import load_network, malignancy_figures, predict_logits
@@ -48,6 +48,7 @@ from mammolens.learn.processes import (
     sum_rows,
 )
 from mammolens.learn.rates import build_optimiser, fix_first_stages, rates_of, set_rates
+from mammolens.learn.teachers import ask_teachers
 from mammolens.learn.unfold import settle_statistics, unfold_trunk
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def train(
             build_cache(manifest.select(split=side), config.preprocess, config.data.cache, jobs=2)
             for side in (Split.TRAIN, Split.VALIDATION)
         )
-        material = gather(learned, _marked(config), config)
+        told = ask_teachers(config, manifest, learned.records, out, say)
+        material = gather(learned, _marked(config), config, told)
     say(f"{len(learned.records)} images to learn from, {len(held_out.records)} held out")
     for caution in check_sides(learned, held_out):
         say(caution)
@@ -218,10 +220,16 @@ def start_network(config: RunConfig) -> MammoNet:
         pooling=network.pooling,
         weights=network.weights,
     )
+    if network.start_head and (network.start is None or _is_package(network.start)):
+        raise ConfigError(
+            "a head can be gone on with from best.safetensors of a run alone",
+            keyword="network.start_head",
+            remedy="Name that file in network.start",
+        )
     if _is_package(network.start):
         unfold_trunk(net, str(network.start))
     elif network.start is not None:
-        load_trunk(net, network.start)
+        load_trunk(net, network.start, head=network.start_head)
     return net
 
 
@@ -240,7 +248,8 @@ def first_statistics(
 def batch_loss(
     net: MammoNet, places: torch.nn.Module, maps: Tensor, batch: Batch, config: RunConfig
 ) -> Tensor:
-    """Loss of the labels of a batch, and of the places where lesions are marked.
+    """Loss of the labels of a batch, of what teachers say of it, and of the places where lesions
+    are marked.
 
     Parameters
     ----------
@@ -250,6 +259,8 @@ def batch_loss(
     train, device = config.train, maps.device
     logits = net.head(net.pool(maps))
     loss = partial_label_loss(logits, batch.allowed.to(device), train.smoothing)
+    if batch.told is not None:
+        loss = loss + train.teacher_weight * soft_label_loss(logits, batch.told.to(device))
     if batch.targets is None:
         return loss
     targets = batch.targets.to(device)

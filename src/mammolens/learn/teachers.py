@@ -1,0 +1,117 @@
+"""What finished runs say of the pictures that another run learns from: distillation.
+
+A teacher speaks of the data sets that it learned from, and of no other. Several speak with the
+mean of their log-odds, as votes do.
+Source: Hinton, Vinyals and Dean 2015, Distilling the knowledge in a neural network,
+arXiv 1503.02531.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.data.cache import build_cache
+from mammolens.data.manifest import Manifest, Record, Split
+from mammolens.errors import ConfigError, PatientLeak
+from mammolens.learn.checkpoint import place_file, read_run_folder
+from mammolens.learn.config import RunConfig, load_manifest
+from mammolens.learn.predict import load_network, malignancy_odds, predict_logits
+
+__all__ = ["ask_teachers"]
+
+_FILE = "teachers.npy"
+
+
+def ask_teachers(
+    config: RunConfig,
+    manifest: Manifest,
+    records: Sequence[Record],
+    out: Path,
+    say: Callable[[str], None],
+) -> npt.NDArray[np.float32] | None:
+    """Ask the teachers of a run for P(malignant) of the pictures that it learns from.
+
+    They look at each picture as it is and mirrored. What they say is kept in the run folder as
+    ``teachers.npy``: a run that goes on learns from the same words.
+
+    Parameters
+    ----------
+    manifest
+        The run's tables, every patient on a side.
+    records
+        The images to learn from.
+
+    Returns
+    -------
+    Float32 (n,) in the order of `records`, NaN where no teacher knows the data set; ``None`` for a
+    run without teachers.
+
+    Raises
+    ------
+    PatientLeak
+        If a teacher has learned from a patient whom this run holds out.
+    ConfigError
+        If a folder holds no finished pass, or ``teachers.npy`` is of other images.
+    """
+    if not config.train.teachers:
+        return None
+    kept = out / _FILE
+    if not kept.exists():
+        odds = [_odds(run, config, manifest, records, say) for run in config.train.teachers]
+        data = io.BytesIO()
+        np.save(data, _soft_labels(np.stack(odds)))
+        place_file(kept, data.getvalue())
+    told: npt.NDArray[np.float32] = np.load(kept)
+    if told.shape != (len(records),):
+        raise ConfigError(
+            f"it holds {len(told)} answers, and there are {len(records)} images to learn from",
+            source=str(kept),
+            keyword="train.teachers",
+            remedy="Give another folder with --out",
+        )
+    return told
+
+
+def _odds(
+    run: Path,
+    config: RunConfig,
+    manifest: Manifest,
+    records: Sequence[Record],
+    say: Callable[[str], None],
+) -> npt.NDArray[np.float64]:
+    """Log-odds (n,) of malignancy by one teacher, NaN where it does not speak."""
+    teacher, _ = read_run_folder(run)
+    pupils_side = {record.patient: record.split for record in manifest.records}
+    own = load_manifest(teacher).select(split=Split.TRAIN).records
+    leaked = {r.patient for r in own if pupils_side.get(r.patient) not in (None, Split.TRAIN)}
+    if leaked:
+        raise PatientLeak(
+            f"it has learned from {len(leaked)} patients whom this run holds out, the first "
+            f"{'/'.join(min(leaked))}",
+            source=str(run),
+            keyword="train.teachers",
+            remedy="Take a teacher that was trained with the same split",
+        )
+    datasets = {record.dataset for record in own}
+    side = manifest.select(split=Split.TRAIN)
+    pictures = build_cache(side, teacher.preprocess, config.data.cache, jobs=2).select(
+        lambda record: record.dataset in datasets
+    )
+    say(f"{run} teaches {len(pictures.records)} of {len(records)} images")
+    net = load_network(teacher, run / "best.safetensors")
+    odds = malignancy_odds(predict_logits(net, pictures))
+    told = {(r.dataset, r.image_id): value for r, value in zip(pictures.records, odds, strict=True)}
+    return np.array([told.get((r.dataset, r.image_id), np.nan) for r in records], np.float64)
+
+
+def _soft_labels(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Probabilities (n,) of log-odds (teachers, n), by the mean of those that speak."""
+    heard = np.isfinite(odds)
+    total = np.where(heard, odds, 0.0).sum(0)
+    mean = total / np.maximum(heard.sum(0), 1)
+    return np.where(heard.any(0), 1.0 / (1.0 + np.exp(-mean)), np.nan).astype(np.float32)
