@@ -144,3 +144,19 @@ def test_a_head_goes_on_from_a_run_and_from_nothing_else(runs):
     other = MammoNet("test_efficientnet", hidden=24)
     with pytest.raises(ConfigError, match=r"hidden\.weight is \(16"):
         load_trunk(other, weights, head=True)
+
+
+@pytest.mark.slow
+def test_the_card_of_a_pupil_names_its_teachers(runs, tmp_path):
+    from mammolens.bench.packaging import export_run
+
+    settings = [
+        f"network.start={runs / 'first' / 'best.safetensors'}",
+        "network.start_head=true",
+        "network.frozen_stages=0",
+        taught(runs, "first", "second"),
+    ]
+    train(runs / "run.toml", tmp_path / "pupil", (*SHORT, *settings), lambda _: None)
+    recipe = export_run(tmp_path / "pupil", tmp_path / "package").card.training.recipe
+    assert "trunk and head of an earlier run or package (first); the whole trunk learned" in recipe
+    assert "taught beside the labels by first and second, weight 1;" in recipe

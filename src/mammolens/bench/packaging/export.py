@@ -189,10 +189,13 @@ def _recipe(config: RunConfig, summary: dict[str, Any]) -> str:
     """How the weights came about, in words."""
     network, train, augment = config.network, config.train, config.augment
     clauses = [
-        f"the trunk of an earlier run or package ({_name_of(network.start)})"
+        f"the trunk{' and head' if network.start_head else ''} of an earlier run or package "
+        f"({_name_of(network.start)})"
         if network.start
         else "ImageNet weights; batch-norm statistics re-estimated on mammograms",
-        f"first {network.frozen_stages} parts of the trunk fixed",
+        f"first {network.frozen_stages} parts of the trunk fixed"
+        if network.frozen_stages
+        else "the whole trunk learned",
         f"partial-label loss with smoothing {train.smoothing:g}",
         f"sources and classes balanced to n^{1 - train.balance:g}",
         f"rotation ±{augment.rotation_deg:g}°, flips, zoom ±{augment.zoom:.0%}, other changes of "
@@ -204,6 +207,9 @@ def _recipe(config: RunConfig, summary: dict[str, Any]) -> str:
         clauses.append(
             f"pictures at {train.small_scale:g} of their size for {train.small_share:.0%}"
         )
+    if train.teachers:
+        names = " and ".join(_name_of(run) for run in train.teachers)
+        clauses.append(f"taught beside the labels by {names}, weight {train.teacher_weight:g}")
     if train.map_weight:
         clauses.append(f"maps taught by marked lesions, weight {train.map_weight:g}")
     clauses += [
@@ -219,7 +225,7 @@ def _recipe(config: RunConfig, summary: dict[str, Any]) -> str:
 
 
 def _name_of(start: Path) -> str:
-    return start.parent.name if start.name == "best.safetensors" else start.name
+    return start.parent.name if start.name in ("best.safetensors", "package") else start.name
 
 
 def _words(config: RunConfig) -> dict[str, Any]:
