@@ -273,6 +273,7 @@ def test_a_run_on_maps_that_was_cut_off_goes_on_as_if_it_had_not_been(
         ("train.map_weight=0.3", "train.map_weight"),
         ("train.small_share=0.5", "train.small_share"),
         ('train.precision="mixed"', "train.precision"),
+        ('train.teachers=["run"]', "train.teachers"),
         ("train.cached_variants=0", "train.cached_variants"),
         ("network.frozen_stages=0", "network.frozen_stages"),
         ("network.frozen_stages=40", "network.frozen_stages"),
