@@ -82,3 +82,19 @@ def tiny_run():
     """Write a small run into a folder, of a backbone of choice."""
     pytest.importorskip("torch", reason="needs the extra mammolens[train]")
     return write_small_run
+
+
+@pytest.fixture(scope="session")
+def finished_runs(tmp_path_factory, tiny_run):
+    """Train runs of one table, each a single pass of one step; gives their common folder."""
+    from mammolens.learn.train import train
+
+    def make(runs: dict[str, tuple[str, ...]]) -> Path:
+        folder: Path = tmp_path_factory.mktemp("runs")
+        config = tiny_run(folder)
+        for name, overrides in runs.items():
+            settings = ("train.epochs=1", "train.epoch_images=8", *overrides)
+            train(config, folder / name, settings, lambda _: None)
+        return folder
+
+    return make

@@ -19,7 +19,6 @@ from mammolens.learn.ensemble import (  # noqa: E402
     soft_vote,
 )
 from mammolens.learn.predict import load_network  # noqa: E402
-from mammolens.learn.train import train  # noqa: E402
 
 RUNS = {
     "first": ("train.head_rate=0.001",),
@@ -30,14 +29,8 @@ RUNS = {
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, tiny_run):
-    """Four runs of one table, each a single pass of one step."""
-    folder = tmp_path_factory.mktemp("ensemble")
-    config = tiny_run(folder)
-    for name, overrides in RUNS.items():
-        settings = ("train.epochs=1", "train.epoch_images=8", *overrides)
-        train(config, folder / name, settings, lambda _: None)
-    return folder
+def runs(finished_runs):
+    return finished_runs(RUNS)
 
 
 def test_the_average_lies_half_way_and_keeps_counters(runs):

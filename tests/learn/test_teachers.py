@@ -29,24 +29,19 @@ RUNS = {
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, tiny_run):
-    """Finished runs of one table, each a single pass of one step."""
-    folder = tmp_path_factory.mktemp("teachers")
-    config = tiny_run(folder)
-    for name, overrides in RUNS.items():
-        train(config, folder / name, (*SHORT, *overrides), lambda _: None)
-    return folder
+def runs(finished_runs):
+    return finished_runs(RUNS)
 
 
 def taught(runs, *names):
     return "train.teachers=" + json.dumps([str(runs / name) for name in names])
 
 
-def asked(runs, out, *names):
+def asked(runs, out, *names, anew=True):
     config = read_run(runs / "run.toml", [taught(runs, *names)])
     manifest = load_manifest(config)
     side = build_cache(manifest.select(split=Split.TRAIN), config.preprocess, config.data.cache)
-    told = ask_teachers(config, manifest, side.records, out, lambda _: None)
+    told = ask_teachers(config, manifest, side.records, out, lambda _: None, anew=anew)
     return told, config, side
 
 
@@ -89,7 +84,7 @@ def test_a_teacher_is_silent_on_a_source_that_it_never_learned_from(runs, tmp_pa
     records = build_cache(
         manifest.select(split=Split.TRAIN), config.preprocess, config.data.cache
     ).records
-    told = ask_teachers(config, manifest, records, tmp_path, lambda _: None)
+    told = ask_teachers(config, manifest, records, tmp_path, lambda _: None, anew=True)
     silent = np.array([record.dataset == "other" for record in records])
     assert silent.any()
     assert not silent.all()
@@ -103,9 +98,20 @@ def test_a_teacher_who_learned_from_those_held_out_is_refused(runs, tmp_path):
 
 
 def test_words_of_other_images_are_refused(runs, tmp_path):
-    np.save(tmp_path / "teachers.npy", np.zeros(3, np.float32))
-    with pytest.raises(ConfigError, match="holds 3 answers"):
-        asked(runs, tmp_path, "first")
+    kept = tmp_path / "teachers.npy"
+    np.save(kept, np.zeros(3, np.float32))
+    with pytest.raises(ConfigError, match="holds 3 answers for 28 images"):
+        asked(runs, tmp_path, "first", anew=False)
+    kept.write_bytes(kept.read_bytes()[:40])
+    with pytest.raises(ConfigError, match=r"teachers\.npy: it cannot be read"):
+        asked(runs, tmp_path, "first", anew=False)
+
+
+def test_a_run_that_never_began_leaves_no_words_to_another(runs, tmp_path):
+    (tmp_path / "pupil").mkdir()
+    np.save(tmp_path / "pupil" / "teachers.npy", np.zeros(28, np.float32))
+    train(runs / "run.toml", tmp_path / "pupil", (*SHORT, taught(runs, "first")), lambda _: None)
+    assert np.load(tmp_path / "pupil" / "teachers.npy").min() > 0
 
 
 def test_what_is_told_pulls_and_silence_does_not():
@@ -139,8 +145,8 @@ def test_a_head_goes_on_from_a_run_and_from_nothing_else(runs):
     assert torch.equal(fresh.trunk.conv_stem.weight, learned.trunk.conv_stem.weight)
     assert not torch.equal(fresh.hidden.weight, learned.hidden.weight)
     for start in ([], ["network.start=mammolens-2"]):
-        with pytest.raises(ConfigError, match=r"best\.safetensors of a run alone"):
-            start_network(read_run(runs / "run.toml", [*start, settings[1]]))
+        with pytest.raises(ConfigError, match=r"name best\.safetensors of a run in start"):
+            read_run(runs / "run.toml", [*start, settings[1]])
     other = MammoNet("test_efficientnet", hidden=24)
     with pytest.raises(ConfigError, match=r"hidden\.weight is \(16"):
         load_trunk(other, weights, head=True)

@@ -160,7 +160,9 @@ def draw_batch(
         sum(row in material.masks for row in own) * share.world / known if known else 1.0,
         None
         if material.told is None
-        else torch.tensor([material.told[row] if row < count else np.nan for row in own]),
+        else torch.tensor(
+            [material.told[row] if row < count else np.nan for row in own], dtype=torch.float32
+        ),
     )
 
 

@@ -37,6 +37,9 @@ __all__ = [
 ]
 
 
+_WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".xz")
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -114,6 +117,19 @@ class NetworkConfig(_Section):
         "avg", description="pooling of the feature maps"
     )
     frozen_stages: int = Field(4, ge=0, description="first parts of the trunk that stay fixed")
+
+    @property
+    def starts_from_package(self) -> bool:
+        """Whether `start` names a package, and no file of weights."""
+        return self.start is not None and self.start.suffix.lower() not in _WEIGHTS
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.start_head and (self.start is None or self.starts_from_package):
+            raise ValueError(
+                "start_head goes on with a head: name best.safetensors of a run in start"
+            )
+        return self
 
 
 class AugmentConfig(_Section):

@@ -33,6 +33,8 @@ def ask_teachers(
     records: Sequence[Record],
     out: Path,
     say: Callable[[str], None],
+    *,
+    anew: bool,
 ) -> npt.NDArray[np.float32] | None:
     """Ask the teachers of a run for P(malignant) of the pictures that it learns from.
 
@@ -45,6 +47,9 @@ def ask_teachers(
         The run's tables, every patient on a side.
     records
         The images to learn from.
+    anew
+        Ask even if words are kept: they may be of an attempt with other settings. A run that goes
+        on from a checkpoint, or a process beside the one that asked, takes those that are kept.
 
     Returns
     -------
@@ -56,25 +61,38 @@ def ask_teachers(
     PatientLeak
         If a teacher has learned from a patient whom this run holds out.
     ConfigError
-        If a folder holds no finished pass, or ``teachers.npy`` is of other images.
+        If a folder holds no finished pass, or ``teachers.npy`` is damaged or of other images.
+    StorageError
+        If the words cannot be kept.
     """
     if not config.train.teachers:
         return None
     kept = out / _FILE
-    if not kept.exists():
+    if anew or not kept.exists():
         odds = [_odds(run, config, manifest, records, say) for run in config.train.teachers]
         data = io.BytesIO()
         np.save(data, _soft_labels(np.stack(odds)))
         place_file(kept, data.getvalue())
-    told: npt.NDArray[np.float32] = np.load(kept)
-    if told.shape != (len(records),):
-        raise ConfigError(
-            f"it holds {len(told)} answers, and there are {len(records)} images to learn from",
-            source=str(kept),
-            keyword="train.teachers",
-            remedy="Give another folder with --out",
-        )
+    return _read(kept, len(records))
+
+
+def _read(kept: Path, count: int) -> npt.NDArray[np.float32]:
+    try:
+        told: npt.NDArray[np.float32] = np.load(kept)
+    except (OSError, ValueError, EOFError) as error:
+        raise _useless(kept, f"it cannot be read: {error}") from error
+    if told.shape != (count,):
+        raise _useless(kept, f"it holds {told.size} answers for {count} images to learn from")
     return told
+
+
+def _useless(kept: Path, cause: str) -> ConfigError:
+    return ConfigError(
+        cause,
+        source=str(kept),
+        keyword="train.teachers",
+        remedy="Restore it, or begin again in another folder (--out)",
+    )
 
 
 def _odds(

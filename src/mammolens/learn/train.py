@@ -64,7 +64,6 @@ __all__ = [
 ]
 
 _LONGEST_GRADIENT = 5.0
-_WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".xz")
 
 
 def train(
@@ -111,8 +110,12 @@ def train(
             build_cache(manifest.select(split=side), config.preprocess, config.data.cache, jobs=2)
             for side in (Split.TRAIN, Split.VALIDATION)
         )
-        told = ask_teachers(config, manifest, learned.records, out, say)
-        material = gather(learned, _marked(config), config, told)
+        marked = _marked(config)
+    state = out / "state.pt"
+    with fabric.rank_zero_first():
+        anew = first and not state.exists()
+        told = ask_teachers(config, manifest, learned.records, out, say, anew=anew)
+    material = gather(learned, marked, config, told)
     say(f"{len(learned.records)} images to learn from, {len(held_out.records)} held out")
     for caution in check_sides(learned, held_out):
         say(caution)
@@ -127,7 +130,6 @@ def train(
     steps_per_epoch = math.ceil(config.train.epoch_images / config.train.batch)
     total_steps = steps_per_epoch * config.train.epochs
 
-    state = out / "state.pt"
     parts = {"net": net, "average": average, "places": places, "optimiser": optimiser}
     parts |= {"scaler": scaler} if mixed else {}
     if first:
@@ -220,13 +222,7 @@ def start_network(config: RunConfig) -> MammoNet:
         pooling=network.pooling,
         weights=network.weights,
     )
-    if network.start_head and (network.start is None or _is_package(network.start)):
-        raise ConfigError(
-            "a head can be gone on with from best.safetensors of a run alone",
-            keyword="network.start_head",
-            remedy="Name that file in network.start",
-        )
-    if _is_package(network.start):
+    if network.starts_from_package:
         unfold_trunk(net, str(network.start))
     elif network.start is not None:
         load_trunk(net, network.start, head=network.start_head)
@@ -241,7 +237,7 @@ def first_statistics(
     seed, batch, start = config.train.seed, config.train.batch, config.network.start
     if start is None:
         estimate_statistics(net, learned, seed=seed, batch=batch, device=device)
-    elif _is_package(start):
+    elif config.network.starts_from_package:
         settle_statistics(net, learned, seed=seed, batch=batch, device=device)
 
 
@@ -269,10 +265,6 @@ def batch_loss(
         cells = F.adaptive_avg_pool2d(cells, (targets.shape[1], targets.shape[2]))
     marked = map_loss(cells, targets)
     return loss + train.map_weight * batch.map_share * marked
-
-
-def _is_package(start: Path | None) -> bool:
-    return start is not None and start.suffix.lower() not in _WEIGHTS
 
 
 def _mixed_precision(config: RunConfig, device: torch.device, say: Callable[[str], None]) -> bool:
