@@ -269,6 +269,7 @@ def need_serving() -> None:
         "fastapi",
         "uvicorn",
         "prometheus_client",
+        "websockets",
     )
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
