@@ -1,0 +1,66 @@
+"""The types that flow through mammolens: frozen, checked on construction, NumPy only.
+
+files → `Mammogram` → `Exam` → `PreparedView` → scores and maps → `Prediction` → sinks.
+Arrays inside are read-only. ``None`` means unknown, never a guess and never "negative".
+"""
+
+from __future__ import annotations
+
+from mammolens.core.answers import (
+    BreastPrediction,
+    Finding,
+    ImagePrediction,
+    InputKind,
+    ModelId,
+    Prediction,
+    Scores,
+    TriageCategory,
+)
+from mammolens.core.images import (
+    Caution,
+    Exam,
+    ImageRef,
+    Laterality,
+    Mammogram,
+    Photometric,
+    PixelOrigin,
+    PresentationIntent,
+    Source,
+    SourceHeader,
+    Unreadable,
+    ViewPosition,
+    VoiFunction,
+    VoiLut,
+    Window,
+)
+from mammolens.core.prepared import Box, Display, Geometry, PreparedView
+
+__all__ = [
+    "Box",
+    "BreastPrediction",
+    "Caution",
+    "Display",
+    "Exam",
+    "Finding",
+    "Geometry",
+    "ImagePrediction",
+    "ImageRef",
+    "InputKind",
+    "Laterality",
+    "Mammogram",
+    "ModelId",
+    "Photometric",
+    "PixelOrigin",
+    "Prediction",
+    "PreparedView",
+    "PresentationIntent",
+    "Scores",
+    "Source",
+    "SourceHeader",
+    "TriageCategory",
+    "Unreadable",
+    "ViewPosition",
+    "VoiFunction",
+    "VoiLut",
+    "Window",
+]
