@@ -15,6 +15,10 @@ Runs = Annotated[
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
 Folds = Annotated[int, typer.Option(min=2, metavar="N", help="How many folds of patients.")]
+Shares = Annotated[
+    list[float] | None,
+    typer.Option("--share", metavar="X", help="How much a run counts, in their order; repeatable."),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the run; repeatable."),
@@ -43,12 +47,12 @@ def ensemble(runs: Runs, out: Out) -> None:
     raise typer.Exit(found.exit_code)
 
 
-def average(runs: Runs, out: Out) -> None:
+def average(runs: Runs, out: Out, shares: Shares = None) -> None:
     """Write a run whose weights are the mean of several runs' weights, ready to export."""
     need_training()
     from mammolens.learn.ensemble import average_runs
 
-    typer.echo(average_runs(runs, out, _tell))
+    typer.echo(average_runs(runs, out, _tell, shares=shares))
 
 
 def need_training() -> None:

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
 
 from mammolens.bench.ensemble import evaluate_ensemble  # noqa: E402
-from mammolens.errors import ConfigError  # noqa: E402
+from mammolens.errors import ConfigError, PatientLeak  # noqa: E402
 from mammolens.learn.checkpoint import read_run_folder  # noqa: E402
 from mammolens.learn.ensemble import (  # noqa: E402
     average_runs,
@@ -24,6 +24,7 @@ RUNS = {
     "first": ("train.head_rate=0.001",),
     "second": ("train.head_rate=0.01",),
     "wider": ("network.hidden=24",),
+    "fewer": ('data.training_share={"drawn": 0.5}',),
     "elsewhere": ("data.split_seed=5",),
 }
 
@@ -50,6 +51,30 @@ def test_the_average_lies_half_way_and_keeps_counters(runs):
             assert torch.equal(value, first[key]), key
 
 
+def test_a_run_counts_as_much_as_its_share_says(runs):
+    members = read_members([runs / "first", runs / "second"])
+    equal, mostly = average_weights(members), average_weights(members, [3, 1])
+    first = load_network(members[0][1], runs / "first" / "best.safetensors").state_dict()
+    for key, value in mostly.items():
+        if value.is_floating_point():
+            halfway = (first[key].double() + equal[key].double()) / 2
+            assert torch.allclose(value.double(), halfway, rtol=1e-5, atol=1e-7), key
+    for shares in ([1], [1, 0], [1, float("nan")], [1, -1], [1, float("inf")]):
+        with pytest.raises(ConfigError, match="no shares of 2 runs"):
+            average_weights(members, shares)
+
+
+def test_a_run_that_knows_fewer_patients_may_join(runs):
+    lines: list[str] = []
+    average_runs([runs / "first", runs / "fewer"], runs / "joined", lines.append, shares=[3, 1])
+    _, first = read_run_folder(runs / "first")
+    _, joined = read_run_folder(runs / "joined")
+    assert [part["share"] for part in joined["averaged"]] == [0.75, 0.25]
+    assert joined["split_digest"] == first["split_digest"]
+    with pytest.raises(ConfigError, match="holds out other patients"):
+        read_members([runs / "first", runs / "fewer"])
+
+
 def test_an_averaged_run_is_a_run_with_statistics_of_its_own(runs):
     lines: list[str] = []
     best = average_runs([runs / "first", runs / "second"], runs / "mean", lines.append)
@@ -72,8 +97,10 @@ def test_runs_that_cannot_be_averaged_are_refused(runs):
         average_runs([runs / "first"], runs / "no", lambda _: None)
     with pytest.raises(ConfigError, match=r"wider.*network\.hidden is 24, that of .*first is 16"):
         average_runs([runs / "first", runs / "wider"], runs / "no", lambda _: None)
-    with pytest.raises(ConfigError, match=r"elsewhere.*holds out other patients.*split_digest"):
+    with pytest.raises(PatientLeak, match=r"elsewhere.*has learned from \d+ patients"):
         average_runs([runs / "first", runs / "elsewhere"], runs / "no", lambda _: None)
+    with pytest.raises(ConfigError, match=r"elsewhere.*holds out other patients.*split_digest"):
+        read_members([runs / "first", runs / "elsewhere"])
     with pytest.raises(ConfigError, match="holds no finished pass"):
         average_runs([runs / "first", runs], runs / "no", lambda _: None)
     assert not (runs / "no").exists()
@@ -107,6 +134,9 @@ def test_votes_are_averaged_and_must_pair():
 def test_an_averaged_run_is_exported_and_its_card_says_so(runs):
     from mammolens.bench.packaging import export_run
 
-    average_runs([runs / "first", runs / "second"], runs / "to-export", lambda _: None)
+    average_runs(
+        [runs / "first", runs / "second"], runs / "to-export", lambda _: None, shares=[3, 1]
+    )
     package = export_run(runs / "to-export", runs / "package")
-    assert "weights are the mean of those of 2 such runs" in package.card.training.recipe
+    assert "75% first (pass " in package.card.training.recipe
+    assert "25% second (pass " in package.card.training.recipe

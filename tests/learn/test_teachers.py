@@ -92,7 +92,9 @@ def test_a_teacher_is_silent_on_a_source_that_it_never_learned_from(runs, tmp_pa
 
 
 def test_a_teacher_who_learned_from_those_held_out_is_refused(runs, tmp_path):
-    with pytest.raises(PatientLeak, match=r"learned from \d+ patients whom this run holds out"):
+    with pytest.raises(
+        PatientLeak, match=r"learned from \d+ patients whom the other run holds out"
+    ):
         asked(runs, tmp_path, "first", "elsewhere")
     assert not (tmp_path / "teachers.npy").exists()
 

@@ -1,8 +1,11 @@
 """Several runs as one: their weights averaged into one network, or their votes.
 
 Averaged weights make one network as small and as fast as any of the runs. It works for runs that
-began from the same weights with the same seed and differ in settings or in draws; heads that
-began from different random weights do not average.
+began from the same weights with the same seed and differ in settings or in draws, and for a run and
+the one that it goes on from; heads that began from different random weights do not average.
+
+Source: Wortsman et al. 2022, Model soups, arXiv 2203.05482; Robust fine-tuning of zero-shot models,
+arXiv 2109.01903.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from mammolens.errors import ConfigError
 from mammolens.learn.averages import estimate_statistics
 from mammolens.learn.checkpoint import read_run_folder, write_best, write_run
 from mammolens.learn.config import RunConfig, load_manifest
+from mammolens.learn.insiders import refuse_insider
 from mammolens.learn.journal import check_sides
 from mammolens.learn.predict import load_network, malignancy_figures, predict_logits
 
@@ -50,9 +54,7 @@ def read_members(runs: Sequence[Path]) -> tuple[Member, ...]:
         If there are fewer than two, one holds no finished pass, or their validation sides differ:
         what one run held out another has learned from.
     """
-    if len(runs) < 2:
-        raise ConfigError("one run is no ensemble", remedy="Name two or more run folders")
-    members = tuple((run, *read_run_folder(run)) for run in runs)
+    members = _read(runs)
     first, _, said = members[0]
     for run, _, summary in members[1:]:
         for key in ("manifest_digest", "split_digest"):
@@ -67,14 +69,25 @@ def read_members(runs: Sequence[Path]) -> tuple[Member, ...]:
     return members
 
 
-def average_weights(members: Sequence[Member]) -> dict[str, Tensor]:
+def average_weights(
+    members: Sequence[Member], shares: Sequence[float] | None = None
+) -> dict[str, Tensor]:
     """The mean of the weights of runs of one architecture; counters are the first run's.
+
+    Parameters
+    ----------
+    members
+        The runs.
+    shares
+        How much each counts, as shares of their sum; alike if ``None``.
 
     Raises
     ------
     ConfigError
-        If architecture or preprocessing differ, or a file does not hold its run's weights.
+        If architecture or preprocessing differ, a file does not hold its run's weights, or shares
+        do not pair with runs or are not above 0.
     """
+    shares = _shares(shares, len(members))
     first, config, _ = members[0]
     for run, other, _ in members[1:]:
         for key in (*_NETWORK, "preprocess"):
@@ -89,7 +102,9 @@ def average_weights(members: Sequence[Member]) -> dict[str, Tensor]:
                 )
     states = [load_network(own, run / "best.safetensors").state_dict() for run, own, _ in members]
     return {
-        key: torch.stack([state[key].double() for state in states]).mean(0).to(value.dtype)
+        key: torch.stack([s * state[key].double() for s, state in zip(shares, states, strict=True)])
+        .sum(0)
+        .to(value.dtype)
         if value.is_floating_point()
         else value
         for key, value in states[0].items()
@@ -97,12 +112,29 @@ def average_weights(members: Sequence[Member]) -> dict[str, Tensor]:
 
 
 def average_runs(
-    runs: Sequence[Path], out: Path, on_progress: Callable[[str], None] = print
+    runs: Sequence[Path],
+    out: Path,
+    on_progress: Callable[[str], None] = print,
+    *,
+    shares: Sequence[float] | None = None,
 ) -> Path:
     """Write a run folder whose best weights are the mean of those of several runs.
 
-    Batch-norm statistics are estimated anew on training pictures, because those of the runs do
-    not belong to the averaged weights. The folder is exported as any run's is.
+    Settings, tables and sides are the first run's; the others may know fewer data sets, or others,
+    but nobody whom it holds out. Batch-norm statistics are estimated anew on its training pictures,
+    because those of the runs do not belong to the averaged weights. The folder is exported as any
+    run's is.
+
+    Parameters
+    ----------
+    runs
+        Folders of finished runs.
+    out
+        Folder to write.
+    on_progress
+        Takes what is told.
+    shares
+        How much each run counts, as shares of their sum; alike if ``None``.
 
     Returns
     -------
@@ -111,33 +143,46 @@ def average_runs(
     Raises
     ------
     ConfigError
-        As `read_members` and `average_weights`, or if the tables have changed since.
+        As `average_weights`; if there are fewer than two runs, one holds no finished pass, or the
+        tables have changed since.
+    PatientLeak
+        If a run has learned from a patient whom the first one holds out.
     """
-    members = read_members(runs)
-    _, config, summary = members[0]
-    state = average_weights(members)
+    members = _read(runs)
+    shares = _shares(shares, len(members))
+    first, config, summary = members[0]
+    judged = _sides(config, summary, first)
+    for run, other, said in members[1:]:
+        refuse_insider(run, _sides(other, said, run), judged)
+    state = average_weights(members, shares)
     (_, learned), (_, held_out) = (
-        load_side(config, summary, members[0][0], side) for side in (Split.TRAIN, Split.VALIDATION)
+        load_side(config, summary, first, side) for side in (Split.TRAIN, Split.VALIDATION)
     )
     for caution in check_sides(learned, held_out):
         on_progress(caution)
-    net = load_network(config, members[0][0] / "best.safetensors")
+    net = load_network(config, first / "best.safetensors")
     net.load_state_dict(state)
     cpu = torch.device("cpu")
     estimate_statistics(net, learned, seed=config.train.seed, batch=config.train.batch, device=cpu)
     logits = predict_logits(net, held_out, mirrored=False)
     score, figures = malignancy_figures(held_out.records, logits)
     parts = [
-        {"run": str(run), "score": said["best"]["score"], "epoch": said["best"]["epoch"]}
-        for run, _, said in members
+        {"run": str(run), "share": share, **{key: said["best"][key] for key in ("score", "epoch")}}
+        for (run, _, said), share in zip(members, shares, strict=True)
     ]
-    write_run(config, load_manifest(config), out, learned.refused | held_out.refused, parts)
+    write_run(config, judged, out, learned.refused | held_out.refused, parts)
     epoch = max(int(part["epoch"]) for part in parts)
     write_best(net, {"score": score, "epoch": epoch, **figures}, out)
     for part in parts:
         on_progress(f"{part['run']}: score {part['score']:.4f}")
     on_progress(f"averaged: score {score:.4f} {figures}")
-    if score < max(float(part["score"]) for part in parts):
+    # A score is set against those over the same data sets alone.
+    alike = [
+        part["score"]
+        for part, (_, _, said) in zip(parts, members, strict=True)
+        if said["manifest_digest"] == summary["manifest_digest"]
+    ]
+    if score < max(float(one) for one in alike):
         on_progress("the average ranks worse than the best of its runs on the validation side")
     return out / "best.safetensors"
 
@@ -152,15 +197,7 @@ def load_side(
     ConfigError
         If tables or split have changed since.
     """
-    manifest = load_manifest(config)
-    if split_digest(manifest) != summary["split_digest"]:
-        raise ConfigError(
-            "the run's tables or split have changed since it was trained",
-            source=str(run / "run.json"),
-            keyword="split_digest",
-            remedy="Restore the tables, or train again",
-        )
-    chosen = manifest.select(split=side)
+    chosen = _sides(config, summary, run).select(split=side)
     return chosen, build_cache(chosen, config.preprocess, config.data.cache, jobs=2)
 
 
@@ -181,6 +218,37 @@ def soft_vote(probabilities: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]
     if not votes or any(vote.shape != votes[0].shape for vote in votes):
         raise ConfigError(f"votes of shapes {[vote.shape for vote in votes]} do not pair")
     return np.mean(votes, axis=0)
+
+
+def _read(runs: Sequence[Path]) -> tuple[Member, ...]:
+    if len(runs) < 2:
+        raise ConfigError("one run is no ensemble", remedy="Name two or more run folders")
+    return tuple((run, *read_run_folder(run)) for run in runs)
+
+
+def _sides(config: RunConfig, summary: dict[str, Any], run: Path) -> Manifest:
+    """A run's tables with the sides on which it was trained."""
+    manifest = load_manifest(config)
+    if split_digest(manifest) != summary["split_digest"]:
+        raise ConfigError(
+            "the run's tables or split have changed since it was trained",
+            source=str(run / "run.json"),
+            keyword="split_digest",
+            remedy="Restore the tables, or train again",
+        )
+    return manifest
+
+
+def _shares(given: Sequence[float] | None, count: int) -> tuple[float, ...]:
+    """Shares that sum to one."""
+    shares = [1.0] * count if given is None else list(given)
+    if len(shares) != count or not all(0 < share < float("inf") for share in shares):
+        raise ConfigError(
+            f"{shares} are no shares of {count} runs",
+            keyword="share",
+            remedy="Give each run a number above 0, in the order of the runs, or none at all",
+        )
+    return tuple(share / sum(shares) for share in shares)
 
 
 def _setting(config: RunConfig, key: str) -> Any:

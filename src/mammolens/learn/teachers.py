@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from mammolens.data.cache import build_cache
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.errors import ConfigError, PatientLeak
+from mammolens.errors import ConfigError
 from mammolens.learn.checkpoint import place_file, read_run_folder
 from mammolens.learn.config import RunConfig, load_manifest
+from mammolens.learn.insiders import refuse_insider
 from mammolens.learn.predict import load_network, malignancy_odds, predict_logits
 
 __all__ = ["ask_teachers"]
@@ -104,17 +105,7 @@ def _odds(
 ) -> npt.NDArray[np.float64]:
     """Log-odds (n,) of malignancy by one teacher, NaN where it does not speak."""
     teacher, _ = read_run_folder(run)
-    pupils_side = {record.patient: record.split for record in manifest.records}
-    own = load_manifest(teacher).select(split=Split.TRAIN).records
-    leaked = {r.patient for r in own if pupils_side.get(r.patient) not in (None, Split.TRAIN)}
-    if leaked:
-        raise PatientLeak(
-            f"it has learned from {len(leaked)} patients whom this run holds out, the first "
-            f"{'/'.join(min(leaked))}",
-            source=str(run),
-            keyword="train.teachers",
-            remedy="Take a teacher that was trained with the same split",
-        )
+    own = refuse_insider(run, load_manifest(teacher), manifest, "train.teachers")
     datasets = {record.dataset for record in own}
     side = manifest.select(split=Split.TRAIN)
     pictures = build_cache(side, teacher.preprocess, config.data.cache, jobs=2).select(

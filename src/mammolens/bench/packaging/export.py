@@ -6,7 +6,7 @@ localisation tables' patients are kept apart from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -215,13 +215,21 @@ def _recipe(config: RunConfig, summary: dict[str, Any]) -> str:
     clauses += [
         f"AdamW, warm-up and cosine over {train.epochs} passes of {train.epoch_images} draws",
         "moving average of weights",
-        f"weights are the mean of those of {len(summary['averaged'])} such runs"
+        _mean_of(summary["averaged"])
         if summary.get("averaged")
         else f"pass {summary['best']['epoch'] + 1} validated best and was kept",
         f"excluded machines: {', '.join(config.data.exclude_machines) or 'none'}",
     ]
     text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _mean_of(averaged: Sequence[Mapping[str, Any]]) -> str:
+    parts = []
+    for part in averaged:
+        share = part.get("share", 1 / len(averaged))
+        parts.append(f"{share:.0%} {_name_of(Path(part['run']))} (pass {part['epoch'] + 1})")
+    return f"weights are the mean of those of this run and others: {', '.join(parts)}"
 
 
 def _name_of(start: Path) -> str:
