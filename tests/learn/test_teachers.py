@@ -99,6 +99,14 @@ def test_a_teacher_who_learned_from_those_held_out_is_refused(runs, tmp_path):
     assert not (tmp_path / "teachers.npy").exists()
 
 
+@pytest.mark.parametrize("key", ["start", "weights"])
+def test_weights_of_one_who_learned_from_those_held_out_are_refused(runs, tmp_path, key):
+    given = f"network.{key}={runs / 'elsewhere' / 'best.safetensors'}"
+    with pytest.raises(PatientLeak, match=rf"elsewhere.*learned from \d+ patients.*network\.{key}"):
+        train(runs / "run.toml", tmp_path / "pupil", (*SHORT, given), lambda _: None)
+    assert not (tmp_path / "pupil").exists()
+
+
 def test_words_of_other_images_are_refused(runs, tmp_path):
     kept = tmp_path / "teachers.npy"
     np.save(kept, np.zeros(3, np.float32))

@@ -21,12 +21,11 @@ from torch import Tensor
 
 from mammolens.data.cache import PreparedCache, build_cache
 from mammolens.data.manifest import Manifest, Split
-from mammolens.data.splits import split_digest
 from mammolens.errors import ConfigError
 from mammolens.learn.averages import estimate_statistics
 from mammolens.learn.checkpoint import read_run_folder, write_best, write_run
-from mammolens.learn.config import RunConfig, load_manifest
-from mammolens.learn.insiders import refuse_insider
+from mammolens.learn.config import RunConfig
+from mammolens.learn.insiders import read_sides, refuse_insider
 from mammolens.learn.journal import check_sides
 from mammolens.learn.predict import load_network, malignancy_figures, predict_logits
 
@@ -151,9 +150,9 @@ def average_runs(
     members = _read(runs)
     shares = _shares(shares, len(members))
     first, config, summary = members[0]
-    judged = _sides(config, summary, first)
+    judged = read_sides(first, config, summary)
     for run, other, said in members[1:]:
-        refuse_insider(run, _sides(other, said, run), judged)
+        refuse_insider(run, read_sides(run, other, said), judged)
     state = average_weights(members, shares)
     (_, learned), (_, held_out) = (
         load_side(config, summary, first, side) for side in (Split.TRAIN, Split.VALIDATION)
@@ -197,7 +196,7 @@ def load_side(
     ConfigError
         If tables or split have changed since.
     """
-    chosen = _sides(config, summary, run).select(split=side)
+    chosen = read_sides(run, config, summary).select(split=side)
     return chosen, build_cache(chosen, config.preprocess, config.data.cache, jobs=2)
 
 
@@ -224,19 +223,6 @@ def _read(runs: Sequence[Path]) -> tuple[Member, ...]:
     if len(runs) < 2:
         raise ConfigError("one run is no ensemble", remedy="Name two or more run folders")
     return tuple((run, *read_run_folder(run)) for run in runs)
-
-
-def _sides(config: RunConfig, summary: dict[str, Any], run: Path) -> Manifest:
-    """A run's tables with the sides on which it was trained."""
-    manifest = load_manifest(config)
-    if split_digest(manifest) != summary["split_digest"]:
-        raise ConfigError(
-            "the run's tables or split have changed since it was trained",
-            source=str(run / "run.json"),
-            keyword="split_digest",
-            remedy="Restore the tables, or train again",
-        )
-    return manifest
 
 
 def _shares(given: Sequence[float] | None, count: int) -> tuple[float, ...]:

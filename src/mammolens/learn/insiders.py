@@ -4,11 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.errors import PatientLeak
+from mammolens.data.splits import split_digest
+from mammolens.errors import ConfigError, PatientLeak
+from mammolens.learn.checkpoint import read_run_folder
+from mammolens.learn.config import RunConfig, load_manifest
 
-__all__ = ["refuse_insider"]
+__all__ = ["read_sides", "refuse_insider", "refuse_insiders_weights"]
+
+
+def read_sides(run: Path, config: RunConfig, summary: dict[str, Any]) -> Manifest:
+    """Read the tables of a finished run, with the sides on which it was trained.
+
+    Parameters
+    ----------
+    run
+        Its folder, for the error.
+    config, summary
+        As `read_run_folder` gives them.
+
+    Raises
+    ------
+    ConfigError
+        If tables or split have changed since.
+    """
+    manifest = load_manifest(config)
+    if split_digest(manifest) != summary["split_digest"]:
+        raise ConfigError(
+            "the run's tables or split have changed since it was trained",
+            source=str(run / "run.json"),
+            keyword="split_digest",
+            remedy="Restore the tables, or train again",
+        )
+    return manifest
 
 
 def refuse_insider(
@@ -44,3 +74,22 @@ def refuse_insider(
             remedy="Take a run that was trained with the same split",
         )
     return learned
+
+
+def refuse_insiders_weights(config: RunConfig, judged: Manifest) -> None:
+    """Refuse to go on from the weights of a run that has learned from a woman who is held out.
+
+    Of weights that lie beside no ``run.json``, and of packages, it cannot be known.
+
+    Raises
+    ------
+    PatientLeak
+        It has.
+    ConfigError
+        If that run's tables or split have changed, so that it cannot be known any more.
+    """
+    network = config.network
+    for keyword, path in (("network.start", network.start), ("network.weights", network.weights)):
+        if path is not None and path.is_file() and (path.parent / "run.json").is_file():
+            own = read_sides(path.parent, *read_run_folder(path.parent))
+            refuse_insider(path.parent, own, judged, keyword)

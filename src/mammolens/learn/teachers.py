@@ -19,8 +19,8 @@ from mammolens.data.cache import build_cache
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.errors import ConfigError
 from mammolens.learn.checkpoint import place_file, read_run_folder
-from mammolens.learn.config import RunConfig, load_manifest
-from mammolens.learn.insiders import refuse_insider
+from mammolens.learn.config import RunConfig
+from mammolens.learn.insiders import read_sides, refuse_insider
 from mammolens.learn.predict import load_network, malignancy_odds, predict_logits
 
 __all__ = ["ask_teachers"]
@@ -104,8 +104,8 @@ def _odds(
     say: Callable[[str], None],
 ) -> npt.NDArray[np.float64]:
     """Log-odds (n,) of malignancy by one teacher, NaN where it does not speak."""
-    teacher, _ = read_run_folder(run)
-    own = refuse_insider(run, load_manifest(teacher), manifest, "train.teachers")
+    teacher, summary = read_run_folder(run)
+    own = refuse_insider(run, read_sides(run, teacher, summary), manifest, "train.teachers")
     datasets = {record.dataset for record in own}
     side = manifest.select(split=Split.TRAIN)
     pictures = build_cache(side, teacher.preprocess, config.data.cache, jobs=2).select(

@@ -33,6 +33,7 @@ from mammolens.learn.checkpoint import (
 )
 from mammolens.learn.config import RunConfig, load_localisation, load_manifest, read_run
 from mammolens.learn.feed import prefetch
+from mammolens.learn.insiders import refuse_insiders_weights
 from mammolens.learn.journal import check_sides, open_journal
 from mammolens.learn.loss import partial_label_loss, soft_label_loss
 from mammolens.learn.marks import map_loss
@@ -105,6 +106,7 @@ def train(
     say = on_progress if first else lambda _: None
     manifest = load_manifest(config)
     refuse_other_run(config, manifest, out)
+    refuse_insiders_weights(config, manifest)
     with fabric.rank_zero_first(local=True):
         learned, held_out = (
             build_cache(manifest.select(split=side), config.preprocess, config.data.cache, jobs=2)

@@ -21,8 +21,7 @@ from mammolens.core import InputKind
 from mammolens.data.cache import build_cache
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import split_digest
-from mammolens.errors import ConfigError
-from mammolens.learn.config import RunConfig, load_manifest
+from mammolens.learn.config import RunConfig
 from mammolens.model import (
     CLASSES,
     Calibration,
@@ -66,17 +65,11 @@ def export_run(
     """
     from mammolens.learn.checkpoint import read_run_folder
     from mammolens.learn.export import export_onnx
+    from mammolens.learn.insiders import read_sides
     from mammolens.learn.train import load_network
 
     config, summary = read_run_folder(run)
-    manifest = load_manifest(config)
-    if split_digest(manifest) != summary["split_digest"]:
-        raise ConfigError(
-            "the run's tables or split have changed since it was trained",
-            source=str(run / "run.json"),
-            keyword="split_digest",
-            remedy="Restore the tables, or train again",
-        )
+    manifest = read_sides(run, config, summary)
     held_out = manifest.select(split=Split.VALIDATION)
     cache = build_cache(held_out, config.preprocess, config.data.cache, jobs=2)
     on_progress(f"scoring {len(cache.records)} validation images")
@@ -229,7 +222,7 @@ def _mean_of(averaged: Sequence[Mapping[str, Any]]) -> str:
     for part in averaged:
         share = part.get("share", 1 / len(averaged))
         parts.append(f"{share:.0%} {_name_of(Path(part['run']))} (pass {part['epoch'] + 1})")
-    return f"weights are the mean of those of this run and others: {', '.join(parts)}"
+    return f"weights are the mean of those of several runs: {', '.join(parts)}"
 
 
 def _name_of(start: Path) -> str:
