@@ -289,7 +289,7 @@ def test_default_model_is_the_model_rooms() -> None:
     from mammolens.model import DEFAULT_MODEL, LESION_MODEL, ModelPackage, list_models
 
     assert ModelPackage.load().card.name == DEFAULT_MODEL
-    assert {DEFAULT_MODEL, "mammolens-2-digital", LESION_MODEL} == set(list_models())
+    assert {DEFAULT_MODEL, LESION_MODEL} == set(list_models())
 
 
 def test_doors_are_thin() -> None:

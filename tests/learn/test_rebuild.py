@@ -77,7 +77,7 @@ def check(source: str | Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mammolens-2", "mammolens-2-digital", "mammolens-lesion-1"])
+@pytest.mark.parametrize("name", ["mammolens-2", "mammolens-lesion-1"])
 def test_the_built_in_models_come_back(name: str) -> None:
     check(name)
 
