@@ -227,8 +227,8 @@ def test_training_on_maps_learns_and_writes_the_whole_network(run_file, tmp_path
     assert any("maps" in line for line in lines)
     config = read_run(run_file, overrides)
     net = load_network(config, best)
-    held_out = load_manifest(config).select(split=frozen.Split.VALIDATION)
-    cache = frozen.build_cache(held_out, config.preprocess, config.data.cache)
+    manifest, side = load_manifest(config), frozen.Split.VALIDATION
+    cache = frozen.build_side(manifest, side, config.preprocess, config.data.cache)
     logits = predict_logits(net, cache, mirrored=False)
     score, _ = frozen.malignancy_figures(cache.records, logits)
     assert score > 0.9

@@ -24,7 +24,8 @@ from mammolens.learn.augment import (
     draw_augmentation,
     erased_pixels,
 )
-from mammolens.learn.config import AugmentConfig, read_run
+from mammolens.learn.config import read_run
+from mammolens.learn.sections import AugmentConfig
 from mammolens.learn.sheet import caption, draw_sheet, write_sheet
 from mammolens.preprocess import PreprocessConfig, prepare
 

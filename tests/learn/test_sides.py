@@ -65,6 +65,36 @@ def test_folds_hold_out_everyone_once_and_the_first_is_the_plain_split(tables):
         load(tables, "data.folds=1")
 
 
+def test_inner_folds_cut_the_training_side_and_leave_those_held_out_apart(tables):
+    outer = load(tables)
+    folds = [load(tables, "data.inner_folds=3", f"data.inner_fold={number}") for number in range(3)]
+    held_out = [women(fold, Split.VALIDATION) for fold in folds]
+    assert set().union(*held_out) == women(outer, Split.TRAIN)
+    assert sum(map(len, held_out)) == len(women(outer, Split.TRAIN))
+    for fold, others in zip(folds, held_out, strict=True):
+        assert {record.patient for record in fold.records} == women(outer, Split.TRAIN)
+        assert women(fold, Split.TRAIN) == women(outer, Split.TRAIN) - others
+    second = load(tables, "data.folds=4", "data.fold=1", "data.inner_folds=2")
+    assert {record.patient for record in second.records} == women(
+        load(tables, "data.folds=4", "data.fold=1"), Split.TRAIN
+    )
+    with pytest.raises(ConfigError, match="no fold 3 of 3"):
+        load(tables, "data.inner_folds=3", "data.inner_fold=3")
+
+
+def test_marks_of_those_apart_teach_no_inner_fold(tables):
+    marked = f'data.localisation=["{tables}/digital.csv"]'
+    apart = women(load(tables), Split.VALIDATION)
+    for number in range(3):
+        settings = (marked, "data.inner_folds=3", f"data.inner_fold={number}")
+        places = load_localisation(read_run(tables / "run.toml", settings))
+        sides = {record.patient: record.split for record in load(tables, *settings[1:]).records}
+        teaching = women(places, Split.TRAIN)
+        assert teaching
+        assert not teaching & apart
+        assert all(sides[patient] is Split.TRAIN for patient in teaching)
+
+
 def test_official_sides_hold_and_validation_is_cut_out_of_training(tables):
     only = (f"data.table={tables}/film.csv", "data.official=true")
     split = load(tables, *only)

@@ -25,6 +25,8 @@ RUNS = {
     "second": ("train.head_rate=0.01",),
     "wider": ("preprocess.width=96",),
     "elsewhere": ("data.split_seed=5",),
+    "inner-0": ("data.inner_folds=2", "data.inner_fold=0"),
+    "inner-1": ("data.inner_folds=2", "data.inner_fold=1"),
 }
 
 
@@ -37,8 +39,8 @@ def taught(runs, *names):
     return "train.teachers=" + json.dumps([str(runs / name) for name in names])
 
 
-def asked(runs, out, *names, anew=True):
-    config = read_run(runs / "run.toml", [taught(runs, *names)])
+def asked(runs, out, *names, anew=True, settings=()):
+    config = read_run(runs / "run.toml", [taught(runs, *names), *settings])
     manifest = load_manifest(config)
     side = build_cache(manifest.select(split=Split.TRAIN), config.preprocess, config.data.cache)
     told = ask_teachers(config, manifest, side.records, out, lambda _: None, anew=anew)
@@ -105,6 +107,25 @@ def test_weights_of_one_who_learned_from_those_held_out_are_refused(runs, tmp_pa
     with pytest.raises(PatientLeak, match=rf"elsewhere.*learned from \d+ patients.*network\.{key}"):
         train(runs / "run.toml", tmp_path / "pupil", (*SHORT, given), lambda _: None)
     assert not (tmp_path / "pupil").exists()
+
+
+def test_cross_fitted_teachers_speak_of_those_they_held_out(runs, tmp_path):
+    told, config, side = asked(
+        runs, tmp_path, "inner-0", "inner-1", settings=["train.cross_fit=true"]
+    )
+    assert np.isfinite(told).all()
+    for name in ("inner-0", "inner-1"):
+        own = load_manifest(read_run(runs / "run.toml", RUNS[name]))
+        held_out = {r.patient for r in own.select(split=Split.VALIDATION).records}
+        theirs = np.array([r.patient in held_out for r in side.records])
+        assert 0 < theirs.sum() < len(theirs)
+        assert np.allclose(told[theirs], softmax_of(runs / name, side, config)[theirs], atol=1e-6)
+
+
+def test_cross_fitted_teachers_of_everyone_have_nothing_to_say(runs, tmp_path):
+    with pytest.raises(ConfigError, match=r"no teacher has a word.*inner_folds"):
+        asked(runs, tmp_path, "first", "second", settings=["train.cross_fit=true"])
+    assert not (tmp_path / "teachers.npy").exists()
 
 
 def test_words_of_other_images_are_refused(runs, tmp_path):

@@ -24,7 +24,7 @@ from mammolens.bench.pooled import (
 )
 from mammolens.bench.sections.calibration import calibration_figures
 from mammolens.bench.units import ImageResult
-from mammolens.data.cache import PreparedCache, build_cache
+from mammolens.data.cache import PreparedCache, build_side
 from mammolens.data.manifest import Manifest, Split
 from mammolens.learn.checkpoint import read_run_folder
 from mammolens.learn.config import load_manifest
@@ -116,8 +116,9 @@ def crossvalidate(
 def _judge(run: Path) -> _Fold:
     """Score what a run held out, by the weights of its best pass."""
     config, summary = read_run_folder(run)
-    held_out = load_manifest(config).select(split=Split.VALIDATION)
-    cache = build_cache(held_out, config.preprocess, config.data.cache, jobs=2)
+    manifest = load_manifest(config)
+    held_out = manifest.select(split=Split.VALIDATION)
+    cache = build_side(manifest, Split.VALIDATION, config.preprocess, config.data.cache)
     net = load_network(config, run / "best.safetensors")
     logits = predict_logits(net, cache, mirrored=False).astype(np.float64)
     return _Fold(held_out, cache, logits, summary["best"])

@@ -27,7 +27,7 @@ from mammolens.core import (
     SourceHeader,
     ViewPosition,
 )
-from mammolens.data.manifest import Manifest, Record
+from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.regions import region_box
 from mammolens.data.store import (
     REFUSED,
@@ -42,7 +42,7 @@ from mammolens.data.store import (
 from mammolens.errors import InputError, InvalidManifest
 from mammolens.preprocess import InputConfig, RegionConfig, prepare, prepare_crop, prepare_region
 
-__all__ = ["PreparedCache", "build_cache", "prepare_record", "read_record"]
+__all__ = ["PreparedCache", "build_cache", "build_side", "prepare_record", "read_record"]
 
 _BATCH = 16
 """Images a job prepares between two writes; a killed process loses no more than these."""
@@ -195,6 +195,20 @@ def build_cache(
                 remedy="Check where the table lies: paths are relative to it",
             )
         return PreparedCache(tuple(records[i] for i in rows), rows, store.pictures(), refused)
+
+
+def build_side(
+    manifest: Manifest, side: Split, config: InputConfig, root: Path, *, jobs: int = 2
+) -> PreparedCache:
+    """The pictures of one side, out of the one cache of all images of a manifest.
+
+    So the folds of a manifest are decoded once. Parameters and errors are those of `build_cache`,
+    but for a side of which no image can be used: it comes without records.
+    """
+    whole = build_cache(manifest, config, root, jobs=jobs)
+    paths = {str(record.path) for record in manifest.select(split=side).records}
+    refused = {path: why for path, why in whole.refused.items() if path in paths}
+    return replace(whole.select(lambda record: record.split is side), refused=refused)
 
 
 def _forget_stale(store: PictureStore, present: npt.NDArray[np.int64], config: InputConfig) -> None:

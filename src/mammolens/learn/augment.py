@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mammolens.errors import ConfigError
 from mammolens.learn._elastic import Map, source_coordinates
-from mammolens.learn.config import AugmentConfig
+from mammolens.learn.sections import AugmentConfig
 
 __all__ = [
     "Augmentation",

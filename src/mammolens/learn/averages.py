@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mammolens.data.cache import PreparedCache
 from mammolens.learn.batches import stack
@@ -25,12 +26,11 @@ def batch_norms(net: nn.Module) -> Iterator[nn.BatchNorm2d]:
 @torch.no_grad()
 def move_average(average: nn.Module, net: nn.Module, decay: float) -> None:
     """Move an average towards a network by ``1 - decay``; counters are copied."""
-    theirs = net.state_dict()
-    for key, mine in average.state_dict().items():
-        if mine.is_floating_point():
-            mine.lerp_(theirs[key], 1.0 - decay)
-        else:
-            mine.copy_(theirs[key])
+    mine, theirs = list(average.state_dict().values()), list(net.state_dict().values())
+    floats = [place for place, value in enumerate(mine) if value.is_floating_point()]
+    get_ema_multi_avg_fn(decay)([mine[i] for i in floats], [theirs[i] for i in floats], 0)
+    for place in set(range(len(mine))).difference(floats):
+        mine[place].copy_(theirs[place])
 
 
 def estimate_statistics(

@@ -7,231 +7,29 @@ import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError
 
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.regions import region_records
 from mammolens.data.splits import split_patients
 from mammolens.errors import ConfigError
+from mammolens.learn.sections import (
+    AugmentConfig,
+    CardConfig,
+    DataConfig,
+    NetworkConfig,
+    Section,
+    TrainConfig,
+)
 from mammolens.learn.sides import keep_training_share, put_on_sides
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
 
-__all__ = [
-    "AugmentConfig",
-    "DataConfig",
-    "NetworkConfig",
-    "RunConfig",
-    "TrainConfig",
-    "load_localisation",
-    "load_manifest",
-    "read_run",
-]
+__all__ = ["RunConfig", "load_localisation", "load_manifest", "read_run"]
 
 
-_WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".xz")
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataConfig(_Section):
-    """Which images are learned from."""
-
-    manifests: tuple[Path, ...] = Field((), description="tables, relative to the working directory")
-    table: tuple[Path, ...] = Field((), description="one table or a list, instead of manifests")
-    persons: Path | None = Field(
-        None,
-        description="table of women whom several identifiers name (dataset, patient_id, person_id)",
-    )
-    cache: Path = Field(Path(".cache/prepared"), description="folder of prepared pictures")
-    localisation: tuple[Path, ...] = Field(
-        (),
-        description="tables with marked lesions: training patients teach the maps (never the "
-        "classes) if train.map_weight is not 0, findings are checked on the others",
-    )
-    maps_gb: float = Field(20.0, gt=0, description="room for maps of a fixed trunk, in the cache")
-    exclude_machines: tuple[str, ...] = Field((), description="machines that give labels away")
-    validation: float = Field(0.2, gt=0, lt=1, description="share of patients held out")
-    split_seed: int = Field(1, description="seed of the split by patient")
-    official: bool = Field(
-        False,
-        description="keep the sides in the tables' column split; validation is cut out of "
-        "the training side where a source states none",
-    )
-    folds: int = Field(0, ge=0, description="cut the patients into so many folds; 0 cuts a share")
-    fold: int = Field(0, ge=0, description="the fold that is held out, counted from 0")
-    leave_out: str = Field("", description="data set that is held out whole, as validation")
-    training_share: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
-        {}, description="share of a data set's training patients to learn from, if not all"
-    )
-
-    @field_validator("table", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str | Path) else value
-
-    @model_validator(mode="after")
-    def _agrees(self) -> Self:
-        if bool(self.manifests) == bool(self.table):
-            raise ValueError("give either manifests or table")
-        if self.leave_out and (self.folds or self.official):
-            raise ValueError("leave_out goes with neither folds nor official")
-        if self.fold >= max(1, self.folds):
-            raise ValueError(f"there is no fold {self.fold} of {self.folds}: they count from 0")
-        return self
-
-    @property
-    def tables(self) -> tuple[Path, ...]:
-        """The tables to read, whichever key names them."""
-        return self.manifests or self.table
-
-
-class NetworkConfig(_Section):
-    """Trunk and head."""
-
-    backbone: str = Field("tf_efficientnet_lite0", description="timm model name")
-    weights: Path | None = Field(
-        None, description="ImageNet weights, or an earlier run's: .safetensors or .pth, also .xz"
-    )
-    start: Path | None = Field(
-        None,
-        description="what to go on from with the trunk: best.safetensors of a run, or a model "
-        "package (folder, zip, or the name of a built-in one)",
-    )
-    start_head: bool = Field(
-        False, description="go on with that run's head as well; for best.safetensors alone"
-    )
-    hidden: int = Field(256, ge=8, description="width of the fully connected layer")
-    dropout: float = Field(0.4, ge=0, lt=1, description="dropout in the head")
-    pooling: Literal["avg", "gem", "attention", "fine_attention"] = Field(
-        "avg", description="pooling of the feature maps"
-    )
-    frozen_stages: int = Field(4, ge=0, description="first parts of the trunk that stay fixed")
-
-    @property
-    def starts_from_package(self) -> bool:
-        """Whether `start` names a package, and no file of weights."""
-        return self.start is not None and self.start.suffix.lower() not in _WEIGHTS
-
-    @model_validator(mode="after")
-    def _agrees(self) -> Self:
-        if self.start_head and (self.start is None or self.starts_from_package):
-            raise ValueError(
-                "start_head goes on with a head: name best.safetensors of a run in start"
-            )
-        return self
-
-
-class AugmentConfig(_Section):
-    """Ranges of the random changes."""
-
-    rotation_deg: float = Field(15.0, ge=0, le=180, description="rotation, ± degrees")
-    flip: float = Field(0.5, ge=0, le=1, description="probability of each flip")
-    zoom: float = Field(0.15, ge=0, lt=1, description="zoom, ± share")
-    stretch: float = Field(0.12, ge=0, lt=1, description="change of aspect, ± share")
-    shift: float = Field(0.05, ge=0, lt=1, description="shift, ± share of the side")
-    contrast: float = Field(0.25, ge=0, lt=1, description="contrast, ± share")
-    brightness: float = Field(0.1, ge=0, lt=1, description="brightness, ± share of white")
-    gamma: float = Field(0.25, ge=0, lt=1, description="gamma, ± share")
-    noise: float = Field(0.03, ge=0, lt=1, description="noise, largest share of white")
-    elastic: float = Field(
-        0.0, ge=0, le=0.25, description="bending, largest shift of a node as a share of a cell"
-    )
-    elastic_cells: int = Field(6, ge=2, le=64, description="cells of the bending along a side")
-    blur_px: float = Field(0.0, ge=0, le=10, description="blur, largest standard deviation")
-    cutout: int = Field(0, ge=0, le=64, description="boxes erased at most")
-    cutout_side: float = Field(0.25, gt=0, le=1, description="longest side of one, share of side")
-
-
-class TrainConfig(_Section):
-    """The loop."""
-
-    epochs: int = Field(6, ge=1, description="passes at most")
-    epoch_images: int = Field(3840, ge=1, description="images drawn in a pass")
-    batch: int = Field(16, ge=2, description="images in a step")
-    head_rate: float = Field(1e-3, gt=0, description="learning rate of the head")
-    trunk_rate: float = Field(3e-4, gt=0, description="learning rate of the trunk")
-    weight_decay: float = Field(0.02, ge=0, description="AdamW's decay")
-    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps that warm up")
-    smoothing: float = Field(0.05, ge=0, lt=1, description="label smoothing")
-    average: float = Field(0.995, ge=0, lt=1, description="decay of the moving average of weights")
-    balance: float = Field(
-        0.5, ge=0, le=1, description="0 draws as found, 1 sources and classes alike"
-    )
-    patient_balance: float = Field(
-        0.0, ge=0, le=1, description="0 draws images alike, 1 the women of a source and class"
-    )
-    head_first: float = Field(0.0, ge=0, lt=1, description="share of steps of the head alone")
-    unfreeze: tuple[float, ...] = Field(
-        (),
-        description="instead of head_first: shares of the steps after which parts of the trunk "
-        "join, from the top; the last one holds for all parts below",
-    )
-    stage_decay: float = Field(
-        1.0, gt=0, le=1, description="rate of a part of the trunk, as a share of the next above"
-    )
-    small_share: float = Field(0.0, ge=0, le=1, description="share of steps on small pictures")
-    small_scale: float = Field(
-        0.75, gt=0, le=1, description="their size; sides stay multiples of 32"
-    )
-    map_weight: float = Field(0.0, ge=0, description="weight of the loss on marked lesions")
-    marked_share: float = Field(0.125, ge=0, lt=1, description="of a batch, from localisation")
-    teachers: tuple[Path, ...] = Field(
-        (), description="folders of finished runs whose P(malignant) is learned beside the labels"
-    )
-    teacher_weight: float = Field(1.0, gt=0, description="weight of the loss on what they say")
-    cached_variants: int = Field(
-        0,
-        ge=0,
-        description="variants of each picture whose maps, made by the frozen_stages, are kept on "
-        "disk and learned from: the picture, then augmented draws; 0 runs the whole trunk in "
-        "every step",
-    )
-    patience: int = Field(3, ge=1, description="passes without gain before it stops")
-    checkpoint_steps: int = Field(60, ge=1, description="steps between checkpoints")
-    threads: int = Field(2, ge=1, description="CPU threads")
-    precision: Literal["single", "mixed"] = Field(
-        "single", description="mixed runs the trunk in half precision on a GPU"
-    )
-    tensorboard: bool = Field(False, description="write TensorBoard logs as well")
-    seed: int = Field(1, description="of weights, draws and augmentation")
-
-    @model_validator(mode="after")
-    def _agrees(self) -> Self:
-        if self.unfreeze and self.head_first:
-            raise ValueError("give either unfreeze or head_first")
-        if list(self.unfreeze) != sorted(self.unfreeze) or min(self.unfreeze, default=0.0) < 0:
-            raise ValueError("the shares of unfreeze rise from 0")
-        if max((self.head_first, *self.unfreeze)) + self.warmup >= 1:
-            raise ValueError("the last part joins so late that no step is left after its warm-up")
-        return self
-
-
-class CardConfig(_Section):
-    """What the model's card says in words."""
-
-    intended_use: str = Field(
-        "Research on computer-aided reading of mammograms; no clinical decision may rest on it.",
-        description="what the model is for",
-    )
-    weaknesses: tuple[str, ...] = Field(
-        ("Never tested outside the data that it was made from.",), description="where it is weak"
-    )
-    licence: str = Field("Research use only", description="licence of the weights")
-    attribution: str = Field("See the run's tables", description="to whom the data are owed")
-
-
-class RunConfig(_Section):
+class RunConfig(Section):
     """A run, whole."""
 
     name: str = Field(description="name of the model")
@@ -303,7 +101,10 @@ def load_localisation(config: RunConfig) -> Manifest | None:
         validation=config.data.validation,
         seed=config.data.split_seed,
     )
-    sides = {record.patient: record.split for record in load_manifest(config).records}
+    outer = config.model_copy(update={"data": config.data.model_copy(update={"inner_folds": 0})})
+    sides = {record.patient: record.split for record in load_manifest(outer).records}
+    if config.data.inner_folds:
+        sides |= {record.patient: record.split for record in load_manifest(config).records}
     return marked.with_splits(
         {r.patient: sides.get(r.patient) or r.split or Split.TRAIN for r in marked.records}
     )

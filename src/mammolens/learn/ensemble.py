@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mammolens.data.cache import PreparedCache, build_cache
+from mammolens.data.cache import PreparedCache, build_side
 from mammolens.data.manifest import Manifest, Split
 from mammolens.errors import ConfigError
 from mammolens.learn.averages import estimate_statistics
@@ -196,8 +196,9 @@ def load_side(
     ConfigError
         If tables or split have changed since.
     """
-    chosen = read_sides(run, config, summary).select(split=side)
-    return chosen, build_cache(chosen, config.preprocess, config.data.cache, jobs=2)
+    manifest = read_sides(run, config, summary)
+    pictures = build_side(manifest, side, config.preprocess, config.data.cache)
+    return manifest.select(split=side), pictures
 
 
 def soft_vote(probabilities: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from mammolens.data.cache import PreparedCache, build_cache
+from mammolens.data.cache import PreparedCache, build_side
 from mammolens.data.manifest import Split
 from mammolens.errors import ConfigError
 from mammolens.learn._allocator import keep_freed_memory
@@ -97,7 +97,7 @@ def train_on_maps(
     manifest = load_manifest(config)
     refuse_other_run(config, manifest, out)
     learned, held_out = (
-        build_cache(manifest.select(split=side), config.preprocess, config.data.cache, jobs=2)
+        build_side(manifest, side, config.preprocess, config.data.cache)
         for side in (Split.TRAIN, Split.VALIDATION)
     )
     on_progress(f"{len(learned.records)} images to learn from, {len(held_out.records)} held out")

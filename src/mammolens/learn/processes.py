@@ -25,7 +25,7 @@ from mammolens.errors import ConfigError
 from mammolens.learn._torchvision import ensure_torchvision
 from mammolens.learn.averages import batch_norms
 from mammolens.learn.batches import Share
-from mammolens.learn.config import TrainConfig
+from mammolens.learn.sections import TrainConfig
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

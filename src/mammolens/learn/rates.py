@@ -13,8 +13,9 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from mammolens.learn.config import RunConfig, TrainConfig
+from mammolens.learn.config import RunConfig
 from mammolens.learn.network import MammoNet
+from mammolens.learn.sections import TrainConfig
 
 __all__ = ["build_optimiser", "fix_first_stages", "rates_of", "set_rates", "trunk_parts"]
 

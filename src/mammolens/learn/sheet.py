@@ -18,7 +18,8 @@ from mammolens._lettering import GROUND, band
 from mammolens.core import PreparedView
 from mammolens.errors import ConfigError, DeliveryError
 from mammolens.learn.augment import Augmentation, apply_augmentation, draw_augmentation
-from mammolens.learn.config import AugmentConfig, RunConfig
+from mammolens.learn.config import RunConfig
+from mammolens.learn.sections import AugmentConfig
 
 __all__ = ["caption", "draw_sheet", "write_sheet"]
 

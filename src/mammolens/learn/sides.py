@@ -17,7 +17,7 @@ from mammolens.data.splits import (
 from mammolens.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mammolens.learn.config import DataConfig
+    from mammolens.learn.sections import DataConfig
 
 __all__ = ["keep_training_share", "put_on_sides"]
 
@@ -27,7 +27,9 @@ def put_on_sides(manifest: Manifest, data: DataConfig) -> Manifest:
 
     In order of precedence: a source is left out (``leave_out``), one of several folds is held out
     (``folds``; of the official training and validation sides with ``official``), the tables' own
-    sides hold (``official``), or a share of the patients is cut off (``validation``).
+    sides hold (``official``), or a share of the patients is cut off (``validation``). With
+    ``inner_folds`` what is left to learn from is cut again, and whom the first cut holds out is on
+    no side.
 
     Parameters
     ----------
@@ -58,6 +60,9 @@ def put_on_sides(manifest: Manifest, data: DataConfig) -> Manifest:
         split = official_split(manifest, validation=share, seed=seed, same_person=who)
     else:
         split = split_patients(manifest, validation=share, seed=seed, same_person=who)
+    if data.inner_folds:
+        rest = split.select(split=Split.TRAIN)
+        split = fold_patients(rest, data.inner_folds, seed, same_person=who)[data.inner_fold]
     refuse_leak(split.records, who)
     return split
 

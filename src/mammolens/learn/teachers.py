@@ -1,9 +1,11 @@
 """What finished runs say of the pictures that another run learns from: distillation.
 
-A teacher speaks of the data sets that it learned from, and of no other. Several speak with the
-mean of their log-odds, as votes do.
-Source: Hinton, Vinyals and Dean 2015, Distilling the knowledge in a neural network,
-arXiv 1503.02531.
+A teacher speaks of the data sets that it learned from, and of no other; with ``train.cross_fit``
+only of women from whom it has not learned, so that its word is no echo of their labels. Several
+speak with the mean of their log-odds, as votes do.
+Sources: Hinton, Vinyals and Dean 2015, Distilling the knowledge in a neural network, arXiv
+1503.02531; cross-fitting: Dao et al. 2021, Knowledge distillation as semiparametric inference,
+arXiv 2104.09732.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from mammolens.data.cache import build_cache
+from mammolens.data.cache import build_side
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.errors import ConfigError
 from mammolens.learn.checkpoint import place_file, read_run_folder
@@ -36,6 +39,7 @@ def ask_teachers(
     say: Callable[[str], None],
     *,
     anew: bool,
+    device: torch.device | None = None,
 ) -> npt.NDArray[np.float32] | None:
     """Ask the teachers of a run for P(malignant) of the pictures that it learns from.
 
@@ -51,10 +55,12 @@ def ask_teachers(
     anew
         Ask even if words are kept: they may be of an attempt with other settings. A run that goes
         on from a checkpoint, or a process beside the one that asked, takes those that are kept.
+    device
+        Where the teachers think; the CPU if nothing is given.
 
     Returns
     -------
-    Float32 (n,) in the order of `records`, NaN where no teacher knows the data set; ``None`` for a
+    Float32 (n,) in the order of `records`, NaN where no teacher speaks; ``None`` for a
     run without teachers.
 
     Raises
@@ -62,7 +68,8 @@ def ask_teachers(
     PatientLeak
         If a teacher has learned from a patient whom this run holds out.
     ConfigError
-        If a folder holds no finished pass, or ``teachers.npy`` is damaged or of other images.
+        If a folder holds no finished pass, nobody speaks at all, or ``teachers.npy`` is damaged or
+        of other images.
     StorageError
         If the words cannot be kept.
     """
@@ -70,7 +77,14 @@ def ask_teachers(
         return None
     kept = out / _FILE
     if anew or not kept.exists():
-        odds = [_odds(run, config, manifest, records, say) for run in config.train.teachers]
+        odds = [_odds(run, config, manifest, records, say, device) for run in config.train.teachers]
+        if not np.isfinite(odds).any():
+            raise ConfigError(
+                "no teacher has a word on the pictures to learn from",
+                keyword="train.teachers",
+                remedy="With train.cross_fit, name runs that hold out a part of these women: runs "
+                "with data.inner_folds and the same split",
+            )
         data = io.BytesIO()
         np.save(data, _soft_labels(np.stack(odds)))
         place_file(kept, data.getvalue())
@@ -102,18 +116,18 @@ def _odds(
     manifest: Manifest,
     records: Sequence[Record],
     say: Callable[[str], None],
+    device: torch.device | None,
 ) -> npt.NDArray[np.float64]:
     """Log-odds (n,) of malignancy by one teacher, NaN where it does not speak."""
     teacher, summary = read_run_folder(run)
     own = refuse_insider(run, read_sides(run, teacher, summary), manifest, "train.teachers")
     datasets = {record.dataset for record in own}
-    side = manifest.select(split=Split.TRAIN)
-    pictures = build_cache(side, teacher.preprocess, config.data.cache, jobs=2).select(
-        lambda record: record.dataset in datasets
-    )
+    pupils = {record.patient for record in own} if config.train.cross_fit else set()
+    side = build_side(manifest, Split.TRAIN, teacher.preprocess, config.data.cache)
+    pictures = side.select(lambda r: r.dataset in datasets and r.patient not in pupils)
     say(f"{run} teaches {len(pictures.records)} of {len(records)} images")
-    net = load_network(teacher, run / "best.safetensors")
-    odds = malignancy_odds(predict_logits(net, pictures))
+    net = load_network(teacher, run / "best.safetensors").to(device)
+    odds = malignancy_odds(predict_logits(net, pictures, device))
     told = {(r.dataset, r.image_id): value for r, value in zip(pictures.records, odds, strict=True)}
     return np.array([told.get((r.dataset, r.image_id), np.nan) for r in records], np.float64)
 

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mammolens.data.cache import PreparedCache, build_cache
+from mammolens.data.cache import PreparedCache, build_side
 from mammolens.data.manifest import Split
 from mammolens.errors import ConfigError
 from mammolens.learn.averages import estimate_statistics, move_average
@@ -109,19 +109,21 @@ def train(
     refuse_insiders_weights(config, manifest)
     with fabric.rank_zero_first(local=True):
         learned, held_out = (
-            build_cache(manifest.select(split=side), config.preprocess, config.data.cache, jobs=2)
+            build_side(manifest, side, config.preprocess, config.data.cache)
             for side in (Split.TRAIN, Split.VALIDATION)
         )
         marked = _marked(config)
     state = out / "state.pt"
     with fabric.rank_zero_first():
         anew = first and not state.exists()
-        told = ask_teachers(config, manifest, learned.records, out, say, anew=anew)
+        told = ask_teachers(config, manifest, learned.records, out, say, anew=anew, device=device)
     material = gather(learned, marked, config, told)
     say(f"{len(learned.records)} images to learn from, {len(held_out.records)} held out")
     for caution in check_sides(learned, held_out):
         say(caution)
     mixed = _mixed_precision(config, device, say)
+    torch.backends.cudnn.benchmark = True  # pictures are of one size, or two
+    hands = 1 if device.type == "cpu" else config.train.threads
 
     torch.manual_seed(config.train.seed)
     net = start_network(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -149,7 +151,7 @@ def train(
         return draw_batch(material, config, *divmod(at, steps_per_epoch), share_of(fabric))
 
     with (
-        closing(prefetch(make, range(step, total_steps))) as batches,
+        closing(prefetch(make, range(step, total_steps), ahead=hands, workers=hands)) as batches,
         stop_requests() as stop_requested,
         open_journal(
             out if first else None,
@@ -283,8 +285,7 @@ def _marked(config: RunConfig) -> PreparedCache | None:
     marked = load_localisation(config) if config.train.map_weight > 0 else None
     if marked is None:
         return None
-    side = marked.select(split=Split.TRAIN)
-    return build_cache(side, config.preprocess, config.data.cache, jobs=2)
+    return build_side(marked, Split.TRAIN, config.preprocess, config.data.cache)
 
 
 def _validate(

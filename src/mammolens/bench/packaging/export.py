@@ -18,7 +18,7 @@ from mammolens.bench.packaging.card import fix_operating_points, validation_figu
 from mammolens.bench.packaging.findings import checked_level, finding_level, score_cache
 from mammolens.bench.scoring import results_from_probabilities
 from mammolens.core import InputKind
-from mammolens.data.cache import build_cache
+from mammolens.data.cache import build_side
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import split_digest
 from mammolens.learn.config import RunConfig
@@ -70,8 +70,7 @@ def export_run(
 
     config, summary = read_run_folder(run)
     manifest = read_sides(run, config, summary)
-    held_out = manifest.select(split=Split.VALIDATION)
-    cache = build_cache(held_out, config.preprocess, config.data.cache, jobs=2)
+    cache = build_side(manifest, Split.VALIDATION, config.preprocess, config.data.cache)
     on_progress(f"scoring {len(cache.records)} validation images")
     net = load_network(config, run / "best.safetensors")
     every = max(1, len(cache.records) // _PROBES)
@@ -89,7 +88,7 @@ def export_run(
     _, uncalibrated = packed(Fit())
     logits = score_cache(uncalibrated, cache, range(len(cache.records))).logits
     shown = "lesions" if isinstance(config.preprocess, RegionConfig) else "images"
-    fixed_on = f"{len(cache.records)} validation {shown} of {_names(held_out)}"
+    fixed_on = f"{len(cache.records)} validation {shown} of {_names(cache.records)}"
     fit = calibrate(logits, cache.records, fitted_on=fixed_on)
     if isinstance(config.preprocess, RegionConfig):
         fit = replace(fit, age=None)  # a mark is judged by what it shows
@@ -238,5 +237,5 @@ def _words(config: RunConfig) -> dict[str, Any]:
     }
 
 
-def _names(manifest: Manifest) -> str:
-    return ", ".join(sorted({record.dataset for record in manifest.records}))
+def _names(records: Sequence[Record]) -> str:
+    return ", ".join(sorted({record.dataset for record in records}))
