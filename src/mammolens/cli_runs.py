@@ -15,6 +15,12 @@ Runs = Annotated[
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
 Folds = Annotated[int, typer.Option(min=2, metavar="N", help="How many folds of patients.")]
+Inner = Annotated[
+    bool, typer.Option("--inner", help="Cut the folds out of the run's training side alone.")
+]
+Trained = Annotated[
+    bool, typer.Option("--trained", help="Train nothing: judge folds that were trained elsewhere.")
+]
 Shares = Annotated[
     list[float] | None,
     typer.Option("--share", metavar="X", help="How much a run counts, in their order; repeatable."),
@@ -25,13 +31,20 @@ Overrides = Annotated[
 ]
 
 
-def crossvalidate(config: RunFile, out: Out, folds: Folds = 5, overrides: Overrides = None) -> None:
+def crossvalidate(
+    config: RunFile,
+    out: Out,
+    folds: Folds = 5,
+    inner: Inner = False,
+    trained: Trained = False,
+    overrides: Overrides = None,
+) -> None:
     """Train and judge each fold of patients in turn, or go on where it was cut off."""
     need_training()
     from mammolens import console
     from mammolens.bench.crossvalidate import crossvalidate
 
-    found = crossvalidate(config, out, folds, overrides or [], _tell)
+    found = crossvalidate(config, out, folds, overrides or [], _tell, inner=inner, trained=trained)
     console.show_evaluation(found)
     raise typer.Exit(found.exit_code)
 

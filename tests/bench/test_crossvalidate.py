@@ -16,7 +16,9 @@ from mammolens.bench.pooled import image_results  # noqa: E402
 from mammolens.bench.sections.calibration import calibration_figures, slope_statistic  # noqa: E402
 from mammolens.console import show_evaluation  # noqa: E402
 from mammolens.data.cache import PreparedCache  # noqa: E402
-from mammolens.data.manifest import Manifest, Record  # noqa: E402
+from mammolens.data.manifest import Manifest, Record, Split  # noqa: E402
+from mammolens.errors import ConfigError  # noqa: E402
+from mammolens.learn.config import load_manifest, read_run  # noqa: E402
 from mammolens.metrics import calibration_line  # noqa: E402
 
 SETTINGS = ("train.epochs=1", "train.epoch_images=8", "network.dropout=0")
@@ -67,6 +69,27 @@ def test_every_patient_is_held_out_once_and_folds_are_not_trained_twice(small_ru
     said = capsys.readouterr().out
     assert "malignancy" in said
     assert str(out / "predictions.csv") in said
+
+
+def test_inner_folds_leave_those_apart_unseen_and_may_be_judged_without_a_checkpoint(small_run):
+    out = small_run / "inner"
+    config = small_run / "run.toml"
+    found = crossvalidate(config, out, 2, SETTINGS, lambda _: None, draws=50, inner=True)
+    with (out / "predictions.csv").open(newline="") as stream:
+        judged = {row["patient_id"] for row in csv.DictReader(stream)}
+    run = load_manifest(read_run(config))
+    assert judged == {record.patient_id for record in run.select(split=Split.TRAIN).records}
+
+    for number in range(2):
+        (out / f"fold-{number}" / "state.pt").unlink()
+    arguments = (config, out, 2, SETTINGS, lambda _: None)
+    again = crossvalidate(*arguments, draws=50, inner=True, trained=True)
+    created = {"created": None}
+    assert {**again.metrics, **created} == {**found.metrics, **created}
+    with pytest.raises(ConfigError, match="fold-0: it holds out other patients"):
+        crossvalidate(*arguments, draws=50, trained=True)
+    with pytest.raises(ConfigError, match=r"nowhere.*holds no finished pass"):
+        crossvalidate(config, out / "nowhere", 2, SETTINGS, lambda _: None, trained=True)
 
 
 def test_the_slope_of_weighted_rows_is_that_of_repeated_rows():

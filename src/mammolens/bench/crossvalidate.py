@@ -2,7 +2,9 @@
 
 Folds are trained one after the other into ``fold-0``, ``fold-1`` and so on, and go on where they
 were cut off. A fold may as well be trained elsewhere, by `mammolens train` with the same two
-settings, ``data.folds`` and ``data.fold``: a folder that is finished is only judged.
+settings, ``data.folds`` and ``data.fold``: a folder that is finished is only judged. Inner folds
+are cut out of the training side of a run (``data.inner_folds``, ``data.inner_fold``): whom the run
+holds out stays unseen, so that recipes may be chosen, and teachers be trained, by them.
 """
 
 from __future__ import annotations
@@ -26,8 +28,10 @@ from mammolens.bench.sections.calibration import calibration_figures
 from mammolens.bench.units import ImageResult
 from mammolens.data.cache import PreparedCache, build_side
 from mammolens.data.manifest import Manifest, Split
+from mammolens.data.splits import split_digest
+from mammolens.errors import ConfigError
 from mammolens.learn.checkpoint import read_run_folder
-from mammolens.learn.config import load_manifest
+from mammolens.learn.config import RunConfig, load_manifest, read_run
 from mammolens.learn.frozen import train_run
 from mammolens.learn.predict import load_network, predict_logits
 from mammolens.metrics import fit_temperature
@@ -52,6 +56,8 @@ def crossvalidate(
     overrides: Sequence[str] = (),
     on_progress: Callable[[str], None] = print,
     *,
+    inner: bool = False,
+    trained: bool = False,
     draws: int = 2000,
     seed: int = 0,
 ) -> EvaluationSummary:
@@ -69,24 +75,34 @@ def crossvalidate(
         Folder for the folds' run folders, ``metrics.json`` and ``predictions.csv``.
     folds
         2 or more.
+    inner
+        Cut the folds out of the run's training side.
+    trained
+        Train nothing: judge folds that were trained elsewhere, by their best passes. Otherwise a
+        fold whose folder holds no checkpoint is trained.
     draws, seed
         Of the bootstrap over patients.
 
     Raises
     ------
     ConfigError, InvalidManifest, PatientLeak, StorageError
-        As the training of a fold.
+        As the training of a fold; with `trained`, if a folder holds no such fold.
     """
     parts: list[_Fold] = []
+    key = "data.inner_fold" if inner else "data.fold"
     for number in range(folds):
-        settings = [*overrides, f"data.folds={folds}", f"data.fold={number}"]
-        train_run(
-            config_path,
-            out / f"fold-{number}",
-            settings,
-            lambda line, number=number: on_progress(f"fold {number}: {line}"),  # type: ignore[misc]
-        )
-        parts.append(_judge(out / f"fold-{number}"))
+        run = out / f"fold-{number}"
+        settings = [*overrides, f"{key}s={folds}", f"{key}={number}"]
+        if trained:
+            _refuse_other_fold(run, read_run(config_path, settings))
+        else:
+            train_run(
+                config_path,
+                run,
+                settings,
+                lambda line, number=number: on_progress(f"fold {number}: {line}"),  # type: ignore[misc]
+            )
+        parts.append(_judge(run))
     temperatures = [_temperature(parts[:number] + parts[number + 1 :]) for number in range(folds)]
     raw = _pool(parts, [1.0] * folds)
     pooled = _pool(parts, temperatures)
@@ -111,6 +127,18 @@ def crossvalidate(
     }
     numbers = [str(number) for number, fold in enumerate(pooled) for _ in fold]
     return write_pooled(out, "mammolens.crossvalidation/1", results, metrics, numbers)
+
+
+def _refuse_other_fold(run: Path, wanted: RunConfig) -> None:
+    """Refuse a folder that holds out other patients than the fold that is to be judged."""
+    _, summary = read_run_folder(run)
+    if split_digest(load_manifest(wanted)) != summary["split_digest"]:
+        raise ConfigError(
+            "it holds out other patients than this fold does",
+            source=str(run),
+            keyword="data",
+            remedy="Give the number of folds, and --inner or not, with which it was trained",
+        )
 
 
 def _judge(run: Path) -> _Fold:

@@ -201,6 +201,12 @@ def _recipe(config: RunConfig, summary: dict[str, Any]) -> str:
         )
     if train.teachers:
         names = " and ".join(_name_of(run) for run in train.teachers)
+        if train.cross_fit:
+            folders = sorted({run.parent.name for run in train.teachers})
+            names = (
+                f"{len(train.teachers)} runs of {' and '.join(folders)}, each of whom speaks only "
+                "of women from whom it has not learned"
+            )
         clauses.append(f"taught beside the labels by {names}, weight {train.teacher_weight:g}")
     if train.map_weight:
         clauses.append(f"maps taught by marked lesions, weight {train.map_weight:g}")
