@@ -12,6 +12,7 @@ import torch
 from mammolens.data.cache import PreparedCache
 from mammolens.data.manifest import Record
 from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.learn._allocator import keep_freed_memory
 from mammolens.learn.batches import stack
 from mammolens.learn.config import RunConfig
 from mammolens.learn.network import MammoNet
@@ -64,6 +65,7 @@ def predict_logits(
     rows
         Which pictures; ``None`` takes all.
     """
+    keep_freed_memory()
     net.eval()
     chosen = range(len(cache.records)) if rows is None else rows
     out = [np.empty((0, 3), np.float32)]
