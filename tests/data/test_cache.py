@@ -14,7 +14,7 @@ import pytest
 
 import mammolens.data.cache as cache_module
 from mammolens.core import Laterality
-from mammolens.data.cache import build_cache, prepare_record
+from mammolens.data.cache import build_cache, build_side, prepare_record
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.errors import InvalidManifest, StorageError
 from mammolens.preprocess import PreprocessConfig
@@ -196,6 +196,27 @@ def test_nothing_usable_is_an_error(make_table, tmp_path):
         (tmp_path / f"{number}.pgm").unlink()
     with pytest.raises(InvalidManifest, match=r"none of 2 images can be used.*0\.pgm"):
         build(table, tmp_path / "cache")
+
+
+def test_sides_of_one_cache_tell_their_own_refusals(make_table, tmp_path):
+    manifest, root = Manifest.read(make_table(4)), tmp_path / "cache"
+    on_side = {
+        r.patient: Split.TRAIN if r.image_id in "01" else Split.TEST for r in manifest.records
+    }
+    manifest = manifest.with_splits(on_side)
+    (tmp_path / "0.pgm").unlink()
+    learned = build_side(manifest, Split.TRAIN, CONFIG, root)
+    assert [record.image_id for record in learned.records] == ["1"]
+    assert [Path(path).name for path in learned.refused] == ["0.pgm"]
+    apart = build_side(manifest, Split.TEST, CONFIG, root)
+    assert [record.image_id for record in apart.records] == ["2", "3"]
+    assert not apart.refused
+    assert len([folder for folder in root.iterdir() if folder.is_dir()]) == 1
+    with pytest.raises(InvalidManifest, match="none of 0 images of the validation side"):
+        build_side(manifest, Split.VALIDATION, CONFIG, root)
+    (tmp_path / "1.pgm").write_bytes(b"no picture")
+    with pytest.raises(InvalidManifest, match=r"none of 2 images of the train.* side.*\.pgm"):
+        build_side(manifest, Split.TRAIN, CONFIG, root)
 
 
 def test_a_bug_names_the_image_and_keeps_what_was_made(make_table, tmp_path, monkeypatch):

@@ -128,6 +128,11 @@ def test_cross_fitted_teachers_of_everyone_have_nothing_to_say(runs, tmp_path):
     assert not (tmp_path / "teachers.npy").exists()
 
 
+def test_cross_fitting_without_teachers_is_refused(runs):
+    with pytest.raises(ConfigError, match="cross_fit needs teachers"):
+        read_run(runs / "run.toml", ["train.cross_fit=true"])
+
+
 def test_words_of_other_images_are_refused(runs, tmp_path):
     kept = tmp_path / "teachers.npy"
     np.save(kept, np.zeros(3, np.float32))

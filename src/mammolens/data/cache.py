@@ -202,13 +202,25 @@ def build_side(
 ) -> PreparedCache:
     """The pictures of one side, out of the one cache of all images of a manifest.
 
-    So the folds of a manifest are decoded once. Parameters and errors are those of `build_cache`,
-    but for a side of which no image can be used: it comes without records.
+    So the folds of a manifest are decoded once. Parameters and errors are those of `build_cache`.
+
+    Raises
+    ------
+    InvalidManifest
+        If not one of the images of the side can be used.
     """
     whole = build_cache(manifest, config, root, jobs=jobs)
-    paths = {str(record.path) for record in manifest.select(split=side).records}
+    paths = {str(record.path) for record in manifest.records if record.split is side}
     refused = {path: why for path, why in whole.refused.items() if path in paths}
-    return replace(whole.select(lambda record: record.split is side), refused=refused)
+    chosen = replace(whole.select(lambda record: record.split is side), refused=refused)
+    if not chosen.records:
+        raise InvalidManifest(
+            f"none of {len(paths)} images of the {side.value} side can be used"
+            + "".join(f", first {why}" for why in list(refused.values())[:1]),
+            keyword="path",
+            remedy="Check where the table lies, or take another split",
+        )
+    return chosen
 
 
 def _forget_stale(store: PictureStore, present: npt.NDArray[np.int64], config: InputConfig) -> None:

@@ -92,7 +92,7 @@ def load_localisation(config: RunConfig) -> Manifest | None:
     """Read the localisation tables; ``None`` if there are none.
 
     Patients whom the run's tables hold as well are on the side that they have there, the others
-    are split by themselves.
+    are split by themselves. Whom inner folds leave apart is held out here too.
     """
     if not config.data.localisation:
         return None

@@ -207,6 +207,8 @@ class TrainConfig(Section):
             raise ValueError("give either unfreeze or head_first")
         if list(self.unfreeze) != sorted(self.unfreeze) or min(self.unfreeze, default=0.0) < 0:
             raise ValueError("the shares of unfreeze rise from 0")
+        if self.cross_fit and not self.teachers:
+            raise ValueError("cross_fit needs teachers")
         if max((self.head_first, *self.unfreeze)) + self.warmup >= 1:
             raise ValueError("the last part joins so late that no step is left after its warm-up")
         return self
