@@ -13,7 +13,16 @@ from pathlib import PurePath
 
 import numpy as np
 
-from mammolens.core import Caution, Exam, Laterality, Mammogram, Source, Unreadable, ViewPosition
+from mammolens.core import (
+    Caution,
+    Exam,
+    Laterality,
+    Mammogram,
+    ObjectKind,
+    Source,
+    Unreadable,
+    ViewPosition,
+)
 from mammolens.errors import InputError
 from mammolens.images import HeaderInfo, ImageFile, identify, read_image
 from mammolens.images.names import read_name
@@ -264,4 +273,5 @@ def _header_of(file: ImageFile) -> HeaderInfo | None:
 
 def _unreadable(file: ImageFile, error: InputError, info: HeaderInfo | None = None) -> Unreadable:
     source = Source(info.ref, info.header) if info is not None else None
-    return Unreadable(file.name, type(error).__name__, str(error), source)
+    kind = info.kind if info is not None else ObjectKind.UNKNOWN
+    return Unreadable(file.name, type(error).__name__, str(error), source, kind)

@@ -31,6 +31,7 @@ from mammolens.core import (
     ImagePrediction,
     Laterality,
     Mammogram,
+    ObjectKind,
     Prediction,
     PreparedView,
     Scores,
@@ -275,7 +276,8 @@ def _breasts(images: Sequence[ImagePrediction]) -> tuple[BreastPrediction, ...]:
 
 def _unscored(mammogram: Mammogram, error: InputError | ModelError) -> Unreadable:
     source = Source(mammogram.ref, mammogram.header)
-    return Unreadable(mammogram.ref.path, type(error).__name__, str(error), source)
+    kind = ObjectKind.MAMMOGRAM
+    return Unreadable(mammogram.ref.path, type(error).__name__, str(error), source, kind)
 
 
 def _check_time(began: float, options: AnalysisOptions) -> None:

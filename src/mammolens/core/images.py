@@ -19,6 +19,7 @@ __all__ = [
     "ImageRef",
     "Laterality",
     "Mammogram",
+    "ObjectKind",
     "Photometric",
     "PixelOrigin",
     "PresentationIntent",
@@ -86,12 +87,45 @@ class VoiFunction(str, Enum):
     SIGMOID = "SIGMOID"
 
 
+class ObjectKind(str, Enum):
+    """What an object of a study is, as far as its SOP class and header prove it.
+
+    Only a refused object that is *proven* to be something else than a 2D picture of a breast
+    (`STACK`, `OTHER_IMAGE`, `DOCUMENT`) leaves an exam free to be ``low``.
+    """
+
+    MAMMOGRAM = "mammogram"
+    """A 2D X-ray picture that shows, or may show, a breast of this patient."""
+    STACK = "stack"
+    """Tomosynthesis slices or projections."""
+    OTHER_IMAGE = "other_image"
+    """A picture of something else: ultrasound, CT, a tissue specimen, a phantom, a mask."""
+    DOCUMENT = "document"
+    """No picture: structured report, presentation state, key object note, PDF, text file."""
+    UNKNOWN = "unknown"
+    """Nothing could be read that proves what it is."""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether results may refer to the object as an image."""
+        return self is not ObjectKind.DOCUMENT
+
+    @property
+    def may_show_breast(self) -> bool:
+        """Whether the object may be a 2D picture of a breast."""
+        return self in (ObjectKind.MAMMOGRAM, ObjectKind.UNKNOWN)
+
+
 @dataclass(frozen=True)
 class Caution:
-    """A named tolerance or doubt that travels with the result, e.g. ``laterality_from_name``."""
+    """A named tolerance that travels with the result, e.g. ``laterality_from_name``.
+
+    With `doubt` it could change the answer: an exam that carries a doubt is never ``low``.
+    """
 
     name: str
     message: str
+    doubt: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}: {self.message}"
@@ -210,13 +244,14 @@ class Mammogram:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An input that was refused: its path, the name of the error, the reason in words, and
-    what its header says where that could be read."""
+    """An input that was refused: its path, the name of the error, the reason in words, what its
+    header says where that could be read, and what kind of object it is proven to be."""
 
     path: str
     error: str
     message: str
     source: Source | None = field(default=None, repr=False)
+    kind: ObjectKind = ObjectKind.UNKNOWN
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,12 @@ class Tags:
         if note not in self.cautions:
             self.cautions.append(note)
 
+    def doubt(self, name: str, message: str) -> None:
+        """Note something that could change the answer: the exam is never ``low`` then."""
+        note = Caution(name, message, doubt=True)
+        if note not in self.cautions:
+            self.cautions.append(note)
+
     def texts(self, keyword: str) -> tuple[str, ...]:
         """Give all non-empty values as text."""
         found = (str(value).strip().strip("\x00") for value in self._tolerated(keyword))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
-from mammolens.core import Caution, ImageRef, Mammogram, SourceHeader
+from mammolens.core import Caution, ImageRef, Mammogram, ObjectKind, SourceHeader
 from mammolens.errors import InputError, NotAnImage
 from mammolens.images.dicom import HEAD_BYTES, describe_dicom, looks_like_dicom, read_dicom
 from mammolens.images.files import ImageFile
@@ -19,12 +19,14 @@ __all__ = ["HeaderInfo", "identify", "read_header", "read_image"]
 
 @dataclass(frozen=True)
 class HeaderInfo:
-    """What a file says of itself, pixels unseen; `refusal` is why it will not be read, if so."""
+    """What a file says of itself, pixels unseen; `refusal` is why it will not be read, if so, and
+    `kind` what it is proven to be (a picture without a header may always show a breast)."""
 
     ref: ImageRef
     header: SourceHeader
     cautions: tuple[Caution, ...] = ()
     refusal: InputError | None = None
+    kind: ObjectKind = ObjectKind.MAMMOGRAM
 
 
 def identify(file: ImageFile) -> HeaderInfo:

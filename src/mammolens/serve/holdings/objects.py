@@ -80,7 +80,8 @@ def describe_object(
     InputError
         It is no DICOM object, or lacks an identifier without which no result could refer to it.
     """
-    ref, header, _, refusal = describe_dicom(stream, SOURCE, None)
+    found = describe_dicom(stream, SOURCE, None)
+    ref, header = found.ref, found.header
     for keyword, uid in (
         ("SOPInstanceUID", ref.sop_instance_uid),
         ("SOPClassUID", header.sop_class_uid),
@@ -94,7 +95,7 @@ def describe_object(
                 remedy="Send the original object",
             )
     own = is_own(str(ref.sop_instance_uid))
-    role, reason = _kind(ref, header, refusal, film, own)
+    role, reason = _kind(ref, header, found.refusal, film, own)
     return ReceivedObject(ref, header, role, reason, digest, size)
 
 

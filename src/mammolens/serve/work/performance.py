@@ -141,7 +141,8 @@ def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
         else:
             source = Source(info.ref, info.header)
             kind = type(info.refusal).__name__
-            unreadable.append(Unreadable(file.name, kind, str(info.refusal), source))
+            message = str(info.refusal)
+            unreadable.append(Unreadable(file.name, kind, message, source, info.kind))
     cautions: list[Caution] = []
     if any(instance.role is Role.RIVAL for instance in inputs.instances):
         cautions.append(RIVAL)
@@ -177,9 +178,9 @@ def _describe(
 
 def _superseded(results: Store, before: Predecessor) -> Iterator[tuple[str, str, str, str]]:
     for sink, digest in before.objects:
-        ref, header, _, _ = describe_dicom(BytesIO(results.read(digest)), sink, None)
-        series, instance = str(ref.series_instance_uid), str(ref.sop_instance_uid)
-        yield sink, series, str(header.sop_class_uid), instance
+        own = describe_dicom(BytesIO(results.read(digest)), sink, None)
+        series, instance = str(own.ref.series_instance_uid), str(own.ref.sop_instance_uid)
+        yield sink, series, str(own.header.sop_class_uid), instance
 
 
 @contextmanager
@@ -213,8 +214,8 @@ def _keep(sink: str, path: Path, folder: Path, results: Store) -> ResultFile:
     name = path.relative_to(folder).as_posix()
     if path.suffix != ".dcm":
         return ResultFile(sink, name, stored)
-    ref, header, _, _ = describe_dicom(BytesIO(path.read_bytes()), name, None)
-    return ResultFile(sink, name, stored, header.sop_class_uid, ref.sop_instance_uid)
+    own = describe_dicom(BytesIO(path.read_bytes()), name, None)
+    return ResultFile(sink, name, stored, own.header.sop_class_uid, own.ref.sop_instance_uid)
 
 
 def _renamed(text: str, names: dict[str, str]) -> str:
@@ -244,7 +245,7 @@ def _relabel(prediction: Prediction, rename: Callable[[str], str]) -> Prediction
             for image in prediction.images
         ),
         unreadable=tuple(
-            Unreadable(rename(u.path), u.error, rename(u.message), source(u.source))
+            Unreadable(rename(u.path), u.error, rename(u.message), source(u.source), u.kind)
             for u in prediction.unreadable
         ),
     )
