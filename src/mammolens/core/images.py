@@ -167,9 +167,13 @@ class ImageRef:
 
 @dataclass(frozen=True)
 class SourceHeader:
-    """What DICOM sinks must carry back to the source study; other sinks never write it.
+    """What DICOM sinks must carry back to the source study, and what shows whose image it is, of
+    which exposure and device; other sinks never write it.
 
     `rescale` is the slope and intercept of the modality LUT, ``None`` where a table stands for it.
+    Codes are (value, scheme, meaning). `patient_age` is PatientAge as written,
+    `irradiation_event_uid` names the exposure, and `source_instance_uids` are the images that this
+    one was made from.
     """
 
     sop_class_uid: str | None = None
@@ -187,6 +191,21 @@ class SourceHeader:
     content_date: str | None = None
     content_time: str | None = None
     view_modifiers: tuple[tuple[str, str, str], ...] = ()
+    patient_age: str | None = field(default=None, repr=False)
+    other_patient_ids: tuple[str, ...] = field(default=(), repr=False)
+    issuer_of_patient_id: str | None = field(default=None, repr=False)
+    acquisition_time: str | None = None
+    irradiation_event_uid: str | None = None
+    source_instance_uids: tuple[str, ...] = ()
+    instance_number: str | None = None
+    device_serial_number: str | None = field(default=None, repr=False)
+    device_uid: str | None = field(default=None, repr=False)
+    institution_name: str | None = field(default=None, repr=False)
+    station_name: str | None = field(default=None, repr=False)
+    series_description: str | None = field(default=None, repr=False)
+    burned_in_annotation: str | None = None
+    conversion_type: str | None = None
+    admitting_diagnoses: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
