@@ -74,7 +74,7 @@ def _ref(ref: ImageRef, key: bytes, hidden: Callable[[str], str]) -> ImageRef:
 
 
 def _cautions(cautions: tuple[Caution, ...], hidden: Callable[[str], str]) -> tuple[Caution, ...]:
-    return tuple(Caution(caution.name, hidden(caution.message)) for caution in cautions)
+    return tuple(replace(caution, message=hidden(caution.message)) for caution in cautions)
 
 
 def _digest(text: str, key: bytes) -> str:
