@@ -22,6 +22,16 @@ SEVERAL_PATIENTS: Final = Caution(
     doubt=True,
 )
 
+_NO_STUDY: Final = Caution(
+    "missing_study_uid", "StudyInstanceUID is absent; grouped by patient, date and folder"
+)
+_NOBODY: Final = Caution(
+    "patient_unknown",
+    "StudyInstanceUID and PatientID are absent; grouped by name, dates, age, accession number and"
+    " folder",
+    doubt=True,
+)
+
 
 @dataclass(frozen=True)
 class ExamPlan:
@@ -101,14 +111,11 @@ def _belonging(file: ImageFile, info: HeaderInfo) -> _Belonging:
         who = identity_of(replace(ref, patient_id=patient), info.header)
         key: tuple[str | None, ...] = ("study", ref.study_instance_uid, *who)
         return _Belonging(key, patient, ref.study_instance_uid, note)
-    if patient is None:
-        return _Belonging(("alone", file.name), None, None)
-    without = Caution(
-        "missing_study_uid", "StudyInstanceUID is absent; grouped by patient, date and folder"
-    )
     who = identity_of(replace(ref, patient_id=patient), info.header)
+    if not any(who) or (patient is None and info.refusal is not None):
+        return _Belonging(("alone", file.name), None, None)
     key = ("patient", *who, info.header.study_date, _folder(file))
-    return _Belonging(key, patient, None, without)
+    return _Belonging(key, patient, None, _NO_STUDY if patient else _NOBODY)
 
 
 def _picture_belonging(file: ImageFile, patient_id: str | None) -> _Belonging:
