@@ -208,6 +208,17 @@ def test_raw_data_of_another_exposure_withhold_low(model, of_picture, of_raw):
     assert told.category is TriageCategory.INTERMEDIATE
 
 
+@pytest.mark.parametrize(("source", "category"), [("1.2.5", "low"), ("1.2.6", "intermediate")])
+def test_a_captured_picture_of_a_scored_image_leaves_it_low(model, source, category):
+    """Such as the heat map of another program, which says what it was made from."""
+    pictures = four()
+    pictures[0] = replace(pictures[0], ref=replace(pictures[0].ref, sop_instance_uid="1.2.5"))
+    header = SourceHeader(sop_class_uid="1.2.840.10008.5.1.4.1.1.7", source_instance_uids=(source,))
+    captured = refused(ObjectKind.MAMMOGRAM, ImageRef("map.dcm"), header)
+    told = analyze_exam(exam(pictures), model, QUICK, unreadable=[captured])
+    assert told.category.value == category
+
+
 def test_a_high_score_stays_high_whatever_is_missing(package):
     loaded = ModelPackage.load(package)
     points = loaded.card.operating_points

@@ -6,7 +6,8 @@ against it. The command line, the node and every output show this answer; none d
 1. Every view that makes an exam complete was *scored*: CC and MLO of both breasts, unless a person
    says otherwise (`complete_views`), or a coded diagnosis says that a breast is absent.
 2. Every other object of the study is proven to be no 2D picture of these breasts
-   (`ObjectKind.may_show_breast`), or to be the raw data of a picture that was scored.
+   (`ObjectKind.may_show_breast`), or to hold nothing that a scored picture does not show: its
+   raw data, or a secondary capture that names it as its source.
 3. No image, and no fact about the exam, carries a doubt (`Caution.doubt`): also not about whose
    exam it is.
 """
@@ -35,6 +36,9 @@ _ABSENT: Final = {
 }
 """ICD-10-CM: acquired absence of the right or left breast and nipple."""
 _ICD_SCHEMES: Final = frozenset(("I10C", "I10", "ICD10CM", "ICD-10-CM"))
+_SECONDARY_CAPTURE: Final = tuple(
+    f"1.2.840.10008.5.1.4.1.1.7{end}" for end in ("", ".1", ".2", ".3", ".4")
+)
 _NAMED: Final = 3
 """So many doubts are written out; the others stand with their images."""
 
@@ -91,7 +95,7 @@ def _absent_breasts(images: Sequence[ImagePrediction]) -> set[Laterality]:
 
 def _passed_over(images: Sequence[ImagePrediction], refused: Sequence[Unreadable]) -> Iterator[str]:
     count = sum(
-        item.kind.may_show_breast and not any(_is_raw_of(item, image) for image in images)
+        item.kind.may_show_breast and not any(_shown_by(image, item) for image in images)
         for item in refused
     )
     if count:
@@ -99,18 +103,21 @@ def _passed_over(images: Sequence[ImagePrediction], refused: Sequence[Unreadable
         yield f"{count} {noun} that may show a breast {verb} not analysed"
 
 
-def _is_raw_of(item: Unreadable, image: ImagePrediction) -> bool:
-    """Whether a refused object holds the raw data (FOR PROCESSING) of a scored picture."""
+def _shown_by(image: ImagePrediction, item: Unreadable) -> bool:
+    """Whether a scored picture shows all that a refused object can hold."""
     if item.source is None:
         return False
-    raw, header = item.source.ref, item.source.header
-    if raw.presentation_intent is not PresentationIntent.FOR_PROCESSING:
+    ref, header = item.source.ref, item.source.header
+    scored = image.ref.sop_instance_uid
+    if header.sop_class_uid in _SECONDARY_CAPTURE:
+        return scored is not None and scored in header.source_instance_uids
+    if ref.presentation_intent is not PresentationIntent.FOR_PROCESSING:
         return False
-    if raw.sop_instance_uid is not None and (
-        raw.sop_instance_uid in image.header.source_instance_uids
+    if ref.sop_instance_uid is not None and (
+        ref.sop_instance_uid in image.header.source_instance_uids
     ):
         return True
-    place = raw.laterality, raw.view_position
+    place = ref.laterality, ref.view_position
     return (
         place == (image.ref.laterality, image.ref.view_position)
         and None not in place
