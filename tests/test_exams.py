@@ -111,6 +111,98 @@ def test_two_patients_in_one_study_are_kept_apart(save, tmp_path) -> None:
     assert all(names(p.cautions) == {"two_patients_in_study"} for p in plans)
 
 
+OTHER = {
+    "PatientName": "Roe^Rita",
+    "PatientBirthDate": "19720202",
+    "StudyDate": "20210909",
+    "AccessionNumber": "B7",
+    "PatientAge": "071Y",
+    "AcquisitionDate": "20210910",
+}
+
+
+@pytest.mark.parametrize("placeholder", ["ANONYMOUS", "000000", "", None, "xxxx", "Deidentified"])
+@pytest.mark.parametrize("fact", OTHER)
+def test_a_placeholder_id_joins_nobody_who_differs(save, tmp_path, placeholder, fact) -> None:
+    same = {"PatientID": placeholder, "PatientName": "", "PatientBirthDate": ""}
+    save("a.dcm", 1, **same)
+    save("b.dcm", 2, **{**same, fact: OTHER[fact]})
+    plans, _ = plan_folder(tmp_path)
+    assert [len(p.files) for p in plans] == [1, 1]
+    assert all(c.doubt for p in plans for c in p.cautions if c.name == "two_patients_in_study")
+    assert all("two_patients_in_study" in names(p.cautions) for p in plans)
+
+
+@pytest.mark.parametrize("fact", ["StudyDate", "AccessionNumber", "PatientAge"])
+def test_what_disagrees_within_an_exam_of_a_known_patient_is_a_doubt(save, tmp_path, fact) -> None:
+    mine = {"StudyDate": "20200101", "AccessionNumber": "A1", "PatientAge": "060Y"}
+    save("a.dcm", 1, **mine)
+    save("b.dcm", 2, ViewPosition="MLO", **{**mine, fact: OTHER[fact]})
+    (plan,), _ = plan_folder(tmp_path)
+    (doubt,) = [c for c in plan.cautions if c.doubt]
+    assert doubt.name == "identity_disagrees"
+    assert fact in doubt.message
+    assert OTHER[fact] not in doubt.message
+
+
+def test_one_age_on_both_sides_of_a_birthday_is_one_patient(save, tmp_path) -> None:
+    save("a.dcm", 1, PatientAge="060Y")
+    save("b.dcm", 2, PatientAge="061Y", ViewPosition="MLO")
+    (plan,), _ = plan_folder(tmp_path)
+    assert plan.cautions == ()
+
+
+@pytest.mark.parametrize("one", [("ab12", "AB12"), ("00123", "123"), ("P1", "")])
+def test_ids_that_are_spelt_in_two_ways_are_kept_apart_and_doubted(save, tmp_path, one) -> None:
+    for number, (patient, view) in enumerate(zip(one * 2, ("CC", "CC", "MLO", "MLO"), strict=True)):
+        save(f"{number}.dcm", number, PatientID=patient, ViewPosition=view)
+    plans, _ = plan_folder(tmp_path)
+    assert len(plans) == 2
+    assert all(any(c.doubt for c in p.cautions) for p in plans)
+
+
+def test_several_pictures_of_a_view_of_nobody_are_a_doubt(save, tmp_path) -> None:
+    for number in range(2):
+        save(f"{number}.dcm", number, PatientID="ANONYMOUS")
+    (plan,), _ = plan_folder(tmp_path)
+    exam, _ = load_exam(plan)
+    (doubt,) = [c for c in exam.cautions if c.name == "patient_unknown"]
+    assert doubt.doubt
+    assert "LCC" in doubt.message
+
+
+def test_a_document_of_another_name_is_no_second_patient(save, tmp_path) -> None:
+    save("a.dcm", 1)
+    save("sr.dcm", 2, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.33", PatientName="DOE^J.^^Mrs")
+    plans, _ = plan_folder(tmp_path)
+    assert not any(c.doubt for p in plans for c in p.cautions)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "doubted"),
+    [
+        ("cut.dcm", b"\0" * 200, True),
+        ("IM0001", b"\0" * 200, True),
+        ("IM0002", b"\0" * 128 + b"DICM" + b"\xff" * 40, True),
+        ("film.png", b"text", True),
+        ("notes", b"These are notes about the study. " * 9, False),
+        ("form.bin", b"%PDF-1.7" + b"\x80" * 200, False),
+    ],
+)
+def test_a_file_that_may_be_a_picture_of_the_exam_is_a_doubt(
+    save, tmp_path, name, content, doubted
+) -> None:
+    save("a.dcm", 1)
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "elsewhere").mkdir()
+    save("elsewhere/b.dcm", 2, PatientID="B", StudyInstanceUID="1.9")
+    plans, unplaced = plan_folder(tmp_path)
+    assert len(unplaced) == 1
+    beside = {p.patient_id: names(p.cautions) for p in plans}
+    assert ("unplaced_file" in beside.pop("B")) is False
+    assert all(("unplaced_file" in found) is doubted for found in beside.values())
+
+
 def test_two_studies_of_one_patient_are_two_exams(save, tmp_path) -> None:
     save("a.dcm", 1, StudyInstanceUID="1.1")
     save("b.dcm", 2, StudyInstanceUID="1.2")
@@ -130,13 +222,10 @@ def test_without_study_uid(save, tmp_path) -> None:
     save("x.dcm", 5, PatientID=None, StudyInstanceUID=None)
     save("y.dcm", 6, PatientID="removed", StudyInstanceUID=None)
     plans, _ = plan_folder(tmp_path)
-    assert [(p.patient_id, len(p.files)) for p in plans] == [
-        ("A", 2),
-        ("A", 1),
-        (None, 1),
-        (None, 1),
-    ]
+    assert [(p.patient_id, len(p.files)) for p in plans] == [("A", 2), ("A", 1), (None, 2)]
     assert names(plans[0].cautions) == {"missing_study_uid"}
+    (doubt,) = plans[2].cautions
+    assert (doubt.name, doubt.doubt) == ("patient_unknown", True)
 
 
 def test_anonymous_patients_are_named_by_inbreast_names(save, tmp_path) -> None:

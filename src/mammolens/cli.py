@@ -17,6 +17,7 @@ __all__ = ["app", "main"]
 
 if TYPE_CHECKING:
     from mammolens.analysis import AnalysisOptions
+    from mammolens.exams import View
 
 app = typer.Typer(
     help=f"An open second reader for mammography. {DISCLAIMER}",
@@ -73,6 +74,14 @@ Pseudonymise = Annotated[
 ]
 TimeLimit = Annotated[
     float, typer.Option(min=1.0, metavar="S", help="Seconds per exam; beyond, it has failed.")
+]
+CompleteViews = Annotated[
+    str,
+    typer.Option(
+        metavar="LIST",
+        help="Views without which an exam is never low. Name fewer only if the exam is complete"
+        " without the others: one-view screening, or a breast that was removed.",
+    ),
 ]
 RunFile = Annotated[Path, typer.Argument(metavar="RUN.toml", help="Configuration of the run.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
@@ -151,6 +160,7 @@ def analyze(
     prevalence: Prevalence = None,
     pseudonymise: Pseudonymise = False,
     time_limit: TimeLimit = 300.0,
+    complete_views: CompleteViews = "RCC,LCC,RMLO,LMLO",
 ) -> None:
     """Read exams, or marked regions of one image; score, explain, and write the results."""
     inputs, names = _inputs(paths or [], sample), _names(sinks)
@@ -158,7 +168,8 @@ def analyze(
     from mammolens.analysis import AnalysisOptions
     from mammolens.run import run
 
-    options = AnalysisOptions(jobs, prevalence, pseudonymise, time_limit, display=_drawn(names))
+    views = _views(complete_views)
+    options = AnalysisOptions(jobs, prevalence, pseudonymise, time_limit, _drawn(names), views)
     if region:
         return _analyze_regions(inputs, region, out, model, names, options)
     with console.progress_bar("exams") as on_progress:
@@ -237,6 +248,12 @@ def _analyze_regions(
 
     report, files = run_regions(paths, regions, out, model or LESION_MODEL, sinks, options)
     console.show_regions(report, files)
+
+
+def _views(names: str) -> tuple[View, ...]:
+    from mammolens.exams import parse_views
+
+    return parse_views(_names(names))
 
 
 def _names(sinks: str) -> list[str]:

@@ -18,9 +18,7 @@ from mammolens.analysis import (
     score_prepared,
     triage,
 )
-from mammolens.analysis.exam import DOUBTFUL
 from mammolens.core import (
-    Caution,
     Exam,
     Geometry,
     ImageRef,
@@ -37,7 +35,6 @@ from mammolens.core import (
 from mammolens.errors import BadModelPackage, ConfigError
 from mammolens.model import AgePrior, ModelPackage, read_card
 from mammolens.preprocess import prepare
-from mammolens.wording import not_validated
 
 
 @pytest.fixture(scope="module")
@@ -133,48 +130,6 @@ def low_exam(model):
         }
     )
     return replace(model, card=card)
-
-
-def test_low_is_withheld_while_a_view_is_unread(model):
-    generous = low_exam(model)
-    whole = analyze_exam(exam(drawn()), generous)
-    assert whole.category is TriageCategory.LOW
-    refused = (Unreadable("b.dcm", "NotAnImage", "b.dcm: cut off"),)
-    partial = analyze_exam(exam(drawn()), generous, unreadable=refused)
-    assert partial.category is TriageCategory.INTERMEDIATE
-    assert "low_withheld" in {c.name for c in partial.cautions}
-
-
-def test_a_spot_view_beside_four_views_withholds_low(model):
-    """Somebody looked closer: that is no finding, but it is not normal either."""
-    four = [drawn(f"{s}{v}", 0.5, s, v) for s in Laterality for v in ("CC", "MLO")]
-    spot = (Unreadable("s.dcm", "NotAWholeView", "s.dcm: a spot compression view"),)
-    told = analyze_exam(exam(*four), low_exam(model), unreadable=spot)
-    assert told.category is TriageCategory.INTERMEDIATE
-    assert "low_withheld" in {c.name for c in told.cautions}
-
-
-@pytest.mark.parametrize("doubt", sorted(DOUBTFUL))
-def test_what_the_model_was_not_validated_for_is_said_and_never_low(model, doubt):
-    image = replace(drawn(), cautions=(Caution(doubt, f"there is a {doubt}"),))
-    told = analyze_exam(exam(image), low_exam(model))
-    assert told.scores is not None
-    assert told.category is TriageCategory.INTERMEDIATE
-    (words,) = not_validated(told)
-    assert words == f"The model was not validated for this: there is a {doubt}."
-    assert not_validated(analyze_exam(exam(drawn()), low_exam(model))) == []
-
-
-def test_a_tomosynthesis_stack_beside_four_views_does_not_withhold_low(model):
-    four = [drawn(f"{s}{v}", 0.5, s, v) for s in Laterality for v in ("CC", "MLO")]
-    four = [
-        replace(m, ref=replace(m.ref, view_position=ViewPosition(m.ref.view_position)))
-        for m in four
-    ]
-    stack = (Unreadable("t.dcm", "UnsupportedImage", "t.dcm: several frames"),)
-    assert analyze_exam(exam(*four), low_exam(model), unreadable=stack).category.value == "low"
-    three = analyze_exam(exam(*four[:3]), low_exam(model), unreadable=stack)
-    assert three.category is TriageCategory.INTERMEDIATE
 
 
 def test_images_of_unknown_side_are_not_pooled_with_each_other(model):

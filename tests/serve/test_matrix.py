@@ -50,7 +50,7 @@ MATRIX: dict[str, tuple[str, ...]] = {
     "4 a study that already has results: one analysis, no loop": (
         f"{HERE}::test_a_study_with_its_results_comes_back_and_nothing_is_analysed_again",
         "serve/intake/test_intake.py::test_our_own_results_are_ignored_by_maker_and_by_uid",
-        "serve/intake/test_intake.py::test_modality_alone_makes_no_input",
+        "serve/intake/test_intake.py::test_film_is_read_only_where_the_settings_say_so",
     ),
     "5 duplicates are one, a late view revises, two views are incomplete": (
         f"{HERE}::test_a_late_view_revises_the_report_in_the_pacs",

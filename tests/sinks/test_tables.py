@@ -55,7 +55,12 @@ def test_results_have_the_published_shape(bench):
     assert (failed["category"], failed["malignancy"], failed["tumour"]) == ("failed", None, None)
     assert failed["unreadable"][0]["path"] == "in/cut.dcm"
     assert third["unreadable"] == [
-        {"path": "in/notes.txt", "error": "NotAnImage", "message": "in/notes.txt: this is text"}
+        {
+            "path": "in/notes.txt",
+            "error": "NotAnImage",
+            "message": "in/notes.txt: this is text",
+            "kind": "unknown",
+        }
     ]
 
 

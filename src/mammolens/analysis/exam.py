@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from mammolens.analysis.findings import locate
+from mammolens.analysis.low import reasons_against_low
 from mammolens.analysis.pooling import (
     pool_breast,
     pool_exam,
@@ -31,6 +32,7 @@ from mammolens.core import (
     ImagePrediction,
     Laterality,
     Mammogram,
+    ObjectKind,
     Prediction,
     PreparedView,
     Scores,
@@ -39,15 +41,17 @@ from mammolens.core import (
     Unreadable,
 )
 from mammolens.errors import ConfigError, InputError, ModelError
-from mammolens.exams import STANDARD_VIEWS, ExamPlan, load_exam, plan_exams
+from mammolens.exams import STANDARD_VIEWS, ExamPlan, View, load_exam, plan_exams
 from mammolens.images import find_files
 from mammolens.model import ModelPackage
 from mammolens.preprocess import make_display, prepare
 
 __all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths"]
 
-DOUBTFUL: Final = frozenset({"breast_implant", "partial_view"})
-"""Cautions of images that are read, but of which the model's figures say nothing."""
+_NOT_VALIDATED: Final = frozenset(
+    {"breast_implant", "partial_view", "view_modified", "not_validated", "patient_not_validated"}
+)
+"""Doubts about images of a kind that the model's figures say nothing of."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ class AnalysisOptions:
 
     `jobs` exams are in work at a time; `prevalence` is the share of malignant breasts that
     probabilities are stated for (``None``: the card's); `display` keeps a reduced picture of each
-    image for sinks that draw; `time_limit_s` is per exam, and is looked at between images.
+    image for sinks that draw; `time_limit_s` is per exam, and is looked at between images;
+    `complete_views` are those without which an exam is never ``low``.
     """
 
     jobs: int = 1
@@ -64,6 +69,7 @@ class AnalysisOptions:
     pseudonymise: bool = False
     time_limit_s: float = 300.0
     display: bool = True
+    complete_views: tuple[View, ...] = STANDARD_VIEWS
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -75,6 +81,12 @@ class AnalysisOptions:
                 f"a prevalence of {self.prevalence} is impossible",
                 keyword="prevalence",
                 remedy="Give a share above 0 and below 1, such as 0.005 for screening",
+            )
+        if not self.complete_views:
+            raise ConfigError(
+                "no view makes an exam complete",
+                keyword="complete_views",
+                remedy="Name at least one, such as RCC,LCC,RMLO,LMLO",
             )
 
 
@@ -173,15 +185,15 @@ def _predict(
     scores = pool_exam(breast.scores for breast in breasts) if breasts else None
     category = triage(scores.malignant, model.card) if scores else TriageCategory.FAILED
     notes = tuple(cautions)
-    doubts = _doubts(images)
     if scores is None:
         notes += (Caution("exam_failed", "nothing could be analysed: the result is unknown"),)
-    elif doubts:
-        notes += (Caution("not_validated", f"the model was not validated for this: {doubts}"),)
-    if category is TriageCategory.LOW and (doubts or not _may_be_low(exam, refused)):
+    elif unvalidated := _unvalidated(images):
+        notes += (Caution("not_validated", f"the model was not validated for this: {unvalidated}"),)
+    if category is TriageCategory.LOW and (
+        reasons := reasons_against_low(images, refused, cautions, options.complete_views)
+    ):
         category = TriageCategory.INTERMEDIATE
-        why = doubts or f"{len(refused)} images were not analysed"
-        notes += (Caution("low_withheld", f"{why}; never low then"),)
+        notes += (Caution("low_withheld", f"not called low, because {'; '.join(reasons)}"),)
 
     def restated(given: Scores) -> Scores:
         return restate_scores(given, model.card, prevalence)
@@ -201,18 +213,12 @@ def _predict(
     )
 
 
-def _doubts(images: Sequence[ImagePrediction]) -> str:
+def _unvalidated(images: Sequence[ImagePrediction]) -> str:
     """Say what of the images the model was not validated for; empty if nothing."""
-    found = {c.name: c.message for image in images for c in image.cautions if c.name in DOUBTFUL}
-    return "; ".join(found[name] for name in sorted(found))
-
-
-def _may_be_low(exam: Exam, refused: Sequence[Unreadable]) -> bool:
-    """Whether what was not analysed leaves room for "low": with all four standard views read,
-    objects of another kind (tomosynthesis, FOR PROCESSING) do; a damaged image never does."""
-    whole = all(view in exam.views for view in STANDARD_VIEWS)
-    other_kinds = {"NotAMammogram", "UnsupportedImage"}
-    return not refused or (whole and all(item.error in other_kinds for item in refused))
+    found = {
+        c.message: None for image in images for c in image.cautions if c.name in _NOT_VALIDATED
+    }
+    return "; ".join(sorted(found))
 
 
 def _score_images(
@@ -275,7 +281,8 @@ def _breasts(images: Sequence[ImagePrediction]) -> tuple[BreastPrediction, ...]:
 
 def _unscored(mammogram: Mammogram, error: InputError | ModelError) -> Unreadable:
     source = Source(mammogram.ref, mammogram.header)
-    return Unreadable(mammogram.ref.path, type(error).__name__, str(error), source)
+    kind = ObjectKind.MAMMOGRAM
+    return Unreadable(mammogram.ref.path, type(error).__name__, str(error), source, kind)
 
 
 def _check_time(began: float, options: AnalysisOptions) -> None:

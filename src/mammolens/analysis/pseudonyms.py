@@ -32,7 +32,7 @@ def pseudonymise(prediction: Prediction, key: bytes) -> Prediction:
         study_instance_uid=_uid(prediction.study_instance_uid, key),
         images=tuple(_image(image, key, hidden) for image in prediction.images),
         unreadable=tuple(
-            Unreadable(hidden(item.path), item.error, hidden(item.message))
+            Unreadable(hidden(item.path), item.error, hidden(item.message), kind=item.kind)
             for item in prediction.unreadable
         ),
         cautions=_cautions(prediction.cautions, hidden),
@@ -74,7 +74,7 @@ def _ref(ref: ImageRef, key: bytes, hidden: Callable[[str], str]) -> ImageRef:
 
 
 def _cautions(cautions: tuple[Caution, ...], hidden: Callable[[str], str]) -> tuple[Caution, ...]:
-    return tuple(Caution(caution.name, hidden(caution.message)) for caution in cautions)
+    return tuple(replace(caution, message=hidden(caution.message)) for caution in cautions)
 
 
 def _digest(text: str, key: bytes) -> str:

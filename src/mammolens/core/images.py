@@ -19,6 +19,7 @@ __all__ = [
     "ImageRef",
     "Laterality",
     "Mammogram",
+    "ObjectKind",
     "Photometric",
     "PixelOrigin",
     "PresentationIntent",
@@ -86,12 +87,45 @@ class VoiFunction(str, Enum):
     SIGMOID = "SIGMOID"
 
 
+class ObjectKind(str, Enum):
+    """What an object of a study is, as far as its SOP class and header prove it.
+
+    Only a refused object that is *proven* to be something else than a 2D picture of a breast
+    (`STACK`, `OTHER_IMAGE`, `DOCUMENT`) leaves an exam free to be ``low``.
+    """
+
+    MAMMOGRAM = "mammogram"
+    """A 2D X-ray picture that shows, or may show, a breast of this patient."""
+    STACK = "stack"
+    """Tomosynthesis slices or projections."""
+    OTHER_IMAGE = "other_image"
+    """A picture of something else: ultrasound, CT, a tissue specimen, a phantom, a mask."""
+    DOCUMENT = "document"
+    """No picture: structured report, presentation state, key object note, PDF, text file."""
+    UNKNOWN = "unknown"
+    """Nothing could be read that proves what it is."""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether results may refer to the object as an image."""
+        return self is not ObjectKind.DOCUMENT
+
+    @property
+    def may_show_breast(self) -> bool:
+        """Whether the object may be a 2D picture of a breast."""
+        return self in (ObjectKind.MAMMOGRAM, ObjectKind.UNKNOWN)
+
+
 @dataclass(frozen=True)
 class Caution:
-    """A named tolerance or doubt that travels with the result, e.g. ``laterality_from_name``."""
+    """A named tolerance that travels with the result, e.g. ``laterality_from_name``.
+
+    With `doubt` it could change the answer: an exam that carries a doubt is never ``low``.
+    """
 
     name: str
     message: str
+    doubt: bool = False
 
     def __str__(self) -> str:
         return f"{self.name}: {self.message}"
@@ -133,9 +167,13 @@ class ImageRef:
 
 @dataclass(frozen=True)
 class SourceHeader:
-    """What DICOM sinks must carry back to the source study; other sinks never write it.
+    """What DICOM sinks must carry back to the source study, and what shows whose image it is, of
+    which exposure and device; other sinks never write it.
 
     `rescale` is the slope and intercept of the modality LUT, ``None`` where a table stands for it.
+    Codes are (value, scheme, meaning). `patient_age` is PatientAge as written,
+    `irradiation_event_uid` names the exposure, and `source_instance_uids` are the images that this
+    one was made from.
     """
 
     sop_class_uid: str | None = None
@@ -153,6 +191,21 @@ class SourceHeader:
     content_date: str | None = None
     content_time: str | None = None
     view_modifiers: tuple[tuple[str, str, str], ...] = ()
+    patient_age: str | None = field(default=None, repr=False)
+    other_patient_ids: tuple[str, ...] = field(default=(), repr=False)
+    issuer_of_patient_id: str | None = field(default=None, repr=False)
+    acquisition_time: str | None = None
+    irradiation_event_uid: str | None = None
+    source_instance_uids: tuple[str, ...] = ()
+    instance_number: str | None = None
+    device_serial_number: str | None = field(default=None, repr=False)
+    device_uid: str | None = field(default=None, repr=False)
+    institution_name: str | None = field(default=None, repr=False)
+    station_name: str | None = field(default=None, repr=False)
+    series_description: str | None = field(default=None, repr=False)
+    burned_in_annotation: str | None = None
+    conversion_type: str | None = None
+    admitting_diagnoses: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -210,13 +263,14 @@ class Mammogram:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An input that was refused: its path, the name of the error, the reason in words, and
-    what its header says where that could be read."""
+    """An input that was refused: its path, the name of the error, the reason in words, what its
+    header says where that could be read, and what kind of object it is proven to be."""
 
     path: str
     error: str
     message: str
     source: Source | None = field(default=None, repr=False)
+    kind: ObjectKind = ObjectKind.UNKNOWN
 
 
 @dataclass(frozen=True)

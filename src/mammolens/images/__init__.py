@@ -10,7 +10,7 @@ from __future__ import annotations
 from mammolens.images.facts import PictureFacts, read_facts
 from mammolens.images.files import ImageFile, find_files
 from mammolens.images.masks import read_mask
-from mammolens.images.reader import HeaderInfo, identify, read_header, read_image
+from mammolens.images.reader import HeaderInfo, identify, may_be_image, read_header, read_image
 
 __all__ = [
     "HeaderInfo",
@@ -18,6 +18,7 @@ __all__ = [
     "PictureFacts",
     "find_files",
     "identify",
+    "may_be_image",
     "read_facts",
     "read_header",
     "read_image",

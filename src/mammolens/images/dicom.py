@@ -9,9 +9,9 @@ from __future__ import annotations
 import zlib
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from mammolens.core import Caution, ImageRef, Mammogram, SourceHeader
+from mammolens.core import Caution, ImageRef, Mammogram, ObjectKind, SourceHeader
 from mammolens.errors import InputError, NotAnImage, UnsupportedImage
 from mammolens.images.dicom_checks import check_object, pixel_format
 from mammolens.images.dicom_header import image_ref, source_header
@@ -19,11 +19,12 @@ from mammolens.images.dicom_luts import apply_modality, modality_of, padding_ran
 from mammolens.images.dicom_pixels import stored_values
 from mammolens.images.dicom_values import Tags, quiet_pydicom
 from mammolens.images.limits import MAX_BYTES, check_content
+from mammolens.images.object_kind import object_kind
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["HEAD_BYTES", "describe_dicom", "looks_like_dicom", "read_dicom"]
+__all__ = ["HEAD_BYTES", "Described", "describe_dicom", "looks_like_dicom", "read_dicom"]
 
 HEAD_BYTES = 132
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -33,7 +34,17 @@ BY_ENCODING = {(True, True): IMPLICIT, (False, True): EXPLICIT, (False, False): 
 FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 PIXEL_DATA = 0x7FE00010
 PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
-Described = tuple[ImageRef, SourceHeader, tuple[Caution, ...], InputError | None]
+
+
+class Described(NamedTuple):
+    """A header without its pixels; `refusal` is the error that reading the image would end in, as
+    far as the header tells, and `kind` what the object is proven to be."""
+
+    ref: ImageRef
+    header: SourceHeader
+    cautions: tuple[Caution, ...]
+    refusal: InputError | None
+    kind: ObjectKind
 
 
 def looks_like_dicom(head: bytes) -> bool:
@@ -42,13 +53,7 @@ def looks_like_dicom(head: bytes) -> bool:
 
 
 def describe_dicom(stream: BinaryIO, source: str, path: Path | None) -> Described:
-    """Read a header without its pixels.
-
-    Returns
-    -------
-    tuple
-        Reference (without digest), header, cautions, and the error that reading the image would
-        end in, as far as the header tells, or ``None``.
+    """Read a header without its pixels; the reference has no digest.
 
     Raises
     ------
@@ -64,8 +69,9 @@ def describe_dicom(stream: BinaryIO, source: str, path: Path | None) -> Describe
             modality_of(tags, pixel_format(tags, syntax).signed)
         except InputError as error:
             refusal = error
+        kind = object_kind(tags)
         _note_irregularities(tags, len(caught))
-    return ref, header, tuple(tags.cautions), refusal
+    return Described(ref, header, tuple(tags.cautions), refusal, kind)
 
 
 def read_dicom(data: bytes, source: str, path: Path | None) -> Mammogram:

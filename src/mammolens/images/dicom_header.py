@@ -65,7 +65,34 @@ def source_header(tags: Tags, transfer_syntax: str) -> SourceHeader:
         content_date=tags.text("ContentDate"),
         content_time=tags.text("ContentTime"),
         view_modifiers=view_modifiers(tags),
+        patient_age=tags.text("PatientAge"),
+        other_patient_ids=_other_patient_ids(tags),
+        issuer_of_patient_id=tags.text("IssuerOfPatientID"),
+        acquisition_time=tags.text("AcquisitionTime"),
+        irradiation_event_uid=tags.text("IrradiationEventUID"),
+        source_instance_uids=_source_instances(tags),
+        instance_number=tags.text("InstanceNumber"),
+        device_serial_number=tags.text("DeviceSerialNumber"),
+        device_uid=tags.text("DeviceUID"),
+        institution_name=tags.text("InstitutionName"),
+        station_name=tags.text("StationName"),
+        series_description=tags.text("SeriesDescription"),
+        burned_in_annotation=tags.code("BurnedInAnnotation"),
+        conversion_type=tags.code("ConversionType"),
+        admitting_diagnoses=tags.codes("AdmittingDiagnosesCodeSequence"),
     )
+
+
+def _other_patient_ids(tags: Tags) -> tuple[str, ...]:
+    """Other Patient IDs (0010,1000), retired, and those of its sequence (0010,1002)."""
+    items = tags.inner("OtherPatientIDsSequence")
+    listed = (value for item in items for value in item.texts("PatientID"))
+    return (*tags.texts("OtherPatientIDs"), *listed)
+
+
+def _source_instances(tags: Tags) -> tuple[str, ...]:
+    items = tags.inner("SourceImageSequence")
+    return tuple(uid for item in items if (uid := item.text("ReferencedSOPInstanceUID")))
 
 
 def _rescale(tags: Tags) -> tuple[float, float] | None:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from mammolens.core import Caution
@@ -15,8 +16,12 @@ from mammolens.errors import NotAnImage
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.tag import BaseTag
 
-__all__ = ["Tags", "quiet_pydicom"]
+__all__ = ["Code", "Tags", "quiet_pydicom"]
+
+Code = tuple[str, str, str]
+"""Code Value, Coding Scheme Designator and Code Meaning (PS3.3 table 8.8-1)."""
 
 _warnings_lock = threading.RLock()
 
@@ -40,6 +45,12 @@ class Tags:
     def caution(self, name: str, message: str) -> None:
         """Note a tolerance, once."""
         note = Caution(name, message)
+        if note not in self.cautions:
+            self.cautions.append(note)
+
+    def doubt(self, name: str, message: str) -> None:
+        """Note something that could change the answer: the exam is never ``low`` then."""
+        note = Caution(name, message, doubt=True)
         if note not in self.cautions:
             self.cautions.append(note)
 
@@ -91,11 +102,19 @@ class Tags:
         from pydicom.sequence import Sequence as DicomSequence
 
         try:
-            value = self.dataset.get(keyword)
+            value = self._value(keyword)
         except Exception:
             value = ()
             self.caution("unreadable_attribute", f"{keyword} cannot be read and was ignored")
         return list(value) if isinstance(value, DicomSequence) else []
+
+    def inner(self, keyword: str) -> list[Tags]:
+        """Give the items of a sequence, each to be read; what they tolerate is noted here."""
+        return [Tags(item, self.source, self.cautions) for item in self.items(keyword)]
+
+    def codes(self, keyword: str) -> tuple[Code, ...]:
+        """Give the codes of a sequence as (value, scheme, meaning), absent parts as ""."""
+        return tuple(_code(item) for item in self.inner(keyword))
 
     def unusable(self, keyword: str, cause: str) -> NotAnImage:
         """Make the error for an attribute without which pixels mean nothing."""
@@ -117,7 +136,29 @@ class Tags:
         """All values; pydicom converts on access, and raises whatever its converters raise."""
         from pydicom.multival import MultiValue
 
-        value = self.dataset.get(keyword)
+        value = self._value(keyword)
         if value is None:
             return []
         return list(value) if isinstance(value, MultiValue | list | tuple) else [value]
+
+    def _value(self, keyword: str) -> Any:
+        # By tag: Dataset.get raises and catches an exception for each absent keyword, and most are.
+        tag = _tag(keyword)
+        return self.dataset[tag].value if tag in self.dataset else None
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    from pydicom.datadict import tag_for_keyword
+    from pydicom.tag import BaseTag
+
+    number = tag_for_keyword(keyword)
+    assert number is not None, keyword
+    return BaseTag(number)
+
+
+def _code(item: Tags) -> Code:
+    """One item; a long or URN value (PS3.3 8.1) counts as the value where CodeValue is absent."""
+    value = next(filter(None, map(item.text, ("CodeValue", "LongCodeValue", "URNCodeValue"))), "")
+    scheme, meaning = item.text("CodingSchemeDesignator"), item.text("CodeMeaning")
+    return value, scheme or "", meaning or ""

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from mammolens.core import Laterality, ViewPosition
 
-__all__ = ["NameFacts", "read_name"]
+__all__ = ["IMAGE_SUFFIXES", "NameFacts", "read_name"]
 
 
 @dataclass(frozen=True)

@@ -5,26 +5,32 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from mammolens.core import Caution, ImageRef, Mammogram, SourceHeader
+from mammolens.core import Caution, ImageRef, Mammogram, ObjectKind, SourceHeader
 from mammolens.errors import InputError, NotAnImage
 from mammolens.images.dicom import HEAD_BYTES, describe_dicom, looks_like_dicom, read_dicom
 from mammolens.images.files import ImageFile
 from mammolens.images.ljpeg import describe_ljpeg, looks_like_ljpeg, read_ljpeg
+from mammolens.images.names import IMAGE_SUFFIXES
 from mammolens.images.raster import describe_raster, looks_like_raster, read_raster
 
-__all__ = ["HeaderInfo", "identify", "read_header", "read_image"]
+__all__ = ["HeaderInfo", "identify", "may_be_image", "read_header", "read_image"]
+
+_OTHER_FILES = (b"%PDF", b"PK", b"MZ", b"\x7fELF", b"\x1f\x8b", b"{\\rtf", b"<?xml", b"GIF8", b"BM")
+"""First bytes of files that are neither DICOM nor a picture that mammograms are stored in."""
 
 
 @dataclass(frozen=True)
 class HeaderInfo:
-    """What a file says of itself, pixels unseen; `refusal` is why it will not be read, if so."""
+    """What a file says of itself, pixels unseen; `refusal` is why it will not be read, if so, and
+    `kind` what it is proven to be (a picture without a header may always show a breast)."""
 
     ref: ImageRef
     header: SourceHeader
     cautions: tuple[Caution, ...] = ()
     refusal: InputError | None = None
+    kind: ObjectKind = ObjectKind.MAMMOGRAM
 
 
 def identify(file: ImageFile) -> HeaderInfo:
@@ -58,6 +64,24 @@ def identify(file: ImageFile) -> HeaderInfo:
     if looks_like_raster(head):
         return HeaderInfo(*describe_raster(file.name, _beside(file)))
     raise _unknown_kind(head, file.name)
+
+
+def may_be_image(file: ImageFile) -> bool:
+    """Whether a file that cannot be identified may still be a damaged mammogram.
+
+    It is not if its first bytes are text or those of another kind of file, and its name does not
+    claim to be an image.
+    """
+    if PurePath(file.member or file.path).suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    try:
+        head = file.read_bytes()[:HEAD_BYTES]
+    except InputError:
+        return True
+    if looks_like_dicom(head) or looks_like_raster(head):
+        return True
+    text = all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head)
+    return not text and not head.startswith(_OTHER_FILES)
 
 
 def read_header(file: ImageFile) -> HeaderInfo:

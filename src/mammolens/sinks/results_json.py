@@ -167,7 +167,8 @@ def _finding_record(finding: Finding) -> dict[str, Any]:
 
 
 def _unreadable_record(item: Unreadable) -> dict[str, str]:
-    return {"path": item.path, "error": item.error, "message": item.message}
+    record = {"path": item.path, "error": item.error, "message": item.message}
+    return {**record, "kind": item.kind.value}
 
 
 def _dump(record: dict[str, Any]) -> str:

@@ -120,6 +120,13 @@ def test_for_processing_and_tomosynthesis_are_listed_as_refused(send, make_dicom
     assert rows(EXAMS)[0].version == 1
     assert send(mammogram(2)).role is Role.INPUT
     assert rows(EXAMS)[0].version == 2
+    late = mammogram(
+        3, SOPClassUID=make_dicom.FOR_PROCESSING, PresentationIntentType="FOR PROCESSING"
+    )
+    assert send(late).role is Role.REFUSED
+    assert rows(EXAMS)[0].version == 3, "a late picture that is not read must reach the result"
+    send(mammogram(4, SOPClassUID=make_dicom.TOMOSYNTHESIS))
+    assert rows(EXAMS)[0].version == 3
 
 
 def test_other_objects_are_acknowledged_and_ignored(send, state, make_dicom, mammogram, rows):
@@ -131,10 +138,12 @@ def test_other_objects_are_acknowledged_and_ignored(send, state, make_dicom, mam
     assert not state.received.path(receipt.digest).exists()
 
 
-def test_modality_alone_makes_no_input(send, make_dicom, mammogram):
-    heat_map = mammogram(SOPClassUID=make_dicom.SECONDARY_CAPTURE)
-    assert send(heat_map).role is Role.IGNORED
-    assert send(heat_map, FILM).role is Role.INPUT
+def test_film_is_read_only_where_the_settings_say_so(send, make_dicom, mammogram, rows):
+    """Film that is not read may show what the other views do not: it is refused, not ignored."""
+    film = mammogram(SOPClassUID=make_dicom.SECONDARY_CAPTURE)
+    assert send(film).role is Role.REFUSED
+    assert [row.reason for row in rows(INSTANCES)] == ["film_not_read"]
+    assert send(mammogram(2, SOPClassUID=make_dicom.SECONDARY_CAPTURE), FILM).role is Role.INPUT
     assert send(mammogram(1, SOPClassUID=make_dicom.COMPUTED_RADIOGRAPHY), FILM).role is Role.INPUT
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
-from mammolens.core import ImageRef, SourceHeader
-from mammolens.errors import InputError, MissingAttribute
-from mammolens.exams import STANDARD_VIEWS
-from mammolens.images.dicom import describe_dicom
+from mammolens.core import ImageRef, ObjectKind, SourceHeader
+from mammolens.errors import MissingAttribute
+from mammolens.exams import STANDARD_VIEWS, identity_of
+from mammolens.images.dicom import Described, describe_dicom
 from mammolens.serve.record import Role
 
 __all__ = ["FILM", "MAMMOGRAPHY", "SOURCE", "ReceivedObject", "describe_object"]
@@ -41,11 +40,18 @@ class ReceivedObject:
     reason: str | None
     digest: str
     size: int
+    kind: ObjectKind = ObjectKind.UNKNOWN
     sealed: bytes | None = field(default=None, repr=False)
 
     @property
     def sop_instance_uid(self) -> str:
         return str(self.ref.sop_instance_uid)
+
+    @property
+    def changes_result(self) -> bool:
+        """Whether an exam that has a result is analysed again: also for what is not read, if it
+        may show a breast, because the exam may not be called low then."""
+        return self.role is not Role.IGNORED and self.kind.may_show_breast
 
     @property
     def view(self) -> str | None:
@@ -56,8 +62,8 @@ class ReceivedObject:
 
     @property
     def identity(self) -> str:
-        """A hash of who the header says the woman is; spelling of capitals does not count."""
-        who = self.ref.patient_id, _plain(self.header.patient_name), self.header.patient_birth_date
+        """A hash of who the header says the patient is (`mammolens.exams.identity_of`)."""
+        who = identity_of(self.ref, self.header)
         return hashlib.sha256(repr(who).encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -80,7 +86,8 @@ def describe_object(
     InputError
         It is no DICOM object, or lacks an identifier without which no result could refer to it.
     """
-    ref, header, _, refusal = describe_dicom(stream, SOURCE, None)
+    found = describe_dicom(stream, SOURCE, None)
+    ref, header = found.ref, found.header
     for keyword, uid in (
         ("SOPInstanceUID", ref.sop_instance_uid),
         ("SOPClassUID", header.sop_class_uid),
@@ -94,28 +101,23 @@ def describe_object(
                 remedy="Send the original object",
             )
     own = is_own(str(ref.sop_instance_uid))
-    role, reason = _kind(ref, header, refusal, film, own)
-    return ReceivedObject(ref, header, role, reason, digest, size)
+    role, reason = _role(found, film, own)
+    return ReceivedObject(ref, header, role, reason, digest, size, found.kind)
 
 
-def _kind(
-    ref: ImageRef,
-    header: SourceHeader,
-    refusal: InputError | None,
-    film: bool,
-    own: bool,
-) -> tuple[Role, str | None]:
-    """Say by its SOP class, not by its modality, whether an object is an input."""
-    if (ref.manufacturer or "").lower() == OWN or own:
+def _role(found: Described, film: bool, own: bool) -> tuple[Role, str | None]:
+    """Say by its SOP class, not by its modality, whether an object is an input.
+
+    Film that is not to be read is refused, not passed over: it may show what the other views do
+    not, so the exam is not called low.
+    """
+    if (found.ref.manufacturer or "").lower() == OWN or own:
         return Role.IGNORED, "own_result"
-    if header.sop_class_uid in MAMMOGRAPHY:
-        return (Role.INPUT, None) if refusal is None else (Role.REFUSED, type(refusal).__name__)
-    if film and header.sop_class_uid in FILM and refusal is None:
-        return Role.INPUT, None
+    sop_class = found.header.sop_class_uid
+    if sop_class in MAMMOGRAPHY or (sop_class in FILM and found.kind is ObjectKind.MAMMOGRAM):
+        if found.refusal is not None:
+            return Role.REFUSED, type(found.refusal).__name__
+        if sop_class in MAMMOGRAPHY or film:
+            return Role.INPUT, None
+        return Role.REFUSED, "film_not_read"
     return Role.IGNORED, "other_class"
-
-
-def _plain(name: str | None) -> str:
-    """Bring a person name to one spelling: its first representation, small, single blanks."""
-    first = unicodedata.normalize("NFKC", name or "").partition("=")[0]
-    return " ".join(first.replace("^", " ").casefold().split())

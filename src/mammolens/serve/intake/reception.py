@@ -203,8 +203,8 @@ def _enter(
         exam, is_new = _lock_exam(database, connection, found)
         if _first_digest(connection, found) != first:
             return None
-        # A refused object alone still makes an exam, which then fails; later ones change nothing.
-        counts = role in (Role.INPUT, Role.RIVAL) or exam.version == 0
+        # A refused object alone still makes an exam, which then fails.
+        counts = exam.version == 0 or (role is not Role.COPY and found.changes_result)
         version = exam.version + counts
         # It was passed over before, when the settings were others.
         connection.execute(

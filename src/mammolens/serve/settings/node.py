@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from mammolens.core import TriageCategory
 from mammolens.model import DEFAULT_MODEL
+from mammolens.serve.settings.exams import ExamSettings
 from mammolens.serve.settings.moved import MovedKeys, MovedVariables
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
 from mammolens.serve.settings.web import Section as _Section
@@ -51,17 +52,6 @@ class IntakeSettings(_Section):
     )
     deidentify: DeidentifySettings | None = Field(
         None, description="how identity is taken off; none: it is not"
-    )
-
-
-class ExamSettings(_Section):
-    """When an exam is whole."""
-
-    quiet_time_s: float = Field(
-        60.0, gt=0, description="seconds without another image after which an exam is analysed"
-    )
-    four_views: bool = Field(
-        True, description="analyse at once when both breasts have come in CC and MLO"
     )
 
 

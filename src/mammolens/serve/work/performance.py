@@ -18,8 +18,8 @@ from typing import Final
 
 from mammolens.analysis import AnalysisOptions, analyze_exam
 from mammolens.core import Caution, Exam, Prediction, Source, Unreadable
-from mammolens.errors import InputError, MammolensError, StorageError
-from mammolens.exams import ExamPlan, load_exam
+from mammolens.errors import InputError, MammolensError, StorageError, UnsupportedImage
+from mammolens.exams import SEVERAL_PATIENTS, ExamPlan, identity_cautions, load_exam, parse_views
 from mammolens.images import ImageFile, identify
 from mammolens.images.dicom import describe_dicom
 from mammolens.model import ModelPackage
@@ -43,13 +43,10 @@ __all__ = ["perform"]
 INDEX: Final = "index.csv"
 """Which file belongs to which exam, in folders of several exams; a result is of one."""
 NOT_DRAWN: Final = frozenset({"csv", "json"})
-OTHER_WOMAN: Final = Caution(
-    "two_patients_in_study",
-    "the study names more than one woman; this result is of the images that name one of them",
-)
 RIVAL: Final = Caution(
     "rival_instance",
     "another object claims the SOPInstanceUID of one of these images with another content",
+    doubt=True,
 )
 GIVEN_UP: Final = Caution(
     "job_given_up", "the analysis was begun several times and never came to its end"
@@ -100,6 +97,7 @@ def _predict(state: NodeState, package: ModelPackage, job: Job, inputs: ExamInpu
         prevalence=settings.model.prevalence,
         time_limit_s=settings.jobs.time_limit_s,
         display=not {*settings.all_sinks} <= NOT_DRAWN,
+        complete_views=parse_views(settings.exams.complete_views),
     )
     plan = _plan(state.received, inputs)
     if job.last:
@@ -124,6 +122,8 @@ def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
     """Sort the objects of an exam into readable and refused; the first of a UID comes first."""
     files: list[ImageFile] = []
     unreadable: list[Unreadable] = []
+    sources: list[Source] = []
+    roles = {received.path(i.digest): i.role for i in inputs.instances}
     for file in _files(received, inputs):
         if not file.path.is_file():
             raise StorageError(
@@ -136,19 +136,26 @@ def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
         except InputError as error:
             unreadable.append(Unreadable(file.name, type(error).__name__, str(error)))
             continue
-        if info.refusal is None:
+        refusal = info.refusal
+        if refusal is None and roles[file.path] is Role.REFUSED:
+            refusal = UnsupportedImage(
+                "digitised and computed radiography is not read by this node",
+                source=file.name,
+                keyword="SOPClassUID",
+                remedy="Turn on intake.film, or send digital mammograms",
+            )
+        source = Source(info.ref, info.header)
+        sources.append(source)
+        if refusal is None:
             files.append(file)
         else:
-            source = Source(info.ref, info.header)
-            kind = type(info.refusal).__name__
-            unreadable.append(Unreadable(file.name, kind, str(info.refusal), source))
-    cautions: list[Caution] = []
+            kind = type(refusal).__name__
+            unreadable.append(Unreadable(file.name, kind, str(refusal), source, info.kind))
+    cautions = identity_cautions(sources)
     if any(instance.role is Role.RIVAL for instance in inputs.instances):
         cautions.append(RIVAL)
     if inputs.n_identities > 1:
-        # Listed as unread, so that what is known of half the views is never called low.
-        cautions.append(OTHER_WOMAN)
-        unreadable.append(Unreadable("another identity", "IncompleteExam", OTHER_WOMAN.message))
+        cautions.append(SEVERAL_PATIENTS)
     return ExamPlan(
         inputs.patient_id,
         inputs.study_instance_uid,
@@ -177,9 +184,9 @@ def _describe(
 
 def _superseded(results: Store, before: Predecessor) -> Iterator[tuple[str, str, str, str]]:
     for sink, digest in before.objects:
-        ref, header, _, _ = describe_dicom(BytesIO(results.read(digest)), sink, None)
-        series, instance = str(ref.series_instance_uid), str(ref.sop_instance_uid)
-        yield sink, series, str(header.sop_class_uid), instance
+        own = describe_dicom(BytesIO(results.read(digest)), sink, None)
+        series, instance = str(own.ref.series_instance_uid), str(own.ref.sop_instance_uid)
+        yield sink, series, str(own.header.sop_class_uid), instance
 
 
 @contextmanager
@@ -213,8 +220,8 @@ def _keep(sink: str, path: Path, folder: Path, results: Store) -> ResultFile:
     name = path.relative_to(folder).as_posix()
     if path.suffix != ".dcm":
         return ResultFile(sink, name, stored)
-    ref, header, _, _ = describe_dicom(BytesIO(path.read_bytes()), name, None)
-    return ResultFile(sink, name, stored, header.sop_class_uid, ref.sop_instance_uid)
+    own = describe_dicom(BytesIO(path.read_bytes()), name, None)
+    return ResultFile(sink, name, stored, own.header.sop_class_uid, own.ref.sop_instance_uid)
 
 
 def _renamed(text: str, names: dict[str, str]) -> str:
@@ -244,7 +251,7 @@ def _relabel(prediction: Prediction, rename: Callable[[str], str]) -> Prediction
             for image in prediction.images
         ),
         unreadable=tuple(
-            Unreadable(rename(u.path), u.error, rename(u.message), source(u.source))
+            Unreadable(rename(u.path), u.error, rename(u.message), source(u.source), u.kind)
             for u in prediction.unreadable
         ),
     )

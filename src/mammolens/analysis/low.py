@@ -1,0 +1,136 @@
+"""When an exam may be called low: the one place that decides it.
+
+An exam is ``low`` only if its score is below the card's lower threshold **and** nothing here speaks
+against it. The command line, the node and every output show this answer; none decides again.
+
+1. Every view that makes an exam complete was *scored*: CC and MLO of both breasts, unless a person
+   says otherwise (`complete_views`), or a coded diagnosis says that a breast is absent.
+2. Every other object of the study is proven to be no 2D picture of these breasts
+   (`ObjectKind.may_show_breast`), or to be the raw data of a picture that was scored.
+3. No image, and no fact about the exam, carries a doubt (`Caution.doubt`): also not about whose
+   exam it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from mammolens.core import (
+    Caution,
+    ImagePrediction,
+    Laterality,
+    PresentationIntent,
+    SourceHeader,
+    Unreadable,
+)
+from mammolens.exams import View
+from mammolens.wording import view_name
+
+__all__ = ["reasons_against_low"]
+
+_ABSENT: Final = {
+    ("Z90.11", Laterality.RIGHT),
+    ("Z90.12", Laterality.LEFT),
+}
+"""ICD-10-CM: acquired absence of the right or left breast and nipple."""
+_ICD_SCHEMES: Final = frozenset(("I10C", "I10", "ICD10CM", "ICD-10-CM"))
+_NAMED: Final = 3
+"""So many doubts are written out; the others stand with their images."""
+
+
+def reasons_against_low(
+    images: Sequence[ImagePrediction],
+    refused: Sequence[Unreadable],
+    cautions: Sequence[Caution],
+    complete_views: Collection[View],
+) -> tuple[str, ...]:
+    """Say why an exam may not be called low; nothing if it may.
+
+    Parameters
+    ----------
+    images
+        What was scored.
+    refused
+        Every other object of the study.
+    cautions
+        What is noted about the exam itself.
+    complete_views
+        The views that make an exam complete.
+
+    Returns
+    -------
+    Reasons in words, most important first.
+    """
+    return (
+        *_missing(images, complete_views),
+        *_passed_over(images, refused),
+        *_doubts(images, cautions),
+    )
+
+
+def _missing(images: Sequence[ImagePrediction], complete_views: Collection[View]) -> Iterator[str]:
+    scored = {(image.ref.laterality, image.ref.view_position) for image in images}
+    absent = _absent_breasts(images)
+    missing = [view for view in complete_views if view not in scored and view[0] not in absent]
+    if missing:
+        yield f"not scored: {', '.join(map(view_name, missing))}"
+
+
+def _absent_breasts(images: Sequence[ImagePrediction]) -> set[Laterality]:
+    """Breasts that a coded diagnosis calls absent, and of which there is no picture."""
+    codes = {
+        value.strip().upper()
+        for image in images
+        for value, scheme, _ in image.header.admitting_diagnoses
+        if scheme.strip().upper() in _ICD_SCHEMES
+    }
+    shown = {image.ref.laterality for image in images}
+    return {side for code, side in _ABSENT if code in codes and side not in shown}
+
+
+def _passed_over(images: Sequence[ImagePrediction], refused: Sequence[Unreadable]) -> Iterator[str]:
+    count = sum(
+        item.kind.may_show_breast and not any(_is_raw_of(item, image) for image in images)
+        for item in refused
+    )
+    if count:
+        noun, verb = ("object", "was") if count == 1 else ("objects", "were")
+        yield f"{count} {noun} that may show a breast {verb} not analysed"
+
+
+def _is_raw_of(item: Unreadable, image: ImagePrediction) -> bool:
+    """Whether a refused object holds the raw data (FOR PROCESSING) of a scored picture."""
+    if item.source is None:
+        return False
+    raw, header = item.source.ref, item.source.header
+    if raw.presentation_intent is not PresentationIntent.FOR_PROCESSING:
+        return False
+    if raw.sop_instance_uid is not None and (
+        raw.sop_instance_uid in image.header.source_instance_uids
+    ):
+        return True
+    place = raw.laterality, raw.view_position
+    return (
+        place == (image.ref.laterality, image.ref.view_position)
+        and None not in place
+        and _one_exposure(header, image.header)
+    )
+
+
+def _one_exposure(one: SourceHeader, other: SourceHeader) -> bool:
+    """One irradiation event; only where no header names its event, one moment of acquisition."""
+    events = one.irradiation_event_uid, other.irradiation_event_uid
+    if all(events):
+        return events[0] == events[1]
+    moment = one.acquisition_time
+    # HHMMSS at least: two exposures of one view are never made within one second.
+    return moment is not None and len(moment) >= 6 and moment == other.acquisition_time
+
+
+def _doubts(images: Sequence[ImagePrediction], cautions: Sequence[Caution]) -> Iterator[str]:
+    noted = [*cautions, *(caution for image in images for caution in image.cautions)]
+    doubts = list(dict.fromkeys(caution.message for caution in noted if caution.doubt))
+    yield from doubts[:_NAMED]
+    if len(doubts) > _NAMED:
+        yield f"{len(doubts) - _NAMED} further doubts"

@@ -1,0 +1,75 @@
+"""What a DICOM object is proven to be: by its SOP class, and by what its header says it shows.
+
+The proof matters for objects that are not scored: only one that is proven not to be a 2D picture of
+this patient's breasts leaves the exam free to be called low. Whatever is not proven stays unknown.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mammolens.core import ObjectKind
+from mammolens.images.dicom_values import Tags
+
+__all__ = ["object_kind"]
+
+_STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
+_MAMMOGRAPHY: Final = frozenset(_STORAGE + end for end in ("1.2", "1.2.1"))
+_PROJECTIONS: Final = frozenset(_STORAGE + end for end in ("13.1.4", "13.1.5"))
+"""Breast Projection X-Ray: tomosynthesis projections, but also single 2D views (PS3.3 A.73)."""
+_STACKS: Final = frozenset(_STORAGE + end for end in ("13.1.1", "13.1.2", "13.1.3"))
+_DOCUMENTS: Final = ("9.", "11.", "88.", "104.", "38.", "78.", "79.", "481.3", "481.5", "481.8")
+"""Beginnings of SOP classes without a picture: waveforms, presentation states, structured reports
+and key object notes, encapsulated documents, hanging protocols, measurements, RT structures."""
+_OTHER_IMAGES: Final = (
+    *("2", "3", "4", "6", "12", "14", "20", "30", "77", "128", "130", "501"),
+    *("13.1.6", "66.4", "66.5", "66.6", "481.1", "481.2"),
+)
+"""SOP classes of pictures that no mammogram comes in: CT, ultrasound, MR, angiography, nuclear
+medicine, visible light, PET, segmentations, parametric maps, RT images and doses."""
+_ANY_XRAY: Final = ("1", "7")
+"""Computed and digital radiography, secondary capture: what they show stands in the header."""
+_OTHER_MODALITIES: Final = frozenset(
+    ("US", "IVUS", "CT", "MR", "NM", "PT", "ES", "OP", "GM", "SM", "XC", "ECG", "OCT", "XA", "RF")
+)
+_BREAST: Final = frozenset(("BREAST", "BREAST_L", "BREAST_R", "MAMMA", "MAMMO"))
+
+
+def object_kind(tags: Tags) -> ObjectKind:
+    """Say what an object is proven to be.
+
+    Source: PS3.4 table B.5-1 (storage SOP classes), PS3.3 C.7.3.1.1.1 (modalities).
+    """
+    sop_class = tags.text("SOPClassUID") or ""
+    if sop_class in _MAMMOGRAPHY:
+        return ObjectKind.MAMMOGRAM
+    if sop_class in _PROJECTIONS:
+        one = tags.integer("NumberOfFrames") in (None, 1)
+        return ObjectKind.MAMMOGRAM if one else ObjectKind.STACK
+    if sop_class in _STACKS:
+        return ObjectKind.STACK
+    ending = sop_class.removeprefix(_STORAGE) if sop_class.startswith(_STORAGE) else ""
+    if ending.startswith(_DOCUMENTS):
+        return ObjectKind.DOCUMENT
+    if _within(ending, _OTHER_IMAGES):
+        return ObjectKind.OTHER_IMAGE
+    if _within(ending, _ANY_XRAY):
+        return _shown(tags)
+    # A private class, or one that came later: without rows there is no picture.
+    if sop_class and not tags.text("Rows"):
+        return ObjectKind.DOCUMENT
+    return ObjectKind.MAMMOGRAM if tags.code("Modality") == "MG" else ObjectKind.UNKNOWN
+
+
+def _within(ending: str, classes: tuple[str, ...]) -> bool:
+    return any(ending == one or ending.startswith(one + ".") for one in classes)
+
+
+def _shown(tags: Tags) -> ObjectKind:
+    """What a radiograph or a captured picture shows, by its modality and body part."""
+    modality, part = tags.code("Modality"), tags.code("BodyPartExamined")
+    if modality == "MG" or part in _BREAST:
+        return ObjectKind.MAMMOGRAM
+    if modality in _OTHER_MODALITIES or part is not None:
+        return ObjectKind.OTHER_IMAGE
+    return ObjectKind.UNKNOWN
