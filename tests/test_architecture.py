@@ -105,7 +105,7 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_only_the_server_reads_the_environment(path: Path) -> None:
-    if relative(path) == "serve/settings/node.py":
+    if relative(path) == "serve/settings/loading.py":
         pytest.skip("the one place for it")
     if relative(path) == "learn/processes.py":
         pytest.skip("torchrun and SLURM speak through it, and through nothing else")

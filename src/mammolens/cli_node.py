@@ -8,28 +8,30 @@ from typing import Annotated, Literal
 
 import typer
 
+from mammolens import cli_node_questions
+from mammolens.cli_node_questions import Accession, Config, Json, Patient, Study, need_serving
+
 __all__ = ["app", "deliver", "need_serving", "node", "worker"]
 
 app = typer.Typer(help="The node beside a PACS; by itself: listen, and receive what is sent.")
+for command in (
+    cli_node_questions.exams,
+    cli_node_questions.show,
+    cli_node_questions.check,
+    cli_node_questions.init,
+):
+    app.command()(command)
 
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", metavar="NODE.toml", help="Settings; else node.toml if there."),
-]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go; delete nothing.")]
 NewFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the backup.")]
 Once = Annotated[bool, typer.Option("--once", help="Do what is due now, then end.")]
 Threads = Annotated[int, typer.Option(min=1, metavar="N", help="Exams in work at a time.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Files = Annotated[list[Path], typer.Argument(metavar="PATH...", help="DICOM files and folders.")]
 Ids = Annotated[list[int] | None, typer.Argument(metavar="ID...", help="As node dead lists them.")]
 All = Annotated[bool, typer.Option("--all", help="All that are dead.")]
 PeerName = Annotated[
     str, typer.Argument(metavar="PEER", help="Of the settings, dicom://… or https://…")
 ]
-Study = Annotated[str | None, typer.Option("--study", metavar="UID", help="Study Instance UID.")]
-Accession = Annotated[str | None, typer.Option("--accession", help="Accession number.")]
-Patient = Annotated[str | None, typer.Option("--patient", metavar="ID", help="Patient ID.")]
 First = Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")]
 Last = Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")]
 Priors = Annotated[
@@ -253,27 +255,3 @@ def rekey(config: Config = None) -> None:
         done = seal_anew(state)
     typer.echo(f"sealed anew: {done.identities} identities, {done.steps} steps, {done.files} files")
     typer.echo("no older key is needed any more, but by older backups")
-
-
-def need_serving() -> None:
-    """Refuse to go on where what the node needs is not installed."""
-    from importlib.util import find_spec
-
-    from mammolens.errors import ConfigError
-
-    needed = (
-        "sqlalchemy",
-        "alembic",
-        "pydantic_settings",
-        "pynetdicom",
-        "fastapi",
-        "uvicorn",
-        "prometheus_client",
-        "websockets",
-    )
-    missing = [name for name in needed if find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"the node needs {', '.join(missing)}",
-            remedy="Run: pip install 'mammolens[serve]'",
-        )

@@ -136,6 +136,11 @@ def describe_run(package: ModelPackage, prevalence: float | None) -> RunInfo:
     """Say what is true of every exam: the model, and its thresholds at the run's prevalence.
 
     The thresholds move with the probabilities, so that no exam changes its category.
+
+    Parameters
+    ----------
+    prevalence
+        As the site states it; ``None``: it states none, and the card's own stands in.
     """
     card = package.card
     at = card.prior_malignant if prevalence is None else prevalence
@@ -144,6 +149,7 @@ def describe_run(package: ModelPackage, prevalence: float | None) -> RunInfo:
         created=datetime.now(UTC),
         model=package.model_id,
         prevalence=at,
+        prevalence_stated=prevalence is not None,
         thresholds=tuple(
             TriageThreshold(
                 name,

@@ -85,6 +85,36 @@ def test_a_broken_trail_is_found(call, views, tmp_path):
     assert "broken at row 2: the row was changed" in call("node", "verify", code=1).stderr
 
 
+def test_where_an_exam_is_and_what_became_of_it(call, views):
+    call("node", "add", str(views))
+    call("worker", "--once")
+    (exam,) = json.loads(call("node", "exams", "--json").stdout)["exams"]
+    asked = ("--patient", exam["patient_id"], "--study", exam["study_instance_uid"])
+    table = call("node", "exams", *asked, "--state", "done").stdout.splitlines()
+    assert len(table) == 2
+    assert table[1].split()[:2] == [str(exam["id"]), "done"]
+    assert "no exam fits" in call("node", "exams", "--accession", "none", code=1).stdout
+    said = call("node", "show", str(exam["id"])).stdout
+    for part in ("came:", "analyses:", "results:", "audit trail:"):
+        assert part in said
+    told = json.loads(call("node", "show", str(exam["id"]), "--json").stdout)
+    assert len(told["instances"]) == 4
+
+
+def test_an_empty_node_has_no_exams_and_that_is_no_fault(call):
+    assert call("node", "exams").stdout.strip() == "no exam fits"
+
+
+def test_a_new_file_of_settings_is_written_once(tmp_path):
+    path = tmp_path / "new.toml"
+    done = CliRunner().invoke(app, ["node", "init", str(path)])
+    assert done.exit_code == 0
+    assert f"mammolens node check --config {path}" in done.stdout
+    assert "[model]" in path.read_text("utf-8")
+    again = CliRunner().invoke(app, ["node", "init", str(path)])
+    assert isinstance(again.exception, ConfigError)
+
+
 def test_retry_says_how_many(call):
     assert "0 jobs, 0 deliveries" in call("node", "retry").stdout
 

@@ -15,29 +15,28 @@ import importlib.metadata
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol, cast
 
 import numpy as np
 
-from mammolens import DISCLAIMER
 from mammolens.core import (
     Caution,
     ImagePrediction,
-    ModelId,
     Prediction,
     Source,
     TriageCategory,
     Unreadable,
 )
 from mammolens.errors import ConfigError, DeliveryError, InputError
+from mammolens.sinks._run import RunInfo, TriageThreshold
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 __all__ = [
     "ENTRY_POINTS",
     "IDENTIFIED_SINKS",
     "SINKS",
+    "SOP_CLASSES",
     "OpenSink",
     "RunInfo",
     "RunRow",
@@ -68,50 +67,15 @@ IDENTIFIED_SINKS: Final = frozenset(
     {name for name in SINKS if name.startswith("dicom-")} | {"fhir", "hl7"}
 )
 """Sinks that say whose result it is, for the systems of the hospital that sent the images."""
-
-
-@dataclass(frozen=True)
-class TriageThreshold:
-    """A malignancy probability that parts two categories, at the run's prevalence.
-
-    `name` is the category that it bounds: ``low`` lies below it, ``high`` from it up.
-    `sensitivity` and `specificity` are those of validation; ``None`` where not known.
-    """
-
-    name: str
-    threshold: float
-    sensitivity: float | None = None
-    specificity: float | None = None
-
-
-@dataclass(frozen=True)
-class RunInfo:
-    """What is true of every exam of a run.
-
-    `created` must know its time zone; `prevalence` is the share of malignant breasts that the
-    probabilities stand for; `model_summary` says in a sentence or two what the model was trained
-    on and where it is weak. A run of one exam may revise an earlier result: `revision` counts from
-    1, `supersedes` lists its DICOM objects as (sink, series, SOP class, SOP instance UID).
-    """
-
-    created: datetime
-    model: ModelId
-    prevalence: float
-    thresholds: tuple[TriageThreshold, ...] = ()
-    model_summary: str = ""
-    disclaimer: str = DISCLAIMER
-    revision: int = 1
-    supersedes: tuple[tuple[str, str, str, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.created.tzinfo is None:
-            raise ConfigError("the time of a run needs its time zone", keyword="created")
-        if not 0.0 < self.prevalence < 1.0:
-            raise ConfigError(
-                f"a prevalence of {self.prevalence} is not a share between 0 and 1",
-                keyword="prevalence",
-                remedy="Give the share of malignant breasts, such as 0.005",
-            )
+SOP_CLASSES: Final = {
+    "dicom-cad-sr": "1.2.840.10008.5.1.4.1.1.88.50",
+    "dicom-ko": "1.2.840.10008.5.1.4.1.1.88.59",
+    "dicom-pr": "1.2.840.10008.5.1.4.1.1.11.1",
+    "dicom-sc": "1.2.840.10008.5.1.4.1.1.7",
+    "dicom-seg": "1.2.840.10008.5.1.4.1.1.66.4",
+    "dicom-sr": "1.2.840.10008.5.1.4.1.1.88.34",
+}
+"""The class of the objects that each DICOM sink writes."""
 
 
 class Sink(Protocol):

@@ -32,12 +32,12 @@ def test_the_environment_wins_over_the_file(write, monkeypatch):
     monkeypatch.setenv("MAMMOLENS_MODEL", "other")
     settings = load_settings(write('model = "one"\n[jobs]\nlease_s = 5\nmax_attempts = 2'))
     assert (settings.jobs.lease_s, settings.jobs.max_attempts) == (7, 2)
-    assert settings.model == "other"
+    assert settings.model.name == "other"
 
 
 def test_the_environment_may_name_the_file(write, monkeypatch):
     monkeypatch.setenv("MAMMOLENS_CONFIG", str(write('model = "named"')))
-    assert load_settings().model == "named"
+    assert load_settings().model.name == "named"
 
 
 def test_an_unknown_key_fails_with_the_nearest(write):
@@ -55,7 +55,10 @@ def test_an_unknown_variable_fails_with_the_nearest(write, monkeypatch):
     ("text", "said"),
     [
         ("[jobs]\nlease_s = 0", "jobs.lease_s"),
-        ("prevalence = 1.0", "prevalence"),
+        ("[model]\nprevalence = 1.0", "model.prevalence"),
+        ("prevalence = 1.0", "model.prevalence"),
+        ("[model]\nprevalance = 0.1", "Use 'model.prevalence'"),
+        ("prevalence = 0.1\n[model]\nprevalence = 0.2", "Keep model.prevalence alone"),
         ("data = [", "cannot be read"),
         ('[[routes]]\nname="a"\nto="x"\nsinks=["json"]\n' * 2, "two routes are called 'a'"),
     ],
@@ -63,6 +66,31 @@ def test_an_unknown_variable_fails_with_the_nearest(write, monkeypatch):
 def test_an_impossible_setting_is_named(write, text, said):
     with pytest.raises(ConfigError, match=said):
         load_settings(write(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        ('[model]\nname = "m"\nprevalence = 0.01', {}),
+        ('model = "m"\nprevalence = 0.01', {}),
+        ('model = "m"\nprevalence = 0.5', {"MODEL__PREVALENCE": "0.01"}),
+        ('[model]\nname = "other"\nprevalence = 0.5', {"MODEL": "m", "PREVALENCE": "0.01"}),
+        ('[model]\nname = "m"', {"PREVALENCE": "0.01"}),
+        ("prevalence = 0.01", {"MODEL": '{"name": "m"}'}),
+    ],
+)
+def test_the_old_names_of_model_and_prevalence_are_still_read(write, monkeypatch, text, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(f"MAMMOLENS_{name}", value)
+    model = load_settings(write(text)).model
+    assert (model.name, model.prevalence) == ("m", 0.01)
+
+
+def test_an_old_and_a_new_variable_together_are_refused(write, monkeypatch):
+    monkeypatch.setenv("MAMMOLENS_PREVALENCE", "0.01")
+    monkeypatch.setenv("MAMMOLENS_MODEL__PREVALENCE", "0.02")
+    with pytest.raises(ConfigError, match="MAMMOLENS_PREVALENCE is its old name"):
+        load_settings(write(""))
 
 
 def test_a_missing_file_is_named(tmp_path):

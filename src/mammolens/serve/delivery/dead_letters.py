@@ -8,8 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mammolens.serve.delivery.outbox import is_overtaken
-from mammolens.serve.record import DELIVERIES, FILES, Database, WorkState
+from mammolens.serve.record import DELIVERIES, FILES, Database, WorkState, is_overtaken
 
 __all__ = ["DeadLetter", "read_dead", "say_dead"]
 

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mammolens.serve.record import DELIVERIES, FILES, Database, Lease, WorkState, audit, leases
+from mammolens.serve.record import (
+    DELIVERIES,
+    FILES,
+    Database,
+    Lease,
+    WorkState,
+    audit,
+    is_overtaken,
+    leases,
+)
 from mammolens.serve.settings import JobSettings
 
 __all__ = [
@@ -19,7 +28,6 @@ __all__ = [
     "claim_deliveries",
     "finish_delivery",
     "give_up_delivery",
-    "is_overtaken",
     "put_off_delivery",
     "revive_deliveries",
 ]
@@ -202,22 +210,6 @@ def revive_deliveries(database: Database, actor: str, ids: Sequence[int] | None 
             detail = {"delivery": row.id, "route": row.route}
             audit.append(database, connection, actor, "revived", row.exam_id, detail)
     return len(rows)
-
-
-def is_overtaken() -> sa.ColumnElement[bool]:
-    """Say of a delivery that a later result of its exam has gone by its route, or is going."""
-    later = DELIVERIES.alias()
-    gone = (WorkState.RUNNING.value, WorkState.DONE.value)
-    return (
-        sa.select(later.c.id)
-        .where(
-            later.c.exam_id == DELIVERIES.c.exam_id,
-            later.c.route == DELIVERIES.c.route,
-            later.c.revision > DELIVERIES.c.revision,
-            later.c.state.in_(gone),
-        )
-        .exists()
-    )
 
 
 def _ready_rows(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mammolens.serve.dimse.commitment import CONTEXT, request_commitment
-from mammolens.serve.dimse.peers import Peer, associated, find_peer, peer_titled
+from mammolens.serve.dimse.peers import Peer, associated, echo, find_peer, peer_titled
 from mammolens.serve.dimse.pull import (
     Method,
     PullReport,
@@ -26,6 +26,7 @@ __all__ = [
     "StudyQuery",
     "associated",
     "client_context",
+    "echo",
     "find_earlier",
     "find_peer",
     "find_studies",

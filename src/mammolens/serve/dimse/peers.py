@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
@@ -19,7 +19,9 @@ from mammolens.serve.dimse.tls import client_context
 from mammolens.serve.dimse.upper_layer import close_socket
 from mammolens.serve.settings import DimseSettings
 
-__all__ = ["Peer", "associated", "find_peer", "peer_titled"]
+__all__ = ["Peer", "associated", "echo", "find_peer", "peer_titled"]
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
 
 _ADDRESS: Final = re.compile(
     r"(dicoms?)://([^@/:\s][^@/]{0,15})@(\[[^\]]+\]|[^@/:\s]+):([0-9]{1,5})/?"
@@ -112,6 +114,7 @@ def associated(
     for abstract, transfer in contexts:
         ae.add_requested_context(abstract, list(transfer) or [ImplicitVRLittleEndian])
     tls = (client_context(dimse), peer.host) if peer.tls else None
+    heard: list[Any] = []
     try:
         association = ae.associate(
             peer.host,
@@ -120,18 +123,63 @@ def associated(
             max_pdu=dimse.max_pdu,
             ext_neg=list(roles),
             tls_args=tls,
-            evt_handlers=[*handlers, (evt.EVT_ACSE_SENT, _close_whatever_comes)],
+            evt_handlers=[
+                *handlers,
+                (evt.EVT_ACSE_SENT, _close_whatever_comes),
+                (evt.EVT_ACSE_RECV, lambda event: heard.append(event.primitive)),
+            ],
         )
     except OSError as error:
         raise DeliveryError("the peer has no address", remedy="Check its host name") from error
     if not association.is_established:
-        raise DeliveryError(_why(association), remedy="Check address, AE titles and that it runs")
+        raise DeliveryError(
+            _why(association, heard), remedy="Check address, AE titles and that it runs"
+        )
     try:
         yield association
     except BaseException:
         association.abort()
         raise
     association.release()
+
+
+def echo(peer: Peer, dimse: DimseSettings, storage: Sequence[str] = ()) -> str:
+    """Ask a peer whether it is there (C-ECHO), and whether it would take objects of some classes.
+
+    Nothing is stored.
+
+    Parameters
+    ----------
+    storage
+        SOP classes of the objects that are to be sent to it.
+
+    Returns
+    -------
+    str
+        What it answered, in words.
+
+    Raises
+    ------
+    DeliveryError
+        It is away, refuses, or does not take one of the classes.
+    """
+    syntaxes = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+    contexts = [(VERIFICATION, [ImplicitVRLittleEndian]), *((uid, syntaxes) for uid in storage)]
+    with associated(peer, dimse, contexts) as association:
+        taken = {str(context.abstract_syntax) for context in association.accepted_contexts}
+        status = association.send_c_echo().get("Status") if VERIFICATION in taken else None
+        if VERIFICATION in taken and status != 0:
+            said = "it does not answer" if status is None else f"status 0x{status:04X}"
+            raise DeliveryError(f"C-ECHO failed: {said}", remedy="Look at the log of the peer")
+    refused = [uid for uid in storage if uid not in taken]
+    if refused:
+        names = ", ".join(UID(uid).name for uid in refused)
+        raise DeliveryError(
+            f"it answers, and does not take {names}",
+            remedy="Allow these SOP classes there, or leave out their sinks",
+        )
+    answered = "C-ECHO answered" if VERIFICATION in taken else "associates, does not offer C-ECHO"
+    return f"{answered}, takes all {len(storage)} kinds of objects" if storage else answered
 
 
 def _close_whatever_comes(event: evt.Event) -> None:
@@ -141,9 +189,10 @@ def _close_whatever_comes(event: evt.Event) -> None:
         vars(transport)["_shutdown_socket"] = partial(close_socket, transport)
 
 
-def _why(association: Association) -> str:
+def _why(association: Association, heard: Sequence[Any]) -> str:
     if association.is_rejected:
-        return "the peer refused the association"
+        reason = getattr(heard[-1], "reason_str", None) if heard else None
+        return f"the peer refused the association{f' ({reason.lower()})' if reason else ''}"
     if association.rejected_contexts:
         return "the peer takes nothing of what was proposed"
     return "the peer cannot be reached"

@@ -18,7 +18,12 @@ from mammolens.serve.holdings.retention import count_expired, expire, say_expire
 from mammolens.serve.holdings.seal import Seal, open_seal, unseal
 from mammolens.serve.holdings.state import NodeState, open_state
 from mammolens.serve.holdings.store import Draft, Store, Stored
-from mammolens.serve.holdings.vault import hide, restore_identity
+from mammolens.serve.holdings.vault import (
+    count_sealed,
+    exams_with_accession,
+    hide,
+    restore_identity,
+)
 
 __all__ = [
     "FILM",
@@ -32,7 +37,9 @@ __all__ = [
     "Stored",
     "back_up",
     "count_expired",
+    "count_sealed",
     "describe_object",
+    "exams_with_accession",
     "expire",
     "hide",
     "open_seal",

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import fields, replace
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -21,10 +21,13 @@ from mammolens.errors import StorageError
 from mammolens.serve.holdings.deidentify import Pseudonyms, deidentify
 from mammolens.serve.holdings.objects import ReceivedObject, describe_object
 from mammolens.serve.holdings.seal import Seal, open_seal
-from mammolens.serve.record import IDENTITIES, Database, Role
+from mammolens.serve.record import IDENTITIES, INSTANCES, Database, Role
 from mammolens.serve.settings import DeidentifySettings, IntakeSettings
 
-__all__ = ["hide", "restore_identity"]
+__all__ = ["count_sealed", "exams_with_accession", "hide", "restore_identity"]
+
+
+BATCH: Final = 1000
 
 
 def hide(
@@ -91,6 +94,35 @@ def restore_identity(
         images=tuple(_identified(image, taken) for image in prediction.images),
         unreadable=tuple(_named(item, taken) for item in prediction.unreadable),
     )
+
+
+def exams_with_accession(database: Database, seal: Seal, accession_number: str) -> frozenset[int]:
+    """Find the exams whose images bore an accession number before it was taken off.
+
+    It is kept nowhere but in sealed identities, so that each of them has to be opened.
+
+    Raises
+    ------
+    StorageError
+        An identity is sealed with a key that is not there.
+    """
+    kept = sa.select(INSTANCES.c.exam_id, IDENTITIES).join(
+        INSTANCES, INSTANCES.c.digest == IDENTITIES.c.digest
+    )
+    found: set[int] = set()
+    with database.read() as connection:
+        for row in connection.execute(kept.execution_options(yield_per=BATCH)):
+            taken = json.loads(seal.open(row.sealed, row.digest.encode()))
+            if (taken["header"].get("accession_number") or "").strip() == accession_number:
+                found.add(row.exam_id)
+    return frozenset(found)
+
+
+def count_sealed(database: Database) -> int:
+    """Count the identities that are kept sealed."""
+    with database.read() as connection:
+        counted = sa.select(sa.func.count()).select_from(IDENTITIES)
+        return int(connection.execute(counted).scalar_one())
 
 
 def _differences(original: Any, hidden: Any) -> dict[str, Any]:

@@ -9,6 +9,16 @@ from __future__ import annotations
 from mammolens.serve.record import audit, leases, steps
 from mammolens.serve.record.audit import AuditHead
 from mammolens.serve.record.database import Database, insert_once, open_database
+from mammolens.serve.record.exams import (
+    ExamFilter,
+    ExamRow,
+    ExamState,
+    ExamStory,
+    FoundExams,
+    find_exams,
+    is_overtaken,
+    read_exam,
+)
 from mammolens.serve.record.leases import Lease
 from mammolens.serve.record.overview import read_overview, say_overview
 from mammolens.serve.record.presence import count_present, present
@@ -48,6 +58,11 @@ __all__ = [
     "WAITS",
     "AuditHead",
     "Database",
+    "ExamFilter",
+    "ExamRow",
+    "ExamState",
+    "ExamStory",
+    "FoundExams",
     "Lease",
     "Pulse",
     "Role",
@@ -57,10 +72,13 @@ __all__ = [
     "audit",
     "beating",
     "count_present",
+    "find_exams",
     "insert_once",
+    "is_overtaken",
     "leases",
     "open_database",
     "present",
+    "read_exam",
     "read_overview",
     "say_overview",
     "steps",

@@ -1,18 +1,22 @@
-"""Settings of the node: defaults, then a TOML file, then the environment."""
+"""Settings of the node: defaults, then a TOML file, then the environment.
+
+`write_template` makes a new file out of the descriptions and defaults of the settings themselves.
+"""
 
 from __future__ import annotations
 
+from mammolens.serve.settings.loading import child_environment, load_settings
 from mammolens.serve.settings.node import (
     DimseSettings,
     ExamSettings,
     IntakeSettings,
     JobSettings,
+    ModelSettings,
     NodeSettings,
     RouteSettings,
-    child_environment,
-    load_settings,
 )
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
+from mammolens.serve.settings.template import write_template
 from mammolens.serve.settings.web import UpsSettings, WebSettings, is_loopback, secret_key
 
 __all__ = [
@@ -21,6 +25,7 @@ __all__ = [
     "ExamSettings",
     "IntakeSettings",
     "JobSettings",
+    "ModelSettings",
     "NodeSettings",
     "RetentionSettings",
     "RouteSettings",
@@ -30,4 +35,5 @@ __all__ = [
     "is_loopback",
     "load_settings",
     "secret_key",
+    "write_template",
 ]

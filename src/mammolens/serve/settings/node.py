@@ -1,32 +1,21 @@
-"""Settings of the node: defaults ← ``node.toml`` ← environment variables ``MAMMOLENS_*``.
+"""The settings of the node: every key with its type, its default and what it means.
 
-Nothing else in mammolens reads the environment. A nested key is written with two underscores:
-``MAMMOLENS_JOBS__LEASE_S=30``.
+The descriptions are also what ``mammolens node init`` writes into a new ``node.toml``.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import os
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, get_args, get_origin
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    Field,
-    IPvAnyNetwork,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, IPvAnyNetwork, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from mammolens.core import TriageCategory
-from mammolens.errors import ConfigError
 from mammolens.model import DEFAULT_MODEL
 from mammolens.serve.settings.exams import ExamSettings
+from mammolens.serve.settings.moved import MovedKeys, MovedVariables
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
 from mammolens.serve.settings.web import Section as _Section
 from mammolens.serve.settings.web import UpsSettings, WatchSettings, WebSettings, secret_key
@@ -38,20 +27,16 @@ __all__ = [
     "IntakeSettings",
     "JobSettings",
     "LogSettings",
+    "ModelSettings",
     "NodeSettings",
     "RetentionSettings",
     "RouteSettings",
     "UpsSettings",
     "WatchSettings",
     "WebSettings",
-    "child_environment",
-    "load_settings",
 ]
 
 PREFIX: Final = "MAMMOLENS_"
-FILE_VARIABLE: Final = "MAMMOLENS_CONFIG"
-SECRETS: Final = ("MAMMOLENS_SECRETS__", "MAMMOLENS_WEB__TOKENS__")
-DEFAULT_FILE: Final = Path("node.toml")
 
 
 class IntakeSettings(_Section):
@@ -90,9 +75,13 @@ class DimseSettings(_Section):
     ae_title: str = Field("MAMMOLENS", min_length=1, max_length=16, description="own AE title")
     host: str = Field("127.0.0.1", description="address that it listens on")
     port: int = Field(11112, ge=0, le=65535, description="port that it listens on")
-    calling: tuple[str, ...] = Field((), description="AE titles that may call; none: all may")
+    calling: tuple[str, ...] = Field(
+        (), description="AE titles that may call; none: all may", examples=[["PACS", "MG1"]]
+    )
     hosts: tuple[IPvAnyNetwork, ...] = Field(
-        (), description="addresses and networks that may call; none: all may"
+        (),
+        description="addresses and networks that may call; none: all may",
+        examples=[["10.1.0.0/16"]],
     )
     max_associations: int = Field(256, ge=1, description="associations at a time; more are refused")
     max_pdu: int = Field(131072, ge=4096, le=1 << 24, description="longest PDU that is asked for")
@@ -100,12 +89,24 @@ class DimseSettings(_Section):
     dimse_timeout_s: float = Field(60.0, gt=0, description="wait for the answer to a message")
     network_timeout_s: float = Field(60.0, gt=0, description="silence after which it is aborted")
     stop_s: float = Field(30.0, ge=0, description="time that associations have when the node stops")
-    certificate: Path | None = Field(None, description="own certificate chain, PEM; turns TLS on")
-    key: Path | None = Field(None, description="key of the certificate, PEM")
-    authority: Path | None = Field(None, description="whose certificates are trusted, PEM")
+    certificate: Path | None = Field(
+        None,
+        description="own certificate chain, PEM; turns TLS on",
+        examples=["/etc/mammolens/node.pem"],
+    )
+    key: Path | None = Field(
+        None, description="key of the certificate, PEM", examples=["/etc/mammolens/node.key"]
+    )
+    authority: Path | None = Field(
+        None,
+        description="whose certificates are trusted, PEM",
+        examples=["/etc/mammolens/hospital-ca.pem"],
+    )
     check_names: bool = Field(True, description="servers' certificates must bear their host names")
     peers: dict[str, str] = Field(
-        {}, description="names of PACS and their addresses: dicom://AE@HOST:PORT, dicoms:// for TLS"
+        {},
+        description="names of PACS and their addresses: dicom://AE@HOST:PORT, dicoms:// for TLS",
+        examples=[{"pacs": "dicom://PACS@10.1.0.9:104"}],
     )
 
     @model_validator(mode="after")
@@ -120,36 +121,61 @@ class RouteSettings(_Section):
     """Where results go: the files of some sinks, of some exams, to one destination."""
 
     name: str = Field(
-        min_length=1, max_length=64, description="unique; stands in the audit trail and in logs"
+        min_length=1,
+        max_length=64,
+        description="unique; stands in the audit trail and in logs",
+        examples=["ehr"],
     )
     to: str = Field(
         description="dicom://AE@HOST:PORT, the name of a peer, stow+https://HOST/BASE,"
-        " fhir+https://HOST/BASE, mllp://HOST:PORT (dicoms, mllps: with TLS), or a folder"
+        " fhir+https://HOST/BASE, mllp://HOST:PORT (dicoms, mllps: with TLS), or a folder",
+        examples=["fhir+https://ehr.hospital.example/fhir"],
     )
-    sinks: tuple[str, ...] = Field(min_length=1, description="whose files are sent")
+    sinks: tuple[str, ...] = Field(
+        min_length=1, description="whose files are sent", examples=[["fhir"]]
+    )
     categories: tuple[TriageCategory, ...] = Field(
-        (), description="only exams of these categories (failed is one); empty: of all"
+        (),
+        description="only exams of these categories (failed is one); empty: of all",
+        examples=[["high", "failed"]],
     )
     revisions: Literal["all", "first", "later"] = Field(
         "all", description="every result of an exam, its first only, or its corrections only"
     )
     max_attempts: int | None = Field(
-        None, ge=0, description="attempts until a person must look; 0: never; else as [jobs] says"
+        None,
+        ge=0,
+        description="attempts until a person must look; 0: never; else as [jobs] says",
+        examples=[0],
     )
     timeout_s: float = Field(30.0, gt=0, description="seconds that the destination may be silent")
     commitment: bool = Field(
         False, description="DICOM: delivered only when the archive has committed itself to keep it"
     )
     user: str | None = Field(
-        None, description="HTTP: user of Basic authentication; the secret is the password"
+        None,
+        description="HTTP: user of Basic authentication; the secret is the password",
+        examples=["mammolens"],
     )
     ca: Path | None = Field(
-        None, description="PEM of who may vouch for the destination (DICOM: see [dimse])"
+        None,
+        description="PEM of who may vouch for the destination (DICOM: see [dimse])",
+        examples=["/etc/mammolens/hospital-ca.pem"],
     )
-    certificate: Path | None = Field(None, description="PEM that this node shows of itself")
-    key: Path | None = Field(None, description="PEM of its private key, if not in the certificate")
+    certificate: Path | None = Field(
+        None,
+        description="PEM that this node shows of itself",
+        examples=["/etc/mammolens/node.pem"],
+    )
+    key: Path | None = Field(
+        None,
+        description="PEM of its private key, if not in the certificate",
+        examples=["/etc/mammolens/node.key"],
+    )
     tls_name: str | None = Field(
-        None, description="name that the destination's certificate must bear, if not its host's"
+        None,
+        description="name that the destination's certificate must bear, if not its host's",
+        examples=["ehr.hospital.example"],
     )
 
     @property
@@ -172,6 +198,20 @@ class RouteSettings(_Section):
         return sink in self.sinks and timely and asked
 
 
+class ModelSettings(_Section):
+    """Which model reads the exams, and for which population its probabilities are stated."""
+
+    name: str = Field(DEFAULT_MODEL, description="built-in model, or path of a package")
+    prevalence: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        examples=[0.005],
+        description="share of the breasts examined here that have cancer, such as 0.005 in"
+        " screening: probabilities are stated for it. Left out, reports give the category and the"
+        " sensitivity and specificity of its threshold, and a percentage only together with the"
+        " prevalence of the model's own data",
+    )
+
+
 class LogSettings(_Section):
     """What is logged; identifiers never are."""
 
@@ -189,13 +229,10 @@ class NodeSettings(BaseSettings):
     database: str = Field(
         "", repr=False, description="SQLAlchemy URL; empty: SQLite in the data folder"
     )
-    model: str = Field(DEFAULT_MODEL, description="built-in model, or path of a package")
-    prevalence: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="share of breasts with cancer that probabilities stand for"
-    )
     sinks: tuple[str, ...] = Field(
         ("json",), description="results made of every exam; those of the routes are added"
     )
+    model: ModelSettings = ModelSettings()
     intake: IntakeSettings = IntakeSettings()
     exams: ExamSettings = ExamSettings()
     jobs: JobSettings = JobSettings()
@@ -233,103 +270,11 @@ class NodeSettings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file, which is given as arguments."""
-        return env_settings, init_settings
-
-
-def load_settings(file: Path | None = None) -> NodeSettings:
-    """Read the settings of the node.
-
-    Parameters
-    ----------
-    file
-        TOML file; ``None`` takes what ``MAMMOLENS_CONFIG`` names, else ``node.toml`` if there.
-
-    Raises
-    ------
-    ConfigError
-        The file cannot be read, a key is unknown (the nearest is proposed), or a value impossible.
-    """
-    named = file or (Path(os.environ[FILE_VARIABLE]) if FILE_VARIABLE in os.environ else None)
-    found = named or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
-    _check_variables()
-    try:
-        settings = NodeSettings(**_read(found) if found else {})
-    except ValidationError as error:
-        raise _explained(error, found) from error
-    names = [route.name for route in settings.routes]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ConfigError(
-            f"two routes are called {twice!r}",
-            source=str(found),
-            keyword="routes",
-            remedy="Give each route a name of its own",
-        )
-    keys = {*map(secret_key, settings.web.peers), *(route.secret_key for route in settings.routes)}
-    known = {f"secrets.{key}" for key in keys}
-    for key in settings.secrets:
-        if f"secrets.{key}" not in known:
-            raise _unknown(f"secrets.{key}", known, str(found) if found else "the environment")
-    return settings
-
-
-def child_environment(**added: str) -> dict[str, str]:
-    """Give this process's environment, and more, to a program that it starts."""
-    return {**os.environ, **added}
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(
-            f"the settings cannot be read ({reason})",
-            source=str(file),
-            remedy="Check the path and that it is TOML",
-        ) from error
-
-
-def _check_variables() -> None:
-    """Refuse a variable that would be passed over in silence."""
-    known = {FILE_VARIABLE} | {PREFIX + key.replace(".", "__").upper() for key in _keys()}
-    for variable in os.environ:
-        given = variable.upper()
-        if given.startswith(PREFIX) and given not in known and not given.startswith(SECRETS):
-            raise _unknown(variable, known, "the environment")
-
-
-def _keys(model: type[BaseModel] = NodeSettings, before: str = "") -> list[str]:
-    """Every key with its sections, as ``jobs.lease_s``; a section itself is one too."""
-    keys = []
-    for name, field in model.model_fields.items():
-        keys.append(before + name)
-        kinds = [field.annotation, *get_args(field.annotation)]
-        for kind in kinds:
-            if get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel):
-                keys += _keys(kind, f"{before}{name}.")
-    return keys
-
-
-def _explained(error: ValidationError, file: Path | None) -> ConfigError:
-    problem = error.errors(include_url=False, include_input=False)[0]
-    key = ".".join(str(part) for part in problem["loc"] if not isinstance(part, int))
-    source = str(file) if file else None
-    if problem["type"] == "extra_forbidden":
-        return _unknown(key, set(_keys()), source)
-    return ConfigError(
-        problem["msg"].lower(), source=source, keyword=key, remedy="Correct the setting"
-    )
-
-
-def _unknown(key: str, known: set[str], source: str | None) -> ConfigError:
-    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-    remedy = f"Use {nearest[0]!r}" if nearest else f"Known are {', '.join(sorted(known))}"
-    return ConfigError(f"there is no setting {key!r}", source=source, keyword=key, remedy=remedy)
+        return MovedVariables(settings_cls, PREFIX), MovedKeys(settings_cls, init_settings())

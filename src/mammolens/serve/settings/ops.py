@@ -30,6 +30,7 @@ class DeidentifySettings(Section):
         (),
         description="ManufacturerModelName of devices that write nothing into pictures, for images"
         " that do not say so themselves (BurnedInAnnotation)",
+        examples=[["Selenia Dimensions"]],
     )
     scratch: Path = Field(
         Path("/dev/shm"), description="folder in memory for what is not yet sealed"
@@ -40,17 +41,29 @@ class RetentionSettings(Section):
     """After how many days what is deleted by ``mammolens node expire``; unset: kept."""
 
     exams_days: float | None = Field(
-        None, gt=0, description="exams with images, results and identity, after their last change"
+        None,
+        gt=0,
+        description="exams with images, results and identity, after their last change",
+        examples=[90.0],
     )
     priors_days: float | None = Field(
-        None, gt=0, description="earlier studies that were fetched to compare with"
+        None,
+        gt=0,
+        description="earlier studies that were fetched to compare with",
+        examples=[30.0],
     )
     superseded_days: float | None = Field(
-        None, gt=0, description="files of results that a later one has replaced"
+        None,
+        gt=0,
+        description="files of results that a later one has replaced",
+        examples=[30.0],
     )
     ignored_days: float | None = Field(
-        None, gt=0, description="notes of objects that were passed over"
+        None, gt=0, description="notes of objects that were passed over", examples=[30.0]
     )
     commitments_days: float | None = Field(
-        None, gt=0, description="what archives were asked to keep, and their answers"
+        None,
+        gt=0,
+        description="what archives were asked to keep, and their answers",
+        examples=[365.0],
     )

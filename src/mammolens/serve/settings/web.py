@@ -32,19 +32,35 @@ class WebSettings(Section):
     enabled: bool = Field(True, description="whether the node listens for HTTP")
     tokens: dict[str, SecretStr] = Field({}, description="users, and the bearer token of each")
     names: tuple[str, ...] = Field(
-        (), description="host names that it may be called by; none: any, on loopback loopback's"
+        (),
+        description="host names that it may be called by; none: any, on loopback loopback's",
+        examples=[["node.hospital.example"]],
     )
     max_request_mb: int = Field(8192, ge=1, description="largest request that is read, MiB")
     max_requests: int = Field(16, ge=1, description="stores at a time; more are told to wait")
     timeout_s: float = Field(60.0, gt=0, description="silence after which a request is given up")
     stop_s: float = Field(30.0, ge=0, description="time that requests have when the node stops")
-    certificate: Path | None = Field(None, description="own certificate chain, PEM; turns TLS on")
-    key: Path | None = Field(None, description="key of the certificate, PEM, without passphrase")
+    certificate: Path | None = Field(
+        None,
+        description="own certificate chain, PEM; turns TLS on",
+        examples=["/etc/mammolens/node.pem"],
+    )
+    key: Path | None = Field(
+        None,
+        description="key of the certificate, PEM, without passphrase",
+        examples=["/etc/mammolens/node.key"],
+    )
     proxied: bool = Field(False, description="a proxy before it speaks TLS, so it need not")
     peers: dict[str, str] = Field(
-        {}, description="names of DICOMweb servers and their bases: https://USER@HOST/BASE"
+        {},
+        description="names of DICOMweb servers and their bases: https://USER@HOST/BASE",
+        examples=[{"archive": "https://archive.hospital.example/dicom-web"}],
     )
-    authority: Path | None = Field(None, description="whose certificates peers have, PEM")
+    authority: Path | None = Field(
+        None,
+        description="whose certificates peers have, PEM",
+        examples=["/etc/mammolens/hospital-ca.pem"],
+    )
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
@@ -63,7 +79,11 @@ class WebSettings(Section):
 class WatchSettings(Section):
     """Folders in which files appear that are to be received."""
 
-    folders: dict[str, Path] = Field({}, description="a name for each folder, and where it lies")
+    folders: dict[str, Path] = Field(
+        {},
+        description="a name for each folder, and where it lies",
+        examples=[{"scanner": "/srv/scans"}],
+    )
     settle_s: float = Field(5.0, gt=0, description="a file is whole if nothing changed for so long")
     patience_s: float = Field(120.0, gt=0, description="wait for the rest of a file that was cut")
     poll_s: float = Field(2.0, gt=0, description="wait between two looks")

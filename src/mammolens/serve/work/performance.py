@@ -94,7 +94,7 @@ def _predict(state: NodeState, package: ModelPackage, job: Job, inputs: ExamInpu
     began = time.monotonic()
     settings = state.settings
     options = AnalysisOptions(
-        prevalence=settings.prevalence,
+        prevalence=settings.model.prevalence,
         time_limit_s=settings.jobs.time_limit_s,
         display=not {*settings.all_sinks} <= NOT_DRAWN,
         complete_views=parse_views(settings.exams.complete_views),
@@ -175,7 +175,7 @@ def _describe(
     state: NodeState, package: ModelPackage, job: Job, before: Predecessor | None
 ) -> RunInfo:
     return replace(
-        describe_run(package, state.settings.prevalence),
+        describe_run(package, state.settings.model.prevalence),
         created=job.claimed_at,
         revision=before.revision + 1 if before else 1,
         supersedes=tuple(_superseded(state.results, before)) if before else (),

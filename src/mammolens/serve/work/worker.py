@@ -72,7 +72,7 @@ def _run(state: NodeState, threads: int, stop: threading.Event, rest: Callable[[
     """Run the threads; `rest` is called by one that finds no work, and says whether to end."""
     for sink in state.settings.all_sinks:
         find_sink(sink)
-    package = ModelPackage.load(state.settings.model)
+    package = ModelPackage.load(state.settings.model.name)
     package.card.for_breasts()
     _clear_scratch(state)
     logs.event(ROOM, "started", threads=threads)

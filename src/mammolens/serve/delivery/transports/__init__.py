@@ -23,7 +23,16 @@ from mammolens.serve.holdings import Seal, unseal
 from mammolens.serve.settings import NodeSettings, RouteSettings
 from mammolens.sinks import SINKS
 
-__all__ = ["Answer", "Parcel", "Session", "Transport", "Verdict", "open_transport"]
+__all__ = [
+    "Answer",
+    "Parcel",
+    "Session",
+    "Target",
+    "Transport",
+    "Verdict",
+    "open_transport",
+    "parse_target",
+]
 
 _DICOM: Final = frozenset(name for name in SINKS if name.startswith("dicom-"))
 _SAID_IN: Final = {

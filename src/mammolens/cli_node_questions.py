@@ -1,0 +1,136 @@
+"""Questions to the node: its exams, what became of one, whom it reaches; and a new node.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Accession",
+    "Config",
+    "Json",
+    "Patient",
+    "Study",
+    "check",
+    "exams",
+    "init",
+    "need_serving",
+    "show",
+]
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="NODE.toml", help="Settings; else node.toml if there."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Accession = Annotated[str | None, typer.Option("--accession", help="Accession number.")]
+Patient = Annotated[str | None, typer.Option("--patient", metavar="ID", help="Patient ID.")]
+Study = Annotated[str | None, typer.Option("--study", metavar="UID", help="Study Instance UID.")]
+State = Annotated[
+    str | None,
+    typer.Option(
+        "--state",
+        metavar="STATE",
+        help="prior, waiting, running, queued, given_up, undelivered, delivering, failed or done.",
+    ),
+]
+Limit = Annotated[int, typer.Option(min=1, metavar="N", help="Most exams that are shown.")]
+ExamId = Annotated[int, typer.Argument(metavar="ID", help="As node exams lists them.")]
+NewFile = Annotated[Path, typer.Argument(metavar="[PATH]", help="File to write.")]
+
+
+def exams(
+    accession: Accession = None,
+    patient: Patient = None,
+    study: Study = None,
+    state: State = None,
+    limit: Limit = 100,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """List exams, the newest first: where each stands, its category, and where results went."""
+    need_serving()
+    import json
+
+    from mammolens.serve.holdings import open_state
+    from mammolens.serve.lookup import look_up, say_exams
+    from mammolens.serve.settings import load_settings
+
+    with open_state(load_settings(config)) as opened:
+        answer = look_up(opened, patient, accession, study, state, limit)
+    for note in answer.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(json.dumps(answer.to_json()) if as_json else "\n".join(say_exams(answer)))
+    raise typer.Exit(0 if answer.rows or not any((accession, patient, study, state)) else 1)
+
+
+def show(exam: ExamId, config: Config = None, as_json: Json = False) -> None:
+    """Tell of one exam what came, what was refused and why, its results, deliveries and trail."""
+    need_serving()
+    import json
+
+    from mammolens.serve.holdings import open_state
+    from mammolens.serve.lookup import report_exam, say_report
+    from mammolens.serve.settings import load_settings
+
+    with open_state(load_settings(config)) as opened:
+        report = report_exam(opened, exam)
+    for note in report.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(json.dumps(report.to_json()) if as_json else "\n".join(say_report(report)))
+
+
+def check(config: Config = None, as_json: Json = False) -> None:
+    """Ask every peer and the destination of every route whether it is there; store nothing."""
+    need_serving()
+    import json
+
+    from mammolens.serve.checks import check_destinations
+    from mammolens.serve.settings import load_settings
+
+    found = []
+    for reached in check_destinations(load_settings(config)):
+        found.append(reached)
+        if not as_json:
+            typer.echo(str(reached))
+    if as_json:
+        typer.echo(json.dumps([reached.to_json() for reached in found]))
+    elif not found:
+        typer.echo("the settings name no peer and no route")
+    raise typer.Exit(0 if all(reached.sound for reached in found) else 1)
+
+
+def init(path: NewFile = Path("node.toml")) -> None:
+    """Write a new node.toml that explains every setting; nothing is written over."""
+    need_serving()
+    from mammolens.serve.settings import write_template
+
+    write_template(path)
+    typer.echo(f"{path}: every setting with its default, as a comment")
+    typer.echo(f"next: set what differs here, then run: mammolens node check --config {path}")
+
+
+def need_serving() -> None:
+    """Refuse to go on where what the node needs is not installed."""
+    from importlib.util import find_spec
+
+    from mammolens.errors import ConfigError
+
+    needed = (
+        "sqlalchemy",
+        "alembic",
+        "pydantic_settings",
+        "pynetdicom",
+        "fastapi",
+        "uvicorn",
+        "prometheus_client",
+        "websockets",
+    )
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"the node needs {', '.join(missing)}",
+            remedy="Run: pip install 'mammolens[serve]'",
+        )

@@ -1,0 +1,119 @@
+"""Reading the settings: defaults ← ``node.toml`` ← environment variables ``MAMMOLENS_*``.
+
+Nothing else in mammolens reads the environment. A nested key is written with two underscores:
+``MAMMOLENS_JOBS__LEASE_S=30``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Final, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from mammolens.errors import ConfigError
+from mammolens.serve.settings.moved import MOVED
+from mammolens.serve.settings.node import PREFIX, NodeSettings
+from mammolens.serve.settings.web import secret_key
+
+__all__ = ["child_environment", "load_settings"]
+
+FILE_VARIABLE: Final = "MAMMOLENS_CONFIG"
+SECRETS: Final = ("MAMMOLENS_SECRETS__", "MAMMOLENS_WEB__TOKENS__")
+DEFAULT_FILE: Final = Path("node.toml")
+
+
+def load_settings(file: Path | None = None) -> NodeSettings:
+    """Read the settings of the node.
+
+    Parameters
+    ----------
+    file
+        TOML file; ``None`` takes what ``MAMMOLENS_CONFIG`` names, else ``node.toml`` if there.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, a key is unknown (the nearest is proposed), or a value impossible.
+    """
+    named = file or (Path(os.environ[FILE_VARIABLE]) if FILE_VARIABLE in os.environ else None)
+    found = named or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
+    _check_variables()
+    try:
+        settings = NodeSettings(**_read(found) if found else {})
+    except ValidationError as error:
+        raise _explained(error, found) from error
+    names = [route.name for route in settings.routes]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(
+            f"two routes are called {twice!r}",
+            source=str(found),
+            keyword="routes",
+            remedy="Give each route a name of its own",
+        )
+    keys = {*map(secret_key, settings.web.peers), *(route.secret_key for route in settings.routes)}
+    known = {f"secrets.{key}" for key in keys}
+    for key in settings.secrets:
+        if f"secrets.{key}" not in known:
+            raise _unknown(f"secrets.{key}", known, str(found) if found else "the environment")
+    return settings
+
+
+def child_environment(**added: str) -> dict[str, str]:
+    """Give this process's environment, and more, to a program that it starts."""
+    return {**os.environ, **added}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            f"the settings cannot be read ({reason})",
+            source=str(file),
+            remedy="Check the path and that it is TOML",
+        ) from error
+
+
+def _check_variables() -> None:
+    """Refuse a variable that would be passed over in silence."""
+    keys = (*_keys(), *MOVED)
+    known = {FILE_VARIABLE} | {PREFIX + key.replace(".", "__").upper() for key in keys}
+    for variable in os.environ:
+        given = variable.upper()
+        if given.startswith(PREFIX) and given not in known and not given.startswith(SECRETS):
+            raise _unknown(variable, known, "the environment")
+
+
+def _keys(model: type[BaseModel] = NodeSettings, before: str = "") -> list[str]:
+    """Every key with its sections, as ``jobs.lease_s``; a section itself is one too."""
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(before + name)
+        kinds = [field.annotation, *get_args(field.annotation)]
+        for kind in kinds:
+            if get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel):
+                keys += _keys(kind, f"{before}{name}.")
+    return keys
+
+
+def _explained(error: ValidationError, file: Path | None) -> ConfigError:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in problem["loc"] if not isinstance(part, int))
+    source = str(file) if file else None
+    if problem["type"] == "extra_forbidden":
+        return _unknown(key, set(_keys()), source)
+    return ConfigError(
+        problem["msg"].lower(), source=source, keyword=key, remedy="Correct the setting"
+    )
+
+
+def _unknown(key: str, known: set[str], source: str | None) -> ConfigError:
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    remedy = f"Use {nearest[0]!r}" if nearest else f"Known are {', '.join(sorted(known))}"
+    return ConfigError(f"there is no setting {key!r}", source=source, keyword=key, remedy=remedy)
