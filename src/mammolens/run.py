@@ -154,6 +154,7 @@ def describe_run(package: ModelPackage, prevalence: float | None) -> RunInfo:
             for name, point in points.items()
         ),
         model_summary=_summary(card),
+        tumour_vouched=card.tumour_vouched,
     )
 
 

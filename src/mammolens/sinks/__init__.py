@@ -90,8 +90,10 @@ class RunInfo:
 
     `created` must know its time zone; `prevalence` is the share of malignant breasts that the
     probabilities stand for; `model_summary` says in a sentence or two what the model was trained
-    on and where it is weak. A run of one exam may revise an earlier result: `revision` counts from
-    1, `supersedes` lists its DICOM objects as (sink, series, SOP class, SOP instance UID).
+    on and where it is weak; `tumour_vouched` whether its card vouches for P(tumour), which else
+    stands in ``results.json`` alone. A run of one exam may revise an earlier result: `revision`
+    counts from 1, `supersedes` lists its DICOM objects as (sink, series, SOP class, SOP instance
+    UID).
     """
 
     created: datetime
@@ -102,6 +104,7 @@ class RunInfo:
     disclaimer: str = DISCLAIMER
     revision: int = 1
     supersedes: tuple[tuple[str, str, str, str], ...] = ()
+    tumour_vouched: bool = False
 
     def __post_init__(self) -> None:
         if self.created.tzinfo is None:
