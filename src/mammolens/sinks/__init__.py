@@ -37,6 +37,7 @@ from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 __all__ = [
     "ENTRY_POINTS",
     "IDENTIFIED_SINKS",
+    "LISTED",
     "SINKS",
     "OpenSink",
     "RunInfo",
@@ -68,6 +69,9 @@ IDENTIFIED_SINKS: Final = frozenset(
     {name for name in SINKS if name.startswith("dicom-")} | {"fhir", "hl7"}
 )
 """Sinks that say whose result it is, for the systems of the hospital that sent the images."""
+
+LISTED: Final = 10
+"""How many refused inputs the summary of a run names."""
 
 
 @dataclass(frozen=True)
@@ -160,13 +164,15 @@ class RunRow:
 class RunSummary:
     """What a run came to: a row per exam in the order they came, and the files written.
 
-    `refusals` say which sink could not express an exam, and why.
+    `refusals` say which sink could not express an exam, and why; `unreadable` holds the first
+    `LISTED` of the refused inputs.
     """
 
     rows: tuple[RunRow, ...]
     n_unreadable: int
     files: tuple[Path, ...]
     refusals: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
 
     @property
     def n_exams(self) -> int:
@@ -254,6 +260,7 @@ def write_run(
     openers = {name: find_sink(name) for name in sinks}
     rows: list[RunRow] = []
     refusals: list[str] = []
+    refused: list[Unreadable] = []
     n_unreadable = 0
     opened: dict[str, Sink] = {}
     try:
@@ -265,9 +272,9 @@ def write_run(
             if isinstance(item, Prediction):
                 item = _sound(item)
                 rows.append(_row(item))
-                n_unreadable += len(item.unreadable)
-            else:
-                n_unreadable += 1
+            here = item.unreadable if isinstance(item, Prediction) else (item,)
+            n_unreadable += len(here)
+            refused += here[: LISTED - len(refused)]
             with _delivering(out):
                 for name, sink in opened.items():
                     try:
@@ -283,7 +290,7 @@ def write_run(
         for sink in opened.values():
             sink.discard()
         raise
-    return RunSummary(tuple(rows), n_unreadable, tuple(files), tuple(refusals))
+    return RunSummary(tuple(rows), n_unreadable, tuple(files), tuple(refusals), tuple(refused))
 
 
 @contextlib.contextmanager

@@ -83,6 +83,8 @@ def _empty_panel(place: Place, prediction: Prediction) -> str:
         why = "not analysed"
     elif any(ref is None or None in _place(ref) for ref in refs):
         why = "not among the images that could be analysed"
+    elif any(None in _place(image.ref) for image in prediction.images):
+        why = "no image is known to be this view"
     else:
         why = "not among the images"
     return f'<figure class="missing"><p>no {text(view_name(place))}<br>{why}</p></figure>'
@@ -106,7 +108,7 @@ def _panel(
     words = f"Mammogram {view}, probability of malignancy {score}, {findings}.{kept}"
     note = " <span>mirrored to hang</span>" if mirrored else ""
     film = (
-        f'<img src="{_jpeg(grey)}" alt="{words}" decoding="async">{_marks(item, shape, mirrored)}'
+        f'<img src="{_jpeg(grey)}" alt="{words}">{_marks(item, shape, mirrored)}'
     )
     style = f'class="film" style="aspect-ratio:{shape[1]}/{shape[0]}"'
     address = full.get(name)

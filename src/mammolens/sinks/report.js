@@ -97,6 +97,9 @@ function place() {
   Object.assign(sheet.style, {
     left: `${x}px`, top: `${y}px`, width: `${size[0] * scale}px`, height: `${size[1] * scale}px`,
   });
+  // Letters keep their size on the screen: one CSS pixel in the units of the marks.
+  const marks = one(".marks", sheet);
+  if (marks) marks.style.setProperty("--unit", `${marks.viewBox.baseVal.height / size[1] / scale}px`);
 }
 
 function smallest() {
