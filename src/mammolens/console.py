@@ -122,7 +122,7 @@ def _show_unreadable(console: Console, summary: RunSummary) -> None:
     more = summary.n_unreadable - len(summary.unreadable)
     if more:
         lists = [p.name for p in summary.files if p.name in ("results.json", "report.html")]
-        where = f"{' and '.join(lists)} name all" if lists else "the sink json names all"
+        where = f"listed in {' and '.join(lists)}" if lists else "the sink json lists them"
         console.print(f"  and {more} more; {where}", highlight=False)
 
 

@@ -12,26 +12,21 @@ import contextlib
 import difflib
 import importlib
 import importlib.metadata
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol, cast
 
-import numpy as np
-
 from mammolens import DISCLAIMER
 from mammolens.core import (
-    Caution,
-    ImagePrediction,
     ModelId,
     Prediction,
-    Source,
     TriageCategory,
     Unreadable,
 )
 from mammolens.errors import ConfigError, DeliveryError, InputError
+from mammolens.sinks._sound import sound
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 __all__ = [
@@ -270,7 +265,7 @@ def write_run(
                 opened[name] = opener(out, run)
         for item in stream:
             if isinstance(item, Prediction):
-                item = _sound(item)
+                item = sound(item)
                 rows.append(_row(item))
             here = item.unreadable if isinstance(item, Prediction) else (item,)
             n_unreadable += len(here)
@@ -317,41 +312,6 @@ def _row(prediction: Prediction) -> RunRow:
         len(prediction.images),
         len(prediction.unreadable),
         prediction.elapsed_s,
-    )
-
-
-def _sound(prediction: Prediction) -> Prediction:
-    """Fail an exam of which any number is not finite: nothing else of it can be trusted."""
-    doubtful = [image.ref.path for image in prediction.images if not _finite(image)]
-    if not doubtful and math.isfinite(prediction.elapsed_s):
-        return prediction
-    named = ", ".join(doubtful) or "its duration"
-    caution = Caution("not_finite", f"the model gave numbers that are none ({named}): unknown")
-    return replace(
-        prediction,
-        category=TriageCategory.FAILED,
-        scores=None,
-        breasts=(),
-        images=(),
-        unreadable=(*prediction.unreadable, *map(_unknown, prediction.images)),
-        cautions=(*prediction.cautions, caution),
-        elapsed_s=prediction.elapsed_s if math.isfinite(prediction.elapsed_s) else 0.0,
-    )
-
-
-def _unknown(image: ImagePrediction) -> Unreadable:
-    source = Source(image.ref, image.header)
-    message = f"{image.ref.path}: the model gave numbers that are none for the exam"
-    return Unreadable(image.ref.path, "ModelError", message, source)
-
-
-def _finite(image: ImagePrediction) -> bool:
-    numbers = [image.map_level, *(n for f in image.findings for n in (*f.box_source_px, f.score))]
-    maps = (image.malignancy_map, image.tumour_map)
-    return (
-        all(map(math.isfinite, numbers))
-        and image.map_level > 0
-        and all(bool(np.isfinite(activation).all()) for activation in maps)
     )
 
 

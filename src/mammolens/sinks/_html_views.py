@@ -107,9 +107,7 @@ def _panel(
     kept = "" if item.display is not None else " The picture was not kept."
     words = f"Mammogram {view}, probability of malignancy {score}, {findings}.{kept}"
     note = " <span>mirrored to hang</span>" if mirrored else ""
-    film = (
-        f'<img src="{_jpeg(grey)}" alt="{words}">{_marks(item, shape, mirrored)}'
-    )
+    film = f'<img src="{_jpeg(grey)}" alt="{words}">{_marks(item, shape, mirrored)}'
     style = f'class="film" style="aspect-ratio:{shape[1]}/{shape[0]}"'
     address = full.get(name)
     tag = f'a {style} href="{text(address)}" title="Enlarge {view}"' if address else f"div {style}"
