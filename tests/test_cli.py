@@ -138,6 +138,7 @@ def test_one_bad_file_is_listed_and_the_rest_analysed(call, package, tmp_path: P
     assert [exam["patient_id"] for exam in results["exams"]] == ["P_00173"]
     assert [item["path"] for item in results["unreadable"]] == [str(bad)]
     assert f"{bad}: NotAnImage: this is neither DICOM nor PNG" in outcome.out
+    assert "tumour" not in outcome.out
 
 
 def test_ten_refused_files_are_named_and_the_others_counted(call, package, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -21,15 +22,15 @@ def script() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclass looks itself up
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture(scope="module")
 def scored(script):
-    return script.score_exams(), [
-        (lesion, script.score_lesion(lesion)) for lesion in script.LESIONS
-    ]
+    lesions = [(lesion, script.score_lesion(lesion)) for lesion in script.LESIONS]
+    return script.score_exams(), lesions
 
 
 def numbers(text: str) -> list[float]:
