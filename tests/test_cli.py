@@ -137,7 +137,32 @@ def test_one_bad_file_is_listed_and_the_rest_analysed(call, package, tmp_path: P
     results = json.loads((tmp_path / "out" / "results.json").read_text("utf-8"))
     assert [exam["patient_id"] for exam in results["exams"]] == ["P_00173"]
     assert [item["path"] for item in results["unreadable"]] == [str(bad)]
-    assert "1 unreadable" in outcome.out
+    assert f"{bad}: NotAnImage: this is neither DICOM nor PNG" in outcome.out
+    assert "tumour" not in outcome.out
+
+
+def test_ten_refused_files_are_named_and_the_others_counted(call, package, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(13):
+        (tmp_path / "in" / f"{number:02d}.dcm").write_text("no picture")
+    words = ("analyze", tmp_path / "in", "--out", tmp_path / "out", "--model", package)
+    outcome = call(*words, "--sinks", "json")
+    assert outcome.code == 3
+    assert outcome.out.count("NotAnImage: ") == 10
+    assert "13 not analysed:" in outcome.out
+    assert "and 3 more; listed in results.json" in outcome.out
+
+
+@pytest.mark.parametrize("region", [(), ("--region", "10,10,90,90")])
+def test_a_missing_path_is_wrong_usage_and_nothing_is_written(
+    call, tmp_path: Path, region: tuple[str, ...]
+) -> None:
+    gone = [tmp_path / "gone.dcm", tmp_path / "away" / "x.dcm"][: 1 if region else 2]
+    there = () if region else (BENIGN,)
+    outcome = call("analyze", *there, *gone, "--out", tmp_path / "out", *region)
+    assert outcome.code == 2
+    assert all(str(path) in outcome.err for path in gone)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_truncated_view_is_never_a_quiet_low(call, package, tmp_path: Path) -> None:
@@ -151,10 +176,9 @@ def test_a_truncated_view_is_never_a_quiet_low(call, package, tmp_path: Path) ->
     assert all(exam["malignancy"] is None for exam in results["exams"])
 
 
-@pytest.mark.parametrize("folder", ["empty", "absent"])
-def test_nothing_to_read_is_no_success(call, package, tmp_path: Path, folder: str) -> None:
+def test_nothing_to_read_is_no_success(call, package, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    words = ("analyze", tmp_path / folder, "--out", tmp_path / "out", "--model", package)
+    words = ("analyze", tmp_path / "empty", "--out", tmp_path / "out", "--model", package)
     assert call(*words).code == 3
 
 

@@ -44,6 +44,7 @@ from mammolens.model import (
     save_package,
 )
 from mammolens.preprocess import PreprocessConfig
+from mammolens.run import describe_run
 
 onnx = pytest.importorskip("onnx", reason="building test graphs needs the package onnx")
 HEIGHT, WIDTH = 128, 96
@@ -222,6 +223,18 @@ def test_a_card_survives_its_file(folder: Path) -> None:
     text = (folder / "card.json").read_text("utf-8")
     assert read_card(text, "card.json") == make_card(build_graph())
     assert json.loads(text)["notice"] == "Research use only, not a medical device."
+
+
+def test_a_card_vouches_for_the_tumour_probability_only_where_it_says_so(folder: Path) -> None:
+    """Cards from before the key are read, and vouch for nothing."""
+    edit_card(folder, lambda card: card.pop("tumour_vouched"))
+    old = ModelPackage.load(folder)
+    assert old.card.tumour_vouched is False
+    assert describe_run(old, None).tumour_vouched is False
+    edit_card(folder, lambda card: card.update(tumour_vouched=True))
+    assert describe_run(ModelPackage.load(folder), None).tumour_vouched is True
+    for name in list_models():
+        assert ModelPackage.load(name).card.tumour_vouched is False
 
 
 def test_the_card_in_words_holds_its_numbers(folder: Path) -> None:

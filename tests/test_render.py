@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mammolens._outlines import LEVELS, outline
 from mammolens.core import (
     BreastPrediction,
     Display,
@@ -24,14 +24,16 @@ from mammolens.core import (
     ViewPosition,
 )
 from mammolens.render import (
+    PICTURE_PX,
     box_to_display,
     hanging,
     hanging_order,
     hangs_mirrored,
-    heat,
+    outline_of,
     overlay,
     warp_map,
 )
+from mammolens.wording import view_in_exam
 
 R, L = Laterality.RIGHT, Laterality.LEFT
 CC, MLO, ML = ViewPosition.CC, ViewPosition.MLO, ViewPosition.ML
@@ -128,24 +130,41 @@ def test_faint_maps_leave_the_picture_untouched_whatever_their_scale():
     assert drawn.shape[0] > 200
 
 
-def test_a_strong_map_tints_its_place_and_no_other():
-    item = image(peak=2.0)
-    drawn = overlay(item, exam())[:200].astype(int)
-    tinted = np.ptp(drawn, axis=2) > 10
-    strength = warp_map(item.malignancy_map, item.geometry, (200, 150)) / item.map_level
-    assert tinted[strength > 1].all()
-    assert not tinted[strength < 0.4].any()
+def test_a_strong_map_is_enclosed_by_lines_and_the_tissue_within_stays():
+    picture = np.random.default_rng(0).integers(60, 120, (200, 150), dtype=np.uint8)
+    item = image(peak=1.8, pixels=np.tile(picture, (4, 4)))
+    drawn = overlay(item, exam())[:800]
+    changed = (drawn != item.display.pixels[..., None]).any(axis=2)
+    strength = warp_map(item.malignancy_map, item.geometry, (800, 600)) / item.map_level
+    assert changed.any()
+    assert (np.abs(strength[changed] - 1) < 0.2).all()
+    assert not changed[strength > 1.3].any()
 
 
-def test_heat_is_clear_when_weak_and_never_hides_the_tissue():
-    rgba = heat(np.array([[0.0, 0.39, 1.0, 2.0, 50.0]], dtype=np.float32))
-    assert rgba[0, :2, 3].tolist() == [0, 0]
-    assert 0 < rgba[0, 2, 3] <= rgba[0, 3, 3] <= 128
-    assert (rgba[0, 3] == rgba[0, 4]).all()
-    lightness = cv2.cvtColor(
-        heat(np.linspace(0.4, 2, 32, dtype=np.float32)[None])[..., :3], cv2.COLOR_RGB2LAB
-    )[0, :, 0].astype(int)
-    assert (np.diff(lightness) >= 0).all()
+@settings(max_examples=100, deadline=None)
+@given(geometries(), st.booleans(), st.data())
+def test_lines_enclose_what_reaches_the_level_and_nothing_else(geometry, mirrored, data):
+    h, w = data.draw(st.integers(2, 6)), data.draw(st.integers(2, 6))
+    cells = st.floats(0, 3, width=32)
+    strength = np.array([[data.draw(cells) for _ in range(w)] for _ in range(h)], dtype=np.float32)
+    shape = geometry.source_shape
+    laid = warp_map(strength, geometry, shape)
+    lines = outline(strength, geometry, shape, mirrored)
+    for level in LEVELS:
+        reached = laid[:, ::-1] >= level if mirrored else laid >= level
+        assert bool(reached.any()) is any(at == level for at, _ in lines)
+        for at, line in lines:
+            if at == level:
+                cols, rows = np.floor(line).astype(int).T
+                assert reached[rows, cols].mean() > 0.45
+
+
+def test_an_outline_scales_with_the_picture():
+    item = image(peak=2.5)
+    small = outline_of(item, (200, 150), False)[0][1]
+    large = outline_of(item, (2000, 1500), False)[0][1]
+    for end in (np.min, np.max):
+        assert end(large, axis=0) == pytest.approx(10 * end(small, axis=0), abs=15)
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -211,10 +230,25 @@ def test_missing_views_keep_their_place_and_others_follow():
     assert rows == [
         ((R, CC), (L, CC)),
         ((R, MLO), one),
-        ((R, MLO), second),
+        (second,),
         (extra, (L, ML)),
         (side,),
     ]
+
+
+def test_a_repeated_view_is_numbered_and_hangs_alone():
+    first, second, third = image(R, CC), image(R, CC), image(R, CC)
+    left, other = image(L, CC), image(None, None)
+    seen = exam(first, left, second, other, third)
+    names = [view_in_exam(one, seen) for one in seen.images]
+    assert names == ["RCC", "LCC", "RCC 2", "unknown view", "RCC 3"]
+    assert hanging_order(seen)[:3] == [(first, left), (second,), (third,)]
+
+
+def test_a_picture_at_full_resolution_is_drawn_reduced():
+    pixels = np.zeros((4000, 3000), dtype=np.uint8)
+    drawn = overlay(image(pixels=pixels), exam())
+    assert drawn.shape[1] == PICTURE_PX * 3000 / 4000
 
 
 def test_every_view_is_in_the_hanging_once():
@@ -236,7 +270,7 @@ def test_a_picture_that_was_not_kept_is_black_in_the_shape_of_the_source():
     assert drawn[:400].max() > 40
 
 
-@pytest.mark.parametrize("width", [1, 40, 3000])
+@pytest.mark.parametrize("width", [1, 40, PICTURE_PX])
 def test_pictures_of_any_width_are_lettered(width):
     pixels = np.zeros((50, width), dtype=np.uint8)
     assert overlay(image(pixels=pixels), exam()).shape[1] == width

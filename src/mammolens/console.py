@@ -79,7 +79,10 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 def show_run(summary: RunSummary, run: RunInfo) -> None:
     """Print the worklist (failed exams first, then by falling malignancy) and what was written."""
     console = Console()
-    table = Table("patient", "category", "malignancy", "tumour", "images", "unreadable", "seconds")
+    tumour = ("tumour",) if run.tumour_vouched else ()
+    table = Table(
+        *("patient", "category", "malignancy", *tumour, "images", "not analysed", "seconds")
+    )
     for row in sorted(
         summary.rows, key=lambda row: -2.0 if row.malignancy is None else -row.malignancy
     ):
@@ -87,14 +90,14 @@ def show_run(summary: RunSummary, run: RunInfo) -> None:
             Text(printable(row.patient_id or "unknown")),
             Text(CATEGORY_WORDS[row.category], style=_CATEGORY_STYLES[row.category]),
             "" if row.malignancy is None else percent(row.malignancy),
-            "" if row.tumour is None else percent(row.tumour),
+            *("" if row.tumour is None else percent(row.tumour) for _ in tumour),
             str(row.n_images),
             str(row.n_unreadable or ""),
             f"{row.elapsed_s:.1f}",
         )
-    console.print(table)
-    if summary.n_unreadable:
-        console.print(f"{summary.n_unreadable} unreadable; the results give each one's reason")
+    if summary.rows:
+        console.print(table)
+    _show_unreadable(console, summary)
     for refusal in summary.refusals:
         console.print(Text(f"not written, {printable(refusal)}", style="yellow"), soft_wrap=True)
     for path in summary.files:
@@ -105,6 +108,22 @@ def show_run(summary: RunSummary, run: RunInfo) -> None:
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _show_unreadable(console: Console, summary: RunSummary) -> None:
+    """Name the first refused files with their reasons, and count the others."""
+    if not summary.n_unreadable:
+        return
+    console.print(f"{summary.n_unreadable} not analysed:", highlight=False)
+    for item in summary.unreadable:
+        reason = item.message.removeprefix(f"{item.path}: ")
+        line = printable(f"  {item.path}: {item.error}: {reason}")
+        console.print(Text(line, style="yellow"), soft_wrap=True)
+    more = summary.n_unreadable - len(summary.unreadable)
+    if more:
+        lists = [p.name for p in summary.files if p.name in ("results.json", "report.html")]
+        where = f"listed in {' and '.join(lists)}" if lists else "the sink json lists them"
+        console.print(f"  and {more} more; {where}", highlight=False)
 
 
 def show_regions(report: RegionReport, files: Iterable[Path]) -> None:

@@ -1,13 +1,13 @@
-"""Draws results into arrays: the map over a mammogram, boxes, labels, the 2×2 hanging.
+"""Draws results into arrays: outlines and boxes on a mammogram, labels, the 2×2 hanging.
 
 An `ImagePrediction` flows in, uint8 RGB (rows, columns, 3) flows out; nothing is read or written.
-Maps are drawn by their strength, the raw value divided by the model's validated level, so the same
-colour means the same evidence on every image, and an image without activation stays grey.
+Maps are drawn by their strength, the raw value divided by the model's validated level, as lines
+around the places that reach `LEVELS`: the same line means the same evidence on every image, and
+the tissue within stays as it is.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 import cv2
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from mammolens import DISCLAIMER
 from mammolens._lettering import GROUND, QUIET, band, measure, write
+from mammolens._outlines import LEVELS_MEAN, Outline, draw_outlines, outline, warp_map
 from mammolens.core import (
     Box,
     Geometry,
@@ -24,32 +25,28 @@ from mammolens.core import (
     Prediction,
     ViewPosition,
 )
-from mammolens.wording import CATEGORY_WORDS, Place, percent, view_name
+from mammolens.wording import CATEGORY_WORDS, Place, percent, view_in_exam, view_name
 
 __all__ = [
-    "FAINTEST",
-    "STRONGEST",
+    "LEVELS_MEAN",
+    "PICTURE_PX",
     "box_to_display",
     "display_pixels",
     "frame",
     "hanging",
     "hanging_order",
     "hangs_mirrored",
-    "heat",
+    "outline_of",
     "overlay",
-    "tinted",
+    "reduced",
     "warp_map",
 ]
 
-FAINTEST: Final = 0.4
-"""Strength below which the map is not drawn."""
-STRONGEST: Final = 2.0
-"""Strength at which the colours end."""
+PICTURE_PX: Final = 1280
+"""Longest side of a drawn picture."""
 
 Rgb = npt.NDArray[np.uint8]
 
-_OPACITY: Final = 0.5
-_STEPS: Final = 255
 _LINE: Final = (92, 98, 104)
 _GAP: Final = 4
 _MARK: Final = (255, 255, 255)
@@ -73,84 +70,6 @@ def hangs_mirrored(laterality: Laterality | None, geometry: Geometry) -> bool:
     if laterality is None:
         return False
     return geometry.flipped is (laterality is Laterality.LEFT)
-
-
-def warp_map(
-    activation: npt.NDArray[np.float32], geometry: Geometry, display_shape: tuple[int, int]
-) -> npt.NDArray[np.float32]:
-    """Lay a map of the prepared frame over the whole source image, seen at another size.
-
-    Parameters
-    ----------
-    activation
-        (h, w), covering the prepared frame evenly; any unit.
-    geometry
-        How the prepared frame was cut from the source.
-    display_shape
-        Rows and columns of the picture of the whole source.
-
-    Returns
-    -------
-    float32 `display_shape`, bilinear, in the source's orientation and the map's unit; zero
-    outside the crop, of which the model saw nothing.
-    """
-    r0, c0, r1, c1 = geometry.crop_source_px
-    (scale_r, scale_c), (shift_r, shift_c) = geometry.scale, geometry.offset_px
-    row = _centres(display_shape[0], geometry.source_shape[0])
-    col = _centres(display_shape[1], geometry.source_shape[1])
-    prepared_col = (col - c0) * scale_c
-    if geometry.flipped:
-        prepared_col = geometry.scaled_shape[1] - prepared_col
-    rows, cols = geometry.prepared_shape
-    h, w = activation.shape
-    down = _weights(((row - r0) * scale_r + shift_r) * h / rows, h, (row >= r0) & (row < r1))
-    across = _weights((prepared_col + shift_c) * w / cols, w, (col >= c0) & (col < c1))
-    return np.asarray(down @ activation.astype(np.float32) @ across.T, dtype=np.float32)
-
-
-def _centres(count: int, extent: int) -> npt.NDArray[np.float64]:
-    return np.asarray((np.arange(count) + 0.5) * (extent / count), dtype=np.float64)
-
-
-def _weights(
-    position: npt.NDArray[np.float64], count: int, inside: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float32]:
-    """Linear interpolation as a matrix (positions, count); cell `i` has its centre at i + ½."""
-    distance = np.clip(position - 0.5, 0, count - 1)[:, None] - np.arange(count)[None, :]
-    return (np.maximum(0.0, 1.0 - np.abs(distance)) * inside[:, None]).astype(np.float32)
-
-
-def heat(strength: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Colour a map of strengths (1 = the validated level).
-
-    Returns
-    -------
-    uint8 RGBA (rows, columns, 4): viridis, perceptually even and safe for the colour-blind, from
-    `FAINTEST` (wholly transparent) to `STRONGEST` (half opaque).
-    """
-    step = np.clip(strength * (_STEPS / STRONGEST), 0, _STEPS).astype(np.uint8)
-    return np.asarray(_ramp()[step], dtype=np.uint8)
-
-
-@lru_cache(maxsize=1)
-def _ramp() -> npt.NDArray[np.uint8]:
-    strength = np.arange(_STEPS + 1) * (STRONGEST / _STEPS)
-    share = np.clip((strength - FAINTEST) / (STRONGEST - FAINTEST), 0.0, 1.0)
-    colour = cv2.applyColorMap(np.rint(share * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
-    rise = np.clip((strength - FAINTEST) / (1.0 - FAINTEST), 0.0, 1.0)
-    alpha = rise * rise * (3 - 2 * rise) * _OPACITY
-    opaque = np.rint(alpha * 255).astype(np.uint8)
-    return np.column_stack([colour.reshape(-1, 3)[:, ::-1], opaque]).astype(np.uint8)
-
-
-def tinted(grey: npt.NDArray[np.uint8], strength: npt.NDArray[np.float32]) -> Rgb:
-    """Lay a map of strengths over a grey picture of the same shape; uint8 RGB."""
-    tint = heat(strength)
-    mixed = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
-    seen = tint[..., 3] > 0
-    alpha = tint[seen, 3:].astype(np.float32) / 255
-    mixed[seen] = np.rint(mixed[seen] * (1 - alpha) + tint[seen, :3] * alpha)
-    return mixed
 
 
 def box_to_display(
@@ -179,20 +98,29 @@ def display_pixels(image: ImagePrediction) -> npt.NDArray[np.uint8]:
     return np.zeros(shape, dtype=np.uint8)
 
 
+def reduced(pixels: npt.NDArray[np.uint8], longest_px: int = PICTURE_PX) -> npt.NDArray[np.uint8]:
+    """Shrink a grey picture (rows, columns) so that its longest side is at most `longest_px`."""
+    factor = longest_px / max(pixels.shape)
+    if factor >= 1:
+        return pixels
+    shape = max(1, round(pixels.shape[0] * factor)), max(1, round(pixels.shape[1] * factor))
+    small = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.uint8)
+
+
 def overlay(image: ImagePrediction, prediction: Prediction) -> Rgb:
-    """Draw one mammogram with its malignancy map, finding boxes and a band of words beneath.
+    """Draw one mammogram with outlines, finding boxes and a band of words beneath.
 
     Returns
     -------
-    uint8 RGB, as wide as the image's display and in the source's orientation; the band stands
-    below the picture and covers nothing of it.
+    uint8 RGB, the image's display with its longest side at most `PICTURE_PX`, in the source's
+    orientation; the band stands below the picture and covers nothing of it.
     """
-    picture = _marked(image, display_pixels(image).shape, mirrored=False)
+    picture = _marked(image, reduced(display_pixels(image)), mirrored=False)
     lines = [
-        f"{view_name(image.ref)}   P(malignant) {percent(image.scores.malignant)}"
-        f"   P(tumour) {percent(image.scores.tumour)}",
+        f"{view_in_exam(image, prediction)}   P(malignant) {percent(image.scores.malignant)}",
         f"Triage of the exam: {CATEGORY_WORDS[prediction.category]}",
-        f"Tint from {FAINTEST}x to {STRONGEST}x the level from which a finding counts",
+        f"Lines enclose where the map reaches {LEVELS_MEAN}",
         f"{_spoken_by(prediction)}. {DISCLAIMER}",
     ]
     return np.vstack([picture, band(lines, picture.shape[1])])
@@ -204,7 +132,8 @@ def hanging_order(prediction: Prediction) -> list[tuple[ImagePrediction | Place,
     Returns
     -------
     Rows of two: an image, or the place (laterality, view position) that has none. The two rows
-    of the standard views are always there.
+    of the standard views are always there. A repeated view without a partner, and one of unknown
+    side, has a row of its own.
     """
     rows: list[tuple[ImagePrediction | Place, ...]] = []
     others = sorted(
@@ -216,6 +145,9 @@ def hanging_order(prediction: Prediction) -> list[tuple[ImagePrediction | Place,
         right = [i for i in here if i.ref.laterality is Laterality.RIGHT]
         left = [i for i in here if i.ref.laterality is Laterality.LEFT]
         for n in range(max(len(right), len(left), 1 if view in _STANDARD else 0)):
+            if n and n >= min(len(right), len(left)):
+                rows.append((right[n] if n < len(right) else left[n],))
+                continue
             rows.append(
                 (
                     right[n] if n < len(right) else (Laterality.RIGHT, view),
@@ -245,18 +177,21 @@ def hanging(prediction: Prediction, panel_rows: int = 800) -> Rgb:
     title = f"Exam {prediction.patient_id or 'without patient ID'}{known}"
     whole = 2 * width + _GAP
     sheet = [band([title, f"Triage of the exam: {CATEGORY_WORDS[prediction.category]}"], whole)]
-    sheet += [_pair(row, panel_rows, width) for row in rows]
+    sheet += [_pair(row, panel_rows, width, prediction) for row in rows]
     sheet.append(band([f"{_spoken_by(prediction)}. {DISCLAIMER}"], whole))
     return np.vstack(sheet)
 
 
-def _pair(row: tuple[ImagePrediction | Place, ...], panel_rows: int, width: int) -> Rgb:
+def _pair(
+    row: tuple[ImagePrediction | Place, ...], panel_rows: int, width: int, prediction: Prediction
+) -> Rgb:
     whole = 2 * width + _GAP
     if len(row) == 1:
-        return np.vstack([_panel(row[0], (panel_rows, whole), 0.5), _legend(row[0], whole)])
+        legend = _legend(row[0], whole, prediction)
+        return np.vstack([_panel(row[0], (panel_rows, whole), 0.5), legend])
     seam = np.full((panel_rows, _GAP, 3), _LINE, dtype=np.uint8)
     pictures = [_panel(item, (panel_rows, width), 1.0 - n) for n, item in enumerate(row)]
-    legends = [_legend(item, width) for item in row]
+    legends = [_legend(item, width, prediction) for item in row]
     deep = max(legend.shape[0] for legend in legends)
     legends = [_padded(legend, (deep, width), 0.0) for legend in legends]
     seam_below = np.full((deep, _GAP, 3), _LINE, dtype=np.uint8)
@@ -272,7 +207,8 @@ def _panel(item: ImagePrediction | Place, shape: tuple[int, int], rest_before: f
     """One picture in its panel; `rest_before` is the share of the spare width at its left."""
     if isinstance(item, ImagePrediction):
         mirrored = hangs_mirrored(item.ref.laterality, item.geometry)
-        picture = _marked(item, (shape[0], _width_at(item, shape[0])), mirrored)
+        grey = _resized(display_pixels(item), (shape[0], _width_at(item, shape[0])))
+        picture = _marked(item, grey, mirrored)
         return _padded(picture, shape, rest_before)
     panel = np.full((*shape, 3), GROUND, dtype=np.uint8)
     text, size = f"no {view_name(item)}", shape[1] / 14
@@ -281,15 +217,14 @@ def _panel(item: ImagePrediction | Place, shape: tuple[int, int], rest_before: f
     return panel
 
 
-def _legend(item: ImagePrediction | Place, width: int) -> Rgb:
+def _legend(item: ImagePrediction | Place, width: int, prediction: Prediction) -> Rgb:
     if not isinstance(item, ImagePrediction):
         return band([view_name(item), "not among the images"], width)
     mirrored = hangs_mirrored(item.ref.laterality, item.geometry)
     return band(
         [
-            view_name(item.ref) + ("   (mirrored to hang)" if mirrored else ""),
-            f"P(malignant) {percent(item.scores.malignant)}"
-            f"   P(tumour) {percent(item.scores.tumour)}",
+            view_in_exam(item, prediction) + ("   (mirrored to hang)" if mirrored else ""),
+            f"P(malignant) {percent(item.scores.malignant)}",
         ],
         width,
     )
@@ -309,16 +244,25 @@ def _width_at(item: ImagePrediction | Place, rows: int) -> int:
     return max(1, round(int(width) * rows / int(height)))
 
 
-def _marked(image: ImagePrediction, shape: tuple[int, int], mirrored: bool) -> Rgb:
-    """The picture at `shape` with map and boxes, words upright even where it is mirrored."""
-    grey = display_pixels(image)
-    if grey.shape != shape:
-        shrinks = shape[0] < grey.shape[0]
-        way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        grey = np.asarray(cv2.resize(grey, shape[::-1], interpolation=way), dtype=np.uint8)
-    mixed = tinted(grey, warp_map(image.malignancy_map, image.geometry, shape) / image.map_level)
-    picture = np.ascontiguousarray(mixed[:, ::-1] if mirrored else mixed)
+def outline_of(image: ImagePrediction, shape: tuple[int, int], mirrored: bool) -> list[Outline]:
+    """Enclose what the map of an image points at, on a picture of the whole source of `shape`."""
+    return outline(image.malignancy_map / image.map_level, image.geometry, shape, mirrored)
+
+
+def _resized(grey: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    if grey.shape == shape:
+        return grey
+    way = cv2.INTER_AREA if shape[0] < grey.shape[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(grey, shape[::-1], interpolation=way), dtype=np.uint8)
+
+
+def _marked(image: ImagePrediction, grey: npt.NDArray[np.uint8], mirrored: bool) -> Rgb:
+    """A picture (rows, columns) with outlines and boxes, words upright even where mirrored."""
+    shape = (grey.shape[0], grey.shape[1])
+    turned = np.ascontiguousarray(grey[:, ::-1] if mirrored else grey)
+    picture = np.asarray(cv2.cvtColor(turned, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
     size = float(np.clip(shape[1] / 45, 13, 34))
+    draw_outlines(picture, outline_of(image, shape, mirrored), size)
     if image.display is None:
         write(picture, "picture not kept", (round(size), round(2 * size)), size, QUIET)
     for finding in image.findings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from mammolens.sinks import (
 )
 from mammolens.sinks.regions import check_region_sinks, write_regions
 
-__all__ = ["describe_run", "run", "run_regions"]
+__all__ = ["check_paths", "describe_run", "run", "run_regions"]
 
 
 def run(
@@ -51,7 +52,7 @@ def run(
     Raises
     ------
     ConfigError
-        A sink is unknown, none is named, or an option is impossible.
+        A sink is unknown, none is named, an option is impossible, or a path does not exist.
     ModelError
         The model cannot be used.
     DeliveryError
@@ -65,6 +66,7 @@ def run(
         find_sink(name)
     if options.pseudonymise:
         _refuse_identified(sinks)
+    check_paths(paths)
     package = ModelPackage.load(model or DEFAULT_MODEL)
     package.card.for_breasts()
     info = describe_run(package, options.prevalence)
@@ -77,6 +79,25 @@ def run(
             remedy="Give files, folders or zip archives that hold mammograms",
         )
     return summary, info
+
+
+def check_paths(paths: Sequence[Path]) -> None:
+    """Refuse paths that do not exist, before anything is read or written.
+
+    Raises
+    ------
+    ConfigError
+        Names every missing path.
+    """
+    missing = [str(path) for path in paths if not os.path.exists(path)]  # noqa: PTH110
+    if missing:
+        raise ConfigError(
+            f"{'this path does' if len(missing) == 1 else 'these paths do'} not exist: "
+            f"{', '.join(missing)}",
+            keyword="PATH",
+            remedy="Check the spelling, and that the drive or share is mounted; nothing was "
+            "analysed or written",
+        )
 
 
 def _refuse_identified(sinks: Sequence[str]) -> None:
@@ -110,7 +131,7 @@ def run_regions(
     Raises
     ------
     ConfigError
-        There is not exactly one image, or a sink does not take regions.
+        There is not exactly one image, it does not exist, or a sink does not take regions.
     InputError
         The image cannot be read, or a box is impossible: then nothing is written.
     ModelError
@@ -126,6 +147,7 @@ def run_regions(
             remedy="Give one image file with its regions",
         )
     check_region_sinks(sinks)
+    check_paths(paths)
     package = ModelPackage.load(model)
     report = analyze_region_file(paths[0], boxes, package, options)
     info = describe_run(package, options.prevalence)
@@ -160,6 +182,7 @@ def describe_run(package: ModelPackage, prevalence: float | None) -> RunInfo:
             for name, point in points.items()
         ),
         model_summary=_summary(card),
+        tumour_vouched=card.tumour_vouched,
     )
 
 

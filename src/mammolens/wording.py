@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 import mammolens
-from mammolens.core import ImageRef, Laterality, Prediction, TriageCategory, ViewPosition
+from mammolens.core import (
+    ImagePrediction,
+    ImageRef,
+    Laterality,
+    Prediction,
+    TriageCategory,
+    ViewPosition,
+)
 
 __all__ = [
     "CATEGORY_WORDS",
@@ -14,6 +21,7 @@ __all__ = [
     "not_validated",
     "percent",
     "printable",
+    "view_in_exam",
     "view_name",
 ]
 
@@ -62,6 +70,14 @@ def view_name(ref: ImageRef | Place) -> str:
     if laterality is None and view is None:
         return "unknown view"
     return (laterality.value if laterality else "side? ") + (view.value if view else " view?")
+
+
+def view_in_exam(image: ImagePrediction, prediction: Prediction) -> str:
+    """Name a view within its exam: the second RCC is ``RCC 2``."""
+    name = view_name(image.ref)
+    alike = [other for other in prediction.images if view_name(other.ref) == name]
+    number = next((n for n, other in enumerate(alike, start=1) if other is image), 1)
+    return name if number == 1 else f"{name} {number}"
 
 
 def printable(text: str) -> str:

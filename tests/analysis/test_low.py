@@ -141,7 +141,10 @@ def test_fewer_views_make_an_exam_complete_only_where_a_person_says_so(model):
     right = [m for m in four() if m.ref.laterality is Laterality.RIGHT]
     assert analyze_exam(exam(right), model, QUICK).category is TriageCategory.INTERMEDIATE
     said = replace(QUICK, complete_views=parse_views(["RCC", "RMLO"]))
-    assert analyze_exam(exam(right), model, said).category is TriageCategory.LOW
+    told = analyze_exam(exam(right), model, said)
+    assert told.category is TriageCategory.LOW
+    (caution,) = [c for c in told.cautions if c.name == "complete_without"]
+    assert "LCC, LMLO" in caution.message
 
 
 ABSENT_LEFT = (("Z90.12", "I10C", "Acquired absence of left breast and nipple"),)

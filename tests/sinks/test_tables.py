@@ -110,7 +110,7 @@ def test_the_schema_refuses_a_failed_exam_with_a_score_and_a_low_one_without(ben
 def test_names_and_birth_dates_are_written_nowhere(bench):
     bench.write([bench.exam()], "json", "csv", "html", "overlay")
     files = [p for p in bench.out.rglob("*") if p.is_file()]
-    assert len(files) == 9
+    assert len(files) == 14
     for path in files:
         assert b"SECRET" not in path.read_bytes(), path
         assert b"19591231" not in path.read_bytes(), path

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from mammolens.analysis.findings import locate
-from mammolens.analysis.low import reasons_against_low
+from mammolens.analysis.low import complete_without, reasons_against_low
 from mammolens.analysis.pooling import (
     pool_breast,
     pool_exam,
@@ -194,6 +194,9 @@ def _predict(
     ):
         category = TriageCategory.INTERMEDIATE
         notes += (Caution("low_withheld", f"not called low, because {'; '.join(reasons)}"),)
+    elif category is TriageCategory.LOW and (absent := complete_without(images)):
+        words = f"called complete without {absent}, by the settings or by a coded diagnosis"
+        notes += (Caution("complete_without", words),)
 
     def restated(given: Scores) -> Scores:
         return restate_scores(given, model.card, prevalence)

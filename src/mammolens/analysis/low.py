@@ -25,10 +25,10 @@ from mammolens.core import (
     SourceHeader,
     Unreadable,
 )
-from mammolens.exams import View
+from mammolens.exams import STANDARD_VIEWS, View
 from mammolens.wording import view_name
 
-__all__ = ["reasons_against_low"]
+__all__ = ["complete_without", "reasons_against_low"]
 
 _ABSENT: Final = {
     ("Z90.11", Laterality.RIGHT),
@@ -71,6 +71,12 @@ def reasons_against_low(
         *_passed_over(images, refused),
         *_doubts(images, cautions),
     )
+
+
+def complete_without(images: Sequence[ImagePrediction]) -> str:
+    """Name the standard views that an exam called low does not have; empty if it has them all."""
+    scored = {(image.ref.laterality, image.ref.view_position) for image in images}
+    return ", ".join(view_name(view) for view in STANDARD_VIEWS if view not in scored)
 
 
 def _missing(images: Sequence[ImagePrediction], complete_views: Collection[View]) -> Iterator[str]:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from mammolens.analysis import locate, score_prepared
 from mammolens.analysis.pseudonyms import hide_identity
+from mammolens.bench.tint import tinted
 from mammolens.bench.units import ImageResult
 from mammolens.core import Box, Finding, ImageRef, InputKind, PreparedView
 from mammolens.data.cache import prepare_record
@@ -26,7 +27,7 @@ from mammolens.data.manifest import Record
 from mammolens.data.outlines import draw_lesion
 from mammolens.errors import ConfigError, InputError, InvalidManifest, ModelError
 from mammolens.model import ModelPackage
-from mammolens.render import frame, tinted
+from mammolens.render import frame
 from mammolens.wording import view_name
 
 __all__ = [

@@ -102,7 +102,7 @@ class PreparedView:
 
 @dataclass(frozen=True)
 class Display:
-    """A reduced picture of the source for people: `pixels` uint8 (rows, columns), VOI applied,
+    """A picture of the source for people: `pixels` uint8 (rows, columns), VOI applied,
     breast bright, the source's own orientation; `scale` (rows, columns) is display per source
     pixel (the two differ where source pixels are not square)."""
 

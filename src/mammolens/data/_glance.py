@@ -14,7 +14,7 @@ from mammolens.data._hashes import Texture, describe_texture
 from mammolens.data.manifest import Record
 from mammolens.errors import InputError
 from mammolens.images import read_image, read_mask
-from mammolens.preprocess import BreastRegion, find_breast, looks_inverted, make_display
+from mammolens.preprocess import BreastRegion, find_breast, looks_inverted, make_thumbnail
 
 __all__ = ["BORDER", "ORIENTATION", "Glance", "MaskFacts", "Refusal", "glance"]
 
@@ -83,10 +83,10 @@ def glance(record: Record) -> Glance | Refusal:
     """Read one row's picture and masks."""
     try:
         mammogram = read_image(record.path)
-        display = make_display(mammogram, mammogram.photometric, _SMALL_PX).pixels
+        thumbnail = make_thumbnail(mammogram, mammogram.photometric, _SMALL_PX)
     except InputError as error:
         return Refusal(str(error), missing=not record.path.exists())
-    stored = np.rot90(display, -record.rotation_deg // 90).astype(np.float32) / 255.0
+    stored = np.rot90(thumbnail, -record.rotation_deg // 90).astype(np.float32) / 255.0
     inverted = looks_inverted(stored)
     grey = np.ascontiguousarray(np.float32(1.0) - stored if inverted else stored)
     region = find_breast(grey)

@@ -224,5 +224,8 @@ class CardConfig(Section):
     weaknesses: tuple[str, ...] = Field(
         ("Never tested outside the data that it was made from.",), description="where it is weak"
     )
+    tumour_vouched: bool = Field(
+        False, description="P(tumour) was validated, and may be shown beside P(malignant)"
+    )
     licence: str = Field("Research use only", description="licence of the weights")
     attribution: str = Field("See the run's tables", description="to whom the data are owed")

@@ -211,6 +211,11 @@ class ModelCard(_Part):
     finding_level: FindingLevel
     training: Training
     validation: tuple[ValidationFigure, ...] = Field(min_length=1)
+    tumour_vouched: bool = Field(
+        False,
+        description="true only where P(tumour) was validated on data in which normal and benign "
+        "come from the same sources; else it stands in results.json alone",
+    )
     intended_use: Text
     weaknesses: tuple[Text, ...] = Field(min_length=1, description="known ways to be wrong")
     licence: Text = Field(description="licence of the weights, not of the code")

@@ -53,6 +53,7 @@ def card_markdown(card: ModelCard) -> str:
                     f"{prior.malignant:.2%} malignant",
                 ),
                 *_age_row(card),
+                ("P(tumour)", _TUMOUR[card.tumour_vouched]),
                 (
                     "findings",
                     f"map level {card.finding_level.level:g}: {card.finding_level.method}",
@@ -110,6 +111,10 @@ def _age_row(card: ModelCard) -> list[tuple[str, str]]:
     ]
 
 
+_TUMOUR = {
+    True: "validated; shown beside P(malignant)",
+    False: "not vouched for: it stands in results.json alone",
+}
 _UNITS = {"exam": "an exam", "lesion": "a lesion"}
 
 

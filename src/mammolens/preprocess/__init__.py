@@ -14,8 +14,9 @@ from mammolens.preprocess.config import (
     PreprocessConfig,
     RegionConfig,
 )
+from mammolens.preprocess.display import make_display, make_thumbnail
 from mammolens.preprocess.grey import apply_voi, denoise, enhance_contrast, normalise
-from mammolens.preprocess.prepare import make_display, prepare
+from mammolens.preprocess.prepare import prepare
 from mammolens.preprocess.region import SMALLEST_BOX_PX, prepare_crop, prepare_region
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "find_breast",
     "looks_inverted",
     "make_display",
+    "make_thumbnail",
     "normalise",
     "prepare",
     "prepare_crop",

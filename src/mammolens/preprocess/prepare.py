@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.core import Display, Geometry, Mammogram, Photometric, PreparedView, ViewPosition
+from mammolens.core import Geometry, Mammogram, PreparedView, ViewPosition
 from mammolens.errors import NotAMammogram
-from mammolens.preprocess._steps import place, resizable, resize, to_grey, upright, usable_voi
+from mammolens.preprocess._steps import place, resizable, resize, to_grey, upright
 from mammolens.preprocess.breast import BreastRegion, find_breast, pectoral_mask
 from mammolens.preprocess.config import Pectoral, PreprocessConfig
 from mammolens.preprocess.grey import denoise, enhance_contrast, normalise
 
-__all__ = ["make_display", "prepare"]
+__all__ = ["prepare"]
 
 _MARGIN = 0.015
 
@@ -59,26 +58,6 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
         photometric=mammogram.photometric,
         cautions=mammogram.cautions + cautions,
     )
-
-
-def make_display(
-    mammogram: Mammogram, photometric: Photometric, max_side_px: int = 1280
-) -> Display:
-    """Reduce a mammogram to a picture for people: VOI applied, breast bright, square pixels.
-
-    `photometric` is the interpretation that `prepare` settled on.
-    """
-    mammogram, _ = usable_voi(replace(mammogram, photometric=photometric))
-    rows, cols = mammogram.pixels.shape
-    tall = rows * mammogram.ref.pixel_aspect
-    factor = min(1.0, max_side_px / max(tall, cols))
-    shape = max(1, round(tall * factor)), max(1, round(cols * factor))
-    values = to_grey(resize(resizable(mammogram.pixels), shape), mammogram)
-    if mammogram.voi is None:
-        low, high = np.percentile(values, (0.5, 99.8))
-        values = np.clip((values - low) / max(float(high - low), 1e-6), 0.0, 1.0)
-    pixels = np.rint(values * 255.0).astype(np.uint8)
-    return Display(pixels, (shape[0] / rows, shape[1] / cols))
 
 
 def _geometry(

@@ -12,29 +12,25 @@ import contextlib
 import difflib
 import importlib
 import importlib.metadata
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, cast
 
-import numpy as np
-
 from mammolens.core import (
-    Caution,
-    ImagePrediction,
     Prediction,
-    Source,
     TriageCategory,
     Unreadable,
 )
 from mammolens.errors import ConfigError, DeliveryError, InputError
 from mammolens.sinks._run import RunInfo, TriageThreshold
+from mammolens.sinks._sound import sound
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 __all__ = [
     "ENTRY_POINTS",
     "IDENTIFIED_SINKS",
+    "LISTED",
     "SINKS",
     "SOP_CLASSES",
     "OpenSink",
@@ -76,6 +72,9 @@ SOP_CLASSES: Final = {
     "dicom-sr": "1.2.840.10008.5.1.4.1.1.88.34",
 }
 """The class of the objects that each DICOM sink writes."""
+
+LISTED: Final = 10
+"""How many refused inputs the summary of a run names."""
 
 
 class Sink(Protocol):
@@ -121,13 +120,15 @@ class RunRow:
 class RunSummary:
     """What a run came to: a row per exam in the order they came, and the files written.
 
-    `refusals` say which sink could not express an exam, and why.
+    `refusals` say which sink could not express an exam, and why; `unreadable` holds the first
+    `LISTED` of the refused inputs.
     """
 
     rows: tuple[RunRow, ...]
     n_unreadable: int
     files: tuple[Path, ...]
     refusals: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
 
     @property
     def n_exams(self) -> int:
@@ -215,6 +216,7 @@ def write_run(
     openers = {name: find_sink(name) for name in sinks}
     rows: list[RunRow] = []
     refusals: list[str] = []
+    refused: list[Unreadable] = []
     n_unreadable = 0
     opened: dict[str, Sink] = {}
     try:
@@ -224,11 +226,11 @@ def write_run(
                 opened[name] = opener(out, run)
         for item in stream:
             if isinstance(item, Prediction):
-                item = _sound(item)
+                item = sound(item)
                 rows.append(_row(item))
-                n_unreadable += len(item.unreadable)
-            else:
-                n_unreadable += 1
+            here = item.unreadable if isinstance(item, Prediction) else (item,)
+            n_unreadable += len(here)
+            refused += here[: LISTED - len(refused)]
             with _delivering(out):
                 for name, sink in opened.items():
                     try:
@@ -244,7 +246,7 @@ def write_run(
         for sink in opened.values():
             sink.discard()
         raise
-    return RunSummary(tuple(rows), n_unreadable, tuple(files), tuple(refusals))
+    return RunSummary(tuple(rows), n_unreadable, tuple(files), tuple(refusals), tuple(refused))
 
 
 @contextlib.contextmanager
@@ -271,41 +273,6 @@ def _row(prediction: Prediction) -> RunRow:
         len(prediction.images),
         len(prediction.unreadable),
         prediction.elapsed_s,
-    )
-
-
-def _sound(prediction: Prediction) -> Prediction:
-    """Fail an exam of which any number is not finite: nothing else of it can be trusted."""
-    doubtful = [image.ref.path for image in prediction.images if not _finite(image)]
-    if not doubtful and math.isfinite(prediction.elapsed_s):
-        return prediction
-    named = ", ".join(doubtful) or "its duration"
-    caution = Caution("not_finite", f"the model gave numbers that are none ({named}): unknown")
-    return replace(
-        prediction,
-        category=TriageCategory.FAILED,
-        scores=None,
-        breasts=(),
-        images=(),
-        unreadable=(*prediction.unreadable, *map(_unknown, prediction.images)),
-        cautions=(*prediction.cautions, caution),
-        elapsed_s=prediction.elapsed_s if math.isfinite(prediction.elapsed_s) else 0.0,
-    )
-
-
-def _unknown(image: ImagePrediction) -> Unreadable:
-    source = Source(image.ref, image.header)
-    message = f"{image.ref.path}: the model gave numbers that are none for the exam"
-    return Unreadable(image.ref.path, "ModelError", message, source)
-
-
-def _finite(image: ImagePrediction) -> bool:
-    numbers = [image.map_level, *(n for f in image.findings for n in (*f.box_source_px, f.score))]
-    maps = (image.malignancy_map, image.tumour_map)
-    return (
-        all(map(math.isfinite, numbers))
-        and image.map_level > 0
-        and all(bool(np.isfinite(activation).all()) for activation in maps)
     )
 
 

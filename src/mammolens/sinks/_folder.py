@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +43,11 @@ class FilePerExam:
 
     def write(self, prediction: Prediction) -> None:
         """Write the files of one exam, named after its patient and what distinguishes each."""
+        self.add(prediction)
+
+    def add(self, prediction: Prediction) -> dict[str, str]:
+        """Write the files of one exam; give the name of each by what distinguishes it."""
+        names: dict[str, str] = {}
         ids = prediction.patient_id or "", prediction.study_instance_uid or ""
         exam = self._exams.take(ids[0] or ids[1] or "exam")
         for label, data in self._make(prediction):
@@ -50,6 +55,13 @@ class FilePerExam:
             file = f"{stem}{self._suffix}"
             self._index.writerow([file, *map(printable, ids)])
             _save(self._folder / file, data)
+            names[label] = file
+        return names
+
+    def remove(self, files: Iterable[str]) -> None:
+        """Delete files that `add` named."""
+        for file in files:
+            (self._folder / file).unlink(missing_ok=True)
 
     def unreadable(self, item: Unreadable) -> None:
         """Leave out what belongs to no exam."""

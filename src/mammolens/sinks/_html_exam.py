@@ -1,65 +1,49 @@
-"""One exam as HTML: its row on the worklist, its facts, and its views as they hang.
+"""One exam as HTML: its row on the worklist, its heading, what must be known of it, its facts.
 
 Every text from a file passes `text`, which removes what cannot be shown and escapes the rest.
-Pictures are inline: a grey JPEG, the map as a small transparent PNG over it, boxes as SVG.
 """
 
 from __future__ import annotations
 
-import base64
-import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
-
-import cv2
-import numpy as np
-import numpy.typing as npt
 
 from mammolens.core import (
     Caution,
     ImagePrediction,
     Laterality,
+    ObjectKind,
     Prediction,
     Scores,
     TriageCategory,
     Unreadable,
 )
-from mammolens.render import (
-    box_to_display,
-    display_pixels,
-    hanging_order,
-    hangs_mirrored,
-    heat,
-    warp_map,
-)
+from mammolens.sinks._html_views import text
 from mammolens.sinks._worklist import images_in_order
-from mammolens.wording import CATEGORY_WORDS, Place, percent, printable, view_name
+from mammolens.wording import CATEGORY_WORDS, percent, view_in_exam, view_name
 
 __all__ = [
+    "Shown",
     "category",
+    "exam_cautions",
     "exam_facts",
     "exam_head",
-    "exam_pictures",
-    "text",
     "unreadable",
     "worklist_row",
 ]
 
-_PICTURE_ROWS: Final = 960
-_PICTURE_BYTES: Final = 95_000
+Shown = Mapping[str, Callable[[Scores], float]]
+"""The probabilities that the page shows, by the heading of their column."""
+
 _SIDES: Final = {Laterality.RIGHT: "Right", Laterality.LEFT: "Left", None: "Side unknown"}
+_DOUBTS: Final = frozenset({"low_withheld", "not_validated", "exam_failed", "model_failed"})
+"""Cautions of an exam that say what came of a doubt."""
 _BARS: Final = {TriageCategory.HIGH: 3, TriageCategory.INTERMEDIATE: 2, TriageCategory.LOW: 1}
-
-
-def text(value: object) -> str:
-    """Escape anything for HTML, attributes included.
-
-    Examples
-    --------
-    >>> text('<b title="x">')
-    '&lt;b title=&quot;x&quot;&gt;'
-    """
-    return html.escape(printable(str(value)))
+_KINDS: Final = {
+    ObjectKind.STACK: "tomosynthesis",
+    ObjectKind.OTHER_IMAGE: "not a 2D mammogram",
+    ObjectKind.DOCUMENT: "not an image",
+}
 
 
 def category(value: TriageCategory, words: str | None = None) -> str:
@@ -76,104 +60,142 @@ def category(value: TriageCategory, words: str | None = None) -> str:
     return f'<span class="category {value.value}">{sign}{text(words or value.value)}</span>'
 
 
-def worklist_row(prediction: Prediction, anchor: str) -> str:
-    """One row of the worklist, without its place."""
+def worklist_row(prediction: Prediction, anchor: str, shown: Shown) -> tuple[str, str]:
+    """One row of the worklist: its attributes, by which it is sorted, and its cells."""
     scores, images = prediction.scores, images_in_order(prediction)
     breasts = {breast.laterality: breast.scores.malignant for breast in prediction.breasts}
     notes = [
+        *(text(name.replace("_", " ")) for name in _doubt_names(prediction)),
         _count(sum(len(image.findings) for image in prediction.images), "finding"),
-        _count(len(prediction.unreadable), "unreadable file"),
-        _count(_n_warnings(prediction), "warning"),
+        _count(len(prediction.unreadable), "object") + " not analysed"
+        if prediction.unreadable
+        else "",
+        _count(len(_grouped(prediction)), "warning"),
     ]
     cells = [
         ("Exam", "wide", f'<a class="id" href="#{anchor}">{_name(prediction)}</a>'),
         ("Triage", "wide", category(prediction.category)),
-        ("Malignant", "n", percent(scores.malignant) if scores else "unknown"),
-        ("Tumour", "n", percent(scores.tumour) if scores else "unknown"),
+        *((name, "n", percent(of(scores)) if scores else "unknown") for name, of in shown.items()),
         *(
             (_SIDES[side], "n quiet", percent(breasts[side]) if side in breasts else "–")
             for side in (Laterality.RIGHT, Laterality.LEFT)
         ),
-        ("Views", "wide", " ".join(text(view_name(i.ref)) for i in images) or "no view read"),
+        ("Views", "wide", ", ".join(text(view_in_exam(i, prediction)) for i in images) or "none"),
         ("Notes", "wide quiet", ", ".join(note for note in notes if note)),
     ]
-    return "".join(
+    keys = {
+        "exam": anchor,
+        "patient": _name(prediction),
+        "category": prediction.category.value,
+        "score": f"{scores.malignant:.6f}" if scores else "",
+    }
+    data = " ".join(f'data-{key}="{value}"' for key, value in keys.items())
+    return data, "".join(
         f'<td role="cell" class="{kind}" data-label="{label}">{cell}</td>'
         for label, kind, cell in cells
     )
 
 
 def exam_head(prediction: Prediction, anchor: str) -> str:
-    """Open the article of an exam and head it."""
-    study = prediction.study_instance_uid
-    shown = f'<span class="id quiet">{text(study)}</span>' if study else ""
-    toggle = (
-        '<label class="toggle"><input type="checkbox" checked> Map and boxes</label>'
-        if prediction.images
-        else ""
-    )
+    """Head an exam: what stands in its place while it is closed."""
+    scores = prediction.scores
+    score = f"<span>malignant {percent(scores.malignant)}</span>" if scores else ""
+    doubts = "".join(f"<span>{text(n.replace('_', ' '))}</span>" for n in _doubt_names(prediction))
     return (
-        f'<article id="{anchor}" aria-labelledby="{anchor}-name"><header>'
         f'<h3 id="{anchor}-name">{_name(prediction)}</h3>'
-        f"{category(prediction.category, CATEGORY_WORDS[prediction.category])}{shown}{toggle}"
-        "</header>"
+        f"{category(prediction.category, CATEGORY_WORDS[prediction.category])}{score}{doubts}"
     )
 
 
-def exam_pictures(prediction: Prediction) -> str:
-    """Hang the views: right at the left, CC above MLO, chest walls at the centre line."""
-    panels = []
-    for row in hanging_order(prediction):
-        alone = " alone" if len(row) == 1 else ""
-        panels += [_panel(item, prediction, alone) for item in row]
-    return f'<div class="hanging">{"".join(panels)}</div>'
+def exam_cautions(prediction: Prediction) -> str:
+    """Say what the reader of the result must know first: doubts, and what was not analysed."""
+    items = "".join(
+        f'<li class="{"doubt" if _is_doubt(caution) else "quiet"}"><b class="id">'
+        f"{text(caution.name)}</b> {_views(views)}{text(caution.message)}</li>"
+        for caution, views in _grouped(prediction).items()
+        if caution in prediction.cautions or caution.doubt
+    )
+    refused = [item for item in prediction.unreadable if item.kind.is_image]
+    parts = [f"<ul>{items}</ul>"] if items else []
+    if refused:
+        parts.append(f"<h4>Images not analysed</h4><ul>{unreadable(refused)}</ul>")
+    return f'<div class="cautions">{"".join(parts)}</div>' if parts else ""
 
 
-def exam_facts(prediction: Prediction) -> str:
-    """Write scores, findings, warnings and refused files of an exam."""
+def exam_facts(prediction: Prediction, shown: Shown) -> str:
+    """Write scores, findings, warnings of single views and files of an exam."""
     parts, images = [], images_in_order(prediction)
     if prediction.scores:
-        parts.append(_score_table(prediction, prediction.scores))
+        parts.append(_score_table(prediction, prediction.scores, shown))
     if prediction.age_odds_factor is not None:
         parts.append(
-            '<p class="quiet">Her age is part of these scores: it multiplies the odds of '
-            f"malignancy by {prediction.age_odds_factor:.2f}. Map and boxes are of the pictures "
-            "alone.</p>"
+            '<p class="quiet">The age of the patient is part of these scores: it multiplies the '
+            f"odds of malignancy by {prediction.age_odds_factor:.2f}. Lines and boxes are of the "
+            "pictures alone.</p>"
         )
     found = [
-        f"<li><b>{text(view_name(image.ref))}</b> strength {finding.score:.1f}×, <span>rows "
-        f"{finding.box_source_px[0]:.0f}–{finding.box_source_px[2]:.0f},</span> <span>columns "
-        f"{finding.box_source_px[1]:.0f}–{finding.box_source_px[3]:.0f}</span></li>"
+        f"<li><b>{text(view_in_exam(image, prediction))}</b> strength {finding.score:.1f}×, "
+        f"<span>rows {finding.box_source_px[0]:.0f}–{finding.box_source_px[2]:.0f},</span> "
+        f"<span>columns {finding.box_source_px[1]:.0f}–{finding.box_source_px[3]:.0f}</span></li>"
         for image in images
         for finding in sorted(image.findings, key=lambda f: -f.score)
     ]
     if images:
         listed = f"<ul>{''.join(found)}</ul>" if found else '<p class="quiet">No boxes.</p>'
         parts.append(f"<h4>Findings, in source pixels</h4>{listed}")
-    if prediction.unreadable:
-        parts.append(f"<h4>Files not read</h4><ul>{unreadable(prediction.unreadable)}</ul>")
-    if _n_warnings(prediction):
-        parts.append(f"<h4>Warnings</h4><ul>{_warnings(prediction)}</ul>")
+    warnings = "".join(
+        f'<li>{_views(views)}<span class="id">{text(caution.name)}</span>: '
+        f"{text(caution.message)}</li>"
+        for caution, views in _grouped(prediction).items()
+        if views and not caution.doubt and caution not in prediction.cautions
+    )
+    if warnings:
+        parts.append(f"<h4>Warnings of single views</h4><ul>{warnings}</ul>")
     if images:
-        parts.append(f"<h4>Files</h4>{_files(images)}")
+        parts.append(f"<h4>Files</h4>{_files(images, prediction)}")
+    documents = [item for item in prediction.unreadable if not item.kind.is_image]
+    if documents:
+        parts.append(f"<h4>Objects that are not images</h4><ul>{unreadable(documents)}</ul>")
+    if prediction.study_instance_uid:
+        uid = text(prediction.study_instance_uid)
+        parts.append(f'<h4>Study Instance UID</h4><p class="id">{uid}</p>')
     return f'<div class="facts">{"".join(parts)}</div>'
 
 
 def unreadable(items: Iterable[Unreadable]) -> str:
-    """List refused files with their reasons."""
-    return "".join(
-        f'<li><span class="id">{text(item.path)}</span><br>'
-        f"{text(item.error)}: {text(item.message.removeprefix(f'{item.path}: '))}</li>"
-        for item in items
-    )
+    """List refused inputs with their reasons."""
+    lines = []
+    for item in items:
+        ref = item.source.ref if item.source else None
+        known = ref is not None and (ref.laterality is not None or ref.view_position is not None)
+        view = f"<b>{text(view_name(ref))}</b> " if ref is not None and known else ""
+        kind = f" ({_KINDS[item.kind]})" if item.kind in _KINDS else ""
+        lines.append(
+            f'<li>{view}<span class="id">{text(item.path)}</span>{kind}<br>'
+            f"{text(item.error)}: {text(item.message.removeprefix(f'{item.path}: '))}</li>"
+        )
+    return "".join(lines)
 
 
-def _files(images: Sequence[ImagePrediction]) -> str:
+def _doubt_names(prediction: Prediction) -> list[str]:
+    """Names of what could change the answer, of the exam and its images, each once."""
+    return list(dict.fromkeys(c.name for c in _grouped(prediction) if _is_doubt(c)))
+
+
+def _is_doubt(caution: Caution) -> bool:
+    return caution.doubt or caution.name in _DOUBTS
+
+
+def _views(views: Sequence[str]) -> str:
+    return f"<b>{text(', '.join(views))}</b> " if views else ""
+
+
+def _files(images: Sequence[ImagePrediction], prediction: Prediction) -> str:
     """List the files, their folder once if they share it."""
     folders = {image.ref.path.rpartition("/")[0] for image in images}
     shared = f"{folders.pop()}/" if len(folders) == 1 and "" not in folders else ""
     items = "".join(
-        f"<li><b>{text(view_name(image.ref))}</b> "
+        f"<li><b>{text(view_in_exam(image, prediction))}</b> "
         f'<span class="id">{text(image.ref.path.removeprefix(shared))}</span></li>'
         for image in images
     )
@@ -188,120 +210,30 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}" if number else ""
 
 
-def _n_warnings(prediction: Prediction) -> int:
-    return len(_grouped(prediction))
-
-
 def _grouped(prediction: Prediction) -> dict[Caution, list[str]]:
     """Every warning once, with the views that it is about (none: the exam)."""
     grouped: dict[Caution, list[str]] = {caution: [] for caution in prediction.cautions}
     for image in prediction.images:
         for caution in image.cautions:
-            grouped.setdefault(caution, []).append(view_name(image.ref))
+            grouped.setdefault(caution, []).append(view_in_exam(image, prediction))
     return grouped
 
 
-def _warnings(prediction: Prediction) -> str:
-    return "".join(
-        f"<li>{f'<b>{text(chr(32).join(views))}</b> ' if views else ''}"
-        f'<span class="id">{text(caution.name)}</span>: {text(caution.message)}</li>'
-        for caution, views in _grouped(prediction).items()
-    )
-
-
-def _score_table(prediction: Prediction, scores: Scores) -> str:
-    rows = [_score_row("Exam", scores, "")]
+def _score_table(prediction: Prediction, scores: Scores, shown: Shown) -> str:
+    rows = [_score_row("Exam", scores, "", shown)]
     breasts = {breast.laterality: breast.scores for breast in prediction.breasts}
     for side, name in _SIDES.items():
         if side in breasts:
-            rows.append(_score_row(f"{name} breast" if side else name, breasts[side], ""))
+            rows.append(_score_row(f"{name} breast" if side else name, breasts[side], "", shown))
         rows += [
-            _score_row(view_name(image.ref), image.scores, "sub")
+            _score_row(view_in_exam(image, prediction), image.scores, "sub", shown)
             for image in images_in_order(prediction)
             if image.ref.laterality is side
         ]
-    return (
-        '<table><thead><tr><td></td><th scope="col" class="n">Malignant</th>'
-        f'<th scope="col" class="n">Tumour</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    )
+    head = "".join(f'<th scope="col" class="n">{name}</th>' for name in shown)
+    return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def _score_row(name: str, scores: Scores, kind: str) -> str:
-    return (
-        f'<tr class="{kind}"><th scope="row">{text(name)}</th>'
-        f'<td class="n">{percent(scores.malignant)}</td>'
-        f'<td class="n">{percent(scores.tumour)}</td></tr>'
-    )
-
-
-def _panel(item: ImagePrediction | Place, prediction: Prediction, alone: str) -> str:
-    if not isinstance(item, ImagePrediction):
-        why = "not read" if prediction.unreadable else "not among the images"
-        return f'<figure class="missing"><p>no {text(view_name(item))}<br>{why}</p></figure>'
-    mirrored = hangs_mirrored(item.ref.laterality, item.geometry)
-    pixels = display_pixels(item)
-    shrink = min(1.0, _PICTURE_ROWS / pixels.shape[0])
-    shape = max(1, round(pixels.shape[0] * shrink)), max(1, round(pixels.shape[1] * shrink))
-    small = max(1, round(shape[0] / 4)), max(1, round(shape[1] / 4))
-    tint = heat(warp_map(item.malignancy_map, item.geometry, small) / item.map_level)
-    view = text(view_name(item.ref))
-    kept = "" if item.display is not None else " The picture was not kept."
-    words = (
-        f"Mammogram {view}, probability of malignancy {percent(item.scores.malignant)}, "
-        f"{_count(len(item.findings), 'finding') or 'no finding'}.{kept}"
-    )
-    note = " <span>mirrored to hang</span>" if mirrored else ""
-    resized = cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_AREA)
-    grey = np.asarray(resized, dtype=np.uint8)
-    return (
-        f'<figure class="view{alone}"><div class="film" '
-        f'style="aspect-ratio:{shape[1]}/{shape[0]}">'
-        f'<img src="{_jpeg(_turned(grey, mirrored))}" alt="{words}">'
-        f'<img class="heat" src="{_png(_turned(tint, mirrored))}" alt="">'
-        f"{_boxes(item, shape, mirrored)}</div><figcaption><b>{view}</b>"
-        f"<span>malignant {percent(item.scores.malignant)}</span> · "
-        f"<span>tumour {percent(item.scores.tumour)}</span>{note}{kept}</figcaption></figure>"
-    )
-
-
-def _boxes(item: ImagePrediction, shape: tuple[int, int], mirrored: bool) -> str:
-    """Boxes with their strengths, as an SVG over the picture."""
-    if not item.findings:
-        return ""
-    size = shape[0] / 28
-    marks = []
-    for finding in item.findings:
-        r0, c0, r1, c1 = box_to_display(
-            finding.box_source_px, item.geometry.source_shape, shape, mirrored
-        )
-        at = f'x="{c0:.1f}" y="{r0:.1f}" width="{c1 - c0:.1f}" height="{r1 - r0:.1f}"'
-        x = min(c0, shape[1] - 2 * size)
-        y = r0 - size * 0.35 if r0 > 1.4 * size else min(r1 + size, shape[0] - size * 0.3)
-        marks.append(
-            f'<rect class="halo" {at}/><rect class="box" {at}/><text x="{x:.1f}" y="{y:.1f}" '
-            f'font-size="{size:.1f}" stroke-width="{size / 6:.1f}">{finding.score:.1f}×</text>'
-        )
-    return (
-        f'<svg class="marks" viewBox="0 0 {shape[1]} {shape[0]}" aria-hidden="true">'
-        f"{''.join(marks)}</svg>"
-    )
-
-
-def _turned(pixels: npt.NDArray[np.uint8], mirrored: bool) -> npt.NDArray[np.uint8]:
-    return np.ascontiguousarray(pixels[:, ::-1] if mirrored else pixels)
-
-
-def _jpeg(grey: npt.NDArray[np.uint8]) -> str:
-    """Encode as well as the size limit allows."""
-    for quality in (86, 78, 68, 55, 40):
-        encoded = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
-        if len(encoded) <= _PICTURE_BYTES:
-            break
-    return "data:image/jpeg;base64," + base64.b64encode(encoded).decode("ascii")
-
-
-def _png(rgba: npt.NDArray[np.uint8]) -> str:
-    """Encode with colours only where something is to be seen: the rest compresses to nothing."""
-    seen = np.where(rgba[..., 3:] > 0, rgba, np.uint8(0))
-    encoded = cv2.imencode(".png", cv2.cvtColor(seen, cv2.COLOR_RGBA2BGRA))[1].tobytes()
-    return "data:image/png;base64," + base64.b64encode(encoded).decode("ascii")
+def _score_row(name: str, scores: Scores, kind: str, shown: Shown) -> str:
+    cells = "".join(f'<td class="n">{percent(of(scores))}</td>' for of in shown.values())
+    return f'<tr class="{kind}"><th scope="row">{text(name)}</th>{cells}</tr>'

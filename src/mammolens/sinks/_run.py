@@ -34,8 +34,10 @@ class RunInfo:
     probabilities stand for; `prevalence_stated` says whether the site gave it. If not, it is that
     of the data that the model was calibrated on, and what leaves for a PACS or RIS shows no
     percentage apart from it. `model_summary` says in a sentence or two what the model was trained
-    on and where it is weak. A run of one exam may revise an earlier result: `revision` counts from
-    1, `supersedes` lists its DICOM objects as (sink, series, SOP class, SOP instance UID).
+    on and where it is weak, and `tumour_vouched` whether its card vouches for P(tumour), which
+    otherwise stands in ``results.json`` alone. A run of one exam may revise an earlier result:
+    `revision` counts from 1, `supersedes` lists its DICOM objects as (sink, series, SOP class, SOP
+    instance UID).
     """
 
     created: datetime
@@ -47,6 +49,7 @@ class RunInfo:
     revision: int = 1
     supersedes: tuple[tuple[str, str, str, str], ...] = ()
     prevalence_stated: bool = False
+    tumour_vouched: bool = False
 
     def __post_init__(self) -> None:
         if self.created.tzinfo is None:

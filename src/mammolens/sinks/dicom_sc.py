@@ -1,9 +1,9 @@
 """``dicom-sc/``: an RGB Secondary Capture per image, for viewers that show nothing else.
 
 The picture is the one of the sink ``overlay``: the whole source image in its own orientation, its
-map and boxes, and beneath it, covering nothing, a band of words that ends in "research use only".
-It stands in the study of its image. Its modality is OT, so that no reader of mammograms, this one
-among them, takes it for one.
+outlines and boxes, and beneath it, covering nothing, a band of words that ends in "research use
+only". It stands in the study of its image. Its modality is OT, so that no reader of mammograms,
+this one among them, takes it for one.
 """
 
 from __future__ import annotations
@@ -46,9 +46,10 @@ def open_sink(out: Path, run: RunInfo) -> FilePerExam:
 def heat_map(
     image: ImagePrediction, prediction: Prediction, run: RunInfo, number: int = 1
 ) -> Dataset:
-    """Draw one image's map as a Secondary Capture.
+    """Draw what one image's map points at as a Secondary Capture.
 
-    The source pixel (row, column) lies at ``image.display.scale`` times that in the picture.
+    The picture of the source has its longest side at most `render.PICTURE_PX`, and stands at the
+    top of the capture.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def heat_map(
     source_dataset(image)
     if image.display is None:
         raise UnsupportedImage(
-            "no picture of the image was kept, so there is nothing to lay a map over",
+            "no picture of the image was kept, so there is nothing to draw on",
             source=image.ref.path,
             remedy="Analyse with AnalysisOptions(display=True)",
         )
@@ -77,11 +78,13 @@ def heat_map(
     sign(made, identify(_SINK, image.ref, run.model, number, picture.tobytes()))
     made.Modality, made.ConversionType = "OT", "WSD"
     made.ImageType = ["DERIVED", "SECONDARY"]
-    made.DerivationDescription = "Map of a model's evidence over a reduced copy of the source image"
+    made.DerivationDescription = (
+        "Outline of a model's evidence on a reduced copy of the source image"
+    )
     made.SourceImageSequence = [_source_item(image)]
     made.BurnedInAnnotation = "YES"
     made.PatientOrientation = orientation(image.header)
-    _place(made, image)
+    _place(made, image, picture.shape[1])
     made.SamplesPerPixel, made.PhotometricInterpretation, made.PlanarConfiguration = 3, "RGB", 0
     made.Rows, made.Columns = picture.shape[:2]
     made.BitsAllocated = made.BitsStored = 8
@@ -102,8 +105,11 @@ def _source_item(image: ImagePrediction) -> Dataset:
     return item
 
 
-def _place(made: Dataset, image: ImagePrediction) -> None:
-    """Say which breast and view this is, and how large its pixels are, as far as it is known."""
+def _place(made: Dataset, image: ImagePrediction, width: int) -> None:
+    """Say which breast and view this is, and how large its pixels are, as far as it is known.
+
+    `width` is that of the picture, whose pixels are square.
+    """
     side, view = image.ref.laterality, image.ref.view_position
     made.BodyPartExamined = "BREAST"
     if side is not None:
@@ -112,5 +118,6 @@ def _place(made: Dataset, image: ImagePrediction) -> None:
         made.ViewPosition = view.value
         made.ViewCodeSequence = [item] if (item := view_item(view)) else []
     if image.ref.spacing_mm is not None and image.display is not None:
-        spacing = zip(image.ref.spacing_mm, image.display.scale, strict=True)
+        shrunk = width / image.display.pixels.shape[1]
+        spacing = zip(image.ref.spacing_mm, (shrunk * s for s in image.display.scale), strict=True)
         made.PixelSpacing = [f"{mm / scale:.6g}" for mm, scale in spacing]

@@ -1,14 +1,18 @@
-"""``report.html``: one self-contained page per run, worklist first, exams beneath.
+"""``report.html``: one page per run, worklist first, exams beneath, each closed until it is wanted.
 
-The page needs no network, reads on a phone and prints. Exams go through a nameless temporary file
-while the run lasts, and are put in the order of the worklist at its end; beyond `PICTURED` exams,
-only the first of the worklist keep their pictures, or no browser could open the page.
+The page needs no network, reads without its script, on a phone, and prints. It is whole by itself;
+the folder ``report-pictures`` beside it holds every view at full resolution, for its viewer. Exams
+go through a nameless temporary file while the run lasts, and are put in the order of the worklist
+at its end; beyond `PICTURED` exams, only the first of the worklist keep their pictures, or no
+browser could open the page.
 """
 
 from __future__ import annotations
 
+import base64
 import bisect
 import contextlib
+import hashlib
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -16,39 +20,31 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from mammolens import __version__
+from mammolens._outlines import LEVELS_MEAN
 from mammolens.core import Prediction, TriageCategory, Unreadable
-from mammolens.render import FAINTEST, STRONGEST, heat
 from mammolens.sinks import RunInfo, TriageThreshold
+from mammolens.sinks._folder import FilePerExam
 from mammolens.sinks._html_exam import (
+    Shown,
     category,
+    exam_cautions,
     exam_facts,
     exam_head,
-    exam_pictures,
-    text,
     unreadable,
     worklist_row,
 )
+from mammolens.sinks._html_views import exam_pictures, full_pictures, text
 from mammolens.sinks._partial import PartialFile
 from mammolens.sinks._worklist import reading_key
 from mammolens.wording import CATEGORY_WORDS, percent
 
-__all__ = ["PICTURED", "open_sink"]
+__all__ = ["PICTURED", "PICTURES", "open_sink"]
 
 PICTURED: Final = 100
-_COLUMNS: Final = (
-    ("#", "n place"),
-    ("Exam", ""),
-    ("Triage", ""),
-    ("P(malignant)", "n"),
-    ("P(tumour)", "n"),
-    ("Right", "n"),
-    ("Left", "n"),
-    ("Views", ""),
-    ("Notes", ""),
-)
+PICTURES: Final = "report-pictures"
+_OPEN: Final = 3
+"""A run of at most so many exams shows them open."""
 _EDGES: Final = {"low": "low below", "high": "high from"}
 _Key = tuple[int, float, int]
 
@@ -58,9 +54,11 @@ class _Entry:
     """One exam: its place in the order, its row, and where its parts lie in the spool."""
 
     key: _Key
+    anchor: str
     category: TriageCategory
-    row: str
+    row: tuple[str, str]
     head: tuple[int, int]
+    cautions: tuple[int, int]
     pictures: tuple[int, int] | None
     facts: tuple[int, int]
 
@@ -75,13 +73,18 @@ class HtmlReport:
 
     def __init__(self, out: Path, run: RunInfo) -> None:
         self._run = run
+        self._shown: Shown = {"Malignant": lambda scores: scores.malignant}
+        if run.tumour_vouched:
+            self._shown = {**self._shown, "Tumour": lambda scores: scores.tumour}
         with contextlib.ExitStack() as stack:
             self._file = PartialFile(out / "report.html")
             stack.callback(self._file.discard)
+            self._full = FilePerExam(out / PICTURES, ".jpg", full_pictures)
             self._spool = stack.enter_context(tempfile.TemporaryFile(dir=out))
             self._kept = stack.pop_all()
         self._entries: list[_Entry] = []
         self._first: list[_Key] = []
+        self._files: dict[_Key, dict[str, str]] = {}
         self._refused: list[tuple[int, int]] = []
         self._n_refused = 0
 
@@ -89,15 +92,15 @@ class HtmlReport:
         """Put one exam aside as HTML."""
         key = reading_key(prediction, len(self._entries))
         anchor = f"exam-{len(self._entries) + 1}"
-        bisect.insort(self._first, key)
-        del self._first[PICTURED:]
         entry = _Entry(
             key,
+            anchor,
             prediction.category,
-            worklist_row(prediction, anchor),
+            worklist_row(prediction, anchor, self._shown),
             self._put(exam_head(prediction, anchor)),
+            self._put(exam_cautions(prediction)),
             self._pictures(prediction, key),
-            self._put(exam_facts(prediction)),
+            self._put(exam_facts(prediction, self._shown)),
         )
         self._entries.append(entry)
         if prediction.unreadable:
@@ -113,38 +116,55 @@ class HtmlReport:
         """Put the page together in reading order."""
         entries = sorted(self._entries, key=lambda entry: entry.key)
         counts = Counter(entry.category for entry in entries)
-        self._file.write(_page_head(self._run, counts, self._n_refused))
-        self._file.write(_worklist(entries))
-        self._file.write(_how_to_read(self._run, len(entries)))
+        script = _resource("report.js")
+        self._file.write(_page_head(self._run, counts, self._n_refused, script))
+        self._file.write(_worklist(entries, self._shown))
+        self._file.write(_thresholds(self._run.thresholds) + _how_to_read(self._run, self._shown))
+        self._file.write(f"<main><h2>Exams</h2>{_too_many(len(entries))}")
+        for entry in entries:
+            self._write_exam(entry, opened=len(entries) <= _OPEN)
+        self._file.write("</main>\n")
         if self._refused:
-            self._file.write('<section><h2 id="refused">Files not read</h2><ul>')
+            self._file.write('<section><h2 id="refused">Files not analysed</h2><ul>')
             for span in self._refused:
                 self._file.write(self._get(span))
             self._file.write("</ul></section>")
-        self._file.write("<main><h2>Exams</h2>")
-        for entry in entries:
-            self._write_exam(entry)
-        self._file.write(_page_foot(self._run))
+        self._file.write(_page_foot(self._run, script))
         path = self._file.finish()
+        folder = self._full.close()
         self._kept.close()
-        return [path]
+        return [path, *folder]
 
     def discard(self) -> None:
         """Remove what is unfinished."""
+        self._full.discard()
         self._kept.close()
 
     def _pictures(self, prediction: Prediction, key: _Key) -> tuple[int, int] | None:
-        if not prediction.images or key not in self._first:
+        """Draw the views, unless the exam lies beyond those that keep their pictures."""
+        if not prediction.images:
             return None
-        return self._put(exam_pictures(prediction))
+        bisect.insort(self._first, key)
+        for dropped in self._first[PICTURED:]:
+            self._full.remove(self._files.pop(dropped, {}).values())
+        del self._first[PICTURED:]
+        if key not in self._first:
+            return None
+        self._files[key] = self._full.add(prediction)
+        addresses = {view: f"{PICTURES}/{file}" for view, file in self._files[key].items()}
+        return self._put(exam_pictures(prediction, addresses))
 
-    def _write_exam(self, entry: _Entry) -> None:
-        pictured = entry.pictures is not None and entry.key in self._first
-        self._file.write(self._get(entry.head))
-        self._file.write(f'<div class="exam{"" if pictured else " plain"}">')
-        if entry.pictures is not None and pictured:
-            self._file.write(self._get(entry.pictures))
-        self._file.write(self._get(entry.facts) + "</div></article>\n")
+    def _write_exam(self, entry: _Entry, opened: bool) -> None:
+        pictures, anchor = entry.pictures if entry.key in self._files else None, entry.anchor
+        self._file.write(
+            f'<article data-exam="{anchor}" aria-labelledby="{anchor}-name">'
+            f"<details{' open' if opened else ''}><summary>{self._get(entry.head)}</summary>"
+            f'<div id="{anchor}" class="body">{self._get(entry.cautions)}'
+            f'<div class="exam{"" if pictures else " plain"}">'
+        )
+        if pictures:
+            self._file.write(f'<div class="views">{_TOGGLE}{self._get(pictures)}</div>')
+        self._file.write(self._get(entry.facts) + "</div></div></details></article>\n")
 
     def _put(self, fragment: str) -> tuple[int, int]:
         start = self._spool.seek(0, 2)
@@ -155,8 +175,14 @@ class HtmlReport:
         return self._spool.read(span[1]).decode("utf-8")
 
 
-def _page_head(run: RunInfo, counts: Counter[TriageCategory], n_refused: int) -> str:
-    style = resources.files("mammolens.sinks").joinpath("report.css").read_text("utf-8")
+_TOGGLE: Final = '<label class="toggle"><input type="checkbox" checked> Lines and boxes</label>'
+
+
+def _resource(name: str) -> str:
+    return resources.files("mammolens.sinks").joinpath(name).read_text("utf-8")
+
+
+def _page_head(run: RunInfo, counts: Counter[TriageCategory], n_refused: int, script: str) -> str:
     exams = sum(counts.values())
     tally = [f"{exams} exam{'' if exams == 1 else 's'}"]
     tally += [
@@ -164,14 +190,20 @@ def _page_head(run: RunInfo, counts: Counter[TriageCategory], n_refused: int) ->
     ]
     if n_refused:
         files = "file" if n_refused == 1 else "files"
-        tally.append(f'<a href="#refused">{n_refused} {files} not read</a>')
+        tally.append(f'<a href="#refused">{n_refused} {files} not analysed</a>')
     when = run.created.strftime("%Y-%m-%d %H:%M %Z").strip()
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "img-src data: file: 'self'; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'\">"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="robots" content="noindex"><link rel="icon" href="data:,">'
-        f"<title>mammolens worklist, {text(when)}</title>\n<style>\n{style}</style></head>\n<body>"
-        f'<header><p class="brand">mammolens {text(__version__)} · '
+        f"<title>mammolens worklist, {text(when)}</title>\n"
+        f"<style>\n{_resource('report.css')}</style></head>\n<body>"
+        f'<p class="running" aria-hidden="true">{text(run.disclaimer)}</p>'
+        f'<div class="sheet"><header><p class="brand">mammolens {text(__version__)} · '
         f'<time datetime="{run.created.isoformat(timespec="seconds")}">{text(when)}</time> · model '
         f"{text(run.model.name)} {text(run.model.version)}</p>"
         f'<h1>Worklist</h1><p class="tally">{" ".join(tally)}</p>{_notice(run)}</header>\n'
@@ -185,81 +217,105 @@ def _notice(run: RunInfo) -> str:
     )
 
 
-def _worklist(entries: list[_Entry]) -> str:
+def _worklist(entries: list[_Entry], shown: Shown) -> str:
+    columns = [("#", "n place", "place"), ("Exam", "", "patient"), ("Triage", "", "category")]
+    columns += [
+        (f"P({name.lower()})", "n", "score" if not n else "") for n, name in enumerate(shown)
+    ]
+    columns += [("Right", "n", ""), ("Left", "n", ""), ("Views", "", ""), ("Notes", "", "")]
     head = "".join(
-        f'<th role="columnheader" scope="col" class="{kind}">{name}</th>' for name, kind in _COLUMNS
+        f'<th role="columnheader" scope="col" class="{kind}"{sort and _sorted_by(sort)}>{name}</th>'
+        for name, kind, sort in columns
     )
     rows = "".join(
-        f'<tr role="row"><td role="cell" class="n place quiet">{place}</td>{entry.row}</tr>\n'
+        f'<tr role="row" {entry.row[0]} data-place="{place}">'
+        f'<td role="cell" class="n place quiet">{place}</td>{entry.row[1]}</tr>\n'
         for place, entry in enumerate(entries, start=1)
     )
     return (
-        '<section aria-label="Worklist"><table class="worklist" role="table"><thead '
+        f'<section aria-label="Worklist">{_FILTER if len(entries) > 1 else ""}'
+        '<table class="worklist" role="table"><thead '
         f'role="rowgroup"><tr role="row">{head}</tr></thead><tbody role="rowgroup">{rows}</tbody>'
         "</table></section>\n"
     )
 
 
-def _how_to_read(run: RunInfo, n_exams: int) -> str:
-    spared = f" Only the first {PICTURED} exams have pictures here." if n_exams > PICTURED else ""
-    lines = {
-        "Probabilities": f"They are calibrated, and stand for women of whose breasts "
-        f"{percent(run.prevalence)} are malignant. P(tumour) is that of any tumour, benign or "
-        "malignant. A breast's probability rests on all its views, an exam's is that of its more "
-        "suspicious breast. On the worklist, right and left are P(malignant) of each breast.",
-        "Triage": "Exams are in reading order. A failed exam comes first: nothing is known of it, "
-        f"so read it like a high one. {_threshold_words(run.thresholds)}",
-        "Map and boxes": "The tint shows where the malignancy score comes from, and a box marks "
-        "each place that reaches the validated level. The number is the strength relative to that "
-        f"level; it is not a probability.{_scale()}",
-        "Hanging": "Right breast at the left, chest walls at the centre line. Pictures are reduced "
-        f"in size and depth: read the originals.{spared}",
-        "Not claimed": "Breast density, BI-RADS category, and comparison with prior exams.",
-    }
-    about = text(run.model_summary)
-    if about:
-        lines["Model"] = about
-    items = "".join(f"<dt>{name}</dt><dd>{words}</dd>" for name, words in lines.items())
-    return f'<section><h2>How to read this page</h2><dl class="read">{items}</dl></section>\n'
+def _sorted_by(key: str) -> str:
+    return f' data-sort="{key}"'
 
 
-def _threshold_words(thresholds: tuple[TriageThreshold, ...]) -> str:
+_FILTER: Final = (
+    '<form id="filter" hidden><label>Patient <input type="search" name="patient" '
+    'autocomplete="off"></label><label>Triage <select name="category"><option value="">all'
+    "</option>"
+    + "".join(f'<option value="{kind.value}">{kind.value}</option>' for kind in CATEGORY_WORDS)
+    + '</select></label><label>P(malignant) from <input type="number" name="score" min="0" '
+    'max="100" step="any"> %</label><label>Order <select name="order"><option value="place">'
+    'reading order</option><option value="patient">patient</option><option value="category">'
+    'triage</option><option value="score">P(malignant), highest first</option></select></label>'
+    '<button type="button" name="open">Open all exams</button>'
+    '<output role="status"></output></form>'
+)
+
+
+def _thresholds(thresholds: tuple[TriageThreshold, ...]) -> str:
     said = []
     for point in thresholds:
         known = {"sensitivity": point.sensitivity, "specificity": point.specificity}
         figures = [f"{name} {percent(v)}" for name, v in known.items() if v is not None]
         proof = f" ({', '.join(figures)} on validation)" if figures else ""
         said.append(f"{text(_EDGES.get(point.name, point.name))} {percent(point.threshold)}{proof}")
-    return f"By P(malignant): {'; '.join(said)}." if said else ""
+    words = f"Triage by P(malignant): {'; '.join(said)}." if said else ""
+    return f'<section><p class="quiet triage">{words}</p></section>\n' if words else ""
 
 
-def _scale() -> str:
-    """The colours of the map as they look over mid-grey tissue, with their strengths."""
-    strengths = np.linspace(0.0, STRONGEST, 44, dtype=np.float32)
-    swatches = []
-    for n, (red, green, blue, alpha) in enumerate(heat(strengths[None, :])[0].tolist()):
-        opacity = alpha / 255
-        mixed = [round(110 * (1 - opacity) + tone * opacity) for tone in (red, green, blue)]
-        swatches.append(
-            f'<rect x="{5 * n}" width="5.2" height="12" fill="rgb({",".join(map(str, mixed))})"/>'
-        )
-    ticks = "".join(
-        f'<text x="{220 * s / STRONGEST:.0f}" y="25" text-anchor="{anchor}">{label}</text>'
-        for s, anchor, label in (
-            (FAINTEST, "middle", f"{FAINTEST:.1f}×"),
-            (1.0, "middle", "1×"),
-            (STRONGEST, "end", f"≥ {STRONGEST:.0f}×"),
-        )
-    )
+def _how_to_read(run: RunInfo, shown: Shown) -> str:
+    tumour = "P(tumour) is that of any tumour, benign or malignant. " if "Tumour" in shown else ""
+    lines = {
+        "Probabilities": f"They are calibrated, and stand for patients of whose breasts "
+        f"{percent(run.prevalence)} are malignant. {tumour}A breast's probability rests on all its "
+        "views, an exam's is that of its more suspicious breast. On the worklist, right and left "
+        "are P(malignant) of each breast.",
+        "Triage": "Exams are in reading order. A failed exam comes first: nothing is known of it, "
+        "so read it like a high one.",
+        "Lines and boxes": f"Lines enclose where the malignancy map reaches {LEVELS_MEAN}. A box "
+        "marks each place that reaches it. The number is the strength relative to that level; it "
+        "is not a probability.",
+        "Hanging": "Right breast at the left, chest walls at the centre line. Pictures in the page "
+        "are reduced in size and depth. A click opens the view at full resolution, in 256 greys: "
+        "wheel or pinch to zoom, drag to move. Read the originals.",
+        "Not claimed": "Breast density, BI-RADS category, and comparison with prior exams.",
+    }
+    items = "".join(f"<dt>{name}</dt><dd>{words}</dd>" for name, words in lines.items())
     return (
-        '<svg class="scale" viewBox="0 0 220 28" role="img" aria-label="Colours from '
-        f'{FAINTEST} to {STRONGEST} times the level">{"".join(swatches)}{ticks}</svg>'
+        f'<section><details><summary>How to read this page</summary><dl class="read">{items}</dl>'
+        "</details></section>\n"
     )
 
 
-def _page_foot(run: RunInfo) -> str:
+def _too_many(n_exams: int) -> str:
+    if n_exams <= PICTURED:
+        return ""
+    return f'<p class="quiet">Only the first {PICTURED} exams have pictures here.</p>'
+
+
+def _page_foot(run: RunInfo, script: str) -> str:
+    about = text(run.model_summary)
+    more = f"<details><summary>More about the model</summary><p>{about}</p></details>"
     return (
-        f'</main>\n<footer>{_notice(run)}<p class="quiet">Model {text(run.model.name)} '
+        f'<footer>{_notice(run)}<p class="quiet">Model {text(run.model.name)} '
         f'{text(run.model.version)}, SHA-256 <span class="id">{text(run.model.digest)}</span>. '
-        f"Written by mammolens {text(__version__)}.</p></footer></body></html>\n"
+        f"Written by mammolens {text(__version__)}.</p>{more if about else ''}</footer></div>\n"
+        f"{_VIEWER.format(notice=text(run.disclaimer))}<script>{script}</script></body></html>\n"
     )
+
+
+_VIEWER: Final = (
+    '<dialog id="viewer" aria-labelledby="viewer-name"><div class="bar"><b id="viewer-name"></b>'
+    '<button type="button" value="out" aria-label="Smaller">−</button>'
+    '<button type="button" value="in" aria-label="Larger">+</button>'
+    '<button type="button" value="fit">Fit</button><button type="button" value="full">1:1</button>'
+    '<label class="toggle"><input type="checkbox" checked> Lines and boxes</label>'
+    '<button type="button" value="close">Close</button><span id="viewer-note"></span>'
+    '<span class="quiet">{notice}</span></div><div class="stage" tabindex="0"></div></dialog>\n'
+)

@@ -19,7 +19,7 @@ from mammolens.core import Prediction, Unreadable
 from mammolens.render import hanging, overlay
 from mammolens.sinks import RunInfo
 from mammolens.sinks._worklist import Names
-from mammolens.wording import printable, view_name
+from mammolens.wording import printable, view_in_exam
 
 __all__ = ["INDEX_COLUMNS", "open_sink"]
 
@@ -53,7 +53,7 @@ class Overlays:
         (self._folder / exam).mkdir(exist_ok=True)
         for image in prediction.images:
             file = f"{exam}/{names.take(_stem(image.ref.path))}.png"
-            self._index.write(_line((file, *ids, view_name(image.ref), image.ref.path)))
+            self._index.write(_line((file, *ids, view_in_exam(image, prediction), image.ref.path)))
             _save(self._folder / file, overlay(image, prediction))
         self._index.write(_line((f"{exam}/hanging.png", *ids, "hanging", "")))
         _save(self._folder / exam / "hanging.png", hanging(prediction))

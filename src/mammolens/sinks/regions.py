@@ -21,12 +21,14 @@ import numpy.typing as npt
 
 from mammolens import __version__
 from mammolens._lettering import band
+from mammolens._outlines import LEVELS_MEAN, draw_outlines, outline
 from mammolens.analysis import RegionPrediction, RegionReport
 from mammolens.core import TriageCategory
 from mammolens.errors import ConfigError, DeliveryError
-from mammolens.render import box_to_display, frame, tinted, warp_map
+from mammolens.render import box_to_display, frame, reduced
 from mammolens.sinks import RunInfo
-from mammolens.sinks._html_exam import category, text
+from mammolens.sinks._html_exam import category
+from mammolens.sinks._html_views import text
 from mammolens.wording import percent, printable, view_name
 
 __all__ = [
@@ -204,21 +206,19 @@ def _numbered(report: RegionReport) -> str:
 
 
 def _drawn(report: RegionReport) -> npt.NDArray[np.uint8]:
-    """The image with the maps of all windows, and the boxes that were marked; uint8 RGB."""
+    """The image with the outlines of all windows' maps, and the boxes that were marked; RGB."""
     if report.display is None:
         raise ConfigError("the picture was not kept", keyword="display", remedy="Keep it to draw")
-    grey = report.display.pixels
+    grey = reduced(report.display.pixels)
     shape = (grey.shape[0], grey.shape[1])
-    strongest = np.zeros(shape, np.float32)
-    for region in report.regions:
-        laid = warp_map(region.malignancy_map, region.geometry, shape) / region.map_level
-        strongest = np.maximum(strongest, laid)
-    picture = tinted(grey, strongest)
+    picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
     size = float(np.clip(shape[1] / 45, 13, 34))
+    for region in report.regions:
+        strength = region.malignancy_map / region.map_level
+        draw_outlines(picture, outline(strength, region.geometry, shape), size)
     for number, region in enumerate(report.regions, start=1):
         at = box_to_display(region.box_source_px, region.geometry.source_shape, shape, False)
-        words = f"{number}: {percent(region.malignant)}"
-        frame(picture, at, words, size)
+        frame(picture, at, f"{number}: {percent(region.malignant)}", size)
     return picture
 
 
@@ -248,8 +248,8 @@ def _html(report: RegionReport, run: RunInfo) -> bytes:
         '<th scope="col">Rows, columns</th><th scope="col">Warnings</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>"
         f'<p class="quiet">Probabilities stand for {percent(report.prevalence)} malignant among '
-        f"marked lesions. Thresholds on P(malignant): {text(thresholds)}. The tint is the "
-        "malignancy map within each window.</p>"
+        f"marked lesions. Thresholds on P(malignant): {text(thresholds)}. Lines "
+        f"enclose where the malignancy map of a window reaches {LEVELS_MEAN}.</p>"
         f'<img src="data:image/jpeg;base64,{picture}" style="max-width:100%" '
         f'alt="{text(view_name(report.ref))} with {len(report.regions)} marked regions">'
         f'<h4>File</h4><p class="id">{text(report.ref.path)}</p>'

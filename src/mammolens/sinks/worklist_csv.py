@@ -25,7 +25,7 @@ COLUMNS: Final = {
     "category": "failed, high, intermediate or low",
     "read_as": "the category in words",
     "malignancy": "probability of malignancy, 0–1",
-    "tumour": "probability of any tumour, 0–1",
+    "tumour": "probability of any tumour, 0–1; empty unless the model card vouches for it",
     "malignancy_right": "probability of malignancy of the right breast",
     "malignancy_left": "probability of malignancy of the left breast",
     "patient_id": "Patient ID (0010,0020)",
@@ -53,14 +53,14 @@ class WorklistCsv:
     """The rows so far."""
 
     def __init__(self, out: Path, run: RunInfo) -> None:
-        self._notice = run.disclaimer
+        self._run = run
         self._rows: list[tuple[tuple[int, float, int], _Row]] = []
         self._file = PartialFile(out / "worklist.csv")
 
     def write(self, prediction: Prediction) -> None:
         """Keep one row."""
         key = reading_key(prediction, len(self._rows))
-        self._rows.append((key, [*_row(prediction), self._notice]))
+        self._rows.append((key, [*_row(prediction, self._run), self._run.disclaimer]))
 
     def unreadable(self, item: Unreadable) -> None:
         """Leave out what belongs to no exam: `results.json` lists it."""
@@ -80,7 +80,7 @@ class WorklistCsv:
         self._file.discard()
 
 
-def _row(prediction: Prediction) -> _Row:
+def _row(prediction: Prediction, run: RunInfo) -> _Row:
     scores, model = prediction.scores, prediction.model
     breasts = {breast.laterality: breast.scores.malignant for breast in prediction.breasts}
     cautions = [*prediction.cautions, *(c for image in prediction.images for c in image.cautions)]
@@ -88,7 +88,7 @@ def _row(prediction: Prediction) -> _Row:
         prediction.category.value,
         CATEGORY_WORDS[prediction.category],
         _rounded(scores.malignant if scores else None),
-        _rounded(scores.tumour if scores else None),
+        _rounded(scores.tumour if scores and run.tumour_vouched else None),
         _rounded(breasts.get(Laterality.RIGHT)),
         _rounded(breasts.get(Laterality.LEFT)),
         _cell(prediction.patient_id),

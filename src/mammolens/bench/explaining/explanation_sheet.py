@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from mammolens import DISCLAIMER
 from mammolens._lettering import GROUND, INK, QUIET, band, measure, write
+from mammolens.bench.tint import STRONGEST, tinted
 from mammolens.core import PreparedView
 from mammolens.data.manifest import Record
 from mammolens.data.outlines import draw_lesion
 from mammolens.errors import DeliveryError
-from mammolens.render import STRONGEST, tinted
 
 __all__ = ["draw_sheet", "markdown", "write_sheet"]
 

@@ -238,6 +238,7 @@ def _words(config: RunConfig) -> dict[str, Any]:
     return {
         "intended_use": config.card.intended_use,
         "weaknesses": config.card.weaknesses,
+        "tumour_vouched": config.card.tumour_vouched,
         "licence": config.card.licence,
         "attribution": config.card.attribution,
     }

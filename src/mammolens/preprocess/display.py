@@ -1,0 +1,157 @@
+"""Pictures for people: a mammogram as read → `Display`. Nothing of this reaches a model.
+
+The model's input is made by `prepare`, which is linear between two percentiles. A person needs
+something else: tissue that is not white on white. Film is digitised far into its bright shoulder,
+so without a window the tone curve is chosen from the breast itself.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.core import Display, Mammogram, Photometric
+from mammolens.preprocess._steps import resizable, resize, to_grey, usable_voi
+from mammolens.preprocess.breast import find_breast
+
+__all__ = ["make_display", "make_thumbnail"]
+
+_THUMBNAIL_PX: Final = 512
+_WHITE: Final = 0.999
+_BURNT_SHARE: Final = 0.05
+"""Share of the breast above which a window counts as burning it out. Chosen, not measured: beyond
+calcifications, markers and implants a sound window leaves hardly anything white. A larger share
+keeps more of the sender's windows, and more white tissue."""
+_MIDTONE: Final = 0.42
+"""Where the median of the breast comes to lie, 0–1: about the lightness of mid grey on a screen, as
+in the windows that vendors send. A larger value makes films brighter and dense tissue flatter."""
+_STEEPEST: Final = 2.2
+"""Largest exponent of the tone curve: beyond it, fat and skin sink into black."""
+_BLOCK_ROWS: Final = 512
+_TABLE_SIZE: Final = 1 << 16
+
+
+def make_display(
+    mammogram: Mammogram, photometric: Photometric, max_side_px: int | None = None
+) -> Display:
+    """Turn a mammogram into a picture for people: VOI applied, breast bright, square pixels.
+
+    The window of the file is used, unless it burns out the breast. Without a window the picture is
+    stretched over the greys of the breast, and darkened by a power until the median of the breast
+    is a middle grey: dense tissue on film keeps its differences.
+
+    Parameters
+    ----------
+    photometric
+        The interpretation that `prepare` settled on.
+    max_side_px
+        Longest side of the picture; ``None`` keeps the resolution of the source.
+
+    Raises
+    ------
+    NotAMammogram
+        If the picture is flat.
+    """
+    mammogram, small, shape = _reduced(mammogram, photometric, max_side_px)
+    stride = max(1, math.ceil(max(small.shape) / _THUMBNAIL_PX))
+    sample = small[::stride, ::stride]
+    ends = np.asarray([small.min(), small.max()], small.dtype)
+    if mammogram.voi is not None and _burnt(to_grey(sample, mammogram)):
+        mammogram = replace(mammogram, voi=None)
+    low, high, power = 0.0, 1.0, 1.0
+    if mammogram.voi is None:
+        low, high, power = _curve(_with_ends(sample, ends, mammogram))
+
+    def toned(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        grey = _with_ends(values, ends, mammogram)
+        stretched = np.clip((grey - low) / max(high - low, 1e-6), 0.0, 1.0)
+        return np.asarray(np.rint(stretched**power * 255.0), np.uint8)
+
+    return Display(_pointwise(small, ends, toned), _scale(shape, mammogram))
+
+
+def make_thumbnail(
+    mammogram: Mammogram, photometric: Photometric, max_side_px: int
+) -> npt.NDArray[np.uint8]:
+    """Reduce a mammogram for measurements: VOI applied, linear in the file's values.
+
+    Returns
+    -------
+    uint8 (rows, columns), square pixels; without a VOI from the 0.5th to the 99.8th percentile.
+
+    Raises
+    ------
+    NotAMammogram
+        If the picture is flat.
+    """
+    mammogram, small, _ = _reduced(mammogram, photometric, max_side_px)
+    values = to_grey(small, mammogram)
+    if mammogram.voi is None:
+        low, high = np.percentile(values, (0.5, 99.8))
+        values = np.clip((values - low) / max(float(high - low), 1e-6), 0.0, 1.0)
+    return np.asarray(np.rint(values * 255.0), np.uint8)
+
+
+def _reduced(
+    mammogram: Mammogram, photometric: Photometric, max_side_px: int | None
+) -> tuple[Mammogram, npt.NDArray[Any], tuple[int, int]]:
+    """The mammogram with a usable VOI, its pixels made square and small, and their shape."""
+    mammogram, _ = usable_voi(replace(mammogram, photometric=photometric))
+    rows, cols = mammogram.pixels.shape
+    tall = rows * mammogram.ref.pixel_aspect
+    factor = 1.0 if max_side_px is None else min(1.0, max_side_px / max(tall, cols))
+    shape = max(1, round(tall * factor)), max(1, round(cols * factor))
+    if shape == (rows, cols):
+        return mammogram, mammogram.pixels, shape
+    return mammogram, resize(resizable(mammogram.pixels), shape), shape
+
+
+def _scale(shape: tuple[int, int], mammogram: Mammogram) -> tuple[float, float]:
+    rows, cols = mammogram.pixels.shape
+    return shape[0] / rows, shape[1] / cols
+
+
+def _with_ends(
+    values: npt.NDArray[Any], ends: npt.NDArray[Any], mammogram: Mammogram
+) -> npt.NDArray[np.float32]:
+    """Greys of some values, on the scale of the whole picture, whose `ends` are given."""
+    whole = np.concatenate([values.ravel(), ends])
+    return to_grey(whole, mammogram)[: values.size].reshape(values.shape)
+
+
+def _burnt(thumbnail: npt.NDArray[np.float32]) -> bool:
+    region = find_breast(thumbnail)
+    return region is not None and float(np.mean(thumbnail[region.mask] >= _WHITE)) > _BURNT_SHARE
+
+
+def _curve(thumbnail: npt.NDArray[np.float32]) -> tuple[float, float, float]:
+    """Black, white and exponent of the tone curve, from a thumbnail (h, w, 0–1)."""
+    region = find_breast(thumbnail)
+    breast = thumbnail if region is None else thumbnail[region.mask]
+    low, high = float(np.percentile(thumbnail, 0.5)), float(np.percentile(breast, 99.8))
+    if region is None or high <= low:
+        return low, float(np.percentile(thumbnail, 99.8)), 1.0
+    median = (float(np.median(breast)) - low) / (high - low)
+    if not _MIDTONE < median < 1.0:
+        return low, high, 1.0
+    return low, high, min(_STEEPEST, math.log(_MIDTONE) / math.log(median))
+
+
+def _pointwise(
+    pixels: npt.NDArray[Any], ends: npt.NDArray[Any], toned: Any
+) -> npt.NDArray[np.uint8]:
+    """Apply a curve to every pixel: by a table where whole numbers allow one, it is much faster."""
+    first, last = ends.tolist()
+    picture = np.empty(pixels.shape, np.uint8)
+    whole = np.issubdtype(pixels.dtype, np.integer) and last - first < _TABLE_SIZE
+    table = toned(np.arange(first, last + 1).astype(pixels.dtype)) if whole else None
+    for row in range(0, pixels.shape[0], _BLOCK_ROWS):
+        block = pixels[row : row + _BLOCK_ROWS]
+        picture[row : row + _BLOCK_ROWS] = (
+            toned(block) if table is None else table[block.astype(np.int64) - int(first)]
+        )
+    return picture
