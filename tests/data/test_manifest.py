@@ -32,9 +32,9 @@ def test_labels_are_read_as_said(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ("d,1,a,L,CC,1.jpg,2,,,\n", r"row 2 says '2'.*\[tumour\]"),
+        ("d,1,a,L,CC,1.jpg,2,,,\n", r"line 2 says '2'.*\[tumour\]"),
         ("d,1,a,L,CC,1.jpg,0,1,,\n", r"\[tumour\]"),
-        ("d,1,a,X,CC,1.jpg,,,,\n", r"row 2.*'X'"),
+        ("d,1,a,X,CC,1.jpg,,,,\n", r"line 2.*'X'"),
         ("d,1,,L,CC,1.jpg,,,,\n", r"\[patient_id\]"),
         ("d,1,a,L,CC,1.jpg,,,,\nd,1,a,L,CC,2.jpg,,,,\n", "stands twice"),
         ("", "no rows"),

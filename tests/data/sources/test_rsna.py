@@ -60,7 +60,7 @@ def test_two_releases_side_by_side_are_refused(tree, make_sources):
     [
         (",cancer,", ",tumor,", "columns are missing: cancer"),
         ("61.0,0,", "61.0,maybe,", r"'maybe'.*\[cancer\]"),
-        ("61.0", "old", r"'old' is no number \[age\]"),
+        ("61.0", "old", r"line 2 says 'old' \[age\]"),
     ],
 )
 def test_a_faulty_table_is_refused_by_name(tree, old, new, words):
