@@ -230,7 +230,7 @@ def _read_rows(path: Path) -> Iterable[Record]:
 
 def _record(row: Row) -> Record:
     for column in _NEEDED:
-        if not row[column]:
+        if row.text(column) is None:
             raise row.wrong(column, "given")
     tumour, malignant = row.flag("tumour"), row.flag("malignant")
     if malignant and tumour is False:

@@ -43,6 +43,8 @@ _OLDEST: Final = 130.0
 """No one has lived longer: more is a year of birth, a date, or a code for unknown."""
 _WHOLE_FLOAT: Final = re.compile(r"(\d+)\.0*", re.ASCII)
 _SCIENTIFIC: Final = re.compile(r"\d+([.,]\d+)?E[+-]\d+|\d+[.,]\d+E\d+", re.IGNORECASE | re.ASCII)
+_DAMAGE: Final = ("\ufffd", "\n", '"')
+"""What a wrong encoding, an open quote and a stray one leave in a cell."""
 _GROUPED: Final = re.compile(r"\d{1,3}([,'\u2019\u00a0\u202f]\d{3})+", re.ASCII)
 
 
@@ -172,8 +174,10 @@ class Row:
             )
         if _GROUPED.fullmatch(text):
             raise self.wrong(column, "written without separators between its digits")
-        if "\ufffd" in text or "\n" in text:
-            raise self.wrong(column, "free of line breaks and of letters lost in a conversion")
+        if text.startswith("=") or any(mark in text for mark in _DAMAGE):
+            raise self.wrong(
+                column, "free of formulas, quotes, line breaks and letters lost in a conversion"
+            )
         return text
 
     def identifier_or_none(self, column: str) -> str | None:

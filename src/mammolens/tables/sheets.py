@@ -1,8 +1,8 @@
 """Excel files → rows of text: ``.xlsx`` with openpyxl, old ``.xls`` with xlrd.
 
 A file is recognised by its first bytes, whatever it is called. Whole numbers lose their ``.0``,
-dates become ISO text, errors keep their word (``#N/A``). A formula without a stored value is
-refused: its cell would read as unknown.
+dates become ISO text, errors keep their word (``#N/A``). A formula without a stored value stays a
+formula, which no label and no identifier may be: an empty cell would read as unknown.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def read_sheets(data: bytes, path: Path) -> list[_Lines]:
     Raises
     ------
     InvalidManifest
-        The file is damaged, or a formula has no stored value.
+        The file is damaged.
     ConfigError
         The package that reads this kind of sheet is not installed.
     """
@@ -51,9 +51,7 @@ def read_sheets(data: bytes, path: Path) -> list[_Lines]:
             remedy="Run: pip install 'mammolens[data]', or save the sheet as CSV beside it",
         ) from error
     try:
-        return _xls(data) if old else _xlsx(data, path)
-    except InvalidManifest:
-        raise
+        return _xls(data) if old else _xlsx(data)
     except Exception as error:
         # Both let zip, key, value, assertion, index and XML errors of damaged files pass.
         raise InvalidManifest(
@@ -63,34 +61,25 @@ def read_sheets(data: bytes, path: Path) -> list[_Lines]:
         ) from error
 
 
-def _xlsx(data: bytes, path: Path) -> list[_Lines]:
+def _xlsx(data: bytes) -> list[_Lines]:
     from openpyxl import load_workbook
 
     stored = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
     written = load_workbook(io.BytesIO(data), read_only=True, data_only=False)
     sheets = []
     for values, sources in zip(stored.worksheets, written.worksheets, strict=True):
-        lines: _Lines = []
-        pairs = (values.iter_rows(values_only=True), sources.iter_rows(values_only=True))
-        for number, (row, formulas) in enumerate(zip(*pairs, strict=True), start=1):
-            _refuse_unsaved(row, formulas, number, path)
-            lines.append((number, [_text(value) for value in row]))
-        sheets.append(lines)
+        pairs = zip(
+            values.iter_rows(values_only=True), sources.iter_rows(values_only=True), strict=True
+        )
+        sheets.append(
+            [
+                (number, [_text(v if v is not None else f) for v, f in zip(*rows, strict=True)])
+                for number, rows in enumerate(pairs, start=1)
+            ]
+        )
     stored.close()
     written.close()
     return sheets
-
-
-def _refuse_unsaved(
-    row: tuple[Any, ...], formulas: tuple[Any, ...], number: int, path: Path
-) -> None:
-    for value, formula in zip(row, formulas, strict=False):
-        if value is None and isinstance(formula, str) and formula.startswith("="):
-            raise InvalidManifest(
-                f"line {number} has a formula without a stored value: {formula}",
-                source=str(path),
-                remedy="Open the sheet in Excel or LibreOffice and save it, or write the values",
-            )
 
 
 def _xls(data: bytes) -> list[_Lines]:

@@ -112,7 +112,7 @@ def _record(
     path: Path, match: re.Match[str], row: Row, marks: Path | None, notes: _Notes
 ) -> Record:
     image, patient, side = match["image"], match["patient"].lower(), match["side"].upper()
-    birads = row["Bi-Rads"].lower()
+    birads = (row.text("Bi-Rads") or "").lower()
     tumour, malignant = _LABELS.get(birads, (None, None))
     boxes: tuple[tuple[LesionKind | None, Box], ...] = ()
     if marks is not None:
@@ -170,7 +170,7 @@ def _by_file(path: Path) -> dict[str, Row]:
         if not (row["File Name"] or row["Laterality"] or row["View"]):
             continue  # The sheet ends with a row of sums.
         image = row.identifier("File Name")
-        if row["Bi-Rads"].lower() not in ("", "0", *_LABELS):
+        if (row.text("Bi-Rads") or "0").lower() not in ("0", *_LABELS):
             raise row.wrong("Bi-Rads", f"0 to 6, 4a, 4b or 4c, or empty (file {image})")
         if apart := listed.setdefault(image, row).differs(row):
             raise InvalidManifest(
