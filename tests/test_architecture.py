@@ -50,6 +50,18 @@ def test_the_command_line_starts_without_the_engine() -> None:
     ) == set()
 
 
+OWN_FILES = {"learn/checkpoint.py", "learn/curves.py", "sinks/_folder.py", "sinks/overlay.py"}
+"""Modules that read again what they wrote themselves: a run's log, a sink's index."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: relative(path))
+def test_tables_are_read_in_one_room(path: Path) -> None:
+    if relative(path) in OWN_FILES or relative(path).startswith("tables/"):
+        pytest.skip("the room for it, or a reader of its own file")
+    names = {ast.unparse(node) for node in ast.walk(ast.parse(path.read_text("utf-8")))}
+    assert not names & {"csv.reader", "csv.DictReader", "load_workbook", "xlrd"}
+
+
 def relative(path: Path) -> str:
     return path.relative_to(SOURCE).as_posix()
 

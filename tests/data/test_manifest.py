@@ -32,17 +32,59 @@ def test_labels_are_read_as_said(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ("d,1,a,L,CC,1.jpg,2,,,\n", r"row 2 says '2'.*\[tumour\]"),
+        ("d,1,a,L,CC,1.jpg,2,,,\n", r"line 2 says '2'.*\[tumour\]"),
         ("d,1,a,L,CC,1.jpg,0,1,,\n", r"\[tumour\]"),
-        ("d,1,a,X,CC,1.jpg,,,,\n", r"row 2.*'X'"),
+        ("d,1,a,X,CC,1.jpg,,,,\n", r"line 2.*'X'"),
         ("d,1,,L,CC,1.jpg,,,,\n", r"\[patient_id\]"),
-        ("d,1,a,L,CC,1.jpg,,,,\nd,1,a,L,CC,2.jpg,,,,\n", "stands twice"),
+        ("d,1,a,L,CC,1.jpg,,,,\nd,1,a,L,CC,2.jpg,,,,\n", "in line 2 and line 3, which contradicts"),
         ("", "no rows"),
     ],
 )
 def test_a_faulty_table_is_refused_with_row_and_column(tmp_path, rows, words):
     with pytest.raises(InvalidManifest, match=words):
         Manifest.read(table(tmp_path, rows))
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (HEAD.replace("malignant", "maligant"), "'maligant', which is not known; malignant is the"),
+        (HEAD.replace("malignant", "cancer"), "'cancer', which is not known; malignant is the"),
+        (HEAD.replace("tumour", "tumor"), "'tumor', which is not known; tumour is the nearest"),
+        (HEAD.replace("laterality", "side"), "'side', which is not known; laterality is the"),
+        (HEAD.replace("height", "tumour"), "names the column tumour twice"),
+    ],
+)
+def test_a_column_whose_name_is_nearly_known_is_not_passed_over(tmp_path, head, words):
+    with pytest.raises(InvalidManifest, match=words):
+        Manifest.read(table(tmp_path, "d,1,a,L,CC,1.jpg,1,1,,\n", head))
+
+
+def test_names_in_other_letters_and_words_for_labels_are_read(tmp_path):
+    head = HEAD.replace(",", " ; ").upper()
+    text = "d;1.0;7.0;left;cc;1.jpg;TRUE;yes;;\nd;2;7;R;MLO;2.jpg;NA;-;;\n"
+    first, second = Manifest.read(table(tmp_path, text, head)).records
+    assert (first.image_id, first.patient_id, first.malignant) == ("1", "7", True)
+    assert (second.patient_id, second.tumour, second.malignant) == ("7", None, None)
+    assert (first.laterality.value, second.view_position.value) == ("L", "MLO")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("d,1,a,L,CC,1.jpg,,1,,,5\n", "line 2 has 11 cells"),
+        ("d,1,a,L,CC,1.jpg,,1\n", "line 2 has 8 cells"),
+        ("d,1,nan,L,CC,1.jpg,,1,,\n", r"line 2 says 'nan' \[patient_id\]"),
+        ("d,4.6E+08,a,L,CC,1.jpg,,1,,\n", r"line 2 says '4.6E\+08' \[image_id\]"),
+        ("d,1,a,L,CC,1.jpg,,positive,,\n", r"line 2 says 'positive' \[malignant\]"),
+        ('d,1,a,L,CC,"1.jpg,,1,,\nd,2,b,L,CC,2.jpg,,0,,\n', "line 2 opens a quote"),
+        ("d,1,a,L,CC,1.jpg,,1,,\n\0\n", "line 3 holds NUL bytes"),
+    ],
+)
+def test_a_row_that_has_slipped_is_refused(tmp_path, rows, words):
+    with pytest.raises(InvalidManifest, match=words) as refused:
+        Manifest.read(table(tmp_path, rows))
+    assert refused.value.remedy
 
 
 def test_missing_columns_and_files_are_named(tmp_path):

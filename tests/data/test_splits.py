@@ -264,9 +264,9 @@ def test_a_table_of_persons_is_read(tmp_path):
     ("text", "words"),
     [
         ("dataset,patient_id\nd,1\n", "columns are missing: person_id"),
-        ("dataset,patient_id,person_id\nd,1,\n", r"row 2 has an empty cell \[person_id\]"),
-        ("dataset,patient_id,person_id\nd,1\n", "row 2 has an empty cell"),
-        ("dataset,patient_id,person_id\nd,1,a\nd,1,b\n", "row 3 gives d/1 a second person"),
+        ("dataset,patient_id,person_id\nd,1,\n", r"line 2 says '' \[person_id\]"),
+        ("dataset,patient_id,person_id\nd,1\n", "line 2 has 2 cells"),
+        ("dataset,patient_id,person_id\nd,1,a\nd,1,b\n", "line 3 gives d/1 a second person"),
     ],
 )
 def test_a_faulty_table_of_persons_is_refused(tmp_path, text, words):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from pydicom.dataset import Dataset
 
@@ -134,6 +136,29 @@ def test_a_table_of_another_kind_is_passed_over(make_dicom, tmp_path) -> None:
     (tmp_path / "train.csv").write_bytes(b"\xff\xfe\x00broken")
     (tmp_path / "manifest.csv").write_text("a,b\n1,2\n")
     assert of(make_dicom, tmp_path / "777.dcm")[:2] == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("2,10,7777,R,MLO,x\n", "line 2 has 6 cells"),
+        ("2,10,7777,R,MLO\n2,10,7777,L,MLO\n", "lines 2 and 3 name this image and contradict"),
+        ("2,10,7777,both,MLO\n", r"line 2 says 'both' \[laterality\]"),
+    ],
+)
+def test_a_faulty_table_says_nothing_but_its_fault(make_dicom, tmp_path, rows, words) -> None:
+    (tmp_path / "train.csv").write_text("site_id,patient_id,image_id,laterality,view\n" + rows)
+    side, view, cautions = of(make_dicom, tmp_path / "7777.dcm")
+    assert (side, view) == (None, None)
+    assert "table_faulty" in cautions
+    flat = tmp_path / "10_7777.png"
+    flat.write_bytes(b"P5 80 96 255\n" + make_dicom.picture(bits=8).tobytes())
+    read = read_image(flat)
+    assert (read.ref.laterality, read.ref.view_position) == (None, None)
+    (said,) = [caution.message for caution in read.cautions if caution.name == "table_faulty"]
+    assert re.search(words, said)
+    known = of(make_dicom, tmp_path / "7777.dcm", ImageLaterality="R", ViewPosition="CC")
+    assert known == (R, CC, set())
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,7 @@ column ``error``.
 
 from __future__ import annotations
 
-import csv
 import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +19,17 @@ from mammolens.bench.units import TASKS, ImageResult
 from mammolens.core import Scores, Unreadable
 from mammolens.data.manifest import Record
 from mammolens.errors import InvalidManifest
+from mammolens.tables import Row, Table, read_table
 
 __all__ = ["GivenPredictions", "read_predictions"]
 
 _KEY = ("dataset", "image_id")
 _MALIGNANT = ("p_malignant", "malignancy")
+_TUMOUR = ("p_normal", "p_benign", "tumour")
+_OPTIONAL = (*_MALIGNANT, *_TUMOUR, "error", "path", "manifest_digest")
 _SLACK = 1e-3
 _ROUNDING = 1e-6
 _SHOWN = 3
-
-_Cells = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -81,25 +80,13 @@ def read_predictions(
     Raises
     ------
     InvalidManifest
-        Names the file, the row and the column, and what is wrong there.
+        Names the file, the line and the column, and what is wrong there.
     """
     known, allowed = {(r.dataset, r.image_id) for r in records}, set(digests)
-    lines = _read(path)
-    _check_digest(path, lines, allowed)
-    rows: dict[tuple[str, str], Scores | Unreadable] = {}
-    doubled: list[tuple[str, str]] = []
-    for number, cells in enumerate(lines, start=2):
-        key = cells["dataset"], cells["image_id"]
-        if key in rows:
-            doubled.append(key)
-        rows[key] = _scores(path, number, cells)
-    if doubled:
-        raise InvalidManifest(
-            f"{len(doubled)} rows stand twice: {_named(doubled)}",
-            source=str(path),
-            keyword="image_id",
-            remedy="Keep one row for each image",
-        )
+    table = _read(path)
+    _check_digest(table, allowed)
+    table.refuse_repeats(*_KEY)
+    rows = {(row["dataset"], row.identifier("image_id")): _scores(row) for row in table.rows}
     if strangers := [key for key in rows if key not in known]:
         raise InvalidManifest(
             f"{len(strangers)} of {len(rows)} rows are of images that the table does not have: "
@@ -108,47 +95,30 @@ def read_predictions(
             keyword="image_id",
             remedy="Give the table that these predictions were made of",
         )
-    return GivenPredictions(path, rows, _tasks(lines))
+    return GivenPredictions(path, rows, _tasks(table.rows))
 
 
-def _read(path: Path) -> list[_Cells]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            columns = set(reader.fieldnames or ())
-            lines = [
-                {name: (cell or "").strip() for name, cell in row.items() if isinstance(name, str)}
-                for row in reader
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+def _read(path: Path) -> Table:
+    remedy = "See docs/evaluation.md for the format"
+    table = read_table(path, _KEY, _OPTIONAL, remedy=remedy)
+    if not table.columns & set(_MALIGNANT):
         raise InvalidManifest(
-            f"the predictions cannot be read: {error}",
-            source=str(path),
-            remedy="Give a UTF-8 CSV file",
-        ) from error
-    missing = [name for name in _KEY if name not in columns]
-    if not columns & set(_MALIGNANT):
-        missing.append(" or ".join(_MALIGNANT))
-    if missing:
-        raise InvalidManifest(
-            f"columns are missing: {', '.join(missing)}",
-            source=str(path),
-            remedy="See docs/evaluation.md for the format",
+            f"columns are missing: {' or '.join(_MALIGNANT)}", source=str(path), remedy=remedy
         )
-    if not lines:
+    if not table.rows:
         raise InvalidManifest("there are no predictions", source=str(path))
-    return lines
+    return table
 
 
-def _check_digest(path: Path, lines: Sequence[_Cells], allowed: set[str]) -> None:
-    stated = {cells["manifest_digest"] for cells in lines if cells.get("manifest_digest")}
-    beside = path.parent / "metrics.json"
+def _check_digest(table: Table, allowed: set[str]) -> None:
+    stated = {row["manifest_digest"] for row in table.rows if row["manifest_digest"]}
+    beside = table.path.parent / "metrics.json"
     if beside.is_file():
         stated |= _digest_beside(beside)
     if stated and not stated <= allowed:
         raise InvalidManifest(
             "these predictions were made of another table, or its labels have changed since",
-            source=str(path),
+            source=str(table.path),
             keyword="manifest_digest",
             remedy="Give the table of which they were made, or make them again",
         )
@@ -167,38 +137,33 @@ def _digest_beside(path: Path) -> set[str]:
     return {digest} if isinstance(digest, str) else set()
 
 
-def _scores(path: Path, number: int, cells: _Cells) -> Scores | Unreadable:
+def _scores(row: Row) -> Scores | Unreadable:
     def share(column: str) -> float | None:
-        text = cells.get(column, "")
-        if not text:
-            return None
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not 0.0 <= value <= 1.0:
-            raise InvalidManifest(
-                f"row {number} says {text!r}",
-                source=str(path),
-                keyword=column,
-                remedy="It must be a probability between 0 and 1; leave it empty and give a "
-                "reason in the column error where there is none",
+        value = row.number(column)
+        if value is not None and not 0.0 <= value <= 1.0:
+            raise row.wrong(
+                column,
+                "a probability between 0 and 1; leave it empty and give a reason in the column "
+                "error where there is none",
             )
         return value
 
-    malignant = next((v for v in map(share, _MALIGNANT) if v is not None), None)
+    stated = [value for value in map(share, _MALIGNANT) if value is not None]
+    if len(stated) > 1 and abs(stated[0] - stated[1]) > _SLACK:
+        raise row.wrong("malignancy", "the same as p_malignant, or empty")
+    malignant = stated[0] if stated else None
     if malignant is None:
-        if not cells.get("error"):
+        if not row["error"]:
             raise InvalidManifest(
-                f"row {number} has no score and no reason why",
-                source=str(path),
+                f"line {row.line} has no score and no reason why",
+                source=str(row.path),
                 keyword="p_malignant",
                 remedy="Give a probability, or a reason in the column error",
             )
-        kind, _, message = cells["error"].partition(": ")
-        path_or_name = cells.get("path") or cells["image_id"]
+        kind, _, message = row["error"].partition(": ")
+        path_or_name = row["path"] or row["image_id"]
         return Unreadable(path_or_name, kind if message else "NoScore", message or kind)
-    normal, benign, tumour = share("p_normal"), share("p_benign"), share("tumour")
+    normal, benign, tumour = map(share, _TUMOUR)
     if normal is None:
         rest = benign or 0.0 if tumour is None else tumour - malignant
         normal = 1.0 - malignant - rest
@@ -207,8 +172,8 @@ def _scores(path: Path, number: int, cells: _Cells) -> Scores | Unreadable:
     total = normal + benign + malignant
     if min(normal, benign) < -_SLACK or abs(total - 1.0) > _SLACK:
         raise InvalidManifest(
-            f"row {number}: normal, benign and malignant do not sum to one",
-            source=str(path),
+            f"line {row.line}: normal, benign and malignant do not sum to one",
+            source=str(row.path),
             keyword="p_normal",
             remedy="Give calibrated probabilities of three classes, or p_malignant alone",
         )
@@ -216,11 +181,10 @@ def _scores(path: Path, number: int, cells: _Cells) -> Scores | Unreadable:
     return Scores(max(normal, 0.0) / rounding, max(benign, 0.0) / rounding, malignant / rounding)
 
 
-def _tasks(lines: Sequence[_Cells]) -> tuple[str, ...]:
+def _tasks(rows: Sequence[Row]) -> tuple[str, ...]:
     """Tumour is spoken of only where every scored row says how probable it is."""
-    columns = ("p_normal", "p_benign", "tumour")
-    scored = [cells for cells in lines if any(cells.get(name) for name in _MALIGNANT)]
-    told = scored and all(any(cells.get(name) for name in columns) for cells in scored)
+    scored = [row for row in rows if any(row.text(name) for name in _MALIGNANT)]
+    told = scored and all(any(row.text(name) for name in _TUMOUR) for row in scored)
     return TASKS if told else ("malignancy",)
 
 

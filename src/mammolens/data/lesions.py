@@ -9,7 +9,6 @@ is an image of which nothing is known, not one without a lesion.
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from dataclasses import dataclass
 from enum import Enum
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from mammolens.core import Box
 from mammolens.errors import InvalidManifest
+from mammolens.tables import Row, read_table
 
 __all__ = ["LESION_COLUMNS", "Lesion", "LesionKind", "read_lesions"]
 
@@ -24,6 +24,9 @@ LESION_COLUMNS = (
     *("dataset", "image_id", "kind", "malignant", "row0", "col0", "row1", "col1"),
     *("row", "col", "radius", "mask_path"),
 )
+
+
+_SEE = "See docs/data.md for the format"
 
 
 class LesionKind(str, Enum):
@@ -34,6 +37,9 @@ class LesionKind(str, Enum):
     DISTORTION = "architectural distortion"
     ASYMMETRY = "asymmetry"
     OTHER = "other"
+
+
+_KINDS = {kind.value: kind for kind in LesionKind}
 
 
 @dataclass(frozen=True)
@@ -80,41 +86,33 @@ def read_lesions(table: Path) -> dict[tuple[str, str], tuple[Lesion, ...]]:
     Raises
     ------
     InvalidManifest
-        Names the table, the row and what is wrong there.
+        Names the table, the line and what is wrong there.
     """
     found: dict[tuple[str, str], list[Lesion]] = defaultdict(list)
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            for number, row in enumerate(csv.DictReader(stream), start=2):
-                cells = {k: (v or "").strip() for k, v in row.items() if isinstance(k, str)}
-                if not cells.get("image_id"):
-                    raise InvalidManifest(
-                        f"row {number} names no image", source=str(table), keyword="image_id"
-                    )
-                key = cells.get("dataset", ""), cells["image_id"]
-                found[key].append(_lesion(cells, table, number))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidManifest(f"the table cannot be read: {error}", source=str(table)) from error
+    further = [name for name in LESION_COLUMNS if name != "image_id"]
+    for row in read_table(table, ("image_id",), further, remedy=_SEE).rows:
+        found[row.text("dataset") or "", row.identifier("image_id")].append(_lesion(row))
     return {key: tuple(lesions) for key, lesions in found.items()}
 
 
-def _lesion(cells: dict[str, str], table: Path, number: int) -> Lesion:
+def _lesion(row: Row) -> Lesion:
+    kind, malignant = row.word("kind", _KINDS), row.flag("malignant")
+    box = [row.number(name) for name in ("row0", "col0", "row1", "col1")]
+    circle = [row.number(name) for name in ("row", "col", "radius")]
+    mask = row.text("mask_path")
+    corners = [edge for edge in box if edge is not None]
+    measures = [value for value in circle if value is not None]
     try:
-        box = [float(cells[name]) for name in ("row0", "col0", "row1", "col1") if cells.get(name)]
-        circle = [float(cells[name]) for name in ("row", "col", "radius") if cells.get(name)]
-        if len(box) not in (0, 4) or len(circle) not in (0, 3):
+        if len(corners) not in (0, 4) or len(measures) not in (0, 3):
             raise ValueError("a box has four numbers and a circle three")
         return Lesion(
-            kind=LesionKind(cells["kind"]) if cells.get("kind") else None,
-            malignant={"": None, "0": False, "1": True}[cells.get("malignant", "")],
-            box_source_px=(box[0], box[1], box[2], box[3]) if box else None,
-            circle_source_px=(circle[0], circle[1], circle[2]) if circle else None,
-            mask_path=table.parent / cells["mask_path"] if cells.get("mask_path") else None,
+            kind=kind,
+            malignant=malignant,
+            box_source_px=(corners[0], corners[1], corners[2], corners[3]) if corners else None,
+            circle_source_px=(measures[0], measures[1], measures[2]) if measures else None,
+            mask_path=row.path.parent / mask if mask else None,
         )
-    except (ValueError, KeyError, InvalidManifest) as error:
+    except (ValueError, InvalidManifest) as error:
         raise InvalidManifest(
-            f"row {number}: {error}",
-            source=str(table),
-            keyword="lesions",
-            remedy="See docs/data.md for the format",
+            f"line {row.line}: {error}", source=str(row.path), keyword="lesions", remedy=_SEE
         ) from error

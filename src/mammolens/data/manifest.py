@@ -3,13 +3,12 @@
 Columns: ``dataset, image_id, patient_id, path`` (needed) and ``laterality, view, tumour,
 malignant, birads, density, age, machine, abnormality, lesion_x, lesion_y, lesion_radius,
 mask_path, height, width, pixel_aspect, rotation, study_id, split`` (may be absent). Other columns
-are ignored.
+are passed over, unless their name looks like one of these.
 `path` and `mask_path` are relative to the table. Further lesions stand in a side table.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -19,10 +18,25 @@ from pathlib import Path
 from mammolens.core import Caution, Laterality, ViewPosition
 from mammolens.data.lesions import Lesion, read_lesions
 from mammolens.errors import InvalidManifest
+from mammolens.tables import Row, read_table
 
 __all__ = ["SQUEEZED_SOURCES", "Manifest", "Record", "Split"]
 
 _NEEDED = ("dataset", "image_id", "patient_id", "path")
+_OPTIONAL = (
+    *("laterality", "view", "tumour", "malignant", "birads", "density", "age", "machine"),
+    *("abnormality", "lesion_x", "lesion_y", "lesion_radius", "mask_path", "height", "width"),
+    *("pixel_aspect", "rotation", "study_id", "split"),
+)
+_MEANT = {
+    **dict.fromkeys(("cancer", "malign", "malignancy", "pathology", "diagnosis"), "malignant"),
+    **dict.fromkeys(("label", "target", "class", "groundtruth"), "malignant"),
+    **dict.fromkeys(("side", "imagelaterality", "leftright"), "laterality"),
+    **dict.fromkeys(("viewposition", "imageview", "projection"), "view"),
+    **dict.fromkeys(("patientage", "ageyears"), "age"),
+}
+"""Names that other tables use. A table that has such a column, and not ours, would be read without
+its labels."""
 _NOT_DIGESTED = ("path", "split", "lesions", "abnormality")
 
 SQUEEZED_SOURCES = {"rsna": 1.25, "ddsm": 5 / 3}
@@ -37,6 +51,9 @@ class Split(str, Enum):
     TRAIN = "train"
     VALIDATION = "validation"
     TEST = "test"
+
+
+_SPLITS = {split.value: split for split in Split}
 
 
 @dataclass(frozen=True)
@@ -156,12 +173,12 @@ class Manifest:
 
     @classmethod
     def read(cls, *tables: Path) -> Manifest:
-        """Read one or several tables (CSV, UTF-8) as one manifest.
+        """Read one or several tables (see `mammolens.tables`) as one manifest.
 
         Raises
         ------
         InvalidManifest
-            Names the table, the row, the column, and what is wrong there.
+            Names the table, the line, the column, and what is wrong there.
         """
         return cls.of(record for table in tables for record in _read_table(Path(table)))
 
@@ -203,104 +220,62 @@ def _read_table(table: Path) -> Iterable[Record]:
         yield replace(record, lesions=record.lesions + further) if further else record
 
 
-def _read_rows(table: Path) -> Iterable[Record]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            missing = [name for name in _NEEDED if name not in (reader.fieldnames or ())]
-            if missing:
-                raise InvalidManifest(
-                    f"columns are missing: {', '.join(missing)}",
-                    source=str(table),
-                    remedy="See docs/data.md for the format",
-                )
-            for number, row in enumerate(reader, start=2):
-                yield _record(row, table, number)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidManifest(
-            f"the table cannot be read: {error}", source=str(table), remedy="Give a UTF-8 CSV file"
-        ) from error
+def _read_rows(path: Path) -> Iterable[Record]:
+    table = read_table(
+        path, _NEEDED, _OPTIONAL, meant=_MEANT, remedy="See docs/data.md for the format"
+    )
+    table.refuse_repeats("dataset", "image_id")
+    return map(_record, table.rows)
 
 
-def _record(row: dict[str, str | None], table: Path, number: int) -> Record:
-    cells = {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
-
-    def wrong(column: str, wanted: str) -> InvalidManifest:
-        return InvalidManifest(
-            f"row {number} says {cells.get(column)!r}",
-            source=str(table),
-            keyword=column,
-            remedy=f"It must be {wanted}",
-        )
-
-    def number_of(column: str) -> float | None:
-        try:
-            return float(cells[column]) if cells.get(column) else None
-        except ValueError as error:
-            raise wrong(column, "a number or empty") from error
-
-    def flag(column: str) -> bool | None:
-        value = number_of(column)
-        if value not in (None, 0.0, 1.0):
-            raise wrong(column, "1, 0 or empty")
-        return None if value is None else bool(value)
-
+def _record(row: Row) -> Record:
     for column in _NEEDED:
-        if not cells[column]:
-            raise wrong(column, "given")
-    try:
-        laterality = Laterality(cells["laterality"]) if cells.get("laterality") else None
-        view = ViewPosition(cells["view"]) if cells.get("view") else None
-        split = Split(cells["split"]) if cells.get("split") else None
-    except ValueError as error:
-        raise InvalidManifest(f"row {number}: {error}", source=str(table)) from error
-    tumour, malignant = flag("tumour"), flag("malignant")
+        if row.text(column) is None:
+            raise row.wrong(column, "given")
+    tumour, malignant = row.flag("tumour"), row.flag("malignant")
     if malignant and tumour is False:
-        raise wrong("tumour", "1 where malignant is 1")
-    dataset = cells["dataset"]
-    square = cells.get("height") and cells.get("height") == cells.get("width")
-    stated = number_of("pixel_aspect")
-    rotation = number_of("rotation") or 0.0
+        raise row.wrong("tumour", "1 where malignant is 1")
+    dataset = row["dataset"]
+    square = row["height"] and row["height"] == row["width"]
+    stated = row.number("pixel_aspect")
+    rotation = row.number("rotation") or 0.0
     if rotation not in (0, 90, 180, 270):
-        raise wrong("rotation", "0, 90, 180, 270 or empty")
-    lesion_row, lesion_col = number_of("lesion_y"), number_of("lesion_x")
-    radius = number_of("lesion_radius")
+        raise row.wrong("rotation", "0, 90, 180, 270 or empty")
+    centre = row.number("lesion_y"), row.number("lesion_x")
     return Record(
         dataset=dataset,
-        image_id=cells["image_id"],
-        patient_id=cells["patient_id"],
-        path=table.parent / cells["path"],
-        laterality=laterality,
-        view_position=view,
+        image_id=row.identifier("image_id"),
+        patient_id=row.identifier("patient_id"),
+        path=row.path.parent / row["path"],
+        laterality=row.laterality("laterality"),
+        view_position=row.view("view"),
         tumour=tumour,
         malignant=malignant,
-        birads=cells.get("birads") or None,
-        density=cells.get("density") or None,
-        age_years=number_of("age"),
-        machine=cells.get("machine") or None,
-        study_id=cells.get("study_id") or None,
+        birads=row.text("birads"),
+        density=row.text("density"),
+        age_years=row.age("age"),
+        machine=row.text("machine"),
+        study_id=row.identifier_or_none("study_id"),
         pixel_aspect=stated or (SQUEEZED_SOURCES.get(dataset, 1.0) if square else 1.0),
         rotation_deg=int(rotation),
-        lesion_centre_px=(
-            None if lesion_row is None or lesion_col is None else (lesion_row, lesion_col)
-        ),
-        lesions=_own_lesions(table, cells, malignant, (lesion_row, lesion_col), radius),
-        split=split,
-        abnormality=cells.get("abnormality") or None,
+        lesion_centre_px=_both(*centre),
+        lesions=_own_lesions(row, malignant, _both(*centre)),
+        split=row.word("split", _SPLITS),
+        abnormality=row.text("abnormality"),
     )
 
 
+def _both(row: float | None, col: float | None) -> tuple[float, float] | None:
+    return None if row is None or col is None else (row, col)
+
+
 def _own_lesions(
-    table: Path,
-    cells: dict[str, str],
-    malignant: bool | None,
-    centre: tuple[float | None, float | None],
-    radius: float | None,
+    row: Row, malignant: bool | None, centre: tuple[float, float] | None
 ) -> tuple[Lesion, ...]:
     """The one lesion that a row itself can hold: a mask, or a circle."""
-    if cells.get("mask_path"):
-        return (Lesion(malignant=malignant, mask_path=table.parent / cells["mask_path"]),)
-    row, col = centre
-    if row is None or col is None or radius is None:
+    if mask := row.text("mask_path"):
+        return (Lesion(malignant=malignant, mask_path=row.path.parent / mask),)
+    radius = row.number("lesion_radius")
+    if centre is None or radius is None:
         return ()
-    return (Lesion(malignant=malignant, circle_source_px=(row, col, radius)),)
+    return (Lesion(malignant=malignant, circle_source_px=(*centre, radius)),)

@@ -6,7 +6,6 @@ each identifier. Any word will do for a person as long as it is hers alone.
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from types import MappingProxyType
 
 from mammolens.data.manifest import Record, Split
 from mammolens.errors import InvalidManifest
+from mammolens.tables import read_table
 
 __all__ = ["NOBODY", "Patient", "person_of", "read_persons", "unknown_identities"]
 
@@ -35,39 +35,20 @@ def read_persons(table: Path) -> dict[Patient, str]:
     Raises
     ------
     InvalidManifest
-        Names the table, the row and what is wrong there.
+        Names the table, the line and what is wrong there.
     """
     persons: dict[Patient, str] = {}
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise InvalidManifest(
-                    f"columns are missing: {', '.join(missing)}",
-                    source=str(table),
-                    remedy=f"Give {', '.join(_COLUMNS)}",
-                )
-            for number, row in enumerate(reader, start=2):
-                dataset, patient, person = ((row[name] or "").strip() for name in _COLUMNS)
-                if not (dataset and patient and person):
-                    raise InvalidManifest(
-                        f"row {number} has an empty cell",
-                        source=str(table),
-                        keyword="person_id",
-                        remedy="Leave out patients of whom nothing is known",
-                    )
-                if persons.setdefault((dataset, patient), person) != person:
-                    raise InvalidManifest(
-                        f"row {number} gives {dataset}/{patient} a second person",
-                        source=str(table),
-                        keyword="person_id",
-                        remedy="Keep one row for each identifier",
-                    )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidManifest(
-            f"the table cannot be read: {error}", source=str(table), remedy="Give a UTF-8 CSV file"
-        ) from error
+    for row in read_table(table, _COLUMNS, remedy=f"Give {', '.join(_COLUMNS)}").rows:
+        if not row["dataset"]:
+            raise row.wrong("dataset", "given")
+        patient = row["dataset"], row.identifier("patient_id")
+        if persons.setdefault(patient, row.identifier("person_id")) != row.identifier("person_id"):
+            raise InvalidManifest(
+                f"line {row.line} gives {'/'.join(patient)} a second person",
+                source=str(table),
+                keyword="person_id",
+                remedy="Keep one row for each identifier",
+            )
     return persons
 
 

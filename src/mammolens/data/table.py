@@ -178,13 +178,22 @@ def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
 
 def _check(folder: Path, path: Path, home: Path, records: Sequence[Record]) -> None:
     """Read back what was written, as if it already stood in its place."""
-    read = Manifest.read(folder / path.name).records
+    try:
+        read = Manifest.read(folder / path.name).records
+    except InvalidManifest as error:
+        raise InvalidManifest(
+            f"it would not read back: {error.message}",
+            source=str(path),
+            keyword=error.keyword,
+            remedy=error.remedy,
+        ) from error
     for wanted, found in zip(records, read, strict=True):
         if wanted != _moved(found, folder, home):
             raise InvalidManifest(
                 f"{wanted.image_id!r} would not read back as it is",
                 source=str(path),
-                remedy="A label contradicts another, or a cell begins or ends with a space",
+                remedy="A label contradicts another, or a cell begins or ends with a space or is "
+                "a word for unknown (NA, none, -)",
             )
 
 

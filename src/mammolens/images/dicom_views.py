@@ -50,6 +50,7 @@ def of_dicom(tags: Tags, path: Path | None) -> SideAndView:
     row = look_up(path, *_listed_as(path, facts)) if path is not None else None
     side = _tagged_side(tags) or _fallback_side(tags, facts, row)
     view = _tagged_view(tags, facts) or _fallback_view(tags, facts, row)
+    tags.cautions += _table_fault((side, view), row)
     if facts.laterality is not None and side is not facts.laterality:
         tags.caution(
             "laterality_disagrees", "the file name and the DICOM header name different breasts"
@@ -66,9 +67,9 @@ def of_name(source: str, path: Path | None) -> tuple[SideAndView, NameFacts, Tab
     return (side, view), facts, row
 
 
-def name_cautions(pair: SideAndView, facts: NameFacts) -> tuple[Caution, ...]:
+def name_cautions(pair: SideAndView, facts: NameFacts, row: TableRow | None) -> tuple[Caution, ...]:
     """Say where the side and view of `of_name` came from, or that they are unknown."""
-    tags = []
+    tags = _table_fault(pair, row)
     for word, value, named in (
         ("laterality", pair[0], facts.laterality),
         ("view", pair[1], facts.view_position),
@@ -145,6 +146,13 @@ def _fallback_view(tags: Tags, facts: NameFacts, row: TableRow | None) -> ViewPo
             return view
     tags.caution("view_unknown", UNKNOWN["view"])
     return None
+
+
+def _table_fault(pair: SideAndView, row: TableRow | None) -> list[Caution]:
+    """Say why a table beside the images was not believed, where it would have been needed."""
+    if row is None or row.fault is None or None not in pair:
+        return []
+    return [Caution("table_faulty", f"a table beside the images is not used: {row.fault}")]
 
 
 def _source(word: str, origin: str, value: str) -> Caution:

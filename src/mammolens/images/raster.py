@@ -40,7 +40,7 @@ def describe_raster(
     pair, facts, row = of_name(source, path)
     patient_id = facts.patient_id or (row.patient_id if row else None)
     ref = ImageRef(path=source, patient_id=patient_id, laterality=pair[0], view_position=pair[1])
-    return ref, SourceHeader(), name_cautions(pair, facts)
+    return ref, SourceHeader(), name_cautions(pair, facts, row)
 
 
 def read_raster(data: bytes, source: str, path: Path | None) -> Mammogram:

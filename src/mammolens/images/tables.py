@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from mammolens.core import Laterality, ViewPosition
+from mammolens.errors import InvalidManifest, MammolensError
+from mammolens.tables import Row, has_columns, read_table
 
 __all__ = ["TableRow", "look_up"]
 
 TABLES = ("train.csv", "manifest.csv")
 LEVELS_UP = 3
 MAX_TABLE_BYTES = 64 << 20
+COLUMNS = ("image_id", "laterality", "view")
 
 
 class TableRow(NamedTuple):
-    """What a table says of one image; ``None`` is unknown."""
+    """What a table says of one image; ``None`` is unknown, `fault` is why nothing is taken."""
 
     patient_id: str | None
     laterality: Laterality | None
     view_position: ViewPosition | None
+    fault: str | None = None
 
 
 def look_up(path: Path, *image_ids: str) -> TableRow | None:
@@ -33,15 +36,22 @@ def look_up(path: Path, *image_ids: str) -> TableRow | None:
         The image file.
     image_ids
         Names under which it may be listed in ``image_id``, best first.
+
+    Returns
+    -------
+    TableRow or None
+        A table with a fault, or rows that contradict each other, say nothing but their fault.
     """
     folder = path.parent
     for _ in range(LEVELS_UP):
         for name in TABLES:
             table = folder / name
             rows = _read(table, _modified(table))
+            if isinstance(rows, str):
+                return TableRow(None, None, None, rows)
             for image_id in image_ids:
                 if image_id in rows:
-                    return rows[image_id]
+                    return _said(rows[image_id])
         folder = folder.parent
     return None
 
@@ -55,24 +65,33 @@ def _modified(table: Path) -> int:
 
 
 @lru_cache(maxsize=8)
-def _read(table: Path, modified: int) -> dict[str, TableRow]:
-    """Parse a table once per version of it; anything that is no such table gives no rows."""
+def _read(table: Path, modified: int) -> dict[str, list[Row]] | str:
+    """Rows by image, once per version of a table; the fault of one that cannot be trusted.
+
+    What has not the columns of such a table gives no rows.
+    """
     if not modified:
         return {}
+    rows: dict[str, list[Row]] = {}
     try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if not {"image_id", "laterality", "view"} <= set(reader.fieldnames or ()):
-                return {}
-            return {row["image_id"]: _row(row) for row in reader if row["image_id"]}
-    except (OSError, UnicodeError, csv.Error):
-        return {}
+        if not has_columns(table, COLUMNS):
+            return {}
+        for row in read_table(table, COLUMNS, ("patient_id",)).rows:
+            rows.setdefault(row.key("image_id")[0], []).append(row)
+    except MammolensError as error:
+        return str(error)
+    return rows
 
 
-def _row(row: dict[str, str]) -> TableRow:
-    side, view = (row["laterality"] or "").upper(), (row["view"] or "").upper()
-    return TableRow(
-        row.get("patient_id") or None,
-        Laterality(side) if side in ("L", "R") else None,
-        ViewPosition(view) if view in ViewPosition.__members__ else None,
-    )
+def _said(rows: list[Row]) -> TableRow:
+    try:
+        said = {(row.laterality("laterality"), row.view("view")) for row in rows}
+        patients = {row.identifier_or_none("patient_id") for row in rows}
+    except InvalidManifest as error:
+        return TableRow(None, None, None, str(error))
+    if len(said) > 1 or len(patients) > 1:
+        lines = " and ".join(str(row.line) for row in rows[:3])
+        fault = f"{rows[0].path}: lines {lines} name this image and contradict each other"
+        return TableRow(None, None, None, fault)
+    ((side, view),), (patient,) = said, patients
+    return TableRow(patient, side, view)

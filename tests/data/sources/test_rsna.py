@@ -60,11 +60,36 @@ def test_two_releases_side_by_side_are_refused(tree, make_sources):
     [
         (",cancer,", ",tumor,", "columns are missing: cancer"),
         ("61.0,0,", "61.0,maybe,", r"'maybe'.*\[cancer\]"),
-        ("61.0", "old", r"'old' is no number \[age\]"),
+        ("61.0", "old", r"line 2 says 'old' \[age\]"),
     ],
 )
 def test_a_faulty_table_is_refused_by_name(tree, old, new, words):
     table = tree / "train.csv"
     table.write_text(table.read_text().replace(old, new))
+    with pytest.raises(InvalidManifest, match=words):
+        build_source("rsna", tree)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.replace(",61.0,0,", ",61,0,0,"), "line 2 has 15 cells"),
+        (
+            lambda t: t.replace("10006,462822612", "10006,4.62823E+08"),
+            r"line 2 says '4\.62823E\+08' \[image_id\]",
+        ),
+        (lambda t: t.replace("10006", "P10006"), r"line 2 says 'P10006'.*whole number"),
+        (lambda t: t.replace(",29,False", ",29,"), ""),
+        (lambda t: t.replace(",0,,29,False", ",,29,False,"), r"line 2 says '29' \[density\]"),
+        (lambda t: t.replace(",1,1,1,,", ",0,1,1,,"), r"line 4 says '0' .*where invasive is 1"),
+    ],
+)
+def test_a_row_that_has_slipped_is_refused(tree, change, words):
+    """Two of these once made every cancer a zero without a word."""
+    table = tree / "train.csv"
+    table.write_text(change(table.read_text()))
+    if not words:
+        assert sum(record.malignant is True for record in build_source("rsna", tree).records) == 1
+        return
     with pytest.raises(InvalidManifest, match=words):
         build_source("rsna", tree)

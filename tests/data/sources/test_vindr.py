@@ -57,7 +57,7 @@ def test_boxes_follow_pictures_of_another_size(tree, make_sources):
         ("breast-level_annotations.csv", "BI-RADS 4", "BI-RADS 9", r"'BI-RADS 9'.*breast_birads"),
         ("breast-level_annotations.csv", "training", "maybe", r"'maybe'.*split"),
         ("finding_annotations.csv", "['Focal Asymmetry']", "nothing", "finding_categories"),
-        ("finding_annotations.csv", "10.5", "left", r"'left' is no number \[xmin\]"),
+        ("finding_annotations.csv", "10.5", "left", r"line 2 says 'left' \[xmin\]"),
     ],
 )
 def test_a_faulty_table_is_refused_by_name(tree, table, old, new, words):

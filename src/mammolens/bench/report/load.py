@@ -6,7 +6,6 @@ made long after the images are gone.
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.tables import Row as Cells
+from mammolens.tables import read_table
 
 __all__ = ["SCHEMA", "Row", "Run", "need_extra", "read_predictions", "read_run"]
 
@@ -21,7 +22,9 @@ SCHEMA: Final = "mammolens.evaluation/2"
 """The form of ``metrics.json`` that is read."""
 
 _NEEDED: Final = ("model", "datasets", "malignancy", "tumour", "bootstrap", "manifest_digest")
-_FLAGS: Final = {"": None, "0": False, "1": True}
+_KEY: Final = ("dataset", "image_id")
+_SCORES: Final = ("p_normal", "p_benign", "p_malignant")
+_COLUMNS: Final = (*_KEY, "patient_id", "laterality", "label_malignant", "label_tumour", *_SCORES)
 
 
 @dataclass(frozen=True)
@@ -105,31 +108,19 @@ def read_predictions(folder: Path) -> dict[tuple[str, str], Row]:
     InvalidManifest
         If it is missing, damaged, or names an image twice.
     """
-    path = folder / "predictions.csv"
-    found: dict[tuple[str, str], Row] = {}
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            for cells in csv.DictReader(stream):
-                key = cells["dataset"], cells["image_id"]
-                if key in found:
-                    raise ValueError(f"{key[1]!r} of {key[0]!r} stands twice")
-                found[key] = _row(cells)
-    except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise InvalidManifest(
-            f"the predictions cannot be read: {error}",
-            source=str(path),
-            remedy="Run the evaluation again",
-        ) from error
-    return found
+    table = read_table(
+        folder / "predictions.csv", _COLUMNS, remedy="It is damaged: run the evaluation again"
+    )
+    table.refuse_repeats(*_KEY)
+    return {(row["dataset"], row["image_id"]): _row(row) for row in table.rows}
 
 
-def _row(cells: dict[str, str]) -> Row:
-    normal, benign, malignant = (cells[f"p_{name}"] for name in ("normal", "benign", "malignant"))
-    scored = normal and benign and malignant
+def _row(cells: Cells) -> Row:
+    scores = tuple(score for score in map(cells.number, _SCORES) if score is not None)
     return Row(
         cells["patient_id"],
         cells["laterality"],
-        _FLAGS[cells["label_malignant"]],
-        _FLAGS[cells["label_tumour"]],
-        (float(normal), float(benign), float(malignant)) if scored else None,
+        cells.flag("label_malignant"),
+        cells.flag("label_tumour"),
+        (scores[0], scores[1], scores[2]) if len(scores) == 3 else None,
     )

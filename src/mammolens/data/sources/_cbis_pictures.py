@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from mammolens.core import Laterality, ViewPosition
-from mammolens.data.sources._tree import images_under, read_table
+from mammolens.data.sources._tree import images_under
 from mammolens.errors import InputError
 from mammolens.images import PictureFacts, read_facts
+from mammolens.tables import Row, read_table
 
 __all__ = ["Case", "Film", "Pictures", "Set", "case_in", "find_pictures"]
 
@@ -183,7 +184,7 @@ def _mask_of(pictures: Iterable[_Picture], film: tuple[int, int] | None) -> _Pic
 
 
 def _placed(
-    path: Path, root: Path, series: Mapping[str, Case], info: Mapping[str, Mapping[str, str]]
+    path: Path, root: Path, series: Mapping[str, Case], info: Mapping[str, Row]
 ) -> _Picture | None:
     inner = path.relative_to(root).as_posix()
     row = info.get("/".join(path.parts[-2:]))
@@ -219,9 +220,9 @@ def _whole(text: str) -> int:
     return int(float(text)) if re.fullmatch(r"\d+(\.0*)?", text) else 0
 
 
-def _read_info(root: Path) -> dict[str, Mapping[str, str]]:
+def _read_info(root: Path) -> dict[str, Row]:
     """Rows of ``dicom_info.csv``, if it is there, by ``<series>/<file>.jpg``."""
     for table in sorted(root.rglob(_INFO)):
-        rows = read_table(table, _INFO_COLUMNS)
+        rows = read_table(table, _INFO_COLUMNS).rows
         return {"/".join(row["image_path"].split("/")[-2:]): row for row in rows}
     return {}

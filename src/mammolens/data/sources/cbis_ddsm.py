@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mammolens.core import Caution, Laterality, ViewPosition
+from mammolens.core import Caution, ViewPosition
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.sources._cbis_pictures import (
@@ -28,8 +28,9 @@ from mammolens.data.sources._cbis_pictures import (
     case_in,
     find_pictures,
 )
-from mammolens.data.sources._tree import counted, finish, read_table
+from mammolens.data.sources._tree import counted, finish
 from mammolens.errors import InvalidManifest
+from mammolens.tables import Row, read_table
 
 __all__ = ["build"]
 
@@ -40,7 +41,9 @@ _NEEDED: Final = (
     *("patient_id", "left or right breast", "image view", "abnormality id", "abnormality type"),
     *("assessment", "pathology"),
 )
-_MALIGNANT: Final = {"MALIGNANT": True, "BENIGN": False, "BENIGN_WITHOUT_CALLBACK": False}
+_FURTHER: Final = ("breast density", "mass shape", *_PATHS)
+_MALIGNANT: Final = {"malignant": True, "benign": False, "benign_without_callback": False}
+_VIEWS: Final = (ViewPosition.CC, ViewPosition.MLO)
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,8 @@ def build(root: Path) -> Manifest:
     tables: set[Set] = set()
     for table, of_set in _tables(root):
         tables.add(of_set)
-        for row in read_table(table, _NEEDED):
-            abnormality = _abnormality(row, of_set, table)
+        for row in read_table(table, _NEEDED, _FURTHER).rows:
+            abnormality = _abnormality(row, of_set)
             found[abnormality.case.film].append(abnormality)
             series |= _series(row, abnormality.case)
     if not tables:
@@ -120,46 +123,34 @@ def _tables(root: Path) -> Iterator[tuple[Path, Set]]:
             yield path, of_set
 
 
-def _abnormality(row: Mapping[str, str], of_set: Set, table: Path) -> _Abnormality:
-    where = f"{row['patient_id']} {row['left or right breast']} {row['image view']}"
-
-    def wrong(column: str, wanted: str) -> InvalidManifest:
-        return InvalidManifest(
-            f"the row of {where} says {row[column]!r}",
-            source=str(table),
-            keyword=column,
-            remedy=f"It must be {wanted}",
-        )
-
-    if not re.fullmatch(r"P_\d{5}", row["patient_id"]):
-        raise wrong("patient_id", "like P_00001")
-    if row["pathology"] not in _MALIGNANT:
-        raise wrong("pathology", f"one of {', '.join(_MALIGNANT)}")
-    if row["left or right breast"] not in ("LEFT", "RIGHT"):
-        raise wrong("left or right breast", "LEFT or RIGHT")
-    if row["image view"] not in ("CC", "MLO"):
-        raise wrong("image view", "CC or MLO")
-    if not row["abnormality id"].isdigit():
-        raise wrong("abnormality id", "a number")
-    film = Film(
-        row["patient_id"],
-        Laterality(row["left or right breast"][0]),
-        ViewPosition(row["image view"]),
-    )
+def _abnormality(row: Row, of_set: Set) -> _Abnormality:
+    patient, number = row["patient_id"], row.identifier("abnormality id")
+    if not re.fullmatch(r"P_\d{5}", patient):
+        raise row.wrong("patient_id", "like P_00001")
+    malignant = row.word("pathology", _MALIGNANT)
+    if malignant is None:
+        raise row.wrong("pathology", f"one of {', '.join(map(str.upper, _MALIGNANT))}")
+    side, view = row.laterality("left or right breast"), row.view("image view")
+    if side is None:
+        raise row.wrong("left or right breast", "LEFT or RIGHT")
+    if view not in _VIEWS:
+        raise row.wrong("image view", "CC or MLO")
+    if not (number.isascii() and number.isdigit()):
+        raise row.wrong("abnormality id", "a number")
     return _Abnormality(
-        case=Case(film, of_set, int(row["abnormality id"])),
+        case=Case(Film(patient, side, view), of_set, int(number)),
         of_set=of_set,
         kind=_kind(row),
-        malignant=_MALIGNANT[row["pathology"]],
+        malignant=malignant,
         assessment=row["assessment"],
-        density=row.get("breast_density") or row.get("breast density") or "",
+        density=row["breast density"],
     )
 
 
-def _kind(row: Mapping[str, str]) -> LesionKind:
+def _kind(row: Row) -> LesionKind:
     if row["abnormality type"].lower() == "calcification":
         return LesionKind.CALCIFICATION
-    shape = row.get("mass shape", "")
+    shape = row["mass shape"]
     if shape == "ARCHITECTURAL_DISTORTION":
         return LesionKind.DISTORTION
     if shape in ("ASYMMETRIC_BREAST_TISSUE", "FOCAL_ASYMMETRIC_DENSITY"):
@@ -167,11 +158,11 @@ def _kind(row: Mapping[str, str]) -> LesionKind:
     return LesionKind.MASS
 
 
-def _series(row: Mapping[str, str], case: Case) -> dict[str, Case]:
+def _series(row: Row, case: Case) -> dict[str, Case]:
     """Case by series UID: the folder above the file in each of a row's paths."""
     series = {}
     for column in _PATHS:
-        path = row.get(column, "").strip()
+        path = row[column]
         if path.count("/") >= 2:
             series[path.split("/")[-2]] = case_in(path) or case
     return series

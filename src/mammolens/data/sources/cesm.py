@@ -22,17 +22,15 @@ from mammolens.core import Box
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Manifest, Record
 from mammolens.data.sources._tree import (
-    Row,
     counted,
     find_file,
     finish,
     images_under,
     laterality_of,
-    number_of,
-    read_table,
     view_of,
 )
-from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.errors import ConfigError
+from mammolens.tables import Row, read_table
 
 __all__ = ["build"]
 
@@ -46,8 +44,8 @@ _LABELS: Final = {
     "normal": (False, False),
     "benign": (True, False),
     "malignant": (True, True),
-    "": (None, None),
 }
+_FURTHER: Final = ("BIRADS", "Breast density (ACR)", "Age", "Machine")
 _TYPES: Final = {"low-energy": ("DM",), "subtracted": ("CM",), "both": ("DM", "CM")}
 _NAME: Final = re.compile(r"P(?P<patient>\d+)_(?P<side>[LR])_(?P<type>DM|CM)_(?P<view>[A-Z]+)\d*")
 
@@ -80,7 +78,7 @@ def build(root: Path, *, images: str = "low-energy") -> Manifest:
     names = [(name, match) for name in sorted(pictures) if (match := _NAME.fullmatch(name))]
     wanted = {name: match for name, match in names if match["type"] in _TYPES[images]}
     records = [
-        _record(match, rows[name], pictures[name], outlines.get(name, []), table)
+        _record(match, rows[name], pictures[name], outlines.get(name, []))
         for name, match in wanted.items()
         if name in rows
     ]
@@ -96,33 +94,26 @@ def build(root: Path, *, images: str = "low-energy") -> Manifest:
 
 def _read_rows(table: Path) -> dict[str, list[Row]]:
     rows: dict[str, list[Row]] = defaultdict(list)
-    for row in read_table(table, ("Image_name", _PATHOLOGY)):
-        if row[_PATHOLOGY].lower() not in _LABELS:
-            raise InvalidManifest(
-                f"{row['Image_name']} says {row[_PATHOLOGY]!r}",
-                source=str(table),
-                keyword=_PATHOLOGY,
-                remedy="It must be Normal, Benign, Malignant or empty",
-            )
-        rows[_bare(row["Image_name"])].append(row)
+    for row in read_table(table, ("Image_name", _PATHOLOGY), _FURTHER).rows:
+        _labels(row)
+        rows[_bare(row.identifier("Image_name"))].append(row)
     return rows
+
+
+def _labels(row: Row) -> tuple[bool | None, bool | None]:
+    return row.word(_PATHOLOGY, _LABELS) or (None, None)
 
 
 def _read_outlines(table: Path) -> dict[str, list[Lesion]]:
     """Outlines as their boxes; a point or an open line has no extent and is passed over."""
     found: dict[str, list[Lesion]] = defaultdict(list)
-    for row in read_table(table, ("filename", "region_shape_attributes")):
+    for row in read_table(table, ("filename", "region_shape_attributes")).rows:
         try:
             box = _bounds(json.loads(row["region_shape_attributes"] or "{}"))
         except (ValueError, KeyError, TypeError) as error:
-            raise InvalidManifest(
-                f"the outline of {row['filename']} cannot be understood",
-                source=str(table),
-                keyword="region_shape_attributes",
-                remedy="Use the file as the archive hands it out",
-            ) from error
+            raise row.wrong("region_shape_attributes", "an outline of the VGG annotator") from error
         if box is not None:
-            found[_bare(row["filename"])].append(Lesion(box_source_px=box))
+            found[_bare(row.identifier("filename"))].append(Lesion(box_source_px=box))
     return found
 
 
@@ -148,11 +139,8 @@ def _bare(name: str) -> str:
     return name.strip().removesuffix(".jpg").strip()
 
 
-def _record(
-    match: re.Match[str], rows: list[Row], path: Path, lesions: list[Lesion], table: Path
-) -> Record:
-    said = [_LABELS[row[_PATHOLOGY].lower()] for row in rows]
-    tumour, malignant = (_worst(column) for column in zip(*said, strict=True))
+def _record(match: re.Match[str], rows: list[Row], path: Path, lesions: list[Lesion]) -> Record:
+    tumour, malignant = (_worst(column) for column in zip(*map(_labels, rows), strict=True))
     first = rows[0]
     return Record(
         dataset="cesm",
@@ -163,10 +151,10 @@ def _record(
         view_position=view_of(match["view"]),
         tumour=tumour,
         malignant=malignant,
-        birads=first.get("BIRADS") or None,
-        density=first.get("Breast density (ACR)") or None,
-        age_years=number_of(first.get("Age", ""), table, "Age"),
-        machine=first.get("Machine") or None,
+        birads=first.text("BIRADS"),
+        density=first.text("Breast density (ACR)"),
+        age_years=first.age("Age"),
+        machine=first.text("Machine"),
         lesions=tuple(replace(lesion, malignant=malignant) for lesion in lesions),
     )
 

@@ -15,18 +15,10 @@ from typing import Final
 
 from mammolens.core import Laterality
 from mammolens.data.manifest import Manifest, Record
-from mammolens.data.sources._tree import (
-    Row,
-    counted,
-    find_file,
-    finish,
-    images_under,
-    laterality_of,
-    number_of,
-    read_table,
-)
-from mammolens.errors import InputError, InvalidManifest
+from mammolens.data.sources._tree import counted, find_file, finish, images_under
+from mammolens.errors import InputError
 from mammolens.images import HeaderInfo, ImageFile, identify
+from mammolens.tables import Row, read_table
 
 __all__ = ["build"]
 
@@ -62,7 +54,7 @@ def build(root: Path) -> Manifest:
         except InputError:
             unreadable.append(path)
             continue
-        record = _record(path, info, breasts, table)
+        record = _record(path, info, breasts)
         if record is not None:
             records.append(record)
     unknown = [record.image_id for record in records if record.malignant is None]
@@ -80,32 +72,30 @@ def build(root: Path) -> Manifest:
 
 def _read_breasts(table: Path) -> dict[_Breast, Row]:
     breasts: dict[_Breast, Row] = {}
-    for row in read_table(table, _NEEDED):
-        side = laterality_of(row["LeftRight"])
-        said = row["classification"].lower()
-        if side is None or said not in _MALIGNANT:
-            raise InvalidManifest(
-                f"{row['ID1']} says {row['LeftRight']!r} and {row['classification']!r}",
-                source=str(table),
-                keyword="LeftRight, classification",
-                remedy="Use the table as the archive hands it out",
-            )
-        before = breasts.get((row["ID1"], side))
-        # Where one breast has two rows, cancer in either is cancer in the breast.
-        if before is None or said == "malignant":
-            breasts[row["ID1"], side] = row
+    for row in read_table(table, _NEEDED, ("Age",)).rows:
+        side = row.laterality("LeftRight")
+        if side is None:
+            raise row.wrong("LeftRight", "L or R")
+        breast = row.identifier("ID1"), side
+        before = breasts.get(breast)
+        # Where one breast has two rows, cancer in either is cancer in the breast, and benign
+        # beside unknown is unknown.
+        if before is None or _rank(row) > _rank(before):
+            breasts[breast] = row
     return breasts
 
 
-def _record(
-    path: Path, info: HeaderInfo, breasts: dict[_Breast, Row], table: Path
-) -> Record | None:
+def _rank(row: Row) -> int:
+    return {False: 0, None: 1, True: 2}[row.word("classification", _MALIGNANT)]
+
+
+def _record(path: Path, info: HeaderInfo, breasts: dict[_Breast, Row]) -> Record | None:
     ref = info.ref
     patient = _patient(path, ref.patient_id)
     if patient is None:
         return None
     row = breasts.get((patient, ref.laterality))
-    malignant = None if row is None else _MALIGNANT[row["classification"].lower()]
+    malignant = row.word("classification", _MALIGNANT) if row else None
     return Record(
         dataset="cmmd",
         image_id=ref.sop_instance_uid
@@ -114,9 +104,9 @@ def _record(
         path=path,
         laterality=ref.laterality,
         view_position=ref.view_position,
-        tumour=None if row is None else True,
+        tumour=None if malignant is None else True,
         malignant=malignant,
-        age_years=number_of(row.get("Age", ""), table, "Age") if row else ref.age_years,
+        age_years=row.age("Age") if row else ref.age_years,
         machine=ref.manufacturer,
         study_id=ref.study_instance_uid,
     )

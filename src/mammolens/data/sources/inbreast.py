@@ -21,8 +21,9 @@ from xml.parsers.expat import ExpatError
 from mammolens.core import Box, Laterality, ViewPosition
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record
-from mammolens.data.sources._tree import Row, counted, finish, read_table
-from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.data.sources._tree import counted, finish
+from mammolens.errors import InvalidManifest
+from mammolens.tables import Row, read_table
 
 __all__ = ["build"]
 
@@ -111,7 +112,7 @@ def _record(
     path: Path, match: re.Match[str], row: Row, marks: Path | None, notes: _Notes
 ) -> Record:
     image, patient, side = match["image"], match["patient"].lower(), match["side"].upper()
-    birads = row["Bi-Rads"].lower()
+    birads = (row.text("Bi-Rads") or "").lower()
     tumour, malignant = _LABELS.get(birads, (None, None))
     boxes: tuple[tuple[LesionKind | None, Box], ...] = ()
     if marks is not None:
@@ -122,7 +123,7 @@ def _record(
     if boxes and tumour is False:
         notes["normal_with_outlines"].append(image)
         tumour = malignant = None
-    agree = row["Laterality"].upper() in ("", side)
+    agree = row.laterality("Laterality") in (None, Laterality(side))
     if not agree:
         notes["laterality_disagrees"].append(image)
     view = row["View"].upper() or match["view"].upper()
@@ -152,11 +153,10 @@ def _of_lesion(malignant: bool | None, count: int) -> bool | None:
 
 def _table(files: list[Path], root: Path) -> dict[str, Row]:
     named = [path for path in files if path.stem.lower() == "inbreast"]
-    for suffix in (".csv", ".xls"):
+    for suffix in (".csv", ".xls", ".xlsx"):
         for path in named:
             if path.suffix.lower() == suffix:
-                rows = read_table(path, _COLUMNS) if suffix == ".csv" else _read_xls(path)
-                return _by_file(rows, path)
+                return _by_file(path)
     raise InvalidManifest(
         "there is no INbreast.csv and no INbreast.xls",
         source=str(root),
@@ -164,61 +164,23 @@ def _table(files: list[Path], root: Path) -> dict[str, Row]:
     )
 
 
-def _by_file(rows: list[dict[str, str]], path: Path) -> dict[str, Row]:
+def _by_file(path: Path) -> dict[str, Row]:
     listed: dict[str, Row] = {}
-    for row in rows:
-        image = row["File Name"]
-        if not image:
-            continue
-        if row["Bi-Rads"].lower() not in ("", "0", *_LABELS):
+    for row in read_table(path, _COLUMNS).rows:
+        if not (row["File Name"] or row["Laterality"] or row["View"]):
+            continue  # The sheet ends with a row of sums.
+        image = row.identifier("File Name")
+        if (row.text("Bi-Rads") or "0").lower() not in ("0", *_LABELS):
+            raise row.wrong("Bi-Rads", f"0 to 6, 4a, 4b or 4c, or empty (file {image})")
+        if apart := listed.setdefault(image, row).differs(row):
             raise InvalidManifest(
-                f"file {image} has BI-RADS {row['Bi-Rads']!r}",
-                source=str(path),
-                keyword="Bi-Rads",
-                remedy="It must be 0 to 6, 4a, 4b or 4c, or empty",
-            )
-        if listed.setdefault(image, row) != row:
-            raise InvalidManifest(
-                f"two rows of file {image} contradict each other",
+                f"lines {listed[image].line} and {row.line}, both of file {image}, contradict each "
+                f"other in {', '.join(apart)}",
                 source=str(path),
                 keyword="File Name",
                 remedy="Keep one row for each image",
             )
     return listed
-
-
-def _read_xls(path: Path) -> list[dict[str, str]]:
-    try:
-        import xlrd
-    except ImportError as error:
-        raise ConfigError(
-            "reading old Excel sheets needs xlrd",
-            source=str(path),
-            remedy="Run: pip install 'mammolens[data]', or save the sheet as INbreast.csv",
-        ) from error
-    try:
-        sheet = xlrd.open_workbook(path).sheet_by_index(0)
-        head, *lines = ([_text(c) for c in sheet.row_values(i)] for i in range(sheet.nrows))
-    except Exception as error:
-        # xlrd lets assertion, index and struct errors of damaged files pass.
-        raise InvalidManifest(
-            f"the sheet cannot be read: {type(error).__name__}",
-            source=str(path),
-            remedy="Copy it again, or save it as INbreast.csv",
-        ) from error
-    missing = [name for name in _COLUMNS if name not in head]
-    if missing:
-        raise InvalidManifest(
-            f"columns are missing: {', '.join(missing)}",
-            source=str(path),
-            remedy="Use the file as its source hands it out",
-        )
-    return [dict(zip(head, cells, strict=True)) for cells in lines]
-
-
-def _text(cell: object) -> str:
-    whole = isinstance(cell, float) and cell.is_integer()
-    return str(int(cell) if whole and isinstance(cell, float) else cell).strip()
 
 
 def _boxes(path: Path) -> Iterator[tuple[LesionKind | None, Box]]:

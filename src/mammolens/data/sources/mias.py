@@ -20,12 +20,13 @@ from mammolens.data.manifest import Manifest, Record
 from mammolens.data.sources._tree import counted, find_file, finish, images_under
 from mammolens.errors import InputError, InvalidManifest
 from mammolens.images import read_facts
+from mammolens.tables import read_lines
 
 __all__ = ["build"]
 
 _SIDE_PX: Final = 1024
 _LINE: Final = re.compile(
-    r"(?P<image>mdb\d{3})\s+(?P<density>[FGD])\s+(?P<kind>[A-Z]{4})(?:\s+(?P<severity>[BM]))?"
+    r"(?P<image>(?i:mdb)\d{3})\s+(?P<density>[FGD])\s+(?P<kind>[A-Z]{4})(?:\s+(?P<severity>[BM]))?"
     r"(?:\s+(?:(?P<x>\d+)\s+(?P<y>\d+)\s+(?P<radius>\d+)|\*NOTE 3\*))?"
 )
 _KINDS: Final = {
@@ -64,8 +65,10 @@ def build(root: Path) -> Manifest:
         for image in sorted(marks)
         if image in images
     ]
+    unlisted = sorted(name for name in images.keys() - marks.keys() if re.match(r"mdb\d", name))
     cautions = (
         *counted("no_image", "listed images are not here", sorted(marks.keys() - images.keys())),
+        *counted("no_row", "images have no line and are left out", unlisted),
         *counted("circles_left_out", "images with circles are not 1024 pixels wide", resized),
     )
     return finish(records, cautions, root)
@@ -73,9 +76,8 @@ def build(root: Path) -> Manifest:
 
 def _read_info(info: Path) -> dict[str, list[_Mark]]:
     marks: dict[str, list[_Mark]] = defaultdict(list)
-    lines = info.read_text(encoding="latin-1").splitlines()
-    for number, line in enumerate(lines, start=1):
-        if not re.match(r"mdb\d", line):
+    for number, line in enumerate(read_lines(info), start=1):
+        if not re.match(r"\s*mdb\d", line, re.IGNORECASE):
             continue
         match = _LINE.fullmatch(line.strip())
         if match is None or match["kind"] not in _KINDS:
@@ -89,7 +91,7 @@ def _read_info(info: Path) -> dict[str, list[_Mark]]:
             # The origin is the bottom-left corner of a picture of 1024 rows.
             circle = (_SIDE_PX - float(match["y"]), float(match["x"]), float(match["radius"]))
         mark = _Mark(match["density"], _KINDS[match["kind"]], _SEVERITY[match["severity"]], circle)
-        marks[match["image"]].append(mark)
+        marks[match["image"].lower()].append(mark)
     return marks
 
 

@@ -14,24 +14,18 @@ from pathlib import Path
 from typing import Final
 
 from mammolens.data.manifest import SQUEEZED_SOURCES, Manifest, Record
-from mammolens.data.sources._tree import (
-    Row,
-    counted,
-    find_file,
-    finish,
-    images_under,
-    laterality_of,
-    number_of,
-    read_table,
-    view_of,
-)
+from mammolens.data.sources._tree import counted, find_file, finish, images_under
 from mammolens.errors import InputError, InvalidManifest
 from mammolens.images import read_facts
+from mammolens.tables import Row, read_table
 
 __all__ = ["build"]
 
 _NEEDED: Final = ("patient_id", "image_id", "laterality", "view", "cancer")
-_CANCER: Final = {"1": True, "1.0": True, "0": False, "0.0": False, "": None}
+_FURTHER: Final = ("age", "BIRADS", "density", "machine_id")
+_CHECKED: Final = ("biopsy", "invasive", "implant", "difficult_negative_case")
+"""Read only to find cells that have moved into another column: each is a flag."""
+_DENSITY: Final = {category.lower(): category for category in "ABCD"}
 
 
 def build(root: Path) -> Manifest:
@@ -42,14 +36,16 @@ def build(root: Path) -> Manifest:
     InvalidManifest
         ``train.csv`` or every image is missing, or a cell cannot be understood.
     """
-    table = find_file(root, "train.csv")
+    table = read_table(find_file(root, "train.csv"), _NEEDED, (*_FURTHER, *_CHECKED))
+    table.refuse_repeats("patient_id", "image_id")
     images = _index(images_under(root))
     records: list[Record] = []
     missing: list[str] = []
-    for row in read_table(table, _NEEDED):
-        key = row["patient_id"], row["image_id"]
+    for row in table.rows:
+        key = _digits(row, "patient_id"), _digits(row, "image_id")
+        _refuse_moved_cells(row)
         if key in images:
-            records.append(_record(row, images[key], table))
+            records.append(_record(row, key, images[key]))
         else:
             missing.append("_".join(key))
     listed = {tuple(record.image_id.split("_")) for record in records}
@@ -80,27 +76,34 @@ def _index(images: Iterable[Path]) -> dict[tuple[str, str], Path]:
     return found
 
 
-def _record(row: Row, path: Path, table: Path) -> Record:
-    if row["cancer"] not in _CANCER:
-        raise InvalidManifest(
-            f"image {row['image_id']} says {row['cancer']!r}",
-            source=str(table),
-            keyword="cancer",
-            remedy="It must be 1, 0 or empty",
-        )
-    birads = number_of(row.get("BIRADS", ""), table, "BIRADS")
+def _digits(row: Row, column: str) -> str:
+    text = row.identifier(column)
+    if not (text.isascii() and text.isdigit()):
+        raise row.wrong(column, "a whole number")
+    return text
+
+
+def _refuse_moved_cells(row: Row) -> None:
+    """Look at the columns that no label is taken from: they show if a row has slipped."""
+    said = {column: row.flag(column) for column in _CHECKED}
+    if said["invasive"] and row.flag("cancer") is False:
+        raise row.wrong("cancer", "1 where invasive is 1")
+
+
+def _record(row: Row, key: tuple[str, str], path: Path) -> Record:
+    birads = row.number("BIRADS")
     return Record(
         dataset="rsna",
-        image_id=f"{row['patient_id']}_{row['image_id']}",
-        patient_id=row["patient_id"],
+        image_id="_".join(key),
+        patient_id=key[0],
         path=path,
-        laterality=laterality_of(row["laterality"]),
-        view_position=view_of(row["view"]),
-        malignant=_CANCER[row["cancer"]],
+        laterality=row.laterality("laterality"),
+        view_position=row.view("view"),
+        malignant=row.flag("cancer"),
         birads=None if birads is None else f"{birads:g}",
-        density=row.get("density") or None,
-        age_years=number_of(row.get("age", ""), table, "age"),
-        machine=row.get("machine_id") or None,
+        density=row.word("density", _DENSITY),
+        age_years=row.age("age"),
+        machine=row.text("machine_id"),
         pixel_aspect=_aspect(path),
     )
 

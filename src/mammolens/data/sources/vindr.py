@@ -17,32 +17,27 @@ from typing import Final
 from mammolens.core import Caution
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.data.sources._tree import (
-    Row,
-    counted,
-    find_file,
-    finish,
-    images_under,
-    laterality_of,
-    number_of,
-    read_table,
-    view_of,
-)
-from mammolens.errors import InputError, InvalidManifest
+from mammolens.data.sources._tree import counted, find_file, finish, images_under
+from mammolens.errors import InputError
 from mammolens.images import read_facts
+from mammolens.tables import Row, read_table
 
 __all__ = ["build"]
 
 _NEEDED: Final = ("study_id", "image_id", "laterality", "view_position", "breast_birads", "split")
+_FURTHER: Final = ("height", "width", "breast_density")
 _BOX: Final = ("ymin", "xmin", "ymax", "xmax")
 _SPLITS: Final = {"training": Split.TRAIN, "test": Split.TEST}
 _LABELS: Final = {
-    "1": (False, False),
-    "2": (True, False),
-    "3": (True, None),
-    "4": (True, True),
-    "5": (True, True),
-    "": (None, None),
+    birads: labels
+    for category, labels in {
+        "1": (False, False),
+        "2": (True, False),
+        "3": (True, None),
+        "4": (True, True),
+        "5": (True, True),
+    }.items()
+    for birads in (category, f"bi-rads {category}")
 }
 _KINDS: Final = {
     "Mass": LesionKind.MASS,
@@ -69,15 +64,16 @@ def build(root: Path) -> Manifest:
     InvalidManifest
         A table or every image is missing, or a cell cannot be understood.
     """
-    table = find_file(root, "breast-level_annotations.csv")
+    table = read_table(find_file(root, "breast-level_annotations.csv"), _NEEDED, _FURTHER)
+    table.refuse_repeats("study_id", "image_id")
     marks = _read_findings(find_file(root, "finding_annotations.csv"))
     images = {(path.parent.name, path.stem): path for path in images_under(root)}
     records: list[Record] = []
     missing: list[str] = []
-    for row in read_table(table, _NEEDED):
-        key = row["study_id"], row["image_id"]
+    for row in table.rows:
+        key = row.identifier("study_id"), row.identifier("image_id")
         if key in images:
-            records.append(_record(row, images[key], marks.get(row["image_id"], []), table))
+            records.append(_record(row, key, images[key], marks.get(key[1], [])))
         else:
             missing.append("/".join(key))
     cautions = (
@@ -90,65 +86,58 @@ def build(root: Path) -> Manifest:
 
 def _read_findings(table: Path) -> dict[str, list[Lesion]]:
     found: dict[str, list[Lesion]] = defaultdict(list)
-    for row in read_table(table, ("image_id", "finding_categories", "finding_birads", *_BOX)):
-        corners = [number_of(row[column], table, column) for column in _BOX]
-        row0, col0, row1, col1 = corners
+    for row in read_table(table, ("image_id", "finding_categories", "finding_birads", *_BOX)).rows:
+        row0, col0, row1, col1 = (row.number(column) for column in _BOX)
+        _, malignant = row.word("finding_birads", _LABELS) or (None, None)
         if row0 is None or col0 is None or row1 is None or col1 is None:
             continue
-        _, malignant = _labels(row["finding_birads"], table, "finding_birads")
-        kind = _kind(row["finding_categories"], table)
-        found[row["image_id"]].append(Lesion(kind, malignant, (row0, col0, row1, col1)))
+        box = (row0, col0, row1, col1)
+        found[row.identifier("image_id")].append(Lesion(_kind(row), malignant, box))
     return found
 
 
-def _kind(text: str, table: Path) -> LesionKind:
+def _kind(row: Row) -> LesionKind:
     """The first category of a list that has a kind of its own; further ones are skin and nipple."""
+    column = "finding_categories"
     try:
-        categories = ast.literal_eval(text)
+        categories = ast.literal_eval(row[column])
     except (ValueError, SyntaxError) as error:
-        raise InvalidManifest(
-            f"{text!r} is no list of categories", source=str(table), keyword="finding_categories"
-        ) from error
+        raise row.wrong(column, "a list of categories, like ['Mass']") from error
     return next((_KINDS[name] for name in categories if name in _KINDS), LesionKind.OTHER)
 
 
-def _labels(text: str, table: Path, column: str) -> tuple[bool | None, bool | None]:
-    birads = text.removeprefix("BI-RADS").strip()
-    if birads not in _LABELS:
-        raise InvalidManifest(
-            f"{text!r} is no BI-RADS category of this source", source=str(table), keyword=column
-        )
-    return _LABELS[birads]
-
-
-def _record(row: Row, path: Path, marks: list[Lesion], table: Path) -> Record:
-    if row["split"] not in _SPLITS:
-        raise InvalidManifest(
-            f"{row['split']!r} is neither training nor test", source=str(table), keyword="split"
-        )
-    tumour, malignant = _labels(row["breast_birads"], table, "breast_birads")
-    scale = _scale(row, path, table)
+def _record(row: Row, key: tuple[str, str], path: Path, marks: list[Lesion]) -> Record:
+    split = row.word("split", _SPLITS)
+    if split is None:
+        raise row.wrong("split", "training or test")
+    tumour, malignant = row.word("breast_birads", _LABELS) or (None, None)
+    scale = _scale(row, path)
     return Record(
         dataset="vindr",
-        image_id=row["image_id"],
-        patient_id=row["study_id"],
+        image_id=key[1],
+        patient_id=key[0],
         path=path,
-        laterality=laterality_of(row["laterality"]),
-        view_position=view_of(row["view_position"]),
+        laterality=row.laterality("laterality"),
+        view_position=row.view("view_position"),
         tumour=tumour,
         malignant=malignant,
-        birads=row["breast_birads"].removeprefix("BI-RADS").strip() or None,
-        density=row.get("breast_density", "").removeprefix("DENSITY").strip() or None,
-        study_id=row["study_id"],
+        birads=_category(row, "breast_birads", "BI-RADS"),
+        density=_category(row, "breast_density", "DENSITY"),
+        study_id=key[0],
         pixel_aspect=round(scale[1] / scale[0], 3),
         lesions=tuple(_scaled(lesion, scale) for lesion in marks),
-        split=_SPLITS[row["split"]],
+        split=split,
     )
 
 
-def _scale(row: Row, path: Path, table: Path) -> tuple[float, float]:
+def _category(row: Row, column: str, scale: str) -> str | None:
+    text = row.text(column)
+    return text.upper().removeprefix(scale).strip() if text else None
+
+
+def _scale(row: Row, path: Path) -> tuple[float, float]:
     """Stored pixels per pixel of the DICOM image, (rows, columns)."""
-    height, width = (number_of(row.get(name, ""), table, name) for name in ("height", "width"))
+    height, width = row.number("height"), row.number("width")
     if path.suffix.lower() in (".dcm", ".dicom") or not height or not width:
         return 1.0, 1.0
     try:

@@ -1,0 +1,112 @@
+"""Excel files → rows of text: ``.xlsx`` with openpyxl, old ``.xls`` with xlrd.
+
+A file is recognised by its first bytes, whatever it is called. Whole numbers lose their ``.0``,
+dates become ISO text, errors keep their word (``#N/A``). A formula without a stored value stays a
+formula, which no label and no identifier may be: an empty cell would read as unknown.
+"""
+
+from __future__ import annotations
+
+import io
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from mammolens.errors import ConfigError, InvalidManifest
+
+__all__ = ["is_sheet", "read_sheets"]
+
+_XLSX: Final = b"PK\x03\x04"
+_XLS: Final = b"\xd0\xcf\x11\xe0"
+_EXACT: Final = 1e15
+"""Excel keeps 15 digits: larger numbers have lost some, and are shown with their exponent."""
+
+_Lines = list[tuple[int, list[str]]]
+
+
+def is_sheet(data: bytes, path: Path) -> bool:
+    """Whether this is an Excel file, by its content, or by its name if the content is unknown."""
+    return data.startswith((_XLSX, _XLS)) or path.suffix.lower() in (".xlsx", ".xlsm", ".xls")
+
+
+def read_sheets(data: bytes, path: Path) -> list[_Lines]:
+    """Read every sheet of a workbook: (row number from 1, cells as text), row by row.
+
+    Raises
+    ------
+    InvalidManifest
+        The file is damaged.
+    ConfigError
+        The package that reads this kind of sheet is not installed.
+    """
+    old = data.startswith(_XLS) or (path.suffix.lower() == ".xls" and not data.startswith(_XLSX))
+    package = "xlrd" if old else "openpyxl"
+    try:
+        __import__(package)
+    except ImportError as error:
+        kind = "old Excel sheets" if old else "XLSX sheets"
+        raise ConfigError(
+            f"reading {kind} needs {package}",
+            source=str(path),
+            remedy="Run: pip install 'mammolens[data]', or save the sheet as CSV beside it",
+        ) from error
+    try:
+        return _xls(data) if old else _xlsx(data)
+    except Exception as error:
+        # Both let zip, key, value, assertion, index and XML errors of damaged files pass.
+        raise InvalidManifest(
+            f"the sheet cannot be read: {type(error).__name__}",
+            source=str(path),
+            remedy="Copy it again, or save it as CSV",
+        ) from error
+
+
+def _xlsx(data: bytes) -> list[_Lines]:
+    from openpyxl import load_workbook
+
+    stored = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+    written = load_workbook(io.BytesIO(data), read_only=True, data_only=False)
+    sheets = []
+    for values, sources in zip(stored.worksheets, written.worksheets, strict=True):
+        pairs = zip(
+            values.iter_rows(values_only=True), sources.iter_rows(values_only=True), strict=True
+        )
+        sheets.append(
+            [
+                (number, [_text(v if v is not None else f) for v, f in zip(*rows, strict=True)])
+                for number, rows in enumerate(pairs, start=1)
+            ]
+        )
+    stored.close()
+    written.close()
+    return sheets
+
+
+def _xls(data: bytes) -> list[_Lines]:
+    import xlrd
+
+    book = xlrd.open_workbook(file_contents=data)
+
+    def text(cell: Any) -> str:
+        if cell.ctype == xlrd.XL_CELL_ERROR:
+            return str(xlrd.error_text_from_code.get(cell.value, "#N/A"))
+        if cell.ctype == xlrd.XL_CELL_DATE:
+            return _text(xlrd.xldate_as_datetime(cell.value, book.datemode))
+        return _text(bool(cell.value) if cell.ctype == xlrd.XL_CELL_BOOLEAN else cell.value)
+
+    return [
+        [(i + 1, [text(cell) for cell in sheet.row(i)]) for i in range(sheet.nrows)]
+        for sheet in book.sheets()
+    ]
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return str(int(value))
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value)
