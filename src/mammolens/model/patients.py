@@ -40,16 +40,14 @@ class KnownPatients:
 
     def to_json(self, graph_sha256: str) -> str:
         """As it is written; the digest of the graph ties it to its package."""
-        return json.dumps(
-            {
-                "form": _FORM,
-                "graph_sha256": graph_sha256,
-                "complete": self.complete,
-                "taught": sorted(self.taught),
-                "held_out": sorted(self.held_out),
-            },
-            indent=0,
-        )
+        document = {
+            "form": _FORM,
+            "graph_sha256": graph_sha256,
+            "complete": self.complete,
+            "taught": sorted(self.taught),
+            "held_out": sorted(self.held_out),
+        }
+        return json.dumps(document, indent=0) + "\n"
 
 
 def patient_digest(patient: tuple[str, str]) -> str:
