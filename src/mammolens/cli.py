@@ -50,6 +50,10 @@ Model = Annotated[
     str | None,
     typer.Option(metavar="NAME|PATH", help="Built-in model or model package; else the default."),
 ]
+ModelName = Annotated[
+    str | None,
+    typer.Argument(metavar="[NAME|PATH]", help="Built-in model or model package to show."),
+]
 Regions = Annotated[
     list[str] | None,
     typer.Option(
@@ -189,12 +193,14 @@ def doctor() -> None:
 
 
 @app.command()
-def models() -> None:
-    """List the built-in models with their validation figures."""
+def models(name: ModelName = None) -> None:
+    """List the built-in models, or show one: operating points, figures and weaknesses."""
     from mammolens import console
     from mammolens.model import ModelPackage, list_models
 
-    console.show_models(ModelPackage.load(name).card for name in list_models())
+    if name is None:
+        return console.show_models(ModelPackage.load(one).card for one in list_models())
+    return console.show_model(ModelPackage.load(name).card)
 
 
 @app.command()

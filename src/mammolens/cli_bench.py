@@ -70,7 +70,10 @@ Slow = Annotated[
 
 Runs = Annotated[
     list[Path],
-    typer.Argument(metavar="RUN [RUN]", help="Folder of an evaluation, or two to compare."),
+    typer.Argument(
+        metavar="RUN [RUN]",
+        help="Folder of an evaluation, cross-validation, vote or comparison; or two evaluations.",
+    ),
 ]
 ReportOut = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Folder for it; for two, always.")
@@ -139,6 +142,7 @@ def compare(
         *(_pairs(proof or []), tuple(trust or []), cache, jobs),
     )
     console.show_comparison(compare(settings, out, lambda line: typer.echo(line, err=True)))
+    typer.echo(f"next: mammolens report {out}", err=True)
 
 
 def evaluate(
@@ -203,7 +207,7 @@ def explain(
 
 
 def report(runs: Runs, out: ReportOut = None, common: Common = False) -> None:
-    """Write the report of an evaluation again, or set two side by side (needs the extra report)."""
+    """Write the report of results, or set two evaluations side by side (needs the extra report)."""
     from mammolens import console
     from mammolens.bench import report
 

@@ -46,6 +46,7 @@ def crossvalidate(
 
     found = crossvalidate(config, out, folds, overrides or [], _tell, inner=inner, trained=trained)
     console.show_evaluation(found)
+    _tell(f"next: mammolens report {out}")
     raise typer.Exit(found.exit_code)
 
 
@@ -57,6 +58,7 @@ def ensemble(runs: Runs, out: Out) -> None:
 
     found = evaluate_ensemble(runs, out, _tell)
     console.show_evaluation(found)
+    _tell(f"next: mammolens report {out}")
     raise typer.Exit(found.exit_code)
 
 

@@ -60,7 +60,8 @@ def gradients(config: RunConfig, share: Share, average=lambda _: None) -> dict:
     set_rates(optimiser, config.train, 0.5)
     batch = draw_batch(gather(learned, None, config), config, 0, 1, share)
     net.train()
-    loop.batch_loss(net, places, net.maps(batch.pictures), batch, config).backward()
+    maps = net.maps(batch.pictures)
+    loop.batch_loss(net.head(net.pool(maps)), places, maps, batch, config).backward()
     average(optimiser)
     named = [*net.named_parameters(), *places.named_parameters(prefix="places")]
     return {name: p.grad for name, p in named if p.grad is not None}

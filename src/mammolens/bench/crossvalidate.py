@@ -108,6 +108,7 @@ def crossvalidate(
     pooled = _pool(parts, temperatures)
     results = [result for fold in pooled for result in fold]
     metrics = {
+        "name": read_run(config_path, overrides).name,
         "folds": [
             {"best": fold.best, "images": len(fold.cache.records), "temperature": temperature}
             for fold, temperature in zip(parts, temperatures, strict=True)

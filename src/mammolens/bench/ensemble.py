@@ -64,6 +64,8 @@ def evaluate_ensemble(
     results = [_voted([vote[key] for vote in votes]) for key in votes[0]]
     metrics = {
         "members": members,
+        "manifest_digest": read_members(runs)[0][2]["manifest_digest"],
+        "split": Split.VALIDATION.value,
         "bootstrap": {"draws": draws, "seed": seed, "level": 0.95, "resampled": "patients"},
         "notes": [
             "probabilities are the mean of the members'; an image that one of them could not read "

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -106,15 +107,16 @@ def write_pooled(
     StorageError
         If the folder cannot be written.
     """
-    failed = sum(one.unreadable is not None for one in results)
+    failed = [asdict(one.unreadable) for one in results if one.unreadable is not None]
     whole = {
         "schema": schema,
         "disclaimer": DISCLAIMER,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": f"mammolens {__version__}",
         "n_rows": len(results),
-        "n_unreadable": failed,
+        "n_unreadable": len(failed),
         **metrics,
+        "unreadable": failed,
     }
     text = io.StringIO(newline="")
     writer = csv.writer(text)
@@ -133,7 +135,7 @@ def write_pooled(
             keyword="--out",
             remedy="Make room, or give a folder that you may write to",
         ) from error
-    return EvaluationSummary(whole, path, predictions, len(results), failed)
+    return EvaluationSummary(whole, path, predictions, len(results), len(failed))
 
 
 def _unreadable(record: Record, cache: PreparedCache) -> Unreadable:

@@ -65,7 +65,7 @@ WHOLE = Share()
 @dataclass(frozen=True)
 class Batch:
     """Uint8 pictures (B, 1, H, W), allowed classes bool (B, 3), cell targets float (B, h, w),
-    what teachers say float (B,), NaN where they say nothing.
+    what teachers say float (B,), NaN where they say nothing; `rows` as `Material` counts them.
 
     `seed` is for what the network draws (dropout). `map_share` is by how much more pictures with
     known cells this share of the batch holds than the shares do on average: 1 for a whole batch.
@@ -77,6 +77,7 @@ class Batch:
     seed: int
     map_share: float = 1.0
     told: Tensor | None = None
+    rows: tuple[int, ...] = ()
 
 
 def draw_weights(
@@ -163,6 +164,7 @@ def draw_batch(
         else torch.tensor(
             [material.told[row] if row < count else np.nan for row in own], dtype=torch.float32
         ),
+        tuple(own),
     )
 
 

@@ -11,7 +11,7 @@ import io
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -55,6 +55,9 @@ _FREE = (
 )
 """Settings that may change while a run goes on: the digests watch over the tables."""
 
+_NEW = ("tally",)
+"""Parts that checkpoints of older versions do not hold."""
+
 
 def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
     """Check that a folder which holds a checkpoint holds one of this very run.
@@ -79,13 +82,16 @@ def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
         ) from error
     was, now = _flat(earlier), _flat(config)
     changed = [key for key in now if now[key] != was.get(key) and not _may_change(key)]
+    if "train.epochs" in changed and now["train.epochs"] > was["train.epochs"]:
+        changed.remove("train.epochs")  # a run may go on for longer, see `rates.plan_stretches`
     if changed:
         raise ConfigError(
             "the folder holds a run with other settings: "
             + "; ".join(f"{key} was {was.get(key)}, is {now[key]}" for key in changed[:3]),
             source=str(path),
             keyword=changed[0],
-            remedy="Restore the settings, or give another folder with --out",
+            remedy="Restore the settings, or give another folder with --out; train.epochs may be "
+            "raised, not lowered",
         )
     found = {"manifest_digest": manifest.digest, "split_digest": split_digest(manifest)}
     for key, words in (("manifest_digest", "tables"), ("split_digest", "split")):
@@ -98,21 +104,14 @@ def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
             )
 
 
-def write_run(
-    config: RunConfig,
-    manifest: Manifest,
-    out: Path,
-    refused: Mapping[str, str] | None = None,
-    averaged: Sequence[Mapping[str, Any]] = (),
-) -> None:
-    """Write ``run.json``: the resolved configuration, digests, versions, and refused images.
+def write_run(config: RunConfig, manifest: Manifest, out: Path, **further: Any) -> None:
+    """Write ``run.json``: the resolved configuration, digests and versions.
 
     Parameters
     ----------
-    refused
-        Path → reason.
-    averaged
-        What the weights are the mean of, if they were not learned here.
+    further
+        What else is known: ``refused`` (path → reason), ``lineage`` (see `insiders.Lineage`),
+        ``stretches`` (see `rates.plan_stretches`), ``averaged`` (what the weights are the mean of).
 
     Raises
     ------
@@ -129,8 +128,7 @@ def write_run(
         "split_digest": split_digest(manifest),
         "versions": {name: _version(name) for name in ("mammolens", "torch", "timm", "numpy")},
         "commit": _commit(),
-        "refused": dict(refused or {}),
-        **({"averaged": [dict(one) for one in averaged]} if averaged else {}),
+        **further,
     }
     place_file(out / "run.json", json.dumps(summary, indent=1).encode())
 
@@ -223,7 +221,7 @@ def read_state(path: Path, **parts: Any) -> tuple[int, dict[str, Any]]:
         state = torch.load(path, map_location="cpu", weights_only=True)
         step, best = int(state["step"]), dict(state["best"])
         for name, part in parts.items():
-            part.load_state_dict(state[name])
+            part.load_state_dict(state.get(name, {}) if name in _NEW else state[name])
     except Exception as error:  # torch's readers and modules have no common base but this one
         words = " ".join(str(error).split())[:300]
         raise ConfigError(

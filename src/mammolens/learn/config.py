@@ -7,9 +7,9 @@ import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.regions import region_records
@@ -21,9 +21,11 @@ from mammolens.learn.sections import (
     DataConfig,
     NetworkConfig,
     Section,
+    SourceNote,
     TrainConfig,
 )
 from mammolens.learn.sides import keep_training_share, put_on_sides
+from mammolens.model.card import NAME_PATTERN, VERSION_PATTERN
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
 
 __all__ = ["RunConfig", "load_localisation", "load_manifest", "read_run"]
@@ -32,15 +34,28 @@ __all__ = ["RunConfig", "load_localisation", "load_manifest", "read_run"]
 class RunConfig(Section):
     """A run, whole."""
 
-    name: str = Field(description="name of the model")
-    version: str = Field("1.0.0", description="version of the model")
+    name: str = Field(pattern=NAME_PATTERN, description="name of the model")
+    version: str = Field("1.0.0", pattern=VERSION_PATTERN, description="version of the model")
     data: DataConfig
     preprocess: InputConfig = PreprocessConfig()
     network: NetworkConfig = NetworkConfig()
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     card: CardConfig = CardConfig()
-    notes: dict[str, str] = Field({}, description="what the card says of each data set")
+    notes: dict[str, SourceNote] = Field(
+        {}, description="what the card says of each data set: a sentence, or a table"
+    )
+
+    @field_validator("notes", mode="before")
+    @classmethod
+    def _sentences(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {key: {"note": one} if isinstance(one, str) else one for key, one in value.items()}
+
+    def note_of(self, dataset: str) -> SourceNote:
+        """What the card says of a data set."""
+        return self.notes.get(dataset, SourceNote())
 
 
 def read_run(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -135,10 +150,17 @@ _INPUTS: dict[int | str, type[BaseModel]] = {"breast": PreprocessConfig, "lesion
 
 
 def _nearest(loc: tuple[int | str, ...], kind: str) -> str | None:
+    if kind == "string_pattern_mismatch":
+        return "Write a name in small letters, digits, '.', '_' and '-', a version as 1.0.0"
     if kind != "extra_forbidden":
         return None
     model: Any = RunConfig
     for part in loc[:-1]:
-        model = _INPUTS[part] if part in _INPUTS else model.model_fields[part].annotation
+        if part in _INPUTS:
+            model = _INPUTS[part]
+        elif isinstance(model, type) and issubclass(model, BaseModel):
+            model = model.model_fields[str(part)].annotation
+        else:
+            model = get_args(model)[1]  # of a table by name, what a name stands for
     near = difflib.get_close_matches(str(loc[-1]), list(model.model_fields), n=1, cutoff=0.0)
     return f"The nearest known key is {near[0]}" if near else None

@@ -25,9 +25,9 @@ from mammolens.errors import ConfigError
 from mammolens.learn.averages import estimate_statistics
 from mammolens.learn.checkpoint import read_run_folder, write_best, write_run
 from mammolens.learn.config import RunConfig
-from mammolens.learn.insiders import read_sides, refuse_insider
-from mammolens.learn.journal import check_sides
+from mammolens.learn.insiders import join_lineages, of_run, read_sides
 from mammolens.learn.predict import load_network, malignancy_figures, predict_logits
+from mammolens.learn.readiness import check_sides
 
 __all__ = [
     "Member",
@@ -151,14 +151,14 @@ def average_runs(
     shares = _shares(shares, len(members))
     first, config, summary = members[0]
     judged = read_sides(first, config, summary)
-    for run, other, said in members[1:]:
-        refuse_insider(run, read_sides(run, other, said), judged)
+    lineage = join_lineages([of_run(run, judged) for run, _, _ in members], judged)
     state = average_weights(members, shares)
     (_, learned), (_, held_out) = (
         load_side(config, summary, first, side) for side in (Split.TRAIN, Split.VALIDATION)
     )
-    for caution in check_sides(learned, held_out):
-        on_progress(caution)
+    cautions = check_sides(learned, held_out, config.preprocess)
+    for caution in (*cautions, *lineage.cautions):
+        on_progress(f"caution: {caution}")
     net = load_network(config, first / "best.safetensors")
     net.load_state_dict(state)
     cpu = torch.device("cpu")
@@ -169,12 +169,20 @@ def average_runs(
         {"run": str(run), "share": share, **{key: said["best"][key] for key in ("score", "epoch")}}
         for (run, _, said), share in zip(members, shares, strict=True)
     ]
-    write_run(config, judged, out, learned.refused | held_out.refused, parts)
+    write_run(
+        config,
+        judged,
+        out,
+        refused=learned.refused | held_out.refused,
+        lineage=lineage.to_json(),
+        averaged=parts,
+    )
     epoch = max(int(part["epoch"]) for part in parts)
     write_best(net, {"score": score, "epoch": epoch, **figures}, out)
     for part in parts:
         on_progress(f"{part['run']}: score {part['score']:.4f}")
     on_progress(f"averaged: score {score:.4f} {figures}")
+    on_progress(f"next: mammolens export {out} -o {out / 'package'}")
     # A score is set against those over the same data sets alone.
     alike = [
         part["score"]

@@ -23,7 +23,7 @@ from mammolens.model import CLASSES, INPUT_NAME, OUTPUT_NAMES, STRIDE
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["Change", "ExportReport", "export_onnx"]
+__all__ = ["Change", "ExportReport", "export_onnx", "trace_graph"]
 
 OPSET = 18
 TOLERANCE = 1e-4
@@ -53,13 +53,12 @@ class Change:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written, and how far it is from the network that it came from.
+    """What a graph is, and how far it is from the network that it came from.
 
     `folding` is what rewriting the trunk changed, `rounding` what half precision changed, both in
     torch; `graph` compares ONNX Runtime with torch for the exported weights.
     """
 
-    path: Path
     sha256: str
     size_bytes: int
     folding: Change
@@ -76,7 +75,32 @@ def export_onnx(
     half_weights: bool = True,
     pictures: npt.NDArray[np.uint8] | None = None,
 ) -> ExportReport:
-    """Write a network as one ONNX graph, and prove that the graph says what the network says.
+    """Write what `trace_graph` makes; the file appears only when every check has passed."""
+    payload, report = trace_graph(
+        net,
+        str(path),
+        temperature=temperature,
+        bias=bias,
+        half_weights=half_weights,
+        pictures=pictures,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.part")
+    partial.write_bytes(payload)
+    partial.replace(path)
+    return report
+
+
+def trace_graph(
+    net: MammoNet,
+    source: str,
+    *,
+    temperature: float | Sequence[float] = 1.0,
+    bias: Sequence[float] = (0.0, 0.0, 0.0),
+    half_weights: bool = True,
+    pictures: npt.NDArray[np.uint8] | None = None,
+) -> tuple[bytes, ExportReport]:
+    """Make one ONNX graph of a network, and prove that the graph says what the network says.
 
     Input ``image`` uint8 (batch, 1, height, width), sides multiples of 32. Outputs, all float32:
     ``probabilities`` (batch, 3); ``logits`` (batch, 3), calibrated: the network's logits divided by
@@ -88,8 +112,8 @@ def export_onnx(
     ----------
     net
         The trained network, with any trunk whose feature maps are at 1/32 of the picture.
-    path
-        File to write; it appears only when every check has passed.
+    source
+        Where the graph goes to, for messages.
     temperature, bias
         See `ScoreAndExplain`.
     half_weights
@@ -105,7 +129,7 @@ def export_onnx(
         If the calibration is not finite and positive, or the pictures have the wrong form.
     ContractMismatch
         If the graph differs from the network by more than 1e-4, or half precision changes a
-        probability by more than 0.01 or the median map by more than 0.1; nothing is written then.
+        probability by more than 0.01 or the median map by more than 0.1.
     """
     batch = _random_pictures() if pictures is None else _checked(pictures)
     module = ScoreAndExplain(net, temperature, bias)
@@ -113,21 +137,17 @@ def export_onnx(
     fold_trunk(module.net, batch[:1])
     folded = _in_torch(module, batch)
     folding = _change(folded, original)
-    _refuse(path, "folding the trunk", folding, TOLERANCE, TOLERANCE)
+    _refuse(source, "folding the trunk", folding, TOLERANCE, TOLERANCE)
     if half_weights:
         round_weights(module.net)
     rounded = _in_torch(module, batch)
     rounding = _change(rounded, folded)
-    _refuse(path, "half precision", rounding, HALF_TOLERANCE, HALF_MAP_TOLERANCE)
+    _refuse(source, "half precision", rounding, HALF_TOLERANCE, HALF_MAP_TOLERANCE)
     payload = _to_onnx(module)
     graph = _change(_in_onnxruntime(payload, batch), rounded)
-    _refuse(path, "ONNX Runtime", graph, TOLERANCE, TOLERANCE)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_bytes(payload)
-    partial.replace(path)
+    _refuse(source, "ONNX Runtime", graph, TOLERANCE, TOLERANCE)
     digest = hashlib.sha256(payload).hexdigest()
-    return ExportReport(path, digest, len(payload), folding, rounding, graph)
+    return payload, ExportReport(digest, len(payload), folding, rounding, graph)
 
 
 def _random_pictures() -> Tensor:
@@ -239,14 +259,14 @@ def _change(a: Outputs, b: Outputs) -> Change:
     )
 
 
-def _refuse(path: Path, step: str, change: Change, probability: float, share: float) -> None:
+def _refuse(source: str, step: str, change: Change, probability: float, share: float) -> None:
     """Refuse a step of the export that changes a probability or the median map by too much."""
     if change.probability <= probability and change.map <= share:
         return
     raise ContractMismatch(
         f"graph and network disagree: {step} changes a probability by {change.probability:.2g} "
         f"(allowed {probability}) and a map by {change.map:.2g} (allowed {share})",
-        source=str(path),
+        source=source,
         remedy="Export without half weights, or look for weights that are not finite and for a "
         "layer that depends on the picture's size",
     )

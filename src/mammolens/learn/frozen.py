@@ -8,7 +8,6 @@ reads pictures. What it writes is the whole network.
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,27 +17,27 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from mammolens.data.cache import PreparedCache, build_side
-from mammolens.data.manifest import Split
+from mammolens.data.cache import PreparedCache
 from mammolens.errors import ConfigError
 from mammolens.learn._allocator import keep_freed_memory
 from mammolens.learn.activations import ActivationCache, build_activations, trace_chain
 from mammolens.learn.averages import move_average
 from mammolens.learn.batches import draw_weights
-from mammolens.learn.checkpoint import (
-    read_state,
-    refuse_other_run,
-    write_best,
-    write_run,
-    write_state,
-)
-from mammolens.learn.config import RunConfig, load_manifest, read_run
-from mammolens.learn.journal import check_sides, open_journal
+from mammolens.learn.begin import plan_run, read_material, steps_of_pass
+from mammolens.learn.checkpoint import read_state, write_best, write_run, write_state
+from mammolens.learn.config import RunConfig, read_run
+from mammolens.learn.journal import open_journal
 from mammolens.learn.loss import partial_label_loss
 from mammolens.learn.network import MammoNet
-from mammolens.learn.predict import malignancy_figures
 from mammolens.learn.processes import join_processes, stop_requests
-from mammolens.learn.rates import build_optimiser, fix_first_stages, rates_of, set_rates
+from mammolens.learn.rates import (
+    build_optimiser,
+    fix_first_stages,
+    place_in,
+    rates_of,
+    set_rates,
+)
+from mammolens.learn.tally import Tally, judge_pass
 from mammolens.learn.train import first_statistics, start_network, train
 
 __all__ = ["train_on_maps", "train_run"]
@@ -94,33 +93,26 @@ def train_on_maps(
     _refuse_what_maps_cannot_give(config, config_path, fabric.world_size)
     torch.set_num_threads(config.train.threads)
     device = fabric.device
-    manifest = load_manifest(config)
-    refuse_other_run(config, manifest, out)
-    learned, held_out = (
-        build_side(manifest, side, config.preprocess, config.data.cache)
-        for side in (Split.TRAIN, Split.VALIDATION)
-    )
-    on_progress(f"{len(learned.records)} images to learn from, {len(held_out.records)} held out")
-    for caution in check_sides(learned, held_out):
-        on_progress(caution)
+    found = read_material(config, out, on_progress)
+    learned, held_out = found.learned, found.held_out
 
     torch.manual_seed(config.train.seed)
     net = start_network(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = build_optimiser(net, (), config)
     average = copy.deepcopy(net)
-    steps_per_epoch = math.ceil(config.train.epoch_images / config.train.batch)
+    steps_per_epoch = steps_of_pass(config)
     total_steps = steps_per_epoch * config.train.epochs
 
-    state = out / "state.pt"
-    parts = {"net": net, "average": average, "optimiser": optimiser}
-    write_run(config, manifest, out, learned.refused | held_out.refused)
+    state, tally = out / "state.pt", Tally()
+    parts = {"net": net, "average": average, "optimiser": optimiser, "tally": tally}
     if not state.exists():
+        write_run(config, found.manifest, out, **found.said)
         first_statistics(net, learned, config, device)
         average.load_state_dict(net.state_dict())
         write_state(state, 0, {"score": -1.0, "epoch": -1}, **parts)
     step, best = read_state(state, **parts)
-    if step:
-        on_progress(f"resumed at step {step} of {total_steps}")
+    stretches = plan_run(config, out, step, on_progress)
+    write_run(config, found.manifest, out, **found.said, stretches=stretches)
 
     variants = config.train.cached_variants
     maps = _keep_maps(net, learned, config, variants, "training", on_progress)
@@ -145,10 +137,12 @@ def train_on_maps(
                 break
             rows, chosen, seed = _draw(weights, config, epoch, place)
             torch.manual_seed(seed)
-            set_rates(optimiser, config.train, step / total_steps)
+            progress, again = place_in(stretches, step)
+            set_rates(optimiser, config.train, progress, again=again)
             fix_first_stages(net, config.network.frozen_stages)
             logits = net.head(net.pool(rest(maps.gather(rows, chosen).to(device))))
             loss = partial_label_loss(logits, allowed[rows].to(device), config.train.smoothing)
+            tally.add(rows, logits, len(allowed))
             if not bool(torch.isfinite(loss)):
                 raise ConfigError(
                     f"the loss of step {step + 1} is not finite",
@@ -167,9 +161,10 @@ def train_on_maps(
             )
             if step % steps_per_epoch == 0:
                 logits_judged = _predict(average, average_rest, judged, device)
-                score, figures = malignancy_figures(judged.records, logits_judged)
-                row = {"epoch": epoch, "loss": loss.item(), "score": score, **figures}
-                journal.note_pass(step, row)
+                smoothing = config.train.smoothing
+                score, figures = judge_pass(judged.records, logits_judged, smoothing)
+                shown = tally.close(maps.records, smoothing)
+                journal.note_pass(step, {"epoch": epoch, **shown, "score": score, **figures})
                 if score > best["score"]:
                     best = {"score": score, "epoch": epoch, **figures}
                     write_best(average, best, out)
@@ -180,7 +175,7 @@ def train_on_maps(
             if stopped:
                 on_progress(f"stopped at step {step} of {total_steps}: the same command goes on")
                 raise SystemExit(128 + stopped)
-    on_progress(f"the best pass is {best['epoch']}: score {best['score']:.4f}")
+        journal.end(best, config.train.epochs, early=step < total_steps)
     return out / "best.safetensors"
 
 

@@ -1,25 +1,21 @@
-"""What a run tells while it goes on: lines, ``log.csv``, ``steps.csv``, curves, TensorBoard."""
+"""What a run tells while it goes on: a table of its passes, files of figures, curves."""
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mammolens.data.cache import PreparedCache
-from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.errors import ConfigError
 from mammolens.learn.checkpoint import add_to_log, cut_log
-from mammolens.learn.predict import malignancy_figures
 
-__all__ = ["Journal", "check_sides", "open_journal"]
+__all__ = ["Journal", "open_journal", "table_of_passes"]
 
 _EVERY = 20
-_NAMES = ("normal", "benign", "malignant")
 
 
 class Journal:
@@ -42,6 +38,7 @@ class Journal:
     ) -> None:
         self.out, self.say, self.writer, self.begun_at = out, say, writer, begun_at
         self.began = time.monotonic()
+        self.first = True
         self.curves = importlib.util.find_spec("matplotlib") is not None
         if not self.curves:
             say("no curves.png: matplotlib is not installed (pip install 'mammolens[train]')")
@@ -62,17 +59,42 @@ class Journal:
         self._count(row, step)
 
     def note_pass(self, step: int, row: Mapping[str, Any]) -> None:
-        """Note a pass: its row in ``log.csv``, and the curves so far."""
+        """Note a pass: its row in ``log.csv`` and in the table, and the curves so far."""
         if self.out is None:
             return
-        figures = {key: value for key, value in row.items() if key.startswith("auc_")}
-        self.say(f"pass {row['epoch']}: score {row['score']:.4f} {figures}")
         add_to_log(self.out / "log.csv", row)
-        self._count(row, step)
+        for line in table_of_passes(self.out / "log.csv")[0 if self.first else -1 :]:
+            self.say(line)
+        self.first = False
+        self._count({key: value for key, value in row.items() if value is not None}, step)
         if self.curves:
             from mammolens.learn.curves import draw_curves
 
             draw_curves(self.out)
+
+    def end(self, best: Mapping[str, Any], epochs: int, *, early: bool) -> None:
+        """Tell what came out, and what to do next.
+
+        Parameters
+        ----------
+        best
+            The best pass, see ``best.json``.
+        epochs
+            ``train.epochs``.
+        early
+            Whether patience ended the run.
+        """
+        if self.out is None:
+            return
+        if (self.out / "log.csv").exists():
+            for line in table_of_passes(self.out / "log.csv"):
+                self.say(line)
+        if early:
+            self.say("no gain for train.patience passes: raise it to go on")
+        self.say(
+            f"the best pass is {int(best['epoch']) + 1} of {epochs}: score {best['score']:.4f}"
+        )
+        self.say(f"next: mammolens export {self.out} -o {self.out / 'package'}")
 
     def _count(self, row: Mapping[str, Any], step: int) -> None:
         if self.writer is not None:
@@ -111,62 +133,31 @@ def open_journal(
             writer.close()
 
 
-def check_sides(learned: PreparedCache, held_out: PreparedCache) -> Iterable[str]:
-    """Refuse sides that nothing can be learned from or judged on; give cautions in words.
+def table_of_passes(log: Path) -> list[str]:
+    """The passes of a ``log.csv`` as lines of a table: head, then one for each, the best marked.
 
-    Raises
-    ------
-    InvalidManifest
-        If all training labels say the same, no data set has both outcomes on the validation
-        side, or every image of a side was refused.
+    Loss is that of the labels, the score the AUC of malignancy by image (of each data set, and
+    their mean weighted by images), of training pictures as drawn and of validation pictures.
     """
-    for cache, side in ((learned, "training"), (held_out, "validation")):
-        if not cache.records:
-            reasons = "; ".join(f"{path}: {why}" for path, why in list(cache.refused.items())[:3])
-            raise InvalidManifest(
-                f"no image of the {side} side can be used ({len(cache.refused)} were refused)",
-                source=reasons or None,
-                keyword="path",
-                remedy="Correct the paths or the images",
-            )
-    told = {record.allowed for record in learned.records if not all(record.allowed)}
-    if len(told) < 2:
-        words = " or ".join(n for a in told for n, ok in zip(_NAMES, a, strict=True) if ok)
-        raise InvalidManifest(
-            f"all labels of the training side say {words or 'nothing'}",
-            keyword="malignant",
-            remedy="Give labels of two kinds at least",
+    with log.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows:
+        return []
+    known = {"loss": "train loss", "val_loss": "val loss", "train_score": "train AUC"}
+    known |= {"score": "val AUC"}
+    names = [name for name in known if name in rows[0]]
+    names += [name for name in rows[0] if name.startswith("auc_")]
+    heads = [known.get(name, name.removeprefix("auc_")) for name in names]
+    best = max(rows, key=lambda row: float(row["score"]))
+    lines = ["pass  " + "  ".join(f"{head:>10}" for head in heads)]
+    for row in rows:
+        cells = [f"{float(row[name]):.4f}" if row.get(name) else "-" for name in names]
+        number = int(row["epoch"]) + 1
+        line = f"{number:>4}  " + "  ".join(
+            f"{cell:>{max(10, len(head))}}" for cell, head in zip(cells, heads, strict=True)
         )
-    if not any(record.malignant for record in learned.records):
-        raise InvalidManifest(
-            "no image of the training side is malignant",
-            keyword="malignant",
-            remedy="Give malignant images, or another split (data.split_seed)",
-        )
-    _, figures = malignancy_figures(held_out.records, np.zeros((len(held_out.records), 3)))
-    yield from _cautions(learned, held_out, told, figures)
-
-
-def _cautions(
-    learned: PreparedCache,
-    held_out: PreparedCache,
-    told: set[tuple[bool, bool, bool]],
-    figures: Mapping[str, float],
-) -> Iterable[str]:
-    for cache, side in ((learned, "training"), (held_out, "validation")):
-        if cache.refused:
-            path, reason = next(iter(cache.refused.items()))
-            yield (
-                f"{len(cache.refused)} images of the {side} side were refused and are left out "
-                f"(run.json lists them), the first: {path}: {reason}"
-            )
-    for place, name in enumerate(_NAMES):
-        alone = tuple(place == other for other in range(len(_NAMES)))
-        if alone not in told:
-            yield f"no training image is told to be {name}: it is told apart by exclusion at best"
-    for dataset in sorted({record.dataset for record in held_out.records}):
-        if f"auc_{dataset}" not in figures:
-            yield f"{dataset} has one outcome on the validation side: it is not in the score"
+        lines.append(f"{line}  best" if row is best else line)
+    return lines
 
 
 def _tensorboard(out: Path, step: int) -> Any:

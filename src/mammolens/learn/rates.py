@@ -8,7 +8,7 @@ cosine. A part that has not joined takes no gradient: no backward pass goes thro
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -17,7 +17,15 @@ from mammolens.learn.config import RunConfig
 from mammolens.learn.network import MammoNet
 from mammolens.learn.sections import TrainConfig
 
-__all__ = ["build_optimiser", "fix_first_stages", "rates_of", "set_rates", "trunk_parts"]
+__all__ = [
+    "build_optimiser",
+    "fix_first_stages",
+    "place_in",
+    "plan_stretches",
+    "rates_of",
+    "set_rates",
+    "trunk_parts",
+]
 
 _FLOOR = 0.01
 
@@ -74,7 +82,9 @@ def build_optimiser(
     return torch.optim.AdamW(groups, weight_decay=train.weight_decay)
 
 
-def set_rates(optimiser: torch.optim.Optimizer, train: TrainConfig, progress: float) -> None:
+def set_rates(
+    optimiser: torch.optim.Optimizer, train: TrainConfig, progress: float, *, again: bool = False
+) -> None:
     """Let parts join, and set every group's rate.
 
     Linear warm-up from the time when a group joins, then half a cosine down to a hundredth.
@@ -82,20 +92,64 @@ def set_rates(optimiser: torch.optim.Optimizer, train: TrainConfig, progress: fl
     Parameters
     ----------
     progress
-        Share of the run's steps that are done, 0–1.
+        Share of the steps of the stretch that are done, 0–1, see `place_in`.
+    again
+        Whether a finished run goes on: all parts have joined then, and warm up together.
     """
     for group in optimiser.param_groups:
-        since = progress - group["from"]
+        joins = 0.0 if again else group["from"]
+        since = progress - joins
         if since < 0:
             factor = 0.0
         elif since < train.warmup:
             factor = max(since / train.warmup, _FLOOR)
         else:
-            share = (since - train.warmup) / (1 - train.warmup - group["from"])
+            share = (since - train.warmup) / (1 - train.warmup - joins)
             factor = max(0.505 + 0.495 * math.cos(math.pi * share), _FLOOR)
         group["lr"] = group["peak"] * factor
         for parameter in group["params"]:
             parameter.requires_grad_(since >= 0)
+
+
+def plan_stretches(earlier: Sequence[Sequence[int]], step: int, total: int) -> list[list[int]]:
+    """Plan over which steps rates rise and fall: [first, end] of each stretch of a run.
+
+    A run has one. Where ``train.epochs`` was raised before its end, the fall is stretched to the
+    new end; where it was raised afterwards, rates warm up and fall once more over the steps that
+    are added (warm restart: Loshchilov and Hutter 2017, arXiv 1608.03983).
+
+    Parameters
+    ----------
+    earlier
+        What was planned before; empty for a run that begins.
+    step, total
+        Steps that are done, and steps of the whole run.
+
+    Examples
+    --------
+    >>> plan_stretches([], 0, 10), plan_stretches([[0, 10]], 4, 20)
+    ([[0, 10]], [[0, 20]])
+    >>> plan_stretches([[0, 10]], 10, 20)
+    [[0, 10], [10, 20]]
+    """
+    planned = [list(stretch) for stretch in earlier] or [[0, total]]
+    first, end = planned[-1]
+    if total <= end:
+        return planned
+    return [*planned, [end, total]] if step >= end else [*planned[:-1], [first, total]]
+
+
+def place_in(stretches: Sequence[Sequence[int]], step: int) -> tuple[float, bool]:
+    """The share of its stretch that is done at a step, and whether it is not the first stretch.
+
+    Examples
+    --------
+    >>> place_in([[0, 10], [10, 20]], 5), place_in([[0, 10], [10, 20]], 15)
+    ((0.5, False), (0.5, True))
+    """
+    number = max(i for i, (first, _) in enumerate(stretches) if first <= step)
+    first, end = stretches[number]
+    return (step - first) / (end - first), number > 0
 
 
 def rates_of(optimiser: torch.optim.Optimizer) -> dict[str, float]:

@@ -13,6 +13,7 @@ __all__ = [
     "DataConfig",
     "NetworkConfig",
     "Section",
+    "SourceNote",
     "TrainConfig",
 ]
 
@@ -215,17 +216,29 @@ class TrainConfig(Section):
 
 
 class CardConfig(Section):
-    """What the model's card says in words."""
+    """What the model's card says in words, beside what the run's data and figures say."""
 
     intended_use: str = Field(
         "Research on computer-aided reading of mammograms; no clinical decision may rest on it.",
+        min_length=1,
         description="what the model is for",
     )
-    weaknesses: tuple[str, ...] = Field(
-        ("Never tested outside the data that it was made from.",), description="where it is weak"
+    weaknesses: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="weaknesses that the run's data and figures do not show by themselves"
     )
     tumour_vouched: bool = Field(
         False, description="P(tumour) was validated, and may be shown beside P(malignant)"
     )
-    licence: str = Field("Research use only", description="licence of the weights")
-    attribution: str = Field("See the run's tables", description="to whom the data are owed")
+    licence: str = Field("", description="licence of the weights; empty lists those of the data")
+    attribution: str = Field("", description="to whom the data are owed; empty lists them")
+
+
+class SourceNote(Section):
+    """What the card says of one data set, if the run has seen it."""
+
+    note: str = Field("", description="what was left out, peculiarities")
+    licence: str = Field("", description="its licence, if it is none of the known public ones")
+    attribution: str = Field("", description="to whom it is owed, likewise")
+    weaknesses: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        (), description="what cannot be trusted of a model that learned from it"
+    )

@@ -9,7 +9,6 @@ goes on exactly as it would have gone.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -24,21 +23,15 @@ from mammolens.data.manifest import Split
 from mammolens.errors import ConfigError
 from mammolens.learn.averages import estimate_statistics, move_average
 from mammolens.learn.batches import Batch, draw_batch, gather
-from mammolens.learn.checkpoint import (
-    read_state,
-    refuse_other_run,
-    write_best,
-    write_run,
-    write_state,
-)
-from mammolens.learn.config import RunConfig, load_localisation, load_manifest, read_run
+from mammolens.learn.begin import plan_run, read_material, steps_of_pass
+from mammolens.learn.checkpoint import read_state, write_best, write_run, write_state
+from mammolens.learn.config import RunConfig, load_localisation, read_run
 from mammolens.learn.feed import prefetch
-from mammolens.learn.insiders import refuse_insiders_weights
-from mammolens.learn.journal import check_sides, open_journal
+from mammolens.learn.journal import open_journal
 from mammolens.learn.loss import partial_label_loss, soft_label_loss
 from mammolens.learn.marks import map_loss
 from mammolens.learn.network import MammoNet, build_network, load_trunk
-from mammolens.learn.predict import load_network, malignancy_figures, predict_logits
+from mammolens.learn.predict import load_network, predict_logits
 from mammolens.learn.processes import (
     average_gradients,
     join_processes,
@@ -48,7 +41,14 @@ from mammolens.learn.processes import (
     stopped_anywhere,
     sum_rows,
 )
-from mammolens.learn.rates import build_optimiser, fix_first_stages, rates_of, set_rates
+from mammolens.learn.rates import (
+    build_optimiser,
+    fix_first_stages,
+    place_in,
+    rates_of,
+    set_rates,
+)
+from mammolens.learn.tally import Tally, judge_pass
 from mammolens.learn.teachers import ask_teachers
 from mammolens.learn.unfold import settle_statistics, unfold_trunk
 
@@ -104,23 +104,15 @@ def train(
     fabric = join_processes(config.train)
     device, first = fabric.device, fabric.is_global_zero
     say = on_progress if first else lambda _: None
-    manifest = load_manifest(config)
-    refuse_other_run(config, manifest, out)
-    refuse_insiders_weights(config, manifest)
     with fabric.rank_zero_first(local=True):
-        learned, held_out = (
-            build_side(manifest, side, config.preprocess, config.data.cache)
-            for side in (Split.TRAIN, Split.VALIDATION)
-        )
+        found = read_material(config, out, say)
         marked = _marked(config)
+    manifest, learned, held_out = found.manifest, found.learned, found.held_out
     state = out / "state.pt"
     with fabric.rank_zero_first():
         anew = first and not state.exists()
         told = ask_teachers(config, manifest, learned.records, out, say, anew=anew, device=device)
     material = gather(learned, marked, config, told)
-    say(f"{len(learned.records)} images to learn from, {len(held_out.records)} held out")
-    for caution in check_sides(learned, held_out):
-        say(caution)
     mixed = _mixed_precision(config, device, say)
     torch.backends.cudnn.benchmark = True  # pictures are of one size, or two
     hands = 1 if device.type == "cpu" else config.train.threads
@@ -131,24 +123,27 @@ def train(
     optimiser = build_optimiser(net, places.parameters(), config)
     scaler = torch.amp.GradScaler(device.type, enabled=mixed)
     average = copy.deepcopy(net)
-    steps_per_epoch = math.ceil(config.train.epoch_images / config.train.batch)
+    steps_per_epoch = steps_of_pass(config)
     total_steps = steps_per_epoch * config.train.epochs
 
+    tally = Tally()
     parts = {"net": net, "average": average, "places": places, "optimiser": optimiser}
-    parts |= {"scaler": scaler} if mixed else {}
-    if first:
-        write_run(config, manifest, out, learned.refused | held_out.refused)
-        if not state.exists():
-            first_statistics(net, learned, config, device)
-            average.load_state_dict(net.state_dict())
-            write_state(state, 0, {"score": -1.0, "epoch": -1}, **parts)
+    parts |= {"scaler": scaler, "tally": tally} if mixed else {"tally": tally}
+    if first and not state.exists():
+        write_run(config, manifest, out, **found.said)
+        first_statistics(net, learned, config, device)
+        average.load_state_dict(net.state_dict())
+        write_state(state, 0, {"score": -1.0, "epoch": -1}, **parts)
     fabric.barrier()
     step, best = read_state(state, **parts)
-    if step:
-        say(f"resumed at step {step} of {total_steps}")
+    stretches = plan_run(config, out, step, say)
+    fabric.barrier()
+    if first:
+        write_run(config, manifest, out, **found.said, stretches=stretches)
+    drawn_as = _as_first_planned(config, stretches)
 
     def make(at: int) -> Batch:
-        return draw_batch(material, config, *divmod(at, steps_per_epoch), share_of(fabric))
+        return draw_batch(material, drawn_as, *divmod(at, steps_per_epoch), share_of(fabric))
 
     with (
         closing(prefetch(make, range(step, total_steps), ahead=hands, workers=hands)) as batches,
@@ -167,11 +162,14 @@ def train(
                 break
             batch = next(batches)
             torch.manual_seed(batch.seed)
-            set_rates(optimiser, config.train, step / total_steps)
+            progress, again = place_in(stretches, step)
+            set_rates(optimiser, config.train, progress, again=again)
             fix_first_stages(net, config.network.frozen_stages)
             with torch.autocast(device.type, torch.float16, enabled=mixed):
                 maps = net.maps(batch.pictures.to(device))
-            loss = batch_loss(net, places, maps.float(), batch, config)
+            logits = net.head(net.pool(maps.float()))
+            loss = batch_loss(logits, places, maps.float(), batch, config)
+            tally.add(batch.rows, logits, len(learned.records))
             _refuse_infinite(loss, step)
             optimiser.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
@@ -188,10 +186,9 @@ def train(
                 step, total_steps, step / steps_per_epoch, loss.item(), rates_of(optimiser)
             )
             if step % steps_per_epoch == 0:
-                score, figures = _validate(average, held_out, fabric)
-                journal.note_pass(
-                    step, {"epoch": epoch, "loss": loss.item(), "score": score, **figures}
-                )
+                score, figures = _validate(average, held_out, fabric, config.train.smoothing)
+                shown = tally.close(learned.records, config.train.smoothing)
+                journal.note_pass(step, {"epoch": epoch, **shown, "score": score, **figures})
                 if score > best["score"]:
                     best = {"score": score, "epoch": epoch, **figures}
                     if first:
@@ -203,7 +200,7 @@ def train(
             if stopped:
                 say(f"stopped at step {step} of {total_steps}: the same command goes on from here")
                 raise SystemExit(128 + stopped)
-    say(f"the best pass is {best['epoch']}: score {best['score']:.4f}")
+        journal.end(best, config.train.epochs, early=step < total_steps)
     return out / "best.safetensors"
 
 
@@ -246,18 +243,19 @@ def first_statistics(
 
 
 def batch_loss(
-    net: MammoNet, places: torch.nn.Module, maps: Tensor, batch: Batch, config: RunConfig
+    logits: Tensor, places: torch.nn.Module, maps: Tensor, batch: Batch, config: RunConfig
 ) -> Tensor:
     """Loss of the labels of a batch, of what teachers say of it, and of the places where lesions
     are marked.
 
     Parameters
     ----------
+    logits
+        Float (B, 3), what the head made of `maps`.
     maps
         Float (B, K, h, w), what the trunk made of the batch's pictures.
     """
     train, device = config.train, maps.device
-    logits = net.head(net.pool(maps))
     loss = partial_label_loss(logits, batch.allowed.to(device), train.smoothing)
     if batch.told is not None:
         loss = loss + train.teacher_weight * soft_label_loss(logits, batch.told.to(device))
@@ -269,6 +267,12 @@ def batch_loss(
         cells = F.adaptive_avg_pool2d(cells, (targets.shape[1], targets.shape[2]))
     marked = map_loss(cells, targets)
     return loss + train.map_weight * batch.map_share * marked
+
+
+def _as_first_planned(config: RunConfig, stretches: Sequence[Sequence[int]]) -> RunConfig:
+    """The run as its draws see it: small pictures come first once, however often it goes on."""
+    passes = stretches[0][1] // steps_of_pass(config)
+    return config.model_copy(update={"train": config.train.model_copy(update={"epochs": passes})})
 
 
 def _mixed_precision(config: RunConfig, device: torch.device, say: Callable[[str], None]) -> bool:
@@ -289,12 +293,12 @@ def _marked(config: RunConfig) -> PreparedCache | None:
 
 
 def _validate(
-    net: MammoNet, cache: PreparedCache, fabric: Fabric
+    net: MammoNet, cache: PreparedCache, fabric: Fabric, smoothing: float
 ) -> tuple[float, dict[str, float]]:
     """Score and figures of the held-out pictures; each process looks at its share of them."""
     rows = range(len(cache.records))[fabric.global_rank :: fabric.world_size]
     own = predict_logits(net, cache, fabric.device, mirrored=False, rows=rows)
-    return malignancy_figures(cache.records, sum_rows(fabric, own, rows, len(cache.records)))
+    return judge_pass(cache.records, sum_rows(fabric, own, rows, len(cache.records)), smoothing)
 
 
 def _refuse_infinite(loss: Tensor, step: int) -> None:

@@ -28,9 +28,15 @@ from mammolens.model.package import (
     ModelPackage,
     RawOutput,
 )
+from mammolens.model.patients import (
+    KnownPatients,
+    patient_digest,
+    patient_digests,
+    read_patients,
+)
 from mammolens.model.prior import prior_at, restate, shift_odds
 from mammolens.model.store import DEFAULT_MODEL, LESION_MODEL, list_models
-from mammolens.model.write import card_markdown, save_package
+from mammolens.model.write import card_markdown, refuse_target, save_package
 
 __all__ = [
     "CLASSES",
@@ -46,6 +52,7 @@ __all__ = [
     "Device",
     "Estimate",
     "FindingLevel",
+    "KnownPatients",
     "ModelCard",
     "ModelPackage",
     "OperatingPoint",
@@ -56,8 +63,12 @@ __all__ = [
     "card_markdown",
     "is_usable_age",
     "list_models",
+    "patient_digest",
+    "patient_digests",
     "prior_at",
     "read_card",
+    "read_patients",
+    "refuse_target",
     "restate",
     "save_package",
     "shift_odds",

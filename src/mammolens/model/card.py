@@ -34,6 +34,9 @@ CLASSES: tuple[Literal["normal"], Literal["benign"], Literal["malignant"]] = (
 )
 """Order of the classes in every array of logits or probabilities."""
 
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+VERSION_PATTERN = r"^\d+\.\d+(\.\d+)?$"
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(min_length=1)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -194,8 +197,8 @@ class ModelCard(_Part):
     notice: Literal["Research use only, not a medical device."] = Field(
         "Research use only, not a medical device.", description="shown with every result"
     )
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="name of the model")
-    version: str = Field(pattern=r"^\d+\.\d+(\.\d+)?$", description="version of the weights")
+    name: str = Field(pattern=NAME_PATTERN, description="name of the model")
+    version: str = Field(pattern=VERSION_PATTERN, description="version of the weights")
     input_kind: InputKind = Field(description="what one input shows: breast or lesion")
     classes: tuple[Literal["normal"], Literal["benign"], Literal["malignant"]] = Field(
         CLASSES, description="order of the graph's classes"

@@ -96,7 +96,27 @@ class ModelPackage:
         """
         source, read = open_store(path_or_name)
         card = read_card(read(CARD_FILE), f"{source}/{CARD_FILE}")
-        graph = read(card.graph_file)
+        return cls.assemble(card, read(card.graph_file), source, threads=threads, device=device)
+
+    @classmethod
+    def assemble(
+        cls,
+        card: ModelCard,
+        graph: bytes,
+        source: str,
+        *,
+        threads: int | None = None,
+        device: Device = Device.CPU,
+    ) -> ModelPackage:
+        """Make a package of a card and a graph in memory, checked as `load` checks files.
+
+        Parameters
+        ----------
+        source
+            Where they come from, or go to, for messages.
+        threads, device
+            As for `load`.
+        """
         where = f"{source}/{card.graph_file}"
         _check_digest(graph, card, where)
         session = _start(graph, where, _thread_count(threads), device)

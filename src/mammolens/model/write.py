@@ -3,30 +3,128 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
+from mammolens.errors import ConfigError, StorageError
 from mammolens.model.card import Estimate, ModelCard, OperatingPoint, ValidationFigure
 from mammolens.model.package import ModelPackage
+from mammolens.model.patients import PATIENTS_FILE, KnownPatients
 from mammolens.model.store import CARD_FILE
 
-__all__ = ["card_markdown", "save_package"]
+__all__ = ["card_markdown", "refuse_target", "save_package"]
 
 
-def save_package(folder: Path, card: ModelCard, graph: bytes) -> ModelPackage:
-    """Write ``card.json``, ``CARD.md`` and the graph into a folder, and load them as the proof.
+def save_package(
+    folder: Path, card: ModelCard, graph: bytes, patients: KnownPatients | None = None
+) -> ModelPackage:
+    """Write a package that was proven to load: the graph, ``card.json``, ``CARD.md``, patients.
+
+    All files are written beside their places first; the card is moved last, and a graph without
+    its card does not load. So whatever ends this early, a full disk or a kill, leaves the package
+    that was there, or none.
+
+    Parameters
+    ----------
+    folder
+        New, empty, or a package that is replaced.
+    patients
+        Whom the model learned from, if that is known.
 
     Raises
     ------
     BadModelPackage, ContractMismatch
-        If the package would not load; the files stay for inspection.
+        If the package would not load; nothing is written.
+    ConfigError
+        If the folder holds something else.
+    StorageError
+        If it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    refuse_target(folder)
+    ModelPackage.assemble(card, graph, str(folder))
     text = json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False)
-    (folder / card.graph_file).write_bytes(graph)
-    (folder / CARD_FILE).write_text(f"{text}\n", "utf-8")
-    (folder / "CARD.md").write_text(card_markdown(card), "utf-8")
+    files = {
+        card.graph_file: graph,
+        "CARD.md": card_markdown(card).encode(),
+        **({PATIENTS_FILE: patients.to_json(card.graph_sha256).encode()} if patients else {}),
+        CARD_FILE: f"{text}\n".encode(),
+    }
+    partial = {name: folder / f"{name}{_PARTIAL}" for name in files}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            _write_through(partial[name], data)
+        if patients is None:
+            (folder / PATIENTS_FILE).unlink(missing_ok=True)
+        for name, path in partial.items():
+            path.replace(folder / name)
+    except OSError as error:
+        for path in partial.values():
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        with suppress(OSError):
+            folder.rmdir()
+        raise StorageError(
+            f"the package cannot be written: {error.strerror or error}",
+            source=str(folder),
+            keyword="--out",
+            remedy="Make room, or give a folder that you may write to, and export again",
+        ) from error
     return ModelPackage.load(folder)
+
+
+def refuse_target(folder: Path) -> None:
+    """Refuse a place where no package can be written, before anything is computed.
+
+    Raises
+    ------
+    ConfigError
+        If it is a file, or a folder that holds anything but a package.
+    StorageError
+        If it lies in a folder that may not be written to.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(
+            "a file of this name is in the way of the package, which is a folder",
+            source=str(folder),
+            keyword="--out",
+            remedy="Give another name, or move the file away",
+        )
+    if folder.is_dir():
+        others = [path.name for path in folder.iterdir() if not _is_ours(path.name)]
+        if others:
+            raise ConfigError(
+                f"the folder holds other files, such as {min(others)}",
+                source=str(folder),
+                keyword="--out",
+                remedy="Give a new folder, or one that holds a package and nothing else",
+            )
+    parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise StorageError(
+            "the package cannot be written: you may not write there",
+            source=str(parent),
+            keyword="--out",
+            remedy="Give a folder that you may write to",
+        )
+
+
+_PARTIAL = ".partial"
+
+
+def _is_ours(name: str) -> bool:
+    plain = name.removesuffix(_PARTIAL)
+    return plain in (CARD_FILE, "CARD.md", PATIENTS_FILE) or plain.endswith(".onnx")
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    """Write a file and wait until it is on the disk."""
+    with path.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def card_markdown(card: ModelCard) -> str:

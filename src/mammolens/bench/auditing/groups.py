@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from mammolens.bench.units import ImageResult, Unit, unit_key, units_of
+from mammolens.data.manifest import Record
 
 __all__ = [
     "GROUP_ORDER",
@@ -85,7 +86,7 @@ class Grouped:
 def axes_within(results: Members) -> tuple[Axis, ...]:
     """The axes of one data set, whose images `results` are."""
     return (
-        Axis("density", "breast", _by_image(density_group), _DENSITY_NOTE),
+        Axis("density", "breast", _by_image(lambda one: density_group(one.record)), _DENSITY_NOTE),
         Axis("age", "breast", _by_image(_age_band), "age that the scores regard, in years"),
         Axis("view", "image", _by_image(_view), "view position"),
         Axis("laterality", "breast", _by_image(_side), "side of the breast"),
@@ -136,24 +137,21 @@ _DENSITY_NOTE = (
 )
 
 
-def density_group(result: ImageResult) -> str | None:
+def density_group(record: Record) -> str | None:
     """Name a density in one way.
 
     Examples
     --------
     >>> from pathlib import Path
-    >>> from mammolens.core import Scores
-    >>> from mammolens.data.manifest import Record
     >>> def of(dataset, density):
-    ...     record = Record(dataset, "1", "p", Path("1.png"), density=density)
-    ...     return density_group(ImageResult(record, Scores(1.0, 0.0, 0.0)))
+    ...     return density_group(Record(dataset, "1", "p", Path("1.png"), density=density))
     >>> of("ddsm", "4"), of("cbis", "3.0"), of("mine", "53.2"), of("mias", "D"), of("rsna", "D")
     ('D', 'C', 'C', 'dense-glandular', 'D')
     >>> of("mine", "3 %")
     'A'
     """
-    word = (result.record.density or "").strip().upper()
-    if result.record.dataset == "mias":
+    word = (record.density or "").strip().upper()
+    if record.dataset == "mias":
         return _MIAS_DENSITY.get(word)
     if word.removesuffix(".0") in _BIRADS:
         return _BIRADS[word.removesuffix(".0")]

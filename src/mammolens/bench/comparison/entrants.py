@@ -15,7 +15,7 @@ from mammolens.bench.comparison.trial import Trial
 from mammolens.bench.units import TASKS, ImageResult
 from mammolens.core import InputKind
 from mammolens.errors import ConfigError, ContractMismatch
-from mammolens.model import ModelPackage, list_models, shift_odds
+from mammolens.model import KnownPatients, ModelPackage, list_models, shift_odds
 
 __all__ = [
     "CLASSICAL",
@@ -81,6 +81,7 @@ def package_entrants(
     name: str,
     trial: Trial,
     *,
+    known: KnownPatients | None = None,
     proof: Path | None = None,
     trusted: bool = False,
     jobs: int = 1,
@@ -107,6 +108,7 @@ def package_entrants(
         card,
         trial.judged.records,
         [trial.sides],
+        known=known,
         named=read_sides(proof) if proof else None,
         package=Path(spec) if Path(spec).exists() else None,
         trusted=trusted,

@@ -1,16 +1,17 @@
 """Whether a package learned from the patients that it is to be judged on.
 
-A card names the data sets that taught the model and the digest of its split, not the patients. So
-a split must be found whose digest is the card's: the compared table's, that of a run that is named,
-or that of the run folder in which the package lies. Its training patients are then the model's, and
-none of them may be among those judged. A model that learned from other data sets altogether needs
-no more than its card.
+Two things tell. A split whose digest is the card's: the compared table's, that of a run that is
+named, or that of the run folder in which the package lies; its training patients are the model's.
+And the digests of patients that lie in a package (`mammolens.model.KnownPatients`): they are
+compared with the table's patients, as long as some of a data set are recognised, which shows that
+the identifiers are the same. None of the training patients may be judged. A model that learned from
+other data sets altogether needs no more than its card.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import refuse_leak, split_digest
 from mammolens.errors import ConfigError, InvalidManifest, MammolensError, PatientLeak
+from mammolens.model import KnownPatients, ModelCard, patient_digest
 
 if TYPE_CHECKING:
     from mammolens.learn.config import RunConfig
-    from mammolens.model import ModelCard
 
 __all__ = ["Proof", "Sides", "prove_apart", "read_sides"]
 
@@ -74,6 +75,7 @@ def prove_apart(
     judged: Sequence[Record],
     given: Sequence[Sides],
     *,
+    known: KnownPatients | None = None,
     named: Sides | None = None,
     package: Path | None = None,
     trusted: bool = False,
@@ -88,6 +90,8 @@ def prove_apart(
         Records that it shall be judged on.
     given
         Splits that are at hand, such as the compared table's.
+    known
+        Patients whom the package names.
     named
         A split that is said to be the package's; it must have the card's digest.
     package
@@ -112,23 +116,25 @@ def prove_apart(
         )
     at_hand = [*([named] if named else []), *given, *_around(package)]
     sides = next((one for one in at_hand if split_digest(one.manifest) == wanted), None)
-    heritage = _heritage(card, judged)
+    heritage = _heritage(card, known, judged)
+    _refuse_taught(card, known, judged)
     if sides is not None:
         _refuse_shared(card, judged, sides)
         words = f"none of its training patients by the split of {sides.source} is judged"
-        return Proof(True, words, (*_selection(judged, sides), *heritage))
+        chosen = {r.patient for r in sides.manifest.records if r.split is Split.VALIDATION}
+        return Proof(True, words, (*_selection(judged, chosen), *heritage))
     if _other_sources(card, judged):
         names = ", ".join(sorted(dataset.name for dataset in card.training.datasets))
         return Proof(True, f"by its card it learned from other data sets ({names})", heritage)
-    if not trusted:
-        raise PatientLeak(
-            f"nothing proves that none of the judged patients taught {card.name}: no split at hand "
-            "has its card's digest",
-            source=card.name,
-            keyword="split_digest",
-            remedy=f"Name its run with --proof {card.name}=RUN.toml, or say --trust {card.name}: "
-            "all results will then carry a caution",
+    strange = _strangers(card, known, judged, [r for one in given for r in one.manifest.records])
+    if known is not None and not strange:
+        words = (
+            f"none of the {len(known.taught)} training patients that its package names is judged"
         )
+        chosen = {r.patient for r in judged if patient_digest(r.patient) in known.held_out}
+        return Proof(True, words, (*_selection(judged, chosen), *heritage))
+    if not trusted:
+        raise _unproven(card, known, strange)
     caution = (
         "taken on trust: nothing proves that none of the judged patients taught it; its figures "
         "may be those of patients that it has seen"
@@ -186,32 +192,82 @@ def _refuse_shared(card: ModelCard, judged: Sequence[Record], sides: Sides) -> N
         ) from error
 
 
-def _selection(judged: Sequence[Record], sides: Sides) -> tuple[str, ...]:
-    """What must be said of patients on the model's own validation side."""
-    chosen = {r.patient for r in sides.manifest.records if r.split is Split.VALIDATION}
-    both = {record.patient for record in judged} & chosen
-    if not both:
-        return ()
-    everyone = len({record.patient for record in judged})
-    return (
-        f"its pass, calibration and thresholds were chosen on {len(both)} of the {everyone} judged "
-        "patients: its figures lean to the bright side",
+def _refuse_taught(card: ModelCard, known: KnownPatients | None, judged: Sequence[Record]) -> None:
+    """Refuse a package that names judged patients among those who taught it."""
+    everyone = {record.patient for record in judged}
+    taught = {p for p in everyone if known and patient_digest(p) in known.taught}
+    if taught:
+        raise PatientLeak(
+            f"{card.name} learned from {len(taught)} of the {len(everyone)} judged patients, the "
+            f"first {'/'.join(min(taught))}",
+            source=card.name,
+            keyword="patient_id",
+            remedy=f"Give a table without the column split: only patients from whom no package "
+            f"learned are judged then; or leave {card.name} out",
+        )
+
+
+def _strangers(
+    card: ModelCard,
+    known: KnownPatients | None,
+    judged: Sequence[Record],
+    table: Sequence[Record],
+) -> list[str]:
+    """Judged data sets of which it cannot be told who taught the model: its card names them, or
+    one that shows the same women, and the package recognises none of their patients."""
+    there = known.taught | known.held_out if known else frozenset()
+    recognised = {r.dataset for r in table if patient_digest(r.patient) in there}
+    return sorted(
+        name
+        for name in {record.dataset for record in judged} - recognised
+        if not _other_sources(card, [r for r in judged if r.dataset == name])
     )
 
 
-def _heritage(card: ModelCard, judged: Sequence[Record]) -> tuple[str, ...]:
+def _unproven(card: ModelCard, known: KnownPatients | None, strange: Sequence[str]) -> PatientLeak:
+    names = ", ".join(strange)
+    why = (
+        f"its package does not say from which patients of {names}"
+        if known is None
+        else f"none of the patients of {names} has an identifier that its package knows"
+    )
+    return PatientLeak(
+        f"nothing proves that none of the judged patients taught {card.name}: {why}",
+        source=card.name,
+        keyword="patient_id",
+        remedy=f"If they are other patients, give them another name in the column dataset; else "
+        f"name its run with --proof {card.name}=RUN.toml, judge other patients, or say --trust "
+        f"{card.name}: all results will then carry a caution",
+    )
+
+
+def _selection(judged: Sequence[Record], chosen: Collection[tuple[str, str]]) -> tuple[str, ...]:
+    """What must be said of patients on the model's own validation side."""
+    everyone = {record.patient for record in judged}
+    both = everyone.intersection(chosen)
+    if not both:
+        return ()
+    return (
+        f"its pass, calibration and thresholds were chosen on {len(both)} of the {len(everyone)} "
+        "judged patients: its figures lean to the bright side",
+    )
+
+
+def _heritage(
+    card: ModelCard, known: KnownPatients | None, judged: Sequence[Record]
+) -> tuple[str, ...]:
     """What must be said of what it learned from, and did not."""
-    known = {dataset.name for dataset in card.training.datasets}
-    new = sorted({record.dataset for record in judged} - known)
-    earlier = "trunk of an earlier run" in card.training.recipe.lower()
+    new = sorted({r.dataset for r in judged} - {one.name for one in card.training.datasets})
+    went_on = "of an earlier run" in card.training.recipe.lower()
+    unsure = went_on if known is None else not known.complete
     return (
         *([f"it never learned from {', '.join(new)}"] if new else []),
         *(
             [
-                "its trunk went on from an earlier run or package, of whose training patients its "
-                "card says nothing"
+                "its trunk went on from an earlier run or package, of whose training patients "
+                "nothing is known"
             ]
-            if earlier
+            if unsure
             else []
         ),
     )

@@ -28,17 +28,19 @@ from mammolens.bench.comparison.entrants import (
     package_entrants,
 )
 from mammolens.bench.comparison.figures import draw_figures
-from mammolens.bench.comparison.report import write_words
 from mammolens.bench.comparison.rows import predictions_text
 from mammolens.bench.comparison.standings import common_rows, compare_models
 from mammolens.bench.comparison.trial import Trial, read_trial
+from mammolens.bench.report.compared import COMPARE_FILE, COMPARE_SCHEMA, build_compared
+from mammolens.bench.report.markdown import render_markdown
+from mammolens.core import InputKind
 from mammolens.data.splits import split_digest
 from mammolens.errors import ConfigError, InvalidManifest, StorageError
-from mammolens.model import ModelPackage
+from mammolens.model import KnownPatients, ModelPackage, read_patients
 
 __all__ = ["SCHEMA", "Comparison", "ComparisonSettings", "compare"]
 
-SCHEMA = "mammolens.comparison/1"
+SCHEMA = COMPARE_SCHEMA
 
 
 @dataclass(frozen=True)
@@ -103,10 +105,16 @@ def compare(
     """
     _refuse_twice(settings.models)
     packages = {spec: ModelPackage.load(spec) for spec in settings.models if is_package(spec)}
-    cards = [package.card for package in packages.values()]
-    trial = read_trial(settings.table, settings.split, cards, settings.cache)
+    known = {spec: read_patients(spec) for spec in packages}
+    trial = read_trial(
+        settings.table,
+        settings.split,
+        of_lesions=any(_reads_lesions(package) for package in list(packages.values())[:1]),
+        taught=frozenset().union(*(one.taught for one in known.values() if one)),
+        cache=settings.cache,
+    )
     entrants = [
-        *_packages(packages, trial, settings, on_progress),
+        *_packages(packages, known, trial, settings, on_progress),
         *classical_entrants(
             [spec for spec in settings.models if spec not in packages],
             settings.features,
@@ -152,8 +160,16 @@ def compare(
     return Comparison(document, claims, trial.unit, _write(out, document, entrants, kept))
 
 
+def _reads_lesions(package: ModelPackage) -> bool:
+    return package.card.input_kind is InputKind.LESION
+
+
 def _packages(
-    packages: Mapping[str, ModelPackage], trial: Trial, settings: ComparisonSettings, say: Say
+    packages: Mapping[str, ModelPackage],
+    known: Mapping[str, KnownPatients | None],
+    trial: Trial,
+    settings: ComparisonSettings,
+    say: Say,
 ) -> list[Entrant]:
     names = _names(packages)
     proofs = settings.proofs or {}
@@ -166,6 +182,7 @@ def _packages(
             package,
             names[spec],
             trial,
+            known=known[spec],
             proof=next((path for name, path in proofs.items() if name in called), None),
             trusted=bool(called & set(settings.trusted)),
             jobs=settings.jobs,
@@ -252,13 +269,16 @@ def _refuse_one_class(standings: Mapping[str, Any], trial: Trial) -> None:
 
 def _notes(entrants: Sequence[Entrant], trial: Trial, n: int, family: int) -> list[str]:
     lost = len(trial.judged.records) - n
-    aged = [one.name for one in entrants if one.facts["uses_age"]]
+    bare = {one.name for one in entrants if one.name.endswith(f"({PICTURES_ALONE})")}
+    aged = [one.name for one in entrants if f"{one.name} ({PICTURES_ALONE})" in bare]
+    classical = any(one.kind == "classical" for one in entrants)
     return [
+        *(trial.notes if classical else trial.notes[:-1]),
         *([f"{lost} images that some model could not score are left out for all"] if lost else []),
         *(
             f"{one.name}: {caution}"
             for one in entrants
-            if not one.name.endswith(f"({PICTURES_ALONE})")
+            if one.name not in bare
             for caution in one.cautions
         ),
         *(
@@ -266,7 +286,7 @@ def _notes(entrants: Sequence[Entrant], trial: Trial, n: int, family: int) -> li
                 f"{' and '.join(aged)}: compare with the classical models by '{PICTURES_ALONE}', "
                 "which knows no more than they do"
             ]
-            if aged and any(one.kind == "classical" for one in entrants)
+            if aged and classical
             else []
         ),
         f"claims are of {trial.unit}s, corrected for {family} comparisons (Holm); their p-values "
@@ -294,7 +314,7 @@ def _write(
     out: Path, document: Mapping[str, Any], entrants: Sequence[Entrant], kept: Sequence[Entrant]
 ) -> tuple[Path, ...]:
     texts: dict[str, Callable[[], str]] = {
-        "compare.json": lambda: json.dumps(document, indent=2, allow_nan=False) + "\n",
+        COMPARE_FILE: lambda: json.dumps(document, indent=2, allow_nan=False) + "\n",
         "predictions.csv": lambda: predictions_text(entrants),
     }
     paths = []
@@ -304,7 +324,9 @@ def _write(
             (out / name).write_text(make(), "utf-8", "backslashreplace", newline="")
             paths.append(out / name)
         pictures = draw_figures(document, kept, out)
-        (out / "compare.md").write_text(write_words(document, [p.name for p in pictures]), "utf-8")
+        shown = [path.name for path in pictures if path.suffix == ".svg"]
+        words = render_markdown(build_compared(document), shown)
+        (out / "compare.md").write_text(words, "utf-8", "backslashreplace")
     except OSError as error:
         raise StorageError(
             f"the comparison cannot be written: {error.strerror or error}",

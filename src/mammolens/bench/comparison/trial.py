@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,8 +12,9 @@ from mammolens.bench.evaluate import read_tables
 from mammolens.bench.units import UNITS
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.regions import region_records
-from mammolens.errors import ConfigError, InvalidManifest
-from mammolens.model import ModelCard
+from mammolens.data.splits import refuse_leak, split_patients
+from mammolens.errors import ConfigError, InvalidManifest, PatientLeak
+from mammolens.model import patient_digest
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
 
 __all__ = ["ALL_ROWS", "DEFAULT_CACHE", "Trial", "read_trial"]
@@ -24,10 +25,17 @@ ALL_ROWS: Final = "all"
 DEFAULT_CACHE: Final = Path(".cache/prepared")
 
 
+_SHARE: Final = 0.2
+_MOST: Final = 0.8
+_SEED: Final = 1
+"""How a table without sides is cut, as `mammolens train` cuts it unless told otherwise."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """`judged` are the rows that models are judged on, `training` those that classical ones learn
-    from, if there are any."""
+    from, if there are any; `preprocess` is how these prepare pictures, whatever packages take part.
+    `notes` say how sides and preparation came about."""
 
     source: str
     split: str
@@ -36,6 +44,7 @@ class Trial:
     training: Manifest | None
     preprocess: InputConfig
     cache: Path
+    notes: tuple[str, ...] = ()
 
     @property
     def of_lesions(self) -> bool:
@@ -54,41 +63,59 @@ class Trial:
 
 
 def read_trial(
-    table: Path, split: str, cards: Sequence[ModelCard] = (), cache: Path | None = None
+    table: Path,
+    split: str,
+    *,
+    of_lesions: bool = False,
+    taught: Collection[str] = (),
+    cache: Path | None = None,
 ) -> Trial:
     """Read a table or a run, and choose the rows that models are judged on.
+
+    Classical models prepare pictures as the run says, or by default: never as a package does, so
+    that their figures do not depend on who else takes part. A table that states no sides is cut by
+    patient, seeded, and whoever taught a package is on the training side.
 
     Parameters
     ----------
     table
-        A CSV table with a column ``split``, or a run's TOML file.
+        A CSV table, or a run's TOML file.
     split
         A side, or `ALL_ROWS`.
-    cards
-        Of the packages to be compared: pictures of a table are prepared as the first one says.
+    of_lesions
+        Whether marked lesions of a table are judged, and not breasts.
+    taught
+        Digests of the patients from whom packages are known to have learned.
     cache
         Folder of prepared pictures, instead of the run's.
 
     Raises
     ------
     InvalidManifest, PatientLeak
-        If the table is faulty or has no such side.
+        If the table is faulty, has no such side, or holds nobody but patients who taught packages.
     ConfigError
         If the run is faulty, or there is no such side.
     """
-    preprocess: InputConfig = cards[0].preprocess if cards else PreprocessConfig()
-    folder = cache or DEFAULT_CACHE
+    folder, notes = cache or DEFAULT_CACHE, list[str]()
     if table.suffix.lower() == ".toml":
         from mammolens.learn.config import read_run
 
         config = read_run(table)
-        preprocess, folder = config.preprocess, cache or config.data.cache
+        folder = cache or config.data.cache
+        preprocess, whose = config.preprocess, f"as {table} says"
         sides = read_sides(table)
     else:
         whole = read_tables([table])
-        if isinstance(preprocess, RegionConfig):
-            whole = region_records(whole)
+        preprocess, whose = (RegionConfig() if of_lesions else PreprocessConfig()), "by default"
+        whole = region_records(whole) if of_lesions else whole
+        if split == Split.VALIDATION.value and all(r.split is None for r in whole.records):
+            whole, note = _cut(whole, table, taught)
+            notes.append(note)
         sides = Sides(whole, str(table))
+    notes.append(
+        f"classical models see pictures prepared {whose} ({_settings(preprocess)}), whatever "
+        "packages take part; packages prepare them as their cards say"
+    )
     return Trial(
         str(table),
         split,
@@ -97,7 +124,39 @@ def read_trial(
         _side(sides.manifest, Split.TRAIN) if split != ALL_ROWS else None,
         preprocess,
         folder,
+        tuple(notes),
     )
+
+
+def _cut(manifest: Manifest, table: Path, taught: Collection[str]) -> tuple[Manifest, str]:
+    """Put every patient on a side, and say how."""
+    everyone = {record.patient for record in manifest.records}
+    known = {patient for patient in everyone if patient_digest(patient) in taught}
+    if known == everyone:
+        raise PatientLeak(
+            f"the packages learned from all {len(everyone)} patients, so that nobody can be judged",
+            source=str(table),
+            remedy="Give patients from whom they have not learned",
+        )
+    others = manifest.select(where=lambda record: record.patient not in known)
+    share = _SHARE * len(everyone) / (len(everyone) - len(known))
+    if known and share > _MOST:  # the others are few: they are judged, the known ones learned from
+        cut = others.with_splits(dict.fromkeys(everyone, Split.VALIDATION))
+    else:
+        cut = split_patients(others, validation=share, seed=_SEED)
+    sides = {record.patient: record.split or Split.TRAIN for record in cut.records}
+    found = manifest.with_splits(sides | dict.fromkeys(known, Split.TRAIN))
+    refuse_leak(found.records)
+    judged = sum(side is Split.VALIDATION for side in sides.values())
+    words = f"the table states no sides: {judged} of {len(everyone)} patients are judged"
+    if known:
+        words += f", none of the {len(known)} from whom a package learned"
+    return found, f"{words}; they were drawn with seed {_SEED}"
+
+
+def _settings(preprocess: InputConfig) -> str:
+    said = preprocess.model_dump(mode="json", exclude={"kind"})
+    return ", ".join(f"{key} {value}" for key, value in said.items())
 
 
 def _judged(manifest: Manifest, split: str, table: Path) -> Manifest:

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from mammolens.bench.auditing.audit import audit_section
 from mammolens.bench.packaging.calibrate import Fit, calibrate, calibrated
 from mammolens.bench.packaging.card import fix_operating_points, validation_figures
 from mammolens.bench.packaging.findings import checked_level, finding_level, score_cache
+from mammolens.bench.packaging.words import card_words
 from mammolens.bench.scoring import results_from_probabilities
 from mammolens.core import InputKind
 from mammolens.data.cache import build_side
@@ -29,12 +31,15 @@ from mammolens.model import (
     Dataset,
     Estimate,
     FindingLevel,
+    KnownPatients,
     ModelCard,
     ModelPackage,
     OperatingPoint,
     OperatingPoints,
     Training,
     ValidationFigure,
+    patient_digests,
+    refuse_target,
     save_package,
 )
 from mammolens.preprocess import RegionConfig
@@ -49,65 +54,92 @@ def export_run(
 ) -> ModelPackage:
     """Make a model package of the best weights of a run.
 
+    All is computed in memory; files appear when everything has been judged, see
+    `mammolens.model.save_package`.
+
     Parameters
     ----------
     run
         A run folder written by `mammolens.learn.train.train`.
     package
-        Folder to write ``model.onnx``, ``card.json`` and ``CARD.md`` into.
+        Folder to write ``model.onnx``, ``card.json``, ``CARD.md`` and ``patients.json`` into.
 
     Raises
     ------
     ConfigError
-        If the folder holds no finished pass, or its tables or split have changed since.
+        If the folder holds no finished pass, its tables or split have changed since, or `package`
+        holds something else.
+    InvalidManifest
+        If the validation side cannot be judged by patient, see
+        `mammolens.learn.readiness.refuse_unjudgeable`.
     ContractMismatch
         If the graph does not say what the network says.
+    StorageError
+        If the package cannot be written.
     """
     from mammolens.learn.checkpoint import read_run_folder
-    from mammolens.learn.export import export_onnx
-    from mammolens.learn.insiders import read_sides
+    from mammolens.learn.export import trace_graph
+    from mammolens.learn.insiders import read_lineage, read_sides, taught_places
+    from mammolens.learn.readiness import refuse_unjudgeable
     from mammolens.learn.train import load_network
 
+    refuse_target(package)
     config, summary = read_run_folder(run)
     manifest = read_sides(run, config, summary)
     cache = build_side(manifest, Split.VALIDATION, config.preprocess, config.data.cache)
+    refuse_unjudgeable(cache.records, config.preprocess)
     on_progress(f"scoring {len(cache.records)} validation images")
     net = load_network(config, run / "best.safetensors")
     every = max(1, len(cache.records) // _PROBES)
     probes = np.stack([cache.picture(i) for i in range(0, len(cache.records), every)])[:, None]
-    graph = package / "model.onnx"
 
-    def packed(fit: Fit) -> tuple[ModelCard, ModelPackage]:
-        report = export_onnx(
-            net, graph, temperature=fit.temperature, bias=fit.bias, pictures=probes
+    def packed(fit: Fit) -> tuple[ModelPackage, bytes]:
+        graph, report = trace_graph(
+            net, str(package), temperature=fit.temperature, bias=fit.bias, pictures=probes
         )
-        on_progress(f"{report.size_bytes / 1e6:.1f} MB, {report.rounding}, {report.graph}")
-        card = _card(config, summary, manifest, cache.records, fit, report.sha256)
-        return card, save_package(package, card, graph.read_bytes())
+        on_progress(
+            f"graph of {report.size_bytes / 1e6:.1f} MB: half precision changes probabilities by "
+            f"{report.rounding.probability:.1g} at most, ONNX Runtime by "
+            f"{report.graph.probability:.1g}"
+        )
+        card = _draft(config, summary, manifest, cache.records, fit, report.sha256)
+        return ModelPackage.assemble(card, graph, str(package)), graph
 
-    _, uncalibrated = packed(Fit())
+    uncalibrated, _ = packed(Fit())
     logits = score_cache(uncalibrated, cache, range(len(cache.records))).logits
-    shown = "lesions" if isinstance(config.preprocess, RegionConfig) else "images"
-    fixed_on = f"{len(cache.records)} validation {shown} of {_names(cache.records)}"
+    of_lesions = isinstance(config.preprocess, RegionConfig)
+    names = ", ".join(sorted({record.dataset for record in cache.records}))
+    shown = "lesions" if of_lesions else "images"
+    fixed_on = f"{len(cache.records)} validation {shown} of {names}"
     fit = calibrate(logits, cache.records, fitted_on=fixed_on)
-    if isinstance(config.preprocess, RegionConfig):
+    if of_lesions:
         fit = replace(fit, age=None)  # a mark is judged by what it shows
-    draft, model = packed(fit)
-    kind = draft.input_kind
+    model, graph = packed(fit)
+    kind = model.card.input_kind
     results = results_from_probabilities(cache.records, calibrated(logits, cache.records, fit))
-    level = finding_level(model, cache)
-    on_progress(f"checking findings above {level:.4g}")
-    final = draft.model_copy(
+    on_progress("checking findings")
+    judged = model.card.model_copy(
         update={
             "operating_points": fix_operating_points(results, fixed_on=fixed_on, kind=kind),
-            "finding_level": checked_level(model, level, config),
+            "finding_level": checked_level(model, finding_level(model, cache), config),
             "validation": validation_figures(results, kind=kind),
         }
     )
-    return save_package(package, final, graph.read_bytes())
+    lineage = read_lineage(run, summary)
+    learned = manifest.select(split=Split.TRAIN).records
+    gaps = [f"of validation patients, {gap}" for gap in audit_section(results, judged)["gaps"]]
+    words = card_words(config, judged, learned, cache.records, (*lineage.cautions, *gaps))
+    for line in words.left_out:
+        on_progress(line)
+    final = ModelCard.model_validate({**judged.model_dump(), **words.fields})
+    taught = lineage.taught | patient_digests(r.patient for r in learned) | taught_places(config)
+    held_out = patient_digests(r.patient for r in manifest.records) - taught
+    written = save_package(package, final, graph, KnownPatients(taught, held_out, lineage.complete))
+    on_progress(f"next: mammolens models {package}")
+    return written
 
 
-def _card(
+def _draft(
     config: RunConfig,
     summary: dict[str, Any],
     manifest: Manifest,
@@ -115,7 +147,7 @@ def _card(
     fit: Fit,
     sha256: str,
 ) -> ModelCard:
-    """The card with all that is known before the graph has been judged."""
+    """The card with all that is known before the graph has been judged; it is never written."""
     of_lesions = isinstance(config.preprocess, RegionConfig)
     nothing = Estimate(value=0.0, low=0.0, high=1.0)
     point = OperatingPoint(
@@ -155,7 +187,10 @@ def _card(
                 dataset="none yet", task="malignancy", unit="image", auc=None, n=0, n_positive=0
             ),
         ),
-        **_words(config),
+        intended_use=config.card.intended_use,
+        weaknesses=("not judged yet",),
+        licence="not judged yet",
+        attribution="not judged yet",
     )
 
 
@@ -167,7 +202,7 @@ def _training(config: RunConfig, summary: dict[str, Any], manifest: Manifest) ->
                 name=name,
                 images=sum(r.dataset == name for r in learned),
                 patients=len({r.patient for r in learned if r.dataset == name}),
-                note=config.notes.get(name, ""),
+                note=config.note_of(name).note,
             )
             for name in sorted({r.dataset for r in learned})
         ),
@@ -216,10 +251,16 @@ def _recipe(config: RunConfig, summary: dict[str, Any]) -> str:
         _mean_of(summary["averaged"])
         if summary.get("averaged")
         else f"pass {summary['best']['epoch'] + 1} validated best and was kept",
-        f"excluded machines: {', '.join(config.data.exclude_machines) or 'none'}",
+        f"excluded machines: {', '.join(_excluded(config)) or 'none'}",
     ]
     text = "; ".join(clauses)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _excluded(config: RunConfig) -> list[str]:
+    """Machines that the run excludes and its tables hold."""
+    there = {record.machine for record in Manifest.read(*config.data.tables).records}
+    return sorted(machine for machine in config.data.exclude_machines if machine in there)
 
 
 def _mean_of(averaged: Sequence[Mapping[str, Any]]) -> str:
@@ -232,17 +273,3 @@ def _mean_of(averaged: Sequence[Mapping[str, Any]]) -> str:
 
 def _name_of(start: Path) -> str:
     return start.parent.name if start.name in ("best.safetensors", "package") else start.name
-
-
-def _words(config: RunConfig) -> dict[str, Any]:
-    return {
-        "intended_use": config.card.intended_use,
-        "weaknesses": config.card.weaknesses,
-        "tumour_vouched": config.card.tumour_vouched,
-        "licence": config.card.licence,
-        "attribution": config.card.attribution,
-    }
-
-
-def _names(records: Sequence[Record]) -> str:
-    return ", ".join(sorted({record.dataset for record in records}))

@@ -47,8 +47,7 @@ def checked_level(model: ModelPackage, level: float, config: RunConfig) -> Findi
     Where the tables' training patients taught the maps, their others are checked.
     """
     method = (
-        f"{_QUIET_SHARE:.0%} of {_QUIET_IMAGES} or more validation images without malignancy stay "
-        "below it; "
+        f"{_QUIET_SHARE:.0%} of validation images without malignancy stay below it; "
         "a hit is a finding whose box holds the lesion's centre"
     )
     if isinstance(config.preprocess, RegionConfig):
@@ -67,6 +66,8 @@ def checked_level(model: ModelPackage, level: float, config: RunConfig) -> Findi
         and record.malignant
         and (record.split is Split.VALIDATION or config.train.map_weight == 0)
     ]
+    if not records:
+        return FindingLevel(level=level, method=f"{method}; no marked cancer is left to check it")
     hits: list[bool] = []
     groups: list[str] = []
     off = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mammolens.bench.report.load import need_extra, read_run
+from mammolens.bench.report.load import COMPARE_FILE, need_extra, read_run
 from mammolens.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ def run(folders: list[Path], out: Path | None, common: bool) -> tuple[Path, ...]
 
 
 def write_report(folder: Path, out: Path | None = None) -> tuple[Path, ...]:
-    """Write ``report.html`` and ``report.pdf`` of an evaluation.
+    """Write ``report.html`` and ``report.pdf`` of a folder of results.
 
     Parameters
     ----------
     folder
-        Of the evaluation.
+        Of an evaluation, a cross-validation, a vote of several runs, or a comparison.
     out
         Where to, if not into `folder`.
 
@@ -67,11 +67,16 @@ def write_report(folder: Path, out: Path | None = None) -> tuple[Path, ...]:
     Raises
     ------
     InvalidManifest
-        If the folder holds no evaluation, or one of another form.
+        If the folder holds none of these, or one of another form.
     ConfigError
         If the extra ``report`` is not installed or a file cannot be written.
     """
     need_extra()
+    if (folder / COMPARE_FILE).is_file():
+        from mammolens.bench.report.compared import build_compared, read_compared
+
+        pictures = sorted(folder.glob("*.png"), key=lambda path: (path.stem[0] != "r", path.stem))
+        return _write(build_compared(read_compared(folder), pictures), out or folder)
     from mammolens.bench.report.page import build_document
 
     return _write(build_document(read_run(folder)), out or folder)

@@ -52,8 +52,10 @@ def summary(_: Known) -> Answer:
     return Answer("A summary of methods and results in words; no conclusions.", "summary")
 
 
-def evaluation_only(_: Known) -> Answer:
+def evaluation_only(known: Known) -> Answer:
     """Whether it is development or evaluation."""
+    if known.metrics.get("folds"):
+        return Answer("A recipe is trained and judged by cross-validation.", "runs")
     return Answer("Evaluation of a finished model; nothing is trained by this run.", "methods")
 
 

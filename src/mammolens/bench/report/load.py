@@ -16,15 +16,31 @@ from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.tables import Row as Cells
 from mammolens.tables import read_table
 
-__all__ = ["SCHEMA", "Row", "Run", "need_extra", "read_predictions", "read_run"]
+__all__ = [
+    "COMPARE_FILE",
+    "POOLED",
+    "SCHEMA",
+    "Row",
+    "Run",
+    "need_extra",
+    "read_predictions",
+    "read_run",
+]
 
 SCHEMA: Final = "mammolens.evaluation/2"
-"""The form of ``metrics.json`` that is read."""
+"""The form of ``metrics.json`` that an evaluation writes."""
+
+POOLED: Final = ("mammolens.crossvalidation/1", "mammolens.ensemble/1")
+"""Forms of the same without a model package: out-of-fold predictions, and votes of runs."""
+
+COMPARE_FILE: Final = "compare.json"
+"""What tells a comparison's folder."""
 
 _NEEDED: Final = ("model", "datasets", "malignancy", "tumour", "bootstrap", "manifest_digest")
 _KEY: Final = ("dataset", "image_id")
 _SCORES: Final = ("p_normal", "p_benign", "p_malignant")
 _COLUMNS: Final = (*_KEY, "patient_id", "laterality", "label_malignant", "label_tumour", *_SCORES)
+_UNKNOWN: Final = {"model": None, "manifest_digest": None}
 
 
 @dataclass(frozen=True)
@@ -63,7 +79,7 @@ def need_extra() -> None:
 
 
 def read_run(folder: Path) -> Run:
-    """Read the ``metrics.json`` of an evaluation's folder.
+    """Read the ``metrics.json`` of an evaluation's folder, of a cross-validation's or a vote's.
 
     Raises
     ------
@@ -75,22 +91,23 @@ def read_run(folder: Path) -> Run:
         metrics = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise InvalidManifest(
-            "there is no metrics.json, so this is no evaluation",
+            "it holds neither metrics.json nor compare.json, so there is nothing to report",
             source=str(folder),
-            remedy="Give the --out folder of mammolens evaluate",
+            remedy="Give the --out folder of evaluate, crossvalidate, ensemble or compare",
         ) from error
     except (OSError, ValueError) as error:
         raise InvalidManifest(
             f"it cannot be read: {error}", source=str(path), remedy="Run the evaluation again"
         ) from error
     schema = metrics.get("schema") if isinstance(metrics, dict) else None
-    if schema != SCHEMA:
+    if schema not in (SCHEMA, *POOLED):
         raise InvalidManifest(
             f"it says {schema!r}, and this version reads {SCHEMA!r}",
             source=str(path),
             keyword="schema",
             remedy="Run mammolens evaluate of this version again",
         )
+    metrics = _UNKNOWN | metrics if schema in POOLED else metrics
     if missing := [name for name in _NEEDED if name not in metrics]:
         raise InvalidManifest(
             f"it lacks {', '.join(missing)}",

@@ -32,6 +32,7 @@ __all__ = [
     "data_blocks",
     "data_details",
     "failure_blocks",
+    "fold_blocks",
     "method_blocks",
     "note_blocks",
     "run_facts",
@@ -77,6 +78,15 @@ _METHODS: Final = (
         "on other women than those they are judged on.",
     ),
 )
+
+
+_PACKAGED: Final = "Probabilities are those that the model's package gives."
+_PROBABILITIES: Final = {
+    "mammolens.crossvalidation/1": "Probabilities are those of the one run that held a patient "
+    "out, divided by a temperature fitted on the other folds; there is no package.",
+    "mammolens.ensemble/1": "Probabilities are the mean of those of the runs, which are not "
+    "calibrated; there is no package.",
+}
 
 
 def run_facts(metrics: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -184,7 +194,7 @@ def method_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
             "Over all data sets together only ranking and calibration are shown, with a warning; "
             "decisions are shown per data set, and pooled ones stand in metrics.json alone."
         )
-    yield Text(f"Probabilities are those that the model's package gives.{stand}")
+    yield Text(_PROBABILITIES.get(str(metrics["schema"]), f"{_PACKAGED}{stand}"))
     yield Sources(
         (
             ("Cluster bootstrap: Field and Welsh 2007.", _doi("10.1111/j.1467-9868.2007.00593.x")),
@@ -196,6 +206,28 @@ def method_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
             ),
         )
     )
+
+
+def fold_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
+    """The runs of a cross-validation or a vote, each by its best pass."""
+    runs = metrics.get("folds") or metrics.get("members") or ()
+    rows = [
+        (
+            str(one.get("run", f"fold {number}")),
+            str(int(one["best"]["epoch"]) + 1),
+            f"{one['best']['score']:.3f}",
+            count(one.get("images", metrics.get("n_rows"))),
+            f"{one['temperature']:.2f}" if "temperature" in one else "none",
+        )
+        for number, one in enumerate(runs)
+    ]
+    if rows:
+        head = ("Run", "Best pass", "Score", "Images", "Temperature")
+        note = (
+            "The score is the AUC of malignancy by image within each data set, weighted by images; "
+            "the pass was chosen by it, so that it leans to the bright side."
+        )
+        yield Table("Runs", head, tuple(rows), frozenset(range(1, len(head))), note)
 
 
 def note_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
@@ -212,7 +244,12 @@ def failure_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
     """Images that could not be read, with the reason."""
     failed = metrics.get("unreadable") or []
     if not failed:
-        yield Text("Every image could be read.")
+        lost = metrics.get("n_unreadable")
+        yield Text(
+            f"{count(lost)} images could not be read; predictions.csv gives the reasons."
+            if lost
+            else "Every image could be read."
+        )
         return
     rows = tuple(
         (str(one["path"]), str(one["error"]), str(one["message"]))

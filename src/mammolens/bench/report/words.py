@@ -115,10 +115,16 @@ def model_name(metrics: Mapping[str, Any]) -> str:
     'a 1.0'
     >>> model_name({"model": None, "predictions": {"path": "runs/scores.csv"}})
     'scores of scores.csv'
+    >>> model_name({"model": None, "name": "a", "folds": [{}, {}]})
+    'a over 2 folds'
     """
     model = metrics["model"]
     if model:
         return f"{model['name']} {model['version']}"
+    if folds := metrics.get("folds"):
+        return f"{metrics.get('name', 'a run')} over {len(folds)} folds"
+    if members := metrics.get("members"):
+        return f"the mean vote of {len(members)} runs"
     given = metrics.get("predictions") or {"path": "an unknown file"}
     return f"scores of {PurePath(given['path']).name}"
 

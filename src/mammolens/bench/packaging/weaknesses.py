@@ -1,0 +1,220 @@
+"""What a model cannot be trusted for, told by the run's own data and figures.
+
+Nothing here is about a data set that the run has not seen: every sentence counts the records that
+were learned from, the patients that were held out, or figures of the card.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from math import comb
+from typing import Final
+
+import numpy as np
+
+from mammolens.bench.auditing.groups import density_group
+from mammolens.bench.report.words import listed
+from mammolens.core import InputKind
+from mammolens.data.manifest import Record
+from mammolens.metrics.bootstrap import FEW
+from mammolens.model import STRIDE, ModelCard
+from mammolens.wording import percent
+
+__all__ = ["largest_miss", "weaknesses_of"]
+
+_UNSURE: Final = 0.05
+"""Chance that more cancers are missed than `largest_miss` says."""
+_RARE: Final = 0.05
+"""Share of the training images below which a view is said to be hardly seen."""
+_NAMED: Final = 5
+"""Machines that are named at most."""
+
+
+def weaknesses_of(
+    card: ModelCard, learned: Sequence[Record], held_out: Sequence[Record]
+) -> Iterator[str]:
+    """Say where a model is weak, one sentence or two at a time.
+
+    Parameters
+    ----------
+    card
+        With its figures and operating points.
+    learned, held_out
+        Images of the training and of the validation side that could be used.
+    """
+    yield _extent(learned)
+    yield _window(card)
+    yield from _choice(card, held_out)
+    yield from _ranking(card)
+    if card.input_kind is InputKind.BREAST:
+        yield from _classes(learned)
+    yield _ages(learned)
+    yield _density(learned)
+    yield _machines(learned)
+    yield from _views(learned)
+    yield (
+        f"Probabilities stand for images of which {percent(card.prior_malignant)} are malignant, "
+        "as on the validation side: restate them for another population, and do not compare them "
+        "between sources."
+    )
+    if (age := card.calibration.age) is not None:
+        yield (
+            f"A known age is part of P(malignant), by a slope fitted on {age.fitted_on}: it tells "
+            "nothing between patients of one age, and does harm where patients were matched by age."
+        )
+    yield "Its tables do not tell implants, men or tomosynthesis: nothing is known of these."
+
+
+def largest_miss(missed: int, n: int) -> float:
+    """The share of cancers that a threshold misses at most, with a probability of 95 %.
+
+    A threshold fixed at one of `n` ordered scores has a share below it that is distributed as an
+    order statistic, which makes this the upper limit of Clopper and Pearson.
+    Source: Wilks 1941, doi 10.1214/aoms/1177731788.
+
+    Examples
+    --------
+    >>> round(largest_miss(0, 7), 3), round(largest_miss(8, 178), 3)
+    (0.348, 0.08)
+    """
+    if missed >= n:
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        share = (low + high) / 2
+        chance = sum(comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(missed + 1))
+        low, high = (share, high) if chance > _UNSURE else (low, share)
+    return high
+
+
+def _extent(learned: Sequence[Record]) -> str:
+    ill, everyone = _patients(r for r in learned if r.malignant), _patients(learned)
+    names = sorted({record.dataset for record in learned})
+    return (
+        f"Learned from {len(learned)} images of {everyone} patients, {ill} of them with cancer, of "
+        f"{listed(names)} alone: expect a loss on other machines and populations."
+    )
+
+
+def _window(card: ModelCard) -> str:
+    height, width = card.input_shape
+    if card.input_kind is InputKind.LESION:
+        return (
+            f"It sees one marked window at {height} × {width} pixels: neither the rest of the "
+            "breast, nor the other view, nor earlier exams. It cannot answer normal: a mark on "
+            "healthy tissue gets a score like any other."
+        )
+    return (
+        f"A breast is reduced to {height} × {width} pixels: details smaller than one of these, "
+        "such as small calcifications, are lost. The map has "
+        f"{height // STRIDE} × {width // STRIDE} cells: a finding is a region to look at, not a "
+        "contour."
+    )
+
+
+def _choice(card: ModelCard, held_out: Sequence[Record]) -> Iterator[str]:
+    low = card.operating_points.low
+    whom = "lesions" if low.unit == "lesion" else "patients"
+    names = listed(sorted({record.dataset for record in held_out}))
+    yield (
+        f"The pass, calibration and thresholds were chosen on the {low.n} validation {whom} "
+        f"({low.n_positive} with cancer) of {names} whose figures are given: these lean to the "
+        "bright side."
+    )
+    missed = round((1.0 - low.sensitivity.value) * low.n_positive)
+    yield (
+        f"The threshold of low misses {missed} of the {low.n_positive} {whom} with cancer that it "
+        f"was fixed on; among others like them up to {largest_miss(missed, low.n_positive):.0%} "
+        "may be missed (95 % limit)" + (", so few are they." if low.n_positive < FEW else ".")
+    )
+
+
+def _ranking(card: ModelCard) -> Iterator[str]:
+    unit = "lesion" if card.input_kind is InputKind.LESION else "patient"
+    for one in card.validation:
+        if (one.task, one.unit) != ("malignancy", unit) or one.dataset == "all":
+            continue
+        counts = f"n {one.n}, {one.n_positive} with cancer"
+        if one.auc is None:
+            yield f"Nothing could be measured on {one.dataset}: one kind of label ({counts})."
+        elif one.auc.low <= 0.5:
+            yield (
+                f"On {one.dataset} it was not shown to rank {unit}s better than chance: AUC "
+                f"{one.auc} ({counts})."
+            )
+
+
+def _classes(learned: Sequence[Record]) -> Iterator[str]:
+    """Classes that nothing, or a part of the sources alone, tells from the others."""
+    sources = sorted({record.dataset for record in learned})
+    told = {
+        name: sorted({r.dataset for r in learned if r.allowed == alone})
+        for name, alone in (("normal", (True, False, False)), ("benign", (False, True, False)))
+    }
+    for name, by in told.items():
+        if not by:
+            yield f"No training image is told to be {name}: it is told apart by exclusion at best."
+    if told["normal"] and any(by and by != sources for by in told.values()):
+        said = " and ".join(f"{name} by {listed(by)}" for name, by in told.items() if by)
+        yield (
+            f"Only some sources tell classes apart ({said}): P(tumour) also tells the sources "
+            "apart and must not be trusted on others."
+        )
+
+
+def _ages(learned: Sequence[Record]) -> str:
+    known = [record.age_years for record in learned if record.age_years is not None]
+    if not known:
+        return "No age of its training patients is known: nor is how it does at any age."
+    low, middle, high = np.quantile(known, (0.01, 0.5, 0.99))
+    return (
+        f"Its training images are of patients from {low:.0f} to {high:.0f} years (median "
+        f"{middle:.0f}{_unknown(len(learned) - len(known), learned)}): of others nothing is known."
+    )
+
+
+def _density(learned: Sequence[Record]) -> str:
+    said = _shares(learned, density_group)
+    if not said:
+        return "No breast density is known of its training images: nor is how it does at any."
+    return f"Breast density of its training images: {said}."
+
+
+def _machines(learned: Sequence[Record]) -> str:
+    said = _shares(learned, lambda record: record.machine)
+    if not said:
+        return "No machine is named in its training tables: how it does on yours is not known."
+    return f"Machines of its training images: {said}. Of others nothing is known."
+
+
+def _views(learned: Sequence[Record]) -> Iterator[str]:
+    views = Counter(r.view_position.value for r in learned if r.view_position is not None)
+    total = sum(views.values())
+    rare = [view for view in ("CC", "MLO") if views[view] < _RARE * total]
+    if not total:
+        yield "The views of its training images are not known."
+    elif rare:
+        yield (
+            f"Learned from {listed([f'{n} {view}' for view, n in views.most_common()])} images: "
+            f"{listed(rare)} views are new to it."
+        )
+
+
+def _shares(records: Sequence[Record], name_of: Callable[[Record], str | None]) -> str:
+    """Names with their shares, the most frequent first; nothing if none is known."""
+    found = Counter(name for record in records if (name := name_of(record)) is not None)
+    if not found:
+        return ""
+    total = len(records)
+    shown = [f"{name} {n / total:.0%}" for name, n in found.most_common(_NAMED)]
+    more = [f"{len(found) - _NAMED} more"] if len(found) > _NAMED else []
+    return f"{listed([*shown, *more])}{_unknown(total - found.total(), records)}"
+
+
+def _unknown(count: int, records: Sequence[Record]) -> str:
+    return f", unknown for {count / len(records):.0%}" if count else ""
+
+
+def _patients(records: Sequence[Record] | Iterator[Record]) -> int:
+    return len({record.patient for record in records})

@@ -1,0 +1,260 @@
+"""A comparison's ``compare.json`` → the document of its report, also for ``compare.md``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from mammolens.bench.report.document import (
+    Alarm,
+    Block,
+    Bullets,
+    Document,
+    Heading,
+    Pictures,
+    Section,
+    ShownCase,
+    Table,
+    Text,
+)
+from mammolens.bench.report.load import COMPARE_FILE
+from mammolens.bench.report.words import figure, sentence
+from mammolens.errors import InvalidManifest
+
+__all__ = ["COMPARE_FILE", "COMPARE_SCHEMA", "build_compared", "read_compared"]
+
+COMPARE_SCHEMA: Final = "mammolens.comparison/1"
+
+_HEADINGS: Final = {
+    "holds": "What holds",
+    "the reverse": "The reverse holds",
+    "not shown": "What is not shown",
+    "too few": "Too few cases to say",
+}
+_MANY: Final = {"image": "images", "breast": "breasts", "patient": "patients"}
+_POINT: Final = "high"
+_ORDER: Final = ("true_positive", "false_negative", "false_positive", "true_negative")
+
+
+def read_compared(folder: Path) -> dict[str, Any]:
+    """Read the ``compare.json`` of a comparison's folder.
+
+    Raises
+    ------
+    InvalidManifest
+        If it is damaged or of another form.
+    """
+    path = folder / COMPARE_FILE
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        if document["schema"] != COMPARE_SCHEMA:
+            raise ValueError(f"it says {document['schema']!r}, not {COMPARE_SCHEMA!r}")
+        return dict(document)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidManifest(
+            f"it cannot be read: {error}", source=str(path), remedy="Run the comparison again"
+        ) from error
+
+
+def build_compared(document: Mapping[str, Any], pictures: Sequence[Path] = ()) -> Document:
+    """Say all that a comparison found.
+
+    Parameters
+    ----------
+    document
+        As in ``compare.json``.
+    pictures
+        PNG files of its figures, to be shown.
+
+    Raises
+    ------
+    InvalidManifest
+        If something is missing from the document.
+    """
+    try:
+        unit = _MANY[document["unit"]]
+        sections = (
+            Section("Summary", "summary", tuple(_summary(document))),
+            Section("What to bear in mind", "notes", tuple(_notes(document))),
+            Section(
+                f"AUC of malignancy, {unit}",
+                "ranking",
+                (_areas(document, "malignancy", document["unit"]),),
+                tuple(_further(document)),
+            ),
+            Section(f"Decisions, {unit}", "decisions", tuple(_decisions(document))),
+            Section(
+                f"{document['reference']} against the others, {unit}",
+                "differences",
+                (_differences(document),),
+            ),
+            Section("Models", "models", (_models(document),)),
+            Section("Curves and confusion", "figures", tuple(_pictures(pictures))),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidManifest(
+            f"the comparison lacks {error}",
+            keyword=COMPARE_FILE,
+            remedy="It is damaged: run the comparison again",
+        ) from error
+    facts = {
+        "Table": document["table"],
+        "Side": document["split"],
+        "Reference": document["reference"],
+        "Table digest": document.get("manifest_digest"),
+        "Split digest": document.get("split_digest"),
+        "Compared": document.get("created"),
+        "Software": document.get("software"),
+    }
+    return Document(
+        title=f"Comparison of {len(document['models'])} models",
+        facts=tuple((name, str(value)) for name, value in facts.items() if value),
+        sections=tuple(section for section in sections if section.blocks),
+    )
+
+
+def _summary(document: Mapping[str, Any]) -> Iterator[Block]:
+    lost = document["n_rows"] - document["n_common"]
+    yield Text(
+        f"{len(document['models'])} models on {document['n_common']} images of the side "
+        f"{document['split']} of {document['table']}"
+        + (f" ({lost} could not be scored by all)" if lost else "")
+        + f"; 95 % intervals from {document['bootstrap']['draws']:,} resamples of patients. "
+        f"The reference is {document['reference']}."
+    )
+    for verdict, heading in _HEADINGS.items():
+        words = [one["words"] for one in document["claims"] if one["verdict"] == verdict]
+        if words:
+            yield Heading(heading, f"claims-{verdict.replace(' ', '-')}")
+            yield Bullets(tuple(f"{sentence(line)}." for line in words))
+
+
+def _notes(document: Mapping[str, Any]) -> Iterator[Block]:
+    loud = [note for note in document["notes"] if note.startswith("WARNING")]
+    yield from (Alarm(sentence(note.removeprefix("WARNING: "))) for note in loud)
+    quiet = tuple(note for note in document["notes"] if note not in loud)
+    if quiet:
+        yield Bullets(quiet)
+
+
+def _areas(document: Mapping[str, Any], task: str, unit: str) -> Block:
+    """A row for each model, a column for each data set that can be ranked."""
+    standings = {
+        name: tasks[task][unit]
+        for name, tasks in document["datasets"].items()
+        if tasks[task].get(unit, {}).get("models")
+    }
+    caption = "Malignant or not" if task == "malignancy" else "Tumour or none"
+    if not standings:
+        return Text(f"{caption}, {_MANY[unit]}: no data set has both labels.")
+    head = ["Model"] + [
+        f"{name} ({one['n']}, {one['n_positive']} positive)" for name, one in standings.items()
+    ]
+    rows = [
+        [model["name"]]
+        + [figure(one["models"].get(model["name"], {}).get("auc")) for one in standings.values()]
+        for model in document["models"]
+    ]
+    return _table(f"{caption}, {_MANY[unit]}", head, rows)
+
+
+def _further(document: Mapping[str, Any]) -> Iterator[Block]:
+    """The other units, and tumours in the primary one."""
+    first = next(iter(document["datasets"].values()))["malignancy"]
+    yield from (_areas(document, "malignancy", u) for u in first if u != document["unit"])
+    yield _areas(document, "tumour", document["unit"])
+
+
+def _decisions(document: Mapping[str, Any]) -> Iterator[Block]:
+    origins: dict[str, list[str]] = {}
+    for model in document["models"]:
+        origins.setdefault(model["thresholds"]["fixed_on"], []).append(model["name"])
+    whom = "lesions" if document["unit"] == "image" else "patients"
+    yield Text(
+        f"At each model's threshold for a specificity of 90 % of {whom}: "
+        + "; ".join(f"{', '.join(names)}: {origin}" for origin, names in origins.items())
+        + "."
+    )
+    for name, tasks in document["datasets"].items():
+        standing = tasks["malignancy"][document["unit"]]
+        if not standing["models"]:
+            yield Text(f"{name}: {standing['note']}.")
+            continue
+        points = {model: one["points"][_POINT] for model, one in standing["models"].items()}
+        first = next(iter(points.values()))
+        measures = [key for key in first if key not in ("threshold", "confusion")]
+        rows = [
+            [
+                model,
+                *(figure(point[key], 2) for key in measures),
+                ", ".join(str(point["confusion"][key]) for key in _ORDER),
+            ]
+            for model, point in points.items()
+        ]
+        caption = f"{name}: {standing['n']}, {standing['n_positive']} malignant"
+        yield _table(caption, ["Model", *measures, "hit, missed, false, cleared"], rows)
+
+
+def _differences(document: Mapping[str, Any]) -> Block:
+    head = ["Data set", "Other model", "AUC difference", "p", "corrected", "McNemar, corrected"]
+    rows = [
+        [
+            name,
+            one["model"],
+            figure(one["auc_difference"]),
+            _p(one["p_value"]),
+            _corrected(one, one),
+            _corrected(one, one["mcnemar"]),
+        ]
+        for name, tasks in document["datasets"].items()
+        for one in tasks["malignancy"][document["unit"]]["differences"]
+    ]
+    if not rows:
+        return Text("There is nothing to compare it with.")
+    return _table("AUC of the reference less that of the other model", head, rows)
+
+
+def _corrected(one: Mapping[str, Any], test: Mapping[str, Any]) -> str:
+    if one["few"] or one["aside"]:
+        return "too few" if one["few"] else "not counted"
+    return _p(test.get("p_value_holm"))
+
+
+def _models(document: Mapping[str, Any]) -> Block:
+    rows = []
+    for model in document["models"]:
+        training = model.get("training", {}).get("malignancy")
+        told = (
+            f"{training['n']} training images of {training['n_patients']} patients; chosen: "
+            + ", ".join(f"{key} {value}" for key, value in training["chosen"].items())
+            if training
+            else f"{model['architecture']}; version {model['model']['version']}"
+        )
+        held_out = training["out_of_fold_auc"] if training else {}
+        areas = "; ".join(f"{source} {figure(one)}" for source, one in held_out.items())
+        rows.append([model["name"], told, areas, model["proof"]["how"]])
+    head = ["Model", "How", "AUC of training images, out of fold", "Apart from the judged patients"]
+    return _table("What they are", head, rows)
+
+
+def _pictures(paths: Sequence[Path]) -> Iterator[Block]:
+    shown = []
+    for path in paths:
+        kind, _, dataset = path.stem.partition("-")
+        words = {"roc": "ROC curves", "confusion": "Confusion matrices"}.get(kind, kind)
+        alt = f"{words} of {dataset}; the figures stand in the tables"
+        shown.append(ShownCase(path.read_bytes(), alt, (f"{words}, {dataset}",)))
+    if shown:
+        yield Pictures(tuple(shown))
+
+
+def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    return Table(caption, tuple(head), tuple(tuple(row) for row in rows))
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "none"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
