@@ -61,8 +61,7 @@ def hangs_mirrored(laterality: Laterality | None, geometry: Geometry) -> bool:
     """Say whether the source must be mirrored so that its chest wall meets the centre line.
 
     The right breast hangs at the left with its chest wall at its right edge, the left breast
-    opposite. `geometry.flipped` tells that the source's chest wall is at the right. An image
-    of unknown side stays as it is.
+    opposite. An image of unknown side stays as it is, and so does one stored lying on its side.
 
     Examples
     --------
@@ -70,9 +69,8 @@ def hangs_mirrored(laterality: Laterality | None, geometry: Geometry) -> bool:
     >>> hangs_mirrored(Laterality.RIGHT, g), hangs_mirrored(Laterality.LEFT, g)
     (False, True)
     """
-    if laterality is None:
-        return False
-    return geometry.flipped is (laterality is Laterality.LEFT)
+    outer = {Laterality.RIGHT: "left", Laterality.LEFT: "right"}
+    return laterality is not None and geometry.chest_wall_edge == outer[laterality]
 
 
 def warp_map(
@@ -94,6 +92,9 @@ def warp_map(
     float32 `display_shape`, bilinear, in the source's orientation and the map's unit; zero
     outside the crop, of which the model saw nothing.
     """
+    if geometry.quarter_turns:
+        shape = display_shape[::-1] if geometry.quarter_turns % 2 else display_shape
+        return np.rot90(warp_map(activation, geometry.upright, shape), geometry.quarter_turns)
     r0, c0, r1, c1 = geometry.crop_source_px
     (scale_r, scale_c), (shift_r, shift_c) = geometry.scale, geometry.offset_px
     row = _centres(display_shape[0], geometry.source_shape[0])

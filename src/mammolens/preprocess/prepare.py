@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from mammolens.core import Display, Geometry, Mammogram, Photometric, PreparedView, ViewPosition
 from mammolens.errors import NotAMammogram
-from mammolens.preprocess._steps import place, resizable, resize, to_grey, upright, usable_voi
-from mammolens.preprocess.breast import BreastRegion, find_breast, pectoral_mask
+from mammolens.preprocess._steps import place, resizable, resize, to_grey
+from mammolens.preprocess.breast import BreastRegion, pectoral_mask
 from mammolens.preprocess.config import Pectoral, PreprocessConfig
 from mammolens.preprocess.grey import denoise, enhance_contrast, normalise
+from mammolens.preprocess.picture_trust import settle, usable_voi
 
-__all__ = ["make_display", "prepare"]
+__all__ = ["display_of", "make_display", "prepare"]
 
 _MARGIN = 0.015
 
@@ -24,19 +25,20 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
     """Turn a mammogram into a model's input.
 
     Only one pass touches the pixels at full size: the resize of the breast's crop. VOI, which is
-    pointwise, is applied to the reduced picture.
+    pointwise, is applied to the reduced picture. A picture that is stored lying on its side is
+    turned upright; the geometry leads to the stored pixels.
 
     Raises
     ------
     NotAMammogram
         If the picture is flat or nothing in it could be a breast.
     """
-    mammogram, thumbnail, stride, cautions = upright(mammogram)
-    region = find_breast(thumbnail)
+    ref = mammogram.ref
+    mammogram, _, stride, region, quarter_turns, cautions = settle(mammogram)
     if region is None:
         raise NotAMammogram(
             "no breast was found in the picture",
-            source=mammogram.ref.path,
+            source=ref.path,
             remedy="Look at the image: it may be blank, a label, or no mammogram",
         )
     geometry = _geometry(mammogram, region, stride, config)
@@ -52,13 +54,21 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
     clean = denoise(stretched, config.denoise, config.denoise_size_px)
     picture = np.where(mask, enhance_contrast(clean, config.clahe_clip, config.clahe_tiles), 0)
     return PreparedView(
-        ref=mammogram.ref,
+        ref=ref,
         pixels=place(picture.astype(np.uint8), geometry),
         mask=place(mask, geometry),
-        geometry=geometry,
+        geometry=geometry.stored_turned(quarter_turns),
         photometric=mammogram.photometric,
         cautions=mammogram.cautions + cautions,
+        voi=mammogram.voi,
+        padding=mammogram.padding,
     )
+
+
+def display_of(mammogram: Mammogram, view: PreparedView, max_side_px: int = 1280) -> Display:
+    """Reduce a mammogram to a picture for people, its greys as `prepare` settled them in `view`."""
+    mammogram = replace(mammogram, voi=view.voi, other_voi=(), padding=view.padding)
+    return make_display(mammogram, view.photometric, max_side_px)
 
 
 def make_display(
@@ -66,7 +76,7 @@ def make_display(
 ) -> Display:
     """Reduce a mammogram to a picture for people: VOI applied, breast bright, square pixels.
 
-    `photometric` is the interpretation that `prepare` settled on.
+    `photometric` is the interpretation to use. The picture lies as it is stored.
     """
     mammogram, _ = usable_voi(replace(mammogram, photometric=photometric))
     rows, cols = mammogram.pixels.shape
