@@ -101,6 +101,9 @@ def warp_map(
     float32 `display_shape`, bilinear, in the source's orientation and the map's unit; zero
     outside the crop, of which the model saw nothing.
     """
+    if geometry.quarter_turns:
+        shape = display_shape[::-1] if geometry.quarter_turns % 2 else display_shape
+        return np.rot90(warp_map(activation, geometry.upright, shape), geometry.quarter_turns)
     r0, c0, r1, c1 = geometry.crop_source_px
     (scale_r, scale_c), (shift_r, shift_c) = geometry.scale, geometry.offset_px
     row = _centres(display_shape[0], geometry.source_shape[0])

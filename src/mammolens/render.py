@@ -58,8 +58,7 @@ def hangs_mirrored(laterality: Laterality | None, geometry: Geometry) -> bool:
     """Say whether the source must be mirrored so that its chest wall meets the centre line.
 
     The right breast hangs at the left with its chest wall at its right edge, the left breast
-    opposite. `geometry.flipped` tells that the source's chest wall is at the right. An image
-    of unknown side stays as it is.
+    opposite. An image of unknown side stays as it is, and so does one stored lying on its side.
 
     Examples
     --------
@@ -67,9 +66,8 @@ def hangs_mirrored(laterality: Laterality | None, geometry: Geometry) -> bool:
     >>> hangs_mirrored(Laterality.RIGHT, g), hangs_mirrored(Laterality.LEFT, g)
     (False, True)
     """
-    if laterality is None:
-        return False
-    return geometry.flipped is (laterality is Laterality.LEFT)
+    outer = {Laterality.RIGHT: "left", Laterality.LEFT: "right"}
+    return laterality is not None and geometry.chest_wall_edge == outer[laterality]
 
 
 def box_to_display(

@@ -44,7 +44,7 @@ from mammolens.errors import ConfigError, InputError, ModelError
 from mammolens.exams import STANDARD_VIEWS, ExamPlan, View, load_exam, plan_exams
 from mammolens.images import find_files
 from mammolens.model import ModelPackage
-from mammolens.preprocess import make_display, prepare
+from mammolens.preprocess import display_of, prepare
 
 __all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths"]
 
@@ -245,10 +245,10 @@ def _score_images(
                 malignancy_map=np.copy(raw.malignancy_map[row]),
                 tumour_map=np.copy(raw.tumour_map[row]),
                 map_level=level,
-                display=make_display(mammogram, view.photometric) if options.display else None,
+                display=display_of(mammogram, view) if options.display else None,
                 cautions=view.cautions,
                 photometric=view.photometric,
-                voi=mammogram.voi,
+                voi=view.voi,
             )
         )
     return tuple(images)

@@ -32,7 +32,7 @@ from mammolens.core import (
 from mammolens.errors import BadRegion
 from mammolens.images import read_image
 from mammolens.model import ModelPackage
-from mammolens.preprocess import make_display, prepare_region
+from mammolens.preprocess import display_of, prepare_region
 
 __all__ = [
     "RegionPrediction",
@@ -182,7 +182,7 @@ def analyze_regions(
     report = RegionReport(
         ref=mammogram.ref,
         regions=tuple(regions),
-        display=make_display(mammogram, views[0].photometric) if options.display else None,
+        display=display_of(mammogram, views[0]) if options.display else None,
         cautions=mammogram.cautions,
         model=model.model_id,
         prevalence=prevalence,

@@ -23,6 +23,7 @@ from mammolens.core.images import (
     Laterality,
     Mammogram,
     ObjectKind,
+    Orientation,
     Photometric,
     PixelOrigin,
     PresentationIntent,
@@ -34,7 +35,7 @@ from mammolens.core.images import (
     VoiLut,
     Window,
 )
-from mammolens.core.prepared import Box, Display, Geometry, PreparedView
+from mammolens.core.prepared import Box, Display, Geometry, PreparedView, turn_box
 
 __all__ = [
     "Box",
@@ -51,6 +52,7 @@ __all__ = [
     "Mammogram",
     "ModelId",
     "ObjectKind",
+    "Orientation",
     "Photometric",
     "PixelOrigin",
     "Prediction",
@@ -65,4 +67,5 @@ __all__ = [
     "VoiFunction",
     "VoiLut",
     "Window",
+    "turn_box",
 ]

@@ -20,6 +20,7 @@ __all__ = [
     "Laterality",
     "Mammogram",
     "ObjectKind",
+    "Orientation",
     "Photometric",
     "PixelOrigin",
     "PresentationIntent",
@@ -237,11 +238,32 @@ class VoiLut:
 
 
 @dataclass(frozen=True)
-class Mammogram:
-    """One image as read: `pixels` (rows, columns) after the modality LUT, any real dtype.
+class Orientation:
+    """How a header says that the stored picture lies.
 
-    `voi` and `photometric` are still to be applied, in this order (`preprocess` does);
-    `padding` is the closed range of modality values that mark pixels outside the image.
+    Turned clockwise by `quarter_turns` times 90 degrees it stands upright: feet or the inner side
+    of the breast below. `chest_wall_right` is where the chest wall lies then (``None``: not said);
+    a mirrored picture is left as it is. `keyword` names the attribute that says it.
+    """
+
+    quarter_turns: int
+    chest_wall_right: bool | None
+    keyword: str
+
+    def __post_init__(self) -> None:
+        if self.quarter_turns not in range(4):
+            raise ConfigError(f"{self.quarter_turns} quarter turns: only 0, 1, 2 and 3 differ")
+
+
+@dataclass(frozen=True)
+class Mammogram:
+    """One image as read: `pixels` (rows, columns) as stored, after the modality LUT, any real
+    dtype.
+
+    `voi` and `photometric` are still to be applied, in this order (`preprocess` does); `other_voi`
+    are the header's further choices, for a picture that the first one spoils. `padding` is the
+    closed range of modality values that mark pixels outside the image. `orientation` is what the
+    header says about turning the picture, ``None`` if nothing.
     """
 
     ref: ImageRef
@@ -251,6 +273,8 @@ class Mammogram:
     voi: Window | VoiLut | None = None
     padding: tuple[float, float] | None = None
     cautions: tuple[Caution, ...] = ()
+    other_voi: tuple[Window | VoiLut, ...] = ()
+    orientation: Orientation | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.size == 0:

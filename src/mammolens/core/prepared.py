@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.core.images import Caution, ImageRef, Photometric, freeze
+from mammolens.core.images import Caution, ImageRef, Photometric, VoiLut, Window, freeze
 from mammolens.errors import ConfigError
 
-__all__ = ["Box", "Display", "Geometry", "PreparedView"]
+__all__ = ["Box", "Display", "Geometry", "PreparedView", "turn_box"]
 
 Box = tuple[float, float, float, float]
 """``(row0, col0, row1, col1)``, half-open, in pixels of the frame that the name says."""
+
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True)
 class Geometry:
     """The exact, invertible map between source pixels and prepared pixels.
 
+    Source pixels are those of the stored array, whatever its header says about how to turn it.
     Coordinates are continuous with pixel ``i`` covering ``[i, i + 1)``. A source point is
-    cropped to `crop_source_px`, scaled by `scale` (rows, columns: prepared per source pixel),
-    mirrored left–right within the crop if `flipped`, and shifted by `offset_px` (row, column) into
-    an array of `prepared_shape`.
+    cropped to `crop_source_px`, turned clockwise within the crop by `quarter_turns` times 90
+    degrees, scaled by `scale`, mirrored left–right within the crop if `flipped`, and shifted by
+    `offset_px` (row, column) into an array of `prepared_shape`. `scaled_shape` and `scale` are
+    those of the turned crop.
     """
 
     source_shape: tuple[int, int]
@@ -32,25 +37,57 @@ class Geometry:
     offset_px: tuple[int, int]
     prepared_shape: tuple[int, int]
     flipped: bool
+    quarter_turns: int = 0
 
     def __post_init__(self) -> None:
         r0, c0, r1, c1 = self.crop_source_px
         rows, cols = self.source_shape
         if not (0 <= r0 < r1 <= rows and 0 <= c0 < c1 <= cols):
             raise ConfigError(f"crop {self.crop_source_px} does not lie in {self.source_shape}")
+        if self.quarter_turns not in range(4):
+            raise ConfigError(f"{self.quarter_turns} quarter turns: only 0, 1, 2 and 3 differ")
+
+    @property
+    def upright(self) -> Geometry:
+        """The map from the source as it is when turned upright, to the same prepared pixels."""
+        rows, cols = self.source_shape
+        shape = (cols, rows) if self.quarter_turns % 2 else (rows, cols)
+        crop = turn_box(self.crop_source_px, self.source_shape, self.quarter_turns)
+        return replace(self, source_shape=shape, crop_source_px=crop, quarter_turns=0)
+
+    def stored_turned(self, quarter_turns: int) -> Geometry:
+        """The map from a source that is stored lying on its side, made from the upright one's."""
+        rows, cols = self.source_shape
+        shape = (cols, rows) if quarter_turns % 2 else (rows, cols)
+        crop = turn_box(self.crop_source_px, self.source_shape, -quarter_turns)
+        return replace(self, source_shape=shape, crop_source_px=crop, quarter_turns=quarter_turns)
+
+    @property
+    def chest_wall_edge(self) -> str:
+        """The edge of the stored picture along which the chest wall lies: ``left``, ``bottom``,
+        ``right`` or ``top``.
+
+        Examples
+        --------
+        >>> Geometry((9, 9), (0, 0, 9, 9), (9, 9), (0, 0), (9, 9), flipped=True).chest_wall_edge
+        'right'
+        """
+        edges = ("left", "bottom", "right", "top")
+        return edges[(self.quarter_turns + 2 * self.flipped) % 4]
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Prepared pixels per source pixel, (rows, columns)."""
-        r0, c0, r1, c1 = self.crop_source_px
+        """Prepared pixels per pixel of the turned crop, (rows, columns)."""
+        r0, c0, r1, c1 = self.upright.crop_source_px
         return self.scaled_shape[0] / (r1 - r0), self.scaled_shape[1] / (c1 - c0)
 
     def box_to_prepared(self, box_source_px: Box) -> Box:
         """Carry a box from source to prepared pixels (not clipped)."""
         (sr, sc), (dr, dc) = self.scale, self.offset_px
-        r0, c0, _, _ = self.crop_source_px
-        rows = [(row - r0) * sr + dr for row in (box_source_px[0], box_source_px[2])]
-        cols = [(col - c0) * sc for col in (box_source_px[1], box_source_px[3])]
+        r0, c0, _, _ = self.upright.crop_source_px
+        box = turn_box(box_source_px, self.source_shape, self.quarter_turns)
+        rows = [(row - r0) * sr + dr for row in (box[0], box[2])]
+        cols = [(col - c0) * sc for col in (box[1], box[3])]
         if self.flipped:
             cols = [self.scaled_shape[1] - col for col in reversed(cols)]
         return rows[0], cols[0] + dc, rows[1], cols[1] + dc
@@ -64,28 +101,50 @@ class Geometry:
         >>> g.box_to_source(g.box_to_prepared((20.0, 30.0, 40.0, 50.0)))
         (20.0, 30.0, 40.0, 50.0)
         """
+        upright = self.upright
         (sr, sc), (dr, dc) = self.scale, self.offset_px
-        r0, c0, _, _ = self.crop_source_px
+        r0, c0, _, _ = upright.crop_source_px
         rows = [(row - dr) / sr + r0 for row in (box_prepared_px[0], box_prepared_px[2])]
         cols = [col - dc for col in (box_prepared_px[1], box_prepared_px[3])]
         if self.flipped:
             cols = [self.scaled_shape[1] - col for col in reversed(cols)]
         cols = [col / sc + c0 for col in cols]
-        height, width = self.source_shape
-        return (
+        height, width = upright.source_shape
+        clipped = (
             min(max(rows[0], 0.0), height),
             min(max(cols[0], 0.0), width),
             min(max(rows[1], 0.0), height),
             min(max(cols[1], 0.0), width),
         )
+        return turn_box(clipped, upright.source_shape, -self.quarter_turns)
+
+
+def turn_box(
+    box: tuple[_Number, _Number, _Number, _Number], shape: tuple[int, int], quarter_turns: int
+) -> tuple[_Number, _Number, _Number, _Number]:
+    """Carry a box along when its picture, of `shape` (rows, columns), is turned clockwise.
+
+    Examples
+    --------
+    >>> turn_box((1, 2, 3, 4), (10, 20), 1)
+    (2, 7, 4, 9)
+    >>> turn_box((2, 7, 4, 9), (20, 10), -1)
+    (1, 2, 3, 4)
+    """
+    rows, cols = shape
+    for _ in range(quarter_turns % 4):
+        box = box[1], rows - box[2], box[3], rows - box[0]
+        rows, cols = cols, rows
+    return box
 
 
 @dataclass(frozen=True)
 class PreparedView:
-    """What a model sees: `pixels` uint8 (rows, columns), chest wall at the left, zero outside.
+    """What a model sees: `pixels` uint8 (rows, columns), upright, chest wall at the left, zero
+    outside.
 
-    `mask` (same shape, bool) marks the breast; `photometric` is the interpretation that was
-    used, which differs from the header's when an untagged inversion was found.
+    `mask` (same shape, bool) marks the breast. `photometric`, `voi` and `padding` are what was
+    used: they differ from the header's where the picture proves the header wrong.
     """
 
     ref: ImageRef
@@ -94,6 +153,8 @@ class PreparedView:
     geometry: Geometry
     photometric: Photometric
     cautions: tuple[Caution, ...] = ()
+    voi: Window | VoiLut | None = None
+    padding: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         freeze(self.pixels)
@@ -103,7 +164,7 @@ class PreparedView:
 @dataclass(frozen=True)
 class Display:
     """A picture of the source for people: `pixels` uint8 (rows, columns), VOI applied,
-    breast bright, the source's own orientation; `scale` (rows, columns) is display per source
+    breast bright, oriented as stored; `scale` (rows, columns) is display per source
     pixel (the two differ where source pixels are not square)."""
 
     pixels: npt.NDArray[np.uint8]

@@ -40,7 +40,14 @@ from mammolens.data.store import (
     open_store,
 )
 from mammolens.errors import InputError, InvalidManifest
-from mammolens.preprocess import InputConfig, RegionConfig, prepare, prepare_crop, prepare_region
+from mammolens.preprocess import (
+    InputConfig,
+    RegionConfig,
+    prepare,
+    prepare_crop,
+    prepare_region,
+    turned,
+)
 
 __all__ = ["PreparedCache", "build_cache", "build_side", "prepare_record", "read_record"]
 
@@ -122,7 +129,9 @@ def read_record(record: Record) -> Mammogram:
     """
     from mammolens.images import read_image
 
-    mammogram = _upright(read_image(record.path), record.rotation_deg)
+    mammogram = read_image(record.path)
+    if record.rotation_deg:
+        mammogram = turned(mammogram, record.rotation_deg // 90)
     ref = replace(
         mammogram.ref,
         patient_id=record.patient_id,
@@ -134,19 +143,6 @@ def read_record(record: Record) -> Mammogram:
         else mammogram.ref.pixel_aspect,
     )
     return replace(mammogram, ref=ref)
-
-
-def _upright(mammogram: Mammogram, rotation_deg: int) -> Mammogram:
-    if not rotation_deg:
-        return mammogram
-    quarters = rotation_deg // 90
-    spacing, aspect = mammogram.ref.spacing_mm, mammogram.ref.pixel_aspect
-    if quarters % 2:
-        spacing = spacing and (spacing[1], spacing[0])
-        aspect = 1 / aspect
-    pixels = np.ascontiguousarray(np.rot90(mammogram.pixels, -quarters))
-    ref = replace(mammogram.ref, spacing_mm=spacing, pixel_aspect=aspect)
-    return replace(mammogram, pixels=pixels, ref=ref)
 
 
 def build_cache(

@@ -63,7 +63,8 @@ def _read_mask(path: Path, geometry: Geometry) -> npt.NDArray[np.uint8]:
 def _carried(mask: npt.NDArray[np.uint8], geometry: Geometry) -> npt.NDArray[np.uint8]:
     row0, col0, row1, col1 = geometry.crop_source_px
     rows, cols = geometry.scaled_shape
-    scaled = cv2.resize(mask[row0:row1, col0:col1], (cols, rows), interpolation=cv2.INTER_AREA)
+    crop = np.ascontiguousarray(np.rot90(mask[row0:row1, col0:col1], -geometry.quarter_turns))
+    scaled = cv2.resize(crop, (cols, rows), interpolation=cv2.INTER_AREA)
     scaled = scaled[:, ::-1] if geometry.flipped else scaled
     placed = np.zeros(geometry.prepared_shape, np.uint8)
     down, right = geometry.offset_px

@@ -1,11 +1,11 @@
 """From a mammogram as read to the picture that a model sees, and back to source pixels.
 
-Pure: arrays in, new arrays out. VOI → inversion → breast mask → orientation → crop → one resize →
+Pure: arrays in, new arrays out. VOI → inversion → breast mask → turn → side → crop → one resize →
 denoising → normalisation inside the mask → CLAHE → `PreparedView` with its `Geometry`. A marked
 region takes a shorter way of its own: `prepare_region`.
 """
 
-from mammolens.preprocess._steps import to_grey, usable_voi
+from mammolens.preprocess._steps import to_grey
 from mammolens.preprocess.breast import BreastRegion, find_breast, looks_inverted
 from mammolens.preprocess.config import (
     Denoise,
@@ -14,8 +14,9 @@ from mammolens.preprocess.config import (
     PreprocessConfig,
     RegionConfig,
 )
-from mammolens.preprocess.display import make_display, make_thumbnail
+from mammolens.preprocess.display import display_of, make_display, make_thumbnail
 from mammolens.preprocess.grey import apply_voi, denoise, enhance_contrast, normalise
+from mammolens.preprocess.picture_trust import turned, usable_voi
 from mammolens.preprocess.prepare import prepare
 from mammolens.preprocess.region import SMALLEST_BOX_PX, prepare_crop, prepare_region
 
@@ -29,6 +30,7 @@ __all__ = [
     "RegionConfig",
     "apply_voi",
     "denoise",
+    "display_of",
     "enhance_contrast",
     "find_breast",
     "looks_inverted",
@@ -39,5 +41,6 @@ __all__ = [
     "prepare_crop",
     "prepare_region",
     "to_grey",
+    "turned",
     "usable_voi",
 ]

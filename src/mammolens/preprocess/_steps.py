@@ -1,65 +1,17 @@
-"""The steps that whole breasts and single regions share: VOI, inversion, resizing, placing."""
+"""The steps that whole breasts and single regions share: grey values, resizing, placing."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.core import Caution, Geometry, Mammogram, Photometric
-from mammolens.errors import NotAMammogram
-from mammolens.preprocess.breast import looks_inverted
+from mammolens.core import Geometry, Mammogram, Photometric
 from mammolens.preprocess.grey import apply_voi
 
-__all__ = ["opposite", "place", "resizable", "resize", "to_grey", "upright", "usable_voi"]
-
-_THUMBNAIL_PX = 512
-
-
-def upright(
-    mammogram: Mammogram,
-) -> tuple[Mammogram, npt.NDArray[np.float32], int, tuple[Caution, ...]]:
-    """Settle VOI and inversion on a thumbnail.
-
-    Returns
-    -------
-    The mammogram with the VOI and interpretation to use, the thumbnail (h, w, 0–1), how many
-    pixels one of its own stands for along either side, and what was decided against the header.
-    """
-    mammogram, cautions = usable_voi(mammogram)
-    stride = max(1, math.ceil(max(mammogram.pixels.shape) / _THUMBNAIL_PX))
-    raw = mammogram.pixels[::stride, ::stride]
-    thumbnail = to_grey(raw, mammogram)
-    if looks_inverted(thumbnail):
-        mammogram = replace(mammogram, photometric=opposite(mammogram.photometric))
-        thumbnail = to_grey(raw, mammogram)
-        cautions += (
-            Caution(
-                "inverted_picture",
-                "the picture is dark on bright against its PhotometricInterpretation; inverted",
-            ),
-        )
-    return mammogram, thumbnail, stride, cautions
-
-
-def usable_voi(mammogram: Mammogram) -> tuple[Mammogram, tuple[Caution, ...]]:
-    """Drop a window that would leave the picture flat; refuse a picture that is flat itself."""
-    sample = mammogram.pixels[::16, ::16] if min(mammogram.pixels.shape) > 64 else mammogram.pixels
-    if not np.isfinite(np.asarray(sample, np.float64)).all() or np.ptp(sample) == 0:
-        raise NotAMammogram(
-            "the picture is flat: every pixel has the same value",
-            source=mammogram.ref.path,
-            keyword="PixelData",
-            remedy="Send the image again from the modality",
-        )
-    if mammogram.voi is None or float(np.std(apply_voi(sample, mammogram.voi))) > 0.01:
-        return mammogram, ()
-    caution = Caution("window_ignored", "the VOI leaves the picture flat; its full range was used")
-    return replace(mammogram, voi=None), (caution,)
+__all__ = ["opposite", "place", "resizable", "resize", "to_grey"]
 
 
 def to_grey(pixels: npt.NDArray[Any], mammogram: Mammogram) -> npt.NDArray[np.float32]:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BreastRegion", "find_breast", "looks_inverted", "pectoral_mask"]
+__all__ = ["BreastRegion", "edge_fills", "find_breast", "looks_inverted", "pectoral_mask"]
 
 _SMALLEST_SHARE = 0.01
 
@@ -65,6 +65,26 @@ def find_breast(grey: npt.NDArray[np.float32]) -> BreastRegion | None:
     rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = (int(rows[0]), int(cols[0]), int(rows[-1]) + 1, int(cols[-1]) + 1)
     return BreastRegion(mask, box, _chest_wall_right(mask, box))
+
+
+def edge_fills(region: BreastRegion) -> tuple[float, float, float, float]:
+    """How far the breast fills its box along each edge, 0–1: (top, bottom, left, right).
+
+    The chest wall is the straight side: the outer tenth of the box is full there, and nearly empty
+    at the nipple. The convex hull is looked at, because fat that is as dark as air leaves bays in
+    the mask.
+    """
+    row0, col0, row1, col1 = region.box
+    mask = region.mask[row0:row1, col0:col1]
+    contours, _ = cv2.findContours(
+        np.ascontiguousarray(mask, np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+    )
+    hull = np.zeros(mask.shape, np.uint8)
+    cv2.fillConvexPoly(hull, cv2.convexHull(np.vstack(contours)), (1.0,))
+    rows, cols = max(1, (row1 - row0) // 10), max(1, (col1 - col0) // 10)
+    strips = hull[:rows], hull[-rows:], hull[:, :cols], hull[:, -cols:]
+    top, bottom, left, right = (float(strip.mean()) for strip in strips)
+    return top, bottom, left, right
 
 
 def pectoral_mask(

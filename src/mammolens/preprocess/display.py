@@ -14,11 +14,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.core import Display, Mammogram, Photometric
-from mammolens.preprocess._steps import resizable, resize, to_grey, usable_voi
+from mammolens.core import Display, Mammogram, Photometric, PreparedView
+from mammolens.preprocess._steps import resizable, resize, to_grey
 from mammolens.preprocess.breast import find_breast
+from mammolens.preprocess.picture_trust import usable_voi
 
-__all__ = ["make_display", "make_thumbnail"]
+__all__ = ["display_of", "make_display", "make_thumbnail"]
 
 _THUMBNAIL_PX: Final = 512
 _WHITE: Final = 0.999
@@ -33,6 +34,12 @@ _STEEPEST: Final = 2.2
 """Largest exponent of the tone curve: beyond it, fat and skin sink into black."""
 _BLOCK_ROWS: Final = 512
 _TABLE_SIZE: Final = 1 << 16
+
+
+def display_of(mammogram: Mammogram, view: PreparedView, max_side_px: int | None = None) -> Display:
+    """Turn a mammogram into a picture for people, its greys as `prepare` settled them in `view`."""
+    mammogram = replace(mammogram, voi=view.voi, other_voi=(), padding=view.padding)
+    return make_display(mammogram, view.photometric, max_side_px)
 
 
 def make_display(

@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from mammolens.core import Geometry, Mammogram, PreparedView, ViewPosition
 from mammolens.errors import NotAMammogram
-from mammolens.preprocess._steps import place, resizable, resize, to_grey, upright
-from mammolens.preprocess.breast import BreastRegion, find_breast, pectoral_mask
+from mammolens.preprocess._steps import place, resizable, resize, to_grey
+from mammolens.preprocess.breast import BreastRegion, pectoral_mask
 from mammolens.preprocess.config import Pectoral, PreprocessConfig
 from mammolens.preprocess.grey import denoise, enhance_contrast, normalise
+from mammolens.preprocess.picture_trust import settle
 
 __all__ = ["prepare"]
 
@@ -23,19 +24,20 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
     """Turn a mammogram into a model's input.
 
     Only one pass touches the pixels at full size: the resize of the breast's crop. VOI, which is
-    pointwise, is applied to the reduced picture.
+    pointwise, is applied to the reduced picture. A picture that is stored lying on its side is
+    turned upright; the geometry leads to the stored pixels.
 
     Raises
     ------
     NotAMammogram
         If the picture is flat or nothing in it could be a breast.
     """
-    mammogram, thumbnail, stride, cautions = upright(mammogram)
-    region = find_breast(thumbnail)
+    ref = mammogram.ref
+    mammogram, _, stride, region, quarter_turns, cautions = settle(mammogram)
     if region is None:
         raise NotAMammogram(
             "no breast was found in the picture",
-            source=mammogram.ref.path,
+            source=ref.path,
             remedy="Look at the image: it may be blank, a label, or no mammogram",
         )
     geometry = _geometry(mammogram, region, stride, config)
@@ -51,12 +53,14 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
     clean = denoise(stretched, config.denoise, config.denoise_size_px)
     picture = np.where(mask, enhance_contrast(clean, config.clahe_clip, config.clahe_tiles), 0)
     return PreparedView(
-        ref=mammogram.ref,
+        ref=ref,
         pixels=place(picture.astype(np.uint8), geometry),
         mask=place(mask, geometry),
-        geometry=geometry,
+        geometry=geometry.stored_turned(quarter_turns),
         photometric=mammogram.photometric,
         cautions=mammogram.cautions + cautions,
+        voi=mammogram.voi,
+        padding=mammogram.padding,
     )
 
 

@@ -1,7 +1,8 @@
 """`prepare_region`: a marked box of a mammogram → a lesion model's input, at the scale of training.
 
 The window is 1 + `margin` times as large as the longer side of the box, about its centre, moved
-inside the image where it would stand over the edge, and never turned or mirrored. `prepare_crop`
+inside the image where it would stand over the edge, and never mirrored; it is turned only with a
+whole picture that is stored lying on its side. `prepare_crop`
 takes a picture that is such a window already.
 """
 
@@ -13,11 +14,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.core import Box, Caution, Geometry, Mammogram, PreparedView
+from mammolens.core import Box, Caution, Geometry, ImageRef, Mammogram, PreparedView, turn_box
 from mammolens.errors import BadRegion, NotAMammogram
-from mammolens.preprocess._steps import place, resizable, resize, to_grey, upright, usable_voi
-from mammolens.preprocess.breast import find_breast
+from mammolens.preprocess._steps import place, resizable, resize, to_grey
 from mammolens.preprocess.config import RegionConfig
+from mammolens.preprocess.picture_trust import settle, usable_voi
 
 __all__ = ["SMALLEST_BOX_PX", "prepare_crop", "prepare_region"]
 
@@ -59,14 +60,15 @@ def prepare_region(mammogram: Mammogram, box_source_px: Box, config: RegionConfi
     smooth border between the two, which tiles of the whole film leave and tiles of a crop do not.
     """
     box, clipped = _inside(box_source_px, mammogram)
-    mammogram, thumbnail, stride, cautions = upright(mammogram)
+    stored = mammogram
+    mammogram, thumbnail, stride, found, quarter_turns, cautions = settle(stored)
     if clipped:
         cautions += (
             Caution(
                 "region_clipped", f"the box was cut off at the edge of the image, to {_say(box)}"
             ),
         )
-    found = find_breast(thumbnail)
+    box = turn_box(box, stored.pixels.shape, quarter_turns)
     breast = np.zeros(thumbnail.shape, np.bool_) if found is None else found.mask
     if not _on_breast(breast, box, stride):
         cautions += (
@@ -79,7 +81,8 @@ def prepare_region(mammogram: Mammogram, box_source_px: Box, config: RegionConfi
         r0, c0, r1, c1 = geometry.crop_source_px
         whole = _equalised(mammogram, breast, stride, box, config)
         values = resize(whole[r0:r1, c0:c1], geometry.scaled_shape).astype(np.float32)
-    return _view(mammogram, _stretched(values, config), geometry, cautions)
+    picture = _stretched(values, config)
+    return _view(stored.ref, mammogram, picture, geometry, quarter_turns, cautions)
 
 
 def prepare_crop(mammogram: Mammogram, config: RegionConfig) -> PreparedView:
@@ -99,7 +102,8 @@ def prepare_crop(mammogram: Mammogram, config: RegionConfig) -> PreparedView:
     box, _ = _inside((0.0, 0.0, float(rows), float(cols)), mammogram)
     mammogram, cautions = usable_voi(mammogram)
     geometry = _window(box, mammogram, config.model_copy(update={"margin": 0.0}))
-    return _view(mammogram, _stretched(_cut(mammogram, geometry), config), geometry, cautions)
+    picture = _stretched(_cut(mammogram, geometry), config)
+    return _view(mammogram.ref, mammogram, picture, geometry, 0, cautions)
 
 
 def _inside(box: Box, mammogram: Mammogram) -> tuple[Box, bool]:
@@ -190,15 +194,17 @@ def _stretched(values: npt.NDArray[np.float32], config: RegionConfig) -> npt.NDA
 
 
 def _view(
+    ref: ImageRef,
     mammogram: Mammogram,
     picture: npt.NDArray[np.float32],
     geometry: Geometry,
+    quarter_turns: int,
     cautions: tuple[Caution, ...],
 ) -> PreparedView:
     if np.ptp(picture) == 0:
         raise NotAMammogram(
             f"the window {_say(geometry.crop_source_px)} is flat: there is nothing in it",
-            source=mammogram.ref.path,
+            source=ref.path,
             keyword="region",
             remedy="Mark a place on the breast",
         )
@@ -207,12 +213,14 @@ def _view(
             Caution("region_padded", "the window reaches over the image: filled up with black"),
         )
     return PreparedView(
-        ref=mammogram.ref,
+        ref=ref,
         pixels=place(np.rint(picture * 255.0).astype(np.uint8), geometry),
         mask=place(np.ones(geometry.scaled_shape, np.bool_), geometry),
-        geometry=geometry,
+        geometry=geometry.stored_turned(quarter_turns),
         photometric=mammogram.photometric,
         cautions=mammogram.cautions + cautions,
+        voi=mammogram.voi,
+        padding=mammogram.padding,
     )
 
 

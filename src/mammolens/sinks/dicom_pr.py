@@ -155,8 +155,10 @@ def _block(words: str, image: ImagePrediction) -> highdicom.pr.TextObject:
     import highdicom as hd
 
     rows, cols = image.geometry.source_shape
-    left = 0.0 if image.geometry.flipped else cols * (1 - _TEXT_COLUMNS)
-    box = left, rows * (1 - _TEXT_ROWS), left + cols * _TEXT_COLUMNS, float(rows)
+    wall = image.geometry.chest_wall_edge
+    left = 0.0 if wall == "right" else cols * (1 - _TEXT_COLUMNS)
+    down = (0.0, _TEXT_ROWS) if wall == "bottom" else (1 - _TEXT_ROWS, 1.0)
+    box = left, rows * down[0], left + cols * _TEXT_COLUMNS, rows * down[1]
     return hd.pr.TextObject(
         words,
         units=hd.pr.AnnotationUnitsValues.PIXEL,
