@@ -195,12 +195,12 @@ def doctor() -> None:
 @app.command()
 def models(name: ModelName = None) -> None:
     """List the built-in models, or show one: operating points, figures and weaknesses."""
-    from mammolens import console
+    from mammolens import console_models
     from mammolens.model import ModelPackage, list_models
 
     if name is None:
-        return console.show_models(ModelPackage.load(one).card for one in list_models())
-    return console.show_model(ModelPackage.load(name).card)
+        return console_models.show_models(ModelPackage.load(one).card for one in list_models())
+    return console_models.show_model(ModelPackage.load(name).card)
 
 
 @app.command()

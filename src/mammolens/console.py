@@ -18,7 +18,6 @@ from rich.text import Text
 from mammolens import DISCLAIMER
 from mammolens.core import TriageCategory
 from mammolens.doctor import Check, Health
-from mammolens.model import ModelCard
 from mammolens.sinks import RunInfo, RunSummary
 from mammolens.wording import CATEGORY_WORDS, percent, printable
 
@@ -37,8 +36,6 @@ __all__ = [
     "show_comparison",
     "show_evaluation",
     "show_manifest",
-    "show_model",
-    "show_models",
     "show_regions",
     "show_run",
     "show_sources",
@@ -150,60 +147,6 @@ def show_regions(report: RegionReport, files: Iterable[Path]) -> None:
         soft_wrap=True,
         highlight=False,
     )
-
-
-def show_models(cards: Iterable[ModelCard]) -> None:
-    """Print what is built in: version, input kind, licence, and the figures with intervals."""
-    console = Console(highlight=False)
-    for card in cards:
-        _show_figures(console, card)
-    console.print("mammolens models NAME shows operating points and weaknesses.")
-    console.print(DISCLAIMER)
-
-
-def show_model(card: ModelCard) -> None:
-    """Print one model: its figures, operating points, weaknesses, and where it comes from."""
-    console = Console(highlight=False)
-    _show_figures(console, card)
-    points = card.operating_points
-    unit = points.low.unit
-    console.print(Text(f"Operating points, fixed on {points.fixed_on}; 95 % intervals:"))
-    table = Table("point", "threshold", "n", "malignant")
-    for heading in ("sensitivity", "specificity"):
-        table.add_column(heading, no_wrap=True)
-    for name, point in (("low", points.low), ("high", points.high)):
-        counts = (f"{point.threshold:.4f}", str(point.n), str(point.n_positive))
-        table.add_row(name, *counts, str(point.sensitivity), str(point.specificity))
-    console.print(table)
-    console.print(
-        f"Thresholds are on P(malignant) of {'an exam' if unit == 'exam' else 'a lesion'}, where "
-        f"{percent(card.prior_malignant)} of images are malignant: below low its category is low, "
-        "at high or above it is high.",
-        soft_wrap=True,
-    )
-    console.print(Text("Weaknesses:", style="bold"))
-    for weakness in card.weaknesses:
-        console.print(Text(f"- {printable(weakness)}"), soft_wrap=True)
-    for words in (card.intended_use, f"Training: {card.training.recipe}", card.attribution):
-        console.print(Text(printable(words)), soft_wrap=True)
-    console.print(DISCLAIMER)
-
-
-def _show_figures(console: Console, card: ModelCard) -> None:
-    console.print(f"{card.name} {card.version}, reads a {card.input_kind.value}")
-    console.print(Text(printable(card.licence)), soft_wrap=True)
-    table = Table(word := "validation", "task", "unit", "n", "positive")
-    table.add_column("AUC (95 % interval)", no_wrap=True)
-    for figure in card.validation:
-        table.add_row(
-            Text(printable(figure.dataset + ("" if figure.split == word else f", {figure.split}"))),
-            figure.task,
-            figure.unit,
-            str(figure.n),
-            str(figure.n_positive),
-            str(figure.auc or "one class only"),
-        )
-    console.print(table)
 
 
 def show_evaluation(summary: EvaluationSummary) -> None:
