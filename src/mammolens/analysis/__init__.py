@@ -7,6 +7,7 @@ Marked regions of one image go another way, to a `RegionReport` (`regions`).
 
 from mammolens.analysis.exam import AnalysisOptions, analyze_exam, analyze_paths
 from mammolens.analysis.findings import locate
+from mammolens.analysis.low import is_raw_of
 from mammolens.analysis.pooling import (
     pool_breast,
     pool_exam,
@@ -33,6 +34,7 @@ __all__ = [
     "analyze_paths",
     "analyze_region_file",
     "analyze_regions",
+    "is_raw_of",
     "locate",
     "parse_region",
     "pool_breast",

@@ -27,7 +27,7 @@ from mammolens.core import (
 from mammolens.exams import View
 from mammolens.wording import view_name
 
-__all__ = ["reasons_against_low"]
+__all__ = ["is_raw_of", "reasons_against_low"]
 
 _ABSENT: Final = {
     ("Z90.11", Laterality.RIGHT),
@@ -91,7 +91,7 @@ def _absent_breasts(images: Sequence[ImagePrediction]) -> set[Laterality]:
 
 def _passed_over(images: Sequence[ImagePrediction], refused: Sequence[Unreadable]) -> Iterator[str]:
     count = sum(
-        item.kind.may_show_breast and not any(_is_raw_of(item, image) for image in images)
+        item.kind.may_show_breast and not any(is_raw_of(item, image) for image in images)
         for item in refused
     )
     if count:
@@ -99,7 +99,7 @@ def _passed_over(images: Sequence[ImagePrediction], refused: Sequence[Unreadable
         yield f"{count} {noun} that may show a breast {verb} not analysed"
 
 
-def _is_raw_of(item: Unreadable, image: ImagePrediction) -> bool:
+def is_raw_of(item: Unreadable, image: ImagePrediction) -> bool:
     """Whether a refused object holds the raw data (FOR PROCESSING) of a scored picture."""
     if item.source is None:
         return False

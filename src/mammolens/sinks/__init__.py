@@ -12,24 +12,21 @@ import contextlib
 import difflib
 import importlib
 import importlib.metadata
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol, cast
 
-import numpy as np
-
+from mammolens import DISCLAIMER
 from mammolens.core import (
-    Caution,
-    ImagePrediction,
+    ModelId,
     Prediction,
-    Source,
     TriageCategory,
     Unreadable,
 )
 from mammolens.errors import ConfigError, DeliveryError, InputError
-from mammolens.sinks._run import RunInfo, TriageThreshold
+from mammolens.sinks._sound import sound
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 __all__ = [
@@ -76,6 +73,53 @@ SOP_CLASSES: Final = {
     "dicom-sr": "1.2.840.10008.5.1.4.1.1.88.34",
 }
 """The class of the objects that each DICOM sink writes."""
+
+
+@dataclass(frozen=True)
+class TriageThreshold:
+    """A malignancy probability that parts two categories, at the run's prevalence.
+
+    `name` is the category that it bounds: ``low`` lies below it, ``high`` from it up.
+    `sensitivity` and `specificity` are those of validation; ``None`` where not known.
+    """
+
+    name: str
+    threshold: float
+    sensitivity: float | None = None
+    specificity: float | None = None
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What is true of every exam of a run.
+
+    `created` must know its time zone; `prevalence` is the share of malignant breasts that the
+    probabilities stand for, and `prevalence_stated` whether the site gave it: if not, it is that of
+    the data that the model was calibrated on, and what leaves for a PACS or RIS shows no percentage
+    apart from it; `model_summary` says in a sentence or two what the model was trained
+    on and where it is weak. A run of one exam may revise an earlier result: `revision` counts from
+    1, `supersedes` lists its DICOM objects as (sink, series, SOP class, SOP instance UID).
+    """
+
+    created: datetime
+    model: ModelId
+    prevalence: float
+    thresholds: tuple[TriageThreshold, ...] = ()
+    model_summary: str = ""
+    disclaimer: str = DISCLAIMER
+    revision: int = 1
+    supersedes: tuple[tuple[str, str, str, str], ...] = ()
+    prevalence_stated: bool = False
+
+    def __post_init__(self) -> None:
+        if self.created.tzinfo is None:
+            raise ConfigError("the time of a run needs its time zone", keyword="created")
+        if not 0.0 < self.prevalence < 1.0:
+            raise ConfigError(
+                f"a prevalence of {self.prevalence} is not a share between 0 and 1",
+                keyword="prevalence",
+                remedy="Give the share of malignant breasts, such as 0.005",
+            )
 
 
 class Sink(Protocol):
@@ -224,7 +268,7 @@ def write_run(
                 opened[name] = opener(out, run)
         for item in stream:
             if isinstance(item, Prediction):
-                item = _sound(item)
+                item = sound(item)
                 rows.append(_row(item))
                 n_unreadable += len(item.unreadable)
             else:
@@ -271,41 +315,6 @@ def _row(prediction: Prediction) -> RunRow:
         len(prediction.images),
         len(prediction.unreadable),
         prediction.elapsed_s,
-    )
-
-
-def _sound(prediction: Prediction) -> Prediction:
-    """Fail an exam of which any number is not finite: nothing else of it can be trusted."""
-    doubtful = [image.ref.path for image in prediction.images if not _finite(image)]
-    if not doubtful and math.isfinite(prediction.elapsed_s):
-        return prediction
-    named = ", ".join(doubtful) or "its duration"
-    caution = Caution("not_finite", f"the model gave numbers that are none ({named}): unknown")
-    return replace(
-        prediction,
-        category=TriageCategory.FAILED,
-        scores=None,
-        breasts=(),
-        images=(),
-        unreadable=(*prediction.unreadable, *map(_unknown, prediction.images)),
-        cautions=(*prediction.cautions, caution),
-        elapsed_s=prediction.elapsed_s if math.isfinite(prediction.elapsed_s) else 0.0,
-    )
-
-
-def _unknown(image: ImagePrediction) -> Unreadable:
-    source = Source(image.ref, image.header)
-    message = f"{image.ref.path}: the model gave numbers that are none for the exam"
-    return Unreadable(image.ref.path, "ModelError", message, source)
-
-
-def _finite(image: ImagePrediction) -> bool:
-    numbers = [image.map_level, *(n for f in image.findings for n in (*f.box_source_px, f.score))]
-    maps = (image.malignancy_map, image.tumour_map)
-    return (
-        all(map(math.isfinite, numbers))
-        and image.map_level > 0
-        and all(bool(np.isfinite(activation).all()) for activation in maps)
     )
 
 

@@ -110,7 +110,8 @@ def _place(made: Dataset, image: ImagePrediction) -> None:
         made.ImageLaterality = side.value
     if view is not None:
         made.ViewPosition = view.value
-        made.ViewCodeSequence = [item] if (item := view_item(view)) else []
+    if (item := view_item(view)) is not None:
+        made.ViewCodeSequence = [item]
     if image.ref.spacing_mm is not None and image.display is not None:
         spacing = zip(image.ref.spacing_mm, image.display.scale, strict=True)
         made.PixelSpacing = [f"{mm / scale:.6g}" for mm, scale in spacing]

@@ -1,0 +1,54 @@
+"""What may be written at all: an exam of which any number is not finite is a failed one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from mammolens.core import (
+    Caution,
+    ImagePrediction,
+    Prediction,
+    Source,
+    TriageCategory,
+    Unreadable,
+)
+
+__all__ = ["sound"]
+
+
+def sound(prediction: Prediction) -> Prediction:
+    """Fail an exam of which any number is not finite: nothing else of it can be trusted."""
+    doubtful = [image.ref.path for image in prediction.images if not _finite(image)]
+    if not doubtful and math.isfinite(prediction.elapsed_s):
+        return prediction
+    named = ", ".join(doubtful) or "its duration"
+    caution = Caution("not_finite", f"the model gave numbers that are none ({named}): unknown")
+    return replace(
+        prediction,
+        category=TriageCategory.FAILED,
+        scores=None,
+        breasts=(),
+        images=(),
+        unreadable=(*prediction.unreadable, *map(_unknown, prediction.images)),
+        cautions=(*prediction.cautions, caution),
+        elapsed_s=prediction.elapsed_s if math.isfinite(prediction.elapsed_s) else 0.0,
+    )
+
+
+def _unknown(image: ImagePrediction) -> Unreadable:
+    source = Source(image.ref, image.header)
+    message = f"{image.ref.path}: the model gave numbers that are none for the exam"
+    return Unreadable(image.ref.path, "ModelError", message, source)
+
+
+def _finite(image: ImagePrediction) -> bool:
+    numbers = [image.map_level, *(n for f in image.findings for n in (*f.box_source_px, f.score))]
+    maps = (image.malignancy_map, image.tumour_map)
+    return (
+        all(map(math.isfinite, numbers))
+        and image.map_level > 0
+        and all(bool(np.isfinite(activation).all()) for activation in maps)
+    )
