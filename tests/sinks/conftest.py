@@ -107,7 +107,8 @@ def bench(tmp_path: Path) -> Bench:
         TriageThreshold("low", 0.02, 0.95, 0.5),
         TriageThreshold("high", 0.2, None, 0.9),
     )
-    return Bench(RunInfo(created, MODEL, 0.006, thresholds, "Trained on <few>."), tmp_path / "out")
+    run = RunInfo(created, MODEL, 0.006, thresholds, "Trained on <few>.", prevalence_stated=True)
+    return Bench(run, tmp_path / "out")
 
 
 @pytest.fixture

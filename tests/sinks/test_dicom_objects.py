@@ -22,13 +22,14 @@ from mammolens.core import (
     Scores,
     SourceHeader,
     TriageCategory,
+    ViewPosition,
     VoiLut,
     Window,
 )
 from mammolens.errors import ConfigError, MissingAttribute, UnsupportedImage
 from mammolens.model import DEFAULT_MODEL, ModelPackage
 from mammolens.run import describe_run, run
-from mammolens.sinks import write_run
+from mammolens.sinks import SOP_CLASSES, write_run
 from mammolens.sinks._dicom_common import encode
 from mammolens.sinks.dicom_ko import key_images, views_of_interest
 from mammolens.sinks.dicom_pr import marks
@@ -121,6 +122,24 @@ def test_a_heat_map_says_which_breast_and_view_it_shows(study):
     assert [float(mm) for mm in made.PixelSpacing] == pytest.approx([0.1, 0.1])
     assert made.Rows > image.display.pixels.shape[0]
     assert made.InstanceNumber == 3
+
+
+@pytest.mark.parametrize("sink", SOP_CLASSES)
+def test_a_sink_writes_the_class_that_peers_are_asked_to_take(study, sink):
+    study.bench.write([study.exam()], sink)
+    made = read(study.bench.out / sink)
+    assert {result.SOPClassUID for result in made.values()} == {SOP_CLASSES[sink]}
+
+
+@pytest.mark.parametrize("view", [None, *ViewPosition])
+def test_a_heat_map_of_every_view_is_taken_by_the_validator(study, dciodvfy, tmp_path, view):
+    """A view without a code of its own (CV, AT) has no View Code Sequence, not an empty one."""
+    image = study.image("R", "CC")
+    image = replace(image, ref=replace(image.ref, view_position=view))
+    made = heat_map(image, study.exam(image), study.bench.run)
+    assert len(made.get("ViewCodeSequence", ["none"])) == 1
+    (tmp_path / "made.dcm").write_bytes(encode(made))
+    assert dciodvfy(tmp_path / "made.dcm") == []
 
 
 def test_our_own_heat_map_is_never_read_as_a_mammogram(study):

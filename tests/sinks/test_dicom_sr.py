@@ -23,10 +23,13 @@ from mammolens.analysis import AnalysisOptions, analyze_paths
 from mammolens.analysis.pseudonyms import pseudonymise
 from mammolens.core import (
     BreastPrediction,
+    Caution,
     Finding,
     ImageRef,
     Laterality,
     ModelId,
+    ObjectKind,
+    PresentationIntent,
     Scores,
     Source,
     SourceHeader,
@@ -102,9 +105,14 @@ def given_exam(bench, images: int = 4, marked: tuple[int, ...] = (0, 3), **chang
     return replace(whole, **({"images": tuple(made), "breasts": breasts} | changes))
 
 
-def refused(number: int, error: str = "NotAnImage", **header) -> Unreadable:
+def refused(
+    number: int,
+    error: str = "NotAnImage",
+    kind: ObjectKind = ObjectKind.MAMMOGRAM,
+    **header,
+) -> Unreadable:
     path = f"in/{number}.dcm"
-    return Unreadable(path, error, f"{path}: cut off", source(number, **header))
+    return Unreadable(path, error, f"{path}: cut off", source(number, **header), kind)
 
 
 def failed_exam(bench):
@@ -200,11 +208,13 @@ def test_codes_are_those_of_the_standard(code):
     assert code.meaning in meanings
 
 
+@pytest.mark.parametrize("stated", [True, False], ids=["stated", "not stated"])
 @pytest.mark.parametrize("name", SCENARIOS)
 @BOTH
-def test_validators_take_every_report(bench, tmp_path, dciodvfy, build, name):
+def test_validators_take_every_report(bench, tmp_path, dciodvfy, build, name, stated):
     path = tmp_path / "report.dcm"
-    path.write_bytes(encode(build(scenarios(bench)[name], bench.run)))
+    run = replace(bench.run, prevalence_stated=stated)
+    path.write_bytes(encode(build(scenarios(bench)[name], run)))
     assert dciodvfy(path) == []
     if shutil.which("dsrdump") is None:
         pytest.skip("dsrdump is not installed (Debian: dcmtk)")
@@ -559,12 +569,140 @@ def test_a_low_exam_asks_for_no_presentation(bench):
         assert set(intents) == {intent}
 
 
-def test_other_objects_beside_four_views_are_not_mentioned(bench):
+KINDS = {
+    "presentation state": (ObjectKind.DOCUMENT, "1.2.840.10008.5.1.4.1.1.11.1"),
+    "key objects": (ObjectKind.DOCUMENT, "1.2.840.10008.5.1.4.1.1.88.59"),
+    "older report": (ObjectKind.DOCUMENT, "1.2.840.10008.5.1.4.1.1.88.50"),
+    "PDF": (ObjectKind.DOCUMENT, "1.2.840.10008.5.1.4.1.1.104.1"),
+    "tomosynthesis": (ObjectKind.STACK, "1.2.840.10008.5.1.4.1.1.13.1.3"),
+    "ultrasound": (ObjectKind.OTHER_IMAGE, "1.2.840.10008.5.1.4.1.1.6.1"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+@BOTH
+def test_what_shows_no_breast_makes_no_report_partial(bench, build, name):
+    kind, sop_class = KINDS[name]
+    beside = refused(9, "NotAMammogram", kind, sop_class_uid=sop_class)
+    report = build(given_exam(bench, unreadable=(beside,)), bench.run)
+    assert beside.source.ref.sop_instance_uid not in str(report)
+    assert "111242 DCM" in dump(report)
+    assert "Not analysed" not in dump(report)
+    assert ("Passed over: 1 " in dump(report)) is (kind is not ObjectKind.DOCUMENT)
+
+
+@BOTH
+def test_documents_beside_an_exam_change_nothing_that_is_said(bench, build):
+    beside = [
+        refused(9 + n, "NotAMammogram", kind, sop_class_uid=sop_class)
+        for n, (kind, sop_class) in enumerate(KINDS.values())
+        if kind is ObjectKind.DOCUMENT
+    ]
+    report = build(given_exam(bench, unreadable=tuple(beside)), bench.run)
+    assert dump(report) == dump(build(given_exam(bench), bench.run))
+
+
+@pytest.mark.parametrize(
+    "error", ["NotAnImage", "UnsupportedImage", "NotAMammogram", "NotAWholeView", "ModelError"]
+)
+@BOTH
+def test_a_fifth_picture_that_was_not_analysed_is_told_whatever_was_wrong(bench, build, error):
+    fifth = refused(9, error)
+    report = build(given_exam(bench, unreadable=(fifth,)), bench.run)
+    assert "111244 DCM" in dump(report)
+    assert "Not analysed: 1 of 5 images: R view? (" in dump(report)
+    if build is build_cad_sr:
+        assert fifth.source.ref.sop_instance_uid in dump(report)
+        assert "111223 DCM Partially Succeeded" in dump(report)
+        assert _tid4000.violations(report) == []
+
+
+@BOTH
+def test_the_raw_data_of_an_analysed_picture_were_not_missed(bench, build):
+    exam = given_exam(bench)
     raw = refused(9, "NotAMammogram", sop_class_uid=FOR_PROCESSING)
-    report = build_cad_sr(given_exam(bench, unreadable=(raw,)), bench.run)
-    assert dump(report) == dump(build_cad_sr(given_exam(bench), bench.run))
-    three = build_cad_sr(given_exam(bench, images=3, unreadable=(raw,)), bench.run)
-    assert "111243 DCM" in dump(three) or "111244 DCM" in dump(three)
+    intent = PresentationIntent.FOR_PROCESSING
+    ref = replace(raw.source.ref, presentation_intent=intent)
+    raw = replace(raw, source=replace(raw.source, ref=ref))
+    made_from = replace(HEADER, source_instance_uids=(ref.sop_instance_uid,))
+    one = replace(exam.images[0], header=made_from)
+    of_it = replace(exam, images=(one, *exam.images[1:]), unreadable=(raw,))
+    assert "111242 DCM" in dump(build(of_it, bench.run))
+    assert "Passed over: 1 raw data of analysed images" in dump(build(of_it, bench.run))
+    alone = dump(build(replace(exam, unreadable=(raw,)), bench.run))
+    assert "111244 DCM" in alone
+    assert "R view? (raw data, FOR PROCESSING)" in alone
+
+
+@pytest.mark.parametrize("kind", [ObjectKind.UNKNOWN, ObjectKind.MAMMOGRAM])
+@pytest.mark.parametrize("sop_class", [None, "1.2.840.113619.4.999"])
+def test_what_cannot_be_referred_to_as_an_image_is_told_all_the_same(bench, kind, sop_class):
+    """A header that could not be read, and a private class, which readers take for no image."""
+    lost = refused(9, "NotAnImage", kind, sop_class_uid=sop_class)
+    lost = lost if sop_class else replace(lost, source=None)
+    report = build_cad_sr(given_exam(bench, unreadable=(lost,)), bench.run)
+    assert _tid4000.violations(report) == []
+    assert "111244 DCM" in dump(report)
+    assert "111223 DCM Partially Succeeded" in dump(report)
+    assert "Not analysed: 1 of 5 images" in dump(report)
+    assert "1.2.840.1.9.1" not in dump(report)
+
+
+@BOTH
+def test_an_exam_of_tomosynthesis_alone_is_a_failed_report(bench, build):
+    kind, sop_class = KINDS["tomosynthesis"]
+    stacks = tuple(refused(n, "UnsupportedImage", kind, sop_class_uid=sop_class) for n in (1, 2))
+    report = dump(build(bench.failed(unreadable=stacks), bench.run))
+    assert "111245 DCM" in report
+    assert "1.2.840.1.1.1" in report
+
+
+def test_an_analysed_object_of_a_private_class_is_refused_by_name(bench):
+    exam = given_exam(bench)
+    odd = replace(exam.images[0], header=replace(HEADER, sop_class_uid="1.2.840.113619.4.999"))
+    with pytest.raises(UnsupportedImage, match=r"SOP class 1\.2\.840\.113619\.4\.999"):
+        build_cad_sr(replace(exam, images=(odd, *exam.images[1:])), bench.run)
+
+
+def texts(report: Dataset) -> list[str]:
+    return [str(i.TextValue) for _, i in walk(report) if i.get("ValueType") == "TEXT"]
+
+
+@pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "failed"])
+@BOTH
+def test_without_a_stated_prevalence_no_percentage_stands_alone(bench, build, name):
+    run = replace(bench.run, prevalence_stated=False)
+    exam = scenarios(bench)[name]
+    report = build(exam, run)
+    probabilities = (_dicom_codes.PROBABILITY, _dicom_codes.IMPRESSION_CERTAINTY)
+    numbers = {code_of(i, "ConceptNameCodeSequence") for _, i in walk(report)}
+    assert not numbers & {*probabilities}
+    assert numbers & {*probabilities} != {
+        code_of(i, "ConceptNameCodeSequence") for _, i in walk(build(exam, bench.run))
+    } & {*probabilities}
+    told = [text for text in texts(report) if "robability of cancer" in text]
+    assert told
+    for text in told:
+        assert "for a prevalence of 0.6% among breasts, that of the model's own data" in text
+    (words,) = {text for text in told if text.startswith("Triage: ")}
+    assert words.index("specificity") < words.index("Probability of cancer")
+
+
+@BOTH
+def test_a_stated_prevalence_is_told_as_the_site_s(bench, build):
+    words = [t for t in texts(build(given_exam(bench), bench.run)) if t.startswith("Triage: ")]
+    assert "for a prevalence of 0.6% among breasts, as this site states" in words[0]
+    assert words[0].startswith(
+        "Triage: intermediate (lower threshold: sensitivity 95%, specificity 50% in validation;"
+        " upper threshold: sensitivity not known, specificity 90% in validation)."
+    )
+
+
+@BOTH
+def test_why_an_exam_is_not_called_low_is_told(bench, build):
+    caution = Caution("low_withheld", "not called low, because not scored: LMLO")
+    report = build(given_exam(bench, images=3, cautions=(caution,)), bench.run)
+    assert any("Not called low, because not scored: LMLO." in text for text in texts(report))
 
 
 @pytest.mark.parametrize(

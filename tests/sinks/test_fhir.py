@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from mammolens.core import ImageRef, Source, SourceHeader, TriageCategory, Unreadable
+from mammolens.core import (
+    ImageRef,
+    ObjectKind,
+    Source,
+    SourceHeader,
+    TriageCategory,
+    Unreadable,
+)
 from mammolens.errors import MissingAttribute
 from mammolens.sinks._fhir_check import check_bundle
 from mammolens.sinks.fhir import exam_bundle
@@ -114,9 +121,75 @@ def test_a_failed_exam_says_what_is_kept(study):
     golden("fhir-failed.json", text + "\n")
 
 
+def test_the_category_and_its_threshold_come_first(study, two_views):
+    middle = replace(two_views, category=TriageCategory.INTERMEDIATE)
+    for exam, told in ((study.exam(), 1), (middle, 2)):
+        for stated in (True, False):
+            run = replace(study.bench.run, prevalence_stated=stated)
+            bundle = exam_bundle(exam, run)
+            first = resources(bundle, "Observation")[0]
+            assert first["valueCodeableConcept"]["text"] == exam.category.value
+            thresholds = [part["valueString"] for part in first["component"]]
+            assert thresholds[-1] == (
+                "upper threshold: sensitivity not known, specificity 90% in validation"
+            )
+            assert len(thresholds) == told
+            (report,) = resources(bundle, "DiagnosticReport")
+            assert report["result"][0]["reference"].endswith(first["id"])
+            conclusion = report["conclusion"]
+            assert conclusion.index("specificity 90%") < conclusion.index("Probability of")
+
+
+def test_without_a_stated_prevalence_no_percentage_stands_alone(study, two_views):
+    run = replace(study.bench.run, prevalence_stated=False)
+    for exam in (study.exam(), two_views):
+        bundle = exam_bundle(exam, run)
+        validate(bundle)
+        assert not [leaf for leaf in leaves(bundle) if isinstance(leaf, int | float)]
+        observations = resources(bundle, "Observation")[1:]
+        said = [o["valueString"] for o in observations]
+        assert said[0] == (
+            "50% for a prevalence of 0.6% among breasts, that of the model's own data"
+        )
+        (risk,) = resources(bundle, "RiskAssessment")
+        assert risk["prediction"][0]["rationale"] == said[0]
+        assert risk["prediction"][0]["qualitativeRisk"]["text"] == "high"
+
+
+def test_any_tumour_is_not_spoken_of(study):
+    text = json.dumps(exam_bundle(study.exam(), study.bench.run))
+    assert "tumour" not in text.lower()
+
+
+def test_images_without_a_score_are_listed_as_images_and_documents_are_not(study):
+    image = study.image("L", "MLO")
+    ref = replace(image.ref, sop_instance_uid="1.2.840.99.1.9")
+    refused = {
+        ObjectKind.MAMMOGRAM: "1.2.840.10008.5.1.4.1.1.1.2",
+        ObjectKind.DOCUMENT: "1.2.840.10008.5.1.4.1.1.88.50",
+        ObjectKind.OTHER_IMAGE: "1.2.840.10008.5.1.4.1.1.6.1",
+    }
+    for kind, sop_class in refused.items():
+        source = Source(ref, replace(image.header, sop_class_uid=sop_class))
+        item = Unreadable("in/x.dcm", "UnsupportedImage", "no", source, kind)
+        bundle = exam_bundle(study.exam(unreadable=(item,)), study.bench.run)
+        validate(bundle)
+        (imaging,) = resources(bundle, "ImagingStudy")
+        listed = [i for series in imaging["series"] for i in series["instance"]]
+        titles = {i["uid"]: i.get("title") for i in listed}
+        told = titles.get("1.2.840.99.1.9")
+        conclusion = resources(bundle, "DiagnosticReport")[0]["conclusion"]
+        if kind is ObjectKind.MAMMOGRAM:
+            assert told == "not analysed: LMLO (stored in a form that is not read)"
+            assert "Not analysed: 1 of 5 images: LMLO (stored" in conclusion
+        else:
+            assert told is None
+            assert "ot analysed" not in conclusion
+
+
 def test_probabilities_are_percentages_that_state_their_prevalence(study):
     exam = study.exam()
-    observations = resources(exam_bundle(exam, study.bench.run), "Observation")
+    observations = resources(exam_bundle(exam, study.bench.run), "Observation")[1:]
     assert [o["valueQuantity"]["value"] for o in observations] == [50.0, 50.0, 4.0]
     assert [o["bodySite"]["coding"][0]["code"] for o in observations] == [
         "76752008",
@@ -125,10 +198,10 @@ def test_probabilities_are_percentages_that_state_their_prevalence(study):
     ]
     for observation in observations:
         assert observation["code"]["coding"][0]["code"] == "111047"
-        assert observation["component"][1]["valueQuantity"]["value"] == 0.6
+        assert observation["component"][0]["valueQuantity"]["value"] == 0.6
     (risk,) = resources(exam_bundle(exam, study.bench.run), "RiskAssessment")
     assert risk["prediction"][0]["probabilityDecimal"] == 0.5
-    assert "0.6% of breasts" in risk["prediction"][0]["rationale"]
+    assert "prevalence of 0.6% among breasts" in risk["prediction"][0]["rationale"]
 
 
 def test_a_failed_exam_has_no_number_and_never_reads_as_normal(study):
@@ -193,7 +266,7 @@ def test_a_revision_overwrites_the_report_and_asks_anew(study, two_views):
     server.post(exam_bundle(study.exam(), run))
     kinds = [place.partition("/")[0] for place in server.kept]
     assert kinds.count("DiagnosticReport") == 1
-    assert kinds.count("Observation") == 3
+    assert kinds.count("Observation") == 4
     assert sorted(r["priority"] for p, r in server.kept.items() if p.startswith("Task")) == [
         "routine",
         "urgent",
@@ -281,6 +354,10 @@ def _remove(kind: str) -> Callable[[Json], None]:
     return act
 
 
+def _drop_from_probability(element: str) -> Callable[[Json], None]:
+    return lambda bundle: resources(bundle, "Observation")[1].pop(element) and None
+
+
 def _request(number: int, **elements: Any) -> Callable[[Json], None]:
     return lambda bundle: bundle["entry"][number]["request"].update(elements)
 
@@ -297,7 +374,9 @@ MUTATIONS: list[tuple[Callable[[Json], None], str]] = [
     (_drop("Observation", "code"), "Observation.code is missing"),
     (_drop("Observation", "subject"), "Observation.subject is missing"),
     (_drop("DiagnosticReport", "conclusion"), "DiagnosticReport.conclusion is missing"),
-    (_drop("Observation", "valueQuantity"), "both a value and a reason for none, or neither"),
+    (_drop_from_probability("valueQuantity"), "both a value and a reason for none, or neither"),
+    (_drop_from_probability("component"), "a percentage stands without its prevalence"),
+    (_set("Observation", valueQuantity={"value": 5}), "or two values"),
     (_set("Observation", dataAbsentReason={"text": "x"}), "both a value and a reason"),
     (_set("Observation", valueQuantity={"value": 870.0}), "of 870.0 is no percentage"),
     (_set("Observation", valueQuantity={"value": "87"}), "of 87 is no percentage"),

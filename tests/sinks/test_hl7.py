@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from mammolens.core import BreastPrediction, Prediction, Scores, TriageCategory
+from mammolens.core import (
+    BreastPrediction,
+    Caution,
+    ObjectKind,
+    Prediction,
+    Scores,
+    Source,
+    TriageCategory,
+    Unreadable,
+)
 from mammolens.sinks.hl7 import escape, oru_message
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -93,6 +102,81 @@ def test_every_result_is_preliminary_and_states_its_prevalence(study):
     assert numbers["EXAM"][5:7] == ["50", "%^Percent^UCUM"]
     assert (numbers["R"][5], numbers["L"][5], numbers["PREVALENCE"][5]) == ("50", "4", "0.6")
     assert [row[1] for row in rows] == [str(n) for n in range(1, len(rows) + 1)]
+
+
+def test_the_category_and_its_threshold_come_first(study):
+    for stated in (True, False):
+        run = replace(study.bench.run, prevalence_stated=stated)
+        rows = segments(oru_message(study.exam(), run), "OBX")
+        assert [row[3].split("^")[0] for row in rows[:4]] == [
+            "110180",
+            "TRIAGE",
+            "THRESHOLD",
+            "111047",
+        ]
+        assert rows[2][5] == "upper threshold: sensitivity not known, specificity 90% in validation"
+
+
+def test_without_a_stated_prevalence_no_percentage_stands_alone(study):
+    run = replace(study.bench.run, prevalence_stated=False)
+    message = oru_message(study.exam(), run)
+    validate(message)
+    rows = segments(message, "OBX")
+    assert [row for row in rows if row[2] == "NM"] == []
+    probabilities = [row for row in rows if row[3].startswith("111047")]
+    for row, share in zip(probabilities, ("50%", "50%", "4.0%"), strict=True):
+        told = "for a prevalence of 0.6% among breasts, that of the model's own data"
+        assert row[5] == f"{share} {told}"
+    (conclusion,) = [row[5] for row in rows if row[3].startswith("CONCLUSION")]
+    lines = conclusion.split("~")
+    assert lines[0].startswith("AI triage: high (upper threshold: ")
+    assert [line for line in lines if "50%" in line] == [
+        "Probability of malignancy 50% for a prevalence of 0.6% among breasts, that of the"
+        " model's own data."
+    ]
+
+
+def test_long_words_are_broken_into_lines(study):
+    caution = Caution("low_withheld", "not called low, because " + "of this and that; " * 30)
+    message = oru_message(study.exam(cautions=(caution,)), study.bench.run)
+    validate(message)
+    (conclusion,) = [row[5] for row in segments(message, "OBX") if row[3].startswith("CONCLUSION")]
+    assert max(map(len, conclusion.split("~"))) <= 199
+    assert "Not called low, because of this" in conclusion
+
+
+def test_images_without_a_score_are_named_and_documents_are_not(study):
+    image = study.image("L", "MLO")
+    items = tuple(
+        Unreadable(
+            "in/x.dcm",
+            "UnsupportedImage",
+            "in/x.dcm: no",
+            Source(
+                replace(image.ref, sop_instance_uid=f"1.2.840.99.1.{number}"),
+                replace(image.header, sop_class_uid=f"1.2.840.10008.5.1.4.1.1.{end}"),
+            ),
+            kind,
+        )
+        for number, (end, kind) in enumerate(
+            [
+                ("1.2", ObjectKind.MAMMOGRAM),
+                ("11.1", ObjectKind.DOCUMENT),
+                ("13.1.3", ObjectKind.STACK),
+            ],
+            start=70,
+        )
+    )
+    message = oru_message(study.exam(unreadable=items), study.bench.run)
+    validate(message)
+    rows = segments(message, "OBX")
+    assert [row[5] for row in rows if row[3].startswith("NOT_ANALYSED")] == [
+        "LMLO (stored in a form that is not read) 1.2.840.99.1.70",
+        "LMLO (tomosynthesis) 1.2.840.99.1.72",
+    ]
+    (conclusion,) = [row[5] for row in rows if row[3].startswith("CONCLUSION")]
+    assert "Not analysed: 1 of 5 images: LMLO (stored in a form that is not read)." in conclusion
+    assert "Passed over: 1 tomosynthesis." in conclusion
 
 
 def test_rounding_makes_nothing_certain(study):

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 from jsonschema import Draft202012Validator
 
-from mammolens.core import TriageCategory, Unreadable
+from mammolens.core import ObjectKind, Source, TriageCategory, Unreadable
+from mammolens.sinks import write_run
 from mammolens.sinks.results_json import results_schema
 from mammolens.sinks.worklist_csv import COLUMNS
 
@@ -148,6 +149,28 @@ def test_the_worklist_is_in_reading_order(bench):
     assert rows[0]["read_as"] == "failed: unknown, read it like a high one"
     assert rows[1]["views"] == "RCC LCC RMLO LMLO"
     assert all("not a medical device" in row["notice"] for row in rows)
+
+
+def test_the_worklist_says_which_images_were_not_analysed(bench):
+    image = bench.image("L", "MLO")
+    source = Source(image.ref, image.header)
+    missed = Unreadable("in/a.dcm", "NotAnImage", "in/a.dcm: cut", source, ObjectKind.MAMMOGRAM)
+    report = Unreadable("in/sr.dcm", "NotAMammogram", "no", source, ObjectKind.DOCUMENT)
+    lost = Unreadable("in/b.dcm", "NotAnImage", "in/b.dcm: empty")
+    bench.write([bench.exam(unreadable=(missed, report, lost))], "csv")
+    (row,) = read_rows(bench.out)
+    assert row["n_unreadable"] == "2"
+    assert row["not_analysed"] == (
+        "Not analysed: 2 of 6 images: LMLO (damaged), unknown view (damaged)."
+    )
+    assert row["prevalence_from"] == "site"
+
+
+def test_whose_prevalence_it_is_stands_in_json_and_worklist(bench):
+    run = replace(bench.run, prevalence_stated=False)
+    write_run(iter([bench.exam()]), bench.out, run, ["json", "csv"])
+    assert read_results(bench.out)["prevalence_stated"] is False
+    assert read_rows(bench.out)[0]["prevalence_from"] == "model"
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\t=", "\r"])

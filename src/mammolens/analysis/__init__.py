@@ -7,6 +7,7 @@ Marked regions of one image go another way, to a `RegionReport` (`regions`).
 
 from mammolens.analysis.exam import AnalysisOptions, analyze_exam, analyze_paths
 from mammolens.analysis.findings import locate
+from mammolens.analysis.low import shown_by
 from mammolens.analysis.pooling import (
     pool_breast,
     pool_exam,
@@ -42,5 +43,6 @@ __all__ = [
     "restate_threshold",
     "score_pictures",
     "score_prepared",
+    "shown_by",
     "triage",
 ]

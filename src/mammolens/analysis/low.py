@@ -28,7 +28,7 @@ from mammolens.core import (
 from mammolens.exams import STANDARD_VIEWS, View
 from mammolens.wording import view_name
 
-__all__ = ["complete_without", "reasons_against_low"]
+__all__ = ["complete_without", "reasons_against_low", "shown_by"]
 
 _ABSENT: Final = {
     ("Z90.11", Laterality.RIGHT),
@@ -101,7 +101,7 @@ def _absent_breasts(images: Sequence[ImagePrediction]) -> set[Laterality]:
 
 def _passed_over(images: Sequence[ImagePrediction], refused: Sequence[Unreadable]) -> Iterator[str]:
     count = sum(
-        item.kind.may_show_breast and not any(_shown_by(image, item) for image in images)
+        item.kind.may_show_breast and not any(shown_by(image, item) for image in images)
         for item in refused
     )
     if count:
@@ -109,7 +109,7 @@ def _passed_over(images: Sequence[ImagePrediction], refused: Sequence[Unreadable
         yield f"{count} {noun} that may show a breast {verb} not analysed"
 
 
-def _shown_by(image: ImagePrediction, item: Unreadable) -> bool:
+def shown_by(image: ImagePrediction, item: Unreadable) -> bool:
     """Whether a scored picture shows all that a refused object can hold."""
     if item.source is None:
         return False

@@ -6,16 +6,29 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 from pydicom.dataset import Dataset
 
-from mammolens.core import Finding, ImageRef, Prediction, Source, TriageCategory, Unreadable
+from mammolens.core import (
+    Finding,
+    ImagePrediction,
+    ImageRef,
+    Prediction,
+    Source,
+    TriageCategory,
+    Unreadable,
+)
 from mammolens.errors import MissingAttribute, UnsupportedImage
-from mammolens.exams import STANDARD_VIEWS
 from mammolens.sinks import RunInfo
 from mammolens.sinks import _dicom_codes as codes
-from mammolens.sinks._dicom_values import carried_back, is_uid
+from mammolens.sinks._dicom_values import carried_back, is_image_class, is_uid
+from mammolens.sinks._refused import refused_words, sort_refused
+from mammolens.sinks._statements import (
+    category_thresholds,
+    prevalence_words,
+    probability_words,
+    withheld,
+)
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated, percent
 
@@ -33,8 +46,6 @@ __all__ = [
     "revised",
     "summary_code",
 ]
-
-_OTHER_KINDS: Final = {"NotAMammogram", "UnsupportedImage"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,11 @@ def revised(run: RunInfo, sink: str, study_instance_uid: str) -> DocumentRef | N
 
 @dataclass(frozen=True)
 class ExamSources:
-    """The images of an exam by what became of them; `n_lost` failed and cannot be referred to."""
+    """The images of an exam by what became of them; `n_lost` failed and cannot be referred to.
+
+    What was passed over (tomosynthesis, ultrasound, the raw data of analysed images) is not among
+    them, unless there is nothing else.
+    """
 
     analysed: tuple[Source, ...]
     failed: tuple[Source, ...]
@@ -68,42 +83,48 @@ class ExamSources:
         """Every image that can be referred to, the analysed ones first, as they hang."""
         return self.analysed + self.failed
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether images that may show a breast were not analysed."""
+        return bool(self.failed) or self.n_lost > 0
+
 
 def exam_sources(prediction: Prediction) -> ExamSources:
     """Find the images that a report of the exam must refer to.
-
-    Beside all four standard views, objects of another kind (tomosynthesis, FOR PROCESSING) were
-    not attempted, and are not mentioned.
 
     Raises
     ------
     MissingAttribute
         An analysed image lacks an identifier, or nothing is known of any image.
     UnsupportedImage
-        The images name several patients or studies, so that no study can take the result.
+        An analysed image is of a class that is none of images, or the images name several
+        patients or studies, so that no study can take the result.
     """
     analysed = tuple(Source(image.ref, image.header) for image in images_in_order(prediction))
     for source in analysed:
         _require(source)
     seen = {source.ref.sop_instance_uid for source in analysed}
-    failed: list[Source] = []
-    n_lost = 0
-    for item in _missed(prediction):
-        if item.source is None or _lacking(item.source):
-            n_lost += 1
-        elif item.source.ref.sop_instance_uid not in seen:
-            seen.add(item.source.ref.sop_instance_uid)
-            failed.append(item.source)
-    sources = ExamSources(analysed, tuple(failed), n_lost)
+    refused = sort_refused(prediction)
+    failed, n_lost = _referred(refused.missed, seen)
+    if not analysed and not failed:
+        failed, _ = _referred(refused.passed_over, seen)
+    sources = ExamSources(analysed, failed, n_lost)
     _one_study(prediction, sources)
     return sources
 
 
-def _missed(prediction: Prediction) -> list[Unreadable]:
-    views = {(image.ref.laterality, image.ref.view_position) for image in prediction.images}
-    if not all(view in views for view in STANDARD_VIEWS):
-        return list(prediction.unreadable)
-    return [item for item in prediction.unreadable if item.error not in _OTHER_KINDS]
+def _referred(items: Iterable[Unreadable], seen: set[str | None]) -> tuple[tuple[Source, ...], int]:
+    """Give what a report can refer to as an image, each once, and count what it cannot."""
+    found: list[Source] = []
+    n_lost = 0
+    for item in items:
+        source = item.source
+        if source is None or _lacking(source) or not is_image_class(source.header.sop_class_uid):
+            n_lost += 1
+        elif source.ref.sop_instance_uid not in seen:
+            seen.add(source.ref.sop_instance_uid)
+            found.append(source)
+    return tuple(found), n_lost
 
 
 def _lacking(source: Source) -> str | None:
@@ -125,6 +146,14 @@ def _require(source: Source) -> None:
             source=source.ref.path,
             keyword=keyword,
             remedy="Send the original DICOM image, and do not pseudonymise",
+        )
+    if not is_image_class(source.header.sop_class_uid):
+        raise UnsupportedImage(
+            f"no report may refer to an object of SOP class {source.header.sop_class_uid} as an"
+            " image",
+            source=source.ref.path,
+            keyword="SOPClassUID",
+            remedy="Send the image in a class of the standard; the other outputs take it",
         )
     carried_back(source.ref, source.header)
 
@@ -210,11 +239,12 @@ def certainty(finding: Finding) -> float:
     return 100 * finding.score / (1 + finding.score)
 
 
-def meaning_of_numbers(prediction: Prediction) -> str:
+def meaning_of_numbers(prediction: Prediction, image: ImagePrediction, run: RunInfo) -> str:
     """Say what the numbers of a finding stand for."""
+    malignant = image.scores.malignant
     return (
-        "Probability of cancer: of the whole image, for a prevalence of"
-        f" {percent(prediction.prevalence)} among breasts. Certainty of finding: strength of the"
+        "Probability of cancer of the whole image:"
+        f" {probability_words(malignant, prediction, run)}. Certainty of finding: strength of the"
         " map, 50 % at the validated level; not a probability. The kind of lesion is not told."
     )
 
@@ -224,31 +254,30 @@ def summary_code(prediction: Prediction, sources: ExamSources) -> codes.Code:
     marked = any(image.findings for image in prediction.images)
     if prediction.scores is None:
         return codes.NONE_SUCCEEDED
-    if sources.failed:
+    if sources.is_partial:
         return codes.PART_WITH if marked else codes.PART_WITHOUT
     return codes.ALL_WITH if marked else codes.ALL_WITHOUT
 
 
-def exam_words(prediction: Prediction, sources: ExamSources) -> str:
-    """Say in a few sentences what is known of an exam and what is not."""
-    missed = len(sources.failed) + sources.n_lost
-    not_analysed = f"Not analysed: {missed} of {len(sources.analysed) + missed} images."
+def exam_words(prediction: Prediction, run: RunInfo) -> str:
+    """Say in a few sentences what is known of an exam and what is not: the category first."""
+    refused = refused_words(prediction)
     if prediction.scores is None:
-        words = [not_analysed, f"Result: {_category(prediction)}."]
-    else:
-        breasts = "; ".join(
-            f"{breast.laterality.value if breast.laterality else 'side unknown'}"
-            f" {percent(breast.scores.malignant)}"
-            for breast in prediction.breasts
-        )
-        words = [
-            f"Probability of cancer {percent(prediction.scores.malignant)} (breasts: {breasts}),"
-            f" for a prevalence of {percent(prediction.prevalence)} among breasts.",
-            f"Triage: {_category(prediction)}.",
-        ]
-        if missed:
-            words.append(not_analysed)
-        words += not_validated(prediction)
+        return " ".join([*refused, f"Result: {_category(prediction)}.", f"{DISCLAIMER}."])
+    thresholds = "; ".join(category_thresholds(prediction, run))
+    breasts = "; ".join(
+        f"{breast.laterality.value if breast.laterality else 'side unknown'}"
+        f" {percent(breast.scores.malignant)}"
+        for breast in prediction.breasts
+    )
+    words = [
+        f"Triage: {_category(prediction)}{thresholds and f' ({thresholds})'}.",
+        f"Probability of cancer {percent(prediction.scores.malignant)} (breasts: {breasts})"
+        f" {prevalence_words(prediction, run)}.",
+        *withheld(prediction),
+        *refused,
+        *not_validated(prediction),
+    ]
     return " ".join([*words, f"{DISCLAIMER}."])
 
 

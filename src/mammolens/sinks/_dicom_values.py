@@ -11,10 +11,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
+from pydicom.uid import UID
+
 from mammolens.core import ImageRef, SourceHeader
 from mammolens.errors import MissingAttribute
 
-__all__ = ["carried_back", "date", "is_uid", "time"]
+__all__ = ["carried_back", "date", "is_image_class", "is_uid", "time"]
 
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 _DATE: Final = re.compile(r"[12]\d{3}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
@@ -65,6 +67,23 @@ def is_uid(text: str | None) -> bool:
     (True, False, False)
     """
     return bool(text) and len(text or "") <= _LONG and _UID.fullmatch(text or "") is not None
+
+
+def is_image_class(uid: str | None) -> bool:
+    """Say whether objects of a SOP class are images, which an IMAGE item may refer to.
+
+    A private class, or one that the standard does not call an image, is none: a structured report
+    that refers to it as one is refused by its readers.
+
+    Source: PS3.3 C.18.4 (Image Reference Macro), PS3.4 table B.5-1.
+
+    Examples
+    --------
+    >>> mammogram, report = "1.2.840.10008.5.1.4.1.1.1.2", "1.2.840.10008.5.1.4.1.1.88.50"
+    >>> is_image_class(mammogram), is_image_class(report), is_image_class("1.2.3")
+    (True, False, False)
+    """
+    return is_uid(uid) and "Image Storage" in UID(uid or "").name
 
 
 def date(text: str | None) -> str:

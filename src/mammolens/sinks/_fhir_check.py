@@ -10,7 +10,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-__all__ = ["check_bundle"]
+__all__ = ["PREVALENCE", "check_bundle"]
+
+PREVALENCE: Final = "Share of malignant breasts that it stands for"
+"""What the component is called that must stand beside every percentage."""
+_VALUES: Final = frozenset({"valueQuantity", "valueString", "valueCodeableConcept"})
 
 _RULES: Final[Mapping[str, Mapping[str, frozenset[str] | None]]] = {
     "Device": {
@@ -145,17 +149,23 @@ def _check_meaning(entries: list[Mapping[str, Any]]) -> Iterator[str]:
     resources = [entry.get("resource", {}) for entry in entries]
     observations = [r for r in resources if r.get("resourceType") == "Observation"]
     for observation in observations:
-        valued = "valueQuantity" in observation
-        if valued == ("dataAbsentReason" in observation):
-            yield "an Observation has both a value and a reason for none, or neither"
+        valued = len(_VALUES & {*observation})
+        if valued + ("dataAbsentReason" in observation) != 1:
+            yield "an Observation has both a value and a reason for none, or neither, or two values"
         if not valued and "component" in observation:
             yield "an Observation without a value has components"
+        named = [part.get("code", {}).get("text") for part in observation.get("component", ())]
+        if "valueQuantity" in observation and PREVALENCE not in named:
+            yield "a percentage stands without its prevalence"
     failed = any("dataAbsentReason" in observation for observation in observations)
     scored = [r for r in resources if r.get("resourceType") == "RiskAssessment"]
     if failed and (scored or len(observations) > 1):
         yield "a failed exam carries a number"
     if not failed and len(scored) != 1:
         yield f"there are {len(scored)} of RiskAssessment, not one"
+    shares = [p for r in scored for p in r.get("prediction", ()) if "probabilityDecimal" in p]
+    if shares and not any("valueQuantity" in observation for observation in observations):
+        yield "a share stands without its prevalence"
     priorities = [r.get("priority") for r in resources if r.get("resourceType") == "Task"]
     if failed and "routine" in priorities:
         yield "a failed exam is routine"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from mammolens import __version__
-from mammolens.core import ImageRef, ModelId, Prediction, Source, SourceHeader
+from mammolens.core import ImageRef, ModelId, ObjectKind, Prediction, Source, SourceHeader
 from mammolens.errors import MissingAttribute, UnsupportedImage
-from mammolens.sinks._dicom_values import is_uid
-from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated, percent
+from mammolens.sinks import RunInfo
+from mammolens.sinks._dicom_values import is_image_class, is_uid
+from mammolens.sinks._refused import Refused, missed_name, refused_words, sort_refused
+from mammolens.sinks._statements import category_thresholds, probability_words, withheld
+from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated
 
 __all__ = [
     "FAILED_WORDS",
@@ -27,12 +31,17 @@ FAILED_WORDS: Final = "Failed, not interpretable: nothing is known of this exam,
 
 @dataclass(frozen=True)
 class ExamIdentity:
-    """Whose exam a message is about; `sources` are the images that can be named."""
+    """Whose exam a message is about.
+
+    `analysed` are its images; `missed` are those that have no score and can be named, each with
+    its view and the reason.
+    """
 
     patient_id: str
     study_instance_uid: str
     header: SourceHeader
-    sources: tuple[Source, ...]
+    analysed: tuple[Source, ...]
+    missed: tuple[tuple[Source, str], ...]
 
 
 def exam_identity(prediction: Prediction) -> ExamIdentity:
@@ -45,8 +54,11 @@ def exam_identity(prediction: Prediction) -> ExamIdentity:
     UnsupportedImage
         If the images name several patients or studies.
     """
-    sources = [Source(image.ref, image.header) for image in prediction.images]
-    sources += [item.source for item in prediction.unreadable if item.source is not None]
+    analysed = tuple(Source(image.ref, image.header) for image in prediction.images)
+    missed = tuple(_named(sort_refused(prediction)))
+    sources = [*analysed, *(source for source, _ in missed)]
+    if not sources:
+        sources += [item.source for item in prediction.unreadable if item.source is not None]
     first = sources[0] if sources else Source(ImageRef("an exam without images"), SourceHeader())
     patient = first.ref.patient_id or prediction.patient_id
     study = first.ref.study_instance_uid or prediction.study_instance_uid
@@ -64,7 +76,17 @@ def exam_identity(prediction: Prediction) -> ExamIdentity:
             keyword="StudyInstanceUID",
             remedy="Give the images of the exam one PatientID and one StudyInstanceUID",
         )
-    return ExamIdentity(patient, str(study), first.header, tuple(sources))
+    return ExamIdentity(patient, str(study), first.header, analysed, missed)
+
+
+def _named(refused: Refused) -> Iterator[tuple[Source, str]]:
+    """Give the X-ray images without a score that a message can name as images."""
+    for item in refused.images:
+        source = item.source
+        if source is None or item.kind is ObjectKind.OTHER_IMAGE:
+            continue
+        if is_image_class(source.header.sop_class_uid):
+            yield source, missed_name(item)
 
 
 def message_id(identity: ExamIdentity, model: ModelId, *what: str) -> uuid.UUID:
@@ -90,21 +112,22 @@ def percentage(probability: float) -> float:
     return min(max(round(100.0 * float(probability), 2), 0.01), 99.99)
 
 
-def conclusion(prediction: Prediction, revision: int = 1) -> str:
+def conclusion(prediction: Prediction, run: RunInfo) -> list[str]:
     """Say an exam's result in a few sentences; a failure never reads as normal."""
     model = f"{prediction.model.name} {prediction.model.version}"
-    corrects = [f"Result {revision} of this exam, in place of result {revision - 1}."]
+    before = f"Result {run.revision} of this exam, in place of result {run.revision - 1}."
+    corrects = [before] * (run.revision > 1)
     if prediction.scores is None:
-        words = [f"{FAILED_WORDS}.", *corrects * (revision > 1), f"{model}.", f"{DISCLAIMER}."]
-        return " ".join(words)
-    missed = len(prediction.unreadable)
-    words = [
-        f"AI triage: {CATEGORY_WORDS[prediction.category]}.",
-        f"Probability of malignancy {percent(prediction.scores.malignant)}, where"
-        f" {percent(prediction.prevalence)} of breasts are malignant.",
-        *([f"{missed} images were not analysed."] if missed else []),
+        refused = refused_words(prediction)
+        return [f"{FAILED_WORDS}.", *refused, *corrects, f"{model}.", f"{DISCLAIMER}."]
+    malignant = prediction.scores.malignant
+    thresholds = "; ".join(category_thresholds(prediction, run))
+    return [
+        f"AI triage: {CATEGORY_WORDS[prediction.category]}{thresholds and f' ({thresholds})'}.",
+        f"Probability of malignancy {probability_words(malignant, prediction, run)}.",
+        *withheld(prediction),
+        *refused_words(prediction),
         *not_validated(prediction),
-        *corrects * (revision > 1),
+        *corrects,
         f"Preliminary, by {model}. {DISCLAIMER}.",
     ]
-    return " ".join(words)

@@ -1,8 +1,10 @@
 """``dicom-cad-sr/``: a Mammography CAD SR per exam, the object that mammography workstations read.
 
 PS3.16 TID 4000. Whether the exam was analysed stands in the summary: with findings, without, or
-failed; a failed exam has no number at all. Coordinates are (column, row) in pixels of the source
-image. Every report passes `_tid4000.check` before it is written.
+failed; a failed exam has no number at all. A probability is a number only where the site has stated
+its prevalence; else it stands in words together with the prevalence of the model's own data.
+Coordinates are (column, row) in pixels of the source image. Every report passes `_tid4000.check`
+before it is written.
 """
 
 from __future__ import annotations
@@ -46,8 +48,9 @@ from mammolens.sinks._dicom_report import (
 )
 from mammolens.sinks._dicom_values import date, time
 from mammolens.sinks._folder import FilePerExam, Made
+from mammolens.sinks._statements import probability_words
 from mammolens.sinks._worklist import images_in_order
-from mammolens.wording import DISCLAIMER, percent, printable
+from mammolens.wording import DISCLAIMER, printable
 
 __all__ = ["build_cad_sr", "open_sink"]
 
@@ -95,7 +98,7 @@ def build_cad_sr(prediction: Prediction, run: RunInfo) -> Dataset:
     template = Dataset()
     template.MappingResource, template.TemplateIdentifier = "DCMR", "4000"
     made.ContentTemplateSequence = [template]
-    made.ContentSequence = list(_content(prediction, sources))
+    made.ContentSequence = list(_content(prediction, sources, run))
     ref = exam_ref(first)
     sign(made, identify(_SINK, ref, run.model, 1, content_digest(made)))
     finish(made, _SINK, ref, first.header, run)
@@ -113,14 +116,14 @@ def _instance(source: Source) -> DocumentRef:
     )
 
 
-def _content(prediction: Prediction, sources: ExamSources) -> Iterator[Dataset]:
+def _content(prediction: Prediction, sources: ExamSources, run: RunInfo) -> Iterator[Dataset]:
     library = {
         source.ref.sop_instance_uid: (*_LIBRARY, number)
         for number, source in enumerate(sources.all, start=1)
     }
     yield items.code(items.MODIFIER, codes.LANGUAGE, codes.ENGLISH)
     yield items.container(items.CONTAINS, codes.LIBRARY, map(_library_entry, sources.all))
-    yield _summary(prediction, sources, library)
+    yield _summary(prediction, sources, library, run)
     yield _detections(prediction, sources, library)
     yield items.code(items.CONTAINS, codes.ANALYSES, codes.NOT_ATTEMPTED)
 
@@ -170,27 +173,30 @@ def _moment(
         yield items.item(items.ACQUISITION, "TIME", time_name, Time=time(moment))
 
 
-def _summary(prediction: Prediction, sources: ExamSources, library: _Positions) -> Dataset:
+def _summary(
+    prediction: Prediction, sources: ExamSources, library: _Positions, run: RunInfo
+) -> Dataset:
     """TID 4001: whether the algorithm worked and found, and what it makes of the exam."""
     malignant = prediction.scores.malignant if prediction.scores else None
-    words = exam_words(prediction, sources)
-    body = _impression(items.PROPERTIES, words, malignant, prediction.model)
+    words = exam_words(prediction, run)
+    body = _impression(items.PROPERTIES, words, malignant, run)
     individual = (
-        _individual(prediction, breast, images, library) for breast, images in _marked(prediction)
+        _individual(prediction, breast, images, library, run)
+        for breast, images in _marked(prediction)
     )
     value = summary_code(prediction, sources)
     return items.code(items.CONTAINS, codes.SUMMARY, value, [*body, *individual])
 
 
 def _impression(
-    relationship: str, words: str, malignant: float | None, model: ModelId
+    relationship: str, words: str, malignant: float | None, run: RunInfo
 ) -> Iterator[Dataset]:
-    """TID 4002: an impression in words, and how certain cancer is, where that is known."""
+    """TID 4002: an impression in words, and how certain cancer is, where the site says for whom."""
     yield items.text(relationship, codes.DESCRIPTION, words)
-    if malignant is not None:
+    if malignant is not None and run.prevalence_stated:
         value = percentage(malignant)
         yield items.number(relationship, codes.IMPRESSION_CERTAINTY, value, codes.PERCENT)
-    yield from _algorithm(relationship, model)
+    yield from _algorithm(relationship, run.model)
 
 
 def _algorithm(relationship: str, model: ModelId) -> Iterator[Dataset]:
@@ -218,6 +224,7 @@ def _individual(
     breast: BreastPrediction,
     images: list[ImagePrediction],
     library: _Positions,
+    run: RunInfo,
 ) -> Dataset:
     """TID 4003: what is thought of one breast, from its findings."""
     low = prediction.category is TriageCategory.LOW
@@ -225,39 +232,38 @@ def _individual(
     names = {Laterality.RIGHT: "Right breast", Laterality.LEFT: "Left breast"}
     side = names[breast.laterality] if breast.laterality else "Breast of unknown side"
     malignant = breast.scores.malignant
-    words = (
-        f"{side}: probability of cancer {percent(malignant)}, for a prevalence of"
-        f" {percent(prediction.prevalence)} among breasts. {DISCLAIMER}."
-    )
-    children = [intent, *_impression(items.CONTAINS, words, malignant, prediction.model)]
+    stated = probability_words(malignant, prediction, run)
+    words = f"{side}: probability of cancer {stated}. {DISCLAIMER}."
+    children = [intent, *_impression(items.CONTAINS, words, malignant, run)]
     for image in images:
         position = library[image.ref.sop_instance_uid]
-        children += [_finding(prediction, image, f, intent, position) for f in image.findings]
+        stated = meaning_of_numbers(prediction, image, run)
+        for finding in image.findings:
+            children.append(_finding(image, finding, intent, position, stated, run))
     return items.container(items.INFERRED, codes.IMPRESSION, children)
 
 
 def _finding(
-    prediction: Prediction,
     image: ImagePrediction,
     finding: Finding,
     intent: Dataset,
     position: tuple[int, ...],
+    stated: str,
+    run: RunInfo,
 ) -> Dataset:
     """TID 4006: a place, the strength of the map there, and the probability of its image."""
     row0, col0, row1, col1 = finding.box_source_px
     corners = [(row0, col0), (row0, col1), (row1, col1), (row1, col0), (row0, col0)]
-    stated = meaning_of_numbers(prediction)
-    numbers = {
-        codes.FINDING_CERTAINTY: certainty(finding),
-        codes.PROBABILITY: percentage(image.scores.malignant),
-    }
+    numbers = {codes.FINDING_CERTAINTY: certainty(finding)}
+    if run.prevalence_stated:
+        numbers[codes.PROBABILITY] = percentage(image.scores.malignant)
     return items.code(
         items.CONTAINS,
         codes.FINDING,
         codes.DENSITY,
         [
             intent,
-            *_algorithm(items.PROPERTIES, prediction.model),
+            *_algorithm(items.PROPERTIES, run.model),
             items.text(items.PROPERTIES, codes.ALGORITHM_PARAMETERS, stated),
             *(
                 items.number(items.PROPERTIES, name, value, codes.PERCENT)
@@ -278,7 +284,7 @@ def _detections(prediction: Prediction, sources: ExamSources, library: _Position
     if prediction.scores is None:
         value = codes.FAILED
     else:
-        value = codes.PARTLY if sources.failed else codes.SUCCEEDED
+        value = codes.PARTLY if sources.is_partial else codes.SUCCEEDED
     children = []
     for name, group in groups:
         if group:

@@ -116,7 +116,8 @@ def _place(made: Dataset, image: ImagePrediction, width: int) -> None:
         made.ImageLaterality = side.value
     if view is not None:
         made.ViewPosition = view.value
-        made.ViewCodeSequence = [item] if (item := view_item(view)) else []
+    if (item := view_item(view)) is not None:
+        made.ViewCodeSequence = [item]
     if image.ref.spacing_mm is not None and image.display is not None:
         shrunk = width / image.display.pixels.shape[1]
         spacing = zip(image.ref.spacing_mm, (shrunk * s for s in image.display.scale), strict=True)

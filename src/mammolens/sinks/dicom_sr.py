@@ -2,7 +2,8 @@
 
 PS3.16 TID 1500, built with highdicom: a group of measurements for the exam, one for each breast,
 and one for each finding with its region in (column, row) of the source image. A failed exam has
-one group, which says so and holds no number.
+one group, which says so and holds no number. Where the site has not stated its prevalence, no
+probability is a number.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def build_measurement_report(prediction: Prediction, run: RunInfo) -> Dataset:
     content = sr.MeasurementReport(
         observation_context=_observer(prediction),
         procedure_reported=Coded(*codes.MAMMOGRAPHY),
-        imaging_measurements=list(_groups(prediction, sources)),
+        imaging_measurements=list(_groups(prediction, sources, run)),
         title=Coded(*codes.MEASUREMENT_REPORT),
         language_of_content_item_and_descendants=sr.LanguageOfContentItemAndDescendants(
             sr.CodedConcept.from_code(Coded(*codes.ENGLISH))
@@ -143,24 +144,28 @@ def _observer(prediction: Prediction) -> sr.ObservationContext:
     return sr.ObservationContext(observer_device_context=context)
 
 
-def _groups(prediction: Prediction, sources: ExamSources) -> Iterator[Any]:
-    """TID 1501 for the exam and each breast, TID 1410 for each finding."""
+def _groups(prediction: Prediction, sources: ExamSources, run: RunInfo) -> Iterator[Any]:
+    """TID 1501 for the exam and each breast, TID 1410 for each finding.
+
+    A breast is a group only where its probability may stand as a number; else the words of the
+    exam say it.
+    """
     from highdicom import sr
 
     exam = prediction.scores
     seen = sources.analysed if exam else sources.failed
     summary = Coded(*summary_code(prediction, sources))
-    words = exam_words(prediction, sources)
+    words = exam_words(prediction, run)
     yield sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking("exam", seen),
         algorithm_id=_algorithm(prediction, words),
         finding_sites=[_site(None)],
-        measurements=[_probability(exam.malignant)] if exam else None,
+        measurements=[_probability(exam.malignant)] if exam and run.prevalence_stated else None,
         qualitative_evaluations=[sr.QualitativeEvaluation(Coded(*codes.SUMMARY), summary)],
         source_images=_images(seen),
     )
     for breast in prediction.breasts:
-        if breast.laterality is None:
+        if breast.laterality is None or not run.prevalence_stated:
             continue
         views = [s for s in sources.analysed if s.ref.laterality is breast.laterality]
         yield sr.MeasurementsAndQualitativeEvaluations(
@@ -174,11 +179,11 @@ def _groups(prediction: Prediction, sources: ExamSources) -> Iterator[Any]:
         (image, finding) for image in images_in_order(prediction) for finding in image.findings
     )
     for number, (image, finding) in enumerate(numbered, start=1):
-        yield _region(prediction, image, finding, number)
+        yield _region(prediction, image, finding, number, run)
 
 
 def _region(
-    prediction: Prediction, image: ImagePrediction, finding: Finding, number: int
+    prediction: Prediction, image: ImagePrediction, finding: Finding, number: int, run: RunInfo
 ) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
     from highdicom import sr
 
@@ -198,9 +203,12 @@ def _region(
             ),
         ),
         finding_type=Coded(*codes.LESION),
-        algorithm_id=_algorithm(prediction, meaning_of_numbers(prediction)),
+        algorithm_id=_algorithm(prediction, meaning_of_numbers(prediction, image, run)),
         finding_sites=[_site(image.ref.laterality)],
-        measurements=[_probability(image.scores.malignant), strength],
+        measurements=[
+            *([_probability(image.scores.malignant)] if run.prevalence_stated else []),
+            strength,
+        ],
     )
 
 

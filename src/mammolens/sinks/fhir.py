@@ -1,7 +1,9 @@
 """``fhir/``: a transaction Bundle (FHIR R4, JSON) per exam, ready to be posted to a server.
 
-DiagnosticReport, an Observation for the exam and each breast, RiskAssessment, ImagingStudy, Device
-and a Task whose priority puts the exam in its place. Everything is preliminary, also a report that
+DiagnosticReport, Observations (triage category; probability, of the exam and each breast),
+RiskAssessment, ImagingStudy, Device and a Task whose priority puts the exam in its place. A
+probability is a number, with its prevalence beside it, only where the site has stated that; else a
+sentence with the prevalence of the model's data. Everything is preliminary, also a report that
 stands in place of an earlier one: what is amended was final before. Ids follow from patient, study
 and model: a repeat overwrites, and never doubles. The study and the Task are only made where the
 server has none, so that the hospital's own state stays. The patient is referred to by identifier;
@@ -21,7 +23,7 @@ from mammolens import __version__
 from mammolens.core import Laterality, Prediction, Scores, TriageCategory
 from mammolens.sinks import RunInfo
 from mammolens.sinks._dicom_values import date, is_uid
-from mammolens.sinks._fhir_check import check_bundle
+from mammolens.sinks._fhir_check import PREVALENCE, check_bundle
 from mammolens.sinks._folder import FilePerExam, Made
 from mammolens.sinks._messages import (
     ExamIdentity,
@@ -31,7 +33,8 @@ from mammolens.sinks._messages import (
     model_id,
     percentage,
 )
-from mammolens.wording import DISCLAIMER, percent
+from mammolens.sinks._statements import category_thresholds, prevalence_words, probability_words
+from mammolens.wording import DISCLAIMER
 
 __all__ = ["exam_bundle", "open_sink"]
 
@@ -73,8 +76,8 @@ def exam_bundle(prediction: Prediction, run: RunInfo) -> _Json:
 
     Notes
     -----
-    Percentages are those at the run's prevalence of malignant breasts, which each Observation
-    states as a component; `RiskAssessment.prediction.probabilityDecimal` is a share, 0–1.
+    Where the site has stated its prevalence, percentages are `valueQuantity` with the prevalence
+    as a component, and `RiskAssessment.prediction.probabilityDecimal` is a share, 0–1.
     """
     writer = _Writer(prediction, run, exam_identity(prediction))
     entries = list(writer.entries())
@@ -118,7 +121,10 @@ class _Writer:
         study_uid = f"urn:oid:{self._identity.study_instance_uid}"
         yield self._create(("ImagingStudy",), f"urn:dicom:uid|{study_uid}", self._study(study_uid))
         scores = self._prediction.scores
-        observations = [self._put("Observation", self._observation(None, scores), "exam")]
+        exam = self._put("Observation", self._observation(None, scores), "exam")
+        observations = [exam]
+        if scores is not None:
+            observations.insert(0, self._put("Observation", self._triage(), "triage"))
         for number, breast in enumerate(self._prediction.breasts):
             said = self._observation(breast.laterality, breast.scores)
             which = breast.laterality.value if breast.laterality else f"unknown {number}"
@@ -126,7 +132,7 @@ class _Writer:
         yield from observations
         results = [_reference(entry) for entry in observations]
         if scores is not None:
-            yield self._put("RiskAssessment", self._risk(scores, results[0]))
+            yield self._put("RiskAssessment", self._risk(scores, _reference(exam)))
         report = self._put("DiagnosticReport", self._report(results))
         yield report
         task_key = "Task", self._prediction.category.value
@@ -197,7 +203,9 @@ class _Writer:
 
     def _series(self) -> list[_Json]:
         found: dict[str, _Json] = {}
-        for source in self._identity.sources:
+        identity = self._identity
+        listed = [*((source, "") for source in identity.analysed), *identity.missed]
+        for source, why in listed:
             ref, sop_class = source.ref, source.header.sop_class_uid
             uids = ref.series_instance_uid, ref.sop_instance_uid, sop_class
             if not all(map(is_uid, uids)):
@@ -212,35 +220,49 @@ class _Writer:
                 },
             )
             kind = {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{sop_class}"}
-            series["instance"].append({"uid": ref.sop_instance_uid, "sopClass": kind})
+            title = {"title": f"not analysed: {why}"} if why else {}
+            series["instance"].append({"uid": ref.sop_instance_uid, "sopClass": kind, **title})
         return list(found.values())
 
+    def _triage(self) -> _Json:
+        """The category, and what its thresholds did in validation: the first thing to be read."""
+        code = {"text": "Threshold of the triage category"}
+        return self._observed(
+            {"text": "AI triage category"},
+            None,
+            {
+                "valueCodeableConcept": {"text": self._prediction.category.value},
+                "component": [
+                    {"code": code, "valueString": words}
+                    for words in category_thresholds(self._prediction, self._run)
+                ],
+            },
+        )
+
     def _observation(self, side: Laterality | None, scores: Scores | None) -> _Json:
-        prediction = self._prediction
+        """The probability of cancer of the exam or a breast."""
         absent = {"coding": [_coding((f"{_HL7}data-absent-reason", "error", "Error"))]}
         said: _Json = {"dataAbsentReason": absent | {"text": "failed, not interpretable"}}
-        if scores is not None:
+        if scores is not None and self._run.prevalence_stated:
+            share = round(100.0 * self._prediction.prevalence, 6)
             said = {
                 "valueQuantity": _quantity(percentage(scores.malignant)),
-                "component": [
-                    {
-                        "code": {"text": "Probability of any tumour, benign or malignant"},
-                        "valueQuantity": _quantity(percentage(scores.tumour)),
-                    },
-                    {
-                        "code": {"text": "Share of malignant breasts that it stands for"},
-                        "valueQuantity": _quantity(round(100.0 * prediction.prevalence, 6)),
-                    },
-                ],
+                "component": [{"code": {"text": PREVALENCE}, "valueQuantity": _quantity(share)}],
             }
+        elif scores is not None:
+            words = probability_words(scores.malignant, self._prediction, self._run)
+            said = {"valueString": words}
+        return self._observed({"coding": [_coding(_PROBABILITY)]}, side, said)
+
+    def _observed(self, code: _Json, side: Laterality | None, said: _Json) -> _Json:
         return {
             "status": "preliminary",
             "category": [{"coding": [_coding((f"{_HL7}observation-category", "imaging", ""))]}],
-            "code": {"coding": [_coding(_PROBABILITY)]},
+            "code": code,
             "subject": self._subject(),
             "effectiveDateTime": self._day,
             "issued": self.now,
-            **said,
+            **_known(said),
             "bodySite": {"coding": [_coding(_SITES[side])]},
             "device": self._link("Device"),
             "derivedFrom": [self._link("ImagingStudy")],
@@ -248,8 +270,13 @@ class _Writer:
         }
 
     def _risk(self, scores: Scores, basis: _Json) -> _Json:
-        prediction = self._prediction
-        why = f"Share, 0 to 1, where {percent(prediction.prevalence)} of breasts are malignant"
+        prediction, run = self._prediction, self._run
+        share: _Json = {"rationale": probability_words(scores.malignant, prediction, run)}
+        if run.prevalence_stated:
+            share = {
+                "probabilityDecimal": round(percentage(scores.malignant) / 100.0, 4),
+                "rationale": f"Share, 0 to 1, {prevalence_words(prediction, run)}",
+            }
         return {
             "status": "preliminary",
             "subject": self._subject(),
@@ -259,9 +286,8 @@ class _Writer:
             "prediction": [
                 {
                     "outcome": {"coding": [_coding(_CANCER)]},
-                    "probabilityDecimal": round(percentage(scores.malignant) / 100.0, 4),
                     "qualitativeRisk": {"text": prediction.category.value},
-                    "rationale": why,
+                    **share,
                 }
             ],
             "note": [{"text": DISCLAIMER}],
@@ -277,7 +303,7 @@ class _Writer:
             "issued": self.now,
             "result": list(results),
             "imagingStudy": [self._link("ImagingStudy")],
-            "conclusion": conclusion(self._prediction, self._run.revision),
+            "conclusion": " ".join(conclusion(self._prediction, self._run)),
         }
 
     def _task(self, name: str, report: _Json) -> _Json:
@@ -287,7 +313,7 @@ class _Writer:
             "intent": "proposal",
             "priority": _PRIORITIES[self._prediction.category],
             "code": {"text": "Read the mammogram"},
-            "description": conclusion(self._prediction, self._run.revision),
+            "description": " ".join(conclusion(self._prediction, self._run)),
             "focus": self._link("ImagingStudy"),
             "for": self._subject(),
             "authoredOn": self.now,

@@ -2,20 +2,23 @@
 
 UTF-8, as MSH-18 says, segments parted by carriage returns. Every result has the status P
 (preliminary), one that stands in place of an earlier one too: C replaces a final result, and there
-was none (tables 0085, 0123). A failed exam has X (no result can be had) and no number. The
-message's id follows from what it says, so that a receiver knows a repeat.
+was none (tables 0085, 0123). A failed exam has X (no result can be had) and no number. The triage
+category and its threshold come first; a probability is a number only where the site has stated
+its prevalence, else a sentence together with the prevalence of the model's own data. The message's
+id follows from what it says, so that a receiver knows a repeat.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from mammolens import __version__
-from mammolens.core import Laterality, Prediction
+from mammolens.core import Laterality, Prediction, Scores
 from mammolens.sinks import RunInfo
 from mammolens.sinks._dicom_values import date, time
 from mammolens.sinks._folder import FilePerExam, Made
@@ -26,6 +29,7 @@ from mammolens.sinks._messages import (
     exam_identity,
     percentage,
 )
+from mammolens.sinks._statements import category_thresholds, probability_words
 from mammolens.wording import DISCLAIMER
 
 __all__ = ["escape", "open_sink", "oru_message"]
@@ -38,6 +42,8 @@ _SIDES: Final = {
     Laterality.LEFT: "left breast",
     None: "breast of unknown side",
 }
+_LONGEST_LINE: Final = 160
+"""Receivers that hold TX to the 199 characters of ST take it too, a few escapes included."""
 _NAME_GROUPS: Final = "AIP"
 """Name Representation Codes of the groups of a DICOM person name (HL7 table 0465)."""
 
@@ -161,28 +167,51 @@ def _results(
     """The fields of each OBX: what is observed, its value, its status."""
     study = identity.study_instance_uid
     yield _result("ST", "110180^Study Instance UID^DCM", study, "P")
+    category = prediction.category.value
+    value = f"{category.upper()}^{category}^{_OURS}"
+    yield _result("CWE", _ours("TRIAGE", "Triage category"), value, "P")
+    thresholds = category_thresholds(prediction, run)
+    if thresholds:
+        what = _ours("THRESHOLD", "Threshold of the triage category")
+        yield _result("TX", what, _lines(thresholds), "P")
     scores = prediction.scores
     if scores is None:
         yield _result("NM", _probability("EXAM", "exam"), "", "X")
         yield _result("TX", _ours("FAILURE", "Why there is no result"), escape(FAILED_WORDS), "P")
     else:
-        yield _number(_probability("EXAM", "exam"), percentage(scores.malignant))
+        yield _stated(_probability("EXAM", "exam"), scores, prediction, run)
         for breast in prediction.breasts:
             key = breast.laterality.value if breast.laterality else "UNKNOWN"
             name = _probability(key, _SIDES[breast.laterality])
-            yield _number(name, percentage(breast.scores.malignant))
+            yield _stated(name, breast.scores, prediction, run)
+    if scores is not None and run.prevalence_stated:
         what = "Share of malignant breasts that the probabilities stand for"
         yield _number(_ours("PREVALENCE", what), 100.0 * prediction.prevalence)
-    category = prediction.category.value
-    value = f"{category.upper()}^{category}^{_OURS}"
-    yield _result("CWE", _ours("TRIAGE", "Triage category"), value, "P")
+    for source, why in identity.missed:
+        told = " ".join(filter(None, (why, source.ref.sop_instance_uid)))
+        what = _ours("NOT_ANALYSED", "Image that was not analysed")
+        yield _result("TX", what, _lines([told]), "P")
     if run.revision > 1:
         what = "Number of this result of the exam"
         yield _result("NM", _ours("REVISION", what), str(run.revision), "P")
         what = "Number of the result that it stands in place of"
         yield _result("NM", _ours("SUPERSEDES", what), str(run.revision - 1), "P")
-    words = escape(conclusion(prediction))
+    words = _lines(conclusion(prediction, run))
     yield _result("TX", _ours("CONCLUSION", "Conclusion of the software"), words, "P")
+
+
+def _lines(sentences: Sequence[str]) -> str:
+    """Give sentences as lines: repetitions of TX are shown one below the other (HL7 2.A.78)."""
+    lines = (line for sentence in sentences for line in textwrap.wrap(sentence, _LONGEST_LINE))
+    return "~".join(map(escape, lines))
+
+
+def _stated(what: str, scores: Scores, prediction: Prediction, run: RunInfo) -> dict[int, str]:
+    """Say a probability as a number; in words with its prevalence, if the site states none."""
+    if run.prevalence_stated:
+        return _number(what, percentage(scores.malignant))
+    words = probability_words(scores.malignant, prediction, run)
+    return _result("ST", what, escape(words), "P")
 
 
 def _probability(key: str, what: str) -> str:

@@ -118,6 +118,7 @@ def _run_record(run: RunInfo) -> dict[str, Any]:
         "software": {"name": "mammolens", "version": __version__},
         "model": {"name": model.name, "version": model.version, "digest": model.digest},
         "prevalence": run.prevalence,
+        "prevalence_stated": run.prevalence_stated,
         "thresholds": [
             {
                 "name": point.name,

@@ -15,6 +15,7 @@ from typing import Final
 from mammolens.core import Laterality, Prediction, Unreadable
 from mammolens.sinks import RunInfo
 from mammolens.sinks._partial import PartialFile
+from mammolens.sinks._refused import refused_words, sort_refused
 from mammolens.sinks._worklist import images_in_order, reading_key
 from mammolens.wording import CATEGORY_WORDS, printable, view_name
 
@@ -33,10 +34,12 @@ COLUMNS: Final = {
     "views": "the views analysed, such as RCC LCC RMLO LMLO",
     "n_images": "number of images analysed",
     "n_findings": "number of boxes",
-    "n_unreadable": "number of files of the exam that were refused",
+    "n_unreadable": "number of images that may show a breast and were not analysed",
+    "not_analysed": "those images by their views, and why; what else was passed over",
     "warnings": "names of the warnings of the exam and its images",
     "elapsed_s": "seconds of analysis",
     "prevalence": "share of malignant breasts that the probabilities stand for",
+    "prevalence_from": "site, where it was stated; else model: that of the model's own data",
     "model": "name and version of the model",
     "notice": "research use only",
 }
@@ -96,10 +99,12 @@ def _row(prediction: Prediction, run: RunInfo) -> _Row:
         " ".join(view_name(image.ref) for image in images_in_order(prediction)),
         len(prediction.images),
         sum(len(image.findings) for image in prediction.images),
-        len(prediction.unreadable),
+        len(sort_refused(prediction).missed),
+        _cell(" ".join(refused_words(prediction))),
         _cell(" ".join(dict.fromkeys(caution.name for caution in cautions))),
         round(prediction.elapsed_s, 2),
         prediction.prevalence,
+        "site" if run.prevalence_stated else "model",
         _cell(f"{model.name} {model.version}"),
     ]
 
