@@ -174,7 +174,8 @@ class SourceHeader:
     `rescale` is the slope and intercept of the modality LUT, ``None`` where a table stands for it.
     Codes are (value, scheme, meaning). `patient_age` is PatientAge as written,
     `irradiation_event_uid` names the exposure, and `source_instance_uids` are the images that this
-    one was made from.
+    one was made from. `undecoded` are the keywords of texts whose character set cannot be told:
+    their bytes stand escaped, and no report may carry a name or identifier among them.
     """
 
     sop_class_uid: str | None = None
@@ -207,6 +208,7 @@ class SourceHeader:
     burned_in_annotation: str | None = None
     conversion_type: str | None = None
     admitting_diagnoses: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
+    undecoded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from mammolens.core import Photometric, PresentationIntent
 from mammolens.errors import InputError, MissingAttribute, NotAMammogram, UnsupportedImage
+from mammolens.images.dicom_contrast import contrast_refusal
 from mammolens.images.dicom_parts import part_refusal
 from mammolens.images.dicom_pixels import READABLE_SYNTAXES, PixelFormat
+from mammolens.images.dicom_subject import subject_refusal
 from mammolens.images.dicom_values import Tags
 from mammolens.images.limits import size_refusal
+from mammolens.images.object_kind import is_breast
 
 __all__ = ["check_object", "pixel_format"]
 
@@ -35,16 +38,20 @@ def check_object(tags: Tags) -> None:
     Raises
     ------
     NotAMammogram
-        Another modality or class, FOR PROCESSING, a mask, a phantom, no picture at all.
+        Another modality or class, FOR PROCESSING, a mask, a specimen, a phantom, a recombined
+        image of contrast mammography, no picture at all.
     UnsupportedImage
         Tomosynthesis and other multi-frame objects, unusual classes.
     NotAWholeView
         A magnified view, or one of a part of the breast.
     """
-    error = _class_refusal(tags) or _frames_refusal(tags) or _subject_refusal(tags)
-    error = error or part_refusal(tags)
+    error = _class_refusal(tags) or _frames_refusal(tags) or _mask_refusal(tags)
+    error = error or subject_refusal(tags) or contrast_refusal(tags) or part_refusal(tags)
     if error is not None:
         raise error
+    part = tags.code("BodyPartExamined")
+    if part is not None and not is_breast(part):
+        tags.caution("body_part", "BodyPartExamined is not BREAST, though the modality is MG")
 
 
 def _class_refusal(tags: Tags) -> InputError | None:
@@ -106,14 +113,7 @@ def _frames_refusal(tags: Tags) -> InputError | None:
     )
 
 
-def _subject_refusal(tags: Tags) -> InputError | None:
-    if tags.code("QualityControlImage") == "YES":
-        return NotAMammogram(
-            "this is a quality control image",
-            source=tags.source,
-            keyword="QualityControlImage",
-            remedy="Send images of patients",
-        )
+def _mask_refusal(tags: Tags) -> InputError | None:
     if tags.code("SeriesDescription") == CBIS_MASK:
         return NotAMammogram(
             "this is a CBIS-DDSM lesion mask",
@@ -121,9 +121,6 @@ def _subject_refusal(tags: Tags) -> InputError | None:
             keyword="SeriesDescription",
             remedy="Send the series 'full mammogram images'",
         )
-    part = tags.code("BodyPartExamined")
-    if part is not None and part != "BREAST":
-        tags.caution("body_part", "BodyPartExamined is not BREAST, though the modality is MG")
     return None
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from pathlib import Path
 
 from mammolens.core import ImageRef, PixelOrigin, PresentationIntent, SourceHeader
+from mammolens.images.ages import CHILD_YEARS, age_of
 from mammolens.images.dicom_parts import view_modifiers
 from mammolens.images.dicom_values import Tags
 from mammolens.images.dicom_views import of_dicom
 
 __all__ = ["image_ref", "source_header"]
 
-YEARS_PER = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 ASPECT_LIMITS = 0.1, 10.0
 SPACING_LIMITS_MM = 1e-4, 10.0
 
@@ -29,6 +29,9 @@ def image_ref(tags: Tags, path: Path | None) -> ImageRef:
     """
     side, view = of_dicom(tags, path)
     spacing = _spacing_mm(tags)
+    age_years, notes = age_of(tags)
+    tags.cautions.extend(notes)
+    _note_patient(tags, age_years)
     return ImageRef(
         path=tags.source,
         patient_id="\\".join(tags.texts("PatientID")) or None,
@@ -42,14 +45,14 @@ def image_ref(tags: Tags, path: Path | None) -> ImageRef:
         spacing_mm=spacing,
         pixel_aspect=_aspect(tags, spacing),
         manufacturer=tags.text("Manufacturer"),
-        age_years=_age_years(tags),
+        age_years=age_years,
         acquisition_date=tags.text("AcquisitionDate"),
     )
 
 
 def source_header(tags: Tags, transfer_syntax: str) -> SourceHeader:
     """Collect what DICOM sinks carry back to the source study."""
-    return SourceHeader(
+    header = SourceHeader(
         sop_class_uid=tags.text("SOPClassUID"),
         transfer_syntax_uid=transfer_syntax,
         patient_name="\\".join(tags.texts("PatientName")) or None,
@@ -65,7 +68,7 @@ def source_header(tags: Tags, transfer_syntax: str) -> SourceHeader:
         content_date=tags.text("ContentDate"),
         content_time=tags.text("ContentTime"),
         view_modifiers=view_modifiers(tags),
-        patient_age=tags.text("PatientAge"),
+        patient_age="\\".join(tags.texts("PatientAge")) or None,
         other_patient_ids=_other_patient_ids(tags),
         issuer_of_patient_id=tags.text("IssuerOfPatientID"),
         acquisition_time=tags.text("AcquisitionTime"),
@@ -81,6 +84,7 @@ def source_header(tags: Tags, transfer_syntax: str) -> SourceHeader:
         conversion_type=tags.code("ConversionType"),
         admitting_diagnoses=tags.codes("AdmittingDiagnosesCodeSequence"),
     )
+    return replace(header, undecoded=tuple(dict.fromkeys(tags.undecoded)))
 
 
 def _other_patient_ids(tags: Tags) -> tuple[str, ...]:
@@ -142,6 +146,11 @@ def _aspect(tags: Tags, spacing_mm: tuple[float, float] | None) -> float:
     return 1.0
 
 
-def _age_years(tags: Tags) -> float | None:
-    match = re.fullmatch(r"(\d{1,3})([YMWD])", tags.code("PatientAge") or "")
-    return int(match[1]) * YEARS_PER[match[2]] if match else None
+def _note_patient(tags: Tags, age_years: float | None) -> None:
+    """Doubt a patient of a kind that the model was not validated for."""
+    sex = (tags.code("PatientSex") or "")[:1]
+    who = {"M": "men (PatientSex is M)", "O": "patients of another sex (PatientSex is O)"}.get(sex)
+    if age_years is not None and age_years < CHILD_YEARS:
+        who = f"children ({age_years:.0f} years)"
+    if who is not None:
+        tags.doubt("patient_not_validated", f"the model was not validated for {who}")

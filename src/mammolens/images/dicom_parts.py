@@ -1,68 +1,246 @@
-"""Which part of a breast a view shows, and how large: what is no whole view is refused by name.
+"""Which part of a breast a view shows, and how large: what is not a whole view is refused by name.
 
 A model that was trained on whole breasts at contact scale has nothing to say of a magnified spot.
 Such a view is also a sign that somebody looked closer, so an exam that has one is never called low.
-Implants and partial views are read, with a caution. What the header does not say is not known, and
-nothing is said of it.
+Rolled, tail, implant and partial views show too much to be refused: they are a doubt. Devices say
+all this in codes, in View Position, in Image Type, in distances, or only in words; a description of
+the whole study is about all of its images, so that it is a doubt at most.
 
 Source: PS3.3 C.8.11.5 and C.8.11.7 (mammography image), PS3.16 CID 4015 (view modifiers).
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Final
 
+from mammolens.core import ViewPosition
 from mammolens.errors import NotAWholeView
-from mammolens.images.dicom_values import Tags
+from mammolens.images.descriptions import read_description, read_view_position
+from mammolens.images.dicom_values import Code, Tags
+from mammolens.images.vocabulary import DOUBTED_PARTS, REFUSED_PARTS, Topic
 
-__all__ = ["CONTACT_MAGNIFICATION", "IMPLANT", "PARTIAL", "part_refusal", "view_modifiers"]
+__all__ = [
+    "CONTACT_MAGNIFICATION",
+    "IMPLANT",
+    "PARTIAL",
+    "SERIES_TEXTS",
+    "STUDY_TEXTS",
+    "part_refusal",
+    "view_modifiers",
+]
 
 IMPLANT: Final = "breast_implant"
 PARTIAL: Final = "partial_view"
+MODIFIED: Final = "view_modified"
 CONTACT_MAGNIFICATION: Final = 1.3
 """More than a thick breast on the detector comes to; a magnification stand gives 1.5 to 2."""
+GREATEST_MAGNIFICATION: Final = 4.0
+"""More is no magnification of a breast, but centimetres beside millimetres."""
+USUAL_SOURCE_TO_DETECTOR_MM: Final = 600.0
+"""The shortest of mammography units, whose distances are 600 to 700 mm."""
+SMALL_PADDLE_CM: Final = 15.0
+"""Paddles up to this size press a part of a breast; those for whole ones begin at 18 cm."""
+SERIES_TEXTS: Final = (
+    *("SeriesDescription", "ProtocolName", "AcquisitionDeviceProcessingDescription"),
+    *("AcquisitionProtocolName", "AcquisitionProtocolDescription", "DerivationDescription"),
+    "PartialViewDescription",
+)
+"""Texts about an image or its series."""
+STUDY_TEXTS: Final = (
+    *("StudyDescription", "PerformedProcedureStepDescription", "RequestedProcedureDescription"),
+    "ImageComments",
+)
+"""Texts about all images of a study or of a procedure step, and remarks: a doubt at most."""
 
-_REFUSED: Final = {
-    "399163009": "a magnification view",
-    "R-102D6": "a magnification view",
-    "399055006": "a spot compression view",
-    "R-102D7": "a spot compression view",
-    "399110001": "a tangential view",
-    "R-102C2": "a tangential view",
-    "399161006": "a cleavage view, of both breasts",
-    "R-102D2": "a cleavage view, of both breasts",
-    "442580003": "a view of axillary tissue",
-    "R-40AB2": "a view of axillary tissue",
+_CODES: Final = {
+    **dict.fromkeys(("399163009", "R-102D6"), Topic.MAGNIFIED),
+    **dict.fromkeys(("399055006", "R-102D7"), Topic.SPOT),
+    **dict.fromkeys(("399110001", "R-102C2"), Topic.TANGENTIAL),
+    **dict.fromkeys(("399161006", "R-102D2"), Topic.CLEAVAGE),
+    **dict.fromkeys(("442580003", "R-40AB2"), Topic.AXILLA),
+    **dict.fromkeys(("399011000", "R-102D1"), Topic.TAIL),
+    **dict.fromkeys(("399197002", "R-102D3", "399226006", "R-102D4"), Topic.ROLLED),
+    **dict.fromkeys(("414493004", "R-102CA", "415670009", "R-102C9"), Topic.ROLLED),
+    **dict.fromkeys(("399209000", "R-102D5"), Topic.IMPLANT),
+    **dict.fromkeys(("442581004", "R-40AB3"), Topic.NIPPLE),
+    **dict.fromkeys(("441752004", "P2-00161", "442593008", "R-40ABE"), Topic.MODIFIED),
 }
-_DISPLACED: Final = ("399209000", "R-102D5")
+"""CID 4015 in SNOMED CT and in the SNOMED RT that it replaced (PS3.16)."""
+_REFUSED_CODES: Final = REFUSED_PARTS | {Topic.AXILLA}
+_BIOPSY_TYPES: Final = ("STEREO", "PREFIRE", "POSTFIRE", "POSTBIOPSY", "POSTMARKER", "TOMO_SCOUT")
+"""Beginnings of Image Type, value 3 (PS3.3 C.8.11.7.1.4)."""
 
 
 def part_refusal(tags: Tags) -> NotAWholeView | None:
-    """Say why a view is none of a whole breast; note an implant, a partial or a modified view."""
-    codes = {value: meaning for value, _, meaning in view_modifiers(tags)}
-    refused = next((code for code in codes if code in _REFUSED), None)
-    if refused is not None:
-        return _refusal(tags, _REFUSED[refused], "ViewModifierCodeSequence")
-    factor = next(iter(tags.numbers("EstimatedRadiographicMagnificationFactor")), 1.0)
-    if factor > CONTACT_MAGNIFICATION:
-        what = f"magnified {factor:g} times"
-        return _refusal(tags, what, "EstimatedRadiographicMagnificationFactor")
-    if tags.code("BreastImplantPresent") == "YES" or any(code in codes for code in _DISPLACED):
-        tags.caution(IMPLANT, "the breast has an implant")
-    if tags.code("PartialView") == "YES":
-        tags.caution(PARTIAL, "the image shows a part of the breast")
-    for meaning in (meaning for code, meaning in codes.items() if code not in _DISPLACED):
-        tags.caution("view_modified", f"the view is modified: {meaning or 'it is not said how'}")
+    """Say why a view is none of a whole breast; doubt an implant, a partial or a modified view."""
+    refusals = (_by_image_type, _by_codes, _by_view_position, _by_scale, _by_paddle, _by_words)
+    for refusal in refusals:
+        if (error := refusal(tags)) is not None:
+            return error
+    _note_attributes(tags)
     return None
 
 
-def view_modifiers(tags: Tags) -> tuple[tuple[str, str, str], ...]:
-    """View Modifier Code Sequence (0054,0222) as (value, scheme, meaning)."""
-    views = [Tags(item, tags.source) for item in tags.items("ViewCodeSequence")]
-    codes = [Tags(code, tags.source) for v in views for code in v.items("ViewModifierCodeSequence")]
-    words = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
-    found = [tuple(code.text(word) or "" for word in words) for code in codes]
-    return tuple((value, scheme, meaning) for value, scheme, meaning in found if value and scheme)
+def view_modifiers(tags: Tags) -> tuple[Code, ...]:
+    """View Modifier Code Sequence (0054,0222) as (value, scheme, meaning), wherever it stands."""
+    return tuple(code for code in _modifiers(tags) if code[0] and code[1])
+
+
+def _modifiers(tags: Tags) -> list[Code]:
+    """Modifiers of each view code, and those at the top of the data set, where some write them."""
+    nested = (item.codes("ViewModifierCodeSequence") for item in tags.inner("ViewCodeSequence"))
+    return [*(code for codes in nested for code in codes), *tags.codes("ViewModifierCodeSequence")]
+
+
+def _by_image_type(tags: Tags) -> NotAWholeView | None:
+    values = [value.upper() for value in tags.texts("ImageType")]
+    found = next((value for value in values if value.startswith(_BIOPSY_TYPES)), None)
+    return _refusal(tags, "an image of a biopsy", "ImageType") if found is not None else None
+
+
+def _by_codes(tags: Tags) -> NotAWholeView | None:
+    modifiers = _modifiers(tags)
+    for value, _, meaning in (*tags.codes("ViewCodeSequence"), *modifiers):
+        topics = _topics_of(value, meaning)
+        refused = _first(topics & _REFUSED_CODES)
+        if refused is not None:
+            return _refusal(tags, refused.value, "ViewModifierCodeSequence")
+        _note(tags, topics, "the view code")
+    for value, _, meaning in modifiers:
+        if not _topics_of(value, meaning) and (value or meaning):
+            tags.doubt(MODIFIED, f"the view is modified: {meaning or 'it is not said how'}")
+    return None
+
+
+def _topics_of(value: str, meaning: str) -> frozenset[Topic]:
+    known = _CODES.get(value.upper())
+    return frozenset({known}) if known is not None else read_description(meaning).topics
+
+
+def _by_view_position(tags: Tags) -> NotAWholeView | None:
+    for value in tags.texts("ViewPosition"):
+        found = read_view_position(value)
+        refused = _first(found.topics & REFUSED_PARTS)
+        if found.view_position is ViewPosition.CV:
+            refused = Topic.CLEAVAGE
+        if refused is not None:
+            return _refusal(tags, refused.value, "ViewPosition")
+        topics = found.topics | ({Topic.TAIL} if found.view_position is ViewPosition.AT else set())
+        _note(tags, topics, "ViewPosition")
+    return None
+
+
+def _by_scale(tags: Tags) -> NotAWholeView | None:
+    """Refuse a magnified picture, by its factor or by the distances that it was taken at."""
+    keyword = "EstimatedRadiographicMagnificationFactor"
+    stated = tags.numbers(keyword)
+    if not stated and tags.holds(keyword):
+        tags.doubt(MODIFIED, "the picture may be magnified: its factor cannot be read")
+    factor = max(stated, default=0.0)
+    if factor > CONTACT_MAGNIFICATION:
+        return _refusal(tags, f"magnified {factor:g} times", keyword)
+    for keyword in ("DistanceSourceToPatient", "DistanceSourceToEntrance"):
+        ratio = _ratio(tags, keyword)
+        if ratio is None or ratio <= CONTACT_MAGNIFICATION:
+            continue
+        if stated or not tags.numbers("DistanceSourceToDetector"):
+            tags.doubt(MODIFIED, f"the picture may be magnified {ratio:.2g} times, by {keyword}")
+        else:
+            return _refusal(tags, f"magnified {ratio:.2g} times", keyword)
+    return None
+
+
+def _ratio(tags: Tags, keyword: str) -> float | None:
+    """Distance of the detector over that of the breast, in whatever unit each is written."""
+    nearer = next(iter(tags.numbers(keyword)), 0.0)
+    further = next(iter(tags.numbers("DistanceSourceToDetector")), 0.0)
+    if nearer <= 0:
+        return None
+    ratio = (further if further > 0 else USUAL_SOURCE_TO_DETECTOR_MM) / nearer
+    return ratio / 10 if GREATEST_MAGNIFICATION < ratio < 10 * GREATEST_MAGNIFICATION else ratio
+
+
+def _by_paddle(tags: Tags) -> NotAWholeView | None:
+    """Refuse what a spot or biopsy paddle presses, and a small one without a grid; doubt others."""
+    text = tags.text("PaddleDescription") or ""
+    refused = _first(read_description(text).topics & REFUSED_PARTS)
+    if refused is not None:
+        return _refusal(tags, refused.value, "PaddleDescription")
+    if not _is_small(text):
+        return None
+    if tags.code("Grid") == "NONE":
+        return _refusal(tags, "a small paddle and no grid, as for magnified views", "Grid")
+    tags.doubt(MODIFIED, "PaddleDescription is that of a paddle for a part of the breast")
+    return None
+
+
+def _is_small(paddle: str) -> bool:
+    if re.search(r"\bquad", paddle, re.IGNORECASE):
+        return True
+    sizes = re.search(r"(\d+(?:[.,]\d+)?)\s*(?:x\s*(\d+(?:[.,]\d+)?)\s*)?cm", paddle, re.IGNORECASE)
+    if sizes is None:
+        return False
+    return max(float((size or "0").replace(",", ".")) for size in sizes.groups()) <= SMALL_PADDLE_CM
+
+
+def _by_words(tags: Tags) -> NotAWholeView | None:
+    for keyword in SERIES_TEXTS:
+        topics = read_description(tags.text(keyword) or "").topics
+        refused = _first(topics & REFUSED_PARTS)
+        if refused is not None:
+            return _refusal(tags, refused.value, keyword)
+        _note(tags, topics, keyword)
+    for keyword in STUDY_TEXTS:
+        topics = read_description(tags.text(keyword) or "").topics
+        _note(tags, topics, keyword, REFUSED_PARTS | DOUBTED_PARTS)
+    return None
+
+
+def _note_attributes(tags: Tags) -> None:
+    if tags.code("BreastImplantPresent") == "YES":
+        tags.doubt(IMPLANT, "the breast has an implant")
+    if tags.code("PartialView") == "YES":
+        tags.doubt(PARTIAL, "the image shows a part of the breast")
+    _note_angle(tags)
+
+
+def _note_angle(tags: Tags) -> None:
+    """Doubt a view whose tube stood elsewhere than its name says, as one of a stereo pair does."""
+    angle = next(iter(tags.numbers("PositionerPrimaryAngle")), None)
+    position = tags.text("ViewPosition")
+    if angle is None or position is None:
+        return
+    from_vertical = abs((angle + 90.0) % 180.0 - 90.0)
+    view = read_view_position(position).view_position
+    low, high = _ANGLES.get(view, (0.0, 90.0)) if view is not None else (0.0, 90.0)
+    if not low <= from_vertical <= high:
+        text = f"the tube stood at {from_vertical:.0f}° from the vertical, not as for {position}"
+        tags.doubt("view_angle", text)
+
+
+_ANGLES: Final = {ViewPosition.CC: (0.0, 12.0), ViewPosition.MLO: (20.0, 80.0)}
+"""Degrees from the vertical: a CC view is tilted little, stereo pairs stand at 15°; MLO views go
+with the pectoral muscle, 30 to 70°."""
+
+
+def _note(
+    tags: Tags, topics: Iterable[Topic], source: str, doubted: frozenset[Topic] = DOUBTED_PARTS
+) -> None:
+    for topic in sorted(topics):
+        if topic is Topic.IMPLANT:
+            tags.doubt(IMPLANT, "the breast has an implant")
+        elif topic is Topic.PARTIAL:
+            tags.doubt(PARTIAL, "the image shows a part of the breast")
+        elif topic is Topic.NIPPLE:
+            tags.caution(MODIFIED, f"{source} says that this is {topic.value}")
+        elif topic in doubted:
+            tags.doubt(MODIFIED, f"{source} says that this is {topic.value}")
+
+
+def _first(topics: Iterable[Topic]) -> Topic | None:
+    return next(iter(sorted(topics)), None)
 
 
 def _refusal(tags: Tags, what: str, keyword: str) -> NotAWholeView:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mammolens.core import Caution
 from mammolens.errors import NotAnImage
+from mammolens.images.charsets import TextUse, decode, python_codecs
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -22,7 +24,22 @@ __all__ = ["Code", "Tags", "quiet_pydicom"]
 
 Code = tuple[str, str, str]
 """Code Value, Coding Scheme Designator and Code Meaning (PS3.3 table 8.8-1)."""
+IDENTIFIERS: Final = frozenset(
+    ("PatientID", "OtherPatientIDs", "IssuerOfPatientID", "AccessionNumber", "StudyID")
+)
+"""Texts that tell patients and studies apart: what cannot be decoded keeps its bytes."""
 
+_TEXT_VRS: Final = frozenset(("PN", "LO", "SH", "UC", "ST", "LT", "UT"))
+"""Value representations in the data set's character set (PS3.5 6.1.2.3)."""
+_FORMS: Final = {
+    "CS": re.compile(r"[A-Z0-9 _]{0,16}"),
+    "UI": re.compile(r"[0-9.]{0,64}"),
+    "DA": re.compile(r"(\d{8}|\d{4}\.\d\d\.\d\d)? *"),
+    "TM": re.compile(r"[0-9.:]* *"),
+    "AS": re.compile(r"(\d{3}[DWMY])?"),
+}
+"""Value representations in the default character set, and what their values look like."""
+_ONE_VALUE: Final = frozenset(("ST", "LT", "UT"))
 _warnings_lock = threading.RLock()
 
 
@@ -36,11 +53,21 @@ def quiet_pydicom() -> Iterator[list[warnings.WarningMessage]]:
 
 @dataclass
 class Tags:
-    """A data set under reading: its values, and the cautions that reading them gave."""
+    """A data set under reading: its values, and the cautions that reading them gave.
+
+    `undecoded` are the keywords of texts whose character set cannot be told. Values are read once:
+    the data set must not change meanwhile, but for its pixels.
+    """
 
     dataset: Dataset
     source: str
     cautions: list[Caution] = field(default_factory=list)
+    undecoded: list[str] = field(default_factory=list)
+    outer_charset: tuple[str, ...] = ("",)
+    _texts: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    _inner: dict[str, list[Tags]] = field(default_factory=dict, repr=False)
+    _present: frozenset[int] = field(default=frozenset(), repr=False)
+    _own_charset: tuple[str, ...] | None = field(default=None, repr=False)
 
     def caution(self, name: str, message: str) -> None:
         """Note a tolerance, once."""
@@ -56,8 +83,10 @@ class Tags:
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """Give all non-empty values as text."""
-        found = (str(value).strip().strip("\x00") for value in self._tolerated(keyword))
-        return tuple(text for text in found if text)
+        if keyword not in self._texts:
+            found = (str(value).strip().strip("\x00") for value in self._tolerated(keyword))
+            self._texts[keyword] = tuple(text for text in found if text)
+        return self._texts[keyword]
 
     def text(self, keyword: str) -> str | None:
         """Give the first value as text, or ``None`` if absent or empty."""
@@ -69,12 +98,18 @@ class Tags:
         return text.upper() if text else None
 
     def numbers(self, keyword: str) -> tuple[float, ...]:
-        """Give all values as finite numbers; an unreadable one empties the attribute."""
+        """Give all values as finite numbers; an unreadable one empties the attribute.
+
+        A comma may stand for the decimal point.
+        """
         try:
             return self.exact_numbers(keyword)
         except NotAnImage:
+            pass
+        numbers = self._with_commas(keyword)
+        if not numbers:
             self.caution("unreadable_attribute", f"{keyword} cannot be read and was ignored")
-            return ()
+        return numbers
 
     def exact_numbers(self, keyword: str) -> tuple[float, ...]:
         """Give all values as finite numbers.
@@ -102,7 +137,7 @@ class Tags:
         from pydicom.sequence import Sequence as DicomSequence
 
         try:
-            value = self._value(keyword)
+            value = self.dataset[_tag(keyword)].value if self._element(keyword) is not None else ()
         except Exception:
             value = ()
             self.caution("unreadable_attribute", f"{keyword} cannot be read and was ignored")
@@ -110,7 +145,17 @@ class Tags:
 
     def inner(self, keyword: str) -> list[Tags]:
         """Give the items of a sequence, each to be read; what they tolerate is noted here."""
-        return [Tags(item, self.source, self.cautions) for item in self.items(keyword)]
+        if keyword not in self._inner:
+            self._inner[keyword] = [
+                Tags(item, self.source, self.cautions, self.undecoded, self._charset)
+                for item in self.items(keyword)
+            ]
+        return self._inner[keyword]
+
+    def holds(self, keyword: str) -> bool:
+        """Whether the attribute has a value, readable or not."""
+        element = self._element(keyword)
+        return element is not None and bool(element.value)
 
     def codes(self, keyword: str) -> tuple[Code, ...]:
         """Give the codes of a sequence as (value, scheme, meaning), absent parts as ""."""
@@ -134,17 +179,63 @@ class Tags:
 
     def _values(self, keyword: str) -> list[Any]:
         """All values; pydicom converts on access, and raises whatever its converters raise."""
-        from pydicom.multival import MultiValue
-
-        value = self._value(keyword)
+        element = self._element(keyword)
+        if element is None:
+            return []
+        vr = _vr(keyword)
+        if element.is_raw and vr in _TEXT_VRS:
+            return self._decoded(keyword, element.value or b"", vr)
+        if element.is_raw and vr in _FORMS:
+            values = (element.value or b"").decode("latin-1").rstrip("\x00").split("\\")
+            if not all(map(_FORMS[vr].fullmatch, values)):
+                self.caution("irregular_header", f"{keyword} breaks the DICOM standard")
+            return list(values)
+        value = self.dataset[_tag(keyword)].value
         if value is None:
             return []
-        return list(value) if isinstance(value, MultiValue | list | tuple) else [value]
+        return list(value) if isinstance(value, MutableSequence | tuple) else [value]
 
-    def _value(self, keyword: str) -> Any:
-        # By tag: Dataset.get raises and catches an exception for each absent keyword, and most are.
-        tag = _tag(keyword)
-        return self.dataset[tag].value if tag in self.dataset else None
+    def _element(self, keyword: str) -> Any:
+        """The element, raw if it was not converted yet; most are absent, which costs little."""
+        if not self._present:
+            self._present = frozenset(map(int, self.dataset.keys()))
+        number = _number(keyword)
+        return self.dataset.get_item(_tag(keyword)) if number in self._present else None
+
+    def _decoded(self, keyword: str, raw: bytes, vr: str) -> list[str]:
+        """Texts in the character set that they are written in, which need not be the declared."""
+        use = TextUse.NAME if vr == "PN" else TextUse.WORDS
+        use = TextUse.IDENTIFIER if keyword in IDENTIFIERS else use
+        found = decode(raw.rstrip(b" \x00"), self._charset, use)
+        if not found.is_sound:
+            self.undecoded.append(keyword)
+            self.caution(
+                "text_undecoded",
+                f"{keyword} is in no character set that can be told; its bytes are kept as \\xNN",
+            )
+        elif found.charset is not None:
+            self.caution(
+                "text_charset",
+                f"{keyword} is not in the declared character set; it was read as {found.charset}",
+            )
+        text = found.text.rstrip("=") if vr == "PN" else found.text
+        return [text] if vr in _ONE_VALUE or not found.is_sound else text.split("\\")
+
+    @property
+    def _charset(self) -> tuple[str, ...]:
+        if self._own_charset is None:
+            declared = tuple(str(value) for value in self._tolerated("SpecificCharacterSet"))
+            own = self._element("SpecificCharacterSet") is not None
+            self._own_charset = python_codecs(declared) if own else self.outer_charset
+        return self._own_charset
+
+    def _with_commas(self, keyword: str) -> tuple[float, ...]:
+        try:
+            texts = [str(value).replace(",", ".") for value in self._values(keyword)]
+            numbers = tuple(float(text) for text in texts)
+        except Exception:
+            return ()
+        return numbers if all(math.isfinite(number) for number in numbers) else ()
 
 
 @cache
@@ -155,6 +246,19 @@ def _tag(keyword: str) -> BaseTag:
     number = tag_for_keyword(keyword)
     assert number is not None, keyword
     return BaseTag(number)
+
+
+@cache
+def _number(keyword: str) -> int:
+    # A plain int: comparing pydicom's tags costs more than looking them up.
+    return int(_tag(keyword))
+
+
+@cache
+def _vr(keyword: str) -> str:
+    from pydicom.datadict import dictionary_VR
+
+    return dictionary_VR(_tag(keyword))
 
 
 def _code(item: Tags) -> Code:

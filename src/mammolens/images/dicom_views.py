@@ -1,18 +1,28 @@
-"""Which breast and which view: tags first, then codes, orientation, names and tables.
+"""Which breast and which view: tags first, then codes, descriptions, names and tables.
 
-Every source but the first is a named caution; what none of them states stays unknown.
+Everything that says it is read, and compared. The first that says it is taken, with a caution if
+that is not the attribute that is made for it; another that says otherwise is a doubt, by name. What
+none of them states stays unknown.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Generic, TypeVar
 
 from mammolens.core import Caution, Laterality, ViewPosition
+from mammolens.images.descriptions import (
+    read_description,
+    read_laterality,
+    read_view_position,
+)
 from mammolens.images.dicom_values import Tags
 from mammolens.images.names import NameFacts, read_name
 from mammolens.images.tables import TableRow, look_up
 
-__all__ = ["VIEW_CODES", "SideAndView", "name_cautions", "of_dicom", "of_name"]
+__all__ = ["DESCRIPTIONS", "VIEW_CODES", "SideAndView", "name_cautions", "of_dicom", "of_name"]
 
 VIEW_CODES = {
     "399162004": ViewPosition.CC,
@@ -39,6 +49,8 @@ VIEW_CODES = {
     "R-40AAA": ViewPosition.ISO,
 }
 """CID 4014 in SNOMED CT and in the SNOMED RT that it replaced (PS3.16)."""
+DESCRIPTIONS: Final = ("SeriesDescription", "ProtocolName")
+"""Texts of a series that may name side and view; a study's are about all of its images."""
 
 SideAndView = tuple[Laterality | None, ViewPosition | None]
 
@@ -48,13 +60,11 @@ def of_dicom(tags: Tags, path: Path | None) -> SideAndView:
     names = read_name(tags.source), read_name(tags.text("PatientID") or "")
     facts = next((f for f in names if f.laterality or f.view_position), names[0])
     row = look_up(path, *_listed_as(path, facts)) if path is not None else None
-    side = _tagged_side(tags) or _fallback_side(tags, facts, row)
-    view = _tagged_view(tags, facts) or _fallback_view(tags, facts, row)
+    view = _chosen(tags, "view", tuple(_view_claims(tags, facts, row)))
+    side = _chosen(tags, "laterality", tuple(_side_claims(tags, facts, row, view)))
+    _check_orientation(tags, view)
+    tags.cautions.extend(_told_by_name(names[0]))
     tags.cautions += _table_fault((side, view), row)
-    if facts.laterality is not None and side is not facts.laterality:
-        tags.caution(
-            "laterality_disagrees", "the file name and the DICOM header name different breasts"
-        )
     return side, view
 
 
@@ -78,7 +88,14 @@ def name_cautions(pair: SideAndView, facts: NameFacts, row: TableRow | None) -> 
             tags.append(Caution(f"{word}_unknown", UNKNOWN[word]))
         else:
             tags.append(_source(word, "name" if named is not None else "table", value.value))
-    return tuple(tags)
+    return (*tags, *_told_by_name(facts))
+
+
+def _told_by_name(facts: NameFacts) -> tuple[Caution, ...]:
+    return tuple(
+        Caution("view_modified", f"the file name says that this is {topic}", doubt=True)
+        for topic in sorted(topic.value for topic in facts.topics)
+    )
 
 
 UNKNOWN = {
@@ -91,63 +108,6 @@ def _listed_as(path: Path, facts: NameFacts) -> tuple[str, ...]:
     return (path.stem, facts.image_id) if facts.image_id else (path.stem,)
 
 
-def _tagged_side(tags: Tags) -> Laterality | None:
-    for keyword in ("ImageLaterality", "Laterality"):
-        value = tags.code(keyword)
-        if value in ("L", "R"):
-            if keyword == "Laterality":
-                tags.caution(
-                    "laterality_from_series", "ImageLaterality is absent; Laterality was taken"
-                )
-            return Laterality(value)
-        if value is not None:
-            tags.caution("laterality_unusable", f"{keyword} says neither L nor R")
-    return None
-
-
-def _fallback_side(tags: Tags, facts: NameFacts, row: TableRow | None) -> Laterality | None:
-    for origin, side in (("name", facts.laterality), ("table", row.laterality if row else None)):
-        if side is not None:
-            tags.cautions.append(_source("laterality", origin, side.value))
-            return side
-    tags.caution("laterality_unknown", UNKNOWN["laterality"])
-    return None
-
-
-def _tagged_view(tags: Tags, facts: NameFacts) -> ViewPosition | None:
-    value = tags.code("ViewPosition")
-    if value == "ML" and facts.convention == "inbreast":
-        tags.caution("view_from_name", "ViewPosition ML means MLO in INbreast")
-        return ViewPosition.MLO
-    if value is not None and value in ViewPosition.__members__:
-        return ViewPosition(value)
-    if value is not None:
-        tags.caution("view_unusable", "ViewPosition is no view that is known")
-    for item in tags.items("ViewCodeSequence"):
-        code = Tags(item, tags.source).code("CodeValue")
-        if code is not None and code in VIEW_CODES:
-            view = VIEW_CODES[code]
-            tags.caution("view_from_code", f"the view code means {view.value}; no ViewPosition")
-            return view
-    return None
-
-
-def _fallback_view(tags: Tags, facts: NameFacts, row: TableRow | None) -> ViewPosition | None:
-    orientation = tags.code("PatientOrientation")
-    if orientation in ("CC", "MLO"):
-        tags.caution("view_from_orientation", "PatientOrientation holds the view, as in CBIS-DDSM")
-        return ViewPosition(orientation)
-    for origin, view in (
-        ("name", facts.view_position),
-        ("table", row.view_position if row else None),
-    ):
-        if view is not None:
-            tags.cautions.append(_source("view", origin, view.value))
-            return view
-    tags.caution("view_unknown", UNKNOWN["view"])
-    return None
-
-
 def _table_fault(pair: SideAndView, row: TableRow | None) -> list[Caution]:
     """Say why a table beside the images was not believed, where it would have been needed."""
     if row is None or row.fault is None or None not in pair:
@@ -156,5 +116,173 @@ def _table_fault(pair: SideAndView, row: TableRow | None) -> list[Caution]:
 
 
 def _source(word: str, origin: str, value: str) -> Caution:
-    where = "the file name" if origin == "name" else "a table beside the images"
-    return Caution(f"{word}_from_{origin}", f"{word} {value} was taken from {where}")
+    return Caution(f"{word}_from_{origin}", f"{word} {value} was taken from {_PLACES[origin]}")
+
+
+_PLACES: Final = {
+    "name": "the file name",
+    "table": "a table beside the images",
+    "series": "Laterality, ImageLaterality being absent",
+    "region": "the anatomic region",
+    "description": "the description of the series",
+    "position": "ViewPosition",
+    "code": "ViewCodeSequence, ViewPosition being absent",
+    "orientation": "PatientOrientation, which holds the view, as in CBIS-DDSM",
+}
+_T = TypeVar("_T", bound=Laterality | ViewPosition)
+
+
+@dataclass(frozen=True)
+class _Claim(Generic[_T]):
+    """What one source says; `origin` ends the caution's name if it is taken (none if empty), and
+    one that `only_contradicts` is never taken."""
+
+    source: str
+    value: _T
+    origin: str = ""
+    only_contradicts: bool = False
+
+
+def _chosen(tags: Tags, word: str, claims: Sequence[_Claim[_T]]) -> _T | None:
+    taken = next((claim for claim in claims if not claim.only_contradicts), None)
+    if taken is None:
+        tags.caution(f"{word}_unknown", UNKNOWN[word])
+        return None
+    if taken.origin:
+        tags.cautions.append(_source(word, taken.origin, taken.value.value))
+    others = [c for c in claims if c.value is not taken.value and not _is_vaguer(c, taken)]
+    if others:
+        said = ", ".join(f"{claim.source} says {claim.value.value}" for claim in (taken, *others))
+        tags.doubt(f"{word}_disagrees", f"{said}: {taken.value.value} was taken")
+    return taken.value
+
+
+_PLAINER: Final = {
+    **dict.fromkeys((ViewPosition.XCCL, ViewPosition.XCCM, ViewPosition.FB), ViewPosition.CC),
+    **dict.fromkeys((ViewPosition.LMO, ViewPosition.SIO, ViewPosition.ISO), ViewPosition.MLO),
+}
+"""A description or a file name may call these views by the plainer name."""
+
+
+def _is_vaguer(claim: _Claim[_T], taken: _Claim[_T]) -> bool:
+    plainer = _PLAINER.get(taken.value) if isinstance(taken.value, ViewPosition) else None
+    return claim.origin in ("description", "name") and claim.value is plainer
+
+
+def _view_claims(
+    tags: Tags, facts: NameFacts, row: TableRow | None
+) -> Iterator[_Claim[ViewPosition]]:
+    for value in tags.texts("ViewPosition"):
+        found = read_view_position(value)
+        if found.view_position is ViewPosition.ML and facts.convention == "inbreast":
+            tags.caution("view_from_name", "ViewPosition ML means MLO in INbreast")
+            yield _Claim("ViewPosition", ViewPosition.MLO)
+        elif found.view_position is not None:
+            yield _Claim("ViewPosition", found.view_position)
+        elif not found.topics:
+            tags.doubt("view_unusable", "ViewPosition is no view that is known")
+    for code, _, meaning in tags.codes("ViewCodeSequence"):
+        view = VIEW_CODES.get(code.upper()) or read_description(meaning).view_position
+        if view is not None:
+            yield _Claim("ViewCodeSequence", view, "code")
+    if tags.code("PatientOrientation") in ("CC", "MLO"):
+        view = ViewPosition(tags.code("PatientOrientation"))
+        yield _Claim("PatientOrientation", view, "orientation")
+    for keyword in DESCRIPTIONS:
+        view = read_description(tags.text(keyword) or "").view_position
+        if view is not None:
+            yield _Claim(keyword, view, "description")
+    if facts.view_position is not None:
+        yield _Claim("the file name", facts.view_position, "name")
+    if row is not None and row.view_position is not None:
+        yield _Claim("the table", row.view_position, "table")
+
+
+_SIDE_CODES: Final = {
+    **dict.fromkeys(("7771000", "G-A101", "80248007", "T-04030"), Laterality.LEFT),
+    **dict.fromkeys(("24028007", "G-A100", "73056007", "T-04020"), Laterality.RIGHT),
+}
+"""Left and right (PS3.16 CID 244), left and right breast, in SNOMED CT and SNOMED RT."""
+_REGIONS: Final = {
+    "AnatomicRegionSequence": "AnatomicRegionModifierSequence",
+    "PrimaryAnatomicStructureSequence": "PrimaryAnatomicStructureModifierSequence",
+}
+
+
+def _side_claims(
+    tags: Tags, facts: NameFacts, row: TableRow | None, view: ViewPosition | None
+) -> Iterator[_Claim[Laterality]]:
+    for keyword, origin in (("ImageLaterality", ""), ("Laterality", "series")):
+        value = tags.text(keyword)
+        side = read_laterality(value or "")
+        if side is not None:
+            yield _Claim(keyword, side, origin)
+        elif value is not None and keyword == "ImageLaterality" and value.upper().startswith("B"):
+            tags.doubt("laterality_unusable", "ImageLaterality says that both breasts are shown")
+        elif value is not None:
+            tags.caution("laterality_unusable", f"{keyword} says neither L nor R")
+    for keyword, modifiers in _REGIONS.items():
+        for item in tags.inner(keyword):
+            for code, _, meaning in (*tags.codes(keyword), *item.codes(modifiers)):
+                side = _SIDE_CODES.get(code.upper()) or read_description(meaning).laterality
+                if side is not None:
+                    yield _Claim(keyword, side, "region")
+    for value in tags.texts("ViewPosition"):
+        side = read_view_position(value).laterality
+        if side is not None:
+            yield _Claim("ViewPosition", side, "position")
+    for keyword in DESCRIPTIONS:
+        side = read_description(tags.text(keyword) or "").laterality
+        if side is not None:
+            yield _Claim(keyword, side, "description")
+    side = _side_by_orientation(tags, view)
+    if side is not None:
+        yield _Claim("PatientOrientation", side, only_contradicts=True)
+    if facts.laterality is not None:
+        yield _Claim("the file name", facts.laterality, "name")
+    if row is not None and row.laterality is not None:
+        yield _Claim("the table", row.laterality, "table")
+
+
+_MEDIAL_BELOW: Final = frozenset(
+    ViewPosition[name] for name in ("CC", "XCCL", "XCCM", "FB", "MLO", "LMO")
+)
+
+
+def _side_by_orientation(tags: Tags, view: ViewPosition | None) -> Laterality | None:
+    """The breast whose picture lies as PatientOrientation says, hung in the usual way.
+
+    Its lateral side is above, so that the columns run towards the middle of the body: to the
+    patient's right for a left breast (PS3.3 C.7.6.1.1.1). A picture turned by half a
+    turn reads as the other breast's, so that this contradicts, but never tells.
+    """
+    directions = tags.texts("PatientOrientation")
+    if view not in _MEDIAL_BELOW or len(directions) != 2 or directions[0][0] not in "AP":
+        return None
+    down = directions[1].upper()
+    if ("L" in down) is ("R" in down) or not set(down) <= set("LRHF"):
+        return None
+    towards_left = ("L" in down) is not ("H" in down)
+    return Laterality.RIGHT if towards_left else Laterality.LEFT
+
+
+def _check_orientation(tags: Tags, view: ViewPosition | None) -> None:
+    """Say if the picture lies in another plane than its view."""
+    directions = tags.texts("PatientOrientation")
+    if len(directions) != 2 or directions[0][0].upper() not in "AP":
+        return
+    down = set(directions[1].upper())
+    if view in (ViewPosition.CC, ViewPosition.XCCL, ViewPosition.XCCM) and down & set("HF"):
+        tags.doubt(
+            "view_disagrees",
+            f"the view is {view.value}, but PatientOrientation is that of an oblique or lateral",
+        )
+    elif (
+        view in (ViewPosition.MLO, ViewPosition.ML, ViewPosition.LM)
+        and down
+        and not (down & set("HF"))
+    ):
+        tags.caution(
+            "orientation_disagrees",
+            f"the view is {view.value}, but PatientOrientation names neither head nor foot",
+        )

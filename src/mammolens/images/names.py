@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from mammolens.core import Laterality, ViewPosition
+from mammolens.images.descriptions import read_description
+from mammolens.images.vocabulary import VIEW_TOPICS, Topic
 
 __all__ = ["IMAGE_SUFFIXES", "NameFacts", "read_name"]
 
 
 @dataclass(frozen=True)
 class NameFacts:
-    """What a name says; ``None`` is unknown. `case` groups the images of one exam by name."""
+    """What a name says; ``None`` is unknown. `case` groups the images of one exam by name, and
+    `topics` are what a plain name says of the picture beyond side and view."""
 
     convention: str
     patient_id: str | None = None
@@ -21,6 +24,7 @@ class NameFacts:
     laterality: Laterality | None = None
     view_position: ViewPosition | None = None
     image_id: str | None = None
+    topics: frozenset[Topic] = frozenset()
 
 
 CBIS = re.compile(
@@ -112,4 +116,9 @@ def _plain(stem: str) -> NameFacts:
     if lone_letter and view is None:
         side = None
     case = "_".join(rest) if side is not None and view is not None else None
-    return NameFacts("plain", None, case, side, view, stem)
+    return NameFacts("plain", None, case, side, view, stem, _told(stem))
+
+
+def _told(stem: str) -> frozenset[Topic]:
+    """Topics of a view; a name alone is little ground for anything else, such as "test"."""
+    return read_description(stem).topics & VIEW_TOPICS

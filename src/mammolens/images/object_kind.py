@@ -6,12 +6,14 @@ this patient's breasts leaves the exam free to be called low. Whatever is not pr
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from mammolens.core import ObjectKind
+from mammolens.images.dicom_subject import proven_subject
 from mammolens.images.dicom_values import Tags
 
-__all__ = ["object_kind"]
+__all__ = ["is_breast", "object_kind"]
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _MAMMOGRAPHY: Final = frozenset(_STORAGE + end for end in ("1.2", "1.2.1"))
@@ -32,7 +34,8 @@ _ANY_XRAY: Final = ("1", "7")
 _OTHER_MODALITIES: Final = frozenset(
     ("US", "IVUS", "CT", "MR", "NM", "PT", "ES", "OP", "GM", "SM", "XC", "ECG", "OCT", "XA", "RF")
 )
-_BREAST: Final = frozenset(("BREAST", "BREAST_L", "BREAST_R", "MAMMA", "MAMMO"))
+_BREAST: Final = re.compile(r"BREAST|MAMM|MAMA|BRUST|SEIN|SENO|BORST|PECHO|PEITO|AXILL")
+_UNSAID: Final = frozenset(("UNKNOWN", "OTHER", "UNSPECIFIED", "NONE", "NA", "N/A"))
 
 
 def object_kind(tags: Tags) -> ObjectKind:
@@ -42,7 +45,8 @@ def object_kind(tags: Tags) -> ObjectKind:
     """
     sop_class = tags.text("SOPClassUID") or ""
     if sop_class in _MAMMOGRAPHY:
-        return ObjectKind.MAMMOGRAM
+        proven = proven_subject(tags) is not None
+        return ObjectKind.OTHER_IMAGE if proven else ObjectKind.MAMMOGRAM
     if sop_class in _PROJECTIONS:
         one = tags.integer("NumberOfFrames") in (None, 1)
         return ObjectKind.MAMMOGRAM if one else ObjectKind.STACK
@@ -68,8 +72,21 @@ def _within(ending: str, classes: tuple[str, ...]) -> bool:
 def _shown(tags: Tags) -> ObjectKind:
     """What a radiograph or a captured picture shows, by its modality and body part."""
     modality, part = tags.code("Modality"), tags.code("BodyPartExamined")
-    if modality == "MG" or part in _BREAST:
+    if proven_subject(tags) is not None:
+        return ObjectKind.OTHER_IMAGE
+    if modality == "MG" or is_breast(part):
         return ObjectKind.MAMMOGRAM
-    if modality in _OTHER_MODALITIES or part is not None:
+    if modality in _OTHER_MODALITIES or (part is not None and part not in _UNSAID):
         return ObjectKind.OTHER_IMAGE
     return ObjectKind.UNKNOWN
+
+
+def is_breast(body_part: str | None) -> bool:
+    """Whether Body Part Examined (0018,0015), in upper case, names the breast.
+
+    Examples
+    --------
+    >>> is_breast("BREAST"), is_breast("MAMMA LINKS"), is_breast("CHEST"), is_breast(None)
+    (True, True, False, False)
+    """
+    return body_part is not None and _BREAST.search(body_part) is not None

@@ -1,0 +1,97 @@
+"""Contrast mammography: low-energy images are mammograms, what is made from two energies is none.
+
+Each exposure gives a low-energy image, which reads as a mammogram, and one that shows the contrast
+agent alone, recombined from two energies or subtracted. Devices name them in Image Type at
+different values (GE ``DERIVED\\PRIMARY\\\\RECOMBINED``, the standard ``SUBTRACTION`` in value 4 and
+``LOW_ENERGY`` in value 5), in the processing code (GE ``GEMS_CESM_1``), or in words only.
+
+Source: PS3.3 C.8.11.7.1.4 (Image Type of mammography).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mammolens.errors import NotAMammogram
+from mammolens.images.descriptions import read_description
+from mammolens.images.dicom_parts import SERIES_TEXTS, STUDY_TEXTS
+from mammolens.images.dicom_values import Tags
+from mammolens.images.vocabulary import Topic
+
+__all__ = ["contrast_refusal"]
+
+_RECOMBINED: Final = ("RECOMB", "SUBTR", "HIGH_EN", "HIGHEN", "ADDITION", "IODIN", "DES_SUB")
+_LOW: Final = ("LOW_EN", "LOWEN")
+_CONTRAST: Final = ("POST_CONTRAST", "POSTCONTRAST", "CESM", "CEDM", "CEM", "DUAL_ENERGY")
+"""Beginnings of values of Image Type, as the standard and devices write them, also cut short."""
+_NO_AGENT: Final = frozenset(("NO", "NONE", "N", "NEIN", "NON", "NA", "0", "WITHOUT", "OHNE"))
+_HARD_FILTERS: Final = ("COPPER", "TITANIUM", "TIN", "CU", "TI", "SN")
+"""Filters of high-energy exposures; mammograms are filtered by molybdenum, rhodium, aluminium or
+silver."""
+_PROCESSING: Final = "AcquisitionDeviceProcessingDescription"
+
+
+def contrast_refusal(tags: Tags) -> NotAMammogram | None:
+    """Refuse what shows a contrast agent alone; doubt what may; note a low-energy image."""
+    values = [value.upper().replace(" ", "_") for value in tags.texts("ImageType")]
+    topics = {
+        keyword: read_description(tags.text(keyword) or "").topics for keyword in SERIES_TEXTS
+    }
+    is_low = any(value.startswith(_LOW) for value in values)
+    if any(value.startswith(_RECOMBINED) for value in values):
+        return _refusal(tags, "ImageType")
+    code = tags.code("AcquisitionDeviceProcessingCode") or ""
+    if code.startswith("GEMS_CESM") and not is_low:
+        return _refusal(tags, "AcquisitionDeviceProcessingCode")
+    said_low = [keyword for keyword, found in topics.items() if Topic.LOW_ENERGY in found]
+    recombined = [keyword for keyword, found in topics.items() if Topic.RECOMBINED in found]
+    if recombined and not is_low and not said_low:
+        return _refusal(tags, recombined[0])
+    if recombined:
+        text = (
+            f"{recombined[0]} speaks of a recombined image, another attribute of a low-energy one"
+        )
+        tags.doubt("contrast_unclear", text)
+    elif is_low or said_low:
+        tags.caution("low_energy", "this is the low-energy image of a contrast mammogram")
+    elif _filtered_hard(tags):
+        return _refusal(tags, "FilterMaterial")
+    elif (keyword := _contrast_sign(tags, values, topics)) is not None:
+        text = f"{keyword} speaks of contrast, and nothing says which of its images this is"
+        tags.doubt("contrast_unclear", text)
+    return None
+
+
+def _filtered_hard(tags: Tags) -> bool:
+    return any(material.upper() in _HARD_FILTERS for material in tags.texts("FilterMaterial"))
+
+
+def _contrast_sign(
+    tags: Tags, values: list[str], topics: dict[str, frozenset[Topic]]
+) -> str | None:
+    """The attribute that speaks of a contrast agent, if one does."""
+    if any(value.startswith(_CONTRAST) for value in values):
+        return "ImageType"
+    agent = tags.code("ContrastBolusAgent")
+    if agent is not None and agent.split()[0].strip("/.-") not in _NO_AGENT:
+        return "ContrastBolusAgent"
+    if tags.holds("ContrastBolusAgentSequence"):
+        return "ContrastBolusAgentSequence"
+    for keyword, found in topics.items():
+        # Processing may raise the contrast of any image.
+        if Topic.CEM in found or (Topic.CONTRAST in found and keyword != _PROCESSING):
+            return keyword
+    for keyword in STUDY_TEXTS:
+        if read_description(tags.text(keyword) or "").topics & {Topic.CEM, Topic.CONTRAST}:
+            return keyword
+    return None
+
+
+def _refusal(tags: Tags, keyword: str) -> NotAMammogram:
+    return NotAMammogram(
+        f"this is {Topic.RECOMBINED.value}: it shows the contrast agent, not the breast as a"
+        " mammogram does",
+        source=tags.source,
+        keyword=keyword,
+        remedy="Send the low-energy images",
+    )
