@@ -43,6 +43,7 @@ from mammolens.core import (
 from mammolens.errors import ConfigError, InputError, ModelError
 from mammolens.exams import STANDARD_VIEWS, ExamPlan, View, load_exam, plan_exams
 from mammolens.images import find_files
+from mammolens.images.ages import exam_age
 from mammolens.model import ModelPackage
 from mammolens.preprocess import display_of, prepare
 
@@ -154,8 +155,8 @@ def analyze_exam(
         except (InputError, ModelError) as error:
             refused.append(_unscored(mammogram, error))
     images: tuple[ImagePrediction, ...] = ()
-    ages = (view.ref.age_years for _, view in kept)
-    age = next((a for a in ages if _age_log_odds(model, a) is not None), None)
+    age, several = exam_age((mammogram.ref, mammogram.header) for mammogram, _ in kept)
+    cautions += [several] if several else []
     if kept:
         cautions += _age_cautions(model, age)
         try:

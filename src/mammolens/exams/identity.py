@@ -22,8 +22,6 @@ _PLACEHOLDER: Final = re.compile(
     re.IGNORECASE,
 )
 """IDs that anonymisers and operators write when they have none; punctuation does not count."""
-_SAME_AGE_YEARS: Final = 1.0
-"""Ages that are rounded, or written on both sides of a birthday, differ by up to a year."""
 
 
 def is_placeholder(patient_id: str | None) -> bool:
@@ -82,9 +80,6 @@ def identity_cautions(sources: Sequence[Source]) -> list[Caution]:
         for keyword, fact in facts.items()
         if len({value for source in sources if (value := fact(source))}) > 1
     ]
-    ages = [s.ref.age_years for s in sources if s.ref.age_years is not None]
-    if ages and max(ages) - min(ages) > _SAME_AGE_YEARS:
-        apart.append("PatientAge")
     return [
         Caution(
             "identity_disagrees",

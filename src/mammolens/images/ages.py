@@ -75,7 +75,8 @@ def exam_age(
         References, with their ages, and headers; pictures without a header have an empty one.
     """
     members = list(images)
-    ages = [ref.age_years for ref, _ in members if ref.age_years is not None]
+    stated = (ref.age_years for ref, _ in members if ref.age_years is not None)
+    ages = [years for years in stated if _possible(years) is not None]
     if not ages or _agree(ages):
         return next(iter(ages), None), None
     reckoned = [
