@@ -86,9 +86,10 @@ def test_csv_is_safe_in_a_spreadsheet(report, written) -> None:
 
 def test_the_page_is_one_file_with_escaped_text(report, written) -> None:
     page = written[".html"].read_text("utf-8")
+    assert f'<p class="running" aria-hidden="true">{DISCLAIMER}' in page
     assert "<b>.png" not in page
     assert "=cmd/&lt;b&gt;.png" in page
-    assert page.count(DISCLAIMER) == 2
+    assert page.count(DISCLAIMER) == 3
     assert page.count("does not make a lesion benign") == 2
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert page.count("<tr>") == 1 + len(report.regions)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from mammolens import __version__
 from mammolens._lettering import band
-from mammolens._outlines import LEVELS_MEAN, draw_outlines, outline
+from mammolens._outlines import draw_outlines, outline
 from mammolens.analysis import RegionPrediction, RegionReport
 from mammolens.core import TriageCategory
 from mammolens.errors import ConfigError, DeliveryError
@@ -240,6 +240,7 @@ def _html(report: RegionReport, run: RunInfo) -> bytes:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="robots" content="noindex"><link rel="icon" href="data:,">'
         f"<title>mammolens regions, {text(when)}</title>\n<style>\n{style}</style></head>\n<body>"
+        f'<p class="running" aria-hidden="true">{text(run.disclaimer)}</p><div class="sheet">'
         f'<header><p class="brand">mammolens {text(__version__)} · {text(when)} · model '
         f"{text(report.model.name)} {text(report.model.version)}</p>"
         f"<h1>Marked regions</h1>{notice}</header>\n<main>"
@@ -249,13 +250,14 @@ def _html(report: RegionReport, run: RunInfo) -> bytes:
         f"<tbody>{rows}</tbody></table>"
         f'<p class="quiet">Probabilities stand for {percent(report.prevalence)} malignant among '
         f"marked lesions. Thresholds on P(malignant): {text(thresholds)}. Lines "
-        f"enclose where the malignancy map of a window reaches {LEVELS_MEAN}.</p>"
+        "enclose where the malignancy map of a window reaches 1x and 2x the level of the model's "
+        "card.</p>"
         f'<img src="data:image/jpeg;base64,{picture}" style="max-width:100%" '
         f'alt="{text(view_name(report.ref))} with {len(report.regions)} marked regions">'
         f'<h4>File</h4><p class="id">{text(report.ref.path)}</p>'
         f"{f'<h4>Warnings</h4><ul>{warnings}</ul>' if warnings else ''}"
         f'</main>\n<footer>{notice}<p class="quiet">{text(run.model_summary)} SHA-256 '
-        f'<span class="id">{text(report.model.digest)}</span></p></footer></body></html>\n'
+        f'<span class="id">{text(report.model.digest)}</span></p></footer></div></body></html>\n'
     )
     return page.encode("utf-8")
 
