@@ -189,7 +189,9 @@ def test_prevalence_is_restated_and_named(call, package, tmp_path: Path) -> None
         words = ("analyze", BENIGN, "--out", out, "--model", package, "--sinks", "json")
         outcome = call(*words, "--prevalence", prevalence)
         assert outcome.code == 0
-        found[prevalence] = json.loads((out / "results.json").read_text("utf-8"))["exams"][0]
+        results = json.loads((out / "results.json").read_text("utf-8"))
+        assert results["prevalence_stated"] is True
+        found[prevalence] = results["exams"][0]
     assert found["0.005"]["malignancy"] < found["0.3"]["malignancy"]
     assert found["0.005"]["category"] == found["0.3"]["category"]
     assert "0.5%" in outcome.out

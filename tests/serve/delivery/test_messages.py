@@ -8,7 +8,9 @@ import time
 
 import pytest
 
+from mammolens.serve.checks import check_destinations
 from mammolens.serve.delivery import deliver_off, delivering
+from mammolens.serve.settings import NodeSettings
 
 SLOW = {"backoff_s": 60, "backoff_max_s": 60}
 """What is put off stays so until the end of the test."""
@@ -149,6 +151,30 @@ def test_a_certificate_must_be_vouched_for_and_bear_the_name(
         ("misnamed", "queued", refused),
         ("right", "done", None),
     }
+
+
+def test_certificates_are_checked_before_anything_is_sent(peer, peers, certificate):
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server = peer(peers["fhir"], 0, context)
+    said = {"to": f"mllps://127.0.0.1:{server.port}", "sinks": ["hl7"], "timeout_s": 5}
+    web = {"to": f"fhir+https://127.0.0.1:{server.port}/fhir", "sinks": ["fhir"], "timeout_s": 5}
+    settings = NodeSettings(
+        routes=[
+            {"name": "unknown", **said},
+            {"name": "misnamed", **said, "ca": certificate},
+            {"name": "right", **said, "ca": certificate, "tls_name": "pacs.test"},
+            {"name": "web", **web, "ca": certificate, "tls_name": "pacs.test"},
+        ]
+    )
+    found = {reached.what: reached for reached in check_destinations(settings)}
+    assert "TLS fails (self-signed certificate)" in found["route unknown"].said
+    assert "TLS fails (IP address mismatch" in found["route misnamed"].said
+    assert found["route right"].sound
+    assert "HTTP 501" in found["route web"].said
+    assert server.requests == []
 
 
 def test_a_message_is_framed_and_acknowledged_by_its_id(mllp, message, now):

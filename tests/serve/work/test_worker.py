@@ -67,6 +67,20 @@ def test_four_views_become_a_result(send, run, result, rows):
     assert run() == 0
 
 
+@pytest.mark.parametrize("prevalence", [None, 0.005])
+def test_reports_say_whether_the_site_states_its_prevalence(state, send, run, rows, prevalence):
+    model = state.settings.model.model_copy(update={"prevalence": prevalence})
+    send(0, 1, 2, 3)
+    run(changed(state, model=model, sinks=("fhir", "hl7")))
+    said = {file.sink: state.results.read(file.digest).decode() for file in rows(FILES)}
+    stated = "for a prevalence of 0.5% among breasts, as this site states"
+    for text in said.values():
+        assert (stated in text) is (prevalence is not None)
+        assert ("that of the model's own data" in text) is (prevalence is None)
+    assert ("valueQuantity" in said["fhir"]) is (prevalence is not None)
+    assert ("|NM|111047" in said["hl7"]) is (prevalence is not None)
+
+
 def test_results_do_not_tell_where_the_store_lies(send, run, state, rows):
     send(0, 1, 2)
     send(3, PresentationIntentType="FOR PROCESSING")

@@ -171,7 +171,9 @@ def _reason(state: NodeState, digest: str) -> str:
         refusal = identify(ImageFile(state.received.path(digest))).refusal
     except (InputError, OSError) as error:
         return error.message if isinstance(error, InputError) else "the file cannot be read"
-    return refusal.message if refusal else "a kind of object that is not analysed"
+    if refusal is None:
+        return "digitised or computed radiography, which is read only if intake.film says so"
+    return refusal.message
 
 
 def _not_analysed(state: NodeState, story: ExamStory) -> tuple[Mapping[str, str], ...] | None:
