@@ -279,6 +279,29 @@ def test_models_lists_figures_with_intervals(call) -> None:
     assert re.search(r"0\.\d{3} \(0\.\d{3}–[01]\.\d{3}\)", words_of(outcome.out))
 
 
+@pytest.mark.parametrize("by_path", [False, True])
+def test_a_model_is_shown_with_its_points_and_weaknesses(call, package, by_path) -> None:
+    from mammolens.model import ModelPackage
+
+    name = str(package) if by_path else "mammolens-2"
+    card = ModelPackage.load(name).card
+    outcome = call("models", name)
+    assert outcome.code == 0
+    shown = words_of(outcome.out)
+    for point in (card.operating_points.low, card.operating_points.high):
+        for figure in (f"{point.threshold:.4f}", point.sensitivity, point.specificity):
+            assert str(figure) in shown
+    for weakness in card.weaknesses:
+        assert words_of(weakness) in shown
+
+
+def test_a_model_that_is_not_there_is_named(call) -> None:
+    outcome = call("models", "mammolens-9")
+    assert outcome.code == 1
+    assert "mammolens-9" in words_of(outcome.err)
+    assert "Built-in models: mammolens-2" in words_of(outcome.err)
+
+
 def test_doctor_finds_nothing_lacking(call) -> None:
     outcome = call("doctor")
     assert outcome.code == 0, outcome.out

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import resource
 import subprocess
 import sys
 import zipfile
@@ -21,7 +22,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mammolens.core import InputKind, ModelId
-from mammolens.errors import BadModelPackage, ConfigError, ContractMismatch, ModelError
+from mammolens.errors import (
+    BadModelPackage,
+    ConfigError,
+    ContractMismatch,
+    ModelError,
+    StorageError,
+)
 from mammolens.model import (
     CLASSES,
     Calibration,
@@ -30,6 +37,7 @@ from mammolens.model import (
     Device,
     Estimate,
     FindingLevel,
+    KnownPatients,
     ModelCard,
     ModelPackage,
     OperatingPoint,
@@ -38,8 +46,10 @@ from mammolens.model import (
     ValidationFigure,
     card_markdown,
     list_models,
+    patient_digests,
     prior_at,
     read_card,
+    read_patients,
     restate,
     save_package,
 )
@@ -509,3 +519,114 @@ def test_an_impossible_prior_is_refused(bad: tuple[float, ...]) -> None:
 def test_improper_probabilities_are_not_restated(bad: list[float]) -> None:
     with pytest.raises(ConfigError, match="probabilities"):
         restate(bad, (0.5, 0.25, 0.25), (0.4, 0.3, 0.3))
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mammolens.model import ModelPackage, save_package
+
+left, moved = int(sys.argv[3]), Path.replace
+
+def move_and_die(self, target):
+    global left
+    if self.name.endswith(".partial"):
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+    return moved(self, target)
+
+Path.replace = move_and_die
+card = ModelPackage.load(sys.argv[1]).card
+graph = (Path(sys.argv[1]) / "model.onnx").read_bytes()
+save_package(Path(sys.argv[2]), card, graph)
+"""
+
+
+@pytest.mark.parametrize("moved", range(3))
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_kill_leaves_no_package_but_a_whole_one(
+    folder: Path, tmp_path: Path, moved: int, replaced: bool
+) -> None:
+    """Whatever stands there after a kill is the old package, or does not load."""
+    target = tmp_path / "target"
+    old = build_graph(gain=0.5)
+    if replaced:
+        save_package(target, make_card(old), old)
+    command = [sys.executable, "-c", KILLED, str(folder), str(target), str(moved)]
+    child = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert child.returncode == -9, child.stderr
+    if replaced and moved == 0:
+        assert ModelPackage.load(target).card == make_card(old)
+    else:
+        with pytest.raises(BadModelPackage):
+            ModelPackage.load(target)
+    save_package(target, make_card(build_graph()), build_graph())  # the same command goes through
+    assert ModelPackage.load(target).card == make_card(build_graph())
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, replaced: bool) -> None:
+    target, graph = tmp_path / "target", build_graph()
+    if replaced:
+        save_package(target, make_card(graph), graph)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(graph) - 1, hard))
+    try:
+        with pytest.raises(StorageError, match=r"target.*cannot be written.*Make room"):
+            save_package(target, make_card(graph, version="9.9"), graph)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert target.exists() == replaced
+    if replaced:
+        assert ModelPackage.load(target).card.version == "1.0"
+        assert not list(target.glob("*.partial"))
+
+
+def test_a_package_that_would_not_load_is_not_written(tmp_path: Path) -> None:
+    graph = build_graph(classes=None)
+    with pytest.raises(ContractMismatch):
+        save_package(tmp_path / "target", make_card(graph), graph)
+    assert not (tmp_path / "target").exists()
+
+
+def test_a_place_that_holds_something_else_is_refused(folder: Path, tmp_path: Path) -> None:
+    graph = build_graph()
+    (tmp_path / "file").write_text("notes")
+    with pytest.raises(ConfigError, match=r"file of this name is in the way.*another name"):
+        save_package(tmp_path / "file", make_card(graph), graph)
+    (folder / "run.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"other files, such as run\.json"):
+        save_package(folder, make_card(graph), graph)
+
+
+def test_patients_travel_with_their_package_alone(folder: Path, tmp_path: Path) -> None:
+    graph = build_graph()
+    taught, held_out = (patient_digests([("mine", name)]) for name in ("a", "b"))
+    known = KnownPatients(taught, held_out, complete=False)
+    assert read_patients(folder) is None
+    save_package(folder, make_card(graph), graph, known)
+    assert read_patients(folder) == known
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        for path in folder.iterdir():
+            archive.write(path, path.name)
+    assert read_patients(tmp_path / "p.zip") == known
+    kept = (folder / "patients.json").read_text("utf-8")
+    assert "mine" not in kept
+    save_package(folder, make_card(graph), graph)
+    assert read_patients(folder) is None
+    other = build_graph(gain=0.5)
+    save_package(folder, make_card(other), other)
+    (folder / "patients.json").write_text(kept, "utf-8")
+    with pytest.raises(BadModelPackage, match=r"patients\.json.*of another package"):
+        read_patients(folder)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_built_in_models_say_from_whom_they_learned(name: str) -> None:
+    known, card = read_patients(name), ModelPackage.load(name).card
+    assert known is not None
+    assert known.complete
+    own = sum(dataset.patients or 0 for dataset in card.training.datasets)
+    assert len(known.taught) >= own
+    assert not known.taught & known.held_out

@@ -8,8 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs mammolens[train]")
 
-from mammolens.data.cache import PreparedCache  # noqa: E402
-from mammolens.data.manifest import Record  # noqa: E402
+from mammolens.data.cache import PreparedCache, build_side  # noqa: E402
+from mammolens.data.manifest import Record, Split  # noqa: E402
 from mammolens.errors import ConfigError, StorageError  # noqa: E402
 from mammolens.learn import frozen  # noqa: E402
 from mammolens.learn.activations import (  # noqa: E402
@@ -22,7 +22,11 @@ from mammolens.learn.batches import stack  # noqa: E402
 from mammolens.learn.config import load_manifest, read_run  # noqa: E402
 from mammolens.learn.frozen import train_on_maps, train_run  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
-from mammolens.learn.predict import load_network, predict_logits  # noqa: E402
+from mammolens.learn.predict import (  # noqa: E402
+    load_network,
+    malignancy_figures,
+    predict_logits,
+)
 
 
 @pytest.fixture(scope="module")
@@ -227,10 +231,10 @@ def test_training_on_maps_learns_and_writes_the_whole_network(run_file, tmp_path
     assert any("maps" in line for line in lines)
     config = read_run(run_file, overrides)
     net = load_network(config, best)
-    manifest, side = load_manifest(config), frozen.Split.VALIDATION
-    cache = frozen.build_side(manifest, side, config.preprocess, config.data.cache)
+    manifest, side = load_manifest(config), Split.VALIDATION
+    cache = build_side(manifest, side, config.preprocess, config.data.cache)
     logits = predict_logits(net, cache, mirrored=False)
-    score, _ = frozen.malignancy_figures(cache.records, logits)
+    score, _ = malignancy_figures(cache.records, logits)
     assert score > 0.9
     rest = trace_chain(net).rest(config.network.frozen_stages)
     maps = build_activations(net, cache, config, 1)
@@ -290,7 +294,7 @@ def test_a_share_of_training_patients_leaves_everyone_held_out(run_file):
     sides = [
         {r.patient for r in records if r.split is side}
         for records in (whole, some)
-        for side in (frozen.Split.VALIDATION, frozen.Split.TRAIN)
+        for side in (Split.VALIDATION, Split.TRAIN)
     ]
     assert sides[0] == sides[2]
     assert set() < sides[3] < sides[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import resource
 import signal
@@ -13,8 +14,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
 
-from mammolens.data.manifest import Manifest  # noqa: E402
+from mammolens.data.cache import build_side  # noqa: E402
+from mammolens.data.manifest import Manifest, Split  # noqa: E402
 from mammolens.errors import ConfigError, StorageError  # noqa: E402
+from mammolens.learn import frozen  # noqa: E402
 from mammolens.learn import train as loop  # noqa: E402
 from mammolens.learn.checkpoint import (  # noqa: E402
     add_to_log,
@@ -24,6 +27,9 @@ from mammolens.learn.checkpoint import (  # noqa: E402
     write_state,
 )
 from mammolens.learn.config import load_manifest, read_run  # noqa: E402
+from mammolens.learn.predict import load_network, predict_logits  # noqa: E402
+from mammolens.learn.rates import place_in, plan_stretches, set_rates  # noqa: E402
+from mammolens.learn.sections import TrainConfig  # noqa: E402
 
 OVERRIDES = ("train.epoch_images=24", "train.checkpoint_steps=2", "train.unfreeze=[0.0,0.4]")
 STEPS = 6
@@ -157,7 +163,7 @@ def test_a_finished_run_is_left_as_it_is(run):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("train.epochs=3", r"train\.epochs was 2, is 3"),
+        ("train.epochs=1", r"train\.epochs was 2, is 1"),
         ("network.hidden=24", r"network\.hidden was 16, is 24"),
         ("data.split_seed=2", r"data\.split_seed was 1, is 2"),
         ("preprocess.height=96", r"preprocess\.height was 64, is 96"),
@@ -179,6 +185,125 @@ def test_another_table_is_not_gone_on_with_and_harmless_settings_are(run):
         refuse_other_run(config, manifest.with_splits(moved), run / "whole")
     harmless = ("train.threads=2", "train.patience=5", "data.cache=elsewhere", "version=2.0.0")
     refuse_other_run(read_run(run / "run.toml", (*OVERRIDES, *harmless)), manifest, run / "whole")
+
+
+def log_of(folder):
+    with (folder / "log.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.parametrize("module", ["train", "frozen"])
+def test_a_finished_run_goes_on_when_passes_are_added(tiny_run, tmp_path, module, monkeypatch):
+    """Rates warm up and fall once more, and a kill within what was added changes nothing."""
+    from mammolens.learn.frozen import train_run
+
+    kind = ("train.cached_variants=1", "train.unfreeze=[0.0]") if module == "frozen" else ()
+    config, lines = tiny_run(tmp_path), []
+    settings = (*OVERRIDES, "train.patience=9", "train.warmup=0.2", *kind)
+    for name in ("a", "b"):
+        train_run(config, tmp_path / name, settings, lambda _: None)
+    longer = (*settings, "train.epochs=4")
+    train_run(config, tmp_path / "a", longer, lines.append)
+    assert f"resumed at step {STEPS} of {2 * STEPS}" in lines
+    assert any(
+        f"raised to 4: rates warm up again and fall along half a cosine over steps {STEPS} to "
+        f"{2 * STEPS}" in line
+        for line in lines
+    )
+    assert [row["epoch"] for row in log_of(tmp_path / "a")] == ["0", "1", "2", "3"]
+    summary = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert summary["stretches"] == [[0, STEPS], [STEPS, 2 * STEPS]]
+    assert summary["config"]["train"]["epochs"] == 4
+
+    place = {"train": loop, "frozen": frozen}[module]
+    write, stopped = place.write_state, []
+
+    def write_and_stop(path, step, *args, **parts):
+        write(path, step, *args, **parts)
+        if step == STEPS + 2 and not stopped:
+            stopped.append(step)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(place, "write_state", write_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_run(config, tmp_path / "b", longer, lambda _: None)
+    monkeypatch.setattr(place, "write_state", write)
+    train_run(config, tmp_path / "b", longer, lambda _: None)
+    assert_same_run(tmp_path / "a", tmp_path / "b")
+    with pytest.raises(ConfigError, match=r"epochs was 4, is 2.*raised, not lowered"):
+        train_run(config, tmp_path / "a", settings, lambda _: None)
+
+
+def test_rates_of_an_added_stretch_rise_and_fall_with_all_parts():
+    parameters = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    groups = [
+        {"params": [p], "peak": 1.0, "from": joins}
+        for p, joins in zip(parameters, (0.5, 0.0), strict=True)
+    ]
+    optimiser, train = torch.optim.AdamW(groups), TrainConfig(warmup=0.2)
+    stretches = plan_stretches([[0, 10]], 10, 30)
+    trunk = []
+    for step in range(30):
+        progress, again = place_in(stretches, step)
+        set_rates(optimiser, train, progress, again=again)
+        trunk.append(optimiser.param_groups[0]["lr"])
+        assert parameters[0].requires_grad == (step >= 5)
+    assert trunk[:5] == [0.0] * 5
+    assert max(trunk[:10]) == trunk[7] == pytest.approx(1.0)
+    assert max(trunk[10:]) == trunk[14] == pytest.approx(1.0)
+    assert trunk[10] < 0.1
+    assert trunk[29] < 0.1
+
+
+def test_a_run_that_was_cut_off_may_be_given_more_passes(tiny_run, tmp_path, monkeypatch):
+    config, lines, write = tiny_run(tmp_path), [], loop.write_state
+
+    def write_and_stop(path, step, *args, **parts):
+        write(path, step, *args, **parts)
+        if step == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "write_state", write_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(config, tmp_path / "run", OVERRIDES, lambda _: None)
+    monkeypatch.setattr(loop, "write_state", write)
+    loop.train(config, tmp_path / "run", (*OVERRIDES, "train.epochs=3"), lines.append)
+    assert any("half cosine is stretched to step 9" in line for line in lines)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["stretches"] == [[0, 9]]
+
+
+def test_passes_are_told_as_a_table_and_the_next_command_at_the_end(run, tmp_path):
+    lines: list[str] = []
+    loop.train(run / "run.toml", tmp_path / "run", OVERRIDES, lines.append)
+    table = lines[-5:-2]
+    assert table[0].split() == [
+        *("pass", "train", "loss", "val", "loss", "train", "AUC", "val", "AUC", "drawn")
+    ]
+    rows = log_of(tmp_path / "run")
+    for number, (line, row) in enumerate(zip(table[1:], rows, strict=True), start=1):
+        cells = line.split()
+        assert cells[0] == str(number)
+        named = ("loss", "val_loss", "train_score", "score", "auc_drawn")
+        assert [float(cell) for cell in cells[1:6]] == pytest.approx(
+            [float(row[name]) for name in named], abs=1e-4
+        )
+    assert sum(line.endswith("best") for line in table) == 1
+    assert lines[-1] == f"next: mammolens export {tmp_path / 'run'} -o {tmp_path / 'run/package'}"
+
+
+def test_the_validation_loss_is_that_of_the_kept_weights(run):
+    """Computed again from the best weights, by independent means."""
+    config = read_run(run / "run.toml", OVERRIDES)
+    manifest = load_manifest(config)
+    side = build_side(manifest, Split.VALIDATION, config.preprocess, config.data.cache)
+    best = json.loads((run / "whole" / "best.json").read_text())
+    net = load_network(config, run / "whole" / "best.safetensors")
+    chances = torch.softmax(torch.from_numpy(predict_logits(net, side, mirrored=False)), 1)
+    smoothing, losses = config.train.smoothing, []
+    for chance, record in zip(chances, side.records, strict=True):
+        told = -chance[torch.tensor(record.allowed)].sum().log()
+        losses.append((1 - smoothing) * told - smoothing * chance.log().mean())
+    assert best["val_loss"] == pytest.approx(float(torch.stack(losses).mean()), abs=1e-4)
 
 
 def test_a_damaged_checkpoint_or_one_of_another_network_is_named(tmp_path):

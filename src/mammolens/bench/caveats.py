@@ -8,7 +8,7 @@ from mammolens.bench.evidence import Evidence
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.persons import NOBODY, unknown_identities
 from mammolens.data.splits import split_digest
-from mammolens.model import ModelCard
+from mammolens.model import KnownPatients, ModelCard, patient_digest
 
 __all__ = ["acquainted", "caveats", "same_women"]
 
@@ -30,7 +30,8 @@ def caveats(
         The table or run that they are rows of, if it is at hand.
     """
     names = {record.dataset for record in judged.records}
-    known = acquainted(judged, whole, evidence.card) if whole and evidence.card else []
+    card = evidence.card
+    known = acquainted(judged, whole, card, evidence.known) if whole and card else []
     notes = []
     if lost := sum(one.unreadable is not None for one in evidence.results):
         notes.append(
@@ -69,11 +70,14 @@ def same_women(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def acquainted(judged: Manifest, whole: Manifest, card: ModelCard) -> list[str]:
+def acquainted(
+    judged: Manifest, whole: Manifest, card: ModelCard, patients: KnownPatients | None = None
+) -> list[str]:
     """Say which judged patients the model learned from, or was chosen on.
 
-    A card names the digest of its split, so that this is known where `whole` is that split; of
-    any other table a warning is given only where the card names one of its data sets.
+    That is known where `whole` has the split whose digest the card names, and where the package
+    names its patients and recognises some of a data set. Otherwise a warning is given if the card
+    names one of the judged data sets.
 
     Parameters
     ----------
@@ -81,26 +85,39 @@ def acquainted(judged: Manifest, whole: Manifest, card: ModelCard) -> list[str]:
         The rows that are judged.
     whole
         The table or run that they are rows of, with its sides.
+    patients
+        Whom the package learned from and held out, if it says so.
     """
-    patients = {record.patient for record in judged.records}
-    if split_digest(whole) != card.training.split_digest:
+    everyone = {record.patient for record in judged.records}
+    if split_digest(whole) == card.training.split_digest:
+        taught, chosen = (
+            {record.patient for record in whole.records if record.split is side}
+            for side in (Split.TRAIN, Split.VALIDATION)
+        )
+        strange = set[str]()
+    else:
+        named = {r.patient: patient_digest(r.patient) for r in whole.records}
+        taught_digests = patients.taught if patients else frozenset()
+        held_out = patients.held_out if patients else frozenset()
+        taught = {one for one, digest in named.items() if digest in taught_digests}
+        chosen = {one for one, digest in named.items() if digest in held_out}
         own = {dataset.name for dataset in card.training.datasets}
-        shared = sorted({record.dataset for record in judged.records} & own)
-        if not shared:
-            return []
-        return [
-            f"WARNING: {card.name} was trained on {', '.join(shared)} by another split than this "
+        strange = own.intersection(d for d, _ in everyone) - {d for d, _ in taught | chosen}
+    notes = []
+    if n := len(taught & everyone):
+        notes.append(
+            f"{card.name} learned from {n} of the {len(everyone)} judged patients: figures of them "
+            "say nothing about other women"
+        )
+    if n := len(chosen & everyone):
+        notes.append(
+            f"the pass, the calibration and the card's thresholds of {card.name} were chosen on "
+            f"{n} of the {len(everyone)} judged patients: ranking, calibration and the points low "
+            "and high lean to the bright side"
+        )
+    if strange:
+        notes.append(
+            f"{card.name} was trained on {', '.join(sorted(strange))} by another split than this "
             f"table's: {_UNKNOWN}"
-        ]
-    on = {
-        side: len(patients & {record.patient for record in whole.records if record.split is side})
-        for side in (Split.TRAIN, Split.VALIDATION)
-    }
-    words = {
-        Split.TRAIN: f"{card.name} learned from {on[Split.TRAIN]} of the {len(patients)} judged "
-        "patients: figures of them say nothing about other women",
-        Split.VALIDATION: f"the pass, the calibration and the card's thresholds of {card.name} "
-        f"were chosen on {on[Split.VALIDATION]} of the {len(patients)} judged patients: ranking, "
-        "calibration and the points low and high lean to the bright side",
-    }
-    return [f"WARNING: {words[side]}" for side, count in on.items() if count]
+        )
+    return [f"WARNING: {note}" for note in notes]

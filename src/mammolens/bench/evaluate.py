@@ -31,7 +31,7 @@ from mammolens.data.manifest import Manifest, Split
 from mammolens.data.regions import region_records
 from mammolens.data.splits import refuse_leak, split_digest
 from mammolens.errors import ConfigError, InvalidManifest
-from mammolens.model import ModelCard, ModelPackage
+from mammolens.model import ModelCard, ModelPackage, read_patients
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 __all__ = ["SCHEMA", "EvaluationSummary", "publish", "read_tables", "run"]
@@ -103,6 +103,7 @@ def run(
     side = read_split(split)
     _check_sides(side, chosen_settings.fit_split)
     package = _package(model, predictions)
+    known = None if model is None else read_patients(model)
     refuse_impossible(chosen_settings, package)
     _make_folder(out)
     tables = [manifest] if isinstance(manifest, Path) else list(manifest)
@@ -132,6 +133,7 @@ def run(
         results[len(judged.records) :] if other else None,
         package.card if package else None,
         tasks,
+        known,
     )
     return publish(
         *(evidence, judged, out),

@@ -21,7 +21,7 @@ from mammolens.core import InputKind
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.splits import fold_patients
 from mammolens.metrics import Interval, Statistics, patient_bootstraps
-from mammolens.model import ModelCard
+from mammolens.model import KnownPatients, ModelCard
 
 __all__ = ["FOLDS", "Evidence", "FittedElsewhere"]
 
@@ -49,8 +49,8 @@ class Evidence:
     """Scored images and what is known about the scores.
 
     `others` are scored images of the women on whom thresholds are fixed, if a side of the table
-    was named for it. `card` is ``None`` where no package made the scores. `tasks` are those that
-    the scores speak of.
+    was named for it. `card` is ``None`` where no package made the scores, `known` where it does not
+    say whom it learned from. `tasks` are those that the scores speak of.
     """
 
     results: Sequence[ImageResult]
@@ -58,6 +58,7 @@ class Evidence:
     others: Sequence[ImageResult] | None = None
     card: ModelCard | None = None
     tasks: tuple[str, ...] = TASKS
+    known: KnownPatients | None = None
     _kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property

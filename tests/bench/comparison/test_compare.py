@@ -28,7 +28,14 @@ from mammolens.data.manifest import Manifest, Split
 from mammolens.data.splits import split_digest
 from mammolens.errors import ConfigError, ContractMismatch, InvalidManifest, PatientLeak
 from mammolens.metrics import auc_difference
-from mammolens.model import ModelCard, ModelPackage, save_package
+from mammolens.model import (
+    KnownPatients,
+    ModelCard,
+    ModelPackage,
+    patient_digests,
+    save_package,
+)
+from mammolens.preprocess import PreprocessConfig
 
 COLUMNS = ("dataset", "image_id", "patient_id", "laterality", "view", "path", "tumour")
 COLUMNS += ("malignant", "split")
@@ -331,6 +338,100 @@ def test_sources_that_show_the_same_women_are_no_others(folder, package):
     )
     with pytest.raises(PatientLeak):
         prove_apart(card.model_copy(update={"training": names}), same, [])
+
+
+def known_package(package, target, taught, held_out=(), complete=True, names=("film", "digital")):
+    """The package as one that names its patients, all of the data sets `names`."""
+    card = ModelPackage.load(package).card.model_dump(mode="json")
+    card["training"]["datasets"] = [{"name": name, "images": 9, "patients": 9} for name in names]
+    known = KnownPatients(patient_digests(taught), patient_digests(held_out), complete)
+    graph = (package / "model.onnx").read_bytes()
+    save_package(target, ModelCard.model_validate(card), graph, known)
+    return target
+
+
+def test_overlap_is_judged_by_patients(settings, folder, package, tmp_path):
+    """No --trust is needed where the package names its patients and knows those of the table."""
+    root, _ = folder
+    records = read_sides(root / "table.csv").manifest.records
+    side = {s: {r.patient for r in records if r.split is s} for s in Split}
+    clean = known_package(package, tmp_path / "clean", side[Split.TRAIN])
+    found = compare(replace(settings, models=(str(clean),)), tmp_path / "a")
+    proof = found.document["models"][0]["proof"]
+    assert proof == {
+        "proven": True,
+        "how": "none of the 36 training patients that its package names is judged",
+    }
+    judged = known_package(
+        *(package, tmp_path / "chosen", side[Split.TRAIN], side[Split.VALIDATION], False)
+    )
+    found = compare(replace(settings, models=(str(judged),)), tmp_path / "b")
+    notes = " ".join(found.document["notes"])
+    assert "chosen on 36 of the 36 judged patients" in notes
+    assert "of whose training patients nothing is known" in notes
+
+    leaked = known_package(package, tmp_path / "leaked", [*side[Split.TRAIN], records[0].patient])
+    for trusted in ((), ("brightness",)):
+        with pytest.raises(
+            PatientLeak, match=r"learned from 1 of the 36 judged patients.*without the column split"
+        ):
+            compare(replace(settings, models=(str(leaked),), trusted=trusted), tmp_path / "c")
+
+    strange = known_package(package, tmp_path / "strange", [("film", "x"), ("digital", "y")])
+    with pytest.raises(
+        PatientLeak, match=r"none of the patients of digital, film has.*another name in the column"
+    ):
+        compare(replace(settings, models=(str(strange),)), tmp_path / "d")
+    elsewhere = known_package(package, tmp_path / "e", [("x", "1")], names=("x",))
+    assert compare(replace(settings, models=(str(elsewhere),)), tmp_path / "f").document
+
+
+def test_a_table_without_sides_is_cut_around_those_who_taught(settings, folder, package, tmp_path):
+    root, rows = folder
+    table = write(root / "bare.csv", [{**row, "split": ""} for row in rows])
+    found = compare(replace(settings, table=table), tmp_path / "a")
+    assert found.document["notes"][0] == (
+        "the table states no sides: 16 of 72 patients are judged, drawn with seed 1"
+    )
+    everyone = {r.patient for r in Manifest.read(table).records}
+    taught = {patient for patient in everyone if int(patient[1]) % 9}
+    learned = known_package(package, tmp_path / "package", taught)
+    models = ("logistic", str(learned))
+    found = compare(replace(settings, table=table, models=models), tmp_path / "b")
+    assert (
+        "8 of 72 patients are judged; none of the 64 from whom a package learned"
+        in (found.document["notes"][0])
+    )
+    assert found.document["n_common"] == 16
+    whole = known_package(package, tmp_path / "whole", everyone)
+    with pytest.raises(PatientLeak, match="learned from all 72 patients"):
+        compare(replace(settings, table=table, models=("logistic", str(whole))), tmp_path / "c")
+
+
+def test_classical_models_do_not_depend_on_the_packages_beside_them(
+    settings, package, outcome, tmp_path
+):
+    """The same pictures, and so the same scores, whichever package takes part, and without any."""
+    _, rows, out, _ = outcome
+    card = ModelPackage.load(package).card.model_dump(mode="json")
+    card["preprocess"] |= {"height": 160, "width": 128, "clahe_clip": 4.0}
+    card["name"] = "other"
+    other = tmp_path / "other"
+    save_package(other, ModelCard.model_validate(card), (package / "model.onnx").read_bytes())
+    told = [json.loads((out / "compare.json").read_text("utf-8"))]
+    for name, models in (("alone", ("logistic",)), ("beside", ("logistic", str(other)))):
+        found = compare(replace(settings, models=models), tmp_path / name)
+        told.append(found.document)
+        with (tmp_path / name / "predictions.csv").open(newline="", encoding="utf-8") as stream:
+            again = list(csv.DictReader(stream))
+        for dataset in ("film", "digital"):
+            expected = scores(rows, "logistic (handcrafted)", dataset)
+            assert (scores(again, "logistic (handcrafted)", dataset)[1] == expected[1]).all()
+    for document in told:
+        assert document["preprocess"] == PreprocessConfig().model_dump(mode="json")
+        (note,) = [note for note in document["notes"] if "see pictures prepared by default" in note]
+        assert "height 512, width 384" in note
+        assert "whatever packages take part" in note
 
 
 @pytest.mark.parametrize(

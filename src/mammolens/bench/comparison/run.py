@@ -273,8 +273,8 @@ def _notes(entrants: Sequence[Entrant], trial: Trial, n: int, family: int) -> li
     aged = [one.name for one in entrants if f"{one.name} ({PICTURES_ALONE})" in bare]
     classical = any(one.kind == "classical" for one in entrants)
     return [
-        *(trial.notes if classical else trial.notes[:-1]),
         *([f"{lost} images that some model could not score are left out for all"] if lost else []),
+        *(trial.notes if classical else trial.notes[:-1]),
         *(
             f"{one.name}: {caution}"
             for one in entrants

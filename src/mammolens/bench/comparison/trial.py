@@ -140,18 +140,22 @@ def _cut(manifest: Manifest, table: Path, taught: Collection[str]) -> tuple[Mani
         )
     others = manifest.select(where=lambda record: record.patient not in known)
     share = _SHARE * len(everyone) / (len(everyone) - len(known))
-    if known and share > _MOST:  # the others are few: they are judged, the known ones learned from
-        cut = others.with_splits(dict.fromkeys(everyone, Split.VALIDATION))
-    else:
-        cut = split_patients(others, validation=share, seed=_SEED)
+    judged_all = bool(known) and share > _MOST
+    cut = (
+        others.with_splits(dict.fromkeys(everyone, Split.VALIDATION))
+        if judged_all
+        else split_patients(others, validation=share, seed=_SEED)
+    )
     sides = {record.patient: record.split or Split.TRAIN for record in cut.records}
     found = manifest.with_splits(sides | dict.fromkeys(known, Split.TRAIN))
     refuse_leak(found.records)
     judged = sum(side is Split.VALIDATION for side in sides.values())
     words = f"the table states no sides: {judged} of {len(everyone)} patients are judged"
-    if known:
-        words += f", none of the {len(known)} from whom a package learned"
-    return found, f"{words}; they were drawn with seed {_SEED}"
+    words += "" if judged_all else f", drawn with seed {_SEED}"
+    words += (
+        f"; none of the {len(known)} from whom a package learned is among them" if known else ""
+    )
+    return found, words
 
 
 def _settings(preprocess: InputConfig) -> str:

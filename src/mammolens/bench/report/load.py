@@ -91,7 +91,7 @@ def read_run(folder: Path) -> Run:
         metrics = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise InvalidManifest(
-            "it holds neither metrics.json nor compare.json, so there is nothing to report",
+            "there is no metrics.json or compare.json, so there is nothing to report",
             source=str(folder),
             remedy="Give the --out folder of evaluate, crossvalidate, ensemble or compare",
         ) from error
