@@ -10,6 +10,8 @@ from mammolens.errors import NotAWholeView
 from mammolens.images import ImageFile, identify, read_image
 from mammolens.images import dicom_parts as parts
 
+pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")
+"""pydicom warns of what these tests write on purpose."""
 REFUSED = ("Magnification", "SpotCompression", "Tangential", "Cleavage", "AxillaryTissue")
 READ = (
     "AnteriorCompression",
@@ -41,6 +43,22 @@ def names(info) -> set[str]:
     return {caution.name for caution in info.cautions}
 
 
+def doubts(info) -> set[str]:
+    return {caution.name for caution in info.cautions if caution.doubt}
+
+
+def item(value: str, meaning: str, scheme: str = "99ACME") -> Dataset:
+    made = Dataset()
+    made.CodeValue, made.CodingSchemeDesignator, made.CodeMeaning = value, scheme, meaning
+    return made
+
+
+def nested(value: str, meaning: str) -> dict[str, object]:
+    view = item("399162004", "cranio-caudal", "SCT")
+    view.ViewModifierCodeSequence = [item(value, meaning)]
+    return {"ViewCodeSequence": [view]}
+
+
 def test_every_modifier_of_cid_4015_is_looked_at() -> None:
     assert {*codes.cid4015.dir()} == {*REFUSED, *READ, "ImplantDisplaced"}
 
@@ -65,10 +83,13 @@ def retired(value: str) -> str:
 
 
 @pytest.mark.parametrize("modifier", READ)
-def test_other_modifiers_are_told(header, modifier) -> None:
-    info = header(**modified(getattr(codes.cid4015, modifier).value))
-    assert info.refusal is None
-    assert names(info) == {"view_modified"}
+def test_other_modifiers_are_doubts(header, modifier) -> None:
+    code = getattr(codes.cid4015, modifier)
+    for value, scheme in ((code.value, "SCT"), (retired(code.value), "SNM3")):
+        info = header(**modified(value, scheme))
+        assert info.refusal is None
+        assert names(info) == {"view_modified"}
+        assert all(c.doubt for c in info.cautions) is (modifier != "NippleInProfile")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +104,7 @@ def test_other_modifiers_are_told(header, modifier) -> None:
 def test_implants_are_told(header, attributes) -> None:
     info = header(**attributes)
     assert info.refusal is None
-    assert names(info) == {parts.IMPLANT}
+    assert names(info) == doubts(info) == {parts.IMPLANT}
 
 
 @pytest.mark.parametrize("attributes", [{"BreastImplantPresent": "NO"}, {"PartialView": "NO"}, {}])
@@ -92,7 +113,7 @@ def test_nothing_is_said_of_what_is_denied_or_not_stated(header, attributes) -> 
 
 
 def test_partial_views_are_told(header) -> None:
-    assert names(header(PartialView="YES")) == {parts.PARTIAL}
+    assert doubts(header(PartialView="YES")) == {parts.PARTIAL}
 
 
 @pytest.mark.parametrize(
@@ -102,3 +123,98 @@ def test_magnified_pictures_are_refused_whatever_their_codes_say(header, factor,
     refusal = header(EstimatedRadiographicMagnificationFactor=factor).refusal
     assert (refusal is None) is read
     assert read or refusal.keyword == "EstimatedRadiographicMagnificationFactor"
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"ViewModifierCodeSequence": [item("399163009", "Magnification", "SCT")]},
+        {"ViewCodeSequence": [item("R-102D7", "Spot Compression", "SNM3")]},
+        nested("MAG01", "Magnification"),
+        nested("", "Spot Compression"),
+        *(
+            {"ViewPosition": value}
+            for value in ("MCC", "M CC", "SCC", "MLO SPOT", "CCSpot", "RMCC")
+        ),
+        *({"ViewPosition": value} for value in ("SPOT", "TAN", "CV", "MLOS", "CC MAG")),
+        {"ViewPosition": ["CC", "MAG"]},
+        *({"SeriesDescription": text} for text in ("L CC Spot Mag", "RMLO Vergrößerung")),
+        *({"ProtocolName": text} for text in ("STEREO BIOPSY", "Needle localization")),
+        {"AcquisitionDeviceProcessingDescription": "MAGNIFICATION"},
+        {"PaddleDescription": "10CM SPOT CONTACT"},
+        {"PaddleDescription": "Rectangular biopsy"},
+        {"PaddleDescription": "7.5 cm", "Grid": "NONE"},
+        *({"ImageType": ["ORIGINAL", "PRIMARY", value]} for value in parts._BIOPSY_TYPES),
+        {"ImageType": ["ORIGINAL", "PRIMARY", "STEREO_PLUS"]},
+        {"DistanceSourceToDetector": "650", "DistanceSourceToPatient": "350"},
+        {"DistanceSourceToDetector": "650", "DistanceSourceToEntrance": "36"},
+    ],
+)
+def test_parts_are_refused_however_they_are_written(header, attributes) -> None:
+    assert isinstance(header(**attributes).refusal, NotAWholeView)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "doubt"),
+    [
+        ({"StudyDescription": "Mammo diagnostic with spot compression"}, "view_modified"),
+        ({"ImageComments": "stereo"}, "view_modified"),
+        ({"SeriesDescription": "L CC post biopsy"}, "view_modified"),
+        ({"SeriesDescription": "L CC rolled"}, "view_modified"),
+        ({"SeriesDescription": "Axillary tail L"}, "view_modified"),
+        ({"ViewPosition": "CCRL"}, "view_modified"),
+        ({"ViewPosition": "RL"}, "view_modified"),
+        ({"PaddleDescription": "10 cm contact"}, "view_modified"),
+        (nested("X1", "unusual"), "view_modified"),
+        ({"DistanceSourceToEntrance": "350"}, "view_modified"),
+        ({"SeriesDescription": "L CC Eklund"}, "breast_implant"),
+        ({"ViewPosition": "CCID"}, "breast_implant"),
+        ({"StudyDescription": "Mammo implants"}, "breast_implant"),
+        ({"PositionerPrimaryAngle": "15"}, "view_angle"),
+        ({"ViewPosition": "MLO", "PositionerPrimaryAngle": "5"}, "view_angle"),
+    ],
+)
+def test_what_may_be_a_part_is_a_doubt(header, attributes, doubt) -> None:
+    info = header(**attributes)
+    assert info.refusal is None
+    assert doubts(info) == {doubt}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"SeriesDescription": "L CC, large focal spot, no magnification"},
+        {"StudyDescription": "MAMMO SCREENING MAGnetom"},
+        {"PaddleDescription": "18X24CM CONTACT"},
+        {"PaddleDescription": "24 x 29 cm", "Grid": "NONE"},
+        {"DistanceSourceToDetector": "650", "DistanceSourceToPatient": "633"},
+        {"DistanceSourceToDetector": "650", "DistanceSourceToPatient": "65"},
+        {"DistanceSourceToDetector": "700", "DistanceSourceToEntrance": "600"},
+        {"PositionerPrimaryAngle": "-3"},
+        {"PositionerPrimaryAngle": "180"},
+        {"ViewPosition": "MLO", "PositionerPrimaryAngle": "-45"},
+        {"ViewPosition": "MLO", "PositionerPrimaryAngle": "135"},
+    ],
+)
+def test_ordinary_views_stay_without_doubt(header, attributes) -> None:
+    info = header(**attributes)
+    assert info.refusal is None
+    assert doubts(info) == set()
+
+
+def test_a_factor_with_a_comma_is_read_and_an_unreadable_one_doubted(make_dicom, tmp_path) -> None:
+    keyword = "EstimatedRadiographicMagnificationFactor"
+    data = make_dicom.file_bytes(make_dicom.dataset(**{keyword: "9.99"}))
+    path = tmp_path / "a.dcm"
+    path.write_bytes(data.replace(b"9.99", b"1,8 "))
+    assert identify(ImageFile(path)).refusal.keyword == keyword
+    path.write_bytes(data.replace(b"9.99", b"high"))
+    info = identify(ImageFile(path))
+    assert info.refusal is None
+    assert doubts(info) == {"view_modified"}
+
+
+def test_modifiers_are_carried_back_from_both_places(header) -> None:
+    top = [item("399197002", "Rolled Lateral", "SCT")]
+    found = header(**modified("399226006"), ViewModifierCodeSequence=top).header.view_modifiers
+    assert [value for value, _, _ in found] == ["399226006", "399197002"]

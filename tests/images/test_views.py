@@ -8,10 +8,12 @@ import pytest
 from pydicom.dataset import Dataset
 
 from mammolens.core import Laterality, ViewPosition
-from mammolens.images import ImageFile, read_header, read_image
+from mammolens.images import ImageFile, identify, read_header, read_image
 from mammolens.images.dicom_views import VIEW_CODES
 from mammolens.images.names import read_name
 
+pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")
+"""pydicom warns of what these tests write on purpose."""
 L, R = Laterality.LEFT, Laterality.RIGHT
 CC, MLO = ViewPosition.CC, ViewPosition.MLO
 NOTHING = {"ImageLaterality": None, "ViewPosition": None}
@@ -20,6 +22,11 @@ NOTHING = {"ImageLaterality": None, "ViewPosition": None}
 def of(make_dicom, path, **attributes):
     info = read_header(ImageFile(make_dicom.save(path, **(NOTHING | attributes))))
     return info.ref.laterality, info.ref.view_position, {c.name for c in info.cautions}
+
+
+def doubts(make_dicom, path, **attributes) -> set[str]:
+    info = identify(ImageFile(make_dicom.save(path, **attributes)))
+    return {caution.name for caution in info.cautions if caution.doubt}
 
 
 def view_code(value: str) -> list[Dataset]:
@@ -36,7 +43,10 @@ def test_nothing_is_guessed(make_dicom, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("attributes", "side", "caution"),
     [
-        ({"ImageLaterality": "R", "Laterality": "L"}, R, set()),
+        ({"ImageLaterality": "R", "Laterality": "L"}, R, {"laterality_disagrees"}),
+        ({"ImageLaterality": "R", "Laterality": "R"}, R, set()),
+        ({"ImageLaterality": " r"}, R, {"irregular_header"}),
+        ({"ImageLaterality": "LEFT"}, L, set()),
         ({"Laterality": "L"}, L, {"laterality_from_series"}),
         ({"Laterality": "B"}, None, {"laterality_unusable", "laterality_unknown"}),
         (
@@ -68,15 +78,42 @@ def test_the_codes_are_pydicoms_of_cid_4014() -> None:
     assert listed - {specimen} == {code for code in VIEW_CODES if code.isdigit()}
 
 
-@pytest.mark.parametrize("view", list(ViewPosition))
+PARTS = {ViewPosition.AT: {"view_modified"}, ViewPosition.CV: None}
+"""A tail view is doubted, a cleavage view is refused."""
+
+
+@pytest.mark.parametrize("view", [view for view in ViewPosition if PARTS.get(view, ()) is not None])
 def test_every_view_position(make_dicom, tmp_path, view: ViewPosition) -> None:
     found = of(make_dicom, tmp_path / "a.dcm", ImageLaterality="L", ViewPosition=view.value)
-    assert found == (L, view, set())
+    assert found == (L, view, PARTS.get(view, set()))
 
 
-def test_an_unknown_view_position_is_named(make_dicom, tmp_path) -> None:
-    found = of(make_dicom, tmp_path / "a.dcm", ImageLaterality="L", ViewPosition="SPOT")
+def test_an_unknown_view_position_is_a_doubt(make_dicom, tmp_path) -> None:
+    attributes = {"ImageLaterality": "L", "ViewPosition": "AP", "ViewCodeSequence": None}
+    found = of(make_dicom, tmp_path / "a.dcm", **attributes)
     assert found == (L, None, {"view_unusable", "view_unknown"})
+    coded = attributes | {"ViewCodeSequence": view_code("399162004")}
+    assert of(make_dicom, tmp_path / "a.dcm", **coded)[1:] == (
+        CC,
+        {"view_unusable", "view_from_code"},
+    )
+    assert doubts(make_dicom, tmp_path / "a.dcm", **coded) == {"view_unusable"}
+
+
+@pytest.mark.parametrize(
+    ("written", "view"),
+    [
+        ("cc", CC),
+        (" MLO ", MLO),
+        ("CRANIO-CAUDAL", CC),
+        ("OBLIQUE", MLO),
+        ("MEDIOLATERAL", ViewPosition.ML),
+        ("LMLO", MLO),
+        ("RCC", CC),
+    ],
+)
+def test_views_in_words(make_dicom, tmp_path, written, view) -> None:
+    assert of(make_dicom, tmp_path / "a.dcm", ViewPosition=written)[1] is view
 
 
 def test_cbis_header(make_dicom, tmp_path) -> None:
@@ -115,6 +152,103 @@ def test_elsewhere_ml_stays_ml(make_dicom, tmp_path) -> None:
 def test_a_name_that_contradicts_the_header_is_named(make_dicom, tmp_path) -> None:
     found = of(make_dicom, tmp_path / "x_R_CC.dcm", ImageLaterality="L", ViewPosition="CC")
     assert found == (L, CC, {"laterality_disagrees"})
+
+
+def region(keyword: str, value: str, meaning: str = "") -> dict[str, list[Dataset]]:
+    item, modifier = Dataset(), Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "76752008", "SCT", "Breast"
+    modifier.CodeValue, modifier.CodeMeaning = value, meaning
+    setattr(item, keyword.replace("Sequence", "ModifierSequence"), [modifier])
+    return {keyword: [item]}
+
+
+@pytest.mark.parametrize("keyword", ["AnatomicRegionSequence", "PrimaryAnatomicStructureSequence"])
+@pytest.mark.parametrize(
+    ("value", "meaning", "side"),
+    [("7771000", "", L), ("G-A100", "", R), ("X1", "Right", R), ("", "links", L)],
+)
+def test_side_from_the_region(make_dicom, tmp_path, keyword, value, meaning, side) -> None:
+    given = region(keyword, value, meaning)
+    found = of(make_dicom, tmp_path / "a.dcm", ViewPosition="CC", **given)
+    assert found == (side, CC, {"laterality_from_region"})
+
+
+@pytest.mark.parametrize(
+    ("text", "side", "view"),
+    [
+        ("L CC", L, CC),
+        ("RMLO", R, MLO),
+        ("Mammographie rechts MLO", R, MLO),
+        ("Left cranio-caudal", L, CC),
+    ],
+)
+@pytest.mark.parametrize("keyword", ["SeriesDescription", "ProtocolName"])
+def test_a_description_fills_what_the_codes_leave_open(
+    make_dicom, tmp_path, keyword, text, side, view
+) -> None:
+    found = of(make_dicom, tmp_path / "a.dcm", **{keyword: text})
+    assert found == (side, view, {"laterality_from_description", "view_from_description"})
+
+
+@pytest.mark.parametrize(
+    "text", ["Screening", "R + L CC MLO", "Bilateral", "CCs and MLOs", "100 ml"]
+)
+def test_a_description_of_several_views_says_none(make_dicom, tmp_path, text) -> None:
+    found = of(make_dicom, tmp_path / "a.dcm", SeriesDescription=text)
+    assert found[:2] == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "doubt"),
+    [
+        ({"Laterality": "R"}, "laterality_disagrees"),
+        ({"SeriesDescription": "R CC"}, "laterality_disagrees"),
+        ({"ProtocolName": "Right CC"}, "laterality_disagrees"),
+        ({"PatientOrientation": ["P", "L"]}, "laterality_disagrees"),
+        (region("AnatomicRegionSequence", "24028007"), "laterality_disagrees"),
+        ({"ViewPosition": "RCC"}, "laterality_disagrees"),
+        ({"ViewCodeSequence": view_code("399368009")}, "view_disagrees"),
+        ({"ViewPosition": ["CC", "MLO"]}, "view_disagrees"),
+        ({"SeriesDescription": "L MLO"}, "view_disagrees"),
+        ({"PatientOrientation": ["A", "FR"]}, "view_disagrees"),
+        ({"ImageLaterality": "B"}, "laterality_unusable"),
+    ],
+)
+def test_contradictions_are_doubts(make_dicom, tmp_path, attributes, doubt) -> None:
+    given = {"ImageLaterality": "L", "ViewPosition": "CC"} | attributes
+    assert doubts(make_dicom, tmp_path / "a.dcm", **given) == {doubt}
+
+
+def test_a_contradiction_names_who_says_what(make_dicom, tmp_path) -> None:
+    path = make_dicom.save(tmp_path / "a.dcm", ImageLaterality="L", SeriesDescription="R CC")
+    said = [c.message for c in identify(ImageFile(path)).cautions if c.doubt]
+    assert said == ["ImageLaterality says L, SeriesDescription says R: L was taken"]
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"ViewPosition": "CC", "PatientOrientation": ["A", "R"]},
+        {"ViewPosition": "MLO", "PatientOrientation": ["A", "FR"]},
+        {"ViewPosition": "MLO", "PatientOrientation": ["P", "HL"]},
+        {"ViewPosition": "MLO", "PatientOrientation": ["A", "R"]},
+        {"ViewPosition": "ML", "PatientOrientation": ["A", "F"]},
+        {"ViewPosition": "CC", "PatientOrientation": ["L", "A"]},
+        {"ViewPosition": "XCCL", "SeriesDescription": "L CC"},
+        {"ViewPosition": "CC", "SeriesDescription": "Screening bilateral"},
+        {"ViewPosition": "CC", "StudyDescription": "Mammography right, MLO"},
+    ],
+)
+def test_what_agrees_is_no_doubt(make_dicom, tmp_path, attributes) -> None:
+    assert doubts(make_dicom, tmp_path / "a.dcm", ImageLaterality="L", **attributes) == set()
+
+
+@pytest.mark.parametrize("name", ["L_CC_spot.dcm", "lcc mag.dcm", "LCC-specimen.dcm"])
+def test_a_file_name_may_say_that_a_view_is_special(make_dicom, tmp_path, name) -> None:
+    assert doubts(make_dicom, tmp_path / name) == {"view_modified"}
+    picture = (tmp_path / name).with_suffix(".pgm")
+    picture.write_bytes(b"P5 80 96 255\n" + make_dicom.picture(bits=8).tobytes())
+    assert {c.name for c in read_image(picture).cautions if c.doubt} == {"view_modified"}
 
 
 @pytest.mark.parametrize("name", ["train.csv", "manifest.csv"])

@@ -14,7 +14,7 @@ from typing import Final
 
 from mammolens.errors import NotAMammogram
 from mammolens.images.descriptions import read_description
-from mammolens.images.dicom_parts import SERIES_TEXTS, STUDY_TEXTS
+from mammolens.images.dicom_parts import PROCESSING_TEXT, SERIES_TEXTS, STUDY_TEXTS
 from mammolens.images.dicom_values import Tags
 from mammolens.images.vocabulary import Topic
 
@@ -28,15 +28,14 @@ _NO_AGENT: Final = frozenset(("NO", "NONE", "N", "NEIN", "NON", "NA", "0", "WITH
 _HARD_FILTERS: Final = ("COPPER", "TITANIUM", "TIN", "CU", "TI", "SN")
 """Filters of high-energy exposures; mammograms are filtered by molybdenum, rhodium, aluminium or
 silver."""
-_PROCESSING: Final = "AcquisitionDeviceProcessingDescription"
+_PROCESSING: Final = (PROCESSING_TEXT, "DerivationDescription")
+_TEXTS: Final = (*SERIES_TEXTS, *_PROCESSING)
 
 
 def contrast_refusal(tags: Tags) -> NotAMammogram | None:
     """Refuse what shows a contrast agent alone; doubt what may; note a low-energy image."""
     values = [value.upper().replace(" ", "_") for value in tags.texts("ImageType")]
-    topics = {
-        keyword: read_description(tags.text(keyword) or "").topics for keyword in SERIES_TEXTS
-    }
+    topics = {word: read_description(tags.text(word) or "").topics for word in _TEXTS}
     is_low = any(value.startswith(_LOW) for value in values)
     if any(value.startswith(_RECOMBINED) for value in values):
         return _refusal(tags, "ImageType")
@@ -48,9 +47,7 @@ def contrast_refusal(tags: Tags) -> NotAMammogram | None:
     if recombined and not is_low and not said_low:
         return _refusal(tags, recombined[0])
     if recombined:
-        text = (
-            f"{recombined[0]} speaks of a recombined image, another attribute of a low-energy one"
-        )
+        text = f"{recombined[0]} speaks of a recombined image, other words of low energy"
         tags.doubt("contrast_unclear", text)
     elif is_low or said_low:
         tags.caution("low_energy", "this is the low-energy image of a contrast mammogram")
@@ -79,7 +76,7 @@ def _contrast_sign(
         return "ContrastBolusAgentSequence"
     for keyword, found in topics.items():
         # Processing may raise the contrast of any image.
-        if Topic.CEM in found or (Topic.CONTRAST in found and keyword != _PROCESSING):
+        if Topic.CEM in found or (Topic.CONTRAST in found and keyword not in _PROCESSING):
             return keyword
     for keyword in STUDY_TEXTS:
         if read_description(tags.text(keyword) or "").topics & {Topic.CEM, Topic.CONTRAST}:

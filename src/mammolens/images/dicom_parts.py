@@ -25,6 +25,7 @@ __all__ = [
     "CONTACT_MAGNIFICATION",
     "IMPLANT",
     "PARTIAL",
+    "PROCESSING_TEXT",
     "SERIES_TEXTS",
     "STUDY_TEXTS",
     "part_refusal",
@@ -43,11 +44,11 @@ USUAL_SOURCE_TO_DETECTOR_MM: Final = 600.0
 SMALL_PADDLE_CM: Final = 15.0
 """Paddles up to this size press a part of a breast; those for whole ones begin at 18 cm."""
 SERIES_TEXTS: Final = (
-    *("SeriesDescription", "ProtocolName", "AcquisitionDeviceProcessingDescription"),
-    *("AcquisitionProtocolName", "AcquisitionProtocolDescription", "DerivationDescription"),
-    "PartialViewDescription",
+    *("SeriesDescription", "ProtocolName", "AcquisitionProtocolName"),
+    *("AcquisitionProtocolDescription", "PartialViewDescription"),
 )
 """Texts about an image or its series."""
+PROCESSING_TEXT: Final = "AcquisitionDeviceProcessingDescription"
 STUDY_TEXTS: Final = (
     *("StudyDescription", "PerformedProcedureStepDescription", "RequestedProcedureDescription"),
     "ImageComments",
@@ -186,7 +187,7 @@ def _is_small(paddle: str) -> bool:
 
 
 def _by_words(tags: Tags) -> NotAWholeView | None:
-    for keyword in SERIES_TEXTS:
+    for keyword in (*SERIES_TEXTS, PROCESSING_TEXT):
         topics = read_description(tags.text(keyword) or "").topics
         refused = _first(topics & REFUSED_PARTS)
         if refused is not None:
