@@ -1,4 +1,5 @@
 # make run        analyse the two sample exams into out/ (light: no torch)
+# make install    add the training and development tools to .venv
 # make test       the test suite, doctests included, without what needs other programs to talk to
 # make test-pacs  the tests against Orthanc, DCMTK and PostgreSQL (the longest on SQLite only: make test)
 # make pacs-demo  a PACS and a node on this machine: two exams go in, their results come back
@@ -14,11 +15,13 @@ FIND_PYTHON = for p in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
 
 MINUTES := 30
 
-.PHONY: run test test-pacs pacs-demo soak lint bench clean
+.PHONY: run install test test-pacs pacs-demo soak lint bench clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.sample
 	$(VENV)/bin/mammolens analyze --sample --out out
+
+install: $(VENV)/.dev
 
 test: $(VENV)/.dev
 	$(PY) -m pytest -n 2 -m "not pacs"
