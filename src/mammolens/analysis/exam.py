@@ -264,7 +264,7 @@ def _age_cautions(model: ModelPackage, age_years: float | None) -> list[Caution]
     prior = model.card.calibration.age
     if prior is None or _age_log_odds(model, age_years) is not None:
         return []
-    text = f"no usable age: scores stand for a woman of {prior.centre_years:.0f} years"
+    text = f"no usable age: scores stand for a patient of {prior.centre_years:.0f} years"
     return [Caution("age_unknown", text)]
 
 
