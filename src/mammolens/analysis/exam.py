@@ -60,7 +60,7 @@ class AnalysisOptions:
     """How exams are analysed.
 
     `jobs` exams are in work at a time; `prevalence` is the share of malignant breasts that
-    probabilities are stated for (``None``: the card's); `display` keeps a reduced picture of each
+    probabilities are stated for (``None``: the card's); `display` keeps a picture of each
     image for sinks that draw; `time_limit_s` is per exam, and is looked at between images;
     `complete_views` are those without which an exam is never ``low``.
     """
