@@ -8,6 +8,7 @@ from mammolens.bench.evidence import Evidence
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.persons import NOBODY, unknown_identities
 from mammolens.data.splits import split_digest
+from mammolens.data.synthetic import synthetic_warnings
 from mammolens.model import ModelCard
 
 __all__ = ["acquainted", "caveats", "same_women"]
@@ -31,7 +32,7 @@ def caveats(
     """
     names = {record.dataset for record in judged.records}
     known = acquainted(judged, whole, evidence.card) if whole and evidence.card else []
-    notes = []
+    notes = synthetic_warnings(names)
     if lost := sum(one.unreadable is not None for one in evidence.results):
         notes.append(
             f"{lost} images could not be read: they have no score, count in no figure, "

@@ -32,6 +32,7 @@ def write_words(document: Mapping[str, Any], pictures: Sequence[str] = ()) -> st
     blocks = [
         "# Comparison",
         f"**{document['disclaimer']}**",
+        *(f"**{_cell(note)}.**" for note in document["notes"] if note.startswith("WARNING")),
         _opening(document),
         f"## AUC of malignancy, {_MANY[unit]}",
         _areas(document, "malignancy", unit),

@@ -33,6 +33,7 @@ from mammolens.bench.comparison.rows import predictions_text
 from mammolens.bench.comparison.standings import common_rows, compare_models
 from mammolens.bench.comparison.trial import Trial, read_trial
 from mammolens.data.splits import split_digest
+from mammolens.data.synthetic import synthetic_warnings
 from mammolens.errors import ConfigError, InvalidManifest, StorageError
 from mammolens.model import ModelPackage
 
@@ -254,6 +255,7 @@ def _notes(entrants: Sequence[Entrant], trial: Trial, n: int, family: int) -> li
     lost = len(trial.judged.records) - n
     aged = [one.name for one in entrants if one.facts["uses_age"]]
     return [
+        *synthetic_warnings(record.dataset for record in trial.judged.records),
         *([f"{lost} images that some model could not score are left out for all"] if lost else []),
         *(
             f"{one.name}: {caution}"
