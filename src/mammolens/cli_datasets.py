@@ -14,6 +14,8 @@ app = typer.Typer(help="Read public data sets into tables, check and show them."
 Source = Annotated[str, typer.Argument(metavar="NAME", help="Which one: see datasets list.")]
 Root = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder that it was unpacked to.")]
 TableOut = Annotated[Path, typer.Option("--out", "-o", metavar="TABLE.csv", help="To write.")]
+DemoOut = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="New folder for it.")]
+DrawSeed = Annotated[int, typer.Option(min=0, help="Of the pictures and labels.")]
 Options = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="An option of the reader; repeatable."),
@@ -54,6 +56,18 @@ def build(name: Source, root: Root, out: TableOut, options: Options = None) -> N
 
     manifest = build_source(name, root, _pairs(options or []))
     written = write_manifest(manifest, out)
+    console.show_manifest(manifest)
+    console.show_written(written)
+
+
+@app.command()
+def demo(out: DemoOut, seed: DrawSeed = 1) -> None:
+    """Draw 60 SYNTHETIC patients, to try every command without a download."""
+    from mammolens import console
+    from mammolens.data.demo import write_demo
+
+    with console.progress_bar("pictures") as on_progress:
+        manifest, written = write_demo(out, seed=seed, on_progress=on_progress)
     console.show_manifest(manifest)
     console.show_written(written)
 

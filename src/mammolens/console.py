@@ -166,13 +166,17 @@ def show_evaluation(summary: EvaluationSummary) -> None:
     if decided:
         console.print(_points_table(decided))
     for note in summary.metrics["notes"]:
-        style = "bold red" if note.startswith("WARNING") else "yellow"
-        console.print(Text(printable(f"note: {note}"), style=style))
+        _print_note(console, note)
     if summary.n_unreadable:
         console.print(f"{summary.n_unreadable} of {summary.n_rows} images could not be scored")
     for path in (summary.metrics_path, summary.predictions_path, *summary.report_paths):
         console.print(Text(printable(str(path))))
     console.print(DISCLAIMER)
+
+
+def _print_note(console: Console, note: str) -> None:
+    style = "bold red" if note.startswith("WARNING") else "yellow"
+    console.print(Text(printable(f"note: {note}"), style=style))
 
 
 def _points_table(decided: Mapping[str, Any]) -> Table:
@@ -199,7 +203,7 @@ def show_comparison(comparison: Comparison) -> None:
     for claim in comparison.claims:
         console.print(Text(printable(claim.words)))
     for note in comparison.document["notes"]:
-        console.print(Text(printable(f"note: {note}"), style="yellow"))
+        _print_note(console, note)
     for path in comparison.files:
         console.print(Text(printable(str(path))))
     console.print(DISCLAIMER)
@@ -248,6 +252,7 @@ def show_sources(sources: Iterable[SourceInfo]) -> None:
 def show_manifest(manifest: Manifest) -> None:
     """Print how many images a table holds by label, view, side and split, and its cautions."""
     from mammolens.data.summary import count_images
+    from mammolens.data.synthetic import synthetic_warnings
 
     console = Console(highlight=False, soft_wrap=True)
     table = Table("data set", "label", "view", "side", "split", "images", "patients")
@@ -262,6 +267,8 @@ def show_manifest(manifest: Manifest) -> None:
         f"{len(manifest.records)} images of {patients} patients, {marked} with marked lesions; "
         f"digest {manifest.digest[:16]}"
     )
+    for note in synthetic_warnings(record.dataset for record in manifest.records):
+        _print_note(console, note)
     for caution in manifest.cautions:
         console.print(Text(printable(f"caution: {caution}"), style="yellow"))
     console.print(DISCLAIMER)

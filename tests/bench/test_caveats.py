@@ -67,5 +67,7 @@ def test_sources_of_the_same_women_are_warned_of():
         records = [Record(name, "1", "p", Path("x.png"), split=Split.TEST) for name in names]
         return caveats(Evidence(()), Manifest.of(records), Split.TEST)
 
+    assert said("synthetic-demo", "mias")[0].startswith("WARNING: SYNTHETIC data (synthetic-demo)")
+    assert not any("SYNTHETIC" in one for one in said("mias"))
     assert any("cbis-ddsm and ddsm show the same women" in one for one in said("ddsm", "cbis-ddsm"))
     assert not any("same women" in one for one in said("ddsm", "mias"))

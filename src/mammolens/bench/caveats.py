@@ -8,6 +8,7 @@ from mammolens.bench.evidence import Evidence
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.persons import NOBODY, unknown_identities
 from mammolens.data.splits import split_digest
+from mammolens.data.synthetic import synthetic_warnings
 from mammolens.model import KnownPatients, ModelCard, patient_digest
 
 __all__ = ["acquainted", "caveats", "same_women"]
@@ -32,7 +33,7 @@ def caveats(
     names = {record.dataset for record in judged.records}
     card = evidence.card
     known = acquainted(judged, whole, card, evidence.known) if whole and card else []
-    notes = []
+    notes = synthetic_warnings(names)
     if lost := sum(one.unreadable is not None for one in evidence.results):
         notes.append(
             f"{lost} images could not be read: they have no score, count in no figure, "

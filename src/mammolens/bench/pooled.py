@@ -26,6 +26,7 @@ from mammolens.bench.written import PREDICTION_COLUMNS, prediction_row
 from mammolens.core import Unreadable
 from mammolens.data.cache import PreparedCache
 from mammolens.data.manifest import Manifest, Record
+from mammolens.data.synthetic import synthetic_warnings
 from mammolens.errors import StorageError
 
 __all__ = [
@@ -117,6 +118,10 @@ def write_pooled(
         "n_unreadable": len(failed),
         **metrics,
         "unreadable": failed,
+        "notes": [
+            *synthetic_warnings(one.record.dataset for one in results),
+            *metrics.get("notes", ()),
+        ],
     }
     text = io.StringIO(newline="")
     writer = csv.writer(text)

@@ -52,7 +52,7 @@ def table(rows, write_table) -> Path:
     for row in [row for row in drawn if row["image_id"][-4:] == "R-CC"]:
         ill = row["malignant"] == "1"
         spot = {"lesion_x": "80", "lesion_y": "160", "lesion_radius": "40"}
-        marked.append(row | (spot if ill else {}))
+        marked.append(row | {"dataset": "synthetic-drawn"} | (spot if ill else {}))
     (folder / "broken.png").write_bytes(b"no picture")
     marked.append(marked[1] | {"image_id": "broken", "patient_id": "p99", "path": "broken.png"})
     columns = (*drawn[0], "lesion_x", "lesion_y", "lesion_radius")
@@ -82,13 +82,21 @@ def test_every_method_is_measured_with_its_numbers(explained):
         here = one["localisation"]["all"]
         assert one["n_images"] == (3 if slow else 12)
         assert (here["n_lesions"], here["n_images_without"]) == ((3, 0) if slow else (6, 6))
-        assert one["localisation"]["datasets"]["drawn"] == here
+        assert one["localisation"]["datasets"]["synthetic-drawn"] == here
         assert here["pointing_game"]["n"] == here["n_lesions"]
         assert 0.02 < here["pointing_game"]["chance"] < 0.5
         assert one["faithfulness"]["deletion"]["n"] == 3
         assert {*one["shuffled_weights"]} == {"head", "all"}
         assert ("difference" in one) is (name != "grad_cam")
     assert methods["grad_cam"]["time_ratio"] == 1.0
+
+
+def test_made_up_patients_are_called_so(explained):
+    out, lines = explained
+    said = "SYNTHETIC data (synthetic-drawn)"
+    assert any(said in line for line in lines)
+    assert said in (out / "explanations.md").read_text("utf-8")[:400]
+    assert said in json.loads((out / "explanations.json").read_text())["notes"][0]
 
 
 def test_what_looks_at_the_picture_alone_does_not_depend_on_weights(explained):

@@ -35,6 +35,7 @@ from mammolens.bench.report.compared import COMPARE_FILE, COMPARE_SCHEMA, build_
 from mammolens.bench.report.markdown import render_markdown
 from mammolens.core import InputKind
 from mammolens.data.splits import split_digest
+from mammolens.data.synthetic import synthetic_warnings
 from mammolens.errors import ConfigError, InvalidManifest, StorageError
 from mammolens.model import KnownPatients, ModelPackage, read_patients
 
@@ -273,6 +274,7 @@ def _notes(entrants: Sequence[Entrant], trial: Trial, n: int, family: int) -> li
     aged = [one.name for one in entrants if f"{one.name} ({PICTURES_ALONE})" in bare]
     classical = any(one.kind == "classical" for one in entrants)
     return [
+        *synthetic_warnings(record.dataset for record in trial.judged.records),
         *([f"{lost} images that some model could not score are left out for all"] if lost else []),
         *(trial.notes if classical else trial.notes[:-1]),
         *(

@@ -39,6 +39,7 @@ def markdown(found: Mapping[str, Any]) -> str:
     lines = [
         f"# Explanations of {found['model']}",
         "",
+        *(line for note in found["notes"] for line in (f"**{note}.**", "")),
         f"{found['disclaimer']} {found['n_images']} images; patients: {sides}. 95 % intervals from "
         f"{found['bootstrap']['draws']} resamples of patients.",
         "",

@@ -31,6 +31,7 @@ from mammolens.bench.marks import RULES, read_map
 from mammolens.data.cache import prepare_record
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import refuse_leak, split_digest
+from mammolens.data.synthetic import synthetic_warnings
 from mammolens.errors import ConfigError, ContractMismatch, InputError, InvalidManifest
 from mammolens.preprocess import RegionConfig
 
@@ -104,6 +105,9 @@ def explain_model(
             remedy="Take a model of whole breasts",
         )
     records, sides = _chosen_records(tables, side, rebuilt, limit)
+    notes = synthetic_warnings(record.dataset for record in records)
+    for note in notes:
+        on_progress(note)
     images = list(_prepared(records, rebuilt, on_progress))
     few = [one for one in images if _has_target(one.record)][:slow]
     costs, net = Costs(), LogOdds(rebuilt.net)
@@ -122,6 +126,7 @@ def explain_model(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": f"mammolens {__version__}",
         "model": rebuilt.name,
+        "notes": notes,
         "patients": sides,
         "n_images": len(images),
         "n_unreadable": len(records) - len(images),

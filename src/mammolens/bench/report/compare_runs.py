@@ -35,6 +35,7 @@ from mammolens.bench.report.words import (
 from mammolens.bench.units import SCORES, ImageResult, interval_json, units_of
 from mammolens.core import Laterality, Scores, Unreadable
 from mammolens.data.manifest import Record
+from mammolens.data.synthetic import synthetic_warnings
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import auc_difference, auc_interval, delong_test
 
@@ -156,6 +157,8 @@ def _identity(first: Run, second: Run) -> Table:
 
 
 def _summary(first: Run, second: Run, pairing: Pairing) -> Iterator[Block]:
+    for note in synthetic_warnings([*first.metrics["datasets"], *second.metrics["datasets"]]):
+        yield Alarm(note.removeprefix("WARNING: ") + ".")
     yield Text(f"A is {model_name(first.metrics)}, B is {model_name(second.metrics)}.")
     if first.metrics["manifest_digest"] != second.metrics["manifest_digest"]:
         yield Alarm(

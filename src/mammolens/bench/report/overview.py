@@ -26,6 +26,7 @@ from mammolens.bench.report.words import (
     scopes,
     sentence,
 )
+from mammolens.data.synthetic import synthetic_warnings
 
 __all__ = [
     "checklist_blocks",
@@ -107,6 +108,8 @@ def run_facts(metrics: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def summary_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
     """What was measured, on whom, what came out, and what must not be concluded."""
+    for note in synthetic_warnings(metrics["datasets"]):
+        yield Alarm(note.removeprefix(_WARNING) + ".")
     patients = metrics["malignancy"]["patient"]
     split = f"the split “{metrics['split']}” of " if metrics.get("split") else ""
     yield Text(

@@ -1,0 +1,262 @@
+"""A synthetic table to learn the commands with: 60 made-up patients, four drawn views each.
+
+No picture shows anyone: a breast-like shape with cloudy tissue, a muscle in oblique views, and in
+some a round smooth spot (called benign) or a star-shaped bright one (called malignant). What a
+model learns from them says nothing about mammograms, and every page that is made of them says so
+(`mammolens.data.synthetic`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.core import Box, Laterality, ViewPosition
+from mammolens.data.lesions import Lesion, LesionKind
+from mammolens.data.manifest import Manifest, Record, Split
+from mammolens.data.synthetic import DEMO_DATASET
+from mammolens.data.table import SIDE_TABLE, write_manifest
+from mammolens.errors import ConfigError, InvalidManifest, StorageError
+
+__all__ = ["write_demo"]
+
+_PATIENTS: Final = {"malignant": 20, "benign": 16, "normal": 24}
+_SIDES: Final = (Split.TRAIN, Split.TRAIN, Split.TRAIN, Split.VALIDATION, Split.TEST)
+"""In turns, within each class: every side has patients of each."""
+_ROWS: Final = 448
+_COLUMNS: Final = 336
+_ROUGHNESS: Final = 1.6
+"""The amplitude of the tissue's clouds falls as frequency to this power, about as in mammograms
+(Burgess 1999, doi 10.1364/JOSAA.16.000633: their power falls with the double of it)."""
+_TABLE: Final = "manifest.csv"
+_NOTE: Final = "SYNTHETIC.txt"
+_NOTE_TEXT: Final = (
+    "These pictures were drawn by `mammolens datasets demo`. They show no patient, and figures\n"
+    "from them mean nothing clinically. They are there to try the commands with.\n"
+)
+
+_Grey = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """A lesion of one breast: its place (shares of the breast's depth and height) and look."""
+
+    malignant: bool
+    depth: float
+    height: float
+    radius_px: float
+    contrast: float
+
+
+def write_demo(
+    folder: Path, *, seed: int = 1, on_progress: Callable[[int, int], None] = lambda *_: None
+) -> tuple[Manifest, tuple[Path, ...]]:
+    """Draw the pictures and write their table, with the lesions beside it.
+
+    Parameters
+    ----------
+    folder
+        New or empty, or one that this function has filled before.
+    seed
+        Of everything that is drawn: the same seed gives the same pictures and labels.
+    on_progress
+        Called with (pictures done, pictures in all).
+
+    Returns
+    -------
+    Manifest, tuple of Path
+        The table as it reads, and the files beside the pictures.
+
+    Raises
+    ------
+    ConfigError
+        The folder holds something else.
+    StorageError
+        It cannot be written.
+    """
+    _refuse_other(folder)
+    total = sum(_PATIENTS.values()) * len(_views())
+    records = []
+    try:
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        (folder / _NOTE).write_text(_NOTE_TEXT, "utf-8")
+        for record, picture in _patients(folder, seed):
+            done, encoded = cv2.imencode(".png", picture)
+            assert done
+            record.path.write_bytes(encoded.tobytes())
+            records.append(record)
+            on_progress(len(records), total)
+    except OSError as error:
+        raise StorageError(
+            f"the pictures cannot be written: {error.strerror or error}",
+            source=str(folder),
+            keyword="--out",
+            remedy="Make room, or give a folder that you may write to",
+        ) from error
+    written = write_manifest(Manifest.of(records), folder / _TABLE)
+    return Manifest.read(folder / _TABLE), (*written, folder / _NOTE)
+
+
+def _refuse_other(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    known = {_TABLE, SIDE_TABLE, _NOTE, "images"}
+    if not folder.exists():
+        return
+    try:
+        ours = folder.is_dir() and {path.name for path in folder.iterdir()} <= known
+        table = folder / _TABLE
+        if ours and table.is_file():
+            ours = {r.dataset for r in Manifest.read(table).records} == {DEMO_DATASET}
+    except InvalidManifest:
+        ours = False
+    if not ours:
+        raise ConfigError(
+            "this holds something else than a demonstration, which would be lost",
+            source=str(folder),
+            keyword="--out",
+            remedy="Give a new folder",
+        )
+
+
+def _views() -> tuple[tuple[Laterality, ViewPosition], ...]:
+    return tuple((s, v) for s in Laterality for v in (ViewPosition.CC, ViewPosition.MLO))
+
+
+def _patients(folder: Path, seed: int) -> Iterator[tuple[Record, npt.NDArray[np.uint8]]]:
+    """Every record with its picture; who has what is shuffled, and the same for one seed."""
+    rng = np.random.default_rng(seed)
+    plan = [(k, _SIDES[i % len(_SIDES)]) for k, n in _PATIENTS.items() for i in range(n)]
+    order = rng.permutation(len(plan))
+    for number, place in enumerate(order, start=1):
+        label, split = plan[place]
+        patient = f"synthetic-{number:03d}"
+        age, density = int(rng.integers(42, 78)), int(rng.integers(0, 4))
+        affected = list(Laterality)[int(rng.integers(2))]
+        spot = None if label == "normal" else _draw_spot(rng, malignant=label == "malignant")
+        build = float(rng.uniform(0.72, 0.95)), float(rng.uniform(0.72, 0.95))
+        for side, view in _views():
+            own = spot if side is affected else None
+            picture, box = _draw(rng, view, own, density, build)
+            if side is Laterality.RIGHT:
+                picture, box = picture[:, ::-1], box and _mirrored(box)
+            image = f"{patient}_{side.value}_{view.value}"
+            yield (
+                Record(
+                    dataset=DEMO_DATASET,
+                    image_id=image,
+                    patient_id=patient,
+                    path=folder / "images" / f"{image}.png",
+                    laterality=side,
+                    view_position=view,
+                    tumour=own is not None,
+                    malignant=own is not None and own.malignant,
+                    density="ABCD"[density],
+                    age_years=age,
+                    machine="synthetic",
+                    study_id=patient,
+                    lesions=_lesions(own, box),
+                    split=split,
+                ),
+                np.ascontiguousarray(picture),
+            )
+
+
+def _draw_spot(rng: np.random.Generator, *, malignant: bool) -> _Spot:
+    return _Spot(
+        malignant,
+        depth=float(rng.uniform(0.3, 0.7)),
+        height=float(rng.uniform(-0.45, 0.45)),
+        radius_px=float(rng.uniform(11, 20)),
+        contrast=float(rng.uniform(0.16, 0.42)),
+    )
+
+
+def _lesions(spot: _Spot | None, box: Box | None) -> tuple[Lesion, ...]:
+    if spot is None or box is None:
+        return ()
+    return (Lesion(LesionKind.MASS, spot.malignant, box_source_px=box),)
+
+
+def _mirrored(box: Box) -> Box:
+    row0, col0, row1, col1 = box
+    return row0, _COLUMNS - col1, row1, _COLUMNS - col0
+
+
+def _draw(
+    rng: np.random.Generator,
+    view: ViewPosition,
+    spot: _Spot | None,
+    density: int,
+    build: tuple[float, float],
+) -> tuple[npt.NDArray[np.uint8], Box | None]:
+    """One view of a left breast, chest wall at the left edge, and the box of its spot.
+
+    `density` (0 to 3) is how much tissue there is, `build` the breast's depth and height as shares
+    of the picture.
+    """
+    oblique = view is ViewPosition.MLO
+    deep, high = build[0] * _COLUMNS, build[1] * _ROWS / 2
+    middle = _ROWS * (0.54 if oblique else 0.5)
+    y = np.arange(_ROWS, dtype=np.float32)[:, None]
+    x = np.arange(_COLUMNS, dtype=np.float32)[None, :]
+    v = (y - middle) / high
+    u = x / deep - (0.12 * v if oblique else 0.0)  # the lower half hangs forward
+    thick = np.sqrt(np.clip(1.0 - np.clip(u, 0, None) ** 2 - np.abs(v) ** 2.4, 0.0, None))
+    tissue = np.clip(_clouds(rng) + (0.35 * density - 0.5), 0.0, 2.2)
+    central = np.exp(-((u - 0.45) ** 2) / 0.16) * np.exp(-(v**2) / 0.3)
+    grey = thick * (0.32 + 0.17 * tissue * central)
+    if oblique:
+        depth = 0.34 * _COLUMNS * (1.0 - y / (0.62 * _ROWS))
+        grey += 0.32 * np.clip((depth - x) / 9.0, 0.0, 1.0) * (thick > 0)
+    box = None
+    if spot is not None:
+        centre = middle + spot.height * high * 0.8, spot.depth * deep
+        shape = _spot(rng, spot, y - np.float32(centre[0]), x - np.float32(centre[1]))
+        grey += spot.contrast * shape * (thick > 0)
+        half = spot.radius_px * 1.3
+        row0, col0, row1, col1 = (float(round(c + way * half)) for way in (-1, 1) for c in centre)
+        box = row0, col0, row1, col1
+    grain = 0.006 * rng.standard_normal(grey.shape, np.float32) * (thick > 0)
+    grey = cv2.GaussianBlur(grey + grain, (0, 0), 0.8)
+    return (255.0 * np.clip(grey, 0.0, 1.0)).astype(np.uint8), box
+
+
+def _clouds(rng: np.random.Generator) -> _Grey:
+    """Noise whose amplitude falls with frequency; mean 0, standard deviation 1."""
+    half = (2, _ROWS, _COLUMNS // 2 + 1)
+    real, imaginary = rng.standard_normal(half, np.float32) / _fall()
+    field = np.fft.irfft2(real + 1j * imaginary, s=(_ROWS, _COLUMNS))
+    return np.asarray(field / field.std(), np.float32)
+
+
+@lru_cache(maxsize=1)
+def _fall() -> _Grey:
+    fy, fx = np.fft.fftfreq(_ROWS)[:, None], np.fft.rfftfreq(_COLUMNS)[None, :]
+    radius = np.hypot(fy, fx)
+    radius[0, 0] = np.inf
+    return np.asarray(radius**_ROUGHNESS, np.float32)
+
+
+def _spot(rng: np.random.Generator, spot: _Spot, down: _Grey, across: _Grey) -> _Grey:
+    """A round spot with a sharp edge, or a bright core with rays; at most 1."""
+    away = np.hypot(down, across)
+    if not spot.malignant:
+        edge = np.clip((spot.radius_px - away) / 3.0 + 0.5, 0.0, 1.0)
+        return np.asarray(0.8 * edge, np.float32)
+    core = np.exp(-((away / (0.75 * spot.radius_px)) ** 2))
+    rays = 0.5 + 0.5 * np.cos(
+        int(rng.integers(7, 12)) * np.arctan2(down, across) + rng.uniform(0, 6.28)
+    )
+    return np.asarray(
+        np.minimum(1.0, core + 0.45 * rays**4 * np.exp(-((away / (1.7 * spot.radius_px)) ** 2))),
+        np.float32,
+    )
