@@ -71,6 +71,35 @@ def test_every_patient_is_held_out_once_and_folds_are_not_trained_twice(small_ru
     assert str(out / "predictions.csv") in said
 
 
+def test_a_cross_validation_and_a_vote_have_a_report(small_run, tmp_path):
+    pytest.importorskip("reportlab", reason="needs the extra mammolens[report]")
+    from mammolens.bench.ensemble import evaluate_ensemble
+    from mammolens.bench.report import run
+    from mammolens.learn.train import train
+
+    table = small_run / "manifest.csv"
+    damaged = tmp_path / "39.png"
+    damaged.write_bytes(b"no picture")
+    moved = table.read_text().replace(",39.png,", f",{damaged},")
+    (small_run / "damaged.csv").write_text(moved)
+    settings = (*SETTINGS, f"data.table={small_run / 'damaged.csv'}")
+    crossvalidate(small_run / "run.toml", tmp_path / "cross", 3, settings, print, draws=50)
+    page, print_ = run([tmp_path / "cross"], None, False)
+    text = page.read_text("utf-8")
+    assert "tiny over 3 folds" in text
+    assert "divided by a temperature fitted on the other folds" in text
+    assert text.count("fold 0") == text.count("fold 2") == 1
+    assert "NotAnImage" in text or "39.png" in text
+    assert "Every image could be read" not in text
+    assert print_.read_bytes().startswith(b"%PDF")
+
+    for name, seed in (("a", 1), ("b", 2)):
+        train(small_run / "run.toml", tmp_path / name, (*SETTINGS, f"train.seed={seed}"), print)
+    evaluate_ensemble([tmp_path / "a", tmp_path / "b"], tmp_path / "vote", draws=50)
+    page, _ = run([tmp_path / "vote"], tmp_path / "elsewhere", False)
+    assert "the mean vote of 2 runs" in page.read_text("utf-8")
+
+
 def test_inner_folds_leave_those_apart_unseen_and_may_be_judged_without_a_checkpoint(small_run):
     out = small_run / "inner"
     config = small_run / "run.toml"

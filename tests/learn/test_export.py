@@ -122,6 +122,7 @@ def relative(a: Any, b: Any) -> float:
 @dataclass(frozen=True)
 class Exported:
     net: MammoNet
+    path: Path
     report: ExportReport
     before: dict[str, Any]
 
@@ -133,7 +134,7 @@ def export(
     before = {key: value.clone() for key, value in net.state_dict().items()}
     path = folder / f"{pooling}.onnx"
     report = export_onnx(net, path, temperature=TEMPERATURE, bias=BIAS, half_weights=half_weights)
-    return Exported(net, report, before)
+    return Exported(net, path, report, before)
 
 
 @pytest.fixture(scope="module", params=["avg", "gem"])
@@ -152,13 +153,13 @@ def halved(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 
 
 def check_maps(exported: Exported, batch: Any) -> None:
-    graph = run_graph(exported.report.path, batch)
+    graph = run_graph(exported.path, batch)
     for name, score in SCORES.items():
         assert relative(graph[name], autograd_map(exported.net, batch, score)) < 1e-4
 
 
 def check_scores(exported: Exported, batch: Any) -> None:
-    graph = run_graph(exported.report.path, batch)
+    graph = run_graph(exported.path, batch)
     with torch.no_grad():
         logits = calibrated(exported.net, torch.from_numpy(batch))
     np.testing.assert_allclose(graph["logits"], logits.numpy(), rtol=1e-4, atol=1e-4)
@@ -184,7 +185,7 @@ def test_scores_equal_the_network(small: Exported) -> None:
 
 
 def test_scores_differ_between_pictures(small: Exported) -> None:
-    probabilities = run_graph(small.report.path, random_pictures(5))["probabilities"]
+    probabilities = run_graph(small.path, random_pictures(5))["probabilities"]
     assert np.ptp(probabilities, axis=0).max() > 0.01
 
 
@@ -194,7 +195,7 @@ def test_the_network_is_left_alone(small: Exported) -> None:
 
 
 def test_the_report_is_true(small: Exported) -> None:
-    report, payload = small.report, small.report.path.read_bytes()
+    report, payload = small.report, small.path.read_bytes()
     assert report.sha256 == hashlib.sha256(payload).hexdigest()
     assert report.size_bytes == len(payload)
     assert report.rounding == Change(0.0, 0.0, 0.0)
@@ -202,35 +203,35 @@ def test_the_report_is_true(small: Exported) -> None:
 
 
 def test_the_graph_tells_nothing_about_the_machine(small: Exported) -> None:
-    payload = small.report.path.read_bytes()
+    payload = small.path.read_bytes()
     assert str(Path.cwd()).encode() not in payload
     assert b"site-packages" not in payload
     assert b"research use only" in payload
 
 
 def test_batch_norm_and_same_padding_are_gone(small: Exported) -> None:
-    model = onnx.load(small.report.path)
+    model = onnx.load(small.path)
     assert {"BatchNormalization", "Pad", "Sqrt"} & {
         node.op_type for node in model.graph.node
     } == set()
 
 
 def test_half_weights_are_small_and_close(halved: Exported) -> None:
-    model = onnx.load(halved.report.path)
+    model = onnx.load(halved.path)
     halves = [t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16]
     stored = sum(int(np.prod(t.dims)) for t in halves)
     every = sum(int(np.prod(t.dims)) for t in model.graph.initializer)
     assert stored > 0.8 * every
     assert 0 < halved.report.rounding.probability < 0.01
     assert halved.report.rounding.map < 0.02
-    graph = run_graph(halved.report.path, random_pictures(6))
+    graph = run_graph(halved.path, random_pictures(6))
     with torch.no_grad():
         logits = calibrated(halved.net, torch.from_numpy(random_pictures(6)))
     np.testing.assert_allclose(graph["probabilities"], logits.softmax(1).numpy(), atol=0.01)
 
 
 def test_depthwise_stem_and_last_layer_keep_their_precision(halved: Exported) -> None:
-    model = onnx.load(halved.report.path)
+    model = onnx.load(halved.path)
     halves = {
         tuple(t.dims) for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16
     }

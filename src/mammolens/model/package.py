@@ -189,7 +189,7 @@ class ModelPackage:
                 )
 
 
-_EXPORT_AGAIN = "Export the model again with mammolens.learn.export.export_onnx"
+_EXPORT_AGAIN = "Export the model again: mammolens export RUN -o PACKAGE"
 
 
 def _thread_count(threads: int | None) -> int:

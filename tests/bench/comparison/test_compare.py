@@ -261,6 +261,29 @@ def test_words_and_figures_lie_beside_the_numbers(outcome):
     assert all(path.is_file() for path in found.files)
 
 
+def test_a_comparison_has_a_report(outcome, tmp_path):
+    pytest.importorskip("reportlab", reason="needs the extra mammolens[report]")
+    from mammolens.bench.report import run
+
+    found, _, out, _ = outcome
+    page, print_ = run([out], tmp_path, False)
+    text = page.read_text("utf-8")
+    assert DISCLAIMER in text
+    for model in found.document["models"]:
+        assert model["name"] in text
+    for claim in found.claims:
+        assert claim.words[1:20] in text
+    assert text.count("data:image/png;base64,") == 4
+    assert "see pictures prepared by default" in text
+    assert print_.read_bytes().startswith(b"%PDF")
+    (tmp_path / "compare.json").write_text(json.dumps({"schema": "mammolens.comparison/1"}))
+    with pytest.raises(InvalidManifest, match=r"lacks.*run the comparison again"):
+        run([tmp_path], None, False)
+    (tmp_path / "compare.json").write_text('{"schema": "mammolens.comparison/9"}')
+    with pytest.raises(InvalidManifest, match=r"compare\.json.*comparison/9"):
+        run([tmp_path], None, False)
+
+
 def test_a_second_run_trains_nothing_and_says_the_same(outcome, folder, package, tmp_path):
     found, _, _, _ = outcome
     said = []
