@@ -7,6 +7,7 @@ Parsing is pydicom's; every exception that damaged bytes raise in it leaves here
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from mammolens.core import Caution, ImageRef, Mammogram, ObjectKind, SourceHeader
 from mammolens.errors import InputError, NotAnImage, UnsupportedImage
 from mammolens.images.dicom_checks import check_object, pixel_format
+from mammolens.images.dicom_frames import pixel_element
 from mammolens.images.dicom_header import image_ref, source_header
-from mammolens.images.dicom_luts import apply_modality, modality_of, padding_range, voi_of
+from mammolens.images.dicom_luts import apply_modality, modality_of, padding_range, voi_choices
+from mammolens.images.dicom_orientation import told_orientation
 from mammolens.images.dicom_pixels import stored_values
 from mammolens.images.dicom_values import Tags, quiet_pydicom
 from mammolens.images.limits import MAX_BYTES, check_content
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["HEAD_BYTES", "Described", "describe_dicom", "looks_like_dicom", "read_dicom"]
 
 HEAD_BYTES = 132
+PEEK_BYTES = 512
 DEFLATED = "1.2.840.10008.1.2.1.99"
 IMPLICIT, EXPLICIT, BIG_ENDIAN = (f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".2"))
 BY_ENCODING = {(True, True): IMPLICIT, (False, True): EXPLICIT, (False, False): BIG_ENDIAN}
@@ -66,7 +70,7 @@ def describe_dicom(stream: BinaryIO, source: str, path: Path | None) -> Describe
         refusal = None
         try:
             check_object(tags)
-            modality_of(tags, pixel_format(tags, syntax).signed)
+            modality_of(tags, pixel_format(tags, syntax))
         except InputError as error:
             refusal = error
         kind = object_kind(tags)
@@ -77,25 +81,32 @@ def describe_dicom(stream: BinaryIO, source: str, path: Path | None) -> Describe
 def read_dicom(data: bytes, source: str, path: Path | None) -> Mammogram:
     """Decode a DICOM mammogram (see `mammolens.images.read_image`)."""
     with quiet_pydicom() as caught:
-        tags, syntax, rest = _parse(BytesIO(data), source)
+        stream = BytesIO(data)
+        tags, syntax, rest = _parse(stream, source)
         check_object(tags)
         form = pixel_format(tags, syntax)
-        modality = modality_of(tags, form.signed)
         ref, header = image_ref(tags, path), source_header(tags, syntax)
-        voi = voi_of(tags, form.signed or modality.intercept < 0)
-        padding = padding_range(tags, modality, form.signed, form.bits_allocated)
-        _read_pixel_data(tags, syntax, rest)
-        _note_irregularities(tags, len(caught))
-    stored = stored_values(tags, form)
+    body = memoryview(data)[rest.tell() :] if rest is stream else memoryview(rest.read())
+    element = pixel_element(body, syntax == BIG_ENDIAN, tags)
+    stored = stored_values(tags, form, element)
     check_content(stored, source)
+    form = replace(form, signed=stored.dtype.kind == "i")
+    with quiet_pydicom() as more:
+        modality = modality_of(tags, form)
+        pixels = apply_modality(modality, stored)
+        voi = voi_choices(tags, form, modality, pixels)
+        padding = padding_range(tags, modality, form)
+    _note_irregularities(tags, len(caught) + len(more))
     return Mammogram(
         ref=ref,
         header=header,
-        pixels=apply_modality(modality, stored),
+        pixels=pixels,
         photometric=form.photometric,
-        voi=voi,
+        voi=voi[0] if voi else None,
         padding=padding,
         cautions=tuple(tags.cautions),
+        other_voi=voi[1:],
+        orientation=told_orientation(tags, ref.laterality, ref.view_position),
     )
 
 
@@ -116,7 +127,7 @@ def _parse(stream: BinaryIO, source: str) -> tuple[Tags, str, BinaryIO]:
     if not looks_like_dicom(head):
         raise _damaged("this is no DICOM file", source)
     try:
-        dataset, syntax, rest = _parse_any(stream, source)
+        dataset, syntax, declared, rest = _parse_any(stream, source)
     except InputError:
         raise
     except Exception as error:
@@ -130,39 +141,67 @@ def _parse(stream: BinaryIO, source: str) -> tuple[Tags, str, BinaryIO]:
         implicit, little = dataset.original_encoding
         syntax = BY_ENCODING.get((bool(implicit), bool(little)), BY_ENCODING[True, True])
         tags.caution("missing_transfer_syntax", "TransferSyntaxUID is absent; it was inferred")
+    elif syntax != declared:
+        text = f"TransferSyntaxUID says {_name(declared)}, the data set is {_name(syntax)}"
+        tags.caution("transfer_syntax_differs", text)
     return tags, syntax, rest
 
 
-def _parse_any(stream: BinaryIO, source: str) -> tuple[Dataset, str | None, BinaryIO]:
+def _parse_any(stream: BinaryIO, source: str) -> tuple[Dataset, str | None, str | None, BinaryIO]:
+    """Header, transfer syntax as it is and as it is declared, and the stream at the pixel data."""
     from pydicom.filereader import _read_file_meta_info, read_dataset, read_partial, read_preamble
 
     read_preamble(stream, force=True)
     meta = _read_file_meta_info(stream)
-    syntax = str(meta.TransferSyntaxUID) if meta.get("TransferSyntaxUID") else None
+    declared = str(meta.TransferSyntaxUID) if meta.get("TransferSyntaxUID") else None
+    start = stream.tell()
+    syntax = declared
+    if declared is not None:
+        syntax = _real_syntax(stream, declared)
+        stream.seek(start)
     if syntax == DEFLATED:
         # pydicom would inflate without a limit.
         stream = BytesIO(_inflate(stream.read(), source))
         dataset = read_dataset(stream, False, True, stop_when=_at_pixels)
+    elif syntax != declared:
+        dataset = read_dataset(
+            stream, syntax == IMPLICIT, syntax != BIG_ENDIAN, stop_when=_at_pixels
+        )
     else:
         stream.seek(0)
         dataset = read_partial(stream, _at_pixels, force=True)
     media_class = meta.get("MediaStorageSOPClassUID")
     if media_class and "SOPClassUID" not in dataset:
         dataset.SOPClassUID = media_class
-    return dataset, syntax, stream
+    return dataset, syntax, declared, stream
 
 
-def _read_pixel_data(tags: Tags, syntax: str, rest: BinaryIO) -> None:
-    """Add PixelData to the header: read apart, so that a truncated one leaves the header whole."""
-    from pydicom.filereader import read_dataset
+def _real_syntax(stream: BinaryIO, declared: str) -> str:
+    """The transfer syntax by the first bytes of the data set, where they contradict the file."""
+    head = stream.read(PEEK_BYTES)
+    encoding = _encoding(head)
+    if encoding is None:
+        try:
+            inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(head, PEEK_BYTES)
+        except zlib.error:
+            return declared
+        return declared if _encoding(inflated) is None else DEFLATED
+    if encoding == BIG_ENDIAN or declared in (BIG_ENDIAN, DEFLATED):
+        return encoding
+    plain = declared in (IMPLICIT, EXPLICIT)
+    return encoding if plain else declared
 
-    implicit, little = syntax == IMPLICIT, syntax != BIG_ENDIAN
-    try:
-        found = read_dataset(rest, implicit, little)
-        if PIXEL_DATA in found:
-            tags.dataset[PIXEL_DATA] = found.get_item(PIXEL_DATA)
-    except Exception as error:
-        raise tags.unusable("PixelData", f"cannot be read ({type(error).__name__})") from error
+
+def _encoding(head: bytes) -> str | None:
+    """How a data set that begins with `head` is written, if it is one: its first group is low."""
+    if len(head) < 8:
+        return None
+    explicit = head[4:6].isalpha() and head[4:6].isupper()
+    if head[0] == 0 and 0 < head[1] < 0x30 and explicit:
+        return BIG_ENDIAN
+    if 0 < head[0] < 0x30 and head[1] == 0:
+        return EXPLICIT if explicit else IMPLICIT
+    return None
 
 
 def _inflate(data: bytes, source: str) -> bytes:
@@ -178,6 +217,12 @@ def _inflate(data: bytes, source: str) -> bytes:
     if not inflater.eof:
         raise _damaged("the deflated data set is truncated", source)
     return inflated
+
+
+def _name(syntax: str | None) -> str:
+    from pydicom.uid import UID
+
+    return UID(syntax or "").name
 
 
 def _check_sense(tags: Tags) -> None:

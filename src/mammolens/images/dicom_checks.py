@@ -105,6 +105,9 @@ def _frames_refusal(tags: Tags) -> InputError | None:
     frames = tags.integer("NumberOfFrames")
     if frames is None or frames == 1:
         return None
+    if frames <= 0:
+        tags.caution("frames_unsaid", f"NumberOfFrames is {frames}; one frame was looked for")
+        return None
     return UnsupportedImage(
         f"{frames} frames in one object are not read",
         source=tags.source,
@@ -175,7 +178,20 @@ def pixel_format(tags: Tags, transfer_syntax: str) -> PixelFormat:
         high_bit=high,
         signed=tags.integer("PixelRepresentation") == 1,
         transfer_syntax=transfer_syntax,
+        overlay_bits=_overlay_bits(tags),
     )
+
+
+def _overlay_bits(tags: Tags) -> int:
+    """Bits of each word that overlays take (retired: Overlay Bit Position, 60xx,0102)."""
+    taken = 0
+    for group in range(0x6000, 0x6020, 2):
+        if (group, 0x0102) in tags.dataset and (group, 0x3000) not in tags.dataset:
+            try:
+                taken |= 1 << (int(tags.dataset[group, 0x0102].value) & 15)
+            except Exception:
+                tags.caution("unreadable_attribute", "an overlay cannot be read and was ignored")
+    return taken
 
 
 def _photometric(tags: Tags, samples: int) -> Photometric:

@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.core import VoiFunction, VoiLut, Window
+from mammolens.images.dicom_pixels import BIG_ENDIAN, PixelFormat
 from mammolens.images.dicom_values import Tags
+from mammolens.images.pixel_trust import GreyTable, fit_table
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["Modality", "apply_modality", "modality_of", "padding_range", "voi_of"]
+__all__ = ["Modality", "apply_modality", "modality_of", "padding_range", "voi_choices"]
 
 LARGEST = 1e9
 """Rescaled values beyond this are no picture (and would not fit single precision)."""
@@ -30,18 +32,25 @@ class Modality:
     table: npt.NDArray[np.float32] | None = None
 
 
-def modality_of(tags: Tags, signed: bool) -> Modality:
+def modality_of(tags: Tags, form: PixelFormat) -> Modality:
     """Read the modality LUT or rescale.
 
     Raises
     ------
     NotAnImage
-        If RescaleSlope is zero or no number, or the table cannot be read.
+        If RescaleSlope is zero or no number, or the table cannot be used.
     """
     tables = tags.items("ModalityLUTSequence")
     if tables:
-        first, values = _table(tags, tables[0], "ModalityLUTSequence")
-        return Modality(first=_wrapped(first, signed), table=values)
+        keyword = "ModalityLUTSequence"
+        table = _table(tags, tables[0], keyword, form)
+        highest = (1 << (form.bits_stored - form.signed)) - 1
+        first = _wrapped(table.first, form.signed)
+        values, notes = fit_table(table._replace(first=first), highest, keyword)
+        if values is None:
+            raise tags.unusable(keyword, notes[0].message.removeprefix(f"{keyword} "))
+        tags.cautions += notes
+        return Modality(first=first, table=values)
     slope = next(iter(tags.exact_numbers("RescaleSlope")), 1.0)
     intercept = next(iter(tags.exact_numbers("RescaleIntercept")), 0.0)
     if slope == 0:
@@ -77,37 +86,63 @@ def apply_modality(modality: Modality, stored: npt.NDArray[np.generic]) -> npt.N
     return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
 
 
-def voi_of(tags: Tags, signed: bool) -> Window | VoiLut | None:
-    """Read the VOI: a table if there is one, otherwise the first window that can be used.
+def voi_choices(
+    tags: Tags, form: PixelFormat, modality: Modality, pixels: npt.NDArray[np.generic]
+) -> tuple[Window | VoiLut, ...]:
+    """Read the grey scales that can be used: tables before windows, in their order.
 
     Parameters
     ----------
     tags
-        The data set.
-    signed
-        Whether the modality LUT's output can be negative, which decides how a table's first
-        value is read.
+        The data set; what cannot be used is noted there.
+    form
+        How the pixels are stored.
+    modality
+        If its output can be negative, a table's first value is read as a signed one.
+    pixels
+        Modality values, which a table must reach.
     """
-    tables = tags.items("VOILUTSequence")
-    if tables:
+    found: list[Window | VoiLut] = []
+    faults: list[str] = []
+    signed = form.signed or modality.intercept < 0
+    for item in tags.items("VOILUTSequence"):
         try:
-            first, values = _table(tags, tables[0], "VOILUTSequence")
+            table = _table(tags, item, "VOILUTSequence", form)
         except Exception:
-            tags.caution("voi_ignored", "VOILUTSequence cannot be read and was ignored")
+            faults.append("VOILUTSequence cannot be read")
+            continue
+        first = _wrapped(table.first, signed)
+        short = len(table.entries) < table.announced
+        highest = float(pixels.max()) if short else np.inf
+        values, notes = fit_table(table._replace(first=first), highest, "VOILUTSequence")
+        tags.cautions += notes
+        if values is not None:
+            found.append(VoiLut(first, values))
+    windows, more = _windows(tags)
+    if len(windows) > 1 and not found:
+        text = f"{len(windows)} windows; the first that shows the breast is taken"
+        tags.caution("several_windows", text)
+    found += windows
+    for fault in faults + more:
+        note = tags.caution if found else tags.doubt
+        note("voi_ignored", f"{fault} and was ignored")
+    return tuple(found)
+
+
+def _windows(tags: Tags) -> tuple[list[Window], list[str]]:
+    """The windows, and what is wrong with those that cannot be used."""
+    keywords = "WindowCenter", "WindowWidth"
+    centers, widths = (tags.numbers(keyword) for keyword in keywords)
+    faults = [f"{word} cannot be read" for word in keywords if tags.given(word)]
+    if centers and widths:
+        faults = []
+    function, found = _function(tags), []
+    for center, width in zip(centers, widths, strict=False):
+        if width < 1 if function is VoiFunction.LINEAR else width <= 0:
+            faults.append(f"a WindowWidth of {width:g} is impossible")
         else:
-            return VoiLut(_wrapped(first, signed), values)
-    centers, widths = tags.numbers("WindowCenter"), tags.numbers("WindowWidth")
-    windows = list(zip(centers, widths, strict=False))
-    if not windows:
-        return None
-    if len(windows) > 1:
-        tags.caution("several_windows", f"{len(windows)} windows; the first was taken")
-    center, width = windows[0]
-    function = _function(tags)
-    if width < 1 if function is VoiFunction.LINEAR else width <= 0:
-        tags.caution("voi_ignored", f"a WindowWidth of {width:g} is impossible and was ignored")
-        return None
-    return Window(center, width, function)
+            found.append(Window(center, width, function))
+    return found, faults
 
 
 def _function(tags: Tags) -> VoiFunction:
@@ -118,9 +153,7 @@ def _function(tags: Tags) -> VoiFunction:
     return VoiFunction(name)
 
 
-def padding_range(
-    tags: Tags, modality: Modality, signed: bool, bits_allocated: int
-) -> tuple[float, float] | None:
+def padding_range(tags: Tags, modality: Modality, form: PixelFormat) -> tuple[float, float] | None:
     """Read Pixel Padding Value and Range Limit as a closed range of modality values."""
     values = [
         next(iter(tags.numbers(keyword)), None)
@@ -129,11 +162,11 @@ def padding_range(
     given = [int(value) for value in values if value is not None]
     if values[0] is None or not given:
         return None
-    if signed:
-        half = 1 << (bits_allocated - 1)
+    if form.signed:
+        half = 1 << (form.bits_allocated - 1)
         given = [value - 2 * half if value >= half else value for value in given]
     else:
-        given = [value % (1 << bits_allocated) for value in given]
+        given = [value % (1 << form.bits_allocated) for value in given]
     ends = apply_modality(modality, np.array(given, np.int32)).astype(np.float64)
     return float(ends.min()), float(ends.max())
 
@@ -143,22 +176,24 @@ def _wrapped(first: int, signed: bool) -> int:
     return first - (1 << 16) if signed and first >= 1 << 15 else first
 
 
-def _table(tags: Tags, item: Dataset, keyword: str) -> tuple[int, npt.NDArray[np.float32]]:
-    """First mapped value and entries of a LUT item (PS3.3 C.11.1.1)."""
+def _table(tags: Tags, item: Dataset, keyword: str, form: PixelFormat) -> GreyTable:
+    """Read a LUT item as it is written (PS3.3 C.11.1.1); `fit_table` holds it against itself."""
     inner = Tags(item, tags.source)
     descriptor = inner.exact_numbers("LUTDescriptor")
     if len(descriptor) != 3:
         raise tags.unusable(keyword, "has no LUTDescriptor of three values")
-    count, first, _ = (int(number) for number in descriptor)
+    count, first, bits = (int(number) for number in descriptor)
     # A count of 0 stands for 2^16, which does not fit; an SS descriptor wraps above 2^15.
     count = count % (1 << 16) or 1 << 16
     data = item.get("LUTData")
     if isinstance(data, bytes):
         # 8-bit entries fill one byte each, or the low byte of one word.
-        wide = len(data) >= 2 * count
-        entries = np.frombuffer(data, "<u2" if wide else "u1").astype(np.float32)
+        wide = bits > 8 or len(data) >= 2 * count
+        word = ">u2" if form.transfer_syntax == BIG_ENDIAN else "<u2"
+        data = data[: len(data) // 2 * 2] if wide else data[: max(count, len(data) - 1)]
+        entries = np.frombuffer(data, word if wide else "u1").astype(np.float32)
     else:
         entries = np.atleast_1d(np.asarray(data if data is not None else (), np.float32))
-    if len(entries) < count or not np.isfinite(entries).all():
-        raise tags.unusable(keyword, f"has {len(entries)} entries of {count} in LUTData")
-    return first, np.ascontiguousarray(entries[:count])
+    if not np.isfinite(entries).all():
+        raise tags.unusable(keyword, "has entries in LUTData that are no numbers")
+    return GreyTable(count, first, np.ascontiguousarray(entries))

@@ -1,11 +1,13 @@
 """The one frame of a DICOM image → stored values, decoded once and never filled up.
 
 Fences before every decoder: the size in the compressed stream must be the header's, so that no
-stream can ask for more memory; and what is missing is an error, never zeros.
+stream can ask for more memory; and what is missing is an error, never zeros. What the values are is
+settled by `pixel_trust`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +15,10 @@ import numpy.typing as npt
 
 from mammolens.core import Photometric
 from mammolens.errors import NotAMammogram, UnsupportedImage
-from mammolens.images.dicom_values import Tags, quiet_pydicom
+from mammolens.images.dicom_frames import Codec, Frame, PixelElement, one_frame
+from mammolens.images.dicom_values import Tags
 from mammolens.images.jpeg import decode_jpeg, decode_jpeg2000, decode_jpegls, stream_size
+from mammolens.images.pixel_trust import Stored, ordered_bytes, trusted_values
 from mammolens.images.rle import decode_rle
 
 __all__ = ["READABLE_SYNTAXES", "PixelFormat", "merge_channels", "stored_values"]
@@ -26,11 +30,21 @@ JPEG = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70))
 JPEG_LS = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (80, 81))
 JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 201, 202, 203))
 READABLE_SYNTAXES = NATIVE | JPEG | JPEG_LS | JPEG_2000 | {BIG_ENDIAN, RLE}
+CODECS = {
+    **dict.fromkeys(NATIVE | {BIG_ENDIAN}, Codec.NATIVE),
+    **dict.fromkeys(JPEG, Codec.JPEG),
+    **dict.fromkeys(JPEG_LS, Codec.JPEG_LS),
+    **dict.fromkeys(JPEG_2000, Codec.JPEG_2000),
+    RLE: Codec.RLE,
+}
+
+Pixels = npt.NDArray[np.generic]
 
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """How the pixels are stored (PS3.3 C.7.6.3)."""
+    """How the pixels are stored (PS3.3 C.7.6.3); `overlay_bits` is a mask of the bits of each word
+    that overlays take."""
 
     rows: int
     columns: int
@@ -42,17 +56,20 @@ class PixelFormat:
     high_bit: int
     signed: bool
     transfer_syntax: str
+    overlay_bits: int = 0
 
 
-def stored_values(tags: Tags, form: PixelFormat) -> npt.NDArray[np.generic]:
-    """Decode the stored values: one channel, sign and unused bits settled.
+def stored_values(tags: Tags, form: PixelFormat, element: PixelElement) -> Pixels:
+    """Decode the stored values: one channel; byte order, depth and sign settled.
 
     Parameters
     ----------
     tags
-        The data set with its pixel data.
+        The data set; what is tolerated is noted there.
     form
         Size, bits and transfer syntax, already checked.
+    element
+        The pixel data.
 
     Returns
     -------
@@ -66,44 +83,45 @@ def stored_values(tags: Tags, form: PixelFormat) -> npt.NDArray[np.generic]:
         If pixel data are missing, truncated, or contradict the header.
     NotAMammogram
         If the picture is coloured.
+    UnsupportedImage
+        If it holds several frames.
     """
-    native = form.transfer_syntax in NATIVE | {BIG_ENDIAN}
-    data = _pixel_data(tags, native)
-    decode = _native if native else _compressed
-    pixels = decode(data, tags, form)
+    expected = form.rows * form.columns * form.samples * form.bits_allocated // 8
+    declared = CODECS[form.transfer_syntax]
+    frame = one_frame(element, expected, declared, tags)
+    if frame.codec is not declared:
+        text = f"TransferSyntaxUID says {declared.value}, the pixel data are {frame.codec.value}"
+        tags.caution("transfer_syntax_differs", text)
+    if frame.codec is Codec.NATIVE:
+        pixels = _native(frame.data, tags, form, element.vr)
+    else:
+        pixels = _compressed(frame, tags, form)
     if pixels.ndim == 3:
         pixels = merge_channels(pixels, tags.source)
         tags.caution("grey_as_colour", "a grey picture stored in three equal channels")
-    return _significant_bits(pixels, tags, form)
+    words, notes = ordered_bytes(pixels, tags.source)
+    stored = Stored(form.bits_stored, form.high_bit, form.signed, form.overlay_bits)
+    values, more = trusted_values(words, stored, tags.source)
+    tags.cautions += (*notes, *more)
+    return values
 
 
-def _pixel_data(tags: Tags, native: bool) -> bytes:
-    try:
-        with quiet_pydicom():
-            data = tags.dataset.get("PixelData")
-    except Exception as error:
-        raise tags.unusable("PixelData", "cannot be read") from error
-    if not isinstance(data, bytes) or not data:
-        raise tags.unusable("PixelData", "is missing: the file is truncated or holds no picture")
-    if native == tags.dataset["PixelData"].is_undefined_length:
-        raise tags.unusable("PixelData", "is compressed or not, against the transfer syntax")
-    return data
-
-
-def _native(data: bytes, tags: Tags, form: PixelFormat) -> npt.NDArray[np.generic]:
+def _native(data: memoryview | bytes, tags: Tags, form: PixelFormat, vr: str | None) -> Pixels:
     count = form.rows * form.columns * form.samples
     expected = count * form.bits_allocated // 8
+    if not len(data):
+        raise tags.unusable("PixelData", "is missing: the file is truncated or holds no picture")
     if len(data) < expected:
         raise tags.unusable(
             "PixelData", f"is truncated: {len(data):,} bytes of the {expected:,} that the size asks"
         )
     if len(data) > expected + 1:
-        tags.caution("extra_pixel_data", f"{len(data) - expected:,} bytes behind the picture")
+        _check_extra(data, expected, tags)
     big = form.transfer_syntax == BIG_ENDIAN
     if form.bits_allocated == 8:
-        if big and tags.dataset["PixelData"].VR == "OW":
+        if big and vr == "OW":
             data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
-        pixels: npt.NDArray[np.generic] = np.frombuffer(data, np.uint8, count)
+        pixels: Pixels = np.frombuffer(data, np.uint8, count)
     elif big:
         pixels = np.frombuffer(data, ">u2", count).astype(np.uint16)
     else:
@@ -115,15 +133,23 @@ def _native(data: bytes, tags: Tags, form: PixelFormat) -> npt.NDArray[np.generi
     return pixels.reshape(form.rows, form.columns, form.samples)
 
 
-def _compressed(data: bytes, tags: Tags, form: PixelFormat) -> npt.NDArray[np.generic]:
-    from pydicom.encaps import get_frame
+def _check_extra(data: memoryview | bytes, expected: int, tags: Tags) -> None:
+    """Zeros behind the picture are filling; anything else is picture that the size leaves out."""
+    over = len(data) - expected
+    text = f"{over:,} bytes behind the picture"
+    if not np.frombuffer(data, np.uint8, offset=expected).any():
+        tags.caution("extra_pixel_data", text)
+    elif over >= expected:
+        raise tags.unusable(
+            "PixelData",
+            f"is {len(data) / expected:.3g} times as long as Rows, Columns and BitsAllocated ask",
+        )
+    else:
+        tags.doubt("extra_pixel_data", f"{text}: Rows or Columns may be too small")
 
-    try:
-        with quiet_pydicom():
-            frame = get_frame(data, 0, number_of_frames=1)
-    except Exception as error:
-        raise tags.unusable("PixelData", f"is not encapsulated as it says ({error})") from error
-    if form.transfer_syntax == RLE:
+
+def _compressed(frame: Frame, tags: Tags, form: PixelFormat) -> Pixels:
+    if frame.codec is Codec.RLE:
         if form.samples != 1:
             raise NotAMammogram(
                 "a colour picture is no mammogram",
@@ -131,30 +157,37 @@ def _compressed(data: bytes, tags: Tags, form: PixelFormat) -> npt.NDArray[np.ge
                 keyword="SamplesPerPixel",
                 remedy="Send the original grey image",
             )
-        return decode_rle(frame, form.rows, form.columns, form.bits_allocated // 8, tags.source)
-    size = stream_size(frame, tags.source)
+        depth = form.bits_allocated // 8
+        return decode_rle(frame.data, form.rows, form.columns, depth, tags.source)
+    stream = bytes(frame.data)
+    size = stream_size(stream, tags.source)
     if (size.rows, size.columns, size.components) != (form.rows, form.columns, form.samples):
         raise tags.unusable(
             "PixelData",
             f"holds {size.rows} x {size.columns} pixels of {size.components} samples, but the"
             f" header says {form.rows} x {form.columns} of {form.samples}",
         )
-    if form.transfer_syntax in JPEG_2000:
-        pixels = decode_jpeg2000(frame, tags.source)
-    elif form.transfer_syntax in JPEG_LS:
-        pixels = decode_jpegls(frame, tags.source)
-    else:
-        pixels = decode_jpeg(frame, tags.source)
+    pixels = DECODERS[frame.codec](stream, tags.source)
     if pixels.shape[:2] != (form.rows, form.columns) or pixels.dtype.kind not in "ui":
         raise tags.unusable("PixelData", f"decodes to shape {pixels.shape}")
-    if pixels.dtype.itemsize > form.bits_allocated // 8:
-        raise tags.unusable(
-            "BitsAllocated", f"is {form.bits_allocated}, but the stream is deeper than that"
+    if pixels.dtype.itemsize > 2:
+        raise UnsupportedImage(
+            f"a stream of {size.bits} bits a pixel is not read",
+            source=tags.source,
+            keyword="BitsAllocated",
+            remedy="Export the image with 8 or 16 bits",
         )
     return pixels
 
 
-def merge_channels(pixels: npt.NDArray[np.generic], source: str) -> npt.NDArray[np.generic]:
+DECODERS: dict[Codec, Callable[[bytes, str], Pixels]] = {
+    Codec.JPEG: decode_jpeg,
+    Codec.JPEG_LS: decode_jpegls,
+    Codec.JPEG_2000: decode_jpeg2000,
+}
+
+
+def merge_channels(pixels: Pixels, source: str) -> Pixels:
     """Give the one channel of a grey picture that is stored in several.
 
     Parameters
@@ -189,27 +222,3 @@ def merge_channels(pixels: npt.NDArray[np.generic], source: str) -> npt.NDArray[
                 remedy="Send the original grey image",
             )
     return np.ascontiguousarray(first)
-
-
-def _significant_bits(
-    pixels: npt.NDArray[np.generic], tags: Tags, form: PixelFormat
-) -> npt.NDArray[np.generic]:
-    """Move the stored bits down, clear what lies above them, and extend the sign."""
-    width = pixels.dtype.itemsize * 8
-    stored = min(form.bits_stored, width)
-    spare = form.high_bit + 1 - form.bits_stored if width == form.bits_allocated else 0
-    kind = "i" if form.signed else "u"
-    pixels = pixels.view(np.dtype(f"{kind}{pixels.dtype.itemsize}"))
-    if stored == width:
-        return pixels
-    if form.signed:
-        raised: npt.NDArray[np.generic] = np.left_shift(pixels, width - stored - spare)
-        lowered: npt.NDArray[np.generic] = np.right_shift(raised, width - stored)
-        return lowered
-    if spare:
-        pixels = np.right_shift(pixels, spare)
-    limit = (1 << stored) - 1
-    if int(pixels.max()) > limit:
-        tags.caution("unused_bits_masked", f"bits above the {stored} stored ones were cleared")
-        pixels = np.bitwise_and(pixels, pixels.dtype.type(limit))
-    return pixels

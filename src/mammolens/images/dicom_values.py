@@ -132,6 +132,11 @@ class Tags:
         numbers = self.exact_numbers(keyword)
         return int(numbers[0]) if numbers else None
 
+    def given(self, keyword: str) -> bool:
+        """Say whether the attribute has a value, readable or not."""
+        element = self.dataset.get_item(keyword) if keyword in self.dataset else None
+        return element is not None and bool(element.value)
+
     def items(self, keyword: str) -> Sequence[Dataset]:
         """Give the items of a sequence, empty if absent or unreadable."""
         from pydicom.sequence import Sequence as DicomSequence

@@ -14,7 +14,15 @@ import numpy.typing as npt
 
 from mammolens.errors import InputError, NotAnImage, UnsupportedImage
 
-__all__ = ["StreamSize", "decode_jpeg", "decode_jpeg2000", "decode_jpegls", "stream_size"]
+__all__ = [
+    "CODESTREAM",
+    "StreamSize",
+    "codestream",
+    "decode_jpeg",
+    "decode_jpeg2000",
+    "decode_jpegls",
+    "stream_size",
+]
 
 START_OF_FRAME = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})
 OTHER_FRAMES = frozenset({0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
@@ -27,12 +35,13 @@ FILLER = bytes((37 * i + 11) % 251 for i in range(64))
 
 
 class StreamSize(NamedTuple):
-    """What a stream says of itself: rows, columns, components, and its kind of frame."""
+    """What a stream says of itself: rows, columns, components, its kind of frame, and its bits."""
 
     rows: int
     columns: int
     components: int
     frame: int
+    bits: int
 
 
 def stream_size(data: bytes, source: str) -> StreamSize:
@@ -45,9 +54,8 @@ def stream_size(data: bytes, source: str) -> StreamSize:
     UnsupportedImage
         If it is hierarchical or arithmetically coded.
     """
-    start = data.find(CODESTREAM, 0, 4096)
-    if start >= 0:
-        return _codestream_size(data[start + 4 :], source)
+    if data.startswith(CODESTREAM):
+        return _codestream_size(data[4:], source)
     position = 2
     while data[:2] == b"\xff\xd8" and position + 10 <= len(data):
         if data[position] != 0xFF:
@@ -57,8 +65,8 @@ def stream_size(data: bytes, source: str) -> StreamSize:
             position += 1
             continue
         if marker in START_OF_FRAME:
-            rows, columns, components = struct.unpack_from(">HHB", data, position + 5)
-            return StreamSize(rows, columns, components, marker)
+            bits, rows, columns, components = struct.unpack_from(">BHHB", data, position + 4)
+            return StreamSize(rows, columns, components, marker, bits)
         if marker in OTHER_FRAMES:
             raise UnsupportedImage(
                 f"JPEG process FF{marker:02X} is not read",
@@ -70,10 +78,37 @@ def stream_size(data: bytes, source: str) -> StreamSize:
 
 
 def _codestream_size(data: bytes, source: str) -> StreamSize:
-    if len(data) < 38:
+    if len(data) < 39:
         raise _damaged("the JPEG 2000 stream ends in its header", source)
-    width, height, left, top, _, _, _, _, components = struct.unpack_from(">8IH", data, 4)
-    return StreamSize(height - top, width - left, components, 0x51)
+    width, height, left, top, _, _, _, _, components, depth = struct.unpack_from(">8IHB", data, 4)
+    return StreamSize(height - top, width - left, components, 0x51, (depth & 0x7F) + 1)
+
+
+def codestream(data: bytes, source: str) -> bytes:
+    """Take the JPEG 2000 code stream out of a JP2 file, which DICOM does not allow but has.
+
+    The file's own words on colours are left behind. A bare stream is given back as it is.
+
+    Source: ISO/IEC 15444-1, annex I.4 (boxes).
+
+    Raises
+    ------
+    NotAnImage
+        If there is none in the file.
+    """
+    position = 0
+    while not data.startswith(CODESTREAM):
+        length, kind = struct.unpack_from(">I4s", data.ljust(position + 8, b"\0"), position)
+        start = 8
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", data.ljust(position + 16, b"\0"), position + 8)
+            start = 16
+        if kind == b"jp2c":
+            return data[position + start : position + length if length else None]
+        if length < start or position + length >= len(data):
+            raise _damaged("the JP2 file holds no code stream", source)
+        position += length
+    return data
 
 
 def decode_jpeg(data: bytes, source: str) -> npt.NDArray[np.generic]:

@@ -1,4 +1,8 @@
-"""PNG, JPEG, PGM and TIFF → mammogram. Sizes are read and limited before anything is decoded."""
+"""PNG, JPEG, PGM and TIFF → mammogram. Sizes are read and limited before anything is decoded.
+
+Pixels, and all positions in results, are those of the stored array: what the Orientation of Exif or
+TIFF asks is done when the picture is prepared for a model.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,26 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.core import Caution, ImageRef, Mammogram, Photometric, SourceHeader
+from mammolens.core import (
+    Caution,
+    ImageRef,
+    Mammogram,
+    Orientation,
+    Photometric,
+    SourceHeader,
+)
 from mammolens.errors import InputError, NotAnImage, UnsupportedImage
 from mammolens.images.dicom_pixels import merge_channels
 from mammolens.images.dicom_views import name_cautions, of_name
 from mammolens.images.jpeg import decode_jpeg, stream_size
 from mammolens.images.limits import check_content, size_refusal
-from mammolens.images.tiff import tiff_form
+from mammolens.images.pixel_trust import ordered_bytes
+from mammolens.images.tiff import exif_orientation, tiff_form, turns_of
 
 __all__ = ["describe_raster", "looks_like_raster", "read_raster"]
 
@@ -25,7 +38,16 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CRITICAL_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 PGM_HEADER = re.compile(rb"P([25])" + 3 * rb"\s+(?:#[^\n]*\n\s*)*(\d{1,9})" + rb"\s")
 Pixels = npt.NDArray[np.generic]
-Decoded = tuple[Pixels, Photometric, tuple[Caution, ...]]
+EXIF_SEGMENT, EXIF_START = 0xE1, b"Exif\0\0"
+
+
+class Decoded(NamedTuple):
+    """Pixels as they are stored, and what the file says of them."""
+
+    pixels: Pixels
+    photometric: Photometric = Photometric.MONOCHROME2
+    cautions: tuple[Caution, ...] = ()
+    orientation: Orientation | None = None
 
 
 def looks_like_raster(head: bytes) -> bool:
@@ -45,10 +67,17 @@ def describe_raster(
 
 def read_raster(data: bytes, source: str, path: Path | None) -> Mammogram:
     """Decode a picture without header (see `mammolens.images.read_image`)."""
-    pixels, photometric, cautions = decode_raster(data, source)
-    check_content(pixels, source)
+    found = decode_raster(data, source)
+    check_content(found.pixels, source)
     ref, header, named = describe_raster(source, path)
-    return Mammogram(ref, header, pixels, photometric, cautions=(*named, *cautions))
+    return Mammogram(
+        ref,
+        header,
+        found.pixels,
+        found.photometric,
+        cautions=(*named, *found.cautions),
+        orientation=found.orientation,
+    )
 
 
 def decode_raster(data: bytes, source: str) -> Decoded:
@@ -60,12 +89,15 @@ def decode_raster(data: bytes, source: str) -> Decoded:
             source=source,
             remedy="Send DICOM, PNG, JPEG, PGM or TIFF images",
         )
-    pixels, photometric, cautions = decoder(data, source)
-    if pixels.ndim == 3:
-        pixels = merge_channels(pixels, source)
+    found = decoder(data, source)
+    if found.pixels.ndim == 3:
         note = Caution("grey_as_colour", "a grey picture stored in several equal channels")
-        cautions = (*cautions, note)
-    return pixels, photometric, cautions
+        merged = merge_channels(found.pixels, source)
+        found = found._replace(pixels=merged, cautions=(*found.cautions, note))
+    if found.pixels.dtype == np.uint16:
+        ordered, notes = ordered_bytes(found.pixels, source)
+        found = found._replace(pixels=ordered, cautions=(*found.cautions, *notes))
+    return found
 
 
 def _decoder(head: bytes) -> Callable[[bytes, str], Decoded] | None:
@@ -83,15 +115,16 @@ def _decoder(head: bytes) -> Callable[[bytes, str], Decoded] | None:
 def _png(data: bytes, source: str) -> Decoded:
     from imagecodecs import png_decode
 
-    plain = _critical_chunks(data, source)
+    plain, exif = _critical_chunks(data, source)
     columns, rows = struct.unpack_from(">II", plain, 16)
     _check_size(rows, columns, source)
-    return _decoded(png_decode, plain, source), Photometric.MONOCHROME2, ()
+    return Decoded(_decoded(png_decode, plain, source), orientation=_orientation(exif))
 
 
-def _critical_chunks(data: bytes, source: str) -> bytes:
-    """The chunks that make the picture, checked; libpng prints its doubts about the others."""
-    parts, position, kind = [PNG_SIGNATURE], len(PNG_SIGNATURE), b""
+def _critical_chunks(data: bytes, source: str) -> tuple[bytes, bytes]:
+    """The chunks that make the picture, checked, and the Exif block; libpng prints its doubts
+    about the others."""
+    parts, position, kind, exif = [PNG_SIGNATURE], len(PNG_SIGNATURE), b"", b""
     while kind != b"IEND":
         length, kind = struct.unpack_from(">I4s", data.ljust(position + 8, b"\0"), position)
         chunk = data[position : position + 12 + length]
@@ -102,14 +135,37 @@ def _critical_chunks(data: bytes, source: str) -> bytes:
             raise _damaged("the PNG has no header", source)
         if kind in CRITICAL_CHUNKS:
             parts.append(chunk)
+        elif kind == b"eXIf":
+            exif = chunk[8:-4]
         position += 12 + length
-    return b"".join(parts)
+    return b"".join(parts), exif
 
 
 def _jpeg(data: bytes, source: str) -> Decoded:
     size = stream_size(data, source)
     _check_size(size.rows, size.columns, source)
-    return decode_jpeg(data, source), Photometric.MONOCHROME2, ()
+    return Decoded(decode_jpeg(data, source), orientation=_orientation(_exif_of_jpeg(data)))
+
+
+def _exif_of_jpeg(data: bytes) -> bytes:
+    """The Exif block, which stands in one of the segments before the first frame."""
+    position = 2
+    while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] >= 0xE0:
+        (length,) = struct.unpack_from(">H", data, position + 2)
+        block = data[position + 4 : position + 2 + length]
+        if data[position + 1] == EXIF_SEGMENT and block.startswith(EXIF_START):
+            return block[len(EXIF_START) :]
+        position += 2 + length
+    return b""
+
+
+def _orientation(exif: bytes) -> Orientation | None:
+    value = exif_orientation(exif) if exif else None
+    return _told(value, "Exif Orientation") if value is not None else None
+
+
+def _told(value: int, keyword: str) -> Orientation | None:
+    return Orientation(turns_of(value), None, keyword) if 1 < value <= 8 else None
 
 
 def _tiff(data: bytes, source: str) -> Decoded:
@@ -121,8 +177,7 @@ def _tiff(data: bytes, source: str) -> Decoded:
     if pixels.shape[:2] != (form.rows, form.columns) or pixels.dtype.kind != "u":
         raise _damaged(f"the TIFF decodes to shape {pixels.shape}", source)
     kind = Photometric.MONOCHROME1 if form.white_is_zero else Photometric.MONOCHROME2
-    turned = Caution("orientation_ignored", "the TIFF asks to be turned; it was read as stored")
-    return pixels, kind, () if form.upright else (turned,)
+    return Decoded(pixels, kind, orientation=_told(form.orientation, "TIFF Orientation"))
 
 
 def _pgm(data: bytes, source: str) -> Decoded:
@@ -142,7 +197,12 @@ def _pgm(data: bytes, source: str) -> Decoded:
     else:
         pixels = np.frombuffer(body, dtype, rows * columns)
     native = pixels.astype(dtype.newbyteorder("="), copy=False).reshape(rows, columns)
-    return native, Photometric.MONOCHROME2, ()
+    if int(native.max()) <= largest:
+        return Decoded(native)
+    if dtype.itemsize == 1 or int(native.byteswap().max()) > largest:
+        raise _damaged("the PGM holds values above its maximum", source)
+    text = "the bytes of each value were exchanged: the PGM's maximum says so; put back"
+    return Decoded(native.byteswap(), cautions=(Caution("bytes_swapped", text, doubt=True),))
 
 
 def _plain_numbers(body: bytes, count: int, largest: int, source: str) -> Pixels:

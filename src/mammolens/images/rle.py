@@ -23,7 +23,7 @@ MARK = 0xA5
 
 
 def decode_rle(
-    frame: bytes, rows: int, columns: int, sample_bytes: int, source: str
+    frame: bytes | memoryview, rows: int, columns: int, sample_bytes: int, source: str
 ) -> npt.NDArray[np.generic]:
     """Decode one single-channel frame.
 
@@ -55,7 +55,9 @@ def decode_rle(
     last_pixel[:] = MARK
     dtype = np.dtype(f"<u{sample_bytes}")
     try:
-        written = len(dicomrle_decode(frame, dtype, out=memoryview(buffer.data)[:size]))
+        view = memoryview(buffer.data)[:size]
+        # Any buffer is taken, though the stubs of imagecodecs name fewer.
+        written = len(dicomrle_decode(frame, dtype, out=view))  # type: ignore[arg-type]
     except Exception as error:
         raise _damaged(f"the RLE data cannot be decoded ({error})", source) from error
     doubtful = np.flatnonzero(last_pixel[::-1] == MARK)
@@ -67,7 +69,7 @@ def decode_rle(
     return buffer[:size].view(dtype).reshape(rows, columns)
 
 
-def _segments(frame: bytes, sample_bytes: int, source: str) -> list[int]:
+def _segments(frame: bytes | memoryview, sample_bytes: int, source: str) -> list[int]:
     """Start of each segment and the end of the frame, strictly increasing."""
     if len(frame) <= HEADER_BYTES:
         raise _damaged("the RLE data ends in its header", source)
@@ -80,12 +82,13 @@ def _segments(frame: bytes, sample_bytes: int, source: str) -> list[int]:
     return bounds
 
 
-def _decoded_length(segment: bytes, expected: int) -> int:
+def _decoded_length(segment: bytes | memoryview, expected: int) -> int:
     from imagecodecs import packbits_decode
 
     buffer = np.empty(expected + SLACK_BYTES, np.uint8)
     try:
-        return len(packbits_decode(segment, out=memoryview(buffer.data)[:expected]))
+        view = memoryview(buffer.data)[:expected]
+        return len(packbits_decode(segment, out=view))  # type: ignore[arg-type]
     except Exception:
         return 0
 

@@ -1,4 +1,7 @@
-"""TIFF structure, read before libtiff sees the file: size, kind, and that all strips are there."""
+"""TIFF structure, read before libtiff sees the file: size, kind, and that all strips are there.
+
+The Exif block of a JPEG or PNG is built alike; of it the orientation is read.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 
 from mammolens.errors import NotAnImage, UnsupportedImage
 
-__all__ = ["TiffForm", "tiff_form"]
+__all__ = ["TiffForm", "exif_orientation", "tiff_form", "turns_of"]
 
 WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIPS, ORIENTATION, SAMPLES, STRIP_BYTES = 273, 274, 277, 279
@@ -19,12 +22,13 @@ MAX_VALUES = 200_000
 
 @dataclass(frozen=True)
 class TiffForm:
-    """What the directory says; `white_is_zero` is TIFF's MONOCHROME1."""
+    """What the directory says; `white_is_zero` is TIFF's MONOCHROME1, and `orientation` the value
+    of that tag."""
 
     rows: int
     columns: int
     white_is_zero: bool
-    upright: bool
+    orientation: int
 
 
 def tiff_form(data: bytes, source: str) -> TiffForm:
@@ -56,9 +60,32 @@ def tiff_form(data: bytes, source: str) -> TiffForm:
     if compression not in READABLE_COMPRESSIONS:
         raise _unsupported(f"compression {compression}", source)
     _check_data(data, entries, source)
-    return TiffForm(
-        rows, columns, entries.get(PHOTOMETRIC, [1])[0] == 0, entries.get(ORIENTATION, [1])[0] == 1
-    )
+    white_is_zero = entries.get(PHOTOMETRIC, [1])[0] == 0
+    return TiffForm(rows, columns, white_is_zero, entries.get(ORIENTATION, [1])[0])
+
+
+def exif_orientation(block: bytes) -> int | None:
+    """Read the orientation from an Exif block; ``None`` where it has none, or is damaged.
+
+    Source: CIPA DC-008 (Exif 2.32), 4.6.4.
+    """
+    try:
+        return next(iter(_directory(block)[0].get(ORIENTATION, [])), None)
+    except (struct.error, IndexError, ValueError):
+        return None
+
+
+def turns_of(orientation: int) -> int:
+    """Give the clockwise quarter turns that an Orientation of TIFF and Exif asks for.
+
+    Mirror images are turned alike and stay mirrored, which does no harm to a mammogram.
+
+    Examples
+    --------
+    >>> [turns_of(value) for value in range(1, 9)]
+    [0, 0, 2, 2, 1, 1, 3, 3]
+    """
+    return {3: 2, 4: 2, 5: 1, 6: 1, 7: 3, 8: 3}.get(orientation, 0)
 
 
 def _directory(data: bytes) -> tuple[dict[int, list[int]], int]:

@@ -81,6 +81,8 @@ chest wall is. None of 655 pictures of samples, mias, cesm and inbreast proves t
 _PADDED_TISSUE: Final = 0.005
 """Share of the breast, or of the picture, that padding may cover where it is not dark anyway."""
 _NOT_DARK: Final = 0.1
+_WIDENED: Final = 0.9
+"""Where padding stretches the range of the values by more than a tenth, it is left out of it."""
 _TISSUE_VALUES: Final = 16
 """Distinct values that tissue has and a padded border has not."""
 
@@ -152,7 +154,7 @@ def settle(mammogram: Mammogram) -> Settled:
         notes += more
     if quarters:
         mammogram = turned(mammogram, quarters)
-        thumbnail = np.ascontiguousarray(np.rot90(thumbnail, -quarters))
+        thumbnail = to_grey(mammogram.pixels[::stride, ::stride], mammogram)
         region = find_breast(thumbnail)
     return Settled(mammogram, thumbnail, stride, region, quarters, notes)
 
@@ -210,9 +212,9 @@ def _choices(mammogram: Mammogram) -> Iterator[Window | VoiLut | None]:
 def _voi_note(taken: int, choices: tuple[Window | VoiLut | None, ...]) -> tuple[Caution, ...]:
     if taken == 0:
         return ()
-    fault = "leaves the picture flat, or most of the breast black or white"
+    fault = "does not show the breast"
     if choices[taken] is not None:
-        text = f"the first grey scale of the header {fault}; number {taken + 1} was used"
+        text = f"the first grey scale of the header {fault} well; number {taken + 1} was used"
         return (Caution("window_ignored", text),)
     text = f"the header's grey scale {fault}; the range of the values was used"
     return (Caution("window_ignored", text, doubt=True),)
@@ -272,12 +274,18 @@ def _whole_breast(
     """The breast's mask; where a grey scale has blackened much, the mask of what was there."""
     if mammogram.voi is None:
         return region.mask
-    plain = to_grey(raw, replace(mammogram, voi=None))
+    plain = _plain(mammogram, raw)
     gone = np.count_nonzero((thumbnail <= _BLACK) & (plain > _DIM))
     if gone <= _GONE_SHARE * np.count_nonzero(region.mask):
         return region.mask
     whole = find_breast(plain)
     return region.mask if whole is None else whole.mask
+
+
+def _plain(mammogram: Mammogram, raw: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """The picture under no grey scale, breast bright."""
+    plain = to_grey(raw, replace(mammogram, voi=None))
+    return np.float32(1.0) - plain if looks_inverted(plain) else plain
 
 
 def _picture_doubts(look: _Look) -> tuple[Caution, ...]:
@@ -306,9 +314,7 @@ def _trusted_padding(
     padded = (raw >= low) & (raw <= high)
     if not padded.any():
         return mammogram, ()
-    plain = to_grey(raw, replace(mammogram, voi=None, padding=None))
-    if looks_inverted(plain):
-        plain = np.float32(1.0) - plain
+    plain = _plain(replace(mammogram, padding=None), raw)
     bright = padded & (plain > _NOT_DARK)
     if bright.mean() > _PADDED_TISSUE and _is_tissue(bright, padded, plain, raw):
         text = "the padding of the header lies on the breast; it was not applied"
@@ -317,8 +323,11 @@ def _trusted_padding(
     if mammogram.voi is not None or not rest.size:
         return mammogram, ()
     darkest, brightest = float(rest.min()), float(rest.max())
-    middle, width = (darkest + brightest) / 2, max(brightest - darkest, 1e-6)
-    return replace(mammogram, voi=Window(middle, width, VoiFunction.LINEAR_EXACT)), ()
+    width = brightest - darkest
+    if not 0 < width < _WIDENED * float(np.ptp(raw)):
+        return mammogram, ()
+    window = Window((darkest + brightest) / 2, width, VoiFunction.LINEAR_EXACT)
+    return replace(mammogram, voi=window), ()
 
 
 def _is_tissue(

@@ -1,0 +1,58 @@
+"""Patient Orientation (0020,0020) → which way the stored picture must be turned to stand upright.
+
+The rows of an upright mammogram run to the front or to the back of the patient. Its columns run to
+the feet, or in a view from above to the inner side of the breast. A picture mirrored left to right
+is left so: models are shown every breast with its chest wall at one side.
+
+Source: PS3.3 C.7.6.1.1.1 (Patient Orientation) and C.8.11.7.1.4 (views).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from mammolens.core import Laterality, Orientation, ViewPosition
+from mammolens.images.dicom_values import Tags
+
+__all__ = ["told_orientation"]
+
+_KEYWORD: Final = "PatientOrientation"
+_DIRECTION: Final = re.compile(r"[APLRHF]{1,3}")
+_OPPOSITE: Final = {"A": "P", "P": "A", "L": "R", "R": "L", "H": "F", "F": "H"}
+_AXIS: Final = {"A": "AP", "P": "AP", "L": "LR", "R": "LR", "H": "HF", "F": "HF"}
+_INNER: Final = {Laterality.LEFT: "R", Laterality.RIGHT: "L"}
+_FROM_ABOVE: Final = frozenset(
+    (ViewPosition.CC, ViewPosition.XCCL, ViewPosition.XCCM, ViewPosition.FB, ViewPosition.CV)
+)
+_NO_DIRECTION: Final = frozenset(view.value for view in ViewPosition)
+
+
+def told_orientation(
+    tags: Tags, laterality: Laterality | None, view: ViewPosition | None
+) -> Orientation | None:
+    """Read how the picture lies; ``None`` where it is not said, or cannot be."""
+    told = tuple(text.upper() for text in tags.texts(_KEYWORD))
+    if not told or set(told) <= _NO_DIRECTION:
+        return None
+    row, column = (told[0], told[1]) if len(told) == 2 else ("", "")
+    axes = _AXIS.get(row[:1]), _AXIS.get(column[:1])
+    readable = bool(_DIRECTION.fullmatch(row) and _DIRECTION.fullmatch(column))
+    if not readable or axes[0] == axes[1] or "AP" not in axes:
+        tags.caution("orientation_unusable", f"{_KEYWORD} is none of a mammogram and was ignored")
+        return None
+    quarter_turns = 0
+    while _AXIS[row[0]] != "AP" or not _runs_down(column, laterality, view):
+        # Turned clockwise, what ran up runs to the right, and what ran to the right runs down.
+        row, column = "".join(_OPPOSITE[letter] for letter in column), row
+        quarter_turns += 1
+    return Orientation(quarter_turns, row[0] == "P", _KEYWORD)
+
+
+def _runs_down(column: str, laterality: Laterality | None, view: ViewPosition | None) -> bool:
+    """Whether the columns of a picture that is not on its side run as those of an upright one."""
+    across = column[0] in "LR" and laterality is not None
+    vertical = next((letter for letter in column if letter in "HF"), None)
+    if vertical is not None and not (across and view in _FROM_ABOVE):
+        return vertical == "F"
+    return column[0] == _INNER[laterality] if across and laterality is not None else True
