@@ -221,7 +221,7 @@ def test_one_slip_of_the_hand_never_changes_a_label(tmp_path):
     rng = random.Random(7)
     text = lines(*ROWS)
     refused = 0
-    for number in range(1500):
+    for number in range(800):
         place = rng.randrange(len(text))
         mark = rng.choice([",", '"', "\n", ";", "\t", "\r", "#", "\0", ""])
         keep = rng.randrange(2) if mark else 1
@@ -235,7 +235,7 @@ def test_one_slip_of_the_hand_never_changes_a_label(tmp_path):
             if key in TRUTH and said[0] is not None:
                 assert said[0] == TRUTH[key][0], (place, mark)
         assert len(found) >= len(TRUTH) - 1 or mark == "#"
-    assert refused > 500
+    assert refused > 250
 
 
 def test_columns_are_looked_for_without_reading_rows(tmp_path):

@@ -175,8 +175,8 @@ def _draw_spot(rng: np.random.Generator, *, malignant: bool) -> _Spot:
         malignant,
         depth=float(rng.uniform(0.3, 0.7)),
         height=float(rng.uniform(-0.45, 0.45)),
-        radius_px=float(rng.uniform(11, 20)),
-        contrast=float(rng.uniform(0.16, 0.42)),
+        radius_px=float(rng.uniform(9, 18)),
+        contrast=float(rng.uniform(0.05, 0.24)),
     )
 
 

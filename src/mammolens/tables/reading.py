@@ -23,7 +23,7 @@ __all__ = ["DEFAULT_REMEDY", "Table", "has_columns", "read_table"]
 DEFAULT_REMEDY: Final = "Use the file as its source hands it out"
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _NAMES: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_SEP_LINE: Final = re.compile(r'"?sep=(.)"?[,;\t|]*', re.IGNORECASE)
+_SEP_LINE: Final = re.compile(r'"?sep=([^"\w ])"?[,;\t|]*', re.IGNORECASE)
 """Excel's own way to state the delimiter, in the first line."""
 _HEAD_LINES: Final = 20
 """Titles and notes may stand above the header, no more than this many lines."""

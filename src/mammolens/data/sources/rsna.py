@@ -10,6 +10,7 @@ Source: https://www.kaggle.com/competitions/rsna-breast-cancer-detection/data
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -42,12 +43,12 @@ def build(root: Path) -> Manifest:
     records: list[Record] = []
     missing: list[str] = []
     for row in table.rows:
-        key = _digits(row, "patient_id"), _digits(row, "image_id")
-        _refuse_moved_cells(row)
-        if key in images:
-            records.append(_record(row, key, images[key]))
+        record = _record(row)
+        path = images.get((record.patient_id, record.image_id.partition("_")[2]))
+        if path is None:
+            missing.append(record.image_id)
         else:
-            missing.append("_".join(key))
+            records.append(replace(record, path=path, pixel_aspect=_aspect(path)))
     listed = {tuple(record.image_id.split("_")) for record in records}
     unlisted = [str(path) for key, path in images.items() if key not in listed]
     squeezed = [record.image_id for record in records if record.pixel_aspect != 1.0]
@@ -83,28 +84,26 @@ def _digits(row: Row, column: str) -> str:
     return text
 
 
-def _refuse_moved_cells(row: Row) -> None:
-    """Look at the columns that no label is taken from: they show if a row has slipped."""
+def _record(row: Row) -> Record:
+    """What a row says, without its picture; columns that no label is taken from are read as well,
+    for they show if cells have moved."""
     said = {column: row.flag(column) for column in _CHECKED}
-    if said["invasive"] and row.flag("cancer") is False:
+    cancer, birads = row.flag("cancer"), row.number("BIRADS")
+    if said["invasive"] and cancer is False:
         raise row.wrong("cancer", "1 where invasive is 1")
-
-
-def _record(row: Row, key: tuple[str, str], path: Path) -> Record:
-    birads = row.number("BIRADS")
+    patient = _digits(row, "patient_id")
     return Record(
         dataset="rsna",
-        image_id="_".join(key),
-        patient_id=key[0],
-        path=path,
+        image_id=f"{patient}_{_digits(row, 'image_id')}",
+        patient_id=patient,
+        path=Path(),
         laterality=row.laterality("laterality"),
         view_position=row.view("view"),
-        malignant=row.flag("cancer"),
+        malignant=cancer,
         birads=None if birads is None else f"{birads:g}",
         density=row.word("density", _DENSITY),
         age_years=row.age("age"),
         machine=row.text("machine_id"),
-        pixel_aspect=_aspect(path),
     )
 
 
