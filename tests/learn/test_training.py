@@ -186,6 +186,10 @@ def test_first_stages_keep_their_statistics(small_run):
         ("train.head_first=0.95", "no step is left"),
         ("data.fold=1", "no fold 1 of 0"),
         ("train.precision=half", r"train\.precision"),
+        ("name=My model", r"\[name\].*small letters"),
+        ("version=1.0-beta", r"\[version\].*1\.0\.0"),
+        ('card.weaknesses=[""]', r"card\.weaknesses"),
+        ('notes.x={"licens": "none"}', r"notes\.x\.licens.*nearest known key is licence"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(small_run, override, words):

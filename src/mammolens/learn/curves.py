@@ -51,7 +51,7 @@ def draw_curves(run: Path) -> Path:
         axes.grid(axis="y", color="0.92")
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="best", fontsize=9, ncols=2)
-    ranking.set_xlabel("passes done (pass 0 ends at 1)")
+    ranking.set_xlabel("passes done")
     ranking.set_xlim(left=0)
     figure.suptitle(f"{run.resolve().name}, best pass {_best(passes)}\n{DISCLAIMER}", fontsize=12)
     path = run / "curves.png"
@@ -65,9 +65,10 @@ def _draw_loss(axes: Any, steps: _Table, passes: _Table) -> None:
         at = steps["passes"]
         axes.plot(at, steps["loss"], color="0.75", linewidth=1, label="loss of a batch")
         axes.plot(at, _smoothed(steps["loss"]), color="tab:blue", label="running mean")
-    else:
-        axes.plot(_ends(passes), passes["loss"], "o-", label="loss of the last batch of a pass")
-    axes.set_ylabel("training loss")
+    for name, label in (("loss", "training labels of a pass"), ("val_loss", "validation labels")):
+        if name in passes:
+            axes.plot(_ends(passes), passes[name], "o--", markersize=4, label=label)
+    axes.set_ylabel("loss")
 
 
 def _draw_rates(axes: Any, steps: _Table) -> None:
@@ -84,17 +85,19 @@ def _draw_figures(axes: Any, passes: _Table) -> None:
         label = name.removeprefix("auc_")
         axes.plot(_ends(passes), passes[name], "o-", markersize=4, label=label)
     axes.plot(_ends(passes), passes["score"], "ko-", linewidth=2, label="score (chooses the pass)")
+    if "train_score" in passes:
+        axes.plot(_ends(passes), passes["train_score"], "k:", label="score of training pictures")
     axes.axhline(0.5, color="0.6", linestyle=":", linewidth=1)
-    axes.set_ylabel("validation AUC of malignancy, images")
+    axes.set_ylabel("AUC of malignancy, images")
 
 
 def _best(passes: _Table) -> str:
     at = int(np.nanargmax(passes["score"]))
-    return f"{passes['epoch'][at]:.0f} (score {passes['score'][at]:.3f})"
+    return f"{passes['epoch'][at] + 1:.0f} (score {passes['score'][at]:.3f})"
 
 
 def _ends(passes: _Table) -> list[float]:
-    """Where passes end: the first, number 0, ends at 1."""
+    """Where passes end: the first, `epoch` 0, ends at 1."""
     return [epoch + 1 for epoch in passes["epoch"]]
 
 

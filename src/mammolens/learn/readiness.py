@@ -80,14 +80,17 @@ def refuse_unjudgeable(records: Sequence[Record], config: InputConfig) -> None:
     Raises
     ------
     InvalidManifest
-        If there are fewer than `FEWEST` patients (lesions, for a model of lesions) of either kind.
+        If there are fewer than `FEWEST` patients (lesions, for a model of lesions) of either kind,
+        or all are of one patient.
     """
     ill, well = _counts(records, config)
-    if min(ill, well) < FEWEST:
+    patients = {record.patient for record in records if record.malignant is not None}
+    if min(ill, well, len(patients)) < FEWEST:
         unit = _unit(config)
         raise InvalidManifest(
-            f"the validation side has {ill} {unit} with cancer and {well} without: thresholds and "
-            f"calibration of a package are fixed on {unit}, and need {FEWEST} of each at least",
+            f"the validation side has {ill} {unit} with cancer and {well} without (patients: "
+            f"{len(patients)}): thresholds and calibration of a package are fixed on {unit}, and "
+            f"need {FEWEST} of each at least",
             keyword="malignant",
             remedy="Give more patients with known labels, hold out a larger share "
             "(data.validation), or cut another way (data.split_seed, fewer data.folds)",

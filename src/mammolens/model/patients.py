@@ -47,7 +47,7 @@ class KnownPatients:
             "taught": sorted(self.taught),
             "held_out": sorted(self.held_out),
         }
-        return json.dumps(document, indent=0) + "\n"
+        return json.dumps(document) + "\n"
 
 
 def patient_digest(patient: tuple[str, str]) -> str:

@@ -147,7 +147,15 @@ def _figure(
     )
 
 
-def _estimate(measured: dict[str, float]) -> Estimate:
-    # On thin data a percentile interval may lie beside the value; a card's interval holds it.
-    value, low, high = measured["value"], measured["low"], measured["high"]
-    return Estimate(value=value, low=min(low, value), high=max(high, value))
+def _estimate(measured: dict[str, float | None]) -> Estimate:
+    """A card's interval holds the value; where resamples give none, it holds everything.
+
+    On thin data a percentile interval may lie beside the value.
+    """
+    value, low, high = (measured[key] for key in ("value", "low", "high"))
+    assert value is not None
+    return Estimate(
+        value=value,
+        low=0.0 if low is None else min(low, value),
+        high=1.0 if high is None else max(high, value),
+    )
