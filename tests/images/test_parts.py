@@ -148,6 +148,7 @@ def test_magnified_pictures_are_refused_whatever_their_codes_say(header, factor,
         {"ImageType": ["ORIGINAL", "PRIMARY", "STEREO_PLUS"]},
         {"DistanceSourceToDetector": "650", "DistanceSourceToPatient": "350"},
         {"DistanceSourceToDetector": "650", "DistanceSourceToEntrance": "36"},
+        {"FocalSpots": "0.1", "Grid": "NONE"},
     ],
 )
 def test_parts_are_refused_however_they_are_written(header, attributes) -> None:
@@ -170,6 +171,9 @@ def test_parts_are_refused_however_they_are_written(header, attributes) -> None:
         ({"SeriesDescription": "L CC Eklund"}, "breast_implant"),
         ({"ViewPosition": "CCID"}, "breast_implant"),
         ({"StudyDescription": "Mammo implants"}, "breast_implant"),
+        ({"FocalSpots": "0.1"}, "view_modified"),
+        ({"ImagerPixelSpacing": [0.1, 0.1], "PixelSpacing": [0.055, 0.055]}, "view_modified"),
+        ({"PaddleDescription": "Axilla"}, "view_modified"),
         ({"PositionerPrimaryAngle": "15"}, "view_angle"),
         ({"ViewPosition": "MLO", "PositionerPrimaryAngle": "5"}, "view_angle"),
     ],
@@ -190,6 +194,8 @@ def test_what_may_be_a_part_is_a_doubt(header, attributes, doubt) -> None:
         {"DistanceSourceToDetector": "650", "DistanceSourceToPatient": "633"},
         {"DistanceSourceToDetector": "650", "DistanceSourceToPatient": "65"},
         {"DistanceSourceToDetector": "700", "DistanceSourceToEntrance": "600"},
+        {"FocalSpots": ["0.1", "0.3"], "Grid": "NONE"},
+        {"ImagerPixelSpacing": [0.1, 0.1], "PixelSpacing": [0.096, 0.096]},
         {"PositionerPrimaryAngle": "-3"},
         {"PositionerPrimaryAngle": "180"},
         {"ViewPosition": "MLO", "PositionerPrimaryAngle": "-45"},
@@ -218,3 +224,31 @@ def test_modifiers_are_carried_back_from_both_places(header) -> None:
     top = [item("399197002", "Rolled Lateral", "SCT")]
     found = header(**modified("399226006"), ViewModifierCodeSequence=top).header.view_modifiers
     assert [value for value, _, _ in found] == ["399226006", "399197002"]
+
+
+def clinical_view(label: str, made: Dataset) -> Dataset:
+    block = made.private_block(0x45, "GEMS_SENO_02", create=True)
+    block.add_new(0x1B, "CS", label)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("label", "refused", "doubt"),
+    [
+        ("LCC", False, set()),
+        ("LMCC", True, set()),
+        ("LCCSPOT", True, set()),
+        ("LCCRM", False, {"view_modified"}),
+        ("RCC", False, {"laterality_disagrees"}),
+        ("LMLO", False, {"view_disagrees"}),
+        ("SOMETHING", False, set()),
+    ],
+)
+def test_the_label_of_a_private_attribute_counts(
+    make_dicom, tmp_path, label, refused, doubt
+) -> None:
+    path = tmp_path / "a.dcm"
+    path.write_bytes(make_dicom.file_bytes(clinical_view(label, make_dicom.dataset())))
+    info = identify(ImageFile(path))
+    assert isinstance(info.refusal, NotAWholeView) is refused
+    assert doubts(info) == doubt

@@ -6,7 +6,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from mammolens.core import ObjectKind
-from mammolens.errors import NotAMammogram, NotAWholeView
+from mammolens.errors import NotAMammogram, NotAWholeView, UnsupportedImage
 from mammolens.images import ImageFile, identify, read_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")
@@ -86,6 +86,7 @@ def test_words_refuse_but_prove_nothing(header, attributes) -> None:
         ({"PatientID": "QC-ACR"}, "test_patient"),
         ({"StudyDescription": "Specimen radiography"}, "subject_unclear"),
         ({"StudyDescription": "Weekly QC"}, "subject_unclear"),
+        ({"SeriesDescription": "Test"}, "subject_unclear"),
         ({"QualityControlImage": "BOTH"}, "subject_unclear"),
     ],
 )
@@ -160,6 +161,9 @@ def test_low_energy_images_are_read(header, attributes) -> None:
         {"SeriesDescription": "L CC CESM"},
         {"StudyDescription": "Contrast enhanced mammography"},
         {"ImageType": ["ORIGINAL", "PRIMARY", "POST_CONTRAST"]},
+        {"ImageType": ["DERIVED", "PRIMARY", "TICEM"]},
+        {"ContrastBolusIngredient": "IODINE"},
+        {"KVP": "49"},
         {
             "ImageType": ["ORIGINAL", "PRIMARY", "", "LOW_ENERGY"],
             "SeriesDescription": "Low energy + recombined",
@@ -180,7 +184,7 @@ def test_contrast_of_which_nothing_says_more_is_a_doubt(header, attributes) -> N
         {"SeriesDescription": "L CC without contrast"},
         {"AcquisitionDeviceProcessingDescription": "High contrast, offset subtraction"},
         {"ImageType": ["ORIGINAL", "PRIMARY", "PRE_CONTRAST"]},
-        {"FilterMaterial": ["RHODIUM", "SILVER"]},
+        {"FilterMaterial": ["RHODIUM", "SILVER"], "KVP": "31"},
     ],
     ids=str,
 )
@@ -227,3 +231,9 @@ def test_a_biopsy_is_a_view_of_a_part(header) -> None:
     info = header(SeriesDescription="Stereotactic biopsy pre-fire")
     assert isinstance(info.refusal, NotAWholeView)
     assert info.kind is KIND.MAMMOGRAM
+
+
+def test_a_projection_is_part_of_a_stack(header) -> None:
+    info = header(ImageType=["ORIGINAL", "PRIMARY", "TOMO_PROJ"])
+    assert isinstance(info.refusal, UnsupportedImage)
+    assert info.kind is KIND.STACK

@@ -88,7 +88,7 @@ def test_every_view_position(make_dicom, tmp_path, view: ViewPosition) -> None:
     assert found == (L, view, PARTS.get(view, set()))
 
 
-def test_an_unknown_view_position_is_a_doubt(make_dicom, tmp_path) -> None:
+def test_an_unknown_view_position_is_named(make_dicom, tmp_path) -> None:
     attributes = {"ImageLaterality": "L", "ViewPosition": "AP", "ViewCodeSequence": None}
     found = of(make_dicom, tmp_path / "a.dcm", **attributes)
     assert found == (L, None, {"view_unusable", "view_unknown"})
@@ -212,6 +212,8 @@ def test_a_description_of_several_views_says_none(make_dicom, tmp_path, text) ->
         ({"SeriesDescription": "L MLO"}, "view_disagrees"),
         ({"PatientOrientation": ["A", "FR"]}, "view_disagrees"),
         ({"ImageLaterality": "B"}, "laterality_unusable"),
+        ({"ImageLaterality": ["L", "R"]}, "laterality_unusable"),
+        (region("AnatomicRegionSequence", "7771000", "Right"), "laterality_disagrees"),
     ],
 )
 def test_contradictions_are_doubts(make_dicom, tmp_path, attributes, doubt) -> None:

@@ -2,7 +2,7 @@
 
 The study's own arithmetic decides where the two disagree, and within an exam whose images name
 several ages; where it cannot, the age is unknown. Nothing here raises: an age that cannot be is no
-age.
+age. Cautions name no age, so that they may stand beside a pseudonym.
 """
 
 from __future__ import annotations
@@ -81,15 +81,19 @@ def exam_age(
         return next(iter(ages), None), None
     reckoned = [
         years
-        for _, header in members
-        if (years := _reckoned(header.patient_birth_date, header.study_date)) is not None
+        for ref, header in members
+        if (years := _reckoned(header.patient_birth_date, _day(ref, header))) is not None
     ]
-    said = " and ".join(sorted({f"{years:.0f}" for years in ages}))
     if reckoned and _agree(reckoned):
-        text = f"the images name several ages, {said}; birth date and study date decided"
+        text = "the images name several ages; birth date and study date decided"
         return reckoned[0], Caution("age_disagrees", text, doubt=True)
-    text = f"the images name several ages, {said}; the age counts as unknown"
+    text = "the images name several ages; the age counts as unknown"
     return None, Caution("age_disagrees", text, doubt=True)
+
+
+def _day(ref: ImageRef, header: SourceHeader) -> str | None:
+    days = (header.study_date, ref.acquisition_date, header.content_date)
+    return next((day for day in days if _date(day) is not None), None)
 
 
 def _age(
@@ -104,8 +108,8 @@ def _age(
     elif reckoned is None or not stated or _agree((*stated, reckoned)):
         source = ""
     else:
-        text = f"PatientAge says {min(stated):.0f} years, birth date and study date {reckoned:.0f}"
-        return reckoned, (Caution("age_disagrees", f"{text}: these were taken", doubt=True),)
+        text = "PatientAge disagrees with birth date and study date, which were taken"
+        return reckoned, (Caution("age_disagrees", text, doubt=True),)
     if not source and stated:
         return min(stated), ()
     if reckoned is not None:

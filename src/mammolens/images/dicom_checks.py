@@ -10,7 +10,7 @@ from mammolens.images.dicom_pixels import READABLE_SYNTAXES, PixelFormat
 from mammolens.images.dicom_subject import subject_refusal
 from mammolens.images.dicom_values import Tags
 from mammolens.images.limits import size_refusal
-from mammolens.images.object_kind import is_breast
+from mammolens.images.object_kind import is_breast, is_projection
 
 __all__ = ["check_object", "pixel_format"]
 
@@ -102,6 +102,13 @@ def _class_name(sop_class: str | None) -> str:
 
 
 def _frames_refusal(tags: Tags) -> InputError | None:
+    if is_projection(tags):
+        return UnsupportedImage(
+            "a projection of a tomosynthesis stack is not read",
+            source=tags.source,
+            keyword="ImageType",
+            remedy="Send the study's 2D or synthetic 2D views",
+        )
     frames = tags.integer("NumberOfFrames")
     if frames is None or frames == 1:
         return None

@@ -10,6 +10,7 @@ Source: PS3.3 C.8.11.7.1.4 (Image Type of mammography).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from mammolens.errors import NotAMammogram
@@ -20,10 +21,11 @@ from mammolens.images.vocabulary import Topic
 
 __all__ = ["contrast_refusal"]
 
-_RECOMBINED: Final = ("RECOMB", "SUBTR", "HIGH_EN", "HIGHEN", "ADDITION", "IODIN", "DES_SUB")
+_RECOMBINED: Final = ("RECOMB", "SUBTR", "HIGH_EN", "HIGHEN", "ADDITION", "IODIN")
 _LOW: Final = ("LOW_EN", "LOWEN")
-_CONTRAST: Final = ("POST_CONTRAST", "POSTCONTRAST", "CESM", "CEDM", "CEM", "DUAL_ENERGY")
-"""Beginnings of values of Image Type, as the standard and devices write them, also cut short."""
+"""Beginnings of values of Image Type that devices write, also cut short."""
+HIGH_KVP: Final = 44.0
+"""Mammograms are taken at 22 to 42 kV, high-energy images at 45 to 49 kV."""
 _NO_AGENT: Final = frozenset(("NO", "NONE", "N", "NEIN", "NON", "NA", "0", "WITHOUT", "OHNE"))
 _HARD_FILTERS: Final = ("COPPER", "TITANIUM", "TIN", "CU", "TI", "SN")
 """Filters of high-energy exposures; mammograms are filtered by molybdenum, rhodium, aluminium or
@@ -35,9 +37,10 @@ _TEXTS: Final = (*SERIES_TEXTS, *_PROCESSING)
 def contrast_refusal(tags: Tags) -> NotAMammogram | None:
     """Refuse what shows a contrast agent alone; doubt what may; note a low-energy image."""
     values = [value.upper().replace(" ", "_") for value in tags.texts("ImageType")]
+    types = {topic for value in values for topic in read_description(value).topics}
     topics = {word: read_description(tags.text(word) or "").topics for word in _TEXTS}
-    is_low = any(value.startswith(_LOW) for value in values)
-    if any(value.startswith(_RECOMBINED) for value in values):
+    is_low = Topic.LOW_ENERGY in types or any(value.startswith(_LOW) for value in values)
+    if Topic.RECOMBINED in types or any(value.startswith(_RECOMBINED) for value in values):
         return _refusal(tags, "ImageType")
     code = tags.code("AcquisitionDeviceProcessingCode") or ""
     if code.startswith("GEMS_CESM") and not is_low:
@@ -53,7 +56,9 @@ def contrast_refusal(tags: Tags) -> NotAMammogram | None:
         tags.caution("low_energy", "this is the low-energy image of a contrast mammogram")
     elif _filtered_hard(tags):
         return _refusal(tags, "FilterMaterial")
-    elif (keyword := _contrast_sign(tags, values, topics)) is not None:
+    elif max(tags.numbers("KVP"), default=0.0) >= HIGH_KVP:
+        tags.doubt("contrast_unclear", "KVP is that of a high-energy exposure")
+    elif (keyword := _contrast_sign(tags, {"ImageType": frozenset(types), **topics})) is not None:
         text = f"{keyword} speaks of contrast, and nothing says which of its images this is"
         tags.doubt("contrast_unclear", text)
     return None
@@ -63,15 +68,12 @@ def _filtered_hard(tags: Tags) -> bool:
     return any(material.upper() in _HARD_FILTERS for material in tags.texts("FilterMaterial"))
 
 
-def _contrast_sign(
-    tags: Tags, values: list[str], topics: dict[str, frozenset[Topic]]
-) -> str | None:
+def _contrast_sign(tags: Tags, topics: Mapping[str, frozenset[Topic]]) -> str | None:
     """The attribute that speaks of a contrast agent, if one does."""
-    if any(value.startswith(_CONTRAST) for value in values):
-        return "ImageType"
-    agent = tags.code("ContrastBolusAgent")
-    if agent is not None and agent.split()[0].strip("/.-") not in _NO_AGENT:
-        return "ContrastBolusAgent"
+    for keyword in ("ContrastBolusAgent", "ContrastBolusIngredient", "ContrastBolusRoute"):
+        agent = tags.code(keyword)
+        if agent is not None and agent.split()[0].strip("/.-") not in _NO_AGENT:
+            return keyword
     if tags.holds("ContrastBolusAgentSequence"):
         return "ContrastBolusAgentSequence"
     for keyword, found in topics.items():

@@ -41,6 +41,8 @@ GREATEST_MAGNIFICATION: Final = 4.0
 """More is no magnification of a breast, but centimetres beside millimetres."""
 USUAL_SOURCE_TO_DETECTOR_MM: Final = 600.0
 """The shortest of mammography units, whose distances are 600 to 700 mm."""
+FINE_FOCUS_MM: Final = 0.15
+"""The focus of magnified views has 0.1 mm, that of contact views 0.3 mm (IEC 60336)."""
 SMALL_PADDLE_CM: Final = 15.0
 """Paddles up to this size press a part of a breast; those for whole ones begin at 18 cm."""
 SERIES_TEXTS: Final = (
@@ -121,15 +123,17 @@ def _topics_of(value: str, meaning: str) -> frozenset[Topic]:
 
 
 def _by_view_position(tags: Tags) -> NotAWholeView | None:
-    for value in tags.texts("ViewPosition"):
+    written = [("ViewPosition", value) for value in tags.texts("ViewPosition")]
+    clinical = tags.clinical_view()
+    for keyword, value in (*written, *([("Clinical View", clinical)] if clinical else [])):
         found = read_view_position(value)
         refused = _first(found.topics & REFUSED_PARTS)
         if found.view_position is ViewPosition.CV:
             refused = Topic.CLEAVAGE
         if refused is not None:
-            return _refusal(tags, refused.value, "ViewPosition")
+            return _refusal(tags, refused.value, keyword)
         topics = found.topics | ({Topic.TAIL} if found.view_position is ViewPosition.AT else set())
-        _note(tags, topics, "ViewPosition")
+        _note(tags, topics, keyword)
     return None
 
 
@@ -150,6 +154,26 @@ def _by_scale(tags: Tags) -> NotAWholeView | None:
             tags.doubt(MODIFIED, f"the picture may be magnified {ratio:.2g} times, by {keyword}")
         else:
             return _refusal(tags, f"magnified {ratio:.2g} times", keyword)
+    _note_spacing(tags)
+    return _by_focus(tags)
+
+
+def _note_spacing(tags: Tags) -> None:
+    """Doubt a picture whose pixels are finer at the breast than at the detector."""
+    at_detector = next(iter(tags.numbers("ImagerPixelSpacing")), 0.0)
+    at_breast = next(iter(tags.numbers("PixelSpacing")), 0.0)
+    if at_breast > 0 and at_detector / at_breast > CONTACT_MAGNIFICATION:
+        tags.doubt(MODIFIED, "the picture may be magnified, by ImagerPixelSpacing and PixelSpacing")
+
+
+def _by_focus(tags: Tags) -> NotAWholeView | None:
+    """Refuse what a fine focus took without a grid, as magnified views are; doubt a fine focus."""
+    focus = max(tags.numbers("FocalSpots"), default=0.0)
+    if not 0.0 < focus <= FINE_FOCUS_MM:
+        return None
+    if tags.code("Grid") == "NONE":
+        return _refusal(tags, "a fine focus and no grid, as for magnified views", "FocalSpots")
+    tags.doubt(MODIFIED, "FocalSpots is that of magnified views")
     return None
 
 
@@ -166,9 +190,11 @@ def _ratio(tags: Tags, keyword: str) -> float | None:
 def _by_paddle(tags: Tags) -> NotAWholeView | None:
     """Refuse what a spot or biopsy paddle presses, and a small one without a grid; doubt others."""
     text = tags.text("PaddleDescription") or ""
-    refused = _first(read_description(text).topics & REFUSED_PARTS)
+    topics = read_description(text).topics
+    refused = _first(topics & REFUSED_PARTS)
     if refused is not None:
         return _refusal(tags, refused.value, "PaddleDescription")
+    _note(tags, topics, "PaddleDescription")
     if not _is_small(text):
         return None
     if tags.code("Grid") == "NONE":
@@ -215,9 +241,11 @@ def _note_angle(tags: Tags) -> None:
         return
     from_vertical = abs((angle + 90.0) % 180.0 - 90.0)
     view = read_view_position(position).view_position
-    low, high = _ANGLES.get(view, (0.0, 90.0)) if view is not None else (0.0, 90.0)
+    if view not in _ANGLES:
+        return
+    low, high = _ANGLES[view]
     if not low <= from_vertical <= high:
-        text = f"the tube stood at {from_vertical:.0f}° from the vertical, not as for {position}"
+        text = f"the tube stood at {from_vertical:.0f}° from the vertical, not as for {view.value}"
         tags.doubt("view_angle", text)
 
 

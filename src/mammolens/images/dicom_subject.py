@@ -92,6 +92,9 @@ def _by_patient(tags: Tags) -> NotAMammogram | None:
             return _refusal(tags, Topic.PHANTOM.value, keyword)
         if _is_placeholder(text) or (Topic.QUALITY in topics and not _LONG_NUMBER.search(text)):
             tags.doubt("test_patient", f"{keyword} may be that of a test, not of a patient")
+    for keyword in SERIES_TEXTS:
+        if _is_placeholder(tags.text(keyword) or ""):
+            tags.doubt("subject_unclear", f"{keyword} says that this is a test")
     if tags.code("QualityControlImage") == "BOTH":
         tags.doubt("subject_unclear", "QualityControlImage says that a phantom is shown too")
     for keyword in STUDY_TEXTS:

@@ -29,6 +29,8 @@ IDENTIFIERS: Final = frozenset(
 )
 """Texts that tell patients and studies apart: what cannot be decoded keeps its bytes."""
 
+GE_GROUP, GE_CREATOR, GE_CLINICAL_VIEW = 0x0045, "GEMS_SENO_02", 0x1B
+"""Private attribute (0045,xx1B) Clinical View of GE's mammography units."""
 _TEXT_VRS: Final = frozenset(("PN", "LO", "SH", "UC", "ST", "LT", "UT"))
 """Value representations in the data set's character set (PS3.5 6.1.2.3)."""
 _FORMS: Final = {
@@ -37,6 +39,8 @@ _FORMS: Final = {
     "DA": re.compile(r"(\d{8}|\d{4}\.\d\d\.\d\d)? *"),
     "TM": re.compile(r"[0-9.:]* *"),
     "AS": re.compile(r"(\d{3}[DWMY])?"),
+    "DS": re.compile(r"[0-9+\-.eE ]{0,16}"),
+    "IS": re.compile(r"[0-9+\- ]{0,12}"),
 }
 """Value representations in the default character set, and what their values look like."""
 _ONE_VALUE: Final = frozenset(("ST", "LT", "UT"))
@@ -67,6 +71,7 @@ class Tags:
     _texts: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     _inner: dict[str, list[Tags]] = field(default_factory=dict, repr=False)
     _present: frozenset[int] = field(default=frozenset(), repr=False)
+    _clinical_view: str | None = field(default=None, repr=False)
     _own_charset: tuple[str, ...] | None = field(default=None, repr=False)
 
     def caution(self, name: str, message: str) -> None:
@@ -120,7 +125,9 @@ class Tags:
             If one is no finite number: for attributes without which pixels mean nothing.
         """
         try:
-            numbers = tuple(float(value) for value in self._values(keyword) if value != "")
+            numbers = tuple(
+                _number_of(value) for value in self._values(keyword) if value != "" and value != " "
+            )
         except Exception as error:
             raise self.unusable(keyword, "cannot be read") from error
         if not all(math.isfinite(number) for number in numbers):
@@ -162,6 +169,19 @@ class Tags:
         element = self._element(keyword)
         return element is not None and bool(element.value)
 
+    def clinical_view(self) -> str | None:
+        """Give the label that GE's units keep beside View Position, such as LCC or RMMLO."""
+        if self._clinical_view is None:
+            self._clinical_view = ""
+            if self._has((GE_GROUP << 16) + 0x10):
+                try:
+                    block = self.dataset.private_block(GE_GROUP, GE_CREATOR)
+                    self._clinical_view = str(block[GE_CLINICAL_VIEW].value).strip(" \x00")
+                except Exception:
+                    # A KeyError if there is none; anything that pydicom raises if it is damaged.
+                    self._clinical_view = ""
+        return self._clinical_view or None
+
     def codes(self, keyword: str) -> tuple[Code, ...]:
         """Give the codes of a sequence as (value, scheme, meaning), absent parts as ""."""
         return tuple(_code(item) for item in self.inner(keyword))
@@ -202,10 +222,12 @@ class Tags:
 
     def _element(self, keyword: str) -> Any:
         """The element, raw if it was not converted yet; most are absent, which costs little."""
+        return self.dataset.get_item(_tag(keyword)) if self._has(_number(keyword)) else None
+
+    def _has(self, number: int) -> bool:
         if not self._present:
             self._present = frozenset(map(int, self.dataset.keys()))
-        number = _number(keyword)
-        return self.dataset.get_item(_tag(keyword)) if number in self._present else None
+        return number in self._present
 
     def _decoded(self, keyword: str, raw: bytes, vr: str) -> list[str]:
         """Texts in the character set that they are written in, which need not be the declared."""
@@ -241,6 +263,12 @@ class Tags:
         except Exception:
             return ()
         return numbers if all(math.isfinite(number) for number in numbers) else ()
+
+
+def _number_of(value: Any) -> float:
+    if isinstance(value, str) and "_" in value:
+        raise ValueError(value)  # Python would read 1_000.
+    return float(value)
 
 
 @cache

@@ -125,7 +125,7 @@ _PLACES: Final = {
     "series": "Laterality, ImageLaterality being absent",
     "region": "the anatomic region",
     "description": "the description of the series",
-    "position": "ViewPosition",
+    "position": "the label of the view",
     "code": "ViewCodeSequence, ViewPosition being absent",
     "orientation": "PatientOrientation, which holds the view, as in CBIS-DDSM",
 }
@@ -182,9 +182,13 @@ def _view_claims(
         elif not found.topics:
             tags.doubt("view_unusable", "ViewPosition is no view that is known")
     for code, _, meaning in tags.codes("ViewCodeSequence"):
-        view = VIEW_CODES.get(code.upper()) or read_description(meaning).view_position
-        if view is not None:
-            yield _Claim("ViewCodeSequence", view, "code")
+        said = (VIEW_CODES.get(code.upper()), read_description(meaning).view_position)
+        for view in dict.fromkeys(said):
+            if view is not None:
+                yield _Claim("ViewCodeSequence", view, "code")
+    view = read_view_position(tags.clinical_view() or "").view_position
+    if view is not None:
+        yield _Claim("Clinical View", view, "code")
     if tags.code("PatientOrientation") in ("CC", "MLO"):
         view = ViewPosition(tags.code("PatientOrientation"))
         yield _Claim("PatientOrientation", view, "orientation")
@@ -213,24 +217,25 @@ def _side_claims(
     tags: Tags, facts: NameFacts, row: TableRow | None, view: ViewPosition | None
 ) -> Iterator[_Claim[Laterality]]:
     for keyword, origin in (("ImageLaterality", ""), ("Laterality", "series")):
-        value = tags.text(keyword)
-        side = read_laterality(value or "")
+        value = " ".join(tags.texts(keyword))
+        side = read_laterality(value)
         if side is not None:
             yield _Claim(keyword, side, origin)
-        elif value is not None and keyword == "ImageLaterality" and value.upper().startswith("B"):
+        elif keyword == "ImageLaterality" and _names_both(value):
             tags.doubt("laterality_unusable", "ImageLaterality says that both breasts are shown")
-        elif value is not None:
+        elif value:
             tags.caution("laterality_unusable", f"{keyword} says neither L nor R")
     for keyword, modifiers in _REGIONS.items():
-        for item in tags.inner(keyword):
-            for code, _, meaning in (*tags.codes(keyword), *item.codes(modifiers)):
-                side = _SIDE_CODES.get(code.upper()) or read_description(meaning).laterality
+        nested = (item.codes(modifiers) for item in tags.inner(keyword))
+        for code, _, meaning in (*tags.codes(keyword), *(c for codes in nested for c in codes)):
+            found = (_SIDE_CODES.get(code.upper()), read_description(meaning).laterality)
+            for side in dict.fromkeys(found):
                 if side is not None:
                     yield _Claim(keyword, side, "region")
-    for value in tags.texts("ViewPosition"):
+    for value in (*tags.texts("ViewPosition"), tags.clinical_view() or ""):
         side = read_view_position(value).laterality
         if side is not None:
-            yield _Claim("ViewPosition", side, "position")
+            yield _Claim("the label of the view", side, "position")
     for keyword in DESCRIPTIONS:
         side = read_description(tags.text(keyword) or "").laterality
         if side is not None:
@@ -242,6 +247,10 @@ def _side_claims(
         yield _Claim("the file name", facts.laterality, "name")
     if row is not None and row.laterality is not None:
         yield _Claim("the table", row.laterality, "table")
+
+
+def _names_both(laterality: str) -> bool:
+    return laterality.upper().startswith("B") or len(set(laterality.upper()) & set("LR")) == 2
 
 
 _MEDIAL_BELOW: Final = frozenset(

@@ -13,7 +13,7 @@ from mammolens.core import ObjectKind
 from mammolens.images.dicom_subject import proven_subject
 from mammolens.images.dicom_values import Tags
 
-__all__ = ["is_breast", "object_kind"]
+__all__ = ["is_breast", "is_projection", "object_kind"]
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _MAMMOGRAPHY: Final = frozenset(_STORAGE + end for end in ("1.2", "1.2.1"))
@@ -45,8 +45,9 @@ def object_kind(tags: Tags) -> ObjectKind:
     """
     sop_class = tags.text("SOPClassUID") or ""
     if sop_class in _MAMMOGRAPHY:
-        proven = proven_subject(tags) is not None
-        return ObjectKind.OTHER_IMAGE if proven else ObjectKind.MAMMOGRAM
+        if proven_subject(tags) is not None:
+            return ObjectKind.OTHER_IMAGE
+        return ObjectKind.STACK if is_projection(tags) else ObjectKind.MAMMOGRAM
     if sop_class in _PROJECTIONS:
         one = tags.integer("NumberOfFrames") in (None, 1)
         return ObjectKind.MAMMOGRAM if one else ObjectKind.STACK
@@ -79,6 +80,11 @@ def _shown(tags: Tags) -> ObjectKind:
     if modality in _OTHER_MODALITIES or (part is not None and part not in _UNSAID):
         return ObjectKind.OTHER_IMAGE
     return ObjectKind.UNKNOWN
+
+
+def is_projection(tags: Tags) -> bool:
+    """Whether Image Type (0008,0008) says that this is one low-dose projection of a stack."""
+    return any(value.upper() == "TOMO_PROJ" for value in tags.texts("ImageType"))
 
 
 def is_breast(body_part: str | None) -> bool:
