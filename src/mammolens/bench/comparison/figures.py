@@ -6,6 +6,7 @@ as well, and are named beside their end. Every picture is written as SVG and as 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,8 @@ _STROKES: Final = (
 )
 _REFERENCE: Final = ("#000000", "-")
 _DPI: Final = 150
+_LETTERS: Final = 11
+"""Of a title, in an inch."""
 
 
 def draw_figures(
@@ -145,7 +148,8 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _title(figure: Figure, words: str) -> None:
-    figure.suptitle(f"{words}\n{DISCLAIMER}", fontsize=11)
+    lines = textwrap.fill(words, int(_LETTERS * figure.get_figwidth()))
+    figure.suptitle(f"{lines}\n{DISCLAIMER}", fontsize=11)
 
 
 def _said(area: Mapping[str, Any]) -> str:

@@ -247,7 +247,7 @@ def _pictures(paths: Sequence[Path]) -> Iterator[Block]:
         alt = f"{words} of {dataset}; the figures stand in the tables"
         shown.append(ShownCase(path.read_bytes(), alt, (f"{words}, {dataset}",)))
     if shown:
-        yield Pictures(tuple(shown))
+        yield Pictures(tuple(shown), whole=True)
 
 
 def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

@@ -95,9 +95,10 @@ class ShownCase:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Cases beside each other."""
+    """Cases beside each other, or one below the other where each needs the `whole` width."""
 
     cases: tuple[ShownCase, ...]
+    whole: bool = False
 
 
 @dataclass(frozen=True)

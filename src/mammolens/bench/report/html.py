@@ -119,8 +119,9 @@ def _block(block: Block) -> str:
             return f'<ul class="sources">{cited}</ul>'
         case Table():
             return _table(block)
-        case Pictures(cases):
-            return f'<div class="cases">{"".join(_case(case) for case in cases)}</div>'
+        case Pictures(cases, whole):
+            kind = "cases whole" if whole else "cases"
+            return f'<div class="{kind}">{"".join(_case(case) for case in cases)}</div>'
         case Figure():
             raise TypeError("charts are gathered by their section")
 

@@ -65,6 +65,8 @@ from mammolens.bench.report.strokes import Drawing, drawable, paint
 __all__ = ["write_pdf"]
 
 _GAP: Final = 6 * mm
+_TALLEST: Final = 180 * mm
+"""Of a picture: it must fit on a page with its caption and a heading."""
 _CASES_IN_A_ROW: Final = 4
 _FURTHER: Final = "Further tables and charts of this section stand in report.html."
 _BODY = style(8.8, spaceAfter=4)
@@ -241,8 +243,8 @@ def _block(block: Block) -> Iterator[Any]:
             )
         case Table():
             yield from table_flow(block)
-        case Pictures(cases):
-            yield from _pictures(cases)
+        case Pictures(cases, whole):
+            yield from _pictures(cases, 1 if whole else _CASES_IN_A_ROW)
         case Figure():
             raise TypeError("charts are gathered by their section")
 
@@ -258,16 +260,17 @@ def _bullets(items: Sequence[str]) -> Any:
     )
 
 
-def _pictures(cases: Sequence[ShownCase]) -> Iterator[Any]:
-    width = (WIDTH - 3 * mm * (_CASES_IN_A_ROW - 1)) / _CASES_IN_A_ROW
-    for n in range(0, len(cases), _CASES_IN_A_ROW):
-        cells = [_case(case, width) for case in cases[n : n + _CASES_IN_A_ROW]]
-        yield _beside(cells, width, _CASES_IN_A_ROW)
+def _pictures(cases: Sequence[ShownCase], in_a_row: int) -> Iterator[Any]:
+    width = (WIDTH - 3 * mm * (in_a_row - 1)) / in_a_row
+    for n in range(0, len(cases), in_a_row):
+        cells = [_case(case, width) for case in cases[n : n + in_a_row]]
+        yield _beside(cells, width, in_a_row)
 
 
 def _case(case: ShownCase, width: float) -> list[Any]:
     columns, rows = ImageReader(io.BytesIO(case.png)).getSize()
-    picture = Image(io.BytesIO(case.png), width, width * rows / columns)
+    scale = min(width / columns, _TALLEST / rows)
+    picture = Image(io.BytesIO(case.png), columns * scale, rows * scale, hAlign="LEFT")
     lines = [as_markup(line) for line in case.caption]
     caption = "<br/>".join([f"<b>{lines[0]}</b>", *lines[1:]]) if lines else ""
     return [picture, Spacer(1, 2), Paragraph(caption, SMALL)]
