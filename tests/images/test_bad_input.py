@@ -171,8 +171,13 @@ def test_missing_files(tmp_path) -> None:
 def test_truncated_files(make_dicom, tmp_path, number: int, share: float) -> None:
     syntaxes = (*make_dicom.NATIVE, make_dicom.RLE, make_dicom.JPEG + "90")
     data = make_dicom.file_bytes(make_dicom.dataset(), syntaxes[number])
+    kept = int(len(data) * share)
     path = tmp_path / "a.dcm"
-    path.write_bytes(data[: int(len(data) * share)])
+    path.write_bytes(data[:kept])
+    if number >= len(make_dicom.NATIVE) and len(data) - kept <= 8:
+        # Only the mark of the end is cut off: the compressed picture is whole.
+        np.testing.assert_array_equal(read_image(path).pixels, make_dicom.picture())
+        return
     with pytest.raises(InputError):
         read_image(path)
 
@@ -182,15 +187,6 @@ def test_a_header_without_pixels(make_dicom, tmp_path) -> None:
     del made.PixelData
     path = tmp_path / "a.dcm"
     path.write_bytes(make_dicom.file_bytes(made))
-    with pytest.raises(NotAnImage, match="PixelData"):
-        read_image(path)
-
-
-def test_native_pixels_under_a_compressed_syntax(make_dicom, tmp_path) -> None:
-    data = make_dicom.file_bytes(make_dicom.dataset(), make_dicom.RLE)
-    swapped = data.replace(b"1.2.840.10008.1.2.5\0", b"1.2.840.10008.1.2.1\0")
-    path = tmp_path / "a.dcm"
-    path.write_bytes(swapped)
     with pytest.raises(NotAnImage, match="PixelData"):
         read_image(path)
 

@@ -109,13 +109,14 @@ def test_one_window(make_dicom, tmp_path, function: VoiFunction) -> None:
     assert read_image(path).voi == Window(2048.5, 3000.0, function)
 
 
-def test_the_first_of_several_windows_is_taken(make_dicom, tmp_path) -> None:
+def test_several_windows_are_kept_in_their_order(make_dicom, tmp_path) -> None:
     image = read_image(
         make_dicom.save(tmp_path / "a.dcm", WindowCenter=[100, 200], WindowWidth=[10, 20])
     )
     assert image.voi == Window(100.0, 10.0)
+    assert image.other_voi == (Window(200.0, 20.0),)
     assert [c.message for c in image.cautions if c.name == "several_windows"] == [
-        "2 windows; the first was taken"
+        "2 windows; the first that shows the breast is taken"
     ]
 
 

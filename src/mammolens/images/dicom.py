@@ -96,6 +96,7 @@ def read_dicom(data: bytes, source: str, path: Path | None) -> Mammogram:
         pixels = apply_modality(modality, stored)
         voi = voi_choices(tags, form, modality, pixels)
         padding = padding_range(tags, modality, form)
+        orientation = told_orientation(tags, ref.laterality, ref.view_position)
     _note_irregularities(tags, len(caught) + len(more))
     return Mammogram(
         ref=ref,
@@ -106,7 +107,7 @@ def read_dicom(data: bytes, source: str, path: Path | None) -> Mammogram:
         padding=padding,
         cautions=tuple(tags.cautions),
         other_voi=voi[1:],
-        orientation=told_orientation(tags, ref.laterality, ref.view_position),
+        orientation=orientation,
     )
 
 

@@ -91,7 +91,9 @@ def one_frame(element: PixelElement, native_bytes: int, declared: Codec, tags: T
         If several frames lie in it.
     """
     value = element.value
-    is_item = bytes(value[:4]) == _ITEM
+    if not len(value):
+        raise tags.unusable("PixelData", "is empty: the file is truncated or holds no picture")
+    is_item = bytes(value[:4]) in (_ITEM, _END)
     plain = len(value) in (native_bytes, native_bytes + 1) and not element.open_ended
     if plain or (declared is Codec.NATIVE and not is_item and _named(value) is None):
         if element.open_ended:

@@ -99,7 +99,7 @@ def stored_values(tags: Tags, form: PixelFormat, element: PixelElement) -> Pixel
     if pixels.ndim == 3:
         pixels = merge_channels(pixels, tags.source)
         tags.caution("grey_as_colour", "a grey picture stored in three equal channels")
-    words, notes = ordered_bytes(pixels, tags.source)
+    words, notes = ordered_bytes(pixels, form.bits_stored, tags.source)
     stored = Stored(form.bits_stored, form.high_bit, form.signed, form.overlay_bits)
     values, more = trusted_values(words, stored, tags.source)
     tags.cautions += (*notes, *more)
@@ -109,8 +109,6 @@ def stored_values(tags: Tags, form: PixelFormat, element: PixelElement) -> Pixel
 def _native(data: memoryview | bytes, tags: Tags, form: PixelFormat, vr: str | None) -> Pixels:
     count = form.rows * form.columns * form.samples
     expected = count * form.bits_allocated // 8
-    if not len(data):
-        raise tags.unusable("PixelData", "is missing: the file is truncated or holds no picture")
     if len(data) < expected:
         raise tags.unusable(
             "PixelData", f"is truncated: {len(data):,} bytes of the {expected:,} that the size asks"

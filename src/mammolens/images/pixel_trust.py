@@ -84,13 +84,15 @@ class GreyTable(NamedTuple):
     entries: npt.NDArray[np.float32]
 
 
-def ordered_bytes(words: Words, source: str) -> tuple[Words, tuple[Caution, ...]]:
+def ordered_bytes(words: Words, bits_stored: int, source: str) -> tuple[Words, tuple[Caution, ...]]:
     """Undo swapped bytes, or pixels exchanged two by two; refuse rows that do not fit together.
 
     Parameters
     ----------
     words
         Uint8 or uint16 (rows, columns).
+    bits_stored
+        How many of their bits are values by the header; noise above them is no wrong order.
 
     Raises
     ------
@@ -100,11 +102,11 @@ def ordered_bytes(words: Words, source: str) -> tuple[Words, tuple[Caution, ...]
     rows, columns = words.shape
     first = np.arange(0, rows - 1, max(2, rows // _ROWS // 2 * 2))
     here = words[first]
-    rough, rough_swapped = _roughness(here), np.inf
+    rough = _roughness(here)
     if words.dtype == np.uint16:
-        rough_swapped = _roughness(here.byteswap())
-    if rough > SMOOTHER * rough_swapped:
-        return words.byteswap(), (_swapped("the bytes of each value"),)
+        enough = SMOOTHER * _roughness(here.byteswap())
+        if rough > enough and _roughness(here & ((1 << bits_stored) - 1)) > enough:
+            return words.byteswap(), (_swapped("the bytes of each value"),)
     across = _differences(here)
     odd, even = float(across[:, 1::2].mean()), float(across[:, ::2].mean())
     if odd > PAIRS_SMOOTHER * even and rough > PAIRS_SMOOTHER * _roughness(_exchanged(here)):

@@ -95,7 +95,7 @@ def decode_raster(data: bytes, source: str) -> Decoded:
         merged = merge_channels(found.pixels, source)
         found = found._replace(pixels=merged, cautions=(*found.cautions, note))
     if found.pixels.dtype == np.uint16:
-        ordered, notes = ordered_bytes(found.pixels, source)
+        ordered, notes = ordered_bytes(found.pixels, 16, source)
         found = found._replace(pixels=ordered, cautions=(*found.cautions, *notes))
     return found
 

@@ -81,8 +81,9 @@ chest wall is. None of 655 pictures of samples, mias, cesm and inbreast proves t
 _PADDED_TISSUE: Final = 0.005
 """Share of the breast, or of the picture, that padding may cover where it is not dark anyway."""
 _NOT_DARK: Final = 0.1
-_WIDENED: Final = 0.9
-"""Where padding stretches the range of the values by more than a tenth, it is left out of it."""
+_WIDENED: Final = 0.5
+"""Padding that more than doubles the range of the values is left out of it; padding that is the
+air itself belongs to it."""
 _TISSUE_VALUES: Final = 16
 """Distinct values that tissue has and a padded border has not."""
 
