@@ -29,6 +29,9 @@ __all__ = [
 FAILED_WORDS: Final = "Failed, not interpretable: nothing is known of this exam, it is not normal"
 
 
+_MUST_BE_READ: Final = frozenset(("PatientID", "PatientName"))
+
+
 @dataclass(frozen=True)
 class ExamIdentity:
     """Whose exam a message is about.
@@ -52,7 +55,7 @@ def exam_identity(prediction: Prediction) -> ExamIdentity:
     MissingAttribute
         If patient or study are unknown: no receiver could say whose the result is.
     UnsupportedImage
-        If the images name several patients or studies.
+        If the images name several patients or studies, or in letters that cannot be read.
     """
     analysed = tuple(Source(image.ref, image.header) for image in prediction.images)
     missed = tuple(_named(sort_refused(prediction)))
@@ -68,6 +71,15 @@ def exam_identity(prediction: Prediction) -> ExamIdentity:
             source=first.ref.path,
             keyword="StudyInstanceUID" if patient else "PatientID",
             remedy="Send the original DICOM images",
+        )
+    broken = {word for s in sources for word in s.header.undecoded} & _MUST_BE_READ
+    if broken:
+        raise UnsupportedImage(
+            "the character set of the patient's name or ID cannot be told: a message must not carry"
+            " it wrong",
+            source=first.ref.path,
+            keyword=min(broken),
+            remedy="Correct SpecificCharacterSet, and send the images again",
         )
     if len({(s.ref.patient_id, s.ref.study_instance_uid) for s in sources}) > 1:
         raise UnsupportedImage(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import threading
 from datetime import datetime
@@ -381,3 +382,37 @@ def test_refused_objects_of_mammography_are_hidden_too(node, view):
             row = connection.execute(sa.select(INSTANCES)).one()
         assert row.role == "refused"
         assert b"Zwetajewa" not in state.received.read(row.digest)
+
+
+def reasons_and_cautions(settings: NodeSettings) -> tuple[list[str | None], str]:
+    with open_state(settings) as state:
+        assert work_off(state, 1, threading.Event()) == 1
+        with state.database.read() as connection:
+            reasons = list(connection.execute(sa.select(INSTANCES.c.reason)).scalars())
+            cautions = connection.execute(sa.select(RESULTS.c.cautions)).scalar_one()
+    return reasons, cautions
+
+
+def test_what_words_of_the_header_meant_outlives_them(node, view):
+    """A description goes with the identity; that it named a spot view must not."""
+    with open_state(node) as state:
+        for number in range(4):
+            receive(state.database, state.received, view(number), "dimse:MG", node.intake)
+        spot = view(9, SeriesDescription="L CC SPOT MAG")
+        receive(state.database, state.received, spot, "dimse:MG", node.intake)
+        digest = hashlib.sha256(spot).hexdigest()
+        assert not state.received.path(digest).exists()
+    reasons, _ = reasons_and_cautions(node)
+    assert reasons == [None] * 4 + ["NotAWholeView"]
+    with open_state(node) as state, state.database.read() as connection:
+        assert connection.execute(sa.select(RESULTS.c.n_unreadable)).scalar_one() == 1
+
+
+def test_doubts_of_the_header_outlive_its_identity(node, view):
+    with open_state(node) as state:
+        for number in range(4):
+            odd = view(number, StudyDescription="Specimen radiography")
+            receive(state.database, state.received, odd, "dimse:MG", node.intake)
+    reasons, cautions = reasons_and_cautions(node)
+    assert all(str(reason).startswith("doubts:") for reason in reasons)
+    assert "doubt_at_reception" in cautions

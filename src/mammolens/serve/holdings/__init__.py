@@ -8,6 +8,7 @@ from __future__ import annotations
 from mammolens.serve.holdings.backup import back_up, restore
 from mammolens.serve.holdings.objects import (
     FILM,
+    FILM_NOT_READ,
     MAMMOGRAPHY,
     SOURCE,
     ReceivedObject,
@@ -27,6 +28,7 @@ from mammolens.serve.holdings.vault import (
 
 __all__ = [
     "FILM",
+    "FILM_NOT_READ",
     "MAMMOGRAPHY",
     "SOURCE",
     "Draft",

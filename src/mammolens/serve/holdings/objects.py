@@ -14,7 +14,7 @@ from mammolens.exams import STANDARD_VIEWS, identity_of
 from mammolens.images.dicom import Described, describe_dicom
 from mammolens.serve.record import Role
 
-__all__ = ["FILM", "MAMMOGRAPHY", "SOURCE", "ReceivedObject", "describe_object"]
+__all__ = ["FILM", "FILM_NOT_READ", "MAMMOGRAPHY", "SOURCE", "ReceivedObject", "describe_object"]
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 MAMMOGRAPHY: Final = frozenset(
@@ -23,6 +23,7 @@ MAMMOGRAPHY: Final = frozenset(
 """SOP classes that are mammography whatever else they say: 2D, tomosynthesis, projections."""
 FILM: Final = frozenset(_STORAGE + end for end in ("1", "7"))
 """SOP classes that digitised film comes in; read only if the settings say so."""
+FILM_NOT_READ: Final = "film_not_read"
 OWN: Final = "mammolens"
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 _LONGEST_UID: Final = 64
@@ -32,7 +33,8 @@ SOURCE: Final = "received object"
 
 @dataclass(frozen=True)
 class ReceivedObject:
-    """A received object as its header tells of it; `sealed` is the identity taken off it."""
+    """A received object as its header tells of it; `doubts` are the names of what in the header
+    could change the answer, `sealed` is the identity taken off it."""
 
     ref: ImageRef
     header: SourceHeader
@@ -41,6 +43,7 @@ class ReceivedObject:
     digest: str
     size: int
     kind: ObjectKind = ObjectKind.UNKNOWN
+    doubts: tuple[str, ...] = ()
     sealed: bytes | None = field(default=None, repr=False)
 
     @property
@@ -102,7 +105,8 @@ def describe_object(
             )
     own = is_own(str(ref.sop_instance_uid))
     role, reason = _role(found, film, own)
-    return ReceivedObject(ref, header, role, reason, digest, size, found.kind)
+    doubts = tuple(dict.fromkeys(caution.name for caution in found.cautions if caution.doubt))
+    return ReceivedObject(ref, header, role, reason, digest, size, found.kind, doubts)
 
 
 def _role(found: Described, film: bool, own: bool) -> tuple[Role, str | None]:
@@ -119,5 +123,5 @@ def _role(found: Described, film: bool, own: bool) -> tuple[Role, str | None]:
             return Role.REFUSED, type(found.refusal).__name__
         if sop_class in MAMMOGRAPHY or film:
             return Role.INPUT, None
-        return Role.REFUSED, "film_not_read"
+        return Role.REFUSED, FILM_NOT_READ
     return Role.IGNORED, "other_class"

@@ -27,6 +27,7 @@ from mammolens.serve.settings import DeidentifySettings, IntakeSettings
 __all__ = ["count_sealed", "exams_with_accession", "hide", "restore_identity"]
 
 
+_LONGEST_REASON: Final = 64
 BATCH: Final = 1000
 
 
@@ -57,7 +58,10 @@ def hide(
         "header": _differences(found.header, new.header),
     }
     sealed = seal.close(json.dumps(taken).encode(), digest.encode())
-    return data, replace(new, role=found.role, reason=found.reason, sealed=sealed)
+    # Words that tell what the image shows go with the identity: what they meant is kept.
+    lost = ",".join(name for name in found.doubts if name not in new.doubts)
+    reason = found.reason or (f"doubts:{lost}"[:_LONGEST_REASON] if lost else None)
+    return data, replace(new, role=found.role, reason=reason, kind=found.kind, sealed=sealed)
 
 
 def _referred(ref: ImageRef, pseudonyms: Pseudonyms) -> ImageRef:
@@ -168,4 +172,13 @@ def _restored(
     known = taken.get(ref.path)
     if known is None:
         return ref, header
-    return replace(ref, **known["ref"]), replace(header, **known["header"])
+    return replace(ref, **_tuples(known["ref"])), replace(header, **_tuples(known["header"]))
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists where the types have tuples."""
+
+    def as_tuple(value: Any) -> Any:
+        return tuple(map(as_tuple, value)) if isinstance(value, list) else value
+
+    return {name: as_tuple(value) for name, value in fields.items()}

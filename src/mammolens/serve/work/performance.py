@@ -25,7 +25,7 @@ from mammolens.images.dicom import describe_dicom
 from mammolens.model import ModelPackage
 from mammolens.run import describe_run
 from mammolens.serve import logs
-from mammolens.serve.holdings import NodeState, Store, restore_identity
+from mammolens.serve.holdings import FILM_NOT_READ, NodeState, Store, restore_identity
 from mammolens.serve.record import Role
 from mammolens.serve.work.queue import Job
 from mammolens.serve.work.results import (
@@ -123,7 +123,7 @@ def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
     files: list[ImageFile] = []
     unreadable: list[Unreadable] = []
     sources: list[Source] = []
-    roles = {received.path(i.digest): i.role for i in inputs.instances}
+    received_as = {received.path(i.digest): i for i in inputs.instances}
     for file in _files(received, inputs):
         if not file.path.is_file():
             raise StorageError(
@@ -137,13 +137,8 @@ def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
             unreadable.append(Unreadable(file.name, type(error).__name__, str(error)))
             continue
         refusal = info.refusal
-        if refusal is None and roles[file.path] is Role.REFUSED:
-            refusal = UnsupportedImage(
-                "digitised and computed radiography is not read by this node",
-                source=file.name,
-                keyword="SOPClassUID",
-                remedy="Turn on intake.film, or send digital mammograms",
-            )
+        if refusal is None and received_as[file.path].role is Role.REFUSED:
+            refusal = _refused_at_the_door(file, received_as[file.path].reason)
         source = Source(info.ref, info.header)
         sources.append(source)
         if refusal is None:
@@ -152,6 +147,7 @@ def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
             kind = type(refusal).__name__
             unreadable.append(Unreadable(file.name, kind, str(refusal), source, info.kind))
     cautions = identity_cautions(sources)
+    cautions += dict.fromkeys(_doubts_at_the_door(inputs))
     if any(instance.role is Role.RIVAL for instance in inputs.instances):
         cautions.append(RIVAL)
     if inputs.n_identities > 1:
@@ -163,6 +159,29 @@ def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
         tuple(cautions),
         tuple(unreadable),
     )
+
+
+def _refused_at_the_door(file: ImageFile, reason: str | None) -> UnsupportedImage:
+    """The refusal of an object that could be read now: film, or one whose words are gone."""
+    if reason == FILM_NOT_READ:
+        return UnsupportedImage(
+            "digitised and computed radiography is not read by this node",
+            source=file.name,
+            keyword="SOPClassUID",
+            remedy="Turn on intake.film, or send digital mammograms",
+        )
+    return UnsupportedImage(
+        f"the object was refused when it came, before its identity was taken off ({reason})",
+        source=file.name,
+        remedy="Send the standard views of the breast",
+    )
+
+
+def _doubts_at_the_door(inputs: ExamInputs) -> Iterator[Caution]:
+    for instance in inputs.instances:
+        if instance.role is Role.INPUT and instance.reason:
+            text = f"the header of an image raised {instance.reason} before its identity went"
+            yield Caution("doubt_at_reception", text, doubt=True)
 
 
 def _given_up(file: ImageFile) -> Unreadable:

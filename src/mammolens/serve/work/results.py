@@ -41,11 +41,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class StoredInstance:
-    """A received object of an exam, as the analysis needs it."""
+    """A received object of an exam, as the analysis needs it; `reason` is why it was refused, or
+    which doubts its header raised before its identity was taken off."""
 
     digest: str
     role: Role
     sop_instance_uid: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def read_inputs(database: Database, job: Job) -> ExamInputs:
     return ExamInputs(
         exam.study_instance_uid,
         exam.patient_id,
-        tuple(StoredInstance(r.digest, Role(r.role), r.sop_instance_uid) for r in rows),
+        tuple(StoredInstance(r.digest, Role(r.role), r.sop_instance_uid, r.reason) for r in rows),
         identities,
     )
 
