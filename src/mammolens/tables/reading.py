@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -288,7 +288,7 @@ def _data(
         cells = tuple(map(str.strip, raw))
         if not any(cells):
             continue
-        if cells[probe] in words:
+        if cells[probe] in words and _is_header(cells, words):
             if cells == titles:
                 continue
             raise InvalidManifest(
@@ -310,6 +310,12 @@ def _data(
             source=str(path),
             remedy="Delete the line, or the mark",
         )
+
+
+def _is_header(cells: Iterable[str], words: Set[str]) -> bool:
+    """Whether most of the cells that are not empty are names of columns."""
+    filled = [cell for cell in cells if cell]
+    return 2 * sum(cell in words for cell in filled) > len(filled)
 
 
 def _refuse_guessed(rows: Iterable[Row], needed: Sequence[str]) -> None:

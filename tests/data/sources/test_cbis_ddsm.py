@@ -267,7 +267,7 @@ def test_what_lacks_is_counted_and_named(flat):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("MALIGNANT", "SUSPICIOUS", r"line 4 says 'SUSPICIOUS'.*\[pathology\].*BENIGN"),
+        ("MALIGNANT", "SUSPICIOUS", r"line 4 says 'SUSPICIOUS'.*\[pathology\].*benign"),
         ("P_00002,3", "2,3", r"\[patient_id\]"),
         (",RIGHT,", ",BOTH,", r"\[left or right breast\]"),
         (",MLO,1,", ",XCC,1,", r"\[image view\]"),
