@@ -92,6 +92,19 @@ def test_extras_exist(path: Path) -> None:
     assert named <= set(project["optional-dependencies"])
 
 
+def test_every_named_test_exists() -> None:
+    """The table of odd input names its tests; a row whose test is gone is no rule any more."""
+    text = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    named = set(re.findall(r"`((?:[\w-]+/)*test_\w+\.py(?:::test_\w+)?)`", text))
+    assert len(named) > 30
+    for one in sorted(named):
+        file, _, function = one.partition("::")
+        found = [*(ROOT / "tests").glob(file), *(ROOT / "tests").rglob(file.rpartition("/")[2])]
+        assert found, one
+        if function:
+            assert any(f"def {function}(" in path.read_text("utf-8") for path in found), one
+
+
 def test_the_readme_says_what_this_is_not() -> None:
     assert "Research use only, not a medical device" in (ROOT / "README.md").read_text("utf-8")
 
