@@ -29,6 +29,7 @@ from mammolens.core import (
     Laterality,
     Mammogram,
     ModelId,
+    Orientation,
     Prediction,
     Scores,
     SourceHeader,
@@ -140,11 +141,17 @@ class Study:
     bench: Bench
 
     def image(
-        self, side: str = "R", view: str = "CC", planted: Box | None = None, **changes: Any
+        self,
+        side: str = "R",
+        view: str = "CC",
+        planted: Box | None = None,
+        quarters: int = 0,
+        **changes: Any,
     ) -> ImagePrediction:
         """A drawn breast, with a map that is strong exactly in a planted box of source pixels.
 
-        A right breast lies at the right edge, so that its picture is mirrored for the model.
+        A right breast lies at the right edge, so that its picture is mirrored for the model. The
+        picture is stored turned counter-clockwise by `quarters`, and says so.
         """
         rows, cols = 384, 300
         row, col = np.mgrid[:rows, :cols]
@@ -174,7 +181,9 @@ class Study:
             referring_physician_name="Ref^Erring",
             patient_orientation=ORIENTATIONS[side + view],
         )
-        mammogram = Mammogram(ref, header, pixels)
+        pixels = np.ascontiguousarray(np.rot90(pixels, quarters))
+        told = Orientation(quarters, None, "PatientOrientation")
+        mammogram = Mammogram(ref, header, pixels, orientation=told)
         prepared = prepare(mammogram, PreprocessConfig(height=256, width=192, clahe_clip=0.0))
         activation = np.zeros((32, 24), dtype=np.float32)
         if planted is not None:

@@ -16,7 +16,8 @@ from mammolens.preprocess.config import (
 )
 from mammolens.preprocess.display import display_of, make_display, make_thumbnail
 from mammolens.preprocess.grey import apply_voi, denoise, enhance_contrast, normalise
-from mammolens.preprocess.picture_trust import turned, usable_voi
+from mammolens.preprocess.orientation import turned
+from mammolens.preprocess.picture_trust import usable_voi
 from mammolens.preprocess.prepare import prepare
 from mammolens.preprocess.region import SMALLEST_BOX_PX, prepare_crop, prepare_region
 

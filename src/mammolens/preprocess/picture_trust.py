@@ -29,13 +29,14 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.core import Caution, Mammogram, Orientation, VoiFunction, VoiLut, Window
+from mammolens.core import Caution, Mammogram, VoiFunction, VoiLut, Window
 from mammolens.errors import NotAMammogram
 from mammolens.preprocess._steps import opposite, to_grey
-from mammolens.preprocess.breast import BreastRegion, edge_fills, find_breast, looks_inverted
+from mammolens.preprocess.breast import BreastRegion, find_breast, looks_inverted
 from mammolens.preprocess.grey import apply_voi
+from mammolens.preprocess.orientation import decide_turn, turned
 
-__all__ = ["Settled", "settle", "turned", "usable_voi"]
+__all__ = ["Settled", "settle", "usable_voi"]
 
 _THUMBNAIL_PX: Final = 512
 
@@ -66,17 +67,6 @@ FEWEST_GREYS: Final = 24
 """Distinct greys that a breast must show. The sets' pictures of 8 bits show at least 54. Rounding
 16 exams of INbreast with cancer to 10–22 greys in the breast moved P(malignant) by -0.08 at most,
 to 4–8 by -0.26, to 3–6 by -0.49."""
-
-LYING: Final = 0.10
-"""By how much more a breast must fill its box at the top or bottom than at the left or right to be
-taken to lie on its side. False alarms: cesm 1 of 226, none of rsna 2,726, ddsm 1,701, inbreast 211,
-mias 210, ddsm_tissue 66, samples 8. Of the same pictures turned by a quarter it finds 93–100 % of
-the craniocaudal and 88–95 % of the oblique ones. Lower is a doubt about sound pictures: at 0.05
-rsna has one."""
-
-OTHER_SIDE: Final = 0.2
-"""By how much more a breast must fill its box at one side than at the other to prove where the
-chest wall is. None of 655 pictures of samples, mias, cesm and inbreast proves the wrong side."""
 
 _PADDED_TISSUE: Final = 0.005
 """Share of the breast, or of the picture, that padding may cover where it is not dark anyway."""
@@ -151,24 +141,13 @@ def settle(mammogram: Mammogram) -> Settled:
     mammogram, thumbnail, region = look.mammogram, look.thumbnail, look.region
     quarters = 0
     if region is not None:
-        quarters, more = _turn(mammogram.orientation, region)
+        quarters, more = decide_turn(mammogram.orientation, region)
         notes += more
     if quarters:
         mammogram = turned(mammogram, quarters)
         thumbnail = to_grey(mammogram.pixels[::stride, ::stride], mammogram)
         region = find_breast(thumbnail)
     return Settled(mammogram, thumbnail, stride, region, quarters, notes)
-
-
-def turned(mammogram: Mammogram, quarter_turns: int) -> Mammogram:
-    """Turn a mammogram clockwise, pixel spacing and aspect with it; nothing is left told of it."""
-    spacing, aspect = mammogram.ref.spacing_mm, mammogram.ref.pixel_aspect
-    if quarter_turns % 2:
-        spacing = spacing and (spacing[1], spacing[0])
-        aspect = 1 / aspect
-    pixels = np.ascontiguousarray(np.rot90(mammogram.pixels, -quarter_turns))
-    ref = replace(mammogram.ref, spacing_mm=spacing, pixel_aspect=aspect)
-    return replace(mammogram, pixels=pixels, ref=ref, orientation=None)
 
 
 def usable_voi(mammogram: Mammogram) -> tuple[Mammogram, tuple[Caution, ...]]:
@@ -342,29 +321,3 @@ def _is_tissue(
         return True
     region = find_breast(np.where(padded, np.float32(0.0), plain))
     return region is not None and float(bright[region.mask].mean()) > _PADDED_TISSUE
-
-
-def _turn(told: Orientation | None, region: BreastRegion) -> tuple[int, tuple[Caution, ...]]:
-    """By how many quarters the picture is turned to stand upright, and what is noted of it."""
-    top, bottom, left, right = edge_fills(region)
-    lying = max(top, bottom) - max(left, right)
-    quarters = told.quarter_turns if told is not None else 0
-    if told is not None and quarters % 2 and lying < -LYING:
-        text = f"{told.keyword} says that the picture lies on its side; it stands, and was left so"
-        return 0, (Caution("orientation_contradicted", text, doubt=True),)
-    if quarters % 2 == 0 and lying > LYING:
-        said = "nothing says so" if told is None else f"{told.keyword} says that it stands"
-        text = f"the breast seems to lie on its side, and {said}; it was read as it is"
-        return quarters, (Caution("lies_on_its_side", text, doubt=True),)
-    notes: tuple[Caution, ...] = ()
-    if told is not None and quarters:
-        text = f"turned by {90 * quarters} degrees as {told.keyword} says; positions are as stored"
-        notes = (Caution("turned_upright", text),)
-    if told is not None and told.chest_wall_right is not None:
-        # In the order in which a clockwise turn carries the edges: what comes to lie at the left.
-        edges = (left, bottom, right, top)
-        found = edges[(quarters + 2) % 4] - edges[quarters]
-        if (found if told.chest_wall_right else -found) < -OTHER_SIDE:
-            text = f"{told.keyword} puts the chest wall at the other side than the picture"
-            notes += (Caution("orientation_contradicted", text, doubt=True),)
-    return quarters, notes
