@@ -98,7 +98,7 @@ def test_a_card_speaks_of_the_data_that_the_run_has_seen(exported):
     assert "Its authors are in a hurry." in card.weaknesses
     said = " ".join(card.weaknesses)
     for fact in (
-        "24 images of 6 patients, 3 of them with cancer, of drawn alone",
+        "24 images of 6 patients, 3 of them with cancer, of drawn",
         "64 × 64 pixels",
         "on the 6 validation patients (3 with cancer) of drawn",
         "of the 3 patients with cancer",
@@ -173,6 +173,9 @@ def test_a_network_that_goes_on_from_an_unknown_package_says_so(run, exported, t
         made = tmp_path / f"package-{start.name}"
         card = export_run(out, made).card
         assert any(words in weakness for weakness in card.weaknesses)
+        assert any("goes on from" in weakness for weakness in card.weaknesses)
+        assert "licence not stated" in card.licence
+        assert f"{start}, whose terms bind as well: Research use only" in card.licence
         known = read_patients(made)
         assert known is not None
         assert known.complete == (start == exported[0])

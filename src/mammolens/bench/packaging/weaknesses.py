@@ -93,7 +93,7 @@ def _extent(learned: Sequence[Record]) -> str:
     names = sorted({record.dataset for record in learned})
     return (
         f"Learned from {len(learned)} images of {everyone} patients, {ill} of them with cancer, of "
-        f"{listed(names)} alone: expect a loss on other machines and populations."
+        f"{listed(names)}: expect a loss on other machines and populations."
     )
 
 

@@ -15,9 +15,11 @@ from mammolens.bench.packaging.weaknesses import weaknesses_of
 from mammolens.bench.report.words import listed
 from mammolens.data.manifest import Record
 from mammolens.data.sources import SourceInfo, list_sources
+from mammolens.errors import BadModelPackage
 from mammolens.learn.config import RunConfig, load_localisation
 from mammolens.learn.sections import CardConfig
-from mammolens.model import ModelCard
+from mammolens.model import ModelCard, read_card
+from mammolens.model.store import CARD_FILE, open_store
 
 __all__ = ["CardWords", "card_words"]
 
@@ -64,6 +66,8 @@ def card_words(
 
     said = [*weaknesses_of(card, learned, held_out), *(_sentence(words) for words in further)]
     said += [words for name in taught for words in config.note_of(name).weaknesses]
+    if (start := config.network.start) is not None:
+        said.append(f"Its trunk goes on from {start}: what is weak there is weak here.")
     default = CardConfig().intended_use
     fields = {
         "intended_use": own.intended_use if kept(own.intended_use) else default,
@@ -90,7 +94,20 @@ def _unseen(words: str, seen: set[str]) -> str:
 
 def _licence(config: RunConfig, taught: Sequence[str]) -> str:
     terms = [f"{name} ({_licence_of(config, name)})" for name in taught]
-    return f"Research use only: the weights were learned from {listed(terms)}."
+    return f"Research use only: the weights were learned from {listed(terms)}.{_bound(config)}"
+
+
+def _bound(config: RunConfig) -> str:
+    """The terms of what the trunk goes on from."""
+    start = config.network.start
+    if start is None:
+        return ""
+    words = f" The trunk goes on from {start}, whose terms bind as well"
+    try:
+        source, read = open_store(str(start) if config.network.starts_from_package else start)
+        return f"{words}: {read_card(read(CARD_FILE), source).licence}"
+    except BadModelPackage:
+        return f"{words}."
 
 
 def _licence_of(config: RunConfig, name: str) -> str:
