@@ -12,6 +12,7 @@ import pytest
 from mammolens.core import Laterality
 from mammolens.data import demo as drawing
 from mammolens.data.cache import prepare_record
+from mammolens.data.check import Severity, check_manifest
 from mammolens.data.demo import write_demo
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.splits import refuse_leak
@@ -89,6 +90,13 @@ def test_the_chest_wall_is_where_the_side_says(demo):
         assert wall.mean() > 20
         view = prepare_record(record, PreprocessConfig(height=256, width=192))
         assert view.pixels.any()
+
+
+def test_a_check_calls_it_made_up_and_finds_no_short_cut(demo):
+    report = check_manifest(demo[1])
+    assert [found.code for found in report.findings][:1] == ["synthetic_data"]
+    assert not [one.code for one in report.findings if one.severity is Severity.ERROR]
+    assert all(probe.auc.low < 0.6 for probe in report.probes)
 
 
 def test_only_a_demonstration_is_written_over(demo, tmp_path, monkeypatch):

@@ -30,6 +30,7 @@ from mammolens.data._report import (
 )
 from mammolens.data.manifest import Manifest, Record
 from mammolens.data.persons import NOBODY, Patient, person_of
+from mammolens.data.synthetic import synthetic_warnings
 from mammolens.errors import ConfigError
 
 __all__ = [
@@ -79,6 +80,7 @@ def check_manifest(
     ]
     probes = (*probe_labels(seen), *probe_sources(seen))
     findings = (
+        *_made_up(records),
         *_unread(records, looks),
         *patient_findings(records, same_person),
         *_copies(seen, same_person),
@@ -117,6 +119,16 @@ def write_report(report: CheckReport, path: Path) -> Path:
             remedy="Name a place that can be written to",
         ) from error
     return path
+
+
+def _made_up(records: Sequence[Record]) -> Iterator[CheckFinding]:
+    for words in synthetic_warnings(record.dataset for record in records):
+        yield finding(
+            Severity.WARNING,
+            "synthetic_data",
+            words.removeprefix("WARNING: "),
+            "Use it to try the commands, and nothing else",
+        )
 
 
 def _unread(records: Sequence[Record], looks: Sequence[Glance | Refusal]) -> Iterator[CheckFinding]:
