@@ -46,6 +46,7 @@ from mammolens.images import find_files
 from mammolens.images.ages import exam_age
 from mammolens.model import ModelPackage
 from mammolens.preprocess import display_of, prepare
+from mammolens.quality import admit
 
 __all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths"]
 
@@ -151,7 +152,9 @@ def analyze_exam(
     for mammogram in exam.mammograms:
         try:
             _check_time(began, options)
-            kept.append((mammogram, prepare(mammogram, config)))
+            view = prepare(mammogram, config)
+            doubts = admit(view, model.card.gate)
+            kept.append((mammogram, replace(view, cautions=view.cautions + doubts)))
         except (InputError, ModelError) as error:
             refused.append(_unscored(mammogram, error))
     images: tuple[ImagePrediction, ...] = ()

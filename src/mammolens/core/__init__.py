@@ -35,7 +35,14 @@ from mammolens.core.images import (
     VoiLut,
     Window,
 )
-from mammolens.core.prepared import Box, Display, Geometry, PreparedView, turn_box
+from mammolens.core.prepared import (
+    Box,
+    Display,
+    Geometry,
+    Overview,
+    PreparedView,
+    turn_box,
+)
 
 __all__ = [
     "Box",
@@ -53,6 +60,7 @@ __all__ = [
     "ModelId",
     "ObjectKind",
     "Orientation",
+    "Overview",
     "Photometric",
     "PixelOrigin",
     "Prediction",

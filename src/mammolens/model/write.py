@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from mammolens.core import InputKind
 from mammolens.errors import ConfigError, StorageError
 from mammolens.model.card import Estimate, ModelCard, OperatingPoint, ValidationFigure
 from mammolens.model.package import ModelPackage
@@ -152,6 +153,7 @@ def card_markdown(card: ModelCard) -> str:
                 ),
                 *_age_row(card),
                 ("P(tumour)", _TUMOUR[card.tumour_vouched]),
+                *_gate_row(card),
                 (
                     "findings",
                     f"map level {card.finding_level.level:g}: {card.finding_level.method}",
@@ -213,6 +215,23 @@ _TUMOUR = {
     True: "validated; shown beside P(malignant)",
     False: "not vouched for: it stands in results.json alone",
 }
+
+
+def _gate_row(card: ModelCard) -> list[tuple[str, str]]:
+    if card.input_kind is not InputKind.BREAST:
+        return []
+    point = card.gate
+    if point is None:
+        return [("input gate", "the built-in one of mammolens, at its own operating point")]
+    return [
+        (
+            "input gate",
+            f"version {point.version}: a suspicion of {point.doubt_at:g} is a doubt, of "
+            f"{point.refuse_at:g} a refusal; fixed on {point.fixed_on}",
+        )
+    ]
+
+
 _UNITS = {"exam": "an exam", "lesion": "a lesion"}
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.core import Geometry, Mammogram, PreparedView, ViewPosition
+from mammolens.core import Geometry, Mammogram, Overview, PreparedView, ViewPosition
 from mammolens.errors import NotAMammogram
 from mammolens.preprocess._steps import place, resizable, resize, to_grey
 from mammolens.preprocess.breast import BreastRegion, pectoral_mask
@@ -33,7 +34,7 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
         If the picture is flat or nothing in it could be a breast.
     """
     ref = mammogram.ref
-    mammogram, _, stride, region, quarter_turns, cautions = settle(mammogram)
+    mammogram, thumbnail, stride, region, quarter_turns, cautions = settle(mammogram)
     if region is None:
         raise NotAMammogram(
             "no breast was found in the picture",
@@ -61,7 +62,13 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
         cautions=mammogram.cautions + cautions,
         voi=mammogram.voi,
         padding=mammogram.padding,
+        overview=_overview(thumbnail, region),
     )
+
+
+def _overview(thumbnail: npt.NDArray[np.float32], region: BreastRegion) -> Overview:
+    grey = np.asarray(cv2.convertScaleAbs(thumbnail, alpha=255.0), np.uint8)
+    return Overview(grey, region.mask, region.chest_wall_right)
 
 
 def _geometry(
