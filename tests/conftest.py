@@ -166,6 +166,7 @@ def make_lesion_package(tmp_path_factory):
         card = card_of(graph).model_dump(mode="json")
         card["name"] = "lesion-brightness"
         card["input_kind"] = "lesion"
+        card["gate"] = None
         card["preprocess"] = {"kind": "lesion", "height": 96, "width": 96}
         card["calibration"]["prior"] = {"normal": 1e-9, "benign": 0.5 - 1e-9, "malignant": 0.5}
         for point in ("low", "high"):
