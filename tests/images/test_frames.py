@@ -117,7 +117,7 @@ def test_several_frames_in_one_object_are_refused_whatever_is_counted(
 def test_no_frames_by_count_is_one_frame(make_dicom, tmp_path, frames: int) -> None:
     image = read_image(make_dicom.save(tmp_path / "a.dcm", NumberOfFrames=frames))
     np.testing.assert_array_equal(image.pixels, make_dicom.picture())
-    assert names(image) == {"frames_unsaid"}
+    assert names(image) == {"frames_not_counted"}
 
 
 @pytest.mark.parametrize("declared", [EXPLICIT, LOSSLESS, JPEG_LS, JPEG_2000, RLE])

@@ -244,7 +244,7 @@ class Orientation:
     """How a header says that the stored picture lies.
 
     Turned clockwise by `quarter_turns` times 90 degrees it stands upright: feet or the inner side
-    of the breast below. `chest_wall_right` is where the chest wall lies then (``None``: not said);
+    of the breast below. `chest_wall_right` is where the chest wall lies then (``None``: unknown);
     a mirrored picture is left as it is. `keyword` names the attribute that says it.
     """
 

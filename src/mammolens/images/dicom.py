@@ -18,7 +18,7 @@ from mammolens.images.dicom_checks import check_object, pixel_format
 from mammolens.images.dicom_frames import pixel_element
 from mammolens.images.dicom_header import image_ref, source_header
 from mammolens.images.dicom_luts import apply_modality, modality_of, padding_range, voi_choices
-from mammolens.images.dicom_orientation import told_orientation
+from mammolens.images.dicom_orientation import stated_orientation
 from mammolens.images.dicom_pixels import stored_values
 from mammolens.images.dicom_values import Tags, quiet_pydicom
 from mammolens.images.limits import MAX_BYTES, check_content
@@ -96,7 +96,7 @@ def read_dicom(data: bytes, source: str, path: Path | None) -> Mammogram:
         pixels = apply_modality(modality, stored)
         voi = voi_choices(tags, form, modality, pixels)
         padding = padding_range(tags, modality, form)
-        orientation = told_orientation(tags, ref.laterality, ref.view_position)
+        orientation = stated_orientation(tags, ref.laterality, ref.view_position)
     _note_irregularities(tags, len(caught) + len(more))
     return Mammogram(
         ref=ref,

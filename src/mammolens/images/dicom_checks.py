@@ -113,7 +113,7 @@ def _frames_refusal(tags: Tags) -> InputError | None:
     if frames is None or frames == 1:
         return None
     if frames <= 0:
-        tags.caution("frames_unsaid", f"NumberOfFrames is {frames}; one frame was looked for")
+        tags.caution("frames_not_counted", f"NumberOfFrames is {frames}; it was read as one frame")
         return None
     return UnsupportedImage(
         f"{frames} frames in one object are not read",

@@ -15,7 +15,7 @@ from typing import Final
 from mammolens.core import Laterality, Orientation, ViewPosition
 from mammolens.images.dicom_values import Tags
 
-__all__ = ["told_orientation"]
+__all__ = ["stated_orientation"]
 
 _KEYWORD: Final = "PatientOrientation"
 _DIRECTION: Final = re.compile(r"[APLRHF]{1,3}")
@@ -28,14 +28,14 @@ _FROM_ABOVE: Final = frozenset(
 _NO_DIRECTION: Final = frozenset(view.value for view in ViewPosition)
 
 
-def told_orientation(
+def stated_orientation(
     tags: Tags, laterality: Laterality | None, view: ViewPosition | None
 ) -> Orientation | None:
-    """Read how the picture lies; ``None`` where it is not said, or cannot be."""
-    told = tuple(text.upper() for text in tags.texts(_KEYWORD))
-    if not told or set(told) <= _NO_DIRECTION:
+    """Read how the picture lies; ``None`` where that is not stated, or impossible."""
+    stated = tuple(text.upper() for text in tags.texts(_KEYWORD))
+    if not stated or set(stated) <= _NO_DIRECTION:
         return None
-    row, column = (told[0], told[1]) if len(told) == 2 else ("", "")
+    row, column = (stated[0], stated[1]) if len(stated) == 2 else ("", "")
     axes = _AXIS.get(row[:1]), _AXIS.get(column[:1])
     readable = bool(_DIRECTION.fullmatch(row) and _DIRECTION.fullmatch(column))
     if not readable or axes[0] == axes[1] or "AP" not in axes:

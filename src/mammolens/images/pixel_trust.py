@@ -204,8 +204,8 @@ def _swapped(what: str) -> Caution:
 
 
 def _wrong_sign(signed: bool, why: str) -> Caution:
-    said = "signed" if signed else "unsigned"
-    text = f"PixelRepresentation says that the values are {said}, but {why}; read so"
+    stated = "signed" if signed else "unsigned"
+    text = f"PixelRepresentation says that the values are {stated}, but {why}; read so"
     return Caution("sign_wrong", text, doubt=True)
 
 
@@ -291,15 +291,15 @@ def _deeper(
     where = np.flatnonzero(beyond.any(1))
     edge = words.shape[1] // _FILM_EDGE
     rows = words[where[:: max(1, len(where) // _ROWS_IN_DOUBT)], edge : words.shape[1] - edge]
-    said = _read(rows, bits, stored.signed)
+    stated = _read(rows, bits, stored.signed)
     for signed in (stored.signed, not stored.signed):
-        if _is_whole(said, _read(rows, width, signed), rows, bits):
+        if _is_whole(stated, _read(rows, width, signed), rows, bits):
             text = f"BitsStored is {bits}, but the values use all {width} bits, which were read"
             note = Caution("bits_stored_wrong", text, doubt=True)
             if signed is not stored.signed:
                 note = _wrong_sign(stored.signed, "the picture is whole only the other way")
             return words.view(f"{'i' if signed else 'u'}{width // 8}"), (note,)
-    calm = _total(said, rows) < _CALMER * _total(_read(rows, width, False), rows)
+    calm = _total(stated, rows) < _CALMER * _total(_read(rows, width, False), rows)
     if calm or np.count_nonzero(beyond) < FEWEST_PLACES:
         much = bool(np.count_nonzero(beyond) > _STRAY_SHARE * words.size)
         return as_said, (Caution("unused_bits_masked", cleared, doubt=much or not calm),)
@@ -312,10 +312,10 @@ def _deeper(
 
 
 def _is_whole(
-    said: npt.NDArray[np.int32], whole: npt.NDArray[np.int32], rows: Words, bits: int
+    stated: npt.NDArray[np.int32], whole: npt.NDArray[np.int32], rows: Words, bits: int
 ) -> bool:
     """Whether values that are read with all their bits make one picture, and cut off do not."""
-    ratio = _total(said, rows) / max(_total(whole, rows), 1.0)
+    ratio = _total(stated, rows) / max(_total(whole, rows), 1.0)
     if ratio >= _TORN_BY_CUTTING:
         return True
     # Three neighbouring steps in the upper bits are greys; an overlay has one bit, and noise tears.
@@ -323,8 +323,8 @@ def _is_whole(
         return True
     near, far = (1 << bits) * _NEAR, 1 << (bits - 1)
     kept = _between_extremes(rows)
-    first, second = _differences(said)[kept], _differences(whole)[kept]
-    lit = np.minimum(said[:, 1:], said[:, :-1])[kept] > near
+    first, second = _differences(stated)[kept], _differences(whole)[kept]
+    lit = np.minimum(stated[:, 1:], stated[:, :-1])[kept] > near
     meet, part = (second < near) & (first > far), (first < near) & (second > far) & lit
     share, places = _share(int(np.count_nonzero(meet)), int(np.count_nonzero(part)))
     return ratio > _CALMER and share >= PROVEN and places >= FEWEST_PLACES

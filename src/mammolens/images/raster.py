@@ -161,10 +161,10 @@ def _exif_of_jpeg(data: bytes) -> bytes:
 
 def _orientation(exif: bytes) -> Orientation | None:
     value = exif_orientation(exif) if exif else None
-    return _told(value, "Exif Orientation") if value is not None else None
+    return _stated(value, "Exif Orientation") if value is not None else None
 
 
-def _told(value: int, keyword: str) -> Orientation | None:
+def _stated(value: int, keyword: str) -> Orientation | None:
     return Orientation(turns_of(value), None, keyword) if 1 < value <= 8 else None
 
 
@@ -177,7 +177,7 @@ def _tiff(data: bytes, source: str) -> Decoded:
     if pixels.shape[:2] != (form.rows, form.columns) or pixels.dtype.kind != "u":
         raise _damaged(f"the TIFF decodes to shape {pixels.shape}", source)
     kind = Photometric.MONOCHROME1 if form.white_is_zero else Photometric.MONOCHROME2
-    return Decoded(pixels, kind, orientation=_told(form.orientation, "TIFF Orientation"))
+    return Decoded(pixels, kind, orientation=_stated(form.orientation, "TIFF Orientation"))
 
 
 def _pgm(data: bytes, source: str) -> Decoded:

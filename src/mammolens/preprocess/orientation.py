@@ -29,7 +29,7 @@ chest wall is. None of 655 pictures of samples, mias, cesm and inbreast proves t
 
 
 def turned(mammogram: Mammogram, quarter_turns: int) -> Mammogram:
-    """Turn a mammogram clockwise, pixel spacing and aspect with it; nothing is left told of it."""
+    """Turn a mammogram clockwise, pixel spacing and aspect with it; no orientation is left."""
     spacing, aspect = mammogram.ref.spacing_mm, mammogram.ref.pixel_aspect
     if quarter_turns % 2:
         spacing = spacing and (spacing[1], spacing[0])
@@ -39,35 +39,41 @@ def turned(mammogram: Mammogram, quarter_turns: int) -> Mammogram:
     return replace(mammogram, pixels=pixels, ref=ref, orientation=None)
 
 
-def decide_turn(told: Orientation | None, region: BreastRegion) -> tuple[int, tuple[Caution, ...]]:
+def decide_turn(
+    stated: Orientation | None, region: BreastRegion
+) -> tuple[int, tuple[Caution, ...]]:
     """Say by how many quarters a picture is turned clockwise to stand upright, and what is noted.
 
     Parameters
     ----------
-    told
+    stated
         What the header says; ``None`` if nothing.
     region
         The breast in the picture as it is stored.
     """
     top, bottom, left, right = edge_fills(region)
     lying = max(top, bottom) - max(left, right)
-    quarters = told.quarter_turns if told is not None else 0
-    if told is not None and quarters % 2 and lying < -LYING:
-        text = f"{told.keyword} says that the picture lies on its side; it stands, and was left so"
+    quarters = stated.quarter_turns if stated is not None else 0
+    if stated is not None and quarters % 2 and lying < -LYING:
+        text = (
+            f"{stated.keyword} says that the picture lies on its side; it stands, and was left so"
+        )
         return 0, (Caution("orientation_contradicted", text, doubt=True),)
     if quarters % 2 == 0 and lying > LYING:
-        said = "nothing says so" if told is None else f"{told.keyword} says that it stands"
+        said = "nothing says so" if stated is None else f"{stated.keyword} says that it stands"
         text = f"the breast seems to lie on its side, and {said}; it was read as it is"
         return quarters, (Caution("lies_on_its_side", text, doubt=True),)
     notes: tuple[Caution, ...] = ()
-    if told is not None and quarters:
-        text = f"turned by {90 * quarters} degrees as {told.keyword} says; positions are as stored"
+    if stated is not None and quarters:
+        text = (
+            f"turned by {90 * quarters} degrees as {stated.keyword} says; positions are as stored"
+        )
         notes = (Caution("turned_upright", text),)
-    if told is not None and told.chest_wall_right is not None:
+    if stated is not None and stated.chest_wall_right is not None:
         # In the order in which a clockwise turn carries the edges: what comes to lie at the left.
         edges = (left, bottom, right, top)
         found = edges[(quarters + 2) % 4] - edges[quarters]
-        if (found if told.chest_wall_right else -found) < -OTHER_SIDE:
-            text = f"{told.keyword} puts the chest wall at the other side than the picture"
+        if (found if stated.chest_wall_right else -found) < -OTHER_SIDE:
+            text = f"{stated.keyword} puts the chest wall at the other side than the picture"
             notes += (Caution("orientation_contradicted", text, doubt=True),)
     return quarters, notes

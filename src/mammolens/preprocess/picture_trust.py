@@ -48,7 +48,7 @@ WHITE_SHARE: Final = 0.05
 """Share of the breast that is purely white from which on the picture is doubted. Measured on 16
 exams of INbreast with cancer: clipping 5 % of the breast moves P(malignant) of the exam by -0.09 at
 most, 10 % by -0.26, 20 % by -0.64. Pictures above it: rsna 9 of 2,726 (implants, ports and
-pacemakers), cesm 4 of 226 (strongly processed), none of ddsm 1,701, inbreast 211, mias 210,
+pacemakers), cesm 3 of 226 (strongly processed), none of ddsm 1,701, inbreast 211, mias 210,
 ddsm_tissue 66 and the 8 samples."""
 
 BLACK_SHARE: Final = 0.2
