@@ -178,8 +178,8 @@ def _draw_spot(rng: np.random.Generator, *, malignant: bool) -> _Spot:
         malignant,
         depth=float(rng.uniform(0.3, 0.7)),
         height=float(rng.uniform(-0.45, 0.45)),
-        radius_px=float(rng.uniform(9, 18)),
-        contrast=float(rng.uniform(0.1, 0.3)),
+        radius_px=float(rng.uniform(11, 20)),
+        contrast=float(rng.uniform(0.15, 0.42)),
     )
 
 
