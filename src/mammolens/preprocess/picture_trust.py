@@ -270,10 +270,9 @@ def _plain(mammogram: Mammogram, raw: npt.NDArray[Any]) -> npt.NDArray[np.float3
 
 def _picture_doubts(look: _Look) -> tuple[Caution, ...]:
     if look.saturated:
-        text = (
-            f"of the breast {look.white:.0%} is white, {look.black:.0%} black, and one grey takes"
-            f" {look.plateau:.0%}: what lies there cannot be seen"
-        )
+        shares = {"white": look.white, "black": look.black, "of one grey": look.plateau}
+        most = [f"{share:.0%} is {what}" for what, share in shares.items() if share >= 0.01]
+        text = f"parts of the breast show nothing: {', '.join(most)}"
         return (Caution("saturated", text, doubt=True),)
     if look.greys < FEWEST_GREYS:
         text = f"the breast shows {look.greys} greys: fewer than a mammogram needs"
