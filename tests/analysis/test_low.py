@@ -234,6 +234,15 @@ def test_a_high_score_stays_high_whatever_is_missing(package):
     assert analyze_exam(exam([breast()]), model, QUICK).category is TriageCategory.HIGH
 
 
+def test_a_model_of_drawings_calls_nobody_low(model):
+    datasets = (model.card.training.datasets[0].model_copy(update={"name": "synthetic-demo"}),)
+    training = model.card.training.model_copy(update={"datasets": datasets})
+    drawn = replace(model, card=model.card.model_copy(update={"training": training}))
+    told = analyze_exam(exam(four()), drawn, QUICK)
+    assert told.category is TriageCategory.INTERMEDIATE
+    assert "synthetic" in why(told)
+
+
 @pytest.mark.parametrize("names", [[], ["RCC", "top"], ["CC"], [""]])
 def test_views_that_nobody_knows_are_refused(names):
     with pytest.raises(ConfigError, match="RCC,LCC,RMLO,LMLO"):

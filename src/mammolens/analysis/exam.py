@@ -40,6 +40,7 @@ from mammolens.core import (
     TriageCategory,
     Unreadable,
 )
+from mammolens.data.synthetic import synthetic_warnings
 from mammolens.errors import ConfigError, InputError, ModelError
 from mammolens.exams import STANDARD_VIEWS, ExamPlan, View, load_exam, plan_exams
 from mammolens.images import find_files
@@ -147,7 +148,7 @@ def analyze_exam(
     config = model.card.for_breasts()
     began = time.monotonic() if began is None else began
     refused = list(unreadable)
-    cautions = list(exam.cautions)
+    cautions = [*exam.cautions, *_model_doubts(model)]
     kept: list[tuple[Mammogram, PreparedView]] = []
     for mammogram in exam.mammograms:
         try:
@@ -256,6 +257,15 @@ def _score_images(
             )
         )
     return tuple(images)
+
+
+def _model_doubts(model: ModelPackage) -> list[Caution]:
+    """A network that has seen drawings alone must not call a patient's exam low."""
+    learned = [dataset.name for dataset in model.card.training.datasets]
+    if not learned or not all(synthetic_warnings([name]) for name in learned):
+        return []
+    text = "the model learned from synthetic pictures alone: its scores mean nothing clinically"
+    return [Caution("synthetic_model", text, doubt=True)]
 
 
 def _age_log_odds(model: ModelPackage, age_years: float | None) -> float | None:
