@@ -34,7 +34,7 @@ from mammolens.core.images import (
     VoiLut,
     Window,
 )
-from mammolens.core.prepared import Box, Display, Geometry, PreparedView
+from mammolens.core.prepared import Box, Display, Geometry, Overview, PreparedView
 
 __all__ = [
     "Box",
@@ -51,6 +51,7 @@ __all__ = [
     "Mammogram",
     "ModelId",
     "ObjectKind",
+    "Overview",
     "Photometric",
     "PixelOrigin",
     "Prediction",

@@ -1,4 +1,4 @@
-"""Images as models and people see them: `Mammogram` → `PreparedView`, `Display`."""
+"""Images as models, the input gate and people see them: `Mammogram` → `PreparedView`, `Display`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mammolens.core.images import Caution, ImageRef, Photometric, freeze
 from mammolens.errors import ConfigError
 
-__all__ = ["Box", "Display", "Geometry", "PreparedView"]
+__all__ = ["Box", "Display", "Geometry", "Overview", "PreparedView"]
 
 Box = tuple[float, float, float, float]
 """``(row0, col0, row1, col1)``, half-open, in pixels of the frame that the name says."""
@@ -81,11 +81,29 @@ class Geometry:
 
 
 @dataclass(frozen=True)
+class Overview:
+    """The whole picture reduced, in its own orientation: what the input gate looks at.
+
+    `grey` uint8 (rows, columns), VOI and inversion settled, breast bright; `mask` (same shape,
+    bool) is the breast as it was found, and `chest_wall_right` on which side it was taken to end.
+    """
+
+    grey: npt.NDArray[np.uint8]
+    mask: npt.NDArray[np.bool_]
+    chest_wall_right: bool
+
+    def __post_init__(self) -> None:
+        freeze(self.grey)
+        freeze(self.mask)
+
+
+@dataclass(frozen=True)
 class PreparedView:
     """What a model sees: `pixels` uint8 (rows, columns), chest wall at the left, zero outside.
 
     `mask` (same shape, bool) marks the breast; `photometric` is the interpretation that was
-    used, which differs from the header's when an untagged inversion was found.
+    used, which differs from the header's when an untagged inversion was found; `overview` is the
+    whole picture that the breast was found in, ``None`` for a marked region.
     """
 
     ref: ImageRef
@@ -94,6 +112,7 @@ class PreparedView:
     geometry: Geometry
     photometric: Photometric
     cautions: tuple[Caution, ...] = ()
+    overview: Overview | None = None
 
     def __post_init__(self) -> None:
         freeze(self.pixels)

@@ -11,6 +11,7 @@ from mammolens.core import InputKind
 from mammolens.errors import BadModelPackage, ContractMismatch
 from mammolens.model.age import AgePrior
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
+from mammolens.quality import GatePoint
 
 __all__ = [
     "CLASSES",
@@ -209,6 +210,9 @@ class ModelCard(_Part):
     calibration: Calibration
     operating_points: OperatingPoints
     finding_level: FindingLevel
+    gate: GatePoint | None = Field(
+        None, description="operating point of the input gate; null: the built-in one"
+    )
     training: Training
     validation: tuple[ValidationFigure, ...] = Field(min_length=1)
     intended_use: Text
@@ -222,6 +226,8 @@ class ModelCard(_Part):
         units = {point.unit for point in (self.operating_points.low, self.operating_points.high)}
         if of_lesions != (self.input_kind is InputKind.LESION):
             raise ValueError(f"preprocess does not make a {self.input_kind.value}")
+        if of_lesions and self.gate is not None:
+            raise ValueError("gate is for models of whole breasts")
         if of_lesions and self.calibration.age is not None:
             raise ValueError("calibration.age is for models of whole breasts")
         if units != {"lesion" if of_lesions else "exam"}:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from mammolens.core import InputKind
 from mammolens.model.card import Estimate, ModelCard, OperatingPoint, ValidationFigure
 from mammolens.model.package import ModelPackage
 from mammolens.model.store import CARD_FILE
@@ -53,6 +54,7 @@ def card_markdown(card: ModelCard) -> str:
                     f"{prior.malignant:.2%} malignant",
                 ),
                 *_age_row(card),
+                *_gate_row(card),
                 (
                     "findings",
                     f"map level {card.finding_level.level:g}: {card.finding_level.method}",
@@ -106,6 +108,21 @@ def _age_row(card: ModelCard) -> list[tuple[str, str]]:
             f"years above {age.centre_years:.0f}, from {age.youngest_years:.0f} to "
             f"{age.oldest_years:.0f}; nothing where it is unknown; fitted on {age.fitted_on}, "
             f"n = {age.n}",
+        )
+    ]
+
+
+def _gate_row(card: ModelCard) -> list[tuple[str, str]]:
+    if card.input_kind is not InputKind.BREAST:
+        return []
+    point = card.gate
+    if point is None:
+        return [("input gate", "the built-in one of mammolens, at its own operating point")]
+    return [
+        (
+            "input gate",
+            f"version {point.version}: a suspicion of {point.doubt_at:g} is a doubt, of "
+            f"{point.refuse_at:g} a refusal; fixed on {point.fixed_on}",
         )
     ]
 

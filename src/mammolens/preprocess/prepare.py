@@ -5,10 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.core import Display, Geometry, Mammogram, Photometric, PreparedView, ViewPosition
+from mammolens.core import (
+    Display,
+    Geometry,
+    Mammogram,
+    Overview,
+    Photometric,
+    PreparedView,
+    ViewPosition,
+)
 from mammolens.errors import NotAMammogram
 from mammolens.preprocess._steps import place, resizable, resize, to_grey, upright, usable_voi
 from mammolens.preprocess.breast import BreastRegion, find_breast, pectoral_mask
@@ -58,6 +67,7 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
         geometry=geometry,
         photometric=mammogram.photometric,
         cautions=mammogram.cautions + cautions,
+        overview=_overview(thumbnail, region),
     )
 
 
@@ -79,6 +89,11 @@ def make_display(
         values = np.clip((values - low) / max(float(high - low), 1e-6), 0.0, 1.0)
     pixels = np.rint(values * 255.0).astype(np.uint8)
     return Display(pixels, (shape[0] / rows, shape[1] / cols))
+
+
+def _overview(thumbnail: npt.NDArray[np.float32], region: BreastRegion) -> Overview:
+    grey = np.asarray(cv2.convertScaleAbs(thumbnail, alpha=255.0), np.uint8)
+    return Overview(grey, region.mask, region.chest_wall_right)
 
 
 def _geometry(

@@ -1,0 +1,297 @@
+"""What the input gate measures of a picture: outline, surroundings, grey values, texture, layout.
+
+Whole picture (reduced) and breast mask → a few dozen numbers. All is arithmetic on arrays of at
+most 192 × 192 pixels, without random draws, so that a browser can do the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.quality._masks import areas, as_bytes, narrower, opened, wider
+from mammolens.quality._texture import texture
+
+__all__ = ["NAMES", "SIDE_PX", "measure", "reduce_picture"]
+
+SIDE_PX = 192
+"""The longer side of the picture that is measured; what texture means depends on it."""
+
+_Grey = npt.NDArray[np.uint8]
+_Mask = npt.NDArray[np.bool_]
+_Floats = npt.NDArray[np.float32]
+_EPS = 1e-6
+_LEAST_AIR = 0.002
+"""Share of the picture that must lie outside the breast before anything is said of the air."""
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A reduced picture with what several measurements share; chest wall at the left.
+
+    `off` is outside the mask, its surroundings of four pixels and white borders of a film; `air`
+    and `tissue` are the median greys off and inside the breast.
+    """
+
+    grey: _Grey
+    inside: _Mask
+    off: _Mask
+    air: float
+    tissue: float
+    box: tuple[slice, slice]
+
+
+def measure(overview: _Grey, mask: _Mask, chest_wall_right: bool) -> dict[str, float]:
+    """Measure a picture.
+
+    Parameters
+    ----------
+    overview
+        Uint8 (h, w): the whole picture reduced, breast brighter than air.
+    mask
+        Bool (h, w): the breast as `find_breast` gives it; not empty.
+    chest_wall_right
+        Whether the chest wall is at the right; everything is measured as if it were at the left.
+
+    Returns
+    -------
+    One finite number for each of `NAMES`.
+    """
+    grey, inside = reduce_picture(overview, mask)
+    if chest_wall_right:
+        grey, inside = np.ascontiguousarray(grey[:, ::-1]), np.ascontiguousarray(inside[:, ::-1])
+    scene = _scene(grey, _mended(grey, inside))
+    return {
+        **_outline(scene.inside[scene.box]),
+        **_position(scene),
+        **_surroundings(scene),
+        **_greys(scene),
+        **texture(scene.grey, scene.inside),
+        **_layout(scene),
+    }
+
+
+def reduce_picture(overview: _Grey, mask: _Mask) -> tuple[_Grey, _Mask]:
+    """Bring a picture and its mask to at most `SIDE_PX` along the longer side."""
+    rows, cols = overview.shape
+    factor = min(1.0, SIDE_PX / max(rows, cols))
+    size = max(16, round(cols * factor)), max(16, round(rows * factor))
+    grey = np.asarray(cv2.resize(overview, size, interpolation=cv2.INTER_AREA), np.uint8)
+    small = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    inside = np.asarray(small) > 0
+    return grey, inside if inside.any() else np.ones_like(inside)
+
+
+def _mended(grey: _Grey, inside: _Mask) -> _Mask:
+    """Fill bays of the mask that are no air: dark fat at the chest wall is often left out of it."""
+    outside = grey[~inside]
+    if outside.size < _LEAST_AIR * grey.size:
+        return inside
+    contours, _ = cv2.findContours(as_bytes(inside), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    hull = cv2.convexHull(np.vstack(contours))
+    bays = np.asarray(cv2.fillPoly(np.zeros(grey.shape, np.uint8), [hull], 1)) > 0
+    return inside | (bays & (grey > int(np.median(outside)) + 6))
+
+
+def _scene(grey: _Grey, inside: _Mask) -> _Scene:
+    off = ~(wider(inside, 9) | _borders(grey, inside))
+    tissue = float(np.median(grey[inside]))
+    air = float(np.median(grey[off])) if off.mean() >= _LEAST_AIR else 0.0
+    rows, cols = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    box = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
+    return _Scene(grey, inside, off, air, tissue, box)
+
+
+def _borders(grey: _Grey, inside: _Mask) -> _Mask:
+    """Bright borders of a scanned film beside the breast: lines of which a good part is white."""
+    white = grey > 247
+    borders = np.zeros(grey.shape, bool)
+    borders[:, (white.mean(0) > 0.35) & ~inside.any(0)] = True
+    borders[(white.mean(1) > 0.35) & ~inside.any(1)] = True
+    return wider(borders, 9) if borders.any() else borders
+
+
+def _outline(part: _Mask) -> dict[str, float]:
+    """The shape of the mask within its box, free of the picture's aspect."""
+    tall, wide = part.shape
+    first = part.argmax(1) / wide
+    last = 1 - part[:, ::-1].argmax(1) / wide
+    top = part.argmax(0) / tall
+    bottom = 1 - part[::-1].argmax(0) / tall
+    contours, _ = cv2.findContours(as_bytes(part), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    outline = max(contours, key=cv2.contourArea)
+    area = float(part.sum())
+    hull = max(float(cv2.contourArea(cv2.convexHull(outline))), area)
+    across = np.count_nonzero(part[:, 1:] & ~part[:, :-1], axis=1) + part[:, 0]
+    down = np.count_nonzero(part[1:] & ~part[:-1], axis=0) + part[0]
+    profile = np.interp(np.linspace(0, tall - 1, 64), np.arange(tall), last)
+    smooth = np.convolve(np.pad(profile, 4, mode="edge"), np.ones(9) / 9, mode="valid")
+    peak = int(np.argmax(smooth))
+    rises = np.diff(smooth)
+    back = np.clip(-rises[:peak], 0, None).sum() + np.clip(rises[peak:], 0, None).sum()
+    return {
+        "aspect": float(np.log(tall / wide)),
+        "fill": area / part.size,
+        "solidity": area / hull,
+        "left_flat": float((first < 0.04).mean()),
+        "left_rough": float(np.minimum(first, 0.5).mean()),
+        "right_flat": float((last > 0.96).mean()),
+        "flat_less": min(float((top < 0.04).mean()), float((bottom > 0.96).mean())),
+        "roughness": float(np.abs(profile - smooth).mean()),
+        "wavering": float(back),
+        "peak_row": abs(peak / 63 - 0.5),
+        "runs_across": float((across > 1).mean()),
+        "runs_down": float((down > 1).mean()),
+        "crookedness": float(np.log(cv2.arcLength(outline, True) ** 2 / (4 * np.pi * area + 1))),
+    }
+
+
+def _position(scene: _Scene) -> dict[str, float]:
+    """Where the breast lies in the picture, and which edges it or anything else touches."""
+    inside, (rows, cols) = scene.inside, scene.box
+    height, width = inside.shape
+    ends = float(inside[:2].any(0).mean()), float(inside[-2:].any(0).mean())
+    lit = scene.off & (scene.grey > scene.air + max(6.0, 0.1 * (scene.tissue - scene.air)))
+    tissue = (scene.grey[scene.box] > scene.air + 4) | inside[scene.box]
+    strip = max(2, round(0.05 * tissue.shape[1]))
+    return {
+        "area": float(inside.mean()),
+        "box_height": (rows.stop - rows.start) / height,
+        "left_edge": float(inside[:, :2].any(1).mean()),
+        "left_gap": cols.start / width,
+        "right_reach": min(width - cols.stop, 20) / 20.0,
+        "right_edge": float(inside[:, -2:].any(1).mean()),
+        "edge_more": max(ends),
+        "edge_less": min(ends),
+        "left_filled": float(tissue[:, :strip].any(1).mean()),
+        "right_filled": float(tissue[:, -strip:].any(1).mean()),
+        "left_lit": float(lit[:, :3].any(1).mean()),
+        "right_lit": float(lit[:, -3:].any(1).mean()),
+        "ends_lit": float(lit[:3].any(0).mean() + lit[-3:].any(0).mean()),
+    }
+
+
+def _surroundings(scene: _Scene) -> dict[str, float]:
+    """What lies beside the breast: dark even air, or words, a second breast, a bright ground."""
+    outside = scene.grey[scene.off]
+    if outside.size < _LEAST_AIR * scene.grey.size:
+        return dict.fromkeys(_SURROUNDINGS, 0.0)
+    air, step, size = scene.air, scene.tissue - scene.air, float(scene.inside.sum())
+    counts = np.cumsum(np.bincount(outside, minlength=256)) / outside.size
+    low, high = (float(v) for v in np.searchsorted(counts, (0.1, 0.9)))
+    bright = scene.off & (scene.grey > air + max(10.0, 0.2 * step))
+    large = areas(opened(bright), 4)
+    dim = areas(opened(scene.off & (scene.grey > air + max(6.0, 0.08 * step))), 4)
+    values = (
+        *(air / 255.0, float(bright.sum()) / scene.grey.size, float(bright.sum()) / outside.size),
+        float(np.log1p((areas(bright, 8) > 2).sum())),
+        *(float(large.max()) / size, float(large.sum()) / size, float(dim.max()) / size),
+        *(float(outside.astype(np.float32).std()) / 255.0, (high - low) / 255.0),
+    )
+    return dict(zip(_SURROUNDINGS, values, strict=True))
+
+
+_SURROUNDINGS = (
+    *("air", "bright_outside", "bright_of_outside", "islands", "second", "second_all"),
+    *("second_dim", "air_noise", "air_spread"),
+)
+
+
+def _greys(scene: _Scene) -> dict[str, float]:
+    """The histogram within the breast, and the step of grey across its outline."""
+    values = scene.grey[scene.inside]
+    share = np.bincount(values, minlength=256) / values.size
+    p01, p99 = np.searchsorted(np.cumsum(share), (0.01, 0.99))
+    known = share[share > 0]
+    rim = scene.inside & ~narrower(scene.inside, 7)
+    around = wider(scene.inside, 7) & ~scene.inside
+    step = 0.0
+    if around.any() and rim.any():
+        step = float(scene.grey[rim].mean() - scene.grey[around].mean()) / max(int(p99 - p01), 1)
+    return {
+        "entropy": float(-(known * np.log2(known)).sum()),
+        "mode_share": float(np.convolve(share, np.ones(5), mode="same").max()),
+        "white": float(share[250:].sum()),
+        "black": float(share[:6].sum()),
+        "levels": float(np.log((share > 0.0005).sum() + 1)),
+        "span": float(p99 - p01) / 255.0,
+        "contrast": (scene.tissue - scene.air) / 255.0,
+        "step": step,
+    }
+
+
+def _layout(scene: _Scene) -> dict[str, float]:
+    """Symmetry of the picture and of the breast, and valleys between parts of the picture."""
+    small = _miniature(scene.grey)
+    own = _miniature(np.where(scene.inside, scene.grey, 0)[scene.box])
+    across, down = small.mean(0), small.mean(1)
+    border = np.concatenate([small[0], small[-1], small[:, -1]])
+    return {
+        "mirror_across": _agreement(small, small[:, ::-1]),
+        "mirror_down": _agreement(small, small[::-1]),
+        "own_across": _agreement(own, own[:, ::-1]),
+        "own_down": _agreement(own, own[::-1]),
+        "centre_down": _centre(down),
+        "lobes_across": _valley(across),
+        "lobes_down": _valley(down),
+        "far_side": float(small[:, 24:].mean() / (small[:, :8].mean() + 1.0)),
+        "plain": _plain(small),
+        "own_plain": _plain(own),
+        "frame": float(border.mean()) / 255.0,
+    }
+
+
+def _miniature(grey: _Grey) -> _Floats:
+    """The picture squeezed to 32 × 32; its median filter takes markers away."""
+    small = np.asarray(cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.medianBlur(small, 3), np.float32)
+
+
+def _agreement(one: _Floats, other: _Floats) -> float:
+    a, b = one - one.mean(), other - other.mean()
+    return float((a * b).sum() / (np.sqrt((a * a).sum() * (b * b).sum()) + _EPS))
+
+
+def _centre(profile: _Floats) -> float:
+    """Where the brightness of a profile lies, −1 to 1."""
+    weight = profile - profile.min()
+    place = np.linspace(-1, 1, profile.size)
+    return float((weight * place).sum() / (weight.sum() + _EPS))
+
+
+def _valley(profile: _Floats) -> float:
+    """How deep the deepest valley between two hills of a profile is, as a share of its range."""
+    low, high = float(profile.min()), float(profile.max())
+    left, right = np.maximum.accumulate(profile), np.maximum.accumulate(profile[::-1])[::-1]
+    return float((np.minimum(left, right) - profile).max() / (high - low + _EPS))
+
+
+def _plain(small: _Floats) -> float:
+    """How little of a picture (32, 32) a curved surface leaves over: small for ramps and blanks."""
+    values = small.ravel() - small.mean()
+    rest = values - _SURFACES @ (_SURFACES.T @ values)
+    return float(np.log(rest.std() / (values.std() + 0.5) + 1e-2))
+
+
+def _surfaces() -> npt.NDArray[np.float64]:
+    """An orthonormal base of the polynomials of degree 2 on a grid of 32 × 32."""
+    row, col = np.mgrid[-1:1:32j, -1:1:32j]
+    terms = [np.ones_like(row), row, col, row * col, row**2, col**2]
+    base, _ = np.linalg.qr(np.stack([term.ravel() for term in terms], 1))
+    return np.asarray(base)
+
+
+_SURFACES = _surfaces()
+
+
+def _names() -> tuple[str, ...]:
+    grey = np.zeros((64, 48), np.uint8)
+    grey[16:48, :30] = 120
+    return tuple(measure(grey, grey > 0, False))
+
+
+NAMES = _names()
+"""The measurements, in the order of the gate's coefficients."""
