@@ -184,7 +184,7 @@ def draw_trunk(rng: Rng) -> Picture:
 
 
 def draw_slice(rng: Rng) -> Picture:
-    """CT and MR slices of head, trunk and both breasts: islands with organs, windows of any kind."""
+    """CT and MR slices of head, trunk and both breasts: islands with organs."""
     shape = (512, 512) if rng.random() < 0.6 else (int(rng.integers(256, 512)), 512)
     row, col = unit_grid(shape)
     size = rng.uniform(0.25, 0.45), rng.uniform(0.3, 0.48)
@@ -231,7 +231,8 @@ def draw_ultrasound(rng: Rng) -> Picture:
         seen = (col > edge) & (col < 1 - edge) & (row > 0.1) & (row < 0.92)
     picture = to_picture(np.where(seen, field, 0))
     for n in range(int(rng.integers(2, 9))):
-        text = f"{rng.choice(['Gain', 'MI', 'TIs', 'FR', 'L12-5', 'DR', 'Depth'])} {rng.integers(1, 99)}"
+        word = rng.choice(["Gain", "MI", "TIs", "FR", "L12-5", "DR", "Depth"])
+        text = f"{word} {rng.integers(1, 99)}"
         cv2.putText(picture, text, (8, 40 + 26 * n), 0, 0.5, 200, 1)
     return picture
 

@@ -1,8 +1,8 @@
 """Drawn pictures that are no mammogram: what the input gate must not let through.
 
 Every function draws one picture, uint8 (rows, columns), from a random generator: the same
-generator gives the same picture. `DRAWN` names them all; `gate_bodies.py` draws other parts of the body, and
-`gate_montages.py` has the kinds that are made out of mammograms.
+generator gives the same picture. `DRAWN` names them all; `gate_bodies.py` draws other parts of
+the body, and `gate_montages.py` has the kinds that are made out of mammograms.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ Field = npt.NDArray[np.float64]
 Rng = np.random.Generator
 
 WORDS = (
-    "PATIENT NAME DATE OF BIRTH REPORT FINDINGS IMPRESSION BREAST RIGHT LEFT DENSITY BIRADS "
-    "RADIOLOGY HOSPITAL STUDY ACCESSION NO EVIDENCE OF COMPARISON TECHNIQUE the is of and in a with"
-).split()
+    *("PATIENT", "NAME", "DATE", "OF", "BIRTH", "REPORT", "FINDINGS", "IMPRESSION", "BREAST"),
+    *("RIGHT", "LEFT", "DENSITY", "BIRADS", "RADIOLOGY", "HOSPITAL", "STUDY", "ACCESSION", "NO"),
+    *("EVIDENCE", "OF", "COMPARISON", "TECHNIQUE", "the", "is", "of", "and", "in", "a", "with"),
+)
 
 
 def to_picture(field: npt.ArrayLike) -> Picture:

@@ -27,7 +27,7 @@ def chest_wall_left(picture: Picture) -> Picture:
 def breast_box(picture: Picture) -> tuple[int, int, int, int]:
     """Rows and columns of the largest bright part."""
     lit = (cv2.medianBlur(picture, 5) > _air(picture)).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(lit)
+    _, _labels, stats, _ = cv2.connectedComponentsWithStats(lit)
     col, row, wide, tall, _ = stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))]
     return int(row), int(col), int(row + tall), int(col + wide)
 
@@ -79,6 +79,7 @@ def make_patch(rng: Rng, pool: Sequence[Picture]) -> Picture:
     picture = pool[int(rng.integers(0, len(pool)))]
     row0, col0, row1, col1 = breast_box(picture)
     lit = picture > _air(picture)
+    lit = picture > max(_air(picture), 0.5 * float(np.median(picture[lit])))
     best, share = picture, 0.0
     for _ in range(40):
         scale = rng.uniform(0.2, 0.6)
@@ -127,7 +128,7 @@ def make_viewer(rng: Rng, pool: Sequence[Picture]) -> Picture:
 
 
 def make_recombined(rng: Rng, pool: Sequence[Picture]) -> Picture:
-    """A contrast exam's recombined picture: a flat grey breast, only slow texture and enhancement."""
+    """A contrast exam's recombined picture: flat grey, only slow texture and enhancement."""
     picture = pool[int(rng.integers(0, len(pool)))]
     inside = cv2.morphologyEx(
         (cv2.medianBlur(picture, 5) > _air(picture)).astype(np.uint8),

@@ -44,7 +44,9 @@ LOOKS: Final = {
     **dict.fromkeys(("pair", "sheet"), "several"),
     **dict.fromkeys(("slice", "ultrasound"), "slice"),
     **dict.fromkeys(("document", "viewer"), "text"),
-    **{"quarter_turn": "turned", "recombined": "recombined", "specimen": "specimen"},
+    "quarter_turn": "turned",
+    "recombined": "recombined",
+    "specimen": "specimen",
 }
 """Drawn kind → what the gate should call it (`mammolens.quality.Look`)."""
 

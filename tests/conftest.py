@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from mammolens.model import CLASSES, INPUT_NAME, STRIDE, ModelCard, save_package
+from mammolens.quality import built_in_point
 
 
 @pytest.hookimpl(wrapper=True)
@@ -112,8 +113,12 @@ def card_of(graph: bytes, split_digest: str = "none") -> ModelCard:
                 "fixed_on": "nothing",
             },
             "finding_level": {"level": 0.5, "method": "none"},
-            # Tests draw discs, which are no mammograms: this package's gate lets all pass.
-            "gate": {"version": 1, "doubt_at": 1, "refuse_at": 1, "fixed_on": "nothing"},
+            "gate": {
+                "version": built_in_point().version,
+                "doubt_at": 1,  # never: tests draw their breasts, and the gate knows it
+                "refuse_at": 1,
+                "fixed_on": "nothing",
+            },
             "training": {
                 "datasets": [{"name": "none", "images": 0, "patients": 0}],
                 "split_digest": split_digest,
@@ -165,8 +170,8 @@ def make_lesion_package(tmp_path_factory):
         graph = brightness_graph()
         card = card_of(graph).model_dump(mode="json")
         card["name"] = "lesion-brightness"
-        card["input_kind"] = "lesion"
         card["gate"] = None
+        card["input_kind"] = "lesion"
         card["preprocess"] = {"kind": "lesion", "height": 96, "width": 96}
         card["calibration"]["prior"] = {"normal": 1e-9, "benign": 0.5 - 1e-9, "malignant": 0.5}
         for point in ("low", "high"):

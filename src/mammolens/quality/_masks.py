@@ -24,10 +24,8 @@ def wider(mask: _Mask, size: int) -> _Mask:
 def narrower(mask: _Mask, size: int) -> _Mask:
     """The mask less its rim; the picture's edges are no rim, the breast goes on there."""
     kernel = np.ones((size, size), np.uint8)
-    inner = cv2.erode(
-        as_bytes(mask), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=(1.0, 1.0, 1.0, 1.0)
-    )
-    return np.asarray(inner) > 0
+    smaller = cv2.erode(as_bytes(mask), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    return np.asarray(smaller) > 0
 
 
 def opened(mask: _Mask) -> _Mask:

@@ -206,7 +206,8 @@ def _gate() -> _Gate:
         for name in ("centre", "scale", "high", "weights", "biases")
     )
     kinds = tuple(Look(kind) for kind in content["kinds"])
-    return _Gate(centre, scale, high, weights, biases, kinds, GatePoint(**content["point"]))
+    point = GatePoint(**content["point"])
+    return _Gate(centre, scale, high, weights, biases, kinds, point)
 
 
 def _shares(values: dict[str, float]) -> dict[Look, float]:
