@@ -79,10 +79,12 @@ def make_patch(rng: Rng, pool: Sequence[Picture]) -> Picture:
     picture = pool[int(rng.integers(0, len(pool)))]
     row0, col0, row1, col1 = breast_box(picture)
     lit = picture > _air(picture)
-    lit = picture > max(_air(picture), 0.5 * float(np.median(picture[lit])))
+    lit = picture > max(_air(picture), 0.6 * float(np.median(picture[lit])))
     best, share = picture, 0.0
-    for _ in range(40):
-        scale = rng.uniform(0.2, 0.6)
+    for attempt in range(80):
+        scale = rng.uniform(0.2, 0.6) if attempt < 40 else rng.uniform(0.12, 0.3)
+        if share > 0.98:
+            break
         tall, wide = int(scale * (row1 - row0)), int(scale * (col1 - col0) * rng.uniform(0.8, 1.3))
         wide = min(wide, col1 - col0)
         top = int(rng.integers(row0, max(row0 + 1, row1 - tall)))

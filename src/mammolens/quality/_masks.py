@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["areas", "as_bytes", "narrower", "opened", "wider"]
+__all__ = [
+    "as_bytes",
+    "broad_areas",
+    "deviation",
+    "narrower",
+    "part_areas",
+    "share",
+    "wider",
+]
 
 _Mask = npt.NDArray[np.bool_]
 
@@ -28,13 +38,41 @@ def narrower(mask: _Mask, size: int) -> _Mask:
     return np.asarray(smaller) > 0
 
 
-def opened(mask: _Mask) -> _Mask:
-    """The mask less everything that is thinner than five pixels."""
-    kernel = np.ones((5, 5), np.uint8)
-    return np.asarray(cv2.morphologyEx(as_bytes(mask), cv2.MORPH_OPEN, kernel)) > 0
-
-
-def areas(mask: _Mask, connectivity: int) -> npt.NDArray[np.int32]:
+def part_areas(mask: _Mask, connectivity: int) -> npt.NDArray[np.int32]:
     """Areas of the connected parts, [0] if there are none."""
-    count, _, stats, _ = cv2.connectedComponentsWithStats(as_bytes(mask), connectivity=connectivity)
-    return np.asarray(stats[1:, cv2.CC_STAT_AREA] if count > 1 else np.zeros(1), np.int32)
+    return _areas(_cut(mask), connectivity)
+
+
+def broad_areas(mask: _Mask) -> npt.NDArray[np.int32]:
+    """Areas of the parts that are at least five pixels wide, [0] if there are none."""
+    part = _cut(mask)
+    if part.size == 0:
+        return np.zeros(1, np.int32)
+    kernel = np.ones((5, 5), np.uint8)
+    return _areas(np.asarray(cv2.morphologyEx(part, cv2.MORPH_OPEN, kernel), np.uint8), 4)
+
+
+def _cut(mask: _Mask) -> npt.NDArray[np.uint8]:
+    """The box of what is true, with room for a filter of five pixels."""
+    col, row, wide, tall = cv2.boundingRect(as_bytes(mask))
+    if wide == 0:
+        return np.zeros((0, 0), np.uint8)
+    rows, cols = slice(max(row - 3, 0), row + tall + 3), slice(max(col - 3, 0), col + wide + 3)
+    return np.ascontiguousarray(as_bytes(mask)[rows, cols])
+
+
+def _areas(part: npt.NDArray[np.uint8], connectivity: int) -> npt.NDArray[np.int32]:
+    if not part.any():
+        return np.zeros(1, np.int32)
+    found = cv2.connectedComponentsWithStats(part, connectivity=connectivity, ltype=cv2.CV_16U)
+    return np.asarray(found[2][1:, cv2.CC_STAT_AREA], np.int32)
+
+
+def share(mask: Any) -> float:
+    """The share of a bool array that is true."""
+    return float(np.count_nonzero(mask)) / float(mask.size)
+
+
+def deviation(values: npt.NDArray[Any], mask: _Mask) -> float:
+    """The standard deviation of the values under a mask."""
+    return float(cv2.meanStdDev(values, mask=as_bytes(mask))[1][0, 0])

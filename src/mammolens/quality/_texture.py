@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.quality._masks import as_bytes, narrower
+from mammolens.quality._masks import as_bytes, deviation, narrower
 
 __all__ = ["texture"]
 
@@ -28,7 +28,7 @@ def texture(grey: _Grey, inside: _Mask) -> dict[str, float]:
     if np.count_nonzero(core) < 64:
         core = inside
     values = grey.astype(np.float32)
-    scale = max(float(values[core].std()), 1.0)
+    scale = max(deviation(values, core), 1.0)
     calm = cv2.GaussianBlur(grey, (5, 5), 1.0)
     across = np.abs(np.asarray(cv2.Sobel(calm, cv2.CV_16S, 1, 0)))
     down = np.abs(np.asarray(cv2.Sobel(calm, cv2.CV_16S, 0, 1)))
@@ -55,14 +55,15 @@ def _bands(values: _Floats, core: _Mask, scale: float) -> dict[str, float]:
     for width in (1, 2, 4, 8, 16):
         smaller = np.asarray(cv2.pyrDown(values), np.float32)
         shape = (values.shape[1], values.shape[0])
-        band = (values - np.asarray(cv2.pyrUp(smaller, dstsize=shape), np.float32))[core]
-        deviation = float(band.std())
-        result[f"band_{width}"] = float(np.log(deviation / scale + 1e-3))
+        band = values - np.asarray(cv2.pyrUp(smaller, dstsize=shape), np.float32)
+        spread = deviation(band, core)
+        result[f"band_{width}"] = float(np.log(spread / scale + 1e-3))
         if width == 2:
-            result["skewed"] = float(((band / (deviation + _EPS)) ** 3).mean())
+            unit = band[core] / np.float32(spread + _EPS)
+            result["skewed"] = float((unit * unit * unit).mean())
         if width < 4:
-            spread = float(np.abs(band).mean()) / (deviation + _EPS)
-            result[f"peaked_{width}"] = float(np.log(spread + 1e-3))
+            mean = float(np.abs(band[core]).mean())
+            result[f"peaked_{width}"] = float(np.log(mean / (spread + _EPS) + 1e-3))
         core = core[::2, ::2] if core[::2, ::2].any() else np.ones(smaller.shape, bool)
         values = smaller
     return result
@@ -82,9 +83,10 @@ def _deep(values: _Floats, core: _Mask) -> dict[str, float]:
     window = _window(deep)
     values, deep = np.ascontiguousarray(values[window]), deep[window]
     fine, middle, broad = (np.asarray(cv2.blur(values, (n, n)), np.float32) for n in (3, 9, 25))
-    own, local = float(values[deep].std()), max(float((values - broad)[deep].std()), 0.3)
+    own, local = deviation(values, deep), max(deviation(values - broad, deep), 0.3)
     threads = (fine - middle)[deep]
-    deviation = max(float(threads.std()), 0.1)
+    spread = deviation(fine - middle, deep)
+    unit = threads / np.float32(max(spread, 0.1))
     across = np.asarray(cv2.Sobel(fine, cv2.CV_32F, 1, 0), np.float32)
     down = np.asarray(cv2.Sobel(fine, cv2.CV_32F, 0, 1), np.float32)
     xx, yy, xy = (
@@ -92,15 +94,15 @@ def _deep(values: _Floats, core: _Mask) -> dict[str, float]:
         for product in (across * across, down * down, across * down)
     )
     energy = (xx + yy)[deep]
-    coherence = np.sqrt((xx - yy)[deep] ** 2 + 4 * xy[deep] ** 2) / (energy + _EPS)
+    coherence = np.hypot((xx - yy)[deep], 2 * xy[deep]) / (energy + np.float32(_EPS))
     return {
         **{f"ring_{number}": float(mean) for number, mean in enumerate(means)},
         "deep_deviation": float(np.log(own + 0.3)),
         "deep_local": float(np.log(local / max(own, 0.3) + 1e-2)),
-        "deep_fine": float(np.log((values - fine)[deep].std() / local + 1e-3)),
-        "deep_threads": float(np.log(float(threads.std()) / local + 1e-3)),
-        "deep_skew": float(np.clip(((threads / deviation) ** 3).mean(), -5, 5)),
-        "deep_peaked": float(np.abs(threads).mean()) / deviation,
+        "deep_fine": float(np.log(deviation(values - fine, deep) / local + 1e-3)),
+        "deep_threads": float(np.log(spread / local + 1e-3)),
+        "deep_skew": float(np.clip((unit * unit * unit).mean(), -5, 5)),
+        "deep_peaked": float(np.abs(unit).mean()),
         "coherence": float(coherence.mean()),
         "evenness": float(np.log((float(energy.mean()) + 1) / (float(np.median(energy)) + 1))),
     }

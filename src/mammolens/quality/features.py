@@ -12,7 +12,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.quality._masks import areas, as_bytes, narrower, opened, wider
+from mammolens.quality._masks import (
+    as_bytes,
+    broad_areas,
+    deviation,
+    narrower,
+    part_areas,
+    share,
+    wider,
+)
 from mammolens.quality._texture import texture
 
 __all__ = ["NAMES", "SIDE_PX", "measure", "reduce_picture"]
@@ -93,24 +101,29 @@ def _mended(grey: _Grey, inside: _Mask) -> _Mask:
     contours, _ = cv2.findContours(as_bytes(inside), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     hull = cv2.convexHull(np.vstack(contours))
     bays = np.asarray(cv2.fillPoly(np.zeros(grey.shape, np.uint8), [hull], 1)) > 0
-    return inside | (bays & (grey > int(np.median(outside)) + 6))
+    return inside | (bays & (grey > int(_median(outside)) + 6))
 
 
 def _scene(grey: _Grey, inside: _Mask) -> _Scene:
     off = ~(wider(inside, 9) | _borders(grey, inside))
-    tissue = float(np.median(grey[inside]))
-    air = float(np.median(grey[off])) if off.mean() >= _LEAST_AIR else 0.0
+    tissue = _median(grey[inside])
+    air = _median(grey[off]) if share(off) >= _LEAST_AIR else 0.0
     rows, cols = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     box = slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
     return _Scene(grey, inside, off, air, tissue, box)
+
+
+def _median(values: _Grey) -> float:
+    counts = np.cumsum(np.bincount(values, minlength=256))
+    return float(np.searchsorted(counts, counts[-1] / 2))
 
 
 def _borders(grey: _Grey, inside: _Mask) -> _Mask:
     """Bright borders of a scanned film beside the breast: lines of which a good part is white."""
     white = grey > 247
     borders = np.zeros(grey.shape, bool)
-    borders[:, (white.mean(0) > 0.35) & ~inside.any(0)] = True
-    borders[(white.mean(1) > 0.35) & ~inside.any(1)] = True
+    borders[:, (np.count_nonzero(white, axis=0) > 0.35 * white.shape[0]) & ~inside.any(0)] = True
+    borders[(np.count_nonzero(white, axis=1) > 0.35 * white.shape[1]) & ~inside.any(1)] = True
     return wider(borders, 9) if borders.any() else borders
 
 
@@ -123,7 +136,7 @@ def _outline(part: _Mask) -> dict[str, float]:
     bottom = 1 - part[::-1].argmax(0) / tall
     contours, _ = cv2.findContours(as_bytes(part), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     outline = max(contours, key=cv2.contourArea)
-    area = float(part.sum())
+    area = float(np.count_nonzero(part))
     hull = max(float(cv2.contourArea(cv2.convexHull(outline))), area)
     across = np.count_nonzero(part[:, 1:] & ~part[:, :-1], axis=1) + part[:, 0]
     down = np.count_nonzero(part[1:] & ~part[:-1], axis=0) + part[0]
@@ -136,15 +149,15 @@ def _outline(part: _Mask) -> dict[str, float]:
         "aspect": float(np.log(tall / wide)),
         "fill": area / part.size,
         "solidity": area / hull,
-        "left_flat": float((first < 0.04).mean()),
+        "left_flat": share(first < 0.04),
         "left_rough": float(np.minimum(first, 0.5).mean()),
-        "right_flat": float((last > 0.96).mean()),
-        "flat_less": min(float((top < 0.04).mean()), float((bottom > 0.96).mean())),
+        "right_flat": share(last > 0.96),
+        "flat_less": min(share(top < 0.04), share(bottom > 0.96)),
         "roughness": float(np.abs(profile - smooth).mean()),
         "wavering": float(back),
         "peak_row": abs(peak / 63 - 0.5),
-        "runs_across": float((across > 1).mean()),
-        "runs_down": float((down > 1).mean()),
+        "runs_across": share(across > 1),
+        "runs_down": share(down > 1),
         "crookedness": float(np.log(cv2.arcLength(outline, True) ** 2 / (4 * np.pi * area + 1))),
     }
 
@@ -153,24 +166,24 @@ def _position(scene: _Scene) -> dict[str, float]:
     """Where the breast lies in the picture, and which edges it or anything else touches."""
     inside, (rows, cols) = scene.inside, scene.box
     height, width = inside.shape
-    ends = float(inside[:2].any(0).mean()), float(inside[-2:].any(0).mean())
+    ends = share(inside[:2].any(0)), share(inside[-2:].any(0))
     lit = scene.off & (scene.grey > scene.air + max(6.0, 0.1 * (scene.tissue - scene.air)))
     tissue = (scene.grey[scene.box] > scene.air + 4) | inside[scene.box]
     strip = max(2, round(0.05 * tissue.shape[1]))
     return {
-        "area": float(inside.mean()),
+        "area": share(inside),
         "box_height": (rows.stop - rows.start) / height,
-        "left_edge": float(inside[:, :2].any(1).mean()),
+        "left_edge": share(inside[:, :2].any(1)),
         "left_gap": cols.start / width,
         "right_reach": min(width - cols.stop, 20) / 20.0,
-        "right_edge": float(inside[:, -2:].any(1).mean()),
+        "right_edge": share(inside[:, -2:].any(1)),
         "edge_more": max(ends),
         "edge_less": min(ends),
-        "left_filled": float(tissue[:, :strip].any(1).mean()),
-        "right_filled": float(tissue[:, -strip:].any(1).mean()),
-        "left_lit": float(lit[:, :3].any(1).mean()),
-        "right_lit": float(lit[:, -3:].any(1).mean()),
-        "ends_lit": float(lit[:3].any(0).mean() + lit[-3:].any(0).mean()),
+        "left_filled": share(tissue[:, :strip].any(1)),
+        "right_filled": share(tissue[:, -strip:].any(1)),
+        "left_lit": share(lit[:, :3].any(1)),
+        "right_lit": share(lit[:, -3:].any(1)),
+        "ends_lit": share(lit[:3].any(0)) + share(lit[-3:].any(0)),
     }
 
 
@@ -179,17 +192,17 @@ def _surroundings(scene: _Scene) -> dict[str, float]:
     outside = scene.grey[scene.off]
     if outside.size < _LEAST_AIR * scene.grey.size:
         return dict.fromkeys(_SURROUNDINGS, 0.0)
-    air, step, size = scene.air, scene.tissue - scene.air, float(scene.inside.sum())
+    air, step, size = scene.air, scene.tissue - scene.air, float(np.count_nonzero(scene.inside))
     counts = np.cumsum(np.bincount(outside, minlength=256)) / outside.size
     low, high = (float(v) for v in np.searchsorted(counts, (0.1, 0.9)))
     bright = scene.off & (scene.grey > air + max(10.0, 0.2 * step))
-    large = areas(opened(bright), 4)
-    dim = areas(opened(scene.off & (scene.grey > air + max(6.0, 0.08 * step))), 4)
+    large = broad_areas(bright)
+    dim = broad_areas(scene.off & (scene.grey > air + max(6.0, 0.08 * step)))
     values = (
-        *(air / 255.0, float(bright.sum()) / scene.grey.size, float(bright.sum()) / outside.size),
-        float(np.log1p((areas(bright, 8) > 2).sum())),
+        *(air / 255.0, share(bright), float(np.count_nonzero(bright)) / outside.size),
+        float(np.log1p((part_areas(bright, 8) > 2).sum())),
         *(float(large.max()) / size, float(large.sum()) / size, float(dim.max()) / size),
-        *(float(outside.astype(np.float32).std()) / 255.0, (high - low) / 255.0),
+        *(deviation(scene.grey, scene.off) / 255.0, (high - low) / 255.0),
     )
     return dict(zip(_SURROUNDINGS, values, strict=True))
 
@@ -251,15 +264,14 @@ def _miniature(grey: _Grey) -> _Floats:
 
 
 def _agreement(one: _Floats, other: _Floats) -> float:
-    a, b = one - one.mean(), other - other.mean()
-    return float((a * b).sum() / (np.sqrt((a * a).sum() * (b * b).sum()) + _EPS))
+    a, b = (part.ravel() - part.mean() for part in (one, other))
+    return float(np.dot(a, b) / (np.sqrt(np.dot(a, a) * np.dot(b, b)) + _EPS))
 
 
 def _centre(profile: _Floats) -> float:
     """Where the brightness of a profile lies, −1 to 1."""
     weight = profile - profile.min()
-    place = np.linspace(-1, 1, profile.size)
-    return float((weight * place).sum() / (weight.sum() + _EPS))
+    return float(np.dot(weight, _PLACES) / (weight.sum() + _EPS))
 
 
 def _valley(profile: _Floats) -> float:
@@ -285,6 +297,7 @@ def _surfaces() -> npt.NDArray[np.float64]:
 
 
 _SURFACES = _surfaces()
+_PLACES = np.linspace(-1, 1, 32)
 
 
 def _names() -> tuple[str, ...]:
