@@ -50,7 +50,8 @@ def numbers(overview: Overview) -> list[float]:
 
 
 def alter(grey: Array, rng: np.random.Generator) -> Array:
-    """The same mammogram of another source: turned, squeezed, other tones, borders, words, noise."""
+    """The same mammogram of another source: turned, squeezed, other tones, borders, noise."""
+    grey = np.array(grey)
     if rng.random() < 0.4:
         grey = grey[::-1]
     if rng.random() < 0.5:
