@@ -51,6 +51,7 @@ def numbers(overview: Overview) -> list[float]:
 
 def alter(grey: Array, rng: np.random.Generator) -> Array:
     """The same mammogram of another source: turned, squeezed, with other tones, borders, words."""
+    grey = np.array(grey)
     if rng.random() < 0.4:
         grey = grey[::-1]
     if rng.random() < 0.5:

@@ -105,13 +105,24 @@ def judge(overview: Overview, point: GatePoint | None = None) -> Verdict:
     """
     if point is None or point.version != built_in_point().version:
         point = built_in_point()
-    shares = _shares(measure(overview.grey, overview.mask, overview.chest_wall_right))
+    values = measure(overview.grey, overview.mask, overview.chest_wall_right)
+    shares = _shares(values)
     suspicion = min(1.0 - shares[Look.MAMMOGRAM], 0.9999)
+    look = max((kind for kind in shares if kind is not Look.MAMMOGRAM), key=shares.__getitem__)
+    if values["second"] >= _SECOND_BREAST:
+        look, suspicion = Look.SEVERAL, max(suspicion, built_in_point().doubt_at)
     if suspicion < point.doubt_at:
         return Verdict(Outcome.PASSED, Look.MAMMOGRAM, suspicion)
-    look = max((kind for kind in shares if kind is not Look.MAMMOGRAM), key=shares.__getitem__)
     outcome = Outcome.REFUSED if suspicion >= point.refuse_at else Outcome.DOUBTED
     return Verdict(outcome, look, suspicion)
+
+
+_SECOND_BREAST = 0.5
+"""A bright part beside the breast that has this share of its area is a doubt whatever else is seen.
+
+Of 5,140 sound mammograms none has more than 0.33 (measured in benchmarks/fit_gate.py's table); of
+drawn pairs and sheets of breasts 61 % and 78 % have more. Below 0.33 mammograms are doubted.
+"""
 
 
 def admit(view: PreparedView, point: GatePoint | None = None) -> tuple[Caution, ...]:
