@@ -14,6 +14,7 @@ against it. The command line, the node and every output show this answer; none d
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
@@ -100,45 +101,49 @@ def _absent_breasts(images: Sequence[ImagePrediction]) -> set[Laterality]:
 
 
 def _passed_over(images: Sequence[ImagePrediction], refused: Sequence[Unreadable]) -> Iterator[str]:
-    count = sum(
-        item.kind.may_show_breast and not any(shown_by(image, item) for image in images)
-        for item in refused
-    )
+    count = sum(item.kind.may_show_breast and not shown_by(images, item) for item in refused)
     if count:
         noun, verb = ("object", "was") if count == 1 else ("objects", "were")
         yield f"{count} {noun} that may show a breast {verb} not analysed"
 
 
-def shown_by(image: ImagePrediction, item: Unreadable) -> bool:
-    """Whether a scored picture shows all that a refused object can hold."""
+def shown_by(images: Sequence[ImagePrediction], item: Unreadable) -> bool:
+    """Whether scored pictures show all that a refused object can hold.
+
+    True of the raw data (FOR PROCESSING) of a scored picture, and of a secondary capture that
+    names one as its source.
+    """
     if item.source is None:
         return False
     ref, header = item.source.ref, item.source.header
-    scored = image.ref.sop_instance_uid
     if header.sop_class_uid in _SECONDARY_CAPTURE:
-        return scored is not None and scored in header.source_instance_uids
+        scored = {image.ref.sop_instance_uid for image in images} - {None}
+        return not scored.isdisjoint(header.source_instance_uids)
     if ref.presentation_intent is not PresentationIntent.FOR_PROCESSING:
         return False
-    if ref.sop_instance_uid is not None and (
-        ref.sop_instance_uid in image.header.source_instance_uids
-    ):
+    if any(ref.sop_instance_uid in image.header.source_instance_uids for image in images):
         return True
     place = ref.laterality, ref.view_position
-    return (
+    times = Counter(image.header.acquisition_time for image in images)
+    return None not in place and any(
         place == (image.ref.laterality, image.ref.view_position)
-        and None not in place
-        and _one_exposure(header, image.header)
+        and _one_exposure(header, image.header, times)
+        for image in images
     )
 
 
-def _one_exposure(one: SourceHeader, other: SourceHeader) -> bool:
-    """One irradiation event; only where no header names its event, one moment of acquisition."""
+def _one_exposure(one: SourceHeader, other: SourceHeader, times: Counter[str | None]) -> bool:
+    """One irradiation event; only where no header names its event, one moment of acquisition.
+
+    A time that several pictures share was blanked or rounded, and proves nothing. It must have
+    seconds (HHMMSS): two exposures of one view are never made within one second.
+    """
     events = one.irradiation_event_uid, other.irradiation_event_uid
     if all(events):
         return events[0] == events[1]
     moment = one.acquisition_time
-    # HHMMSS at least: two exposures of one view are never made within one second.
-    return moment is not None and len(moment) >= 6 and moment == other.acquisition_time
+    proves = moment is not None and len(moment) >= 6 and times[moment] == 1
+    return proves and moment == other.acquisition_time
 
 
 def _doubts(images: Sequence[ImagePrediction], cautions: Sequence[Caution]) -> Iterator[str]:

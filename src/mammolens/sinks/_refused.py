@@ -61,8 +61,8 @@ def sort_refused(prediction: Prediction) -> Refused:
     for item in prediction.unreadable:
         if not item.kind.is_image:
             continue
-        raw = any(shown_by(image, item) for image in prediction.images)
-        (missed if item.kind.may_show_breast and not raw else passed_over).append(item)
+        unseen = item.kind.may_show_breast and not shown_by(prediction.images, item)
+        (missed if unseen else passed_over).append(item)
     return Refused(tuple(missed), tuple(passed_over))
 
 
