@@ -224,7 +224,10 @@ def _predict(
 def _unvalidated(images: Sequence[ImagePrediction]) -> str:
     """Say what of the images the model was not validated for; empty if nothing."""
     found = {
-        c.message: None for image in images for c in image.cautions if c.name in _NOT_VALIDATED
+        c.message.removeprefix("the model was not validated for ")
+        for image in images
+        for c in image.cautions
+        if c.name in _NOT_VALIDATED
     }
     return "; ".join(sorted(found))
 
