@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Final
 
 import mammolens
@@ -21,9 +22,14 @@ __all__ = [
     "not_validated",
     "percent",
     "printable",
+    "table_cell",
     "view_in_exam",
     "view_name",
 ]
+
+_FORMULA_SIGNS: Final = frozenset("=+-@|%\N{MINUS SIGN}\N{REPLACEMENT CHARACTER}")
+"""Signs with which spreadsheets begin a formula or a command, and what stands for a control
+character: in their narrow form, for some spreadsheets read the full-width ones alike."""
 
 Place = tuple[Laterality | None, ViewPosition | None]
 
@@ -89,3 +95,19 @@ def printable(text: str) -> str:
     'P1\ufffd[31m\ufffd\ufffd\ufffdé'
     """
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def table_cell(text: str) -> str:
+    """Make text from a file safe in a table: no spreadsheet runs it as a formula.
+
+    Text that begins with the sign of a formula, also in full width or behind spaces, gets an
+    apostrophe in front.
+
+    Examples
+    --------
+    >>> [table_cell(text) for text in ("P1", "=1+1", " \uff1d1+1", "\t@x", "")]
+    ['P1', "'=1+1", "' \uff1d1+1", "'\ufffd@x", '']
+    """
+    shown = printable(text)
+    begins = unicodedata.normalize("NFKC", shown.lstrip()[:1])[:1]
+    return f"'{shown}" if begins in _FORMULA_SIGNS and begins else shown

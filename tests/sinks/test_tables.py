@@ -173,9 +173,35 @@ def test_whose_prevalence_it_is_stands_in_json_and_worklist(bench):
     assert read_rows(bench.out)[0]["prevalence_from"] == "model"
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", " =", "\t=", "\r"])
+FORMULAS = [
+    "=",
+    "+",
+    "-",
+    "@",
+    " =",
+    "\t=",
+    "\r",
+    "\uff1d",
+    " \uff0b",
+    "\uff0d",
+    "\uff20",
+    "\u2212",
+]
+
+
+@pytest.mark.parametrize("start", FORMULAS)
 def test_no_cell_begins_like_a_formula(bench, start):
     bench.write([bench.exam(patient_id=f"{start}1+1", study_instance_uid=f"{start}2")], "csv")
     row = read_rows(bench.out)[0]
     assert row["patient_id"].startswith("'")
     assert row["study_instance_uid"].startswith("'")
+
+
+@pytest.mark.parametrize("sink", ["overlay", "fhir", "hl7"])
+def test_no_cell_of_an_index_begins_like_a_formula(bench, sink):
+    bench.write([bench.exam(patient_id=" \uff1d1+1")], sink)
+    indices = list(bench.out.rglob("index.csv"))
+    assert indices
+    for index in indices:
+        with index.open(encoding="utf-8", newline="") as stream:
+            assert {row["patient_id"] for row in csv.DictReader(stream)} == {"' \uff1d1+1"}

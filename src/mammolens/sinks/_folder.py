@@ -14,7 +14,7 @@ from typing import Final
 
 from mammolens.core import Prediction, Unreadable
 from mammolens.sinks._worklist import Names
-from mammolens.wording import printable
+from mammolens.wording import table_cell
 
 __all__ = ["INDEX_COLUMNS", "FilePerExam", "Made"]
 
@@ -53,7 +53,7 @@ class FilePerExam:
         for label, data in self._make(prediction):
             stem = self._files.take(f"{exam}-{label}" if label else exam)
             file = f"{stem}{self._suffix}"
-            self._index.writerow([file, *map(printable, ids)])
+            self._index.writerow([file, *map(table_cell, ids)])
             _save(self._folder / file, data)
             names[label] = file
         return names

@@ -9,10 +9,8 @@ browser could open the page.
 
 from __future__ import annotations
 
-import base64
 import bisect
 import contextlib
-import hashlib
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from typing import Final
 
 from mammolens import __version__
 from mammolens._outlines import LEVELS_MEAN
+from mammolens._pages import page_start
 from mammolens.core import Prediction, TriageCategory, Unreadable
 from mammolens.sinks import RunInfo, TriageThreshold
 from mammolens.sinks._folder import FilePerExam
@@ -192,17 +191,9 @@ def _page_head(run: RunInfo, counts: Counter[TriageCategory], n_refused: int, sc
         files = "file" if n_refused == 1 else "files"
         tally.append(f'<a href="#refused">{n_refused} {files} not analysed</a>')
     when = run.created.strftime("%Y-%m-%d %H:%M %Z").strip()
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    start = page_start(f"mammolens worklist, {when}", _resource("report.css"), script)
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-        "img-src data: file: 'self'; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'\">"
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="robots" content="noindex"><link rel="icon" href="data:,">'
-        f"<title>mammolens worklist, {text(when)}</title>\n"
-        f"<style>\n{_resource('report.css')}</style></head>\n<body>"
-        f'<p class="running" aria-hidden="true">{text(run.disclaimer)}</p>'
+        f'{start}<p class="running" aria-hidden="true">{text(run.disclaimer)}</p>'
         f'<div class="sheet"><header><p class="brand">mammolens {text(__version__)} · '
         f'<time datetime="{run.created.isoformat(timespec="seconds")}">{text(when)}</time> · model '
         f"{text(run.model.name)} {text(run.model.version)}</p>"

@@ -19,7 +19,7 @@ from mammolens.core import Prediction, Unreadable
 from mammolens.render import hanging, overlay
 from mammolens.sinks import RunInfo
 from mammolens.sinks._worklist import Names
-from mammolens.wording import printable, view_in_exam
+from mammolens.wording import table_cell, view_in_exam
 
 __all__ = ["INDEX_COLUMNS", "open_sink"]
 
@@ -86,7 +86,7 @@ def _stem(path: str) -> str:
 
 def _line(cells: tuple[str, ...]) -> str:
     text = io.StringIO(newline="")
-    csv.writer(text).writerow([printable(cell) for cell in cells])
+    csv.writer(text).writerow([table_cell(cell) for cell in cells])
     return text.getvalue()
 
 

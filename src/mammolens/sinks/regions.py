@@ -22,6 +22,7 @@ import numpy.typing as npt
 from mammolens import __version__
 from mammolens._lettering import band
 from mammolens._outlines import draw_outlines, outline
+from mammolens._pages import page_start
 from mammolens.analysis import RegionPrediction, RegionReport
 from mammolens.core import TriageCategory
 from mammolens.errors import ConfigError, DeliveryError
@@ -29,7 +30,7 @@ from mammolens.render import box_to_display, frame, reduced
 from mammolens.sinks import RunInfo
 from mammolens.sinks._html_exam import category
 from mammolens.sinks._html_views import text
-from mammolens.wording import percent, printable, view_name
+from mammolens.wording import percent, printable, table_cell, view_name
 
 __all__ = [
     "CSV_COLUMNS",
@@ -170,20 +171,14 @@ def _csv(report: RegionReport, run: RunInfo) -> bytes:
                 round(region.benign, 5),
                 region.category.value,
                 " ".join(c.name for c in (*region.cautions, *report.cautions)),
-                _cell(report.ref.path),
-                _cell(report.ref.patient_id or ""),
+                table_cell(report.ref.path),
+                table_cell(report.ref.patient_id or ""),
                 report.prevalence,
                 f"{report.model.name} {report.model.version}",
                 run.disclaimer,
             ]
         )
     return stream.getvalue().encode()
-
-
-def _cell(value: str) -> str:
-    """Keep a spreadsheet from running text as a formula."""
-    shown = printable(value)
-    return f"'{shown}" if shown.lstrip()[:1] in tuple("=+-@") else shown
 
 
 def _png(report: RegionReport, run: RunInfo) -> bytes:
@@ -235,12 +230,10 @@ def _html(report: RegionReport, run: RunInfo) -> bytes:
     rows = "".join(_row(number, region) for number, region in enumerate(report.regions, start=1))
     warnings = "".join(f"<li>{text(caution)}</li>" for caution in report.cautions)
     thresholds = "; ".join(f"{p.name} {percent(p.threshold)}" for p in run.thresholds)
+    start = page_start(f"mammolens regions, {when}", style)
     page = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="robots" content="noindex"><link rel="icon" href="data:,">'
-        f"<title>mammolens regions, {text(when)}</title>\n<style>\n{style}</style></head>\n<body>"
-        f'<p class="running" aria-hidden="true">{text(run.disclaimer)}</p><div class="sheet">'
+        f'{start}<p class="running" aria-hidden="true">{text(run.disclaimer)}</p>'
+        '<div class="sheet">'
         f'<header><p class="brand">mammolens {text(__version__)} · {text(when)} · model '
         f"{text(report.model.name)} {text(report.model.version)}</p>"
         f"<h1>Marked regions</h1>{notice}</header>\n<main>"

@@ -17,7 +17,7 @@ from mammolens.sinks import RunInfo
 from mammolens.sinks._partial import PartialFile
 from mammolens.sinks._refused import refused_words, sort_refused
 from mammolens.sinks._worklist import images_in_order, reading_key
-from mammolens.wording import CATEGORY_WORDS, printable, view_name
+from mammolens.wording import CATEGORY_WORDS, table_cell, view_name
 
 __all__ = ["COLUMNS", "open_sink"]
 
@@ -94,32 +94,20 @@ def _row(prediction: Prediction, run: RunInfo) -> _Row:
         _rounded(scores.tumour if scores and run.tumour_vouched else None),
         _rounded(breasts.get(Laterality.RIGHT)),
         _rounded(breasts.get(Laterality.LEFT)),
-        _cell(prediction.patient_id),
-        _cell(prediction.study_instance_uid),
+        table_cell(prediction.patient_id or ""),
+        table_cell(prediction.study_instance_uid or ""),
         " ".join(view_name(image.ref) for image in images_in_order(prediction)),
         len(prediction.images),
         sum(len(image.findings) for image in prediction.images),
         len(sort_refused(prediction).missed),
-        _cell(" ".join(refused_words(prediction))),
-        _cell(" ".join(dict.fromkeys(caution.name for caution in cautions))),
+        table_cell(" ".join(refused_words(prediction))),
+        table_cell(" ".join(dict.fromkeys(caution.name for caution in cautions))),
         round(prediction.elapsed_s, 2),
         prediction.prevalence,
         "site" if run.prevalence_stated else "model",
-        _cell(f"{model.name} {model.version}"),
+        table_cell(f"{model.name} {model.version}"),
     ]
 
 
 def _rounded(probability: float | None) -> float | None:
     return None if probability is None else round(float(probability), 5)
-
-
-def _cell(text: str | None) -> str | None:
-    """Keep a spreadsheet from running text as a formula, even behind spaces."""
-    if not text:
-        return text
-    shown = printable(text)
-    return (
-        "'" + shown
-        if shown.lstrip()[:1] in ("=", "+", "-", "@", "\N{REPLACEMENT CHARACTER}")
-        else shown
-    )

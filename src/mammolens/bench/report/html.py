@@ -13,6 +13,7 @@ from importlib import resources
 from typing import Final
 
 from mammolens import DISCLAIMER
+from mammolens._pages import page_start
 from mammolens.bench.report.document import (
     Alarm,
     Block,
@@ -62,10 +63,7 @@ def render_html(document: Document) -> str:
     sections = "".join(_section(section) for section in document.sections)
     notice = f'<p class="notice">{_text(DISCLAIMER)}</p>'
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="robots" content="noindex"><link rel="icon" href="data:,">'
-        f"<title>{_text(document.title)}</title>\n<style>\n{style}</style></head>\n<body>"
+        f"{page_start(document.title, style)}"
         '<a class="skip" href="#report">Skip to the report</a>'
         f'<header><h1>{_text(document.title)}</h1>{notice}<dl class="facts">{facts}</dl></header>\n'
         f'<nav aria-label="Contents"><h2>Contents</h2><ol>{links}</ol></nav>\n'
