@@ -18,7 +18,8 @@ from pynetdicom.dimse_primitives import C_STORE
 from mammolens.errors import StorageError
 from mammolens.serve.dimse import listening
 from mammolens.serve.holdings import Draft, open_state
-from mammolens.serve.record import EXAMS, INSTANCES, Role
+from mammolens.serve.record import EXAMS, INSTANCES, Role, audit
+from mammolens.serve.record.refusals import ROWS_OF_A_KIND
 from mammolens.serve.settings import NodeSettings
 
 MG = "1.2.840.10008.5.1.4.1.1.1.2"
@@ -233,6 +234,16 @@ def test_who_may_not_call_is_rejected_and_audited(
     ((actor, detail),) = told(listener, "refused_association")
     assert actor == f"dimse:{options.get('calling', 'MODALITY')}"
     assert (detail["reason"], detail["host"]) == (reason, "127.0.0.1")
+
+
+def test_a_flood_of_refused_associations_is_counted(listen, call, told):
+    listener = listen(calling=["OTHER"])
+    for number in range(40):
+        assert call(listener, calling=f"STRANGER{number}").is_rejected
+    audit.write_counted_refusals(listener.state.database)
+    *single, (_, counted) = told(listener, "refused_association")
+    assert len(single) == ROWS_OF_A_KIND
+    assert counted == {"count": 40 - ROWS_OF_A_KIND, "peer": "127.0.0.1", "reason": "calling_ae"}
 
 
 def test_who_cannot_be_judged_is_rejected(listen, call, monkeypatch):

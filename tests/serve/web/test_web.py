@@ -21,7 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from mammolens.errors import ConfigError
 from mammolens.serve.holdings import NodeState, Store
 from mammolens.serve.holdings import store as store_module
-from mammolens.serve.record import AUDIT, INSTANCES, present
+from mammolens.serve.record import AUDIT, INSTANCES, audit, present
+from mammolens.serve.record.refusals import ROWS_OF_A_KIND
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.web import serving
 from mammolens.serve.web.app import build_app
@@ -255,8 +256,19 @@ class TestWhoMayCome:
         assert done.headers["www-authenticate"] == "Bearer"
         assert rows(INSTANCES) == []
         assert [r.action for r in rows(AUDIT)] == ["refused_request"]
-        post(b"", authorization="Bearer again")
-        assert len(rows(AUDIT)) == 1
+
+    def test_a_flood_of_refused_requests_is_counted(self, post, rows, database):
+        for _ in range(50):
+            post(b"", authorization="Bearer again")
+        audit.write_counted_refusals(database)
+        assert len(rows(AUDIT)) == ROWS_OF_A_KIND + 1
+        assert json.loads(rows(AUDIT)[-1].detail)["count"] == 50 - ROWS_OF_A_KIND
+
+    def test_a_flood_of_empty_parts_is_counted(self, post, rows, database):
+        parts = [b""] * 500
+        assert post(multipart(*parts), authorization=f"Bearer {TOKEN}").status_code != 200
+        audit.write_counted_refusals(database)
+        assert len(rows(AUDIT)) <= ROWS_OF_A_KIND + 1
 
     def test_metrics_are_guarded_and_health_is_not(self, client):
         assert client.get("/metrics").status_code == 401

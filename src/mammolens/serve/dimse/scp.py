@@ -233,10 +233,8 @@ def _judge(listener: Listener, association: Association) -> _Rejection | None:
 
 def _note_refusal(listener: Listener, actor: str, detail: audit.Detail) -> None:
     logs.event(ROOM, "association_refused", logging.WARNING, reason=str(detail["reason"]))
-    database = listener.state.database
     try:
-        with database.write() as connection:
-            audit.append(database, connection, actor, "refused_association", None, detail)
+        audit.note_refusal(listener.state.database, actor, "refused_association", detail)
     except StorageError:
         logs.event(ROOM, "not_audited", logging.ERROR)
 

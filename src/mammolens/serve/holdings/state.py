@@ -12,7 +12,7 @@ from pathlib import Path
 from mammolens.errors import ConfigError, StorageError
 from mammolens.serve.holdings.seal import open_seal
 from mammolens.serve.holdings.store import Store, sweep
-from mammolens.serve.record import Database, open_database
+from mammolens.serve.record import Database, audit, open_database
 from mammolens.serve.settings import NodeSettings
 
 __all__ = ["NodeState", "open_state"]
@@ -58,6 +58,8 @@ def open_state(settings: NodeSettings) -> Iterator[NodeState]:
             sweep(database, store)
         yield NodeState(settings, database, received, results)
     finally:
+        with contextlib.suppress(StorageError):
+            audit.write_counted_refusals(database)
         database.close()
 
 

@@ -84,9 +84,8 @@ def receive(
             content = data if isinstance(data, bytes) else data.take()
             data, found = hide(database, content, found, intake)
     except InputError as error:
-        with database.write() as connection:
-            detail = {"error": type(error).__name__, "keyword": error.keyword}
-            audit.append(database, connection, sender, "rejected", None, detail)
+        detail = {"error": type(error).__name__, "keyword": error.keyword}
+        audit.note_refusal(database, sender, "rejected", detail)
         raise
     if found.role is Role.IGNORED:
         return _note(database, found, sender)

@@ -6,7 +6,8 @@ Who can rewrite the whole database can forge the whole chain: keep the head (``m
 status``) elsewhere from time to time, and `verify` against it.
 
 `append` is the last thing that a transaction does: it locks the head, and what is locked
-after it could wait for one who waits for the head.
+after it could wait for one who waits for the head. Refusals go through `note_refusal`, which keeps
+a flood of them from becoming a flood of rows.
 """
 
 from __future__ import annotations
@@ -14,17 +15,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 import sqlalchemy as sa
 
-from mammolens.errors import ConfigError
+from mammolens.errors import ConfigError, StorageError
 from mammolens.serve.record.database import Database
+from mammolens.serve.record.refusals import RefusalKind
 from mammolens.serve.record.tables import AUDIT, AUDIT_HEAD
 
-__all__ = ["AuditHead", "AuditReport", "Detail", "append", "read_head", "verify"]
+__all__ = [
+    "AuditHead",
+    "AuditReport",
+    "Detail",
+    "append",
+    "note_refusal",
+    "read_head",
+    "verify",
+    "write_counted_refusals",
+]
 
 FIRST_HASH: Final = "0" * 64
 BATCH: Final = 1000
@@ -110,6 +122,52 @@ def append(
     digest = _hash(row)
     connection.execute(AUDIT.insert().values(**row, hash=digest))
     connection.execute(AUDIT_HEAD.update().values(length=row["number"], hash=digest))
+
+
+def note_refusal(database: Database, actor: str, action: str, detail: Detail) -> None:
+    """Enter a refusal in a transaction of its own, or count it where there are too many of a kind.
+
+    Parameters
+    ----------
+    detail
+        `reason` or `error` says why, `host` to whom if it is known.
+
+    Raises
+    ------
+    StorageError
+        The database cannot be used.
+    """
+    reason, peer = detail.get("reason") or detail.get("error"), detail.get("host") or actor
+    kind = RefusalKind(action, str(reason), str(peer))
+
+    def at_end() -> None:
+        with suppress(StorageError):
+            write_counted_refusals(database)
+
+    if database.refusals.has_own_row(kind, at_end):
+        with database.write() as connection:
+            append(database, connection, actor, action, None, detail)
+
+
+def write_counted_refusals(database: Database) -> None:
+    """Enter how many refusals of each kind were counted and not entered one by one.
+
+    Raises
+    ------
+    StorageError
+        The database cannot be used: they stay counted.
+    """
+    counted = database.refusals.take_counted()
+    if not counted:
+        return
+    try:
+        with database.write() as connection:
+            for kind, count in sorted(counted.items()):
+                detail: Detail = {"reason": kind.reason, "peer": kind.peer, "count": count}
+                append(database, connection, "node", kind.action, None, detail)
+    except StorageError:
+        database.refusals.put_back(counted)
+        raise
 
 
 def read_head(connection: sa.Connection) -> AuditHead:

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mammolens.errors import ConfigError, StorageError
+from mammolens.serve.record.refusals import Refusals
 
 __all__ = ["Clock", "Database", "insert_once", "open_database", "server_time"]
 
@@ -40,6 +41,7 @@ class Database:
 
     engine: sa.Engine
     clock: Clock = field(repr=False)
+    refusals: Refusals = field(default_factory=Refusals, repr=False, compare=False)
 
     @property
     def is_sqlite(self) -> bool:
@@ -81,6 +83,7 @@ class Database:
 
     def close(self) -> None:
         """Give back every connection."""
+        self.refusals.stop()
         self.engine.dispose()
 
 

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import FastAPI, HTTPException, Path, Request, Response
@@ -37,8 +37,6 @@ ROOM: Final = "web"
 BASE: Final = "/dicom-web"
 ANYBODY: Final = "anybody"
 PIECE_BYTES: Final = 1 << 20
-NOTED_AGAIN_S: Final = 60.0
-MOST_NOTED: Final = 1024
 AGAIN_S: Final = "30"
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]", "::1")
 GUARDS: Final = (
@@ -51,12 +49,11 @@ Uid = Annotated[str, Path(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
 
 @dataclass
 class _Door:
-    """Who may come in, how many store at a time, and whose refusal was audited lately."""
+    """Who may come in, and how many store at a time."""
 
     state: NodeState
     metrics: NodeMetrics
     storing: int = 0
-    noted: dict[str, float] = field(default_factory=dict)
 
     @property
     def web(self) -> WebSettings:
@@ -81,22 +78,16 @@ class _Door:
         return found
 
     async def refusal(self, request: Request, status: int, reason: str) -> HTTPException:
-        """Log a refusal; it stands in the audit trail once a minute for each host."""
+        """Log a refusal, and enter it in the audit trail."""
         logs.event(ROOM, "request_refused", logging.WARNING, reason=reason, status=status)
-        host, now = request.client.host if request.client else "", time.monotonic()
-        if now - self.noted.get(host, -NOTED_AGAIN_S) >= NOTED_AGAIN_S:
-            if len(self.noted) >= MOST_NOTED:
-                self.noted.clear()
-            self.noted[host] = now
-            await run_in_threadpool(self._audit, {"host": host, "reason": reason})
+        host = request.client.host if request.client else ""
+        await run_in_threadpool(self._audit, {"host": host, "reason": reason})
         headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
         return HTTPException(status, reason, headers)
 
     def _audit(self, detail: audit.Detail) -> None:
-        database = self.state.database
         try:
-            with database.write() as connection:
-                audit.append(database, connection, "web", "refused_request", None, detail)
+            audit.note_refusal(self.state.database, "web", "refused_request", detail)
         except StorageError:
             logs.event(ROOM, "not_audited", logging.ERROR)
 

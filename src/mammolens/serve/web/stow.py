@@ -210,9 +210,7 @@ class StoreRequest:
         keyword = error.keyword if isinstance(error, InputError) else None
         detail: audit.Detail = {"error": type(error).__name__, "keyword": keyword}
         try:
-            with self.state.database.write() as connection:
-                database = self.state.database
-                audit.append(database, connection, self.sender, "rejected", None, detail)
+            audit.note_refusal(self.state.database, self.sender, "rejected", detail)
         except StorageError:
             logs.event(ROOM, "not_audited", logging.ERROR)
 

@@ -1,0 +1,93 @@
+"""How many refusals get a row of their own in the audit trail, and how many are counted together.
+
+The trail is never shortened, so a stranger who is refused a thousand times a minute must not write
+a thousand rows. The first refusals of a kind in a minute are rows of their own; the rest of that
+minute are counted, and one row for each kind says how many they were. Each still stands in the log.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+__all__ = ["RefusalKind", "Refusals"]
+
+WINDOW_S: Final = 60.0
+ROWS_OF_A_KIND: Final = 10
+"""Rows of their own for one kind in a window: enough to see a wrong setting in full."""
+ROWS_OF_ALL: Final = 100
+MOST_KINDS: Final = 100
+"""Kinds that are told apart in a window; so a window adds at most 200 rows."""
+OTHERS: Final = "others"
+
+
+class RefusalKind(NamedTuple):
+    """What was refused, why, and to whom: the address of the peer if it is known, else its name."""
+
+    action: str
+    reason: str
+    peer: str
+
+
+@dataclass
+class Refusals:
+    """The refusals of this process in the present window; safe for threads."""
+
+    clock: Callable[[], float] = time.monotonic
+    _began: float = float("-inf")
+    _own: Counter[RefusalKind] = field(default_factory=Counter)
+    _counted: Counter[RefusalKind] = field(default_factory=Counter)
+    _timer: threading.Timer | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def has_own_row(self, kind: RefusalKind, at_end: Callable[[], None]) -> bool:
+        """Say whether a refusal gets a row of its own; if not, it is counted.
+
+        Parameters
+        ----------
+        at_end
+            Called once, in a thread of its own, at the end of a window in which any was counted.
+        """
+        with self._lock:
+            now = self.clock()
+            if now - self._began >= WINDOW_S:
+                self._began = now
+                self._own.clear()
+            if kind not in self._own and len(self._own) >= MOST_KINDS:
+                kind = RefusalKind(kind.action, OTHERS, OTHERS)
+            if self._own[kind] < ROWS_OF_A_KIND and self._own.total() < ROWS_OF_ALL:
+                self._own[kind] += 1
+                return True
+            self._own.setdefault(kind, 0)
+            self._counted[kind] += 1
+            if self._timer is None:
+                self._timer = threading.Timer(max(self._began + WINDOW_S - now, 0.0), at_end)
+                self._timer.daemon = True
+                self._timer.start()
+            return False
+
+    def take_counted(self) -> Counter[RefusalKind]:
+        """Give what was counted since this was last asked, and forget it."""
+        with self._lock:
+            counted, self._counted = self._counted, Counter()
+            self._stop_timer()
+            return counted
+
+    def put_back(self, counted: Counter[RefusalKind]) -> None:
+        """Count again what could not be written."""
+        with self._lock:
+            self._counted += counted
+
+    def stop(self) -> None:
+        """Call nothing any more."""
+        with self._lock:
+            self._stop_timer()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
