@@ -9,6 +9,7 @@ import logging
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,10 +84,13 @@ def url(request, tmp_path) -> str:
 
 @pytest.fixture
 def kept_logging() -> Iterator[None]:
-    """Put the root logger back after a test that configures it."""
+    """Put the root logger and the hooks back after a test that configures them."""
     root, ours = logging.getLogger(), logging.getLogger("mammolens")
     handlers, levels = root.handlers[:], (root.level, ours.level)
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     yield
+    logging.captureWarnings(False)
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     root.handlers[:] = handlers
     root.setLevel(levels[0])
     ours.setLevel(levels[1])

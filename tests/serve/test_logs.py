@@ -5,6 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
+import threading
+import warnings
 
 import pytest
 
@@ -66,3 +70,43 @@ def test_what_other_packages_say_is_told_by_place(lines):
 def test_the_level_is_kept(lines):
     logs.event("worker", "detail", logging.DEBUG)
     assert lines() == []
+
+
+def test_warnings_of_libraries_are_told_by_place(lines):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("Doe^Jane 1.2.3", stacklevel=1)
+    (line,) = lines()
+    assert (line["logger"], line["event"]) == ("py.warnings", "foreign")
+    assert "Doe" not in json.dumps(line)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_ends_a_thread_is_told_by_type_and_place(lines, capfd):
+    def fail():
+        raise ValueError("Doe^Jane 1.2.3")
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    (line,) = lines()
+    assert (line["event"], line["exception"]) == ("thread_failed", "ValueError")
+    assert line["trace"][-1].endswith("fail")
+    assert "Doe" not in json.dumps(line) + "".join(capfd.readouterr())
+
+
+def test_what_ends_the_process_is_told_by_type_and_place(tmp_path):
+    program = (
+        "from mammolens.serve import logs\n"
+        "import warnings\n"
+        "logs.configure('info')\n"
+        "warnings.warn('Doe^Jane')\n"
+        "raise ValueError('Doe^Jane 1.2.3')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert events == ["foreign", "process_failed"]
+    assert "Doe" not in done.stderr

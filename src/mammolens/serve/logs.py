@@ -2,8 +2,9 @@
 
 A patient's name gets into a log through a message that quotes what came in. So nothing is quoted:
 an event is a literal, its fields are numbers or words of our own, and of an exception only its type
-and its place are told. What other packages log is told by logger and place alone. Who sent and
-received what stands in the audit trail, where it is guarded.
+and its place are told. What other packages log is told by logger and place alone; so are warnings
+of Python, and what ends a thread or the process. Who sent and received what stands in the audit
+trail, where it is guarded.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import traceback
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import Final, TextIO
+from types import TracebackType
+from typing import Any, Final, TextIO
 
 __all__ = ["NUMBERS", "WORDS", "JsonFormatter", "configure", "event"]
 
@@ -50,6 +53,10 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger(ROOT).setLevel(level.upper())
+    logging.captureWarnings(True)
+    sys.excepthook = _note_uncaught
+    threading.excepthook = _note_thread
+    sys.unraisablehook = _note_unraisable
 
 
 class JsonFormatter(logging.Formatter):
@@ -74,6 +81,31 @@ class JsonFormatter(logging.Formatter):
                 for frame in traceback.extract_tb(record.exc_info[2])
             ]
         return json.dumps(line)
+
+
+def _note_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Log what ends the process; an interrupt by hand needs no words."""
+    if not issubclass(kind, KeyboardInterrupt):
+        _note("process_failed", (kind, error, trace))
+
+
+def _note_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_type is not SystemExit:
+        error = args.exc_value or args.exc_type()
+        _note("thread_failed", (args.exc_type, error, args.exc_traceback))
+
+
+def _note_unraisable(args: Any) -> None:
+    error = args.exc_value or args.exc_type()
+    _note("error_at_cleanup", (args.exc_type, error, args.exc_traceback))
+
+
+def _note(
+    name: str, failure: tuple[type[BaseException], BaseException, TracebackType | None]
+) -> None:
+    logging.getLogger(ROOT).error(name, extra={_FIELDS: {}}, exc_info=failure)
 
 
 def _may_be_told(key: str, value: object) -> bool:
