@@ -57,9 +57,10 @@ $(VENV)/.sample: pyproject.toml | $(PY)
 	$(PIP) --editable '.[sample]'
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints-cpu.txt | $(PY)
+$(VENV)/.dev: pyproject.toml constraints-cpu.txt constraints-node.txt | $(PY)
 	@echo "installing mammolens with its training and development tools (some minutes)"
-	$(PIP) --constraint constraints-cpu.txt --editable '.[sample,dev,train,data,bench,report,dicom,serve,postgres]'
+	$(PIP) --constraint constraints-cpu.txt --constraint constraints-node.txt \
+		--editable '.[sample,dev,train,data,bench,report,dicom,serve,postgres]'
 	@touch $(VENV)/.sample $@
 
 clean:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import venv
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,14 @@ def test_every_section_that_is_commented_out_is_taken_too(tmp_path, monkeypatch)
 def test_a_key_in_the_environment_turns_de_identification_on(monkeypatch):
     monkeypatch.setenv("MAMMOLENS_INTAKE__DEIDENTIFY__KEY", "k" * 44)
     assert load_settings(DEPLOY / "node.toml").intake.deidentify is not None
+
+
+def test_the_tests_run_with_the_versions_that_are_published():
+    text = (ROOT / "constraints-node.txt").read_text("utf-8")
+    pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+)$", text, re.MULTILINE))
+    assert {"pydicom", "pynetdicom", "sqlalchemy", "uvicorn", "onnxruntime"} <= {*pins}
+    assert "://" not in text
+    assert {name: version(name).partition("+")[0] for name in pins} == pins
 
 
 def test_units_call_commands_that_exist():
