@@ -4,6 +4,7 @@
 # make test-pacs  the tests against Orthanc, DCMTK and PostgreSQL (the longest on SQLite only: make test)
 # make pacs-demo  a PACS and a node on this machine: two exams go in, their results come back
 # make soak       kills at random while exams are sent, for MINUTES=30 (SOAK=--postgres)
+# make fuzz       hostile traffic on every door, for MINUTES=10 (FUZZ="--tls --deidentify --ups --postgres")
 # make lint       ruff, mypy, import contracts
 # make bench      speed and memory, as ratios against a named peer
 
@@ -13,9 +14,9 @@ PIP := $(PY) -m pip install --disable-pip-version-check --quiet
 FIND_PYTHON = for p in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done
 
-MINUTES := 30
+MINUTES = $(if $(filter fuzz,$@),10,30)
 
-.PHONY: run install test test-pacs pacs-demo soak lint bench clean
+.PHONY: run install test test-pacs pacs-demo soak fuzz lint bench clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.sample
@@ -34,6 +35,9 @@ pacs-demo: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(PY) deploy/loopback/soak.py --minutes $(MINUTES) $(SOAK)
+
+fuzz: $(VENV)/.dev
+	$(PY) deploy/loopback/fuzz.py --minutes $(MINUTES) $(FUZZ)
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff check .

@@ -251,7 +251,7 @@ class Node:
             sections[name] = sections.get(name, {}) | dict(values)
         lines = [f"data = {json.dumps(str(self.folder / 'data'))}", 'sinks = ["json"]', *self.lines]
         for name, values in sections.items():
-            lines += [f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items())]
+            lines += _section(name, values)
         lines += [
             "[[routes]]",
             'name = "pacs"',
@@ -281,6 +281,14 @@ class Node:
         """End all three."""
         for program in self.programs.values():
             program.end()
+
+
+def _section(name: str, values: Mapping[str, Any]) -> list[str]:
+    """Write a section of TOML, and below it those that it holds."""
+    inner = {key: value for key, value in values.items() if isinstance(value, Mapping)}
+    own = [f"{k} = {json.dumps(v)}" for k, v in values.items() if k not in inner]
+    below = [line for key, value in inner.items() for line in _section(f"{name}.{key}", value)]
+    return [f"[{name}]", *own, *below]
 
 
 def send(files: Sequence[Path], called: str, port: int, calling: str = "MODALITY") -> bool:

@@ -26,11 +26,12 @@ from pathlib import Path
 
 import pydicom
 import sqlalchemy as sa
-from demo import hospital, sample
+from demo import hospital
 from peers import Node, Orthanc, Program, send
 from postgres import Postgres
 from rich.console import Console
 from rich.table import Table
+from senders import exams
 
 from mammolens.errors import StorageError
 from mammolens.serve.holdings import NodeState, open_state
@@ -38,8 +39,6 @@ from mammolens.serve.record import AUDIT, DELIVERIES, EXAMS, FILES, INSTANCES, R
 from mammolens.serve.settings import load_settings
 
 SINKS = ("dicom-cad-sr", "dicom-sr")
-CASES = ("sfm-benign-0", "sfm-malign-0")
-KEPT_EVERY = 8
 BACKLOG = 6
 MEAN_BETWEEN_KILLS_S = 8.0
 LONGEST_DOWN_S = 4.0
@@ -145,7 +144,7 @@ def _send(node: Node, folder: Path, until: float) -> Sent:
     """Send exam after exam, each again until all of it was taken, as a modality does."""
     studies: list[str] = []
     attempts = 0
-    made = _exams(folder)
+    made = exams(folder, "SOAK")
     while time.monotonic() < until:
         study, files = next(made)
         while True:
@@ -159,28 +158,6 @@ def _send(node: Node, folder: Path, until: float) -> Sent:
         while _backlog(node) > BACKLOG and time.monotonic() < until:
             time.sleep(0.5)
     return Sent(tuple(studies), attempts)
-
-
-def _exams(folder: Path) -> Iterator[tuple[str, list[Path]]]:
-    """Make exams without end: the two samples under ever new UIDs and patients."""
-    views = [sample(case, folder / "sample" / case, KEPT_EVERY) for case in CASES]
-    out = folder / "outgoing"
-    out.mkdir()
-    number = 0
-    while True:
-        study = pydicom.uid.generate_uid(prefix=None)
-        files = []
-        for view in views[number % len(views)]:
-            dataset = pydicom.dcmread(view)
-            dataset.StudyInstanceUID, dataset.PatientID = study, f"SOAK{number:05d}"
-            dataset.SeriesInstanceUID = pydicom.uid.generate_uid(prefix=None)
-            dataset.SOPInstanceUID = pydicom.uid.generate_uid(prefix=None)
-            dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-            path = out / view.name
-            dataset.save_as(path, enforce_file_format=True)
-            files.append(path)
-        yield str(study), files
-        number += 1
 
 
 def _backlog(node: Node) -> float:
