@@ -214,7 +214,7 @@ def test_an_unknown_model(call, tmp_path: Path) -> None:
 
 
 def test_a_sample_that_is_not_installed(call, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("mammolens.api.calls.find_spec", lambda _: None)
     outcome = call("analyze", "--sample", "--out", tmp_path)
     assert outcome.code == 2
     assert "pip install 'mammolens[sample]'" in outcome.err

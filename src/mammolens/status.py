@@ -29,6 +29,7 @@ class Status(NamedTuple):
 UNEXPECTED = Status(1, 500, 0x0110)
 
 STATUS: dict[type[errors.MammolensError], Status] = {
+    errors.MissingInput: Status(EXIT_USAGE, 404, 0xC005),
     errors.NotAnImage: Status(EXIT_INCOMPLETE, 422, 0xC000),
     errors.UnsupportedImage: Status(EXIT_INCOMPLETE, 415, 0xC001),
     errors.MissingAttribute: Status(EXIT_INCOMPLETE, 422, 0xA900),
