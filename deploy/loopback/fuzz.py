@@ -21,18 +21,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import sqlalchemy as sa
 from fuzz_destinations import HostileServer
 from fuzz_doors import Doors, attacks, recorded
-from peers import Node, Program, free_port
+from fuzz_records import Size, read_records, read_size
+from peers import Node, free_port
 from pynetdicom import AE, evt
 from rich.console import Console
 from rich.table import Table
 from senders import EXPLICIT, MAMMOGRAM, Modality, certificates, client_context, exams
 from soak import database
 
-from mammolens.serve.holdings import open_state
-from mammolens.serve.record import EXAMS, RESULTS, audit
 from mammolens.serve.settings import load_settings
 
 TOKEN = "fuzz-" + "t" * 20
@@ -56,15 +54,6 @@ class Honest:
     store_s: list[float] = field(default_factory=list)
     refused: int = 0
     studies: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Size:
-    """Resident memory in MiB, open handles, and threads of a process."""
-
-    mib: float
-    handles: int
-    threads: int
 
 
 def main() -> int:
@@ -113,6 +102,7 @@ def make_node(
     if given.tls:
         sections["dimse"] |= certificates(folder / "tls")
     if given.deidentify:
+        (folder / "scratch").mkdir()
         sections["intake"] = {"deidentify": {"key": "k" * 44, "scratch": str(folder / "scratch")}}
     if given.ups:
         sections["web"]["peers"] = {"steps": f"http://127.0.0.1:{steps}/dicom-web"}
@@ -142,7 +132,7 @@ def _run(
     doors = _doors(node, folder, client, next(source)[1], tls)
     _send_exam(client, source, honest)
     _await_results(node, honest)
-    before = {name: _size(program) for name, program in node.programs.items()}
+    before = {name: read_size(program) for name, program in node.programs.items()}
     stop = threading.Event()
     threads = [
         threading.Thread(target=_attack, args=(doors, seed + n, given.only, counts, stop))
@@ -157,7 +147,7 @@ def _run(
     stop.set()
     for thread in threads:
         thread.join()
-    return _judge(node, folder, given, client, source, honest, counts, before, servers)
+    return _judge(node, given, client, source, honest, counts, before, servers)
 
 
 def _attack(
@@ -231,7 +221,6 @@ def _doors(
 
 def _judge(
     node: Node,
-    folder: Path,
     given: argparse.Namespace,
     client: Modality,
     source: Exams,
@@ -251,24 +240,26 @@ def _judge(
     if not ended:
         _send_exam(client, source, honest)
     drained_s = _await_results(node, honest)
-    results, trail, drafts = _records(node, honest)
-    delivered = "".join(p.read_text("utf-8") for p in (folder / "out").rglob("*.json"))
+    found = read_records(node, honest.studies)
     checks: dict[str, tuple[bool, str]] = {
         "processes that ended by themselves": (not ended, str(int(ended))),
         "echo in the end": (echoed, "yes" if echoed else "no"),
         "honest exams acknowledged": (len(honest.studies) > 1, str(len(honest.studies))),
-        "of them with a result that did not fail": (results == len(honest.studies), str(results)),
-        "of them delivered to the honest route": (
-            all(study in delivered for study in honest.studies),
-            str(sum(study in delivered for study in honest.studies)),
+        "of them with a result that did not fail": (
+            found.results == len(honest.studies),
+            str(found.results),
         ),
-        "audit trail whole, rows": (trail.sound, str(trail.head.length)),
-        "drafts left behind": (drafts == 0, str(drafts)),
+        "of them delivered to the honest route": (
+            found.delivered == len(honest.studies),
+            str(found.delivered),
+        ),
+        "audit trail whole, rows": (found.trail.sound, str(found.trail.head.length)),
+        "drafts left behind": (found.drafts == 0, str(found.drafts)),
     }
     for name, program in node.programs.items():
         if program.process is None or ended:
             continue
-        now, then = _size(program), before[name]
+        now, then = read_size(program), before[name]
         checks[f"{name}: MiB at first and in the end"] = (
             now.mib - then.mib <= MOST_MIB,
             f"{then.mib:.0f}, {now.mib:.0f}",
@@ -289,27 +280,11 @@ def _judge(
     return table, all(good for good, _ in checks.values())
 
 
-def _records(node: Node, honest: Honest) -> tuple[int, audit.AuditReport, int]:
-    """Count the honest exams with a result that did not fail, check the trail, count drafts."""
-    with open_state(load_settings(node.config)) as state:
-        with state.database.read() as connection:
-            told = sa.select(EXAMS.c.study_instance_uid, RESULTS.c.category).join(
-                RESULTS, RESULTS.c.exam_id == EXAMS.c.id
-            )
-            category = dict(connection.execute(told).all())
-            trail = audit.verify(connection)
-        found = [category.get(state.kept_as(study), "failed") for study in honest.studies]
-        drafts = [*(state.received.folder / "partial").glob("*")]
-        if state.received.drafts is not None:
-            drafts += state.received.drafts.glob("*")
-    return sum(one != "failed" for one in found), trail, len(drafts)
-
-
 def _await_results(node: Node, honest: Honest) -> float:
-    """Wait until every honest exam has a result; give the seconds."""
+    """Wait until every honest exam has a result that was delivered; give the seconds."""
     began = time.monotonic()
     while time.monotonic() - began < RESULT_WITHIN_S and _alive(node):
-        if _records(node, honest)[0] == len(honest.studies):
+        if read_records(node, honest.studies).delivered == len(honest.studies):
             break
         time.sleep(2.0)
     return time.monotonic() - began
@@ -320,15 +295,6 @@ def _alive(node: Node) -> bool:
         program.process is not None and program.process.poll() is None
         for program in node.programs.values()
     )
-
-
-def _size(program: Program) -> Size:
-    assert program.process is not None
-    place = Path(f"/proc/{program.process.pid}")
-    lines = (place / "status").read_text("ascii").splitlines()
-    status = dict(line.split(":", 1) for line in lines if ":" in line)
-    handles = len(list((place / "fd").iterdir()))
-    return Size(int(status["VmRSS"].split()[0]) / 1024, handles, int(status["Threads"]))
 
 
 def _new_database(stack: contextlib.ExitStack) -> str:
