@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from mammolens.errors import InputError, NotAnImage
 from mammolens.images.dicom import HEAD_BYTES, looks_like_dicom
-from mammolens.images.dicom_values import quiet_pydicom
 from mammolens.images.jpeg import stream_size
+from mammolens.images.quiet import quiet_pydicom
 from mammolens.images.raster import PGM_HEADER, PNG_SIGNATURE
 from mammolens.images.tiff import tiff_form
 

@@ -129,7 +129,7 @@ def deidentify(
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import UID
 
-    from mammolens.images.dicom_values import quiet_pydicom
+    from mammolens.images.quiet import quiet_pydicom
 
     try:
         with quiet_pydicom():
