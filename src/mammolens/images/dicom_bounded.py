@@ -8,6 +8,7 @@ from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from mammolens.errors import NotAnImage, UnsupportedImage
 from mammolens.images.dicom_attributes import tags_of
 from mammolens.images.dicom_scan import MAX_LUT_BYTES, Scanned, Scanner, Wanted, is_explicit
 from mammolens.images.dicom_stream import Forward, Inflated, Plain
@@ -16,7 +17,16 @@ from mammolens.images.limits import MAX_BYTES
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["BIG_ENDIAN", "EXPLICIT", "IMPLICIT", "BoundedHeader", "read_bounded", "wanted_of"]
+__all__ = [
+    "BIG_ENDIAN",
+    "EXPLICIT",
+    "IMPLICIT",
+    "BoundedHeader",
+    "bounded_file",
+    "ends_early",
+    "read_bounded",
+    "wanted_of",
+]
 
 DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 IMPLICIT, EXPLICIT, BIG_ENDIAN = (f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".2"))
@@ -69,10 +79,12 @@ class BoundedHeader:
 
 
 @cache
-def wanted_of(keywords: frozenset[str]) -> Wanted:
-    """Say which tags are to be kept."""
+def wanted_of(keywords: frozenset[str], is_all: bool = False) -> Wanted:
+    """Say which tags are to be kept; with `is_all` nothing behind the last of them is looked at."""
     sequences = frozenset(keyword for keyword in keywords if keyword.endswith("Sequence"))
-    return Wanted(tags_of(keywords), tags_of(sequences), tags_of(sequences & _TABLES))
+    tags = tags_of(keywords)
+    last = max(tags) if is_all else Wanted._field_defaults["last"]
+    return Wanted(tags, tags_of(sequences), tags_of(sequences & _TABLES), last)
 
 
 def read_bounded(
@@ -97,6 +109,32 @@ def read_bounded(
         A deflated data set is larger than `most_bytes`, or the file has no data set within the
         limits.
     """
+    declared, media_class, syntax, scanner = _begun(stream, source, most_bytes)
+    scanned = scanner.scan(wanted)
+    return BoundedHeader(scanned, declared, syntax, media_class, scanner.stream)
+
+
+def ends_early(stream: BinaryIO, size: int) -> bool:
+    """Whether a DICOM file of `size` bytes ends within an element, or before its pixels.
+
+    What is no DICOM file does not, and of a deflated one it is not known.
+    """
+    stream.seek(0)
+    if not stream.read(PREAMBLE_BYTES).endswith(b"DICM"):
+        return False
+    try:
+        _, _, syntax, scanner = _begun(stream, "file", MAX_BYTES)
+    except UnsupportedImage:
+        return False
+    except NotAnImage:
+        return True
+    return syntax != DEFLATED and scanner.ends_early(size)
+
+
+def _begun(
+    stream: BinaryIO, source: str, most_bytes: int
+) -> tuple[str | None, str | None, str, Scanner]:
+    """Declared transfer syntax and class, real transfer syntax, and a scanner of the data set."""
     stream.seek(0)
     if stream.read(PREAMBLE_BYTES)[128:] != b"DICM":
         stream.seek(0)
@@ -106,13 +144,46 @@ def read_bounded(
     syntax = _real_syntax(head, declared)
     stream.seek(start)
     forward: Forward = Plain(stream)
+    implicit = syntax == IMPLICIT if len(head) < 6 else not is_explicit(head)
     if syntax == DEFLATED:
-        forward = Inflated(stream, most_bytes, MAX_LUT_BYTES, source)
-        implicit = False
-    else:
-        implicit = syntax == IMPLICIT if len(head) < 6 else not is_explicit(head)
-    scanned = Scanner(forward, implicit, syntax != BIG_ENDIAN, source).scan(wanted)
-    return BoundedHeader(scanned, declared, syntax, media_class, forward)
+        forward, implicit = Inflated(stream, most_bytes, MAX_LUT_BYTES, source), False
+    return declared, media_class, syntax, Scanner(forward, implicit, syntax != BIG_ENDIAN, source)
+
+
+def bounded_file(data: bytes, source: str, wanted: Wanted) -> tuple[bytes, str]:
+    """Make a DICOM file of the wanted attributes and the pixel data alone.
+
+    Returns
+    -------
+    tuple
+        The file, never deflated, and the transfer syntax of `data`.
+
+    Raises
+    ------
+    NotAnImage, UnsupportedImage
+        As `read_bounded`, or something wanted is beyond a limit.
+    """
+    stream = BytesIO(data)
+    bounded = read_bounded(stream, source, wanted)
+    scanned, syntax = bounded.scanned, bounded.syntax
+    if scanned.excess is not None:
+        raise scanned.excess
+    pixels: memoryview | bytes = b""
+    if scanned.pixel_head and isinstance(bounded.stream, Plain):
+        start = stream.tell() - len(scanned.pixel_head)
+        implicit = syntax == IMPLICIT or not is_explicit(scanned.pixel_head)
+        Scanner(bounded.stream, implicit, syntax != BIG_ENDIAN, source).pass_value(
+            scanned.pixel_head
+        )
+        pixels = memoryview(data)[start : stream.tell()]
+    elif scanned.pixel_head:
+        pixels = bounded.rest(MAX_BYTES)
+        bounded.finish()
+    written = (EXPLICIT if syntax == DEFLATED else syntax).encode()
+    written += b"\0" * (len(written) % 2)
+    meta = b"\x02\0\x10\0UI" + len(written).to_bytes(2, "little") + written
+    preamble = b"\0" * 128 + b"DICM"
+    return b"".join((preamble, meta, scanned.data, pixels)), syntax
 
 
 def _meta(stream: BinaryIO, source: str) -> tuple[str | None, str | None]:

@@ -29,15 +29,16 @@ PIXEL_TAGS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 UNDEFINED: Final = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LUT_DATA: Final = 0x00283006
+_ROWS: Final = 0x00280010
 _LUT_VRS: Final = frozenset((None, b"US", b"SS", b"OW", b"OB", b"UN"))
 _LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _VRS: Final = _LONG_VRS | frozenset(
     b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split()
 )
 
-MAX_STEPS: Final = 1_000_000
+MAX_STEPS: Final = 500_000
 """Elements and items of a data set that are walked over. Of honest headers the longest are those of
-enhanced objects: 2,000 frames with 250 elements each. A million take about a second."""
+enhanced objects: 2,000 frames with 250 elements each. So many take about a second."""
 MAX_DEPTH: Final = 64
 """Sequences within sequences; structured reports come to about ten."""
 MAX_VALUE_BYTES: Final = 16 << 10
@@ -70,6 +71,8 @@ class Wanted(NamedTuple):
     tags: frozenset[int]
     sequences: frozenset[int]
     tables: frozenset[int]
+    last: int = 0xFFFFFFFF
+    """The walk ends behind this tag."""
 
 
 @dataclass(frozen=True)
@@ -186,13 +189,57 @@ class Scanner:
         self.stream.skip(start - self.stream.tell())
         return found
 
+    def pass_value(self, head: bytes) -> None:
+        """Pass over the value of the element whose head was read, the pixel data.
+
+        Raises
+        ------
+        UnsupportedImage, NotAnImage
+            It holds too many items, or none.
+        """
+        element = self._next(self.implicit, head=head)
+        assert element is not None
+        self._at = element.tag
+        try:
+            if element.length != UNDEFINED:
+                self.stream.skip(element.length)
+            else:
+                self._pass_open(element.vr, self.implicit, 1, False)
+        except _Stop:
+            assert self._excess is not None
+            raise self._excess from None
+        finally:
+            self._release()
+
+    def ends_early(self, size: int) -> bool:
+        """Whether a file of `size` bytes ends within an element, or before its pixel data."""
+        has_rows = has_pixels = False
+        try:
+            while (element := self._next(self.implicit)) is not None:
+                self._at, vr, length, _ = element
+                has_rows = has_rows or self._at == _ROWS
+                has_pixels = has_pixels or self._at in PIXEL_TAGS
+                if length == UNDEFINED:
+                    self._pass_open(vr, self.implicit, 1, False)
+                elif self.stream.tell() + length > size:
+                    return True
+                else:
+                    self.stream.skip(length)
+        except _Stop:
+            return False
+        except NotAnImage:
+            return True
+        finally:
+            self._release()
+        return has_rows and not has_pixels
+
     def _walk(self, wanted: Wanted, out: list[bytes]) -> bytes:
         tags, skip = wanted.tags, self.stream.skip
         while (element := self._next(self.implicit)) is not None:
             tag, vr, length, head = element
             if tag in PIXEL_TAGS:
                 return head
-            if tag == _ITEM_END:
+            if tag == _ITEM_END or tag > wanted.last:
                 break
             self._ascends = self._ascends and tag > self._at
             self._at = tag
@@ -335,23 +382,23 @@ class Scanner:
         if len(head) < 8:
             return None
         self._step(kept)
-        group, number, length = self._unpack(head)
+        group, number, length = self._unpack(head[:8])
         vr = None
         if not implicit:
             written = head[4:6]
             if written in _VRS:
                 vr = written
                 if written in _LONG_VRS:
-                    more = self.stream.read(4)
+                    more = head[8:] or self.stream.read(4)
                     if len(more) < 4:
                         return None
-                    head += more
+                    head = head[:8] + more
                     (length,) = self._long(more)
                 else:
-                    (length,) = self._short(head[6:])
+                    (length,) = self._short(head[6:8])
             elif b"AA" <= written <= b"ZZ":
                 vr = written
-                (length,) = self._short(head[6:])
+                (length,) = self._short(head[6:8])
         return _Element(group << 16 | number, vr, length, head)
 
     def _step(self, kept: bool) -> None:

@@ -108,7 +108,8 @@ def _describe(database: Database, data: bytes | Draft, intake: IntakeSettings) -
         stream, digest, size = data.open(), data.digest, data.size
     with stream:
         own = partial(_is_own, database)
-        return describe_object(stream, digest, size, intake.film, own)
+        most = intake.max_mb << 20
+        return describe_object(stream, digest, size, intake.film, own, most)
 
 
 def _bytes(content: bytes | Path, max_mb: int) -> bytes:
