@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-__all__ = ["IDENTIFYING", "READ", "SEQUENCES", "is_special", "tags_of"]
+__all__ = ["IDENTIFYING", "LONG_TEXTS", "READ", "SEQUENCES", "is_special", "tags_of"]
 
 _PATIENT: Final = """
 PatientName PatientID IssuerOfPatientID PatientBirthDate PatientSex OtherPatientIDs
@@ -51,6 +51,11 @@ _WHOSE: Final = """
 SpecificCharacterSet SOPClassUID SOPInstanceUID StudyInstanceUID StudyDate AcquisitionDate
 AccessionNumber PatientName PatientID IssuerOfPatientID PatientBirthDate PatientAge
 """
+_LONG: Final = """
+AcquisitionProtocolDescription DerivationDescription ImageComments PartialViewDescription
+"""
+LONG_TEXTS: Final = frozenset(_LONG.split())
+"""Texts of VR LT and ST that may be long."""
 IDENTIFYING: Final = frozenset(_WHOSE.split())
 """What says whose an object is: without one of these it cannot be given to its exam."""
 

@@ -9,9 +9,11 @@ from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from mammolens.errors import NotAnImage, UnsupportedImage
-from mammolens.images.dicom_attributes import tags_of
-from mammolens.images.dicom_scan import MAX_LUT_BYTES, Scanned, Scanner, Wanted, is_explicit
+from mammolens.images.dicom_attributes import LONG_TEXTS, tags_of
+from mammolens.images.dicom_limits import MAX_LUT_BYTES
+from mammolens.images.dicom_scan import Scanned, Wanted, scan
 from mammolens.images.dicom_stream import Forward, Inflated, Plain
+from mammolens.images.dicom_walk import Walk, is_explicit
 from mammolens.images.limits import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -83,8 +85,9 @@ def wanted_of(keywords: frozenset[str], is_all: bool = False) -> Wanted:
     """Say which tags are to be kept; with `is_all` nothing behind the last of them is looked at."""
     sequences = frozenset(keyword for keyword in keywords if keyword.endswith("Sequence"))
     tags = tags_of(keywords)
-    last = max(tags) if is_all else Wanted._field_defaults["last"]
-    return Wanted(tags, tags_of(sequences), tags_of(sequences & _TABLES), last)
+    texts = tags_of(keywords & LONG_TEXTS)
+    found = Wanted(tags, tags_of(sequences), tags_of(sequences & _TABLES), texts)
+    return found._replace(last=max(tags)) if is_all else found
 
 
 def read_bounded(
@@ -109,9 +112,9 @@ def read_bounded(
         A deflated data set is larger than `most_bytes`, or the file has no data set within the
         limits.
     """
-    declared, media_class, syntax, scanner = _begun(stream, source, most_bytes)
-    scanned = scanner.scan(wanted)
-    return BoundedHeader(scanned, declared, syntax, media_class, scanner.stream)
+    declared, media_class, syntax, walk = _begun(stream, source, most_bytes)
+    scanned = scan(walk, wanted)
+    return BoundedHeader(scanned, declared, syntax, media_class, walk.stream)
 
 
 def ends_early(stream: BinaryIO, size: int) -> bool:
@@ -123,18 +126,18 @@ def ends_early(stream: BinaryIO, size: int) -> bool:
     if not stream.read(PREAMBLE_BYTES).endswith(b"DICM"):
         return False
     try:
-        _, _, syntax, scanner = _begun(stream, "file", MAX_BYTES)
+        _, _, syntax, walk = _begun(stream, "file", MAX_BYTES)
     except UnsupportedImage:
         return False
     except NotAnImage:
         return True
-    return syntax != DEFLATED and scanner.ends_early(size)
+    return syntax != DEFLATED and walk.ends_early(size)
 
 
 def _begun(
     stream: BinaryIO, source: str, most_bytes: int
-) -> tuple[str | None, str | None, str, Scanner]:
-    """Declared transfer syntax and class, real transfer syntax, and a scanner of the data set."""
+) -> tuple[str | None, str | None, str, Walk]:
+    """Declared transfer syntax and class, real transfer syntax, and a walk over the data set."""
     stream.seek(0)
     if stream.read(PREAMBLE_BYTES)[128:] != b"DICM":
         stream.seek(0)
@@ -147,7 +150,7 @@ def _begun(
     implicit = syntax == IMPLICIT if len(head) < 6 else not is_explicit(head)
     if syntax == DEFLATED:
         forward, implicit = Inflated(stream, most_bytes, MAX_LUT_BYTES, source), False
-    return declared, media_class, syntax, Scanner(forward, implicit, syntax != BIG_ENDIAN, source)
+    return declared, media_class, syntax, Walk(forward, implicit, syntax != BIG_ENDIAN, source)
 
 
 def bounded_file(data: bytes, source: str, wanted: Wanted) -> tuple[bytes, str]:
@@ -172,9 +175,7 @@ def bounded_file(data: bytes, source: str, wanted: Wanted) -> tuple[bytes, str]:
     if scanned.pixel_head and isinstance(bounded.stream, Plain):
         start = stream.tell() - len(scanned.pixel_head)
         implicit = syntax == IMPLICIT or not is_explicit(scanned.pixel_head)
-        Scanner(bounded.stream, implicit, syntax != BIG_ENDIAN, source).pass_value(
-            scanned.pixel_head
-        )
+        Walk(bounded.stream, implicit, syntax != BIG_ENDIAN, source).pass_value(scanned.pixel_head)
         pixels = memoryview(data)[start : stream.tell()]
     elif scanned.pixel_head:
         pixels = bounded.rest(MAX_BYTES)
@@ -188,13 +189,13 @@ def bounded_file(data: bytes, source: str, wanted: Wanted) -> tuple[bytes, str]:
 
 def _meta(stream: BinaryIO, source: str) -> tuple[str | None, str | None]:
     """Transfer syntax and class by the file meta information; the stream stands behind it."""
-    scanner = Scanner(Plain(stream), False, True, source)
-    found = scanner.group(2, frozenset({_MEDIA_CLASS, _SYNTAX}))
+    walk = Walk(Plain(stream), False, True, source)
+    found = walk.group(2, frozenset({_MEDIA_CLASS, _SYNTAX}))
     texts = {tag: value.decode("latin-1").strip(" \0") for tag, value in found.items()}
     syntax = texts.get(_SYNTAX) or None
     if syntax != DEFLATED:
         # A command set that was written before the data set (PS3.7 6.3) says nothing of the image.
-        Scanner(Plain(stream), True, True, source).group(0, frozenset())
+        Walk(Plain(stream), True, True, source).group(0, frozenset())
     return syntax, texts.get(_MEDIA_CLASS) or None
 
 

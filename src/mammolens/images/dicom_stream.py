@@ -11,6 +11,7 @@ import zlib
 from typing import BinaryIO, Final, Protocol
 
 from mammolens.errors import NotAnImage, UnsupportedImage
+from mammolens.images.dicom_limits import MAX_RATIO, RATIO_COUNTS_FROM_BYTES
 
 __all__ = ["Forward", "Inflated", "Plain"]
 
@@ -72,7 +73,8 @@ class Inflated:
     def __init__(self, stream: BinaryIO, most: int, longest: int, source: str) -> None:
         self._stream, self._most, self._longest, self._source = stream, most, longest, source
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        self._piece, self._at, self._before, self._whole = b"", 0, 0, False
+        self._piece, self._at, self._before, self._packed = b"", 0, 0, 0
+        self._whole = False
         self._kept: bytearray | None = None
 
     def read(self, count: int) -> bytes:
@@ -139,7 +141,10 @@ class Inflated:
         self._before += len(self._piece)
         self._piece, self._at = b"", 0
         while not self._piece and not self._inflater.eof:
-            packed = self._inflater.unconsumed_tail or self._stream.read(_PIECE_BYTES)
+            packed = self._inflater.unconsumed_tail
+            if not packed:
+                packed = self._stream.read(_PIECE_BYTES)
+                self._packed += len(packed)
             try:
                 self._piece = self._inflater.decompress(packed, _PIECE_BYTES)
             except zlib.error as error:
@@ -147,14 +152,22 @@ class Inflated:
             if not packed and not self._piece:
                 return False
         self._whole = self._inflater.eof
-        if self._before + len(self._piece) > self._most:
+        self._check_size(self._before + len(self._piece))
+        return bool(self._piece)
+
+    def _check_size(self, inflated: int) -> None:
+        what = None
+        if inflated > self._most:
+            what = f"is larger than {self._most >> 20} MiB"
+        elif inflated > max(RATIO_COUNTS_FROM_BYTES, MAX_RATIO * self._packed):
+            what = f"inflates to more than {MAX_RATIO} times its size"
+        if what is not None:
             raise UnsupportedImage(
-                f"the deflated data set is larger than {self._most >> 20} MiB",
+                f"the deflated data set {what}",
                 source=self._source,
                 keyword="TransferSyntaxUID",
-                remedy="Send single 2D images",
+                remedy="Send single 2D images, not deflated",
             )
-        return bool(self._piece)
 
     def _keep(self, passed: bytes) -> None:
         if self._kept is not None and len(self._kept) <= self._longest:

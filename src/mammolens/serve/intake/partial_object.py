@@ -19,7 +19,7 @@ __all__ = ["Named", "PartialObject", "name_object"]
 
 ROOM: Final = "web"
 HEAD_BYTES: Final = 1 << 14
-MOST_INFLATED_BYTES: Final = 1 << 20
+MOST_INFLATED_BYTES: Final = 1 << 17
 """What the head of a deflated object may inflate to while its name is looked for."""
 _NAMES: Final = frozenset({"SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"})
 _UID: Final = re.compile(r"[0-9.]{1,64}")
