@@ -43,6 +43,8 @@ class Wanted(NamedTuple):
     tables: frozenset[int]
     texts: frozenset[int] = frozenset()
     """Long texts."""
+    longest: int = MAX_SEQUENCE_BYTES
+    """Bytes of a sequence without tables."""
     last: int = 0xFFFFFFFF
     """The walk ends behind this tag."""
 
@@ -148,7 +150,7 @@ class _Taking:
     def _sequence(self, element: Element, has_tables: bool) -> bytes | None:
         """Give the value of a sequence, or ``None`` if it is beyond a limit."""
         tag, vr, length, _ = element
-        most = MAX_LUT_BYTES if has_tables else MAX_SEQUENCE_BYTES
+        most = MAX_LUT_BYTES if has_tables else self.wanted.longest
         self.walk.is_whole, value = True, b""
         if length == UNDEFINED:
             start = self.walk.stream.tell()

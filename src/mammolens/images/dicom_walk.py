@@ -85,6 +85,8 @@ class Walk:
         How elements are encoded.
     source
         Named in errors.
+    max_inner_steps
+        Elements and items within the sequences that are looked into.
 
     Attributes
     ----------
@@ -96,7 +98,14 @@ class Walk:
         Whether nothing was found to be so since this was set to true.
     """
 
-    def __init__(self, stream: Forward, implicit: bool, little: bool, source: str) -> None:
+    def __init__(
+        self,
+        stream: Forward,
+        implicit: bool,
+        little: bool,
+        source: str,
+        max_inner_steps: int = MAX_INNER_STEPS,
+    ) -> None:
         self.stream, self.implicit, self.source = stream, implicit, source
         self.at, self.is_whole = 0, True
         self.excess: InputError | None = None
@@ -104,7 +113,7 @@ class Walk:
         self._unpack = Struct(f"{order}HHL").unpack
         self._short, self._long = Struct(f"{order}H").unpack, Struct(f"{order}L").unpack
         self._items = {Struct(f"{order}HH").pack(0xFFFE, e) for e in (0xE000, 0xE0DD)}
-        self._steps, self._inner_steps = 0, 0
+        self._steps, self._inner_steps, self._max_inner_steps = 0, 0, max_inner_steps
 
     def next(self, implicit: bool, kept: bool = False, head: bytes = b"") -> Element | None:
         """Read the head of an element; ``None`` at the end."""
@@ -286,8 +295,9 @@ class Walk:
         self._steps += 1
         if kept:
             self._inner_steps += 1
-            if self._inner_steps > MAX_INNER_STEPS:
-                self.note(f"sequences hold more than {MAX_INNER_STEPS:,} elements and items")
+            if self._inner_steps > self._max_inner_steps:
+                most = f"{self._max_inner_steps:,}"
+                self.note(f"sequences hold more than {most} elements and items")
         if not self._steps % _PAUSE_STEPS:
             if self._steps > MAX_STEPS:
                 self.note(f"the header holds more than {MAX_STEPS:,} elements and items")
