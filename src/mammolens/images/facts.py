@@ -9,6 +9,7 @@ from typing import NamedTuple
 from mammolens.errors import InputError, NotAnImage
 from mammolens.images.dicom import HEAD_BYTES, looks_like_dicom
 from mammolens.images.dicom_bounded import read_bounded, wanted_of
+from mammolens.images.files import ImageFile
 from mammolens.images.jpeg import stream_size
 from mammolens.images.quiet import quiet_pydicom
 from mammolens.images.raster import PGM_HEADER, PNG_SIGNATURE
@@ -43,7 +44,7 @@ def read_facts(path: Path) -> PictureFacts:
                 return _dicom_facts(path)
             data = head + stream.read(HEAD_OF_STREAM_BYTES)
             if head[:4] in (b"II*\x00", b"MM\x00*"):
-                form = tiff_form(data + stream.read(), str(path))
+                form = tiff_form(ImageFile(path).read_bytes(), str(path))
                 return PictureFacts(form.rows, form.columns)
     except OSError as error:
         raise _unreadable(path, f"cannot be read ({error.strerror})") from error
