@@ -113,7 +113,7 @@ class _Taking:
                 return head
             if tag == ITEM_END or tag > wanted.last:
                 break
-            self.ascends = self.ascends and tag > walk.at
+            self.ascends = self.ascends and tag >= walk.at
             walk.at = tag
             if tag in tags or is_special(tag):
                 self._keep(element)
