@@ -49,9 +49,12 @@ _ROWS: Final = 0x00280010
 _LUT_DATA: Final = 0x00283006
 _LUT_VRS: Final = frozenset((None, b"US", b"SS", b"OW", b"OB", b"UN"))
 
-_PAUSE_STEPS: Final = 2048
-"""Steps after which other threads get their turn: 2 ms, where the interpreter would take 5."""
-_LONG_STEPS: Final = 32 * _PAUSE_STEPS
+_PAUSE_STEPS: Final = 256
+"""Steps after which other threads get their turn: half a millisecond, where the interpreter would
+take 5 for each of their calls."""
+_PAUSE_S: Final = 1e-5
+"""Sleeping at all gives the turn away; without it a thread takes it back before another wakes."""
+_LONG_STEPS: Final = 256 * _PAUSE_STEPS
 """Steps from which a scan is long: long ones go one at a time, others never wait for them."""
 _long_scans = threading.Lock()
 
@@ -302,7 +305,7 @@ class Walk:
             if self._steps > MAX_STEPS:
                 self.note(f"the header holds more than {MAX_STEPS:,} elements and items")
                 raise Stop
-            time.sleep(0)
+            time.sleep(_PAUSE_S)
             if self._steps == _LONG_STEPS:
                 _long_scans.acquire()
 

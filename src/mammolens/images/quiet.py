@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
@@ -32,9 +32,10 @@ class _Filters:
     def enter(self) -> None:
         with self.lock:
             if not self.users:
+                dispatch: Any = _Dispatch(warnings.showwarning, warnings.filters)
                 self.held.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("always")
-                warnings.showwarning = _Dispatch(warnings.showwarning)
+                warnings.showwarning = dispatch
             self.users += 1
 
     def leave(self) -> None:
@@ -45,25 +46,29 @@ class _Filters:
 
 
 class _Dispatch:
-    """Gives a warning to the thread that collects, or else to whoever showed it before."""
+    """Gives a warning to the thread that collects, or treats it as the filters before did."""
 
-    def __init__(self, shown: Any) -> None:
-        self.shown: Any = shown.shown if isinstance(shown, _Dispatch) else shown
+    def __init__(self, shown: Any, filters: Sequence[tuple[Any, ...]]) -> None:
+        self.shown, self.filters = shown, tuple(filters)
 
-    def __call__(
-        self,
-        message: Any,
-        category: Any,
-        filename: str,
-        lineno: int,
-        file: Any = None,
-        line: Any = None,
-    ) -> None:
+    def __call__(self, message: Any, category: Any, filename: str, lineno: int, *more: Any) -> None:
         if _collectors.lists:
-            warning = warnings.WarningMessage(message, category, filename, lineno, file, line)
+            warning = warnings.WarningMessage(message, category, filename, lineno)
             _collectors.lists[-1].append(warning)
-        else:
-            self.shown(message, category, filename, lineno, file, line)
+            return
+        action = self._action(message, category)
+        if action == "error":
+            raise message if isinstance(message, Warning) else category(message)
+        if action != "ignore":
+            self.shown(message, category, filename, lineno, *more)
+
+    def _action(self, message: Any, category: Any) -> str:
+        """What the filters say of a warning; which module it is of is not known here."""
+        for action, text, kind, module, _ in self.filters:
+            fits = text is None or text.match(str(message))
+            if fits and module is None and issubclass(category, kind):
+                return str(action)
+        return "default"
 
 
 _collectors: Final = _Collectors()

@@ -57,9 +57,10 @@ def _picture(store: Store, digest: str) -> _Picture | None:
     except InputError:
         return None
     values = hashlib.sha256()
+    kind = np.float64 if image.pixels.dtype.kind == "f" else np.int32
     for start in range(0, len(image.pixels), ROWS_AT_ONCE):
         # The same values may be kept in another type.
-        values.update(image.pixels[start : start + ROWS_AT_ONCE].astype(np.float64).tobytes())
+        values.update(image.pixels[start : start + ROWS_AT_ONCE].astype(kind).tobytes())
     ref = image.ref
     return _Picture(ref.laterality, ref.view_position, image.pixels.shape, values.hexdigest())
 
