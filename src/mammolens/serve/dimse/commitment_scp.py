@@ -15,6 +15,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from pynetdicom import build_role, evt
@@ -180,7 +181,14 @@ def _deliver(
                 return True
         if again_after_s is None or stopping.wait(again_after_s):
             break
-    return association.is_established and _send(association, report)
+    with _one_at_a_time(association):
+        return association.is_established and _send(association, report)
+
+
+def _one_at_a_time(association: Association) -> threading.Lock:
+    """Give the lock of an association: two messages at once would mix their parts."""
+    with _guard:
+        return _sending.setdefault(association, threading.Lock())
 
 
 def _send(association: Association, report: CommitmentReport) -> bool:
@@ -258,3 +266,5 @@ class _Places:
 
 
 _places: Final = _Places()
+_guard: Final = threading.Lock()
+_sending: Final[WeakKeyDictionary[Association, threading.Lock]] = WeakKeyDictionary()
