@@ -222,3 +222,9 @@ def test_a_sparse_archive_or_table_is_refused_by_its_size(tmp_path) -> None:
     assert refused.error == "UnsupportedImage"
     with pytest.raises(InvalidManifest, match="more than"):
         read_bytes(tmp_path / "a.csv")
+
+
+def test_members_without_a_name_do_not_stop_the_look(tmp_path) -> None:
+    (tmp_path / "a.zip").write_bytes(directory(3, 3))
+    files, (refused,) = find_files([tmp_path / "a.zip"])
+    assert (files, refused.error) == ([], "NotAnImage")

@@ -32,7 +32,7 @@ def list_members(path: Path) -> tuple[list[str], list[Unreadable]]:
     """
     try:
         with open_zip(path) as archive:
-            infos = [info for info in archive.infolist() if not info.is_dir()]
+            infos = [i for i in archive.infolist() if i.filename and not i.is_dir()]
     except ZipTooLarge as error:
         return [], [_refused(_too_large(error, str(path)))]
     except BROKEN_ZIP as error:
