@@ -189,6 +189,12 @@ def make_dicom() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def make_attacks() -> ModuleType:
+    """Small DICOM files with big headers, ``tests/data/make_attacks.py``."""
+    return _generator("make_attacks")
+
+
+@pytest.fixture(scope="session")
 def make_ljpeg() -> ModuleType:
     """The coder of tiny DDSM cases, ``tests/data/make_ljpeg.py``."""
     return _generator("make_ljpeg")

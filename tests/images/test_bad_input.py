@@ -15,6 +15,7 @@ from mammolens.errors import (
     UnsupportedImage,
 )
 from mammolens.images import ImageFile, identify, read_header, read_image
+from mammolens.images.dicom import describe_dicom
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 PROCESSING = "1.2.840.10008.5.1.4.1.1.1.2.1"
@@ -191,11 +192,10 @@ def test_a_header_without_pixels(make_dicom, tmp_path) -> None:
         read_image(path)
 
 
-def test_a_deflated_data_set_without_end_is_limited(make_dicom, tmp_path, monkeypatch) -> None:
+def test_a_deflated_data_set_without_end_is_limited(make_dicom, tmp_path) -> None:
     path = make_dicom.save(tmp_path / "a.dcm", None, make_dicom.DEFLATED)
-    monkeypatch.setattr("mammolens.images.dicom.MAX_BYTES", 1000)
-    with pytest.raises(UnsupportedImage, match="deflated"):
-        read_image(path)
+    with path.open("rb") as stream, pytest.raises(UnsupportedImage, match="deflated"):
+        describe_dicom(stream, "a.dcm", None, most_bytes=1000)
 
 
 def test_files_beyond_the_limit(make_dicom, tmp_path, monkeypatch) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from mammolens.errors import NotAnImage, UnsupportedImage
+from mammolens.errors import InvalidManifest, NotAnImage, UnsupportedImage
 from mammolens.images import ImageFile, find_files, identify, read_image
+from mammolens.tables.decoding import read_bytes
 
 
 def test_folders_are_searched_sorted_without_companions(tmp_path) -> None:
@@ -174,3 +176,55 @@ def test_a_damaged_member_is_an_input_error(tmp_path, make_dicom) -> None:
         read_image(file)
     with pytest.raises(NotAnImage, match="no such member"):
         read_image(ImageFile(path, "b.dcm"))
+
+
+def directory(entries: int, told: int) -> bytes:
+    """An archive of nothing but a directory; its end says that it has `told` entries."""
+    entry = b"PK\x01\x02" + b"\0" * 42
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, told, told, entries * len(entry), 0, 0)
+    return entry * entries + end
+
+
+@pytest.mark.parametrize("entries", [300_000, 500_000])
+def test_a_directory_of_very_many_entries_is_not_parsed(tmp_path, entries) -> None:
+    path = tmp_path / "many.zip"
+    path.write_bytes(directory(entries, 1))
+    tracemalloc.start()
+    try:
+        files, (refused,) = find_files([path])
+        with pytest.raises(UnsupportedImage, match="is not read"):
+            ImageFile(path, "a.dcm").read_bytes()
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+    assert (files, refused.error) == ([], "UnsupportedImage")
+
+
+def test_members_that_overlap_are_refused(tmp_path) -> None:
+    path = pack(tmp_path / "a.zip", {"1.dcm": os.urandom(5000)})
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\x01\x02")
+    end = data.index(b"PK\x05\x06")
+    entry = bytes(data[at:end])
+    entries = [entry.replace(b"1.dcm", b"%d.dcm" % n) for n in range(4)]
+    tail = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 4, 4, 4 * len(entry), at, 0)
+    path.write_bytes(bytes(data[:at]) + b"".join(entries) + tail)
+    files, (refused,) = find_files([path])
+    assert (files, refused.error) == ([], "UnsupportedImage")
+    assert "overlap" in refused.message
+
+
+def test_a_sparse_archive_or_table_is_refused_by_its_size(tmp_path) -> None:
+    for name in ("a.zip", "a.csv"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(2 << 40)
+    _, (refused,) = find_files([tmp_path / "a.zip"])
+    assert refused.error == "UnsupportedImage"
+    with pytest.raises(InvalidManifest, match="more than"):
+        read_bytes(tmp_path / "a.csv")
+
+
+def test_members_without_a_name_do_not_stop_the_look(tmp_path) -> None:
+    (tmp_path / "a.zip").write_bytes(directory(3, 3))
+    files, (refused,) = find_files([tmp_path / "a.zip"])
+    assert (files, refused.error) == ([], "NotAnImage")

@@ -9,10 +9,11 @@ from pathlib import Path
 from mammolens.core import Unreadable
 from mammolens.errors import InputError, NotAnImage, UnsupportedImage
 from mammolens.images.limits import MAX_BYTES
+from mammolens.tables.zips import MAX_ENTRIES, ZipTooLarge, open_zip
 
 __all__ = ["list_members", "read_member"]
 
-MAX_MEMBERS = 20_000
+MAX_MEMBERS = MAX_ENTRIES
 MAX_TOTAL_BYTES = 16 << 30
 MAX_RATIO = 200
 """Mammograms deflate 2–20 times; deflate itself ends at 1,032."""
@@ -30,8 +31,10 @@ def list_members(path: Path) -> tuple[list[str], list[Unreadable]]:
     themselves. An archive without members is refused too.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            infos = [info for info in archive.infolist() if not info.is_dir()]
+        with open_zip(path) as archive:
+            infos = [i for i in archive.infolist() if i.filename and not i.is_dir()]
+    except ZipTooLarge as error:
+        return [], [_refused(_too_large(error, str(path)))]
     except BROKEN_ZIP as error:
         return [], [
             _refused(
@@ -116,13 +119,15 @@ def read_member(path: Path, member: str, source: str) -> bytes:
         If the member is unsafe (see `list_members`) or packed by a method that is not read.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             info = archive.getinfo(member)
             reason = _member_refusal(info, source)
             if reason is not None:
                 raise reason
             with archive.open(info) as stream:
                 return stream.read(MAX_BYTES)
+    except ZipTooLarge as error:
+        raise _too_large(error, source) from error
     except KeyError as error:
         raise NotAnImage(
             "the archive has no such member", source=source, remedy="Check its name"
@@ -140,6 +145,14 @@ def read_member(path: Path, member: str, source: str) -> bytes:
         raise NotAnImage(
             f"the member is damaged ({error})", source=source, remedy="Copy or pack it again"
         ) from error
+
+
+def _too_large(error: ZipTooLarge, source: str) -> UnsupportedImage:
+    return UnsupportedImage(
+        f"the zip archive is not read: {error}",
+        source=source,
+        remedy="Unpack it first, and send the folder",
+    )
 
 
 def _refused(error: InputError) -> Unreadable:

@@ -6,38 +6,32 @@ Parsing is pydicom's; every exception that damaged bytes raise in it leaves here
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from mammolens.core import Caution, ImageRef, Mammogram, ObjectKind, SourceHeader
-from mammolens.errors import InputError, NotAnImage, UnsupportedImage
+from mammolens.errors import InputError, NotAnImage
+from mammolens.images.dicom_attributes import IDENTIFYING, READ, tags_of
+from mammolens.images.dicom_bounded import BIG_ENDIAN, BoundedHeader, read_bounded, wanted_of
 from mammolens.images.dicom_checks import check_object, pixel_format
 from mammolens.images.dicom_frames import pixel_element
 from mammolens.images.dicom_header import image_ref, source_header
 from mammolens.images.dicom_luts import apply_modality, modality_of, padding_range, voi_choices
 from mammolens.images.dicom_orientation import stated_orientation
 from mammolens.images.dicom_pixels import stored_values
-from mammolens.images.dicom_values import Tags, quiet_pydicom
+from mammolens.images.dicom_stream import Plain
+from mammolens.images.dicom_values import Tags
 from mammolens.images.limits import MAX_BYTES, check_content
-from mammolens.images.object_kind import object_kind
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
+from mammolens.images.object_kind import kind_by_class, object_kind
+from mammolens.images.quiet import quiet_pydicom
 
 __all__ = ["HEAD_BYTES", "Described", "describe_dicom", "looks_like_dicom", "read_dicom"]
 
 HEAD_BYTES = 132
-PEEK_BYTES = 512
-DEFLATED = "1.2.840.10008.1.2.1.99"
-IMPLICIT, EXPLICIT, BIG_ENDIAN = (f"1.2.840.10008.1.2{end}" for end in ("", ".1", ".2"))
-BY_ENCODING = {(True, True): IMPLICIT, (False, True): EXPLICIT, (False, False): BIG_ENDIAN}
-"""Transfer syntax by (implicit VR, little endian), where the file does not name it."""
 FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
-PIXEL_DATA = 0x7FE00010
-PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
+ELEMENT_HEAD_BYTES = 12
 
 
 class Described(NamedTuple):
@@ -51,30 +45,46 @@ class Described(NamedTuple):
     kind: ObjectKind
 
 
+class _Parsed(NamedTuple):
+    tags: Tags
+    bounded: BoundedHeader
+
+
 def looks_like_dicom(head: bytes) -> bool:
     """Whether a file that begins with `head` is DICOM, or may be DICOM without its preamble."""
     return head[128:132] == b"DICM" or (len(head) == HEAD_BYTES and head[:2] in FIRST_GROUPS)
 
 
-def describe_dicom(stream: BinaryIO, source: str, path: Path | None) -> Described:
+def describe_dicom(
+    stream: BinaryIO, source: str, path: Path | None, most_bytes: int = MAX_BYTES
+) -> Described:
     """Read a header without its pixels; the reference has no digest.
+
+    A header of which something is beyond the limits of `dicom_scan` is described as far as it is
+    read, with a refusal, if what says whose it is was read.
+
+    Parameters
+    ----------
+    most_bytes
+        What a deflated data set may inflate to.
 
     Raises
     ------
     NotAnImage, UnsupportedImage
-        If there is no header to speak of.
+        If there is no header to speak of, or too much of it.
     """
     with quiet_pydicom() as caught:
-        tags, syntax, _ = _parse(stream, source)
-        ref, header = image_ref(tags, path), source_header(tags, syntax)
-        refusal = None
+        tags, bounded = _parse(stream, source, most_bytes)
+        ref, header = image_ref(tags, path), source_header(tags, bounded.syntax)
+        refusal = bounded.scanned.excess
+        kind = object_kind(tags) if refusal is None else kind_by_class(tags)
         try:
             check_object(tags)
-            modality_of(tags, pixel_format(tags, syntax))
+            modality_of(tags, pixel_format(tags, bounded.syntax))
         except InputError as error:
-            refusal = error
-        kind = object_kind(tags)
+            refusal = refusal or error
         _note_irregularities(tags, len(caught))
+    bounded.finish()
     return Described(ref, header, tuple(tags.cautions), refusal, kind)
 
 
@@ -82,12 +92,19 @@ def read_dicom(data: bytes, source: str, path: Path | None) -> Mammogram:
     """Decode a DICOM mammogram (see `mammolens.images.read_image`)."""
     with quiet_pydicom() as caught:
         stream = BytesIO(data)
-        tags, syntax, rest = _parse(stream, source)
+        tags, bounded = _parse(stream, source)
+        if bounded.scanned.excess is not None:
+            raise bounded.scanned.excess
         check_object(tags)
-        form = pixel_format(tags, syntax)
-        ref, header = image_ref(tags, path), source_header(tags, syntax)
-    body = memoryview(data)[rest.tell() :] if rest is stream else memoryview(rest.read())
-    element = pixel_element(body, syntax == BIG_ENDIAN, tags)
+        form = pixel_format(tags, bounded.syntax)
+        ref, header = image_ref(tags, path), source_header(tags, bounded.syntax)
+    if isinstance(bounded.stream, Plain):
+        body = memoryview(data)[stream.tell() - len(bounded.scanned.pixel_head) :]
+    else:
+        # Twice the picture shows that there is more than the picture; no more is held.
+        body = memoryview(bounded.rest(ELEMENT_HEAD_BYTES + 2 * form.native_bytes))
+        bounded.finish()
+    element = pixel_element(body, bounded.syntax == BIG_ENDIAN, tags)
     stored = stored_values(tags, form, element)
     check_content(stored, source)
     form = replace(form, signed=stored.dtype.kind == "i")
@@ -117,20 +134,16 @@ def _note_irregularities(tags: Tags, count: int) -> None:
         tags.caution("irregular_header", f"{count} header values break the DICOM standard")
 
 
-def _at_pixels(tag: Any, _vr: str | None, _length: int) -> bool:
-    return int(tag) in PIXEL_TAGS
-
-
-def _parse(stream: BinaryIO, source: str) -> tuple[Tags, str, BinaryIO]:
+def _parse(stream: BinaryIO, source: str, most_bytes: int = MAX_BYTES) -> _Parsed:
     """Header, transfer syntax, and the stream (inflated, if need be) at the pixel data."""
     head = stream.read(HEAD_BYTES)
-    stream.seek(0)
     if not looks_like_dicom(head):
         raise _damaged("this is no DICOM file", source)
+    header = read_bounded(stream, source, wanted_of(READ), most_bytes)
+    if header.scanned.lacks(tags_of(IDENTIFYING)) and header.scanned.excess is not None:
+        raise header.scanned.excess
     try:
-        dataset, syntax, declared, rest = _parse_any(stream, source)
-    except InputError:
-        raise
+        dataset = header.dataset()
     except Exception as error:
         # pydicom lets struct, key, value, type and recursion errors of damaged files pass.
         raise _damaged(f"the DICOM header is damaged ({type(error).__name__})", source) from error
@@ -138,86 +151,15 @@ def _parse(stream: BinaryIO, source: str) -> tuple[Tags, str, BinaryIO]:
     _check_sense(tags)
     if head[128:132] != b"DICM":
         tags.caution("missing_preamble", "the file has no DICOM preamble")
-    if syntax is None:
-        implicit, little = dataset.original_encoding
-        syntax = BY_ENCODING.get((bool(implicit), bool(little)), BY_ENCODING[True, True])
+    if header.declared is None:
         tags.caution("missing_transfer_syntax", "TransferSyntaxUID is absent; it was inferred")
-    elif syntax != declared:
-        text = f"TransferSyntaxUID says {_name(declared)}, the data set is {_name(syntax)}"
+    elif header.syntax != header.declared:
+        text = (
+            f"TransferSyntaxUID says {_name(header.declared)}, the data set is"
+            f" {_name(header.syntax)}"
+        )
         tags.caution("transfer_syntax_differs", text)
-    return tags, syntax, rest
-
-
-def _parse_any(stream: BinaryIO, source: str) -> tuple[Dataset, str | None, str | None, BinaryIO]:
-    """Header, transfer syntax as it is and as it is declared, and the stream at the pixel data."""
-    from pydicom.filereader import _read_file_meta_info, read_dataset, read_partial, read_preamble
-
-    read_preamble(stream, force=True)
-    meta = _read_file_meta_info(stream)
-    declared = str(meta.TransferSyntaxUID) if meta.get("TransferSyntaxUID") else None
-    start = stream.tell()
-    syntax = declared
-    if declared is not None:
-        syntax = _real_syntax(stream, declared)
-        stream.seek(start)
-    if syntax == DEFLATED:
-        # pydicom would inflate without a limit.
-        stream = BytesIO(_inflate(stream.read(), source))
-        dataset = read_dataset(stream, False, True, stop_when=_at_pixels)
-    elif syntax != declared:
-        dataset = read_dataset(
-            stream, syntax == IMPLICIT, syntax != BIG_ENDIAN, stop_when=_at_pixels
-        )
-    else:
-        stream.seek(0)
-        dataset = read_partial(stream, _at_pixels, force=True)
-    media_class = meta.get("MediaStorageSOPClassUID")
-    if media_class and "SOPClassUID" not in dataset:
-        dataset.SOPClassUID = media_class
-    return dataset, syntax, declared, stream
-
-
-def _real_syntax(stream: BinaryIO, declared: str) -> str:
-    """The transfer syntax by the first bytes of the data set, where they contradict the file."""
-    head = stream.read(PEEK_BYTES)
-    encoding = _encoding(head)
-    if encoding is None:
-        try:
-            inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(head, PEEK_BYTES)
-        except zlib.error:
-            return declared
-        return declared if _encoding(inflated) is None else DEFLATED
-    if encoding == BIG_ENDIAN or declared in (BIG_ENDIAN, DEFLATED):
-        return encoding
-    plain = declared in (IMPLICIT, EXPLICIT)
-    return encoding if plain else declared
-
-
-def _encoding(head: bytes) -> str | None:
-    """How a data set that begins with `head` is written, if it is one: its first group is low."""
-    if len(head) < 8:
-        return None
-    explicit = head[4:6].isalpha() and head[4:6].isupper()
-    if head[0] == 0 and 0 < head[1] < 0x30 and explicit:
-        return BIG_ENDIAN
-    if 0 < head[0] < 0x30 and head[1] == 0:
-        return EXPLICIT if explicit else IMPLICIT
-    return None
-
-
-def _inflate(data: bytes, source: str) -> bytes:
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflated = inflater.decompress(data, MAX_BYTES)
-    if inflater.unconsumed_tail:
-        raise UnsupportedImage(
-            f"the deflated data set is larger than {MAX_BYTES >> 20} MiB",
-            source=source,
-            keyword="TransferSyntaxUID",
-            remedy="Send single 2D images",
-        )
-    if not inflater.eof:
-        raise _damaged("the deflated data set is truncated", source)
-    return inflated
+    return _Parsed(tags, header)
 
 
 def _name(syntax: str | None) -> str:

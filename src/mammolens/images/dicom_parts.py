@@ -45,6 +45,9 @@ FINE_FOCUS_MM: Final = 0.15
 """The focus of magnified views has 0.1 mm, that of contact views 0.3 mm (IEC 60336)."""
 SMALL_PADDLE_CM: Final = 15.0
 """Paddles up to this size press a part of a breast; those for whole ones begin at 18 cm."""
+LONGEST_PADDLE: Final = 64
+"""Characters of a description of a paddle, as LO has (PS3.5 6.2); looking for sizes in more costs
+the cube of their number."""
 SERIES_TEXTS: Final = (
     *("SeriesDescription", "ProtocolName", "AcquisitionProtocolName"),
     *("AcquisitionProtocolDescription", "PartialViewDescription"),
@@ -189,7 +192,7 @@ def _ratio(tags: Tags, keyword: str) -> float | None:
 
 def _by_paddle(tags: Tags) -> NotAWholeView | None:
     """Refuse what a spot or biopsy paddle presses, and a small one without a grid; doubt others."""
-    text = tags.text("PaddleDescription") or ""
+    text = (tags.text("PaddleDescription") or "")[:LONGEST_PADDLE]
     topics = read_description(text).topics
     refused = _first(topics & REFUSED_PARTS)
     if refused is not None:

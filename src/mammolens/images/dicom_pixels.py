@@ -58,6 +58,11 @@ class PixelFormat:
     transfer_syntax: str
     overlay_bits: int = 0
 
+    @property
+    def native_bytes(self) -> int:
+        """Size of the uncompressed picture."""
+        return self.rows * self.columns * self.samples * self.bits_allocated // 8
+
 
 def stored_values(tags: Tags, form: PixelFormat, element: PixelElement) -> Pixels:
     """Decode the stored values: one channel; byte order, depth and sign settled.
@@ -86,7 +91,7 @@ def stored_values(tags: Tags, form: PixelFormat, element: PixelElement) -> Pixel
     UnsupportedImage
         If it holds several frames.
     """
-    expected = form.rows * form.columns * form.samples * form.bits_allocated // 8
+    expected = form.native_bytes
     declared = CODECS[form.transfer_syntax]
     frame = one_frame(element, expected, declared, tags)
     if frame.codec is not declared:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-import threading
-import warnings
-from collections.abc import Iterator, MutableSequence, Sequence
-from contextlib import contextmanager
+from collections.abc import MutableSequence, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from pydicom.tag import BaseTag
 
-__all__ = ["Code", "Tags", "quiet_pydicom"]
+__all__ = ["Code", "Tags"]
 
 Code = tuple[str, str, str]
 """Code Value, Coding Scheme Designator and Code Meaning (PS3.3 table 8.8-1)."""
@@ -44,15 +41,6 @@ _FORMS: Final = {
 }
 """Value representations in the default character set, and what their values look like."""
 _ONE_VALUE: Final = frozenset(("ST", "LT", "UT"))
-_warnings_lock = threading.RLock()
-
-
-@contextmanager
-def quiet_pydicom() -> Iterator[list[warnings.WarningMessage]]:
-    """Collect what pydicom warns of, here only; `warnings` is process-wide, hence the lock."""
-    with _warnings_lock, warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield caught
 
 
 @dataclass

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from mammolens.errors import InputError, NotAnImage
 from mammolens.images.dicom import HEAD_BYTES, looks_like_dicom
-from mammolens.images.dicom_values import quiet_pydicom
+from mammolens.images.dicom_bounded import read_bounded, wanted_of
+from mammolens.images.files import ImageFile
 from mammolens.images.jpeg import stream_size
+from mammolens.images.quiet import quiet_pydicom
 from mammolens.images.raster import PGM_HEADER, PNG_SIGNATURE
 from mammolens.images.tiff import tiff_form
 
@@ -42,7 +44,7 @@ def read_facts(path: Path) -> PictureFacts:
                 return _dicom_facts(path)
             data = head + stream.read(HEAD_OF_STREAM_BYTES)
             if head[:4] in (b"II*\x00", b"MM\x00*"):
-                form = tiff_form(data + stream.read(), str(path))
+                form = tiff_form(ImageFile(path).read_bytes(), str(path))
                 return PictureFacts(form.rows, form.columns)
     except OSError as error:
         raise _unreadable(path, f"cannot be read ({error.strerror})") from error
@@ -58,15 +60,14 @@ def read_facts(path: Path) -> PictureFacts:
 
 
 def _dicom_facts(path: Path) -> PictureFacts:
-    from pydicom import dcmread
-
-    wanted = ["Rows", "Columns", "PatientID", "SeriesDescription"]
+    wanted = ("Rows", "Columns", "PatientID", "SeriesDescription")
     try:
-        with quiet_pydicom():
-            found = dcmread(path, stop_before_pixels=True, force=True, specific_tags=wanted)
+        with path.open("rb") as stream, quiet_pydicom():
+            bounded = read_bounded(stream, str(path), wanted_of(frozenset(wanted)))
+            found = bounded.dataset()
             rows, columns = int(found.Rows), int(found.Columns)
             patient, series = (str(found.get(keyword, "")).strip() for keyword in wanted[2:])
-    except InputError:
+    except (InputError, OSError):
         raise
     except Exception as error:
         # pydicom lets struct, key, value and attribute errors of damaged files pass.

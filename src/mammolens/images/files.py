@@ -17,7 +17,7 @@ from mammolens.errors import InputError, NotAnImage, UnsupportedImage
 from mammolens.images import archives
 from mammolens.images.limits import MAX_BYTES
 
-__all__ = ["ImageFile", "find_files"]
+__all__ = ["ImageFile", "find_files", "too_large"]
 
 TABLE_SUFFIXES = (".csv", ".ics", ".json", ".overlay", ".tsv", ".xls", ".xlsx", ".xml")
 TEXT_SUFFIXES = (".htm", ".html", ".ini", ".log", ".md", ".pdf", ".py", ".toml", ".txt", ".yml")
@@ -57,6 +57,21 @@ class ImageFile:
             data = archives.read_member(self.path, self.member, self.name)
         else:
             data = _read_path(self.path)
+        return self._filled(data)
+
+    def read_head(self, count: int) -> bytes:
+        """Read the first bytes alone.
+
+        Raises
+        ------
+        NotAnImage, UnsupportedImage
+            As `read_bytes`.
+        """
+        if self.member is not None:
+            return self.read_bytes()[:count]
+        return self._filled(_read_path(self.path, count))
+
+    def _filled(self, data: bytes) -> bytes:
         if not data:
             raise NotAnImage(
                 "the file is empty", source=self.name, remedy="Copy or export it again"
@@ -64,13 +79,15 @@ class ImageFile:
         return data
 
 
-def _read_path(path: Path) -> bytes:
+def _read_path(path: Path, count: int = -1) -> bytes:
     try:
         if not path.is_file():
             raise NotAnImage(_absence(path), source=str(path), remedy="Check the path")
         size = path.stat().st_size
         # A bounded read would allocate its bound, so the size is asked first.
-        data = path.read_bytes() if size <= MAX_BYTES else b""
+        if size <= MAX_BYTES:
+            with path.open("rb") as stream:
+                data = stream.read(count)
     except OSError as error:
         raise NotAnImage(
             f"the file cannot be read ({error.strerror})",
@@ -78,12 +95,17 @@ def _read_path(path: Path) -> bytes:
             remedy="Check the path and its permissions",
         ) from error
     if size > MAX_BYTES:
-        raise UnsupportedImage(
-            f"the file is larger than {MAX_BYTES >> 20} MiB",
-            source=str(path),
-            remedy="Send single 2D images",
-        )
+        raise too_large(str(path))
     return data
+
+
+def too_large(source: str) -> UnsupportedImage:
+    """Make the refusal of a file by its size."""
+    return UnsupportedImage(
+        f"the file is larger than {MAX_BYTES >> 20} MiB",
+        source=source,
+        remedy="Send single 2D images",
+    )
 
 
 def find_files(paths: Iterable[Path]) -> tuple[list[ImageFile], list[Unreadable]]:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.errors import NotAnImage
+from mammolens.errors import InputError, NotAnImage
 from mammolens.images.dicom import looks_like_dicom
+from mammolens.images.dicom_bounded import bounded_file, wanted_of
 from mammolens.images.files import ImageFile
+from mammolens.images.quiet import quiet_pydicom
 from mammolens.images.raster import decode_raster
 
 __all__ = ["read_mask"]
+
+_PIXELS: Final = """
+SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns
+BitsAllocated BitsStored HighBit PixelRepresentation
+"""
+_WANTED: Final = frozenset(_PIXELS.split())
 
 
 def read_mask(path: Path) -> npt.NDArray[np.bool_]:
@@ -42,7 +51,11 @@ def _dicom_pixels(data: bytes, source: str) -> npt.NDArray[np.generic]:
     from pydicom import dcmread
 
     try:
-        pixels: npt.NDArray[np.generic] = dcmread(io.BytesIO(data), force=True).pixel_array
+        with quiet_pydicom():
+            small = bounded_file(data, source, wanted_of(_WANTED))[0]
+            pixels: npt.NDArray[np.generic] = dcmread(io.BytesIO(small)).pixel_array
+    except InputError:
+        raise
     except Exception as error:
         raise NotAnImage(
             f"the mask cannot be decoded: {error}", source=source, remedy="Copy or export it again"

@@ -13,7 +13,7 @@ from mammolens.core import ObjectKind
 from mammolens.images.dicom_subject import proven_subject
 from mammolens.images.dicom_values import Tags
 
-__all__ = ["is_breast", "is_projection", "object_kind"]
+__all__ = ["is_breast", "is_projection", "kind_by_class", "object_kind"]
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 _MAMMOGRAPHY: Final = frozenset(_STORAGE + end for end in ("1.2", "1.2.1"))
@@ -64,6 +64,21 @@ def object_kind(tags: Tags) -> ObjectKind:
     if sop_class and not tags.text("Rows"):
         return ObjectKind.DOCUMENT
     return ObjectKind.MAMMOGRAM if tags.code("Modality") == "MG" else ObjectKind.UNKNOWN
+
+
+def kind_by_class(tags: Tags) -> ObjectKind:
+    """Say what an object is by its SOP class alone, where its header was not read as a whole.
+
+    What the class does not prove may be a mammogram.
+    """
+    sop_class = tags.text("SOPClassUID") or ""
+    if sop_class in _STACKS:
+        return ObjectKind.STACK
+    ending = sop_class.removeprefix(_STORAGE) if sop_class.startswith(_STORAGE) else ""
+    if ending.startswith(_DOCUMENTS):
+        return ObjectKind.DOCUMENT
+    other = _within(ending, _OTHER_IMAGES)
+    return ObjectKind.OTHER_IMAGE if other else ObjectKind.MAMMOGRAM
 
 
 def _within(ending: str, classes: tuple[str, ...]) -> bool:

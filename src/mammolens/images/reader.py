@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path, PurePath
@@ -10,7 +11,8 @@ from pathlib import Path, PurePath
 from mammolens.core import Caution, ImageRef, Mammogram, ObjectKind, SourceHeader
 from mammolens.errors import InputError, NotAnImage
 from mammolens.images.dicom import HEAD_BYTES, describe_dicom, looks_like_dicom, read_dicom
-from mammolens.images.files import ImageFile
+from mammolens.images.files import ImageFile, too_large
+from mammolens.images.limits import MAX_BYTES
 from mammolens.images.ljpeg import describe_ljpeg, looks_like_ljpeg, read_ljpeg
 from mammolens.images.names import IMAGE_SUFFIXES
 from mammolens.images.raster import describe_raster, looks_like_raster, read_raster
@@ -45,9 +47,14 @@ def identify(file: ImageFile) -> HeaderInfo:
         try:
             with file.path.open("rb") as stream:
                 head = stream.read(HEAD_BYTES)
+                is_too_large = os.fstat(stream.fileno()).st_size > MAX_BYTES
                 stream.seek(0)
                 if looks_like_dicom(head):
-                    return HeaderInfo(*describe_dicom(stream, file.name, file.path))
+                    info = HeaderInfo(*describe_dicom(stream, file.name, file.path))
+                    refusal = too_large(file.name) if is_too_large else None
+                    return replace(info, refusal=info.refusal or refusal)
+                if is_too_large:
+                    raise too_large(file.name)
         except OSError as error:
             raise NotAnImage(
                 f"the file cannot be read ({error.strerror})",
@@ -75,7 +82,7 @@ def may_be_image(file: ImageFile) -> bool:
     if PurePath(file.member or file.path).suffix.lower() in IMAGE_SUFFIXES:
         return True
     try:
-        head = file.read_bytes()[:HEAD_BYTES]
+        head = file.read_head(HEAD_BYTES)
     except InputError:
         return True
     if looks_like_dicom(head) or looks_like_raster(head):

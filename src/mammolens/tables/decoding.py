@@ -39,15 +39,26 @@ class Text:
     certain: bool
 
 
+MAX_TABLE_BYTES: Final = 1 << 30
+"""Some millions of rows; a sparse file of terabytes is refused by its size."""
+
+
 def read_bytes(path: Path) -> bytes:
     """Read a file whole.
 
     Raises
     ------
     InvalidManifest
-        It is missing, a folder, or may not be read.
+        It is missing, a folder, too large, or may not be read.
     """
     try:
+        size = path.stat().st_size
+        if size > MAX_TABLE_BYTES:
+            raise InvalidManifest(
+                f"the table has {size >> 20:,} MiB, more than {MAX_TABLE_BYTES >> 20:,}",
+                source=str(path),
+                remedy="Give a table of images; split it if it is one",
+            )
         return path.read_bytes()
     except OSError as error:
         raise InvalidManifest(

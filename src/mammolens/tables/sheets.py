@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.tables.zips import ZipTooLarge, open_zip
 
 __all__ = ["is_sheet", "read_sheets"]
 
+MAX_SHEET_BYTES: Final = 1 << 30
+"""All parts of an unpacked workbook: Excel's million rows of some ten cells."""
 _XLSX: Final = b"PK\x03\x04"
 _XLS: Final = b"\xd0\xcf\x11\xe0"
 _EXACT: Final = 1e15
@@ -52,6 +55,10 @@ def read_sheets(data: bytes, path: Path) -> list[_Lines]:
         ) from error
     try:
         return _xls(data) if old else _xlsx(data)
+    except ZipTooLarge as error:
+        raise InvalidManifest(
+            f"the sheet is not read: {error}", source=str(path), remedy="Save it as CSV"
+        ) from error
     except Exception as error:
         # Both let zip, key, value, assertion, index and XML errors of damaged files pass.
         raise InvalidManifest(
@@ -64,6 +71,10 @@ def read_sheets(data: bytes, path: Path) -> list[_Lines]:
 def _xlsx(data: bytes) -> list[_Lines]:
     from openpyxl import load_workbook
 
+    with open_zip(data) as archive:
+        size = sum(info.file_size for info in archive.infolist())
+    if size > MAX_SHEET_BYTES:
+        raise ZipTooLarge(f"it unpacks to {size >> 20:,} MiB, more than {MAX_SHEET_BYTES >> 20:,}")
     stored = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
     written = load_workbook(io.BytesIO(data), read_only=True, data_only=False)
     sheets = []

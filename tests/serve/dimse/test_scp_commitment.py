@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 import threading
 import time
+import tracemalloc
+from io import BytesIO
 
 import pytest
 import sqlalchemy as sa
@@ -12,8 +15,8 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, build_role, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPushModelInstance
 
-from mammolens.errors import ConfigError, DeliveryError
-from mammolens.serve.dimse import Peer, commitment_scp, request_commitment
+from mammolens.errors import ConfigError, DeliveryError, NotAnImage, UnsupportedImage
+from mammolens.serve.dimse import Peer, _commitment_data, commitment_scp, request_commitment
 from mammolens.serve.intake import receive
 from mammolens.serve.record import COMMITMENTS
 
@@ -275,3 +278,82 @@ def test_an_answer_that_nobody_asked_for_is_refused_and_not_kept(listen, call):
     assert status.Status == 0x0115
     with listener.state.database.read() as connection:
         assert connection.execute(sa.select(COMMITMENTS)).all() == []
+
+
+def references_of(count: int, empty: bool = False) -> bytes:
+    """A request for many objects, in implicit VR, written without a library."""
+
+    def element(number: int, value: bytes) -> bytes:
+        value += b"\0" * (len(value) % 2)
+        return struct.pack("<HHL", 8, number, len(value)) + value
+
+    items = []
+    for number in range(count):
+        content = b"" if empty else element(0x1150, MG.encode()) + element(0x1155, b"9.%d" % number)
+        items.append(struct.pack("<HHL", 0xFFFE, 0xE000, len(content)) + content)
+    return element(0x1195, b"1.2.3.99") + element(0x1199, b"".join(items))
+
+
+@pytest.mark.parametrize(
+    ("count", "empty", "words"),
+    [(2_000_000, True, "longer"), (100_000, True, "more than")],
+)
+def test_a_request_for_too_many_objects_is_refused_before_it_is_decoded(count, empty, words):
+    data = BytesIO(references_of(count, empty))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnsupportedImage, match=words) as refused:
+            _commitment_data.decoded(data, IMPLICIT)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+    assert _commitment_data.refusal_status(refused.value) == 0x0213
+
+
+def test_a_request_for_a_large_study_is_read():
+    with pytest.raises(UnsupportedImage, match="10,001 objects"):
+        _commitment_data.decoded(BytesIO(references_of(10_001)), IMPLICIT)
+    data = _commitment_data.decoded(BytesIO(references_of(5_000)), IMPLICIT)
+    found = _commitment_data.read_references(data, "ReferencedSOPSequence")
+    assert (len(found), found[-1]) == (5_000, (MG, "9.4999"))
+
+
+def test_a_report_whose_reason_is_no_number_is_refused():
+    data = request_of((MG, "1"))
+    data.FailedSOPSequence = [item(MG, "2")]
+    data.FailedSOPSequence[0].add_new("FailureReason", "LO", "why")
+    with pytest.raises(NotAnImage, match="no number"):
+        _commitment_data.read_report(data)
+
+
+def test_a_flood_of_requests_is_refused_and_ends(holding, call, monkeypatch):
+    listener, _ = holding()
+    go_on, sent = threading.Event(), []
+
+    def deliver(_dimse, _association, _calling, report, _stopping) -> bool:
+        assert go_on.wait(60)
+        sent.append(report.transaction_uid)
+        return True
+
+    monkeypatch.setattr(commitment_scp, "_deliver", deliver)
+    association = call(listener, [(MODEL, IMPLICIT)])
+
+    def send(number: int) -> int:
+        data = request_of((MG, "1.2.3.4.0"), transaction=f"1.2.3.{number}")
+        return association.send_n_action(data, 1, MODEL, INSTANCE)[0].Status
+
+    most = commitment_scp.MOST_OF_HOST
+    assert [send(number) for number in range(most + 4)] == [0x0000] * most + [0x0213] * 4
+    go_on.set()
+    assert until(lambda: len(sent) == most, 60)
+    assert until(lambda: send(99) == 0x0000)
+    assert until(lambda: "1.2.3.99" in sent, 60)
+
+
+def test_a_look_for_objects_ends_in_time(holding, monkeypatch):
+    listener, _ = holding()
+    state = listener.state
+    monkeypatch.setattr(commitment_scp, "LOOK_S", -1.0)
+    asked = [(MG, "1.2.3.4.0"), (MG, "9")]
+    found = commitment_scp.check_references(state.database, state.received, "1", asked)
+    assert (found.kept, found.failed) == ((), {asked[0]: 0x0110, asked[1]: 0x0112})

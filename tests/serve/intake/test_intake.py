@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from mammolens.errors import MissingAttribute, NotAnImage, UnsupportedImage
-from mammolens.serve.intake import receive
+from mammolens.errors import MissingAttribute, NotAnImage, StorageError, UnsupportedImage
+from mammolens.serve.intake import Named, receive
+from mammolens.serve.intake.partial_object import name_object
 from mammolens.serve.record import AUDIT, EXAMS, FILES, INSTANCES, JOBS, RESULTS, Role
 from mammolens.serve.record.audit import verify
 from mammolens.serve.settings import IntakeSettings
@@ -216,3 +221,50 @@ def test_names_do_not_get_into_the_database(send, database, mammogram):
             told = str(connection.execute(sa.select(table)).all())
             assert "ecret" not in told
             assert "19610203" not in told
+
+
+@pytest.mark.parametrize("fault", ["unreadable", "damaged"])
+def test_a_read_error_of_our_own_store_makes_no_rival(
+    send, state, make_dicom, mammogram, rows, monkeypatch, fault
+):
+    first = send(mammogram())
+    copy = mammogram(syntax=make_dicom.DEFLATED)
+    path = state.received.path(first.digest)
+    read_bytes = Path.read_bytes
+
+    def failing(self):
+        if self == path and fault == "unreadable":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read_bytes(self)[:-1] + b"x" if self == path else read_bytes(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", failing)
+        with pytest.raises(StorageError, match="compared"):
+            send(copy)
+    assert [row.role for row in rows(INSTANCES)] == ["input"]
+    assert send(copy).role is Role.COPY
+
+
+def test_an_object_beyond_the_limits_counts_as_unread(send, mammogram, make_attacks, rows):
+    send(mammogram())
+    slope = make_attacks.described(90_000)["values of a slope"]()
+    receipt = send(slope.replace(b"1.2.3.4\0", b"1.2.3.5\0"))
+    assert (receipt.role, receipt.exam_id) == (Role.REFUSED, 1)
+    assert [(row.role, row.reason) for row in rows(INSTANCES)][1] == ("refused", "UnsupportedImage")
+    with pytest.raises(UnsupportedImage):
+        send(make_attacks.refused(300_000)["items, deflated"]())
+    assert rows(AUDIT)[-1].action == "rejected"
+
+
+def test_a_deflated_object_is_measured_by_what_it_inflates_to(send, make_dicom):
+    pixels = make_dicom.picture(1200, 1000)
+    assert pixels.nbytes > 1 << 20
+    with pytest.raises(UnsupportedImage, match="1 MiB"):
+        send(make_dicom.file_bytes(make_dicom.dataset(pixels * 0 + 1), make_dicom.DEFLATED))
+
+
+def test_the_name_of_a_deflated_bomb_is_looked_for_in_little(make_attacks):
+    data = make_attacks.refused(1_000_000)["items, deflated"]()
+    assert name_object(BytesIO(data[: 1 << 14])) is None
+    named = name_object(BytesIO(make_attacks.built(make_attacks.DEFLATED)))
+    assert named == Named("1.2.840.10008.5.1.4.1.1.1.2", "1.2.3.4", "1.2.3")

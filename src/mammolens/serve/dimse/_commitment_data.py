@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
 from typing import Final
 
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.filereader import read_dataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StorageCommitmentPushModel,
     StorageCommitmentPushModelInstance,
 )
 
-from mammolens.errors import NotAnImage
+from mammolens.errors import InputError, NotAnImage, UnsupportedImage
+from mammolens.images.dicom_bounded import wanted_of
+from mammolens.images.dicom_scan import Wanted, scan
+from mammolens.images.dicom_stream import Plain
+from mammolens.images.dicom_walk import Walk
+from mammolens.images.quiet import quiet_pydicom
 
 __all__ = [
     "CONTEXT",
@@ -22,6 +31,7 @@ __all__ = [
     "MODEL_INSTANCE",
     "PROCESSING_FAILURE",
     "REQUEST",
+    "RESOURCE_LIMITATION",
     "SUCCESS",
     "CommitmentReport",
     "Reference",
@@ -31,6 +41,7 @@ __all__ = [
     "read_references",
     "read_report",
     "read_transaction",
+    "refusal_status",
 ]
 
 MODEL: Final = StorageCommitmentPushModel
@@ -40,7 +51,17 @@ REQUEST: Final = 1
 SUCCESS: Final = 0x0000
 PROCESSING_FAILURE: Final = 0x0110
 INVALID_ARGUMENT: Final = 0x0115
+RESOURCE_LIMITATION: Final = 0x0213
+SOURCE: Final = "received message"
 LONGEST_UID: Final = 64
+MOST_REFERENCES: Final = 10_000
+"""Objects that one request or answer names: the largest studies have some thousands of images."""
+MOST_STEPS: Final = 4 * MOST_REFERENCES
+"""An item, its class, its instance, and a reason."""
+LONGEST_MESSAGE: Final = 4 << 20
+"""So many references need 2 MiB."""
+SEQUENCES: Final = ("ReferencedSOPSequence", "FailedSOPSequence")
+READ: Final = frozenset({"TransactionUID", *SEQUENCES})
 
 Reference = tuple[str, str]
 """SOP class UID and SOP instance UID."""
@@ -82,7 +103,10 @@ def read_report(data: Dataset) -> CommitmentReport:
         It names no transaction.
     """
     failures = data.get("FailedSOPSequence") or ()
-    reasons = [int(item.get("FailureReason") or PROCESSING_FAILURE) for item in failures]
+    try:
+        reasons = [int(item.get("FailureReason") or PROCESSING_FAILURE) for item in failures]
+    except (TypeError, ValueError) as error:
+        raise NotAnImage("a reason is no number", source=SOURCE, keyword="FailureReason") from error
     failed = zip(read_references(data, "FailedSOPSequence"), reasons, strict=True)
     kept = read_references(data, "ReferencedSOPSequence")
     return CommitmentReport(read_transaction(data), kept, dict(failed))
@@ -110,20 +134,55 @@ def read_references(data: Dataset, keyword: str) -> tuple[Reference, ...]:
     )
 
 
-def decoded(read: Callable[[], Dataset]) -> Dataset:
-    """Decode all of a message's data set.
+def decoded(data: BytesIO | None, transfer_syntax: str) -> Dataset:
+    """Decode what is read of a message's data set, once it is known to be within the limits.
 
     Raises
     ------
     NotAnImage
         It cannot be read.
+    UnsupportedImage
+        It is longer, or names more objects, than is taken.
     """
+    if data is None:
+        raise NotAnImage("the message has no data set", source=SOURCE)
+    size = data.seek(0, os.SEEK_END)
+    if size > LONGEST_MESSAGE:
+        raise UnsupportedImage(
+            f"a message of {size:,} bytes is longer than is taken",
+            source=SOURCE,
+            remedy=f"Ask for at most {MOST_REFERENCES:,} objects at once",
+        )
+    data.seek(0)
+    syntax = UID(transfer_syntax)
+    implicit, little = syntax.is_implicit_VR, syntax.is_little_endian
+    found = scan(Walk(Plain(data), implicit, little, SOURCE, MOST_STEPS), _wanted())
+    if found.excess is not None:
+        raise found.excess
     try:
-        data = read()
-        data.walk(lambda *_: None)
+        with quiet_pydicom():
+            dataset = read_dataset(BytesIO(found.data), implicit, little)
+            dataset.walk(lambda *_: None)
     except Exception as error:
-        raise NotAnImage("the message cannot be read") from error
-    return data
+        raise NotAnImage("the message cannot be read", source=SOURCE) from error
+    named = sum(len(dataset.get(keyword) or ()) for keyword in SEQUENCES)
+    if named > MOST_REFERENCES:
+        raise UnsupportedImage(
+            f"a message names {named:,} objects",
+            source=SOURCE,
+            remedy=f"Ask for at most {MOST_REFERENCES:,} objects at once",
+        )
+    return dataset
+
+
+@cache
+def _wanted() -> Wanted:
+    return wanted_of(READ)._replace(longest=LONGEST_MESSAGE)
+
+
+def refusal_status(error: InputError) -> int:
+    """Give the status that answers a message which is not taken (PS3.7 10.1.4.1.10)."""
+    return RESOURCE_LIMITATION if isinstance(error, UnsupportedImage) else INVALID_ARGUMENT
 
 
 def _item(sop_class: str, sop_instance: str) -> Dataset:

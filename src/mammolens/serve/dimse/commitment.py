@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from pynetdicom import evt
@@ -29,6 +29,7 @@ from mammolens.serve.dimse._commitment_data import (
     decoded,
     listed,
     read_report,
+    refusal_status,
 )
 from mammolens.serve.dimse.peers import Peer, associated, find_peer
 from mammolens.serve.holdings import NodeState
@@ -106,10 +107,11 @@ def take_report(event: evt.Event, database: Database) -> tuple[int, None]:
     """Note an N-EVENT-REPORT, over whichever association it came; gives the status."""
     actor = f"dimse:{event.assoc.remote['ae_title'].strip()}"
     try:
-        report = read_report(decoded(lambda: event.event_information))
-        known = note_report(database, report, actor)
-    except InputError:
-        return INVALID_ARGUMENT, None
+        request: Any = event.request
+        data = decoded(request.EventInformation, event.context.transfer_syntax)
+        known = note_report(database, read_report(data), actor)
+    except InputError as error:
+        return refusal_status(error), None
     except StorageError as error:
         return status_of(error).dimse, None
     return (SUCCESS if known else INVALID_ARGUMENT), None

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mammolens import __version__
 from mammolens.core import ImageRef
-from mammolens.errors import NotAnImage, UnsupportedImage
+from mammolens.errors import InputError, NotAnImage, UnsupportedImage
 from mammolens.serve.holdings.objects import SOURCE
 from mammolens.serve.settings import DeidentifySettings
 
@@ -64,6 +64,15 @@ DATES: Final = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 TIMES: Final = ("StudyTime", "SeriesTime", "AcquisitionTime", "ContentTime")
 EMPTIED_DATES: Final = ("StudyDate", "StudyTime", "ContentDate", "ContentTime")
 """Dates of type 1 and 2, which are emptied rather than removed."""
+NAMES: Final = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "AccessionNumber",
+    "OtherPatientIDs",
+)
+IDENTITY: Final = frozenset((*UIDS, *EMPTIED, *DATES, *TIMES, *NAMES))
+"""Attributes that are read to replace them; all others are passed over."""
 TEXTS: Final = frozenset(["AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
 SHORTEST_TOKEN: Final = 4
 OLDEST_YEARS: Final = 90
@@ -121,7 +130,8 @@ def deidentify(
     Raises
     ------
     UnsupportedImage
-        The picture bears writing, or may bear it.
+        The picture bears writing, or may bear it; or the header is beyond the limits of
+        `mammolens.images`.
     NotAnImage
         The object is damaged.
     """
@@ -129,12 +139,13 @@ def deidentify(
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import UID
 
-    from mammolens.images.dicom_values import quiet_pydicom
+    from mammolens.images.dicom_bounded import bounded_file, wanted_of
+    from mammolens.images.quiet import quiet_pydicom
 
     try:
         with quiet_pydicom():
-            source = dcmread(BytesIO(content), force=True)
-            syntax = str(source.file_meta.get("TransferSyntaxUID") or _syntax_of(source))
+            bounded, syntax = bounded_file(content, SOURCE, wanted_of(KEPT | IDENTITY))
+            source = dcmread(BytesIO(bounded))
             _refuse_writing(source, settings)
             made = _cleaned(source, _tokens(source))
             _identify(made, source, ref, pseudonyms, settings)
@@ -142,7 +153,7 @@ def deidentify(
             made.file_meta.TransferSyntaxUID = UID(syntax)
             out = BytesIO()
             dcmwrite(out, made, enforce_file_format=True)
-    except UnsupportedImage:
+    except InputError:
         raise
     except Exception as error:
         raise NotAnImage(
@@ -151,13 +162,6 @@ def deidentify(
             remedy="Send a DICOM object that is whole",
         ) from error
     return out.getvalue()
-
-
-def _syntax_of(source: Dataset) -> str:
-    from mammolens.images.dicom import BY_ENCODING, IMPLICIT
-
-    implicit, little = source.original_encoding
-    return BY_ENCODING.get((bool(implicit), bool(little)), IMPLICIT)
 
 
 def _refuse_writing(source: Dataset, settings: DeidentifySettings) -> None:
@@ -192,8 +196,7 @@ def _cleaned(source: Dataset, tokens: frozenset[str]) -> Dataset:
 
 def _tokens(source: Dataset) -> frozenset[str]:
     """Words by which the woman could be known if they stood in an attribute that stays."""
-    named = ("PatientID", "PatientName", "PatientBirthDate", "AccessionNumber", "OtherPatientIDs")
-    words = re.split(r"[\s^=\\,]+", " ".join(str(source.get(keyword) or "") for keyword in named))
+    words = re.split(r"[\s^=\\,]+", " ".join(str(source.get(keyword) or "") for keyword in NAMES))
     return frozenset(word.casefold() for word in words if len(word) >= SHORTEST_TOKEN)
 
 

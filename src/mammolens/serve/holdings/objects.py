@@ -12,6 +12,7 @@ from mammolens.core import ImageRef, ObjectKind, SourceHeader
 from mammolens.errors import MissingAttribute
 from mammolens.exams import STANDARD_VIEWS, identity_of
 from mammolens.images.dicom import Described, describe_dicom
+from mammolens.images.limits import MAX_BYTES
 from mammolens.serve.record import Role
 
 __all__ = ["FILM", "FILM_NOT_READ", "MAMMOGRAPHY", "SOURCE", "ReceivedObject", "describe_object"]
@@ -71,7 +72,12 @@ class ReceivedObject:
 
 
 def describe_object(
-    stream: BinaryIO, digest: str, size: int, film: bool, is_own: Callable[[str], bool]
+    stream: BinaryIO,
+    digest: str,
+    size: int,
+    film: bool,
+    is_own: Callable[[str], bool],
+    most_bytes: int = MAX_BYTES,
 ) -> ReceivedObject:
     """Read what an object is, its pixels unseen.
 
@@ -83,13 +89,16 @@ def describe_object(
         Whether grey Secondary Capture and Computed Radiography of modality MG are inputs.
     is_own
         Tells whether an SOP instance UID is that of one of our results.
+    most_bytes
+        What a deflated object may inflate to.
 
     Raises
     ------
     InputError
-        It is no DICOM object, or lacks an identifier without which no result could refer to it.
+        It is no DICOM object, beyond the limits of what is read, or lacks an identifier without
+        which no result could refer to it.
     """
-    found = describe_dicom(stream, SOURCE, None)
+    found = describe_dicom(stream, SOURCE, None, most_bytes)
     ref, header = found.ref, found.header
     for keyword, uid in (
         ("SOPInstanceUID", ref.sop_instance_uid),

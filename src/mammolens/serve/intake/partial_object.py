@@ -9,6 +9,8 @@ from io import BytesIO
 from typing import BinaryIO, Final
 
 from mammolens.errors import InputError, NotAnImage, StorageError, UnsupportedImage
+from mammolens.images.dicom_bounded import read_bounded, wanted_of
+from mammolens.images.quiet import quiet_pydicom
 from mammolens.serve import logs
 from mammolens.serve.holdings import SOURCE, Draft, NodeState
 from mammolens.serve.intake.reception import receive
@@ -17,6 +19,9 @@ __all__ = ["Named", "PartialObject", "name_object"]
 
 ROOM: Final = "web"
 HEAD_BYTES: Final = 1 << 14
+MOST_INFLATED_BYTES: Final = 1 << 17
+"""What the head of a deflated object may inflate to while its name is looked for."""
+_NAMES: Final = frozenset({"SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"})
 _UID: Final = re.compile(r"[0-9.]{1,64}")
 
 
@@ -31,12 +36,13 @@ class Named:
 
 def name_object(stream: BinaryIO) -> Named | None:
     """Read the identifiers of an object, however little there is of it; ``None`` if it has none."""
-    from pydicom.filereader import read_partial
-
     try:
-        data = read_partial(stream, stop_when=lambda tag, *_: tag > 0x0020000D)
-        uids = [str(data.get(k) or "") for k in ("SOPClassUID", "SOPInstanceUID")]
-        study = str(data.get("StudyInstanceUID") or "")
+        with quiet_pydicom():
+            data = read_bounded(
+                stream, SOURCE, wanted_of(_NAMES, True), MOST_INFLATED_BYTES
+            ).dataset()
+            uids = [str(data.get(k) or "") for k in ("SOPClassUID", "SOPInstanceUID")]
+            study = str(data.get("StudyInstanceUID") or "")
     except Exception:
         return None
     if not all(map(_UID.fullmatch, uids)):

@@ -16,14 +16,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import sqlalchemy as sa
 
-from mammolens.core import Mammogram
 from mammolens.errors import InputError, StorageError, UnsupportedImage
 from mammolens.exams import STANDARD_VIEWS
-from mammolens.images import ImageFile, read_image
 from mammolens.serve.holdings import SOURCE, Draft, ReceivedObject, Store, describe_object, hide
+from mammolens.serve.intake.copies import show_the_same
 from mammolens.serve.record import (
     EXAMS,
     FILES,
@@ -107,7 +105,8 @@ def _describe(database: Database, data: bytes | Draft, intake: IntakeSettings) -
         stream, digest, size = data.open(), data.digest, data.size
     with stream:
         own = partial(_is_own, database)
-        return describe_object(stream, digest, size, intake.film, own)
+        most = intake.max_mb << 20
+        return describe_object(stream, digest, size, intake.film, own, most)
 
 
 def _bytes(content: bytes | Path, max_mb: int) -> bytes:
@@ -167,26 +166,18 @@ def _first_digest(connection: sa.Connection, found: ReceivedObject) -> str | Non
 
 
 def _role(store: Store, found: ReceivedObject, first: str | None) -> Role:
-    """Compare an object with the first of its UID; the rare case in which pixels are decoded."""
+    """Compare an object with the first of its UID; the rare case in which pixels are decoded.
+
+    Raises
+    ------
+    StorageError
+        One of the two cannot be read just now, so that nothing can be said.
+    """
     if first is None or first == found.digest:
         return found.role
     if found.role is Role.REFUSED:
         return Role.COPY
-    one, other = _picture(store, first), _picture(store, found.digest)
-    if one is None or other is None:
-        return Role.RIVAL
-    same_place = (one.ref.laterality, one.ref.view_position) == (
-        other.ref.laterality,
-        other.ref.view_position,
-    )
-    return Role.COPY if same_place and np.array_equal(one.pixels, other.pixels) else Role.RIVAL
-
-
-def _picture(store: Store, digest: str) -> Mammogram | None:
-    try:
-        return read_image(ImageFile(store.path(digest)))
-    except InputError:
-        return None
+    return Role.COPY if show_the_same(store, first, found.digest) else Role.RIVAL
 
 
 def _enter(

@@ -19,9 +19,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from mammolens.errors import ConfigError, InputError, NotAnImage, StorageError, UnsupportedImage
+from mammolens.images.dicom_bounded import ends_early
 from mammolens.serve import logs
 from mammolens.serve.holdings import Draft, NodeState
 from mammolens.serve.intake.reception import receive
@@ -35,8 +36,6 @@ REASON: Final = ".reason.txt"
 LOCK: Final = ".mammolens.lock"
 UNFINISHED: Final = (".part", ".partial", ".filepart", ".tmp", ".crdownload", "~")
 CHUNK_BYTES: Final = 1 << 20
-DEFERRED_BYTES: Final = 1 << 12
-UNDEFINED: Final = 0xFFFFFFFF
 AWAY_S: Final = 10.0
 
 Shape = tuple[int, int, int]
@@ -107,7 +106,7 @@ class Watch:
                 return None
             if shape[1] > most:
                 raise UnsupportedImage(f"the file is larger than {most >> 20} MiB")
-            if _is_cut(stream, shape[1]):
+            if ends_early(stream, shape[1]):
                 if patient:
                     return None
                 raise NotAnImage("the file ends before its last element")
@@ -241,33 +240,6 @@ def _lock(handle: int, name: str, folder: Path) -> None:
             keyword=f"watch.folders.{name}",
             remedy="Give each node a folder of its own",
         ) from error
-
-
-def _is_cut(stream: BinaryIO, size: int) -> bool:
-    """Whether a DICOM file ends within an element, or before its pixels; values are not kept."""
-    from pydicom import dcmread
-    from pydicom.dataelem import RawDataElement
-    from pydicom.filereader import data_element_generator
-
-    if not stream.read(132).endswith(b"DICM"):
-        return False
-    stream.seek(0)
-    try:
-        data = dcmread(stream, stop_before_pixels=True, defer_size=DEFERRED_BYTES)
-        syntax = data.file_meta.TransferSyntaxUID
-        if syntax.is_deflated:
-            return False
-        form = syntax.is_implicit_VR, syntax.is_little_endian
-        rest = list(data_element_generator(stream, *form, defer_size=DEFERRED_BYTES))
-        raw = [*(data.get_item(tag, keep_deferred=True) for tag in data.keys()), *rest]  # noqa: SIM118
-    except EOFError:
-        return True
-    except Exception:
-        return False
-    return ("Rows" in data and not rest) or any(
-        isinstance(e, RawDataElement) and e.length != UNDEFINED and e.value_tell + e.length > size
-        for e in raw
-    )
 
 
 def _shape(found: os.stat_result) -> Shape:

@@ -8,10 +8,10 @@ from io import BytesIO
 from typing import Any, Final
 
 import sqlalchemy as sa
-from pydicom import dcmread
 
 from mammolens.core import TriageCategory
 from mammolens.errors import StorageError
+from mammolens.images.dicom_bounded import read_bounded, wanted_of
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.record import DELIVERIES, EXAMS, FILES, INSTANCES, JOBS, RESULTS, WorkState
 from mammolens.serve.settings import NodeSettings
@@ -21,6 +21,7 @@ __all__ = ["Standing", "missing_instances", "read_standing"]
 
 DELIVERED: Final = WorkState.DONE.value
 STOW: Final = "stow+"
+PLACE: Final = frozenset({"StudyInstanceUID", "SeriesInstanceUID"})
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ def _outputs(
         routes = {row.route for row in sent if row.file_id == file.id and row.state == DELIVERED}
         if file.sop_instance_uid is None or not routes:
             continue
-        data = dcmread(BytesIO(state.results.read(file.digest)), stop_before_pixels=True)
+        content = BytesIO(state.results.read(file.digest))
+        data = read_bounded(content, "results", wanted_of(PLACE, True)).dataset()
         study, series = str(data.get("StudyInstanceUID")), str(data.get("SeriesInstanceUID"))
         if not data.get("SeriesInstanceUID"):
             raise StorageError("a result has no series", source="results")

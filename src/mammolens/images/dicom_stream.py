@@ -1,0 +1,182 @@
+"""Streams that are only read forward: a file as it lies, or a deflated data set inflated piecewise.
+
+Nothing of a deflated data set is held but the piece at hand, and no more is inflated than is
+allowed, so that a few kilobytes cannot ask for gigabytes.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from typing import BinaryIO, Final, Protocol
+
+from mammolens.errors import NotAnImage, UnsupportedImage
+from mammolens.images.dicom_limits import MAX_RATIO, RATIO_COUNTS_FROM_BYTES
+
+__all__ = ["Forward", "Inflated", "Plain"]
+
+_PIECE_BYTES: Final = 1 << 16
+"""Bytes read or inflated at once."""
+
+
+class Forward(Protocol):
+    """What the scanner reads from."""
+
+    def read(self, count: int) -> bytes:
+        """Give the next bytes, fewer at the end."""
+
+    def skip(self, count: int) -> None:
+        """Pass over bytes; beyond the end there are none."""
+
+    def tell(self) -> int:
+        """Give the number of bytes that were passed."""
+
+    def mark(self) -> None:
+        """Remember this place."""
+
+    def since_mark(self) -> bytes:
+        """Give the bytes from the remembered place to here."""
+
+
+class Plain:
+    """A file or bytes; passing over a value does not read it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream, self._mark = stream, 0
+        self.read, self.tell = stream.read, stream.tell
+
+    def skip(self, count: int) -> None:
+        self.stream.seek(count, io.SEEK_CUR)
+
+    def mark(self) -> None:
+        self._mark = self.tell()
+
+    def since_mark(self) -> bytes:
+        here = self.tell()
+        self.stream.seek(self._mark)
+        return self.read(here - self._mark)
+
+
+class Inflated:
+    """A deflated data set (PS3.5 A.5), inflated as far as it is read.
+
+    Parameters
+    ----------
+    stream
+        Stands at the first deflated byte.
+    most
+        Inflated bytes that are allowed.
+    longest
+        Bytes that are kept from a mark on.
+    """
+
+    def __init__(self, stream: BinaryIO, most: int, longest: int, source: str) -> None:
+        self._stream, self._most, self._longest, self._source = stream, most, longest, source
+        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._piece, self._at, self._before, self._packed = b"", 0, 0, 0
+        self._whole = False
+        self._kept: bytearray | None = None
+
+    def read(self, count: int) -> bytes:
+        """Give the next bytes, fewer at the end.
+
+        Raises
+        ------
+        NotAnImage
+            The stream is damaged.
+        UnsupportedImage
+            More comes out of it than is allowed.
+        """
+        found = self._piece[self._at : self._at + count]
+        self._at += len(found)
+        if len(found) < count:
+            parts = [found]
+            missing = count - len(found)
+            while missing and self._next():
+                part = self._piece[:missing]
+                self._at = len(part)
+                missing -= len(part)
+                parts.append(part)
+            found = b"".join(parts)
+        self._keep(found)
+        return found
+
+    def skip(self, count: int) -> None:
+        """Pass over bytes, inflating them piece by piece."""
+        while count > 0:
+            passed = self._piece[self._at : self._at + count]
+            self._keep(passed)
+            self._at += len(passed)
+            count -= len(passed)
+            if count and not self._next():
+                return
+
+    def tell(self) -> int:
+        return self._before + self._at
+
+    def mark(self) -> None:
+        self._kept = bytearray()
+
+    def since_mark(self) -> bytes:
+        kept, self._kept = bytes(self._kept or b""), None
+        return kept
+
+    def finish(self) -> None:
+        """Inflate the rest without keeping it.
+
+        Raises
+        ------
+        NotAnImage
+            The stream is truncated or damaged.
+        UnsupportedImage
+            More comes out of it than is allowed.
+        """
+        while self._next():
+            pass
+        if not self._whole:
+            raise self._damaged("truncated")
+
+    def _next(self) -> bool:
+        """Inflate the next piece; ``False`` at the end."""
+        self._before += len(self._piece)
+        self._piece, self._at = b"", 0
+        while not self._piece and not self._inflater.eof:
+            packed = self._inflater.unconsumed_tail
+            if not packed:
+                packed = self._stream.read(_PIECE_BYTES)
+                self._packed += len(packed)
+            try:
+                self._piece = self._inflater.decompress(packed, _PIECE_BYTES)
+            except zlib.error as error:
+                raise self._damaged("damaged") from error
+            if not packed and not self._piece:
+                return False
+        self._whole = self._inflater.eof
+        self._check_size(self._before + len(self._piece))
+        return bool(self._piece)
+
+    def _check_size(self, inflated: int) -> None:
+        what = None
+        if inflated > self._most:
+            what = f"is larger than {self._most >> 20} MiB"
+        elif inflated > max(RATIO_COUNTS_FROM_BYTES, MAX_RATIO * self._packed):
+            what = f"inflates to more than {MAX_RATIO} times its size"
+        if what is not None:
+            raise UnsupportedImage(
+                f"the deflated data set {what}",
+                source=self._source,
+                keyword="TransferSyntaxUID",
+                remedy="Send single 2D images, not deflated",
+            )
+
+    def _keep(self, passed: bytes) -> None:
+        if self._kept is not None and len(self._kept) <= self._longest:
+            self._kept += passed[: self._longest + 1 - len(self._kept)]
+
+    def _damaged(self, how: str) -> NotAnImage:
+        return NotAnImage(
+            f"the deflated data set is {how}",
+            source=self._source,
+            keyword="TransferSyntaxUID",
+            remedy="Send or export the object again",
+        )
