@@ -23,7 +23,9 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationServer, RequestHandler, ThreadedAssociationServer
 
 from mammolens.serve import logs
+from mammolens.serve.dimse._sockets import PduSocket
 from mammolens.serve.dimse.upper_layer import Begin, UpperLayer, furnish
+from mammolens.serve.exchange import handshake
 
 __all__ = ["AcceptorServer", "Refused"]
 
@@ -85,6 +87,14 @@ class AcceptorServer(ThreadedAssociationServer):
             logs.event(ROOM, "no_place", logging.WARNING)
         return free
 
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Begin the thread of a connection, or give its place back where there can be none."""
+        try:
+            ThreadedAssociationServer.process_request(self, request, client_address)
+        except BaseException:
+            self.places.release()
+            raise
+
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Shake hands, then let the association run; in a thread of the connection's own."""
         taken = False
@@ -112,26 +122,14 @@ class AcceptorServer(ThreadedAssociationServer):
 
     def _shake_hands(self, request: socket.socket, host: str) -> ssl.SSLSocket | None:
         assert self.tls is not None
-        late = threading.Event()
         wrapped = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
-        patience = threading.Timer(self.ae.acse_timeout or 0.0, _hang_up, (wrapped, late))
         try:
-            patience.start()
-            wrapped.do_handshake()
+            handshake(wrapped, self.ae.acse_timeout or 0.0)
         except (OSError, ValueError) as error:
-            self.refused(host, "no_handshake" if late.is_set() else _handshake_failure(error))
+            self.refused(host, _handshake_failure(error))
             wrapped.close()
             return None
-        finally:
-            patience.cancel()
         return wrapped
-
-
-def _hang_up(connection: ssl.SSLSocket, late: threading.Event) -> None:
-    """End a handshake that does not come to its end, however slowly its bytes come."""
-    late.set()
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _handshake_failure(error: Exception) -> str:
@@ -155,7 +153,8 @@ class _Handler(RequestHandler):
     def _create_association(self) -> Association:
         association = RequestHandler._create_association(self)
         server = self.server
-        furnish(association, self.request, server.begin, server.max_bytes, server.places.release)
+        furnish(association, server.begin, server.max_bytes, server.places.release)
+        association.dul.socket = PduSocket(association, self.request)
         return association
 
 

@@ -40,7 +40,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from mammolens.errors import DeliveryError
 from mammolens.serve.dimse.peers import Peer, associated
-from mammolens.serve.dimse.scp import store_object
+from mammolens.serve.dimse.scp import begin_draft, store_object
 from mammolens.serve.dimse.studies import FoundStudy, StudyQuery, read_study
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.record import EXAMS, PRIORS, audit, insert_once
@@ -189,7 +189,11 @@ def _get(state: NodeState, peer: Peer, study: FoundStudy) -> PullReport:
 
     handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, store)]
     asked = [(str(GET), PLAIN), *contexts]
-    with associated(peer, state.settings.dimse, asked, roles, handlers) as association:
+    max_bytes = state.settings.intake.max_mb << 20
+    begin = partial(begin_draft, state.received)
+    with associated(
+        peer, state.settings.dimse, asked, roles, handlers, begin, max_bytes
+    ) as association:
         return _report(study, association.send_c_get(_wanted(study), GET))
 
 

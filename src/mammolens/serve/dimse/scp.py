@@ -42,7 +42,7 @@ from mammolens.serve.intake import receive
 from mammolens.serve.record import Database, audit
 from mammolens.status import status_of
 
-__all__ = ["Listener", "listening", "store_object"]
+__all__ = ["Listener", "begin_draft", "listening", "store_object"]
 
 ROOM: Final = "scp"
 SUCCESS: Final = 0x0000
@@ -169,7 +169,7 @@ def _open(listener: Listener, handlers: list[evt.EventHandlerType]) -> AcceptorS
             evt_handlers=handlers,
             server_class=AcceptorServer,
             tls=server_context(dimse),
-            begin=partial(_begin, listener.state.received),
+            begin=partial(begin_draft, listener.state.received),
             max_bytes=listener.state.settings.intake.max_mb << 20,
             max_connections=dimse.max_associations,
             refused=refused,
@@ -258,7 +258,7 @@ def _calling(event: evt.Event) -> str:
     return str(event.assoc.requestor.ae_title).strip()
 
 
-def _begin(store: Store, association: Association, message: DIMSEMessage) -> Draft | None:
+def begin_draft(store: Store, association: Association, message: DIMSEMessage) -> Draft | None:
     """Draft the file of an object whose data set, as it comes, is to be written after its head."""
     if not isinstance(message, C_STORE_RQ):
         return None
