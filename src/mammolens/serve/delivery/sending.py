@@ -39,6 +39,7 @@ from mammolens.serve.delivery.transports import (
     Verdict,
     open_transport,
 )
+from mammolens.serve.exchange import obeying
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.record import DELIVERIES, Pulse, beating, leases
 from mammolens.serve.settings import JobSettings, RouteSettings
@@ -121,8 +122,10 @@ def deliver_off(state: NodeState, stop: threading.Event) -> int:
 
 
 @contextlib.contextmanager
-def delivering(state: NodeState) -> Iterator[None]:
+def delivering(state: NodeState, stop: threading.Event | None = None) -> Iterator[None]:
     """Deliver in threads while the block runs; its end waits for the files on their way.
+
+    They have `dimse.stop_s` from when `stop` is set, which the end of the block does at the latest.
 
     Raises
     ------
@@ -130,7 +133,7 @@ def delivering(state: NodeState) -> Iterator[None]:
         A destination of the settings cannot be understood; nothing was begun.
     """
     routes = _transports(state)
-    stop = threading.Event()
+    stop = stop or threading.Event()
     run = partial(_serve_all, state, routes, stop, _patience(state, stop))
     thread = threading.Thread(target=run, name="delivery")
     thread.start()
@@ -180,6 +183,11 @@ def _serve_all(
 
 
 def _serve(route: _Route, rest: Callable[[], bool]) -> int:
+    with obeying(route.stop, route.state.settings.dimse.stop_s):
+        return _serve_on(route, rest)
+
+
+def _serve_on(route: _Route, rest: Callable[[], bool]) -> int:
     delivered, name = 0, route.settings.name
     while not route.stop.is_set():
         try:

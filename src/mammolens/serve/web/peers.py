@@ -17,12 +17,16 @@ from pydicom.dataset import Dataset
 
 from mammolens import __version__
 from mammolens.errors import ConfigError, DeliveryError
+from mammolens.serve.exchange import HttpConnection
 from mammolens.serve.settings import NodeSettings, is_loopback, secret_key
 from mammolens.serve.web.stow import JSON
 
 __all__ = ["WebPeer", "WebSession", "calling", "find_web_peer", "is_web_peer", "read_json"]
 
-LONGEST_ANSWER: Final = 64 << 20
+LONGEST_ANSWER: Final = 16 << 20
+"""Bytes of an answer in JSON: a thousand studies with every attribute take 3 MB."""
+MOST_DATASETS: Final = 200_000
+"""Data sets and names in an answer, at all depths: each takes far more memory than its bytes."""
 CHUNK_BYTES: Final = 1 << 18
 NO_CONTENT: Final = 204
 REMEDY: Final = "Check the address, the secret, and that the server runs"
@@ -113,12 +117,8 @@ class WebSession:
 
     def __init__(self, peer: WebPeer) -> None:
         self.peer = peer
-        self._connection = (
-            http.client.HTTPConnection(peer.host, peer.port, timeout=peer.timeout_s)
-            if peer.tls is None
-            else http.client.HTTPSConnection(
-                peer.host, peer.port, timeout=peer.timeout_s, context=peer.tls
-            )
+        self._connection = HttpConnection(
+            peer.host, peer.port, peer.timeout_s, LONGEST_ANSWER, peer.tls
         )
 
     @contextlib.contextmanager
@@ -128,8 +128,14 @@ class WebSession:
         path: str,
         headers: Mapping[str, str],
         body: bytes | None = None,
+        most_bytes: int = LONGEST_ANSWER,
     ) -> Iterator[http.client.HTTPResponse]:
         """Give the answer to a request below the base; what is not read of it is thrown away.
+
+        Parameters
+        ----------
+        most_bytes
+            The server breaks off, as it were, with an answer that is longer.
 
         Raises
         ------
@@ -139,6 +145,7 @@ class WebSession:
         sent = {"User-Agent": f"mammolens/{__version__}", **headers}
         if self.peer.authorization is not None:
             sent["Authorization"] = self.peer.authorization
+        self._connection.pace.begin(most_bytes)
         try:
             response = self._ask(method, f"{self.peer.path}{path}", body, sent)
             yield response
@@ -216,6 +223,8 @@ def read_json(content: bytes, peer: WebPeer) -> list[Dataset]:
     if not content.strip():
         return []
     try:
+        if content.count(b"{") > MOST_DATASETS:
+            raise ValueError("too many data sets")
         read = json.loads(content)
         return [Dataset.from_json(item) for item in (read if isinstance(read, list) else [read])]
     except Exception as error:

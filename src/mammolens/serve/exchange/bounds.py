@@ -115,8 +115,13 @@ class Pace:
         ------
         TimeoutError
         """
-        if self.stop is not None and self.stop.is_over():
+        if self.is_stopped:
             raise TimeoutError("the node stops")
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the node stops and has waited long enough."""
+        return self.stop is not None and self.stop.is_over()
 
     def sent(self, count: int) -> None:
         """Count bytes that the other side took."""
