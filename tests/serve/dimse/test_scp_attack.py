@@ -326,13 +326,10 @@ def test_who_answers_nothing_and_asks_for_ever_is_let_go(listen):
 
 
 DRIPS = {
-    "bytes of a request": lambda: ([b""], iter(request_bytes() * 3)),
-    "bytes of a PDU": lambda: ([request_bytes()], iter(echo_bytes())),
-    "fragments of an object": lambda: (
-        [request_bytes(), pdata((3, 1, b"\0" * 8))],
-        iter(lambda: pdata((3, 1, b"\0" * 8)), None),
-    ),
-    "PDUs without value": lambda: ([request_bytes()], iter(lambda: pdata(), None)),
+    "bytes of a request": (False, lambda: iter(request_bytes() * 3)),
+    "bytes of a PDU": (True, lambda: iter(echo_bytes())),
+    "fragments of a command": (True, lambda: iter(lambda: pdata((3, 1, b"\0")), None)),
+    "PDUs without value": (True, lambda: iter(lambda: pdata(), None)),
 }
 
 
@@ -341,12 +338,11 @@ def test_who_drips_for_ever_is_let_go(listen, what):
     """Each piece comes within the time limit for silence; all of it never ends."""
     listener = listen(**QUICK)
     before = counts(listener)
-    first, pieces = DRIPS[what]()
-    began = time.monotonic()
-    with connect(listener) as connection:
-        connection.sendall(b"".join(first))
+    is_associated, pieces = DRIPS[what]
+    with (associated if is_associated else connect)(listener) as connection:
+        began = time.monotonic()
         with contextlib.suppress(OSError):
-            for piece in pieces:
+            for piece in pieces():
                 connection.sendall(bytes([piece]) if isinstance(piece, int) else piece)
                 time.sleep(0.3)
                 if time.monotonic() - began > ENDS_S:
@@ -354,6 +350,41 @@ def test_who_drips_for_ever_is_let_go(listen, what):
         assert time.monotonic() - began < ENDS_S
     assert settled(listener, *before)
     assert echoes(listener)
+
+
+def test_an_object_in_drips_is_let_go_and_leaves_no_draft(listen, mammogram):
+    listener = listen(**QUICK)
+    before = counts(listener)
+    store = store_bytes(mammogram())
+    size = 10 + struct.unpack(">L", store[6:10])[0]
+    with associated(listener) as connection:
+        connection.sendall(store[:size])
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() - began < ENDS_S:
+                connection.sendall(pdata((3, 0, b"\x08\x00")))
+                time.sleep(0.3)
+        assert time.monotonic() - began < ENDS_S
+    assert settled(listener, *before)
+
+
+def test_a_slow_but_steady_object_is_taken(listen, mammogram, monkeypatch):
+    """It takes longer than any time limit, and comes faster than the least rate."""
+    monkeypatch.setattr("mammolens.serve.exchange.bounds.MINIMUM_RATE", 500)
+    listener = listen(**QUICK)
+    store = store_bytes(mammogram())
+    size = 10 + struct.unpack(">L", store[6:10])[0]
+    data = store[size + 12 :]
+    step = -(-len(data) // 12)
+    with associated(listener) as connection:
+        connection.sendall(store[:size])
+        for at in range(0, len(data), step):
+            last = at + step >= len(data)
+            connection.sendall(pdata((3, 2 if last else 0, data[at : at + step])))
+            time.sleep(0.4)
+        assert read_pdu(connection)[0] == 4
+        connection.sendall(release_bytes())
+        assert read_pdu(connection)[0] == 6
 
 
 def mutated(rng: random.Random, image: bytes) -> bytes:
