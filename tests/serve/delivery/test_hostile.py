@@ -322,7 +322,7 @@ def test_a_slow_but_steady_answer_is_taken(hostile, monkeypatch):
             connection.sendall(answer[at : at + 200])
             time.sleep(0.4)
 
-    node = hostile("fhir+http", script)
+    node = hostile("fhir+http", script, 1.5)
     assert deliver_off(node.state, threading.Event()) == 1
 
 
