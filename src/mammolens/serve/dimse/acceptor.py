@@ -126,8 +126,8 @@ class AcceptorServer(ThreadedAssociationServer):
         try:
             handshake(wrapped, self.ae.acse_timeout or 0.0)
         except (OSError, ValueError) as error:
-            self.refused(host, _handshake_failure(error))
             wrapped.close()
+            self.refused(host, _handshake_failure(error))
             return None
         return wrapped
 
