@@ -27,7 +27,7 @@ __all__ = ["hearing_cancels"]
 
 ROOM: Final = "ups"
 LOOK_S: Final = 1.0
-JOIN_S: Final = 5.0
+JOIN_S: Final = 3.0
 """How long the end of the node waits for the channel to close."""
 SOP_INSTANCE: Final = "00001000"
 EVENT_TYPE: Final = "00001002"

@@ -27,7 +27,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 from mammolens.errors import DeliveryError
 from mammolens.serve.dimse import associated, bounded, find_peer
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.web import WebSession, calling, find_web_peer, is_web_peer
+from mammolens.serve.web import WebSession, calling, find_web_peer, is_web_peer, read_readable
 
 __all__ = [
     "ALREADY",
@@ -198,7 +198,7 @@ class _Web:
     def find(self) -> list[Dataset]:
         keys = {"ProcedureStepState": SCHEDULED, "limit": str(LONGEST_SEARCH)}
         asked = urlencode({**keys, "includefield": ",".join(ASKED)})
-        status, found, _ = self.session.ask("GET", f"/workitems?{asked}")
+        status, found, _ = self.session.ask("GET", f"/workitems?{asked}", read=read_readable)
         if status not in (200, 204, 206):
             raise DeliveryError(f"the search for steps was given up (HTTP {status})")
         return found

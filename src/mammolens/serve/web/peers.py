@@ -7,7 +7,7 @@ import contextlib
 import http.client
 import json
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPMessage
 from typing import Any, Final
@@ -21,7 +21,15 @@ from mammolens.serve.exchange import HttpConnection
 from mammolens.serve.settings import NodeSettings, is_loopback, secret_key
 from mammolens.serve.web.stow import JSON
 
-__all__ = ["WebPeer", "WebSession", "calling", "find_web_peer", "is_web_peer", "read_json"]
+__all__ = [
+    "WebPeer",
+    "WebSession",
+    "calling",
+    "find_web_peer",
+    "is_web_peer",
+    "read_json",
+    "read_readable",
+]
 
 LONGEST_ANSWER: Final = 16 << 20
 """Bytes of an answer in JSON: a thousand studies with every attribute take 3 MB."""
@@ -112,6 +120,20 @@ def find_web_peer(name: str, settings: NodeSettings) -> WebPeer:
     )
 
 
+def read_all(items: Any) -> list[Dataset]:
+    """Read every data set, or none."""
+    return [Dataset.from_json(item) for item in items]
+
+
+def read_readable(items: Any) -> list[Dataset]:
+    """Read the data sets that can be read, and pass over the others."""
+    found = []
+    for item in items:
+        with contextlib.suppress(Exception):
+            found.append(Dataset.from_json(item))
+    return found
+
+
 class WebSession:
     """A connection to one server, kept between requests."""
 
@@ -163,9 +185,18 @@ class WebSession:
             raise
 
     def ask(
-        self, method: str, path: str, body: Any = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        read: Callable[[Any], list[Dataset]] = read_all,
     ) -> tuple[int, list[Dataset], HTTPMessage]:
         """Ask in the DICOM JSON Model; gives the status, the data sets and the headers.
+
+        Parameters
+        ----------
+        read
+            Makes data sets of the objects of the answer.
 
         Raises
         ------
@@ -179,7 +210,8 @@ class WebSession:
             if response.length:
                 raise http.client.IncompleteRead(told)
             status, given = response.status, response.headers
-        found = read_json(told, self.peer) if 200 <= status < 300 and status != NO_CONTENT else []
+        answers = 200 <= status < 300 and status != NO_CONTENT
+        found = read_json(told, self.peer, read) if answers else []
         return status, found, given
 
     def close(self) -> None:
@@ -212,7 +244,9 @@ def calling(peer: WebPeer) -> Iterator[WebSession]:
         session.close()
 
 
-def read_json(content: bytes, peer: WebPeer) -> list[Dataset]:
+def read_json(
+    content: bytes, peer: WebPeer, read: Callable[[Any], list[Dataset]] = read_all
+) -> list[Dataset]:
     """Read data sets of the DICOM JSON Model; nothing means none.
 
     Raises
@@ -225,8 +259,8 @@ def read_json(content: bytes, peer: WebPeer) -> list[Dataset]:
     try:
         if content.count(b"{") > MOST_DATASETS:
             raise ValueError("too many data sets")
-        read = json.loads(content)
-        return [Dataset.from_json(item) for item in (read if isinstance(read, list) else [read])]
+        told = json.loads(content)
+        return read(told if isinstance(told, list) else [told])
     except Exception as error:
         raise DeliveryError(
             "the server's answer is no DICOM JSON", source=f"web peer {peer.name}", remedy=REMEDY
