@@ -71,6 +71,9 @@ BROKEN = {
         APPLICATION, context(1, VERIFICATION, ()), USER
     ),
     "an empty transfer syntax": request(APPLICATION, context(1, MG, ("",)), USER),
+    "a transfer syntax of 60,000 characters": request(
+        APPLICATION, context(1, MG, ("1." * 30_000,)), USER
+    ),
     "a context without abstract syntax": request(
         APPLICATION, item(0x20, b"\1\0\0\0" + item(0x40, EXPLICIT.encode())), USER
     ),

@@ -13,12 +13,14 @@ from typing import Final
 
 __all__ = ["LONGEST_ASSOCIATE", "check_associate"]
 
-LONGEST_ASSOCIATE: Final = 1 << 18
-"""Bytes of a request or an acceptance: 128 contexts with 40 transfer syntaxes each take 150 kB."""
+LONGEST_ASSOCIATE: Final = 1 << 17
+"""Bytes of a request or an acceptance: 128 contexts with 35 transfer syntaxes each take as many."""
 MOST_CONTEXTS: Final = 128
 """Identifiers of contexts are the odd numbers of a byte (PS3.8 9.3.2.2)."""
-MOST_SYNTAXES: Final = 128
+MOST_SYNTAXES: Final = 64
 """Transfer syntaxes of one context: the standard has about 60."""
+LONGEST_UID: Final = 64
+"""Longer ones would be quoted by pydicom, whole, in a warning (PS3.5 9.1)."""
 MOST_USER_ITEMS: Final = 1024
 """Items of the user information: a role or an extension for each context, and a few others."""
 
@@ -64,11 +66,13 @@ def check_associate(pdu: bytes | bytearray) -> None:
 
 
 def _check_context(context: memoryview) -> None:
-    kinds = [
-        kind for kind, value in _items(context[4:], MOST_SYNTAXES + 1) if bytes(value).strip(b"\0 ")
-    ]
+    items = list(_items(context[4:], MOST_SYNTAXES + 1))
+    uids = [bytes(value).strip(b"\0 ") for _, value in items]
+    kinds = [kind for kind, _ in items]
     if kinds.count(ABSTRACT) != 1 or TRANSFER not in kinds:
         raise ValueError("a context has no abstract syntax or no transfer syntax")
+    if not all(0 < len(uid) <= LONGEST_UID for uid in uids):
+        raise ValueError("a context has an identifier that is none")
 
 
 def _items(content: memoryview, most: int) -> Iterator[tuple[int, memoryview]]:

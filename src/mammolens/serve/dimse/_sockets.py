@@ -16,7 +16,7 @@ from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocke
 
 from mammolens.serve import logs
 from mammolens.serve.dimse._associate_pdu import LONGEST_ASSOCIATE
-from mammolens.serve.exchange import LOOK_S, MINIMUM_RATE, Pace, connect
+from mammolens.serve.exchange import LOOK_S, Pace, connect
 
 if TYPE_CHECKING:
     from mammolens.serve.dimse.upper_layer import UpperLayer
@@ -88,6 +88,8 @@ class PduSocket(AssociationSocket):
         AssociationSocket.__init__(self, association, connection, address)
         self.longest = max(LONGEST_PDU, association.ae.maximum_pdu_size)
         self.began, self._tls_args = time.monotonic(), tls
+        # Of a message as a whole: it begins when everything before it was sent.
+        self.sending, self.sent_all = Pace(0.0, 0, stop=None), True
 
     @property
     def upper_layer(self) -> UpperLayer:
@@ -159,19 +161,24 @@ class PduSocket(AssociationSocket):
         return received
 
     def send(self, bytestream: bytes) -> None:
-        connection, rest = self.socket, memoryview(bytestream)
-        limit = (self.assoc.network_timeout or 0.0) + len(rest) / MINIMUM_RATE
-        until = time.monotonic() + limit
+        connection, rest, pace = self.socket, memoryview(bytestream), self.sending
+        if self.sent_all:
+            pace.timeout_s = self.assoc.network_timeout or 0.0
+            pace.begin()
+        silent_at = time.monotonic() + pace.timeout_s
         try:
             while rest:
                 assert connection is not None
-                left = until - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError
+                if time.monotonic() > silent_at:
+                    raise TimeoutError("the other side does not read")
+                pace.check()
                 self.upper_layer.check()
-                connection.settimeout(max(min(left, LOOK_S), 0.001))
+                connection.settimeout(LOOK_S)
                 with contextlib.suppress(TimeoutError):
-                    rest = rest[connection.send(rest) :]
+                    count = connection.send(rest)
+                    rest, silent_at = rest[count:], time.monotonic() + pace.timeout_s
+                    pace.sent(count)
+            self.sent_all = self.provider_queue.empty()
             evt.trigger(self.assoc, evt.EVT_DATA_SENT, {"data": bytestream})
         except Exception:
             self.event_queue.put("Evt17")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import resource
 import socket
 import socketserver
 import ssl
@@ -32,6 +33,10 @@ __all__ = ["AcceptorServer", "Refused"]
 ROOM: Final = "scp"
 SPARE_CONNECTIONS: Final = 64
 """Connections above the associations: enough to refuse those politely."""
+HANDLES: Final = 4
+"""Of a connection: its socket, both ends of its bell, the draft of its object."""
+OTHER_HANDLES: Final = 512
+"""Of all else in the process: HTTP, database, deliveries, libraries."""
 
 Refused: TypeAlias = Callable[[str, str], None]
 """Called with the address of a peer and why its connection was refused."""
@@ -74,6 +79,7 @@ class AcceptorServer(ThreadedAssociationServer):
         refused: Refused,
     ) -> None:
         self.tls, self.begin, self.max_bytes, self.refused = tls, begin, max_bytes, refused
+        _allow_handles(HANDLES * (max_connections + SPARE_CONNECTIONS) + OTHER_HANDLES)
         self.places = threading.BoundedSemaphore(max_connections + SPARE_CONNECTIONS)
         handlers = [*(evt_handlers or []), (evt.EVT_FSM_TRANSITION, _end_unheard)]
         ThreadedAssociationServer.__init__(
@@ -130,6 +136,16 @@ class AcceptorServer(ThreadedAssociationServer):
             self.refused(host, _handshake_failure(error))
             return None
         return wrapped
+
+
+def _allow_handles(count: int) -> None:
+    """Let the process open so many files, as far as its user may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted < count:
+        logs.event(ROOM, "few_handles", logging.WARNING, count=wanted)
 
 
 def _handshake_failure(error: Exception) -> str:

@@ -36,7 +36,7 @@ from mammolens.serve.dimse.commitment import CONTEXT, take_report
 from mammolens.serve.dimse.commitment_scp import answer_request
 from mammolens.serve.dimse.step_events import STEP_EVENTS, is_step_event, take_step_event
 from mammolens.serve.dimse.tls import server_context
-from mammolens.serve.dimse.upper_layer import ReceivedData
+from mammolens.serve.dimse.upper_layer import FAREWELL_S, ReceivedData, end
 from mammolens.serve.holdings import Draft, NodeState, Store
 from mammolens.serve.intake import receive
 from mammolens.serve.record import Database, audit
@@ -193,7 +193,12 @@ def _end(listener: Listener, patience_s: float) -> None:
         time.sleep(0.05)
     for association in listener.running():
         with suppress(Exception):
-            association.abort()
+            association.abort(block=False)
+    until = time.monotonic() + FAREWELL_S
+    while listener.running() and time.monotonic() < until:
+        time.sleep(0.05)
+    for association in listener.running():
+        end(association, 0.0)
     listener.reporters.shutdown(wait=True, cancel_futures=True)
 
 

@@ -29,7 +29,7 @@ from mammolens.serve.dimse._messages import Begin, DataPdu, Messages, ReceivedDa
 from mammolens.serve.dimse._sockets import Bell, close_socket
 from mammolens.serve.exchange import Pace
 
-__all__ = ["Begin", "ReceivedData", "UpperLayer", "close_socket", "end", "furnish"]
+__all__ = ["FAREWELL_S", "Begin", "ReceivedData", "UpperLayer", "end", "furnish"]
 
 ROOM: Final = "scp"
 DATA_PDU: Final = 0x04
@@ -68,8 +68,14 @@ def furnish(
     vars(association)["run"] = partial(_run, association)
 
 
-def end(association: Association) -> None:
-    """End an association and its connection at once, whatever its threads are at."""
+def end(association: Association, wait_s: float = FAREWELL_S) -> None:
+    """End an association and its connection at once, whatever its threads are at.
+
+    Parameters
+    ----------
+    wait_s
+        How long to wait for the thread of the connection.
+    """
     upper_layer = association.dul
     assert isinstance(upper_layer, UpperLayer)
     association.is_established, association._kill = False, True
@@ -82,7 +88,7 @@ def end(association: Association) -> None:
     else:
         upper_layer.bell.ring()
         if threading.current_thread() is not upper_layer:
-            upper_layer.join(FAREWELL_S)
+            upper_layer.join(wait_s)
 
 
 def _run(association: Association) -> None:

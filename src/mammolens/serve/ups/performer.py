@@ -331,16 +331,9 @@ def _find(state: NodeState, name: str) -> WebPeer | Peer:
 
 
 def _inputs(step: Step) -> list[StepInput]:
-    return [
-        StepInput(
-            given["study"],
-            tuple(given["instances"]),
-            given["others"],
-            tuple(given["ae_titles"]),
-            tuple(given["urls"]),
-        )
-        for given in step.work["inputs"]
-    ]
+    lists = ("instances", "ae_titles", "urls")
+    given = step.work["inputs"]
+    return [StepInput(**{**one, **{name: tuple(one[name]) for name in lists}}) for one in given]
 
 
 def _output(given: Mapping[str, Any]) -> Output:
