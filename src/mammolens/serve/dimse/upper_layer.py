@@ -152,8 +152,9 @@ class UpperLayer(DULServiceProvider):
         """
         if self.pace is not None:
             self.pace.check_stop()
-        if self.messages.pace is not None:
-            self.messages.pace.check()
+        coming = self.messages.pace
+        if coming is not None:
+            coming.check()
         if self.assoc._kill:
             now = time.monotonic()
             self.killed_at = self.killed_at or now

@@ -39,6 +39,8 @@ FAILED: Final = 0xA702
 PAGE: Final = 1000
 MOST_PAGES: Final = 100
 """Pages of one search: a server that always has something new is asked no more."""
+MOST_FOUND: Final = 20_000
+"""Answers to one search, on however many pages the server puts them."""
 OVERHEAD_BYTES: Final = 1 << 20
 """Headers and separators that an answer may have beside its object."""
 NOT_ACCEPTABLE: Final = 406
@@ -146,6 +148,7 @@ def pull_instances(
 def _search(session: WebSession, path: str, keys: Mapping[str, str]) -> Iterator[Dataset]:
     """Ask page after page, until one brings nothing new: servers choose the length of pages."""
     seen: set[str] = set()
+    count = 0
     for _ in range(MOST_PAGES):
         asked = urlencode({**keys, "limit": str(PAGE), "offset": str(len(seen))})
         status, page, _ = session.ask("GET", f"{path}?{asked}")
@@ -155,13 +158,16 @@ def _search(session: WebSession, path: str, keys: Mapping[str, str]) -> Iterator
                 source=f"web peer {session.peer.name}",
                 remedy="Check the address and the secret",
             )
+        count += len(page)
+        if count > MOST_FOUND:
+            break
         fresh = [data for data in page if _identity(data) not in seen]
         yield from fresh
         seen |= {_identity(data) for data in fresh}
         if not fresh:
             return
     raise DeliveryError(
-        f"the search has no end after {MOST_PAGES} pages",
+        f"the search has no end ({count} answers)",
         source=f"web peer {session.peer.name}",
         remedy="Ask for less: give a patient or dates",
     )
