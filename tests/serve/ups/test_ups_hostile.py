@@ -47,7 +47,7 @@ def node(tmp_path, package) -> Iterator[object]:
                 jobs={"backoff_s": 0.01, "lease_s": 5},
                 web={"enabled": False, "timeout_s": timeout_s},
                 dimse={
-                    "stop_s": 1.0,
+                    "stop_s": 0.5,
                     "acse_timeout_s": timeout_s,
                     "dimse_timeout_s": timeout_s,
                     "network_timeout_s": timeout_s,
@@ -179,13 +179,14 @@ DRIPS = {
 
 
 @pytest.mark.parametrize("what", DRIPS)
-def test_the_node_stops_in_time_whatever_a_server_of_steps_does(node, what):
+def test_the_node_stops_in_time_whatever_a_server_of_steps_does(node, what, monkeypatch):
+    monkeypatch.setattr(cancels, "JOIN_S", 0.5, raising=False)
     hostile = Hostile(DRIPS[what])
     web = f"http://127.0.0.1:{hostile.port}/rs"
     server = web if what.startswith("http") else f"dicom://STEPS@127.0.0.1:{hostile.port}"
     try:
         with performing(node(server, 60.0)):
-            time.sleep(1.0)
+            time.sleep(0.5)
             began = time.monotonic()
         assert time.monotonic() - began < 15
     finally:
