@@ -65,11 +65,11 @@ def run_node(settings: NodeSettings) -> None:
         stopping() as stop,
         open_state(settings) as state,
         present(state.database, "node"),
-        delivering(state),
+        delivering(state, stop),
         listening(state),
         serving(state),
         watching(state),
-        performing(state),
+        performing(state, stop),
     ):
         stop.wait()
 

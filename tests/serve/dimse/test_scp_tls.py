@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from mammolens.errors import ConfigError, DeliveryError
 from mammolens.serve.dimse import CIPHERS, Peer, associated, client_context, find_peer
 from mammolens.serve.dimse.tls import server_context
 from mammolens.serve.settings import DimseSettings
+
+from . import wire as bytes_of
 
 ECHO = [("1.2.840.10008.1.1", ())]
 
@@ -160,6 +163,67 @@ def test_a_handshake_that_trickles_is_ended(listen, told, node):
                 time.sleep(0.1)
         assert time.monotonic() - began < 9
     assert refusals(told, listener) == ["no_handshake"]
+
+
+def test_five_hundred_handshakes_at_once_keep_nobody_out_for_long(listen, node, modality):
+    listener = listen(**node, acse_timeout_s=1.0, max_associations=20)
+    threads = threading.active_count()
+    starts = (b"", b"\x16\x03\x01\x02\x00\x01", bytes(40), b"GET / HTTP/1.1\r\n\r\n")
+    with contextlib.ExitStack() as stack:
+        for number in range(500):
+            connection = stack.enter_context(
+                socket.create_connection(("127.0.0.1", listener.port), timeout=10)
+            )
+            with contextlib.suppress(OSError):
+                connection.sendall(starts[number % len(starts)])
+        assert threading.active_count() < threads + 120
+        dimse = DimseSettings(ae_title="MODALITY", **modality)
+        peer = Peer("MAMMOLENS", "localhost", listener.port, tls=True)
+        until = time.monotonic() + 30
+        while True:
+            try:
+                with associated(peer, dimse, ECHO) as association:
+                    assert association.send_c_echo().Status == 0x0000
+                break
+            except DeliveryError:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+    until = time.monotonic() + 30
+    while threading.active_count() > threads + 2:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("established", [True, False])
+def test_a_record_that_drips_after_the_handshake_is_let_go(listen, node, modality, established):
+    listener = listen(**node, acse_timeout_s=0.5, network_timeout_s=0.5)
+    context = client_context(DimseSettings(**modality))
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    shaking = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=10) as plain:
+
+        def exchange(act):
+            while True:
+                try:
+                    return act()
+                except ssl.SSLWantReadError:
+                    plain.sendall(outgoing.read())
+                    incoming.write(plain.recv(65536))
+
+        exchange(shaking.do_handshake)
+        shaking.write(bytes_of.request_bytes() if established else b"\x01")
+        plain.sendall(outgoing.read())
+        if established:
+            assert exchange(lambda: shaking.read(1)) == b"\x02"
+        shaking.write(bytes(16000))
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            for byte in outgoing.read():
+                plain.sendall(bytes([byte]))
+                time.sleep(0.1)
+                if time.monotonic() - began > 20:
+                    break
+        assert time.monotonic() - began < 20
 
 
 def test_a_server_of_another_name_is_not_spoken_to(listen, ours, modality):

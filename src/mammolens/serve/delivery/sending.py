@@ -39,6 +39,7 @@ from mammolens.serve.delivery.transports import (
     Verdict,
     open_transport,
 )
+from mammolens.serve.exchange import MINIMUM_RATE, obeying
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.record import DELIVERIES, Pulse, beating, leases
 from mammolens.serve.settings import JobSettings, RouteSettings
@@ -48,7 +49,8 @@ __all__ = ["deliver", "deliver_off", "delivering"]
 ROOM: Final = "delivery"
 BATCH: Final = 16
 LONGEST_IN_TIMEOUTS: Final = 8
-"""A file that takes longer than this many of its route's time limits stands still."""
+"""A file that takes longer than this many of its route's time limits, and than its bytes take on
+the slowest line, stands still."""
 NOT_TRIED: Final = Answer(Verdict.AWAY, "not tried: the destination is away")
 STOPPED: Final = "not tried: the sender was stopped"
 LOST: Final = "not tried: the lease ran out"
@@ -121,8 +123,10 @@ def deliver_off(state: NodeState, stop: threading.Event) -> int:
 
 
 @contextlib.contextmanager
-def delivering(state: NodeState) -> Iterator[None]:
+def delivering(state: NodeState, stop: threading.Event | None = None) -> Iterator[None]:
     """Deliver in threads while the block runs; its end waits for the files on their way.
+
+    They have `dimse.stop_s` from when `stop` is set, which the end of the block does at the latest.
 
     Raises
     ------
@@ -130,7 +134,7 @@ def delivering(state: NodeState) -> Iterator[None]:
         A destination of the settings cannot be understood; nothing was begun.
     """
     routes = _transports(state)
-    stop = threading.Event()
+    stop = stop or threading.Event()
     run = partial(_serve_all, state, routes, stop, _patience(state, stop))
     thread = threading.Thread(target=run, name="delivery")
     thread.start()
@@ -180,6 +184,11 @@ def _serve_all(
 
 
 def _serve(route: _Route, rest: Callable[[], bool]) -> int:
+    with obeying(route.stop, route.state.settings.dimse.stop_s):
+        return _serve_on(route, rest)
+
+
+def _serve_on(route: _Route, rest: Callable[[], bool]) -> int:
     delivered, name = 0, route.settings.name
     while not route.stop.is_set():
         try:
@@ -220,6 +229,7 @@ def _send_batch(route: _Route, batch: Sequence[Delivery], since: float) -> int:
     results = route.state.results
     parcels = [Parcel(d, results.path(d.digest), results.seal) for d in batch]
     longest_s = LONGEST_IN_TIMEOUTS * route.settings.timeout_s * (len(batch) + 1)
+    longest_s += sum(map(_size, parcels)) / MINIMUM_RATE
     leases = [delivery.lease for delivery in batch]
     uncommitted: list[Delivery] = []
     delivered = 0
@@ -245,6 +255,13 @@ def _send_batch(route: _Route, batch: Sequence[Delivery], since: float) -> int:
             for delivery, answer in _ask_commitment(route, uncommitted):
                 delivered += _enter(route, delivery, answer)
     return delivered
+
+
+def _size(parcel: Parcel) -> int:
+    try:
+        return parcel.path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _ask_commitment(route: _Route, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Answer]]:

@@ -7,6 +7,7 @@ from mammolens.serve.dimse.peers import Peer, associated, echo, find_peer, peer_
 from mammolens.serve.dimse.pull import (
     Method,
     PullReport,
+    bounded,
     find_earlier,
     find_studies,
     note_wanted,
@@ -25,6 +26,7 @@ __all__ = [
     "PullReport",
     "StudyQuery",
     "associated",
+    "bounded",
     "client_context",
     "echo",
     "find_earlier",

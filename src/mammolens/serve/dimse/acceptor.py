@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import resource
 import socket
 import socketserver
 import ssl
@@ -23,13 +24,19 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationServer, RequestHandler, ThreadedAssociationServer
 
 from mammolens.serve import logs
+from mammolens.serve.dimse._sockets import PduSocket
 from mammolens.serve.dimse.upper_layer import Begin, UpperLayer, furnish
+from mammolens.serve.exchange import handshake
 
 __all__ = ["AcceptorServer", "Refused"]
 
 ROOM: Final = "scp"
 SPARE_CONNECTIONS: Final = 64
 """Connections above the associations: enough to refuse those politely."""
+HANDLES: Final = 4
+"""Of a connection: its socket, both ends of its bell, the draft of its object."""
+OTHER_HANDLES: Final = 512
+"""Of all else in the process: HTTP, database, deliveries, libraries."""
 
 Refused: TypeAlias = Callable[[str, str], None]
 """Called with the address of a peer and why its connection was refused."""
@@ -72,6 +79,7 @@ class AcceptorServer(ThreadedAssociationServer):
         refused: Refused,
     ) -> None:
         self.tls, self.begin, self.max_bytes, self.refused = tls, begin, max_bytes, refused
+        _allow_handles(HANDLES * (max_connections + SPARE_CONNECTIONS) + OTHER_HANDLES)
         self.places = threading.BoundedSemaphore(max_connections + SPARE_CONNECTIONS)
         handlers = [*(evt_handlers or []), (evt.EVT_FSM_TRANSITION, _end_unheard)]
         ThreadedAssociationServer.__init__(
@@ -84,6 +92,14 @@ class AcceptorServer(ThreadedAssociationServer):
         if not free:
             logs.event(ROOM, "no_place", logging.WARNING)
         return free
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Begin the thread of a connection, or give its place back where there can be none."""
+        try:
+            ThreadedAssociationServer.process_request(self, request, client_address)
+        except BaseException:
+            self.places.release()
+            raise
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Shake hands, then let the association run; in a thread of the connection's own."""
@@ -112,26 +128,24 @@ class AcceptorServer(ThreadedAssociationServer):
 
     def _shake_hands(self, request: socket.socket, host: str) -> ssl.SSLSocket | None:
         assert self.tls is not None
-        late = threading.Event()
         wrapped = self.tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
-        patience = threading.Timer(self.ae.acse_timeout or 0.0, _hang_up, (wrapped, late))
         try:
-            patience.start()
-            wrapped.do_handshake()
+            handshake(wrapped, self.ae.acse_timeout or 0.0)
         except (OSError, ValueError) as error:
-            self.refused(host, "no_handshake" if late.is_set() else _handshake_failure(error))
             wrapped.close()
+            self.refused(host, _handshake_failure(error))
             return None
-        finally:
-            patience.cancel()
         return wrapped
 
 
-def _hang_up(connection: ssl.SSLSocket, late: threading.Event) -> None:
-    """End a handshake that does not come to its end, however slowly its bytes come."""
-    late.set()
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
+def _allow_handles(count: int) -> None:
+    """Let the process open so many files, as far as its user may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted < count:
+        logs.event(ROOM, "few_handles", logging.WARNING, count=wanted)
 
 
 def _handshake_failure(error: Exception) -> str:
@@ -155,7 +169,8 @@ class _Handler(RequestHandler):
     def _create_association(self) -> Association:
         association = RequestHandler._create_association(self)
         server = self.server
-        furnish(association, self.request, server.begin, server.max_bytes, server.places.release)
+        furnish(association, server.begin, server.max_bytes, server.places.release)
+        association.dul.socket = PduSocket(association, self.request)
         return association
 
 

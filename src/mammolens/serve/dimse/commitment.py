@@ -32,6 +32,7 @@ from mammolens.serve.dimse._commitment_data import (
     refusal_status,
 )
 from mammolens.serve.dimse.peers import Peer, associated, find_peer
+from mammolens.serve.exchange import Pace
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.record import COMMITMENTS, Database, audit
 from mammolens.status import status_of
@@ -163,7 +164,7 @@ def _note_question(database: Database, peer: Peer, transaction_uid: str, count: 
 
 
 def _wait(database: Database, transaction_uid: str, timeout_s: float) -> CommitmentOutcome:
-    until = time.monotonic() + timeout_s
+    until, pace = time.monotonic() + timeout_s, Pace(timeout_s, 0)
     asked = sa.select(COMMITMENTS.c.answer).where(COMMITMENTS.c.transaction_uid == transaction_uid)
     while True:
         with database.read() as connection:
@@ -173,6 +174,6 @@ def _wait(database: Database, transaction_uid: str, timeout_s: float) -> Commitm
             return CommitmentOutcome(
                 transaction_uid, True, frozenset(answer["kept"]), answer["failed"]
             )
-        if time.monotonic() > until:
+        if time.monotonic() > until or pace.is_stopped:
             return CommitmentOutcome(transaction_uid, False, frozenset(), {})
         time.sleep(LOOK_S)

@@ -41,6 +41,7 @@ from mammolens.serve.dimse._commitment_data import (
     refusal_status,
 )
 from mammolens.serve.dimse.peers import associated, peer_titled
+from mammolens.serve.exchange import obeying
 from mammolens.serve.holdings import NodeState, Store
 from mammolens.serve.record import INSTANCES, Database, Role, audit
 from mammolens.serve.settings import DimseSettings
@@ -97,7 +98,8 @@ def answer_request(
             found = check_references(
                 state.database, state.received, transaction_uid, references, stopping
             )
-            sent = _deliver(state.settings.dimse, association, calling, found, stopping)
+            with obeying(stopping, state.settings.dimse.stop_s):
+                sent = _deliver(state.settings.dimse, association, calling, found, stopping)
             _note(state.database, calling, "committed" if sent else "commitment_unsent", found)
         except Exception as error:
             logs.event(ROOM, "report_failed", logging.ERROR, error=type(error).__name__)

@@ -6,22 +6,27 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from ssl import SSLContext
 from typing import Any, Final
 
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
+from pynetdicom.transport import AddressInformation
 
 from mammolens.errors import ConfigError, DeliveryError
+from mammolens.serve.dimse._sockets import PduSocket
 from mammolens.serve.dimse.tls import client_context
-from mammolens.serve.dimse.upper_layer import close_socket
+from mammolens.serve.dimse.upper_layer import Begin, end, furnish
+from mammolens.serve.exchange import Pace
 from mammolens.serve.settings import DimseSettings
 
 __all__ = ["Peer", "associated", "echo", "find_peer", "peer_titled"]
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
+SHORTEST_PDU: Final = 1024
+"""A peer that takes shorter ones would have each object cut into millions; 0 means any length."""
 
 _ADDRESS: Final = re.compile(
     r"(dicoms?)://([^@/:\s][^@/]{0,15})@(\[[^\]]+\]|[^@/:\s]+):([0-9]{1,5})/?"
@@ -92,6 +97,8 @@ def associated(
     contexts: Sequence[tuple[str, Sequence[str]]],
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
     handlers: Sequence[evt.EventHandlerType] = (),
+    begin: Begin | None = None,
+    max_bytes: int = 0,
 ) -> Iterator[Association]:
     """Give an association with a peer; it is released when the block ends.
 
@@ -101,20 +108,62 @@ def associated(
         Up to 128 abstract syntaxes, each with its transfer syntaxes; none means implicit VR.
     handlers
         What the peer may ask of us meanwhile.
+    begin
+        Gives the draft that an object which the peer sends is written into; of at most `max_bytes`.
 
     Raises
     ------
     DeliveryError
-        The peer is away, refuses, or takes none of the contexts.
+        The peer is away, refuses, takes none of the contexts, or answers what is no association.
     """
-    ae = AE(dimse.ae_title)
+    ae = _Caller(dimse.ae_title)
+    ae.pace, ae.max_bytes = Pace(dimse.acse_timeout_s, 0), max_bytes
+    ae.begin = begin or (lambda *_: None)
     ae.maximum_pdu_size = dimse.max_pdu
     ae.acse_timeout, ae.dimse_timeout = dimse.acse_timeout_s, dimse.dimse_timeout_s
     ae.network_timeout, ae.connection_timeout = dimse.network_timeout_s, dimse.acse_timeout_s
     for abstract, transfer in contexts:
         ae.add_requested_context(abstract, list(transfer) or [ImplicitVRLittleEndian])
     tls = (client_context(dimse), peer.host) if peer.tls else None
+    try:
+        with _established(ae, peer, dimse, tls, roles, handlers) as association:
+            yield association
+    finally:
+        if ae.called is not None:
+            end(ae.called)
+
+
+class _Caller(AE):
+    """An application entity that calls one peer, by an association with limits."""
+
+    pace: Pace
+    begin: Begin
+    max_bytes: int
+    called: Association | None = None
+
+    def _create_socket(
+        self,
+        assoc: Association,
+        address: AddressInformation,
+        tls_args: tuple[SSLContext, str] | None,
+    ) -> PduSocket:
+        self.called = assoc
+        furnish(assoc, self.begin, self.max_bytes, lambda: None, self.pace)
+        return PduSocket(assoc, None, address, tls_args)
+
+
+@contextmanager
+def _established(
+    ae: _Caller,
+    peer: Peer,
+    dimse: DimseSettings,
+    tls: tuple[SSLContext, str] | None,
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation],
+    handlers: Sequence[evt.EventHandlerType],
+) -> Iterator[Association]:
     heard: list[Any] = []
+    listens = (evt.EVT_ACSE_RECV, lambda event: heard.append(event.primitive))
+    remedy = "Check address, AE titles and that it runs"
     try:
         association = ae.associate(
             peer.host,
@@ -123,17 +172,22 @@ def associated(
             max_pdu=dimse.max_pdu,
             ext_neg=list(roles),
             tls_args=tls,
-            evt_handlers=[
-                *handlers,
-                (evt.EVT_ACSE_SENT, _close_whatever_comes),
-                (evt.EVT_ACSE_RECV, lambda event: heard.append(event.primitive)),
-            ],
+            evt_handlers=[*handlers, listens],
         )
     except OSError as error:
         raise DeliveryError("the peer has no address", remedy="Check its host name") from error
-    if not association.is_established:
+    except Exception as error:
         raise DeliveryError(
-            _why(association, heard), remedy="Check address, AE titles and that it runs"
+            "the peer answers what is no association", remedy="Check that DICOM is spoken there"
+        ) from error
+    if not association.is_established:
+        raise DeliveryError(_why(association, heard), remedy=remedy)
+    longest: Any = association.acceptor.maximum_length
+    if longest is None or 0 < longest < SHORTEST_PDU:
+        association.abort()
+        raise DeliveryError(
+            f"the peer takes no PDU of {SHORTEST_PDU} bytes",
+            remedy="Set its maximum PDU length to 16384",
         )
     try:
         yield association
@@ -180,13 +234,6 @@ def echo(peer: Peer, dimse: DimseSettings, storage: Sequence[str] = ()) -> str:
         )
     answered = "C-ECHO answered" if VERIFICATION in taken else "associates, does not offer C-ECHO"
     return f"{answered}, takes all {len(storage)} kinds of objects" if storage else answered
-
-
-def _close_whatever_comes(event: evt.Event) -> None:
-    """Let a socket be closed also where it was not connected, which pynetdicom forgets."""
-    transport = event.assoc.dul.socket
-    if transport is not None:
-        vars(transport)["_shutdown_socket"] = partial(close_socket, transport)
 
 
 def _why(association: Association, heard: Sequence[Any]) -> str:

@@ -8,6 +8,7 @@ they are fetched: they are kept, and not analysed, until somebody asks for them 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -40,7 +41,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from mammolens.errors import DeliveryError
 from mammolens.serve.dimse.peers import Peer, associated
-from mammolens.serve.dimse.scp import store_object
+from mammolens.serve.dimse.scp import begin_draft, store_object
 from mammolens.serve.dimse.studies import FoundStudy, StudyQuery, read_study
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.record import EXAMS, PRIORS, audit, insert_once
@@ -48,6 +49,7 @@ from mammolens.serve.record import EXAMS, PRIORS, audit, insert_once
 __all__ = [
     "Method",
     "PullReport",
+    "bounded",
     "find_earlier",
     "find_priors",
     "find_studies",
@@ -76,7 +78,20 @@ STORED: Final = (
 """Transfer syntaxes in which a PACS may hold images: each is asked for by itself."""
 PENDING: Final = (0xFF00, 0xFF01)
 SUCCESS: Final = 0x0000
+MOST_FOUND: Final = 10_000
+"""Answers to one search: a day of a large hospital has some hundred studies."""
+SEARCH_IN_TIMEOUTS: Final = 10
+"""A search that takes longer than this many times the wait for one answer is given up."""
+STILL_IN_TIMEOUTS: Final = 10
+"""So is a study of which no object was brought for as long."""
+LONGEST_PULL_S: Final = 4 * 3600.0
+"""Time for one study: 500 MB come at 35 kB/s."""
 MAMMOGRAM: Final = "MG"
+DONE: Final = (
+    "NumberOfCompletedSuboperations",
+    "NumberOfFailedSuboperations",
+    "NumberOfWarningSuboperations",
+)
 
 
 class Method(str, Enum):
@@ -112,8 +127,10 @@ def find_studies(state: NodeState, peer: Peer, query: StudyQuery) -> list[FoundS
         The PACS is away, refuses, or gives up.
     """
     found: dict[str, FoundStudy] = {}
-    with associated(peer, state.settings.dimse, [(str(FIND), PLAIN)]) as association:
-        for status, data in association.send_c_find(query.identifier(), FIND):
+    dimse = state.settings.dimse
+    with associated(peer, dimse, [(str(FIND), PLAIN)]) as association:
+        answers = association.send_c_find(query.identifier(), FIND)
+        for status, data in bounded(answers, SEARCH_IN_TIMEOUTS * dimse.dimse_timeout_s):
             code = _code(status)
             if code in PENDING and data is not None:
                 study = read_study(data)
@@ -124,6 +141,24 @@ def find_studies(state: NodeState, peer: Peer, query: StudyQuery) -> list[FoundS
                     f"the PACS gave up the search (0x{code:04X})", remedy="Ask for less at a time"
                 )
     return list(found.values())
+
+
+def bounded(
+    answers: Iterator[tuple[Dataset, Dataset | None]], longest_s: float
+) -> Iterator[tuple[Dataset, Dataset | None]]:
+    """Give the answers to a search, as long as they are not too many and do not take too long.
+
+    Raises
+    ------
+    DeliveryError
+    """
+    until = time.monotonic() + longest_s
+    for number, answer in enumerate(answers):
+        if number >= MOST_FOUND or time.monotonic() > until:
+            raise DeliveryError(
+                f"the search has no end ({number} answers)", remedy="Ask for less at a time"
+            )
+        yield answer
 
 
 def find_priors(state: NodeState, peer: Peer, study: FoundStudy) -> list[FoundStudy]:
@@ -176,7 +211,7 @@ def _move(state: NodeState, peer: Peer, study: FoundStudy) -> PullReport:
     dimse = state.settings.dimse
     with associated(peer, dimse, [(str(MOVE), PLAIN)]) as association:
         answers = association.send_c_move(_wanted(study), dimse.ae_title, MOVE)
-        return _report(study, answers)
+        return _report(study, answers, dimse.dimse_timeout_s)
 
 
 def _get(state: NodeState, peer: Peer, study: FoundStudy) -> PullReport:
@@ -189,15 +224,30 @@ def _get(state: NodeState, peer: Peer, study: FoundStudy) -> PullReport:
 
     handlers: list[evt.EventHandlerType] = [(evt.EVT_C_STORE, store)]
     asked = [(str(GET), PLAIN), *contexts]
-    with associated(peer, state.settings.dimse, asked, roles, handlers) as association:
-        return _report(study, association.send_c_get(_wanted(study), GET))
+    max_bytes = state.settings.intake.max_mb << 20
+    begin = partial(begin_draft, state.received)
+    with associated(
+        peer, state.settings.dimse, asked, roles, handlers, begin, max_bytes
+    ) as association:
+        answers = association.send_c_get(_wanted(study), GET)
+        return _report(study, answers, state.settings.dimse.dimse_timeout_s)
 
 
-def _report(study: FoundStudy, answers: Iterator[tuple[Dataset, Dataset | None]]) -> PullReport:
-    code, counts = SUCCESS, Dataset()
+def _report(
+    study: FoundStudy, answers: Iterator[tuple[Dataset, Dataset | None]], timeout_s: float
+) -> PullReport:
+    code, counts, done = SUCCESS, Dataset(), -1
+    began = moved = time.monotonic()
     for status, _ in answers:
-        code = _code(status)
+        code, now = _code(status), time.monotonic()
         counts.update(status)
+        told = sum(int(counts.get(keyword) or 0) for keyword in DONE)
+        done, moved = (told, now) if told > done else (done, moved)
+        if now - moved > STILL_IN_TIMEOUTS * timeout_s or now - began > LONGEST_PULL_S:
+            raise DeliveryError(
+                f"the PACS does not come to an end with a study ({done} objects)",
+                remedy="Look at the log of the PACS, then ask again",
+            )
     completed = int(counts.get("NumberOfCompletedSuboperations") or 0)
     failed = int(counts.get("NumberOfFailedSuboperations") or 0)
     return PullReport(study.study_instance_uid, completed, failed, code)

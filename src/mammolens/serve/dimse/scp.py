@@ -36,13 +36,13 @@ from mammolens.serve.dimse.commitment import CONTEXT, take_report
 from mammolens.serve.dimse.commitment_scp import answer_request
 from mammolens.serve.dimse.step_events import STEP_EVENTS, is_step_event, take_step_event
 from mammolens.serve.dimse.tls import server_context
-from mammolens.serve.dimse.upper_layer import ReceivedData
+from mammolens.serve.dimse.upper_layer import FAREWELL_S, ReceivedData, end
 from mammolens.serve.holdings import Draft, NodeState, Store
 from mammolens.serve.intake import receive
 from mammolens.serve.record import Database, audit
 from mammolens.status import status_of
 
-__all__ = ["Listener", "listening", "store_object"]
+__all__ = ["Listener", "begin_draft", "listening", "store_object"]
 
 ROOM: Final = "scp"
 SUCCESS: Final = 0x0000
@@ -169,7 +169,7 @@ def _open(listener: Listener, handlers: list[evt.EventHandlerType]) -> AcceptorS
             evt_handlers=handlers,
             server_class=AcceptorServer,
             tls=server_context(dimse),
-            begin=partial(_begin, listener.state.received),
+            begin=partial(begin_draft, listener.state.received),
             max_bytes=listener.state.settings.intake.max_mb << 20,
             max_connections=dimse.max_associations,
             refused=refused,
@@ -193,7 +193,12 @@ def _end(listener: Listener, patience_s: float) -> None:
         time.sleep(0.05)
     for association in listener.running():
         with suppress(Exception):
-            association.abort()
+            association.abort(block=False)
+    until = time.monotonic() + FAREWELL_S
+    while listener.running() and time.monotonic() < until:
+        time.sleep(0.05)
+    for association in listener.running():
+        end(association, 0.0)
     listener.reporters.shutdown(wait=True, cancel_futures=True)
 
 
@@ -256,7 +261,7 @@ def _calling(event: evt.Event) -> str:
     return str(event.assoc.requestor.ae_title).strip()
 
 
-def _begin(store: Store, association: Association, message: DIMSEMessage) -> Draft | None:
+def begin_draft(store: Store, association: Association, message: DIMSEMessage) -> Draft | None:
     """Draft the file of an object whose data set, as it comes, is to be written after its head."""
     if not isinstance(message, C_STORE_RQ):
         return None

@@ -103,8 +103,12 @@ class FoundStudy:
 
 
 def read_study(data: Dataset) -> FoundStudy | None:
-    """Read the answer to a C-FIND; ``None`` if it names no study."""
-    values = {keyword: _text(data, keyword) for keyword in ASKED}
+    """Read the answer to a C-FIND; ``None`` if it names no study, or cannot be read."""
+    try:
+        values = {keyword: _text(data, keyword) for keyword in ASKED}
+    except Exception:
+        # pydicom decodes a value when it is asked for, and raises what it likes.
+        return None
     uid = values["StudyInstanceUID"]
     if not uid:
         return None

@@ -162,13 +162,16 @@ def ask_cancel(database: Database, uid: str, actor: str) -> bool:
     asked = sa.and_(STEPS.c.sop_instance_uid == uid, STEPS.c.finished_at.is_(None))
     with database.write() as connection:
         now = database.now(connection)
-        found = connection.execute(STEPS.update().where(asked).values(cancel_asked=True)).rowcount
+        found = connection.execute(sa.select(STEPS.c.id).where(asked)).first() is not None
+        # A server that repeats itself adds nothing to what is known, nor to the audit trail.
+        first = sa.and_(asked, STEPS.c.cancel_asked.is_(False))
+        new = connection.execute(STEPS.update().where(first).values(cancel_asked=True)).rowcount
         waits = sa.and_(asked, STEPS.c.state == WorkState.QUEUED.value)
         connection.execute(STEPS.update().where(waits).values(not_before=now))
-        if found:
+        if new:
             detail = {"sop_instance_uid": uid}
             audit.append(database, connection, actor, "step_cancel_asked", None, detail)
-    return bool(found)
+    return found
 
 
 def _change(connection: sa.Connection, step: Step, **values: Any) -> None:

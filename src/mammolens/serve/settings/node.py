@@ -88,7 +88,7 @@ class DimseSettings(_Section):
     acse_timeout_s: float = Field(30.0, gt=0, description="wait for an association to begin or end")
     dimse_timeout_s: float = Field(60.0, gt=0, description="wait for the answer to a message")
     network_timeout_s: float = Field(60.0, gt=0, description="silence after which it is aborted")
-    stop_s: float = Field(30.0, ge=0, description="time that associations have when the node stops")
+    stop_s: float = Field(30.0, ge=0, description="time that exchanges have when the node stops")
     certificate: Path | None = Field(
         None,
         description="own certificate chain, PEM; turns TLS on",

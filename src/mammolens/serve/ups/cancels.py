@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
-from mammolens.errors import DeliveryError, StorageError
+from mammolens.errors import StorageError
 from mammolens.serve import logs
+from mammolens.serve.exchange import obeying
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.record import leases, steps
 from mammolens.serve.web import WebPeer, find_web_peer, is_web_peer, open_channel
@@ -26,9 +27,12 @@ __all__ = ["hearing_cancels"]
 
 ROOM: Final = "ups"
 LOOK_S: Final = 1.0
+JOIN_S: Final = 3.0
+"""How long the end of the node waits for the channel to close."""
 SOP_INSTANCE: Final = "00001000"
 EVENT_TYPE: Final = "00001002"
 CANCEL_REQUESTED: Final = 2
+LONGEST_UID: Final = 64
 
 
 @contextlib.contextmanager
@@ -39,16 +43,22 @@ def hearing_cancels(state: NodeState) -> Iterator[None]:
         yield
         return
     peer = find_web_peer(name, state.settings)
-    thread = threading.Thread(target=_run, args=(state, peer, stop), name="ups-events")
+    # What it hears may be lost in any case: a server that says nothing must not hold the node.
+    thread = threading.Thread(target=_run, args=(state, peer, stop), name="ups-events", daemon=True)
     thread.start()
     try:
         yield
     finally:
         stop.set()
-        thread.join()
+        thread.join(JOIN_S)
 
 
 def _run(state: NodeState, peer: WebPeer, stop: threading.Event) -> None:
+    with obeying(stop, 0.0):
+        _listen(state, peer, stop)
+
+
+def _listen(state: NodeState, peer: WebPeer, stop: threading.Event) -> None:
     away = 0
     path = f"/subscribers/{quote(state.settings.dimse.ae_title.strip(), safe='')}"
     while not stop.is_set():
@@ -60,7 +70,7 @@ def _run(state: NodeState, peer: WebPeer, stop: threading.Event) -> None:
                     text = channel.read(LOOK_S)
                     if text is not None:
                         _take(state, peer, text, stop)
-        except DeliveryError as error:
+        except Exception as error:
             away += 1
             logs.event(ROOM, "event_channel", logging.WARNING, error=type(error).__name__)
             stop.wait(leases.wait_after(away, state.settings.jobs))
@@ -71,13 +81,15 @@ def _take(state: NodeState, peer: WebPeer, text: str, stop: threading.Event) -> 
     try:
         told = json.loads(text)
         kind, uid = _value(told, EVENT_TYPE), _value(told, SOP_INSTANCE)
-    except (ValueError, AttributeError, TypeError, LookupError):
+    except (ValueError, AttributeError, TypeError, LookupError, RecursionError):
         logs.event(ROOM, "event_unreadable", logging.WARNING)
         return
-    while kind == CANCEL_REQUESTED and not stop.is_set():
+    if kind != CANCEL_REQUESTED or not isinstance(uid, str) or len(uid) > LONGEST_UID:
+        return
+    while not stop.is_set():
         # It is said once: while the database is away it is kept here.
         try:
-            steps.ask_cancel(state.database, str(uid), f"web:{peer.name}")
+            steps.ask_cancel(state.database, uid, f"web:{peer.name}")
             return
         except StorageError as error:
             logs.event(ROOM, "database_away", logging.ERROR, error=type(error).__name__)

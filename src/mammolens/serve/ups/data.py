@@ -31,12 +31,17 @@ __all__ = [
     "progress",
     "read_inputs",
     "read_offer",
+    "readable_offer",
 ]
 
 SCHEME: Final = "99MAMMOLENS"
 DETECTION: Final = Code("110004", "DCM", "Computer Aided Detection")
 PRIORITIES: Final = ("HIGH", "MEDIUM", "LOW")
 INCOMPLETE: Final = "INCOMPLETE"
+MOST_INPUTS: Final = 100
+"""Input sets of a step: an exam with its priors has a few, one for each series at most."""
+MOST_REFERENCES: Final = 10_000
+"""Objects that a step lists: an exam with tomosynthesis, stored as single slices, has 1,000."""
 
 
 class Reason(Enum):
@@ -121,6 +126,15 @@ def read_offer(step: Dataset) -> Offer | None:
     return Offer(uid, str(step.get("ScheduledProcedureStepPriority") or ""), start)
 
 
+def readable_offer(step: Dataset, ups: UpsSettings) -> Offer | None:
+    """Read an answer to a search, if the step is for us; one made of nonsense is passed over."""
+    try:
+        return read_offer(step) if fits(step, ups) else None
+    except Exception:
+        # pydicom decodes a value when it is asked for, and raises what it likes.
+        return None
+
+
 def read_inputs(step: Dataset, classes: frozenset[str]) -> list[StepInput]:
     """Read which images a step is about, study by study.
 
@@ -128,9 +142,17 @@ def read_inputs(step: Dataset, classes: frozenset[str]) -> list[StepInput]:
     ----------
     classes
         SOP classes that are read.
+
+    Returns
+    -------
+    list of StepInput
+        None where the step lists more than any exam has: it is not begun.
     """
     found: dict[str, list[Dataset]] = {}
-    for item in step.get("InputInformationSequence") or ():
+    listed = sum(len(i.get("ReferencedSOPSequence") or ()) for i in _inputs(step))
+    if len(_inputs(step)) > MOST_INPUTS or listed > MOST_REFERENCES:
+        return []
+    for item in _inputs(step):
         study = str(item.get("StudyInstanceUID") or step.get("StudyInstanceUID") or "")
         if study:
             found.setdefault(study, []).append(item)
@@ -181,6 +203,10 @@ def final_report(
     data = Dataset()
     data.UnifiedProcedureStepPerformedProcedureSequence = [performed]
     return data
+
+
+def _inputs(step: Dataset) -> Sequence[Dataset]:
+    return step.get("InputInformationSequence") or ()
 
 
 def _references(items: Iterable[Dataset], classes: frozenset[str]) -> tuple[tuple[str, ...], int]:

@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from pydicom.dataset import Dataset
 
-from mammolens.errors import DeliveryError, InputError, MammolensError, StorageError
+from mammolens.errors import DeliveryError, MammolensError
 from mammolens.serve import logs
 from mammolens.serve.dimse import (
     FoundStudy,
@@ -36,6 +36,7 @@ from mammolens.serve.dimse import (
     peer_titled,
     pull_studies,
 )
+from mammolens.serve.exchange import obeying
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.record import STEPS, Step, StepLost, beating, leases, steps
 from mammolens.serve.ups._standing import Standing, missing_instances, read_standing
@@ -46,10 +47,9 @@ from mammolens.serve.ups.data import (
     StepInput,
     cancellation,
     final_report,
-    fits,
     progress,
     read_inputs,
-    read_offer,
+    readable_offer,
 )
 from mammolens.serve.ups.servers import (
     ALREADY,
@@ -70,15 +70,17 @@ ROOM: Final = "ups"
 
 
 @contextlib.contextmanager
-def performing(state: NodeState) -> Iterator[None]:
+def performing(state: NodeState, stop: threading.Event | None = None) -> Iterator[None]:
     """Perform steps of the server of the settings, if there is one, until the block ends.
+
+    What is asked of servers is cut `dimse.stop_s` after `stop` is set; steps bear repetition.
 
     Raises
     ------
     ConfigError
         A server of the settings cannot be understood; nothing was begun.
     """
-    ups, stop = state.settings.ups, threading.Event()
+    ups, stop = state.settings.ups, stop or threading.Event()
     if not ups.server:
         yield
         return
@@ -111,8 +113,8 @@ def perform_steps(state: NodeState) -> int:
         open_server(settings) as server,
         beating(state.database, STEPS, settings.jobs.lease_s) as pulse,
     ):
-        offers = [read_offer(step) for step in server.find() if fits(step, settings.ups)]
-        ranked = sorted((o for o in offers if o is not None), key=lambda offer: offer.rank)
+        offers = [offer for step in server.find() if (offer := readable_offer(step, settings.ups))]
+        ranked = sorted(offers, key=lambda offer: offer.rank)
         uids = [offer.sop_instance_uid for offer in ranked]
         if uids:
             steps.enter(state.database, name, uids, settings.ups.most)
@@ -126,16 +128,17 @@ def perform_steps(state: NodeState) -> int:
 
 
 def _run(state: NodeState, stop: threading.Event) -> None:
-    away = 0
-    while not stop.is_set():
-        try:
-            perform_steps(state)
-            away = 0
-        except Exception as error:
-            away += 1
-            logs.event(ROOM, "not_performed", logging.ERROR, error=type(error).__name__)
-        poll_s = state.settings.ups.poll_s
-        stop.wait(max(poll_s, leases.wait_after(away, state.settings.jobs)) if away else poll_s)
+    away, poll_s = 0, state.settings.ups.poll_s
+    with obeying(stop, state.settings.dimse.stop_s):
+        while not stop.is_set():
+            try:
+                perform_steps(state)
+                away = 0
+            except Exception as error:
+                away += 1
+                logs.event(ROOM, "not_performed", logging.ERROR, error=type(error).__name__)
+            wait_s = leases.wait_after(away, state.settings.jobs) if away else 0.0
+            stop.wait(max(poll_s, wait_s))
 
 
 def _go_on(state: NodeState, server: StepServer, step: Step) -> bool:
@@ -151,7 +154,10 @@ def _go_on(state: NodeState, server: StepServer, step: Step) -> bool:
                 logs.event(ROOM, "ended", reason=following.phase)
                 return True
             step = following
-    except (DeliveryError, InputError, StorageError) as error:
+    except StepLost:
+        raise
+    except Exception as error:
+        # A step that is made of nonsense stops itself alone.
         logs.event(ROOM, "put_off", logging.WARNING, error=type(error).__name__)
         wait_s = leases.wait_after(step.attempts, state.settings.jobs)
         steps.put_back(state.database, step, wait_s, _said(error))
@@ -325,16 +331,9 @@ def _find(state: NodeState, name: str) -> WebPeer | Peer:
 
 
 def _inputs(step: Step) -> list[StepInput]:
-    return [
-        StepInput(
-            given["study"],
-            tuple(given["instances"]),
-            given["others"],
-            tuple(given["ae_titles"]),
-            tuple(given["urls"]),
-        )
-        for given in step.work["inputs"]
-    ]
+    lists = ("instances", "ae_titles", "urls")
+    given = step.work["inputs"]
+    return [StepInput(**{**one, **{name: tuple(one[name]) for name in lists}}) for one in given]
 
 
 def _output(given: Mapping[str, Any]) -> Output:
@@ -342,5 +341,6 @@ def _output(given: Mapping[str, Any]) -> Output:
     return Output(**{**given, **places})
 
 
-def _said(error: MammolensError) -> str:
-    return f"{type(error).__name__}: {error.message}"
+def _said(error: Exception) -> str:
+    name = type(error).__name__
+    return f"{name}: {error.message}" if isinstance(error, MammolensError) else name

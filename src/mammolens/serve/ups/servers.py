@@ -25,9 +25,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from mammolens.errors import DeliveryError
-from mammolens.serve.dimse import associated, find_peer
+from mammolens.serve.dimse import associated, bounded, find_peer
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.web import WebSession, calling, find_web_peer, is_web_peer
+from mammolens.serve.web import WebSession, calling, find_web_peer, is_web_peer, read_readable
 
 __all__ = [
     "ALREADY",
@@ -60,6 +60,8 @@ CANCELED: Final = "CANCELED"
 CHANGE_STATE: Final = 1
 SUBSCRIBE: Final = 3
 LONGEST_SEARCH: Final = 1000
+LONGEST_SEARCH_S: Final = 120.0
+"""Steps that wait are few: a search that takes longer holds up those that are claimed."""
 ASKED: Final = (
     "InputReadinessState",
     "ProcedureStepState",
@@ -137,7 +139,8 @@ class _Dimse:
             setattr(asked, keyword, [] if keyword.endswith("Sequence") else "")
         asked.ProcedureStepState = SCHEDULED
         found = []
-        for status, data in self.association.send_c_find(asked, UnifiedProcedureStepPull):
+        answers = self.association.send_c_find(asked, UnifiedProcedureStepPull)
+        for status, data in bounded(answers, LONGEST_SEARCH_S):
             code = _code(status)
             if code in PENDING and data is not None:
                 found.append(data)
@@ -195,7 +198,7 @@ class _Web:
     def find(self) -> list[Dataset]:
         keys = {"ProcedureStepState": SCHEDULED, "limit": str(LONGEST_SEARCH)}
         asked = urlencode({**keys, "includefield": ",".join(ASKED)})
-        status, found, _ = self.session.ask("GET", f"/workitems?{asked}")
+        status, found, _ = self.session.ask("GET", f"/workitems?{asked}", read=read_readable)
         if status not in (200, 204, 206):
             raise DeliveryError(f"the search for steps was given up (HTTP {status})")
         return found

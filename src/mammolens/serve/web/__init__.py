@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from mammolens.serve.web.channel import Channel, open_channel
-from mammolens.serve.web.peers import WebPeer, WebSession, calling, find_web_peer, is_web_peer
+from mammolens.serve.web.peers import (
+    WebPeer,
+    WebSession,
+    calling,
+    find_web_peer,
+    is_web_peer,
+    read_readable,
+)
 from mammolens.serve.web.pull import (
     find_web_studies,
     list_instances,
@@ -24,5 +31,6 @@ __all__ = [
     "open_channel",
     "pull_instances",
     "pull_web_studies",
+    "read_readable",
     "serving",
 ]

@@ -8,7 +8,6 @@ Source: RFC 6455; PS3.18 8.10.4 (Open Notification Connection), 8.10.5 (Send Eve
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +18,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from mammolens import __version__
 from mammolens.errors import DeliveryError
+from mammolens.serve.exchange import Pace
+from mammolens.serve.exchange import connect as dial
 from mammolens.serve.web.peers import WebPeer
 
 __all__ = ["Channel", "open_channel"]
@@ -53,6 +54,8 @@ class Channel:
             return None
         except ConnectionClosed as error:
             raise _broken(self.peer, f"it is closed: {error}") from error
+        except WebSocketException as error:
+            raise _broken(self.peer, type(error).__name__) from error
 
 
 @contextlib.contextmanager
@@ -78,11 +81,14 @@ def open_channel(peer: WebPeer, path: str) -> Iterator[Channel]:
 
 def _connect(peer: WebPeer, path: str) -> ClientConnection:
     host = f"[{peer.host}]" if ":" in peer.host else peer.host
+    pace = Pace(peer.timeout_s, LONGEST_MESSAGE)
+    raw = dial(peer.host, peer.port, pace, peer.tls, peer.host)
+    raw.settimeout(None)
     return connect(
-        f"{'ws' if peer.tls is None else 'wss'}://{host}:{peer.port}{peer.path}{path}",
+        # TLS is there already: the library would shake hands without a limit to the whole.
+        f"ws://{host}:{peer.port}{peer.path}{path}",
         # With a socket of ours no redirection is followed: it ends as a ValueError.
-        sock=socket.create_connection((peer.host, peer.port), peer.timeout_s),
-        ssl=peer.tls,
+        sock=raw,
         compression=None,
         additional_headers={"Authorization": peer.authorization} if peer.authorization else None,
         user_agent_header=f"mammolens/{__version__}",

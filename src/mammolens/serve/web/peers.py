@@ -7,7 +7,7 @@ import contextlib
 import http.client
 import json
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPMessage
 from typing import Any, Final
@@ -17,12 +17,24 @@ from pydicom.dataset import Dataset
 
 from mammolens import __version__
 from mammolens.errors import ConfigError, DeliveryError
+from mammolens.serve.exchange import HttpConnection
 from mammolens.serve.settings import NodeSettings, is_loopback, secret_key
 from mammolens.serve.web.stow import JSON
 
-__all__ = ["WebPeer", "WebSession", "calling", "find_web_peer", "is_web_peer", "read_json"]
+__all__ = [
+    "WebPeer",
+    "WebSession",
+    "calling",
+    "find_web_peer",
+    "is_web_peer",
+    "read_json",
+    "read_readable",
+]
 
-LONGEST_ANSWER: Final = 64 << 20
+LONGEST_ANSWER: Final = 16 << 20
+"""Bytes of an answer in JSON: a thousand studies with every attribute take 3 MB."""
+MOST_DATASETS: Final = 200_000
+"""Data sets and names in an answer, at all depths: each takes far more memory than its bytes."""
 CHUNK_BYTES: Final = 1 << 18
 NO_CONTENT: Final = 204
 REMEDY: Final = "Check the address, the secret, and that the server runs"
@@ -108,17 +120,27 @@ def find_web_peer(name: str, settings: NodeSettings) -> WebPeer:
     )
 
 
+def read_all(items: Any) -> list[Dataset]:
+    """Read every data set, or none."""
+    return [Dataset.from_json(item) for item in items]
+
+
+def read_readable(items: Any) -> list[Dataset]:
+    """Read the data sets that can be read, and pass over the others."""
+    found = []
+    for item in items:
+        with contextlib.suppress(Exception):
+            found.append(Dataset.from_json(item))
+    return found
+
+
 class WebSession:
     """A connection to one server, kept between requests."""
 
     def __init__(self, peer: WebPeer) -> None:
         self.peer = peer
-        self._connection = (
-            http.client.HTTPConnection(peer.host, peer.port, timeout=peer.timeout_s)
-            if peer.tls is None
-            else http.client.HTTPSConnection(
-                peer.host, peer.port, timeout=peer.timeout_s, context=peer.tls
-            )
+        self._connection = HttpConnection(
+            peer.host, peer.port, peer.timeout_s, LONGEST_ANSWER, peer.tls
         )
 
     @contextlib.contextmanager
@@ -128,8 +150,14 @@ class WebSession:
         path: str,
         headers: Mapping[str, str],
         body: bytes | None = None,
+        most_bytes: int = LONGEST_ANSWER,
     ) -> Iterator[http.client.HTTPResponse]:
         """Give the answer to a request below the base; what is not read of it is thrown away.
+
+        Parameters
+        ----------
+        most_bytes
+            The server breaks off, as it were, with an answer that is longer.
 
         Raises
         ------
@@ -139,6 +167,7 @@ class WebSession:
         sent = {"User-Agent": f"mammolens/{__version__}", **headers}
         if self.peer.authorization is not None:
             sent["Authorization"] = self.peer.authorization
+        self._connection.pace.begin(most_bytes)
         try:
             response = self._ask(method, f"{self.peer.path}{path}", body, sent)
             yield response
@@ -156,9 +185,18 @@ class WebSession:
             raise
 
     def ask(
-        self, method: str, path: str, body: Any = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        read: Callable[[Any], list[Dataset]] = read_all,
     ) -> tuple[int, list[Dataset], HTTPMessage]:
         """Ask in the DICOM JSON Model; gives the status, the data sets and the headers.
+
+        Parameters
+        ----------
+        read
+            Makes data sets of the objects of the answer.
 
         Raises
         ------
@@ -172,7 +210,8 @@ class WebSession:
             if response.length:
                 raise http.client.IncompleteRead(told)
             status, given = response.status, response.headers
-        found = read_json(told, self.peer) if 200 <= status < 300 and status != NO_CONTENT else []
+        answers = 200 <= status < 300 and status != NO_CONTENT
+        found = read_json(told, self.peer, read) if answers else []
         return status, found, given
 
     def close(self) -> None:
@@ -205,7 +244,9 @@ def calling(peer: WebPeer) -> Iterator[WebSession]:
         session.close()
 
 
-def read_json(content: bytes, peer: WebPeer) -> list[Dataset]:
+def read_json(
+    content: bytes, peer: WebPeer, read: Callable[[Any], list[Dataset]] = read_all
+) -> list[Dataset]:
     """Read data sets of the DICOM JSON Model; nothing means none.
 
     Raises
@@ -216,8 +257,10 @@ def read_json(content: bytes, peer: WebPeer) -> list[Dataset]:
     if not content.strip():
         return []
     try:
-        read = json.loads(content)
-        return [Dataset.from_json(item) for item in (read if isinstance(read, list) else [read])]
+        if content.count(b"{") > MOST_DATASETS:
+            raise ValueError("too many data sets")
+        told = json.loads(content)
+        return read(told if isinstance(told, list) else [told])
     except Exception as error:
         raise DeliveryError(
             "the server's answer is no DICOM JSON", source=f"web peer {peer.name}", remedy=REMEDY

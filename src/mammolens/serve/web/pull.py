@@ -37,6 +37,12 @@ OK: Final = frozenset({200, 204, 206})
 FAILED: Final = 0xA702
 """Out of resources, unable to perform sub-operations (PS3.4 table C.4-2)."""
 PAGE: Final = 1000
+MOST_PAGES: Final = 100
+"""Pages of one search: a server that always has something new is asked no more."""
+MOST_FOUND: Final = 20_000
+"""Answers to one search, on however many pages the server puts them."""
+OVERHEAD_BYTES: Final = 1 << 20
+"""Headers and separators that an answer may have beside its object."""
 NOT_ACCEPTABLE: Final = 406
 ACCEPTED: Final = (
     f'{RELATED}; type="{DICOM}"; transfer-syntax=*',
@@ -142,7 +148,8 @@ def pull_instances(
 def _search(session: WebSession, path: str, keys: Mapping[str, str]) -> Iterator[Dataset]:
     """Ask page after page, until one brings nothing new: servers choose the length of pages."""
     seen: set[str] = set()
-    while True:
+    count = 0
+    for _ in range(MOST_PAGES):
         asked = urlencode({**keys, "limit": str(PAGE), "offset": str(len(seen))})
         status, page, _ = session.ask("GET", f"{path}?{asked}")
         if status not in OK:
@@ -151,11 +158,19 @@ def _search(session: WebSession, path: str, keys: Mapping[str, str]) -> Iterator
                 source=f"web peer {session.peer.name}",
                 remedy="Check the address and the secret",
             )
+        count += len(page)
+        if count > MOST_FOUND:
+            break
         fresh = [data for data in page if _identity(data) not in seen]
         yield from fresh
         seen |= {_identity(data) for data in fresh}
         if not fresh:
             return
+    raise DeliveryError(
+        f"the search has no end ({count} answers)",
+        source=f"web peer {session.peer.name}",
+        remedy="Ask for less: give a patient or dates",
+    )
 
 
 def _identity(data: Dataset) -> str:
@@ -170,8 +185,10 @@ def _keys(query: StudyQuery) -> dict[str, str]:
 
 
 def _fetch(state: NodeState, session: WebSession, instance: Instance) -> bool:
+    most = (state.settings.intake.max_mb << 20) + OVERHEAD_BYTES
     for accept in ACCEPTED:
-        with session.open("GET", instance.path, {"Accept": accept}) as response:
+        headers = {"Accept": accept}
+        with session.open("GET", instance.path, headers, most_bytes=most) as response:
             if response.status == 200:
                 return _receive(state, session.peer, instance, response)
             response.read(CHUNK_BYTES)

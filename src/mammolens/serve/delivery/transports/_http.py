@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -12,10 +11,12 @@ from typing import Final
 from mammolens import __version__
 from mammolens.serve.delivery.transports import Answer, Verdict
 from mammolens.serve.delivery.transports._target import Target
+from mammolens.serve.exchange import HttpConnection
 
 __all__ = ["HttpSession", "Response", "http_session", "judge_http"]
 
-_LONGEST: Final = 16 << 20
+_LONGEST: Final = 4 << 20
+"""Bytes of an answer: it names what was stored, or has a status for each entry of one bundle."""
 _CLOSED_DOOR: Final = frozenset({401, 403, 404, 405, 407})
 """Wrong credentials or address: no file is at fault, and none would fare better."""
 _LATER: Final = frozenset({408, 409, 425, 429})
@@ -36,11 +37,8 @@ class HttpSession:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        place = target.host, target.port
-        self._connection = (
-            http.client.HTTPConnection(*place, timeout=target.timeout_s)
-            if target.tls is None
-            else _Https(target)
+        self._connection = HttpConnection(
+            target.host, target.port, target.timeout_s, _LONGEST, target.tls, target.tls_name
         )
 
     def post(
@@ -56,6 +54,7 @@ class HttpSession:
         sent = {"User-Agent": f"mammolens/{__version__}", "Idempotency-Key": key, **headers}
         if self._target.authorization is not None:
             sent["Authorization"] = self._target.authorization
+        self._connection.pace.begin()
         try:
             if self._connection.sock is None:
                 self._connection.connect()
@@ -76,26 +75,6 @@ class HttpSession:
     def close(self) -> None:
         """Hang up; the next request connects again."""
         self._connection.close()
-
-
-class _Https(http.client.HTTPSConnection):
-    """HTTPS whose certificate may bear another name than the host."""
-
-    def __init__(self, target: Target) -> None:
-        assert target.tls is not None
-        http.client.HTTPSConnection.__init__(
-            self, target.host, target.port, timeout=target.timeout_s, context=target.tls
-        )
-        self._tls, self._name = target.tls, target.tls_name
-
-    def connect(self) -> None:
-        """Connect, and check the certificate against the name that the settings give."""
-        http.client.HTTPConnection.connect(self)
-        try:
-            self.sock: ssl.SSLSocket = self._tls.wrap_socket(self.sock, server_hostname=self._name)
-        except OSError:
-            self.close()
-            raise
 
 
 @contextlib.contextmanager

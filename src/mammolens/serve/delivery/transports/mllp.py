@@ -9,8 +9,6 @@ Source: HL7 v2.5.1, 2.9.2 (original and enhanced mode), table 0357; MLLP release
 from __future__ import annotations
 
 import contextlib
-import socket
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,12 +16,14 @@ from typing import Final
 from mammolens.serve.delivery.outbox import Delivery
 from mammolens.serve.delivery.transports import Answer, Parcel, Verdict
 from mammolens.serve.delivery.transports._target import Target
+from mammolens.serve.exchange import Connection, Pace, connect
 
 __all__ = ["Mllp", "MllpSession"]
 
 _BEGIN: Final = b"\x0b"
 _END: Final = b"\x1c\r"
 _LONGEST: Final = 1 << 20
+"""Bytes that a listener may say until it acknowledges a message."""
 _TEMPORARY: Final = frozenset({"206", "207"})
 """Record locked, internal error (table 0357)."""
 
@@ -49,14 +49,16 @@ class MllpSession:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._socket: socket.socket | None = None
-        self._read = b""
+        self._connection: Connection | None = None
+        self._read = bytearray()
+        self._pace = Pace(target.timeout_s, _LONGEST)
 
     def send(self, delivery: Delivery, content: bytes) -> Answer:  # noqa: ARG002
         """Send a message and wait for its acknowledgement."""
         control = _control_id(content)
         if control is None:
             return Answer(Verdict.NEVER, "the message has no control id, or breaks its frame")
+        self._pace.begin()
         try:
             connected = self._connect()
         except OSError as error:
@@ -71,39 +73,34 @@ class MllpSession:
 
     def close(self) -> None:
         """Hang up."""
-        if self._socket is not None:
-            self._socket.close()
-        self._socket, self._read = None, b""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+        self._read.clear()
 
-    def _connect(self) -> socket.socket:
-        if self._socket is None:
+    def _connect(self) -> Connection:
+        if self._connection is None:
             target = self._target
-            plain = socket.create_connection((target.host, target.port), target.timeout_s)
-            self._socket = plain
-            if target.tls is not None:
-                try:
-                    self._socket = target.tls.wrap_socket(plain, server_hostname=target.tls_name)
-                except OSError:
-                    self.close()
-                    raise
-        return self._socket
+            raw = connect(target.host, target.port, self._pace, target.tls, target.tls_name)
+            self._connection = Connection(raw, self._pace)
+        return self._connection
 
-    def _await(self, connected: socket.socket, control: str) -> Answer:
-        until = time.monotonic() + self._target.timeout_s
-        while (left := until - time.monotonic()) > 0:
-            connected.settimeout(left)
+    def _await(self, connected: Connection, control: str) -> Answer:
+        while True:
             answer = _judge(self._next(connected), control)
             if answer is not None:
                 return answer
-        raise TimeoutError
 
-    def _next(self, connected: socket.socket) -> bytes:
-        while _END not in self._read:
+    def _next(self, connected: Connection) -> bytes:
+        looked = 0
+        while (end := self._read.find(_END, looked)) < 0:
+            looked = max(len(self._read) - 1, 0)
             chunk = connected.recv(65536)
-            if not chunk or len(self._read) > _LONGEST:
+            if not chunk:
                 raise ConnectionResetError
             self._read += chunk
-        frame, _, self._read = self._read.partition(_END)
+        frame = bytes(self._read[:end])
+        del self._read[: end + len(_END)]
         return frame.partition(_BEGIN)[2]
 
 

@@ -1,0 +1,329 @@
+"""Bounds of what the node exchanges with others: time, rate, size, and the end when it stops.
+
+A socket has a limit for each wait, and a sender that drips one byte per wait never meets it. So an
+exchange has a limit as a whole: a fixed time, and a second more for every `MINIMUM_RATE` bytes that
+really moved. What the other side may say has a limit in bytes. When the node is told to stop,
+exchanges go on for `stop_s` and are then cut; what was not answered is repeated later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+__all__ = [
+    "LOOK_S",
+    "MINIMUM_RATE",
+    "Connection",
+    "Pace",
+    "connect",
+    "handshake",
+    "obeying",
+]
+
+MINIMUM_RATE: Final = 2048
+"""Bytes a second that a slow but honest line moves: a quarter of an ISDN channel."""
+GRACE_IN_TIMEOUTS: Final = 2
+"""An exchange may wait for this many time limits in all, beside the bytes that move."""
+LOOK_S: Final = 0.25
+"""How often a wait looks at the clock, and whether the node stops."""
+PIECE_BYTES: Final = 1 << 16
+
+
+@dataclass
+class _Stop:
+    """The wish that the node stops, and how long exchanges may go on then."""
+
+    event: threading.Event
+    patience_s: float
+    since: float | None = None
+
+    def is_over(self) -> bool:
+        if not self.event.is_set():
+            return False
+        if self.since is None:
+            self.since = time.monotonic()
+        return time.monotonic() - self.since >= self.patience_s
+
+
+_STOP: ContextVar[_Stop | None] = ContextVar("stop", default=None)
+
+
+@contextlib.contextmanager
+def obeying(stop: threading.Event, patience_s: float) -> Iterator[None]:
+    """Cut what this thread exchanges with others `patience_s` after `stop` is set."""
+    token = _STOP.set(_Stop(stop, patience_s))
+    try:
+        yield
+    finally:
+        _STOP.reset(token)
+
+
+@dataclass
+class Pace:
+    """How long an exchange may take and how much the other side may say.
+
+    Parameters
+    ----------
+    timeout_s
+        Longest silence; the whole exchange may take `GRACE_IN_TIMEOUTS` times as long, and longer
+        by a second for every `MINIMUM_RATE` bytes that moved.
+    most_bytes
+        The other side may say no more.
+    """
+
+    timeout_s: float
+    most_bytes: int
+    moved: int = 0
+    heard: int = 0
+    began: float = field(default_factory=time.monotonic)
+    stop: _Stop | None = field(default_factory=_STOP.get)
+
+    def begin(self, most_bytes: int | None = None) -> None:
+        """Begin another exchange over the same connection."""
+        self.moved, self.heard, self.began = 0, 0, time.monotonic()
+        self.most_bytes = self.most_bytes if most_bytes is None else most_bytes
+
+    def check(self) -> None:
+        """Raise if the exchange must end now.
+
+        Raises
+        ------
+        TimeoutError
+            It is too slow as a whole, or the node stops.
+        """
+        allowed = GRACE_IN_TIMEOUTS * self.timeout_s + self.moved / MINIMUM_RATE
+        if time.monotonic() - self.began > allowed:
+            raise TimeoutError("the exchange is too slow")
+        self.check_stop()
+
+    def check_stop(self) -> None:
+        """Raise if the node stops and has waited long enough.
+
+        Raises
+        ------
+        TimeoutError
+        """
+        if self.is_stopped:
+            raise TimeoutError("the node stops")
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the node stops and has waited long enough."""
+        return self.stop is not None and self.stop.is_over()
+
+    def sent(self, count: int) -> None:
+        """Count bytes that the other side took."""
+        self.moved += count
+
+    def received(self, count: int) -> None:
+        """Count bytes that the other side said.
+
+        Raises
+        ------
+        OSError
+            They are more than it may say.
+        """
+        self.moved += count
+        self.heard += count
+        if self.heard > self.most_bytes:
+            raise OSError("the answer is longer than is read")
+
+
+class Connection:
+    """A connected socket whose every wait keeps within a `Pace`; serves `http.client` as a socket.
+
+    Attributes
+    ----------
+    raw
+        The socket itself.
+    """
+
+    def __init__(self, raw: socket.socket, pace: Pace) -> None:
+        self.raw, self.pace = raw, pace
+        self._readers, self._closed = 0, False
+
+    def recv(self, count: int) -> bytes:
+        """Read up to `count` bytes; none at the end.
+
+        Raises
+        ------
+        OSError
+            The other side is silent, too slow, says too much, or broke off; or the node stops.
+        """
+        buffer = bytearray(count)
+        return bytes(buffer[: self.recv_into(buffer)])
+
+    def recv_into(self, buffer: Any) -> int:
+        """Read into `buffer`; raises as `recv` does."""
+        silent_at = time.monotonic() + self.pace.timeout_s
+        while True:
+            self._prepare()
+            try:
+                count = self.raw.recv_into(buffer)
+            except TimeoutError:
+                if time.monotonic() > silent_at:
+                    raise
+                continue
+            self.pace.received(count)
+            return count
+
+    def sendall(self, data: Any) -> None:
+        """Send everything.
+
+        Raises
+        ------
+        OSError
+            The other side does not read, reads too slowly, or broke off; or the node stops.
+        """
+        rest = memoryview(data).cast("B")
+        silent_at = time.monotonic() + self.pace.timeout_s
+        while rest:
+            self._prepare()
+            try:
+                count = self.raw.send(rest[:PIECE_BYTES])
+            except TimeoutError:
+                if time.monotonic() > silent_at:
+                    raise
+                continue
+            self.pace.sent(count)
+            rest, silent_at = rest[count:], time.monotonic() + self.pace.timeout_s
+
+    def makefile(self, mode: str, *_: Any, **__: Any) -> io.BufferedReader:
+        """Give a file to read from; the connection is closed when both are."""
+        assert mode == "rb"
+        self._readers += 1
+        return io.BufferedReader(_Reader(self), PIECE_BYTES)
+
+    def close(self) -> None:
+        """Hang up, once no file reads from it."""
+        self._closed = True
+        if self._readers == 0:
+            self.raw.close()
+
+    def leave(self) -> None:
+        """Note that a file is closed."""
+        self._readers -= 1
+        if self._closed:
+            self.close()
+
+    def _prepare(self) -> None:
+        self.pace.check()
+        self.raw.settimeout(min(LOOK_S, self.pace.timeout_s))
+
+
+class _Reader(io.RawIOBase):
+    """The reading side of a connection as a file."""
+
+    def __init__(self, connection: Connection) -> None:
+        io.RawIOBase.__init__(self)
+        self._connection = connection
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._connection.recv_into(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            io.RawIOBase.close(self)
+            self._connection.leave()
+
+
+def connect(
+    host: str, port: int, pace: Pace, tls: ssl.SSLContext | None = None, tls_name: str = ""
+) -> socket.socket:
+    """Connect, and shake hands where there is TLS, within the limits of `pace`.
+
+    Raises
+    ------
+    OSError
+        The other side is away, too slow, or not who it must be; or the node stops.
+    """
+    failed: OSError = OSError("the name has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
+        try:
+            raw = socket.socket(family, kind, protocol)
+        except OSError as error:
+            failed = error
+            continue
+        try:
+            _reach(raw, address, pace)
+            break
+        except OSError as error:
+            failed = error
+            raw.close()
+            pace.check_stop()
+        except BaseException:
+            raw.close()
+            raise
+    else:
+        raise failed
+    with contextlib.suppress(OSError):
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if tls is None:
+        return raw
+    try:
+        wrapped = tls.wrap_socket(raw, server_hostname=tls_name, do_handshake_on_connect=False)
+    except BaseException:
+        raw.close()
+        raise
+    try:
+        handshake(wrapped, pace.timeout_s, pace)
+    except BaseException:
+        wrapped.close()
+        raise
+    return wrapped
+
+
+def handshake(connection: ssl.SSLSocket, timeout_s: float, pace: Pace | None = None) -> None:
+    """Shake hands within `timeout_s` in all, however slowly the bytes of the other side come.
+
+    Raises
+    ------
+    OSError
+        It takes too long or fails; or the node stops.
+    """
+    until = time.monotonic() + timeout_s
+    while True:
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the handshake takes too long")
+        if pace is not None:
+            pace.check_stop()
+        connection.settimeout(min(LOOK_S, left))
+        try:
+            connection.do_handshake()
+            return
+        except TimeoutError:
+            continue
+
+
+def _reach(raw: socket.socket, address: Any, pace: Pace) -> None:
+    until = time.monotonic() + pace.timeout_s
+    raw.setblocking(False)
+    number = raw.connect_ex(address)
+    if number not in (0, errno.EINPROGRESS):
+        raise OSError(number, os.strerror(number))
+    poll = select.poll()
+    poll.register(raw, select.POLLOUT)
+    while not poll.poll(LOOK_S * 1000):
+        pace.check_stop()
+        if time.monotonic() > until:
+            raise TimeoutError("the connection takes too long")
+    number = raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if number:
+        raise OSError(number, os.strerror(number))
+    raw.settimeout(pace.timeout_s)
