@@ -1,7 +1,7 @@
 """HTTP/1.1 as uvicorn speaks it, with a bound and a deadline for each thing a client may do.
 
-uvicorn and h11 get one request at a time: a head when it is whole and checked, then its body. What
-a client sent after it waits here until the answer has gone.
+uvicorn and h11 get one request at a time: a head when it is whole and checked, then its body. A
+client that does not wait for the answer gets that one, and the connection ends.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ __all__ = ["GuardedProtocol"]
 
 LINGER_S: Final = 2.0
 """A refused client reads its answer in this time; closed at once, it would see a reset instead."""
-MOST_PENDING_BYTES: Final = 1 << 20
-"""Of requests that were sent before the answer to the one before."""
 
 
 class GuardedProtocol(H11Protocol):
@@ -87,13 +85,14 @@ class GuardedProtocol(H11Protocol):
         self._refuse(BadFraming(400, msg))
 
     def waits_since(self, now: float) -> float | None:
-        """Say since when this waits for its client, less what the client did in that time."""
+        """Say since when this waits for its client, less the time that it had to for what came."""
         if self._unread is not None:
             return self._unread[0]
         if self._is_between() or self._is_refused:
             return self._since
         if self.conn.their_state is h11.SEND_BODY and not self.flow.read_paused:
-            return min(now, self._since + self._received / MIN_BYTES_PER_S)
+            since = self._since + self._received / MIN_BYTES_PER_S
+            return since if since < now else None
         return None
 
     def look(self, now: float) -> None:
@@ -133,10 +132,10 @@ class GuardedProtocol(H11Protocol):
                 elif self.conn.their_state is h11.SEND_BODY:
                     self._take_body()
                 else:
-                    self.flow.pause_reading()
-                    if len(self._pending) > MOST_PENDING_BYTES:
-                        self.abort()
-                    return
+                    # Requests that do not wait for answers: no client of ours sends them, and
+                    # with them one packet would be work for minutes. A client may send them again.
+                    self._pending.clear()
+                    self.cycle.keep_alive = False
         except BadFraming as refused:
             self._refuse(refused)
 

@@ -48,11 +48,10 @@ Uid = Annotated[str, Path(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
 
 @dataclass
 class _Door:
-    """Who may come in, how many store at a time, and whose refusal was audited lately."""
+    """Who may come in, how many write at a time, and whose refusal was audited lately."""
 
     state: NodeState
     writing: asyncio.Semaphore
-    storing: int = 0
     noted: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -160,11 +159,9 @@ async def _store(door: _Door, request: Request, study: str | None) -> Response:
         stored = StoreRequest(door.state, f"web:{request.state.user}", media, study)
     except NotAnImage as error:
         raise HTTPException(400, error.message) from error
-    door.storing += 1
     try:
         await _feed(door, stored, request)
     finally:
-        door.storing -= 1
         await run_in_threadpool(stored.discard)
     status = stored.status()
     body = await run_in_threadpool(stored.write_answer, accepted)
