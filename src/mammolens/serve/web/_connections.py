@@ -16,11 +16,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-__all__ = ["MIN_BYTES_PER_S", "UNREAD_S", "WAIT_S", "Connections", "Listener"]
+__all__ = [
+    "MIN_BYTES_PER_S",
+    "TLS_BUFFER_BYTES",
+    "UNREAD_S",
+    "WAIT_S",
+    "Connections",
+    "Listener",
+]
 
 MOST_CONNECTIONS: Final = 256
 """Half of the 1024 file handles that a process may have by default stay for the rest."""
-CLOSING_CONNECTIONS: Final = 64
+CLOSING_CONNECTIONS: Final = 16
+"""Connections that were told to end and have not yet. Few: each pass of the event loop takes in as
+many, and a pass that is short lets an honest handshake overtake a flood of silent ones."""
 WAIT_S: Final = 20.0
 """A TLS handshake, and the headers of each request, must be whole within this time. Four round
 trips over a bad line take 4 s."""
@@ -30,9 +39,11 @@ MIN_BYTES_PER_S: Final = 4096
 """Slowest client, in either direction, after a time of grace. An eighth of a clinic's line of
 256 kbit/s, over which a view of 27 MB takes a quarter of an hour."""
 SWEEP_S: Final = 1.0
-LOST_HANDSHAKES: Final = 256
-"""After so many, garbage is collected. asyncio leaves 256 KiB behind for each, in a cycle that the
-collector would not look at before there are some thousands."""
+LOST_HANDSHAKES: Final = 1024
+"""After so many, garbage is collected. asyncio leaves each behind with its buffer, in a cycle that
+the collector would not look at before there are many thousands."""
+TLS_BUFFER_BYTES: Final = 32 << 10
+"""Two records of TLS. asyncio reserves 256 KiB for each connection when it comes."""
 
 
 class Attended(Protocol):

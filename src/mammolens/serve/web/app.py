@@ -37,7 +37,7 @@ __all__ = ["BASE", "build_app"]
 ROOM: Final = "web"
 BASE: Final = "/dicom-web"
 ANYBODY: Final = "anybody"
-PIECE_BYTES: Final = 1 << 19
+PIECE_BYTES: Final = 1 << 18
 """A body is written to the disk in such pieces. Each open store may hold one in memory."""
 NOTED_AGAIN_S: Final = 60.0
 MOST_NOTED: Final = 1024
@@ -162,7 +162,8 @@ async def _store(door: _Door, request: Request, study: str | None) -> Response:
     try:
         await _feed(door, stored, request)
     finally:
-        await run_in_threadpool(stored.discard)
+        # Also where the node stops and cancels this: the file has to go.
+        await asyncio.shield(run_in_threadpool(stored.discard))
     status = stored.status()
     body = await run_in_threadpool(stored.write_answer, accepted)
     logs.event(ROOM, "stored", count=len(stored.stored), status=status)

@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,7 +21,7 @@ from mammolens.serve import logs
 from mammolens.serve.dimse import CIPHERS
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.settings import WebSettings
-from mammolens.serve.web._connections import Connections, Listener
+from mammolens.serve.web._connections import TLS_BUFFER_BYTES, Connections, Listener
 from mammolens.serve.web._framing import MOST_HEAD_BYTES
 from mammolens.serve.web._protocol import GuardedProtocol
 from mammolens.serve.web.app import build_app
@@ -47,6 +48,7 @@ def serving(state: NodeState) -> Iterator[int]:
         yield 0
         return
     _check_certificate(web)
+    SSLProtocol.max_size = TLS_BUFFER_BYTES
     listener = _bind(web)
     protocol = partial(GuardedProtocol, listener.connections, answer_headers("/"))
     config = uvicorn.Config(
