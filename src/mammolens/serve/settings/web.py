@@ -37,8 +37,10 @@ class WebSettings(Section):
         examples=[["node.hospital.example"]],
     )
     max_request_mb: int = Field(8192, ge=1, description="largest request that is read, MiB")
-    max_requests: int = Field(16, ge=1, description="stores at a time; more are told to wait")
-    timeout_s: float = Field(60.0, gt=0, description="silence after which a request is given up")
+    max_requests: int = Field(16, ge=1, description="stores that write at a time; more wait")
+    timeout_s: float = Field(
+        60.0, gt=0, description="silence, or in all below a minimum rate, that ends a request"
+    )
     stop_s: float = Field(30.0, ge=0, description="time that requests have when the node stops")
     certificate: Path | None = Field(
         None,

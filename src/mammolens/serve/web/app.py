@@ -1,7 +1,7 @@
 """The HTTP server: STOW-RS in, health and metrics out.
 
 Nothing is analysed here, and no address that was called is logged: it may hold an identifier. Who
-may call is settled before anything of a body is read.
+may call is settled by the guards, before a route is looked for.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,8 +26,9 @@ from mammolens.serve.holdings import NodeState
 from mammolens.serve.record import audit
 from mammolens.serve.settings import WebSettings, is_loopback
 from mammolens.serve.web._multipart import MediaType, parse_media_type
-from mammolens.serve.web.health import check_health
-from mammolens.serve.web.metrics import NodeMetrics, measure
+from mammolens.serve.web.guards import AGAIN_S, Guarded, host_name
+from mammolens.serve.web.health import Health, check_health
+from mammolens.serve.web.metrics import measure
 from mammolens.serve.web.stow import DICOM, JSON, RELATED, XML, StoreRequest
 
 __all__ = ["BASE", "build_app"]
@@ -36,24 +36,19 @@ __all__ = ["BASE", "build_app"]
 ROOM: Final = "web"
 BASE: Final = "/dicom-web"
 ANYBODY: Final = "anybody"
-PIECE_BYTES: Final = 1 << 20
-AGAIN_S: Final = "30"
+PIECE_BYTES: Final = 1 << 18
+"""A body is written to the disk in such pieces. Each open store may hold one in memory."""
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]", "::1")
-GUARDS: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"cache-control", b"no-store"),
-    (b"server", f"mammolens/{__version__}".encode()),
-)
+MOST_ACCEPT_CHARS: Final = 1024
 Uid = Annotated[str, Path(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
 
 
 @dataclass
 class _Door:
-    """Who may come in, and how many store at a time."""
+    """Who may come in, and how many write at a time."""
 
     state: NodeState
-    metrics: NodeMetrics
-    storing: int = 0
+    writing: asyncio.Semaphore
 
     @property
     def web(self) -> WebSettings:
@@ -62,7 +57,7 @@ class _Door:
     async def user(self, request: Request) -> str:
         """Say who calls, or refuse."""
         names = self.web.names or (LOOPBACK_NAMES if is_loopback(self.web.host) else ())
-        if names and _host_name(request) not in names:
+        if names and host_name(request.headers.get("host", "")) not in names:
             # A page in a browser on this host could else call us by a name of its own.
             raise await self.refusal(request, 421, "host_name")
         if not self.web.tokens:
@@ -92,12 +87,12 @@ class _Door:
             logs.event(ROOM, "not_audited", logging.ERROR)
 
 
-def build_app(state: NodeState) -> FastAPI:
-    """Make the application of a node."""
+def build_app(state: NodeState) -> Guarded:
+    """Make the application of a node, behind its guards."""
     metrics = measure(state)
-    door = _Door(state, metrics)
-    app = FastAPI(title="mammolens", version=__version__, openapi_url=None)
-    app.add_middleware(_Measured, metrics=metrics)
+    door = _Door(state, asyncio.Semaphore(state.settings.web.max_requests))
+    ask = _Shared(lambda: run_in_threadpool(check_health, state))
+    app = FastAPI(title="mammolens", version=__version__, openapi_url=None, redirect_slashes=False)
 
     @app.get("/health/live")
     async def live() -> dict[str, str]:
@@ -105,16 +100,15 @@ def build_app(state: NodeState) -> FastAPI:
         return {"status": "alive"}
 
     @app.get("/health/ready")
-    def ready(response: Response) -> dict[str, str]:
+    async def ready(response: Response) -> dict[str, str]:
         """Say whether an exam that comes now would be kept and analysed."""
-        found = check_health(state)
+        found = await ask()
         response.status_code = 200 if found.is_ready else 503
         return found.to_json()
 
     @app.get("/metrics")
-    async def show_metrics(request: Request) -> Response:
+    async def show_metrics() -> Response:
         """Show what is measured, in Prometheus' text format."""
-        await door.user(request)
         told = await run_in_threadpool(generate_latest, metrics.registry)
         return Response(told, media_type=CONTENT_TYPE_LATEST)
 
@@ -128,29 +122,38 @@ def build_app(state: NodeState) -> FastAPI:
         """Store instances of one study (STOW-RS)."""
         return await _store(door, request, study)
 
-    return app
+    return Guarded(app, door, metrics)
+
+
+class _Shared:
+    """A question that is asked once at a time: who asks meanwhile gets the same answer.
+
+    Anybody may ask for the health, and each answer costs a thread, a file and a transaction.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[Health]]) -> None:
+        self.ask = ask
+        self.asking: asyncio.Future[Health] | None = None
+
+    async def __call__(self) -> Health:
+        """Give the answer that is being made, or a new one."""
+        if self.asking is None or self.asking.done():
+            self.asking = asyncio.ensure_future(self.ask())
+        return await asyncio.shield(self.asking)
 
 
 async def _store(door: _Door, request: Request, study: str | None) -> Response:
-    user = await door.user(request)
     accepted = _acceptable(request.headers.get("accept", "*/*"))
     media = _stored_type(request)
-    most = door.web.max_request_mb << 20
-    if int(request.headers.get("content-length", "0")) > most:
-        raise HTTPException(413, f"the request is larger than {door.web.max_request_mb} MiB")
-    if door.storing >= door.web.max_requests:
-        raise HTTPException(503, "too many requests at a time", {"Retry-After": AGAIN_S})
-    door.storing += 1
     try:
-        stored = StoreRequest(door.state, f"web:{user}", media, study)
+        stored = StoreRequest(door.state, f"web:{request.state.user}", media, study)
     except NotAnImage as error:
-        door.storing -= 1
         raise HTTPException(400, error.message) from error
     try:
-        await _feed(stored, request, most, door.web.timeout_s)
+        await _feed(door, stored, request)
     finally:
-        door.storing -= 1
-        await run_in_threadpool(stored.discard)
+        # Also where the node stops and cancels this: the file has to go.
+        await asyncio.shield(run_in_threadpool(stored.discard))
     status = stored.status()
     body = await run_in_threadpool(stored.write_answer, accepted)
     logs.event(ROOM, "stored", count=len(stored.stored), status=status)
@@ -158,38 +161,35 @@ async def _store(door: _Door, request: Request, study: str | None) -> Response:
     return Response(body, status, headers, accepted)
 
 
-async def _feed(stored: StoreRequest, request: Request, most: int, timeout_s: float) -> None:
+async def _feed(door: _Door, stored: StoreRequest, request: Request) -> None:
     """Feed the body to the store in pieces of a size; what breaks it off stands in the answer."""
     try:
-        async for piece in _pieces(request, most, timeout_s):
-            await run_in_threadpool(stored.feed, piece)
-        await run_in_threadpool(stored.finish)
+        async for piece in _pieces(request, door.web.max_request_mb << 20):
+            async with door.writing:
+                await run_in_threadpool(stored.feed, piece)
+        async with door.writing:
+            await run_in_threadpool(stored.finish)
     except NotAnImage as error:
         stored.statuses.add(400)
         await run_in_threadpool(stored.break_off, error)
     except UnsupportedImage as error:
         stored.statuses.add(413)
         await run_in_threadpool(stored.break_off, error)
-    except TimeoutError as error:
-        logs.event(ROOM, "request_silent", logging.WARNING)
-        raise HTTPException(408, "nothing came for too long") from error
     except ClientDisconnect as error:
         logs.event(ROOM, "request_broken_off", logging.WARNING)
         raise HTTPException(400, "the request broke off") from error
 
 
-async def _pieces(request: Request, most: int, timeout_s: float) -> AsyncIterator[bytes]:
-    stream, gathered, total = request.stream(), bytearray(), 0
-    with suppress(StopAsyncIteration):
-        while True:
-            async with asyncio.timeout(timeout_s):
-                gathered += await anext(stream)
-            if len(gathered) >= PIECE_BYTES:
-                total += len(gathered)
-                yield bytes(gathered)
-                gathered.clear()
-            if total + len(gathered) > most:
-                raise UnsupportedImage("the request is larger than is read")
+async def _pieces(request: Request, most: int) -> AsyncIterator[bytes]:
+    gathered, total = bytearray(), 0
+    async for part in request.stream():
+        gathered += part
+        if len(gathered) >= PIECE_BYTES:
+            total += len(gathered)
+            yield bytes(gathered)
+            gathered.clear()
+        if total + len(gathered) > most:
+            raise UnsupportedImage("the request is larger than is read")
     yield bytes(gathered)
 
 
@@ -213,6 +213,8 @@ def _acceptable(accept: str) -> str:
     ('application/dicom+xml', 'application/dicom+json')
     """
     wished: dict[str, float] = {}
+    if len(accept) > MOST_ACCEPT_CHARS:
+        raise HTTPException(406, f"answers are {JSON} or {XML}")
     for part in accept.split(","):
         media = parse_media_type(part.replace("*/*", JSON).replace("application/*", JSON))
         if media is not None:
@@ -225,51 +227,3 @@ def _acceptable(accept: str) -> str:
     if wished.get(best, 0.0) <= 0:
         raise HTTPException(406, f"answers are {JSON} or {XML}")
     return best
-
-
-def _host_name(request: Request) -> str:
-    host = request.headers.get("host", "").lower()
-    return (
-        host[: host.index("]") + 1]
-        if host.startswith("[") and "]" in host
-        else host.partition(":")[0]
-    )
-
-
-Message = dict[str, object]
-
-
-class _Measured:
-    """Times every request, by its route and not by its address, and guards every answer."""
-
-    def __init__(self, app: Callable[..., Awaitable[None]], metrics: NodeMetrics) -> None:
-        self.app, self.metrics = app, metrics
-
-    async def __call__(
-        self,
-        scope: dict[str, object],
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
-    ) -> None:
-        """Pass a request on."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        began, status = time.monotonic(), 500
-
-        async def sent(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = int(str(message["status"]))
-                headers = message.get("headers")
-                message["headers"] = [*(headers if isinstance(headers, list) else []), *GUARDS]
-            await send(message)
-
-        try:
-            await self.app(scope, receive, sent)
-        finally:
-            route = getattr(scope.get("route"), "path", "other")
-            method = str(scope["method"])
-            told = method if method in ("GET", "POST") else "other"
-            seconds = time.monotonic() - began
-            self.metrics.requests.labels(told, route, str(status)).observe(seconds)

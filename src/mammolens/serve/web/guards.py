@@ -1,0 +1,238 @@
+"""What holds for every request and every answer, whichever route it is for.
+
+In this order: how much is done at a time, who may call, whether a page of another site makes a
+browser call, how large a body may be and how slowly it may come. Only what `OPEN` lists is answered
+to a stranger; an address that does not exist is refused like one that does. Routes have nothing of
+this to repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from fastapi import HTTPException
+from fastapi.responses import JSONResponse
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mammolens import __version__
+from mammolens.serve import logs
+from mammolens.serve.settings import WebSettings
+from mammolens.serve.web._connections import MIN_BYTES_PER_S
+from mammolens.serve.web._framing import ONCE
+from mammolens.serve.web.metrics import NodeMetrics
+
+__all__ = ["AGAIN_S", "ANSWER_HEADERS", "Guarded", "answer_headers", "host_name"]
+
+ROOM: Final = "web"
+AGAIN_S: Final = "30"
+OPEN: Final = frozenset(("/health/live", "/health/ready"))
+"""What a stranger may read: that the process runs, and one word each for database, disk, worker."""
+READING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
+OWN_SITES: Final = frozenset(("same-origin", "none"))
+MOST_REQUESTS: Final = 512
+"""Requests at a time: two for each connection, as that of a client who left may still end."""
+PIECE_BYTES: Final = 1 << 16
+"""An answer goes out in such pieces, so that a client who does not read holds one of them."""
+ANSWER_HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
+    "/": {
+        "cache-control": "no-store",
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "referrer-policy": "no-referrer",
+        "server": f"mammolens/{__version__}",
+        "x-content-type-options": "nosniff",
+        "x-frame-options": "DENY",
+    },
+}
+"""Headers of every answer by the beginning of its path; a longer one takes the place of a shorter
+one, header by header. A page has its own Content-Security-Policy here."""
+
+
+class Door(Protocol):
+    """Who may call."""
+
+    @property
+    def web(self) -> WebSettings:
+        """The settings of the server."""
+
+    async def user(self, request: Request) -> str:
+        """Say who calls, or refuse."""
+
+    async def refusal(self, request: Request, status: int, reason: str) -> HTTPException:
+        """Take note of a refusal, and give it."""
+
+
+def answer_headers(path: str) -> dict[str, str]:
+    """Give the headers that an answer of a path has.
+
+    Examples
+    --------
+    >>> answer_headers("/dicom-web/studies")["x-content-type-options"]
+    'nosniff'
+    """
+    fitting = sorted((key for key in ANSWER_HEADERS if path.startswith(key)), key=len)
+    given: dict[str, str] = {}
+    for key in fitting or ["/"]:
+        given |= ANSWER_HEADERS[key]
+    return given
+
+
+def host_name(host: str) -> str:
+    """Give the name in a header ``Host``, without its port, in small letters.
+
+    Examples
+    --------
+    >>> host_name("Node:8080"), host_name("[::1]:8080")
+    ('node', '[::1]')
+    """
+    host = host.lower()
+    if host.startswith("[") and "]" in host:
+        return host[: host.index("]") + 1]
+    return host.partition(":")[0]
+
+
+class Guarded:
+    """An application behind its guards.
+
+    Parameters
+    ----------
+    app
+        What answers a request that may come in.
+    door
+        Who may call.
+    metrics
+        Where the time of each request is noted, by its route and not by its address.
+    """
+
+    def __init__(self, app: ASGIApp, door: Door, metrics: NodeMetrics) -> None:
+        self.app, self.door, self.metrics = app, door, metrics
+        self.running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            return
+        began, status = time.monotonic(), 500
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = int(message["status"])
+                message = {**message, "headers": _with_guards(scope, message)}
+            await _send_in_pieces(send, message)
+
+        self.running += 1
+        try:
+            await self._answer(scope, _Body(receive, self.door.web), sent)
+        finally:
+            self.running -= 1
+            route = getattr(scope.get("route"), "path", "other")
+            method = scope["method"] if scope["method"] in ("GET", "POST") else "other"
+            seconds = time.monotonic() - began
+            self.metrics.requests.labels(method, route, str(status)).observe(seconds)
+
+    async def _answer(self, scope: Scope, body: _Body, send: Send) -> None:
+        request = Request(scope)
+        try:
+            if self.running > MOST_REQUESTS:
+                raise HTTPException(503, "too many requests at a time", {"Retry-After": AGAIN_S})
+            if scope["path"] not in OPEN or scope["method"] not in READING:
+                scope.setdefault("state", {})["user"] = await self.door.user(request)
+                await self._check_site(request)
+                _check_headers(request, self.door.web.max_request_mb)
+        except HTTPException as refused:
+            answer = JSONResponse({"detail": refused.detail}, refused.status_code, refused.headers)
+            await answer(scope, body, send)
+            return
+        await self.app(scope, body, send)
+
+    async def _check_site(self, request: Request) -> None:
+        """Refuse what a page of another site makes a browser change here.
+
+        Browsers say where a page comes from with everything but a plain read, and no page can
+        change what they say. Other programs do not say it.
+        """
+        if request.method in READING:
+            return
+        site, origin = (request.headers.get(name) for name in ("sec-fetch-site", "origin"))
+        is_own = site is None or site.strip().lower() in OWN_SITES
+        if origin is not None:
+            # A proxy that speaks TLS for us changes the scheme, and may change the name.
+            place = origin.partition("://")[2].lower()
+            host = request.headers.get("host", "").lower()
+            is_own = (
+                is_own
+                and bool(place)
+                and (place == host or host_name(place) in self.door.web.names)
+            )
+        if not is_own:
+            raise await self.door.refusal(request, 403, "other_site")
+
+
+def _check_headers(request: Request, max_mb: int) -> None:
+    counted = Counter(name.lower() for name, _ in request.scope["headers"])
+    if any(counted[name] > 1 for name in ONCE):
+        raise HTTPException(400, "a header that may stand once stands twice")
+    length = request.headers.get("content-length", "0")
+    if not (length.isascii() and length.isdigit() and len(length) < 16):
+        raise HTTPException(400, "Content-Length is not a number of bytes")
+    if int(length) > max_mb << 20:
+        raise HTTPException(413, f"the request is larger than {max_mb} MiB")
+
+
+class _Body:
+    """A body that must come, and at a rate; what the application itself needs is not counted."""
+
+    def __init__(self, receive: Receive, web: WebSettings) -> None:
+        self._receive, self._silence_s = receive, web.timeout_s
+        self._most = web.max_request_mb << 20
+        self._bytes, self._waited_s, self._is_whole = 0, 0.0, False
+
+    async def __call__(self) -> Message:
+        """Wait for the next piece.
+
+        Raises
+        ------
+        HTTPException
+            408: it does not come, or all comes too slowly; 413: too much came.
+        """
+        if self._is_whole:
+            return await self._receive()
+        if self._bytes > self._most:
+            raise HTTPException(413, f"the request is larger than {self._most >> 20} MiB")
+        left = self._silence_s + self._bytes / MIN_BYTES_PER_S - self._waited_s
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(max(0.0, min(left, self._silence_s))):
+                message = await self._receive()
+        except TimeoutError as error:
+            logs.event(ROOM, "request_too_slow", logging.WARNING)
+            raise HTTPException(408, "the request came too slowly") from error
+        self._waited_s += time.monotonic() - began
+        self._bytes += len(message.get("body", b""))
+        self._is_whole = not message.get("more_body", False)
+        return message
+
+
+def _with_guards(scope: Scope, message: Message) -> list[tuple[bytes, bytes]]:
+    guards = answer_headers(scope["path"])
+    given = [pair for pair in message.get("headers", ()) if pair[0].decode().lower() not in guards]
+    return [*given, *((name.encode(), value.encode()) for name, value in guards.items())]
+
+
+async def _send_in_pieces(send: Send, message: Message) -> None:
+    body = message.get("body", b"")
+    if message["type"] != "http.response.body" or len(body) <= PIECE_BYTES:
+        await send(message)
+        return
+    for start in range(0, len(body), PIECE_BYTES):
+        more = start + PIECE_BYTES < len(body) or message.get("more_body", False)
+        piece = bytes(memoryview(body)[start : start + PIECE_BYTES])
+        await send({"type": message["type"], "body": piece, "more_body": more})
