@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from mammolens.serve.holdings.backup import back_up, restore
+from mammolens.serve.holdings.faults import OF_ONE_FILE, own_fault, try_folder
 from mammolens.serve.holdings.objects import (
     FILM,
     FILM_NOT_READ,
@@ -17,7 +18,7 @@ from mammolens.serve.holdings.objects import (
 from mammolens.serve.holdings.rekey import rekey
 from mammolens.serve.holdings.retention import count_expired, expire, say_expired
 from mammolens.serve.holdings.seal import Seal, open_seal, unseal
-from mammolens.serve.holdings.state import NodeState, open_state
+from mammolens.serve.holdings.state import NodeState, Notices, join_state, open_state
 from mammolens.serve.holdings.store import Draft, Store, Stored
 from mammolens.serve.holdings.vault import (
     count_sealed,
@@ -30,9 +31,11 @@ __all__ = [
     "FILM",
     "FILM_NOT_READ",
     "MAMMOGRAPHY",
+    "OF_ONE_FILE",
     "SOURCE",
     "Draft",
     "NodeState",
+    "Notices",
     "ReceivedObject",
     "Seal",
     "Store",
@@ -44,11 +47,14 @@ __all__ = [
     "exams_with_accession",
     "expire",
     "hide",
+    "join_state",
     "open_seal",
     "open_state",
+    "own_fault",
     "rekey",
     "restore",
     "restore_identity",
     "say_expired",
+    "try_folder",
     "unseal",
 ]

@@ -41,17 +41,21 @@ from mammolens.serve.record.tables import (
     Role,
     WorkState,
 )
+from mammolens.serve.record.trouble import DIED, GIVEN_UP_NAME, POSTPONED, read_trouble
 
 __all__ = [
     "AUDIT",
     "COMMITMENTS",
     "DELIVERIES",
+    "DIED",
     "EXAMS",
     "FILES",
+    "GIVEN_UP_NAME",
     "IDENTITIES",
     "INSTANCES",
     "JOBS",
     "KEYRING",
+    "POSTPONED",
     "PRIORS",
     "RESULTS",
     "STEPS",
@@ -80,6 +84,7 @@ __all__ = [
     "present",
     "read_exam",
     "read_overview",
+    "read_trouble",
     "say_overview",
     "steps",
 ]

@@ -75,6 +75,16 @@ class Database:
             with writing.begin():
                 yield writing
 
+    def can_write(self) -> bool:
+        """Write a row as it is: the database may be for reading only, or its disk full."""
+        again = "UPDATE processes SET seen_at = seen_at WHERE id = (SELECT max(id) FROM processes)"
+        try:
+            with self.write() as connection:
+                connection.execute(sa.text(again))
+        except StorageError:
+            return False
+        return True
+
     def now(self, connection: sa.Connection) -> datetime:
         """Give the time that leases and waits are compared with."""
         return self.clock(connection)
