@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -29,6 +30,7 @@ from mammolens.serve.delivery.outbox import (
     claim_deliveries,
     finish_delivery,
     give_up_delivery,
+    postpone_delivery,
     put_off_delivery,
 )
 from mammolens.serve.delivery.transports import (
@@ -39,7 +41,7 @@ from mammolens.serve.delivery.transports import (
     Verdict,
     open_transport,
 )
-from mammolens.serve.holdings import NodeState
+from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState
 from mammolens.serve.record import DELIVERIES, Pulse, beating, leases
 from mammolens.serve.settings import JobSettings, RouteSettings
 
@@ -233,7 +235,11 @@ def _send_batch(route: _Route, batch: Sequence[Delivery], since: float) -> int:
                 if not route.pulse.holds(parcel.delivery.lease):
                     _leave(route, parcel.delivery, LOST)
                     continue
-                answer = NOT_TRIED if away else route.note(_send(session, parcel))
+                try:
+                    answer = NOT_TRIED if away else route.note(_send(session, parcel))
+                except (OSError, StorageError) as error:
+                    _hold(route, parcel.delivery, error)
+                    continue
                 away = away or answer.verdict is Verdict.AWAY
                 if answer.verdict is Verdict.TAKEN and route.settings.commitment:
                     if answer.commits:
@@ -272,15 +278,19 @@ def _ask_commitment(route: _Route, deliveries: Sequence[Delivery]) -> list[tuple
 
 
 def _send(session: Session, parcel: Parcel) -> Answer:
-    """Send one file; whatever goes wrong with it is told of this file alone."""
+    """Send one file; whatever goes wrong with it is told of this file alone.
+
+    Raises
+    ------
+    OSError, StorageError
+        Our own store cannot be read: the destination is not at fault.
+    """
     try:
         content = parcel.read()
     except FileNotFoundError:
+        if next(parcel.path.parents[1].glob("??"), None) is None:
+            raise
         return Answer(Verdict.LATER, "the file is gone from the store")
-    except OSError as error:
-        return Answer(Verdict.LATER, f"the file cannot be read: {type(error).__name__}")
-    except StorageError:
-        return Answer(Verdict.LATER, "the file is sealed with a key that is not there")
     if content is None:
         return Answer(Verdict.NEVER, "the file in the store is damaged")
     try:
@@ -315,6 +325,19 @@ def _enter(route: _Route, delivery: Delivery, answer: Answer) -> bool:
             put_off_delivery(database, delivery, answer.said, route.rules())
             logs.event(ROOM, "put_off", logging.WARNING, **told)
     return False
+
+
+def _hold(route: _Route, delivery: Delivery, error: OSError | StorageError) -> None:
+    """Let a file wait until our own store can be read; a single bad file waits for an hour."""
+    said = "it is sealed with a key that is not there"
+    if isinstance(error, OSError):
+        said = f"the file cannot be read: {type(error).__name__}"
+        waited = (delivery.claimed_at or datetime.max) - (delivery.made_at or datetime.max)
+        if error.errno in OF_ONE_FILE and waited > PATIENCE:
+            _enter(route, delivery, Answer(Verdict.LATER, said))
+            return
+    logs.event(ROOM, "store_away", logging.ERROR, route=delivery.route, delivery=delivery.lease.id)
+    postpone_delivery(route.state.database, delivery, said, route.state.settings.jobs)
 
 
 def _leave(route: _Route, delivery: Delivery, why: str) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from mammolens.serve.holdings.backup import back_up, restore
-from mammolens.serve.holdings.faults import OF_ONE_FILE, own_fault, try_folder
+from mammolens.serve.holdings.faults import OF_ONE_FILE, PATIENCE, own_fault, try_folder
 from mammolens.serve.holdings.objects import (
     FILM,
     FILM_NOT_READ,
@@ -32,6 +32,7 @@ __all__ = [
     "FILM_NOT_READ",
     "MAMMOGRAPHY",
     "OF_ONE_FILE",
+    "PATIENCE",
     "SOURCE",
     "Draft",
     "NodeState",

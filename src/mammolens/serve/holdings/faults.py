@@ -11,6 +11,7 @@ import errno
 import os
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -18,10 +19,14 @@ import sqlalchemy as sa
 
 from mammolens.errors import StorageError
 
-__all__ = ["OF_ONE_FILE", "DatabaseAway", "own_fault", "try_folder"]
+__all__ = ["OF_ONE_FILE", "PATIENCE", "DatabaseAway", "own_fault", "try_folder"]
 
 OF_ONE_FILE: Final = frozenset({errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE})
 """Errors that a whole disk may give, and also one damaged file on a sound disk."""
+PATIENCE: Final = timedelta(hours=1)
+"""How long work waits for one file that cannot be read while the disk is sound otherwise. Longer
+than a disk takes to come back; after it, attempts are counted, so that an exam with an object on a
+bad sector gets its failed result."""
 _OF_THE_DISK: Final = frozenset(
     {
         errno.EDQUOT,

@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final, Protocol
 
 import sqlalchemy as sa
@@ -26,7 +25,7 @@ import sqlalchemy as sa
 from mammolens.errors import StorageError
 from mammolens.model import ModelPackage
 from mammolens.serve import logs
-from mammolens.serve.holdings import OF_ONE_FILE, NodeState, try_folder
+from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState, try_folder
 from mammolens.serve.record import JOBS, POSTPONED, Pulse, beating
 from mammolens.serve.work.isolation import Child, Failure, explain
 from mammolens.serve.work.performance import perform
@@ -38,10 +37,6 @@ __all__ = ["work", "work_off"]
 
 ROOM: Final = "worker"
 AWAY_S: Final = 5.0
-PATIENCE: Final = timedelta(hours=1)
-"""How long an exam waits for one of its objects that cannot be read while the disk is sound
-otherwise. Longer than a disk takes to come back; after it, attempts are counted, so that an exam
-with an object on a bad sector gets its failed result."""
 
 
 class Performer(Protocol):
