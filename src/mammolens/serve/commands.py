@@ -64,11 +64,11 @@ def run_node(settings: NodeSettings) -> None:
     with (
         stopping() as stop,
         open_state(settings) as state,
+        watching(state),  # first: a folder that another node watches is named before a port opens
         present(state.database, "node"),
         delivering(state),
         listening(state),
         serving(state),
-        watching(state),
         performing(state),
     ):
         stop.wait()

@@ -16,9 +16,16 @@ from mammolens.serve.holdings.objects import (
     describe_object,
 )
 from mammolens.serve.holdings.rekey import rekey
-from mammolens.serve.holdings.retention import count_expired, expire, say_expired
+from mammolens.serve.holdings.retention import check_plausible, count_expired, expire, say_expired
 from mammolens.serve.holdings.seal import Seal, open_seal, unseal
-from mammolens.serve.holdings.state import NodeState, Notices, join_state, open_state
+from mammolens.serve.holdings.state import (
+    NodeState,
+    Notices,
+    join_state,
+    look_state,
+    open_state,
+    open_to_others,
+)
 from mammolens.serve.holdings.store import Draft, Store, Stored
 from mammolens.serve.holdings.vault import (
     count_sealed,
@@ -42,6 +49,7 @@ __all__ = [
     "Store",
     "Stored",
     "back_up",
+    "check_plausible",
     "count_expired",
     "count_sealed",
     "describe_object",
@@ -49,8 +57,10 @@ __all__ = [
     "expire",
     "hide",
     "join_state",
+    "look_state",
     "open_seal",
     "open_state",
+    "open_to_others",
     "own_fault",
     "rekey",
     "restore",

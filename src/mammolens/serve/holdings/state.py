@@ -9,14 +9,20 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
 
 from mammolens.errors import ConfigError, StorageError
-from mammolens.serve.holdings.seal import Seal, open_seal
+from mammolens.serve.holdings.seal import Seal, look_seal, open_seal
 from mammolens.serve.holdings.store import Store, sweep
-from mammolens.serve.record import Database, open_database
+from mammolens.serve.record import Database, look_into, open_database
 from mammolens.serve.settings import NodeSettings
 
-__all__ = ["NodeState", "Notices", "join_state", "open_state"]
+__all__ = ["NodeState", "Notices", "join_state", "look_state", "open_state", "open_to_others"]
+
+NOBODY_ELSE: Final = 0o077
+GROUP_MAY_READ: Final = 0o027
 
 
 @dataclass
@@ -72,6 +78,9 @@ def open_state(settings: NodeSettings) -> Iterator[NodeState]:
         The database is away or sealed with another key, or the data folder cannot be used.
     """
     with join_state(settings) as state:
+        for path in open_to_others(settings):
+            with contextlib.suppress(OSError):  # what stays open is named by `node check`
+                path.chmod(path.lstat().st_mode & ~_closed_bits(settings) & 0o7777)
         for store in (state.received, state.results):
             sweep(state.database, store)
         yield state
@@ -86,11 +95,31 @@ def join_state(settings: NodeSettings) -> Iterator[NodeState]:
     ConfigError, StorageError
         As `open_state`.
     """
+    if settings.share_with_group:
+        os.umask(GROUP_MAY_READ)
     database = open_database(settings.database_url)
     try:
         seal = open_seal(database, settings.intake.deidentify)
         drafts = _private(settings.scratch) / "drafts" if seal else None
         yield _state_of(settings, database, seal, drafts)
+    finally:
+        database.close()
+
+
+@contextlib.contextmanager
+def look_state(settings: NodeSettings) -> Iterator[NodeState]:
+    """Open the state to answer a question: nothing is made, migrated, swept or written.
+
+    Raises
+    ------
+    ConfigError
+        There is no database yet, or it is of another version or program.
+    StorageError
+        The database is away or sealed with another key.
+    """
+    database = look_into(settings.database_url)
+    try:
+        yield _state_of(settings, database, look_seal(database, settings.intake.deidentify), None)
     finally:
         database.close()
 
@@ -102,6 +131,28 @@ def _state_of(
     received = Store(settings.data / "received", reserve, drafts=drafts)
     results = Store(settings.data / "results", seal=seal)
     return NodeState(settings, database, received, results)
+
+
+def open_to_others(settings: NodeSettings) -> list[Path]:
+    """List what of the node's own files and folders more people can read than the settings say.
+
+    Only the outermost of them are looked at: what lies within is closed with its folder.
+    """
+    ours = [settings.data / name for name in ("received", "results", "work")]
+    url = sa.make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        ours += [Path(f"{url.database}{end}") for end in ("", "-wal", "-shm")]
+    found = []
+    for path in ours:
+        with contextlib.suppress(OSError):
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode) and mode & _closed_bits(settings):
+                found.append(path)
+    return found
+
+
+def _closed_bits(settings: NodeSettings) -> int:
+    return GROUP_MAY_READ if settings.share_with_group else NOBODY_ELSE
 
 
 def _private(folder: Path) -> Path:
