@@ -36,6 +36,7 @@ AWAY_CLASSES: Final = frozenset({"08", "25", "40", "53", "55", "57", "58", "XX"}
 """Classes of SQLSTATE: connection, read-only transaction, rollback, no resources, lock, operator,
 system and internal errors (PostgreSQL, appendix A)."""
 INSUFFICIENT_PRIVILEGE: Final = "42501"
+READ_ONLY: Final = "25006"
 
 Clock = Callable[[sa.Connection], datetime]
 """Gives the time, in UTC, that leases and waits are compared with."""
@@ -265,8 +266,7 @@ def _named(engine: sa.Engine) -> Iterator[None]:
     except sa.exc.DBAPIError as error:
         if not _is_away(error):
             raise
-        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in STALE:
-            # A file that was opened while it was read-only stays so for its connection.
+        if _stays(error):
             engine.dispose()
         reason = "the connection was lost"
         if not error.connection_invalidated:
@@ -293,4 +293,10 @@ def _is_away(error: sa.exc.DBAPIError) -> bool:
     state = str(getattr(error.orig, "sqlstate", None) or "")
     if state[:2] in AWAY_CLASSES or state == INSUFFICIENT_PRIVILEGE:
         return True
-    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in STALE
+    return _stays(error)
+
+
+def _stays(error: sa.exc.DBAPIError) -> bool:
+    """Whether a connection keeps the fault, as one that was opened while all was read-only."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    return code in STALE or getattr(error.orig, "sqlstate", None) == READ_ONLY
