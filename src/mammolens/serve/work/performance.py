@@ -78,10 +78,13 @@ def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome,
     info = _describe(state, package, job, before)
     files: list[ResultFile] = []
     cautions = [caution.name for caution in prediction.cautions]
-    identified = restore_identity(state.database, state.settings.intake.deidentify, prediction)
+    identified = _identified(state, job, prediction)
     with _scratch(state, job) as folder:
         for sink in state.settings.all_sinks:
             shown = identified if sink in IDENTIFIED_SINKS else prediction
+            if shown is None:
+                cautions.append(f"sink_failed:{sink}")
+                continue
             made, refusals = _pour(shown, sink, folder / sink, info, state.results)
             files += made
             cautions += refusals
@@ -120,6 +123,20 @@ def _predict(state: NodeState, package: ModelPackage, job: Job, inputs: ExamInpu
         )
     names = {str(file.path): file.path.name for file in _files(state.received, inputs)}
     return _relabel(prediction, lambda text: _renamed(text, names))
+
+
+def _identified(state: NodeState, job: Job, prediction: Prediction) -> Prediction | None:
+    """Give a prediction its identity back; ``None``: it cannot be opened, and this is the end.
+
+    A failed result under a pseudonym would reach nobody who knows the patient.
+    """
+    try:
+        return restore_identity(state.database, state.settings.intake.deidentify, prediction)
+    except StorageError as error:
+        if not job.last or own_fault(error) is not None:
+            raise
+        logs.event("worker", "identity_not_opened", logging.ERROR, job=job.lease.id)
+        return None
 
 
 def _files(received: Store, inputs: ExamInputs) -> list[ImageFile]:
