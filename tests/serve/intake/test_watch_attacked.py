@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from mammolens.errors import ConfigError
+from mammolens.serve.commands import run_node
 from mammolens.serve.holdings import NodeState, Store
 from mammolens.serve.intake import watch as watch_module
 from mammolens.serve.intake import watched_files, watching
@@ -342,6 +344,22 @@ def test_a_stop_is_obeyed_within_a_look(watch, folder):
         time.sleep(0.3)
         began = time.monotonic()
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_second_node_is_refused_before_its_ports_open(
+    watch,
+    tmp_path,
+    monkeypatch,
+    kept_logging,  # noqa: ARG001
+):
+    opened = []
+    for module in ("dimse.listening", "web.serving", "delivery.delivering", "ups.performing"):
+        monkeypatch.setattr(f"mammolens.serve.{module}", lambda _state: opened.append(1))
+    second = watch.state.settings.model_copy(update={"data": tmp_path / "second"})
+    with watching(watch.state), pytest.raises(ConfigError, match="another node watches"):
+        run_node(second)
+    assert opened == []
 
 
 @pytest.mark.slow
