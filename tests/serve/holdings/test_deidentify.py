@@ -27,7 +27,7 @@ from mammolens.serve.delivery import deliver_off
 from mammolens.serve.holdings import open_state
 from mammolens.serve.holdings.deidentify import KEPT, Pseudonyms, deidentify
 from mammolens.serve.intake import receive
-from mammolens.serve.record import DELIVERIES, EXAMS, IDENTITIES, INSTANCES, RESULTS
+from mammolens.serve.record import DELIVERIES, EXAMS, FILES, IDENTITIES, INSTANCES, RESULTS
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.settings.node import DeidentifySettings
 from mammolens.serve.work import work_off
@@ -360,7 +360,15 @@ def test_an_identity_that_was_moved_to_another_object_does_not_open(node, view):
                     .where(IDENTITIES.c.digest == row.digest)
                     .values(sealed=sealed)
                 )
-        assert work_off(state, 1, threading.Event()) == 0
+        until = time.monotonic() + 60
+        while not (made := work_off(state, 1, threading.Event())) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert made == 1
+        with state.database.read() as connection:
+            (row,) = connection.execute(sa.select(RESULTS)).all()
+            sinks = {*connection.execute(sa.select(FILES.c.sink)).scalars()}
+    assert row.category == "failed"
+    assert sinks.isdisjoint({"dicom-cad-sr", "hl7", "fhir"})
 
 
 def test_a_sealed_result_is_not_sent_without_its_key(node, view):

@@ -34,6 +34,7 @@ _OF_THE_DISK: Final = frozenset(
         errno.EMFILE,
         errno.ENFILE,
         errno.ENODEV,
+        errno.ENOKEY,
         errno.ENOMEM,
         errno.ENOSPC,
         errno.ENOTCONN,
@@ -41,7 +42,7 @@ _OF_THE_DISK: Final = frozenset(
         errno.EROFS,
     }
 )
-"""Errors that say nothing about the file at hand: no room, no handle, no disk."""
+"""Errors that say nothing about the file at hand: no room, no handle, no disk, no key."""
 _LONGEST_CHAIN: Final = 32
 _TRIED_BYTES: Final = 4096
 """One block: an empty file can still be made on a disk that is full."""

@@ -9,6 +9,7 @@ it is raised, whatever the library that met it made of it.
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 import time
@@ -133,6 +134,9 @@ def _identified(state: NodeState, job: Job, prediction: Prediction) -> Predictio
     try:
         return restore_identity(state.database, state.settings.intake.deidentify, prediction)
     except StorageError as error:
+        if state.settings.intake.deidentify is None:  # the settings are at fault: work waits
+            error.__cause__ = OSError(errno.ENOKEY, "there is no key")
+            raise
         if not job.last or own_fault(error) is not None:
             raise
         logs.event("worker", "identity_not_opened", logging.ERROR, job=job.lease.id)
