@@ -355,7 +355,7 @@ def test_a_second_node_is_refused_before_its_ports_open(
 ):
     opened = []
     for module in ("dimse.listening", "web.serving", "delivery.delivering", "ups.performing"):
-        monkeypatch.setattr(f"mammolens.serve.{module}", lambda _state: opened.append(1))
+        monkeypatch.setattr(f"mammolens.serve.{module}", lambda *_: opened.append(1))
     second = watch.state.settings.model_copy(update={"data": tmp_path / "second"})
     with watching(watch.state), pytest.raises(ConfigError, match="another node watches"):
         run_node(second)
