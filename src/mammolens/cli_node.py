@@ -9,7 +9,15 @@ from typing import Annotated, Literal
 import typer
 
 from mammolens import cli_node_questions
-from mammolens.cli_node_questions import Accession, Config, Json, Patient, Study, need_serving
+from mammolens.cli_node_questions import (
+    Accession,
+    Config,
+    Json,
+    Patient,
+    Study,
+    closed_to_others,
+    need_serving,
+)
 
 __all__ = ["app", "deliver", "need_serving", "node", "worker"]
 
@@ -23,6 +31,14 @@ for command in (
     app.command()(command)
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go; delete nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+ClockIsRight = Annotated[
+    bool,
+    typer.Option(
+        "--clock-is-right",
+        help="Delete although nothing came for long or most exams would go: the clock was checked.",
+    ),
+]
 NewFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the backup.")]
 Once = Annotated[bool, typer.Option("--once", help="Do what is due now, then end.")]
 Threads = Annotated[int, typer.Option(min=1, metavar="N", help="Exams in work at a time.")]
@@ -50,6 +66,7 @@ Kept = Annotated[
 @app.callback(invoke_without_command=True)
 def node(context: typer.Context, config: Config = None) -> None:
     """Listen for DICOM and receive; or, with a command, look after what was received."""
+    context.with_resource(closed_to_others())
     if context.invoked_subcommand is None:
         need_serving()
         from mammolens.serve.commands import run_node
@@ -64,7 +81,8 @@ def worker(config: Config = None, once: Once = False, threads: Threads = 1) -> N
     from mammolens.serve.commands import run_worker
     from mammolens.serve.settings import load_settings
 
-    run_worker(load_settings(config), threads, once)
+    with closed_to_others():
+        run_worker(load_settings(config), threads, once)
 
 
 def deliver(config: Config = None, once: Once = False) -> None:
@@ -73,7 +91,8 @@ def deliver(config: Config = None, once: Once = False) -> None:
     from mammolens.serve.commands import run_deliveries
     from mammolens.serve.settings import load_settings
 
-    run_deliveries(load_settings(config), once)
+    with closed_to_others():
+        run_deliveries(load_settings(config), once)
 
 
 @app.command()
@@ -82,11 +101,11 @@ def status(config: Config = None, as_json: Json = False) -> None:
     need_serving()
     import json
 
-    from mammolens.serve.holdings import open_state
+    from mammolens.serve.holdings import look_state
     from mammolens.serve.record import read_overview, say_overview
     from mammolens.serve.settings import load_settings
 
-    with open_state(load_settings(config)) as state:
+    with look_state(load_settings(config)) as state:
         found = read_overview(state.database)
     typer.echo(json.dumps(found.to_json()) if as_json else "\n".join(say_overview(found)))
 
@@ -110,11 +129,11 @@ def add(paths: Files, config: Config = None) -> None:
 def verify(config: Config = None, head: Kept = None) -> None:
     """Check that no row of the audit trail was changed, removed or put in."""
     need_serving()
-    from mammolens.serve.holdings import open_state
+    from mammolens.serve.holdings import look_state
     from mammolens.serve.record import AuditHead, audit
     from mammolens.serve.settings import load_settings
 
-    with open_state(load_settings(config)) as state, state.database.read() as connection:
+    with look_state(load_settings(config)) as state, state.database.read() as connection:
         report = audit.verify(connection, AuditHead.parse(head) if head else None)
     if report.sound:
         typer.echo(f"the trail is whole: {report.head}")
@@ -145,10 +164,10 @@ def dead(config: Config = None, as_json: Json = False) -> None:
     import json
 
     from mammolens.serve.delivery import read_dead, say_dead
-    from mammolens.serve.holdings import open_state
+    from mammolens.serve.holdings import look_state
     from mammolens.serve.settings import load_settings
 
-    with open_state(load_settings(config)) as state:
+    with look_state(load_settings(config)) as state:
         found = read_dead(state.database, [route.name for route in state.settings.routes])
     told = json.dumps([letter.to_json() for letter in found])
     typer.echo(told if as_json else "\n".join(say_dead(found)))
@@ -204,19 +223,27 @@ def pull(
 
 
 @app.command()
-def expire(config: Config = None, dry_run: DryRun = False) -> None:
+def expire(
+    config: Config = None, dry_run: DryRun = False, yes: Yes = False, clock: ClockIsRight = False
+) -> None:
     """Delete what is older than the settings keep it; never what is undelivered or in work."""
     need_serving()
-    from mammolens.serve.holdings import count_expired, open_state, say_expired
-    from mammolens.serve.holdings import expire as delete
+    import sys
+
+    from mammolens.serve import holdings
     from mammolens.serve.settings import load_settings
 
-    with open_state(load_settings(config)) as state:
-        if dry_run:
-            found = count_expired(state.database, state.settings.retention)
-        else:
-            found = delete(state)
-    typer.echo("\n".join(say_expired(found, done=not dry_run)))
+    settings = load_settings(config)
+    with (holdings.look_state if dry_run else holdings.open_state)(settings) as state:
+        found = holdings.count_expired(state.database, settings.retention)
+        if not dry_run:
+            if not clock:
+                holdings.check_plausible(state.database, settings.retention)
+            if not yes and sys.stdin is not None and sys.stdin.isatty():
+                typer.echo("\n".join(holdings.say_expired(found, done=False)))
+                typer.confirm("Delete this?", abort=True)
+            found = holdings.expire(state, clock_is_right=clock)
+    typer.echo("\n".join(holdings.say_expired(found, done=not dry_run)))
 
 
 @app.command()

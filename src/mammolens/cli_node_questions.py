@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -14,6 +17,7 @@ __all__ = [
     "Patient",
     "Study",
     "check",
+    "closed_to_others",
     "exams",
     "init",
     "need_serving",
@@ -54,11 +58,11 @@ def exams(
     need_serving()
     import json
 
-    from mammolens.serve.holdings import open_state
+    from mammolens.serve.holdings import look_state
     from mammolens.serve.lookup import look_up, say_exams
     from mammolens.serve.settings import load_settings
 
-    with open_state(load_settings(config)) as opened:
+    with look_state(load_settings(config)) as opened:
         answer = look_up(opened, patient, accession, study, state, limit)
     for note in answer.notes:
         typer.echo(f"note: {note}", err=True)
@@ -71,11 +75,11 @@ def show(exam: ExamId, config: Config = None, as_json: Json = False) -> None:
     need_serving()
     import json
 
-    from mammolens.serve.holdings import open_state
+    from mammolens.serve.holdings import look_state
     from mammolens.serve.lookup import report_exam, say_report
     from mammolens.serve.settings import load_settings
 
-    with open_state(load_settings(config)) as opened:
+    with look_state(load_settings(config)) as opened:
         report = report_exam(opened, exam)
     for note in report.notes:
         typer.echo(f"note: {note}", err=True)
@@ -110,6 +114,21 @@ def init(path: NewFile = Path("node.toml")) -> None:
     write_template(path)
     typer.echo(f"{path}: every setting with its default, as a comment")
     typer.echo(f"next: set what differs here, then run: mammolens node check --config {path}")
+
+
+CLOSED: Final = 0o077
+"""The umask of every command of the node: images and results are for its user alone. A folder that
+a group shares keeps its own rights; see ``share_with_group``."""
+
+
+@contextlib.contextmanager
+def closed_to_others() -> Iterator[None]:
+    """Let nobody but the user of the node read what a command writes."""
+    before = os.umask(CLOSED)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def need_serving() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from mammolens.cli import app
 from mammolens.errors import ConfigError
+from mammolens.serve.settings import load_settings
 
 
 @pytest.fixture
@@ -102,7 +104,77 @@ def test_where_an_exam_is_and_what_became_of_it(call, views):
 
 
 def test_an_empty_node_has_no_exams_and_that_is_no_fault(call):
+    assert "0 jobs" in call("node", "retry").stdout
     assert call("node", "exams").stdout.strip() == "no exam fits"
+
+
+QUESTIONS = [
+    ("exams",),
+    ("show", "1"),
+    ("status",),
+    ("verify",),
+    ("dead",),
+    ("expire", "--dry-run"),
+]
+
+
+@pytest.mark.parametrize("words", QUESTIONS, ids=" ".join)
+def test_questions_write_nothing(config, call, words):
+    """A node that was never started is named, not made: a wrong path is no empty answer."""
+    done = CliRunner().invoke(app, ["node", *words, "--config", str(config)])
+    assert isinstance(done.exception, ConfigError)
+    assert "no database yet" in str(done.exception)
+    data = load_settings(config).data
+    assert not data.exists()
+    call("node", "retry")
+
+    def state_of() -> dict[str, tuple[int, int]]:
+        return {
+            str(path): (path.stat().st_size, path.stat().st_mtime_ns)
+            for path in data.rglob("*")
+            if path.is_file() and path.suffix not in (".sqlite-shm",)
+        }
+
+    before = state_of()
+    CliRunner().invoke(app, ["node", *words, "--config", str(config)])
+    assert state_of() == before
+
+
+def test_what_a_command_writes_is_closed_to_others(config, call, views):
+    before = os.umask(0o022)
+    try:
+        call("node", "add", str(views))
+        call("node", "backup", str(config.with_name("kept")))
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+    data = load_settings(config).data
+    made = [data, config.with_name("kept"), *data.rglob("*"), *config.with_name("kept").rglob("*")]
+    assert len(made) > 10
+    assert {path.name for path in made if path.lstat().st_mode & 0o077} == set()
+
+
+def test_what_was_open_to_others_is_closed_or_named(config, call, views):
+    call("node", "add", str(views))
+    data = load_settings(config).data
+    ours = [data / "received", data / "node.sqlite"]
+    for path in ours:
+        path.chmod(0o755)
+    found = call("node", "check", code=1).stdout
+    assert found.count("others can read it") == 2
+    call("node", "add", str(views))
+    assert {path.stat().st_mode & 0o077 for path in (data / "received", data / "node.sqlite")} == {
+        0
+    }
+    assert "others" not in call("node", "check").stdout
+
+
+def test_a_group_may_share_where_the_settings_say_so(config, call, views):
+    config.write_text("share_with_group = true\n" + config.read_text("utf-8"), "utf-8")
+    call("node", "add", str(views))
+    data = load_settings(config).data
+    modes = {path.stat().st_mode & 0o777 for path in data.rglob("*") if path.is_file()}
+    assert modes == {0o640}
 
 
 def test_a_new_file_of_settings_is_written_once(tmp_path):
@@ -161,3 +233,22 @@ def test_a_new_key_is_given_at_the_door(call, config, views):
     assert "4 identities" in call("node", "rekey").stdout
     config.write_text(said.replace("o" * 32, "n" * 32), "utf-8")
     assert "received before" in call("node", "add", str(views)).stdout
+
+
+def test_expiry_refuses_a_clock_that_runs_ahead(config, call, views):
+    config.write_text(config.read_text("utf-8") + "[retention]\nexams_days = 90\n", "utf-8")
+    call("node", "add", str(views))
+    call("worker", "--once")
+    database = sa.create_engine(f"sqlite:///{load_settings(config).data / 'node.sqlite'}")
+    with database.begin() as connection:
+        for table, column in (("exams", "last_received_at"), ("instances", "received_at")):
+            old = f"UPDATE {table} SET {column} = datetime('now', '-200 days') || '.000000'"
+            connection.exec_driver_sql(old)
+    database.dispose()
+    assert "1 exams" in call("node", "expire", "--dry-run").stdout
+    for words in ((), ("--yes",)):
+        done = CliRunner().invoke(app, ["node", "expire", *words, "--config", str(config)])
+        assert isinstance(done.exception, ConfigError)
+        assert "nothing was received for 200 days" in str(done.exception)
+        assert "(1 exams are due)" in str(done.exception)
+    assert "1 exams" in call("node", "expire", "--clock-is-right").stdout

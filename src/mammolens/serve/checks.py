@@ -24,6 +24,7 @@ from mammolens import __version__
 from mammolens.errors import DeliveryError, MammolensError
 from mammolens.serve.delivery import Target, open_transport, parse_target
 from mammolens.serve.dimse import Peer, echo, find_peer
+from mammolens.serve.holdings import open_to_others
 from mammolens.serve.settings import DimseSettings, NodeSettings, RouteSettings
 from mammolens.serve.web import find_web_peer, is_web_peer
 from mammolens.sinks import SOP_CLASSES
@@ -79,8 +80,12 @@ def check_destinations(settings: NodeSettings) -> Iterator[Reached]:
 
     Yields
     ------
-    One answer for each, in the order of the settings; a wrong setting is an answer too.
+    One answer for each, in the order of the settings; a wrong setting is an answer too. First
+    comes what of the node's own data others can read.
     """
+    for path in open_to_others(settings):
+        said = "others can read it. Start the node once: it closes what is its own; or chmod it"
+        yield Reached("own data", str(path), False, said)
     dimse, web, ups = settings.dimse, settings.web, settings.ups
     asked: list[tuple[str, str, Callable[[], str]]] = []
     for name, address in dimse.peers.items():

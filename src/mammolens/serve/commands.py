@@ -41,7 +41,7 @@ def run_worker(settings: NodeSettings, threads: int, once: bool) -> int:
 
     logs.configure(settings.log.level)
     with stopping() as stop, open_state(settings) as state, present(state.database, "worker"):
-        return (work_off if once else work)(state, threads, stop)
+        return (work_off if once else work)(state, threads, stop, apart=True)
 
 
 def run_node(settings: NodeSettings) -> None:
@@ -64,11 +64,11 @@ def run_node(settings: NodeSettings) -> None:
     with (
         stopping() as stop,
         open_state(settings) as state,
+        watching(state),  # first: a folder that another node watches is named before a port opens
         present(state.database, "node"),
         delivering(state, stop),
         listening(state),
         serving(state),
-        watching(state),
         performing(state, stop),
     ):
         stop.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import logging
 import threading
@@ -138,6 +139,38 @@ def test_a_damaged_file_is_never_sent(make_node, tmp_path, now):
     assert node.states() == ["dead", "done", "queued"]
     assert read_dead(node.database, ["a"])[0].error == "the file in the store is damaged"
     assert node.deliveries("error")[2] == ("the file is gone from the store",)
+
+
+@pytest.mark.parametrize("fault", [errno.EIO, errno.EMFILE, errno.EACCES, errno.ENOENT])
+def test_a_store_of_our_own_that_is_away_costs_no_attempt(
+    make_node, tmp_path, now, monkeypatch, fault
+):
+    (tmp_path / "share").mkdir()
+    jobs = {"backoff_s": 0.01, "backoff_max_s": 0.01, "max_deliveries": 3}
+    node = make_node(route(to=tmp_path / "share"), jobs=jobs)
+    node.enter({("json", "P.json"): b"{}"})
+    read, away = Path.read_bytes, node.state.results.folder.with_name("away")
+    with monkeypatch.context() as patch:
+        if fault == errno.ENOENT:
+            node.state.results.folder.rename(away)
+            node.state.results.folder.mkdir()
+        else:
+
+            def read_bytes(path: Path) -> bytes:
+                if "results" in path.parts:
+                    raise OSError(fault, "away")
+                return read(path)
+
+            patch.setattr(Path, "read_bytes", read_bytes)
+        for _ in range(6):
+            assert now(node) == 0
+            time.sleep(0.02)
+        assert node.deliveries("state", "attempts") == [("queued", 0)]
+    if fault == errno.ENOENT:
+        node.state.results.folder.rmdir()
+        away.rename(node.state.results.folder)
+    assert now(node) == 1
+    assert len(node.trail("postponed")) == 1
 
 
 def test_results_of_an_exam_go_out_in_order_and_exams_do_not_wait(make_node, told, until):

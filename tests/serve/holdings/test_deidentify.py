@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import threading
+import time
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -15,16 +17,17 @@ import pydicom
 import pytest
 import sqlalchemy as sa
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.encaps import encapsulate
 
 from mammolens.core import ImageRef, Laterality, ViewPosition
-from mammolens.errors import StorageError, UnsupportedImage
+from mammolens.errors import InputError, StorageError, UnsupportedImage
 from mammolens.images.dicom import read_dicom
 from mammolens.serve import logs
 from mammolens.serve.delivery import deliver_off
 from mammolens.serve.holdings import open_state
 from mammolens.serve.holdings.deidentify import KEPT, Pseudonyms, deidentify
 from mammolens.serve.intake import receive
-from mammolens.serve.record import DELIVERIES, EXAMS, IDENTITIES, INSTANCES, RESULTS
+from mammolens.serve.record import DELIVERIES, EXAMS, FILES, IDENTITIES, INSTANCES, RESULTS
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.settings.node import DeidentifySettings
 from mammolens.serve.work import work_off
@@ -357,7 +360,15 @@ def test_an_identity_that_was_moved_to_another_object_does_not_open(node, view):
                     .where(IDENTITIES.c.digest == row.digest)
                     .values(sealed=sealed)
                 )
-        assert work_off(state, 1, threading.Event()) == 0
+        until = time.monotonic() + 60
+        while not (made := work_off(state, 1, threading.Event())) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert made == 1
+        with state.database.read() as connection:
+            (row,) = connection.execute(sa.select(RESULTS)).all()
+            sinks = {*connection.execute(sa.select(FILES.c.sink)).scalars()}
+    assert row.category == "failed"
+    assert sinks.isdisjoint({"dicom-cad-sr", "hl7", "fhir"})
 
 
 def test_a_sealed_result_is_not_sent_without_its_key(node, view):
@@ -416,3 +427,96 @@ def test_doubts_of_the_header_outlive_its_identity(node, view):
     reasons, cautions = reasons_and_cautions(node)
     assert all(str(reason).startswith("doubts:") for reason in reasons)
     assert "doubt_at_reception" in cautions
+
+
+ODD = ("UN", "OB", "OW", "LO", "PN", "UI", "DS", "IS", "CS", "FD", "US", "UT", "AT", "LT", "DA")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("vr", ODD)
+def test_no_attribute_that_stays_carries_a_name_in_another_form(view, hiding, vr):
+    secret = b"Zwetajewa Marina 19530917 PID-77-8899   "
+    tried = 0
+    for keyword in sorted(KEPT - {"PixelData", "LUTData", "BurnedInAnnotation"}):
+        dataset = pydicom.dcmread(BytesIO(view()))
+        tag = pydicom.tag.Tag(tag_for_keyword(keyword))
+        raw = pydicom.dataelem.RawDataElement(tag, vr, len(secret), secret, 0, False, True)
+        dataset._dict[tag] = raw
+        out = BytesIO()
+        try:
+            dataset.save_as(out)
+        except Exception:  # pydicom cannot write this one
+            continue
+        tried += 1
+        with contextlib.suppress(InputError):
+            made = deidentify(out.getvalue(), ImageRef("x"), Pseudonyms(b"k"), hiding).lower()
+            for word in (b"zwetajewa", b"marina", b"19530917", b"pid-77"):
+                assert word not in made, keyword
+    assert tried > 30
+
+
+def test_what_an_honest_device_writes_stays(view, hiding):
+    before, after = pydicom.dcmread(BytesIO(view())), hidden(view(), hiding)
+    for element in before:
+        if element.keyword in KEPT - RETAINED:
+            assert after[element.keyword].value == element.value
+    assert len(after.PixelData) == len(before.PixelData)
+
+
+@pytest.mark.parametrize("name", ["Li^Na", "Ng^Wei", "Kim^A"])
+def test_a_short_name_does_not_stay_in_free_text(view, hiding, name):
+    family = name.partition("^")[0]
+    content = view(PatientName=name, ManufacturerModelName=f"Room of {family}", ViewPosition="CC")
+    made = hidden(content, hiding)
+    assert "ManufacturerModelName" not in made
+    assert made.ViewPosition == "CC"
+
+
+def test_what_stands_behind_the_pixels_goes(view, hiding):
+    dataset = pydicom.dcmread(BytesIO(view()))
+    size = len(dataset.PixelData)
+    dataset.PixelData += b"Zwetajewa^Marina" * 10
+    out = BytesIO()
+    dataset.save_as(out)
+    made = hidden(out.getvalue(), hiding)
+    assert len(made.PixelData) == size
+    assert b"Zwetajewa" not in made.PixelData
+
+
+def test_a_comment_in_a_compressed_picture_is_no_hiding_place(view, hiding):
+    comment = b"Zwetajewa^Marina"
+    segment = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
+    dataset = pydicom.dcmread(BytesIO(view()))
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.70"
+    dataset.PixelData = encapsulate([b"\xff\xd8" + segment + b"\xff\xda" + bytes(100)])
+    dataset["PixelData"].VR = "OB"
+    dataset["PixelData"].is_undefined_length = True
+    out = BytesIO()
+    dataset.save_as(out)
+    with pytest.raises(UnsupportedImage, match="comment"):
+        hidden(out.getvalue(), hiding)
+
+
+def test_an_identity_that_was_tampered_with_goes_to_nobody(node, view):
+    settings = node.model_copy(
+        update={
+            "sinks": ("json", "dicom-cad-sr"),
+            "jobs": node.jobs.model_copy(update={"backoff_s": 0.01, "backoff_max_s": 0.01}),
+        }
+    )
+    with open_state(settings) as state:
+        for number in range(4):
+            receive(state.database, state.received, view(number), "dimse:X", settings.intake)
+        with state.database.write() as connection:
+            first = connection.execute(sa.select(IDENTITIES)).first()
+            broken = first.sealed[:-1] + bytes([first.sealed[-1] ^ 1])
+            which = IDENTITIES.c.digest == first.digest
+            connection.execute(IDENTITIES.update().where(which).values(sealed=broken))
+        for _ in range(settings.jobs.max_attempts + 1):
+            time.sleep(0.05)
+            work_off(state, 1, threading.Event())
+        with state.database.read() as connection:
+            (row,) = connection.execute(sa.select(RESULTS)).all()
+    assert row.category == "failed"
+    assert "sink_failed:dicom-cad-sr" in row.cautions
+    assert "job_given_up" in row.cautions

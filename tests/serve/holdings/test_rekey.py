@@ -223,3 +223,21 @@ def test_killed_anywhere_it_is_run_again_and_nothing_is_lost(worked):
 
 def hidden(values) -> dict[str, object]:
     return {"key": NEW, "old_keys": [OLD], "scratch": values["scratch"]}
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_one_identity_that_was_changed_keeps_none_of_the_others_from_the_new_key(worked):
+    with open_state(keyed(worked, NEW, OLD)) as state:
+        with state.database.write() as connection:
+            first = connection.execute(sa.select(IDENTITIES)).first()
+            broken = first.sealed[:-1] + bytes([first.sealed[-1] ^ 1])
+            which = IDENTITIES.c.digest == first.digest
+            connection.execute(IDENTITIES.update().where(which).values(sealed=broken))
+        with pytest.raises(StorageError, match="1 identities cannot be opened"):
+            rekey(state)
+        seal = state.results.seal
+        with state.database.read() as connection:
+            current = [seal.is_current(r.sealed) for r in connection.execute(sa.select(IDENTITIES))]
+            assert sorted(current) == [False, True, True, True]
+            keyring = connection.execute(sa.select(KEYRING.c.sealed)).scalar_one()
+            assert not seal.is_current(keyring)

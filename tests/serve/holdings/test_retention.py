@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from mammolens.errors import ConfigError
 from mammolens.serve.delivery import deliver_off
-from mammolens.serve.holdings import count_expired, expire, retention, say_expired
+from mammolens.serve.holdings import check_plausible, count_expired, retention, say_expired
+from mammolens.serve.holdings import expire as expire_if_plausible
 from mammolens.serve.holdings.store import sweep
 from mammolens.serve.intake import receive
 from mammolens.serve.record import (
@@ -32,6 +34,11 @@ DAY_S = 86400.0
 ALL = RetentionSettings(
     exams_days=30, priors_days=10, superseded_days=5, ignored_days=3, commitments_days=2
 )
+
+
+def expire(node):
+    """Expire although the clock of these tests was turned far ahead of the last reception."""
+    return expire_if_plausible(node, clock_is_right=True)
 
 
 @pytest.fixture
@@ -208,3 +215,33 @@ def test_more_exams_than_a_batch(node, clock, rows, monkeypatch):
     clock.turn(31 * DAY_S)
     assert expire(node).exams == 5
     assert rows(EXAMS) == []
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_clock_that_runs_ahead_deletes_nothing(node, send, finish, clock, rows):
+    send()
+    finish()
+    clock.turn(200 * DAY_S)
+    with pytest.raises(ConfigError, match=r"nothing was received for 200 days.*1 exams are due"):
+        expire_if_plausible(node)
+    send("1.2.2")
+    finish()
+    check_plausible(node.database, ALL)
+    assert expire_if_plausible(node).exams == 1
+    assert len(rows(EXAMS)) == 1
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_most_exams_do_not_go_at_once_though_one_came_after_the_jump(
+    node, send, finish, clock, rows, monkeypatch
+):
+    monkeypatch.setattr(retention, "FEW", 3)
+    for number in range(5):
+        send(f"1.2.{number}", numbers=[0])
+    finish()
+    clock.turn(200 * DAY_S)
+    send("1.2.9")
+    finish()
+    with pytest.raises(ConfigError, match="5 of 6 exams would be deleted at once"):
+        expire_if_plausible(node)
+    assert len(rows(EXAMS)) == 6

@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from mammolens.errors import ConfigError, StorageError
-from mammolens.serve.record import EXAMS, INSTANCES, JOBS, insert_once, open_database
+from mammolens.serve.record import EXAMS, INSTANCES, JOBS, insert_once, look_into, open_database
 from mammolens.serve.record.tables import METADATA
 
 EXAM = {
@@ -206,3 +206,79 @@ def test_writers_wait_in_line(database, rows):
     for thread in threads:
         thread.join()
     assert rows(EXAMS)[0].version == 41
+
+
+FOREIGN = {
+    "tables": "CREATE TABLE orders (id INTEGER PRIMARY KEY)",
+    "a version": "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)",
+    "our version": "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)",
+    "one of our names": "CREATE TABLE results (id INTEGER PRIMARY KEY)",
+}
+VERSIONS = {"a version": "ae1027a6acf", "our version": "v0001"}
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_the_database_of_another_program_is_left_as_it_is(url, foreign, tmp_path):
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(FOREIGN[foreign])
+        if foreign in VERSIONS:
+            said = f"INSERT INTO alembic_version VALUES ('{VERSIONS[foreign]}')"
+            connection.exec_driver_sql(said)
+    before = sa.inspect(engine).get_table_names()
+    file = tmp_path / "node.sqlite"
+    content = file.read_bytes() if file.exists() else b""
+    named = "orders" if foreign == "tables" else VERSIONS.get(foreign, "results")
+    for opening in (open_database, look_into):
+        with pytest.raises(ConfigError, match=f"another program: it holds .*{named}"):
+            opening(url)
+    assert sa.inspect(engine).get_table_names() == before
+    engine.dispose()
+    assert (file.read_bytes() if file.exists() else b"") == content
+
+
+@pytest.mark.parametrize("content", [b"a text", b"SQLite format 3\x00" + bytes(4000)])
+def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path, content):
+    file = tmp_path / "node.sqlite"
+    file.write_bytes(content)
+    with pytest.raises((ConfigError, StorageError)):
+        open_database(f"sqlite:///{file}")
+    assert file.read_bytes() == content
+    assert [path.name for path in tmp_path.iterdir()] == ["node.sqlite"]
+
+
+def test_a_database_that_was_read_only_is_written_again_without_a_restart(tmp_path):
+    """The connections of a file that was read-only stay so: they are opened again."""
+    url = f"sqlite:///{tmp_path / 'node.sqlite'}"
+    database = open_database(url)
+
+    def connect(connection, _record):
+        connection.execute("PRAGMA query_only = ON")
+
+    database.engine.dispose()
+    sa.event.listen(database.engine, "connect", connect)
+    assert not database.can_write()
+    sa.event.remove(database.engine, "connect", connect)
+    assert database.can_write()
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE processes SET kind = kind"))
+    database.close()
+
+
+def test_what_looks_cannot_write(url):
+    open_database(url).close()
+    looking = look_into(url)
+    with looking.read() as connection:
+        assert connection.execute(sa.select(EXAMS)).all() == []
+    with pytest.raises(StorageError), looking.write() as connection:
+        connection.execute(sa.text("UPDATE processes SET kind = kind"))
+    looking.close()
+
+
+def test_tables_of_an_older_version_are_not_looked_into(url):
+    database = open_database(url)
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = 'v0004'"))
+    database.close()
+    with pytest.raises(ConfigError, match="older mammolens"):
+        look_into(url)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -28,6 +29,7 @@ __all__ = [
     "claim_deliveries",
     "finish_delivery",
     "give_up_delivery",
+    "postpone_delivery",
     "put_off_delivery",
     "revive_deliveries",
 ]
@@ -47,6 +49,8 @@ class Delivery:
     digest: str
     sop_class_uid: str | None
     sop_instance_uid: str | None
+    made_at: datetime | None = None
+    claimed_at: datetime | None = None
 
 
 def claim_deliveries(
@@ -77,6 +81,7 @@ def claim_deliveries(
         if rows:
             ids = [row.id for row in rows]
             token = leases.take(database, connection, DELIVERIES, ids, worker, jobs.lease_s)
+        now = database.now(connection)
         for lost in lapsed:
             detail = {"delivery": lost.id, "route": lost.route}
             audit.append(
@@ -94,6 +99,8 @@ def claim_deliveries(
             digest=row.digest,
             sop_class_uid=row.sop_class_uid,
             sop_instance_uid=row.sop_instance_uid,
+            made_at=row.created_at,
+            claimed_at=now,
         )
         for row in rows
     ]
@@ -156,6 +163,32 @@ def put_off_delivery(
             actor = f"route:{delivery.route}"
             audit.append(database, connection, actor, action, delivery.exam_id, detail)
     return state
+
+
+def postpone_delivery(
+    database: Database, delivery: Delivery, error: str, jobs: JobSettings
+) -> bool:
+    """Queue a delivery again after a fault of our own store: no attempt is counted.
+
+    The audit trail is told once of each fault of a delivery, not at each try.
+
+    Raises
+    ------
+    StorageError
+        The database cannot be used; the lease will run out by itself.
+    """
+    with database.write() as connection:
+        before = connection.execute(
+            sa.select(DELIVERIES.c.error).where(DELIVERIES.c.id == delivery.lease.id)
+        ).scalar_one_or_none()
+        held = leases.put_off(
+            database, connection, DELIVERIES, delivery.lease, error, jobs.backoff_s
+        )
+        if held and before != error:
+            detail = {**_detail(delivery), "error": error}
+            actor = f"route:{delivery.route}"
+            audit.append(database, connection, actor, "postponed", delivery.exam_id, detail)
+    return held
 
 
 def give_up_delivery(database: Database, delivery: Delivery, error: str) -> bool:

@@ -11,14 +11,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import random
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -29,8 +29,10 @@ from mammolens.serve.delivery.outbox import (
     claim_deliveries,
     finish_delivery,
     give_up_delivery,
+    postpone_delivery,
     put_off_delivery,
 )
+from mammolens.serve.delivery.route import Route
 from mammolens.serve.delivery.transports import (
     Answer,
     Parcel,
@@ -40,9 +42,9 @@ from mammolens.serve.delivery.transports import (
     open_transport,
 )
 from mammolens.serve.exchange import MINIMUM_RATE, obeying
-from mammolens.serve.holdings import NodeState
-from mammolens.serve.record import DELIVERIES, Pulse, beating, leases
-from mammolens.serve.settings import JobSettings, RouteSettings
+from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState
+from mammolens.serve.record import DELIVERIES, beating
+from mammolens.serve.settings import RouteSettings
 
 __all__ = ["deliver", "deliver_off", "delivering"]
 
@@ -54,48 +56,6 @@ the slowest line, stands still."""
 NOT_TRIED: Final = Answer(Verdict.AWAY, "not tried: the destination is away")
 STOPPED: Final = "not tried: the sender was stopped"
 LOST: Final = "not tried: the lease ran out"
-
-
-@dataclass
-class _Route:
-    """One route at work, and how its destination has behaved of late."""
-
-    state: NodeState
-    settings: RouteSettings
-    transport: Transport
-    pulse: Pulse
-    stop: threading.Event
-    worker: str
-    broken: int = 0
-    away: int = 0
-    asked_s: float = 0.0
-
-    def rules(self) -> JobSettings:
-        """Say how a failure is repeated on this route; waits are spread at random."""
-        jobs, spread = self.state.settings.jobs, random.uniform(0.5, 1.0)
-        most = self.settings.max_attempts
-        changed = {
-            "backoff_s": jobs.backoff_s * spread,
-            "backoff_max_s": jobs.backoff_max_s * spread,
-            "max_deliveries": jobs.max_deliveries if most is None else most or sys.maxsize,
-        }
-        return jobs.model_copy(update=changed)
-
-    def note(self, answer: Answer) -> Answer:
-        """Remember how the destination behaves; two silences in a row mean that it is away."""
-        self.broken = self.broken + 1 if answer.verdict is Verdict.BROKEN else 0
-        if self.broken > 1:
-            answer = Answer(Verdict.AWAY, answer.said, answer.wait_s)
-        self.away = self.away + 1 if answer.verdict is Verdict.AWAY else 0
-        self.asked_s = answer.wait_s
-        return answer
-
-    def pause_s(self) -> float:
-        """Say how long the destination is left alone now: not at all, if it is there."""
-        if not self.away:
-            return 0.0
-        longest = self.state.settings.jobs.backoff_max_s
-        return min(max(self.asked_s, leases.wait_after(self.away, self.rules())), longest)
 
 
 def deliver(state: NodeState, stop: threading.Event) -> int:
@@ -173,7 +133,7 @@ def _serve_all(
         loops = [
             pool.submit(
                 _serve,
-                _Route(state, settings, transport, pulse, stop, f"{host}:{settings.name}"),
+                Route(state, settings, transport, pulse, stop, f"{host}:{settings.name}"),
                 rest,
             )
             for settings, transport in routes
@@ -183,12 +143,12 @@ def _serve_all(
     return delivered
 
 
-def _serve(route: _Route, rest: Callable[[], bool]) -> int:
+def _serve(route: Route, rest: Callable[[], bool]) -> int:
     with obeying(route.stop, route.state.settings.dimse.stop_s):
         return _serve_on(route, rest)
 
 
-def _serve_on(route: _Route, rest: Callable[[], bool]) -> int:
+def _serve_on(route: Route, rest: Callable[[], bool]) -> int:
     delivered, name = 0, route.settings.name
     while not route.stop.is_set():
         try:
@@ -211,7 +171,7 @@ def _serve_on(route: _Route, rest: Callable[[], bool]) -> int:
     return delivered
 
 
-def _claim_and_send(route: _Route) -> tuple[int, int]:
+def _claim_and_send(route: Route) -> tuple[int, int]:
     """Take what waits for the route and send it; say how many files, and how many delivered."""
     since = time.monotonic()
     batch = claim_deliveries(
@@ -224,7 +184,7 @@ def _claim_and_send(route: _Route) -> tuple[int, int]:
     return len(batch), _send_batch(route, batch, since) if batch else 0
 
 
-def _send_batch(route: _Route, batch: Sequence[Delivery], since: float) -> int:
+def _send_batch(route: Route, batch: Sequence[Delivery], since: float) -> int:
     """Send files of one result in order; say how many were delivered."""
     results = route.state.results
     parcels = [Parcel(d, results.path(d.digest), results.seal) for d in batch]
@@ -243,7 +203,11 @@ def _send_batch(route: _Route, batch: Sequence[Delivery], since: float) -> int:
                 if not route.pulse.holds(parcel.delivery.lease):
                     _leave(route, parcel.delivery, LOST)
                     continue
-                answer = NOT_TRIED if away else route.note(_send(session, parcel))
+                try:
+                    answer = NOT_TRIED if away else route.note(_send(session, parcel))
+                except (OSError, StorageError) as error:
+                    _hold(route, parcel.delivery, error)
+                    continue
                 away = away or answer.verdict is Verdict.AWAY
                 if answer.verdict is Verdict.TAKEN and route.settings.commitment:
                     if answer.commits:
@@ -264,7 +228,7 @@ def _size(parcel: Parcel) -> int:
         return 0
 
 
-def _ask_commitment(route: _Route, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Answer]]:
+def _ask_commitment(route: Route, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Answer]]:
     """Ask the archive to commit itself to what it took; what it will not keep is sent again."""
     from mammolens.serve.dimse import request_commitment
 
@@ -289,15 +253,19 @@ def _ask_commitment(route: _Route, deliveries: Sequence[Delivery]) -> list[tuple
 
 
 def _send(session: Session, parcel: Parcel) -> Answer:
-    """Send one file; whatever goes wrong with it is told of this file alone."""
+    """Send one file; whatever goes wrong with it is told of this file alone.
+
+    Raises
+    ------
+    OSError, StorageError
+        Our own store cannot be read: the destination is not at fault.
+    """
     try:
         content = parcel.read()
     except FileNotFoundError:
+        if next(parcel.path.parents[1].glob("??"), None) is None:
+            raise
         return Answer(Verdict.LATER, "the file is gone from the store")
-    except OSError as error:
-        return Answer(Verdict.LATER, f"the file cannot be read: {type(error).__name__}")
-    except StorageError:
-        return Answer(Verdict.LATER, "the file is sealed with a key that is not there")
     if content is None:
         return Answer(Verdict.NEVER, "the file in the store is damaged")
     try:
@@ -309,7 +277,7 @@ def _send(session: Session, parcel: Parcel) -> Answer:
         return Answer(Verdict.LATER, f"could not be sent: {kind}")
 
 
-def _enter(route: _Route, delivery: Delivery, answer: Answer) -> bool:
+def _enter(route: Route, delivery: Delivery, answer: Answer) -> bool:
     """Note what came of a file; say whether it was delivered."""
     database = route.state.database
     told: dict[str, str | float] = {
@@ -334,7 +302,20 @@ def _enter(route: _Route, delivery: Delivery, answer: Answer) -> bool:
     return False
 
 
-def _leave(route: _Route, delivery: Delivery, why: str) -> None:
+def _hold(route: Route, delivery: Delivery, error: OSError | StorageError) -> None:
+    """Let a file wait until our own store can be read; a single bad file waits for an hour."""
+    said = "it is sealed with a key that is not there"
+    if isinstance(error, OSError):
+        said = f"the file cannot be read: {type(error).__name__}"
+        waited = (delivery.claimed_at or datetime.max) - (delivery.made_at or datetime.max)
+        if error.errno in OF_ONE_FILE and waited > PATIENCE:
+            _enter(route, delivery, Answer(Verdict.LATER, said))
+            return
+    logs.event(ROOM, "store_away", logging.ERROR, route=delivery.route, delivery=delivery.lease.id)
+    postpone_delivery(route.state.database, delivery, said, route.state.settings.jobs)
+
+
+def _leave(route: Route, delivery: Delivery, why: str) -> None:
     """Give back what was not tried, for whoever comes next."""
     at_once = {"backoff_s": 0.0, "max_deliveries": sys.maxsize}
     rules = route.state.settings.jobs.model_copy(update=at_once)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from mammolens.serve.holdings.backup import back_up, restore
+from mammolens.serve.holdings.faults import OF_ONE_FILE, PATIENCE, own_fault, try_folder
 from mammolens.serve.holdings.objects import (
     FILM,
     FILM_NOT_READ,
@@ -15,9 +16,16 @@ from mammolens.serve.holdings.objects import (
     describe_object,
 )
 from mammolens.serve.holdings.rekey import rekey
-from mammolens.serve.holdings.retention import count_expired, expire, say_expired
+from mammolens.serve.holdings.retention import check_plausible, count_expired, expire, say_expired
 from mammolens.serve.holdings.seal import Seal, open_seal, unseal
-from mammolens.serve.holdings.state import NodeState, open_state
+from mammolens.serve.holdings.state import (
+    NodeState,
+    Notices,
+    join_state,
+    look_state,
+    open_state,
+    open_to_others,
+)
 from mammolens.serve.holdings.store import Draft, Store, Stored
 from mammolens.serve.holdings.vault import (
     count_sealed,
@@ -30,25 +38,34 @@ __all__ = [
     "FILM",
     "FILM_NOT_READ",
     "MAMMOGRAPHY",
+    "OF_ONE_FILE",
+    "PATIENCE",
     "SOURCE",
     "Draft",
     "NodeState",
+    "Notices",
     "ReceivedObject",
     "Seal",
     "Store",
     "Stored",
     "back_up",
+    "check_plausible",
     "count_expired",
     "count_sealed",
     "describe_object",
     "exams_with_accession",
     "expire",
     "hide",
+    "join_state",
+    "look_state",
     "open_seal",
     "open_state",
+    "open_to_others",
+    "own_fault",
     "rekey",
     "restore",
     "restore_identity",
     "say_expired",
+    "try_folder",
     "unseal",
 ]

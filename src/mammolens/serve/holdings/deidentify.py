@@ -3,7 +3,8 @@
 PS3.15 table E.1-1 says of each attribute that may identify whether it is removed (X), emptied (Z),
 replaced by a dummy (D) or, a UID, by another one (U), and lets pass what it does not name. Here
 the order is turned round: an attribute stays only if the reading of a mammogram needs it and
-the table does not forbid it, so that one which is private, new or misused goes too. Of the options
+the table does not forbid it, so that one which is private, new or misused goes too, and so does one
+that has not the form which the standard gives it (`element_forms`). Of the options
 of the profile two are taken: *Retain Patient Characteristics* (sex and age, which the model reads)
 and, if asked for, *Retain Longitudinal Temporal Information with Modified Dates*. Pixels are kept
 as they are: a picture that may bear writing is refused.
@@ -24,6 +25,12 @@ from typing import TYPE_CHECKING, Any, Final
 from mammolens import __version__
 from mammolens.core import ImageRef
 from mammolens.errors import InputError, NotAnImage, UnsupportedImage
+from mammolens.serve.holdings.element_forms import (
+    TEXTS,
+    comments,
+    has_its_form,
+    trim_pixels,
+)
 from mammolens.serve.holdings.objects import SOURCE
 from mammolens.serve.settings import DeidentifySettings
 
@@ -73,8 +80,12 @@ NAMES: Final = (
 )
 IDENTITY: Final = frozenset((*UIDS, *EMPTIED, *DATES, *TIMES, *NAMES))
 """Attributes that are read to replace them; all others are passed over."""
-TEXTS: Final = frozenset(["AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"])
+FREE_TEXTS: Final = TEXTS - {"AE", "AS", "CS"}
+"""Texts in which a short name may stand; a code such as CC is nobody's initials."""
 SHORTEST_TOKEN: Final = 4
+"""Shorter words are looked for as whole words of free text, not within others."""
+SHORTEST_WORD: Final = 2
+_WORDS: Final = re.compile(r"[\W_]+")
 OLDEST_YEARS: Final = 90
 SHIFT_DAYS: Final = 3650
 METHODS: Final = {
@@ -147,7 +158,10 @@ def deidentify(
             bounded, syntax = bounded_file(content, SOURCE, wanted_of(KEPT | IDENTITY))
             source = dcmread(BytesIO(bounded))
             _refuse_writing(source, settings)
-            made = _cleaned(source, _tokens(source))
+            tokens = _tokens(source)
+            made = _cleaned(source, tokens)
+            trim_pixels(made)
+            _refuse_comments(made, tokens)
             _identify(made, source, ref, pseudonyms, settings)
             made.file_meta = FileMetaDataset()
             made.file_meta.TransferSyntaxUID = UID(syntax)
@@ -186,7 +200,7 @@ def _cleaned(source: Dataset, tokens: frozenset[str]) -> Dataset:
 
     made = Dataset()
     for element in source:
-        if element.keyword not in KEPT or _tells(element, tokens):
+        if element.keyword not in KEPT or not has_its_form(element) or _tells(element, tokens):
             continue
         if element.VR == "SQ":
             element.value = [_cleaned(item, tokens) for item in element.value]
@@ -197,14 +211,29 @@ def _cleaned(source: Dataset, tokens: frozenset[str]) -> Dataset:
 def _tokens(source: Dataset) -> frozenset[str]:
     """Words by which the woman could be known if they stood in an attribute that stays."""
     words = re.split(r"[\s^=\\,]+", " ".join(str(source.get(keyword) or "") for keyword in NAMES))
-    return frozenset(word.casefold() for word in words if len(word) >= SHORTEST_TOKEN)
+    return frozenset(word.casefold() for word in words if len(word) >= SHORTEST_WORD)
 
 
 def _tells(element: DataElement, tokens: frozenset[str]) -> bool:
     if element.VR not in TEXTS or element.keyword == "SpecificCharacterSet":
         return False
     said = str(element.value).casefold()
-    return any(token in said for token in tokens)
+    if any(len(token) >= SHORTEST_TOKEN and token in said for token in tokens):
+        return True
+    return element.VR in FREE_TEXTS and not tokens.isdisjoint(_WORDS.split(said))
+
+
+def _refuse_comments(made: Dataset, tokens: frozenset[str]) -> None:
+    """Refuse a compressed picture whose own comments say who the patient is."""
+    for comment in comments(made):
+        said = comment.decode("latin-1").casefold()
+        if any(len(token) >= SHORTEST_TOKEN and token in said for token in tokens):
+            raise UnsupportedImage(
+                "the compressed picture bears a comment that identifies",
+                source=SOURCE,
+                keyword="PixelData",
+                remedy="Send it without the comment, or not compressed",
+            )
 
 
 def _identify(

@@ -16,6 +16,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mammolens.errors import ConfigError, StorageError
+from mammolens.serve.holdings.faults import own_fault
 from mammolens.serve.holdings.seal import KEYRING_ROW, PSEUDONYMS, Seal, sealed_work
 from mammolens.serve.holdings.state import NodeState
 from mammolens.serve.record import FILES, IDENTITIES, KEYRING, STEPS, Database, audit
@@ -45,14 +46,27 @@ def rekey(state: NodeState) -> Rekeyed:
     ConfigError
         Identity is not taken off, so that nothing is sealed.
     StorageError
-        Something opens with none of the keys: it stays as it was, and so does the keyring.
+        Something opens with none of the keys: it stays as it was, and so does the keyring. All the
+        rest was sealed anew.
     """
     seal = state.results.seal
     if seal is None:
         raise ConfigError(
             "nothing is sealed", keyword="intake.deidentify", remedy="There is no key to change"
         )
-    done = Rekeyed(_identities(state.database, seal), _steps(state.database, seal), _files(state))
+    closed: list[str] = []
+    done = Rekeyed(
+        _identities(state.database, seal, closed),
+        _steps(state.database, seal, closed),
+        _files(state, closed),
+    )
+    if closed:
+        kinds = ", ".join(f"{closed.count(kind)} {kind}" for kind in dict.fromkeys(closed))
+        raise StorageError(
+            f"{kinds} cannot be opened with any of the keys; all others are sealed anew",
+            keyword="intake.deidentify.old_keys",
+            remedy="Add the key that sealed them; if they were changed, restore them from a backup",
+        )
     with state.database.write() as connection:
         held = KEYRING.c.id == KEYRING_ROW
         sealed = connection.execute(sa.select(KEYRING.c.sealed).where(held)).scalar_one()
@@ -63,7 +77,7 @@ def rekey(state: NodeState) -> Rekeyed:
     return done
 
 
-def _identities(database: Database, seal: Seal) -> int:
+def _identities(database: Database, seal: Seal, closed: list[str]) -> int:
     count = 0
     for digests in _batches(database, IDENTITIES.c.digest):
         with database.write() as connection:
@@ -71,14 +85,18 @@ def _identities(database: Database, seal: Seal) -> int:
                 if seal.is_current(row.sealed):
                     continue
                 about = row.digest.encode()
-                anew = seal.close(seal.open(row.sealed, about), about)
+                try:
+                    anew = seal.close(seal.open(row.sealed, about), about)
+                except StorageError:
+                    closed.append("identities")
+                    continue
                 same = sa.and_(IDENTITIES.c.digest == row.digest, IDENTITIES.c.sealed == row.sealed)
                 changed = IDENTITIES.update().where(same).values(sealed=anew)
                 count += connection.execute(changed).rowcount
     return count
 
 
-def _steps(database: Database, seal: Seal) -> int:
+def _steps(database: Database, seal: Seal, closed: list[str]) -> int:
     """Seal the work of steps anew; what its performer changes meanwhile is left, it is new."""
     count = 0
     for ids in _batches(database, STEPS.c.id):
@@ -88,24 +106,28 @@ def _steps(database: Database, seal: Seal) -> int:
                 sealed = sealed_work(work)
                 if not sealed or seal.is_current(sealed):
                     continue
-                anew = json.dumps(seal.close_work(seal.open_work(work, about), about))
+                try:
+                    anew = json.dumps(seal.close_work(seal.open_work(work, about), about))
+                except StorageError:
+                    closed.append("steps")
+                    continue
                 same = sa.and_(STEPS.c.id == row.id, STEPS.c.work == row.work)
                 changed = STEPS.update().where(same).values(work=anew)
                 count += connection.execute(changed).rowcount
     return count
 
 
-def _files(state: NodeState) -> int:
+def _files(state: NodeState, closed: list[str]) -> int:
     """Write files anew, one after the other; who is sending an old one may finish."""
     count = 0
     for ids in _batches(state.database, FILES.c.id):
         with state.database.read() as connection:
             rows = connection.execute(_of(FILES.c.id, ids)).all()
-        count += sum(_file(state, row) for row in rows)
+        count += sum(_file(state, row, closed) for row in rows)
     return count
 
 
-def _file(state: NodeState, row: sa.Row[Any]) -> bool:
+def _file(state: NodeState, row: sa.Row[Any], closed: list[str]) -> bool:
     store, seal = state.results, state.results.seal
     assert seal is not None
     path = store.path(row.digest)
@@ -117,8 +139,15 @@ def _file(state: NodeState, row: sa.Row[Any]) -> bool:
         raise StorageError(
             f"a result cannot be read ({error.strerror})", source=str(store.folder)
         ) from error
+    try:
+        content = store.read(row.digest)
+    except StorageError as error:
+        if own_fault(error) is not None:
+            raise
+        closed.append("files")
+        return False
     path.touch()  # so that no sweep takes it from under a sender
-    stored = store.put(store.read(row.digest))
+    stored = store.put(content)
     with state.database.write() as connection:
         same = sa.and_(FILES.c.id == row.id, FILES.c.digest == row.digest)
         anew = {"digest": stored.digest, "size": stored.size}

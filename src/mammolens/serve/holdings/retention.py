@@ -4,17 +4,22 @@ An exam goes as a whole, with its images, results and identity. Images alone do 
 a late view would then be judged by itself, and its result would replace that of the whole exam.
 What is in work, waits, was not delivered, or waits for a person stays however old it is. Rows
 go first; their files are orphans then, and are swept. The audit trail stays.
+
+A clock that runs ahead would make everything old. So nothing goes while nothing was received for
+long by that clock, while the host's clock and the database's disagree, or where most of the exams
+would go at once, unless a person says that it is right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from mammolens.errors import ConfigError
 from mammolens.serve.holdings.state import NodeState
 from mammolens.serve.holdings.store import sweep
 from mammolens.serve.record import (
@@ -31,12 +36,22 @@ from mammolens.serve.record import (
     Role,
     WorkState,
     audit,
+    server_time,
 )
 from mammolens.serve.settings import RetentionSettings
 
-__all__ = ["Expired", "count_expired", "expire", "say_expired"]
+__all__ = ["Expired", "check_plausible", "count_expired", "expire", "say_expired"]
 
 BATCH: Final = 100
+CLOCK_AHEAD: Final = timedelta(days=14)
+"""So long without any reception is a clock that runs ahead, or a unit that is closed: a person must
+say which. Longer than the holidays of a unit; shorter than any useful time of retention."""
+CLOCKS_APART: Final = timedelta(hours=1)
+"""The host's clock and the database's are one, or kept by NTP; time zones do not matter."""
+FEW: Final = 20
+MOST: Final = 0.5
+"""Night by night a small share of the exams becomes old. Where more than this share of more than
+`FEW` exams would go at once, the clock jumped, or the settings are new: a person must say so."""
 ACTOR: Final = "retention"
 
 
@@ -73,15 +88,59 @@ def count_expired(database: Database, retention: RetentionSettings) -> Expired:
         )
 
 
-def expire(state: NodeState) -> Expired:
-    """Delete what the settings let go, then sweep the files that nothing speaks of any more.
+def check_plausible(database: Database, retention: RetentionSettings) -> None:
+    """Refuse to delete by a clock that may run ahead, or most of everything at once.
 
     Raises
     ------
+    ConfigError
+        It says which, and what would go.
+    StorageError
+        The database cannot be used.
+    """
+    with database.read() as connection:
+        now = database.now(connection)
+        newest = connection.execute(sa.select(sa.func.max(INSTANCES.c.received_at))).scalar()
+        kept = _count(connection, sa.select(EXAMS.c.id))
+        due = _count(connection, _exams(now, retention)) + _count(
+            connection, _priors(now, retention)
+        )
+        away = None if database.is_sqlite else server_time(connection) - datetime.now(UTC)
+    if away is not None and abs(away) > CLOCKS_APART:
+        raise _refused(f"the clocks of the database and of this host are {abs(away)} apart", due)
+    if newest is not None and now - newest > CLOCK_AHEAD:
+        days = (now - newest).days
+        raise _refused(f"by the clock nothing was received for {days} days", due)
+    if kept > FEW and due > MOST * kept:
+        raise _refused(f"{due} of {kept} exams would be deleted at once", due)
+
+
+def _refused(why: str, due: int) -> ConfigError:
+    return ConfigError(
+        f"nothing was deleted: {why} ({due} exams are due)",
+        keyword="retention",
+        remedy="Check the clock and look at --dry-run; if all is right, add --clock-is-right",
+    )
+
+
+def expire(state: NodeState, *, clock_is_right: bool = False) -> Expired:
+    """Delete what the settings let go, then sweep the files that nothing speaks of any more.
+
+    Parameters
+    ----------
+    clock_is_right
+        A person has looked: `check_plausible` is left out.
+
+    Raises
+    ------
+    ConfigError
+        It may be a clock that runs ahead.
     StorageError
         The database or a folder cannot be used; what was not deleted yet will be the next time.
     """
     database, retention = state.database, state.settings.retention
+    if not clock_is_right:
+        check_plausible(database, retention)
     held = count_expired(database, retention).held
     return Expired(
         exams=_delete_exams(database, retention, "exams"),

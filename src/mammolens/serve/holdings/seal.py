@@ -22,7 +22,7 @@ from mammolens.serve.holdings.deidentify import Pseudonyms
 from mammolens.serve.record import KEYRING, Database, insert_once
 from mammolens.serve.settings import DeidentifySettings
 
-__all__ = ["KEYRING_ROW", "PSEUDONYMS", "Seal", "open_seal", "sealed_work", "unseal"]
+__all__ = ["KEYRING_ROW", "PSEUDONYMS", "Seal", "look_seal", "open_seal", "sealed_work", "unseal"]
 
 MAGIC: Final = b"mammolens sealed 2\n"
 NAME_BYTES: Final = 8
@@ -102,17 +102,44 @@ def open_seal(database: Database, settings: DeidentifySettings | None) -> Seal |
     """
     if settings is None:
         return None
-    secrets = (settings.key, *settings.old_keys)
-    derived = [_derived(secret.get_secret_value()) for secret in secrets]
-    keys = tuple(SealingKey(told[64:], told[32:64]) for told in derived)
-    with database.read() as connection:
-        sealed = connection.execute(sa.select(KEYRING.c.sealed)).scalar_one_or_none()
+    keys, pseudonyms = _keys(settings)
+    sealed = _read_keyring(database)
     if sealed is None:
-        first = {"id": KEYRING_ROW, "sealed": _close(keys[0], derived[-1][:32], PSEUDONYMS)}
+        first = {"id": KEYRING_ROW, "sealed": _close(keys[0], pseudonyms, PSEUDONYMS)}
         with database.write() as connection:
             insert_once(connection, KEYRING, first)
             sealed = connection.execute(sa.select(KEYRING.c.sealed)).scalar_one()
     return Seal(Pseudonyms(_open(keys, sealed, PSEUDONYMS)), keys)
+
+
+def look_seal(database: Database, settings: DeidentifySettings | None) -> Seal | None:
+    """Do as `open_seal`, and write nothing into a database that has not seen a key yet.
+
+    Raises
+    ------
+    ConfigError, StorageError
+        As `open_seal`.
+    """
+    if settings is None:
+        return None
+    keys, pseudonyms = _keys(settings)
+    sealed = _read_keyring(database)
+    if sealed is not None:
+        pseudonyms = _open(keys, sealed, PSEUDONYMS)
+    return Seal(Pseudonyms(pseudonyms), keys)
+
+
+def _keys(settings: DeidentifySettings) -> tuple[tuple[SealingKey, ...], bytes]:
+    """Derive the sealing keys, and the key of pseudonyms that the oldest secret stands for."""
+    secrets = (settings.key, *settings.old_keys)
+    derived = [_derived(secret.get_secret_value()) for secret in secrets]
+    return tuple(SealingKey(told[64:], told[32:64]) for told in derived), derived[-1][:32]
+
+
+def _read_keyring(database: Database) -> bytes | None:
+    with database.read() as connection:
+        sealed: bytes | None = connection.execute(sa.select(KEYRING.c.sealed)).scalar_one_or_none()
+    return sealed
 
 
 def unseal(seal: Seal | None, content: bytes) -> bytes:

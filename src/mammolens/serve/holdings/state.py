@@ -5,30 +5,60 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
 
 from mammolens.errors import ConfigError, StorageError
-from mammolens.serve.holdings.seal import open_seal
+from mammolens.serve.holdings.seal import Seal, look_seal, open_seal
 from mammolens.serve.holdings.store import Store, sweep
-from mammolens.serve.record import Database, audit, open_database
+from mammolens.serve.record import Database, audit, look_into, open_database
 from mammolens.serve.settings import NodeSettings
 
-__all__ = ["NodeState", "open_state"]
+__all__ = ["NodeState", "Notices", "join_state", "look_state", "open_state", "open_to_others"]
+
+NOBODY_ELSE: Final = 0o077
+GROUP_MAY_READ: Final = 0o027
+
+
+@dataclass
+class Notices:
+    """What a person must see to and no table tells; readiness repeats it. Safe for threads."""
+
+    _told: dict[str, str] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def tell(self, about: str, words: str | None) -> bool:
+        """Say what is wrong with something, or ``None``: nothing is; say whether that is new."""
+        with self._lock:
+            before = self._told.pop(about, None)
+            if words is not None:
+                self._told[about] = words
+            return before != words
+
+    def all(self) -> tuple[str, ...]:
+        """List everything, each with what it is about."""
+        with self._lock:
+            return tuple(f"{about}: {words}" for about, words in sorted(self._told.items()))
 
 
 @dataclass(frozen=True)
 class NodeState:
     """What every process of the node opens; safe for threads, not to be carried over a fork.
 
-    `received` holds the objects as they came, `results` the files that sinks wrote.
+    `received` holds the objects as they came, `results` the files that sinks wrote, `notices` what
+    this process cannot do by itself.
     """
 
     settings: NodeSettings
     database: Database
     received: Store
     results: Store
+    notices: Notices = field(default_factory=Notices, repr=False, compare=False)
 
     def kept_as(self, uid: str) -> str:
         """Give the UID that stands in the tables for one that others know."""
@@ -47,20 +77,84 @@ def open_state(settings: NodeSettings) -> Iterator[NodeState]:
     StorageError
         The database is away or sealed with another key, or the data folder cannot be used.
     """
+    with join_state(settings) as state:
+        for path in open_to_others(settings):
+            with contextlib.suppress(OSError):  # what stays open is named by `node check`
+                path.chmod(path.lstat().st_mode & ~_closed_bits(settings) & 0o7777)
+        for store in (state.received, state.results):
+            sweep(state.database, store)
+        yield state
+
+
+@contextlib.contextmanager
+def join_state(settings: NodeSettings) -> Iterator[NodeState]:
+    """Open the state as `open_state` does, and sweep nothing: another process has just done so.
+
+    Raises
+    ------
+    ConfigError, StorageError
+        As `open_state`.
+    """
+    if settings.share_with_group:
+        os.umask(GROUP_MAY_READ)
     database = open_database(settings.database_url)
     try:
-        reserve = settings.intake.min_free_mb << 20
         seal = open_seal(database, settings.intake.deidentify)
         drafts = _private(settings.scratch) / "drafts" if seal else None
-        received = Store(settings.data / "received", reserve, drafts=drafts)
-        results = Store(settings.data / "results", seal=seal)
-        for store in (received, results):
-            sweep(database, store)
-        yield NodeState(settings, database, received, results)
+        yield _state_of(settings, database, seal, drafts)
     finally:
         with contextlib.suppress(StorageError):
             audit.write_counted_refusals(database)
         database.close()
+
+
+@contextlib.contextmanager
+def look_state(settings: NodeSettings) -> Iterator[NodeState]:
+    """Open the state to answer a question: nothing is made, migrated, swept or written.
+
+    Raises
+    ------
+    ConfigError
+        There is no database yet, or it is of another version or program.
+    StorageError
+        The database is away or sealed with another key.
+    """
+    database = look_into(settings.database_url)
+    try:
+        yield _state_of(settings, database, look_seal(database, settings.intake.deidentify), None)
+    finally:
+        database.close()
+
+
+def _state_of(
+    settings: NodeSettings, database: Database, seal: Seal | None, drafts: Path | None
+) -> NodeState:
+    reserve = settings.intake.min_free_mb << 20
+    received = Store(settings.data / "received", reserve, drafts=drafts)
+    results = Store(settings.data / "results", seal=seal)
+    return NodeState(settings, database, received, results)
+
+
+def open_to_others(settings: NodeSettings) -> list[Path]:
+    """List what of the node's own files and folders more people can read than the settings say.
+
+    Only the outermost of them are looked at: what lies within is closed with its folder.
+    """
+    ours = [settings.data / name for name in ("received", "results", "work")]
+    url = sa.make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and url.database:
+        ours += [Path(f"{url.database}{end}") for end in ("", "-wal", "-shm")]
+    found = []
+    for path in ours:
+        with contextlib.suppress(OSError):
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode) and mode & _closed_bits(settings):
+                found.append(path)
+    return found
+
+
+def _closed_bits(settings: NodeSettings) -> int:
+    return GROUP_MAY_READ if settings.share_with_group else NOBODY_ELSE
 
 
 def _private(folder: Path) -> Path:

@@ -5,17 +5,22 @@ while it is read. One that ends before its own pixel data is waited for longer: 
 paused. It is moved only after it was received: a node that is killed in between receives it again,
 which changes nothing. ``done`` and ``refused`` lie in the folder itself, so that a move is one
 step; beside a refused file stands why, in a text file of its name.
+
+No single file stops a look. One that cannot be read, received or moved is set aside: readiness and
+the audit trail tell of it once, and it is tried again after a while. One that was received and
+cannot be moved is not received again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
-import stat
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,20 +31,41 @@ from mammolens.images.dicom_bounded import ends_early
 from mammolens.serve import logs
 from mammolens.serve.holdings import Draft, NodeState
 from mammolens.serve.intake.reception import receive
+from mammolens.serve.intake.watched_files import (
+    DONE,
+    REFUSED,
+    Found,
+    Listing,
+    Shape,
+    WatchedFiles,
+)
+from mammolens.serve.record import audit
 
 __all__ = ["Watch", "watching"]
 
 ROOM: Final = "watch"
-DONE: Final = "done"
-REFUSED: Final = "refused"
-REASON: Final = ".reason.txt"
 LOCK: Final = ".mammolens.lock"
-UNFINISHED: Final = (".part", ".partial", ".filepart", ".tmp", ".crdownload", "~")
 CHUNK_BYTES: Final = 1 << 20
 AWAY_S: Final = 10.0
+AGAIN_S: Final = 60.0
+"""Wait until a file that was set aside is tried again: long enough that thousands of them cost
+little, and short enough for a person who has just mended the folder."""
+NAMED: Final = 20
+"""So many files of one error are named in the audit trail, by their inode (find -inum); the others
+are counted, so that a folder that became read-only does not flood it."""
+HEAD_BYTES: Final = 1 << 16
+DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
 
-Shape = tuple[int, int, int]
-"""Inode, size and time of the last change: what differs when a file has changed."""
+
+@dataclass
+class _Aside:
+    """A file that cannot be dealt with now: why, when it is tried again, and where it is to go."""
+
+    shape: Shape
+    error: str
+    again: float
+    to: str | None = None
+    reason: str | None = None
 
 
 @dataclass
@@ -49,7 +75,16 @@ class Watch:
     state: NodeState
     name: str
     folder: Path
-    seen: dict[Path, tuple[Shape, float]] = field(default_factory=dict)
+    stop: threading.Event = field(default_factory=threading.Event)
+    seen: dict[str, tuple[Shape, float]] = field(default_factory=dict)
+    aside: dict[str, _Aside] = field(default_factory=dict)
+    _told: set[tuple[str, int]] = field(default_factory=set)
+    _untold: dict[str, list[int]] = field(default_factory=dict)
+
+    @property
+    def files(self) -> WatchedFiles:
+        """The files of the folder."""
+        return WatchedFiles(self.folder)
 
     def look(self, now: float) -> int:
         """Look once, and receive what is whole; gives the number of files that were moved.
@@ -64,23 +99,53 @@ class Watch:
         StorageError
             The node cannot keep anything just now; the files stay where they are.
         """
-        shapes = dict(self._files())
+        before, self.seen = self.seen, {}
+        listing = Listing()
+        try:
+            for found in self.files.walk(listing):
+                if self.stop.is_set():
+                    return 0
+                known = before.get(found.path)
+                since = known[1] if known is not None and known[0] == found.shape else now
+                self.seen[found.path] = found.shape, since
+        except OSError as error:
+            self.seen = before
+            raise StorageError(
+                f"the folder cannot be listed ({error.strerror})",
+                source=f"watch.folders.{self.name}",
+                remedy="Check that it is there and readable",
+            ) from error
+        self.aside = {
+            path: aside
+            for path, aside in self.aside.items()
+            if path in self.seen and self.seen[path][0] == aside.shape
+        }
+        try:
+            return self._take_all(now)
+        finally:
+            self._tell(listing)
+
+    def _take_all(self, now: float) -> int:
+        """Take what has settled; what failed before comes last, so that it holds up nothing."""
         settle_s = self.state.settings.watch.settle_s
         moved = 0
-        before, self.seen = self.seen, {}
-        for path, shape in shapes.items():
-            known = before.get(path)
-            since = known[1] if known is not None and known[0] == shape else now
-            self.seen[path] = shape, since
-        for path, (shape, since) in list(self.seen.items()):
-            if now - since >= settle_s:
-                moved += self._take(path, shape, now - since)
+        settled = [path for path, (_, since) in self.seen.items() if now - since >= settle_s]
+        for path in sorted(settled, key=lambda path: path in self.aside):
+            if self.stop.is_set():
+                break
+            shape, since = self.seen[path]
+            aside = self.aside.get(path)
+            if aside is None or now >= aside.again:
+                moved += self._take(Found(path, shape), now, now - since)
         return moved
 
-    def _take(self, path: Path, shape: Shape, age_s: float) -> bool:
+    def _take(self, found: Found, now: float, age_s: float) -> bool:
         """Receive a file that has not changed for a while; ``False`` if it must wait."""
+        aside = self.aside.get(found.path)
+        if aside is not None and aside.to is not None:
+            return self._move(found, now, aside.to, aside.reason)
         try:
-            draft = self._copy(path, shape, age_s < self.state.settings.watch.patience_s)
+            draft = self._copy(found, age_s < self.state.settings.watch.patience_s)
             if draft is None:
                 return False
             with contextlib.ExitStack() as kept:
@@ -89,33 +154,42 @@ class Watch:
                 database, store = self.state.database, self.state.received
                 receipt = receive(database, store, draft, f"folder:{self.name}", intake)
         except InputError as error:
-            return self._refuse(path, error)
+            return self._refuse(found, now, error)
+        except StorageError as error:
+            self.aside[found.path] = _Aside(found.shape, type(error).__name__, 0.0)
+            raise
         except OSError as error:
-            logs.event(ROOM, "unreadable", logging.WARNING, error=type(error).__name__)
+            if error.errno != errno.ENOENT:
+                self._set_aside(found, now, f"cannot be read ({error.strerror})")
             return False
-        self._move(path, DONE)
+        except Exception as error:  # whatever one file does, the others are looked at
+            kind = type(error).__name__
+            logs.event(ROOM, "not_received", logging.ERROR, error=kind)
+            self._set_aside(found, now, f"cannot be received ({kind})")
+            return False
         logs.event(ROOM, "received", role=receipt.role.value)
-        return True
+        return self._move(found, now, DONE)
 
-    def _copy(self, path: Path, shape: Shape, patient: bool) -> Draft | None:
+    def _copy(self, found: Found, patient: bool) -> Draft | None:
         """Copy a file; ``None`` if it has changed meanwhile, or may yet be written to its end."""
-        most = self.state.settings.intake.max_mb << 20
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        with os.fdopen(handle, "rb") as stream:
-            if _shape(os.fstat(stream.fileno())) != shape:
+        most, size = self.state.settings.intake.max_mb << 20, found.shape[1]
+        with self.files.open(found.path, found.shape) as stream:
+            if stream is None:
                 return None
-            if shape[1] > most:
+            if size > most:
                 raise UnsupportedImage(f"the file is larger than {most >> 20} MiB")
-            if ends_early(stream, shape[1]):
+            if ends_early(stream, size):
                 if patient:
                     return None
                 raise NotAnImage("the file ends before its last element")
             stream.seek(0)
             draft = self.state.received.draft()
             try:
-                while chunk := stream.read(CHUNK_BYTES):
+                while draft.size <= size and (chunk := stream.read(CHUNK_BYTES)):
+                    if self.stop.is_set():
+                        break
                     draft.write(chunk)
-                changed = draft.size != shape[1] or _shape(os.fstat(stream.fileno())) != shape
+                changed = draft.size != size or not self.files.has_shape(stream, found.shape)
             except BaseException:
                 draft.discard()
                 raise
@@ -124,53 +198,59 @@ class Watch:
             return None
         return draft
 
-    def _refuse(self, path: Path, error: InputError) -> bool:
+    def _refuse(self, found: Found, now: float, error: InputError) -> bool:
         logs.event(ROOM, "refused", logging.WARNING, error=type(error).__name__)
         keyword = f" [{error.keyword}]" if error.keyword else ""
-        self._move(path, REFUSED, f"{type(error).__name__}: {error.message}{keyword}\n")
-        return True
+        reason = f"{type(error).__name__}: {error.message}{keyword}\n"
+        return self._move(found, now, REFUSED, reason)
 
-    def _move(self, path: Path, to: str, reason: str | None = None) -> None:
-        """Move a file where nothing lies yet, and before it the reason why."""
-        target = self.folder / to / path.relative_to(self.folder)
+    def _move(self, found: Found, now: float, to: str, reason: str | None = None) -> bool:
+        """Move a file out of the way; one that cannot be moved is tried again later."""
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            free = _free_name(target)
-            if reason is not None:
-                free.with_name(free.name + REASON).write_text(reason, "utf-8")
-            path.rename(free)
+            moved = self.files.move(found, to, reason)
         except FileNotFoundError:
             logs.event(ROOM, "gone", logging.WARNING)
+            moved = True
         except OSError as error:
-            raise StorageError(
-                f"a received file cannot be moved ({error.strerror})",
-                source=f"watch.folders.{self.name}",
-                remedy="Let the node write in the folder, and make room",
-            ) from error
-        self.seen.pop(path, None)
+            self._set_aside(found, now, f"cannot be moved ({error.strerror})", to, reason)
+            return False
+        self.aside.pop(found.path, None)
+        if moved:
+            self.seen.pop(found.path, None)
+        return moved
 
-    def _files(self) -> Iterator[tuple[Path, Shape]]:
-        """List regular files that are not plainly unfinished; links are not followed."""
+    def _set_aside(
+        self,
+        found: Found,
+        now: float,
+        error: str,
+        to: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Leave a file for later."""
+        self.aside[found.path] = _Aside(found.shape, error, now + AGAIN_S, to, reason)
+        if (told := (error, found.shape[0])) not in self._told:
+            self._told.add(told)
+            self._untold.setdefault(error, []).append(found.shape[0])
 
-        def failed(error: OSError) -> None:
-            raise StorageError(
-                f"the folder cannot be listed ({error.strerror})",
-                source=f"watch.folders.{self.name}",
-                remedy="Check that it is there and readable",
-            )
-
-        for folder, below, names in os.walk(self.folder, onerror=failed):
-            here = Path(folder)
-            if here == self.folder:
-                below[:] = [name for name in below if name not in (DONE, REFUSED)]
-            below[:] = sorted(name for name in below if not name.startswith("."))
-            for name in sorted(names):
-                if name.startswith(".") or name.lower().endswith(UNFINISHED):
-                    continue
-                with contextlib.suppress(FileNotFoundError):
-                    found = (here / name).lstat()
-                    if stat.S_ISREG(found.st_mode):
-                        yield here / name, _shape(found)
+    def _tell(self, listing: Listing) -> None:
+        """Let readiness say what is set aside, and the audit trail once: names may be patients'."""
+        files = Counter(aside.error for aside in self.aside.values() if aside.again)
+        folders = Counter(listing.closed.values())
+        words = [f"{number} files: {error}" for error, number in sorted(files.items())]
+        words += [f"{number} folders: {error}" for error, number in sorted(folders.items())]
+        if self.state.notices.tell(f"watch.folders.{self.name}", ", ".join(words) or None):
+            logs.event(ROOM, "set_aside", logging.WARNING, count=len(self.aside) + len(folders))
+        untold, self._untold = self._untold, {}
+        there = {shape[0] for shape, _ in self.seen.values()}
+        self._told = {told for told in self._told if told[1] in there}
+        with contextlib.suppress(StorageError):
+            for error, inodes in untold.items():
+                first = " ".join(map(str, inodes[:NAMED]))
+                detail: audit.Detail = {"error": error, "files": len(inodes), "inodes": first}
+                with self.state.database.write() as connection:
+                    actor = f"folder:{self.name}"
+                    audit.append(self.state.database, connection, actor, "set_aside", None, detail)
 
 
 @contextlib.contextmanager
@@ -187,7 +267,7 @@ def watching(state: NodeState) -> Iterator[None]:
         watches = []
         for name, folder in state.settings.watch.folders.items():
             held.enter_context(_locked(name, folder))
-            watches.append(Watch(state, name, folder.absolute()))
+            watches.append(Watch(state, name, folder.absolute(), stop))
         threads = [threading.Thread(target=_run, args=(w, stop), name=ROOM) for w in watches]
         for thread in threads:
             thread.start()
@@ -215,7 +295,8 @@ def _run(watch: Watch, stop: threading.Event) -> None:
 def _locked(name: str, folder: Path) -> Iterator[None]:
     """Hold a folder for this process; the lock goes with the process, however it ends."""
     try:
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        handle = os.open(folder / LOCK, flags, 0o600)
     except OSError as error:
         raise ConfigError(
             f"the folder cannot be watched ({error.strerror})",
@@ -240,15 +321,3 @@ def _lock(handle: int, name: str, folder: Path) -> None:
             keyword=f"watch.folders.{name}",
             remedy="Give each node a folder of its own",
         ) from error
-
-
-def _shape(found: os.stat_result) -> Shape:
-    return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _free_name(target: Path) -> Path:
-    free, number = target, 1
-    while free.exists() or free.with_name(free.name + REASON).exists():
-        free = target.with_name(f"{target.name}.{number}")
-        number += 1
-    return free

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from mammolens.serve.record import audit, leases, steps
 from mammolens.serve.record.audit import AuditHead
-from mammolens.serve.record.database import Database, insert_once, open_database
+from mammolens.serve.record.database import (
+    Database,
+    insert_once,
+    look_into,
+    open_database,
+    server_time,
+)
 from mammolens.serve.record.exams import (
     ExamFilter,
     ExamRow,
@@ -41,17 +47,21 @@ from mammolens.serve.record.tables import (
     Role,
     WorkState,
 )
+from mammolens.serve.record.trouble import DIED, GIVEN_UP_NAME, POSTPONED, read_trouble
 
 __all__ = [
     "AUDIT",
     "COMMITMENTS",
     "DELIVERIES",
+    "DIED",
     "EXAMS",
     "FILES",
+    "GIVEN_UP_NAME",
     "IDENTITIES",
     "INSTANCES",
     "JOBS",
     "KEYRING",
+    "POSTPONED",
     "PRIORS",
     "RESULTS",
     "STEPS",
@@ -76,10 +86,13 @@ __all__ = [
     "insert_once",
     "is_overtaken",
     "leases",
+    "look_into",
     "open_database",
     "present",
     "read_exam",
     "read_overview",
+    "read_trouble",
     "say_overview",
+    "server_time",
     "steps",
 ]

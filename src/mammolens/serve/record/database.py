@@ -23,13 +23,21 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mammolens.errors import ConfigError, StorageError
+from mammolens.serve.record.postgres import postgres_engine, unhurried
 from mammolens.serve.record.refusals import Refusals
+from mammolens.serve.record.schema import check_sqlite_file, check_version, migrate
 
-__all__ = ["Clock", "Database", "insert_once", "open_database", "server_time"]
+__all__ = ["Clock", "Database", "insert_once", "look_into", "open_database", "server_time"]
 
 SQLITE_WAIT_S: Final = 30.0
 MIGRATION_LOCK: Final = 0x6D616D6D
-MIGRATIONS: Final = Path(__file__).with_name("migrations")
+STALE: Final = frozenset({8, 10, 11, 14, 26})
+"""SQLite's READONLY, IOERR, CORRUPT, CANTOPEN, NOTADB: connections are opened again after them."""
+AWAY_CLASSES: Final = frozenset({"08", "25", "40", "53", "55", "57", "58", "XX"})
+"""Classes of SQLSTATE: connection, read-only transaction, rollback, no resources, lock, operator,
+system and internal errors (PostgreSQL, appendix A)."""
+INSUFFICIENT_PRIVILEGE: Final = "42501"
+READ_ONLY: Final = "25006"
 
 Clock = Callable[[sa.Connection], datetime]
 """Gives the time, in UTC, that leases and waits are compared with."""
@@ -77,6 +85,16 @@ class Database:
             with writing.begin():
                 yield writing
 
+    def can_write(self) -> bool:
+        """Write a row as it is: the database may be for reading only, or its disk full."""
+        again = "UPDATE processes SET seen_at = seen_at WHERE id = (SELECT max(id) FROM processes)"
+        try:
+            with self.write() as connection:
+                connection.execute(sa.text(again))
+        except StorageError:
+            return False
+        return True
+
     def now(self, connection: sa.Connection) -> datetime:
         """Give the time that leases and waits are compared with."""
         return self.clock(connection)
@@ -100,7 +118,8 @@ def open_database(url: str, clock: Clock | None = None) -> Database:
     Raises
     ------
     ConfigError
-        The URL is none, its driver is not installed, or the tables are of a newer mammolens.
+        The URL is none, its driver is not installed, or the tables are of a newer mammolens or
+        of another program: then nothing was written.
     StorageError
         The database is away or cannot be written.
     """
@@ -110,11 +129,58 @@ def open_database(url: str, clock: Clock | None = None) -> Database:
         with database.write() as connection:
             if not database.is_sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-            _migrate(connection)
+                unhurried(connection)
+            migrate(connection)
+        if not database.is_sqlite:
+            engine.dispose()  # that one was unhurried
     except BaseException:
         engine.dispose()
         raise
     return database
+
+
+def look_into(url: str) -> Database:
+    """Open a database to read alone: nothing is made, brought up to date or written.
+
+    Raises
+    ------
+    ConfigError
+        The URL is none, or the tables are not of this version, or not there.
+    StorageError
+        The database is away.
+    """
+    with contextlib.suppress(sa.exc.ArgumentError):  # named below
+        _refuse_absent(sa.make_url(url))
+    engine = _engine(url)
+    only_read = "PRAGMA query_only = ON"
+    if engine.dialect.name != "sqlite":
+        only_read = "SET default_transaction_read_only = on"
+
+    @sa.event.listens_for(engine, "connect")
+    def _close(connection: Any, _record: Any) -> None:
+        connection.execute(only_read)
+        if engine.dialect.name != "sqlite":
+            connection.commit()
+
+    database = Database(engine, server_time)
+    try:
+        with database.read() as connection:
+            check_version(connection)
+    except BaseException:
+        engine.dispose()
+        raise
+    return database
+
+
+def _refuse_absent(url: sa.URL) -> None:
+    file = url.database
+    if url.get_backend_name() == "sqlite" and file and not Path(file).is_file():
+        raise ConfigError(
+            "there is no database yet",
+            source=file,
+            keyword="database",
+            remedy="Start the node once, or correct the path",
+        )
 
 
 def server_time(connection: sa.Connection) -> datetime:
@@ -147,7 +213,7 @@ def _engine(url: str) -> sa.Engine:
             )
         if backend == "sqlite":
             return _sqlite(parsed)
-        return sa.create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
+        return postgres_engine(parsed)
     except sa.exc.ArgumentError as error:
         raise ConfigError(
             "the database URL cannot be understood",
@@ -165,6 +231,7 @@ def _engine(url: str) -> sa.Engine:
 def _sqlite(url: sa.URL) -> sa.Engine:
     if not url.database or url.database == ":memory:":
         raise ConfigError("a database in memory forgets", keyword="database", remedy="Name a file")
+    check_sqlite_file(Path(url.database))
     try:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -194,49 +261,45 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     return engine
 
 
-def _migrate(connection: sa.Connection) -> None:
-    from alembic.config import Config
-    from alembic.runtime.environment import EnvironmentContext
-    from alembic.script import ScriptDirectory
-    from alembic.util.exc import CommandError
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    scripts = ScriptDirectory.from_config(config)
-
-    def upgrade(revision: Any, _context: Any) -> Any:
-        return scripts._upgrade_revs("head", revision)
-
-    with EnvironmentContext(config, scripts, fn=upgrade) as environment:
-        environment.configure(connection=connection)
-        try:
-            environment.run_migrations()
-        except CommandError as error:
-            raise ConfigError(
-                "the tables were made by a newer mammolens",
-                keyword="database",
-                remedy="Install that version again, or name another database",
-            ) from error
-
-
 @contextlib.contextmanager
 def _named(engine: sa.Engine) -> Iterator[None]:
     """Turn the failures of a database, not of a statement, into ours; values stay unsaid."""
     try:
         yield
-    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
-        reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    except sa.exc.DBAPIError as error:
+        if not _is_away(error):
+            raise
+        if _stays(error):
+            engine.dispose()
+        reason = "the connection was lost"
+        if not error.connection_invalidated:
+            reason = str(error.orig or error).strip().partition("\n")[0]
         raise StorageError(
             f"the database cannot be used ({reason})",
             source=engine.url.render_as_string(hide_password=True),
-            remedy="Check that it runs, and that its disk is not full",
+            remedy="Check that it runs and may be written, and that its disk is not full",
         ) from error
-    except sa.exc.DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
+    except sa.exc.TimeoutError as error:
         raise StorageError(
-            "the connection to the database was lost",
+            "the database cannot be used (all connections of this process are in use)",
             source=engine.url.render_as_string(hide_password=True),
-            remedy="Check that it runs",
+            remedy="Check that it runs and answers",
         ) from error
+
+
+def _is_away(error: sa.exc.DBAPIError) -> bool:
+    """Whether the database is at fault, and not the statement."""
+    if error.connection_invalidated:
+        return True
+    if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        return True
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    if state[:2] in AWAY_CLASSES or state == INSUFFICIENT_PRIVILEGE:
+        return True
+    return _stays(error)
+
+
+def _stays(error: sa.exc.DBAPIError) -> bool:
+    """Whether a connection keeps the fault, as one that was opened while all was read-only."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    return code in STALE or getattr(error.orig, "sqlstate", None) == READ_ONLY

@@ -8,6 +8,7 @@ that is no longer the row's: a holder that was thought dead cannot speak after i
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ __all__ = [
     "give_back",
     "mend_waits",
     "needs_look",
+    "put_off",
     "ready",
     "renew",
     "return_expired",
@@ -80,9 +82,16 @@ def mend_waits(
 
 
 def return_expired(
-    database: Database, connection: sa.Connection, table: sa.Table
+    database: Database,
+    connection: sa.Connection,
+    table: sa.Table,
+    max_attempts: int = sys.maxsize,
 ) -> Sequence[sa.Row[Any]]:
-    """Queue again what is held under a lease that ran out; give the rows as they were."""
+    """Queue again what is held under a lease that ran out; give the rows as they were.
+
+    Work that was taken `max_attempts` times is dead instead: what kills each of its holders would
+    otherwise be tried for ever.
+    """
     lapsed = sa.and_(
         table.c.state == WorkState.RUNNING.value,
         table.c.lease_until <= database.now(connection),
@@ -90,18 +99,23 @@ def return_expired(
     rows = connection.execute(
         sa.select(table).where(lapsed).order_by(table.c.id).with_for_update(skip_locked=True)
     ).all()
-    if rows:
-        connection.execute(
-            table.update()
-            .where(table.c.id.in_([row.id for row in rows]))
-            .values(
-                state=WorkState.QUEUED.value,
-                token=None,
-                lease_until=None,
-                not_before=database.now(connection),
-                error=EXPIRED,
+    now = database.now(connection)
+    spent = [row.id for row in rows if row.attempts >= max_attempts]
+    again = [row.id for row in rows if row.attempts < max_attempts]
+    for ids, state, ended in ((again, WorkState.QUEUED, None), (spent, WorkState.DEAD, now)):
+        if ids:
+            connection.execute(
+                table.update()
+                .where(table.c.id.in_(ids))
+                .values(
+                    state=state.value,
+                    token=None,
+                    lease_until=None,
+                    not_before=now,
+                    error=EXPIRED,
+                    finished_at=ended,
+                )
             )
-        )
     return rows
 
 
@@ -221,6 +235,36 @@ def give_back(
         )
     )
     return WorkState.DEAD if dead else WorkState.QUEUED
+
+
+def put_off(
+    database: Database,
+    connection: sa.Connection,
+    table: sa.Table,
+    lease: Lease,
+    error: str,
+    wait_s: float,
+) -> bool:
+    """Queue held work again after a wait, and do not count the attempt: the fault is our own.
+
+    Returns
+    -------
+    bool
+        ``False`` if the lease is lost, and nothing was changed.
+    """
+    done = connection.execute(
+        table.update()
+        .where(_is_held(table, lease))
+        .values(
+            state=WorkState.QUEUED.value,
+            token=None,
+            lease_until=None,
+            error=error,
+            attempts=sa.case((table.c.attempts > 0, table.c.attempts - 1), else_=0),
+            not_before=database.now(connection) + timedelta(seconds=wait_s),
+        )
+    )
+    return bool(done.rowcount)
 
 
 def revive(

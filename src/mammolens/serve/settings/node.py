@@ -229,6 +229,11 @@ class NodeSettings(BaseSettings):
     database: str = Field(
         "", repr=False, description="SQLAlchemy URL; empty: SQLite in the data folder"
     )
+    share_with_group: bool = Field(
+        False,
+        description="whether the group of the node's user may read what the node writes; nobody"
+        " else ever may",
+    )
     sinks: tuple[str, ...] = Field(
         ("json",), description="results made of every exam; those of the routes are added"
     )

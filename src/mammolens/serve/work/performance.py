@@ -1,11 +1,15 @@
 """One job performed: the stored objects of an exam analysed, and poured into the sinks.
 
 An exam always gets a result. One that cannot be read, and one whose analysis was tried too often,
-gets a *failed* result, which says "unknown": never nothing, and never "normal".
+gets a *failed* result, which says "unknown": never nothing, and never "normal". An exam that was
+tried too often may hold an object that kills whoever opens it: its failed result is made of what
+the database holds, and no object is opened. A fault of our own disk is no result and no attempt:
+it is raised, whatever the library that met it made of it.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 import time
@@ -17,16 +21,24 @@ from pathlib import Path
 from typing import Final
 
 from mammolens.analysis import AnalysisOptions, analyze_exam
-from mammolens.core import Caution, Exam, Prediction, Source, Unreadable
-from mammolens.errors import InputError, MammolensError, StorageError, UnsupportedImage
-from mammolens.exams import SEVERAL_PATIENTS, ExamPlan, identity_cautions, load_exam, parse_views
+from mammolens.core import Caution, Prediction, Source, Unreadable
+from mammolens.errors import ConfigError, InputError, ModelError, StorageError, UnsupportedImage
+from mammolens.exams import ExamPlan, identity_cautions, load_exam, parse_views
 from mammolens.images import ImageFile, identify
 from mammolens.images.dicom import describe_dicom
 from mammolens.model import ModelPackage
 from mammolens.run import describe_run
 from mammolens.serve import logs
-from mammolens.serve.holdings import FILM_NOT_READ, NodeState, Store, restore_identity
+from mammolens.serve.holdings import (
+    FILM_NOT_READ,
+    OF_ONE_FILE,
+    NodeState,
+    Store,
+    own_fault,
+    restore_identity,
+)
 from mammolens.serve.record import Role
+from mammolens.serve.work.failed_exams import cautions_of, given_up
 from mammolens.serve.work.queue import Job
 from mammolens.serve.work.results import (
     ExamInputs,
@@ -36,6 +48,12 @@ from mammolens.serve.work.results import (
     read_inputs,
     read_predecessor,
 )
+from mammolens.serve.work.stored_objects import (
+    StoredFile,
+    check_digests,
+    check_store,
+    lost_object,
+)
 from mammolens.sinks import IDENTIFIED_SINKS, RunInfo, write_run
 
 __all__ = ["perform"]
@@ -43,14 +61,6 @@ __all__ = ["perform"]
 INDEX: Final = "index.csv"
 """Which file belongs to which exam, in folders of several exams; a result is of one."""
 NOT_DRAWN: Final = frozenset({"csv", "json"})
-RIVAL: Final = Caution(
-    "rival_instance",
-    "another object claims the SOPInstanceUID of one of these images with another content",
-    doubt=True,
-)
-GIVEN_UP: Final = Caution(
-    "job_given_up", "the analysis was begun several times and never came to its end"
-)
 
 
 def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome, list[ResultFile]]:
@@ -60,7 +70,7 @@ def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome,
 
     Raises
     ------
-    StorageError, DeliveryError
+    StorageError
         Objects or results cannot be read or written just now: to be tried again.
     """
     inputs = read_inputs(state.database, job)
@@ -69,10 +79,13 @@ def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome,
     info = _describe(state, package, job, before)
     files: list[ResultFile] = []
     cautions = [caution.name for caution in prediction.cautions]
-    identified = restore_identity(state.database, state.settings.intake.deidentify, prediction)
+    identified = _identified(state, job, prediction)
     with _scratch(state, job) as folder:
         for sink in state.settings.all_sinks:
             shown = identified if sink in IDENTIFIED_SINKS else prediction
+            if shown is None:
+                cautions.append(f"sink_failed:{sink}")
+                continue
             made, refusals = _pour(shown, sink, folder / sink, info, state.results)
             files += made
             cautions += refusals
@@ -99,23 +112,40 @@ def _predict(state: NodeState, package: ModelPackage, job: Job, inputs: ExamInpu
         display=not {*settings.all_sinks} <= NOT_DRAWN,
         complete_views=parse_views(settings.exams.complete_views),
     )
-    plan = _plan(state.received, inputs)
     if job.last:
-        refused = [_given_up(file) for file in plan.files]
-        exam = Exam(plan.patient_id, plan.study_instance_uid, {}, (*plan.cautions, GIVEN_UP))
+        exam, refused = given_up(state.received, inputs)
+        prediction = analyze_exam(exam, package, options, unreadable=refused, began=began)
     else:
+        plan = _plan(state.received, inputs)
         exam, unread = load_exam(plan)
-        refused = list(unread)
-    prediction = analyze_exam(
-        exam, package, options, unreadable=(*plan.unreadable, *refused), began=began
-    )
+        check_digests(exam)
+        prediction = analyze_exam(
+            exam, package, options, unreadable=(*plan.unreadable, *unread), began=began
+        )
     names = {str(file.path): file.path.name for file in _files(state.received, inputs)}
     return _relabel(prediction, lambda text: _renamed(text, names))
 
 
+def _identified(state: NodeState, job: Job, prediction: Prediction) -> Prediction | None:
+    """Give a prediction its identity back; ``None``: it cannot be opened, and this is the end.
+
+    A failed result under a pseudonym would reach nobody who knows the patient.
+    """
+    try:
+        return restore_identity(state.database, state.settings.intake.deidentify, prediction)
+    except StorageError as error:
+        if state.settings.intake.deidentify is None:  # the settings are at fault: work waits
+            error.__cause__ = OSError(errno.ENOKEY, "there is no key")
+            raise
+        if not job.last or own_fault(error) is not None:
+            raise
+        logs.event("worker", "identity_not_opened", logging.ERROR, job=job.lease.id)
+        return None
+
+
 def _files(received: Store, inputs: ExamInputs) -> list[ImageFile]:
     kept = [i for i in inputs.instances if i.role is not Role.COPY]
-    return [ImageFile(received.path(digest)) for digest in dict.fromkeys(i.digest for i in kept)]
+    return [StoredFile(received.path(digest)) for digest in dict.fromkeys(i.digest for i in kept)]
 
 
 def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
@@ -126,14 +156,11 @@ def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
     received_as = {received.path(i.digest): i for i in inputs.instances}
     for file in _files(received, inputs):
         if not file.path.is_file():
-            raise StorageError(
-                "a received object is gone",
-                source=file.path.name,
-                remedy="Check that the data folder is mounted and whole",
-            )
+            raise lost_object(received)
         try:
             info = identify(file)
         except InputError as error:
+            check_store(error)
             unreadable.append(Unreadable(file.name, type(error).__name__, str(error)))
             continue
         refusal = info.refusal
@@ -146,12 +173,7 @@ def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
         else:
             kind = type(refusal).__name__
             unreadable.append(Unreadable(file.name, kind, str(refusal), source, info.kind))
-    cautions = identity_cautions(sources)
-    cautions += dict.fromkeys(_doubts_at_the_door(inputs))
-    if any(instance.role is Role.RIVAL for instance in inputs.instances):
-        cautions.append(RIVAL)
-    if inputs.n_identities > 1:
-        cautions.append(SEVERAL_PATIENTS)
+    cautions = [*identity_cautions(sources), *cautions_of(inputs)]
     return ExamPlan(
         inputs.patient_id,
         inputs.study_instance_uid,
@@ -177,19 +199,6 @@ def _refused_at_the_door(file: ImageFile, reason: str | None) -> UnsupportedImag
     )
 
 
-def _doubts_at_the_door(inputs: ExamInputs) -> Iterator[Caution]:
-    for instance in inputs.instances:
-        if instance.role is Role.INPUT and instance.reason:
-            text = f"the header of an image raised {instance.reason} before its identity went"
-            yield Caution("doubt_at_reception", text, doubt=True)
-
-
-def _given_up(file: ImageFile) -> Unreadable:
-    info = identify(file)
-    source = Source(info.ref, info.header)
-    return Unreadable(file.name, "IncompleteExam", GIVEN_UP.message, source)
-
-
 def _describe(
     state: NodeState, package: ModelPackage, job: Job, before: Predecessor | None
 ) -> RunInfo:
@@ -197,7 +206,8 @@ def _describe(
         describe_run(package, state.settings.model.prevalence),
         created=job.claimed_at,
         revision=before.revision + 1 if before else 1,
-        supersedes=tuple(_superseded(state.results, before)) if before else (),
+        # The objects of an earlier result are made of the same headers: not opened either.
+        supersedes=tuple(_superseded(state.results, before)) if before and not job.last else (),
     )
 
 
@@ -220,18 +230,40 @@ def _scratch(state: NodeState, job: Job) -> Iterator[Path]:
 def _pour(
     prediction: Prediction, sink: str, folder: Path, info: RunInfo, results: Store
 ) -> tuple[list[ResultFile], list[str]]:
-    """Let one sink write an exam; what it cannot say, or breaks at, does not keep the others."""
+    """Let one sink write an exam; what it cannot say, or breaks at, does not keep the others.
+
+    Raises
+    ------
+    StorageError
+        Our own disk is full or cannot be written: the sink is not at fault.
+    ConfigError, ModelError
+        The sink cannot be used at all.
+    """
     try:
         summary = write_run([prediction], folder, info, [sink])
-    except MammolensError:
+    except (ConfigError, ModelError, StorageError):
         raise
     except Exception as error:
+        fault = own_fault(error)
+        if fault is not None and not _is_elsewhere(fault, (folder, results.folder)):
+            raise StorageError(
+                f"results cannot be written ({fault.strerror})",
+                source=str(folder.parents[1]),
+                remedy="Make room, or let the worker write there",
+            ) from error
         name = type(error).__name__
         logs.event("worker", "sink_failed", logging.ERROR, sink=sink, error=name)
         return [], [f"sink_failed:{sink}"]
     refusals = [f"sink_refused:{sink}"] if summary.refusals else []
     made = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != INDEX)
     return [_keep(sink, path, folder, results) for path in made], refusals
+
+
+def _is_elsewhere(fault: OSError, ours: Sequence[Path]) -> bool:
+    """Whether a sink met the fault at a file of its own, on a disk that has room."""
+    if fault.errno not in OF_ONE_FILE or not isinstance(fault.filename, str):
+        return False
+    return not any(Path(fault.filename).is_relative_to(folder) for folder in ours)
 
 
 def _keep(sink: str, path: Path, folder: Path, results: Store) -> ResultFile:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -25,15 +26,27 @@ from mammolens.serve.record import (
 )
 from mammolens.serve.settings import ExamSettings, JobSettings
 
-__all__ = ["Job", "claim_job", "fail_job", "queue_due", "revive_jobs"]
+__all__ = [
+    "LAST_CHANCES",
+    "Job",
+    "claim_job",
+    "fail_job",
+    "postpone_job",
+    "queue_due",
+    "revive_jobs",
+]
+
+LAST_CHANCES: Final = 3
+"""How often the failed result of an exam is begun. It touches no object, so only something outside
+(a power cut, an operator) can end its worker; after that the job is dead, and readiness says so."""
 
 
 @dataclass(frozen=True)
 class Job:
     """One analysis, held by one worker: the instances of an exam up to `version`.
 
-    `attempts` counts this one; `last` says that it is one more than may be made, so that nothing
-    is tried again and the exam gets its failed result.
+    `attempts` counts this one; `last` says that it is more than may be made, so that no object is
+    touched again and the exam gets its failed result. `made_at` is when the job was made.
     """
 
     lease: Lease
@@ -42,6 +55,7 @@ class Job:
     attempts: int
     last: bool
     claimed_at: datetime
+    made_at: datetime | None = None
 
 
 def queue_due(database: Database, exams: ExamSettings) -> int:
@@ -93,7 +107,8 @@ def claim_job(database: Database, worker: str, jobs: JobSettings) -> Job | None:
             return None
     with database.write() as connection:
         leases.mend_waits(database, connection, JOBS, jobs)
-        lapsed = leases.return_expired(database, connection, JOBS)
+        ceiling = jobs.max_attempts + LAST_CHANCES
+        lapsed = leases.return_expired(database, connection, JOBS, ceiling)
         row = connection.execute(
             sa.select(JOBS)
             .where(leases.ready(database, connection, JOBS))
@@ -111,10 +126,12 @@ def claim_job(database: Database, worker: str, jobs: JobSettings) -> Job | None:
                 attempts=row.attempts + 1,
                 last=row.attempts + 1 > jobs.max_attempts,
                 claimed_at=database.now(connection),
+                made_at=row.created_at,
             )
         for lost in lapsed:
             actor = f"worker:{lost.worker}"
-            audit.append(database, connection, actor, "lease_lost", lost.exam_id, {"job": lost.id})
+            action = "dead" if lost.attempts >= ceiling else "lease_lost"
+            audit.append(database, connection, actor, action, lost.exam_id, {"job": lost.id})
     return job
 
 
@@ -147,6 +164,38 @@ def fail_job(
             detail: audit.Detail = {"job": job.lease.id, "attempt": job.attempts, "error": error}
             audit.append(database, connection, f"worker:{worker}", action, job.exam_id, detail)
     return state
+
+
+def postpone_job(database: Database, job: Job, worker: str, error: str, jobs: JobSettings) -> bool:
+    """Queue a job again after a fault of our own disk or database: no attempt is counted.
+
+    The audit trail is told once of each fault of a job, not at each try.
+
+    Parameters
+    ----------
+    error
+        What hinders the work, without identifiers.
+
+    Returns
+    -------
+    bool
+        ``False`` if the lease was lost before.
+
+    Raises
+    ------
+    StorageError
+        The database cannot be used; the lease will run out by itself.
+    """
+    with database.write() as connection:
+        before = connection.execute(
+            sa.select(JOBS.c.error).where(JOBS.c.id == job.lease.id)
+        ).scalar_one_or_none()
+        held = leases.put_off(database, connection, JOBS, job.lease, error, jobs.backoff_s)
+        if held and before != error:
+            detail: audit.Detail = {"job": job.lease.id, "error": error}
+            actor = f"worker:{worker}"
+            audit.append(database, connection, actor, "postponed", job.exam_id, detail)
+    return held
 
 
 def revive_jobs(database: Database, actor: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -42,26 +43,31 @@ __all__ = [
 @dataclass(frozen=True)
 class StoredInstance:
     """A received object of an exam, as the analysis needs it; `reason` is why it was refused, or
-    which doubts its header raised before its identity was taken off."""
+    which doubts its header raised before its identity was taken off. What else the database knows
+    of it names it in a failed result, for which the object itself is not touched."""
 
     digest: str
     role: Role
     sop_instance_uid: str
     reason: str | None = None
+    sop_class_uid: str | None = None
+    series_instance_uid: str | None = None
+    view: str | None = None
 
 
 @dataclass(frozen=True)
 class ExamInputs:
     """Everything that one job analyses, in the order in which it came.
 
-    `n_identities` counts the women whom the study names: with more than one, each has an exam of
-    her own, and every result says so.
+    `n_identities` counts the patients whom the study names: with more than one, each has an exam
+    of their own, and every result says so.
     """
 
     study_instance_uid: str
     patient_id: str | None
     instances: tuple[StoredInstance, ...]
     n_identities: int
+    accession_number: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,8 +130,21 @@ def read_inputs(database: Database, job: Job) -> ExamInputs:
     return ExamInputs(
         exam.study_instance_uid,
         exam.patient_id,
-        tuple(StoredInstance(r.digest, Role(r.role), r.sop_instance_uid, r.reason) for r in rows),
+        tuple(_stored(row) for row in rows),
         identities,
+        exam.accession_number,
+    )
+
+
+def _stored(row: sa.Row[Any]) -> StoredInstance:
+    return StoredInstance(
+        row.digest,
+        Role(row.role),
+        row.sop_instance_uid,
+        row.reason,
+        row.sop_class_uid,
+        row.series_instance_uid,
+        row.view,
     )
 
 

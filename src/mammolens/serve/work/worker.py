@@ -1,8 +1,10 @@
 """The worker: it makes jobs of exams that are due, claims them, performs them and enters results.
 
-Any number of workers share a database. Each loads the model once; its threads share it. A worker
-that is killed loses its lease, and another does the job again. On SIGTERM it ends the exams in work
-and leaves.
+Any number of workers share a database. Each of its threads performs in a child process (see
+`isolation`), which loads the model. A worker that is killed loses its leases, and another does the
+jobs again. While our own disk is full or cannot be written no job is taken, and one that meets such
+a fault goes back without counting an attempt. On SIGTERM a worker ends the exams in work and
+leaves.
 """
 
 from __future__ import annotations
@@ -15,18 +17,20 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 import sqlalchemy as sa
 
-from mammolens.errors import MammolensError, StorageError
+from mammolens.errors import StorageError
 from mammolens.model import ModelPackage
 from mammolens.serve import logs
-from mammolens.serve.holdings import NodeState
-from mammolens.serve.record import JOBS, Pulse, beating
+from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState, try_folder
+from mammolens.serve.record import JOBS, POSTPONED, Pulse, beating
+from mammolens.serve.work.isolation import Child, Failure, explain
 from mammolens.serve.work.performance import perform
-from mammolens.serve.work.queue import Job, claim_job, fail_job, queue_due
-from mammolens.serve.work.results import commit_result
+from mammolens.serve.work.queue import Job, claim_job, fail_job, postpone_job, queue_due
+from mammolens.serve.work.results import Outcome, ResultFile, commit_result
 from mammolens.sinks import find_sink
 
 __all__ = ["work", "work_off"]
@@ -35,13 +39,46 @@ ROOM: Final = "worker"
 AWAY_S: Final = 5.0
 
 
-def work(state: NodeState, threads: int, stop: threading.Event) -> int:
+class Performer(Protocol):
+    """Whatever performs the jobs of one thread."""
+
+    def start(self) -> None:
+        """Make ready; raises `MammolensError` where nothing can be performed now."""
+
+    def perform(self, job: Job, longest_s: float) -> tuple[Outcome, list[ResultFile]]:
+        """Perform a job."""
+
+    def end(self) -> None:
+        """Give back what is held."""
+
+
+@dataclass(frozen=True)
+class _Here:
+    """Performs in this process: a crash ends all of it. For tests and for a single exam."""
+
+    state: NodeState
+    package: ModelPackage
+
+    def start(self) -> None:
+        """Be ready."""
+
+    def perform(self, job: Job, longest_s: float) -> tuple[Outcome, list[ResultFile]]:  # noqa: ARG002
+        """Perform a job, however long it takes."""
+        return perform(self.state, self.package, job)
+
+    def end(self) -> None:
+        """Hold nothing."""
+
+
+def work(state: NodeState, threads: int, stop: threading.Event, *, apart: bool = False) -> int:
     """Perform jobs until `stop` is set, and give the number of results entered.
 
     Parameters
     ----------
     threads
         How many exams are in work at a time.
+    apart
+        Whether each is performed in a child process, as the command does.
 
     Raises
     ------
@@ -50,10 +87,10 @@ def work(state: NodeState, threads: int, stop: threading.Event) -> int:
     ModelError
         The model cannot be used.
     """
-    return _run(state, threads, stop, lambda: stop.wait(state.settings.jobs.poll_s))
+    return _run(state, threads, stop, lambda: stop.wait(state.settings.jobs.poll_s), apart)
 
 
-def work_off(state: NodeState, threads: int, stop: threading.Event) -> int:
+def work_off(state: NodeState, threads: int, stop: threading.Event, *, apart: bool = False) -> int:
     """Perform the jobs that may run now, and give the number of results entered.
 
     Exams that still wait for their quiet time, and jobs that wait after a failure, are left.
@@ -65,15 +102,28 @@ def work_off(state: NodeState, threads: int, stop: threading.Event) -> int:
     ModelError
         The model cannot be used.
     """
-    return _run(state, threads, stop, lambda: True)
+    return _run(state, threads, stop, lambda: True, apart)
 
 
-def _run(state: NodeState, threads: int, stop: threading.Event, rest: Callable[[], bool]) -> int:
+def _run(
+    state: NodeState,
+    threads: int,
+    stop: threading.Event,
+    rest: Callable[[], bool],
+    apart: bool,
+) -> int:
     """Run the threads; `rest` is called by one that finds no work, and says whether to end."""
     for sink in state.settings.all_sinks:
         find_sink(sink)
     package = ModelPackage.load(state.settings.model.name)
     package.card.for_breasts()
+    make: Callable[[], Performer]
+    if apart:
+        each = None if threads == 1 else max(1, (os.cpu_count() or 1) // threads)
+        make = lambda: Child(state.settings, each)  # noqa: E731
+        del package
+    else:
+        make = lambda: _Here(state, package)  # noqa: E731
     _clear_scratch(state)
     logs.event(ROOM, "started", threads=threads)
     try:
@@ -82,7 +132,7 @@ def _run(state: NodeState, threads: int, stop: threading.Event, rest: Callable[[
             ThreadPoolExecutor(threads, "worker") as pool,
         ):
             names = [f"{socket.gethostname()}:{os.getpid()}:{n}" for n in range(threads)]
-            runs = [pool.submit(_serve, state, package, n, pulse, stop, rest) for n in names]
+            runs = [pool.submit(_serve, state, make(), n, pulse, stop, rest) for n in names]
             return sum(run.result() for run in runs)
     finally:
         logs.event(ROOM, "ended")
@@ -90,36 +140,55 @@ def _run(state: NodeState, threads: int, stop: threading.Event, rest: Callable[[
 
 def _serve(
     state: NodeState,
-    package: ModelPackage,
+    performer: Performer,
     name: str,
     pulse: Pulse,
     stop: threading.Event,
     rest: Callable[[], bool],
 ) -> int:
-    settings, entered = state.settings, 0
-    while not stop.is_set():
-        try:
-            queue_due(state.database, settings.exams)
-            job = claim_job(state.database, name, settings.jobs)
-        except StorageError as error:
-            logs.event(ROOM, "database_away", logging.ERROR, error=type(error).__name__)
-            stop.wait(AWAY_S)
-            continue
-        if job is not None:
-            entered += _do(state, package, name, pulse, job)
-        elif rest():
-            break
+    entered = 0
+    try:
+        while not stop.is_set():
+            try:
+                job = _next(state, performer, name)
+            except StorageError as error:
+                logs.event(ROOM, "database_away", logging.ERROR, error=type(error).__name__)
+                stop.wait(AWAY_S)
+                continue
+            except Exception:
+                stop.set()  # the other threads, too: whoever started this process starts it again
+                raise
+            if job is not None:
+                entered += _do(state, performer, name, pulse, job)
+            elif rest():
+                break
+    finally:
+        performer.end()
     return entered
 
 
-def _do(state: NodeState, package: ModelPackage, name: str, pulse: Pulse, job: Job) -> bool:
+def _next(state: NodeState, performer: Performer, name: str) -> Job | None:
+    """Take the next job, if its results could be written."""
+    performer.start()
+    queue_due(state.database, state.settings.exams)
+    for folder in (state.results.folder, state.settings.scratch / "work"):
+        fault = try_folder(folder)
+        words = None if fault is None else f"cannot be written ({fault.strerror})"
+        if state.notices.tell(folder.name, words):
+            logs.event(ROOM, "disk_away" if fault else "disk_back", logging.ERROR, reason=words)
+        if fault is not None:
+            return None
+    return claim_job(state.database, name, state.settings.jobs)
+
+
+def _do(state: NodeState, performer: Performer, name: str, pulse: Pulse, job: Job) -> bool:
     """Perform one job; say whether its result was entered."""
     began = time.monotonic()
     longest_s = 2 * state.settings.jobs.time_limit_s
     told: dict[str, str | float] = {"exam": job.exam_id, "job": job.lease.id}
     try:
         with pulse.holding([job.lease], began, longest_s):
-            outcome, files = perform(state, package, job)
+            outcome, files = performer.perform(job, longest_s)
             result = commit_result(
                 state.database,
                 job,
@@ -132,20 +201,29 @@ def _do(state: NodeState, package: ModelPackage, name: str, pulse: Pulse, job: J
     except Exception as error:
         kind = type(error).__name__
         logs.event(ROOM, "job_failed", logging.ERROR, error=kind, attempt=job.attempts, **told)
-        _fail(state, name, job, error)
+        _fail(state, name, job, explain(error))
         return False
     told |= {"seconds": round(time.monotonic() - began, 3), "category": outcome.category.value}
     logs.event(ROOM, "job_done" if result else "lease_lost", result=result, **told)
     return result is not None
 
 
-def _fail(state: NodeState, name: str, job: Job, error: Exception) -> None:
-    message = f": {error.message}" if isinstance(error, MammolensError) else ""
-    text = f"{type(error).__name__}{message}"
+def _fail(state: NodeState, name: str, job: Job, failure: Failure) -> None:
     try:
-        fail_job(state.database, job, name, text, state.settings.jobs)
+        if _is_ours(job, failure):
+            words = f"{POSTPONED}{failure.text}"
+            postpone_job(state.database, job, name, words, state.settings.jobs)
+        else:
+            fail_job(state.database, job, name, failure.text, state.settings.jobs)
     except StorageError:
         logs.event(ROOM, "database_away", logging.ERROR, job=job.lease.id)
+
+
+def _is_ours(job: Job, failure: Failure) -> bool:
+    """Whether a job waits for our own disk or database; what may be one bad file waits an hour."""
+    if failure.own_errno not in OF_ONE_FILE:
+        return failure.own_errno is not None
+    return job.made_at is None or job.claimed_at - job.made_at < PATIENCE
 
 
 def _clear_scratch(state: NodeState) -> None:

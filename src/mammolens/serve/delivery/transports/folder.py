@@ -2,13 +2,15 @@
 
 ``exam-000012/result-001/SINK/NAME``: exam and result are numbers of this node, so that two nodes
 need a folder each. The folder itself must be there: a share that is not mounted is away, and
-nothing is written into the place where it would be.
+nothing is written into the place where it would be. Files and folders in it are as open to others
+as it is itself: the site says by its rights who may read results.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,16 +43,25 @@ class Folder:
         try:
             if not root.is_dir():
                 return Answer(Verdict.AWAY, "the folder is not there")
-            final.parent.mkdir(parents=True, exist_ok=True)
-            _write(final, content)
+            mode = stat.S_IMODE(root.stat().st_mode)
+            _make(final.parent, mode & 0o777)
+            _write(final, content, mode & 0o666)
         except OSError as error:
             return Answer(Verdict.AWAY, f"cannot be written: {type(error).__name__}")
         return Answer(Verdict.TAKEN, "written")
 
 
-def _write(final: Path, content: bytes) -> None:
+def _make(folder: Path, mode: int) -> None:
+    if not folder.is_dir():
+        _make(folder.parent, mode)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(mode)
+
+
+def _write(final: Path, content: bytes, mode: int) -> None:
     partial = final.with_name(f".{final.name}.partial")
     with partial.open("wb") as stream:
+        os.fchmod(stream.fileno(), mode)
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())

@@ -1,0 +1,57 @@
+"""One route at work: its destination, and how that has behaved of late."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+from dataclasses import dataclass
+
+from mammolens.serve.delivery.transports import Answer, Transport, Verdict
+from mammolens.serve.holdings import NodeState
+from mammolens.serve.record import Pulse, leases
+from mammolens.serve.settings import JobSettings, RouteSettings
+
+__all__ = ["Route"]
+
+
+@dataclass
+class Route:
+    """One route at work, and how its destination has behaved of late."""
+
+    state: NodeState
+    settings: RouteSettings
+    transport: Transport
+    pulse: Pulse
+    stop: threading.Event
+    worker: str
+    broken: int = 0
+    away: int = 0
+    asked_s: float = 0.0
+
+    def rules(self) -> JobSettings:
+        """Say how a failure is repeated on this route; waits are spread at random."""
+        jobs, spread = self.state.settings.jobs, random.uniform(0.5, 1.0)
+        most = self.settings.max_attempts
+        changed = {
+            "backoff_s": jobs.backoff_s * spread,
+            "backoff_max_s": jobs.backoff_max_s * spread,
+            "max_deliveries": jobs.max_deliveries if most is None else most or sys.maxsize,
+        }
+        return jobs.model_copy(update=changed)
+
+    def note(self, answer: Answer) -> Answer:
+        """Remember how the destination behaves; two silences in a row mean that it is away."""
+        self.broken = self.broken + 1 if answer.verdict is Verdict.BROKEN else 0
+        if self.broken > 1:
+            answer = Answer(Verdict.AWAY, answer.said, answer.wait_s)
+        self.away = self.away + 1 if answer.verdict is Verdict.AWAY else 0
+        self.asked_s = answer.wait_s
+        return answer
+
+    def pause_s(self) -> float:
+        """Say how long the destination is left alone now: not at all, if it is there."""
+        if not self.away:
+            return 0.0
+        longest = self.state.settings.jobs.backoff_max_s
+        return min(max(self.asked_s, leases.wait_after(self.away, self.rules())), longest)

@@ -1,0 +1,99 @@
+"""Connections to PostgreSQL that no thread waits for without end.
+
+The server ends a statement that takes too long, and a wait for a lock. A server that is stopped, or
+a network that swallows everything, says nothing at all: an answer is then waited for by this side's
+clock, and the connection is given up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+__all__ = ["postgres_engine", "unhurried"]
+
+CONNECT_S: Final = 10
+"""Wait for a connection: a server in the same hospital answers in milliseconds."""
+STATEMENT_S: Final = 60.0
+"""Longest statement. The slowest of ours reads a million rows in a few seconds."""
+LOCK_S: Final = 30.0
+"""Wait for a row that another holds; transactions take milliseconds."""
+ANSWER_S: Final = 90.0
+"""Silence after which a connection is given up; longer than the server may take."""
+KEEPALIVE: Final = {
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""A peer that vanished is noticed after one minute."""
+
+
+def postgres_engine(url: sa.URL) -> sa.Engine:
+    """Make an engine whose every wait has an end; what the URL says itself is kept.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        psycopg is not installed.
+    """
+    import psycopg
+
+    class Bounded(psycopg.Connection[Any]):
+        """A connection that is given up when the server says nothing for too long."""
+
+        patience_s: float | None = None
+
+        def wait(self, gen: Any, *arguments: Any, **named: Any) -> Any:
+            limit_s = ANSWER_S if self.patience_s is None else self.patience_s
+            try:
+                return super().wait(_bounded(gen, limit_s), *arguments, **named)
+            except _Silent as error:
+                self.pgconn.finish()
+                raise psycopg.OperationalError("the server does not answer") from error
+
+    told = {"connect_timeout": str(CONNECT_S), **KEEPALIVE}
+    url = url.update_query_dict({k: v for k, v in told.items() if k not in url.query})
+    engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
+
+    @sa.event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, arguments: Any, named: Any) -> Any:
+        return Bounded.connect(*arguments, **named)
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        for name, seconds in (("statement_timeout", STATEMENT_S), ("lock_timeout", LOCK_S)):
+            connection.execute(f"SET {name} = {int(seconds * 1000)}")
+        connection.commit()
+
+    return engine
+
+
+def unhurried(connection: sa.Connection) -> None:
+    """Let a transaction take its time: a migration may rewrite a large table."""
+    driver: Any = connection.connection.driver_connection
+    driver.patience_s = float("inf")
+    connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+
+
+class _Silent(Exception):
+    """Nothing came from the server in time."""
+
+
+def _bounded(gen: Generator[Any, Any, Any], limit_s: float) -> Generator[Any, Any, Any]:
+    """Run the steps of psycopg's protocol; its loop asks for one at least ten times a second."""
+    until = time.monotonic() + limit_s
+    try:
+        asked = next(gen)
+        while True:
+            ready = yield asked
+            if not ready and time.monotonic() > until:
+                gen.close()
+                raise _Silent
+            asked = gen.send(ready)
+    except StopIteration as ended:
+        return ended.value

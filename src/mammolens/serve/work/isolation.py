@@ -1,0 +1,202 @@
+"""A child process that performs jobs: what kills it, or holds it, costs one attempt of one exam.
+
+Decoders of pictures are C code, and a received object can be made to crash them, to take all
+memory, or to never end. The worker itself therefore opens none: each of its threads has a child of
+its own. The thread holds the lease; the child performs, and answers through a pipe. A child that
+dies or stands still is replaced, and its job fails like any other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Final
+
+from mammolens.errors import MammolensError, ModelError
+from mammolens.model import ModelPackage
+from mammolens.serve import logs
+from mammolens.serve.holdings import NodeState, join_state, own_fault
+from mammolens.serve.record import DIED
+from mammolens.serve.settings import NodeSettings
+from mammolens.serve.work.performance import perform
+from mammolens.serve.work.queue import Job
+from mammolens.serve.work.results import Outcome, ResultFile
+
+__all__ = ["Child", "Failure", "JobFailed", "explain"]
+
+ROOM: Final = "worker"
+START_S: Final = 300.0
+"""Longest time in which a child loads the model: a large one, on a slow and busy disk."""
+END_S: Final = 5.0
+OOM_SCORE: Final = "500"
+"""Where memory runs out, Linux ends a child before the node or its database (0: as any other)."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job came to no result: a text without identifiers, and the error number of a fault
+    of our own disk or database (0: a database; ``None``: no such fault)."""
+
+    text: str
+    own_errno: int | None = None
+
+
+class JobFailed(Exception):
+    """A job came to no result in a child."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
+
+
+def explain(error: Exception) -> Failure:
+    """Put an error into words without identifiers."""
+    if isinstance(error, JobFailed):
+        return error.failure
+    message = f": {error.message}" if isinstance(error, MammolensError) else ""
+    fault = own_fault(error)
+    return Failure(
+        f"{type(error).__name__}{message}", None if fault is None else (fault.errno or 0)
+    )
+
+
+@dataclass
+class Child:
+    """The child of one thread of the worker; it is started when it is needed."""
+
+    settings: NodeSettings
+    threads: int | None = None
+    _process: SpawnProcess | None = None
+    _pipe: Connection | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self) -> None:
+        """Make sure that a child lives and has loaded the model.
+
+        Raises
+        ------
+        ModelError
+            It could not begin: no exam is at fault.
+        """
+        if self._process is not None and self._process.is_alive():
+            return
+        self.end()
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe()
+        process = context.Process(
+            target=_serve,
+            args=(there, self.settings, self.threads),
+            name="performer",
+            daemon=True,
+        )
+        process.start()
+        there.close()
+        self._process, self._pipe = process, here
+        try:
+            if not here.poll(START_S):
+                raise EOFError
+            said = here.recv()
+        except (EOFError, OSError) as error:
+            self.end()
+            raise ModelError(
+                f"the process that analyses could not begin ({_manner(process)})",
+                remedy="Look at its log, and whether there is enough memory",
+            ) from error
+        if said is not None:
+            self.end()
+            raise ModelError(f"the process that analyses could not begin ({said})")
+
+    def perform(self, job: Job, longest_s: float) -> tuple[Outcome, list[ResultFile]]:
+        """Let the child perform a job.
+
+        Raises
+        ------
+        JobFailed
+            It said why, died, or took longer than `longest_s` and was ended.
+        """
+        assert self._process is not None
+        assert self._pipe is not None
+        process, pipe = self._process, self._pipe
+        try:
+            pipe.send(job)
+            if not pipe.poll(longest_s):
+                self.end()
+                raise JobFailed(Failure(f"{DIED} stood still and was ended"))
+            said = pipe.recv()
+        except (EOFError, OSError) as error:
+            process.join(END_S)
+            manner = _manner(process)
+            self.end()
+            raise JobFailed(Failure(f"{DIED} died ({manner})")) from error
+        if isinstance(said, Failure):
+            raise JobFailed(said)
+        outcome, files = said
+        return outcome, files
+
+    def end(self) -> None:
+        """End the child, whatever it does."""
+        with self._lock:
+            process, self._process = self._process, None
+            pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            pipe.close()
+        if process is not None:
+            process.join(0 if process.is_alive() else END_S)
+            if process.is_alive():
+                process.kill()
+                process.join(END_S)
+
+
+def _manner(process: SpawnProcess) -> str:
+    code = process.exitcode
+    if code is None:
+        return "it did not answer"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _serve(pipe: Connection, settings: NodeSettings, threads: int | None) -> None:
+    """Perform what comes through the pipe, until it is closed."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # the worker decides when its child ends
+    threading.Thread(target=_follow_parent, name="parent", daemon=True).start()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE, "ascii")
+    logs.configure(settings.log.level)
+    try:
+        package = ModelPackage.load(settings.model.name, threads=threads)
+        opened = join_state(settings)
+    except Exception as error:
+        pipe.send(explain(error).text)
+        return
+    with opened as state:
+        pipe.send(None)
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                pipe.send(_answer(state, package, pipe.recv()))
+
+
+def _answer(
+    state: NodeState, package: ModelPackage, job: Job
+) -> tuple[Outcome, list[ResultFile]] | Failure:
+    try:
+        return perform(state, package, job)
+    except Exception as error:
+        kind = type(error).__name__
+        logs.event(ROOM, "not_performed", logging.ERROR, error=kind, job=job.lease.id)
+        return explain(error)
+
+
+def _follow_parent() -> None:
+    """End at once when the worker is gone: its lease is, too."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

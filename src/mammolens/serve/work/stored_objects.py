@@ -1,0 +1,76 @@
+"""Objects in our own store, whose read errors are faults of ours and never of the object."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from mammolens.core import Exam
+from mammolens.errors import InputError, StorageError
+from mammolens.images import ImageFile
+from mammolens.serve.holdings import Store, own_fault
+
+__all__ = ["StoredFile", "check_digests", "check_store", "lost_object"]
+
+
+class StoredFile(ImageFile):
+    """An object in our own store: where it cannot be read, the fault is ours, not the object's."""
+
+    def read_bytes(self) -> bytes:
+        """Read everything.
+
+        Raises
+        ------
+        InputError
+            The object is empty or larger than is read.
+        StorageError
+            The store cannot be read.
+        """
+        try:
+            return super().read_bytes()
+        except InputError as error:
+            check_store(error)
+            raise
+
+
+def check_store(error: InputError) -> None:
+    """Tell an object that cannot be used from a store that cannot be read.
+
+    Raises
+    ------
+    StorageError
+        The object was refused because the store cannot be read.
+    """
+    fault = own_fault(error) or error.__cause__
+    # Decoders raise errors of this class without a number for a damaged picture.
+    if isinstance(fault, OSError) and fault.errno is not None:
+        raise StorageError(
+            f"a received object cannot be read ({fault.strerror})",
+            remedy="Check the disk of the data folder",
+        ) from error
+
+
+def check_digests(exam: Exam) -> None:
+    """Make sure that what was decoded is what was received: its name is its digest.
+
+    Raises
+    ------
+    StorageError
+        An object was changed in the store.
+    """
+    for mammogram in exam.mammograms:
+        if mammogram.ref.digest != Path(mammogram.ref.path).name:
+            raise StorageError(
+                "a received object was changed in the store",
+                remedy="Check the disk of the data folder, and restore the object from a backup",
+            )
+
+
+def lost_object(received: Store) -> StorageError:
+    """Tell one object that is lost from a store that is not there, which is waited for."""
+    error = StorageError(
+        "a received object is gone", remedy="Check that the data folder is mounted and whole"
+    )
+    if not received.folder.is_dir() or next(received.folder.glob("??"), None) is None:
+        error.__cause__ = OSError(errno.ENODEV, "the store is not there")
+    return error
