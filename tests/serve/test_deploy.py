@@ -105,10 +105,11 @@ def test_the_steps_of_the_container_work_in_a_clean_place(tmp_path):
         here = here.replace("python -m", f"{programs}/python -m", 1)
         done = subprocess.run(["sh", "-c", here], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
-    command = [programs / "mammolens", "node", "status", "--config", DEPLOY / "node.toml"]
     environment = {"MAMMOLENS_DATA": str(tmp_path / "data"), "PATH": str(programs)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    for words in (["deliver", "--once"], ["node", "status"]):
+        command = [programs / "mammolens", *words, "--config", DEPLOY / "node.toml"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
     assert "exams       0" in done.stdout
     listed = subprocess.run(
         [programs / "python", "-m", "pip", "list"], capture_output=True, text=True, check=True

@@ -113,13 +113,13 @@ def test_no_job_is_taken_while_results_cannot_be_written(made, run, rows):
 
 
 def test_one_object_on_a_bad_sector_fails_after_an_hour(made, run, rows, clock, monkeypatch):
-    read = Path.read_bytes
+    whole = Path.open
     bad = rows_digest(rows)
 
-    def read_bytes(path: Path) -> bytes:
-        return failing(errno.EIO)() if path.name == bad else read(path)
+    def opened(path: Path, *given, **named):
+        return failing(errno.EIO)() if path.name == bad else whole(path, *given, **named)
 
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(Path, "open", opened)
     for _ in range(5):
         assert run() == 0
     assert rows(JOBS)[0].attempts == 0
