@@ -209,7 +209,7 @@ def _cleaned(source: Dataset, tokens: frozenset[str]) -> Dataset:
 
 
 def _tokens(source: Dataset) -> frozenset[str]:
-    """Words by which the woman could be known if they stood in an attribute that stays."""
+    """Words by which the patient could be known if they stood in an attribute that stays."""
     words = re.split(r"[\s^=\\,]+", " ".join(str(source.get(keyword) or "") for keyword in NAMES))
     return frozenset(word.casefold() for word in words if len(word) >= SHORTEST_WORD)
 

@@ -2,7 +2,7 @@
 
 A row holds what de-identification took from one object, sealed. The digest of the object is sealed
 with it: a row that was moved to another object does not open, so that no result gets the name
-of another woman. Results that bear identity lie in their store sealed too.
+of another patient. Results that bear identity lie in their store sealed too.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Reception: an object is on the disk and in the database before its sender hears "received".
 
 Nothing is analysed here. What comes again is received again and changes nothing. An exam is one
-study of one *identity* (patient id, name, birth date): if the images of a study name two women,
-each identity becomes an exam of its own, and the results of both carry a caution. Two women are
-never mixed in one result; one woman whose name was corrected between two views gets two results
-of fewer views each, and a reader who is told so.
+study of one *identity* (patient ID, name, birth date): if the images of a study name two patients,
+each identity becomes an exam of its own, and the results of both carry a caution. Two patients are
+never mixed in one result. One patient whose name was corrected between two views gets two results
+of fewer views each, and the reader sees why.
 """
 
 from __future__ import annotations
