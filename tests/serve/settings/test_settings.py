@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from mammolens.errors import ConfigError
-from mammolens.serve.settings import load_settings
+from mammolens.serve.settings import NodeSettings, load_settings
 
 
 @pytest.fixture
@@ -114,3 +117,33 @@ def test_tokens_and_secrets_of_servers_come_from_the_environment(write, monkeypa
     assert "0123456789abcdef" not in repr(settings)
     with pytest.raises(ConfigError, match=r"no setting 'secrets\.my_pacs'"):
         load_settings(write(""))
+
+
+def test_the_security_page_shows_the_limits_of_the_settings():
+    page = (Path(__file__).parents[3] / "docs" / "security.md").read_text("utf-8")
+    shown = re.findall(r"`([a-z]+)\.([a-z_]+)` \(([\d,]+)(?: MiB| s)?\)", page)
+    assert len(shown) > 4
+    defaults = NodeSettings()
+    for section, key, number in shown:
+        default = getattr(getattr(defaults, section), key)
+        assert float(number.replace(",", "")) == default, f"{section}.{key}"
+    for section, key in re.findall(r"`(dimse|web|intake|jobs)\.([a-z_]+)`", page):
+        assert hasattr(getattr(defaults, section), key), f"{section}.{key}"
+
+
+def test_the_security_page_shows_the_limits_of_the_code():
+    from mammolens.images import dicom_limits
+    from mammolens.serve.dimse import _commitment_data
+    from mammolens.serve.record import refusals
+    from mammolens.serve.web import _framing
+
+    page = (Path(__file__).parents[3] / "docs" / "security.md").read_text("utf-8")
+    for said in (
+        f"{dicom_limits.MAX_STEPS:,} elements, {dicom_limits.MAX_DEPTH} levels",
+        f"{dicom_limits.MAX_KEPT_BYTES >> 10} KiB in all",
+        f"deflate at most {dicom_limits.MAX_RATIO} : 1",
+        f"{_commitment_data.MOST_REFERENCES:,} objects a request",
+        f"{refusals.ROWS_OF_A_KIND} rows of a kind and {2 * refusals.ROWS_OF_ALL} rows in all",
+        f"{_framing.MOST_HEAD_BYTES >> 10} KiB, {_framing.MOST_HEADERS} headers",
+    ):
+        assert said in page, said
