@@ -105,7 +105,7 @@ def table_cell(text: str) -> str:
 
     Examples
     --------
-    >>> [table_cell(text) for text in ("P1", "=1+1", " \uff1d1+1", "\t@x", "")]
+    >>> [table_cell(text) for text in ("P1", "=1+1", " \\uff1d1+1", "\\t@x", "")]
     ['P1', "'=1+1", "' \uff1d1+1", "'\ufffd@x", '']
     """
     shown = printable(text)
