@@ -7,7 +7,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-pytest.importorskip("reportlab", reason="needs the extra mammolens[report]")
+pytest.importorskip("typst", reason="needs the extra mammolens[report]")
 
 from pypdf import PdfReader
 

@@ -118,13 +118,13 @@ def write_comparison(
 
 def _write(document: Document, out: Path) -> tuple[Path, ...]:
     from mammolens.bench.report.html import render_html
-    from mammolens.bench.report.pdf import write_pdf
+    from mammolens.bench.report.pdf import render_pdf
 
     page, print_ = out / "report.html", out / "report.pdf"
     try:
         out.mkdir(parents=True, exist_ok=True)
         page.write_text(render_html(document), "utf-8")
-        write_pdf(document, print_)
+        print_.write_bytes(render_pdf(document))
     except OSError as error:
         raise ConfigError(
             f"the report cannot be written: {error.strerror}",

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from mammolens.bench.report.strokes import Drawing
-
 __all__ = [
     "NO_INTERVAL",
     "Alarm",
@@ -77,11 +75,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart; `alt` says in words what it shows, with its main figures."""
+    """A chart as SVG; `alt` says in words what it shows, with its main figures."""
 
     title: str
     alt: str
-    drawing: Drawing
+    svg: str
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from mammolens.bench.report.document import (
     Table,
     Text,
 )
-from mammolens.bench.report.strokes import svg
+from mammolens.bench.report.vector import inline
 from mammolens.wording import printable
 
 __all__ = ["render_html"]
@@ -126,7 +126,7 @@ def _block(block: Block) -> str:
 
 def _figure(figure: Figure, key: str) -> str:
     return (
-        f"<figure>{svg(figure.drawing, printable(figure.title), printable(figure.alt), key)}"
+        f"<figure>{inline(figure.svg, printable(figure.title), printable(figure.alt), key)}"
         f"<figcaption>{_text(figure.alt)}</figcaption></figure>"
     )
 

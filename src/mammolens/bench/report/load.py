@@ -70,7 +70,7 @@ def need_extra() -> None:
     ConfigError
         If it is not.
     """
-    for name in ("matplotlib", "reportlab"):
+    for name in ("matplotlib", "typst"):
         if find_spec(name) is None:
             raise ConfigError(
                 f"reports need {name}, which is not installed",
