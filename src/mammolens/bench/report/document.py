@@ -5,7 +5,9 @@ Text in a block is plain text; each renderer escapes it. A table's first column 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 __all__ = [
@@ -13,6 +15,7 @@ __all__ = [
     "Alarm",
     "Block",
     "Bullets",
+    "Charts",
     "Document",
     "Figure",
     "Heading",
@@ -22,6 +25,7 @@ __all__ = [
     "Sources",
     "Table",
     "Text",
+    "charts_together",
 ]
 
 NO_INTERVAL: Final = "no interval"
@@ -106,6 +110,13 @@ class Sources:
     items: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True)
+class Charts:
+    """Figures that follow each other and are shown beside each other."""
+
+    figures: tuple[Figure, ...]
+
+
 Block = Text | Alarm | Heading | Bullets | Table | Figure | Pictures | Sources
 
 
@@ -129,3 +140,12 @@ class Document:
     title: str
     facts: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
+
+
+def charts_together(blocks: Sequence[Block]) -> Iterator[Block | Charts]:
+    """Put figures that follow each other beside each other; other blocks stay as they are."""
+    for kind, group in groupby(blocks, type):
+        if kind is Figure:
+            yield Charts(tuple(block for block in group if isinstance(block, Figure)))
+        else:
+            yield from group

@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +20,15 @@ import matplotlib
 import typst
 
 from mammolens import DISCLAIMER
-from mammolens.bench.report.document import Block, Document, Figure, Pictures, Section, Table
+from mammolens.bench.report.document import (
+    Block,
+    Charts,
+    Document,
+    Pictures,
+    Section,
+    Table,
+    charts_together,
+)
 from mammolens.wording import printable
 
 __all__ = ["render_pdf"]
@@ -61,27 +68,22 @@ def render_pdf(document: Document) -> bytes:
 
 
 def _section(section: Section, folder: Path) -> dict[str, Any]:
-    blocks: list[dict[str, Any]] = []
-    for charts, group in groupby(section.blocks, lambda block: isinstance(block, Figure)):
-        found = [_block(block, folder) for block in group]
-        blocks += [{"kind": "Charts", "figures": found}] if charts else found
+    blocks = [_block(block, folder) for block in charts_together(section.blocks)]
     return {"title": section.title, "more": bool(section.details), "blocks": blocks}
 
 
-def _block(block: Block, folder: Path) -> dict[str, Any]:
+def _block(block: Block | Charts, folder: Path) -> dict[str, Any]:
+    found = {"kind": type(block).__name__, **asdict(block)}
     match block:
-        case Figure(_, alt, svg):
-            return {"alt": alt, "file": _file(folder, svg.encode("utf-8"), "svg")}
-        case Pictures(cases, whole):
-            shown = [
-                {"alt": case.alt, "caption": case.caption, "file": _file(folder, case.png, "png")}
-                for case in cases
-            ]
-            return {"kind": "Pictures", "cases": shown, "whole": whole}
+        case Charts():
+            for one in found["figures"]:
+                one["file"] = _file(folder, one.pop("svg").encode("utf-8"), "svg")
+        case Pictures():
+            for one in found["cases"]:
+                one["file"] = _file(folder, one.pop("png"), "png")
         case Table():
-            return {"kind": "Table", **asdict(block), "numeric": sorted(block.numeric)}
-        case _:
-            return {"kind": type(block).__name__, **asdict(block)}
+            found["numeric"] = sorted(block.numeric)
+    return found
 
 
 def _file(folder: Path, data: bytes, kind: str) -> str:
