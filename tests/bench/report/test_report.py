@@ -132,6 +132,8 @@ def test_hostile_names_are_text(page, text):
     assert "\x07" not in text
     assert "x" * 300 in "".join(page.words)
     assert "<bdi>" in text
+    assert '<span class="kept">(0.' in text
+    assert "span class" not in "".join(page.words)
 
 
 def test_every_chart_and_picture_is_told_in_words(page, document):

@@ -56,6 +56,6 @@ def _chart(figure: Figure, key: str) -> Markup:
 def _words(words: str) -> Markup:
     """Escape text; an interval stays on one line, and a long name may break anywhere."""
     shown = printable(words)
-    pieces = [_INTERVAL.sub(_KEPT, escape(piece)) for piece in _LONG.split(shown) if piece]
+    pieces = [_INTERVAL.sub(_KEPT, str(escape(piece))) for piece in _LONG.split(shown) if piece]
     text = "<wbr>".join(pieces)
     return Markup(f"<bdi>{text}</bdi>" if _RIGHT_TO_LEFT.search(shown) else text)
