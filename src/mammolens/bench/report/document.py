@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
 
 __all__ = [
-    "NO_INTERVAL",
     "Alarm",
     "Block",
     "Bullets",
@@ -27,9 +25,6 @@ __all__ = [
     "Text",
     "charts_together",
 ]
-
-NO_INTERVAL: Final = "no interval"
-"""What stands where an interval would, if none can be had."""
 
 
 @dataclass(frozen=True)
