@@ -1,7 +1,7 @@
 """The charts of a report: curves over a plane, and forests of figures with their intervals.
 
 Colours are Okabe and Ito's (doi:10.1038/nmeth.1618), and no two curves of a chart share a dash
-pattern, nor two sets of points a marker: nothing is told by colour alone.
+pattern, nor two sets of points a marker: colour alone carries no meaning.
 """
 
 from __future__ import annotations

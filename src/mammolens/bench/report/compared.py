@@ -205,7 +205,7 @@ def _models(document: Mapping[str, Any]) -> Block:
     rows = []
     for model in document["models"]:
         training = model.get("training", {}).get("malignancy")
-        told = (
+        words = (
             f"{training['n']} training images of {training['n_patients']} patients; chosen: "
             + ", ".join(f"{key} {value}" for key, value in training["chosen"].items())
             if training
@@ -213,7 +213,7 @@ def _models(document: Mapping[str, Any]) -> Block:
         )
         held_out = training["out_of_fold_auc"] if training else {}
         areas = "; ".join(f"{source} {figure(one)}" for source, one in held_out.items())
-        rows.append([model["name"], told, areas, model["proof"]["how"]])
+        rows.append([model["name"], words, areas, model["proof"]["how"]])
     head = ["Model", "How", "AUC of training images, out of fold", "Apart from the judged patients"]
     return _table("What they are", head, rows)
 
