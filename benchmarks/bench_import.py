@@ -14,7 +14,7 @@ from timing import medians, report
 
 ROUNDS = 15
 TARGET = 1.3
-HEAVY = ("torch", "pandas", "sklearn", "matplotlib", "scipy")
+HEAVY = ("torch", "pandas", "sklearn", "matplotlib", "scipy", "jinja2")
 BARE = """
 import typer
 

@@ -13,7 +13,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "mammolens"
 MODULES = sorted(SOURCE.rglob("*.py"))
-HEAVY = ("torch", "torchvision", "timm", "captum", "pandas", "sklearn", "scipy", "matplotlib")
+HEAVY = (
+    *("torch", "torchvision", "timm", "captum", "pandas", "sklearn", "scipy"),
+    *("matplotlib", "jinja2", "typst"),
+)
 LIGHT_ROOMS = ("mammolens", "mammolens.analysis", "mammolens.cli", "mammolens.sinks")
 MAX_LINES = 350
 

@@ -6,7 +6,11 @@ import base64
 import hashlib
 import re
 
-from mammolens._pages import page_start
+import pytest
+from jinja2 import UndefinedError
+from markupsafe import Markup
+
+from mammolens._pages import page_start, templates
 
 
 def policy(page: str) -> str:
@@ -32,3 +36,18 @@ def test_a_page_runs_its_own_script_and_no_other():
 def test_a_title_is_escaped():
     page = page_start("<script>x</script>\x1b", "")
     assert "<title>&lt;script&gt;x&lt;/script&gt;\ufffd</title>" in page
+
+
+def test_a_template_escapes_text_and_drops_what_cannot_be_shown():
+    page = templates("mammolens.sinks").from_string(
+        '<p title="{{ name }}">{{ name }}</p>{{ made }}'
+    )
+    hostile = "<script>\"'\u202e\x07"
+    shown = "&lt;script&gt;&#34;&#39;\ufffd\ufffd"
+    made = page.render(name=hostile, made=Markup("<b>x</b>"))
+    assert made == f'<p title="{shown}">{shown}</p><b>x</b>'
+
+
+def test_a_name_that_a_template_does_not_get_is_an_error():
+    with pytest.raises(UndefinedError, match="missing"):
+        templates("mammolens.sinks").from_string("{{ missing }}").render()

@@ -1,14 +1,50 @@
-"""How every HTML page begins: it loads nothing from elsewhere, and runs nothing of others."""
+"""What every HTML page has in common: its beginning, and templates that escape what is put in.
+
+A page loads nothing from elsewhere and runs nothing of others.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from functools import lru_cache
 from html import escape
+from typing import TYPE_CHECKING, Any
 
 from mammolens.wording import printable
 
-__all__ = ["page_start"]
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["page_start", "templates"]
+
+
+@lru_cache
+def templates(package: str) -> Environment:
+    """Give the Jinja2 templates that lie in a package.
+
+    All text is escaped, and what cannot be shown safely is replaced, wherever a template puts it;
+    only `markupsafe.Markup` stays as it is. A name that a template does not get is an error.
+
+    Parameters
+    ----------
+    package
+        Its full name.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader(package, "."),
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _shown(value: Any) -> Any:
+    return printable(value) if type(value) is str else value
 
 
 def page_start(title: str, style: str, script: str = "") -> str:

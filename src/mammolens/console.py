@@ -19,7 +19,7 @@ from mammolens import DISCLAIMER
 from mammolens.core import TriageCategory
 from mammolens.doctor import Check, Health
 from mammolens.sinks import RunInfo, RunSummary
-from mammolens.wording import CATEGORY_WORDS, percent, printable
+from mammolens.wording import CATEGORY_WORDS, estimate, percent, printable
 
 if TYPE_CHECKING:
     from mammolens.analysis import RegionReport
@@ -214,13 +214,8 @@ def _auc_words(figure: Mapping[str, Any]) -> str:
     return str(figure.get("note", "none")) if auc is None else _interval_words(auc)
 
 
-def _interval_words(figure: Mapping[str, float | None] | None) -> str:
-    if figure is None:
-        return "none"
-    value, low, high = figure["value"], figure["low"], figure["high"]
-    if low is None or high is None:
-        return f"{value:.3f} (no interval)"
-    return f"{value:.3f} ({low:.3f}–{high:.3f})"
+def _interval_words(figure: Mapping[str, Any] | None) -> str:
+    return "none" if figure is None else estimate(figure["value"], figure["low"], figure["high"])
 
 
 def show_checks(checks: Iterable[Check]) -> bool:

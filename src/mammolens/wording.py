@@ -19,6 +19,7 @@ __all__ = [
     "CATEGORY_WORDS",
     "DISCLAIMER",
     "Place",
+    "estimate",
     "not_validated",
     "percent",
     "printable",
@@ -40,6 +41,38 @@ CATEGORY_WORDS: Final = {
     TriageCategory.INTERMEDIATE: "intermediate",
     TriageCategory.LOW: "low",
 }
+
+
+def estimate(
+    value: float,
+    low: float | None,
+    high: float | None,
+    digits: int = 3,
+    *,
+    signed: bool = False,
+) -> str:
+    """Write a figure with its interval, or say that it has none.
+
+    Parameters
+    ----------
+    digits
+        After the decimal point.
+    signed
+        Write the sign of what is above zero too, as differences need it.
+
+    Examples
+    --------
+    >>> estimate(0.7971, 0.733, 0.8644), estimate(1.0, None, None)
+    ('0.797 (0.733–0.864)', '1.000 (no interval)')
+    >>> estimate(-0.021, -0.05, 0.0, 2), estimate(0.021, -0.01, 0.05, 2, signed=True)
+    ('−0.02 (−0.05 to 0.00)', '+0.02 (−0.01 to +0.05)')
+    """
+    form = f"{'+' if signed else ''}.{digits}f"
+    shown = format(value, form)
+    if low is None or high is None:
+        return f"{shown} (no interval)".replace("-", "−")
+    between = " to " if signed or low < 0 else "–"
+    return f"{shown} ({low:{form}}{between}{high:{form}})".replace("-", "−")
 
 
 def not_validated(prediction: Prediction) -> list[str]:

@@ -72,7 +72,7 @@ def test_every_patient_is_held_out_once_and_folds_are_not_trained_twice(small_ru
 
 
 def test_a_cross_validation_and_a_vote_have_a_report(small_run, tmp_path):
-    pytest.importorskip("reportlab", reason="needs the extra mammolens[report]")
+    pytest.importorskip("typst", reason="needs the extra mammolens[report]")
     from mammolens.bench.ensemble import evaluate_ensemble
     from mammolens.bench.report import run
     from mammolens.learn.train import train

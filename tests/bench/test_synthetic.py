@@ -7,13 +7,14 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-pytest.importorskip("reportlab", reason="needs the extra mammolens[report]")
+pytest.importorskip("typst", reason="needs the extra mammolens[report]")
 
 from pypdf import PdfReader
 
 from mammolens.bench.comparison import ComparisonSettings, compare
-from mammolens.bench.pooled import pooled_metrics, write_pooled
+from mammolens.bench.pooled import pooled_metrics
 from mammolens.bench.report import run as write_reports
+from mammolens.bench.written import write_evaluation
 from mammolens.cli import app
 from mammolens.console import show_comparison
 
@@ -79,5 +80,5 @@ def test_a_comparison_says_so_first(table, package, tmp_path, capsys):
 def test_pooled_figures_say_so(make_cohort, tmp_path):
     results = make_cohort(women=12, dataset="synthetic-drawn")
     metrics = {"notes": ["another"], **pooled_metrics(results, draws=20)}
-    found = write_pooled(tmp_path, "mammolens.ensemble/1", results, metrics)
+    found = write_evaluation(tmp_path, "mammolens.ensemble/1", results, metrics)
     assert [MEANS in note for note in found.metrics["notes"]] == [True, False]

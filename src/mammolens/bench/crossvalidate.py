@@ -17,15 +17,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.evaluate import EvaluationSummary
 from mammolens.bench.pooled import (
     image_results,
     pooled_metrics,
     softmax,
-    write_pooled,
 )
 from mammolens.bench.sections.calibration import calibration_figures
 from mammolens.bench.units import ImageResult
+from mammolens.bench.written import EvaluationSummary, write_evaluation
 from mammolens.data.cache import PreparedCache, build_side
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.splits import split_digest
@@ -127,7 +126,7 @@ def crossvalidate(
         ),
     }
     numbers = [str(number) for number, fold in enumerate(pooled) for _ in fold]
-    return write_pooled(out, "mammolens.crossvalidation/1", results, metrics, numbers)
+    return write_evaluation(out, "mammolens.crossvalidation/1", results, metrics, {"fold": numbers})
 
 
 def _refuse_other_fold(run: Path, wanted: RunConfig) -> None:

@@ -6,15 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mammolens.bench.evaluate import EvaluationSummary
-from mammolens.bench.pooled import (
-    image_results,
-    pooled_metrics,
-    softmax,
-    write_pooled,
-)
+from mammolens.bench.pooled import image_results, pooled_metrics, softmax
 from mammolens.bench.scoring import results_from_probabilities
 from mammolens.bench.units import ImageResult, figures
+from mammolens.bench.written import EvaluationSummary, write_evaluation
 from mammolens.data.manifest import Split
 from mammolens.learn.ensemble import load_side, read_members, soft_vote
 from mammolens.learn.predict import load_network, predict_logits
@@ -74,7 +69,7 @@ def evaluate_ensemble(
         ],
         **pooled_metrics(results, draws=draws, seed=seed),
     }
-    return write_pooled(out, "mammolens.ensemble/1", results, metrics)
+    return write_evaluation(out, "mammolens.ensemble/1", results, metrics)
 
 
 def _voted(members: Sequence[ImageResult]) -> ImageResult:

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
-from mammolens import DISCLAIMER, __version__
 from mammolens.bench.beyond import beyond_scores, refuse_impossible, report_on
 from mammolens.bench.cases import CaseKeeper, Seen
 from mammolens.bench.caveats import caveats
@@ -25,35 +22,17 @@ from mammolens.bench.scoring import score_records
 from mammolens.bench.sections import judge, warnings_of
 from mammolens.bench.settings import Settings, read_split
 from mammolens.bench.units import TASKS
-from mammolens.bench.written import as_text, write_predictions
+from mammolens.bench.written import EvaluationSummary, write_evaluation
 from mammolens.core import InputKind
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.regions import region_records
 from mammolens.data.splits import refuse_leak, split_digest
 from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.model import ModelCard, ModelPackage, read_patients
-from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 __all__ = ["SCHEMA", "EvaluationSummary", "publish", "read_tables", "run"]
 
 SCHEMA = "mammolens.evaluation/2"
-
-
-@dataclass(frozen=True)
-class EvaluationSummary:
-    """What an evaluation found and where it was written."""
-
-    metrics: dict[str, Any]
-    metrics_path: Path
-    predictions_path: Path
-    n_rows: int
-    n_unreadable: int
-    report_paths: tuple[Path, ...] = ()
-
-    @property
-    def exit_code(self) -> int:
-        """0 if every image was scored, 3 if any could not be."""
-        return EXIT_INCOMPLETE if self.n_unreadable else EXIT_OK
 
 
 def run(
@@ -181,17 +160,14 @@ def publish(
     ------
     ConfigError
         If a setting is impossible or `out` cannot be written.
+    StorageError
+        If there is no room in `out`.
     """
     results, settings = evidence.results, evidence.settings
-    failed = [asdict(one.unreadable) for one in results if one.unreadable is not None]
     names = sorted({record.dataset for record in manifest.records})
     parts = {name: evidence.of_dataset(name) for name in names} if len(names) > 1 else {}
     judged = judge(evidence)
     metrics = {
-        "schema": SCHEMA,
-        "disclaimer": DISCLAIMER,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "software": f"mammolens {__version__}",
         "model": asdict(package.model_id) if package else None,
         "predictions": _origin(predictions) if predictions else None,
         "prevalence": package.card.prior_malignant if package else None,
@@ -210,8 +186,6 @@ def publish(
             "level": 0.95,
             "resampled": "patients",
         },
-        "n_rows": len(results),
-        "n_unreadable": len(failed),
         "notes": [
             *caveats(evidence, manifest, split, whole),
             *(
@@ -224,19 +198,12 @@ def publish(
         **judged,
         "datasets": {name: judge(part) for name, part in parts.items()} or {names[0]: judged},
         **beyond_scores(evidence, package, out, on_progress, seen),
-        "unreadable": failed,
     }
-    predictions_path, metrics_path = out / "predictions.csv", out / "metrics.json"
-    try:
-        write_predictions(results, predictions_path)
-        metrics_path.write_text(as_text(metrics), "utf-8")
-    except OSError as error:
-        raise _unwritable(out, error) from error
+    summary = write_evaluation(out, SCHEMA, results, metrics)
     report_paths, lack = report_on(out)
     if lack:
-        metrics["notes"].append(lack)
-    counts = len(results), len(failed)
-    return EvaluationSummary(metrics, metrics_path, predictions_path, *counts, report_paths)
+        summary.metrics["notes"].append(lack)
+    return replace(summary, report_paths=report_paths)
 
 
 def read_tables(paths: Sequence[Path]) -> Manifest:

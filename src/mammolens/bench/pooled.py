@@ -1,40 +1,21 @@
-"""Figures of predictions that no package made: out-of-fold, or the votes of several runs.
-
-What is written is what `mammolens evaluate` writes, as far as there is no card to speak of.
-"""
+"""Figures of predictions that no package made: out-of-fold, or the votes of several runs."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mammolens import DISCLAIMER, __version__
-from mammolens.bench.evaluate import EvaluationSummary
 from mammolens.bench.scoring import results_from_probabilities
 from mammolens.bench.sections.calibration import calibration_figures
 from mammolens.bench.units import ImageResult, figures
-from mammolens.bench.written import PREDICTION_COLUMNS, prediction_row
 from mammolens.core import Unreadable
 from mammolens.data.cache import PreparedCache
 from mammolens.data.manifest import Manifest, Record
-from mammolens.data.synthetic import synthetic_warnings
-from mammolens.errors import StorageError
 
-__all__ = [
-    "image_results",
-    "pooled_metrics",
-    "softmax",
-    "write_pooled",
-]
+__all__ = ["image_results", "pooled_metrics", "softmax"]
 
 _Float = npt.NDArray[np.float64]
 
@@ -86,61 +67,6 @@ def pooled_metrics(
             for name, members in groups.items()
         },
     }
-
-
-def write_pooled(
-    out: Path,
-    schema: str,
-    results: Sequence[ImageResult],
-    metrics: dict[str, Any],
-    further: Sequence[str] = (),
-    column: str = "fold",
-) -> EvaluationSummary:
-    """Write ``metrics.json`` and ``predictions.csv``.
-
-    Parameters
-    ----------
-    further
-        A further cell for each result, under the heading `column`; none leaves the column out.
-
-    Raises
-    ------
-    StorageError
-        If the folder cannot be written.
-    """
-    failed = [asdict(one.unreadable) for one in results if one.unreadable is not None]
-    whole = {
-        "schema": schema,
-        "disclaimer": DISCLAIMER,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "software": f"mammolens {__version__}",
-        "n_rows": len(results),
-        "n_unreadable": len(failed),
-        **metrics,
-        "unreadable": failed,
-        "notes": [
-            *synthetic_warnings(one.record.dataset for one in results),
-            *metrics.get("notes", ()),
-        ],
-    }
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow([*PREDICTION_COLUMNS, *([column] if further else [])])
-    for number, result in enumerate(results):
-        writer.writerow([*prediction_row(result), *further[number : number + 1]])
-    predictions, path = out / "predictions.csv", out / "metrics.json"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        predictions.write_text(text.getvalue(), "utf-8", "backslashreplace", newline="")
-        path.write_text(json.dumps(whole, indent=2, allow_nan=False) + "\n", "utf-8")
-    except OSError as error:
-        raise StorageError(
-            f"the figures cannot be written: {error.strerror or error}",
-            source=str(out),
-            keyword="--out",
-            remedy="Make room, or give a folder that you may write to",
-        ) from error
-    return EvaluationSummary(whole, path, predictions, len(results), len(failed))
 
 
 def _unreadable(record: Record, cache: PreparedCache) -> Unreadable:

@@ -5,13 +5,25 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mammolens import DISCLAIMER, __version__
 from mammolens.bench.units import ImageResult
+from mammolens.data.synthetic import synthetic_warnings
+from mammolens.errors import StorageError
+from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
-__all__ = ["PREDICTION_COLUMNS", "as_text", "prediction_row", "write_predictions"]
+__all__ = [
+    "PREDICTION_COLUMNS",
+    "EvaluationSummary",
+    "as_text",
+    "prediction_row",
+    "write_evaluation",
+]
 
 _NUMBERS = re.compile(r"\[\n\s+((?:[-+.\deE]+|null)(?:,\s+(?:[-+.\deE]+|null))*)\n\s+\]")
 
@@ -34,12 +46,84 @@ PREDICTION_COLUMNS = (
 )
 
 
-def write_predictions(results: Iterable[ImageResult], path: Path) -> None:
-    """Write one row an image; raises `OSError` if that cannot be done."""
+@dataclass(frozen=True)
+class EvaluationSummary:
+    """What an evaluation found and where it was written."""
+
+    metrics: dict[str, Any]
+    metrics_path: Path
+    predictions_path: Path
+    n_rows: int
+    n_unreadable: int
+    report_paths: tuple[Path, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every image was scored, 3 if any could not be."""
+        return EXIT_INCOMPLETE if self.n_unreadable else EXIT_OK
+
+
+def write_evaluation(
+    out: Path,
+    schema: str,
+    results: Sequence[ImageResult],
+    metrics: Mapping[str, Any],
+    columns: Mapping[str, Sequence[str]] | None = None,
+) -> EvaluationSummary:
+    """Write ``metrics.json`` and ``predictions.csv``.
+
+    Parameters
+    ----------
+    out
+        Folder; made if need be.
+    metrics
+        What was found; how many images could not be read, and that patients are synthetic, is
+        added to it.
+    columns
+        Further columns of ``predictions.csv``: a cell for each result under its heading.
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be written.
+    """
+    failed = [asdict(one.unreadable) for one in results if one.unreadable is not None]
+    synthetic = synthetic_warnings(one.record.dataset for one in results)
+    whole = {
+        "schema": schema,
+        "disclaimer": DISCLAIMER,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": f"mammolens {__version__}",
+        "n_rows": len(results),
+        "n_unreadable": len(failed),
+        **metrics,
+        "unreadable": failed,
+        "notes": list(dict.fromkeys([*synthetic, *metrics.get("notes", ())])),
+    }
+    predictions, path = out / "predictions.csv", out / "metrics.json"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        _write_predictions(results, predictions, columns or {})
+        path.write_text(as_text(whole), "utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"the figures cannot be written: {error.strerror or error}",
+            source=str(out),
+            keyword="--out",
+            remedy="Make room, or give a folder that you may write to",
+        ) from error
+    return EvaluationSummary(whole, path, predictions, len(results), len(failed))
+
+
+def _write_predictions(
+    results: Sequence[ImageResult], path: Path, columns: Mapping[str, Sequence[str]]
+) -> None:
     with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
         writer = csv.writer(stream)
-        writer.writerow(PREDICTION_COLUMNS)
-        writer.writerows(prediction_row(result) for result in results)
+        writer.writerow([*PREDICTION_COLUMNS, *columns])
+        for number, result in enumerate(results):
+            further = (cells[number] for cells in columns.values())
+            writer.writerow([*prediction_row(result), *further])
 
 
 def prediction_row(result: ImageResult) -> list[str | float]:

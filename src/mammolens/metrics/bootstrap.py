@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.metrics.checks import FloatArray, check_fraction, check_labels
+from mammolens.wording import estimate
 
 __all__ = [
     "FEW",
@@ -86,9 +87,7 @@ class Interval:
         return tuple(found)
 
     def __str__(self) -> str:
-        if self.low is None or self.high is None:
-            return f"{self.value:.3f} (no interval)"
-        return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
+        return estimate(self.value, self.low, self.high)
 
 
 def patient_bootstrap(

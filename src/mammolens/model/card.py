@@ -12,6 +12,7 @@ from mammolens.errors import BadModelPackage, ContractMismatch
 from mammolens.model.age import AgePrior
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
 from mammolens.quality import GatePoint
+from mammolens.wording import estimate
 
 __all__ = [
     "CLASSES",
@@ -62,7 +63,7 @@ class Estimate(_Part):
         return self
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
+        return estimate(self.value, self.low, self.high)
 
 
 class ClassPrior(_Part):

@@ -14,6 +14,7 @@ from mammolens.model.card import Estimate, ModelCard, OperatingPoint, Validation
 from mammolens.model.package import ModelPackage
 from mammolens.model.patients import PATIENTS_FILE, KnownPatients
 from mammolens.model.store import CARD_FILE
+from mammolens.wording import estimate
 
 __all__ = ["card_markdown", "refuse_target", "save_package"]
 
@@ -199,11 +200,11 @@ def _age_row(card: ModelCard) -> list[tuple[str, str]]:
     age = card.calibration.age
     if age is None:
         return []
-    interval = "" if age.low is None or age.high is None else f" ({age.low:.2f}–{age.high:.2f})"
+    added = estimate(age.log_odds_per_decade, age.low, age.high, 2)
     return [
         (
             "age",
-            f"added to the log-odds of malignancy: {age.log_odds_per_decade:.2f}{interval} for ten "
+            f"added to the log-odds of malignancy: {added} for ten "
             f"years above {age.centre_years:.0f}, from {age.youngest_years:.0f} to "
             f"{age.oldest_years:.0f}; nothing where it is unknown; fitted on {age.fitted_on}, "
             f"n = {age.n}",

@@ -1,13 +1,15 @@
-"""One exam as HTML: its row on the worklist, its heading, what must be known of it, its facts.
+"""What the exam page says of one exam, ready for the macros of ``exam.html.j2``.
 
-Every text from a file passes `text`, which removes what cannot be shown and escapes the rest.
+Nothing is escaped here: the templates do that to every text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
+from mammolens._pages import templates
 from mammolens.core import (
     Caution,
     ImagePrediction,
@@ -18,17 +20,16 @@ from mammolens.core import (
     TriageCategory,
     Unreadable,
 )
-from mammolens.sinks._html_views import text
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, percent, view_in_exam, view_name
 
 __all__ = [
+    "ExamRow",
     "Shown",
     "category",
-    "exam_cautions",
-    "exam_facts",
-    "exam_head",
-    "unreadable",
+    "exam_context",
+    "refused_inputs",
+    "rendered",
     "worklist_row",
 ]
 
@@ -38,7 +39,6 @@ Shown = Mapping[str, Callable[[Scores], float]]
 _SIDES: Final = {Laterality.RIGHT: "Right", Laterality.LEFT: "Left", None: "Side unknown"}
 _DOUBTS: Final = frozenset({"low_withheld", "not_validated", "exam_failed", "model_failed"})
 """Cautions of an exam that say what came of a doubt."""
-_BARS: Final = {TriageCategory.HIGH: 3, TriageCategory.INTERMEDIATE: 2, TriageCategory.LOW: 1}
 _KINDS: Final = {
     ObjectKind.STACK: "tomosynthesis",
     ObjectKind.OTHER_IMAGE: "not a 2D mammogram",
@@ -46,164 +46,145 @@ _KINDS: Final = {
 }
 
 
-def category(value: TriageCategory, words: str | None = None) -> str:
+@dataclass(frozen=True)
+class ExamRow:
+    """One row of the worklist; `cells` are the heading, the kind and the words of each column.
+
+    `score` is what the page sorts and filters by: P(malignant), or empty for a failed exam.
+    """
+
+    name: str
+    category: TriageCategory
+    score: str
+    cells: tuple[tuple[str, str, str], ...]
+
+
+def rendered(macro: str, *parts: Any) -> str:
+    """Render a macro of ``exam.html.j2``."""
+    macros = templates("mammolens.sinks").get_template("exam.html.j2").module
+    return str(getattr(macros, macro)(*parts))
+
+
+def category(value: TriageCategory, words: str = "") -> str:
     """Write a category as a sign of one to three bars and its word; a failed one has a cross."""
-    if value in _BARS:
-        bars = "".join(
-            f'<rect x="{6 * n + 0.5}" y="{8 - 4 * n + 0.5}" width="4" height="{4 * n + 3}" '
-            f'fill="{"currentColor" if n < _BARS[value] else "none"}"/>'
-            for n in range(3)
-        )
-    else:
-        bars = '<path d="M3 1 L13 11 M13 1 L3 11" stroke-width="2.5"/>'
-    sign = f'<svg viewBox="0 0 17 12" aria-hidden="true">{bars}</svg>'
-    return f'<span class="category {value.value}">{sign}{text(words or value.value)}</span>'
+    return rendered("category", value, words)
 
 
-def worklist_row(prediction: Prediction, anchor: str, shown: Shown) -> tuple[str, str]:
-    """One row of the worklist: its attributes, by which it is sorted, and its cells."""
+def worklist_row(prediction: Prediction, shown: Shown) -> ExamRow:
+    """Say what stands on the worklist."""
     scores, images = prediction.scores, images_in_order(prediction)
     breasts = {breast.laterality: breast.scores.malignant for breast in prediction.breasts}
     notes = [
-        *(text(name.replace("_", " ")) for name in _doubt_names(prediction)),
+        *_doubts(prediction),
         _count(sum(len(image.findings) for image in prediction.images), "finding"),
         _count(len(prediction.unreadable), "object") + " not analysed"
         if prediction.unreadable
         else "",
         _count(len(_grouped(prediction)), "warning"),
     ]
-    cells = [
-        ("Exam", "wide", f'<a class="id" href="#{anchor}">{_name(prediction)}</a>'),
-        ("Triage", "wide", category(prediction.category)),
+    cells = (
+        ("Exam", "wide", ""),
+        ("Triage", "wide", ""),
         *((name, "n", percent(of(scores)) if scores else "unknown") for name, of in shown.items()),
         *(
             (_SIDES[side], "n quiet", percent(breasts[side]) if side in breasts else "–")
             for side in (Laterality.RIGHT, Laterality.LEFT)
         ),
-        ("Views", "wide", ", ".join(text(view_in_exam(i, prediction)) for i in images) or "none"),
+        ("Views", "wide", ", ".join(view_in_exam(i, prediction) for i in images) or "none"),
         ("Notes", "wide quiet", ", ".join(note for note in notes if note)),
+    )
+    return ExamRow(
+        _name(prediction),
+        prediction.category,
+        f"{scores.malignant:.6f}" if scores else "",
+        cells,
+    )
+
+
+def exam_context(prediction: Prediction, anchor: str, shown: Shown) -> dict[str, Any]:
+    """Say all of an exam but its pictures, by the names that the macros use."""
+    scores, images = prediction.scores, images_in_order(prediction)
+    refused = {True: list[Unreadable](), False: list[Unreadable]()}
+    for item in prediction.unreadable:
+        refused[item.kind.is_image].append(item)
+    notes = [
+        _note(caution, views, caution in prediction.cautions)
+        for caution, views in _grouped(prediction).items()
     ]
-    keys = {
-        "exam": anchor,
-        "patient": _name(prediction),
-        "category": prediction.category.value,
-        "score": f"{scores.malignant:.6f}" if scores else "",
+    folder, files = _files(images, prediction)
+    factor = prediction.age_odds_factor
+    return {
+        "anchor": anchor,
+        "name": _name(prediction),
+        "category": prediction.category,
+        "category_words": CATEGORY_WORDS[prediction.category],
+        "malignant": percent(scores.malignant) if scores else "",
+        "doubts": _doubts(prediction),
+        "cautions": [note for note in notes if note["first"]],
+        "warnings": [note for note in notes if not note["first"] and note["views"]],
+        "refused_images": refused_inputs(refused[True]),
+        "refused_objects": refused_inputs(refused[False]),
+        "shown": list(shown),
+        "scores": list(_score_rows(prediction, shown)),
+        "age_factor": "" if factor is None else f"{factor:.2f}",
+        "findings": list(_findings(images, prediction)),
+        "folder": folder,
+        "files": files,
+        "study_uid": prediction.study_instance_uid,
     }
-    data = " ".join(f'data-{key}="{value}"' for key, value in keys.items())
-    return data, "".join(
-        f'<td role="cell" class="{kind}" data-label="{label}">{cell}</td>'
-        for label, kind, cell in cells
-    )
 
 
-def exam_head(prediction: Prediction, anchor: str) -> str:
-    """Head an exam: what stands in its place while it is closed."""
-    scores = prediction.scores
-    score = f"<span>malignant {percent(scores.malignant)}</span>" if scores else ""
-    doubts = "".join(f"<span>{text(n.replace('_', ' '))}</span>" for n in _doubt_names(prediction))
-    return (
-        f'<h3 id="{anchor}-name">{_name(prediction)}</h3>'
-        f"{category(prediction.category, CATEGORY_WORDS[prediction.category])}{score}{doubts}"
-    )
-
-
-def exam_cautions(prediction: Prediction) -> str:
-    """Say what the reader of the result must know first: doubts, and what was not analysed."""
-    items = "".join(
-        f'<li class="{"doubt" if _is_doubt(caution) else "quiet"}"><b class="id">'
-        f"{text(caution.name)}</b> {_views(views)}{text(caution.message)}</li>"
-        for caution, views in _grouped(prediction).items()
-        if caution in prediction.cautions or caution.doubt
-    )
-    refused = [item for item in prediction.unreadable if item.kind.is_image]
-    parts = [f"<ul>{items}</ul>"] if items else []
-    if refused:
-        parts.append(f"<h4>Images not analysed</h4><ul>{unreadable(refused)}</ul>")
-    return f'<div class="cautions">{"".join(parts)}</div>' if parts else ""
-
-
-def exam_facts(prediction: Prediction, shown: Shown) -> str:
-    """Write scores, findings, warnings of single views and files of an exam."""
-    parts, images = [], images_in_order(prediction)
-    if prediction.scores:
-        parts.append(_score_table(prediction, prediction.scores, shown))
-    if prediction.age_odds_factor is not None:
-        parts.append(
-            '<p class="quiet">The age of the patient is part of these scores: it multiplies the '
-            f"odds of malignancy by {prediction.age_odds_factor:.2f}. Lines and boxes are of the "
-            "pictures alone.</p>"
-        )
-    found = [
-        f"<li><b>{text(view_in_exam(image, prediction))}</b> strength {finding.score:.1f}×, "
-        f"<span>rows {finding.box_source_px[0]:.0f}–{finding.box_source_px[2]:.0f},</span> "
-        f"<span>columns {finding.box_source_px[1]:.0f}–{finding.box_source_px[3]:.0f}</span></li>"
-        for image in images
-        for finding in sorted(image.findings, key=lambda f: -f.score)
-    ]
-    if images:
-        listed = f"<ul>{''.join(found)}</ul>" if found else '<p class="quiet">No boxes.</p>'
-        parts.append(f"<h4>Findings, in source pixels</h4>{listed}")
-    warnings = "".join(
-        f'<li>{_views(views)}<span class="id">{text(caution.name)}</span>: '
-        f"{text(caution.message)}</li>"
-        for caution, views in _grouped(prediction).items()
-        if views and not caution.doubt and caution not in prediction.cautions
-    )
-    if warnings:
-        parts.append(f"<h4>Warnings of single views</h4><ul>{warnings}</ul>")
-    if images:
-        parts.append(f"<h4>Files</h4>{_files(images, prediction)}")
-    documents = [item for item in prediction.unreadable if not item.kind.is_image]
-    if documents:
-        parts.append(f"<h4>Objects that are not images</h4><ul>{unreadable(documents)}</ul>")
-    if prediction.study_instance_uid:
-        uid = text(prediction.study_instance_uid)
-        parts.append(f'<h4>Study Instance UID</h4><p class="id">{uid}</p>')
-    return f'<div class="facts">{"".join(parts)}</div>'
-
-
-def unreadable(items: Iterable[Unreadable]) -> str:
-    """List refused inputs with their reasons."""
-    lines = []
+def refused_inputs(items: Iterable[Unreadable]) -> list[dict[str, str]]:
+    """Say which inputs were refused and why."""
+    found = []
     for item in items:
         ref = item.source.ref if item.source else None
         known = ref is not None and (ref.laterality is not None or ref.view_position is not None)
-        view = f"<b>{text(view_name(ref))}</b> " if ref is not None and known else ""
-        kind = f" ({_KINDS[item.kind]})" if item.kind in _KINDS else ""
-        lines.append(
-            f'<li>{view}<span class="id">{text(item.path)}</span>{kind}<br>'
-            f"{text(item.error)}: {text(item.message.removeprefix(f'{item.path}: '))}</li>"
+        found.append(
+            {
+                "view": view_name(ref) if ref is not None and known else "",
+                "path": item.path,
+                "kind": _KINDS.get(item.kind, ""),
+                "error": item.error,
+                "message": item.message.removeprefix(f"{item.path}: "),
+            }
         )
-    return "".join(lines)
+    return found
 
 
-def _doubt_names(prediction: Prediction) -> list[str]:
+def _doubts(prediction: Prediction) -> list[str]:
     """Names of what could change the answer, of the exam and its images, each once."""
-    return list(dict.fromkeys(c.name for c in _grouped(prediction) if _is_doubt(c)))
+    names = (caution.name for caution in _grouped(prediction) if _is_doubt(caution))
+    return [name.replace("_", " ") for name in dict.fromkeys(names)]
 
 
 def _is_doubt(caution: Caution) -> bool:
     return caution.doubt or caution.name in _DOUBTS
 
 
-def _views(views: Sequence[str]) -> str:
-    return f"<b>{text(', '.join(views))}</b> " if views else ""
+def _note(caution: Caution, views: Sequence[str], of_exam: bool) -> dict[str, Any]:
+    return {
+        "name": caution.name,
+        "message": caution.message,
+        "views": views,
+        "doubt": _is_doubt(caution),
+        "first": of_exam or caution.doubt,
+    }
 
 
-def _files(images: Sequence[ImagePrediction], prediction: Prediction) -> str:
-    """List the files, their folder once if they share it."""
+def _files(
+    images: Sequence[ImagePrediction], prediction: Prediction
+) -> tuple[str, list[tuple[str, str]]]:
+    """The folder that all files share, or nothing, and each view with the rest of its path."""
     folders = {image.ref.path.rpartition("/")[0] for image in images}
     shared = f"{folders.pop()}/" if len(folders) == 1 and "" not in folders else ""
-    items = "".join(
-        f"<li><b>{text(view_in_exam(image, prediction))}</b> "
-        f'<span class="id">{text(image.ref.path.removeprefix(shared))}</span></li>'
-        for image in images
-    )
-    return f'<ul>{f"""<li class="id">{text(shared)}</li>""" if shared else ""}{items}</ul>'
+    return shared, [
+        (view_in_exam(image, prediction), image.ref.path.removeprefix(shared)) for image in images
+    ]
 
 
 def _name(prediction: Prediction) -> str:
-    return text(prediction.patient_id or "no patient ID")
+    return prediction.patient_id or "no patient ID"
 
 
 def _count(number: int, noun: str) -> str:
@@ -219,21 +200,34 @@ def _grouped(prediction: Prediction) -> dict[Caution, list[str]]:
     return grouped
 
 
-def _score_table(prediction: Prediction, scores: Scores, shown: Shown) -> str:
-    rows = [_score_row("Exam", scores, "", shown)]
+def _findings(
+    images: Sequence[ImagePrediction], prediction: Prediction
+) -> Iterator[dict[str, str]]:
+    for image in images:
+        for finding in sorted(image.findings, key=lambda f: -f.score):
+            row0, column0, row1, column1 = finding.box_source_px
+            yield {
+                "view": view_in_exam(image, prediction),
+                "strength": f"{finding.score:.1f}",
+                "rows": f"{row0:.0f}–{row1:.0f}",
+                "columns": f"{column0:.0f}–{column1:.0f}",
+            }
+
+
+def _score_rows(prediction: Prediction, shown: Shown) -> Iterator[dict[str, Any]]:
+    """The exam, each breast, and under it its views."""
+
+    def row(name: str, scores: Scores, of_view: bool = False) -> dict[str, Any]:
+        figures = [percent(of(scores)) for of in shown.values()]
+        return {"name": name, "figures": figures, "of_view": of_view}
+
+    if prediction.scores is None:
+        return
+    yield row("Exam", prediction.scores)
     breasts = {breast.laterality: breast.scores for breast in prediction.breasts}
     for side, name in _SIDES.items():
         if side in breasts:
-            rows.append(_score_row(f"{name} breast" if side else name, breasts[side], "", shown))
-        rows += [
-            _score_row(view_in_exam(image, prediction), image.scores, "sub", shown)
-            for image in images_in_order(prediction)
-            if image.ref.laterality is side
-        ]
-    head = "".join(f'<th scope="col" class="n">{name}</th>' for name in shown)
-    return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-
-
-def _score_row(name: str, scores: Scores, kind: str, shown: Shown) -> str:
-    cells = "".join(f'<td class="n">{percent(of(scores))}</td>' for of in shown.values())
-    return f'<tr class="{kind}"><th scope="row">{text(name)}</th>{cells}</tr>'
+            yield row(f"{name} breast" if side else name, breasts[side])
+        for image in images_in_order(prediction):
+            if image.ref.laterality is side:
+                yield row(view_in_exam(image, prediction), image.scores, of_view=True)

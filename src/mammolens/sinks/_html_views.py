@@ -1,4 +1,4 @@
-"""The views of one exam as HTML, as they hang: reduced pictures in the page, full ones beside it.
+"""The views of one exam as they hang: reduced pictures in the page, full ones beside it.
 
 A picture in the page is a grey JPEG with lines and boxes as SVG over it, so that marks stay sharp
 at any size and the tissue within them is as it was.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -26,12 +27,67 @@ from mammolens.render import (
 )
 from mammolens.wording import Place, percent, printable, view_in_exam, view_name
 
-__all__ = ["FULL_QUALITY", "exam_pictures", "full_pictures", "text"]
+__all__ = ["FULL_QUALITY", "MissingPanel", "Panel", "exam_panels", "full_pictures", "text"]
 
 FULL_QUALITY: Final = 85
 """JPEG quality of a picture at full resolution: a film of 12 megapixels takes about 0.6 MB."""
 _PICTURE_PX: Final = 960
 _PICTURE_BYTES: Final = 95_000
+_LINES_OF_LETTERS: Final = 28
+"""How many lines of a mark's letters would fill the height of a picture."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line around what the map points at, as the points of a polygon in the picture."""
+
+    points: str
+    strong: bool
+
+
+@dataclass(frozen=True)
+class Box:
+    """A finding in pixels of the picture, and where its strength is written."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    text_x: float
+    text_y: float
+    strength: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One view as it hangs; `picture` is the address that holds it, `words` say what it shows."""
+
+    name: str
+    malignant: str
+    words: str
+    picture: str
+    rows: int
+    columns: int
+    address: str
+    alone: bool
+    mirrored: bool
+    kept: bool
+    lines: tuple[Line, ...]
+    boxes: tuple[Box, ...]
+    missing: str = ""
+
+    @property
+    def letters(self) -> float:
+        """Height of the letters of marks, in pixels of the picture."""
+        return self.rows / _LINES_OF_LETTERS
+
+
+@dataclass(frozen=True)
+class MissingPanel:
+    """The place of a view that is not there, and why."""
+
+    name: str
+    missing: str
 
 
 def text(value: object) -> str:
@@ -58,7 +114,7 @@ def full_pictures(prediction: Prediction) -> Iterator[tuple[str, bytes]]:
             yield view_in_exam(image, prediction), _encoded(grey, FULL_QUALITY)
 
 
-def exam_pictures(prediction: Prediction, full: Mapping[str, str]) -> str:
+def exam_panels(prediction: Prediction, full: Mapping[str, str]) -> list[Panel | MissingPanel]:
     """Hang the views: right at the left, CC above MLO, chest walls at the centre line.
 
     Parameters
@@ -66,18 +122,16 @@ def exam_pictures(prediction: Prediction, full: Mapping[str, str]) -> str:
     full
         Address of the full picture by the name of the view within its exam.
     """
-    panels = []
-    for row in hanging_order(prediction):
-        alone = " alone" if len(row) == 1 else ""
-        for item in row:
-            if isinstance(item, ImagePrediction):
-                panels.append(_panel(item, prediction, alone, full))
-            else:
-                panels.append(_empty_panel(item, prediction))
-    return f'<div class="hanging">{"".join(panels)}</div>'
+    return [
+        _panel(item, prediction, len(row) == 1, full)
+        if isinstance(item, ImagePrediction)
+        else _missing(item, prediction)
+        for row in hanging_order(prediction)
+        for item in row
+    ]
 
 
-def _empty_panel(place: Place, prediction: Prediction) -> str:
+def _missing(place: Place, prediction: Prediction) -> MissingPanel:
     refs = [item.source.ref if item.source else None for item in prediction.unreadable]
     if any(ref is not None and _place(ref) == place for ref in refs):
         why = "not analysed"
@@ -87,7 +141,7 @@ def _empty_panel(place: Place, prediction: Prediction) -> str:
         why = "no image is known to be this view"
     else:
         why = "not among the images"
-    return f'<figure class="missing"><p>no {text(view_name(place))}<br>{why}</p></figure>'
+    return MissingPanel(view_name(place), why)
 
 
 def _place(ref: ImageRef) -> Place:
@@ -95,53 +149,44 @@ def _place(ref: ImageRef) -> Place:
 
 
 def _panel(
-    item: ImagePrediction, prediction: Prediction, alone: str, full: Mapping[str, str]
-) -> str:
+    item: ImagePrediction, prediction: Prediction, alone: bool, full: Mapping[str, str]
+) -> Panel:
     mirrored = hangs_mirrored(item.ref.laterality, item.geometry)
     grey = _hung(item, reduced(display_pixels(item), _PICTURE_PX))
     shape = grey.shape[0], grey.shape[1]
-    name = view_in_exam(item, prediction)
-    view, score = text(name), percent(item.scores.malignant)
+    name, score = view_in_exam(item, prediction), percent(item.scores.malignant)
     found = len(item.findings)
     findings = f"{found} finding{'' if found == 1 else 's'}" if found else "no finding"
-    kept = "" if item.display is not None else " The picture was not kept."
-    words = f"Mammogram {view}, probability of malignancy {score}, {findings}.{kept}"
-    note = " <span>mirrored to hang</span>" if mirrored else ""
-    film = f'<img src="{_jpeg(grey)}" alt="{words}">{_marks(item, shape, mirrored)}'
-    style = f'class="film" style="aspect-ratio:{shape[1]}/{shape[0]}"'
-    address = full.get(name)
-    tag = f'a {style} href="{text(address)}" title="Enlarge {view}"' if address else f"div {style}"
-    return (
-        f'<figure class="view{alone}"><{tag}>{film}</{tag.split()[0]}><figcaption><b>{view}</b>'
-        f"<span>malignant {score}</span>{note}{kept}</figcaption></figure>"
+    kept = item.display is not None
+    lost = "" if kept else " The picture was not kept."
+    return Panel(
+        name=name,
+        malignant=score,
+        words=f"Mammogram {name}, probability of malignancy {score}, {findings}.{lost}",
+        picture=_jpeg(grey),
+        rows=shape[0],
+        columns=shape[1],
+        address=full.get(name, ""),
+        alone=alone,
+        mirrored=mirrored,
+        kept=kept,
+        lines=tuple(
+            Line(" ".join(f"{x:.0f},{y:.0f}" for x, y in line.tolist()), level > 1)
+            for level, line in outline_of(item, shape, mirrored)
+        ),
+        boxes=tuple(_boxes(item, shape, mirrored)),
     )
 
 
-def _marks(item: ImagePrediction, shape: tuple[int, int], mirrored: bool) -> str:
-    """Lines around what the map points at, and boxes with their strengths, as SVG."""
-    marks = []
-    for level, line in outline_of(item, shape, mirrored):
-        path = " ".join(f"{x:.0f},{y:.0f}" for x, y in line.tolist())
-        strong = "" if level <= 1 else " strong"
-        marks += [f'<polygon class="{kind}{strong}" points="{path}"/>' for kind in ("halo", "line")]
-    size = shape[0] / 28
+def _boxes(item: ImagePrediction, shape: tuple[int, int], mirrored: bool) -> Iterator[Box]:
+    size = shape[0] / _LINES_OF_LETTERS
     for finding in item.findings:
         r0, c0, r1, c1 = box_to_display(
             finding.box_source_px, item.geometry.source_shape, shape, mirrored
         )
-        at = f'x="{c0:.1f}" y="{r0:.1f}" width="{c1 - c0:.1f}" height="{r1 - r0:.1f}"'
         x = max(0.0, min(c0, shape[1] - 2 * size))
         y = r0 - size * 0.35 if r0 > 1.4 * size else min(r1 + size, shape[0] - size * 0.3)
-        marks.append(
-            f'<rect class="halo" {at}/><rect class="box" {at}/><text x="{x:.1f}" y="{y:.1f}" '
-            f'font-size="{size:.1f}" stroke-width="{size / 6:.1f}">{finding.score:.1f}×</text>'
-        )
-    if not marks:
-        return ""
-    return (
-        f'<svg class="marks" viewBox="0 0 {shape[1]} {shape[0]}" aria-hidden="true">'
-        f"{''.join(marks)}</svg>"
-    )
+        yield Box(c0, r0, c1 - c0, r1 - r0, x, y, f"{finding.score:.1f}")
 
 
 def _hung(item: ImagePrediction, grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

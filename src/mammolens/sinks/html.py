@@ -13,27 +13,29 @@ import bisect
 import contextlib
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from markupsafe import Markup
 
 from mammolens import __version__
 from mammolens._outlines import LEVELS_MEAN
-from mammolens._pages import page_start
-from mammolens.core import Prediction, TriageCategory, Unreadable
+from mammolens._pages import page_start, templates
+from mammolens.core import Prediction, Unreadable
 from mammolens.sinks import RunInfo, TriageThreshold
 from mammolens.sinks._folder import FilePerExam
 from mammolens.sinks._html_exam import (
+    ExamRow,
     Shown,
-    category,
-    exam_cautions,
-    exam_facts,
-    exam_head,
-    unreadable,
+    exam_context,
+    refused_inputs,
+    rendered,
     worklist_row,
 )
-from mammolens.sinks._html_views import exam_pictures, full_pictures, text
+from mammolens.sinks._html_views import exam_panels, full_pictures
 from mammolens.sinks._partial import PartialFile
 from mammolens.sinks._worklist import reading_key
 from mammolens.wording import CATEGORY_WORDS, percent
@@ -45,7 +47,9 @@ PICTURES: Final = "report-pictures"
 _OPEN: Final = 3
 """A run of at most so many exams shows them open."""
 _EDGES: Final = {"low": "low below", "high": "high from"}
+_HERE: Final = "mammolens.sinks"
 _Key = tuple[int, float, int]
+_Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,11 @@ class _Entry:
 
     key: _Key
     anchor: str
-    category: TriageCategory
-    row: tuple[str, str]
-    head: tuple[int, int]
-    cautions: tuple[int, int]
-    pictures: tuple[int, int] | None
-    facts: tuple[int, int]
+    row: ExamRow
+    head: _Span
+    cautions: _Span
+    pictures: _Span | None
+    facts: _Span
 
 
 def open_sink(out: Path, run: RunInfo) -> HtmlReport:
@@ -84,51 +87,59 @@ class HtmlReport:
         self._entries: list[_Entry] = []
         self._first: list[_Key] = []
         self._files: dict[_Key, dict[str, str]] = {}
-        self._refused: list[tuple[int, int]] = []
+        self._refused: list[_Span] = []
         self._n_refused = 0
 
     def write(self, prediction: Prediction) -> None:
-        """Put one exam aside as HTML."""
+        """Put one exam aside as HTML, made by the macros of ``exam.html.j2``."""
         key = reading_key(prediction, len(self._entries))
         anchor = f"exam-{len(self._entries) + 1}"
+        exam = exam_context(prediction, anchor, self._shown)
         entry = _Entry(
             key,
             anchor,
-            prediction.category,
-            worklist_row(prediction, anchor, self._shown),
-            self._put(exam_head(prediction, anchor)),
-            self._put(exam_cautions(prediction)),
+            worklist_row(prediction, self._shown),
+            self._put("head", exam),
+            self._put("cautions", exam),
             self._pictures(prediction, key),
-            self._put(exam_facts(prediction, self._shown)),
+            self._put("facts", exam),
         )
         self._entries.append(entry)
         if prediction.unreadable:
-            self._refused.append(self._put(unreadable(prediction.unreadable)))
-            self._n_refused += len(prediction.unreadable)
+            self._refuse(prediction.unreadable)
 
     def unreadable(self, item: Unreadable) -> None:
         """Put one refused input aside."""
-        self._refused.append(self._put(unreadable([item])))
-        self._n_refused += 1
+        self._refuse([item])
 
     def close(self) -> list[Path]:
         """Put the page together in reading order."""
         entries = sorted(self._entries, key=lambda entry: entry.key)
-        counts = Counter(entry.category for entry in entries)
-        script = _resource("report.js")
-        self._file.write(_page_head(self._run, counts, self._n_refused, script))
-        self._file.write(_worklist(entries, self._shown))
-        self._file.write(_thresholds(self._run.thresholds) + _how_to_read(self._run, self._shown))
-        self._file.write(f"<main><h2>Exams</h2>{_too_many(len(entries))}")
-        for entry in entries:
-            self._write_exam(entry, opened=len(entries) <= _OPEN)
-        self._file.write("</main>\n")
-        if self._refused:
-            self._file.write('<section><h2 id="refused">Files not analysed</h2><ul>')
-            for span in self._refused:
-                self._file.write(self._get(span))
-            self._file.write("</ul></section>")
-        self._file.write(_page_foot(self._run, script))
+        counts = Counter(entry.row.category for entry in entries)
+        run, script = self._run, _resource("report.js")
+        when = run.created.strftime("%Y-%m-%d %H:%M %Z").strip()
+        start = page_start(f"mammolens worklist, {when}", _resource("report.css"), script)
+        page = templates(_HERE).get_template("worklist.html.j2")
+        for piece in page.generate(
+            start=Markup(start),
+            script=Markup(script),
+            run=run,
+            version=__version__,
+            when=when,
+            counts=[(kind, counts[kind]) for kind in CATEGORY_WORDS if counts[kind]],
+            categories=list(CATEGORY_WORDS),
+            columns=_columns(self._shown),
+            triage=_thresholds(run.thresholds),
+            how_to_read=_how_to_read(run, self._shown),
+            exams=entries,
+            pictured=PICTURED,
+            opened=_OPEN,
+            refused=self._refused,
+            n_refused=self._n_refused,
+            part=self._get,
+            pictures_of=lambda entry: entry.pictures if entry.key in self._files else None,
+        ):
+            self._file.write(piece)
         path = self._file.finish()
         folder = self._full.close()
         self._kept.close()
@@ -139,7 +150,7 @@ class HtmlReport:
         self._full.discard()
         self._kept.close()
 
-    def _pictures(self, prediction: Prediction, key: _Key) -> tuple[int, int] | None:
+    def _pictures(self, prediction: Prediction, key: _Key) -> _Span | None:
         """Draw the views, unless the exam lies beyond those that keep their pictures."""
         if not prediction.images:
             return None
@@ -151,102 +162,37 @@ class HtmlReport:
             return None
         self._files[key] = self._full.add(prediction)
         addresses = {view: f"{PICTURES}/{file}" for view, file in self._files[key].items()}
-        return self._put(exam_pictures(prediction, addresses))
+        return self._put("hanging", exam_panels(prediction, addresses))
 
-    def _write_exam(self, entry: _Entry, opened: bool) -> None:
-        pictures, anchor = entry.pictures if entry.key in self._files else None, entry.anchor
-        self._file.write(
-            f'<article data-exam="{anchor}" aria-labelledby="{anchor}-name">'
-            f"<details{' open' if opened else ''}><summary>{self._get(entry.head)}</summary>"
-            f'<div id="{anchor}" class="body">{self._get(entry.cautions)}'
-            f'<div class="exam{"" if pictures else " plain"}">'
-        )
-        if pictures:
-            self._file.write(f'<div class="views">{_TOGGLE}{self._get(pictures)}</div>')
-        self._file.write(self._get(entry.facts) + "</div></div></details></article>\n")
+    def _refuse(self, items: Sequence[Unreadable]) -> None:
+        self._refused.append(self._put("unreadable", refused_inputs(items)))
+        self._n_refused += len(items)
 
-    def _put(self, fragment: str) -> tuple[int, int]:
+    def _put(self, macro: str, *parts: Any) -> _Span:
         start = self._spool.seek(0, 2)
-        return start, self._spool.write(fragment.encode("utf-8"))
+        return start, self._spool.write(rendered(macro, *parts).encode("utf-8"))
 
-    def _get(self, span: tuple[int, int]) -> str:
+    def _get(self, span: _Span) -> Markup:
         self._spool.seek(span[0])
-        return self._spool.read(span[1]).decode("utf-8")
-
-
-_TOGGLE: Final = '<label class="toggle"><input type="checkbox" checked> Lines and boxes</label>'
+        return Markup(self._spool.read(span[1]).decode("utf-8"))
 
 
 def _resource(name: str) -> str:
     return resources.files("mammolens.sinks").joinpath(name).read_text("utf-8")
 
 
-def _page_head(run: RunInfo, counts: Counter[TriageCategory], n_refused: int, script: str) -> str:
-    exams = sum(counts.values())
-    tally = [f"{exams} exam{'' if exams == 1 else 's'}"]
-    tally += [
-        category(kind, f"{counts[kind]} {kind.value}") for kind in CATEGORY_WORDS if counts[kind]
+def _columns(shown: Shown) -> list[tuple[str, str, str]]:
+    """Heading, kind and the key to sort by of each column of the worklist."""
+    return [
+        ("#", "n place", "place"),
+        ("Exam", "", "patient"),
+        ("Triage", "", "category"),
+        *((f"P({name.lower()})", "n", "" if n else "score") for n, name in enumerate(shown)),
+        ("Right", "n", ""),
+        ("Left", "n", ""),
+        ("Views", "", ""),
+        ("Notes", "", ""),
     ]
-    if n_refused:
-        files = "file" if n_refused == 1 else "files"
-        tally.append(f'<a href="#refused">{n_refused} {files} not analysed</a>')
-    when = run.created.strftime("%Y-%m-%d %H:%M %Z").strip()
-    start = page_start(f"mammolens worklist, {when}", _resource("report.css"), script)
-    return (
-        f'{start}<p class="running" aria-hidden="true">{text(run.disclaimer)}</p>'
-        f'<div class="sheet"><header><p class="brand">mammolens {text(__version__)} · '
-        f'<time datetime="{run.created.isoformat(timespec="seconds")}">{text(when)}</time> · model '
-        f"{text(run.model.name)} {text(run.model.version)}</p>"
-        f'<h1>Worklist</h1><p class="tally">{" ".join(tally)}</p>{_notice(run)}</header>\n'
-    )
-
-
-def _notice(run: RunInfo) -> str:
-    return (
-        f'<p class="notice">{text(run.disclaimer)} <span>A person reads every exam; a low score '
-        "does not mean that there is no cancer.</span></p>"
-    )
-
-
-def _worklist(entries: list[_Entry], shown: Shown) -> str:
-    columns = [("#", "n place", "place"), ("Exam", "", "patient"), ("Triage", "", "category")]
-    columns += [
-        (f"P({name.lower()})", "n", "score" if not n else "") for n, name in enumerate(shown)
-    ]
-    columns += [("Right", "n", ""), ("Left", "n", ""), ("Views", "", ""), ("Notes", "", "")]
-    head = "".join(
-        f'<th role="columnheader" scope="col" class="{kind}"{sort and _sorted_by(sort)}>{name}</th>'
-        for name, kind, sort in columns
-    )
-    rows = "".join(
-        f'<tr role="row" {entry.row[0]} data-place="{place}">'
-        f'<td role="cell" class="n place quiet">{place}</td>{entry.row[1]}</tr>\n'
-        for place, entry in enumerate(entries, start=1)
-    )
-    return (
-        f'<section aria-label="Worklist">{_FILTER if len(entries) > 1 else ""}'
-        '<table class="worklist" role="table"><thead '
-        f'role="rowgroup"><tr role="row">{head}</tr></thead><tbody role="rowgroup">{rows}</tbody>'
-        "</table></section>\n"
-    )
-
-
-def _sorted_by(key: str) -> str:
-    return f' data-sort="{key}"'
-
-
-_FILTER: Final = (
-    '<form id="filter" hidden><label>Patient <input type="search" name="patient" '
-    'autocomplete="off"></label><label>Triage <select name="category"><option value="">all'
-    "</option>"
-    + "".join(f'<option value="{kind.value}">{kind.value}</option>' for kind in CATEGORY_WORDS)
-    + '</select></label><label>P(malignant) from <input type="number" name="score" min="0" '
-    'max="100" step="any"> %</label><label>Order <select name="order"><option value="place">'
-    'reading order</option><option value="patient">patient</option><option value="category">'
-    'triage</option><option value="score">P(malignant), highest first</option></select></label>'
-    '<button type="button" name="open">Open all exams</button>'
-    '<output role="status"></output></form>'
-)
 
 
 def _thresholds(thresholds: tuple[TriageThreshold, ...]) -> str:
@@ -255,14 +201,13 @@ def _thresholds(thresholds: tuple[TriageThreshold, ...]) -> str:
         known = {"sensitivity": point.sensitivity, "specificity": point.specificity}
         figures = [f"{name} {percent(v)}" for name, v in known.items() if v is not None]
         proof = f" ({', '.join(figures)} on validation)" if figures else ""
-        said.append(f"{text(_EDGES.get(point.name, point.name))} {percent(point.threshold)}{proof}")
-    words = f"Triage by P(malignant): {'; '.join(said)}." if said else ""
-    return f'<section><p class="quiet triage">{words}</p></section>\n' if words else ""
+        said.append(f"{_EDGES.get(point.name, point.name)} {percent(point.threshold)}{proof}")
+    return f"Triage by P(malignant): {'; '.join(said)}." if said else ""
 
 
-def _how_to_read(run: RunInfo, shown: Shown) -> str:
+def _how_to_read(run: RunInfo, shown: Shown) -> dict[str, str]:
     tumour = "P(tumour) is that of any tumour, benign or malignant. " if "Tumour" in shown else ""
-    lines = {
+    return {
         "Probabilities": f"They are calibrated, and stand for patients of whose breasts "
         f"{percent(run.prevalence)} are malignant. {tumour}A breast's probability rests on all its "
         "views, an exam's is that of its more suspicious breast. On the worklist, right and left "
@@ -277,36 +222,3 @@ def _how_to_read(run: RunInfo, shown: Shown) -> str:
         "wheel or pinch to zoom, drag to move. Read the originals.",
         "Not claimed": "Breast density, BI-RADS category, and comparison with prior exams.",
     }
-    items = "".join(f"<dt>{name}</dt><dd>{words}</dd>" for name, words in lines.items())
-    return (
-        f'<section><details><summary>How to read this page</summary><dl class="read">{items}</dl>'
-        "</details></section>\n"
-    )
-
-
-def _too_many(n_exams: int) -> str:
-    if n_exams <= PICTURED:
-        return ""
-    return f'<p class="quiet">Only the first {PICTURED} exams have pictures here.</p>'
-
-
-def _page_foot(run: RunInfo, script: str) -> str:
-    about = text(run.model_summary)
-    more = f"<details><summary>More about the model</summary><p>{about}</p></details>"
-    return (
-        f'<footer>{_notice(run)}<p class="quiet">Model {text(run.model.name)} '
-        f'{text(run.model.version)}, SHA-256 <span class="id">{text(run.model.digest)}</span>. '
-        f"Written by mammolens {text(__version__)}.</p>{more if about else ''}</footer></div>\n"
-        f"{_VIEWER.format(notice=text(run.disclaimer))}<script>{script}</script></body></html>\n"
-    )
-
-
-_VIEWER: Final = (
-    '<dialog id="viewer" aria-labelledby="viewer-name"><div class="bar"><b id="viewer-name"></b>'
-    '<button type="button" value="out" aria-label="Smaller">−</button>'
-    '<button type="button" value="in" aria-label="Larger">+</button>'
-    '<button type="button" value="fit">Fit</button><button type="button" value="full">1:1</button>'
-    '<label class="toggle"><input type="checkbox" checked> Lines and boxes</label>'
-    '<button type="button" value="close">Close</button><span id="viewer-note"></span>'
-    '<span class="quiet">{notice}</span></div><div class="stage" tabindex="0"></div></dialog>\n'
-)

@@ -262,7 +262,7 @@ def test_words_and_figures_lie_beside_the_numbers(outcome):
 
 
 def test_a_comparison_has_a_report(outcome, tmp_path):
-    pytest.importorskip("reportlab", reason="needs the extra mammolens[report]")
+    pytest.importorskip("typst", reason="needs the extra mammolens[report]")
     from mammolens.bench.report import run
 
     found, _, out, _ = outcome

@@ -20,6 +20,7 @@ if importlib.util.find_spec("timm") is None:  # importing it needs the shim for 
 from mammolens import cli  # noqa: E402
 from mammolens.bench.explaining.explanation_sheet import draw_sheet  # noqa: E402
 from mammolens.bench.explaining.explanations import explain_model  # noqa: E402
+from mammolens.bench.report import write_report  # noqa: E402
 from mammolens.learn.export import export_onnx  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
 
@@ -130,10 +131,21 @@ def test_the_tables_and_the_sheet_are_written(explained):
     assert "6 lesions, 6 images without" in said
     assert "| Occlusion | 3; 3; 3 |" in said
     assert "| Brightness of the picture | 6; 12; 3 |" in said
-    assert "1.00 (1.00 to 1.00), n 3; 1.00 (1.00 to 1.00), n 3" in said
+    assert "1.00 (1.00–1.00), n 3; 1.00 (1.00–1.00), n 3" in said
     sheet = cv2.imread(str(out / "explanations.png"))
     assert sheet.shape[0] > 3 * 360
     assert sheet.shape[1] > 9 * 200
+
+
+def test_the_folder_has_a_report_with_the_sheet(explained, tmp_path):
+    pytest.importorskip("typst", reason="needs the extra mammolens[report]")
+    out, _ = explained
+    page, print_ = write_report(out, tmp_path)
+    text = page.read_text("utf-8")
+    assert "Explanations of " in text
+    assert text.count("<img") == 1
+    assert "Occlusion" in text
+    assert print_.read_bytes().startswith(b"%PDF")
 
 
 def test_the_outline_lies_on_the_lesion(table: Path):

@@ -42,6 +42,7 @@ from mammolens.metrics import (
 )
 from mammolens.metrics.bootstrap import FEW
 from mammolens.model import ModelCard
+from mammolens.wording import estimate
 
 __all__ = ["LEVEL", "TESTED", "Rows", "audit_section", "rows_of", "statistics_of"]
 
@@ -313,8 +314,8 @@ def _gaps(
 def _said(measure: str, group: Mapping[str, Any], gap: Mapping[str, Any]) -> str:
     figure = group["auc"] if measure == "auc" else group["high"][measure.removesuffix("_high")]
     own, apart = figure["value"], gap["value"]
-    reach = f" ({gap['low']:+.2f} to {gap['high']:+.2f})" if gap["low"] is not None else ""
-    return f"{_WORDS[measure]} {own:.2f} against {own - apart:.2f}, difference {apart:+.2f}{reach}"
+    difference = estimate(apart, gap["low"], gap["high"], 2, signed=True)
+    return f"{_WORDS[measure]} {own:.2f} against {own - apart:.2f}, difference {difference}"
 
 
 def _corrected(tests: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:

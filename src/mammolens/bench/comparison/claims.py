@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mammolens.metrics import holm
+from mammolens.wording import estimate
 
 __all__ = ["LEVEL", "Claim", "correct", "draw_claims"]
 
@@ -91,8 +92,7 @@ def _differences(standings: Mapping[str, Any], unit: str) -> Iterator[tuple[str,
 def _claim(dataset: str, reference: str, unit: str, one: Mapping[str, Any]) -> Claim:
     gap, corrected = one["auc_difference"], one.get("p_value_holm")
     low, high = gap["low"], gap["high"]
-    figure = f"{gap['value']:+.3f}"
-    figure += f" ({low:+.3f} to {high:+.3f})" if low is not None else " (no interval)"
+    figure = estimate(gap["value"], low, high, signed=True)
     apart = low is not None and (low > 0 or high < 0)
     below = gap["value"] < 0
     subject = f"{reference} ranks {_PLURALS[unit]} of {dataset}"

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from mammolens.bench.comparison.entrants import Entrant
 from mammolens.bench.comparison.standings import POINT, POINT_UNITS, samples_of
 from mammolens.metrics import roc_curve
-from mammolens.wording import DISCLAIMER
+from mammolens.wording import DISCLAIMER, estimate
 
 __all__ = ["draw_figures"]
 
@@ -153,8 +153,7 @@ def _title(figure: Figure, words: str) -> None:
 
 
 def _said(area: Mapping[str, Any]) -> str:
-    value = f"{area['value']:.2f}"
-    return value if area["low"] is None else f"{value} ({area['low']:.2f}–{area['high']:.2f})"
+    return estimate(area["value"], area["low"], area["high"], 2)
 
 
 def _many(unit: str) -> str:

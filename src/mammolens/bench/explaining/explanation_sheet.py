@@ -1,9 +1,8 @@
-"""Ways to explain side by side, for people: a table in Markdown, and a sheet of the same pictures
-under every method."""
+"""Ways to explain side by side: a sheet of the same pictures under every method."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ from mammolens.data.manifest import Record
 from mammolens.data.outlines import draw_lesion
 from mammolens.errors import DeliveryError
 
-__all__ = ["draw_sheet", "markdown", "write_sheet"]
+__all__ = ["draw_sheet", "write_sheet"]
 
 Rgb = npt.NDArray[np.uint8]
 Row = tuple[Record, PreparedView, Mapping[str, npt.NDArray[np.float32]]]
@@ -29,45 +28,6 @@ _OUTLINE: Final = (255, 64, 200)
 _LETTERS: Final = 13
 _NAMES_HIGH: Final = 26
 _GAP: Final = 4
-_NONE: Final = "–"
-
-
-def markdown(found: Mapping[str, Any]) -> str:
-    """Set the figures of ``explanations.json`` as tables."""
-    sides = ", ".join(f"{count} {side}" for side, count in found["patients"].items())
-    settings, methods = found["settings"], found["methods"]
-    lines = [
-        f"# Explanations of {found['model']}",
-        "",
-        *(line for note in found["notes"] for line in (f"**{note}.**", "")),
-        f"{found['disclaimer']} {found['n_images']} images; patients: {sides}. 95 % intervals from "
-        f"{found['bootstrap']['draws']} resamples of patients.",
-        "",
-        "## On the lesions",
-        "",
-        *_table(_ON_LESIONS, methods),
-        "",
-        "Pointing: the map's highest point lies in a malignant lesion. Energy: share of the map's "
-        "sum there. Both beside what a blind map would reach. Found: share of lesions at one false "
-        "mark an image; a mark is on a lesion if its centre lies in it (or: if its box holds the "
-        "lesion's centre).",
-        "",
-        "## True to the network, and its cost",
-        "",
-        *_table(_FAITHFUL, methods),
-        "",
-        f"Deletion and insertion: mean P(malignant) as the breast is blurred "
-        f"({settings['deletion_blur_px']:g} px) from the hottest cells on, or put back, in "
-        f"{settings['deletion_steps']} steps. Shuffled: rank correlation, and structural "
-        "similarity, with the map of a network whose head, or whose every layer, was shuffled; a "
-        "method that stays alike does not look at what was learned.",
-        "",
-        "## Less Grad-CAM, on the same images",
-        "",
-        *_table(_DIFFERENCES, {name: one for name, one in methods.items() if "difference" in one}),
-        "",
-    ]
-    return "\n".join(lines)
 
 
 def write_sheet(rows: Sequence[Row], columns: Mapping[str, str], path: Path) -> Path:
@@ -159,111 +119,3 @@ def _names(titles: Sequence[str], width: int) -> Rgb:
             size -= 0.5
         write(strip, title, (number * step + 3, _NAMES_HIGH - 8), size, INK)
     return strip
-
-
-Cell = Callable[[Mapping[str, Any]], str]
-
-
-def _table(columns: Mapping[str, Cell], methods: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    rows = [[one["title"], *(cell(one) for cell in columns.values())] for one in methods.values()]
-    head = ["method", *columns]
-    return [
-        f"| {' | '.join(head)} |",
-        f"|{'---|' * len(head)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
-    ]
-
-
-def _at(one: Any, *keys: str) -> Any:
-    for key in keys:
-        one = one.get(key) if one else None
-    return one
-
-
-def _figure(*keys: str) -> Cell:
-    def cell(one: Mapping[str, Any]) -> str:
-        found = _at(one, *keys)
-        return _NONE if found is None else _bounded(found)
-
-    return cell
-
-
-def _bounded(found: Mapping[str, Any]) -> str:
-    if found["low"] is None:
-        return f"{found['value']:.2f} (no interval)"
-    return f"{found['value']:.2f} ({found['low']:.2f} to {found['high']:.2f})"
-
-
-def _beside_chance(name: str) -> Cell:
-    def cell(one: Mapping[str, Any]) -> str:
-        found = _at(one, "localisation", "all", name)
-        return _NONE if found is None else f"{_bounded(found)}, blind {found['chance']:.2f}"
-
-    return cell
-
-
-def _counts(one: Mapping[str, Any]) -> str:
-    found = _at(one, "localisation", "all")
-    if found is None:
-        return _NONE
-    return f"{found['n_lesions']} lesions, {found['n_images_without']} images without"
-
-
-def _shuffled(layers: str) -> Cell:
-    def cell(one: Mapping[str, Any]) -> str:
-        found = _at(one, "shuffled_weights", layers)
-        if found is None:
-            return _NONE
-        ranks, alike = found["rank_correlation"], found["structural_similarity"]
-        words = f"{_bounded(ranks)}, n {ranks['n']}" if ranks else "even maps"
-        return f"{words}; {_bounded(alike)}, n {alike['n']}"
-
-    return cell
-
-
-def _verdict(one: Mapping[str, Any]) -> str:
-    depends = _at(one, "shuffled_weights", "all", "depends_on_weights")
-    return {None: _NONE, True: "yes", False: "no"}[depends]
-
-
-def _ratio(one: Mapping[str, Any]) -> str:
-    return f"{one['time_ratio']:.2g}" if "time_ratio" in one else _NONE
-
-
-def _n_differences(one: Mapping[str, Any]) -> str:
-    aimed, curved = (_at(one, "difference", name, "n") for name in ("pointing_game", "deletion"))
-    froc = _at(one, "difference", "sensitivity_at_1_false_mark.centre_in_lesion", "n")
-    return "; ".join(str(n or 0) for n in (aimed, froc, curved))
-
-
-def _n_curves(one: Mapping[str, Any]) -> str:
-    found = _at(one, "faithfulness", "deletion")
-    return _NONE if found is None else str(found["n"])
-
-
-_AT_ONE = ("sensitivity_at_false_marks_per_image", "1")
-_ON_LESIONS: Final[dict[str, Cell]] = {
-    "n": _counts,
-    "pointing": _beside_chance("pointing_game"),
-    "energy": _beside_chance("energy_in_lesion"),
-    "found": _figure("localisation", "all", "froc", "centre_in_lesion", *_AT_ONE),
-    "found (box)": _figure("localisation", "all", "froc", "box_holds_centre", *_AT_ONE),
-}
-_FAITHFUL: Final[dict[str, Cell]] = {
-    "n": _n_curves,
-    "deletion ↓": _figure("faithfulness", "deletion"),
-    "insertion ↑": _figure("faithfulness", "insertion"),
-    "head shuffled": _shuffled("head"),
-    "all shuffled": _shuffled("all"),
-    "depends on weights": _verdict,
-    "time": _ratio,
-}
-_DIFFERENCES: Final[dict[str, Cell]] = {
-    "n: pointing, energy; found; deletion, insertion": _n_differences,
-    "pointing": _figure("difference", "pointing_game"),
-    "energy": _figure("difference", "energy_in_lesion"),
-    "found": _figure("difference", "sensitivity_at_1_false_mark.centre_in_lesion"),
-    "found (box)": _figure("difference", "sensitivity_at_1_false_mark.box_holds_centre"),
-    "deletion ↓": _figure("difference", "deletion"),
-    "insertion ↑": _figure("difference", "insertion"),
-}

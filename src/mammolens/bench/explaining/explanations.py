@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mammolens import DISCLAIMER, __version__
 from mammolens.bench.explaining.explained import SHUFFLES, ExplainedImage, Likeness, method_figures
-from mammolens.bench.explaining.explanation_sheet import markdown, write_sheet
+from mammolens.bench.explaining.explanation_sheet import write_sheet
 from mammolens.bench.explaining.faithfulness import (
     BLUR_PX,
     STEPS,
@@ -28,6 +28,8 @@ from mammolens.bench.explaining.faithfulness import (
     rank_correlation,
 )
 from mammolens.bench.marks import RULES, read_map
+from mammolens.bench.report.explained import EXPLAINED_SCHEMA, build_explained
+from mammolens.bench.report.markdown import render_markdown
 from mammolens.data.cache import prepare_record
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import refuse_leak, split_digest
@@ -121,7 +123,7 @@ def explain_model(
         _curves(net, image)
     _shuffle(rebuilt, chosen, few, costs, on_progress)
     found = {
-        "schema": "mammolens.explanations/1",
+        "schema": EXPLAINED_SCHEMA,
         "disclaimer": DISCLAIMER,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": f"mammolens {__version__}",
@@ -293,7 +295,7 @@ def _write(
     paths = [out / f"explanations.{kind}" for kind in ("json", "md", "png")]
     try:
         paths[0].write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", "utf-8")
-        paths[1].write_text(markdown(found), "utf-8")
+        paths[1].write_text(render_markdown(build_explained(found)), "utf-8")
     except OSError as error:
         raise _unwritable(out, error) from error
     columns = {name: method.title for name, method in methods.items()}

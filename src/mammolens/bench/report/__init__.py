@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mammolens.bench.report.load import COMPARE_FILE, need_extra, read_run
+from mammolens.bench.report.load import need_extra, read_figures, read_run
 from mammolens.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def write_report(folder: Path, out: Path | None = None) -> tuple[Path, ...]:
     Parameters
     ----------
     folder
-        Of an evaluation, a cross-validation, a vote of several runs, or a comparison.
+        Of an evaluation, a cross-validation, a vote of several runs, a comparison, or of
+        explanations.
     out
         Where to, if not into `folder`.
 
@@ -72,14 +73,23 @@ def write_report(folder: Path, out: Path | None = None) -> tuple[Path, ...]:
         If the extra ``report`` is not installed or a file cannot be written.
     """
     need_extra()
-    if (folder / COMPARE_FILE).is_file():
-        from mammolens.bench.report.compared import build_compared, read_compared
+    return _write(_document_of(folder), out or folder)
 
+
+def _document_of(folder: Path) -> Document:
+    from mammolens.bench.report.compared import COMPARE_FILE, COMPARE_SCHEMA, build_compared
+    from mammolens.bench.report.explained import EXPLAINED_FILE, EXPLAINED_SCHEMA, build_explained
+
+    if (compared := folder / COMPARE_FILE).is_file():
         pictures = sorted(folder.glob("*.png"), key=lambda path: (path.stem[0] != "r", path.stem))
-        return _write(build_compared(read_compared(folder), pictures), out or folder)
+        return build_compared(read_figures(compared, [COMPARE_SCHEMA], "the comparison"), pictures)
+    if (explained := folder / EXPLAINED_FILE).is_file():
+        sheet = explained.with_suffix(".png")
+        found = read_figures(explained, [EXPLAINED_SCHEMA], "mammolens explain")
+        return build_explained(found, sheet if sheet.is_file() else None)
     from mammolens.bench.report.page import build_document
 
-    return _write(build_document(read_run(folder)), out or folder)
+    return build_document(read_run(folder))
 
 
 def write_comparison(
@@ -118,13 +128,13 @@ def write_comparison(
 
 def _write(document: Document, out: Path) -> tuple[Path, ...]:
     from mammolens.bench.report.html import render_html
-    from mammolens.bench.report.pdf import write_pdf
+    from mammolens.bench.report.pdf import render_pdf
 
     page, print_ = out / "report.html", out / "report.pdf"
     try:
         out.mkdir(parents=True, exist_ok=True)
         page.write_text(render_html(document), "utf-8")
-        write_pdf(document, print_)
+        print_.write_bytes(render_pdf(document))
     except OSError as error:
         raise ConfigError(
             f"the report cannot be written: {error.strerror}",

@@ -95,7 +95,8 @@ def predictors(known: Known) -> Answer | None:
         return None
     aged = "without_age" in known.metrics
     return Answer(
-        "The pixels of each image" + (", and the woman's age where it is known." if aged else "."),
+        "The pixels of each image"
+        + (", and the patient's age where it is known." if aged else "."),
         "methods",
     )
 

@@ -132,7 +132,7 @@ def _axis_notes(name: str, axis: Mapping[str, Any]) -> Iterator[str]:
     if axis.get("n_unknown"):
         yield f"{name}: {count(axis['n_unknown'])} {axis['unit']}s of no known group"
     if not axis["groups"]:
-        yield f"{name}: no group can be told apart"
+        yield f"{name}: no groups can be distinguished"
     for group in axis["groups"]:
         if "note" in group:
             yield f"{name}, {group['group']}: {group['note']}"

@@ -30,17 +30,17 @@ def decision_blocks(metrics: Judged) -> Iterator[Block]:
     if not places:
         return
     yield Text(
-        "Net benefit is the share of women whose cancer is found, less the share of false "
+        "Net benefit is the share of patients whose cancer is found, less the share of false "
         "recalls weighed by how many of them one cancer found is worth; recalling nobody gives "
-        "0. It is stated per 1,000 women at the named prevalence."
+        "0. It is stated per 1,000 patients at the named prevalence."
     )
-    told = [place for place in places if place[2].get("thresholds")]
-    if told:
-        points = told[0][2]["thresholds"]
+    shown = [place for place in places if place[2].get("thresholds")]
+    if shown:
+        points = shown[0][2]["thresholds"]
         everyone = (f"{1000 * one['recall_all']:.2f}".replace("-", "−") for one in points)
         yield Table(
-            f"Net benefit per 1,000 women at a prevalence of {told[0][2]['prevalence']:.3g}, by "
-            "the risk from which a woman is recalled",
+            f"Net benefit per 1,000 patients at a prevalence of {shown[0][2]['prevalence']:.3g}, "
+            "by the risk from which a patient is recalled",
             ("Data set, unit", "n", *(_risk(one) for one in points)),
             tuple(
                 (
@@ -48,7 +48,7 @@ def decision_blocks(metrics: Judged) -> Iterator[Block]:
                     counted(found),
                     *(figure(_per_thousand(one["model"]), 2) for one in found["thresholds"]),
                 )
-                for place, unit, found, _ in told
+                for place, unit, found, _ in shown
             ),
             note=f"Recalling all, which follows from the prevalence alone: {', '.join(everyone)}.",
         )
@@ -84,7 +84,7 @@ def decision_details(metrics: Judged) -> Iterator[Block]:
         if rows:
             prevalence = next(iter(judged["decision"].values()))["prevalence"]
             yield Table(
-                f"{place}: net benefit per 1,000 women at a prevalence of {prevalence:.3g}",
+                f"{place}: net benefit per 1,000 patients at a prevalence of {prevalence:.3g}",
                 ("Unit, recalled from", "n", "False recalls worth it", "Model", "Recall all"),
                 tuple(rows),
                 frozenset({2}),
@@ -131,9 +131,10 @@ def _chart(title: str, drawn: Sequence[tuple[str, Judged]]) -> Figure:
     edge = max(first["thresholds"])
     return plane(
         title,
-        f"{title}: net benefit per 1,000 women against the risk from which a woman is recalled; "
+        f"{title}: net benefit per 1,000 patients against the risk from which a patient is "
+        "recalled; "
         f"{'; '.join(curve.name for curve in curves)}; 0 is recalling nobody.",
-        ("Risk from which a woman is recalled", "Net benefit per 1,000 women"),
+        ("Risk from which a patient is recalled", "Net benefit per 1,000 patients"),
         curves,
         reference=((0.0, 0.0), (edge, 0.0)),
         x_limits=(0.0, edge),
@@ -162,10 +163,10 @@ def workload_blocks(metrics: Judged) -> Iterator[Block]:
         yield Text(
             "Found: share of the cancers in that first part of a worklist ranked by the score. "
             "Read once: share of exams below the threshold that keeps that sensitivity, which one "
-            "reader could read alone; two would read the rest. These thresholds are found on these "
-            "very women, anew in each resample: in small samples the saving looks larger than it "
-            "would be. A simulation: nobody read by these rules, and a reader who knows the score "
-            "reads otherwise."
+            "reader could read alone; two would read the rest. These thresholds are found on the "
+            "same patients, again in each resample: in small samples the saving looks larger than "
+            "it would be. A simulation: nobody read by these rules, and a reader who knows the "
+            "score reads otherwise."
         )
         yield Table(
             f"Work, at a prevalence of {prevalence:.3g}",

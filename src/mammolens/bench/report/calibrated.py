@@ -96,7 +96,7 @@ def _recalibration(judged: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def recalibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """Figures before and after recalibration on other women."""
+    """Figures before and after recalibration on other patients."""
     rows, notes, fitted = [], list[str](), list[str]()
     for place, judged in metrics["datasets"].items():
         for unit, found in _recalibration(judged).items():
@@ -116,8 +116,8 @@ def recalibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
             ]
     if rows:
         yield Text(
-            f"Fitted on: {'; '.join(dict.fromkeys(fitted))}; measured on women whom it was not "
-            "fitted on. Nothing else in this report is recalibrated. A difference (after less "
+            f"Fitted on: {'; '.join(dict.fromkeys(fitted))}; measured on patients whom it was "
+            "not fitted on. Nothing else in this report is recalibrated. A difference (after less "
             "before) below 0 is a gain; the best slope is 1."
         )
         head = ("Data set, unit, method", "n", *(words for _, _, words in _SHOWN))

@@ -1,7 +1,7 @@
 """The charts of a report: curves over a plane, and forests of figures with their intervals.
 
 Colours are Okabe and Ito's (doi:10.1038/nmeth.1618), and no two curves of a chart share a dash
-pattern, nor two sets of points a marker: nothing is told by colour alone.
+pattern, nor two sets of points a marker: colour alone carries no meaning.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any, Final
 import matplotlib.figure
 
 from mammolens.bench.report.document import Figure
-from mammolens.bench.report.strokes import draw, drawable
+from mammolens.bench.report.vector import draw
+from mammolens.wording import printable
 
 __all__ = ["BLACK", "LOOKS", "Band", "Curve", "ForestRow", "Spot", "forest", "plane"]
 
@@ -35,6 +36,8 @@ _TOP_IN: Final = 0.3
 _NAME_IN: Final = 0.17
 _ROW_IN: Final = 0.27
 _REFERENCE: Final = {"color": "#595959", "linewidth": 0.9, "linestyle": (0, (2, 3))}
+_EDGE_PT: Final = 1.0
+"""How far a curve may be drawn beyond its axes: at 0 or 1 a line is else half as thick."""
 _LONGEST_NAME: Final = 34
 _LONGEST_TITLE: Final = 60
 _FULL_SIZE: Final = 36
@@ -131,7 +134,7 @@ def plane(
             axis.fill_between(band.x, band.low, band.high, color=colour, alpha=0.16, linewidth=0)
         for n, curve in enumerate(curves):
             colour, dashes, marker = LOOKS[n % len(LOOKS)]
-            axis.plot(
+            (line,) = axis.plot(
                 curve.x,
                 curve.y,
                 color=colour,
@@ -142,6 +145,7 @@ def plane(
                 markersize=4.5,
                 label=_cut(curve.name, _LONGEST_TITLE),
             )
+            line.set_clip_box(axis.bbox.padded(_EDGE_PT))
         for spot in spots:
             axis.plot(
                 spot.x,
@@ -210,7 +214,7 @@ def _short(row: ForestRow) -> str:
 
 
 def _cut(words: str, most: int) -> str:
-    name = drawable(words)
+    name = printable(words)
     return name if len(name) <= most else name[: most - 1] + "…"
 
 

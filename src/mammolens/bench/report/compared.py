@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,12 +18,12 @@ from mammolens.bench.report.document import (
     Table,
     Text,
 )
-from mammolens.bench.report.load import COMPARE_FILE
 from mammolens.bench.report.words import figure, sentence
 from mammolens.errors import InvalidManifest
 
-__all__ = ["COMPARE_FILE", "COMPARE_SCHEMA", "build_compared", "read_compared"]
+__all__ = ["COMPARE_FILE", "COMPARE_SCHEMA", "build_compared"]
 
+COMPARE_FILE: Final = "compare.json"
 COMPARE_SCHEMA: Final = "mammolens.comparison/1"
 
 _HEADINGS: Final = {
@@ -36,26 +35,6 @@ _HEADINGS: Final = {
 _MANY: Final = {"image": "images", "breast": "breasts", "patient": "patients"}
 _POINT: Final = "high"
 _ORDER: Final = ("true_positive", "false_negative", "false_positive", "true_negative")
-
-
-def read_compared(folder: Path) -> dict[str, Any]:
-    """Read the ``compare.json`` of a comparison's folder.
-
-    Raises
-    ------
-    InvalidManifest
-        If it is damaged or of another form.
-    """
-    path = folder / COMPARE_FILE
-    try:
-        document = json.loads(path.read_text("utf-8"))
-        if document["schema"] != COMPARE_SCHEMA:
-            raise ValueError(f"it says {document['schema']!r}, not {COMPARE_SCHEMA!r}")
-        return dict(document)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidManifest(
-            f"it cannot be read: {error}", source=str(path), remedy="Run the comparison again"
-        ) from error
 
 
 def build_compared(document: Mapping[str, Any], pictures: Sequence[Path] = ()) -> Document:
@@ -226,7 +205,7 @@ def _models(document: Mapping[str, Any]) -> Block:
     rows = []
     for model in document["models"]:
         training = model.get("training", {}).get("malignancy")
-        told = (
+        words = (
             f"{training['n']} training images of {training['n_patients']} patients; chosen: "
             + ", ".join(f"{key} {value}" for key, value in training["chosen"].items())
             if training
@@ -234,7 +213,7 @@ def _models(document: Mapping[str, Any]) -> Block:
         )
         held_out = training["out_of_fold_auc"] if training else {}
         areas = "; ".join(f"{source} {figure(one)}" for source, one in held_out.items())
-        rows.append([model["name"], told, areas, model["proof"]["how"]])
+        rows.append([model["name"], words, areas, model["proof"]["how"]])
     head = ["Model", "How", "AUC of training images, out of fold", "Apart from the judged patients"]
     return _table("What they are", head, rows)
 

@@ -257,9 +257,9 @@ def conformal_blocks(metrics: Judged) -> Iterator[Block]:
                 )
     if rows:
         yield Text(
-            "A woman is called positive, negative or unsure so that, of the women of each class, "
-            "the promised share is not called the other one. Unsure ones are for a person to read. "
-            f"Rules: {'; '.join(dict.fromkeys(fixed))}."
+            "A patient is called positive, negative or unsure so that, of the patients of each "
+            "class, the promised share is not called the other one. Unsure ones are for a person "
+            f"to read. Rules: {'; '.join(dict.fromkeys(fixed))}."
         )
         yield Table(
             "Coverage of each class, and the share left unsure",

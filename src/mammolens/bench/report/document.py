@@ -5,16 +5,15 @@ Text in a block is plain text; each renderer escapes it. A table's first column 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
-
-from mammolens.bench.report.strokes import Drawing
+from itertools import groupby
 
 __all__ = [
-    "NO_INTERVAL",
     "Alarm",
     "Block",
     "Bullets",
+    "Charts",
     "Document",
     "Figure",
     "Heading",
@@ -24,10 +23,8 @@ __all__ = [
     "Sources",
     "Table",
     "Text",
+    "charts_together",
 ]
-
-NO_INTERVAL: Final = "no interval"
-"""What stands where an interval would, if none can be had."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +74,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart; `alt` says in words what it shows, with its main figures."""
+    """A chart as SVG; `alt` says in words what it shows, with its main figures."""
 
     title: str
     alt: str
-    drawing: Drawing
+    svg: str
 
 
 @dataclass(frozen=True)
@@ -108,6 +105,13 @@ class Sources:
     items: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True)
+class Charts:
+    """Figures that follow each other and are shown beside each other."""
+
+    figures: tuple[Figure, ...]
+
+
 Block = Text | Alarm | Heading | Bullets | Table | Figure | Pictures | Sources
 
 
@@ -131,3 +135,12 @@ class Document:
     title: str
     facts: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
+
+
+def charts_together(blocks: Sequence[Block]) -> Iterator[Block | Charts]:
+    """Put figures that follow each other beside each other; other blocks stay as they are."""
+    for kind, group in groupby(blocks, type):
+        if kind is Figure:
+            yield Charts(tuple(block for block in group if isinstance(block, Figure)))
+        else:
+            yield from group

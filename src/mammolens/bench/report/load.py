@@ -7,6 +7,7 @@ made long after the images are gone.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,12 +18,12 @@ from mammolens.tables import Row as Cells
 from mammolens.tables import read_table
 
 __all__ = [
-    "COMPARE_FILE",
     "POOLED",
     "SCHEMA",
     "Row",
     "Run",
     "need_extra",
+    "read_figures",
     "read_predictions",
     "read_run",
 ]
@@ -32,9 +33,6 @@ SCHEMA: Final = "mammolens.evaluation/2"
 
 POOLED: Final = ("mammolens.crossvalidation/1", "mammolens.ensemble/1")
 """Forms of the same without a model package: out-of-fold predictions, and votes of runs."""
-
-COMPARE_FILE: Final = "compare.json"
-"""What tells a comparison's folder."""
 
 _NEEDED: Final = ("model", "datasets", "malignancy", "tumour", "bootstrap", "manifest_digest")
 _KEY: Final = ("dataset", "image_id")
@@ -70,7 +68,7 @@ def need_extra() -> None:
     ConfigError
         If it is not.
     """
-    for name in ("matplotlib", "reportlab"):
+    for name in ("matplotlib", "typst"):
         if find_spec(name) is None:
             raise ConfigError(
                 f"reports need {name}, which is not installed",
@@ -87,26 +85,15 @@ def read_run(folder: Path) -> Run:
         If there is none, it is damaged, or it is of another form.
     """
     path = folder / "metrics.json"
-    try:
-        metrics = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
+    if not path.is_file():
         raise InvalidManifest(
-            "there is no metrics.json or compare.json, so there is nothing to report",
+            "there is no metrics.json, compare.json or explanations.json, so there is nothing to "
+            "report",
             source=str(folder),
-            remedy="Give the --out folder of evaluate, crossvalidate, ensemble or compare",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InvalidManifest(
-            f"it cannot be read: {error}", source=str(path), remedy="Run the evaluation again"
-        ) from error
-    schema = metrics.get("schema") if isinstance(metrics, dict) else None
-    if schema not in (SCHEMA, *POOLED):
-        raise InvalidManifest(
-            f"it says {schema!r}, and this version reads {SCHEMA!r}",
-            source=str(path),
-            keyword="schema",
-            remedy="Run mammolens evaluate of this version again",
+            remedy="Give the --out folder of evaluate, crossvalidate, ensemble, compare or explain",
         )
+    metrics = read_figures(path, (SCHEMA, *POOLED), "the evaluation")
+    schema = metrics["schema"]
     metrics = _UNKNOWN | metrics if schema in POOLED else metrics
     if missing := [name for name in _NEEDED if name not in metrics]:
         raise InvalidManifest(
@@ -115,6 +102,39 @@ def read_run(folder: Path) -> Run:
             remedy="It is damaged: run the evaluation again",
         )
     return Run(folder, metrics)
+
+
+def read_figures(path: Path, schemas: Sequence[str], what: str) -> dict[str, Any]:
+    """Read a JSON document of results.
+
+    Parameters
+    ----------
+    schemas
+        The forms that are known.
+    what
+        What made it, for the remedy: "the evaluation".
+
+    Raises
+    ------
+    InvalidManifest
+        If it is damaged or of another form.
+    """
+    again = f"Run {what} of this version again"
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidManifest(
+            f"it cannot be read: {error}", source=str(path), remedy=again
+        ) from error
+    schema = found.get("schema") if isinstance(found, dict) else None
+    if schema not in schemas:
+        raise InvalidManifest(
+            f"it says {schema!r}, and this version reads {schemas[0]!r}",
+            source=str(path),
+            keyword="schema",
+            remedy=again,
+        )
+    return dict(found)
 
 
 def read_predictions(folder: Path) -> dict[tuple[str, str], Row]:

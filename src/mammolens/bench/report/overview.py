@@ -44,7 +44,7 @@ _UNIT_FOR_WORDS: Final = ("breast", "image", "patient")
 _SHOWN_FAILURES: Final = 200
 _WARNING: Final = "WARNING: "
 _NOT_TO_CONCLUDE: Final = (
-    "That the model helps anyone: no reader used it, and no outcome of a woman was followed.",
+    "That the model helps anyone: no reader used it, and no patient was followed to an outcome.",
     "How it does elsewhere: on other scanners, another population or another time it may do worse "
     "without any sign.",
     "That predictive values and recall rates hold in screening: these data hold far more cancers "
@@ -54,7 +54,7 @@ _NOT_TO_CONCLUDE: Final = (
 _METHODS: Final = (
     (
         "Units",
-        "An image; a breast (all images of one side of one patient, pooled); a patient (her more "
+        "An image; a breast (all images of one side of one patient, pooled); a patient (the more "
         "suspicious breast). A breast or patient is positive if any labelled image of it is.",
     ),
     (
@@ -76,7 +76,7 @@ _METHODS: Final = (
         "Thresholds",
         "Low and high are the model card's, and where they were fixed is said with them; if that "
         "was on patients who are judged here, Notes and warnings say so. Wanted points are fixed "
-        "on other women than those they are judged on.",
+        "on other patients than those they are judged on.",
     ),
 )
 
@@ -186,9 +186,9 @@ def method_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
     yield Table("Rules", ("What", "How"), _METHODS)
     yield Text(
         f"Intervals are 95 % percentile intervals from {count(bootstrap['draws'])} resamples of "
-        f"whole patients (seed {bootstrap['seed']}): the images of one woman are drawn together or "
-        "not at all. Where fewer than ten units of a class are there, the interval is given and "
-        "flagged."
+        f"whole patients (seed {bootstrap['seed']}): the images of one patient are drawn "
+        "together or not at all. Where fewer than ten units of a class are there, the interval is "
+        "given and flagged."
     )
     prior = metrics.get("prevalence")
     stand = f" They stand for a prevalence of {prior:.3g}." if isinstance(prior, float) else ""
@@ -270,11 +270,11 @@ def failure_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
 def checklist_blocks(checklist: Checklist, known: Known) -> Iterator[Block]:
     """What the run says to the items of a checklist, and which it leaves to the authors."""
     filled = fill(checklist.items, known)
-    told = [one for one in filled if one.place]
-    whole = sum(one.state == REPORTED for one in told)
+    answered = [one for one in filled if one.place]
+    whole = sum(one.state == REPORTED for one in answered)
     yield Text(
         f"{count(len(filled))} numbered items: {count(whole)} reported by this run, "
-        f"{count(len(told) - whole)} in part, {count(len(filled) - len(told))} left to the "
+        f"{count(len(answered) - whole)} in part, {count(len(filled) - len(answered))} left to the "
         "authors. Official numbers, our words; the run fills in only what it knows."
     )
     yield Sources(((checklist.citation, checklist.address),))
@@ -283,7 +283,7 @@ def checklist_blocks(checklist: Checklist, known: Known) -> Iterator[Block]:
         ("Item", "Topic, what to report", "State", "What the run says", "Where"),
         tuple(
             (one.item.number, f"{one.item.topic}: {one.item.ask}", one.state, one.words, one.place)
-            for one in told
+            for one in answered
         ),
     )
     for state in (OPEN, DEVELOPMENT):

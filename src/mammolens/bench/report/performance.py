@@ -42,8 +42,8 @@ _MAIN: Final = (
     "specificity_at_sensitivity",
 )
 _MIXED: Final = (
-    "Figures over several data sets also measure how far the sources can be told apart; read them "
-    "per data set."
+    "Figures over several data sets also measure how far the sources can be distinguished; read "
+    "them per data set."
 )
 
 
@@ -127,7 +127,7 @@ def _main_figures(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _main_curves(task: str, metrics: Mapping[str, Any]) -> Iterator[Figure]:
-    """ROC curves of the data sets over each other, as many as can be told apart."""
+    """ROC curves of the data sets over each other, as many as can be distinguished."""
     drawn = [
         (place, curve["roc"], judged[task][_BY_UNIT])
         for place, judged in metrics["datasets"].items()

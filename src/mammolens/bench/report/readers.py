@@ -30,8 +30,8 @@ def readers_blocks(metrics: Judged) -> Iterator[Block]:
     registry = places[0][1]["registry"]
     yield Text(
         f"{registry['source']}. Beware: {registry['note']}. The model's thresholds are found on "
-        "these very women, anew in each resample, so that it looks a little better than one whose "
-        "threshold was fixed before."
+        "the same patients, again in each resample, so that it looks a little better than one "
+        "whose threshold was fixed before."
     )
     rows, notes = [], []
     for place, one in places:

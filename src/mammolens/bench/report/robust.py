@@ -65,7 +65,7 @@ def remedy_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
     """Say what a remedy for gaps would change; it is applied to nothing."""
     yield Text(
         f"Measured, not applied: {found['remedy']} by {found['by']} ({found['what']}), and "
-        "cross-fitted over women. A remedy may narrow one gap and widen another."
+        "cross-fitted over patients. A remedy may narrow one gap and widen another."
     )
     rows, notes = [], list[str]()
     for part, one in found["parts"].items():
@@ -94,11 +94,11 @@ def remedy_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def source_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
-    """Say how well the data set, or the machine, can be told from what the model says and sees."""
+    """Say how well the data set, or the machine, can be recognised from the model's outputs."""
     yield Text(
-        "If the source can be told from a model's outputs, its figures over several sources mix "
-        "reading with recognising. Balanced accuracy of a ridge logistic regression, women kept "
-        f"whole; {count(found['n_refused'])} images were refused."
+        "If the source can be recognised from a model's outputs, its figures over several sources "
+        "mix reading with recognising. Balanced accuracy of a ridge logistic regression, patients "
+        f"kept whole; {count(found['n_refused'])} images were refused."
     )
     probes = [("data set", found["source"])]
     probes += [(f"machine, {place}", one) for place, one in found["machine"].items()]
@@ -115,12 +115,12 @@ def source_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
     )
     if rows:
         head = (
-            "What is told, from what",
+            "What is recognised, from what",
             "n (images)",
             "Classes",
             "Balanced accuracy",
             "By chance",
         )
-        yield Table("How well the source can be told", head, rows, frozenset({1}))
+        yield Table("How well the source can be recognised", head, rows, frozenset({1}))
     else:
-        yield Text("Nothing has two classes of ten women.")
+        yield Text("Nothing has two classes of ten patients.")

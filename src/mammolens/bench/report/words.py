@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Final
 
-from mammolens.bench.report.document import NO_INTERVAL
+from mammolens.wording import estimate
 
 __all__ = [
     "ALL",
@@ -49,12 +49,7 @@ def figure(found: Any, digits: int = 3) -> str:
     """
     if not has_value(found):
         return _MISSING
-    low, high = interval_of(found)
-    value = _number(found["value"], digits)
-    if low is None or high is None:
-        return f"{value} ({NO_INTERVAL})"
-    mark = " to " if low < 0 else "–"
-    return f"{value} ({_number(low, digits)}{mark}{_number(high, digits)})"
+    return estimate(found["value"], *interval_of(found), digits)
 
 
 def has_value(found: Any) -> bool:
@@ -138,7 +133,3 @@ def sentence(words: str) -> str:
     'All of RSNA'
     """
     return words[:1].upper() + words[1:]
-
-
-def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".replace("-", "−")

@@ -35,4 +35,4 @@ def test_thresholds_found_on_the_judged_women_are_called_so(make_cohort):
     evidence = Evidence(make_cohort(further=anxious), SETTINGS)
     judged = {"made": {"readers": readers(evidence), "workload": workload(evidence)}}
     for blocks in (readers_blocks, workload_blocks):
-        assert "found on these very women" in told(blocks({"datasets": judged}))
+        assert "found on the same patients" in told(blocks({"datasets": judged}))
