@@ -96,7 +96,7 @@ def _usage(words: str, command: Any) -> str:
 
 def _options(command: Any) -> str:
     rows = []
-    for param in command.params:
+    for param in sorted(command.params, key=_is_argument, reverse=True):
         if param.name == "help":
             continue
         names = [param.metavar or param.name.upper()] if _is_argument(param) else param.opts
@@ -159,15 +159,9 @@ def _statuses(status: Any) -> tuple[str, str, str]:
 
 def sinks() -> str:
     """Every output format with what is declared beside it."""
-    from mammolens.sinks import IDENTIFIED_SINKS, SINKS, SOP_CLASSES
+    from mammolens.sinks import SINKS
 
-    rows = []
-    for name, target in sorted(SINKS.items()):
-        module = importlib.import_module(str(target).partition(":")[0])
-        whose = "yes" if name in IDENTIFIED_SINKS else "no"
-        rows.append(
-            (f"`{name}`", first_paragraph(module.__doc__), whose, SOP_CLASSES.get(name, ""))
-        )
+    rows = [_sink(name) for name in sorted(SINKS)]
     return "\n\n".join(
         [
             "# Sinks: the output formats",
@@ -179,3 +173,20 @@ def sinks() -> str:
             " [images, FHIR and HL7](other-results.md), [results.json](results-schema.md).",
         ]
     )
+
+
+def _sink(name: str) -> tuple[str, str, str, str]:
+    from mammolens import sinks
+
+    sink: Any = sinks.SINKS[name]
+    if isinstance(sink, str):  # the table names modules only; what they write is their docstring
+        what = first_paragraph(importlib.import_module(sink.partition(":")[0]).__doc__)
+        identified, sop_class = name in sinks.IDENTIFIED_SINKS, sinks.SOP_CLASSES.get(name, "")
+    else:
+        files = ", ".join(f"`{file}`" for file in sink.files)
+        what, identified, sop_class = (
+            f"{plain(sink.makes)}: {files}",
+            sink.identified,
+            sink.sop_class,
+        )
+    return f"`{name}`", what, "yes" if identified else "no", sop_class

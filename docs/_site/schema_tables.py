@@ -64,7 +64,8 @@ def results_schema() -> str:
         name = path.name.replace(".schema", "")
         parts += [f"## {name}", f"{schema.get('description', '')} The schema is `{path.name}`."]
         for place, node in _objects(schema, schema, ""):
-            parts += [f"### {name}: `{place or '(top)'}`", _properties(schema, node)]
+            head = f"### `{place}`" if place else "### At the top"
+            parts += [head, _fields(schema, node)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -109,9 +110,27 @@ def _properties(schema: Any, node: Any) -> str:
         target, _ = _inside(schema, inner)
         if target.get("properties") and "default" in inner and not inner.get("description"):
             continue  # a section of its own below
-        told = inner.get("description") or _resolved(schema, inner).get("description", "")
-        rows.append((f"`{key}`", _kind(schema, inner), _given(inner, key in needed), plain(told)))
-    return table(("key", "type", "default", "meaning"), rows) if rows else ""
+        meaning = inner.get("description") or _resolved(schema, inner).get("description", "")
+        rows.append(
+            (f"`{key}`", plain(meaning), _kind(schema, inner), _given(inner, key in needed))
+        )
+    return table(("key", "meaning", "type", "default"), rows) if rows else ""
+
+
+def _fields(schema: Any, node: Any) -> str:
+    """The keys of an object in a result file; each is always there unless its type says so."""
+    needed = set(node.get("required", ()))
+    rows = []
+    for key, inner in node["properties"].items():
+        meaning = inner.get("description") or _resolved(schema, inner).get("description", "")
+        kind = _kind(schema, inner) + (" or `null`" if _nullable(inner) else "")
+        kind += "" if key in needed else "; may be absent"
+        rows.append((f"`{key}`", plain(meaning), kind))
+    return table(("key", "meaning", "type"), rows)
+
+
+def _nullable(node: Any) -> bool:
+    return "null" in node.get("type", ()) or {"type": "null"} in node.get("anyOf", ())
 
 
 def _kind(schema: Any, node: Any) -> str:
@@ -119,16 +138,18 @@ def _kind(schema: Any, node: Any) -> str:
     if "const" in node:
         return f"`{node['const']}`"
     if "enum" in node:
-        return " or ".join(f"`{value}`" for value in node["enum"])
+        return " or ".join(f"`{v}`" if v is not None else "`null`" for v in node["enum"])
     forms = node.get("anyOf") or node.get("oneOf")
     if forms:
         kinds = list(dict.fromkeys(_kind(schema, form) for form in forms))
-        return " or ".join(kind for kind in kinds if kind != "null") or "null"
+        return " or ".join(kind for kind in kinds if kind != "null")
     kind = node.get("type", "")
     if isinstance(kind, list):
-        kind = " or ".join(one for one in kind if one != "null")
+        kind = next(one for one in kind if one != "null")
     if kind == "array":
-        return f"list of {_kind(schema, node.get('items', {})) or 'values'}"
+        return f"list of {_kind(schema, node.get('items', {})) or 'values'}".replace(
+            "table", "tables"
+        )
     bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {node[key]}" for key, sign in bounds.items() if key in node]
     shown = {"string": "text", "boolean": "true or false", "object": "table"}.get(kind, kind)
