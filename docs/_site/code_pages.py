@@ -12,21 +12,21 @@ from markdown_text import first_paragraph, plain, table
 __all__ = ["ROOMS", "command_line", "exit_codes", "package_page", "python_door", "sinks"]
 
 PREAMBLE: Final = "**Research use only, not a medical device.**"
-ROOMS: Final = {
-    "core": "types that everything shares",
-    "images": "files to pixels",
-    "exams": "images to exams",
-    "preprocess": "the picture that a model sees",
-    "quality": "the input gate",
-    "model": "model packages",
-    "analysis": "exam and model to prediction",
-    "sinks": "results on their way out",
-    "data": "tables of labelled images",
-    "metrics": "figures with intervals",
-    "bench": "evaluation and comparison",
-    "learn": "training",
-    "errors": "everything that is raised on purpose",
-}
+ROOMS: Final = (
+    "core",
+    "images",
+    "exams",
+    "preprocess",
+    "quality",
+    "model",
+    "analysis",
+    "sinks",
+    "data",
+    "metrics",
+    "bench",
+    "learn",
+    "errors",
+)
 """Packages that have a page of their own, in the order of the site."""
 
 
@@ -53,9 +53,9 @@ def package_page(room: str) -> Callable[[], str]:
 
     def write() -> str:
         exported = getattr(importlib.import_module(f"mammolens.{room}"), "__all__", [])
-        members = f"    options: {{members: {json.dumps(list(exported))}}}" if exported else ""
-        head = f"# mammolens.{room}\n\nThis package holds {ROOMS[room]}.\n\n"
-        return f"{head}::: mammolens.{room}\n{members}\n"
+        members = f"members: {json.dumps(list(exported))}, " if exported else ""
+        options = f"{{{members}show_root_heading: false, show_root_toc_entry: false}}"
+        return f"# mammolens.{room}\n\n::: mammolens.{room}\n    options: {options}\n"
 
     return write
 
