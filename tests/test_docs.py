@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
@@ -16,6 +17,7 @@ import pytest
 import typer
 
 from mammolens import cli
+from mammolens.serve.settings import NodeSettings
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -113,6 +115,34 @@ def test_every_setting_says_what_it_means(written: dict[str, str]) -> None:
         rows = re.findall(r"^\| `(\w+)` \| (.*?) \| ", written[page], re.MULTILINE)
         assert len(rows) > 40
         assert [key for key, meaning in rows if not meaning.strip()] == []
+
+
+def test_settings_in_examples_exist() -> None:
+    schema = NodeSettings.model_json_schema()
+    blocks = [
+        (name(path), block)
+        for path in DOCUMENTS
+        for block in re.findall(r"```toml\n(.*?)```", path.read_text("utf-8"), re.DOTALL)
+    ]
+    assert len(blocks) > 8
+    unknown = [(page, key) for page, block in blocks for key in strangers(schema, block)]
+    assert unknown == []
+
+
+def strangers(schema: dict[str, Any], block: str) -> Iterator[str]:
+    """Name the keys of an example of ``node.toml`` that are not settings."""
+    lines = textwrap.dedent(block)
+    for section, inside in tomllib.loads(lines).items():
+        known = schema["properties"].get(section)
+        if known is None:
+            yield section
+            continue
+        forms = [known, known.get("items", {}), *known.get("anyOf", ())]
+        names = [form["$ref"].rpartition("/")[2] for form in forms if "$ref" in form]
+        for one in inside if isinstance(inside, list) else [inside]:
+            for key in one if names and isinstance(one, dict) else ():
+                if key not in schema["$defs"][names[0]]["properties"]:
+                    yield f"{section}.{key}"
 
 
 def test_what_would_load_from_the_net_is_found(generated: Any, tmp_path: Path) -> None:
