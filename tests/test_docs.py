@@ -121,7 +121,7 @@ def test_settings_in_examples_exist() -> None:
     schema = NodeSettings.model_json_schema()
     blocks = [
         (name(path), block)
-        for path in DOCUMENTS
+        for path in sorted(DOCS.rglob("*.md"))
         for block in re.findall(r"```toml\n(.*?)```", path.read_text("utf-8"), re.DOTALL)
     ]
     assert len(blocks) > 8
