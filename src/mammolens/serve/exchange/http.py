@@ -1,50 +1,298 @@
-"""An HTTP connection that keeps within the bounds of an exchange."""
+"""HTTP and TLS to other servers: where they are, who they must be, and one client to ask them.
+
+All that the node asks over HTTP goes through `HttpClient`. It follows no redirection and no proxy
+of the environment, keeps no cookies, and takes bodies as they are sent: it asks for no compression,
+and what is compressed nevertheless is not unpacked.
+"""
 
 from __future__ import annotations
 
-import http.client
+import base64
+import contextlib
 import ssl
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
 
-from mammolens.serve.exchange.bounds import Connection, Pace, connect
+import httpx
 
-__all__ = ["HttpConnection"]
+from mammolens import __version__
+from mammolens.errors import ConfigError
+from mammolens.serve.exchange._transport import BoundedTransport
+from mammolens.serve.exchange.bounds import HandshakeError, Pace
+
+__all__ = [
+    "Endpoint",
+    "HttpAnswer",
+    "HttpClient",
+    "HttpError",
+    "NotConnected",
+    "NotEncrypted",
+    "authorization",
+    "client_context",
+]
+
+LONGEST_ANSWER: Final = 4 << 20
+"""Bytes of an answer with its headers, unless a request says another limit."""
 
 
-class HttpConnection(http.client.HTTPConnection):
-    """A connection to one server; every request has a pace and a limit to its answer.
+@dataclass(frozen=True)
+class Endpoint:
+    """A server that the node calls.
+
+    Attributes
+    ----------
+    name
+        What the settings call it.
+    path
+        Base of its resources.
+    tls
+        ``None`` where nothing is encrypted.
+    tls_name
+        Name that its certificate must have, if not `host`.
+    authorization
+        Value of the header of this name.
+    """
+
+    name: str
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    timeout_s: float = 60.0
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    tls_name: str = ""
+    authorization: str | None = field(default=None, repr=False)
+
+    def url(self, path: str, scheme: str | None = None) -> str:
+        """Give the URL of a resource below the base.
+
+        Examples
+        --------
+        >>> Endpoint("pacs", "::1", 80, "/rs").url("/studies")
+        'http://[::1]:80/rs/studies'
+        """
+        scheme = scheme or ("http" if self.tls is None else "https")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}{self.path}{path}"
+
+    def owns(self, url: str) -> bool:
+        """Whether a URL is below the base of this server, so that asking it leads nowhere else.
+
+        Examples
+        --------
+        >>> pacs = Endpoint("pacs", "a", 443, "/rs", tls=ssl.create_default_context())
+        >>> pacs.owns("https://a/rs/studies/1"), pacs.owns("https://b/rs/studies/1")
+        (True, False)
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError:
+            return False
+        encrypted = self.tls is not None
+        found = (parts.scheme == "https", parts.hostname, port)
+        below = parts.path.startswith(f"{self.path}/") and ".." not in unquote(parts.path)
+        return found == (encrypted, self.host, self.port) and below
+
+
+class HttpError(Exception):
+    """No whole answer came.
+
+    Attributes
+    ----------
+    reason
+        The error at the bottom: of the socket, of TLS, or of the protocol.
+    """
+
+    def __init__(self, reason: BaseException) -> None:
+        Exception.__init__(self, f"{type(reason).__name__}: {reason}")
+        self.reason = reason
+
+
+class NotConnected(HttpError):
+    """The server cannot be reached; nothing was sent."""
+
+
+class NotEncrypted(NotConnected):
+    """The server is reached, and TLS fails."""
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """A whole answer; names of headers may be asked for in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HttpClient:
+    """A client of one server; a connection is kept between requests.
 
     Parameters
     ----------
     most_bytes
         Longest answer with its headers, unless a request says another.
-    tls_name
-        Whom the certificate must name, if not the host.
     """
 
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        timeout_s: float,
-        most_bytes: int,
-        tls: ssl.SSLContext | None = None,
-        tls_name: str | None = None,
-    ) -> None:
-        http.client.HTTPConnection.__init__(self, host, port, timeout=timeout_s)
-        if tls is not None:
-            self.default_port = http.client.HTTPS_PORT
-        self.pace = Pace(timeout_s, most_bytes)
-        self._tls, self._tls_name = tls, tls_name or host
+    def __init__(self, endpoint: Endpoint, most_bytes: int = LONGEST_ANSWER) -> None:
+        self.endpoint, self._most_bytes = endpoint, most_bytes
+        self._pace = Pace(endpoint.timeout_s, most_bytes)
+        headers = {"User-Agent": f"mammolens/{__version__}", "Accept-Encoding": "identity"}
+        if endpoint.authorization is not None:
+            headers["Authorization"] = endpoint.authorization
+        self._client = httpx.Client(
+            headers=headers,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            follow_redirects=False,
+            timeout=None,
+            transport=BoundedTransport(self._pace, endpoint.tls),
+            trust_env=False,
+        )
 
-    def connect(self) -> None:
-        """Connect, and check the certificate where there is TLS.
+    @contextlib.contextmanager
+    def stream(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        most_bytes: int | None = None,
+    ) -> Iterator[httpx.Response]:
+        """Give the answer to a request below the base, its body not read yet.
+
+        The body is read with ``iter_raw``. Where it is not read to its end, the connection ends.
 
         Raises
         ------
-        OSError
-            The server is away, too slow, or not who it must be; or the node stops.
+        NotConnected, NotEncrypted
+            The server cannot be reached.
+        HttpError
+            It answers not as HTTP, breaks off, is too slow or says too much; or the node stops.
         """
-        raw = connect(self.host, self.port, self.pace, self._tls, self._tls_name)
-        made: Any = Connection(raw, self.pace)
-        self.sock = made
+        self._pace.begin(most_bytes or self._most_bytes)
+        names = {"sni_hostname": self.endpoint.tls_name or self.endpoint.host}
+        url = self.endpoint.url(path)
+        try:
+            with self._client.stream(
+                method, url, headers=dict(headers), content=body, extensions=names
+            ) as response:
+                yield response
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _named(error) from error
+
+    def ask(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> HttpAnswer:
+        """Ask for a resource below the base, and read the answer; raises as `stream` does."""
+        with self.stream(method, path, headers, body) as response:
+            content = b"".join(response.iter_raw())
+            return HttpAnswer(response.status_code, response.headers, content)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._client.close()
+
+    def __enter__(self) -> HttpClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def client_context(
+    source: str,
+    keywords: tuple[str, str],
+    authority: Path | None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> ssl.SSLContext:
+    """Make the TLS context of a server that the node calls: TLS 1.2 or newer, names checked.
+
+    Parameters
+    ----------
+    source
+        What the settings belong to, as a message names it.
+    keywords
+        Settings that a message names: that of the authority, and that of the own certificate.
+    authority
+        PEM of who may vouch for the server; ``None``: whom the system trusts.
+    certificate, key
+        PEM of what the node shows of itself, if anything.
+
+    Raises
+    ------
+    ConfigError
+        A file cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=authority)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if certificate is not None:
+            context.load_cert_chain(certificate, key, password=_no_passphrase)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"a certificate or key cannot be read ({type(error).__name__})",
+            source=source,
+            keyword=keywords[certificate is not None],
+            remedy="Give PEM files that this user may read; the key without a passphrase",
+        ) from error
+    return context
+
+
+def authorization(source: str, user: str | None, secret: str | None, private: bool) -> str | None:
+    """Write the header ``Authorization``: Basic where there is a user, else a bearer token.
+
+    Parameters
+    ----------
+    source
+        What the secret belongs to, as a message names it.
+    secret
+        Password of the user, or token; ``None``: there is none.
+    private
+        Whether nobody on the way can read it.
+
+    Raises
+    ------
+    ConfigError
+        The secret would be sent in the clear, or cannot stand in a header.
+
+    Examples
+    --------
+    >>> authorization("route a", None, "abc", True)
+    'Bearer abc'
+    """
+
+    def refused(message: str, remedy: str) -> ConfigError:
+        return ConfigError(message, source=source, keyword="secrets", remedy=remedy)
+
+    if user is None and secret is None:
+        return None
+    if not private:
+        raise refused("the secret would be sent in the clear", "Use https")
+    if user is not None:
+        pair = base64.b64encode(f"{user}:{secret or ''}".encode())
+        return f"Basic {pair.decode('ascii')}"
+    assert secret is not None
+    if not secret or not secret.isascii() or not secret.isprintable():
+        raise refused("the secret is no bearer token", "Check it for a line end")
+    return f"Bearer {secret}"
+
+
+def _no_passphrase() -> str:
+    """Raise where OpenSSL would ask for a passphrase at the terminal and wait for it."""
+    raise ValueError("the key has a passphrase")
+
+
+def _named(error: Exception) -> HttpError:
+    """Say how far an exchange came, and why no further."""
+    # httpcore cuts the chain of causes; what it wraps is the first argument of its error.
+    reason: BaseException = error.__cause__ or error
+    while reason.args and isinstance(reason.args[0], BaseException):
+        reason = reason.args[0]
+    if isinstance(reason, HandshakeError):
+        return NotEncrypted(reason.__cause__ or reason)
+    return (NotConnected if isinstance(error, httpx.ConnectError) else HttpError)(reason)

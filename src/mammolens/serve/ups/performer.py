@@ -36,7 +36,7 @@ from mammolens.serve.dimse import (
     peer_titled,
     pull_studies,
 )
-from mammolens.serve.exchange import obeying
+from mammolens.serve.exchange import Endpoint, obeying
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.record import STEPS, Step, StepLost, beating, leases, steps
 from mammolens.serve.ups._standing import Standing, missing_instances, read_standing
@@ -62,7 +62,7 @@ from mammolens.serve.ups.servers import (
     is_success,
     open_server,
 )
-from mammolens.serve.web import WebPeer, find_web_peer, is_web_peer, list_instances, pull_instances
+from mammolens.serve.web import find_web_peer, is_web_peer, list_instances, pull_instances
 
 __all__ = ["perform_steps", "performing"]
 
@@ -296,7 +296,7 @@ def _pull_input(state: NodeState, given: StepInput) -> bool:
     if source is None:
         return False
     study = FoundStudy(given.study, None, None, None, None, ())
-    if isinstance(source, WebPeer):
+    if isinstance(source, Endpoint):
         note_wanted(state, f"peer:{source.name}", [study], [])
         listed = list_instances(state, source, given.study)
         asked = [i for i in listed if not given.instances or i.sop_instance_uid in given.instances]
@@ -309,7 +309,7 @@ def _pull_input(state: NodeState, given: StepInput) -> bool:
     return True
 
 
-def _source(state: NodeState, given: StepInput) -> WebPeer | Peer | None:
+def _source(state: NodeState, given: StepInput) -> Endpoint | Peer | None:
     """Find who has the images, among those whom the settings know."""
     for url in given.urls:
         for name in state.settings.web.peers:
@@ -324,7 +324,7 @@ def _source(state: NodeState, given: StepInput) -> WebPeer | Peer | None:
     return _find(state, source) if source else None
 
 
-def _find(state: NodeState, name: str) -> WebPeer | Peer:
+def _find(state: NodeState, name: str) -> Endpoint | Peer:
     if is_web_peer(name, state.settings):
         return find_web_peer(name, state.settings)
     return find_peer(name, state.settings.dimse)

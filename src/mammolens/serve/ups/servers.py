@@ -198,13 +198,13 @@ class _Web:
     def find(self) -> list[Dataset]:
         keys = {"ProcedureStepState": SCHEDULED, "limit": str(LONGEST_SEARCH)}
         asked = urlencode({**keys, "includefield": ",".join(ASKED)})
-        status, found, _ = self.session.ask("GET", f"/workitems?{asked}", read=read_readable)
+        status, found = self.session.ask("GET", f"/workitems?{asked}", read=read_readable)
         if status not in (200, 204, 206):
             raise DeliveryError(f"the search for steps was given up (HTTP {status})")
         return found
 
     def read(self, uid: str) -> Dataset | None:
-        status, found, _ = self.session.ask("GET", f"/workitems/{quote(uid)}")
+        status, found = self.session.ask("GET", f"/workitems/{quote(uid)}")
         if status in (404, 410):
             return None
         if status != 200 or len(found) != 1:
@@ -215,7 +215,7 @@ class _Web:
         asked = Dataset()
         asked.ProcedureStepState, asked.TransactionUID = state, transaction
         path = f"/workitems/{quote(uid)}/state"
-        status, _, _ = self.session.ask("PUT", path, asked.to_json_dict())
+        status, _ = self.session.ask("PUT", path, asked.to_json_dict())
         return self._meant(status, uid, state)
 
     def update(self, uid: str, transaction: str, data: Dataset) -> int:
@@ -223,7 +223,7 @@ class _Web:
         asked.update(data)
         asked.TransactionUID = transaction
         path = f"/workitems/{quote(uid)}?{quote(transaction)}"
-        status, _, _ = self.session.ask("POST", path, asked.to_json_dict())
+        status, _ = self.session.ask("POST", path, asked.to_json_dict())
         return self._meant(status, uid, None)
 
     def subscribe(self, uid: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mammolens.serve.web.channel import Channel, open_channel
 from mammolens.serve.web.peers import (
-    WebPeer,
     WebSession,
     calling,
     find_web_peer,
@@ -21,7 +20,6 @@ from mammolens.serve.web.server import serving
 
 __all__ = [
     "Channel",
-    "WebPeer",
     "WebSession",
     "calling",
     "find_web_peer",

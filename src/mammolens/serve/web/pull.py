@@ -11,18 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPResponse
 from typing import Final
 from urllib.parse import quote, urlencode
 
+import httpx
 from pydicom.dataset import Dataset
 
 from mammolens.errors import DeliveryError, InputError, NotAnImage
 from mammolens.serve.dimse import FoundStudy, PullReport, StudyQuery, note_wanted, read_study
+from mammolens.serve.exchange import Endpoint
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.intake import PartialObject
 from mammolens.serve.web._multipart import Multipart, PartSink, parse_media_type
-from mammolens.serve.web.peers import CHUNK_BYTES, WebPeer, WebSession, calling
+from mammolens.serve.web.peers import WebSession, calling
 from mammolens.serve.web.stow import DICOM, RELATED
 
 __all__ = [
@@ -68,7 +69,7 @@ class Instance:
         return f"/studies/{study}/series/{series}/instances/{instance}"
 
 
-def find_web_studies(peer: WebPeer, query: StudyQuery) -> list[FoundStudy]:
+def find_web_studies(peer: Endpoint, query: StudyQuery) -> list[FoundStudy]:
     """Ask a server which studies it has, and keep those that fit the question.
 
     Raises
@@ -84,7 +85,7 @@ def find_web_studies(peer: WebPeer, query: StudyQuery) -> list[FoundStudy]:
 
 def pull_web_studies(
     state: NodeState,
-    peer: WebPeer,
+    peer: Endpoint,
     studies: Sequence[FoundStudy],
     priors: Sequence[FoundStudy] = (),
 ) -> Iterator[PullReport]:
@@ -103,7 +104,7 @@ def pull_web_studies(
         yield pull_instances(state, peer, uid, list_instances(state, peer, uid))
 
 
-def list_instances(state: NodeState, peer: WebPeer, study: str) -> list[Instance]:
+def list_instances(state: NodeState, peer: Endpoint, study: str) -> list[Instance]:
     """List what a server has of a study and the node would read.
 
     Raises
@@ -126,7 +127,7 @@ def list_instances(state: NodeState, peer: WebPeer, study: str) -> list[Instance
 
 
 def pull_instances(
-    state: NodeState, peer: WebPeer, study: str, instances: Sequence[Instance]
+    state: NodeState, peer: Endpoint, study: str, instances: Sequence[Instance]
 ) -> PullReport:
     """Fetch objects of a study, one after the other, and receive each.
 
@@ -151,7 +152,7 @@ def _search(session: WebSession, path: str, keys: Mapping[str, str]) -> Iterator
     count = 0
     for _ in range(MOST_PAGES):
         asked = urlencode({**keys, "limit": str(PAGE), "offset": str(len(seen))})
-        status, page, _ = session.ask("GET", f"{path}?{asked}")
+        status, page = session.ask("GET", f"{path}?{asked}")
         if status not in OK:
             raise DeliveryError(
                 f"the server does not answer the search (HTTP {status})",
@@ -188,16 +189,17 @@ def _fetch(state: NodeState, session: WebSession, instance: Instance) -> bool:
     most = (state.settings.intake.max_mb << 20) + OVERHEAD_BYTES
     for accept in ACCEPTED:
         headers = {"Accept": accept}
-        with session.open("GET", instance.path, headers, most_bytes=most) as response:
-            if response.status == 200:
+        with session.open("GET", instance.path, headers, most) as response:
+            if response.status_code == 200:
                 return _receive(state, session.peer, instance, response)
-            response.read(CHUNK_BYTES)
-            if response.status != NOT_ACCEPTABLE:
+            if response.status_code != NOT_ACCEPTABLE:
                 return False
     return False
 
 
-def _receive(state: NodeState, peer: WebPeer, instance: Instance, response: HTTPResponse) -> bool:
+def _receive(
+    state: NodeState, peer: Endpoint, instance: Instance, response: httpx.Response
+) -> bool:
     """Receive the object of an answer, if it is the one that was asked for."""
     item = PartialObject(state, state.settings.intake.max_mb << 20)
     try:
@@ -216,7 +218,7 @@ def _receive(state: NodeState, peer: WebPeer, instance: Instance, response: HTTP
     return item.error is None
 
 
-def _read(item: PartialObject, response: HTTPResponse) -> None:
+def _read(item: PartialObject, response: httpx.Response) -> None:
     media = parse_media_type(response.headers.get("Content-Type", ""))
     if media is None or media.name not in (DICOM, RELATED):
         raise NotAnImage("the answer is no DICOM object")
@@ -229,10 +231,11 @@ def _read(item: PartialObject, response: HTTPResponse) -> None:
 
     body = Multipart(media.parameters.get("boundary", ""), begin) if media.name == RELATED else None
     feed = item.write if body is None else body.feed
-    while piece := response.read(CHUNK_BYTES):
-        feed(piece)
-    if response.length:
-        raise NotAnImage("the answer broke off")
+    try:
+        for piece in response.iter_raw():
+            feed(piece)
+    except httpx.RemoteProtocolError as error:
+        raise NotAnImage("the answer broke off") from error
     if body is not None:
         body.close()
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mammolens import __version__
 from mammolens.serve.delivery.transports import Answer, Verdict
-from mammolens.serve.delivery.transports._target import Target
-from mammolens.serve.exchange import HttpConnection
+from mammolens.serve.exchange import HttpClient, HttpError, NotConnected
 
-__all__ = ["HttpSession", "Response", "http_session", "judge_http"]
+__all__ = ["Response", "judge_http", "post"]
 
-_LONGEST: Final = 4 << 20
-"""Bytes of an answer: it names what was stored, or has a status for each entry of one bundle."""
 _CLOSED_DOOR: Final = frozenset({401, 403, 404, 405, 407})
 """Wrong credentials or address: no file is at fault, and none would fare better."""
 _LATER: Final = frozenset({408, 409, 425, 429})
@@ -32,59 +26,23 @@ class Response:
     retry_after: str | None
 
 
-class HttpSession:
-    """A connection to one server, kept between requests."""
+def post(
+    client: HttpClient, path: str, body: bytes, headers: Mapping[str, str], key: str
+) -> Response | Answer:
+    """Post `body` below the base of a server.
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._connection = HttpConnection(
-            target.host, target.port, target.timeout_s, _LONGEST, target.tls, target.tls_name
-        )
-
-    def post(
-        self, path: str, body: bytes, headers: Mapping[str, str], key: str
-    ) -> Response | Answer:
-        """Post `body` below the base of the target.
-
-        Parameters
-        ----------
-        key
-            Says to a server that knows the header ``Idempotency-Key`` that a repeat is one.
-        """
-        sent = {"User-Agent": f"mammolens/{__version__}", "Idempotency-Key": key, **headers}
-        if self._target.authorization is not None:
-            sent["Authorization"] = self._target.authorization
-        self._connection.pace.begin()
-        try:
-            if self._connection.sock is None:
-                self._connection.connect()
-        except OSError as error:
-            self.close()
-            return Answer(Verdict.AWAY, f"cannot be reached: {type(error).__name__}")
-        try:
-            self._connection.request("POST", f"{self._target.path}{path}" or "/", body, sent)
-            answered = self._connection.getresponse()
-            content = answered.read(_LONGEST)
-            if not answered.isclosed():
-                self.close()
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            return Answer(Verdict.BROKEN, f"no answer: {type(error).__name__}")
-        return Response(answered.status, content, answered.headers.get("Retry-After"))
-
-    def close(self) -> None:
-        """Hang up; the next request connects again."""
-        self._connection.close()
-
-
-@contextlib.contextmanager
-def http_session(target: Target) -> Iterator[HttpSession]:
-    """Give a session that is closed in the end; it connects with its first request."""
-    session = HttpSession(target)
+    Parameters
+    ----------
+    key
+        Shows a server that knows the header ``Idempotency-Key`` that a request is a repeat.
+    """
     try:
-        yield session
-    finally:
-        session.close()
+        answer = client.ask("POST", path, {"Idempotency-Key": key, **headers}, body)
+    except NotConnected as error:
+        return Answer(Verdict.AWAY, f"cannot be reached: {type(error.reason).__name__}")
+    except HttpError as error:
+        return Answer(Verdict.BROKEN, f"no answer: {type(error.reason).__name__}")
+    return Response(answer.status, answer.body, answer.headers.get("Retry-After"))
 
 
 def judge_http(response: Response) -> Answer:

@@ -16,13 +16,9 @@ from typing import Any, Final
 
 from mammolens.serve.delivery.outbox import Delivery
 from mammolens.serve.delivery.transports import Answer, Parcel, Verdict
-from mammolens.serve.delivery.transports._http import (
-    HttpSession,
-    Response,
-    http_session,
-    judge_http,
-)
+from mammolens.serve.delivery.transports._http import Response, judge_http, post
 from mammolens.serve.delivery.transports._target import Target
+from mammolens.serve.exchange import HttpClient
 
 __all__ = ["FhirRest", "FhirSession"]
 
@@ -38,7 +34,7 @@ class FhirRest:
     @contextlib.contextmanager
     def open(self, parcels: Sequence[Parcel]) -> Iterator[FhirSession]:  # noqa: ARG002
         """Give a session; it connects with its first bundle."""
-        with http_session(self.target) as http:
+        with HttpClient(self.target) as http:
             yield FhirSession(http)
 
 
@@ -46,7 +42,7 @@ class FhirRest:
 class FhirSession:
     """A connection to one FHIR server."""
 
-    http: HttpSession
+    http: HttpClient
 
     def send(self, delivery: Delivery, content: bytes) -> Answer:
         """Post one bundle."""
@@ -58,7 +54,7 @@ class FhirSession:
             "Accept": _TYPE,
             "Prefer": "return=minimal",
         }
-        response = self.http.post("", content, headers, delivery.digest)
+        response = post(self.http, "", content, headers, delivery.digest)
         return response if isinstance(response, Answer) else _judge(response, n_entries)
 
 

@@ -16,13 +16,9 @@ from typing import Any, Final
 from mammolens.serve.delivery.outbox import Delivery
 from mammolens.serve.delivery.transports import Answer, Parcel, Verdict
 from mammolens.serve.delivery.transports._dicom_status import judge_status
-from mammolens.serve.delivery.transports._http import (
-    HttpSession,
-    Response,
-    http_session,
-    judge_http,
-)
+from mammolens.serve.delivery.transports._http import Response, judge_http, post
 from mammolens.serve.delivery.transports._target import Target
+from mammolens.serve.exchange import HttpClient
 
 __all__ = ["StowRs", "StowSession"]
 
@@ -44,7 +40,7 @@ class StowRs:
     @contextlib.contextmanager
     def open(self, parcels: Sequence[Parcel]) -> Iterator[StowSession]:  # noqa: ARG002
         """Give a session; it connects with its first instance."""
-        with http_session(self.target) as http:
+        with HttpClient(self.target) as http:
             yield StowSession(http)
 
 
@@ -52,7 +48,7 @@ class StowRs:
 class StowSession:
     """A connection to one DICOMweb server."""
 
-    http: HttpSession
+    http: HttpClient
 
     def send(self, delivery: Delivery, content: bytes) -> Answer:
         """Store one instance."""
@@ -65,7 +61,7 @@ class StowSession:
             "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
             "Accept": "application/dicom+json",
         }
-        response = self.http.post("/studies", body, headers, delivery.digest)
+        response = post(self.http, "/studies", body, headers, delivery.digest)
         return response if isinstance(response, Answer) else _judge(response, delivery)
 
 
