@@ -7,7 +7,6 @@ is connected to; a folder takes an empty file that is removed at once.
 
 from __future__ import annotations
 
-import json
 import socket
 import ssl
 import tempfile
@@ -162,7 +161,7 @@ def _ask_fhir(target: Target) -> str:
         _refuse_closed(answer.status)
         if answer.status != 200:
             raise _unusable(answer.status)
-        capable = _object(answer.body)
+        capable = answer.json_object()
         version = str(capable.get("fhirVersion") or "")
         if capable.get("resourceType") != "CapabilityStatement" or not version.startswith("4."):
             raise DeliveryError(
@@ -254,11 +253,3 @@ def _unusable(status: int) -> DeliveryError:
     return DeliveryError(
         f"HTTP {status}", remedy="Check the base address, and look at the log of the server"
     )
-
-
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        read = json.loads(content)
-    except (ValueError, RecursionError):
-        return {}
-    return read if isinstance(read, dict) else {}

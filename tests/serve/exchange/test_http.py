@@ -120,7 +120,7 @@ def test_how_far_an_exchange_came_is_named(server) -> None:
         with HttpClient(away) as client, pytest.raises(NotConnected) as caught:
             client.ask("GET", "/", NOTHING)
     assert isinstance(caught.value.reason, ConnectionRefusedError)
-    tls = client_context("test", ("a", "b"), None)
+    tls = client_context("test", "ca", None)
     plain = server(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n"), tls=tls)
     with HttpClient(plain) as client, pytest.raises(NotEncrypted):
         client.ask("GET", "/", NOTHING)

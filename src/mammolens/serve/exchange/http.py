@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import httpx
 
 from mammolens import __version__
 from mammolens.errors import ConfigError
-from mammolens.serve.exchange._transport import BoundedTransport
+from mammolens.serve.exchange._transport import bounded_transport
 from mammolens.serve.exchange.bounds import HandshakeError, Pace
 
 __all__ = [
@@ -125,8 +126,16 @@ class HttpAnswer:
     """A whole answer; names of headers may be asked for in any case."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def json_object(self) -> dict[str, Any]:
+        """Give the JSON object that the body is; an empty one if it is something else."""
+        try:
+            read = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return read if isinstance(read, dict) else {}
 
 
 class HttpClient:
@@ -149,7 +158,7 @@ class HttpClient:
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
             timeout=None,
-            transport=BoundedTransport(self._pace, endpoint.tls),
+            transport=bounded_transport(self._pace, endpoint.tls),
             trust_env=False,
         )
 
@@ -190,7 +199,7 @@ class HttpClient:
         """Ask for a resource below the base, and read the answer; raises as `stream` does."""
         with self.stream(method, path, headers, body) as response:
             content = b"".join(response.iter_raw())
-            return HttpAnswer(response.status_code, response.headers, content)
+            return HttpAnswer(response.status_code, content, response.headers)
 
     def close(self) -> None:
         """Hang up."""
@@ -205,19 +214,17 @@ class HttpClient:
 
 def client_context(
     source: str,
-    keywords: tuple[str, str],
+    keyword: str,
     authority: Path | None,
     certificate: Path | None = None,
     key: Path | None = None,
 ) -> ssl.SSLContext:
-    """Make the TLS context of a server that the node calls: TLS 1.2 or newer, names checked.
+    """Make the TLS context for a server: TLS 1.2 or newer, its certificate and name checked.
 
     Parameters
     ----------
-    source
-        What the settings belong to, as a message names it.
-    keywords
-        Settings that a message names: that of the authority, and that of the own certificate.
+    source, keyword
+        What the files belong to and the setting that names them, for a message.
     authority
         PEM of who may vouch for the server; ``None``: whom the system trusts.
     certificate, key
@@ -237,7 +244,7 @@ def client_context(
         raise ConfigError(
             f"a certificate or key cannot be read ({type(error).__name__})",
             source=source,
-            keyword=keywords[certificate is not None],
+            keyword=keyword,
             remedy="Give PEM files that this user may read; the key without a passphrase",
         ) from error
     return context

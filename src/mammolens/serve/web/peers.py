@@ -74,7 +74,7 @@ def find_web_peer(name: str, settings: NodeSettings) -> Endpoint:
         port or (443 if encrypted else 80),
         url.path.rstrip("/"),
         settings.web.timeout_s,
-        client_context(str(authority), ("web.authority", ""), authority) if encrypted else None,
+        client_context(str(authority), "web.authority", authority) if encrypted else None,
         authorization=authorization(
             f"web peer {name}",
             user,

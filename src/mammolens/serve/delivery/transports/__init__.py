@@ -145,13 +145,15 @@ def _transport(target: Target) -> Transport:
 
             return StoreScu(target)
         case "stow":
-            from mammolens.serve.delivery.transports.stow import StowRs
+            from mammolens.serve.delivery.transports._http import HttpTransport
+            from mammolens.serve.delivery.transports.stow import StowSession
 
-            return StowRs(target)
+            return HttpTransport(target, StowSession)
         case "fhir":
-            from mammolens.serve.delivery.transports.fhir_rest import FhirRest
+            from mammolens.serve.delivery.transports._http import HttpTransport
+            from mammolens.serve.delivery.transports.fhir_rest import FhirSession
 
-            return FhirRest(target)
+            return HttpTransport(target, FhirSession)
         case "mllp":
             from mammolens.serve.delivery.transports.mllp import Mllp
 

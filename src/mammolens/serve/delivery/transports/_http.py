@@ -1,15 +1,17 @@
-"""HTTP as the transports need it: one request, an answer or the reason why there is none."""
+"""HTTP as the transports need it: one file a request, and what its answer means."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from mammolens.serve.delivery.transports import Answer, Verdict
-from mammolens.serve.exchange import HttpClient, HttpError, NotConnected
+from mammolens.serve.delivery.transports import Answer, Parcel, Session, Verdict
+from mammolens.serve.delivery.transports._target import Target
+from mammolens.serve.exchange import HttpAnswer, HttpClient, HttpError, NotConnected
 
-__all__ = ["Response", "judge_http", "post"]
+__all__ = ["HttpTransport", "judge_http", "post"]
 
 _CLOSED_DOOR: Final = frozenset({401, 403, 404, 405, 407})
 """Wrong credentials or address: no file is at fault, and none would fare better."""
@@ -18,18 +20,23 @@ _GATEWAY: Final = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True)
-class Response:
-    """What a server answered."""
+class HttpTransport:
+    """One HTTP server, and what makes a session of a client for it."""
 
-    status: int
-    body: bytes
-    retry_after: str | None
+    target: Target
+    session: Callable[[HttpClient], Session]
+
+    @contextlib.contextmanager
+    def open(self, parcels: Sequence[Parcel]) -> Iterator[Session]:  # noqa: ARG002
+        """Give a session; it connects with its first request."""
+        with HttpClient(self.target) as http:
+            yield self.session(http)
 
 
 def post(
     client: HttpClient, path: str, body: bytes, headers: Mapping[str, str], key: str
-) -> Response | Answer:
-    """Post `body` below the base of a server.
+) -> HttpAnswer | Answer:
+    """Post `body` below the base of a server; an `Answer` says why no answer came.
 
     Parameters
     ----------
@@ -37,26 +44,25 @@ def post(
         Shows a server that knows the header ``Idempotency-Key`` that a request is a repeat.
     """
     try:
-        answer = client.ask("POST", path, {"Idempotency-Key": key, **headers}, body)
+        return client.ask("POST", path, {"Idempotency-Key": key, **headers}, body)
     except NotConnected as error:
         return Answer(Verdict.AWAY, f"cannot be reached: {type(error.reason).__name__}")
     except HttpError as error:
         return Answer(Verdict.BROKEN, f"no answer: {type(error.reason).__name__}")
-    return Response(answer.status, answer.body, answer.headers.get("Retry-After"))
 
 
-def judge_http(response: Response) -> Answer:
+def judge_http(response: HttpAnswer) -> Answer:
     """Judge an answer by its status alone, other than success.
 
     Examples
     --------
-    >>> [judge_http(Response(s, b"", None)).verdict.value for s in (400, 401, 409, 500, 503)]
+    >>> [judge_http(HttpAnswer(s)).verdict.value for s in (400, 401, 409, 500, 503)]
     ['never', 'away', 'later', 'later', 'away']
-    >>> judge_http(Response(429, b"", "7")).wait_s
+    >>> judge_http(HttpAnswer(429, headers={"Retry-After": "7"})).wait_s
     7.0
     """
     status, said = response.status, f"HTTP {response.status}"
-    after = response.retry_after or ""
+    after = response.headers.get("Retry-After", "")
     if status in _GATEWAY and after.isdecimal():
         return Answer(Verdict.AWAY, said, float(after[:6]))
     if status in _CLOSED_DOOR or status in _GATEWAY - _LATER or 300 <= status < 400:

@@ -116,8 +116,8 @@ def _split(route: RouteSettings) -> SplitResult:
 
 
 def _context(route: RouteSettings) -> ssl.SSLContext:
-    keywords = ("ca", "certificate")
-    return client_context(f"route {route.name}", keywords, route.ca, route.certificate, route.key)
+    keyword = "certificate" if route.certificate else "ca"
+    return client_context(f"route {route.name}", keyword, route.ca, route.certificate, route.key)
 
 
 def _authorization(route: RouteSettings, settings: NodeSettings, private: bool) -> str | None:

@@ -7,20 +7,17 @@ Source: PS3.18 10.5 (Store transaction), 8.6.1.2 (multipart/related), annex I.2 
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mammolens.serve.delivery.outbox import Delivery
-from mammolens.serve.delivery.transports import Answer, Parcel, Verdict
+from mammolens.serve.delivery.transports import Answer, Verdict
 from mammolens.serve.delivery.transports._dicom_status import judge_status
-from mammolens.serve.delivery.transports._http import Response, judge_http, post
-from mammolens.serve.delivery.transports._target import Target
-from mammolens.serve.exchange import HttpClient
+from mammolens.serve.delivery.transports._http import judge_http, post
+from mammolens.serve.exchange import HttpAnswer, HttpClient
 
-__all__ = ["StowRs", "StowSession"]
+__all__ = ["StowSession"]
 
 _STORED: Final = "00081199"
 _FAILED: Final = "00081198"
@@ -29,19 +26,6 @@ _WARNING: Final = "00081196"
 _REASON: Final = "00081197"
 _ANSWERED: Final = frozenset({200, 202, 400, 409})
 """Statuses that bring a list of what was stored and what was not."""
-
-
-@dataclass(frozen=True)
-class StowRs:
-    """One DICOMweb server."""
-
-    target: Target
-
-    @contextlib.contextmanager
-    def open(self, parcels: Sequence[Parcel]) -> Iterator[StowSession]:  # noqa: ARG002
-        """Give a session; it connects with its first instance."""
-        with HttpClient(self.target) as http:
-            yield StowSession(http)
 
 
 @dataclass(frozen=True)
@@ -65,7 +49,7 @@ class StowSession:
         return response if isinstance(response, Answer) else _judge(response, delivery)
 
 
-def _judge(response: Response, delivery: Delivery) -> Answer:
+def _judge(response: HttpAnswer, delivery: Delivery) -> Answer:
     said = f"HTTP {response.status}"
     if response.status not in _ANSWERED:
         return judge_http(response)
