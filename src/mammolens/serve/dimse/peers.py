@@ -10,15 +10,13 @@ from ssl import SSLContext
 from typing import Any, Final
 
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, evt
+from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
-from pynetdicom.transport import AddressInformation
 
 from mammolens.errors import ConfigError, DeliveryError
-from mammolens.serve.dimse._sockets import PduSocket
 from mammolens.serve.dimse.tls import client_context
-from mammolens.serve.dimse.upper_layer import Begin, end, furnish
+from mammolens.serve.dimse.upper_layer import Begin, Caller, end
 from mammolens.serve.exchange import Pace
 from mammolens.serve.settings import DimseSettings
 
@@ -116,9 +114,8 @@ def associated(
     DeliveryError
         The peer is away, refuses, takes none of the contexts, or answers what is no association.
     """
-    ae = _Caller(dimse.ae_title)
-    ae.pace, ae.max_bytes = Pace(dimse.acse_timeout_s, 0), max_bytes
-    ae.begin = begin or (lambda *_: None)
+    pace = Pace(dimse.acse_timeout_s, 0)
+    ae = Caller(dimse.ae_title, pace, begin or (lambda *_: None), max_bytes)
     ae.maximum_pdu_size = dimse.max_pdu
     ae.acse_timeout, ae.dimse_timeout = dimse.acse_timeout_s, dimse.dimse_timeout_s
     ae.network_timeout, ae.connection_timeout = dimse.network_timeout_s, dimse.acse_timeout_s
@@ -133,28 +130,9 @@ def associated(
             end(ae.called)
 
 
-class _Caller(AE):
-    """An application entity that calls one peer, by an association with limits."""
-
-    pace: Pace
-    begin: Begin
-    max_bytes: int
-    called: Association | None = None
-
-    def _create_socket(
-        self,
-        assoc: Association,
-        address: AddressInformation,
-        tls_args: tuple[SSLContext, str] | None,
-    ) -> PduSocket:
-        self.called = assoc
-        furnish(assoc, self.begin, self.max_bytes, lambda: None, self.pace)
-        return PduSocket(assoc, None, address, tls_args)
-
-
 @contextmanager
 def _established(
-    ae: _Caller,
+    ae: Caller,
     peer: Peer,
     dimse: DimseSettings,
     tls: tuple[SSLContext, str] | None,

@@ -31,12 +31,11 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from mammolens import __version__
 from mammolens.errors import ConfigError, InputError, StorageError, UnsupportedImage
 from mammolens.serve import logs
-from mammolens.serve.dimse.acceptor import AcceptorServer
 from mammolens.serve.dimse.commitment import CONTEXT, take_report
 from mammolens.serve.dimse.commitment_scp import answer_request
 from mammolens.serve.dimse.step_events import STEP_EVENTS, is_step_event, take_step_event
 from mammolens.serve.dimse.tls import server_context
-from mammolens.serve.dimse.upper_layer import FAREWELL_S, ReceivedData, end
+from mammolens.serve.dimse.upper_layer import FAREWELL_S, AcceptorServer, ReceivedData, end
 from mammolens.serve.holdings import Draft, NodeState, Store
 from mammolens.serve.intake import receive
 from mammolens.serve.record import Database, audit

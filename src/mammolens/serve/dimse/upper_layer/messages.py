@@ -31,7 +31,7 @@ from mammolens.serve.exchange import LOOK_S, Pace
 from mammolens.serve.holdings import Draft
 
 if TYPE_CHECKING:
-    from mammolens.serve.dimse.upper_layer import UpperLayer
+    from mammolens.serve.dimse.upper_layer.provider import UpperLayer
 
 __all__ = ["Begin", "DataPdu", "Messages", "ReceivedData"]
 

@@ -1,8 +1,8 @@
-"""pynetdicom's acceptor, hardened: many associations, big images, senders that mean no good.
+"""The side that listens: every connection is taken, refused or ended within limits.
 
 The thread that accepts never waits for a peer: every connection shakes hands in a thread of its own
 and within a time limit, and there is only so much room for connections. Associations are made of
-the parts of `upper_layer`.
+the parts of this package.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationServer, RequestHandler, ThreadedAssociationServer
 
 from mammolens.serve import logs
-from mammolens.serve.dimse._sockets import PduSocket
-from mammolens.serve.dimse.upper_layer import Begin, UpperLayer, furnish
+from mammolens.serve.dimse.upper_layer.messages import Begin
+from mammolens.serve.dimse.upper_layer.provider import UpperLayer, furnish
+from mammolens.serve.dimse.upper_layer.sockets import PduSocket
 from mammolens.serve.exchange import handshake
 
 __all__ = ["AcceptorServer", "Refused"]

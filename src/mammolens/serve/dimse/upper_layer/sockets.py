@@ -15,11 +15,11 @@ from pynetdicom.association import Association
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
 from mammolens.serve import logs
-from mammolens.serve.dimse._associate_pdu import LONGEST_ASSOCIATE
+from mammolens.serve.dimse.upper_layer.associate_pdu import LONGEST_ASSOCIATE
 from mammolens.serve.exchange import LOOK_S, Pace, connect
 
 if TYPE_CHECKING:
-    from mammolens.serve.dimse.upper_layer import UpperLayer
+    from mammolens.serve.dimse.upper_layer.provider import UpperLayer
 
 __all__ = ["Bell", "PduSocket", "close_socket"]
 
