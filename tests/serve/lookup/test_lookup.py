@@ -12,8 +12,8 @@ from mammolens.errors import ConfigError, MissingAttribute
 from mammolens.serve.delivery import deliver_off
 from mammolens.serve.holdings import NodeState, open_state
 from mammolens.serve.intake import receive
-from mammolens.serve.lookup import look_up, report_exam, say_exams, say_report
-from mammolens.serve.record import DELIVERIES, JOBS, PRIORS, RESULTS, ExamState, WorkState
+from mammolens.serve.lookup import ExamState, look_up, report_exam, say_exams, say_report
+from mammolens.serve.record import DELIVERIES, JOBS, PRIORS, RESULTS, WorkState
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.work import work_off
 

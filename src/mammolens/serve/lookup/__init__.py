@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from mammolens.serve.lookup.search import ExamAnswer, ExamReport, look_up, report_exam
+from mammolens.serve.lookup.exams import ExamAnswer, ExamRow, ExamState, look_up
+from mammolens.serve.lookup.report import ExamReport, report_exam
 from mammolens.serve.lookup.words import say_exams, say_report
 
-__all__ = ["ExamAnswer", "ExamReport", "look_up", "report_exam", "say_exams", "say_report"]
+__all__ = [
+    "ExamAnswer",
+    "ExamReport",
+    "ExamRow",
+    "ExamState",
+    "look_up",
+    "report_exam",
+    "say_exams",
+    "say_report",
+]

@@ -8,22 +8,13 @@ from __future__ import annotations
 
 from mammolens.serve.record import audit, leases, steps
 from mammolens.serve.record.audit import AuditHead
+from mammolens.serve.record.conditions import OVERTAKEN, SUPERSEDED, WAITS
 from mammolens.serve.record.database import (
     Database,
     insert_once,
     look_into,
     open_database,
     server_time,
-)
-from mammolens.serve.record.exams import (
-    ExamFilter,
-    ExamRow,
-    ExamState,
-    ExamStory,
-    FoundExams,
-    find_exams,
-    is_overtaken,
-    read_exam,
 )
 from mammolens.serve.record.leases import Lease
 from mammolens.serve.record.overview import read_overview, say_overview
@@ -43,7 +34,6 @@ from mammolens.serve.record.tables import (
     PRIORS,
     RESULTS,
     STEPS,
-    WAITS,
     Role,
     WorkState,
 )
@@ -61,18 +51,15 @@ __all__ = [
     "INSTANCES",
     "JOBS",
     "KEYRING",
+    "OVERTAKEN",
     "POSTPONED",
     "PRIORS",
     "RESULTS",
     "STEPS",
+    "SUPERSEDED",
     "WAITS",
     "AuditHead",
     "Database",
-    "ExamFilter",
-    "ExamRow",
-    "ExamState",
-    "ExamStory",
-    "FoundExams",
     "Lease",
     "Pulse",
     "Role",
@@ -82,14 +69,11 @@ __all__ = [
     "audit",
     "beating",
     "count_present",
-    "find_exams",
     "insert_once",
-    "is_overtaken",
     "leases",
     "look_into",
     "open_database",
     "present",
-    "read_exam",
     "read_overview",
     "read_trouble",
     "say_overview",

@@ -31,7 +31,6 @@ __all__ = [
     "PROCESSES",
     "RESULTS",
     "STEPS",
-    "WAITS",
     "Role",
     "WorkState",
 ]
@@ -322,11 +321,3 @@ STEPS: Final = sa.Table(
     sqlite_autoincrement=True,
 )
 """Procedure steps (UPS) of a server that are ours; `work` (JSON): what is asked, or came of it."""
-
-WAITS: Final = sa.and_(
-    EXAMS.c.version > EXAMS.c.queued_version,
-    ~sa.select(PRIORS.c.id)
-    .where(PRIORS.c.study_instance_uid == EXAMS.c.study_instance_uid)
-    .exists(),
-)
-"""Exams that changed since their last job, and are no priors."""

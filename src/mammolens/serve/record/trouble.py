@@ -8,6 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from mammolens.serve.record.conditions import SUPERSEDED
 from mammolens.serve.record.leases import EXPIRED
 from mammolens.serve.record.tables import JOBS, RESULTS, WorkState
 
@@ -55,10 +56,8 @@ def read_trouble(connection: sa.Connection) -> Trouble:
     )
     rows = connection.execute(waiting).all()
     deadly = [row for row in rows if row.error == EXPIRED or row.error.startswith(DIED)]
-    newer = RESULTS.alias()
-    superseded = sa.select(newer.c.id).where(newer.c.supersedes == RESULTS.c.id).exists()
     newest = (
-        sa.select(RESULTS.c.cautions, superseded.label("old"))
+        sa.select(RESULTS.c.cautions, SUPERSEDED.label("old"))
         .order_by(RESULTS.c.id.desc())
         .limit(_NEWEST)
     )
