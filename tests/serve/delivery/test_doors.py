@@ -59,7 +59,7 @@ def test_secrets_go_into_the_header_and_nowhere_else():
         ("fhir+https://h/b", {"secrets": {"my_route": "x\n"}}, "no bearer token"),
         ("fhir+https://h/b", {"user": "ann"}, "no password"),
         ("mllp://h", {"sinks": ["hl7"], "secrets": {"my_route": "x"}}, "takes no secret"),
-        ("fhir+https://h/b", {"ca": "absent.pem"}, "cannot be read"),
+        ("fhir+https://h/b", {"ca": "absent.pem"}, "certificates cannot be used"),
         ("fhir+https://h/b", {"commitment": True}, "over DIMSE alone"),
     ],
 )

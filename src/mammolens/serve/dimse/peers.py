@@ -15,9 +15,8 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 
 from mammolens.errors import ConfigError, DeliveryError
-from mammolens.serve.dimse.tls import client_context
 from mammolens.serve.dimse.upper_layer import Begin, Caller, end
-from mammolens.serve.exchange import Pace
+from mammolens.serve.exchange import Pace, dicom_client_context
 from mammolens.serve.settings import DimseSettings
 
 __all__ = ["Peer", "associated", "echo", "find_peer", "peer_titled"]
@@ -121,7 +120,7 @@ def associated(
     ae.network_timeout, ae.connection_timeout = dimse.network_timeout_s, dimse.acse_timeout_s
     for abstract, transfer in contexts:
         ae.add_requested_context(abstract, list(transfer) or [ImplicitVRLittleEndian])
-    tls = (client_context(dimse), peer.host) if peer.tls else None
+    tls = (dicom_client_context(dimse), peer.host) if peer.tls else None
     try:
         with _established(ae, peer, dimse, tls, roles, handlers) as association:
             yield association

@@ -34,8 +34,8 @@ from mammolens.serve import logs
 from mammolens.serve.dimse.commitment import CONTEXT, take_report
 from mammolens.serve.dimse.commitment_scp import answer_request
 from mammolens.serve.dimse.step_events import STEP_EVENTS, is_step_event, take_step_event
-from mammolens.serve.dimse.tls import server_context
 from mammolens.serve.dimse.upper_layer import FAREWELL_S, AcceptorServer, ReceivedData, end
+from mammolens.serve.exchange import dicom_server_context
 from mammolens.serve.holdings import Draft, NodeState, Store
 from mammolens.serve.intake import receive
 from mammolens.serve.record import Database, audit
@@ -167,7 +167,7 @@ def _open(listener: Listener, handlers: list[evt.EventHandlerType]) -> AcceptorS
             (dimse.host, dimse.port),
             evt_handlers=handlers,
             server_class=AcceptorServer,
-            tls=server_context(dimse),
+            tls=dicom_server_context(dimse),
             begin=partial(begin_draft, listener.state.received),
             max_bytes=listener.state.settings.intake.max_mb << 20,
             max_connections=dimse.max_associations,

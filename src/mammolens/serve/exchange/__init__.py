@@ -1,6 +1,6 @@
 """What the node exchanges with others keeps within bounds: of time, rate and size.
 
-`bounds` has them for any connection, `http` is the one client for HTTP and TLS.
+`bounds` has them for any connection, `tls` encrypts, and `http` is the one client for HTTP.
 """
 
 from __future__ import annotations
@@ -23,10 +23,17 @@ from mammolens.serve.exchange.http import (
     NotConnected,
     NotEncrypted,
     authorization,
+)
+from mammolens.serve.exchange.tls import (
+    CIPHERS,
+    certificates_of,
     client_context,
+    dicom_client_context,
+    dicom_server_context,
 )
 
 __all__ = [
+    "CIPHERS",
     "LOOK_S",
     "MINIMUM_RATE",
     "Connection",
@@ -39,8 +46,11 @@ __all__ = [
     "NotEncrypted",
     "Pace",
     "authorization",
+    "certificates_of",
     "client_context",
     "connect",
+    "dicom_client_context",
+    "dicom_server_context",
     "handshake",
     "obeying",
 ]

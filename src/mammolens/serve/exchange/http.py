@@ -1,4 +1,4 @@
-"""HTTP and TLS to other servers: where they are, who they must be, and one client to ask them.
+"""HTTP to other servers: where they are, who they must be, and one client to ask them.
 
 All that the node asks over HTTP goes through `HttpClient`. It follows no redirection and no proxy
 of the environment, keeps no cookies, and takes bodies as they are sent: it asks for no compression,
@@ -14,7 +14,6 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -33,7 +32,6 @@ __all__ = [
     "NotConnected",
     "NotEncrypted",
     "authorization",
-    "client_context",
 ]
 
 LONGEST_ANSWER: Final = 4 << 20
@@ -212,44 +210,6 @@ class HttpClient:
         self.close()
 
 
-def client_context(
-    source: str,
-    keyword: str,
-    authority: Path | None,
-    certificate: Path | None = None,
-    key: Path | None = None,
-) -> ssl.SSLContext:
-    """Make the TLS context for a server: TLS 1.2 or newer, its certificate and name checked.
-
-    Parameters
-    ----------
-    source, keyword
-        What the files belong to and the setting that names them, for a message.
-    authority
-        PEM of who may vouch for the server; ``None``: whom the system trusts.
-    certificate, key
-        PEM of what the node shows of itself, if anything.
-
-    Raises
-    ------
-    ConfigError
-        A file cannot be read.
-    """
-    try:
-        context = ssl.create_default_context(cafile=authority)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if certificate is not None:
-            context.load_cert_chain(certificate, key, password=_no_passphrase)
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"a certificate or key cannot be read ({type(error).__name__})",
-            source=source,
-            keyword=keyword,
-            remedy="Give PEM files that this user may read; the key without a passphrase",
-        ) from error
-    return context
-
-
 def authorization(source: str, user: str | None, secret: str | None, private: bool) -> str | None:
     """Write the header ``Authorization``: Basic where there is a user, else a bearer token.
 
@@ -287,11 +247,6 @@ def authorization(source: str, user: str | None, secret: str | None, private: bo
     if not secret or not secret.isascii() or not secret.isprintable():
         raise refused("the secret is no bearer token", "Check it for a line end")
     return f"Bearer {secret}"
-
-
-def _no_passphrase() -> str:
-    """Raise where OpenSSL would ask for a passphrase at the terminal and wait for it."""
-    raise ValueError("the key has a passphrase")
 
 
 def _named(error: Exception) -> HttpError:

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from mammolens.errors import ConfigError
-from mammolens.serve.exchange import Endpoint, authorization, client_context
+from mammolens.serve.exchange import (
+    Endpoint,
+    authorization,
+    client_context,
+    dicom_client_context,
+)
 from mammolens.serve.settings import DimseSettings, NodeSettings, RouteSettings, is_loopback
 
 if TYPE_CHECKING:
@@ -96,11 +101,11 @@ def parse_target(route: RouteSettings, settings: NodeSettings) -> Target:
 
 
 def _dimse(route: RouteSettings, settings: NodeSettings) -> Target:
-    from mammolens.serve.dimse import client_context, find_peer
+    from mammolens.serve.dimse import find_peer
 
     peer = find_peer(route.to, settings.dimse)
     if peer.tls:
-        client_context(settings.dimse)
+        dicom_client_context(settings.dimse)
     waits = ("acse_timeout_s", "dimse_timeout_s", "network_timeout_s")
     dimse = settings.dimse.model_copy(update=dict.fromkeys(waits, route.timeout_s))
     return Target(route.name, protocol="dimse", peer=peer, dimse=dimse)

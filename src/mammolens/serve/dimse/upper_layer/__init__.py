@@ -13,8 +13,8 @@ here: it has no limit of size and of free disk, writes into the system's folder 
 (from where a file cannot be renamed into the store, and where no identity may lie), takes no digest
 on the way, and leaves its file behind when an association breaks off.
 
-`internals` lists what is overridden and used, with the reason for each; a test holds the list to
-the code and to the installed pynetdicom.
+Each method that is overridden says why. `tests/serve/dimse/test_pynetdicom_internals.py` lists all
+of them and what else is relied on, and fails where the code or the installed pynetdicom differs.
 """
 
 from __future__ import annotations

@@ -168,6 +168,7 @@ class _Handler(RequestHandler):
     server: AcceptorServer
 
     def _create_association(self) -> Association:
+        """Make an association of the parts of this package."""
         association = RequestHandler._create_association(self)
         server = self.server
         furnish(association, server.begin, server.max_bytes, server.places.release)

@@ -133,6 +133,7 @@ class DataPdu(P_DATA_TF):
             raise ValueError("the PDU has no value")
 
     def to_primitive(self) -> P_DATA:
+        """Give the values as they are; pynetdicom would copy each."""
         primitive = P_DATA()
         for value in self.values:
             primitive.presentation_data_value_list.append(value)  # type: ignore[arg-type]
@@ -157,6 +158,7 @@ class Messages(DIMSEServiceProvider):
         return self.came > self.served
 
     def get_msg(self, block: bool = False) -> Any:
+        """Give the next message; the one before was served, and gives up its draft."""
         upper_layer = self.upper_layer
         if self.serving is not None:
             self._drop_served()
@@ -167,6 +169,7 @@ class Messages(DIMSEServiceProvider):
         return item
 
     def receive_primitive(self, primitive: P_DATA) -> None:
+        """Take the values of a PDU, within limits of length, time and number of operations."""
         try:
             values = list(primitive.presentation_data_value_list)
             while values:

@@ -157,10 +157,12 @@ class UpperLayer(DULServiceProvider):
                 raise TimeoutError("the other side does not hang up")
 
     def send_pdu(self, primitive: Any) -> None:
+        """Send, and ring the bell, so that the thread need not look all the time."""
         DULServiceProvider.send_pdu(self, primitive)
         self.bell.ring()
 
     def run_reactor(self) -> None:
+        """Run the thread; whatever it meets, the connection is closed and its place is free."""
         try:
             DULServiceProvider.run_reactor(self)
         except Exception as error:
@@ -182,6 +184,7 @@ class UpperLayer(DULServiceProvider):
         self.ended()
 
     def _decode_pdu(self, bytestream: bytearray) -> tuple[Any, str]:
+        """Decode; data is not copied, and a request is checked before it is decoded."""
         if bytestream[0] == DATA_PDU:
             return DataPdu(bytestream), "Evt10"
         if bytestream[0] in ASSOCIATE_PDUS:

@@ -42,6 +42,7 @@ class Caller(AE):
         address: AddressInformation,
         tls_args: tuple[SSLContext, str] | None,
     ) -> PduSocket:
+        """Give a call the limits that the listener has."""
         self.called = assoc
         furnish(assoc, self.begin, self.max_bytes, lambda: None, self.pace)
         return PduSocket(assoc, None, address, tls_args)
