@@ -8,7 +8,8 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -24,7 +25,15 @@ from mammolens.serve.settings import NodeSettings
 if TYPE_CHECKING:
     from mammolens.serve.dimse import FoundStudy, Method, PullReport, StudyQuery
 
-__all__ = ["add_files", "pull", "run_deliveries", "run_node", "run_worker", "stopping"]
+__all__ = [
+    "add_files",
+    "ended_together",
+    "pull",
+    "run_deliveries",
+    "run_node",
+    "run_worker",
+    "stopping",
+]
 
 
 def run_worker(settings: NodeSettings, threads: int, once: bool) -> int:
@@ -64,12 +73,15 @@ def run_node(settings: NodeSettings) -> None:
     with (
         stopping() as stop,
         open_state(settings) as state,
-        watching(state),  # first: a folder that another node watches is named before a port opens
         present(state.database, "node"),
-        delivering(state, stop),
-        listening(state),
-        serving(state),
-        performing(state, stop),
+        ended_together(
+            # First: a folder that another node watches is named before a port opens.
+            watching(state),
+            delivering(state, stop),
+            listening(state),
+            serving(state),
+            performing(state, stop),
+        ),
     ):
         stop.wait()
 
@@ -151,6 +163,25 @@ def pull(
         named = {study.study_instance_uid for study in studies}
         priors = {p.study_instance_uid: p for p in before if p.study_instance_uid not in named}
         yield from fetch(studies, priors=list(priors.values()))
+
+
+@contextmanager
+def ended_together(*parts: AbstractContextManager[object]) -> Iterator[None]:
+    """Begin parts one after the other, and end them at the same time, each in a thread.
+
+    Each may take its whole time to stop, and all of them take no longer than the slowest.
+    """
+    with ExitStack() as begun:
+        for part in parts:
+            begun.enter_context(part)
+        begun.pop_all()
+    try:
+        yield
+    finally:
+        with ThreadPoolExecutor(len(parts)) as pool:
+            ends = [pool.submit(part.__exit__, None, None, None) for part in parts]
+        for end in ends:
+            end.result()
 
 
 @contextmanager
