@@ -26,7 +26,7 @@ from mammolens.serve.holdings.state import (
     open_state,
     open_to_others,
 )
-from mammolens.serve.holdings.store import Draft, Store, Stored
+from mammolens.serve.holdings.store import Draft, Store, Stored, flush
 from mammolens.serve.holdings.vault import (
     count_sealed,
     exams_with_accession,
@@ -55,6 +55,7 @@ __all__ = [
     "describe_object",
     "exams_with_accession",
     "expire",
+    "flush",
     "hide",
     "join_state",
     "look_state",

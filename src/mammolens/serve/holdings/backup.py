@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -26,7 +25,7 @@ import sqlalchemy as sa
 from mammolens import __version__
 from mammolens.errors import ConfigError, StorageError
 from mammolens.serve.holdings.state import NodeState
-from mammolens.serve.holdings.store import Store
+from mammolens.serve.holdings.store import Store, flush
 from mammolens.serve.record import FILES, INSTANCES, AuditHead, Role, audit, open_database
 from mammolens.serve.settings import NodeSettings, child_environment
 
@@ -59,7 +58,7 @@ def back_up(state: NodeState, folder: Path) -> BackupReport:
     Parameters
     ----------
     folder
-        Is made; until it is whole it bears ``.partial`` behind its name.
+        Is made; until it is whole its name ends in ``.partial``.
 
     Raises
     ------
@@ -300,11 +299,7 @@ def _sha256(file: Path) -> str:
 def _flush(folder: Path) -> None:
     """Bring everything in a folder to the disk."""
     for path in (*folder.rglob("*"), folder, folder.parent):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        flush(path)
 
 
 @contextlib.contextmanager

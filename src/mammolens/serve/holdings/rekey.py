@@ -9,8 +9,9 @@ pseudonyms comes last: it is the sign that all the rest is through.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -56,8 +57,14 @@ def rekey(state: NodeState) -> Rekeyed:
         )
     closed: list[str] = []
     done = Rekeyed(
-        _identities(state.database, seal, closed),
-        _steps(state.database, seal, closed),
+        _rows(
+            state.database,
+            IDENTITIES.c.digest,
+            IDENTITIES.c.sealed,
+            partial(_identity, seal),
+            closed,
+        ),
+        _rows(state.database, STEPS.c.id, STEPS.c.work, partial(_work, seal), closed),
         _files(state, closed),
     )
     if closed:
@@ -77,43 +84,48 @@ def rekey(state: NodeState) -> Rekeyed:
     return done
 
 
-def _identities(database: Database, seal: Seal, closed: list[str]) -> int:
-    count = 0
-    for digests in _batches(database, IDENTITIES.c.digest):
-        with database.write() as connection:
-            for row in connection.execute(_of(IDENTITIES.c.digest, digests)):
-                if seal.is_current(row.sealed):
-                    continue
-                about = row.digest.encode()
-                try:
-                    anew = seal.close(seal.open(row.sealed, about), about)
-                except StorageError:
-                    closed.append("identities")
-                    continue
-                same = sa.and_(IDENTITIES.c.digest == row.digest, IDENTITIES.c.sealed == row.sealed)
-                changed = IDENTITIES.update().where(same).values(sealed=anew)
-                count += connection.execute(changed).rowcount
-    return count
+def _identity(seal: Seal, row: sa.Row[Any]) -> bytes | None:
+    """Seal an identity again; ``None`` where the key that closes now has closed it."""
+    about = row.digest.encode()
+    is_done = seal.is_current(row.sealed)
+    return None if is_done else seal.close(seal.open(row.sealed, about), about)
 
 
-def _steps(database: Database, seal: Seal, closed: list[str]) -> int:
-    """Seal the work of steps anew; what its performer changes meanwhile is left, it is new."""
+def _work(seal: Seal, row: sa.Row[Any]) -> str | None:
+    """Seal the work of a step again; ``None`` where it is not sealed, or with the key of now."""
+    work, about = json.loads(row.work or "{}"), row.sop_instance_uid
+    sealed = sealed_work(work)
+    if not sealed or seal.is_current(sealed):
+        return None
+    return json.dumps(seal.close_work(seal.open_work(work, about), about))
+
+
+def _rows(
+    database: Database,
+    key: sa.Column[Any],
+    column: sa.Column[Any],
+    sealed: Callable[[sa.Row[Any]], bytes | str | None],
+    closed: list[str],
+) -> int:
+    """Change a column of every row that `sealed` gives a value for; say how many.
+
+    A row that was changed meanwhile is left: it was sealed with the key of now. The table of one
+    that cannot be opened is added to `closed`.
+    """
     count = 0
-    for ids in _batches(database, STEPS.c.id):
+    for keys in _batches(database, key):
         with database.write() as connection:
-            for row in connection.execute(_of(STEPS.c.id, ids)):
-                work, about = json.loads(row.work or "{}"), row.sop_instance_uid
-                sealed = sealed_work(work)
-                if not sealed or seal.is_current(sealed):
-                    continue
+            for row in connection.execute(_of(key, keys)):
                 try:
-                    anew = json.dumps(seal.close_work(seal.open_work(work, about), about))
+                    value = sealed(row)
                 except StorageError:
-                    closed.append("steps")
+                    closed.append(key.table.name)
                     continue
-                same = sa.and_(STEPS.c.id == row.id, STEPS.c.work == row.work)
-                changed = STEPS.update().where(same).values(work=anew)
-                count += connection.execute(changed).rowcount
+                if value is not None:
+                    before = row._mapping
+                    same = sa.and_(key == before[key], column == before[column])
+                    changed = key.table.update().where(same).values({column: value})
+                    count += connection.execute(changed).rowcount
     return count
 
 

@@ -25,7 +25,7 @@ from mammolens.errors import StorageError
 from mammolens.serve.holdings.seal import Seal, unseal
 from mammolens.serve.record import FILES, INSTANCES, Database, Role
 
-__all__ = ["ORPHAN_AGE_S", "Draft", "Store", "Stored", "sweep"]
+__all__ = ["ORPHAN_AGE_S", "Draft", "Store", "Stored", "flush", "sweep"]
 
 ORPHAN_AGE_S: Final = 3600.0
 CHUNK_BYTES: Final = 1 << 20
@@ -164,7 +164,7 @@ class Store:
             final = self.path(stored.digest)
             _make_folder(final.parent)
             draft.path.replace(final)
-            _flush_folder(final.parent)
+            flush(final.parent)
         except OSError as error:
             raise _refusal(self.folder, error, "written") from error
         finally:
@@ -276,11 +276,17 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _flush_folder(folder.parent)
+        flush(folder.parent)
 
 
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def flush(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk.
+
+    Raises
+    ------
+    OSError
+    """
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -16,10 +16,9 @@ from mammolens.serve.record.database import (
     open_database,
     server_time,
 )
+from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
 from mammolens.serve.record.overview import read_overview, say_overview
-from mammolens.serve.record.presence import count_present, present
-from mammolens.serve.record.pulse import Pulse, beating
 from mammolens.serve.record.steps import Step, StepLost
 from mammolens.serve.record.tables import (
     AUDIT,
