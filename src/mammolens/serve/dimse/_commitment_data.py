@@ -75,6 +75,12 @@ class CommitmentReport:
     kept: tuple[Reference, ...]
     failed: Mapping[Reference, int]
 
+    @property
+    def counts(self) -> dict[str, str | int | None]:
+        """What the audit trail says of it."""
+        uid = self.transaction_uid
+        return {"failed": len(self.failed), "kept": len(self.kept), "transaction_uid": uid}
+
 
 def listed(transaction_uid: str, references: Iterable[Reference]) -> Dataset:
     """Name objects under a transaction."""

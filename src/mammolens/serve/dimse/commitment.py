@@ -138,12 +138,7 @@ def note_report(database: Database, report: CommitmentReport, actor: str) -> boo
             .values(answered_at=database.now(connection), answer=json.dumps(answer))
         )
         if new.rowcount:
-            detail: audit.Detail = {
-                "failed": len(report.failed),
-                "kept": len(report.kept),
-                "transaction_uid": report.transaction_uid,
-            }
-            audit.append(database, connection, actor, "commitment_answered", None, detail)
+            audit.append(database, connection, actor, "commitment_answered", None, report.counts)
             return True
         return connection.execute(sa.select(COMMITMENTS.c.id).where(asked)).first() is not None
 

@@ -51,7 +51,6 @@ __all__ = [
     "PullReport",
     "bounded",
     "find_earlier",
-    "find_priors",
     "find_studies",
     "note_wanted",
     "pull_studies",
@@ -159,17 +158,6 @@ def bounded(
                 f"the search has no end ({number} answers)", remedy="Ask for less at a time"
             )
         yield answer
-
-
-def find_priors(state: NodeState, peer: Peer, study: FoundStudy) -> list[FoundStudy]:
-    """Find earlier mammography of the same patient, born on the same day where that is told.
-
-    Raises
-    ------
-    DeliveryError
-        The PACS is away, refuses, or gives up.
-    """
-    return find_earlier(study, partial(find_studies, state, peer))
 
 
 def find_earlier(

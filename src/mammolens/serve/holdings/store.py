@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -23,7 +23,7 @@ import sqlalchemy as sa
 
 from mammolens.errors import StorageError
 from mammolens.serve.holdings.seal import Seal, unseal
-from mammolens.serve.record import FILES, INSTANCES, Database, Role
+from mammolens.serve.record import FILES, INSTANCES, Database, Role, batches
 
 __all__ = ["ORPHAN_AGE_S", "Draft", "Store", "Stored", "flush", "sweep"]
 
@@ -230,14 +230,14 @@ def sweep(database: Database, store: Store, age_s: float = ORPHAN_AGE_S) -> int:
     removed = 0
     try:
         old = list(store.older_than(age_s))
-        for start in range(0, len(old), 500):
-            removed += _sweep_some(database, old[start : start + 500])
+        for some in batches(old):
+            removed += _sweep_some(database, some)
     except OSError as error:
         raise _refusal(store.folder, error, "swept") from error
     return removed
 
 
-def _sweep_some(database: Database, paths: list[Path]) -> int:
+def _sweep_some(database: Database, paths: Sequence[Path]) -> int:
     names = [path.name for path in paths]
     with database.read() as connection:
         orphans = {*names} - _spoken_of(connection, names)

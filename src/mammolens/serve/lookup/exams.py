@@ -23,20 +23,19 @@ from mammolens.serve.record import (
     DELIVERIES,
     EXAMS,
     INSTANCES,
+    IS_PRIOR,
     JOBS,
     OVERTAKEN,
-    PRIORS,
     RESULTS,
     SUPERSEDED,
     WAITS,
     Role,
     WorkState,
+    batches,
 )
 
 __all__ = ["ExamAnswer", "ExamRow", "ExamState", "look_up", "notes_on", "plain", "select_exams"]
 
-_CHUNK: Final = 500
-"""Ids in one statement: SQLite takes 32,766 values, and 999 before version 3.32."""
 _FAILED: Final = (
     sa.select(RESULTS.c.id)
     .where(
@@ -214,13 +213,12 @@ def _state_of_exam() -> sa.Case[str]:
         return any_of(JOBS, JOBS.c.state == state.value)
 
     changed = EXAMS.c.version > EXAMS.c.queued_version
-    fetched = PRIORS.c.study_instance_uid == EXAMS.c.study_instance_uid
     later = JOBS.alias()
     same, after = later.c.exam_id == JOBS.c.exam_id, later.c.id > JOBS.c.id
     newest = ~sa.select(later.c.id).where(same, after).exists()
     dead = DELIVERIES.c.state == WorkState.DEAD.value
     rules = {
-        ExamState.PRIOR: sa.and_(changed, sa.select(PRIORS.c.id).where(fetched).exists()),
+        ExamState.PRIOR: sa.and_(changed, IS_PRIOR),
         ExamState.WAITING: WAITS,
         ExamState.RUNNING: job(WorkState.RUNNING),
         ExamState.QUEUED: job(WorkState.QUEUED),
@@ -240,7 +238,7 @@ def _rows(connection: sa.Connection, exams: Sequence[sa.Row[Any]]) -> list[ExamR
 
     def grouped(statement: sa.Select[Any], of: sa.Column[Any]) -> dict[int, list[sa.Row[Any]]]:
         found: dict[int, list[sa.Row[Any]]] = {number: [] for number in ids}
-        for chunk in _chunked(ids):
+        for chunk in batches(ids):
             for row in connection.execute(statement.where(of.in_(chunk))):
                 found[row.exam_id].append(row)
         return found
@@ -283,7 +281,3 @@ def _row(
         exam.last_received_at,
         deliveries,
     )
-
-
-def _chunked(ids: Sequence[int]) -> list[Sequence[int]]:
-    return [ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mammolens.serve.record import audit, leases, steps
 from mammolens.serve.record.audit import AuditHead
-from mammolens.serve.record.conditions import OVERTAKEN, SUPERSEDED, WAITS
+from mammolens.serve.record.conditions import IS_PRIOR, OVERTAKEN, SUPERSEDED, WAITS, batches
 from mammolens.serve.record.database import (
     Database,
     insert_once,
@@ -48,6 +48,7 @@ __all__ = [
     "GIVEN_UP_NAME",
     "IDENTITIES",
     "INSTANCES",
+    "IS_PRIOR",
     "JOBS",
     "KEYRING",
     "OVERTAKEN",
@@ -66,6 +67,7 @@ __all__ = [
     "StepLost",
     "WorkState",
     "audit",
+    "batches",
     "beating",
     "count_present",
     "insert_once",

@@ -13,7 +13,16 @@ from mammolens.core import TriageCategory
 from mammolens.errors import StorageError
 from mammolens.images.dicom_bounded import read_bounded, wanted_of
 from mammolens.serve.holdings import NodeState
-from mammolens.serve.record import DELIVERIES, EXAMS, FILES, INSTANCES, JOBS, RESULTS, WorkState
+from mammolens.serve.record import (
+    DELIVERIES,
+    EXAMS,
+    FILES,
+    INSTANCES,
+    JOBS,
+    RESULTS,
+    WorkState,
+    batches,
+)
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.ups.data import Output, Reason, StepInput
 
@@ -85,9 +94,9 @@ def read_standing(state: NodeState, inputs: Sequence[StepInput], pulled: bool) -
 
 def _received(connection: sa.Connection, uids: Sequence[str]) -> list[sa.Row[Any]]:
     found: list[sa.Row[Any]] = []
-    for start in range(0, len(uids), 500):
-        some = INSTANCES.c.sop_instance_uid.in_(uids[start : start + 500])
-        found += connection.execute(sa.select(INSTANCES).where(some)).all()
+    for some in batches(uids):
+        asked = sa.select(INSTANCES).where(INSTANCES.c.sop_instance_uid.in_(some))
+        found += connection.execute(asked).all()
     return found
 
 
