@@ -108,7 +108,7 @@ def status(config: Config = None, as_json: Json = False) -> None:
 
 @app.command()
 def add(paths: Files, config: Config = None) -> None:
-    """Receive files as if they had been sent; what is no DICOM object is named and left out."""
+    """Receive files as if they had been sent; what is not a DICOM object is named and left out."""
     settings = settings_of(config)
     from mammolens.serve.commands import add_files
     from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
@@ -194,11 +194,11 @@ def pull(
     begin, end = (day.date() if day else None for day in (first, last))
     query = StudyQuery(study, accession, patient, begin, end)
     reports = list(commands.pull(settings, peer, query, Method(by), priors))
-    for told in reports:
-        typer.echo(f"{told.study_instance_uid}: {told.completed} came, {told.failed} did not")
+    for report in reports:
+        typer.echo(f"{report.study_instance_uid}: {report.completed} came, {report.failed} did not")
     if not reports:
         typer.echo("the PACS has no such study", err=True)
-    if not reports or not all(told.is_whole for told in reports):
+    if not reports or not all(report.is_whole for report in reports):
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
@@ -247,10 +247,11 @@ def restore(folder: NewFolder, config: Config = None) -> None:
 
 @app.command()
 def rekey(config: Config = None) -> None:
-    """Seal identities and results anew with the key of the settings; the node may run meanwhile."""
+    """Seal identities and results with the newest key of the settings, also while the node runs."""
     with changing(config) as state:
         from mammolens.serve.holdings import rekey as seal_again
 
         done = seal_again(state)
-    typer.echo(f"sealed anew: {done.identities} identities, {done.steps} steps, {done.files} files")
-    typer.echo("no older key is needed any more, but by older backups")
+    counts = f"{done.identities} identities, {done.steps} steps, {done.files} files"
+    typer.echo(f"sealed with the new key: {counts}")
+    typer.echo("older keys are needed only for older backups")

@@ -165,7 +165,7 @@ def _ask_fhir(target: Target) -> str:
         version = str(capable.get("fhirVersion") or "")
         if capable.get("resourceType") != "CapabilityStatement" or not version.startswith("4."):
             raise DeliveryError(
-                f"it answers, and is no FHIR R4 server ({version or 'no version'})",
+                f"it answers, and is not a FHIR R4 server ({version or 'no version'})",
                 remedy="Give the base address of a FHIR R4 server",
             )
         rest = [part for part in capable.get("rest") or [] if isinstance(part, dict)]

@@ -37,7 +37,7 @@ __all__ = [
 
 
 def run_worker(settings: NodeSettings, threads: int, once: bool) -> int:
-    """Work until the process is told to end, or `once`; give the number of results entered.
+    """Work until the process is asked to end, or `once`; give the number of results entered.
 
     Raises
     ------
@@ -54,14 +54,14 @@ def run_worker(settings: NodeSettings, threads: int, once: bool) -> int:
 
 
 def run_node(settings: NodeSettings) -> None:
-    """Listen, watch, take steps and deliver until told to end; what runs then may end first.
+    """Listen, watch, take steps and deliver until asked to end; what runs then may end first.
 
     Raises
     ------
     ConfigError
         A setting, an address or a certificate cannot be used.
     StorageError
-        The database is away at the start; later on senders are told to come again.
+        The database is away at the start; later on senders are asked to send again.
     """
     from mammolens.serve.delivery import delivering
     from mammolens.serve.dimse import listening
@@ -87,7 +87,7 @@ def run_node(settings: NodeSettings) -> None:
 
 
 def run_deliveries(settings: NodeSettings, once: bool) -> int:
-    """Deliver until the process is told to end, or `once`; give the number of files delivered.
+    """Deliver until the process is asked to end, or `once`; give the number of files delivered.
 
     Raises
     ------

@@ -274,7 +274,7 @@ def test_addresses_of_peers(address, peer):
     "address", ["dicom://@h:1", "dicom://A@h", "dicom://A@h:0", "dicom://A@h:70000", "http://A@h:1"]
 )
 def test_what_is_no_address_is_refused(address):
-    with pytest.raises(ConfigError, match="no address of a DICOM node"):
+    with pytest.raises(ConfigError, match="not the address of a DICOM node"):
         Peer.parse(address)
 
 

@@ -97,10 +97,10 @@ def test_the_table_is_a_table(state, send):
     assert line.isprintable()
 
 
-def standing(state, exam: int = 1) -> ExamState:
+def state_of(state, exam: int = 1) -> ExamState:
     (row,) = [row for row in look_up(state).rows if row.id == exam]
     for name in ExamState:
-        found = exam in ids(look_up(state, standing=name.value))
+        found = exam in ids(look_up(state, exam_state=name.value))
         failed = name is ExamState.FAILED and row.category is not None
         assert found is (row.state is name) or (failed and row.category.value == "failed")
     return row.state
@@ -114,39 +114,39 @@ def change(node, table, **values) -> None:
 def test_an_exam_is_in_every_state_in_its_turn(routed, send, clock, database):
     state, stop = routed, threading.Event()
     send(state, 1, 0, 1)
-    assert standing(state) is ExamState.WAITING
+    assert state_of(state) is ExamState.WAITING
     with database.write() as connection:
         prior = {"study_instance_uid": "1.2.826.77.1", "asked_at": database.now(connection)}
         connection.execute(PRIORS.insert().values(**prior))
-    assert standing(state) is ExamState.PRIOR
+    assert state_of(state) is ExamState.PRIOR
     with database.write() as connection:
         connection.execute(PRIORS.delete())
     clock.turn(61)
     assert work_off(state, 1, stop) == 1
-    assert standing(state) is ExamState.DELIVERING
+    assert state_of(state) is ExamState.DELIVERING
     held = {"finished_at": None, "token": "t", "lease_until": clock.now}
     change(state, JOBS, state=WorkState.RUNNING.value, **held)
-    assert standing(state) is ExamState.RUNNING
+    assert state_of(state) is ExamState.RUNNING
     free = {"finished_at": None, "token": None, "lease_until": None}
     change(state, JOBS, state=WorkState.QUEUED.value, **free)
-    assert standing(state) is ExamState.QUEUED
+    assert state_of(state) is ExamState.QUEUED
     ended = {"finished_at": clock.now, "token": None, "lease_until": None}
     change(state, JOBS, state=WorkState.DEAD.value, **ended)
-    assert standing(state) is ExamState.GIVEN_UP
+    assert state_of(state) is ExamState.GIVEN_UP
     change(state, JOBS, state=WorkState.DONE.value, **ended)
     assert deliver_off(state, stop) == 1
-    assert standing(state) is ExamState.DELIVERING
+    assert state_of(state) is ExamState.DELIVERING
     change(state, DELIVERIES, state=WorkState.DEAD.value, error="no", finished_at=clock.now)
-    assert standing(state) is ExamState.UNDELIVERED
+    assert state_of(state) is ExamState.UNDELIVERED
     change(state, DELIVERIES, state=WorkState.DONE.value)
-    assert standing(state) is ExamState.DONE
+    assert state_of(state) is ExamState.DONE
     change(state, RESULTS, category="failed", malignancy=None, tumour=None)
-    assert standing(state) is ExamState.FAILED
+    assert state_of(state) is ExamState.FAILED
 
 
 def test_a_state_that_is_none_is_named(state):
     with pytest.raises(ConfigError, match=r"no state 'lost'.*undelivered"):
-        look_up(state, standing="lost")
+        look_up(state, exam_state="lost")
 
 
 def test_the_story_of_an_exam_is_told_in_full(routed, send, clock):
@@ -167,7 +167,7 @@ def test_the_story_of_an_exam_is_told_in_full(routed, send, clock):
         assert f"\n  {view}  1.2.826.77.1." in said
     assert "NotAMammogram: the image is FOR PROCESSING" in said
     assert said.count("MR Image Storage") == 1
-    assert "no mammogram by its SOP class" in said
+    assert "not a mammogram by its SOP class" in said
     assert "share  json of result 1  done" in said
     assert "gone  json of result 1  queued" in said
     assert "last error: the folder is not there" in said

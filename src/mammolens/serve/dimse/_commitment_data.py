@@ -112,7 +112,9 @@ def read_report(data: Dataset) -> CommitmentReport:
     try:
         reasons = [int(item.get("FailureReason") or PROCESSING_FAILURE) for item in failures]
     except (TypeError, ValueError) as error:
-        raise NotAnImage("a reason is no number", source=SOURCE, keyword="FailureReason") from error
+        raise NotAnImage(
+            "a reason is not a number", source=SOURCE, keyword="FailureReason"
+        ) from error
     failed = zip(read_references(data, "FailedSOPSequence"), reasons, strict=True)
     kept = read_references(data, "ReferencedSOPSequence")
     return CommitmentReport(read_transaction(data), kept, dict(failed))

@@ -44,7 +44,7 @@ LOOK_S: Final = 0.2
 
 @dataclass(frozen=True)
 class CommitmentOutcome:
-    """What came of asking an archive; not `answered` in time means that nothing is known.
+    """The answer of an archive; if it has not `answered` in time, nothing is known.
 
     `kept` and the keys of `failed` are SOP instance UIDs.
     """
@@ -163,9 +163,9 @@ def _wait(database: Database, transaction_uid: str, timeout_s: float) -> Commitm
     asked = sa.select(COMMITMENTS.c.answer).where(COMMITMENTS.c.transaction_uid == transaction_uid)
     while True:
         with database.read() as connection:
-            told = connection.execute(asked).scalar_one()
-        if told is not None:
-            answer = json.loads(told)
+            text = connection.execute(asked).scalar_one()
+        if text is not None:
+            answer = json.loads(text)
             return CommitmentOutcome(
                 transaction_uid, True, frozenset(answer["kept"]), answer["failed"]
             )

@@ -55,7 +55,7 @@ class Peer:
         found = _ADDRESS.fullmatch(address)
         if found is None or not 0 < int(found[4]) < 1 << 16:
             raise ConfigError(
-                f"{address!r} is no address of a DICOM node",
+                f"{address!r} is not the address of a DICOM node",
                 remedy="Write dicom://AE@HOST:PORT, or dicoms:// for TLS",
             )
         return cls(found[2].strip(), found[3].strip("[]"), int(found[4]), found[1] == "dicoms")
@@ -111,7 +111,7 @@ def associated(
     Raises
     ------
     DeliveryError
-        The peer is away, refuses, takes none of the contexts, or answers what is no association.
+        The peer is away, refuses, takes none of the contexts, or does not speak DICOM.
     """
     pace = Pace(dimse.acse_timeout_s, 0)
     ae = Caller(dimse.ae_title, pace, begin or (lambda *_: None), max_bytes)
@@ -155,7 +155,8 @@ def _established(
         raise DeliveryError("the peer has no address", remedy="Check its host name") from error
     except Exception as error:
         raise DeliveryError(
-            "the peer answers what is no association", remedy="Check that DICOM is spoken there"
+            "the peer does not answer with an association",
+            remedy="Check that DICOM is spoken there",
         ) from error
     if not association.is_established:
         raise DeliveryError(_why(association, heard), remedy=remedy)

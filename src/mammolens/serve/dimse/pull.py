@@ -229,8 +229,8 @@ def _report(
     for status, _ in answers:
         code, now = _code(status), time.monotonic()
         counts.update(status)
-        told = sum(int(counts.get(keyword) or 0) for keyword in DONE)
-        done, moved = (told, now) if told > done else (done, moved)
+        count = sum(int(counts.get(keyword) or 0) for keyword in DONE)
+        done, moved = (count, now) if count > done else (done, moved)
         if now - moved > STILL_IN_TIMEOUTS * timeout_s or now - began > LONGEST_PULL_S:
             raise DeliveryError(
                 f"the PACS does not come to an end with a study ({done} objects)",
@@ -257,9 +257,9 @@ def _wanted(study: FoundStudy) -> Dataset:
 def note_wanted(
     state: NodeState, actor: str, studies: Sequence[FoundStudy], priors: Sequence[FoundStudy]
 ) -> None:
-    """Enter who is a prior, before anything of it comes; what is wanted itself is none any more.
+    """Note which studies are priors before their images come; a study that is wanted is not one.
 
-    A study that came by itself before stays what it is.
+    A study that was received before without a pull stays an exam to analyse.
     """
     database, column = state.database, PRIORS.c.study_instance_uid
     wanted = [state.kept_as(study.study_instance_uid) for study in studies]

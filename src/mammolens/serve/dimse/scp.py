@@ -1,9 +1,9 @@
 """The DICOM listener: it receives, acknowledges what is durable, and answers for what it holds.
 
 Nothing is analysed here. Every storage class is taken, private ones too, in whichever transfer
-syntax the sender proposes first, because one refused class fails the whole send job of some PACS;
-what is no mammogram is noted and not kept. Who may call is settled before anything is negotiated,
-and a refusal stands in the audit trail.
+syntax the sender proposes first, because one refused class fails the whole send job of some PACS.
+An object that is not a mammogram is noted and not kept. Who may call is decided before anything is
+negotiated, and a refusal stands in the audit trail.
 """
 
 from __future__ import annotations

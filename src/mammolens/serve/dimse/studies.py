@@ -66,7 +66,7 @@ class StudyQuery:
         return data
 
     def fits(self, study: FoundStudy) -> bool:
-        """Whether a study is what was asked for; of what is not told, nothing but dates may lack.
+        """Whether a study is what was asked for; one without a value that was asked for is not.
 
         Examples
         --------

@@ -1,8 +1,8 @@
-"""Bounds of what the node exchanges with others: time, rate, size, and the end when it stops.
+"""Limits of what the node exchanges with others: time, rate, size, and an end when it stops.
 
 A socket has a limit for each wait, and a sender that drips one byte per wait never meets it. So an
 exchange has a limit as a whole: a fixed time, and a second more for every `MINIMUM_RATE` bytes that
-really moved. What the other side may say has a limit in bytes. When the node is told to stop,
+really moved. What the other side may say has a limit in bytes. When the node is asked to stop,
 exchanges go on for `stop_s` and are then cut; what was not answered is repeated later.
 """
 
@@ -44,7 +44,7 @@ PIECE_BYTES: Final = 1 << 16
 
 @dataclass
 class _Stop:
-    """The wish that the node stops, and how long exchanges may go on then."""
+    """The event that stops the node, and how long exchanges may go on after it."""
 
     event: threading.Event
     patience_s: float

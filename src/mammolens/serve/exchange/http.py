@@ -245,7 +245,7 @@ def authorization(source: str, user: str | None, secret: str | None, private: bo
         return f"Basic {pair.decode('ascii')}"
     assert secret is not None
     if not secret or not secret.isascii() or not secret.isprintable():
-        raise refused("the secret is no bearer token", "Check it for a line end")
+        raise refused("the secret is not a bearer token", "Check it for a line end")
     return f"Bearer {secret}"
 
 

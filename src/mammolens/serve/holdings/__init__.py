@@ -6,7 +6,14 @@
 from __future__ import annotations
 
 from mammolens.serve.holdings.backup import back_up, restore
+from mammolens.serve.holdings.encryption import Seal, open_seal, unseal
 from mammolens.serve.holdings.faults import OF_ONE_FILE, PATIENCE, own_fault, try_folder
+from mammolens.serve.holdings.identities import (
+    count_sealed,
+    exams_with_accession,
+    hide,
+    restore_identity,
+)
 from mammolens.serve.holdings.objects import (
     FILM,
     FILM_NOT_READ,
@@ -17,7 +24,6 @@ from mammolens.serve.holdings.objects import (
 )
 from mammolens.serve.holdings.rekey import rekey
 from mammolens.serve.holdings.retention import check_plausible, count_expired, expire, say_expired
-from mammolens.serve.holdings.seal import Seal, open_seal, unseal
 from mammolens.serve.holdings.state import (
     NodeState,
     Notices,
@@ -27,12 +33,6 @@ from mammolens.serve.holdings.state import (
     open_to_others,
 )
 from mammolens.serve.holdings.store import Draft, Store, Stored, flush
-from mammolens.serve.holdings.vault import (
-    count_sealed,
-    exams_with_accession,
-    hide,
-    restore_identity,
-)
 
 __all__ = [
     "FILM",

@@ -277,10 +277,10 @@ def _check_rows(connection: sa.Connection, folder: Path, report: BackupReport) -
 
 def _read_manifest(folder: Path) -> BackupReport:
     try:
-        told: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
-        if told.pop("schema") != SCHEMA:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+        if manifest.pop("schema") != SCHEMA:
             raise ValueError("another schema")
-        report = BackupReport(**told)
+        report = BackupReport(**manifest)
         if report.database not in (SQLITE, POSTGRES):
             raise ValueError("another database")
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -25,7 +25,7 @@ _AGE: Final = re.compile(r"\d{3}[DWMY]")
 _STANDARD_UID: Final = re.compile(r"1\.2\.840\.10008\.[0-9.]{1,40}")
 _CHARACTER_SET: Final = re.compile(r"(ISO_IR \d{1,3}|ISO 2022 IR \d{1,3}|GB18030|GBK)?")
 _FARTHEST: Final = 1 << 40
-"""An offset beyond it is no offset: no object is a terabyte."""
+"""A larger offset is wrong: no object is a terabyte."""
 _LONGEST_NUMBER: Final = 16
 """Bytes of DS (PS3.5 6.2)."""
 _MARKER: Final = 0xFF

@@ -95,7 +95,7 @@ def describe_object(
     Raises
     ------
     InputError
-        It is no DICOM object, beyond the limits of what is read, or lacks an identifier without
+        It is not a DICOM object, beyond the limits of what is read, or lacks an identifier without
         which no result could refer to it.
     """
     found = describe_dicom(stream, SOURCE, None, most_bytes)

@@ -17,8 +17,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mammolens.errors import ConfigError, StorageError
+from mammolens.serve.holdings.encryption import KEYRING_ROW, PSEUDONYMS, Seal, sealed_work
 from mammolens.serve.holdings.faults import own_fault
-from mammolens.serve.holdings.seal import KEYRING_ROW, PSEUDONYMS, Seal, sealed_work
 from mammolens.serve.holdings.state import NodeState
 from mammolens.serve.record import FILES, IDENTITIES, KEYRING, STEPS, Database, audit
 
@@ -30,7 +30,7 @@ ACTOR: Final = "cli"
 
 @dataclass(frozen=True)
 class Rekeyed:
-    """How much was sealed anew."""
+    """How much was sealed with the new key."""
 
     identities: int
     steps: int
@@ -38,7 +38,7 @@ class Rekeyed:
 
 
 def rekey(state: NodeState) -> Rekeyed:
-    """Seal anew whatever an older key closed; afterwards nothing needs that key any more.
+    """Seal again whatever an older key closed; afterwards nothing needs that key.
 
     The sealed files that were replaced are swept an hour later, when a process of the node starts.
 
@@ -48,7 +48,7 @@ def rekey(state: NodeState) -> Rekeyed:
         Identity is not taken off, so that nothing is sealed.
     StorageError
         Something opens with none of the keys: it stays as it was, and so does the keyring. All the
-        rest was sealed anew.
+        rest was sealed with the new key.
     """
     seal = state.results.seal
     if seal is None:
@@ -70,7 +70,7 @@ def rekey(state: NodeState) -> Rekeyed:
     if closed:
         kinds = ", ".join(f"{closed.count(kind)} {kind}" for kind in dict.fromkeys(closed))
         raise StorageError(
-            f"{kinds} cannot be opened with any of the keys; all others are sealed anew",
+            f"{kinds} cannot be opened with any key; all others are sealed with the new key",
             keyword="intake.deidentify.old_keys",
             remedy="Add the key that sealed them; if they were changed, restore them from a backup",
         )
@@ -130,7 +130,7 @@ def _rows(
 
 
 def _files(state: NodeState, closed: list[str]) -> int:
-    """Write files anew, one after the other; who is sending an old one may finish."""
+    """Write files again, one after the other; who is sending an old one may finish."""
     count = 0
     for ids in _batches(state.database, FILES.c.id):
         with state.database.read() as connection:
@@ -169,7 +169,7 @@ def _file(state: NodeState, row: sa.Row[Any], closed: list[str]) -> bool:
 
 
 def _batches(database: Database, key: sa.Column[Any]) -> Iterator[list[Any]]:
-    """Give the keys of a table, some at a time; rows that come meanwhile are sealed anew anyway."""
+    """Give the keys of a table, some at a time; rows that come meanwhile have the new key."""
     last: list[Any] = []
     while True:
         asked = sa.select(key).order_by(key).limit(BATCH)

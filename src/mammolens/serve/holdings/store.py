@@ -22,7 +22,7 @@ from typing import BinaryIO, Final
 import sqlalchemy as sa
 
 from mammolens.errors import StorageError
-from mammolens.serve.holdings.seal import Seal, unseal
+from mammolens.serve.holdings.encryption import Seal, unseal
 from mammolens.serve.record import FILES, INSTANCES, Database, Role, batches
 
 __all__ = ["ORPHAN_AGE_S", "Draft", "Store", "Stored", "flush", "sweep"]

@@ -108,14 +108,14 @@ def look_up(
     patient_id: str | None = None,
     accession_number: str | None = None,
     study_instance_uid: str | None = None,
-    standing: str | None = None,
+    exam_state: str | None = None,
     limit: int | None = None,
 ) -> ExamAnswer:
     """Find the exams that fit all that is given.
 
     Parameters
     ----------
-    standing
+    exam_state
         Name of an `ExamState`; ``failed`` finds every exam whose newest result failed, delivered or
         not.
     limit
@@ -143,8 +143,8 @@ def look_up(
         hidden = exams_with_accession(state.database, seal, accession) if seal else frozenset()
         open_to_all = EXAMS.c.accession_number == accession
         fits.append(sa.or_(open_to_all, EXAMS.c.id.in_(sorted(hidden))))
-    if standing:
-        wanted = _named(standing)
+    if exam_state:
+        wanted = _named(exam_state)
         is_failed = wanted is ExamState.FAILED
         fits.append(_FAILED if is_failed else _state_of_exam() == wanted.value)
     with state.database.read() as connection:
@@ -158,8 +158,8 @@ def select_exams(
 ) -> tuple[ExamRow, ...]:
     """Read the exams that fit, the ones that received something last first."""
     newest = EXAMS.c.last_received_at.desc(), EXAMS.c.id.desc()
-    standing = _state_of_exam().label("standing")
-    asked = sa.select(EXAMS, standing).where(*fits).order_by(*newest).limit(limit)
+    in_state = _state_of_exam().label("state")
+    asked = sa.select(EXAMS, in_state).where(*fits).order_by(*newest).limit(limit)
     return tuple(_rows(connection, connection.execute(asked).all()))
 
 
@@ -191,12 +191,12 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
-def _named(standing: str) -> ExamState:
+def _named(exam_state: str) -> ExamState:
     names = [state.value for state in ExamState]
-    given = standing.strip().lower().replace("-", "_")
+    given = exam_state.strip().lower().replace("-", "_")
     if given not in names:
         raise ConfigError(
-            f"an exam is in no state {standing!r}",
+            f"an exam is in no state {exam_state!r}",
             keyword="state",
             remedy=f"Give one of {', '.join(names)}",
         )
@@ -272,7 +272,7 @@ def _row(
         exam.patient_id,
         exam.accession_number,
         exam.study_instance_uid,
-        ExamState(exam.standing),
+        ExamState(exam.state),
         TriageCategory(newest.category) if newest else None,
         newest.revision if newest else None,
         tuple(sorted({row.view for row in came if row.view and row.role == Role.INPUT.value})),

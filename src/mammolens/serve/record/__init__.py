@@ -1,4 +1,4 @@
-"""What the node knows: one database, its tables, who holds which work, and the audit trail.
+"""The database of the node: its tables, who holds which work, and the audit trail.
 
 Nothing here knows of files, networks or models. The constraints of `tables` keep the promises, and
 `leases` shares work out; jobs, deliveries and `steps` are three kinds of it.
@@ -16,6 +16,7 @@ from mammolens.serve.record.database import (
     open_database,
     server_time,
 )
+from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
 from mammolens.serve.record.overview import read_overview, say_overview
@@ -36,7 +37,6 @@ from mammolens.serve.record.tables import (
     Role,
     WorkState,
 )
-from mammolens.serve.record.trouble import DIED, GIVEN_UP_NAME, POSTPONED, read_trouble
 
 __all__ = [
     "AUDIT",
@@ -75,8 +75,8 @@ __all__ = [
     "look_into",
     "open_database",
     "present",
+    "read_failures",
     "read_overview",
-    "read_trouble",
     "say_overview",
     "server_time",
     "steps",

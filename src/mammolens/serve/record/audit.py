@@ -69,7 +69,7 @@ class AuditHead:
         length, _, digest = text.partition(":")
         if not length.isdecimal() or len(digest) != len(FIRST_HASH):
             raise ConfigError(
-                "this is no head of an audit trail",
+                "this is not the head of an audit trail",
                 keyword="head",
                 remedy="Give LENGTH:HASH, as mammolens node status shows it",
             )

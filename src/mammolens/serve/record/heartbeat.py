@@ -36,7 +36,7 @@ class Pulse:
     """The leases that this process holds.
 
     Each has two monotonic times: until when it is surely ours, and until when it may be renewed.
-    Work that is held for longer stands still, and is let go.
+    Work that is held for longer counts as hung, and is given up.
     """
 
     lease_s: float

@@ -94,8 +94,8 @@ def read_overview(database: Database) -> Overview:
 def say_overview(overview: Overview) -> list[str]:
     """Put the counts into lines for people."""
 
-    def counts(told: Mapping[str, int]) -> str:
-        return ", ".join(f"{number} {kind}" for kind, number in told.items() if number) or "none"
+    def counts(numbers: Mapping[str, int]) -> str:
+        return ", ".join(f"{number} {kind}" for kind, number in numbers.items() if number) or "none"
 
     def since(age_s: float | None) -> str:
         return "" if age_s is None else f"; the oldest waits for {age_s:.0f} s"

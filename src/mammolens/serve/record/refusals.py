@@ -21,7 +21,7 @@ ROWS_OF_A_KIND: Final = 10
 """Rows of their own for one kind in a window: enough to see a wrong setting in full."""
 ROWS_OF_ALL: Final = 100
 MOST_KINDS: Final = 100
-"""Kinds that are told apart in a window; so a window adds at most 200 rows."""
+"""Kinds that are counted apart in a window; so a window adds at most 200 rows."""
 OTHERS: Final = "others"
 
 

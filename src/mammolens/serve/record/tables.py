@@ -118,7 +118,7 @@ EXAMS: Final = sa.Table(
     sa.CheckConstraint("queued_version <= version", name="versions"),
     sqlite_autoincrement=True,
 )
-"""`identity` is a SHA-256 of who the header says the woman is; `version` counts the changes that
+"""`identity` is a SHA-256 of who the header says the patient is; `version` counts the changes that
 a result must take in, `queued_version` those that a job was made for."""
 
 INSTANCES: Final = sa.Table(

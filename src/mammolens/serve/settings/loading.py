@@ -14,8 +14,8 @@ from typing import Any, Final, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from mammolens.errors import ConfigError
-from mammolens.serve.settings.moved import MOVED
 from mammolens.serve.settings.node import PREFIX, NodeSettings
+from mammolens.serve.settings.renamed_keys import RENAMED
 from mammolens.serve.settings.web import secret_key
 from mammolens.spelling import did_you_mean
 
@@ -82,7 +82,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _check_variables() -> None:
     """Refuse a variable that would be passed over in silence."""
-    keys = (*_keys(), *MOVED)
+    keys = (*_keys(), *RENAMED)
     known = {FILE_VARIABLE} | {PREFIX + key.replace(".", "__").upper() for key in keys}
     for variable in os.environ:
         given = variable.upper()

@@ -79,8 +79,8 @@ def _listen(state: NodeState, peer: Endpoint, stop: threading.Event) -> None:
 def _take(state: NodeState, peer: Endpoint, text: str, stop: threading.Event) -> None:
     """Note a cancel that is asked for; anything else asks for no act."""
     try:
-        told = json.loads(text)
-        kind, uid = _value(told, EVENT_TYPE), _value(told, SOP_INSTANCE)
+        event = json.loads(text)
+        kind, uid = _value(event, EVENT_TYPE), _value(event, SOP_INSTANCE)
     except (ValueError, AttributeError, TypeError, LookupError, RecursionError):
         logs.event(ROOM, "event_unreadable", logging.WARNING)
         return
@@ -96,5 +96,5 @@ def _take(state: NodeState, peer: Endpoint, text: str, stop: threading.Event) ->
             stop.wait(LOOK_S)
 
 
-def _value(told: dict[str, Any], tag: str) -> Any:
-    return told[tag]["Value"][0]
+def _value(event: dict[str, Any], tag: str) -> Any:
+    return event[tag]["Value"][0]

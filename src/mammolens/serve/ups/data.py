@@ -1,7 +1,7 @@
-"""Procedure steps as data sets: what a step asks for, and what is told of it while it is performed.
+"""Procedure steps as data sets: what a step asks for, and what is reported while it is performed.
 
 A step that cannot be performed, or whose exam failed, ends as CANCELED with its reason and whatever
-came of it, and not as COMPLETED: who waits for it may then schedule it anew or read without us,
+came of it, and not as COMPLETED: who waits for it may then schedule it again or read without us,
 while COMPLETED would let a workflow go on as if a result had been there.
 
 Source: PS3.3 C.30.1 (relationship), C.30.2 (scheduled), C.30.3 (performed), PS3.16 CID 9300.
@@ -58,7 +58,7 @@ class Reason(Enum):
 TEXTS: Final = {
     Reason.ASKED: "canceled at request",
     Reason.NO_IMAGES: "the images did not come",
-    Reason.OTHER_IMAGES: "there is no mammogram among the images",
+    Reason.OTHER_IMAGES: "none of the images is a mammogram",
     Reason.FAILED: "the exam could not be analysed",
     Reason.NOT_DELIVERED: "results could not be made or delivered",
     Reason.LATE: "it took too long",

@@ -1,6 +1,6 @@
 """Servers of procedure steps, over DIMSE and over HTTP, as the performer asks them.
 
-Both answer with the statuses of PS3.4 table CC.2.1-3: over HTTP they are told from the state of the
+Both answer with the statuses of PS3.4 table CC.2.1-3: over HTTP they follow from the state of the
 step, for PS3.18 gives one status to several of them.
 
 Source: PS3.4 annex CC (UPS Push, Pull, Watch), PS3.18 chapter 11 (worklist service).
@@ -91,7 +91,7 @@ class StepServer(Protocol):
         """Change attributes of a step; gives the status."""
 
     def subscribe(self, uid: str) -> None:
-        """Ask to be told what happens to a step, if the server offers that."""
+        """Ask for events of a step, if the server offers that."""
 
 
 @contextlib.contextmanager

@@ -93,7 +93,7 @@ class Multipart:
 
     def __post_init__(self) -> None:
         if not _BOUNDARY.fullmatch(self.boundary):
-            raise NotAnImage("the multipart boundary is no boundary", keyword="boundary")
+            raise NotAnImage("the multipart boundary is not valid", keyword="boundary")
         self._mark = b"\r\n--" + self.boundary.encode("ascii")
 
     def feed(self, piece: bytes) -> None:
@@ -102,7 +102,7 @@ class Multipart:
         Raises
         ------
         NotAnImage
-            The body is no multipart of this boundary.
+            The body is not multipart with this boundary.
         """
         if self._state == "epilogue":
             return

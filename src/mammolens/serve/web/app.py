@@ -109,8 +109,8 @@ def build_app(state: NodeState) -> Guarded:
     @app.get("/metrics")
     async def show_metrics() -> Response:
         """Show what is measured, in Prometheus' text format."""
-        told = await run_in_threadpool(generate_latest, metrics.registry)
-        return Response(told, media_type=CONTENT_TYPE_LATEST)
+        text = await run_in_threadpool(generate_latest, metrics.registry)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     @app.post(f"{BASE}/studies")
     async def store(request: Request) -> Response:

@@ -60,7 +60,7 @@ def find_web_peer(name: str, settings: NodeSettings) -> Endpoint:
         url, host, port = urlsplit(""), None, None
     if url.scheme not in ("http", "https") or not host or url.password or url.query or url.fragment:
         raise ConfigError(
-            f"{name!r} is no DICOMweb server",
+            f"{name!r} is not a DICOMweb server",
             keyword="web.peers",
             remedy="Write https://HOST/BASE or https://USER@HOST/BASE; passwords go to [secrets]",
         )
@@ -183,9 +183,9 @@ def read_json(
     try:
         if content.count(b"{") > MOST_DATASETS:
             raise ValueError("too many data sets")
-        told = json.loads(content)
-        return read(told if isinstance(told, list) else [told])
+        parsed = json.loads(content)
+        return read(parsed if isinstance(parsed, list) else [parsed])
     except Exception as error:
         raise DeliveryError(
-            "the server's answer is no DICOM JSON", source=f"web peer {peer.name}", remedy=REMEDY
+            "the server's answer is not DICOM JSON", source=f"web peer {peer.name}", remedy=REMEDY
         ) from error

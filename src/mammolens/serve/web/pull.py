@@ -116,11 +116,11 @@ def list_instances(state: NodeState, peer: Endpoint, study: str) -> list[Instanc
     path, found = f"/studies/{quote(study, safe='')}/instances", {}
     with calling(peer) as session:
         for data in _search(session, path, {"includefield": "SOPClassUID"}):
-            told = {
+            named = {
                 keyword: str(data.get(keyword) or "")
                 for keyword in ("SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
             }
-            series, uid, kind = told.values()
+            series, uid, kind = named.values()
             if series and uid and (not kind or kind in wanted):
                 found[uid] = Instance(study, series, uid, kind or None)
     return list(found.values())
@@ -221,7 +221,7 @@ def _receive(
 def _read(item: PartialObject, response: httpx.Response) -> None:
     media = parse_media_type(response.headers.get("Content-Type", ""))
     if media is None or media.name not in (DICOM, RELATED):
-        raise NotAnImage("the answer is no DICOM object")
+        raise NotAnImage("the answer is not a DICOM object")
     parts: list[PartSink] = [_Item(item)]
 
     def begin(_headers: Mapping[str, str]) -> PartSink:

@@ -104,7 +104,7 @@ class StoreRequest:
         Raises
         ------
         NotAnImage
-            The body is no multipart of its boundary; what came before stays received.
+            The body is not multipart with its boundary; what came before stays received.
         """
         if self._multipart is not None:
             self._multipart.feed(piece)
@@ -188,7 +188,7 @@ class StoreRequest:
         item = self._new_part()
         media = parse_media_type(headers.get("content-type", DICOM))
         if media is None or media.name not in (DICOM, OCTETS):
-            item.refuse(UnsupportedImage("the part is no application/dicom", source=SOURCE))
+            item.refuse(UnsupportedImage("the part is not application/dicom", source=SOURCE))
         self._part = item
         return _Part(self, item)
 

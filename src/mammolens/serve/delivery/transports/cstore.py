@@ -59,7 +59,7 @@ class StoreSession:
         try:
             dataset = dcmread(BytesIO(content))
         except (InvalidDicomError, EOFError, ValueError, AttributeError):
-            return Answer(Verdict.NEVER, "the file is no DICOM object")
+            return Answer(Verdict.NEVER, "the file is not a DICOM object")
         try:
             association = self._established()
         except (DeliveryError, OSError) as error:

@@ -31,7 +31,7 @@ class FhirSession:
         """Post one bundle."""
         n_entries = _count_entries(content)
         if n_entries is None:
-            return Answer(Verdict.NEVER, "the file is no transaction Bundle")
+            return Answer(Verdict.NEVER, "the file is not a transaction Bundle")
         headers = {
             "Content-Type": f"{_TYPE}; charset=utf-8",
             "Accept": _TYPE,

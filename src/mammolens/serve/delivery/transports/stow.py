@@ -38,7 +38,7 @@ class StowSession:
         """Store one instance."""
         boundary = f"mammolens-{delivery.digest[:32]}"
         if delivery.sop_instance_uid is None or f"--{boundary}".encode() in content:
-            return Answer(Verdict.NEVER, "the file is no DICOM instance")
+            return Answer(Verdict.NEVER, "the file is not a DICOM instance")
         head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
         body = b"".join([head, content, f"\r\n--{boundary}--\r\n".encode()])
         headers = {

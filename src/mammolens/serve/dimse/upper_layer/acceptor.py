@@ -55,7 +55,7 @@ class AcceptorServer(ThreadedAssociationServer):
     max_bytes
         Longest object that is kept.
     max_connections
-        More are closed unheard.
+        More are closed before anything is read.
     refused
         Told of every connection that did not get as far as an association.
     """

@@ -39,7 +39,7 @@ ROOM: Final = "scp"
 LONGEST_COMMAND: Final = 1 << 14
 """Bytes of a command set: a long one, with a list of a thousand tags, has 5 kB."""
 LONGEST_MESSAGE: Final = 1 << 22
-"""Bytes of a data set that is no object: a request to commit to 30,000 objects has 3.6 MB."""
+"""Bytes of a data set that is not an object: a request to commit to 30,000 objects has 3.6 MB."""
 LONGEST_PASSED_OVER: Final = 1 << 32
 """Bytes of an object that is read to its end although it is too long, so that the sender hears why.
 
@@ -187,7 +187,7 @@ class Messages(DIMSEServiceProvider):
         self.message = self.pace = None
 
     def drop_all(self) -> None:
-        """Give up every object that nobody will be told of any more; both threads have ended."""
+        """Give up every object that will not be served any more; both threads have ended."""
         self.drop_unfinished()
         self._drop_served()
         while not self.msg_queue.empty():

@@ -1,4 +1,4 @@
-"""What was found of exams, as lines for people: a table of many, the whole story of one."""
+"""Exams as lines of text: a table of many, or everything known of one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HEADINGS: Final = (
     *("REFUSED", "DELIVERIES", "STUDY"),
 )
 _UNKNOWN: Final = "-"
-_TOLD_ELSEWHERE: Final = frozenset({"study_instance_uid", "digest", "job"})
+_SHOWN_ABOVE: Final = frozenset({"study_instance_uid", "digest", "job"})
 """Details of the trail that stand above it already."""
 
 
@@ -36,7 +36,7 @@ def say_exams(answer: ExamAnswer) -> list[str]:
 
 
 def say_report(report: ExamReport) -> list[str]:
-    """Tell the story of one exam: what came, what was made of it, and where it went."""
+    """List what came for one exam, its results, and where they went."""
     row = report.exam
     who = f"patient {_known(row.patient_id)}, accession number {_known(row.accession_number)}"
     category = f", {_category(row.category)}" if row.category else ""
@@ -91,10 +91,10 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _part(title: str, lines: Iterable[str]) -> Iterator[str]:
-    told = list(lines)
-    if told:
+    shown = list(lines)
+    if shown:
         yield f"{title}:"
-        yield from (f"  {printable(line)}" for line in told)
+        yield from (f"  {printable(line)}" for line in shown)
 
 
 def _of_roles(instances: Iterable[Row], *roles: Role) -> Iterator[Row]:
@@ -113,7 +113,7 @@ def _instance(row: Row, why: str | None = None) -> str:
 
 
 def _passed_over(row: Row) -> str:
-    why = {"own_result": "a result of this node", "other_class": "no mammogram by its SOP class"}
+    why = {"own_result": "a result of this node", "other_class": "not a mammogram by its SOP class"}
     reason = why.get(str(row.get("reason")), row.get("reason"))
     what = _class(str(row.get("sop_class_uid")))
     where = f"{_time(row['at'])} from {row['actor']}"
@@ -154,13 +154,13 @@ def _delivery(row: Row) -> str:
 
 def _trail(row: Row) -> str:
     detail = json.loads(row["detail"])
-    told = (
+    shown = (
         f"{key}={value}"
         for key, value in detail.items()
-        if value is not None and key not in _TOLD_ELSEWHERE
+        if value is not None and key not in _SHOWN_ABOVE
     )
     line = f"{row['number']}  {_time(row['at'])}  {row['actor']}  {row['action']}"
-    return "  ".join([line, *told])
+    return "  ".join([line, *shown])
 
 
 def _attempts(row: Row) -> str:
