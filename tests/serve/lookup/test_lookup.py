@@ -11,7 +11,6 @@ import pytest
 from mammolens.errors import ConfigError, MissingAttribute
 from mammolens.serve.delivery import deliver_off
 from mammolens.serve.holdings import NodeState, open_state
-from mammolens.serve.intake import receive
 from mammolens.serve.lookup import ExamState, look_up, report_exam, say_exams, say_report
 from mammolens.serve.record import DELIVERIES, JOBS, PRIORS, RESULTS, WorkState
 from mammolens.serve.settings import NodeSettings
@@ -31,15 +30,14 @@ def study(number: int) -> dict[str, str]:
 
 
 @pytest.fixture
-def send(mammogram):
+def send(send_views):
     """Give a function that lets a node receive views of a study, and gives its exam's number."""
 
     def send(state: NodeState, number: int, *views: int, **changes) -> int | None:
         for view in views:
             uid = f"1.2.826.77.{number}.{view}"
             values = study(number) | {"SOPInstanceUID": uid} | changes
-            data, intake = mammogram(view, **values), state.settings.intake
-            receipt = receive(state.database, state.received, data, "dimse:MG1", intake)
+            (receipt,) = send_views(state, [view], "dimse:MG1", **values)
         return receipt.exam_id
 
     return send
