@@ -24,9 +24,16 @@ def bounded_transport(pace: Pace, tls: ssl.SSLContext | None) -> httpx.HTTPTrans
     """Make a transport whose exchanges keep within a pace; who asks begins it.
 
     The pool of connections is set from outside because httpx gives no way to choose the network
-    backend of httpcore. The tests with hostile servers fail where a new httpx does not use it.
+    backend of httpcore.
+
+    Raises
+    ------
+    RuntimeError
+        This httpx keeps its pool elsewhere, so that the limits would not hold.
     """
-    transport = httpx.HTTPTransport(verify=False, trust_env=False)  # its own pool is not used
+    transport = httpx.HTTPTransport(verify=tls or False, trust_env=False)
+    if not isinstance(getattr(transport, "_pool", None), httpcore.ConnectionPool):
+        raise RuntimeError(f"httpx {httpx.__version__} cannot be given limits; install 0.28")
     transport._pool = httpcore.ConnectionPool(ssl_context=tls, network_backend=_Network(pace))
     return transport
 
