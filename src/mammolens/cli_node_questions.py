@@ -1,4 +1,4 @@
-"""Questions to the node: its exams, what became of one, whom it reaches; and a new node.toml."""
+"""Commands that ask the node about its exams and destinations, and the one that makes node.toml."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def say(as_json: bool, value: Any, lines: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def closed_to_others() -> Iterator[None]:
-    """Let nobody but the user of the node read what a command writes."""
+    """Let only the user of the node read what a command writes."""
     before = os.umask(CLOSED)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Whether peers and routes of the settings can be reached: each is asked, and nothing is sent.
+"""Check that peers and routes of the settings can be reached, without storing anything.
 
 DICOM peers hear a C-ECHO, and a route to one proposes the classes that it would store; DICOMweb
 servers are asked for a study that nobody has, FHIR servers for what they can do; an MLLP listener

@@ -1,4 +1,4 @@
-"""What the doors ``mammolens worker``, ``mammolens deliver`` and ``mammolens node`` do.
+"""What the commands ``mammolens worker``, ``mammolens deliver`` and ``mammolens node`` run.
 
 Each loads the rooms that it needs: a worker speaks neither DICOM nor HTTP.
 """
@@ -104,7 +104,7 @@ def run_deliveries(settings: NodeSettings, once: bool) -> int:
 
 
 def add_files(settings: NodeSettings, paths: Sequence[Path]) -> Iterator[tuple[str, str, bool]]:
-    """Receive files; give of each its name, what became of it, and whether it was taken.
+    """Receive files; for each give its name, what was done with it, and whether it was taken.
 
     Raises
     ------

@@ -2,8 +2,8 @@
 
 A patient's name gets into a log through a message that quotes what came in. So nothing is quoted:
 an event is a literal, its fields are numbers or words of our own, and of an exception only its type
-and its place are logged. Of what other packages log, only logger and place are kept; so of warnings
-of Python, and what ends a thread or the process. Who sent and received what stands in the audit
+and its place are logged. Of what other packages log, of warnings of Python, and of what ends a
+thread or the process, only logger and place are kept. Who sent and received what is in the audit
 trail, where it is guarded.
 """
 

@@ -48,7 +48,7 @@ def test_secrets_go_into_the_header_and_nowhere_else():
     [
         ("ftp://h/x", {}, "no way to send to ftp://"),
         ("fhir+https:///x", {}, "lacks its host"),
-        ("fhir+https://u:p@h/x", {}, "stands in the address"),
+        ("fhir+https://u:p@h/x", {}, "user or password in the address"),
         ("fhir+https://h:x/x", {}, "cannot be understood"),
         ("fhir+https://h/x?a=b", {}, "nothing may stand after"),
         ("fhir+https://h/x", {"sinks": ["hl7"]}, "fhir does not carry what the sink 'hl7' writes"),

@@ -1,4 +1,4 @@
-"""What the messages of storage commitment carry (PS3.4 Annex J)."""
+"""Data sets of the messages of storage commitment (PS3.4 Annex J)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Asking an archive to commit itself to what it was sent (PS3.4 Annex J, push model).
+"""Storage commitment as SCU: asking an archive to keep what it was sent (PS3.4 Annex J).
 
-The question is noted first, because its answer may come over the same association or to the
-listener, which is another process: whoever takes it enters it, and whoever asked finds it there.
+The question is written to the database first, because its answer may come over the same association
+or to the listener, which is another process. Who receives the answer writes it there, and who asked
+reads it there.
 """
 
 from __future__ import annotations

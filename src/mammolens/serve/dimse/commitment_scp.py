@@ -1,4 +1,4 @@
-"""Answering for what the node holds (PS3.4 Annex J, push model).
+"""Storage commitment as SCP: confirming what the node holds (PS3.4 Annex J, push model).
 
 A sender may delete what the node says it holds. So it looks for every object in the database *and*
 on the disk, whole and with its digest, before it says so.

@@ -1,4 +1,4 @@
-"""Other DICOM nodes: how they are written, found in the settings, and called."""
+"""Other DICOM nodes: their addresses, and associations with them."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class Method(str, Enum):
 
 @dataclass(frozen=True)
 class PullReport:
-    """What came of fetching one study, in objects as the PACS counts them."""
+    """The outcome of fetching one study, in objects as the PACS counts them."""
 
     study_instance_uid: str
     completed: int

@@ -3,7 +3,7 @@
 Nothing is analysed here. Every storage class is taken, private ones too, in whichever transfer
 syntax the sender proposes first, because one refused class fails the whole send job of some PACS.
 An object that is not a mammogram is noted and not kept. Who may call is decided before anything is
-negotiated, and a refusal stands in the audit trail.
+negotiated, and a refusal is written to the audit trail.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def _open(listener: Listener, handlers: list[evt.EventHandlerType]) -> AcceptorS
 
 
 def _end(listener: Listener, patience_s: float) -> None:
-    """Take nobody any more, let associations end, then abort what is left."""
+    """Refuse new associations, let the others end, then abort what is left."""
     listener.stopping.set()
     until = time.monotonic() + patience_s
     while listener.running() and time.monotonic() < until:

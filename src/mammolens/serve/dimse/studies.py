@@ -1,4 +1,4 @@
-"""Which studies are looked for, and what a PACS says of those that it has."""
+"""Queries for studies, and the studies that a PACS answers with."""
 
 from __future__ import annotations
 

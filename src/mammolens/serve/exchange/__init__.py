@@ -1,4 +1,4 @@
-"""What the node exchanges with others keeps within bounds: of time, rate and size.
+"""Connections to others, with limits of time, rate and size.
 
 `bounds` has them for any connection, `tls` encrypts, and `http` is the one client for HTTP.
 """

@@ -81,7 +81,7 @@ class Pace:
         Longest silence; the whole exchange may take `GRACE_IN_TIMEOUTS` times as long, and longer
         by a second for every `MINIMUM_RATE` bytes that moved.
     most_bytes
-        The other side may say no more.
+        Most that the other side may send.
     """
 
     timeout_s: float

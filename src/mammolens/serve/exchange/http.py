@@ -220,12 +220,12 @@ def authorization(source: str, user: str | None, secret: str | None, private: bo
     secret
         Password of the user, or token; ``None``: there is none.
     private
-        Whether nobody on the way can read it.
+        Whether it is encrypted, or does not leave this host.
 
     Raises
     ------
     ConfigError
-        The secret would be sent in the clear, or cannot stand in a header.
+        The secret would be sent in the clear, or is not valid in a header.
 
     Examples
     --------

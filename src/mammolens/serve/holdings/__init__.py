@@ -1,4 +1,4 @@
-"""What the node keeps: files under their digests, identities apart, and the two as one state.
+"""What the node keeps: files under their digests, encrypted identities, and the state as a whole.
 
 `NodeState` is what every process opens. `backup` copies all of it, `retention` deletes what is old.
 """

@@ -1,4 +1,4 @@
-"""Backup and restore: the database as it was at one instant, and every file that it speaks of.
+"""Backup and restore: the database at one instant, and every file that it refers to.
 
 The database is copied first (SQLite by its backup interface, PostgreSQL by ``pg_dump`` of
 a snapshot in which the digests are read too); files never change, so that they may be copied while
@@ -125,7 +125,7 @@ def verify_backup(folder: Path) -> BackupReport:
 
 
 def restore(settings: NodeSettings, folder: Path) -> BackupReport:
-    """Put a backup where the settings say, and verify what came of it.
+    """Put a backup where the settings say, and verify the copy.
 
     Leases that were held run out by themselves; what was delivered after the backup was made is
     delivered again, byte for byte.
@@ -192,7 +192,7 @@ def _digests(connection: sa.Connection) -> dict[str, list[str]]:
 
 
 def _copy(store: Store, folder: Path, digests: Sequence[str]) -> int:
-    """Copy files of a store, as they lie there; give their bytes."""
+    """Copy files of a store as they are; give their size in bytes."""
     size = 0
     for digest in digests:
         target = folder / digest[:2] / digest

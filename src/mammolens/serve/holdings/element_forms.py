@@ -1,4 +1,4 @@
-"""Whether an attribute that stays has the form that the standard gives it, and no room for more.
+"""Checks that an attribute which is kept has only what the standard allows in it.
 
 An attribute is kept because of what it may hold. One whose value has another representation, or
 more values than it may have, holds something else: a name as "bits allocated", an address behind

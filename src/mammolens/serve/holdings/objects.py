@@ -1,4 +1,4 @@
-"""A received object as its header tells of it: what it is to the node, and whose it is."""
+"""A received object as its header describes it: its role for the node, and its patient."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """A new key for everything that is sealed, while the node works: ``mammolens node rekey``.
 
 Identities, procedure steps and results are opened with whichever key closed them, and closed with
-the key of the settings. Each stands in the database as it was or as it shall be, never between;
-what was done is passed over, so that a run that was ended is simply run again. The key of
-pseudonyms comes last: it is the sign that all the rest is through.
+the key of the settings. Each row is changed in one step. A run that was interrupted is simply run
+again: what has the new key is passed over. The key of pseudonyms is changed last; it shows that
+everything else is done.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is deleted when: kind by kind, after the days that the settings say, and nothing else.
+"""Retention: what is deleted, by kind, after the days of the settings.
 
 An exam goes as a whole, with its images, results and identity. Images alone do not go, for
 a late view would then be judged by itself, and its result would replace that of the whole exam.

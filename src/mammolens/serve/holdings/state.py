@@ -1,4 +1,4 @@
-"""The durable state of a node as one handle: its settings, its database, its two stores."""
+"""The state of a node: its settings, its database and its two stores."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class NodeState:
     notices: Notices = field(default_factory=Notices, repr=False, compare=False)
 
     def kept_as(self, uid: str) -> str:
-        """Give the UID that stands in the tables for one that others know."""
+        """Give the UID under which the tables hold one that others know."""
         seal = self.results.seal
         return uid if seal is None else seal.pseudonyms.uid(uid)
 

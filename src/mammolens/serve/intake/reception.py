@@ -39,7 +39,7 @@ __all__ = ["Receipt", "receive"]
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of a received object: it is durable now.
+    """How a received object was entered; it is durable now.
 
     `repeated` says that the same bytes were received before, and nothing changed; `exam_id` is
     ``None`` for what belongs to no exam.
@@ -66,7 +66,7 @@ def receive(
     content
         A DICOM file, where one lies, or one that was drafted in `store`; a draft is used up.
     sender
-        Who sent it, as it stands in the audit trail: ``dimse:AETITLE``, ``web:USER``.
+        Who sent it, as the audit trail names it: ``dimse:AETITLE``, ``web:USER``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Files in a folder that others write to: listed, opened and moved, whatever they are.
+"""Files in a folder that others write to: listed, opened and moved safely.
 
 Every step is made from an open folder to a name within it, and follows no link: neither a link that
 is put in the place of a folder, nor a path that is too long, leads elsewhere. Opening never waits:

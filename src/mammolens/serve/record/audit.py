@@ -1,4 +1,4 @@
-"""The audit trail: who sent what, what was made of it, where it went; never rewritten.
+"""The audit trail: who sent what, which results it gave, where they went; never rewritten.
 
 Each row holds the hash of the row before, so that an edit, a removal or an insertion breaks the
 chain at its place; the head row counts them, so that a cut tail is seen. Triggers refuse changes.

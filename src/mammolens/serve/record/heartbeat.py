@@ -106,7 +106,7 @@ def present(database: Database, kind: str, beat_s: float = BEAT_S) -> Iterator[N
 
 
 def count_present(database: Database, connection: sa.Connection, kind: str) -> int:
-    """Count the processes of a kind that were heard of lately."""
+    """Count the processes of a kind that are alive."""
     since = database.now(connection) - timedelta(seconds=SILENT_AFTER_S)
     found = sa.select(sa.func.count()).where(PROCESSES.c.kind == kind, PROCESSES.c.seen_at >= since)
     return int(connection.execute(found).scalar_one())

@@ -1,4 +1,4 @@
-"""What the node has received, made and delivered, counted; no identifier among it."""
+"""Counts of what the node has received, made and delivered, without identifiers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that no thread waits for without end.
+"""Connections to PostgreSQL, with a limit to every wait.
 
 The server ends a statement that takes too long, and a wait for a lock. A server that is stopped, or
 a network that swallows everything, says nothing at all: an answer is then waited for by this side's

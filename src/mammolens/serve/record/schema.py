@@ -1,4 +1,4 @@
-"""The tables brought up to date, and nothing written into the database of another program."""
+"""Migrations of the tables; the database of another program is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps as rows: who holds them, how far they are, and what is to be reported in the end."""
+"""Rows of procedure steps: who holds them, how far they are, and what is to be reported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StepLost(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """A step that this process holds; `work` is what it asks for and what came of it so far."""
+    """A step that this process holds; `work` is what it asks for and its results so far."""
 
     lease: Lease
     sop_instance_uid: str

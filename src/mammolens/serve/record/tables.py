@@ -320,4 +320,4 @@ STEPS: Final = sa.Table(
     sa.UniqueConstraint("server", "sop_instance_uid"),
     sqlite_autoincrement=True,
 )
-"""Procedure steps (UPS) of a server that are ours; `work` (JSON): what is asked, or came of it."""
+"""Procedure steps (UPS) of a server that are ours; `work` (JSON): what is asked, or the results."""

@@ -123,7 +123,7 @@ class RouteSettings(_Section):
     name: str = Field(
         min_length=1,
         max_length=64,
-        description="unique; stands in the audit trail and in logs",
+        description="unique; used in the audit trail and in logs",
         examples=["ehr"],
     )
     to: str = Field(

@@ -1,4 +1,4 @@
-"""Requests to cancel a step, as they come over the event channel of UPS-RS.
+"""Requests to cancel a step that come over the event channel of UPS-RS.
 
 The channel is opened before steps are subscribed to, and again when it broke; what is asked in
 between is lost, unless the server keeps it. Servers over DIMSE send to the listener instead.

@@ -75,7 +75,7 @@ class Offer:
 
     @property
     def rank(self) -> tuple[int, str]:
-        """Where it stands in line."""
+        """Its place in the order of steps."""
         known = self.priority in PRIORITIES
         return (PRIORITIES.index(self.priority) if known else len(PRIORITIES)), self.start
 
@@ -97,7 +97,7 @@ class StepInput:
 
 @dataclass(frozen=True)
 class Output:
-    """One object that came of a step, and where it was sent."""
+    """One result object of a step, and where it was sent."""
 
     study: str
     series: str
@@ -193,7 +193,7 @@ def cancellation(reason: Reason, now: datetime) -> Dataset:
 def final_report(
     station: str, began: datetime, ended: datetime, outputs: Sequence[Output]
 ) -> Dataset:
-    """Say what was done, when, and what came of it: what COMPLETED requires."""
+    """Describe what was done, when, and the results, as COMPLETED requires."""
     performed = Dataset()
     performed.PerformedStationNameCodeSequence = [_item(Code(station, SCHEME, station))]
     performed.PerformedProcedureStepStartDateTime = _time(began)

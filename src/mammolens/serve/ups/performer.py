@@ -1,7 +1,7 @@
 """Performing procedure steps (IHE AI Workflow for Imaging): claimed, carried out, and ended.
 
 claiming ──▶ pulling ──▶ waiting ──▶ ending ──▶ completed, canceled, or lost to another performer.
-Each phase stands in the database before the next begins, with the transaction UID from the start,
+Each phase is in the database before the next begins, with the transaction UID from the start,
 so that a node that was killed goes on with the steps that it claimed. A step is completed when its
 exams have results and every delivery of them has arrived; what is fetched comes from servers of
 the settings only, whatever a step says.
@@ -289,7 +289,7 @@ def _finish(state: NodeState, step: Step, phase: str, reason: str | None) -> Ste
 
 
 def _pull_input(state: NodeState, given: StepInput) -> bool:
-    """Fetch the images of one study; ``False`` where nobody is known to have them."""
+    """Fetch the images of one study; ``False`` if no known server has them."""
     if given.instances and not missing_instances(state, [given]):
         return True
     source = _source(state, given)

@@ -1,4 +1,4 @@
-"""Servers of procedure steps, over DIMSE and over HTTP, as the performer asks them.
+"""Servers of procedure steps, over DIMSE and over HTTP.
 
 Both answer with the statuses of PS3.4 table CC.2.1-3: over HTTP they follow from the state of the
 step, for PS3.18 gives one status to several of them.

@@ -1,4 +1,4 @@
-"""Connections of the HTTP server: how many there are, and that each of them has an end.
+"""Limits on connections of the HTTP server: how many, and for how long.
 
 Every connection that waits for its client has a deadline, from its first byte (or its TLS
 handshake) to the last byte of the last answer. A server that is full closes the connection that has

@@ -1,4 +1,4 @@
-"""A multipart body taken apart as it comes in, by no more memory than one piece of it.
+"""Parsing a multipart body as it comes in, with no more of it in memory than one piece.
 
 Source: RFC 2046 section 5.1.1 (boundaries), RFC 2387 (multipart/related), PS3.18 8.6.1.2.
 """

@@ -1,4 +1,4 @@
-"""A WebSocket to a DICOMweb server, as far as a listener needs one: text comes in.
+"""The event channel: a WebSocket to a DICOMweb server, over which text comes in.
 
 A server that falls silent is asked for a sign of life, and let go without one.
 

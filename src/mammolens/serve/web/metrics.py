@@ -1,4 +1,4 @@
-"""What the node measures, for Prometheus: counts, ages and durations; no identifier among it."""
+"""Metrics for Prometheus: counts, ages and durations, without identifiers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DICOMweb servers: how they are written, found in the settings, and asked."""
+"""DICOMweb servers: their addresses, and requests to them in the DICOM JSON Model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""STOW-RS: what a request brings is received part by part, and answered for part by part.
+"""STOW-RS as a server: each part of a request is received and answered for itself.
 
 A part goes to the disk while it comes in, so that memory does not grow with it. What was received
 before a request breaks off stays received: the sender, who hears nothing, sends it again.

@@ -1,4 +1,4 @@
-"""HTTP as the transports need it: one file a request, and what its answer means."""
+"""Transports over HTTP: one file a request, and the meaning of the answer."""
 
 from __future__ import annotations
 

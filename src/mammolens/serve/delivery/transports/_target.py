@@ -1,4 +1,4 @@
-"""A destination as the settings name it, taken apart and made ready to be connected to."""
+"""The destination of a route, parsed from the settings with its certificates and secret."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def parse_target(route: RouteSettings, settings: NodeSettings) -> Target:
     if not url.hostname:
         raise _refused(route, "the destination lacks its host")
     if url.username or url.password:
-        raise _refused(route, "a user or password stands in the address; use user and [secrets]")
+        raise _refused(route, "there is a user or password in the address; use user and [secrets]")
     if url.query or url.fragment:
         raise _refused(route, "nothing may stand after the destination")
     encrypted = url.scheme in _ENCRYPTED

@@ -1,4 +1,4 @@
-"""To a FHIR server: a transaction Bundle is posted to its root, and every entry must have worked.
+"""Delivery to a FHIR server: a transaction Bundle is posted, and every entry must succeed.
 
 The bundle's own requests make a repeat harmless: what has our id is overwritten with the same, the
 rest is only made where there is none (``ifNoneExist``).

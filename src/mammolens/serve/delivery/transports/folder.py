@@ -1,4 +1,4 @@
-"""Into a folder: a file gets its name when it is whole and on the disk, and a repeat replaces it.
+"""Delivery to a folder: a file gets its name when it is on the disk; a repeat replaces it.
 
 ``exam-000012/result-001/SINK/NAME``: exam and result are numbers of this node, so that two nodes
 need a folder each. The folder itself must be there: a share that is not mounted is away, and

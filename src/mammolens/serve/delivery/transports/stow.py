@@ -1,4 +1,4 @@
-"""To a DICOMweb server: STOW-RS, one instance a request, so that each is answered for itself.
+"""Delivery to a DICOMweb server: STOW-RS, one instance a request, each with its own answer.
 
 A success counts only if the answer names the instance as stored.
 

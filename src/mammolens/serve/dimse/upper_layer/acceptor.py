@@ -119,7 +119,7 @@ class AcceptorServer(ThreadedAssociationServer):
                 self.places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """Note that a connection failed in a way that nobody foresaw."""
+        """Log that a connection failed in an unexpected way."""
         logs.event(ROOM, "connection_failed", logging.ERROR)
 
     def close(self) -> None:

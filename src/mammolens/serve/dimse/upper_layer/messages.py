@@ -1,4 +1,4 @@
-"""Messages as they come in: objects go to the disk, one operation at a time, within limits.
+"""Incoming messages: objects go to the disk, one operation at a time, within limits.
 
 The standard allows one operation that is not answered yet, unless more were negotiated, and none
 are (PS3.7 D.3.3.3). What a sender puts on the wire before it has its answer stays there: nothing is
