@@ -128,3 +128,9 @@ def test_how_far_an_exchange_came_is_named(server) -> None:
         with HttpClient(server(saying(nonsense))) as client, pytest.raises(HttpError) as caught:
             client.ask("GET", "/", NOTHING)
         assert not isinstance(caught.value, NotConnected)
+
+
+def test_an_httpx_that_takes_no_limits_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr("httpx.HTTPTransport", lambda **_: object())
+    with pytest.raises(RuntimeError, match="cannot be given limits"):
+        HttpClient(Endpoint("test", "127.0.0.1", 1))
