@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mammolens.serve.web.channel import Channel, open_channel
 from mammolens.serve.web.peers import (
-    WebSession,
+    ask_dicom,
     calling,
     find_web_peer,
     is_web_peer,
@@ -20,7 +20,7 @@ from mammolens.serve.web.server import serving
 
 __all__ = [
     "Channel",
-    "WebSession",
+    "ask_dicom",
     "calling",
     "find_web_peer",
     "find_web_studies",

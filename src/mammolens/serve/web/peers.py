@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-import httpx
 from pydicom.dataset import Dataset
 
 from mammolens.errors import ConfigError, DeliveryError
@@ -23,7 +22,8 @@ from mammolens.serve.settings import NodeSettings, is_loopback, secret_key
 from mammolens.serve.web.stow import JSON
 
 __all__ = [
-    "WebSession",
+    "answered_by",
+    "ask_dicom",
     "calling",
     "find_web_peer",
     "is_web_peer",
@@ -98,74 +98,55 @@ def read_readable(items: Any) -> list[Dataset]:
     return found
 
 
-class WebSession:
-    """A connection to one server, kept between requests."""
-
-    def __init__(self, peer: Endpoint, http: HttpClient) -> None:
-        self.peer, self._http = peer, http
-
-    @contextlib.contextmanager
-    def open(
-        self, method: str, path: str, headers: Mapping[str, str], most_bytes: int
-    ) -> Iterator[httpx.Response]:
-        """Give the answer to a request below the base; what is not read of it is thrown away.
-
-        Parameters
-        ----------
-        most_bytes
-            An answer that is longer counts as broken off.
-
-        Raises
-        ------
-        DeliveryError
-            The server is away or breaks off.
-        """
-        with self._named(), self._http.stream(method, path, headers, None, most_bytes) as response:
-            yield response
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        read: Callable[[Any], list[Dataset]] = read_all,
-    ) -> tuple[int, list[Dataset]]:
-        """Ask in the DICOM JSON Model; gives the status and the data sets.
-
-        Parameters
-        ----------
-        read
-            Makes data sets of the objects of the answer.
-
-        Raises
-        ------
-        DeliveryError
-            The server is away, or its answer cannot be read.
-        """
-        headers = {"Accept": JSON} | ({"Content-Type": JSON} if body is not None else {})
-        content = None if body is None else json.dumps(body).encode()
-        with self._named():
-            answer = self._http.ask(method, path, headers, content)
-        has_body = 200 <= answer.status < 300 and answer.status != NO_CONTENT
-        return answer.status, read_json(answer.body, self.peer, read) if has_body else []
-
-    @contextlib.contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except HttpError as error:
-            raise DeliveryError(
-                f"the server cannot be reached or broke off ({type(error.reason).__name__})",
-                source=f"web peer {self.peer.name}",
-                remedy=REMEDY,
-            ) from error
+def calling(peer: Endpoint) -> HttpClient:
+    """Give a client of a server; it connects with its first request."""
+    return HttpClient(peer, LONGEST_ANSWER)
 
 
 @contextlib.contextmanager
-def calling(peer: Endpoint) -> Iterator[WebSession]:
-    """Give a session that is closed in the end; it connects with its first request."""
-    with HttpClient(peer, LONGEST_ANSWER) as http:
-        yield WebSession(peer, http)
+def answered_by(peer: Endpoint) -> Iterator[None]:
+    """Turn the failure of a request into an error that names the server.
+
+    Raises
+    ------
+    DeliveryError
+        The server is away or breaks off.
+    """
+    try:
+        yield
+    except HttpError as error:
+        raise DeliveryError(
+            f"the server cannot be reached or broke off ({type(error.reason).__name__})",
+            source=f"web peer {peer.name}",
+            remedy=REMEDY,
+        ) from error
+
+
+def ask_dicom(
+    client: HttpClient,
+    method: str,
+    path: str,
+    body: Any = None,
+    read: Callable[[Any], list[Dataset]] = read_all,
+) -> tuple[int, list[Dataset]]:
+    """Ask in the DICOM JSON Model; gives the status and the data sets.
+
+    Parameters
+    ----------
+    read
+        Makes data sets of the objects of the answer.
+
+    Raises
+    ------
+    DeliveryError
+        The server is away, or its answer cannot be read.
+    """
+    headers = {"Accept": JSON} | ({"Content-Type": JSON} if body is not None else {})
+    content = None if body is None else json.dumps(body).encode()
+    with answered_by(client.endpoint):
+        answer = client.ask(method, path, headers, content)
+    has_body = 200 <= answer.status < 300 and answer.status != NO_CONTENT
+    return answer.status, read_json(answer.body, client.endpoint, read) if has_body else []
 
 
 def read_json(

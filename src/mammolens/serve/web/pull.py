@@ -19,11 +19,11 @@ from pydicom.dataset import Dataset
 
 from mammolens.errors import DeliveryError, InputError, NotAnImage
 from mammolens.serve.dimse import FoundStudy, PullReport, StudyQuery, note_wanted, read_study
-from mammolens.serve.exchange import Endpoint
+from mammolens.serve.exchange import Endpoint, HttpClient
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.intake import PartialObject
 from mammolens.serve.web._multipart import Multipart, PartSink, parse_media_type
-from mammolens.serve.web.peers import WebSession, calling
+from mammolens.serve.web.peers import answered_by, ask_dicom, calling
 from mammolens.serve.web.stow import DICOM, RELATED
 
 __all__ = [
@@ -77,8 +77,8 @@ def find_web_studies(peer: Endpoint, query: StudyQuery) -> list[FoundStudy]:
     DeliveryError
         The server is away or refuses.
     """
-    with calling(peer) as session:
-        found = [read_study(data) for data in _search(session, "/studies", _keys(query))]
+    with calling(peer) as client:
+        found = [read_study(data) for data in _search(client, "/studies", _keys(query))]
     fitting = {s.study_instance_uid: s for s in found if s is not None and query.fits(s)}
     return list(fitting.values())
 
@@ -114,8 +114,8 @@ def list_instances(state: NodeState, peer: Endpoint, study: str) -> list[Instanc
     """
     wanted = MAMMOGRAPHY | (FILM if state.settings.intake.film else frozenset())
     path, found = f"/studies/{quote(study, safe='')}/instances", {}
-    with calling(peer) as session:
-        for data in _search(session, path, {"includefield": "SOPClassUID"}):
+    with calling(peer) as client:
+        for data in _search(client, path, {"includefield": "SOPClassUID"}):
             named = {
                 keyword: str(data.get(keyword) or "")
                 for keyword in ("SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
@@ -139,24 +139,24 @@ def pull_instances(
         The disk is full or the database cannot be used.
     """
     completed = 0
-    with calling(peer) as session:
+    with calling(peer) as client:
         for instance in instances:
-            completed += _fetch(state, session, instance)
+            completed += _fetch(state, client, instance)
     failed = len(instances) - completed
     return PullReport(study, completed, failed, FAILED if failed else 0)
 
 
-def _search(session: WebSession, path: str, keys: Mapping[str, str]) -> Iterator[Dataset]:
+def _search(client: HttpClient, path: str, keys: Mapping[str, str]) -> Iterator[Dataset]:
     """Ask page after page, until one brings nothing new: servers choose the length of pages."""
     seen: set[str] = set()
     count = 0
     for _ in range(MOST_PAGES):
         asked = urlencode({**keys, "limit": str(PAGE), "offset": str(len(seen))})
-        status, page = session.ask("GET", f"{path}?{asked}")
+        status, page = ask_dicom(client, "GET", f"{path}?{asked}")
         if status not in OK:
             raise DeliveryError(
                 f"the server does not answer the search (HTTP {status})",
-                source=f"web peer {session.peer.name}",
+                source=f"web peer {client.endpoint.name}",
                 remedy="Check the address and the secret",
             )
         count += len(page)
@@ -169,7 +169,7 @@ def _search(session: WebSession, path: str, keys: Mapping[str, str]) -> Iterator
             return
     raise DeliveryError(
         f"the search has no end ({count} answers)",
-        source=f"web peer {session.peer.name}",
+        source=f"web peer {client.endpoint.name}",
         remedy="Ask for less: give a patient or dates",
     )
 
@@ -185,13 +185,16 @@ def _keys(query: StudyQuery) -> dict[str, str]:
     return {**keys, "includefield": ",".join(TOLD_BY_NAME)}
 
 
-def _fetch(state: NodeState, session: WebSession, instance: Instance) -> bool:
+def _fetch(state: NodeState, client: HttpClient, instance: Instance) -> bool:
     most = (state.settings.intake.max_mb << 20) + OVERHEAD_BYTES
     for accept in ACCEPTED:
         headers = {"Accept": accept}
-        with session.open("GET", instance.path, headers, most) as response:
+        with (
+            answered_by(client.endpoint),
+            client.stream("GET", instance.path, headers, most_bytes=most) as response,
+        ):
             if response.status_code == 200:
-                return _receive(state, session.peer, instance, response)
+                return _receive(state, client.endpoint, instance, response)
             if response.status_code != NOT_ACCEPTABLE:
                 return False
     return False
