@@ -73,10 +73,9 @@ def run_node(settings: NodeSettings) -> None:
     with (
         stopping() as stop,
         open_state(settings) as state,
+        watching(state),  # first: a folder that another node watches is named before a port opens
         present(state.database, "node"),
         ended_together(
-            # First: a folder that another node watches is named before a port opens.
-            watching(state),
             delivering(state, stop),
             listening(state),
             serving(state),

@@ -23,6 +23,7 @@ from mammolens.serve.exchange.http import (
     NotConnected,
     NotEncrypted,
     authorization,
+    pieces,
 )
 from mammolens.serve.exchange.tls import (
     CIPHERS,
@@ -53,4 +54,5 @@ __all__ = [
     "dicom_server_context",
     "handshake",
     "obeying",
+    "pieces",
 ]

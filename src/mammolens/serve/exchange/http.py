@@ -32,10 +32,17 @@ __all__ = [
     "NotConnected",
     "NotEncrypted",
     "authorization",
+    "pieces",
 ]
 
 LONGEST_ANSWER: Final = 4 << 20
 """Bytes of an answer with its headers, unless a request says another limit."""
+LONGEST_HEAD: Final = 1 << 18
+"""Bytes until the headers are whole, those of interim answers (100 Continue) among them."""
+FREE_PIECES: Final = 4096
+MEAN_PIECE_BYTES: Final = 16
+"""A body may come in this many pieces, and one more for each of so many bytes: a chunk of a single
+byte takes as long to parse as a large one, some 20 µs."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +178,7 @@ class HttpClient:
     ) -> Iterator[httpx.Response]:
         """Give the answer to a request below the base, its body not read yet.
 
-        The body is read with ``iter_raw``. Where it is not read to its end, the connection ends.
+        Its body is read with `pieces`. Where it is not read to its end, the connection ends.
 
         Raises
         ------
@@ -180,13 +187,14 @@ class HttpClient:
         HttpError
             It answers not as HTTP, breaks off, is too slow or says too much; or the node stops.
         """
-        self._pace.begin(most_bytes or self._most_bytes)
+        self._pace.begin(LONGEST_HEAD)
         names = {"sni_hostname": self.endpoint.tls_name or self.endpoint.host}
         url = self.endpoint.url(path)
         try:
             with self._client.stream(
                 method, url, headers=dict(headers), content=body, extensions=names
             ) as response:
+                self._pace.most_bytes = most_bytes or self._most_bytes
                 yield response
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise _named(error) from error
@@ -196,7 +204,7 @@ class HttpClient:
     ) -> HttpAnswer:
         """Ask for a resource below the base, and read the answer; raises as `stream` does."""
         with self.stream(method, path, headers, body) as response:
-            content = b"".join(response.iter_raw())
+            content = b"".join(pieces(response))
             return HttpAnswer(response.status_code, content, response.headers)
 
     def close(self) -> None:
@@ -208,6 +216,24 @@ class HttpClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def pieces(response: httpx.Response) -> Iterator[bytes]:
+    """Give the body of an answer as it was sent, piece by piece.
+
+    Raises
+    ------
+    HttpError
+        The pieces are too small.
+    httpx.TransportError
+        The server breaks off, is too slow or says too much; or the node stops.
+    """
+    count = size = 0
+    for piece in response.iter_raw():
+        count, size = count + 1, size + len(piece)
+        if count > FREE_PIECES + size // MEAN_PIECE_BYTES:
+            raise HttpError(OSError("the pieces of the answer are too small"))
+        yield piece
 
 
 def authorization(source: str, user: str | None, secret: str | None, private: bool) -> str | None:

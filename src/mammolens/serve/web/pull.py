@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 
 from mammolens.errors import DeliveryError, InputError, NotAnImage
 from mammolens.serve.dimse import FoundStudy, PullReport, StudyQuery, note_wanted, read_study
-from mammolens.serve.exchange import Endpoint, HttpClient
+from mammolens.serve.exchange import Endpoint, HttpClient, pieces
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.intake import PartialObject
 from mammolens.serve.web._multipart import Multipart, PartSink, parse_media_type
@@ -235,7 +235,7 @@ def _read(item: PartialObject, response: httpx.Response) -> None:
     body = Multipart(media.parameters.get("boundary", ""), begin) if media.name == RELATED else None
     feed = item.write if body is None else body.feed
     try:
-        for piece in response.iter_raw():
+        for piece in pieces(response):
             feed(piece)
     except httpx.RemoteProtocolError as error:
         raise NotAnImage("the answer broke off") from error
