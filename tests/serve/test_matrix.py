@@ -28,6 +28,8 @@ from mammolens.serve.record import EXAMS, JOBS, RESULTS
 from mammolens.serve.settings import load_settings
 from mammolens.serve.work import work_off
 
+from .conftest import wait_for
+
 TESTS = Path(__file__).parents[1]
 LOOPBACK = TESTS.parent / "deploy" / "loopback"
 HERE = "serve/test_matrix.py"
@@ -208,15 +210,6 @@ def hospital(loopback, package):
         yield made
 
 
-def until(condition, seconds: float = 60.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.3)
-    raise AssertionError("it did not come about in time")
-
-
 def reports(pacs, study: str) -> list[pydicom.Dataset]:
     found = [pydicom.dcmread(BytesIO(content)) for content in pacs.files(study)]
     return [dataset for dataset in found if dataset.Modality == "SR"]
@@ -237,7 +230,7 @@ def test_a_study_with_its_results_comes_back_and_nothing_is_analysed_again(loopb
     study = str(pydicom.dcmread(files[0], stop_before_pixels=True).StudyInstanceUID)
     for called, port in (("PACS", pacs.port), ("MAMMOLENS", node.port)):
         assert loopback.send(files, called, port)
-    until(lambda: reports(pacs, study))
+    wait_for(lambda: reports(pacs, study), 60, 0.3)
     ids = pacs.ask("/tools/find", {"Level": "Study", "Query": {"StudyInstanceUID": study}})
     sent = pacs.ask("/modalities/node/store", {"Resources": ids, "Synchronous": True})
     assert (sent["InstancesCount"], sent["FailedInstancesCount"]) == (5, 0)
@@ -252,9 +245,9 @@ def test_a_late_view_revises_the_report_in_the_pacs(loopback, hospital):
     files = loopback.sample("sfm-malign-0", folder / "exam", 8)
     study = str(pydicom.dcmread(files[0], stop_before_pixels=True).StudyInstanceUID)
     assert loopback.send(files[:3], "MAMMOLENS", node.port)
-    (first,) = until(lambda: reports(pacs, study))
+    (first,) = wait_for(lambda: reports(pacs, study), 60, 0.3)
     assert loopback.send(files, "MAMMOLENS", node.port)
-    both = until(lambda: len(found := reports(pacs, study)) == 2 and found)
+    both = wait_for(lambda: len(found := reports(pacs, study)) == 2 and found, 60, 0.3)
     (second,) = (r for r in both if r.SOPInstanceUID != first.SOPInstanceUID)
     (earlier,) = second.PredecessorDocumentsSequence
     named = earlier.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID

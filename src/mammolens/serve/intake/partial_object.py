@@ -1,4 +1,4 @@
-"""One DICOM object on its way to the disk, from whichever stream, until it is received."""
+"""One DICOM object that is written to the disk from a stream, and then received."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class PartialObject:
     def receive(self, sender: str) -> None:
         """Receive the object, or keep the reason why not.
 
-        The reason is an `InputError`, a `StorageError`, or what nobody foresaw.
+        The reason is an `InputError`, a `StorageError`, or an unexpected exception.
         """
         draft, self.draft = self.draft, None
         try:

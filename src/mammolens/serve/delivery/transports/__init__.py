@@ -1,9 +1,9 @@
-"""Ways out of the node: one file per protocol, each a `Transport` to one destination.
+"""Protocols of delivery: one module each, with a `Transport` to one destination.
 
-A transport opens a session, and a session sends one file at a time and says what came of it. None
-of them raises for what a destination does; none repeats anything by itself, for what may be
-repeated, and when, `delivery` decides. What an answer says is made of status codes and words of our
-own: nothing that a destination wrote is quoted, for it may name a patient.
+A transport opens a session; a session sends one file at a time and answers whether it was taken. No
+session raises for what a destination does, and none repeats anything: `delivery` decides what is
+repeated, and when. An answer has status codes and words of our own. Nothing that a destination
+wrote is quoted, because it may name a patient.
 """
 
 from __future__ import annotations
@@ -145,13 +145,15 @@ def _transport(target: Target) -> Transport:
 
             return StoreScu(target)
         case "stow":
-            from mammolens.serve.delivery.transports.stow import StowRs
+            from mammolens.serve.delivery.transports._http import HttpTransport
+            from mammolens.serve.delivery.transports.stow import StowSession
 
-            return StowRs(target)
+            return HttpTransport(target, StowSession)
         case "fhir":
-            from mammolens.serve.delivery.transports.fhir_rest import FhirRest
+            from mammolens.serve.delivery.transports._http import HttpTransport
+            from mammolens.serve.delivery.transports.fhir_rest import FhirSession
 
-            return FhirRest(target)
+            return HttpTransport(target, FhirSession)
         case "mllp":
             from mammolens.serve.delivery.transports.mllp import Mllp
 

@@ -1,8 +1,8 @@
-"""Identities kept apart: sealed in the database, opened for the results that need them.
+"""Identities kept apart: encrypted in the database, decrypted for the results that need them.
 
 A row holds what de-identification took from one object, sealed. The digest of the object is sealed
 with it: a row that was moved to another object does not open, so that no result gets the name
-of another patient. Results that bear identity lie in their store sealed too.
+of another patient. Results with identity are sealed in their store too.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import sqlalchemy as sa
 from mammolens.core import ImagePrediction, ImageRef, Prediction, Source, SourceHeader, Unreadable
 from mammolens.errors import StorageError
 from mammolens.serve.holdings.deidentify import Pseudonyms, deidentify
+from mammolens.serve.holdings.encryption import Seal, open_seal
 from mammolens.serve.holdings.objects import ReceivedObject, describe_object
-from mammolens.serve.holdings.seal import Seal, open_seal
 from mammolens.serve.record import IDENTITIES, INSTANCES, Database, Role
 from mammolens.serve.settings import DeidentifySettings, IntakeSettings
 
@@ -34,14 +34,14 @@ BATCH: Final = 1000
 def hide(
     database: Database, content: bytes, found: ReceivedObject, intake: IntakeSettings
 ) -> tuple[bytes, ReceivedObject]:
-    """Take the identity off an object; give it anew, with what was taken, sealed.
+    """Take the identity off an object; give the object without it, and what was taken, sealed.
 
-    Of an object that is noted, but not kept, the UIDs are replaced.
+    In an object that is noted and not kept, only the UIDs are replaced.
 
     Raises
     ------
     InputError
-        The picture may bear writing, or the object is damaged.
+        The picture may show text, or the object is damaged.
     StorageError
         The database is away, or its key is another.
     """
@@ -58,7 +58,7 @@ def hide(
         "header": _differences(found.header, new.header),
     }
     sealed = seal.close(json.dumps(taken).encode(), digest.encode())
-    # Words that tell what the image shows go with the identity: what they meant is kept.
+    # Text about what the image shows is taken off with the identity; its meaning is kept.
     lost = ",".join(name for name in found.doubts if name not in new.doubts)
     reason = found.reason or (f"doubts:{lost}"[:_LONGEST_REASON] if lost else None)
     return data, replace(new, role=found.role, reason=reason, kind=found.kind, sealed=sealed)
@@ -76,12 +76,12 @@ def _referred(ref: ImageRef, pseudonyms: Pseudonyms) -> ImageRef:
 def restore_identity(
     database: Database, settings: DeidentifySettings | None, prediction: Prediction
 ) -> Prediction:
-    """Give the images of a prediction their identity back; its own pseudonym stays.
+    """Give the images of a prediction their identity back; the prediction keeps its pseudonym.
 
     Parameters
     ----------
     prediction
-        Its images and what could not be read bear the digests of objects as their paths.
+        Its images and what could not be read have the digests of objects as their paths.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def restore_identity(
 
 
 def exams_with_accession(database: Database, seal: Seal, accession_number: str) -> frozenset[int]:
-    """Find the exams whose images bore an accession number before it was taken off.
+    """Find the exams whose images had an accession number before it was taken off.
 
     It is kept nowhere but in sealed identities, so that each of them has to be opened.
 

@@ -1,11 +1,6 @@
-"""pynetdicom's upper layer, for many associations, big images and others that mean no good.
+"""The thread of a connection and the end of an association, whatever either meets.
 
-pynetdicom reads 4 KiB at a time, copies each PDU several times, asks two threads of every
-association a thousand times a second whether there is news, waits without end for the rest of a
-PDU, and lets an object grow until memory ends. A thread that meets an exception leaves its
-connection open for ever. Here a PDU is read at once and within a time limit, an object goes to the
-disk while it comes in, threads wait until a bell rings, and whatever a thread meets, the connection
-is closed, its place is free and its drafts are gone. (pynetdicom 3.0; `furnish` is the way in.)
+`furnish` gives an association of pynetdicom the parts of this package.
 """
 
 from __future__ import annotations
@@ -24,12 +19,12 @@ from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT, A_RELEASE
 from pynetdicom.transport import AssociationSocket
 
 from mammolens.serve import logs
-from mammolens.serve.dimse._associate_pdu import check_associate
-from mammolens.serve.dimse._messages import Begin, DataPdu, Messages, ReceivedData
-from mammolens.serve.dimse._sockets import Bell, close_socket
+from mammolens.serve.dimse.upper_layer.associate_pdu import check_associate
+from mammolens.serve.dimse.upper_layer.messages import Begin, DataPdu, Messages
+from mammolens.serve.dimse.upper_layer.sockets import Bell, close_socket
 from mammolens.serve.exchange import Pace
 
-__all__ = ["FAREWELL_S", "Begin", "ReceivedData", "UpperLayer", "end", "furnish"]
+__all__ = ["FAREWELL_S", "UpperLayer", "end", "furnish"]
 
 ROOM: Final = "scp"
 DATA_PDU: Final = 0x04
@@ -162,10 +157,12 @@ class UpperLayer(DULServiceProvider):
                 raise TimeoutError("the other side does not hang up")
 
     def send_pdu(self, primitive: Any) -> None:
+        """Send, and ring the bell, so that the thread need not look all the time."""
         DULServiceProvider.send_pdu(self, primitive)
         self.bell.ring()
 
     def run_reactor(self) -> None:
+        """Run the thread; whatever it meets, the connection is closed and its place is free."""
         try:
             DULServiceProvider.run_reactor(self)
         except Exception as error:
@@ -187,6 +184,7 @@ class UpperLayer(DULServiceProvider):
         self.ended()
 
     def _decode_pdu(self, bytestream: bytearray) -> tuple[Any, str]:
+        """Decode; data is not copied, and a request is checked before it is decoded."""
         if bytestream[0] == DATA_PDU:
             return DataPdu(bytestream), "Evt10"
         if bytestream[0] in ASSOCIATE_PDUS:

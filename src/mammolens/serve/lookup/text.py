@@ -1,17 +1,18 @@
-"""What was found of exams, as lines for people: a table of many, the whole story of one."""
+"""Exams as lines of text: a table of many, or everything known of one."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from pydicom.uid import UID
 
 from mammolens.core import TriageCategory
-from mammolens.serve.lookup.search import ExamAnswer, ExamReport
-from mammolens.serve.record import ExamRow, Role, WorkState
+from mammolens.serve.lookup.exams import ExamAnswer, ExamRow
+from mammolens.serve.lookup.report import ExamReport, Row
+from mammolens.serve.record import Role, WorkState
 from mammolens.wording import CATEGORY_WORDS, printable
 
 __all__ = ["say_exams", "say_report"]
@@ -21,7 +22,7 @@ _HEADINGS: Final = (
     *("REFUSED", "DELIVERIES", "STUDY"),
 )
 _UNKNOWN: Final = "-"
-_TOLD_ELSEWHERE: Final = frozenset({"study_instance_uid", "digest", "job"})
+_SHOWN_ABOVE: Final = frozenset({"study_instance_uid", "digest", "job"})
 """Details of the trail that stand above it already."""
 
 
@@ -35,8 +36,8 @@ def say_exams(answer: ExamAnswer) -> list[str]:
 
 
 def say_report(report: ExamReport) -> list[str]:
-    """Tell the story of one exam: what came, what was made of it, and where it went."""
-    story, row = report.story, report.story.row
+    """List what came for one exam, its results, and where they went."""
+    row = report.exam
     who = f"patient {_known(row.patient_id)}, accession number {_known(row.accession_number)}"
     category = f", {_category(row.category)}" if row.category else ""
     return [
@@ -44,20 +45,20 @@ def say_report(report: ExamReport) -> list[str]:
         f"  {who}",
         f"  study {row.study_instance_uid}",
         f"  received from {_time(row.first_received_at)} to {_time(row.last_received_at)}",
-        *_part("came", map(_instance, _of_roles(story.instances, Role.INPUT, Role.COPY))),
+        *_part("came", map(_instance, _of_roles(report.instances, Role.INPUT, Role.COPY))),
         *_part(
             "refused",
             (
                 _instance(i, report.reasons.get(i["digest"]))
-                for i in _of_roles(story.instances, Role.REFUSED, Role.RIVAL)
+                for i in _of_roles(report.instances, Role.REFUSED, Role.RIVAL)
             ),
         ),
-        *_part("passed over", map(_passed_over, story.passed_over)),
-        *_part("analyses", map(_job, story.jobs)),
-        *_part("results", map(_result, story.results)),
+        *_part("passed over", map(_passed_over, report.passed_over)),
+        *_part("analyses", map(_job, report.jobs)),
+        *_part("results", map(_result, report.results)),
         *_part("not analysed, says the newest result", map(_missed, report.not_analysed or ())),
-        *_part("deliveries", map(_delivery, story.deliveries)),
-        *_part("audit trail", map(_trail, story.trail)),
+        *_part("deliveries", map(_delivery, report.deliveries)),
+        *_part("audit trail", map(_trail, report.trail)),
     ]
 
 
@@ -90,18 +91,18 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _part(title: str, lines: Iterable[str]) -> Iterator[str]:
-    told = list(lines)
-    if told:
+    shown = list(lines)
+    if shown:
         yield f"{title}:"
-        yield from (f"  {printable(line)}" for line in told)
+        yield from (f"  {printable(line)}" for line in shown)
 
 
-def _of_roles(instances: Iterable[Mapping[str, Any]], *roles: Role) -> Iterator[Mapping[str, Any]]:
+def _of_roles(instances: Iterable[Row], *roles: Role) -> Iterator[Row]:
     wanted = {role.value for role in roles}
     return (instance for instance in instances if instance["role"] in wanted)
 
 
-def _instance(row: Mapping[str, Any], why: str | None = None) -> str:
+def _instance(row: Row, why: str | None = None) -> str:
     what = _class(row["sop_class_uid"])
     role = "" if row["role"] in (Role.INPUT.value, Role.REFUSED.value) else f" ({row['role']})"
     reason = ": ".join(part for part in (row["reason"], why) if part)
@@ -111,21 +112,21 @@ def _instance(row: Mapping[str, Any], why: str | None = None) -> str:
     )
 
 
-def _passed_over(row: Mapping[str, Any]) -> str:
-    why = {"own_result": "a result of this node", "other_class": "no mammogram by its SOP class"}
+def _passed_over(row: Row) -> str:
+    why = {"own_result": "a result of this node", "other_class": "not a mammogram by its SOP class"}
     reason = why.get(str(row.get("reason")), row.get("reason"))
     what = _class(str(row.get("sop_class_uid")))
     where = f"{_time(row['at'])} from {row['actor']}"
     return f"{row.get('sop_instance_uid')}  {what}  {where}  {reason}"
 
 
-def _job(row: Mapping[str, Any]) -> str:
+def _job(row: Row) -> str:
     ended = f", {_time(row['finished_at'])}" if row["finished_at"] else ""
     error = f": {row['error']}" if row["error"] else ""
     return f"version {row['version']}  {row['state']}{ended}, {_attempts(row)}{error}"
 
 
-def _result(row: Mapping[str, Any]) -> str:
+def _result(row: Row) -> str:
     cautions = ", ".join(row["cautions"].split())
     return (
         f"result {row['revision']}  {_category(TriageCategory(row['category']))}"
@@ -139,7 +140,7 @@ def _missed(item: Mapping[str, str]) -> str:
     return f"{item['object']}  {item['error']}: {item['message']}"
 
 
-def _delivery(row: Mapping[str, Any]) -> str:
+def _delivery(row: Row) -> str:
     when = f"{_time(row['finished_at'])}, " if row["finished_at"] else ""
     overtaken = "; a later result has overtaken it" if row["overtaken"] else ""
     waits = row["state"] == WorkState.QUEUED.value and row["attempts"]
@@ -151,18 +152,18 @@ def _delivery(row: Mapping[str, Any]) -> str:
     )
 
 
-def _trail(row: Mapping[str, Any]) -> str:
+def _trail(row: Row) -> str:
     detail = json.loads(row["detail"])
-    told = (
+    shown = (
         f"{key}={value}"
         for key, value in detail.items()
-        if value is not None and key not in _TOLD_ELSEWHERE
+        if value is not None and key not in _SHOWN_ABOVE
     )
     line = f"{row['number']}  {_time(row['at'])}  {row['actor']}  {row['action']}"
-    return "  ".join([line, *told])
+    return "  ".join([line, *shown])
 
 
-def _attempts(row: Mapping[str, Any]) -> str:
+def _attempts(row: Row) -> str:
     return f"{row['attempts']} attempt{'s' * (row['attempts'] != 1)}"
 
 

@@ -1,4 +1,4 @@
-"""What a request for an association, or its acceptance, must look like before it is decoded.
+"""Checks of A-ASSOCIATE-RQ and A-ASSOCIATE-AC before they are decoded.
 
 pynetdicom decodes a PDU item by item and compares every transfer syntax with those before it; what
 is missing it finds out in the middle of the negotiation. So the bytes are held against PS3.8

@@ -1,8 +1,8 @@
-"""pynetdicom's acceptor, hardened: many associations, big images, senders that mean no good.
+"""The side that listens: every connection is taken, refused or ended within limits.
 
 The thread that accepts never waits for a peer: every connection shakes hands in a thread of its own
 and within a time limit, and there is only so much room for connections. Associations are made of
-the parts of `upper_layer`.
+the parts of this package.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationServer, RequestHandler, ThreadedAssociationServer
 
 from mammolens.serve import logs
-from mammolens.serve.dimse._sockets import PduSocket
-from mammolens.serve.dimse.upper_layer import Begin, UpperLayer, furnish
+from mammolens.serve.dimse.upper_layer.messages import Begin
+from mammolens.serve.dimse.upper_layer.provider import UpperLayer, furnish
+from mammolens.serve.dimse.upper_layer.sockets import PduSocket
 from mammolens.serve.exchange import handshake
 
 __all__ = ["AcceptorServer", "Refused"]
@@ -54,7 +55,7 @@ class AcceptorServer(ThreadedAssociationServer):
     max_bytes
         Longest object that is kept.
     max_connections
-        More are closed unheard.
+        More are closed before anything is read.
     refused
         Told of every connection that did not get as far as an association.
     """
@@ -118,7 +119,7 @@ class AcceptorServer(ThreadedAssociationServer):
                 self.places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """Note that a connection failed in a way that nobody foresaw."""
+        """Log that a connection failed in an unexpected way."""
         logs.event(ROOM, "connection_failed", logging.ERROR)
 
     def close(self) -> None:
@@ -167,6 +168,7 @@ class _Handler(RequestHandler):
     server: AcceptorServer
 
     def _create_association(self) -> Association:
+        """Make an association of the parts of this package."""
         association = RequestHandler._create_association(self)
         server = self.server
         furnish(association, server.begin, server.max_bytes, server.places.release)

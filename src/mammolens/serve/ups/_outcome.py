@@ -1,4 +1,4 @@
-"""How the exams of a step stand, and what came of them: read from the tables alone."""
+"""How far the exams of a procedure step are, and what their results are, from the tables."""
 
 from __future__ import annotations
 
@@ -13,11 +13,20 @@ from mammolens.core import TriageCategory
 from mammolens.errors import StorageError
 from mammolens.images.dicom_bounded import read_bounded, wanted_of
 from mammolens.serve.holdings import NodeState
-from mammolens.serve.record import DELIVERIES, EXAMS, FILES, INSTANCES, JOBS, RESULTS, WorkState
+from mammolens.serve.record import (
+    DELIVERIES,
+    EXAMS,
+    FILES,
+    INSTANCES,
+    JOBS,
+    RESULTS,
+    WorkState,
+    batches,
+)
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.ups.data import Output, Reason, StepInput
 
-__all__ = ["Standing", "missing_instances", "read_standing"]
+__all__ = ["StepOutcome", "missing_instances", "read_outcome"]
 
 DELIVERED: Final = WorkState.DONE.value
 STOW: Final = "stow+"
@@ -25,7 +34,7 @@ PLACE: Final = frozenset({"StudyInstanceUID", "SeriesInstanceUID"})
 
 
 @dataclass(frozen=True)
-class Standing:
+class StepOutcome:
     """Whether a step may end, why not as completed, and the results that were delivered."""
 
     is_over: bool
@@ -33,19 +42,19 @@ class Standing:
     outputs: tuple[Output, ...] = ()
 
 
-WAITING: Final = Standing(False)
+WAITING: Final = StepOutcome(False)
 
 
 def missing_instances(state: NodeState, inputs: Sequence[StepInput]) -> set[str]:
-    """Say which images of a step have not come yet."""
+    """Give the images of a step that have not come yet."""
     kept_as = {state.kept_as(uid): uid for given in inputs for uid in given.instances}
     with state.database.read() as connection:
         received = {row.sop_instance_uid for row in _received(connection, sorted(kept_as))}
     return {uid for kept, uid in kept_as.items() if kept not in received}
 
 
-def read_standing(state: NodeState, inputs: Sequence[StepInput], pulled: bool) -> Standing:
-    """Say how far the exams of a step are.
+def read_outcome(state: NodeState, inputs: Sequence[StepInput], pulled: bool) -> StepOutcome:
+    """Read how far the exams of a step are.
 
     Parameters
     ----------
@@ -63,14 +72,14 @@ def read_standing(state: NodeState, inputs: Sequence[StepInput], pulled: bool) -
         exams = _exams(state, connection, inputs)
         if not exams:
             listed = any(given.instances for given in inputs)
-            return Standing(True, Reason.OTHER_IMAGES) if listed or pulled else WAITING
+            return StepOutcome(True, Reason.OTHER_IMAGES) if listed or pulled else WAITING
         results = []
         for exam in exams:
             job, result = _newest(connection, exam.id)
             if exam.version > exam.queued_version or job is None or job.finished_at is None:
                 return WAITING
             if result is None or job.state == WorkState.DEAD.value:
-                return Standing(True, Reason.NOT_DELIVERED)
+                return StepOutcome(True, Reason.NOT_DELIVERED)
             results.append(result)
         files = [file for result in results for file in _files(connection, result.id)]
         sent = [row for file in files for row in _deliveries(connection, file.id)]
@@ -78,16 +87,16 @@ def read_standing(state: NodeState, inputs: Sequence[StepInput], pulled: bool) -
         return WAITING
     outputs = _outputs(state, files, sent)
     if any(result.category == TriageCategory.FAILED.value for result in results):
-        return Standing(True, Reason.FAILED, outputs)
+        return StepOutcome(True, Reason.FAILED, outputs)
     dead = any(row.state != DELIVERED for row in sent)
-    return Standing(True, Reason.NOT_DELIVERED if dead else None, outputs)
+    return StepOutcome(True, Reason.NOT_DELIVERED if dead else None, outputs)
 
 
 def _received(connection: sa.Connection, uids: Sequence[str]) -> list[sa.Row[Any]]:
     found: list[sa.Row[Any]] = []
-    for start in range(0, len(uids), 500):
-        some = INSTANCES.c.sop_instance_uid.in_(uids[start : start + 500])
-        found += connection.execute(sa.select(INSTANCES).where(some)).all()
+    for some in batches(uids):
+        asked = sa.select(INSTANCES).where(INSTANCES.c.sop_instance_uid.in_(some))
+        found += connection.execute(asked).all()
     return found
 
 
@@ -123,7 +132,7 @@ def _deliveries(connection: sa.Connection, file_id: int) -> list[sa.Row[Any]]:
 def _outputs(
     state: NodeState, files: Sequence[sa.Row[Any]], sent: Sequence[sa.Row[Any]]
 ) -> tuple[Output, ...]:
-    """Name the DICOM objects that were delivered, and where; what nobody has is not named."""
+    """List the DICOM objects that were delivered, and where to."""
     outputs = []
     for file in files:
         routes = {row.route for row in sent if row.file_id == file.id and row.state == DELIVERED}

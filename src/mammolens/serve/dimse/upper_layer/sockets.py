@@ -15,11 +15,11 @@ from pynetdicom.association import Association
 from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
 from mammolens.serve import logs
-from mammolens.serve.dimse._associate_pdu import LONGEST_ASSOCIATE
+from mammolens.serve.dimse.upper_layer.associate_pdu import LONGEST_ASSOCIATE
 from mammolens.serve.exchange import LOOK_S, Pace, connect
 
 if TYPE_CHECKING:
-    from mammolens.serve.dimse.upper_layer import UpperLayer
+    from mammolens.serve.dimse.upper_layer.provider import UpperLayer
 
 __all__ = ["Bell", "PduSocket", "close_socket"]
 
@@ -98,6 +98,7 @@ class PduSocket(AssociationSocket):
 
     @property
     def ready(self) -> bool:
+        """Whether a PDU comes; waits for the bell instead of asking again and again."""
         connection, upper_layer = self.socket, self.upper_layer
         if connection is None or not self._is_connected:
             return False
@@ -131,6 +132,7 @@ class PduSocket(AssociationSocket):
             self._ready.set()
 
     def recv(self, nr_bytes: int) -> bytearray:
+        """Read so many bytes within limits of length and time; memory grows as they come."""
         upper_layer = self.upper_layer
         begins = upper_layer.state_machine.current_state in BEGINNING
         if nr_bytes > (LONGEST_ASSOCIATE if begins else self.longest):
@@ -161,6 +163,7 @@ class PduSocket(AssociationSocket):
         return received
 
     def send(self, bytestream: bytes) -> None:
+        """Send a PDU; a peer that does not read, or reads too slowly, is let go."""
         connection, rest, pace = self.socket, memoryview(bytestream), self.sending
         if self.sent_all:
             pace.timeout_s = self.assoc.network_timeout or 0.0
@@ -184,6 +187,7 @@ class PduSocket(AssociationSocket):
             self.event_queue.put("Evt17")
 
     def _shutdown_socket(self) -> None:
+        """Close, also a TLS connection that another thread reads from."""
         close_socket(self)
 
     def _create_socket(self, address: AddressInformation) -> Any:

@@ -1,4 +1,4 @@
-"""Messages as they come in: objects go to the disk, one operation at a time, within limits.
+"""Incoming messages: objects go to the disk, one operation at a time, within limits.
 
 The standard allows one operation that is not answered yet, unless more were negotiated, and none
 are (PS3.7 D.3.3.3). What a sender puts on the wire before it has its answer stays there: nothing is
@@ -31,7 +31,7 @@ from mammolens.serve.exchange import LOOK_S, Pace
 from mammolens.serve.holdings import Draft
 
 if TYPE_CHECKING:
-    from mammolens.serve.dimse.upper_layer import UpperLayer
+    from mammolens.serve.dimse.upper_layer.provider import UpperLayer
 
 __all__ = ["Begin", "DataPdu", "Messages", "ReceivedData"]
 
@@ -39,7 +39,7 @@ ROOM: Final = "scp"
 LONGEST_COMMAND: Final = 1 << 14
 """Bytes of a command set: a long one, with a list of a thousand tags, has 5 kB."""
 LONGEST_MESSAGE: Final = 1 << 22
-"""Bytes of a data set that is no object: a request to commit to 30,000 objects has 3.6 MB."""
+"""Bytes of a data set that is not an object: a request to commit to 30,000 objects has 3.6 MB."""
 LONGEST_PASSED_OVER: Final = 1 << 32
 """Bytes of an object that is read to its end although it is too long, so that the sender hears why.
 
@@ -133,6 +133,7 @@ class DataPdu(P_DATA_TF):
             raise ValueError("the PDU has no value")
 
     def to_primitive(self) -> P_DATA:
+        """Give the values as they are; pynetdicom would copy each."""
         primitive = P_DATA()
         for value in self.values:
             primitive.presentation_data_value_list.append(value)  # type: ignore[arg-type]
@@ -157,6 +158,7 @@ class Messages(DIMSEServiceProvider):
         return self.came > self.served
 
     def get_msg(self, block: bool = False) -> Any:
+        """Give the next message; the one before was served, and gives up its draft."""
         upper_layer = self.upper_layer
         if self.serving is not None:
             self._drop_served()
@@ -167,6 +169,7 @@ class Messages(DIMSEServiceProvider):
         return item
 
     def receive_primitive(self, primitive: P_DATA) -> None:
+        """Take the values of a PDU, within limits of length, time and number of operations."""
         try:
             values = list(primitive.presentation_data_value_list)
             while values:
@@ -184,7 +187,7 @@ class Messages(DIMSEServiceProvider):
         self.message = self.pace = None
 
     def drop_all(self) -> None:
-        """Give up every object that nobody will be told of any more; both threads have ended."""
+        """Give up every object that will not be served any more; both threads have ended."""
         self.drop_unfinished()
         self._drop_served()
         while not self.msg_queue.empty():

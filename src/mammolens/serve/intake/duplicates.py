@@ -45,7 +45,7 @@ _comparing: Final = threading.Lock()
 
 
 def _picture(store: Store, digest: str) -> _Picture | None:
-    """Decode a kept object; ``None`` if it is whole and yet cannot be read."""
+    """Decode a kept object; ``None`` if its bytes are right and it still cannot be read."""
     try:
         content = store.path(digest).read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What of the analyses a person must see to: exams given up, and workers that die."""
+"""Analyses that a person must look at: exams given up, and exams that end their worker."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from mammolens.serve.record.conditions import SUPERSEDED
 from mammolens.serve.record.leases import EXPIRED
 from mammolens.serve.record.tables import JOBS, RESULTS, WorkState
 
-__all__ = ["DIED", "GIVEN_UP_NAME", "POSTPONED", "Trouble", "read_trouble"]
+__all__ = ["DIED", "GIVEN_UP_NAME", "POSTPONED", "AnalysisFailures", "read_failures"]
 
 DIED: Final = "the process that analysed"
 """How the error of a job begins whose process died or stood still."""
@@ -20,15 +21,26 @@ GIVEN_UP_NAME: Final = "job_given_up"
 POSTPONED: Final = "waits: "
 """How the error of a job begins that waits for our own disk or database."""
 _DEATHS: Final = 2
-"""So many attempts of one job that ended with the death of its worker are no accident."""
+"""So many attempts of one job that ended with the death of its worker are not an accident."""
 _NEWEST: Final = 1000
 """Among so many results given-up exams are looked for: the last days of a screening unit."""
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """Counts over the exams: `dying` are in work and killed their worker more than once, `given_up`
-    have a failed result because of that, `dead` have none."""
+class AnalysisFailures:
+    """Counts of exams.
+
+    Attributes
+    ----------
+    dying
+        In work, and they ended their worker more than once.
+    given_up
+        They have a failed result because of that.
+    dead
+        They have no result.
+    postponed
+        They wait for a disk or the database.
+    """
 
     dying: int
     given_up: int
@@ -36,7 +48,7 @@ class Trouble:
     postponed: int
 
     def words(self) -> Iterator[str]:
-        """Put it into words without identifiers."""
+        """Give a sentence for each count that is not 0, without identifiers."""
         if self.dying:
             yield f"{self.dying} exams killed their worker more than once, and are tried again"
         if self.given_up:
@@ -47,18 +59,16 @@ class Trouble:
             yield f"{self.postponed} exams wait for a disk or the database"
 
 
-def read_trouble(connection: sa.Connection) -> Trouble:
-    """Count what open jobs, dead jobs and the newest results tell."""
+def read_failures(connection: sa.Connection) -> AnalysisFailures:
+    """Count over open jobs, dead jobs and the newest results."""
     waiting = sa.select(JOBS.c.error, JOBS.c.attempts).where(
         JOBS.c.state.in_([WorkState.QUEUED.value, WorkState.RUNNING.value]),
         JOBS.c.error.is_not(None),
     )
     rows = connection.execute(waiting).all()
     deadly = [row for row in rows if row.error == EXPIRED or row.error.startswith(DIED)]
-    newer = RESULTS.alias()
-    superseded = sa.select(newer.c.id).where(newer.c.supersedes == RESULTS.c.id).exists()
     newest = (
-        sa.select(RESULTS.c.cautions, superseded.label("old"))
+        sa.select(RESULTS.c.cautions, SUPERSEDED.label("old"))
         .order_by(RESULTS.c.id.desc())
         .limit(_NEWEST)
     )
@@ -68,7 +78,7 @@ def read_trouble(connection: sa.Connection) -> Trouble:
         if not row.old and GIVEN_UP_NAME in row.cautions.split("\n")
     ]
     dead = sa.select(sa.func.count()).where(JOBS.c.state == WorkState.DEAD.value)
-    return Trouble(
+    return AnalysisFailures(
         dying=sum(row.attempts >= _DEATHS for row in deadly),
         given_up=len(given_up),
         dead=int(connection.execute(dead).scalar_one()),

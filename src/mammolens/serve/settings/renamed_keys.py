@@ -1,4 +1,4 @@
-"""Keys that stand in another section today, and are still read where they stood before."""
+"""Keys that moved to another section, and are still read under their old name."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, InitSettingsSourc
 
 from mammolens.errors import ConfigError
 
-__all__ = ["MOVED", "MovedKeys", "MovedVariables"]
+__all__ = ["RENAMED", "RenamedKeys", "RenamedVariables"]
 
-MOVED: Final = {"model": ("model", "name"), "prevalence": ("model", "prevalence")}
-"""Old key at the top of the file → section and key of today."""
+RENAMED: Final = {"model": ("model", "name"), "prevalence": ("model", "prevalence")}
+"""Old key at the top of the file → present section and key."""
 
 
-class MovedVariables(EnvSettingsSource):
+class RenamedVariables(EnvSettingsSource):
     """The environment; a variable of an old key counts as that of the new one.
 
-    A whole section may be given as JSON (``MAMMOLENS_MODEL={"name": "x"}``): that is no old key.
+    A whole section as JSON (``MAMMOLENS_MODEL={"name": "x"}``) is not an old key.
     """
 
     def __init__(self, settings_cls: type[BaseSettings], prefix: str) -> None:
         super().__init__(settings_cls)
         found = dict(self.env_vars)
-        for old, new in MOVED.items():
+        for old, new in RENAMED.items():
             before, after = (f"{prefix}{key}".lower() for key in (old, "__".join(new)))
             if before not in found or (found[before] or "").lstrip().startswith("{"):
                 continue
@@ -34,27 +34,27 @@ class MovedVariables(EnvSettingsSource):
         self.env_vars = found
 
 
-class MovedKeys(InitSettingsSource):
+class RenamedKeys(InitSettingsSource):
     """The file, which is given as arguments; an old key counts as the new one."""
 
     def __init__(self, settings_cls: type[BaseSettings], given: Mapping[str, Any]) -> None:
-        super().__init__(settings_cls, _moved(given))
+        super().__init__(settings_cls, _renamed(given))
 
 
-def _moved(given: Mapping[str, Any]) -> dict[str, Any]:
-    moved = dict(given)
-    for old, (section, key) in MOVED.items():
-        if old not in moved or (old == section and not isinstance(moved[old], str)):
+def _renamed(given: Mapping[str, Any]) -> dict[str, Any]:
+    renamed = dict(given)
+    for old, (section, key) in RENAMED.items():
+        if old not in renamed or (old == section and not isinstance(renamed[old], str)):
             continue
-        value = moved.pop(old)
-        inside = moved.get(section, {})
+        value = renamed.pop(old)
+        inside = renamed.get(section, {})
         if not isinstance(inside, Mapping):
-            moved[old] = value
+            renamed[old] = value
             continue
         if key in inside:
             raise _twice(old, f"{section}.{key}", None)
-        moved[section] = {**inside, key: value}
-    return moved
+        renamed[section] = {**inside, key: value}
+    return renamed
 
 
 def _twice(old: str, new: str, source: str | None) -> ConfigError:

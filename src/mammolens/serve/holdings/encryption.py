@@ -1,9 +1,10 @@
-"""The seal on identities: one key closes, it and those before it open, and pseudonyms stay.
+"""Encryption of identities and results, and the keys for it.
 
-Keys follow from the secrets of the settings (HKDF, RFC 5869), which never lie in the database. What
-is sealed (AES-256-GCM) says which key closed it and is bound to what it is about, so that it opens
-as nothing else. The key of pseudonyms is drawn from the first secret that the database ever saw
-and lies in it sealed: a patient keeps her pseudonym when the secret is changed.
+Keys are derived from the secrets of the settings (HKDF, RFC 5869), which are never in the database.
+The newest key encrypts; it and older ones decrypt. Encrypted bytes (AES-256-GCM) name their key and
+are bound to what they are about: they cannot be put in the place of others. The key of pseudonyms
+is derived from the first secret that the database was used with, and is kept in it encrypted: a
+patient keeps the same pseudonym when the secret is changed.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ KEYRING_ROW: Final = 1
 
 @dataclass(frozen=True)
 class SealingKey:
-    """A key and its name, which tells nothing of it."""
+    """A key and its name, from which the key cannot be found."""
 
     name: bytes
     key: bytes = field(repr=False)
@@ -43,41 +44,41 @@ class SealingKey:
 
 @dataclass(frozen=True)
 class Seal:
-    """Keys to seal with, the first closes, and what pseudonyms follow from."""
+    """The keys, of which the first encrypts, and what makes pseudonyms."""
 
     pseudonyms: Pseudonyms
     keys: tuple[SealingKey, ...]
 
     def close(self, content: bytes, about: bytes = RESULT) -> bytes:
-        """Seal; what it is `about` must be known again to open it."""
+        """Encrypt; the same `about` is needed to decrypt."""
         return _close(self.keys[0], content, about)
 
     def open(self, sealed: bytes, about: bytes = RESULT) -> bytes:
-        """Open what was sealed.
+        """Decrypt.
 
         Raises
         ------
         StorageError
-            It was sealed with another key or about something else, or was changed.
+            It was encrypted with another key or about something else, or was changed.
         """
         return _open(self.keys, sealed, about)
 
     def is_current(self, sealed: bytes) -> bool:
-        """Whether it was closed with the key that closes now; its head is enough to tell."""
+        """Whether it was encrypted with the newest key; its first bytes say so."""
         return sealed.startswith(MAGIC + self.keys[0].name)
 
     def close_work(self, work: Mapping[str, Any], about: str) -> dict[str, Any]:
-        """Seal what JSON can say, as JSON."""
+        """Encrypt a mapping that JSON can express, as JSON."""
         sealed = self.close(json.dumps(work).encode(), about.encode())
         return {SEALED: base64.b64encode(sealed).decode()}
 
     def open_work(self, work: Mapping[str, Any], about: str) -> Mapping[str, Any]:
-        """Open it again; what was never sealed is given as it is.
+        """Decrypt such a mapping; one that was never encrypted is given as it is.
 
         Raises
         ------
         StorageError
-            It was sealed with another key or about something else, or was changed.
+            It was encrypted with another key or about something else, or was changed.
         """
         if SEALED not in work:
             return work
@@ -86,12 +87,12 @@ class Seal:
 
 
 def sealed_work(work: Mapping[str, Any]) -> bytes:
-    """Give the sealed bytes in JSON that was sealed; empty where it was not."""
+    """Give the encrypted bytes of such a mapping; none where it is not encrypted."""
     return base64.b64decode(work.get(SEALED, ""))
 
 
 def open_seal(database: Database, settings: DeidentifySettings | None) -> Seal | None:
-    """Derive the keys, and unlock the pseudonyms; ``None`` where nothing is hidden.
+    """Derive the keys, and decrypt that of pseudonyms; ``None`` where identity is not taken off.
 
     Raises
     ------
@@ -113,7 +114,7 @@ def open_seal(database: Database, settings: DeidentifySettings | None) -> Seal |
 
 
 def look_seal(database: Database, settings: DeidentifySettings | None) -> Seal | None:
-    """Do as `open_seal`, and write nothing into a database that has not seen a key yet.
+    """Do as `open_seal`, and write nothing into a database that was not used with a key yet.
 
     Raises
     ------
@@ -130,10 +131,10 @@ def look_seal(database: Database, settings: DeidentifySettings | None) -> Seal |
 
 
 def _keys(settings: DeidentifySettings) -> tuple[tuple[SealingKey, ...], bytes]:
-    """Derive the sealing keys, and the key of pseudonyms that the oldest secret stands for."""
+    """Derive the keys, and the key of pseudonyms from the oldest secret."""
     secrets = (settings.key, *settings.old_keys)
     derived = [_derived(secret.get_secret_value()) for secret in secrets]
-    return tuple(SealingKey(told[64:], told[32:64]) for told in derived), derived[-1][:32]
+    return tuple(SealingKey(bits[64:], bits[32:64]) for bits in derived), derived[-1][:32]
 
 
 def _read_keyring(database: Database) -> bytes | None:
@@ -143,7 +144,7 @@ def _read_keyring(database: Database) -> bytes | None:
 
 
 def unseal(seal: Seal | None, content: bytes) -> bytes:
-    """Open a result if it is sealed.
+    """Decrypt a result if it is encrypted.
 
     Raises
     ------
