@@ -10,8 +10,6 @@ before it is written.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
-from pathlib import Path
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -27,11 +25,10 @@ from mammolens.core import (
     Source,
     TriageCategory,
 )
-from mammolens.images.quiet import quiet_pydicom
-from mammolens.sinks import RunInfo, _tid4000
+from mammolens.sinks import Artefact, RunInfo, _tid4000
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks import _dicom_items as items
-from mammolens.sinks._dicom_common import code_item, encode, finish, identify, orientation, sign
+from mammolens.sinks._dicom_common import code_item, finish, identify, orientation, per_exam, sign
 from mammolens.sinks._dicom_report import (
     DocumentRef,
     ExamSources,
@@ -47,27 +44,20 @@ from mammolens.sinks._dicom_report import (
     summary_code,
 )
 from mammolens.sinks._dicom_values import date, time
-from mammolens.sinks._folder import FilePerExam, Made
 from mammolens.sinks._statements import probability_words
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import DISCLAIMER, printable
 
-__all__ = ["build_cad_sr", "open_sink"]
+__all__ = ["build_cad_sr", "reports"]
 
 _SINK: Final = "dicom-cad-sr"
 _LIBRARY: Final = (1, 2)
 _Positions = Mapping[str | None, tuple[int, ...]]
 
 
-def open_sink(out: Path, run: RunInfo) -> FilePerExam:
-    """Open the folder ``dicom-cad-sr`` in a folder."""
-    return FilePerExam(out / _SINK, ".dcm", partial(_made, run=run))
-
-
-def _made(prediction: Prediction, run: RunInfo) -> Made:
-    with quiet_pydicom():
-        data = encode(build_cad_sr(prediction, run))
-    yield "", data
+def reports(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
+    """Give the CAD report of an exam."""
+    return per_exam(prediction, run, build_cad_sr)
 
 
 def build_cad_sr(prediction: Prediction, run: RunInfo) -> Dataset:
