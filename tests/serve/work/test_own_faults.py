@@ -68,7 +68,7 @@ PLACES = {
     "in the sinks": (performance, "exam_artefacts", failing(errno.ENOSPC)),
     "when results are put": (store_module.os, "fsync", failing(errno.EDQUOT)),
     "when folders are made": (Path, "mkdir", failing(errno.EROFS)),
-    "when objects are read": (Path, "read_bytes", failing(errno.EIO)),
+    "when objects are read": (Path, "open", opening("received", failing(errno.EIO))),
     "when headers are read": (Path, "open", opening("received", failing(errno.EMFILE))),
     "when results are stored": (Store, "put", failing(errno.EACCES)),
 }
