@@ -48,7 +48,6 @@ __all__ = [
     "result_uid",
     "sign",
     "source_dataset",
-    "study_attributes",
     "view_item",
 ]
 
@@ -132,17 +131,6 @@ def sign(made: Dataset, identity: dict[str, Any]) -> None:
         setattr(made, keyword, value)
 
 
-def study_attributes(ref: ImageRef, header: SourceHeader) -> dict[str, str]:
-    """Give the patient and study attributes that a result must share with its images.
-
-    Raises
-    ------
-    MissingAttribute
-        If one that says whose the result is cannot be carried back.
-    """
-    return carried_back(ref, header)
-
-
 def source_dataset(image: ImagePrediction) -> Dataset:
     """Describe a source image as far as results refer to it; patient and study come with `finish`.
 
@@ -168,7 +156,7 @@ def source_dataset(image: ImagePrediction) -> Dataset:
                 remedy="Send the original DICOM image, and do not pseudonymise",
             )
         setattr(source, keyword, value)
-    for keyword in study_attributes(ref, header):
+    for keyword in carried_back(ref, header):
         if keyword not in source:
             setattr(source, keyword, "")
     source.Modality = "MG"
@@ -236,7 +224,7 @@ def per_image(
 
 def finish(made: Dataset, sink: str, ref: ImageRef, header: SourceHeader, run: RunInfo) -> Dataset:
     """Give an object the patient and study of its images, the time of the run and its series."""
-    for keyword, value in study_attributes(ref, header).items():
+    for keyword, value in carried_back(ref, header).items():
         setattr(made, keyword, value)
     made.SpecificCharacterSet = "ISO_IR 192"
     made.SeriesDescription = SERIES[sink][1] + ", research use only"

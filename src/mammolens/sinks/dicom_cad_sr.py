@@ -25,12 +25,11 @@ from mammolens.core import (
     Source,
     TriageCategory,
 )
-from mammolens.sinks import Artefact, RunInfo, _tid4000
+from mammolens.sinks import Artefact, DicomIds, RunInfo, _tid4000
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks import _dicom_items as items
 from mammolens.sinks._dicom_common import code_item, finish, identify, orientation, per_exam, sign
 from mammolens.sinks._dicom_report import (
-    DocumentRef,
     ExamSources,
     certainty,
     content_digest,
@@ -96,13 +95,13 @@ def build_cad_sr(prediction: Prediction, run: RunInfo) -> Dataset:
     return made
 
 
-def _instance(source: Source) -> DocumentRef:
+def _instance(source: Source) -> DicomIds:
     ref = source.ref
-    return DocumentRef(
-        str(ref.study_instance_uid),
-        str(ref.series_instance_uid),
+    return DicomIds(
         str(source.header.sop_class_uid),
         str(ref.sop_instance_uid),
+        str(ref.series_instance_uid),
+        str(ref.study_instance_uid),
     )
 
 

@@ -23,7 +23,6 @@ from mammolens.sinks._dicom_common import (
     identify,
     per_exam,
     result_uid,
-    study_attributes,
 )
 from mammolens.sinks._dicom_report import (
     ExamSources,
@@ -38,6 +37,7 @@ from mammolens.sinks._dicom_report import (
     revised,
     summary_code,
 )
+from mammolens.sinks._dicom_values import carried_back
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import printable
 
@@ -101,7 +101,7 @@ def build_measurement_report(prediction: Prediction, run: RunInfo) -> Dataset:
 
 def _evidence(source: Source) -> Dataset:
     image = Dataset()
-    for keyword, value in study_attributes(source.ref, source.header).items():
+    for keyword, value in carried_back(source.ref, source.header).items():
         setattr(image, keyword, value)
     image.SeriesInstanceUID = source.ref.series_instance_uid
     image.SOPClassUID = source.header.sop_class_uid

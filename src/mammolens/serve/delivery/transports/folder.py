@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mammolens.files import whole_file
 from mammolens.serve.delivery.outbox import Delivery
 from mammolens.serve.delivery.transports import Answer, Parcel, Verdict
 from mammolens.serve.delivery.transports._target import Target
@@ -59,13 +60,9 @@ def _make(folder: Path, mode: int) -> None:
 
 
 def _write(final: Path, content: bytes, mode: int) -> None:
-    partial = final.with_name(f".{final.name}.partial")
-    with partial.open("wb") as stream:
+    with whole_file(final) as stream:
         os.fchmod(stream.fileno(), mode)
         stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(final)
     handle = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
