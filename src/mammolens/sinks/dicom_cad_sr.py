@@ -229,7 +229,6 @@ def _finding(
     row0, col0, row1, col1 = finding.box_source_px
     corners = [(row0, col0), (row0, col1), (row1, col1), (row1, col0), (row0, col0)]
     *_, parameters = rows.PROPERTY_ALGORITHM
-    place = [rows.SELECTED.make(position)]
     children = [
         intent,
         *_algorithm(rows.PROPERTY_ALGORITHM, run.model),
@@ -238,8 +237,11 @@ def _finding(
     ]
     if run.prevalence_stated:
         children.append(rows.PROBABILITY.make(percentage(image.scores.malignant)))
-    children.append(rows.CENTRE.make([((row0 + row1) / 2, (col0 + col1) / 2)], place))
-    children.append(rows.OUTLINE.make(corners, place))
+    for row, points in (
+        (rows.CENTRE, [((row0 + row1) / 2, (col0 + col1) / 2)]),
+        (rows.OUTLINE, corners),
+    ):
+        children.append(row.make(points, [rows.SELECTED.make(position)]))
     return rows.FINDING.make(codes.DENSITY, children)
 
 
