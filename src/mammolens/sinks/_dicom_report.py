@@ -86,7 +86,7 @@ def exam_sources(prediction: Prediction) -> ExamSources:
     MissingAttribute
         An analysed image lacks an identifier, or nothing is known of any image.
     UnsupportedImage
-        An analysed image is of a class that is none of images, or the images name several
+        The SOP class of an analysed image is not that of an image, or the images name several
         patients or studies, so that no study can take the result.
     """
     analysed = tuple(Source(image.ref, image.header) for image in images_in_order(prediction))
