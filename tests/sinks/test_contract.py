@@ -129,7 +129,7 @@ def test_reading_the_table_loads_nothing_heavy():
 
 @pytest.mark.parametrize("name", [s.name for s in SINKS.values() if s.identified])
 def test_the_documentation_says_what_the_table_says(name):
-    """One row in docs/reference/other-results.md or dicom-reports.md, with the class and the extra."""
+    """One row on one of two reference pages, with the class and the extra."""
     pages = [
         (ROOT / "docs" / "reference" / page).read_text("utf-8")
         for page in ("other-results.md", "dicom-reports.md")
