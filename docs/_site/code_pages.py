@@ -161,32 +161,31 @@ def sinks() -> str:
     """Every output format with what is declared beside it."""
     from mammolens.sinks import SINKS
 
-    rows = [_sink(name) for name in sorted(SINKS)]
+    rows = [
+        (
+            f"`{sink.name}`",
+            sink.per,
+            f"{plain(sink.makes)}: {', '.join(f'`{file}`' for file in sink.files)}",
+            "yes" if sink.identified else "no",
+            sink.sop_class,
+            f"the extra `{sink.extra}`" if sink.extra else "",
+        )
+        for sink in SINKS.values()
+    ]
     return "\n\n".join(
         [
             "# Sinks: the output formats",
             "`--sinks` of `mammolens analyze`, `sinks` of `node.toml` and `sinks` of a route take"
             " these names. A package can add others through the entry point group"
             " `mammolens.sinks`; see [Contributing](../develop/contributing.md).",
-            table(("name", "what it writes", "says whose result it is", "SOP class"), rows),
+            table(
+                (
+                    *("name", "one per", "what it writes"),
+                    *("says whose result it is", "SOP class", "needs"),
+                ),
+                rows,
+            ),
             "What the objects say: [DICOM reports](dicom-reports.md),"
             " [images, FHIR and HL7](other-results.md), [results.json](results-schema.md).",
         ]
     )
-
-
-def _sink(name: str) -> tuple[str, str, str, str]:
-    from mammolens import sinks
-
-    sink: Any = sinks.SINKS[name]
-    if isinstance(sink, str):  # the table names modules only; what they write is their docstring
-        what = first_paragraph(importlib.import_module(sink.partition(":")[0]).__doc__)
-        identified, sop_class = name in sinks.IDENTIFIED_SINKS, sinks.SOP_CLASSES.get(name, "")
-    else:
-        files = ", ".join(f"`{file}`" for file in sink.files)
-        what, identified, sop_class = (
-            f"{plain(sink.makes)}: {files}",
-            sink.identified,
-            sink.sop_class,
-        )
-    return f"`{name}`", what, "yes" if identified else "no", sop_class

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mammolens import DISCLAIMER, cli_bench, cli_datasets, cli_node, cli_runs
+from mammolens.sinks import needs_pictures, sink_names
 
 __all__ = ["app", "main"]
 
@@ -62,11 +63,7 @@ Regions = Annotated[
 ]
 Sinks = Annotated[
     str,
-    typer.Option(
-        metavar="LIST",
-        help="Which of json, csv, overlay, html, dicom-cad-sr, dicom-sr, dicom-sc, dicom-seg, "
-        "dicom-pr, dicom-ko, fhir, hl7; separated by commas.",
-    ),
+    typer.Option(metavar="LIST", help=f"Which of {', '.join(sink_names())}; separated by commas."),
 ]
 Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="How many to work on at a time.")]
 Prevalence = Annotated[
@@ -173,7 +170,9 @@ def analyze(
     from mammolens.run import run
 
     views = _views(complete_views)
-    options = AnalysisOptions(jobs, prevalence, pseudonymise, time_limit, _drawn(names), views)
+    options = AnalysisOptions(
+        jobs, prevalence, pseudonymise, time_limit, needs_pictures(names), views
+    )
     if region:
         return _analyze_regions(inputs, region, out, model, names, options)
     with console.progress_bar("exams") as on_progress:
@@ -264,18 +263,6 @@ def _views(names: str) -> tuple[View, ...]:
 
 def _names(sinks: str) -> list[str]:
     return [name.strip() for name in sinks.split(",") if name.strip()]
-
-
-_WITHOUT_PICTURES = frozenset(
-    {
-        *("csv", "json", "fhir", "hl7"),
-        *("dicom-cad-sr", "dicom-ko", "dicom-pr", "dicom-seg", "dicom-sr"),
-    }
-)
-
-
-def _drawn(sinks: list[str]) -> bool:
-    return not {*sinks} <= _WITHOUT_PICTURES
 
 
 def _inputs(paths: list[Path], sample: bool) -> list[Path]:

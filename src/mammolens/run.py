@@ -18,7 +18,6 @@ from mammolens.analysis import (
 from mammolens.errors import ConfigError, IncompleteExam, MissingInput
 from mammolens.model import DEFAULT_MODEL, ModelCard, ModelPackage
 from mammolens.sinks import (
-    IDENTIFIED_SINKS,
     RunInfo,
     RunSummary,
     TriageThreshold,
@@ -52,12 +51,12 @@ def run(
     Raises
     ------
     ConfigError
-        A sink is unknown, none is named, or an option is impossible.
+        A sink is unknown or cannot be used, none is named, or an option is impossible.
     MissingInput
         A path does not exist.
     ModelError
         The model cannot be used.
-    DeliveryError
+    StorageError
         The results cannot be written.
     IncompleteExam
         The paths hold no file that could be an image.
@@ -65,7 +64,7 @@ def run(
     if not sinks:
         raise ConfigError("no output is asked for", keyword="sinks", remedy="Name one, as json")
     for name in sinks:
-        find_sink(name)
+        find_sink(name).check()
     if options.pseudonymise:
         _refuse_identified(sinks)
     check_paths(paths)
@@ -104,7 +103,7 @@ def check_paths(paths: Sequence[Path]) -> None:
 
 def _refuse_identified(sinks: Sequence[str]) -> None:
     """A result without its patient would reach nobody in a hospital, or the wrong one."""
-    named = [name for name in sinks if name in IDENTIFIED_SINKS]
+    named = [name for name in sinks if find_sink(name).identified]
     if named:
         raise ConfigError(
             f"{', '.join(named)} say whose result it is, which pseudonyms hide",
@@ -138,7 +137,7 @@ def run_regions(
         The image does not exist or cannot be read, or a box is impossible: nothing is written.
     ModelError
         The model cannot be used, or reads whole breasts.
-    DeliveryError
+    StorageError
         The results cannot be written.
     """
     boxes = [parse_region(region) for region in regions]

@@ -34,7 +34,7 @@ from mammolens.serve.exchange import (
 from mammolens.serve.holdings import open_to_others
 from mammolens.serve.settings import DimseSettings, NodeSettings, RouteSettings
 from mammolens.serve.web import find_web_peer, is_web_peer
-from mammolens.sinks import SOP_CLASSES
+from mammolens.sinks import sop_classes
 
 __all__ = ["Reached", "check_destinations"]
 
@@ -115,8 +115,7 @@ def _ask_route(route: RouteSettings, settings: NodeSettings) -> str:
         case "dimse":
             assert target.peer is not None
             assert target.dimse is not None
-            classes = [SOP_CLASSES[sink] for sink in route.sinks if sink in SOP_CLASSES]
-            return _call(target.peer, target.dimse, classes)
+            return _call(target.peer, target.dimse, sop_classes(route.sinks))
         case "stow":
             return _ask_dicomweb(target)
         case "fhir":

@@ -170,7 +170,7 @@ def postpone_delivery(
 ) -> bool:
     """Queue a delivery again after a fault of our own store: no attempt is counted.
 
-    The audit trail is told once of each fault of a delivery, not at each try.
+    The audit trail records each fault of a delivery once, not at each try.
 
     Raises
     ------

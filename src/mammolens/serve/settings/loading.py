@@ -17,6 +17,7 @@ from mammolens.errors import ConfigError
 from mammolens.serve.settings.node import PREFIX, NodeSettings
 from mammolens.serve.settings.renamed_keys import RENAMED
 from mammolens.serve.settings.web import secret_key
+from mammolens.sinks import find_sink
 from mammolens.spelling import did_you_mean
 
 __all__ = ["child_environment", "load_settings"]
@@ -37,7 +38,8 @@ def load_settings(file: Path | None = None) -> NodeSettings:
     Raises
     ------
     ConfigError
-        The file cannot be read, a key is unknown (the nearest is proposed), or a value impossible.
+        The file cannot be read, a key or a sink is unknown (the nearest is proposed), or a value
+        is impossible.
     """
     named = file or (Path(os.environ[FILE_VARIABLE]) if FILE_VARIABLE in os.environ else None)
     found = named or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
@@ -55,6 +57,8 @@ def load_settings(file: Path | None = None) -> NodeSettings:
             keyword="routes",
             remedy="Give each route a name of its own",
         )
+    for sink in settings.all_sinks:
+        find_sink(sink)
     keys = {*map(secret_key, settings.web.peers), *(route.secret_key for route in settings.routes)}
     known = {f"secrets.{key}" for key in keys}
     for key in settings.secrets:

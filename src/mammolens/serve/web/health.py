@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,7 +72,4 @@ def _check_disk(state: NodeState) -> str:
         return "full_or_away"
     if free < state.settings.intake.min_free_mb << 20:
         return "full_or_away"
-    folders: Iterator[OSError | None] = (
-        try_folder(folder) for folder in (state.results.folder, state.settings.scratch / "work")
-    )
-    return "results_cannot_be_written" if any(folders) else OK
+    return "results_cannot_be_written" if try_folder(state.results.folder) else OK
