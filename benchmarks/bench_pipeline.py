@@ -55,7 +55,7 @@ def run(batches: Iterable[Batch], net: MammoNet, device: torch.device) -> Clock:
         if batch is None:
             return clock
         got, got_cpu = time.perf_counter(), time.process_time()
-        loss = partial_label_loss(net(batch.pictures.to(device)), batch.allowed.to(device))
+        loss = partial_label_loss(net(batch.inputs.to(device)), batch.allowed.to(device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

@@ -207,9 +207,9 @@ def models(name: ModelName = None) -> None:
 def train(config: RunFile, out: Out, overrides: Overrides = None) -> None:
     """Train a network, or go on where the run was cut off (needs the extra train)."""
     cli_runs.need_training()
-    from mammolens.learn.frozen import train_run
+    from mammolens.learn.train import train
 
-    best = train_run(config, out, overrides or [], lambda line: typer.echo(line, err=True))
+    best = train(config, out, overrides or [], lambda line: typer.echo(line, err=True))
     typer.echo(best)
 
 

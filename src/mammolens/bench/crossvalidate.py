@@ -31,8 +31,8 @@ from mammolens.data.splits import split_digest
 from mammolens.errors import ConfigError
 from mammolens.learn.checkpoint import read_run_folder
 from mammolens.learn.config import RunConfig, load_manifest, read_run
-from mammolens.learn.frozen import train_run
 from mammolens.learn.predict import load_network, predict_logits
+from mammolens.learn.train import train
 from mammolens.metrics import fit_temperature
 
 __all__ = ["crossvalidate"]
@@ -95,7 +95,7 @@ def crossvalidate(
         if trained:
             _refuse_other_fold(run, read_run(config_path, settings))
         else:
-            train_run(
+            train(
                 config_path,
                 run,
                 settings,

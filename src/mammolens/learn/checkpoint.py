@@ -55,8 +55,9 @@ _FREE = (
 )
 """Settings that may change while a run goes on: the digests watch over the tables."""
 
-_NEW = ("tally",)
-"""Parts that checkpoints of older versions do not hold."""
+_OPTIONAL = ("tally", "places")
+"""Parts that some checkpoints do not hold: older versions kept no tally, and runs on kept maps no
+layer for the places of lesions."""
 
 
 def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
@@ -221,7 +222,7 @@ def read_state(path: Path, **parts: Any) -> tuple[int, dict[str, Any]]:
         state = torch.load(path, map_location="cpu", weights_only=True)
         step, best = int(state["step"]), dict(state["best"])
         for name, part in parts.items():
-            part.load_state_dict(state.get(name, {}) if name in _NEW else state[name])
+            part.load_state_dict(state.get(name, {}) if name in _OPTIONAL else state[name])
     except Exception as error:  # torch's readers and modules have no common base but this one
         words = " ".join(str(error).split())[:300]
         raise ConfigError(

@@ -26,6 +26,7 @@ __all__ = [
     "GEM_POWER",
     "MammoNet",
     "Pooling",
+    "batch_norms",
     "build_network",
     "load_trunk",
 ]
@@ -237,6 +238,11 @@ def load_trunk(net: MammoNet, path: Path, *, head: bool = False) -> None:
     state = read_weights(path, keyword=keyword)
     part: nn.Module = net if head else net.trunk
     part.load_state_dict(fit_weights(part, state, source=str(path), keyword=keyword))
+
+
+def batch_norms(net: nn.Module) -> Iterator[nn.BatchNorm2d]:
+    """The batch norms of a network."""
+    return (module for module in net.modules() if isinstance(module, nn.BatchNorm2d))
 
 
 def _stage_at(trunk: Any, stride: int) -> int | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from mammolens.data.cache import PreparedCache
 from mammolens.data.manifest import Record
@@ -18,7 +19,13 @@ from mammolens.learn.config import RunConfig
 from mammolens.learn.network import MammoNet
 from mammolens.metrics import auc
 
-__all__ = ["load_network", "malignancy_figures", "malignancy_odds", "predict_logits"]
+__all__ = [
+    "load_network",
+    "logits_of_rows",
+    "malignancy_figures",
+    "malignancy_odds",
+    "predict_logits",
+]
 
 
 def load_network(config: RunConfig, weights: Path) -> MammoNet:
@@ -56,27 +63,45 @@ def predict_logits(
     batch: int = 16,
     *,
     mirrored: bool = True,
-    rows: Sequence[int] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Logits (n, 3) of pictures of a cache, averaged over the picture and its mirror image.
+    """Logits (n, 3) of the pictures of a cache, averaged over the picture and its mirror image."""
+    keep_freed_memory()
+
+    def forward(pictures: Tensor) -> Tensor:
+        logits: Tensor = net(pictures)
+        return (logits + net(pictures.flip(2))) / 2 if mirrored else logits
+
+    def read(rows: Sequence[int]) -> Tensor:
+        return stack([cache.picture(row) for row in rows])
+
+    return logits_of_rows(net, forward, read, range(len(cache.records)), device, batch)
+
+
+def logits_of_rows(
+    net: MammoNet,
+    forward: Callable[[Tensor], Tensor],
+    read: Callable[[Sequence[int]], Tensor],
+    rows: Sequence[int],
+    device: torch.device | None = None,
+    batch: int = 16,
+) -> npt.NDArray[np.float32]:
+    """Logits (n, 3) of rows, in batches; the network is put in evaluation mode.
 
     Parameters
     ----------
-    rows
-        Which pictures; ``None`` takes all.
+    forward
+        Inputs → logits (B, 3), by `net`.
+    read
+        Rows → inputs, on any device.
+    device
+        Where the network is; the CPU if nothing is given.
     """
-    keep_freed_memory()
     net.eval()
-    chosen = range(len(cache.records)) if rows is None else rows
     out = [np.empty((0, 3), np.float32)]
     with torch.inference_mode():
-        for start in range(0, len(chosen), batch):
-            pictures = stack([cache.picture(row) for row in chosen[start : start + batch]])
-            pictures = pictures.to(device or torch.device("cpu"))
-            logits = net(pictures)
-            if mirrored:
-                logits = (logits + net(pictures.flip(2))) / 2
-            out.append(logits.float().cpu().numpy())
+        for start in range(0, len(rows), batch):
+            inputs = read(rows[start : start + batch]).to(device or torch.device("cpu"))
+            out.append(forward(inputs).float().cpu().numpy())
     return np.concatenate(out)
 
 

@@ -80,8 +80,8 @@ def export_run(
     from mammolens.learn.checkpoint import read_run_folder
     from mammolens.learn.export import trace_graph
     from mammolens.learn.insiders import read_lineage, read_sides, taught_places
+    from mammolens.learn.predict import load_network
     from mammolens.learn.readiness import refuse_unjudgeable
-    from mammolens.learn.train import load_network
 
     refuse_target(package)
     config, summary = read_run_folder(run)
