@@ -297,18 +297,18 @@ def test_a_card_that_is_no_card_is_refused(folder: Path, content: bytes) -> None
         (lambda c: c["operating_points"].pop("high"), ("operating_points.high",)),
         (
             lambda c: c.update(licens="x"),
-            ("unknown key", "[licens]", "nearest known key is licence"),
+            ("unknown key", "[licens]", "Use 'licence'"),
         ),
         (
             lambda c: c["operating_points"]["low"].update(treshold=0.1),
-            ("operating_points.low.treshold", "nearest known key is threshold"),
+            ("operating_points.low.treshold", "Use 'threshold'"),
         ),
         (
             lambda c: c["validation"][0].update(n_positives=1),
-            ("validation.0.n_positives", "nearest known key is n_positive"),
+            ("validation.0.n_positives", "Use 'n_positive'"),
         ),
-        (lambda c: c["preprocess"].update(widht=1), ("preprocess.widht", "known key is width")),
-        (lambda c: c.update(zzz=1), ("Known keys: architecture",)),
+        (lambda c: c["preprocess"].update(widht=1), ("preprocess.widht", "Use 'width'")),
+        (lambda c: c.update(zzz=1), ("Known are architecture",)),
         (lambda c: c.update(classes=["normal", "malignant", "benign"]), ("classes",)),
         (lambda c: c["operating_points"]["low"].update(threshold=1.5), ("low.threshold",)),
         (lambda c: c["operating_points"]["low"].update(threshold=0.9), ("lies above",)),

@@ -18,7 +18,7 @@ from mammolens.data._hashes import TURNS, describe_texture, find_same
 from mammolens.data.check import CheckReport, Severity, check_manifest, write_report
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.errors import ConfigError
+from mammolens.errors import StorageError
 from mammolens.preprocess import find_breast
 
 ROWS, COLS = 192, 144
@@ -445,5 +445,5 @@ def test_the_command_takes_a_table_of_persons(clean, tmp_path, call) -> None:
 
 def test_a_report_that_cannot_be_written_is_an_error(clean, tmp_path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be written"):
+    with pytest.raises(StorageError, match="cannot be written"):
         write_report(check(clean[:2]), tmp_path / "file" / "r.json")

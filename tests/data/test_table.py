@@ -12,7 +12,7 @@ from mammolens.core import Laterality, ViewPosition
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.table import SIDE_TABLE, write_manifest
-from mammolens.errors import DeliveryError, InvalidManifest
+from mammolens.errors import InvalidManifest, StorageError
 from mammolens.tables import UNKNOWN_WORDS
 
 SPECIAL = re.compile(r'#.*|=.*|.*".*|[\d.,\u2019\u00a0\u202f\']+([Ee][+-]?\d+)?')
@@ -162,7 +162,7 @@ def test_what_would_not_read_back_is_not_written(tmp_path, birads):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DeliveryError, match=r"file.*cannot be written"):
+    with pytest.raises(StorageError, match=r"file.*cannot be written"):
         write_manifest(Manifest.of([record()]), tmp_path / "file" / "t.csv")
 
 

@@ -31,7 +31,7 @@ from mammolens.data._report import (
 from mammolens.data.manifest import Manifest, Record
 from mammolens.data.persons import NOBODY, Patient, person_of
 from mammolens.data.synthetic import synthetic_warnings
-from mammolens.errors import ConfigError
+from mammolens.files import storage, write_whole
 
 __all__ = [
     "CheckFinding",
@@ -105,20 +105,12 @@ def write_report(report: CheckReport, path: Path) -> Path:
 
     Raises
     ------
-    ConfigError
+    StorageError
         If the file cannot be written.
     """
     text = json.dumps({**report.to_dict(), "disclaimer": DISCLAIMER}, indent=1)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"the report cannot be written ({error.strerror})",
-            source=str(path),
-            remedy="Name a place that can be written to",
-        ) from error
-    return path
+    with storage(path, "the report"):
+        return write_whole(path, text + "\n")
 
 
 def _made_up(records: Sequence[Record]) -> Iterator[CheckFinding]:

@@ -23,7 +23,8 @@ from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.synthetic import DEMO_DATASET
 from mammolens.data.table import SIDE_TABLE, write_manifest
-from mammolens.errors import ConfigError, InvalidManifest, StorageError
+from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.files import storage, write_whole
 
 __all__ = ["write_demo"]
 
@@ -88,22 +89,14 @@ def write_demo(
     _refuse_other(folder)
     total = sum(_PATIENTS.values()) * len(_views())
     records = []
-    try:
-        (folder / "images").mkdir(parents=True, exist_ok=True)
-        (folder / _NOTE).write_text(_NOTE_TEXT, "utf-8")
+    with storage(folder, "the pictures", keyword="--out"):
+        write_whole(folder / _NOTE, _NOTE_TEXT)
         for record, picture in _patients(folder, seed):
             done, encoded = cv2.imencode(".png", picture)
             assert done
-            record.path.write_bytes(encoded.tobytes())
+            write_whole(record.path, encoded.tobytes())
             records.append(record)
             on_progress(len(records), total)
-    except OSError as error:
-        raise StorageError(
-            f"the pictures cannot be written: {error.strerror or error}",
-            source=str(folder),
-            keyword="--out",
-            remedy="Make room, or give a folder that you may write to",
-        ) from error
     written = write_manifest(Manifest.of(records), folder / _TABLE)
     return Manifest.read(folder / _TABLE), (*written, folder / _NOTE)
 

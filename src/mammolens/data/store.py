@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.errors import StorageError
+from mammolens.files import write_whole
 
 __all__ = [
     "REFUSED",
@@ -78,7 +79,7 @@ class PictureStore:
     def remember(self, phantom: npt.NDArray[np.uint8]) -> None:
         """Keep the drawn breast as it is prepared now."""
         with self._named():
-            _replace(self.folder / "phantom.u8", phantom.tobytes())
+            write_whole(self.folder / "phantom.u8", phantom.tobytes())
 
     def reserve(self) -> None:
         """Take the room of all pictures on the disk before the work begins.
@@ -131,7 +132,7 @@ class PictureStore:
     def list_refused(self, refused: dict[str, str]) -> None:
         """Write ``refused.json`` (image path → reason) for people to read."""
         with self._named():
-            _replace(self.folder / "refused.json", json.dumps(refused, indent=1).encode())
+            write_whole(self.folder / "refused.json", json.dumps(refused, indent=1).encode())
 
     def pictures(self) -> npt.NDArray[np.uint8]:
         """All pictures (n, H, W), mapped for reading; rows that are not there are zero."""
@@ -175,10 +176,10 @@ def open_store(
         phantom = _read(folder / "phantom.u8", "u1", height * width)
         if state is None or not whole:
             state = np.zeros(n, np.uint8)
-            _replace(folder / "done.u8", state.tobytes())
+            write_whole(folder / "done.u8", state.tobytes())
         if stamps is None:
             stamps = np.where((state == THERE)[:, None], present, AWAY).reshape(-1)
-            _replace(folder / "files.i8", stamps.astype("<i8").tobytes())
+            write_whole(folder / "files.i8", stamps.astype("<i8").tobytes())
     except OSError as error:
         raise _storage_error(folder, n * height * width, error) from error
     return PictureStore(
@@ -237,15 +238,6 @@ def _write(path: Path, parts: Sequence[tuple[int, bytes]]) -> None:
             stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
 
 
 def _allocate(descriptor: int, size: int) -> None:

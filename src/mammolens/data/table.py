@@ -16,7 +16,8 @@ from typing import Final
 
 from mammolens.data.lesions import LESION_COLUMNS, Lesion, read_lesions
 from mammolens.data.manifest import Manifest, Record
-from mammolens.errors import DeliveryError, InvalidManifest
+from mammolens.errors import InvalidManifest
+from mammolens.files import storage, whole_text
 
 __all__ = ["SIDE_TABLE", "TABLE_COLUMNS", "write_manifest"]
 
@@ -44,7 +45,7 @@ def write_manifest(manifest: Manifest, path: Path) -> tuple[Path, ...]:
     ------
     InvalidManifest
         A record would not read back as it is, or lesions of another table stand in the way.
-    DeliveryError
+    StorageError
         The folder cannot be written to.
 
     Examples
@@ -64,7 +65,7 @@ def write_manifest(manifest: Manifest, path: Path) -> tuple[Path, ...]:
     records = [_anchored(record) for record in manifest.records]
     side = home / SIDE_TABLE
     lesions = _merged(side, records)
-    try:
+    with storage(path, "the table"):
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home, prefix=".writing-") as name:
             folder = Path(name)
@@ -75,12 +76,6 @@ def write_manifest(manifest: Manifest, path: Path) -> tuple[Path, ...]:
             if rows or side.is_file():
                 (folder / SIDE_TABLE).replace(side)
             (folder / path.name).replace(path)
-    except OSError as error:
-        raise DeliveryError(
-            f"the table cannot be written: {error.strerror}",
-            source=str(path),
-            remedy="Check that the folder can be written to and the disk is not full",
-        ) from error
     return (path, path.parent / SIDE_TABLE) if rows else (path,)
 
 
@@ -168,12 +163,10 @@ def _number(value: float | None) -> str:
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
+    with whole_text(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _check(folder: Path, path: Path, home: Path, records: Sequence[Record]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,6 +11,7 @@ from mammolens.errors import BadModelPackage, ContractMismatch
 from mammolens.model.age import AgePrior
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
 from mammolens.quality import GatePoint
+from mammolens.spelling import did_you_mean
 from mammolens.wording import estimate
 
 __all__ = [
@@ -307,7 +307,7 @@ def read_card(text: str | bytes, source: str) -> ModelCard:
     ...     read_card('{"nam": "x"}', "card.json")
     ... except BadModelPackage as error:
     ...     print(error.keyword, "-", error.remedy)
-    nam - The nearest known key is name
+    nam - Use 'name'
     """
     try:
         return ModelCard.model_validate_json(text, strict=True)
@@ -336,9 +336,7 @@ def _nearest(loc: tuple[int | str, ...]) -> str:
             model = _INPUTS[part]
         elif isinstance(part, str) and part in model.model_fields:
             model = _model_in(model.model_fields[part].annotation) or model
-    known = sorted(model.model_fields)
-    near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
-    return f"The nearest known key is {near[0]}" if near else f"Known keys: {', '.join(known)}"
+    return did_you_mean(str(loc[-1]), model.model_fields)
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:

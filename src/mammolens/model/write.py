@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from mammolens.core import InputKind
 from mammolens.errors import ConfigError, StorageError
+from mammolens.files import storage, whole_file
 from mammolens.model.card import Estimate, ModelCard, OperatingPoint, ValidationFigure
 from mammolens.model.package import ModelPackage
 from mammolens.model.patients import PATIENTS_FILE, KnownPatients
@@ -53,27 +54,18 @@ def save_package(
         **({PATIENTS_FILE: patients.to_json(card.graph_sha256).encode()} if patients else {}),
         CARD_FILE: f"{text}\n".encode(),
     }
-    partial = {name: folder / f"{name}{_PARTIAL}" for name in files}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            _write_through(partial[name], data)
-        if patients is None:
-            (folder / PATIENTS_FILE).unlink(missing_ok=True)
-        for name, path in partial.items():
-            path.replace(folder / name)
-    except OSError as error:
-        for path in partial.values():
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
+        with storage(folder, "the package", keyword="--out"), ExitStack() as stack:
+            for name in reversed(files):  # the last that is opened is the first to be renamed
+                stream = stack.enter_context(whole_file(folder / name))
+                stream.write(files[name])
+                stream.flush()
+            if patients is None:
+                (folder / PATIENTS_FILE).unlink(missing_ok=True)
+    except StorageError:
         with suppress(OSError):
             folder.rmdir()
-        raise StorageError(
-            f"the package cannot be written: {error.strerror or error}",
-            source=str(folder),
-            keyword="--out",
-            remedy="Make room, or give a folder that you may write to, and export again",
-        ) from error
+        raise
     return ModelPackage.load(folder)
 
 
@@ -113,20 +105,9 @@ def refuse_target(folder: Path) -> None:
         )
 
 
-_PARTIAL = ".partial"
-
-
 def _is_ours(name: str) -> bool:
-    plain = name.removesuffix(_PARTIAL)
+    plain = name.removeprefix(".").removesuffix(".partial")
     return plain in (CARD_FILE, "CARD.md", PATIENTS_FILE) or plain.endswith(".onnx")
-
-
-def _write_through(path: Path, data: bytes) -> None:
-    """Write a file and wait until it is on the disk."""
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def card_markdown(card: ModelCard) -> str:

@@ -7,7 +7,6 @@ be unknown without a word.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from mammolens.errors import InvalidManifest
+from mammolens.spelling import nearest
 
 __all__ = ["Known", "plain"]
 
@@ -132,5 +132,5 @@ class Known:
         if (name := self.meant.get(word)) in among:
             return name
         names = {plain(name): name for name in among}
-        near = difflib.get_close_matches(word, names, n=1, cutoff=cutoff)
-        return names[near[0]] if near else None
+        near = nearest(word, names, cutoff)
+        return names[near] if near else None

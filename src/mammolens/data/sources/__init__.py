@@ -9,7 +9,6 @@ are its options.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.metadata
 import inspect
@@ -20,6 +19,7 @@ from typing import Final, Protocol, cast
 
 from mammolens.data.manifest import Manifest
 from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.spelling import did_you_mean
 
 __all__ = [
     "ENTRY_POINTS",
@@ -151,12 +151,8 @@ def load_source(name: str) -> BuildManifest:
     """
     targets = {p.name: p.value for p in _third_party()} | SOURCES
     if name not in targets:
-        nearest = difflib.get_close_matches(name, targets, n=1, cutoff=0.5)
-        known = f"Known are {', '.join(sorted(targets))}"
         raise ConfigError(
-            f"there is no source {name!r}",
-            keyword="source",
-            remedy=f"Use {nearest[0]!r}" if nearest else known,
+            f"there is no source {name!r}", keyword="source", remedy=did_you_mean(name, targets)
         )
     module, _, attribute = targets[name].partition(":")
     try:
