@@ -22,9 +22,9 @@ from mammolens.data.cache import build_cache
 from mammolens.data.manifest import Manifest
 from mammolens.learn.batches import Batch, draw_batch, gather
 from mammolens.learn.config import DataConfig, RunConfig
-from mammolens.learn.feed import prefetch
 from mammolens.learn.loss import partial_label_loss
 from mammolens.learn.network import MammoNet
+from mammolens.prefetching import prefetch
 
 IMAGES = 32
 TARGET = 0.05

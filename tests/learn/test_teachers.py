@@ -39,11 +39,11 @@ def taught(runs, *names):
     return "train.teachers=" + json.dumps([str(runs / name) for name in names])
 
 
-def asked(runs, out, *names, anew=True, settings=()):
+def asked(runs, out, *names, refresh=True, settings=()):
     config = read_run(runs / "run.toml", [taught(runs, *names), *settings])
     manifest = load_manifest(config)
     side = build_cache(manifest.select(split=Split.TRAIN), config.preprocess, config.data.cache)
-    told = ask_teachers(config, manifest, side.records, out, lambda _: None, anew=anew)
+    told = ask_teachers(config, manifest, side.records, out, lambda _: None, refresh=refresh)
     return told, config, side
 
 
@@ -86,7 +86,7 @@ def test_a_teacher_is_silent_on_a_source_that_it_never_learned_from(runs, tmp_pa
     records = build_cache(
         manifest.select(split=Split.TRAIN), config.preprocess, config.data.cache
     ).records
-    told = ask_teachers(config, manifest, records, tmp_path, lambda _: None, anew=True)
+    told = ask_teachers(config, manifest, records, tmp_path, lambda _: None, refresh=True)
     silent = np.array([record.dataset == "other" for record in records])
     assert silent.any()
     assert not silent.all()
@@ -137,10 +137,10 @@ def test_words_of_other_images_are_refused(runs, tmp_path):
     kept = tmp_path / "teachers.npy"
     np.save(kept, np.zeros(3, np.float32))
     with pytest.raises(ConfigError, match="holds 3 answers for 28 images"):
-        asked(runs, tmp_path, "first", anew=False)
+        asked(runs, tmp_path, "first", refresh=False)
     kept.write_bytes(kept.read_bytes()[:40])
     with pytest.raises(ConfigError, match=r"teachers\.npy: it cannot be read"):
-        asked(runs, tmp_path, "first", anew=False)
+        asked(runs, tmp_path, "first", refresh=False)
 
 
 def test_a_run_that_never_began_leaves_no_words_to_another(runs, tmp_path):

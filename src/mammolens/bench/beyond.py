@@ -46,8 +46,9 @@ def beyond_scores(
     Raises
     ------
     ConfigError
-        If something is asked for that needs a model or its card and there is none, or `out`
-        cannot be written.
+        If something is asked for that needs a model or its card and there is none.
+    StorageError
+        If `out` cannot be written.
     ContractMismatch
         If it cannot be had of a model of marked lesions.
     """
@@ -110,7 +111,7 @@ def report_on(out: Path) -> tuple[tuple[Path, ...], str | None]:
 
     Raises
     ------
-    ConfigError
+    StorageError
         If the folder cannot be written.
     """
     from mammolens.bench.report import write_report

@@ -17,11 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.pooled import (
-    image_results,
-    pooled_metrics,
-    softmax,
-)
+from mammolens.bench.pooled import image_results, pooled_metrics
 from mammolens.bench.sections.calibration import calibration_figures
 from mammolens.bench.units import ImageResult
 from mammolens.bench.written import EvaluationSummary, write_evaluation
@@ -33,7 +29,7 @@ from mammolens.learn.checkpoint import read_run_folder
 from mammolens.learn.config import RunConfig, load_manifest, read_run
 from mammolens.learn.predict import load_network, predict_logits
 from mammolens.learn.train import train
-from mammolens.metrics import fit_temperature
+from mammolens.metrics import fit_temperature, softmax
 
 __all__ = ["crossvalidate"]
 

@@ -28,6 +28,7 @@ from mammolens.data.manifest import Manifest, Split
 from mammolens.data.regions import region_records
 from mammolens.data.splits import refuse_leak, split_digest
 from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.files import storage
 from mammolens.model import ModelCard, ModelPackage, read_patients
 
 __all__ = ["SCHEMA", "EvaluationSummary", "publish", "read_tables", "run"]
@@ -74,7 +75,9 @@ def run(
         If a table or the predictions are faulty, there is no such split, or it is not the one
         that the model's card knows.
     ConfigError
-        If a setting is impossible or `out` cannot be written.
+        If a setting is impossible.
+    StorageError
+        If `out` cannot be written.
     BadModelPackage, ContractMismatch
         If the model cannot be used.
     """
@@ -84,7 +87,8 @@ def run(
     package = _package(model, predictions)
     known = None if model is None else read_patients(model)
     refuse_impossible(chosen_settings, package)
-    _make_folder(out)
+    with storage(out, "the results", keyword="--out"):
+        out.mkdir(parents=True, exist_ok=True)
     tables = [manifest] if isinstance(manifest, Path) else list(manifest)
     whole = read_tables(tables)
     if package and package.card.input_kind is InputKind.LESION:
@@ -159,9 +163,9 @@ def publish(
     Raises
     ------
     ConfigError
-        If a setting is impossible or `out` cannot be written.
+        If a setting is impossible.
     StorageError
-        If there is no room in `out`.
+        If `out` cannot be written.
     """
     results, settings = evidence.results, evidence.settings
     names = sorted({record.dataset for record in manifest.records})
@@ -266,24 +270,5 @@ def _package(model: str | None, predictions: Path | None) -> ModelPackage | None
 
 
 def _origin(predictions: Path) -> dict[str, str]:
-    try:
-        content = predictions.read_bytes()
-    except OSError as error:
-        raise _unwritable(predictions, error) from error
+    content = predictions.read_bytes()  # `read_predictions` has read it before
     return {"path": str(predictions), "sha256": hashlib.sha256(content).hexdigest()}
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(out, error) from error
-
-
-def _unwritable(out: Path, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"results cannot be written: {error.strerror}",
-        source=str(out),
-        keyword="out",
-        remedy="Give a folder that you may write to",
-    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.scoring import results_from_probabilities
@@ -15,17 +14,7 @@ from mammolens.core import Unreadable
 from mammolens.data.cache import PreparedCache
 from mammolens.data.manifest import Manifest, Record
 
-__all__ = ["image_results", "pooled_metrics", "softmax"]
-
-_Float = npt.NDArray[np.float64]
-
-
-def softmax(logits: npt.ArrayLike) -> _Float:
-    """Probabilities (n, k) of logits (n, k)."""
-    values = np.asarray(logits, np.float64)
-    powers = np.exp(values - values.max(-1, keepdims=True))
-    shares: _Float = powers / powers.sum(-1, keepdims=True)
-    return shares
+__all__ = ["image_results", "pooled_metrics"]
 
 
 def image_results(

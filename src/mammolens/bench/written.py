@@ -14,7 +14,7 @@ from typing import Any
 from mammolens import DISCLAIMER, __version__
 from mammolens.bench.units import ImageResult
 from mammolens.data.synthetic import synthetic_warnings
-from mammolens.errors import StorageError
+from mammolens.files import storage, whole_text, write_whole
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 __all__ = [
@@ -101,24 +101,16 @@ def write_evaluation(
         "notes": list(dict.fromkeys([*synthetic, *metrics.get("notes", ())])),
     }
     predictions, path = out / "predictions.csv", out / "metrics.json"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with storage(out, "the figures", keyword="--out"):
         _write_predictions(results, predictions, columns or {})
-        path.write_text(as_text(whole), "utf-8")
-    except OSError as error:
-        raise StorageError(
-            f"the figures cannot be written: {error.strerror or error}",
-            source=str(out),
-            keyword="--out",
-            remedy="Make room, or give a folder that you may write to",
-        ) from error
+        write_whole(path, as_text(whole))
     return EvaluationSummary(whole, path, predictions, len(results), len(failed))
 
 
 def _write_predictions(
     results: Sequence[ImageResult], path: Path, columns: Mapping[str, Sequence[str]]
 ) -> None:
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+    with whole_text(path, "backslashreplace") as stream:
         writer = csv.writer(stream)
         writer.writerow([*PREDICTION_COLUMNS, *columns])
         for number, result in enumerate(results):

@@ -1,7 +1,6 @@
 """The run folder: what a run says of itself, its log, its best weights, and how it goes on.
 
-Every file is written beside its place and moved there in one go: a full disk or a kill leaves the
-one before.
+Every file is written whole (`mammolens.files`): a full disk or a kill leaves the one before.
 """
 
 from __future__ import annotations
@@ -9,10 +8,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import subprocess
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,8 @@ import torch
 from mammolens import DISCLAIMER
 from mammolens.data.manifest import Manifest
 from mammolens.data.splits import split_digest
-from mammolens.errors import ConfigError, StorageError
+from mammolens.errors import ConfigError
+from mammolens.files import storage, write_whole
 from mammolens.learn.config import RunConfig
 
 __all__ = [
@@ -54,6 +52,11 @@ _FREE = (
     "train.tensorboard",
 )
 """Settings that may change while a run goes on: the digests watch over the tables."""
+
+_KEPT = (
+    "The file before it is kept. Make room, then give the same command again: the run goes on from "
+    "its last checkpoint"
+)
 
 _OPTIONAL = ("tally", "places")
 """Parts that some checkpoints do not hold: older versions kept no tally, and runs on kept maps no
@@ -108,6 +111,8 @@ def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
 def write_run(config: RunConfig, manifest: Manifest, out: Path, **further: Any) -> None:
     """Write ``run.json``: the resolved configuration, digests and versions.
 
+    Whether the folder holds another run is checked before, see `refuse_other_run`.
+
     Parameters
     ----------
     further
@@ -116,12 +121,9 @@ def write_run(config: RunConfig, manifest: Manifest, out: Path, **further: Any) 
 
     Raises
     ------
-    ConfigError
-        As `refuse_other_run`.
     StorageError
         If the folder cannot be written.
     """
-    refuse_other_run(config, manifest, out)
     summary = {
         "disclaimer": DISCLAIMER,
         "config": config.model_dump(mode="json"),
@@ -235,32 +237,15 @@ def read_state(path: Path, **parts: Any) -> tuple[int, dict[str, Any]]:
 
 
 def place_file(path: Path, data: bytes) -> None:
-    """Write a file beside its place and move it there.
+    """Write a file of the run folder whole.
 
     Raises
     ------
     StorageError
         If the folder is full or cannot be written; the file before stays.
     """
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise StorageError(
-            f"it cannot be written ({len(data) / 1e6:.1f} MB): {error.strerror or error}; "
-            "the one before is kept",
-            source=str(path),
-            keyword="--out",
-            remedy="Make room, then give the same command again: the run goes on from its last "
-            "checkpoint",
-        ) from error
+    with storage(path, keyword="--out", remedy=_KEPT):
+        write_whole(path, data)
 
 
 def _rows_below(path: Path, first: str, bound: int) -> list[dict[str, str]]:

@@ -32,7 +32,7 @@ from sklearn.pipeline import Pipeline
 from mammolens.errors import InvalidManifest
 from mammolens.learn._npz import read_npz, write_npz
 from mammolens.learn.classifiers import CLASSIFIERS, Classifier
-from mammolens.metrics import auc
+from mammolens.metrics import auc, sigmoid
 
 __all__ = ["Fitted", "Sample", "cached_fit", "fit", "source_auc"]
 
@@ -288,7 +288,7 @@ def _sigmoid(scores: Floats, labels: npt.NDArray[np.bool_]) -> Callable[[Floats]
     slope, intercept = max(float(line.coef_[0, 0]), 1e-3), float(line.intercept_[0])
 
     def calibrate(values: Floats) -> Floats:
-        return 1.0 / (1.0 + np.exp(-np.clip(slope * values + intercept, -18.0, 18.0)))
+        return sigmoid(np.clip(slope * values + intercept, -18.0, 18.0))
 
     return calibrate
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from mammolens.learn.sections import (
 from mammolens.learn.sides import keep_training_share, put_on_sides
 from mammolens.model.card import NAME_PATTERN, VERSION_PATTERN
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
+from mammolens.spelling import did_you_mean
 
 __all__ = [
     "RunConfig",
@@ -185,5 +185,4 @@ def _nearest(loc: tuple[int | str, ...], kind: str) -> str | None:
             model = model.model_fields[str(part)].annotation
         else:
             model = get_args(model)[1]  # of a table by name, what a name stands for
-    near = difflib.get_close_matches(str(loc[-1]), list(model.model_fields), n=1, cutoff=0.0)
-    return f"The nearest known key is {near[0]}" if near else None
+    return did_you_mean(str(loc[-1]), model.model_fields)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mammolens.errors import ConfigError
+from mammolens.files import storage, whole_file
 from mammolens.wording import DISCLAIMER
 
 __all__ = ["draw_curves"]
@@ -55,9 +56,9 @@ def draw_curves(run: Path) -> Path:
     ranking.set_xlim(left=0)
     figure.suptitle(f"{run.resolve().name}, best pass {_best(passes)}\n{DISCLAIMER}", fontsize=12)
     path = run / "curves.png"
-    partial = path.with_name("curves.partial.png")
-    figure.savefig(partial)
-    return partial.replace(path)
+    with storage(path, "the curves", keyword="--out"), whole_file(path) as stream:
+        figure.savefig(stream, format="png")
+    return path
 
 
 def _draw_loss(axes: Any, steps: _Table, passes: _Table) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mammolens.errors import ConfigError, ContractMismatch
+from mammolens.files import write_whole
 from mammolens.learn._fold import fold_trunk, round_weights
 from mammolens.learn.explain import ScoreAndExplain
 from mammolens.learn.network import MammoNet
@@ -84,10 +85,7 @@ def export_onnx(
         half_weights=half_weights,
         pictures=pictures,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_bytes(payload)
-    partial.replace(path)
+    write_whole(path, payload)
     return report
 
 

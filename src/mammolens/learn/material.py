@@ -70,7 +70,7 @@ def prepare_run(config: RunConfig, out: Path, processes: Processes, say: _Say) -
         )
         begins = processes.is_first and not (out / "state.pt").exists()
         taught = ask_teachers(
-            config, manifest, learned.records, out, say, anew=begins, device=processes.device
+            config, manifest, learned.records, out, say, refresh=begins, device=processes.device
         )
     return Material(manifest, gather(learned, marked_pictures, config, taught), held_out, lineage)
 

@@ -6,7 +6,6 @@ connected → logits of normal / benign / malignant (the softmax is taken by los
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from mammolens.errors import ConfigError
 from mammolens.learn._torchvision import ensure_torchvision
 from mammolens.learn.heads import GatedAttention
 from mammolens.learn.weights import fit_weights, read_weights, trunk_weights
+from mammolens.spelling import nearest
 
 __all__ = [
     "CLASSES",
@@ -80,11 +80,11 @@ class MammoNet(nn.Module):
         import timm
 
         if not timm.is_model(backbone):
-            near = difflib.get_close_matches(backbone, timm.list_models(), 5)
+            near = nearest(backbone, timm.list_models())
             raise ConfigError(
                 f"timm has no model named {backbone!r}",
                 keyword="backbone",
-                remedy=f"Try {', '.join(near) or 'one of timm.list_models()'}",
+                remedy=f"Use {near!r}" if near else "Take one of timm.list_models()",
             )
         self.backbone, self.pooling = backbone, pooling
         self.trunk: Any = timm.create_model(backbone, pretrained=False, num_classes=0)

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens import DISCLAIMER
-from mammolens._lettering import GROUND, band
+from mammolens._lettering import GROUND, band, write_png
 from mammolens.core import PreparedView
-from mammolens.errors import ConfigError, DeliveryError
+from mammolens.errors import ConfigError
 from mammolens.learn.augment import Augmentation, apply_augmentation, draw_augmentation
 from mammolens.learn.config import RunConfig
 from mammolens.learn.sections import AugmentConfig
@@ -49,7 +49,7 @@ def write_sheet(
         If an image cannot be read or shows no breast.
     ConfigError
         If there is no image, or the sheet would not be a PNG.
-    DeliveryError
+    StorageError
         If the sheet cannot be written.
     """
     from mammolens.images import read_image
@@ -67,17 +67,7 @@ def write_sheet(
         for image in images
     ]
     sheet = draw_sheet(views, config.augment, variants=variants, seed=seed)
-    _, encoded = cv2.imencode(".png", np.ascontiguousarray(sheet[..., ::-1]))
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(encoded.tobytes())
-        partial.replace(path)
-    except OSError as error:
-        raise DeliveryError(
-            f"the sheet cannot be written: {error.strerror or error}", source=str(path)
-        ) from error
-    return path
+    return write_png(path, sheet)
 
 
 def draw_sheet(

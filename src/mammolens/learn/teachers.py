@@ -25,6 +25,7 @@ from mammolens.learn.checkpoint import place_file, read_run_folder
 from mammolens.learn.config import RunConfig
 from mammolens.learn.insiders import read_sides, refuse_insider
 from mammolens.learn.predict import load_network, malignancy_odds, predict_logits
+from mammolens.metrics import sigmoid
 
 __all__ = ["ask_teachers"]
 
@@ -38,7 +39,7 @@ def ask_teachers(
     out: Path,
     say: Callable[[str], None],
     *,
-    anew: bool,
+    refresh: bool,
     device: torch.device | None = None,
 ) -> npt.NDArray[np.float32] | None:
     """Ask the teachers of a run for P(malignant) of the pictures that it learns from.
@@ -52,7 +53,7 @@ def ask_teachers(
         The run's tables, every patient on a side.
     records
         The images to learn from.
-    anew
+    refresh
         Ask even if words are kept: they may be of an attempt with other settings. A run that goes
         on from a checkpoint, or a process beside the one that asked, takes those that are kept.
     device
@@ -76,7 +77,7 @@ def ask_teachers(
     if not config.train.teachers:
         return None
     kept = out / _FILE
-    if anew or not kept.exists():
+    if refresh or not kept.exists():
         odds = [_odds(run, config, manifest, records, say, device) for run in config.train.teachers]
         if not np.isfinite(odds).any():
             raise ConfigError(
@@ -137,4 +138,4 @@ def _soft_labels(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     heard = np.isfinite(odds)
     total = np.where(heard, odds, 0.0).sum(0)
     mean = total / np.maximum(heard.sum(0), 1)
-    return np.where(heard.any(0), 1.0 / (1.0 + np.exp(-mean)), np.nan).astype(np.float32)
+    return np.where(heard.any(0), sigmoid(mean), np.nan).astype(np.float32)

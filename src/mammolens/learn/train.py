@@ -26,7 +26,6 @@ from mammolens.learn.averages import estimate_statistics, move_average
 from mammolens.learn.batches import Batch
 from mammolens.learn.checkpoint import read_state, write_best, write_run, write_state
 from mammolens.learn.config import RunConfig, read_run
-from mammolens.learn.feed import prefetch
 from mammolens.learn.inputs import (
     Inputs,
     kept_maps,
@@ -57,6 +56,7 @@ from mammolens.learn.rates import (
 )
 from mammolens.learn.tally import Tally, judge_pass
 from mammolens.learn.unfold import settle_statistics, unfold_trunk
+from mammolens.prefetching import prefetch
 
 __all__ = ["batch_loss", "first_statistics", "fit", "start_network", "train"]
 

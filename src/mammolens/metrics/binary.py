@@ -24,7 +24,6 @@ from mammolens.metrics.checks import (
 __all__ = [
     "BINARY_METRICS",
     "Confusion",
-    "binary_metrics",
     "binary_statistic",
     "confusion",
     "confusion_matrix",
@@ -56,23 +55,6 @@ def confusion(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Confusion:
     """
     truth, called = _check_decisions(labels, decisions)
     return _weighted_confusion(truth, called, np.ones(truth.size))
-
-
-def binary_metrics(counts: Confusion) -> dict[str, float | None]:
-    """Give every figure of `BINARY_METRICS`; ``None`` where its denominator is zero.
-
-    Source
-    ------
-    Chicco and Jurman 2020 (MCC), doi:10.1186/s12864-019-6413-7.
-
-    Examples
-    --------
-    >>> figures = binary_metrics(confusion([1, 1, 0, 0], [1, 0, 0, 0]))
-    >>> figures["recall"], figures["specificity"], figures["balanced_accuracy"]
-    (0.5, 1.0, 0.75)
-    """
-    found = {name: float(formula(counts).item()) for name, formula in BINARY_METRICS.items()}
-    return {name: value if np.isfinite(value) else None for name, value in found.items()}
 
 
 def binary_statistic(name: str, labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Statistic:

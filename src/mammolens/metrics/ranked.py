@@ -103,7 +103,14 @@ def ranked_area(counts: RankedCounts) -> FloatArray:
 
 
 def ranked_partial_area(lowest_specificity: float) -> RankingFormula:
-    """Area where specificity is high, rescaled as `mammolens.metrics.partial_auc` says."""
+    """Area under the ROC curve where specificity is high, rescaled: 0.5 is chance, 1 is best.
+
+    Only false-positive rates up to 1 − `lowest_specificity` count.
+
+    Source
+    ------
+    McClish 1989, doi:10.1177/0272989X8900900307.
+    """
     most = 1.0 - lowest_specificity
 
     def formula(counts: RankedCounts) -> FloatArray:
@@ -122,7 +129,14 @@ def ranked_partial_area(lowest_specificity: float) -> RankingFormula:
 
 
 def ranked_precision(counts: RankedCounts) -> FloatArray:
-    """Average precision: the area under precision–recall as a sum of steps."""
+    """Average precision: the area under precision–recall as a sum of steps.
+
+    Its chance level is the share of positives: state it beside the figure.
+
+    Source
+    ------
+    Davis and Goadrich 2006, doi:10.1145/1143844.1143874.
+    """
     caught = counts.caught
     called = caught[1:] + counts.alarms[1:]
     precision = np.divide(caught[1:], called, out=np.zeros_like(called), where=called > 0)
@@ -159,7 +173,10 @@ def ranked_specificity(sensitivity: float | FloatArray) -> RankingFormula:
 
 
 def ranked_single_reading(sensitivity: float, prevalence: float) -> RankingFormula:
-    """Share of exams below the highest threshold that keeps `sensitivity` of the cancers."""
+    """Share of exams that one reader could read alone while the other reads all the rest.
+
+    They lie below the highest threshold that keeps `sensitivity` of the cancers above it.
+    """
 
     def formula(counts: RankedCounts) -> FloatArray:
         caught, alarms = counts

@@ -24,18 +24,20 @@ from mammolens.bench.auditing.groups import (
 )
 from mammolens.bench.settings import Remedy
 from mammolens.bench.units import ImageResult, interval_json
-from mammolens.data._probes import patient_folds
 from mammolens.errors import ConfigError
 from mammolens.metrics import (
     Statistic,
     auc_statistic,
     binary_statistic,
     brier_statistic,
+    log_odds,
     patient_bootstraps,
     side_by_side,
+    sigmoid,
     threshold_at_specificity,
 )
 from mammolens.metrics.bootstrap import FEW
+from mammolens.metrics.out_of_fold import patient_folds
 from mammolens.model import ModelCard
 
 __all__ = ["mitigation_section", "refuse_unknown_axis"]
@@ -174,7 +176,7 @@ def _remedied(rows: Rows, remedy: Remedy, threshold: float) -> tuple[_Float, _Bo
                 line = _line(rows.labels[seen], rows.scores[seen], _balance(rows.select(seen)))
             else:
                 line = _line(rows.labels[own], rows.scores[own], np.ones(own.sum()))
-            scores[here] = _expit(line[0] + line[1] * _logit(rows.scores[here]))
+            scores[here] = sigmoid(line[0] + line[1] * log_odds(rows.scores[here]))
             called[here] = scores[here] >= threshold
     return scores, called
 
@@ -196,10 +198,10 @@ def _balance(rows: Rows) -> _Float:
 
 def _line(labels: _Bool, scores: _Float, weights: _Float) -> tuple[float, float]:
     """Intercept and slope of a logistic fit on log-odds, drawn a little towards 0 and 1."""
-    design = np.column_stack([np.ones(labels.size), _logit(scores)])
+    design = np.column_stack([np.ones(labels.size), log_odds(scores)])
     found = start = np.array([0.0, 1.0])
     for _ in range(_STEPS):
-        fitted = _expit(design @ found)
+        fitted = sigmoid(design @ found)
         pull = design.T @ (weights * (labels - fitted)) - _RIDGE * (found - start)
         spread = (design * (weights * fitted * (1 - fitted))[:, None]).T @ design
         step = np.clip(np.linalg.solve(spread + _RIDGE * np.eye(2), pull), -1.0, 1.0)
@@ -292,14 +294,3 @@ def _counts(rows: Rows, chosen: _Bool) -> dict[str, int]:
 def _enough(rows: Rows, chosen: _Bool) -> bool:
     part = rows.select(chosen)
     return min(part.women(True), part.women(False)) >= FEW
-
-
-def _logit(values: _Float) -> _Float:
-    clipped = np.clip(values, 1e-9, 1 - 1e-9)
-    odds: _Float = np.log(clipped / (1 - clipped))
-    return odds
-
-
-def _expit(values: _Float) -> _Float:
-    shares: _Float = 1 / (1 + np.exp(-np.clip(values, -500, 500)))
-    return shares

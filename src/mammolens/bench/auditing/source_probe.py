@@ -19,12 +19,12 @@ import numpy.typing as npt
 from mammolens.analysis import score_prepared
 from mammolens.bench.units import interval_json
 from mammolens.core import PreparedView
-from mammolens.data._probes import out_of_fold, patient_folds
 from mammolens.data.cache import prepare_record
 from mammolens.data.manifest import Record
 from mammolens.errors import InputError, ModelError
 from mammolens.metrics import Statistic, auc_statistic, patient_bootstraps, side_by_side
 from mammolens.metrics.bootstrap import FEW
+from mammolens.metrics.out_of_fold import out_of_fold, patient_folds
 from mammolens.model import INPUT_NAME, ModelPackage
 from mammolens.model.store import open_store
 

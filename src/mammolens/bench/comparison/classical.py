@@ -5,7 +5,6 @@ All sources teach one classifier together, as they teach a network, and each is 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +21,7 @@ from mammolens.data.cache import PreparedCache, build_cache
 from mammolens.data.manifest import Record
 from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.metrics import auc_interval
+from mammolens.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from mammolens.learn.classical import Fitted, Sample
@@ -113,11 +113,10 @@ def classical_entrants(
 
 def _refuse_unknown(part: str) -> None:
     if part not in FEATURE_SETS:
-        near = difflib.get_close_matches(part, FEATURE_SETS, n=1, cutoff=0.0)
         raise ConfigError(
             f"there are no features called {part!r}",
             keyword="--features",
-            remedy=f"Did you mean {near[0]}? Known: {', '.join(FEATURE_SETS)}",
+            remedy=did_you_mean(part, FEATURE_SETS),
         )
 
 

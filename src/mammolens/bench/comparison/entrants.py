@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from mammolens.bench.units import TASKS, ImageResult
 from mammolens.core import InputKind
 from mammolens.errors import ConfigError, ContractMismatch
 from mammolens.model import KnownPatients, ModelPackage, list_models, shift_odds
+from mammolens.spelling import did_you_mean
 
 __all__ = [
     "CLASSICAL",
@@ -66,12 +66,10 @@ def is_package(spec: str) -> bool:
     if spec in list_models() or Path(spec).exists():
         return True
     known = [*CLASSICAL, *list_models()]
-    near = difflib.get_close_matches(spec, known, n=1, cutoff=0.4)
     raise ConfigError(
         f"there is no model called {spec!r}",
         keyword="--models",
-        remedy=(f"Did you mean {near[0]}? " if near else "")
-        + f"Known: {', '.join(known)}; or give the path of a model package",
+        remedy=f"{did_you_mean(spec, known)}, or give the path of a model package",
     )
 
 

@@ -20,7 +20,7 @@ from mammolens.bench.units import ImageResult
 from mammolens.core import Unreadable
 from mammolens.data.manifest import Record
 from mammolens.data.store import file_stamp
-from mammolens.errors import StorageError
+from mammolens.files import storage, write_whole
 from mammolens.model import ModelPackage
 
 __all__ = ["kept_scores"]
@@ -107,15 +107,5 @@ def _write(path: Path, results: Sequence[ImageResult]) -> None:
         }
         for one in results
     ]
-    partial = path.with_suffix(".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(rows), "utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"scores cannot be kept: {error.strerror or error}",
-            source=str(path),
-            keyword="--cache",
-            remedy="Make room, or name another folder",
-        ) from error
+    with storage(path, "the scores", keyword="--cache"):
+        write_whole(path, json.dumps(rows))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +36,8 @@ from mammolens.bench.report.markdown import render_markdown
 from mammolens.core import InputKind
 from mammolens.data.splits import split_digest
 from mammolens.data.synthetic import synthetic_warnings
-from mammolens.errors import ConfigError, InvalidManifest, StorageError
+from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.files import storage, write_whole
 from mammolens.model import KnownPatients, ModelPackage, read_patients
 
 __all__ = ["SCHEMA", "Comparison", "ComparisonSettings", "compare"]
@@ -315,25 +316,14 @@ def _described(entrant: Entrant, unscored: int) -> dict[str, Any]:
 def _write(
     out: Path, document: Mapping[str, Any], entrants: Sequence[Entrant], kept: Sequence[Entrant]
 ) -> tuple[Path, ...]:
-    texts: dict[str, Callable[[], str]] = {
-        COMPARE_FILE: lambda: json.dumps(document, indent=2, allow_nan=False) + "\n",
-        "predictions.csv": lambda: predictions_text(entrants),
-    }
-    paths = []
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, make in texts.items():
-            (out / name).write_text(make(), "utf-8", "backslashreplace", newline="")
-            paths.append(out / name)
+    predictions = predictions_text(entrants).encode("utf-8", "backslashreplace")
+    with storage(out, "the comparison", keyword="--out"):
+        paths = [
+            write_whole(out / COMPARE_FILE, json.dumps(document, indent=2, allow_nan=False) + "\n"),
+            write_whole(out / "predictions.csv", predictions),
+        ]
         pictures = draw_figures(document, kept, out)
         shown = [path.name for path in pictures if path.suffix == ".svg"]
         words = render_markdown(build_compared(document), shown)
-        (out / "compare.md").write_text(words, "utf-8", "backslashreplace")
-    except OSError as error:
-        raise StorageError(
-            f"the comparison cannot be written: {error.strerror or error}",
-            source=str(out),
-            keyword="--out",
-            remedy="Make room, or give a folder that you may write to",
-        ) from error
-    return (*paths, out / "compare.md", *pictures)
+        paths.append(write_whole(out / "compare.md", words.encode("utf-8", "backslashreplace")))
+    return (*paths, *pictures)

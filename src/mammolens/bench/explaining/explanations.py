@@ -35,6 +35,7 @@ from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import refuse_leak, split_digest
 from mammolens.data.synthetic import synthetic_warnings
 from mammolens.errors import ConfigError, ContractMismatch, InputError, InvalidManifest
+from mammolens.files import storage, write_whole
 from mammolens.preprocess import RegionConfig
 
 if TYPE_CHECKING:
@@ -91,7 +92,9 @@ def explain_model(
     InvalidManifest
         If no image has a marked lesion, or the split is not that of the model.
     ConfigError
-        If a method is unknown or `out` cannot be written.
+        If a method is unknown.
+    StorageError
+        If `out` cannot be written.
     BadModelPackage
         If the package's network cannot be rebuilt.
     """
@@ -99,7 +102,8 @@ def explain_model(
     from mammolens.learn.rebuild import rebuild_network
 
     chosen, side = choose_methods(methods), _side_of(split)
-    _make_folder(out)
+    with storage(out, "the results", keyword="--out"):
+        out.mkdir(parents=True, exist_ok=True)
     rebuilt = rebuild_network(model)
     if isinstance(rebuilt.preprocess, RegionConfig):
         raise ContractMismatch(
@@ -293,27 +297,9 @@ def _write(
     out: Path,
 ) -> list[Path]:
     paths = [out / f"explanations.{kind}" for kind in ("json", "md", "png")]
-    try:
-        paths[0].write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", "utf-8")
-        paths[1].write_text(render_markdown(build_explained(found)), "utf-8")
-    except OSError as error:
-        raise _unwritable(out, error) from error
+    with storage(out, "the results", keyword="--out"):
+        write_whole(paths[0], json.dumps(found, indent=2, allow_nan=False) + "\n")
+        write_whole(paths[1], render_markdown(build_explained(found)))
     columns = {name: method.title for name, method in methods.items()}
     rows = [(one.record, one.view, one.heats) for one in shown]
     return [*paths[:2], *([write_sheet(rows, columns, paths[2])] if rows else [])]
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(out, error) from error
-
-
-def _unwritable(out: Path, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"results cannot be written: {error.strerror}",
-        source=str(out),
-        keyword="out",
-        remedy="Give a folder that you may write to",
-    )

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence, FittedElsewhere
-from mammolens.bench.sections.calibration import calibration_errors, slope_statistic
+from mammolens.bench.sections.calibration import calibration_errors
 from mammolens.bench.units import Sample, interval_json
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import (
@@ -22,12 +22,14 @@ from mammolens.metrics import (
     Statistics,
     brier_statistic,
     calibration_error_statistics,
-    calibration_line,
+    calibration_line_statistics,
     conformal_answers,
     fit_conformal,
     fit_isotonic,
     fit_temperature,
     log_loss_statistic,
+    log_odds,
+    sigmoid,
 )
 from mammolens.metrics.checks import require_both_classes
 from mammolens.metrics.reliability import MINIMUM_FOR_ECE
@@ -38,7 +40,6 @@ _Bool = npt.NDArray[np.bool_]
 _Float = npt.NDArray[np.float64]
 _Mend = Callable[[_Float], _Float]
 
-_EDGE = 1e-9
 _PLAIN: Final = ("brier", "log_loss", "slope")
 
 
@@ -62,10 +63,10 @@ def conformal(evidence: Evidence) -> dict[str, Any]:
 
 def _fit_temperature(labels: _Bool, values: _Float) -> _Mend:
     require_both_classes(labels)
-    odds = _log_odds(values)
+    odds = log_odds(values)
     allowed = np.stack([~labels, labels], axis=1)
     found = fit_temperature(np.stack([np.zeros(odds.size), odds], axis=1), allowed)
-    return lambda others: 1 / (1 + np.exp(-_log_odds(others) / found.value))
+    return lambda others: sigmoid(log_odds(others) / found.value)
 
 
 def _fit_isotonic(labels: _Bool, values: _Float) -> _Mend:
@@ -126,7 +127,7 @@ def _written(intervals: dict[str, Interval | None]) -> dict[str, Any]:
 def _quality(sample: Sample, values: _Float) -> Statistics:
     labels = sample.labels
     brier, log_loss = brier_statistic(labels, values), log_loss_statistic(labels, values)
-    slope = slope_statistic(labels, values) if calibration_line(labels, values) else None
+    line = calibration_line_statistics(labels, values)
     enough = labels.size >= MINIMUM_FOR_ECE
     errors = calibration_error_statistics(labels, values) if enough else None
 
@@ -135,7 +136,7 @@ def _quality(sample: Sample, values: _Float) -> Statistics:
         return {
             "brier": brier(weights),
             "log_loss": log_loss(weights),
-            "slope": slope(weights) if slope else undefined,
+            "slope": line(weights)["slope"] if line else undefined,
             **(errors(weights) if errors else {}),
         }
 
@@ -187,8 +188,3 @@ def _coverage(labels: _Bool, unsure: _Bool, called: _Bool) -> Statistics:
 def _share(part: _Float, whole: _Float) -> _Float:
     share = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
     return np.asarray(share, np.float64)
-
-
-def _log_odds(values: _Float) -> _Float:
-    clipped = np.clip(values, _EDGE, 1 - _EDGE)
-    return np.asarray(np.log(clipped / (1 - clipped)), np.float64)

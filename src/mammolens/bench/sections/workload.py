@@ -7,18 +7,14 @@ the healthy are weighed as that population would weigh them.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.units import Sample, interval_json
-from mammolens.metrics import (
-    DecisionCurve,
-    decision_statistics,
-    ranked_counts,
-)
+from mammolens.metrics import decision_statistics, ranked_counts
 from mammolens.metrics.ranked import ranked_single_reading, ranked_worklist
 
 __all__ = ["decision", "net_benefits", "stated_for", "workload"]
@@ -27,6 +23,16 @@ _Float = npt.NDArray[np.float64]
 
 _MULTIPLES: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Odds of the thresholds at which net benefit has an interval, in units of the prevalence's."""
+
+
+class DecisionCurve(NamedTuple):
+    """Net benefit per patient at each threshold probability: by the model, of recalling all, and
+    of recalling none (0); each array is (k,)."""
+
+    thresholds: _Float
+    model: _Float
+    recall_all: _Float
+
 
 _FIRST: Final = (0.1, 0.2)
 _KEPT: Final = (0.90, 0.95, 0.99)

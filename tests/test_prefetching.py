@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mammolens.errors import ConfigError
-from mammolens.learn.feed import prefetch
+from mammolens.prefetching import prefetch
 
 
 def draw(step):
@@ -82,11 +82,16 @@ def test_leaving_early_ends_the_thread_and_what_waits_is_not_made():
     assert next(feed) == 0
     feed.close()
     assert len(made) < 50
-    assert not [t for t in threading.enumerate() if t.name.startswith("feed") and t.is_alive()]
+    assert not [t for t in threading.enumerate() if t.name.startswith("prefetch") and t.is_alive()]
 
 
 def test_nothing_to_feed_and_impossible_settings():
     assert list(prefetch(draw, [])) == []
-    for setting in ({"ahead": 0}, {"workers": 0}):
+    for setting in ({"ahead": -1}, {"workers": 0}):
         with pytest.raises(ConfigError, match="ahead"):
             prefetch(draw, range(3), **setting)
+
+
+def test_nothing_ahead_is_made_in_the_callers_thread():
+    threads = set(prefetch(lambda _: threading.get_ident(), range(3), ahead=0, workers=4))
+    assert threads == {threading.get_ident()}
