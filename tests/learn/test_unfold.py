@@ -15,9 +15,16 @@ torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
 if importlib.util.find_spec("timm") is None:  # importing it needs the shim for torchvision first
     pytest.skip("needs the extra mammolens[train]", allow_module_level=True)
 
-from mammolens.learn.export import export_onnx  # noqa: E402
+from mammolens.learn.export import trace_graph  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
 from mammolens.learn.unfold import settle_statistics, unfold_trunk  # noqa: E402
+
+
+def export_onnx(net, path, **settings):
+    """Write the graph that `trace_graph` makes, and give its report."""
+    graph, report = trace_graph(net, str(path), **settings)
+    path.write_bytes(graph)
+    return report
 
 
 class Drawn:

@@ -48,6 +48,17 @@ def test_a_difference_is_that_of_two_areas():
     assert found.value == near(theirs[0] - theirs[1])
 
 
+def test_areas_within_groups_are_those_of_their_rows():
+    labels, scores, _ = drawn(2)
+    groups = np.array([*"abc"])[np.arange(300) % 3]
+    labels = labels & (groups != "c")
+    found = metrics.auc_within(labels, scores, groups)
+    assert found == {
+        name: (near(reference.roc_auc_score(labels[groups == name], scores[groups == name])), 100)
+        for name in "ab"
+    }
+
+
 def test_counts_from_the_top_are_those_of_the_roc_curve():
     labels, scores, weights = drawn(3)
     found = metrics.ranked_counts(labels, scores)(weights)

@@ -29,6 +29,7 @@ PEERS = {
     "auc_difference": "scikit-learn: agreement::a_difference_is_that_of_two_areas",
     "auc_interval": "a loop: bootstrap::interval_agrees_with_a_loop_that_copies_rows",
     "auc_statistic": "scikit-learn: ranked::ranking_figures_agree_with_scikit_learn",
+    "auc_within": "scikit-learn: agreement::areas_within_groups_are_those_of_their_rows",
     "binary_statistic": "repeated rows: binary::weighted_figures_equal_repeated_rows",
     "brier_statistic": "scikit-learn: ranked::probability_figures_agree_with_scikit_learn",
     "calibration_error_statistics": (

@@ -31,14 +31,13 @@ from mammolens.metrics import (
     patient_bootstrap,
     sensitivity_at_false_marks_statistic,
 )
-from mammolens.metrics.bootstrap import FEW
+from mammolens.metrics.bootstrap import FEW, mean_statistic
 
 __all__ = [
     "FALSE_MARKS",
     "figure_json",
     "localisation_figures",
     "localisation_section",
-    "mean_of",
 ]
 
 FALSE_MARKS: Final = (0.25, 0.5, 1.0, 2.0)
@@ -114,12 +113,6 @@ def figure_json(interval: Interval) -> dict[str, Any]:
     return {**found, "note": "; ".join(notes)} if notes else found
 
 
-def mean_of(values: Sequence[float]) -> Statistic:
-    """The mean of some values as a function of their weights."""
-    row = np.asarray(values, np.float64)
-    return lambda weights: weights @ row / weights.sum(axis=1)
-
-
 Counted = list[tuple[Record, MapReading, tuple[LesionReading, ...]]]
 Bounded = Callable[[Statistic, Sequence[str]], dict[str, Any]]
 
@@ -150,7 +143,7 @@ def _target_figures(counted: Counted, target: str, bounded: Bounded) -> dict[str
             ("pointing_game", [float(aim.points) for _, aim in aims]),
             ("energy_in_lesion", [aim.energy for _, aim in aims]),
         ):
-            found[name] = {**bounded(mean_of(values), who), "chance": chance}
+            found[name] = {**bounded(mean_statistic(values), who), "chance": chance}
     return {**found, "froc": {rule: _froc(counted, target, rule, bounded) for rule in RULES}}
 
 
@@ -162,8 +155,8 @@ def _at_level(counted: Counted, target: str, rule: str, bounded: Bounded) -> dic
         return None
     alarms = [float(sum(score >= 1.0 for score in one.false_marks)) for _, one in images]
     return {
-        "lesions_hit": bounded(mean_of([hit for _, hit in hits]), [who for who, _ in hits]),
-        "false_marks_per_image": bounded(mean_of(alarms), [who for who, _ in images]),
+        "lesions_hit": bounded(mean_statistic([hit for _, hit in hits]), [who for who, _ in hits]),
+        "false_marks_per_image": bounded(mean_statistic(alarms), [who for who, _ in images]),
     }
 
 
@@ -187,7 +180,7 @@ def _overlap(counted: Counted, bounded: Bounded) -> dict[str, Any] | None:
     ]
     if not best:
         return None
-    return bounded(mean_of([value for _, value in best]), [who for who, _ in best])
+    return bounded(mean_statistic([value for _, value in best]), [who for who, _ in best])
 
 
 def _froc(counted: Counted, target: str, rule: str, bounded: Bounded) -> dict[str, Any] | None:

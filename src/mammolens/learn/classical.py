@@ -32,7 +32,7 @@ from sklearn.pipeline import Pipeline
 from mammolens.errors import InvalidManifest
 from mammolens.learn._npz import read_npz, write_npz
 from mammolens.learn.classifiers import CLASSIFIERS, Classifier
-from mammolens.metrics import auc, sigmoid
+from mammolens.metrics import auc_within, sigmoid
 
 __all__ = ["Fitted", "Sample", "cached_fit", "fit", "source_auc"]
 
@@ -166,13 +166,10 @@ def source_auc(
     >>> source_auc(np.array([0, 1, 0, 1], bool), np.array([1.0, 2, 9, 8]), np.array(list("aabb")))
     0.5
     """
-    areas, sizes = [], []
-    for source in np.unique(sources):
-        rows = sources == source
-        if len(set(labels[rows].tolist())) == 2:
-            areas.append(auc(labels[rows], scores[rows]))
-            sizes.append(int(rows.sum()))
-    return float(np.average(areas, weights=sizes)) if areas else None
+    areas = auc_within(labels, scores, sources).values()
+    if not areas:
+        return None
+    return float(np.average([area for area, _ in areas], weights=[n for _, n in areas]))
 
 
 Cuts = list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]

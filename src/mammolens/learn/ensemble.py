@@ -26,8 +26,9 @@ from mammolens.learn.averages import estimate_statistics
 from mammolens.learn.checkpoint import read_run_folder, refuse_other_run, write_best, write_run
 from mammolens.learn.config import RunConfig
 from mammolens.learn.insiders import join_lineages, of_run, read_sides
-from mammolens.learn.predict import load_network, malignancy_figures, predict_logits
+from mammolens.learn.predict import load_network, predict_logits
 from mammolens.learn.readiness import check_sides
+from mammolens.learn.tally import malignancy_figures
 
 __all__ = [
     "Member",

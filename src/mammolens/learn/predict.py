@@ -1,4 +1,4 @@
-"""What a network says of a cache of pictures, and how well it ranks them."""
+"""What a network gives for pictures of a cache: their logits."""
 
 from __future__ import annotations
 
@@ -11,19 +11,15 @@ import torch
 from torch import Tensor
 
 from mammolens.data.cache import PreparedCache
-from mammolens.data.manifest import Record
-from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.errors import ConfigError
 from mammolens.learn._allocator import keep_freed_memory
 from mammolens.learn.batches import stack
 from mammolens.learn.config import RunConfig
 from mammolens.learn.network import MammoNet
-from mammolens.metrics import auc
 
 __all__ = [
     "load_network",
     "logits_of_rows",
-    "malignancy_figures",
-    "malignancy_odds",
     "predict_logits",
 ]
 
@@ -103,62 +99,6 @@ def logits_of_rows(
             inputs = read(rows[start : start + batch]).to(device or torch.device("cpu"))
             out.append(forward(inputs).float().cpu().numpy())
     return np.concatenate(out)
-
-
-def malignancy_odds(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Log-odds (n,) of malignancy from logits (n, 3).
-
-    Examples
-    --------
-    >>> malignancy_odds([[0.0, 0.0, 0.0]]).round(4).tolist()
-    [-0.6931]
-    """
-    values = np.asarray(logits, np.float64)
-    odds: npt.NDArray[np.float64] = values[:, 2] - np.logaddexp(values[:, 0], values[:, 1])
-    return odds
-
-
-def malignancy_figures(
-    records: Sequence[Record], logits: npt.ArrayLike
-) -> tuple[float, dict[str, float]]:
-    """Image-weighted mean over the data sets of the AUC of malignancy within each.
-
-    Parameters
-    ----------
-    logits
-        (n, 3), in the order of `records`.
-
-    Raises
-    ------
-    InvalidManifest
-        If no data set has both outcomes.
-
-    Examples
-    --------
-    >>> two = [Record("x", str(i), "p", Path("x"), malignant=bool(i)) for i in range(2)]
-    >>> malignancy_figures(two, [[0, 0, 0], [0, 0, 1]])
-    (1.0, {'auc_x': 1.0})
-    """
-    odds = malignancy_odds(logits)
-    known = np.array([record.malignant is not None for record in records], bool)
-    positive = np.array([record.malignant is True for record in records], bool)
-    datasets = np.array([record.dataset for record in records])
-    figures: dict[str, float] = {}
-    sizes: dict[str, int] = {}
-    for dataset in sorted({record.dataset for record in records}):
-        rows = known & (datasets == dataset)
-        if len(set(positive[rows])) == 2:
-            figures[f"auc_{dataset}"] = round(float(auc(positive[rows], odds[rows])), 4)
-            sizes[f"auc_{dataset}"] = int(rows.sum())
-    if not figures:
-        raise InvalidManifest(
-            "no data set has both malignant and other images on the validation side",
-            keyword="malignant",
-            remedy="Give labels of both kinds, more patients, or another split (data.validation, "
-            "data.split_seed)",
-        )
-    score = sum(figures[key] * sizes[key] for key in figures) / sum(sizes.values())
-    return score, figures
 
 
 def _first_lines(error: Exception) -> str:

@@ -1,6 +1,7 @@
-"""What the steps of the present pass showed, so that a pass can be told by its means.
+"""Figures of a pass: loss of the labels and AUC of malignancy, of training and held-out pictures.
 
-It is a part of the checkpoint: a run that was cut off within a pass tells of the whole of it.
+`Tally` collects the training pictures of a pass. It is part of the checkpoint, so that a run that
+was cut off within a pass reports the whole of it.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from torch import Tensor
 from mammolens.data.manifest import Record
 from mammolens.errors import InvalidManifest
 from mammolens.learn.loss import partial_label_loss
-from mammolens.learn.predict import malignancy_figures
+from mammolens.metrics import auc_within
 
-__all__ = ["Tally", "judge_pass"]
+__all__ = ["Tally", "judge_pass", "malignancy_figures", "malignancy_odds"]
 
 
 class Tally:
     """Training pictures of a pass as they were drawn (augmented, some twice), and their logits.
 
-    Of several processes each tallies its own share, and the first one tells.
+    Each process tallies its own share; the first one reports.
     """
 
     def __init__(self) -> None:
@@ -84,6 +85,59 @@ def judge_pass(
     """
     score, figures = malignancy_figures(records, logits)
     return score, {"val_loss": _label_loss(records, logits, smoothing), **figures}
+
+
+def malignancy_odds(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Log-odds (n,) of malignancy from logits (n, 3).
+
+    Examples
+    --------
+    >>> malignancy_odds([[0.0, 0.0, 0.0]]).round(4).tolist()
+    [-0.6931]
+    """
+    values = np.asarray(logits, np.float64)
+    odds: npt.NDArray[np.float64] = values[:, 2] - np.logaddexp(values[:, 0], values[:, 1])
+    return odds
+
+
+def malignancy_figures(
+    records: Sequence[Record], logits: npt.ArrayLike
+) -> tuple[float, dict[str, float]]:
+    """Image-weighted mean over the data sets of the AUC of malignancy within each.
+
+    Parameters
+    ----------
+    logits
+        (n, 3), in the order of `records`.
+
+    Raises
+    ------
+    InvalidManifest
+        If no data set has both outcomes.
+
+    Examples
+    --------
+    >>> two = [Record("x", str(i), "p", Path("x"), malignant=bool(i)) for i in range(2)]
+    >>> malignancy_figures(two, [[0, 0, 0], [0, 0, 1]])
+    (1.0, {'auc_x': 1.0})
+    """
+    rows = [row for row, record in enumerate(records) if record.malignant is not None]
+    areas = auc_within(
+        [bool(records[row].malignant) for row in rows],
+        malignancy_odds(logits)[rows],
+        [records[row].dataset for row in rows],
+    )
+    figures = {f"auc_{dataset}": round(area, 4) for dataset, (area, _) in areas.items()}
+    if not figures:
+        raise InvalidManifest(
+            "no data set has both malignant and other images on the validation side",
+            keyword="malignant",
+            remedy="Give labels of both kinds, more patients, or another split (data.validation, "
+            "data.split_seed)",
+        )
+    sizes = [n for _, n in areas.values()]
+    score = sum(area * n for area, n in zip(figures.values(), sizes, strict=True)) / sum(sizes)
+    return score, figures
 
 
 def _label_loss(records: Sequence[Record], logits: npt.ArrayLike, smoothing: float) -> float:

@@ -24,7 +24,8 @@ from mammolens.errors import ConfigError
 from mammolens.learn.checkpoint import place_file, read_run_folder
 from mammolens.learn.config import RunConfig
 from mammolens.learn.insiders import read_sides, refuse_insider
-from mammolens.learn.predict import load_network, malignancy_odds, predict_logits
+from mammolens.learn.predict import load_network, predict_logits
+from mammolens.learn.tally import malignancy_odds
 from mammolens.metrics import sigmoid
 
 __all__ = ["ask_teachers"]

@@ -73,6 +73,7 @@ from mammolens.metrics.ranking import (
     auc_difference,
     auc_interval,
     auc_statistic,
+    auc_within,
     roc_curve,
 )
 from mammolens.metrics.reliability import (
@@ -113,6 +114,7 @@ __all__ = [
     "auc_difference",
     "auc_interval",
     "auc_statistic",
+    "auc_within",
     "binary_statistic",
     "brier_statistic",
     "calibration_error_statistics",

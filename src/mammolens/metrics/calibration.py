@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.errors import InvalidManifest
-from mammolens.metrics.bootstrap import Statistic, Statistics
+from mammolens.metrics.bootstrap import Statistic, Statistics, mean_statistic
 from mammolens.metrics.checks import (
     BoolArray,
     FloatArray,
@@ -84,7 +84,7 @@ def brier_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Stat
     [0.125]
     """
     known, values = check_probabilities(labels, probabilities)
-    return _weighted_mean((values - known) ** 2)
+    return mean_statistic((values - known) ** 2)
 
 
 def log_loss_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
@@ -100,7 +100,7 @@ def log_loss_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> S
     """
     known, values = check_probabilities(labels, probabilities)
     step = np.finfo(np.float64).eps
-    return _weighted_mean(-np.log(np.clip(np.where(known, values, 1 - values), step, 1 - step)))
+    return mean_statistic(-np.log(np.clip(np.where(known, values, 1 - values), step, 1 - step)))
 
 
 def calibration_line(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> CalibrationLine | None:
@@ -210,10 +210,6 @@ def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Temperatur
     at_bound = min(found - grid[0], grid[-1] - found) < 1e-6
     before = _partial_loss(values, mask)
     return Temperature(float(np.exp(found)), before, loss_at(found), len(values), bool(at_bound))
-
-
-def _weighted_mean(losses: FloatArray) -> Statistic:
-    return lambda weights: np.asarray((weights @ losses) / weights.sum(axis=1), np.float64)
 
 
 def _check_partial(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:

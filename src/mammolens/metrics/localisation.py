@@ -16,6 +16,7 @@ import numpy.typing as npt
 from mammolens.errors import InvalidManifest
 from mammolens.metrics.bootstrap import Statistic
 from mammolens.metrics.checks import BoolArray, FloatArray
+from mammolens.metrics.probability import shares
 
 __all__ = [
     "FrocCurve",
@@ -103,8 +104,7 @@ def sensitivity_at_false_marks_statistic(
         total = (drawn * lesion).sum(axis=1)
         reachable = (alarms <= allowed + 1e-12) & last
         best = np.max(np.where(reachable, hits, 0.0), axis=1)
-        share = np.divide(best, total, out=np.full(len(weights), np.nan), where=total > 0)
-        return np.asarray(share, np.float64)
+        return shares(best, total)
 
     return statistic
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mammolens.metrics.checks import BoolArray, FloatArray
 
-__all__ = ["LogisticFits", "fit_logistic", "log_odds", "sigmoid", "softmax"]
+__all__ = ["LogisticFits", "fit_logistic", "log_odds", "shares", "sigmoid", "softmax"]
 
 _EDGE = 1e-9
 """Probabilities are kept so far away from 0 and 1: a log-odds of ±20.7 is the most that counts."""
@@ -34,6 +34,19 @@ class LogisticFits(NamedTuple):
     information: FloatArray
 
 
+def shares(part: npt.ArrayLike, whole: npt.ArrayLike) -> FloatArray:
+    """Give part / whole, NaN where the whole is 0; of one shape.
+
+    Examples
+    --------
+    >>> shares([1.0, 0.0], [4.0, 0.0]).tolist()
+    [0.25, nan]
+    """
+    parts, wholes = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    found: FloatArray = np.divide(parts, wholes, out=np.full(parts.shape, np.nan), where=wholes > 0)
+    return found
+
+
 def softmax(logits: npt.ArrayLike) -> FloatArray:
     """Probabilities (…, k) of logits (…, k).
 
@@ -44,8 +57,8 @@ def softmax(logits: npt.ArrayLike) -> FloatArray:
     """
     values = np.asarray(logits, np.float64)
     powers = np.exp(values - values.max(-1, keepdims=True))
-    shares: FloatArray = powers / powers.sum(-1, keepdims=True)
-    return shares
+    found: FloatArray = powers / powers.sum(-1, keepdims=True)
+    return found
 
 
 def sigmoid(log_odds: npt.ArrayLike) -> FloatArray:
@@ -56,8 +69,8 @@ def sigmoid(log_odds: npt.ArrayLike) -> FloatArray:
     >>> sigmoid([0.0, -1000.0]).round(3).tolist()
     [0.5, 0.0]
     """
-    shares: FloatArray = 1 / (1 + np.exp(-np.clip(np.asarray(log_odds, np.float64), -500, 500)))
-    return shares
+    found: FloatArray = 1 / (1 + np.exp(-np.clip(np.asarray(log_odds, np.float64), -500, 500)))
+    return found
 
 
 def log_odds(probabilities: npt.ArrayLike) -> FloatArray:

@@ -21,8 +21,15 @@ from mammolens import cli  # noqa: E402
 from mammolens.bench.explaining.explanation_sheet import draw_sheet  # noqa: E402
 from mammolens.bench.explaining.explanations import explain_model  # noqa: E402
 from mammolens.bench.report import write_report  # noqa: E402
-from mammolens.learn.export import export_onnx  # noqa: E402
+from mammolens.learn.export import trace_graph  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
+
+
+def export_onnx(net, path, **settings):
+    """Write the graph that `trace_graph` makes, and give its report."""
+    graph, report = trace_graph(net, str(path), **settings)
+    path.write_bytes(graph)
+    return report
 
 
 @pytest.fixture(scope="module")

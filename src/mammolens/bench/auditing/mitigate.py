@@ -9,12 +9,13 @@ only measured.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.auditing.audit import Rows, rows_of
+from mammolens.bench.auditing.audit import Rows, rows_of, statistics_of
 from mammolens.bench.auditing.groups import (
     GROUP_ORDER,
     Axis,
@@ -27,9 +28,8 @@ from mammolens.bench.units import ImageResult, interval_json
 from mammolens.errors import ConfigError
 from mammolens.metrics import (
     Statistic,
-    auc_statistic,
     binary_statistic,
-    brier_statistic,
+    fit_logistic,
     log_odds,
     patient_bootstraps,
     side_by_side,
@@ -43,7 +43,6 @@ from mammolens.model import ModelCard
 __all__ = ["mitigation_section", "refuse_unknown_axis"]
 
 _RIDGE = 1.0
-_STEPS = 50
 _Float = npt.NDArray[np.float64]
 _Bool = npt.NDArray[np.bool_]
 
@@ -198,17 +197,12 @@ def _balance(rows: Rows) -> _Float:
 
 def _line(labels: _Bool, scores: _Float, weights: _Float) -> tuple[float, float]:
     """Intercept and slope of a logistic fit on log-odds, drawn a little towards 0 and 1."""
-    design = np.column_stack([np.ones(labels.size), log_odds(scores)])
-    found = start = np.array([0.0, 1.0])
-    for _ in range(_STEPS):
-        fitted = sigmoid(design @ found)
-        pull = design.T @ (weights * (labels - fitted)) - _RIDGE * (found - start)
-        spread = (design * (weights * fitted * (1 - fitted))[:, None]).T @ design
-        step = np.clip(np.linalg.solve(spread + _RIDGE * np.eye(2), pull), -1.0, 1.0)
-        found = found + step
-        if np.abs(step).max() < 1e-9:
-            break
-    return float(found[0]), float(found[1])
+    odds = log_odds(scores)
+    design = np.column_stack([np.ones(labels.size), odds])
+    ridge = _RIDGE / weights.sum()
+    fits = fit_logistic(design, labels, weights[None], offsets=odds, ridge=ridge)
+    intercept, stretch = fits.coefficients[0]
+    return float(intercept), 1.0 + float(stretch)
 
 
 def _effect(
@@ -221,8 +215,7 @@ def _effect(
 ) -> dict[str, Any]:
     part = rows.select(chosen)
     first, second = (
-        _statistics(part.labels, scores[chosen], called[chosen])
-        for scores, called in (before, after)
+        _statistics(part, scores[chosen], called[chosen]) for scores, called in (before, after)
     )
     return {**_counts(rows, chosen), **_compared(part, first, second, draws, seed)}
 
@@ -275,15 +268,11 @@ def _compared(
     return found
 
 
-def _statistics(labels: _Bool, scores: _Float, called: _Bool) -> dict[str, Statistic]:
+def _statistics(rows: Rows, scores: _Float, called: _Bool) -> dict[str, Statistic]:
     return {
-        "auc": auc_statistic(labels, scores),
-        "brier": brier_statistic(labels, scores),
-        "observed_over_expected": lambda weights: (
-            (weights @ labels.astype(np.float64)) / np.maximum(weights @ scores, 1e-12)
-        ),
-        "sensitivity": binary_statistic("recall", labels, called),
-        "specificity": binary_statistic("specificity", labels, called),
+        **statistics_of(replace(rows, scores=scores), {}),
+        "sensitivity": binary_statistic("recall", rows.labels, called),
+        "specificity": binary_statistic("specificity", rows.labels, called),
     }
 
 

@@ -25,6 +25,7 @@ from mammolens.errors import InputError, ModelError
 from mammolens.metrics import Statistic, auc_statistic, patient_bootstraps, side_by_side
 from mammolens.metrics.bootstrap import FEW
 from mammolens.metrics.out_of_fold import out_of_fold, patient_folds
+from mammolens.metrics.probability import log_odds, shares
 from mammolens.model import INPUT_NAME, ModelPackage
 from mammolens.model.store import open_store
 
@@ -138,8 +139,7 @@ def probe(
     known = np.array([classes.index(str(targets[row])) for row in rows])
     own = [patients[row] for row in rows]
     odds = held_out_odds(np.asarray(values, np.float64)[rows], known, patient_folds(own))
-    shares = np.bincount(known) / known.size
-    given = np.argmax(odds - np.log(shares / (1 - shares)), axis=1)
+    given = np.argmax(odds - log_odds(np.bincount(known) / known.size), axis=1)
     statistics: dict[str, Statistic] = {
         name: auc_statistic(known == place, odds[:, place]) for place, name in enumerate(classes)
     }
@@ -320,16 +320,11 @@ def _reduced(values: _Float, seen: npt.NDArray[np.bool_]) -> _Float:
 def _balanced(known: npt.NDArray[np.int64], given: npt.NDArray[np.intp], k: int) -> Statistic:
     """The mean over classes of the share of its rows that are given to it."""
     right = (known == given).astype(np.float64)
+    members = [(known == place).astype(np.float64) for place in range(k)]
 
     def statistic(weights: _Float) -> _Float:
-        shares = []
-        for place in range(k):
-            own = (known == place).astype(np.float64)
-            total = weights @ own
-            share = np.full(len(weights), np.nan)
-            np.divide(weights @ (own * right), total, out=share, where=total > 0)
-            shares.append(share)
-        found: _Float = np.mean(shares, axis=0)
+        each = [shares(weights @ (own * right), weights @ own) for own in members]
+        found: _Float = np.mean(each, axis=0)
         return found
 
     return statistic

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from mammolens.analysis import pool_breast
 from mammolens.bench.comparison.kept import kept_scores
 from mammolens.bench.comparison.proof import prove_apart, read_sides
 from mammolens.bench.comparison.trial import Trial
-from mammolens.bench.units import TASKS, ImageResult
+from mammolens.bench.units import TASKS, ImageResult, without_age
 from mammolens.core import InputKind
 from mammolens.errors import ConfigError, ContractMismatch
-from mammolens.model import KnownPatients, ModelPackage, list_models, shift_odds
+from mammolens.model import KnownPatients, ModelPackage, list_models
 from mammolens.spelling import did_you_mean
 
 __all__ = [
@@ -135,33 +134,17 @@ def package_entrants(
         },
         proven.cautions,
     )
-    bare = _without_age(results, package)
+    bare = without_age(results, card.calibration.age)
     if bare is None:
         return [whole]
     alone = replace(
         whole,
         name=f"{name} ({PICTURES_ALONE})",
-        results=dict.fromkeys(TASKS, bare),
+        results=dict.fromkeys(TASKS, tuple(bare)),
         facts={**whole.facts, "uses_age": False},
     )
     aged = (*whole.cautions, "a woman's known age is part of its score; no other model here knows")
     return [replace(whole, cautions=aged), alone]
-
-
-def _without_age(
-    results: Sequence[ImageResult], package: ModelPackage
-) -> tuple[ImageResult, ...] | None:
-    """What the pictures alone say; ``None`` if age changed nothing."""
-    prior = package.card.calibration.age
-    if prior is None:
-        return None
-    bare = tuple(
-        replace(one, scores=pool_breast(shift_odds((s.normal, s.benign, s.malignant), -added)))
-        if (s := one.scores) and (added := prior.log_odds(one.age_years))
-        else one
-        for one in results
-    )
-    return None if bare == tuple(results) else bare
 
 
 def teller(what: str, say: Say, every: int = _SAID_EVERY) -> Callable[[int, int], None]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.explaining.faithfulness import Curves
-from mammolens.bench.localise import figure_json, localisation_figures, mean_of
+from mammolens.bench.localise import figure_json, localisation_figures
 from mammolens.bench.marks import RULES, MapReading, marked_image
 from mammolens.core import PreparedView
 from mammolens.data.manifest import Record
@@ -24,6 +24,7 @@ from mammolens.metrics import (
     patient_bootstrap,
     sensitivity_at_false_marks_statistic,
 )
+from mammolens.metrics.bootstrap import mean_statistic
 
 __all__ = ["SHUFFLES", "YARDSTICK", "ExplainedImage", "Likeness", "method_figures"]
 
@@ -137,9 +138,11 @@ def _shuffled(name: str, images: Images, draws: int) -> dict[str, Any]:
         ranks = [value for _, value in ranked]
         found[layers] = {
             "structural_similarity": _bounded(
-                mean_of([like.structure for _, like in alike]), [who for who, _ in alike], draws
+                mean_statistic([like.structure for _, like in alike]),
+                [who for who, _ in alike],
+                draws,
             ),
-            "rank_correlation": _bounded(mean_of(ranks), [who for who, _ in ranked], draws)
+            "rank_correlation": _bounded(mean_statistic(ranks), [who for who, _ in ranked], draws)
             if ranked
             else None,
             "n_even_maps": len(alike) - len(ranked),
@@ -189,7 +192,7 @@ def _froc_difference(
 
 def _mean(images: Images, value: Value, name: str, draws: int) -> dict[str, Any]:
     values = [value(one, name) for one in images]
-    return _bounded(mean_of(values), [one.patient for one in images], draws)
+    return _bounded(mean_statistic(values), [one.patient for one in images], draws)
 
 
 def _bounded(statistic: Statistic, who: Sequence[str], draws: int) -> dict[str, Any]:

@@ -30,11 +30,12 @@ from mammolens.bench.explaining.faithfulness import (
 from mammolens.bench.marks import RULES, read_map
 from mammolens.bench.report.explained import EXPLAINED_SCHEMA, build_explained
 from mammolens.bench.report.markdown import render_markdown
+from mammolens.bench.settings import read_split
 from mammolens.data.cache import prepare_record
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import refuse_leak, split_digest
 from mammolens.data.synthetic import synthetic_warnings
-from mammolens.errors import ConfigError, ContractMismatch, InputError, InvalidManifest
+from mammolens.errors import ContractMismatch, InputError, InvalidManifest
 from mammolens.files import storage, write_whole
 from mammolens.preprocess import RegionConfig
 
@@ -101,7 +102,7 @@ def explain_model(
     from mammolens.learn.attribution import Costs, LogOdds, choose_methods
     from mammolens.learn.rebuild import rebuild_network
 
-    chosen, side = choose_methods(methods), _side_of(split)
+    chosen, side = choose_methods(methods), read_split(split)
     with storage(out, "the results", keyword="--out"):
         out.mkdir(parents=True, exist_ok=True)
     rebuilt = rebuild_network(model)
@@ -183,17 +184,6 @@ def _chosen_records(
     for record, side in (*marked, *others):
         sides.setdefault(side, set()).add(record.patient)
     return [record for record, _ in (*marked, *others)], {k: len(v) for k, v in sides.items()}
-
-
-def _side_of(split: str | None) -> Split | None:
-    try:
-        return None if split is None else Split(split)
-    except ValueError as error:
-        raise ConfigError(
-            f"there is no split called {split!r}",
-            keyword="split",
-            remedy=f"Use one of {', '.join(side.value for side in Split)}",
-        ) from error
 
 
 def _of_run(table: Path, split: Split, rebuilt: Rebuilt) -> list[tuple[Record, str]]:

@@ -7,10 +7,8 @@ sets together, and again for each data set.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
-from mammolens.analysis import pool_breast
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.sections.calibration import calibration_figures
 from mammolens.bench.sections.confusion import confusions
@@ -20,9 +18,8 @@ from mammolens.bench.sections.points import operating_points
 from mammolens.bench.sections.readers import readers
 from mammolens.bench.sections.recalibrate import conformal, recalibration
 from mammolens.bench.sections.workload import decision, workload
-from mammolens.bench.units import UNITS, ImageResult, figures
+from mammolens.bench.units import UNITS, figures, without_age
 from mammolens.metrics.bootstrap import FEW
-from mammolens.model import shift_odds
 
 __all__ = ["SECTIONS", "Section", "judge", "warnings_of"]
 
@@ -86,12 +83,7 @@ def _without_age(evidence: Evidence) -> dict[str, Any]:
     prior = evidence.card.calibration.age if evidence.card else None
     if prior is None or not any(one.age_years is not None for one in evidence.results):
         return {}
-    bare: list[ImageResult] = [
-        replace(one, scores=pool_breast(shift_odds((s.normal, s.benign, s.malignant), -added)))
-        if (s := one.scores) and (added := prior.log_odds(one.age_years))
-        else one
-        for one in evidence.results
-    ]
+    bare = without_age(evidence.results, prior) or evidence.results
     draws, seed = evidence.settings.draws, evidence.settings.seed
     return {"without_age": figures(bare, draws=draws, seed=seed)}
 

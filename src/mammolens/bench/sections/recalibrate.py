@@ -32,6 +32,7 @@ from mammolens.metrics import (
     sigmoid,
 )
 from mammolens.metrics.checks import require_both_classes
+from mammolens.metrics.probability import shares
 from mammolens.metrics.reliability import MINIMUM_FOR_ECE
 
 __all__ = ["conformal", "recalibration"]
@@ -177,14 +178,9 @@ def _coverage(labels: _Bool, unsure: _Bool, called: _Bool) -> Statistics:
     def statistics(weights: _Float) -> dict[str, _Float]:
         kept, ill, freed, well, left = (weights @ parts.astype(np.float64)).T
         return {
-            "coverage_positive": _share(kept, ill),
-            "coverage_negative": _share(freed, well),
+            "coverage_positive": shares(kept, ill),
+            "coverage_negative": shares(freed, well),
             "unsure": left / weights.sum(axis=1),
         }
 
     return statistics
-
-
-def _share(part: _Float, whole: _Float) -> _Float:
-    share = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
-    return np.asarray(share, np.float64)
