@@ -223,8 +223,8 @@ def augment(
     overrides: Overrides = None,
 ) -> None:
     """Show what augmentation does: prepared images beside drawn variants of them."""
+    from mammolens.learn.augmentation_sheet import write_sheet
     from mammolens.learn.config import read_run
-    from mammolens.learn.sheet import write_sheet
 
     run = read_run(config, overrides or [])
     typer.echo(write_sheet(run, images, out, variants=variants, seed=seed))

@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
 
 from mammolens.bench.crossvalidate import crossvalidate  # noqa: E402
-from mammolens.bench.pooled import image_results  # noqa: E402
+from mammolens.bench.pooled_figures import image_results  # noqa: E402
 from mammolens.bench.sections.calibration import calibration_figures  # noqa: E402
 from mammolens.console import show_evaluation  # noqa: E402
 from mammolens.data.cache import PreparedCache  # noqa: E402

@@ -21,8 +21,8 @@ from mammolens.learn.activations import (  # noqa: E402
 from mammolens.learn.batches import stack  # noqa: E402
 from mammolens.learn.config import load_manifest, read_run  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
+from mammolens.learn.pass_figures import malignancy_figures  # noqa: E402
 from mammolens.learn.predict import load_network, logits_of_rows, predict_logits  # noqa: E402
-from mammolens.learn.tally import malignancy_figures  # noqa: E402
 from mammolens.learn.train import train  # noqa: E402
 
 

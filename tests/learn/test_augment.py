@@ -23,9 +23,9 @@ from mammolens.learn.augment import (
     draw_augmentation,
     erased_pixels,
 )
+from mammolens.learn.augmentation_sheet import caption, draw_sheet, write_sheet
 from mammolens.learn.config import read_run
 from mammolens.learn.sections import AugmentConfig
-from mammolens.learn.sheet import caption, draw_sheet, write_sheet
 from mammolens.preprocess import PreprocessConfig, prepare
 
 EVERYTHING = AugmentConfig(elastic=0.25, elastic_cells=5, blur_px=1.5, cutout=4, cutout_side=0.3)

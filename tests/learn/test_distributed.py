@@ -54,7 +54,7 @@ def gradients(config: RunConfig, processes: Processes, average=lambda _: None) -
     """Gradients of the second step of a run, after `average` had the optimiser."""
     from mammolens.data.cache import build_cache
     from mammolens.data.manifest import Split
-    from mammolens.learn.rates import build_optimiser, set_rates
+    from mammolens.learn.learning_rates import build_optimiser, set_rates
 
     torch.manual_seed(0)
     side = load_manifest(config).select(split=Split.TRAIN)

@@ -21,8 +21,8 @@ if importlib.util.find_spec("timm") is None:  # importing it needs the shim for 
     pytest.skip("needs the extra mammolens[train]", allow_module_level=True)
 ort = pytest.importorskip("onnxruntime")
 
-from mammolens.learn.explain import ScoreAndExplain  # noqa: E402
 from mammolens.learn.export import Change, ExportReport, trace_graph  # noqa: E402
+from mammolens.learn.grad_cam import ScoreAndExplain  # noqa: E402
 from mammolens.learn.network import CLASSES, MammoNet  # noqa: E402
 from mammolens.model import CLASSES as PACKAGE_CLASSES  # noqa: E402
 from mammolens.model import INPUT_NAME, OUTPUT_NAMES  # noqa: E402

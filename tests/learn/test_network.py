@@ -19,7 +19,7 @@ if importlib.util.find_spec("timm") is None:  # importing it needs the shim for 
 
 from mammolens.learn.export import trace_graph  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
-from mammolens.learn.weights import fit_weights, read_weights  # noqa: E402
+from mammolens.learn.pretrained_weights import fit_weights, read_weights  # noqa: E402
 
 
 def export_onnx(net, path, **settings):

@@ -27,8 +27,8 @@ from mammolens.learn.checkpoint import (  # noqa: E402
     write_state,
 )
 from mammolens.learn.config import load_manifest, read_run  # noqa: E402
+from mammolens.learn.learning_rates import place_in, plan_stretches, set_rates  # noqa: E402
 from mammolens.learn.predict import load_network, predict_logits  # noqa: E402
-from mammolens.learn.rates import place_in, plan_stretches, set_rates  # noqa: E402
 from mammolens.learn.sections import TrainConfig  # noqa: E402
 
 OVERRIDES = ("train.epoch_images=24", "train.checkpoint_steps=2", "train.unfreeze=[0.0,0.4]")

@@ -16,10 +16,10 @@ from mammolens.learn.augment import (  # noqa: E402
 )
 from mammolens.learn.batches import draw_weights  # noqa: E402
 from mammolens.learn.config import read_run  # noqa: E402
+from mammolens.learn.learning_rates import build_optimiser, fix_first_stages, set_rates  # noqa: E402
 from mammolens.learn.loss import partial_label_loss  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
 from mammolens.learn.predict import load_network  # noqa: E402
-from mammolens.learn.rates import build_optimiser, fix_first_stages, set_rates  # noqa: E402
 from mammolens.learn.sections import AugmentConfig  # noqa: E402
 from mammolens.learn.train import start_network, train  # noqa: E402
 

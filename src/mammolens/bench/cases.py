@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from mammolens.analysis import locate, score_prepared
 from mammolens.analysis.pseudonyms import hide_identity
-from mammolens.bench.tint import tinted
+from mammolens.bench.map_tint import tinted
 from mammolens.bench.units import ImageResult
 from mammolens.core import Box, Finding, ImageRef, InputKind, PreparedView
 from mammolens.data.cache import prepare_record

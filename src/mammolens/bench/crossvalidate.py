@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.pooled import image_results, pooled_metrics
+from mammolens.bench.evaluation_files import EvaluationSummary, write_evaluation
+from mammolens.bench.pooled_figures import image_results, pooled_metrics
 from mammolens.bench.sections.calibration import calibration_figures
 from mammolens.bench.units import ImageResult
-from mammolens.bench.written import EvaluationSummary, write_evaluation
 from mammolens.data.cache import PreparedCache, build_side
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.splits import split_digest

@@ -2,8 +2,9 @@
 
 A table without a split column is judged whole. A run's TOML file may stand for a table: its
 tables, exclusions and split are then those that the model was trained with, which is proven by
-the card's digest of the split. Scores may also be read instead of made (`bench.given`). What is
-said about them stands in `bench.sections`; docs/evaluation.md describes the document.
+the card's digest of the split. Scores may also be read instead of made
+(`bench.external_predictions`). The figures are made in `bench.sections`; docs/evaluation.md
+describes the document.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from mammolens.bench.beyond import beyond_scores, refuse_impossible, report_on
 from mammolens.bench.cases import CaseKeeper, Seen
 from mammolens.bench.caveats import caveats
+from mammolens.bench.evaluation_files import EvaluationSummary, write_evaluation
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.given import read_predictions
+from mammolens.bench.external_predictions import read_predictions
+from mammolens.bench.further_sections import beyond_scores, refuse_impossible, report_on
 from mammolens.bench.scoring import score_records
 from mammolens.bench.sections import judge, warnings_of
 from mammolens.bench.settings import Settings, read_split
 from mammolens.bench.units import TASKS
-from mammolens.bench.written import EvaluationSummary, write_evaluation
 from mammolens.core import InputKind
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.regions import region_records

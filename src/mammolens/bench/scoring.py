@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.analysis import pool_breast, regard_age, score_prepared
-from mammolens.bench.marks import MapReading, read_map
+from mammolens.bench.map_readings import MapReading, read_map
 from mammolens.bench.units import ImageResult
 from mammolens.core import Caution, PreparedView, Unreadable
 from mammolens.data.cache import prepare_record

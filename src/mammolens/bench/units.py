@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.analysis import pool_breast, pool_exam
-from mammolens.bench.marks import MapReading
+from mammolens.bench.map_readings import MapReading
 from mammolens.core import Caution, Scores, Unreadable
 from mammolens.data.manifest import Record
 from mammolens.metrics import Interval, auc_interval, sensitivity_specificity

@@ -30,7 +30,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mammolens.errors import ConfigError
-from mammolens.learn.explain import ScoreAndExplain
+from mammolens.learn.grad_cam import ScoreAndExplain
 from mammolens.learn.network import MammoNet
 from mammolens.model import STRIDE
 from mammolens.spelling import did_you_mean

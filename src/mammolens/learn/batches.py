@@ -21,7 +21,7 @@ from mammolens.data.manifest import Record
 from mammolens.errors import InvalidManifest
 from mammolens.learn.augment import apply_augmentation, apply_to_mask, draw_augmentation
 from mammolens.learn.config import RunConfig
-from mammolens.learn.marks import UNKNOWN, cell_targets, lesion_masks
+from mammolens.learn.lesion_targets import UNKNOWN, cell_targets, lesion_masks
 from mammolens.learn.processes import ONE_PROCESS, Processes
 
 __all__ = [

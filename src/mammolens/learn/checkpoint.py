@@ -87,7 +87,7 @@ def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
     was, now = _flat(earlier), _flat(config)
     changed = [key for key in now if now[key] != was.get(key) and not _may_change(key)]
     if "train.epochs" in changed and now["train.epochs"] > was["train.epochs"]:
-        changed.remove("train.epochs")  # a run may go on for longer, see `rates.plan_stretches`
+        changed.remove("train.epochs")  # see `learning_rates.plan_stretches`
     if changed:
         raise ConfigError(
             "the folder holds a run with other settings: "
@@ -116,8 +116,9 @@ def write_run(config: RunConfig, manifest: Manifest, out: Path, **further: Any) 
     Parameters
     ----------
     further
-        What else is known: ``refused`` (path → reason), ``lineage`` (see `insiders.Lineage`),
-        ``stretches`` (see `rates.plan_stretches`), ``averaged`` (what the weights are the mean of).
+        What else is known: ``refused`` (path → reason), ``lineage`` (see `lineage.Lineage`),
+        ``stretches`` (see `learning_rates.plan_stretches`), ``averaged`` (what the weights are the
+        mean of).
 
     Raises
     ------

@@ -14,6 +14,7 @@ from mammolens.data.manifest import Manifest, Split
 from mammolens.data.regions import region_records
 from mammolens.data.splits import split_patients
 from mammolens.errors import ConfigError
+from mammolens.learn.run_split import keep_training_share, put_on_sides
 from mammolens.learn.sections import (
     AugmentConfig,
     CardConfig,
@@ -23,7 +24,6 @@ from mammolens.learn.sections import (
     SourceNote,
     TrainConfig,
 )
-from mammolens.learn.sides import keep_training_share, put_on_sides
 from mammolens.model.card import NAME_PATTERN, VERSION_PATTERN
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
 from mammolens.spelling import did_you_mean

@@ -25,10 +25,10 @@ from mammolens.errors import ConfigError
 from mammolens.learn.averages import estimate_statistics
 from mammolens.learn.checkpoint import read_run_folder, refuse_other_run, write_best, write_run
 from mammolens.learn.config import RunConfig
-from mammolens.learn.insiders import join_lineages, of_run, read_sides
+from mammolens.learn.lineage import join_lineages, of_run, read_sides
+from mammolens.learn.pass_figures import malignancy_figures
 from mammolens.learn.predict import load_network, predict_logits
-from mammolens.learn.readiness import check_sides
-from mammolens.learn.tally import malignancy_figures
+from mammolens.learn.side_checks import check_sides
 
 __all__ = [
     "Member",

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from mammolens.errors import ConfigError, ContractMismatch
-from mammolens.learn._fold import fold_trunk, round_weights
-from mammolens.learn.explain import ScoreAndExplain
+from mammolens.learn.grad_cam import ScoreAndExplain
 from mammolens.learn.network import MammoNet
+from mammolens.learn.trunk_folding import fold_trunk, round_weights
 from mammolens.model import CLASSES, INPUT_NAME, OUTPUT_NAMES, STRIDE
 
 if TYPE_CHECKING:

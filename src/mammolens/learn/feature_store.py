@@ -54,8 +54,8 @@ class _Kept:
 
 
 def handcrafted_extractor() -> Extractor:
-    """Intensity, shape, GLCM, LBP and HOG of `mammolens.learn.features`."""
-    from mammolens.learn.features import feature_names, handcrafted_features
+    """Intensity, shape, GLCM, LBP and HOG of `mammolens.learn.handcrafted_features`."""
+    from mammolens.learn.handcrafted_features import feature_names, handcrafted_features
 
     def extract(pictures: Picture) -> Features:
         return np.stack([handcrafted_features(picture) for picture in pictures])

@@ -15,11 +15,11 @@ from mammolens.errors import ConfigError
 from mammolens.learn.batches import TrainingSet, gather
 from mammolens.learn.checkpoint import refuse_other_run
 from mammolens.learn.config import RunConfig, choose_records, read_localisation, read_tables
-from mammolens.learn.insiders import Lineage, read_lineage, trace_lineage
+from mammolens.learn.distillation import ask_teachers
+from mammolens.learn.learning_rates import plan_stretches
+from mammolens.learn.lineage import Lineage, read_lineage, trace_lineage
 from mammolens.learn.processes import Processes
-from mammolens.learn.rates import plan_stretches
-from mammolens.learn.readiness import check_sides
-from mammolens.learn.teachers import ask_teachers
+from mammolens.learn.side_checks import check_sides
 
 __all__ = ["Material", "plan_run", "prepare_run", "steps_of_pass"]
 

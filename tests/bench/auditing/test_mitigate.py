@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize
 
 from mammolens.bench.auditing.audit import Rows
-from mammolens.bench.auditing.mitigate import _balance, _line, mitigation_section
+from mammolens.bench.auditing.mitigation import _balance, _line, mitigation_section
 from mammolens.bench.settings import Remedy
 from mammolens.bench.units import ImageResult
 from mammolens.core import Scores

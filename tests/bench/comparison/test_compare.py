@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 
 from mammolens import DISCLAIMER, cli
 from mammolens.bench.comparison import ComparisonSettings, compare
-from mammolens.bench.comparison.entrants import Entrant
-from mammolens.bench.comparison.proof import prove_apart, read_sides
-from mammolens.bench.comparison.standings import compare_models
+from mammolens.bench.comparison.candidates import Entrant
+from mammolens.bench.comparison.leaderboard import compare_models
+from mammolens.bench.comparison.leak_proof import prove_apart, read_sides
 from mammolens.bench.units import TASKS
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.splits import split_digest
@@ -191,7 +191,7 @@ def test_differences_and_tests_are_those_of_independent_code(outcome):
 
 
 def test_correction_is_holms_over_all_that_is_claimed():
-    from mammolens.bench.comparison.claims import correct, draw_claims
+    from mammolens.bench.comparison.conclusions import correct, draw_claims
 
     def difference(model, value, p, few=False):
         return {
@@ -460,11 +460,11 @@ def test_classical_models_do_not_depend_on_the_packages_beside_them(
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"models": ("svn",)}, ConfigError, r"'svn'.*Did you mean svm"),
-        ({"models": ("mammolens-3",)}, ConfigError, r"Did you mean mammolens-2"),
+        ({"models": ("svn",)}, ConfigError, r"'svn'.*Use 'svm'"),
+        ({"models": ("mammolens-3",)}, ConfigError, r"Use 'mammolens-2'"),
         ({"models": ("svm", "svm")}, ConfigError, r"svm is there twice"),
         ({"models": ()}, ConfigError, r"nothing to compare"),
-        ({"features": ("handmade",)}, ConfigError, r"Did you mean handcrafted"),
+        ({"features": ("handmade",)}, ConfigError, r"Use 'handcrafted'"),
         ({"split": "test"}, InvalidManifest, r"no row belongs to the split 'test'.*--split all"),
         ({"split": "train"}, ConfigError, r"'train' is no side to judge"),
         ({"split": "all"}, InvalidManifest, r"no training row to train logistic on"),

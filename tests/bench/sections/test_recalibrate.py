@@ -11,7 +11,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss
 
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.sections.recalibrate import conformal, recalibration
+from mammolens.bench.sections.recalibration import conformal, recalibration
 from mammolens.bench.settings import Settings
 from mammolens.bench.units import ImageResult
 from mammolens.core import Scores

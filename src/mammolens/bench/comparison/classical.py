@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.comparison.entrants import Entrant, Say, teller
-from mammolens.bench.comparison.trial import Trial
-from mammolens.bench.packaging.card import fix_operating_points
+from mammolens.bench.comparison.candidates import Entrant, Say, teller
+from mammolens.bench.comparison.test_set import Trial
+from mammolens.bench.packaging.card_figures import fix_operating_points
 from mammolens.bench.units import LABELS, TASKS, ImageResult, interval_json
 from mammolens.core import InputKind, Scores, Unreadable
 from mammolens.data.cache import PreparedCache, build_cache
@@ -69,7 +69,7 @@ def classical_entrants(
     Parameters
     ----------
     names
-        Of `mammolens.bench.comparison.entrants.CLASSICAL`.
+        Of `mammolens.bench.comparison.candidates.CLASSICAL`.
     feature_sets
         Of `FEATURE_SETS`; ``a+b`` sets them side by side.
     folds, seed

@@ -16,8 +16,8 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mammolens.bench.comparison.entrants import Entrant
-from mammolens.bench.comparison.standings import POINT, POINT_UNITS, samples_of
+from mammolens.bench.comparison.candidates import Entrant
+from mammolens.bench.comparison.leaderboard import POINT, POINT_UNITS, samples_of
 from mammolens.metrics import roc_curve
 from mammolens.wording import DISCLAIMER, estimate
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mammolens import DISCLAIMER
 from mammolens._lettering import GROUND, INK, QUIET, band, measure, write, write_png
-from mammolens.bench.tint import STRONGEST, tinted
+from mammolens.bench.map_tint import STRONGEST, tinted
 from mammolens.core import PreparedView
 from mammolens.data.manifest import Record
 from mammolens.data.outlines import draw_lesion

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mammolens import DISCLAIMER, __version__
-from mammolens.bench.explaining.explained import SHUFFLES, ExplainedImage, Likeness, method_figures
 from mammolens.bench.explaining.explanation_sheet import write_sheet
 from mammolens.bench.explaining.faithfulness import (
     BLUR_PX,
@@ -27,7 +26,13 @@ from mammolens.bench.explaining.faithfulness import (
     global_similarity,
     rank_correlation,
 )
-from mammolens.bench.marks import RULES, read_map
+from mammolens.bench.explaining.method_figures import (
+    SHUFFLES,
+    ExplainedImage,
+    Likeness,
+    method_figures,
+)
+from mammolens.bench.map_readings import RULES, read_map
 from mammolens.bench.report.explained import EXPLAINED_SCHEMA, build_explained
 from mammolens.bench.report.markdown import render_markdown
 from mammolens.bench.settings import read_split
@@ -41,7 +46,7 @@ from mammolens.preprocess import RegionConfig
 
 if TYPE_CHECKING:
     from mammolens.learn.attribution import Costs, LogOdds, Method
-    from mammolens.learn.rebuild import Rebuilt
+    from mammolens.learn.rebuilt_network import Rebuilt
 
 __all__ = ["explain_model"]
 
@@ -100,7 +105,7 @@ def explain_model(
         If the package's network cannot be rebuilt.
     """
     from mammolens.learn.attribution import Costs, LogOdds, choose_methods
-    from mammolens.learn.rebuild import rebuild_network
+    from mammolens.learn.rebuilt_network import rebuild_network
 
     chosen, side = choose_methods(methods), read_split(split)
     with storage(out, "the results", keyword="--out"):

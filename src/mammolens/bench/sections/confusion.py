@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.sections.points import card_points, decide
+from mammolens.bench.sections.operating_points import card_points, decide
 from mammolens.bench.units import interval_json
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import confusion, confusion_matrix

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mammolens.bench.comparison.proof import Sides, read_sides
+from mammolens.bench.comparison.leak_proof import Sides, read_sides
 from mammolens.bench.evaluate import read_tables
 from mammolens.bench.units import UNITS
 from mammolens.data.manifest import Manifest, Split

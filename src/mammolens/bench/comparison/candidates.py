@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from mammolens.bench.comparison.kept import kept_scores
-from mammolens.bench.comparison.proof import prove_apart, read_sides
-from mammolens.bench.comparison.trial import Trial
+from mammolens.bench.comparison.leak_proof import prove_apart, read_sides
+from mammolens.bench.comparison.score_cache import kept_scores
+from mammolens.bench.comparison.test_set import Trial
 from mammolens.bench.units import TASKS, ImageResult, without_age
 from mammolens.core import InputKind
 from mammolens.errors import ConfigError, ContractMismatch
@@ -89,7 +89,7 @@ def package_entrants(
     Raises
     ------
     PatientLeak, InvalidManifest, ConfigError
-        See `mammolens.bench.comparison.proof.prove_apart`.
+        See `mammolens.bench.comparison.leak_proof.prove_apart`.
     ContractMismatch
         If it reads lesions where breasts are judged, or the other way round.
     """

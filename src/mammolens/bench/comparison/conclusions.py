@@ -51,7 +51,7 @@ def correct(standings: Mapping[str, Any], unit: str, aside: Collection[str] = ()
     Parameters
     ----------
     standings
-        Of `mammolens.bench.comparison.standings.compare_models`; it is added to.
+        Of `mammolens.bench.comparison.leaderboard.compare_models`; it is added to.
     unit
         The primary one.
     aside

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from mammolens.bench.comparison.entrants import Entrant
+from mammolens.bench.comparison.candidates import Entrant
 from mammolens.bench.units import SCORES, ImageResult
 
 __all__ = ["COLUMNS", "predictions_text"]

@@ -24,7 +24,7 @@ from safetensors.torch import save, save_file  # noqa: E402
 
 from mammolens.learn._torchvision import ensure_torchvision  # noqa: E402
 from mammolens.learn.network import MammoNet, build_network, load_trunk  # noqa: E402
-from mammolens.learn.weights import fit_weights, read_weights, trunk_weights  # noqa: E402
+from mammolens.learn.pretrained_weights import fit_weights, read_weights, trunk_weights  # noqa: E402
 
 HERE = Path(__file__).resolve()
 REAL = next(

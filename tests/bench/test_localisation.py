@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mammolens.bench.localise import localisation_section
-from mammolens.bench.marks import marked_image, read_map
+from mammolens.bench.localisation import localisation_section
+from mammolens.bench.map_readings import marked_image, read_map
 from mammolens.bench.scoring import score_records
 from mammolens.bench.units import ImageResult
 from mammolens.core import Geometry, ImageRef, Photometric, PreparedView, Scores, Unreadable

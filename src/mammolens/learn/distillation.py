@@ -23,9 +23,9 @@ from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.errors import ConfigError
 from mammolens.learn.checkpoint import place_file, read_run_folder
 from mammolens.learn.config import RunConfig
-from mammolens.learn.insiders import read_sides, refuse_insider
+from mammolens.learn.lineage import read_sides, refuse_insider
+from mammolens.learn.pass_figures import malignancy_odds
 from mammolens.learn.predict import load_network, predict_logits
-from mammolens.learn.tally import malignancy_odds
 from mammolens.metrics import sigmoid
 
 __all__ = ["ask_teachers"]

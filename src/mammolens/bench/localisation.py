@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mammolens.bench.marks import (
+from mammolens.bench.map_readings import (
     RULES,
     TARGETS,
     LesionReading,

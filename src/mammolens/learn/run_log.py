@@ -68,7 +68,7 @@ class Journal:
         self.first = False
         self._count({key: value for key, value in row.items() if value is not None}, step)
         if self.curves:
-            from mammolens.learn.curves import draw_curves
+            from mammolens.learn.training_curves import draw_curves
 
             draw_curves(self.out)
 

@@ -10,7 +10,7 @@ pytest.importorskip("skimage", reason="needs the extra mammolens[train]")
 from scipy import stats
 from skimage.feature import graycomatrix, graycoprops, hog, local_binary_pattern
 
-from mammolens.learn import features
+from mammolens.learn import handcrafted_features as features
 
 
 def noise(seed=0, shape=(96, 64)):

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
 
-from mammolens.learn.heads import GatedAttention  # noqa: E402
+from mammolens.learn.attention import GatedAttention  # noqa: E402
 
 WIDTH = 12
 

@@ -13,10 +13,10 @@ from mammolens.data.cache import build_cache  # noqa: E402
 from mammolens.data.manifest import Split  # noqa: E402
 from mammolens.errors import ConfigError, PatientLeak  # noqa: E402
 from mammolens.learn.config import load_manifest, read_run  # noqa: E402
+from mammolens.learn.distillation import ask_teachers  # noqa: E402
 from mammolens.learn.loss import soft_label_loss  # noqa: E402
 from mammolens.learn.network import MammoNet, load_trunk  # noqa: E402
 from mammolens.learn.predict import load_network, predict_logits  # noqa: E402
-from mammolens.learn.teachers import ask_teachers  # noqa: E402
 from mammolens.learn.train import start_network, train  # noqa: E402
 
 SHORT = ("train.epochs=1", "train.epoch_images=8")

@@ -13,7 +13,7 @@ from typing import Any
 from mammolens.bench.auditing.audit import audit_section
 from mammolens.bench.cases import Seen, write_cases
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.localise import localisation_section
+from mammolens.bench.localisation import localisation_section
 from mammolens.bench.settings import Settings
 from mammolens.errors import ConfigError
 from mammolens.model import ModelPackage
@@ -58,7 +58,7 @@ def beyond_scores(
     if (places := localisation_section(results, **how)) is not None:
         found["localisation"] = places
     if asked.remedy is not None:
-        from mammolens.bench.auditing.mitigate import mitigation_section
+        from mammolens.bench.auditing.mitigation import mitigation_section
 
         card = _needed(package, "--mitigate").card
         found["mitigation"] = mitigation_section(results, card, asked.remedy, asked.by, **how)
@@ -94,7 +94,7 @@ def refuse_impossible(settings: Settings, package: ModelPackage | None) -> None:
         As `beyond_scores`.
     """
     if settings.remedy is not None:
-        from mammolens.bench.auditing.mitigate import refuse_unknown_axis
+        from mammolens.bench.auditing.mitigation import refuse_unknown_axis
 
         _needed(package, "--mitigate")
         refuse_unknown_axis(settings.by)

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 
 from mammolens.errors import BadModelPackage, ConfigError
-from mammolens.learn._fold import fold_trunk
 from mammolens.learn.checkpoint import read_run_folder
 from mammolens.learn.network import MammoNet, Pooling
+from mammolens.learn.package_trunk import graph_tensors, unfold_trunk
 from mammolens.learn.predict import load_network
-from mammolens.learn.unfold import graph_tensors, unfold_trunk
+from mammolens.learn.trunk_folding import fold_trunk
 from mammolens.model import STRIDE, ModelCard, ModelPackage
 from mammolens.model.store import open_store
 from mammolens.preprocess import InputConfig

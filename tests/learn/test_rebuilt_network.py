@@ -21,7 +21,7 @@ if importlib.util.find_spec("timm") is None:  # importing it needs the shim for 
 from mammolens.learn.attribution import METHODS, LogOdds, look_at, map_of  # noqa: E402
 from mammolens.learn.export import trace_graph  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
-from mammolens.learn.rebuild import rebuild_network  # noqa: E402
+from mammolens.learn.rebuilt_network import rebuild_network  # noqa: E402
 
 
 def export_onnx(net, path, **settings):

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.comparison.entrants import Entrant
+from mammolens.bench.comparison.candidates import Entrant
 from mammolens.bench.units import TASKS, Sample, interval_json, units_of
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import (

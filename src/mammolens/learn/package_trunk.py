@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from mammolens.data.cache import PreparedCache
 from mammolens.errors import ConfigError
-from mammolens.learn._fold import norms_by_convolution
 from mammolens.learn.batches import stack
 from mammolens.learn.network import MammoNet, batch_norms
+from mammolens.learn.trunk_folding import norms_by_convolution
 from mammolens.model.card import read_card
 from mammolens.model.store import CARD_FILE, open_store
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.explaining.faithfulness import Curves
-from mammolens.bench.localise import figure_json, localisation_figures
-from mammolens.bench.marks import RULES, MapReading, marked_image
+from mammolens.bench.localisation import figure_json, localisation_figures
+from mammolens.bench.map_readings import RULES, MapReading, marked_image
 from mammolens.core import PreparedView
 from mammolens.data.manifest import Record
 from mammolens.metrics import (

@@ -14,9 +14,9 @@ from mammolens.bench.sections.calibration import calibration_figures
 from mammolens.bench.sections.confusion import confusions
 from mammolens.bench.sections.curves import curves
 from mammolens.bench.sections.figures import task_figures
-from mammolens.bench.sections.points import operating_points
+from mammolens.bench.sections.operating_points import operating_points
 from mammolens.bench.sections.readers import readers
-from mammolens.bench.sections.recalibrate import conformal, recalibration
+from mammolens.bench.sections.recalibration import conformal, recalibration
 from mammolens.bench.sections.workload import decision, workload
 from mammolens.bench.units import UNITS, figures, without_age
 from mammolens.metrics.bootstrap import FEW

@@ -18,19 +18,19 @@ from typing import Any
 
 from mammolens import DISCLAIMER, __version__
 from mammolens.bench.caveats import same_women
-from mammolens.bench.comparison.claims import Claim, correct, draw_claims
-from mammolens.bench.comparison.classical import classical_entrants
-from mammolens.bench.comparison.entrants import (
+from mammolens.bench.comparison.candidates import (
     PICTURES_ALONE,
     Entrant,
     Say,
     is_package,
     package_entrants,
 )
+from mammolens.bench.comparison.classical import classical_entrants
+from mammolens.bench.comparison.conclusions import Claim, correct, draw_claims
 from mammolens.bench.comparison.figures import draw_figures
-from mammolens.bench.comparison.rows import predictions_text
-from mammolens.bench.comparison.standings import common_rows, compare_models
-from mammolens.bench.comparison.trial import Trial, read_trial
+from mammolens.bench.comparison.leaderboard import common_rows, compare_models
+from mammolens.bench.comparison.prediction_table import predictions_text
+from mammolens.bench.comparison.test_set import Trial, read_trial
 from mammolens.bench.report.compared import COMPARE_FILE, COMPARE_SCHEMA, build_compared
 from mammolens.bench.report.markdown import render_markdown
 from mammolens.core import InputKind

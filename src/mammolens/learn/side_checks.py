@@ -14,7 +14,7 @@ import numpy as np
 from mammolens.data.cache import PreparedCache
 from mammolens.data.manifest import Record
 from mammolens.errors import InvalidManifest
-from mammolens.learn.tally import malignancy_figures
+from mammolens.learn.pass_figures import malignancy_figures
 from mammolens.metrics.bootstrap import FEW
 from mammolens.preprocess import InputConfig, RegionConfig
 
