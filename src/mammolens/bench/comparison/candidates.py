@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from mammolens.bench.comparison.judged_data import JudgedData
 from mammolens.bench.comparison.leak_proof import prove_apart, read_sides
 from mammolens.bench.comparison.score_cache import kept_scores
-from mammolens.bench.comparison.test_set import Trial
 from mammolens.bench.units import TASKS, ImageResult, without_age
 from mammolens.core import InputKind
 from mammolens.errors import ConfigError, ContractMismatch
@@ -19,10 +19,10 @@ from mammolens.spelling import did_you_mean
 __all__ = [
     "CLASSICAL",
     "PICTURES_ALONE",
-    "Entrant",
+    "Candidate",
     "Say",
     "is_package",
-    "package_entrants",
+    "package_candidates",
     "teller",
 ]
 
@@ -34,7 +34,7 @@ _SAID_EVERY: Final = 250
 
 
 @dataclass(frozen=True)
-class Entrant:
+class Candidate:
     """A model and what it said.
 
     `results` has the images of each task, in the order of the judged rows; `thresholds` are on
@@ -72,18 +72,18 @@ def is_package(spec: str) -> bool:
     )
 
 
-def package_entrants(
+def package_candidates(
     spec: str,
     package: ModelPackage,
     name: str,
-    trial: Trial,
+    data: JudgedData,
     *,
     known: KnownPatients | None = None,
     proof: Path | None = None,
     trusted: bool = False,
     jobs: int = 1,
     say: Say = lambda _: None,
-) -> list[Entrant]:
+) -> list[Candidate]:
     """Score a package by its own card; one that regards age is there with and without it.
 
     Raises
@@ -94,17 +94,17 @@ def package_entrants(
         If it reads lesions where breasts are judged, or the other way round.
     """
     card = package.card
-    if (card.input_kind is InputKind.LESION) != trial.of_lesions:
+    if (card.input_kind is InputKind.LESION) != data.of_lesions:
         raise ContractMismatch(
-            f"{card.name} reads a {card.input_kind.value}, which is not what {trial.source} shows",
+            f"{card.name} reads a {card.input_kind.value}, which is not what {data.source} shows",
             source=spec,
             keyword="input_kind",
             remedy="Compare models of breasts with each other, and models of lesions likewise",
         )
     proven = prove_apart(
         card,
-        trial.judged.records,
-        [trial.sides],
+        data.judged.records,
+        [data.sides],
         known=known,
         named=read_sides(proof) if proof else None,
         package=Path(spec) if Path(spec).exists() else None,
@@ -112,13 +112,13 @@ def package_entrants(
     )
     results = kept_scores(
         package,
-        trial.judged.records,
-        trial.cache / "scores",
+        data.judged.records,
+        data.cache / "scores",
         jobs=jobs,
         on_progress=teller(f"{name}: image", say),
     )
     points = card.operating_points
-    whole = Entrant(
+    whole = Candidate(
         name,
         "package",
         "networks",

@@ -20,17 +20,17 @@ from mammolens import DISCLAIMER, __version__
 from mammolens.bench.caveats import same_women
 from mammolens.bench.comparison.candidates import (
     PICTURES_ALONE,
-    Entrant,
+    Candidate,
     Say,
     is_package,
-    package_entrants,
+    package_candidates,
 )
-from mammolens.bench.comparison.classical import classical_entrants
+from mammolens.bench.comparison.classical import classical_candidates
 from mammolens.bench.comparison.conclusions import Claim, correct, draw_claims
 from mammolens.bench.comparison.figures import draw_figures
+from mammolens.bench.comparison.judged_data import JudgedData, read_judged_data
 from mammolens.bench.comparison.leaderboard import common_rows, compare_models
 from mammolens.bench.comparison.prediction_table import predictions_text
-from mammolens.bench.comparison.test_set import Trial, read_trial
 from mammolens.bench.report.compared import COMPARE_FILE, COMPARE_SCHEMA, build_compared
 from mammolens.bench.report.markdown import render_markdown
 from mammolens.core import InputKind
@@ -108,58 +108,58 @@ def compare(
     _refuse_twice(settings.models)
     packages = {spec: ModelPackage.load(spec) for spec in settings.models if is_package(spec)}
     known = {spec: read_patients(spec) for spec in packages}
-    trial = read_trial(
+    data = read_judged_data(
         settings.table,
         settings.split,
         of_lesions=any(_reads_lesions(package) for package in list(packages.values())[:1]),
         taught=frozenset().union(*(one.taught for one in known.values() if one)),
         cache=settings.cache,
     )
-    entrants = [
-        *_packages(packages, known, trial, settings, on_progress),
-        *classical_entrants(
+    candidates = [
+        *_packages(packages, known, data, settings, on_progress),
+        *classical_candidates(
             [spec for spec in settings.models if spec not in packages],
             settings.features,
-            trial,
+            data,
             folds=settings.folds,
             seed=settings.seed,
             say=on_progress,
         ),
     ]
-    reference = _reference(entrants, settings.reference)
-    on_progress(f"comparing {len(entrants)} models")
-    kept, unscored = common_rows(entrants)
-    standings = compare_models(
-        kept, reference, trial.units, draws=settings.draws, seed=settings.seed
+    reference = _reference(candidates, settings.reference)
+    on_progress(f"comparing {len(candidates)} models")
+    kept, unscored = common_rows(candidates)
+    leaderboard = compare_models(
+        kept, reference, data.units, draws=settings.draws, seed=settings.seed
     )
-    _refuse_one_class(standings, trial)
-    family = correct(standings, trial.unit, _aside(kept, reference))
-    claims = tuple(draw_claims(standings, reference, trial.unit))
+    _refuse_one_class(leaderboard, data)
+    family = correct(leaderboard, data.unit, _aside(kept, reference))
+    claims = tuple(draw_claims(leaderboard, reference, data.unit))
     n_common = len(next(iter(kept[0].results.values())))
     document = {
         "schema": SCHEMA,
         "disclaimer": DISCLAIMER,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": f"mammolens {__version__}",
-        "table": trial.source,
-        "split": trial.split,
-        "manifest_digest": trial.judged.digest,
-        "split_digest": split_digest(trial.sides.manifest),
-        "preprocess": trial.preprocess.model_dump(mode="json"),
+        "table": data.source,
+        "split": data.split,
+        "manifest_digest": data.judged.digest,
+        "split_digest": split_digest(data.sides.manifest),
+        "preprocess": data.preprocess.model_dump(mode="json"),
         "folds": settings.folds,
         "seed": settings.seed,
         "bootstrap": {"draws": settings.draws, "level": 0.95, "resampled": "patients, paired"},
-        "unit": trial.unit,
+        "unit": data.unit,
         "reference": reference,
-        "n_rows": len(trial.judged.records),
+        "n_rows": len(data.judged.records),
         "n_common": n_common,
         "family": family,
-        "notes": _notes(kept, trial, n_common, family),
+        "notes": _notes(kept, data, n_common, family),
         "models": [_described(one, unscored[one.name]) for one in kept],
-        "datasets": standings,
+        "datasets": leaderboard,
         "claims": [claim.to_json() for claim in claims],
     }
-    return Comparison(document, claims, trial.unit, _write(out, document, entrants, kept))
+    return Comparison(document, claims, data.unit, _write(out, document, candidates, kept))
 
 
 def _reads_lesions(package: ModelPackage) -> bool:
@@ -169,21 +169,21 @@ def _reads_lesions(package: ModelPackage) -> bool:
 def _packages(
     packages: Mapping[str, ModelPackage],
     known: Mapping[str, KnownPatients | None],
-    trial: Trial,
+    data: JudgedData,
     settings: ComparisonSettings,
     say: Say,
-) -> list[Entrant]:
+) -> list[Candidate]:
     names = _names(packages)
     proofs = settings.proofs or {}
     _refuse_unused([*proofs, *settings.trusted], packages, names)
     found = []
     for spec, package in packages.items():
         called = {spec, package.card.name, names[spec]}
-        found += package_entrants(
+        found += package_candidates(
             spec,
             package,
             names[spec],
-            trial,
+            data,
             known=known[spec],
             proof=next((path for name, path in proofs.items() if name in called), None),
             trusted=bool(called & set(settings.trusted)),
@@ -227,12 +227,12 @@ def _refuse_unused(
             )
 
 
-def _reference(entrants: Sequence[Entrant], wanted: str | None) -> str:
-    names = [one.name for one in entrants]
+def _reference(candidates: Sequence[Candidate], wanted: str | None) -> str:
+    names = [one.name for one in candidates]
     if wanted is None:
-        first = next((one for one in entrants if one.kind == "package"), entrants[0])
+        first = next((one for one in candidates if one.kind == "package"), candidates[0])
         return first.name
-    specs = {str(one.facts.get("package")): one.name for one in reversed(entrants)}
+    specs = {str(one.facts.get("package")): one.name for one in reversed(candidates)}
     if wanted in names or wanted in specs:
         return wanted if wanted in names else specs[wanted]
     raise ConfigError(
@@ -242,45 +242,45 @@ def _reference(entrants: Sequence[Entrant], wanted: str | None) -> str:
     )
 
 
-def _aside(entrants: Sequence[Entrant], reference: str) -> set[str]:
+def _aside(candidates: Sequence[Candidate], reference: str) -> set[str]:
     """Packages that are there twice, in the form that knows more, or less, than the reference."""
-    aged = next(one.facts["uses_age"] for one in entrants if one.name == reference)
-    twins = Counter(one.facts.get("package") for one in entrants)
+    aged = next(one.facts["uses_age"] for one in candidates if one.name == reference)
+    twins = Counter(one.facts.get("package") for one in candidates)
     return {
         one.name
-        for one in entrants
+        for one in candidates
         if one.kind == "package"
         and twins[one.facts["package"]] > 1
         and one.facts["uses_age"] != aged
     }
 
 
-def _refuse_one_class(standings: Mapping[str, Any], trial: Trial) -> None:
-    sides = [tasks["malignancy"][trial.unit] for tasks in standings.values()]
+def _refuse_one_class(leaderboard: Mapping[str, Any], data: JudgedData) -> None:
+    sides = [tasks["malignancy"][data.unit] for tasks in leaderboard.values()]
     if not any(one["models"] for one in sides):
         raise InvalidManifest(
             "no data set has both malignant and other rows on the judged side: "
             + "; ".join(
-                f"{name}: {one['note']}" for name, one in zip(standings, sides, strict=True)
+                f"{name}: {one['note']}" for name, one in zip(leaderboard, sides, strict=True)
             ),
-            source=trial.source,
+            source=data.source,
             keyword="malignant",
             remedy="Judge on a side with both kinds, or give more patients",
         )
 
 
-def _notes(entrants: Sequence[Entrant], trial: Trial, n: int, family: int) -> list[str]:
-    lost = len(trial.judged.records) - n
-    bare = {one.name for one in entrants if one.name.endswith(f"({PICTURES_ALONE})")}
-    aged = [one.name for one in entrants if f"{one.name} ({PICTURES_ALONE})" in bare]
-    classical = any(one.kind == "classical" for one in entrants)
+def _notes(candidates: Sequence[Candidate], data: JudgedData, n: int, family: int) -> list[str]:
+    lost = len(data.judged.records) - n
+    bare = {one.name for one in candidates if one.name.endswith(f"({PICTURES_ALONE})")}
+    aged = [one.name for one in candidates if f"{one.name} ({PICTURES_ALONE})" in bare]
+    classical = any(one.kind == "classical" for one in candidates)
     return [
-        *synthetic_warnings(record.dataset for record in trial.judged.records),
+        *synthetic_warnings(record.dataset for record in data.judged.records),
         *([f"{lost} images that some model could not score are left out for all"] if lost else []),
-        *(trial.notes if classical else trial.notes[:-1]),
+        *(data.notes if classical else data.notes[:-1]),
         *(
             f"{one.name}: {caution}"
-            for one in entrants
+            for one in candidates
             if one.name not in bare
             for caution in one.cautions
         ),
@@ -292,31 +292,34 @@ def _notes(entrants: Sequence[Entrant], trial: Trial, n: int, family: int) -> li
             if aged and classical
             else []
         ),
-        f"claims are of {trial.unit}s, corrected for {family} comparisons (Holm); their p-values "
+        f"claims are of {data.unit}s, corrected for {family} comparisons (Holm); their p-values "
         "take a difference for normal, with the spread of its bootstrap over patients",
         "DeLong's test and McNemar's take images and breasts of one woman for independent: they "
         "are too sure of themselves where she has several",
-        *same_women([*trial.judged.records, *(trial.training.records if trial.training else ())]),
-        *(str(caution) for caution in trial.judged.cautions),
+        *same_women([*data.judged.records, *(data.training.records if data.training else ())]),
+        *(str(caution) for caution in data.judged.cautions),
     ]
 
 
-def _described(entrant: Entrant, unscored: int) -> dict[str, Any]:
+def _described(candidate: Candidate, unscored: int) -> dict[str, Any]:
     return {
-        "name": entrant.name,
-        "kind": entrant.kind,
-        "group": entrant.group,
-        **entrant.facts,
-        "thresholds": {**entrant.thresholds, "fixed_on": entrant.fixed_on},
+        "name": candidate.name,
+        "kind": candidate.kind,
+        "group": candidate.group,
+        **candidate.facts,
+        "thresholds": {**candidate.thresholds, "fixed_on": candidate.fixed_on},
         "n_unscored": unscored,
-        "cautions": list(entrant.cautions),
+        "cautions": list(candidate.cautions),
     }
 
 
 def _write(
-    out: Path, document: Mapping[str, Any], entrants: Sequence[Entrant], kept: Sequence[Entrant]
+    out: Path,
+    document: Mapping[str, Any],
+    candidates: Sequence[Candidate],
+    kept: Sequence[Candidate],
 ) -> tuple[Path, ...]:
-    predictions = predictions_text(entrants).encode("utf-8", "backslashreplace")
+    predictions = predictions_text(candidates).encode("utf-8", "backslashreplace")
     with storage(out, "the comparison", keyword="--out"):
         paths = [
             write_whole(out / COMPARE_FILE, json.dumps(document, indent=2, allow_nan=False) + "\n"),

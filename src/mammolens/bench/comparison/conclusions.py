@@ -42,7 +42,7 @@ class Claim:
         }
 
 
-def correct(standings: Mapping[str, Any], unit: str, aside: Collection[str] = ()) -> int:
+def correct(leaderboard: Mapping[str, Any], unit: str, aside: Collection[str] = ()) -> int:
     """Add Holm's corrected p-values to the differences of the family; gives its size.
 
     The AUC differences are one family, McNemar's tests of the same models another; differences
@@ -50,16 +50,16 @@ def correct(standings: Mapping[str, Any], unit: str, aside: Collection[str] = ()
 
     Parameters
     ----------
-    standings
+    leaderboard
         Of `mammolens.bench.comparison.leaderboard.compare_models`; it is added to.
     unit
         The primary one.
     aside
         Models of whom nothing is claimed.
     """
-    for _, one in _differences(standings, unit):
+    for _, one in _differences(leaderboard, unit):
         one["aside"] = one["model"] in aside
-    family = [one for _, one in _differences(standings, unit) if not (one["few"] or one["aside"])]
+    family = [one for _, one in _differences(leaderboard, unit) if not (one["few"] or one["aside"])]
     for tests in (family, [one["mcnemar"] for one in family]):
         # Where every resample agrees there is no p-value, yet the test is one of the family.
         known = [1.0 if one["p_value"] is None else one["p_value"] for one in tests]
@@ -68,23 +68,23 @@ def correct(standings: Mapping[str, Any], unit: str, aside: Collection[str] = ()
     return len(family)
 
 
-def draw_claims(standings: Mapping[str, Any], reference: str, unit: str) -> list[Claim]:
+def draw_claims(leaderboard: Mapping[str, Any], reference: str, unit: str) -> list[Claim]:
     """Say of each data set and other model whether the reference ranks better.
 
     Parameters
     ----------
-    standings
+    leaderboard
         After `correct`.
     """
     return [
         _claim(dataset, reference, unit, one)
-        for dataset, one in _differences(standings, unit)
+        for dataset, one in _differences(leaderboard, unit)
         if not one["aside"]
     ]
 
 
-def _differences(standings: Mapping[str, Any], unit: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for dataset, tasks in standings.items():
+def _differences(leaderboard: Mapping[str, Any], unit: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for dataset, tasks in leaderboard.items():
         for one in tasks["malignancy"].get(unit, {}).get("differences", []):
             yield dataset, one
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.comparison.candidates import Entrant
+from mammolens.bench.comparison.candidates import Candidate
 from mammolens.bench.units import TASKS, Sample, interval_json, units_of
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import (
@@ -64,7 +64,7 @@ class _Field:
         return next(iter(self.samples.values()))
 
 
-def common_rows(entrants: Sequence[Entrant]) -> tuple[list[Entrant], dict[str, int]]:
+def common_rows(candidates: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, int]]:
     """Leave out, for all models, images that any of them could not score.
 
     Returns
@@ -83,7 +83,7 @@ def common_rows(entrants: Sequence[Entrant]) -> tuple[list[Entrant], dict[str, i
             for place, result in enumerate(results)
             if result.scores is None
         }
-        for one in entrants
+        for one in candidates
     }
     lost = set().union(*missing.values())
     kept = [
@@ -94,7 +94,7 @@ def common_rows(entrants: Sequence[Entrant]) -> tuple[list[Entrant], dict[str, i
                 for task, results in one.results.items()
             },
         )
-        for one in entrants
+        for one in candidates
     ]
     if not any(results for one in kept for results in one.results.values()):
         raise InvalidManifest(
@@ -106,7 +106,7 @@ def common_rows(entrants: Sequence[Entrant]) -> tuple[list[Entrant], dict[str, i
 
 
 def samples_of(
-    entrants: Sequence[Entrant], dataset: str, task: str, unit: str
+    candidates: Sequence[Candidate], dataset: str, task: str, unit: str
 ) -> dict[str, Sample]:
     """The units of a data set, by the name of each model that answers the task.
 
@@ -117,13 +117,13 @@ def samples_of(
             units_of((r for r in one.results[task] if r.record.dataset == dataset), task, unit),
             task,
         )
-        for one in entrants
+        for one in candidates
         if task in one.results
     }
 
 
 def compare_models(
-    entrants: Sequence[Entrant],
+    candidates: Sequence[Candidate],
     reference: str,
     units: Sequence[str],
     *,
@@ -137,7 +137,7 @@ def compare_models(
 
     Parameters
     ----------
-    entrants
+    candidates
         With the same rows in the same order, see `common_rows`.
     reference
         The name of one of them.
@@ -146,14 +146,14 @@ def compare_models(
     draws, seed
         Of the bootstrap over patients.
     """
-    rows = next(iter(entrants[0].results.values()))
-    thresholds = {one.name: one.thresholds for one in entrants}
+    rows = next(iter(candidates[0].results.values()))
+    thresholds = {one.name: one.thresholds for one in candidates}
     return {
         dataset: {
             task: {
                 unit: _judge(_Field(samples, thresholds, draws, seed), reference, task, unit)
                 for unit in units
-                if (samples := samples_of(entrants, dataset, task, unit))
+                if (samples := samples_of(candidates, dataset, task, unit))
             }
             for task in TASKS
         }

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from mammolens.bench.comparison.candidates import Entrant
+from mammolens.bench.comparison.candidates import Candidate
 from mammolens.bench.units import SCORES, ImageResult
 
 __all__ = ["COLUMNS", "predictions_text"]
@@ -26,12 +26,12 @@ COLUMNS = (
 )
 
 
-def predictions_text(entrants: Sequence[Entrant]) -> str:
+def predictions_text(candidates: Sequence[Candidate]) -> str:
     """One row for each model and image, as CSV; a score that there is not is an empty cell."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    for one in entrants:
+    for one in candidates:
         empty: tuple[ImageResult, ...] = ()
         tasks = [one.results.get(task, empty) for task in ("malignancy", "tumour")]
         for place, result in enumerate(tasks[0]):

@@ -17,7 +17,7 @@ from mammolens.errors import ConfigError, InvalidManifest, PatientLeak
 from mammolens.model import patient_digest
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
 
-__all__ = ["ALL_ROWS", "DEFAULT_CACHE", "Trial", "read_trial"]
+__all__ = ["ALL_ROWS", "DEFAULT_CACHE", "JudgedData", "read_judged_data"]
 
 ALL_ROWS: Final = "all"
 """In place of a side: every row, which leaves nothing to train on."""
@@ -32,7 +32,7 @@ _SEED: Final = 1
 
 
 @dataclass(frozen=True)
-class Trial:
+class JudgedData:
     """`judged` are the rows that models are judged on, `training` those that classical ones learn
     from, if there are any; `preprocess` is how these prepare pictures, whatever packages take part.
     `notes` say how sides and preparation came about."""
@@ -62,14 +62,14 @@ class Trial:
         return ("image", "patient") if self.of_lesions else UNITS
 
 
-def read_trial(
+def read_judged_data(
     table: Path,
     split: str,
     *,
     of_lesions: bool = False,
     taught: Collection[str] = (),
     cache: Path | None = None,
-) -> Trial:
+) -> JudgedData:
     """Read a table or a run, and choose the rows that models are judged on.
 
     Classical models prepare pictures as the run says, or by default: never as a package does, so
@@ -116,7 +116,7 @@ def read_trial(
         f"classical models see pictures prepared {whose} ({_settings(preprocess)}), whatever "
         "packages take part; packages prepare them as their cards say"
     )
-    return Trial(
+    return JudgedData(
         str(table),
         split,
         sides,
