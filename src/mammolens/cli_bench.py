@@ -32,7 +32,7 @@ Points = Annotated[
     list[str] | None,
     typer.Option(
         metavar="KIND=VALUE",
-        help="Wanted: sensitivity=, specificity=, recall= (share of women), or cost= (false"
+        help="Wanted: sensitivity=, specificity=, recall= (share of patients), or cost= (false"
         " recalls that a missed cancer weighs); repeatable.",
     ),
 ]

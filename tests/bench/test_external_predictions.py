@@ -171,5 +171,5 @@ def test_thresholds_are_fixed_on_the_named_side(package, rows, write_table, tmp_
     )
     assert json.loads(found.metrics_path.read_text())["settings"]["fit_split"] == "validation"
     for split in (None, "validation"):
-        with pytest.raises(ConfigError, match="other women than those who are judged"):
+        with pytest.raises(ConfigError, match="other patients than those who are judged"):
             run(str(package), table, tmp_path, split, settings=settings)

@@ -75,7 +75,7 @@ def pool_breast(probabilities: npt.ArrayLike) -> Scores:
 def regard_age(
     probabilities: npt.ArrayLike, card: ModelCard, age_years: float | None
 ) -> npt.NDArray[np.float64]:
-    """Give probabilities (..., 3) of pictures with what their woman's age adds to them.
+    """Give probabilities (..., 3) of pictures with what the patient's age adds to them.
 
     They stay as they are where the age is unknown or the model does not use it.
     """

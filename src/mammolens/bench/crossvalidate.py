@@ -111,7 +111,7 @@ def crossvalidate(
         "manifest_digest": parts[0].manifest.digest,
         "bootstrap": {"draws": draws, "seed": seed, "level": 0.95, "resampled": "patients"},
         "notes": [
-            "every patient was scored by the one run that held her out",
+            "every patient was scored by the one run that held the patient out",
             "probabilities were divided by a temperature fitted on the other folds",
             "the pass of a fold was chosen on the patients that it held out: figures lean to the "
             "bright side",

@@ -254,7 +254,7 @@ def _select(manifest: Manifest, side: Split, tables: Sequence[Path]) -> Manifest
 def _check_sides(judged: Split | None, fitted: Split | None) -> None:
     if fitted is not None and (judged is None or judged is fitted):
         raise ConfigError(
-            "thresholds must be fixed on other women than those who are judged",
+            "thresholds must be fixed on other patients than those who are judged",
             keyword="fit-split",
             remedy="Give --split another side, or leave --fit-split out to cross-fit",
         )

@@ -1,4 +1,4 @@
-"""How an evaluation is written: one row an image, and one JSON document."""
+"""The files of an evaluation: ``predictions.csv``, one row an image, and ``metrics.json``."""
 
 from __future__ import annotations
 

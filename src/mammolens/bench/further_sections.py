@@ -1,7 +1,7 @@
-"""What an evaluation says beyond figures of scores, of all its data sets together.
+"""Sections of an evaluation that look at groups, places and pictures, over all data sets together.
 
-Where marked lesions are, which groups fare worse, and what cases look like are always told;
-altered pictures, remedies and the probe for the source cost time of their own and are asked for.
+Localisation, the audit and example cases are always included. Altered pictures, remedies and the
+probe for the source take time of their own and must be asked for.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a map says of one image whose lesions may be marked: findings, and how they meet lesions.
+"""The map of one image, read: its findings, and how they meet the lesions that are marked.
 
-Kept small, so that a pass over thousands of images can keep it of each: no pixels, no maps.
+What counts as a hit is a rule (`RULES`); which lesions should be found is a target (`TARGETS`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Figures of predictions that no package made: out-of-fold, or the votes of several runs."""
+"""Figures of predictions that come from several runs: cross-validation, or votes of an ensemble."""
 
 from __future__ import annotations
 

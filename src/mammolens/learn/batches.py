@@ -1,7 +1,7 @@
-"""What a step learns from: draws from the cache, augmented, with what the labels and marks allow.
+"""Batches: what a training step learns from, drawn from the cache and augmented.
 
 Every draw depends on the seed, the pass and the place in it alone, so that a run that was cut off
-goes on exactly as it would have gone, and every process of a run knows the whole batch.
+continues exactly as it would have, and every process of a run knows the whole batch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The run folder: what a run says of itself, its log, its best weights, and how it goes on.
+"""The run folder: ``run.json``, logs, the best weights, and the checkpoint to resume from.
 
 Every file is written whole (`mammolens.files`): a full disk or a kill leaves the one before.
 """

@@ -48,7 +48,7 @@ _ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
 class Sample:
     """`features` float (n, d), and of each row its `labels` bool, `sources` and `patients` str (n).
 
-    A patient's identifier counts within her source.
+    A patient's identifier is unique within a source only.
     """
 
     features: npt.NDArray[np.float32]
@@ -65,9 +65,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Probabilities: `out_of_fold` (n) of the training rows, each by a classifier that her patient
-    did not teach, and `scores` (m) of the others; `chosen` is what the last search took, and
-    `fold_choices` what the searches within folds took."""
+    """Probabilities of the training rows and of other rows, and the settings that were chosen.
+
+    `out_of_fold` (n) are of the training rows, each by a classifier that did not learn from its
+    patient; `scores` (m) are of the others. `chosen` is the setting of the last search,
+    `fold_choices` those of the searches within folds.
+    """
 
     out_of_fold: Floats
     scores: Floats

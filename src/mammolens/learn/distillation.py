@@ -1,8 +1,8 @@
-"""What finished runs say of the pictures that another run learns from: distillation.
+"""Distillation: a run learns from the probabilities of finished runs, beside the labels.
 
-A teacher speaks of the data sets that it learned from, and of no other; with ``train.cross_fit``
-only of women from whom it has not learned, so that its word is no echo of their labels. Several
-speak with the mean of their log-odds, as votes do.
+A teacher is asked about the data sets that it learned from, and about no other; with
+``train.cross_fit`` only about patients from whom it has not learned, so that it does not repeat
+their labels. Several teachers answer with the mean of their log-odds.
 Sources: Hinton, Vinyals and Dean 2015, Distilling the knowledge in a neural network, arXiv
 1503.02531; cross-fitting: Dao et al. 2021, Knowledge distillation as semiparametric inference,
 arXiv 2104.09732.
@@ -82,10 +82,10 @@ def ask_teachers(
         odds = [_odds(run, config, manifest, records, say, device) for run in config.train.teachers]
         if not np.isfinite(odds).any():
             raise ConfigError(
-                "no teacher has a word on the pictures to learn from",
+                "no teacher can be asked about the pictures to learn from",
                 keyword="train.teachers",
-                remedy="With train.cross_fit, name runs that hold out a part of these women: runs "
-                "with data.inner_folds and the same split",
+                remedy="With train.cross_fit, name runs that hold out a part of these patients: "
+                "runs with data.inner_folds and the same split",
             )
         data = io.BytesIO()
         np.save(data, _soft_labels(np.stack(odds)))

@@ -1,4 +1,4 @@
-"""Which parameters learn when, and how fast.
+"""Learning rates: which parameters learn when, and how fast.
 
 The head learns from the first step. Parts of the trunk join from the top at stated shares of the
 run; each has a rate of its own, warms up from the step at which it joins, and falls along half a

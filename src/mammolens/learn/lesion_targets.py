@@ -1,6 +1,6 @@
-"""Maps taught where lesions are known: masks carried into the prepared frame, and their loss.
+"""Targets of the maps where lesions are known: masks in the prepared frame, and their loss.
 
-A layer of one logit a cell reads the feature maps in training only; it makes the trunk answer at
+A layer of one logit a cell reads the feature maps in training only. It makes the trunk respond at
 the place of a lesion, and is not part of the exported network.
 """
 

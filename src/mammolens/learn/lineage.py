@@ -78,7 +78,7 @@ def read_sides(run: Path, config: RunConfig, summary: dict[str, Any]) -> Manifes
 def refuse_insider(
     run: Path, own: Manifest, judged: Manifest, keyword: str | None = None
 ) -> Sequence[Record]:
-    """Give the records that a run has learned from, unless the other one holds out their women.
+    """Give the records that a run has learned from, unless the other run holds out their patients.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a network gives for pictures of a cache: their logits."""
+"""Logits that a network gives for the pictures of a cache."""
 
 from __future__ import annotations
 

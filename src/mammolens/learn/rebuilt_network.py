@@ -1,4 +1,4 @@
-"""A model package, or a run, as a torch network again: what autograd and captum can look into."""
+"""A torch network rebuilt from a model package or a run: for autograd and captum to look into."""
 
 from __future__ import annotations
 

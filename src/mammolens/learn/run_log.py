@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: a table of its passes, files of figures, curves."""
+"""The log of a run in progress: a table of its passes, files of figures, curves."""
 
 from __future__ import annotations
 

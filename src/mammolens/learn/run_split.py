@@ -1,4 +1,4 @@
-"""Who is learned from and who is held out, as the run's section ``data`` says."""
+"""The split of a run: which patients are learned from and which are held out."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def put_on_sides(manifest: Manifest, data: DataConfig) -> Manifest:
     InvalidManifest
         If a side would be empty, or a record states none with ``official``.
     PatientLeak
-        If a woman would stand on two sides.
+        If a patient would stand on two sides.
     ConfigError
         If no record is of the source that is to be left out.
     """

@@ -1,4 +1,4 @@
-"""Whether a run can be learned from and judged, told before its first step.
+"""Checks of both sides of a run before its first step: can it be learned from, and judged?
 
 A package is judged by patient: thresholds, calibration and figures need patients with and without
 cancer on the validation side. What `mammolens export` would refuse after hours is refused here.
@@ -74,8 +74,8 @@ def check_sides(
 def refuse_unjudgeable(records: Sequence[Record], config: InputConfig) -> None:
     """Refuse a validation side on which `mammolens export` cannot fix thresholds and calibration.
 
-    A patient has cancer if any labelled image of hers is malignant, so that patients whose other
-    breast is healthy do not count among those without.
+    A patient has cancer if any labelled image of the patient is malignant, so that patients whose
+    other breast is healthy do not count among those without.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Rewrite a trunk, in place, into what an inference graph wants: fewer and simpler operations.
+"""Folding of a trunk for inference, in place: fewer and simpler operations with the same result.
 
 Batch norm goes into the convolution before it; padding that depends on the picture's size becomes
 constant; a stem that would read the grey picture three times reads it once, where its channels are

@@ -1,4 +1,4 @@
-"""Intervals by resampling patients: the images of one woman are drawn together or not at all.
+"""Intervals by resampling patients: the images of one patient are drawn together or not at all.
 
 A statistic is a function of row weights, so one draw is one row of integer multiplicities and
 thousands of draws are a few array operations.

@@ -52,8 +52,8 @@ def added_log_odds(
     Examples
     --------
     >>> ages = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
-    >>> labels, women = [0, 0, 1, 0, 1, 1], list("abcdef")
-    >>> slope = added_log_odds(labels, [0.0] * 6, ages, ["x"] * 6, women, draws=10)
+    >>> labels, patients = [0, 0, 1, 0, 1, 1], list("abcdef")
+    >>> slope = added_log_odds(labels, [0.0] * 6, ages, ["x"] * 6, patients, draws=10)
     >>> round(slope.value, 3)  # odds of 1:2 become 2:1
     1.386
     """

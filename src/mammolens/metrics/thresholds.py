@@ -100,7 +100,7 @@ def threshold_at_specificity(
 def threshold_at_recall(
     labels: npt.ArrayLike, scores: npt.ArrayLike, target: float = 0.1, prevalence: float = 0.005
 ) -> float:
-    """Give the lowest threshold that recalls at most a share of women at a stated prevalence.
+    """Give the lowest threshold that recalls at most a share of patients at a stated prevalence.
 
     Parameters, rounding and errors are those of `threshold_at_sensitivity`.
 
@@ -123,7 +123,7 @@ def threshold_at_cost(
 ) -> float:
     """Give the threshold that is cheapest where a missed cancer weighs `cost` false recalls.
 
-    Of equally cheap ones the highest, so the fewest women are recalled.
+    Of equally cheap ones the highest, so the fewest patients are recalled.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""What a remedy for gaps would change: measured, never applied to a score that is given out.
+"""What a remedy for gaps between groups would change. It is measured, and never applied.
 
-Everything is cross-fitted over women: a fold's scores come from a fit that saw none of its women.
-Changes are paired, with intervals over women; that of the fit itself is not in them. A remedy may
-narrow one gap and widen another, and a rule that depends on a woman's group must be wanted, not
-only measured.
+Everything is cross-fitted over patients: the scores of a fold come from a fit that saw none of its
+patients. Changes are paired, with intervals over patients; the uncertainty of the fit itself is
+not in them. A remedy may narrow one gap and widen another. Whether a rule may depend on a
+patient's group is a decision that no measurement can take.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ def mitigation_section(
     remedy, by
         What is tried, and the axis of the audit on which.
     draws, seed
-        Of the bootstrap over women.
+        Of the bootstrap over patients.
 
     Returns
     -------
     ``remedy``, ``by``, ``what`` and ``parts``: data set → ``groups`` and ``spread``. Each group,
     and ``all``, has ``n``, ``n_positive`` and, for ``auc``, ``brier``, ``observed_over_expected``,
     ``sensitivity`` and ``specificity``, the figures ``before``, ``after`` and ``change``;
-    ``spread`` is the highest minus the lowest of groups. A group of too few women is treated as
+    ``spread`` is the highest minus the lowest of groups. A group of too few patients is treated as
     the whole, and has no figures.
 
     Raises
@@ -138,7 +138,7 @@ def _measured(
     names = sorted(set(rows.names), key=lambda name: (GROUP_ORDER.get(name, -1), name))
     large = [name for name in names if _enough(rows, rows.in_group(name))]
     if not large:
-        return {"note": f"no group has {FEW} women with a positive and {FEW} with a negative"}
+        return {"note": f"no group has {FEW} patients with a positive and {FEW} with a negative"}
     before = rows.scores, rows.scores >= threshold
     after = _remedied(rows, remedy, threshold)
     everyone = np.ones(len(rows.names), bool)
@@ -156,7 +156,7 @@ def _measured(
 
 
 def _remedied(rows: Rows, remedy: Remedy, threshold: float) -> tuple[_Float, _Bool]:
-    """Scores and decisions of every row, from fits without its woman's fold."""
+    """Scores and decisions of every row, from fits without its patient's fold."""
     folds = patient_folds(rows.patients)
     scores, called = rows.scores.copy(), rows.scores >= threshold
     for fold in np.unique(folds):
@@ -282,4 +282,4 @@ def _counts(rows: Rows, chosen: _Bool) -> dict[str, int]:
 
 def _enough(rows: Rows, chosen: _Bool) -> bool:
     part = rows.select(chosen)
-    return min(part.women(True), part.women(False)) >= FEW
+    return min(part.n_patients(True), part.n_patients(False)) >= FEW

@@ -1,8 +1,8 @@
-"""How well do a model's outputs, its inner features, and the picture itself tell the source?
+"""How well a model's outputs, its inner features and the picture itself reveal the source.
 
-Where a data set or a scanner is known from what a model says, its figures over several of them mix
-reading with recognising, and its thresholds will not travel. Each probe is the ridge logistic
-regression of the data checks, one class against the rest, with women kept whole.
+Where a data set or a scanner is known from a model's outputs, figures over several of them mix
+reading with recognising, and thresholds will not transfer. Each probe is the ridge logistic
+regression of the data checks, one class against the rest, with all rows of a patient in one fold.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ def source_section(
     records
         Images; those that are refused are left out and counted.
     draws, seed
-        Of the bootstrap over women.
+        Of the bootstrap over patients.
     on_progress
         Called with (images done, images in all).
 
     Returns
     -------
     ``n_refused``, ``traits`` (name → how many numbers), ``source`` and ``machine`` (data set →)
-    with a `probe` of each trait; what has not two classes of ten women is left out.
+    with a `probe` of each trait; what has not two classes of ten patients is left out.
 
     Raises
     ------
@@ -131,8 +131,8 @@ def probe(
     ``one_vs_rest`` (class → AUC) with intervals; ``None`` if fewer than two classes are left.
     """
     pairs = {(target, patient) for target, patient in zip(targets, patients, strict=True) if target}
-    women = Counter(target for target, _ in pairs)
-    classes = sorted(name for name, count in women.items() if name and count >= FEW)
+    counts = Counter(target for target, _ in pairs)
+    classes = sorted(name for name, count in counts.items() if name and count >= FEW)
     if len(classes) < 2:
         return None
     rows = np.array([row for row, target in enumerate(targets) if target in classes])

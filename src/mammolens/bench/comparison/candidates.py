@@ -1,4 +1,4 @@
-"""Who takes part in a comparison; model packages, scored as their cards say."""
+"""The models that are compared; model packages, scored as their cards say."""
 
 from __future__ import annotations
 
@@ -143,7 +143,10 @@ def package_candidates(
         results=dict.fromkeys(TASKS, tuple(bare)),
         facts={**whole.facts, "uses_age": False},
     )
-    aged = (*whole.cautions, "a woman's known age is part of its score; no other model here knows")
+    aged = (
+        *whole.cautions,
+        "a patient's known age is part of its score; no other model here knows it",
+    )
     return [replace(whole, cautions=aged), alone]
 
 

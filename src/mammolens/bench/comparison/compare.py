@@ -1,9 +1,8 @@
-"""`mammolens compare`: models side by side on the same rows → compare.json, compare.md,
-predictions.csv and figures.
+"""`mammolens compare`: models on the same rows → figures, tables, conclusions.
 
-Packages are scored as their cards say, after it was proven that nobody judged taught them;
-classical classifiers are trained on the training side of the same split, with all that is tuned,
-calibrated or fixed coming from there.
+Packages are scored as their cards say, after a check that they learned from no judged patient.
+Classical classifiers are trained on the training side of the same split; everything that is tuned,
+calibrated or fixed for them comes from there.
 """
 
 from __future__ import annotations
@@ -294,8 +293,8 @@ def _notes(candidates: Sequence[Candidate], data: JudgedData, n: int, family: in
         ),
         f"claims are of {data.unit}s, corrected for {family} comparisons (Holm); their p-values "
         "take a difference for normal, with the spread of its bootstrap over patients",
-        "DeLong's test and McNemar's take images and breasts of one woman for independent: they "
-        "are too sure of themselves where she has several",
+        "DeLong's test and McNemar's take images and breasts of one patient for independent: they "
+        "are too sure of themselves where a patient has several",
         *same_women([*data.judged.records, *(data.training.records if data.training else ())]),
         *(str(caution) for caution in data.judged.cautions),
     ]

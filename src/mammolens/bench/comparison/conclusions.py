@@ -1,9 +1,10 @@
-"""What may be said after a comparison: claims, corrected for their number, in words.
+"""Conclusions of a comparison, in sentences, corrected for the number of tests.
 
-One family: the AUC of malignancy of the reference against each other model on each data set, in
-the primary unit; a package that is there with and without age is met by the one that knows what the
-reference knows. A claim holds if its interval excludes 0 and its p-value stays below 0.05 after
-Holm's correction. Where a class has fewer than ten women nothing is claimed, whatever comes out.
+The tests form one family: the AUC of malignancy of the reference against each other model on each
+data set, in the primary unit. A package that stands there with and without age is compared in the
+form that knows what the reference knows. A claim holds if its interval excludes 0 and its p-value
+stays below 0.05 after Holm's correction. Where a class has fewer than ten patients, nothing is
+claimed.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def correct(leaderboard: Mapping[str, Any], unit: str, aside: Collection[str] = 
     """Add Holm's corrected p-values to the differences of the family; gives its size.
 
     The AUC differences are one family, McNemar's tests of the same models another; differences
-    between few women are in neither.
+    between few patients are in neither.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a comparison is held on: a table or a run, its sides, and how pictures are prepared."""
+"""The data of a comparison: a table or a run, its sides, and how pictures are prepared."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How models stand beside each other on the same rows: figures, and differences from a reference.
+"""Figures of all models on the same rows, and the differences of a reference from the others.
 
-Every data set, task and unit is counted by itself. Of one of these all models share the draws of
-the bootstrap over patients, so that differences are paired draw by draw.
+Every data set, task and unit is counted separately. Within one of these all models share the draws
+of the bootstrap over patients, so that differences are paired draw by draw.
 """
 
 from __future__ import annotations
@@ -253,10 +253,10 @@ def _difference(
 
 
 def _few(sample: Sample) -> bool:
-    """Whether either class has too few women for the bootstrap over them to be believed."""
+    """Whether either class has too few patients for the bootstrap over them to be believed."""
     kinds = set(zip(sample.patients, sample.labels.tolist(), strict=True))
-    women = Counter(label for _, label in kinds)
-    return min(women[True], women[False]) < FEW
+    patients = Counter(label for _, label in kinds)
+    return min(patients[True], patients[False]) < FEW
 
 
 def _p_value(gap: Interval) -> float | None:

@@ -1,11 +1,11 @@
 """Whether a package learned from the patients that it is to be judged on.
 
-Two things tell. A split whose digest is the card's: the compared table's, that of a run that is
-named, or that of the run folder in which the package lies; its training patients are the model's.
-And the digests of patients that lie in a package (`mammolens.model.KnownPatients`): they are
-compared with the table's patients, as long as some of a data set are recognised, which shows that
-the identifiers are the same. None of the training patients may be judged. A model that learned from
-other data sets altogether needs no more than its card.
+Two sources answer this. The first is a split whose digest is the card's: that of the compared
+table, of a run that is named, or of the run folder in which the package lies; its training
+patients are the model's. The second is the list of patient digests inside a package
+(`mammolens.model.KnownPatients`). It is compared with the table's patients, provided that some of
+each data set are recognised, which shows that the identifiers are the same. None of the training
+patients may be judged. For a model that learned from other data sets altogether its card is enough.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def _strangers(
     table: Sequence[Record],
 ) -> list[str]:
     """Judged data sets of which it cannot be told who taught the model: its card names them, or
-    one that shows the same women, and the package recognises none of their patients."""
+    one that shows the same patients, and the package recognises none of their patients."""
     there = known.taught | known.held_out if known else frozenset()
     recognised = {r.dataset for r in table if patient_digest(r.patient) in there}
     return sorted(

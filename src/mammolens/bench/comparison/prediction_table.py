@@ -1,4 +1,4 @@
-"""What every model of a comparison said of every image, in long form."""
+"""The table of all predictions of a comparison: one row for each model and image."""
 
 from __future__ import annotations
 

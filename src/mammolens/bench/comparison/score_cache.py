@@ -1,8 +1,8 @@
-"""Scores of a package on a table's images, kept from one run to the next.
+"""Cache of a package's scores of a table's images.
 
-The file's name is the digest of the card (and so of the graph), of what the table says of each
-image, and of the image files' sizes and times of change. A few images are scored anew every time:
-should the way to a score have changed, they differ from what was kept, and all are scored again.
+The name of a file is the digest of the card (and so of the graph), of what the table says of each
+image, and of the image files' sizes and times of change. A few images are scored again every time:
+if they differ from the cache, the way to a score has changed, and all images are scored again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""What was measured of one image by each method of explaining, and the figures of a method.
-
-Every figure has its n and an interval over patients; every difference from Grad-CAM is of the very
-images that both explained.
-"""
+"""What was measured of one image under each method of explaining, and the figures of a method."""
 
 from __future__ import annotations
 

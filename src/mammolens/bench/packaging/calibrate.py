@@ -1,4 +1,4 @@
-"""Logits of validation images → probabilities that mean what they say, at any known age."""
+"""Calibration of a package: logits of validation images → probabilities, at any known age."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The words of a card: from the run's own data, and from what its configuration adds.
+"""The text of a model card: from the run's own data, and from the section ``card`` of its file.
 
-A sentence of the section ``card`` that names a public data set which the run has not seen is left
-out: run files are copied from each other, and their words with them.
+A sentence of that section which names a public data set that the run has not seen is left out:
+run files are copied from each other, and their sentences with them.
 """
 
 from __future__ import annotations

@@ -240,7 +240,7 @@ def _recipe(config: RunConfig, summary: dict[str, Any]) -> str:
             folders = sorted({run.parent.name for run in train.teachers})
             names = (
                 f"{len(train.teachers)} runs of {' and '.join(folders)}, each of whom speaks only "
-                "of women from whom it has not learned"
+                "of patients from whom it has not learned"
             )
         clauses.append(f"taught beside the labels by {names}, weight {train.teacher_weight:g}")
     if train.map_weight:

@@ -1,5 +1,4 @@
-"""Whether P(malignant) of images means what it says: slope, Brier score and ECE, with what they
-stand on."""
+"""Calibration of P(malignant) of images: slope, intercept, Brier score and ECE, with intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who was called what: normal, benign and malignant, and both tasks at each operating point."""
+"""Confusion of normal, benign and malignant, and of both tasks at each operating point."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What decisions come to: the card's thresholds, and thresholds that reach a wanted goal.
+"""Figures of decisions: at the card's thresholds, and at thresholds that reach a wanted goal.
 
-A wanted threshold is fixed on other women (see `bench.evidence`), so that it is not judged on the
-rows that chose it; its interval does not hold the chance in that choice.
+A wanted threshold is fixed on other patients (see `bench.evidence`), so that it is not judged on
+the rows that chose it. Its interval does not include the chance in that choice.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def decide(evidence: Evidence, task: str, unit: str, point: str) -> Decided:
     Raises
     ------
     InvalidManifest
-        If a threshold cannot be fixed on other women.
+        If a threshold cannot be fixed on other patients.
     ConfigError
         If there is no such point.
     """

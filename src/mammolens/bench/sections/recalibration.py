@@ -1,7 +1,7 @@
-"""What recalibration on other women would mend, and answers that may say "unsure".
+"""What recalibration on other patients would improve, and answers that may say "unsure".
 
-Both are fitted as `bench.evidence` says and measured on women that they were not fitted on. The
-intervals resample those women; the rules stay as they are.
+Both are fitted as `bench.evidence` says, and measured on patients that they were not fitted on. The
+intervals resample those patients; the rules stay as they are.
 """
 
 from __future__ import annotations

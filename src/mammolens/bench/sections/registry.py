@@ -1,7 +1,7 @@
-"""The sections of an evaluation: one function each, from evidence to a JSON-ready dict.
+"""The sections of an evaluation, in one table, and the warnings that go with them.
 
-`SECTIONS` is the one place where a section is entered. Each stands under its name for all data
-sets together, and again for each data set.
+`SECTIONS` is the only place where a section is registered. Each is computed for all data sets
+together, and again for each data set.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def warnings_of(evidence: Evidence, name: str) -> list[str]:
     patients = {one.record.patient for one in evidence.results}
     if len(patients) == len(evidence.results) > 1 and not evidence.of_lesions:
         found.append(
-            f"{name}: every image is a patient of its own; if women have several images here, "
+            f"{name}: every image is a patient of its own; if patients have several images here, "
             "intervals are too narrow"
         )
     return found

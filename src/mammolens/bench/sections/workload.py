@@ -1,8 +1,7 @@
-"""Whether acting on the scores would pay, and how much reading it would save, at the stated
-prevalence.
+"""Net benefit of acting on the scores, and the reading that they would save, at a prevalence.
 
-Sets such as these hold far more cancers than a screening population, so shares of the ill and of
-the healthy are weighed as that population would weigh them.
+Public data sets hold far more cancers than a screening population, so the shares of patients with
+and without cancer are weighted as that population would weight them.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _CURVE_POINTS = 60
 
 
 def decision(evidence: Evidence) -> dict[str, Any]:
-    """Give unit → net benefit per woman of recalling whom the model puts at or above a risk.
+    """Give unit → net benefit per patient of recalling whom the model puts at or above a risk.
 
     Probabilities of malignancy are restated from the prevalence that they stand for to the stated
     one, as ``mammolens analyze --prevalence`` does. Each threshold has ``model`` with its
