@@ -14,7 +14,7 @@ import pytest
 
 from mammolens import cli
 from mammolens.core import PreparedView
-from mammolens.errors import ConfigError, DeliveryError, InputError
+from mammolens.errors import ConfigError, InputError, StorageError
 from mammolens.learn._elastic import source_coordinates
 from mammolens.learn.augment import (
     Augmentation,
@@ -275,6 +275,6 @@ def test_bad_input_leaves_no_sheet(run_toml: Path, tmp_path: Path) -> None:
         write_sheet(config, [], out)
     with pytest.raises(ConfigError, match="is a PNG"):
         write_sheet(config, [broken], tmp_path / "sheet.jpg")
-    with pytest.raises(DeliveryError, match="cannot be written"):
+    with pytest.raises(StorageError, match="cannot be written"):
         write_sheet(config, [film(tmp_path / "a.png")], broken / "sheet.png")
     assert not out.exists()

@@ -89,7 +89,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(run):
     child = subprocess.run(command, capture_output=True, text=True, check=False)
     assert child.returncode == -signal.SIGKILL, child.stderr
     assert state(out)["step"] == 4
-    (out / "state.pt.partial").write_bytes(b"half a checkpoint")
+    (out / ".state.pt.partial").write_bytes(b"half a checkpoint")
     lines: list[str] = []
     loop.train(run / "run.toml", out, OVERRIDES, lines.append)
     assert f"resumed at step 4 of {STEPS}" in lines
@@ -323,7 +323,7 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_says_so(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
     try:
-        with pytest.raises(StorageError, match=r"state\.pt.*the one before is kept.*Make room"):
+        with pytest.raises(StorageError, match=r"state\.pt.*file before it is kept.*Make room"):
             write_state(path, 2, {"score": 0.6}, net=net)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
