@@ -38,7 +38,7 @@ _SLACK = 1e-9
 class RankedCounts(NamedTuple):
     """Weight of positives (`caught`) and of negatives (`alarms`) at or above each distinct score.
 
-    Both are (k + 1, draws): scores fall from row to row, and the first row is nobody.
+    Both are (k + 1, draws): scores fall from row to row, and the first row is empty.
     """
 
     caught: FloatArray
@@ -145,7 +145,7 @@ def ranked_precision(counts: RankedCounts) -> FloatArray:
 
 
 def ranked_sensitivity(specificity: float | FloatArray) -> RankingFormula:
-    """Best sensitivity among thresholds that reach a specificity, found anew in each draw.
+    """Best sensitivity among thresholds that reach a specificity, found again in each draw.
 
     `specificity` is one for all draws, or (draws,).
     """
@@ -160,7 +160,7 @@ def ranked_sensitivity(specificity: float | FloatArray) -> RankingFormula:
 
 
 def ranked_specificity(sensitivity: float | FloatArray) -> RankingFormula:
-    """Best specificity among thresholds that reach a sensitivity, found anew in each draw.
+    """Best specificity among thresholds that reach a sensitivity, found again in each draw.
 
     `sensitivity` is one for all draws, or (draws,).
     """

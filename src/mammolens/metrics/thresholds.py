@@ -205,7 +205,7 @@ def _at_least(target: float, count: int) -> int:
 
 
 def _halfway(values: FloatArray, score: float) -> float:
-    """The threshold that calls what scores at least `score`; an infinite score calls nobody."""
+    """The threshold that calls what scores at least `score`; an infinite score calls no row."""
     if np.isinf(score):
         return float(np.nextafter(values.max(), np.inf))
     return _just_below(values, score)
