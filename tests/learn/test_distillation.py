@@ -123,7 +123,7 @@ def test_cross_fitted_teachers_speak_of_those_they_held_out(runs, tmp_path):
 
 
 def test_cross_fitted_teachers_of_everyone_have_nothing_to_say(runs, tmp_path):
-    with pytest.raises(ConfigError, match=r"no teacher has a word.*inner_folds"):
+    with pytest.raises(ConfigError, match=r"no teacher can be asked.*inner_folds"):
         asked(runs, tmp_path, "first", "second", settings=["train.cross_fit=true"])
     assert not (tmp_path / "teachers.npy").exists()
 
