@@ -7,7 +7,6 @@ with patients kept whole; its area under the ROC curve has an interval over pati
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -19,12 +18,11 @@ from mammolens.data._glance import BORDER, ORIENTATION, Glance
 from mammolens.data._report import CheckFinding, Probe, Severity, finding
 from mammolens.data.manifest import Record
 from mammolens.metrics import auc, auc_interval
+from mammolens.metrics.out_of_fold import out_of_fold, patient_folds
 
 __all__ = [
     "Seen",
     "leak_findings",
-    "out_of_fold",
-    "patient_folds",
     "probe_labels",
     "probe_sources",
 ]
@@ -34,7 +32,6 @@ Seen = tuple[Record, Glance]
 
 _TELLS, _HINTS = 0.75, 0.60
 _FEWEST_IMAGES, _FEWEST_PATIENTS = 10, 6
-_FOLDS, _STEPS, _RIDGE = 5, 20, 1.0
 _MOST_WORDS = 30
 _DRAWS = 1000
 
@@ -214,44 +211,3 @@ def _measure(
     single = [abs(auc(labels, column) - 0.5) for column in trait.values.T]
     interval = auc_interval(labels, scores, patients, draws=_DRAWS)
     return Probe(dataset, trait.name, task, trait.names[int(np.argmax(single))], interval)
-
-
-def patient_folds(patients: Sequence[str]) -> npt.NDArray[np.intp]:
-    """Deal patients out to folds in the order of a hash, so that rows' order does not matter."""
-    order = sorted(set(patients), key=lambda patient: hashlib.sha256(patient.encode()).digest())
-    fold = {patient: index % _FOLDS for index, patient in enumerate(order)}
-    return np.array([fold[patient] for patient in patients], np.intp)
-
-
-def out_of_fold(values: Float, labels: npt.NDArray[np.bool_], folds: npt.NDArray[np.intp]) -> Float:
-    """Log-odds of each row from a model that saw none of its patient's rows."""
-    scores = np.zeros(len(labels))
-    for fold in range(_FOLDS):
-        held = folds == fold
-        if held.any() and not held.all():
-            centre, spread = values[~held].mean(0), np.maximum(values[~held].std(0), 1e-6)
-            design = _design((values - centre) / spread)
-            scores[held] = design[held] @ _fit(design[~held], labels[~held])
-    return scores
-
-
-def _design(values: Float) -> Float:
-    """Ones, the standardised features, and their squares: too bright or too dark may both tell."""
-    bounded = np.clip(values, -5, 5)
-    return np.hstack([np.ones((len(values), 1)), bounded, bounded**2])
-
-
-def _fit(design: Float, labels: npt.NDArray[np.bool_]) -> Float:
-    """Ridge logistic regression by Newton's steps (iteratively reweighted least squares)."""
-    weights = np.zeros(design.shape[1])
-    ridge = np.full(len(weights), _RIDGE)
-    ridge[0] = 1e-3
-    for _ in range(_STEPS):
-        chance = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -30, 30)))
-        gradient = design.T @ (labels - chance) - ridge * weights
-        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(ridge)
-        step = np.linalg.solve(curvature, gradient)
-        weights = weights + np.clip(step, -3, 3)
-        if float(np.abs(step).max()) < 1e-6:
-            break
-    return weights

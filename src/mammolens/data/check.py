@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mammolens import DISCLAIMER
@@ -32,6 +31,7 @@ from mammolens.data.manifest import Manifest, Record
 from mammolens.data.persons import NOBODY, Patient, person_of
 from mammolens.data.synthetic import synthetic_warnings
 from mammolens.files import storage, write_whole
+from mammolens.prefetching import prefetch
 
 __all__ = [
     "CheckFinding",
@@ -69,10 +69,9 @@ def check_manifest(
     """
     records = manifest.records
     looks: list[Glance | Refusal] = []
-    with ThreadPoolExecutor(jobs) as pool:
-        for look in pool.map(glance, records):
-            looks.append(look)
-            on_progress(len(looks), len(records))
+    for look in prefetch(glance, records, ahead=2 * jobs, workers=jobs):
+        looks.append(look)
+        on_progress(len(looks), len(records))
     seen = [(r, look) for r, look in zip(records, looks, strict=True) if isinstance(look, Glance)]
     machines = [
         record.machine or (look.manufacturer if isinstance(look, Glance) else None)

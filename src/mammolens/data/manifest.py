@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 
 from mammolens.core import Caution, Laterality, ViewPosition
@@ -138,14 +139,18 @@ class Record:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Records and the SHA-256 of what they say (paths left out: a moved table is the same).
+    """Records; `digest` is of what they say (paths left out: a moved table is the same).
 
     `cautions` name what the reader of a source tolerated, left out or could not tell.
     """
 
     records: tuple[Record, ...]
-    digest: str
     cautions: tuple[Caution, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what the records say, computed when it is first asked for."""
+        return _digest(self.records)
 
     @classmethod
     def of(cls, records: Iterable[Record], cautions: Iterable[Caution] = ()) -> Manifest:
@@ -169,7 +174,7 @@ class Manifest:
                     remedy="Keep one row for each image",
                 )
             seen.add(key)
-        return cls(kept, _digest(kept), tuple(cautions))
+        return cls(kept, tuple(cautions))
 
     @classmethod
     def read(cls, *tables: Path) -> Manifest:

@@ -1,4 +1,4 @@
-"""Intervals by resampling patients: the images of one woman are drawn together or not at all.
+"""Intervals by resampling patients: the images of one patient are drawn together or not at all.
 
 A statistic is a function of row weights, so one draw is one row of integer multiplicities and
 thousands of draws are a few array operations.
@@ -21,6 +21,7 @@ __all__ = [
     "Interval",
     "Statistic",
     "Statistics",
+    "mean_statistic",
     "patient_bootstrap",
     "patient_bootstraps",
     "side_by_side",
@@ -88,6 +89,12 @@ class Interval:
 
     def __str__(self) -> str:
         return estimate(self.value, self.low, self.high)
+
+
+def mean_statistic(values: npt.ArrayLike) -> Statistic:
+    """Give the mean of values (n,) as a function of row weights."""
+    row = np.asarray(values, np.float64)
+    return lambda weights: np.asarray((weights @ row) / weights.sum(axis=1), np.float64)
 
 
 def patient_bootstrap(

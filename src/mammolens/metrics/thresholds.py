@@ -13,23 +13,18 @@ import numpy.typing as npt
 
 from mammolens.errors import ConfigError
 from mammolens.metrics.binary import binary_statistic
-from mammolens.metrics.bootstrap import Interval, Statistic, patient_bootstrap
+from mammolens.metrics.bootstrap import Interval, patient_bootstrap
 from mammolens.metrics.checks import (
     FloatArray,
     check_binary,
     check_fraction,
     require_both_classes,
 )
-from mammolens.metrics.ranked import ranked_sensitivity, ranked_specificity, ranked_statistic
 from mammolens.metrics.ranking import roc_curve
 
 __all__ = [
     "OperatingPoint",
-    "ppv_at_prevalence",
-    "recall_rate_at_prevalence",
-    "sensitivity_at_specificity_statistic",
     "sensitivity_specificity",
-    "specificity_at_sensitivity_statistic",
     "threshold_at_cost",
     "threshold_at_recall",
     "threshold_at_sensitivity",
@@ -105,7 +100,7 @@ def threshold_at_specificity(
 def threshold_at_recall(
     labels: npt.ArrayLike, scores: npt.ArrayLike, target: float = 0.1, prevalence: float = 0.005
 ) -> float:
-    """Give the lowest threshold that recalls at most a share of women at a stated prevalence.
+    """Give the lowest threshold that recalls at most a share of patients at a stated prevalence.
 
     Parameters, rounding and errors are those of `threshold_at_sensitivity`.
 
@@ -128,7 +123,7 @@ def threshold_at_cost(
 ) -> float:
     """Give the threshold that is cheapest where a missed cancer weighs `cost` false recalls.
 
-    Of equally cheap ones the highest, so the fewest women are recalled.
+    Of equally cheap ones the highest, so the fewest patients are recalled.
 
     Parameters
     ----------
@@ -159,22 +154,6 @@ def threshold_at_cost(
     missed = cost * prevalence * (1.0 - curve.true_positive_rate)
     paid = missed + (1.0 - prevalence) * curve.false_positive_rate
     return _halfway(values, curve.thresholds[np.flatnonzero(paid <= paid.min() + 1e-12)[0]])
-
-
-def sensitivity_at_specificity_statistic(
-    labels: npt.ArrayLike, scores: npt.ArrayLike, specificity: float
-) -> Statistic:
-    """Give the best sensitivity at a specificity, with a threshold found anew in each resample."""
-    check_fraction(specificity, "specificity")
-    return ranked_statistic(labels, scores, ranked_sensitivity(specificity))
-
-
-def specificity_at_sensitivity_statistic(
-    labels: npt.ArrayLike, scores: npt.ArrayLike, sensitivity: float
-) -> Statistic:
-    """Give the best specificity at a sensitivity, with a threshold found anew in each resample."""
-    check_fraction(sensitivity, "sensitivity")
-    return ranked_statistic(labels, scores, ranked_specificity(sensitivity))
 
 
 def sensitivity_specificity(
@@ -220,51 +199,13 @@ def sensitivity_specificity(
     return OperatingPoint(threshold, sensitivity, specificity)
 
 
-def recall_rate_at_prevalence(
-    sensitivity: float, specificity: float, prevalence: float = 0.005
-) -> float:
-    """Give the share of women recalled in a population of another prevalence.
-
-    Raises
-    ------
-    ConfigError
-        If `prevalence` is impossible.
-
-    Examples
-    --------
-    >>> round(recall_rate_at_prevalence(0.869, 0.889), 4)
-    0.1148
-    """
-    check_fraction(prevalence, "prevalence")
-    return sensitivity * prevalence + (1 - specificity) * (1 - prevalence)
-
-
-def ppv_at_prevalence(
-    sensitivity: float, specificity: float, prevalence: float = 0.005
-) -> float | None:
-    """Give the share of the recalled who are ill; ``None`` if nobody is recalled.
-
-    Raises
-    ------
-    ConfigError
-        If `prevalence` is impossible.
-
-    Examples
-    --------
-    >>> round(ppv_at_prevalence(0.869, 0.889), 4)
-    0.0379
-    """
-    recalled = recall_rate_at_prevalence(sensitivity, specificity, prevalence)
-    return sensitivity * prevalence / recalled if recalled > 0 else None
-
-
 def _at_least(target: float, count: int) -> int:
     # 0.95 × 20 is 19.000000000000004 in some orders of multiplication: do not ask for a 20th.
     return max(1, ceil(target * count - 1e-9))
 
 
 def _halfway(values: FloatArray, score: float) -> float:
-    """The threshold that calls what scores at least `score`; an infinite score calls nobody."""
+    """The threshold that calls what scores at least `score`; an infinite score calls no row."""
     if np.isinf(score):
         return float(np.nextafter(values.max(), np.inf))
     return _just_below(values, score)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import Curve, ForestRow, forest, plane
 from mammolens.bench.report.document import Alarm, Block, Bullets, Figure, Heading, Table, Text
-from mammolens.bench.report.words import count, counted, figure, has_value, interval_of
+from mammolens.bench.report.phrases import count, counted, figure, has_value, interval_of
 
 __all__ = [
     "localisation_blocks",

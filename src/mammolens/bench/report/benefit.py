@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import LOOKS, Curve, plane
 from mammolens.bench.report.document import Block, Figure, Table, Text
-from mammolens.bench.report.words import count, counted, figure, has_value, having
+from mammolens.bench.report.phrases import count, counted, figure, has_value, having
 
 __all__ = ["decision_blocks", "decision_details", "workload_blocks"]
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import Band, Curve, plane
 from mammolens.bench.report.document import Block, Figure, Table, Text
-from mammolens.bench.report.words import ALL, count, counted, figure, has_value, scopes
+from mammolens.bench.report.phrases import ALL, count, counted, figure, has_value, scopes
 
 __all__ = ["calibration_blocks", "calibration_details", "recalibration_blocks"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mammolens.bench.report import answers as say
+from mammolens.bench.report import checklist_answers as say
 from mammolens.bench.report.checklist import Checklist, Item
 
 __all__ = ["CLAIM"]

@@ -22,7 +22,7 @@ from mammolens.bench.report.document import (
 from mammolens.bench.report.load import Row, Run, read_predictions
 from mammolens.bench.report.overview import run_facts
 from mammolens.bench.report.performance import flat_figures
-from mammolens.bench.report.words import (
+from mammolens.bench.report.phrases import (
     ALL,
     TASK_WORDS,
     UNIT_WORDS,

@@ -51,10 +51,10 @@ from mammolens.bench.report.overview import (
     summary_blocks,
 )
 from mammolens.bench.report.performance import discrimination_blocks, discrimination_details
+from mammolens.bench.report.phrases import model_name
 from mammolens.bench.report.readers import readers_blocks, readers_details
 from mammolens.bench.report.robust import remedy_blocks, robustness_blocks, source_blocks
 from mammolens.bench.report.tripod import TRIPOD_AI
-from mammolens.bench.report.words import model_name
 
 __all__ = ["build_document"]
 

@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import LOOKS, Curve, plane
 from mammolens.bench.report.document import Alarm, Block, Figure, Heading, Table, Text
-from mammolens.bench.report.readers import reader_spots
-from mammolens.bench.report.words import (
+from mammolens.bench.report.phrases import (
     ALL,
     TASK_WORDS,
     UNIT_WORDS,
@@ -19,6 +18,7 @@ from mammolens.bench.report.words import (
     scopes,
     sentence,
 )
+from mammolens.bench.report.readers import reader_spots
 
 __all__ = ["discrimination_blocks", "discrimination_details", "flat_figures", "measure_name"]
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import Spot
 from mammolens.bench.report.document import Block, Table, Text
-from mammolens.bench.report.words import UNIT_WORDS, count, counted, figure
+from mammolens.bench.report.phrases import UNIT_WORDS, count, counted, figure
 
 __all__ = ["reader_spots", "readers_blocks", "readers_details"]
 
