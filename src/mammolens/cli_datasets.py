@@ -51,8 +51,8 @@ def list_() -> None:
 def build(name: Source, root: Root, out: TableOut, options: Options = None) -> None:
     """Read a data set and write its table, with marked lesions in lesions.csv beside it."""
     from mammolens import console
+    from mammolens.data.manifest_writer import write_manifest
     from mammolens.data.sources import build_source
-    from mammolens.data.table import write_manifest
 
     manifest = build_source(name, root, _pairs(options or []))
     written = write_manifest(manifest, out)
@@ -94,10 +94,10 @@ def check(tables: Tables, jobs: Jobs = 1, persons: Persons = None, json_file: Js
     from mammolens import console
     from mammolens.data.check import check_manifest, write_report
     from mammolens.data.manifest import Manifest
-    from mammolens.data.persons import NOBODY, read_persons
+    from mammolens.data.persons import NO_LINKS, read_persons
 
     manifest = Manifest.read(*tables)
-    same = read_persons(persons) if persons is not None else NOBODY
+    same = read_persons(persons) if persons is not None else NO_LINKS
     with console.progress_bar("images") as on_progress:
         report = check_manifest(manifest, jobs=jobs, same_person=same, on_progress=on_progress)
     console.show_check(report)

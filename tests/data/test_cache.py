@@ -384,7 +384,7 @@ def test_a_disk_that_fills_half_way_keeps_what_was_made(
     monkeypatch.delattr(os, "posix_fallocate")
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(100_000))
-    with pytest.raises(StorageError, match="what was prepared is kept"):
+    with pytest.raises(StorageError, match="prepared pictures are kept"):
         build(table, small_disk, jobs=1)
     kept = int((np.fromfile(folder_of(small_disk) / "done.u8", np.uint8) == 1).sum())
     assert 0 < kept < 60

@@ -14,7 +14,7 @@ import pytest
 
 from mammolens import DISCLAIMER, cli
 from mammolens.core import Laterality, ViewPosition
-from mammolens.data._hashes import TURNS, describe_texture, find_same
+from mammolens.data._same_pictures import TURNS, describe_texture, find_same_pictures
 from mammolens.data.check import CheckReport, Severity, check_manifest, write_report
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Manifest, Record, Split
@@ -224,9 +224,9 @@ def test_different_pictures_are_not_taken_for_one() -> None:
     for seed in range(1000, 1250):
         grey = (breast(seed, size=128) / 255.0).astype(np.float32)
         textures.append(describe_texture(grey, find_breast(grey)))
-    assert find_same(textures) == ()
-    assert find_same([]) == ()
-    (same,) = find_same([*textures, textures[7]])
+    assert find_same_pictures(textures) == ()
+    assert find_same_pictures([]) == ()
+    (same,) = find_same_pictures([*textures, textures[7]])
     assert (same.first, same.second, same.turn, same.bits) == (7, 250, TURNS[0], 0)
     assert same.correlation == pytest.approx(1.0)
 
@@ -392,7 +392,7 @@ def test_one_case_number_under_two_patients(clean, tmp_path) -> None:
 def test_sources_that_show_the_same_women(clean) -> None:
     named = [replace(r, dataset=("ddsm", "cbis_masses")[r.age_years > 50]) for r in clean]
     found = the(check(named), "same_women_in_two_sources")
-    assert found.message == "cbis_masses and ddsm show the same women, numbered anew"
+    assert found.message == "cbis_masses and ddsm show the same patients under other numbers"
 
 
 @pytest.fixture

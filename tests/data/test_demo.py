@@ -102,14 +102,14 @@ def test_a_check_calls_it_made_up_and_finds_no_short_cut(demo):
 def test_only_a_demonstration_is_written_over(demo, tmp_path, monkeypatch):
     folder, *_ = demo
     (tmp_path / "letters.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="something else"):
+    with pytest.raises(ConfigError, match="other files than a demonstration"):
         write_demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
     own = tmp_path / "own"
     (own / "images").mkdir(parents=True)
     text = (folder / "manifest.csv").read_text().replace(DEMO_DATASET, "clinic")
     (own / "manifest.csv").write_text(text)
-    with pytest.raises(ConfigError, match="something else"):
+    with pytest.raises(ConfigError, match="other files than a demonstration"):
         write_demo(own)
     assert (own / "manifest.csv").read_text() == text
     monkeypatch.setattr(drawing, "_patients", lambda *args: islice(first(*args), 4))

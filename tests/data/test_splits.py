@@ -1,4 +1,4 @@
-"""Splits: patients stay whole, everyone is held out once, the same woman is one woman."""
+"""Splits: patients stay whole, everyone is held out once, the same person is one person."""
 
 from collections import Counter
 from pathlib import Path
@@ -162,7 +162,7 @@ def test_records_without_a_side_are_refused_or_put_where_the_caller_says():
 def test_a_woman_on_two_official_sides_is_refused_then_dropped_from_training():
     shared = [Record("cbis", "mass", "t3", Path("x"), split=Split.TRAIN)]
     manifest = Manifest.of([*official(), *shared])
-    with pytest.raises(PatientLeak, match="1 patients stand on two sides: cbis/t3"):
+    with pytest.raises(PatientLeak, match="1 patients are on two sides: cbis/t3"):
         official_split(manifest)
     clean = drop_overlap(manifest)
     assert {r.image_id for r in manifest.records} - {r.image_id for r in clean.records} == {"mass"}
@@ -185,9 +185,9 @@ def test_a_source_is_left_out_whole():
 
 
 def test_a_source_that_is_not_there_or_the_only_one_is_refused():
-    with pytest.raises(ConfigError, match=r"'inbreast'.*Known: a"):
+    with pytest.raises(ConfigError, match=r"'inbreast'.*Use one of a"):
         hold_out_source(Manifest.of(women("a")), "inbreast")
-    with pytest.raises(ConfigError, match="nothing is left"):
+    with pytest.raises(ConfigError, match="no image is left to train on"):
         hold_out_source(Manifest.of(women("a")), "a")
 
 
@@ -224,12 +224,12 @@ def test_known_twin_sources_on_two_sides_are_refused_until_it_is_known_who_is_wh
         *women("ddsm", 10, split=Split.TRAIN),
         *women("cbis_masses", 10, split=Split.TEST),
     ]
-    with pytest.raises(PatientLeak, match="cbis_masses and ddsm show the same women"):
+    with pytest.raises(PatientLeak, match="cbis_masses and ddsm show the same patients"):
         refuse_leak(records)
-    with pytest.raises(PatientLeak, match="same women"):
+    with pytest.raises(PatientLeak, match="same patients"):
         hold_out_source(Manifest.of(records), "ddsm")
     one_known = {("ddsm", "0"): "a"}
-    with pytest.raises(PatientLeak, match="same women"):
+    with pytest.raises(PatientLeak, match="same patients"):
         refuse_leak(records, one_known)
     refuse_leak(records, {r.patient: "/".join(r.patient) for r in records})
     refuse_leak(women("ddsm", 10, split=Split.TRAIN) + women("mias", 10, split=Split.TEST))

@@ -22,9 +22,9 @@ from mammolens.bench.tint import tinted
 from mammolens.bench.units import ImageResult
 from mammolens.core import Box, Finding, ImageRef, InputKind, PreparedView
 from mammolens.data.cache import prepare_record
+from mammolens.data.lesion_masks import draw_lesion
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Record
-from mammolens.data.outlines import draw_lesion
 from mammolens.errors import ConfigError, InputError, InvalidManifest, ModelError
 from mammolens.model import ModelPackage
 from mammolens.render import frame

@@ -210,14 +210,14 @@ def test_a_film_of_both_kinds_is_one_record_and_malignant_if_either_is(layout, r
     assert record.birads == "4"
 
 
-def test_a_woman_of_two_sets_stays_for_testing_and_is_named(archive):
+def test_a_patient_in_two_sets_keeps_the_test_films_and_is_named(archive):
     manifest = build(archive)
     refuse_leak(manifest.records)
     kept = [r for r in manifest.records if r.patient_id == "P_00003"]
     assert [(r.image_id, r.split) for r in kept] == [("P_00003_RIGHT_CC", Split.TEST)]
     (said,) = [c for c in manifest.cautions if c.name == "patients_in_training_and_test"]
-    assert "1 women" in said.message
-    assert "1 that are for training only were left out" in said.message
+    assert "1 patients" in said.message
+    assert "1 films that are for training only are left out" in said.message
     assert "P_00003" in said.message
 
 
@@ -286,7 +286,7 @@ def test_without_tables_or_films_there_is_no_manifest(tmp_path):
     with pytest.raises(InvalidManifest, match="no case table"):
         build(tmp_path)
     write_tables(tmp_path)
-    with pytest.raises(InvalidManifest, match="none of the images"):
+    with pytest.raises(InvalidManifest, match="none of the source"):
         build(tmp_path)
 
 
@@ -312,7 +312,7 @@ def test_the_real_tables_agree_with_labels_derived_elsewhere(tmp_path):
             (tmp_path / f"{film}.png").write_bytes(picture)
     manifest = build(tmp_path)
     refuse_leak(manifest.records)
-    assert str(manifest.cautions[0]).startswith("patients_in_training_and_test: 31 women ")
+    assert str(manifest.cautions[0]).startswith("patients_in_training_and_test: 31 patients ")
     found = by_id(manifest)
     checked = 0
     for crop in crops:

@@ -11,7 +11,7 @@ from mammolens.core import Laterality, ViewPosition
 from mammolens.data.cache import prepare_record
 from mammolens.data.lesions import LesionKind
 from mammolens.data.sources import build_source
-from mammolens.data.sources._overlay import parse_overlay
+from mammolens.data.sources._ddsm_overlay import parse_overlay
 from mammolens.data.sources.ddsm import build
 from mammolens.errors import InvalidManifest
 from mammolens.preprocess import PreprocessConfig
@@ -146,7 +146,7 @@ def test_what_lacks_is_counted_and_named(tree):
 
 
 def test_a_folder_without_cases_is_refused(tmp_path):
-    with pytest.raises(InvalidManifest, match="none of the images"):
+    with pytest.raises(InvalidManifest, match="none of the source"):
         build(tmp_path)
 
 

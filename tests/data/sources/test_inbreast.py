@@ -166,7 +166,7 @@ def test_without_table_or_images_there_is_no_manifest(tree, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     (empty / "INbreast.csv").write_text(table())
-    with pytest.raises(InvalidManifest, match="none of the images"):
+    with pytest.raises(InvalidManifest, match="none of the source"):
         build(empty)
 
 

@@ -57,7 +57,7 @@ def test_pairs_are_one_woman_and_odd_numbers_left_on_the_film(tree):
 
 def test_what_lacks_is_named(tree):
     cautions = [str(caution) for caution in build_source("mias", tree).cautions]
-    assert cautions == ["no_image: 1 listed images are not here: mdb006"]
+    assert cautions == ["no_image: 1 listed images are missing: mdb006"]
 
 
 def test_circles_do_not_go_with_pictures_of_another_size(tree, make_sources):

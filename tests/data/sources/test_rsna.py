@@ -51,7 +51,7 @@ def test_an_image_without_a_row_is_left_out_and_named(tree, make_sources):
 
 def test_two_releases_side_by_side_are_refused(tree, make_sources):
     make_sources.save(tree / "png" / "10006_462822612.png")
-    with pytest.raises(InvalidManifest, match="here twice"):
+    with pytest.raises(InvalidManifest, match="exists twice"):
         build_source("rsna", tree)
 
 

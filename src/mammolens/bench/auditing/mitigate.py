@@ -24,7 +24,7 @@ from mammolens.bench.auditing.groups import (
 )
 from mammolens.bench.settings import Remedy
 from mammolens.bench.units import ImageResult, interval_json
-from mammolens.data._probes import patient_folds
+from mammolens.data.shortcut_probes import patient_folds
 from mammolens.errors import ConfigError
 from mammolens.metrics import (
     Statistic,

@@ -19,9 +19,9 @@ import numpy.typing as npt
 from mammolens.analysis import score_prepared
 from mammolens.bench.units import interval_json
 from mammolens.core import PreparedView
-from mammolens.data._probes import out_of_fold, patient_folds
 from mammolens.data.cache import prepare_record
 from mammolens.data.manifest import Record
+from mammolens.data.shortcut_probes import out_of_fold, patient_folds
 from mammolens.errors import InputError, ModelError
 from mammolens.metrics import Statistic, auc_statistic, patient_bootstraps, side_by_side
 from mammolens.metrics.bootstrap import FEW

@@ -1,10 +1,11 @@
-"""Pictures that show the same exposure, also mirrored or turned, after other processing.
+"""Find pictures that show the same exposure, even if one was mirrored, turned or processed again.
 
-Each picture is kept as two textures of a few kilobytes: of the whole frame (steady under new tones,
-sizes and compression) and of the breast's box (steady under other cropping). A texture is the
-picture less its coarse shades, over its local contrast, within the breast: breasts are alike in
-outline, not in texture. A 64-bit hash (signs of a discrete cosine transform) in eight orientations
-finds candidates by Hamming distance, and the correlation of the textures decides.
+Each picture is reduced to two textures of a few kilobytes. The texture of the whole frame does not
+change much under other grey tones, sizes and compression. The texture of the breast's box does not
+change much under other cropping. A texture is the picture without its coarse shades, divided by its
+local contrast, within the breast; breasts have similar outlines but different textures. A 64-bit
+hash (signs of a discrete cosine transform) in eight orientations finds candidates by Hamming
+distance. The correlation of the textures decides.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from mammolens.preprocess import BreastRegion
 
-__all__ = ["TURNS", "SamePicture", "Texture", "describe_texture", "find_same"]
+__all__ = ["TURNS", "SamePicture", "Texture", "describe_texture", "find_same_pictures"]
 
 Float = npt.NDArray[np.float32]
 Small = npt.NDArray[np.int8]
@@ -36,22 +37,27 @@ TURNS: Final = (
 )
 _FRAME_PX, _BREAST_PX = 96, 64
 _SCALE = 32.0
+"""Steps of int8 for each unit of local contrast."""
 _SMALLEST_PX = 150
+"""Pixels of breast that two textures must share to be compared."""
 _BLOCK, _OTHERS = 512, 4096
+"""Pictures in the two factors of one matrix product."""
 
 
 @dataclass(frozen=True)
 class Texture:
-    """`frame` int8 (96, 96) and `breast` int8 (64, 64), 1/32 of the local contrast; zero exactly
-    outside the breast."""
+    """`frame` int8 (96, 96) and `breast` int8 (64, 64), in 1/32 of the local contrast. A pixel is
+    zero if and only if it is outside the breast."""
 
     frame: Small
     breast: Small
 
 
 class SamePicture(NamedTuple):
-    """Pictures `first` and `second` (indices) agree if the second is changed as `turn` says;
-    `bits` of 64 differ in the hash, `correlation` is that of the textures."""
+    """Pictures `first` and `second` (indices) agree after the second is changed as `turn` says.
+
+    `bits` is how many of the 64 bits of the hash differ. `correlation` is that of the textures.
+    """
 
     first: int
     second: int
@@ -61,11 +67,12 @@ class SamePicture(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """One kind of texture: how to get it, its hash's frequencies, and the limits of sameness.
+    """One kind of texture: its function, the frequencies of its hash, and the limits of sameness.
 
-    Measured on 2,726 digital and 1,701 film mammograms, all pairs in all turns: no two women above
-    a correlation of 0.55 (frames) or 0.86 (breasts), except those who turned out to be one.
-    Copies with other tones, sizes or JPEG quality stay above 0.9.
+    The limits were measured on all pairs of 2,726 digital and 1,701 film mammograms in all
+    orientations. Pictures of two different patients stay below a correlation of 0.55 (frames) and
+    0.86 (breasts). All pairs above that turned out to show one patient. Copies with other tones,
+    sizes or JPEG quality stay above 0.9.
     """
 
     texture_of: Callable[[Texture], Small]
@@ -88,7 +95,7 @@ def describe_texture(grey: Float, region: BreastRegion | None) -> Texture:
     grey
         Float32 (h, w), 0–1, breast brighter than the background.
     region
-        Where the breast is; ``None`` takes the whole picture.
+        The breast in the picture; ``None`` uses the whole picture.
     """
     mask = np.ones(grey.shape, bool) if region is None else region.mask
     row0, col0, row1, col1 = (0, 0, *grey.shape) if region is None else region.box
@@ -106,11 +113,12 @@ def describe_texture(grey: Float, region: BreastRegion | None) -> Texture:
     )
 
 
-def find_same(textures: Sequence[Texture]) -> tuple[SamePicture, ...]:
-    """Find all pairs that show the same exposure, best first.
+def find_same_pictures(textures: Sequence[Texture]) -> tuple[SamePicture, ...]:
+    """Find all pairs that show the same exposure, the highest correlation first.
 
-    Hashes are compared in blocks by matrix products (3,000 pictures take seconds on one core,
-    50,000 minutes); memory is about 13 kB a picture and 80 MB for the blocks.
+    Hashes are compared in blocks by matrix products: on one core 3,000 pictures take seconds and
+    50,000 pictures take minutes. The memory is about 13 kB for each picture and 80 MB for the
+    blocks.
     """
     best: dict[tuple[int, int], SamePicture] = {}
     for look in _LOOKS:
@@ -126,7 +134,7 @@ def find_same(textures: Sequence[Texture]) -> tuple[SamePicture, ...]:
 
 
 def _candidates(pictures: Sequence[Small], look: _Look) -> Iterator[tuple[int, int, int, int]]:
-    """Pairs (first < second), the turn of the second, and the bits in which they differ."""
+    """Yield first < second, the orientation of the second, and how many bits differ."""
     hashes = [_hashes(picture, look.frequencies) for picture in pictures]
     if not hashes:
         return
@@ -144,7 +152,7 @@ def _candidates(pictures: Sequence[Small], look: _Look) -> Iterator[tuple[int, i
 
 
 def _hashes(picture: Small, frequencies: slice) -> npt.NDArray[np.int8]:
-    """The 64-bit hash of each orientation: −1 or 1 (8, 64)."""
+    """Give the 64-bit hash of each orientation: −1 or 1, int8 (8, 64)."""
     spectra = (cv2.dct(turned.astype(np.float32)) for turned in _turned(picture))
     kept = [np.asarray(spectrum)[frequencies, frequencies] for spectrum in spectra]
     return np.where(np.stack(kept) > 0, 1, -1).astype(np.int8).reshape(len(TURNS), -1)
@@ -156,7 +164,7 @@ def _turned(picture: Small) -> tuple[Small, ...]:
 
 
 def _correlation(one: Small, other: Small) -> float:
-    """Pearson's correlation where both show breast; 0 where that is too little to tell."""
+    """Give Pearson's correlation where both pictures show breast; 0 if that area is too small."""
     both = (one != 0) & (other != 0)
     if np.count_nonzero(both) < _SMALLEST_PX:
         return 0.0
@@ -187,6 +195,6 @@ def _blur_within(picture: Float, inside: Float, sigma_px: float) -> Float:
 
 
 def _resize(picture: Float, size_px: int) -> Float:
-    """Shrink by area, which keeps fine grain from becoming coarse; enlarge linearly."""
+    """Resize to a square: shrink by area averaging, which avoids aliasing; enlarge linearly."""
     how = cv2.INTER_AREA if min(picture.shape) >= size_px else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(picture, (size_px, size_px), interpolation=how), np.float32)

@@ -1,8 +1,9 @@
-"""Does something trivial tell the label? Small logistic models on traits that are no anatomy.
+"""Shortcut probes: can the label be predicted from something that is not anatomy?
 
-A network finds any short cut that a data set offers: a border that is brighter, a rotation, a size,
-a scanner. Each probe is a ridge logistic regression on a handful of such features, cross-validated
-with patients kept whole; its area under the ROC curve has an interval over patients.
+A network uses every shortcut that a data set offers: a brighter border, a rotation, a size, a
+scanner. Each probe is a ridge logistic regression on a few such features. It is cross-validated,
+with all images of a patient in one fold. Its area under the ROC curve (AUC) has an interval over
+patients.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.data._glance import BORDER, ORIENTATION, Glance
-from mammolens.data._report import CheckFinding, Probe, Severity, finding
+from mammolens.data._check_report import CheckFinding, Probe, Severity, finding
+from mammolens.data._picture_measures import BORDER, ORIENTATION, PictureMeasures
 from mammolens.data.manifest import Record
 from mammolens.metrics import auc, auc_interval
 
@@ -30,17 +31,22 @@ __all__ = [
 ]
 
 Float = npt.NDArray[np.float64]
-Seen = tuple[Record, Glance]
+Seen = tuple[Record, PictureMeasures]
 
 _TELLS, _HINTS = 0.75, 0.60
+"""Lower ends of the interval of the AUC from which a probe is an error, and a warning. Chosen by
+hand; docs/checks.md shows what they find in public data sets."""
 _FEWEST_IMAGES, _FEWEST_PATIENTS = 10, 6
+"""Images and patients that each class of a task must have."""
 _FOLDS, _STEPS, _RIDGE = 5, 20, 1.0
 _MOST_WORDS = 30
+"""Most categories (machines, file forms) that become features."""
 _DRAWS = 1000
+"""Bootstrap draws of the interval."""
 
 
 class _Trait(NamedTuple):
-    """Features (n, k) of one kind with their names."""
+    """One trait: its name, the names of its features, and their values, float64 (n, k)."""
 
     name: str
     names: tuple[str, ...]
@@ -48,10 +54,10 @@ class _Trait(NamedTuple):
 
 
 def probe_labels(seen: Sequence[Seen]) -> tuple[Probe, ...]:
-    """Probe each data set, and all together, for traits that tell malignancy or a tumour.
+    """Probe each data set, and all together, for traits that predict malignancy or a tumour.
 
-    Labels that are unknown are left out of their task; a task without 10 images of 6 patients of
-    either class is not probed.
+    A record with an unknown label is left out of the task of that label. A task is not probed
+    unless each class has at least 10 images of 6 patients.
     """
     datasets = sorted({record.dataset for record, _ in seen})
     found: list[Probe] = []
@@ -68,7 +74,8 @@ def probe_labels(seen: Sequence[Seen]) -> tuple[Probe, ...]:
 
 
 def probe_sources(seen: Sequence[Seen]) -> tuple[Probe, ...]:
-    """How well border, orientation, size and form tell each data set from the others."""
+    """Probe how well border, orientation, size and file form separate each data set from the
+    others."""
     datasets = sorted({record.dataset for record, _ in seen})
     found = []
     for dataset in datasets if len(datasets) > 1 else ():
@@ -83,7 +90,7 @@ def probe_sources(seen: Sequence[Seen]) -> tuple[Probe, ...]:
 
 
 def leak_findings(probes: Sequence[Probe]) -> Iterator[CheckFinding]:
-    """Turn probes whose interval lies above chance into findings."""
+    """Yield a finding for each probe whose whole interval is above 0.6."""
     for probe in probes:
         low = probe.auc.low if probe.auc.low is not None else 0.0
         if low < _HINTS:
@@ -92,7 +99,8 @@ def leak_findings(probes: Sequence[Probe]) -> Iterator[CheckFinding]:
             yield finding(
                 Severity.NOTE,
                 "source_recognisable",
-                f"the form of the pictures tells {probe.dataset} from the others: {probe.auc}",
+                f"the form of the pictures separates {probe.dataset} from the other data sets: "
+                f"AUC {probe.auc}",
                 "Balance labels within each data set and report figures by data set",
                 dataset=probe.dataset,
                 auc=probe.auc.value,
@@ -106,7 +114,8 @@ def leak_findings(probes: Sequence[Probe]) -> Iterator[CheckFinding]:
         yield finding(
             severity,
             _CODES[probe.trait],
-            f"{probe.trait} alone tells {probe.task!r} ({probe.telling} most): AUC {probe.auc}",
+            f"{probe.trait} alone predicts {probe.task!r} (strongest feature: {probe.telling}): "
+            f"AUC {probe.auc}",
             _REMEDIES[probe.trait],
             dataset=probe.dataset,
             auc=probe.auc.value,
@@ -116,6 +125,7 @@ def leak_findings(probes: Sequence[Probe]) -> Iterator[CheckFinding]:
 
 
 _MILD = ("view and side", "data set")
+"""Traits that never give an error: a study design may explain them."""
 _CODES = {
     "border brightness": "border_tells_label",
     "orientation": "orientation_tells_label",
@@ -129,8 +139,8 @@ _CODES = {
 _REMEDIES = {
     "border brightness": "Look at the borders; crop every picture to the breast in the same way",
     "orientation": "Turn all pictures upright (column rotation), whatever their label",
-    "size": "Go back to the originals: the classes were cut or resized differently",
-    "file form": "Go back to the originals: the classes were stored differently",
+    "size": "Use the original files: the classes were cropped or resized differently",
+    "file form": "Use the original files: the classes were stored differently",
     "inversion": "Bring all pictures to one photometric interpretation",
     "machine": "Balance classes within each machine, or leave out machines of one class",
     "view and side": "Balance the views and sides of the classes",
@@ -171,7 +181,7 @@ def _traits_of(seen: Sequence[Seen], task: str) -> Iterator[_Trait]:
 
 
 def _picture_traits(seen: Sequence[Seen]) -> tuple[_Trait, ...]:
-    """Traits of the pictures alone; one that does not vary has no features left."""
+    """Give the traits of the pictures. Features that do not vary are removed."""
     shapes = np.log([picture.shape_px for _, picture in seen])
     size = np.column_stack([shapes, shapes[:, 0] - shapes[:, 1]])
     density = [np.log(p.file_bytes / (p.shape_px[0] * p.shape_px[1])) for _, p in seen]
@@ -194,7 +204,7 @@ def _numbers(name: str, names: Sequence[str], values: npt.ArrayLike) -> _Trait:
 
 
 def _categories(name: str, words: Sequence[str]) -> _Trait:
-    """One column for each of the most common words; none where all are one word."""
+    """Make one column (0 or 1) for each of the most common words; none if all words are equal."""
     common = [word for word, _ in Counter(words).most_common(_MOST_WORDS)]
     kept = tuple(common) if len(common) > 1 else ()
     values = np.array([[word == other for other in kept] for word in words], np.float64)
@@ -217,32 +227,38 @@ def _measure(
 
 
 def patient_folds(patients: Sequence[str]) -> npt.NDArray[np.intp]:
-    """Deal patients out to folds in the order of a hash, so that rows' order does not matter."""
+    """Give the fold (0 to 4) of each row; all rows of a patient are in one fold.
+
+    Patients are assigned in the order of a hash, so that the order of rows does not matter.
+    """
     order = sorted(set(patients), key=lambda patient: hashlib.sha256(patient.encode()).digest())
     fold = {patient: index % _FOLDS for index, patient in enumerate(order)}
     return np.array([fold[patient] for patient in patients], np.intp)
 
 
 def out_of_fold(values: Float, labels: npt.NDArray[np.bool_], folds: npt.NDArray[np.intp]) -> Float:
-    """Log-odds of each row from a model that saw none of its patient's rows."""
+    """Give the log-odds (n,) of each row, from a model that is fitted on the other folds."""
     scores = np.zeros(len(labels))
     for fold in range(_FOLDS):
-        held = folds == fold
-        if held.any() and not held.all():
-            centre, spread = values[~held].mean(0), np.maximum(values[~held].std(0), 1e-6)
+        held_out = folds == fold
+        if held_out.any() and not held_out.all():
+            centre, spread = values[~held_out].mean(0), np.maximum(values[~held_out].std(0), 1e-6)
             design = _design((values - centre) / spread)
-            scores[held] = design[held] @ _fit(design[~held], labels[~held])
+            scores[held_out] = design[held_out] @ _fit(design[~held_out], labels[~held_out])
     return scores
 
 
 def _design(values: Float) -> Float:
-    """Ones, the standardised features, and their squares: too bright or too dark may both tell."""
+    """Give a column of ones, the standardised features, and their squares.
+
+    The squares let a model use "too bright or too dark" as one feature.
+    """
     bounded = np.clip(values, -5, 5)
     return np.hstack([np.ones((len(values), 1)), bounded, bounded**2])
 
 
 def _fit(design: Float, labels: npt.NDArray[np.bool_]) -> Float:
-    """Ridge logistic regression by Newton's steps (iteratively reweighted least squares)."""
+    """Fit a ridge logistic regression by Newton's method (iteratively reweighted least squares)."""
     weights = np.zeros(design.shape[1])
     ridge = np.full(len(weights), _RIDGE)
     ridge[0] = 1e-3
