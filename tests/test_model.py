@@ -593,7 +593,7 @@ def test_a_package_that_would_not_load_is_not_written(tmp_path: Path) -> None:
 def test_a_place_that_holds_something_else_is_refused(folder: Path, tmp_path: Path) -> None:
     graph = build_graph()
     (tmp_path / "file").write_text("notes")
-    with pytest.raises(ConfigError, match=r"file of this name is in the way.*another name"):
+    with pytest.raises(ConfigError, match=r"a file has this name.*another name"):
         save_package(tmp_path / "file", make_card(graph), graph)
     (folder / "run.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"other files, such as run\.json"):

@@ -1,4 +1,4 @@
-"""The model card: what a model expects, what its numbers mean, and how good they were."""
+"""The model card: the input of a model, the meaning of its numbers, and its measured results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mammolens.core import InputKind
 from mammolens.errors import BadModelPackage, ContractMismatch
-from mammolens.model.age import AgePrior
+from mammolens.model.age_prior import AgePrior
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
 from mammolens.quality import GatePoint
 from mammolens.spelling import did_you_mean
@@ -67,7 +67,7 @@ class Estimate(_Part):
 
 
 class ClassPrior(_Part):
-    """How frequent each class is where the probabilities are calibrated."""
+    """The share of each class in the population to which the probabilities are calibrated."""
 
     normal: float = Field(gt=0, lt=1, description="share of images that are normal")
     benign: float = Field(gt=0, lt=1, description="share with a benign tumour and no malignant one")
@@ -86,7 +86,7 @@ class ClassPrior(_Part):
 
 
 class Calibration(_Part):
-    """How logits were turned into probabilities; all but `age` is already inside the graph."""
+    """How logits become probabilities. The graph includes all of this except `age`."""
 
     temperature: float | tuple[float, float, float] = Field(
         description="what the network's logits were divided by: one number, or one per class"
@@ -108,7 +108,7 @@ class Calibration(_Part):
 
 
 class OperatingPoint(_Part):
-    """A threshold on P(malignant) of an exam or a lesion, at the card's prior, and what it did."""
+    """A threshold on P(malignant) of an exam or a lesion at the card's prior, and its results."""
 
     threshold: Share = Field(description="a unit with P(malignant) at or above it is positive")
     sensitivity: Estimate = Field(description="share of the malignant units that are positive")
@@ -125,7 +125,11 @@ class OperatingPoint(_Part):
 
 
 class OperatingPoints(_Part):
-    """Below `low` a unit is of category low, at or above `high` of category high."""
+    """The two thresholds of the triage.
+
+    An exam or lesion below `low` has the category low, and one at or above `high` the category
+    high.
+    """
 
     low: OperatingPoint = Field(description="chosen for sensitivity")
     high: OperatingPoint = Field(description="chosen for specificity")
@@ -142,7 +146,7 @@ class OperatingPoints(_Part):
 
 
 class FindingLevel(_Part):
-    """Where a maximum of the malignancy map becomes a finding."""
+    """The value from which a maximum of the malignancy map becomes a finding."""
 
     level: float = Field(gt=0, description="raw value of the malignancy map")
     method: Text = Field(description="how the level was chosen and checked, and on which data")
@@ -155,7 +159,7 @@ class FindingLevel(_Part):
 
 
 class Dataset(_Part):
-    """A data set that was trained on."""
+    """A data set that was used for training."""
 
     name: Text
     images: Count = Field(description="images used for training")
@@ -164,7 +168,7 @@ class Dataset(_Part):
 
 
 class Training(_Part):
-    """Where the weights come from."""
+    """How and on which data the weights were trained."""
 
     datasets: tuple[Dataset, ...] = Field(min_length=1)
     split_digest: Text = Field(description="digest of the manifest with its split")
@@ -173,7 +177,7 @@ class Training(_Part):
 
 
 class ValidationFigure(_Part):
-    """One measured result on patients that were not trained on."""
+    """One measured result on patients who were not used for training."""
 
     dataset: Text
     split: Text = Field("validation", description="validation, test, or external")
@@ -188,12 +192,12 @@ class ValidationFigure(_Part):
         if self.n_positive > self.n:
             raise ValueError(f"{self.n_positive} positives among {self.n}")
         if self.auc is not None and self.n_positive in (0, self.n):
-            raise ValueError("no AUC exists where all labels are alike")
+            raise ValueError("an AUC needs both kinds of label")
         return self
 
 
 class ModelCard(_Part):
-    """The contract and the history of one model; `card.json` in its package."""
+    """The contract and the history of one model: `card.json` in its package."""
 
     schema_version: Literal["1"] = Field("1", description="version of this form")
     notice: Literal["Research use only, not a medical device."] = Field(
@@ -244,45 +248,45 @@ class ModelCard(_Part):
         return self
 
     def for_breasts(self) -> PreprocessConfig:
-        """How a whole mammogram is prepared.
+        """Give the preparation of a whole mammogram.
 
         Raises
         ------
         ContractMismatch
-            If the model reads marked lesions.
+            If the model's input is a marked lesion.
         """
         if isinstance(self.preprocess, PreprocessConfig):
             return self.preprocess
         raise ContractMismatch(
             f"{self.name} reads a marked lesion, not a whole breast",
             keyword="input_kind",
-            remedy="Mark lesions with --region, or take a model of whole breasts",
+            remedy="Mark lesions with --region, or use a model of whole breasts",
         )
 
     def for_regions(self) -> RegionConfig:
-        """How a marked region is prepared.
+        """Give the preparation of a marked region.
 
         Raises
         ------
         ContractMismatch
-            If the model reads whole breasts.
+            If the model's input is a whole breast.
         """
         if isinstance(self.preprocess, RegionConfig):
             return self.preprocess
         raise ContractMismatch(
             f"{self.name} reads a whole breast, not a marked lesion",
             keyword="input_kind",
-            remedy="Take a lesion model such as mammolens-lesion-1, or leave --region out",
+            remedy="Use a lesion model such as mammolens-lesion-1, or leave out --region",
         )
 
     @property
     def input_shape(self) -> tuple[int, int]:
-        """Rows and columns of an input."""
+        """Rows and columns of one input."""
         return self.preprocess.height, self.preprocess.width
 
     @property
     def prior_malignant(self) -> float:
-        """The malignancy prevalence that the probabilities stand for."""
+        """The share of malignant cases to which the probabilities are calibrated."""
         return self.calibration.prior.malignant
 
 
@@ -299,7 +303,7 @@ def read_card(text: str | bytes, source: str) -> ModelCard:
     Raises
     ------
     BadModelPackage
-        If a key is missing, unknown or has an impossible value; the message names the key.
+        If a key is missing, unknown or has a forbidden value. The message names the key.
 
     Examples
     --------
@@ -329,7 +333,7 @@ _INPUTS: dict[int | str, type[BaseModel]] = {"breast": PreprocessConfig, "lesion
 
 
 def _nearest(loc: tuple[int | str, ...]) -> str:
-    """Name the known key that is nearest to the unknown one at the end of `loc`."""
+    """Propose the known key that is most similar to the unknown one at the end of `loc`."""
     model: type[BaseModel] = ModelCard
     for part in loc[:-1]:
         if part in _INPUTS:
@@ -342,5 +346,5 @@ def _nearest(loc: tuple[int | str, ...]) -> str:
 def _model_in(annotation: object) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = (_model_in(inner) for inner in get_args(annotation))
-    return next((model for model in found if model is not None), None)
+    models = (_model_in(inner) for inner in get_args(annotation))
+    return next((model for model in models if model is not None), None)

@@ -19,7 +19,7 @@ from mammolens.errors import BadModelPackage
 from mammolens.learn.config import RunConfig, load_localisation
 from mammolens.learn.sections import CardConfig
 from mammolens.model import ModelCard, read_card
-from mammolens.model.store import CARD_FILE, open_store
+from mammolens.model.package_files import CARD_FILE, open_package
 
 __all__ = ["CardWords", "card_words"]
 
@@ -104,7 +104,7 @@ def _bound(config: RunConfig) -> str:
         return ""
     words = f" The trunk goes on from {start}, whose terms bind as well"
     try:
-        source, read = open_store(str(start) if config.network.starts_from_package else start)
+        source, read = open_package(str(start) if config.network.starts_from_package else start)
         return f"{words}: {read_card(read(CARD_FILE), source).licence}"
     except BadModelPackage:
         return f"{words}."
