@@ -340,7 +340,7 @@ def test_a_faulty_card_is_refused_by_key(
 
 
 def test_an_auc_of_one_kind_of_label_is_impossible() -> None:
-    with pytest.raises(ValidationError, match="no AUC"):
+    with pytest.raises(ValidationError, match="an AUC needs both kinds"):
         ValidationFigure(
             dataset="x",
             task="tumour",
@@ -618,7 +618,7 @@ def test_patients_travel_with_their_package_alone(folder: Path, tmp_path: Path) 
     other = build_graph(gain=0.5)
     save_package(folder, make_card(other), other)
     (folder / "patients.json").write_text(kept, "utf-8")
-    with pytest.raises(BadModelPackage, match=r"patients\.json.*of another package"):
+    with pytest.raises(BadModelPackage, match=r"patients\.json.*belongs to another package"):
         read_patients(folder)
 
 

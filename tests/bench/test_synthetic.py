@@ -13,7 +13,7 @@ from pypdf import PdfReader
 
 from mammolens.bench.comparison import ComparisonSettings, compare
 from mammolens.bench.pooled import pooled_metrics
-from mammolens.bench.report import run as write_reports
+from mammolens.bench.report import write_reports
 from mammolens.bench.written import write_evaluation
 from mammolens.cli import app
 from mammolens.console import show_comparison

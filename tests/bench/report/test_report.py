@@ -15,7 +15,7 @@ from pypdf import PdfReader
 
 from mammolens import DISCLAIMER
 from mammolens.bench import evaluate
-from mammolens.bench.report import load, run, write_report
+from mammolens.bench.report import run_folder, write_report, write_reports
 from mammolens.bench.report.charts import LOOKS
 from mammolens.bench.report.document import (
     Alarm,
@@ -27,8 +27,8 @@ from mammolens.bench.report.document import (
     Table,
     Text,
 )
+from mammolens.bench.report.evaluation_document import build_document
 from mammolens.bench.report.html import render_html
-from mammolens.bench.report.page import build_document
 from mammolens.bench.report.pdf import render_pdf
 from mammolens.errors import ConfigError, InvalidManifest
 
@@ -71,7 +71,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def document(evaluation):
-    return build_document(load.read_run(evaluation))
+    return build_document(run_folder.read_run(evaluation))
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_absent_sections_are_left_out_and_empty_ones_say_why(evaluation, tmp_pat
         judged["tumour"] = silent
         judged["curves"]["tumour"] = {}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics), "utf-8")
-    document = build_document(load.read_run(tmp_path))
+    document = build_document(run_folder.read_run(tmp_path))
     titles = {section.title for section in document.sections}
     assert not titles & {"Subgroups", "Localisation", "Best and worst cases", "Robustness"}
     assert "all 9 labels are positive" in render_html(document)
@@ -230,7 +230,7 @@ def test_scores_without_a_model_are_reported_as_such(evaluation, tmp_path):
     metrics = json.loads((evaluation / "metrics.json").read_text("utf-8"))
     metrics |= {"model": None, "predictions": {"path": "far/off.csv", "sha256": "ab" * 32}}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics), "utf-8")
-    document = build_document(load.read_run(tmp_path))
+    document = build_document(run_folder.read_run(tmp_path))
     assert document.title == "Evaluation of scores of off.csv"
     assert "the card of" not in render_html(document)
 
@@ -241,7 +241,7 @@ def test_a_picture_from_elsewhere_is_not_taken(evaluation, tmp_path):
     (tmp_path / "secret.png").write_bytes((evaluation / "cases" / "01-found.png").read_bytes())
     metrics["cases"] = [{**metrics["cases"][0], "file": "cases/../secret.png"}]
     (tmp_path / "metrics.json").write_text(json.dumps(metrics), "utf-8")
-    document = build_document(load.read_run(tmp_path))
+    document = build_document(run_folder.read_run(tmp_path))
     assert [len(block.cases) for block in blocks(document, Pictures)] == [0]
     assert any("no longer" in alarm.words for alarm in blocks(document, Alarm))
     Page(render_html(document))
@@ -377,7 +377,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_what_is_no_evaluation_is_refused_by_name(evaluation, tmp_path, monkeypatch):
-    assert load.SCHEMA == evaluate.SCHEMA
+    assert run_folder.SCHEMA == evaluate.SCHEMA
     with pytest.raises(InvalidManifest, match=r"no metrics\.json.*--out folder"):
         write_report(tmp_path)
     path = tmp_path / "metrics.json"
@@ -396,15 +396,15 @@ def test_what_is_no_evaluation_is_refused_by_name(evaluation, tmp_path, monkeypa
     blocked.write_text("in the way")
     with pytest.raises(ConfigError, match="may write"):
         write_report(evaluation, blocked)
-    monkeypatch.setattr(load, "find_spec", lambda name: None if name == "typst" else name)
+    monkeypatch.setattr(run_folder, "find_spec", lambda name: None if name == "typst" else name)
     with pytest.raises(ConfigError, match=r"typst.*mammolens\[report\]"):
         write_report(evaluation)
 
 
 def test_the_command_refuses_what_does_not_go_together(evaluation, tmp_path):
     with pytest.raises(ConfigError, match="--common"):
-        run([evaluation], None, True)
+        write_reports([evaluation], None, True)
     with pytest.raises(ConfigError, match="--out"):
-        run([evaluation, evaluation], None, False)
+        write_reports([evaluation, evaluation], None, False)
     with pytest.raises(ConfigError, match="3 evaluations"):
-        run([evaluation] * 3, tmp_path, False)
+        write_reports([evaluation] * 3, tmp_path, False)

@@ -28,7 +28,7 @@ from mammolens.bench.explaining.faithfulness import (
     rank_correlation,
 )
 from mammolens.bench.marks import RULES, read_map
-from mammolens.bench.report.explained import EXPLAINED_SCHEMA, build_explained
+from mammolens.bench.report.explanation_document import EXPLAINED_SCHEMA, build_explained
 from mammolens.bench.report.markdown import render_markdown
 from mammolens.data.cache import prepare_record
 from mammolens.data.manifest import Manifest, Record, Split

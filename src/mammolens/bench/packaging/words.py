@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mammolens.bench.packaging.weaknesses import weaknesses_of
-from mammolens.bench.report.words import listed
+from mammolens.bench.report.formatting import join_words
 from mammolens.data.manifest import Record
 from mammolens.data.sources import SourceInfo, list_sources
 from mammolens.errors import BadModelPackage
@@ -94,7 +94,7 @@ def _unseen(words: str, seen: set[str]) -> str:
 
 def _licence(config: RunConfig, taught: Sequence[str]) -> str:
     terms = [f"{name} ({_licence_of(config, name)})" for name in taught]
-    return f"Research use only: the weights were learned from {listed(terms)}.{_bound(config)}"
+    return f"Research use only: the weights were learned from {join_words(terms)}.{_bound(config)}"
 
 
 def _bound(config: RunConfig) -> str:

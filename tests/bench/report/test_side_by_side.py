@@ -11,10 +11,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from mammolens.bench.report import write_comparison
-from mammolens.bench.report.compare_runs import build_comparison, pair_rows
 from mammolens.bench.report.document import Alarm, Figure, Table
 from mammolens.bench.report.html import render_html
-from mammolens.bench.report.load import read_predictions, read_run
+from mammolens.bench.report.run_folder import read_predictions, read_run
+from mammolens.bench.report.side_by_side import build_comparison, pair_rows
 from mammolens.errors import ConfigError, InvalidManifest
 
 
@@ -111,7 +111,7 @@ def test_other_labels_patients_or_sides_are_refused(evaluation, other, column, v
         assert rows[8][column] != value
         return [{**row, column: value} if n == 8 else row for n, row in enumerate(rows)]
 
-    with pytest.raises(InvalidManifest, match="another label, patient or side"):
+    with pytest.raises(InvalidManifest, match="another label, patient or laterality"):
         build_comparison(read_run(evaluation), read_run(other(change=change)), common=True)
 
 
@@ -132,5 +132,5 @@ def test_the_files_are_written_and_no_report_is_lost(evaluation, other, tmp_path
     files = write_comparison(evaluation, folder, tmp_path / "both")
     assert [path.name for path in files] == ["report.html", "report.pdf"]
     assert all(path.stat().st_size > 10_000 for path in files)
-    with pytest.raises(ConfigError, match="would be lost"):
+    with pytest.raises(ConfigError, match="would be overwritten"):
         write_comparison(evaluation, folder, folder)

@@ -1,4 +1,4 @@
-"""The ``explanations.json`` of `mammolens explain` → its document, also for ``explanations.md``."""
+"""The report of explanation methods: ``explanations.json`` from `mammolens explain` → document."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mammolens.bench.report.document import (
     Table,
     Text,
 )
-from mammolens.bench.report.words import figure
+from mammolens.bench.report.formatting import figure
 from mammolens.errors import InvalidManifest
 
 __all__ = ["EXPLAINED_FILE", "EXPLAINED_SCHEMA", "build_explained"]
@@ -26,35 +26,35 @@ EXPLAINED_SCHEMA: Final = "mammolens.explanations/1"
 
 _NONE: Final = "none"
 _ON_LESIONS_NOTE: Final = (
-    "Pointing: the map's highest point lies in a malignant lesion. Energy: share of the map's sum "
-    "there. Both beside what a blind map would reach. Found: share of lesions at one false mark an "
-    "image; a mark is on a lesion if its centre lies in it (box: if its box holds the lesion's "
-    "centre)."
+    "Pointing: the map's highest point is in a malignant lesion. Energy: share of the map's sum in "
+    "the lesion. Both are shown beside the result of a blind map. Found: share of lesions found at "
+    "one false mark per image; a mark is on a lesion if its centre is in the lesion (box: if its "
+    "box contains the lesion's centre)."
 )
 _FAITHFUL_NOTE: Final = (
-    "Deletion and insertion: mean P(malignant) as the breast is blurred ({blur:g} px) from the "
-    "hottest cells on, or put back, in {steps} steps. Shuffled: rank correlation, and structural "
-    "similarity, with the map of a network whose head, or whose every layer, was shuffled; a "
-    "method that stays alike does not look at what was learned."
+    "Deletion and insertion: mean P(malignant) while the breast is blurred ({blur:g} px), hottest "
+    "cells first, or restored, in {steps} steps. Shuffled: rank correlation and structural "
+    "similarity with the map of a network whose head, or all of whose layers, were shuffled. If "
+    "the maps stay similar, the method does not use what the network learned."
 )
 
 _Cell = Callable[[Mapping[str, Any]], str]
 
 
 def build_explained(found: Mapping[str, Any], sheet: Path | None = None) -> Document:
-    """Say all that was measured of ways to explain a model.
+    """Make the report of explanation methods; it becomes the page, PDF and ``explanations.md``.
 
     Parameters
     ----------
     found
-        As in ``explanations.json``.
+        The content of ``explanations.json``.
     sheet
-        PNG file of the pictures under every method, to be shown.
+        PNG file of the pictures with the map of every method.
 
     Raises
     ------
     InvalidManifest
-        If something is missing from `found`.
+        If a key is missing from `found`.
     """
     try:
         methods, settings = found["methods"], found["settings"]
@@ -64,11 +64,11 @@ def build_explained(found: Mapping[str, Any], sheet: Path | None = None) -> Docu
         compared = {name: one for name, one in methods.items() if "difference" in one}
         tables = (
             ("On the lesions", "lesions", _table(_ON_LESIONS, methods, _ON_LESIONS_NOTE)),
-            ("True to the network, and its cost", "faithful", _table(_FAITHFUL, methods, note)),
+            ("Faithfulness to the network, and time", "faithful", _table(_FAITHFUL, methods, note)),
             (
-                "Less Grad-CAM, on the same images",
+                "Differences from Grad-CAM, on the same images",
                 "differences",
-                _table(_DIFFERENCES, compared, "The method's figure less that of Grad-CAM."),
+                _table(_DIFFERENCES, compared, "The method's figure minus that of Grad-CAM."),
             ),
         )
         return Document(
@@ -98,8 +98,8 @@ def _summary(found: Mapping[str, Any]) -> list[Block]:
 
 
 def _pictures(sheet: Path) -> Section:
-    words = "Some of the images as prepared, lesions outlined, then under the map of each method"
-    shown = ShownCase(sheet.read_bytes(), words, (f"{words}, tinted up to the map's own peak",))
+    words = "Some prepared images with outlined lesions, then the same with the map of each method"
+    shown = ShownCase(sheet.read_bytes(), words, (f"{words}, scaled to the map's maximum",))
     return Section("The maps", "maps", (Pictures((shown,), whole=True),))
 
 
