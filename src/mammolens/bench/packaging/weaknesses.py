@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from mammolens.bench.auditing.groups import density_group
-from mammolens.bench.report.formatting import join_words
+from mammolens.bench.report.phrases import join_words
 from mammolens.core import InputKind
 from mammolens.data.manifest import Record
 from mammolens.metrics.bootstrap import FEW

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mammolens.bench.packaging.weaknesses import weaknesses_of
-from mammolens.bench.report.formatting import join_words
+from mammolens.bench.report.phrases import join_words
 from mammolens.data.manifest import Record
 from mammolens.data.sources import SourceInfo, list_sources
 from mammolens.errors import BadModelPackage

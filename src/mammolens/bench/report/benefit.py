@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import LOOKS, Curve, plane
 from mammolens.bench.report.document import Block, Figure, Table, Text
-from mammolens.bench.report.formatting import (
+from mammolens.bench.report.phrases import (
     count,
     datasets_with,
     figure,

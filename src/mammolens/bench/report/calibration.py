@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import Band, Curve, plane
 from mammolens.bench.report.document import Block, Figure, Table, Text
-from mammolens.bench.report.formatting import (
+from mammolens.bench.report.phrases import (
     ALL,
     count,
     datasets_and_all,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mammolens.bench.report.formatting import model_name
+from mammolens.bench.report.phrases import model_name
 
 __all__ = [
     "DEVELOPMENT",

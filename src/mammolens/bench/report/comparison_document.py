@@ -18,7 +18,7 @@ from mammolens.bench.report.document import (
     Table,
     Text,
 )
-from mammolens.bench.report.formatting import capitalise, figure
+from mammolens.bench.report.phrases import capitalise, figure
 from mammolens.errors import InvalidManifest
 
 __all__ = ["COMPARE_FILE", "COMPARE_SCHEMA", "build_compared"]

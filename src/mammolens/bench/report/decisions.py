@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from mammolens.bench.report.document import Block, Heading, Table, Text
-from mammolens.bench.report.formatting import (
+from mammolens.bench.report.phrases import (
     TASK_WORDS,
     count,
     datasets_with,

@@ -38,7 +38,6 @@ from mammolens.bench.report.document import (
     ShownCase,
     Text,
 )
-from mammolens.bench.report.formatting import model_name
 from mammolens.bench.report.overview import (
     checklist_blocks,
     data_blocks,
@@ -51,6 +50,7 @@ from mammolens.bench.report.overview import (
     summary_blocks,
 )
 from mammolens.bench.report.performance import discrimination_blocks, discrimination_details
+from mammolens.bench.report.phrases import model_name
 from mammolens.bench.report.readers import readers_blocks, readers_details
 from mammolens.bench.report.robustness import remedy_blocks, robustness_blocks, source_blocks
 from mammolens.bench.report.run_folder import Run

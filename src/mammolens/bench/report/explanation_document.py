@@ -16,7 +16,7 @@ from mammolens.bench.report.document import (
     Table,
     Text,
 )
-from mammolens.bench.report.formatting import figure
+from mammolens.bench.report.phrases import figure
 from mammolens.errors import InvalidManifest
 
 __all__ = ["EXPLAINED_FILE", "EXPLAINED_SCHEMA", "build_explained"]

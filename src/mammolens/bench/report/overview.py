@@ -14,7 +14,7 @@ from mammolens.bench.report.checklist import (
     fill,
 )
 from mammolens.bench.report.document import Alarm, Block, Bullets, Sources, Table, Text
-from mammolens.bench.report.formatting import (
+from mammolens.bench.report.phrases import (
     ALL,
     TASK_WORDS,
     UNIT_WORDS,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import LOOKS, Curve, plane
 from mammolens.bench.report.document import Alarm, Block, Figure, Heading, Table, Text
-from mammolens.bench.report.formatting import (
+from mammolens.bench.report.phrases import (
     ALL,
     TASK_WORDS,
     UNIT_WORDS,

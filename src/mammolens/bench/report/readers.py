@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import Spot
 from mammolens.bench.report.document import Block, Table, Text
-from mammolens.bench.report.formatting import UNIT_WORDS, count, figure, n_and_positives
+from mammolens.bench.report.phrases import UNIT_WORDS, count, figure, n_and_positives
 
 __all__ = ["reader_spots", "readers_blocks", "readers_details"]
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import ForestRow, forest
 from mammolens.bench.report.document import Block, Table, Text
-from mammolens.bench.report.formatting import count, figure, has_value, interval_of, n_and_positives
+from mammolens.bench.report.phrases import count, figure, has_value, interval_of, n_and_positives
 
 __all__ = ["remedy_blocks", "robustness_blocks", "source_blocks"]
 

@@ -19,7 +19,9 @@ from mammolens.bench.report.document import (
     Table,
     Text,
 )
-from mammolens.bench.report.formatting import (
+from mammolens.bench.report.overview import run_facts
+from mammolens.bench.report.performance import flat_figures
+from mammolens.bench.report.phrases import (
     ALL,
     TASK_WORDS,
     UNIT_WORDS,
@@ -29,8 +31,6 @@ from mammolens.bench.report.formatting import (
     model_name,
     n_and_positives,
 )
-from mammolens.bench.report.overview import run_facts
-from mammolens.bench.report.performance import flat_figures
 from mammolens.bench.report.run_folder import Row, Run, read_predictions
 from mammolens.bench.units import SCORES, ImageResult, interval_json, units_of
 from mammolens.core import Laterality, Scores, Unreadable
