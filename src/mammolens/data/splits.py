@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
+from mammolens.data._split_strata import Stratum, split_strata
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.persons import NO_LINKS, Patient, person_key, unknown_identities
 from mammolens.errors import ConfigError, InvalidManifest, PatientLeak
@@ -31,7 +32,6 @@ __all__ = [
     "split_patients",
 ]
 
-Stratum = Callable[[Record], object]
 _HELD_OUT_FIRST = (Split.TEST, Split.VALIDATION, Split.TRAIN)
 
 
@@ -85,7 +85,7 @@ def split_patients(
             remedy=f"Give 0, or a number below {1.0 - validation:g}",
         )
     sides: dict[Patient, Split] = {}
-    for persons in _strata(manifest.records, seed, further, same_person):
+    for persons in split_strata(manifest.records, seed, further, same_person):
         first, second = round(validation * len(persons)), round((validation + test) * len(persons))
         sides |= dict.fromkeys(chain(*persons[:first]), Split.VALIDATION)
         sides |= dict.fromkeys(chain(*persons[first:second]), Split.TEST)
@@ -134,7 +134,7 @@ def fold_patients(
             remedy="Give 2 or more",
         )
     held_out: list[set[Patient]] = [set() for _ in range(folds)]
-    for persons in _strata(manifest.records, seed, further, same_person):
+    for persons in split_strata(manifest.records, seed, further, same_person):
         cuts = [round(fold * len(persons) / folds) for fold in range(folds + 1)]
         for patients, first, last in zip(held_out, cuts[:-1], cuts[1:], strict=True):
             patients.update(chain(*persons[first:last]))
@@ -313,40 +313,6 @@ def refuse_leak(records: Sequence[Record], same_person: Mapping[Patient, str] = 
                 keyword="split",
                 remedy="Keep one of these sources, or give a table of persons (docs/data.md)",
             )
-
-
-def _strata(
-    records: Sequence[Record],
-    seed: int,
-    further: Stratum | None,
-    same_person: Mapping[Patient, str],
-) -> Iterator[list[list[Patient]]]:
-    """Yield the persons of one source and outcome, each as a list of identifiers.
-
-    The persons of each further stratum are spread evenly over the list, so that any slice of it
-    has about the same mix.
-    """
-    by_person: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for record in records:
-        by_person[person_key(record.patient, same_person)].append(record)
-    strata: dict[tuple[object, bool], dict[object, list[tuple[str, list[Patient]]]]] = {}
-    for own in by_person.values():
-        patients = sorted({record.patient for record in own})
-        sources = tuple(sorted({record.dataset for record in own}))
-        cell = tuple(sorted({str(further(record)) for record in own})) if further else ()
-        outcome = any(record.malignant is True for record in own)
-        persons = strata.setdefault((sources, outcome), {}).setdefault(cell, [])
-        persons.append((_rank(patients[0], seed), patients))
-    for cells in strata.values():
-        placed: list[tuple[float, str, list[Patient]]] = []
-        for persons in cells.values():
-            persons.sort()
-            placed += [((i + 0.5) / len(persons), *person) for i, person in enumerate(persons)]
-        yield [patients for _, _, patients in sorted(placed)]
-
-
-def _rank(patient: Patient, seed: int) -> str:
-    return hashlib.sha256(repr((seed, *patient)).encode()).hexdigest()
 
 
 def _too_few(message: str, keyword: str) -> InvalidManifest:
