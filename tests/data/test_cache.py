@@ -101,7 +101,6 @@ def test_pictures_are_those_of_prepare_and_come_from_the_disk_afterwards(make_ta
     assert made == 0
     assert (again.pictures == first.pictures).all()
     assert not again.pictures.flags.writeable
-    assert first.shortfall is None
 
 
 def test_a_split_or_a_label_costs_nothing_and_a_side_is_selected(make_table, tmp_path):
@@ -172,9 +171,6 @@ def test_images_that_fail_are_listed_left_out_and_tried_again(make_table, tmp_pa
     assert [record.image_id for record in cache.records] == ["0", "2", "4"]
     assert (cache.picture(1) == prepare_record(cache.records[1], CONFIG).pixels).all()
     assert set(cache.refused) == {str(tmp_path / "1.pgm"), str(tmp_path / "3.pgm")}
-    assert cache.shortfall is not None
-    assert cache.shortfall.startswith("2 images cannot be used and are left out, first ")
-    assert "1.pgm" in cache.shortfall
     listed = json.loads((folder_of(tmp_path / "cache") / "refused.json").read_text())
     assert listed == cache.refused
     draw(tmp_path / "3.pgm", 3)

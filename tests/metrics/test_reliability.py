@@ -83,6 +83,6 @@ def test_a_centred_interval_holds_the_error_and_not_the_noise_of_resampling():
     assert found.centred.high - found.centred.low == pytest.approx(found.high - found.low)
 
 
-def test_few_rows_say_nothing():
-    with pytest.raises(InvalidManifest, match="says nothing"):
+def test_few_rows_are_refused():
+    with pytest.raises(InvalidManifest, match="too few for an ECE"):
         calibration_error_statistics([0, 1] * 199, [0.5] * 398)

@@ -87,9 +87,9 @@ def test_figures_at_screening_prevalence():
 
 @pytest.mark.parametrize("impossible", [0, 1, 95, -0.1])
 def test_refuses_impossible_shares(impossible):
-    with pytest.raises(ConfigError, match="does not lie between 0 and 1"):
+    with pytest.raises(ConfigError, match="is not between 0 and 1"):
         metrics.threshold_at_sensitivity([0, 1], [0.1, 0.2], impossible)
-    with pytest.raises(ConfigError, match="does not lie between 0 and 1"):
+    with pytest.raises(ConfigError, match="is not between 0 and 1"):
         metrics.threshold_at_specificity([0, 1], [0.1, 0.2], impossible)
-    with pytest.raises(ConfigError, match="does not lie between 0 and 1"):
+    with pytest.raises(ConfigError, match="is not between 0 and 1"):
         metrics.ppv_at_prevalence(0.9, 0.9, impossible)

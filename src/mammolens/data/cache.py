@@ -86,17 +86,6 @@ class PreparedCache:
             self, records=tuple(self.records[index] for index in kept), rows=self.rows[kept]
         )
 
-    @property
-    def shortfall(self) -> str | None:
-        """The warning about refused images for people; ``None`` if no image was refused."""
-        if not self.refused:
-            return None
-        path, reason = next(iter(self.refused.items()))
-        return (
-            f"{len(self.refused)} images cannot be used and are left out, first "
-            f"{reason if path in reason else f'{path}: {reason}'}"
-        )
-
 
 def prepare_record(record: Record, config: InputConfig) -> PreparedView:
     """Read and prepare one image of a manifest, or one lesion (see `data.regions`).

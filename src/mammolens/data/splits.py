@@ -14,16 +14,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
-from mammolens.data._split_strata import Stratum, split_strata
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.persons import NO_LINKS, Patient, person_key, unknown_identities
 from mammolens.errors import ConfigError, InvalidManifest, PatientLeak
 
 __all__ = [
-    "drop_overlap",
     "fold_patients",
     "hold_out_source",
     "official_split",
@@ -32,8 +30,6 @@ __all__ = [
     "split_patients",
 ]
 
-_HELD_OUT_FIRST = (Split.TEST, Split.VALIDATION, Split.TRAIN)
-
 
 def split_patients(
     manifest: Manifest,
@@ -41,7 +37,6 @@ def split_patients(
     validation: float,
     seed: int,
     test: float = 0.0,
-    further: Stratum | None = None,
     same_person: Mapping[Patient, str] = NO_LINKS,
 ) -> Manifest:
     """Put each patient on the training, the validation or the test side.
@@ -58,10 +53,6 @@ def split_patients(
         Shares of patients on these sides; together below 1.
     seed
         Seed of the hash. Another seed gives another split.
-    further
-        Function that gives a further stratum of a record, such as
-        ``lambda record: record.density``. Within a data set and outcome, each side gets about the
-        same mix of its values.
     same_person
         (data set, patient identifier) → person. All identifiers of a person are on one side.
 
@@ -85,7 +76,7 @@ def split_patients(
             remedy=f"Give 0, or a number below {1.0 - validation:g}",
         )
     sides: dict[Patient, Split] = {}
-    for persons in split_strata(manifest.records, seed, further, same_person):
+    for persons in _strata(manifest.records, seed, same_person):
         first, second = round(validation * len(persons)), round((validation + test) * len(persons))
         sides |= dict.fromkeys(chain(*persons[:first]), Split.VALIDATION)
         sides |= dict.fromkeys(chain(*persons[first:second]), Split.TEST)
@@ -101,7 +92,6 @@ def fold_patients(
     folds: int,
     seed: int,
     *,
-    further: Stratum | None = None,
     same_person: Mapping[Patient, str] = NO_LINKS,
 ) -> tuple[Manifest, ...]:
     """Make one manifest for each fold; every patient is on the validation side of exactly one.
@@ -134,7 +124,7 @@ def fold_patients(
             remedy="Give 2 or more",
         )
     held_out: list[set[Patient]] = [set() for _ in range(folds)]
-    for persons in split_strata(manifest.records, seed, further, same_person):
+    for persons in _strata(manifest.records, seed, same_person):
         cuts = [round(fold * len(persons) / folds) for fold in range(folds + 1)]
         for patients, first, last in zip(held_out, cuts[:-1], cuts[1:], strict=True):
             patients.update(chain(*persons[first:last]))
@@ -155,7 +145,6 @@ def official_split(
     *,
     validation: float = 0.0,
     seed: int = 0,
-    unstated: Split | None = None,
     same_person: Mapping[Patient, str] = NO_LINKS,
 ) -> Manifest:
     """Keep the sides that the sources state, and cut a validation side from their training side.
@@ -165,28 +154,24 @@ def official_split(
     validation
         Share of the training patients that go to the validation side, cut as in `split_patients`.
         A data set that states a validation side keeps its own.
-    unstated
-        Side of patients whose records state no side. ``None`` refuses such records.
 
     Raises
     ------
     InvalidManifest
-        If a record states no side and `unstated` is ``None``.
+        If a record states no side.
     PatientLeak
-        If a person is on two sides. `drop_overlap` removes the training images of such a person.
+        If a person is on two sides.
     """
     without_side = [record for record in manifest.records if record.split is None]
-    if without_side and unstated is None:
+    if without_side:
         raise InvalidManifest(
             f"{len(without_side)} of {len(manifest.records)} records state no side, first "
             f"{without_side[0].dataset}/{without_side[0].image_id}",
             keyword="split",
-            remedy="Fill the column, or choose a side for the patients without one",
+            remedy="Fill the column in every row",
         )
-    refuse_leak([r for r in manifest.records if r.split is not None], same_person)
-    sides = {r.patient: r.split or unstated for r in manifest.records}
-    sides |= {r.patient: r.split for r in manifest.records if r.split is not None}
-    stated = {p: side for p, side in sides.items() if side is not None}
+    refuse_leak(manifest.records, same_person)
+    stated = {r.patient: r.split for r in manifest.records if r.split is not None}
     own = {dataset for (dataset, _), side in stated.items() if side is Split.VALIDATION}
     to_cut = [
         record
@@ -253,24 +238,6 @@ def hold_out_source(
     return kept
 
 
-def drop_overlap(manifest: Manifest, same_person: Mapping[Patient, str] = NO_LINKS) -> Manifest:
-    """Remove records of persons who are on several sides, so that each person is on one side.
-
-    The test side is kept before the validation side, and the validation side before the training
-    side. Records without a side are not changed. CBIS-DDSM needs this: some patients of its
-    official mass training set are in its calcification test set.
-    """
-    sides: dict[tuple[str, str], set[Split | None]] = defaultdict(set)
-    for record in manifest.records:
-        sides[person_key(record.patient, same_person)].add(record.split)
-
-    def stays(record: Record) -> bool:
-        found = sides[person_key(record.patient, same_person)]
-        return record.split in (None, next((s for s in _HELD_OUT_FIRST if s in found), None))
-
-    return manifest.select(where=stays)
-
-
 def split_digest(manifest: Manifest) -> str:
     """SHA-256 of the pairs of patient and side, as a hexadecimal string."""
     sides = sorted({(*r.patient, r.split.value if r.split else "") for r in manifest.records})
@@ -313,6 +280,30 @@ def refuse_leak(records: Sequence[Record], same_person: Mapping[Patient, str] = 
                 keyword="split",
                 remedy="Keep one of these sources, or give a table of persons (docs/data.md)",
             )
+
+
+def _strata(
+    records: Sequence[Record], seed: int, same_person: Mapping[Patient, str]
+) -> Iterator[list[list[Patient]]]:
+    """Yield, for each source and outcome, its persons in the order of the seeded hash.
+
+    A person is a list of identifiers.
+    """
+    by_person: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        by_person[person_key(record.patient, same_person)].append(record)
+    strata: dict[tuple[object, bool], list[tuple[str, list[Patient]]]] = defaultdict(list)
+    for own in by_person.values():
+        patients = sorted({record.patient for record in own})
+        sources = tuple(sorted({record.dataset for record in own}))
+        outcome = any(record.malignant is True for record in own)
+        strata[sources, outcome].append((_rank(patients[0], seed), patients))
+    for persons in strata.values():
+        yield [patients for _, patients in sorted(persons)]
+
+
+def _rank(patient: Patient, seed: int) -> str:
+    return hashlib.sha256(repr((seed, *patient)).encode()).hexdigest()
 
 
 def _too_few(message: str, keyword: str) -> InvalidManifest:

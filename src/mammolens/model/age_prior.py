@@ -25,14 +25,16 @@ class AgePrior(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    log_odds_per_decade: float = Field(description="natural logarithm, added for ten years more")
+    log_odds_per_decade: float = Field(
+        description="added to the log-odds (natural logarithm) for each ten years"
+    )
     low: float | None = Field(None, description="lower end of its 95 % interval over patients")
     high: float | None = Field(None, description="upper end of its 95 % interval over patients")
-    centre_years: float = Field(gt=0, description="age that changes nothing, as an unknown one")
-    youngest_years: float = Field(gt=0, description="an age below counts as this one")
-    oldest_years: float = Field(description="an age above counts as this one")
+    centre_years: float = Field(gt=0, description="age at which nothing is added")
+    youngest_years: float = Field(gt=0, description="a lower age counts as this one")
+    oldest_years: float = Field(description="a higher age counts as this one")
     fitted_on: str = Field(min_length=1, description="the data that it was fitted on, with split")
-    n: int = Field(ge=0, description="images of women of known age that it was fitted on")
+    n: int = Field(ge=0, description="images of patients of known age that it was fitted on")
 
     @model_validator(mode="after")
     def _ordered(self) -> AgePrior:

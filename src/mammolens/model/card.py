@@ -89,15 +89,19 @@ class Calibration(_Part):
     """How logits become probabilities. The graph includes all of this except `age`."""
 
     temperature: float | tuple[float, float, float] = Field(
-        description="what the network's logits were divided by: one number, or one per class"
+        description="divisor of the network's logits: one number, or one for each class"
     )
     bias: tuple[float, float, float] = Field(
-        (0.0, 0.0, 0.0), description="what was added after that, per class"
+        (0.0, 0.0, 0.0), description="added to the divided logits, one number for each class"
     )
     fitted_on: Text = Field(description="the data that it was fitted on, with split")
     n: Count = Field(description="images that it was fitted on")
-    prior: ClassPrior = Field(description="the frequencies that the probabilities stand for")
-    age: AgePrior | None = Field(None, description="what a known age adds; null: age is not used")
+    prior: ClassPrior = Field(
+        description="the class frequencies to which the probabilities are calibrated"
+    )
+    age: AgePrior | None = Field(
+        None, description="effect of the patient's age; null: age is not used"
+    )
 
     @model_validator(mode="after")
     def _positive(self) -> Calibration:
@@ -115,7 +119,7 @@ class OperatingPoint(_Part):
     specificity: Estimate = Field(description="share of the other units that are negative")
     n: Count = Field(description="units that it was fixed on")
     n_positive: Count = Field(description="malignant units among them")
-    unit: Literal["exam", "lesion"] = Field("exam", description="what was counted")
+    unit: Literal["exam", "lesion"] = Field("exam", description="the counted unit")
 
     @model_validator(mode="after")
     def _counts(self) -> OperatingPoint:
@@ -164,7 +168,7 @@ class Dataset(_Part):
     name: Text
     images: Count = Field(description="images used for training")
     patients: Count | None = Field(description="patients among them; null: not known")
-    note: str = Field("", description="what was left out, licence, peculiarities")
+    note: str = Field("", description="images left out, licence, peculiarities")
 
 
 class Training(_Part):
@@ -199,13 +203,13 @@ class ValidationFigure(_Part):
 class ModelCard(_Part):
     """The contract and the history of one model: `card.json` in its package."""
 
-    schema_version: Literal["1"] = Field("1", description="version of this form")
+    schema_version: Literal["1"] = Field("1", description="version of this schema")
     notice: Literal["Research use only, not a medical device."] = Field(
         "Research use only, not a medical device.", description="shown with every result"
     )
     name: str = Field(pattern=NAME_PATTERN, description="name of the model")
     version: str = Field(pattern=VERSION_PATTERN, description="version of the weights")
-    input_kind: InputKind = Field(description="what one input shows: breast or lesion")
+    input_kind: InputKind = Field(description="content of one input: breast or lesion")
     classes: tuple[Literal["normal"], Literal["benign"], Literal["malignant"]] = Field(
         CLASSES, description="order of the graph's classes"
     )
@@ -225,13 +229,13 @@ class ModelCard(_Part):
     validation: tuple[ValidationFigure, ...] = Field(min_length=1)
     tumour_vouched: bool = Field(
         False,
-        description="true only where P(tumour) was validated on data in which normal and benign "
-        "come from the same sources; else it stands in results.json alone",
+        description="true only if P(tumour) was validated on data in which normal and benign cases "
+        "come from the same sources; otherwise P(tumour) is in results.json only",
     )
     intended_use: Text
     weaknesses: tuple[Text, ...] = Field(min_length=1, description="known ways to be wrong")
     licence: Text = Field(description="licence of the weights, not of the code")
-    attribution: Text = Field(description="whom the data and pretrained weights are owed to")
+    attribution: Text = Field(description="authors of the data and of the pretrained weights")
 
     @model_validator(mode="after")
     def _one_kind(self) -> ModelCard:

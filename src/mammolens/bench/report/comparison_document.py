@@ -30,7 +30,7 @@ _HEADINGS: Final = {
     "holds": "What holds",
     "the reverse": "The reverse holds",
     "not shown": "What is not shown",
-    "too few": "Too few cases to say",
+    "too few": "Too few cases to decide",
 }
 _MANY: Final = {"image": "images", "breast": "breasts", "patient": "patients"}
 _POINT: Final = "high"
@@ -56,7 +56,7 @@ def build_compared(document: Mapping[str, Any], pictures: Sequence[Path] = ()) -
         unit = _MANY[document["unit"]]
         sections = (
             Section("Summary", "summary", tuple(_summary(document))),
-            Section("What to bear in mind", "notes", tuple(_notes(document))),
+            Section("Notes and warnings", "notes", tuple(_notes(document))),
             Section(
                 f"AUC of malignancy, {unit}",
                 "ranking",
@@ -215,7 +215,7 @@ def _models(document: Mapping[str, Any]) -> Block:
         areas = "; ".join(f"{source} {figure(one)}" for source, one in held_out.items())
         rows.append([model["name"], words, areas, model["proof"]["how"]])
     head = ["Model", "How", "AUC of training images, out of fold", "Apart from the judged patients"]
-    return _table("What they are", head, rows)
+    return _table("The models", head, rows)
 
 
 def _pictures(paths: Sequence[Path]) -> Iterator[Block]:
