@@ -211,7 +211,7 @@ def test_a_batch_is_the_sum_of_its_pictures(folder: Path) -> None:
     np.testing.assert_allclose(package.predict(batch).probabilities, single, atol=1e-6)
 
 
-def test_the_model_says_who_it_is(folder: Path) -> None:
+def test_the_model_has_its_identity(folder: Path) -> None:
     package = ModelPackage.load(folder)
     assert package.model_id == ModelId("tiny", "1.0", package.card.graph_sha256)
     assert package.card.input_shape == (HEIGHT, WIDTH)
@@ -235,7 +235,7 @@ def test_a_card_survives_its_file(folder: Path) -> None:
     assert json.loads(text)["notice"] == "Research use only, not a medical device."
 
 
-def test_a_card_vouches_for_the_tumour_probability_only_where_it_says_so(folder: Path) -> None:
+def test_p_tumour_is_validated_only_if_the_card_says_so(folder: Path) -> None:
     """Cards from before the key are read, and vouch for nothing."""
     edit_card(folder, lambda card: card.pop("tumour_vouched"))
     old = ModelPackage.load(folder)
@@ -284,7 +284,7 @@ def test_a_missing_graph_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not json", b"[]", b"\xff\xfe\x00"])
-def test_a_card_that_is_no_card_is_refused(folder: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_card_is_refused(folder: Path, content: bytes) -> None:
     (folder / "card.json").write_bytes(content)
     with pytest.raises(BadModelPackage, match=r"card\.json"):
         ModelPackage.load(folder)
@@ -498,7 +498,7 @@ def test_a_new_prevalence_keeps_the_rest_in_proportion(
     assert normal / benign == pytest.approx(prior[0] / prior[1])
 
 
-def test_certainty_is_not_restated_away() -> None:
+def test_a_certain_probability_stays_certain_after_restating() -> None:
     rows = restate([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]], (0.4, 0.3, 0.3), (0.9, 0.09, 0.01))
     np.testing.assert_array_equal(rows, [[0, 0, 1], [1, 0, 0]])
 
@@ -600,7 +600,7 @@ def test_a_place_that_holds_something_else_is_refused(folder: Path, tmp_path: Pa
         save_package(folder, make_card(graph), graph)
 
 
-def test_patients_travel_with_their_package_alone(folder: Path, tmp_path: Path) -> None:
+def test_patients_are_stored_in_their_own_package_only(folder: Path, tmp_path: Path) -> None:
     graph = build_graph()
     taught, held_out = (patient_digests([("mine", name)]) for name in ("a", "b"))
     known = KnownPatients(taught, held_out, complete=False)
@@ -623,7 +623,7 @@ def test_patients_travel_with_their_package_alone(folder: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", list_models())
-def test_built_in_models_say_from_whom_they_learned(name: str) -> None:
+def test_built_in_models_have_training_patients(name: str) -> None:
     known, card = read_patients(name), ModelPackage.load(name).card
     assert known is not None
     assert known.complete

@@ -178,7 +178,7 @@ def test_images_that_fail_are_listed_left_out_and_tried_again(make_table, tmp_pa
     assert (len(cache.records), made, len(cache.refused)) == (4, 2, 1)
 
 
-def test_a_file_that_was_taken_away_keeps_its_picture(make_table, tmp_path):
+def test_a_removed_file_keeps_its_picture(make_table, tmp_path):
     table = make_table(3)
     build(table, tmp_path / "cache")
     (tmp_path / "1.pgm").unlink()
@@ -194,7 +194,7 @@ def test_nothing_usable_is_an_error(make_table, tmp_path):
         build(table, tmp_path / "cache")
 
 
-def test_sides_of_one_cache_tell_their_own_refusals(make_table, tmp_path):
+def test_each_side_of_a_cache_lists_its_own_refused_images(make_table, tmp_path):
     manifest, root = Manifest.read(make_table(4)), tmp_path / "cache"
     on_side = {
         r.patient: Split.TRAIN if r.image_id in "01" else Split.TEST for r in manifest.records
@@ -215,7 +215,9 @@ def test_sides_of_one_cache_tell_their_own_refusals(make_table, tmp_path):
         build_side(manifest, Split.TRAIN, CONFIG, root)
 
 
-def test_a_bug_names_the_image_and_keeps_what_was_made(make_table, tmp_path, monkeypatch):
+def test_an_unexpected_error_names_the_image_and_keeps_prepared_pictures(
+    make_table, tmp_path, monkeypatch
+):
     table = make_table(6)
 
     def prepare_with_a_bug(record, config):
@@ -246,7 +248,7 @@ def test_a_cache_of_an_older_release_is_taken_over(make_table, tmp_path):
 
 @pytest.mark.parametrize("name", ["pictures.u8", "done.u8", "files.i8", "phantom.u8"])
 @pytest.mark.parametrize("damage", ["truncated", "gone"])
-def test_damaged_files_are_made_anew(make_table, tmp_path, name, damage):
+def test_damaged_files_are_made_again(make_table, tmp_path, name, damage):
     table = make_table(4)
     whole = np.array(build(table, tmp_path / "cache")[0].pictures)
     path = folder_of(tmp_path / "cache") / name
@@ -327,7 +329,7 @@ def test_two_processes_build_one_cache_together(make_table, tmp_path):
 
 
 @posix
-def test_the_death_of_a_builder_lets_the_next_one_in(make_table, tmp_path):
+def test_a_killed_process_releases_the_lock(make_table, tmp_path):
     table = make_table(64)
     first = start_child(table, tmp_path / "cache")
     assert first.stdout is not None
@@ -372,7 +374,7 @@ def test_a_full_disk_is_refused_before_the_work_begins(make_table, small_disk):
     assert not (folder_of(small_disk) / "pictures.u8").exists()
 
 
-def test_a_disk_that_fills_half_way_keeps_what_was_made(
+def test_a_disk_that_fills_during_the_work_keeps_prepared_pictures(
     make_table, tmp_path, small_disk, monkeypatch
 ):
     """Some file systems cannot reserve: there the room runs out in the middle."""

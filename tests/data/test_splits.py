@@ -171,7 +171,7 @@ WHO = {("ddsm", str(p)): f"w{p}" for p in range(30)} | {
 """Case p of one is case 29 - p of the other."""
 
 
-def test_a_woman_under_two_identifiers_stays_on_one_side():
+def test_a_person_with_two_identifiers_stays_on_one_side():
     manifest = Manifest.of([*women("ddsm", 30), *women("cbis", 30)])
     split = split_patients(manifest, validation=0.2, test=0.2, seed=1, same_person=WHO)
     side = {record.patient: record.split for record in split.records}
@@ -193,7 +193,7 @@ def test_a_leak_between_identifiers_is_refused_with_both_names():
     refuse_leak(records, {**who, ("ddsm", "C_0386"): "c"})
 
 
-def test_known_twin_sources_on_two_sides_are_refused_until_it_is_known_who_is_who():
+def test_sources_with_the_same_patients_on_two_sides_need_a_table_of_persons():
     records = [
         *women("ddsm", 10, split=Split.TRAIN),
         *women("cbis_masses", 10, split=Split.TEST),
@@ -210,7 +210,7 @@ def test_known_twin_sources_on_two_sides_are_refused_until_it_is_known_who_is_wh
     refuse_leak(women("ddsm", 10, split=Split.TEST) + women("cbis", 10, split=Split.TEST))
 
 
-def test_leaving_a_source_out_leaves_out_its_women_elsewhere():
+def test_leaving_out_a_source_removes_its_patients_from_other_sources():
     manifest = Manifest.of([*women("ddsm", 30), *women("cbis", 30), *women("mias", 10)])
     half = {key: who for key, who in WHO.items() if int(who[1:]) < 15}
     half |= {key: f"alone {key}" for key in WHO if key not in half}

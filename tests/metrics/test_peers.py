@@ -68,7 +68,7 @@ PEERS = {
     "partial_log_loss": "scikit-learn: calibration::full_labels_agree_with_scikit_learns_log_loss",
     "patient_bootstrap": "SciPy: agreement::intervals_are_near_those_of_scipys_bootstrap",
     "patient_bootstraps": "SciPy: agreement::intervals_are_near_those_of_scipys_bootstrap",
-    "permutation_test": "SciPy: permutation::of_one_row_a_patient_it_is_the_usual_permutation_test",
+    "permutation_test": "SciPy: permutation::with_one_row_per_patient_it_is_the_usual_test",
     "permutation_tests": "SciPy: agreement::tests_side_by_side_are_near_scipys_exact_ones",
     "points_at_lesion": "SciPy: agreement::places_on_maps_agree_with_scipy",
     "ppv_at_prevalence": "scikit-learn: ranked::decision_figures_agree_with_scikit_learn",
@@ -124,7 +124,7 @@ def test_every_public_name_has_a_peer():
 
 
 @pytest.mark.parametrize("name", sorted(PEERS))
-def test_the_named_test_is_there_and_looks_at_it(name):
+def test_the_named_test_exists_and_uses_the_function(name):
     peer, place = PEERS[name].rsplit(": ", 1)
     file, test = place.split("::")
     text = (Path(__file__).parent / f"test_{file}.py").read_text("utf-8")

@@ -36,7 +36,7 @@ def test_the_curve_agrees_with_scikit_learn():
     assert curve.n_rows.sum() == 500
 
 
-def test_the_debiased_error_of_a_perfect_model_is_none_and_of_a_bad_one_the_truth():
+def test_the_debiased_error_is_zero_for_a_perfect_model_and_right_for_a_bad_one():
     plain, mended, wrong = [], [], []
     for seed in range(200):
         labels, values = sample(seed)

@@ -58,7 +58,7 @@ def test_nineteen_of_twenty_are_95_percent():
     assert metrics.threshold_at_specificity(labels, scores, 0.95) == 18.5
 
 
-def test_adjacent_floats_are_still_told_apart():
+def test_adjacent_floats_are_still_distinguished():
     low = 0.5
     high = np.nextafter(low, 1)
     threshold = metrics.threshold_at_specificity([0, 1], [low, high], 0.9)

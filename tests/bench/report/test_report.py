@@ -114,7 +114,7 @@ def test_the_page_is_well_formed_and_names_its_parts(page):
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
-def test_the_page_asks_for_nothing(page, text):
+def test_the_page_loads_nothing_from_outside(page, text):
     loaded = [a[key] for _, a in page.tags for key in ("src", "srcset", "poster") if key in a]
     assert loaded
     assert all(address.startswith("data:image/png;base64,") for address in loaded)
@@ -136,7 +136,7 @@ def test_hostile_names_are_text(page, text):
     assert "span class" not in "".join(page.words)
 
 
-def test_every_chart_and_picture_is_told_in_words(page, document):
+def test_every_chart_and_picture_has_a_text_description(page, document):
     charts = blocks(document, Figure)
     assert len(charts) >= 15
     assert all(len(chart.alt) > 30 for chart in charts)
@@ -247,7 +247,7 @@ def test_a_picture_from_elsewhere_is_not_taken(evaluation, tmp_path):
     Page(render_html(document))
 
 
-def test_the_print_is_whole_and_says_on_every_page_what_it_is_not(files):
+def test_the_pdf_has_all_sections_and_the_disclaimer_on_every_page(files):
     reader = PdfReader(files[1])
     texts = [found.extract_text() for found in reader.pages]
     assert len(texts) >= 8
@@ -300,7 +300,7 @@ def test_the_main_tables_say_what_the_details_say(document):
     )
 
 
-def test_the_print_brings_its_fonts(files):
+def test_the_pdf_embeds_its_fonts(files):
     fonts = {}
     for found in PdfReader(files[1]).pages:
         for font in (found["/Resources"].get("/Font") or {}).values():
@@ -310,7 +310,7 @@ def test_the_print_brings_its_fonts(files):
     assert all({"/FontFile2", "/FontFile3"} & set(known) for known in fonts.values())
 
 
-def test_the_print_reads_aloud(files, document):
+def test_the_pdf_works_with_a_screen_reader(files, document):
     """Headings, tables and pictures are tagged, and every picture is described."""
     root = PdfReader(files[1]).trailer["/Root"]
     assert root["/MarkInfo"]["/Marked"]
@@ -333,7 +333,7 @@ def test_the_print_reads_aloud(files, document):
     assert tags["/H1"] == sum(bool(section.blocks) for section in document.sections)
 
 
-def test_the_print_sets_every_script_whole():
+def test_the_pdf_shows_every_script():
     """Letters of Arabic join from right to left, marks of Devanagari find their place."""
     words = ("ملف المريضة", "रिपोर्ट क्षति")
     sections = (Section("One", "one", tuple(Text(text) for text in words)),)
@@ -342,7 +342,7 @@ def test_the_print_sets_every_script_whole():
     assert {"DejaVuSans", "NotoSansDevanagari-Regular"} <= names
 
 
-def test_an_address_leads_where_it_says_however_long_it_is():
+def test_a_long_address_is_a_working_link():
     address = "https://doi.org/10.1111/" + "x" * 40
     sections = (Section("One", "one", (Sources((("A work.", address),)),)),)
     (page,) = PdfReader(io.BytesIO(render_pdf(Document("T", (), sections)))).pages
@@ -354,7 +354,7 @@ def test_charts_are_vectors_in_print(files):
     assert pictures == 3
 
 
-def test_colours_can_be_told_apart_and_read():
+def test_colours_can_be_distinguished_and_read():
     style = resources.files("mammolens.bench.report").joinpath("report.css").read_text("utf-8")
     inks = re.findall(r"--(ink|quiet|link|alarm): (#[0-9a-f]{6})", style)
     assert len(inks) == 4
@@ -376,7 +376,7 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_what_is_no_evaluation_is_refused_by_name(evaluation, tmp_path, monkeypatch):
+def test_a_folder_without_an_evaluation_is_refused(evaluation, tmp_path, monkeypatch):
     assert run_folder.SCHEMA == evaluate.SCHEMA
     with pytest.raises(InvalidManifest, match=r"no metrics\.json.*--out folder"):
         write_report(tmp_path)

@@ -22,7 +22,7 @@ def anxious(**facts):
     return {"birads": str(facts["rng"].choice(["0", "4"] if ill else ["1", "4", None]))}
 
 
-def test_doubts_about_readings_stand_beside_the_comparison(make_cohort):
+def test_limits_of_readings_are_shown_with_the_comparison(make_cohort):
     found = readers(Evidence(make_cohort(further=anxious), SETTINGS))
     doubts = found["birads"]["breast"]["note"]
     assert "no cancer with a reading was missed" in doubts

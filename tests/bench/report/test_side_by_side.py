@@ -94,7 +94,7 @@ def test_other_tables_are_paired_only_when_asked(evaluation, other):
     assert any("digests differ" in alarm.words for alarm in blocks(common, Alarm))
 
 
-def test_nothing_in_common_is_said(evaluation, other):
+def test_runs_without_common_images_say_so(evaluation, other):
     folder = other(
         change=lambda rows: [{**row, "image_id": f"z{row['image_id']}"} for row in rows],
         digest="0" * 64,

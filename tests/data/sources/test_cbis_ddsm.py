@@ -221,7 +221,7 @@ def test_a_patient_in_two_sets_keeps_the_test_films_and_is_named(archive):
     assert "P_00003" in said.message
 
 
-def test_masks_are_told_by_size_whatever_they_are_called(archive):
+def test_masks_are_found_by_size_not_by_name(archive):
     manifest = build(archive)
     assert "P_00001_LEFT_CC_2" in str([c for c in manifest.cautions if c.name == "masks_swapped"])
 
@@ -249,7 +249,7 @@ def test_masks_of_another_size_than_their_film_are_left_out(archive, make_dicom)
     assert "masks_of_other_size" in [caution.name for caution in manifest.cautions]
 
 
-def test_what_lacks_is_counted_and_named(flat):
+def test_missing_files_are_counted_and_named(flat):
     (flat / "Mass-Test_P_00004_LEFT_CC.png").unlink()
     (flat / "mass_case_description_test_set.csv").unlink()
     cv2.imwrite(str(flat / "Calc-Test_P_09999_LEFT_CC.png"), np.eye(90, dtype=np.uint8) * 255)

@@ -65,7 +65,7 @@ def by_id(manifest):
     return {record.image_id: record for record in manifest.records}
 
 
-def test_the_tree_as_it_is_handed_out(tree):
+def test_the_tree_as_it_is_distributed(tree):
     manifest = build_source("ddsm", tree)
     found = by_id(manifest)
     assert len(found) == 8
@@ -128,7 +128,7 @@ def test_doubtful_outlines_do_not_make_a_film_benign(tree, text, malignant, note
     assert note in [caution.name for caution in manifest.cautions]
 
 
-def test_what_lacks_is_counted_and_named(tree):
+def test_missing_files_are_counted_and_named(tree):
     case = tree / "cancers" / "cancer_06" / "case1141"
     (case / "A_1141_1.LEFT_MLO.OVERLAY").unlink()
     (case / "A_1141_1.RIGHT_CC.LJPEG").rename(case / "A_1141_1.RIGHT_XCC.LJPEG")

@@ -112,7 +112,7 @@ def test_of_several_lesions_on_a_suspicious_image_none_is_called_malignant(tree)
     ]
 
 
-def test_what_lacks_is_counted_and_named(tree):
+def test_missing_files_are_counted_and_named(tree):
     dicoms = tree / "AllDICOMs"
     (dicoms / f"20000001_{WOMAN}_MG_R_CC_ANON.dcm").unlink()
     (dicoms / f"20000009_{WOMAN}_MG_R_CC_ANON.dcm").write_bytes(b"-")
