@@ -13,6 +13,7 @@ from mammolens.data.manifest import Record
 __all__ = ["lesion_findings", "side_findings"]
 
 Seen = tuple[Record, PictureMeasures]
+"""A row of the table and the measures of its picture."""
 
 _FEWEST_SIDES = 10
 """Pictures with a clear chest wall that a group must have to be judged."""

@@ -27,15 +27,17 @@ Small = npt.NDArray[np.int8]
 
 TURNS: Final = (
     "as it is",
-    *("turned by 90°", "turned by 180°", "turned by 270°"),
-    *(
-        "mirrored",
-        "mirrored, turned by 90°",
-        "mirrored, turned by 180°",
-        "mirrored, turned by 270°",
-    ),
+    "turned by 90°",
+    "turned by 180°",
+    "turned by 270°",
+    "mirrored",
+    "mirrored, turned by 90°",
+    "mirrored, turned by 180°",
+    "mirrored, turned by 270°",
 )
+"""The eight orientations of a picture, in the order of `_turned`."""
 _FRAME_PX, _BREAST_PX = 96, 64
+"""Edges of the two textures."""
 _SCALE = 32.0
 """Steps of int8 for each unit of local contrast."""
 _SMALLEST_PX = 150
@@ -66,7 +68,7 @@ class SamePicture(NamedTuple):
     correlation: float
 
 
-class _Look(NamedTuple):
+class _Comparison(NamedTuple):
     """One kind of texture: its function, the frequencies of its hash, and the limits of sameness.
 
     The limits were measured on all pairs of 2,726 digital and 1,701 film mammograms in all
@@ -81,9 +83,9 @@ class _Look(NamedTuple):
     least_correlation: float
 
 
-_LOOKS: Final = (
-    _Look(lambda texture: texture.frame, slice(4, 20, 2), 14, 0.75),
-    _Look(lambda texture: texture.breast, slice(1, 9), 12, 0.88),
+_COMPARISONS: Final = (
+    _Comparison(lambda texture: texture.frame, slice(4, 20, 2), 14, 0.75),
+    _Comparison(lambda texture: texture.breast, slice(1, 9), 12, 0.88),
 )
 
 
@@ -104,12 +106,12 @@ def describe_texture(grey: Float, region: BreastRegion | None) -> Texture:
     detail = _blur(picture, 0.8) - _blur(picture, 2.5)
     contrast = np.sqrt(_blur(detail * detail, 5.0))
     frame = detail / np.maximum(contrast, np.float32(0.003))
-    held = _inside(mask[row0:row1, col0:col1], _BREAST_PX, 3)
+    inside_box = _inside(mask[row0:row1, col0:col1], _BREAST_PX, 3)
     picture = _resize(grey[row0:row1, col0:col1], _BREAST_PX)
-    detail = _blur_within(picture, held, 1.0) - _blur_within(picture, held, 6.0)
-    contrast = np.sqrt(_blur_within(detail * detail, held, 8.0))
+    detail = _blur_within(picture, inside_box, 1.0) - _blur_within(picture, inside_box, 6.0)
+    contrast = np.sqrt(_blur_within(detail * detail, inside_box, 8.0))
     return Texture(
-        _pack(frame, inside), _pack(detail / np.maximum(contrast, np.float32(1e-3)), held)
+        _pack(frame, inside), _pack(detail / np.maximum(contrast, np.float32(1e-3)), inside_box)
     )
 
 
@@ -121,21 +123,23 @@ def find_same_pictures(textures: Sequence[Texture]) -> tuple[SamePicture, ...]:
     blocks.
     """
     best: dict[tuple[int, int], SamePicture] = {}
-    for look in _LOOKS:
-        pictures = [look.texture_of(texture) for texture in textures]
-        for first, second, turn, bits in _candidates(pictures, look):
-            likeness = _correlation(pictures[first], _turned(pictures[second])[turn])
+    for comparison in _COMPARISONS:
+        pictures = [comparison.texture_of(texture) for texture in textures]
+        for first, second, turn, bits in _candidates(pictures, comparison):
+            correlation = _correlation(pictures[first], _turned(pictures[second])[turn])
             known = best.get((first, second))
-            if likeness >= look.least_correlation and (
-                known is None or likeness > known.correlation
+            if correlation >= comparison.least_correlation and (
+                known is None or correlation > known.correlation
             ):
-                best[first, second] = SamePicture(first, second, TURNS[turn], bits, likeness)
+                best[first, second] = SamePicture(first, second, TURNS[turn], bits, correlation)
     return tuple(sorted(best.values(), key=lambda same: (-same.correlation, same)))
 
 
-def _candidates(pictures: Sequence[Small], look: _Look) -> Iterator[tuple[int, int, int, int]]:
+def _candidates(
+    pictures: Sequence[Small], comparison: _Comparison
+) -> Iterator[tuple[int, int, int, int]]:
     """Yield first < second, the orientation of the second, and how many bits differ."""
-    hashes = [_hashes(picture, look.frequencies) for picture in pictures]
+    hashes = [_hashes(picture, comparison.frequencies) for picture in pictures]
     if not hashes:
         return
     signs = np.stack(hashes)
@@ -145,7 +149,7 @@ def _candidates(pictures: Sequence[Small], look: _Look) -> Iterator[tuple[int, i
         for other in range(start, len(signs), _OTHERS):
             rest = signs[other : other + _OTHERS].reshape(-1, bits).astype(np.float32)
             distance = (bits - block @ rest.T) / 2
-            for row, column in np.argwhere(distance <= look.most_bits):
+            for row, column in np.argwhere(distance <= comparison.most_bits):
                 first, second = start + int(row), other + int(column) // turns
                 if first < second:
                     yield first, second, int(column) % turns, int(distance[row, column])

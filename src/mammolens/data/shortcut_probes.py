@@ -32,13 +32,15 @@ __all__ = [
 
 Float = npt.NDArray[np.float64]
 Seen = tuple[Record, PictureMeasures]
+"""A row of the table and the measures of its picture."""
 
-_TELLS, _HINTS = 0.75, 0.60
+_ERROR_FROM, _WARNING_FROM = 0.75, 0.60
 """Lower ends of the interval of the AUC from which a probe is an error, and a warning. Chosen by
 hand; docs/checks.md shows what they find in public data sets."""
 _FEWEST_IMAGES, _FEWEST_PATIENTS = 10, 6
 """Images and patients that each class of a task must have."""
 _FOLDS, _STEPS, _RIDGE = 5, 20, 1.0
+"""Folds of the cross-validation; most steps and ridge penalty of the logistic regression."""
 _MOST_WORDS = 30
 """Most categories (machines, file forms) that become features."""
 _DRAWS = 1000
@@ -93,7 +95,7 @@ def leak_findings(probes: Sequence[Probe]) -> Iterator[CheckFinding]:
     """Yield a finding for each probe whose whole interval is above 0.6."""
     for probe in probes:
         low = probe.auc.low if probe.auc.low is not None else 0.0
-        if low < _HINTS:
+        if low < _WARNING_FROM:
             continue
         if probe.task == "data set":
             yield finding(
@@ -109,7 +111,7 @@ def leak_findings(probes: Sequence[Probe]) -> Iterator[CheckFinding]:
             )
             continue
         severity = Severity.WARNING
-        if low >= _TELLS and probe.trait not in _MILD:
+        if low >= _ERROR_FROM and probe.trait not in _MILD:
             severity = Severity.ERROR
         yield finding(
             severity,

@@ -23,15 +23,16 @@ __all__ = ["PATIENTS_FILE", "KnownPatients", "patient_digest", "patient_digests"
 PATIENTS_FILE = "patients.json"
 _FORM = "mammolens.patients/1"
 _DIGITS = 16
-"""64 bits: of a million patients two share a digest with a probability below 1 in 30 million."""
+"""Hexadecimal digits, 64 bits: the probability that any two of a million patients have the same
+digest is below 1 in 30 million."""
 
 
 @dataclass(frozen=True)
 class KnownPatients:
     """Digests of the patients that a model was trained on (`taught`), and of those held out.
 
-    `complete` is false if the weights also come from training on patients that are not known, for
-    example from a pretrained network.
+    `complete` is false if a part of the weights comes from training on unknown patients, for
+    example through a teacher network.
     """
 
     taught: frozenset[str]

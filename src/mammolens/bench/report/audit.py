@@ -43,8 +43,8 @@ def subgroup_blocks(audit: Mapping[str, Any]) -> Iterator[Block]:
         f"({tests['correction']}). If no gap is found, there may still be one: look at the width "
         "of the intervals."
     )
-    held = audit["gaps"]
-    yield Bullets(tuple(held)) if held else Text("No gap is significant after correction.")
+    gaps = tuple(audit["gaps"])
+    yield Bullets(gaps) if gaps else Text("No gap is significant after correction.")
     yield from (chart for place, axes in _audited(audit) if (chart := _forest_of(place, axes)))
 
 

@@ -98,7 +98,7 @@ class Pictures:
 
 
 def case_in(path: str) -> Case | None:
-    """Read the last name of a case in a path.
+    """Read the case name that is last in a path; ``None`` if the path has no case name.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def case_in(path: str) -> Case | None:
 
 
 def find_pictures(root: Path, series: Mapping[str, Case]) -> Pictures:
-    """Sort the pictures below `root`.
+    """Identify the pictures below `root` and sort them into films and masks.
 
     Parameters
     ----------
