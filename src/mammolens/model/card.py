@@ -96,12 +96,8 @@ class Calibration(_Part):
     )
     fitted_on: Text = Field(description="the data that it was fitted on, with split")
     n: Count = Field(description="images that it was fitted on")
-    prior: ClassPrior = Field(
-        description="the class frequencies to which the probabilities are calibrated"
-    )
-    age: AgePrior | None = Field(
-        None, description="effect of the patient's age; null: age is not used"
-    )
+    prior: ClassPrior = Field(description="class frequencies to which it is calibrated")
+    age: AgePrior | None = Field(None, description="effect of age; null: age is not used")
 
     @model_validator(mode="after")
     def _positive(self) -> Calibration:
@@ -129,11 +125,7 @@ class OperatingPoint(_Part):
 
 
 class OperatingPoints(_Part):
-    """The two thresholds of the triage.
-
-    An exam or lesion below `low` has the category low, and one at or above `high` the category
-    high.
-    """
+    """The two triage thresholds: below `low` is category low, at or above `high` category high."""
 
     low: OperatingPoint = Field(description="chosen for sensitivity")
     high: OperatingPoint = Field(description="chosen for specificity")
