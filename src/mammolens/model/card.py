@@ -150,7 +150,7 @@ class FindingLevel(_Part):
         None, description="share of malignant images with a finding on the lesion; null: not known"
     )
     false_findings_per_image: float | None = Field(
-        None, ge=0, description="findings off the lesion per image; null: not known"
+        None, ge=0, description="findings outside lesions per image; null: not known"
     )
 
 
@@ -225,7 +225,7 @@ class ModelCard(_Part):
         "come from the same sources; otherwise P(tumour) is in results.json only",
     )
     intended_use: Text
-    weaknesses: tuple[Text, ...] = Field(min_length=1, description="known ways to be wrong")
+    weaknesses: tuple[Text, ...] = Field(min_length=1, description="known weaknesses of the model")
     licence: Text = Field(description="licence of the weights, not of the code")
     attribution: Text = Field(description="authors of the data and of the pretrained weights")
 

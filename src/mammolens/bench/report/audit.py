@@ -222,7 +222,7 @@ def _target_blocks(title: str, target: Mapping[str, Any]) -> Iterator[Block]:
             )
         )
         at_one = curve["sensitivity_at_false_marks_per_image"].get("1")
-        spoken.append(f"{name}: sensitivity {figure(at_one)} at one false mark an image")
+        spoken.append(f"{name}: sensitivity {figure(at_one)} at one false mark per image")
     if curves:
         yield plane(
             f"FROC: {title.lower()}",
@@ -245,7 +245,7 @@ def _place_rows(target: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         if found is None:
             continue
         for marks, one in found["sensitivity_at_false_marks_per_image"].items():
-            yield _place_row(f"sensitivity at {marks} false marks an image ({_spaced(rule)})", one)
+            yield _place_row(f"sensitivity at {marks} false marks per image ({_spaced(rule)})", one)
 
 
 def _place_row(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ __all__ = [
 REPORTED: Final = "reported"
 PARTLY: Final = "in part; the rest is open"
 OPEN: Final = "open: to be filled by the authors"
-DEVELOPMENT: Final = "of development only: open where the study reports that too"
+DEVELOPMENT: Final = "for development only: open if the study reports it too"
 """The states of an item."""
 
 

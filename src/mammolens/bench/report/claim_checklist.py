@@ -14,7 +14,7 @@ CLAIM: Final = Checklist(
     "Tejani et al. 2024, CLAIM: 2024 update, Radiology: Artificial Intelligence 6(4):e240300.",
     "https://doi.org/10.1148/ryai.240300",
     (
-        Item("1", "Title", "A study of AI, and of which kind", answers.title),
+        Item("1", "Title", "That it is a study of AI, and its kind", answers.title),
         Item("2", "Abstract", "Design, methods, results and conclusions", answers.summary),
         Item("3", "Introduction", "Background, intended use and role"),
         Item("4", "Introduction", "Aims and hypotheses"),

@@ -141,7 +141,7 @@ def _main_curves(task: str, metrics: Mapping[str, Any]) -> Iterator[Figure]:
         )
         yield plane(
             f"ROC by {_BY_UNIT}, {task}",
-            f"ROC curves of {task} by {_BY_UNIT}, one a data set: {spoken}.",
+            f"ROC curves of {task} by {_BY_UNIT}, one for each data set: {spoken}.",
             ("1 − specificity", "Sensitivity"),
             [
                 Curve(

@@ -118,7 +118,7 @@ def _birads_blocks(places: list[tuple[str, Judged]]) -> Iterator[Block]:
             ]
     if rows:
         head = ("Data set, unit", "n", "Measure", "Readers", "Model", "Model − readers")
-        yield Table("Those who read these images (BI-RADS)", head, tuple(rows))
+        yield Table("The readers of these images (BI-RADS)", head, tuple(rows))
     if doubts:
         yield Text(f"Limits of these readings: {'; '.join(doubts)}.")
     if notes:

@@ -308,7 +308,7 @@ def _side_by_side(first: Run, second: Run) -> Iterator[Block]:
     for number, place in enumerate(dict.fromkeys([*one, *other])):
         yield Heading(place, f"figures-{number}")
         if place not in one or place not in other:
-            yield Alarm(f"Only {'A' if place in one else 'B'} was measured on it.")
+            yield Alarm(f"Only {'A' if place in one else 'B'} was measured on this data set.")
         for task, words in TASK_WORDS.items():
             here, there = one.get(place, {}).get(task, {}), other.get(place, {}).get(task, {})
             rows = tuple(_rows(here, there))

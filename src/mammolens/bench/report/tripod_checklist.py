@@ -21,7 +21,7 @@ TRIPOD_AI: Final = Checklist(
         Item("3c", "Background", "Known health inequalities between groups"),
         Item("4", "Objectives", "Aims; development, evaluation or both", answers.evaluation_only),
         Item(
-            "5a", "Data", "Sources of each data set, why these, how representative", answers.sources
+            "5a", "Data", "Sources of each data set, reasons, representativeness", answers.sources
         ),
         Item("5b", "Data", "Dates of accrual and of the end of follow-up"),
         Item("6a", "Participants", "Setting, number and place of centres"),
@@ -39,7 +39,7 @@ TRIPOD_AI: Final = Checklist(
         Item("9a", "Predictors", "How the first set of predictors was chosen", studies="D"),
         Item("9b", "Predictors", "Definition, measurement and blinding", answers.predictors),
         Item("9c", "Predictors", "Who assessed them, where judgement is needed"),
-        Item("10", "Sample size", "How the size was arrived at and why it suffices"),
+        Item("10", "Sample size", "How the size was chosen and why it is enough"),
         Item(
             "11",
             "Missing data",
@@ -56,16 +56,14 @@ TRIPOD_AI: Final = Checklist(
             answers.per_dataset_methods,
         ),
         Item("12e", "Analysis", "Measures and plots of performance, and why", answers.measures),
-        Item(
-            "12f", "Analysis", "Model updating that came of it", answers.recalibration_methods, "E"
-        ),
+        Item("12f", "Analysis", "Model updating as a result", answers.recalibration_methods, "E"),
         Item("12g", "Analysis", "How the predictions were computed", answers.code, "E"),
         Item("13", "Class imbalance", "Methods used against it, and recalibration after"),
         Item("14", "Fairness", "Approaches to fairness and why", answers.fairness),
         Item(
             "15",
             "Model output",
-            "What comes out; classes and thresholds",
+            "Output; classes and thresholds",
             answers.model_output,
             "D",
         ),
@@ -80,24 +78,24 @@ TRIPOD_AI: Final = Checklist(
         Item("19", "Patient and public involvement", "In the study, or that there was none"),
         Item("20a", "Participants", "Flow, with and without the outcome", answers.numbers),
         Item("20b", "Participants", "Characteristics by source and group", answers.subgroups),
-        Item("20c", "Participants", "Predictors beside the development data", studies="E"),
+        Item("20c", "Participants", "Predictors compared with development data", studies="E"),
         Item("21", "Model development", "Participants and events in each analysis", answers.counts),
         Item(
             "22",
             "Model specification",
-            "The whole model, for use and for tests",
+            "The whole model, so that others can use and test it",
             answers.model_identity,
             "D",
         ),
         Item("23a", "Model performance", "Estimates, intervals, subgroups", answers.performance),
         Item("23b", "Model performance", "Differences by cluster", answers.per_dataset_results),
         Item("24", "Model updating", "Results of any updating", answers.recalibration_results, "E"),
-        Item("25", "Interpretation", "Meaning, fairness, against earlier studies"),
-        Item("26", "Limitations", "Limits and what they do to the results", answers.limits_known),
+        Item("25", "Interpretation", "Meaning, fairness, comparison with earlier studies"),
+        Item("26", "Limitations", "Limits and their effect on the results", answers.limits_known),
         Item(
             "27a",
             "Usability",
-            "Poor or missing input: how to judge it",
+            "How to judge poor or missing input",
             answers.reading_of_poor_input,
             "D",
         ),

@@ -1,4 +1,4 @@
-"""DDSM's ``.OVERLAY`` files: outlines of abnormalities as chain codes, with their labels.
+"""Read DDSM's ``.OVERLAY`` files: outlines of abnormalities as chain codes, with their labels.
 
 Source: http://www.eng.usf.edu/cvprg/Mammography/DDSM/case_description.html
 """
