@@ -1,4 +1,4 @@
-"""``import mammolens as ml``: what it offers, and that it means what the command line means."""
+"""``import mammolens as ml``: its names, and the same results as from the command line."""
 
 from __future__ import annotations
 

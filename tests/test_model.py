@@ -1,4 +1,4 @@
-"""Model packages: what loads, what is refused and why, and what the numbers mean afterwards.
+"""Model packages: which ones load, which are refused and why, and the meaning of the numbers.
 
 The graphs are small and made by hand: they take real pictures to real probabilities and maps.
 """
@@ -170,7 +170,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def write_raw(folder: Path, graph: bytes) -> Path:
-    """A package whose card fits its graph, whatever the graph is."""
+    """A package whose card fits its graph, for any graph."""
     folder.mkdir(exist_ok=True)
     (folder / "model.onnx").write_bytes(graph)
     (folder / "card.json").write_text(make_card(graph).model_dump_json(), "utf-8")
@@ -236,7 +236,7 @@ def test_a_card_survives_its_file(folder: Path) -> None:
 
 
 def test_p_tumour_is_validated_only_if_the_card_says_so(folder: Path) -> None:
-    """Cards from before the key are read, and vouch for nothing."""
+    """Cards without this key are read, and P(tumour) then counts as not validated."""
     edit_card(folder, lambda card: card.pop("tumour_vouched"))
     old = ModelPackage.load(folder)
     assert old.card.tumour_vouched is False
@@ -388,7 +388,7 @@ def test_a_graph_that_cannot_score_is_refused(tmp_path: Path, graph: bytes, word
 
 
 def test_not_a_number_is_never_a_score(folder: Path) -> None:
-    """A graph that only some pictures break: black ones divide nothing by nothing."""
+    """A graph that fails for some pictures only: for black ones it divides 0 by 0."""
     model = onnx.load(folder / "model.onnx")
     for node in model.graph.node:
         if node.output[0] == "rooted":
@@ -548,7 +548,7 @@ save_package(Path(sys.argv[2]), card, graph)
 def test_a_kill_leaves_no_package_but_a_whole_one(
     folder: Path, tmp_path: Path, moved: int, replaced: bool
 ) -> None:
-    """Whatever stands there after a kill is the old package, or does not load."""
+    """After a kill, the folder has the old package, or a package that does not load."""
     target = tmp_path / "target"
     old = build_graph(gain=0.5)
     if replaced:

@@ -1,4 +1,4 @@
-"""The cache: never stale, whole after any death, safe side by side, clear on a full disk."""
+"""The cache: never outdated, whole after a kill, safe with several processes and a full disk."""
 
 import json
 import os
@@ -47,7 +47,7 @@ print("made", len(made), flush=True)
 
 
 def draw(path, seed):
-    """A breast of its own: noise within half an ellipse."""
+    """Draw a breast: noise within half an ellipse, different for each file."""
     rng = np.random.default_rng(seed)
     row, col = np.mgrid[:256, :192]
     inside = ((row - 128) / 110) ** 2 + (col / 150) ** 2 < 1
@@ -377,7 +377,7 @@ def test_a_full_disk_is_refused_before_the_work_begins(make_table, small_disk):
 def test_a_disk_that_fills_during_the_work_keeps_prepared_pictures(
     make_table, tmp_path, small_disk, monkeypatch
 ):
-    """Some file systems cannot reserve: there the room runs out in the middle."""
+    """Some file systems cannot reserve space: there the disk fills during the work."""
     table = make_table(60)
     monkeypatch.delattr(os, "posix_fallocate")
     ballast = small_disk / "ballast"
@@ -402,7 +402,7 @@ def test_a_folder_that_cannot_be_made_is_a_named_error(make_table, tmp_path):
 
 
 def test_the_key_of_a_cache_does_not_change():
-    """Another key would make everybody prepare everything again."""
+    """With another key, every user would have to prepare all pictures again."""
     record = Record("d", "1", "p", Path("x.png"), laterality=Laterality.LEFT, pixel_aspect=1.25)
     key = cache_module._key(Manifest.of([record]), PreprocessConfig())
     assert key == "68bcc849cee6263f14546560"

@@ -49,7 +49,7 @@ def save(path: Path, picture: np.ndarray, *options: int) -> Path:
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory) -> tuple[Record, ...]:
-    """24 patients, a left and a right picture each; a third of the women have cancer, in both
+    """24 patients, a left and a right picture each; a third of the patients have cancer, in both
     breasts, so that nothing but the label differs."""
     folder = tmp_path_factory.mktemp("clean")
     records = []
@@ -95,7 +95,7 @@ def repainted(
     change: Callable[[np.ndarray], np.ndarray],
     suffix: str = ".png",
 ) -> tuple[Record, ...]:
-    """The same rows, pictures of malignant ones changed and stored anew."""
+    """The same rows, with changed pictures of the malignant ones."""
     changed = []
     for record in records:
         if record.malignant:

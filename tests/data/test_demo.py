@@ -1,4 +1,4 @@
-"""The synthetic table: openly made up, the same for one seed, small, of use to every command."""
+"""The synthetic table: named as synthetic, the same for one seed, small, for every command."""
 
 from __future__ import annotations
 

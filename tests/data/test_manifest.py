@@ -1,4 +1,4 @@
-"""The table: unknown is not no, patients stay on one side."""
+"""The table: unknown does not mean no, and patients stay on one side."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A table that is written reads back as it was, or is not written."""
+"""A written table has the same records when it is read again; otherwise it is not written."""
 
 import re
 from dataclasses import replace

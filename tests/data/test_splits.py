@@ -31,7 +31,7 @@ def on(manifest, side):
 
 
 def test_a_shipped_split_does_not_change():
-    """Cards name this digest's like: a change here would orphan every trained model."""
+    """Model cards name such digests: with other digests, no model would match its split."""
     manifest = Manifest.of([*women("a"), *women("b", 41)])
     split = split_patients(manifest, validation=0.2, seed=1)
     assert split_digest(split) == "142d0f6c78ac1c6a9bb98bf30d7c590db281cc8440dba659dd666281779eafa3"

@@ -1,4 +1,4 @@
-"""The patient bootstrap against a plain loop, and how it treats thin data."""
+"""The patient bootstrap against a plain loop, and its results on little data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mammolens.errors import ConfigError, InvalidManifest
 
 
 def cohort(patients: int, seed: int, share: float = 0.4):
-    """Four correlated images a patient; every woman is wholly positive or wholly negative."""
+    """Four correlated images for each patient, who is wholly positive or wholly negative."""
     rng = np.random.default_rng(seed)
     ill = rng.random(patients) < share
     offset = rng.normal(size=patients) + ill

@@ -56,7 +56,7 @@ def test_for_shares_it_is_as_conservative_as_fishers_test():
 
 
 def test_patients_of_several_names_exchange_them_among_themselves():
-    """Each of eight women has a high CC and a low MLO: of 2^8 exchanges, two are as extreme."""
+    """Each of eight patients has a high CC and a low MLO: of 2^8 exchanges, two are as extreme."""
     patients = [str(n) for n in range(8) for _ in range(2)]
     names = ["CC", "MLO"] * 8
     found = permutation_test(mean_of(np.array([1.0, 0.0] * 8)), [1] * 16, names, "CC", patients)
@@ -65,7 +65,7 @@ def test_patients_of_several_names_exchange_them_among_themselves():
 
 
 def test_rows_of_a_patient_are_not_treated_as_independent():
-    """Two scanners, 6 women each, 20 equal rows a woman: there are 12 values, not 240."""
+    """Two scanners, 6 patients each, 20 equal rows per patient: there are 12 values, not 240."""
     rng = np.random.default_rng(3)
     small = 0
     for seed in range(100):
@@ -80,7 +80,7 @@ def test_rows_of_a_patient_are_not_treated_as_independent():
 
 
 def test_p_values_of_groups_that_do_not_differ_are_even():
-    """Women of one group and of two, correlated rows, labels that go with the group."""
+    """Patients of one group and of two, correlated rows, labels that go with the group."""
     p_values = []
     for seed in range(200):
         rng = np.random.default_rng(seed)

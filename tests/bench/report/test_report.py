@@ -1,4 +1,4 @@
-"""What the report says and how it says it: on the page, in print, and where it must refuse."""
+"""The content and form of the report, as page and as PDF, and the inputs that it refuses."""
 
 from __future__ import annotations
 
@@ -277,7 +277,7 @@ def test_details_are_folded_on_the_page_and_left_out_of_the_print(document, page
 
 
 def test_the_main_tables_say_what_the_details_say(document):
-    """The same figure by two ways through metrics.json, of a data set and unit."""
+    """The same figure of a data set and unit, read from two places of metrics.json."""
     tables = {table.caption: table for table in blocks(document, Table)}
 
     def cell(caption, row, column):

@@ -1,4 +1,4 @@
-"""What a section must say beside its figures."""
+"""The limits that a section must state with its figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two runs side by side: what is paired, and what is refused."""
+"""Two runs side by side: the paired images, and the refused inputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mammolens.errors import ConfigError, InvalidManifest
 
 @pytest.fixture
 def other(evaluation, tmp_path):
-    """The same evaluation by a model whose scores are shaken; a function may change its rows."""
+    """The same evaluation by a model with noisy scores; a function may change its rows."""
 
     def make(name="other", change=lambda rows: rows, digest=None):
         folder = tmp_path / name

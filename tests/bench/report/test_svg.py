@@ -1,4 +1,4 @@
-"""A chart is an SVG that is whole by itself, and one among others in a page."""
+"""A chart is a complete SVG file, and one of several elements in a page."""
 
 from __future__ import annotations
 

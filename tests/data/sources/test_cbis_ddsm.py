@@ -1,4 +1,4 @@
-"""CBIS-DDSM: stale paths, swapped masks, several abnormalities, women in two official sets."""
+"""CBIS-DDSM: stale paths, swapped masks, several abnormalities, patients in two official sets."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def shown(picture, seed: int = 0):
 
 @pytest.fixture
 def archive(tmp_path, make_dicom) -> Path:
-    """The archive's tree; one case has crop and mask in one series, told apart by size only."""
+    """The archive's tree; one case has crop and mask in one series, which differ in size only."""
     root = tmp_path / "manifest-1"
     write_tables(root)
     for (kind, part), listed in ROWS.items():
@@ -292,7 +292,7 @@ def test_without_tables_or_films_there_is_no_manifest(tmp_path):
 
 @pytest.mark.skipif(not NATIVE.is_dir(), reason="CBIS-DDSM's own tables are not here")
 def test_the_real_tables_agree_with_labels_derived_elsewhere(tmp_path):
-    """Films of the women of 60 training crops, and every woman who stands in two sets."""
+    """Films of the patients of 60 training crops, and every patient who is in two sets."""
     with (SHARED / "cbis_masses" / "manifest.csv").open(newline="") as stream:
         crops = list(csv.DictReader(stream))[::14]
     women = {row["patient_id"] for row in crops}

@@ -1,4 +1,4 @@
-"""DDSM: cases with their headers, outlines as chain codes, and films that nothing is known of."""
+"""DDSM: cases with their headers, outlines as chain codes, and films with unknown labels."""
 
 from __future__ import annotations
 
@@ -180,6 +180,6 @@ def test_kinds_of_lesions(types, kind):
     ],
 )
 def test_directions_of_the_chain_code(step, box):
-    """0 is up, and on clockwise, as DDSM's makers draw it."""
+    """0 is up, then clockwise, as in DDSM's description."""
     (found,) = parse_overlay(overlay((MASS, "BENIGN", f"10 10 {step}"))).abnormalities
     assert found.box_source_px == box

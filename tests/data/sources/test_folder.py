@@ -1,4 +1,4 @@
-"""A folder for each class: names, splits, and whose an image is."""
+"""A folder for each class: names, splits, and the patient of an image."""
 
 import pytest
 

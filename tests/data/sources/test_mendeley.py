@@ -1,4 +1,4 @@
-"""The 227-pixel set: one picture a film, upright whatever way a class was turned."""
+"""The 227-pixel set: one upright picture for each film, in all turns of a class."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""mini-MIAS: origin at the bottom, several rows, pairs of one woman, sides of the film."""
+"""mini-MIAS: origin at the bottom, several rows, pairs of one patient, lateralities of the film."""
 
 import csv
 import shutil

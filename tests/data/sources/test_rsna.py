@@ -85,7 +85,7 @@ def test_a_faulty_table_is_refused_by_name(tree, old, new, words):
     ],
 )
 def test_a_row_that_has_slipped_is_refused(tree, change, words):
-    """Two of these once made every cancer a zero without a word."""
+    """Two of these names once turned every cancer into a 0 without a message."""
     table = tree / "train.csv"
     table.write_text(change(table.read_text()))
     if not words:
