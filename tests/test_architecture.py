@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,28 @@ def test_public_modules_say_what_they_offer() -> None:
         if not (private or empty or path.name == "__main__.py" or "__all__" in names):
             silent.add(path.relative_to(SOURCE))
     assert silent == set()
+
+
+def test_no_package_imports_what_another_keeps_private() -> None:
+    """A name with a leading underscore is for the package that holds it."""
+    found = [
+        f"{path.relative_to(SOURCE)}: {'.'.join(target)}"
+        for path in MODULES
+        for target in _imported(path)
+        for depth, part in enumerate(target)
+        if part.startswith("_") and not part.startswith("__")
+        if path.relative_to(SOURCE.parent).parts[:depth] != target[:depth]
+    ]
+    assert found == []
+
+
+def _imported(path: Path) -> Iterator[tuple[str, ...]]:
+    """Every name of this product that a file imports, as its parts."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mammolens"):
+            for alias in node.names:
+                yield (*(node.module or "").split("."), alias.name)
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.startswith("mammolens"):
+                    yield tuple(alias.name.split("."))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["GROUND", "INK", "QUIET", "band", "measure", "write"]
+from mammolens.files import storage, write_whole
+
+__all__ = ["GROUND", "INK", "QUIET", "band", "measure", "write", "write_png"]
 
 INK: Final = (236, 238, 240)
 QUIET: Final = (176, 182, 188)
@@ -49,6 +52,20 @@ def write(
     """Write one line into `picture`, its baseline starting at `at` (column, row)."""
     thick = max(1, round(size / 16))
     cv2.putText(picture, _ascii(text), at, _FONT, _scale(size), ink, thick, cv2.LINE_AA)
+
+
+def write_png(path: Path, picture: npt.NDArray[np.uint8]) -> Path:
+    """Write a sheet (H, W, 3), RGB, as PNG, and give its path.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    done, encoded = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
+    assert done
+    with storage(path, "the sheet"):
+        return write_whole(path, encoded.tobytes())
 
 
 def measure(text: str, size: float) -> tuple[int, int]:

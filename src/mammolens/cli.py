@@ -207,9 +207,9 @@ def models(name: ModelName = None) -> None:
 def train(config: RunFile, out: Out, overrides: Overrides = None) -> None:
     """Train a network, or go on where the run was cut off (needs the extra train)."""
     cli_runs.need_training()
-    from mammolens.learn.frozen import train_run
+    from mammolens.learn.train import train
 
-    best = train_run(config, out, overrides or [], lambda line: typer.echo(line, err=True))
+    best = train(config, out, overrides or [], lambda line: typer.echo(line, err=True))
     typer.echo(best)
 
 
@@ -223,8 +223,8 @@ def augment(
     overrides: Overrides = None,
 ) -> None:
     """Show what augmentation does: prepared images beside drawn variants of them."""
+    from mammolens.learn.augmentation_sheet import write_sheet
     from mammolens.learn.config import read_run
-    from mammolens.learn.sheet import write_sheet
 
     run = read_run(config, overrides or [])
     typer.echo(write_sheet(run, images, out, variants=variants, seed=seed))

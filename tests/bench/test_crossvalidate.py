@@ -12,8 +12,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
 
 from mammolens.bench.crossvalidate import crossvalidate  # noqa: E402
-from mammolens.bench.pooled import image_results  # noqa: E402
-from mammolens.bench.sections.calibration import calibration_figures, slope_statistic  # noqa: E402
+from mammolens.bench.pooled_figures import image_results  # noqa: E402
+from mammolens.bench.sections.calibration import calibration_figures  # noqa: E402
 from mammolens.console import show_evaluation  # noqa: E402
 from mammolens.data.cache import PreparedCache  # noqa: E402
 from mammolens.data.manifest import Manifest, Record, Split  # noqa: E402
@@ -119,23 +119,6 @@ def test_inner_folds_leave_those_apart_unseen_and_may_be_judged_without_a_checkp
         crossvalidate(*arguments, draws=50, trained=True)
     with pytest.raises(ConfigError, match=r"nowhere.*holds no finished pass"):
         crossvalidate(config, out / "nowhere", 2, SETTINGS, lambda _: None, trained=True)
-
-
-def test_the_slope_of_weighted_rows_is_that_of_repeated_rows():
-    rng = np.random.default_rng(3)
-    odds = rng.normal(size=120)
-    labels = rng.random(120) < 1 / (1 + np.exp(-0.7 * odds - 0.2))
-    values = 1 / (1 + np.exp(-odds))
-    slope = slope_statistic(labels, values)
-    weights = np.stack([np.ones(120), rng.integers(0, 4, 120).astype(float)])
-    found = slope(weights)
-    for row, one in zip(weights, found, strict=True):
-        repeats = row.astype(int)
-        line = calibration_line(np.repeat(labels, repeats), np.repeat(values, repeats))
-        assert line is not None
-        assert one == pytest.approx(line.slope, abs=1e-6)
-    separable = slope_statistic([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9])
-    assert np.isnan(separable(np.ones((1, 4)))).all()
 
 
 def test_calibration_is_given_with_its_interval_and_refused_images_have_no_score():

@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from mammolens import metrics
 from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.metrics.ranked import ranked_precision, ranked_statistic
 
 
 def cohort(patients: int, seed: int, share: float = 0.4):
@@ -152,7 +153,7 @@ def test_many_statistics_get_the_intervals_that_each_would_get():
     alone = {
         "auc": metrics.auc_statistic(labels, scores),
         "brier": metrics.brier_statistic(labels, probabilities),
-        "precision": metrics.average_precision_statistic(labels, scores),
+        "precision": ranked_statistic(labels, scores, ranked_precision),
     }
     together = metrics.patient_bootstraps(
         metrics.side_by_side(alone), labels, groups, draws=300, seed=4

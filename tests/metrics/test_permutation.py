@@ -12,9 +12,12 @@ from mammolens.metrics import (
     auc_statistic,
     binary_statistic,
     gap_statistic,
-    permutation_test,
     permutation_tests,
 )
+
+
+def permutation_test(statistic, *arguments, **how):
+    return permutation_tests({"": statistic}, *arguments, **how)[""]
 
 
 def mean_of(values):

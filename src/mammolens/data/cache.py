@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ from mammolens.data.cache_files import (
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.regions import region_box
 from mammolens.errors import InputError, InvalidManifest
+from mammolens.prefetching import prefetch
 from mammolens.preprocess import (
     InputConfig,
     RegionConfig,
@@ -235,11 +237,11 @@ def _fill(
     refused: dict[str, str] = {}
     done = len(records) - len(todo)
     prepare_row = partial(_outcome, records, config)
-    with ThreadPoolExecutor(jobs) as pool:
-        for start in range(0, len(todo), _BATCH * jobs):
+    with closing(prefetch(prepare_row, todo, ahead=2 * jobs, workers=jobs)) as prepared:
+        for _ in range(0, len(todo), _BATCH * jobs):
             outcomes: list[Outcome] = []
             try:
-                for outcome in pool.map(prepare_row, todo[start : start + _BATCH * jobs]):
+                for outcome in islice(prepared, _BATCH * jobs):
                     outcomes.append(outcome)
                     if isinstance(outcome.picture, str):
                         refused[str(records[outcome.row].path)] = outcome.picture

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mammolens import DISCLAIMER
@@ -32,6 +31,7 @@ from mammolens.data.persons import NO_LINKS, Patient, person_key
 from mammolens.data.shortcut_probes import Seen, leak_findings, probe_labels, probe_sources
 from mammolens.data.synthetic import synthetic_warnings
 from mammolens.files import storage, write_whole
+from mammolens.prefetching import prefetch
 
 __all__ = [
     "CheckFinding",
@@ -70,10 +70,9 @@ def check_manifest(
     """
     records = manifest.records
     looks: list[PictureMeasures | Unreadable] = []
-    with ThreadPoolExecutor(jobs) as pool:
-        for look in pool.map(measure_picture, records):
-            looks.append(look)
-            on_progress(len(looks), len(records))
+    for look in prefetch(measure_picture, records, ahead=2 * jobs, workers=jobs):
+        looks.append(look)
+        on_progress(len(looks), len(records))
     seen = [
         (r, look)
         for r, look in zip(records, looks, strict=True)

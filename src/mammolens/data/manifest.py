@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 
 from mammolens.core import Caution, Laterality, ViewPosition
@@ -149,14 +150,19 @@ class Record:
 class Manifest:
     """All records of a table.
 
-    `digest` is the SHA-256 of their identifiers and labels. It does not include paths, so that a
-    moved table has the same digest. `cautions` say what the reader of a source tolerated, left out
-    or could not decide.
+    `cautions` say what the reader of a source tolerated, left out or could not decide.
     """
 
     records: tuple[Record, ...]
-    digest: str
     cautions: tuple[Caution, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of identifiers and labels. It does not include paths: a moved table has the same.
+
+        It is computed at the first use.
+        """
+        return _digest(self.records)
 
     @classmethod
     def of(cls, records: Iterable[Record], cautions: Iterable[Caution] = ()) -> Manifest:
@@ -180,7 +186,7 @@ class Manifest:
                     remedy="Keep one row for each image",
                 )
             seen.add(key)
-        return cls(kept, _digest(kept), tuple(cautions))
+        return cls(kept, tuple(cautions))
 
     @classmethod
     def read(cls, *tables: Path) -> Manifest:

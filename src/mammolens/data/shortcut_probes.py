@@ -8,7 +8,6 @@ patients.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -20,12 +19,11 @@ from mammolens.data._check_report import CheckFinding, Probe, Severity, finding
 from mammolens.data._picture_measures import BORDER, ORIENTATION, PictureMeasures
 from mammolens.data.manifest import Record
 from mammolens.metrics import auc, auc_interval
+from mammolens.metrics.out_of_fold import out_of_fold, patient_folds
 
 __all__ = [
     "Seen",
     "leak_findings",
-    "out_of_fold",
-    "patient_folds",
     "probe_labels",
     "probe_sources",
 ]
@@ -39,8 +37,6 @@ _ERROR_FROM, _WARNING_FROM = 0.75, 0.60
 hand; docs/checks.md shows what they find in public data sets."""
 _FEWEST_IMAGES, _FEWEST_PATIENTS = 10, 6
 """Images and patients that each class of a task must have."""
-_FOLDS, _STEPS, _RIDGE = 5, 20, 1.0
-"""Folds of the cross-validation; most steps and ridge penalty of the logistic regression."""
 _MOST_WORDS = 30
 """Most categories (machines, file forms) that become features."""
 _DRAWS = 1000
@@ -226,50 +222,3 @@ def _measure(
     single = [abs(auc(labels, column) - 0.5) for column in trait.values.T]
     interval = auc_interval(labels, scores, patients, draws=_DRAWS)
     return Probe(dataset, trait.name, task, trait.names[int(np.argmax(single))], interval)
-
-
-def patient_folds(patients: Sequence[str]) -> npt.NDArray[np.intp]:
-    """Give the fold (0 to 4) of each row; all rows of a patient are in one fold.
-
-    Patients are assigned in the order of a hash, so that the order of rows does not matter.
-    """
-    order = sorted(set(patients), key=lambda patient: hashlib.sha256(patient.encode()).digest())
-    fold = {patient: index % _FOLDS for index, patient in enumerate(order)}
-    return np.array([fold[patient] for patient in patients], np.intp)
-
-
-def out_of_fold(values: Float, labels: npt.NDArray[np.bool_], folds: npt.NDArray[np.intp]) -> Float:
-    """Give the log-odds (n,) of each row, from a model that is fitted on the other folds."""
-    scores = np.zeros(len(labels))
-    for fold in range(_FOLDS):
-        held_out = folds == fold
-        if held_out.any() and not held_out.all():
-            centre, spread = values[~held_out].mean(0), np.maximum(values[~held_out].std(0), 1e-6)
-            design = _design((values - centre) / spread)
-            scores[held_out] = design[held_out] @ _fit(design[~held_out], labels[~held_out])
-    return scores
-
-
-def _design(values: Float) -> Float:
-    """Give a column of ones, the standardised features, and their squares.
-
-    The squares let a model use "too bright or too dark" as one feature.
-    """
-    bounded = np.clip(values, -5, 5)
-    return np.hstack([np.ones((len(values), 1)), bounded, bounded**2])
-
-
-def _fit(design: Float, labels: npt.NDArray[np.bool_]) -> Float:
-    """Fit a ridge logistic regression by Newton's method (iteratively reweighted least squares)."""
-    weights = np.zeros(design.shape[1])
-    ridge = np.full(len(weights), _RIDGE)
-    ridge[0] = 1e-3
-    for _ in range(_STEPS):
-        chance = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -30, 30)))
-        gradient = design.T @ (labels - chance) - ridge * weights
-        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + np.diag(ridge)
-        step = np.linalg.solve(curvature, gradient)
-        weights = weights + np.clip(step, -3, 3)
-        if float(np.abs(step).max()) < 1e-6:
-            break
-    return weights

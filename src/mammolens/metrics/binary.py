@@ -20,11 +20,11 @@ from mammolens.metrics.checks import (
     check_fraction,
     check_labels,
 )
+from mammolens.metrics.probability import shares
 
 __all__ = [
     "BINARY_METRICS",
     "Confusion",
-    "binary_metrics",
     "binary_statistic",
     "confusion",
     "confusion_matrix",
@@ -56,23 +56,6 @@ def confusion(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Confusion:
     """
     truth, called = _check_decisions(labels, decisions)
     return _weighted_confusion(truth, called, np.ones(truth.size))
-
-
-def binary_metrics(counts: Confusion) -> dict[str, float | None]:
-    """Give every figure of `BINARY_METRICS`; ``None`` where its denominator is zero.
-
-    Source
-    ------
-    Chicco and Jurman 2020 (MCC), doi:10.1186/s12864-019-6413-7.
-
-    Examples
-    --------
-    >>> figures = binary_metrics(confusion([1, 1, 0, 0], [1, 0, 0, 0]))
-    >>> figures["recall"], figures["specificity"], figures["balanced_accuracy"]
-    (0.5, 1.0, 0.75)
-    """
-    found = {name: float(formula(counts).item()) for name, formula in BINARY_METRICS.items()}
-    return {name: value if np.isfinite(value) else None for name, value in found.items()}
 
 
 def binary_statistic(name: str, labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Statistic:
@@ -185,34 +168,30 @@ def _restated(
     recalled = caught + (1.0 - specificity) * rest
     return {
         "recall_rate": recalled,
-        "ppv": _share(caught, recalled),
-        "npv": _share(specificity * rest, 1.0 - recalled),
+        "ppv": shares(caught, recalled),
+        "npv": shares(specificity * rest, 1.0 - recalled),
     }
-
-
-def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
 def _accuracy(c: Confusion) -> FloatArray:
     right = c.true_positive + c.true_negative
-    return _share(right, right + c.false_positive + c.false_negative)
+    return shares(right, right + c.false_positive + c.false_negative)
 
 
 def _precision(c: Confusion) -> FloatArray:
-    return _share(c.true_positive, c.true_positive + c.false_positive)
+    return shares(c.true_positive, c.true_positive + c.false_positive)
 
 
 def _recall(c: Confusion) -> FloatArray:
-    return _share(c.true_positive, c.true_positive + c.false_negative)
+    return shares(c.true_positive, c.true_positive + c.false_negative)
 
 
 def _specificity(c: Confusion) -> FloatArray:
-    return _share(c.true_negative, c.true_negative + c.false_positive)
+    return shares(c.true_negative, c.true_negative + c.false_positive)
 
 
 def _f1(c: Confusion) -> FloatArray:
-    return _share(2 * c.true_positive, 2 * c.true_positive + c.false_positive + c.false_negative)
+    return shares(2 * c.true_positive, 2 * c.true_positive + c.false_positive + c.false_negative)
 
 
 def _balanced_accuracy(c: Confusion) -> FloatArray:
@@ -226,7 +205,7 @@ def _mcc(c: Confusion) -> FloatArray:
         * np.sqrt(c.true_negative + c.false_positive)
         * np.sqrt(c.true_negative + c.false_negative)
     )
-    return _share(c.true_positive * c.true_negative - c.false_positive * c.false_negative, margins)
+    return shares(c.true_positive * c.true_negative - c.false_positive * c.false_negative, margins)
 
 
 BINARY_METRICS: dict[str, Callable[[Confusion], FloatArray]] = {

@@ -21,6 +21,7 @@ __all__ = [
     "Interval",
     "Statistic",
     "Statistics",
+    "mean_statistic",
     "patient_bootstrap",
     "patient_bootstraps",
     "side_by_side",
@@ -89,6 +90,12 @@ class Interval:
 
     def __str__(self) -> str:
         return estimate(self.value, self.low, self.high)
+
+
+def mean_statistic(values: npt.ArrayLike) -> Statistic:
+    """Give the mean of values (n,) as a function of row weights."""
+    row = np.asarray(values, np.float64)
+    return lambda weights: np.asarray((weights @ row) / weights.sum(axis=1), np.float64)
 
 
 def patient_bootstrap(

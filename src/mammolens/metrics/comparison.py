@@ -23,7 +23,7 @@ from mammolens.metrics.checks import (
     require_both_classes,
 )
 
-__all__ = ["DeLong", "McNemar", "delong_interval", "delong_test", "holm", "mcnemar"]
+__all__ = ["DeLong", "McNemar", "delong_test", "holm", "mcnemar"]
 
 _EXACT_BELOW = 1000
 
@@ -52,13 +52,19 @@ class McNemar:
     p_value: float
 
 
-def delong_interval(labels: npt.ArrayLike, scores: npt.ArrayLike, *, level: float = 0.95) -> DeLong:
-    """Give the AUC with DeLong's interval.
+def delong_test(
+    labels: npt.ArrayLike,
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+) -> DeLong:
+    """Test AUC(first) − AUC(second) on the same independent rows.
 
     Parameters
     ----------
-    labels, scores
-        (n,), independent rows.
+    labels, first, second
+        (n,), bool or 0/1, and the scores of both models.
     level
         Coverage of the interval.
 
@@ -71,31 +77,6 @@ def delong_interval(labels: npt.ArrayLike, scores: npt.ArrayLike, *, level: floa
     ------
     DeLong et al. 1988, doi:10.2307/2531595; computed by ranks as in Sun and Xu 2014,
     doi:10.1109/LSP.2014.2337313.
-
-    Examples
-    --------
-    >>> found = delong_interval([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
-    >>> found.value, round(found.standard_error, 4)
-    (0.75, 0.3536)
-    """
-    known, values = check_binary(labels, scores)
-    areas, covariance = _delong(known, values[None])
-    return _normal(float(areas[0]), float(covariance[0, 0]), 0.5, level)
-
-
-def delong_test(
-    labels: npt.ArrayLike,
-    first: npt.ArrayLike,
-    second: npt.ArrayLike,
-    *,
-    level: float = 0.95,
-) -> DeLong:
-    """Test AUC(first) − AUC(second) on the same rows.
-
-    Raises
-    ------
-    InvalidManifest
-        As `delong_interval`.
 
     Examples
     --------

@@ -14,7 +14,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.errors import InvalidManifest
 from mammolens.metrics.checks import (
     FloatArray,
     check_fraction,
@@ -24,11 +24,8 @@ from mammolens.metrics.checks import (
 
 __all__ = [
     "ConformalAnswer",
-    "ConformalCoverage",
     "ConformalRule",
-    "conformal_answer",
     "conformal_answers",
-    "conformal_coverage",
     "fit_conformal",
 ]
 
@@ -59,16 +56,6 @@ class ConformalRule:
     n: tuple[int, int]
 
 
-@dataclass(frozen=True)
-class ConformalCoverage:
-    """Shares measured on other rows: of truths held by the answer per class, and of unsure."""
-
-    positive: float
-    negative: float
-    unsure: float
-    n: tuple[int, int]
-
-
 def fit_conformal(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, coverage: float = 0.9
 ) -> ConformalRule:
@@ -84,7 +71,7 @@ def fit_conformal(
     Raises
     ------
     InvalidManifest
-        As `mammolens.metrics.brier_score`, or if a class has too few rows for the coverage:
+        As `mammolens.metrics.brier_statistic`, or if a class has too few rows for the coverage:
         k rows promise at most k / (k + 1).
 
     Source
@@ -109,52 +96,12 @@ def fit_conformal(
     )
 
 
-def conformal_answer(rule: ConformalRule, probability: float) -> ConformalAnswer:
-    """Answer for one probability of being positive.
-
-    Where neither class is possible, the row is unlike the rows of either class: unsure too.
-
-    Examples
-    --------
-    >>> rule = ConformalRule(0.3, 0.4, 0.9, (50, 50))
-    >>> [conformal_answer(rule, p).value for p in (0.1, 0.5, 0.9)]
-    ['negative', 'unsure', 'positive']
-    """
-    if not 0.0 <= probability <= 1.0:
-        raise ConfigError(f"{probability} is no probability", keyword="probability")
-    (answer,) = conformal_answers(rule, [probability]).tolist()
-    return ConformalAnswer(answer)
-
-
 def conformal_answers(rule: ConformalRule, probabilities: npt.ArrayLike) -> npt.NDArray[np.str_]:
     """Answer for probabilities (n,) at once: the value of a `ConformalAnswer` for each."""
     values = np.asarray(probabilities, np.float64)
     positive = values >= rule.least_positive
     negative = 1.0 - values >= rule.least_negative
     return _BY_LEANING[positive.astype(np.int64) - negative]
-
-
-def conformal_coverage(
-    rule: ConformalRule, labels: npt.ArrayLike, probabilities: npt.ArrayLike
-) -> ConformalCoverage:
-    """Measure a rule on rows that it was not fixed on.
-
-    Raises
-    ------
-    InvalidManifest
-        As `mammolens.metrics.brier_score`, or if one class is missing.
-    """
-    known, values = check_probabilities(labels, probabilities)
-    require_both_classes(known)
-    answers = conformal_answers(rule, values)
-    unsure = answers == ConformalAnswer.UNSURE.value
-    held = unsure | (known == (answers == ConformalAnswer.POSITIVE.value))
-    return ConformalCoverage(
-        positive=float(held[known].mean()),
-        negative=float(held[~known].mean()),
-        unsure=float(unsure.mean()),
-        n=(int(np.count_nonzero(~known)), int(np.count_nonzero(known))),
-    )
 
 
 def _least(own: FloatArray, wanted: float, name: str) -> float:

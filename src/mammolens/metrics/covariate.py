@@ -10,12 +10,12 @@ import numpy.typing as npt
 from mammolens.errors import InvalidManifest
 from mammolens.metrics.bootstrap import Interval, patient_bootstrap
 from mammolens.metrics.checks import FloatArray
+from mammolens.metrics.probability import fit_logistic
 
 __all__ = ["added_log_odds"]
 
-_STEPS = 30
-_LONGEST = 2.0
 _RIDGE = 1e-6
+"""It only keeps the intercepts of groups of one class from running away."""
 
 
 def added_log_odds(
@@ -52,8 +52,8 @@ def added_log_odds(
     Examples
     --------
     >>> ages = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
-    >>> labels, women = [0, 0, 1, 0, 1, 1], list("abcdef")
-    >>> slope = added_log_odds(labels, [0.0] * 6, ages, ["x"] * 6, women, draws=10)
+    >>> labels, patients = [0, 0, 1, 0, 1, 1], list("abcdef")
+    >>> slope = added_log_odds(labels, [0.0] * 6, ages, ["x"] * 6, patients, draws=10)
     >>> round(slope.value, 3)  # odds of 1:2 become 2:1
     1.386
     """
@@ -69,23 +69,7 @@ def added_log_odds(
     design = np.column_stack([along - along.mean(), member])
 
     def slope(weights: FloatArray) -> FloatArray:
-        return np.array([_fit(design, known, offsets, row)[0] for row in weights])
+        fits = fit_logistic(design, known, weights, offsets=offsets, ridge=_RIDGE)
+        return fits.coefficients[:, 0]
 
     return patient_bootstrap(slope, known > 0, patients, draws=draws, seed=seed)
-
-
-def _fit(
-    design: FloatArray, known: FloatArray, offsets: FloatArray, weights: FloatArray
-) -> FloatArray:
-    """Newton's method; the ridge only keeps groups of one class from running away."""
-    found = np.zeros(design.shape[1])
-    ridge = _RIDGE * weights.sum() * np.eye(len(found))
-    for _ in range(_STEPS):
-        fitted = 1 / (1 + np.exp(-np.clip(offsets + design @ found, -500, 500)))
-        gradient = design.T @ (weights * (known - fitted)) - ridge @ found
-        curvature = (design * (weights * fitted * (1 - fitted))[:, None]).T @ design + ridge
-        step = np.clip(np.linalg.solve(curvature, gradient), -_LONGEST, _LONGEST)
-        found = found + step
-        if np.abs(step).max() < 1e-9:
-            break
-    return found

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from mammolens.errors import InvalidManifest
 from mammolens.metrics.bootstrap import Statistic
 from mammolens.metrics.checks import BoolArray, FloatArray
+from mammolens.metrics.probability import shares
 
 __all__ = [
     "FrocCurve",
@@ -23,7 +24,6 @@ __all__ = [
     "energy_in_lesion",
     "froc",
     "points_at_lesion",
-    "sensitivity_at_false_marks",
     "sensitivity_at_false_marks_statistic",
 ]
 
@@ -74,23 +74,19 @@ def froc(images: Sequence[MarkedImage]) -> FrocCurve:
     return FrocCurve(alarms.astype(np.float64), reached.astype(np.float64), levels)
 
 
-def sensitivity_at_false_marks(images: Sequence[MarkedImage], allowed: float = 1.0) -> float:
-    """Give the share of lesions hit at `allowed` false marks per image.
-
-    Examples
-    --------
-    >>> sensitivity_at_false_marks([MarkedImage((0.9,), ()), MarkedImage((0.1,), (0.5,))], 0.25)
-    0.5
-    """
-    return float(
-        sensitivity_at_false_marks_statistic(images, allowed)(np.ones((1, len(images))))[0]
-    )
-
-
 def sensitivity_at_false_marks_statistic(
     images: Sequence[MarkedImage], allowed: float = 1.0
 ) -> Statistic:
-    """Give `sensitivity_at_false_marks` as a function of image weights, for the bootstrap."""
+    """Give the share of lesions hit at `allowed` false marks per image, for the bootstrap.
+
+    It is a function of image weights (m, n) → shares (m,).
+
+    Examples
+    --------
+    >>> images = [MarkedImage((0.9,), ()), MarkedImage((0.1,), (0.5,))]
+    >>> sensitivity_at_false_marks_statistic(images, 0.25)(np.ones((1, 2))).tolist()
+    [0.5]
+    """
     _scores(images)
     flat = [(score, index, True) for index, one in enumerate(images) for score in one.lesions] + [
         (score, index, False) for index, one in enumerate(images) for score in one.false_marks
@@ -109,8 +105,7 @@ def sensitivity_at_false_marks_statistic(
         total = (drawn * lesion).sum(axis=1)
         reachable = (alarms <= allowed + 1e-12) & last
         best = np.max(np.where(reachable, hits, 0.0), axis=1)
-        share = np.divide(best, total, out=np.full(len(weights), np.nan), where=total > 0)
-        return np.asarray(share, np.float64)
+        return shares(best, total)
 
     return statistic
 

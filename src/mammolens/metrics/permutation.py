@@ -16,7 +16,7 @@ from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.metrics.bootstrap import Statistic
 from mammolens.metrics.checks import BoolArray, FloatArray, IntArray, check_labels
 
-__all__ = ["GapTest", "gap_statistic", "permutation_test", "permutation_tests"]
+__all__ = ["GapTest", "gap_statistic", "permutation_tests"]
 
 _FIRST_CHUNK = 250
 _CHUNK_ELEMENTS = 500_000
@@ -45,58 +45,6 @@ def gap_statistic(statistic: Statistic, member: npt.ArrayLike) -> Statistic:
     return lambda weights: statistic(weights * inside) - statistic(weights * (1.0 - inside))
 
 
-def permutation_test(
-    statistic: Statistic,
-    labels: npt.ArrayLike,
-    names: Sequence[str],
-    name: str,
-    patients: Sequence[str],
-    *,
-    draws: int = 10_000,
-    seed: int = 0,
-) -> GapTest:
-    """Test whether rows called `name` differ from the others in a figure.
-
-    What is exchanged is names, and the rows of a patient stay together: patients of one name
-    exchange it with others of one name and of the same labels (only positive, only negative,
-    both); a patient of several names exchanges these among herself. The test is exact where, given
-    the labels, scores do not depend on the name. It ends early once p is plainly not small.
-
-    Parameters
-    ----------
-    statistic
-        Function of weights (m, n) → values (m,); an undefined value counts as extreme.
-    labels
-        (n,), bool or 0/1.
-    names, patients
-        (n,), the group of a row, and whose row it is.
-    draws
-        At most so many exchanges; p is at least 1 / (draws + 1).
-
-    Raises
-    ------
-    InvalidManifest
-        If lengths differ, or the figure is undefined in the group or the rest.
-    ConfigError
-        If `draws` is below one.
-
-    Source
-    ------
-    Besag and Clifford 1991, doi:10.1093/biomet/78.2.301 (ending early).
-
-    Examples
-    --------
-    >>> scores = np.array([1.0, 1, 1, 1, 1, 0, 0, 0, 0, 0])
-    >>> mean = lambda weights: weights @ scores / weights.sum(axis=1)
-    >>> found = permutation_test(mean, [1] * 10, [*"aaaaabbbbb"], "a", [*"0123456789"])
-    >>> found.value, round(found.p_value, 2)  # 2 of 252 ways to choose five of ten
-    (1.0, 0.01)
-    """
-    statistics = {"": statistic}
-    found = permutation_tests(statistics, labels, names, name, patients, draws=draws, seed=seed)
-    return found[""]
-
-
 def permutation_tests(
     statistics: Mapping[str, Statistic],
     labels: npt.ArrayLike,
@@ -107,21 +55,35 @@ def permutation_tests(
     draws: int = 10_000,
     seed: int = 0,
 ) -> dict[str, GapTest]:
-    """Test several figures of the same rows by one and the same exchanges of names.
+    """Test whether rows called `name` differ from the others in figures.
 
-    Each gets the answer that `permutation_test` would give it, and ends early by itself.
+    What is exchanged is names, and the rows of a patient stay together: patients of one name
+    exchange it with others of one name and of the same labels (only positive, only negative,
+    both); a patient of several names exchanges these among their rows. The test is exact where,
+    given the labels, scores do not depend on the name. All figures are tested by the same
+    exchanges; each ends early once its p is plainly not small.
 
     Parameters
     ----------
     statistics
-        Name → function of weights, as for `permutation_test`.
-    labels, names, name, patients, draws, seed
-        As for `permutation_test`.
+        Name → function of weights (m, n) → values (m,); an undefined value counts as extreme.
+    labels
+        (n,), bool or 0/1.
+    names, patients
+        (n,), the group of a row, and whose row it is.
+    draws
+        At most so many exchanges; p is at least 1 / (draws + 1).
 
     Raises
     ------
-    InvalidManifest, ConfigError
-        As `permutation_test`.
+    InvalidManifest
+        If lengths differ, or a figure is undefined in the group or the rest.
+    ConfigError
+        If `draws` is below one.
+
+    Source
+    ------
+    Besag and Clifford 1991, doi:10.1093/biomet/78.2.301 (ending early).
 
     Examples
     --------

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mammolens.metrics.bootstrap import Statistic
 from mammolens.metrics.checks import FloatArray, check_binary
+from mammolens.metrics.probability import shares
 
 __all__ = [
     "RankedCounts",
@@ -99,11 +100,18 @@ def ranked_area(counts: RankedCounts) -> FloatArray:
     caught, alarms = counts
     middle = (caught[1:] + caught[:-1]) / 2
     area = np.einsum("kd,kd->d", np.diff(alarms, axis=0), middle)
-    return _share(area, caught[-1] * alarms[-1])
+    return shares(area, caught[-1] * alarms[-1])
 
 
 def ranked_partial_area(lowest_specificity: float) -> RankingFormula:
-    """Area where specificity is high, rescaled as `mammolens.metrics.partial_auc` says."""
+    """Area under the ROC curve where specificity is high, rescaled: 0.5 is chance, 1 is best.
+
+    Only false-positive rates up to 1 − `lowest_specificity` count.
+
+    Source
+    ------
+    McClish 1989, doi:10.1177/0272989X8900900307.
+    """
     most = 1.0 - lowest_specificity
 
     def formula(counts: RankedCounts) -> FloatArray:
@@ -122,11 +130,18 @@ def ranked_partial_area(lowest_specificity: float) -> RankingFormula:
 
 
 def ranked_precision(counts: RankedCounts) -> FloatArray:
-    """Average precision: the area under precision–recall as a sum of steps."""
+    """Average precision: the area under precision–recall as a sum of steps.
+
+    Its chance level is the share of positives: state it beside the figure.
+
+    Source
+    ------
+    Davis and Goadrich 2006, doi:10.1145/1143844.1143874.
+    """
     caught = counts.caught
     called = caught[1:] + counts.alarms[1:]
     precision = np.divide(caught[1:], called, out=np.zeros_like(called), where=called > 0)
-    return _share(np.einsum("kd,kd->d", np.diff(caught, axis=0), precision), caught[-1])
+    return shares(np.einsum("kd,kd->d", np.diff(caught, axis=0), precision), caught[-1])
 
 
 def ranked_sensitivity(specificity: float | FloatArray) -> RankingFormula:
@@ -139,7 +154,7 @@ def ranked_sensitivity(specificity: float | FloatArray) -> RankingFormula:
         caught, alarms = counts
         most = (1.0 - specificity) * alarms[-1] + _SLACK
         place = (alarms <= most).sum(axis=0) - 1
-        return _both(_share(_at(caught, place), caught[-1]), counts)
+        return _both(shares(_at(caught, place), caught[-1]), counts)
 
     return formula
 
@@ -153,19 +168,22 @@ def ranked_specificity(sensitivity: float | FloatArray) -> RankingFormula:
     def formula(counts: RankedCounts) -> FloatArray:
         alarms = counts.alarms
         place = _first_reaching(counts.caught, sensitivity)
-        return _both(1.0 - _share(_at(alarms, place), alarms[-1]), counts)
+        return _both(1.0 - shares(_at(alarms, place), alarms[-1]), counts)
 
     return formula
 
 
 def ranked_single_reading(sensitivity: float, prevalence: float) -> RankingFormula:
-    """Share of exams below the highest threshold that keeps `sensitivity` of the cancers."""
+    """Share of exams that one reader could read alone while the other reads all the rest.
+
+    They lie below the highest threshold that keeps `sensitivity` of the cancers above it.
+    """
 
     def formula(counts: RankedCounts) -> FloatArray:
         caught, alarms = counts
         place = _first_reaching(caught, sensitivity)
-        missed = 1.0 - _share(_at(caught, place), caught[-1])
-        cleared = 1.0 - _share(_at(alarms, place), alarms[-1])
+        missed = 1.0 - shares(_at(caught, place), caught[-1])
+        cleared = 1.0 - shares(_at(alarms, place), alarms[-1])
         return np.asarray(missed * prevalence + cleared * (1.0 - prevalence), np.float64)
 
     return formula
@@ -194,7 +212,7 @@ def _summed(parts: FloatArray, last: npt.NDArray[np.intp]) -> FloatArray:
 
 
 def _rates(counts: FloatArray) -> FloatArray:
-    return _share(counts, np.broadcast_to(counts[-1], counts.shape))
+    return shares(counts, np.broadcast_to(counts[-1], counts.shape))
 
 
 def _first_reaching(caught: FloatArray, sensitivity: float | FloatArray) -> npt.NDArray[np.intp]:
@@ -209,8 +227,3 @@ def _at(counts: FloatArray, place: npt.NDArray[np.intp]) -> FloatArray:
 def _both(values: FloatArray, counts: RankedCounts) -> FloatArray:
     there = (counts.caught[-1] > 0) & (counts.alarms[-1] > 0)
     return np.where(there, values, np.nan)
-
-
-def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
-    shares = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
-    return np.asarray(shares, np.float64)

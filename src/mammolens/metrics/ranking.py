@@ -11,7 +11,15 @@ from mammolens.metrics.bootstrap import Interval, Statistic, patient_bootstrap
 from mammolens.metrics.checks import FloatArray, check_binary, require_both_classes
 from mammolens.metrics.ranked import ranked_area, ranked_statistic
 
-__all__ = ["RocCurve", "auc", "auc_difference", "auc_interval", "auc_statistic", "roc_curve"]
+__all__ = [
+    "RocCurve",
+    "auc",
+    "auc_difference",
+    "auc_interval",
+    "auc_statistic",
+    "auc_within",
+    "roc_curve",
+]
 
 
 class RocCurve(NamedTuple):
@@ -53,6 +61,32 @@ def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     known, values = check_binary(labels, scores)
     require_both_classes(known)
     return float(auc_statistic(known, values)(np.ones((1, known.size)))[0])
+
+
+def auc_within(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, groups: npt.ArrayLike
+) -> dict[str, tuple[float, int]]:
+    """AUC within each group that has both labels, and its number of rows, by the group's name.
+
+    Parameters
+    ----------
+    labels, scores
+        (n,), as for `auc`.
+    groups
+        (n,), the name of each row's group.
+
+    Examples
+    --------
+    >>> auc_within([0, 1, 0, 1], [1.0, 2, 9, 8], list("aabb"))
+    {'a': (1.0, 2), 'b': (0.0, 2)}
+    """
+    known, values, names = np.asarray(labels, bool), np.asarray(scores), np.asarray(groups, str)
+    found = {}
+    for name in np.unique(names).tolist():
+        rows = names == name
+        if known[rows].any() and not known[rows].all():
+            found[name] = auc(known[rows], values[rows]), int(rows.sum())
+    return found
 
 
 def auc_statistic(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:

@@ -16,7 +16,6 @@ __all__ = [
     "MINIMUM_FOR_ECE",
     "ReliabilityCurve",
     "calibration_error_statistics",
-    "expected_calibration_error",
     "reliability_curve",
     "reliability_statistics",
 ]
@@ -50,7 +49,7 @@ def reliability_curve(
     Raises
     ------
     InvalidManifest
-        As `mammolens.metrics.brier_score`.
+        As `mammolens.metrics.brier_statistic`.
     ConfigError
         If `bins` is below one.
 
@@ -78,26 +77,12 @@ def reliability_statistics(
     return statistics
 
 
-def expected_calibration_error(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
-) -> float:
-    """Give the mean gap of the reliability curve, weighted by count.
-
-    Raises
-    ------
-    InvalidManifest
-        As `mammolens.metrics.brier_score`, or if there are fewer than `MINIMUM_FOR_ECE` rows:
-        below that the figure measures the sample's size.
-    """
-    known, values = check_probabilities(labels, probabilities)
-    statistics = calibration_error_statistics(known, values, bins)
-    return float(statistics(np.ones((1, known.size)))["ece"][0])
-
-
 def calibration_error_statistics(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
 ) -> Statistics:
-    """Give ``ece``, and ``squared_error``: the mean squared gap without the gaps of chance.
+    """Give ``ece``, the mean gap of the reliability curve weighted by count, and ``squared_error``.
+
+    The latter is the mean squared gap without the gaps of chance.
 
     Binomial noise opens a gap in every bin of a perfect model, so its ECE is never 0. From each
     squared gap its expectation by chance is taken off: the mean is unbiased, near 0 for a perfect
@@ -107,7 +92,8 @@ def calibration_error_statistics(
     Raises
     ------
     InvalidManifest
-        As `expected_calibration_error`.
+        As `mammolens.metrics.brier_statistic`, or if there are fewer than `MINIMUM_FOR_ECE` rows:
+        below that the figure measures the sample's size.
 
     Source
     ------

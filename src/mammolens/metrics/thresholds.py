@@ -13,23 +13,18 @@ import numpy.typing as npt
 
 from mammolens.errors import ConfigError
 from mammolens.metrics.binary import binary_statistic
-from mammolens.metrics.bootstrap import Interval, Statistic, patient_bootstrap
+from mammolens.metrics.bootstrap import Interval, patient_bootstrap
 from mammolens.metrics.checks import (
     FloatArray,
     check_binary,
     check_fraction,
     require_both_classes,
 )
-from mammolens.metrics.ranked import ranked_sensitivity, ranked_specificity, ranked_statistic
 from mammolens.metrics.ranking import roc_curve
 
 __all__ = [
     "OperatingPoint",
-    "ppv_at_prevalence",
-    "recall_rate_at_prevalence",
-    "sensitivity_at_specificity_statistic",
     "sensitivity_specificity",
-    "specificity_at_sensitivity_statistic",
     "threshold_at_cost",
     "threshold_at_recall",
     "threshold_at_sensitivity",
@@ -162,22 +157,6 @@ def threshold_at_cost(
     return _halfway(values, curve.thresholds[np.flatnonzero(paid <= paid.min() + 1e-12)[0]])
 
 
-def sensitivity_at_specificity_statistic(
-    labels: npt.ArrayLike, scores: npt.ArrayLike, specificity: float
-) -> Statistic:
-    """Give the best sensitivity at a specificity, with a threshold found anew in each resample."""
-    check_fraction(specificity, "specificity")
-    return ranked_statistic(labels, scores, ranked_sensitivity(specificity))
-
-
-def specificity_at_sensitivity_statistic(
-    labels: npt.ArrayLike, scores: npt.ArrayLike, sensitivity: float
-) -> Statistic:
-    """Give the best specificity at a sensitivity, with a threshold found anew in each resample."""
-    check_fraction(sensitivity, "sensitivity")
-    return ranked_statistic(labels, scores, ranked_specificity(sensitivity))
-
-
 def sensitivity_specificity(
     labels: npt.ArrayLike,
     scores: npt.ArrayLike,
@@ -219,44 +198,6 @@ def sensitivity_specificity(
         for name in ("recall", "specificity")
     )
     return OperatingPoint(threshold, sensitivity, specificity)
-
-
-def recall_rate_at_prevalence(
-    sensitivity: float, specificity: float, prevalence: float = 0.005
-) -> float:
-    """Give the share of women recalled in a population of another prevalence.
-
-    Raises
-    ------
-    ConfigError
-        If `prevalence` is impossible.
-
-    Examples
-    --------
-    >>> round(recall_rate_at_prevalence(0.869, 0.889), 4)
-    0.1148
-    """
-    check_fraction(prevalence, "prevalence")
-    return sensitivity * prevalence + (1 - specificity) * (1 - prevalence)
-
-
-def ppv_at_prevalence(
-    sensitivity: float, specificity: float, prevalence: float = 0.005
-) -> float | None:
-    """Give the share of the recalled who are ill; ``None`` if nobody is recalled.
-
-    Raises
-    ------
-    ConfigError
-        If `prevalence` is impossible.
-
-    Examples
-    --------
-    >>> round(ppv_at_prevalence(0.869, 0.889), 4)
-    0.0379
-    """
-    recalled = recall_rate_at_prevalence(sensitivity, specificity, prevalence)
-    return sensitivity * prevalence / recalled if recalled > 0 else None
 
 
 def _at_least(target: float, count: int) -> int:

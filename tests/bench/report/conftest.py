@@ -12,8 +12,8 @@ import pytest
 
 from mammolens.bench.evaluate import publish
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.localise import localisation_figures
-from mammolens.bench.marks import RULES, read_map
+from mammolens.bench.localisation import localisation_figures
+from mammolens.bench.map_readings import RULES, read_map
 from mammolens.bench.settings import Settings
 from mammolens.bench.units import ImageResult
 from mammolens.core import Geometry, ImageRef, Photometric, PreparedView, Unreadable

@@ -30,7 +30,7 @@ from mammolens.bench.report.document import (
 from mammolens.bench.report.evaluation_document import build_document
 from mammolens.bench.report.html import render_html
 from mammolens.bench.report.pdf import render_pdf
-from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.errors import ConfigError, InvalidManifest, StorageError
 
 VOID = {"meta", "link", "br", "img", "path", "wbr"}
 WITHOUT_INTERVAL = {
@@ -394,7 +394,7 @@ def test_a_folder_without_an_evaluation_is_refused(evaluation, tmp_path, monkeyp
             write_report(tmp_path)
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    with pytest.raises(ConfigError, match="may write"):
+    with pytest.raises(StorageError, match="may write"):
         write_report(evaluation, blocked)
     monkeypatch.setattr(run_folder, "find_spec", lambda name: None if name == "typst" else name)
     with pytest.raises(ConfigError, match=r"typst.*mammolens\[report\]"):

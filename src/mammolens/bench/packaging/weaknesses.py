@@ -1,7 +1,7 @@
-"""What a model cannot be trusted for, told by the run's own data and figures.
+"""Weaknesses of a model, stated from the run's own data and figures.
 
-Nothing here is about a data set that the run has not seen: every sentence counts the records that
-were learned from, the patients that were held out, or figures of the card.
+Nothing here is about a data set that the run has not seen: every sentence counts the records of the
+training side, the patients that were held out, or figures of the card.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mammolens.bench.report.run_folder import need_extra, read_figures, read_run
 from mammolens.errors import ConfigError
+from mammolens.files import storage, write_whole
 
 if TYPE_CHECKING:
     from mammolens.bench.report.document import Document
@@ -70,7 +71,9 @@ def write_report(folder: Path, out: Path | None = None) -> tuple[Path, ...]:
     InvalidManifest
         If the folder has no such results, or results of another schema.
     ConfigError
-        If the extra ``report`` is not installed or a file cannot be written.
+        If the extra ``report`` is not installed.
+    StorageError
+        If a file cannot be written.
     """
     need_extra()
     return _write(_document_of(folder), out or folder)
@@ -139,15 +142,5 @@ def _write(document: Document, out: Path) -> tuple[Path, ...]:
     from mammolens.bench.report.pdf import render_pdf
 
     page, print_ = out / "report.html", out / "report.pdf"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        page.write_text(render_html(document), "utf-8")
-        print_.write_bytes(render_pdf(document))
-    except OSError as error:
-        raise ConfigError(
-            f"the report cannot be written: {error.strerror}",
-            source=str(out),
-            keyword="out",
-            remedy="Give a folder that you may write to",
-        ) from error
-    return page, print_
+    with storage(out, "the report", keyword="--out"):
+        return write_whole(page, render_html(document)), write_whole(print_, render_pdf(document))
