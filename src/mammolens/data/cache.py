@@ -173,7 +173,7 @@ def build_cache(
         present = np.array([file_stamp(record.path) for record in records], np.int64)
         store = open_store(folder, shape, present)
         _forget_stale(store, present, config)
-        refused = _fill(store, records, config, jobs, on_progress)
+        refused = _prepare_missing(store, records, config, jobs, on_progress)
         store.list_refused(refused)
         rows = np.flatnonzero(store.state == PREPARED)
         if not len(rows):
@@ -223,7 +223,7 @@ def _forget_stale(store: PictureStore, present: npt.NDArray[np.int64], config: I
         store.write_phantom(phantom)
 
 
-def _fill(
+def _prepare_missing(
     store: PictureStore,
     records: Sequence[Record],
     config: InputConfig,
@@ -248,7 +248,7 @@ def _fill(
                     done += 1
                     on_progress(done, len(records))
             finally:
-                store.keep(outcomes)
+                store.write_outcomes(outcomes)
     return refused
 
 

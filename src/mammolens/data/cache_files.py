@@ -108,7 +108,7 @@ class PictureStore:
                     path.unlink() if size_before is None else os.truncate(path, size_before)
                 raise
 
-    def keep(self, outcomes: Sequence[Outcome]) -> None:
+    def write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
         """Write rows: first the pictures, then the stamps, then the states.
 
         Raises

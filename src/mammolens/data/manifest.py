@@ -245,7 +245,7 @@ def _read_table(table: Path) -> Iterable[Record]:
 
 def _read_rows(path: Path) -> Iterable[Record]:
     table = read_table(
-        path, _NEEDED, _OPTIONAL, meant=_MEANT, remedy="See docs/data.md for the format"
+        path, _NEEDED, _OPTIONAL, meant=_MEANT, remedy="See docs/reference/tables.md for the format"
     )
     table.refuse_repeats("dataset", "image_id")
     return map(_record, table.rows)
@@ -281,14 +281,14 @@ def _record(row: Row) -> Record:
         study_id=row.identifier_or_none("study_id"),
         pixel_aspect=stated or (SQUEEZED_SOURCES.get(dataset, 1.0) if square else 1.0),
         rotation_deg=int(rotation),
-        lesion_centre_px=_both(*centre),
-        lesions=_own_lesions(row, malignant, _both(*centre)),
+        lesion_centre_px=_centre(*centre),
+        lesions=_own_lesions(row, malignant, _centre(*centre)),
         split=row.word("split", _SPLITS),
         abnormality=row.text("abnormality"),
     )
 
 
-def _both(row: float | None, col: float | None) -> tuple[float, float] | None:
+def _centre(row: float | None, col: float | None) -> tuple[float, float] | None:
     return None if row is None or col is None else (row, col)
 
 

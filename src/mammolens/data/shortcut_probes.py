@@ -34,7 +34,7 @@ Seen = tuple[Record, PictureMeasures]
 
 _ERROR_FROM, _WARNING_FROM = 0.75, 0.60
 """Lower ends of the interval of the AUC from which a probe is an error, and a warning. Chosen by
-hand; docs/checks.md shows what they find in public data sets."""
+hand; docs/reference/table-checks.md shows what they find in public data sets."""
 _FEWEST_IMAGES, _FEWEST_PATIENTS = 10, 6
 """Images and patients that each class of a task must have."""
 _MOST_WORDS = 30

@@ -278,7 +278,7 @@ def refuse_leak(records: Sequence[Record], same_person: Mapping[Patient, str] = 
                 f"{' and '.join(sources)} show the same patients under other identifiers and are "
                 "on two sides",
                 keyword="split",
-                remedy="Keep one of these sources, or give a table of persons (docs/data.md)",
+                remedy="Keep one of these sources, or give a table of persons (data.persons)",
             )
 
 

@@ -230,7 +230,7 @@ class ModelCard(_Part):
     attribution: Text = Field(description="authors of the data and of the pretrained weights")
 
     @model_validator(mode="after")
-    def _one_kind(self) -> ModelCard:
+    def _check_input_kind(self) -> ModelCard:
         of_lesions = isinstance(self.preprocess, RegionConfig)
         units = {point.unit for point in (self.operating_points.low, self.operating_points.high)}
         if of_lesions != (self.input_kind is InputKind.LESION):

@@ -162,7 +162,7 @@ class ModelPackage:
         except Exception as error:  # ONNX Runtime's errors have no other common base class
             raise ModelError(f"the graph failed: {error}", source=self.source) from error
         named = dict(zip(OUTPUT_NAMES, outputs, strict=True))
-        fault = _fault(named, len(batch))
+        fault = _output_fault(named, len(batch))
         if fault is not None:
             raise ModelError(
                 f"the result of the graph cannot be used: {fault}",
@@ -278,7 +278,7 @@ def _interface_faults(
     return faults
 
 
-def _fault(output: Mapping[str, npt.NDArray[Any]], n: int) -> str | None:
+def _output_fault(output: Mapping[str, npt.NDArray[Any]], n: int) -> str | None:
     """Describe the first fault in the outputs for `n` pictures; ``None`` if there is no fault."""
     for name, array in output.items():
         if len(array) != n or array.size == 0 or array.ndim != _RANKS[name]:

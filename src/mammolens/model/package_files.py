@@ -75,7 +75,7 @@ def _folder_reader(folder: Path | Traversable) -> Reader:
                 data: bytes = stream.read(MAX_BYTES + 1)
         except OSError as error:
             raise _unreadable(f"{folder}/{member}", error) from error
-        return _bounded(data, f"{folder}/{member}")
+        return _check_size(data, f"{folder}/{member}")
 
     return read
 
@@ -104,7 +104,7 @@ def _zip_reader(path: Path) -> Reader:
             raise _unreadable(source, FileNotFoundError("no such member")) from error
         except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
             raise _unreadable(source, error) from error
-        return _bounded(data, source)
+        return _check_size(data, source)
 
     return read
 
@@ -121,7 +121,7 @@ def _safe_name(info: zipfile.ZipInfo, path: Path) -> str:
     return info.filename
 
 
-def _bounded(data: bytes, source: str) -> bytes:
+def _check_size(data: bytes, source: str) -> bytes:
     if len(data) > MAX_BYTES:
         raise BadModelPackage(
             f"it is larger than {MAX_BYTES // 2**20} MiB",

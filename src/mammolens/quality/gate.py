@@ -2,7 +2,7 @@
 
 Whole picture and breast mask → a few dozen measurements (`features`) → one softmax over kinds of
 pictures → passed, doubted, or refused by name. The coefficients are those of ``gate.json`` beside
-this file; `benchmarks/fit_gate.py` made them, and docs/quality.md says what they miss.
+this file; `benchmarks/fit_gate.py` made them, and docs/evidence/input-gate.md says what they miss.
 """
 
 from __future__ import annotations

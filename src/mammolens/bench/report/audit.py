@@ -45,12 +45,12 @@ def subgroup_blocks(audit: Mapping[str, Any]) -> Iterator[Block]:
     )
     gaps = tuple(audit["gaps"])
     yield Bullets(gaps) if gaps else Text("No gap is significant after correction.")
-    yield from (chart for place, axes in _audited(audit) if (chart := _forest_of(place, axes)))
+    yield from (chart for place, axes in _places(audit) if (chart := _forest_of(place, axes)))
 
 
 def subgroup_details(audit: Mapping[str, Any]) -> Iterator[Block]:
     """Show every figure and every tested gap of each subgroup."""
-    for number, (place, axes) in enumerate(_audited(audit)):
+    for number, (place, axes) in enumerate(_places(audit)):
         if not axes:
             continue
         yield Heading(f"Subgroups: {place}", f"subgroups-{number}")
@@ -58,7 +58,7 @@ def subgroup_details(audit: Mapping[str, Any]) -> Iterator[Block]:
         yield from _gap_table(place, axes)
 
 
-def _audited(audit: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+def _places(audit: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     between = [("between data sets", audit["between"])] if audit.get("between") else []
     return [*audit["datasets"].items(), *between]
 
@@ -237,15 +237,17 @@ def _target_blocks(title: str, target: Mapping[str, Any]) -> Iterator[Block]:
 def _place_rows(target: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for rule, found in target["findings"].items():
         for measure, one in (found or {}).items():
-            yield _place_row(f"{_spaced(measure)} ({_spaced(rule)})", one)
+            yield _place_row(f"{_readable(measure)} ({_readable(rule)})", one)
     for measure in ("overlap", "pointing_game", "energy_in_lesion"):
         if has_value(target.get(measure)):
-            yield _place_row(_spaced(measure), target[measure])
+            yield _place_row(_readable(measure), target[measure])
     for rule, found in target["froc"].items():
         if found is None:
             continue
         for marks, one in found["sensitivity_at_false_marks_per_image"].items():
-            yield _place_row(f"sensitivity at {marks} false marks per image ({_spaced(rule)})", one)
+            yield _place_row(
+                f"sensitivity at {marks} false marks per image ({_readable(rule)})", one
+            )
 
 
 def _place_row(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:
@@ -259,5 +261,5 @@ def _place_row(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _spaced(key: str) -> str:
+def _readable(key: str) -> str:
     return key.replace("_", " ")

@@ -104,10 +104,10 @@ def fill(items: Sequence[Item], known: Known) -> tuple[Filled, ...]:
 
     If the report does not have the section of an answer, the item stays open.
     """
-    return tuple(_filled(item, known) for item in items)
+    return tuple(_fill_item(item, known) for item in items)
 
 
-def _filled(item: Item, known: Known) -> Filled:
+def _fill_item(item: Item, known: Known) -> Filled:
     answer = item.answer(known) if item.answer else None
     if answer is None or answer.place not in known.places:
         return Filled(item, DEVELOPMENT if item.studies == "D" else OPEN, "", "")

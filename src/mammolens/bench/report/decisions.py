@@ -58,11 +58,11 @@ def operating_blocks(metrics: Judged) -> Iterator[Block]:
     main = [
         (f"{place}, {_CARD_POINTS.get(point, point)}", found)
         for place, cells in places
-        for point, _, _, found in _decided(cells)
+        for point, _, _, found in _main_cells(cells)
     ]
     if not main:
         return
-    unit = next(unit for _, cells in places for _, _, unit, _ in _decided(cells))
+    unit = next(unit for _, cells in places for _, _, unit, _ in _main_cells(cells))
     shown = [(key, name) for key, name in _RATES if any(has_value(f.get(key)) for _, f in main)]
     prevalence = main[0][1].get("prevalence")
     yield Table(
@@ -84,8 +84,8 @@ def operating_blocks(metrics: Judged) -> Iterator[Block]:
             line
             for place, cells in places
             for line in (
-                *_fixed(_decided(cells)),
-                *(f"{place}, {note}" for note in _lacks(_decided(cells))),
+                *_threshold_origins(_main_cells(cells)),
+                *(f"{place}, {note}" for note in _missing_figures(_main_cells(cells))),
             )
         )
     )
@@ -98,7 +98,7 @@ def operating_details(metrics: Judged) -> Iterator[Block]:
         cells = _cells(judged)
         yield from _rates(place, cells, _RATES, "rates")
         yield from _rates(place, cells, _FURTHER, "further measures")
-        yield from _origins(dict.fromkeys((*_fixed(cells), *_lacks(cells))))
+        yield from _origins(dict.fromkeys((*_threshold_origins(cells), *_missing_figures(cells))))
 
 
 Cell = tuple[str, str, str, Judged]
@@ -115,7 +115,7 @@ def _cells(judged: Judged) -> list[Cell]:
     ]
 
 
-def _decided(cells: list[Cell]) -> list[Cell]:
+def _main_cells(cells: list[Cell]) -> list[Cell]:
     """Keep the cells of malignancy and of the main unit, which is the last one."""
     of_task = [cell for cell in cells if cell[1] == "malignancy"]
     return [cell for cell in of_task if cell[2] == of_task[-1][2]]
@@ -162,13 +162,13 @@ def _origins(lines: Iterable[str]) -> Iterator[Block]:
         yield Text(f"Origin of the thresholds, and missing figures. {text}.")
 
 
-def _fixed(cells: list[Cell]) -> Iterator[str]:
+def _threshold_origins(cells: list[Cell]) -> Iterator[str]:
     for point, _, _, found in cells:
         if found.get("fixed_on"):
             yield f"{_CARD_POINTS.get(point, point)}: {found['fixed_on']}"
 
 
-def _lacks(cells: list[Cell]) -> Iterator[str]:
+def _missing_figures(cells: list[Cell]) -> Iterator[str]:
     return (f"{task} by {unit}: {one['note']}" for _, task, unit, one in cells if one.get("note"))
 
 

@@ -58,36 +58,36 @@ from mammolens.bench.report.tripod_checklist import TRIPOD_AI
 
 __all__ = ["build_document"]
 
-_LISTS: Final = {"tripod-ai": TRIPOD_AI, "claim": CLAIM}
+_CHECKLISTS: Final = {"tripod-ai": TRIPOD_AI, "claim": CLAIM}
 _Blocks = Callable[[Mapping[str, Any]], Iterator[Block]]
 
 
-def _nothing(_: Mapping[str, Any]) -> Iterator[Block]:
+def _no_blocks(_: Mapping[str, Any]) -> Iterator[Block]:
     yield from ()
 
 
-_JUDGED: Final[tuple[tuple[str, str, _Blocks, _Blocks], ...]] = (
-    ("Summary", "summary", summary_blocks, _nothing),
-    ("Notes and warnings", "notes", note_blocks, _nothing),
+_SECTIONS: Final[tuple[tuple[str, str, _Blocks, _Blocks], ...]] = (
+    ("Summary", "summary", summary_blocks, _no_blocks),
+    ("Notes and warnings", "notes", note_blocks, _no_blocks),
     ("Data", "data", data_blocks, data_details),
-    ("Methods", "methods", method_blocks, _nothing),
-    ("Runs", "runs", fold_blocks, _nothing),
+    ("Methods", "methods", method_blocks, _no_blocks),
+    ("Runs", "runs", fold_blocks, _no_blocks),
     ("Discrimination", "discrimination", discrimination_blocks, discrimination_details),
     ("Comparison with radiologists", "readers", readers_blocks, readers_details),
     ("Operating points", "operating-points", operating_blocks, operating_details),
     ("Confusion matrices", "confusion", confusion_blocks, confusion_details),
     ("Calibration", "calibration", calibration_blocks, calibration_details),
-    ("Recalibration", "recalibration", recalibration_blocks, _nothing),
-    ("Decisions that may be unsure", "conformal", conformal_blocks, _nothing),
+    ("Recalibration", "recalibration", recalibration_blocks, _no_blocks),
+    ("Decisions that may be unsure", "conformal", conformal_blocks, _no_blocks),
     ("Decision curves", "decision", decision_blocks, decision_details),
-    ("Workload", "workload", workload_blocks, _nothing),
+    ("Workload", "workload", workload_blocks, _no_blocks),
 )
-_LOOKED_AT: Final[tuple[tuple[str, str, str, _Blocks, _Blocks], ...]] = (
+_OPTIONAL_SECTIONS: Final[tuple[tuple[str, str, str, _Blocks, _Blocks], ...]] = (
     ("localisation", "Localisation", "localisation", localisation_blocks, localisation_details),
     ("audit", "Subgroups", "subgroups", subgroup_blocks, subgroup_details),
-    ("robustness", "Robustness", "robustness", robustness_blocks, _nothing),
-    ("mitigation", "Remedies", "remedies", remedy_blocks, _nothing),
-    ("source_probe", "Recognising the source", "source", source_blocks, _nothing),
+    ("robustness", "Robustness", "robustness", robustness_blocks, _no_blocks),
+    ("mitigation", "Remedies", "remedies", remedy_blocks, _no_blocks),
+    ("source_probe", "Recognising the source", "source", source_blocks, _no_blocks),
 )
 """Sections of metrics.json that may be missing: key, title, anchor, blocks, details."""
 
@@ -103,15 +103,15 @@ def build_document(run: Run) -> Document:
     return Document(
         title=f"Evaluation of {model_name(metrics)}",
         facts=run_facts(metrics),
-        sections=(*sections, *(_checklist(name, one, known) for name, one in _LISTS.items())),
+        sections=(*sections, *(_checklist(name, one, known) for name, one in _CHECKLISTS.items())),
     )
 
 
 def _sections(run: Run) -> Iterator[Section]:
     metrics = run.metrics
-    for title, anchor, blocks_of, details_of in _JUDGED:
+    for title, anchor, blocks_of, details_of in _SECTIONS:
         yield Section(title, anchor, tuple(blocks_of(metrics)), tuple(details_of(metrics)))
-    for key, title, anchor, blocks_of, details_of in _LOOKED_AT:
+    for key, title, anchor, blocks_of, details_of in _OPTIONAL_SECTIONS:
         if found := metrics.get(key):
             yield Section(title, anchor, tuple(blocks_of(found)), tuple(details_of(found)))
     yield Section("Best and worst cases", "cases", tuple(_cases(run.folder, metrics)))
@@ -138,13 +138,13 @@ def _cases(folder: Path, metrics: Mapping[str, Any]) -> Iterator[Block]:
         if not here:
             continue
         yield Heading(words[:1].upper() + words[1:], f"cases-{kind}")
-        shown = [_shown(folder, case) for case in here]
+        shown = [_case_picture(folder, case) for case in here]
         yield Pictures(tuple(one for one in shown if one is not None))
         if lost := sum(one is None for one in shown):
             yield Alarm(f"{lost} of these pictures are no longer in {folder.name}/cases.")
 
 
-def _shown(folder: Path, case: Mapping[str, Any]) -> ShownCase | None:
+def _case_picture(folder: Path, case: Mapping[str, Any]) -> ShownCase | None:
     png = _picture(folder, str(case["file"]))
     if png is None:
         return None

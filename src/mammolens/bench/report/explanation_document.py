@@ -113,26 +113,26 @@ def _table(
     return Table(caption, ("Method", *columns), rows, note=note)
 
 
-def _at(one: Any, *keys: str) -> Any:
+def _nested(one: Any, *keys: str) -> Any:
     for key in keys:
         one = one.get(key) if one else None
     return one
 
 
 def _figure(*keys: str) -> _Cell:
-    return lambda one: figure(_at(one, *keys), 2)
+    return lambda one: figure(_nested(one, *keys), 2)
 
 
 def _beside_chance(name: str) -> _Cell:
     def cell(one: Mapping[str, Any]) -> str:
-        found = _at(one, "localisation", "all", name)
+        found = _nested(one, "localisation", "all", name)
         return _NONE if found is None else f"{figure(found, 2)}, blind {found['chance']:.2f}"
 
     return cell
 
 
 def _counts(one: Mapping[str, Any]) -> str:
-    found = _at(one, "localisation", "all")
+    found = _nested(one, "localisation", "all")
     if found is None:
         return _NONE
     return f"{found['n_lesions']} lesions, {found['n_images_without']} images without"
@@ -140,7 +140,7 @@ def _counts(one: Mapping[str, Any]) -> str:
 
 def _shuffled(layers: str) -> _Cell:
     def cell(one: Mapping[str, Any]) -> str:
-        found = _at(one, "shuffled_weights", layers)
+        found = _nested(one, "shuffled_weights", layers)
         if found is None:
             return _NONE
         ranks, alike = found["rank_correlation"], found["structural_similarity"]
@@ -151,7 +151,7 @@ def _shuffled(layers: str) -> _Cell:
 
 
 def _verdict(one: Mapping[str, Any]) -> str:
-    depends = _at(one, "shuffled_weights", "all", "depends_on_weights")
+    depends = _nested(one, "shuffled_weights", "all", "depends_on_weights")
     return {None: _NONE, True: "yes", False: "no"}[depends]
 
 
@@ -160,13 +160,15 @@ def _ratio(one: Mapping[str, Any]) -> str:
 
 
 def _n_differences(one: Mapping[str, Any]) -> str:
-    aimed, curved = (_at(one, "difference", name, "n") for name in ("pointing_game", "deletion"))
-    froc = _at(one, "difference", "sensitivity_at_1_false_mark.centre_in_lesion", "n")
+    aimed, curved = (
+        _nested(one, "difference", name, "n") for name in ("pointing_game", "deletion")
+    )
+    froc = _nested(one, "difference", "sensitivity_at_1_false_mark.centre_in_lesion", "n")
     return "; ".join(str(n or 0) for n in (aimed, froc, curved))
 
 
 def _n_curves(one: Mapping[str, Any]) -> str:
-    found = _at(one, "faithfulness", "deletion")
+    found = _nested(one, "faithfulness", "deletion")
     return _NONE if found is None else str(found["n"])
 
 

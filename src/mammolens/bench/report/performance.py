@@ -89,7 +89,7 @@ def discrimination_details(metrics: Mapping[str, Any]) -> Iterator[Block]:
         for task, words in TASK_WORDS.items():
             yield from _task_blocks(place, words, judged[task])
         if "without_age" in judged:
-            yield from _ageless(place, judged)
+            yield from _without_age(place, judged)
         for task in TASK_WORDS:
             yield from _curves(place, task, judged)
 
@@ -180,7 +180,7 @@ def _task_blocks(place: str, words: str, by_unit: Mapping[str, Any]) -> Iterator
     )
 
 
-def _ageless(place: str, judged: Mapping[str, Any]) -> Iterator[Block]:
+def _without_age(place: str, judged: Mapping[str, Any]) -> Iterator[Block]:
     rows = [
         (
             f"{task}, {UNIT_WORDS[unit]}",

@@ -87,7 +87,7 @@ def inline(svg: str, title: str, alt: str, key: str) -> str:
     for part in (*root.findall(_METADATA), *root.findall(_STYLES)):
         root.remove(part)
     for element in root.iter():
-        _fit_in(element, key)
+        _adapt_for_html(element, key)
     for place, (name, words) in enumerate({"title": title, "desc": alt}.items()):
         label = ElementTree.Element(name, {"id": f"{key}-{name}"})
         label.text = words
@@ -99,7 +99,7 @@ def inline(svg: str, title: str, alt: str, key: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _fit_in(element: ElementTree.Element, key: str) -> None:
+def _adapt_for_html(element: ElementTree.Element, key: str) -> None:
     """Change an SVG element for HTML: remove namespaces, and prefix its identifiers with `key`."""
     element.tag = element.tag.rpartition("}")[2]
     element.tail = None

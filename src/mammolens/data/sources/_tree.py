@@ -97,7 +97,7 @@ def make_manifest(records: Iterable[Record], cautions: Iterable[Caution], root: 
         raise InvalidManifest(
             "this folder has none of the source's images",
             source=str(root),
-            remedy="See docs/data.md for the folder layout of this source",
+            remedy="See docs/reference/data-sources.md for the folder layout of this source",
         )
     return Manifest.of(all_records, cautions)
 

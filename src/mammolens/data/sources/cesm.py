@@ -97,7 +97,7 @@ def _read_rows(table: Path) -> dict[str, list[Row]]:
     rows: dict[str, list[Row]] = defaultdict(list)
     for row in read_table(table, ("Image_name", _PATHOLOGY), _FURTHER).rows:
         _labels(row)
-        rows[_bare(row.identifier("Image_name"))].append(row)
+        rows[_image_name(row.identifier("Image_name"))].append(row)
     return rows
 
 
@@ -114,7 +114,7 @@ def _read_outlines(table: Path) -> dict[str, list[Lesion]]:
         except (ValueError, KeyError, TypeError) as error:
             raise row.wrong("region_shape_attributes", "an outline of the VGG annotator") from error
         if box is not None:
-            found[_bare(row.identifier("filename"))].append(Lesion(box_source_px=box))
+            found[_image_name(row.identifier("filename"))].append(Lesion(box_source_px=box))
     return found
 
 
@@ -136,7 +136,7 @@ def _bounds(shape: dict[str, Any]) -> Box | None:
     return y - half_y, x - half_x, y + half_y, x + half_x
 
 
-def _bare(name: str) -> str:
+def _image_name(name: str) -> str:
     return name.strip().removesuffix(".jpg").strip()
 
 

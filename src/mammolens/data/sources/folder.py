@@ -79,7 +79,7 @@ def build(root: Path, *, patient: str = "", classes: str = "", name: str = "") -
         There are no images, or an image has no class, or the expression does not match its path.
     """
     pattern = _pattern(patient)
-    known = _known(classes)
+    known = _class_names(classes)
     images = images_under(root)
     stray = [path for path in images if _class_of(path, root, known) is None]
     if stray:
@@ -110,7 +110,7 @@ def _pattern(text: str) -> re.Pattern[str] | None:
     return pattern
 
 
-def _known(text: str) -> dict[str, str]:
+def _class_names(text: str) -> dict[str, str]:
     known = {name: name for name in CLASSES} | _ALIASES
     for pair in filter(None, text.split(",")):
         folder, _, label = (part.strip() for part in pair.partition("="))
@@ -144,7 +144,7 @@ def _record(
     without_patient: list[Path],
 ) -> Record:
     below = path.relative_to(root).as_posix()
-    info = _identified(path)
+    info = _header_or_none(path)
     patient = _patient(below, pattern, info, path)
     if patient is None:
         without_patient.append(path)
@@ -169,7 +169,7 @@ def _record(
     )
 
 
-def _identified(path: Path) -> HeaderInfo | None:
+def _header_or_none(path: Path) -> HeaderInfo | None:
     try:
         return identify(ImageFile(path))
     except InputError:

@@ -158,7 +158,7 @@ def _table(files: list[Path], root: Path) -> dict[str, Row]:
     for suffix in (".csv", ".xls", ".xlsx"):
         for path in named:
             if path.suffix.lower() == suffix:
-                return _by_file(path)
+                return _rows_by_file(path)
     raise InvalidManifest(
         "there is no INbreast.csv and no INbreast.xls",
         source=str(root),
@@ -166,7 +166,7 @@ def _table(files: list[Path], root: Path) -> dict[str, Row]:
     )
 
 
-def _by_file(path: Path) -> dict[str, Row]:
+def _rows_by_file(path: Path) -> dict[str, Row]:
     listed: dict[str, Row] = {}
     for row in read_table(path, _COLUMNS).rows:
         if not (row["File Name"] or row["Laterality"] or row["View"]):
