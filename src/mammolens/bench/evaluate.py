@@ -3,8 +3,8 @@
 A table without a split column is judged whole. A run's TOML file may stand for a table: its
 tables, exclusions and split are then those that the model was trained with, which is proven by
 the card's digest of the split. Scores may also be read instead of made
-(`bench.external_predictions`). The figures are made in `bench.sections`; docs/reference/evaluation.md
-describes the document.
+(`bench.external_predictions`). The figures are made in `bench.sections`;
+docs/reference/evaluation.md describes the document.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ def shuffled(net: MammoNet, layers: str, seed: int) -> MammoNet:
     """Copy a network and shuffle the values of every weight tensor within itself.
 
     What was learned is gone, and the sizes of the weights are as before. Source: Adebayo 2018,
-    arXiv 1810.03292, which draws the weights anew.
+    arXiv 1810.03292, which draws new weights.
 
     Parameters
     ----------

@@ -70,8 +70,8 @@ def ask_teachers(
     PatientLeak
         If a teacher has learned from a patient whom this run holds out.
     ConfigError
-        If a folder holds no finished pass, nobody speaks at all, or ``teachers.npy`` is damaged or
-        of other images.
+        If a folder holds no finished pass, no teacher can be asked, or ``teachers.npy`` is damaged
+        or of other images.
     StorageError
         If the words cannot be kept.
     """
@@ -95,12 +95,12 @@ def ask_teachers(
 
 def _read(kept: Path, count: int) -> npt.NDArray[np.float32]:
     try:
-        told: npt.NDArray[np.float32] = np.load(kept)
+        taught: npt.NDArray[np.float32] = np.load(kept)
     except (OSError, ValueError, EOFError) as error:
         raise _useless(kept, f"it cannot be read: {error}") from error
-    if told.shape != (count,):
-        raise _useless(kept, f"it holds {told.size} answers for {count} images to learn from")
-    return told
+    if taught.shape != (count,):
+        raise _useless(kept, f"it holds {taught.size} answers for {count} images to learn from")
+    return taught
 
 
 def _useless(kept: Path, cause: str) -> ConfigError:

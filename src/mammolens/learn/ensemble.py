@@ -121,7 +121,7 @@ def average_runs(
     """Write a run folder whose best weights are the mean of those of several runs.
 
     Settings, tables and sides are the first run's; the others may know fewer data sets, or others,
-    but nobody whom it holds out. Batch-norm statistics are estimated anew on its training pictures,
+    but no patient whom it holds out. Batch-norm statistics are estimated on its training pictures,
     because those of the runs do not belong to the averaged weights. The folder is exported as any
     run's is.
 

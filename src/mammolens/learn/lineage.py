@@ -1,8 +1,7 @@
-"""Runs and packages that have a part in another run: whom they learned from, and whom not.
+"""The lineage of a run: from which patients its first weights and its teachers have learned.
 
-None of the runs may have learned from a patient whom the other run holds out. Everybody who taught
-what a run goes on from stands in its ``run.json`` as digests (`mammolens.model.KnownPatients`), and
-goes from there into its package.
+No run that takes part may have learned from a patient whom this run holds out. The patients are
+kept as digests (`mammolens.model.KnownPatients`) in ``run.json``, and from there in the package.
 """
 
 from __future__ import annotations
@@ -33,8 +32,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Lineage:
-    """Digests of the patients who taught what a run goes on from; whether these are all; and what
-    must be said of it."""
+    """From whom the first weights and the teachers of a run have learned.
+
+    `taught` are digests of these patients, `complete` says whether they are all, and `cautions`
+    must be shown with every result.
+    """
 
     taught: frozenset[str] = frozenset()
     complete: bool = True
@@ -87,7 +89,7 @@ def refuse_insider(
     own
         Its tables, every patient on a side.
     judged
-        The tables of the run that it has a word in.
+        The tables of the run that it takes part in.
     keyword
         The setting that names it there.
 

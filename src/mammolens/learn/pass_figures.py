@@ -117,6 +117,7 @@ def malignancy_figures(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> two = [Record("x", str(i), "p", Path("x"), malignant=bool(i)) for i in range(2)]
     >>> malignancy_figures(two, [[0, 0, 0], [0, 0, 1]])
     (1.0, {'auc_x': 1.0})

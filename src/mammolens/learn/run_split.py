@@ -70,7 +70,7 @@ def put_on_sides(manifest: Manifest, data: DataConfig) -> Manifest:
 def keep_training_share(manifest: Manifest, data: DataConfig) -> Manifest:
     """Leave out training patients beyond ``data.training_share`` of their data set.
 
-    Patients are chosen by a seeded hash of their identifier; nobody held out is left out.
+    Patients are chosen by a seeded hash of their identifier. Patients who are held out all stay.
 
     Raises
     ------

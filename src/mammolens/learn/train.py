@@ -210,8 +210,7 @@ def fit(config: RunConfig, material: Material, out: Path, processes: Processes, 
 
 
 def start_network(config: RunConfig) -> MammoNet:
-    """Build the network of a run as it begins: pretrained, or with the trunk of an earlier run
-    or of a package.
+    """Build the network of a run: pretrained, or with the trunk of an earlier run or a package.
 
     Raises
     ------
@@ -238,8 +237,11 @@ def start_network(config: RunConfig) -> MammoNet:
 def first_statistics(
     net: MammoNet, learned: PreparedCache, config: RunConfig, device: torch.device
 ) -> None:
-    """Batch-norm statistics of a network that begins: estimated anew for ImageNet weights, put
-    back for a package's trunk, kept for an earlier run's."""
+    """Set the batch-norm statistics of a network before its first step.
+
+    They are estimated from prepared pictures for ImageNet weights, restored for a package's trunk,
+    and kept for an earlier run's.
+    """
     seed, batch, start = config.train.seed, config.train.batch, config.network.start
     if start is None:
         estimate_statistics(net, learned, seed=seed, batch=batch, device=device)

@@ -1,6 +1,6 @@
 """Scores of rows by a logistic regression that saw none of their patient's rows.
 
-It measures what can be told from a few features, such as the source of a picture from its header.
+It measures what a few features reveal, such as the source of a picture from its header.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ _SAID_EVERY: Final = 250
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model and what it said.
+    """A model and its scores.
 
     `results` has the images of each task, in the order of the judged rows; `thresholds` are on
     P(malignant), by name, and `fixed_on` says on whom they were fixed; `facts` go into

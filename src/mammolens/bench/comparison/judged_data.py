@@ -28,14 +28,17 @@ DEFAULT_CACHE: Final = Path(".cache/prepared")
 _SHARE: Final = 0.2
 _MOST: Final = 0.8
 _SEED: Final = 1
-"""How a table without sides is cut, as `mammolens train` cuts it unless told otherwise."""
+"""How a table without sides is cut, as `mammolens train` cuts it by default."""
 
 
 @dataclass(frozen=True)
 class JudgedData:
-    """`judged` are the rows that models are judged on, `training` those that classical ones learn
-    from, if there are any; `preprocess` is how these prepare pictures, whatever packages take part.
-    `notes` say how sides and preparation came about."""
+    """The rows of a comparison.
+
+    Models are judged on the rows of `judged`; classical models learn from `training`, if there are
+    such rows, and prepare pictures by `preprocess`. `notes` say how sides and preparation were
+    chosen.
+    """
 
     source: str
     split: str
@@ -92,7 +95,7 @@ def read_judged_data(
     Raises
     ------
     InvalidManifest, PatientLeak
-        If the table is faulty, has no such side, or holds nobody but patients who taught packages.
+        If the table is faulty, has no such side, or holds only patients who taught packages.
     ConfigError
         If the run is faulty, or there is no such side.
     """

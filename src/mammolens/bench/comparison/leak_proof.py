@@ -29,7 +29,7 @@ __all__ = ["Proof", "Sides", "prove_apart", "read_sides"]
 
 @dataclass(frozen=True)
 class Sides:
-    """Who is on which side, and in words where that is said.
+    """A split, and in words where it comes from.
 
     `marked` holds training patients of tables that taught places only.
     """
@@ -41,7 +41,7 @@ class Sides:
 
 @dataclass(frozen=True)
 class Proof:
-    """How it is known that nobody judged taught the model; `cautions` must go with every result."""
+    """Why no judged patient can have taught the model; `cautions` must go with every result."""
 
     proven: bool
     words: str
@@ -213,8 +213,11 @@ def _strangers(
     judged: Sequence[Record],
     table: Sequence[Record],
 ) -> list[str]:
-    """Judged data sets of which it cannot be told who taught the model: its card names them, or
-    one that shows the same patients, and the package recognises none of their patients."""
+    """Judged data sets that the model may have learned from, with unknown patients.
+
+    Its card names them, or one that shows the same patients, and the package recognises none of
+    their patients.
+    """
     there = known.taught | known.held_out if known else frozenset()
     recognised = {r.dataset for r in table if patient_digest(r.patient) in there}
     return sorted(
