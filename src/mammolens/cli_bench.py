@@ -211,7 +211,7 @@ def report(runs: Runs, out: ReportOut = None, common: Common = False) -> None:
     from mammolens import console
     from mammolens.bench import report
 
-    console.show_written(report.run(runs, out, common))
+    console.show_written(report.write_reports(runs, out, common))
 
 
 def _listed(text: str) -> tuple[str, ...]:

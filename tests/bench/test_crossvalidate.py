@@ -74,7 +74,7 @@ def test_every_patient_is_held_out_once_and_folds_are_not_trained_twice(small_ru
 def test_a_cross_validation_and_a_vote_have_a_report(small_run, tmp_path):
     pytest.importorskip("typst", reason="needs the extra mammolens[report]")
     from mammolens.bench.ensemble import evaluate_ensemble
-    from mammolens.bench.report import run
+    from mammolens.bench.report import write_reports
     from mammolens.learn.train import train
 
     table = small_run / "manifest.csv"
@@ -84,7 +84,7 @@ def test_a_cross_validation_and_a_vote_have_a_report(small_run, tmp_path):
     (small_run / "damaged.csv").write_text(moved)
     settings = (*SETTINGS, f"data.table={small_run / 'damaged.csv'}")
     crossvalidate(small_run / "run.toml", tmp_path / "cross", 3, settings, print, draws=50)
-    page, print_ = run([tmp_path / "cross"], None, False)
+    page, print_ = write_reports([tmp_path / "cross"], None, False)
     text = page.read_text("utf-8")
     assert "tiny over 3 folds" in text
     assert "divided by a temperature fitted on the other folds" in text
@@ -96,7 +96,7 @@ def test_a_cross_validation_and_a_vote_have_a_report(small_run, tmp_path):
     for name, seed in (("a", 1), ("b", 2)):
         train(small_run / "run.toml", tmp_path / name, (*SETTINGS, f"train.seed={seed}"), print)
     evaluate_ensemble([tmp_path / "a", tmp_path / "b"], tmp_path / "vote", draws=50)
-    page, _ = run([tmp_path / "vote"], tmp_path / "elsewhere", False)
+    page, _ = write_reports([tmp_path / "vote"], tmp_path / "elsewhere", False)
     assert "the mean vote of 2 runs" in page.read_text("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The table: unknown is not no, patients stay on one side."""
+"""The table: unknown does not mean no, and patients stay on one side."""
 
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def test_a_faulty_table_is_refused_with_row_and_column(tmp_path, rows, words):
         (HEAD.replace("height", "tumour"), "names the column tumour twice"),
     ],
 )
-def test_a_column_whose_name_is_nearly_known_is_not_passed_over(tmp_path, head, words):
+def test_a_column_with_a_similar_name_is_not_ignored(tmp_path, head, words):
     with pytest.raises(InvalidManifest, match=words):
         Manifest.read(table(tmp_path, "d,1,a,L,CC,1.jpg,1,1,,\n", head))
 

@@ -55,7 +55,7 @@ def test_weighted_figures_equal_repeated_rows(seed):
         assert value == pytest.approx(expected, abs=1e-12, nan_ok=True), name
 
 
-def test_what_has_no_denominator_is_unknown():
+def test_a_figure_without_denominator_is_unknown():
     figures = figures_of([0, 0, 0], [0, 0, 0])
     assert figures["accuracy"] == figures["specificity"] == 1.0
     for name in ("precision", "recall", "f1", "balanced_accuracy", "mcc"):

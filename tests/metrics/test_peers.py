@@ -105,7 +105,7 @@ def test_every_public_name_has_a_peer():
 
 
 @pytest.mark.parametrize("name", sorted(PEERS))
-def test_the_named_test_is_there_and_looks_at_it(name):
+def test_the_named_test_exists_and_uses_the_function(name):
     peer, place = PEERS[name].rsplit(": ", 1)
     file, test = place.split("::")
     text = (Path(__file__).parent / f"test_{file}.py").read_text("utf-8")

@@ -176,7 +176,7 @@ def test_constant_scores_rank_nothing():
 
 
 @pytest.mark.parametrize("make", [metrics.auc_statistic, metrics.ranked_counts])
-def test_scores_that_are_no_numbers_are_refused(make):
+def test_scores_that_are_not_numbers_are_refused(make):
     with pytest.raises(InvalidManifest, match="not finite"):
         make([0, 1], [0.1, np.nan])
 
@@ -201,7 +201,7 @@ def test_wanted_recall_and_cost_are_the_best_of_all_thresholds(seed):
         assert own == pytest.approx(paid.min(), abs=1e-12)
 
 
-def test_a_cost_that_pays_for_no_recall_calls_nobody():
+def test_a_low_cost_recalls_nobody():
     threshold = metrics.threshold_at_cost([1, 0, 0], [0.9, 0.9, 0.1], 1e-6, 0.005)
     assert threshold > 0.9
     for cost in (0.0, -1.0, np.inf, np.nan):

@@ -22,9 +22,9 @@ from mammolens.bench.map_tint import tinted
 from mammolens.bench.units import ImageResult
 from mammolens.core import Box, Finding, ImageRef, InputKind, PreparedView
 from mammolens.data.cache import prepare_record
+from mammolens.data.lesion_masks import draw_lesion
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Record
-from mammolens.data.outlines import draw_lesion
 from mammolens.errors import InputError, InvalidManifest, ModelError
 from mammolens.files import storage, write_whole
 from mammolens.model import ModelPackage

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mammolens.bench.evidence import Evidence
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.data.persons import NOBODY, unknown_identities
+from mammolens.data.persons import NO_LINKS, unknown_identities
 from mammolens.data.splits import split_digest
 from mammolens.data.synthetic import synthetic_warnings
 from mammolens.model import KnownPatients, ModelCard, patient_digest
@@ -68,7 +68,7 @@ def same_women(records: Sequence[Record]) -> list[str]:
         f"WARNING: {' and '.join(sources)} show the same patients under other identifiers: over "
         "both together intervals are too narrow, and patients on whom something was fixed may be "
         "judged"
-        for sources, _ in unknown_identities(records, NOBODY)
+        for sources, _ in unknown_identities(records, NO_LINKS)
     ]
 
 

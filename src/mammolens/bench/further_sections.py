@@ -115,7 +115,7 @@ def report_on(out: Path) -> tuple[tuple[Path, ...], str | None]:
         If the folder cannot be written.
     """
     from mammolens.bench.report import write_report
-    from mammolens.bench.report.load import need_extra
+    from mammolens.bench.report.run_folder import need_extra
 
     try:
         need_extra()

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from mammolens.analysis import locate
 from mammolens.core import Box, Finding, PreparedView
+from mammolens.data.lesion_masks import draw_lesion
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Record
-from mammolens.data.outlines import draw_lesion
 from mammolens.metrics import MarkedImage, energy_in_lesion, points_at_lesion
 
 __all__ = [

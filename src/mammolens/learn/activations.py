@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from mammolens.data.cache import PreparedCache
+from mammolens.data.cache_files import locked
 from mammolens.data.manifest import Record
-from mammolens.data.store import locked
 from mammolens.errors import ConfigError, StorageError
 from mammolens.learn.augment import apply_augmentation, draw_augmentation
 from mammolens.learn.batches import stack

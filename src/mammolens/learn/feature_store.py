@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.data.cache import PreparedCache
-from mammolens.data.store import locked
+from mammolens.data.cache_files import locked
 from mammolens.errors import InvalidManifest
 from mammolens.learn._npz import read_npz, write_npz
 

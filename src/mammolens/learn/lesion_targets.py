@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mammolens.data.cache import prepare_record
+from mammolens.data.lesion_masks import draw_lesion
 from mammolens.data.manifest import Record
-from mammolens.data.outlines import draw_lesion
 from mammolens.errors import InputError
 from mammolens.preprocess import InputConfig
 

@@ -19,7 +19,7 @@ from mammolens.learn.batches import stack
 from mammolens.learn.network import MammoNet, batch_norms
 from mammolens.learn.trunk_folding import norms_by_convolution
 from mammolens.model.card import read_card
-from mammolens.model.store import CARD_FILE, open_store
+from mammolens.model.package_files import CARD_FILE, open_package
 
 __all__ = ["graph_tensors", "settle_statistics", "unfold_trunk"]
 
@@ -44,7 +44,7 @@ def unfold_trunk(net: MammoNet, package: str) -> None:
     ConfigError
         If its graph holds another trunk; the network may be half changed then.
     """
-    source, read = open_store(package)
+    source, read = open_package(package)
     stored = graph_tensors(read(read_card(read(CARD_FILE), f"{source}/{CARD_FILE}").graph_file))
     net.eval()
     picture = torch.zeros(1, 1, _PROBE_PX, _PROBE_PX, dtype=torch.uint8)

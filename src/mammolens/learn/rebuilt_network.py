@@ -18,7 +18,7 @@ from mammolens.learn.package_trunk import graph_tensors, unfold_trunk
 from mammolens.learn.predict import load_network
 from mammolens.learn.trunk_folding import fold_trunk
 from mammolens.model import STRIDE, ModelCard, ModelPackage
-from mammolens.model.store import open_store
+from mammolens.model.package_files import open_package
 from mammolens.preprocess import InputConfig
 
 __all__ = ["Rebuilt", "rebuild_network"]
@@ -90,7 +90,7 @@ def _from_graph(card: ModelCard, model: str | Path, source: str) -> MammoNet:
         unfold_trunk(net, str(model))
     except ConfigError as error:
         raise _not_rebuilt(source, error.message) from error
-    _, read = open_store(model)
+    _, read = open_package(model)
     stored = graph_tensors(read(card.graph_file), "net.")
     with torch.no_grad():
         for key, value in net.state_dict().items():

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.data.persons import NOBODY, read_persons
+from mammolens.data.persons import NO_LINKS, read_persons
 from mammolens.data.splits import (
     fold_patients,
     hold_out_source,
@@ -45,7 +45,7 @@ def put_on_sides(manifest: Manifest, data: DataConfig) -> Manifest:
     ConfigError
         If no record is of the source that is to be left out.
     """
-    who = read_persons(data.persons) if data.persons else NOBODY
+    who = read_persons(data.persons) if data.persons else NO_LINKS
     seed, share = data.split_seed, data.validation
     if data.leave_out:
         split = _as_validation(

@@ -1,6 +1,6 @@
-"""Figures and their intervals: pure arrays in, numbers out, NumPy only.
+"""Figures of performance and their intervals: arrays in, numbers out, NumPy only.
 
-No figure stands without an interval over patients, and a label that is not known is refused.
+Every figure has an interval over patients. A label that is not known is refused.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Figures of decisions: what a confusion between truth and call comes to.
+"""Figures of decisions, computed from a confusion matrix: sensitivity, specificity, F1, MCC.
 
-A figure whose denominator is zero is ``None``, never 0: unknown is not bad, nor good.
+A figure whose denominator is zero is unknown (``None`` or NaN), never 0.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class Confusion(NamedTuple):
-    """Rows by truth and decision: arrays of shape (), or (draws,) under a bootstrap."""
+    """Numbers of rows by truth and decision: arrays of shape (), or (draws,) in a bootstrap."""
 
     true_positive: FloatArray
     false_positive: FloatArray
@@ -42,7 +42,7 @@ class Confusion(NamedTuple):
 
 
 def confusion(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Confusion:
-    """Count truth against decision, both (n,), bool or 0/1.
+    """Count the rows by truth and decision, both (n,), bool or 0/1.
 
     Raises
     ------
@@ -64,13 +64,13 @@ def binary_statistic(name: str, labels: npt.ArrayLike, decisions: npt.ArrayLike)
     Raises
     ------
     ConfigError
-        If there is no such figure.
+        If `name` is not a figure of `BINARY_METRICS`.
     InvalidManifest
         As `confusion`.
     """
     if name not in BINARY_METRICS:
         raise ConfigError(
-            f"there is no figure called {name}", remedy=f"Use one of {', '.join(BINARY_METRICS)}"
+            f"{name} is not a known figure", remedy=f"Use one of {', '.join(BINARY_METRICS)}"
         )
     formula = BINARY_METRICS[name]
     truth, called = _check_decisions(labels, decisions)
@@ -80,17 +80,17 @@ def binary_statistic(name: str, labels: npt.ArrayLike, decisions: npt.ArrayLike)
 def decision_statistics(
     labels: npt.ArrayLike, decisions: npt.ArrayLike, prevalence: float = 0.005
 ) -> Statistics:
-    """Give every figure of `BINARY_METRICS`, and what they come to at a stated prevalence.
+    """Give every figure of `BINARY_METRICS`, and recall rate, PPV and NPV at a given prevalence.
 
-    ``recall_rate``, ``ppv`` and ``npv`` are those of a population with that share of positives,
-    of which `precision` and the share called in these rows say nothing.
+    ``recall_rate``, ``ppv`` and ``npv`` are those of a population with that share of positives.
+    `precision` and the share of rows that are called positive are those of these rows only.
 
     Raises
     ------
     InvalidManifest
         As `confusion`.
     ConfigError
-        If `prevalence` is impossible.
+        If `prevalence` is not between 0 and 1.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def decision_statistics(
 
 
 def confusion_matrix(truth: npt.ArrayLike, predicted: npt.ArrayLike, n_classes: int) -> IntArray:
-    """Count class indices: entry (i, j) is how often class i was called class j.
+    """Count pairs of class indices: entry (i, j) is the number of rows of class i called class j.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Whether probabilities mean what they say, and the one parameter that mends them.
+"""Calibration: how well probabilities agree with observed shares, and temperature scaling.
 
-Labels may be partial: a row allows a set of classes (RSNA's "no cancer" allows normal and
-benign), and its loss is −log of the sum of their probabilities.
+Labels may be partial: a row allows a set of classes (RSNA's "no cancer" allows normal and benign).
+Its loss is then −log of the sum of the probabilities of these classes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SEPARABLE = 1e-6
 
 
 class CalibrationLine(NamedTuple):
-    """Logistic recalibration; a calibrated model has the slope 1 and the intercept 0."""
+    """The line of a logistic recalibration; a calibrated model has slope 1 and intercept 0."""
 
     slope: float
     intercept: float
@@ -50,8 +50,9 @@ class CalibrationLine(NamedTuple):
 class Temperature:
     """A fitted temperature: divide logits by `value`.
 
-    `at_bound` says that the best value lies at the end of the range searched (0.05–20): the
-    model separates the data, or knows nothing about them, and the figure is not an optimum.
+    `at_bound` is true if the best value is at an end of the searched range (0.05–20). Then the
+    model separates the classes completely, or its outputs carry no information, and `value` is not
+    an optimum.
     """
 
     value: float
@@ -104,7 +105,7 @@ def log_loss_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> S
 
 
 def calibration_line(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> CalibrationLine | None:
-    """Fit labels by a logistic function of the log-odds; ``None`` if they are separable.
+    """Fit the labels by a logistic function of the log-odds; ``None`` if they are separable.
 
     Parameters
     ----------

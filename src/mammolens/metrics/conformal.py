@@ -1,8 +1,8 @@
-"""Saying "unsure": sets of answers that hold the truth as often as promised.
+"""Conformal prediction: answers that may be "unsure", with a promised coverage of the truth.
 
-Split conformal prediction per class (Mondrian), so that the promise holds among the ill and among
-the healthy, not only on the whole. It holds for exchangeable rows: on another population the
-coverage must be measured again.
+This is split conformal prediction for each class (Mondrian). So the promise is valid among patients
+with the disease and among patients without it, not only over all. It assumes exchangeable rows: on
+another population the coverage must be measured again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 
 
 class ConformalAnswer(str, Enum):
-    """What a rule says of a row; `UNSURE` goes to a human reader."""
+    """The answer of a rule for one row; a human reader must read `UNSURE` rows."""
 
     POSITIVE = "positive"
     NEGATIVE = "negative"
@@ -39,15 +39,15 @@ class ConformalAnswer(str, Enum):
 
 
 _BY_LEANING = np.array(["unsure", "positive", "negative"])
-"""Looked up by (positive is possible) − (negative is possible): 0, 1 or −1."""
+"""Answer by index (positive is possible) − (negative is possible): 0, 1 or −1."""
 
 
 @dataclass(frozen=True)
 class ConformalRule:
-    """A class is kept possible while its probability is at least its threshold.
+    """The thresholds of the two classes; a class is possible if its probability reaches its own.
 
-    `coverage` is what was promised for each class, `n` the rows (negative, positive) that it was
-    fixed on.
+    `coverage` is the promised coverage of each class. `n` is the number of rows (negative,
+    positive) that the rule was fixed on.
     """
 
     least_positive: float
@@ -59,14 +59,14 @@ class ConformalRule:
 def fit_conformal(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, coverage: float = 0.9
 ) -> ConformalRule:
-    """Fix the thresholds on validation rows.
+    """Compute the thresholds from validation rows.
 
     Parameters
     ----------
     labels, probabilities
-        (n,); rows that the model was not fitted on, best one a patient.
+        (n,); rows that the model was not fitted on, if possible one for each patient.
     coverage
-        Share of each class whose answer must hold the truth.
+        Share of each class whose answer must include the truth.
 
     Raises
     ------
@@ -105,7 +105,10 @@ def conformal_answers(rule: ConformalRule, probabilities: npt.ArrayLike) -> npt.
 
 
 def _least(own: FloatArray, wanted: float, name: str) -> float:
-    """The probability of the own class that `wanted` of such rows reach, finite sample kept."""
+    """Find the probability of their own class that a share `wanted` of the rows reaches.
+
+    The share is corrected for the finite sample: k rows can promise at most k / (k + 1).
+    """
     below = math.floor((own.size + 1) * (1.0 - wanted) + 1e-9)
     if below < 1:
         raise InvalidManifest(

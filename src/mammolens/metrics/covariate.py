@@ -1,4 +1,4 @@
-"""What one more thing known of a patient adds to calibrated log-odds."""
+"""The effect of a covariate, such as the patient's age, in addition to calibrated log-odds."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ def added_log_odds(
     draws: int = 500,
     seed: int = 0,
 ) -> Interval:
-    """Slope of a covariate in a logistic regression beside log-odds that keep their weight of 1.
+    """Give the slope of a covariate in a logistic regression in which log-odds are an offset.
 
-    Every group has an intercept of its own, so that a covariate that merely tells groups apart
-    gets no credit. The interval resamples patients.
+    Every group has its own intercept, so that a covariate that only separates the groups gets no
+    slope. The interval comes from resampling patients.
 
     Parameters
     ----------
     labels
         (n,), bool.
     log_odds
-        (n,), of the model; they enter as an offset.
+        (n,), log-odds of the model; they are the offset.
     values
-        (n,), the covariate, in the unit in which the slope is wanted.
+        (n,), the covariate, in the unit that the slope shall have.
     groups, patients
-        n each: data set of a row, and whose row it is.
+        n each: the data set and the patient of each row.
 
     Raises
     ------
     InvalidManifest
-        If lengths differ, something is not finite, or labels are of one class.
+        If lengths differ, a value is not finite, or all labels are equal.
 
     Examples
     --------

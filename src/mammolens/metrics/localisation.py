@@ -1,7 +1,7 @@
-"""Whether a model points at the lesion: hits and false marks (FROC), pointing game, energy.
+"""Figures of localisation: hits and false marks (FROC), pointing game, energy in the lesion.
 
-A mark hits a lesion if its centre lies in the lesion's region; each lesion is hit once at most
-however many marks lie on it, and marks on a lesion are never false.
+A mark hits a lesion if its centre is in the lesion's region. Several marks on one lesion count as
+one hit, and marks on a lesion are never false.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class MarkedImage:
-    """One image: the best mark on each lesion, −inf where none lies on it, and the false marks.
+    """The marks of one image.
 
-    `lesions` holds the highest score of the marks on each lesion; `false_marks` the scores of
-    the marks on none. An image without a lesion counts for false marks only.
+    `lesions` has the highest score of the marks on each lesion, −inf for a lesion without a mark.
+    `false_marks` has the scores of the marks that are on no lesion. An image without a lesion
+    counts for false marks only.
     """
 
     lesions: tuple[float, ...]
@@ -41,7 +42,7 @@ class MarkedImage:
 
 
 class FrocCurve(NamedTuple):
-    """Share of lesions hit against false marks per image, thresholds falling; each is (k,)."""
+    """Share of lesions hit and false marks per image at falling thresholds; arrays (k,)."""
 
     false_marks_per_image: FloatArray
     sensitivity: FloatArray
@@ -110,9 +111,9 @@ def sensitivity_at_false_marks_statistic(
 
 
 def points_at_lesion(heat: npt.NDArray[np.floating], lesion: npt.NDArray[np.bool_]) -> bool | None:
-    """Whether the highest point of a map (H, W) lies in the lesion (pointing game).
+    """Say whether the highest point of a map (H, W) is in the lesion (pointing game).
 
-    ``None`` for a map that is the same everywhere: it points at nothing.
+    A constant map has no highest point and gives ``None``.
 
     Source
     ------
@@ -125,9 +126,9 @@ def points_at_lesion(heat: npt.NDArray[np.floating], lesion: npt.NDArray[np.bool
 
 
 def energy_in_lesion(heat: npt.NDArray[np.floating], lesion: npt.NDArray[np.bool_]) -> float | None:
-    """Share of a map's positive sum that lies in the lesion; ``None`` where it has none.
+    """Give the share of a map's positive sum that is in the lesion; ``None`` if the sum is 0.
 
-    State it beside the lesion's share of the breast, which an even map would reach.
+    Report it together with the lesion's share of the breast, which a constant map would reach.
 
     Source
     ------
@@ -145,7 +146,7 @@ def _scores(images: Sequence[MarkedImage]) -> tuple[FloatArray, FloatArray]:
     if not hits.size:
         raise InvalidManifest("no image has a lesion", remedy="Give images with marked lesions")
     if np.isnan(hits).any() or np.isnan(false).any():
-        raise InvalidManifest("the score of a mark is no number", remedy="Leave failures out")
+        raise InvalidManifest("the score of a mark is not a number", remedy="Leave out failures")
     return hits, false
 
 
@@ -153,6 +154,6 @@ def _check_map(heat: npt.NDArray[np.floating], lesion: BoolArray) -> None:
     if heat.shape != lesion.shape or heat.ndim != 2:
         raise InvalidManifest(f"map {heat.shape} and lesion {lesion.shape} do not pair")
     if not np.isfinite(heat).all():
-        raise InvalidManifest("the map is not finite", remedy="Leave failures out")
+        raise InvalidManifest("the map is not finite", remedy="Leave out failures")
     if not lesion.any():
-        raise InvalidManifest("the lesion is empty", remedy="Leave images without a lesion out")
+        raise InvalidManifest("the lesion is empty", remedy="Leave out images without a lesion")

@@ -1,7 +1,7 @@
-"""Whether a group differs from the rest: group names are exchanged between and within patients.
+"""Permutation tests of whether a group differs from the rest: group names are exchanged at random.
 
-A statistic is a function of row weights, so a group is a row of zeros and ones, and thousands of
-exchanged groups are a few array operations.
+A statistic is a function of row weights, so a group is a row of zeros and ones. Thousands of
+exchanged groups take only a few array operations.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ __all__ = ["GapTest", "gap_statistic", "permutation_tests"]
 _FIRST_CHUNK = 250
 _CHUNK_ELEMENTS = 500_000
 _ENOUGH = 50
-"""So many draws at least as extreme settle that a p-value is not small."""
+"""After this number of draws that are at least as extreme, the p-value is certainly not small."""
 
 
 @dataclass(frozen=True)
 class GapTest:
-    """A figure of a group minus that of the rest, its two-sided p-value, and draws behind it."""
+    """The figure of a group minus that of the rest, its two-sided p-value and number of draws."""
 
     value: float
     p_value: float
@@ -39,7 +39,7 @@ def gap_statistic(statistic: Statistic, member: npt.ArrayLike) -> Statistic:
     Parameters
     ----------
     member
-        (n,), bool: which rows are in the group.
+        (n,), bool: true for the rows in the group.
     """
     inside = check_labels(member).astype(np.float64)
     return lambda weights: statistic(weights * inside) - statistic(weights * (1.0 - inside))
@@ -100,7 +100,7 @@ def permutation_tests(
         raise ConfigError(f"{draws} draws", keyword="draws", remedy="Give 10000")
     member = np.array([one == name for one in names])
     if member.all() or not member.any():
-        raise InvalidManifest(f"all rows are in {name!r}, or none is: there is no gap to test")
+        raise InvalidManifest(f"all rows are in {name!r}, or none is, so a gap cannot be tested")
     seen = {
         measure: _Seen(float(_gaps(statistic, member[None].astype(np.float64))[0]))
         for measure, statistic in statistics.items()
@@ -153,7 +153,7 @@ def _exchanged(
     draws: int,
     seed: int,
 ) -> Iterator[FloatArray]:
-    """Which rows are called `name` after each exchange, as 0 and 1 (chunk, n)."""
+    """Yield, as 0 and 1 (chunk, n), which rows have the name `name` after each exchange."""
     generator = np.random.default_rng(seed)
     owner, own_names, place = _by_patient(names, patients)
     strata = _strata(known, owner, own_names)
@@ -176,7 +176,7 @@ def _exchanged(
 def _by_patient(
     names: Sequence[str], patients: Sequence[str]
 ) -> tuple[IntArray, list[list[str]], IntArray]:
-    """The patient of each row (n,), the names of each patient, and which of them a row has (n,)."""
+    """Give each row's patient (n,), each patient's names, and each row's index in these (n,)."""
     numbers: dict[str, int] = {}
     owner = np.array([numbers.setdefault(patient, len(numbers)) for patient in patients], np.int64)
     own: list[list[str]] = [[] for _ in numbers]
@@ -188,7 +188,7 @@ def _by_patient(
 
 
 def _strata(known: BoolArray, owner: IntArray, own_names: list[list[str]]) -> list[IntArray]:
-    """Patients of one name, by which labels they have."""
+    """Group the patients of one name by their labels: only positive, only negative, both."""
     size = len(own_names)
     kinds = (np.bincount(owner, known, size) > 0) + 2 * (np.bincount(owner, ~known, size) > 0)
     one = np.array([len(own) == 1 for own in own_names])

@@ -31,7 +31,7 @@ class PrecisionRecall(NamedTuple):
 
 
 def precision_recall_curve(labels: npt.ArrayLike, scores: npt.ArrayLike) -> PrecisionRecall:
-    """Give precision and recall of calling every row with at least a score.
+    """Give precision and recall at each threshold.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Rows counted from the highest score down, for many resamples at once.
+"""Counts of positives and negatives from the highest score down, for many resamples at once.
 
-What ranks cases rests on two counts at each distinct score: how many positives, and how many
-negatives, score at least as high. They are found once for all weights of a bootstrap, and each
-figure is a formula over them.
+Every ranking figure needs two counts at each distinct score: how many positives, and how many
+negatives, score at least as high. They are computed once for all weights of a bootstrap, and each
+figure is a formula of these counts.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ __all__ = [
 ]
 
 _SLACK = 1e-9
-"""0.95 × 20 is 19.000000000000004 in some orders of multiplication: do not ask for a 20th."""
+"""0.95 × 20 is 19.000000000000004 in some orders of multiplication, which must not become 20."""
 
 
 class RankedCounts(NamedTuple):
     """Weight of positives (`caught`) and of negatives (`alarms`) at or above each distinct score.
 
-    Both are (k + 1, draws): scores fall from row to row, and the first row is empty.
+    Both are (k + 1, draws). Scores fall from row to row; the first row is above all scores (0).
     """
 
     caught: FloatArray
@@ -46,7 +46,7 @@ class RankedCounts(NamedTuple):
 
 
 RankingFormula = Callable[[RankedCounts], FloatArray]
-"""Counts to values (draws,); NaN where a draw lacks a class that the figure needs."""
+"""A function: counts → values (draws,), NaN if a draw lacks a class that the figure needs."""
 
 
 def ranked_counts(
@@ -96,7 +96,7 @@ def ranked_statistic(
 
 
 def ranked_area(counts: RankedCounts) -> FloatArray:
-    """Area under the ROC curve: P(a positive outscores a negative), ties count half."""
+    """Give the area under the ROC curve: P(positive scores higher than negative), ties half."""
     caught, alarms = counts
     middle = (caught[1:] + caught[:-1]) / 2
     area = np.einsum("kd,kd->d", np.diff(alarms, axis=0), middle)
@@ -145,9 +145,9 @@ def ranked_precision(counts: RankedCounts) -> FloatArray:
 
 
 def ranked_sensitivity(specificity: float | FloatArray) -> RankingFormula:
-    """Best sensitivity among thresholds that reach a specificity, found again in each draw.
+    """Give the best sensitivity of the thresholds that reach a specificity, for each draw.
 
-    `specificity` is one for all draws, or (draws,).
+    `specificity` is one number for all draws, or (draws,).
     """
 
     def formula(counts: RankedCounts) -> FloatArray:
@@ -160,9 +160,9 @@ def ranked_sensitivity(specificity: float | FloatArray) -> RankingFormula:
 
 
 def ranked_specificity(sensitivity: float | FloatArray) -> RankingFormula:
-    """Best specificity among thresholds that reach a sensitivity, found again in each draw.
+    """Give the best specificity of the thresholds that reach a sensitivity, for each draw.
 
-    `sensitivity` is one for all draws, or (draws,).
+    `sensitivity` is one number for all draws, or (draws,).
     """
 
     def formula(counts: RankedCounts) -> FloatArray:
@@ -190,7 +190,7 @@ def ranked_single_reading(sensitivity: float, prevalence: float) -> RankingFormu
 
 
 def ranked_worklist(share: float, prevalence: float) -> RankingFormula:
-    """Share of the cancers in the first `share` of a worklist; a tie is shared out evenly."""
+    """Give the share of cancers in the first `share` of a worklist; ties are divided evenly."""
 
     def formula(counts: RankedCounts) -> FloatArray:
         hits = _rates(counts.caught)

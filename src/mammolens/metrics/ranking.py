@@ -1,4 +1,4 @@
-"""How well scores rank positives above negatives: the ROC curve and the area under it."""
+"""The ROC curve and the area under it: how well scores rank positives above negatives."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ __all__ = [
 class RocCurve(NamedTuple):
     """One point for every distinct score, from (0, 0) to (1, 1); each array is (k,).
 
-    A row counts as positive if its score is at least the threshold; the first is infinite.
+    A row counts as positive if its score is at least the threshold. The first threshold is
+    infinite.
     """
 
     false_positive_rate: FloatArray
@@ -34,14 +35,14 @@ class RocCurve(NamedTuple):
 
 
 def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Give the area under the ROC curve: P(a positive outscores a negative), ties count half.
+    """Give the area under the ROC curve: P(positive scores higher than negative), ties half.
 
     Parameters
     ----------
     labels
         (n,), bool or 0/1.
     scores
-        (n,), finite, higher is more suspicious, any unit.
+        (n,), finite, in any unit; a higher score is more suspicious.
 
     Raises
     ------
@@ -148,7 +149,7 @@ def auc_difference(
     seed: int = 0,
     level: float = 0.95,
 ) -> Interval:
-    """Give AUC(first) − AUC(second) of two models on the same rows, paired draw by draw.
+    """Give AUC(first) − AUC(second) of two models on the same rows and the same resamples.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Predicted against observed shares in bins, and how far apart they are on the whole."""
+"""Reliability: predicted and observed shares in bins, and the mean gap between them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ __all__ = [
 ]
 
 MINIMUM_FOR_ECE = 400
-"""With 40 rows even a perfectly calibrated model shows an ECE of 0.13."""
+"""Fewest rows for an expected calibration error (ECE). With 40 rows, even a perfectly calibrated
+model has an ECE of 0.13."""
 
 
 class ReliabilityCurve(NamedTuple):
-    """Bins that hold rows: mean probability, observed share and count, each (k,)."""
+    """The bins with rows: mean probability, observed share and number of rows, each (k,)."""
 
     predicted: FloatArray
     observed: FloatArray
@@ -43,7 +44,7 @@ class _Bins(NamedTuple):
 def reliability_curve(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
 ) -> ReliabilityCurve:
-    """Give observed shares against probabilities in bins of equal width; empty ones left out.
+    """Give mean probabilities and observed shares in bins of equal width; leave out empty bins.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def calibration_error_statistics(
     known, values = check_probabilities(labels, probabilities)
     if known.size < MINIMUM_FOR_ECE:
         raise InvalidManifest(
-            f"an ECE of {known.size} rows says nothing",
+            f"{known.size} rows are too few for an ECE",
             remedy=f"Give at least {MINIMUM_FOR_ECE} rows, or report the Brier score",
         )
     binned = _binning(known, values, bins)
@@ -120,7 +121,7 @@ def calibration_error_statistics(
 
 
 def _binning(known: BoolArray, values: FloatArray, bins: int) -> Callable[[FloatArray], _Bins]:
-    """Place rows in bins once; give a function from weights to what the bins hold."""
+    """Assign rows to bins once; give a function from weights to the content of the bins."""
     if bins < 1:
         raise ConfigError(f"{bins} bins", keyword="bins", remedy="Give 10")
     place = np.minimum((values * bins).astype(np.int64), bins - 1)

@@ -263,10 +263,10 @@ def test_words_and_figures_lie_beside_the_numbers(outcome):
 
 def test_a_comparison_has_a_report(outcome, tmp_path):
     pytest.importorskip("typst", reason="needs the extra mammolens[report]")
-    from mammolens.bench.report import run
+    from mammolens.bench.report import write_reports
 
     found, _, out, _ = outcome
-    page, print_ = run([out], tmp_path, False)
+    page, print_ = write_reports([out], tmp_path, False)
     text = page.read_text("utf-8")
     assert DISCLAIMER in text
     for model in found.document["models"]:
@@ -278,10 +278,10 @@ def test_a_comparison_has_a_report(outcome, tmp_path):
     assert print_.read_bytes().startswith(b"%PDF")
     (tmp_path / "compare.json").write_text(json.dumps({"schema": "mammolens.comparison/1"}))
     with pytest.raises(InvalidManifest, match=r"lacks.*run the comparison again"):
-        run([tmp_path], None, False)
+        write_reports([tmp_path], None, False)
     (tmp_path / "compare.json").write_text('{"schema": "mammolens.comparison/9"}')
     with pytest.raises(InvalidManifest, match=r"compare\.json.*comparison/9"):
-        run([tmp_path], None, False)
+        write_reports([tmp_path], None, False)
 
 
 def test_a_second_run_trains_nothing_and_says_the_same(outcome, folder, package, tmp_path):

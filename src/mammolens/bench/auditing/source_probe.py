@@ -27,7 +27,7 @@ from mammolens.metrics.bootstrap import FEW
 from mammolens.metrics.out_of_fold import out_of_fold, patient_folds
 from mammolens.metrics.probability import log_odds, shares
 from mammolens.model import INPUT_NAME, ModelPackage
-from mammolens.model.store import open_store
+from mammolens.model.package_files import open_package
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -263,7 +263,7 @@ def _inner_session(model: ModelPackage) -> onnxruntime.InferenceSession | None:
         return None
     import onnxruntime
 
-    _, read = open_store(model.source)
+    _, read = open_package(model.source)
     graph = onnx.load_from_string(read(model.card.graph_file))
     made = {name: node for node in graph.graph.node for name in node.output}
     name = "logits"

@@ -30,7 +30,7 @@ from mammolens.bench.comparison.figures import draw_figures
 from mammolens.bench.comparison.judged_data import JudgedData, read_judged_data
 from mammolens.bench.comparison.leaderboard import common_rows, compare_models
 from mammolens.bench.comparison.prediction_table import predictions_text
-from mammolens.bench.report.compared import COMPARE_FILE, COMPARE_SCHEMA, build_compared
+from mammolens.bench.report.comparison_document import COMPARE_FILE, COMPARE_SCHEMA, build_compared
 from mammolens.bench.report.markdown import render_markdown
 from mammolens.core import InputKind
 from mammolens.data.splits import split_digest

@@ -18,8 +18,8 @@ from mammolens.analysis import pool_breast
 from mammolens.bench.scoring import score_records
 from mammolens.bench.units import ImageResult
 from mammolens.core import Unreadable
+from mammolens.data.cache_files import file_stamp
 from mammolens.data.manifest import Record
-from mammolens.data.store import file_stamp
 from mammolens.files import storage, write_whole
 from mammolens.model import ModelPackage
 

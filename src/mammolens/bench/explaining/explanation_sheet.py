@@ -14,8 +14,8 @@ from mammolens import DISCLAIMER
 from mammolens._lettering import GROUND, INK, QUIET, band, measure, write, write_png
 from mammolens.bench.map_tint import STRONGEST, tinted
 from mammolens.core import PreparedView
+from mammolens.data.lesion_masks import draw_lesion
 from mammolens.data.manifest import Record
-from mammolens.data.outlines import draw_lesion
 
 __all__ = ["draw_sheet", "write_sheet"]
 

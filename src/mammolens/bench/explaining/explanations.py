@@ -33,7 +33,7 @@ from mammolens.bench.explaining.method_figures import (
     method_figures,
 )
 from mammolens.bench.map_readings import RULES, read_map
-from mammolens.bench.report.explained import EXPLAINED_SCHEMA, build_explained
+from mammolens.bench.report.explanation_document import EXPLAINED_SCHEMA, build_explained
 from mammolens.bench.report.markdown import render_markdown
 from mammolens.bench.settings import read_split
 from mammolens.data.cache import prepare_record

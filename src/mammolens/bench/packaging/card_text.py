@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mammolens.bench.packaging.weaknesses import weaknesses_of
-from mammolens.bench.report.phrases import listed
+from mammolens.bench.report.phrases import join_words
 from mammolens.data.manifest import Record
 from mammolens.data.sources import SourceInfo, list_sources
 from mammolens.errors import BadModelPackage
 from mammolens.learn.config import RunConfig, load_localisation
 from mammolens.learn.sections import CardConfig
 from mammolens.model import ModelCard, read_card
-from mammolens.model.store import CARD_FILE, open_store
+from mammolens.model.package_files import CARD_FILE, open_package
 
 __all__ = ["CardWords", "card_words"]
 
@@ -94,7 +94,7 @@ def _unseen(words: str, seen: set[str]) -> str:
 
 def _licence(config: RunConfig, taught: Sequence[str]) -> str:
     terms = [f"{name} ({_licence_of(config, name)})" for name in taught]
-    return f"Research use only: the weights were learned from {listed(terms)}.{_bound(config)}"
+    return f"Research use only: the weights were learned from {join_words(terms)}.{_bound(config)}"
 
 
 def _bound(config: RunConfig) -> str:
@@ -104,7 +104,7 @@ def _bound(config: RunConfig) -> str:
         return ""
     words = f" The trunk goes on from {start}, whose terms bind as well"
     try:
-        source, read = open_store(str(start) if config.network.starts_from_package else start)
+        source, read = open_package(str(start) if config.network.starts_from_package else start)
         return f"{words}: {read_card(read(CARD_FILE), source).licence}"
     except BadModelPackage:
         return f"{words}."

@@ -1,4 +1,7 @@
-"""What a run can say to items of reporting checklists; used by TRIPOD+AI and CLAIM alike."""
+"""Answers that a run gives to items of the reporting checklists TRIPOD+AI and CLAIM.
+
+Each function takes the facts of a run and returns an answer, or ``None`` if the run has none.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +44,8 @@ __all__ = [
 def title(known: Known) -> Answer:
     """Name of the study."""
     return Answer(
-        f"Evaluation of {known.model} on mammograms; outcome: malignancy. Neither the target "
-        "population nor the model's method is known to the run.",
+        f"Evaluation of {known.model} on mammograms; outcome: malignancy. The run does not know "
+        "the target population and the model's method.",
         "summary",
     )
 
@@ -53,18 +56,17 @@ def summary(_: Known) -> Answer:
 
 
 def evaluation_only(known: Known) -> Answer:
-    """Whether it is development or evaluation."""
+    """Development or evaluation."""
     if known.metrics.get("folds"):
-        return Answer("A recipe is trained and judged by cross-validation.", "runs")
-    return Answer("Evaluation of a finished model; nothing is trained by this run.", "methods")
+        return Answer("A recipe is trained and evaluated by cross-validation.", "runs")
+    return Answer("Evaluation of a finished model; this run trains nothing.", "methods")
 
 
 def sources(known: Known) -> Answer:
     """Data."""
     return Answer(
-        f"Evaluation data: {', '.join(known.datasets)}, {known.metrics['n_rows']} images; their "
-        "origin, dates and representativeness are not known to the run, nor are the development "
-        "data.",
+        f"Evaluation data: {', '.join(known.datasets)}, {known.metrics['n_rows']} images. The run "
+        "does not know their origin, dates and representativeness, nor the development data.",
         "data",
     )
 
@@ -75,16 +77,16 @@ def preparation(known: Known) -> Answer | None:
         return None
     return Answer(
         f"Images are prepared as the card of {known.model} says; {known.metrics['n_unreadable']} "
-        "could not be read, and are named. Any processing before that is not known.",
+        "could not be read and are listed. Earlier processing is not known.",
         "data",
     )
 
 
 def outcome(_: Known) -> Answer:
-    """Reference standard, as far as a table tells it."""
+    """Reference standard, as far as the table gives it."""
     return Answer(
-        "Malignant, and tumour of any kind, as the table labels each image; how the labels were "
-        "made is not known to the run.",
+        "Malignant, and tumour of any kind, as the table labels each image; the run does not know "
+        "how the labels were made.",
         "methods",
     )
 
@@ -104,9 +106,9 @@ def predictors(known: Known) -> Answer | None:
 def handling_of_missing(known: Known) -> Answer:
     """Missing data."""
     return Answer(
-        "An unknown label leaves its row out of the task and is never taken for negative; "
-        f"{known.metrics['n_unreadable']} unreadable images have no score and are counted. What "
-        "was left out before the table was made is not known.",
+        "A row with an unknown label is left out of the task and never counts as negative; "
+        f"{known.metrics['n_unreadable']} unreadable images have no score and are counted. Images "
+        "that were left out before the table was made are not known.",
         "methods",
     )
 
@@ -120,17 +122,17 @@ def used_rows(known: Known) -> Answer | None:
 
 
 def per_dataset_methods(known: Known) -> Answer | None:
-    """Clusters: how they are treated."""
+    """Treatment of clusters."""
     if len(known.datasets) < 2:
         return None
     return Answer(
-        "Every figure is given for each data set as well; hospitals within one are not known.",
+        "Every figure is also given for each data set; hospitals within a data set are not known.",
         "methods",
     )
 
 
 def per_dataset_results(known: Known) -> Answer | None:
-    """Clusters: what was found."""
+    """Results by cluster."""
     if len(known.datasets) < 2:
         return None
     return Answer("Figures for each data set, with intervals.", "discrimination", whole=True)
@@ -145,19 +147,19 @@ def uncertainty(known: Known) -> Answer:
     """Intervals."""
     draws = known.metrics["bootstrap"]["draws"]
     return Answer(
-        f"95 % intervals from {draws:,} resamples of patients stand with every figure.",
+        f"Every figure has a 95 % interval from {draws:,} resamples of patients.",
         "methods",
         whole=True,
     )
 
 
 def recalibration_methods(_: Known) -> Answer:
-    """Model updating: how."""
+    """Methods of model updating."""
     return Answer("Recalibration and how its effect is measured.", "recalibration", whole=True)
 
 
 def recalibration_results(known: Known) -> Answer | None:
-    """Model updating: what came of it, where it could be fitted."""
+    """Results of model updating, if it could be fitted."""
     parts = [
         one.get("calibration", {}).get("recalibration") or {}
         for one in known.metrics["datasets"].values()
@@ -168,11 +170,11 @@ def recalibration_results(known: Known) -> Answer | None:
 
 
 def code(known: Known) -> Answer | None:
-    """How predictions were computed."""
+    """Computation of the predictions."""
     if not known.packaged:
         return None
     return Answer(
-        f"{known.metrics['software']} (command evaluate) with {known.model}, by its digest.",
+        f"{known.metrics['software']} (command evaluate) with {known.model}; its digest is given.",
         "methods",
         whole=True,
     )
@@ -181,7 +183,7 @@ def code(known: Known) -> Answer | None:
 def software(known: Known) -> Answer:
     """Software."""
     return Answer(
-        f"{known.metrics['software']}; libraries used in training are not known to the run.",
+        f"{known.metrics['software']}; the run does not know the libraries used in training.",
         "methods",
     )
 
@@ -189,8 +191,8 @@ def software(known: Known) -> Answer:
 def counts(_: Known) -> Answer:
     """Numbers in each analysis."""
     return Answer(
-        "Numbers of both classes stand with every figure here; those of the development are not "
-        "known to the run.",
+        "Every figure here has the numbers of both classes; the run does not know the numbers in "
+        "the development.",
         "data",
     )
 
@@ -207,14 +209,14 @@ def diagnostic(_: Known) -> Answer:
 def fairness(_: Known) -> Answer:
     """Approach to fairness."""
     return Answer(
-        "Figures by subgroup with tested gaps; no threshold is changed for a group.", "subgroups"
+        "Figures by subgroup with tested gaps; thresholds are the same for all groups.", "subgroups"
     )
 
 
 def subgroups(_: Known) -> Answer:
-    """Subgroups, of which characteristics are known."""
+    """Characteristics of the subgroups."""
     return Answer(
-        "Numbers of images and patients by the characteristics that the table holds.", "subgroups"
+        "Numbers of images and patients by the characteristics in the table.", "subgroups"
     )
 
 
@@ -223,8 +225,8 @@ def model_output(known: Known) -> Answer | None:
     if not known.packaged:
         return None
     return Answer(
-        "Calibrated probabilities of normal, benign and malignant; the thresholds and what they "
-        "reach here. Why they were chosen stands in the model's card.",
+        "Calibrated probabilities of normal, benign and malignant; the thresholds and their "
+        "results here. The model's card gives the reasons for the thresholds.",
         "operating-points",
     )
 
@@ -233,7 +235,7 @@ def numbers(_: Known) -> Answer:
     """Flow of participants."""
     return Answer(
         "Images, breasts and patients with and without the outcome, left out and unreadable; "
-        "what happened before the table was made is not known.",
+        "the run does not know what happened before the table was made.",
         "data",
     )
 
@@ -243,18 +245,18 @@ def model_identity(known: Known) -> Answer | None:
     if not known.packaged:
         return None
     return Answer(
-        f"{known.model}, SHA-256 {str(known.metrics['model']['digest'])[:16]}…: its package holds "
-        "graph and card. Restrictions of access and use are the authors' to state.",
+        f"{known.model}, SHA-256 {str(known.metrics['model']['digest'])[:16]}…: its package has "
+        "the graph and the card. The authors must state restrictions of access and use.",
         "methods",
     )
 
 
 def performance(known: Known) -> Answer:
-    """Performance, whole if subgroups are among it."""
+    """Performance; a whole answer only if subgroups were audited."""
     audited = "subgroups" in known.places
     return Answer(
         "Figures with intervals per data set, task and unit"
-        + (", and for subgroups." if audited else "; no subgroup was looked at."),
+        + (", and for subgroups." if audited else "; no subgroup was examined."),
         "discrimination",
         whole=audited,
     )
@@ -262,33 +264,33 @@ def performance(known: Known) -> Answer:
 
 def limits_known(_: Known) -> Answer:
     """Limitations."""
-    return Answer("Those that the run can see; all others are the authors' to name.", "notes")
+    return Answer("Limits that the run can detect; the authors must name all others.", "notes")
 
 
 def reading_of_poor_input(_: Known) -> Answer:
     """Poor input."""
     return Answer(
-        "An image that cannot be read is named, gets no score and is never called negative.",
+        "An image that cannot be read is listed, gets no score and never counts as negative.",
         "methods",
     )
 
 
 def robustness(_: Known) -> Answer:
     """Robustness."""
-    return Answer("What changes when pictures are altered.", "robustness", whole=True)
+    return Answer("Changes of the scores when pictures are altered.", "robustness", whole=True)
 
 
 def explanations(_: Known) -> Answer:
     """Explainability."""
     return Answer(
-        "Grad-CAM maps and boxes, measured against marked lesions.", "localisation", whole=True
+        "Grad-CAM maps and boxes, compared with marked lesions.", "localisation", whole=True
     )
 
 
 def failures(_: Known) -> Answer:
     """Failure analysis."""
     return Answer(
-        "The lowest-scored cancers and the highest-scored images without cancer are shown; why "
-        "they failed is the authors' to say.",
+        "The lowest-scored cancers and the highest-scored images without cancer are shown; the "
+        "authors must explain the failures.",
         "cases",
     )

@@ -1,4 +1,7 @@
-"""Figures in words: a value never without its interval, a share never without its count."""
+"""Text for figures, counts and names in a report.
+
+A value is never written without its interval, and a share never without its count.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,16 @@ __all__ = [
     "ALL",
     "TASK_WORDS",
     "UNIT_WORDS",
+    "capitalise",
     "count",
-    "counted",
+    "datasets_and_all",
+    "datasets_with",
     "figure",
     "has_value",
-    "having",
     "interval_of",
-    "listed",
+    "join_words",
     "model_name",
-    "scopes",
-    "sentence",
+    "n_and_positives",
 ]
 
 ALL: Final = "all data sets together"
@@ -31,8 +34,8 @@ UNIT_WORDS: Final = {"image": "image", "breast": "breast", "patient": "patient"}
 _MISSING: Final = "none"
 
 
-def scopes(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Each data set with its figures, and all of them together where there are several."""
+def datasets_and_all(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Give each data set with its figures, and all together if there are several data sets."""
     found = list(metrics["datasets"].items())
     return [*found, (ALL, metrics)] if len(found) > 1 else found
 
@@ -53,22 +56,24 @@ def figure(found: Any, digits: int = 3) -> str:
 
 
 def has_value(found: Any) -> bool:
-    """Whether it is a figure of metrics.json that has a value."""
+    """Say whether `found` is a figure of ``metrics.json`` that has a value."""
     return isinstance(found, Mapping) and isinstance(found.get("value"), int | float)
 
 
-def having(metrics: Mapping[str, Any], section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The data sets of which there is a section, with all that was judged of them."""
+def datasets_with(
+    metrics: Mapping[str, Any], section: str
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give each data set that has this section, with all its results."""
     return ((place, one) for place, one in metrics["datasets"].items() if one.get(section))
 
 
 def interval_of(found: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """The two ends of a figure's interval."""
+    """Give the two ends of a figure's interval."""
     return found.get("low"), found.get("high")
 
 
 def count(number: Any) -> str:
-    """Write a number of things.
+    """Write a count.
 
     Examples
     --------
@@ -78,31 +83,31 @@ def count(number: Any) -> str:
     return "unknown" if number is None else f"{int(number):,}"
 
 
-def counted(found: Mapping[str, Any]) -> str:
-    """Write how many rows a figure stands on, and how many of them are positive.
+def n_and_positives(found: Mapping[str, Any]) -> str:
+    """Write from how many rows a figure comes, and how many of them are positive.
 
     Examples
     --------
-    >>> counted({"n": 170, "n_positive": 88})
+    >>> n_and_positives({"n": 170, "n_positive": 88})
     '170 (88 positive)'
     """
     positive = found.get("n_positive")
     return count(found.get("n")) + ("" if positive is None else f" ({count(positive)} positive)")
 
 
-def listed(words: Sequence[str]) -> str:
-    """Join words as a sentence does.
+def join_words(words: Sequence[str]) -> str:
+    """Join words with commas and "and".
 
     Examples
     --------
-    >>> listed(["a", "b", "c"]), listed(["a"])
+    >>> join_words(["a", "b", "c"]), join_words(["a"])
     ('a, b and c', 'a')
     """
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
 def model_name(metrics: Mapping[str, Any]) -> str:
-    """Name and version of the model; where only scores were given, the name of their file.
+    """Give the name and version of the model, or the name of the file that gave the scores.
 
     Examples
     --------
@@ -124,12 +129,12 @@ def model_name(metrics: Mapping[str, Any]) -> str:
     return f"scores of {PurePath(given['path']).name}"
 
 
-def sentence(words: str) -> str:
-    """Begin with a capital, and leave the rest as it is.
+def capitalise(words: str) -> str:
+    """Make the first letter a capital, and leave the rest as it is.
 
     Examples
     --------
-    >>> sentence("all of RSNA")
+    >>> capitalise("all of RSNA")
     'All of RSNA'
     """
     return words[:1].upper() + words[1:]

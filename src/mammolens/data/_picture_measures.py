@@ -1,4 +1,5 @@
-"""One look at one row: its picture is decoded once, and only what the checks need is kept."""
+"""Measures of one picture for the checks of a table: each file is decoded once, and only a few
+kilobytes are kept."""
 
 from __future__ import annotations
 
@@ -10,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.core import Laterality, Mammogram, ViewPosition
-from mammolens.data._hashes import Texture, describe_texture
+from mammolens.data._same_pictures import Texture, describe_texture
 from mammolens.data.manifest import Record
 from mammolens.errors import InputError
 from mammolens.images import read_image, read_mask
 from mammolens.preprocess import BreastRegion, find_breast, looks_inverted, make_thumbnail
 
-__all__ = ["BORDER", "ORIENTATION", "Glance", "MaskFacts", "Refusal", "glance"]
+__all__ = ["BORDER", "ORIENTATION", "MaskFacts", "PictureMeasures", "Unreadable", "measure_picture"]
 
 Float = npt.NDArray[np.float32]
 
@@ -32,34 +33,39 @@ ORIENTATION = (
 """Differences of mean brightness between halves, and directions of the grey-level gradient."""
 
 _SMALL_PX = 512
+"""Longer edge of the small picture that is measured."""
 _STRIP = 0.02
+"""Width of the strips at the border, as a share of the picture's edge."""
 _CLEAR = 0.25
+"""Difference (0–1) in the share of breast at the left and right edges from which the chest wall
+counts as seen. Chosen by hand."""
 
 
 @dataclass(frozen=True)
 class MaskFacts:
-    """Rows and columns of a mask, and the share of it that is marked (0–1)."""
+    """Shape of a mask (rows, columns), and the share of its pixels that is marked (0–1)."""
 
     shape: tuple[int, int]
     share: float
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Why a picture or mask could not be read; `missing` if the file is not there."""
+class Unreadable:
+    """The reason why a picture or mask could not be read; `missing` if the file does not exist."""
 
     reason: str
     missing: bool
 
 
 @dataclass(frozen=True)
-class Glance:
-    """What is kept of a picture, upright as its row turns it; `shape_px` is the stored picture's.
+class PictureMeasures:
+    """Measures of the upright picture of one row.
 
-    `border` and `orientation` are the features that the constants of these names list;
-    `chest_wall` is the side of the picture at which the chest wall is seen, ``None`` where that is
-    not clear; `laterality`, `view_position`, `patient_id` are the file's own words. `masks` has an
-    entry for each lesion of the row, ``None`` where it has no mask.
+    `shape_px` (rows, columns) is that of the stored picture, before it is turned upright. `border`
+    and `orientation` have the features that the constants of these names list. `chest_wall` is the
+    edge of the picture at which the chest wall is seen, ``None`` where that is not clear.
+    `laterality`, `view_position` and `patient_id` are read from the file. `masks` has an entry for
+    each lesion of the row, ``None`` for a lesion without a mask.
     """
 
     shape_px: tuple[int, int]
@@ -76,22 +82,22 @@ class Glance:
     border: Float
     orientation: Float
     texture: Texture
-    masks: tuple[MaskFacts | Refusal | None, ...]
+    masks: tuple[MaskFacts | Unreadable | None, ...]
 
 
-def glance(record: Record) -> Glance | Refusal:
-    """Read one row's picture and masks."""
+def measure_picture(record: Record) -> PictureMeasures | Unreadable:
+    """Read and measure the picture and the masks of one row."""
     try:
         mammogram = read_image(record.path)
         thumbnail = make_thumbnail(mammogram, mammogram.photometric, _SMALL_PX)
     except InputError as error:
-        return Refusal(str(error), missing=not record.path.exists())
-    stored = np.rot90(thumbnail, -record.rotation_deg // 90).astype(np.float32) / 255.0
-    inverted = looks_inverted(stored)
-    grey = np.ascontiguousarray(np.float32(1.0) - stored if inverted else stored)
+        return Unreadable(str(error), missing=not record.path.exists())
+    upright = np.rot90(thumbnail, -record.rotation_deg // 90).astype(np.float32) / 255.0
+    inverted = looks_inverted(upright)
+    grey = np.ascontiguousarray(np.float32(1.0) - upright if inverted else upright)
     region = find_breast(grey)
     ref = mammogram.ref
-    return Glance(
+    return PictureMeasures(
         shape_px=(mammogram.pixels.shape[0], mammogram.pixels.shape[1]),
         digest=ref.digest or "",
         form=_form(record.path, mammogram),
@@ -103,8 +109,8 @@ def glance(record: Record) -> Glance | Refusal:
         view_position=ref.view_position,
         patient_id=ref.patient_id,
         manufacturer=ref.manufacturer,
-        border=_border(stored),
-        orientation=_orientation(stored),
+        border=_border(upright),
+        orientation=_orientation(upright),
         texture=describe_texture(grey, region),
         masks=tuple(
             None if lesion.mask_path is None else _mask_facts(lesion.mask_path)
@@ -113,11 +119,11 @@ def glance(record: Record) -> Glance | Refusal:
     )
 
 
-def _mask_facts(path: Path) -> MaskFacts | Refusal:
+def _mask_facts(path: Path) -> MaskFacts | Unreadable:
     try:
         mask = read_mask(path)
     except InputError as error:
-        return Refusal(str(error), missing=not path.exists())
+        return Unreadable(str(error), missing=not path.exists())
     return MaskFacts((mask.shape[0], mask.shape[1]), float(mask.mean()))
 
 
@@ -128,7 +134,7 @@ def _form(path: Path, mammogram: Mammogram) -> str:
 
 
 def _chest_wall(region: BreastRegion | None) -> Laterality | None:
-    """The side at which the breast is clearly wider than at the other."""
+    """Give the edge of the picture at which the breast is clearly wider than at the other."""
     if region is None:
         return None
     row0, col0, row1, col1 = region.box

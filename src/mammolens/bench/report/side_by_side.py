@@ -1,4 +1,4 @@
-"""Two evaluations side by side, and paired differences where they judged the same images."""
+"""The report of two evaluations side by side, with paired differences on the same images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from mammolens.bench.report.document import (
     Table,
     Text,
 )
-from mammolens.bench.report.load import Row, Run, read_predictions
 from mammolens.bench.report.overview import run_facts
 from mammolens.bench.report.performance import flat_figures
 from mammolens.bench.report.phrases import (
@@ -27,11 +26,12 @@ from mammolens.bench.report.phrases import (
     TASK_WORDS,
     UNIT_WORDS,
     count,
-    counted,
+    datasets_and_all,
     figure,
     model_name,
-    scopes,
+    n_and_positives,
 )
+from mammolens.bench.report.run_folder import Row, Run, read_predictions
 from mammolens.bench.units import SCORES, ImageResult, interval_json, units_of
 from mammolens.core import Laterality, Scores, Unreadable
 from mammolens.data.manifest import Record
@@ -50,7 +50,7 @@ _FEWEST: Final = 2
 
 @dataclass(frozen=True)
 class Pairing:
-    """The images that both runs judged, as results of either; or, in words, why there are none."""
+    """The images that both runs judged, as results of each run; or why no image is paired."""
 
     first: Results
     second: Results
@@ -58,17 +58,17 @@ class Pairing:
 
 
 def build_comparison(first: Run, second: Run, *, common: bool) -> Document:
-    """Set two evaluations side by side.
+    """Make the document of two evaluations side by side.
 
     Parameters
     ----------
     common
-        Pair the images that both have where their tables differ.
+        If the tables differ, pair the images that both have.
 
     Raises
     ------
     InvalidManifest
-        If predictions cannot be read, or an image has other labels in either run.
+        If predictions cannot be read, or an image has different labels in the two runs.
     """
     pairing = pair_rows(first, second, common=common)
     sections = [
@@ -81,7 +81,7 @@ def build_comparison(first: Run, second: Run, *, common: bool) -> Document:
     ]
     return Document(
         title=f"{model_name(first.metrics)} (A) and {model_name(second.metrics)} (B) side by side",
-        facts=(("A", _said(first)), ("B", _said(second))),
+        facts=(("A", _facts_line(first)), ("B", _facts_line(second))),
         sections=tuple(sections),
     )
 
@@ -92,7 +92,7 @@ def pair_rows(first: Run, second: Run, *, common: bool) -> Pairing:
     Raises
     ------
     InvalidManifest
-        If an image that both have has other labels, or another patient, in either.
+        If an image has different labels, or different patients, in the two runs.
     """
     one, other = read_predictions(first.folder), read_predictions(second.folder)
     shared = [key for key in one if key in other]
@@ -118,11 +118,11 @@ def pair_rows(first: Run, second: Run, *, common: bool) -> Pairing:
 
 
 def _check_same(key: Key, one: Row, other: Row, folder: Path) -> None:
-    said = [(row.malignant, row.tumour, row.patient_id, row.laterality) for row in (one, other)]
-    if said[0] != said[1]:
+    facts = [(row.malignant, row.tumour, row.patient_id, row.laterality) for row in (one, other)]
+    if facts[0] != facts[1]:
         raise InvalidManifest(
-            f"image {key[1]!r} of {key[0]!r} has another label, patient or side than in the first "
-            "run, so the two cannot be compared",
+            f"image {key[1]!r} of {key[0]!r} has another label, patient or laterality than in the "
+            "first run, so the two cannot be compared",
             source=str(folder / "predictions.csv"),
             keyword="label_malignant",
             remedy="Evaluate both models on the same table",
@@ -144,7 +144,7 @@ def _result(key: Key, row: Row, read: bool) -> ImageResult:
     return ImageResult(record, None, _UNREAD)
 
 
-def _said(run: Run) -> str:
+def _facts_line(run: Run) -> str:
     facts = dict(run_facts(run.metrics))
     return f"{facts['Model']}; {facts['Data sets']}; {facts['Split']}; {facts.get('Evaluated', '')}"
 
@@ -153,7 +153,7 @@ def _identity(first: Run, second: Run) -> Table:
     one, other = dict(run_facts(first.metrics)), dict(run_facts(second.metrics))
     names = list(dict.fromkeys([*one, *other]))
     rows = tuple((name, one.get(name, "unknown"), other.get(name, "unknown")) for name in names)
-    return Table("What identifies them", ("", "A", "B"), rows)
+    return Table("Identification of the two runs", ("", "A", "B"), rows)
 
 
 def _summary(first: Run, second: Run, pairing: Pairing) -> Iterator[Block]:
@@ -162,8 +162,8 @@ def _summary(first: Run, second: Run, pairing: Pairing) -> Iterator[Block]:
     yield Text(f"A is {model_name(first.metrics)}, B is {model_name(second.metrics)}.")
     if first.metrics["manifest_digest"] != second.metrics["manifest_digest"]:
         yield Alarm(
-            "The two runs were made on different tables (their digests differ). Figures side by "
-            "side then differ by the images as well as by the models."
+            "The two runs used different tables (their digests differ). So their figures differ "
+            "because of the images as well as because of the models."
         )
     if pairing.refusal:
         yield Alarm(f"No paired figure is given: {pairing.refusal}.")
@@ -176,10 +176,10 @@ def _summary(first: Run, second: Run, pairing: Pairing) -> Iterator[Block]:
     yield Text("Do not conclude from this report:")
     yield Bullets(
         (
-            "That a model is better for anyone: no reader used either.",
-            "That two models are alike because no difference shows: look at the width of the "
+            "That a model is better for patients: no reader used either model.",
+            "That two models are equal because no difference is seen: look at the width of the "
             "interval.",
-            "That a single small p-value settles it: several differences are shown, and none is "
+            "That a single small p-value is proof: several differences are shown, and they are not "
             "corrected for their number.",
         )
     )
@@ -208,9 +208,9 @@ def _paired(bootstrap: Mapping[str, Any], pairing: Pairing) -> Iterator[Block]:
         yield Text("None: no data set has labels of both classes among the paired images.")
         return
     yield Text(
-        "AUC of A less AUC of B on the same images, with the 95 % interval from resampling "
-        "patients, both models in the same draw. DeLong's test takes rows for independent, so it "
-        "stands for patients only."
+        "AUC of A minus AUC of B on the same images, with the 95 % interval from resampling "
+        "patients, both models in the same draw. DeLong's test assumes independent rows, so it is "
+        "given for patients only."
     )
     head = ("Data set", "Task", "Unit", "n", "Patients", "AUC A", "AUC B", "A − B", "DeLong p")
     rows = tuple(
@@ -218,7 +218,7 @@ def _paired(bootstrap: Mapping[str, Any], pairing: Pairing) -> Iterator[Block]:
             one.place,
             one.task,
             UNIT_WORDS[one.unit],
-            counted({"n": one.n, "n_positive": one.n_positive}),
+            n_and_positives({"n": one.n, "n_positive": one.n_positive}),
             count(one.n_patients),
             figure(one.first),
             figure(one.second),
@@ -239,8 +239,8 @@ def _paired(bootstrap: Mapping[str, Any], pairing: Pairing) -> Iterator[Block]:
         for one in found
     ]
     yield forest(
-        "AUC of A less AUC of B",
-        "Paired differences of AUC with 95 % intervals; above 0 A ranks better. The figures stand "
+        "AUC of A minus AUC of B",
+        "Paired differences of AUC with 95 % intervals; above 0 A ranks better. The figures are "
         "in the table above.",
         "AUC of A − AUC of B",
         shown,
@@ -304,11 +304,11 @@ def _units(
 
 
 def _side_by_side(first: Run, second: Run) -> Iterator[Block]:
-    one, other = dict(scopes(first.metrics)), dict(scopes(second.metrics))
+    one, other = dict(datasets_and_all(first.metrics)), dict(datasets_and_all(second.metrics))
     for number, place in enumerate(dict.fromkeys([*one, *other])):
         yield Heading(place, f"figures-{number}")
         if place not in one or place not in other:
-            yield Alarm(f"Only {'A' if place in one else 'B'} was measured on it.")
+            yield Alarm(f"Only {'A' if place in one else 'B'} was measured on this data set.")
         for task, words in TASK_WORDS.items():
             here, there = one.get(place, {}).get(task, {}), other.get(place, {}).get(task, {})
             rows = tuple(_rows(here, there))
@@ -325,7 +325,7 @@ def _rows(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[tuple[s
             yield (
                 f"{words}: {name}",
                 figure(own.get(name)),
-                counted(ours) if name in own else "none",
+                n_and_positives(ours) if name in own else "none",
                 figure(others.get(name)),
-                counted(theirs) if name in others else "none",
+                n_and_positives(theirs) if name in others else "none",
             )

@@ -1,4 +1,4 @@
-"""What a section must say beside its figures."""
+"""The limits that a section must state with its figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def anxious(**facts):
     return {"birads": str(facts["rng"].choice(["0", "4"] if ill else ["1", "4", None]))}
 
 
-def test_doubts_about_readings_stand_beside_the_comparison(make_cohort):
+def test_limits_of_readings_are_shown_with_the_comparison(make_cohort):
     found = readers(Evidence(make_cohort(further=anxious), SETTINGS))
     doubts = found["birads"]["breast"]["note"]
     assert "no cancer with a reading was missed" in doubts
@@ -31,8 +31,8 @@ def test_doubts_about_readings_stand_beside_the_comparison(make_cohort):
     assert f"made, breast: {doubts}" in said
 
 
-def test_thresholds_found_on_the_judged_women_are_called_so(make_cohort):
+def test_thresholds_chosen_on_the_judged_patients_are_named_as_such(make_cohort):
     evidence = Evidence(make_cohort(further=anxious), SETTINGS)
     judged = {"made": {"readers": readers(evidence), "workload": workload(evidence)}}
     for blocks in (readers_blocks, workload_blocks):
-        assert "found on the same patients" in told(blocks({"datasets": judged}))
+        assert "chosen on the same patients" in told(blocks({"datasets": judged}))

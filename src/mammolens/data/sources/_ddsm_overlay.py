@@ -1,4 +1,4 @@
-"""DDSM's ``.OVERLAY`` files: outlines of abnormalities as chain codes, with their labels.
+"""Read DDSM's ``.OVERLAY`` files: outlines of abnormalities as chain codes, with their labels.
 
 Source: http://www.eng.usf.edu/cvprg/Mammography/DDSM/case_description.html
 """
@@ -26,8 +26,8 @@ _STEPS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 
 @dataclass(frozen=True)
 class Abnormality:
-    """One marked abnormality; `malignant` is ``None`` where it is unproven, `box_source_px` is
-    ``None`` where its outline cannot be followed."""
+    """One marked abnormality. `malignant` is ``None`` if the pathology is unproven; `box_source_px`
+    is ``None`` if the outline is damaged."""
 
     kind: LesionKind
     malignant: bool | None
@@ -37,15 +37,15 @@ class Abnormality:
 
 @dataclass(frozen=True)
 class Overlay:
-    """What is marked on one film; `complete` is false where the file announces more than it
-    holds."""
+    """The abnormalities of one film. `complete` is false if the file announces another number of
+    abnormalities than it holds."""
 
     abnormalities: tuple[Abnormality, ...]
     complete: bool
 
 
 def parse_overlay(text: str) -> Overlay:
-    """Read the marks of one film. Cores lie within their boundary and add nothing to its box.
+    """Read the marks of one film. Cores are ignored: they are inside the boundary's box.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def _kind(word: str, details: str) -> LesionKind:
 
 
 def _box(numbers: list[int]) -> Box | None:
-    """Column and row of the start, then steps → the smallest box around the outline."""
+    """Give the smallest box around an outline: column and row of the start, then its steps."""
     if len(numbers) < 3 or max(numbers[2:]) > 7:
         return None
     (column, row), rows, columns = numbers[:2], [0], [0]

@@ -1,4 +1,4 @@
-"""What a woman's age says beside the pictures: a part of a model's card."""
+"""The effect of a patient's age on the odds of malignancy: a part of a model's card."""
 
 from __future__ import annotations
 
@@ -7,30 +7,34 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 __all__ = ["AgePrior", "is_usable_age"]
 
 _YOUNGEST, _OLDEST = 15.0, 110.0
+"""Ages in years outside of which a value is taken as an error, such as the 0 of an empty field.
+Chosen by hand; not tuned. A wider range would let such errors change P(malignant)."""
 
 
 def is_usable_age(age_years: float | None) -> bool:
-    """Whether it is the age, in years, of a woman who may be under examination (15–110)."""
+    """Say whether an age in years is plausible for a patient of mammography (15–110)."""
     return age_years is not None and _YOUNGEST <= age_years <= _OLDEST
 
 
 class AgePrior(BaseModel):
-    """How the odds of malignancy go with a woman's age, beside what the pictures show.
+    """How the odds of malignancy change with the patient's age, in addition to the pictures.
 
-    It is not in the graph: what reads the graph multiplies the odds of P(malignant) by the
-    exponential of `log_odds`.
+    The graph does not include it. The caller multiplies the odds of P(malignant) from the graph by
+    the exponential of `log_odds`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    log_odds_per_decade: float = Field(description="natural logarithm, added for ten years more")
+    log_odds_per_decade: float = Field(
+        description="added to the log-odds (natural logarithm) for each ten years"
+    )
     low: float | None = Field(None, description="lower end of its 95 % interval over patients")
     high: float | None = Field(None, description="upper end of its 95 % interval over patients")
-    centre_years: float = Field(gt=0, description="age that changes nothing, as an unknown one")
-    youngest_years: float = Field(gt=0, description="an age below counts as this one")
-    oldest_years: float = Field(description="an age above counts as this one")
+    centre_years: float = Field(gt=0, description="age at which nothing is added")
+    youngest_years: float = Field(gt=0, description="a lower age counts as this one")
+    oldest_years: float = Field(description="a higher age counts as this one")
     fitted_on: str = Field(min_length=1, description="the data that it was fitted on, with split")
-    n: int = Field(ge=0, description="images of women of known age that it was fitted on")
+    n: int = Field(ge=0, description="images of patients of known age that it was fitted on")
 
     @model_validator(mode="after")
     def _ordered(self) -> AgePrior:
@@ -39,9 +43,10 @@ class AgePrior(BaseModel):
         return self
 
     def log_odds(self, age_years: float | None) -> float | None:
-        """What an age adds to the log-odds of malignancy; ``None`` if the age is unknown.
+        """Give what an age adds to the log-odds of malignancy; ``None`` if the age is unknown.
 
-        An age that no woman under examination has, such as the 0 of an empty field, is unknown.
+        An age that is not plausible (`is_usable_age`), such as the 0 of an empty field, counts as
+        unknown.
 
         Examples
         --------
@@ -54,5 +59,5 @@ class AgePrior(BaseModel):
         """
         if age_years is None or not is_usable_age(age_years):
             return None
-        seen = min(max(age_years, self.youngest_years), self.oldest_years)
-        return self.log_odds_per_decade * (seen - self.centre_years) / 10.0
+        bounded = min(max(age_years, self.youngest_years), self.oldest_years)
+        return self.log_odds_per_decade * (bounded - self.centre_years) / 10.0

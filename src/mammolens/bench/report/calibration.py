@@ -1,4 +1,5 @@
-"""Sections on probabilities: whether they mean what they say, and what recalibration would mend."""
+"""Sections on calibration: do the probabilities agree with the observed shares, and what would
+recalibration improve?"""
 
 from __future__ import annotations
 
@@ -7,7 +8,14 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import Band, Curve, plane
 from mammolens.bench.report.document import Block, Figure, Table, Text
-from mammolens.bench.report.phrases import ALL, count, counted, figure, has_value, scopes
+from mammolens.bench.report.phrases import (
+    ALL,
+    count,
+    datasets_and_all,
+    figure,
+    has_value,
+    n_and_positives,
+)
 
 __all__ = ["calibration_blocks", "calibration_details", "recalibration_blocks"]
 
@@ -24,9 +32,9 @@ _DRAWN: Final = "image"
 
 
 def calibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """Slope and reliability of P(malignant) of images."""
+    """Show the slope and the reliability of P(malignant) of images."""
     rows, notes = [], []
-    for place, judged in scopes(metrics):
+    for place, judged in datasets_and_all(metrics):
         found = judged.get("calibration")
         if not found:
             continue
@@ -37,7 +45,7 @@ def calibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
         rows.append(
             (
                 place,
-                counted(found),
+                n_and_positives(found),
                 figure(found["slope"]),
                 figure(image.get("brier")),
                 figure(image.get("log_loss")),
@@ -46,8 +54,8 @@ def calibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
         )
     if rows:
         yield Text(
-            "P(malignant) of images. A slope below 1 means that probabilities are too far apart. "
-            "ECE is given from 400 images on: below that it measures the sample's size."
+            "P(malignant) of images. A slope below 1 means that probabilities are too extreme. "
+            "ECE is given for 400 images or more; with fewer it mainly depends on their number."
         )
         head = ("Data set", "n (images)", "Slope", "Brier score", "Log loss", "ECE")
         yield Table("Calibration of P(malignant)", head, tuple(rows), note="; ".join(notes))
@@ -58,7 +66,7 @@ def calibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def calibration_details(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """Reliability over all data sets together, which also shows how their prevalences differ."""
+    """Show the reliability over all data sets; different prevalences also change it."""
     if len(metrics["datasets"]) > 1:
         yield from _reliability(ALL, metrics)
 
@@ -68,11 +76,11 @@ def _reliability(place: str, judged: Mapping[str, Any]) -> Iterator[Figure]:
     if not drawn or not drawn.get("reliability"):
         return
     found = drawn["reliability"]
-    name = f"images, in tenths; n {counted(drawn)}"
+    name = f"images, in tenths; n {n_and_positives(drawn)}"
     whole = [value for value in zip(found["low"], found["high"], strict=True) if None not in value]
     banded = len(whole) == len(found["predicted"])
     spoken = "; ".join(
-        f"{predicted:.2f} said, {observed:.2f} seen of {count(n)}"
+        f"{predicted:.2f} predicted, {observed:.2f} observed of {count(n)}"
         for predicted, observed, n in zip(
             found["predicted"], found["observed"], found["n"], strict=True
         )
@@ -80,7 +88,7 @@ def _reliability(place: str, judged: Mapping[str, Any]) -> Iterator[Figure]:
     yield plane(
         f"Reliability: {place}",
         f"Share that is malignant against P(malignant), in tenths, {place}, with 95 % intervals "
-        f"as a band where they can be had: {spoken}.",
+        f"as a band where they exist: {spoken}.",
         ("P(malignant)", "Share that is malignant"),
         [Curve(name, found["predicted"], found["observed"], marked=True)],
         bands=[Band(name, found["predicted"], found["low"], found["high"])] if banded else (),
@@ -96,7 +104,7 @@ def _recalibration(judged: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def recalibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """Figures before and after recalibration on other patients."""
+    """Show figures before and after recalibration on other patients."""
     rows, notes, fitted = [], list[str](), list[str]()
     for place, judged in metrics["datasets"].items():
         for unit, found in _recalibration(judged).items():
@@ -108,7 +116,7 @@ def recalibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
             rows += [
                 (
                     f"{place}, {unit}, {method}",
-                    counted(found),
+                    n_and_positives(found),
                     *(_effect(found, method, key, when) for key, when, _ in _SHOWN),
                 )
                 for method in _METHODS
@@ -116,12 +124,12 @@ def recalibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
             ]
     if rows:
         yield Text(
-            f"Fitted on: {'; '.join(dict.fromkeys(fitted))}; measured on patients whom it was "
-            "not fitted on. Nothing else in this report is recalibrated. A difference (after less "
-            "before) below 0 is a gain; the best slope is 1."
+            f"Fitted on: {'; '.join(dict.fromkeys(fitted))}; measured on other patients. Nothing "
+            "else in this report is recalibrated. A difference (after minus before) below 0 is an "
+            "improvement; the best slope is 1."
         )
         head = ("Data set, unit, method", "n", *(words for _, _, words in _SHOWN))
-        yield Table("What recalibration would mend", head, tuple(rows))
+        yield Table("What recalibration would improve", head, tuple(rows))
     if notes:
         yield Text(f"Notes: {'; '.join(notes)}.")
 

@@ -1,16 +1,17 @@
-"""The files behind a cache: pictures, how far each is, and which image file it was made from.
+"""The files of one cache folder: the pictures, the state of each, and the stamp of its image file.
 
 ::
 
     pictures.u8   uint8 (n, H, W)
-    done.u8       uint8 (n): 0 to do, 1 there, 2 refused
-    files.i8      int64 (n, 2): bytes and time of change (ns) of the image file; -1 where it is away
-    phantom.u8    uint8 (H, W): a drawn breast as it was prepared when the pictures were
+    done.u8       uint8 (n): 0 to do, 1 prepared, 2 refused
+    files.i8      int64 (n, 2): size in bytes and modification time (ns) of the image file; -1 if it
+                  does not exist
+    phantom.u8    uint8 (H, W): a drawn breast, prepared at the same time as the pictures
     refused.json  image path → reason, for people
 
-Pictures reach the disk before their stamps, and stamps before the state that makes them count, so
-that a process may die at any moment. Everything is written through files, never through a mapping:
-a full disk is then an error with a name, and not a bus error that ends the process.
+Pictures are written before their stamps, and stamps before their states. So a process may be killed
+at any moment: a picture counts only after its state is written. Nothing is written through a memory
+map, because a full disk would then end the process with a bus error instead of a Python error.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from mammolens.errors import StorageError
 from mammolens.files import write_whole
 
 __all__ = [
+    "PREPARED",
     "REFUSED",
-    "THERE",
     "TO_DO",
     "Outcome",
     "PictureStore",
@@ -42,15 +43,16 @@ __all__ = [
     "open_store",
 ]
 
-TO_DO, THERE, REFUSED = 0, 1, 2
-AWAY = (-1, -1)
+TO_DO, PREPARED, REFUSED = 0, 1, 2
+_NO_FILE = (-1, -1)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_RESERVABLE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+"""Errors of file systems that cannot reserve space."""
 
 
 class Outcome(NamedTuple):
-    """What became of a row: a picture uint8 (H, W), or the reason why there is none; `stamp` is
-    that of the image file before it was read."""
+    """The result for one row: a picture, uint8 (H, W), or the reason of a refusal. `stamp` is that
+    of the image file before it was read."""
 
     row: int
     stamp: tuple[int, int]
@@ -59,8 +61,11 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class PictureStore:
-    """One cache folder, open for building. `state` (n) and `stamps` (n, 2) are what the files
-    say; `phantom` (H, W) is ``None`` in a folder that has none yet."""
+    """One cache folder, open for building.
+
+    `state` (n) and `stamps` (n, 2) are the contents of the files. `phantom` (H, W) is ``None`` in
+    a folder that has no phantom yet.
+    """
 
     folder: Path
     shape: tuple[int, int, int]
@@ -69,29 +74,29 @@ class PictureStore:
     phantom: npt.NDArray[np.uint8] | None
 
     def forget(self, rows: npt.NDArray[np.intp]) -> None:
-        """Put rows back to be done; their pictures no longer count."""
+        """Set the state of rows to TO_DO; their pictures no longer count."""
         if not len(rows):
             return
         self.state[rows] = TO_DO
-        with self._named():
+        with self._storage_errors():
             _write(self.folder / "done.u8", [(int(row), b"\0") for row in rows])
 
-    def remember(self, phantom: npt.NDArray[np.uint8]) -> None:
-        """Keep the drawn breast as it is prepared now."""
-        with self._named():
+    def write_phantom(self, phantom: npt.NDArray[np.uint8]) -> None:
+        """Store the phantom (H, W) as it is prepared now."""
+        with self._storage_errors():
             write_whole(self.folder / "phantom.u8", phantom.tobytes())
 
     def reserve(self) -> None:
-        """Take the room of all pictures on the disk before the work begins.
+        """Reserve the disk space of all pictures before the work begins.
 
         Raises
         ------
         StorageError
-            If there is no room; what was there before is left as it was.
+            If the disk has too little space; the file is left as it was before.
         """
         path, needed = self.folder / "pictures.u8", self._bytes
-        had = path.stat().st_size if path.exists() else None
-        with self._named():
+        size_before = path.stat().st_size if path.exists() else None
+        with self._storage_errors():
             try:
                 with path.open("ab"):
                     pass
@@ -100,16 +105,16 @@ class PictureStore:
                     stream.truncate(needed)
             except OSError:
                 with suppress(OSError):
-                    path.unlink() if had is None else os.truncate(path, had)
+                    path.unlink() if size_before is None else os.truncate(path, size_before)
                 raise
 
-    def keep(self, outcomes: Sequence[Outcome]) -> None:
-        """Write rows: pictures, then stamps, then the state that makes them count.
+    def write_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        """Write rows: first the pictures, then the stamps, then the states.
 
         Raises
         ------
         StorageError
-            If the disk is full or refuses; rows kept before stay.
+            If the disk is full or cannot be written; earlier rows are kept.
         """
         if not outcomes:
             return
@@ -121,7 +126,7 @@ class PictureStore:
         ]
         stamps = [(o.row * 16, np.array(o.stamp, "<i8").tobytes()) for o in outcomes]
         states = [(o.row, bytes([_state(o)])) for o in outcomes]
-        with self._named():
+        with self._storage_errors():
             _write(self.folder / "pictures.u8", pictures)
             _write(self.folder / "files.i8", stamps)
             _write(self.folder / "done.u8", states)
@@ -131,12 +136,12 @@ class PictureStore:
 
     def list_refused(self, refused: dict[str, str]) -> None:
         """Write ``refused.json`` (image path → reason) for people to read."""
-        with self._named():
+        with self._storage_errors():
             write_whole(self.folder / "refused.json", json.dumps(refused, indent=1).encode())
 
     def pictures(self) -> npt.NDArray[np.uint8]:
-        """All pictures (n, H, W), mapped for reading; rows that are not there are zero."""
-        with self._named():
+        """Map all pictures (n, H, W) for reading; rows that are not prepared are zero."""
+        with self._storage_errors():
             return np.memmap(self.folder / "pictures.u8", np.uint8, mode="r", shape=self.shape)
 
     @property
@@ -145,7 +150,7 @@ class PictureStore:
         return n * height * width
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
+    def _storage_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -155,17 +160,17 @@ class PictureStore:
 def open_store(
     folder: Path, shape: tuple[int, int, int], present: npt.NDArray[np.int64]
 ) -> PictureStore:
-    """Open a cache folder, or begin one; damaged or truncated files count as nothing done.
+    """Open a cache folder, or start a new one. If a file is damaged or cut off, all rows are to do.
 
-    A folder of an older release has no stamps: its pictures are taken to be of the files as they
-    are now.
+    A folder of an older release has no stamps. Its pictures then get the stamps of the present
+    image files.
 
     Parameters
     ----------
     shape
-        (n, H, W).
+        (n, H, W) of the pictures.
     present
-        Int64 (n, 2), stamps of the image files now.
+        Present stamps of the image files, int64 (n, 2).
     """
     n, height, width = shape
     path = folder / "pictures.u8"
@@ -178,7 +183,7 @@ def open_store(
             state = np.zeros(n, np.uint8)
             write_whole(folder / "done.u8", state.tobytes())
         if stamps is None:
-            stamps = np.where((state == THERE)[:, None], present, AWAY).reshape(-1)
+            stamps = np.where((state == PREPARED)[:, None], present, _NO_FILE).reshape(-1)
             write_whole(folder / "files.i8", stamps.astype("<i8").tobytes())
     except OSError as error:
         raise _storage_error(folder, n * height * width, error) from error
@@ -192,19 +197,19 @@ def open_store(
 
 
 def file_stamp(path: Path) -> tuple[int, int]:
-    """Size in bytes and time of change in ns of a file; (-1, -1) if it is away."""
+    """Give the size in bytes and modification time in ns of a file; (-1, -1) if there is none."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
-        return AWAY
-    return found.st_size, found.st_mtime_ns
+        return _NO_FILE
+    return status.st_size, status.st_mtime_ns
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Make a folder and hold it alone; another process waits here until it is free.
+    """Make a folder and lock it; another process waits here until the lock is free.
 
-    The system lets go of the lock when its holder dies.
+    The operating system releases the lock if the process that holds it ends.
     """
     from filelock import FileLock
 
@@ -221,7 +226,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _state(outcome: Outcome) -> int:
-    return REFUSED if isinstance(outcome.picture, str) else THERE
+    return REFUSED if isinstance(outcome.picture, str) else PREPARED
 
 
 def _read(path: Path, dtype: str, count: int) -> npt.NDArray[Any] | None:
@@ -256,15 +261,15 @@ def _storage_error(folder: Path, needed: int, error: OSError) -> StorageError:
         taken = getattr(path.stat(), "st_blocks", 0) * 512 if path.exists() else 0
         free = shutil.disk_usage(folder).free
         return StorageError(
-            f"no room for the prepared pictures ({error.strerror}): {max(0, needed - taken):,} "
-            f"more bytes are needed, {free:,} are free",
+            f"the disk has too little space for the prepared pictures ({error.strerror}): "
+            f"{max(0, needed - taken):,} more bytes are needed, {free:,} are free",
             source=str(folder),
             keyword="data.cache",
-            remedy="Free the room, or name a folder on another disk; what was prepared is kept",
+            remedy="Free some space, or give a folder on another disk; prepared pictures are kept",
         )
     return StorageError(
         f"the cache cannot be written: {error.strerror or error}",
         source=str(folder),
         keyword="data.cache",
-        remedy="Name a folder that may be written",
+        remedy="Give a folder that you may write to",
     )

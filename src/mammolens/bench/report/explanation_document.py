@@ -1,4 +1,4 @@
-"""The ``explanations.json`` of `mammolens explain` → its document, also for ``explanations.md``."""
+"""The report of explanation methods: ``explanations.json`` from `mammolens explain` → document."""
 
 from __future__ import annotations
 
@@ -26,35 +26,35 @@ EXPLAINED_SCHEMA: Final = "mammolens.explanations/1"
 
 _NONE: Final = "none"
 _ON_LESIONS_NOTE: Final = (
-    "Pointing: the map's highest point lies in a malignant lesion. Energy: share of the map's sum "
-    "there. Both beside what a blind map would reach. Found: share of lesions at one false mark an "
-    "image; a mark is on a lesion if its centre lies in it (box: if its box holds the lesion's "
-    "centre)."
+    "Pointing: the map's highest point is in a malignant lesion. Energy: share of the map's sum in "
+    "the lesion. Both are shown beside the result of a blind map. Found: share of lesions found at "
+    "one false mark per image; a mark is on a lesion if its centre is in the lesion (box: if its "
+    "box contains the lesion's centre)."
 )
 _FAITHFUL_NOTE: Final = (
-    "Deletion and insertion: mean P(malignant) as the breast is blurred ({blur:g} px) from the "
-    "hottest cells on, or put back, in {steps} steps. Shuffled: rank correlation, and structural "
-    "similarity, with the map of a network whose head, or whose every layer, was shuffled; a "
-    "method that stays alike does not look at what was learned."
+    "Deletion and insertion: mean P(malignant) while the breast is blurred ({blur:g} px), hottest "
+    "cells first, or restored, in {steps} steps. Shuffled: rank correlation and structural "
+    "similarity with the map of a network whose head, or all of whose layers, were shuffled. If "
+    "the maps stay similar, the method does not use what the network learned."
 )
 
 _Cell = Callable[[Mapping[str, Any]], str]
 
 
 def build_explained(found: Mapping[str, Any], sheet: Path | None = None) -> Document:
-    """Say all that was measured of ways to explain a model.
+    """Make the report of explanation methods; it becomes the page, PDF and ``explanations.md``.
 
     Parameters
     ----------
     found
-        As in ``explanations.json``.
+        The content of ``explanations.json``.
     sheet
-        PNG file of the pictures under every method, to be shown.
+        PNG file of the pictures with the map of every method.
 
     Raises
     ------
     InvalidManifest
-        If something is missing from `found`.
+        If a key is missing from `found`.
     """
     try:
         methods, settings = found["methods"], found["settings"]
@@ -64,11 +64,11 @@ def build_explained(found: Mapping[str, Any], sheet: Path | None = None) -> Docu
         compared = {name: one for name, one in methods.items() if "difference" in one}
         tables = (
             ("On the lesions", "lesions", _table(_ON_LESIONS, methods, _ON_LESIONS_NOTE)),
-            ("True to the network, and its cost", "faithful", _table(_FAITHFUL, methods, note)),
+            ("Faithfulness to the network, and time", "faithful", _table(_FAITHFUL, methods, note)),
             (
-                "Less Grad-CAM, on the same images",
+                "Differences from Grad-CAM, on the same images",
                 "differences",
-                _table(_DIFFERENCES, compared, "The method's figure less that of Grad-CAM."),
+                _table(_DIFFERENCES, compared, "The method's figure minus that of Grad-CAM."),
             ),
         )
         return Document(
@@ -98,8 +98,8 @@ def _summary(found: Mapping[str, Any]) -> list[Block]:
 
 
 def _pictures(sheet: Path) -> Section:
-    words = "Some of the images as prepared, lesions outlined, then under the map of each method"
-    shown = ShownCase(sheet.read_bytes(), words, (f"{words}, tinted up to the map's own peak",))
+    words = "Some prepared images with outlined lesions, then the same with the map of each method"
+    shown = ShownCase(sheet.read_bytes(), words, (f"{words}, scaled to the map's maximum",))
     return Section("The maps", "maps", (Pictures((shown,), whole=True),))
 
 
@@ -113,26 +113,26 @@ def _table(
     return Table(caption, ("Method", *columns), rows, note=note)
 
 
-def _at(one: Any, *keys: str) -> Any:
+def _nested(one: Any, *keys: str) -> Any:
     for key in keys:
         one = one.get(key) if one else None
     return one
 
 
 def _figure(*keys: str) -> _Cell:
-    return lambda one: figure(_at(one, *keys), 2)
+    return lambda one: figure(_nested(one, *keys), 2)
 
 
 def _beside_chance(name: str) -> _Cell:
     def cell(one: Mapping[str, Any]) -> str:
-        found = _at(one, "localisation", "all", name)
+        found = _nested(one, "localisation", "all", name)
         return _NONE if found is None else f"{figure(found, 2)}, blind {found['chance']:.2f}"
 
     return cell
 
 
 def _counts(one: Mapping[str, Any]) -> str:
-    found = _at(one, "localisation", "all")
+    found = _nested(one, "localisation", "all")
     if found is None:
         return _NONE
     return f"{found['n_lesions']} lesions, {found['n_images_without']} images without"
@@ -140,7 +140,7 @@ def _counts(one: Mapping[str, Any]) -> str:
 
 def _shuffled(layers: str) -> _Cell:
     def cell(one: Mapping[str, Any]) -> str:
-        found = _at(one, "shuffled_weights", layers)
+        found = _nested(one, "shuffled_weights", layers)
         if found is None:
             return _NONE
         ranks, alike = found["rank_correlation"], found["structural_similarity"]
@@ -151,7 +151,7 @@ def _shuffled(layers: str) -> _Cell:
 
 
 def _verdict(one: Mapping[str, Any]) -> str:
-    depends = _at(one, "shuffled_weights", "all", "depends_on_weights")
+    depends = _nested(one, "shuffled_weights", "all", "depends_on_weights")
     return {None: _NONE, True: "yes", False: "no"}[depends]
 
 
@@ -160,13 +160,15 @@ def _ratio(one: Mapping[str, Any]) -> str:
 
 
 def _n_differences(one: Mapping[str, Any]) -> str:
-    aimed, curved = (_at(one, "difference", name, "n") for name in ("pointing_game", "deletion"))
-    froc = _at(one, "difference", "sensitivity_at_1_false_mark.centre_in_lesion", "n")
+    aimed, curved = (
+        _nested(one, "difference", name, "n") for name in ("pointing_game", "deletion")
+    )
+    froc = _nested(one, "difference", "sensitivity_at_1_false_mark.centre_in_lesion", "n")
     return "; ".join(str(n or 0) for n in (aimed, froc, curved))
 
 
 def _n_curves(one: Mapping[str, Any]) -> str:
-    found = _at(one, "faithfulness", "deletion")
+    found = _nested(one, "faithfulness", "deletion")
     return _NONE if found is None else str(found["n"])
 
 

@@ -1,4 +1,4 @@
-"""What a check of a table gives back: findings, figures of the probes, and a verdict."""
+"""The result of checking a table: findings, figures of the shortcut probes, and a verdict."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ __all__ = ["CheckFinding", "CheckReport", "Probe", "Severity", "image_name", "pa
 
 
 class Severity(str, Enum):
-    """How much a finding weighs: an error makes figures or training on the table worthless."""
+    """How serious a finding is.
+
+    An error makes training on the table, or figures from it, worthless. A person must look at a
+    warning. A note is for information.
+    """
 
     ERROR = "error"
     WARNING = "warning"
@@ -25,10 +29,10 @@ class Severity(str, Enum):
 
 @dataclass(frozen=True)
 class CheckFinding:
-    """One kind of fault and everything that shows it.
+    """One kind of fault and all images and patients that show it.
 
-    `code` names the kind; `images` and `patients` are ``dataset/identifier``; `details` has a line
-    for each case; `figures` are counts, shares (0–1) or areas under the curve.
+    `code` names the kind. `images` and `patients` are ``dataset/identifier``. `details` has a line
+    for each case. `figures` are counts, shares (0–1) or areas under the ROC curve.
     """
 
     severity: Severity
@@ -44,9 +48,11 @@ class CheckFinding:
 
 @dataclass(frozen=True)
 class Probe:
-    """How well a trivial trait of files tells a label: the cross-validated area under the ROC
-    curve (0.5: not at all) with its 95 % interval over patients. `telling` names the feature of
-    the trait that tells most."""
+    """How well one trait of the files predicts one label.
+
+    `auc` is the cross-validated area under the ROC curve (0.5: not at all) with its 95 % interval
+    over patients. `telling` names the feature of the trait that predicts best.
+    """
 
     dataset: str
     trait: str
@@ -57,9 +63,9 @@ class Probe:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """All findings, errors first; `n_read` of `n_images` pictures could be read.
+    """All findings, errors first. `n_read` of `n_images` pictures could be read.
 
-    `digest` is the manifest's, so that a report belongs to one state of a table.
+    `digest` is that of the manifest. It shows to which state of a table the report belongs.
     """
 
     findings: tuple[CheckFinding, ...]
@@ -70,12 +76,12 @@ class CheckReport:
     digest: str
 
     def count(self, severity: Severity) -> int:
-        """How many findings are of this severity."""
+        """Count the findings of this severity."""
         return sum(finding.severity is severity for finding in self.findings)
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is an error; warnings and notes are for a person to judge."""
+        """Whether no finding is an error. A person must judge the warnings."""
         return self.count(Severity.ERROR) == 0
 
     @property
@@ -86,8 +92,8 @@ class CheckReport:
 
     @property
     def exit_code(self) -> int:
-        """0 without errors; 3 if files that cannot be read are the only ones; otherwise 2, as for
-        every table that is refused."""
+        """The exit code: 0 without errors, 3 if the only errors are files that cannot be read, else
+        2, as for every refused table."""
         codes = {f.code for f in self.findings if f.severity is Severity.ERROR}
         if codes and codes <= {"missing_file", "unreadable_image"}:
             return EXIT_INCOMPLETE
@@ -132,12 +138,12 @@ class CheckReport:
 
 
 def image_name(record: Record) -> str:
-    """How a report names an image."""
+    """Name an image in a report: ``dataset/image_id``."""
     return f"{record.dataset}/{record.image_id}"
 
 
 def patient_name(record: Record) -> str:
-    """How a report names a patient."""
+    """Name a patient in a report: ``dataset/patient_id``."""
     return f"{record.dataset}/{record.patient_id}"
 
 
@@ -152,7 +158,7 @@ def finding(
     details: Iterable[str] = (),
     **figures: float,
 ) -> CheckFinding:
-    """Put together a finding about `records`; each image and patient is named once."""
+    """Make a finding about `records`; each image and patient is named once."""
     kept = tuple(records)
     return CheckFinding(
         severity,

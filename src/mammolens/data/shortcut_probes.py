@@ -1,8 +1,9 @@
-"""Does something trivial tell the label? Small logistic models on traits that are no anatomy.
+"""Shortcut probes: can the label be predicted from something that is not anatomy?
 
-A network finds any short cut that a data set offers: a border that is brighter, a rotation, a size,
-a scanner. Each probe is a ridge logistic regression on a handful of such features, cross-validated
-with patients kept whole; its area under the ROC curve has an interval over patients.
+A network uses every shortcut that a data set offers: a brighter border, a rotation, a size, a
+scanner. Each probe is a ridge logistic regression on a few such features. It is cross-validated,
+with all images of a patient in one fold. Its area under the ROC curve (AUC) has an interval over
+patients.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.data._glance import BORDER, ORIENTATION, Glance
-from mammolens.data._report import CheckFinding, Probe, Severity, finding
+from mammolens.data._check_report import CheckFinding, Probe, Severity, finding
+from mammolens.data._picture_measures import BORDER, ORIENTATION, PictureMeasures
 from mammolens.data.manifest import Record
 from mammolens.metrics import auc, auc_interval
 from mammolens.metrics.out_of_fold import out_of_fold, patient_folds
@@ -28,16 +29,22 @@ __all__ = [
 ]
 
 Float = npt.NDArray[np.float64]
-Seen = tuple[Record, Glance]
+Seen = tuple[Record, PictureMeasures]
+"""A row of the table and the measures of its picture."""
 
-_TELLS, _HINTS = 0.75, 0.60
+_ERROR_FROM, _WARNING_FROM = 0.75, 0.60
+"""Lower ends of the interval of the AUC from which a probe is an error, and a warning. Chosen by
+hand; docs/reference/table-checks.md shows what they find in public data sets."""
 _FEWEST_IMAGES, _FEWEST_PATIENTS = 10, 6
+"""Images and patients that each class of a task must have."""
 _MOST_WORDS = 30
+"""Most categories (machines, file forms) that become features."""
 _DRAWS = 1000
+"""Bootstrap draws of the interval."""
 
 
 class _Trait(NamedTuple):
-    """Features (n, k) of one kind with their names."""
+    """One trait: its name, the names of its features, and their values, float64 (n, k)."""
 
     name: str
     names: tuple[str, ...]
@@ -45,10 +52,10 @@ class _Trait(NamedTuple):
 
 
 def probe_labels(seen: Sequence[Seen]) -> tuple[Probe, ...]:
-    """Probe each data set, and all together, for traits that tell malignancy or a tumour.
+    """Probe each data set, and all together, for traits that predict malignancy or a tumour.
 
-    Labels that are unknown are left out of their task; a task without 10 images of 6 patients of
-    either class is not probed.
+    A record with an unknown label is left out of the task of that label. A task is not probed
+    unless each class has at least 10 images of 6 patients.
     """
     datasets = sorted({record.dataset for record, _ in seen})
     found: list[Probe] = []
@@ -65,7 +72,8 @@ def probe_labels(seen: Sequence[Seen]) -> tuple[Probe, ...]:
 
 
 def probe_sources(seen: Sequence[Seen]) -> tuple[Probe, ...]:
-    """How well border, orientation, size and form tell each data set from the others."""
+    """Probe how well border, orientation, size and file form separate each data set from the
+    others."""
     datasets = sorted({record.dataset for record, _ in seen})
     found = []
     for dataset in datasets if len(datasets) > 1 else ():
@@ -80,16 +88,17 @@ def probe_sources(seen: Sequence[Seen]) -> tuple[Probe, ...]:
 
 
 def leak_findings(probes: Sequence[Probe]) -> Iterator[CheckFinding]:
-    """Turn probes whose interval lies above chance into findings."""
+    """Yield a finding for each probe whose whole interval is above 0.6."""
     for probe in probes:
         low = probe.auc.low if probe.auc.low is not None else 0.0
-        if low < _HINTS:
+        if low < _WARNING_FROM:
             continue
         if probe.task == "data set":
             yield finding(
                 Severity.NOTE,
                 "source_recognisable",
-                f"the form of the pictures tells {probe.dataset} from the others: {probe.auc}",
+                f"the form of the pictures separates {probe.dataset} from the other data sets: "
+                f"AUC {probe.auc}",
                 "Balance labels within each data set and report figures by data set",
                 dataset=probe.dataset,
                 auc=probe.auc.value,
@@ -98,12 +107,13 @@ def leak_findings(probes: Sequence[Probe]) -> Iterator[CheckFinding]:
             )
             continue
         severity = Severity.WARNING
-        if low >= _TELLS and probe.trait not in _MILD:
+        if low >= _ERROR_FROM and probe.trait not in _MILD:
             severity = Severity.ERROR
         yield finding(
             severity,
             _CODES[probe.trait],
-            f"{probe.trait} alone tells {probe.task!r} ({probe.telling} most): AUC {probe.auc}",
+            f"{probe.trait} alone predicts {probe.task!r} (strongest feature: {probe.telling}): "
+            f"AUC {probe.auc}",
             _REMEDIES[probe.trait],
             dataset=probe.dataset,
             auc=probe.auc.value,
@@ -113,6 +123,7 @@ def leak_findings(probes: Sequence[Probe]) -> Iterator[CheckFinding]:
 
 
 _MILD = ("view and side", "data set")
+"""Traits that never give an error: a study design may explain them."""
 _CODES = {
     "border brightness": "border_tells_label",
     "orientation": "orientation_tells_label",
@@ -126,8 +137,8 @@ _CODES = {
 _REMEDIES = {
     "border brightness": "Look at the borders; crop every picture to the breast in the same way",
     "orientation": "Turn all pictures upright (column rotation), whatever their label",
-    "size": "Go back to the originals: the classes were cut or resized differently",
-    "file form": "Go back to the originals: the classes were stored differently",
+    "size": "Use the original files: the classes were cropped or resized differently",
+    "file form": "Use the original files: the classes were stored differently",
     "inversion": "Bring all pictures to one photometric interpretation",
     "machine": "Balance classes within each machine, or leave out machines of one class",
     "view and side": "Balance the views and sides of the classes",
@@ -168,7 +179,7 @@ def _traits_of(seen: Sequence[Seen], task: str) -> Iterator[_Trait]:
 
 
 def _picture_traits(seen: Sequence[Seen]) -> tuple[_Trait, ...]:
-    """Traits of the pictures alone; one that does not vary has no features left."""
+    """Give the traits of the pictures. Features that do not vary are removed."""
     shapes = np.log([picture.shape_px for _, picture in seen])
     size = np.column_stack([shapes, shapes[:, 0] - shapes[:, 1]])
     density = [np.log(p.file_bytes / (p.shape_px[0] * p.shape_px[1])) for _, p in seen]
@@ -191,7 +202,7 @@ def _numbers(name: str, names: Sequence[str], values: npt.ArrayLike) -> _Trait:
 
 
 def _categories(name: str, words: Sequence[str]) -> _Trait:
-    """One column for each of the most common words; none where all are one word."""
+    """Make one column (0 or 1) for each of the most common words; none if all words are equal."""
     common = [word for word, _ in Counter(words).most_common(_MOST_WORDS)]
     kept = tuple(common) if len(common) > 1 else ()
     values = np.array([[word == other for other in kept] for word in words], np.float64)

@@ -1,25 +1,28 @@
-"""Marked lesions, sides and views of a table, held against the pictures."""
+"""Checks of marked lesions, lateralities and views of a table against the pictures."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from mammolens.data._glance import Glance, MaskFacts, Refusal
-from mammolens.data._report import CheckFinding, Severity, finding, image_name
+from mammolens.data._check_report import CheckFinding, Severity, finding, image_name
+from mammolens.data._picture_measures import MaskFacts, PictureMeasures, Unreadable
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Record
 
 __all__ = ["lesion_findings", "side_findings"]
 
-Seen = tuple[Record, Glance]
+Seen = tuple[Record, PictureMeasures]
+"""A row of the table and the measures of its picture."""
 
 _FEWEST_SIDES = 10
+"""Pictures with a clear chest wall that a group must have to be judged."""
 _WHOLE_PICTURE = 0.95
+"""Share of the picture from which a mask counts as covering all of it."""
 
 
 def lesion_findings(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
-    """Lesions that cannot be where or what the table says."""
+    """Find lesions whose place or label cannot be right."""
     cases: dict[str, list[tuple[Record, str]]] = defaultdict(list)
     for record, picture in seen:
         for code, words in _lesion_faults(record, picture):
@@ -30,31 +33,31 @@ def lesion_findings(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
             Severity.WARNING if mild else Severity.ERROR,
             code,
             f"{len(found)} {_LESION_WORDS[code]}",
-            "Compare with the source's own annotation; remove the lesion if it cannot be mended",
+            "Compare with the source's own annotation; remove the lesion if you cannot correct it",
             (record for record, _ in found),
             details=(f"{image_name(record)}: {words}" for record, words in found),
         )
 
 
 def side_findings(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
-    """Sides and views against what the file says, and against where the chest wall is seen."""
-    for word, code in (("laterality", "laterality"), ("view_position", "view")):
+    """Find lateralities and views that contradict the file, or the place of the chest wall."""
+    for name, code in (("laterality", "laterality"), ("view_position", "view")):
         wrong = [
             (record, picture)
             for record, picture in seen
-            if None not in (said := {getattr(record, word), getattr(picture, word)})
-            and len(said) == 2
+            if None not in (values := {getattr(record, name), getattr(picture, name)})
+            and len(values) == 2
         ]
         if wrong:
             yield finding(
                 Severity.WARNING,
                 f"{code}_contradicts_file",
                 f"{len(wrong)} files name another {code} than the table",
-                "Look at the pictures; the table's word is what training and figures use",
+                "Look at the pictures; training and figures use the table's value",
                 (record for record, _ in wrong),
                 details=(
-                    f"{image_name(r)}: table {getattr(r, word).value}, "
-                    f"file {getattr(p, word).value}"
+                    f"{image_name(r)}: table {getattr(r, name).value}, "
+                    f"file {getattr(p, name).value}"
                     for r, p in wrong
                 ),
             )
@@ -79,7 +82,7 @@ _LESION_WORDS = {
 }
 
 
-def _lesion_faults(record: Record, picture: Glance) -> Iterator[tuple[str, str]]:
+def _lesion_faults(record: Record, picture: PictureMeasures) -> Iterator[tuple[str, str]]:
     marked = bool(record.lesions) or record.lesion_centre_px is not None
     if marked and record.tumour is False:
         yield "lesion_on_normal", "labelled normal"
@@ -91,7 +94,7 @@ def _lesion_faults(record: Record, picture: Glance) -> Iterator[tuple[str, str]]
         yield from _mask_faults(mask, picture) if mask is not None else _extent(lesion, picture)
 
 
-def _extent(lesion: Lesion, picture: Glance) -> Iterator[tuple[str, str]]:
+def _extent(lesion: Lesion, picture: PictureMeasures) -> Iterator[tuple[str, str]]:
     if lesion.circle_source_px is not None and not lesion.circle_source_px[2] > 0:
         yield "lesion_without_extent", f"a radius of {lesion.circle_source_px[2]:g}"
         return
@@ -104,16 +107,20 @@ def _extent(lesion: Lesion, picture: Glance) -> Iterator[tuple[str, str]]:
     yield from _outside(box, picture)
 
 
-def _outside(box: tuple[float, float, float, float], picture: Glance) -> Iterator[tuple[str, str]]:
-    """A lesion may reach over the edge, as drawn circles do; its centre may not."""
+def _outside(
+    box: tuple[float, float, float, float], picture: PictureMeasures
+) -> Iterator[tuple[str, str]]:
+    """Yield a fault if the centre is outside the picture; a part of a lesion may be outside."""
     row, col = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     rows, cols = picture.shape_px
     if not (0 <= row <= rows and 0 <= col <= cols):
         yield "lesion_outside", f"centre at row {row:g}, column {col:g} of {rows} x {cols}"
 
 
-def _mask_faults(mask: MaskFacts | Refusal, picture: Glance) -> Iterator[tuple[str, str]]:
-    if isinstance(mask, Refusal):
+def _mask_faults(
+    mask: MaskFacts | Unreadable, picture: PictureMeasures
+) -> Iterator[tuple[str, str]]:
+    if isinstance(mask, Unreadable):
         yield "mask_unreadable", mask.reason
         return
     if mask.shape != picture.shape_px:
@@ -126,8 +133,11 @@ def _mask_faults(mask: MaskFacts | Refusal, picture: Glance) -> Iterator[tuple[s
 
 
 def _chest_walls(place: str, dataset: str, seen: Sequence[Seen]) -> Iterator[CheckFinding]:
-    """A left breast has its chest wall at the left edge, as pictures are stored (PS3.3 C.7.6.1.1.1
-    with a patient orientation of anterior along the rows)."""
+    """Compare the edge at which the chest wall is seen with the laterality.
+
+    In stored pictures a left breast has its chest wall at the left edge (PS3.3 C.7.6.1.1.1, with a
+    patient orientation of anterior along the rows). The shares 0.2 and 0.8 are chosen by hand.
+    """
     clear = [(r, p) for r, p in seen if r.laterality is not None and p.chest_wall is not None]
     if len(clear) < _FEWEST_SIDES:
         return
@@ -137,9 +147,9 @@ def _chest_walls(place: str, dataset: str, seen: Sequence[Seen]) -> Iterator[Che
         yield finding(
             Severity.WARNING,
             "mirrored_set",
-            f"{share:.0%} of {place} have the chest wall at the other side: mirrored pictures or"
-            " swapped sides",
-            "Find out which from the markers on the film; mirror the pictures or swap the sides",
+            f"{share:.0%} of {place} have the chest wall at the other edge: the pictures are"
+            " mirrored, or left and right are swapped in the table",
+            "Decide by the markers on the film; mirror the pictures or swap left and right",
             dataset=dataset,
             share=share,
             n=len(clear),
@@ -148,8 +158,9 @@ def _chest_walls(place: str, dataset: str, seen: Sequence[Seen]) -> Iterator[Che
         yield finding(
             Severity.NOTE,
             "sides_unrelated",
-            f"the chest wall does not follow the side in {place} ({share:.0%} at the other side)",
-            "Nothing needs doing for training; do not read a side from these pictures",
+            f"the chest wall does not follow left and right in {place} ({share:.0%} are at the"
+            " other edge)",
+            "Training needs no change; do not derive left or right from these pictures",
             dataset=dataset,
             share=share,
             n=len(clear),
@@ -158,8 +169,8 @@ def _chest_walls(place: str, dataset: str, seen: Sequence[Seen]) -> Iterator[Che
         yield finding(
             Severity.WARNING,
             "side_contradicts_picture",
-            f"{len(odd)} of {len(clear)} pictures of {place} have the chest wall elsewhere",
-            "Look at them: a mirrored picture, or the wrong side in the table",
+            f"{len(odd)} of {len(clear)} pictures of {place} have the chest wall at the other edge",
+            "Look at them: the picture is mirrored, or left and right are wrong in the table",
             odd,
             dataset=dataset,
             share=share,

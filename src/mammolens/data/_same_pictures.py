@@ -1,10 +1,11 @@
-"""Pictures that show the same exposure, also mirrored or turned, after other processing.
+"""Find pictures that show the same exposure, even if one was mirrored, turned or processed again.
 
-Each picture is kept as two textures of a few kilobytes: of the whole frame (steady under new tones,
-sizes and compression) and of the breast's box (steady under other cropping). A texture is the
-picture less its coarse shades, over its local contrast, within the breast: breasts are alike in
-outline, not in texture. A 64-bit hash (signs of a discrete cosine transform) in eight orientations
-finds candidates by Hamming distance, and the correlation of the textures decides.
+Each picture is reduced to two textures of a few kilobytes. The texture of the whole frame does not
+change much under other grey tones, sizes and compression. The texture of the breast's box does not
+change much under other cropping. A texture is the picture without its coarse shades, divided by its
+local contrast, within the breast; breasts have similar outlines but different textures. A 64-bit
+hash (signs of a discrete cosine transform) in eight orientations finds candidates by Hamming
+distance. The correlation of the textures decides.
 """
 
 from __future__ import annotations
@@ -19,39 +20,46 @@ import numpy.typing as npt
 
 from mammolens.preprocess import BreastRegion
 
-__all__ = ["TURNS", "SamePicture", "Texture", "describe_texture", "find_same"]
+__all__ = ["TURNS", "SamePicture", "Texture", "describe_texture", "find_same_pictures"]
 
 Float = npt.NDArray[np.float32]
 Small = npt.NDArray[np.int8]
 
 TURNS: Final = (
     "as it is",
-    *("turned by 90°", "turned by 180°", "turned by 270°"),
-    *(
-        "mirrored",
-        "mirrored, turned by 90°",
-        "mirrored, turned by 180°",
-        "mirrored, turned by 270°",
-    ),
+    "turned by 90°",
+    "turned by 180°",
+    "turned by 270°",
+    "mirrored",
+    "mirrored, turned by 90°",
+    "mirrored, turned by 180°",
+    "mirrored, turned by 270°",
 )
+"""The eight orientations of a picture, in the order of `_turned`."""
 _FRAME_PX, _BREAST_PX = 96, 64
+"""Edges of the two textures."""
 _SCALE = 32.0
+"""Steps of int8 for each unit of local contrast."""
 _SMALLEST_PX = 150
+"""Pixels of breast that two textures must share to be compared."""
 _BLOCK, _OTHERS = 512, 4096
+"""Pictures in the two factors of one matrix product."""
 
 
 @dataclass(frozen=True)
 class Texture:
-    """`frame` int8 (96, 96) and `breast` int8 (64, 64), 1/32 of the local contrast; zero exactly
-    outside the breast."""
+    """`frame` int8 (96, 96) and `breast` int8 (64, 64), in 1/32 of the local contrast. A pixel is
+    zero if and only if it is outside the breast."""
 
     frame: Small
     breast: Small
 
 
 class SamePicture(NamedTuple):
-    """Pictures `first` and `second` (indices) agree if the second is changed as `turn` says;
-    `bits` of 64 differ in the hash, `correlation` is that of the textures."""
+    """Pictures `first` and `second` (indices) agree after the second is changed as `turn` says.
+
+    `bits` is how many of the 64 bits of the hash differ. `correlation` is that of the textures.
+    """
 
     first: int
     second: int
@@ -60,12 +68,13 @@ class SamePicture(NamedTuple):
     correlation: float
 
 
-class _Look(NamedTuple):
-    """One kind of texture: how to get it, its hash's frequencies, and the limits of sameness.
+class _Comparison(NamedTuple):
+    """One kind of texture: its function, the frequencies of its hash, and the limits of sameness.
 
-    Measured on 2,726 digital and 1,701 film mammograms, all pairs in all turns: no two women above
-    a correlation of 0.55 (frames) or 0.86 (breasts), except those who turned out to be one.
-    Copies with other tones, sizes or JPEG quality stay above 0.9.
+    The limits were measured on all pairs of 2,726 digital and 1,701 film mammograms in all
+    orientations. Pictures of two different patients stay below a correlation of 0.55 (frames) and
+    0.86 (breasts). All pairs above that turned out to show one patient. Copies with other tones,
+    sizes or JPEG quality stay above 0.9.
     """
 
     texture_of: Callable[[Texture], Small]
@@ -74,9 +83,9 @@ class _Look(NamedTuple):
     least_correlation: float
 
 
-_LOOKS: Final = (
-    _Look(lambda texture: texture.frame, slice(4, 20, 2), 14, 0.75),
-    _Look(lambda texture: texture.breast, slice(1, 9), 12, 0.88),
+_COMPARISONS: Final = (
+    _Comparison(lambda texture: texture.frame, slice(4, 20, 2), 14, 0.75),
+    _Comparison(lambda texture: texture.breast, slice(1, 9), 12, 0.88),
 )
 
 
@@ -88,7 +97,7 @@ def describe_texture(grey: Float, region: BreastRegion | None) -> Texture:
     grey
         Float32 (h, w), 0–1, breast brighter than the background.
     region
-        Where the breast is; ``None`` takes the whole picture.
+        The breast in the picture; ``None`` uses the whole picture.
     """
     mask = np.ones(grey.shape, bool) if region is None else region.mask
     row0, col0, row1, col1 = (0, 0, *grey.shape) if region is None else region.box
@@ -97,37 +106,40 @@ def describe_texture(grey: Float, region: BreastRegion | None) -> Texture:
     detail = _blur(picture, 0.8) - _blur(picture, 2.5)
     contrast = np.sqrt(_blur(detail * detail, 5.0))
     frame = detail / np.maximum(contrast, np.float32(0.003))
-    held = _inside(mask[row0:row1, col0:col1], _BREAST_PX, 3)
+    inside_box = _inside(mask[row0:row1, col0:col1], _BREAST_PX, 3)
     picture = _resize(grey[row0:row1, col0:col1], _BREAST_PX)
-    detail = _blur_within(picture, held, 1.0) - _blur_within(picture, held, 6.0)
-    contrast = np.sqrt(_blur_within(detail * detail, held, 8.0))
+    detail = _blur_within(picture, inside_box, 1.0) - _blur_within(picture, inside_box, 6.0)
+    contrast = np.sqrt(_blur_within(detail * detail, inside_box, 8.0))
     return Texture(
-        _pack(frame, inside), _pack(detail / np.maximum(contrast, np.float32(1e-3)), held)
+        _pack(frame, inside), _pack(detail / np.maximum(contrast, np.float32(1e-3)), inside_box)
     )
 
 
-def find_same(textures: Sequence[Texture]) -> tuple[SamePicture, ...]:
-    """Find all pairs that show the same exposure, best first.
+def find_same_pictures(textures: Sequence[Texture]) -> tuple[SamePicture, ...]:
+    """Find all pairs that show the same exposure, the highest correlation first.
 
-    Hashes are compared in blocks by matrix products (3,000 pictures take seconds on one core,
-    50,000 minutes); memory is about 13 kB a picture and 80 MB for the blocks.
+    Hashes are compared in blocks by matrix products: on one core 3,000 pictures take seconds and
+    50,000 pictures take minutes. The memory is about 13 kB for each picture and 80 MB for the
+    blocks.
     """
     best: dict[tuple[int, int], SamePicture] = {}
-    for look in _LOOKS:
-        pictures = [look.texture_of(texture) for texture in textures]
-        for first, second, turn, bits in _candidates(pictures, look):
-            likeness = _correlation(pictures[first], _turned(pictures[second])[turn])
+    for comparison in _COMPARISONS:
+        pictures = [comparison.texture_of(texture) for texture in textures]
+        for first, second, turn, bits in _candidates(pictures, comparison):
+            correlation = _correlation(pictures[first], _turned(pictures[second])[turn])
             known = best.get((first, second))
-            if likeness >= look.least_correlation and (
-                known is None or likeness > known.correlation
+            if correlation >= comparison.least_correlation and (
+                known is None or correlation > known.correlation
             ):
-                best[first, second] = SamePicture(first, second, TURNS[turn], bits, likeness)
+                best[first, second] = SamePicture(first, second, TURNS[turn], bits, correlation)
     return tuple(sorted(best.values(), key=lambda same: (-same.correlation, same)))
 
 
-def _candidates(pictures: Sequence[Small], look: _Look) -> Iterator[tuple[int, int, int, int]]:
-    """Pairs (first < second), the turn of the second, and the bits in which they differ."""
-    hashes = [_hashes(picture, look.frequencies) for picture in pictures]
+def _candidates(
+    pictures: Sequence[Small], comparison: _Comparison
+) -> Iterator[tuple[int, int, int, int]]:
+    """Yield first < second, the orientation of the second, and how many bits differ."""
+    hashes = [_hashes(picture, comparison.frequencies) for picture in pictures]
     if not hashes:
         return
     signs = np.stack(hashes)
@@ -137,14 +149,14 @@ def _candidates(pictures: Sequence[Small], look: _Look) -> Iterator[tuple[int, i
         for other in range(start, len(signs), _OTHERS):
             rest = signs[other : other + _OTHERS].reshape(-1, bits).astype(np.float32)
             distance = (bits - block @ rest.T) / 2
-            for row, column in np.argwhere(distance <= look.most_bits):
+            for row, column in np.argwhere(distance <= comparison.most_bits):
                 first, second = start + int(row), other + int(column) // turns
                 if first < second:
                     yield first, second, int(column) % turns, int(distance[row, column])
 
 
 def _hashes(picture: Small, frequencies: slice) -> npt.NDArray[np.int8]:
-    """The 64-bit hash of each orientation: −1 or 1 (8, 64)."""
+    """Give the 64-bit hash of each orientation: −1 or 1, int8 (8, 64)."""
     spectra = (cv2.dct(turned.astype(np.float32)) for turned in _turned(picture))
     kept = [np.asarray(spectrum)[frequencies, frequencies] for spectrum in spectra]
     return np.where(np.stack(kept) > 0, 1, -1).astype(np.int8).reshape(len(TURNS), -1)
@@ -156,7 +168,7 @@ def _turned(picture: Small) -> tuple[Small, ...]:
 
 
 def _correlation(one: Small, other: Small) -> float:
-    """Pearson's correlation where both show breast; 0 where that is too little to tell."""
+    """Give Pearson's correlation where both pictures show breast; 0 if that area is too small."""
     both = (one != 0) & (other != 0)
     if np.count_nonzero(both) < _SMALLEST_PX:
         return 0.0
@@ -187,6 +199,6 @@ def _blur_within(picture: Float, inside: Float, sigma_px: float) -> Float:
 
 
 def _resize(picture: Float, size_px: int) -> Float:
-    """Shrink by area, which keeps fine grain from becoming coarse; enlarge linearly."""
+    """Resize to a square: shrink by area averaging, which avoids aliasing; enlarge linearly."""
     how = cv2.INTER_AREA if min(picture.shape) >= size_px else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(picture, (size_px, size_px), interpolation=how), np.float32)

@@ -1,4 +1,4 @@
-"""Two runs side by side: what is paired, and what is refused."""
+"""Two runs side by side: the paired images, and the refused inputs."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from mammolens.bench.report import write_comparison
-from mammolens.bench.report.compare_runs import build_comparison, pair_rows
 from mammolens.bench.report.document import Alarm, Figure, Table
 from mammolens.bench.report.html import render_html
-from mammolens.bench.report.load import read_predictions, read_run
+from mammolens.bench.report.run_folder import read_predictions, read_run
+from mammolens.bench.report.side_by_side import build_comparison, pair_rows
 from mammolens.errors import ConfigError, InvalidManifest
 
 
 @pytest.fixture
 def other(evaluation, tmp_path):
-    """The same evaluation by a model whose scores are shaken; a function may change its rows."""
+    """The same evaluation by a model with noisy scores; a function may change its rows."""
 
     def make(name="other", change=lambda rows: rows, digest=None):
         folder = tmp_path / name
@@ -94,7 +94,7 @@ def test_other_tables_are_paired_only_when_asked(evaluation, other):
     assert any("digests differ" in alarm.words for alarm in blocks(common, Alarm))
 
 
-def test_nothing_in_common_is_said(evaluation, other):
+def test_runs_without_common_images_say_so(evaluation, other):
     folder = other(
         change=lambda rows: [{**row, "image_id": f"z{row['image_id']}"} for row in rows],
         digest="0" * 64,
@@ -111,7 +111,7 @@ def test_other_labels_patients_or_sides_are_refused(evaluation, other, column, v
         assert rows[8][column] != value
         return [{**row, column: value} if n == 8 else row for n, row in enumerate(rows)]
 
-    with pytest.raises(InvalidManifest, match="another label, patient or side"):
+    with pytest.raises(InvalidManifest, match="another label, patient or laterality"):
         build_comparison(read_run(evaluation), read_run(other(change=change)), common=True)
 
 
@@ -132,5 +132,5 @@ def test_the_files_are_written_and_no_report_is_lost(evaluation, other, tmp_path
     files = write_comparison(evaluation, folder, tmp_path / "both")
     assert [path.name for path in files] == ["report.html", "report.pdf"]
     assert all(path.stat().st_size > 10_000 for path in files)
-    with pytest.raises(ConfigError, match="would be lost"):
+    with pytest.raises(ConfigError, match="would be overwritten"):
         write_comparison(evaluation, folder, folder)

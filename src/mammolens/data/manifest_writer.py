@@ -1,7 +1,7 @@
-"""A manifest to disk: a CSV table in our own format, marked lesions in ``lesions.csv`` beside it.
+"""Write a manifest: a CSV table in our own format, with marked lesions in ``lesions.csv``.
 
-What is written reads back as the same records: that is checked before anything gets its final
-name. Images within the table's folder are named relative to it, others by their full path.
+The written files are read back and compared with the records before they get their final names.
+Paths of images in the table's folder are relative to it; other paths are absolute.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -32,21 +32,23 @@ _Key = tuple[str, str]
 
 
 def write_manifest(manifest: Manifest, path: Path) -> tuple[Path, ...]:
-    """Write a table and, if any lesion is marked, its side table; both whole or not at all.
+    """Write a table and, if lesions are marked, the table of lesions. Either both or none appear.
 
-    A side table that is already there keeps the rows of images that this manifest does not hold,
-    so that several tables may share a folder.
+    An existing ``lesions.csv`` keeps the rows of images that this manifest does not hold, so that
+    several tables may share a folder.
 
     Returns
     -------
-    The files that were written.
+    tuple of Path
+        The files that were written.
 
     Raises
     ------
     InvalidManifest
-        A record would not read back as it is, or lesions of another table stand in the way.
+        A record would change when read back, or the existing ``lesions.csv`` has rows that might
+        belong to these images.
     StorageError
-        The folder cannot be written to.
+        The folder cannot be written.
 
     Examples
     --------
@@ -59,12 +61,14 @@ def write_manifest(manifest: Manifest, path: Path) -> tuple[Path, ...]:
     """
     if path.name == SIDE_TABLE:
         raise InvalidManifest(
-            "this name is kept for marked lesions", source=str(path), remedy="Use another name"
+            "this name is reserved for marked lesions",
+            source=str(path),
+            remedy="Use another name",
         )
     home = Path(os.path.abspath(path.parent))  # noqa: PTH100 (links stay as they are)
-    records = [_anchored(record) for record in manifest.records]
+    records = [_with_full_paths(record) for record in manifest.records]
     side = home / SIDE_TABLE
-    lesions = _merged(side, records)
+    lesions = _merge_lesions(side, records)
     with storage(path, "the table"):
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home, prefix=".writing-") as name:
@@ -72,26 +76,28 @@ def write_manifest(manifest: Manifest, path: Path) -> tuple[Path, ...]:
             _write(folder / path.name, TABLE_COLUMNS, (_row(record, home) for record in records))
             rows = [_lesion_row(key, lesion, home) for key, lesion in lesions]
             _write(folder / SIDE_TABLE, LESION_COLUMNS, rows)
-            _check(folder, path, home, records)
+            _check_read_back(folder, path, home, records)
             if rows or side.is_file():
                 (folder / SIDE_TABLE).replace(side)
             (folder / path.name).replace(path)
     return (path, path.parent / SIDE_TABLE) if rows else (path,)
 
 
-def _anchored(record: Record) -> Record:
-    def full(path: Path) -> Path:
-        return Path(os.path.abspath(path))  # noqa: PTH100
+def _with_full_paths(record: Record) -> Record:
+    return _with_paths(record, lambda path: Path(os.path.abspath(path)))  # noqa: PTH100
 
+
+def _with_paths(record: Record, change: Callable[[Path], Path]) -> Record:
+    """Apply `change` to the paths of the image and its masks."""
     lesions = tuple(
-        replace(lesion, mask_path=full(lesion.mask_path)) if lesion.mask_path else lesion
+        replace(lesion, mask_path=change(lesion.mask_path)) if lesion.mask_path else lesion
         for lesion in record.lesions
     )
-    return replace(record, path=full(record.path), lesions=lesions)
+    return replace(record, path=change(record.path), lesions=lesions)
 
 
-def _merged(side: Path, records: Sequence[Record]) -> list[tuple[_Key, Lesion]]:
-    """What the side table will say: the lesions of others that are there, then our own."""
+def _merge_lesions(side: Path, records: Sequence[Record]) -> list[tuple[_Key, Lesion]]:
+    """Give the rows of the new table of lesions: existing ones of other images, then our own."""
     ours = {(record.dataset, record.image_id) for record in records}
     bare = {record.image_id for record in records}
     kept: list[tuple[_Key, Lesion]] = []
@@ -100,10 +106,10 @@ def _merged(side: Path, records: Sequence[Record]) -> list[tuple[_Key, Lesion]]:
             continue
         if not key[0] and key[1] in bare:
             raise InvalidManifest(
-                f"lesions of {key[1]!r} stand there without the data set that they belong to",
+                f"the existing lesions of {key[1]!r} have no data set",
                 source=str(side),
                 keyword="dataset",
-                remedy="Name their data set there, or write into another folder",
+                remedy="Fill the column for them, or write into another folder",
             )
         kept += [(key, lesion) for lesion in lesions]
     own = [((r.dataset, r.image_id), lesion) for r in records for lesion in r.lesions]
@@ -116,7 +122,7 @@ def _row(record: Record, home: Path) -> list[str]:
         record.dataset,
         record.image_id,
         record.patient_id,
-        _named(record.path, home),
+        _relative(record.path, home),
         record.laterality.value if record.laterality else "",
         record.view_position.value if record.view_position else "",
         _flag(record.tumour),
@@ -144,11 +150,11 @@ def _lesion_row(key: _Key, lesion: Lesion, home: Path) -> list[str]:
         _flag(lesion.malignant),
         *map(_number, box),
         *map(_number, circle),
-        _named(lesion.mask_path, home) if lesion.mask_path else "",
+        _relative(lesion.mask_path, home) if lesion.mask_path else "",
     ]
 
 
-def _named(path: Path, home: Path) -> str:
+def _relative(path: Path, home: Path) -> str:
     return str(path.relative_to(home) if path.is_relative_to(home) else path)
 
 
@@ -169,33 +175,26 @@ def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
         writer.writerows(rows)
 
 
-def _check(folder: Path, path: Path, home: Path, records: Sequence[Record]) -> None:
-    """Read back what was written, as if it already stood in its place."""
+def _check_read_back(folder: Path, path: Path, home: Path, records: Sequence[Record]) -> None:
+    """Read the written table and compare it with the records, as if it were already in `home`."""
     try:
         read = Manifest.read(folder / path.name).records
     except InvalidManifest as error:
         raise InvalidManifest(
-            f"it would not read back: {error.message}",
+            f"the written table could not be read again: {error.message}",
             source=str(path),
             keyword=error.keyword,
             remedy=error.remedy,
         ) from error
-    for wanted, found in zip(records, read, strict=True):
-        if wanted != _moved(found, folder, home):
+
+    def in_home(path: Path) -> Path:
+        return home / path.relative_to(folder) if path.is_relative_to(folder) else path
+
+    for record, read_back in zip(records, read, strict=True):
+        if record != _with_paths(read_back, in_home):
             raise InvalidManifest(
-                f"{wanted.image_id!r} would not read back as it is",
+                f"the row of {record.image_id!r} would change when the table is read again",
                 source=str(path),
-                remedy="A label contradicts another, or a cell begins or ends with a space or is "
-                "a word for unknown (NA, none, -)",
+                remedy="Look for labels that contradict each other, and for cells that begin or "
+                "end with a space or mean unknown (NA, none, -)",
             )
-
-
-def _moved(record: Record, old: Path, new: Path) -> Record:
-    def carried(path: Path) -> Path:
-        return new / path.relative_to(old) if path.is_relative_to(old) else path
-
-    lesions = tuple(
-        replace(lesion, mask_path=carried(lesion.mask_path)) if lesion.mask_path else lesion
-        for lesion in record.lesions
-    )
-    return replace(record, path=carried(record.path), lesions=lesions)

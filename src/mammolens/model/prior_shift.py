@@ -1,4 +1,4 @@
-"""Probabilities restated for another mix of classes than the one that they were calibrated to."""
+"""Prior shift: convert calibrated probabilities to a population with other class frequencies."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["prior_at", "restate", "shift_odds"]
 
 
 def prior_at(prior: Sequence[float], prevalence: float) -> tuple[float, float, float]:
-    """Change the share of malignant cases, keeping the ratio of normal to benign ones.
+    """Change the share of malignant cases and keep the ratio of normal to benign cases.
 
     Parameters
     ----------
     prior
         Shares of normal, benign, malignant.
     prevalence
-        The share of malignant cases wanted, above 0 and below 1.
+        The new share of malignant cases, above 0 and below 1.
 
     Raises
     ------
     ConfigError
-        If a share is impossible.
+        If a share is not between 0 and 1, or `prior` does not sum to 1.
 
     Examples
     --------
@@ -47,19 +47,20 @@ def prior_at(prior: Sequence[float], prevalence: float) -> tuple[float, float, f
 def restate(
     probabilities: npt.ArrayLike, prior_from: Sequence[float], prior_to: Sequence[float]
 ) -> npt.NDArray[np.float64]:
-    """Restate class probabilities for other class frequencies (prior shift).
+    """Convert class probabilities to other class frequencies (prior shift).
 
-    Each probability is multiplied by the ratio of new to old prior, and the result divided by its
-    sum. This is exact where the classes look the same and only their frequencies differ. The order
-    of cases by P(malignant) can change with the ratio of normal to benign, and the thresholds of a
-    card hold at the card's own prior: decide first, restate afterwards.
+    Each probability is multiplied by the ratio of new to old prior, and the results are divided by
+    their sum. This is exact if the classes look the same and only their frequencies differ. The
+    order of cases by P(malignant) can change with the ratio of normal to benign. The thresholds of
+    a card are valid at the card's own prior only. So decide first, and restate afterwards.
 
     Parameters
     ----------
     probabilities
         (..., 3), normal / benign / malignant, each row summing to 1.
     prior_from, prior_to
-        Shares of normal, benign, malignant: those that the probabilities stand for, and new ones.
+        Shares of normal, benign, malignant: those that the probabilities are calibrated to, and
+        the new ones.
 
     Returns
     -------
@@ -68,7 +69,8 @@ def restate(
     Raises
     ------
     ConfigError
-        If a prior is no distribution over the classes, or the probabilities have the wrong form.
+        If a prior is not a distribution over the classes, or the probabilities have another shape
+        or do not sum to 1.
 
     Source
     ------
@@ -79,28 +81,35 @@ def restate(
     >>> restate([0.5, 0.25, 0.25], (0.5, 0.25, 0.25), (0.8, 0.1, 0.1)).round(3).tolist()
     [0.8, 0.1, 0.1]
     """
-    given = np.asarray(probabilities, np.float64)
-    proper = given.ndim >= 1 and given.shape[-1] == 3 and bool(np.all((given >= 0) & (given <= 1)))
-    if not proper or not np.allclose(given.sum(-1), 1.0, atol=1e-4):
+    shares = np.asarray(probabilities, np.float64)
+    proper = (
+        shares.ndim >= 1 and shares.shape[-1] == 3 and bool(np.all((shares >= 0) & (shares <= 1)))
+    )
+    if not proper or not np.allclose(shares.sum(-1), 1.0, atol=1e-4):
         raise ConfigError(
-            f"these are no probabilities of three classes: shape {given.shape}",
+            f"these are not probabilities of three classes: shape {shares.shape}",
             keyword="probabilities",
+            remedy="Give shares of normal, benign and malignant that sum to 1",
         )
     ratio = np.array(_checked_prior(prior_to)) / np.array(_checked_prior(prior_from))
-    shifted = given * ratio
+    shifted = shares * ratio
     restated: npt.NDArray[np.float64] = shifted / shifted.sum(-1, keepdims=True)
     return restated
 
 
 def shift_odds(probabilities: npt.ArrayLike, log_odds: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Add to the log-odds of malignancy; the ratio of normal to benign stays.
+    """Add a number to the log-odds of malignancy; the ratio of normal to benign does not change.
 
     Parameters
     ----------
     probabilities
         (..., 3), normal / benign / malignant, each row summing to 1.
     log_odds
-        (...), what is added to the natural logarithm of the odds of malignant.
+        (...), added to the natural logarithm of the odds of malignant.
+
+    Returns
+    -------
+    Float64 (..., 3), each row summing to 1.
 
     Examples
     --------
@@ -117,7 +126,7 @@ def _checked_prior(prior: Sequence[float]) -> tuple[float, float, float]:
     possible = len(prior) == 3 and all(math.isfinite(p) and 0 < p < 1 for p in prior)
     if not possible or abs(sum(prior) - 1.0) > 1e-6:
         raise ConfigError(
-            f"{tuple(prior)} is no prior of normal, benign and malignant",
+            f"{tuple(prior)} is not a prior of normal, benign and malignant",
             keyword="prior",
             remedy="Give three shares above 0 that sum to 1",
         )

@@ -1,4 +1,4 @@
-"""What a table claims of patients and labels, held against itself."""
+"""Checks of the patients and labels of a table: the rows are compared, no picture is needed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from mammolens.data._report import CheckFinding, Severity, finding, image_name, patient_name
+from mammolens.data._check_report import CheckFinding, Severity, finding, image_name, patient_name
 from mammolens.data.manifest import Record
-from mammolens.data.persons import Patient, person_of, unknown_identities
+from mammolens.data.persons import Patient, person_key, unknown_identities
 from mammolens.images.names import read_name
 
 __all__ = ["label_findings", "patient_findings"]
@@ -20,20 +20,22 @@ Item = TypeVar("Item")
 _NUMBERED = re.compile(r"^(?P<base>.+?)\s*\((?P<number>\d+)\)$")
 _YOUNGEST, _OLDEST = 15.0, 110.0
 _ODD, _UNLIKELY = 0.05, 1e-3
+"""Probabilities of chance below which a machine of one class is a warning, and an error. Chosen by
+hand."""
 
 
 def patient_findings(
     records: Sequence[Record], same_person: Mapping[Patient, str]
 ) -> Iterator[CheckFinding]:
-    """Patients on two sides of the split, women under two identifiers, copies by name."""
-    women = _groups(records, lambda r: person_of(r.patient, same_person)).values()
-    split = [kept for kept in women if len({r.split for r in kept}) > 1]
+    """Find patients on two sides of the split, persons with two identifiers, and named copies."""
+    persons = _groups(records, lambda r: person_key(r.patient, same_person)).values()
+    split = [kept for kept in persons if len({r.split for r in kept}) > 1]
     leaks = [kept for kept in split if len({r.split for r in kept} - {None}) > 1]
     if leaks:
         yield finding(
             Severity.ERROR,
             "patient_on_two_sides",
-            f"{len(leaks)} patients stand on two sides of the split",
+            f"{len(leaks)} patients are on two sides of the split",
             "Put all images of a patient on one side",
             (r for kept in leaks for r in kept),
             details=(f"{patient_name(kept[0])}: {_sides(kept)}" for kept in leaks),
@@ -44,7 +46,7 @@ def patient_findings(
         yield finding(
             Severity.ERROR,
             "patient_partly_split",
-            f"{len(partly)} patients have images on a side of the split and images on none",
+            f"{len(partly)} patients have some images with a split and some without",
             "Give every image of a patient the same split",
             (r for kept in partly for r in kept),
             n=len(partly),
@@ -54,8 +56,8 @@ def patient_findings(
         yield finding(
             Severity.WARNING,
             "same_women_in_two_sources",
-            f"{' and '.join(datasets)} show the same women, numbered anew",
-            "Keep them on one side of every split, or say who is who in a table of persons",
+            f"{' and '.join(datasets)} show the same patients under other numbers",
+            "Keep them on one side of every split, or link the numbers in a table of persons",
         )
     yield from _numbered_copies(records)
 
@@ -63,9 +65,9 @@ def patient_findings(
 def label_findings(
     records: Sequence[Record], machines: Sequence[str | None]
 ) -> Iterator[CheckFinding]:
-    """Classes that are missing, unknown, contradictory, or bound to a source or a machine.
+    """Find classes that are missing, unknown, contradictory, or tied to one source or machine.
 
-    `machines` has the machine of each record.
+    `machines` gives the machine of each record, in the order of `records`.
     """
     machine_of = dict(zip(map(image_name, records), machines, strict=True))
     by_dataset = _groups(records, lambda r: r.dataset)
@@ -78,7 +80,7 @@ def label_findings(
                 Severity.WARNING,
                 "one_class",
                 f"every image of {dataset} with a known label is {word}",
-                "Use it for what does not need both classes, or add the other class",
+                "Add the other class, or use this set only where one class is enough",
                 dataset=dataset,
                 n=len(kept),
             )
@@ -87,7 +89,7 @@ def label_findings(
                 Severity.NOTE,
                 "labels_unknown",
                 f"malignancy is unknown for {unknown:.0%} of {dataset}",
-                "Nothing needs doing: unknown rows are left out of figures and losses",
+                "You need do nothing: figures and losses leave out rows with an unknown label",
                 dataset=dataset,
                 share=unknown,
             )
@@ -120,7 +122,7 @@ def _sides(records: Iterable[Record]) -> str:
 def _case_numbers(
     records: Sequence[Record], same_person: Mapping[Patient, str]
 ) -> Iterator[CheckFinding]:
-    """One case number of a public source, read from names, under several patients."""
+    """Find case numbers of a public source, read from file names, with several patients."""
     cases: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
         facts = read_name(str(record.path))
@@ -129,7 +131,7 @@ def _case_numbers(
     several = {
         case: kept
         for (_, case), kept in cases.items()
-        if len({person_of(r.patient, same_person) for r in kept}) > 1
+        if len({person_key(r.patient, same_person) for r in kept}) > 1
     }
     if not several:
         return
@@ -137,8 +139,8 @@ def _case_numbers(
     yield finding(
         Severity.ERROR if apart else Severity.WARNING,
         "one_case_two_patients",
-        f"{len(several)} case numbers of a public source stand under several patients",
-        "Give her one patient_id, or say who is who in a table of persons",
+        f"{len(several)} case numbers of a public source have several patients in the table",
+        "Give each case one patient_id, or link the identifiers in a table of persons",
         (r for kept in several.values() for r in kept),
         details=(
             f"{case}: {', '.join(sorted({patient_name(r) for r in kept}))}"
@@ -149,7 +151,7 @@ def _case_numbers(
 
 
 def _numbered_copies(records: Sequence[Record]) -> Iterator[CheckFinding]:
-    """Files named ``name (2)``: copies, in one well-known set augmented ones."""
+    """Find files named ``name (2)``: these are copies; in the set of Lin and Huang, augmented."""
     named = {(r.dataset, r.path.stem) for r in records}
     found = []
     for record in records:
@@ -162,7 +164,7 @@ def _numbered_copies(records: Sequence[Record]) -> Iterator[CheckFinding]:
             Severity.WARNING,
             "numbered_copies",
             f"{len(found)} files are named as copies, as in {found[0].path.name!r}",
-            "Drop augmented copies: they are no further cases and cross splits",
+            "Remove augmented copies: they are not new cases, and splits put them on two sides",
             found,
         )
 
@@ -170,8 +172,11 @@ def _numbered_copies(records: Sequence[Record]) -> Iterator[CheckFinding]:
 def _one_class_machines(
     records: Sequence[Record], machines: Sequence[str | None], dataset: str
 ) -> Iterator[CheckFinding]:
-    """Machines of one class, where chance cannot be why: patients drawn at the set's own
-    rate, times the number of machines (Bonferroni)."""
+    """Find machines whose images all have one class, where chance is an unlikely reason.
+
+    The probability of chance is that of patients drawn at the rate of the data set, times the
+    number of machines (Bonferroni).
+    """
     outcome: dict[Patient, bool] = defaultdict(bool)
     used: dict[str, list[Record]] = defaultdict(list)
     for record, machine in zip(records, machines, strict=True):
@@ -192,7 +197,7 @@ def _one_class_machines(
                 Severity.ERROR if chance < _UNLIKELY else Severity.WARNING,
                 "machine_of_one_class",
                 f"all {len(kept)} images of machine {machine!r} are {word} ({patients} patients)",
-                "Leave this machine out of training: it gives the label away",
+                "Leave this machine out of training: a model can read the label from the machine",
                 kept,
                 dataset=dataset,
                 n=len(kept),
@@ -212,8 +217,8 @@ def _labels_follow_sources(by_dataset: Mapping[str, Sequence[Record]]) -> Iterat
         yield finding(
             Severity.ERROR,
             "label_is_source",
-            "every data set has one class: the label is the source",
-            "Add sources with both classes; no figure on this table means anything",
+            "every data set has one class only, so the source alone gives the label",
+            "Add sources with both classes; figures from this table mean nothing",
         )
 
 
@@ -226,7 +231,7 @@ def _breasts_with_two_labels(records: Sequence[Record]) -> Iterator[CheckFinding
             Severity.WARNING,
             "breast_with_two_labels",
             f"{len(split)} breasts have both malignant and other images",
-            "Decide by breast, unless the images show different lesions of it",
+            "Give all images of the breast one label, unless they show different lesions",
             (r for kept in split for r in kept),
             n=len(split),
         )

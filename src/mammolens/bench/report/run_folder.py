@@ -1,7 +1,6 @@
-"""An evaluation's folder, read again: its figures, its predictions, its pictures.
+"""Read the results folder of an evaluation: ``metrics.json`` and ``predictions.csv``.
 
-Only ``metrics.json``, ``predictions.csv`` and ``cases/`` are looked at, so that a report can be
-made long after the images are gone.
+A report needs these and ``cases/`` only, so that it can be written after the images are deleted.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ __all__ = [
 ]
 
 SCHEMA: Final = "mammolens.evaluation/2"
-"""The form of ``metrics.json`` that an evaluation writes."""
+"""The schema of ``metrics.json`` from an evaluation."""
 
 POOLED: Final = ("mammolens.crossvalidation/1", "mammolens.ensemble/1")
-"""Forms of the same without a model package: out-of-fold predictions, and votes of runs."""
+"""The schemas without a model package: out-of-fold predictions, and mean votes of runs."""
 
 _NEEDED: Final = ("model", "datasets", "malignancy", "tumour", "bootstrap", "manifest_digest")
 _KEY: Final = ("dataset", "image_id")
@@ -43,7 +42,7 @@ _UNKNOWN: Final = {"model": None, "manifest_digest": None}
 
 @dataclass(frozen=True)
 class Run:
-    """One evaluation: its folder and what its ``metrics.json`` says."""
+    """One evaluation: its folder and the content of its ``metrics.json``."""
 
     folder: Path
     metrics: dict[str, Any]
@@ -51,7 +50,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """One image of ``predictions.csv``; scores are ``None`` where it could not be read."""
+    """One image of ``predictions.csv``; `probabilities` is ``None`` if it could not be read."""
 
     patient_id: str
     laterality: str
@@ -61,12 +60,12 @@ class Row:
 
 
 def need_extra() -> None:
-    """Check that what draws charts and writes PDF is installed.
+    """Check that the packages for charts and PDF are installed.
 
     Raises
     ------
     ConfigError
-        If it is not.
+        If one is missing.
     """
     for name in ("matplotlib", "typst"):
         if find_spec(name) is None:
@@ -77,18 +76,17 @@ def need_extra() -> None:
 
 
 def read_run(folder: Path) -> Run:
-    """Read the ``metrics.json`` of an evaluation's folder, of a cross-validation's or a vote's.
+    """Read the ``metrics.json`` of an evaluation, a cross-validation or a vote.
 
     Raises
     ------
     InvalidManifest
-        If there is none, it is damaged, or it is of another form.
+        If it is missing, is damaged, or has another schema.
     """
     path = folder / "metrics.json"
     if not path.is_file():
         raise InvalidManifest(
-            "there is no metrics.json, compare.json or explanations.json, so there is nothing to "
-            "report",
+            "the folder has no metrics.json, compare.json or explanations.json to report",
             source=str(folder),
             remedy="Give the --out folder of evaluate, crossvalidate, ensemble, compare or explain",
         )
@@ -99,7 +97,7 @@ def read_run(folder: Path) -> Run:
         raise InvalidManifest(
             f"it lacks {', '.join(missing)}",
             source=str(path),
-            remedy="It is damaged: run the evaluation again",
+            remedy="The file is damaged: run the evaluation again",
         )
     return Run(folder, metrics)
 
@@ -110,16 +108,16 @@ def read_figures(path: Path, schemas: Sequence[str], what: str) -> dict[str, Any
     Parameters
     ----------
     schemas
-        The forms that are known.
+        The schemas that this version reads.
     what
-        What made it, for the remedy: "the evaluation".
+        The command that wrote it, for the remedy, such as "the evaluation".
 
     Raises
     ------
     InvalidManifest
-        If it is damaged or of another form.
+        If it is damaged or has another schema.
     """
-    again = f"Run {what} of this version again"
+    again = f"Run {what} again with this version"
     try:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -129,7 +127,7 @@ def read_figures(path: Path, schemas: Sequence[str], what: str) -> dict[str, Any
     schema = found.get("schema") if isinstance(found, dict) else None
     if schema not in schemas:
         raise InvalidManifest(
-            f"it says {schema!r}, and this version reads {schemas[0]!r}",
+            f"its schema is {schema!r}, but this version reads {schemas[0]!r}",
             source=str(path),
             keyword="schema",
             remedy=again,
@@ -146,7 +144,7 @@ def read_predictions(folder: Path) -> dict[tuple[str, str], Row]:
         If it is missing, damaged, or names an image twice.
     """
     table = read_table(
-        folder / "predictions.csv", _COLUMNS, remedy="It is damaged: run the evaluation again"
+        folder / "predictions.csv", _COLUMNS, remedy="The file is damaged: run the evaluation again"
     )
     table.refuse_repeats(*_KEY)
     return {(row["dataset"], row["image_id"]): _row(row) for row in table.rows}

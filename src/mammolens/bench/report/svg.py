@@ -1,6 +1,6 @@
-"""Charts as SVG: matplotlib draws them, the page takes them inline, the print as files.
+"""Charts as SVG, drawn by matplotlib: inline in the HTML page, as files for the PDF.
 
-Words stay words, so that they can be searched and read aloud in either.
+Text stays text, so that it can be searched and read aloud.
 """
 
 from __future__ import annotations
@@ -44,23 +44,24 @@ _STYLES: Final = f"{{{_SVG}}}defs/{{{_SVG}}}style/.."
 
 
 def draw(size_in: tuple[float, float], plot: Callable[[Figure], None]) -> str:
-    """Let matplotlib lay out and draw a figure.
+    """Draw a figure with matplotlib.
 
     Parameters
     ----------
     size_in
         Width and height in inches.
     plot
-        Adds axes to a figure and draws on them.
+        Function that adds axes to a figure and draws on them.
 
     Returns
     -------
-    A whole SVG document; the same figure gives the same text.
+    str
+        A whole SVG document; the same figure gives the same text.
     """
     written = io.StringIO()
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        # A letter that DejaVu Sans lacks is only measured with it: whoever shows the chart
-        # takes another font for it.
+        # If DejaVu Sans lacks a letter, matplotlib only measures it wrongly: the browser and
+        # typst show it in another font.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
         warnings.filterwarnings("ignore", "Matplotlib currently does not support")
         figure = Figure(figsize=size_in, dpi=72, layout="constrained")
@@ -71,22 +72,22 @@ def draw(size_in: tuple[float, float], plot: Callable[[Figure], None]) -> str:
 
 
 def inline(svg: str, title: str, alt: str, key: str) -> str:
-    """Make a chart an element of a page, with a title and a description for who cannot see it.
+    """Make a chart an element of a page, with a title and a description for screen readers.
 
     Parameters
     ----------
     svg
-        As `draw` gives it.
+        The result of `draw`.
     title, alt
-        What it is called, and what it shows in words.
+        Its title, and a description in words.
     key
-        Keeps its identifiers apart from those of other charts in the page.
+        Prefix of its identifiers, to make them unique in the page.
     """
     root = ElementTree.fromstring(svg)
     for part in (*root.findall(_METADATA), *root.findall(_STYLES)):
         root.remove(part)
     for element in root.iter():
-        _fit_in(element, key)
+        _adapt_for_html(element, key)
     for place, (name, words) in enumerate({"title": title, "desc": alt}.items()):
         label = ElementTree.Element(name, {"id": f"{key}-{name}"})
         label.text = words
@@ -98,8 +99,8 @@ def inline(svg: str, title: str, alt: str, key: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _fit_in(element: ElementTree.Element, key: str) -> None:
-    """Make an element one of HTML: no namespaces, and identifiers of its own chart."""
+def _adapt_for_html(element: ElementTree.Element, key: str) -> None:
+    """Change an SVG element for HTML: remove namespaces, and prefix its identifiers with `key`."""
     element.tag = element.tag.rpartition("}")[2]
     element.tail = None
     if not (element.text or "").strip():

@@ -1,4 +1,4 @@
-"""Where a marked lesion lies in the prepared picture: its box, circle or mask carried there."""
+"""Draw a marked lesion (box, circle or mask) into the frame of a prepared picture."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def draw_lesion(lesion: Lesion, geometry: Geometry) -> npt.NDArray[np.uint8]:
 
     Returns
     -------
-    Uint8 (H, W) of `Geometry.prepared_shape`, 255 on the lesion; a mask that is scaled down has
-    values between at its rim. Empty where the lesion lies outside the crop.
+    Uint8 (H, W) of `Geometry.prepared_shape`: 255 on the lesion, 0 elsewhere. A mask that was
+    scaled down has values in between at its edge. All zero if the lesion is outside the crop.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def draw_lesion(lesion: Lesion, geometry: Geometry) -> npt.NDArray[np.uint8]:
         If a mask has another size than its image.
     """
     if lesion.mask_path is not None:
-        return _carried(_read_mask(lesion.mask_path, geometry), geometry)
+        return _to_prepared(_read_mask(lesion.mask_path, geometry), geometry)
     bounds = lesion.bounds_source_px
     assert bounds is not None
     mask = np.zeros(geometry.prepared_shape, np.uint8)
@@ -52,7 +52,7 @@ def _read_mask(path: Path, geometry: Geometry) -> npt.NDArray[np.uint8]:
     pixels = read_mask(path)
     if pixels.shape != geometry.source_shape:
         raise InvalidManifest(
-            f"the mask is {pixels.shape}, its image {geometry.source_shape}",
+            f"the mask has {pixels.shape} pixels, but its image has {geometry.source_shape}",
             source=str(path),
             keyword="mask_path",
             remedy="Give a mask of the image's size",
@@ -60,7 +60,7 @@ def _read_mask(path: Path, geometry: Geometry) -> npt.NDArray[np.uint8]:
     return np.where(pixels, 255, 0).astype(np.uint8)
 
 
-def _carried(mask: npt.NDArray[np.uint8], geometry: Geometry) -> npt.NDArray[np.uint8]:
+def _to_prepared(mask: npt.NDArray[np.uint8], geometry: Geometry) -> npt.NDArray[np.uint8]:
     row0, col0, row1, col1 = geometry.crop_source_px
     rows, cols = geometry.scaled_shape
     crop = np.ascontiguousarray(np.rot90(mask[row0:row1, col0:col1], -geometry.quarter_turns))

@@ -1,4 +1,4 @@
-"""A chart is an SVG that is whole by itself, and one among others in a page."""
+"""A chart is a complete SVG file, and one of several elements in a page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mammolens.bench.report.charts import Curve, ForestRow, forest, plane
-from mammolens.bench.report.vector import inline
+from mammolens.bench.report.svg import inline
 
 SVG = "{http://www.w3.org/2000/svg}"
 

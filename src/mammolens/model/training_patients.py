@@ -1,9 +1,9 @@
-"""Whom a model learned from and whom it held out, as digests that travel with its package.
+"""The patients that a model was trained on and those that it held out, as digests in its package.
 
-``patients.json`` lies beside the card. With it a table can be checked patient by patient; without
-it only the names of data sets are known. A digest hides an identifier from the eye, not from who
-can guess it: delete the file before a package leaves the house if identifiers are short numbers of
-real patients. The package works without it.
+The digests are in ``patients.json``, in the folder of the card. With this file, each patient of a
+table can be checked. Without it, only the names of the data sets are known. A digest does not
+protect an identifier that someone can guess. If identifiers are short numbers of real patients,
+delete the file before you give the package to others. The package works without it.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from pathlib import Path
 
 from mammolens.errors import BadModelPackage
 from mammolens.model.card import read_card
-from mammolens.model.store import CARD_FILE, open_store
+from mammolens.model.package_files import CARD_FILE, open_package
 
 __all__ = ["PATIENTS_FILE", "KnownPatients", "patient_digest", "patient_digests", "read_patients"]
 
 PATIENTS_FILE = "patients.json"
 _FORM = "mammolens.patients/1"
 _DIGITS = 16
-"""64 bits: of a million patients two share a digest with a probability below 1 in 30 million."""
+"""Hexadecimal digits, 64 bits: the probability that any two of a million patients have the same
+digest is below 1 in 30 million."""
 
 
 @dataclass(frozen=True)
 class KnownPatients:
-    """Digests of the patients who taught a model, and of those whom it held out.
+    """Digests of the patients that a model was trained on (`taught`), and of those held out.
 
-    `complete` is false where something that had a part in the weights learned from patients who
-    are not known.
+    `complete` is false if a part of the weights comes from training on unknown patients, for
+    example through a teacher network.
     """
 
     taught: frozenset[str]
@@ -39,7 +40,7 @@ class KnownPatients:
     complete: bool = True
 
     def to_json(self, graph_sha256: str) -> str:
-        """As it is written; the digest of the graph ties it to its package."""
+        """Give the text of ``patients.json``; the digest of the graph names the package."""
         document = {
             "form": _FORM,
             "graph_sha256": graph_sha256,
@@ -51,7 +52,7 @@ class KnownPatients:
 
 
 def patient_digest(patient: tuple[str, str]) -> str:
-    """The digest of a patient: her data set and her identifier there.
+    """Give the digest of a patient: (data set, patient identifier) → 16 hexadecimal digits.
 
     Examples
     --------
@@ -64,19 +65,19 @@ def patient_digest(patient: tuple[str, str]) -> str:
 
 
 def patient_digests(patients: Iterable[tuple[str, str]]) -> frozenset[str]:
-    """The digests of several patients."""
+    """Give the digests of several patients."""
     return frozenset(map(patient_digest, patients))
 
 
 def read_patients(path_or_name: str | Path) -> KnownPatients | None:
-    """Read the patients of a package; ``None`` if it does not say who they are.
+    """Read the patients of a package; ``None`` if it has no ``patients.json``.
 
     Raises
     ------
     BadModelPackage
-        If there is no such package, or its ``patients.json`` is damaged or of another package.
+        If the package does not exist, or its ``patients.json`` is damaged or of another package.
     """
-    source, read = open_store(path_or_name)
+    source, read = open_package(path_or_name)
     try:
         text = read(PATIENTS_FILE)
     except BadModelPackage as error:
@@ -85,18 +86,18 @@ def read_patients(path_or_name: str | Path) -> KnownPatients | None:
         raise
     card = read_card(read(CARD_FILE), f"{source}/{CARD_FILE}")
     try:
-        found = json.loads(text)
-        if found["form"] != _FORM or found["graph_sha256"] != card.graph_sha256:
-            raise ValueError("it is of another package or of another form")
+        document = json.loads(text)
+        if document["form"] != _FORM or document["graph_sha256"] != card.graph_sha256:
+            raise ValueError("it belongs to another package or has another format")
         return KnownPatients(
-            frozenset(map(str, found["taught"])),
-            frozenset(map(str, found["held_out"])),
-            bool(found["complete"]),
+            frozenset(map(str, document["taught"])),
+            frozenset(map(str, document["held_out"])),
+            bool(document["complete"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise BadModelPackage(
-            f"whom it learned from cannot be read: {error}",
+            f"the training patients cannot be read: {error}",
             source=f"{source}/{PATIENTS_FILE}",
-            remedy="Export the model again, or delete this file: data sets are then told apart by "
-            "name alone",
+            remedy="Export the model again, or delete this file; then only the names of data sets "
+            "are compared",
         ) from error

@@ -1,4 +1,4 @@
-"""Sections on what else moves scores: altered pictures, remedies for gaps, and the source."""
+"""Sections on altered pictures, on remedies for gaps, and on recognising the source."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import ForestRow, forest
 from mammolens.bench.report.document import Block, Table, Text
-from mammolens.bench.report.phrases import count, counted, figure, has_value, interval_of
+from mammolens.bench.report.phrases import count, figure, has_value, interval_of, n_and_positives
 
 __all__ = ["remedy_blocks", "robustness_blocks", "source_blocks"]
 
@@ -21,12 +21,12 @@ _MEASURES: Final = (
 
 
 def robustness_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
-    """Say what each alteration does to P(malignant) and to decisions."""
+    """Show how each alteration changes P(malignant) and decisions."""
     yield Text(
         f"{count(found['n_images'])} images ({found['sampled']}, seed {found['seed']}) were "
         f"altered in each way and scored again. A decision flips at P(malignant) "
-        f"{found['threshold']:.3f}. AUC compares images within data sets only; of the pictures as "
-        f"they are it is {figure(found.get('auc'))}, n {count(found['n_images'])}."
+        f"{found['threshold']:.3f}. AUC compares images within data sets only; for the unaltered "
+        f"pictures it is {figure(found.get('auc'))}, n {count(found['n_images'])}."
     )
     rows = tuple(
         (
@@ -37,8 +37,8 @@ def robustness_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
         for one in found["alterations"]
     )
     head = ("Alteration", "n", *(words for _, words in _MEASURES))
-    note = "In brackets: what is expected of it."
-    yield Table("What alterations change", head, rows, frozenset({1}), note)
+    note = "The expected effect is in brackets."
+    yield Table("Effects of alterations", head, rows, frozenset({1}), note)
     shown = [
         ForestRow(
             str(one["alteration"]),
@@ -54,7 +54,7 @@ def robustness_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
         yield forest(
             "Mean absolute change of P(malignant)",
             "Mean absolute change of P(malignant) by alteration, with 95 % intervals; the largest "
-            f"is {most.value or 0.0:.3f}, of {most.name}. The figures stand in the table above.",
+            f"is {most.value or 0.0:.3f}, of {most.name}. The figures are in the table above.",
             "Mean |change| of P(malignant)",
             shown,
             reference=0.0,
@@ -62,7 +62,7 @@ def robustness_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def remedy_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
-    """Say what a remedy for gaps would change; it is applied to nothing."""
+    """Show what a remedy for gaps would change; it is not applied elsewhere in the report."""
     yield Text(
         f"Measured, not applied: {found['remedy']} by {found['by']} ({found['what']}), and "
         "cross-fitted over patients. A remedy may narrow one gap and widen another."
@@ -70,16 +70,18 @@ def remedy_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
     rows, notes = [], list[str]()
     for part, one in found["parts"].items():
         if "groups" not in one:
-            notes.append(f"{part}: {one.get('note', 'nothing to measure')}")
+            notes.append(f"{part}: {one.get('note', 'no figures')}")
             continue
         everyone = {"group": "spread of groups", **one["spread"]}
         for group in [*one["groups"], everyone]:
             if "note" in group:
-                notes.append(f"{part}, {group['group']}, n {counted(group)}: {group['note']}")
+                notes.append(
+                    f"{part}, {group['group']}, n {n_and_positives(group)}: {group['note']}"
+                )
             rows += [
                 (
                     f"{part}: {group['group']}",
-                    counted(group) if "n" in group else counted(one["groups"][0]),
+                    n_and_positives(group) if "n" in group else n_and_positives(one["groups"][0]),
                     measure.replace("_", " "),
                     *(figure(change[when]) for when in ("before", "after", "change")),
                 )
@@ -88,17 +90,18 @@ def remedy_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
             ]
     if rows:
         head = ("Group", "n", "Measure", "Before", "After", "Change")
-        yield Table("What the remedy would change", head, tuple(rows), note="; ".join(notes))
+        yield Table("Effects of the remedy", head, tuple(rows), note="; ".join(notes))
     elif notes:
         yield Text("; ".join(notes) + ".")
 
 
 def source_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
-    """Say how well the data set, or the machine, can be recognised from the model's outputs."""
+    """Show how well the data set, or the machine, can be recognised from the model's outputs."""
     yield Text(
-        "If the source can be recognised from a model's outputs, its figures over several sources "
-        "mix reading with recognising. Balanced accuracy of a ridge logistic regression, patients "
-        f"kept whole; {count(found['n_refused'])} images were refused."
+        "If the source can be recognised from a model's outputs, figures over several sources also "
+        "measure this recognition. The figure is the balanced accuracy of a ridge logistic "
+        "regression, with all images of a patient in one fold; "
+        f"{count(found['n_refused'])} images were refused."
     )
     probes = [("data set", found["source"])]
     probes += [(f"machine, {place}", one) for place, one in found["machine"].items()]
@@ -123,4 +126,4 @@ def source_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
         )
         yield Table("How well the source can be recognised", head, rows, frozenset({1}))
     else:
-        yield Text("Nothing has two classes of ten patients.")
+        yield Text("No data set has two classes of ten patients.")

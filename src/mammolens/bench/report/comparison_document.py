@@ -1,4 +1,4 @@
-"""A comparison's ``compare.json`` → the document of its report, also for ``compare.md``."""
+"""The report of a comparison of models: ``compare.json`` → its document."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mammolens.bench.report.document import (
     Table,
     Text,
 )
-from mammolens.bench.report.phrases import figure, sentence
+from mammolens.bench.report.phrases import capitalise, figure
 from mammolens.errors import InvalidManifest
 
 __all__ = ["COMPARE_FILE", "COMPARE_SCHEMA", "build_compared"]
@@ -30,7 +30,7 @@ _HEADINGS: Final = {
     "holds": "What holds",
     "the reverse": "The reverse holds",
     "not shown": "What is not shown",
-    "too few": "Too few cases to say",
+    "too few": "Too few cases to decide",
 }
 _MANY: Final = {"image": "images", "breast": "breasts", "patient": "patients"}
 _POINT: Final = "high"
@@ -38,25 +38,25 @@ _ORDER: Final = ("true_positive", "false_negative", "false_positive", "true_nega
 
 
 def build_compared(document: Mapping[str, Any], pictures: Sequence[Path] = ()) -> Document:
-    """Say all that a comparison found.
+    """Make the report of a comparison; it becomes the page, the PDF and ``compare.md``.
 
     Parameters
     ----------
     document
-        As in ``compare.json``.
+        The content of ``compare.json``.
     pictures
-        PNG files of its figures, to be shown.
+        PNG files of its figures.
 
     Raises
     ------
     InvalidManifest
-        If something is missing from the document.
+        If a key is missing from `document`.
     """
     try:
         unit = _MANY[document["unit"]]
         sections = (
             Section("Summary", "summary", tuple(_summary(document))),
-            Section("What to bear in mind", "notes", tuple(_notes(document))),
+            Section("Notes and warnings", "notes", tuple(_notes(document))),
             Section(
                 f"AUC of malignancy, {unit}",
                 "ranking",
@@ -76,7 +76,7 @@ def build_compared(document: Mapping[str, Any], pictures: Sequence[Path] = ()) -
         raise InvalidManifest(
             f"the comparison lacks {error}",
             keyword=COMPARE_FILE,
-            remedy="It is damaged: run the comparison again",
+            remedy="The file is damaged: run the comparison again",
         ) from error
     facts = {
         "Table": document["table"],
@@ -107,40 +107,40 @@ def _summary(document: Mapping[str, Any]) -> Iterator[Block]:
         words = [one["words"] for one in document["claims"] if one["verdict"] == verdict]
         if words:
             yield Heading(heading, f"claims-{verdict.replace(' ', '-')}")
-            yield Bullets(tuple(f"{sentence(line)}." for line in words))
+            yield Bullets(tuple(f"{capitalise(line)}." for line in words))
 
 
 def _notes(document: Mapping[str, Any]) -> Iterator[Block]:
     loud = [note for note in document["notes"] if note.startswith("WARNING")]
-    yield from (Alarm(sentence(note.removeprefix("WARNING: "))) for note in loud)
+    yield from (Alarm(capitalise(note.removeprefix("WARNING: "))) for note in loud)
     quiet = tuple(note for note in document["notes"] if note not in loud)
     if quiet:
         yield Bullets(quiet)
 
 
 def _areas(document: Mapping[str, Any], task: str, unit: str) -> Block:
-    """A row for each model, a column for each data set that can be ranked."""
-    standings = {
+    """Make a table of AUCs: a row for each model, a column for each data set with both labels."""
+    judged = {
         name: tasks[task][unit]
         for name, tasks in document["datasets"].items()
         if tasks[task].get(unit, {}).get("models")
     }
     caption = "Malignant or not" if task == "malignancy" else "Tumour or none"
-    if not standings:
+    if not judged:
         return Text(f"{caption}, {_MANY[unit]}: no data set has both labels.")
     head = ["Model"] + [
-        f"{name} ({one['n']}, {one['n_positive']} positive)" for name, one in standings.items()
+        f"{name} ({one['n']}, {one['n_positive']} positive)" for name, one in judged.items()
     ]
     rows = [
         [model["name"]]
-        + [figure(one["models"].get(model["name"], {}).get("auc")) for one in standings.values()]
+        + [figure(one["models"].get(model["name"], {}).get("auc")) for one in judged.values()]
         for model in document["models"]
     ]
     return _table(f"{caption}, {_MANY[unit]}", head, rows)
 
 
 def _further(document: Mapping[str, Any]) -> Iterator[Block]:
-    """The other units, and tumours in the primary one."""
+    """Show the AUCs of the other units, and of tumours in the primary unit."""
     first = next(iter(document["datasets"].values()))["malignancy"]
     yield from (_areas(document, "malignancy", u) for u in first if u != document["unit"])
     yield _areas(document, "tumour", document["unit"])
@@ -150,18 +150,18 @@ def _decisions(document: Mapping[str, Any]) -> Iterator[Block]:
     origins: dict[str, list[str]] = {}
     for model in document["models"]:
         origins.setdefault(model["thresholds"]["fixed_on"], []).append(model["name"])
-    whom = "lesions" if document["unit"] == "image" else "patients"
+    units = "lesions" if document["unit"] == "image" else "patients"
     yield Text(
-        f"At each model's threshold for a specificity of 90 % of {whom}: "
+        f"At each model's threshold for a specificity of 90 % of {units}: "
         + "; ".join(f"{', '.join(names)}: {origin}" for origin, names in origins.items())
         + "."
     )
     for name, tasks in document["datasets"].items():
-        standing = tasks["malignancy"][document["unit"]]
-        if not standing["models"]:
-            yield Text(f"{name}: {standing['note']}.")
+        judged = tasks["malignancy"][document["unit"]]
+        if not judged["models"]:
+            yield Text(f"{name}: {judged['note']}.")
             continue
-        points = {model: one["points"][_POINT] for model, one in standing["models"].items()}
+        points = {model: one["points"][_POINT] for model, one in judged["models"].items()}
         first = next(iter(points.values()))
         measures = [key for key in first if key not in ("threshold", "confusion")]
         rows = [
@@ -172,7 +172,7 @@ def _decisions(document: Mapping[str, Any]) -> Iterator[Block]:
             ]
             for model, point in points.items()
         ]
-        caption = f"{name}: {standing['n']}, {standing['n_positive']} malignant"
+        caption = f"{name}: {judged['n']}, {judged['n_positive']} malignant"
         yield _table(caption, ["Model", *measures, "hit, missed, false, cleared"], rows)
 
 
@@ -191,8 +191,8 @@ def _differences(document: Mapping[str, Any]) -> Block:
         for one in tasks["malignancy"][document["unit"]]["differences"]
     ]
     if not rows:
-        return Text("There is nothing to compare it with.")
-    return _table("AUC of the reference less that of the other model", head, rows)
+        return Text("There is no other model to compare it with.")
+    return _table("AUC of the reference minus AUC of the other model", head, rows)
 
 
 def _corrected(one: Mapping[str, Any], test: Mapping[str, Any]) -> str:
@@ -215,7 +215,7 @@ def _models(document: Mapping[str, Any]) -> Block:
         areas = "; ".join(f"{source} {figure(one)}" for source, one in held_out.items())
         rows.append([model["name"], words, areas, model["proof"]["how"]])
     head = ["Model", "How", "AUC of training images, out of fold", "Apart from the judged patients"]
-    return _table("What they are", head, rows)
+    return _table("The models", head, rows)
 
 
 def _pictures(paths: Sequence[Path]) -> Iterator[Block]:
@@ -223,7 +223,7 @@ def _pictures(paths: Sequence[Path]) -> Iterator[Block]:
     for path in paths:
         kind, _, dataset = path.stem.partition("-")
         words = {"roc": "ROC curves", "confusion": "Confusion matrices"}.get(kind, kind)
-        alt = f"{words} of {dataset}; the figures stand in the tables"
+        alt = f"{words} of {dataset}; the figures are in the tables"
         shown.append(ShownCase(path.read_bytes(), alt, (f"{words}, {dataset}",)))
     if shown:
         yield Pictures(tuple(shown), whole=True)

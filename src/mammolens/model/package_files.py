@@ -1,4 +1,7 @@
-"""Where packages lie: built in, in a folder, or in a zip; read with bounds, never unpickled."""
+"""Read the files of a package that is built in, a folder, or a zip.
+
+Sizes are limited, names that point outside the package are refused, and nothing is unpickled.
+"""
 
 from __future__ import annotations
 
@@ -11,43 +14,44 @@ from pathlib import Path, PurePosixPath
 
 from mammolens.errors import BadModelPackage
 
-__all__ = ["CARD_FILE", "DEFAULT_MODEL", "LESION_MODEL", "Reader", "list_models", "open_store"]
+__all__ = ["CARD_FILE", "DEFAULT_MODEL", "LESION_MODEL", "Reader", "list_models", "open_package"]
 
 CARD_FILE = "card.json"
 DEFAULT_MODEL = "mammolens-2"
 LESION_MODEL = "mammolens-lesion-1"
 MAX_BYTES = 256 * 2**20
-"""Largest member that is read."""
+"""Largest file that is read."""
 
 Reader = Callable[[str], bytes]
-"""Gives the bytes of one member of a package, by its plain file name."""
+"""A function: the name of a file in a package → its bytes."""
 
 
 def list_models() -> tuple[str, ...]:
-    """Name the packages that are built in, sorted."""
+    """List the names of the built-in packages, sorted."""
     root = files("mammolens") / "models"
     if not root.is_dir():
         return ()
     return tuple(sorted(entry.name for entry in root.iterdir() if (entry / CARD_FILE).is_file()))
 
 
-def open_store(path_or_name: str | Path) -> tuple[str, Reader]:
+def open_package(path_or_name: str | Path) -> tuple[str, Reader]:
     """Find a package.
 
     Parameters
     ----------
     path_or_name
-        The name of a built-in package, or else a folder or a zip file. A `Path` is never taken for
-        a name.
+        The name of a built-in package, or a folder or a zip file. A `Path` always means a file or
+        folder, never a name.
 
     Returns
     -------
-    A name for messages, and a reader of the package's members.
+    str, Reader
+        A name for messages, and a function that reads the package's files.
 
     Raises
     ------
     BadModelPackage
-        If there is nothing of that name, or the zip is damaged or unsafe.
+        If no package has that name, or the zip is damaged or unsafe.
     """
     if isinstance(path_or_name, str) and path_or_name in list_models():
         return path_or_name, _folder_reader(files("mammolens") / "models" / path_or_name)
@@ -58,7 +62,7 @@ def open_store(path_or_name: str | Path) -> tuple[str, Reader]:
         return str(path), _zip_reader(path)
     known = ", ".join(list_models()) or "none"
     raise BadModelPackage(
-        "there is no built-in model, folder or zip of this name",
+        "no built-in model, folder or zip has this name",
         source=str(path_or_name),
         remedy=f"Built-in models: {known}; or give the path of a model package",
     )
@@ -71,7 +75,7 @@ def _folder_reader(folder: Path | Traversable) -> Reader:
                 data: bytes = stream.read(MAX_BYTES + 1)
         except OSError as error:
             raise _unreadable(f"{folder}/{member}", error) from error
-        return _bounded(data, f"{folder}/{member}")
+        return _check_size(data, f"{folder}/{member}")
 
     return read
 
@@ -85,7 +89,7 @@ def _zip_reader(path: Path) -> Reader:
     cards = [PurePosixPath(name) for name in names if PurePosixPath(name).name == CARD_FILE]
     if len(cards) != 1:
         raise BadModelPackage(
-            f"it holds {len(cards)} files named {CARD_FILE}, not one",
+            f"it has {len(cards)} files named {CARD_FILE}, but must have one",
             source=str(path),
             remedy="Zip the folder of one model package",
         )
@@ -100,7 +104,7 @@ def _zip_reader(path: Path) -> Reader:
             raise _unreadable(source, FileNotFoundError("no such member")) from error
         except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
             raise _unreadable(source, error) from error
-        return _bounded(data, source)
+        return _check_size(data, source)
 
     return read
 
@@ -110,14 +114,14 @@ def _safe_name(info: zipfile.ZipInfo, path: Path) -> str:
     link = stat.S_ISLNK(info.external_attr >> 16)
     if pure.is_absolute() or ".." in pure.parts or ":" in info.filename or link:
         raise BadModelPackage(
-            f"member {info.filename!r} points outside the package",
+            f"the file {info.filename!r} points outside the package",
             source=str(path),
             remedy="Do not use this file; get the model package from its source again",
         )
     return info.filename
 
 
-def _bounded(data: bytes, source: str) -> bytes:
+def _check_size(data: bytes, source: str) -> bytes:
     if len(data) > MAX_BYTES:
         raise BadModelPackage(
             f"it is larger than {MAX_BYTES // 2**20} MiB",

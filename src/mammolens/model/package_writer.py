@@ -1,4 +1,4 @@
-"""A card and a graph → a model package that loads."""
+"""Write a model package from a card and a graph."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mammolens.errors import ConfigError, StorageError
 from mammolens.files import storage, whole_file
 from mammolens.model.card import Estimate, ModelCard, OperatingPoint, ValidationFigure
 from mammolens.model.package import ModelPackage
-from mammolens.model.patients import PATIENTS_FILE, KnownPatients
-from mammolens.model.store import CARD_FILE
+from mammolens.model.package_files import CARD_FILE
+from mammolens.model.training_patients import PATIENTS_FILE, KnownPatients
 from mammolens.wording import estimate
 
 __all__ = ["card_markdown", "refuse_target", "save_package"]
@@ -23,27 +23,26 @@ __all__ = ["card_markdown", "refuse_target", "save_package"]
 def save_package(
     folder: Path, card: ModelCard, graph: bytes, patients: KnownPatients | None = None
 ) -> ModelPackage:
-    """Write a package that was proven to load: the graph, ``card.json``, ``CARD.md``, patients.
+    """Check that a package loads, and write its graph, ``card.json``, ``CARD.md`` and patients.
 
-    All files are written beside their places first; the card is moved last, and a graph without
-    its card does not load. So whatever ends this early, a full disk or a kill, leaves the package
-    that was there, or none.
+    All files are first written under temporary names. The card is renamed last, and a graph without
+    its card does not load. So a full disk or a killed process leaves the old package or none.
 
     Parameters
     ----------
     folder
-        New, empty, or a package that is replaced.
+        A new or empty folder, or one with a package, which is replaced.
     patients
-        Whom the model learned from, if that is known.
+        The patients that the model was trained on, if they are known.
 
     Raises
     ------
     BadModelPackage, ContractMismatch
         If the package would not load; nothing is written.
     ConfigError
-        If the folder holds something else.
+        If the folder has other files.
     StorageError
-        If it cannot be written.
+        If the folder cannot be written.
     """
     refuse_target(folder)
     ModelPackage.assemble(card, graph, str(folder))
@@ -56,7 +55,7 @@ def save_package(
     }
     try:
         with storage(folder, "the package", keyword="--out"), ExitStack() as stack:
-            for name in reversed(files):  # the last that is opened is the first to be renamed
+            for name in reversed(files):  # the file that is opened last is renamed first
                 stream = stack.enter_context(whole_file(folder / name))
                 stream.write(files[name])
                 stream.flush()
@@ -70,48 +69,48 @@ def save_package(
 
 
 def refuse_target(folder: Path) -> None:
-    """Refuse a place where no package can be written, before anything is computed.
+    """Refuse a folder that a package cannot be written to; call it before long computations.
 
     Raises
     ------
     ConfigError
-        If it is a file, or a folder that holds anything but a package.
+        If it is a file, or a folder with other files than those of a package.
     StorageError
-        If it lies in a folder that may not be written to.
+        If this process may not write to it.
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(
-            "a file of this name is in the way of the package, which is a folder",
+            "a file has this name, but a package is a folder",
             source=str(folder),
             keyword="--out",
-            remedy="Give another name, or move the file away",
+            remedy="Give another name, or move the file",
         )
     if folder.is_dir():
-        others = [path.name for path in folder.iterdir() if not _is_ours(path.name)]
+        others = [path.name for path in folder.iterdir() if not _is_package_file(path.name)]
         if others:
             raise ConfigError(
-                f"the folder holds other files, such as {min(others)}",
+                f"the folder has other files, such as {min(others)}",
                 source=str(folder),
                 keyword="--out",
-                remedy="Give a new folder, or one that holds a package and nothing else",
+                remedy="Give a new folder, or one with a package and no other files",
             )
     parent = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not (parent.is_dir() and os.access(parent, os.W_OK)):
         raise StorageError(
-            "the package cannot be written: you may not write there",
+            "the package cannot be written: you may not write to this folder",
             source=str(parent),
             keyword="--out",
             remedy="Give a folder that you may write to",
         )
 
 
-def _is_ours(name: str) -> bool:
+def _is_package_file(name: str) -> bool:
     plain = name.removeprefix(".").removesuffix(".partial")
     return plain in (CARD_FILE, "CARD.md", PATIENTS_FILE) or plain.endswith(".onnx")
 
 
 def card_markdown(card: ModelCard) -> str:
-    """Put a card into words (Markdown)."""
+    """Write a card as Markdown, the text of ``CARD.md``."""
     points, prior = card.operating_points, card.calibration.prior
     height, width = card.input_shape
     parts = [
@@ -129,7 +128,7 @@ def card_markdown(card: ModelCard) -> str:
                 ("temperature", str(card.calibration.temperature)),
                 ("calibrated on", f"{card.calibration.fitted_on}, n = {card.calibration.n}"),
                 (
-                    "probabilities stand for",
+                    "probabilities are calibrated to",
                     f"{prior.normal:.2%} normal, {prior.benign:.2%} benign, "
                     f"{prior.malignant:.2%} malignant",
                 ),
@@ -187,7 +186,7 @@ def _age_row(card: ModelCard) -> list[tuple[str, str]]:
             "age",
             f"added to the log-odds of malignancy: {added} for ten "
             f"years above {age.centre_years:.0f}, from {age.youngest_years:.0f} to "
-            f"{age.oldest_years:.0f}; nothing where it is unknown; fitted on {age.fitted_on}, "
+            f"{age.oldest_years:.0f}; nothing if the age is unknown; fitted on {age.fitted_on}, "
             f"n = {age.n}",
         )
     ]
@@ -195,7 +194,7 @@ def _age_row(card: ModelCard) -> list[tuple[str, str]]:
 
 _TUMOUR = {
     True: "validated; shown beside P(malignant)",
-    False: "not vouched for: it stands in results.json alone",
+    False: "not validated: it is in results.json only",
 }
 
 
@@ -204,7 +203,7 @@ def _gate_row(card: ModelCard) -> list[tuple[str, str]]:
         return []
     point = card.gate
     if point is None:
-        return [("input gate", "the built-in one of mammolens, at its own operating point")]
+        return [("input gate", "the built-in gate of mammolens at its own operating point")]
     return [
         (
             "input gate",
