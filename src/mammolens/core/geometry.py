@@ -1,20 +1,16 @@
-"""Images as models, the input gate and people see them: `Mammogram` → `PreparedView`, `Display`."""
+"""Map between pixels of the stored image and pixels of the prepared input, for points and boxes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-from mammolens.core.images import Caution, ImageRef, Photometric, VoiLut, Window, freeze
 from mammolens.errors import ConfigError
 
-__all__ = ["Box", "Display", "Geometry", "Overview", "PreparedView", "turn_box"]
+__all__ = ["Box", "Geometry", "turn_box"]
 
 Box = tuple[float, float, float, float]
-"""``(row0, col0, row1, col1)``, half-open, in pixels of the frame that the name says."""
+"""``(row0, col0, row1, col1)``, half-open. The variable's name says in pixels of which frame."""
 
 _Number = TypeVar("_Number", int, float)
 
@@ -23,12 +19,13 @@ _Number = TypeVar("_Number", int, float)
 class Geometry:
     """The exact, invertible map between source pixels and prepared pixels.
 
-    Source pixels are those of the stored array, whatever its header says about how to turn it.
-    Coordinates are continuous with pixel ``i`` covering ``[i, i + 1)``. A source point is
-    cropped to `crop_source_px`, turned clockwise within the crop by `quarter_turns` times 90
-    degrees, scaled by `scale`, mirrored left–right within the crop if `flipped`, and shifted by
-    `offset_px` (row, column) into an array of `prepared_shape`. `scaled_shape` and `scale` are
-    those of the turned crop.
+    Source pixels are those of the stored array, even if the header says to turn it. Coordinates are
+    continuous: pixel ``i`` covers ``[i, i + 1)``.
+
+    From source to prepared pixels, the steps are: crop to `crop_source_px`; turn the crop clockwise
+    by `quarter_turns` times 90 degrees; scale by `scale`; mirror left and right if `flipped`; shift
+    by `offset_px` (row, column) into an array of `prepared_shape`. `scaled_shape` and `scale`
+    describe the turned crop.
     """
 
     source_shape: tuple[int, int]
@@ -43,20 +40,25 @@ class Geometry:
         r0, c0, r1, c1 = self.crop_source_px
         rows, cols = self.source_shape
         if not (0 <= r0 < r1 <= rows and 0 <= c0 < c1 <= cols):
-            raise ConfigError(f"crop {self.crop_source_px} does not lie in {self.source_shape}")
+            raise ConfigError(
+                f"the crop {self.crop_source_px} is not inside the image of {self.source_shape}"
+            )
         if self.quarter_turns not in range(4):
-            raise ConfigError(f"{self.quarter_turns} quarter turns: only 0, 1, 2 and 3 differ")
+            raise ConfigError(f"{self.quarter_turns} quarter turns: it must be 0, 1, 2 or 3")
 
     @property
     def upright(self) -> Geometry:
-        """The map from the source as it is when turned upright, to the same prepared pixels."""
+        """The map from the upright source to the same prepared pixels."""
         rows, cols = self.source_shape
         shape = (cols, rows) if self.quarter_turns % 2 else (rows, cols)
         crop = turn_box(self.crop_source_px, self.source_shape, self.quarter_turns)
         return replace(self, source_shape=shape, crop_source_px=crop, quarter_turns=0)
 
     def stored_turned(self, quarter_turns: int) -> Geometry:
-        """The map from a source that is stored lying on its side, made from the upright one's."""
+        """Turn an upright source's map into the map of the source as it is stored.
+
+        The stored source becomes upright by `quarter_turns` clockwise turns.
+        """
         rows, cols = self.source_shape
         shape = (cols, rows) if quarter_turns % 2 else (rows, cols)
         crop = turn_box(self.crop_source_px, self.source_shape, -quarter_turns)
@@ -64,8 +66,8 @@ class Geometry:
 
     @property
     def chest_wall_edge(self) -> str:
-        """The edge of the stored picture along which the chest wall lies: ``left``, ``bottom``,
-        ``right`` or ``top``.
+        """The edge of the stored picture at the chest wall: ``left``, ``bottom``, ``right`` or
+        ``top``.
 
         Examples
         --------
@@ -77,12 +79,12 @@ class Geometry:
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Prepared pixels per pixel of the turned crop, (rows, columns)."""
+        """Prepared pixels per source pixel of the turned crop, (rows, columns)."""
         r0, c0, r1, c1 = self.upright.crop_source_px
         return self.scaled_shape[0] / (r1 - r0), self.scaled_shape[1] / (c1 - c0)
 
     def box_to_prepared(self, box_source_px: Box) -> Box:
-        """Carry a box from source to prepared pixels (not clipped)."""
+        """Convert a box from source to prepared pixels, without clipping."""
         (sr, sc), (dr, dc) = self.scale, self.offset_px
         r0, c0, _, _ = self.upright.crop_source_px
         box = turn_box(box_source_px, self.source_shape, self.quarter_turns)
@@ -93,7 +95,7 @@ class Geometry:
         return rows[0], cols[0] + dc, rows[1], cols[1] + dc
 
     def box_to_source(self, box_prepared_px: Box) -> Box:
-        """Carry a box from prepared to source pixels, clipped to the source image.
+        """Convert a box from prepared to source pixels, clipped to the source image.
 
         Examples
         --------
@@ -122,7 +124,7 @@ class Geometry:
 def turn_box(
     box: tuple[_Number, _Number, _Number, _Number], shape: tuple[int, int], quarter_turns: int
 ) -> tuple[_Number, _Number, _Number, _Number]:
-    """Carry a box along when its picture, of `shape` (rows, columns), is turned clockwise.
+    """Convert a box when its picture, of `shape` (rows, columns), is turned clockwise.
 
     Examples
     --------
@@ -136,58 +138,3 @@ def turn_box(
         box = box[1], rows - box[2], box[3], rows - box[0]
         rows, cols = cols, rows
     return box
-
-
-@dataclass(frozen=True)
-class Overview:
-    """The whole picture reduced, in its own orientation: what the input gate looks at.
-
-    `grey` uint8 (rows, columns), VOI and inversion settled, breast bright; `mask` (same shape,
-    bool) is the breast as it was found, and `chest_wall_right` on which side it was taken to end.
-    """
-
-    grey: npt.NDArray[np.uint8]
-    mask: npt.NDArray[np.bool_]
-    chest_wall_right: bool
-
-    def __post_init__(self) -> None:
-        freeze(self.grey)
-        freeze(self.mask)
-
-
-@dataclass(frozen=True)
-class PreparedView:
-    """What a model sees: `pixels` uint8 (rows, columns), upright, chest wall at the left, zero
-    outside.
-
-    `mask` (same shape, bool) marks the breast. `photometric`, `voi` and `padding` are what was
-    used: they differ from the header's where the picture proves the header wrong. `overview`
-    is the whole picture that the breast was found in, ``None`` for a marked region.
-    """
-
-    ref: ImageRef
-    pixels: npt.NDArray[np.uint8]
-    mask: npt.NDArray[np.bool_]
-    geometry: Geometry
-    photometric: Photometric
-    cautions: tuple[Caution, ...] = ()
-    voi: Window | VoiLut | None = None
-    padding: tuple[float, float] | None = None
-    overview: Overview | None = None
-
-    def __post_init__(self) -> None:
-        freeze(self.pixels)
-        freeze(self.mask)
-
-
-@dataclass(frozen=True)
-class Display:
-    """A picture of the source for people: `pixels` uint8 (rows, columns), VOI applied,
-    breast bright, oriented as stored; `scale` (rows, columns) is display per source
-    pixel (the two differ where source pixels are not square)."""
-
-    pixels: npt.NDArray[np.uint8]
-    scale: tuple[float, float]
-
-    def __post_init__(self) -> None:
-        freeze(self.pixels)

@@ -1,4 +1,4 @@
-"""What a model says of them: `Scores` and maps → `Prediction` → sinks."""
+"""Results: scores, findings and maps of images, breasts and exams, up to the `Prediction`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
+from mammolens.core.geometry import Box, Geometry
 from mammolens.core.images import (
     Caution,
     ImageRef,
@@ -19,7 +20,7 @@ from mammolens.core.images import (
     VoiLut,
     Window,
 )
-from mammolens.core.prepared import Box, Display, Geometry
+from mammolens.core.views import Display
 
 __all__ = [
     "BreastPrediction",
@@ -34,7 +35,7 @@ __all__ = [
 
 
 class TriageCategory(str, Enum):
-    """Place of an exam on the worklist. ``FAILED`` means unknown: read it like a high one."""
+    """Triage category of an exam. ``FAILED`` means unknown: read the exam as soon as a high one."""
 
     HIGH = "high"
     INTERMEDIATE = "intermediate"
@@ -43,7 +44,7 @@ class TriageCategory(str, Enum):
 
 
 class InputKind(str, Enum):
-    """What one input of a model shows."""
+    """Whether one input of a model shows a whole breast or one lesion."""
 
     BREAST = "breast"
     LESION = "lesion"
@@ -51,7 +52,7 @@ class InputKind(str, Enum):
 
 @dataclass(frozen=True)
 class Scores:
-    """Calibrated probabilities of one image, breast or exam; they sum to one."""
+    """Calibrated probabilities of one image, breast or exam; their sum is one."""
 
     normal: float
     benign: float
@@ -72,8 +73,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class Finding:
-    """A place worth a look: its box, and the strength of the map there relative to the
-    validated level (1 = just at the level); not a probability."""
+    """A suspicious place: its box, and the strength of the map there.
+
+    `score` is relative to the level that was validated on marked lesions (1 is exactly at the
+    level). It is not a probability.
+    """
 
     box_source_px: Box
     score: float
@@ -83,8 +87,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class ImagePrediction:
-    """One image's result. Maps are raw Grad-CAM values (h, w) ≥ 0 over the prepared frame;
-    divide by `map_level` to compare images. `voi`, then `photometric`, turn pixels to grey."""
+    """Result of one image.
+
+    Maps are raw Grad-CAM values (h, w) ≥ 0 that cover the prepared frame. Divide them by
+    `map_level` to compare images. `voi` and then `photometric` turn stored values into grey values.
+    """
 
     ref: ImageRef
     header: SourceHeader
@@ -102,7 +109,7 @@ class ImagePrediction:
 
 @dataclass(frozen=True)
 class BreastPrediction:
-    """One breast's result, over all its views."""
+    """Result of one breast, from all its views."""
 
     laterality: Laterality | None
     scores: Scores
@@ -110,7 +117,7 @@ class BreastPrediction:
 
 @dataclass(frozen=True)
 class ModelId:
-    """Which model spoke: `digest` is the SHA-256 of its graph."""
+    """Identity of a model: `digest` is the SHA-256 of its graph."""
 
     name: str
     version: str
@@ -119,12 +126,12 @@ class ModelId:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One exam's result. `scores` is ``None`` exactly when the category is ``FAILED``.
+    """Result of one exam. `scores` is ``None`` exactly when the category is ``FAILED``.
 
-    Every image of the exam is among `images` or, where nothing is known of it, `unreadable`.
-    `prevalence` is the share of malignant breasts that the probabilities stand for;
-    `age_odds_factor` is what the woman's age multiplied the odds of malignancy by (``None`` where
-    the model uses no age, or hers is unknown).
+    Every image of the exam is in `images` if it was analysed, else in `unreadable`. The
+    probabilities are valid where the share of malignant breasts is `prevalence`. The odds of
+    malignancy were multiplied by `age_odds_factor` because of the patient's age; it is ``None`` if
+    the model does not use the age, or the age is unknown.
     """
 
     patient_id: str | None
