@@ -71,7 +71,7 @@ def test_one_study_is_one_exam_in_the_standard_order(save_four, tmp_path) -> Non
 
 def test_planning_decodes_nothing(save_four, tmp_path, monkeypatch) -> None:
     save_four()
-    monkeypatch.delattr("mammolens.images.dicom.stored_values")
+    monkeypatch.delattr("mammolens.images.dicom.reader.stored_values")
     (plan,), _ = plan_folder(tmp_path)
     assert len(plan.files) == 4
 

@@ -124,7 +124,7 @@ def test_archives_are_limited_in_count_and_size(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("mammolens.images.archives.MAX_MEMBERS", 4)
     files, unreadable = find_files([path])
     assert files == []
-    assert "claims 5 files" in unreadable[0].message
+    assert "has 5 files" in unreadable[0].message
     monkeypatch.setattr("mammolens.images.archives.MAX_MEMBERS", 5)
     monkeypatch.setattr("mammolens.images.archives.MAX_TOTAL_BYTES", 9)
     assert find_files([path])[0] == []

@@ -33,7 +33,7 @@ def turned_back(row: str, column: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("place", UPRIGHT)
 @pytest.mark.parametrize("quarters", range(4))
-def test_quarter_turns_are_told_from_patient_orientation(
+def test_quarter_turns_are_read_from_patient_orientation(
     make_dicom, tmp_path, place, quarters: int
 ) -> None:
     side, view = place
@@ -61,7 +61,7 @@ def test_lying_pictures_of_unknown_side_are_turned_to_stand_either_way(
 
 
 @pytest.mark.parametrize("told", [None, "CC", "MLO", ""])
-def test_nothing_is_told(make_dicom, tmp_path, told) -> None:
+def test_an_orientation_that_is_not_stated_is_none(make_dicom, tmp_path, told) -> None:
     image = read_image(make_dicom.save(tmp_path / "a.dcm", PatientOrientation=told))
     assert image.orientation is None
     assert "orientation_unusable" not in {c.name for c in image.cautions}
@@ -70,9 +70,7 @@ def test_nothing_is_told(make_dicom, tmp_path, told) -> None:
 @pytest.mark.parametrize(
     "told", [["A", "P"], ["L", "F"], ["A"], ["X", "Y"], ["A", "F", "R"], ["A", "AR"], ["R", "H"]]
 )
-def test_what_is_no_orientation_of_a_mammogram_is_ignored_by_name(
-    make_dicom, tmp_path, told
-) -> None:
+def test_an_impossible_orientation_is_ignored_with_a_caution(make_dicom, tmp_path, told) -> None:
     image = read_image(make_dicom.save(tmp_path / "a.dcm", PatientOrientation=told))
     assert image.orientation is None
     assert "orientation_unusable" in {c.name for c in image.cautions}

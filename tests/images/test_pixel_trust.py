@@ -172,7 +172,7 @@ def test_a_coarse_picture_and_hard_edges_tear_nothing() -> None:
     assert (*notes, *more) == ()
 
 
-def test_marks_in_the_extreme_values_prove_no_sign() -> None:
+def test_marks_in_the_extreme_values_do_not_prove_a_sign() -> None:
     """Letters of lead are as bright as can be, in air as dark as can be: neighbours if signed."""
     dim = PICTURE // 3
     dim[10:60:2, 140:170] = 4095

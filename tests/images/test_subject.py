@@ -62,7 +62,7 @@ SAID = [
 
 
 @pytest.mark.parametrize("attributes", PROVEN, ids=str)
-def test_a_code_proves_that_it_is_no_breast(header, make_dicom, tmp_path, attributes) -> None:
+def test_a_code_proves_that_it_is_not_a_breast(header, make_dicom, tmp_path, attributes) -> None:
     info = header(**attributes)
     assert isinstance(info.refusal, NotAMammogram)
     assert info.refusal.keyword in attributes
@@ -188,7 +188,7 @@ def test_contrast_of_which_nothing_says_more_is_a_doubt(header, attributes) -> N
     ],
     ids=str,
 )
-def test_no_contrast_is_no_doubt(header, attributes) -> None:
+def test_an_image_without_contrast_is_not_doubted(header, attributes) -> None:
     info = header(**attributes)
     assert info.refusal is None
     assert doubts(info) == set()

@@ -161,7 +161,7 @@ class ImageRef:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.pixel_aspect) and 0.1 < self.pixel_aspect < 10):
             raise ConfigError(
-                f"a pixel aspect of {self.pixel_aspect} is impossible: it must be between 0.1 and 10",
+                f"a pixel aspect of {self.pixel_aspect} is impossible: it must be 0.1 to 10",
                 source=self.path,
                 keyword="PixelAspectRatio",
             )

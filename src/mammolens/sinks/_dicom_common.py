@@ -28,8 +28,8 @@ from mammolens.core import (
     ViewPosition,
 )
 from mammolens.errors import ConfigError, InputError, MissingAttribute
-from mammolens.images.dicom_views import VIEW_CODES
-from mammolens.images.quiet import quiet_pydicom
+from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
+from mammolens.images.dicom.views import VIEW_CODES
 from mammolens.sinks import RunInfo
 from mammolens.sinks._dicom_values import carried_back
 from mammolens.sinks._worklist import images_in_order

@@ -27,7 +27,7 @@ from mammolens.core import (
     Source,
     TriageCategory,
 )
-from mammolens.images.quiet import quiet_pydicom
+from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.sinks import RunInfo, _tid4000
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks import _dicom_items as items

@@ -14,7 +14,7 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 from mammolens.core import ImagePrediction, Prediction, Source, TriageCategory
-from mammolens.images.quiet import quiet_pydicom
+from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.sinks import RunInfo
 from mammolens.sinks._dicom_common import (
     encode,

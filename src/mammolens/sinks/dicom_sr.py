@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code as Coded
 
 from mammolens.core import Finding, ImagePrediction, Laterality, Prediction, Source
-from mammolens.images.quiet import quiet_pydicom
+from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.sinks import RunInfo
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks._dicom_common import (
