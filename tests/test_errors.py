@@ -42,7 +42,7 @@ def test_only_leaves_are_mapped() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), MemoryError(), errors.MammolensError("x")])
-def test_unforeseen_errors_are_server_errors(error: BaseException) -> None:
+def test_unexpected_errors_are_server_errors(error: BaseException) -> None:
     assert status.status_of(error) == (1, 500, 0x0110)
 
 
@@ -51,7 +51,7 @@ def test_the_docstring_tree_names_every_leaf(leaf: type[errors.MammolensError]) 
     assert leaf.__name__ in (errors.__doc__ or "")
 
 
-def test_errors_cross_process_borders() -> None:
+def test_errors_can_be_pickled() -> None:
     """Workers of a process pool must be able to send them home whole."""
     error = errors.NotAnImage("empty", source="a.dcm", keyword="PixelData", remedy="Copy again")
     home = pickle.loads(pickle.dumps(error))
