@@ -52,8 +52,8 @@ def test_the_docstring_tree_names_every_leaf(leaf: type[errors.MammolensError]) 
 
 
 def test_errors_can_be_pickled() -> None:
-    """Workers of a process pool must be able to send them home whole."""
+    """Workers of a process pool must be able to send errors to the main process."""
     error = errors.NotAnImage("empty", source="a.dcm", keyword="PixelData", remedy="Copy again")
-    home = pickle.loads(pickle.dumps(error))
-    assert str(home) == str(error)
-    assert (home.source, home.remedy) == ("a.dcm", "Copy again")
+    copy = pickle.loads(pickle.dumps(error))
+    assert str(copy) == str(error)
+    assert (copy.source, copy.remedy) == ("a.dcm", "Copy again")

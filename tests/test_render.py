@@ -1,4 +1,4 @@
-"""Maps and boxes land where they belong, whatever was cropped, flipped or mirrored."""
+"""Maps and boxes are drawn at the right place, also if cropped, flipped or mirrored."""
 
 from __future__ import annotations
 

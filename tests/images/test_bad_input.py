@@ -1,4 +1,4 @@
-"""Whatever cannot be scored is refused by name, with file, cause, keyword and remedy."""
+"""Files that cannot be scored are refused with file, cause, keyword and remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a header may ask for: bounded before it is parsed, and refused by name."""
+"""Headers beyond the limits: they are cut before parsing, and refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts whose declared character set is not the one that they are written in."""
+"""Texts whose real character set differs from the declared one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mammolens.images import ImageFile, identify
 from mammolens.images.dicom.charsets import TextUse, decode, python_codecs
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")
-"""pydicom warns of what these tests write on purpose."""
+"""pydicom warns about the faulty values that these tests write on purpose."""
 MULLER, IVANOVA, WANG, YAMADA = "Müller^Jürgen", "Иванова^Анна", "王^小东", "山田^太郎"
 UTF8, LATIN, NONE = "ISO_IR 192", "ISO_IR 100", None
 

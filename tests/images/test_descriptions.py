@@ -1,4 +1,4 @@
-"""What free text says: special views in seven languages, and ordinary descriptions."""
+"""Special views in free text of seven languages, and ordinary descriptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Discovery in folders and archives: everything that may be an image, nothing that is unsafe."""
+"""Search in folders and archives: all files that may be images, without the unsafe ones."""
 
 from __future__ import annotations
 
@@ -178,10 +178,12 @@ def test_a_damaged_member_is_an_input_error(tmp_path, make_dicom) -> None:
         read_image(ImageFile(path, "b.dcm"))
 
 
-def directory(entries: int, told: int) -> bytes:
-    """An archive of nothing but a directory; its end says that it has `told` entries."""
+def directory(entries: int, announced: int) -> bytes:
+    """An archive with only a directory, whose end record announces `announced` entries."""
     entry = b"PK\x01\x02" + b"\0" * 42
-    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, told, told, entries * len(entry), 0, 0)
+    end = struct.pack(
+        "<4s4H2LH", b"PK\x05\x06", 0, 0, announced, announced, entries * len(entry), 0, 0
+    )
     return entry * entries + end
 
 

@@ -1,4 +1,4 @@
-"""Pixel data that are not packed as they say: read where the bytes prove what they are."""
+"""Pixel data whose packing contradicts the header: read if the bytes prove their form."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pieces(stream: bytes, count: int) -> list[bytes]:
 
 
 def packed(make_dicom, syntax: str, value: bytes, **attributes) -> bytes:
-    """A file whose pixel data of open length are `value`, whatever that is."""
+    """A file whose pixel data of undefined length are `value`."""
     made = make_dicom.dataset(**attributes)
     stream = b"\xff\xd8" + b"mark" * 10
     whole = make_dicom.file_bytes(made, syntax, stream)

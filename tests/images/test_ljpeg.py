@@ -1,4 +1,4 @@
-"""DDSM's LJPEG: PVRG's first line, swapped sizes, scanners' densities, and what is refused."""
+"""DDSM's LJPEG: first line of PVRG, swapped sizes, densities of scanners, refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views that are none of a whole breast: refused by name, or read with a caution."""
+"""Views that do not show a whole breast: refused, or read with a doubt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mammolens.images import ImageFile, identify, read_image
 from mammolens.images.dicom import partial_views as parts
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")
-"""pydicom warns of what these tests write on purpose."""
+"""pydicom warns about the faulty values that these tests write on purpose."""
 REFUSED = ("Magnification", "SpotCompression", "Tangential", "Cleavage", "AxillaryTissue")
 READ = (
     "AnteriorCompression",

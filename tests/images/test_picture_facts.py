@@ -1,4 +1,4 @@
-"""Sizes without pixels: every kind of picture that is read, and what is none."""
+"""Sizes of pictures of every kind, read without decoding; other files are refused."""
 
 from __future__ import annotations
 

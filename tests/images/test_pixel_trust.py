@@ -1,4 +1,4 @@
-"""Header × numbers: every reading that the numbers prove, and every one that they leave open."""
+"""Header and stored numbers: readings that the numbers prove, and those they leave open."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_exchanged_rows_and_columns_are_refused() -> None:
 
 
 def test_a_coarse_picture_and_hard_edges_tear_nothing() -> None:
-    """Doubled pixels, a mask-like bar across the picture and a film border are no damage."""
+    """Doubled pixels, a mask-like bar across the picture and a film border are not damage."""
     doubled = PICTURE.repeat(2, 0).repeat(2, 1)
     doubled[50:54] = 4095
     doubled[:, -3:] = 3000

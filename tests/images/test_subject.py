@@ -1,4 +1,4 @@
-"""What was exposed: specimens, phantoms, test images, contrast images; whom the model knows."""
+"""Specimens, phantoms, test and contrast images, and patients unknown to the model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mammolens.errors import NotAMammogram, NotAWholeView, UnsupportedImage
 from mammolens.images import ImageFile, identify, read_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")
-"""pydicom warns of what these tests write on purpose."""
+"""pydicom warns about the faulty values that these tests write on purpose."""
 KIND = ObjectKind
 
 

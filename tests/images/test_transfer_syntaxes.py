@@ -1,4 +1,4 @@
-"""Every transfer syntax that is read, from encoders other than our own reader where there are."""
+"""Every supported transfer syntax, encoded by other software where it exists."""
 
 from __future__ import annotations
 

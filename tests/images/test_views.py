@@ -1,4 +1,4 @@
-"""Side and view: from tags, codes, orientation, names and tables, each fallback a caution."""
+"""Side and view from attributes, codes, orientation, names and tables, with cautions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mammolens.images.dicom.views import VIEW_CODES
 from mammolens.images.names import read_name
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")
-"""pydicom warns of what these tests write on purpose."""
+"""pydicom warns about the faulty values that these tests write on purpose."""
 L, R = Laterality.LEFT, Laterality.RIGHT
 CC, MLO = ViewPosition.CC, ViewPosition.MLO
 NOTHING = {"ImageLaterality": None, "ViewPosition": None}

@@ -44,9 +44,9 @@ not tuned. A larger border would cut into a breast that is burnt out at the ches
 _AIR_PEAK: Final = 0.6
 """The peak of the air is looked for in this lower part of the greys below Otsu's level."""
 _AIR_TO_OTSU, _ABOVE_AIR = 0.18, 4.0
-"""The breast starts this far from the air's peak to Otsu's level, and at least 4 greys of 255 above
-the air. Chosen by hand on the sample exams; not tuned. A higher level loses skin and fat, a lower
-one takes haze on the film for breast."""
+"""The limit between air and breast is the peak of the air plus this share of the distance to Otsu's
+level, and at least 4 greys (of 255) above the peak. Chosen by hand on the sample exams; not tuned.
+A higher limit loses skin and fat; with a lower limit, haze on the film counts as breast."""
 _STEP_OF_MUSCLE: Final = 0.08
 """Smallest step of grey (0–1) across the edge of a pectoral muscle. Chosen by hand; not tuned.
 Measured on the 66 DDSM normals with outlines by hand: median Dice 0.32, no muscle found on 20."""
@@ -54,8 +54,11 @@ Measured on the 66 DDSM normals with outlines by hand: median Dice 0.32, no musc
 
 @dataclass(frozen=True)
 class BreastRegion:
-    """`mask` bool (h, w); `box` its bounding box (row0, col0, row1, col1), half-open;
-    `chest_wall_right` whether the chest wall is at the right edge of the picture."""
+    """The breast in a thumbnail.
+
+    `mask` is bool (h, w), true on the breast. `box` is its bounding box (row0, col0, row1, col1),
+    half-open. `chest_wall_right` says whether the chest wall is at the right edge of the picture.
+    """
 
     mask: npt.NDArray[np.bool_]
     box: tuple[int, int, int, int]
@@ -145,6 +148,9 @@ def pectoral_mask(
         return empty
     top, height, width = int(rows.min()), int(np.ptp(rows)) + 1, int(np.ptp(cols)) + 1
     smooth = _float32(cv2.GaussianBlur(_float32(pixels) / 65535.0, (0, 0), 0.01 * height))
+    # Search grid: where the line meets the top edge (share of the breast's width) and the chest
+    # wall (share of its height), and 48 points of the line, 2 % of the height to either side of
+    # which greys are compared. Chosen by hand; not tuned.
     along = np.linspace(0.05, 0.95, 48)
     best, edge = _STEP_OF_MUSCLE, None
     for across in np.linspace(0.15, 0.9, 26) * width:

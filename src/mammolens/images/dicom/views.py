@@ -22,7 +22,14 @@ from mammolens.images.dicom.tags import Tags
 from mammolens.images.names import NameFacts, read_name
 from mammolens.images.side_tables import TableRow, look_up
 
-__all__ = ["DESCRIPTIONS", "VIEW_CODES", "SideAndView", "name_cautions", "of_dicom", "of_name"]
+__all__ = [
+    "DESCRIPTIONS",
+    "VIEW_CODES",
+    "SideAndView",
+    "name_cautions",
+    "side_and_view_of_dicom",
+    "side_and_view_of_name",
+]
 
 VIEW_CODES = {
     "399162004": ViewPosition.CC,
@@ -53,9 +60,10 @@ DESCRIPTIONS: Final = ("SeriesDescription", "ProtocolName")
 """Texts of a series that may name side and view. Texts of a study are about all of its images."""
 
 SideAndView = tuple[Laterality | None, ViewPosition | None]
+"""Laterality and view position; ``None`` is unknown."""
 
 
-def of_dicom(tags: Tags, path: Path | None) -> SideAndView:
+def side_and_view_of_dicom(tags: Tags, path: Path | None) -> SideAndView:
     """Find side and view of a DICOM image; cautions are added to `tags`.
 
     Parameters
@@ -76,7 +84,9 @@ def of_dicom(tags: Tags, path: Path | None) -> SideAndView:
     return side, view
 
 
-def of_name(source: str, path: Path | None) -> tuple[SideAndView, NameFacts, TableRow | None]:
+def side_and_view_of_name(
+    source: str, path: Path | None
+) -> tuple[SideAndView, NameFacts, TableRow | None]:
     """Find side and view of a picture without a header, from its name and from a table.
 
     Returns
@@ -92,7 +102,7 @@ def of_name(source: str, path: Path | None) -> tuple[SideAndView, NameFacts, Tab
 
 
 def name_cautions(pair: SideAndView, facts: NameFacts, row: TableRow | None) -> tuple[Caution, ...]:
-    """Make the cautions about the side and view of `of_name`: their source, or unknown."""
+    """Make the cautions about the side and view of `side_and_view_of_name`: their source, or unknown."""
     cautions = _table_fault(pair, row)
     for word, value, named in (
         ("laterality", pair[0], facts.laterality),
