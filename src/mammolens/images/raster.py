@@ -28,7 +28,7 @@ from mammolens.errors import InputError, NotAnImage, UnsupportedImage
 from mammolens.images.channels import merge_channels
 from mammolens.images.decoders.jpeg import decode_jpeg, stream_size
 from mammolens.images.decoders.tiff import exif_orientation, tiff_form, turns_of
-from mammolens.images.dicom.views import name_cautions, side_and_view_of_name
+from mammolens.images.dicom.views import name_cautions, named_side_and_view
 from mammolens.images.limits import check_content, size_refusal
 from mammolens.images.pixel_trust import ordered_bytes
 
@@ -67,7 +67,7 @@ def describe_raster(
     path
         The file, to find a table in the same folder; ``None`` inside archives.
     """
-    pair, facts, row = side_and_view_of_name(source, path)
+    pair, facts, row = named_side_and_view(source, path)
     patient_id = facts.patient_id or (row.patient_id if row else None)
     ref = ImageRef(path=source, patient_id=patient_id, laterality=pair[0], view_position=pair[1])
     return ref, SourceHeader(), name_cautions(pair, facts, row)

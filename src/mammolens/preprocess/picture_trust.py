@@ -36,7 +36,7 @@ from mammolens.preprocess.breast import BreastRegion, find_breast, looks_inverte
 from mammolens.preprocess.grey import apply_voi, opposite, to_grey
 from mammolens.preprocess.orientation import decide_turn, turned
 
-__all__ = ["Settled", "settle", "usable_voi"]
+__all__ = ["TrustedPicture", "trusted_picture", "usable_voi"]
 
 _THUMBNAIL_PX: Final = 512
 
@@ -92,7 +92,7 @@ _GONE_SHARE: Final = 0.1
 is looked for without the grey scale."""
 
 
-class Settled(NamedTuple):
+class TrustedPicture(NamedTuple):
     """A mammogram whose grey scale, padding and orientation are decided.
 
     `mammogram` is upright: its pixels are the stored ones, turned clockwise by `quarter_turns`. Its
@@ -109,7 +109,7 @@ class Settled(NamedTuple):
     cautions: tuple[Caution, ...]
 
 
-class _Look(NamedTuple):
+class _Preview(NamedTuple):
     """A mammogram seen with one grey scale.
 
     `thumbnail` (h, w, 0–1) and the breast in it; `inverted` whether the photometric interpretation
@@ -136,7 +136,7 @@ class _Look(NamedTuple):
         return self.white + self.black > USELESS_SHARE
 
 
-def settle(mammogram: Mammogram) -> Settled:
+def trusted_picture(mammogram: Mammogram) -> TrustedPicture:
     """Decide on a thumbnail which grey scale, padding and orientation of a mammogram to use.
 
     Raises
@@ -148,9 +148,9 @@ def settle(mammogram: Mammogram) -> Settled:
     stride = max(1, math.ceil(max(mammogram.pixels.shape) / _THUMBNAIL_PX))
     raw = mammogram.pixels[::stride, ::stride]
     mammogram, notes = _trusted_padding(mammogram, raw)
-    look, more = _best_look(mammogram, raw)
-    notes += more + _picture_doubts(look)
-    mammogram, thumbnail, region = look.mammogram, look.thumbnail, look.region
+    preview, more = _best_preview(mammogram, raw)
+    notes += more + _picture_doubts(preview)
+    mammogram, thumbnail, region = preview.mammogram, preview.thumbnail, preview.region
     quarters = 0
     if region is not None:
         quarters, more = decide_turn(mammogram.orientation, region)
@@ -159,7 +159,7 @@ def settle(mammogram: Mammogram) -> Settled:
         mammogram = turned(mammogram, quarters)
         thumbnail = to_grey(mammogram.pixels[::stride, ::stride], mammogram)
         region = find_breast(thumbnail)
-    return Settled(mammogram, thumbnail, stride, region, quarters, notes)
+    return TrustedPicture(mammogram, thumbnail, stride, region, quarters, notes)
 
 
 def usable_voi(mammogram: Mammogram) -> tuple[Mammogram, tuple[Caution, ...]]:
@@ -221,40 +221,42 @@ def _voi_note(taken: int, choices: tuple[Window | VoiLut | None, ...]) -> tuple[
     return (Caution("window_ignored", text, doubt=True),)
 
 
-def _best_look(mammogram: Mammogram, raw: npt.NDArray[Any]) -> tuple[_Look, tuple[Caution, ...]]:
+def _best_preview(
+    mammogram: Mammogram, raw: npt.NDArray[Any]
+) -> tuple[_Preview, tuple[Caution, ...]]:
     """See the picture with the first grey scale of the header that shows the breast well.
 
     If none does, the first grey scale that is not useless is used, and otherwise none.
     """
     choices, sample = tuple(_choices(mammogram)), _sample(mammogram.pixels)
-    best: tuple[int, _Look] | None = None
+    best: tuple[int, _Preview] | None = None
     for number, voi in enumerate(choices[:-1]):
         if voi is None or _flat(sample, voi):
             continue
-        look = _look(replace(mammogram, voi=voi, other_voi=()), raw)
-        if not look.saturated:
-            best = number, look
+        preview = _preview(replace(mammogram, voi=voi, other_voi=()), raw)
+        if not preview.saturated:
+            best = number, preview
             break
-        if best is None and not look.useless:
-            best = number, look
+        if best is None and not preview.useless:
+            best = number, preview
     if best is None:
-        best = len(choices) - 1, _look(replace(mammogram, voi=None, other_voi=()), raw)
-    number, look = best
+        best = len(choices) - 1, _preview(replace(mammogram, voi=None, other_voi=()), raw)
+    number, preview = best
     notes = _voi_note(number, choices)
-    if look.inverted:
+    if preview.inverted:
         text = (
             "the picture is dark on bright, which contradicts PhotometricInterpretation; "
             "it was inverted"
         )
         notes += (Caution("inverted_picture", text),)
-    return look, notes
+    return preview, notes
 
 
 def _flat(sample: npt.NDArray[Any], voi: Window | VoiLut | None) -> bool:
     return voi is not None and float(np.std(apply_voi(sample, voi))) <= FLAT
 
 
-def _look(mammogram: Mammogram, raw: npt.NDArray[Any]) -> _Look:
+def _preview(mammogram: Mammogram, raw: npt.NDArray[Any]) -> _Preview:
     thumbnail = to_grey(raw, mammogram)
     inverted = looks_inverted(thumbnail)
     if inverted:
@@ -262,13 +264,13 @@ def _look(mammogram: Mammogram, raw: npt.NDArray[Any]) -> _Look:
         thumbnail = to_grey(raw, mammogram)
     region = find_breast(thumbnail)
     if region is None:
-        return _Look(mammogram, thumbnail, None, inverted, 0.0, 0.0, 0.0, _SAMPLE)
+        return _Preview(mammogram, thumbnail, None, inverted, 0.0, 0.0, 0.0, _SAMPLE)
     mask = _whole_breast(mammogram, thumbnail, raw, region)
     greys = thumbnail[::2, ::2][mask[::2, ::2]]
     white, black = float(np.mean(greys >= _WHITE)), float(np.mean(greys <= _BLACK))
     _, counts = np.unique(greys[:: max(1, len(greys) // _SAMPLE)], return_counts=True)
     plateau = float(counts.max(initial=0) / max(counts.sum(), 1))
-    return _Look(mammogram, thumbnail, region, inverted, white, black, plateau, len(counts))
+    return _Preview(mammogram, thumbnail, region, inverted, white, black, plateau, len(counts))
 
 
 def _whole_breast(
@@ -294,14 +296,16 @@ def _plain(mammogram: Mammogram, raw: npt.NDArray[Any]) -> npt.NDArray[np.float3
     return np.float32(1.0) - plain if looks_inverted(plain) else plain
 
 
-def _picture_doubts(look: _Look) -> tuple[Caution, ...]:
-    if look.saturated:
-        shares = {"white": look.white, "black": look.black, "of one grey": look.plateau}
+def _picture_doubts(preview: _Preview) -> tuple[Caution, ...]:
+    if preview.saturated:
+        shares = {"white": preview.white, "black": preview.black, "of one grey": preview.plateau}
         most = [f"{share:.0%} is {what}" for what, share in shares.items() if share >= 0.01]
         text = f"parts of the breast show no detail: {', '.join(most)}"
         return (Caution("saturated", text, doubt=True),)
-    if look.greys < FEWEST_GREYS:
-        text = f"the breast shows only {look.greys} greys; a mammogram has {FEWEST_GREYS} or more"
+    if preview.greys < FEWEST_GREYS:
+        text = (
+            f"the breast shows only {preview.greys} greys; a mammogram has {FEWEST_GREYS} or more"
+        )
         return (Caution("few_greys", text, doubt=True),)
     return ()
 

@@ -13,7 +13,7 @@ from mammolens.errors import NotAMammogram
 from mammolens.preprocess.breast import BreastRegion, pectoral_mask
 from mammolens.preprocess.config import Pectoral, PreprocessConfig
 from mammolens.preprocess.grey import denoise, enhance_contrast, normalise, to_grey
-from mammolens.preprocess.picture_trust import settle
+from mammolens.preprocess.picture_trust import trusted_picture
 from mammolens.preprocess.resizing import place, resize
 
 __all__ = ["prepare"]
@@ -36,7 +36,7 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
         If every pixel has the same value, or no breast is found.
     """
     ref = mammogram.ref
-    mammogram, thumbnail, stride, region, quarter_turns, cautions = settle(mammogram)
+    mammogram, thumbnail, stride, region, quarter_turns, cautions = trusted_picture(mammogram)
     if region is None:
         raise NotAMammogram(
             "no breast was found in the picture",

@@ -18,7 +18,7 @@ from mammolens.core import Box, Caution, Geometry, ImageRef, Mammogram, Prepared
 from mammolens.errors import BadRegion, NotAMammogram
 from mammolens.preprocess.config import RegionConfig
 from mammolens.preprocess.grey import to_grey
-from mammolens.preprocess.picture_trust import settle, usable_voi
+from mammolens.preprocess.picture_trust import trusted_picture, usable_voi
 from mammolens.preprocess.resizing import place, resize
 
 __all__ = ["SMALLEST_BOX_PX", "prepare_crop", "prepare_region"]
@@ -65,7 +65,7 @@ def prepare_region(mammogram: Mammogram, box_source_px: Box, config: RegionConfi
     """
     box, clipped = _inside(box_source_px, mammogram)
     stored = mammogram
-    mammogram, thumbnail, stride, region, quarter_turns, cautions = settle(stored)
+    mammogram, thumbnail, stride, region, quarter_turns, cautions = trusted_picture(stored)
     if clipped:
         text = f"the box was cut off at the edge of the image, to {_say(box)}"
         cautions += (Caution("region_clipped", text),)

@@ -9,7 +9,7 @@ from mammolens.core import ImageRef, PixelOrigin, PresentationIntent, SourceHead
 from mammolens.images.ages import CHILD_YEARS, age_of
 from mammolens.images.dicom.partial_views import view_modifiers
 from mammolens.images.dicom.tags import Tags
-from mammolens.images.dicom.views import side_and_view_of_dicom
+from mammolens.images.dicom.views import dicom_side_and_view
 
 __all__ = ["image_ref", "source_header"]
 
@@ -29,7 +29,7 @@ def image_ref(tags: Tags, path: Path | None) -> ImageRef:
     path
         The file, to find a table in the same folder; ``None`` inside archives.
     """
-    side, view = side_and_view_of_dicom(tags, path)
+    side, view = dicom_side_and_view(tags, path)
     spacing = _spacing_mm(tags)
     age_years, notes = age_of(tags)
     tags.cautions.extend(notes)

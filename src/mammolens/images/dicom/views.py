@@ -26,9 +26,9 @@ __all__ = [
     "DESCRIPTIONS",
     "VIEW_CODES",
     "SideAndView",
+    "dicom_side_and_view",
     "name_cautions",
-    "side_and_view_of_dicom",
-    "side_and_view_of_name",
+    "named_side_and_view",
 ]
 
 VIEW_CODES = {
@@ -63,7 +63,7 @@ SideAndView = tuple[Laterality | None, ViewPosition | None]
 """Laterality and view position; ``None`` is unknown."""
 
 
-def side_and_view_of_dicom(tags: Tags, path: Path | None) -> SideAndView:
+def dicom_side_and_view(tags: Tags, path: Path | None) -> SideAndView:
     """Find side and view of a DICOM image; cautions are added to `tags`.
 
     Parameters
@@ -84,7 +84,7 @@ def side_and_view_of_dicom(tags: Tags, path: Path | None) -> SideAndView:
     return side, view
 
 
-def side_and_view_of_name(
+def named_side_and_view(
     source: str, path: Path | None
 ) -> tuple[SideAndView, NameFacts, TableRow | None]:
     """Find side and view of a picture without a header, from its name and from a table.
@@ -102,7 +102,7 @@ def side_and_view_of_name(
 
 
 def name_cautions(pair: SideAndView, facts: NameFacts, row: TableRow | None) -> tuple[Caution, ...]:
-    """Make the cautions about the side and view of `side_and_view_of_name`: their source, or unknown."""
+    """Make the cautions about the result of `named_side_and_view`: its sources, or unknown."""
     cautions = _table_fault(pair, row)
     for word, value, named in (
         ("laterality", pair[0], facts.laterality),
