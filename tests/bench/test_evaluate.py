@@ -64,7 +64,7 @@ def test_figures_are_those_of_the_predictions_written(package, rows, write_table
     assert metrics["bootstrap"]["draws"] == 2000
     assert (summary.n_rows, summary.exit_code, seen[-1]) == (48, 0, (48, 48))
     asked_for = ("localisation", "mitigation", "robustness", "source_probe", "without_age")
-    told = (Path(__file__).parents[2] / "docs/evaluation.md").read_text("utf-8")
+    told = (Path(__file__).parents[2] / "docs/reference/evaluation.md").read_text("utf-8")
     assert [key for key in (*metrics, *asked_for) if f"`{key}`" not in told] == []
 
 

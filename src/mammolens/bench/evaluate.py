@@ -3,7 +3,7 @@
 A table without a split column is judged whole. A run's TOML file may stand for a table: its
 tables, exclusions and split are then those that the model was trained with, which is proven by
 the card's digest of the split. Scores may also be read instead of made (`bench.given`). What is
-said about them stands in `bench.sections`; docs/evaluation.md describes the document.
+said about them stands in `bench.sections`; docs/reference/evaluation.md describes the document.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def read_predictions(
 
 
 def _read(path: Path) -> Table:
-    remedy = "See docs/evaluation.md for the format"
+    remedy = "See docs/reference/evaluation.md for the format"
     table = read_table(path, _KEY, _OPTIONAL, remedy=remedy)
     if not table.columns & set(_MALIGNANT):
         raise InvalidManifest(

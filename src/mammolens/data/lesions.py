@@ -26,7 +26,7 @@ LESION_COLUMNS = (
 )
 
 
-_SEE = "See docs/data.md for the format"
+_SEE = "See docs/reference/tables.md for the format"
 
 
 class LesionKind(str, Enum):

@@ -222,7 +222,7 @@ def _read_table(table: Path) -> Iterable[Record]:
 
 def _read_rows(path: Path) -> Iterable[Record]:
     table = read_table(
-        path, _NEEDED, _OPTIONAL, meant=_MEANT, remedy="See docs/data.md for the format"
+        path, _NEEDED, _OPTIONAL, meant=_MEANT, remedy="See docs/reference/tables.md for the format"
     )
     table.refuse_repeats("dataset", "image_id")
     return map(_record, table.rows)

@@ -79,7 +79,7 @@ def region_records(manifest: Manifest) -> Manifest:
         raise InvalidManifest(
             f"the table holds no lesion: {_counted(left_out) or 'no rows'} left out",
             keyword="lesions",
-            remedy="Mark lesions (docs/data.md), or give pictures that are crops of lesions",
+            remedy="Mark lesions (docs/reference/tables.md), or give crops of lesions",
         )
     notes = (Caution("left_out", f"{_counted(left_out)} left out"),) if left_out else ()
     return Manifest.of(regions.values(), (*manifest.cautions, *notes))

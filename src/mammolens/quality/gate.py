@@ -3,7 +3,7 @@
 The whole picture and the breast's mask give a few dozen measurements (`features`). A softmax turns
 them into shares of the kinds of pictures, and the verdict is passed, doubted or refused. The
 coefficients are in ``gate.json`` beside this file. `benchmarks/fit_gate.py` fitted them, and
-docs/quality.md describes which pictures they miss.
+docs/evidence/input-gate.md describes which pictures they miss.
 """
 
 from __future__ import annotations

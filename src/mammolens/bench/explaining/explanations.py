@@ -170,7 +170,7 @@ def _chosen_records(
             "no image of these has a marked lesion",
             source=", ".join(map(str, tables)),
             keyword="lesions",
-            remedy="Give tables with lesions (see docs/data.md), or another --split",
+            remedy="Give tables with lesions (see docs/reference/tables.md), or another --split",
         )
     kept = sorted((pair for pair in records if pair[0].dataset in marking), key=_hash)
     marked = [pair for pair in kept if pair[0].lesions][:limit]

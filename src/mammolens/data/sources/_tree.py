@@ -95,7 +95,7 @@ def finish(records: Iterable[Record], cautions: Iterable[Caution], root: Path) -
         raise InvalidManifest(
             "none of the images is here",
             source=str(root),
-            remedy="See docs/data.md for the layout that this source is read in",
+            remedy="See docs/reference/data-sources.md for the layout that this source is read in",
         )
     return Manifest.of(kept, cautions)
 
