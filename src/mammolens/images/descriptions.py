@@ -49,17 +49,17 @@ def read_description(text: str) -> Reading:
     frozenset()
     """
     words = _words(text)
-    found = list(_found(words))
-    sides = {value for value in found if isinstance(value, Laterality)}
-    views = {value for value in found if isinstance(value, ViewPosition)}
-    topics = {value for value in found if isinstance(value, Topic)}
+    meanings = list(_meanings(words))
+    sides = {value for value in meanings if isinstance(value, Laterality)}
+    views = {value for value in meanings if isinstance(value, ViewPosition)}
+    topics = {value for value in meanings if isinstance(value, Topic)}
     if _FACTOR.search(text):
         topics.add(Topic.MAGNIFIED)
-    topics |= set(_beside_views(words))
+    topics |= set(_separate_modifiers(words))
     if views:
         sides |= {_LETTERS[word] for word in words if word in _LETTERS}
     view = views.pop() if len(views) == 1 else None
-    side = sides.pop() if len(sides) == 1 and _Other.BOTH not in found else None
+    side = sides.pop() if len(sides) == 1 and _Other.BOTH not in meanings else None
     return Reading(side, view, frozenset(topics))
 
 
@@ -86,11 +86,11 @@ def read_view_position(value: str) -> Reading:
         return Reading(None, ViewPosition(compact))
     label = _POSITION.fullmatch(compact)
     if label is None:
-        alone = frozenset(_parts(compact)) if _MODIFIERS.fullmatch(compact) else frozenset()
+        alone = frozenset(_affix_topics(compact)) if _MODIFIERS.fullmatch(compact) else frozenset()
         found = read_description(value)
         return found._replace(topics=found.topics | alone)
     side = _LETTERS[label[1]] if label[1] else None
-    topics = {*_parts(label[2]), *_parts(label[4])}
+    topics = {*_affix_topics(label[2]), *_affix_topics(label[4])}
     return Reading(side, ViewPosition(label[3]), frozenset(topics))
 
 
@@ -104,7 +104,7 @@ def read_laterality(value: str) -> Laterality | None:
     """
     words = _words(value)
     sides = {_LETTERS[word] for word in words if word in _LETTERS}
-    sides |= {found for found in _found(words) if isinstance(found, Laterality)}
+    sides |= {value for value in _meanings(words) if isinstance(value, Laterality)}
     return sides.pop() if len(sides) == 1 else None
 
 
@@ -172,11 +172,12 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[A-Z]+|\d+", "".join(c for c in plain if not unicodedata.combining(c)))
 
 
-def _parts(affixes: str) -> Iterator[Topic]:
+def _affix_topics(affixes: str) -> Iterator[Topic]:
+    """Give the topics of joined prefixes or suffixes, such as SPOTMAG."""
     return (_AFFIXES[part] for part in re.findall(_AFFIX, affixes))
 
 
-def _found(words: list[str]) -> Iterator[_Value]:
+def _meanings(words: list[str]) -> Iterator[_Value]:
     """Give the meaning of each phrase, the longest match first; skip phrases after a negation."""
     phrases, longest, starts, beginnings = _vocabulary()
     at = 0
@@ -193,13 +194,13 @@ def _found(words: list[str]) -> Iterator[_Value]:
             if word.startswith(starts):
                 values = (next(topic for start, topic in beginnings if word.startswith(start)),)
             elif (label := _LABEL.fullmatch(word)) is not None:
-                values = tuple(_labelled(label))
-        if values and not _is_denied(words, at, values[0]):
+                values = tuple(_label_meanings(label))
+        if values and not _is_negated(words, at, values[0]):
             yield from values
         at += length
 
 
-def _beside_views(words: list[str]) -> Iterator[Topic]:
+def _separate_modifiers(words: list[str]) -> Iterator[Topic]:
     """Give modifiers that are separate words beside their view, as in M CC, MLO ID, CC RL."""
     for at, word in enumerate(words):
         if _LABEL.fullmatch(word):
@@ -207,16 +208,17 @@ def _beside_views(words: list[str]) -> Iterator[Topic]:
             yield from (_AFFIXES[w] for w in words[at + 1 : at + 2] if w in _AFFIXES and len(w) > 1)
 
 
-def _labelled(label: re.Match[str]) -> Iterator[_Value]:
+def _label_meanings(label: re.Match[str]) -> Iterator[_Value]:
     """Give view, side and modifiers of one word such as RMCC or LCCID."""
     yield ViewPosition(label[3])
     if label[1]:
         yield _LETTERS[label[1]]
-    yield from _parts(label[2])
-    yield from _parts(label[4])
+    yield from _affix_topics(label[2])
+    yield from _affix_topics(label[4])
 
 
-def _is_denied(words: list[str], at: int, value: _Value) -> bool:
+def _is_negated(words: list[str], at: int, value: _Value) -> bool:
+    """Return whether a word before the phrase at `at` negates it, or makes it a volume."""
     before = words[max(at - 2, 0) : at]
     if isinstance(value, ViewPosition) and before and before[-1].isdigit():
         return True  # "100 ml" is a volume.
