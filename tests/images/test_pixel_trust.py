@@ -7,13 +7,8 @@ import pytest
 
 from mammolens.errors import NotAnImage
 from mammolens.images import read_image
-from mammolens.images.pixel_trust import (
-    GreyTable,
-    Stored,
-    fit_table,
-    ordered_bytes,
-    trusted_values,
-)
+from mammolens.images.pixel_trust import Stored, ordered_bytes, trusted_values
+from mammolens.images.table_trust import GreyTable, fit_table
 
 JPEG = "1.2.840.10008.1.2.4."
 

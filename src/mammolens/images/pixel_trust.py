@@ -19,7 +19,8 @@ a table with n entries         too few                      not used, doubt `voi
 a table                        smooth when swapped          swapped, doubt `table_wrong`
 =============================  ===========================  =======================================
 
-`preprocess.picture_trust` then checks the picture with the grey scale of the header.
+`table_trust` checks the tables. `preprocess.picture_trust` then checks the picture with the grey
+scale of the header.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ import numpy.typing as npt
 from mammolens.core import Caution
 from mammolens.errors import NotAnImage
 
-__all__ = ["GreyTable", "Stored", "fit_table", "ordered_bytes", "trusted_values"]
+__all__ = ["Stored", "ordered_bytes", "trusted_values"]
 
 SMOOTHER: Final = 2.0
 """Bytes are swapped if the picture is more than this many times smoother with swapped bytes. Sound
@@ -69,10 +70,6 @@ _TORN_BY_CUTTING, _CALMER, _NOISE = 1.05, 0.8, 0.2
 """Limits for the sum of differences without the upper bits, divided by the sum with all bits. It is
 at least 0.86 for pictures of the sets that lack one bit, at most 1.01 for overlays drawn into them,
 and 0.01 for noise in the upper bits."""
-_TABLE_ROUGHNESS: Final = 4.0
-"""The bytes of a table's entries are swapped if it is this many times smoother with swapped bytes.
-"""
-
 Words = npt.NDArray[Any]
 
 
@@ -86,17 +83,6 @@ class Stored(NamedTuple):
     high_bit: int
     signed: bool
     overlay_bits: int = 0
-
-
-class GreyTable(NamedTuple):
-    """A lookup table as it is written (PS3.3 C.11.1.1).
-
-    `announced` is the number of entries in its descriptor, `first` the value of the first entry.
-    """
-
-    announced: int
-    first: int
-    entries: npt.NDArray[np.float32]
 
 
 def ordered_bytes(words: Words, bits_stored: int, source: str) -> tuple[Words, tuple[Caution, ...]]:
@@ -183,44 +169,6 @@ def trusted_values(words: Words, stored: Stored, source: str) -> tuple[Words, tu
         values, more = _signed_right(words, bits, stored.signed)
         return values, notes + more
     return _deeper(words, bits, stored, source)
-
-
-def fit_table(
-    table: GreyTable, highest: float, keyword: str
-) -> tuple[npt.NDArray[np.float32] | None, tuple[Caution, ...]]:
-    """Check a table; give its entries, or ``None`` if it cannot be used, with cautions.
-
-    Parameters
-    ----------
-    table
-        The table as it is written.
-    highest
-        The largest value that is looked up. A table with fewer entries than announced must cover
-        it.
-    keyword
-        Its attribute, for messages.
-    """
-    entries, faults = table.entries, []
-    count = len(entries)
-    if count != table.announced:
-        faults.append(f"announces {table.announced} entries and has {count}")
-    if count < 2 or (count < table.announced and table.first + count - 1 < highest):
-        text = f"{keyword} {'; '.join(faults) or 'has no entries'}: it was ignored"
-        return None, (Caution("voi_ignored", text, doubt=True),)
-    if entries.max() > 255:
-        exchanged = entries.astype(np.uint16).byteswap().astype(np.float32)
-        if _climb(entries) > _TABLE_ROUGHNESS * max(_climb(exchanged), 1.0):
-            entries = exchanged
-            faults.append("has entries with swapped bytes, which was corrected")
-    if not faults:
-        return entries, ()
-    return entries, (Caution("table_wrong", f"{keyword} {'; '.join(faults)}", doubt=True),)
-
-
-def _climb(entries: npt.NDArray[np.float32]) -> float:
-    """Sum of all steps of a table divided by its range: 1 if it only rises."""
-    span = float(np.ptp(entries))
-    return float(np.abs(np.diff(entries)).sum()) / span if span > 0 else 1.0
 
 
 def _swapped(what: str) -> Caution:

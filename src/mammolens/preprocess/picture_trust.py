@@ -139,10 +139,7 @@ class _Preview(NamedTuple):
 def trusted_picture(mammogram: Mammogram) -> TrustedPicture:
     """Decide on a thumbnail which grey scale, padding and orientation of a mammogram to use.
 
-    Raises
-    ------
-    NotAMammogram
-        If the picture is flat.
+    Raises `NotAMammogram` for a flat picture.
     """
     _refuse_flat(mammogram)
     stride = max(1, math.ceil(max(mammogram.pixels.shape) / _THUMBNAIL_PX))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mammolens.core import VoiFunction, VoiLut, Window
 from mammolens.images.dicom.pixels import BIG_ENDIAN, PixelFormat
 from mammolens.images.dicom.tags import Tags
-from mammolens.images.pixel_trust import GreyTable, fit_table
+from mammolens.images.table_trust import GreyTable, fit_table
 
 if TYPE_CHECKING:
     from pydicom import Dataset
