@@ -167,7 +167,7 @@ def analyze(
     inputs, names = _inputs(paths or [], sample), _names(sinks)
     from mammolens import console
     from mammolens.analysis import AnalysisOptions
-    from mammolens.run import run
+    from mammolens.run import run_exams
 
     views = _views(complete_views)
     options = AnalysisOptions(
@@ -176,7 +176,7 @@ def analyze(
     if region:
         return _analyze_regions(inputs, region, out, model, names, options)
     with console.progress_bar("exams") as on_progress:
-        summary, info = run(inputs, out, model, names, options, on_progress)
+        summary, info = run_exams(inputs, out, model, names, options, on_progress)
     console.show_run(summary, info)
     raise typer.Exit(summary.exit_code)
 

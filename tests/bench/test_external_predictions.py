@@ -89,7 +89,7 @@ def changed(**cells):
     ("change", "said"),
     [
         (lambda lines: lines[1:], r"1 of 48 images of the table have no row: drawn/p00-R-CC"),
-        (lambda lines: [*lines, lines[5]], r"drawn/p01-R-MLO stands twice, in line 7 and line 50,"),
+        (lambda lines: [*lines, lines[5]], r"p01-R-MLO is there twice, in line 7 and line 50;"),
         (changed(image_id="stranger"), r"images that the table does not have: drawn/stranger"),
         (changed(p_malignant="nan", malignancy="NA"), r"line 5 has no score and no reason"),
         (changed(p_malignant="0.9", malignancy="0.2"), r"line 5 says '0.2' \[malignancy\]"),

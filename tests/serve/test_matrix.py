@@ -63,10 +63,10 @@ MATRIX: dict[str, tuple[str, ...]] = {
     ),
     "6 what is no screening view is refused or told by name": (
         "serve/intake/test_intake.py::test_for_processing_and_tomosynthesis_are_listed_as_refused",
-        "images/test_dicom_values.py::test_monochrome1_is_recorded_and_not_applied",
+        "images/test_tags.py::test_monochrome1_is_recorded_and_not_applied",
         "images/test_bad_input.py::test_refused_from_the_header_alone",
-        "images/test_views.py::test_an_unknown_view_position_is_named",
-        "images/test_parts.py::test_views_of_a_part_are_refused_by_name",
+        "images/test_views.py::test_an_unknown_view_position_gives_a_caution",
+        "images/test_partial_views.py::test_views_of_a_part_are_refused_by_name",
         "serve/work/test_worker.py::test_an_implant_is_told_and_never_low",
         "serve/work/test_worker.py::test_a_spot_view_beside_four_is_left_out_by_name_and_never_low",
         "serve/work/test_worker.py::test_two_women_in_a_study_get_two_results_and_both_are_told",

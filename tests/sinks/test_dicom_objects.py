@@ -28,7 +28,7 @@ from mammolens.core import (
 )
 from mammolens.errors import ConfigError, MissingAttribute, UnsupportedImage
 from mammolens.model import DEFAULT_MODEL, ModelPackage
-from mammolens.run import describe_run, run
+from mammolens.run import describe_run, run_exams
 from mammolens.sinks import SINKS, write_run
 from mammolens.sinks._dicom_common import encode
 from mammolens.sinks.dicom_ko import key_images, views_of_interest
@@ -297,8 +297,10 @@ def test_an_picture_that_was_not_kept_gives_no_black_overlay(study):
 
 def test_pseudonyms_and_sinks_that_name_the_patient_exclude_each_other(tmp_path):
     for sink in (*ALL, "fhir", "hl7"):
-        with pytest.raises(ConfigError, match=f"{sink} say whose result it is"):
-            run([tmp_path], tmp_path, None, ["json", sink], AnalysisOptions(pseudonymise=True))
+        with pytest.raises(ConfigError, match=f"{sink} need the patient's identity"):
+            run_exams(
+                [tmp_path], tmp_path, None, ["json", sink], AnalysisOptions(pseudonymise=True)
+            )
     assert not list(tmp_path.iterdir())
 
 

@@ -27,8 +27,8 @@ from mammolens.core import (
     ViewPosition,
 )
 from mammolens.errors import InputError, MissingAttribute
-from mammolens.images.dicom_views import VIEW_CODES
-from mammolens.images.quiet import quiet_pydicom
+from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
+from mammolens.images.dicom.views import VIEW_CODES
 from mammolens.sinks import Artefact, DicomIds, RunInfo
 from mammolens.sinks._dicom_values import carried_back
 from mammolens.sinks._worklist import images_in_order

@@ -117,7 +117,7 @@ def test_other_labels_patients_or_sides_are_refused(evaluation, other, column, v
 
 def test_damaged_predictions_are_refused(evaluation, other):
     twice = other("twice", lambda rows: [*rows, rows[5]])
-    with pytest.raises(InvalidManifest, match="stands twice"):
+    with pytest.raises(InvalidManifest, match="is there twice"):
         read_predictions(twice)
     words = other("words", lambda rows: [{**rows[5], "p_normal": "much"}])
     with pytest.raises(InvalidManifest, match=r"'much' \[p_normal\]"):

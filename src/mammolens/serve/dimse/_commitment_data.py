@@ -18,11 +18,11 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from mammolens.errors import InputError, NotAnImage, UnsupportedImage
-from mammolens.images.dicom_bounded import wanted_of
-from mammolens.images.dicom_scan import Wanted, scan
-from mammolens.images.dicom_stream import Plain
-from mammolens.images.dicom_walk import Walk
-from mammolens.images.quiet import quiet_pydicom
+from mammolens.images.dicom.bounded_header import wanted_of
+from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
+from mammolens.images.dicom.scan import Wanted, scan
+from mammolens.images.dicom.streams import Plain
+from mammolens.images.dicom.walk import Walk
 
 __all__ = [
     "CONTEXT",

@@ -150,8 +150,8 @@ def deidentify(
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import UID
 
-    from mammolens.images.dicom_bounded import bounded_file, wanted_of
-    from mammolens.images.quiet import quiet_pydicom
+    from mammolens.images.dicom.bounded_header import bounded_file, wanted_of
+    from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 
     try:
         with quiet_pydicom():

@@ -9,8 +9,8 @@ from io import BytesIO
 from typing import BinaryIO, Final
 
 from mammolens.errors import InputError, NotAnImage, StorageError, UnsupportedImage
-from mammolens.images.dicom_bounded import read_bounded, wanted_of
-from mammolens.images.quiet import quiet_pydicom
+from mammolens.images.dicom.bounded_header import read_bounded, wanted_of
+from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.serve import logs
 from mammolens.serve.holdings import SOURCE, Draft, NodeState
 from mammolens.serve.intake.reception import receive

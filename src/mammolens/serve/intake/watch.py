@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Final
 
 from mammolens.errors import ConfigError, InputError, NotAnImage, StorageError, UnsupportedImage
-from mammolens.images.dicom_bounded import ends_early
+from mammolens.images.dicom.bounded_header import ends_early
 from mammolens.serve import logs
 from mammolens.serve.holdings import Draft, NodeState
 from mammolens.serve.intake.reception import receive

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from mammolens.core import TriageCategory
 from mammolens.errors import StorageError
-from mammolens.images.dicom_bounded import read_bounded, wanted_of
+from mammolens.images.dicom.bounded_header import read_bounded, wanted_of
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.record import (
     DELIVERIES,
