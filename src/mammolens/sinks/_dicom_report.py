@@ -21,7 +21,12 @@ from mammolens.core import (
 from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.sinks import DicomIds, RunInfo
 from mammolens.sinks import _dicom_codes as codes
-from mammolens.sinks._dicom_values import carried_back, is_image_class, is_uid
+from mammolens.sinks._dicom_values import (
+    carried_back,
+    is_image_class,
+    lacking_identifier,
+    require_identifiers,
+)
 from mammolens.sinks._refused import refused_words, sort_refused
 from mammolens.sinks._statements import (
     category_thresholds,
@@ -108,7 +113,7 @@ def _referred(items: Iterable[Unreadable], seen: set[str | None]) -> tuple[tuple
     n_lost = 0
     for item in items:
         source = item.source
-        if source is None or _lacking(source) or not is_image_class(source.header.sop_class_uid):
+        if source is None or not _can_be_referred_to(source):
             n_lost += 1
         elif source.ref.sop_instance_uid not in seen:
             seen.add(source.ref.sop_instance_uid)
@@ -116,26 +121,12 @@ def _referred(items: Iterable[Unreadable], seen: set[str | None]) -> tuple[tuple
     return tuple(found), n_lost
 
 
-def _lacking(source: Source) -> str | None:
-    """Name the identifier without which nothing can refer to an image, if one is unusable."""
-    needed = {
-        "SOPClassUID": source.header.sop_class_uid,
-        "SOPInstanceUID": source.ref.sop_instance_uid,
-        "SeriesInstanceUID": source.ref.series_instance_uid,
-        "StudyInstanceUID": source.ref.study_instance_uid,
-    }
-    return next((keyword for keyword, value in needed.items() if not is_uid(value)), None)
+def _can_be_referred_to(source: Source) -> bool:
+    return lacking_identifier(source) is None and is_image_class(source.header.sop_class_uid)
 
 
 def _require(source: Source) -> None:
-    keyword = _lacking(source)
-    if keyword is not None:
-        raise MissingAttribute(
-            "the image has no identifier that a DICOM result could refer to",
-            source=source.ref.path,
-            keyword=keyword,
-            remedy="Send the original DICOM image, and do not pseudonymise",
-        )
+    require_identifiers(source)
     if not is_image_class(source.header.sop_class_uid):
         raise UnsupportedImage(
             f"no report may refer to an object of SOP class {source.header.sop_class_uid} as an"

@@ -13,10 +13,18 @@ from typing import Final
 
 from pydicom.uid import UID
 
-from mammolens.core import ImageRef, SourceHeader
+from mammolens.core import ImageRef, Source, SourceHeader
 from mammolens.errors import MissingAttribute
 
-__all__ = ["carried_back", "date", "is_image_class", "is_uid", "time"]
+__all__ = [
+    "carried_back",
+    "date",
+    "is_image_class",
+    "is_uid",
+    "lacking_identifier",
+    "require_identifiers",
+    "time",
+]
 
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 _DATE: Final = re.compile(r"[12]\d{3}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
@@ -56,6 +64,35 @@ def carried_back(ref: ImageRef, header: SourceHeader) -> dict[str, str]:
         "AccessionNumber": _fitting(header.accession_number, _is_text(_SHORT)),
         "ReferringPhysicianName": _fitting(header.referring_physician_name, _is_name),
     }
+
+
+def lacking_identifier(source: Source) -> str | None:
+    """Name the first identifier of an image that is missing or is not a UID; else ``None``."""
+    needed = {
+        "SOPClassUID": source.header.sop_class_uid,
+        "SOPInstanceUID": source.ref.sop_instance_uid,
+        "SeriesInstanceUID": source.ref.series_instance_uid,
+        "StudyInstanceUID": source.ref.study_instance_uid,
+    }
+    return next((keyword for keyword, value in needed.items() if not is_uid(value)), None)
+
+
+def require_identifiers(source: Source) -> None:
+    """Refuse an image that a DICOM result cannot refer to.
+
+    Raises
+    ------
+    MissingAttribute
+        An identifier of the image is missing, or is not a UID.
+    """
+    keyword = lacking_identifier(source)
+    if keyword is not None:
+        raise MissingAttribute(
+            "the image has no identifier that a DICOM result could refer to",
+            source=source.ref.path,
+            keyword=keyword,
+            remedy="Send the original DICOM image, and do not pseudonymise",
+        )
 
 
 def is_uid(text: str | None) -> bool:
