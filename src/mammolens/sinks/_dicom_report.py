@@ -32,7 +32,7 @@ from mammolens.sinks._statements import (
     category_thresholds,
     prevalence_words,
     probability_words,
-    withheld,
+    withheld_words,
 )
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated, percent
@@ -46,7 +46,6 @@ __all__ = [
     "exam_words",
     "hierarchy",
     "meaning_of_numbers",
-    "percentage",
     "revised",
     "summary_code",
 ]
@@ -197,17 +196,6 @@ def content_digest(*parts: Dataset) -> bytes:
     return hashlib.sha256("\n".join(said).encode("utf-8")).digest()
 
 
-def percentage(probability: float) -> float:
-    """Give a probability in percent, never rounding a doubt away.
-
-    Examples
-    --------
-    >>> percentage(0.25), percentage(0.0), percentage(1.0)
-    (25.0, 0.01, 99.99)
-    """
-    return min(max(100 * probability, 0.01), 99.99)
-
-
 def certainty(finding: Finding) -> float:
     """Give the strength of a finding in percent: 50 at the validated level, never 100.
 
@@ -254,7 +242,7 @@ def exam_words(prediction: Prediction, run: RunInfo) -> str:
         f"Triage: {_category(prediction)}{thresholds and f' ({thresholds})'}.",
         f"Probability of cancer {percent(prediction.scores.malignant)} (breasts: {breasts})"
         f" {prevalence_words(prediction, run)}.",
-        *withheld(prediction),
+        *withheld_words(prediction),
         *refused,
         *not_validated(prediction),
     ]

@@ -13,7 +13,11 @@ from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.sinks import RunInfo
 from mammolens.sinks._dicom_values import is_image_class, is_uid
 from mammolens.sinks._refused import Refused, missed_name, refused_words, sort_refused
-from mammolens.sinks._statements import category_thresholds, probability_words, withheld
+from mammolens.sinks._statements import (
+    category_thresholds,
+    probability_words,
+    withheld_words,
+)
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated
 
 __all__ = [
@@ -23,7 +27,6 @@ __all__ = [
     "exam_identity",
     "message_id",
     "model_id",
-    "percentage",
 ]
 
 FAILED_WORDS: Final = "Failed, not interpretable: nothing is known of this exam, it is not normal"
@@ -113,17 +116,6 @@ def model_id(model: ModelId) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_OID, repr(parts))
 
 
-def percentage(probability: float) -> float:
-    """Give a probability in percent, within 0.01–99.99, so that rounding makes nothing certain.
-
-    Examples
-    --------
-    >>> percentage(0.507036), percentage(0.0), percentage(1.0)
-    (50.7, 0.01, 99.99)
-    """
-    return min(max(round(100.0 * float(probability), 2), 0.01), 99.99)
-
-
 def conclusion(prediction: Prediction, run: RunInfo) -> list[str]:
     """Say an exam's result in a few sentences; a failure never reads as normal."""
     model = f"{prediction.model.name} {prediction.model.version}"
@@ -137,7 +129,7 @@ def conclusion(prediction: Prediction, run: RunInfo) -> list[str]:
     return [
         f"AI triage: {CATEGORY_WORDS[prediction.category]}{thresholds and f' ({thresholds})'}.",
         f"Probability of malignancy {probability_words(malignant, prediction, run)}.",
-        *withheld(prediction),
+        *withheld_words(prediction),
         *refused_words(prediction),
         *not_validated(prediction),
         *corrects,

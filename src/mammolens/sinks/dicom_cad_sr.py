@@ -19,7 +19,6 @@ from mammolens.core import (
     BreastPrediction,
     Finding,
     ImagePrediction,
-    Laterality,
     ModelId,
     Prediction,
     Source,
@@ -38,12 +37,11 @@ from mammolens.sinks._dicom_report import (
     exam_words,
     hierarchy,
     meaning_of_numbers,
-    percentage,
     revised,
     summary_code,
 )
 from mammolens.sinks._dicom_values import date, time
-from mammolens.sinks._statements import probability_words
+from mammolens.sinks._statements import BREAST_NAMES, percentage, probability_words
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import DISCLAIMER, printable
 
@@ -213,8 +211,7 @@ def _individual(
     """TID 4003: the impression of one breast and its findings."""
     low = prediction.category is TriageCategory.LOW
     intent = items.code("HAS CONCEPT MOD", codes.INTENT, codes.OPTIONAL if low else codes.REQUIRED)
-    names = {Laterality.RIGHT: "Right breast", Laterality.LEFT: "Left breast"}
-    side = names[breast.laterality] if breast.laterality else "Breast of unknown side"
+    side = BREAST_NAMES[breast.laterality].capitalize()
     malignant = breast.scores.malignant
     stated = probability_words(malignant, prediction, run)
     words = f"{side}: probability of cancer {stated}. {DISCLAIMER}."

@@ -33,11 +33,11 @@ from mammolens.sinks._dicom_report import (
     exam_words,
     hierarchy,
     meaning_of_numbers,
-    percentage,
     revised,
     summary_code,
 )
 from mammolens.sinks._dicom_values import carried_back
+from mammolens.sinks._statements import BREAST_NAMES, percentage
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import printable
 
@@ -47,10 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["build_measurement_report", "reports"]
 
 _SINK: Final = "dicom-sr"
-_BREAST_NAMES: Final = {
-    Laterality.RIGHT: "right breast",
-    Laterality.LEFT: "left breast",
-}
 
 
 def reports(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
@@ -151,7 +147,7 @@ def _groups(prediction: Prediction, sources: ExamSources, run: RunInfo) -> Itera
             continue
         views = [s for s in sources.analysed if s.ref.laterality is breast.laterality]
         yield sr.MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=_tracking(_BREAST_NAMES[breast.laterality], views),
+            tracking_identifier=_tracking(BREAST_NAMES[breast.laterality], views),
             algorithm_id=_algorithm(prediction, words),
             finding_sites=[_site(breast.laterality)],
             measurements=[_probability(breast.scores.malignant)],

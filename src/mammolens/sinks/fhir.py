@@ -27,9 +27,13 @@ from mammolens.sinks._messages import (
     exam_identity,
     message_id,
     model_id,
-    percentage,
 )
-from mammolens.sinks._statements import category_thresholds, prevalence_words, probability_words
+from mammolens.sinks._statements import (
+    category_thresholds,
+    percentage,
+    prevalence_words,
+    probability_words,
+)
 from mammolens.wording import DISCLAIMER
 
 __all__ = ["bundles", "exam_bundle"]
@@ -237,7 +241,7 @@ class _Writer:
         if scores is not None and self._run.prevalence_stated:
             share = round(100.0 * self._prediction.prevalence, 6)
             said = {
-                "valueQuantity": _quantity(percentage(scores.malignant)),
+                "valueQuantity": _quantity(round(percentage(scores.malignant), 2)),
                 "component": [{"code": {"text": _PREVALENCE}, "valueQuantity": _quantity(share)}],
             }
         elif scores is not None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mammolens import __version__
-from mammolens.core import Laterality, Prediction, Scores
+from mammolens.core import Prediction, Scores
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._dicom_values import date, time
 from mammolens.sinks._messages import (
@@ -24,9 +24,13 @@ from mammolens.sinks._messages import (
     ExamIdentity,
     conclusion,
     exam_identity,
-    percentage,
 )
-from mammolens.sinks._statements import category_thresholds, probability_words
+from mammolens.sinks._statements import (
+    BREAST_NAMES,
+    category_thresholds,
+    percentage,
+    probability_words,
+)
 from mammolens.wording import DISCLAIMER
 
 __all__ = ["escape", "messages", "oru_message"]
@@ -34,11 +38,6 @@ __all__ = ["escape", "messages", "oru_message"]
 _ESCAPES: Final = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}
 _STUDY_REPORT: Final = "18748-4^Diagnostic imaging study^LN"
 _OURS: Final = "99MAMMOLENS"
-_SIDES: Final = {
-    Laterality.RIGHT: "right breast",
-    Laterality.LEFT: "left breast",
-    None: "breast of unknown side",
-}
 _LONGEST_LINE: Final = 160
 """Receivers that hold TX to the 199 characters of ST take it too, a few escapes included."""
 _NAME_GROUPS: Final = "AIP"
@@ -176,7 +175,7 @@ def _results(
         yield _stated(_probability("EXAM", "exam"), scores, prediction, run)
         for breast in prediction.breasts:
             key = breast.laterality.value if breast.laterality else "UNKNOWN"
-            name = _probability(key, _SIDES[breast.laterality])
+            name = _probability(key, BREAST_NAMES[breast.laterality])
             yield _stated(name, breast.scores, prediction, run)
     if scores is not None and run.prevalence_stated:
         what = "Share of malignant breasts that the probabilities stand for"
@@ -203,7 +202,7 @@ def _lines(sentences: Sequence[str]) -> str:
 def _stated(what: str, scores: Scores, prediction: Prediction, run: RunInfo) -> dict[int, str]:
     """Say a probability as a number; in words with its prevalence, if the site states none."""
     if run.prevalence_stated:
-        return _number(what, percentage(scores.malignant))
+        return _number(what, round(percentage(scores.malignant), 2))
     words = probability_words(scores.malignant, prediction, run)
     return _result("ST", what, escape(words), "P")
 
