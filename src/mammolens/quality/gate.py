@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mammolens.core import Caution, Overview, PreparedView
 from mammolens.errors import ConfigError, NotAMammogram, NotAWholeView
+from mammolens.metrics.probability import softmax
 from mammolens.quality.features import NAMES, SIDE_PX, measure
 
 __all__ = [
@@ -234,9 +235,8 @@ def _shares(values: dict[str, float]) -> dict[Look, float]:
     """Share of each kind of picture, by the softmax; the shares add up to 1."""
     gate = _gate()
     terms = expand(np.array([values[name] for name in NAMES]), gate.centre, gate.scale, gate.high)
-    logits = gate.weights @ terms + gate.biases
-    powers = np.exp(logits - logits.max())
-    return dict(zip(gate.kinds, (powers / powers.sum()).tolist(), strict=True))
+    shares = softmax(gate.weights @ terms + gate.biases)
+    return dict(zip(gate.kinds, shares.tolist(), strict=True))
 
 
 def expand(
