@@ -1,4 +1,4 @@
-"""What structured reports share: the images they speak of, their evidence, what they revise."""
+"""Functions that all structured reports share: their images, evidence, texts and predecessors."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ __all__ = [
 
 
 def revised(run: RunInfo, sink: str, study_instance_uid: str) -> DicomIds | None:
-    """Find the document of a sink that this run's one revises, if it revises one."""
+    """Give the earlier document of a sink that this run revises; ``None`` if there is none."""
     for name, series, sop_class, instance in run.supersedes:
         if name == sink:
             return DicomIds(sop_class, instance, series, study_instance_uid)
@@ -61,10 +61,10 @@ def revised(run: RunInfo, sink: str, study_instance_uid: str) -> DicomIds | None
 
 @dataclass(frozen=True)
 class ExamSources:
-    """The images of an exam by what became of them; `n_lost` failed and cannot be referred to.
+    """The images of an exam: analysed and failed. `n_lost` failed and cannot be referred to.
 
-    What was passed over (tomosynthesis, ultrasound, the raw data of analysed images) is not among
-    them, unless there is nothing else.
+    Images that were passed over (tomosynthesis, ultrasound, the raw data of analysed images) are
+    included only if the exam has no other image.
     """
 
     analysed: tuple[Source, ...]
@@ -73,7 +73,7 @@ class ExamSources:
 
     @property
     def all(self) -> tuple[Source, ...]:
-        """Every image that can be referred to, the analysed ones first, as they hang."""
+        """All images that can be referred to: first the analysed ones, in hanging order."""
         return self.analysed + self.failed
 
     @property
@@ -88,7 +88,7 @@ def exam_sources(prediction: Prediction) -> ExamSources:
     Raises
     ------
     MissingAttribute
-        An analysed image lacks an identifier, or nothing is known of any image.
+        An analysed image lacks an identifier, or no image has identifiers.
     UnsupportedImage
         The SOP class of an analysed image is not that of an image, or the images name several
         patients or studies, so that no study can take the result.
@@ -107,7 +107,7 @@ def exam_sources(prediction: Prediction) -> ExamSources:
 
 
 def _referred(items: Iterable[Unreadable], seen: set[str | None]) -> tuple[tuple[Source, ...], int]:
-    """Give what a report can refer to as an image, each once, and count what it cannot."""
+    """Give the images that a report can refer to, each once, and the number of the others."""
     found: list[Source] = []
     n_lost = 0
     for item in items:
@@ -162,7 +162,7 @@ def _place(ref: ImageRef) -> tuple[str | None, str | None]:
 
 
 def exam_ref(source: Source) -> ImageRef:
-    """Give a reference that stands for the whole exam of an image, without a side."""
+    """Give the reference of an image without side and view: it means the whole exam."""
     return replace(source.ref, laterality=None, view_position=None)
 
 
@@ -191,13 +191,13 @@ def _study(uid: str, series: Mapping[str, list[Dataset]]) -> Dataset:
 
 
 def content_digest(*parts: Dataset) -> bytes:
-    """Digest what data sets say; times of a run must not be among it."""
+    """Give the SHA-256 of data sets; they must not include the times of a run."""
     said = [json.dumps(part.to_json_dict(), sort_keys=True) for part in parts]
     return hashlib.sha256("\n".join(said).encode("utf-8")).digest()
 
 
 def certainty(finding: Finding) -> float:
-    """Give the strength of a finding in percent: 50 at the validated level, never 100.
+    """Convert the strength of a finding to percent: 50 at the validated level, never 100.
 
     Examples
     --------
@@ -208,7 +208,7 @@ def certainty(finding: Finding) -> float:
 
 
 def meaning_of_numbers(prediction: Prediction, image: ImagePrediction, run: RunInfo) -> str:
-    """Say what the numbers of a finding stand for."""
+    """Explain the numbers of a finding in words."""
     malignant = image.scores.malignant
     return (
         "Probability of cancer of the whole image:"
@@ -218,7 +218,7 @@ def meaning_of_numbers(prediction: Prediction, image: ImagePrediction, run: RunI
 
 
 def summary_code(prediction: Prediction, sources: ExamSources) -> codes.Code:
-    """Say whether the exam could be analysed and whether anything was found (CID 6047)."""
+    """Give the code for whether the exam was analysed and has findings (CID 6047)."""
     marked = any(image.findings for image in prediction.images)
     if prediction.scores is None:
         return codes.NONE_SUCCEEDED
@@ -228,7 +228,7 @@ def summary_code(prediction: Prediction, sources: ExamSources) -> codes.Code:
 
 
 def exam_words(prediction: Prediction, run: RunInfo) -> str:
-    """Say in a few sentences what is known of an exam and what is not: the category first."""
+    """Describe the result of an exam and its gaps in a few sentences: the category comes first."""
     refused = refused_words(prediction)
     if prediction.scores is None:
         return " ".join([*refused, f"Result: {_category(prediction)}.", f"{DISCLAIMER}."])

@@ -1,7 +1,7 @@
-"""What results carry back of patient and study, held to the forms of PS3.5 Table 6.2-1.
+"""Patient and study attributes of results, checked against the forms of PS3.5 Table 6.2-1.
 
-What says whose a result is goes back unchanged, or no result is written. Anything else that
-breaks its form is left empty, as a type 2 attribute may be.
+The attributes that identify patient and study are copied unchanged; if one breaks its form, no
+result is written. Every other attribute that breaks its form is left empty, as type 2 allows.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def require_identifiers(source: Source) -> None:
 
 
 def is_uid(text: str | None) -> bool:
-    """Say whether a text can stand as a UID; components with leading zeros are tolerated.
+    """Return whether a text is a UID; components with leading zeros are tolerated.
 
     Examples
     --------
@@ -107,10 +107,10 @@ def is_uid(text: str | None) -> bool:
 
 
 def is_image_class(uid: str | None) -> bool:
-    """Say whether objects of a SOP class are images, which an IMAGE item may refer to.
+    """Return whether objects of a SOP class are images, so that an IMAGE item may refer to them.
 
-    A private class does not count, nor one that the standard does not call an image: readers refuse
-    a structured report that refers to such an object as an image.
+    A private class is not one, and neither is a class that the standard does not call an image:
+    readers refuse a structured report that refers to such an object as an image.
 
     Source: PS3.3 C.18.4 (Image Reference Macro), PS3.4 table B.5-1.
 
@@ -124,7 +124,7 @@ def is_image_class(uid: str | None) -> bool:
 
 
 def date(text: str | None) -> str:
-    """Give a DA value, or nothing.
+    """Give a DA value; empty if the text is not one.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def date(text: str | None) -> str:
 
 
 def time(text: str | None) -> str:
-    """Give a TM value, or nothing.
+    """Give a TM value; empty if the text is not one.
 
     Examples
     --------
@@ -169,7 +169,10 @@ def _is_name(text: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    """No backslash (it parts values), no control character, nothing that UTF-8 cannot write."""
+    """Return whether a text has no backslash, no control character, and only encodable letters.
+
+    A backslash separates the values of an attribute.
+    """
     return "\\" not in text and not any(
         ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 or 0xD800 <= ord(letter) < 0xE000
         for letter in text

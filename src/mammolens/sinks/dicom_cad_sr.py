@@ -1,8 +1,8 @@
 """``dicom-cad-sr/``: a Mammography CAD SR per exam, the object that mammography workstations read.
 
-PS3.16 TID 4000. Whether the exam was analysed stands in the summary: with findings, without, or
-failed; a failed exam has no number at all. A probability is a number only where the site has stated
-its prevalence; else it stands in words together with the prevalence of the model's own data.
+PS3.16 TID 4000. The summary says whether the exam was analysed, and whether it has findings; a
+failed exam has no number. A probability is a number only if the site has stated its prevalence. If
+not, it is given in words, with the prevalence of the model's own data.
 Coordinates are (column, row) in pixels of the source image. The tests hold the reports to every row
 of the template.
 """
@@ -58,10 +58,10 @@ def reports(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
 
 
 def build_cad_sr(prediction: Prediction, run: RunInfo) -> Dataset:
-    """Say an exam's result as a Mammography CAD SR.
+    """Make the Mammography CAD SR of an exam.
 
-    The same result gives the same SOP Instance UID; only the times are those of the run. It names
-    the document that it revises, if `run` knows of one.
+    The same result gives the same SOP Instance UID; only the times change from run to run. If the
+    run revises an earlier document, the report names it.
 
     Raises
     ------

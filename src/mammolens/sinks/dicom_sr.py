@@ -2,8 +2,8 @@
 
 PS3.16 TID 1500, built with highdicom: a group of measurements for the exam, one for each breast,
 and one for each finding with its region in (column, row) of the source image. A failed exam has
-one group, which says so and holds no number. Where the site has not stated its prevalence, no
-probability is a number.
+one group without numbers, with the code for failed. If the site has not stated its prevalence, no
+probability is written as a number.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ def reports(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
 
 
 def build_measurement_report(prediction: Prediction, run: RunInfo) -> Dataset:
-    """Say an exam's result as a measurement report.
+    """Make the measurement report of an exam.
 
-    The same result gives the same SOP Instance UID; only the times are those of the run. It names
-    the document that it revises, if `run` knows of one.
+    The same result gives the same SOP Instance UID; only the times change from run to run. If the
+    run revises an earlier document, the report names it.
 
     Raises
     ------
@@ -125,8 +125,8 @@ def _observer(prediction: Prediction) -> sr.ObservationContext:
 def _groups(prediction: Prediction, sources: ExamSources, run: RunInfo) -> Iterator[Any]:
     """TID 1501 for the exam and each breast, TID 1410 for each finding.
 
-    A breast is a group only where its probability may stand as a number; else the words of the
-    exam say it.
+    A breast has a group only if its probability may be written as a number. If not, the words of
+    the exam give it.
     """
     from highdicom import sr
 
@@ -191,7 +191,7 @@ def _region(
 
 
 def _tracking(name: str, sources: Sequence[Source], *place: object) -> sr.TrackingIdentifier:
-    """Give what is followed over reports the same UID whenever it is seen at the same place."""
+    """Give a tracking identifier; the same place on the same images has the same UID."""
     from highdicom import sr
 
     images = [str(source.ref.sop_instance_uid) for source in sources]

@@ -1,13 +1,14 @@
 """``fhir/``: a transaction Bundle (FHIR R4, JSON) per exam, ready to be posted to a server.
 
-DiagnosticReport, Observations (triage category; probability, of the exam and each breast),
-RiskAssessment, ImagingStudy, Device and a Task whose priority puts the exam in its place. A
-probability is a number, with its prevalence beside it, only where the site has stated that; else a
-sentence with the prevalence of the model's data. Everything is preliminary, also a report that
-stands in place of an earlier one: what is amended was final before. Ids follow from patient, study
-and model: a repeat overwrites, and never doubles. The study and the Task are only made where the
-server has none, so that the hospital's own state stays. The patient is referred to by identifier;
-no name is written. A failed exam has an Observation without a value and no RiskAssessment.
+It has a DiagnosticReport, Observations (triage category; probability of the exam and each breast),
+a RiskAssessment, an ImagingStudy, a Device, and a Task whose priority orders the worklist. A
+probability is a number with its prevalence only if the site has stated its prevalence; if not, it
+is a sentence with the prevalence of the model's data. Everything is preliminary, also a report that
+replaces an earlier one: "amended" would mean that the earlier one was final. Ids are computed from
+patient, study and model, so a repeat overwrites the earlier resources. Study and Task are created
+only if the server does not have them, so that the hospital's own state is kept. The patient is
+referred to by identifier; no name is written. A failed exam has an Observation without a value and
+no RiskAssessment.
 """
 
 from __future__ import annotations
@@ -70,12 +71,12 @@ def bundles(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
 
 
 def exam_bundle(prediction: Prediction, run: RunInfo) -> _Json:
-    """Say an exam's result as a transaction Bundle.
+    """Make the transaction Bundle of an exam.
 
     Raises
     ------
     MissingAttribute, UnsupportedImage
-        If patient or study are unknown, or several.
+        If patient or study are unknown, or there are several.
 
     Source: FHIR R4 (4.0.1), http.html#transaction.
 
@@ -95,7 +96,7 @@ def exam_bundle(prediction: Prediction, run: RunInfo) -> _Json:
 
 
 class _Writer:
-    """One exam's bundle in the making: what every resource needs."""
+    """Makes the entries of one exam's bundle."""
 
     def __init__(self, prediction: Prediction, run: RunInfo, identity: ExamIdentity) -> None:
         self._prediction, self._run, self._identity = prediction, run, identity
@@ -104,14 +105,14 @@ class _Writer:
         self._day = datetime.strptime(day, "%Y%m%d").date().isoformat() if day else None
 
     def uuid(self, *what: str) -> str:
-        """Name a resource of the exam; the device is one for all exams."""
+        """Give the UUID of a resource of the exam; all exams share the device."""
         model = self._prediction.model
         if what == ("Device",):
             return str(model_id(model))
         return str(message_id(self._identity, model, *what))
 
     def entries(self) -> Iterator[_Json]:
-        """Give every entry, each after those that it refers to."""
+        """Give every entry; an entry comes after the entries that it refers to."""
         yield self._put("Device", self._device())
         study_uid = f"urn:oid:{self._identity.study_instance_uid}"
         yield self._create(("ImagingStudy",), f"urn:dicom:uid|{study_uid}", self._study(study_uid))
@@ -136,7 +137,7 @@ class _Writer:
         yield self._create(task_key, f"urn:ietf:rfc:3986|{name}", task)
 
     def _put(self, kind: str, content: _Json, *what: str) -> _Json:
-        """An entry that its server keeps under our id, new or overwritten."""
+        """Make an entry that the server stores under our id, new or overwritten."""
         name = self.uuid(kind, *what)
         return {
             "fullUrl": f"urn:uuid:{name}",
@@ -145,7 +146,7 @@ class _Writer:
         }
 
     def _create(self, what: tuple[str, ...], identifier: str, content: _Json) -> _Json:
-        """An entry that its server makes only where it knows none of this identifier."""
+        """Make an entry that the server creates only if it has none with this identifier."""
         return {
             "fullUrl": f"urn:uuid:{self.uuid(*what)}",
             "resource": {"resourceType": what[0]} | _known(content),
@@ -220,7 +221,7 @@ class _Writer:
         return list(found.values())
 
     def _triage(self) -> _Json:
-        """The category, and what its thresholds did in validation: the first thing to be read."""
+        """Make the first Observation: the category, and its thresholds with their validation."""
         code = {"text": "Threshold of the triage category"}
         return self._observed(
             {"text": "AI triage category"},
@@ -235,7 +236,7 @@ class _Writer:
         )
 
     def _observation(self, side: Laterality | None, scores: Scores | None) -> _Json:
-        """The probability of cancer of the exam or a breast."""
+        """Make the Observation of the probability of cancer, of the exam or a breast."""
         absent = {"coding": [_coding((f"{_HL7}data-absent-reason", "error", "Error"))]}
         said: _Json = {"dataAbsentReason": absent | {"text": "failed, not interpretable"}}
         if scores is not None and self._run.prevalence_stated:

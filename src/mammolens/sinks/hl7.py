@@ -1,11 +1,11 @@
 """``hl7/``: an HL7 v2.5.1 ORU^R01 message per exam, for systems that speak nothing newer.
 
-UTF-8, as MSH-18 says, segments parted by carriage returns. Every result has the status P
-(preliminary), one that stands in place of an earlier one too: C replaces a final result, and there
-was none (tables 0085, 0123). A failed exam has X (no result can be had) and no number. The triage
-category and its threshold come first; a probability is a number only where the site has stated
-its prevalence, else a sentence together with the prevalence of the model's own data. The message's
-id follows from what it says, so that a receiver knows a repeat.
+The text is UTF-8 (MSH-18); carriage returns separate the segments. Every result has the status P
+(preliminary), also one that replaces an earlier result: C would mean that the earlier one was final
+(tables 0085, 0123). A failed exam has X (no result can be obtained) and no number. The triage
+category and its threshold come first. A probability is a number only if the site has stated its
+prevalence; if not, it is a sentence with the prevalence of the model's own data. The message's id
+is computed from its content, so that a receiver recognises a repeat.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ def messages(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
 
 
 def oru_message(prediction: Prediction, run: RunInfo) -> str:
-    """Say an exam's result as an ORU^R01.
+    """Make the ORU^R01 of an exam.
 
     Raises
     ------
     MissingAttribute, UnsupportedImage
-        If patient or study are unknown, or several.
+        If patient or study are unknown, or there are several.
 
     Source: HL7 v2.5.1, chapters 2 (delimiters, escapes), 3.4.2 (PID) and 7.4 (OBR, OBX).
     """
@@ -90,7 +90,7 @@ def _printable(letter: str) -> str:
 
 
 def _segment(name: str, fields: dict[int, str]) -> str:
-    """A segment from its fields by number; the values are escaped already."""
+    """Join a segment from its fields by number; the values are already escaped."""
     cells = [fields.get(number, "") for number in range(1, max(fields) + 1)]
     return "|".join([name, *cells])
 
@@ -157,7 +157,7 @@ def _observations(prediction: Prediction, identity: ExamIdentity, run: RunInfo) 
 def _results(
     prediction: Prediction, identity: ExamIdentity, run: RunInfo
 ) -> Iterator[dict[int, str]]:
-    """The fields of each OBX: what is observed, its value, its status."""
+    """Give the fields of each OBX: name, value and status of an observation."""
     study = identity.study_instance_uid
     yield _result("ST", "110180^Study Instance UID^DCM", study, "P")
     category = prediction.category.value
@@ -200,7 +200,7 @@ def _lines(sentences: Sequence[str]) -> str:
 
 
 def _stated(what: str, scores: Scores, prediction: Prediction, run: RunInfo) -> dict[int, str]:
-    """Say a probability as a number; in words with its prevalence, if the site states none."""
+    """Give a probability as a number, or in words if the site has not stated its prevalence."""
     if run.prevalence_stated:
         return _number(what, round(percentage(scores.malignant), 2))
     words = probability_words(scores.malignant, prediction, run)
