@@ -1,6 +1,6 @@
-"""The command line: thin doors that parse, call one function and show what came back.
+"""The command line: each command parses its options, calls one function and shows the result.
 
-Nothing heavy is imported before a command runs, so that ``--help`` answers at once.
+Heavy modules are imported only when a command runs, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what is dra
 
 
 def main() -> None:
-    """Run a command; turn whatever went wrong into one clear line and an exit code."""
+    """Run a command; turn an error into one clear line and an exit code."""
     try:
         app()
     except Exception as error:

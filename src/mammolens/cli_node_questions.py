@@ -1,4 +1,4 @@
-"""Commands that ask the node about its exams and destinations, and the one that makes node.toml."""
+"""Commands that ask the node about exams and destinations; parts that all its commands share."""
 
 from __future__ import annotations
 
@@ -112,12 +112,12 @@ def init(path: NewFile = Path("node.toml")) -> None:
 
 
 CLOSED: Final = 0o077
-"""The umask of every command of the node: images and results are for its user alone. A folder that
+"""The umask of every command of the node: only its user can read images and results. A folder that
 a group shares keeps its own rights; see ``share_with_group``."""
 
 
 def settings_of(config: Path | None) -> NodeSettings:
-    """Read the settings of a command, once what the node needs is known to be installed."""
+    """Check that the extra ``serve`` is installed, and read the settings of a command."""
     need_extra("serve")
     from mammolens.serve.settings import load_settings
 

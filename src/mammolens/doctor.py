@@ -1,7 +1,7 @@
-"""What is installed and what works: tried out with real frames, with a fix for each lack.
+"""Check the installation: what is installed and what works, with a fix for each fault.
 
-Each DICOM transfer syntax is tried by writing a small mammogram in it and reading it back through
-the same `read_image` that every exam goes through.
+Each DICOM transfer syntax is tested: a small mammogram is written in it and read with `read_image`,
+as every exam is.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ SYNTAXES: Final = {
     f"{_DICOM}.4.202": "High-Throughput JPEG 2000 Lossless RPCL",
     f"{_DICOM}.4.203": "High-Throughput JPEG 2000",
 }
-"""Transfer syntax UIDs (PS3.6 table A-1) that must work, with their names."""
+"""Transfer syntax UID (PS3.6 table A-1) → name; all of them must work."""
 
 _LOSSY_ERROR: Final = 48
-"""Largest difference of a lossy 12 bit frame (of 4,096 grey values) that is still the picture."""
+"""Largest allowed difference of a lossy frame of 12 bits (4,096 grey values). Chosen by hand."""
 
 
 class Health(str, Enum):
-    """Whether something works; what is only optional is no lack."""
+    """Whether something works; a missing optional part is not a fault."""
 
     OK = "ok"
     OPTIONAL = "optional"
@@ -64,7 +64,7 @@ class Health(str, Enum):
 
 @dataclass(frozen=True)
 class Check:
-    """One finding: what was looked at, what was found, and the fix if there is one to make."""
+    """The result of one check: its name, health and details, and the fix if one is needed."""
 
     name: str
     health: Health
@@ -73,7 +73,7 @@ class Check:
 
 
 def examine() -> Iterator[Check]:
-    """Look at everything, in the order in which it is needed."""
+    """Run all checks, in the order in which the parts are needed."""
     yield _python()
     yield Check("mammolens", Health.OK, __version__)
     for uid in SYNTAXES:
@@ -113,7 +113,7 @@ _LOSSY: Final = {f"{_DICOM}.4.{n}" for n in (50, 51, 81, 91, 203)}
 
 
 def _picture(uid: str) -> npt.NDArray[np.unsignedinteger]:
-    """A smooth picture (96, 80): 8 bits for baseline JPEG, else 12."""
+    """Make a smooth picture (96, 80): 8 bits for baseline JPEG, otherwise 12."""
     picture = np.add.outer(np.arange(96) * 31, np.arange(80) * 13).astype(np.uint16)
     return (picture >> 4).astype(np.uint8) if uid.endswith(".4.50") else picture
 
