@@ -469,9 +469,7 @@ shares = st.floats(0, 1, allow_nan=False)
 
 
 @given(edges, shares, st.floats(1, 1e6), st.sampled_from(list(TriageCategory)[:3]))
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_was_found_conforms(bench, box, malignant, strength, category):
     scores = Scores(1 - malignant, 0.0, malignant)
     exam = given_exam(bench, scores=scores, category=category)
