@@ -118,9 +118,7 @@ shares = st.floats(0, 1, allow_nan=False)
 
 
 @given(shares, shares, st.booleans(), st.sampled_from(list(TriageCategory)[:3]))
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_probability_makes_a_sound_bundle(study, malignant, breast, stated, category):
     exam_scores, breast_scores = (Scores(1 - share, 0.0, share) for share in (malignant, breast))
     exam = study.exam()
