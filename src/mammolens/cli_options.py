@@ -36,12 +36,12 @@ def pairs_in(texts: Iterable[str] | None, option: str) -> dict[str, str]:
     Raises
     ------
     typer.BadParameter
-        A value has no key or no equals sign.
+        A key or a value is empty, or there is no equals sign.
     """
     pairs = {}
     for text in texts or ():
-        key, equals, value = text.partition("=")
-        if not (key and equals):
+        key, _, value = text.partition("=")
+        if not (key.strip() and value.strip()):
             raise typer.BadParameter(f"{text!r} is not KEY=VALUE", param_hint=option)
         pairs[key.strip()] = value
     return pairs
