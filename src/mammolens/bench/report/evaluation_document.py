@@ -19,8 +19,7 @@ from mammolens.bench.report.calibration import (
     calibration_details,
     recalibration_blocks,
 )
-from mammolens.bench.report.checklist import Checklist, Known
-from mammolens.bench.report.claim_checklist import CLAIM
+from mammolens.bench.report.checklist import CHECKLISTS, Known, read_checklist
 from mammolens.bench.report.decisions import (
     conformal_blocks,
     confusion_blocks,
@@ -54,11 +53,9 @@ from mammolens.bench.report.phrases import model_name
 from mammolens.bench.report.readers import readers_blocks, readers_details
 from mammolens.bench.report.robustness import remedy_blocks, robustness_blocks, source_blocks
 from mammolens.bench.report.run_folder import Run
-from mammolens.bench.report.tripod_checklist import TRIPOD_AI
 
 __all__ = ["build_document"]
 
-_CHECKLISTS: Final = {"tripod-ai": TRIPOD_AI, "claim": CLAIM}
 _Blocks = Callable[[Mapping[str, Any]], Iterator[Block]]
 
 
@@ -103,7 +100,7 @@ def build_document(run: Run) -> Document:
     return Document(
         title=f"Evaluation of {model_name(metrics)}",
         facts=run_facts(metrics),
-        sections=(*sections, *(_checklist(name, one, known) for name, one in _CHECKLISTS.items())),
+        sections=(*sections, *(_checklist(*one, known) for one in CHECKLISTS.items())),
     )
 
 
@@ -118,9 +115,10 @@ def _sections(run: Run) -> Iterator[Section]:
     yield Section("Failures", "failures", tuple(failure_blocks(metrics)))
 
 
-def _checklist(name: str, checklist: Checklist, known: Known) -> Section:
+def _checklist(anchor: str, file: str, known: Known) -> Section:
+    checklist = read_checklist(file)
     title = f"Checklist: {checklist.name}"
-    return Section(title, name, tuple(checklist_blocks(checklist, known)))
+    return Section(title, anchor, tuple(checklist_blocks(checklist, known)))
 
 
 def _cases(folder: Path, metrics: Mapping[str, Any]) -> Iterator[Block]:
