@@ -18,7 +18,6 @@ FORMS = {
     *("Confusion", "ConformalAnswer", "ConformalRule", "DeLong"),
     *("FrocCurve", "GapTest", "Interval", "Isotonic", "MarkedImage", "McNemar"),
     *("OperatingPoint", "PrecisionRecall", "RankedCounts", "RocCurve", "Statistic", "Statistics"),
-    "Temperature",
 }
 """What figures are given in; the functions that fill them are held below."""
 
@@ -35,7 +34,6 @@ PEERS = {
     "calibration_error_statistics": (
         "scikit-learn: agreement::calibration_errors_by_their_definition"
     ),
-    "calibration_line": "statsmodels: agreement::the_calibration_line_is_a_logistic_regression",
     "conformal_answers": "a loop: agreement::conformal_answers_are_sets",
     "calibration_line_statistics": (
         "statsmodels: agreement::the_calibration_line_is_a_logistic_regression"

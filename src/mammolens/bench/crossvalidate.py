@@ -151,7 +151,7 @@ def _judge(run: Path) -> _Fold:
 def _temperature(others: Sequence[_Fold]) -> float:
     logits = np.concatenate([fold.logits for fold in others])
     allowed = np.array([record.allowed for fold in others for record in fold.cache.records])
-    return fit_temperature(logits, allowed).value
+    return fit_temperature(logits, allowed)
 
 
 def _pool(parts: Sequence[_Fold], temperatures: Sequence[float]) -> list[list[ImageResult]]:

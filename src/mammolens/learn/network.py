@@ -18,10 +18,10 @@ from mammolens.errors import ConfigError
 from mammolens.learn._torchvision import ensure_torchvision
 from mammolens.learn.attention import GatedAttention
 from mammolens.learn.pretrained_weights import fit_weights, read_weights, trunk_weights
+from mammolens.model import CLASSES, STRIDE
 from mammolens.spelling import nearest
 
 __all__ = [
-    "CLASSES",
     "GEM_FLOOR",
     "GEM_POWER",
     "MammoNet",
@@ -31,12 +31,10 @@ __all__ = [
     "load_trunk",
 ]
 
-CLASSES = ("normal", "benign", "malignant")
 GEM_POWER = 3.0
 GEM_FLOOR = 1e-6
 Pooling = Literal["avg", "gem", "attention", "fine_attention"]
 
-_STRIDE = 32
 _FINE_STRIDE = 16
 _PROBE_PX = 64
 
@@ -169,7 +167,7 @@ class MammoNet(nn.Module):
 
         VGG's fully connected layers, for example, which hold nine tenths of its weights.
         """
-        stride = _FINE_STRIDE if self.pooling == "fine_attention" else _STRIDE
+        stride = _FINE_STRIDE if self.pooling == "fine_attention" else STRIDE
         used: set[nn.Module] = set()
         hooks = [
             part.register_forward_hook(lambda module, *_: used.add(module))

@@ -22,9 +22,7 @@ from mammolens.metrics.bootstrap import (
     side_by_side,
 )
 from mammolens.metrics.calibration import (
-    Temperature,
     brier_statistic,
-    calibration_line,
     calibration_line_statistics,
     fit_temperature,
     log_loss_statistic,
@@ -108,7 +106,6 @@ __all__ = [
     "RocCurve",
     "Statistic",
     "Statistics",
-    "Temperature",
     "added_log_odds",
     "auc",
     "auc_difference",
@@ -118,7 +115,6 @@ __all__ = [
     "binary_statistic",
     "brier_statistic",
     "calibration_error_statistics",
-    "calibration_line",
     "calibration_line_statistics",
     "conformal_answers",
     "confusion",

@@ -21,16 +21,17 @@ __all__ = ["ALL_DATASETS", "fix_operating_points", "validation_figures"]
 
 ALL_DATASETS: Final = "all"
 
+_LOW_SENSITIVITY: Final = 0.95
+_HIGH_SPECIFICITY: Final = 0.90
+"""Goals of the thresholds `low` and `high`, chosen by hand; not tuned."""
+
 
 def fix_operating_points(
     results: Sequence[ImageResult],
     *,
     fixed_on: str,
     kind: InputKind = InputKind.BREAST,
-    sensitivity: float = 0.95,
-    specificity: float = 0.90,
     draws: int = 2000,
-    seed: int = 0,
 ) -> OperatingPoints:
     """Fix the two thresholds on P(malignant) that part low, intermediate and high.
 
@@ -45,10 +46,8 @@ def fix_operating_points(
         What they are, in words.
     kind
         What an image shows: where a breast, patients are counted, where a lesion, images are.
-    sensitivity, specificity
-        Goals of `low` and of `high`.
-    draws, seed
-        Of the bootstrap over patients.
+    draws
+        Resamples of patients behind each interval.
 
     Raises
     ------
@@ -62,8 +61,8 @@ def fix_operating_points(
     scores = [one.scores.malignant for one in units if one.scores]
     low, high = sorted(
         (
-            threshold_at_sensitivity(labels, scores, sensitivity),
-            threshold_at_specificity(labels, scores, specificity),
+            threshold_at_sensitivity(labels, scores, _LOW_SENSITIVITY),
+            threshold_at_specificity(labels, scores, _HIGH_SPECIFICITY),
         )
     )
     found = [
@@ -76,7 +75,7 @@ def fix_operating_points(
             unit="lesion" if of_lesions else "exam",
         )
         for threshold in (low, high)
-        for measured in [operating_figures(results, threshold, unit=unit, draws=draws, seed=seed)]
+        for measured in [operating_figures(results, threshold, unit=unit, draws=draws)]
     ]
     return OperatingPoints(low=found[0], high=found[1], fixed_on=fixed_on)
 
@@ -85,9 +84,6 @@ def validation_figures(
     results: Sequence[ImageResult],
     *,
     kind: InputKind = InputKind.BREAST,
-    split: str = "validation",
-    draws: int = 2000,
-    seed: int = 0,
 ) -> tuple[ValidationFigure, ...]:
     """Give the card's figures: every data set, task and unit that has a label.
 
@@ -101,10 +97,6 @@ def validation_figures(
         Scored images.
     kind
         What an image shows.
-    split
-        What they are: validation, test or external.
-    draws, seed
-        Of the bootstrap over patients.
     """
     names = sorted({one.record.dataset for one in results})
     groups = {name: [one for one in results if one.record.dataset == name] for name in names}
@@ -112,15 +104,15 @@ def validation_figures(
         groups[ALL_DATASETS] = list(results)
     if kind is InputKind.LESION:
         return tuple(
-            _figure(name, split, "malignancy", "lesion", measured["malignancy"]["image"])
+            _figure(name, "malignancy", "lesion", measured["malignancy"]["image"])
             for name, members in groups.items()
-            for measured in [figures(members, draws=draws, seed=seed)]
+            for measured in [figures(members)]
         )
     found = []
     for name, members in groups.items():
-        measured = figures(members, draws=draws, seed=seed)
+        measured = figures(members)
         found += [
-            _figure(name, split, task, unit, measured[task][unit])
+            _figure(name, task, unit, measured[task][unit])
             for task in TASKS
             for unit in UNITS
             if measured[task][unit]["n"]
@@ -130,7 +122,6 @@ def validation_figures(
 
 def _figure(
     dataset: str,
-    split: str,
     task: Literal["malignancy", "tumour"],
     unit: Literal["image", "breast", "patient", "lesion"],
     measured: dict[str, Any],
@@ -138,7 +129,6 @@ def _figure(
     auc = measured["auc"]
     return ValidationFigure(
         dataset=dataset,
-        split=split,
         task=task,
         unit=unit,
         auc=None if auc is None or auc["low"] is None else _estimate(auc),

@@ -66,8 +66,8 @@ def _fit_temperature(labels: _Bool, values: _Float) -> _Mend:
     require_both_classes(labels)
     odds = log_odds(values)
     allowed = np.stack([~labels, labels], axis=1)
-    found = fit_temperature(np.stack([np.zeros(odds.size), odds], axis=1), allowed)
-    return lambda others: sigmoid(log_odds(others) / found.value)
+    temperature = fit_temperature(np.stack([np.zeros(odds.size), odds], axis=1), allowed)
+    return lambda others: sigmoid(log_odds(others) / temperature)
 
 
 def _fit_isotonic(labels: _Bool, values: _Float) -> _Mend:
