@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from mammolens.bench.comparison.candidates import Candidate
 from mammolens.bench.comparison.leaderboard import POINT, POINT_UNITS, samples_of
+from mammolens.bench.units import UNIT_PLURALS
 from mammolens.metrics import roc_curve
 from mammolens.wording import DISCLAIMER, estimate
 
@@ -97,7 +98,7 @@ def _draw_roc(
         axes.legend(loc="lower right", fontsize=8, title="AUC (95 % interval)", framealpha=0.9)
     figure.axes[0].set_ylabel("sensitivity")
     n, positive = entry["n"], entry["n_positive"]
-    _title(figure, f"{dataset}: {n} {_many(unit)}, {positive} malignant")
+    _title(figure, f"{dataset}: {n} {UNIT_PLURALS[unit]}, {positive} malignant")
     return figure
 
 
@@ -132,7 +133,7 @@ def _draw_confusion(dataset: str, entry: Mapping[str, Any], document: Mapping[st
         axes.set_xticks([0, 1], ["called", "not called"], fontsize=8)
         axes.set_yticks([0, 1], ["malignant", "other"], fontsize=8, rotation=90, va="center")
         axes.set_title(name, fontsize=9)
-    unit = _many(document["unit"])
+    unit = UNIT_PLURALS[document["unit"]]
     whom = POINT_UNITS[document["unit"]]
     words = f"{dataset}: {unit} at each model's threshold for a specificity of 90 % {whom}"
     _title(figure, words)
@@ -152,10 +153,6 @@ def _title(figure: Figure, words: str) -> None:
 
 def _said(area: Mapping[str, Any]) -> str:
     return estimate(area["value"], area["low"], area["high"], 2)
-
-
-def _many(unit: str) -> str:
-    return "breasts" if unit == "breast" else f"{unit}s"
 
 
 def _save(figure: Figure, stem: Path) -> list[Path]:

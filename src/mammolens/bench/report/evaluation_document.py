@@ -59,34 +59,28 @@ __all__ = ["build_document"]
 _Blocks = Callable[[Mapping[str, Any]], Iterator[Block]]
 
 
-def _no_blocks(_: Mapping[str, Any]) -> Iterator[Block]:
-    yield from ()
-
-
-_SECTIONS: Final[tuple[tuple[str, str, _Blocks, _Blocks], ...]] = (
-    ("Summary", "summary", summary_blocks, _no_blocks),
-    ("Notes and warnings", "notes", note_blocks, _no_blocks),
-    ("Data", "data", data_blocks, data_details),
-    ("Methods", "methods", method_blocks, _no_blocks),
-    ("Runs", "runs", fold_blocks, _no_blocks),
-    ("Discrimination", "discrimination", discrimination_blocks, discrimination_details),
-    ("Comparison with radiologists", "readers", readers_blocks, readers_details),
-    ("Operating points", "operating-points", operating_blocks, operating_details),
-    ("Confusion matrices", "confusion", confusion_blocks, confusion_details),
-    ("Calibration", "calibration", calibration_blocks, calibration_details),
-    ("Recalibration", "recalibration", recalibration_blocks, _no_blocks),
-    ("Decisions that may be unsure", "conformal", conformal_blocks, _no_blocks),
-    ("Decision curves", "decision", decision_blocks, decision_details),
-    ("Workload", "workload", workload_blocks, _no_blocks),
-)
-_OPTIONAL_SECTIONS: Final[tuple[tuple[str, str, str, _Blocks, _Blocks], ...]] = (
+_SECTIONS: Final[tuple[tuple[str, str, str, _Blocks, _Blocks | None], ...]] = (
+    ("", "Summary", "summary", summary_blocks, None),
+    ("", "Notes and warnings", "notes", note_blocks, None),
+    ("", "Data", "data", data_blocks, data_details),
+    ("", "Methods", "methods", method_blocks, None),
+    ("", "Runs", "runs", fold_blocks, None),
+    ("", "Discrimination", "discrimination", discrimination_blocks, discrimination_details),
+    ("", "Comparison with radiologists", "readers", readers_blocks, readers_details),
+    ("", "Operating points", "operating-points", operating_blocks, operating_details),
+    ("", "Confusion matrices", "confusion", confusion_blocks, confusion_details),
+    ("", "Calibration", "calibration", calibration_blocks, calibration_details),
+    ("", "Recalibration", "recalibration", recalibration_blocks, None),
+    ("", "Decisions that may be unsure", "conformal", conformal_blocks, None),
+    ("", "Decision curves", "decision", decision_blocks, decision_details),
+    ("", "Workload", "workload", workload_blocks, None),
     ("localisation", "Localisation", "localisation", localisation_blocks, localisation_details),
     ("audit", "Subgroups", "subgroups", subgroup_blocks, subgroup_details),
-    ("robustness", "Robustness", "robustness", robustness_blocks, _no_blocks),
-    ("mitigation", "Remedies", "remedies", remedy_blocks, _no_blocks),
-    ("source_probe", "Recognising the source", "source", source_blocks, _no_blocks),
+    ("robustness", "Robustness", "robustness", robustness_blocks, None),
+    ("mitigation", "Remedies", "remedies", remedy_blocks, None),
+    ("source_probe", "Recognising the source", "source", source_blocks, None),
 )
-"""Sections of metrics.json that may be missing: key, title, anchor, blocks, details."""
+"""Key in metrics.json (empty: all of it), title, anchor, blocks, details."""
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
@@ -106,11 +100,10 @@ def build_document(run: Run) -> Document:
 
 def _sections(run: Run) -> Iterator[Section]:
     metrics = run.metrics
-    for title, anchor, blocks_of, details_of in _SECTIONS:
-        yield Section(title, anchor, tuple(blocks_of(metrics)), tuple(details_of(metrics)))
-    for key, title, anchor, blocks_of, details_of in _OPTIONAL_SECTIONS:
-        if found := metrics.get(key):
-            yield Section(title, anchor, tuple(blocks_of(found)), tuple(details_of(found)))
+    for key, title, anchor, blocks_of, details_of in _SECTIONS:
+        if found := metrics.get(key) if key else metrics:
+            details = details_of(found) if details_of else ()
+            yield Section(title, anchor, tuple(blocks_of(found)), tuple(details))
     yield Section("Best and worst cases", "cases", tuple(_cases(run.folder, metrics)))
     yield Section("Failures", "failures", tuple(failure_blocks(metrics)))
 
