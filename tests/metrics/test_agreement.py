@@ -224,15 +224,6 @@ def test_conformal_answers_are_sets():
     assert metrics.conformal_answers(rule, scores).tolist() == words
 
 
-def test_an_operating_point_is_two_recalls():
-    labels, scores, _ = drawn(14)
-    found = metrics.sensitivity_specificity(labels, scores, 0.5, range(300), draws=50)
-    assert found.sensitivity.value == near(reference.recall_score(labels, scores >= 0.5))
-    assert found.specificity.value == near(
-        reference.recall_score(labels, scores >= 0.5, pos_label=False)
-    )
-
-
 def test_work_saved_is_counted_exam_by_exam():
     labels, scores, weights = drawn(15)
     prevalence, wanted = 0.02, 0.9

@@ -30,7 +30,6 @@ from mammolens.metrics import (
     Statistic,
     auc_interval,
     patient_bootstraps,
-    sensitivity_specificity,
     side_by_side,
 )
 from mammolens.model import AgePrior, shift_odds
@@ -47,7 +46,6 @@ __all__ = [
     "figures",
     "interval_json",
     "intervals_json",
-    "operating_figures",
     "resampled_json",
     "unit_key",
     "units_of",
@@ -227,30 +225,6 @@ def figures(
         }
         for task in TASKS
     }
-
-
-def operating_figures(
-    results: Sequence[ImageResult],
-    threshold: float,
-    *,
-    unit: str = "patient",
-    draws: int = 2000,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Give sensitivity and specificity per unit of `UNITS` of a threshold on P(malignant).
-
-    Both are ``None``, with a `note`, where labels are of one class.
-    """
-    sample = Sample.of(units_of(results, "malignancy", unit), "malignancy")
-    found: dict[str, Any] = {"threshold": threshold, "sensitivity": None, "specificity": None}
-    if sample.one_class:
-        return {**found, "note": f"no AUC: {sample.one_class}"}
-    point = sensitivity_specificity(
-        sample.labels, sample.scores, threshold, sample.patients, draws=draws, seed=seed
-    )
-    found["sensitivity"] = interval_json(point.sensitivity)
-    found["specificity"] = interval_json(point.specificity)
-    return found
 
 
 def interval_json(interval: Interval) -> dict[str, float | None]:

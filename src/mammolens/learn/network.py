@@ -28,6 +28,7 @@ __all__ = [
     "Pooling",
     "batch_norms",
     "build_network",
+    "generalised_mean",
     "load_trunk",
 ]
 
@@ -105,7 +106,7 @@ class MammoNet(nn.Module):
         if self.pooling == "avg":
             return maps.mean((2, 3))
         if self.pooling == "gem":
-            return maps.clamp(min=GEM_FLOOR).pow(GEM_POWER).mean((2, 3)).pow(1.0 / GEM_POWER)
+            return generalised_mean(maps)
         pooled: Tensor = self.attention(maps)
         return pooled
 
@@ -236,6 +237,11 @@ def load_trunk(net: MammoNet, path: Path, *, head: bool = False) -> None:
     state = read_weights(path, keyword=keyword)
     part: nn.Module = net if head else net.trunk
     part.load_state_dict(fit_weights(part, state, source=str(path), keyword=keyword))
+
+
+def generalised_mean(maps: Tensor) -> Tensor:
+    """Pool feature maps (B, K, h, w) to vectors (B, K) by their generalised mean."""
+    return maps.clamp(min=GEM_FLOOR).pow(GEM_POWER).mean((2, 3)).pow(1.0 / GEM_POWER)
 
 
 def batch_norms(net: nn.Module) -> Iterator[nn.BatchNorm2d]:

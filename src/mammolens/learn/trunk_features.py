@@ -15,7 +15,7 @@ import torch
 
 from mammolens.learn.batches import stack
 from mammolens.learn.feature_store import Extractor
-from mammolens.learn.network import GEM_FLOOR, GEM_POWER, MammoNet, build_network
+from mammolens.learn.network import MammoNet, build_network, generalised_mean
 
 __all__ = ["trunk_extractor"]
 
@@ -45,8 +45,7 @@ def trunk_extractor() -> Extractor:
     def extract(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
             maps = net.maps(stack([_shown(picture) for picture in pictures]))
-            powers = maps.clamp(min=GEM_FLOOR).pow(GEM_POWER).mean((2, 3)).pow(1 / GEM_POWER)
-            pooled = torch.cat([maps.mean((2, 3)), powers], 1)
+            pooled = torch.cat([maps.mean((2, 3)), generalised_mean(maps)], 1)
         values: npt.NDArray[np.float32] = pooled.float().numpy()
         return values
 

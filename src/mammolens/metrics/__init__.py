@@ -80,8 +80,6 @@ from mammolens.metrics.reliability import (
     reliability_statistics,
 )
 from mammolens.metrics.thresholds import (
-    OperatingPoint,
-    sensitivity_specificity,
     threshold_at_cost,
     threshold_at_recall,
     threshold_at_sensitivity,
@@ -100,7 +98,6 @@ __all__ = [
     "Isotonic",
     "MarkedImage",
     "McNemar",
-    "OperatingPoint",
     "PrecisionRecall",
     "RankedCounts",
     "RocCurve",
@@ -143,7 +140,6 @@ __all__ = [
     "reliability_statistics",
     "roc_curve",
     "sensitivity_at_false_marks_statistic",
-    "sensitivity_specificity",
     "side_by_side",
     "sigmoid",
     "softmax",

@@ -151,15 +151,16 @@ def _delong(known: BoolArray, scores: FloatArray) -> tuple[FloatArray, FloatArra
         )
     ours, theirs = [], []
     for row in scores:
-        whole = _midranks(row)
-        ours.append((whole[known] - _midranks(row[known])) / n)
-        theirs.append(1.0 - (whole[~known] - _midranks(row[~known])) / m)
+        whole = midranks(row)
+        ours.append((whole[known] - midranks(row[known])) / n)
+        theirs.append(1.0 - (whole[~known] - midranks(row[~known])) / m)
     positive, negative = np.stack(ours), np.stack(theirs)
     covariance = np.atleast_2d(np.cov(positive)) / m + np.atleast_2d(np.cov(negative)) / n
     return positive.mean(axis=1), covariance
 
 
-def _midranks(values: FloatArray) -> FloatArray:
+def midranks(values: npt.NDArray[np.floating]) -> FloatArray:
+    """Rank values (n,) from 1; equal values share the mean of their ranks."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     ranks: FloatArray = (ends - (counts - 1) / 2.0)[place]

@@ -32,16 +32,6 @@ class Claim:
     verdict: str
     words: str
 
-    def to_json(self) -> dict[str, str]:
-        """As it is written."""
-        return {
-            "dataset": self.dataset,
-            "reference": self.reference,
-            "model": self.model,
-            "verdict": self.verdict,
-            "words": self.words,
-        }
-
 
 def correct(leaderboard: Mapping[str, Any], unit: str, aside: Collection[str] = ()) -> int:
     """Add Holm's corrected p-values to the differences of the family; gives its size.

@@ -9,12 +9,17 @@ from mammolens.bench.units import (
     TASKS,
     UNITS,
     ImageResult,
+    Sample,
     figures,
-    operating_figures,
+    resampled_json,
     units_of,
 )
 from mammolens.core import InputKind
-from mammolens.metrics import threshold_at_sensitivity, threshold_at_specificity
+from mammolens.metrics import (
+    binary_statistic,
+    threshold_at_sensitivity,
+    threshold_at_specificity,
+)
 from mammolens.model import Estimate, OperatingPoint, OperatingPoints, ValidationFigure
 
 __all__ = ["ALL_DATASETS", "fix_operating_points", "validation_figures"]
@@ -56,27 +61,26 @@ def fix_operating_points(
     """
     of_lesions = kind is InputKind.LESION
     unit = "image" if of_lesions else "patient"
-    units = [one for one in units_of(results, "malignancy", unit) if one.scores]
-    labels = [one.label for one in units]
-    scores = [one.scores.malignant for one in units if one.scores]
-    low, high = sorted(
-        (
-            threshold_at_sensitivity(labels, scores, _LOW_SENSITIVITY),
-            threshold_at_specificity(labels, scores, _HIGH_SPECIFICITY),
-        )
+    sample = Sample.of(units_of(results, "malignancy", unit), "malignancy")
+    labels, scores = sample.labels, sample.scores
+    thresholds = (
+        threshold_at_sensitivity(labels, scores, _LOW_SENSITIVITY),
+        threshold_at_specificity(labels, scores, _HIGH_SPECIFICITY),
     )
-    found = [
-        OperatingPoint(
+    found = []
+    for threshold in sorted(thresholds):
+        called = scores >= threshold
+        statistics = {n: binary_statistic(n, labels, called) for n in ("recall", "specificity")}
+        measured = resampled_json(statistics, labels, sample.patients, draws=draws, seed=0)
+        point = OperatingPoint(
             threshold=min(threshold, 1.0),
-            sensitivity=_estimate(measured["sensitivity"]),
+            sensitivity=_estimate(measured["recall"]),
             specificity=_estimate(measured["specificity"]),
-            n=len(units),
-            n_positive=sum(labels),
+            n=len(labels),
+            n_positive=int(labels.sum()),
             unit="lesion" if of_lesions else "exam",
         )
-        for threshold in (low, high)
-        for measured in [operating_figures(results, threshold, unit=unit, draws=draws)]
-    ]
+        found.append(point)
     return OperatingPoints(low=found[0], high=found[1], fixed_on=fixed_on)
 
 

@@ -31,7 +31,7 @@ from mammolens.bench.report.phrases import (
     n_and_positives,
 )
 from mammolens.bench.report.run_folder import UNREAD, Run, read_predictions
-from mammolens.bench.units import SCORES, UNITS, ImageResult, interval_json, units_of
+from mammolens.bench.units import UNITS, ImageResult, Sample, interval_json, units_of
 from mammolens.data.manifest import Record
 from mammolens.data.synthetic import synthetic_warnings
 from mammolens.errors import InvalidManifest
@@ -171,9 +171,7 @@ class _Difference:
     place: str
     task: str
     unit: str
-    n: int
-    n_positive: int
-    n_patients: int
+    counts: dict[str, Any]
     first: dict[str, Any]
     second: dict[str, Any]
     apart: dict[str, Any]
@@ -199,8 +197,8 @@ def _paired(bootstrap: Mapping[str, Any], pairing: Pairing) -> Iterator[Block]:
             one.place,
             one.task,
             one.unit,
-            n_and_positives({"n": one.n, "n_positive": one.n_positive}),
-            count(one.n_patients),
+            n_and_positives(one.counts),
+            count(one.counts["n_patients"]),
             figure(one.first),
             figure(one.second),
             figure(one.apart),
@@ -215,7 +213,7 @@ def _paired(bootstrap: Mapping[str, Any], pairing: Pairing) -> Iterator[Block]:
             one.apart["value"],
             one.apart["low"],
             one.apart["high"],
-            f"n {one.n}",
+            f"n {one.counts['n']}",
         )
         for one in found
     ]
@@ -250,37 +248,25 @@ def _differences(pairing: Pairing, bootstrap: Mapping[str, Any]) -> Iterator[_Di
 def _difference(
     pairing: Pairing, place: str, task: str, unit: str, bootstrap: Mapping[str, Any]
 ) -> _Difference | None:
-    labels, patients, scores = _units(pairing.first, place, task, unit)
-    _, _, others = _units(pairing.second, place, task, unit)
-    positive = sum(labels)
-    if not 0 < positive < len(labels):
+    one, other = (
+        Sample.of(units_of((r for r in run if place in (r.record.dataset, ALL)), task, unit), task)
+        for run in (pairing.first, pairing.second)
+    )
+    if one.one_class:
         return None
+    labels, patients = one.labels, one.patients
     settings = {"draws": int(bootstrap["draws"]), "seed": int(bootstrap["seed"])}
-    apart = auc_difference(labels, scores, others, patients, **settings)
-    alone = unit == "patient" and min(positive, len(labels) - positive) >= _FEWEST
+    apart = auc_difference(labels, one.scores, other.scores, patients, **settings)
+    alone = unit == "patient" and min(labels.sum(), (~labels).sum()) >= _FEWEST
     return _Difference(
         place,
         task,
         unit,
-        len(labels),
-        positive,
-        len(set(patients)),
-        interval_json(auc_interval(labels, scores, patients, **settings)),
-        interval_json(auc_interval(labels, others, patients, **settings)),
+        one.counts,
+        interval_json(auc_interval(labels, one.scores, patients, **settings)),
+        interval_json(auc_interval(labels, other.scores, patients, **settings)),
         interval_json(apart),
-        delong_test(labels, scores, others).p_value if alone else None,
-    )
-
-
-def _units(
-    results: Results, place: str, task: str, unit: str
-) -> tuple[list[bool], list[str], list[float]]:
-    here = [one for one in results if place in (one.record.dataset, ALL)]
-    scored = [one for one in units_of(here, task, unit) if one.scores]
-    return (
-        [one.label for one in scored],
-        ["/".join(one.patient) for one in scored],
-        [SCORES[task](one.scores) for one in scored if one.scores],
+        delong_test(labels, one.scores, other.scores).p_value if alone else None,
     )
 
 
