@@ -22,7 +22,7 @@ from mammolens.metrics import (
 )
 from mammolens.model import Estimate, OperatingPoint, OperatingPoints, ValidationFigure
 
-__all__ = ["ALL_DATASETS", "fix_operating_points", "validation_figures"]
+__all__ = ["ALL_DATASETS", "estimate_of", "fix_operating_points", "validation_figures"]
 
 ALL_DATASETS: Final = "all"
 
@@ -74,8 +74,8 @@ def fix_operating_points(
         measured = resampled_json(statistics, labels, sample.patients, draws=draws, seed=0)
         point = OperatingPoint(
             threshold=min(threshold, 1.0),
-            sensitivity=_estimate(measured["recall"]),
-            specificity=_estimate(measured["specificity"]),
+            sensitivity=estimate_of(measured["recall"]),
+            specificity=estimate_of(measured["specificity"]),
             n=len(labels),
             n_positive=int(labels.sum()),
             unit="lesion" if of_lesions else "exam",
@@ -135,16 +135,17 @@ def _figure(
         dataset=dataset,
         task=task,
         unit=unit,
-        auc=None if auc is None or auc["low"] is None else _estimate(auc),
+        auc=None if auc is None or auc["low"] is None else estimate_of(auc),
         n=measured["n"],
         n_positive=measured["n_positive"],
     )
 
 
-def _estimate(measured: dict[str, float | None]) -> Estimate:
-    """A card's interval holds the value; where resamples give none, it holds everything.
+def estimate_of(measured: dict[str, float | None]) -> Estimate:
+    """Give a figure as a card states it: with an interval that includes the value.
 
-    On thin data a percentile interval may lie beside the value.
+    With few cases a percentile interval may not include the value, and is widened to it. Without
+    an interval it is 0 to 1.
     """
     value, low, high = (measured[key] for key in ("value", "low", "high"))
     assert value is not None
