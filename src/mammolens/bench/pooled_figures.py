@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.scoring import results_from_probabilities
+from mammolens.bench.scoring import refused_result, results_from_probabilities
 from mammolens.bench.sections.calibration import calibration_figures
 from mammolens.bench.units import ImageResult, figures
-from mammolens.core import Unreadable
 from mammolens.data.cache import PreparedCache, build_side
-from mammolens.data.manifest import Manifest, Record, Split
+from mammolens.data.manifest import Manifest, Split
 from mammolens.learn.config import RunConfig
 from mammolens.learn.lineage import read_sides
 from mammolens.learn.predict import load_network, predict_logits
@@ -37,7 +36,7 @@ def image_results(
     return [
         *scored,
         *(
-            ImageResult(record, None, _unreadable(record, cache))
+            refused_result(record, cache)
             for record in manifest.records
             if (record.dataset, record.image_id) not in there
         ),
@@ -87,8 +86,3 @@ def pooled_metrics(
             for name, members in groups.items()
         },
     }
-
-
-def _unreadable(record: Record, cache: PreparedCache) -> Unreadable:
-    path = str(record.path)
-    return Unreadable(path, "InputError", cache.refused.get(path, "it could not be prepared"))

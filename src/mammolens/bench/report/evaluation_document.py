@@ -49,7 +49,7 @@ from mammolens.bench.report.overview import (
     summary_blocks,
 )
 from mammolens.bench.report.performance import discrimination_blocks, discrimination_details
-from mammolens.bench.report.phrases import model_name
+from mammolens.bench.report.phrases import capitalise, model_name
 from mammolens.bench.report.readers import readers_blocks, readers_details
 from mammolens.bench.report.robustness import remedy_blocks, robustness_blocks, source_blocks
 from mammolens.bench.report.run_folder import Run
@@ -128,7 +128,7 @@ def _cases(folder: Path, metrics: Mapping[str, Any]) -> Iterator[Block]:
         here = [case for case in cases if case["kind"] == kind]
         if not here:
             continue
-        yield Heading(words[:1].upper() + words[1:], f"cases-{kind}")
+        yield Heading(capitalise(words), f"cases-{kind}")
         shown = [_case_picture(folder, case) for case in here]
         yield Pictures(tuple(one for one in shown if one is not None))
         if lost := sum(one is None for one in shown):
