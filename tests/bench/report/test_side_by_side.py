@@ -63,10 +63,10 @@ def test_paired_differences_are_those_of_the_predictions(evaluation, other):
     (table,) = paired(document)
     row = next(r for r in table.rows if r[:3] == ("made", "malignancy", "image"))
     one, two = read_predictions(evaluation), read_predictions(folder)
-    keys = [k for k, v in one.items() if k[0] == "made" and v.scores]
-    labels = [one[k].record.malignant for k in keys]
+    keys = [k for k, v in one.items() if k[0] == "made" and v.probabilities]
+    labels = [one[k].malignant for k in keys]
     first, second = (
-        roc_auc_score(labels, [rows[k].scores.malignant for k in keys]) for rows in (one, two)
+        roc_auc_score(labels, [rows[k].probabilities[2] for k in keys]) for rows in (one, two)
     )
     assert row[5].startswith(f"{first:.3f} (")
     assert row[6].startswith(f"{second:.3f} (")

@@ -12,16 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from mammolens.bench.units import ImageResult
-from mammolens.core import Laterality, Scores, Unreadable
-from mammolens.data.manifest import Record
 from mammolens.errors import ConfigError, InvalidManifest
-from mammolens.tables import Row, read_table
+from mammolens.tables import Row as Cells
+from mammolens.tables import read_table
 
 __all__ = [
     "POOLED",
     "SCHEMA",
-    "UNREAD",
+    "Row",
     "Run",
     "need_extra",
     "read_figures",
@@ -34,9 +32,6 @@ SCHEMA: Final = "mammolens.evaluation/2"
 
 POOLED: Final = ("mammolens.crossvalidation/1", "mammolens.ensemble/1")
 """The schemas without a model package: out-of-fold predictions, and mean votes of runs."""
-
-UNREAD: Final = Unreadable("", "", "not read")
-"""The reason of an image without scores; ``predictions.csv`` is not asked for the true one."""
 
 _NEEDED: Final = ("model", "datasets", "malignancy", "tumour", "bootstrap", "manifest_digest")
 _KEY: Final = ("dataset", "image_id")
@@ -51,6 +46,17 @@ class Run:
 
     folder: Path
     metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of ``predictions.csv``; `probabilities` is ``None`` if it could not be read."""
+
+    patient_id: str
+    laterality: str
+    malignant: bool | None
+    tumour: bool | None
+    probabilities: tuple[float, float, float] | None
 
 
 def need_extra() -> None:
@@ -129,10 +135,8 @@ def read_figures(path: Path, schemas: Sequence[str], what: str) -> dict[str, Any
     return dict(found)
 
 
-def read_predictions(folder: Path) -> dict[tuple[str, str], ImageResult]:
+def read_predictions(folder: Path) -> dict[tuple[str, str], Row]:
     """Read ``predictions.csv``; keys are (data set, image identifier).
-
-    Records have what the file says of an image, and an empty path.
 
     Raises
     ------
@@ -143,20 +147,15 @@ def read_predictions(folder: Path) -> dict[tuple[str, str], ImageResult]:
         folder / "predictions.csv", _COLUMNS, remedy="The file is damaged: run the evaluation again"
     )
     table.refuse_repeats(*_KEY)
-    return {(row["dataset"], row["image_id"]): _result(row) for row in table.rows}
+    return {(row["dataset"], row["image_id"]): _row(row) for row in table.rows}
 
 
-def _result(row: Row) -> ImageResult:
-    record = Record(
-        dataset=row["dataset"],
-        image_id=row["image_id"],
-        patient_id=row["patient_id"],
-        path=Path(),
-        laterality=Laterality(row["laterality"]) if row["laterality"] else None,
-        tumour=row.flag("label_tumour"),
-        malignant=row.flag("label_malignant"),
+def _row(cells: Cells) -> Row:
+    scores = tuple(score for score in map(cells.number, _SCORES) if score is not None)
+    return Row(
+        cells["patient_id"],
+        cells["laterality"],
+        cells.flag("label_malignant"),
+        cells.flag("label_tumour"),
+        (scores[0], scores[1], scores[2]) if len(scores) == 3 else None,
     )
-    scores = [score for score in map(row.number, _SCORES) if score is not None]
-    if len(scores) < len(_SCORES):
-        return ImageResult(record, None, UNREAD)
-    return ImageResult(record, Scores(*scores))

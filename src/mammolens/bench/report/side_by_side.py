@@ -30,8 +30,9 @@ from mammolens.bench.report.phrases import (
     model_name,
     n_and_positives,
 )
-from mammolens.bench.report.run_folder import UNREAD, Run, read_predictions
+from mammolens.bench.report.run_folder import Row, Run, read_predictions
 from mammolens.bench.units import UNITS, ImageResult, Sample, interval_json, units_of
+from mammolens.core import Laterality, Scores, Unreadable
 from mammolens.data.manifest import Record
 from mammolens.data.synthetic import synthetic_warnings
 from mammolens.errors import InvalidManifest
@@ -39,8 +40,10 @@ from mammolens.metrics import auc_difference, auc_interval, delong_test
 
 __all__ = ["Pairing", "build_comparison", "pair_rows"]
 
+Key = tuple[str, str]
 Results = list[ImageResult]
 
+_UNREAD: Final = Unreadable("", "", "not read by both")
 _FEWEST: Final = 2
 
 
@@ -93,7 +96,7 @@ def pair_rows(first: Run, second: Run, *, common: bool) -> Pairing:
     one, other = read_predictions(first.folder), read_predictions(second.folder)
     shared = [key for key in one if key in other]
     for key in shared:
-        _check_same(one[key].record, other[key].record, second.folder)
+        _check_same(key, one[key], other[key], second.folder)
     same = first.metrics["manifest_digest"] == second.metrics["manifest_digest"] and len(
         shared
     ) == len(one) == len(other)
@@ -106,23 +109,38 @@ def pair_rows(first: Run, second: Run, *, common: bool) -> Pairing:
             f"their tables differ (of {count(len(one))} and {count(len(other))} images "
             f"{count(len(shared))} are common); choose the common ones with --common",
         )
-    lost = {key for key in shared if not (one[key].scores and other[key].scores)}
-    first_results, second_results = (
-        [ImageResult(run[key].record, None, UNREAD) if key in lost else run[key] for key in shared]
-        for run in (one, other)
+    read = {key for key in shared if one[key].probabilities and other[key].probabilities}
+    return Pairing(
+        [_result(key, one[key], key in read) for key in shared],
+        [_result(key, other[key], key in read) for key in shared],
     )
-    return Pairing(first_results, second_results)
 
 
-def _check_same(one: Record, other: Record, folder: Path) -> None:
-    if one != other:
+def _check_same(key: Key, one: Row, other: Row, folder: Path) -> None:
+    facts = [(row.malignant, row.tumour, row.patient_id, row.laterality) for row in (one, other)]
+    if facts[0] != facts[1]:
         raise InvalidManifest(
-            f"image {one.image_id!r} of {one.dataset!r} has another label, patient or laterality "
+            f"image {key[1]!r} of {key[0]!r} has another label, patient or laterality "
             "than in the first run, so the two cannot be compared",
             source=str(folder / "predictions.csv"),
             keyword="label_malignant",
             remedy="Evaluate both models on the same table",
         )
+
+
+def _result(key: Key, row: Row, read: bool) -> ImageResult:
+    record = Record(
+        dataset=key[0],
+        image_id=key[1],
+        patient_id=row.patient_id,
+        path=Path(),
+        laterality=Laterality(row.laterality) if row.laterality else None,
+        tumour=row.tumour,
+        malignant=row.malignant,
+    )
+    if read and row.probabilities:
+        return ImageResult(record, Scores(*row.probabilities))
+    return ImageResult(record, None, _UNREAD)
 
 
 def _facts_line(run: Run) -> str:
