@@ -19,8 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mammolens.data.cache import PreparedCache, build_side
-from mammolens.data.manifest import Manifest, Split
+from mammolens.data.cache import build_side
+from mammolens.data.manifest import Split
 from mammolens.errors import ConfigError
 from mammolens.learn.averages import estimate_statistics
 from mammolens.learn.checkpoint import read_run_folder, refuse_other_run, write_best, write_run
@@ -34,7 +34,6 @@ __all__ = [
     "Member",
     "average_runs",
     "average_weights",
-    "load_side",
     "read_members",
     "soft_vote",
 ]
@@ -154,8 +153,9 @@ def average_runs(
     judged = read_sides(first, config, summary)
     lineage = join_lineages([of_run(run, judged) for run, _, _ in members], judged)
     state = average_weights(members, shares)
-    (_, learned), (_, held_out) = (
-        load_side(config, summary, first, side) for side in (Split.TRAIN, Split.VALIDATION)
+    learned, held_out = (
+        build_side(judged, side, config.preprocess, config.data.cache)
+        for side in (Split.TRAIN, Split.VALIDATION)
     )
     cautions = check_sides(learned, held_out, config.preprocess)
     for caution in (*cautions, *lineage.cautions):
@@ -194,21 +194,6 @@ def average_runs(
     if score < max(float(one) for one in alike):
         on_progress("the average ranks worse than the best of its runs on the validation side")
     return out / "best.safetensors"
-
-
-def load_side(
-    config: RunConfig, summary: dict[str, Any], run: Path, side: Split
-) -> tuple[Manifest, PreparedCache]:
-    """One side of a run's tables as it was trained, and its pictures.
-
-    Raises
-    ------
-    ConfigError
-        If tables or split have changed since.
-    """
-    manifest = read_sides(run, config, summary)
-    pictures = build_side(manifest, side, config.preprocess, config.data.cache)
-    return manifest.select(split=side), pictures
 
 
 def soft_vote(probabilities: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]:

@@ -1,7 +1,8 @@
-"""Checks of both sides of a run before its first step: can it be learned from, and judged?
+"""Checks of the training and validation side before the first step of a run.
 
-A package is judged by patient: thresholds, calibration and figures need patients with and without
-cancer on the validation side. What `mammolens export` would refuse after hours is refused here.
+Thresholds, calibration and figures of a package count patients, so the validation side needs
+patients with cancer and patients without. Sides that `mammolens export` would refuse after hours of
+training are refused here.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from mammolens.preprocess import InputConfig, RegionConfig
 __all__ = ["FEWEST", "check_sides", "refuse_unjudgeable"]
 
 FEWEST: Final = 2
-"""Patients (or lesions) with cancer, and without, below which nothing can be fixed: with a single
-one every resample says the same. It is no promise of quality; below `FEW` a caution is given."""
+"""Fewest patients (or lesions) with cancer, and without, for thresholds and calibration. With one
+patient all resamples are the same. This promises no quality: below `FEW` a caution is given."""
 
 _NAMES: Final = ("normal", "benign", "malignant")
 
@@ -30,18 +31,18 @@ _NAMES: Final = ("normal", "benign", "malignant")
 def check_sides(
     learned: PreparedCache, held_out: PreparedCache, config: InputConfig
 ) -> Iterable[str]:
-    """Refuse sides that nothing can be learned from or judged on; give cautions in words.
+    """Refuse sides on which a model cannot be trained or judged; give cautions in words.
 
     Parameters
     ----------
     config
-        How pictures are made: it says whether one shows a breast or a lesion.
+        How pictures are prepared: whether a picture shows a breast or a lesion.
 
     Raises
     ------
     InvalidManifest
-        If all training labels say the same, no data set has both outcomes on the validation
-        side, `refuse_unjudgeable` refuses it, or every image of a side was refused.
+        If all training labels are equal, no data set has both outcomes on the validation side,
+        `refuse_unjudgeable` refuses that side, or every image of a side was refused.
     """
     for cache, side in ((learned, "training"), (held_out, "validation")):
         if not cache.records:
@@ -98,7 +99,7 @@ def refuse_unjudgeable(records: Sequence[Record], config: InputConfig) -> None:
 
 
 def _counts(records: Sequence[Record], config: InputConfig) -> tuple[int, int]:
-    """Units with cancer, and without; those without a label are neither."""
+    """Count the units with cancer and without; units without a label are in neither."""
     of_lesions = isinstance(config, RegionConfig)
     told: dict[object, bool] = {}
     for record in records:

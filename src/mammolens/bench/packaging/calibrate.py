@@ -52,7 +52,7 @@ def calibrate(logits: npt.ArrayLike, records: Sequence[Record], *, fitted_on: st
     share = float(np.mean([bool(r.malignant) for r in records if r.malignant is not None]))
     shifted, bias, temperature = values.copy(), 0.0, 1.0
     for _ in range(8):
-        temperature = fit_temperature(shifted, allowed).value
+        temperature = fit_temperature(shifted, allowed)
         low, high = -5.0, 5.0
         for _ in range(40):
             bias = (low + high) / 2

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.sections.figures import READERS_SENSITIVITY, READERS_SPECIFICITY
-from mammolens.bench.units import ImageResult, Sample, interval_json
+from mammolens.bench.units import ImageResult, Sample, intervals_json
 from mammolens.data.manifest import Record
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import (
@@ -103,8 +103,7 @@ def _registry(evidence: Evidence, unit: str) -> dict[str, Any]:
             "specificity_difference": specificity - READERS_SPECIFICITY,
         }
 
-    intervals = evidence.intervals(sample, statistics)
-    return {**counts, **{name: one and interval_json(one) for name, one in intervals.items()}}
+    return {**counts, **intervals_json(evidence.intervals(sample, statistics))}
 
 
 def _birads(evidence: Evidence, unit: str) -> dict[str, Any]:
@@ -171,11 +170,7 @@ def _compared(evidence: Evidence, sample: Sample, grades: npt.NDArray[np.int64])
             "difference/specificity": specificity - point["specificity"],
         }
 
-    written: dict[str, Any] = {}
-    for name, one in evidence.intervals(sample, statistics).items():
-        whose, _, figure = name.partition("/")
-        written.setdefault(whose, {})[figure] = one and interval_json(one)
-    return written
+    return intervals_json(evidence.intervals(sample, statistics))
 
 
 def _ordinal_roc(sample: Sample, grades: npt.NDArray[np.int64]) -> dict[str, Any]:
