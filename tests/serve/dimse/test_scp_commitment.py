@@ -230,8 +230,8 @@ def test_an_archive_is_asked_and_its_answer_understood(listen, told, way):
         outcome = request_commitment(listener.state, address, references, 15)
     assert outcome.answered
     assert (outcome.kept, outcome.failed) == ({"1.2.1"}, {"1.2.2": 0x0112})
-    assert outcome.covers(references[:1])
-    assert not outcome.covers(references)
+    assert {uid for _, uid in references[:1]} <= outcome.kept
+    assert not {uid for _, uid in references} <= outcome.kept
     assert told(listener, "commitment_asked")[0][1]["objects"] == 2
     assert told(listener, "commitment_answered")[0][0] == "dimse:ARCHIVE"
 
@@ -251,7 +251,7 @@ def test_an_archive_that_says_nothing_has_committed_to_nothing(listen):
     with serving("ARCHIVE", [(evt.EVT_N_ACTION, Archive("silent").action)]) as port:
         peer = Peer("ARCHIVE", "127.0.0.1", port)
         outcome = request_commitment(listener.state, peer, references, 0.3)
-    assert (outcome.answered, outcome.covers(references)) == (False, False)
+    assert (outcome.answered, outcome.kept) == (False, frozenset())
 
 
 def test_an_archive_that_is_away_or_unknown_is_an_error(listen):

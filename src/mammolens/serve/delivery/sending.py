@@ -24,14 +24,7 @@ from typing import Final
 
 from mammolens.errors import DeliveryError, StorageError
 from mammolens.serve import logs
-from mammolens.serve.delivery.outbox import (
-    Delivery,
-    claim_deliveries,
-    finish_delivery,
-    give_up_delivery,
-    postpone_delivery,
-    put_off_delivery,
-)
+from mammolens.serve.delivery.outbox import Delivery, claim_deliveries, finish_delivery
 from mammolens.serve.delivery.route import Route
 from mammolens.serve.delivery.transports import (
     Answer,
@@ -43,7 +36,7 @@ from mammolens.serve.delivery.transports import (
 )
 from mammolens.serve.exchange import MINIMUM_RATE, obeying
 from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState
-from mammolens.serve.record import DELIVERIES, beating
+from mammolens.serve.record import DELIVERIES, beating, leases
 from mammolens.serve.settings import RouteSettings
 
 __all__ = ["deliver", "deliver_off", "delivering"]
@@ -190,10 +183,9 @@ def _send_batch(route: Route, batch: Sequence[Delivery], since: float) -> int:
     parcels = [Parcel(d, results.path(d.digest), results.seal) for d in batch]
     longest_s = LONGEST_IN_TIMEOUTS * route.settings.timeout_s * (len(batch) + 1)
     longest_s += sum(map(_size, parcels)) / MINIMUM_RATE
-    leases = [delivery.lease for delivery in batch]
     uncommitted: list[Delivery] = []
     delivered = 0
-    with route.pulse.holding(leases, since, longest_s):
+    with route.pulse.holding([d.lease for d in batch], since, longest_s):
         with route.transport.open(parcels) as session:
             away = False
             for parcel in parcels:
@@ -294,10 +286,10 @@ def _enter(route: Route, delivery: Delivery, answer: Answer) -> bool:
             logs.event(ROOM, "delivered" if held else "delivered_late", **told)
             return held
         case Verdict.NEVER:
-            give_up_delivery(database, delivery, answer.said)
+            leases.retry(database, delivery, answer.said, route.rules(), 0)
             logs.event(ROOM, "refused", logging.WARNING, **told)
         case Verdict.LATER | Verdict.BROKEN | Verdict.AWAY:
-            put_off_delivery(database, delivery, answer.said, route.rules())
+            leases.retry(database, delivery, answer.said, route.rules(), route.max_attempts)
             logs.event(ROOM, "put_off", logging.WARNING, **told)
     return False
 
@@ -312,11 +304,10 @@ def _hold(route: Route, delivery: Delivery, error: OSError | StorageError) -> No
             _enter(route, delivery, Answer(Verdict.LATER, said))
             return
     logs.event(ROOM, "store_away", logging.ERROR, route=delivery.route, delivery=delivery.lease.id)
-    postpone_delivery(route.state.database, delivery, said, route.state.settings.jobs)
+    leases.postpone(route.state.database, delivery, said, route.state.settings.jobs.backoff_s)
 
 
 def _leave(route: Route, delivery: Delivery, why: str) -> None:
     """Give back what was not tried, for whoever comes next."""
-    at_once = {"backoff_s": 0.0, "max_deliveries": sys.maxsize}
-    rules = route.state.settings.jobs.model_copy(update=at_once)
-    put_off_delivery(route.state.database, delivery, why, rules)
+    at_once = route.state.settings.jobs.model_copy(update={"backoff_s": 0.0})
+    leases.retry(route.state.database, delivery, why, at_once, sys.maxsize)

@@ -23,6 +23,7 @@ from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.images.dicom.scan import Wanted, scan
 from mammolens.images.dicom.streams import Plain
 from mammolens.images.dicom.walk import Walk
+from mammolens.serve.dimse.data_sets import data_set
 
 __all__ = [
     "CONTEXT",
@@ -84,20 +85,13 @@ class CommitmentReport:
 
 def listed(transaction_uid: str, references: Iterable[Reference]) -> Dataset:
     """Name objects under a transaction."""
-    data = Dataset()
-    data.TransactionUID = transaction_uid
-    data.ReferencedSOPSequence = [_item(*reference) for reference in references]
-    return data
+    items = [_item(*reference) for reference in references]
+    return data_set(TransactionUID=transaction_uid, ReferencedSOPSequence=items)
 
 
 def listed_failures(failed: Mapping[Reference, int]) -> list[Dataset]:
     """Name objects, each with its reason."""
-    items = []
-    for reference, reason in failed.items():
-        item = _item(*reference)
-        item.FailureReason = reason
-        items.append(item)
-    return items
+    return [_item(*reference, FailureReason=reason) for reference, reason in failed.items()]
 
 
 def read_report(data: Dataset) -> CommitmentReport:
@@ -193,8 +187,5 @@ def refusal_status(error: InputError) -> int:
     return RESOURCE_LIMITATION if isinstance(error, UnsupportedImage) else INVALID_ARGUMENT
 
 
-def _item(sop_class: str, sop_instance: str) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID = sop_class
-    item.ReferencedSOPInstanceUID = sop_instance
-    return item
+def _item(sop_class: str, sop_instance: str, **more: int) -> Dataset:
+    return data_set(ReferencedSOPClassUID=sop_class, ReferencedSOPInstanceUID=sop_instance, **more)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,10 +54,6 @@ class CommitmentOutcome:
     answered: bool
     kept: frozenset[str]
     failed: Mapping[str, int]
-
-    def covers(self, references: Iterable[Reference]) -> bool:
-        """Whether the archive has committed itself to all of these."""
-        return self.answered and {instance for _, instance in references} <= self.kept
 
 
 def request_commitment(

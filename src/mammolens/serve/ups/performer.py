@@ -46,10 +46,10 @@ from mammolens.serve.ups.data import (
     Reason,
     StepInput,
     cancellation,
+    claimable,
     final_report,
     progress,
     read_inputs,
-    readable_offer,
 )
 from mammolens.serve.ups.servers import (
     ALREADY,
@@ -113,9 +113,7 @@ def perform_steps(state: NodeState) -> int:
         open_server(settings) as server,
         beating(state.database, STEPS, settings.jobs.lease_s) as pulse,
     ):
-        offers = [offer for step in server.find() if (offer := readable_offer(step, settings.ups))]
-        ranked = sorted(offers, key=lambda offer: offer.rank)
-        uids = [offer.sop_instance_uid for offer in ranked]
+        uids = claimable(server.find(), settings.ups)
         if uids:
             steps.enter(state.database, name, uids, settings.ups.most)
         since = time.monotonic()

@@ -21,7 +21,6 @@ from mammolens.core import (
     ViewPosition,
 )
 from mammolens.exams import SEVERAL_PATIENTS
-from mammolens.serve.holdings import Store
 from mammolens.serve.record import GIVEN_UP_NAME, Role
 from mammolens.serve.work.results import ExamInputs, StoredInstance
 
@@ -37,7 +36,7 @@ GIVEN_UP: Final = Caution(
 )
 
 
-def given_up(received: Store, inputs: ExamInputs) -> tuple[Exam, list[Unreadable]]:
+def given_up(inputs: ExamInputs) -> tuple[Exam, list[Unreadable]]:
     """Name an exam and its objects by what the database holds; no object is opened.
 
     Patient id, accession number and UIDs are known there; name and birth date are not, and stay
@@ -48,19 +47,19 @@ def given_up(received: Store, inputs: ExamInputs) -> tuple[Exam, list[Unreadable
     kept = {i.digest: i for i in inputs.instances if i.role is not Role.COPY}
     return exam, [
         Unreadable(
-            str(received.path(instance.digest)),
+            instance.digest,
             "IncompleteExam",
             GIVEN_UP.message,
-            _source_of(received, inputs, instance),
+            _source_of(inputs, instance),
         )
         for instance in kept.values()
     ]
 
 
-def _source_of(received: Store, inputs: ExamInputs, instance: StoredInstance) -> Source:
+def _source_of(inputs: ExamInputs, instance: StoredInstance) -> Source:
     view = instance.view or ""
     ref = ImageRef(
-        str(received.path(instance.digest)),
+        instance.digest,
         patient_id=inputs.patient_id,
         study_instance_uid=inputs.study_instance_uid,
         series_instance_uid=instance.series_instance_uid,

@@ -172,7 +172,6 @@ def read_predecessor(database: Database, exam_id: int) -> Predecessor | None:
 def commit_result(
     database: Database,
     job: Job,
-    worker: str,
     outcome: Outcome,
     files: Sequence[ResultFile],
     routes: Sequence[RouteSettings],
@@ -198,7 +197,7 @@ def commit_result(
         ).scalar_one_or_none()
         if entered is not None:
             return int(entered)
-        if not leases.settle(database, connection, JOBS, job.lease, WorkState.DONE):
+        if not leases.settle(database, connection, JOBS, job.lease):
             return None
         before = connection.execute(_newest(job.exam_id)).one_or_none()
         revision = before.revision + 1 if before else 1
@@ -239,7 +238,7 @@ def commit_result(
             "result": int(result_id),
             "revision": revision,
         }
-        audit.append(database, connection, f"worker:{worker}", "finished", job.exam_id, detail)
+        audit.append(database, connection, job.actor, "finished", job.exam_id, detail)
     return int(result_id)
 
 

@@ -23,10 +23,10 @@ from mammolens.errors import StorageError
 from mammolens.model import ModelPackage
 from mammolens.serve import logs
 from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState, try_folder
-from mammolens.serve.record import JOBS, POSTPONED, Pulse, beating
+from mammolens.serve.record import JOBS, POSTPONED, Pulse, beating, leases
 from mammolens.serve.work.isolation import Child, Failure, explain
 from mammolens.serve.work.performance import perform
-from mammolens.serve.work.queue import Job, claim_job, fail_job, postpone_job, queue_due
+from mammolens.serve.work.queue import Job, claim_job, queue_due
 from mammolens.serve.work.results import Outcome, ResultFile, commit_result
 from mammolens.sinks import find_sink
 
@@ -155,7 +155,7 @@ def _serve(
                 stop.set()  # the other threads, too: whoever started this process starts it again
                 raise
             if job is not None:
-                entered += _do(state, performer, name, pulse, job)
+                entered += _do(state, performer, pulse, job)
             elif rest():
                 break
     finally:
@@ -177,7 +177,7 @@ def _next(state: NodeState, performer: Performer, name: str) -> Job | None:
     return claim_job(state.database, name, state.settings.jobs)
 
 
-def _do(state: NodeState, performer: Performer, name: str, pulse: Pulse, job: Job) -> bool:
+def _do(state: NodeState, performer: Performer, pulse: Pulse, job: Job) -> bool:
     """Perform one job; say whether its result was entered."""
     began = time.monotonic()
     longest_s = 2 * state.settings.jobs.time_limit_s
@@ -188,7 +188,6 @@ def _do(state: NodeState, performer: Performer, name: str, pulse: Pulse, job: Jo
             result = commit_result(
                 state.database,
                 job,
-                name,
                 outcome,
                 files,
                 state.settings.routes,
@@ -197,20 +196,21 @@ def _do(state: NodeState, performer: Performer, name: str, pulse: Pulse, job: Jo
     except Exception as error:
         kind = type(error).__name__
         logs.event(ROOM, "job_failed", logging.ERROR, error=kind, attempt=job.attempts, **told)
-        _fail(state, name, job, explain(error))
+        _fail(state, job, explain(error))
         return False
     told |= {"seconds": round(time.monotonic() - began, 3), "category": outcome.category.value}
     logs.event(ROOM, "job_done" if result else "lease_lost", result=result, **told)
     return result is not None
 
 
-def _fail(state: NodeState, name: str, job: Job, failure: Failure) -> None:
+def _fail(state: NodeState, job: Job, failure: Failure) -> None:
+    jobs = state.settings.jobs
     try:
         if _is_ours(job, failure):
             words = f"{POSTPONED}{failure.text}"
-            postpone_job(state.database, job, name, words, state.settings.jobs)
+            leases.postpone(state.database, job, words, jobs.backoff_s)
         else:
-            fail_job(state.database, job, name, failure.text, state.settings.jobs)
+            leases.retry(state.database, job, failure.text, jobs, jobs.max_attempts + 1)
     except StorageError:
         logs.event(ROOM, "database_away", logging.ERROR, job=job.lease.id)
 
