@@ -65,7 +65,7 @@ def deliver(state: NodeState, stop: threading.Event) -> int:
 def deliver_off(state: NodeState, stop: threading.Event) -> int:
     """Deliver what may go now, and give the number of files delivered.
 
-    What waits after a failure is left, and so is a route whose destination is away.
+    Deliveries that wait after a failure are left, and so are routes to a destination that is away.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def _serve_on(route: Route, rest: Callable[[], bool]) -> int:
 
 
 def _claim_and_send(route: Route) -> tuple[int, int]:
-    """Take what waits for the route and send it; say how many files, and how many delivered."""
+    """Claim deliveries of the route and send them; give how many were claimed and delivered."""
     since = time.monotonic()
     batch = claim_deliveries(
         route.state.database,
@@ -178,7 +178,7 @@ def _claim_and_send(route: Route) -> tuple[int, int]:
 
 
 def _send_batch(route: Route, batch: Sequence[Delivery], since: float) -> int:
-    """Send files of one result in order; say how many were delivered."""
+    """Send the files of one result in order, and give the number of those delivered."""
     results = route.state.results
     parcels = [Parcel(d, results.path(d.digest), results.seal) for d in batch]
     longest_s = LONGEST_IN_TIMEOUTS * route.settings.timeout_s * (len(batch) + 1)
@@ -245,7 +245,7 @@ def _ask_commitment(route: Route, deliveries: Sequence[Delivery]) -> list[tuple[
 
 
 def _send(session: Session, parcel: Parcel) -> Answer:
-    """Send one file; whatever goes wrong with it concerns this file alone.
+    """Send one file; a failure of any kind concerns this file alone.
 
     Raises
     ------
@@ -270,9 +270,9 @@ def _send(session: Session, parcel: Parcel) -> Answer:
 
 
 def _enter(route: Route, delivery: Delivery, answer: Answer) -> bool:
-    """Note what came of a file; say whether it was delivered."""
+    """Enter the answer to a file, and return whether it was delivered."""
     database = route.state.database
-    told: dict[str, str | float] = {
+    fields: dict[str, str | float] = {
         "route": delivery.route,
         "delivery": delivery.lease.id,
         "exam": delivery.exam_id,
@@ -283,19 +283,19 @@ def _enter(route: Route, delivery: Delivery, answer: Answer) -> bool:
     match answer.verdict:
         case Verdict.TAKEN:
             held = finish_delivery(database, delivery, answer.said)
-            logs.event(ROOM, "delivered" if held else "delivered_late", **told)
+            logs.event(ROOM, "delivered" if held else "delivered_late", **fields)
             return held
         case Verdict.NEVER:
             leases.retry(database, delivery, answer.said, route.rules(), 0)
-            logs.event(ROOM, "refused", logging.WARNING, **told)
+            logs.event(ROOM, "refused", logging.WARNING, **fields)
         case Verdict.LATER | Verdict.BROKEN | Verdict.AWAY:
             leases.retry(database, delivery, answer.said, route.rules(), route.max_attempts)
-            logs.event(ROOM, "put_off", logging.WARNING, **told)
+            logs.event(ROOM, "put_off", logging.WARNING, **fields)
     return False
 
 
 def _hold(route: Route, delivery: Delivery, error: OSError | StorageError) -> None:
-    """Let a file wait until our own store can be read; a single bad file waits for an hour."""
+    """Postpone a file until our own store can be read; a single bad file waits for an hour."""
     said = "it is sealed with a key that is not there"
     if isinstance(error, OSError):
         said = f"the file cannot be read: {type(error).__name__}"
@@ -308,6 +308,6 @@ def _hold(route: Route, delivery: Delivery, error: OSError | StorageError) -> No
 
 
 def _leave(route: Route, delivery: Delivery, why: str) -> None:
-    """Give back what was not tried, for whoever comes next."""
+    """Queue a file again that was not tried, for the next sender."""
     at_once = route.state.settings.jobs.model_copy(update={"backoff_s": 0.0})
     leases.retry(route.state.database, delivery, why, at_once, sys.maxsize)

@@ -36,12 +36,12 @@ __all__ = [
     "SUCCESS",
     "CommitmentReport",
     "Reference",
-    "decoded",
-    "listed",
-    "listed_failures",
+    "decode_message",
+    "failure_items",
     "read_references",
     "read_report",
     "read_transaction",
+    "references_of",
     "refusal_status",
 ]
 
@@ -83,14 +83,14 @@ class CommitmentReport:
         return {"failed": len(self.failed), "kept": len(self.kept), "transaction_uid": uid}
 
 
-def listed(transaction_uid: str, references: Iterable[Reference]) -> Dataset:
-    """Name objects under a transaction."""
+def references_of(transaction_uid: str, references: Iterable[Reference]) -> Dataset:
+    """Make the data set that names objects of a transaction."""
     items = [_item(*reference) for reference in references]
     return data_set(TransactionUID=transaction_uid, ReferencedSOPSequence=items)
 
 
-def listed_failures(failed: Mapping[Reference, int]) -> list[Dataset]:
-    """Name objects, each with its reason."""
+def failure_items(failed: Mapping[Reference, int]) -> list[Dataset]:
+    """Make the items that name objects, each with its failure reason."""
     return [_item(*reference, FailureReason=reason) for reference, reason in failed.items()]
 
 
@@ -136,8 +136,8 @@ def read_references(data: Dataset, keyword: str) -> tuple[Reference, ...]:
     )
 
 
-def decoded(data: BytesIO | None, transfer_syntax: str) -> Dataset:
-    """Decode what is read of a message's data set, once it is known to be within the limits.
+def decode_message(data: BytesIO | None, transfer_syntax: str) -> Dataset:
+    """Decode the elements of a message that are read, after a check of its limits.
 
     Raises
     ------

@@ -27,9 +27,9 @@ from mammolens.serve.dimse._commitment_data import (
     SUCCESS,
     CommitmentReport,
     Reference,
-    decoded,
-    listed,
+    decode_message,
     read_report,
+    references_of,
     refusal_status,
 )
 from mammolens.serve.dimse.peers import Peer, associated, find_peer
@@ -89,7 +89,7 @@ def request_commitment(
     handlers: list[evt.EventHandlerType] = [(evt.EVT_N_EVENT_REPORT, take_report, [state.database])]
     with associated(peer, dimse, [CONTEXT], handlers=handlers) as association:
         asked, _ = association.send_n_action(
-            listed(transaction_uid, references), REQUEST, MODEL, MODEL_INSTANCE
+            references_of(transaction_uid, references), REQUEST, MODEL, MODEL_INSTANCE
         )
         status = asked.get("Status")
         if status != SUCCESS:
@@ -106,7 +106,7 @@ def take_report(event: evt.Event, database: Database) -> tuple[int, None]:
     actor = f"dimse:{event.assoc.remote['ae_title'].strip()}"
     try:
         request: Any = event.request
-        data = decoded(request.EventInformation, event.context.transfer_syntax)
+        data = decode_message(request.EventInformation, event.context.transfer_syntax)
         known = note_report(database, read_report(data), actor)
     except InputError as error:
         return refusal_status(error), None

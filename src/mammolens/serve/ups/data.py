@@ -1,8 +1,8 @@
 """Procedure steps as data sets: what a step asks for, and what is reported while it is performed.
 
-A step that cannot be performed, or whose exam failed, ends as CANCELED with its reason and whatever
-came of it, and not as COMPLETED: who waits for it may then schedule it again or read without us,
-while COMPLETED would let a workflow go on as if a result had been there.
+A step that cannot be performed, or has a failed exam, ends as CANCELED with its reason and any
+results, and not as COMPLETED. The scheduler may then schedule it again, or the exam is read without
+our result; COMPLETED would let a workflow go on as if there were a result.
 
 Source: PS3.3 C.30.1 (relationship), C.30.2 (scheduled), C.30.3 (performed), PS3.16 CID 9300.
 """

@@ -173,8 +173,8 @@ def _claim(state: NodeState, server: StepServer, step: Step) -> Step | None:
         found = asked if is_success(code) else server.read(uid)
         if not is_success(code) and found and found.get("ProcedureStepState") == SCHEDULED:
             raise DeliveryError(f"the step cannot be claimed (0x{code:04X})")
-    # The answer may have been lost, or said to a process that was killed: an update tells whose
-    # the step is.
+    # The answer may have been lost, or given to a process that was killed: an update shows whether
+    # the step is ours.
     if not _update(server, step, progress(0, "claimed")):
         return _finish(state, step, "lost", None)
     server.subscribe(uid)
@@ -308,7 +308,7 @@ def _pull_input(state: NodeState, given: StepInput) -> bool:
 
 
 def _source(state: NodeState, given: StepInput) -> Endpoint | Peer | None:
-    """Find who has the images, among those whom the settings know."""
+    """Find a peer of the settings that has the images."""
     for url in given.urls:
         for name in state.settings.web.peers:
             peer = find_web_peer(name, state.settings)

@@ -170,7 +170,7 @@ def _next(state: NodeState, performer: Performer, name: str) -> Job | None:
     folder = state.results.folder
     fault = try_folder(folder)
     words = None if fault is None else f"cannot be written ({fault.strerror})"
-    if state.notices.tell(folder.name, words):
+    if state.notices.set(folder.name, words):
         logs.event(ROOM, "disk_away" if fault else "disk_back", logging.ERROR, reason=words)
     if fault is not None:
         return None
@@ -178,10 +178,10 @@ def _next(state: NodeState, performer: Performer, name: str) -> Job | None:
 
 
 def _do(state: NodeState, performer: Performer, pulse: Pulse, job: Job) -> bool:
-    """Perform one job; say whether its result was entered."""
+    """Perform one job, and return whether its result was entered."""
     began = time.monotonic()
     longest_s = 2 * state.settings.jobs.time_limit_s
-    told: dict[str, str | float] = {"exam": job.exam_id, "job": job.lease.id}
+    fields: dict[str, str | float] = {"exam": job.exam_id, "job": job.lease.id}
     try:
         with pulse.holding([job.lease], began, longest_s):
             outcome, files = performer.perform(job, longest_s)
@@ -195,11 +195,11 @@ def _do(state: NodeState, performer: Performer, pulse: Pulse, job: Job) -> bool:
             )
     except Exception as error:
         kind = type(error).__name__
-        logs.event(ROOM, "job_failed", logging.ERROR, error=kind, attempt=job.attempts, **told)
+        logs.event(ROOM, "job_failed", logging.ERROR, error=kind, attempt=job.attempts, **fields)
         _fail(state, job, explain(error))
         return False
-    told |= {"seconds": round(time.monotonic() - began, 3), "category": outcome.category.value}
-    logs.event(ROOM, "job_done" if result else "lease_lost", result=result, **told)
+    fields |= {"seconds": round(time.monotonic() - began, 3), "category": outcome.category.value}
+    logs.event(ROOM, "job_done" if result else "lease_lost", result=result, **fields)
     return result is not None
 
 
