@@ -298,7 +298,7 @@ def test_a_request_for_too_many_objects_is_refused_before_it_is_decoded(count, e
     tracemalloc.start()
     try:
         with pytest.raises(UnsupportedImage, match=words) as refused:
-            _commitment_data.decoded(data, IMPLICIT)
+            _commitment_data.decode_message(data, IMPLICIT)
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
     finally:
         tracemalloc.stop()
@@ -307,8 +307,8 @@ def test_a_request_for_too_many_objects_is_refused_before_it_is_decoded(count, e
 
 def test_a_request_for_a_large_study_is_read():
     with pytest.raises(UnsupportedImage, match="10,001 objects"):
-        _commitment_data.decoded(BytesIO(references_of(10_001)), IMPLICIT)
-    data = _commitment_data.decoded(BytesIO(references_of(5_000)), IMPLICIT)
+        _commitment_data.decode_message(BytesIO(references_of(10_001)), IMPLICIT)
+    data = _commitment_data.decode_message(BytesIO(references_of(5_000)), IMPLICIT)
     found = _commitment_data.read_references(data, "ReferencedSOPSequence")
     assert (len(found), found[-1]) == (5_000, (MG, "9.4999"))
 
