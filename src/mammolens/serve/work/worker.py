@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from mammolens.errors import StorageError
 from mammolens.model import ModelPackage
@@ -36,22 +36,9 @@ ROOM: Final = "worker"
 AWAY_S: Final = 5.0
 
 
-class Performer(Protocol):
-    """Whatever performs the jobs of one thread."""
-
-    def start(self) -> None:
-        """Make ready; raises `MammolensError` where nothing can be performed now."""
-
-    def perform(self, job: Job, longest_s: float) -> tuple[Outcome, list[ResultFile]]:
-        """Perform a job."""
-
-    def end(self) -> None:
-        """Give back what is held."""
-
-
 @dataclass(frozen=True)
-class _Here:
-    """Performs in this process: a crash ends all of it. For tests and for a single exam."""
+class _InProcess:
+    """Performs jobs in this process, which a crash ends; it has the methods of `Child`."""
 
     state: NodeState
     package: ModelPackage
@@ -114,13 +101,13 @@ def _run(
         find_sink(sink).check()
     package = ModelPackage.load(state.settings.model.name)
     package.card.for_breasts()
-    make: Callable[[], Performer]
+    make: Callable[[], Child | _InProcess]
     if apart:
         each = None if threads == 1 else max(1, (os.cpu_count() or 1) // threads)
         make = lambda: Child(state.settings, each)  # noqa: E731
         del package
     else:
-        make = lambda: _Here(state, package)  # noqa: E731
+        make = lambda: _InProcess(state, package)  # noqa: E731
     logs.event(ROOM, "started", threads=threads)
     try:
         with (
@@ -136,7 +123,7 @@ def _run(
 
 def _serve(
     state: NodeState,
-    performer: Performer,
+    performer: Child | _InProcess,
     name: str,
     pulse: Pulse,
     stop: threading.Event,
@@ -163,7 +150,7 @@ def _serve(
     return entered
 
 
-def _next(state: NodeState, performer: Performer, name: str) -> Job | None:
+def _next(state: NodeState, performer: Child | _InProcess, name: str) -> Job | None:
     """Take the next job, if its results could be written."""
     performer.start()
     queue_due(state.database, state.settings.exams)
@@ -177,7 +164,7 @@ def _next(state: NodeState, performer: Performer, name: str) -> Job | None:
     return claim_job(state.database, name, state.settings.jobs)
 
 
-def _do(state: NodeState, performer: Performer, pulse: Pulse, job: Job) -> bool:
+def _do(state: NodeState, performer: Child | _InProcess, pulse: Pulse, job: Job) -> bool:
     """Perform one job, and return whether its result was entered."""
     began = time.monotonic()
     longest_s = 2 * state.settings.jobs.time_limit_s
