@@ -54,7 +54,7 @@ Mitigate = Annotated[
     ),
 ]
 SourceProbe = Annotated[
-    bool, typer.Option("--source-probe", help="Measure how well the source can be told.")
+    bool, typer.Option("--source-probe", help="Measure how well the source can be recognised.")
 ]
 
 Methods = Annotated[

@@ -42,7 +42,7 @@ def caveats(
         )
     if len(names) > 1:
         notes.append(
-            "figures over several data sets also measure how far the sources can be told apart; "
+            "figures over several data sets also measure how far the sources can be distinguished; "
             "read them per data set"
         )
     notes += same_women(judged.records)

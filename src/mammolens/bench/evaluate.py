@@ -54,7 +54,7 @@ def run(
     ----------
     model
         Name of a built-in model, or path of a package; ``None`` with `predictions`, if their
-        model is no package.
+        model is not a package.
     manifest
         One or several CSV tables, or one run's TOML file.
     out

@@ -131,7 +131,7 @@ def average_runs(
     out
         Folder to write.
     on_progress
-        Takes what is told.
+        Receives each line of progress.
     shares
         How much each run counts, as shares of their sum; alike if ``None``.
 
@@ -217,7 +217,7 @@ def soft_vote(probabilities: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]
 
 def _read(runs: Sequence[Path]) -> tuple[Member, ...]:
     if len(runs) < 2:
-        raise ConfigError("one run is no ensemble", remedy="Name two or more run folders")
+        raise ConfigError("one run is not an ensemble", remedy="Name two or more run folders")
     return tuple((run, *read_run_folder(run)) for run in runs)
 
 
@@ -226,7 +226,7 @@ def _shares(given: Sequence[float] | None, count: int) -> tuple[float, ...]:
     shares = [1.0] * count if given is None else list(given)
     if len(shares) != count or not all(0 < share < float("inf") for share in shares):
         raise ConfigError(
-            f"{shares} are no shares of {count} runs",
+            f"{shares} are not shares of {count} runs",
             keyword="share",
             remedy="Give each run a number above 0, in the order of the runs, or none at all",
         )

@@ -53,9 +53,9 @@ def check_sides(
                 keyword="path",
                 remedy="Correct the paths or the images",
             )
-    told = {record.allowed for record in learned.records if not all(record.allowed)}
-    if len(told) < 2:
-        words = " or ".join(n for a in told for n, ok in zip(_NAMES, a, strict=True) if ok)
+    label_sets = {record.allowed for record in learned.records if not all(record.allowed)}
+    if len(label_sets) < 2:
+        words = " or ".join(n for a in label_sets for n, ok in zip(_NAMES, a, strict=True) if ok)
         raise InvalidManifest(
             f"all labels of the training side say {words or 'nothing'}",
             keyword="malignant",
@@ -69,7 +69,7 @@ def check_sides(
         )
     _, figures = malignancy_figures(held_out.records, np.zeros((len(held_out.records), 3)))
     refuse_unjudgeable(held_out.records, config)
-    yield from _cautions(learned, held_out, told, figures, config)
+    yield from _cautions(learned, held_out, label_sets, figures, config)
 
 
 def refuse_unjudgeable(records: Sequence[Record], config: InputConfig) -> None:
@@ -101,13 +101,13 @@ def refuse_unjudgeable(records: Sequence[Record], config: InputConfig) -> None:
 def _counts(records: Sequence[Record], config: InputConfig) -> tuple[int, int]:
     """Count the units with cancer and without; units without a label are in neither."""
     of_lesions = isinstance(config, RegionConfig)
-    told: dict[object, bool] = {}
+    units: dict[object, bool] = {}
     for record in records:
         if record.malignant is not None:
             key = (record.dataset, record.image_id) if of_lesions else record.patient
-            told[key] = told.get(key, False) or record.malignant
-    ill = sum(told.values())
-    return ill, len(told) - ill
+            units[key] = units.get(key, False) or record.malignant
+    ill = sum(units.values())
+    return ill, len(units) - ill
 
 
 def _unit(config: InputConfig) -> str:
@@ -117,7 +117,7 @@ def _unit(config: InputConfig) -> str:
 def _cautions(
     learned: PreparedCache,
     held_out: PreparedCache,
-    told: set[tuple[bool, bool, bool]],
+    label_sets: set[tuple[bool, bool, bool]],
     figures: Mapping[str, float],
     config: InputConfig,
 ) -> Iterable[str]:
@@ -138,8 +138,11 @@ def _cautions(
             )
     for place, name in enumerate(_NAMES):
         alone = tuple(place == other for other in range(len(_NAMES)))
-        if alone not in told:
-            yield f"no training image is told to be {name}: it is told apart by exclusion at best"
+        if alone not in label_sets:
+            yield (
+                f"no training image is labelled {name}: the network can learn it by exclusion "
+                "at best"
+            )
     for dataset in sorted({record.dataset for record in held_out.records}):
         if f"auc_{dataset}" not in figures:
             yield f"{dataset} has one outcome on the validation side: it is not in the score"

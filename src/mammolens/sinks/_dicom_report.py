@@ -213,7 +213,7 @@ def meaning_of_numbers(prediction: Prediction, image: ImagePrediction, run: RunI
     return (
         "Probability of cancer of the whole image:"
         f" {probability_words(malignant, prediction, run)}. Certainty of finding: strength of the"
-        " map, 50 % at the validated level; not a probability. The kind of lesion is not told."
+        " map, 50 % at the validated level; not a probability. The kind of lesion is not reported."
     )
 
 

@@ -78,7 +78,7 @@ def exam_identity(prediction: Prediction) -> ExamIdentity:
     broken = {word for s in sources for word in s.header.undecoded} & _MUST_BE_READ
     if broken:
         raise UnsupportedImage(
-            "the character set of the patient's name or ID cannot be told: a message must not carry"
+            "the character set of the patient's name or ID is unknown: a message must not carry"
             " it wrong",
             source=first.ref.path,
             keyword=min(broken),

@@ -181,9 +181,9 @@ def _results(
         what = "Share of malignant breasts that the probabilities stand for"
         yield _number(_ours("PREVALENCE", what), 100.0 * prediction.prevalence)
     for source, why in identity.missed:
-        told = " ".join(filter(None, (why, source.ref.sop_instance_uid)))
+        reason = " ".join(filter(None, (why, source.ref.sop_instance_uid)))
         what = _ours("NOT_ANALYSED", "Image that was not analysed")
-        yield _result("TX", what, _lines([told]), "P")
+        yield _result("TX", what, _lines([reason]), "P")
     if run.revision > 1:
         what = "Number of this result of the exam"
         yield _result("NM", _ours("REVISION", what), str(run.revision), "P")

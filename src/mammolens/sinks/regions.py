@@ -51,7 +51,7 @@ CSV_COLUMNS: Final = (
     *("warnings", "path", "patient_id", "prevalence", "model", "notice"),
 )
 MEANING: Final = (
-    "P(malignant) of a mark, given that it is a lesion: normal is no possible answer, and a low "
+    "P(malignant) of a mark, given that it is a lesion: normal is not a possible answer, and a low "
     "score does not make a lesion benign"
 )
 _WORDS: Final = {

@@ -179,7 +179,7 @@ def _remedied(rows: Rows, remedy: Remedy, threshold: float) -> tuple[_Float, _Bo
 
 
 def _at(rows: Rows, chosen: _Bool, specificity: float, threshold: float) -> float:
-    """The threshold of a specificity; that of the card where it is none or all."""
+    """The threshold of a specificity; that of the card where the specificity is 0 or 1."""
     if not 0.0 < specificity < 1.0:
         return threshold
     return threshold_at_specificity(rows.labels[chosen], rows.scores[chosen], specificity)

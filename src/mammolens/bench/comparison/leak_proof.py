@@ -241,7 +241,7 @@ def _unproven(card: ModelCard, known: KnownPatients | None, strange: Sequence[st
 
 
 def _selection(judged: Sequence[Record], chosen: Collection[tuple[str, str]]) -> tuple[str, ...]:
-    """What must be said of patients on the model's own validation side."""
+    """The note on patients of the model's own validation side."""
     everyone = {record.patient for record in judged}
     both = everyone.intersection(chosen)
     if not both:
@@ -255,7 +255,7 @@ def _selection(judged: Sequence[Record], chosen: Collection[tuple[str, str]]) ->
 def _heritage(
     card: ModelCard, known: KnownPatients | None, judged: Sequence[Record]
 ) -> tuple[str, ...]:
-    """What must be said of what it learned from, and did not."""
+    """The note on the data that the model learned from, and on data that it did not see."""
     new = sorted({r.dataset for r in judged} - {one.name for one in card.training.datasets})
     went_on = "of an earlier run" in card.training.recipe.lower()
     unsure = went_on if known is None else not known.complete

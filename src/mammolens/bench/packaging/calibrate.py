@@ -34,7 +34,7 @@ class Fit:
 def calibrate(logits: npt.ArrayLike, records: Sequence[Record], *, fitted_on: str) -> Fit:
     """Fit a temperature, and the malignant intercept that gives the right mean; then age.
 
-    Where no label allows normal, as with marked lesions, it is no possible answer. Age is used
+    Where no label allows normal, as with marked lesions, it is not a possible answer. Age is used
     only if enough images have one and the whole interval of its slope lies above 0.
 
     Parameters

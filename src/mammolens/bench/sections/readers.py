@@ -2,7 +2,7 @@
 
 BI-RADS is an ordinal reading: 1 and 2 (negative, benign), 3 (probably benign), 0 (further imaging
 is needed), 4 and 5. A 0 is a recall and says less than a biopsy: it is placed between 3 and 4. A
-6 (already proven) is no reading. Recalled are 0, 4 and 5.
+6 (already proven) is not a reading. Recalled are 0, 4 and 5.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def _changes(
 
 
 def _grade(record: Record) -> str | None:
-    """The digit of a BI-RADS such as ``4a`` or ``2.0``; ``None`` if there is no reading."""
+    """The digit of a BI-RADS such as ``4a`` or ``2.0``; ``None`` if there is not a reading."""
     found = re.match(r"\s*([0-5])(?![0-9])", record.birads or "")
     return found[1] if found else None
 

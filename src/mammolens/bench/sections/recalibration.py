@@ -71,7 +71,7 @@ def _fit_temperature(labels: _Bool, values: _Float) -> _Mend:
 
 
 def _fit_isotonic(labels: _Bool, values: _Float) -> _Mend:
-    """A share of 0 or 1 among m rows is no certainty: it is kept 1 / (m + 2) away from both."""
+    """A share of 0 or 1 among m rows is not a certainty: it is kept 1 / (m + 2) away from both."""
     found, edge = fit_isotonic(labels, values), 1 / (labels.size + 2)
     return lambda others: np.clip(found.apply(others), edge, 1 - edge)
 

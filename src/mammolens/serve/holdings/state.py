@@ -73,7 +73,7 @@ def open_state(settings: NodeSettings) -> Iterator[NodeState]:
     Raises
     ------
     ConfigError
-        The database URL is none, or its tables are of a newer mammolens.
+        The database URL is not valid, or its tables are of a newer mammolens.
     StorageError
         The database is away or sealed with another key, or the data folder cannot be used.
     """

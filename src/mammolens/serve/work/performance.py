@@ -3,8 +3,8 @@
 An exam always gets a result. One that cannot be read, and one whose analysis was tried too often,
 gets a *failed* result, which says "unknown": never nothing, and never "normal". An exam that was
 tried too often may hold an object that kills whoever opens it: its failed result is made of what
-the database holds, and no object is opened. A fault of our own disk is no result and no attempt:
-it is raised, whatever the library that met it made of it.
+the database holds, and no object is opened. A fault of our own disk is neither a result nor an
+attempt: it is raised, whatever the library that met it made of it.
 """
 
 from __future__ import annotations
