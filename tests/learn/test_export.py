@@ -201,7 +201,7 @@ def test_the_report_is_true(small: Exported) -> None:
     report, payload = small.report, small.path.read_bytes()
     assert report.sha256 == hashlib.sha256(payload).hexdigest()
     assert report.size_bytes == len(payload)
-    assert report.rounding == Change(0.0, 0.0, 0.0)
+    assert report.rounding == Change(0.0, 0.0)
     assert 0 < report.graph.map < 1e-4
 
 

@@ -12,7 +12,7 @@ from mammolens.serve.delivery import revive_deliveries
 from mammolens.serve.delivery.outbox import claim_deliveries, finish_delivery
 from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, DELIVERIES, WorkState
-from mammolens.serve.record.leases import retry
+from mammolens.serve.record.attempts import retry
 from mammolens.serve.settings import ExamSettings, JobSettings, RouteSettings
 from mammolens.serve.work.queue import claim_job, queue_due
 from mammolens.serve.work.results import Outcome, ResultFile, commit_result

@@ -27,8 +27,8 @@ from mammolens.serve.delivery import (
 from mammolens.serve.delivery import route as route_room
 from mammolens.serve.delivery.transports import Answer, Verdict
 from mammolens.serve.record import DELIVERIES, FILES, Lease, Pulse
+from mammolens.serve.record.attempts import wait_after
 from mammolens.serve.record.audit import verify
-from mammolens.serve.record.leases import wait_after
 from mammolens.serve.settings import JobSettings
 
 HIGH, LOW, FAILED = TriageCategory.HIGH, TriageCategory.LOW, TriageCategory.FAILED

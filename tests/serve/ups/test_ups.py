@@ -457,7 +457,7 @@ elif point == "saved":
 elif point == "ended":
     steps.end = die
 with open_state(NodeSettings(**json.loads(sys.argv[2]))) as state:
-    for _ in range(3):
+    for _ in range(200):  # until it is killed: a busy machine may need more than a few looks
         performer.perform_steps(state)
         threading.Event().wait(0.05)
 """

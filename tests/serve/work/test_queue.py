@@ -10,7 +10,8 @@ import pytest
 from mammolens.core import ModelId, TriageCategory
 from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, JOBS, RESULTS, WorkState
-from mammolens.serve.record.leases import renew, retry
+from mammolens.serve.record.attempts import retry
+from mammolens.serve.record.leases import renew
 from mammolens.serve.settings import ExamSettings, JobSettings
 from mammolens.serve.work import revive_jobs
 from mammolens.serve.work.queue import claim_job, queue_due

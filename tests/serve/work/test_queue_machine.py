@@ -18,8 +18,9 @@ from mammolens.core import ModelId, TriageCategory
 from mammolens.serve.holdings import Store
 from mammolens.serve.intake import receive
 from mammolens.serve.record import EXAMS, INSTANCES, JOBS, RESULTS, open_database
+from mammolens.serve.record.attempts import retry
 from mammolens.serve.record.audit import verify
-from mammolens.serve.record.leases import renew, retry
+from mammolens.serve.record.leases import renew
 from mammolens.serve.settings import ExamSettings, IntakeSettings, JobSettings
 from mammolens.serve.work.queue import Job, claim_job, queue_due
 from mammolens.serve.work.results import Outcome, commit_result, read_inputs

@@ -20,6 +20,7 @@ from mammolens.serve.record import (
     OVERTAKEN,
     Database,
     HeldWork,
+    attempts,
     audit,
     leases,
 )
@@ -148,7 +149,7 @@ def revive_deliveries(database: Database, actor: str, ids: Sequence[int] | None 
         The database cannot be used.
     """
     asked = sa.true() if ids is None else DELIVERIES.c.id.in_(list(ids))
-    return leases.revive(
+    return attempts.revive(
         database,
         DELIVERIES,
         actor,

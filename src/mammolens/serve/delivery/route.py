@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mammolens.serve.delivery.transports import Answer, Transport, Verdict
 from mammolens.serve.holdings import NodeState
-from mammolens.serve.record import Pulse, leases
+from mammolens.serve.record import Pulse, attempts
 from mammolens.serve.settings import JobSettings, RouteSettings
 
 __all__ = ["Route"]
@@ -58,4 +58,4 @@ class Route:
         if not self.away:
             return 0.0
         longest = self.state.settings.jobs.backoff_max_s
-        return min(max(self.asked_s, leases.wait_after(self.away, self.rules())), longest)
+        return min(max(self.asked_s, attempts.wait_after(self.away, self.rules())), longest)

@@ -36,7 +36,7 @@ from mammolens.serve.delivery.transports import (
 )
 from mammolens.serve.exchange import MINIMUM_RATE, obeying
 from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState
-from mammolens.serve.record import DELIVERIES, beating, leases
+from mammolens.serve.record import DELIVERIES, attempts, beating
 from mammolens.serve.settings import RouteSettings
 
 __all__ = ["deliver", "deliver_off", "delivering"]
@@ -286,10 +286,10 @@ def _enter(route: Route, delivery: Delivery, answer: Answer) -> bool:
             logs.event(ROOM, "delivered" if held else "delivered_late", **fields)
             return held
         case Verdict.NEVER:
-            leases.retry(database, delivery, answer.said, route.rules(), 0)
+            attempts.retry(database, delivery, answer.said, route.rules(), 0)
             logs.event(ROOM, "refused", logging.WARNING, **fields)
         case Verdict.LATER | Verdict.BROKEN | Verdict.AWAY:
-            leases.retry(database, delivery, answer.said, route.rules(), route.max_attempts)
+            attempts.retry(database, delivery, answer.said, route.rules(), route.max_attempts)
             logs.event(ROOM, "put_off", logging.WARNING, **fields)
     return False
 
@@ -304,10 +304,10 @@ def _hold(route: Route, delivery: Delivery, error: OSError | StorageError) -> No
             _enter(route, delivery, Answer(Verdict.LATER, said))
             return
     logs.event(ROOM, "store_away", logging.ERROR, route=delivery.route, delivery=delivery.lease.id)
-    leases.postpone(route.state.database, delivery, said, route.state.settings.jobs.backoff_s)
+    attempts.postpone(route.state.database, delivery, said, route.state.settings.jobs.backoff_s)
 
 
 def _leave(route: Route, delivery: Delivery, why: str) -> None:
     """Queue a file again that was not tried, for the next sender."""
     at_once = route.state.settings.jobs.model_copy(update={"backoff_s": 0.0})
-    leases.retry(route.state.database, delivery, why, at_once, sys.maxsize)
+    attempts.retry(route.state.database, delivery, why, at_once, sys.maxsize)

@@ -1,12 +1,14 @@
 """The database of the node: its tables, who holds which work, and the audit trail.
 
 Nothing here knows of files, networks or models. The constraints of `tables` keep the promises, and
-`leases` shares work out; jobs, deliveries and `steps` are three kinds of it.
+`leases` shares work out, `attempts` says what becomes of work that failed; jobs, deliveries and
+`steps` are three kinds of it.
 """
 
 from __future__ import annotations
 
-from mammolens.serve.record import audit, leases, steps
+from mammolens.serve.record import attempts, audit, leases, steps
+from mammolens.serve.record.attempts import HeldWork
 from mammolens.serve.record.audit import AuditHead
 from mammolens.serve.record.conditions import IS_PRIOR, OVERTAKEN, SUPERSEDED, WAITS, batches
 from mammolens.serve.record.database import (
@@ -18,7 +20,7 @@ from mammolens.serve.record.database import (
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
-from mammolens.serve.record.leases import HeldWork, Lease
+from mammolens.serve.record.leases import Lease
 from mammolens.serve.record.overview import read_overview, say_overview
 from mammolens.serve.record.steps import Step, StepLost
 from mammolens.serve.record.tables import (
@@ -67,6 +69,7 @@ __all__ = [
     "Step",
     "StepLost",
     "WorkState",
+    "attempts",
     "audit",
     "batches",
     "beating",

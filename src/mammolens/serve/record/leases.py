@@ -10,37 +10,30 @@ from __future__ import annotations
 
 import sys
 import uuid
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from mammolens.serve.record import audit
 from mammolens.serve.record.database import Database
 from mammolens.serve.record.tables import WorkState
 from mammolens.serve.settings import JobSettings
 
 __all__ = [
+    "FREE",
     "Claim",
-    "HeldWork",
     "Lease",
     "change",
     "claim",
-    "postpone",
     "release",
     "renew",
-    "retry",
-    "revive",
     "settle",
-    "wait_after",
 ]
 
-LONGEST_DOUBLING: Final = 32
 EXPIRED: Final = "its holder fell silent"
-_FREE: Final = {"token": None, "lease_until": None}
+FREE: Final = {"token": None, "lease_until": None}
 """What a row of work has while nobody holds it."""
 
 
@@ -50,33 +43,6 @@ class Lease:
 
     id: int
     token: str
-
-
-@dataclass(frozen=True)
-class HeldWork(ABC):
-    """Work on an exam that this process holds, and how the audit trail names it.
-
-    `attempts` counts the present one. `FAILED` and `GIVEN_UP` are the actions of the audit trail
-    for a failure after which the work is tried again, and for the last one.
-    """
-
-    TABLE: ClassVar[sa.Table]
-    FAILED: ClassVar[str]
-    GIVEN_UP: ClassVar[str]
-
-    lease: Lease
-    exam_id: int
-    attempts: int
-
-    @property
-    @abstractmethod
-    def actor(self) -> str:
-        """Who acts: ``worker:NAME``, ``route:NAME``."""
-
-    @property
-    @abstractmethod
-    def detail(self) -> dict[str, str | int | None]:
-        """What the work is about, for the audit trail."""
 
 
 class Claim(NamedTuple):
@@ -176,7 +142,7 @@ def settle(database: Database, connection: sa.Connection, table: sa.Table, lease
     """End held work as done; ``False`` if the lease is lost, and nothing was changed."""
     now = database.now(connection)
     done = WorkState.DONE.value
-    return change(connection, table, lease, **_FREE, state=done, error=None, finished_at=now)
+    return change(connection, table, lease, **FREE, state=done, error=None, finished_at=now)
 
 
 def release(
@@ -190,136 +156,7 @@ def release(
     """Queue held work again after a wait; ``False`` if the lease is lost."""
     again = database.now(connection) + timedelta(seconds=wait_s)
     queued = WorkState.QUEUED.value
-    return change(connection, table, lease, **_FREE, state=queued, not_before=again, **values)
-
-
-def retry(
-    database: Database, work: HeldWork, error: str, jobs: JobSettings, max_attempts: int
-) -> WorkState | None:
-    """Queue work again after a failure, later each time; after the last attempt it is dead.
-
-    Parameters
-    ----------
-    error
-        What went wrong, without identifiers.
-    max_attempts
-        Attempts after which the work is dead; 0: it is dead now.
-
-    Returns
-    -------
-    WorkState or None
-        ``QUEUED`` or ``DEAD``; ``None`` if the lease was lost, and nothing was changed.
-
-    Raises
-    ------
-    StorageError
-        The database cannot be used; the lease will run out by itself.
-    """
-    dead = work.attempts >= max_attempts
-    with database.write() as connection:
-        if dead:
-            now = database.now(connection)
-            ended = {**_FREE, "state": WorkState.DEAD.value, "error": error, "finished_at": now}
-            held = change(connection, work.TABLE, work.lease, **ended)
-        else:
-            wait_s = wait_after(work.attempts, jobs)
-            held = release(database, connection, work.TABLE, work.lease, wait_s, error=error)
-        if held:
-            action = work.GIVEN_UP if dead else work.FAILED
-            _note(database, connection, work, action, error)
-    if not held:
-        return None
-    return WorkState.DEAD if dead else WorkState.QUEUED
-
-
-def postpone(database: Database, work: HeldWork, error: str, wait_s: float) -> bool:
-    """Queue work again after a fault of our own disk or database: no attempt is counted.
-
-    The audit trail records each fault of a piece of work once, not at each try.
-
-    Parameters
-    ----------
-    error
-        What prevents the work, without identifiers.
-
-    Returns
-    -------
-    bool
-        ``False`` if the lease was lost, and nothing was changed.
-
-    Raises
-    ------
-    StorageError
-        The database cannot be used; the lease will run out by itself.
-    """
-    table = work.TABLE
-    uncounted = sa.case((table.c.attempts > 0, table.c.attempts - 1), else_=0)
-    with database.write() as connection:
-        before = connection.execute(
-            sa.select(table.c.error).where(table.c.id == work.lease.id)
-        ).scalar_one_or_none()
-        held = release(
-            database, connection, table, work.lease, wait_s, error=error, attempts=uncounted
-        )
-        if held and before != error:
-            _note(database, connection, work, "postponed", error)
-    return held
-
-
-def revive(
-    database: Database,
-    table: sa.Table,
-    actor: str,
-    which: sa.ColumnElement[bool],
-    detail: Callable[[sa.Row[Any]], audit.Detail],
-) -> int:
-    """Queue dead work again, as if it had never been tried, and give the number of rows.
-
-    Parameters
-    ----------
-    detail
-        What the audit trail says of a row.
-
-    Raises
-    ------
-    StorageError
-        The database cannot be used.
-    """
-    dead = table.c.state == WorkState.DEAD.value
-    with database.write() as connection:
-        rows = connection.execute(sa.select(table).where(dead, which).with_for_update()).all()
-        connection.execute(
-            table.update()
-            .where(table.c.id.in_([row.id for row in rows]))
-            .values(
-                state=WorkState.QUEUED.value,
-                attempts=0,
-                not_before=database.now(connection),
-                finished_at=None,
-            )
-        )
-        for row in rows:
-            audit.append(database, connection, actor, "revived", row.exam_id, detail(row))
-    return len(rows)
-
-
-def wait_after(attempts: int, jobs: JobSettings) -> float:
-    """Give the seconds to wait after so many failures: doubled each time, up to the longest.
-
-    Examples
-    --------
-    >>> [wait_after(n, JobSettings(backoff_s=10, backoff_max_s=60)) for n in (1, 2, 3, 4, 99)]
-    [10.0, 20.0, 40.0, 60.0, 60.0]
-    """
-    doubled = jobs.backoff_s * 2.0 ** min(max(attempts, 1) - 1, LONGEST_DOUBLING)
-    return min(doubled, jobs.backoff_max_s)
-
-
-def _note(
-    database: Database, connection: sa.Connection, work: HeldWork, action: str, error: str
-) -> None:
-    detail = {**work.detail, "error": error}
-    audit.append(database, connection, work.actor, action, work.exam_id, detail)
+    return change(connection, table, lease, **FREE, state=queued, not_before=again, **values)
 
 
 def _needs_look(
@@ -376,7 +213,7 @@ def _return_expired(
                 table.update()
                 .where(table.c.id.in_(ids))
                 .values(
-                    **_FREE,
+                    **FREE,
                     state=state.value,
                     not_before=now,
                     error=EXPIRED,

@@ -20,7 +20,7 @@ from mammolens.errors import StorageError
 from mammolens.serve import logs
 from mammolens.serve.exchange import Endpoint, obeying
 from mammolens.serve.holdings import NodeState
-from mammolens.serve.record import leases, steps
+from mammolens.serve.record import attempts, steps
 from mammolens.serve.web import find_web_peer, is_web_peer, open_channel
 
 __all__ = ["hearing_cancels"]
@@ -73,7 +73,7 @@ def _listen(state: NodeState, peer: Endpoint, stop: threading.Event) -> None:
         except Exception as error:
             away += 1
             logs.event(ROOM, "event_channel", logging.WARNING, error=type(error).__name__)
-            stop.wait(leases.wait_after(away, state.settings.jobs))
+            stop.wait(attempts.wait_after(away, state.settings.jobs))
 
 
 def _take(state: NodeState, peer: Endpoint, text: str, stop: threading.Event) -> None:

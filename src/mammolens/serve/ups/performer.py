@@ -38,7 +38,7 @@ from mammolens.serve.dimse import (
 )
 from mammolens.serve.exchange import Endpoint, obeying
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
-from mammolens.serve.record import STEPS, Step, StepLost, beating, leases, steps
+from mammolens.serve.record import STEPS, Step, StepLost, attempts, beating, steps
 from mammolens.serve.ups._outcome import StepOutcome, missing_instances, read_outcome
 from mammolens.serve.ups.cancels import hearing_cancels
 from mammolens.serve.ups.data import (
@@ -135,7 +135,7 @@ def _run(state: NodeState, stop: threading.Event) -> None:
             except Exception as error:
                 away += 1
                 logs.event(ROOM, "not_performed", logging.ERROR, error=type(error).__name__)
-            wait_s = leases.wait_after(away, state.settings.jobs) if away else 0.0
+            wait_s = attempts.wait_after(away, state.settings.jobs) if away else 0.0
             stop.wait(max(poll_s, wait_s))
 
 
@@ -157,7 +157,7 @@ def _go_on(state: NodeState, server: StepServer, step: Step) -> bool:
     except Exception as error:
         # A step that is made of nonsense stops itself alone.
         logs.event(ROOM, "put_off", logging.WARNING, error=type(error).__name__)
-        wait_s = leases.wait_after(step.attempts, state.settings.jobs)
+        wait_s = attempts.wait_after(step.attempts, state.settings.jobs)
         steps.put_back(state.database, step, wait_s, _said(error))
         return False
 

@@ -21,6 +21,7 @@ from mammolens.serve.record import (
     Database,
     HeldWork,
     WorkState,
+    attempts,
     audit,
     insert_once,
     leases,
@@ -149,7 +150,7 @@ def revive_jobs(database: Database, actor: str) -> int:
     later = JOBS.alias()
     same, newer = later.c.exam_id == JOBS.c.exam_id, later.c.version > JOBS.c.version
     overtaken = sa.select(later.c.id).where(same, newer).exists()
-    return leases.revive(database, JOBS, actor, ~overtaken, lambda row: {"job": row.id})
+    return attempts.revive(database, JOBS, actor, ~overtaken, lambda row: {"job": row.id})
 
 
 def _due(

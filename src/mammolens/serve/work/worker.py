@@ -23,7 +23,7 @@ from mammolens.errors import StorageError
 from mammolens.model import ModelPackage
 from mammolens.serve import logs
 from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState, try_folder
-from mammolens.serve.record import JOBS, POSTPONED, Pulse, beating, leases
+from mammolens.serve.record import JOBS, POSTPONED, Pulse, attempts, beating
 from mammolens.serve.work.isolation import Child, Failure, explain
 from mammolens.serve.work.performance import perform
 from mammolens.serve.work.queue import Job, claim_job, queue_due
@@ -195,9 +195,9 @@ def _fail(state: NodeState, job: Job, failure: Failure) -> None:
     try:
         if _is_ours(job, failure):
             words = f"{POSTPONED}{failure.text}"
-            leases.postpone(state.database, job, words, jobs.backoff_s)
+            attempts.postpone(state.database, job, words, jobs.backoff_s)
         else:
-            leases.retry(state.database, job, failure.text, jobs, jobs.max_attempts + 1)
+            attempts.retry(state.database, job, failure.text, jobs, jobs.max_attempts + 1)
     except StorageError:
         logs.event(ROOM, "database_away", logging.ERROR, job=job.lease.id)
 
