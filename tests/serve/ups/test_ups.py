@@ -470,8 +470,11 @@ def test_killed_at_any_point_a_step_goes_on(values, book, send, state, point):
     book.schedule("1.2.1", **inputs(0))
     send(0)
     if point == "ended":
-        work_off(state, 1, threading.Event())
-        deliver_off(state, threading.Event())
+        stop, out = threading.Event(), state.settings.data.parent / "out"
+        while not list(out.rglob("*.dcm")):  # the exam is analysed when no more images come
+            work_off(state, 1, stop)
+            deliver_off(state, stop)
+            stop.wait(0.03)
     child = [sys.executable, "-c", CHILD, point, json.dumps(values)]
     done = subprocess.run(child, timeout=60, check=False, env=os.environ)
     assert done.returncode == -signal.SIGKILL
