@@ -63,7 +63,7 @@ def test_predictions_need_no_model(call, judged, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--point", "auc=0.9"), "no operating point"),
+        (("--point", "auc=0.9"), "not an operating point"),
         (("--fit-split", "other"), "no split called 'other'"),
         (("--prevalence", "0"), "prevalence"),
     ],
