@@ -60,7 +60,7 @@ def test_a_run_counts_as_much_as_its_share_says(runs):
             halfway = (first[key].double() + equal[key].double()) / 2
             assert torch.allclose(value.double(), halfway, rtol=1e-5, atol=1e-7), key
     for shares in ([1], [1, 0], [1, float("nan")], [1, -1], [1, float("inf")]):
-        with pytest.raises(ConfigError, match="no shares of 2 runs"):
+        with pytest.raises(ConfigError, match="not shares of 2 runs"):
             average_weights(members, shares)
 
 
