@@ -12,6 +12,7 @@ from mammolens.files import partial_path, storage, whole_file, whole_text, write
 
 def test_a_file_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.csv"
+    path.parent.mkdir()
     with whole_text(path) as stream:
         stream.write("é\r\n")
         stream.flush()

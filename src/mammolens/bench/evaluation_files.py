@@ -117,6 +117,7 @@ def write_evaluation(
     }
     predictions, path = out / "predictions.csv", out / "metrics.json"
     with storage(out, "the figures", keyword="--out"):
+        out.mkdir(parents=True, exist_ok=True)
         _write_predictions(results, predictions, columns or {})
         write_whole(path, as_text(whole))
     return EvaluationSummary(whole, path, predictions, len(results), len(failed))

@@ -119,6 +119,9 @@ def write_report(report: CheckReport, path: Path) -> Path:
     """
     text = json.dumps({**report.to_dict(), "disclaimer": DISCLAIMER}, indent=1)
     with storage(path, "the report"):
+        if path.exists() and not path.is_file():  # a pipe or a device, such as /dev/stdout
+            path.write_text(text + "\n", "utf-8")
+            return path
         return write_whole(path, text + "\n")
 
 
@@ -172,7 +175,7 @@ def _odd_pictures(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
                 Severity.NOTE,
                 "inverted_pictures",
                 f"{len(dark)} of {total} pictures of {dataset} show a dark breast on a bright"
-                " background, although no header says so",
+                " background, against their header if they have one",
                 "mammolens inverts them during preparation; other programs may not",
                 dark,
                 dataset=dataset,

@@ -83,7 +83,9 @@ def split_patients(
         sides |= dict.fromkeys(chain(*persons[second:]), Split.TRAIN)
     requested = {Split.TRAIN, Split.VALIDATION} | ({Split.TEST} if test else set())
     for side in sorted(requested - set(sides.values())):
-        raise _too_few(f"no patient would be on the {side.value} side", side.value)
+        raise _too_few(
+            f"no patient would be on the {side.value} side", side.value, "a larger share for it"
+        )
     return manifest.with_splits(sides)
 
 
@@ -131,7 +133,9 @@ def fold_patients(
     everyone = {record.patient for record in manifest.records}
     for number, patients in enumerate(held_out):
         if not patients or patients == everyone:
-            raise _too_few(f"fold {number} of {folds} would have an empty side", "folds")
+            raise _too_few(
+                f"fold {number} of {folds} would have an empty side", "folds", "fewer folds"
+            )
     return tuple(
         manifest.with_splits(
             {p: Split.VALIDATION if p in patients else Split.TRAIN for p in everyone}
@@ -306,7 +310,5 @@ def _rank(patient: Patient, seed: int) -> str:
     return hashlib.sha256(repr((seed, *patient)).encode()).hexdigest()
 
 
-def _too_few(message: str, keyword: str) -> InvalidManifest:
-    return InvalidManifest(
-        message, keyword=keyword, remedy="Give more patients, or a larger share for this side"
-    )
+def _too_few(message: str, keyword: str, change: str) -> InvalidManifest:
+    return InvalidManifest(message, keyword=keyword, remedy=f"Give more patients, or {change}")

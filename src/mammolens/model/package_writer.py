@@ -53,10 +53,12 @@ def save_package(
     }
     try:
         with storage(folder, "the package", keyword="--out"), ExitStack() as stack:
+            folder.mkdir(parents=True, exist_ok=True)
             for name in reversed(files):  # the file that is opened last is renamed first
                 stream = stack.enter_context(whole_file(folder / name))
                 stream.write(files[name])
                 stream.flush()
+                os.fsync(stream.fileno())
             if patients is None:
                 (folder / PATIENTS_FILE).unlink(missing_ok=True)
     except StorageError:

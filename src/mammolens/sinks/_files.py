@@ -90,7 +90,9 @@ class SinkFiles:
         top, _, within = artefact.name.partition("/")
         if within:
             self._indexes[top].add(within, artefact)
-        with whole_file(self._out / artefact.name) as stream:
+        path = self._out / artefact.name
+        path.parent.mkdir(exist_ok=True)
+        with whole_file(path) as stream:
             for piece in artefact.pieces():
                 stream.write(piece)
 
@@ -142,7 +144,8 @@ class _Index:
         home = self._folder.resolve()
         for file in files:
             found = (home / file).resolve()
-            if found.suffix != self._suffix or found.parents[self._depth] != home:
+            inside = found.relative_to(home).parts if found.is_relative_to(home) else ()
+            if found.suffix != self._suffix or len(inside) != self._depth + 1:
                 continue
             found.unlink(missing_ok=True)
             partial_path(found).unlink(missing_ok=True)

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, Final
+from operator import attrgetter
+from pathlib import PurePosixPath
+from typing import Any, Final, NoReturn
 
 from mammolens.errors import ConfigError
 from mammolens.spelling import did_you_mean
@@ -30,6 +33,8 @@ __all__ = [
 
 ENTRY_POINTS: Final = "mammolens.sinks"
 DICOM: Final = "application/dicom"
+LONGEST_NAME: Final = 255
+"""Characters of the path of a file in a result, as the node's database stores it."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +97,31 @@ class Sink:
 
     def __post_init__(self) -> None:
         if not self.files or bool(self.make) is bool(self.row and self.join):
-            raise ConfigError(
-                f"the sink {self.name!r} has no files, or not either 'make' or 'row' and 'join'",
-                keyword="sinks",
-                remedy="Correct its description",
+            self._refuse("has no files, or not either 'make' or 'row' and 'join'")
+        tops = [PurePosixPath(file).parts[0] for file in self.files if file]
+        if len({*tops}) < len(self.files) or not all(map(_is_pattern, self.files)):
+            self._refuse(
+                f"has files {', '.join(self.files)}; each needs a first folder or name of its own, "
+                "a folder if it has {exam} or {name}, and no '..'"
             )
+
+    def _refuse(self, fault: str) -> NoReturn:
+        raise ConfigError(
+            f"the sink {self.name!r} {fault}", keyword="sinks", remedy="Correct its description"
+        )
+
+    def may_write(self, path: str) -> bool:
+        """Whether a file of a result is one of `files`, and its name can be stored.
+
+        Examples
+        --------
+        >>> sink = find_sink("fhir")
+        >>> sink.may_write("fhir/P1.json"), sink.may_write("fhir/../P1.json")
+        (True, False)
+        """
+        parts = path.split("/")
+        plain = len(path) <= LONGEST_NAME and not {"", ".", ".."}.intersection(parts)
+        return plain and any(_fits(pattern, parts) for pattern in self.files)
 
     def load(self, target: str) -> Callable[..., Any]:
         """Load one of the functions, which is named as ``"module:function"``.
@@ -126,6 +151,27 @@ class Sink:
         """
         for target in filter(None, (self.make, self.row, self.join)):
             self.load(target)
+
+
+def _is_pattern(file: str) -> bool:
+    bare = file.replace("{exam}", "").replace("{name}", "")
+    return (
+        not {"", ".", ".."}.intersection(file.split("/"))
+        and not {"{", "}", "\\", "\0"}.intersection(bare)
+        and (bare == file or "/" in file)
+        and "{" not in file.split("/")[0]
+    )
+
+
+def _fits(pattern: str, parts: list[str]) -> bool:
+    wanted = pattern.split("/")
+    if len(wanted) != len(parts):
+        return False
+    for want, part in zip(wanted, parts, strict=True):
+        fields = re.escape(want).replace(r"\{exam\}", ".+").replace(r"\{name\}", ".+")
+        if not re.fullmatch(fields, part) or not part.isprintable() or "\\" in part:
+            return False
+    return True
 
 
 def _dicom(name: str, per: str, makes: str, make: str, sop_class: str, **more: Any) -> Sink:
@@ -272,8 +318,8 @@ def sop_classes(names: Iterable[str]) -> list[str]:
 def _load(name: str, target: str) -> Any:
     module, _, attribute = target.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        return attrgetter(attribute)(importlib.import_module(module))
+    except Exception as error:  # a package of others may raise anything when it is imported
         raise ConfigError(
             f"the sink {name!r} cannot be loaded from {target}: {error}",
             keyword="sinks",

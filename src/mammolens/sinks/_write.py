@@ -11,22 +11,22 @@ import pickle
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, overload
 
-from mammolens.errors import InputError
+from mammolens.errors import ConfigError, InputError, MammolensError
 from mammolens.files import storage
 from mammolens.sinks._artefact import Artefact
-from mammolens.sinks._registry import Sink, find_sink
+from mammolens.sinks._registry import DICOM, SINKS, Sink, find_sink
 from mammolens.sinks._run import RunInfo
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 if TYPE_CHECKING:
     from mammolens.core import Prediction, TriageCategory, Unreadable
 
-__all__ = ["LISTED", "RunRow", "RunSummary", "exam_artefacts", "write_run"]
+__all__ = ["LISTED", "RunRow", "RunSummary", "checked", "exam_artefacts", "write_run"]
 
 LISTED: Final = 10
 """How many refused inputs the summary of a run names."""
@@ -93,10 +93,33 @@ def exam_artefacts(name: str, prediction: Prediction, run: RunInfo) -> Iterator[
     sink, prediction = find_sink(name), fail_if_not_finite(prediction)
     if sink.make:
         made = sink.load(sink.make)(prediction, run)
-        yield from ExamNames(sink.files[0]).named(prediction, made)
+        yield from checked(sink, ExamNames(sink.files[0]).named(prediction, made))
     else:
         rows = [sink.load(sink.row)(prediction, run, 0)]
-        yield from sink.load(sink.join)([row for row in rows if row is not None], run)
+        joined = sink.load(sink.join)([row for row in rows if row is not None], run)
+        yield from checked(sink, joined)
+
+
+def checked(sink: Sink, made: Iterable[Artefact]) -> Iterator[Artefact]:
+    """Give artefacts whose names are those that their sink describes, each name once.
+
+    Raises
+    ------
+    ValueError
+        A name is not one of `Sink.files` or is repeated, or a DICOM object has no identifiers.
+    """
+    names: set[str] = set()
+    for artefact in made:
+        name = artefact.name
+        if name in names or not sink.may_write(name):
+            raise ValueError(
+                f"the sink {sink.name!r} gives a file {name!r} twice, or one that its description "
+                f"does not list ({', '.join(sink.files)})"
+            )
+        if artefact.media_type == DICOM and artefact.dicom is None:
+            raise ValueError(f"the sink {sink.name!r} gives DICOM without its identifiers: {name}")
+        names.add(name)
+        yield artefact
 
 
 def write_run(
@@ -126,7 +149,8 @@ def write_run(
     Raises
     ------
     ConfigError
-        A sink is unknown or cannot be used. Nothing was analysed or written yet.
+        A sink is unknown or cannot be used: nothing was analysed or written yet. Or the sink of
+        another package failed.
     StorageError
         The folder cannot be written to.
     """
@@ -143,6 +167,7 @@ def write_run(
     n_unreadable = 0
     pictured: list[tuple[int, float]] = []
     opened: list[_Opened] = []
+    files: list[Path] = []
     try:
         with storage(out, "the results"):
             out.mkdir(parents=True, exist_ok=True)
@@ -162,19 +187,40 @@ def write_run(
             with storage(out, "the results"):
                 for one in opened:
                     try:
-                        one.take(item, place)
+                        with _naming(one.name):
+                            one.take(item, place)
                     except InputError as error:
                         refusals.append(f"{one.name}: {error}")
             if on_item is not None:
                 on_item(item)
             del item
         with storage(out, "the results"):
-            files = [path for one in opened for path in one.close()]
+            for one in opened:
+                with _naming(one.name):
+                    files += one.close()
     except BaseException:
         for one in opened:
-            one.discard()
+            with suppress(OSError):
+                one.discard()
         raise
     return RunSummary(tuple(rows), n_unreadable, tuple(files), tuple(refusals), tuple(refused))
+
+
+@contextmanager
+def _naming(sink: str) -> Iterator[None]:
+    """Turn what a sink of another package raises into an error that names the sink."""
+    try:
+        yield
+    except (MammolensError, OSError):
+        raise
+    except Exception as error:
+        if sink in SINKS:
+            raise
+        raise ConfigError(
+            f"the sink {sink!r} failed ({type(error).__name__}: {error})",
+            keyword="sinks",
+            remedy="Leave it out, or report this to the authors of its package",
+        ) from error
 
 
 class _Opened:
@@ -201,13 +247,15 @@ class _Opened:
             if row is not None:
                 self._rows.append(row)
         elif isinstance(item, Prediction):
-            for artefact in self._names.named(item, self._per_exam(item, self._run)):
+            made = self._names.named(item, self._per_exam(item, self._run))
+            for artefact in checked(self._sink, made):
                 self._files.write(artefact)
 
     def close(self) -> list[Path]:
         """Complete the files of the run; give the files and folders of the sink."""
         if self._names is None:
-            for artefact in self._sink.load(self._sink.join)(self._rows, self._run):
+            joined = self._sink.load(self._sink.join)(self._rows, self._run)
+            for artefact in checked(self._sink, joined):
                 self._files.write(artefact)
         self._rows.close()
         return self._files.close()

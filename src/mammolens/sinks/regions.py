@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 import cv2
@@ -83,6 +83,13 @@ def write_regions(
     check_region_sinks(sinks)
     wanted = [find_sink(name) for name in dict.fromkeys(sinks)]
     made: list[Artefact] = [sink.load(sink.regions)(report, run) for sink in wanted]
+    for artefact in made:
+        if PurePath(artefact.name).name != artefact.name:
+            raise ConfigError(
+                f"the file {artefact.name!r} would lie outside the folder of results",
+                keyword="sinks",
+                remedy="Leave out the sink that makes it",
+            )
     with storage(out, "the results"):
         return [write_whole(out / artefact.name, artefact.read()) for artefact in made]
 
@@ -101,7 +108,7 @@ def check_region_sinks(sinks: Sequence[str]) -> None:
         raise ConfigError(
             f"the sink {unfit[0]!r} does not take marked regions"
             if unfit
-            else "no output is asked",
+            else "no output format is named",
             keyword="sinks",
             remedy=f"With --region use some of {', '.join(fit)}",
         )

@@ -143,3 +143,29 @@ def test_an_httpx_that_takes_no_limits_is_refused(monkeypatch) -> None:
     monkeypatch.setattr("httpx.HTTPTransport", lambda **_: object())
     with pytest.raises(RuntimeError, match="cannot be given limits"):
         HttpClient(Endpoint("test", "127.0.0.1", 1))
+
+
+def reading_then_leaving(*answers: bytes) -> Script:
+    """Answer, read one more request, and hang up without a word."""
+
+    def script(connection: socket.socket) -> None:
+        for one in answers:
+            connection.recv(65536)
+            connection.sendall(one)
+        connection.recv(65536)
+
+    return script
+
+
+def test_a_get_is_repeated_once_if_the_server_leaves_a_kept_connection(server) -> None:
+    with HttpClient(server(reading_then_leaving(answer(b"1")))) as client:
+        assert [client.ask("GET", "/a", NOTHING).body for _ in range(3)] == [b"1"] * 3
+
+
+def test_nothing_is_repeated_on_a_new_connection_and_no_post_at_all(server) -> None:
+    with HttpClient(server(reading_then_leaving())) as client, pytest.raises(HttpError):
+        client.ask("GET", "/a", NOTHING)
+    with HttpClient(server(reading_then_leaving(answer(b"1")))) as client:
+        assert client.ask("POST", "/a", NOTHING, b"x").body == b"1"
+        with pytest.raises(HttpError):
+            client.ask("POST", "/a", NOTHING, b"x")

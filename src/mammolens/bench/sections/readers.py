@@ -213,7 +213,7 @@ def _changes(
 
 
 def _grade(record: Record) -> str | None:
-    """The digit of a BI-RADS such as ``4a`` or ``2.0``; ``None`` if there is not a reading."""
+    """The digit of a BI-RADS such as ``4a`` or ``2.0``; ``None`` without a reading."""
     found = re.match(r"\s*([0-5])(?![0-9])", record.birads or "")
     return found[1] if found else None
 

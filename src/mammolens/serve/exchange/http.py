@@ -155,6 +155,7 @@ class HttpClient:
     def __init__(self, endpoint: Endpoint, most_bytes: int = LONGEST_ANSWER) -> None:
         self.endpoint, self._most_bytes = endpoint, most_bytes
         self._pace = Pace(endpoint.timeout_s, most_bytes)
+        self._has_asked = False
         headers = {"User-Agent": f"mammolens/{__version__}", "Accept-Encoding": "identity"}
         if endpoint.authorization is not None:
             headers["Authorization"] = endpoint.authorization
@@ -191,13 +192,25 @@ class HttpClient:
         names = {"sni_hostname": self.endpoint.tls_name or self.endpoint.host}
         url = self.endpoint.url(path)
         try:
-            with self._client.stream(
+            request = self._client.build_request(
                 method, url, headers=dict(headers), content=body, extensions=names
-            ) as response:
+            )
+            with contextlib.closing(self._send(request)) as response:
                 self._pace.most_bytes = most_bytes or self._most_bytes
                 yield response
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise _named(error) from error
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; a GET once more if the server hung up on a kept connection meanwhile."""
+        kept, self._has_asked = self._has_asked, True
+        try:
+            return self._client.send(request, stream=True)
+        except httpx.TransportError as error:
+            if not (kept and request.method == "GET" and _hung_up(error)):
+                raise
+        self._pace.begin(LONGEST_HEAD)
+        return self._client.send(request, stream=True)
 
     def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
@@ -275,12 +288,23 @@ def authorization(source: str, user: str | None, secret: str | None, private: bo
     return f"Bearer {secret}"
 
 
-def _named(error: Exception) -> HttpError:
-    """Say how far an exchange came, and why no further."""
+def _hung_up(error: httpx.TransportError) -> bool:
+    """Whether the server closed the connection before it sent anything of an answer."""
+    silent = isinstance(error, httpx.RemoteProtocolError) and "without sending" in str(error)
+    return silent or isinstance(_first_cause(error), ConnectionResetError | BrokenPipeError)
+
+
+def _first_cause(error: Exception) -> BaseException:
     # httpcore cuts the chain of causes; what it wraps is the first argument of its error.
     reason: BaseException = error.__cause__ or error
     while reason.args and isinstance(reason.args[0], BaseException):
         reason = reason.args[0]
+    return reason
+
+
+def _named(error: Exception) -> HttpError:
+    """Say how far an exchange came, and why no further."""
+    reason = _first_cause(error)
     if isinstance(reason, HandshakeError):
         return NotEncrypted(reason.__cause__ or reason)
     return (NotConnected if isinstance(error, httpx.ConnectError) else HttpError)(reason)

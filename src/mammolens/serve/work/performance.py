@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from mammolens.analysis import AnalysisOptions, analyze_exam
 from mammolens.core import Prediction, Source, Unreadable
@@ -54,6 +55,10 @@ from mammolens.serve.work.stored_objects import (
 from mammolens.sinks import Artefact, RunInfo, exam_artefacts, find_sink, needs_pictures
 
 __all__ = ["perform"]
+
+MOST_FILES: Final = 1000
+MOST_BYTES: Final = 2 << 30
+"""What one sink may make of one exam: a sink of another package may never end."""
 
 
 def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome, list[ResultFile]]:
@@ -218,9 +223,14 @@ def _make(
     """
     files: list[ResultFile] = []
     refusals: list[str] = []
+    left = MOST_BYTES
     try:
         for artefact in exam_artefacts(sink, prediction, info):
-            files.append(_keep(sink, artefact, results))
+            content = _read(artefact, left)
+            left -= len(content)
+            files.append(_keep(sink, artefact, content, results))
+            if len(files) > MOST_FILES:
+                raise ValueError(f"the sink gives more than {MOST_FILES} files of an exam")
     except InputError:
         refusals.append(f"sink_refused:{sink}")
     except (ConfigError, ModelError, StorageError):
@@ -246,12 +256,22 @@ def _is_elsewhere(fault: OSError, ours: Path) -> bool:
     return not Path(fault.filename).is_relative_to(ours)
 
 
-def _keep(sink: str, artefact: Artefact, results: Store) -> ResultFile:
+def _read(artefact: Artefact, most_bytes: int) -> bytes:
+    """Read an artefact that may be endless."""
+    content = bytearray()
+    for piece in artefact.pieces():
+        content += piece
+        if len(content) > most_bytes:
+            raise ValueError(f"the sink gives more than {MOST_BYTES >> 20} MiB of an exam")
+    return bytes(content)
+
+
+def _keep(sink: str, artefact: Artefact, content: bytes, results: Store) -> ResultFile:
     ids = artefact.dicom
     return ResultFile(
         sink,
         artefact.name,
-        results.put(artefact.read()),
+        results.put(content),
         ids.sop_class_uid if ids else None,
         ids.sop_instance_uid if ids else None,
     )
