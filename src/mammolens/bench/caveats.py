@@ -140,7 +140,7 @@ def acquainted(
         notes.append(
             f"the pass, the calibration and the card's thresholds of {card.name} were chosen on "
             f"{n} of the {len(everyone)} judged patients: ranking, calibration and the points low "
-            "and high lean to the bright side"
+            "and high are optimistic"
         )
     if strange:
         notes.append(

@@ -59,7 +59,7 @@ def crossvalidate(
 
     The temperature of a fold is fitted on the other folds' predictions, never on its own, so that
     the calibration of the pooled probabilities is out-of-fold as well. The pass of a fold is
-    chosen on the patients that it held out, which leans to the bright side.
+    chosen on the patients that it held out, which is optimistic.
 
     Parameters
     ----------
@@ -112,8 +112,7 @@ def crossvalidate(
         "notes": [
             "every patient was scored by the one run that held the patient out",
             "probabilities were divided by a temperature fitted on the other folds",
-            "the pass of a fold was chosen on the patients that it held out: figures lean to the "
-            "bright side",
+            "the pass of a fold was chosen on the patients that it held out: figures are optimistic",
         ],
         **pooled_metrics(results, draws=draws, seed=seed),
         "calibration_before_temperature": calibration_figures(

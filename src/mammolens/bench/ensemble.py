@@ -64,7 +64,7 @@ def evaluate_ensemble(
         "notes": [
             "probabilities are the mean of the members'; an image that one of them could not read "
             "has no score",
-            "the members' passes were chosen on these patients: figures lean to the bright side",
+            "the members' passes were chosen on these patients: figures are optimistic",
         ],
         **pooled_metrics(results, draws=draws, seed=seed),
     }

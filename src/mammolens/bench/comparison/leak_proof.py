@@ -248,7 +248,7 @@ def _selection(judged: Sequence[Record], chosen: Collection[tuple[str, str]]) ->
         return ()
     return (
         f"its pass, calibration and thresholds were chosen on {len(both)} of the {len(everyone)} "
-        "judged patients: its figures lean to the bright side",
+        "judged patients: its figures are optimistic",
     )
 
 

@@ -119,8 +119,8 @@ def _choice(card: ModelCard, held_out: Sequence[Record]) -> Iterator[str]:
     names = join_words(sorted({record.dataset for record in held_out}))
     yield (
         f"The pass, calibration and thresholds were chosen on the {low.n} validation {whom} "
-        f"({low.n_positive} with cancer) of {names} whose figures are given: these lean to the "
-        "bright side."
+        f"({low.n_positive} with cancer) of {names} whose figures are given: these are "
+        "optimistic."
     )
     missed = round((1.0 - low.sensitivity.value) * low.n_positive)
     yield (
