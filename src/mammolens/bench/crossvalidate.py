@@ -112,7 +112,7 @@ def crossvalidate(
         "notes": [
             "every patient was scored by the one run that held the patient out",
             "probabilities were divided by a temperature fitted on the other folds",
-            "the pass of a fold was chosen on the patients that it held out: figures are optimistic",
+            "the pass of a fold was chosen on the patients held out by it: figures are optimistic",
         ],
         **pooled_metrics(results, draws=draws, seed=seed),
         "calibration_before_temperature": calibration_figures(
