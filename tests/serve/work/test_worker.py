@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -16,6 +17,7 @@ from mammolens.errors import ConfigError, StorageError
 from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, DELIVERIES, FILES, JOBS, RESULTS
 from mammolens.serve.work import performance, work, work_off, worker
+from mammolens.sinks import SINKS, Artefact, worklist_csv
 
 
 @pytest.fixture
@@ -230,6 +232,29 @@ def test_a_sink_that_breaks_keeps_nothing_from_the_others(send, run, state, rows
         return make(sink, prediction, info)
 
     monkeypatch.setattr(performance, "exam_artefacts", break_csv)
+    send(0, 1, 2, 3)
+    assert run(changed(state, sinks=("csv", "json"))) == 1
+    assert "sink_failed:csv" in rows(RESULTS)[0].cautions
+    assert [file.sink for file in rows(FILES)] == ["json"]
+
+
+@pytest.mark.parametrize("fault", ["same name", "outside", "endless file", "endless files"])
+def test_a_sink_of_others_that_breaks_its_description_costs_no_result(
+    send, run, state, rows, monkeypatch, fault
+):
+    def artefacts(*_):
+        content = itertools.repeat(b"x" * 1024) if fault == "endless file" else [b"x"]
+        files = itertools.count() if fault == "endless files" else [0, 0]
+        for number in files:
+            name = "../x.csv" if fault == "outside" else "worklist.csv"
+            name = f"many/{number}.csv" if fault == "endless files" else name
+            yield Artefact(name, "text/csv", lambda: content)
+
+    described = replace(SINKS["csv"], files=("worklist.csv", "many/{name}.csv"))
+    monkeypatch.setitem(SINKS, "csv", described)
+    monkeypatch.setattr(worklist_csv, "worklist", artefacts)
+    monkeypatch.setattr(performance, "MOST_BYTES", 1 << 16)
+    monkeypatch.setattr(performance, "MOST_FILES", 5)
     send(0, 1, 2, 3)
     assert run(changed(state, sinks=("csv", "json"))) == 1
     assert "sink_failed:csv" in rows(RESULTS)[0].cautions
