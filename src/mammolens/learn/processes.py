@@ -7,6 +7,7 @@ takes the same way and has nothing to exchange.
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import signal
@@ -98,6 +99,7 @@ def join_processes(train: TrainConfig) -> Processes:
         dist.init_process_group(
             backend, meeting_place, timeout=_PATIENCE, rank=rank, world_size=world
         )
+        atexit.register(dist.destroy_process_group)  # the folds of one command share the group
     return Processes(rank, world, device)
 
 
