@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from mammolens.errors import ConfigError
-from mammolens.sinks import Artefact, Sink, _registry, exam_artefacts, write_run
+from mammolens.errors import ConfigError, InputError
+from mammolens.sinks import SINKS, Artefact, Sink, _registry, exam_artefacts, write_run
 
 
 @pytest.fixture
@@ -76,3 +77,15 @@ def test_the_artefacts_of_an_exam_are_refused_too(faulty, study) -> None:
 def test_a_description_with_impossible_files_is_refused(files: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError, match="each needs a first folder or name of its own"):
         Sink("x", "run", "x", "text/plain", files, **FUNCTIONS)
+
+
+@pytest.mark.parametrize("patient", ["P.1", "x" * 300, "..", "a/b", "Ωμ", "CON"])
+@pytest.mark.parametrize("name", SINKS)
+def test_any_patient_id_gives_names_that_the_sink_describes(name, patient, study) -> None:
+    exam = replace(study.exam(), patient_id=patient)
+    try:
+        made = list(exam_artefacts(name, exam, study.bench.run))
+    except InputError:
+        return  # a message cannot hold such an ID
+    assert made
+    assert all(SINKS[name].may_write(artefact.name) for artefact in made)

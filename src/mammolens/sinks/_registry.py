@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -164,14 +163,16 @@ def _is_pattern(file: str) -> bool:
 
 
 def _fits(pattern: str, parts: list[str]) -> bool:
-    wanted = pattern.split("/")
-    if len(wanted) != len(parts):
+    """Whether a path is of a pattern. A long name is cut, so of fields only the suffix is sure."""
+    *folders, file = pattern.split("/")
+    if len(parts) != len(folders) + 1 or not all(map(str.isprintable, parts)):
         return False
-    for want, part in zip(wanted, parts, strict=True):
-        fields = re.escape(want).replace(r"\{exam\}", ".+").replace(r"\{name\}", ".+")
-        if not re.fullmatch(fields, part) or not part.isprintable() or "\\" in part:
-            return False
-    return True
+    known = [(want, part) for want, part in zip(folders, parts, strict=False) if "{" not in want]
+    return (
+        all(want == part for want, part in known)
+        and (parts[-1].endswith(PurePosixPath(file).suffix) if "{" in file else parts[-1] == file)
+        and "\\" not in "".join(parts)
+    )
 
 
 def _dicom(name: str, per: str, makes: str, make: str, sop_class: str, **more: Any) -> Sink:
