@@ -27,6 +27,15 @@ from mammolens.serve.record.exams import (
 )
 from mammolens.serve.record.leases import Lease
 from mammolens.serve.record.overview import read_overview, say_overview
+from mammolens.serve.record.people_tables import (
+    API_TOKENS,
+    PEOPLE,
+    ROLES,
+    SESSIONS,
+    SITES,
+    PersonRole,
+    SignInMethod,
+)
 from mammolens.serve.record.presence import count_present, present
 from mammolens.serve.record.pulse import Pulse, beating
 from mammolens.serve.record.steps import Step, StepLost
@@ -50,6 +59,7 @@ from mammolens.serve.record.tables import (
 from mammolens.serve.record.trouble import DIED, GIVEN_UP_NAME, POSTPONED, read_trouble
 
 __all__ = [
+    "API_TOKENS",
     "AUDIT",
     "COMMITMENTS",
     "DELIVERIES",
@@ -61,9 +71,13 @@ __all__ = [
     "INSTANCES",
     "JOBS",
     "KEYRING",
+    "PEOPLE",
     "POSTPONED",
     "PRIORS",
     "RESULTS",
+    "ROLES",
+    "SESSIONS",
+    "SITES",
     "STEPS",
     "WAITS",
     "AuditHead",
@@ -74,8 +88,10 @@ __all__ = [
     "ExamStory",
     "FoundExams",
     "Lease",
+    "PersonRole",
     "Pulse",
     "Role",
+    "SignInMethod",
     "Step",
     "StepLost",
     "WorkState",
