@@ -38,6 +38,7 @@ from mammolens.serve.record.people_tables import (
 )
 from mammolens.serve.record.presence import count_present, present
 from mammolens.serve.record.pulse import Pulse, beating
+from mammolens.serve.record.sites import ensure_site
 from mammolens.serve.record.steps import Step, StepLost
 from mammolens.serve.record.tables import (
     AUDIT,
@@ -98,6 +99,7 @@ __all__ = [
     "audit",
     "beating",
     "count_present",
+    "ensure_site",
     "find_exams",
     "insert_once",
     "is_overtaken",
