@@ -103,7 +103,7 @@ def set_administrator(database: Database, asking: Person, person_id: int, value:
             raise Refused(Refusal.NOT_ALLOWED)
         person = visible_person(connection, asking, person_id)
         _change_administrators(connection, asking, person, is_administrator=value)
-        detail = {"person": person.name, "is_administrator": value}
+        detail: audit.Detail = {"person": person.name, "is_administrator": value}
         audit.append(database, connection, asking.actor, "administrator_changed", None, detail)
         return known_person(connection, person_id)
 

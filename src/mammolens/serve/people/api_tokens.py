@@ -58,19 +58,20 @@ def make_token(
         held = sa.select(sa.func.count()).where(*_live(person.id, now))
         if connection.execute(held).scalar_one() >= MOST_TOKENS:
             raise Refused(Refusal.TOO_MUCH)
+        expires_at = now + timedelta(days=days)
         row = {
             "person_id": person.id,
             "name": name,
             "token_hash": secret_hash(secret),
             "created_at": now,
-            "expires_at": now + timedelta(days=days),
+            "expires_at": expires_at,
         }
         number = connection.execute(
             API_TOKENS.insert().values(row).returning(API_TOKENS.c.id)
         ).scalar_one()
         detail = {"token": number, "days": days}
         audit.append(database, connection, person.actor, "token_made", None, detail)
-    return ApiToken(number, name, now, row["expires_at"], None), secret
+    return ApiToken(number, name, now, expires_at, None), secret
 
 
 def list_tokens(database: Database, person: Person) -> list[ApiToken]:
@@ -92,7 +93,10 @@ def revoke_token(database: Database, person: Person, token_id: int) -> None:
     with database.write() as connection:
         now = database.now(connection)
         this = (API_TOKENS.c.id == token_id, *_live(person.id, now))
-        if connection.execute(API_TOKENS.update().where(*this).values(revoked_at=now)).rowcount != 1:
+        if (
+            connection.execute(API_TOKENS.update().where(*this).values(revoked_at=now)).rowcount
+            != 1
+        ):
             raise Refused(Refusal.UNKNOWN)
         detail = {"token": token_id}
         audit.append(database, connection, person.actor, "token_revoked", None, detail)

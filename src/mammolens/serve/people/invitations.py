@@ -105,7 +105,11 @@ def invite(
         for site, given in roles.items():
             write_roles(connection, number, site, given)
         person = known_person(connection, number)
-        detail = {"person": name, "roles": say_roles(roles), "by_provider": by_provider}
+        detail: audit.Detail = {
+            "person": name,
+            "roles": say_roles(roles),
+            "by_provider": by_provider,
+        }
         audit.append(database, connection, asking.actor, "person_invited", None, detail)
     return Invited(person, password)
 
@@ -151,7 +155,7 @@ def first_administrator(database: Database, settings: PeopleSettings) -> Invited
         if anybody is not None or not insert_once(connection, PEOPLE, row):
             return None
         (person,) = read_people(connection, PEOPLE.c.name == FIRST_NAME)
-        detail = {"person": person.name, "is_administrator": True}
+        detail: audit.Detail = {"person": person.name, "is_administrator": True}
         audit.append(database, connection, COMMAND_LINE, "person_invited", None, detail)
     return Invited(person, password)
 
@@ -173,7 +177,7 @@ def renew_administrator(database: Database, settings: PeopleSettings, name: str)
         _renew(database, connection, settings, person.id, hashed)
         again = {"is_administrator": True, "disabled_at": None, "subject": None}
         connection.execute(PEOPLE.update().where(PEOPLE.c.id == person.id).values(again))
-        detail = {"person": name, "is_administrator": True}
+        detail: audit.Detail = {"person": name, "is_administrator": True}
         audit.append(database, connection, COMMAND_LINE, "password_renewed", None, detail)
         return Invited(known_person(connection, person.id), password)
 

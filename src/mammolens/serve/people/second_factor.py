@@ -54,7 +54,7 @@ def offer_second_factor(database: Database, session: Session) -> Offer:
         offered = connection.execute(PEOPLE.update().where(none).values(totp_offered=secret))
         if offered.rowcount != 1:
             raise Refused(Refusal.STAGE)
-    uri = pyotp.TOTP(secret).provisioning_uri(session.person.name, ISSUER)
+    uri = pyotp.TOTP(secret).provisioning_uri(name=session.person.name, issuer_name=ISSUER)
     return Offer(secret, uri)
 
 

@@ -176,7 +176,7 @@ def renew_session(
     fresh_values = {**values, "token_hash": secret_hash(fresh), "failures": 0}
     connection.execute(SESSIONS.update().where(SESSIONS.c.id == row.id).values(fresh_values))
     if opens:
-        detail = {"host": origin.address, "method": method.value, "session": row.id}
+        detail: audit.Detail = {"host": origin.address, "method": method.value, "session": row.id}
         audit.append(database, connection, person.actor, "signed_in", None, detail)
     expires: Any = fresh_values.get("expires_at", row.expires_at)
     return fresh, Session(row.id, person, stage, method, _csrf(fresh), expires)
@@ -264,9 +264,7 @@ def end_session(
         audit.append(database, connection, asking.actor, action, None, detail)
 
 
-def end_other_sessions(
-    database: Database, asking: Person, person: Person, kept: int | None
-) -> int:
+def end_other_sessions(database: Database, asking: Person, person: Person, kept: int | None) -> int:
     """End the sessions of a person except one; gives how many ended."""
     with database.write() as connection:
         others = sa.and_(SESSIONS.c.person_id == person.id, SESSIONS.c.id != (kept or 0))

@@ -106,7 +106,9 @@ class SignIns:
                 if session.stage is Stage.SECOND_FACTOR:
                     detail = {"host": origin.address}
                     actor = person.actor
-                    audit.append(self.database, connection, actor, "second_factor_set", None, detail)
+                    audit.append(
+                        self.database, connection, actor, "second_factor_set", None, detail
+                    )
             else:
                 self._count_wrong_code(connection, session, now)
         if not taken:
@@ -156,9 +158,7 @@ class SignIns:
             connection.execute(ending.values(ended_at=now))
             done = renew_session(self.database, connection, self.settings, secret, origin)
             detail = {"host": origin.address}
-            audit.append(
-                self.database, connection, person.actor, "password_changed", None, detail
-            )
+            audit.append(self.database, connection, person.actor, "password_changed", None, detail)
         return done
 
     def come_by_provider(self, subject: str, claimed: str, origin: Origin) -> tuple[str, Session]:
@@ -209,9 +209,7 @@ class SignIns:
             connection.execute(PEOPLE.update().where(late).values(password_until=NEVER))
         return False
 
-    def _count_wrong_code(
-        self, connection: sa.Connection, session: Session, now: datetime
-    ) -> None:
+    def _count_wrong_code(self, connection: sa.Connection, session: Session, now: datetime) -> None:
         this = sa.and_(SESSIONS.c.id == session.id, SESSIONS.c.ended_at.is_(None))
         connection.execute(SESSIONS.update().where(this).values(failures=SESSIONS.c.failures + 1))
         too_many = sa.and_(this, SESSIONS.c.failures >= MOST_WRONG_CODES)

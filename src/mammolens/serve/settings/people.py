@@ -17,7 +17,7 @@ class PeopleSettings(Section):
     """How long a person stays signed in, and how long what opens an account is good for."""
 
     session_hours: float = Field(
-        12.0, gt=0, le=168, description="hours after a sign-in until the person signs in again"
+        12.0, ge=1, le=168, description="hours after a sign-in until the person signs in again"
     )
     idle_minutes: float = Field(
         60.0, gt=0, description="minutes without a request after which a session ends"
