@@ -14,17 +14,26 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from mammolens.errors import InputError
+from mammolens.errors import ConfigError, InputError
 from mammolens.images import find_files
 from mammolens.serve import logs
-from mammolens.serve.holdings import open_state
+from mammolens.serve.holdings import NodeState, open_state
 from mammolens.serve.record import present
 from mammolens.serve.settings import NodeSettings
 
 if TYPE_CHECKING:
     from mammolens.serve.dimse import FoundStudy, Method, PullReport, StudyQuery
 
-__all__ = ["add_files", "pull", "run_deliveries", "run_node", "run_worker", "stopping"]
+__all__ = [
+    "add_files",
+    "make_administrator",
+    "pull",
+    "run_deliveries",
+    "run_node",
+    "run_serve",
+    "run_worker",
+    "stopping",
+]
 
 
 def run_worker(settings: NodeSettings, threads: int, once: bool) -> int:
@@ -72,6 +81,107 @@ def run_node(settings: NodeSettings) -> None:
         performing(state, stop),
     ):
         stop.wait()
+
+
+def run_serve(settings: NodeSettings, workers: int, tell: Callable[[str], None]) -> None:
+    """Run everything in one service: the node, its workers, and the portal for people.
+
+    Parameters
+    ----------
+    workers
+        Exams in work at a time; 0: workers run elsewhere.
+    tell
+        Shows the address, and the one-time password of the first administrator, to whoever started
+        it. Neither is logged.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        A setting, an address, a certificate, a sink or the model cannot be used.
+    StorageError
+        The database is away at the start; later on it is waited for.
+    """
+    from mammolens.serve.delivery import delivering
+    from mammolens.serve.dimse import listening
+    from mammolens.serve.intake import watching
+    from mammolens.serve.people import first_administrator
+    from mammolens.serve.portal import open_portal
+    from mammolens.serve.ups import performing
+    from mammolens.serve.web import serving
+
+    logs.configure(settings.log.level)
+    with (
+        stopping() as stop,
+        open_state(settings) as state,
+        watching(state),
+        present(state.database, "node"),
+        delivering(state, stop),
+        listening(state),
+        serving(state, open_portal(state)) as port,
+        performing(state, stop),
+        _working(state, workers, stop),
+    ):
+        scheme = "https" if settings.web.certificate is not None else "http"
+        host = f"[{settings.web.host}]" if ":" in settings.web.host else settings.web.host
+        tell(f"mammolens serves people at {scheme}://{host}:{port}/")
+        invited = first_administrator(state.database, settings.people)
+        if invited is not None:
+            tell(
+                f"first administrator: {invited.person.name}, one-time password {invited.password}"
+            )
+        stop.wait()
+
+
+@contextmanager
+def _working(state: NodeState, workers: int, stop: threading.Event) -> Iterator[None]:
+    """Let workers work beside the block; if they cannot, everything is stopped, and says why."""
+    from mammolens.serve.work import work
+
+    if workers == 0:
+        yield
+        return
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with present(state.database, "worker"):
+                work(state, workers, stop, apart=True)
+        except BaseException as error:
+            failed.append(error)
+            stop.set()
+
+    thread = threading.Thread(target=run, name="workers")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def make_administrator(settings: NodeSettings, name: str) -> str:
+    """Give an administrator of the installation a one-time password; the account is made if needed.
+
+    Raises
+    ------
+    ConfigError
+        No account can have this name.
+    StorageError
+        The database is away.
+    """
+    from mammolens.serve.people import Refused, renew_administrator
+
+    with open_state(settings) as state:
+        try:
+            return renew_administrator(state.database, settings.people, name).password or ""
+        except Refused as refused:
+            raise ConfigError(
+                "no account can have this name",
+                keyword="NAME",
+                remedy="Use 3 to 64 of a-z, 0-9, dot, dash, underscore and @",
+            ) from refused
 
 
 def run_deliveries(settings: NodeSettings, once: bool) -> int:

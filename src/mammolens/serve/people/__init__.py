@@ -41,6 +41,7 @@ from mammolens.serve.people.sessions import (
     Stage,
     end_other_sessions,
     end_session,
+    end_sessions_of,
     find_session,
     list_sessions,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "close_account",
     "end_other_sessions",
     "end_session",
+    "end_sessions_of",
     "find_by_token",
     "find_person",
     "find_session",

@@ -68,6 +68,20 @@ class Attempts:
         """Take back the attempt of somebody who had the right password."""
         self._give_back(_sign_in_limits(name, address))
 
+    def spend_provider(self, address: str) -> None:
+        """Count somebody who comes back from the OpenID Connect provider.
+
+        Raises
+        ------
+        Refused
+            There were too many; this one is not looked at.
+        """
+        self._spend({_key("provider", address_key(address)): PER_ADDRESS})
+
+    def give_back_provider(self, address: str) -> None:
+        """Take back the attempt of somebody whom the provider vouched for."""
+        self._give_back({_key("provider", address_key(address)): PER_ADDRESS})
+
     def spend_code(self, person_id: int) -> None:
         """Count a code that is tried.
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mammolens.errors import StorageError
+from mammolens.serve.people.changes import managed_person
 from mammolens.serve.people.person import Person, find_person
 from mammolens.serve.people.refusals import Refusal, Refused
 from mammolens.serve.record import PEOPLE, SESSIONS, Database, SignInMethod, audit
@@ -33,6 +34,7 @@ __all__ = [
     "begin_session",
     "end_other_sessions",
     "end_session",
+    "end_sessions_of",
     "find_session",
     "list_sessions",
     "new_secret",
@@ -264,12 +266,28 @@ def end_session(
         audit.append(database, connection, asking.actor, action, None, detail)
 
 
-def end_other_sessions(database: Database, asking: Person, person: Person, kept: int | None) -> int:
+def end_other_sessions(database: Database, person: Person, kept: int) -> int:
     """End the sessions of a person except one; gives how many ended."""
     with database.write() as connection:
-        others = sa.and_(SESSIONS.c.person_id == person.id, SESSIONS.c.id != (kept or 0))
+        others = sa.and_(SESSIONS.c.person_id == person.id, SESSIONS.c.id != kept)
         ended = _end(connection, database.now(connection), others)
-        detail = {"person": person.name, "count": ended}
+        detail: audit.Detail = {"person": person.name, "count": ended}
+        audit.append(database, connection, person.actor, "sessions_ended", None, detail)
+    return ended
+
+
+def end_sessions_of(database: Database, asking: Person, person_id: int) -> int:
+    """End all sessions of a person whose account another may change; gives how many ended.
+
+    Raises
+    ------
+    Refused
+    """
+    with database.write() as connection:
+        person = managed_person(connection, asking, person_id)
+        now = database.now(connection)
+        ended = _end(connection, now, SESSIONS.c.person_id == person_id)
+        detail: audit.Detail = {"person": person.name, "count": ended}
         audit.append(database, connection, asking.actor, "sessions_ended", None, detail)
     return ended
 
