@@ -91,14 +91,14 @@ def worker(config: Config = None, once: Once = False, threads: Threads = 1) -> N
 
 
 def serve(config: Config = None, port: Port = None, workers: Workers = 1) -> None:
-    """Serve people in a browser: the node, a worker and the web application in one (extra serve)."""
+    """Serve people in a browser: node, worker, web application in one (needs the extra serve)."""
     need_serving()
     from mammolens.serve.commands import run_serve
     from mammolens.serve.settings import load_settings
 
     settings = load_settings(config)
     if port is not None:
-        web = settings.web.model_copy(update={"port": port, "enabled": True})
+        web = settings.web.model_copy(update={"port": port})
         settings = settings.model_copy(update={"web": web})
     with closed_to_others():
         run_serve(settings, workers, typer.echo)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mammolens.errors import ConfigError, InputError
 from mammolens.images import find_files
@@ -23,6 +23,7 @@ from mammolens.serve.settings import NodeSettings
 
 if TYPE_CHECKING:
     from mammolens.serve.dimse import FoundStudy, Method, PullReport, StudyQuery
+    from mammolens.serve.portal import Portal
 
 __all__ = [
     "add_files",
@@ -63,24 +64,8 @@ def run_node(settings: NodeSettings) -> None:
     StorageError
         The database is away at the start; later on senders are told to come again.
     """
-    from mammolens.serve.delivery import delivering
-    from mammolens.serve.dimse import listening
-    from mammolens.serve.intake import watching
-    from mammolens.serve.ups import performing
-    from mammolens.serve.web import serving
-
-    logs.configure(settings.log.level)
-    with (
-        stopping() as stop,
-        open_state(settings) as state,
-        watching(state),  # first: a folder that another node watches is named before a port opens
-        present(state.database, "node"),
-        delivering(state, stop),
-        listening(state),
-        serving(state),
-        performing(state, stop),
-    ):
-        stop.wait()
+    with _running(settings, lambda _state: None) as node:
+        node.stop.wait()
 
 
 def run_serve(settings: NodeSettings, workers: int, tell: Callable[[str], None]) -> None:
@@ -101,11 +86,43 @@ def run_serve(settings: NodeSettings, workers: int, tell: Callable[[str], None])
     StorageError
         The database is away at the start; later on it is waited for.
     """
+    from mammolens.serve.people import first_administrator
+    from mammolens.serve.portal import open_portal
+
+    web = settings.web
+    if not web.enabled:
+        raise ConfigError(
+            "people come by HTTP, which is off", keyword="web.enabled", remedy="Set it to true"
+        )
+    with (
+        _running(settings, open_portal) as node,
+        _working(node.state, workers, node.stop),
+    ):
+        scheme = "https" if web.certificate is not None else "http"
+        host = f"[{web.host}]" if ":" in web.host else web.host
+        tell(f"mammolens serves people at {scheme}://{host}:{node.port}/")
+        invited = first_administrator(node.state.database, settings.people)
+        if invited is not None:
+            tell(f"first administrator: {invited.person.name}")
+            tell(f"one-time password: {invited.password}")
+        node.stop.wait()
+
+
+class _Running(NamedTuple):
+    """A node that runs: `stop` ends it, and `port` is that of HTTP."""
+
+    stop: threading.Event
+    state: NodeState
+    port: int
+
+
+@contextmanager
+def _running(
+    settings: NodeSettings, make_portal: Callable[[NodeState], Portal | None]
+) -> Iterator[_Running]:
     from mammolens.serve.delivery import delivering
     from mammolens.serve.dimse import listening
     from mammolens.serve.intake import watching
-    from mammolens.serve.people import first_administrator
-    from mammolens.serve.portal import open_portal
     from mammolens.serve.ups import performing
     from mammolens.serve.web import serving
 
@@ -113,23 +130,14 @@ def run_serve(settings: NodeSettings, workers: int, tell: Callable[[str], None])
     with (
         stopping() as stop,
         open_state(settings) as state,
-        watching(state),
+        watching(state),  # first: a folder that another node watches is named before a port opens
         present(state.database, "node"),
         delivering(state, stop),
         listening(state),
-        serving(state, open_portal(state)) as port,
+        serving(state, make_portal(state)) as port,
         performing(state, stop),
-        _working(state, workers, stop),
     ):
-        scheme = "https" if settings.web.certificate is not None else "http"
-        host = f"[{settings.web.host}]" if ":" in settings.web.host else settings.web.host
-        tell(f"mammolens serves people at {scheme}://{host}:{port}/")
-        invited = first_administrator(state.database, settings.people)
-        if invited is not None:
-            tell(
-                f"first administrator: {invited.person.name}, one-time password {invited.password}"
-            )
-        stop.wait()
+        yield _Running(stop, state, port)
 
 
 @contextmanager
