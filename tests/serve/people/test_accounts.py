@@ -38,7 +38,7 @@ def two_sites(house):
     return north, south
 
 
-def test_the_first_administrator_is_made_once(database, clock, at_once):
+def test_the_first_administrator_is_made_once(database, at_once):
     from mammolens.serve.settings import PeopleSettings
 
     made = []
@@ -254,7 +254,7 @@ def test_a_token_waits_for_a_finished_sign_in(house):
     assert people.find_by_token(house.database, secret) is None
 
 
-def test_sites_have_a_key_for_good_and_a_name(house, two_sites, rows, at_once):
+def test_sites_have_a_key_for_good_and_a_name(house, two_sites, at_once):
     north, south = two_sites
     admin, head = house.person("admin"), house.person("north-head")
     make = partial(people.make_site, house.database, admin)
@@ -300,8 +300,8 @@ def send(house, state, mammogram):
     return send
 
 
-def test_an_exam_keeps_the_site_of_its_first_sender(house, two_sites, send, rows):
-    north, south = two_sites
+def test_an_exam_keeps_the_site_of_its_first_sender(two_sites, send, rows):
+    north, _ = two_sites
     exam = send(0, "north")
     assert send(1, "south") == send(2, None) == send(3, "north") == exam
     (row,) = rows(EXAMS)
@@ -310,8 +310,8 @@ def test_an_exam_keeps_the_site_of_its_first_sender(house, two_sites, send, rows
     assert told == ["-", "south", None, "-"]
 
 
-def test_an_exam_is_seen_at_its_site_alone(house, two_sites, send):
-    north, south = two_sites
+@pytest.mark.usefixtures("two_sites")
+def test_an_exam_is_seen_at_its_site_alone(house, send):
     exams = {"north": send(0, "north", "1.1"), None: send(1, None, "1.2")}
 
     def seen(person: Person) -> list[int]:
