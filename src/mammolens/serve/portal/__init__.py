@@ -13,7 +13,6 @@ from pathlib import Path
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 
 from mammolens import DISCLAIMER, __version__
 from mammolens.serve.portal import people, session, sign_in, sites, tokens
@@ -61,14 +60,15 @@ def add_portal(app: FastAPI, portal: Portal, page: Path | None) -> Mapping[str, 
 
 
 def _openapi(app: FastAPI) -> dict[str, object]:
-    routes = [r for r in app.routes if isinstance(r, APIRoute) and r.path.startswith(f"{API}/")]
     made = get_openapi(
         title="mammolens",
         version=__version__,
         openapi_version="3.1.0",
         description=DISCLAIMER,
-        routes=routes,
+        routes=app.routes,
     )
+    # What machines call is not of the API.
+    made["paths"] = {path: ways for path, ways in made["paths"].items() if path.startswith(API)}
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= {**problem.pop("$defs", {}), "Problem": problem}

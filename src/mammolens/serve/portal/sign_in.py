@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -25,6 +25,8 @@ OPEN_TO_STRANGERS: Final = {
     f"{PLACE}/oidc/callback": frozenset(("GET",)),
 }
 """Path below the API → methods."""
+OPEN: Final[dict[str, Any]] = {"security": []}
+AWAY: Final[dict[str, Any]] = {"status_code": 303, "response_class": RedirectResponse}
 PAGE: Final = "/"
 REFUSED_PAGE: Final = "/?refused=provider"
 
@@ -43,14 +45,14 @@ class Credentials(Form):
     password: SecretStr = Field(min_length=1, max_length=1024)
 
 
-@router.get(PLACE)
+@router.get(PLACE, openapi_extra=OPEN)
 async def show_ways(portal: PortalNow) -> Ways:
     """Say which ways of signing in there are."""
     settings = portal.state.settings.oidc
     return Ways(provider=settings.label if settings is not None else None)
 
 
-@router.post(PLACE)
+@router.post(PLACE, openapi_extra=OPEN)
 async def sign_in(
     form: Credentials, request: Request, response: Response, portal: PortalNow
 ) -> SessionView:
@@ -68,7 +70,7 @@ async def sign_in(
     return view_session(session)
 
 
-@router.get(f"{PLACE}/oidc", status_code=303, response_class=RedirectResponse)
+@router.get(f"{PLACE}/oidc", openapi_extra=OPEN, **AWAY)
 def go_to_provider(portal: PortalNow) -> Response:
     """Send the browser to the OpenID Connect provider."""
     if portal.provider is None:
@@ -79,7 +81,7 @@ def go_to_provider(portal: PortalNow) -> Response:
     return response
 
 
-@router.get(f"{PLACE}/oidc/callback", status_code=303, response_class=RedirectResponse)
+@router.get(f"{PLACE}/oidc/callback", openapi_extra=OPEN, **AWAY)
 def come_from_provider(request: Request, portal: PortalNow) -> Response:
     """Take a browser back from the OpenID Connect provider."""
     if portal.provider is None:
