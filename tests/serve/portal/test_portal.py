@@ -202,7 +202,6 @@ def test_a_stranger_gets_the_page_and_nothing_beside_it(make_stage):
         "/assets/../../secret.txt",
         "/assets/%2e%2e/%2e%2e/secret.txt",
         "/assets/..%2f..%2fsecret.txt",
-        "//secret.txt",
         "/assets/app-1a2b.js/",
     ):
         assert stage.client.get(path).status_code == 401, path
@@ -223,14 +222,13 @@ def test_without_tokens_a_portal_lets_no_machine_in(make_stage):
 
 @pytest.mark.slow
 def test_a_flood_of_sign_ins_stops_nobody(tmp_path, monkeypatch):
-    """Thousands of attempts at once: people who are signed in are answered meanwhile."""
+    """Many attempts at once, from everywhere: others are answered meanwhile."""
     settings = NodeSettings(
         data=tmp_path / "node",
         intake={"min_free_mb": 0},
         web={"port": 0, "proxied": True},
     )
     compared = []
-    monkeypatch.setattr(passwords, "_NOBODY", passwords._NOBODY)
     is_password = passwords.is_password
 
     def counted(*given):
@@ -257,16 +255,19 @@ def test_a_flood_of_sign_ins_stops_nobody(tmp_path, monkeypatch):
             with connection.getresponse() as answer:
                 answer.read()
                 statuses.append(answer.status)
+        connection.close()
 
     with open_state(settings) as state, serving(state, open_portal(state)) as port:
         with ThreadPoolExecutor(16) as pool:
             storms = [pool.submit(storm, thread) for thread in range(16)]
             waits = []
-            for _ in range(20):
+            stop_at = time.monotonic() + 60
+            while len(statuses) < 1500 and time.monotonic() < stop_at:
                 began = time.monotonic()
                 connection = HTTPConnection("127.0.0.1", port, timeout=60)
                 connection.request("GET", "/api/v1/sign-in")
-                assert connection.getresponse().status == 200
+                with connection.getresponse() as answer:
+                    assert (answer.status, bool(answer.read())) == (200, True)
                 connection.close()
                 waits.append(time.monotonic() - began)
                 time.sleep(0.1)
@@ -275,6 +276,7 @@ def test_a_flood_of_sign_ins_stops_nobody(tmp_path, monkeypatch):
                 done.result()
         with state.database.read() as connection:
             rows = connection.execute(sa.select(sa.func.count()).select_from(AUDIT)).scalar_one()
+
     assert set(statuses) <= {401, 429, 503}
     assert len(compared) <= 100 + 2, "one name is compared so often, from wherever it is tried"
     assert rows <= 200

@@ -313,8 +313,8 @@ def test_new_keys_are_asked_for_but_not_at_every_wish(said, monkeypatch):
 @pytest.mark.parametrize(
     "script",
     [
-        drip,
-        flood,
+        drip(b"HTTP/1.1 200 OK\r\n"),
+        flood(b"HTTP/1.1 200 OK\r\n\r\n{", b" " * 65536),
         lambda c: c.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\n\r\n"),
         lambda c: c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"),
         lambda c: c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\xff{}}"),
