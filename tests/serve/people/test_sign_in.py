@@ -272,6 +272,17 @@ def test_a_person_has_so_many_sessions(house):
     assert find_session(house.database, house.settings, last) is not None
 
 
+def test_who_knows_the_password_alone_ends_no_open_session(house):
+    secret, _ = house.enrol("admin")
+    for _ in range(25):
+        house.sign_ins.give_password("admin", PASSWORD, HERE)
+    assert find_session(house.database, house.settings, secret) is not None
+    for _ in range(20):
+        last, _ = house.sign_in("admin")
+    assert find_session(house.database, house.settings, secret) is None
+    assert find_session(house.database, house.settings, last) is not None
+
+
 def test_sessions_of_long_ago_are_forgotten(house, rows):
     house.sign_ins.give_password("admin", house.one_time["admin"], HERE)
     renew_administrator(house.database, house.settings, "admin")

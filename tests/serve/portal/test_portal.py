@@ -51,6 +51,17 @@ def test_the_first_sign_in_from_the_invitation_to_the_list(stage):
     assert client.get("/api/v1/session").status_code == 401
 
 
+def test_the_page_learns_whether_somebody_is_signed_in(stage):
+    told = {who: stage.ask(who, "GET", "/sign-in").json() for who in ("stranger", "admin", "stale")}
+    assert {who: ways["signed_in"] for who, ways in told.items()} == {
+        "stranger": False,
+        "admin": True,
+        "stale": True,
+    }
+    assert {ways["provider"] for ways in told.values()} == {None}
+    assert stage.ask("revoked", "GET", "/sign-in").json()["signed_in"] is False
+
+
 def test_the_cookie_is_closed_to_pages_and_other_sites(stage):
     form = {"name": "newcomer", "password": stage.cast.one_time["newcomer"]}
     cookie = stage.ask("stranger", "POST", "/sign-in", form).headers["set-cookie"].lower()
@@ -139,6 +150,15 @@ def test_while_the_database_is_away_people_hear_so(stage, monkeypatch):
         assert (done.status_code, done.json()["code"]) == (503, "away")
     form = {"name": "admin", "password": "x"}
     assert stage.ask("stranger", "POST", "/sign-in", form).status_code == 503
+
+
+def test_what_nobody_foresaw_is_a_problem_too(make_stage, monkeypatch):
+    stage = make_stage()
+    client = type(stage.client)(stage.client.app, "http://127.0.0.1", raise_server_exceptions=False)
+    monkeypatch.setattr("mammolens.serve.people.list_sites", lambda *_: 1 / 0)
+    done = client.get("/api/v1/sites", headers=stage.headers("admin"))
+    assert (done.status_code, done.json()["code"]) == (500, "fault")
+    assert done.headers["x-content-type-options"] == "nosniff"
 
 
 def test_names_and_secrets_are_tried_so_often(stage):

@@ -117,7 +117,8 @@ def at_provider(address: str, login: str, cancel: bool = False) -> str:
 
 
 def test_who_was_invited_comes_in_and_stays_the_same_person(stage):
-    assert stage.client.get("/api/v1/sign-in").json() == {"password": True, "provider": "Hospital"}
+    ways = {"password": True, "provider": "Hospital", "signed_in": False}
+    assert stage.client.get("/api/v1/sign-in").json() == ways
     address = begin(stage)
     asked = parse_qs(urlsplit(address).query)
     assert asked["code_challenge_method"] == ["S256"]

@@ -48,7 +48,7 @@ SEEN_EVERY: Final = timedelta(seconds=60)
 BACK: Final = timedelta(seconds=5)
 """Two threads may note their times out of order, and clocks are set by moments; more is a jump."""
 MOST_OPEN: Final = 20
-"""Sessions of a person; one more ends the oldest."""
+"""Sessions of a person, and sign-ins that are not finished; one more ends the oldest."""
 FORGOTTEN: Final = timedelta(days=30)
 
 
@@ -119,15 +119,7 @@ def begin_session(
     of_person = SESSIONS.c.person_id == person_id
     connection.execute(sa.select(PEOPLE.c.id).where(PEOPLE.c.id == person_id).with_for_update())
     connection.execute(SESSIONS.delete().where(of_person, SESSIONS.c.expires_at < now - FORGOTTEN))
-    oldest = (
-        sa.select(SESSIONS.c.id)
-        .where(of_person, SESSIONS.c.ended_at.is_(None))
-        .order_by(SESSIONS.c.id.desc())
-        .offset(MOST_OPEN - 1)
-    )
-    ids = list(connection.execute(oldest).scalars())
-    if ids:
-        _end(connection, now, SESSIONS.c.id.in_(ids))
+    _make_room(connection, now, of_person, code_passed=False)
     secret = new_secret()
     row = {
         "person_id": person_id,
@@ -174,6 +166,9 @@ def renew_session(
     stage = _stage(person, method, passed)
     opens = stage is Stage.OPEN and row.expires_at <= row.created_at + UNFINISHED
     if opens:
+        of_person = SESSIONS.c.person_id == person.id
+        _make_room(connection, now, of_person, code_passed=True)
+        values |= {"code_passed": True}
         values["expires_at"] = now + timedelta(hours=settings.session_hours)
     fresh_values = {**values, "token_hash": secret_hash(fresh), "failures": 0}
     connection.execute(SESSIONS.update().where(SESSIONS.c.id == row.id).values(fresh_values))
@@ -295,6 +290,26 @@ def end_sessions_of(database: Database, asking: Person, person_id: int) -> int:
 def _end(connection: sa.Connection, now: datetime, which: sa.ColumnElement[bool]) -> int:
     ending = SESSIONS.update().where(which, SESSIONS.c.ended_at.is_(None)).values(ended_at=now)
     return connection.execute(ending).rowcount
+
+
+def _make_room(
+    connection: sa.Connection, now: datetime, of_person: sa.ColumnElement[bool], code_passed: bool
+) -> None:
+    """End the oldest sessions where there are as many as may be.
+
+    Those that are open and those that wait for a code are counted apart: somebody who knows nothing
+    but the password must not be able to end the sessions of its owner.
+    """
+    kind = SESSIONS.c.code_passed if code_passed else ~SESSIONS.c.code_passed
+    oldest = (
+        sa.select(SESSIONS.c.id)
+        .where(of_person, kind, SESSIONS.c.ended_at.is_(None))
+        .order_by(SESSIONS.c.id.desc())
+        .offset(MOST_OPEN - 1)
+    )
+    ids = list(connection.execute(oldest).scalars())
+    if ids:
+        _end(connection, now, SESSIONS.c.id.in_(ids))
 
 
 def _stage(person: Person, method: SignInMethod, code_passed: bool) -> Stage:

@@ -105,6 +105,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(StorageError, _away)
+    app.add_exception_handler(Exception, _unforeseen)
 
 
 async def _http(_request: Request, error: Exception) -> Response:
@@ -139,3 +140,7 @@ async def _refused(_request: Request, error: Exception) -> Response:
 
 async def _away(_request: Request, _error: Exception) -> Response:
     return make_problem(503, "the database or the disk is away", "away", {"Retry-After": AGAIN_S})
+
+
+async def _unforeseen(_request: Request, _error: Exception) -> Response:
+    return make_problem(500, "an unforeseen fault, which stands in the log", "fault")

@@ -36,6 +36,7 @@ class Ways(BaseModel):
 
     password: bool = True
     provider: str | None = Field(description="what to call the OpenID Connect provider, if any")
+    signed_in: bool = Field(description="whether whoever asks is known already")
 
 
 class Credentials(Form):
@@ -46,10 +47,14 @@ class Credentials(Form):
 
 
 @router.get(PLACE, openapi_extra=OPEN)
-async def show_ways(portal: PortalNow) -> Ways:
-    """Say which ways of signing in there are."""
+async def show_ways(request: Request, portal: PortalNow) -> Ways:
+    """Say which ways of signing in there are, and whether that is still to be done.
+
+    The page asks here first: a stranger who asks for the session is refused, which is audited.
+    """
     settings = portal.state.settings.oidc
-    return Ways(provider=settings.label if settings is not None else None)
+    known = await portal.find_caller(request) is not None
+    return Ways(provider=settings.label if settings is not None else None, signed_in=known)
 
 
 @router.post(PLACE, openapi_extra=OPEN)
