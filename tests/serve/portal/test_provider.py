@@ -221,7 +221,7 @@ def said(monkeypatch):
 
 
 def vouch(said, key=KEY, header=None, token=None, **changes):
-    provider = open_provider(OidcSettings(**settings(ISSUER)))
+    provider = open_provider(OidcSettings(**settings(ISSUER)), BACK)
     address, cookie = provider.begin(NOW)
     asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
     seconds = int(NOW.timestamp())
@@ -288,11 +288,11 @@ def test_an_unsound_token_is_not(said, changes):
 def test_an_unsound_provider_is_not_gone_to(said, changes):
     said[f"{ISSUER}/.well-known/openid-configuration"] |= changes
     with pytest.raises(Refused):
-        open_provider(OidcSettings(**settings(ISSUER))).begin(NOW)
+        open_provider(OidcSettings(**settings(ISSUER)), BACK).begin(NOW)
 
 
 def test_new_keys_are_asked_for_but_not_at_every_wish(said, monkeypatch):
-    provider = open_provider(OidcSettings(**settings(ISSUER)))
+    provider = open_provider(OidcSettings(**settings(ISSUER)), BACK)
     asked = []
     ask = provider_module.Provider._ask
 
@@ -327,7 +327,7 @@ def test_a_provider_that_means_harm_is_given_up(script):
     server = Hostile(script)
     try:
         issuer = f"http://127.0.0.1:{server.port}"
-        provider = open_provider(OidcSettings(**settings(issuer), timeout_s=0.5))
+        provider = open_provider(OidcSettings(**settings(issuer), timeout_s=0.5), BACK)
         began = time.monotonic()
         with pytest.raises(Refused) as caught:
             provider.begin(NOW)
@@ -339,8 +339,10 @@ def test_a_provider_that_means_harm_is_given_up(script):
 
 def test_a_cookie_of_tomorrow_or_of_another_secret_is_none(said):
     assert said
-    provider = open_provider(OidcSettings(**settings(ISSUER)))
-    other = open_provider(OidcSettings(**settings(ISSUER, client_secret="another secret" * 2)))
+    provider = open_provider(OidcSettings(**settings(ISSUER)), BACK)
+    other = open_provider(
+        OidcSettings(**settings(ISSUER, client_secret="another secret" * 2)), BACK
+    )
     for maker, when in ((provider, NOW + timedelta(days=1)), (other, NOW)):
         address, cookie = maker.begin(when)
         state = parse_qs(urlsplit(address).query)["state"][0]

@@ -168,14 +168,17 @@ def test_senders_of_sites_must_be_known(write):
     scanner = "/srv/scans"
     [dimse.peers]
     archive = "dicom://PACS@10.1.0.9:104"
+    [web.peers]
+    vna = "https://vna.example/dicom-web"
     [sites]
     "dimse:MG1" = "north"
     "web:pacs" = "south"
     "folder:scanner" = "north"
-    "pull:archive" = "north"
+    "pull:PACS" = "north"
+    "pull:vna" = "north"
     """
     assert load_settings(write(good)).sites["web:pacs"] == "south"
-    for wrong in ("dimse:MG2", "web:MG1", "folder:MG1", "pull:pacs", "MG1", "dimse:", "cli:MG1"):
+    for wrong in ("dimse:MG2", "web:MG1", "folder:MG1", "pull:archive", "MG1", "dimse:", "cli:MG1"):
         with pytest.raises(ConfigError, match="no sender"):
             load_settings(write(good + f'"{wrong}" = "north"'))
     for wrong in ("North", "", "a b", "-a", "x" * 65):

@@ -31,7 +31,7 @@ from mammolens.serve.people.invitations import (
 )
 from mammolens.serve.people.passwords import LEAST_CHARS
 from mammolens.serve.people.person import Person, find_person
-from mammolens.serve.people.provider import CALLBACK, FLOW_S, Provider, open_provider
+from mammolens.serve.people.provider import FLOW_S, Provider, open_provider
 from mammolens.serve.people.refusals import Refusal, Refused
 from mammolens.serve.people.second_factor import Offer, offer_second_factor
 from mammolens.serve.people.sessions import (
@@ -58,7 +58,6 @@ from mammolens.serve.people.sites import (
 )
 
 __all__ = [
-    "CALLBACK",
     "FLOW_S",
     "LEAST_CHARS",
     "ApiToken",

@@ -44,10 +44,9 @@ from mammolens.serve.people.refusals import Refusal, Refused
 from mammolens.serve.people.sessions import new_secret
 from mammolens.serve.settings import OidcSettings, is_loopback
 
-__all__ = ["CALLBACK", "FLOW_S", "Provider", "Vouched", "open_provider"]
+__all__ = ["FLOW_S", "Provider", "Vouched", "open_provider"]
 
 ROOM: Final = "people"
-CALLBACK: Final = "/api/v1/sign-in/oidc/callback"
 FLOW_S: Final = 600
 """Time for a person to sign in at the provider."""
 KNOWN_S: Final = 3600.0
@@ -81,9 +80,16 @@ class Vouched:
 
 @dataclass
 class Provider:
-    """The provider of the settings; safe for threads."""
+    """The provider of the settings; safe for threads.
+
+    Parameters
+    ----------
+    callback
+        Where browsers come back to, as the provider knows it.
+    """
 
     settings: OidcSettings
+    callback: str
     tls: ssl.SSLContext
     _said: dict[str, Any] = field(default_factory=dict)
     _keys: KeySet | None = None
@@ -104,7 +110,7 @@ class Provider:
             self._addresses()["authorization_endpoint"],
             client_id=self.settings.client_id,
             response_type="code",
-            redirect_uri=self._callback,
+            redirect_uri=self.callback,
             scope="openid profile email",
             state=flow["state"],
             nonce=flow["nonce"],
@@ -150,10 +156,6 @@ class Provider:
         return Vouched(hashlib.sha256(whole).hexdigest(), named)
 
     @property
-    def _callback(self) -> str:
-        return self.settings.address.rstrip("/") + CALLBACK
-
-    @property
     def _fernet(self) -> Fernet:
         secret = self.settings.client_secret.get_secret_value().encode()
         key = HKDF(SHA256(), 32, None, b"mammolens sign-in flow").derive(secret)
@@ -175,7 +177,7 @@ class Provider:
             {
                 "grant_type": "authorization_code",
                 "code": code,
-                "redirect_uri": self._callback,
+                "redirect_uri": self.callback,
                 "code_verifier": verifier,
             }
         )
@@ -271,8 +273,13 @@ class Provider:
         return told
 
 
-def open_provider(settings: OidcSettings | None) -> Provider | None:
+def open_provider(settings: OidcSettings | None, path: str) -> Provider | None:
     """Make ready to ask the provider of the settings; it is asked when somebody signs in.
+
+    Parameters
+    ----------
+    path
+        Where browsers come back to, below the address of the application.
 
     Raises
     ------
@@ -291,7 +298,7 @@ def open_provider(settings: OidcSettings | None) -> Provider | None:
             remedy="Give a PEM file that this user may read",
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return Provider(settings, context)
+    return Provider(settings, settings.address.rstrip("/") + path, context)
 
 
 def _refused(reason: str) -> Refused:

@@ -38,6 +38,7 @@ __all__ = [
 API: Final = "/api/v1"
 SESSION: Final = f"{API}/session"
 """What somebody may call who has not finished the sign-in."""
+CALLBACK: Final = f"{API}/sign-in/oidc/callback"
 COOKIE: Final = "mammolens"
 FLOW_COOKIE: Final = "mammolens-flow"
 READING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -179,7 +180,9 @@ def open_portal(state: NodeState) -> Portal:
         The provider's authority cannot be read.
     """
     settings = state.settings
-    return Portal(state, SignIns(state.database, settings.people), open_provider(settings.oidc))
+    return Portal(
+        state, SignIns(state.database, settings.people), open_provider(settings.oidc, CALLBACK)
+    )
 
 
 def _portal(request: Request) -> Portal:

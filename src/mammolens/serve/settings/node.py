@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
+from urllib.parse import unquote
 
 from pydantic import Field, IPvAnyNetwork, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -42,6 +43,11 @@ __all__ = [
 
 PREFIX: Final = "MAMMOLENS_"
 SiteKey = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+
+def _ae_titles(addresses: Collection[str]) -> set[str]:
+    """Give the AE titles in addresses such as ``dicom://AE@HOST:PORT``."""
+    return {unquote(address.partition("://")[2].partition("@")[0]) for address in addresses}
 
 
 class IntakeSettings(_Section):
@@ -253,7 +259,8 @@ class NodeSettings(BaseSettings):
     sites: dict[str, SiteKey] = Field(
         {},
         description="site of the exams of a sender, who is called as in the audit trail:"
-        " dimse:AETITLE, web:USER, folder:NAME or pull:PEER; exams of others have no site",
+        " dimse:AETITLE, web:USER, folder:NAME, pull:AETITLE of a peer or pull:NAME of a web peer;"
+        " exams of others have no site",
         examples=[{"dimse:MG1": "north", "folder:scanner": "south"}],
     )
     people: PeopleSettings = PeopleSettings()
@@ -280,7 +287,7 @@ class NodeSettings(BaseSettings):
             "dimse": self.dimse.calling or None,
             "web": self.web.tokens,
             "folder": self.watch.folders,
-            "pull": {*self.dimse.peers, *self.web.peers},
+            "pull": {*_ae_titles(self.dimse.peers.values()), *self.web.peers},
         }
         for sender in self.sites:
             kind, _, name = sender.partition(":")
