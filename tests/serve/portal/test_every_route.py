@@ -122,9 +122,6 @@ def test_each_caller_hears_what_the_table_says(make_stage, caller):
     stage = make_stage()
     for name, row in TABLE.items():
         method, _, path = name.partition(" ")
-        if method not in ("GET", "DELETE") or caller in ("right", "unfinished"):
-            stage.database.close()
-            stage = make_stage()
         cast = stage.cast
         address = path.format(
             person_id=cast.people["newcomer"],
@@ -142,6 +139,9 @@ def test_each_caller_hears_what_the_table_says(make_stage, caller):
         done = stage.ask(who, method, f"/{address}", row.body)
         heard[name] = done.status_code
         expected[name] = int(row.said.split()[CALLERS.index(caller)])
+        if method != "GET" and done.status_code < 300:
+            stage.database.close()
+            stage = make_stage()
         if done.status_code >= 400 and not path.startswith("/health"):
             assert done.headers["content-type"] == "application/problem+json", name
             assert done.json()["status"] == done.status_code
