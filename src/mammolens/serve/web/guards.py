@@ -161,7 +161,9 @@ class Guarded:
         try:
             if self.running > MOST_REQUESTS:
                 raise HTTPException(503, "too many requests at a time", {"Retry-After": AGAIN_S})
-            state = scope.setdefault("state", {})
+            # Of this request alone: it says who calls.
+            state: dict[str, object] = {}
+            scope["state"] = state
             if scope["method"] not in self.open.get(scope["path"], ()):
                 state["user"] = await self.door.user(request)
             elif scope["path"] not in OPEN:
