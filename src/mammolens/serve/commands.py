@@ -1,4 +1,4 @@
-"""What the doors ``mammolens worker``, ``mammolens deliver`` and ``mammolens node`` do.
+"""What the commands ``mammolens worker``, ``mammolens deliver`` and ``mammolens node`` run.
 
 Each loads the rooms that it needs: a worker speaks neither DICOM nor HTTP.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_files",
+    "ended_together",
     "make_administrator",
     "pull",
     "run_deliveries",
@@ -38,7 +40,7 @@ __all__ = [
 
 
 def run_worker(settings: NodeSettings, threads: int, once: bool) -> int:
-    """Work until the process is told to end, or `once`; give the number of results entered.
+    """Work until the process is asked to end, or `once`; give the number of results entered.
 
     Raises
     ------
@@ -55,16 +57,16 @@ def run_worker(settings: NodeSettings, threads: int, once: bool) -> int:
 
 
 def run_node(settings: NodeSettings) -> None:
-    """Listen, watch, take steps and deliver until told to end; what runs then may end first.
+    """Listen, watch, take steps and deliver until asked to end; what runs then may end first.
 
     Raises
     ------
     ConfigError
         A setting, an address or a certificate cannot be used.
     StorageError
-        The database is away at the start; later on senders are told to come again.
+        The database is away at the start; later on senders are asked to send again.
     """
-    with _running(settings, lambda _state: None) as node:
+    with _running(settings, lambda _state: None, workers=0) as node:
         node.stop.wait()
 
 
@@ -94,10 +96,7 @@ def run_serve(settings: NodeSettings, workers: int, tell: Callable[[str], None])
         raise ConfigError(
             "people come by HTTP, which is off", keyword="web.enabled", remedy="Set it to true"
         )
-    with (
-        _running(settings, open_portal) as node,
-        _working(node.state, workers, node.stop),
-    ):
+    with _running(settings, open_portal, workers) as node:
         scheme = "https" if web.certificate is not None else "http"
         host = f"[{web.host}]" if ":" in web.host else web.host
         tell(f"mammolens serves people at {scheme}://{host}:{node.port}/")
@@ -118,7 +117,7 @@ class _Running(NamedTuple):
 
 @contextmanager
 def _running(
-    settings: NodeSettings, make_portal: Callable[[NodeState], Portal | None]
+    settings: NodeSettings, make_portal: Callable[[NodeState], Portal | None], workers: int
 ) -> Iterator[_Running]:
     from mammolens.serve.delivery import delivering
     from mammolens.serve.dimse import listening
@@ -132,11 +131,15 @@ def _running(
         open_state(settings) as state,
         watching(state),  # first: a folder that another node watches is named before a port opens
         present(state.database, "node"),
-        delivering(state, stop),
-        listening(state),
-        serving(state, make_portal(state)) as port,
-        performing(state, stop),
+        ended_together(
+            serving(state, make_portal(state)),
+            delivering(state, stop),
+            listening(state),
+            performing(state, stop),
+            _working(state, workers, stop),
+        ) as (port, *_),
     ):
+        assert isinstance(port, int)
         yield _Running(stop, state, port)
 
 
@@ -193,7 +196,7 @@ def make_administrator(settings: NodeSettings, name: str) -> str:
 
 
 def run_deliveries(settings: NodeSettings, once: bool) -> int:
-    """Deliver until the process is told to end, or `once`; give the number of files delivered.
+    """Deliver until the process is asked to end, or `once`; give the number of files delivered.
 
     Raises
     ------
@@ -210,7 +213,7 @@ def run_deliveries(settings: NodeSettings, once: bool) -> int:
 
 
 def add_files(settings: NodeSettings, paths: Sequence[Path]) -> Iterator[tuple[str, str, bool]]:
-    """Receive files; give of each its name, what became of it, and whether it was taken.
+    """Receive files; for each give its name, what was done with it, and whether it was taken.
 
     Raises
     ------
@@ -269,6 +272,26 @@ def pull(
         named = {study.study_instance_uid for study in studies}
         priors = {p.study_instance_uid: p for p in before if p.study_instance_uid not in named}
         yield from fetch(studies, priors=list(priors.values()))
+
+
+@contextmanager
+def ended_together(*parts: AbstractContextManager[object]) -> Iterator[list[object]]:
+    """Begin parts one after the other, and end them at the same time, each in a thread.
+
+    Gives what each part gives.
+
+    Each may take its whole time to stop, and all of them take no longer than the slowest.
+    """
+    with ExitStack() as begun:
+        given = [begun.enter_context(part) for part in parts]
+        begun.pop_all()
+    try:
+        yield given
+    finally:
+        with ThreadPoolExecutor(len(parts)) as pool:
+            ends = [pool.submit(part.__exit__, None, None, None) for part in parts]
+        for end in ends:
+            end.result()
 
 
 @contextmanager

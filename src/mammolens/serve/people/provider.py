@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import http.client
 import json
 import logging
 import ssl
@@ -36,10 +35,8 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
-from mammolens import __version__
-from mammolens.errors import ConfigError
 from mammolens.serve import logs
-from mammolens.serve.exchange import HttpConnection
+from mammolens.serve.exchange import Endpoint, HttpClient, HttpError, client_context
 from mammolens.serve.people.refusals import Refusal, Refused
 from mammolens.serve.people.sessions import new_secret
 from mammolens.serve.settings import OidcSettings, is_loopback
@@ -244,33 +241,37 @@ class Provider:
             return self._keys
 
     def _ask(
-        self, method: str, address: str, headers: Mapping[str, str] = {}, body: bytes = b""
+        self,
+        method: str,
+        address: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
     ) -> Mapping[str, Any]:
         """Ask for JSON; neither a redirection nor a proxy is followed."""
         url = urlsplit(address)
-        if url.scheme != "https" and not is_loopback(url.hostname or ""):
+        encrypted = url.scheme == "https"
+        if not encrypted and not is_loopback(url.hostname or ""):
             raise _refused("not_encrypted")
-        secure = self.tls if url.scheme == "https" else None
-        port = url.port or (443 if secure else 80)
-        sent = {"User-Agent": f"mammolens/{__version__}", "Accept": "application/json", **headers}
-        path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        connection = HttpConnection(
-            url.hostname or "", port, self.settings.timeout_s, LONGEST_ANSWER, secure
+        endpoint = Endpoint(
+            "oidc",
+            url.hostname or "",
+            url.port or (443 if encrypted else 80),
+            timeout_s=self.settings.timeout_s,
+            tls=self.tls if encrypted else None,
         )
+        path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        sent = {"Accept": "application/json", **(headers or {})}
         try:
-            connection.request(method, path, body if method == "POST" else None, sent)
-            with connection.getresponse() as response:
-                content = response.read(LONGEST_ANSWER)
-                if response.status != 200:
-                    raise _refused(f"http_{response.status}")
-            told = json.loads(content)
-        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
+            with HttpClient(endpoint, LONGEST_ANSWER) as client:
+                answer = client.ask(method, path, sent, body)
+        except (HttpError, ValueError) as error:
             raise _refused(type(error).__name__) from error
-        finally:
-            connection.close()
-        if not isinstance(told, dict):
+        if answer.status != 200:
+            raise _refused(f"http_{answer.status}")
+        said = answer.json_object()
+        if not said:
             raise _refused("no_object")
-        return told
+        return said
 
 
 def open_provider(settings: OidcSettings | None, path: str) -> Provider | None:
@@ -288,16 +289,7 @@ def open_provider(settings: OidcSettings | None, path: str) -> Provider | None:
     """
     if settings is None:
         return None
-    try:
-        context = ssl.create_default_context(cafile=settings.authority)
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"the certificates cannot be read ({type(error).__name__})",
-            source=str(settings.authority),
-            keyword="oidc.authority",
-            remedy="Give a PEM file that this user may read",
-        ) from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = client_context("oidc", "oidc.authority", settings.authority)
     return Provider(settings, settings.address.rstrip("/") + path, context)
 
 

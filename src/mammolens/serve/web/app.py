@@ -57,7 +57,7 @@ class _Door:
         return self.state.settings.web
 
     async def user(self, request: Request) -> str:
-        """Say who calls, or refuse."""
+        """Give the name of the caller, or refuse."""
         await self.check_host(request)
         if self.portal is not None:
             person = await self._person(self.portal, request)
@@ -137,8 +137,8 @@ def build_app(state: NodeState, portal: Portal | None = None) -> Guarded:
     @app.get("/metrics")
     async def show_metrics() -> Response:
         """Show what is measured, in Prometheus' text format."""
-        told = await run_in_threadpool(generate_latest, metrics.registry)
-        return Response(told, media_type=CONTENT_TYPE_LATEST)
+        text = await run_in_threadpool(generate_latest, metrics.registry)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     @app.post(f"{BASE}/studies")
     async def store(request: Request) -> Response:
@@ -154,7 +154,7 @@ def build_app(state: NodeState, portal: Portal | None = None) -> Guarded:
 
 
 class _Shared:
-    """A question that is asked once at a time: who asks meanwhile gets the same answer.
+    """A question that is asked once at a time; those who ask meanwhile get the same answer.
 
     Anybody may ask for the health, and each answer costs a thread, a file and a transaction.
     """
@@ -190,7 +190,7 @@ async def _store(door: _Door, request: Request, study: str | None) -> Response:
 
 
 async def _feed(door: _Door, stored: StoreRequest, request: Request) -> None:
-    """Feed the body to the store in pieces of a size; what breaks it off stands in the answer."""
+    """Feed the body to the store in pieces; an error that ends it is part of the answer."""
     try:
         async for piece in _pieces(request, door.web.max_request_mb << 20):
             async with door.writing:
