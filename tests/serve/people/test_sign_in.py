@@ -21,6 +21,7 @@ from mammolens.serve.people import (
     list_sessions,
     offer_second_factor,
     renew_administrator,
+    sign_in,
 )
 from mammolens.serve.record import AUDIT, PEOPLE, SESSIONS
 
@@ -110,6 +111,21 @@ def test_a_code_counts_once(house):
         secret, session = house.sign_ins.give_password("admin", PASSWORD, HERE)
         call = partial(house.sign_ins.give_code, session, secret, code, HERE)
         assert (call()[1].stage.value if expected == "open" else refused(call)) == expected
+
+
+def test_an_account_that_is_closed_meanwhile_gets_no_session(house, monkeypatch, rows):
+    house.invited("alice")
+    compare = sign_in.is_password
+
+    def slow(known, password):
+        good = compare(known, password)
+        close_account(house.database, house.person("admin"), house.person("alice").id)
+        return good
+
+    monkeypatch.setattr(sign_in, "is_password", slow)
+    call = partial(house.sign_ins.give_password, "alice", house.one_time["alice"], HERE)
+    assert refused(call) is Refusal.SIGN_IN
+    assert rows(SESSIONS) == []
 
 
 def test_a_clock_that_goes_back_reopens_no_code(house):

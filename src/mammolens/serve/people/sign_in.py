@@ -76,8 +76,10 @@ class SignIns:
         self.attempts.give_back_sign_in(_folded(name), origin.address)
         with self.database.write() as connection:
             now = self.database.now(connection)
-            still = sa.and_(asked.whereclause, PEOPLE.c.password_hash == known)  # type: ignore[arg-type]
-            if connection.execute(sa.select(PEOPLE.c.id).where(still)).first() is None:
+            # Locked: an account that is closed or renewed meanwhile gets no session.
+            unchanged = (PEOPLE.c.password_hash == known, PEOPLE.c.disabled_at.is_(None))
+            still = sa.select(PEOPLE.c.id).where(PEOPLE.c.id == row.id, *unchanged)
+            if connection.execute(still.with_for_update()).first() is None:
                 raise Refused(Refusal.SIGN_IN)
             secret = begin_session(connection, now, row.id, SignInMethod.PASSWORD, origin)
             return renew_session(self.database, connection, self.settings, secret, origin)
