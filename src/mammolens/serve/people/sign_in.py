@@ -184,9 +184,11 @@ class SignIns:
             first = sa.and_(mine, PEOPLE.c.name == _folded(claimed), PEOPLE.c.subject.is_(None))
             bound = sa.select(PEOPLE.c.id).where(PEOPLE.c.subject == subject)
             if connection.execute(bound).first() is None:
-                connection.execute(PEOPLE.update().where(first).values(subject=subject))
+                # Of two accounts that are bound to one person at the same moment, the first is.
+                with suppress(sa.exc.IntegrityError), connection.begin_nested():
+                    connection.execute(PEOPLE.update().where(first).values(subject=subject))
             asked = sa.select(PEOPLE.c.id).where(mine, PEOPLE.c.subject == subject)
-            number = connection.execute(asked).scalar_one_or_none()
+            number = connection.execute(asked.with_for_update()).scalar_one_or_none()
             if number is not None:
                 secret = begin_session(connection, now, number, SignInMethod.PROVIDER, origin)
                 return renew_session(self.database, connection, self.settings, secret, origin)
