@@ -112,6 +112,19 @@ def test_the_table_names_every_route(stage):
     assert routes(stage.client) == sorted(TABLE)
 
 
+def test_a_stranger_may_call_the_sign_in_and_the_page_alone(stage):
+    opened = {path: sorted(ways) for path, ways in stage.client.app.open.items()}
+    health = ["GET", "HEAD", "OPTIONS"]
+    assert opened == {
+        "/": ["GET", "HEAD"],
+        "/health/live": health,
+        "/health/ready": health,
+        "/api/v1/sign-in": ["GET", "POST"],
+        "/api/v1/sign-in/oidc": ["GET"],
+        "/api/v1/sign-in/oidc/callback": ["GET"],
+    }
+
+
 def test_every_row_says_something_of_every_caller():
     assert {len(row.said.split()) for row in TABLE.values()} == {len(CALLERS)}
 
