@@ -141,6 +141,12 @@ def cheap_hashes(monkeypatch) -> None:
     monkeypatch.setattr(passwords, "_hasher", cheap)
 
 
+@pytest.fixture(autouse=True)
+def no_page(monkeypatch) -> None:
+    """Let no front end be built, whatever lies in the checkout."""
+    monkeypatch.setattr("mammolens.serve.web.app.find_page", lambda: None)
+
+
 @pytest.fixture
 def make_stage(cast, tmp_path) -> Iterator[Callable[..., Stage]]:
     made: list[Database] = []

@@ -191,7 +191,7 @@ def test_time_is_noted_by_route_and_not_by_address(stage):
 
 
 @pytest.fixture
-def page(tmp_path, monkeypatch):
+def page(tmp_path, monkeypatch, no_page):  # noqa: ARG001
     folder = tmp_path / "page"
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text("<!doctype html>the page")
