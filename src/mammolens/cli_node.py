@@ -18,12 +18,12 @@ from mammolens.cli_node_questions import (
     changing,
     closed_to_others,
     looking,
-    need_serving,
     say,
     settings_of,
 )
+from mammolens.extras import need_extra
 
-__all__ = ["app", "deliver", "need_serving", "node", "serve", "worker"]
+__all__ = ["app", "deliver", "node", "serve", "worker"]
 
 app = typer.Typer(help="The node beside a PACS; by itself: listen, and receive what is sent.")
 for command in (
@@ -94,7 +94,7 @@ def worker(config: Config = None, once: Once = False, threads: Threads = 1) -> N
 
 def serve(config: Config = None, port: Port = None, workers: Workers = 1) -> None:
     """Serve people in a browser: node, worker, web application in one (needs the extra serve)."""
-    need_serving()
+    need_extra("serve")
     from mammolens.serve.commands import run_serve
     from mammolens.serve.settings import load_settings
 
@@ -168,7 +168,7 @@ def retry(config: Config = None) -> None:
 @app.command()
 def administrator(name: AccountName, config: Config = None) -> None:
     """Give an administrator a new one-time password; takes off the second factor and sessions."""
-    need_serving()
+    need_extra("serve")
     from mammolens.serve.commands import make_administrator
     from mammolens.serve.settings import load_settings
 
