@@ -35,6 +35,7 @@ for command in (
     cli_bench.explain,
     cli_bench.report,
     cli_node.deliver,
+    cli_node.serve,
     cli_node.worker,
     cli_runs.crossvalidate,
     cli_runs.ensemble,

@@ -21,8 +21,9 @@ from mammolens.cli_node_questions import (
     say,
     settings_of,
 )
+from mammolens.extras import need_extra
 
-__all__ = ["app", "deliver", "node", "worker"]
+__all__ = ["app", "deliver", "node", "serve", "worker"]
 
 app = typer.Typer(help="The node beside a PACS; by itself: listen, and receive what is sent.")
 for command in (
@@ -60,6 +61,11 @@ By = Annotated[
     Literal["move", "get"],
     typer.Option("--by", help="move: sent to the running node; get: over the same association."),
 ]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port for people; else web.port.")]
+Workers = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Exams in work at a time; 0: workers run elsewhere.")
+]
+AccountName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")]
 Kept = Annotated[
     str | None,
     typer.Option("--head", metavar="LENGTH:HASH", help="A head noted earlier, as status gives it."),
@@ -84,6 +90,20 @@ def worker(config: Config = None, once: Once = False, threads: Threads = 1) -> N
 
     with closed_to_others():
         run_worker(settings, threads, once)
+
+
+def serve(config: Config = None, port: Port = None, workers: Workers = 1) -> None:
+    """Serve people in a browser: node, worker, web application in one (needs the extra serve)."""
+    need_extra("serve")
+    from mammolens.serve.commands import run_serve
+    from mammolens.serve.settings import load_settings
+
+    settings = load_settings(config)
+    if port is not None:
+        web = settings.web.model_copy(update={"port": port})
+        settings = settings.model_copy(update={"web": web})
+    with closed_to_others():
+        run_serve(settings, workers, typer.echo)
 
 
 def deliver(config: Config = None, once: Once = False) -> None:
@@ -143,6 +163,16 @@ def retry(config: Config = None) -> None:
         jobs = revive_jobs(state.database, "cli")
         deliveries = revive_deliveries(state.database, "cli")
     typer.echo(f"queued again: {jobs} jobs, {deliveries} deliveries")
+
+
+@app.command()
+def administrator(name: AccountName, config: Config = None) -> None:
+    """Give an administrator a new one-time password; takes off the second factor and sessions."""
+    need_extra("serve")
+    from mammolens.serve.commands import make_administrator
+    from mammolens.serve.settings import load_settings
+
+    typer.echo(f"one-time password: {make_administrator(load_settings(config), name)}")
 
 
 @app.command()

@@ -19,6 +19,7 @@ EXTRAS: Final = {
     "serve": (
         *("sqlalchemy", "alembic", "pydantic_settings", "pynetdicom", "fastapi", "uvicorn"),
         *("prometheus_client", "cryptography", "httpcore", "httpx", "websockets"),
+        *("argon2", "authlib", "joserfc", "pyotp"),
     ),
     "report": ("matplotlib", "typst"),
     "data": ("openpyxl", "xlrd"),

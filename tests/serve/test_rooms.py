@@ -30,6 +30,17 @@ def test_rooms_are_entered_by_their_doors(path: Path) -> None:
         assert serve != "serve" or room in (own, "") or not inside, name
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(SERVE).as_posix())
+def test_only_doors_for_http_know_its_server(path: Path) -> None:
+    if path.relative_to(SERVE).parts[0] in ("portal", "web"):
+        return
+    nodes = [*ast.walk(ast.parse(path.read_text("utf-8")))]
+    named = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    named |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    servers = {"fastapi", "starlette", "uvicorn"}
+    assert not {str(name).partition(".")[0] for name in named} & servers
+
+
 def test_a_worker_starts_without_what_the_node_listens_with() -> None:
     code = "import sys, mammolens.serve.commands, mammolens.serve.work; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,24 +13,27 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from mammolens.errors import InputError
+from mammolens.errors import ConfigError, InputError
 from mammolens.images import find_files
 from mammolens.serve import logs
-from mammolens.serve.holdings import open_state
+from mammolens.serve.holdings import NodeState, open_state
 from mammolens.serve.record import present
 from mammolens.serve.settings import NodeSettings
 
 if TYPE_CHECKING:
     from mammolens.serve.dimse import FoundStudy, Method, PullReport, StudyQuery
+    from mammolens.serve.portal import Portal
 
 __all__ = [
     "add_files",
     "ended_together",
+    "make_administrator",
     "pull",
     "run_deliveries",
     "run_node",
+    "run_serve",
     "run_worker",
     "stopping",
 ]
@@ -63,6 +66,59 @@ def run_node(settings: NodeSettings) -> None:
     StorageError
         The database is away at the start; later on senders are asked to send again.
     """
+    with _running(settings, lambda _state: None, workers=0) as node:
+        node.stop.wait()
+
+
+def run_serve(settings: NodeSettings, workers: int, tell: Callable[[str], None]) -> None:
+    """Run everything in one service: the node, its workers, and the portal for people.
+
+    Parameters
+    ----------
+    workers
+        Exams in work at a time; 0: workers run elsewhere.
+    tell
+        Shows the address, and the one-time password of the first administrator, to whoever started
+        it. Neither is logged.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        A setting, an address, a certificate, a sink or the model cannot be used.
+    StorageError
+        The database is away at the start; later on it is waited for.
+    """
+    from mammolens.serve.people import first_administrator
+    from mammolens.serve.portal import open_portal
+
+    web = settings.web
+    if not web.enabled:
+        raise ConfigError(
+            "people come by HTTP, which is off", keyword="web.enabled", remedy="Set it to true"
+        )
+    with _running(settings, open_portal, workers) as node:
+        scheme = "https" if web.certificate is not None else "http"
+        host = f"[{web.host}]" if ":" in web.host else web.host
+        tell(f"mammolens serves people at {scheme}://{host}:{node.port}/")
+        invited = first_administrator(node.state.database, settings.people)
+        if invited is not None:
+            tell(f"first administrator: {invited.person.name}")
+            tell(f"one-time password: {invited.password}")
+        node.stop.wait()
+
+
+class _Running(NamedTuple):
+    """A node that runs: `stop` ends it, and `port` is that of HTTP."""
+
+    stop: threading.Event
+    state: NodeState
+    port: int
+
+
+@contextmanager
+def _running(
+    settings: NodeSettings, make_portal: Callable[[NodeState], Portal | None], workers: int
+) -> Iterator[_Running]:
     from mammolens.serve.delivery import delivering
     from mammolens.serve.dimse import listening
     from mammolens.serve.intake import watching
@@ -76,13 +132,67 @@ def run_node(settings: NodeSettings) -> None:
         watching(state),  # first: a folder that another node watches is named before a port opens
         present(state.database, "node"),
         ended_together(
+            serving(state, make_portal(state)),
             delivering(state, stop),
             listening(state),
-            serving(state),
             performing(state, stop),
-        ),
+            _working(state, workers, stop),
+        ) as (port, *_),
     ):
-        stop.wait()
+        assert isinstance(port, int)
+        yield _Running(stop, state, port)
+
+
+@contextmanager
+def _working(state: NodeState, workers: int, stop: threading.Event) -> Iterator[None]:
+    """Let workers work beside the block; if they cannot, everything is stopped, and says why."""
+    from mammolens.serve.work import work
+
+    if workers == 0:
+        yield
+        return
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with present(state.database, "worker"):
+                work(state, workers, stop, apart=True)
+        except BaseException as error:
+            failed.append(error)
+            stop.set()
+
+    thread = threading.Thread(target=run, name="workers")
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def make_administrator(settings: NodeSettings, name: str) -> str:
+    """Give an administrator of the installation a one-time password; the account is made if needed.
+
+    Raises
+    ------
+    ConfigError
+        No account can have this name.
+    StorageError
+        The database is away.
+    """
+    from mammolens.serve.people import Refused, renew_administrator
+
+    with open_state(settings) as state:
+        try:
+            return renew_administrator(state.database, settings.people, name).password or ""
+        except Refused as refused:
+            raise ConfigError(
+                "no account can have this name",
+                keyword="NAME",
+                remedy="Use 3 to 64 of a-z, 0-9, dot, dash, underscore and @",
+            ) from refused
 
 
 def run_deliveries(settings: NodeSettings, once: bool) -> int:
@@ -165,17 +275,18 @@ def pull(
 
 
 @contextmanager
-def ended_together(*parts: AbstractContextManager[object]) -> Iterator[None]:
+def ended_together(*parts: AbstractContextManager[object]) -> Iterator[list[object]]:
     """Begin parts one after the other, and end them at the same time, each in a thread.
+
+    Gives what each part gives.
 
     Each may take its whole time to stop, and all of them take no longer than the slowest.
     """
     with ExitStack() as begun:
-        for part in parts:
-            begun.enter_context(part)
+        given = [begun.enter_context(part) for part in parts]
         begun.pop_all()
     try:
-        yield
+        yield given
     finally:
         with ThreadPoolExecutor(len(parts)) as pool:
             ends = [pool.submit(part.__exit__, None, None, None) for part in parts]

@@ -134,6 +134,7 @@ def test_the_security_page_shows_the_limits_of_the_settings():
 def test_the_security_page_shows_the_limits_of_the_code():
     from mammolens.images.dicom import header_limits
     from mammolens.serve.dimse import _commitment_data
+    from mammolens.serve.people import api_tokens, attempts, passwords, provider, sessions, sign_in
     from mammolens.serve.record import refusals
     from mammolens.serve.web import _framing
 
@@ -145,5 +146,42 @@ def test_the_security_page_shows_the_limits_of_the_code():
         f"{_commitment_data.MOST_REFERENCES:,} objects a request",
         f"{refusals.ROWS_OF_A_KIND} rows of a kind and {2 * refusals.ROWS_OF_ALL} rows in all",
         f"{_framing.MOST_HEAD_BYTES >> 10} KiB, {_framing.MOST_HEADERS} headers",
+        f"{attempts.PER_ACCOUNT_AND_ADDRESS.most} in 15 minutes for an account from one address",
+        f"{attempts.PER_ACCOUNT.most} from all; {attempts.PER_ADDRESS.most} in 5 minutes from an",
+        f"{passwords.AT_A_TIME} at a time, {passwords.MOST_WAITING} wait",
+        f"{sign_in.MOST_WRONG_CODES} wrong ones end the sign-in, {attempts.PER_CODE.most} in 15",
+        f"{sessions.UNFINISHED.seconds // 60} minutes; `people.session_hours`",
+        f"{sessions.MOST_OPEN} sessions a person",
+        f"{api_tokens.MOST_TOKENS} a person",
+        f"{provider.LONGEST_ANSWER >> 10} KiB; `oidc.timeout_s`",
     ):
         assert said in page, said
+
+
+def test_senders_of_sites_must_be_known(write):
+    good = """
+    [dimse]
+    calling = ["MG1"]
+    [web.tokens]
+    pacs = "0123456789abcdef"
+    [watch.folders]
+    scanner = "/srv/scans"
+    [dimse.peers]
+    archive = "dicom://PACS@10.1.0.9:104"
+    [web.peers]
+    vna = "https://vna.example/dicom-web"
+    [sites]
+    "dimse:MG1" = "north"
+    "web:pacs" = "south"
+    "folder:scanner" = "north"
+    "pull:PACS" = "north"
+    "pull:vna" = "north"
+    """
+    assert load_settings(write(good)).sites["web:pacs"] == "south"
+    for wrong in ("dimse:MG2", "web:MG1", "folder:MG1", "pull:archive", "MG1", "dimse:", "cli:MG1"):
+        with pytest.raises(ConfigError, match="no sender"):
+            load_settings(write(good + f'"{wrong}" = "north"'))
+    for wrong in ("North", "", "a b", "-a", "x" * 65):
+        with pytest.raises(ConfigError):
+            load_settings(write(good.replace('"south"', f'"{wrong}"')))
+    assert load_settings(write('[sites]\n"dimse:ANY" = "north"')).sites

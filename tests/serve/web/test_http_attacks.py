@@ -129,7 +129,7 @@ def serve(tmp_path, database, monkeypatch):
             state = NodeState(settings, database, *stores)
             made, build = [], server.build_app
             with monkeypatch.context() as patch:
-                patch.setattr(server, "build_app", lambda s: made.append(build(s)) or made[0])
+                patch.setattr(server, "build_app", lambda *g: made.append(build(*g)) or made[0])
                 port = stack.enter_context(serving(state))
             return Node(port, made[0], tmp_path / "node/received/partial")
 

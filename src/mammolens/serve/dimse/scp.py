@@ -136,7 +136,9 @@ def store_object(state: NodeState, event: evt.Event, sender: str) -> Dataset:
     data = request.DataSet
     try:
         content = _content(event, data, state.settings.intake.max_mb << 20)
-        receive(state.database, state.received, content, sender, state.settings.intake)
+        settings = state.settings
+        site = settings.sites.get(sender)
+        receive(state.database, state.received, content, sender, settings.intake, site)
     except InputError as error:
         comment = f"{type(error).__name__} {error.keyword or ''}".strip()
         return _status(status_of(error).dimse, comment)

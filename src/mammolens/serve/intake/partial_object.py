@@ -101,8 +101,9 @@ class PartialObject:
             if self.error is None and draft is None:
                 raise NotAnImage("the part is empty", source=SOURCE)
             if self.error is None and draft is not None:
-                state = self.state
-                receive(state.database, state.received, draft, sender, state.settings.intake)
+                state, site = self.state, self.state.settings.sites.get(sender)
+                intake = state.settings.intake
+                receive(state.database, state.received, draft, sender, intake, site)
         except Exception as error:
             self.error = error
             if not isinstance(error, InputError):

@@ -29,6 +29,7 @@ from mammolens.serve.record import (
     Database,
     Role,
     audit,
+    ensure_site,
     insert_once,
 )
 from mammolens.serve.settings import IntakeSettings
@@ -57,6 +58,7 @@ def receive(
     content: bytes | Draft,
     sender: str,
     intake: IntakeSettings,
+    site: str | None = None,
 ) -> Receipt:
     """Take one DICOM object and keep it, durably before this returns.
 
@@ -66,6 +68,8 @@ def receive(
         A DICOM file, or one that was drafted in `store`; a draft is used up.
     sender
         Who sent it, as the audit trail names it: ``dimse:AETITLE``, ``web:USER``.
+    site
+        Key of the site of the sender; an exam keeps the site of its first object.
 
     Raises
     ------
@@ -91,7 +95,7 @@ def receive(
     while True:
         first = _first(database, found)
         role = _role(store, found, first)
-        receipt = _enter(database, store, found, role, first, sender)
+        receipt = _enter(database, store, found, role, first, sender, site)
         if receipt is not None:
             return receipt
 
@@ -179,10 +183,12 @@ def _enter(
     role: Role,
     first: str | None,
     sender: str,
+    site: str | None,
 ) -> Receipt | None:
     """Enter a stored object; ``None`` if another came in between and `role` must be found again."""
     with database.write() as connection:
-        exam, is_new = _lock_exam(database, connection, found)
+        site_id = ensure_site(database, connection, site) if site else None
+        exam, is_new = _lock_exam(database, connection, found, site_id)
         if _first_digest(connection, found) != first:
             return None
         # A refused object alone still makes an exam, which then fails.
@@ -205,14 +211,17 @@ def _enter(
         if role is not Role.COPY:
             _touch(database, connection, exam.id, version)
         siblings = _touch_siblings(database, connection, found, exam.id) if is_new else []
-        audit.append(database, connection, sender, role.value, exam.id, _detail(found, role))
+        detail = _detail(found, role)
+        if exam.site_id != site_id:  # the exam stays where it is; somebody may have to move it
+            detail["sent_by_site"] = site
+        audit.append(database, connection, sender, role.value, exam.id, detail)
         for sibling in siblings:
             audit.append(database, connection, sender, "second_identity", sibling)
     return Receipt(row.id, found.digest, role, False, exam.id)
 
 
 def _lock_exam(
-    database: Database, connection: sa.Connection, found: ReceivedObject
+    database: Database, connection: sa.Connection, found: ReceivedObject, site_id: int | None
 ) -> tuple[sa.Row[Any], bool]:
     now = database.now(connection)
     key = {
@@ -231,6 +240,7 @@ def _lock_exam(
             "version": 0,
             "queued_version": 0,
             "four_views": False,
+            "site_id": site_id,
         },
     )
     row = connection.execute(

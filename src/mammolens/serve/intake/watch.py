@@ -150,9 +150,10 @@ class Watch:
                 return False
             with contextlib.ExitStack() as kept:
                 kept.callback(draft.discard)
-                intake = self.state.settings.intake
+                intake, sites = self.state.settings.intake, self.state.settings.sites
                 database, store = self.state.database, self.state.received
-                receipt = receive(database, store, draft, f"folder:{self.name}", intake)
+                sender = f"folder:{self.name}"
+                receipt = receive(database, store, draft, sender, intake, sites.get(sender))
         except InputError as error:
             return self._refuse(found, now, error)
         except StorageError as error:

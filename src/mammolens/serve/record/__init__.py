@@ -22,6 +22,16 @@ from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
 from mammolens.serve.record.overview import read_overview, say_overview
+from mammolens.serve.record.people_tables import (
+    API_TOKENS,
+    PEOPLE,
+    ROLES,
+    SESSIONS,
+    SITES,
+    PersonRole,
+    SignInMethod,
+)
+from mammolens.serve.record.sites import ensure_site
 from mammolens.serve.record.steps import Step, StepLost
 from mammolens.serve.record.tables import (
     AUDIT,
@@ -41,6 +51,7 @@ from mammolens.serve.record.tables import (
 )
 
 __all__ = [
+    "API_TOKENS",
     "AUDIT",
     "COMMITMENTS",
     "DELIVERIES",
@@ -54,9 +65,13 @@ __all__ = [
     "JOBS",
     "KEYRING",
     "OVERTAKEN",
+    "PEOPLE",
     "POSTPONED",
     "PRIORS",
     "RESULTS",
+    "ROLES",
+    "SESSIONS",
+    "SITES",
     "STEPS",
     "SUPERSEDED",
     "WAITS",
@@ -64,8 +79,10 @@ __all__ = [
     "Database",
     "HeldWork",
     "Lease",
+    "PersonRole",
     "Pulse",
     "Role",
+    "SignInMethod",
     "Step",
     "StepLost",
     "WorkState",
@@ -74,6 +91,7 @@ __all__ = [
     "batches",
     "beating",
     "count_present",
+    "ensure_site",
     "insert_once",
     "leases",
     "look_into",

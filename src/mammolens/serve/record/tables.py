@@ -114,12 +114,14 @@ EXAMS: Final = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("queued_version", sa.Integer, nullable=False),
     sa.Column("four_views", sa.Boolean, nullable=False),
+    sa.Column("site_id", sa.ForeignKey("sites.id"), index=True),
     sa.UniqueConstraint("study_instance_uid", "identity"),
     sa.CheckConstraint("queued_version <= version", name="versions"),
     sqlite_autoincrement=True,
 )
 """`identity` is a SHA-256 of who the header says the patient is; `version` counts the changes that
-a result must take in, `queued_version` those that a job was made for."""
+a result must take in, `queued_version` those that a job was made for; `site_id` is the site of who
+sent it first, and without one only administrators of the whole installation see it."""
 
 INSTANCES: Final = sa.Table(
     "instances",

@@ -16,6 +16,7 @@ from mammolens.serve.settings.node import (
     RouteSettings,
 )
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
+from mammolens.serve.settings.people import OidcSettings, PeopleSettings
 from mammolens.serve.settings.template import write_template
 from mammolens.serve.settings.web import UpsSettings, WebSettings, is_loopback, secret_key
 
@@ -27,6 +28,8 @@ __all__ = [
     "JobSettings",
     "ModelSettings",
     "NodeSettings",
+    "OidcSettings",
+    "PeopleSettings",
     "RetentionSettings",
     "RouteSettings",
     "UpsSettings",

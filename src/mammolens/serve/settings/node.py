@@ -6,8 +6,10 @@ The descriptions are also what ``mammolens node init`` writes into a new ``node.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
+from urllib.parse import unquote
 
 from pydantic import Field, IPvAnyNetwork, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -16,6 +18,7 @@ from mammolens.core import TriageCategory
 from mammolens.model import DEFAULT_MODEL
 from mammolens.serve.settings.exams import ExamSettings
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
+from mammolens.serve.settings.people import OidcSettings, PeopleSettings
 from mammolens.serve.settings.renamed_keys import RenamedKeys, RenamedVariables
 from mammolens.serve.settings.web import Section as _Section
 from mammolens.serve.settings.web import UpsSettings, WatchSettings, WebSettings, secret_key
@@ -29,6 +32,8 @@ __all__ = [
     "LogSettings",
     "ModelSettings",
     "NodeSettings",
+    "OidcSettings",
+    "PeopleSettings",
     "RetentionSettings",
     "RouteSettings",
     "UpsSettings",
@@ -37,6 +42,12 @@ __all__ = [
 ]
 
 PREFIX: Final = "MAMMOLENS_"
+SiteKey = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+
+def _ae_titles(addresses: Collection[str]) -> set[str]:
+    """Give the AE titles in addresses such as ``dicom://AE@HOST:PORT``."""
+    return {unquote(address.partition("://")[2].partition("@")[0]) for address in addresses}
 
 
 class IntakeSettings(_Section):
@@ -245,6 +256,17 @@ class NodeSettings(BaseSettings):
     web: WebSettings = WebSettings()
     watch: WatchSettings = WatchSettings()
     ups: UpsSettings = UpsSettings()
+    sites: dict[str, SiteKey] = Field(
+        {},
+        description="site of the exams of a sender, who is called as in the audit trail:"
+        " dimse:AETITLE, web:USER, folder:NAME, pull:AETITLE of a peer or pull:NAME of a web peer;"
+        " exams of others have no site",
+        examples=[{"dimse:MG1": "north", "folder:scanner": "south"}],
+    )
+    people: PeopleSettings = PeopleSettings()
+    oidc: OidcSettings | None = Field(
+        None, description="provider at which people may sign in; none: passwords alone"
+    )
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
     routes: tuple[RouteSettings, ...] = Field((), description="where results are sent")
@@ -258,6 +280,21 @@ class NodeSettings(BaseSettings):
     def database_url(self) -> str:
         """The URL, also where the default stands."""
         return self.database or f"sqlite:///{(self.data / 'node.sqlite').absolute()}"
+
+    @model_validator(mode="after")
+    def _known_senders(self) -> Self:
+        known: dict[str, Collection[str] | None] = {
+            "dimse": self.dimse.calling or None,
+            "web": self.web.tokens,
+            "folder": self.watch.folders,
+            "pull": {*_ae_titles(self.dimse.peers.values()), *self.web.peers},
+        }
+        for sender in self.sites:
+            kind, _, name = sender.partition(":")
+            names = known.get(kind, ())
+            if not name or (names is not None and name not in names):
+                raise ValueError(f"sites: there is no sender {sender!r}")
+        return self
 
     @property
     def scratch(self) -> Path:

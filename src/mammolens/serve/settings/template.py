@@ -7,6 +7,7 @@ an example. Prose begins with ``# `` and a blank.
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -145,11 +146,15 @@ def _toml(value: Any, annotation: Any = None) -> str:
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, Mapping):
-        pairs = ", ".join(f"{key} = {_toml(item)}" for key, item in value.items())
+        pairs = ", ".join(f"{_toml_key(key)} = {_toml(item)}" for key, item in value.items())
         return f"{{ {pairs} }}"
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(str(value), ensure_ascii=False)
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)
 
 
 def _prose(text: str) -> Iterator[str]:

@@ -33,7 +33,7 @@ event loop some 20 µs, also one of a single byte. Common clients send 8 KiB and
 METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
 ONCE: Final = frozenset(
     b"host content-length transfer-encoding content-type content-encoding authorization origin "
-    b"sec-fetch-site expect".split()
+    b"sec-fetch-site expect cookie x-csrf-token".split()
 )
 """Headers that two programs read differently where they come twice."""
 _FORBIDDEN: Final = re.compile(
@@ -92,7 +92,7 @@ def check_head(head: bytes) -> None:
     if version not in (b"1.0", b"1.1"):
         raise BadFraming(505, "only HTTP/1.0 and HTTP/1.1 are spoken")
     if method not in METHODS:
-        raise BadFraming(501, "this method is not known")
+        raise BadFraming(405, "this method is not known")
     if not target.startswith(b"/"):
         raise BadFraming(400, "the address must begin with a slash")
     if len(target) > MOST_TARGET_BYTES:

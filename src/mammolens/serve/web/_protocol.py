@@ -15,12 +15,20 @@ from typing import Any, Final
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from mammolens.serve.portal import make_problem
 from mammolens.serve.web._connections import MIN_BYTES_PER_S, UNREAD_S, WAIT_S, Connections
-from mammolens.serve.web._framing import BadFraming, ChunkScanner, check_head, check_partial_head
+from mammolens.serve.web._framing import (
+    METHODS,
+    BadFraming,
+    ChunkScanner,
+    check_head,
+    check_partial_head,
+)
 
 __all__ = ["GuardedProtocol"]
 
 LINGER_S: Final = 2.0
+ALLOWED: Final = ", ".join(sorted(method.decode() for method in METHODS))
 """A refused client reads its answer in this time; closed at once, it would see a reset instead."""
 
 
@@ -193,10 +201,11 @@ class GuardedProtocol(H11Protocol):
                 self.abort()
                 return
         status = HTTPStatus(refused.status)
-        body = f'{{"detail": "{refused.reason}"}}'.encode()
+        body = bytes(make_problem(refused.status, refused.reason).body)
         headers = {
             **self._headers,
-            "content-type": "application/json",
+            "content-type": "application/problem+json",
+            **({"allow": ALLOWED} if refused.status == HTTPStatus.METHOD_NOT_ALLOWED else {}),
             "content-length": str(len(body)),
             "connection": "close",
         }

@@ -23,6 +23,7 @@ from mammolens import __version__
 from mammolens.errors import NotAnImage, StorageError, UnsupportedImage
 from mammolens.serve import logs
 from mammolens.serve.holdings import NodeState
+from mammolens.serve.portal import API, Portal, add_portal, find_page, handle_problems
 from mammolens.serve.record import audit
 from mammolens.serve.settings import WebSettings, is_loopback
 from mammolens.serve.web._multipart import MediaType, parse_media_type
@@ -49,6 +50,7 @@ class _Door:
 
     state: NodeState
     writing: asyncio.Semaphore
+    portal: Portal | None = None
 
     @property
     def web(self) -> WebSettings:
@@ -56,11 +58,12 @@ class _Door:
 
     async def user(self, request: Request) -> str:
         """Give the name of the caller, or refuse."""
-        names = self.web.names or (LOOPBACK_NAMES if is_loopback(self.web.host) else ())
-        if names and host_name(request.headers.get("host", "")) not in names:
-            # A page in a browser on this host could else call us by a name of its own.
-            raise await self.refusal(request, 421, "host_name")
-        if not self.web.tokens:
+        await self.check_host(request)
+        if self.portal is not None:
+            person = await self._person(self.portal, request)
+            if person is not None:
+                return person
+        elif not self.web.tokens:
             return ANYBODY
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         found = None
@@ -70,7 +73,30 @@ class _Door:
                 found = user
         if found is None or scheme.lower() != "bearer":
             raise await self.refusal(request, 401, "token" if given else "no_token")
+        if self.portal is not None and request.url.path.startswith(f"{API}/"):
+            raise await self.refusal(request, 403, "for_people")
         return found
+
+    async def _person(self, portal: Portal, request: Request) -> str | None:
+        """Say which person calls; ``None``: none, so that it may be a machine."""
+        try:
+            caller = await portal.find_caller(request)
+        except StorageError as error:
+            raise HTTPException(503, "away", {"Retry-After": AGAIN_S}) from error
+        if caller is None:
+            return None
+        objection = portal.objection(request, caller)
+        if objection is not None:
+            raise await self.refusal(request, 403, objection)
+        request.state.caller = caller
+        return caller.person.actor
+
+    async def check_host(self, request: Request) -> None:
+        """Refuse a call by a name that is not ours."""
+        names = self.web.names or (LOOPBACK_NAMES if is_loopback(self.web.host) else ())
+        if names and host_name(request.headers.get("host", "")) not in names:
+            # A page in a browser on this host could else call us by a name of its own.
+            raise await self.refusal(request, 421, "host_name")
 
     async def refusal(self, request: Request, status: int, reason: str) -> HTTPException:
         """Log a refusal, and enter it in the audit trail."""
@@ -87,12 +113,14 @@ class _Door:
             logs.event(ROOM, "not_audited", logging.ERROR)
 
 
-def build_app(state: NodeState) -> Guarded:
-    """Make the application of a node, behind its guards."""
+def build_app(state: NodeState, portal: Portal | None = None) -> Guarded:
+    """Make the application of a node, behind its guards; with a portal also people may come in."""
     metrics = measure(state)
-    door = _Door(state, asyncio.Semaphore(state.settings.web.max_requests))
+    door = _Door(state, asyncio.Semaphore(state.settings.web.max_requests), portal)
     ask = _Shared(lambda: run_in_threadpool(check_health, state))
     app = FastAPI(title="mammolens", version=__version__, openapi_url=None, redirect_slashes=False)
+    handle_problems(app)
+    also_open = add_portal(app, portal, find_page()) if portal is not None else {}
 
     @app.get("/health/live")
     async def live() -> dict[str, str]:
@@ -122,7 +150,7 @@ def build_app(state: NodeState) -> Guarded:
         """Store instances of one study (STOW-RS)."""
         return await _store(door, request, study)
 
-    return Guarded(app, door, metrics)
+    return Guarded(app, door, metrics, also_open)
 
 
 class _Shared:

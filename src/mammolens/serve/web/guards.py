@@ -13,15 +13,16 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from fastapi import HTTPException
-from fastapi.responses import JSONResponse
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mammolens import __version__
 from mammolens.serve import logs
+from mammolens.serve.portal import make_problem
 from mammolens.serve.settings import WebSettings
 from mammolens.serve.web._connections import MIN_BYTES_PER_S
 from mammolens.serve.web._framing import ONCE
@@ -31,9 +32,12 @@ __all__ = ["AGAIN_S", "ANSWER_HEADERS", "Guarded", "answer_headers", "host_name"
 
 ROOM: Final = "web"
 AGAIN_S: Final = "30"
-OPEN: Final = frozenset(("/health/live", "/health/ready"))
-"""What a stranger may read: that the process runs, and one word each for database, disk, worker."""
 READING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
+OPEN: Final[Mapping[str, frozenset[str]]] = {"/health/live": READING, "/health/ready": READING}
+"""What a stranger may read: that the process runs, and one word each for database, disk, worker.
+The portal adds its sign-in and its page."""
+MOST_BODY: Final[Mapping[str, int]] = {"/api/v1/": 1 << 16}
+"""Longest bodies in bytes by the beginning of their path; elsewhere the settings say it."""
 OWN_SITES: Final = frozenset(("same-origin", "none"))
 MOST_REQUESTS: Final = 512
 """Requests at a time: two for each connection, as that of a client who left may still end."""
@@ -52,7 +56,8 @@ ANSWER_HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 """Headers of every answer by the beginning of its path; a longer one takes the place of a shorter
-one, header by header. A page has its own Content-Security-Policy here."""
+one, header by header. A route may put others in their place for its own answer (`answer_headers` of
+its request's state), as the page does with its Content-Security-Policy."""
 
 
 class Door(Protocol):
@@ -64,6 +69,9 @@ class Door(Protocol):
 
     async def user(self, request: Request) -> str:
         """Give the name of the caller, or refuse."""
+
+    async def check_host(self, request: Request) -> None:
+        """Refuse a call by a name that is not ours."""
 
     async def refusal(self, request: Request, status: int, reason: str) -> HTTPException:
         """Take note of a refusal, and give it."""
@@ -109,10 +117,19 @@ class Guarded:
         Who may call.
     metrics
         Where the time of each request is noted, by its route and not by its address.
+    also_open
+        What else a stranger may call: path and methods.
     """
 
-    def __init__(self, app: ASGIApp, door: Door, metrics: NodeMetrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        door: Door,
+        metrics: NodeMetrics,
+        also_open: Mapping[str, frozenset[str]] = MappingProxyType({}),
+    ) -> None:
         self.app, self.door, self.metrics = app, door, metrics
+        self.open = {**OPEN, **also_open}
         self.running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,7 +147,8 @@ class Guarded:
 
         self.running += 1
         try:
-            await self._answer(scope, _Body(receive, self.door.web), sent)
+            most = _most_body(scope["path"], self.door.web)
+            await self._answer(scope, _Body(receive, self.door.web, most), sent)
         finally:
             self.running -= 1
             route = getattr(scope.get("route"), "path", "other")
@@ -143,12 +161,18 @@ class Guarded:
         try:
             if self.running > MOST_REQUESTS:
                 raise HTTPException(503, "too many requests at a time", {"Retry-After": AGAIN_S})
-            if scope["path"] not in OPEN or scope["method"] not in READING:
-                scope.setdefault("state", {})["user"] = await self.door.user(request)
-                await self._check_site(request)
-                _check_headers(request, self.door.web.max_request_mb)
+            # Of this request alone: it says who calls.
+            state: dict[str, object] = {}
+            scope["state"] = state
+            if scope["method"] not in self.open.get(scope["path"], ()):
+                state["user"] = await self.door.user(request)
+            elif scope["path"] not in OPEN:
+                await self.door.check_host(request)
+            await self._check_site(request)
+            _check_headers(request, body.most)
         except HTTPException as refused:
-            answer = JSONResponse({"detail": refused.detail}, refused.status_code, refused.headers)
+            code = refused.detail if refused.detail.isidentifier() else None
+            answer = make_problem(refused.status_code, refused.detail, code, refused.headers)
             await answer(scope, body, send)
             return
         await self.app(scope, body, send)
@@ -176,23 +200,31 @@ class Guarded:
             raise await self.door.refusal(request, 403, "other_site")
 
 
-def _check_headers(request: Request, max_mb: int) -> None:
+def _most_body(path: str, web: WebSettings) -> int:
+    fitting = [key for key in MOST_BODY if path.startswith(key)]
+    return MOST_BODY[max(fitting, key=len)] if fitting else web.max_request_mb << 20
+
+
+def _check_headers(request: Request, most: int) -> None:
     counted = Counter(name.lower() for name, _ in request.scope["headers"])
     if any(counted[name] > 1 for name in ONCE):
         raise HTTPException(400, "a header that may stand once stands twice")
     length = request.headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit() and len(length) < 16):
         raise HTTPException(400, "Content-Length is not a number of bytes")
-    if int(length) > max_mb << 20:
-        raise HTTPException(413, f"the request is larger than {max_mb} MiB")
+    if int(length) > most:
+        raise HTTPException(413, f"the request is larger than {_say_bytes(most)}")
+
+
+def _say_bytes(count: int) -> str:
+    return f"{count >> 20} MiB" if count >= 1 << 20 else f"{count >> 10} KiB"
 
 
 class _Body:
     """A body that must come, and at a rate; what the application itself needs is not counted."""
 
-    def __init__(self, receive: Receive, web: WebSettings) -> None:
-        self._receive, self._silence_s = receive, web.timeout_s
-        self._most = web.max_request_mb << 20
+    def __init__(self, receive: Receive, web: WebSettings, most: int) -> None:
+        self._receive, self._silence_s, self.most = receive, web.timeout_s, most
         self._bytes, self._waited_s, self._is_whole = 0, 0.0, False
 
     async def __call__(self) -> Message:
@@ -205,8 +237,8 @@ class _Body:
         """
         if self._is_whole:
             return await self._receive()
-        if self._bytes > self._most:
-            raise HTTPException(413, f"the request is larger than {self._most >> 20} MiB")
+        if self._bytes > self.most:
+            raise HTTPException(413, f"the request is larger than {_say_bytes(self.most)}")
         left = self._silence_s + self._bytes / MIN_BYTES_PER_S - self._waited_s
         began = time.monotonic()
         try:
@@ -222,7 +254,7 @@ class _Body:
 
 
 def _with_guards(scope: Scope, message: Message) -> list[tuple[bytes, bytes]]:
-    guards = answer_headers(scope["path"])
+    guards = answer_headers(scope["path"]) | scope.get("state", {}).get("answer_headers", {})
     given = [pair for pair in message.get("headers", ()) if pair[0].decode().lower() not in guards]
     return [*given, *((name.encode(), value.encode()) for name, value in guards.items())]
 

@@ -20,6 +20,7 @@ from mammolens.errors import ConfigError
 from mammolens.serve import logs
 from mammolens.serve.exchange import CIPHERS, certificates_of
 from mammolens.serve.holdings import NodeState
+from mammolens.serve.portal import Portal
 from mammolens.serve.settings import WebSettings
 from mammolens.serve.web._connections import TLS_BUFFER_BYTES, Connections, Listener
 from mammolens.serve.web._framing import MOST_HEAD_BYTES
@@ -35,8 +36,13 @@ IDLE_S: Final = 5
 
 
 @contextmanager
-def serving(state: NodeState) -> Iterator[int]:
+def serving(state: NodeState, portal: Portal | None = None) -> Iterator[int]:
     """Serve until the block ends; gives the port. Requests that run then get time to end.
+
+    Parameters
+    ----------
+    portal
+        Lets people in beside machines.
 
     Raises
     ------
@@ -55,7 +61,7 @@ def serving(state: NodeState) -> Iterator[int]:
     listener = _bind(web)
     protocol = partial(GuardedProtocol, listener.connections, answer_headers("/"))
     config = uvicorn.Config(
-        build_app(state),
+        build_app(state, portal),
         http=cast("type[asyncio.Protocol]", protocol),
         h11_max_incomplete_event_size=MOST_HEAD_BYTES,
         ws="none",

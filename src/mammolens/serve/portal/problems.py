@@ -1,0 +1,146 @@
+"""Problem details: how every refusal and every fault is said over HTTP, in one place.
+
+`code` is a word that programs and the page go by; the page puts it into the reader's language.
+Nothing that was sent is repeated: it may be a password or name a patient.
+
+Source: RFC 9457.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from mammolens.errors import StorageError
+from mammolens.serve.people import Refusal, Refused
+
+__all__ = ["PROBLEMS", "Problem", "handle_problems", "make_problem"]
+
+MEDIA_TYPE: Final = "application/problem+json"
+AGAIN_S: Final = "30"
+STATUSES: Final[Mapping[Refusal, int]] = {
+    Refusal.SIGN_IN: 401,
+    Refusal.CODE: 401,
+    Refusal.TOO_MANY: 429,
+    Refusal.BUSY: 503,
+    Refusal.STAGE: 409,
+    Refusal.WEAK_PASSWORD: 422,
+    Refusal.NAME: 422,
+    Refusal.TAKEN: 409,
+    Refusal.CHANGED: 409,
+    Refusal.UNKNOWN: 404,
+    Refusal.NOT_ALLOWED: 403,
+    Refusal.LAST_ADMINISTRATOR: 409,
+    Refusal.TOO_MUCH: 422,
+    Refusal.PROVIDER: 502,
+}
+MOST_ERRORS: Final = 20
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field of a request."""
+
+    field: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """A refusal or a fault, as RFC 9457 gives it."""
+
+    type: str = Field("about:blank", description="nothing more than the status tells")
+    title: str
+    status: int
+    code: str = Field(description="word that programs go by")
+    detail: str
+    errors: list[FieldProblem] | None = None
+
+
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status in (400, 401, 403, 404, 408, 409, 413, 421, 422, 429, 502, 503)
+}
+"""What any route of the API may answer beside its success, for the OpenAPI document."""
+
+
+def make_problem(
+    status: int,
+    detail: str,
+    code: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    errors: Sequence[FieldProblem] | None = None,
+) -> Response:
+    """Make the answer that says what is wrong.
+
+    Examples
+    --------
+    >>> make_problem(404, "there is none").body.decode()[22:]
+    '"title":"Not Found","status":404,"code":"not_found","detail":"there is none"}'
+    """
+    title = HTTPStatus(status).phrase
+    said: dict[str, Any] = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "code": code or title.lower().replace(" ", "_").replace("-", "_"),
+        "detail": detail,
+    }
+    if errors:
+        said["errors"] = [error.model_dump() for error in errors]
+    return JSONResponse(said, status, dict(headers or {}), MEDIA_TYPE)
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Let an application say everything that goes wrong as a problem."""
+    app.add_exception_handler(StarletteHTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(StorageError, _away)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)
+    detail = str(error.detail)
+    code = detail if detail.isidentifier() else None
+    headers = getattr(error, "headers", None)
+    return make_problem(error.status_code, detail, code, headers)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        FieldProblem(
+            field=".".join(str(part) for part in found["loc"][:8])[:200],
+            detail=str(found["msg"])[:200],
+        )
+        for found in error.errors()[:MOST_ERRORS]
+    ]
+    return make_problem(422, "the request cannot be understood", "invalid", errors=errors)
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    again = error.retry_after_s
+    headers = {"Retry-After": str(again)} if again is not None else {}
+    status = STATUSES[error.why]
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return make_problem(status, error.why.value, error.why.value, headers)
+
+
+async def _away(_request: Request, _error: Exception) -> Response:
+    return make_problem(503, "the database or the disk is away", "away", {"Retry-After": AGAIN_S})
+
+
+async def _unforeseen(_request: Request, _error: Exception) -> Response:
+    return make_problem(500, "an unforeseen fault, which stands in the log", "fault")

@@ -1,0 +1,53 @@
+"""Sites: listed for those who work there, made and renamed by administrators."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import StringConstraints
+
+from mammolens.serve import people
+from mammolens.serve.portal.caller import CallerNow, PortalNow, SessionNow
+from mammolens.serve.portal.forms import Form, Id, Line, SiteView, view_site
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/sites", tags=["sites"])
+
+
+class NewSite(Form):
+    """A site: how the settings call it, for good, and how people do."""
+
+    key: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+    name: Line
+
+
+class NewSiteName(Form):
+    """How people call a site."""
+
+    name: Line
+
+
+@router.get("")
+def list_sites(caller: CallerNow, portal: PortalNow) -> list[SiteView]:
+    """List the sites where the person who calls has a role."""
+    return [view_site(site) for site in people.list_sites(portal.state.database, caller.person)]
+
+
+@router.post("", status_code=201)
+def make_site(form: NewSite, caller: SessionNow, portal: PortalNow) -> SiteView:
+    """Make a site."""
+    return view_site(people.make_site(portal.state.database, caller.person, form.key, form.name))
+
+
+@router.get("/{site_id}")
+def show_site(site_id: Id, caller: CallerNow, portal: PortalNow) -> SiteView:
+    """Show one site."""
+    return view_site(people.read_site(portal.state.database, caller.person, site_id))
+
+
+@router.patch("/{site_id}")
+def rename_site(site_id: Id, form: NewSiteName, caller: SessionNow, portal: PortalNow) -> SiteView:
+    """Change how people call a site."""
+    return view_site(people.rename_site(portal.state.database, caller.person, site_id, form.name))

@@ -1,0 +1,27 @@
+"""Sites: where exams come from and people work. An exam has one site or none, for good."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from mammolens.serve.record.database import Database, insert_once
+from mammolens.serve.record.people_tables import SITES
+
+__all__ = ["ensure_site"]
+
+
+def ensure_site(database: Database, connection: sa.Connection, key: str) -> int:
+    """Give the number of the site that the settings call `key`; it is made if it is not there.
+
+    A site that is made so has its key as its name, and nobody has a role there yet: only
+    administrators of the whole installation see its exams.
+    """
+    asked = sa.select(SITES.c.id).where(SITES.c.key == key)
+    found = connection.execute(asked).scalar_one_or_none()
+    if found is not None:
+        return int(found)
+    taken = sa.select(SITES.c.id).where(SITES.c.name == key)
+    name = f"{key} (settings)" if connection.execute(taken).first() is not None else key
+    row = {"key": key, "name": name, "created_at": database.now(connection)}
+    insert_once(connection, SITES, row)
+    return int(connection.execute(asked).scalar_one())

@@ -1,0 +1,188 @@
+"""A portal with a cast of people, each with a session; made once and copied for every test."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from argon2 import PasswordHasher
+
+from mammolens.serve import people
+from mammolens.serve.holdings import NodeState, Store
+from mammolens.serve.people import Session, passwords
+from mammolens.serve.portal import open_portal
+from mammolens.serve.record import SESSIONS, Database, PersonRole, SignInMethod, open_database
+from mammolens.serve.settings import NodeSettings
+from mammolens.serve.web.app import build_app
+
+from ..conftest import TurnedClock
+from ..house import HERE, House
+
+testclient = pytest.importorskip("starlette.testclient")
+
+NODE_TOKEN = "0123456789abcdef-token"
+CAST = {
+    "north-head": ("north", PersonRole.ADMINISTRATOR),
+    "north-reader": ("north", PersonRole.READER),
+    "south-head": ("south", PersonRole.ADMINISTRATOR),
+}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What somebody shows: the secret of a session with its CSRF token, and an API token."""
+
+    secret: str
+    csrf: str
+    session: int
+    token: str = ""
+    token_id: int = 0
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who is there, by name; the numbers of people and sites."""
+
+    url: str
+    now: Any
+    known: dict[str, Known]
+    people: dict[str, int]
+    sites: dict[str, int]
+    one_time: dict[str, str]
+    totp: dict[str, str]
+
+
+@pytest.fixture(
+    scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pacs)]
+)
+def cast(request, tmp_path_factory) -> Cast:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('cast') / 'node.sqlite'}"
+    else:
+        url = request.getfixturevalue("cluster").new_database()
+    clock = TurnedClock()
+    database = open_database(url, clock)
+    try:
+        return _gather(House(database, clock), url)
+    finally:
+        database.close()
+
+
+def _gather(house: House, url: str) -> Cast:
+    known = {"admin": _know(house, *house.enrol("admin"))}
+    sites = {key: house.site(key) for key in ("north", "south")}
+    for name, (key, role) in CAST.items():
+        house.invited(name, {sites[key]: {role}})
+        known[name] = _know(house, *house.enrol(name))
+    for name in ("revoked", "expired", "stale"):
+        house.clock.turn(30)
+        known[name] = _know(house, *house.sign_in("admin"), tokens=False)
+    people.end_session(house.database, house.person("admin"), known["revoked"].session)
+    late = SESSIONS.update().where(SESSIONS.c.id == known["expired"].session)
+    with house.database.write() as connection:
+        connection.execute(late.values(expires_at=house.clock.now))
+    house.invited("newcomer", {sites["north"]: {PersonRole.READER}})
+    secret, session = house.sign_ins.give_password("newcomer", house.one_time["newcomer"], HERE)
+    known["unfinished"] = _know(house, secret, session, tokens=False)
+    numbers = {name: house.person(name).id for name in ("admin", "newcomer", *CAST)}
+    return Cast(url, house.clock.now, known, numbers, sites, house.one_time, house.secrets)
+
+
+def _know(house: House, secret: str, session: Session, tokens: bool = True) -> Known:
+    assert session.method is SignInMethod.PASSWORD
+    if not tokens:
+        return Known(secret, session.csrf_token, session.id)
+    made, token = people.make_token(house.database, house.settings, session.person, "script", 9)
+    return Known(secret, session.csrf_token, session.id, token, made.id)
+
+
+@dataclass
+class Stage:
+    """A portal of a test's own, in front of a copy of the cast's database."""
+
+    cast: Cast
+    client: Any
+    database: Database
+    clock: TurnedClock
+    state: NodeState
+
+    def headers(self, who: str) -> dict[str, str]:
+        """What somebody sends to be known."""
+        if who == "stranger":
+            return {}
+        if who == "machine":
+            return {"authorization": f"Bearer {NODE_TOKEN}"}
+        if who == "forged":
+            return {"authorization": "Bearer mlp_" + "x" * 43}
+        name, _, by_token = who.partition(" by ")
+        known = self.cast.known[name]
+        if by_token:
+            return {"authorization": f"Bearer {known.token}"}
+        return {"cookie": f"mammolens={known.secret}", "x-csrf-token": known.csrf}
+
+    def ask(self, who: str, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """Make a request as somebody; `path` is below the API."""
+        sent = self.headers(who) | {k.replace("_", "-"): v for k, v in headers.items()}
+        address = path if path.startswith("//") else f"/api/v1{path}"
+        self.client.cookies.clear()
+        return self.client.request(method, address.replace("//", "/"), json=body, headers=sent)
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch) -> None:
+    """Let passwords cost little here; what they cost is the matter of other tests."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(passwords, "_hasher", cheap)
+
+
+@pytest.fixture(autouse=True)
+def no_page(monkeypatch) -> None:
+    """Let no front end be built, whatever lies in the checkout."""
+    monkeypatch.setattr("mammolens.serve.web.app.find_page", lambda: None)
+
+
+@pytest.fixture
+def make_stage(cast, tmp_path) -> Iterator[Callable[..., Stage]]:
+    made: list[Database] = []
+
+    def make(**changes: Any) -> Stage:
+        clock = TurnedClock()
+        clock.now = cast.now
+        database = open_database(_copy(cast.url, tmp_path), clock)
+        made.append(database)
+        changes["web"] = {"tokens": {"pacs": NODE_TOKEN}} | changes.get("web", {})
+        settings = NodeSettings(data=tmp_path / "node", intake={"min_free_mb": 0}, **changes)
+        stores = (Store(settings.data / name) for name in ("received", "results"))
+        state = NodeState(settings, database, *stores)
+        app = build_app(state, open_portal(state))
+        client = testclient.TestClient(app, "http://127.0.0.1", follow_redirects=False)
+        return Stage(cast, client, database, clock, state)
+
+    yield make
+    for database in made:
+        database.close()
+
+
+@pytest.fixture
+def stage(make_stage) -> Stage:
+    return make_stage()
+
+
+def _copy(url: str, folder: Path) -> str:
+    name = f"copy_{uuid.uuid4().hex}"
+    if url.startswith("sqlite"):
+        file = folder / f"{name}.sqlite"
+        shutil.copy(url.removeprefix("sqlite:///"), file)
+        return f"sqlite:///{file}"
+    engine = sa.create_engine(url.rpartition("/")[0] + "/postgres", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        template = url.rpartition("/")[2]
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+    engine.dispose()
+    return f"{url.rpartition('/')[0]}/{name}"

@@ -1,0 +1,193 @@
+"""Every route of the application, and what each kind of caller hears there.
+
+A route that the table does not name fails the first test: whoever adds one says here who may call
+it. "elsewhere" administers another site, "wrong" has another role at the same site, "right" may do
+it, "token" is the right person's program with an API token.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
+
+CALLERS = (
+    *("stranger", "elsewhere", "wrong", "right", "machine", "forged"),
+    *("revoked", "expired", "unfinished", "token"),
+)
+NODE = "{node}"
+
+
+class Row(NamedTuple):
+    """Who is the right one, what is sent, and the status for each of `CALLERS` in their order."""
+
+    right: str
+    said: str
+    body: Any = None
+
+
+FOR_ALL = "200 200 200 200 200 200 200 200 200 200"
+FOR_MACHINES = "401 403 403 403 {} 401 401 401 403 403"
+OWN = "401 {0} {0} {0} 403 401 401 401 403 403"
+"""Everybody's own, in a browser."""
+OWN_SESSION = "401 {0} {0} {0} 403 401 401 401 {1} 403"
+"""The same, also for somebody who has not finished the sign-in."""
+LIST = "401 200 200 200 403 401 401 401 403 200"
+NEW = {"name": "new.person", "display_name": "New", "roles": [{"site": 1, "role": "reader"}]}
+NO_PROVIDER = "404 404 404 404 404 404 404 404 404 404"
+
+TABLE = {
+    "GET /": Row("admin", FOR_ALL),
+    "GET /health/live": Row("admin", FOR_ALL),
+    "GET /health/ready": Row("admin", FOR_ALL.replace("200", "503")),
+    "GET /metrics": Row("admin", FOR_MACHINES.format(200)),
+    "POST /dicom-web/studies": Row("admin", FOR_MACHINES.format(415)),
+    "POST /dicom-web/studies/{study}": Row("admin", FOR_MACHINES.format(415)),
+    "GET /api/v1/openapi.json": Row("admin", LIST),
+    "GET /api/v1/sign-in": Row("admin", FOR_ALL),
+    "POST /api/v1/sign-in": Row(
+        "admin", FOR_ALL.replace("200", "401"), {"name": "nobody", "password": "x"}
+    ),
+    "GET /api/v1/sign-in/oidc": Row("admin", NO_PROVIDER),
+    "GET /api/v1/sign-in/oidc/callback": Row("admin", NO_PROVIDER),
+    "GET /api/v1/session": Row("admin", OWN_SESSION.format(200, 200)),
+    "DELETE /api/v1/session": Row("admin", OWN_SESSION.format(204, 204)),
+    "POST /api/v1/session/code": Row("admin", OWN_SESSION.format(409, 409), {"code": "000000"}),
+    "POST /api/v1/session/password": Row(
+        "admin", OWN_SESSION.format(401, 200), {"new": "a red evening sky", "present": "x"}
+    ),
+    "POST /api/v1/session/second-factor": Row("admin", OWN_SESSION.format(409, 409)),
+    "GET /api/v1/sessions": Row("admin", OWN.format(200)),
+    "DELETE /api/v1/sessions": Row("admin", OWN.format(200)),
+    "DELETE /api/v1/sessions/{session_id}": Row(
+        "north-head", "401 404 404 204 403 401 401 401 403 403"
+    ),
+    "GET /api/v1/tokens": Row("admin", OWN.format(200)),
+    "POST /api/v1/tokens": Row("admin", OWN.format(201), {"name": "script", "days": 9}),
+    "DELETE /api/v1/tokens/{token_id}": Row(
+        "north-head", "401 404 404 204 403 401 401 401 403 403"
+    ),
+    "GET /api/v1/people": Row("admin", LIST),
+    "POST /api/v1/people": Row("north-head", "401 403 403 201 403 401 401 401 403 403", NEW),
+    "GET /api/v1/people/{person_id}": Row("north-head", "401 404 404 200 403 401 401 401 403 200"),
+    "PATCH /api/v1/people/{person_id}": Row(
+        "north-head", "401 404 404 200 403 401 401 401 403 403", {"display_name": "Other"}
+    ),
+    "PUT /api/v1/people/{person_id}/sites/{site_id}": Row(
+        "north-head", "401 404 404 200 403 401 401 401 403 403", {"roles": ["reader"]}
+    ),
+    "PUT /api/v1/people/{person_id}/administrator": Row(
+        "admin", "401 404 404 200 403 401 401 401 403 403", {"administrator": True}
+    ),
+    "PUT /api/v1/people/{person_id}/active": Row(
+        "north-head", "401 404 404 200 403 401 401 401 403 403", {"active": False}
+    ),
+    "POST /api/v1/people/{person_id}/password": Row(
+        "north-head", "401 404 404 200 403 401 401 401 403 403"
+    ),
+    "DELETE /api/v1/people/{person_id}/sessions": Row(
+        "north-head", "401 404 404 200 403 401 401 401 403 403"
+    ),
+    "GET /api/v1/sites": Row("north-head", LIST),
+    "POST /api/v1/sites": Row(
+        "admin", "401 403 403 201 403 401 401 401 403 403", {"key": "west", "name": "West"}
+    ),
+    "GET /api/v1/sites/{site_id}": Row("north-head", "401 404 200 200 403 401 401 401 403 200"),
+    "PATCH /api/v1/sites/{site_id}": Row(
+        "north-head", "401 404 403 200 403 401 401 401 403 403", {"name": "Other"}
+    ),
+}
+
+
+def routes(client) -> list[str]:
+    app = client.app.app
+    for route in app.routes:
+        assert isinstance(route, APIRoute) or hasattr(route, "original_router"), "it is walked"
+    found = list(iter_route_contexts(app.routes))
+    return sorted(f"{method} {route.path}" for route in found for method in route.methods)
+
+
+def test_the_table_names_every_route(stage):
+    assert routes(stage.client) == sorted(TABLE)
+
+
+def test_a_stranger_may_call_the_sign_in_and_the_page_alone(stage):
+    opened = {path: sorted(ways) for path, ways in stage.client.app.open.items()}
+    health = ["GET", "HEAD", "OPTIONS"]
+    assert opened == {
+        "/": ["GET", "HEAD"],
+        "/health/live": health,
+        "/health/ready": health,
+        "/api/v1/sign-in": ["GET", "POST"],
+        "/api/v1/sign-in/oidc": ["GET"],
+        "/api/v1/sign-in/oidc/callback": ["GET"],
+    }
+
+
+def test_every_row_says_something_of_every_caller():
+    assert {len(row.said.split()) for row in TABLE.values()} == {len(CALLERS)}
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_each_caller_hears_what_the_table_says(make_stage, caller):
+    heard, expected = {}, {}
+    stage = make_stage()
+    for name, row in TABLE.items():
+        method, _, path = name.partition(" ")
+        cast = stage.cast
+        address = path.format(
+            person_id=cast.people["newcomer"],
+            site_id=cast.sites["north"],
+            session_id=cast.known["north-head"].session,
+            token_id=cast.known["north-head"].token_id,
+            study="1.2.3",
+        )
+        who = {
+            "elsewhere": "south-head",
+            "wrong": "north-reader",
+            "right": row.right,
+            "token": f"{row.right} by token",
+        }.get(caller, caller)
+        done = stage.ask(who, method, f"/{address}", row.body)
+        heard[name] = done.status_code
+        expected[name] = int(row.said.split()[CALLERS.index(caller)])
+        if method != "GET" and done.status_code < 300:
+            stage.database.close()
+            stage = make_stage()
+        if done.status_code >= 400 and not path.startswith("/health"):
+            assert done.headers["content-type"] == "application/problem+json", name
+            assert done.json()["status"] == done.status_code
+    assert heard == expected
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "BREW"])
+@pytest.mark.parametrize("path", ["/exams", "/exams/1", "/people/", "/../metrics", "/sign-in/"])
+def test_a_stranger_does_not_learn_which_addresses_exist(stage, method, path):
+    assert stage.ask("stranger", method, path).status_code == 401
+    assert stage.ask("machine", method, path).status_code in (403, 404)
+
+
+def test_who_changes_something_by_cookie_shows_the_token_of_the_session(stage):
+    cast = stage.cast
+    for sent in ("", "x" * 43, cast.known["north-head"].csrf):
+        done = stage.ask("admin", "POST", "/tokens", {"name": "x"}, x_csrf_token=sent)
+        assert (done.status_code, done.json()["code"]) == (403, "csrf")
+    assert stage.ask("admin", "POST", "/tokens", {"name": "x"}).status_code == 201
+
+
+def test_a_page_of_another_site_can_do_nothing(stage):
+    for who in ("admin", "stranger"):
+        done = stage.ask(
+            who, "POST", "/sign-in", {"name": "a", "password": "b"}, origin="http://evil.example"
+        )
+        assert (done.status_code, done.json()["code"]) == (403, "other_site")
+
+
+def test_a_header_of_authorization_counts_before_a_cookie(stage):
+    done = stage.ask("admin", "GET", "/session", authorization="Bearer mlp_wrong")
+    assert done.status_code == 401
+    done = stage.ask(
+        "admin", "GET", "/session", authorization=stage.headers("machine")["authorization"]
+    )
+    assert (done.status_code, done.json()["code"]) == (403, "for_people")
