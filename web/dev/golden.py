@@ -1,0 +1,189 @@
+"""Golden files for the viewer's tests: small synthetic pictures and what mammolens makes of them.
+
+    python web/dev/golden.py        # writes web/tests/golden/*.json
+
+Nothing here shows a patient: a smooth dome, threads, noise and bright specks. Arrays are base64 of
+little-endian bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens._outlines import warp_map
+from mammolens.core import (
+    Geometry,
+    ImageRef,
+    Mammogram,
+    Photometric,
+    SourceHeader,
+    VoiFunction,
+    VoiLut,
+    Window,
+)
+from mammolens.preprocess import make_display, to_grey
+from mammolens.preprocess._steps import resizable, resize
+
+OUT = Path(__file__).parents[1] / "tests" / "golden"
+ROWS, COLUMNS = 131, 89
+FACTORS = (0.93, 0.5, 0.37, 0.23, 0.108, 1.0)
+GROWTH = (1.6, 2.3)
+
+
+def main() -> None:
+    OUT.mkdir(parents=True, exist_ok=True)
+    _write("greys.json", {"pictures": _pictures(), "cases": list(_grey_cases())})
+    _write("display.json", {"cases": list(_display_cases())})
+    _write("map.json", _map_case())
+
+
+def _picture(seed: int, bits: int) -> npt.NDArray[np.uint16]:
+    """A dome of tissue with threads, noise and 25 specks of 3×3 pixels; the rest is air."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:ROWS, :COLUMNS]
+    thick = np.clip(1 - (x / (0.8 * COLUMNS)) ** 2 - ((y - ROWS / 2) / (0.45 * ROWS)) ** 2, 0, 1)
+    threads = 0.1 * np.sin(x / 3.1 + 4 * np.sin(y / 17)) + 0.04 * rng.standard_normal(y.shape)
+    grey = np.where(thick > 0, 0.15 + 0.5 * np.sqrt(thick) + threads * thick, 0.02)
+    for _ in range(25):
+        row, column = rng.integers(20, ROWS - 20), rng.integers(2, COLUMNS // 2)
+        grey[row : row + 3, column : column + 3] = 1.0
+    return (np.clip(grey, 0, 1) * ((1 << bits) - 1)).astype(np.uint16)
+
+
+def _pictures() -> dict[str, Any]:
+    return {"twelve": _packed(_picture(1, 12)), "sixteen": _packed(_picture(2, 16))}
+
+
+def _mammogram(pixels: npt.NDArray[Any], **changes: Any) -> Mammogram:
+    return replace(Mammogram(ImageRef("golden"), SourceHeader(), pixels), **changes)
+
+
+def _grey_cases() -> Any:
+    """Pixels → resized → greys, by the same functions as every picture of mammolens."""
+    twelve, sixteen = _picture(1, 12), _picture(2, 16)
+    table = np.rint(4095 * (np.arange(4096) / 4095) ** 0.6).astype(np.float32)
+    ways: list[tuple[str, Mammogram, dict[str, Any]]] = [
+        ("linear", _mammogram(twelve, voi=Window(2048, 4096)), {}),
+        ("narrow", _mammogram(twelve, voi=Window(2300, 700)), {}),
+        ("exact", _mammogram(twelve, voi=Window(1900, 2500, VoiFunction.LINEAR_EXACT)), {}),
+        ("sigmoid", _mammogram(twelve, voi=Window(2000, 1500, VoiFunction.SIGMOID)), {}),
+        ("table", _mammogram(twelve, voi=VoiLut(0, table)), {"table": table.tolist()}),
+        ("wide", _mammogram(sixteen, voi=Window(30000, 50000)), {}),
+        (
+            "monochrome1",
+            _mammogram(twelve, voi=Window(2048, 4096), photometric=Photometric.MONOCHROME1),
+            {},
+        ),
+        ("padding", _mammogram(twelve, voi=Window(2048, 4096), padding=(0.0, 81.0)), {}),
+        (
+            "rescaled",
+            _mammogram(
+                twelve.astype(np.float32) * np.float32(0.5) - np.float32(100), voi=Window(800, 1500)
+            ),
+            {"slope": 0.5, "intercept": -100.0},
+        ),
+    ]
+    for name, mammogram, more in ways:
+        for factor in FACTORS if name in ("narrow", "linear") else (0.37, 1.0):
+            yield _grey_case(name, mammogram, more, factor)
+        if name == "narrow":
+            yield from (_grey_case(name, mammogram, more, factor) for factor in GROWTH)
+
+
+def _grey_case(name: str, mammogram: Mammogram, more: dict[str, Any], factor: float) -> Any:
+    rows, columns = mammogram.pixels.shape
+    shape = max(1, round(rows * factor)), max(1, round(columns * factor))
+    small = resize(resizable(mammogram.pixels), shape) if factor != 1 else mammogram.pixels
+    greys = np.rint(to_grey(small, mammogram) * 255.0).astype(np.uint8)
+    return {
+        "name": f"{name} at {factor}",
+        "picture": "sixteen" if name == "wide" else "twelve",
+        "voi": _voi(mammogram.voi),
+        "photometric": mammogram.photometric.value,
+        "padding": mammogram.padding,
+        "slope": more.get("slope", 1),
+        "intercept": more.get("intercept", 0),
+        "greys": _packed(greys),
+    }
+
+
+def _voi(voi: Window | VoiLut | None) -> dict[str, Any]:
+    if isinstance(voi, VoiLut):
+        return {"kind": "table", "first": voi.first, "values": voi.values.tolist(), "name": None}
+    assert voi is not None
+    return {
+        "kind": "window",
+        "center": voi.center,
+        "width": voi.width,
+        "function": voi.function.value,
+        "name": None,
+    }
+
+
+def _display_cases() -> Any:
+    """A picture without a window: the curve that mammolens takes from the breast."""
+    from mammolens.preprocess.display import tone_of
+
+    pixels = (_picture(3, 16).astype(np.float32) ** 0.5 * 255).astype(np.uint16)
+    for photometric in Photometric:
+        shown = pixels if photometric is Photometric.MONOCHROME2 else np.uint16(65535) - pixels
+        mammogram = _mammogram(shown, photometric=photometric)
+        for side in (None, 80, 40):
+            tone = tone_of(mammogram, photometric, side)
+            yield {
+                "name": f"{photometric.value} with a longest side of {side}",
+                "pixels": _packed(shown),
+                "photometric": photometric.value,
+                "tone": {"black": tone.black, "white": tone.white, "power": tone.power},
+                "greys": _packed(make_display(mammogram, photometric, side).pixels),
+            }
+
+
+def _map_case() -> Any:
+    """A map of a mirrored breast, laid over its source."""
+    strength = np.random.default_rng(4).random((6, 4)).astype(np.float32) * 3
+    geometry = Geometry((ROWS, COLUMNS), (20, 10, 121, 89), (80, 63), (8, 0), (96, 64), True)
+    return {
+        "values": np.ascontiguousarray(strength[:, ::-1]).ravel().tolist(),
+        "rows": 6,
+        "columns": 4,
+        "box": _frame_box(geometry),
+        "seen": geometry.crop_source_px,
+        "laid": _packed(warp_map(strength, geometry, (ROWS, COLUMNS))),
+    }
+
+
+def _frame_box(geometry: Geometry) -> list[float]:
+    """The whole prepared frame in source pixels, beyond the picture too (no quarter turns)."""
+    r0, c0, _, _ = geometry.crop_source_px
+    (sr, sc), (dr, dc) = geometry.scale, geometry.offset_px
+    rows, columns = geometry.prepared_shape
+    near, far = -dc, columns - dc
+    if geometry.flipped:
+        near, far = geometry.scaled_shape[1] - far, geometry.scaled_shape[1] - near
+    return [r0 - dr / sr, c0 + near / sc, r0 + (rows - dr) / sr, c0 + far / sc]
+
+
+def _packed(array: npt.NDArray[Any]) -> dict[str, Any]:
+    little = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"))
+    return {
+        "rows": array.shape[0],
+        "columns": array.shape[1],
+        "dtype": array.dtype.name,
+        "base64": base64.b64encode(little.tobytes()).decode(),
+    }
+
+
+def _write(name: str, content: Any) -> None:
+    (OUT / name).write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
