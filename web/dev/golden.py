@@ -42,6 +42,7 @@ def main() -> None:
     _write("greys.json", {"pictures": _pictures(), "cases": list(_grey_cases())})
     _write("display.json", {"cases": list(_display_cases())})
     _write("map.json", _map_case())
+    _write("htj2k.json", {"cases": list(_htj2k_cases())})
 
 
 def _picture(seed: int, bits: int) -> npt.NDArray[np.uint16]:
@@ -158,6 +159,35 @@ def _map_case() -> Any:
         "seen": geometry.crop_source_px,
         "laid": _packed(warp_map(strength, geometry, (ROWS, COLUMNS))),
     }
+
+
+def _htj2k_cases() -> Any:
+    """Small pictures as lossless HTJ2K, as the server sends them."""
+    from imagecodecs import htj2k_encode
+
+    rng = np.random.default_rng(5)
+    for name, dtype, bits in (
+        ("of 8 bits", np.uint8, 8),
+        ("of 12 bits", np.uint16, 12),
+        ("of 16 bits", np.uint16, 16),
+        ("of 16 signed bits", np.int16, 16),
+    ):
+        signed = np.issubdtype(dtype, np.signedinteger)
+        low, high = (-(1 << bits - 1), 1 << bits - 1) if signed else (0, 1 << bits)
+        pixels = rng.integers(low, high, (13, 17)).astype(dtype)
+        yield {
+            "name": name,
+            "form": {
+                "rows": 13,
+                "columns": 17,
+                "bitsAllocated": dtype(0).itemsize * 8,
+                "bitsStored": bits,
+                "highBit": bits - 1,
+                "signed": bool(signed),
+            },
+            "base64": base64.b64encode(htj2k_encode(pixels, reversible=True)).decode(),
+            "values": pixels.ravel().tolist(),
+        }
 
 
 def _frame_box(geometry: Geometry) -> list[float]:

@@ -115,5 +115,5 @@ function tableCurve(first: number, values: readonly number[]): (value: number) =
 }
 
 function clip(share: number): number {
-  return share < 0 ? 0 : share > 1 ? 1 : share;
+  return Math.min(Math.max(share, 0), 1);
 }

@@ -78,7 +78,8 @@ function axis(size: number, scale: number, offset: number, extent: number, cell:
   };
   for (let i = 0; i < n; i++) {
     const start = (from + i - offset) * step;
-    if (scale < 1) byArea(made, i, Math.max(0, start), Math.min(start + step, extent / cell), cells);
+    if (scale < 1)
+      byArea(made, i, Math.max(0, start), Math.min(start + step, extent / cell), cells);
     else byLine(made, i, start + step / 2 - 0.5, cells);
   }
   return made;

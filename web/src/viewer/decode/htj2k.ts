@@ -60,9 +60,7 @@ export async function decodeHtj2k(
       throw new Error(`HTJ2K: the frame holds ${found}, not what its header says`);
     }
     const decoded = decoder.getDecodedBuffer();
-    return form.bitsAllocated === 16 && info.bitsPerSample <= 8
-      ? spread(decoded)
-      : decoded.slice();
+    return form.bitsAllocated === 16 && info.bitsPerSample <= 8 ? spread(decoded) : decoded.slice();
   } finally {
     decoder.delete();
   }

@@ -41,7 +41,12 @@ export interface HungImage {
   readonly unitX: number;
   readonly unitY: number;
   /** What "whole" means: the picture or the breast in it, in pixels after turning. */
-  readonly whole: { readonly x0: number; readonly y0: number; readonly x1: number; readonly y1: number };
+  readonly whole: {
+    readonly x0: number;
+    readonly y0: number;
+    readonly x1: number;
+    readonly y1: number;
+  };
 }
 
 /** Millimetres can be compared only if all pictures have them. */
@@ -81,7 +86,9 @@ export function hungBox(box: Box, image: ExamImage, hanging: Hanging): HungImage
 }
 
 /** Device pixels per common unit at which every picture is whole in its pane. */
-export function fitScale(panes: readonly { readonly size: PaneSize; readonly hung: HungImage }[]): number {
+export function fitScale(
+  panes: readonly { readonly size: PaneSize; readonly hung: HungImage }[],
+): number {
   let scale = Number.POSITIVE_INFINITY;
   for (const { size, hung } of panes) {
     // The chest wall stays at the edge of the pane, so the breast's depth counts from there.
@@ -103,7 +110,8 @@ function reach(hung: HungImage): readonly [number, number] {
 function anchor(hung: HungImage, size: PaneSize): { readonly hung: Point; readonly pane: Point } {
   const y = (hung.whole.y0 + hung.whole.y1) / 2;
   const middle = size.height / 2;
-  if (hung.hanging.chestWall === "right") return { hung: [hung.width, y], pane: [size.width, middle] };
+  if (hung.hanging.chestWall === "right")
+    return { hung: [hung.width, y], pane: [size.width, middle] };
   if (hung.hanging.chestWall === "left") return { hung: [0, y], pane: [0, middle] };
   return { hung: [(hung.whole.x0 + hung.whole.x1) / 2, y], pane: [size.width / 2, middle] };
 }

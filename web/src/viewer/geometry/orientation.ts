@@ -82,7 +82,12 @@ const TURNED: readonly ((x: number, y: number, w: number, h: number) => Point)[]
 ];
 
 /** What a clockwise quarter turn carries each edge to. */
-const CLOCKWISE: Record<Edge, Edge> = { left: "top", top: "right", right: "bottom", bottom: "left" };
+const CLOCKWISE: Record<Edge, Edge> = {
+  left: "top",
+  top: "right",
+  right: "bottom",
+  bottom: "left",
+};
 
 function edgeAfter(edge: Edge, quarterTurns: number): Edge {
   let turned = edge;

@@ -1,7 +1,7 @@
 /** Pixels turned clockwise by quarters and mirrored, as `orientation` says. */
 
 import type { Plane } from "../decode/raw";
-import { toHung, type Turn, turnedSize } from "./orientation";
+import { type Turn, toHung, turnedSize } from "./orientation";
 
 /** A new plane, or the same one where nothing has to be done. */
 export function turnPlane(plane: Plane, turn: Turn): Plane {
