@@ -1,0 +1,148 @@
+/**
+ * What is drawn over a picture, as plain shapes in pixels of the pane: the reader's marks, the AI's
+ * outlines and contours. Pure; `ui/overlay_svg` puts them on the screen.
+ */
+
+import type { AiImage, Point } from "../exam";
+import type { Mark } from "../tools/marks";
+import { contours, type StrengthGrid } from "./map";
+
+export type Look =
+  | "mark"
+  | "selected"
+  | "draft"
+  | "ai"
+  | "ai-strong"
+  | "contour"
+  | "contour-strong";
+
+export type Shape =
+  | {
+      readonly kind: "line";
+      readonly look: Look;
+      readonly points: readonly Point[];
+      readonly closed: boolean;
+    }
+  | { readonly kind: "pieces"; readonly look: Look; readonly pieces: readonly number[] }
+  | {
+      readonly kind: "ellipse";
+      readonly look: Look;
+      readonly center: Point;
+      readonly radius: Point;
+    }
+  | { readonly kind: "cross"; readonly look: Look; readonly at: Point }
+  | { readonly kind: "arrow"; readonly look: Look; readonly from: Point; readonly to: Point }
+  | { readonly kind: "handle"; readonly look: Look; readonly at: Point }
+  | { readonly kind: "words"; readonly look: Look; readonly at: Point; readonly text: string };
+
+export type ToPane = (source: Point) => Point;
+
+/** Shapes of one mark, with its ends as handles if it is selected. */
+export function markShapes(mark: Mark, look: Look, words: string, toPane: ToPane): Shape[] {
+  const points = mark.points.map(toPane);
+  const [a, b] = points;
+  const shapes: Shape[] = [];
+  switch (mark.kind) {
+    case "point":
+      shapes.push({ kind: "cross", look, at: a });
+      break;
+    case "text":
+      break;
+    case "length":
+      if (b)
+        shapes.push({ kind: "line", look, points: [a, b], closed: false }, ...ends(a, b, look));
+      break;
+    case "arrow":
+      if (b) shapes.push({ kind: "arrow", look, from: a, to: b });
+      break;
+    case "ellipse":
+      if (b) {
+        const center: Point = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
+        const radius: Point = [Math.abs(b[0] - a[0]) / 2, Math.abs(b[1] - a[1]) / 2];
+        shapes.push({ kind: "ellipse", look, center, radius });
+      }
+      break;
+  }
+  if (words !== "") shapes.push({ kind: "words", look, at: wordsAt(mark, points), text: words });
+  if (look === "selected") {
+    shapes.push(...points.map((at): Shape => ({ kind: "handle", look, at })));
+  }
+  return shapes;
+}
+
+/** Small bars across the ends of a length, so that they can be seen on any tissue. */
+function ends(a: Point, b: Point, look: Look): Shape[] {
+  const long = Math.hypot(b[0] - a[0], b[1] - a[1]) || 1;
+  const across: Point = [(-(b[1] - a[1]) / long) * 6, ((b[0] - a[0]) / long) * 6];
+  return [a, b].map((end) => ({
+    kind: "line",
+    look,
+    closed: false,
+    points: [
+      [end[0] - across[0], end[1] - across[1]],
+      [end[0] + across[0], end[1] + across[1]],
+    ],
+  }));
+}
+
+/** Beside the mark, where words hide none of what is marked. */
+function wordsAt(mark: Mark, points: readonly Point[]): Point {
+  if (mark.kind === "arrow") return [points[0][0] + 8, points[0][1] - 8];
+  const right = Math.max(...points.map((point) => point[0]));
+  const top = Math.min(...points.map((point) => point[1]));
+  return [right + 10, mark.kind === "text" ? top : top - 6];
+}
+
+/** The AI's findings: closed lines, or the box where no line is known, each with its strength. */
+export function findingShapes(
+  image: AiImage,
+  words: (score: number) => string,
+  toPane: ToPane,
+): Shape[] {
+  return image.findings.flatMap((finding) => {
+    const [row0, column0, row1, column1] = finding.box;
+    const box: readonly Point[] = [
+      [column0, row0],
+      [column1, row0],
+      [column1, row1],
+      [column0, row1],
+    ];
+    const look: Look = finding.score >= STRONG ? "ai-strong" : "ai";
+    const outlines = finding.outlines.length > 0 ? finding.outlines : [box];
+    const lines = outlines.map(
+      (line): Shape => ({
+        kind: "line",
+        look,
+        points: line.map(toPane),
+        closed: true,
+      }),
+    );
+    const corners = outlines.flat().map(toPane);
+    const at: Point = [
+      Math.max(...corners.map((corner) => corner[0])) + 8,
+      Math.min(...corners.map((corner) => corner[1])) + 4,
+    ];
+    return [...lines, { kind: "words", look, at, text: words(finding.score) }];
+  });
+}
+
+/** From twice the level on, lines are drawn thicker, as in `mammolens` pictures. */
+const STRONG = 2;
+
+/** Contours of the map at a threshold and at twice that. */
+export function contourShapes(grid: StrengthGrid, threshold: number, toPane: ToPane): Shape[] {
+  const levels: readonly (readonly [number, Look])[] = [
+    [threshold, "contour"],
+    [2 * threshold, "contour-strong"],
+  ];
+  return levels.map(([level, look]) => {
+    const source = contours(grid, level);
+    const pieces = new Array<number>(source.length);
+    for (let i = 0; i < source.length; i += 2) {
+      const [x, y] = toPane([source[i], source[i + 1]]);
+      pieces[i] = x;
+      pieces[i + 1] = y;
+    }
+    return { kind: "pieces", look, pieces };
+  });
+}
