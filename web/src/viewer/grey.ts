@@ -39,22 +39,53 @@ export function applyModalityTable(plane: Plane, modality: ModalityLut): Plane {
 
 /** The grey (0–255) of every value of a plane. */
 export function greyTable(form: GreyForm): Uint8Array {
-  const table = new Uint8Array(TABLE_SIZE);
   const curve = curveOf(form.voi);
   const inverts = form.photometric === "MONOCHROME1" || form.presentationLutShape === "INVERSE";
   const settled = form.voi.kind === "tone";
-  for (let v = 0; v < TABLE_SIZE; v++) {
+  const greyAt = (v: number) => {
     const grey = curve(modalityValue(form, v));
     const shown = inverts && !settled ? 1 - grey : grey;
-    table[v] = Math.round(255 * (form.invert ? 1 - shown : shown));
-  }
+    return Math.round(255 * (form.invert ? 1 - shown : shown));
+  };
+  const table = form.voi.kind === "table" ? everyValue(greyAt) : monotone(greyAt);
   if (form.padding !== null) blackOut(table, form, form.padding);
   return table;
 }
 
 /** The same greys as opaque RGBA words (little-endian), to be written into image data. */
 export function rgbaTable(greys: Uint8Array): Uint32Array {
-  return Uint32Array.from(greys, (g) => ((255 << 24) | (g << 16) | (g << 8) | g) >>> 0);
+  const words = new Uint32Array(greys.length);
+  for (let v = 0; v < greys.length; v++) words[v] = 0xff000000 | (greys[v] * 0x010101);
+  return words;
+}
+
+function everyValue(greyAt: (v: number) => number): Uint8Array {
+  const table = new Uint8Array(TABLE_SIZE);
+  for (let v = 0; v < TABLE_SIZE; v++) table[v] = greyAt(v);
+  return table;
+}
+
+/**
+ * The table of a curve that only rises or only falls. Runs of one grey are found by halving, so that
+ * some thousands of values are computed rather than all: dragging a window makes a table per frame.
+ */
+function monotone(greyAt: (v: number) => number): Uint8Array {
+  const table = new Uint8Array(TABLE_SIZE);
+  const fill = (from: number, to: number, first: number, last: number): void => {
+    if (first === last) {
+      table.fill(first, from, to + 1);
+    } else if (to - from === 1) {
+      table[from] = first;
+      table[to] = last;
+    } else {
+      const middle = (from + to) >> 1;
+      const grey = greyAt(middle);
+      fill(from, middle, first, grey);
+      fill(middle, to, grey, last);
+    }
+  };
+  fill(0, TABLE_SIZE - 1, greyAt(0), greyAt(TABLE_SIZE - 1));
+  return table;
 }
 
 /** The modality value of a plane's value. A table was applied when the plane was made. */

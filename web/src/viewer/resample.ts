@@ -66,7 +66,7 @@ function axis(size: number, scale: number, offset: number, extent: number, cell:
   const to = Math.max(from, Math.min(size, Math.ceil(offset + extent * scale - 1e-6)));
   const step = 1 / (scale * cell);
   const cells = Math.ceil(extent / cell);
-  const stride = scale < 1 ? Math.ceil(step) + 2 : 2;
+  const stride = scale < 1 ? mostCells(step) : 3;
   const n = to - from;
   const made: Axis = {
     from,
@@ -83,6 +83,11 @@ function axis(size: number, scale: number, offset: number, extent: number, cell:
     else byLine(made, i, start + step / 2 - 0.5, cells);
   }
   return made;
+}
+
+/** How many cells a span of `step` cells can touch, slivers aside. */
+function mostCells(step: number): number {
+  return step < 2 ? 3 : Math.ceil(step) + 2;
 }
 
 /** The cells that the span [start, end) covers, each by how much of it lies inside. */
@@ -123,15 +128,16 @@ function combine(
   if (n === 0) return;
   const left = across.first[0];
   const right = across.first[n - 1] + across.count[n - 1];
-  const line = new Float64Array(right - left);
+  // Two more, so that columns can be taken three at a time with weights of zero at the end.
+  const line = new Float64Array(right - left + 2);
+  const columns = across.stride <= 3 ? sumThreeColumns : sumColumns;
   for (let i = 0; i < down.to - down.from; i++) {
     sumRows(data, width, left, right, down, i, line);
-    const to = (down.from + i) * outWidth + across.from;
-    sumColumns(line, left, across, out, to);
+    columns(line, left, across, out, (down.from + i) * outWidth + across.from);
   }
 }
 
-/** One screen row as a weighted sum of rows; four rows at a time, since this is the hot loop. */
+/** One screen row as a weighted sum of rows. The hot loop: up to four rows are taken at a time. */
 function sumRows(
   data: Uint16Array,
   width: number,
@@ -142,15 +148,16 @@ function sumRows(
   line: Float64Array,
 ): void {
   const n = right - left;
-  const weights = i * down.stride;
+  const { weights, stride } = down;
+  const count = down.count[i];
+  let at = i * stride;
   let row = down.first[i] * width + left;
-  let k = 0;
-  line.fill(0);
-  for (; k + 4 <= down.count[i]; k += 4, row += 4 * width) {
-    const w0 = down.weights[weights + k];
-    const w1 = down.weights[weights + k + 1];
-    const w2 = down.weights[weights + k + 2];
-    const w3 = down.weights[weights + k + 3];
+  let k = Math.min(count, count === 4 ? 4 : 3);
+  takeRows(data, row, width, weights, at, k, line, n);
+  for (; k + 4 <= count; k += 4) {
+    at = i * stride + k;
+    row = (down.first[i] + k) * width + left;
+    const [w0, w1, w2, w3] = [weights[at], weights[at + 1], weights[at + 2], weights[at + 3]];
     const b = row + width;
     const c = b + width;
     const d = c + width;
@@ -158,9 +165,45 @@ function sumRows(
       line[x] += data[row + x] * w0 + data[b + x] * w1 + data[c + x] * w2 + data[d + x] * w3;
     }
   }
-  for (; k < down.count[i]; k++, row += width) {
-    const w = down.weights[weights + k];
+  for (; k < count; k++) {
+    const w = weights[i * stride + k];
+    row = (down.first[i] + k) * width + left;
     for (let x = 0; x < n; x++) line[x] += data[row + x] * w;
+  }
+}
+
+/** The first one to four rows of a sum: they begin the line instead of being added to it. */
+function takeRows(
+  data: Uint16Array,
+  row: number,
+  width: number,
+  weights: Float64Array,
+  at: number,
+  count: number,
+  line: Float64Array,
+  n: number,
+): void {
+  const b = row + width;
+  const c = b + width;
+  const d = c + width;
+  const w0 = weights[at];
+  if (count === 1) {
+    for (let x = 0; x < n; x++) line[x] = data[row + x] * w0;
+    return;
+  }
+  const w1 = weights[at + 1];
+  if (count === 2) {
+    for (let x = 0; x < n; x++) line[x] = data[row + x] * w0 + data[b + x] * w1;
+    return;
+  }
+  const w2 = weights[at + 2];
+  if (count === 3) {
+    for (let x = 0; x < n; x++) line[x] = data[row + x] * w0 + data[b + x] * w1 + data[c + x] * w2;
+    return;
+  }
+  const w3 = weights[at + 3];
+  for (let x = 0; x < n; x++) {
+    line[x] = data[row + x] * w0 + data[b + x] * w1 + data[c + x] * w2 + data[d + x] * w3;
   }
 }
 
@@ -178,5 +221,21 @@ function sumColumns(
     let sum = 0;
     for (let k = 0; k < count[i]; k++) sum += line[at + k] * weights[w + k];
     out[to + i] = sum + 0.5;
+  }
+}
+
+/** The same for at most three columns each, as while zooming: weights of zero fill up. */
+function sumThreeColumns(
+  line: Float64Array,
+  left: number,
+  across: Axis,
+  out: Uint16Array,
+  to: number,
+): void {
+  const { first, weights } = across;
+  for (let i = 0, w = 0; i < first.length; i++, w += 3) {
+    const at = first[i] - left;
+    out[to + i] =
+      line[at] * weights[w] + line[at + 1] * weights[w + 1] + line[at + 2] * weights[w + 2] + 0.5;
   }
 }

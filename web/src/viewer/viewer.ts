@@ -158,7 +158,8 @@ export function mountViewer(root: HTMLElement, options: ViewerOptions): ViewerHa
   function onKey(event: KeyboardEvent): void {
     if (state === null || scene === null) return;
     const target = event.target as HTMLElement;
-    if (target.closest("input, select, dialog") !== null && event.key !== "Escape") return;
+    if (target.closest("dialog") !== null) return;
+    if (target.closest("input, select") !== null && event.key !== "Escape") return;
     // A button keeps Space and Enter, or the keyboard could not press it.
     if (target.closest("button") !== null && (event.key === " " || event.key === "Enter")) return;
     const drawing = !["window", "pan", "zoom"].includes(state.tool);

@@ -33,12 +33,29 @@ export type Shape =
   | { readonly kind: "cross"; readonly look: Look; readonly at: Point }
   | { readonly kind: "arrow"; readonly look: Look; readonly from: Point; readonly to: Point }
   | { readonly kind: "handle"; readonly look: Look; readonly at: Point }
-  | { readonly kind: "words"; readonly look: Look; readonly at: Point; readonly text: string };
+  /** Text that begins at a point, or ends there where it stands `before` it. */
+  | {
+      readonly kind: "words";
+      readonly look: Look;
+      readonly at: Point;
+      readonly text: string;
+      readonly before: boolean;
+    };
 
 export type ToPane = (source: Point) => Point;
 
-/** Shapes of one mark, with its ends as handles if it is selected. */
-export function markShapes(mark: Mark, look: Look, words: string, toPane: ToPane): Shape[] {
+/**
+ * Shapes of one mark, with its ends as handles if it is selected.
+ *
+ * @param outer the side away from the chest wall: words stand there
+ */
+export function markShapes(
+  mark: Mark,
+  look: Look,
+  words: string,
+  outer: "left" | "right",
+  toPane: ToPane,
+): Shape[] {
   const points = mark.points.map(toPane);
   const [a, b] = points;
   const shapes: Shape[] = [];
@@ -63,7 +80,7 @@ export function markShapes(mark: Mark, look: Look, words: string, toPane: ToPane
       }
       break;
   }
-  if (words !== "") shapes.push({ kind: "words", look, at: wordsAt(mark, points), text: words });
+  if (words !== "") shapes.push(wordsBeside(mark, points, look, words, outer));
   if (look === "selected") {
     shapes.push(...points.map((at): Shape => ({ kind: "handle", look, at })));
   }
@@ -86,17 +103,29 @@ function ends(a: Point, b: Point, look: Look): Shape[] {
 }
 
 /** Beside the mark, where words hide none of what is marked. */
-function wordsAt(mark: Mark, points: readonly Point[]): Point {
-  if (mark.kind === "arrow") return [points[0][0] + 8, points[0][1] - 8];
-  const right = Math.max(...points.map((point) => point[0]));
+function wordsBeside(
+  mark: Mark,
+  points: readonly Point[],
+  look: Look,
+  text: string,
+  outer: "left" | "right",
+): Shape {
+  const before = outer === "left";
+  const columns = points.map((point) => point[0]);
+  const x = before ? Math.min(...columns) - 10 : Math.max(...columns) + 10;
   const top = Math.min(...points.map((point) => point[1]));
-  return [right + 10, mark.kind === "text" ? top : top - 6];
+  return { kind: "words", look, at: [x, mark.kind === "text" ? top : top + 4], text, before };
 }
 
-/** The AI's findings: closed lines, or the box where no line is known, each with its strength. */
+/**
+ * The AI's findings: closed lines, or the box where no line is known, each with its strength.
+ *
+ * @param outer the side away from the chest wall: words stand there, where the pane has room
+ */
 export function findingShapes(
   image: AiImage,
   words: (score: number) => string,
+  outer: "left" | "right",
   toPane: ToPane,
 ): Shape[] {
   return image.findings.flatMap((finding) => {
@@ -110,19 +139,14 @@ export function findingShapes(
     const look: Look = finding.score >= STRONG ? "ai-strong" : "ai";
     const outlines = finding.outlines.length > 0 ? finding.outlines : [box];
     const lines = outlines.map(
-      (line): Shape => ({
-        kind: "line",
-        look,
-        points: line.map(toPane),
-        closed: true,
-      }),
+      (line): Shape => ({ kind: "line", look, points: line.map(toPane), closed: true }),
     );
     const corners = outlines.flat().map(toPane);
-    const at: Point = [
-      Math.max(...corners.map((corner) => corner[0])) + 8,
-      Math.min(...corners.map((corner) => corner[1])) + 4,
-    ];
-    return [...lines, { kind: "words", look, at, text: words(finding.score) }];
+    const columns = corners.map((corner) => corner[0]);
+    const before = outer === "left";
+    const x = before ? Math.min(...columns) - 8 : Math.max(...columns) + 8;
+    const at: Point = [x, Math.min(...corners.map((corner) => corner[1])) + 10];
+    return [...lines, { kind: "words", look, at, text: words(finding.score), before }];
   });
 }
 

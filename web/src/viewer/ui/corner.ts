@@ -43,8 +43,8 @@ export function upperLines(
   if (image.kind === "tomosynthesis") {
     const { frame } = lookOf(state, image);
     add(words.say("corner.tomo", { n: frame, of: image.frames }), "warning");
-    add(words.say("ai.not-analysed"), "warning");
   }
+  if (isNotAnalysed(state, pane, shown)) add(words.say("ai.not-analysed"), "warning");
   if (pane.place.images.length > 1) {
     const n = pane.place.images.indexOf(image) + 1;
     add(words.say("corner.picture", { n, of: pane.place.images.length }), "plain");
@@ -66,6 +66,13 @@ export function upperLines(
     add(words.say("corner.failed", { reason: progress.reason }), "warning");
   }
   return lines;
+}
+
+/** A stack is never analysed. Other pictures are named where the exam has a result without them. */
+function isNotAnalysed({ exam }: ViewerState, pane: PaneScene, { image }: Shown): boolean {
+  if (image.kind === "tomosynthesis") return true;
+  if (pane.place.exam === "prior" || exam.ai.state !== "available") return false;
+  return exam.ai.images.every((one) => one.sopInstanceUid !== image.sopInstanceUid);
 }
 
 /** Size, window and spacing as they are now. */
@@ -95,14 +102,17 @@ export function lowerLines(
   const curve = voi.kind === "window" && voi.function !== "LINEAR" ? voi.function : null;
   const name = voi.kind === "tone" ? words.say("corner.tone") : (voi.name ?? curve);
   add(name === null ? window : `${window}  ${name}`);
-  add(spacingWords(shown, words));
+  add(spacingWords(shown, pane.rect.width < NARROW_PX, words));
   return lines;
 }
 
-export function spacingWords({ image }: Shown, words: Words): string {
+/** Below this width of a pane, in device pixels, the source of the spacing is one word. */
+const NARROW_PX = 520;
+
+export function spacingWords({ image }: Shown, short: boolean, words: Words): string {
   const spacing = spacingOf(image);
-  if (spacing === null) return words.say("spacing.unknown");
-  const key: MessageKey = `spacing.${spacing.source}`;
-  const mm = words.number(spacing.columnMm, 3);
-  return words.say(key, { mm, by: spacing.by ?? "" });
+  const source = spacing?.source ?? "unknown";
+  const key: MessageKey = short ? `spacing.short.${source}` : `spacing.${source}`;
+  const mm = spacing === null ? "" : words.number(spacing.columnMm, 3);
+  return words.say(key, { mm, by: spacing?.by ?? "" });
 }

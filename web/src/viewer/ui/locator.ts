@@ -2,19 +2,14 @@
 
 import type { Point } from "../exam";
 import type { Shape } from "../overlay/shapes";
-import type { PaneScene, Scene, Shown } from "../scene";
+import type { PaneScene, Shown } from "../scene";
 import { cameraOf, type ViewerState } from "../state";
 
 /** Share of the pane's height. */
 const HEIGHT = 0.16;
 const MARGIN = 14;
 
-export function locatorShapes(
-  state: ViewerState,
-  _scene: Scene,
-  pane: PaneScene,
-  shown: Shown,
-): readonly Shape[] {
+export function locatorShapes(state: ViewerState, pane: PaneScene, shown: Shown): readonly Shape[] {
   if (cameraOf(state, pane.index).zoom <= 1.05) return [];
   const { hung, placement } = shown;
   const wide = hung.width * hung.unitX;

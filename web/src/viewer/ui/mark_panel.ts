@@ -21,6 +21,7 @@ export interface MarkPanel {
 
 export function makeMarkPanel(host: SidebarHost, words: Words): MarkPanel {
   const root = element("section", { class: "mark-panel", "aria-label": words.say("mark.title") });
+  root.hidden = true;
   let shown: Mark | undefined;
 
   const replace = (mark: Mark, changes: Partial<Mark>) => {

@@ -4,16 +4,28 @@ import type { Point } from "../exam";
 import type { Shape } from "../overlay/shapes";
 import { svgElement } from "./dom";
 
-/** Replaces what the SVG shows. Its coordinates are device pixels of the pane. */
-export function drawShapes(svg: SVGElement, shapes: readonly Shape[], pixelRatio: number): void {
-  const group = (look: string, ...children: SVGElement[]) =>
-    svgElement("g", { class: `look-${look}` }, ...children);
-  svg.replaceChildren(
-    ...shapes.map((shape) => group(shape.look, ...elementsOf(shape, pixelRatio))),
-  );
+/** The pane that is drawn in: its size in device pixels, and how many of them make a CSS pixel. */
+export interface Sheet {
+  readonly width: number;
+  readonly height: number;
+  readonly ratio: number;
 }
 
-function elementsOf(shape: Shape, ratio: number): SVGElement[] {
+/** Replaces what the SVG shows. Its coordinates are device pixels of the pane. */
+export function drawShapes(svg: SVGElement, shapes: readonly Shape[], sheet: Sheet): void {
+  // Comparing words is much cheaper than drawing again what has not changed.
+  const key = JSON.stringify([shapes, sheet]);
+  if (drawnKeys.get(svg) === key) return;
+  drawnKeys.set(svg, key);
+  const group = (look: string, ...children: SVGElement[]) =>
+    svgElement("g", { class: `look-${look}` }, ...children);
+  svg.replaceChildren(...shapes.map((shape) => group(shape.look, ...elementsOf(shape, sheet))));
+}
+
+const drawnKeys = new WeakMap<SVGElement, string>();
+
+function elementsOf(shape: Shape, sheet: Sheet): SVGElement[] {
+  const { ratio } = sheet;
   switch (shape.kind) {
     case "line":
       return haloed(shape.closed ? "polygon" : "polyline", {
@@ -47,16 +59,37 @@ function elementsOf(shape: Shape, ratio: number): SVGElement[] {
         svgElement("circle", { class: "handle", cx: shape.at[0], cy: shape.at[1], r: 4 * ratio }),
       ];
     case "words":
-      return shape.text
-        .split("\n")
-        .map((line, i) =>
-          svgElement(
-            "text",
-            { x: shape.at[0], y: shape.at[1] + 17 * ratio * i, "font-size": 14 * ratio },
-            line,
-          ),
-        );
+      return wordElements(shape, sheet);
   }
+}
+
+const LETTER_PX = 14;
+const LINE_PX = 17;
+/** Widest average letter of the fonts used, as a share of their size. */
+const LETTER_WIDTH = 0.62;
+
+/** Lines of text, moved so far that none leaves the pane. */
+function wordElements(shape: Shape & { kind: "words" }, sheet: Sheet): SVGElement[] {
+  const { ratio } = sheet;
+  const lines = shape.text.split("\n");
+  const longest = Math.max(...lines.map((line) => line.length));
+  const wide = longest * LETTER_PX * LETTER_WIDTH * ratio;
+  const high = lines.length * LINE_PX * ratio;
+  const start = shape.before ? shape.at[0] - wide : shape.at[0];
+  const left = Math.max(4, Math.min(start, sheet.width - wide - 4));
+  const top = Math.max(LINE_PX * ratio, Math.min(shape.at[1], sheet.height - high));
+  return lines.map((line, i) =>
+    svgElement(
+      "text",
+      {
+        x: shape.before ? left + wide : left,
+        y: top + LINE_PX * ratio * i,
+        "font-size": LETTER_PX * ratio,
+        "text-anchor": shape.before ? "end" : "start",
+      },
+      line,
+    ),
+  );
 }
 
 function haloed(tag: string, attributes: Readonly<Record<string, string | number>>): SVGElement[] {

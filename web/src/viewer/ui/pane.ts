@@ -4,7 +4,7 @@ import type { AiImage } from "../exam";
 import type { Words } from "../messages/text";
 import { type StrengthGrid, sampleMap, tint } from "../overlay/map";
 import { contourShapes, findingShapes, markShapes, type Shape } from "../overlay/shapes";
-import type { PaneScene, Scene, Shown } from "../scene";
+import type { PaneScene, Rect, Scene, Shown } from "../scene";
 import { toPane } from "../scene";
 import { lookOf, type ViewerState } from "../state";
 import { type CornerLine, lowerLines, type Progress, upperLines, viewWords } from "./corner";
@@ -32,25 +32,25 @@ export function makePane(words: Words): Pane {
   const missing = element("div", { class: "missing" });
   const root = element("section", { class: "pane" }, host, tintCanvas, svg, upper, lower, missing);
   let tinted = "";
+  let rect: Rect | null = null;
 
   return {
     element: root,
     show(state, scene, pane, film) {
       const ratio = window.devicePixelRatio;
-      const { left, top, width, height } = pane.rect;
-      root.style.left = `${left / ratio}px`;
-      root.style.top = `${top / ratio}px`;
-      root.style.width = `${width / ratio}px`;
-      root.style.height = `${height / ratio}px`;
+      const { width, height } = pane.rect;
+      if (rect !== pane.rect) {
+        rect = pane.rect;
+        layOut(root, svg, rect, ratio);
+      }
       root.classList.toggle("active", pane.index === state.active);
       root.classList.toggle("prior", pane.place.exam === "prior");
       root.setAttribute("aria-label", viewWords(pane.place, words));
-      svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
       if (pane.shown === null || film === null) {
         host.replaceChildren();
-        svg.replaceChildren();
-        upper.replaceChildren();
-        lower.replaceChildren();
+        drawShapes(svg, [], { width, height, ratio });
+        fill(upper, []);
+        fill(lower, []);
         tintCanvas.hidden = true;
         tinted = "";
         missing.replaceChildren(...missingWords(pane, words));
@@ -58,14 +58,26 @@ export function makePane(words: Words): Pane {
       }
       missing.replaceChildren();
       if (host.firstChild !== film.canvas) host.replaceChildren(film.canvas);
-      const outer = pane.shown.hung.hanging.chestWall === "left" ? "right" : "left";
-      root.dataset.outer = outer;
+      root.dataset.outer = outerSide(pane.shown);
       fill(upper, upperLines(state, pane, pane.shown, film.progress, words));
       fill(lower, lowerLines(state, scene, pane, pane.shown, words));
-      drawShapes(svg, shapesOf(state, scene, pane, pane.shown, words), ratio);
+      drawShapes(svg, shapesOf(state, pane, pane.shown, words), { width, height, ratio });
       tinted = drawTint(tintCanvas, tinted, state, pane.shown);
     },
   };
+}
+
+function layOut(root: HTMLElement, svg: SVGElement, rect: Rect, ratio: number): void {
+  root.style.left = `${rect.left / ratio}px`;
+  root.style.top = `${rect.top / ratio}px`;
+  root.style.width = `${rect.width / ratio}px`;
+  root.style.height = `${rect.height / ratio}px`;
+  svg.setAttribute("viewBox", `0 0 ${rect.width} ${rect.height}`);
+}
+
+/** The side of the screen away from the chest wall. */
+function outerSide({ hung }: Shown): "left" | "right" {
+  return hung.hanging.chestWall === "left" ? "right" : "left";
 }
 
 function missingWords({ place }: PaneScene, words: Words): Node[] {
@@ -91,14 +103,16 @@ function fill(corner: HTMLElement, lines: readonly CornerLine[]): void {
 
 function shapesOf(
   state: ViewerState,
-  scene: Scene,
   pane: PaneScene,
   shown: Shown,
   words: Words,
 ): readonly Shape[] {
   const { image } = shown;
+  // What lies in the magnifier is elsewhere on the screen: shapes would point at the wrong tissue.
+  if (isMagnified(state, pane)) return [];
   const onPane = (point: readonly [number, number]) => toPane(shown, point);
   const { frame } = lookOf(state, image);
+  const outer = outerSide(shown);
   const shapes: Shape[] = [];
   const ai = aiOf(state, pane, image.sopInstanceUid);
   if (ai !== null && state.layers.contours && ai.map !== null) {
@@ -107,7 +121,7 @@ function shapesOf(
   if (ai !== null && state.layers.outlines) {
     const strength = (score: number) =>
       words.say("ai.strength", { strength: words.number(score, 1) });
-    shapes.push(...findingShapes(ai, strength, onPane));
+    shapes.push(...findingShapes(ai, strength, outer, onPane));
   }
   const here = (mark: { sopInstanceUid: string; frame: number }) =>
     mark.sopInstanceUid === image.sopInstanceUid && mark.frame === frame;
@@ -115,17 +129,23 @@ function shapesOf(
     for (const mark of state.marks.marks) {
       if (!here(mark) || mark.id === state.draft?.id) continue;
       const look = mark.id === state.selected ? "selected" : "mark";
-      shapes.push(...markShapes(mark, look, markWords(mark, image, words), onPane));
+      shapes.push(...markShapes(mark, look, markWords(mark, image, words), outer, onPane));
     }
   }
   if (state.draft !== null && here(state.draft)) {
-    shapes.push(...markShapes(state.draft, "draft", markWords(state.draft, image, words), onPane));
+    const said = markWords(state.draft, image, words);
+    shapes.push(...markShapes(state.draft, "draft", said, outer, onPane));
   }
   if (state.cursor !== null && pane.index === state.active) {
     shapes.push({ kind: "cross", look: "draft", at: state.cursor });
   }
-  shapes.push(...locatorShapes(state, scene, pane, shown));
+  shapes.push(...locatorShapes(state, pane, shown));
   return shapes;
+}
+
+function isMagnified(state: ViewerState, pane: PaneScene): boolean {
+  const byKey = state.tool === "magnifier" && state.cursor !== null && pane.index === state.active;
+  return byKey || state.magnifier?.pane === pane.index;
 }
 
 /** What the AI says about a picture of the current exam; of a prior nothing is shown. */

@@ -50,6 +50,9 @@ const DISPLAY: readonly CommandId[] = [
   "marks",
   "reset",
 ];
+/** Longer names of keys stand in the title only. */
+const WIDEST_KEY = 6;
+
 const AI: readonly CommandId[] = ["outlines", "contours", "tint"];
 
 export function makeSidebar(host: SidebarHost, words: Words): Sidebar {
@@ -60,7 +63,7 @@ export function makeSidebar(host: SidebarHost, words: Words): Sidebar {
       "button",
       { type: "button", title: `${words.say(`command.${id}`)} (${key})` },
       words.say(`command.${id}`),
-      element("kbd", {}, key),
+      element("kbd", {}, key.length <= WIDEST_KEY ? key : ""),
     );
     made.addEventListener("click", () => host.run(id));
     buttons.set(id, made);
@@ -112,10 +115,15 @@ export function makeSidebar(host: SidebarHost, words: Words): Sidebar {
     ),
   );
   let exam = "";
+  let shownKey = "";
 
   return {
     element: root,
     show(state, scene) {
+      // Zoom, pan and window change nothing here; they are what must be quick.
+      const key = keyOf(state, scene);
+      if (key === shownKey) return;
+      shownKey = key;
       if (exam !== state.exam.id) {
         exam = state.exam.id;
         patient.replaceChildren(...patientLines(state, words));
@@ -133,6 +141,16 @@ export function makeSidebar(host: SidebarHost, words: Words): Sidebar {
       markPanel.show(state);
     },
   };
+}
+
+/** Everything that the bar depends on. */
+function keyOf(state: ViewerState, scene: Scene): string {
+  const { step, field, tool, layers, linked, invert, showPrior, fit, screen, selected } = state;
+  const mark = state.marks.marks.find((one) => one.id === selected) ?? null;
+  const choices = { step, field, tool, layers, linked, invert, showPrior, fit, screen, mark };
+  const undoable = state.marks.past.length > 0;
+  const shown = scene.panes.map((pane) => pane.shown?.image.sopInstanceUid ?? null);
+  return JSON.stringify([state.exam.id, state.prior?.id, choices, undoable, scene.unit, shown]);
 }
 
 function patientLines({ exam }: ViewerState, words: Words): Node[] {
@@ -177,7 +195,8 @@ function stepWords(state: ViewerState, scene: Scene, words: Words): string {
     const of = fieldsOf(scene).length;
     parts.push(words.say("viewer.field", { n: state.field + 1, of }));
   }
-  if (scene.unit === "px") parts.push(words.say("doubt.sizes"));
+  const shown = scene.panes.some((pane) => pane.shown !== null);
+  if (shown && scene.unit === "px") parts.push(words.say("doubt.sizes"));
   return parts.join(" · ");
 }
 
