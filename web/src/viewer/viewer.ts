@@ -194,7 +194,8 @@ export function mountViewer(root: HTMLElement, options: ViewerOptions): ViewerHa
       pane.element.hidden = i >= (scene as Scene).panes.length;
     });
     const shown = scene.panes.filter((pane) => pane.shown !== null);
-    const views = pool.take(shown.map((pane) => (pane.shown as Shown).image.sopInstanceUid));
+    const uids = shown.map((pane) => (pane.shown as Shown).image.sopInstanceUid);
+    const views = pool.take(uids, picturesOf(state));
     for (const pane of scene.panes) {
       const view = pane.shown === null ? null : views[shown.indexOf(pane)];
       if (pane.shown !== null && view) {
@@ -253,6 +254,12 @@ const ARROWS: Readonly<Record<string, readonly [number, number]>> = {
   ArrowUp: [0, -1],
   ArrowDown: [0, 1],
 };
+
+/** Pictures that a later step of this exam may show. */
+function picturesOf({ exam, prior, showPrior }: ViewerState): ReadonlySet<string> {
+  const images = [...exam.images, ...((showPrior && prior?.images) || [])];
+  return new Set(images.map((image) => image.sopInstanceUid));
+}
 
 function sizeOf(area: HTMLElement): { width: number; height: number } {
   const ratio = window.devicePixelRatio;

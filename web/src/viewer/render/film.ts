@@ -21,9 +21,26 @@ export interface Film {
 
 export const BLACK = 0xff000000;
 
+/** Takes the plane over: where it has to be turned its memory is given back at once. */
 export function makeFilm(plane: Plane, order: FrameOrder): Film {
-  const hung = turnPlane(applyModalityTable(plane, order.modality), order.turn);
+  const values = applyModalityTable(plane, order.modality);
+  const hung = turnPlane(values, order.turn);
+  for (const earlier of new Set([plane, values])) {
+    if (earlier.data !== hung.data) giveBack(earlier.data);
+  }
   return { pyramid: buildPyramid(hung), bias: hung.bias, drawn: null, table: null };
+}
+
+/** Ends a film. A collector would free its 35 MB much later, and memory would grow with each exam. */
+export function freeFilm(film: Film): void {
+  for (const { plane } of film.pyramid) giveBack(plane.data);
+  if (film.drawn !== null) giveBack(film.drawn.values);
+  film.drawn = null;
+}
+
+/** Frees the memory of an array, which cannot be used any more. */
+export function giveBack({ buffer }: { readonly buffer: ArrayBufferLike }): void {
+  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
 }
 
 /** Draws the film into `width` × `height` RGBA words; around the picture is black. */

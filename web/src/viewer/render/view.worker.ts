@@ -3,7 +3,7 @@
 import { decodeFrame } from "../decode/frame";
 import { unwrapPart } from "../decode/multipart";
 import type { Turn } from "../geometry/orientation";
-import { BLACK, drawFilm, type Film, makeFilm } from "./film";
+import { BLACK, drawFilm, type Film, freeFilm, giveBack, makeFilm } from "./film";
 import type { DrawOrder, FromWorker, ToWorker } from "./protocol";
 
 let canvas: OffscreenCanvas | undefined;
@@ -39,6 +39,7 @@ self.onmessage = async ({ data: message }: MessageEvent<ToWorker>) => {
 };
 
 function forget(): void {
+  if (film !== null) freeFilm(film);
   film = null;
   preview?.bitmap.close();
   preview = null;
@@ -58,8 +59,13 @@ async function readPreview(message: ToWorker & { kind: "preview" }): Promise<voi
 async function readFrame(message: ToWorker & { kind: "frame" }): Promise<void> {
   const began = performance.now();
   const part = unwrapPart(new Uint8Array(message.body), message.contentType);
-  const made = makeFilm(await decodeFrame(part, message.order.form), message.order);
-  if (message.picture !== picture) return;
+  const plane = await decodeFrame(part, message.order.form);
+  if (plane.data.buffer !== message.body) giveBack({ buffer: message.body });
+  const made = makeFilm(plane, message.order);
+  if (message.picture !== picture) {
+    freeFilm(made);
+    return;
+  }
   forget();
   film = made;
   post({ kind: "loaded", picture, milliseconds: performance.now() - began });

@@ -9,7 +9,7 @@ export interface FrameLoop {
 }
 
 /** Long enough that a drag or a turn of the wheel is one movement; short enough to go unnoticed. */
-const REST_MS = 120;
+const REST_MS = 180;
 
 export function makeFrameLoop(draw: (quality: Quality) => void): FrameLoop {
   let frame = 0;

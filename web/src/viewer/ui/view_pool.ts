@@ -10,8 +10,11 @@ import type { FilmView } from "./film_view";
 export const MOST_VIEWS = 8;
 
 export interface ViewPool {
-  /** The views for some pictures, by SOP Instance UID, in the same order; the others stay as they are. */
-  take(uids: readonly string[]): readonly FilmView[];
+  /**
+   * The views for some pictures, by SOP Instance UID, in the same order. Views of other pictures of
+   * the exam are kept; those of other exams are used again.
+   */
+  take(uids: readonly string[], exam: ReadonlySet<string>): readonly FilmView[];
   readonly views: readonly FilmView[];
   dispose(): void;
 }
@@ -20,28 +23,32 @@ export function makeViewPool(make: () => FilmView): ViewPool {
   // The least recently shown first.
   let views: FilmView[] = [];
 
-  function forOne(uid: string, needed: readonly string[], taken: ReadonlySet<FilmView>): FilmView {
-    const free = (view: FilmView) => !taken.has(view);
-    const same = views.find((view) => free(view) && view.holds === uid);
-    if (same !== undefined) return same;
-    const empty = views.find((view) => free(view) && view.holds === null);
-    if (empty !== undefined) return empty;
-    if (views.length < MOST_VIEWS) {
-      const made = make();
-      views.push(made);
-      return made;
-    }
-    const old = views.find((view) => free(view) && !needed.includes(view.holds ?? ""));
-    return old ?? (views.find(free) as FilmView);
+  function forOne(uid: string, taken: ReadonlySet<FilmView>, kept: ReadonlySet<string>): FilmView {
+    const free = views.filter((view) => !taken.has(view));
+    const ready = free.find((view) => view.holds === uid);
+    const spare = free.find((view) => view.holds === null || !kept.has(view.holds));
+    if (ready !== undefined || spare !== undefined) return (ready ?? spare) as FilmView;
+    if (views.length >= MOST_VIEWS) return free[0];
+    const made = make();
+    views.push(made);
+    return made;
   }
 
+  const rank = (uid: string) => (views.some((view) => view.holds === uid) ? 1 : 0);
+
   return {
-    take(uids) {
+    take(uids, exam) {
+      const shown = uids.slice(0, MOST_VIEWS);
       const taken = new Set<FilmView>();
-      for (const uid of uids.slice(0, MOST_VIEWS)) taken.add(forOne(uid, uids, taken));
-      const shown = [...taken];
-      views = [...views.filter((view) => !taken.has(view)), ...shown];
-      return shown;
+      // First those that are ready: else one of them could be given to another picture.
+      const found = new Map<string, FilmView>();
+      for (const uid of [...shown].sort((a, b) => rank(b) - rank(a))) {
+        const view = forOne(uid, taken, exam);
+        taken.add(view);
+        found.set(uid, view);
+      }
+      views = [...views.filter((view) => !taken.has(view)), ...taken];
+      return shown.map((uid) => found.get(uid) as FilmView);
     },
     get views() {
       return views;
