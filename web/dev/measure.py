@@ -10,6 +10,7 @@ Chromium's processes: on a busy machine they say more than seconds.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import time
@@ -17,12 +18,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SPECKS = "/api/v1/exams/specks"
+_RANDOM = np.random.default_rng(1)
+SPECK_PLACES = list(
+    zip(_RANDOM.integers(200, 4488, 400), _RANDOM.integers(200, 2392, 400), strict=True)
+)
+"""As `samples.speck_places` puts them; this script runs without mammolens."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 OPEN = """async (url) => {
@@ -91,11 +105,33 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1920, "height": 1080}, locale="en")
         page.goto(f"http://127.0.0.1:{options.port}/?bare")
         _until(page, "() => window.demo !== undefined")
+        _specks(page)
         _openings(page)
         _frames(page, "window")
         _frames(page, "zoom and pan")
         _many_exams(page, options.exams)
         browser.close()
+
+
+def _specks(page: Page) -> None:
+    """The contrast of 400 specks of 3×3 pixels on the screen, at two sizes."""
+    page.evaluate(OPEN.replace("lines.length === 4", "lines.some((line) => line !== '')"), SPECKS)
+    for step in ("right-pair", "four-up"):
+        page.evaluate("(step) => window.demo.viewer.run(step)", step)
+        time.sleep(1.5)
+        film = page.locator(".pane .film").first
+        box = film.bounding_box()
+        assert box is not None
+        shown = np.asarray(Image.open(io.BytesIO(film.screenshot())).convert("L"), int)
+        scale = min(box["height"] / 4688, box["width"] / 2592)
+        left, top = box["width"] - 2592 * scale, (box["height"] - 4688 * scale) / 2
+        contrasts = []
+        for row, column in SPECK_PLACES:
+            y, x = int(top + (row + 1.5) * scale), int(left + (column + 1.5) * scale)
+            around = shown[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3]
+            contrasts.append(int(around.max()) - 39)
+        lowest, lost = min(contrasts), sum(contrast < 10 for contrast in contrasts)
+        _say(f"specks, {step}", {"scale": round(scale, 3), "lowest": lowest, "below_10": lost})
 
 
 def _openings(page: Page) -> None:
@@ -127,7 +163,9 @@ def _memory_mb() -> dict[str, int]:
     """Proportional set size of each kind of Chromium process."""
     sizes: dict[str, int] = {}
     for process, command in _chromium():
-        kind = next((p.removeprefix("--type=") for p in command if p.startswith("--type=")), "browser")
+        kind = next(
+            (p.removeprefix("--type=") for p in command if p.startswith("--type=")), "browser"
+        )
         rollup = (process / "smaps_rollup").read_text().splitlines()
         kilobytes = sum(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
         sizes[kind] = sizes.get(kind, 0) + kilobytes // 1024

@@ -26,7 +26,9 @@ from mammolens.images import read_image
 from mammolens.model import DEFAULT_MODEL, ModelPackage
 from mammolens.preprocess import make_display
 
-__all__ = ["Frame", "Library", "load_library"]
+__all__ = ["SPECK_TISSUE", "Frame", "Library", "load_library", "speck_places"]
+
+SPECK_TISSUE: Final = 10000
 
 RLE: Final = "1.2.840.10008.1.2.5"
 RAW: Final = "1.2.840.10008.1.2.1"
@@ -73,6 +75,7 @@ def load_library() -> Library:
     _add_with_prior(library, malign)
     _add_incomplete(library, benign)
     _add_stack(library, malign)
+    _add_specks(library, malign)
     return library
 
 
@@ -205,6 +208,31 @@ def _add_stack(library: Library, exam: dict[str, Any]) -> None:
         image["seriesInstanceUid"] = image["sopInstanceUid"] + ".1"
     made["images"] += [synthetic, stack]
     library.exams["stack"] = made
+
+
+def _add_specks(library: Library, exam: dict[str, Any]) -> None:
+    """Even tissue with 400 bright specks of 3×3 pixels: none may vanish at any size (`measure`)."""
+    rows, columns = 4688, 2592
+    pixels = np.full((rows, columns), SPECK_TISSUE, np.uint16)
+    for row, column in speck_places(rows, columns):
+        pixels[row : row + 3, column : column + 3] = 65535
+    made = _constructed(exam, "specks", 0.05)
+    image = next(i for i in made["images"] if (i["laterality"], i["viewPosition"]) == ("R", "CC"))
+    uid = "1.2.826.0.1.3680043.8.498.1"
+    library.frames[uid, 1] = Frame(_makers(pixels))
+    image |= _urls(library, uid, np.full((900, 498), SPECK_TISSUE >> 8, np.uint8))
+    image |= {"sopInstanceUid": uid, "rows": rows, "columns": columns, "breastBox": None}
+    window = {"kind": "window", "center": 32768, "width": 65536, "function": "LINEAR"}
+    image["voi"] = [window | {"name": "whole range"}]
+    made |= {"images": [image], "ai": {"state": "none"}}
+    library.exams["specks"] = made
+
+
+def speck_places(rows: int, columns: int) -> list[tuple[int, int]]:
+    """Row and column of each speck's first pixel."""
+    rng = np.random.default_rng(1)
+    down, across = rng.integers(200, rows - 200, 400), rng.integers(200, columns - 200, 400)
+    return list(zip(down.tolist(), across.tolist(), strict=True))
 
 
 def _thin(library: Library, image: dict[str, Any], suffix: str, every: int) -> None:

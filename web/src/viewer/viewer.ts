@@ -53,7 +53,7 @@ export interface ViewerHandle {
 }
 
 /** Compressed frames of this exam, its prior and the next one: some 10 MB each. */
-const CACHE_BYTES = 160e6;
+const CACHE_BYTES = 120e6;
 
 export function mountViewer(root: HTMLElement, options: ViewerOptions): ViewerHandle {
   const { words } = options;
@@ -112,24 +112,38 @@ export function mountViewer(root: HTMLElement, options: ViewerOptions): ViewerHa
     get scene() {
       return host.scene;
     },
-    change: (to, moving) => state !== null && change(to, moving),
+    change: (to, moving) => {
+      if (state !== null) change(to, moving);
+    },
     newMarkId: host.newMarkId,
   });
 
   async function open(url: string, { marks: drawn, next: following }: OpenOptions = {}) {
     const mine = ++opened;
     queue.stop(URGENCY.preview);
-    const exam = await loadExam(url);
+    const exam = await loadExam(url).catch((error: unknown) => {
+      // The pictures of the exam before must not stay where another exam was asked for.
+      if (mine === opened) close();
+      throw error;
+    });
     if (mine !== opened) return;
     const fit = state?.fit ?? "picture";
     next = following ?? null;
     ahead = "";
+    sidebar.element.hidden = false;
     state = openExam(exam, null, { marks: drawn ?? [], screen: readCalibration(), fit });
     refresh(false);
     const link = exam.priors[0];
     if (link === undefined) return;
     const prior = await loadExam(link.url);
     if (mine === opened && state !== null) change({ ...state, prior }, false);
+  }
+
+  function close(): void {
+    state = null;
+    scene = null;
+    for (const pane of panes.splice(0)) pane.element.remove();
+    sidebar.element.hidden = true;
   }
 
   function change(to: ViewerState, moving = false): void {

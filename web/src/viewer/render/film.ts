@@ -38,8 +38,12 @@ export function freeFilm(film: Film): void {
   film.drawn = null;
 }
 
-/** Frees the memory of an array, which cannot be used any more. */
-export function giveBack({ buffer }: { readonly buffer: ArrayBufferLike }): void {
+/**
+ * Frees the memory of an array, which cannot be used any more. Only for arrays that were made here:
+ * of one that came in a message or an answer the browser keeps the memory but counts it as freed,
+ * and its collector then waits too long (measured: 1.5 GB after 20 exams instead of 1 GB).
+ */
+function giveBack({ buffer }: { readonly buffer: ArrayBufferLike }): void {
   if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
 }
 

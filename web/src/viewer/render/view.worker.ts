@@ -3,7 +3,7 @@
 import { decodeFrame } from "../decode/frame";
 import { unwrapPart } from "../decode/multipart";
 import type { Turn } from "../geometry/orientation";
-import { BLACK, drawFilm, type Film, freeFilm, giveBack, makeFilm } from "./film";
+import { BLACK, drawFilm, type Film, freeFilm, makeFilm } from "./film";
 import type { DrawOrder, FromWorker, ToWorker } from "./protocol";
 
 let canvas: OffscreenCanvas | undefined;
@@ -60,7 +60,6 @@ async function readFrame(message: ToWorker & { kind: "frame" }): Promise<void> {
   const began = performance.now();
   const part = unwrapPart(new Uint8Array(message.body), message.contentType);
   const plane = await decodeFrame(part, message.order.form);
-  if (plane.data.buffer !== message.body) giveBack({ buffer: message.body });
   const made = makeFilm(plane, message.order);
   if (message.picture !== picture) {
     freeFilm(made);
