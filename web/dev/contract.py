@@ -1,4 +1,4 @@
-"""What mammolens knows of an exam → the JSON of `src/viewer/exam.ts`. Pure: no file is read here."""
+"""What mammolens knows of an exam → the JSON of `src/viewer/exam.ts`. Pure: reads no file."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """How fast the viewer is and how much memory it takes, in Chromium without a graphics processor.
 
     python web/dev/serve_samples.py --port 8930 &
-    python web/dev/measure.py [--port 8930] [--exams 100]     # needs playwright and /usr/bin/chromium
+    python web/dev/measure.py [--port 8930] [--exams 100]
+
+Needs playwright, Pillow, NumPy and /usr/bin/chromium.
 
 Prints one line of JSON per figure, each with the machine's load. CPU times are those of all of
 Chromium's processes: on a busy machine they say more than seconds.
@@ -76,8 +78,8 @@ LOOP = """async ([kind, frames]) => {
       }
       viewer.change({ ...state, looks }, true)
     } else {
-      const camera = { zoom: 2 + Math.sin(i / 10), out: 300 * Math.sin(i / 5), down: 400 * Math.cos(i / 6) }
-      viewer.change({ ...state, camera }, true)
+      const [out, down] = [300 * Math.sin(i / 5), 400 * Math.cos(i / 6)]
+      viewer.change({ ...state, camera: { zoom: 2 + Math.sin(i / 10), out, down } }, true)
     }
   }
   const began = performance.now()
@@ -90,7 +92,8 @@ LOOP = """async ([kind, frames]) => {
   }
   const all = performance.now() - began
   times.sort((a, b) => a - b)
-  return { fps: (frames / all) * 1000, median_ms: times[frames >> 1], p95_ms: times[Math.floor(frames * 0.95)] }
+  const p95_ms = times[Math.floor(frames * 0.95)]
+  return { fps: (frames / all) * 1000, median_ms: times[frames >> 1], p95_ms }
 }"""
 
 

@@ -3,7 +3,7 @@
     python web/dev/serve_samples.py [--port 8930]
 
 Listens on the loopback address alone, has no accounts and keeps everything in memory. It serves
-`web/dist-demo` (built by `npm run build:demo`) under the content security policy of the application.
+`web/dist-demo` (built by `npm run build:demo`) under the application's content security policy.
 An exam is also there as `ID~N` (N a number): the same pictures under other UIDs, for long runs.
 """
 
