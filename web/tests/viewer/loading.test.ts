@@ -1,7 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { hangingSteps } from "../../src/viewer/hanging";
 import { makeByteCache } from "../../src/viewer/loading/byte_cache";
-import { isAbort, makeFetchQueue, URGENCY } from "../../src/viewer/loading/fetch_queue";
+import {
+  isAbort,
+  makeFetchQueue,
+  persistent,
+  Refused,
+  URGENCY,
+} from "../../src/viewer/loading/fetch_queue";
 import {
   firstFrame,
   neighbourFrames,
@@ -92,6 +98,47 @@ describe("the queue", () => {
     await tick();
     queue.request("a", "", 1);
     expect(asked).toHaveLength(2);
+  });
+});
+
+describe("a weak line", () => {
+  const answer = { body: new ArrayBuffer(1), contentType: "" };
+  const failing = (...errors: Error[]) => {
+    let asked = 0;
+    const read = persistent(async () => {
+      const error = errors[asked++];
+      if (error !== undefined) throw error;
+      return answer;
+    }, [1, 1]);
+    const ask = (signal = new AbortController().signal) => read("a", "", signal);
+    return { ask, asked: () => asked };
+  };
+
+  test("is tried again, and so is a server that is away for a moment", async () => {
+    const { ask, asked } = failing(new TypeError("network"), new Refused(503));
+    await expect(ask()).resolves.toBe(answer);
+    expect(asked()).toBe(3);
+  });
+
+  test("is given up after some tries", async () => {
+    const { ask, asked } = failing(...new Array(9).fill(new Refused(500)));
+    await expect(ask()).rejects.toThrow("500");
+    expect(asked()).toBe(3);
+  });
+
+  test("a refusal is final", async () => {
+    const { ask, asked } = failing(new Refused(404));
+    await expect(ask()).rejects.toThrow("404");
+    expect(asked()).toBe(1);
+  });
+
+  test("is left alone when the picture is no longer needed", async () => {
+    const abort = new AbortController();
+    const { ask, asked } = failing(new TypeError("network"), new TypeError("network"));
+    const asking = ask(abort.signal);
+    abort.abort();
+    await expect(asking).rejects.toThrow();
+    expect(asked()).toBe(1);
   });
 });
 

@@ -38,7 +38,10 @@ interface Job {
 
 const CONNECTIONS = 4;
 
-export function makeFetchQueue(cacheBytes: number, read: Read = readOverHttp): FetchQueue {
+export function makeFetchQueue(
+  cacheBytes: number,
+  read: Read = persistent(readOverHttp),
+): FetchQueue {
   const cache: ByteCache<Answer> = makeByteCache(cacheBytes);
   const jobs = new Map<string, Job>();
 
@@ -95,9 +98,39 @@ export function isAbort(error: unknown): boolean {
 
 async function readOverHttp(url: string, accept: string, signal: AbortSignal): Promise<Answer> {
   const response = await fetch(url, { headers: { Accept: accept }, signal });
-  if (!response.ok) throw new Error(`The server answers ${response.status} to ${url}`);
+  if (!response.ok) throw new Refused(response.status);
   return {
     body: await response.arrayBuffer(),
     contentType: response.headers.get("Content-Type") ?? "",
+  };
+}
+
+/** An answer other than success. */
+export class Refused extends Error {
+  constructor(readonly status: number) {
+    super(`the server answers ${status}`);
+  }
+}
+
+/** Pauses before a request is tried again, in milliseconds: lines break off, servers restart. */
+const PAUSES_MS = [500, 1500, 4000];
+
+/**
+ * Tries again where that can help: after a broken line, and after an answer of the 500s. A refusal
+ * of the 400s is final.
+ */
+export function persistent(read: Read, pauses: readonly number[] = PAUSES_MS): Read {
+  return async (url, accept, signal) => {
+    for (const pause of pauses) {
+      try {
+        return await read(url, accept, signal);
+      } catch (error) {
+        const final = error instanceof Refused && error.status < 500;
+        if (final || signal.aborted) throw error;
+        await new Promise((done) => setTimeout(done, pause));
+        signal.throwIfAborted();
+      }
+    }
+    return read(url, accept, signal);
   };
 }
