@@ -11,23 +11,29 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydicom import Dataset
 
 from mammolens._outlines import warp_map
 from mammolens.core import (
     Geometry,
     ImageRef,
+    Laterality,
     Mammogram,
     Photometric,
     SourceHeader,
+    ViewPosition,
     VoiFunction,
     VoiLut,
     Window,
 )
+from mammolens.images.dicom_orientation import stated_orientation
+from mammolens.images.dicom_values import Tags
 from mammolens.preprocess import make_display, to_grey
 from mammolens.preprocess._steps import resizable, resize
 
@@ -42,6 +48,7 @@ def main() -> None:
     _write("greys.json", {"pictures": _pictures(), "cases": list(_grey_cases())})
     _write("display.json", {"cases": list(_display_cases())})
     _write("map.json", _map_case())
+    _write("orientation.json", {"cases": list(_orientation_cases())})
     _write("htj2k.json", {"cases": list(_htj2k_cases())})
 
 
@@ -159,6 +166,27 @@ def _map_case() -> Any:
         "seen": geometry.crop_source_px,
         "laid": _packed(warp_map(strength, geometry, (ROWS, COLUMNS))),
     }
+
+
+def _orientation_cases() -> Any:
+    """Patient Orientation of every kind, and how mammolens reads it (null: not at all)."""
+    directions = ["A", "P", "L", "R", "H", "F", "FL", "FR", "HL", "HR", "AR", "PL", "RF", "X", ""]
+    for row, column in product(directions, directions):
+        for laterality, view in product(
+            (None, *Laterality), (None, ViewPosition.CC, ViewPosition.MLO)
+        ):
+            header = Dataset()
+            header.PatientOrientation = [row, column]
+            found = stated_orientation(Tags(header, "golden"), laterality, view)
+            if found is None and (laterality, view) != (Laterality.LEFT, ViewPosition.CC):
+                continue
+            yield [
+                row,
+                column,
+                laterality and laterality.value,
+                view and view.value,
+                None if found is None else [found.quarter_turns, found.chest_wall_right],
+            ]
 
 
 def _htj2k_cases() -> Any:

@@ -18,6 +18,7 @@ import { hangingOf, toHung, toSource, turnedSize } from "../../src/viewer/geomet
 import { lengthOf, spacingOf } from "../../src/viewer/geometry/spacing";
 import { fields } from "../../src/viewer/geometry/tiles";
 import { turnPlane } from "../../src/viewer/geometry/turn_plane";
+import { readGolden } from "./golden";
 import { makeImage } from "./make_exam";
 
 const TURNS = [0, 1, 2, 3].flatMap((quarterTurns) =>
@@ -93,6 +94,27 @@ describe("hanging", () => {
     for (let i = 0; i < 12; i++) {
       const [x, y] = toHung([(i % 4) + 0.5, Math.floor(i / 4) + 0.5], 4, 3, turn);
       expect(turned.data[Math.floor(y) * turned.width + Math.floor(x)]).toBe(i);
+    }
+  });
+});
+
+describe("Patient Orientation is read as mammolens reads it", () => {
+  type Case = [string, string, Laterality | null, "CC" | "MLO" | null, [number, boolean] | null];
+  const { cases } = readGolden<{ cases: Case[] }>("orientation.json");
+
+  test("in all cases", () => {
+    expect(cases.filter((one) => one[4] !== null).length).toBeGreaterThan(300);
+    for (const [row, column, laterality, viewPosition, found] of cases) {
+      const orientation = { patientOrientation: [row, column] as const, chestWallEdge: null };
+      const hung = hangingOf({ laterality, viewPosition, orientation });
+      const name = `${row}\\${column} ${laterality} ${viewPosition}`;
+      expect(hung.doubt === "orientation-unknown", name).toBe(found === null);
+      if (found === null) continue;
+      expect(hung.turn.quarterTurns, name).toBe(found[0]);
+      const side = found[1] ? "right" : "left";
+      const inwards = laterality === "R" ? "right" : "left";
+      expect(hung.turn.mirrored, name).toBe(laterality !== null && side !== inwards);
+      expect(hung.chestWall, name).toBe(laterality === null ? side : inwards);
     }
   });
 });

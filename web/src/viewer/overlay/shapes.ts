@@ -61,9 +61,8 @@ export function markShapes(
   const shapes: Shape[] = [];
   switch (mark.kind) {
     case "point":
-      shapes.push({ kind: "cross", look, at: a });
-      break;
     case "text":
+      shapes.push({ kind: "cross", look, at: a });
       break;
     case "length":
       if (b)

@@ -56,8 +56,8 @@ export function upperLines(
   }
   if (turn.mirrored) add(words.say("corner.mirrored"), "quiet");
   if (doubt !== null) add(words.say(`doubt.${doubt}`), "warning");
-  if (pane.place.refused.length > 0) {
-    add(words.say("place.not-empty", { n: pane.place.refused.length }), "warning");
+  for (const { reason } of pane.place.refused) {
+    add(words.say("place.another-refused", { reason }), "warning");
   }
   if (state.invert) add(words.say("corner.inverted"), "warning");
   if (progress.kind === "preview") add(words.say("corner.loading"), "warning");

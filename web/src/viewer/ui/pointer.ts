@@ -19,6 +19,8 @@ export interface PointerHost {
 export function listenToPointer(area: HTMLElement, host: PointerHost): void {
   let gesture: Gesture | null = null;
   let pane = 0;
+  // Part of a notch of the wheel that has not moved a slice yet: touch pads send many small ones.
+  let passed = 0;
 
   const place = (event: MouseEvent): Point => {
     const box = area.getBoundingClientRect();
@@ -82,11 +84,29 @@ export function listenToPointer(area: HTMLElement, host: PointerHost): void {
       const over = paneAt(at);
       if (over < 0) return;
       event.preventDefault();
-      const next = wheeled(host.state, host.scene, over, inPane(over, at), event);
+      const turned = notches(event);
+      passed += turned;
+      const slices = Math.trunc(passed);
+      passed -= slices;
+      const wheel = { at: inPane(over, at), turned, slices };
+      const next = wheeled(host.state, host.scene, over, wheel, event);
       if (next !== host.state) host.change(next, true);
     },
     { passive: false },
   );
+}
+
+interface Wheel {
+  readonly at: Point;
+  /** Notches, and whole ones since the last slice. */
+  readonly turned: number;
+  readonly slices: number;
+}
+
+/** How far the wheel was turned: a notch is 100 pixels or 3 lines, as browsers report it. */
+function notches(event: WheelEvent): number {
+  const one = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 3 : 100;
+  return Math.min(Math.max(event.deltaY / one, -3), 3);
 }
 
 /** A stack scrolls, unless Ctrl is held; every other picture is zoomed at the pointer. */
@@ -94,21 +114,21 @@ function wheeled(
   state: ViewerState,
   scene: Scene,
   index: number,
-  at: Point,
+  wheel: Wheel,
   event: WheelEvent,
 ): ViewerState {
   const pane = scene.panes[index];
-  if (pane.shown === null || event.deltaY === 0) return state;
+  if (pane.shown === null || wheel.turned === 0) return state;
   const active = { ...state, active: index };
-  if (event.shiftKey) return adjustWindow(active, scene, 0, Math.sign(event.deltaY) * 0.05);
+  if (event.shiftKey) return adjustWindow(active, scene, 0, wheel.turned * 0.05);
   if (pane.shown.image.frames > 1 && !event.ctrlKey) {
-    return frameBy(active, pane, Math.sign(event.deltaY));
+    return wheel.slices === 0 ? state : frameBy(active, pane, wheel.slices);
   }
   const camera = cameraOf(state, index);
-  const zoom = camera.zoom * Math.exp(-Math.sign(event.deltaY) * 0.15);
+  const zoom = camera.zoom * Math.exp(-wheel.turned * 0.15);
   return withCamera(
     active,
     index,
-    zoomedAt(camera, scene.fit, pane.rect, pane.shown.hung, at, zoom),
+    zoomedAt(camera, scene.fit, pane.rect, pane.shown.hung, wheel.at, zoom),
   );
 }

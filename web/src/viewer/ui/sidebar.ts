@@ -6,6 +6,7 @@ import type { MessageKey, Words } from "../messages/text";
 import type { Scene } from "../scene";
 import type { ViewerState } from "../state";
 import { keyWords } from "../tools/keys";
+import { viewWords } from "./corner";
 import { element } from "./dom";
 import type { SidebarHost } from "./host";
 import { keyName } from "./key_name";
@@ -169,6 +170,10 @@ function patientLines({ exam }: ViewerState, words: Words): Node[] {
     lines.push(element("p", {}, words.say("viewer.accession", { number })));
   }
   if (exam.banner !== null) lines.push(element("p", { class: "banner" }, exam.banner));
+  for (const object of exam.refused) {
+    const refused = words.say("place.refused", { reason: object.reason });
+    lines.push(element("p", { class: "warning" }, `${viewWords(object, words)}: ${refused}`));
+  }
   for (const doubt of exam.doubts) lines.push(element("p", { class: "warning" }, doubt));
   return lines;
 }
