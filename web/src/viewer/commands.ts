@@ -190,9 +190,12 @@ function toStep(id: string): Command {
 
 /** The fields of the picture in the active pane. */
 function toFields(state: ViewerState, scene: Scene): ViewerState {
-  const { laterality, viewPosition } = activePane(state, scene).place;
-  const id = `fields-${laterality ?? "unknown"}-${viewPosition ?? "unknown"}`;
-  return toStep(id)(state, scene);
+  const uid = activePane(state, scene).shown?.image.sopInstanceUid;
+  const step = state.steps.findIndex(
+    ({ kind, places }) =>
+      kind === "fields" && places.some(({ images }) => images[0]?.sopInstanceUid === uid),
+  );
+  return uid === undefined || step < 0 ? state : goTo(state, scene, step);
 }
 
 function togglePrior(state: ViewerState): ViewerState {

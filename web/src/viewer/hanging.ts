@@ -1,6 +1,6 @@
 /**
  * The steps in which an exam is read: four-up → right pair → left pair → CC pair → MLO pair →
- * other views → each picture at one pixel per pixel → next exam.
+ * other views → several pictures of one view → each picture at one pixel per pixel → next exam.
  *
  * A step is a grid of places. A place holds every picture of one view, so that none is hidden, and
  * says so where the exam has none. Pure: exams in, steps out.
@@ -11,7 +11,7 @@ import type { Exam, ExamImage, Laterality, RefusedObject, ViewPosition } from ".
 export type StepKind = "grid" | "fields";
 
 export interface Step {
-  /** "four-up", "right-pair", "left-pair", "cc-pair", "mlo-pair", "other-CV", "fields-R-CC"… */
+  /** "four-up", "right-pair", …, "other-R-ML", "more-R-CC-1", "fields-R-CC", "fields-R-CC-2", … */
   readonly id: string;
   readonly kind: StepKind;
   readonly columns: number;
@@ -39,36 +39,73 @@ const RMLO: View = ["R", "MLO"];
 const LMLO: View = ["L", "MLO"];
 const STANDARD: readonly View[] = [RCC, LCC, RMLO, LMLO];
 
+/** A view with all its pictures, or with some of them. */
+interface Entry {
+  readonly view: View;
+  readonly images?: readonly ExamImage[];
+}
+
 /**
- * All steps of an exam.
+ * All steps of an exam. Going through them shows every picture, also the second one of a view.
  *
  * @param prior the exam to hang beside it, or null. Each prior picture hangs at the outer side of
  *   its current one, so that current breasts stay back to back.
  */
 export function hangingSteps(exam: Exam, prior: Exam | null): readonly Step[] {
-  const grid = (id: string, columns: number, views: readonly View[]): Step => {
-    const current = views.map((view) => placeOf(exam, "current", view));
-    if (prior === null) return { id, kind: "grid", columns, places: current };
+  const step = (id: string, kind: StepKind, columns: number, entries: readonly Entry[]): Step => {
+    const current = entries.map((entry) => placeOf(exam, "current", entry));
+    if (prior === null) return { id, kind, columns, places: current };
     const places = current.flatMap((place, i) => {
-      const beside = placeOf(prior, "prior", views[i]);
+      const beside = placeOf(prior, "prior", { view: entries[i].view });
       return place.laterality === "L" ? [place, beside] : [beside, place];
     });
-    return { id, kind: "grid", columns: 2 * columns, places };
+    return { id, kind, columns: 2 * columns, places };
   };
-  const standard = [
-    grid("four-up", 2, STANDARD),
-    grid("right-pair", 2, [RCC, RMLO]),
-    grid("left-pair", 2, [LCC, LMLO]),
-    grid("cc-pair", 2, [RCC, LCC]),
-    grid("mlo-pair", 2, [RMLO, LMLO]),
+  const pair = (id: string, ...views: readonly View[]) =>
+    step(
+      id,
+      "grid",
+      Math.min(views.length, 2),
+      views.map((view) => ({ view })),
+    );
+  const rows = otherRows(exam);
+  const views = [...STANDARD, ...rows.flat()];
+  return [
+    pair("four-up", ...STANDARD),
+    pair("right-pair", RCC, RMLO),
+    pair("left-pair", LCC, LMLO),
+    pair("cc-pair", RCC, LCC),
+    pair("mlo-pair", RMLO, LMLO),
+    ...rows.map((row) => pair(`other-${named(row[0])}`, ...row)),
+    ...views.flatMap((view) => moreSteps(exam, view, step)),
+    ...views.flatMap((view) =>
+      imagesOf(exam, view)
+        .filter((image) => image.frames === 1)
+        .map((image, i) => {
+          const id = `fields-${named(view)}${i === 0 ? "" : `-${i + 1}`}`;
+          return step(id, "fields", 1, [{ view, images: [image] }]);
+        }),
+    ),
   ];
-  const others = otherRows(exam).map((row) => grid(`other-${named(row[0])}`, row.length, row));
-  const shown = [...STANDARD, ...otherRows(exam).flat()];
-  const single = shown
-    .filter((view) => placeOf(exam, "current", view).images.length > 0)
-    .map((view): Step => ({ ...grid(`fields-${named(view)}`, 1, [view]), kind: "fields" }));
-  return [...standard, ...others, ...single];
 }
+
+type MakeStep = (id: string, kind: StepKind, columns: number, entries: readonly Entry[]) => Step;
+
+/** The pictures of a view beside each other, where it has several: at most four in a step. */
+function moreSteps(exam: Exam, view: View, step: MakeStep): readonly Step[] {
+  const images = imagesOf(exam, view);
+  if (images.length < 2) return [];
+  const steps: Step[] = [];
+  for (let from = 0; from < images.length; from += MOST_BESIDE) {
+    const some = images.slice(from, from + MOST_BESIDE);
+    const entries = some.map((image) => ({ view, images: [image] }));
+    steps.push(step(`more-${named(view)}-${from + 1}`, "grid", entries.length, entries));
+  }
+  return steps;
+}
+
+/** With priors beside them these are eight, as many as are kept in memory. */
+const MOST_BESIDE = 4;
 
 /** Views beyond the four: right and left beside each other, those of unknown side alone. */
 function otherRows(exam: Exam): readonly (readonly View[])[] {
@@ -89,17 +126,21 @@ function otherRows(exam: Exam): readonly (readonly View[])[] {
   });
 }
 
-function placeOf(exam: Exam, which: Place["exam"], view: View): Place {
-  const here = (object: ExamImage | RefusedObject) =>
-    same([object.laterality, object.viewPosition], view);
+function placeOf(exam: Exam, which: Place["exam"], { view, images }: Entry): Place {
   return {
     laterality: view[0],
     viewPosition: view[1],
     exam: which,
     examDate: exam.date,
-    images: exam.images.filter(here).sort(byRank),
-    refused: exam.refused.filter(here),
+    images: images ?? imagesOf(exam, view),
+    refused: exam.refused.filter((object) => same([object.laterality, object.viewPosition], view)),
   };
+}
+
+function imagesOf(exam: Exam, view: View): readonly ExamImage[] {
+  return exam.images
+    .filter((image) => same([image.laterality, image.viewPosition], view))
+    .sort(byRank);
 }
 
 const KIND_RANK = { "2d": 0, "synthetic-2d": 1, tomosynthesis: 2 } as const;

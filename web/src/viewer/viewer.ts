@@ -4,10 +4,10 @@
  */
 
 import { COMMANDS, type CommandId, inField } from "./commands";
-import type { Exam, ExamImage } from "./exam";
+import type { ExamImage } from "./exam";
 import { loadExam, preloadExam } from "./loading/exams";
 import { type FetchQueue, makeFetchQueue, URGENCY } from "./loading/fetch_queue";
-import { neighbourFrames, stackFrames } from "./loading/prefetch";
+import { neighbourFrames, nextExamUrls, stackFrames } from "./loading/prefetch";
 import type { Words } from "./messages/text";
 import type { MagnifierOrder } from "./render/protocol";
 import type { Quality } from "./resample";
@@ -102,7 +102,11 @@ export function mountViewer(root: HTMLElement, options: ViewerOptions): ViewerHa
   root.setAttribute("role", "region");
   root.setAttribute("aria-label", words.say("viewer.label"));
   root.replaceChildren(sidebar.element, area);
-  const resized = new ResizeObserver(() => refresh(false));
+  const resized = new ResizeObserver(() => {
+    // Fields of another size lie elsewhere: those of before would leave gaps.
+    if (state !== null) state = inField(state, sceneOf(state, sizeOf(area)));
+    refresh(false);
+  });
   resized.observe(area);
   root.addEventListener("keydown", onKey);
   listenToPointer(area, {
@@ -235,11 +239,14 @@ export function mountViewer(root: HTMLElement, options: ViewerOptions): ViewerHa
     );
     const stack = shown.find((image) => image.frames > 1);
     const frame = stack === undefined ? 0 : lookOf(state, stack).frame;
-    const key = `${state.exam.id} ${state.step} ${state.showPrior} ${stack?.sopInstanceUid} ${frame}`;
+    const { exam, step, prior: earlier } = state;
+    const key = [exam.id, step, earlier?.id, stack?.sopInstanceUid, frame].join();
     if (!complete || key === ahead) return;
     ahead = key;
     const near = stack === undefined ? [] : stackFrames(stack, frame, 5);
-    preloadExam(queue, [...near, ...neighbourFrames(state.steps, state.step)], next);
+    const prior = state.prior === null ? [] : nextExamUrls(state.prior).frames;
+    const later = neighbourFrames(state.steps, state.step);
+    preloadExam(queue, [...near, ...later, ...prior], next);
   }
 
   return {
@@ -299,5 +306,3 @@ function magnifierOf(state: ViewerState, pane: PaneScene, shown: Shown): Magnifi
   const radius = Math.round(0.19 * Math.min(pane.rect.height, 2 * pane.rect.width));
   return { x: at[0], y: at[1], radius, scaleX: scaleX * times, scaleY: scaleY * times };
 }
-
-export type { Exam };

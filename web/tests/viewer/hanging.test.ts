@@ -64,11 +64,38 @@ describe("no picture is hidden", () => {
   const exam = makeExam({ images: [...makeExam().images, ...extra] });
   const steps = hangingSteps(exam, null);
 
-  test.each(["grid", "fields"])("steps of kind %s show every picture", (kind) => {
-    const shown = steps
-      .filter((step) => step.kind === kind)
-      .flatMap((step) => step.places.flatMap((place) => place.images.map((i) => i.sopInstanceUid)));
-    expect(new Set(shown)).toEqual(new Set(exam.images.map((image) => image.sopInstanceUid)));
+  const shownFirst = (kind: string) =>
+    new Set(
+      steps
+        .filter((step) => step.kind === kind)
+        .flatMap((step) => step.places.map((place) => place.images[0]?.sopInstanceUid))
+        .filter((uid) => uid !== undefined),
+    );
+
+  test("going through the steps shows every picture", () => {
+    expect(shownFirst("grid")).toEqual(new Set(exam.images.map((one) => one.sopInstanceUid)));
+  });
+
+  test("every picture but a stack has its fields", () => {
+    const flat = exam.images.filter((image) => image.frames === 1);
+    expect(shownFirst("fields")).toEqual(new Set(flat.map((one) => one.sopInstanceUid)));
+  });
+
+  test("several pictures of a view hang beside each other, four at most", () => {
+    const many = Array.from({ length: 6 }, (_, i) =>
+      makeImage("R", "CC", { sopInstanceUid: `${i}` }),
+    );
+    const more = hangingSteps(makeExam({ images: many }), null).filter((one) =>
+      one.id.startsWith("more-"),
+    );
+    expect(more.map((one) => [one.id, one.columns])).toEqual([
+      ["more-R-CC-1", 4],
+      ["more-R-CC-5", 2],
+    ]);
+  });
+
+  test("no two steps have the same name", () => {
+    expect(new Set(steps.map((step) => step.id)).size).toBe(steps.length);
   });
 
   test("a plain exposure comes before synthetic pictures, stacks and spot views", () => {

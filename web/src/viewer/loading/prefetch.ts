@@ -28,7 +28,7 @@ export function stackFrames(image: ExamImage, frame: number, around: number): re
     .map((n) => frameUrl(image, n));
 }
 
-/** Previews, then first frames, of the exam that is read next. Stacks are left out: too large. */
+/** Previews and frames of an exam that may be shown next. Stacks are left out: too large. */
 export function nextExamUrls(exam: Exam): {
   previews: readonly string[];
   frames: readonly string[];
