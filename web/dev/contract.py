@@ -13,7 +13,8 @@ from mammolens.preprocess import tone_of
 
 __all__ = ["ai_json", "image_json"]
 
-STRONGEST_PX: Final = 1
+_VALIDATED: Final = 1.0
+"""The strength from which a finding counts; the lines of the higher level lie inside."""
 _KINDS: Final = {"1.2.840.10008.5.1.4.1.1.13.1.3": "tomosynthesis"}
 
 
@@ -106,7 +107,7 @@ def _outlines_in(image: ImagePrediction, box: tuple[float, float, float, float])
     kept = []
     for level, line in lines:
         x, y = line.mean(axis=0)
-        if level == STRONGEST_PX and column0 <= x <= column1 and row0 <= y <= row1:
+        if level == _VALIDATED and column0 <= x <= column1 and row0 <= y <= row1:
             kept.append(np.round(line, 1).tolist())
     return kept
 

@@ -98,11 +98,12 @@ export function makeSidebar(host: SidebarHost, words: Words): Sidebar {
     "aside",
     { class: "sidebar" },
     patient,
+    aiWords,
     group("viewer.steps", STEPS, status),
     group("viewer.tools", TOOLS),
     markPanel.element,
     group("viewer.display", DISPLAY),
-    group("viewer.ai", AI, threshold.element, opacity.element, aiWords),
+    group("viewer.ai", AI, threshold.element, opacity.element),
     element(
       "footer",
       {},
