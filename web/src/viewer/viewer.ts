@@ -52,6 +52,9 @@ export interface ViewerHandle {
   dispose(): void;
 }
 
+/** Right and left, CC and MLO. */
+const USUAL_VIEWS = 4;
+
 /** Compressed frames of this exam, its prior and the next one: some 10 MB each. */
 const CACHE_BYTES = 120e6;
 
@@ -77,6 +80,7 @@ export function mountViewer(root: HTMLElement, options: ViewerOptions): ViewerHa
       },
     }),
   );
+  pool.warm(USUAL_VIEWS);
   const host = {
     get state() {
       return state as ViewerState;

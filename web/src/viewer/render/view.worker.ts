@@ -11,6 +11,7 @@ let context: OffscreenCanvasRenderingContext2D | null = null;
 let image: ImageData | undefined;
 let words = new Uint32Array(0);
 let picture = 0;
+let lastOrder: DrawOrder | null = null;
 let film: Film | null = null;
 let preview: { bitmap: ImageBitmap; turn: Turn; width: number; height: number } | null = null;
 
@@ -24,7 +25,9 @@ self.onmessage = async ({ data: message }: MessageEvent<ToWorker>) => {
   }
   if (message.kind === "clear") {
     picture = message.picture;
+    lastOrder = null;
     forget();
+    context?.clearRect(0, 0, canvas?.width ?? 0, canvas?.height ?? 0);
     return;
   }
   if (message.picture !== picture) return;
@@ -32,6 +35,8 @@ self.onmessage = async ({ data: message }: MessageEvent<ToWorker>) => {
     if (message.kind === "preview") await readPreview(message);
     else if (message.kind === "frame") await readFrame(message);
     else draw(message.order);
+    // What has come is shown at once, without asking the page where.
+    if (message.kind !== "draw" && lastOrder !== null) draw(lastOrder);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     if (message.picture === picture) post({ kind: "failed", picture, reason });
@@ -72,6 +77,7 @@ async function readFrame(message: ToWorker & { kind: "frame" }): Promise<void> {
 
 function draw(order: DrawOrder): void {
   if (canvas === undefined || context === null) return;
+  lastOrder = order;
   const began = performance.now();
   const { width, height } = order.placement;
   if (canvas.width !== width || canvas.height !== height) {

@@ -52,7 +52,10 @@ export function makeFilmView(queue: FetchQueue, events: FilmViewEvents): FilmVie
   worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
     if (data.kind === "drawn") {
       drawing = false;
-      if (data.picture === picture) events.drawn(data.shows);
+      if (data.picture === picture) {
+        reveal();
+        events.drawn(data.shows);
+      }
       if (waiting !== null) flush(waiting);
       return;
     }
@@ -73,6 +76,19 @@ export function makeFilmView(queue: FetchQueue, events: FilmViewEvents): FilmVie
     progress = failed(event.message);
     events.changed();
   };
+
+  /** The canvas still holds another picture until the worker has drawn: it must not be seen. */
+  function conceal(): void {
+    canvas.style.visibility = "hidden";
+  }
+
+  function reveal(): void {
+    if (canvas.style.visibility !== "hidden") return;
+    const mine = picture;
+    requestAnimationFrame(() => {
+      if (mine === picture) canvas.style.visibility = "visible";
+    });
+  }
 
   function flush(order: DrawOrder): void {
     drawing = true;
@@ -139,6 +155,7 @@ export function makeFilmView(queue: FetchQueue, events: FilmViewEvents): FilmVie
         frame = 0;
         decoding = false;
         progress = { kind: "waiting" };
+        conceal();
         send({ kind: "clear", picture });
         readPreview(image, hung).catch(() => undefined);
       }

@@ -15,6 +15,8 @@ export interface ViewPool {
    * the exam are kept; those of other exams are used again.
    */
   take(uids: readonly string[], exam: ReadonlySet<string>): readonly FilmView[];
+  /** Starts workers before they are needed: that takes longer than fetching a preview. */
+  warm(count: number): void;
   readonly views: readonly FilmView[];
   dispose(): void;
 }
@@ -49,6 +51,9 @@ export function makeViewPool(make: () => FilmView): ViewPool {
       }
       views = [...views.filter((view) => !taken.has(view)), ...taken];
       return shown.map((uid) => found.get(uid) as FilmView);
+    },
+    warm(count) {
+      while (views.length < Math.min(count, MOST_VIEWS)) views.push(make());
     },
     get views() {
       return views;
