@@ -33,6 +33,8 @@ export interface Look {
 export interface ViewerState {
   readonly exam: Exam;
   readonly prior: Exam | null;
+  /** Why the prior that the exam names cannot be shown; null if it can, or there is none. */
+  readonly priorProblem: string | null;
   readonly showPrior: boolean;
   readonly steps: readonly Step[];
   readonly step: number;
@@ -79,6 +81,7 @@ export function openExam(
   return {
     exam,
     prior,
+    priorProblem: null,
     showPrior: false,
     steps: hangingSteps(exam, null),
     step: 0,

@@ -4,7 +4,7 @@
  */
 
 import { COMMANDS, type CommandId, inField } from "./commands";
-import type { ExamImage } from "./exam";
+import type { Exam, ExamImage } from "./exam";
 import { loadExam, preloadExam } from "./loading/exams";
 import { type FetchQueue, makeFetchQueue, URGENCY } from "./loading/fetch_queue";
 import { neighbourFrames, nextExamUrls, stackFrames } from "./loading/prefetch";
@@ -120,31 +120,34 @@ export function mountViewer(root: HTMLElement, options: ViewerOptions): ViewerHa
     get scene() {
       return host.scene;
     },
-    change: (to, moving) => {
-      if (state !== null) change(to, moving);
-    },
+    change,
     newMarkId: host.newMarkId,
   });
 
   async function open(url: string, { marks: drawn, next: following }: OpenOptions = {}) {
     const mine = ++opened;
-    queue.stop(URGENCY.preview);
-    const exam = await loadExam(url).catch((error: unknown) => {
-      // The pictures of the exam before must not stay where another exam was asked for.
-      if (mine === opened) close();
-      throw error;
-    });
-    if (mine !== opened) return;
     const fit = state?.fit ?? "picture";
+    queue.stop(URGENCY.preview);
+    // From now on nothing of the exam before is shown or marked, also if this one cannot be opened.
+    close();
+    const exam = await loadExam(url);
+    if (mine !== opened) return;
     next = following ?? null;
     ahead = "";
     sidebar.element.hidden = false;
     state = openExam(exam, null, { marks: drawn ?? [], screen: readCalibration(), fit });
     refresh(false);
-    const link = exam.priors[0];
+    await openPrior(exam, mine);
+  }
+
+  async function openPrior({ priors }: Exam, mine: number): Promise<void> {
+    const [link] = priors;
     if (link === undefined) return;
-    const prior = await loadExam(link.url);
-    if (mine === opened && state !== null) change({ ...state, prior }, false);
+    const loaded = await loadExam(link.url).then(
+      (prior) => ({ prior, priorProblem: null }),
+      (error: Error) => ({ prior: null, priorProblem: error.message }),
+    );
+    if (mine === opened && state !== null) change({ ...state, ...loaded }, false);
   }
 
   function close(): void {
@@ -156,8 +159,8 @@ export function mountViewer(root: HTMLElement, options: ViewerOptions): ViewerHa
 
   function change(to: ViewerState, moving = false): void {
     const before = state;
-    state = to;
     if (before === null) return;
+    state = to;
     const moved =
       before.step !== to.step ||
       before.showPrior !== to.showPrior ||

@@ -6,7 +6,7 @@ import de from "../../src/viewer/messages/de.json";
 import en from "../../src/viewer/messages/en.json";
 import { wordsOf } from "../../src/viewer/messages/text";
 import { type Shown, sceneOf } from "../../src/viewer/scene";
-import { openExam } from "../../src/viewer/state";
+import { lookOf, openExam } from "../../src/viewer/state";
 import { DESCRIPTORS, FINDING_TYPES } from "../../src/viewer/tools/descriptors";
 import { BINDINGS } from "../../src/viewer/tools/keys";
 import { lowerLines, upperLines } from "../../src/viewer/ui/corner";
@@ -16,13 +16,14 @@ import { makeExam, makeImage } from "./make_exam";
 const words = wordsOf("en", en);
 const SIZE = { width: 1800, height: 1000 };
 
-function corner(changes: Parameters<typeof makeImage>[2], exam = {}) {
+function corner(changes: Parameters<typeof makeImage>[2], exam = {}, frame?: number) {
   const image = makeImage("R", "CC", changes);
   const state = openExam(makeExam({ images: [image], ...exam }), null);
   const scene = sceneOf(state, SIZE);
   const [pane] = scene.panes;
   const shown = pane.shown as Shown;
-  const upper = upperLines(state, pane, shown, { kind: "pixels" }, words).map(({ text }) => text);
+  const progress = { kind: "pixels", frame: frame ?? lookOf(state, image).frame } as const;
+  const upper = upperLines(state, pane, shown, progress, words).map(({ text }) => text);
   const lower = lowerLines(state, scene, pane, shown, words).map(({ text }) => text);
   return { upper, lower, state, pane, shown };
 }
@@ -37,6 +38,12 @@ describe("the corner", () => {
     const { upper } = corner({ kind: "tomosynthesis", frames: 40 });
     expect(upper).toContain("TOMOSYNTHESIS 20/40");
     expect(upper).toContain("not analysed by the AI");
+  });
+
+  test("names the slice that is on the screen, not the one that is on its way", () => {
+    const { upper } = corner({ kind: "tomosynthesis", frames: 40 }, {}, 17);
+    expect(upper).toContain("TOMOSYNTHESIS 17/40");
+    expect(upper).toContain("slice 20 is loading");
   });
 
   test("labels synthetic pictures, and pictures that a result leaves out", () => {

@@ -14,7 +14,9 @@ export interface CornerLine {
 
 /** How far the picture in a pane has come. */
 export type Progress =
-  | { readonly kind: "waiting" | "preview" | "pixels" }
+  | { readonly kind: "waiting" | "preview" }
+  /** `frame` is the one on the screen: while a stack is scrolled another may be on its way. */
+  | { readonly kind: "pixels"; readonly frame: number }
   | { readonly kind: "failed"; readonly reason: string };
 
 /** "R CC", or what is unknown about it in words. */
@@ -41,8 +43,10 @@ export function upperLines(
   add(image.time === null ? date : `${date}  ${image.time.slice(0, 5)}`, "plain");
   if (image.kind === "synthetic-2d") add(words.say("corner.synthetic"), "warning");
   if (image.kind === "tomosynthesis") {
-    const { frame } = lookOf(state, image);
-    add(words.say("corner.tomo", { n: frame, of: image.frames }), "warning");
+    const wanted = lookOf(state, image).frame;
+    const n = progress.kind === "pixels" ? progress.frame : wanted;
+    add(words.say("corner.tomo", { n, of: image.frames }), "warning");
+    if (n !== wanted) add(words.say("corner.next-slice", { n: wanted }), "warning");
   }
   if (isNotAnalysed(state, pane, shown)) add(words.say("ai.not-analysed"), "warning");
   if (pane.place.images.length > 1) {

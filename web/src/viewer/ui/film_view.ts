@@ -66,16 +66,27 @@ export function makeFilmView(queue: FetchQueue, events: FilmViewEvents): FilmVie
       if (progress.kind === "waiting") progress = { kind: "preview" };
     } else {
       decoding = false;
-      progress = data.kind === "loaded" ? { kind: "pixels" } : failed(data.reason);
+      if (data.kind === "loaded") progress = { kind: "pixels", frame };
+      else fail(data.reason);
       // Frames that were passed while scrolling are not decoded: only the last one counts.
       if (wanted !== null && wanted.frame !== frame) readFrame(wanted.hung, wanted.frame);
     }
     events.changed();
   };
   worker.onerror = (event) => {
-    progress = failed(event.message);
+    fail(event.message);
     events.changed();
   };
+
+  /** A slice that was shown before must not stay on the screen as the one that failed. */
+  function fail(reason: string): void {
+    if (progress.kind === "pixels") {
+      picture += 1;
+      conceal();
+      send({ kind: "clear", picture });
+    }
+    progress = { kind: "failed", reason };
+  }
 
   /** The canvas still holds another picture until the worker has drawn: it must not be seen. */
   function conceal(): void {
@@ -133,7 +144,7 @@ export function makeFilmView(queue: FetchQueue, events: FilmViewEvents): FilmVie
       if (mine !== picture) return;
       decoding = false;
       if (isAbort(error)) frame = 0;
-      else progress = failed(error instanceof Error ? error.message : String(error));
+      else fail(error instanceof Error ? error.message : String(error));
       events.changed();
     }
   }
@@ -159,7 +170,7 @@ export function makeFilmView(queue: FetchQueue, events: FilmViewEvents): FilmVie
         send({ kind: "clear", picture });
         readPreview(image, hung).catch(() => undefined);
       }
-      if (frame !== n && !decoding && progress.kind !== "failed") readFrame(hung, n);
+      if (frame !== n && !decoding) readFrame(hung, n);
     },
     draw(order) {
       if (drawing) waiting = order;
@@ -171,8 +182,4 @@ export function makeFilmView(queue: FetchQueue, events: FilmViewEvents): FilmVie
       canvas.remove();
     },
   };
-}
-
-function failed(reason: string): Progress {
-  return { kind: "failed", reason };
 }

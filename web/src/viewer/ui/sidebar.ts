@@ -87,6 +87,7 @@ export function makeSidebar(host: SidebarHost, words: Words): Sidebar {
   const patient = element("section", { class: "patient" });
   const status = element("p", { class: "status", role: "status" });
   const aiWords = element("p", { class: "ai-words" });
+  const priorWords = element("p", { class: "ai-words" });
   const threshold = slider(words.say("ai.threshold-label"), 0.25, 4, 0.25, (value) =>
     host.change(withLayers(host.state, { threshold: value })),
   );
@@ -99,6 +100,7 @@ export function makeSidebar(host: SidebarHost, words: Words): Sidebar {
     { class: "sidebar" },
     patient,
     aiWords,
+    priorWords,
     group("viewer.steps", STEPS, status),
     group("viewer.tools", TOOLS),
     markPanel.element,
@@ -132,6 +134,8 @@ export function makeSidebar(host: SidebarHost, words: Words): Sidebar {
         aiWords.textContent = aiLine(state.exam.ai, words);
         aiWords.classList.toggle("warning", state.exam.ai.state !== "available");
       }
+      priorWords.textContent = priorLine(state, words);
+      priorWords.classList.toggle("warning", state.priorProblem !== null);
       status.textContent = stepWords(state, scene, words);
       for (const [id, made] of buttons) {
         const pressed = isPressed(id, state);
@@ -152,7 +156,8 @@ function keyOf(state: ViewerState, scene: Scene): string {
   const choices = { step, field, tool, layers, linked, invert, showPrior, fit, screen, mark };
   const undoable = state.marks.past.length > 0;
   const shown = scene.panes.map((pane) => pane.shown?.image.sopInstanceUid ?? null);
-  return JSON.stringify([state.exam.id, state.prior?.id, choices, undoable, scene.unit, shown]);
+  const prior = [state.prior?.id, state.priorProblem];
+  return JSON.stringify([state.exam.id, prior, choices, undoable, scene.unit, shown]);
 }
 
 function patientLines({ exam }: ViewerState, words: Words): Node[] {
@@ -193,6 +198,14 @@ function aiLine(ai: AiResult, words: Words): string {
     default:
       return words.say(`ai.${ai.state}`);
   }
+}
+
+function priorLine({ exam, priorProblem }: ViewerState, words: Words): string {
+  const [latest] = exam.priors;
+  if (latest === undefined) return words.say("viewer.no-prior");
+  const date = latest.date ?? words.say("viewer.unknown-date");
+  if (priorProblem === null) return words.say("viewer.prior", { date });
+  return words.say("viewer.prior-failed", { date, reason: priorProblem });
 }
 
 function stepWords(state: ViewerState, scene: Scene, words: Words): string {
