@@ -253,12 +253,18 @@ describe("the map", () => {
 });
 
 describe("shapes", () => {
-  const same = (point: readonly [number, number]) => point;
+  const sheet = (outer: "left" | "right") =>
+    ({
+      width: 100,
+      height: 100,
+      outer,
+      toPane: (point: readonly [number, number]) => point,
+    }) as const;
 
   test("a finding without outlines is shown by its box", () => {
     const finding = { box: [1, 2, 3, 4], score: 2.5, outlines: [] } as const;
     const image = { sopInstanceUid: "1", malignant: 0.1, findings: [finding], map: null };
-    const [line, words] = findingShapes(image, (score) => `${score}×`, "right", same);
+    const [line, words] = findingShapes(image, (score) => `${score}×`, sheet("right"));
     expect(line).toMatchObject({ kind: "line", look: "ai-strong", closed: true });
     expect(line.kind === "line" && line.points).toEqual([
       [2, 1],
@@ -270,14 +276,27 @@ describe("shapes", () => {
   });
 
   test("words of a mark stand at its outer side", () => {
-    const [at] = markShapes(mark(), "mark", "5 mm", "left", same).filter((s) => s.kind === "words");
+    const [at] = markShapes(mark(), "mark", "5 mm", sheet("left")).filter(
+      (s) => s.kind === "words",
+    );
     expect(at).toMatchObject({ before: true });
     expect(at.kind === "words" && at.at[0]).toBeLessThan(10);
   });
 
+  test("words of a mark outside the pane are not drawn at its edge", () => {
+    const far = mark({
+      points: [
+        [10, 300],
+        [40, 350],
+      ],
+    });
+    const shapes = markShapes(far, "mark", "5 mm", sheet("left"));
+    expect(shapes.some((shape) => shape.kind === "words")).toBe(false);
+  });
+
   test("only a selected mark has handles", () => {
     const handles = (look: "mark" | "selected") =>
-      markShapes(mark(), look, "", "left", same).filter((shape) => shape.kind === "handle").length;
+      markShapes(mark(), look, "", sheet("left")).filter((shape) => shape.kind === "handle").length;
     expect([handles("mark"), handles("selected")]).toEqual([0, 2]);
   });
 });

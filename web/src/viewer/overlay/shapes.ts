@@ -42,21 +42,19 @@ export type Shape =
       readonly before: boolean;
     };
 
-export type ToPane = (source: Point) => Point;
+/** Where shapes are drawn. */
+export interface Sheet {
+  /** The pane's size in device pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** The side away from the chest wall: words stand there, where they hide least. */
+  readonly outer: "left" | "right";
+  toPane(source: Point): Point;
+}
 
-/**
- * Shapes of one mark, with its ends as handles if it is selected.
- *
- * @param outer the side away from the chest wall: words stand there
- */
-export function markShapes(
-  mark: Mark,
-  look: Look,
-  words: string,
-  outer: "left" | "right",
-  toPane: ToPane,
-): Shape[] {
-  const points = mark.points.map(toPane);
+/** Shapes of one mark, with its ends as handles if it is selected. */
+export function markShapes(mark: Mark, look: Look, words: string, sheet: Sheet): Shape[] {
+  const points = mark.points.map(sheet.toPane);
   const [a, b] = points;
   const shapes: Shape[] = [];
   switch (mark.kind) {
@@ -79,7 +77,7 @@ export function markShapes(
       }
       break;
   }
-  if (words !== "") shapes.push(wordsBeside(mark, points, look, words, outer));
+  if (words !== "") shapes.push(...wordsBeside(points, look, words, sheet));
   if (look === "selected") {
     shapes.push(...points.map((at): Shape => ({ kind: "handle", look, at })));
   }
@@ -101,31 +99,21 @@ function ends(a: Point, b: Point, look: Look): Shape[] {
   }));
 }
 
-/** Beside the mark, where words hide none of what is marked. */
-function wordsBeside(
-  mark: Mark,
-  points: readonly Point[],
-  look: Look,
-  text: string,
-  outer: "left" | "right",
-): Shape {
-  const before = outer === "left";
-  const columns = points.map((point) => point[0]);
-  const x = before ? Math.min(...columns) - 10 : Math.max(...columns) + 10;
-  const top = Math.min(...points.map((point) => point[1]));
-  return { kind: "words", look, at: [x, mark.kind === "text" ? top : top + 4], text, before };
+/** Words at the outer side of some points; none if the points lie outside the pane. */
+function wordsBeside(points: readonly Point[], look: Look, text: string, sheet: Sheet): Shape[] {
+  const [xs, ys] = [points.map((point) => point[0]), points.map((point) => point[1])];
+  const [left, right, top] = [Math.min(...xs), Math.max(...xs), Math.min(...ys)];
+  const isSeen = right >= 0 && left <= sheet.width && Math.max(...ys) >= 0 && top <= sheet.height;
+  if (!isSeen) return [];
+  const before = sheet.outer === "left";
+  return [{ kind: "words", look, at: [before ? left - 10 : right + 10, top + 6], text, before }];
 }
 
-/**
- * The AI's findings: closed lines, or the box where no line is known, each with its strength.
- *
- * @param outer the side away from the chest wall: words stand there, where the pane has room
- */
+/** The AI's findings: closed lines, or the box where no line is known, each with its strength. */
 export function findingShapes(
   image: AiImage,
   words: (score: number) => string,
-  outer: "left" | "right",
-  toPane: ToPane,
+  sheet: Sheet,
 ): Shape[] {
   return image.findings.flatMap((finding) => {
     const [row0, column0, row1, column1] = finding.box;
@@ -137,15 +125,11 @@ export function findingShapes(
     ];
     const look: Look = finding.score >= STRONG ? "ai-strong" : "ai";
     const outlines = finding.outlines.length > 0 ? finding.outlines : [box];
-    const lines = outlines.map(
-      (line): Shape => ({ kind: "line", look, points: line.map(toPane), closed: true }),
-    );
-    const corners = outlines.flat().map(toPane);
-    const columns = corners.map((corner) => corner[0]);
-    const before = outer === "left";
-    const x = before ? Math.min(...columns) - 8 : Math.max(...columns) + 8;
-    const at: Point = [x, Math.min(...corners.map((corner) => corner[1])) + 10];
-    return [...lines, { kind: "words", look, at, text: words(finding.score), before }];
+    const lines = outlines.map((line) => line.map(sheet.toPane));
+    return [
+      ...lines.map((points): Shape => ({ kind: "line", look, points, closed: true })),
+      ...wordsBeside(lines.flat(), look, words(finding.score), sheet),
+    ];
   });
 }
 
@@ -153,7 +137,7 @@ export function findingShapes(
 const STRONG = 2;
 
 /** Contours of the map at a threshold and at twice that. */
-export function contourShapes(grid: StrengthGrid, threshold: number, toPane: ToPane): Shape[] {
+export function contourShapes(grid: StrengthGrid, threshold: number, sheet: Sheet): Shape[] {
   const levels: readonly (readonly [number, Look])[] = [
     [threshold, "contour"],
     [2 * threshold, "contour-strong"],
@@ -162,7 +146,7 @@ export function contourShapes(grid: StrengthGrid, threshold: number, toPane: ToP
     const source = contours(grid, level);
     const pieces = new Array<number>(source.length);
     for (let i = 0; i < source.length; i += 2) {
-      const [x, y] = toPane([source[i], source[i + 1]]);
+      const [x, y] = sheet.toPane([source[i], source[i + 1]]);
       pieces[i] = x;
       pieces[i + 1] = y;
     }

@@ -5,27 +5,27 @@ import type { Shape } from "../overlay/shapes";
 import { svgElement } from "./dom";
 
 /** The pane that is drawn in: its size in device pixels, and how many of them make a CSS pixel. */
-export interface Sheet {
+export interface Screen {
   readonly width: number;
   readonly height: number;
   readonly ratio: number;
 }
 
 /** Replaces what the SVG shows. Its coordinates are device pixels of the pane. */
-export function drawShapes(svg: SVGElement, shapes: readonly Shape[], sheet: Sheet): void {
+export function drawShapes(svg: SVGElement, shapes: readonly Shape[], screen: Screen): void {
   // Comparing words is much cheaper than drawing again what has not changed.
-  const key = JSON.stringify([shapes, sheet]);
+  const key = JSON.stringify([shapes, screen]);
   if (drawnKeys.get(svg) === key) return;
   drawnKeys.set(svg, key);
   const group = (look: string, ...children: SVGElement[]) =>
     svgElement("g", { class: `look-${look}` }, ...children);
-  svg.replaceChildren(...shapes.map((shape) => group(shape.look, ...elementsOf(shape, sheet))));
+  svg.replaceChildren(...shapes.map((shape) => group(shape.look, ...elementsOf(shape, screen))));
 }
 
 const drawnKeys = new WeakMap<SVGElement, string>();
 
-function elementsOf(shape: Shape, sheet: Sheet): SVGElement[] {
-  const { ratio } = sheet;
+function elementsOf(shape: Shape, screen: Screen): SVGElement[] {
+  const { ratio } = screen;
   switch (shape.kind) {
     case "line":
       return haloed(shape.closed ? "polygon" : "polyline", {
@@ -59,7 +59,7 @@ function elementsOf(shape: Shape, sheet: Sheet): SVGElement[] {
         svgElement("circle", { class: "handle", cx: shape.at[0], cy: shape.at[1], r: 4 * ratio }),
       ];
     case "words":
-      return wordElements(shape, sheet);
+      return wordElements(shape, screen);
   }
 }
 
@@ -69,15 +69,15 @@ const LINE_PX = 17;
 const LETTER_WIDTH = 0.62;
 
 /** Lines of text, moved so far that none leaves the pane. */
-function wordElements(shape: Shape & { kind: "words" }, sheet: Sheet): SVGElement[] {
-  const { ratio } = sheet;
+function wordElements(shape: Shape & { kind: "words" }, screen: Screen): SVGElement[] {
+  const { ratio } = screen;
   const lines = shape.text.split("\n");
   const longest = Math.max(...lines.map((line) => line.length));
   const wide = longest * LETTER_PX * LETTER_WIDTH * ratio;
   const high = lines.length * LINE_PX * ratio;
   const start = shape.before ? shape.at[0] - wide : shape.at[0];
-  const left = Math.max(4, Math.min(start, sheet.width - wide - 4));
-  const top = Math.max(LINE_PX * ratio, Math.min(shape.at[1], sheet.height - high));
+  const left = Math.max(4, Math.min(start, screen.width - wide - 4));
+  const top = Math.max(LINE_PX * ratio, Math.min(shape.at[1], screen.height - high));
   return lines.map((line, i) =>
     svgElement(
       "text",

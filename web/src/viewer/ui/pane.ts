@@ -3,7 +3,13 @@
 import type { AiImage } from "../exam";
 import type { Words } from "../messages/text";
 import { type StrengthGrid, sampleMap, tint } from "../overlay/map";
-import { contourShapes, findingShapes, markShapes, type Shape } from "../overlay/shapes";
+import {
+  contourShapes,
+  findingShapes,
+  markShapes,
+  type Shape,
+  type Sheet,
+} from "../overlay/shapes";
 import type { PaneScene, Rect, Scene, Shown } from "../scene";
 import { toPane } from "../scene";
 import { lookOf, type ViewerState } from "../state";
@@ -110,18 +116,22 @@ function shapesOf(
   const { image } = shown;
   // What lies in the magnifier is elsewhere on the screen: shapes would point at the wrong tissue.
   if (isMagnified(state, pane)) return [];
-  const onPane = (point: readonly [number, number]) => toPane(shown, point);
+  const sheet: Sheet = {
+    width: pane.rect.width,
+    height: pane.rect.height,
+    outer: outerSide(shown),
+    toPane: (point) => toPane(shown, point),
+  };
   const { frame } = lookOf(state, image);
-  const outer = outerSide(shown);
   const shapes: Shape[] = [];
   const ai = aiOf(state, pane, image.sopInstanceUid);
   if (ai !== null && state.layers.contours && ai.map !== null) {
-    shapes.push(...contourShapes(gridOf(ai), state.layers.threshold, onPane));
+    shapes.push(...contourShapes(gridOf(ai), state.layers.threshold, sheet));
   }
   if (ai !== null && state.layers.outlines) {
     const strength = (score: number) =>
       words.say("ai.strength", { strength: words.number(score, 1) });
-    shapes.push(...findingShapes(ai, strength, outer, onPane));
+    shapes.push(...findingShapes(ai, strength, sheet));
   }
   const here = (mark: { sopInstanceUid: string; frame: number }) =>
     mark.sopInstanceUid === image.sopInstanceUid && mark.frame === frame;
@@ -129,12 +139,12 @@ function shapesOf(
     for (const mark of state.marks.marks) {
       if (!here(mark) || mark.id === state.draft?.id) continue;
       const look = mark.id === state.selected ? "selected" : "mark";
-      shapes.push(...markShapes(mark, look, markWords(mark, image, words), outer, onPane));
+      shapes.push(...markShapes(mark, look, markWords(mark, image, words), sheet));
     }
   }
   if (state.draft !== null && here(state.draft)) {
     const said = markWords(state.draft, image, words);
-    shapes.push(...markShapes(state.draft, "draft", said, outer, onPane));
+    shapes.push(...markShapes(state.draft, "draft", said, sheet));
   }
   if (state.cursor !== null && pane.index === state.active) {
     shapes.push({ kind: "cross", look: "draft", at: state.cursor });
