@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from pydicom import Dataset
 
 from mammolens._outlines import outline
 from mammolens.core import Geometry, ImagePrediction, Mammogram, Prediction, VoiLut, Window
+from mammolens.core.prepared import turn_box
 from mammolens.preprocess import tone_of
 
-__all__ = ["ai_json", "image_json"]
+__all__ = ["ai_json", "image_json", "map_json"]
 
 _VALIDATED: Final = 1.0
 """The strength from which a finding counts; the lines of the higher level lie inside."""
@@ -94,7 +96,7 @@ def _image_result(image: ImagePrediction) -> dict[str, Any]:
             }
             for finding in image.findings
         ],
-        "map": _map(image),
+        "map": map_json(image.malignancy_map / image.map_level, image.geometry),
     }
 
 
@@ -112,17 +114,17 @@ def _outlines_in(image: ImagePrediction, box: tuple[float, float, float, float])
     return kept
 
 
-def _map(image: ImagePrediction) -> dict[str, Any]:
-    """The map in the orientation of the stored picture, and the box that its cells cover."""
-    geometry = image.geometry
-    strength = image.malignancy_map / image.map_level
+def map_json(strength: npt.NDArray[np.float32], geometry: Geometry) -> dict[str, Any]:
+    """Give a map (h, w) over the prepared frame in the orientation of the stored picture, with the
+    box in source pixels that its cells cover."""
     upright = geometry.upright
     laid = strength[:, ::-1] if geometry.flipped else strength
     laid = np.rot90(laid, geometry.quarter_turns)
+    box = turn_box(_frame_box(upright), upright.source_shape, -geometry.quarter_turns)
     return {
         "rows": laid.shape[0],
         "columns": laid.shape[1],
-        "box": _turned_back(_frame_box(upright), upright.source_shape, geometry.quarter_turns),
+        "box": list(box),
         "seen": list(geometry.crop_source_px),
         "values": [round(float(value), 4) for value in laid.ravel()],
     }
@@ -137,14 +139,6 @@ def _frame_box(geometry: Geometry) -> tuple[float, float, float, float]:
     if geometry.flipped:
         near, far = geometry.scaled_shape[1] - far, geometry.scaled_shape[1] - near
     return r0 - dr / sr, c0 + near / sc, r0 + (rows - dr) / sr, c0 + far / sc
-
-
-def _turned_back(
-    box: tuple[float, float, float, float], shape: tuple[int, int], quarter_turns: int
-) -> list[float]:
-    from mammolens.core.prepared import turn_box
-
-    return list(turn_box(box, shape, -quarter_turns))
 
 
 def _spacing(header: Dataset) -> dict[str, Any]:

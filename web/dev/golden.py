@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -37,6 +38,11 @@ from mammolens.images.dicom_values import Tags
 from mammolens.preprocess import make_display, to_grey
 from mammolens.preprocess._steps import resizable, resize
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from contract import map_json
+from samples import load_library
+
 OUT = Path(__file__).parents[1] / "tests" / "golden"
 ROWS, COLUMNS = 131, 89
 FACTORS = (0.93, 0.5, 0.37, 0.23, 0.108, 1.0)
@@ -47,7 +53,8 @@ def main() -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     _write("greys.json", {"pictures": _pictures(), "cases": list(_grey_cases())})
     _write("display.json", {"cases": list(_display_cases())})
-    _write("map.json", _map_case())
+    _write("map.json", {"cases": list(_map_cases())})
+    _write("exam.json", _exam_case())
     _write("orientation.json", {"cases": list(_orientation_cases())})
     _write("htj2k.json", {"cases": list(_htj2k_cases())})
 
@@ -154,18 +161,28 @@ def _display_cases() -> Any:
             }
 
 
-def _map_case() -> Any:
-    """A map of a mirrored breast, laid over its source."""
+def _map_cases() -> Any:
+    """Maps of pictures that are stored mirrored or lying, laid over their sources."""
     strength = np.random.default_rng(4).random((6, 4)).astype(np.float32) * 3
-    geometry = Geometry((ROWS, COLUMNS), (20, 10, 121, 89), (80, 63), (8, 0), (96, 64), True)
-    return {
-        "values": np.ascontiguousarray(strength[:, ::-1]).ravel().tolist(),
-        "rows": 6,
-        "columns": 4,
-        "box": _frame_box(geometry),
-        "seen": geometry.crop_source_px,
-        "laid": _packed(warp_map(strength, geometry, (ROWS, COLUMNS))),
-    }
+    standing = Geometry((66, 45), (10, 5, 61, 45), (80, 63), (8, 0), (96, 64), True)
+    for name, geometry in {
+        "mirrored": standing,
+        "not mirrored": replace(standing, flipped=False),
+        "turned by 90 degrees": standing.stored_turned(1),
+        "upside down": replace(standing, flipped=False).stored_turned(2),
+        "turned by 270 degrees": standing.stored_turned(3),
+    }.items():
+        laid = warp_map(strength, geometry, geometry.source_shape)
+        yield {"name": name, **map_json(strength, geometry), "laid": _packed(laid)}
+
+
+def _exam_case() -> Any:
+    """What the development server says of an exam; its pictures are not in it."""
+    exam = load_library().exams["with-prior"]
+    kept = [image["sopInstanceUid"] for image in exam["images"][:1]]
+    exam["images"] = exam["images"][:1]
+    exam["ai"]["images"] = [i for i in exam["ai"]["images"] if i["sopInstanceUid"] in kept]
+    return exam
 
 
 def _orientation_cases() -> Any:
@@ -216,17 +233,6 @@ def _htj2k_cases() -> Any:
             "base64": base64.b64encode(htj2k_encode(pixels, reversible=True)).decode(),
             "values": pixels.ravel().tolist(),
         }
-
-
-def _frame_box(geometry: Geometry) -> list[float]:
-    """The whole prepared frame in source pixels, beyond the picture too (no quarter turns)."""
-    r0, c0, _, _ = geometry.crop_source_px
-    (sr, sc), (dr, dc) = geometry.scale, geometry.offset_px
-    rows, columns = geometry.prepared_shape
-    near, far = -dc, columns - dc
-    if geometry.flipped:
-        near, far = geometry.scaled_shape[1] - far, geometry.scaled_shape[1] - near
-    return [r0 - dr / sr, c0 + near / sc, r0 + (rows - dr) / sr, c0 + far / sc]
 
 
 def _packed(array: npt.NDArray[Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { COMMANDS } from "../../src/viewer/commands";
+import type { AiMap } from "../../src/viewer/exam";
 import { contours, sampleMap, strengthAt, tint } from "../../src/viewer/overlay/map";
 import { findingShapes, markShapes } from "../../src/viewer/overlay/shapes";
 import { sceneOf, toPane } from "../../src/viewer/scene";
@@ -199,21 +200,18 @@ describe("other gestures", () => {
 });
 
 describe("the map", () => {
-  const golden = readGolden<{
-    values: number[];
-    rows: number;
-    columns: number;
-    box: [number, number, number, number];
-    seen: [number, number, number, number];
-    laid: Packed;
-  }>("map.json");
+  interface MapCase extends AiMap {
+    readonly name: string;
+    readonly laid: Packed;
+  }
+  const { cases } = readGolden<{ cases: MapCase[] }>("map.json");
 
-  test("lies where mammolens lays it", () => {
-    const { rows, columns } = golden.laid;
+  test.each(cases)("of a picture stored $name lies where mammolens lays it", (map) => {
+    const { rows, columns } = map.laid;
     const laid = Float32Array.from({ length: rows * columns }, (_, i) =>
-      strengthAt(golden, [(i % columns) + 0.5, Math.floor(i / columns) + 0.5]),
+      strengthAt(map, [(i % columns) + 0.5, Math.floor(i / columns) + 0.5]),
     );
-    expect(largestDifference(laid, unpack(golden.laid))).toBeLessThan(1e-4);
+    expect(largestDifference(laid, unpack(map.laid))).toBeLessThan(1e-3);
   });
 
   const hill = {

@@ -52,7 +52,7 @@ const DISPLAY: readonly CommandId[] = [
   "reset",
 ];
 /** Longer names of keys stand in the title only. */
-const WIDEST_KEY = 6;
+const WIDEST_KEY = 5;
 
 const AI: readonly CommandId[] = ["outlines", "contours", "tint"];
 
