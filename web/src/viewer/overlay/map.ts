@@ -47,8 +47,21 @@ export function sampleMap(map: AiMap): StrengthGrid {
   return { columns, rows, origin, step, values };
 }
 
-/** Line pieces, each [x0, y0, x1, y1] in source pixels, where the map crosses a level. */
+const known = new WeakMap<StrengthGrid, Map<number, readonly number[]>>();
+
+/**
+ * Line pieces, each [x0, y0, x1, y1] in source pixels, where the map crosses a level. They are kept
+ * with the grid: zooming draws the same lines many times.
+ */
 export function contours(grid: StrengthGrid, level: number): readonly number[] {
+  const levels = known.get(grid) ?? new Map<number, readonly number[]>();
+  known.set(grid, levels);
+  const lines = levels.get(level) ?? trace(grid, level);
+  levels.set(level, lines);
+  return lines;
+}
+
+function trace(grid: StrengthGrid, level: number): readonly number[] {
   const lines: number[] = [];
   const at = (x: number, y: number) => {
     const inside = x >= 0 && y >= 0 && x < grid.columns && y < grid.rows;

@@ -68,7 +68,7 @@ export function makePane(words: Words): Pane {
       fill(upper, upperLines(state, pane, pane.shown, film.progress, words));
       fill(lower, lowerLines(state, scene, pane, pane.shown, words));
       drawShapes(svg, shapesOf(state, pane, pane.shown, words), { width, height, ratio });
-      tinted = drawTint(tintCanvas, tinted, state, pane.shown);
+      tinted = drawTint(tintCanvas, tinted, state, pane, pane.shown);
     },
   };
 }
@@ -180,13 +180,11 @@ function drawTint(
   canvas: HTMLCanvasElement,
   before: string,
   state: ViewerState,
+  pane: PaneScene,
   shown: Shown,
 ): string {
-  const { ai } = state.exam;
-  const image =
-    ai.state === "available" && state.layers.tint
-      ? ai.images.find((one) => one.sopInstanceUid === shown.image.sopInstanceUid)
-      : undefined;
+  const isShown = state.layers.tint && !isMagnified(state, pane);
+  const image = isShown ? aiOf(state, pane, shown.image.sopInstanceUid) : null;
   canvas.hidden = !image?.map;
   if (!image?.map) return "";
   const { threshold, opacity } = state.layers;
