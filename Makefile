@@ -5,6 +5,7 @@
 # make pacs-demo  a PACS and a node on this machine: two exams go in, their results come back
 # make soak       kills at random while exams are sent, for MINUTES=30 (SOAK=--postgres)
 # make fuzz       hostile traffic on every door, for MINUTES=10 (FUZZ="--tls --deidentify --ups --postgres")
+# make docs       the documentation as a site in out/site, checked: links, anchors, nothing from the net
 # make lint       ruff, mypy, import contracts
 # make bench      speed and memory, as ratios against a named peer
 
@@ -16,7 +17,7 @@ FIND_PYTHON = for p in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
 
 MINUTES = $(if $(filter fuzz,$@),10,30)
 
-.PHONY: run install test test-pacs pacs-demo soak fuzz lint bench clean
+.PHONY: run install test test-pacs pacs-demo soak fuzz lint docs bench clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.sample
@@ -45,6 +46,9 @@ lint: $(VENV)/.dev
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+
 bench: $(VENV)/.dev
 	$(PY) benchmarks/bench_import.py
 	$(PY) benchmarks/bench_prepare.py
@@ -64,7 +68,7 @@ $(VENV)/.sample: pyproject.toml | $(PY)
 $(VENV)/.dev: pyproject.toml constraints-cpu.txt constraints-node.txt | $(PY)
 	@echo "installing mammolens with its training and development tools (some minutes)"
 	$(PIP) --constraint constraints-cpu.txt --constraint constraints-node.txt \
-		--editable '.[sample,dev,train,data,bench,report,dicom,serve,postgres]'
+		--editable '.[sample,dev,train,data,bench,report,dicom,serve,postgres,docs]'
 	@touch $(VENV)/.sample $@
 
 clean:

@@ -52,8 +52,8 @@ def _steps(count: int, kept: bool, judging: bool) -> list[float]:
     import torch
 
     from mammolens.learn._allocator import keep_freed_memory
+    from mammolens.learn.learning_rates import fix_first_stages
     from mammolens.learn.network import MammoNet
-    from mammolens.learn.rates import fix_first_stages
 
     if kept and not keep_freed_memory():
         raise SystemExit("this C library has no mallopt: nothing to measure")

@@ -36,8 +36,8 @@ PEAK = """
 import resource, sys
 from pathlib import Path
 from mammolens.analysis import AnalysisOptions
-from mammolens.run import run
-summary, _ = run(
+from mammolens.run import run_exams
+summary, _ = run_exams(
     [Path(sys.argv[1])], Path(sys.argv[2]), sys.argv[3], ["json", "csv", "overlay", "html"],
     AnalysisOptions(),
 )

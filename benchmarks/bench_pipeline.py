@@ -22,9 +22,9 @@ from mammolens.data.cache import build_cache
 from mammolens.data.manifest import Manifest
 from mammolens.learn.batches import Batch, draw_batch, gather
 from mammolens.learn.config import DataConfig, RunConfig
-from mammolens.learn.feed import prefetch
 from mammolens.learn.loss import partial_label_loss
 from mammolens.learn.network import MammoNet
+from mammolens.prefetching import prefetch
 
 IMAGES = 32
 TARGET = 0.05
@@ -55,7 +55,7 @@ def run(batches: Iterable[Batch], net: MammoNet, device: torch.device) -> Clock:
         if batch is None:
             return clock
         got, got_cpu = time.perf_counter(), time.process_time()
-        loss = partial_label_loss(net(batch.pictures.to(device)), batch.allowed.to(device))
+        loss = partial_label_loss(net(batch.inputs.to(device)), batch.allowed.to(device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

@@ -10,7 +10,7 @@ box and no score. A box by eye is uncertain, so each score comes with its range 
 0.8 to 1.25 times as large and shifted by up to a tenth.
 
 Run: python benchmarks/demonstration.py           # prints the tables
-     python benchmarks/demonstration.py --write   # and renews docs/demonstration.md and its images
+     python benchmarks/demonstration.py --write   # and renews its page and images in docs/
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def main() -> None:
     text = "\n".join(tables(exams, lesions))
     print(text)
     if "--write" in sys.argv[1:]:
-        page = DOCS / "demonstration.md"
+        page = DOCS / "evidence" / "demonstration.md"
         before, _, rest = page.read_text("utf-8").partition(BEGIN)
         after = rest.partition(END)[2]
         page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", "utf-8")

@@ -1,4 +1,4 @@
-"""``import mammolens as ml``: what it offers, and that it means what the command line means."""
+"""``import mammolens as ml``: its names, and the same results as from the command line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def exams(package):
     return ml.analyze(CASES, model=package)
 
 
-def test_what_is_offered_is_sorted_there_and_known_to_type_checkers():
+def test_public_names_are_sorted_and_known_to_type_checkers():
     assert ml.__all__ == sorted(ml.__all__)
     assert all(hasattr(ml, name) for name in ml.__all__)
     assert dir(ml) == ml.__all__
@@ -37,7 +37,7 @@ def test_what_is_offered_is_sorted_there_and_known_to_type_checkers():
     assert typed - {None} == {*ml.__all__}
 
 
-def test_what_is_not_offered_is_an_attribute_error():
+def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'analyse'"):
         ml.analyse  # noqa: B018
 
@@ -61,7 +61,7 @@ def without_time(exam):
     return {key: value for key, value in exam.items() if key != "elapsed_s"}
 
 
-def test_one_after_the_other_gives_the_same(exams, package):
+def test_iter_analyze_gives_the_same_results(exams, package):
     stream = ml.iter_analyze([str(CASES)], model=ml.load_model(package), pictures=False)
     first = next(stream)
     assert first.scores == exams[0].scores
@@ -74,7 +74,7 @@ def test_a_sink_takes_them(exams, package, tmp_path):
     assert len(summary.rows) == 2
 
 
-def test_what_cannot_be_read_is_a_failed_prediction(package, tmp_path):
+def test_an_unreadable_file_is_a_failed_prediction(package, tmp_path):
     (tmp_path / "junk.dcm").write_bytes(b"no picture")
     (exam,) = ml.analyze(tmp_path / "junk.dcm", model=package)
     assert exam.category is ml.TriageCategory.FAILED
@@ -107,12 +107,12 @@ def test_no_image_at_all_is_an_error(package, tmp_path):
         ({"jobs": 0}, "ConfigError"),
     ],
 )
-def test_what_is_impossible_is_refused_at_once(package, changes, error):
+def test_impossible_options_are_refused_at_once(package, changes, error):
     with pytest.raises(getattr(ml.errors, error)):
         ml.iter_analyze(CASES, **({"model": package} | changes))
 
 
-def test_one_picture_goes_the_way_of_the_model(package):
+def test_one_picture_is_read_prepared_and_scored(package):
     mammogram = ml.read(next(iter(sorted(CASES.rglob("*.dcm")))))
     model = ml.load_model(package)
     view = ml.prepare(mammogram, model)

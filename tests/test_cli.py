@@ -324,7 +324,7 @@ def test_doctor_finds_a_broken_decoder(call, monkeypatch) -> None:
 
 
 def test_doctor_tries_every_syntax_that_is_read() -> None:
-    from mammolens.images.dicom_pixels import READABLE_SYNTAXES
+    from mammolens.images.dicom.pixels import READABLE_SYNTAXES
 
     assert set(doctor.SYNTAXES) == READABLE_SYNTAXES
 

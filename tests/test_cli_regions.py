@@ -54,7 +54,7 @@ def test_a_region_of_a_film_is_scored_and_written(call, model, film, tmp_path) -
         ("1,2,3", 2, "BadRegion"),
         ("9000,0,9100,100", 2, "BadRegion"),
         ("100,100,104,104", 2, "smaller than 8"),
-        ("300,200,100,400", 2, "is no box"),
+        ("300,200,100,400", 2, "is not a box"),
     ],
 )
 def test_an_impossible_box_is_wrong_usage(call, model, film, tmp_path, region, code, cause) -> None:

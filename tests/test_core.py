@@ -1,4 +1,4 @@
-"""The frozen types refuse what cannot exist, and the geometry is exact in both directions."""
+"""The frozen types refuse impossible values, and the geometry is exact in both directions."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "docs" / "demonstration.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "evidence" / "demonstration.md").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def test_only_leaves_are_mapped() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), MemoryError(), errors.MammolensError("x")])
-def test_unforeseen_errors_are_server_errors(error: BaseException) -> None:
+def test_unexpected_errors_are_server_errors(error: BaseException) -> None:
     assert status.status_of(error) == (1, 500, 0x0110)
 
 
@@ -51,9 +51,9 @@ def test_the_docstring_tree_names_every_leaf(leaf: type[errors.MammolensError]) 
     assert leaf.__name__ in (errors.__doc__ or "")
 
 
-def test_errors_cross_process_borders() -> None:
-    """Workers of a process pool must be able to send them home whole."""
+def test_errors_can_be_pickled() -> None:
+    """Workers of a process pool must be able to send errors to the main process."""
     error = errors.NotAnImage("empty", source="a.dcm", keyword="PixelData", remedy="Copy again")
-    home = pickle.loads(pickle.dumps(error))
-    assert str(home) == str(error)
-    assert (home.source, home.remedy) == ("a.dcm", "Copy again")
+    copy = pickle.loads(pickle.dumps(error))
+    assert str(copy) == str(error)
+    assert (copy.source, copy.remedy) == ("a.dcm", "Copy again")

@@ -1,4 +1,4 @@
-"""Grouping, copies, order and checks of views; two patients are never mixed."""
+"""Grouping, copies, order and checks of views; images of two patients are never in one exam."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def save(make_dicom, tmp_path):
 
 @pytest.fixture
 def save_four(save):
-    """Write the four standard views of a study, in an order of no meaning."""
+    """Write the four standard views of a study, in an arbitrary order."""
 
     def write(**attributes) -> list[Path]:
         return [
@@ -71,7 +71,7 @@ def test_one_study_is_one_exam_in_the_standard_order(save_four, tmp_path) -> Non
 
 def test_planning_decodes_nothing(save_four, tmp_path, monkeypatch) -> None:
     save_four()
-    monkeypatch.delattr("mammolens.images.dicom.stored_values")
+    monkeypatch.delattr("mammolens.images.dicom.reader.stored_values")
     (plan,), _ = plan_folder(tmp_path)
     assert len(plan.files) == 4
 
@@ -123,7 +123,9 @@ OTHER = {
 
 @pytest.mark.parametrize("placeholder", ["ANONYMOUS", "000000", "", None, "xxxx", "Deidentified"])
 @pytest.mark.parametrize("fact", OTHER)
-def test_a_placeholder_id_joins_nobody_who_differs(save, tmp_path, placeholder, fact) -> None:
+def test_images_with_a_placeholder_id_are_apart_if_another_attribute_differs(
+    save, tmp_path, placeholder, fact
+) -> None:
     same = {"PatientID": placeholder, "PatientName": "", "PatientBirthDate": ""}
     save("a.dcm", 1, **same)
     save("b.dcm", 2, **{**same, fact: OTHER[fact]})
@@ -134,7 +136,9 @@ def test_a_placeholder_id_joins_nobody_who_differs(save, tmp_path, placeholder, 
 
 
 @pytest.mark.parametrize("fact", ["StudyDate", "AccessionNumber"])
-def test_what_disagrees_within_an_exam_of_a_known_patient_is_a_doubt(save, tmp_path, fact) -> None:
+def test_different_attributes_within_an_exam_of_a_known_patient_are_a_doubt(
+    save, tmp_path, fact
+) -> None:
     mine = {"StudyDate": "20200101", "AccessionNumber": "A1", "PatientAge": "060Y"}
     save("a.dcm", 1, **mine)
     save("b.dcm", 2, ViewPosition="MLO", **{**mine, fact: OTHER[fact]})
@@ -161,7 +165,7 @@ def test_ids_that_are_spelt_in_two_ways_are_kept_apart_and_doubted(save, tmp_pat
     assert all(any(c.doubt for c in p.cautions) for p in plans)
 
 
-def test_several_pictures_of_a_view_of_nobody_are_a_doubt(save, tmp_path) -> None:
+def test_several_pictures_of_a_view_without_patient_id_are_a_doubt(save, tmp_path) -> None:
     for number in range(2):
         save(f"{number}.dcm", number, PatientID="ANONYMOUS")
     (plan,), _ = plan_folder(tmp_path)
@@ -171,7 +175,7 @@ def test_several_pictures_of_a_view_of_nobody_are_a_doubt(save, tmp_path) -> Non
     assert "LCC" in doubt.message
 
 
-def test_a_document_of_another_name_is_no_second_patient(save, tmp_path) -> None:
+def test_a_document_with_another_name_is_not_a_second_patient(save, tmp_path) -> None:
     save("a.dcm", 1)
     save("sr.dcm", 2, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.33", PatientName="DOE^J.^^Mrs")
     plans, _ = plan_folder(tmp_path)
@@ -288,7 +292,7 @@ def test_an_exam_of_refused_images_is_still_an_exam(save, tmp_path, attributes) 
     assert (exam.mammograms, unreadable) == ((), ())
 
 
-def test_what_belongs_nowhere_is_listed(save, tmp_path) -> None:
+def test_files_that_belong_to_no_exam_are_listed(save, tmp_path) -> None:
     text = tmp_path / "a.dcm"
     text.write_text("just words")
     nobody = save("b.dcm", 1, Modality="CT", PatientID=None, StudyInstanceUID=None)
@@ -300,7 +304,7 @@ def test_what_belongs_nowhere_is_listed(save, tmp_path) -> None:
     ]
 
 
-def test_a_copy_is_dropped_by_name(save, tmp_path) -> None:
+def test_a_copy_is_dropped_with_a_caution(save, tmp_path) -> None:
     save("a.dcm", 1)
     save("b.dcm", 1, PatientAge="050Y")
     (plan,), _ = plan_folder(tmp_path)
@@ -330,7 +334,7 @@ def test_equal_pixels_of_one_view_are_one_image(save, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("good", "cut"), [("a.dcm", "b.dcm"), ("b.dcm", "a.dcm")])
-def test_a_truncated_copy_never_displaces_a_good_one(save, tmp_path, good, cut) -> None:
+def test_a_truncated_copy_never_replaces_a_good_one(save, tmp_path, good, cut) -> None:
     whole = save(good, 1).read_bytes()
     (tmp_path / cut).write_bytes(whole[:-200])
     (plan,), _ = plan_folder(tmp_path)

@@ -1,4 +1,4 @@
-"""Model packages: what loads, what is refused and why, and what the numbers mean afterwards.
+"""Model packages: which ones load, which are refused and why, and the meaning of the numbers.
 
 The graphs are small and made by hand: they take real pictures to real probabilities and maps.
 """
@@ -170,7 +170,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def write_raw(folder: Path, graph: bytes) -> Path:
-    """A package whose card fits its graph, whatever the graph is."""
+    """A package whose card fits its graph, for any graph."""
     folder.mkdir(exist_ok=True)
     (folder / "model.onnx").write_bytes(graph)
     (folder / "card.json").write_text(make_card(graph).model_dump_json(), "utf-8")
@@ -211,7 +211,7 @@ def test_a_batch_is_the_sum_of_its_pictures(folder: Path) -> None:
     np.testing.assert_allclose(package.predict(batch).probabilities, single, atol=1e-6)
 
 
-def test_the_model_says_who_it_is(folder: Path) -> None:
+def test_the_model_has_its_identity(folder: Path) -> None:
     package = ModelPackage.load(folder)
     assert package.model_id == ModelId("tiny", "1.0", package.card.graph_sha256)
     assert package.card.input_shape == (HEIGHT, WIDTH)
@@ -235,8 +235,8 @@ def test_a_card_survives_its_file(folder: Path) -> None:
     assert json.loads(text)["notice"] == "Research use only, not a medical device."
 
 
-def test_a_card_vouches_for_the_tumour_probability_only_where_it_says_so(folder: Path) -> None:
-    """Cards from before the key are read, and vouch for nothing."""
+def test_p_tumour_is_validated_only_if_the_card_says_so(folder: Path) -> None:
+    """Cards without this key are read, and P(tumour) then counts as not validated."""
     edit_card(folder, lambda card: card.pop("tumour_vouched"))
     old = ModelPackage.load(folder)
     assert old.card.tumour_vouched is False
@@ -284,7 +284,7 @@ def test_a_missing_graph_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not json", b"[]", b"\xff\xfe\x00"])
-def test_a_card_that_is_no_card_is_refused(folder: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_card_is_refused(folder: Path, content: bytes) -> None:
     (folder / "card.json").write_bytes(content)
     with pytest.raises(BadModelPackage, match=r"card\.json"):
         ModelPackage.load(folder)
@@ -340,7 +340,7 @@ def test_a_faulty_card_is_refused_by_key(
 
 
 def test_an_auc_of_one_kind_of_label_is_impossible() -> None:
-    with pytest.raises(ValidationError, match="no AUC"):
+    with pytest.raises(ValidationError, match="an AUC needs both kinds"):
         ValidationFigure(
             dataset="x",
             task="tumour",
@@ -388,7 +388,7 @@ def test_a_graph_that_cannot_score_is_refused(tmp_path: Path, graph: bytes, word
 
 
 def test_not_a_number_is_never_a_score(folder: Path) -> None:
-    """A graph that only some pictures break: black ones divide nothing by nothing."""
+    """A graph that fails for some pictures only: for black ones it divides 0 by 0."""
     model = onnx.load(folder / "model.onnx")
     for node in model.graph.node:
         if node.output[0] == "rooted":
@@ -498,7 +498,7 @@ def test_a_new_prevalence_keeps_the_rest_in_proportion(
     assert normal / benign == pytest.approx(prior[0] / prior[1])
 
 
-def test_certainty_is_not_restated_away() -> None:
+def test_a_certain_probability_stays_certain_after_restating() -> None:
     rows = restate([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]], (0.4, 0.3, 0.3), (0.9, 0.09, 0.01))
     np.testing.assert_array_equal(rows, [[0, 0, 1], [1, 0, 0]])
 
@@ -548,7 +548,7 @@ save_package(Path(sys.argv[2]), card, graph)
 def test_a_kill_leaves_no_package_but_a_whole_one(
     folder: Path, tmp_path: Path, moved: int, replaced: bool
 ) -> None:
-    """Whatever stands there after a kill is the old package, or does not load."""
+    """After a kill, the folder has the old package, or a package that does not load."""
     target = tmp_path / "target"
     old = build_graph(gain=0.5)
     if replaced:
@@ -593,14 +593,14 @@ def test_a_package_that_would_not_load_is_not_written(tmp_path: Path) -> None:
 def test_a_place_that_holds_something_else_is_refused(folder: Path, tmp_path: Path) -> None:
     graph = build_graph()
     (tmp_path / "file").write_text("notes")
-    with pytest.raises(ConfigError, match=r"file of this name is in the way.*another name"):
+    with pytest.raises(ConfigError, match=r"a file has this name.*another name"):
         save_package(tmp_path / "file", make_card(graph), graph)
     (folder / "run.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"other files, such as run\.json"):
         save_package(folder, make_card(graph), graph)
 
 
-def test_patients_travel_with_their_package_alone(folder: Path, tmp_path: Path) -> None:
+def test_patients_are_stored_in_their_own_package_only(folder: Path, tmp_path: Path) -> None:
     graph = build_graph()
     taught, held_out = (patient_digests([("mine", name)]) for name in ("a", "b"))
     known = KnownPatients(taught, held_out, complete=False)
@@ -618,12 +618,12 @@ def test_patients_travel_with_their_package_alone(folder: Path, tmp_path: Path) 
     other = build_graph(gain=0.5)
     save_package(folder, make_card(other), other)
     (folder / "patients.json").write_text(kept, "utf-8")
-    with pytest.raises(BadModelPackage, match=r"patients\.json.*of another package"):
+    with pytest.raises(BadModelPackage, match=r"patients\.json.*belongs to another package"):
         read_patients(folder)
 
 
 @pytest.mark.parametrize("name", list_models())
-def test_built_in_models_say_from_whom_they_learned(name: str) -> None:
+def test_built_in_models_have_training_patients(name: str) -> None:
     known, card = read_patients(name), ModelPackage.load(name).card
     assert known is not None
     assert known.complete

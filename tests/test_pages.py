@@ -38,7 +38,7 @@ def test_a_title_is_escaped():
     assert "<title>&lt;script&gt;x&lt;/script&gt;\ufffd</title>" in page
 
 
-def test_a_template_escapes_text_and_drops_what_cannot_be_shown():
+def test_a_template_escapes_text_and_replaces_control_characters():
     page = templates("mammolens.sinks").from_string(
         '<p title="{{ name }}">{{ name }}</p>{{ made }}'
     )
@@ -48,6 +48,6 @@ def test_a_template_escapes_text_and_drops_what_cannot_be_shown():
     assert made == f'<p title="{shown}">{shown}</p><b>x</b>'
 
 
-def test_a_name_that_a_template_does_not_get_is_an_error():
+def test_a_missing_variable_of_a_template_is_an_error():
     with pytest.raises(UndefinedError, match="missing"):
         templates("mammolens.sinks").from_string("{{ missing }}").render()

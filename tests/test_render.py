@@ -1,4 +1,4 @@
-"""Maps and boxes land where they belong, whatever was cropped, flipped or mirrored."""
+"""Maps and boxes are drawn at the right place, also if cropped, flipped or mirrored."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_slope_stays_the_same_slope_at_any_display_size(geometry, size):
             assert warped[row, col] == 0.0
 
 
-def test_faint_maps_leave_the_picture_untouched_whatever_their_scale():
+def test_faint_maps_do_not_change_the_picture():
     picture = np.random.default_rng(0).integers(0, 255, (200, 150), dtype=np.uint8)
     drawn = overlay(image(peak=0.3, pixels=picture), exam())
     assert (drawn[:200] == picture[..., None]).all()
@@ -130,7 +130,7 @@ def test_faint_maps_leave_the_picture_untouched_whatever_their_scale():
     assert drawn.shape[0] > 200
 
 
-def test_a_strong_map_is_enclosed_by_lines_and_the_tissue_within_stays():
+def test_a_strong_map_is_outlined_and_the_tissue_inside_is_not_changed():
     picture = np.random.default_rng(0).integers(60, 120, (200, 150), dtype=np.uint8)
     item = image(peak=1.8, pixels=np.tile(picture, (4, 4)))
     drawn = overlay(item, exam())[:800]
@@ -143,7 +143,7 @@ def test_a_strong_map_is_enclosed_by_lines_and_the_tissue_within_stays():
 
 @settings(max_examples=100, deadline=None)
 @given(geometries(), st.booleans(), st.data())
-def test_lines_enclose_what_reaches_the_level_and_nothing_else(geometry, mirrored, data):
+def test_lines_enclose_exactly_the_places_that_reach_the_level(geometry, mirrored, data):
     h, w = data.draw(st.integers(2, 6)), data.draw(st.integers(2, 6))
     cells = st.floats(0, 3, width=32)
     strength = np.array([[data.draw(cells) for _ in range(w)] for _ in range(h)], dtype=np.float32)
@@ -168,7 +168,7 @@ def test_an_outline_scales_with_the_picture():
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_boxes_go_along_with_the_mirror(mirrored):
+def test_boxes_are_mirrored_with_the_picture(mirrored):
     canvas = np.zeros((100, 80), dtype=np.uint8)
     canvas[10:30, 5:25] = 1
     seen = canvas[:, ::-1] if mirrored else canvas
@@ -189,7 +189,7 @@ def test_a_box_is_drawn_at_its_place_with_its_strength_legible():
 
 
 @pytest.mark.parametrize("finding", [(0.0, 0.0, 400.0, 300.0), (399.0, 299.0, 400.0, 300.0)])
-def test_boxes_at_the_border_are_drawn_within(finding):
+def test_boxes_at_the_border_are_drawn_inside_the_picture(finding):
     drawn = overlay(image(findings=[Finding(finding, 12.3)]), exam())
     assert drawn.shape[1:] == (150, 3)
 
@@ -207,7 +207,7 @@ def test_chest_walls_meet_at_the_centre_line(flipped):
     assert bright[60:100].max() < 100
 
 
-def test_words_stay_upright_on_a_mirrored_picture():
+def test_text_is_not_mirrored_on_a_mirrored_picture():
     finding = Finding((160.0, 60.0, 260.0, 200.0), 1.4)
     straight, turned = (
         hanging(exam(image(R, flipped=flipped, findings=[finding])), 200)
@@ -271,12 +271,12 @@ def test_a_picture_that_was_not_kept_is_black_in_the_shape_of_the_source():
 
 
 @pytest.mark.parametrize("width", [1, 40, PICTURE_PX])
-def test_pictures_of_any_width_are_lettered(width):
+def test_text_fits_pictures_of_every_width(width):
     pixels = np.zeros((50, width), dtype=np.uint8)
     assert overlay(image(pixels=pixels), exam()).shape[1] == width
 
 
-def test_nothing_that_was_given_is_changed():
+def test_drawing_does_not_change_the_prediction():
     item = image(peak=2.0, findings=[Finding((160.0, 60.0, 260.0, 200.0), 1.4)])
     before = item.display.pixels.copy(), item.malignancy_map.copy()
     overlay(item, exam())

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mammolens.core import Geometry, Laterality, turn_box
+from mammolens.data.lesion_masks import draw_lesion
 from mammolens.data.lesions import Lesion
-from mammolens.data.outlines import draw_lesion
 from mammolens.render import hangs_mirrored, warp_map
 
 
@@ -38,7 +38,7 @@ def test_a_map_is_turned_back_with_its_picture(geometry, quarters, size) -> None
 
 @settings(max_examples=60, deadline=None)
 @given(geometries(), st.integers(1, 3))
-def test_a_marked_box_is_drawn_at_one_place_however_the_picture_lies(geometry, quarters) -> None:
+def test_a_box_is_drawn_at_the_same_place_for_every_orientation(geometry, quarters) -> None:
     r0, c0, _, _ = geometry.crop_source_px
     box = r0 + 5.0, c0 + 8.0, r0 + 25.0, c0 + 20.0
     stored = turn_box(box, geometry.source_shape, -quarters)
@@ -49,7 +49,7 @@ def test_a_marked_box_is_drawn_at_one_place_however_the_picture_lies(geometry, q
 
 
 @pytest.mark.parametrize("quarters", range(4))
-def test_a_mask_is_carried_into_the_upright_picture(tmp_path, quarters: int) -> None:
+def test_a_mask_is_turned_with_its_picture(tmp_path, quarters: int) -> None:
     mask = np.zeros((120, 80), np.uint8)
     mask[30:50, 10:40] = 255
     geometry = Geometry((120, 80), (10, 0, 110, 80), (50, 40), (7, 0), (64, 48), True)
@@ -63,7 +63,7 @@ def test_a_mask_is_carried_into_the_upright_picture(tmp_path, quarters: int) -> 
 
 @pytest.mark.parametrize("flipped", [False, True])
 @pytest.mark.parametrize("quarters", range(4))
-def test_the_chest_wall_is_at_the_edge_to_which_the_turn_carries_it(flipped, quarters) -> None:
+def test_a_turn_moves_the_chest_wall_to_another_edge(flipped, quarters) -> None:
     picture = np.zeros((9, 9), int)
     picture[:, -1 if flipped else 0] = 1
     stored = np.rot90(picture, quarters)

@@ -1,16 +1,19 @@
-"""Words drawn into pictures: wrapped, sized to the picture, in OpenCV's built-in font (ASCII)."""
+"""Draw text into pictures: wrapped, sized to the picture, in the built-in ASCII font of OpenCV."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["GROUND", "INK", "QUIET", "band", "measure", "write"]
+from mammolens.files import storage, write_whole
+
+__all__ = ["GROUND", "INK", "QUIET", "band", "measure", "write", "write_png"]
 
 INK: Final = (236, 238, 240)
 QUIET: Final = (176, 182, 188)
@@ -20,11 +23,11 @@ _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def band(lines: Sequence[str], width: int) -> npt.NDArray[np.uint8]:
-    """Set lines into a strip of `width` pixels, wrapped to it; the first line is bright.
+    """Draw lines of text into a strip of `width` pixels, wrapped; the first line is bright.
 
     Returns
     -------
-    uint8 RGB, as high as the words need.
+    uint8 RGB (rows, width, 3), as high as the text needs.
     """
     size = float(np.clip(width / 40, 15, 34))
     pad = round(size * 0.7)
@@ -46,19 +49,33 @@ def write(
     size: float,
     ink: tuple[int, int, int],
 ) -> None:
-    """Write one line into `picture`, its baseline starting at `at` (column, row)."""
+    """Write one line of text into `picture`; its baseline starts at `at` (column, row)."""
     thick = max(1, round(size / 16))
     cv2.putText(picture, _ascii(text), at, _FONT, _scale(size), ink, thick, cv2.LINE_AA)
 
 
+def write_png(path: Path, picture: npt.NDArray[np.uint8]) -> Path:
+    """Write a sheet (H, W, 3), RGB, as PNG, and give its path.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    done, encoded = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
+    assert done
+    with storage(path, "the sheet"):
+        return write_whole(path, encoded.tobytes())
+
+
 def measure(text: str, size: float) -> tuple[int, int]:
-    """Give the width and the height of a line in pixels."""
+    """Give width and height in pixels of a line of text."""
     (wide, high), _ = cv2.getTextSize(_ascii(text), _FONT, _scale(size), max(1, round(size / 16)))
     return int(wide), int(high)
 
 
 def _wrap(text: str, size: float, width: int) -> list[str]:
-    """Break at spaces, or within a word that is wider than `width` pixels by itself."""
+    """Break text into lines of at most `width` pixels, at spaces or within a long word."""
     fits = len(text)
     while fits > 1:
         lines = textwrap.wrap(text, fits)

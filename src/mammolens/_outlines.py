@@ -1,8 +1,8 @@
-"""Where a map points, as lines: a coarse map over the prepared frame → closed lines on a picture.
+"""Turn the coarse map of a model into closed lines on a picture, around its strong places.
 
-A line, not a tint: the tissue that a mark is about must stay as it is. Strength is the raw value of
-the map divided by the model's validated level, so the same line means the same evidence on every
-image, and an image without activation has none.
+Lines are drawn instead of colours, because the tissue must stay visible. The strength is the raw
+value of the map divided by the validated level of the model. So the same line means the same
+evidence on every image, and an image without activation has no lines.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from mammolens.core import Geometry
 __all__ = ["LEVELS", "LEVELS_MEAN", "Outline", "draw_outlines", "outline", "warp_map"]
 
 LEVELS: Final = (1.0, 2.0)
-"""Strengths that are outlined: where a finding counts, and twice that."""
+"""Strengths that are outlined: the validated level from which on a finding counts, and twice it."""
 LEVELS_MEAN: Final = "1x and 2x the level from which a finding counts"
 
 Outline = tuple[float, npt.NDArray[np.float32]]
-"""A level out of `LEVELS`, and a closed line: float32 (n, 2) of (column, row), continuous."""
+"""A level of `LEVELS`, and a closed line: float32 (n, 2) of (column, row) in continuous pixels."""
 
 _INK: Final = (255, 209, 102)
 _HALO: Final = (16, 18, 20)
 _GRID_PX: Final = 512
-"""Longest side of the grid on which lines are traced: a cell of a map is some ten of its pixels."""
+"""Longest side of the grid on which lines are traced. A cell of a map has about ten grid pixels."""
 _SMOOTH_PX: Final = 0.75
+"""Largest distance, in grid pixels, between a traced line and its simplified form."""
 
 
 def outline(
@@ -38,14 +39,14 @@ def outline(
     shape: tuple[int, int],
     mirrored: bool = False,
 ) -> list[Outline]:
-    """Enclose the places of a map that reach `LEVELS`, on a picture of the whole source.
+    """Outline the places of a map that reach `LEVELS`, on a picture of the whole source.
 
     Parameters
     ----------
     strength
-        (h, w), covering the prepared frame evenly; 1 is the validated level.
+        Float32 (h, w) that covers the prepared frame; 1 is the validated level.
     geometry
-        How the prepared frame was cut from the source.
+        Map between source and prepared pixels.
     shape
         Rows and columns of the picture.
     mirrored
@@ -53,26 +54,27 @@ def outline(
 
     Returns
     -------
-    Lines in pixels of the picture, the lower level first; holes have lines of their own.
+    Lines in pixels of the picture, the lower level first; each hole has its own line.
     """
     factor = min(1.0, _GRID_PX / max(shape))
     grid = max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
-    laid = warp_map(strength, geometry, grid)
+    warped = warp_map(strength, geometry, grid)
     size = np.asarray((shape[1] / grid[1], shape[0] / grid[0]), dtype=np.float32)
-    found: list[Outline] = []
+    outlines: list[Outline] = []
     for level in LEVELS:
-        reached = np.pad(laid[:, ::-1] if mirrored else laid, 1) >= level
+        reached = np.pad(warped[:, ::-1] if mirrored else warped, 1) >= level
         lines, _ = cv2.findContours(reached.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         for line in lines:
             smooth = cv2.approxPolyDP(line, _SMOOTH_PX, True)[:, 0].astype(np.float32)
-            found.append((level, (smooth - np.float32(0.5)) * size))
-    return found
+            outlines.append((level, (smooth - np.float32(0.5)) * size))
+    return outlines
 
 
 def draw_outlines(picture: npt.NDArray[np.uint8], lines: Sequence[Outline], size: float) -> None:
-    """Draw lines into uint8 RGB with a dark halo, thicker for the higher level.
+    """Draw lines into a uint8 RGB picture with a dark halo, thicker for the higher level.
 
-    `size` is that of the letters on the same picture.
+    The thickness follows `size`, the size of the letters on the same picture. The picture is
+    changed.
     """
     thick = max(1, round(size / 16))
     for ink, more in ((_HALO, 2 * thick), (_INK, 0)):
@@ -85,21 +87,21 @@ def draw_outlines(picture: npt.NDArray[np.uint8], lines: Sequence[Outline], size
 def warp_map(
     activation: npt.NDArray[np.float32], geometry: Geometry, display_shape: tuple[int, int]
 ) -> npt.NDArray[np.float32]:
-    """Lay a map of the prepared frame over the whole source image, seen at another size.
+    """Resample a map of the prepared frame to a picture of the whole source image.
 
     Parameters
     ----------
     activation
-        (h, w), covering the prepared frame evenly; any unit.
+        Float32 (h, w) that covers the prepared frame, in any unit.
     geometry
-        How the prepared frame was cut from the source.
+        Map between source and prepared pixels.
     display_shape
         Rows and columns of the picture of the whole source.
 
     Returns
     -------
-    float32 `display_shape`, bilinear, in the source's orientation and the map's unit; zero
-    outside the crop, of which the model saw nothing.
+    Float32 of `display_shape`, interpolated bilinearly, in the stored orientation and the unit of
+    the map. It is zero outside the crop, which the model did not see.
     """
     if geometry.quarter_turns:
         shape = display_shape[::-1] if geometry.quarter_turns % 2 else display_shape
@@ -119,12 +121,16 @@ def warp_map(
 
 
 def _centres(count: int, extent: int) -> npt.NDArray[np.float64]:
+    """Centres of `count` equal parts of 0–`extent`."""
     return np.asarray((np.arange(count) + 0.5) * (extent / count), dtype=np.float64)
 
 
 def _weights(
     position: npt.NDArray[np.float64], count: int, inside: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float32]:
-    """Linear interpolation as a matrix (positions, count); cell `i` has its centre at i + ½."""
+    """Matrix (positions, count) of linear interpolation; the centre of cell `i` is at i + ½.
+
+    Rows of positions that are not `inside` are zero.
+    """
     distance = np.clip(position - 0.5, 0, count - 1)[:, None] - np.arange(count)[None, :]
     return (np.maximum(0.0, 1.0 - np.abs(distance)) * inside[:, None]).astype(np.float32)

@@ -1,6 +1,6 @@
-"""What every HTML page has in common: its beginning, and templates that escape what is put in.
+"""Parts that all HTML pages share: the beginning of a page, and templates that escape all text.
 
-A page loads nothing from elsewhere and runs nothing of others.
+A page loads nothing from other places, and runs no script but its own.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ __all__ = ["page_start", "templates"]
 
 @lru_cache
 def templates(package: str) -> Environment:
-    """Give the Jinja2 templates that lie in a package.
+    """Give the Jinja2 templates in the folder of a package.
 
-    All text is escaped, and what cannot be shown safely is replaced, wherever a template puts it;
-    only `markupsafe.Markup` stays as it is. A name that a template does not get is an error.
+    All text is escaped, and characters that cannot be shown safely are replaced; only
+    `markupsafe.Markup` is not changed. A missing variable of a template is an error.
 
     Parameters
     ----------
     package
-        Its full name.
+        Full name of the package.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -48,19 +48,24 @@ def _shown(value: Any) -> Any:
 
 
 def page_start(title: str, style: str, script: str = "") -> str:
-    """Begin a page up to its open body.
+    """Make the beginning of a page, up to its open body.
 
-    Its Content-Security-Policy lets it load nothing but pictures that lie inside or beside it, and
-    run nothing but `script`: text from a header that got into the page unescaped could do nothing.
+    Its Content-Security-Policy allows only pictures within the page or beside it, and only
+    `script`. If text of a header came into the page without escaping, it could do no harm.
 
     Parameters
     ----------
     title
         Plain text; it is escaped.
     style
-        CSS, put into the page.
+        CSS of the page.
     script
-        The one script that the page may run, as it will stand in it; none may if empty.
+        The only script that the page may run, exactly as it is in the page. If it is empty, the
+        page may run no script.
+
+    Returns
+    -------
+    HTML from the doctype to the opening tag of the body.
 
     Source: W3C Content Security Policy Level 3.
     """

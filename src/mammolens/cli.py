@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mammolens import DISCLAIMER, cli_bench, cli_datasets, cli_node, cli_runs
+from mammolens.sinks import needs_pictures, sink_names
 
 __all__ = ["app", "main"]
 
@@ -62,11 +63,7 @@ Regions = Annotated[
 ]
 Sinks = Annotated[
     str,
-    typer.Option(
-        metavar="LIST",
-        help="Which of json, csv, overlay, html, dicom-cad-sr, dicom-sr, dicom-sc, dicom-seg, "
-        "dicom-pr, dicom-ko, fhir, hl7; separated by commas.",
-    ),
+    typer.Option(metavar="LIST", help=f"Which of {', '.join(sink_names())}; separated by commas."),
 ]
 Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="How many to work on at a time.")]
 Prevalence = Annotated[
@@ -170,14 +167,16 @@ def analyze(
     inputs, names = _inputs(paths or [], sample), _names(sinks)
     from mammolens import console
     from mammolens.analysis import AnalysisOptions
-    from mammolens.run import run
+    from mammolens.run import run_exams
 
     views = _views(complete_views)
-    options = AnalysisOptions(jobs, prevalence, pseudonymise, time_limit, _drawn(names), views)
+    options = AnalysisOptions(
+        jobs, prevalence, pseudonymise, time_limit, needs_pictures(names), views
+    )
     if region:
         return _analyze_regions(inputs, region, out, model, names, options)
     with console.progress_bar("exams") as on_progress:
-        summary, info = run(inputs, out, model, names, options, on_progress)
+        summary, info = run_exams(inputs, out, model, names, options, on_progress)
     console.show_run(summary, info)
     raise typer.Exit(summary.exit_code)
 
@@ -207,9 +206,9 @@ def models(name: ModelName = None) -> None:
 def train(config: RunFile, out: Out, overrides: Overrides = None) -> None:
     """Train a network, or go on where the run was cut off (needs the extra train)."""
     cli_runs.need_training()
-    from mammolens.learn.frozen import train_run
+    from mammolens.learn.train import train
 
-    best = train_run(config, out, overrides or [], lambda line: typer.echo(line, err=True))
+    best = train(config, out, overrides or [], lambda line: typer.echo(line, err=True))
     typer.echo(best)
 
 
@@ -223,8 +222,8 @@ def augment(
     overrides: Overrides = None,
 ) -> None:
     """Show what augmentation does: prepared images beside drawn variants of them."""
+    from mammolens.learn.augmentation_sheet import write_sheet
     from mammolens.learn.config import read_run
-    from mammolens.learn.sheet import write_sheet
 
     run = read_run(config, overrides or [])
     typer.echo(write_sheet(run, images, out, variants=variants, seed=seed))
@@ -264,18 +263,6 @@ def _views(names: str) -> tuple[View, ...]:
 
 def _names(sinks: str) -> list[str]:
     return [name.strip() for name in sinks.split(",") if name.strip()]
-
-
-_WITHOUT_PICTURES = frozenset(
-    {
-        *("csv", "json", "fhir", "hl7"),
-        *("dicom-cad-sr", "dicom-ko", "dicom-pr", "dicom-seg", "dicom-sr"),
-    }
-)
-
-
-def _drawn(sinks: list[str]) -> bool:
-    return not {*sinks} <= _WITHOUT_PICTURES
 
 
 def _inputs(paths: list[Path], sample: bool) -> list[Path]:

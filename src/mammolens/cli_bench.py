@@ -32,7 +32,7 @@ Points = Annotated[
     list[str] | None,
     typer.Option(
         metavar="KIND=VALUE",
-        help="Wanted: sensitivity=, specificity=, recall= (share of women), or cost= (false"
+        help="Wanted: sensitivity=, specificity=, recall= (share of patients), or cost= (false"
         " recalls that a missed cancer weighs); repeatable.",
     ),
 ]
@@ -83,7 +83,7 @@ Common = Annotated[
     typer.Option("--common", help="Pair the images that both have, though their tables differ."),
 ]
 
-Trial = Annotated[
+JudgedData = Annotated[
     Path,
     typer.Argument(metavar="TABLE|RUN.toml", help="A table with a column split, or a run."),
 ]
@@ -118,7 +118,7 @@ Cache = Annotated[
 
 
 def compare(
-    table: Trial,
+    table: JudgedData,
     out: Out,
     models: Models,
     features: Features = "handcrafted,cnn",
@@ -211,7 +211,7 @@ def report(runs: Runs, out: ReportOut = None, common: Common = False) -> None:
     from mammolens import console
     from mammolens.bench import report
 
-    console.show_written(report.run(runs, out, common))
+    console.show_written(report.write_reports(runs, out, common))
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""``mammolens datasets``: thin doors to the readers of public data sets and to their tables."""
+"""The commands of ``mammolens datasets``: read public data sets, check and show tables."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Read public data sets into tables, check and show them.")
 
-Source = Annotated[str, typer.Argument(metavar="NAME", help="Which one: see datasets list.")]
-Root = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder that it was unpacked to.")]
-TableOut = Annotated[Path, typer.Option("--out", "-o", metavar="TABLE.csv", help="To write.")]
-DemoOut = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="New folder for it.")]
-DrawSeed = Annotated[int, typer.Option(min=0, help="Of the pictures and labels.")]
+Source = Annotated[str, typer.Argument(metavar="NAME", help="Data set: see datasets list.")]
+Root = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the unpacked data set.")]
+TableOut = Annotated[Path, typer.Option("--out", "-o", metavar="TABLE.csv", help="New table.")]
+DemoOut = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="New folder.")]
+DrawSeed = Annotated[int, typer.Option(min=0, help="Seed of the pictures and labels.")]
 Options = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="An option of the reader; repeatable."),
 ]
-Tables = Annotated[list[Path], typer.Argument(metavar="TABLE.csv...", help="Tables to look at.")]
+Tables = Annotated[list[Path], typer.Argument(metavar="TABLE.csv...", help="Tables to read.")]
 Sheet = Annotated[
     Path | None,
     typer.Option("--sheet", "-o", metavar="SHEET.png", help="Draw a contact sheet to this file."),
 ]
-SheetImages = Annotated[int, typer.Option("--images", min=1, max=400, help="Pictures on it.")]
-Seed = Annotated[int, typer.Option(help="Of the choice of pictures.")]
+SheetImages = Annotated[
+    int, typer.Option("--images", min=1, max=400, help="Pictures on the sheet.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of the choice of pictures.")]
 
-Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="How many to read at a time.")]
+Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="Images to read at the same time.")]
 Persons = Annotated[
     Path | None,
-    typer.Option(metavar="PERSONS.csv", help="Table that says which patients are one woman."),
+    typer.Option(metavar="PERSONS.csv", help="Table that links identifiers of the same person."),
 ]
 Json = Annotated[
-    Path | None, typer.Option("--json", metavar="FILE", help="Write everything that was found.")
+    Path | None, typer.Option("--json", metavar="FILE", help="Write all findings to this file.")
 ]
 
 
 @app.command("list")
 def list_() -> None:
-    """Name the data sets that can be read, their licences and where they come from."""
+    """List the data sets that can be read, their licences and their sources."""
     from mammolens import console
     from mammolens.data.sources import list_sources
 
@@ -49,10 +51,10 @@ def list_() -> None:
 
 @app.command()
 def build(name: Source, root: Root, out: TableOut, options: Options = None) -> None:
-    """Read a data set and write its table, with marked lesions in lesions.csv beside it."""
+    """Read a data set and write its table; marked lesions go to lesions.csv in the same folder."""
     from mammolens import console
+    from mammolens.data.manifest_writer import write_manifest
     from mammolens.data.sources import build_source
-    from mammolens.data.table import write_manifest
 
     manifest = build_source(name, root, _pairs(options or []))
     written = write_manifest(manifest, out)
@@ -62,7 +64,7 @@ def build(name: Source, root: Root, out: TableOut, options: Options = None) -> N
 
 @app.command()
 def demo(out: DemoOut, seed: DrawSeed = 1) -> None:
-    """Draw 60 SYNTHETIC patients, to try every command without a download."""
+    """Draw 60 SYNTHETIC patients, to try all commands without a download."""
     from mammolens import console
     from mammolens.data.demo import write_demo
 
@@ -74,7 +76,7 @@ def demo(out: DemoOut, seed: DrawSeed = 1) -> None:
 
 @app.command()
 def show(tables: Tables, sheet: Sheet = None, images: SheetImages = 40, seed: Seed = 1) -> None:
-    """Count what tables hold, and draw some of their images if a sheet is named."""
+    """Count the images of tables by label, view and split; draw some of them with --sheet."""
     from mammolens import console
     from mammolens.data.manifest import Manifest
 
@@ -90,14 +92,14 @@ def show(tables: Tables, sheet: Sheet = None, images: SheetImages = 40, seed: Se
 
 @app.command()
 def check(tables: Tables, jobs: Jobs = 1, persons: Persons = None, json_file: Json = None) -> None:
-    """Look for leaks, copies, contradictions and damage in tables and their images."""
+    """Check tables and their images for leaks, copies, contradictions and damage."""
     from mammolens import console
     from mammolens.data.check import check_manifest, write_report
     from mammolens.data.manifest import Manifest
-    from mammolens.data.persons import NOBODY, read_persons
+    from mammolens.data.persons import NO_LINKS, read_persons
 
     manifest = Manifest.read(*tables)
-    same = read_persons(persons) if persons is not None else NOBODY
+    same = read_persons(persons) if persons is not None else NO_LINKS
     with console.progress_bar("images") as on_progress:
         report = check_manifest(manifest, jobs=jobs, same_person=same, on_progress=on_progress)
     console.show_check(report)

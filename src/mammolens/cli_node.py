@@ -15,8 +15,12 @@ from mammolens.cli_node_questions import (
     Json,
     Patient,
     Study,
+    changing,
     closed_to_others,
+    looking,
     need_serving,
+    say,
+    settings_of,
 )
 
 __all__ = ["app", "deliver", "need_serving", "node", "worker"]
@@ -68,58 +72,49 @@ def node(context: typer.Context, config: Config = None) -> None:
     """Listen for DICOM and receive; or, with a command, look after what was received."""
     context.with_resource(closed_to_others())
     if context.invoked_subcommand is None:
-        need_serving()
+        settings = settings_of(config)
         from mammolens.serve.commands import run_node
-        from mammolens.serve.settings import load_settings
 
-        run_node(load_settings(config))
+        run_node(settings)
 
 
 def worker(config: Config = None, once: Once = False, threads: Threads = 1) -> None:
     """Analyse the exams that the node has received (needs the extra serve)."""
-    need_serving()
+    settings = settings_of(config)
     from mammolens.serve.commands import run_worker
-    from mammolens.serve.settings import load_settings
 
     with closed_to_others():
-        run_worker(load_settings(config), threads, once)
+        run_worker(settings, threads, once)
 
 
 def deliver(config: Config = None, once: Once = False) -> None:
     """Send results where the routes of the settings lead (needs the extra serve)."""
-    need_serving()
+    settings = settings_of(config)
     from mammolens.serve.commands import run_deliveries
-    from mammolens.serve.settings import load_settings
 
     with closed_to_others():
-        run_deliveries(load_settings(config), once)
+        run_deliveries(settings, once)
 
 
 @app.command()
 def status(config: Config = None, as_json: Json = False) -> None:
     """Count what was received, waits, runs, is done, failed or dead, and say what waits longest."""
-    need_serving()
-    import json
+    with looking(config) as state:
+        from mammolens.serve.record import read_overview, say_overview
 
-    from mammolens.serve.holdings import look_state
-    from mammolens.serve.record import read_overview, say_overview
-    from mammolens.serve.settings import load_settings
-
-    with look_state(load_settings(config)) as state:
         found = read_overview(state.database)
-    typer.echo(json.dumps(found.to_json()) if as_json else "\n".join(say_overview(found)))
+    say(as_json, found.to_json(), say_overview(found))
 
 
 @app.command()
 def add(paths: Files, config: Config = None) -> None:
-    """Receive files as if they had been sent; what is no DICOM object is named and left out."""
-    need_serving()
+    """Receive files as if they had been sent; what is not a DICOM object is named and left out."""
+    settings = settings_of(config)
     from mammolens.serve.commands import add_files
-    from mammolens.serve.settings import load_settings
     from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
     refused = 0
-    for name, outcome, taken in add_files(load_settings(config), paths):
+    for name, outcome, taken in add_files(settings, paths):
         typer.echo(f"{name}: {outcome}", err=not taken)
         refused += not taken
     raise typer.Exit(EXIT_INCOMPLETE if refused else EXIT_OK)
@@ -128,12 +123,9 @@ def add(paths: Files, config: Config = None) -> None:
 @app.command()
 def verify(config: Config = None, head: Kept = None) -> None:
     """Check that no row of the audit trail was changed, removed or put in."""
-    need_serving()
-    from mammolens.serve.holdings import look_state
-    from mammolens.serve.record import AuditHead, audit
-    from mammolens.serve.settings import load_settings
+    with looking(config) as state, state.database.read() as connection:
+        from mammolens.serve.record import AuditHead, audit
 
-    with look_state(load_settings(config)) as state, state.database.read() as connection:
         report = audit.verify(connection, AuditHead.parse(head) if head else None)
     if report.sound:
         typer.echo(f"the trail is whole: {report.head}")
@@ -145,13 +137,10 @@ def verify(config: Config = None, head: Kept = None) -> None:
 @app.command()
 def retry(config: Config = None) -> None:
     """Queue again what was given up: dead jobs and deliveries."""
-    need_serving()
-    from mammolens.serve.delivery import revive_deliveries
-    from mammolens.serve.holdings import open_state
-    from mammolens.serve.settings import load_settings
-    from mammolens.serve.work import revive_jobs
+    with changing(config) as state:
+        from mammolens.serve.delivery import revive_deliveries
+        from mammolens.serve.work import revive_jobs
 
-    with open_state(load_settings(config)) as state:
         jobs = revive_jobs(state.database, "cli")
         deliveries = revive_deliveries(state.database, "cli")
     typer.echo(f"queued again: {jobs} jobs, {deliveries} deliveries")
@@ -160,31 +149,23 @@ def retry(config: Config = None) -> None:
 @app.command()
 def dead(config: Config = None, as_json: Json = False) -> None:
     """List the deliveries that wait for a person: refused, given up, or of a route that is gone."""
-    need_serving()
-    import json
+    with looking(config) as state:
+        from mammolens.serve.delivery import read_dead, say_dead
 
-    from mammolens.serve.delivery import read_dead, say_dead
-    from mammolens.serve.holdings import look_state
-    from mammolens.serve.settings import load_settings
-
-    with look_state(load_settings(config)) as state:
         found = read_dead(state.database, [route.name for route in state.settings.routes])
-    told = json.dumps([letter.to_json() for letter in found])
-    typer.echo(told if as_json else "\n".join(say_dead(found)))
+    say(as_json, [letter.to_json() for letter in found], say_dead(found))
 
 
 @app.command()
 def resend(ids: Ids = None, config: Config = None, everything: All = False) -> None:
     """Queue dead deliveries again, except what a later result of its exam has overtaken."""
-    need_serving()
     from mammolens.errors import ConfigError
-    from mammolens.serve.delivery import revive_deliveries
-    from mammolens.serve.holdings import open_state
-    from mammolens.serve.settings import load_settings
 
     if bool(ids) == everything:
         raise ConfigError("which deliveries?", keyword="resend", remedy="Give their IDs, or --all")
-    with open_state(load_settings(config)) as state:
+    with changing(config) as state:
+        from mammolens.serve.delivery import revive_deliveries
+
         queued = revive_deliveries(state.database, "cli", None if everything else ids)
     typer.echo(f"queued again: {queued} deliveries")
     if ids and queued < len({*ids}):
@@ -205,20 +186,19 @@ def pull(
     config: Config = None,
 ) -> None:
     """Fetch studies from a PACS: those that fit all that is given."""
-    need_serving()
+    settings = settings_of(config)
     from mammolens.serve import commands
     from mammolens.serve.dimse import Method, StudyQuery
-    from mammolens.serve.settings import load_settings
     from mammolens.status import EXIT_INCOMPLETE
 
     begin, end = (day.date() if day else None for day in (first, last))
     query = StudyQuery(study, accession, patient, begin, end)
-    reports = list(commands.pull(load_settings(config), peer, query, Method(by), priors))
-    for told in reports:
-        typer.echo(f"{told.study_instance_uid}: {told.completed} came, {told.failed} did not")
+    reports = list(commands.pull(settings, peer, query, Method(by), priors))
+    for report in reports:
+        typer.echo(f"{report.study_instance_uid}: {report.completed} came, {report.failed} did not")
     if not reports:
         typer.echo("the PACS has no such study", err=True)
-    if not reports or not all(told.is_whole for told in reports):
+    if not reports or not all(report.is_whole for report in reports):
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
@@ -227,13 +207,11 @@ def expire(
     config: Config = None, dry_run: DryRun = False, yes: Yes = False, clock: ClockIsRight = False
 ) -> None:
     """Delete what is older than the settings keep it; never what is undelivered or in work."""
-    need_serving()
+    settings = settings_of(config)
     import sys
 
     from mammolens.serve import holdings
-    from mammolens.serve.settings import load_settings
 
-    settings = load_settings(config)
     with (holdings.look_state if dry_run else holdings.open_state)(settings) as state:
         found = holdings.count_expired(state.database, settings.retention)
         if not dry_run:
@@ -249,11 +227,9 @@ def expire(
 @app.command()
 def backup(folder: NewFolder, config: Config = None) -> None:
     """Copy the database and all files that it speaks of into a new folder, while the node runs."""
-    need_serving()
-    from mammolens.serve.holdings import back_up, open_state
-    from mammolens.serve.settings import load_settings
+    with changing(config) as state:
+        from mammolens.serve.holdings import back_up
 
-    with open_state(load_settings(config)) as state:
         report = back_up(state, folder)
     typer.echo(f"{folder}: {report.received} objects, {report.results} files of results")
     typer.echo(f"audit {report.audit_head}")
@@ -262,23 +238,20 @@ def backup(folder: NewFolder, config: Config = None) -> None:
 @app.command()
 def restore(folder: NewFolder, config: Config = None) -> None:
     """Put a backup into the empty place that the settings name, and check every digest."""
-    need_serving()
+    settings = settings_of(config)
     from mammolens.serve.holdings import restore as put_back
-    from mammolens.serve.settings import load_settings
 
-    report = put_back(load_settings(config), folder)
+    report = put_back(settings, folder)
     typer.echo(f"restored: {report.received} objects, {report.results} files of results")
 
 
 @app.command()
 def rekey(config: Config = None) -> None:
-    """Seal identities and results anew with the key of the settings; the node may run meanwhile."""
-    need_serving()
-    from mammolens.serve.holdings import open_state
-    from mammolens.serve.holdings import rekey as seal_anew
-    from mammolens.serve.settings import load_settings
+    """Seal identities and results with the newest key of the settings, also while the node runs."""
+    with changing(config) as state:
+        from mammolens.serve.holdings import rekey as seal_again
 
-    with open_state(load_settings(config)) as state:
-        done = seal_anew(state)
-    typer.echo(f"sealed anew: {done.identities} identities, {done.steps} steps, {done.files} files")
-    typer.echo("no older key is needed any more, but by older backups")
+        done = seal_again(state)
+    counts = f"{done.identities} identities, {done.steps} steps, {done.files} files"
+    typer.echo(f"sealed with the new key: {counts}")
+    typer.echo("older keys are needed only for older backups")

@@ -1,14 +1,19 @@
-"""Questions to the node: its exams, what became of one, whom it reaches; and a new node.toml."""
+"""Commands that ask the node about its exams and destinations, and the one that makes node.toml."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+
+if TYPE_CHECKING:
+    from mammolens.serve.holdings import NodeState
+    from mammolens.serve.settings import NodeSettings
 
 __all__ = [
     "Accession",
@@ -16,11 +21,15 @@ __all__ = [
     "Json",
     "Patient",
     "Study",
+    "changing",
     "check",
     "closed_to_others",
     "exams",
     "init",
+    "looking",
     "need_serving",
+    "say",
+    "settings_of",
     "show",
 ]
 
@@ -55,54 +64,39 @@ def exams(
     as_json: Json = False,
 ) -> None:
     """List exams, the newest first: where each stands, its category, and where results went."""
-    need_serving()
-    import json
+    with looking(config) as opened:
+        from mammolens.serve.lookup import look_up, say_exams
 
-    from mammolens.serve.holdings import look_state
-    from mammolens.serve.lookup import look_up, say_exams
-    from mammolens.serve.settings import load_settings
-
-    with look_state(load_settings(config)) as opened:
         answer = look_up(opened, patient, accession, study, state, limit)
     for note in answer.notes:
         typer.echo(f"note: {note}", err=True)
-    typer.echo(json.dumps(answer.to_json()) if as_json else "\n".join(say_exams(answer)))
+    say(as_json, answer.to_json(), say_exams(answer))
     raise typer.Exit(0 if answer.rows or not any((accession, patient, study, state)) else 1)
 
 
 def show(exam: ExamId, config: Config = None, as_json: Json = False) -> None:
     """Tell of one exam what came, what was refused and why, its results, deliveries and trail."""
-    need_serving()
-    import json
+    with looking(config) as opened:
+        from mammolens.serve.lookup import report_exam, say_report
 
-    from mammolens.serve.holdings import look_state
-    from mammolens.serve.lookup import report_exam, say_report
-    from mammolens.serve.settings import load_settings
-
-    with look_state(load_settings(config)) as opened:
         report = report_exam(opened, exam)
     for note in report.notes:
         typer.echo(f"note: {note}", err=True)
-    typer.echo(json.dumps(report.to_json()) if as_json else "\n".join(say_report(report)))
+    say(as_json, report.to_json(), say_report(report))
 
 
 def check(config: Config = None, as_json: Json = False) -> None:
     """Ask every peer and the destination of every route whether it is there; store nothing."""
-    need_serving()
-    import json
-
+    settings = settings_of(config)
     from mammolens.serve.checks import check_destinations
-    from mammolens.serve.settings import load_settings
 
     found = []
-    for reached in check_destinations(load_settings(config)):
+    for reached in check_destinations(settings):
         found.append(reached)
         if not as_json:
             typer.echo(str(reached))
-    if as_json:
-        typer.echo(json.dumps([reached.to_json() for reached in found]))
-    elif not found:
-        typer.echo("the settings name no peer and no route")
+    if as_json or not found:
+        say(as_json, [one.to_json() for one in found], ["the settings name no peer and no route"])
     raise typer.Exit(0 if all(reached.sound for reached in found) else 1)
 
 
@@ -121,9 +115,42 @@ CLOSED: Final = 0o077
 a group shares keeps its own rights; see ``share_with_group``."""
 
 
+def settings_of(config: Path | None) -> NodeSettings:
+    """Read the settings of a command, once what the node needs is known to be installed."""
+    need_serving()
+    from mammolens.serve.settings import load_settings
+
+    return load_settings(config)
+
+
+@contextlib.contextmanager
+def looking(config: Path | None) -> Iterator[NodeState]:
+    """Open the state of the node to answer a question; nothing is changed."""
+    settings = settings_of(config)
+    from mammolens.serve.holdings import look_state
+
+    with look_state(settings) as state:
+        yield state
+
+
+@contextlib.contextmanager
+def changing(config: Path | None) -> Iterator[NodeState]:
+    """Open the state of the node to change it."""
+    settings = settings_of(config)
+    from mammolens.serve.holdings import open_state
+
+    with open_state(settings) as state:
+        yield state
+
+
+def say(as_json: bool, value: Any, lines: Iterable[str]) -> None:
+    """Print an answer, as JSON or as lines for people."""
+    typer.echo(json.dumps(value) if as_json else "\n".join(lines))
+
+
 @contextlib.contextmanager
 def closed_to_others() -> Iterator[None]:
-    """Let nobody but the user of the node read what a command writes."""
+    """Let only the user of the node read what a command writes."""
     before = os.umask(CLOSED)
     try:
         yield
@@ -138,14 +165,8 @@ def need_serving() -> None:
     from mammolens.errors import ConfigError
 
     needed = (
-        "sqlalchemy",
-        "alembic",
-        "pydantic_settings",
-        "pynetdicom",
-        "fastapi",
-        "uvicorn",
-        "prometheus_client",
-        "websockets",
+        *("sqlalchemy", "alembic", "pydantic_settings", "pynetdicom", "fastapi", "uvicorn"),
+        *("prometheus_client", "httpx", "websockets"),
     )
     missing = [name for name in needed if find_spec(name) is None]
     if missing:

@@ -56,7 +56,6 @@ EXTRAS: Final = {
     "train": ("torch", "torchvision", "timm", "onnx", "onnxscript", "safetensors"),
     "dicom": ("highdicom",),
     "serve": ("fastapi", "uvicorn", "pynetdicom", "sqlalchemy"),
-    "scale": ("dask", "distributed"),
 }
 """Optional extras, with the modules by which each is known."""
 
@@ -262,7 +261,7 @@ def need_training() -> None:
     ConfigError
         Names what is missing, and how to install it.
     """
-    needed = ("torch", "timm", "onnx", "lightning_fabric", "sklearn", "skimage", "matplotlib")
+    needed = ("torch", "timm", "onnx", "sklearn", "skimage", "matplotlib")
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigError(

@@ -8,8 +8,8 @@
       DataError       InvalidManifest, PatientLeak
       ConfigError
       ModelError      BadModelPackage, ContractMismatch
-      DeliveryError   (a sink's destination refused or is away; retried)
-      StorageError    (a working folder is full or cannot be written)
+      DeliveryError   (a destination refused a result or cannot be reached; it is tried again)
+      StorageError    (a folder or file is full or cannot be written)
 
 `status.py` maps every leaf to an exit code, an HTTP status and a DIMSE status.
 """
@@ -40,18 +40,18 @@ __all__ = [
 
 
 class MammolensError(Exception):
-    """What went wrong, where, and what to do about it.
+    """Base of all errors: it says what happened, where, and what to do.
 
     Parameters
     ----------
     message
-        The cause, one sentence without a final full stop.
+        The cause: one sentence without a full stop.
     source
-        The file (or archive member, or setting) that it is about.
+        The file, archive member or setting with the fault.
     keyword
-        The DICOM keyword (or configuration key) at fault, if there is one.
+        The DICOM keyword or configuration key with the fault, if there is one.
     remedy
-        What the reader can do, one sentence without a final full stop.
+        What the reader can do: one sentence without a full stop.
 
     Examples
     --------
@@ -82,27 +82,27 @@ class MissingInput(InputError):
 
 
 class NotAnImage(InputError):
-    """The bytes are no picture: empty, truncated, text, or damaged beyond decoding."""
+    """The bytes are not a picture: empty, truncated, text, or too damaged to decode."""
 
 
 class UnsupportedImage(InputError):
-    """A picture of a form that is not read: transfer syntax, colour, several frames, size."""
+    """A picture whose transfer syntax, depth, size or number of frames is not supported."""
 
 
 class MissingAttribute(InputError):
-    """An attribute without which the image cannot be placed or scored is absent or empty."""
+    """An attribute that is needed to read or score the image is missing or empty."""
 
 
 class NotAMammogram(InputError):
-    """A sound picture of something else: CT, chest film, screenshot, FOR PROCESSING data."""
+    """An intact picture of something else: CT, chest film, screenshot, FOR PROCESSING data."""
 
 
 class NotAWholeView(InputError):
-    """A mammogram of a part of a breast, or magnified: of no use to a model of whole breasts."""
+    """A mammogram of a part of a breast, or a magnified one; the model needs whole breasts."""
 
 
 class IncompleteExam(InputError):
-    """An exam of which nothing could be analysed, or less than the model needs."""
+    """No image of the exam could be analysed, or fewer images than the model needs."""
 
 
 class BadRegion(InputError):
@@ -110,15 +110,15 @@ class BadRegion(InputError):
 
 
 class DataError(MammolensError):
-    """A table of training or evaluation data cannot be trusted."""
+    """A table of training or evaluation data has faults."""
 
 
 class InvalidManifest(DataError):
-    """The manifest has missing columns, impossible values or missing files."""
+    """A manifest or table has missing columns, impossible values or missing files."""
 
 
 class PatientLeak(DataError):
-    """One patient stands on both sides of a split."""
+    """One patient is in more than one part of a split."""
 
 
 class ConfigError(MammolensError):
@@ -134,12 +134,12 @@ class BadModelPackage(ModelError):
 
 
 class ContractMismatch(ModelError):
-    """Graph and card, or card and input, disagree."""
+    """The graph and the card of a model disagree, or the card and the input."""
 
 
 class DeliveryError(MammolensError):
-    """A destination refused a result or is away."""
+    """A destination refused a result or cannot be reached."""
 
 
 class StorageError(MammolensError):
-    """A working folder, such as a cache or a run's, is full or cannot be written."""
+    """A folder or file, such as a cache or a report, is full or cannot be written."""

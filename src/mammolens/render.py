@@ -1,9 +1,9 @@
-"""Draws results into arrays: outlines and boxes on a mammogram, labels, the 2×2 hanging.
+"""Draw results into pictures: outlines and boxes on a mammogram, labels, the 2×2 hanging.
 
-An `ImagePrediction` flows in, uint8 RGB (rows, columns, 3) flows out; nothing is read or written.
-Maps are drawn by their strength, the raw value divided by the model's validated level, as lines
-around the places that reach `LEVELS`: the same line means the same evidence on every image, and
-the tissue within stays as it is.
+The input is an `ImagePrediction` or a `Prediction`, the output uint8 RGB (rows, columns, 3). No
+file is read or written. A map is drawn as lines around the places whose strength reaches `LEVELS`.
+The strength is the raw value divided by the validated level of the model, so the same line means
+the same evidence on every image. The tissue inside a line is not changed.
 """
 
 from __future__ import annotations
@@ -49,16 +49,19 @@ Rgb = npt.NDArray[np.uint8]
 
 _LINE: Final = (92, 98, 104)
 _GAP: Final = 4
+"""Pixels between two pictures of the hanging."""
 _MARK: Final = (255, 255, 255)
 _STANDARD: Final = (ViewPosition.CC, ViewPosition.MLO)
 _NO_PICTURE_ROWS: Final = 1000
+"""Largest height of the black picture that replaces a picture that was not kept."""
 
 
 def hangs_mirrored(laterality: Laterality | None, geometry: Geometry) -> bool:
-    """Say whether the source must be mirrored so that its chest wall meets the centre line.
+    """Return whether an image must be mirrored so that its chest wall is at the centre line.
 
-    The right breast hangs at the left with its chest wall at its right edge, the left breast
-    opposite. An image of unknown side stays as it is, and so does one stored lying on its side.
+    The right breast hangs at the left, with its chest wall at its right edge; the left breast hangs
+    opposite. An image of unknown side is not mirrored, and neither is an image that is stored lying
+    on its side.
 
     Examples
     --------
@@ -73,7 +76,16 @@ def hangs_mirrored(laterality: Laterality | None, geometry: Geometry) -> bool:
 def box_to_display(
     box_source_px: Box, source_shape: tuple[int, int], shape: tuple[int, int], mirrored: bool
 ) -> Box:
-    """Carry a box from the source to a picture of the whole source of `shape`.
+    """Convert a box from source pixels to pixels of a picture of the whole source.
+
+    Parameters
+    ----------
+    box_source_px
+        (row0, col0, row1, col1), half-open.
+    source_shape, shape
+        Rows and columns of the source and of the picture.
+    mirrored
+        Whether the picture is mirrored left to right.
 
     Examples
     --------
@@ -86,7 +98,7 @@ def box_to_display(
 
 
 def display_pixels(image: ImagePrediction) -> npt.NDArray[np.uint8]:
-    """Give the picture that was kept of an image, or a black one of its shape if none was."""
+    """Give the kept picture of an image, or a black picture of its shape if none was kept."""
     if image.display is not None:
         return image.display.pixels
     rows, cols = image.geometry.source_shape
@@ -107,31 +119,31 @@ def reduced(pixels: npt.NDArray[np.uint8], longest_px: int = PICTURE_PX) -> npt.
 
 
 def overlay(image: ImagePrediction, prediction: Prediction) -> Rgb:
-    """Draw one mammogram with outlines, finding boxes and a band of words beneath.
+    """Draw one mammogram with outlines and finding boxes, and a band of text below it.
 
     Returns
     -------
-    uint8 RGB, the image's display with its longest side at most `PICTURE_PX`, in the source's
-    orientation; the band stands below the picture and covers nothing of it.
+    uint8 RGB (rows, columns, 3): the displayed picture, as it is stored, its longest side at most
+    `PICTURE_PX`, and the band below it.
     """
     picture = _marked(image, reduced(display_pixels(image)), mirrored=False)
     lines = [
         f"{view_in_exam(image, prediction)}   P(malignant) {percent(image.scores.malignant)}",
         f"Triage of the exam: {CATEGORY_WORDS[prediction.category]}",
         f"Lines enclose where the map reaches {LEVELS_MEAN}",
-        f"{_spoken_by(prediction)}. {DISCLAIMER}",
+        f"{_model_line(prediction)}. {DISCLAIMER}",
     ]
     return np.vstack([picture, band(lines, picture.shape[1])])
 
 
 def hanging_order(prediction: Prediction) -> list[tuple[ImagePrediction | Place, ...]]:
-    """Pair the views of an exam as they hang: right at the left, CC above MLO, others beneath.
+    """Arrange the views of an exam for hanging: right breast left, CC above MLO, others below.
 
     Returns
     -------
-    Rows of two: an image, or the place (laterality, view position) that has none. The two rows
-    of the standard views are always there. A repeated view without a partner, and one of unknown
-    side, has a row of its own.
+    Rows with two items: images, or the place (laterality, view position) of a missing image. The
+    two rows of the standard views are always there. A repeated view without a partner and a view of
+    unknown side have a row with one item.
     """
     rows: list[tuple[ImagePrediction | Place, ...]] = []
     others = sorted(
@@ -157,32 +169,37 @@ def hanging_order(prediction: Prediction) -> list[tuple[ImagePrediction | Place,
 
 
 def hanging(prediction: Prediction, panel_rows: int = 800) -> Rgb:
-    """Hang an exam: RCC LCC / RMLO LMLO back to back, chest walls at the centre line.
+    """Draw the hanging of an exam: RCC and LCC above RMLO and LMLO, chest walls at the centre.
 
     Parameters
     ----------
     prediction
-        One exam; a view that it lacks is drawn as an empty panel that says so, and views other
-        than the four follow beneath.
+        One exam. A missing standard view is drawn as an empty panel with its name. Other views
+        follow below.
     panel_rows
         Height of every picture in pixels.
+
+    Returns
+    -------
+    uint8 RGB (rows, columns, 3).
     """
     rows = hanging_order(prediction)
     width = max([_width_at(item, panel_rows) for row in rows for item in row])
     width = width or round(panel_rows * 0.75)
     scores = prediction.scores
-    known = f"   P(malignant) {percent(scores.malignant)}" if scores else ""
-    title = f"Exam {prediction.patient_id or 'without patient ID'}{known}"
+    score = f"   P(malignant) {percent(scores.malignant)}" if scores else ""
+    title = f"Exam {prediction.patient_id or 'without patient ID'}{score}"
     whole = 2 * width + _GAP
     sheet = [band([title, f"Triage of the exam: {CATEGORY_WORDS[prediction.category]}"], whole)]
     sheet += [_pair(row, panel_rows, width, prediction) for row in rows]
-    sheet.append(band([f"{_spoken_by(prediction)}. {DISCLAIMER}"], whole))
+    sheet.append(band([f"{_model_line(prediction)}. {DISCLAIMER}"], whole))
     return np.vstack(sheet)
 
 
 def _pair(
     row: tuple[ImagePrediction | Place, ...], panel_rows: int, width: int, prediction: Prediction
 ) -> Rgb:
+    """Draw one row of the hanging: two pictures side by side, or one alone, with their legends."""
     whole = 2 * width + _GAP
     if len(row) == 1:
         legend = _legend(row[0], whole, prediction)
@@ -202,7 +219,7 @@ def _pair(
 
 
 def _panel(item: ImagePrediction | Place, shape: tuple[int, int], rest_before: float) -> Rgb:
-    """One picture in its panel; `rest_before` is the share of the spare width at its left."""
+    """Draw one picture in its panel; `rest_before` is the share of the free width at its left."""
     if isinstance(item, ImagePrediction):
         mirrored = hangs_mirrored(item.ref.laterality, item.geometry)
         grey = _resized(display_pixels(item), (shape[0], _width_at(item, shape[0])))
@@ -229,6 +246,7 @@ def _legend(item: ImagePrediction | Place, width: int, prediction: Prediction) -
 
 
 def _padded(picture: Rgb, shape: tuple[int, int], rest_before: float) -> Rgb:
+    """Put a picture at the top of a larger one; `rest_before` as in `_panel`."""
     sheet = np.full((*shape, 3), GROUND, dtype=np.uint8)
     start = round((shape[1] - picture.shape[1]) * rest_before)
     sheet[: picture.shape[0], start : start + picture.shape[1]] = picture
@@ -243,7 +261,10 @@ def _width_at(item: ImagePrediction | Place, rows: int) -> int:
 
 
 def outline_of(image: ImagePrediction, shape: tuple[int, int], mirrored: bool) -> list[Outline]:
-    """Enclose what the map of an image points at, on a picture of the whole source of `shape`."""
+    """Outline the places where the map of an image is strong, on a picture of `shape`.
+
+    The picture shows the whole source, mirrored left to right if `mirrored`.
+    """
     return outline(image.malignancy_map / image.map_level, image.geometry, shape, mirrored)
 
 
@@ -255,7 +276,7 @@ def _resized(grey: npt.NDArray[np.uint8], shape: tuple[int, int]) -> npt.NDArray
 
 
 def _marked(image: ImagePrediction, grey: npt.NDArray[np.uint8], mirrored: bool) -> Rgb:
-    """A picture (rows, columns) with outlines and boxes, words upright even where mirrored."""
+    """Draw outlines and boxes on a grey picture (rows, columns); text is never mirrored."""
     shape = (grey.shape[0], grey.shape[1])
     turned = np.ascontiguousarray(grey[:, ::-1] if mirrored else grey)
     picture = np.asarray(cv2.cvtColor(turned, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
@@ -270,7 +291,7 @@ def _marked(image: ImagePrediction, grey: npt.NDArray[np.uint8], mirrored: bool)
 
 
 def frame(picture: Rgb, box: Box, text: str, size: float) -> None:
-    """Draw a white box with a black halo and words above it, or inside where cut off."""
+    """Draw a white box with a black halo, and text above it, or inside if there is no space."""
     thick = max(1, round(size / 12))
     top, left, bottom, right = (round(edge) for edge in box)
     for colour, line in ((GROUND, 3 * thick), (_MARK, thick)):
@@ -283,6 +304,6 @@ def frame(picture: Rgb, box: Box, text: str, size: float) -> None:
     write(picture, text, (x, y), size, _MARK)
 
 
-def _spoken_by(prediction: Prediction) -> str:
+def _model_line(prediction: Prediction) -> str:
     model = prediction.model
     return f"{model.name} {model.version}, for a prevalence of {percent(prediction.prevalence)}"

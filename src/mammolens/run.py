@@ -1,4 +1,4 @@
-"""One run from paths to finished results: the analysis poured into the sinks."""
+"""Run an analysis from paths to result files: analyse the exams or regions, and write the sinks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from mammolens.analysis import (
 from mammolens.errors import ConfigError, IncompleteExam, MissingInput
 from mammolens.model import DEFAULT_MODEL, ModelCard, ModelPackage
 from mammolens.sinks import (
-    IDENTIFIED_SINKS,
     RunInfo,
     RunSummary,
     TriageThreshold,
@@ -27,10 +26,10 @@ from mammolens.sinks import (
 )
 from mammolens.sinks.regions import check_region_sinks, write_regions
 
-__all__ = ["check_paths", "describe_run", "run", "run_regions"]
+__all__ = ["check_paths", "describe_run", "run_exams", "run_regions"]
 
 
-def run(
+def run_exams(
     paths: Sequence[Path],
     out: Path,
     model: str | Path | None,
@@ -38,34 +37,44 @@ def run(
     options: AnalysisOptions,
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> tuple[RunSummary, RunInfo]:
-    """Analyse everything under `paths` and write it to `out`.
+    """Analyse all exams under `paths`, and write the results to the folder `out`.
 
-    Settings are checked before anything is read.
+    Settings are checked before any image is read.
 
     Parameters
     ----------
+    paths
+        Files, folders and zip archives.
+    out
+        Folder for the results.
     model
-        Name of a built-in model, or the path of a package; ``None`` takes the default.
+        Name of a built-in model, or the path of a package; ``None`` uses the default.
+    sinks
+        Names of the output formats.
+    options
+        Options of the analysis.
     on_progress
-        Called with (exams done, exams in all).
+        Called with (finished exams, all exams).
 
     Raises
     ------
     ConfigError
-        A sink is unknown, none is named, or an option is impossible.
+        If a sink is unknown or cannot be used, no sink is named, or an option is impossible.
     MissingInput
-        A path does not exist.
+        If a path does not exist.
     ModelError
-        The model cannot be used.
-    DeliveryError
-        The results cannot be written.
+        If the model cannot be used.
+    StorageError
+        If the results cannot be written.
     IncompleteExam
-        The paths hold no file that could be an image.
+        If there is no file that could be an image.
     """
     if not sinks:
-        raise ConfigError("no output is asked for", keyword="sinks", remedy="Name one, as json")
+        raise ConfigError(
+            "no output format is named", keyword="sinks", remedy="Name one, such as json"
+        )
     for name in sinks:
-        find_sink(name)
+        find_sink(name).check()
     if options.pseudonymise:
         _refuse_identified(sinks)
     check_paths(paths)
@@ -78,7 +87,7 @@ def run(
         raise IncompleteExam(
             "there is no image, so nothing was analysed",
             source=", ".join(map(str, paths)),
-            remedy="Give files, folders or zip archives that hold mammograms",
+            remedy="Give files, folders or zip archives with mammograms",
         )
     return summary, info
 
@@ -89,7 +98,7 @@ def check_paths(paths: Sequence[Path]) -> None:
     Raises
     ------
     MissingInput
-        Names every missing path.
+        With every missing path.
     """
     missing = [str(path) for path in paths if not os.path.exists(path)]  # noqa: PTH110
     if missing:
@@ -103,11 +112,12 @@ def check_paths(paths: Sequence[Path]) -> None:
 
 
 def _refuse_identified(sinks: Sequence[str]) -> None:
-    """A result without its patient would reach nobody in a hospital, or the wrong one."""
-    named = [name for name in sinks if name in IDENTIFIED_SINKS]
-    if named:
+    """Refuse sinks that need the patient: with a pseudonym, a result could not be assigned."""
+    identified = [name for name in sinks if find_sink(name).identified]
+    if identified:
         raise ConfigError(
-            f"{', '.join(named)} say whose result it is, which pseudonyms hide",
+            f"the outputs {', '.join(identified)} need the patient's identity, which pseudonyms"
+            " hide",
             keyword="sinks",
             remedy="Leave out these sinks, or --pseudonymise",
         )
@@ -121,7 +131,7 @@ def run_regions(
     sinks: Sequence[str],
     options: AnalysisOptions,
 ) -> tuple[RegionReport, list[Path]]:
-    """Score marked regions of one image with a lesion model and write them to `out`.
+    """Score marked regions of one image with a lesion model, and write the results to `out`.
 
     Parameters
     ----------
@@ -129,22 +139,26 @@ def run_regions(
         One image file.
     regions
         Boxes as text, ``row0,col0,row1,col1``.
+    out, sinks, options
+        As for `run_exams`.
+    model
+        Name of a built-in model, or the path of a package.
 
     Raises
     ------
     ConfigError
-        There is not exactly one image, or a sink does not take regions.
+        If there is not exactly one image, or a sink does not support regions.
     InputError
-        The image does not exist or cannot be read, or a box is impossible: nothing is written.
+        If the image does not exist or cannot be read, or a box is impossible. Nothing is written.
     ModelError
-        The model cannot be used, or reads whole breasts.
-    DeliveryError
-        The results cannot be written.
+        If the model cannot be used, or reads whole breasts.
+    StorageError
+        If the results cannot be written.
     """
     boxes = [parse_region(region) for region in regions]
     if len(paths) != 1:
         raise ConfigError(
-            f"regions are marked on one image, not on {len(paths)}",
+            f"regions need exactly one image, but there are {len(paths)} paths",
             keyword="region",
             remedy="Give one image file with its regions",
         )
@@ -157,14 +171,17 @@ def run_regions(
 
 
 def describe_run(package: ModelPackage, prevalence: float | None) -> RunInfo:
-    """Say what is true of every exam: the model, and its thresholds at the run's prevalence.
+    """Collect what is the same for all exams of a run: the model, prevalence and thresholds.
 
-    The thresholds move with the probabilities, so that no exam changes its category.
+    Thresholds are converted to the prevalence like the probabilities, so no exam changes its
+    category.
 
     Parameters
     ----------
+    package
+        The model.
     prevalence
-        As the site states it; ``None``: it states none, and the card's own stands in.
+        Share of malignant breasts at the site; ``None`` uses the one of the model's card.
     """
     card = package.card
     at = card.prior_malignant if prevalence is None else prevalence

@@ -1,4 +1,4 @@
-"""What each error means at the doors: process exit code, HTTP status, DIMSE status.
+"""The status of each error: exit code of the process, HTTP status and DIMSE status.
 
 DIMSE statuses follow PS3.4 table B.2-1 (C-STORE): A7xx out of resources, A9xx data set does not
 match the SOP class, Cxxx cannot understand, 0110 processing failure.
@@ -15,7 +15,7 @@ __all__ = ["EXIT_INCOMPLETE", "EXIT_OK", "EXIT_USAGE", "STATUS", "Status", "stat
 EXIT_OK = 0
 EXIT_USAGE = 2
 EXIT_INCOMPLETE = 3
-"""Some input was unreadable or some exam failed; everything else was analysed."""
+"""Some inputs were unreadable or some exams failed; all others were analysed."""
 
 
 class Status(NamedTuple):
@@ -48,7 +48,7 @@ STATUS: dict[type[errors.MammolensError], Status] = {
 
 
 def status_of(error: BaseException) -> Status:
-    """Give the status of an exception; one that nobody foresaw is a 500, never a 400.
+    """Give the status of an exception. An unexpected exception is HTTP 500, never 400.
 
     Examples
     --------

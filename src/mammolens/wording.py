@@ -1,4 +1,4 @@
-"""The words that every output shares, so that a table, a page and a picture say the same thing."""
+"""Texts that all outputs share, so that a table, a page and a picture use the same words."""
 
 from __future__ import annotations
 
@@ -29,10 +29,12 @@ __all__ = [
 ]
 
 _FORMULA_SIGNS: Final = frozenset("=+-@|%\N{MINUS SIGN}\N{REPLACEMENT CHARACTER}")
-"""Signs with which spreadsheets begin a formula or a command, and what stands for a control
-character: in their narrow form, for some spreadsheets read the full-width ones alike."""
+"""First characters that make spreadsheets read a cell as a formula or command, and the replacement
+character for control characters. All are in normal width; full-width characters are converted
+before they are compared, because some spreadsheets accept them too."""
 
 Place = tuple[Laterality | None, ViewPosition | None]
+"""Laterality and view position of a view in an exam; ``None`` is unknown."""
 
 DISCLAIMER: Final = mammolens.DISCLAIMER.removesuffix(".")
 CATEGORY_WORDS: Final = {
@@ -51,14 +53,16 @@ def estimate(
     *,
     signed: bool = False,
 ) -> str:
-    """Write a figure with its interval, or say that it has none.
+    """Write a number with its interval, or with the note that it has none.
 
     Parameters
     ----------
+    value, low, high
+        The number and the ends of its interval.
     digits
-        After the decimal point.
+        Digits after the decimal point.
     signed
-        Write the sign of what is above zero too, as differences need it.
+        Write a plus sign too, for differences.
 
     Examples
     --------
@@ -76,13 +80,13 @@ def estimate(
 
 
 def not_validated(prediction: Prediction) -> list[str]:
-    """Say, in a sentence, what of the images the model was not validated for; else nothing."""
-    told = (c.message for c in prediction.cautions if c.name == "not_validated")
-    return [f"{words[:1].upper()}{words[1:]}." for words in told]
+    """Give the messages of cautions ``not_validated`` as sentences."""
+    messages = (c.message for c in prediction.cautions if c.name == "not_validated")
+    return [f"{text[:1].upper()}{text[1:]}." for text in messages]
 
 
 def percent(probability: float) -> str:
-    """Write a probability the way it is read, never rounding a doubt away.
+    """Write a probability in percent; it is never rounded to 0 or 100 percent.
 
     Examples
     --------
@@ -98,7 +102,7 @@ def percent(probability: float) -> str:
 
 
 def view_name(ref: ImageRef | Place) -> str:
-    """Name a view as it is called in the reading room.
+    """Give the usual name of a view, such as RMLO.
 
     Examples
     --------
@@ -112,7 +116,7 @@ def view_name(ref: ImageRef | Place) -> str:
 
 
 def view_in_exam(image: ImagePrediction, prediction: Prediction) -> str:
-    """Name a view within its exam: the second RCC is ``RCC 2``."""
+    """Give the name of a view within its exam: the second RCC is ``RCC 2``."""
     name = view_name(image.ref)
     alike = [other for other in prediction.images if view_name(other.ref) == name]
     number = next((n for n, other in enumerate(alike, start=1) if other is image), 1)
@@ -120,7 +124,9 @@ def view_in_exam(image: ImagePrediction, prediction: Prediction) -> str:
 
 
 def printable(text: str) -> str:
-    """Make text from a file safe to show: control, bidirectional and undecodable characters go.
+    """Make text from a file safe to show: replace control and bidirectional characters.
+
+    Characters that could not be decoded are replaced too.
 
     Examples
     --------
@@ -131,10 +137,10 @@ def printable(text: str) -> str:
 
 
 def table_cell(text: str) -> str:
-    """Make text from a file safe in a table: no spreadsheet runs it as a formula.
+    """Make text from a file safe in a table, so that no spreadsheet reads it as a formula.
 
-    Text that begins with the sign of a formula, also in full width or behind spaces, gets an
-    apostrophe in front.
+    Text that begins like a formula, also in full width or after spaces, gets an apostrophe before
+    it.
 
     Examples
     --------
@@ -142,5 +148,5 @@ def table_cell(text: str) -> str:
     ['P1', "'=1+1", "' \uff1d1+1", "'\ufffd@x", '']
     """
     shown = printable(text)
-    begins = unicodedata.normalize("NFKC", shown.lstrip()[:1])[:1]
-    return f"'{shown}" if begins in _FORMULA_SIGNS and begins else shown
+    first = unicodedata.normalize("NFKC", shown.lstrip()[:1])[:1]
+    return f"'{shown}" if first in _FORMULA_SIGNS and first else shown

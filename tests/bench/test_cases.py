@@ -15,7 +15,7 @@ from mammolens.bench.units import ImageResult
 from mammolens.core import Finding, Geometry, ImageRef, Photometric, PreparedView, Unreadable
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Manifest
-from mammolens.errors import ConfigError
+from mammolens.errors import StorageError
 from mammolens.model import ModelPackage
 
 
@@ -134,7 +134,7 @@ def test_an_image_that_is_gone_is_left_out(model, results, tmp_path):
 
 def test_a_folder_in_the_way_is_named(model, results, tmp_path):
     (tmp_path / "cases").write_text("in the way")
-    with pytest.raises(ConfigError, match="may write"):
+    with pytest.raises(StorageError, match="may write"):
         write_cases(model, results, tmp_path)
 
 

@@ -10,7 +10,7 @@ import pytest
 from mammolens.bench.contact_sheet import draw_sheet, sample_records, write_sheet
 from mammolens.data.manifest import Manifest, Record
 from mammolens.data.summary import count_images, label_word
-from mammolens.errors import DeliveryError
+from mammolens.errors import StorageError
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_the_sheet_is_written_whole(records, tmp_path):
     picture = cv2.imread(str(path))
     assert picture.shape[1] == 8 * 200
     assert seen[-1] == (9, 9)
-    with pytest.raises(DeliveryError, match="sheet cannot be written"):
+    with pytest.raises(StorageError, match="sheet cannot be written"):
         write_sheet(Manifest.of(records), path / "below.png", images=1)
 
 

@@ -12,8 +12,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
 
 from mammolens.bench.crossvalidate import crossvalidate  # noqa: E402
-from mammolens.bench.pooled import image_results  # noqa: E402
-from mammolens.bench.sections.calibration import calibration_figures, slope_statistic  # noqa: E402
+from mammolens.bench.pooled_figures import image_results  # noqa: E402
+from mammolens.bench.sections.calibration import calibration_figures  # noqa: E402
 from mammolens.console import show_evaluation  # noqa: E402
 from mammolens.data.cache import PreparedCache  # noqa: E402
 from mammolens.data.manifest import Manifest, Record, Split  # noqa: E402
@@ -74,7 +74,7 @@ def test_every_patient_is_held_out_once_and_folds_are_not_trained_twice(small_ru
 def test_a_cross_validation_and_a_vote_have_a_report(small_run, tmp_path):
     pytest.importorskip("typst", reason="needs the extra mammolens[report]")
     from mammolens.bench.ensemble import evaluate_ensemble
-    from mammolens.bench.report import run
+    from mammolens.bench.report import write_reports
     from mammolens.learn.train import train
 
     table = small_run / "manifest.csv"
@@ -84,7 +84,7 @@ def test_a_cross_validation_and_a_vote_have_a_report(small_run, tmp_path):
     (small_run / "damaged.csv").write_text(moved)
     settings = (*SETTINGS, f"data.table={small_run / 'damaged.csv'}")
     crossvalidate(small_run / "run.toml", tmp_path / "cross", 3, settings, print, draws=50)
-    page, print_ = run([tmp_path / "cross"], None, False)
+    page, print_ = write_reports([tmp_path / "cross"], None, False)
     text = page.read_text("utf-8")
     assert "tiny over 3 folds" in text
     assert "divided by a temperature fitted on the other folds" in text
@@ -96,7 +96,7 @@ def test_a_cross_validation_and_a_vote_have_a_report(small_run, tmp_path):
     for name, seed in (("a", 1), ("b", 2)):
         train(small_run / "run.toml", tmp_path / name, (*SETTINGS, f"train.seed={seed}"), print)
     evaluate_ensemble([tmp_path / "a", tmp_path / "b"], tmp_path / "vote", draws=50)
-    page, _ = run([tmp_path / "vote"], tmp_path / "elsewhere", False)
+    page, _ = write_reports([tmp_path / "vote"], tmp_path / "elsewhere", False)
     assert "the mean vote of 2 runs" in page.read_text("utf-8")
 
 
@@ -119,23 +119,6 @@ def test_inner_folds_leave_those_apart_unseen_and_may_be_judged_without_a_checkp
         crossvalidate(*arguments, draws=50, trained=True)
     with pytest.raises(ConfigError, match=r"nowhere.*holds no finished pass"):
         crossvalidate(config, out / "nowhere", 2, SETTINGS, lambda _: None, trained=True)
-
-
-def test_the_slope_of_weighted_rows_is_that_of_repeated_rows():
-    rng = np.random.default_rng(3)
-    odds = rng.normal(size=120)
-    labels = rng.random(120) < 1 / (1 + np.exp(-0.7 * odds - 0.2))
-    values = 1 / (1 + np.exp(-odds))
-    slope = slope_statistic(labels, values)
-    weights = np.stack([np.ones(120), rng.integers(0, 4, 120).astype(float)])
-    found = slope(weights)
-    for row, one in zip(weights, found, strict=True):
-        repeats = row.astype(int)
-        line = calibration_line(np.repeat(labels, repeats), np.repeat(values, repeats))
-        assert line is not None
-        assert one == pytest.approx(line.slope, abs=1e-6)
-    separable = slope_statistic([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9])
-    assert np.isnan(separable(np.ones((1, 4)))).all()
 
 
 def test_calibration_is_given_with_its_interval_and_refused_images_have_no_score():

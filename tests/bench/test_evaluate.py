@@ -12,13 +12,17 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from mammolens import DISCLAIMER
 from mammolens.bench.evaluate import read_tables, run
-from mammolens.bench.packaging.card import ALL_DATASETS, fix_operating_points, validation_figures
+from mammolens.bench.evaluation_files import PREDICTION_COLUMNS
+from mammolens.bench.packaging.card_figures import (
+    ALL_DATASETS,
+    fix_operating_points,
+    validation_figures,
+)
 from mammolens.bench.scoring import score_records
 from mammolens.bench.settings import Remedy, Settings
-from mammolens.bench.written import PREDICTION_COLUMNS
 from mammolens.data.manifest import Split
 from mammolens.data.splits import split_digest, split_patients
-from mammolens.errors import ConfigError, InvalidManifest, PatientLeak
+from mammolens.errors import ConfigError, InvalidManifest, PatientLeak, StorageError
 from mammolens.model import DEFAULT_MODEL, AgePrior, ModelPackage, list_models, save_package
 
 
@@ -64,7 +68,7 @@ def test_figures_are_those_of_the_predictions_written(package, rows, write_table
     assert metrics["bootstrap"]["draws"] == 2000
     assert (summary.n_rows, summary.exit_code, seen[-1]) == (48, 0, (48, 48))
     asked_for = ("localisation", "mitigation", "robustness", "source_probe", "without_age")
-    told = (Path(__file__).parents[2] / "docs/evaluation.md").read_text("utf-8")
+    told = (Path(__file__).parents[2] / "docs/reference/evaluation.md").read_text("utf-8")
     assert [key for key in (*metrics, *asked_for) if f"`{key}`" not in told] == []
 
 
@@ -205,7 +209,7 @@ def test_impossible_settings_are_refused_by_name(package, rows, write_table, tmp
         run(str(package), table, tmp_path, split="holdout")
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    with pytest.raises(ConfigError, match="may write"):
+    with pytest.raises(StorageError, match="may write"):
         run(str(package), table, blocked)
 
 

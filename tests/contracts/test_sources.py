@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mammolens.data.manifest import Manifest
+from mammolens.data.manifest_writer import write_manifest
 from mammolens.data.sources import SOURCES, build_source, list_sources, load_source
-from mammolens.data.table import write_manifest
 from mammolens.errors import ConfigError, InvalidManifest
 
 PLUGINS = Path(inspect.getfile(load_source)).parent
@@ -88,7 +88,7 @@ def test_an_empty_folder_is_refused_by_name(source, tmp_path):
 
 def test_a_missing_folder_and_an_unknown_option_are_refused(source, tmp_path):
     name, root = source
-    with pytest.raises(InvalidManifest, match="no such folder"):
+    with pytest.raises(InvalidManifest, match="this folder does not exist"):
         build_source(name, tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="colour"):
         build_source(name, root, {"colour": "blue"})

@@ -1,4 +1,4 @@
-"""DICOM objects that ask a parser for far more than they hold: small files, big headers."""
+"""DICOM objects that announce much more than they hold: small files with big headers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEADER: Final = (
 
 
 def element(syntax: str, tag: int, vr: str, value: bytes, length: int | None = None) -> bytes:
-    """One element; `length` may lie."""
+    """One element; `length` may be wrong."""
     size = len(value) if length is None else length
     head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
     if syntax == IMPLICIT:
@@ -49,7 +49,7 @@ def meta(syntax: str) -> bytes:
 
 
 def built(syntax: str = EXPLICIT, **changes: bytes) -> bytes:
-    """A mammogram of 100 x 100 pixels; ``x00100010=...`` takes the place of an element."""
+    """A mammogram of 100 x 100 pixels; ``x00100010=...`` replaces an element."""
     written = EXPLICIT if syntax == DEFLATED else syntax
     parts = {tag: element(written, tag, vr, value) for tag, vr, value in HEADER}
     parts |= {int(tag[1:], 16): value for tag, value in changes.items()}
@@ -73,7 +73,7 @@ Attacks = dict[str, Callable[[], bytes]]
 
 
 def refused(many: int) -> Attacks:
-    """Objects beyond a limit in what says whose they are, or before it; `many` is too many."""
+    """Objects that exceed a limit in or before the patient's attributes; `many` is too many."""
     empty, one = item(b""), item(b"", OPEN) + ITEM_END
     return {
         "a long name, deflated": lambda: built(
@@ -100,7 +100,7 @@ def refused(many: int) -> Attacks:
 
 
 def described(many: int) -> Attacks:
-    """Objects that say whose they are, and then are beyond a limit: kept, but never read."""
+    """Objects that exceed a limit after the patient's attributes: kept, but never read."""
     one = item(b"", OPEN) + ITEM_END
     table = element(EXPLICIT, 0x00283006, "OW", b"\1\0" * 65536)
     words = element(EXPLICIT, 0x00283006, "UC", b"1\\" * many)
@@ -135,7 +135,7 @@ def described(many: int) -> Attacks:
 
 
 def passed() -> Attacks:
-    """Objects whose bulk nobody reads: they cost nothing."""
+    """Objects with large values that are never read, so they cost nothing."""
     overlays = (
         element(EXPLICIT, (0x6000 + 2 * n) << 16 | 0x3000, "OW", b"\0" * (1 << 20))
         for n in range(16)

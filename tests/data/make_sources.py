@@ -1,4 +1,4 @@
-"""Trees in the layout that each source is handed out in, with drawn pictures of no patient."""
+"""Folder trees in the layout of each source, with drawn pictures that show no patient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cache: never stale, whole after any death, safe side by side, clear on a full disk."""
+"""The cache: never outdated, whole after a kill, safe with several processes and a full disk."""
 
 import json
 import os
@@ -47,7 +47,7 @@ print("made", len(made), flush=True)
 
 
 def draw(path, seed):
-    """A breast of its own: noise within half an ellipse."""
+    """Draw a breast: noise within half an ellipse, different for each file."""
     rng = np.random.default_rng(seed)
     row, col = np.mgrid[:256, :192]
     inside = ((row - 128) / 110) ** 2 + (col / 150) ** 2 < 1
@@ -101,7 +101,6 @@ def test_pictures_are_those_of_prepare_and_come_from_the_disk_afterwards(make_ta
     assert made == 0
     assert (again.pictures == first.pictures).all()
     assert not again.pictures.flags.writeable
-    assert first.shortfall is None
 
 
 def test_a_split_or_a_label_costs_nothing_and_a_side_is_selected(make_table, tmp_path):
@@ -172,9 +171,6 @@ def test_images_that_fail_are_listed_left_out_and_tried_again(make_table, tmp_pa
     assert [record.image_id for record in cache.records] == ["0", "2", "4"]
     assert (cache.picture(1) == prepare_record(cache.records[1], CONFIG).pixels).all()
     assert set(cache.refused) == {str(tmp_path / "1.pgm"), str(tmp_path / "3.pgm")}
-    assert cache.shortfall is not None
-    assert cache.shortfall.startswith("2 images cannot be used and are left out, first ")
-    assert "1.pgm" in cache.shortfall
     listed = json.loads((folder_of(tmp_path / "cache") / "refused.json").read_text())
     assert listed == cache.refused
     draw(tmp_path / "3.pgm", 3)
@@ -182,7 +178,7 @@ def test_images_that_fail_are_listed_left_out_and_tried_again(make_table, tmp_pa
     assert (len(cache.records), made, len(cache.refused)) == (4, 2, 1)
 
 
-def test_a_file_that_was_taken_away_keeps_its_picture(make_table, tmp_path):
+def test_a_removed_file_keeps_its_picture(make_table, tmp_path):
     table = make_table(3)
     build(table, tmp_path / "cache")
     (tmp_path / "1.pgm").unlink()
@@ -198,7 +194,7 @@ def test_nothing_usable_is_an_error(make_table, tmp_path):
         build(table, tmp_path / "cache")
 
 
-def test_sides_of_one_cache_tell_their_own_refusals(make_table, tmp_path):
+def test_each_side_of_a_cache_lists_its_own_refused_images(make_table, tmp_path):
     manifest, root = Manifest.read(make_table(4)), tmp_path / "cache"
     on_side = {
         r.patient: Split.TRAIN if r.image_id in "01" else Split.TEST for r in manifest.records
@@ -219,7 +215,9 @@ def test_sides_of_one_cache_tell_their_own_refusals(make_table, tmp_path):
         build_side(manifest, Split.TRAIN, CONFIG, root)
 
 
-def test_a_bug_names_the_image_and_keeps_what_was_made(make_table, tmp_path, monkeypatch):
+def test_an_unexpected_error_names_the_image_and_keeps_prepared_pictures(
+    make_table, tmp_path, monkeypatch
+):
     table = make_table(6)
 
     def prepare_with_a_bug(record, config):
@@ -250,7 +248,7 @@ def test_a_cache_of_an_older_release_is_taken_over(make_table, tmp_path):
 
 @pytest.mark.parametrize("name", ["pictures.u8", "done.u8", "files.i8", "phantom.u8"])
 @pytest.mark.parametrize("damage", ["truncated", "gone"])
-def test_damaged_files_are_made_anew(make_table, tmp_path, name, damage):
+def test_damaged_files_are_made_again(make_table, tmp_path, name, damage):
     table = make_table(4)
     whole = np.array(build(table, tmp_path / "cache")[0].pictures)
     path = folder_of(tmp_path / "cache") / name
@@ -331,7 +329,7 @@ def test_two_processes_build_one_cache_together(make_table, tmp_path):
 
 
 @posix
-def test_the_death_of_a_builder_lets_the_next_one_in(make_table, tmp_path):
+def test_a_killed_process_releases_the_lock(make_table, tmp_path):
     table = make_table(64)
     first = start_child(table, tmp_path / "cache")
     assert first.stdout is not None
@@ -376,15 +374,15 @@ def test_a_full_disk_is_refused_before_the_work_begins(make_table, small_disk):
     assert not (folder_of(small_disk) / "pictures.u8").exists()
 
 
-def test_a_disk_that_fills_half_way_keeps_what_was_made(
+def test_a_disk_that_fills_during_the_work_keeps_prepared_pictures(
     make_table, tmp_path, small_disk, monkeypatch
 ):
-    """Some file systems cannot reserve: there the room runs out in the middle."""
+    """Some file systems cannot reserve space: there the disk fills during the work."""
     table = make_table(60)
     monkeypatch.delattr(os, "posix_fallocate")
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(100_000))
-    with pytest.raises(StorageError, match="what was prepared is kept"):
+    with pytest.raises(StorageError, match="prepared pictures are kept"):
         build(table, small_disk, jobs=1)
     kept = int((np.fromfile(folder_of(small_disk) / "done.u8", np.uint8) == 1).sum())
     assert 0 < kept < 60
@@ -404,7 +402,7 @@ def test_a_folder_that_cannot_be_made_is_a_named_error(make_table, tmp_path):
 
 
 def test_the_key_of_a_cache_does_not_change():
-    """Another key would make everybody prepare everything again."""
+    """With another key, every user would have to prepare all pictures again."""
     record = Record("d", "1", "p", Path("x.png"), laterality=Laterality.LEFT, pixel_aspect=1.25)
     key = cache_module._key(Manifest.of([record]), PreprocessConfig())
     assert key == "68bcc849cee6263f14546560"

@@ -14,7 +14,7 @@ import pytest
 
 from mammolens import DISCLAIMER, cli
 from mammolens.core import Laterality, ViewPosition
-from mammolens.data._hashes import TURNS, describe_texture, find_same
+from mammolens.data._same_pictures import TURNS, describe_texture, find_same_pictures
 from mammolens.data.check import CheckReport, Severity, check_manifest, write_report
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Manifest, Record, Split
@@ -49,7 +49,7 @@ def save(path: Path, picture: np.ndarray, *options: int) -> Path:
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory) -> tuple[Record, ...]:
-    """24 patients, a left and a right picture each; a third of the women have cancer, in both
+    """24 patients, a left and a right picture each; a third of the patients have cancer, in both
     breasts, so that nothing but the label differs."""
     folder = tmp_path_factory.mktemp("clean")
     records = []
@@ -95,7 +95,7 @@ def repainted(
     change: Callable[[np.ndarray], np.ndarray],
     suffix: str = ".png",
 ) -> tuple[Record, ...]:
-    """The same rows, pictures of malignant ones changed and stored anew."""
+    """The same rows, with changed pictures of the malignant ones."""
     changed = []
     for record in records:
         if record.malignant:
@@ -115,7 +115,7 @@ def test_a_clean_table_yields_nothing(clean) -> None:
     assert all(p.auc.low is not None and p.auc.low < 0.6 for p in report.probes)
 
 
-def test_progress_is_told(clean) -> None:
+def test_progress_is_reported(clean) -> None:
     told: list[tuple[int, int]] = []
     check(clean[:3], on_progress=lambda done, total: told.append((done, total)))
     assert told == [(1, 3), (2, 3), (3, 3)]
@@ -151,7 +151,7 @@ def test_a_trait_that_tells_the_label_is_an_error(clean, tmp_path, change, suffi
     assert report.exit_code == 2
 
 
-def test_a_turn_that_the_table_undoes_is_no_leak(clean, tmp_path) -> None:
+def test_a_rotation_in_the_table_is_not_a_leak(clean, tmp_path) -> None:
     turned = repainted(clean, tmp_path, lambda p: np.ascontiguousarray(np.rot90(p)))
     upright = [replace(r, rotation_deg=90) if r.malignant else r for r in turned]
     assert "orientation_tells_label" not in codes(check(upright))
@@ -197,7 +197,7 @@ PROCESSED = {
     [*TURNED, *PROCESSED.values()],
     ids=[*(turn.replace("°", "") for turn in TURNS), *PROCESSED],
 )
-def test_one_woman_in_two_data_sets_is_found_by_her_picture(clean, tmp_path, change) -> None:
+def test_a_patient_in_two_data_sets_is_found_by_the_picture(clean, tmp_path, change) -> None:
     original = clean[4]
     picture = change(cv2.imread(str(original.path), cv2.IMREAD_GRAYSCALE))
     path = save(tmp_path / "x.jpg", picture, cv2.IMWRITE_JPEG_QUALITY, 70)
@@ -219,14 +219,14 @@ def test_copies_across_sides_and_with_other_labels(clean) -> None:
     assert codes(check([*clean, contrary]))["copy_with_other_label"] is Severity.ERROR
 
 
-def test_different_pictures_are_not_taken_for_one() -> None:
+def test_different_pictures_are_not_reported_as_copies() -> None:
     textures = []
     for seed in range(1000, 1250):
         grey = (breast(seed, size=128) / 255.0).astype(np.float32)
         textures.append(describe_texture(grey, find_breast(grey)))
-    assert find_same(textures) == ()
-    assert find_same([]) == ()
-    (same,) = find_same([*textures, textures[7]])
+    assert find_same_pictures(textures) == ()
+    assert find_same_pictures([]) == ()
+    (same,) = find_same_pictures([*textures, textures[7]])
     assert (same.first, same.second, same.turn, same.bits) == (7, 250, TURNS[0], 0)
     assert same.correlation == pytest.approx(1.0)
 
@@ -389,10 +389,10 @@ def test_one_case_number_under_two_patients(clean, tmp_path) -> None:
     assert "one_case_two_patients" not in codes(check([*clean, *same_side], same_person=known))
 
 
-def test_sources_that_show_the_same_women(clean) -> None:
+def test_sources_that_show_the_same_patients(clean) -> None:
     named = [replace(r, dataset=("ddsm", "cbis_masses")[r.age_years > 50]) for r in clean]
     found = the(check(named), "same_women_in_two_sources")
-    assert found.message == "cbis_masses and ddsm show the same women, numbered anew"
+    assert found.message == "cbis_masses and ddsm show the same patients under other numbers"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The synthetic table: openly made up, the same for one seed, small, of use to every command."""
+"""The synthetic table: named as synthetic, the same for one seed, small, for every command."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_the_chest_wall_is_where_the_side_says(demo):
         assert view.pixels.any()
 
 
-def test_a_check_calls_it_made_up_and_finds_no_short_cut(demo):
+def test_a_check_reports_synthetic_data_and_no_shortcut(demo):
     report = check_manifest(demo[1])
     assert [found.code for found in report.findings][:1] == ["synthetic_data"]
     assert not [one.code for one in report.findings if one.severity is Severity.ERROR]
@@ -102,14 +102,14 @@ def test_a_check_calls_it_made_up_and_finds_no_short_cut(demo):
 def test_only_a_demonstration_is_written_over(demo, tmp_path, monkeypatch):
     folder, *_ = demo
     (tmp_path / "letters.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="something else"):
+    with pytest.raises(ConfigError, match="other files than a demonstration"):
         write_demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
     own = tmp_path / "own"
     (own / "images").mkdir(parents=True)
     text = (folder / "manifest.csv").read_text().replace(DEMO_DATASET, "clinic")
     (own / "manifest.csv").write_text(text)
-    with pytest.raises(ConfigError, match="something else"):
+    with pytest.raises(ConfigError, match="other files than a demonstration"):
         write_demo(own)
     assert (own / "manifest.csv").read_text() == text
     monkeypatch.setattr(drawing, "_patients", lambda *args: islice(first(*args), 4))
@@ -117,7 +117,7 @@ def test_only_a_demonstration_is_written_over(demo, tmp_path, monkeypatch):
     assert write_demo(tmp_path / "twice")[0] == once
 
 
-def test_a_made_up_data_set_is_called_so_and_no_other():
+def test_only_a_synthetic_data_set_gives_the_warning():
     assert synthetic_warnings(["clinic", "photosynthetic"]) == []
     (said,) = synthetic_warnings(["Synthetic-own", "clinic", "synthetic-demo", "synthetic-demo"])
     assert said.startswith("WARNING: SYNTHETIC data (Synthetic-own, synthetic-demo): ")

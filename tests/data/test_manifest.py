@@ -1,4 +1,4 @@
-"""The table: unknown is not no, patients stay on one side."""
+"""The table: unknown does not mean no, and patients stay on one side."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_labels_are_read_as_said(tmp_path):
         ("d,1,a,L,CC,1.jpg,0,1,,\n", r"\[tumour\]"),
         ("d,1,a,X,CC,1.jpg,,,,\n", r"line 2.*'X'"),
         ("d,1,,L,CC,1.jpg,,,,\n", r"\[patient_id\]"),
-        ("d,1,a,L,CC,1.jpg,,,,\nd,1,a,L,CC,2.jpg,,,,\n", "in line 2 and line 3, which contradicts"),
+        ("d,1,a,L,CC,1.jpg,,,,\nd,1,a,L,CC,2.jpg,,,,\n", "in line 2 and line 3; they contradict"),
         ("", "no rows"),
     ],
 )
@@ -55,7 +55,7 @@ def test_a_faulty_table_is_refused_with_row_and_column(tmp_path, rows, words):
         (HEAD.replace("height", "tumour"), "names the column tumour twice"),
     ],
 )
-def test_a_column_whose_name_is_nearly_known_is_not_passed_over(tmp_path, head, words):
+def test_a_column_with_a_similar_name_is_not_ignored(tmp_path, head, words):
     with pytest.raises(InvalidManifest, match=words):
         Manifest.read(table(tmp_path, "d,1,a,L,CC,1.jpg,1,1,,\n", head))
 
@@ -78,7 +78,7 @@ def test_names_in_other_letters_and_words_for_labels_are_read(tmp_path):
         ("d,4.6E+08,a,L,CC,1.jpg,,1,,\n", r"line 2 says '4.6E\+08' \[image_id\]"),
         ("d,1,a,L,CC,1.jpg,,positive,,\n", r"line 2 says 'positive' \[malignant\]"),
         ('d,1,a,L,CC,"1.jpg,,1,,\nd,2,b,L,CC,2.jpg,,0,,\n', "line 2 opens a quote"),
-        ("d,1,a,L,CC,1.jpg,,1,,\n\0\n", "line 3 holds NUL bytes"),
+        ("d,1,a,L,CC,1.jpg,,1,,\n\0\n", "line 3 has NUL bytes"),
     ],
 )
 def test_a_row_that_has_slipped_is_refused(tmp_path, rows, words):

@@ -1,4 +1,4 @@
-"""Images become lesions: boxes, circles, masks, stored crops, and what is left out."""
+"""Images become lesions: boxes, circles, masks, stored crops, and the images that are left out."""
 
 from pathlib import Path
 

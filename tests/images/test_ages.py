@@ -1,4 +1,4 @@
-"""Ages in many spellings, against birth and study dates, and one age for an exam."""
+"""Ages in many spellings, compared with birth and study dates, and one age for an exam."""
 
 from __future__ import annotations
 

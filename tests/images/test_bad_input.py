@@ -1,4 +1,4 @@
-"""Whatever cannot be scored is refused by name, with file, cause, keyword and remedy."""
+"""Files that cannot be scored are refused with file, cause, keyword and remedy."""
 
 from __future__ import annotations
 
@@ -152,7 +152,9 @@ def test_colour_screenshots(make_dicom, tmp_path) -> None:
         (b"\x08\0" + b"text that only begins like DICOM " * 40, "damaged|truncated"),
     ],
 )
-def test_no_pictures_under_a_picture_name(tmp_path, data: bytes, words: str) -> None:
+def test_files_with_an_image_suffix_that_are_not_pictures_are_refused(
+    tmp_path, data: bytes, words: str
+) -> None:
     path = tmp_path / "a.dcm"
     path.write_bytes(data)
     with pytest.raises(NotAnImage, match=words):
@@ -163,7 +165,7 @@ def test_missing_files(tmp_path) -> None:
     for read in (read_image, read_header, identify):
         with pytest.raises(NotAnImage, match="no such file"):
             read(ImageFile(tmp_path / "gone.dcm"))
-    with pytest.raises(NotAnImage, match="no file to read"):
+    with pytest.raises(NotAnImage, match="not a file that can be read"):
         read_image(tmp_path)
 
 

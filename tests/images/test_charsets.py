@@ -1,14 +1,14 @@
-"""Texts whose declared character set is not the one that they are written in."""
+"""Texts whose real character set differs from the declared one."""
 
 from __future__ import annotations
 
 import pytest
 
 from mammolens.images import ImageFile, identify
-from mammolens.images.charsets import TextUse, decode, python_codecs
+from mammolens.images.dicom.charsets import TextUse, decode, python_codecs
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")
-"""pydicom warns of what these tests write on purpose."""
+"""pydicom warns about the faulty values that these tests write on purpose."""
 MULLER, IVANOVA, WANG, YAMADA = "Müller^Jürgen", "Иванова^Анна", "王^小东", "山田^太郎"
 UTF8, LATIN, NONE = "ISO_IR 192", "ISO_IR 100", None
 
@@ -88,7 +88,7 @@ def test_a_name_in_its_declared_set_is_left_alone(header, charset, codec, name) 
         (UTF8, "M\ufffdller".encode()),
     ],
 )
-def test_a_name_in_no_set_that_can_be_told_is_flagged(header, charset, name) -> None:
+def test_a_name_in_an_unknown_character_set_is_flagged(header, charset, name) -> None:
     info = header(charset, name)
     assert info.header.undecoded == ("PatientName",)
     assert [c.name for c in info.cautions] == ["text_undecoded"]

@@ -1,4 +1,4 @@
-"""What free text says: special views in seven languages, and ordinary descriptions."""
+"""Special views in free text of seven languages, and ordinary descriptions."""
 
 from __future__ import annotations
 
@@ -84,5 +84,5 @@ def test_labels_of_the_acr(side, view, prefix, suffix, topics) -> None:
 
 
 @pytest.mark.parametrize("value", ["AP", "PA", "LAT", "RAT", "XCC", "LL", ""])
-def test_other_positions_are_no_view(value) -> None:
+def test_other_positions_are_not_a_view(value) -> None:
     assert read_view_position(value).view_position is None

@@ -1,4 +1,4 @@
-"""Discovery in folders and archives: everything that may be an image, nothing that is unsafe."""
+"""Search in folders and archives: all files that may be images, without the unsafe ones."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_archives_are_limited_in_count_and_size(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("mammolens.images.archives.MAX_MEMBERS", 4)
     files, unreadable = find_files([path])
     assert files == []
-    assert "claims 5 files" in unreadable[0].message
+    assert "has 5 files" in unreadable[0].message
     monkeypatch.setattr("mammolens.images.archives.MAX_MEMBERS", 5)
     monkeypatch.setattr("mammolens.images.archives.MAX_TOTAL_BYTES", 9)
     assert find_files([path])[0] == []
@@ -178,10 +178,12 @@ def test_a_damaged_member_is_an_input_error(tmp_path, make_dicom) -> None:
         read_image(ImageFile(path, "b.dcm"))
 
 
-def directory(entries: int, told: int) -> bytes:
-    """An archive of nothing but a directory; its end says that it has `told` entries."""
+def directory(entries: int, announced: int) -> bytes:
+    """An archive with only a directory, whose end record announces `announced` entries."""
     entry = b"PK\x01\x02" + b"\0" * 42
-    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, told, told, entries * len(entry), 0, 0)
+    end = struct.pack(
+        "<4s4H2LH", b"PK\x05\x06", 0, 0, announced, announced, entries * len(entry), 0, 0
+    )
     return entry * entries + end
 
 

@@ -1,4 +1,4 @@
-"""Pixel data that are not packed as they say: read where the bytes prove what they are."""
+"""Pixel data whose packing contradicts the header: read if the bytes prove their form."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pieces(stream: bytes, count: int) -> list[bytes]:
 
 
 def packed(make_dicom, syntax: str, value: bytes, **attributes) -> bytes:
-    """A file whose pixel data of open length are `value`, whatever that is."""
+    """A file whose pixel data of undefined length are `value`."""
     made = make_dicom.dataset(**attributes)
     stream = b"\xff\xd8" + b"mark" * 10
     whole = make_dicom.file_bytes(made, syntax, stream)
@@ -103,7 +103,7 @@ def test_an_unfinished_sequence_of_an_unfinished_stream_is_an_error(
 
 @pytest.mark.parametrize("frames", [None, 0, 1])
 @pytest.mark.parametrize("syntax", [LOSSLESS, JPEG_2000, RLE])
-def test_several_frames_in_one_object_are_refused_whatever_is_counted(
+def test_several_frames_in_one_object_are_refused_for_every_number_of_frames(
     make_dicom, tmp_path, frames, syntax
 ) -> None:
     encode = make_dicom.ENCODERS[syntax]
@@ -114,7 +114,7 @@ def test_several_frames_in_one_object_are_refused_whatever_is_counted(
 
 
 @pytest.mark.parametrize("frames", [0, -1])
-def test_no_frames_by_count_is_one_frame(make_dicom, tmp_path, frames: int) -> None:
+def test_number_of_frames_zero_is_read_as_one_frame(make_dicom, tmp_path, frames: int) -> None:
     image = read_image(make_dicom.save(tmp_path / "a.dcm", NumberOfFrames=frames))
     np.testing.assert_array_equal(image.pixels, make_dicom.picture())
     assert names(image) == {"frames_not_counted"}
@@ -122,7 +122,7 @@ def test_no_frames_by_count_is_one_frame(make_dicom, tmp_path, frames: int) -> N
 
 @pytest.mark.parametrize("declared", [EXPLICIT, LOSSLESS, JPEG_LS, JPEG_2000, RLE])
 @pytest.mark.parametrize("real", [LOSSLESS, JPEG_LS, JPEG_2000, RLE])
-def test_a_stream_says_itself_what_it_is(make_dicom, tmp_path, declared, real) -> None:
+def test_the_first_bytes_of_a_stream_decide_its_codec(make_dicom, tmp_path, declared, real) -> None:
     stream = make_dicom.ENCODERS[real](make_dicom.picture())
     value = item(b"") + item(stream) + END
     data = packed(make_dicom, LOSSLESS, value)

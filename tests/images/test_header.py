@@ -1,5 +1,4 @@
-"""What a header tells of patient, exposure and device, for those who ask whether images belong
-together."""
+"""Attributes of patient, exposure and device that show whether images belong together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DDSM's LJPEG: PVRG's first line, swapped sizes, scanners' densities, and what is refused."""
+"""DDSM's LJPEG: first line of PVRG, swapped sizes, densities of scanners, refusals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from mammolens.core import Laterality, Photometric, ViewPosition
 from mammolens.errors import MissingAttribute, NotAMammogram, NotAnImage, UnsupportedImage
 from mammolens.images import ImageFile, find_files, identify, read_header, read_image
-from mammolens.images._pvrg import decode_pvrg
+from mammolens.images.decoders.pvrg import decode_pvrg
 from mammolens.images.ljpeg import (
     DBA_M2100,
     HOWTEK_960,
@@ -122,7 +122,7 @@ def test_the_step_wedge_of_the_dba_scanner():
         ("LUMISYS LASER", "C_0029_1", LUMISYS),
     ],
 )
-def test_scanners_are_told_apart(tmp_path, make_ljpeg, digitizer, name, calibration):
+def test_each_scanner_has_its_calibration(tmp_path, make_ljpeg, digitizer, name, calibration):
     grey = make_ljpeg.film()
     make_ljpeg.save_case(tmp_path, name, {FILM: grey}, digitizer=digitizer)
     image = read_image(tmp_path / f"{name}.{FILM}.LJPEG")
@@ -168,7 +168,11 @@ def test_an_unknown_scanner_is_refused(tmp_path, make_ljpeg):
     [
         (lambda data: data[: len(data) // 2], NotAnImage, "truncated|ends"),
         (lambda data: data[:30], NotAnImage, "header|truncated"),
-        (lambda data: data[:9] + b"\x40" + data[10:], NotAnImage, "pixels.*header says"),
+        (
+            lambda data: data[:9] + b"\x40" + data[10:],
+            NotAnImage,
+            "pixels.*header of the case says",
+        ),
         (lambda data: data.replace(b"\xff\xc3", b"\xff\xc0", 1), UnsupportedImage, "process"),
         (lambda data: b"GIF89a" + data, NotAnImage, "neither"),
     ],

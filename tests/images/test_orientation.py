@@ -1,4 +1,4 @@
-"""Which way is up by PatientOrientation, Exif and TIFF."""
+"""Orientation from PatientOrientation, Exif and TIFF."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ def turned_back(row: str, column: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("place", UPRIGHT)
 @pytest.mark.parametrize("quarters", range(4))
-def test_quarter_turns_are_told_from_patient_orientation(
+def test_quarter_turns_are_read_from_patient_orientation(
     make_dicom, tmp_path, place, quarters: int
 ) -> None:
     side, view = place
-    for number, told in enumerate(UPRIGHT[place]):
-        right = told[0][0] == "P"
+    for number, stated in enumerate(UPRIGHT[place]):
+        right = stated[0][0] == "P"
         for _ in range(quarters):
-            told = turned_back(*told)
+            stated = turned_back(*stated)
         path = make_dicom.save(
             tmp_path / f"{number}.dcm",
             ImageLaterality=side,
             ViewPosition=view,
-            PatientOrientation=list(told),
+            PatientOrientation=list(stated),
         )
         found = read_image(path).orientation
-        assert found == Orientation(quarters, right, "PatientOrientation"), told
+        assert found == Orientation(quarters, right, "PatientOrientation"), stated
 
 
 def test_lying_pictures_of_unknown_side_are_turned_to_stand_either_way(
@@ -60,20 +60,18 @@ def test_lying_pictures_of_unknown_side_are_turned_to_stand_either_way(
     assert read_image(path).orientation.quarter_turns in (1, 3)
 
 
-@pytest.mark.parametrize("told", [None, "CC", "MLO", ""])
-def test_nothing_is_told(make_dicom, tmp_path, told) -> None:
-    image = read_image(make_dicom.save(tmp_path / "a.dcm", PatientOrientation=told))
+@pytest.mark.parametrize("stated", [None, "CC", "MLO", ""])
+def test_an_orientation_that_is_not_stated_is_none(make_dicom, tmp_path, stated) -> None:
+    image = read_image(make_dicom.save(tmp_path / "a.dcm", PatientOrientation=stated))
     assert image.orientation is None
     assert "orientation_unusable" not in {c.name for c in image.cautions}
 
 
 @pytest.mark.parametrize(
-    "told", [["A", "P"], ["L", "F"], ["A"], ["X", "Y"], ["A", "F", "R"], ["A", "AR"], ["R", "H"]]
+    "stated", [["A", "P"], ["L", "F"], ["A"], ["X", "Y"], ["A", "F", "R"], ["A", "AR"], ["R", "H"]]
 )
-def test_what_is_no_orientation_of_a_mammogram_is_ignored_by_name(
-    make_dicom, tmp_path, told
-) -> None:
-    image = read_image(make_dicom.save(tmp_path / "a.dcm", PatientOrientation=told))
+def test_an_impossible_orientation_is_ignored_with_a_caution(make_dicom, tmp_path, stated) -> None:
+    image = read_image(make_dicom.save(tmp_path / "a.dcm", PatientOrientation=stated))
     assert image.orientation is None
     assert "orientation_unusable" in {c.name for c in image.cautions}
 

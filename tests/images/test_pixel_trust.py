@@ -1,4 +1,4 @@
-"""Header × numbers: every reading that the numbers prove, and every one that they leave open."""
+"""Header and stored numbers: readings that the numbers prove, and those they leave open."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ import pytest
 
 from mammolens.errors import NotAnImage
 from mammolens.images import read_image
-from mammolens.images.pixel_trust import (
-    GreyTable,
-    Stored,
-    fit_table,
-    ordered_bytes,
-    trusted_values,
-)
+from mammolens.images.pixel_trust import Stored, ordered_bytes, trusted_values
+from mammolens.images.table_trust import GreyTable, fit_table
 
 JPEG = "1.2.840.10008.1.2.4."
 
@@ -161,7 +156,7 @@ def test_exchanged_rows_and_columns_are_refused() -> None:
 
 
 def test_a_coarse_picture_and_hard_edges_tear_nothing() -> None:
-    """Doubled pixels, a mask-like bar across the picture and a film border are no damage."""
+    """Doubled pixels, a mask-like bar across the picture and a film border are not damage."""
     doubled = PICTURE.repeat(2, 0).repeat(2, 1)
     doubled[50:54] = 4095
     doubled[:, -3:] = 3000
@@ -172,7 +167,7 @@ def test_a_coarse_picture_and_hard_edges_tear_nothing() -> None:
     assert (*notes, *more) == ()
 
 
-def test_marks_in_the_extreme_values_prove_no_sign() -> None:
+def test_marks_in_the_extreme_values_do_not_prove_a_sign() -> None:
     """Letters of lead are as bright as can be, in air as dark as can be: neighbours if signed."""
     dim = PICTURE // 3
     dim[10:60:2, 140:170] = 4095

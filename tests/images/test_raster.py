@@ -1,4 +1,4 @@
-"""PNG, JPEG, PGM and TIFF: exact where lossless, refused by name where not readable."""
+"""PNG, JPEG, PGM and TIFF: exact values if lossless; unreadable files are refused."""
 
 from __future__ import annotations
 

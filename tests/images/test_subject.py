@@ -1,4 +1,4 @@
-"""What was exposed: specimens, phantoms, test images, contrast images; whom the model knows."""
+"""Specimens, phantoms, test and contrast images, and patients unknown to the model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mammolens.errors import NotAMammogram, NotAWholeView, UnsupportedImage
 from mammolens.images import ImageFile, identify, read_image
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")
-"""pydicom warns of what these tests write on purpose."""
+"""pydicom warns about the faulty values that these tests write on purpose."""
 KIND = ObjectKind
 
 
@@ -62,7 +62,7 @@ SAID = [
 
 
 @pytest.mark.parametrize("attributes", PROVEN, ids=str)
-def test_a_code_proves_that_it_is_no_breast(header, make_dicom, tmp_path, attributes) -> None:
+def test_a_code_proves_that_it_is_not_a_breast(header, make_dicom, tmp_path, attributes) -> None:
     info = header(**attributes)
     assert isinstance(info.refusal, NotAMammogram)
     assert info.refusal.keyword in attributes
@@ -188,7 +188,7 @@ def test_contrast_of_which_nothing_says_more_is_a_doubt(header, attributes) -> N
     ],
     ids=str,
 )
-def test_no_contrast_is_no_doubt(header, attributes) -> None:
+def test_an_image_without_contrast_is_not_doubted(header, attributes) -> None:
     info = header(**attributes)
     assert info.refusal is None
     assert doubts(info) == set()

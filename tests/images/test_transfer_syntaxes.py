@@ -1,4 +1,4 @@
-"""Every transfer syntax that is read, from encoders other than our own reader where there are."""
+"""Every supported transfer syntax, encoded by other software where it exists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from mammolens.errors import NotAnImage, UnsupportedImage
 from mammolens.images import ImageFile, read_header, read_image
-from mammolens.images.dicom_pixels import READABLE_SYNTAXES
+from mammolens.images.dicom.pixels import READABLE_SYNTAXES
 
 JPEG = "1.2.840.10008.1.2.4."
 LOSSLESS_STREAMS = [
@@ -124,7 +124,7 @@ def test_a_jpeg_that_runs_dry_before_its_end_marker_is_an_error(
         read_image(path)
 
 
-def test_a_jpeg_with_a_constant_corner_is_no_error(make_dicom, tmp_path) -> None:
+def test_a_jpeg_with_a_constant_corner_is_not_an_error(make_dicom, tmp_path) -> None:
     wanted = make_dicom.picture(96, 80, 8)
     wanted[-24:] = 0
     path = make_dicom.save(tmp_path / "a.dcm", wanted, JPEG + "50", BitsStored=8, HighBit=7)

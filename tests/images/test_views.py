@@ -1,4 +1,4 @@
-"""Side and view: from tags, codes, orientation, names and tables, each fallback a caution."""
+"""Side and view from attributes, codes, orientation, names and tables, with cautions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pydicom.dataset import Dataset
 
 from mammolens.core import Laterality, ViewPosition
 from mammolens.images import ImageFile, identify, read_header, read_image
-from mammolens.images.dicom_views import VIEW_CODES
+from mammolens.images.dicom.views import VIEW_CODES
 from mammolens.images.names import read_name
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR")
-"""pydicom warns of what these tests write on purpose."""
+"""pydicom warns about the faulty values that these tests write on purpose."""
 L, R = Laterality.LEFT, Laterality.RIGHT
 CC, MLO = ViewPosition.CC, ViewPosition.MLO
 NOTHING = {"ImageLaterality": None, "ViewPosition": None}
@@ -88,7 +88,7 @@ def test_every_view_position(make_dicom, tmp_path, view: ViewPosition) -> None:
     assert found == (L, view, PARTS.get(view, set()))
 
 
-def test_an_unknown_view_position_is_named(make_dicom, tmp_path) -> None:
+def test_an_unknown_view_position_gives_a_caution(make_dicom, tmp_path) -> None:
     attributes = {"ImageLaterality": "L", "ViewPosition": "AP", "ViewCodeSequence": None}
     found = of(make_dicom, tmp_path / "a.dcm", **attributes)
     assert found == (L, None, {"view_unusable", "view_unknown"})
@@ -132,7 +132,7 @@ def test_cbis_patient_id_when_there_is_nothing_else(make_dicom, tmp_path) -> Non
     assert found == (L, CC, {"laterality_from_name", "view_from_name"})
 
 
-def test_a_plain_orientation_is_no_view(make_dicom, tmp_path) -> None:
+def test_a_plain_orientation_is_not_a_view(make_dicom, tmp_path) -> None:
     found = of(make_dicom, tmp_path / "0.dcm", ImageLaterality="L", PatientOrientation=["A", "F"])
     assert found == (L, None, {"view_unknown"})
 
@@ -149,7 +149,7 @@ def test_elsewhere_ml_stays_ml(make_dicom, tmp_path) -> None:
     assert found == (L, ViewPosition.ML, set())
 
 
-def test_a_name_that_contradicts_the_header_is_named(make_dicom, tmp_path) -> None:
+def test_a_name_that_contradicts_the_header_is_a_doubt(make_dicom, tmp_path) -> None:
     found = of(make_dicom, tmp_path / "x_R_CC.dcm", ImageLaterality="L", ViewPosition="CC")
     assert found == (L, CC, {"laterality_disagrees"})
 
@@ -183,7 +183,7 @@ def test_side_from_the_region(make_dicom, tmp_path, keyword, value, meaning, sid
     ],
 )
 @pytest.mark.parametrize("keyword", ["SeriesDescription", "ProtocolName"])
-def test_a_description_fills_what_the_codes_leave_open(
+def test_a_description_is_used_if_the_codes_are_missing(
     make_dicom, tmp_path, keyword, text, side, view
 ) -> None:
     found = of(make_dicom, tmp_path / "a.dcm", **{keyword: text})
@@ -221,10 +221,10 @@ def test_contradictions_are_doubts(make_dicom, tmp_path, attributes, doubt) -> N
     assert doubts(make_dicom, tmp_path / "a.dcm", **given) == {doubt}
 
 
-def test_a_contradiction_names_who_says_what(make_dicom, tmp_path) -> None:
+def test_a_contradiction_lists_all_sources(make_dicom, tmp_path) -> None:
     path = make_dicom.save(tmp_path / "a.dcm", ImageLaterality="L", SeriesDescription="R CC")
     said = [c.message for c in identify(ImageFile(path)).cautions if c.doubt]
-    assert said == ["ImageLaterality says L, SeriesDescription says R: L was taken"]
+    assert said == ["ImageLaterality says L, SeriesDescription says R: L was used"]
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_a_contradiction_names_who_says_what(make_dicom, tmp_path) -> None:
         {"ViewPosition": "CC", "StudyDescription": "Mammography right, MLO"},
     ],
 )
-def test_what_agrees_is_no_doubt(make_dicom, tmp_path, attributes) -> None:
+def test_sources_that_agree_are_not_doubted(make_dicom, tmp_path, attributes) -> None:
     assert doubts(make_dicom, tmp_path / "a.dcm", ImageLaterality="L", **attributes) == set()
 
 
@@ -278,11 +278,11 @@ def test_a_table_of_another_kind_is_passed_over(make_dicom, tmp_path) -> None:
     ("rows", "words"),
     [
         ("2,10,7777,R,MLO,x\n", "line 2 has 6 cells"),
-        ("2,10,7777,R,MLO\n2,10,7777,L,MLO\n", "lines 2 and 3 name this image and contradict"),
+        ("2,10,7777,R,MLO\n2,10,7777,L,MLO\n", "lines 2 and 3 list this image and contradict"),
         ("2,10,7777,both,MLO\n", r"line 2 says 'both' \[laterality\]"),
     ],
 )
-def test_a_faulty_table_says_nothing_but_its_fault(make_dicom, tmp_path, rows, words) -> None:
+def test_a_faulty_table_gives_only_its_fault(make_dicom, tmp_path, rows, words) -> None:
     (tmp_path / "train.csv").write_text("site_id,patient_id,image_id,laterality,view\n" + rows)
     side, view, cautions = of(make_dicom, tmp_path / "7777.dcm")
     assert (side, view) == (None, None)

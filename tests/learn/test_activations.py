@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="training needs mammolens[train]")
 from mammolens.data.cache import PreparedCache, build_side  # noqa: E402
 from mammolens.data.manifest import Record, Split  # noqa: E402
 from mammolens.errors import ConfigError, StorageError  # noqa: E402
-from mammolens.learn import frozen  # noqa: E402
+from mammolens.learn import train as loop  # noqa: E402
 from mammolens.learn.activations import (  # noqa: E402
     build_activations,
     fixed_maps,
@@ -20,13 +20,10 @@ from mammolens.learn.activations import (  # noqa: E402
 )
 from mammolens.learn.batches import stack  # noqa: E402
 from mammolens.learn.config import load_manifest, read_run  # noqa: E402
-from mammolens.learn.frozen import train_on_maps, train_run  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
-from mammolens.learn.predict import (  # noqa: E402
-    load_network,
-    malignancy_figures,
-    predict_logits,
-)
+from mammolens.learn.pass_figures import malignancy_figures  # noqa: E402
+from mammolens.learn.predict import load_network, logits_of_rows, predict_logits  # noqa: E402
+from mammolens.learn.train import train  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +224,7 @@ def test_maps_that_half_precision_cannot_hold_are_refused(config):
 def test_training_on_maps_learns_and_writes_the_whole_network(run_file, tmp_path):
     lines = []
     overrides = ["train.epochs=6", "train.epoch_images=64", "train.average=0.5"]
-    best = train_run(run_file, tmp_path / "run", overrides, lines.append)
+    best = train(run_file, tmp_path / "run", overrides, lines.append)
     assert any("maps" in line for line in lines)
     config = read_run(run_file, overrides)
     net = load_network(config, best)
@@ -238,7 +235,12 @@ def test_training_on_maps_learns_and_writes_the_whole_network(run_file, tmp_path
     assert score > 0.9
     rest = trace_chain(net).rest(config.network.frozen_stages)
     maps = build_activations(net, cache, config, 1)
-    on_maps = frozen._predict(net, rest, maps, torch.device("cpu"))
+    on_maps = logits_of_rows(
+        net,
+        lambda kept: net.head(net.pool(rest(kept))),
+        lambda rows: maps.gather(rows, [0] * len(rows)),
+        range(len(maps.records)),
+    )
     assert np.abs(on_maps - logits).max() < 0.02 * np.abs(logits).max()
     state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
     fixed = [key for key in state["net"] if key.startswith(("trunk.conv_stem", "trunk.blocks.0"))]
@@ -252,19 +254,19 @@ def test_a_run_on_maps_that_was_cut_off_goes_on_as_if_it_had_not_been(
     from safetensors.torch import load_file
 
     quiet = {"on_progress": lambda _: None}
-    whole = train_on_maps(run_file, tmp_path / "whole", **quiet)
-    write = frozen.write_state
+    whole = train(run_file, tmp_path / "whole", **quiet)
+    write = loop.write_state
 
     def write_and_die(path, step, best, **parts):
         write(path, step, best, **parts)
         if step == 3:
             raise Stopped
 
-    monkeypatch.setattr(frozen, "write_state", write_and_die)
+    monkeypatch.setattr(loop, "write_state", write_and_die)
     with pytest.raises(Stopped):
-        train_on_maps(run_file, tmp_path / "parts", **quiet)
-    monkeypatch.setattr(frozen, "write_state", write)
-    resumed = train_on_maps(run_file, tmp_path / "parts", **quiet)
+        train(run_file, tmp_path / "parts", **quiet)
+    monkeypatch.setattr(loop, "write_state", write)
+    resumed = train(run_file, tmp_path / "parts", **quiet)
     first, second = load_file(whole), load_file(resumed)
     assert first.keys() == second.keys()
     for key in first:
@@ -278,14 +280,13 @@ def test_a_run_on_maps_that_was_cut_off_goes_on_as_if_it_had_not_been(
         ("train.small_share=0.5", "train.small_share"),
         ('train.precision="mixed"', "train.precision"),
         ('train.teachers=["run"]', "train.teachers"),
-        ("train.cached_variants=0", "train.cached_variants"),
         ("network.frozen_stages=0", "network.frozen_stages"),
         ("network.frozen_stages=40", "network.frozen_stages"),
     ],
 )
 def test_what_maps_cannot_give_is_refused(run_file, tmp_path, override, keyword):
     with pytest.raises(ConfigError, match=keyword.replace(".", r"\.")):
-        train_on_maps(run_file, tmp_path / "run", [override], lambda _: None)
+        train(run_file, tmp_path / "run", [override], lambda _: None)
 
 
 def test_a_share_of_training_patients_leaves_everyone_held_out(run_file):

@@ -220,5 +220,5 @@ def test_shuffling_moves_values_and_keeps_them():
 def test_methods_are_chosen_by_name_and_grad_cam_is_always_there():
     assert [*choose_methods([])] == [*METHODS]
     assert [*choose_methods(["occlusion"])] == ["grad_cam", "occlusion"]
-    with pytest.raises(ConfigError, match=r"no method 'gradcam'.*The nearest is grad_cam"):
+    with pytest.raises(ConfigError, match=r"no method 'gradcam'.*Use 'grad_cam'"):
         choose_methods(["gradcam"])

@@ -13,12 +13,12 @@ pytest.importorskip("sklearn", reason="needs the extra mammolens[train]")
 
 from sklearn.metrics import roc_auc_score
 
-from mammolens.bench.comparison.entrants import CLASSICAL
+from mammolens.bench.comparison.candidates import CLASSICAL
 from mammolens.errors import InvalidManifest
 from mammolens.learn import classical
 from mammolens.learn.classical import Sample, cached_fit, fit, source_auc
 from mammolens.learn.classifiers import CLASSIFIERS
-from mammolens.learn.features import handcrafted_features
+from mammolens.learn.handcrafted_features import handcrafted_features
 
 
 def draw(number, stripes):

@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
-pytest.importorskip("lightning_fabric", reason="needs the extra mammolens[train]")
 
 from mammolens.errors import ConfigError  # noqa: E402
 from mammolens.learn import train as loop  # noqa: E402
-from mammolens.learn.batches import Share, draw_batch, gather  # noqa: E402
+from mammolens.learn.batches import draw_batch, gather  # noqa: E402
 from mammolens.learn.config import RunConfig, load_manifest, read_run  # noqa: E402
-from mammolens.learn.processes import join_processes, stopped_anywhere  # noqa: E402
+from mammolens.learn.processes import (  # noqa: E402
+    ONE_PROCESS,
+    Processes,
+    _place_among_processes,
+    join_processes,
+    stopped_anywhere,
+)
 
 # Group norm, because batch norm sees other statistics in half a batch; no dropout, because it
 # draws anew in every process.
@@ -26,15 +31,15 @@ import sys
 from pathlib import Path
 import torch
 from mammolens.learn.config import read_run
-from mammolens.learn.processes import average_gradients, join_processes, share_of, stopped_anywhere
+from mammolens.learn.processes import average_gradients, join_processes, stopped_anywhere
 sys.path.insert(0, sys.argv[1])
 from test_distributed import gradients
 
 config = read_run(Path(sys.argv[2]), sys.argv[4:])
-fabric = join_processes(config.train)
-found = gradients(config, share_of(fabric), lambda optimiser: average_gradients(fabric, optimiser))
-found["stopped"] = torch.tensor(stopped_anywhere(fabric, 15 * fabric.global_rank))
-torch.save(found, f"{sys.argv[3]}.{fabric.global_rank}")
+own = join_processes(config.train)
+found = gradients(config, own, lambda optimiser: average_gradients(own, optimiser))
+found["stopped"] = torch.tensor(stopped_anywhere(own, 15 * own.rank))
+torch.save(found, f"{sys.argv[3]}.{own.rank}")
 """
 
 TRAIN = """
@@ -45,11 +50,11 @@ train(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
 """
 
 
-def gradients(config: RunConfig, share: Share, average=lambda _: None) -> dict:
+def gradients(config: RunConfig, processes: Processes, average=lambda _: None) -> dict:
     """Gradients of the second step of a run, after `average` had the optimiser."""
     from mammolens.data.cache import build_cache
     from mammolens.data.manifest import Split
-    from mammolens.learn.rates import build_optimiser, set_rates
+    from mammolens.learn.learning_rates import build_optimiser, set_rates
 
     torch.manual_seed(0)
     side = load_manifest(config).select(split=Split.TRAIN)
@@ -58,9 +63,9 @@ def gradients(config: RunConfig, share: Share, average=lambda _: None) -> dict:
     places = torch.nn.Conv2d(net.hidden.in_features, 1, 1)
     optimiser = build_optimiser(net, places.parameters(), config)
     set_rates(optimiser, config.train, 0.5)
-    batch = draw_batch(gather(learned, None, config), config, 0, 1, share)
+    batch = draw_batch(gather(learned, None, config), config, 0, 1, processes)
     net.train()
-    maps = net.maps(batch.pictures)
+    maps = net.maps(batch.inputs)
     loop.batch_loss(net.head(net.pool(maps)), places, maps, batch, config).backward()
     average(optimiser)
     named = [*net.named_parameters(), *places.named_parameters(prefix="places")]
@@ -93,8 +98,8 @@ def launch(script: str, *arguments: str) -> None:
 
 @pytest.mark.slow
 def test_two_processes_have_the_gradients_of_one(group_norm_run, tmp_path):
-    expected = gradients(read_run(group_norm_run, OVERRIDES), Share())
-    own = gradients(read_run(group_norm_run, OVERRIDES), Share(0, 2))
+    expected = gradients(read_run(group_norm_run, OVERRIDES), ONE_PROCESS)
+    own = gradients(read_run(group_norm_run, OVERRIDES), Processes(0, 2))
     launch(
         GRADIENTS,
         str(Path(__file__).parent),
@@ -143,9 +148,9 @@ def test_shares_of_a_batch_make_up_the_batch(group_norm_run):
     side = load_manifest(config).select(split=Split.TRAIN)
     material = gather(build_cache(side, config.preprocess, config.data.cache), None, config)
     whole = draw_batch(material, config, 1, 2)
-    shares = [draw_batch(material, config, 1, 2, Share(rank, 2)) for rank in range(2)]
+    shares = [draw_batch(material, config, 1, 2, Processes(rank, 2)) for rank in range(2)]
     for rank, part in enumerate(shares):
-        assert torch.equal(part.pictures, whole.pictures[rank::2])
+        assert torch.equal(part.inputs, whole.inputs[rank::2])
         assert torch.equal(part.allowed, whole.allowed[rank::2])
         assert part.seed == whole.seed + rank
     assert whole.map_share == 1.0
@@ -153,18 +158,31 @@ def test_shares_of_a_batch_make_up_the_batch(group_norm_run):
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(small_run, monkeypatch):
-    monkeypatch.setattr(
-        "lightning_fabric.plugins.environments.torchelastic.TorchElasticEnvironment.detect",
-        staticmethod(lambda: True),
-    )
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("WORLD_SIZE", "3")
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
     config = read_run(small_run / "run.toml")
     with pytest.raises(ConfigError, match=r"8 images cannot be shared.*multiple of 3"):
         join_processes(config.train)
 
 
 def test_one_process_waits_for_nobody(small_run):
-    fabric = join_processes(read_run(small_run / "run.toml").train)
-    assert (fabric.global_rank, fabric.world_size) == (0, 1)
-    assert stopped_anywhere(fabric, 15) == 15
+    processes = join_processes(read_run(small_run / "run.toml").train)
+    assert (processes.rank, processes.world) == (0, 1)
+    assert stopped_anywhere(processes, 15) == 15
+
+
+def test_slurm_names_the_first_node_and_a_port_of_the_job(monkeypatch):
+    said = {
+        "SLURM_NTASKS": "8",
+        "SLURM_PROCID": "5",
+        "SLURM_LOCALID": "1",
+        "SLURM_JOB_ID": "1234567",
+        "SLURM_NODELIST": "rack[07-08,12],other3",
+    }
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    assert _place_among_processes() == (5, 8, 1, "tcp://rack07:19567")
+    monkeypatch.setenv("SLURM_NODELIST", "one,two")
+    assert _place_among_processes() == (5, 8, 1, "tcp://one:19567")
+    monkeypatch.setenv("SLURM_JOB_NAME", "bash")
+    assert _place_among_processes()[:2] == (0, 1)

@@ -17,9 +17,17 @@ if importlib.util.find_spec("timm") is None:  # importing it needs the shim for 
     pytest.skip("needs the extra mammolens[train]", allow_module_level=True)
 
 
-from mammolens.learn.export import export_onnx  # noqa: E402
+from mammolens.learn.export import trace_graph  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
-from mammolens.learn.weights import fit_weights, read_weights  # noqa: E402
+from mammolens.learn.pretrained_weights import fit_weights, read_weights  # noqa: E402
+
+
+def export_onnx(net, path, **settings):
+    """Write the graph that `trace_graph` makes, and give its report."""
+    graph, report = trace_graph(net, str(path), **settings)
+    path.write_bytes(graph)
+    return report
+
 
 HERE = Path(__file__).resolve()
 BACKBONES = (

@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
 from mammolens.data.cache import build_side  # noqa: E402
 from mammolens.data.manifest import Manifest, Split  # noqa: E402
 from mammolens.errors import ConfigError, StorageError  # noqa: E402
-from mammolens.learn import frozen  # noqa: E402
+from mammolens.learn import inputs  # noqa: E402
 from mammolens.learn import train as loop  # noqa: E402
 from mammolens.learn.checkpoint import (  # noqa: E402
     add_to_log,
@@ -27,8 +27,8 @@ from mammolens.learn.checkpoint import (  # noqa: E402
     write_state,
 )
 from mammolens.learn.config import load_manifest, read_run  # noqa: E402
+from mammolens.learn.learning_rates import place_in, plan_stretches, set_rates  # noqa: E402
 from mammolens.learn.predict import load_network, predict_logits  # noqa: E402
-from mammolens.learn.rates import place_in, plan_stretches, set_rates  # noqa: E402
 from mammolens.learn.sections import TrainConfig  # noqa: E402
 
 OVERRIDES = ("train.epoch_images=24", "train.checkpoint_steps=2", "train.unfreeze=[0.0,0.4]")
@@ -37,9 +37,10 @@ STEPS = 6
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from mammolens.learn import inputs
 from mammolens.learn import train as loop
 
-draw, drawn = loop.draw_batch, []
+draw, drawn = inputs.draw_batch, []
 
 def draw_and_die(*args):
     drawn.append(args)
@@ -47,7 +48,7 @@ def draw_and_die(*args):
         os.kill(os.getpid(), signal.SIGKILL)
     return draw(*args)
 
-loop.draw_batch = draw_and_die
+inputs.draw_batch = draw_and_die
 loop.train(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:], lambda _: None)
 """
 
@@ -88,7 +89,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(run):
     child = subprocess.run(command, capture_output=True, text=True, check=False)
     assert child.returncode == -signal.SIGKILL, child.stderr
     assert state(out)["step"] == 4
-    (out / "state.pt.partial").write_bytes(b"half a checkpoint")
+    (out / ".state.pt.partial").write_bytes(b"half a checkpoint")
     lines: list[str] = []
     loop.train(run / "run.toml", out, OVERRIDES, lines.append)
     assert f"resumed at step 4 of {STEPS}" in lines
@@ -99,7 +100,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(run):
 
 def test_sigterm_saves_and_stops_and_the_same_command_goes_on(run, monkeypatch):
     out, lines, drawn = run / "stopped", [], []
-    draw = loop.draw_batch
+    draw = inputs.draw_batch
 
     def draw_and_ask(*args):
         drawn.append(args)
@@ -108,14 +109,14 @@ def test_sigterm_saves_and_stops_and_the_same_command_goes_on(run, monkeypatch):
         return draw(*args)
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(loop, "draw_batch", draw_and_ask)
+    monkeypatch.setattr(inputs, "draw_batch", draw_and_ask)
     with pytest.raises(SystemExit) as stop:
         loop.train(run / "run.toml", out, OVERRIDES, lines.append)
     assert stop.value.code == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) is before
     assert 1 < state(out)["step"] < STEPS
     assert any("the same command goes on" in line for line in lines)
-    monkeypatch.setattr(loop, "draw_batch", draw)
+    monkeypatch.setattr(inputs, "draw_batch", draw)
     loop.train(run / "run.toml", out, OVERRIDES, lines.append)
     assert_same_run(run / "whole", out)
 
@@ -126,18 +127,18 @@ def test_scaled_half_precision_goes_on_exactly_too(run, monkeypatch):
     loop.train(run / "run.toml", run / "mixed", OVERRIDES, lambda _: None)
     assert state(run / "mixed")["scaler"]["scale"] > 1
     assert not same(state(run / "mixed")["net"], state(run / "whole")["net"])
-    validate, validated = loop._validate, []
+    validate, validated = loop.judge_pass, []
 
     def validate_and_ask(*args):
         validated.append(args)
         os.kill(os.getpid(), signal.SIGINT)
         return validate(*args)
 
-    monkeypatch.setattr(loop, "_validate", validate_and_ask)
+    monkeypatch.setattr(loop, "judge_pass", validate_and_ask)
     with pytest.raises(SystemExit) as stop:
         loop.train(run / "run.toml", run / "mixed-stopped", OVERRIDES, lambda _: None)
     assert stop.value.code == 128 + signal.SIGINT
-    monkeypatch.setattr(loop, "_validate", validate)
+    monkeypatch.setattr(loop, "judge_pass", validate)
     loop.train(run / "run.toml", run / "mixed-stopped", OVERRIDES, lambda _: None)
     assert_same_run(run / "mixed", run / "mixed-stopped")
 
@@ -192,18 +193,16 @@ def log_of(folder):
         return list(csv.DictReader(stream))
 
 
-@pytest.mark.parametrize("module", ["train", "frozen"])
-def test_a_finished_run_goes_on_when_passes_are_added(tiny_run, tmp_path, module, monkeypatch):
+@pytest.mark.parametrize("kind", ["pictures", "maps"])
+def test_a_finished_run_goes_on_when_passes_are_added(tiny_run, tmp_path, kind, monkeypatch):
     """Rates warm up and fall once more, and a kill within what was added changes nothing."""
-    from mammolens.learn.frozen import train_run
-
-    kind = ("train.cached_variants=1", "train.unfreeze=[0.0]") if module == "frozen" else ()
+    further = ("train.cached_variants=1", "train.unfreeze=[0.0]") if kind == "maps" else ()
     config, lines = tiny_run(tmp_path), []
-    settings = (*OVERRIDES, "train.patience=9", "train.warmup=0.2", *kind)
+    settings = (*OVERRIDES, "train.patience=9", "train.warmup=0.2", *further)
     for name in ("a", "b"):
-        train_run(config, tmp_path / name, settings, lambda _: None)
+        loop.train(config, tmp_path / name, settings, lambda _: None)
     longer = (*settings, "train.epochs=4")
-    train_run(config, tmp_path / "a", longer, lines.append)
+    loop.train(config, tmp_path / "a", longer, lines.append)
     assert f"resumed at step {STEPS} of {2 * STEPS}" in lines
     assert any(
         f"raised to 4: rates warm up again and fall along half a cosine over steps {STEPS} to "
@@ -215,8 +214,7 @@ def test_a_finished_run_goes_on_when_passes_are_added(tiny_run, tmp_path, module
     assert summary["stretches"] == [[0, STEPS], [STEPS, 2 * STEPS]]
     assert summary["config"]["train"]["epochs"] == 4
 
-    place = {"train": loop, "frozen": frozen}[module]
-    write, stopped = place.write_state, []
+    write, stopped = loop.write_state, []
 
     def write_and_stop(path, step, *args, **parts):
         write(path, step, *args, **parts)
@@ -224,14 +222,14 @@ def test_a_finished_run_goes_on_when_passes_are_added(tiny_run, tmp_path, module
             stopped.append(step)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(place, "write_state", write_and_stop)
+    monkeypatch.setattr(loop, "write_state", write_and_stop)
     with pytest.raises(KeyboardInterrupt):
-        train_run(config, tmp_path / "b", longer, lambda _: None)
-    monkeypatch.setattr(place, "write_state", write)
-    train_run(config, tmp_path / "b", longer, lambda _: None)
+        loop.train(config, tmp_path / "b", longer, lambda _: None)
+    monkeypatch.setattr(loop, "write_state", write)
+    loop.train(config, tmp_path / "b", longer, lambda _: None)
     assert_same_run(tmp_path / "a", tmp_path / "b")
     with pytest.raises(ConfigError, match=r"epochs was 4, is 2.*raised, not lowered"):
-        train_run(config, tmp_path / "a", settings, lambda _: None)
+        loop.train(config, tmp_path / "a", settings, lambda _: None)
 
 
 def test_rates_of_an_added_stretch_rise_and_fall_with_all_parts():
@@ -325,7 +323,7 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_says_so(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
     try:
-        with pytest.raises(StorageError, match=r"state\.pt.*the one before is kept.*Make room"):
+        with pytest.raises(StorageError, match=r"state\.pt.*file before it is kept.*Make room"):
             write_state(path, 2, {"score": 0.6}, net=net)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

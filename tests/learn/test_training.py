@@ -16,10 +16,10 @@ from mammolens.learn.augment import (  # noqa: E402
 )
 from mammolens.learn.batches import draw_weights  # noqa: E402
 from mammolens.learn.config import read_run  # noqa: E402
+from mammolens.learn.learning_rates import build_optimiser, fix_first_stages, set_rates  # noqa: E402
 from mammolens.learn.loss import partial_label_loss  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
 from mammolens.learn.predict import load_network  # noqa: E402
-from mammolens.learn.rates import build_optimiser, fix_first_stages, set_rates  # noqa: E402
 from mammolens.learn.sections import AugmentConfig  # noqa: E402
 from mammolens.learn.train import start_network, train  # noqa: E402
 
@@ -94,7 +94,7 @@ def test_balancing_evens_out_sources_and_classes():
 def test_unknown_keys_are_refused_with_the_nearest(tmp_path):
     path = tmp_path / "run.toml"
     path.write_text('name = "x"\n[data]\nmanifests = ["a.csv"]\n[train]\nepoch = 3\n')
-    with pytest.raises(ConfigError, match=r"train\.epoch\].*nearest known key is epochs"):
+    with pytest.raises(ConfigError, match=r"train\.epoch\].*Use 'epochs'"):
         read_run(path)
     path.write_text('name = "x"\n[data]\nmanifests = ["a.csv"]\n')
     assert read_run(path, ["train.epochs=3"]).train.epochs == 3
@@ -189,7 +189,7 @@ def test_first_stages_keep_their_statistics(small_run):
         ("name=My model", r"\[name\].*small letters"),
         ("version=1.0-beta", r"\[version\].*1\.0\.0"),
         ('card.weaknesses=[""]', r"card\.weaknesses"),
-        ('notes.x={"licens": "none"}', r"notes\.x\.licens.*nearest known key is licence"),
+        ('notes.x={"licens": "none"}', r"notes\.x\.licens.*Use 'licence'"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(small_run, override, words):

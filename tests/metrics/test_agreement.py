@@ -19,6 +19,7 @@ import sklearn.metrics as reference
 from sklearn.calibration import calibration_curve
 
 from mammolens import metrics
+from mammolens.metrics.ranked import ranked_single_reading, ranked_statistic
 
 
 def drawn(seed, n=300, draws=5):
@@ -45,6 +46,17 @@ def test_a_difference_is_that_of_two_areas():
     found = metrics.auc_difference(labels, first, second, range(300), draws=50)
     theirs = [reference.roc_auc_score(labels, scores) for scores in (first, second)]
     assert found.value == near(theirs[0] - theirs[1])
+
+
+def test_areas_within_groups_are_those_of_their_rows():
+    labels, scores, _ = drawn(2)
+    groups = np.array([*"abc"])[np.arange(300) % 3]
+    labels = labels & (groups != "c")
+    found = metrics.auc_within(labels, scores, groups)
+    assert found == {
+        name: (near(reference.roc_auc_score(labels[groups == name], scores[groups == name])), 100)
+        for name in "ab"
+    }
 
 
 def test_counts_from_the_top_are_those_of_the_roc_curve():
@@ -132,17 +144,40 @@ def test_calibration_errors_by_their_definition():
             float(parts @ ((observed - predicted) ** 2 - chance))
         )
         assert [shares[str(n)][draw] for n in filled] == near(observed)
-    assert metrics.expected_calibration_error(labels, scores) == near(errors["ece"][0])
 
 
 def test_the_calibration_line_is_a_logistic_regression():
     sm = pytest.importorskip("statsmodels.api", reason="needs statsmodels")
-    labels, scores, _ = drawn(9)
+    labels, scores, weights = drawn(9)
     said = np.clip(scores, 0.01, 0.99)
     design = sm.add_constant(np.log(said / (1 - said)))
     theirs = sm.GLM(labels.astype(float), design, family=sm.families.Binomial()).fit(tol=1e-14)
     line = metrics.calibration_line(labels, said)
     assert (line.intercept, line.slope) == near(tuple(theirs.params))
+    found = metrics.calibration_line_statistics(labels, said)(weights)
+    for draw, row in enumerate(weights):
+        alone = metrics.calibration_line(*repeated(row, labels, said))
+        assert (found["slope"][draw], found["intercept"][draw]) == near(alone)
+
+
+def test_logistic_fits_are_those_of_statsmodels():
+    sm = pytest.importorskip("statsmodels.api", reason="needs statsmodels")
+    labels, scores, weights = drawn(19)
+    design = np.stack([scores, np.sin(40 * scores), np.ones(300)], axis=1)
+    offsets = np.cos(30 * scores)
+    found = metrics.fit_logistic(design, labels, weights, offsets=offsets)
+    assert found.converged.all()
+    for own, row in zip(found.coefficients, weights, strict=True):
+        kept = row > 0
+        theirs = sm.GLM(
+            *(labels[kept].astype(float), design[kept]),
+            family=sm.families.Binomial(),
+            offset=offsets[kept],
+            freq_weights=row[kept],
+        ).fit(tol=1e-14)
+        assert own == pytest.approx(theirs.params, abs=1e-7)
+    middle = np.stack([scores - 0.405, np.ones(300)], axis=1)
+    assert not metrics.fit_logistic(middle, scores > 0.405, weights).converged.any()
 
 
 def test_the_temperature_is_scipys_minimum():
@@ -185,31 +220,6 @@ def test_conformal_answers_are_sets():
         possible |= {False} if 1 - p >= rule.least_negative else set()
         words.append({(True,): "positive", (False,): "negative"}.get(tuple(possible), "unsure"))
     assert metrics.conformal_answers(rule, scores).tolist() == words
-    assert [metrics.conformal_answer(rule, float(p)).value for p in scores] == words
-    found = metrics.conformal_coverage(rule, labels, scores)
-    held = [
-        word == "unsure" or (word == "positive") == label
-        for word, label in zip(words, labels, strict=True)
-    ]
-    assert found.positive == near(np.mean(np.array(held)[labels]))
-    assert found.negative == near(np.mean(np.array(held)[~labels]))
-    assert found.unsure == near(words.count("unsure") / len(words))
-
-
-def test_net_benefit_is_that_of_a_confusion():
-    labels, scores, weights = drawn(13)
-    thresholds = (0.1, 0.35, 0.6)
-    curve = metrics.decision_curve(labels, scores, thresholds)
-    for place, t in enumerate(thresholds):
-        found = metrics.net_benefit_statistic(labels, scores, t)(weights)
-        for benefit, row in zip(found, weights, strict=True):
-            _, fp, _, tp = reference.confusion_matrix(
-                labels, scores >= t, sample_weight=row
-            ).ravel()
-            assert benefit == near((tp - fp * t / (1 - t)) / row.sum())
-        assert curve.model[place] == near(found[0])
-        everyone = metrics.net_benefit_statistic(labels, np.ones(300), t)(weights)[0]
-        assert curve.recall_all[place] == near(everyone)
 
 
 def test_an_operating_point_is_two_recalls():
@@ -221,20 +231,10 @@ def test_an_operating_point_is_two_recalls():
     )
 
 
-def test_recall_in_a_population_is_counted():
-    women, ill, found, false = 200_000, 1_000, 870, 21_890
-    sensitivity, specificity = found / ill, 1 - false / (women - ill)
-    rate = metrics.recall_rate_at_prevalence(sensitivity, specificity, ill / women)
-    assert rate == near((found + false) / women)
-    assert metrics.ppv_at_prevalence(sensitivity, specificity, ill / women) == near(
-        found / (found + false)
-    )
-
-
 def test_work_saved_is_counted_exam_by_exam():
     labels, scores, weights = drawn(15)
     prevalence, wanted = 0.02, 0.9
-    found = metrics.single_reading_share(labels, scores, wanted, prevalence)(weights)
+    found = ranked_statistic(labels, scores, ranked_single_reading(wanted, prevalence))(weights)
     for share, row in zip(found, weights, strict=True):
         truth, said = repeated(row, labels, scores)
         kept = [
@@ -292,4 +292,3 @@ def test_lesions_are_found_as_a_loop_finds_them():
             points = [at(shown, level) for level in (*curve.thresholds, 2.0)]
             best = max(hits for alarms, hits in points if alarms <= allowed + 1e-12)
             assert share == near(best)
-        assert metrics.sensitivity_at_false_marks(images, allowed) == near(found[0])

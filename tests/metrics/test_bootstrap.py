@@ -1,4 +1,4 @@
-"""The patient bootstrap against a plain loop, and how it treats thin data."""
+"""The patient bootstrap against a plain loop, and its results on little data."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from sklearn.metrics import roc_auc_score
 
 from mammolens import metrics
 from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.metrics.ranked import ranked_precision, ranked_statistic
 
 
 def cohort(patients: int, seed: int, share: float = 0.4):
-    """Four correlated images a patient; every woman is wholly positive or wholly negative."""
+    """Four correlated images for each patient, who is wholly positive or wholly negative."""
     rng = np.random.default_rng(seed)
     ill = rng.random(patients) < share
     offset = rng.normal(size=patients) + ill
@@ -51,7 +52,7 @@ def test_each_draw_is_exactly_the_resampled_table():
     assert len(np.unique(weights, axis=0)) == len(weights)
 
 
-def test_images_of_one_woman_do_not_count_as_independent():
+def test_images_of_one_patient_do_not_count_as_independent():
     labels, scores, groups = cohort(80, seed=4)
     by_patient = metrics.auc_interval(labels, scores, groups)
     by_image = metrics.auc_interval(labels, scores, np.arange(labels.size))
@@ -152,7 +153,7 @@ def test_many_statistics_get_the_intervals_that_each_would_get():
     alone = {
         "auc": metrics.auc_statistic(labels, scores),
         "brier": metrics.brier_statistic(labels, probabilities),
-        "precision": metrics.average_precision_statistic(labels, scores),
+        "precision": ranked_statistic(labels, scores, ranked_precision),
     }
     together = metrics.patient_bootstraps(
         metrics.side_by_side(alone), labels, groups, draws=300, seed=4
@@ -164,7 +165,7 @@ def test_many_statistics_get_the_intervals_that_each_would_get():
         assert together[name] == one
 
 
-def test_what_is_undefined_on_the_data_is_none_beside_the_rest():
+def test_an_undefined_figure_is_none_and_the_others_are_given():
     nothing = metrics.binary_statistic("precision", [0, 1, 0], [0, 0, 0])
     everything = metrics.binary_statistic("accuracy", [0, 1, 0], [0, 0, 0])
     found = metrics.patient_bootstraps(

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.special
 import sklearn.metrics as reference
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import softmax as their_softmax
 from sklearn.linear_model import LogisticRegression
 
 from mammolens import metrics
 from mammolens.errors import ConfigError, InvalidManifest
 
 
-def softmax(logits):
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+def brier_score(labels, probabilities):
+    return metrics.brier_statistic(labels, probabilities)(np.ones((1, len(labels))))[0]
+
+
+def log_loss(labels, probabilities):
+    return metrics.log_loss_statistic(labels, probabilities)(np.ones((1, len(labels))))[0]
+
+
+def partial_log_loss(logits, allowed):
+    return np.mean(-np.log((their_softmax(logits, axis=1) * allowed).sum(axis=1)))
 
 
 def partially_labelled(n: int, seed: int):
     """Logits whose softmax is the truth, with labels as exact, "no cancer" or "tumour"."""
     rng = np.random.default_rng(seed)
     logits = 1.5 * rng.normal(size=(n, 3))
-    drawn = np.array([rng.choice(3, p=p) for p in softmax(logits)])
+    drawn = np.array([rng.choice(3, p=p) for p in their_softmax(logits, axis=1)])
     allowed = np.eye(3, dtype=bool)[drawn]
     kind = rng.integers(0, 3, n)
     allowed[(kind == 1) & (drawn < 2)] = [True, True, False]
@@ -35,16 +44,16 @@ def test_brier_and_log_loss_agree_with_scikit_learn(seed):
     rng = np.random.default_rng(seed)
     labels, probabilities = rng.random(50) < 0.4, rng.random(50)
     labels[:2] = [True, False]
-    assert metrics.brier_score(labels, probabilities) == pytest.approx(
+    assert brier_score(labels, probabilities) == pytest.approx(
         reference.brier_score_loss(labels, probabilities), abs=1e-12
     )
-    assert metrics.log_loss(labels, probabilities) == pytest.approx(
+    assert log_loss(labels, probabilities) == pytest.approx(
         reference.log_loss(labels, probabilities), abs=1e-12
     )
 
 
 def test_a_certain_mistake_costs_much_but_not_infinity():
-    assert 30 < metrics.log_loss([0, 1], [1.0, 1.0]) * 2 < 40
+    assert 30 < log_loss([0, 1], [1.0, 1.0]) * 2 < 40
 
 
 def test_reliability_curve_and_ece_by_hand():
@@ -54,20 +63,21 @@ def test_reliability_curve_and_ece_by_hand():
     np.testing.assert_allclose(curve.predicted, [0.1, 1.0])
     np.testing.assert_allclose(curve.observed, [0.25, 0.75])
     assert curve.n_rows.tolist() == [200, 200]
-    assert metrics.expected_calibration_error(labels, probabilities) == pytest.approx(0.2)
+    found = metrics.calibration_error_statistics(labels, probabilities)(np.ones((1, 400)))
+    assert found["ece"][0] == pytest.approx(0.2)
 
 
 def test_ece_of_a_small_set_is_refused():
     with pytest.raises(InvalidManifest, match="at least 400"):
-        metrics.expected_calibration_error(np.arange(399) % 2, np.full(399, 0.5))
+        metrics.calibration_error_statistics(np.arange(399) % 2, np.full(399, 0.5))
 
 
 def test_calibration_line_agrees_with_scikit_learn():
     rng = np.random.default_rng(5)
     probabilities = rng.uniform(0.02, 0.98, 500)
     labels = rng.random(500) < probabilities**2
-    log_odds = np.log(probabilities / (1 - probabilities))[:, None]
-    theirs = LogisticRegression(C=np.inf, tol=1e-10).fit(log_odds, labels)
+    odds = np.log(probabilities / (1 - probabilities))[:, None]
+    theirs = LogisticRegression(C=np.inf, tol=1e-10).fit(odds, labels)
     line = metrics.calibration_line(labels, probabilities)
     assert line.slope == pytest.approx(theirs.coef_[0, 0], abs=1e-4)
     assert line.intercept == pytest.approx(theirs.intercept_[0], abs=1e-4)
@@ -91,7 +101,7 @@ def test_temperature_is_recovered_from_partial_labels(truth):
     assert not fitted.at_bound
     assert fitted.n == 6000
     assert fitted.loss_after <= fitted.loss_before
-    after = metrics.partial_log_loss(logits * truth / fitted.value, allowed)
+    after = partial_log_loss(logits * truth / fitted.value, allowed)
     assert fitted.loss_after == pytest.approx(after, abs=1e-9)
 
 
@@ -103,16 +113,28 @@ def test_no_temperature_on_a_fine_grid_does_better(seed):
     allowed[np.arange(15), rng.integers(0, 3, 15)] = True
     allowed[0] = [True, False, False]
     fitted = metrics.fit_temperature(logits, allowed)
-    others = [metrics.partial_log_loss(logits / t, allowed) for t in np.geomspace(0.05, 20, 400)]
+    others = [partial_log_loss(logits / t, allowed) for t in np.geomspace(0.05, 20, 400)]
     assert fitted.loss_after <= min(others) + 1e-6
 
 
-def test_full_labels_agree_with_scikit_learns_log_loss():
+def test_softmax_agrees_with_scipy():
+    logits, _ = partially_labelled(200, seed=2)
+    assert metrics.softmax(logits) == pytest.approx(their_softmax(logits, axis=1), abs=1e-15)
+
+
+def test_the_loss_of_full_labels_agrees_with_scikit_learns():
     logits, _ = partially_labelled(200, seed=2)
     labels = np.random.default_rng(0).integers(0, 3, 200)
-    expected = reference.log_loss(labels, softmax(logits))
-    loss = metrics.partial_log_loss(logits, np.eye(3, dtype=bool)[labels])
-    assert loss == pytest.approx(expected, abs=1e-12)
+    found = metrics.fit_temperature(logits, np.eye(3, dtype=bool)[labels])
+    expected = reference.log_loss(labels, their_softmax(logits, axis=1))
+    assert found.loss_before == pytest.approx(expected, abs=1e-12)
+
+
+def test_sigmoid_and_log_odds_agree_with_scipy():
+    values = np.linspace(-20, 20, 81)
+    assert metrics.sigmoid(values) == pytest.approx(scipy.special.expit(values), abs=1e-15)
+    assert metrics.log_odds(metrics.sigmoid(values)) == pytest.approx(values, abs=1e-6)
+    assert np.isfinite(metrics.log_odds([0.0, 1.0])).all()
 
 
 def test_a_bound_is_named():
@@ -145,7 +167,7 @@ def test_temperature_refuses(logits, allowed, word):
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, np.nan])
 def test_probabilities_outside_are_refused(value):
-    for metric in (metrics.brier_score, metrics.log_loss, metrics.reliability_curve):
+    for metric in (brier_score, log_loss, metrics.reliability_curve):
         with pytest.raises(InvalidManifest):
             metric([0, 1], [0.5, value])
     with pytest.raises(ConfigError, match="bins"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mammolens.errors import InvalidManifest
-from mammolens.metrics import auc, delong_interval, delong_test, holm, mcnemar
+from mammolens.metrics import auc, delong_test, holm, mcnemar
 
 
 def placements(labels, scores):
@@ -21,26 +21,23 @@ def test_delong_by_its_definition():
     other = np.round(rng.normal(labels * 0.5, 1.0), 1)
     v_one, v_other = placements(labels, one), placements(labels, other)
     m, n = labels.sum(), (~labels).sum()
-    single = v_one[0].var(ddof=1) / m + v_one[1].var(ddof=1) / n
-    found = delong_interval(labels, one)
-    assert found.value == pytest.approx(auc(labels, one), abs=1e-12)
-    assert found.standard_error == pytest.approx(single**0.5, abs=1e-12)
     paired = (v_one[0] - v_other[0]).var(ddof=1) / m + (v_one[1] - v_other[1]).var(ddof=1) / n
     test = delong_test(labels, one, other)
+    assert test.value == pytest.approx(auc(labels, one) - auc(labels, other), abs=1e-12)
     assert test.standard_error == pytest.approx(paired**0.5, abs=1e-12)
     stats = pytest.importorskip("scipy.stats", reason="needs SciPy")
     expected = 2 * stats.norm.sf(abs(test.value) / paired**0.5)
     assert test.p_value == pytest.approx(expected, abs=1e-12)
-    assert found.low == pytest.approx(found.value - 1.959963985 * found.standard_error, abs=1e-8)
+    assert test.low == pytest.approx(test.value - 1.959963985 * test.standard_error, abs=1e-8)
 
 
 def test_delong_covers_the_truth_about_as_often_as_it_says():
     rng = np.random.default_rng(0)
-    truth = 0.760250  # of two unit normals 1 apart: Φ(1/√2)
+    truth = 0.760250 - 0.5  # of two unit normals 1 apart, Φ(1/√2), and of chance
     held = 0
     for _ in range(300):
         labels = np.r_[np.ones(60, bool), np.zeros(90, bool)]
-        found = delong_interval(labels, rng.normal(labels * 1.0, 1.0))
+        found = delong_test(labels, rng.normal(labels * 1.0, 1.0), rng.normal(size=150))
         held += found.low <= truth <= found.high
     assert 0.91 <= held / 300 <= 0.98
 
@@ -50,7 +47,7 @@ def test_the_same_scores_do_not_differ():
     found = delong_test(labels, scores, scores)
     assert (found.value, found.standard_error, found.p_value) == (0.0, 0.0, None)
     with pytest.raises(InvalidManifest, match="no variance"):
-        delong_interval([0, 0, 1], [1, 2, 3])
+        delong_test([0, 0, 1], [1, 2, 3], [1, 2, 3])
 
 
 @pytest.mark.parametrize("n", [40, 6000])

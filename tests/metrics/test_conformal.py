@@ -7,10 +7,17 @@ from mammolens.errors import InvalidManifest
 from mammolens.metrics import (
     ConformalAnswer,
     ConformalRule,
-    conformal_answer,
-    conformal_coverage,
+    conformal_answers,
     fit_conformal,
 )
+
+
+def coverage_of(rule, labels, probabilities):
+    """Shares of positives and of negatives whose answer holds the truth, and of unsure rows."""
+    answers = conformal_answers(rule, probabilities)
+    unsure = answers == "unsure"
+    held = unsure | (labels == (answers == "positive"))
+    return held[labels].mean(), held[~labels].mean(), unsure.mean()
 
 
 def sample(rng, n):
@@ -24,8 +31,7 @@ def test_mean_coverage_over_many_samples(promised):
     found = []
     for _ in range(200):
         rule = fit_conformal(*sample(rng, 200), promised)
-        measured = conformal_coverage(rule, *sample(rng, 400))
-        found.append((measured.positive, measured.negative))
+        found.append(coverage_of(rule, *sample(rng, 400))[:2])
     positive, negative = np.mean(found, axis=0)
     assert promised - 0.005 <= positive <= promised + 0.03
     assert promised - 0.005 <= negative <= promised + 0.03
@@ -38,13 +44,13 @@ def test_a_better_model_is_less_often_unsure():
     for separation in (0.5, 3.0):
         scores = 1 / (1 + np.exp(-rng.normal(np.where(labels, 1, -1) * separation, 1.0)))
         rule = fit_conformal(labels[:300], scores[:300])
-        shares.append(conformal_coverage(rule, labels[300:], scores[300:]).unsure)
+        shares.append(coverage_of(rule, labels[300:], scores[300:])[2])
     assert shares[0] > 0.5 > 0.2 > shares[1]
 
 
 def test_a_row_unlike_both_classes_is_unsure():
     rule = ConformalRule(least_positive=0.7, least_negative=0.7, coverage=0.5, n=(9, 9))
-    assert conformal_answer(rule, 0.5) is ConformalAnswer.UNSURE
+    assert conformal_answers(rule, [0.5]).tolist() == [ConformalAnswer.UNSURE.value]
 
 
 def test_too_few_rows_promise_nothing():

@@ -29,7 +29,7 @@ def test_it_is_a_logistic_regression_with_an_offset():
     assert found.low < 0.5 < found.high
 
 
-def test_a_covariate_that_only_tells_groups_apart_gets_no_credit():
+def test_a_covariate_that_only_separates_groups_has_no_slope():
     rng = np.random.default_rng(1)
     group = ["old" if i % 2 else "young" for i in range(800)]
     labels = rng.random(800) < np.where(np.arange(800) % 2, 0.8, 0.2)
@@ -38,7 +38,7 @@ def test_a_covariate_that_only_tells_groups_apart_gets_no_credit():
     assert found.low < 0 < found.high
 
 
-def test_images_of_one_woman_are_drawn_together():
+def test_images_of_one_patient_are_drawn_together():
     labels, image, age, group = women(150)
     single = added_log_odds(labels, image, age, group, range(150), draws=200)
     doubled = added_log_odds(
@@ -61,7 +61,7 @@ def test_images_of_one_woman_are_drawn_together():
         ({"labels": [1, 1]}, "alike"),
     ],
 )
-def test_what_cannot_be_fitted_is_refused(change, message):
+def test_data_that_cannot_be_fitted_are_refused(change, message):
     given = {"labels": [0, 1], "log_odds": [0.0, 0.0], "values": [1.0, 2.0], "groups": ["x", "x"]}
     with pytest.raises(InvalidManifest, match=message):
         added_log_odds(**(given | change), patients=["a", "b"])

@@ -1,4 +1,4 @@
-"""The room's door: what it offers, and what it does not load."""
+"""The public names of `mammolens.metrics`, and the modules that they do not load."""
 
 from __future__ import annotations
 

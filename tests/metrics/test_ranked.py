@@ -8,6 +8,15 @@ import sklearn.metrics as reference
 
 from mammolens import metrics
 from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.metrics.ranked import (
+    ranked_partial_area,
+    ranked_precision,
+    ranked_sensitivity,
+    ranked_single_reading,
+    ranked_specificity,
+    ranked_statistic,
+    ranked_worklist,
+)
 
 SEEDS = range(4)
 
@@ -38,13 +47,13 @@ def test_ranking_figures_agree_with_scikit_learn(seed, decimals):
         lambda w: reference.roc_auc_score(labels, scores, sample_weight=w),
     )
     agree(
-        metrics.average_precision_statistic(labels, scores),
+        ranked_statistic(labels, scores, ranked_precision),
         weights,
         lambda w: reference.average_precision_score(labels, scores, sample_weight=w),
     )
     for lowest in (0.5, 0.8, 0.95):
         agree(
-            metrics.partial_auc_statistic(labels, scores, lowest),
+            ranked_statistic(labels, scores, ranked_partial_area(lowest)),
             weights,
             lambda w, most=1 - lowest: reference.roc_auc_score(
                 labels, scores, sample_weight=w, max_fpr=most
@@ -70,10 +79,10 @@ def test_goals_agree_with_the_roc_of_scikit_learn(seed, target):
         return 1 - rates[hits >= target - 1e-12].min()
 
     for make, theirs in (
-        (metrics.sensitivity_at_specificity_statistic, sensitivity),
-        (metrics.specificity_at_sensitivity_statistic, specificity),
+        (ranked_sensitivity, sensitivity),
+        (ranked_specificity, specificity),
     ):
-        agree(make(labels, scores, target), weights, theirs)
+        agree(ranked_statistic(labels, scores, make(target)), weights, theirs)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -92,9 +101,7 @@ def test_probability_figures_agree_with_scikit_learn(seed):
     agree(
         metrics.probabilistic_f1_statistic(labels, scores),
         weights,
-        lambda w: metrics.probabilistic_f1(
-            *(np.repeat(x, w.astype(int)) for x in (labels, scores))
-        ),
+        lambda w: 2 * (w * labels) @ scores / (w @ (labels + scores)),
     )
 
 
@@ -128,10 +135,10 @@ def test_decision_figures_agree_with_scikit_learn(seed):
         assert found["ppv"][draw] == pytest.approx(ppv, abs=1e-9)
         assert found["npv"][draw] == pytest.approx(npv, abs=1e-9)
         assert found["ppv"][draw] == pytest.approx(
-            metrics.ppv_at_prevalence(sensitivity, specificity, prevalence)
+            sensitivity * prevalence / found["recall_rate"][draw]
         )
         assert found["recall_rate"][draw] == pytest.approx(
-            metrics.recall_rate_at_prevalence(sensitivity, specificity, prevalence)
+            sensitivity * prevalence + (1 - specificity) * (1 - prevalence)
         )
 
 
@@ -139,10 +146,10 @@ def test_goals_on_the_data_are_what_the_thresholds_give():
     labels, scores, _ = drawn(9)
     ones = np.ones((1, labels.size))
     threshold = metrics.threshold_at_specificity(labels, scores, 0.889)
-    found = metrics.sensitivity_at_specificity_statistic(labels, scores, 0.889)(ones)[0]
+    found = ranked_statistic(labels, scores, ranked_sensitivity(0.889))(ones)[0]
     assert found == (scores[labels] >= threshold).mean()
     threshold = metrics.threshold_at_sensitivity(labels, scores, 0.95)
-    found = metrics.specificity_at_sensitivity_statistic(labels, scores, 0.95)(ones)[0]
+    found = ranked_statistic(labels, scores, ranked_specificity(0.95))(ones)[0]
     assert found == pytest.approx((scores[~labels] < threshold).mean(), abs=1e-12)
 
 
@@ -151,9 +158,9 @@ def test_a_draw_without_one_class_is_undefined():
     weights = np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 3.0]])
     for make in (
         metrics.auc_statistic,
-        metrics.partial_auc_statistic,
-        lambda *rows: metrics.sensitivity_at_specificity_statistic(*rows, 0.9),
-        lambda *rows: metrics.specificity_at_sensitivity_statistic(*rows, 0.9),
+        lambda *rows: ranked_statistic(*rows, ranked_partial_area(0.8)),
+        lambda *rows: ranked_statistic(*rows, ranked_sensitivity(0.9)),
+        lambda *rows: ranked_statistic(*rows, ranked_specificity(0.9)),
     ):
         assert np.isnan(make(labels, scores)(weights)).all()
 
@@ -162,14 +169,14 @@ def test_constant_scores_rank_nothing():
     labels, ones = np.arange(40) % 2 == 0, np.ones((1, 40))
     scores = np.full(40, 0.5)
     assert metrics.auc_statistic(labels, scores)(ones)[0] == 0.5
-    assert metrics.partial_auc_statistic(labels, scores)(ones)[0] == pytest.approx(0.5)
-    assert metrics.average_precision_statistic(labels, scores)(ones)[0] == 0.5
-    assert metrics.sensitivity_at_specificity_statistic(labels, scores, 0.9)(ones)[0] == 0.0
-    assert metrics.specificity_at_sensitivity_statistic(labels, scores, 0.9)(ones)[0] == 0.0
+    assert ranked_statistic(labels, scores, ranked_partial_area(0.8))(ones)[0] == pytest.approx(0.5)
+    assert ranked_statistic(labels, scores, ranked_precision)(ones)[0] == 0.5
+    assert ranked_statistic(labels, scores, ranked_sensitivity(0.9))(ones)[0] == 0.0
+    assert ranked_statistic(labels, scores, ranked_specificity(0.9))(ones)[0] == 0.0
 
 
 @pytest.mark.parametrize("make", [metrics.auc_statistic, metrics.ranked_counts])
-def test_scores_that_are_no_numbers_are_refused(make):
+def test_scores_that_are_not_numbers_are_refused(make):
     with pytest.raises(InvalidManifest, match="not finite"):
         make([0, 1], [0.1, np.nan])
 
@@ -184,10 +191,8 @@ def test_wanted_recall_and_cost_are_the_best_of_all_thresholds(seed):
     threshold = metrics.threshold_at_recall(labels, scores, 0.1, prevalence)
     best = sensitivity[recalled <= 0.1].max()
     assert (scores[labels] >= threshold).mean() == best
-    reached = metrics.recall_rate_at_prevalence(
-        (scores[labels] >= threshold).mean(), (scores[~labels] < threshold).mean(), prevalence
-    )
-    assert reached <= 0.1
+    caught, false = (scores[labels] >= threshold).mean(), (scores[~labels] >= threshold).mean()
+    assert prevalence * caught + (1 - prevalence) * false <= 0.1
     for cost in (2.0, 20.0, 500.0):
         paid = cost * prevalence * (1 - sensitivity) + (1 - prevalence) * alarms
         threshold = metrics.threshold_at_cost(labels, scores, cost, prevalence)
@@ -196,7 +201,7 @@ def test_wanted_recall_and_cost_are_the_best_of_all_thresholds(seed):
         assert own == pytest.approx(paid.min(), abs=1e-12)
 
 
-def test_a_cost_that_pays_for_no_recall_calls_nobody():
+def test_a_low_cost_recalls_nobody():
     threshold = metrics.threshold_at_cost([1, 0, 0], [0.9, 0.9, 0.1], 1e-6, 0.005)
     assert threshold > 0.9
     for cost in (0.0, -1.0, np.inf, np.nan):
@@ -207,7 +212,7 @@ def test_a_cost_that_pays_for_no_recall_calls_nobody():
 def test_worklists_agree_with_a_loop_over_women():
     labels, scores, weights = drawn(3)
     prevalence, share = 0.01, 0.1
-    found = metrics.first_ranked_sensitivity(labels, scores, share, prevalence)(weights)
+    found = ranked_statistic(labels, scores, ranked_worklist(share, prevalence))(weights)
     for value, row in zip(found, weights, strict=True):
         ill = row * labels / row[labels].sum()
         well = row * ~labels / row[~labels].sum()
@@ -220,3 +225,36 @@ def test_worklists_agree_with_a_loop_over_women():
             if part < 1.0:
                 break
         assert value == pytest.approx(caught, abs=1e-9)
+
+
+def population(n=200_000, prevalence=0.02, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.random(n) < prevalence
+    return labels, rng.normal(labels * 1.5, 1.0)
+
+
+def test_single_reading_is_what_a_worklist_would_show():
+    labels, scores = population()
+    threshold = np.quantile(scores[labels], 0.05)
+    simulated = (scores < threshold).mean()
+    rng = np.random.default_rng(1)
+    enriched = np.r_[rng.choice(np.flatnonzero(labels), 3000), rng.choice(len(labels), 3000)]
+    formula = ranked_single_reading(0.95, 0.02)
+    statistic = ranked_statistic(labels[enriched], scores[enriched], formula)
+    assert statistic(np.ones((1, 6000)))[0] == pytest.approx(simulated, abs=0.02)
+
+
+def test_first_ranked_is_what_a_worklist_would_show():
+    labels, scores = population()
+    first = np.argsort(-scores)[: len(scores) // 10]
+    simulated = labels[first].sum() / labels.sum()
+    statistic = ranked_statistic(labels, scores, ranked_worklist(0.1, float(labels.mean())))
+    assert statistic(np.ones((1, len(labels))))[0] == pytest.approx(simulated, abs=1e-3)
+
+
+def test_constant_scores_save_nothing_and_rank_by_chance():
+    labels, scores, ones = [0, 1] * 20, [0.5] * 40, np.ones((1, 40))
+    saved = ranked_statistic(labels, scores, ranked_single_reading(0.95, 0.005))(ones)
+    first = ranked_statistic(labels, scores, ranked_worklist(0.3, 0.005))(ones)
+    assert saved[0] == 0.0
+    assert first[0] == pytest.approx(0.3)

@@ -96,7 +96,7 @@ def test_weighted_auc_equals_repeated_rows(case, seed):
         ([0, 1, 1], [0.1, 0.2], "3 labels but 2 scores"),
         ([0, np.nan], [0.1, 0.2], "unknown"),
         ([0, None], [0.1, 0.2], "unknown"),
-        ([0, 2], [0.1, 0.2], "other than 0 and 1"),
+        ([0, 2], [0.1, 0.2], "neither 0 nor 1"),
         (["no", "yes"], [0.1, 0.2], "not numbers"),
         ([], [], "shape"),
         ([[0, 1]], [[0.1, 0.2]], "shape"),

@@ -1,4 +1,4 @@
-"""Pictures for people: nothing white on white, the sender's window where it serves, all pixels."""
+"""Pictures for people: tissue keeps its contrast, good windows are used, all pixels are kept."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def within(pixels: np.ndarray, shown: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", [np.uint16, np.uint8, np.int16, np.float32])
 @pytest.mark.parametrize("photometric", list(Photometric))
-def test_a_film_is_not_burnt_out_whatever_its_depth_and_sign(kind, photometric):
+def test_a_film_of_any_type_is_not_burnt_out(kind, photometric):
     pixels = (film() // (1 if kind is np.uint16 else 256)).astype(kind)
     if photometric is Photometric.MONOCHROME1:
         pixels = (pixels.max() - pixels).astype(kind)
@@ -52,14 +52,14 @@ def test_a_film_is_not_burnt_out_whatever_its_depth_and_sign(kind, photometric):
     assert np.percentile(greys, 95) - np.percentile(greys, 5) > 60
 
 
-def test_every_pixel_of_the_source_is_kept_unless_a_size_is_asked_for():
+def test_the_display_has_the_source_resolution_unless_a_size_is_given():
     display = make_display(mammogram(film()), GREY)
     assert display.pixels.shape == (ROWS, COLS)
     assert display.scale == (1.0, 1.0)
     assert make_display(mammogram(film()), GREY, 400).pixels.shape == (400, 300)
 
 
-def test_the_order_of_greys_is_never_turned():
+def test_a_brighter_value_never_becomes_darker():
     pixels = film()
     shown = make_display(mammogram(pixels), GREY).pixels
     by_value = shown.ravel()[np.argsort(pixels, axis=None, kind="stable")].astype(int)
@@ -73,7 +73,7 @@ def test_a_window_is_used_as_it_was_sent():
     assert np.abs(shown - expected).max() < 1.01
 
 
-def test_a_window_that_burns_out_the_breast_gives_way_to_the_data():
+def test_a_window_that_burns_out_the_breast_is_not_used():
     shown = make_display(mammogram(film(), voi=Window(10000.0, 20000.0)), GREY).pixels
     assert (within(film(), shown) >= 250).mean() < 0.05
 
@@ -84,7 +84,7 @@ def test_a_fatty_breast_is_not_darkened():
     assert np.median(greys) > 90
 
 
-def test_a_picture_without_a_breast_is_shown_all_the_same():
+def test_a_picture_without_a_breast_is_still_shown():
     ramp = np.tile(np.arange(COLS, dtype=np.uint16), (ROWS, 1))
     shown = make_display(mammogram(ramp), GREY).pixels
     assert shown.min() == 0

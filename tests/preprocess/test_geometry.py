@@ -1,4 +1,4 @@
-"""Boxes and maps come back to source pixels, over random shapes, flips and crops."""
+"""Boxes map back to source pixels, for random shapes, flips, turns and crops."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The header's word on grey scale, padding and orientation against the picture of the breast."""
+"""The header's grey scale, padding and orientation, compared with the picture of the breast."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ SOUND = {
 
 
 @pytest.mark.parametrize("case", SOUND)
-def test_a_sound_header_is_followed_without_a_word(case: str) -> None:
+def test_a_sound_header_is_followed_without_a_caution(case: str) -> None:
     view = prepare(mammogram(**SOUND[case]), CONFIG)
     assert view.cautions == ()
     assert view.voi == SOUND[case].get("voi")
@@ -104,8 +104,8 @@ def test_a_grey_scale_that_does_not_show_the_breast_is_not_used(case: str) -> No
     assert shown.std() > 30
 
 
-def test_an_inverted_picture_under_an_inverting_table_is_as_it_was() -> None:
-    """Negative values, a table that turns them over, MONOCHROME1: twice over is upright."""
+def test_an_inverting_table_and_monochrome1_cancel_out() -> None:
+    """An inverting table with MONOCHROME1, or with negative values, shows a bright breast."""
     negative = (4095 - PICTURE).astype(np.uint16)
     view = prepare(
         mammogram(
@@ -187,65 +187,75 @@ def test_a_bright_border_is_padding_and_does_not_dim_the_breast() -> None:
 
 @pytest.mark.parametrize("right", [False, True])
 @pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_a_told_turn_gives_what_the_upright_picture_gives(right: bool, quarters: int) -> None:
+def test_a_turn_in_the_header_gives_the_same_view_as_the_upright_picture(
+    right: bool, quarters: int
+) -> None:
     upright = breast(right=right)
-    told = Orientation(quarters, right, "PatientOrientation")
+    stated = Orientation(quarters, right, "PatientOrientation")
     stored = np.ascontiguousarray(np.rot90(upright, quarters))
     ref = ImageRef("a.dcm", spacing_mm=(0.2, 0.1), pixel_aspect=2.0)
     if quarters == 2:
         ref = replace(ref, spacing_mm=(0.1, 0.2), pixel_aspect=0.5)
-    view = prepare(Mammogram(ref, SourceHeader(), stored, orientation=told), CONFIG)
-    wanted = prepare(
+    view = prepare(Mammogram(ref, SourceHeader(), stored, orientation=stated), CONFIG)
+    expected = prepare(
         Mammogram(
             ImageRef("a.dcm", spacing_mm=(0.1, 0.2), pixel_aspect=0.5), SourceHeader(), upright
         ),
         CONFIG,
     )
-    np.testing.assert_array_equal(view.pixels, wanted.pixels)
-    np.testing.assert_array_equal(view.mask, wanted.mask)
+    np.testing.assert_array_equal(view.pixels, expected.pixels)
+    np.testing.assert_array_equal(view.mask, expected.mask)
     assert view.ref == ref
-    assert view.geometry == wanted.geometry.stored_turned(quarters)
+    assert view.geometry == expected.geometry.stored_turned(quarters)
     assert view.geometry.source_shape == stored.shape
     assert notes(view) == [("turned_upright", False)]
 
 
 def test_a_marked_region_is_turned_with_its_picture() -> None:
     config, upright = RegionConfig(), (300.0, 60.0, 420.0, 160.0)
-    wanted = prepare_region(mammogram(), upright, config)
+    expected = prepare_region(mammogram(), upright, config)
     stored = mammogram(
         np.ascontiguousarray(np.rot90(PICTURE)),
         orientation=Orientation(1, None, "Exif Orientation"),
     )
     box = (600 - 160.0, 300.0, 600 - 60.0, 420.0)
     view = prepare_region(stored, box, config)
-    np.testing.assert_array_equal(view.pixels, wanted.pixels)
+    np.testing.assert_array_equal(view.pixels, expected.pixels)
     assert view.geometry.source_shape == (600, 800)
-    assert np.allclose(view.geometry.box_to_prepared(box), wanted.geometry.box_to_prepared(upright))
+    assert np.allclose(
+        view.geometry.box_to_prepared(box), expected.geometry.box_to_prepared(upright)
+    )
 
 
 @pytest.mark.parametrize("quarters", [1, 3])
-@pytest.mark.parametrize("told", [None, BY_ROW, Orientation(2, None, "Exif Orientation")])
-def test_a_breast_that_lies_on_its_side_unsaid_is_a_doubt_and_stays(quarters, told) -> None:
+@pytest.mark.parametrize("stated", [None, BY_ROW, Orientation(2, None, "Exif Orientation")])
+def test_a_breast_on_its_side_without_a_turn_in_the_header_is_a_doubt_and_not_turned(
+    quarters, stated
+) -> None:
     stored = np.ascontiguousarray(np.rot90(PICTURE, quarters))
-    view = prepare(mammogram(stored, orientation=told), CONFIG)
+    view = prepare(mammogram(stored, orientation=stated), CONFIG)
     assert ("lies_on_its_side", True) in notes(view)
-    assert view.geometry.quarter_turns == (told.quarter_turns if told else 0)
+    assert view.geometry.quarter_turns == (stated.quarter_turns if stated else 0)
 
 
 @pytest.mark.parametrize("quarters", [1, 3])
-def test_a_breast_that_stands_though_said_to_lie_is_a_doubt_and_stays(quarters: int) -> None:
-    told = Orientation(quarters, False, "PatientOrientation")
-    view = prepare(mammogram(orientation=told), CONFIG)
+def test_an_upright_breast_that_the_header_calls_turned_is_a_doubt_and_not_turned(
+    quarters: int,
+) -> None:
+    stated = Orientation(quarters, False, "PatientOrientation")
+    view = prepare(mammogram(orientation=stated), CONFIG)
     assert notes(view) == [("orientation_contradicted", True)]
     np.testing.assert_array_equal(view.pixels, prepare(mammogram(), CONFIG).pixels)
 
 
 @pytest.mark.parametrize("quarters", range(4))
 @pytest.mark.parametrize("right", [False, True])
-def test_a_chest_wall_at_the_other_side_than_said_is_a_doubt(quarters: int, right: bool) -> None:
+def test_a_chest_wall_at_the_other_side_than_in_the_header_is_a_doubt(
+    quarters: int, right: bool
+) -> None:
     stored = np.ascontiguousarray(np.rot90(breast(right=right), quarters))
     for said in (False, True):
-        told = Orientation(quarters, said, "PatientOrientation")
-        view = prepare(mammogram(stored, orientation=told), CONFIG)
+        stated = Orientation(quarters, said, "PatientOrientation")
+        view = prepare(mammogram(stored, orientation=stated), CONFIG)
         assert (("orientation_contradicted", True) in notes(view)) is (said is not right)
         assert view.geometry.quarter_turns == quarters

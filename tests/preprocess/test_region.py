@@ -1,4 +1,4 @@
-"""Marked regions: the window, its way back, the look of the stored crops, refused boxes."""
+"""Marked regions: the window, mapping back, likeness to stored crops, refused boxes."""
 
 from dataclasses import replace
 
@@ -58,7 +58,7 @@ def test_a_window_over_the_edge_moves_inside_and_keeps_its_scale() -> None:
 
 @given(st.integers(120, 900), st.integers(120, 900), st.data())
 @settings(max_examples=60, deadline=None)
-def test_boxes_come_back_exactly_and_lie_in_their_window(rows, cols, data) -> None:
+def test_boxes_map_back_exactly_and_lie_in_their_window(rows, cols, data) -> None:
     r0 = data.draw(st.floats(0, rows - 10))
     c0 = data.draw(st.floats(0, cols - 10))
     box = (
@@ -87,13 +87,13 @@ def test_squeezed_pixels_make_a_window_that_is_square_on_the_breast() -> None:
     assert (r1 - r0) * 2 == c1 - c0 == 220
 
 
-def test_what_lies_outside_is_cut_off_and_said() -> None:
+def test_a_box_over_the_edge_is_cut_off_with_a_caution() -> None:
     view = prepare_region(film(), (200.0, -40.0, 300.0, 80.0), CONFIG)
     assert names(view) == {"region_clipped"}
     assert view.geometry == prepare_region(film(), (200.0, 0.0, 300.0, 80.0), CONFIG).geometry
 
 
-def test_a_window_larger_than_the_image_is_filled_up_and_said() -> None:
+def test_a_window_larger_than_the_image_is_filled_up_with_a_caution() -> None:
     view = prepare_region(film(), (0.0, 0.0, 600.0, 200.0), CONFIG)
     assert "region_padded" in names(view)
     assert not view.mask.all()
@@ -102,7 +102,7 @@ def test_a_window_larger_than_the_image_is_filled_up_and_said() -> None:
     assert source == (0.0, 0.0, 600.0, 450.0)
 
 
-def test_a_box_in_the_air_is_doubted() -> None:
+def test_a_box_off_the_breast_gets_a_caution() -> None:
     mammogram = film()
     label = mammogram.pixels.copy()
     label[20:80, 380:440] = 60000
@@ -114,10 +114,10 @@ def test_a_box_in_the_air_is_doubted() -> None:
 @pytest.mark.parametrize(
     ("box", "cause"),
     [
-        ((300.0, 100.0, 200.0, 180.0), "is no box"),
-        ((200.0, 100.0, 200.0, 180.0), "is no box"),
-        ((200.0, float("nan"), 300.0, 180.0), "is no box"),
-        ((0.0, 0.0, float("inf"), 180.0), "is no box"),
+        ((300.0, 100.0, 200.0, 180.0), "is not a box"),
+        ((200.0, 100.0, 200.0, 180.0), "is not a box"),
+        ((200.0, float("nan"), 300.0, 180.0), "is not a box"),
+        ((0.0, 0.0, float("inf"), 180.0), "is not a box"),
         ((700.0, 100.0, 800.0, 180.0), "outside the image of 600 × 450"),
         ((-90.0, -90.0, 0.0, 0.0), "outside the image"),
         ((200.0, 100.0, 207.0, 180.0), "smaller than 8 × 8"),
@@ -130,7 +130,7 @@ def test_impossible_boxes_are_refused(box, cause: str) -> None:
 
 
 def test_a_flat_window_is_refused() -> None:
-    with pytest.raises(NotAMammogram, match="flat"):
+    with pytest.raises(NotAMammogram, match=r"every pixel in the window .* has the same value"):
         prepare_region(film(), (20.0, 380.0, 60.0, 420.0), CONFIG)
     flat = replace(film(), pixels=np.full((600, 450), 7, np.uint16))
     with pytest.raises(NotAMammogram, match="flat"):
@@ -139,7 +139,7 @@ def test_a_flat_window_is_refused() -> None:
         prepare_crop(flat, CONFIG)
 
 
-def test_inversion_and_exposure_do_not_matter_and_nothing_is_changed() -> None:
+def test_inversion_and_exposure_do_not_change_a_region() -> None:
     mammogram = film()
     before = mammogram.pixels.copy()
     expected = prepare_region(mammogram, BOX, CONFIG).pixels.astype(int)
@@ -211,7 +211,7 @@ class Run(BaseModel):
     preprocess: InputConfig = PreprocessConfig()
 
 
-def test_the_kind_says_which_parameters_are_meant() -> None:
+def test_the_kind_decides_which_parameters_are_read() -> None:
     assert Run.model_validate({"preprocess": {"height": 96}}).preprocess == PreprocessConfig(
         height=96
     )
@@ -224,8 +224,8 @@ def test_the_kind_says_which_parameters_are_meant() -> None:
         Run.model_validate({"preprocess": {"kind": "organ"}})
 
 
-def test_what_is_written_of_breast_preprocessing_names_no_kind() -> None:
-    """Caches and cards of whole breasts are known by these words."""
+def test_parameters_of_breast_preprocessing_are_written_without_a_kind() -> None:
+    """Caches and cards of whole breasts are identified by this text."""
     assert PreprocessConfig().model_dump_json() == (
         '{"height":512,"width":384,"denoise":"median","denoise_size_px":3,"low_percentile":1.0,'
         '"high_percentile":99.5,"clahe_clip":2.0,"clahe_tiles":8,"pectoral":"keep"}'

@@ -1,4 +1,4 @@
-"""The input gate: every kind of picture that is no whole mammogram is stopped, mammograms pass."""
+"""The input gate: whole mammograms pass; every other kind of picture is stopped."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from mammolens.quality.features import NAMES, SIDE_PX, measure
 
 COUNT = 8
 NEVER_FITTED_ON = 3
-"""Seeds: 0 and 1 are the fit's, 2 is the benchmark's."""
+"""Seed of the generated pictures: the fit used 0 and 1, the benchmark uses 2."""
 CERTAIN = ("blank", "sheet")
-"""Kinds of which not one may pass."""
+"""Kinds of which no picture may pass."""
 CONFIG = PreprocessConfig(height=640, width=352)
 
 
@@ -83,7 +83,7 @@ def test_sample_mammograms_pass(views: Sequence[PreparedView]) -> None:
 
 
 @pytest.mark.parametrize("change", ["mirrored", "dark", "squeezed", "small", "labelled", "padded"])
-def test_the_same_mammograms_pass_however_they_are_stored(
+def test_mammograms_pass_mirrored_dark_squeezed_small_labelled_and_padded(
     change: str, pool: list[np.ndarray]
 ) -> None:
     for grey in pool:
@@ -113,14 +113,14 @@ def test_a_refusal_names_file_cause_and_remedy(pool: list[np.ndarray]) -> None:
     text = str(caught.value)
     assert text.startswith("drawn.png: the picture looks like several breasts in one picture")
     assert "suspicion 0.9" in text or "suspicion 1.0" in text
-    assert text.endswith("Send every view as an image of its own.")
+    assert text.endswith("Send every view as a separate image.")
 
 
 @pytest.mark.parametrize(
     ("kind", "error"),
     [("sheet", NotAWholeView), ("patch", NotAWholeView), ("document", NotAMammogram)],
 )
-def test_parts_and_other_things_have_errors_of_their_own(
+def test_a_part_of_a_breast_and_another_object_raise_different_errors(
     kind: str, error: type[InputError], pool: list[np.ndarray]
 ) -> None:
     raised = []
@@ -134,7 +134,7 @@ def test_parts_and_other_things_have_errors_of_their_own(
     assert raised.count(error) > len(raised) / 2
 
 
-def test_between_the_two_limits_there_is_a_doubt(views: Sequence[PreparedView]) -> None:
+def test_a_suspicion_between_the_two_limits_is_a_doubt(views: Sequence[PreparedView]) -> None:
     version = built_in_point().version
     always = GatePoint(version=version, doubt_at=1e-12, refuse_at=1, fixed_on="a test")
     (caution,) = admit(views[0], always)
@@ -143,7 +143,9 @@ def test_between_the_two_limits_there_is_a_doubt(views: Sequence[PreparedView]) 
     assert "not like one whole breast" in caution.message
 
 
-def test_the_point_of_other_coefficients_is_not_used(views: Sequence[PreparedView]) -> None:
+def test_a_point_of_another_version_of_coefficients_is_not_used(
+    views: Sequence[PreparedView],
+) -> None:
     strict = GatePoint(version=999, doubt_at=1e-12, refuse_at=1e-12, fixed_on="a test")
     assert admit(views[0], strict) == ()
 
@@ -154,7 +156,7 @@ def test_a_point_of_one_never_stops_anything(pool: list[np.ndarray]) -> None:
 
 
 def test_limits_in_the_wrong_order_are_refused() -> None:
-    with pytest.raises(ValidationError, match="lies above"):
+    with pytest.raises(ValidationError, match="is greater than"):
         GatePoint(version=1, doubt_at=0.9, refuse_at=0.5, fixed_on="a test")
 
 

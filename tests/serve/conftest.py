@@ -10,7 +10,8 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +25,8 @@ from pynetdicom.association import Association
 from mammolens.serve.dimse import listening
 from mammolens.serve.dimse.scp import Listener
 from mammolens.serve.holdings import NodeState, Store, open_state
+from mammolens.serve.intake import receive
+from mammolens.serve.intake.reception import Receipt
 from mammolens.serve.record import AUDIT, Database, open_database
 from mammolens.serve.settings import NodeSettings
 
@@ -51,6 +54,15 @@ def _loopback(name: str) -> ModuleType:
         return importlib.import_module(name)
     finally:
         sys.path.remove(str(LOOPBACK))
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 15.0, every_s: float = 0.02) -> Any:
+    """Give the first true answer of `condition`; fail where none comes in time."""
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(every_s)
+    return found
 
 
 LOOPBACK = Path(__file__).parents[2] / "deploy" / "loopback"
@@ -135,6 +147,20 @@ def mammogram(make_dicom):
         return make_dicom.file_bytes(made, syntax)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def send_views(mammogram):
+    """Give a function that lets a node receive views, as from a modality; gives the receipts."""
+
+    def send(
+        state: NodeState, numbers: Iterable[int], sender: str = "dimse:X", **tags: Any
+    ) -> list[Receipt]:
+        made = (mammogram(number, **tags) for number in numbers)
+        intake = state.settings.intake
+        return [receive(state.database, state.received, one, sender, intake) for one in made]
+
+    return send
 
 
 @pytest.fixture

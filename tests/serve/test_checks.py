@@ -132,7 +132,7 @@ def test_every_way_in_which_a_dicom_peer_cannot_be_called_is_told(archive, close
         f"dicom://OTHER@127.0.0.1:{port}": "not recognised",
         f"dicom://PACS@127.0.0.1:{closed_port}": "it cannot be reached (connection refused)",
         "dicom://PACS@nowhere.invalid:104": "it cannot be reached (",
-        "dicom://nonsense": "no address of a DICOM node",
+        "dicom://nonsense": "not the address of a DICOM node",
     }
     for address, words in told.items():
         found = one(address, "dicom-cad-sr")
@@ -183,8 +183,8 @@ def test_a_server_of_procedure_steps_need_not_have_studies(serve):
         ((200, CAPABLE | {"rest": []}), 200, True, "does not say whether it takes transactions"),
         ((200, CAPABLE), 401, False, "HTTP 401: it does not let us in"),
         ((200, CAPABLE), 404, True, "FHIR 4.0.1"),
-        ((200, CAPABLE | {"fhirVersion": "5.0.0"}), 200, False, "no FHIR R4 server (5.0.0)"),
-        ((200, ["else"]), 200, False, "no FHIR R4 server"),
+        ((200, CAPABLE | {"fhirVersion": "5.0.0"}), 200, False, "not a FHIR R4 server (5.0.0)"),
+        ((200, ["else"]), 200, False, "not a FHIR R4 server"),
         (
             (200, CAPABLE | {"rest": [{"interaction": [{"code": "batch"}]}]}),
             200,

@@ -28,6 +28,8 @@ from mammolens.serve.record import EXAMS, JOBS, RESULTS
 from mammolens.serve.settings import load_settings
 from mammolens.serve.work import work_off
 
+from .conftest import wait_for
+
 TESTS = Path(__file__).parents[1]
 LOOPBACK = TESTS.parent / "deploy" / "loopback"
 HERE = "serve/test_matrix.py"
@@ -61,10 +63,10 @@ MATRIX: dict[str, tuple[str, ...]] = {
     ),
     "6 what is no screening view is refused or told by name": (
         "serve/intake/test_intake.py::test_for_processing_and_tomosynthesis_are_listed_as_refused",
-        "images/test_dicom_values.py::test_monochrome1_is_recorded_and_not_applied",
+        "images/test_tags.py::test_monochrome1_is_recorded_and_not_applied",
         "images/test_bad_input.py::test_refused_from_the_header_alone",
-        "images/test_views.py::test_an_unknown_view_position_is_named",
-        "images/test_parts.py::test_views_of_a_part_are_refused_by_name",
+        "images/test_views.py::test_an_unknown_view_position_gives_a_caution",
+        "images/test_partial_views.py::test_views_of_a_part_are_refused_by_name",
         "serve/work/test_worker.py::test_an_implant_is_told_and_never_low",
         "serve/work/test_worker.py::test_a_spot_view_beside_four_is_left_out_by_name_and_never_low",
         "serve/work/test_worker.py::test_two_women_in_a_study_get_two_results_and_both_are_told",
@@ -208,15 +210,6 @@ def hospital(loopback, package):
         yield made
 
 
-def until(condition, seconds: float = 60.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.3)
-    raise AssertionError("it did not come about in time")
-
-
 def reports(pacs, study: str) -> list[pydicom.Dataset]:
     found = [pydicom.dcmread(BytesIO(content)) for content in pacs.files(study)]
     return [dataset for dataset in found if dataset.Modality == "SR"]
@@ -237,7 +230,7 @@ def test_a_study_with_its_results_comes_back_and_nothing_is_analysed_again(loopb
     study = str(pydicom.dcmread(files[0], stop_before_pixels=True).StudyInstanceUID)
     for called, port in (("PACS", pacs.port), ("MAMMOLENS", node.port)):
         assert loopback.send(files, called, port)
-    until(lambda: reports(pacs, study))
+    wait_for(lambda: reports(pacs, study), 60, 0.3)
     ids = pacs.ask("/tools/find", {"Level": "Study", "Query": {"StudyInstanceUID": study}})
     sent = pacs.ask("/modalities/node/store", {"Resources": ids, "Synchronous": True})
     assert (sent["InstancesCount"], sent["FailedInstancesCount"]) == (5, 0)
@@ -252,9 +245,9 @@ def test_a_late_view_revises_the_report_in_the_pacs(loopback, hospital):
     files = loopback.sample("sfm-malign-0", folder / "exam", 8)
     study = str(pydicom.dcmread(files[0], stop_before_pixels=True).StudyInstanceUID)
     assert loopback.send(files[:3], "MAMMOLENS", node.port)
-    (first,) = until(lambda: reports(pacs, study))
+    (first,) = wait_for(lambda: reports(pacs, study), 60, 0.3)
     assert loopback.send(files, "MAMMOLENS", node.port)
-    both = until(lambda: len(found := reports(pacs, study)) == 2 and found)
+    both = wait_for(lambda: len(found := reports(pacs, study)) == 2 and found, 60, 0.3)
     (second,) = (r for r in both if r.SOPInstanceUID != first.SOPInstanceUID)
     (earlier,) = second.PredecessorDocumentsSequence
     named = earlier.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID

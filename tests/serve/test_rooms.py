@@ -33,4 +33,4 @@ def test_rooms_are_entered_by_their_doors(path: Path) -> None:
 def test_a_worker_starts_without_what_the_node_listens_with() -> None:
     code = "import sys, mammolens.serve.commands, mammolens.serve.work; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"fastapi", "pynetdicom", "uvicorn"} & set(done.stdout.split())
+    assert not {"fastapi", "httpx", "pynetdicom", "uvicorn"} & set(done.stdout.split())

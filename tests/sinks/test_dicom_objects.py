@@ -28,12 +28,12 @@ from mammolens.core import (
 )
 from mammolens.errors import ConfigError, MissingAttribute, UnsupportedImage
 from mammolens.model import DEFAULT_MODEL, ModelPackage
-from mammolens.run import describe_run, run
-from mammolens.sinks import SOP_CLASSES, write_run
+from mammolens.run import describe_run, run_exams
+from mammolens.sinks import SINKS, write_run
 from mammolens.sinks._dicom_common import encode
 from mammolens.sinks.dicom_ko import key_images, views_of_interest
 from mammolens.sinks.dicom_pr import marks
-from mammolens.sinks.dicom_sc import heat_map
+from mammolens.sinks.dicom_sc import overlay_capture
 from mammolens.sinks.dicom_seg import finding_mask, segmentation
 
 PER_IMAGE = ("dicom-sc", "dicom-seg", "dicom-pr")
@@ -70,7 +70,7 @@ def test_everything_lies_on_the_planted_source_pixels(study, side):
     assert (r0, c0, r1, c1) == pytest.approx(planted, abs=cell)
     assert (r0, c0, r1, c1) == pytest.approx(image.findings[0].box_source_px, abs=0.01)
 
-    picture = reread(heat_map(image, exam, study.bench.run)).pixel_array.astype(int)
+    picture = reread(overlay_capture(image, exam, study.bench.run)).pixel_array.astype(int)
     line = np.nonzero(np.ptp(picture[: image.display.pixels.shape[0]], axis=2) > 60)
     scale = image.display.scale
     ends = [(place.min(), place.max() + 1) for place in line]
@@ -111,9 +111,9 @@ def test_results_stand_in_the_study_of_their_image(study):
     assert [*read(study.bench.out / "dicom-ko")] == ["P1"]
 
 
-def test_a_heat_map_says_which_breast_and_view_it_shows(study):
+def test_an_overlay_says_which_breast_and_view_it_shows(study):
     image = study.image("R", "MLO", BOXES["R"])
-    made = heat_map(image, study.exam(image), study.bench.run, number=3)
+    made = overlay_capture(image, study.exam(image), study.bench.run, number=3)
     assert (made.ImageLaterality, made.ViewPosition) == ("R", "MLO")
     assert made.ViewCodeSequence[0].CodeValue == "399368009"
     assert list(made.PatientOrientation) == ["P", "FL"]
@@ -124,25 +124,25 @@ def test_a_heat_map_says_which_breast_and_view_it_shows(study):
     assert made.InstanceNumber == 3
 
 
-@pytest.mark.parametrize("sink", SOP_CLASSES)
+@pytest.mark.parametrize("sink", [name for name in SINKS if SINKS[name].sop_class])
 def test_a_sink_writes_the_class_that_peers_are_asked_to_take(study, sink):
     study.bench.write([study.exam()], sink)
     made = read(study.bench.out / sink)
-    assert {result.SOPClassUID for result in made.values()} == {SOP_CLASSES[sink]}
+    assert {result.SOPClassUID for result in made.values()} == {SINKS[sink].sop_class}
 
 
 @pytest.mark.parametrize("view", [None, *ViewPosition])
-def test_a_heat_map_of_every_view_is_taken_by_the_validator(study, dciodvfy, tmp_path, view):
+def test_an_overlay_of_every_view_is_taken_by_the_validator(study, dciodvfy, tmp_path, view):
     """A view without a code of its own (CV, AT) has no View Code Sequence, not an empty one."""
     image = study.image("R", "CC")
     image = replace(image, ref=replace(image.ref, view_position=view))
-    made = heat_map(image, study.exam(image), study.bench.run)
+    made = overlay_capture(image, study.exam(image), study.bench.run)
     assert len(made.get("ViewCodeSequence", ["none"])) == 1
     (tmp_path / "made.dcm").write_bytes(encode(made))
     assert dciodvfy(tmp_path / "made.dcm") == []
 
 
-def test_our_own_heat_map_is_never_read_as_a_mammogram(study):
+def test_our_own_overlay_is_never_read_as_a_mammogram(study):
     study.bench.write([study.exam()], *PER_IMAGE)
     package = ModelPackage.load(DEFAULT_MODEL)
     items = list(analyze_paths([study.bench.out], package, AnalysisOptions()))
@@ -182,7 +182,7 @@ def test_uids_do_not_move_with_the_time_of_the_run(study):
     image, run_later = study.image("R", "CC", BOXES["R"]), study.bench.run
     run_later = replace(run_later, created=run_later.created.replace(year=2027))
     exam = study.exam(image)
-    for make in (heat_map, marks):
+    for make in (overlay_capture, marks):
         first, again = make(image, exam, study.bench.run), make(image, exam, run_later)
         assert first.SOPInstanceUID == again.SOPInstanceUID
         assert first.ContentDate != again.ContentDate
@@ -289,23 +289,25 @@ def test_an_image_without_identifiers_is_refused_by_name_and_the_rest_is_written
     )
 
 
-def test_a_picture_that_was_not_kept_gives_no_black_heat_map(study):
+def test_an_picture_that_was_not_kept_gives_no_black_overlay(study):
     image = study.image("R", "CC", BOXES["R"], display=None)
     with pytest.raises(UnsupportedImage, match="no picture"):
-        heat_map(image, study.exam(image), study.bench.run)
+        overlay_capture(image, study.exam(image), study.bench.run)
 
 
 def test_pseudonyms_and_sinks_that_name_the_patient_exclude_each_other(tmp_path):
     for sink in (*ALL, "fhir", "hl7"):
-        with pytest.raises(ConfigError, match=f"{sink} say whose result it is"):
-            run([tmp_path], tmp_path, None, ["json", sink], AnalysisOptions(pseudonymise=True))
+        with pytest.raises(ConfigError, match=f"{sink} need the patient's identity"):
+            run_exams(
+                [tmp_path], tmp_path, None, ["json", sink], AnalysisOptions(pseudonymise=True)
+            )
     assert not list(tmp_path.iterdir())
 
 
 def test_an_emptied_header_is_refused(study):
     image = study.image("R", "CC", BOXES["R"], header=SourceHeader())
     with pytest.raises(MissingAttribute, match="SOPClassUID"):
-        heat_map(image, study.exam(image), study.bench.run)
+        overlay_capture(image, study.exam(image), study.bench.run)
 
 
 def test_a_japanese_name_comes_back_whole(study):
@@ -321,7 +323,7 @@ def test_a_japanese_name_comes_back_whole(study):
 
 def test_without_highdicom_the_lack_is_named(study, monkeypatch):
     monkeypatch.setitem(sys.modules, "highdicom", None)
-    monkeypatch.setattr("mammolens.sinks._dicom_common.find_spec", lambda _: None)
+    monkeypatch.setattr("mammolens.sinks._registry.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"pip install 'mammolens\[dicom\]'"):
         study.bench.write([study.exam()], "dicom-seg")
     assert study.bench.write([study.exam()], "dicom-sc").refusals == ()
@@ -329,7 +331,7 @@ def test_without_highdicom_the_lack_is_named(study, monkeypatch):
 
 def test_importing_the_sinks_loads_no_highdicom():
     code = (
-        "import sys, mammolens.sinks as s; [s.find_sink(n) for n in s.SINKS];"
+        "import sys, mammolens.sinks as s; [s.find_sink(n).check() for n in s.SINKS];"
         "print('highdicom' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -364,7 +366,7 @@ def test_a_hostile_patient_id_makes_no_path(study):
 
 def test_the_validator_would_find_an_error(study, dciodvfy, tmp_path):
     image = study.image("R", "CC", BOXES["R"])
-    made = heat_map(image, study.exam(image), study.bench.run)
+    made = overlay_capture(image, study.exam(image), study.bench.run)
     del made.ConversionType
     (tmp_path / "broken.dcm").write_bytes(encode(made))
     assert any("ConversionType" in error for error in dciodvfy(tmp_path / "broken.dcm"))

@@ -37,7 +37,7 @@ from mammolens.core import (
     Unreadable,
 )
 from mammolens.errors import ConfigError, MissingAttribute, ModelError, UnsupportedImage
-from mammolens.images.quiet import quiet_pydicom
+from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.model import ModelPackage
 from mammolens.sinks import _dicom_codes, _tid4000, write_run
 from mammolens.sinks._dicom_codes import Code

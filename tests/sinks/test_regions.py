@@ -14,13 +14,14 @@ import pytest
 from mammolens import DISCLAIMER
 from mammolens.analysis import AnalysisOptions, analyze_regions
 from mammolens.core import ImageRef, Laterality, Mammogram, SourceHeader, ViewPosition
-from mammolens.errors import ConfigError, DeliveryError
+from mammolens.errors import ConfigError, StorageError
 from mammolens.model import ModelPackage
 from mammolens.run import describe_run
-from mammolens.sinks.regions import CSV_COLUMNS, REGION_SINKS, write_regions
+from mammolens.sinks import SINKS
+from mammolens.sinks.regions import CSV_COLUMNS, write_regions
 
 BOX = (60.0, 40.0, 180.0, 160.0)
-ALL = tuple(REGION_SINKS)
+ALL = tuple(name for name in SINKS if SINKS[name].regions)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +131,7 @@ def test_nothing_is_drawn_of_a_picture_that_was_not_kept(report, model, tmp_path
 
 def test_a_place_that_cannot_be_written_is_named(report, model, tmp_path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DeliveryError, match="file"):
+    with pytest.raises(StorageError, match="file"):
         write_regions(report, tmp_path / "file", describe_run(model, None), ["json"])
 
 

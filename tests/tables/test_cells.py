@@ -1,4 +1,4 @@
-"""Cells: labels, numbers, ages and identifiers, or the line that says something else."""
+"""Cells: labels, numbers, ages and identifiers, or an error with the line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_labels(text, value):
 
 
 @pytest.mark.parametrize("text", ["2", "-1", "0.5", "positive", "x", "01", "1 0", "#VALUE!", "no?"])
-def test_a_label_that_is_no_known_word_is_never_no(text):
+def test_an_unknown_word_is_never_read_as_no(text):
     with pytest.raises(InvalidManifest, match=r"t\.csv: line 7 says .*\[c\]"):
         cell(text).flag("c")
 
@@ -56,7 +56,7 @@ def test_numbers(text, value):
     "text",
     ["1,234", "1.234,5", "1,234.5", "1 234", "inf", "1e999", "1_0", "٣", "5mm", "2024-05-03"],
 )
-def test_what_is_no_number_or_may_be_two_is_refused(text):
+def test_a_cell_that_is_not_a_clear_number_is_refused(text):
     with pytest.raises(InvalidManifest, match=r"line 7 says .*\[c\]"):
         cell(text).number("c")
 
@@ -70,7 +70,7 @@ def test_ages(text, years):
 
 
 @pytest.mark.parametrize("text", ["1961", "19610305", "-3", "999Y", "90+", "3/5/1961"])
-def test_an_age_that_no_one_reaches_is_refused(text):
+def test_an_impossible_age_is_refused(text):
     with pytest.raises(InvalidManifest, match=r"\[c\]"):
         cell(text).age("c")
 
@@ -91,7 +91,7 @@ def test_identifiers(text, value):
         *("10’006", "462\u202f822\u202f612", "P\ufffd12", "a\nb", 'P"12', "=B9"),
     ],
 )
-def test_identifiers_that_lost_something_are_refused(text):
+def test_damaged_identifiers_are_refused(text):
     with pytest.raises(InvalidManifest, match=r"line 7 says .*\[c\]"):
         cell(text).identifier("c")
 

@@ -1,4 +1,4 @@
-"""Tables as people and programs write them: read right, or refused with file, line and remedy."""
+"""Tables of people and programs are read correctly, or refused with file, line and remedy."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_what_people_write_is_read_as_they_meant_it(tmp_path, name):
+def test_usual_variants_of_a_table_give_the_same_rows(tmp_path, name):
     assert read(write(tmp_path, GOOD[name])) == TRUTH
 
 
@@ -166,7 +166,7 @@ BAD = {
         "begins in line 2 opens a quote",
     ),
     "escaped quote": (lines(ROWS[0].replace("n0", '"a 5\\" mass"'), *ROWS[1:]), "line 2 opens a"),
-    "NUL bytes": (lines(*ROWS[:3], "\0" * 40, *ROWS[3:]), "line 5 holds NUL bytes"),
+    "NUL bytes": (lines(*ROWS[:3], "\0" * 40, *ROWS[3:]), "line 5 has NUL bytes"),
     "cut UTF-16": (lines(*ROWS).encode("utf-16")[:-1], "damaged at byte"),
     "scientific": (lines(ROWS[0].replace("9000", "9.0E+03")), "line 2 says '9.0E.03'.*digits were"),
     "thousands": (lines(ROWS[0].replace("9000", '"9,000"')), "line 2 says '9,000'.*separators"),
@@ -179,12 +179,12 @@ BAD = {
     "error of a spreadsheet": (lines(ROWS[0].replace(",0,n", ",#REF!,n")), "'#REF!'"),
     "a year for an age": (lines(ROWS[0].replace("60.5", "1961")), r"'1961' \[age\].*years"),
     "thousands or decimals": (lines(ROWS[0].replace("60.5", '"1,234"')), r"'1,234' \[age\]"),
-    "twice": (lines(*ROWS, ROWS[2]), "100.*|101/9002 stands twice, in line 4 and line 10"),
+    "twice": (lines(*ROWS, ROWS[2]), "100.*|101/9002 is there twice, in line 4 and line 10"),
     "twice with other labels": (
         lines(*ROWS, ROWS[2].replace(",0,n", ",1,n")),
-        "101/9002 stands twice, in line 4 and line 10, which contradicts line 4 in cancer",
+        "101/9002 is there twice, in line 4 and line 10; they contradict each other in cancer",
     ),
-    "twice, once as a float": (lines(*ROWS, ROWS[2].replace("9002", "9002.0")), "stands twice"),
+    "twice, once as a float": (lines(*ROWS, ROWS[2].replace("9002", "9002.0")), "is there twice"),
     "a row behind a mark": (lines(ROWS[0], "#" + ROWS[1]), "line 3 begins with '#'"),
     "empty": ("", "the table is empty"),
     "nothing but blank lines": ("\n\n  \n", "the table is empty"),
@@ -193,7 +193,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_cannot_be_meant_is_refused_with_its_line(tmp_path, name):
+def test_faulty_tables_are_refused_with_the_line(tmp_path, name):
     text, words = BAD[name]
     path = write(tmp_path, text)
     with pytest.raises(InvalidManifest, match=words) as refused:
@@ -210,13 +210,13 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("word", ["", "NA", "nan", "None", "-", "<NA>", "null", "?", "n/a", "#N/A"])
-def test_what_is_unknown_is_neither_yes_nor_no(tmp_path, word):
+def test_an_unknown_label_is_neither_yes_nor_no(tmp_path, word):
     text = lines(*(r.replace(",0,n", f",{word},n") for r in ROWS))
     found = read(write(tmp_path, text))
     assert {k: (v or None, age) for k, (v, age) in TRUTH.items()} == found
 
 
-def test_one_slip_of_the_hand_never_changes_a_label(tmp_path):
+def test_a_typing_error_never_changes_a_label(tmp_path):
     """Any one character more or less in a table: the labels stay, or the table is refused."""
     rng = random.Random(7)
     text = lines(*ROWS)
@@ -238,12 +238,12 @@ def test_one_slip_of_the_hand_never_changes_a_label(tmp_path):
     assert refused > 250
 
 
-def test_columns_are_looked_for_without_reading_rows(tmp_path):
+def test_has_columns_does_not_read_rows(tmp_path):
     path = write(tmp_path, lines("1,2"))
     assert has_columns(path, ("image_id", "cancer"))
     assert not has_columns(path, ("image_id", "laterality"))
     assert not has_columns(tmp_path / "nothing.csv", ("image_id",))
 
 
-def test_lines_of_a_list_are_those_of_any_system(tmp_path):
+def test_line_ends_of_every_system_are_read(tmp_path):
     assert read_lines(write(tmp_path, "a\r\nb\rc\n", "utf-16")) == ["a", "b", "c", ""]

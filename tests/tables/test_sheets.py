@@ -1,4 +1,4 @@
-"""Workbooks: the same rows as from CSV, whatever the file is called; errors are no zeros."""
+"""Workbooks: the same rows as from CSV, under every file name; errors are not read as zeros."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def labels(path):
 
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t.csv", "t"])
-def test_a_workbook_is_known_by_its_content(tmp_path, name):
+def test_a_workbook_is_recognised_by_its_content(tmp_path, name):
     rows = [HEAD, [10006, 462822612, 1, 61.5], [10006.0, "0042", False, None], []]
     path = tmp_path / name
     save(tmp_path / "made.xlsx", rows).rename(path)
@@ -54,7 +54,7 @@ def test_notes_above_beside_and_below_do_not_matter(tmp_path):
     assert labels(path) == [("a", "1", True), ("b", "2", False)]
 
 
-def test_the_first_sheet_with_the_columns_counts(tmp_path):
+def test_the_first_sheet_with_the_columns_is_read(tmp_path):
     path = save(tmp_path / "t.xlsx", [HEAD, ["a", 1, 1]], [HEAD, ["a", 1, 0]])
     assert labels(path) == [("a", "1", True)]
 
@@ -70,7 +70,7 @@ def test_the_first_sheet_with_the_columns_counts(tmp_path):
         (["a", "=B9", 1], r"line 2 says '=B9' \[image_id\]"),
     ],
 )
-def test_what_a_sheet_does_not_hold_is_refused(tmp_path, row, words):
+def test_cells_that_a_label_or_identifier_cannot_have_are_refused(tmp_path, row, words):
     path = save(tmp_path / "t.xlsx", [HEAD, row])
     with pytest.raises(InvalidManifest, match=words) as refused:
         labels(path)
@@ -85,7 +85,7 @@ def test_a_damaged_workbook_is_refused(tmp_path, data):
         labels(path)
 
 
-def test_without_its_package_the_remedy_is_named(tmp_path, monkeypatch):
+def test_a_missing_package_is_an_error_with_a_remedy(tmp_path, monkeypatch):
     path = save(tmp_path / "t.xlsx", [HEAD])
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(ConfigError, match=r"pip install 'mammolens\[data\]'"):
@@ -96,7 +96,7 @@ def test_without_its_package_the_remedy_is_named(tmp_path, monkeypatch):
         labels(tmp_path / "t.xls")
 
 
-def test_an_error_in_an_old_sheet_is_no_zero(tmp_path, monkeypatch):
+def test_an_error_in_an_old_sheet_is_not_read_as_zero(tmp_path, monkeypatch):
     """xlrd gives an error cell as a number, and #NULL! is 0: it must not become a label."""
     xlrd = pytest.importorskip("xlrd", reason="old sheets need: pip install 'mammolens[data]'")
 

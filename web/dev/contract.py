@@ -9,8 +9,15 @@ import numpy.typing as npt
 from pydicom import Dataset
 
 from mammolens._outlines import outline
-from mammolens.core import Geometry, ImagePrediction, Mammogram, Prediction, VoiLut, Window
-from mammolens.core.prepared import turn_box
+from mammolens.core import (
+    Geometry,
+    ImagePrediction,
+    Mammogram,
+    Prediction,
+    VoiLut,
+    Window,
+    turn_box,
+)
 from mammolens.preprocess import tone_of
 
 __all__ = ["ai_json", "image_json", "map_json"]

@@ -33,10 +33,10 @@ from mammolens.core import (
     VoiLut,
     Window,
 )
-from mammolens.images.dicom_orientation import stated_orientation
-from mammolens.images.dicom_values import Tags
+from mammolens.images.dicom.orientation import stated_orientation
+from mammolens.images.dicom.tags import Tags
 from mammolens.preprocess import make_display, to_grey
-from mammolens.preprocess._steps import resizable, resize
+from mammolens.preprocess.resizing import resize
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -115,7 +115,7 @@ def _grey_cases() -> Any:
 def _grey_case(name: str, mammogram: Mammogram, more: dict[str, Any], factor: float) -> Any:
     rows, columns = mammogram.pixels.shape
     shape = max(1, round(rows * factor)), max(1, round(columns * factor))
-    small = resize(resizable(mammogram.pixels), shape) if factor != 1 else mammogram.pixels
+    small = resize(mammogram.pixels, shape) if factor != 1 else mammogram.pixels
     greys = np.rint(to_grey(small, mammogram) * 255.0).astype(np.uint8)
     return {
         "name": f"{name} at {factor}",

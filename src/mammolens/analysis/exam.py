@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -46,6 +44,7 @@ from mammolens.exams import STANDARD_VIEWS, ExamPlan, View, load_exam, plan_exam
 from mammolens.images import find_files
 from mammolens.images.ages import exam_age
 from mammolens.model import ModelPackage
+from mammolens.prefetching import prefetch
 from mammolens.preprocess import display_of, prepare
 from mammolens.quality import admit
 
@@ -117,7 +116,12 @@ def analyze_paths(
     yield from unreadable
     yield from unplaced
     on_progress(0, len(plans))
-    predictions = _in_order(plans, options.jobs, lambda plan: _analyze_plan(plan, model, options))
+    predictions = prefetch(
+        lambda plan: _analyze_plan(plan, model, options),
+        plans,
+        ahead=options.jobs - 1,
+        workers=options.jobs,
+    )
     for done, prediction in enumerate(predictions, start=1):
         yield pseudonymise(prediction, key) if options.pseudonymise else prediction
         on_progress(done, len(plans))
@@ -319,20 +323,3 @@ def _analyze_plan(plan: ExamPlan, model: ModelPackage, options: AnalysisOptions)
     return analyze_exam(
         exam, model, options, unreadable=(*plan.unreadable, *unreadable), began=began
     )
-
-
-def _in_order(
-    plans: Sequence[ExamPlan], jobs: int, work: Callable[[ExamPlan], Prediction]
-) -> Iterator[Prediction]:
-    """Work on `jobs` exams at a time; give results in order, and hold no more than that."""
-    if jobs == 1:
-        yield from map(work, plans)
-        return
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting: deque[Future[Prediction]] = deque()
-        for plan in plans:
-            if len(waiting) == jobs:
-                yield waiting.popleft().result()
-            waiting.append(pool.submit(work, plan))
-        while waiting:
-            yield waiting.popleft().result()

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.core import PreparedView, Scores, TriageCategory
+from mammolens.metrics.probability import softmax
 from mammolens.model import ModelCard, ModelPackage, RawOutput, prior_at, restate, shift_odds
 
 __all__ = [
@@ -47,7 +48,7 @@ def score_pictures(model: ModelPackage, pictures: npt.NDArray[np.uint8]) -> RawO
     logits = (upright.logits + mirrored.logits) / np.float32(2)
     return RawOutput(
         logits=logits,
-        probabilities=_softmax(logits.astype(np.float64)).astype(np.float32),
+        probabilities=softmax(logits).astype(np.float32),
         malignancy_map=(upright.malignancy_map + mirrored.malignancy_map[:, ::-1]) / np.float32(2),
         tumour_map=(upright.tumour_map + mirrored.tumour_map[:, ::-1]) / np.float32(2),
     )
@@ -67,14 +68,14 @@ def pool_breast(probabilities: npt.ArrayLike) -> Scores:
     0.6
     """
     logs = np.log(np.clip(np.atleast_2d(np.asarray(probabilities, np.float64)), 1e-9, 1.0))
-    normal, benign, malignant = _softmax(logs.mean(0))
+    normal, benign, malignant = softmax(logs.mean(0))
     return Scores(float(normal), float(benign), float(malignant))
 
 
 def regard_age(
     probabilities: npt.ArrayLike, card: ModelCard, age_years: float | None
 ) -> npt.NDArray[np.float64]:
-    """Give probabilities (..., 3) of pictures with what their woman's age adds to them.
+    """Give probabilities (..., 3) of pictures with what the patient's age adds to them.
 
     They stay as they are where the age is unknown or the model does not use it.
     """
@@ -124,9 +125,3 @@ def restate_threshold(threshold: float, card: ModelCard, prevalence: float) -> f
     """
     rest = 1.0 - threshold
     return restate_scores(Scores(rest, 0.0, threshold), card, prevalence).malignant
-
-
-def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    shares: npt.NDArray[np.float64] = powers / powers.sum(-1, keepdims=True)
-    return shares

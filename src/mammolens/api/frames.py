@@ -1,4 +1,4 @@
-"""Predictions as tables for pandas: a row for each exam, breast, image or finding."""
+"""Predictions as pandas tables: one row for each exam, breast, image or finding."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 __all__ = ["Rows", "to_frame"]
 
 Rows = Literal["exam", "breast", "image", "finding"]
-"""What one row of a table stands for."""
+"""The kind of a row: one row for each of these."""
 
 
 def to_frame(predictions: Iterable[Prediction], rows: Rows = "exam") -> pd.DataFrame:
-    """Make a pandas table of predictions; what is unknown is missing in it, never 0.
+    """Make a pandas table of predictions. Unknown values are missing (NaN), never 0.
 
-    Of the probabilities it has P(malignant) alone, as ``malignancy``: the figures on a model's card
-    stand for that one. `Prediction.to_dict` gives the others too.
+    The only probability in the table is P(malignant), in the column ``malignancy``, because the
+    figures on a model's card describe this one. `Prediction.to_dict` has all probabilities.
 
     Parameters
     ----------
     rows
-        What a row stands for.
+        The kind of the rows: exam, breast, image or finding.
 
     Raises
     ------
     ConfigError
-        pandas is not installed, or there is no such kind of row.
+        pandas is not installed, or `rows` is not one of the four kinds.
     """
     try:
         import pandas as pd
@@ -42,11 +42,13 @@ def to_frame(predictions: Iterable[Prediction], rows: Rows = "exam") -> pd.DataF
         ) from error
     if rows not in _ROWS:
         raise ConfigError(
-            f"{rows!r} is no kind of row", keyword="rows", remedy=f"Use one of {', '.join(_ROWS)}"
+            f"{rows!r} is not a kind of row",
+            keyword="rows",
+            remedy=f"Use one of {', '.join(_ROWS)}",
         )
-    found = [row for one in predictions for row in _ROWS[rows](exam_record(one))]
-    others = ("tumour", "normal", "benign")
-    return pd.DataFrame([{k: v for k, v in row.items() if k not in others} for row in found])
+    records = [row for one in predictions for row in _ROWS[rows](exam_record(one))]
+    left_out = ("tumour", "normal", "benign")
+    return pd.DataFrame([{k: v for k, v in row.items() if k not in left_out} for row in records])
 
 
 def _exam_rows(exam: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -62,17 +64,26 @@ def _exam_rows(exam: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _breast_rows(exam: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for breast in exam["breasts"]:
-        yield {**_whose(exam), **breast}
+        yield {**_exam_columns(exam), **breast}
 
 
 def _image_rows(exam: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Rows of images; one that could not be read has no score and its error."""
+    """Yield a row for each image; an unreadable image has its error and no score."""
     for image in exam["images"]:
         own = {key: value for key, value in image.items() if key not in ("findings", "warnings")}
         warnings = "; ".join(image["warnings"])
-        yield {**_whose(exam), **own, "n_findings": len(image["findings"]), "warnings": warnings}
+        yield {
+            **_exam_columns(exam),
+            **own,
+            "n_findings": len(image["findings"]),
+            "warnings": warnings,
+        }
     for item in exam["unreadable"]:
-        yield {**_whose(exam), "path": item["path"], "error": f"{item['error']}: {item['message']}"}
+        yield {
+            **_exam_columns(exam),
+            "path": item["path"],
+            "error": f"{item['error']}: {item['message']}",
+        }
 
 
 def _finding_rows(exam: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -81,7 +92,7 @@ def _finding_rows(exam: dict[str, Any]) -> Iterator[dict[str, Any]]:
         where = {key: image[key] for key in ("path", "laterality", "view_position")}
         for finding in image["findings"]:
             box = dict(zip(edges, finding["box_source_px"], strict=True))
-            yield {**_whose(exam), **where, **box, "strength": finding["score"]}
+            yield {**_exam_columns(exam), **where, **box, "strength": finding["score"]}
 
 
 _ROWS: Final = {
@@ -92,5 +103,5 @@ _ROWS: Final = {
 }
 
 
-def _whose(exam: dict[str, Any]) -> dict[str, Any]:
+def _exam_columns(exam: dict[str, Any]) -> dict[str, Any]:
     return {key: exam[key] for key in ("patient_id", "study_instance_uid", "category")}

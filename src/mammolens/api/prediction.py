@@ -1,4 +1,4 @@
-"""A prediction that can be looked at, in a notebook or in a browser."""
+"""The prediction of the Python interface: the result of an exam that shows itself as a picture."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ _PAGE: Final = (
 
 @dataclass(frozen=True)
 class Prediction(_Result):
-    """One exam's result, with ways to look at it; all fields are those of `core.Prediction`.
+    """The result of one exam. It has the fields of `core.Prediction` and methods to show it.
 
-    In a notebook it shows itself: its category, its probabilities and its views with what the
-    model points at.
+    A notebook displays its category, its P(malignant), and its views with the model's outlines and
+    boxes.
     """
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the exam as it stands in ``results.json``: plain values, ready for JSON."""
+        """Give the exam in the form of ``results.json``: plain values, ready for JSON."""
         return exam_record(self)
 
     def to_frame(self, rows: Rows = "exam") -> pd.DataFrame:
-        """Give the exam as a table; see `to_frame` of the module."""
+        """Give the exam as a pandas table; see `mammolens.to_frame`."""
         return to_frame([self], rows)
 
     def picture(self) -> npt.NDArray[np.uint8]:
-        """Draw the views as they hang, with outlines and boxes: uint8 RGB (rows, columns, 3)."""
+        """Draw the views in hanging order, with outlines and boxes: uint8 RGB (rows, cols, 3)."""
         return hanging(self)
 
     def show(self) -> None:
-        """Show the exam in the notebook that runs, or else in the web browser of this computer."""
+        """Show the exam in the running notebook, otherwise in the web browser of this computer."""
         if _in_notebook():
             from IPython.display import HTML, display
 
@@ -64,19 +64,19 @@ class Prediction(_Result):
         webbrowser.open(Path(page.name).as_uri())
 
     def _repr_html_(self) -> str:
-        said = [f"Exam {self.patient_id or 'without patient ID'}: {CATEGORY_WORDS[self.category]}"]
+        title = [f"Exam {self.patient_id or 'without patient ID'}: {CATEGORY_WORDS[self.category]}"]
         if self.scores is not None:
-            said.append(f"P(malignant) {percent(self.scores.malignant)}")
+            title.append(f"P(malignant) {percent(self.scores.malignant)}")
         notes = [f"{item.path}: {item.message}" for item in self.unreadable]
         notes += [str(caution) for caution in self.cautions]
-        listed = "".join(f"<li>{_escaped(note)}</li>" for note in notes)
+        items = "".join(f"<li>{_escaped(note)}</li>" for note in notes)
         encoded = cv2.imencode(".jpg", np.ascontiguousarray(self.picture()[..., ::-1]))[1]
         picture = base64.b64encode(encoded.tobytes()).decode("ascii")
         return (
-            f"<p><b>{_escaped(', '.join(said))}</b></p>"
-            f'<img style="max-width:100%" alt="The views of the exam as they hang" '
+            f"<p><b>{_escaped(', '.join(title))}</b></p>"
+            f'<img style="max-width:100%" alt="The views of the exam in hanging order" '
             f'src="data:image/jpeg;base64,{picture}">'
-            f"<ul>{listed}</ul><p>{_escaped(DISCLAIMER)}</p>"
+            f"<ul>{items}</ul><p>{_escaped(DISCLAIMER)}</p>"
         )
 
 

@@ -18,14 +18,15 @@ import numpy.typing as npt
 
 from mammolens.analysis import locate, score_prepared
 from mammolens.analysis.pseudonyms import hide_identity
-from mammolens.bench.tint import tinted
+from mammolens.bench.map_tint import tinted
 from mammolens.bench.units import ImageResult
 from mammolens.core import Box, Finding, ImageRef, InputKind, PreparedView
 from mammolens.data.cache import prepare_record
+from mammolens.data.lesion_masks import draw_lesion
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Record
-from mammolens.data.outlines import draw_lesion
-from mammolens.errors import ConfigError, InputError, InvalidManifest, ModelError
+from mammolens.errors import InputError, InvalidManifest, ModelError
+from mammolens.files import storage, write_whole
 from mammolens.model import ModelPackage
 from mammolens.render import frame
 from mammolens.wording import view_name
@@ -129,12 +130,12 @@ def write_cases(
 
     Raises
     ------
-    ConfigError
+    StorageError
         If the folder cannot be written.
     """
     folder = out / "cases"
     written: list[dict[str, Any]] = []
-    try:
+    with storage(folder, "the cases", keyword="--out"):
         folder.mkdir(parents=True, exist_ok=True)
         _remove_earlier(folder)
         for pick in pick_cases(results, each):
@@ -144,15 +145,8 @@ def write_cases(
                 continue
             view, findings, heat, outlines = _explained(model, record, *looked)
             file = folder / f"{len(written) + 1:02d}-{pick.kind}.png"
-            file.write_bytes(_encoded(draw_case(view, heat, findings, outlines)))
+            write_whole(file, _encoded(draw_case(view, heat, findings, outlines)))
             written.append(_described(pick, f"cases/{file.name}", findings, outlines, key))
-    except OSError as error:
-        raise ConfigError(
-            f"the cases cannot be written: {error.strerror}",
-            source=str(folder),
-            keyword="out",
-            remedy="Give a folder that you may write to",
-        ) from error
     return written
 
 

@@ -1,4 +1,4 @@
-"""What must be known of an evaluation before any of its figures is believed, in words."""
+"""Warnings and notes that a reader must know before believing the figures of an evaluation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mammolens.bench.evidence import Evidence
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.data.persons import NOBODY, unknown_identities
+from mammolens.data.persons import NO_LINKS, unknown_identities
 from mammolens.data.splits import split_digest
 from mammolens.data.synthetic import synthetic_warnings
 from mammolens.model import KnownPatients, ModelCard, patient_digest
@@ -63,11 +63,12 @@ def caveats(
 
 
 def same_women(records: Sequence[Record]) -> list[str]:
-    """Warn of sources that show the same women, which folds and resamples take for others."""
+    """Warn of sources that show the same patients: folds and resamples would separate them."""
     return [
-        f"WARNING: {' and '.join(sources)} show the same women under other identifiers: over both "
-        "together intervals are too narrow, and women on whom something was fixed may be judged"
-        for sources, _ in unknown_identities(records, NOBODY)
+        f"WARNING: {' and '.join(sources)} show the same patients under other identifiers: over "
+        "both together intervals are too narrow, and patients on whom something was fixed may be "
+        "judged"
+        for sources, _ in unknown_identities(records, NO_LINKS)
     ]
 
 
@@ -108,7 +109,7 @@ def acquainted(
     if n := len(taught & everyone):
         notes.append(
             f"{card.name} learned from {n} of the {len(everyone)} judged patients: figures of them "
-            "say nothing about other women"
+            "say nothing about other patients"
         )
     if n := len(chosen & everyone):
         notes.append(

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens import DISCLAIMER
-from mammolens._lettering import GROUND, QUIET, band, write
+from mammolens._lettering import GROUND, QUIET, band, write, write_png
 from mammolens.data.manifest import Manifest, Record
 from mammolens.data.summary import label_word
-from mammolens.errors import DeliveryError, InputError
+from mammolens.errors import InputError
 from mammolens.images import read_image
 from mammolens.preprocess import make_display
 from mammolens.wording import view_name
@@ -49,22 +49,11 @@ def write_sheet(
 
     Raises
     ------
-    DeliveryError
+    StorageError
         The file cannot be written.
     """
     sheet = draw_sheet(sample_records(manifest, images, seed), len(manifest.records), on_progress)
-    done, encoded = cv2.imencode(".png", np.ascontiguousarray(sheet[..., ::-1]))
-    assert done
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded.tobytes())
-    except OSError as error:
-        raise DeliveryError(
-            f"the sheet cannot be written: {error.strerror}",
-            source=str(path),
-            remedy="Check that the folder can be written to and the disk is not full",
-        ) from error
-    return path
+    return write_png(path, sheet)
 
 
 def sample_records(manifest: Manifest, images: int, seed: int) -> tuple[Record, ...]:

@@ -17,23 +17,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.pooled import (
-    image_results,
-    pooled_metrics,
-    softmax,
-)
+from mammolens.bench.evaluation_files import EvaluationSummary, write_evaluation
+from mammolens.bench.pooled_figures import image_results, pooled_metrics
 from mammolens.bench.sections.calibration import calibration_figures
 from mammolens.bench.units import ImageResult
-from mammolens.bench.written import EvaluationSummary, write_evaluation
 from mammolens.data.cache import PreparedCache, build_side
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.splits import split_digest
 from mammolens.errors import ConfigError
 from mammolens.learn.checkpoint import read_run_folder
 from mammolens.learn.config import RunConfig, load_manifest, read_run
-from mammolens.learn.frozen import train_run
 from mammolens.learn.predict import load_network, predict_logits
-from mammolens.metrics import fit_temperature
+from mammolens.learn.train import train
+from mammolens.metrics import fit_temperature, softmax
 
 __all__ = ["crossvalidate"]
 
@@ -95,7 +91,7 @@ def crossvalidate(
         if trained:
             _refuse_other_fold(run, read_run(config_path, settings))
         else:
-            train_run(
+            train(
                 config_path,
                 run,
                 settings,
@@ -115,7 +111,7 @@ def crossvalidate(
         "manifest_digest": parts[0].manifest.digest,
         "bootstrap": {"draws": draws, "seed": seed, "level": 0.95, "resampled": "patients"},
         "notes": [
-            "every patient was scored by the one run that held her out",
+            "every patient was scored by the one run that held the patient out",
             "probabilities were divided by a temperature fitted on the other folds",
             "the pass of a fold was chosen on the patients that it held out: figures lean to the "
             "bright side",

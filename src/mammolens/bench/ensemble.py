@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mammolens.bench.pooled import image_results, pooled_metrics, softmax
+from mammolens.bench.evaluation_files import EvaluationSummary, write_evaluation
+from mammolens.bench.pooled_figures import image_results, pooled_metrics
 from mammolens.bench.scoring import results_from_probabilities
 from mammolens.bench.units import ImageResult, figures
-from mammolens.bench.written import EvaluationSummary, write_evaluation
 from mammolens.data.manifest import Split
 from mammolens.learn.ensemble import load_side, read_members, soft_vote
 from mammolens.learn.predict import load_network, predict_logits
+from mammolens.metrics import softmax
 
 __all__ = ["evaluate_ensemble"]
 

@@ -2,8 +2,9 @@
 
 A table without a split column is judged whole. A run's TOML file may stand for a table: its
 tables, exclusions and split are then those that the model was trained with, which is proven by
-the card's digest of the split. Scores may also be read instead of made (`bench.given`). What is
-said about them stands in `bench.sections`; docs/evaluation.md describes the document.
+the card's digest of the split. Scores may also be read instead of made
+(`bench.external_predictions`). The figures are made in `bench.sections`;
+docs/reference/evaluation.md describes the document.
 """
 
 from __future__ import annotations
@@ -13,21 +14,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from mammolens.bench.beyond import beyond_scores, refuse_impossible, report_on
 from mammolens.bench.cases import CaseKeeper, Seen
 from mammolens.bench.caveats import caveats
+from mammolens.bench.evaluation_files import EvaluationSummary, write_evaluation
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.given import read_predictions
+from mammolens.bench.external_predictions import read_predictions
+from mammolens.bench.further_sections import beyond_scores, refuse_impossible, report_on
 from mammolens.bench.scoring import score_records
 from mammolens.bench.sections import judge, warnings_of
 from mammolens.bench.settings import Settings, read_split
 from mammolens.bench.units import TASKS
-from mammolens.bench.written import EvaluationSummary, write_evaluation
 from mammolens.core import InputKind
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.regions import region_records
 from mammolens.data.splits import refuse_leak, split_digest
 from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.files import storage
 from mammolens.model import ModelCard, ModelPackage, read_patients
 
 __all__ = ["SCHEMA", "EvaluationSummary", "publish", "read_tables", "run"]
@@ -74,7 +76,9 @@ def run(
         If a table or the predictions are faulty, there is no such split, or it is not the one
         that the model's card knows.
     ConfigError
-        If a setting is impossible or `out` cannot be written.
+        If a setting is impossible.
+    StorageError
+        If `out` cannot be written.
     BadModelPackage, ContractMismatch
         If the model cannot be used.
     """
@@ -84,7 +88,8 @@ def run(
     package = _package(model, predictions)
     known = None if model is None else read_patients(model)
     refuse_impossible(chosen_settings, package)
-    _make_folder(out)
+    with storage(out, "the results", keyword="--out"):
+        out.mkdir(parents=True, exist_ok=True)
     tables = [manifest] if isinstance(manifest, Path) else list(manifest)
     whole = read_tables(tables)
     if package and package.card.input_kind is InputKind.LESION:
@@ -159,9 +164,9 @@ def publish(
     Raises
     ------
     ConfigError
-        If a setting is impossible or `out` cannot be written.
+        If a setting is impossible.
     StorageError
-        If there is no room in `out`.
+        If `out` cannot be written.
     """
     results, settings = evidence.results, evidence.settings
     names = sorted({record.dataset for record in manifest.records})
@@ -249,7 +254,7 @@ def _select(manifest: Manifest, side: Split, tables: Sequence[Path]) -> Manifest
 def _check_sides(judged: Split | None, fitted: Split | None) -> None:
     if fitted is not None and (judged is None or judged is fitted):
         raise ConfigError(
-            "thresholds must be fixed on other women than those who are judged",
+            "thresholds must be fixed on other patients than those who are judged",
             keyword="fit-split",
             remedy="Give --split another side, or leave --fit-split out to cross-fit",
         )
@@ -266,24 +271,5 @@ def _package(model: str | None, predictions: Path | None) -> ModelPackage | None
 
 
 def _origin(predictions: Path) -> dict[str, str]:
-    try:
-        content = predictions.read_bytes()
-    except OSError as error:
-        raise _unwritable(predictions, error) from error
+    content = predictions.read_bytes()  # `read_predictions` has read it before
     return {"path": str(predictions), "sha256": hashlib.sha256(content).hexdigest()}
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(out, error) from error
-
-
-def _unwritable(out: Path, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"results cannot be written: {error.strerror}",
-        source=str(out),
-        keyword="out",
-        remedy="Give a folder that you may write to",
-    )

@@ -1,7 +1,7 @@
-"""What a section of an evaluation is made of: scored images, settings, and other women to fit on.
+"""The evidence that every section of an evaluation reads: scored images, settings, other patients.
 
 A section is a function of one `Evidence` that gives a JSON-ready dict. What must be fixed before
-it can be judged (a threshold, a temperature) is fixed on other women: on the side of the table
+it can be judged (a threshold, a temperature) is fixed on other patients: on the side of the table
 that the settings name, or, where they name none, in turns on four fifths of the patients and
 applied to the fifth.
 """
@@ -48,7 +48,7 @@ class FittedElsewhere(Generic[Rule]):
 class Evidence:
     """Scored images and what is known about the scores.
 
-    `others` are scored images of the women on whom thresholds are fixed, if a side of the table
+    `others` are scored images of the patients on whom thresholds are fixed, if a side of the table
     was named for it. `card` is ``None`` where no package made the scores, `known` where it does not
     say whom it learned from. `tasks` are those that the scores speak of.
     """
@@ -103,7 +103,7 @@ class Evidence:
         apply: Callable[[Rule, _Float], npt.NDArray[Any]],
         other: Sample | None = None,
     ) -> FittedElsewhere[Rule]:
-        """Fit rules on other women and apply them to a sample.
+        """Fit rules on other patients and apply them to a sample.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class Evidence:
         Raises
         ------
         InvalidManifest
-            If there are too few women to fit on, or `fit` refuses them.
+            If there are too few patients to fit on, or `fit` refuses them.
         """
         if other is not None:
             rule = fit(other.labels, other.scores)
@@ -170,6 +170,6 @@ class Evidence:
                 f"({FOLDS} folds, seed {self.settings.seed})"
             )
         split = self.settings.fit_split
-        named = f"the {split.value} side" if split else "other women"
+        named = f"the {split.value} side" if split else "other patients"
         positives = int(other.labels.sum())
         return f"{named}: {len(other.units)} units, {positives} positive"

@@ -6,22 +6,23 @@ length. An image that fails is a result with a reason and without a score.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
 from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 from mammolens.analysis import pool_breast, regard_age, score_prepared
-from mammolens.bench.marks import MapReading, read_map
+from mammolens.bench.map_readings import MapReading, read_map
 from mammolens.bench.units import ImageResult
 from mammolens.core import Caution, PreparedView, Unreadable
 from mammolens.data.cache import prepare_record
 from mammolens.data.manifest import Record
 from mammolens.errors import ConfigError, InputError, InvalidManifest, ModelError
 from mammolens.model import ModelCard, ModelPackage
+from mammolens.prefetching import prefetch
 from mammolens.preprocess import InputConfig, RegionConfig
 
 __all__ = [
@@ -75,8 +76,8 @@ def score_records(
     if jobs < 1:
         raise ConfigError(f"{jobs} jobs cannot work", keyword="jobs", remedy="Give 1 or more")
     results: list[ImageResult] = []
-    with ThreadPoolExecutor(jobs) as pool:
-        prepared = _prepared(pool, records, model.card.preprocess, ahead=_BATCH + jobs)
+    prepare = partial(_prepare, model.card.preprocess)
+    with closing(prefetch(prepare, records, ahead=_BATCH + jobs, workers=jobs)) as prepared:
         while group := list(islice(prepared, _BATCH)):
             results += score_group(model, group, on_scored)
             on_progress(len(results), len(records))
@@ -101,21 +102,7 @@ def results_from_probabilities(
     ]
 
 
-def _prepared(
-    pool: ThreadPoolExecutor, records: Sequence[Record], config: InputConfig, ahead: int
-) -> Iterator[Prepared]:
-    waiting: deque[Future[Prepared]] = deque()
-    source = iter(records)
-    for record in islice(source, ahead):
-        waiting.append(pool.submit(_prepare, record, config))
-    while waiting:
-        ready = waiting.popleft().result()
-        for record in islice(source, 1):
-            waiting.append(pool.submit(_prepare, record, config))
-        yield ready
-
-
-def _prepare(record: Record, config: InputConfig) -> Prepared:
+def _prepare(config: InputConfig, record: Record) -> Prepared:
     try:
         return record, prepare_record(record, config)
     except InputError as error:

@@ -70,7 +70,7 @@ class Settings:
     points
         Wanted operating points.
     prevalence
-        Share of women with cancer for which PPV, NPV, recall rate, net benefit and workload are
+        Share of patients with cancer for which PPV, NPV, recall rate, net benefit and workload are
         stated.
     coverage
         What a conformal answer promises for each class.
@@ -145,8 +145,8 @@ def parse_point(text: str) -> WantedPoint:
     """Read a wanted operating point.
 
     ``sensitivity=0.95`` and ``specificity=0.9`` are reached on the units that it is fixed on;
-    ``recall=0.1`` recalls at most that share of women, and ``cost=20`` is cheapest where a missed
-    cancer weighs that many false recalls, both at the stated prevalence.
+    ``recall=0.1`` recalls at most that share of patients, and ``cost=20`` is cheapest where a
+    missed cancer weighs that many false recalls, both at the stated prevalence.
 
     Raises
     ------

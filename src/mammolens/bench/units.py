@@ -22,10 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.analysis import pool_breast, pool_exam
-from mammolens.bench.marks import MapReading
+from mammolens.bench.map_readings import MapReading
 from mammolens.core import Caution, Scores, Unreadable
 from mammolens.data.manifest import Record
 from mammolens.metrics import Interval, auc_interval, sensitivity_specificity
+from mammolens.model import AgePrior, shift_odds
 
 __all__ = [
     "LABELS",
@@ -40,6 +41,7 @@ __all__ = [
     "operating_figures",
     "unit_key",
     "units_of",
+    "without_age",
 ]
 
 TASKS: Final = ("malignancy", "tumour")
@@ -171,6 +173,25 @@ def units_of(results: Iterable[ImageResult], task: str, unit: str) -> list[Unit]
     for result in results:
         groups.setdefault(unit_key(result.record, unit), []).append(result)
     return [_pooled(members, task, unit) for members in groups.values() if _labelled(members, task)]
+
+
+def without_age(results: Sequence[ImageResult], prior: AgePrior | None) -> list[ImageResult] | None:
+    """What the pictures alone say of images; ``None`` if age changed no score.
+
+    Parameters
+    ----------
+    prior
+        What an age adds to the scores, as the model's card says.
+    """
+    if prior is None:
+        return None
+    bare = [
+        replace(one, scores=pool_breast(shift_odds((s.normal, s.benign, s.malignant), -added)))
+        if (s := one.scores) and (added := prior.log_odds(one.age_years))
+        else one
+        for one in results
+    ]
+    return None if bare == list(results) else bare
 
 
 def figures(

@@ -1,21 +1,12 @@
-"""The types that flow through mammolens: frozen, checked on construction, NumPy only.
+"""The data types of mammolens: frozen, checked on construction, with NumPy as only dependency.
 
-files → `Mammogram` → `Exam` → `PreparedView` → scores and maps → `Prediction` → sinks.
-Arrays inside are read-only. ``None`` means unknown, never a guess and never "negative".
+In the order in which they are made: `Mammogram`, `Exam`, `PreparedView`, `Scores`, `Prediction`.
+Their arrays are read-only. ``None`` means unknown; it is never a guess and never "negative".
 """
 
 from __future__ import annotations
 
-from mammolens.core.answers import (
-    BreastPrediction,
-    Finding,
-    ImagePrediction,
-    InputKind,
-    ModelId,
-    Prediction,
-    Scores,
-    TriageCategory,
-)
+from mammolens.core.geometry import Box, Geometry, turn_box
 from mammolens.core.images import (
     Caution,
     Exam,
@@ -35,14 +26,17 @@ from mammolens.core.images import (
     VoiLut,
     Window,
 )
-from mammolens.core.prepared import (
-    Box,
-    Display,
-    Geometry,
-    Overview,
-    PreparedView,
-    turn_box,
+from mammolens.core.predictions import (
+    BreastPrediction,
+    Finding,
+    ImagePrediction,
+    InputKind,
+    ModelId,
+    Prediction,
+    Scores,
+    TriageCategory,
 )
+from mammolens.core.views import Display, Overview, PreparedView
 
 __all__ = [
     "Box",

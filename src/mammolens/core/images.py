@@ -1,4 +1,4 @@
-"""Images as they were read, and what their headers tell: files → `Mammogram` → `Exam`."""
+"""Images with the facts of their headers: `Mammogram`, and `Exam` as a set of mammograms."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Laterality(str, Enum):
 
 
 class ViewPosition(str, Enum):
-    """View Position (0018,5101) and the codes of CID 4014 that mammograms carry."""
+    """View Position (0018,5101), with the codes of CID 4014 that occur in mammograms."""
 
     CC = "CC"
     MLO = "MLO"
@@ -74,7 +74,7 @@ class Photometric(str, Enum):
 
 
 class PixelOrigin(str, Enum):
-    """Whether the pixels were exposed, or computed from a tomosynthesis stack."""
+    """Whether the pixels come from an exposure, or were computed from a tomosynthesis stack."""
 
     ACQUIRED = "acquired"
     GENERATED_2D = "generated_2d"
@@ -89,10 +89,10 @@ class VoiFunction(str, Enum):
 
 
 class ObjectKind(str, Enum):
-    """What an object of a study is, as far as its SOP class and header prove it.
+    """Kind of a DICOM object of a study, as its SOP class and header prove it.
 
-    Only a refused object that is *proven* to be something else than a 2D picture of a breast
-    (`STACK`, `OTHER_IMAGE`, `DOCUMENT`) leaves an exam free to be ``low``.
+    An exam with a refused object can be ``low`` only if the object is *proven* not to be a 2D
+    picture of a breast (`STACK`, `OTHER_IMAGE` or `DOCUMENT`).
     """
 
     MAMMOGRAM = "mammogram"
@@ -102,9 +102,9 @@ class ObjectKind(str, Enum):
     OTHER_IMAGE = "other_image"
     """A picture of something else: ultrasound, CT, a tissue specimen, a phantom, a mask."""
     DOCUMENT = "document"
-    """No picture: structured report, presentation state, key object note, PDF, text file."""
+    """Not a picture: structured report, presentation state, key object note, PDF, text file."""
     UNKNOWN = "unknown"
-    """Nothing could be read that proves what it is."""
+    """Its header could not be read, or does not prove a kind."""
 
     @property
     def is_image(self) -> bool:
@@ -119,9 +119,10 @@ class ObjectKind(str, Enum):
 
 @dataclass(frozen=True)
 class Caution:
-    """A named tolerance that travels with the result, e.g. ``laterality_from_name``.
+    """A named note about a problem in the input, stored in the result.
 
-    With `doubt` it could change the answer: an exam that carries a doubt is never ``low``.
+    For example ``laterality_from_name``. If `doubt` is true, the problem could change the result:
+    an exam with a doubt is never ``low``.
     """
 
     name: str
@@ -134,11 +135,11 @@ class Caution:
 
 @dataclass(frozen=True)
 class ImageRef:
-    """Who and what an image is; everything here may be written into results.
+    """Identity and acquisition of an image; every field may be written into results.
 
-    `path` names a file, or ``archive.zip!member`` within an archive; `digest` is the SHA-256 of
-    the encoded bytes; `pixel_aspect` is the height of one pixel divided by its width (1 for
-    square pixels; 0.8 for a 4:5 picture that was squeezed to a square).
+    `path` is the name of a file, or ``archive.zip!member`` for a file in an archive. `digest` is
+    the SHA-256 of the file's bytes. `pixel_aspect` is the height of one pixel divided by its width:
+    1 for square pixels, 0.8 for a 4:5 picture that was squeezed to a square.
     """
 
     path: str
@@ -160,7 +161,7 @@ class ImageRef:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.pixel_aspect) and 0.1 < self.pixel_aspect < 10):
             raise ConfigError(
-                f"a pixel aspect of {self.pixel_aspect} is impossible",
+                f"a pixel aspect of {self.pixel_aspect} is impossible: it must be 0.1 to 10",
                 source=self.path,
                 keyword="PixelAspectRatio",
             )
@@ -168,14 +169,15 @@ class ImageRef:
 
 @dataclass(frozen=True)
 class SourceHeader:
-    """What DICOM sinks must carry back to the source study, and what shows whose image it is, of
-    which exposure and device; other sinks never write it.
+    """Attributes that identify the patient, study, exposure and device of an image.
 
-    `rescale` is the slope and intercept of the modality LUT, ``None`` where a table stands for it.
-    Codes are (value, scheme, meaning). `patient_age` is PatientAge as written,
-    `irradiation_event_uid` names the exposure, and `source_instance_uids` are the images that this
-    one was made from. `undecoded` are the keywords of texts whose character set cannot be told:
-    their bytes stand escaped, and no report may carry a name or identifier among them.
+    DICOM sinks copy them into results; other sinks never write them. The values are as written in
+    the file. Codes are (value, scheme, meaning).
+
+    `rescale` is the slope and intercept of the modality LUT, or ``None`` if the file has a table
+    instead. `irradiation_event_uid` identifies the exposure. `source_instance_uids` are the images
+    from which this one was made. `undecoded` lists the keywords of texts with an unknown character
+    set. Their bytes are escaped, and a report may not contain a name or identifier from them.
     """
 
     sop_class_uid: str | None = None
@@ -213,7 +215,7 @@ class SourceHeader:
 
 @dataclass(frozen=True)
 class Source:
-    """An image as its header tells of it, whether its pixels could be used or not."""
+    """The header of an image, also of one whose pixels cannot be used."""
 
     ref: ImageRef
     header: SourceHeader
@@ -241,11 +243,12 @@ class VoiLut:
 
 @dataclass(frozen=True)
 class Orientation:
-    """How a header says that the stored picture lies.
+    """Orientation of the stored picture, as the header gives it.
 
-    Turned clockwise by `quarter_turns` times 90 degrees it stands upright: feet or the inner side
-    of the breast below. `chest_wall_right` is where the chest wall lies then (``None``: unknown);
-    a mirrored picture is left as it is. `keyword` names the attribute that says it.
+    The picture becomes upright (feet or the inner side of the breast at the bottom) when it is
+    turned clockwise by `quarter_turns` times 90 degrees. `chest_wall_right` says whether the chest
+    wall is then at the right; ``None`` is unknown. Mirroring is not recorded. `keyword` names the
+    header's attribute.
     """
 
     quarter_turns: int
@@ -254,18 +257,17 @@ class Orientation:
 
     def __post_init__(self) -> None:
         if self.quarter_turns not in range(4):
-            raise ConfigError(f"{self.quarter_turns} quarter turns: only 0, 1, 2 and 3 differ")
+            raise ConfigError(f"{self.quarter_turns} quarter turns: it must be 0, 1, 2 or 3")
 
 
 @dataclass(frozen=True)
 class Mammogram:
-    """One image as read: `pixels` (rows, columns) as stored, after the modality LUT, any real
-    dtype.
+    """One image that was read: `pixels` (rows, columns) after the modality LUT, any real dtype.
 
-    `voi` and `photometric` are still to be applied, in this order (`preprocess` does); `other_voi`
-    are the header's further choices, for a picture that the first one spoils. `padding` is the
-    closed range of modality values that mark pixels outside the image. `orientation` is what the
-    header says about turning the picture, ``None`` if nothing.
+    The pixels are not turned. `voi` and `photometric` are not applied yet; `preprocess` applies
+    them in this order. `other_voi` are further windows or tables of the header, used if the first
+    one does not show the breast. `padding` is the closed range of modality values that mark pixels
+    outside the image. `orientation` is ``None`` if the header does not give it.
     """
 
     ref: ImageRef
@@ -289,8 +291,11 @@ class Mammogram:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """An input that was refused: its path, the name of the error, the reason in words, what its
-    header says where that could be read, and what kind of object it is proven to be."""
+    """An input that was refused.
+
+    `path` is its file, `error` the name of the exception, `message` the reason. `source` is its
+    header, if it could be read. `kind` is the kind of object that the header proves.
+    """
 
     path: str
     error: str
@@ -301,9 +306,9 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Exam:
-    """One study of one patient: every mammogram under its laterality and view position.
+    """One study of one patient: its mammograms by laterality and view position.
 
-    Any number of views is an exam; a model's wish for four is not the type's.
+    An exam can have any number of views. Only a model may require four.
     """
 
     patient_id: str | None

@@ -1,1 +1,1 @@
-"""Labelled images: the manifest, its splits, and the cache of prepared pictures."""
+"""Labelled images: the manifest, its splits, its checks, and the cache of prepared pictures."""

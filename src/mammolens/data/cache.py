@@ -1,19 +1,21 @@
-"""Prepared pictures on disk: decoded and prepared once, shared by training and evaluation.
+"""The cache of prepared pictures on disk, shared by training and evaluation.
 
-One folder for each list of images and set of preprocessing parameters: its name is their digest,
-so a corrected label, another split or a moved table costs nothing. It is never stale: an image
-file of another size or time of change is prepared again, and everything is if a drawn breast no
-longer comes out of `prepare` as it did. A process may be killed at any moment, and several may
-build one cache at once; the next to come goes on where the last one stopped (see `store`).
+Each image is decoded and prepared once. There is one folder for each list of images and set of
+preprocessing parameters. The folder's name is their digest, so a corrected label, another split or
+a moved table needs no new preparation. An image is prepared again if its file has another size or
+modification time. All images are prepared again if `prepare` gives another result for a drawn
+breast (the phantom). A process may be killed at any moment, and several processes may build the
+same cache; the next one continues where the last one stopped (see `cache_files`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +29,9 @@ from mammolens.core import (
     SourceHeader,
     ViewPosition,
 )
-from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.data.regions import region_box
-from mammolens.data.store import (
+from mammolens.data.cache_files import (
+    PREPARED,
     REFUSED,
-    THERE,
     TO_DO,
     Outcome,
     PictureStore,
@@ -39,7 +39,10 @@ from mammolens.data.store import (
     locked,
     open_store,
 )
+from mammolens.data.manifest import Manifest, Record, Split
+from mammolens.data.regions import region_box
 from mammolens.errors import InputError, InvalidManifest
+from mammolens.prefetching import prefetch
 from mammolens.preprocess import (
     InputConfig,
     RegionConfig,
@@ -52,20 +55,20 @@ from mammolens.preprocess import (
 __all__ = ["PreparedCache", "build_cache", "build_side", "prepare_record", "read_record"]
 
 _BATCH = 16
-"""Images a job prepares between two writes; a killed process loses no more than these."""
+"""Images that a job prepares between two writes; a killed process loses at most these."""
 
 _SAME_GREY = 0.25
-"""Mean difference in grey values up to which two processors are taken to prepare alike."""
+"""Mean difference in grey values (0–255) up to which two preparations of the phantom count as the
+same. Processors differ by less because of rounding. Chosen by hand."""
 
 
 @dataclass(frozen=True)
 class PreparedCache:
-    """`records` are those whose image could be prepared; ``pictures[rows[i]]`` is the picture of
-    ``records[i]``.
+    """The records whose image could be prepared, and their pictures.
 
-    `pictures` is uint8 (n, H, W), read-only, mapped from the disk: memory is taken by the pictures
-    in use, and given back by the system. `refused` says of the others why not (image path →
-    reason); the folder's ``refused.json`` lists them too.
+    ``pictures[rows[i]]`` is the picture of ``records[i]``. `pictures` is uint8 (n, H, W), read-only
+    and mapped from the disk, so that only the pictures in use take memory. `refused` gives the
+    reason for each other image (image path → reason), as does ``refused.json`` in the folder.
     """
 
     records: tuple[Record, ...]
@@ -79,28 +82,17 @@ class PreparedCache:
         return picture
 
     def select(self, where: Callable[[Record], bool]) -> PreparedCache:
-        """The records for which `where` holds: one cache serves every side of every fold."""
+        """Keep the records for which `where` is true. So one cache serves every side and fold."""
         kept = [index for index, record in enumerate(self.records) if where(record)]
         return replace(
             self, records=tuple(self.records[index] for index in kept), rows=self.rows[kept]
-        )
-
-    @property
-    def shortfall(self) -> str | None:
-        """What must be said to people of refused images; ``None`` if there are none."""
-        if not self.refused:
-            return None
-        path, reason = next(iter(self.refused.items()))
-        return (
-            f"{len(self.refused)} images cannot be used and are left out, first "
-            f"{reason if path in reason else f'{path}: {reason}'}"
         )
 
 
 def prepare_record(record: Record, config: InputConfig) -> PreparedView:
     """Read and prepare one image of a manifest, or one lesion (see `data.regions`).
 
-    The geometry is that of the picture as `read_record` gives it.
+    The geometry of the result refers to the picture that `read_record` returns.
 
     Raises
     ------
@@ -117,10 +109,10 @@ def prepare_record(record: Record, config: InputConfig) -> PreparedView:
 
 
 def read_record(record: Record) -> Mammogram:
-    """Read one image of a manifest, upright.
+    """Read one image of a manifest and turn it upright if the table gives a rotation.
 
-    The table's word on identity, age, side, view and pixel aspect goes before the file's. A picture
-    that the table calls rotated is turned upright.
+    The table's patient identifier, age, laterality, view and pixel aspect replace those of the
+    file.
 
     Raises
     ------
@@ -155,24 +147,24 @@ def build_cache(
 ) -> PreparedCache:
     """Prepare every image of a manifest that is not yet in the cache, and open it.
 
-    Images refused before are tried again each time. A picture whose file has been taken away stays.
+    Refused images are tried again each time. If an image file was removed, its picture stays.
 
     Parameters
     ----------
     root
-        Folder that holds caches; this one's folder is named after its digest. It takes
-        ``n * height * width`` bytes, which are reserved before the work begins.
+        Folder of all caches. This cache gets a folder in it that is named after its digest. It
+        takes ``n * height * width`` bytes, which are reserved before the work begins.
     jobs
-        Images that are decoded side by side, in threads.
+        Number of threads; each decodes one image at a time.
     on_progress
-        Called with (images done, images in all) after each image.
+        Called with (images done, number of images) after each image.
 
     Raises
     ------
     StorageError
-        If the disk is full or cannot be written; what was prepared is kept.
+        If the disk is full or cannot be written; the prepared pictures are kept.
     InvalidManifest
-        If not one of the images can be used.
+        If no image can be used.
     """
     records = manifest.records
     folder = root / _key(manifest, config)
@@ -181,14 +173,14 @@ def build_cache(
         present = np.array([file_stamp(record.path) for record in records], np.int64)
         store = open_store(folder, shape, present)
         _forget_stale(store, present, config)
-        refused = _fill(store, records, config, jobs, on_progress)
+        refused = _prepare_missing(store, records, config, jobs, on_progress)
         store.list_refused(refused)
-        rows = np.flatnonzero(store.state == THERE)
+        rows = np.flatnonzero(store.state == PREPARED)
         if not len(rows):
             raise InvalidManifest(
                 f"none of {len(records)} images can be used, first {next(iter(refused.values()))}",
                 keyword="path",
-                remedy="Check where the table lies: paths are relative to it",
+                remedy="Check the folder of the table: paths are relative to it",
             )
         return PreparedCache(tuple(records[i] for i in rows), rows, store.pictures(), refused)
 
@@ -196,14 +188,14 @@ def build_cache(
 def build_side(
     manifest: Manifest, side: Split, config: InputConfig, root: Path, *, jobs: int = 2
 ) -> PreparedCache:
-    """The pictures of one side, out of the one cache of all images of a manifest.
+    """Give the pictures of one side of the split, from the cache of all images of a manifest.
 
-    So the folds of a manifest are decoded once. Parameters and errors are those of `build_cache`.
+    So the images are decoded once for all folds. Parameters and errors are those of `build_cache`.
 
     Raises
     ------
     InvalidManifest
-        If not one of the images of the side can be used.
+        If no image of the side can be used.
     """
     whole = build_cache(manifest, config, root, jobs=jobs)
     paths = {str(record.path) for record in manifest.records if record.split is side}
@@ -214,7 +206,7 @@ def build_side(
             f"none of {len(paths)} images of the {side.value} side can be used"
             + "".join(f", first {why}" for why in list(refused.values())[:1]),
             keyword="path",
-            remedy="Check where the table lies, or take another split",
+            remedy="Check the folder of the table (paths are relative to it), or use another split",
         )
     return chosen
 
@@ -225,13 +217,13 @@ def _forget_stale(store: PictureStore, present: npt.NDArray[np.int64], config: I
         store.forget(np.arange(len(store.state)))
     else:
         is_here, changed = present[:, 0] >= 0, (store.stamps != present).any(1)
-        old = (store.state == THERE) & is_here & changed
+        old = (store.state == PREPARED) & is_here & changed
         store.forget(np.flatnonzero(old | (store.state == REFUSED)))
     if store.phantom is None or _differ(phantom, store.phantom):
-        store.remember(phantom)
+        store.write_phantom(phantom)
 
 
-def _fill(
+def _prepare_missing(
     store: PictureStore,
     records: Sequence[Record],
     config: InputConfig,
@@ -245,18 +237,18 @@ def _fill(
     refused: dict[str, str] = {}
     done = len(records) - len(todo)
     prepare_row = partial(_outcome, records, config)
-    with ThreadPoolExecutor(jobs) as pool:
-        for start in range(0, len(todo), _BATCH * jobs):
+    with closing(prefetch(prepare_row, todo, ahead=2 * jobs, workers=jobs)) as prepared:
+        for _ in range(0, len(todo), _BATCH * jobs):
             outcomes: list[Outcome] = []
             try:
-                for outcome in pool.map(prepare_row, todo[start : start + _BATCH * jobs]):
+                for outcome in islice(prepared, _BATCH * jobs):
                     outcomes.append(outcome)
                     if isinstance(outcome.picture, str):
                         refused[str(records[outcome.row].path)] = outcome.picture
                     done += 1
                     on_progress(done, len(records))
             finally:
-                store.keep(outcomes)
+                store.write_outcomes(outcomes)
     return refused
 
 
@@ -273,7 +265,7 @@ def _outcome(records: Sequence[Record], config: InputConfig, row: int) -> Outcom
 
 
 def _phantom(config: InputConfig) -> npt.NDArray[np.uint8]:
-    """A drawn left breast, oblique view, prepared: what tells one preparation from another."""
+    """Prepare a drawn left breast (MLO): another result shows that the preparation has changed."""
     row, col = np.mgrid[:320, :240]
     inside = ((row - 160) / 140) ** 2 + (col / 170) ** 2 < 1
     muscle = 1500 * (row / 130 + col / 90 < 1)
@@ -291,6 +283,7 @@ def _differ(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> bool
 
 
 def _key(manifest: Manifest, config: InputConfig) -> str:
+    # The rotation is added only where there is one, so that folders of older releases stay valid.
     images = [
         (r.dataset, r.image_id, r.laterality, r.view_position, r.pixel_aspect)
         + ((r.rotation_deg,) if r.rotation_deg else ())

@@ -1,9 +1,9 @@
-"""Whether a table of labelled images can be trusted: leaks, copies, contradictions, damage.
+"""Check whether a table of labelled images can be trusted: leaks, copies, contradictions, damage.
 
-`check_manifest` decodes every picture once, keeps a few kilobytes of each, and holds the table
-against itself and against the pictures. What it finds are suspicions with figures: an error is a
-fault that makes figures or training worthless, a warning wants a person to look, a note is for the
-record.
+`check_manifest` decodes every picture once and keeps a few kilobytes of it. It compares the rows of
+the table with each other and with the pictures. Its findings are suspicions with figures. An error
+makes training on the table, or figures from it, worthless. A person must look at a warning. A note
+is for information.
 """
 
 from __future__ import annotations
@@ -11,16 +11,10 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mammolens import DISCLAIMER
-from mammolens.data._claims import label_findings, patient_findings
-from mammolens.data._glance import Glance, Refusal, glance
-from mammolens.data._hashes import TURNS, find_same
-from mammolens.data._marks import lesion_findings, side_findings
-from mammolens.data._probes import Seen, leak_findings, probe_labels, probe_sources
-from mammolens.data._report import (
+from mammolens.data._check_report import (
     CheckFinding,
     CheckReport,
     Probe,
@@ -28,10 +22,16 @@ from mammolens.data._report import (
     finding,
     image_name,
 )
+from mammolens.data._lesion_checks import lesion_findings, side_findings
+from mammolens.data._picture_measures import PictureMeasures, Unreadable, measure_picture
+from mammolens.data._same_pictures import TURNS, find_same_pictures
+from mammolens.data._table_checks import label_findings, patient_findings
 from mammolens.data.manifest import Manifest, Record
-from mammolens.data.persons import NOBODY, Patient, person_of
+from mammolens.data.persons import NO_LINKS, Patient, person_key
+from mammolens.data.shortcut_probes import Seen, leak_findings, probe_labels, probe_sources
 from mammolens.data.synthetic import synthetic_warnings
 from mammolens.files import storage, write_whole
+from mammolens.prefetching import prefetch
 
 __all__ = [
     "CheckFinding",
@@ -49,38 +49,42 @@ def check_manifest(
     manifest: Manifest,
     *,
     jobs: int = 1,
-    same_person: Mapping[Patient, str] = NOBODY,
+    same_person: Mapping[Patient, str] = NO_LINKS,
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> CheckReport:
-    """Look for every known way in which a table of mammograms misleads.
+    """Look for every known way in which a table of mammograms can mislead.
 
     Parameters
     ----------
     jobs
-        Pictures that are decoded side by side.
+        Number of pictures that are decoded at the same time.
     same_person
-        Women known under several identifiers, from `mammolens.data.persons.read_persons`.
+        Identifiers of the same person, from `mammolens.data.persons.read_persons`.
     on_progress
-        Called with (pictures done, pictures in all).
+        Called with (pictures done, number of pictures).
 
     Returns
     -------
-    The report; a picture that cannot be read is a finding, never a reason to stop.
+    CheckReport
+        A picture that cannot be read becomes a finding; it does not stop the check.
     """
     records = manifest.records
-    looks: list[Glance | Refusal] = []
-    with ThreadPoolExecutor(jobs) as pool:
-        for look in pool.map(glance, records):
-            looks.append(look)
-            on_progress(len(looks), len(records))
-    seen = [(r, look) for r, look in zip(records, looks, strict=True) if isinstance(look, Glance)]
+    looks: list[PictureMeasures | Unreadable] = []
+    for look in prefetch(measure_picture, records, ahead=2 * jobs, workers=jobs):
+        looks.append(look)
+        on_progress(len(looks), len(records))
+    seen = [
+        (r, look)
+        for r, look in zip(records, looks, strict=True)
+        if isinstance(look, PictureMeasures)
+    ]
     machines = [
-        record.machine or (look.manufacturer if isinstance(look, Glance) else None)
+        record.machine or (look.manufacturer if isinstance(look, PictureMeasures) else None)
         for record, look in zip(records, looks, strict=True)
     ]
     probes = (*probe_labels(seen), *probe_sources(seen))
     findings = (
-        *_made_up(records),
+        *_synthetic(records),
         *_unread(records, looks),
         *patient_findings(records, same_person),
         *_copies(seen, same_person),
@@ -101,7 +105,7 @@ def check_manifest(
 
 
 def write_report(report: CheckReport, path: Path) -> Path:
-    """Write a report as JSON and give its path.
+    """Write a report as JSON and return its path.
 
     Raises
     ------
@@ -113,24 +117,26 @@ def write_report(report: CheckReport, path: Path) -> Path:
         return write_whole(path, text + "\n")
 
 
-def _made_up(records: Sequence[Record]) -> Iterator[CheckFinding]:
+def _synthetic(records: Sequence[Record]) -> Iterator[CheckFinding]:
     for words in synthetic_warnings(record.dataset for record in records):
         yield finding(
             Severity.WARNING,
             "synthetic_data",
             words.removeprefix("WARNING: "),
-            "Use it to try the commands, and nothing else",
+            "Use it only to try the commands",
         )
 
 
-def _unread(records: Sequence[Record], looks: Sequence[Glance | Refusal]) -> Iterator[CheckFinding]:
+def _unread(
+    records: Sequence[Record], looks: Sequence[PictureMeasures | Unreadable]
+) -> Iterator[CheckFinding]:
     refused = [
         (record, look)
         for record, look in zip(records, looks, strict=True)
-        if isinstance(look, Refusal)
+        if isinstance(look, Unreadable)
     ]
     for missing, code, words in (
-        (True, "missing_file", "files are not there"),
+        (True, "missing_file", "files do not exist"),
         (False, "unreadable_image", "pictures cannot be read"),
     ):
         found = [(record, look) for record, look in refused if look.missing is missing]
@@ -150,8 +156,8 @@ def _odd_pictures(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
         yield finding(
             Severity.WARNING,
             "no_breast",
-            f"in {len(blank)} pictures nothing could be a breast",
-            "Look at them: blank pictures and labels are no cases",
+            f"no breast was found in {len(blank)} pictures",
+            "Look at them: blank pictures and pictures of labels are not cases",
             blank,
         )
     for dataset, total in Counter(record.dataset for record, _ in seen).items():
@@ -160,9 +166,9 @@ def _odd_pictures(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
             yield finding(
                 Severity.NOTE,
                 "inverted_pictures",
-                f"{len(dark)} of {total} pictures of {dataset} are dark on bright, against their"
-                " header if they have one",
-                "Nothing needs doing here: preparation inverts them; other programs do not",
+                f"{len(dark)} of {total} pictures of {dataset} show a dark breast on a bright"
+                " background, although no header says so",
+                "mammolens inverts them during preparation; other programs may not",
                 dark,
                 dataset=dataset,
                 share=len(dark) / total,
@@ -172,31 +178,31 @@ def _odd_pictures(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
 _COPY_WORDS = {
     "copy_across_sides": (
         Severity.ERROR,
-        "pairs of one picture stand on two sides of the split",
-        "Put both on one side: the woman is the same under two identifiers, or the file was copied",
+        "pairs of the same picture are on two sides of the split",
+        "Put both on one side: one patient has two identifiers, or the file was copied",
     ),
     "copy_with_other_label": (
         Severity.ERROR,
-        "pairs of one picture have contradictory labels",
-        "Find out from the source which label is right; until then leave both out",
+        "pairs of the same picture have contradictory labels",
+        "Ask the source which label is right; leave both out until you know",
     ),
     "copy_across_patients": (
         Severity.ERROR,
-        "pairs of one picture stand under two patients",
-        "Drop one, and give the woman one patient_id or name her in a table of persons",
+        "pairs of the same picture have two patients",
+        "Remove one, and give the patient one patient_id or add a table of persons",
     ),
     "copy_within_patient": (
         Severity.WARNING,
-        "pairs of one picture stand under one patient",
-        "Drop one, unless it is a second exposure of the same view",
+        "pairs of the same picture have one patient",
+        "Remove one, unless it is a second exposure of the same view",
     ),
 }
 
 
 def _copies(seen: Sequence[Seen], same_person: Mapping[Patient, str]) -> Iterator[CheckFinding]:
-    """Pairs that show one exposure, under the worst that can be said of them."""
+    """Find pairs that show one exposure; each pair is reported under its most serious fault."""
     cases: dict[str, list[tuple[Record, Record, str]]] = defaultdict(list)
-    for same in find_same([picture.texture for _, picture in seen]):
+    for same in find_same_pictures([picture.texture for _, picture in seen]):
         (one, look), (other, further) = seen[same.first], seen[same.second]
         if look.digest == further.digest:
             continue
@@ -231,6 +237,6 @@ def _copy_code(one: Record, other: Record, same_person: Mapping[Patient, str]) -
         return "copy_across_sides"
     if {True, False} in ({one.malignant, other.malignant}, {one.tumour, other.tumour}):
         return "copy_with_other_label"
-    if person_of(one.patient, same_person) != person_of(other.patient, same_person):
+    if person_key(one.patient, same_person) != person_key(other.patient, same_person):
         return "copy_across_patients"
     return "copy_within_patient"

@@ -1,9 +1,9 @@
-"""A synthetic table to learn the commands with: 60 made-up patients, four drawn views each.
+"""A synthetic table for trying the commands: 60 synthetic patients with four drawn views each.
 
-No picture shows anyone: a breast-like shape with cloudy tissue, a muscle in oblique views, and in
-some a round smooth spot (called benign) or a star-shaped bright one (called malignant). What a
-model learns from them says nothing about mammograms, and every page that is made of them says so
-(`mammolens.data.synthetic`).
+No picture shows a real person. A picture has a breast-like shape with cloudy tissue, and in oblique
+views a muscle. Some have a smooth round spot (labelled benign) or a bright star-shaped spot
+(labelled malignant). What a model learns from them says nothing about mammograms. Every page that
+uses them has a warning (`mammolens.data.synthetic`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import numpy.typing as npt
 from mammolens.core import Box, Laterality, ViewPosition
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record, Split
+from mammolens.data.manifest_writer import SIDE_TABLE, write_manifest
 from mammolens.data.synthetic import DEMO_DATASET
-from mammolens.data.table import SIDE_TABLE, write_manifest
 from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.files import storage, write_whole
 
@@ -30,15 +30,15 @@ __all__ = ["write_demo"]
 
 _PATIENTS: Final = {"malignant": 20, "benign": 16, "normal": 24}
 _SIDES: Final = (Split.TRAIN, Split.TRAIN, Split.TRAIN, Split.VALIDATION, Split.TEST)
-"""In turns, within each class: every side has patients of each."""
+"""Sides of the split, assigned in this order within each class; so every side has every class."""
 _ROWS: Final = 448
 _COLUMNS: Final = 336
 _ROUGHNESS: Final = 1.6
-"""The amplitude of the tissue's clouds falls as frequency to this power, about as in mammograms
-(Burgess 1999, doi 10.1364/JOSAA.16.000633: their power falls with the double of it)."""
+"""The amplitude of the tissue's texture falls with frequency to this power, about as in mammograms
+(Burgess 1999, doi 10.1364/JOSAA.16.000633: their power spectrum falls with twice this power)."""
 _FINE: Final = 1.1
-"""The same of the finer threads that run through every breast: without them two breasts with little
-tissue are so alike that `datasets check` calls them copies."""
+"""The same power for the finer texture of every breast. Without it, two breasts with little tissue
+are so similar that `datasets check` reports them as copies."""
 _TABLE: Final = "manifest.csv"
 _NOTE: Final = "SYNTHETIC.txt"
 _NOTE_TEXT: Final = (
@@ -51,7 +51,7 @@ _Grey = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class _Spot:
-    """A lesion of one breast: its place (shares of the breast's depth and height) and look."""
+    """A drawn lesion of one breast. `depth` and `height` are shares of the breast's size."""
 
     malignant: bool
     depth: float
@@ -68,23 +68,23 @@ def write_demo(
     Parameters
     ----------
     folder
-        New or empty, or one that this function has filled before.
+        A new or empty folder, or one that this function has written before.
     seed
-        Of everything that is drawn: the same seed gives the same pictures and labels.
+        Seed of all random draws: the same seed gives the same pictures and labels.
     on_progress
-        Called with (pictures done, pictures in all).
+        Called with (pictures done, number of pictures).
 
     Returns
     -------
     Manifest, tuple of Path
-        The table as it reads, and the files beside the pictures.
+        The table, read back from the disk, and the written files except the pictures.
 
     Raises
     ------
     ConfigError
-        The folder holds something else.
+        The folder holds other files.
     StorageError
-        It cannot be written.
+        The folder cannot be written.
     """
     _refuse_other(folder)
     total = sum(_PATIENTS.values()) * len(_views())
@@ -116,7 +116,7 @@ def _refuse_other(folder: Path) -> None:
         ours = False
     if not ours:
         raise ConfigError(
-            "this holds something else than a demonstration, which would be lost",
+            "this folder holds other files than a demonstration; they would be lost",
             source=str(folder),
             keyword="--out",
             remedy="Give a new folder",
@@ -128,7 +128,7 @@ def _views() -> tuple[tuple[Laterality, ViewPosition], ...]:
 
 
 def _patients(folder: Path, seed: int) -> Iterator[tuple[Record, npt.NDArray[np.uint8]]]:
-    """Every record with its picture; who has what is shuffled, and the same for one seed."""
+    """Yield every record with its picture; the seed decides which patient has which label."""
     rng = np.random.default_rng(seed)
     plan = [(k, _SIDES[i % len(_SIDES)]) for k, n in _PATIENTS.items() for i in range(n)]
     order = rng.permutation(len(plan))
@@ -194,10 +194,10 @@ def _draw(
     density: int,
     build: tuple[float, float],
 ) -> tuple[npt.NDArray[np.uint8], Box | None]:
-    """One view of a left breast, chest wall at the left edge, and the box of its spot.
+    """Draw one view of a left breast, chest wall at the left edge; give it and its spot's box.
 
-    `density` (0 to 3) is how much tissue there is, `build` the breast's depth and height as shares
-    of the picture.
+    `density` (0 to 3) sets the amount of tissue. `build` is the breast's depth and height as shares
+    of the picture. The numbers below only make a plausible picture; they were chosen by hand.
     """
     oblique = view is ViewPosition.MLO
     deep, high = build[0] * _COLUMNS, build[1] * _ROWS / 2
@@ -229,7 +229,7 @@ def _draw(
 
 
 def _clouds(rng: np.random.Generator, roughness: float = _ROUGHNESS) -> _Grey:
-    """Noise whose amplitude falls with frequency to a power; mean 0, standard deviation 1."""
+    """Draw noise whose amplitude falls with frequency to a power; mean 0, standard deviation 1."""
     half = (2, _ROWS, _COLUMNS // 2 + 1)
     real, imaginary = rng.standard_normal(half, np.float32) / _fall(roughness)
     field = np.fft.irfft2(real + 1j * imaginary, s=(_ROWS, _COLUMNS))
@@ -245,7 +245,7 @@ def _fall(roughness: float) -> _Grey:
 
 
 def _spot(rng: np.random.Generator, spot: _Spot, down: _Grey, across: _Grey) -> _Grey:
-    """A round spot with a sharp edge, or a bright core with rays; at most 1."""
+    """Draw a round spot with a sharp edge, or a bright core with rays; values 0–1."""
     away = np.hypot(down, across)
     if not spot.malignant:
         edge = np.clip((spot.radius_px - away) / 3.0 + 0.5, 0.0, 1.0)

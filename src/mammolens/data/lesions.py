@@ -1,10 +1,10 @@
-"""Marked lesions: a box, a circle or a mask in pixels of the stored image, and the side table.
+"""Marked lesions (a box, a circle or a mask in pixels of the stored image), and their table.
 
-The side table ``lesions.csv`` lies beside the manifest; its columns are ``image_id, kind,
-malignant`` and one of ``row0, col0, row1, col1`` (a half-open box), ``row, col, radius`` (a
-circle) or ``mask_path`` (a picture of the image's size, not zero on the lesion, relative to the
-table). ``dataset`` may stand where identifiers repeat between data sets. An image without a row
-is an image of which nothing is known, not one without a lesion.
+The table ``lesions.csv`` is in the folder of the manifest. Its columns are ``image_id, kind,
+malignant`` and one of ``row0, col0, row1, col1`` (a half-open box), ``row, col, radius`` (a circle)
+or ``mask_path`` (a picture of the image's size, not zero on the lesion; the path is relative to the
+table). A column ``dataset`` is needed if two data sets use the same image identifier. If an image
+has no row, its lesions are unknown; this does not mean that it has none.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ LESION_COLUMNS = (
 )
 
 
-_SEE = "See docs/data.md for the format"
+_SEE = "See docs/reference/tables.md for the format"
 
 
 class LesionKind(str, Enum):
-    """What was marked, in the words of BI-RADS."""
+    """The kind of a marked lesion, in the terms of BI-RADS."""
 
     MASS = "mass"
     CALCIFICATION = "calcification"
@@ -47,8 +47,13 @@ class Lesion:
     """One marked lesion; `kind` and `malignant` are ``None`` where the source does not say.
 
     `box_source_px` is (row0, col0, row1, col1), half-open; `circle_source_px` is (row, column,
-    radius); `mask_path` is a picture of the stored image's size, not zero on the lesion. One of
-    the three is given; coordinates may lie outside the image, as they do in some sources.
+    radius); `mask_path` is a picture of the stored image's size, not zero on the lesion. Exactly
+    one of the three is given. Coordinates may lie outside the image, as they do in some sources.
+
+    Raises
+    ------
+    InvalidManifest
+        None of the three is given, or several are.
     """
 
     kind: LesionKind | None = None
@@ -60,14 +65,14 @@ class Lesion:
     def __post_init__(self) -> None:
         if (self.box_source_px, self.circle_source_px, self.mask_path).count(None) != 2:
             raise InvalidManifest(
-                "a lesion has one extent",
+                "a lesion must have exactly one extent",
                 keyword="lesions",
-                remedy="Give a box, a circle or a mask, and no two of them",
+                remedy="Give either a box, a circle or a mask",
             )
 
     @property
     def bounds_source_px(self) -> Box | None:
-        """The smallest box around a box or a circle; ``None`` for a mask, which must be read.
+        """The smallest box around the lesion; ``None`` for a mask, whose file must be read first.
 
         Examples
         --------
@@ -81,12 +86,12 @@ class Lesion:
 
 
 def read_lesions(table: Path) -> dict[tuple[str, str], tuple[Lesion, ...]]:
-    """Read a side table; keys are (data set or "", image identifier).
+    """Read a table of lesions; keys are (data set or "", image identifier).
 
     Raises
     ------
     InvalidManifest
-        Names the table, the line and what is wrong there.
+        A row is wrong. The message names the table, the line and the fault.
     """
     found: dict[tuple[str, str], list[Lesion]] = defaultdict(list)
     further = [name for name in LESION_COLUMNS if name != "image_id"]

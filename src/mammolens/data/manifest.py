@@ -1,10 +1,11 @@
-"""The table of labelled images: one row an image, an empty cell means unknown, never "no".
+"""The manifest: a table of labelled images with one row for each image.
 
-Columns: ``dataset, image_id, patient_id, path`` (needed) and ``laterality, view, tumour,
-malignant, birads, density, age, machine, abnormality, lesion_x, lesion_y, lesion_radius,
-mask_path, height, width, pixel_aspect, rotation, study_id, split`` (may be absent). Other columns
-are passed over, unless their name looks like one of these.
-`path` and `mask_path` are relative to the table. Further lesions stand in a side table.
+An empty cell means unknown, never "no". The columns ``dataset, image_id, patient_id, path`` are
+required. The columns ``laterality, view, tumour, malignant, birads, density, age, machine,
+abnormality, lesion_x, lesion_y, lesion_radius, mask_path, height, width, pixel_aspect, rotation,
+study_id, split`` are optional. Other columns are ignored, unless their name is similar to one of
+these. `path` and `mask_path` are relative to the table. Further lesions are in ``lesions.csv``
+(see `mammolens.data.lesions`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 
 from mammolens.core import Caution, Laterality, ViewPosition
@@ -35,14 +37,15 @@ _MEANT = {
     **dict.fromkeys(("viewposition", "imageview", "projection"), "view"),
     **dict.fromkeys(("patientage", "ageyears"), "age"),
 }
-"""Names that other tables use. A table that has such a column, and not ours, would be read without
-its labels."""
+"""Column names that other tables use → our name. A table that has such a column instead of ours is
+refused, because it would be read without its labels."""
 _NOT_DIGESTED = ("path", "split", "lesions", "abnormality")
+"""Fields of a record that do not change the digest."""
 
 SQUEEZED_SOURCES = {"rsna": 1.25, "ddsm": 5 / 3}
-"""Height of a pixel divided by its width in the square re-releases of these sources: RSNA's
-detectors are about 4:5, breasts cropped from DDSM's films about 3:5. Only pictures whose table
-row says that they are square are taken for squeezed."""
+"""Height of a pixel divided by its width in the square re-releases of these sources. RSNA's
+detectors are about 4:5, and breasts cropped from DDSM's films about 3:5. It is used only for
+pictures whose table row gives the same height and width."""
 
 
 class Split(str, Enum):
@@ -58,13 +61,20 @@ _SPLITS = {split.value: split for split in Split}
 
 @dataclass(frozen=True)
 class Record:
-    """One labelled image. `tumour` and `malignant` are ``None`` where the source does not say,
-    nor does the other imply it (a malignant image has a tumour, one without it is not malignant);
-    `rotation_deg` (0, 90, 180, 270) is how far the stored picture must be turned clockwise to
-    stand upright; `pixel_aspect` is the height of a pixel of the upright picture divided by its
-    width; `lesion_centre_px` (row, column) is in pixels of the stored image, origin top left; no
-    `lesions` means none is known of; `abnormality` is what the source calls the finding, in its
-    own words."""
+    """One labelled image.
+
+    `tumour` and `malignant` are ``None`` where the source does not say. One may imply the other: a
+    malignant image has a tumour, and an image without a tumour is not malignant. `rotation_deg`
+    (0, 90, 180, 270) is the clockwise turn that makes the stored picture upright. `pixel_aspect` is
+    the height of a pixel of the upright picture divided by its width. `lesion_centre_px` (row,
+    column) is in pixels of the stored image, origin top left. Empty `lesions` means that no lesion
+    is known. `abnormality` is the source's own text for the finding.
+
+    Raises
+    ------
+    InvalidManifest
+        The labels contradict each other, or the rotation is not allowed.
+    """
 
     dataset: str
     image_id: str
@@ -89,7 +99,7 @@ class Record:
     def __post_init__(self) -> None:
         if self.malignant and self.tumour is False:
             raise InvalidManifest(
-                f"{self.image_id} is malignant without a tumour",
+                f"{self.image_id} is labelled malignant but without a tumour",
                 keyword="tumour",
                 remedy="It must be 1 where malignant is 1",
             )
@@ -105,7 +115,7 @@ class Record:
             object.__setattr__(self, "lesion_centre_px", (float(row), float(col)))
         if self.rotation_deg not in (0, 90, 180, 270):
             raise InvalidManifest(
-                f"{self.image_id} is turned by {self.rotation_deg} degrees",
+                f"the rotation of {self.image_id} is {self.rotation_deg} degrees",
                 keyword="rotation",
                 remedy="It must be 0, 90, 180 or 270, clockwise",
             )
@@ -123,7 +133,7 @@ class Record:
 
     @property
     def allowed(self) -> tuple[bool, bool, bool]:
-        """Which of normal, benign, malignant the labels allow.
+        """Whether the labels allow normal, benign and malignant.
 
         Examples
         --------
@@ -138,23 +148,30 @@ class Record:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Records and the SHA-256 of what they say (paths left out: a moved table is the same).
+    """All records of a table.
 
-    `cautions` name what the reader of a source tolerated, left out or could not tell.
+    `cautions` say what the reader of a source tolerated, left out or could not decide.
     """
 
     records: tuple[Record, ...]
-    digest: str
     cautions: tuple[Caution, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of identifiers and labels. It does not include paths: a moved table has the same.
+
+        It is computed at the first use.
+        """
+        return _digest(self.records)
 
     @classmethod
     def of(cls, records: Iterable[Record], cautions: Iterable[Caution] = ()) -> Manifest:
-        """Build a manifest; refuses two rows with one key.
+        """Build a manifest from records.
 
         Raises
         ------
         InvalidManifest
-            If a data set has one image identifier twice, or there is no record at all.
+            If a data set has an image identifier twice, or there are no records.
         """
         kept = tuple(records)
         if not kept:
@@ -164,12 +181,12 @@ class Manifest:
             key = (record.dataset, record.image_id)
             if key in seen:
                 raise InvalidManifest(
-                    f"image_id {record.image_id!r} stands twice in {record.dataset!r}",
+                    f"image_id {record.image_id!r} occurs twice in {record.dataset!r}",
                     keyword="image_id",
                     remedy="Keep one row for each image",
                 )
             seen.add(key)
-        return cls(kept, _digest(kept), tuple(cautions))
+        return cls(kept, tuple(cautions))
 
     @classmethod
     def read(cls, *tables: Path) -> Manifest:
@@ -178,14 +195,20 @@ class Manifest:
         Raises
         ------
         InvalidManifest
-            Names the table, the line, the column, and what is wrong there.
+            A row is wrong. The message names the table, the line, the column and the fault.
         """
         return cls.of(record for table in tables for record in _read_table(Path(table)))
 
     def select(
         self, *, split: Split | None = None, where: Callable[[Record], bool] | None = None
     ) -> Manifest:
-        """The records on one side of the split, or for which `where` holds."""
+        """Keep the records that are on one side of the split and for which `where` is true.
+
+        Raises
+        ------
+        InvalidManifest
+            If no record is left.
+        """
         kept = (
             record
             for record in self.records
@@ -194,7 +217,7 @@ class Manifest:
         return Manifest.of(kept, self.cautions)
 
     def with_splits(self, splits: dict[tuple[str, str], Split]) -> Manifest:
-        """The same records, each with the side its patient is on."""
+        """Give the same records, each with the side of its patient: (data set, patient) → side."""
         records = (replace(r, split=splits[r.patient]) for r in self.records)
         return Manifest.of(records, self.cautions)
 
@@ -204,7 +227,7 @@ def _digest(records: tuple[Record, ...]) -> str:
     for record in records:
         fields = {k: v for k, v in vars(record).items() if k not in _NOT_DIGESTED}
         if not record.rotation_deg:
-            del fields["rotation_deg"]
+            del fields["rotation_deg"]  # digests from before this field existed stay the same
         digest.update(repr(sorted((k, str(v)) for k, v in fields.items())).encode())
     return digest.hexdigest()
 
@@ -222,7 +245,7 @@ def _read_table(table: Path) -> Iterable[Record]:
 
 def _read_rows(path: Path) -> Iterable[Record]:
     table = read_table(
-        path, _NEEDED, _OPTIONAL, meant=_MEANT, remedy="See docs/data.md for the format"
+        path, _NEEDED, _OPTIONAL, meant=_MEANT, remedy="See docs/reference/tables.md for the format"
     )
     table.refuse_repeats("dataset", "image_id")
     return map(_record, table.rows)
@@ -258,21 +281,21 @@ def _record(row: Row) -> Record:
         study_id=row.identifier_or_none("study_id"),
         pixel_aspect=stated or (SQUEEZED_SOURCES.get(dataset, 1.0) if square else 1.0),
         rotation_deg=int(rotation),
-        lesion_centre_px=_both(*centre),
-        lesions=_own_lesions(row, malignant, _both(*centre)),
+        lesion_centre_px=_centre(*centre),
+        lesions=_own_lesions(row, malignant, _centre(*centre)),
         split=row.word("split", _SPLITS),
         abnormality=row.text("abnormality"),
     )
 
 
-def _both(row: float | None, col: float | None) -> tuple[float, float] | None:
+def _centre(row: float | None, col: float | None) -> tuple[float, float] | None:
     return None if row is None or col is None else (row, col)
 
 
 def _own_lesions(
     row: Row, malignant: bool | None, centre: tuple[float, float] | None
 ) -> tuple[Lesion, ...]:
-    """The one lesion that a row itself can hold: a mask, or a circle."""
+    """Give the lesion of the row itself: a mask, or a circle."""
     if mask := row.text("mask_path"):
         return (Lesion(malignant=malignant, mask_path=row.path.parent / mask),)
     radius = row.number("lesion_radius")

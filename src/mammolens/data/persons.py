@@ -1,7 +1,8 @@
-"""Who is who: women whom several sources, or several identifiers of one, show.
+"""The table of persons: which patient identifiers belong to the same person.
 
-A table of persons is a CSV file with the columns ``dataset, patient_id, person_id``, one row for
-each identifier. Any word will do for a person as long as it is hers alone.
+One person may have several identifiers, in one data set or in several. The table is a CSV file
+with the columns ``dataset, patient_id, person_id`` and one row for each identifier. Any text may
+name a person, as long as no other person has the same text.
 """
 
 from __future__ import annotations
@@ -15,27 +16,27 @@ from mammolens.data.manifest import Record, Split
 from mammolens.errors import InvalidManifest
 from mammolens.tables import read_table
 
-__all__ = ["NOBODY", "Patient", "person_of", "read_persons", "unknown_identities"]
+__all__ = ["NO_LINKS", "Patient", "person_key", "read_persons", "unknown_identities"]
 
 Patient = tuple[str, str]
 """(data set, patient identifier)."""
 
-NOBODY: Mapping[Patient, str] = MappingProxyType({})
-"""Nobody is known under two identifiers."""
+NO_LINKS: Mapping[Patient, str] = MappingProxyType({})
+"""The empty mapping: no two identifiers are known to be the same person."""
 
 _COLUMNS = ("dataset", "patient_id", "person_id")
-_SAME_WOMEN = (("ddsm", "cbis"),)
-"""Words of names of data sets that show the same women: CBIS-DDSM is drawn from DDSM's cases and
-numbers them anew (Lee et al. 2017, doi 10.1038/sdata.2017.177)."""
+_SAME_PATIENTS = (("ddsm", "cbis"),)
+"""Parts of the names of data sets that show the same patients. CBIS-DDSM is a selection of DDSM's
+cases under new numbers (Lee et al. 2017, doi 10.1038/sdata.2017.177)."""
 
 
 def read_persons(table: Path) -> dict[Patient, str]:
-    """Read a table of persons: (data set, patient) → person.
+    """Read a table of persons: (data set, patient identifier) → person.
 
     Raises
     ------
     InvalidManifest
-        Names the table, the line and what is wrong there.
+        A cell is empty, or one identifier has two persons. The message names the line.
     """
     persons: dict[Patient, str] = {}
     for row in read_table(table, _COLUMNS, remedy=f"Give {', '.join(_COLUMNS)}").rows:
@@ -52,13 +53,13 @@ def read_persons(table: Path) -> dict[Patient, str]:
     return persons
 
 
-def person_of(patient: Patient, same_person: Mapping[Patient, str]) -> tuple[str, str]:
-    """A key for the woman: her person if she is known, otherwise her identifier.
+def person_key(patient: Patient, same_person: Mapping[Patient, str]) -> tuple[str, str]:
+    """Give one key for each person: the name in `same_person`, otherwise the identifier itself.
 
     Examples
     --------
     >>> who = {("ddsm", "C_0386"): "a", ("cbis", "P_00173"): "a"}
-    >>> person_of(("ddsm", "C_0386"), who) == person_of(("cbis", "P_00173"), who)
+    >>> person_key(("ddsm", "C_0386"), who) == person_key(("cbis", "P_00173"), who)
     True
     """
     person = same_person.get(patient)
@@ -68,16 +69,20 @@ def person_of(patient: Patient, same_person: Mapping[Patient, str]) -> tuple[str
 def unknown_identities(
     records: Sequence[Record], same_person: Mapping[Patient, str]
 ) -> Iterator[tuple[tuple[str, ...], set[Split | None]]]:
-    """Sources that show the same women while nothing says who is who, with the sides of those
-    patients.
+    """Find sources that show the same patients while `same_person` does not link all of them.
+
+    Yields
+    ------
+    tuple of str, set of Split or None
+        The names of the data sets, and the sides of the patients that are not linked.
 
     Examples
     --------
     >>> records = [Record(name, "1", "p", Path("x")) for name in ("ddsm", "cbis_masses", "mias")]
-    >>> next(unknown_identities(records, NOBODY))
+    >>> next(unknown_identities(records, NO_LINKS))
     (('cbis_masses', 'ddsm'), {None})
     """
-    for words in _SAME_WOMEN:
+    for words in _SAME_PATIENTS:
         sides: dict[str, set[Split | None]] = defaultdict(set)
         present: set[str] = set()
         for record in records:

@@ -1,8 +1,8 @@
-"""Lesions as samples: one record for each marked lesion of an image, or for each stored crop.
+"""Regions, the samples of a lesion model: one record for each marked lesion or stored crop.
 
-A table for a lesion model may hold whole mammograms whose lesions are marked (a box, a circle or
-a mask: every one of them becomes a record) or pictures that are themselves crops of one lesion,
-with or without its mask (each is a record as it is).
+A table for a lesion model may hold whole mammograms with marked lesions (boxes, circles or masks);
+each lesion becomes a record. Or it may hold pictures that are crops of one lesion, with or without
+a mask; each picture stays one record.
 """
 
 from __future__ import annotations
@@ -23,35 +23,37 @@ from mammolens.errors import InputError, InvalidManifest, NotAnImage
 __all__ = ["region_box", "region_records"]
 
 _CROP_SHARE = 0.8
-"""A mask that reaches over more of either side than this shows that the picture is the lesion's
-crop. On a mammogram no lesion does; and if one did, its box and the picture would be nearly one."""
+"""If a mask covers more than this share of the picture's height or width, the picture is taken as
+a crop of the lesion. No lesion on a mammogram is so large; and if one were, its box and the whole
+picture would be nearly the same."""
 
 _REGION_ID = re.compile(r"\[-?[\d.]+(,-?[\d.]+){3}\]$")
+"""The box at the end of a region's identifier."""
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a lesion lies on its image; no box: the image is the lesion's crop."""
+    """A lesion and its box on the image; ``None`` if the image is a crop of the lesion."""
 
     lesion: Lesion
     box: Box | None
 
 
 def region_box(record: Record) -> Box | None:
-    """The box (row0, col0, row1, col1) of a record of `region_records`; ``None`` for a crop."""
+    """Give the box (row0, col0, row1, col1) of a region's record; ``None`` for a crop."""
     return record.lesions[0].box_source_px if len(record.lesions) == 1 else None
 
 
 def region_records(manifest: Manifest) -> Manifest:
     """Turn a manifest of images into one of lesions.
 
-    A lesion's record has the identifier of its image and its box (``film7[120,340,400,610]``),
-    its own label, and the box as its only mark. A lesion that says nothing of itself has its
-    image's label where that can only be its own: the image has no other lesion, or none that is
-    malignant. Images that the table calls normal are left out, and so are images without a mark in
-    a data set that marks lesions on others; in a data set that marks none, every image is taken
-    for a crop. What was left out is counted in the manifest's cautions. A manifest of regions
-    comes back as it is.
+    The record of a lesion has the identifier of its image with its box
+    (``film7[120,340,400,610]``), its own label, and the box as its only mark. If the lesion has no
+    label, it gets the label of its image where that is certain: the lesion is the only one, or the
+    image is not malignant. Images labelled normal are left out. Images without a marked lesion are
+    left out if their data set marks lesions on other images. If a data set marks no lesion at all,
+    every image is taken as a crop. The cautions of the manifest count the images that are left out.
+    A manifest of regions is returned as it is.
 
     Raises
     ------
@@ -77,11 +79,11 @@ def region_records(manifest: Manifest) -> Manifest:
             left_out["images without a marked lesion"] += 1
     if not regions:
         raise InvalidManifest(
-            f"the table holds no lesion: {_counted(left_out) or 'no rows'} left out",
+            f"the table has no lesion: {_counts(left_out) or 'no rows'} left out",
             keyword="lesions",
-            remedy="Mark lesions (docs/data.md), or give pictures that are crops of lesions",
+            remedy="Mark lesions (docs/reference/tables.md), or give crops of lesions",
         )
-    notes = (Caution("left_out", f"{_counted(left_out)} left out"),) if left_out else ()
+    notes = (Caution("left_out", f"{_counts(left_out)} left out"),) if left_out else ()
     return Manifest.of(regions.values(), (*manifest.cautions, *notes))
 
 
@@ -97,7 +99,7 @@ def _places(record: Record, left_out: Counter[str]) -> Iterator[_Place]:
 
 
 def _mask_place(lesion: Lesion) -> _Place:
-    """The box of the largest piece of a mask: stray pixels are no part of a lesion."""
+    """Find the box of the largest connected part of a mask; stray pixels are ignored."""
     from mammolens.images import read_mask
 
     assert lesion.mask_path is not None
@@ -129,5 +131,5 @@ def _region(record: Record, place: _Place, *, alone: bool) -> Record:
     )
 
 
-def _counted(left_out: Counter[str]) -> str:
+def _counts(left_out: Counter[str]) -> str:
     return ", ".join(f"{count} {what}" for what, count in sorted(left_out.items()))

@@ -1,27 +1,27 @@
 """Splits by patient: seeded, stratified by source and outcome, checked for leaks.
 
-A manifest goes in, and comes out with a side for every record; write it with
-`mammolens.data.table.write_manifest` to keep the sides in the table's column ``split``.
-`split_digest` is a function of the sides alone, so a table needs no further file beside it: a run
-folder and a model's card name the digest, and whoever holds the table can compute it again.
+A side of a split is training, validation or test. Each function takes a manifest and returns one
+in which every record has a side. `mammolens.data.manifest_writer.write_manifest` stores the sides
+in the column ``split`` of the table. `split_digest` depends on the sides only. A run folder and a
+model's card name this digest, and anyone who has the table can compute it again.
 
-Identifiers are unique within a data set only, and one woman may have several: `same_person` maps
-(data set, patient) to a name of the woman; patients that it leaves out are each their own.
+Patient identifiers are unique within one data set only, and one person may have several of them.
+The argument `same_person` maps (data set, patient identifier) to a name of the person. An
+identifier that is not in this mapping counts as a person of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.data.persons import NOBODY, Patient, person_of, unknown_identities
+from mammolens.data.persons import NO_LINKS, Patient, person_key, unknown_identities
 from mammolens.errors import ConfigError, InvalidManifest, PatientLeak
 
 __all__ = [
-    "drop_overlap",
     "fold_patients",
     "hold_out_source",
     "official_split",
@@ -30,9 +30,6 @@ __all__ = [
     "split_patients",
 ]
 
-Stratum = Callable[[Record], object]
-_HELD_OUT_FIRST = (Split.TEST, Split.VALIDATION, Split.TRAIN)
-
 
 def split_patients(
     manifest: Manifest,
@@ -40,48 +37,52 @@ def split_patients(
     validation: float,
     seed: int,
     test: float = 0.0,
-    further: Stratum | None = None,
-    same_person: Mapping[Patient, str] = NOBODY,
+    same_person: Mapping[Patient, str] = NO_LINKS,
 ) -> Manifest:
     """Put each patient on the training, the validation or the test side.
 
-    Patients of one data set and one outcome (any malignant image, or none) are put in the order
-    of a seeded hash of their identifier and cut at the wanted shares, so that the split does not
-    depend on the order of rows, and one patient more moves few others. The validation side is the
-    same whatever the share of the test side. Sides that the records had are not looked at; see
-    `official_split`.
+    Patients of one data set and one outcome (at least one malignant image, or none) are sorted by
+    a seeded hash of their identifier. The sorted list is cut at the requested shares. So the split
+    does not depend on the order of rows, and adding one patient moves few others. The validation
+    side does not depend on the share of the test side. Sides that the records already have are
+    ignored; `official_split` keeps them.
 
     Parameters
     ----------
     validation, test
         Shares of patients on these sides; together below 1.
     seed
-        Another seed, another split.
-    further
-        Names a further stratum of a record, such as ``lambda record: record.density``: each side
-        gets about the same mix of it within a data set and outcome.
+        Seed of the hash. Another seed gives another split.
     same_person
-        (data set, patient) → woman; a woman is never divided.
+        (data set, patient identifier) → person. All identifiers of a person are on one side.
 
     Raises
     ------
     ConfigError
         If a share is out of range.
     InvalidManifest
-        If there are too few patients for a side that is wanted.
+        If there are too few patients for a requested side.
     """
     if not 0.0 < validation < 1.0:
-        raise ConfigError(f"{validation} is no share of patients", keyword="validation")
+        raise ConfigError(
+            f"{validation} is not a share of patients",
+            keyword="validation",
+            remedy="Give a number between 0 and 1",
+        )
     if not 0.0 <= test < 1.0 - validation:
-        raise ConfigError(f"{test} is no share of the other patients", keyword="test")
+        raise ConfigError(
+            f"{test} is not a share of the patients that are not on the validation side",
+            keyword="test",
+            remedy=f"Give 0, or a number below {1.0 - validation:g}",
+        )
     sides: dict[Patient, Split] = {}
-    for women in _strata(manifest.records, seed, further, same_person):
-        first, second = round(validation * len(women)), round((validation + test) * len(women))
-        sides |= dict.fromkeys(chain(*women[:first]), Split.VALIDATION)
-        sides |= dict.fromkeys(chain(*women[first:second]), Split.TEST)
-        sides |= dict.fromkeys(chain(*women[second:]), Split.TRAIN)
-    wanted = {Split.TRAIN, Split.VALIDATION} | ({Split.TEST} if test else set())
-    for side in sorted(wanted - set(sides.values())):
+    for persons in _strata(manifest.records, seed, same_person):
+        first, second = round(validation * len(persons)), round((validation + test) * len(persons))
+        sides |= dict.fromkeys(chain(*persons[:first]), Split.VALIDATION)
+        sides |= dict.fromkeys(chain(*persons[first:second]), Split.TEST)
+        sides |= dict.fromkeys(chain(*persons[second:]), Split.TRAIN)
+    requested = {Split.TRAIN, Split.VALIDATION} | ({Split.TEST} if test else set())
+    for side in sorted(requested - set(sides.values())):
         raise _too_few(f"no patient would be on the {side.value} side", side.value)
     return manifest.with_splits(sides)
 
@@ -91,21 +92,21 @@ def fold_patients(
     folds: int,
     seed: int,
     *,
-    further: Stratum | None = None,
-    same_person: Mapping[Patient, str] = NOBODY,
+    same_person: Mapping[Patient, str] = NO_LINKS,
 ) -> tuple[Manifest, ...]:
-    """Hold out every patient exactly once: fold i has its patients on the validation side.
+    """Make one manifest for each fold; every patient is on the validation side of exactly one.
 
-    Strata and order are those of `split_patients`, and the first fold is its split with
-    ``validation=1 / folds`` (as long as no share of a stratum lies half-way between two numbers).
-    A test side must be taken off first: ``manifest.select(split=Split.TRAIN)``.
+    Strata and order are those of `split_patients`. The first fold is the split that
+    `split_patients` makes with ``validation=1 / folds``, except where a share of a stratum lies
+    half-way between two whole numbers. Remove a test side before the call:
+    ``manifest.select(split=Split.TRAIN)``.
 
     Raises
     ------
     ConfigError
         If there are fewer than two folds.
     InvalidManifest
-        If a fold would hold out nobody.
+        If a fold would have no patient on one of its two sides.
 
     Examples
     --------
@@ -118,13 +119,15 @@ def fold_patients(
     """
     if folds < 2:
         raise ConfigError(
-            f"{folds} folds hold out nobody", keyword="folds", remedy="Give 2 or more"
+            f"{folds} folds leave no patient to validate on",
+            keyword="folds",
+            remedy="Give 2 or more",
         )
     held_out: list[set[Patient]] = [set() for _ in range(folds)]
-    for women in _strata(manifest.records, seed, further, same_person):
-        cuts = [round(fold * len(women) / folds) for fold in range(folds + 1)]
+    for persons in _strata(manifest.records, seed, same_person):
+        cuts = [round(fold * len(persons) / folds) for fold in range(folds + 1)]
         for patients, first, last in zip(held_out, cuts[:-1], cuts[1:], strict=True):
-            patients.update(chain(*women[first:last]))
+            patients.update(chain(*persons[first:last]))
     everyone = {record.patient for record in manifest.records}
     for number, patients in enumerate(held_out):
         if not patients or patients == everyone:
@@ -142,49 +145,44 @@ def official_split(
     *,
     validation: float = 0.0,
     seed: int = 0,
-    unstated: Split | None = None,
-    same_person: Mapping[Patient, str] = NOBODY,
+    same_person: Mapping[Patient, str] = NO_LINKS,
 ) -> Manifest:
-    """Keep the sides that the sources give, and cut a validation side out of their training side.
+    """Keep the sides that the sources state, and cut a validation side from their training side.
 
     Parameters
     ----------
     validation
-        Share of the training patients that go to the validation side, cut as in `split_patients`;
-        data sets that state a validation side of their own keep it.
-    unstated
-        Side of patients whose records state none; ``None`` refuses them.
+        Share of the training patients that go to the validation side, cut as in `split_patients`.
+        A data set that states a validation side keeps its own.
 
     Raises
     ------
     InvalidManifest
-        If a record states no side and `unstated` is ``None``.
+        If a record states no side.
     PatientLeak
-        If a woman stands on two sides; `drop_overlap` takes her off the training side.
+        If a person is on two sides.
     """
-    lacking = [record for record in manifest.records if record.split is None]
-    if lacking and unstated is None:
+    without_side = [record for record in manifest.records if record.split is None]
+    if without_side:
         raise InvalidManifest(
-            f"{len(lacking)} of {len(manifest.records)} records state no side, first "
-            f"{lacking[0].dataset}/{lacking[0].image_id}",
+            f"{len(without_side)} of {len(manifest.records)} records state no side, first "
+            f"{without_side[0].dataset}/{without_side[0].image_id}",
             keyword="split",
-            remedy="Fill the column, or say on which side patients without it shall be",
+            remedy="Fill the column in every row",
         )
-    refuse_leak([r for r in manifest.records if r.split is not None], same_person)
-    sides = {r.patient: r.split or unstated for r in manifest.records}
-    sides |= {r.patient: r.split for r in manifest.records if r.split is not None}
-    stated = {p: side for p, side in sides.items() if side is not None}
+    refuse_leak(manifest.records, same_person)
+    stated = {r.patient: r.split for r in manifest.records if r.split is not None}
     own = {dataset for (dataset, _), side in stated.items() if side is Split.VALIDATION}
-    cut = [
+    to_cut = [
         record
         for record in manifest.records
         if stated[record.patient] is Split.TRAIN and record.dataset not in own
     ]
-    if validation and cut:
-        again = split_patients(
-            Manifest.of(cut), validation=validation, seed=seed, same_person=same_person
+    if validation and to_cut:
+        cut = split_patients(
+            Manifest.of(to_cut), validation=validation, seed=seed, same_person=same_person
         )
-        stated |= {r.patient: r.split for r in again.records if r.split is not None}
+        stated |= {r.patient: r.split for r in cut.records if r.split is not None}
     kept = manifest.with_splits(stated)
     refuse_leak(kept.records, same_person)
     return kept
@@ -196,84 +194,71 @@ def hold_out_source(
     *,
     validation: float = 0.0,
     seed: int = 0,
-    same_person: Mapping[Patient, str] = NOBODY,
+    same_person: Mapping[Patient, str] = NO_LINKS,
 ) -> Manifest:
-    """Leave one source out: it becomes the test side, and the others are learned from.
+    """Make one data set the test side; the other data sets are for training.
 
-    Records of its women in other sources are left out altogether. The other sources' patients are
-    all on the training side, or cut as by `split_patients` if a `validation` share is given.
+    If a person of the test data set is also in another data set, the records there are removed.
+    The patients of the other data sets are all on the training side. If a `validation` share is
+    given, they are cut as by `split_patients`.
 
     Raises
     ------
     ConfigError
-        If no record is of that data set, or no other is left.
+        If no record is of that data set, or no other data set is left.
     PatientLeak
-        If another source shows the same women under identifiers that nothing links.
+        If another source shows the same patients under other identifiers and `same_person` does
+        not link them.
     """
     names = sorted({record.dataset for record in manifest.records})
     if dataset not in names:
         raise ConfigError(
-            f"no record is of {dataset!r}", keyword="dataset", remedy=f"Known: {', '.join(names)}"
+            f"the table has no data set {dataset!r}",
+            keyword="dataset",
+            remedy=f"Use one of {', '.join(names)}",
         )
-    tested = {person_of(r.patient, same_person) for r in manifest.records if r.dataset == dataset}
-    others = [r for r in manifest.records if person_of(r.patient, same_person) not in tested]
+    tested = {person_key(r.patient, same_person) for r in manifest.records if r.dataset == dataset}
+    others = [r for r in manifest.records if person_key(r.patient, same_person) not in tested]
     if not others:
         raise ConfigError(
-            f"nothing is left to learn from without {dataset!r}",
+            f"without {dataset!r} no image is left to train on",
             keyword="dataset",
-            remedy="Give a second source of other women",
+            remedy="Add a second source with other patients",
         )
-    learned = Manifest.of(others)
-    learned = (
-        split_patients(learned, validation=validation, seed=seed, same_person=same_person)
+    rest = Manifest.of(others)
+    rest = (
+        split_patients(rest, validation=validation, seed=seed, same_person=same_person)
         if validation
-        else learned.with_splits({r.patient: Split.TRAIN for r in others})
+        else rest.with_splits({r.patient: Split.TRAIN for r in others})
     )
-    sides = {r.patient: r.split for r in learned.records if r.split is not None}
+    sides = {r.patient: r.split for r in rest.records if r.split is not None}
     sides |= {r.patient: Split.TEST for r in manifest.records if r.dataset == dataset}
     kept = manifest.select(where=lambda record: record.patient in sides).with_splits(sides)
     refuse_leak(kept.records, same_person)
     return kept
 
 
-def drop_overlap(manifest: Manifest, same_person: Mapping[Patient, str] = NOBODY) -> Manifest:
-    """Leave out the records of women on two sides, but for those on the most held-out side.
-
-    CBIS-DDSM needs it: women of its official mass training set are in its calcification test set.
-    Records without a side are left as they are.
-    """
-    sides: dict[tuple[str, str], set[Split | None]] = defaultdict(set)
-    for record in manifest.records:
-        sides[person_of(record.patient, same_person)].add(record.split)
-
-    def stays(record: Record) -> bool:
-        found = sides[person_of(record.patient, same_person)]
-        return record.split in (None, next((s for s in _HELD_OUT_FIRST if s in found), None))
-
-    return manifest.select(where=stays)
-
-
 def split_digest(manifest: Manifest) -> str:
-    """SHA-256 of who is on which side."""
+    """SHA-256 of the pairs of patient and side, as a hexadecimal string."""
     sides = sorted({(*r.patient, r.split.value if r.split else "") for r in manifest.records})
     return hashlib.sha256(repr(sides).encode()).hexdigest()
 
 
-def refuse_leak(records: Sequence[Record], same_person: Mapping[Patient, str] = NOBODY) -> None:
-    """Check that no woman stands on two sides, as far as identifiers tell.
+def refuse_leak(records: Sequence[Record], same_person: Mapping[Patient, str] = NO_LINKS) -> None:
+    """Check that no person is on two sides, as far as the identifiers show it.
 
-    Sources that are known to show the same women under other identifiers (DDSM and CBIS-DDSM) must
-    stand on one side together, unless `same_person` says of each of their patients who she is.
+    Some sources show the same patients under other identifiers (DDSM and CBIS-DDSM). All their
+    records must be on one side, unless `same_person` names the person of each of their patients.
 
     Raises
     ------
     PatientLeak
-        Names the patients, or the sources.
+        If a person is on two sides. The message names the patients, or the sources.
     """
     sides: dict[tuple[str, str], set[Split | None]] = defaultdict(set)
     names: dict[tuple[str, str], set[Patient]] = defaultdict(set)
     for record in records:
-        person = person_of(record.patient, same_person)
+        person = person_key(record.patient, same_person)
         sides[person].add(record.split)
         names[person].add(record.patient)
     leaks = sorted(
@@ -283,45 +268,38 @@ def refuse_leak(records: Sequence[Record], same_person: Mapping[Patient, str] = 
     )
     if leaks:
         raise PatientLeak(
-            f"{len(leaks)} patients stand on two sides: {', '.join(leaks[:5])}",
+            f"{len(leaks)} patients are on two sides: {', '.join(leaks[:5])}",
             keyword="split",
             remedy="Put all images of a patient on one side",
         )
     for sources, found in unknown_identities(records, same_person):
         if len(found) > 1:
             raise PatientLeak(
-                f"{' and '.join(sources)} show the same women under other identifiers and stand "
+                f"{' and '.join(sources)} show the same patients under other identifiers and are "
                 "on two sides",
                 keyword="split",
-                remedy="Keep one of these sources, or give a table of who is who",
+                remedy="Keep one of these sources, or give a table of persons (data.persons)",
             )
 
 
 def _strata(
-    records: Sequence[Record],
-    seed: int,
-    further: Stratum | None,
-    same_person: Mapping[Patient, str],
+    records: Sequence[Record], seed: int, same_person: Mapping[Patient, str]
 ) -> Iterator[list[list[Patient]]]:
-    """Women (each with her identifiers) of one source and outcome, in an order of which every
-    stretch has about the same mix of the further stratum."""
-    theirs: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    """Yield, for each source and outcome, its persons in the order of the seeded hash.
+
+    A person is a list of identifiers.
+    """
+    by_person: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
-        theirs[person_of(record.patient, same_person)].append(record)
-    strata: dict[tuple[object, bool], dict[object, list[tuple[str, list[Patient]]]]] = {}
-    for own in theirs.values():
+        by_person[person_key(record.patient, same_person)].append(record)
+    strata: dict[tuple[object, bool], list[tuple[str, list[Patient]]]] = defaultdict(list)
+    for own in by_person.values():
         patients = sorted({record.patient for record in own})
         sources = tuple(sorted({record.dataset for record in own}))
-        cell = tuple(sorted({str(further(record)) for record in own})) if further else ()
         outcome = any(record.malignant is True for record in own)
-        women = strata.setdefault((sources, outcome), {}).setdefault(cell, [])
-        women.append((_rank(patients[0], seed), patients))
-    for cells in strata.values():
-        placed: list[tuple[float, str, list[Patient]]] = []
-        for women in cells.values():
-            women.sort()
-            placed += [((i + 0.5) / len(women), *woman) for i, woman in enumerate(women)]
-        yield [patients for _, _, patients in sorted(placed)]
+        strata[sources, outcome].append((_rank(patients[0], seed), patients))
+    for persons in strata.values():
+        yield [patients for _, patients in sorted(persons)]
 
 
 def _rank(patient: Patient, seed: int) -> str:
@@ -330,5 +308,5 @@ def _rank(patient: Patient, seed: int) -> str:
 
 def _too_few(message: str, keyword: str) -> InvalidManifest:
     return InvalidManifest(
-        message, keyword=keyword, remedy="Give more patients, or another share of them"
+        message, keyword=keyword, remedy="Give more patients, or a larger share for this side"
     )

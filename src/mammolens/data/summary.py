@@ -1,4 +1,4 @@
-"""What a manifest holds, counted: images and patients by data set, label, view, side and split."""
+"""Counts of a manifest: images and patients by data set, label, view, laterality and split."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LABEL_WORDS: Final = {
     (None, False): "no cancer, benign unknown",
     (None, None): "unknown",
 }
-"""What (tumour, malignant) means in words."""
+"""(tumour, malignant) → the label in words."""
 
 
 @dataclass(frozen=True)
 class CountRow:
-    """Images that agree in all of these; an empty word is unknown."""
+    """The number of images and patients with one combination of values; "" means unknown."""
 
     dataset: str
     label: str
@@ -35,7 +35,7 @@ class CountRow:
 
 
 def label_word(record: Record) -> str:
-    """Say in words what a record's labels say, no more.
+    """Give a record's labels in words.
 
     Examples
     --------
@@ -47,8 +47,8 @@ def label_word(record: Record) -> str:
 
 
 def count_images(manifest: Manifest) -> tuple[CountRow, ...]:
-    """Count images and patients for every combination that occurs, sorted by its words."""
-    found: dict[tuple[str, str, str, str, str], list[str]] = defaultdict(list)
+    """Count images and patients for every combination that occurs, in alphabetical order."""
+    patients_of: dict[tuple[str, str, str, str, str], list[str]] = defaultdict(list)
     for record in manifest.records:
         key = (
             record.dataset,
@@ -57,7 +57,8 @@ def count_images(manifest: Manifest) -> tuple[CountRow, ...]:
             record.laterality.value if record.laterality else "",
             record.split.value if record.split else "",
         )
-        found[key].append(record.patient_id)
+        patients_of[key].append(record.patient_id)
     return tuple(
-        CountRow(*key, len(patients), len(set(patients))) for key, patients in sorted(found.items())
+        CountRow(*key, len(patients), len(set(patients)))
+        for key, patients in sorted(patients_of.items())
     )

@@ -1,4 +1,4 @@
-"""Made-up patients: the data set that says so, and the warning that its figures carry."""
+"""Synthetic data: the name of the demonstration's data set, and the warning on all its figures."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _MARK: Final = "synthetic"
 
 
 def synthetic_warnings(datasets: Iterable[str]) -> list[str]:
-    """What every page, report and terminal must say of figures from made-up patients.
+    """Give the warning that every page, report and terminal must show with synthetic data.
 
     Parameters
     ----------
     datasets
-        Names of data sets; one that begins with ``synthetic`` is taken at its word.
+        Names of data sets. A data set is synthetic if its name begins with ``synthetic``.
 
     Returns
     -------
     list of str
-        One warning, or none.
+        One warning, or an empty list if no data set is synthetic.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def synthetic_warnings(datasets: Iterable[str]) -> list[str]:
     if not named:
         return []
     return [
-        f"WARNING: SYNTHETIC data ({', '.join(named)}): there are no patients, pictures and labels "
-        "were made by a program. These figures mean nothing clinically; they only show how the "
+        f"WARNING: SYNTHETIC data ({', '.join(named)}): there are no patients; a program made the "
+        "pictures and labels. These figures mean nothing clinically; they only show how the "
         "commands work"
     ]

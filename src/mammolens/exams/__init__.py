@@ -1,7 +1,7 @@
-"""Images → exams: grouping by headers alone, then decoding, de-duplication and view checks.
+"""Exams: images are grouped by their headers, then decoded, and their views are checked.
 
-`plan_exams` looks at headers only and is light; `load_exam` decodes one plan. Two patients are
-never mixed, and what was refused stays with the exam that it belongs to.
+`plan_exams` reads only headers and is fast. `load_exam` decodes the images of one plan and drops
+copies. Images of two patients are never in one exam. A refused image stays listed with its exam.
 """
 
 from mammolens.exams.identity import identity_cautions, identity_of, is_placeholder

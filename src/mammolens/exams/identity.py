@@ -1,8 +1,9 @@
-"""Whose exam an image is: one rule for files on a disk and for objects that a node receives.
+"""Identity of the patient of an image: one rule for files and for objects that the node receives.
 
-Images of one study are one exam only if everything that identifies the patient agrees. Where the
-patient's ID is a placeholder and no name with a birth date stands beside it, study date, accession
-number, age and acquisition date must agree too: anonymisers give whole trials one study UID.
+Images of one study belong to one exam only if PatientID, name and birth date agree. If PatientID is
+a placeholder and there is no name with a birth date, then the study date, accession number, age and
+acquisition date must agree too. The reason: some anonymisers give all patients of a trial the same
+study UID.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ _PLACEHOLDER: Final = re.compile(
     r"hidden|blank|empty|patient|test|dummy|0+|9{4,}|x+)",
     re.IGNORECASE,
 )
-"""IDs that anonymisers and operators write when they have none; punctuation does not count."""
+"""IDs that anonymisers and operators write when there is no ID, compared without punctuation.
+
+Chosen by hand; not measured.
+"""
 
 
 def is_placeholder(patient_id: str | None) -> bool:
-    """Whether a PatientID identifies nobody.
+    """Return whether a PatientID does not identify a patient.
 
     Examples
     --------
@@ -37,7 +41,7 @@ def is_placeholder(patient_id: str | None) -> bool:
 
 
 def plain_name(name: str | None) -> str:
-    """Bring a person name to one spelling: its first representation, small, single blanks.
+    """Normalise a person name: first representation, lower case, single spaces.
 
     Examples
     --------
@@ -49,42 +53,46 @@ def plain_name(name: str | None) -> str:
 
 
 def identity_of(ref: ImageRef, header: SourceHeader) -> tuple[str | None, ...]:
-    """Say who the patient of an image is; images of one study with other identities are apart."""
-    name, born = plain_name(header.patient_name), header.patient_birth_date
-    who = (ref.patient_id, name, born)
-    if not is_placeholder(ref.patient_id) or (born and not is_placeholder(name)):
-        return who
-    beside = (header.study_date, header.accession_number, header.patient_age, ref.acquisition_date)
-    return (*who, *beside)
+    """Give the values that identify the patient of an image.
+
+    Images of one study whose values differ belong to different exams.
+    """
+    name, birth_date = plain_name(header.patient_name), header.patient_birth_date
+    patient = (ref.patient_id, name, birth_date)
+    if not is_placeholder(ref.patient_id) or (birth_date and not is_placeholder(name)):
+        return patient
+    study = (header.study_date, header.accession_number, header.patient_age, ref.acquisition_date)
+    return (*patient, *study)
 
 
 def identity_cautions(sources: Sequence[Source]) -> list[Caution]:
-    """Name what identifies an exam and does not agree between its images; each is a doubt.
+    """Compare attributes of the images of one exam; each attribute that differs is a doubt.
 
     Parameters
     ----------
     sources
-        The images of one exam, as their headers tell of them.
+        The headers of the images of one exam.
     """
-    facts: dict[str, Callable[[Source], str | None]] = {
+    attributes: dict[str, Callable[[Source], str | None]] = {
         "PatientSex": lambda s: s.header.patient_sex,
         "StudyDate": lambda s: s.header.study_date,
         "AccessionNumber": lambda s: s.header.accession_number,
         "IssuerOfPatientID": lambda s: s.header.issuer_of_patient_id,
     }
     if all(is_placeholder(source.ref.patient_id) for source in sources):
-        facts["DeviceSerialNumber"] = lambda s: s.header.device_serial_number
-        facts["InstitutionName"] = lambda s: s.header.institution_name
-    apart = [
+        attributes["DeviceSerialNumber"] = lambda s: s.header.device_serial_number
+        attributes["InstitutionName"] = lambda s: s.header.institution_name
+    differing = [
         keyword
-        for keyword, fact in facts.items()
-        if len({value for source in sources if (value := fact(source))}) > 1
+        for keyword, read in attributes.items()
+        if len({value for source in sources if (value := read(source))}) > 1
     ]
     return [
         Caution(
             "identity_disagrees",
-            f"the images of this exam do not agree in {keyword}: they may be of several patients",
+            f"the images of this exam have different values of {keyword}: they may show several"
+            " patients",
             doubt=True,
         )
-        for keyword in apart
+        for keyword in differing
     ]

@@ -1,4 +1,4 @@
-"""Plans → exams: pixels decoded, copies dropped, views checked."""
+"""Load an exam from its plan: decode the pixels, drop copies, check the views."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ _CONTRADICTION: Final = "duplicate_uid_different_pixels"
 def load_exam(plan: ExamPlan) -> tuple[Exam, tuple[Unreadable, ...]]:
     """Decode the files of a plan, drop copies, and check the views.
 
-    Copies are told after decoding, so that a truncated one never displaces a good one: one SOP
-    instance UID is kept once (the first path whose pixels could be read), and so are equal pixels
-    of one view. An image that claims another's UID with other pixels is left out, and listed as
-    not analysed.
+    Copies are found after decoding, so that a truncated copy never replaces a good one. Of images
+    with one SOP instance UID, the first path that can be decoded is used; the same is true for
+    equal pixels of one view. An image with the UID of another image but other pixels is left out
+    and listed as unreadable.
 
     Returns
     -------
     tuple
-        The exam, its views in the order RCC, LCC, RMLO, LMLO, then others, and the files that
-        could not be decoded (those of ``plan.unreadable`` are not repeated). The exam may be
-        empty.
+        The exam and the files that could not be used (those of ``plan.unreadable`` are not
+        repeated). The views are in the order RCC, LCC, RMLO, LMLO, others. The exam may be empty.
     """
     kept: list[Mammogram] = []
     cautions = list(plan.cautions)
@@ -67,22 +66,23 @@ def load_exam(plan: ExamPlan) -> tuple[Exam, tuple[Unreadable, ...]]:
 
 
 def _copy_caution(new: Mammogram, kept: Mammogram) -> Caution | None:
-    """Say that `new` repeats `kept`, and how; ``None`` if it is an image of its own."""
-    one_uid = new.ref.sop_instance_uid is not None and (
+    """Describe how `new` repeats `kept`; ``None`` if it is a different image."""
+    same_uid = new.ref.sop_instance_uid is not None and (
         new.ref.sop_instance_uid == kept.ref.sop_instance_uid
     )
-    one_file = new.ref.digest == kept.ref.digest
-    if not (one_uid or one_file or _slot(new) == _slot(kept)):
+    same_file = new.ref.digest == kept.ref.digest
+    if not (same_uid or same_file or _slot(new) == _slot(kept)):
         return None
-    equal = one_file or np.array_equal(new.pixels, kept.pixels)
-    if one_uid and not equal:
+    equal = same_file or np.array_equal(new.pixels, kept.pixels)
+    if same_uid and not equal:
         return Caution(
             _CONTRADICTION,
-            f"{new.ref.path} has the SOPInstanceUID of {kept.ref.path} but other pixels: left out",
+            f"{new.ref.path} has the SOPInstanceUID of {kept.ref.path} but other pixels;"
+            " it was left out",
         )
     if not equal:
         return None
-    name = "duplicate_instance" if one_uid or one_file else "duplicate_pixels"
+    name = "duplicate_instance" if same_uid or same_file else "duplicate_pixels"
     return Caution(name, f"{new.ref.path} is a copy of {kept.ref.path}")
 
 
@@ -107,21 +107,21 @@ def _view_cautions(slots: Sequence[Slot]) -> list[Caution]:
         cautions.append(Caution("missing_view", f"not among the images: {', '.join(missing)}"))
     if any(side is None for side, _ in slots):
         cautions.append(
-            Caution("laterality_unknown", "for some images nothing says which breast they show")
+            Caution("laterality_unknown", "for some images, it is unknown which breast they show")
         )
     return cautions
 
 
 def _repeated_views(views: Mapping[Slot, Sequence[Mammogram]]) -> list[Caution]:
-    """Several pictures of one view, where nothing says that they are of one patient."""
+    """Doubt several pictures of one view if no PatientID shows that they have one patient."""
     names = ["".join(part.value for part in slot if part) for slot in views if len(views[slot]) > 1]
     if not names:
         return []
     return [
         Caution(
             "patient_unknown",
-            f"there are several pictures of {', '.join(names)}, and no PatientID says that they are"
-            " of one patient",
+            f"there are several pictures of {', '.join(names)}, and no PatientID shows that they"
+            " belong to one patient",
             doubt=True,
         )
     ]

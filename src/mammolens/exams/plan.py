@@ -1,4 +1,4 @@
-"""Files → plans of exams: grouped by headers and names, no pixel decoded."""
+"""Group files into plans of exams by their headers and names, without decoding pixels."""
 
 from __future__ import annotations
 
@@ -18,26 +18,27 @@ __all__ = ["SEVERAL_PATIENTS", "ExamPlan", "plan_exams", "unreadable_file"]
 
 SEVERAL_PATIENTS: Final = Caution(
     "two_patients_in_study",
-    "the study names more than one patient; this result is of the images that name one of them",
+    "the images of this study belong to more than one patient; this result uses the images of one",
     doubt=True,
 )
 
-_NO_STUDY: Final = Caution(
-    "missing_study_uid", "StudyInstanceUID is absent; grouped by patient, date and folder"
+_NO_STUDY_UID: Final = Caution(
+    "missing_study_uid",
+    "StudyInstanceUID is missing; images were grouped by patient, date and folder",
 )
-_NOBODY: Final = Caution(
+_NO_PATIENT_ID: Final = Caution(
     "patient_unknown",
-    "StudyInstanceUID and PatientID are absent; grouped by name, dates, age, accession number and"
-    " folder",
+    "StudyInstanceUID and PatientID are missing; images were grouped by name, dates, age, accession"
+    " number and folder",
     doubt=True,
 )
 
 
 @dataclass(frozen=True)
 class ExamPlan:
-    """The files of one exam, not decoded; `unreadable` are those that were refused already.
+    """The files of one exam before decoding; `unreadable` are files with a refused header.
 
-    `files` may be empty: an exam of which nothing can be read is still an exam.
+    `files` may be empty: an exam without any readable file is still an exam.
     """
 
     patient_id: str | None
@@ -48,8 +49,8 @@ class ExamPlan:
 
 
 @dataclass(frozen=True)
-class _Belonging:
-    """Which exam a file belongs to: files of one `key` are one exam."""
+class _ExamKey:
+    """The exam to which a file belongs: files with the same `key` are one exam."""
 
     key: tuple[str | None, ...]
     patient_id: str | None
@@ -57,23 +58,23 @@ class _Belonging:
     caution: Caution | None = None
 
 
-_Member = tuple[ImageFile, HeaderInfo, _Belonging]
+_Member = tuple[ImageFile, HeaderInfo, _ExamKey]
 
 
 def plan_exams(files: Iterable[ImageFile]) -> tuple[list[ExamPlan], list[Unreadable]]:
-    """Group files into exams by their headers and names; no pixel is decoded.
+    """Group files into exams by their headers and names, without decoding pixels.
 
-    DICOM is grouped by study and by what identifies the patient (`identity_of`). CBIS-DDSM, where
-    each view claims to be a patient and a study of its own, is grouped by the case number in
-    PatientID: its mass and calcification parts share their numbers, so they are one exam.
-    Pictures without a header are grouped by patient or case in their names, within a folder.
+    DICOM files are grouped by study and by the patient's identity (`identity_of`). In CBIS-DDSM,
+    each view has its own patient and study, so its files are grouped by the case number in
+    PatientID. The mass and calcification parts share these numbers, so they are one exam. Pictures
+    without a header are grouped by the patient or case in their names, within a folder.
 
     Returns
     -------
     tuple
-        The plans, in the order of their first file, and what belongs to no exam. A file that is
-        refused although its header can be read is listed in its plan's `unreadable`. A file that
-        belongs to no exam, but may be a mammogram, is a doubt of every exam in its folder.
+        The plans, in the order of their first file, and the files that belong to no exam. A file
+        that is refused although its header can be read is listed in `unreadable` of its plan. A
+        file that belongs to no exam but may be a mammogram is a doubt for every exam in its folder.
     """
     groups: dict[tuple[str | None, ...], list[_Member]] = {}
     unplaced: list[Unreadable] = []
@@ -84,63 +85,61 @@ def plan_exams(files: Iterable[ImageFile]) -> tuple[list[ExamPlan], list[Unreada
             kind = ObjectKind.UNKNOWN if may_be_image(file) else ObjectKind.DOCUMENT
             unplaced.append(replace(unreadable_file(file, error), kind=kind))
             continue
-        belonging = _belonging(file, info)
-        if info.refusal is not None and belonging.key[0] == "alone":
+        exam = _exam_of(file, info)
+        if info.refusal is not None and exam.key[0] == "alone":
             unplaced.append(unreadable_file(file, info.refusal, info))
             continue
-        groups.setdefault(belonging.key, []).append((file, info, belonging))
+        groups.setdefault(exam.key, []).append((file, info, exam))
     shared = _studies_of_several(groups.values())
     plans = [_plan(members, shared) for members in groups.values()]
-    strays = Counter(_folder_of(item.path) for item in unplaced if item.kind.may_show_breast)
-    return [_beside_strays(plan, strays) for plan in plans], unplaced
+    suspects = Counter(_folder_of(item.path) for item in unplaced if item.kind.may_show_breast)
+    return [_with_unplaced_doubt(plan, suspects) for plan in plans], unplaced
 
 
-def _belonging(file: ImageFile, info: HeaderInfo) -> _Belonging:
+def _exam_of(file: ImageFile, info: HeaderInfo) -> _ExamKey:
     if info.header.transfer_syntax_uid is None:
-        return _picture_belonging(file, info.ref.patient_id)
+        return _exam_of_picture(file, info.ref.patient_id)
     ref = info.ref
     case = read_name(ref.patient_id or "")
     if case.convention == "cbis" and case.patient_id is not None:
         grouped = Caution(
             "cbis_case_grouping",
-            "each CBIS-DDSM view claims its own patient and study: grouped by the case number",
+            "each CBIS-DDSM view has its own PatientID and study; images were grouped by case",
         )
-        return _Belonging(("cbis", case.patient_id), case.patient_id, None, grouped)
+        return _ExamKey(("cbis", case.patient_id), case.patient_id, None, grouped)
     patient, note = _patient(ref.patient_id, file.name)
+    identity = identity_of(replace(ref, patient_id=patient), info.header)
     if ref.study_instance_uid is not None:
-        who = identity_of(replace(ref, patient_id=patient), info.header)
-        key: tuple[str | None, ...] = ("study", ref.study_instance_uid, *who)
-        return _Belonging(key, patient, ref.study_instance_uid, note)
-    who = identity_of(replace(ref, patient_id=patient), info.header)
-    if not any(who) or (patient is None and info.refusal is not None):
-        return _Belonging(("alone", file.name), None, None)
-    key = ("patient", *who, info.header.study_date, _folder(file))
-    return _Belonging(key, patient, None, _NO_STUDY if patient else _NOBODY)
+        key: tuple[str | None, ...] = ("study", ref.study_instance_uid, *identity)
+        return _ExamKey(key, patient, ref.study_instance_uid, note)
+    if not any(identity) or (patient is None and info.refusal is not None):
+        return _ExamKey(("alone", file.name), None, None)
+    key = ("patient", *identity, info.header.study_date, _folder_of(file.name))
+    return _ExamKey(key, patient, None, _NO_STUDY_UID if patient else _NO_PATIENT_ID)
 
 
-def _picture_belonging(file: ImageFile, patient_id: str | None) -> _Belonging:
-    folder = _folder(file)
+def _exam_of_picture(file: ImageFile, patient_id: str | None) -> _ExamKey:
+    """Find the exam of a picture without a DICOM header, such as a PNG file."""
+    folder = _folder_of(file.name)
     if patient_id is not None:
-        return _Belonging(("picture", patient_id, folder), patient_id, None)
+        return _ExamKey(("picture", patient_id, folder), patient_id, None)
     case = read_name(file.name).case
     if case is None:
-        return _Belonging(("alone", file.name), None, None)
-    note = Caution("grouped_by_name", "grouped by file names; nothing names the patient")
-    return _Belonging(("name", case, folder), None, None, note)
+        return _ExamKey(("alone", file.name), None, None)
+    note = Caution("grouped_by_name", "images were grouped by file names; the patient is unknown")
+    return _ExamKey(("name", case, folder), None, None, note)
 
 
 def _patient(patient_id: str | None, name: str) -> tuple[str | None, Caution | None]:
-    """The patient, from the file name where PatientID is absent or a placeholder."""
+    """Give the patient: from PatientID, or from the file name if PatientID is a placeholder."""
     if not is_placeholder(patient_id):
         return patient_id, None
     named = read_name(name).patient_id
     if named is None:
         return None, None
-    return named, Caution("patient_from_name", "PatientID is anonymous; the file name's was taken")
-
-
-def _folder(file: ImageFile) -> str:
-    return _folder_of(file.name)
+    return named, Caution(
+        "patient_from_name", "PatientID is anonymous; the patient was read from the file name"
+    )
 
 
 def _folder_of(name: str) -> str:
@@ -150,7 +149,7 @@ def _folder_of(name: str) -> str:
 
 
 def _studies_of_several(groups: Iterable[Sequence[_Member]]) -> frozenset[str]:
-    """Study UIDs that more than one patient claims; documents do not count."""
+    """Study UIDs that images of more than one patient have; documents are not counted."""
     studies = Counter(
         members[0][2].study_instance_uid
         for members in groups
@@ -179,15 +178,15 @@ def _plan(members: Sequence[_Member], shared: frozenset[str]) -> ExamPlan:
     )
 
 
-def _beside_strays(plan: ExamPlan, strays: Counter[str]) -> ExamPlan:
-    """Note files beside an exam's own that could be read too little to say whose they are."""
+def _with_unplaced_doubt(plan: ExamPlan, suspects: Counter[str]) -> ExamPlan:
+    """Doubt an exam if files of unknown exams, counted by folder, may be its mammograms."""
     names = [file.name for file in plan.files] + [item.path for item in plan.unreadable]
-    count = sum(strays[folder] for folder in {_folder_of(name) for name in names})
+    count = sum(suspects[folder] for folder in {_folder_of(name) for name in names})
     if not count:
         return plan
     caution = Caution(
         "unplaced_file",
-        f"{count} unreadable files lie in the same folder and may belong to this exam",
+        f"{count} unreadable files in the same folder may belong to this exam",
         doubt=True,
     )
     return replace(plan, cautions=(*plan.cautions, caution))
@@ -196,7 +195,7 @@ def _beside_strays(plan: ExamPlan, strays: Counter[str]) -> ExamPlan:
 def unreadable_file(
     file: ImageFile, error: InputError, info: HeaderInfo | None = None
 ) -> Unreadable:
-    """Make the entry of a refused file, with what its header says if that could be read."""
+    """Make the entry of a refused file, with its header if that could be read."""
     source = Source(info.ref, info.header) if info is not None else None
     kind = info.kind if info is not None else ObjectKind.UNKNOWN
     return Unreadable(file.name, type(error).__name__, str(error), source, kind)

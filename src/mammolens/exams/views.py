@@ -1,4 +1,4 @@
-"""The views of an exam, by name: RCC, LCC, RMLO, LMLO and others."""
+"""Names of views such as RCC and LMLO: the four standard views, and how a name is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["STANDARD_VIEWS", "Slot", "View", "parse_views"]
 
 View = tuple[Laterality, ViewPosition]
 Slot = tuple[Laterality | None, ViewPosition | None]
-"""Where an image stands in its exam; what nothing says is ``None``."""
+"""Laterality and view position of an image in its exam; ``None`` is unknown."""
 
 STANDARD_VIEWS: Final[tuple[View, ...]] = (
     (Laterality.RIGHT, ViewPosition.CC),
@@ -23,22 +23,22 @@ STANDARD_VIEWS: Final[tuple[View, ...]] = (
 
 
 def parse_views(names: Iterable[str]) -> tuple[View, ...]:
-    """Read view names; capitals and surrounding blanks do not count.
+    """Read view names, in capitals or small letters; spaces around them are ignored.
 
     Raises
     ------
     ConfigError
-        If there is no name, or one is not a side (R, L) followed by a view position.
+        If there is no name, or a name is not a side (R, L) followed by a view position.
 
     Examples
     --------
     >>> [side.value + view.value for side, view in parse_views(["RCC", " lmlo"])]
     ['RCC', 'LMLO']
     """
-    found = tuple(dict.fromkeys(_view(name.strip().upper()) for name in names))
-    if not found:
+    views = tuple(dict.fromkeys(_view(name.strip().upper()) for name in names))
+    if not views:
         raise _unknown("")
-    return found
+    return views
 
 
 def _view(name: str) -> View:
@@ -52,5 +52,5 @@ def _unknown(name: str) -> ConfigError:
     return ConfigError(
         f"{name!r} is not a view",
         keyword="complete_views",
-        remedy="Give a side and a view position each, such as RCC,LCC,RMLO,LMLO",
+        remedy="Give a side and a view position for each, such as RCC,LCC,RMLO,LMLO",
     )

@@ -1,15 +1,21 @@
-"""Files in, mammograms out: the only room that reads pixels.
+"""Read image files. This is the only package that decodes pixels of files.
 
-Paths → `find_files` → `ImageFile` → `read_header` (cheap) or `read_image` (one read, one decode) →
-`Mammogram`. Whatever cannot be read is an `InputError` that names file, cause and remedy, never an
-empty picture.
+`find_files` lists the image files in paths, folders and zip archives. `read_header` reads the
+header of one file, which is fast; `read_image` reads and decodes one file to a `Mammogram`. A file
+that cannot be read raises an `InputError` with file, cause and remedy; it never becomes an empty
+picture.
+
+The parts: `reader` (chooses by the first bytes), `dicom`, `raster` (PNG, JPEG, PGM, TIFF), `ljpeg`
+and `ics` (DDSM films), `decoders` (compressed streams), `pixel_trust` (checks the decoded numbers),
+`names`, `side_tables`, `descriptions` and `vocabulary` (laterality and view from names, tables and
+texts), `ages`.
 """
 
 from __future__ import annotations
 
-from mammolens.images.facts import PictureFacts, read_facts
 from mammolens.images.files import ImageFile, find_files
 from mammolens.images.masks import read_mask
+from mammolens.images.picture_facts import PictureFacts, read_facts
 from mammolens.images.reader import HeaderInfo, identify, may_be_image, read_header, read_image
 
 __all__ = [

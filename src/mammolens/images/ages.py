@@ -1,8 +1,8 @@
-"""How old a patient was: PatientAge in its many spellings, held against birth date and study date.
+"""Age of the patient: PatientAge in its many spellings, compared with birth date and study date.
 
-The study's own arithmetic decides where the two disagree, and within an exam whose images name
-several ages; where it cannot, the age is unknown. Nothing here raises: an age that cannot be is no
-age. Cautions name no age, so that they may stand beside a pseudonym.
+If they disagree, or if the images of an exam have several ages, the age is computed from birth date
+and study date; if that is impossible, it is unknown. Nothing here raises: an impossible age is
+unknown. Cautions never contain the age, so they can be written beside a pseudonym.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from datetime import date
 from typing import Final
 
 from mammolens.core import Caution, ImageRef, SourceHeader
-from mammolens.images.dicom_values import Tags
+from mammolens.images.dicom.tags import Tags
 
 __all__ = ["AGE_LIMITS", "CHILD_YEARS", "age_of", "exam_age", "read_age"]
 
 AGE_LIMITS: Final = 1.0, 115.0
-"""Years. Below lies the 000Y of an empty field, above no patient; 999Y is unknown, not old."""
+"""Possible ages in years. 000Y is an empty field, 999Y means unknown."""
 CHILD_YEARS: Final = 15.0
-"""The model was trained on adults; mammography below this age is exceptional."""
+"""Patients below this age are children. The model was trained on adults."""
 TOLERANCE_YEARS: Final = 2.0
-"""Ages are whole years, and may be those of the day of the order."""
+"""Ages within this difference agree: PatientAge has whole years, and may be the age at the order.
+Chosen by hand; not tuned."""
 DAYS_PER_YEAR: Final = 365.25
 _DAYS: Final = {"Y": DAYS_PER_YEAR, "M": DAYS_PER_YEAR / 12, "W": 7.0, "D": 1.0}
 _AGE: Final = re.compile(
@@ -31,7 +32,7 @@ _AGE: Final = re.compile(
     re.IGNORECASE,
 )
 _DATE: Final = re.compile(r"\s*(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})")
-"""A date, also as ACR-NEMA wrote it."""
+"""A date, also in the form of ACR-NEMA, such as 2020.01.31."""
 _UNITS: Final = {"A": "Y", "J": "Y"}
 
 
@@ -54,7 +55,7 @@ def read_age(text: str | None) -> float | None:
 
 
 def age_of(tags: Tags) -> tuple[float | None, tuple[Caution, ...]]:
-    """Find the age of a patient at a study, in years, and what had to be tolerated for it."""
+    """Find the age of a patient at a study in years (``None``: unknown), with cautions."""
     values = tags.texts("PatientAge")
     days = (tags.text(keyword) for keyword in ("StudyDate", "AcquisitionDate", "ContentDate"))
     study = next((day for day in days if _date(day) is not None), None)
@@ -66,32 +67,37 @@ def exam_age(
 ) -> tuple[float | None, Caution | None]:
     """Choose one age for the images of an exam.
 
-    Ages that agree are one: the first. Of several, the one that follows from birth date and study
-    date is taken if the images agree on that; else the age is unknown. Either is a doubt.
+    If the ages agree, it is the first. If they disagree, the age is computed from birth date and
+    study date, or unknown if the images disagree on that too; both cases are a doubt.
 
     Parameters
     ----------
     images
-        References, with their ages, and headers; pictures without a header have an empty one.
+        References with their ages, and headers. The header of a PNG, JPEG, PGM or TIFF is empty.
+
+    Returns
+    -------
+    The age in years, ``None`` if unknown, and the doubt if there is one.
     """
     members = list(images)
     stated = (ref.age_years for ref, _ in members if ref.age_years is not None)
     ages = [years for years in stated if _possible(years) is not None]
     if not ages or _agree(ages):
         return next(iter(ages), None), None
-    reckoned = [
+    computed = [
         years
         for ref, header in members
-        if (years := _reckoned(header.patient_birth_date, _day(ref, header))) is not None
+        if (years := _computed(header.patient_birth_date, _day(ref, header))) is not None
     ]
-    if reckoned and _agree(reckoned):
-        text = "the images name several ages; birth date and study date decided"
-        return reckoned[0], Caution("age_disagrees", text, doubt=True)
-    text = "the images name several ages; the age counts as unknown"
+    if computed and _agree(computed):
+        text = "the images have several ages; the age was computed from birth date and study date"
+        return computed[0], Caution("age_disagrees", text, doubt=True)
+    text = "the images have several ages; the age is treated as unknown"
     return None, Caution("age_disagrees", text, doubt=True)
 
 
 def _day(ref: ImageRef, header: SourceHeader) -> str | None:
+    """The first readable date of study, acquisition or content."""
     days = (header.study_date, ref.acquisition_date, header.content_date)
     return next((day for day in days if _date(day) is not None), None)
 
@@ -99,27 +105,28 @@ def _day(ref: ImageRef, header: SourceHeader) -> str | None:
 def _age(
     values: tuple[str, ...], birth: str | None, study: str | None
 ) -> tuple[float | None, tuple[Caution, ...]]:
+    """Choose between the values of PatientAge and the age from birth date and study date."""
     stated = {years for value in values if (years := read_age(value)) is not None}
-    reckoned = _reckoned(birth, study)
+    computed = _computed(birth, study)
+    fault = ""
     if values and not stated:
-        source = "is no possible age"
+        fault = "is not a possible age"
     elif len(stated) > 1 and not _agree(stated):
-        source = "names several ages"
-    elif reckoned is None or not stated or _agree((*stated, reckoned)):
-        source = ""
-    else:
-        text = "PatientAge disagrees with birth date and study date, which were taken"
-        return reckoned, (Caution("age_disagrees", text, doubt=True),)
-    if not source and stated:
+        fault = "has several ages"
+    elif computed is not None and stated and not _agree((*stated, computed)):
+        text = "PatientAge disagrees with birth date and study date; the dates were used"
+        return computed, (Caution("age_disagrees", text, doubt=True),)
+    if not fault and stated:
         return min(stated), ()
-    if reckoned is not None:
-        why = f"PatientAge {source}" if source else "PatientAge is absent"
-        text = f"{why}; the age follows from birth date and study date"
-        return reckoned, (Caution("age_from_birth_date", text),)
-    return None, (Caution("age_unusable", f"PatientAge {source}"),) if source else ()
+    if computed is not None:
+        cause = f"PatientAge {fault or 'is missing'}"
+        text = f"{cause}; the age was computed from birth date and study date"
+        return computed, (Caution("age_from_birth_date", text),)
+    return None, (Caution("age_unusable", f"PatientAge {fault}"),) if fault else ()
 
 
-def _reckoned(birth: str | None, study: str | None) -> float | None:
+def _computed(birth: str | None, study: str | None) -> float | None:
+    """Age in years from birth date and study date; ``None`` if a date is missing or impossible."""
     born, studied = _date(birth), _date(study)
     if born is None or studied is None:
         return None
@@ -140,5 +147,5 @@ def _possible(years: float) -> float | None:
 
 
 def _agree(ages: Iterable[float]) -> bool:
-    known = list(ages)
-    return max(known) - min(known) <= TOLERANCE_YEARS
+    years = list(ages)
+    return max(years) - min(years) <= TOLERANCE_YEARS

@@ -1,4 +1,4 @@
-"""Zip archives, read in memory and never extracted: what is unsafe is refused by name."""
+"""Zip archives: members are read into memory, never extracted, and unsafe members are refused."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ __all__ = ["list_members", "read_member"]
 MAX_MEMBERS = MAX_ENTRIES
 MAX_TOTAL_BYTES = 16 << 30
 MAX_RATIO = 200
-"""Mammograms deflate 2–20 times; deflate itself ends at 1,032."""
+"""Largest ratio of unpacked to packed bytes: mammograms have 2 to 20, the most of deflate is 1,032.
+"""
 RATIO_COUNTS_FROM_BYTES = 8 << 20
+"""Unpacked size from which on the ratio counts."""
 ARCHIVE_SUFFIXES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".gz", ".bz2", ".xz")
 ENCRYPTED = 0x1
 BROKEN_ZIP = (OSError, EOFError, ValueError, zipfile.BadZipFile, zipfile.LargeZipFile)
 
 
 def list_members(path: Path) -> tuple[list[str], list[Unreadable]]:
-    """List the members of a zip archive that are safe to read, sorted, and those that are not.
+    """List the members of a zip archive that are safe to read, sorted, and the refused ones.
 
-    Refused are archives with too many members or too much content, and members that are
-    encrypted, packed beyond the ratio of a picture, named ``../`` or absolutely, or archives
-    themselves. An archive without members is refused too.
+    An archive is refused if it is empty, damaged, or has too many members or too much content. A
+    member is refused if it is encrypted, too large, packed at a ratio that pictures do not have, is
+    an archive itself, or has an absolute path or one with ``..``.
     """
     try:
         with open_zip(path) as archive:
@@ -64,14 +66,14 @@ def _archive_refusal(infos: list[zipfile.ZipInfo], source: str) -> InputError | 
         return NotAnImage("the zip archive is empty", source=source, remedy="Pack it again")
     if len(infos) > MAX_MEMBERS or total > MAX_TOTAL_BYTES:
         return UnsupportedImage(
-            f"the zip archive claims {len(infos):,} files of {total >> 20:,} MiB in all",
+            f"the zip archive has {len(infos):,} files of {total >> 20:,} MiB in all",
             source=source,
             remedy=f"Pack at most {MAX_MEMBERS:,} files and {MAX_TOTAL_BYTES >> 30} GiB",
         )
     names = [info.filename for info in infos]
     if len(set(names)) < len(names):
         return UnsupportedImage(
-            "the zip archive holds two files of one name", source=source, remedy="Pack it again"
+            "the zip archive has two files of one name", source=source, remedy="Pack it again"
         )
     return None
 
@@ -109,14 +111,14 @@ def _member_refusal(info: zipfile.ZipInfo, source: str) -> InputError | None:
 
 
 def read_member(path: Path, member: str, source: str) -> bytes:
-    """Read one member, at most as many bytes as it declares.
+    """Read one member, at most as many bytes as the archive declares for it.
 
     Raises
     ------
     NotAnImage
         If the archive or the member is missing or damaged.
     UnsupportedImage
-        If the member is unsafe (see `list_members`) or packed by a method that is not read.
+        If the member is unsafe (see `list_members`) or packed by a method that is not supported.
     """
     try:
         with open_zip(path) as archive:

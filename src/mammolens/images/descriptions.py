@@ -1,7 +1,7 @@
-"""Free text → sides, views and topics: what a description says of an image, by whole words.
+"""Read sides, views and topics from free text, such as the description of a series.
 
-A description says less than a coded attribute, so what it says is compared with the codes, and only
-fills what they leave open.
+Whole words are compared with `vocabulary`. A description is less reliable than a coded attribute,
+so it is compared with the codes, and used only if they are missing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["Reading", "read_description", "read_laterality", "read_view_position
 
 
 class Reading(NamedTuple):
-    """What a text says: one side and one view, or ``None`` if none or several; all its topics."""
+    """Result of reading a text: side and view (``None`` if no or several), and all topics."""
 
     laterality: Laterality | None = None
     view_position: ViewPosition | None = None
@@ -37,7 +37,7 @@ class Reading(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def read_description(text: str) -> Reading:
-    """Read a description, a protocol's name, a paddle's, or the meaning of a code.
+    """Read a description, the name of a protocol or paddle, or the meaning of a code.
 
     Examples
     --------
@@ -49,26 +49,27 @@ def read_description(text: str) -> Reading:
     frozenset()
     """
     words = _words(text)
-    found = list(_found(words))
-    sides = {value for value in found if isinstance(value, Laterality)}
-    views = {value for value in found if isinstance(value, ViewPosition)}
-    topics = {value for value in found if isinstance(value, Topic)}
+    meanings = list(_meanings(words))
+    sides = {value for value in meanings if isinstance(value, Laterality)}
+    views = {value for value in meanings if isinstance(value, ViewPosition)}
+    topics = {value for value in meanings if isinstance(value, Topic)}
     if _FACTOR.search(text):
         topics.add(Topic.MAGNIFIED)
-    topics |= set(_beside_views(words))
+    topics |= set(_separate_modifiers(words))
     if views:
         sides |= {_LETTERS[word] for word in words if word in _LETTERS}
     view = views.pop() if len(views) == 1 else None
-    side = sides.pop() if len(sides) == 1 and _Other.BOTH not in found else None
+    side = sides.pop() if len(sides) == 1 and _Other.BOTH not in meanings else None
     return Reading(side, view, frozenset(topics))
 
 
 @lru_cache(maxsize=256)
 def read_view_position(value: str) -> Reading:
-    """Read View Position (0018,5101), one value of it: a view, with or without side and modifiers.
+    """Read one value of View Position (0018,5101): a view, with or without side and modifiers.
 
-    Prefixes and suffixes are those of the ACR (PS3.16 CID 4014 and 4015): M magnified, S spot, TAN
-    tangential; RL, RM, RI, RS rolled, ID implant displaced, NP nipple in profile, AT axillary tail.
+    Prefixes and suffixes are the abbreviations of the ACR (PS3.16 CID 4014 and 4015): M magnified,
+    S spot, TAN tangential; RL, RM, RI, RS rolled, ID implant displaced, NP nipple in profile, AT
+    axillary tail.
 
     Examples
     --------
@@ -85,16 +86,16 @@ def read_view_position(value: str) -> Reading:
         return Reading(None, ViewPosition(compact))
     label = _POSITION.fullmatch(compact)
     if label is None:
-        alone = frozenset(_parts(compact)) if _MODIFIERS.fullmatch(compact) else frozenset()
+        alone = frozenset(_affix_topics(compact)) if _MODIFIERS.fullmatch(compact) else frozenset()
         found = read_description(value)
         return found._replace(topics=found.topics | alone)
     side = _LETTERS[label[1]] if label[1] else None
-    topics = {*_parts(label[2]), *_parts(label[4])}
+    topics = {*_affix_topics(label[2]), *_affix_topics(label[4])}
     return Reading(side, ViewPosition(label[3]), frozenset(topics))
 
 
 def read_laterality(value: str) -> Laterality | None:
-    """Read the value of an attribute that is made for a side: a letter or a word.
+    """Read the value of an attribute for the side: a letter or a word.
 
     Examples
     --------
@@ -103,11 +104,13 @@ def read_laterality(value: str) -> Laterality | None:
     """
     words = _words(value)
     sides = {_LETTERS[word] for word in words if word in _LETTERS}
-    sides |= {found for found in _found(words) if isinstance(found, Laterality)}
+    sides |= {value for value in _meanings(words) if isinstance(value, Laterality)}
     return sides.pop() if len(sides) == 1 else None
 
 
 class _Other(Enum):
+    """Meanings of a phrase besides side, view and topic."""
+
     BOTH = "both sides"
     ORDINARY = "an ordinary phrase"
 
@@ -117,7 +120,7 @@ _LETTERS: Final = {
     **dict.fromkeys(("L", "LT"), Laterality.LEFT),
     **dict.fromkeys(("R", "RT"), Laterality.RIGHT),
 }
-"""Letters of a side count only beside a view: alone they stand for too much else."""
+"""Letters of a side count only in a text with a view: alone, they have too many other meanings."""
 _AFFIXES: Final = {
     "MAG": Topic.MAGNIFIED,
     "M": Topic.MAGNIFIED,
@@ -140,7 +143,7 @@ _LONG_SUFFIXES: Final = "|".join(word for word in _AFFIX.split("|") if len(word)
 _LABEL: Final = re.compile(
     rf"([LR])?{_PREFIXES}(XCCL|XCCM|CC|MLO|LMO|ML|LM)((?:{_LONG_SUFFIXES})*)"
 )
-"""A view within a text; a last S would be a plural there."""
+"""A view within a text. The suffix S (spot) is not read there: it would be a plural."""
 _POSITION: Final = re.compile(
     rf"([LR])?{_PREFIXES}(XCCL|XCCM|CC|MLO|LMO|ML|LM|FB|SIO|ISO)((?:{_AFFIX})*)"
 )
@@ -150,7 +153,12 @@ _FACTOR: Final = re.compile(r"\b1[.,][3-9]\d?\s?[xX×]\b|\b[xX×]\s?1[.,][3-9]")
 
 
 class _Vocabulary(NamedTuple):
-    """Phrases; how many words the longest has that begins with a word; beginnings of words."""
+    """The vocabulary in a form for fast search.
+
+    `phrases` gives the meaning of each phrase. `longest` gives, for a first word, the number of
+    words of the longest phrase. `beginnings` are beginnings of words with their topics, the longest
+    first; `starts` are the same beginnings without topics.
+    """
 
     phrases: dict[str, _Value]
     longest: dict[str, int]
@@ -159,16 +167,18 @@ class _Vocabulary(NamedTuple):
 
 
 def _words(text: str) -> list[str]:
+    """Words and numbers of a text in upper case, without accents."""
     plain = unicodedata.normalize("NFKD", text.replace("ß", "ss")).upper()
     return re.findall(r"[A-Z]+|\d+", "".join(c for c in plain if not unicodedata.combining(c)))
 
 
-def _parts(affixes: str) -> Iterator[Topic]:
+def _affix_topics(affixes: str) -> Iterator[Topic]:
+    """Give the topics of joined prefixes or suffixes, such as SPOTMAG."""
     return (_AFFIXES[part] for part in re.findall(_AFFIX, affixes))
 
 
-def _found(words: list[str]) -> Iterator[_Value]:
-    """Each phrase of the vocabulary, the longest first, unless it is denied; views with affixes."""
+def _meanings(words: list[str]) -> Iterator[_Value]:
+    """Give the meaning of each phrase, the longest match first; skip phrases after a negation."""
     phrases, longest, starts, beginnings = _vocabulary()
     at = 0
     while at < len(words):
@@ -184,30 +194,31 @@ def _found(words: list[str]) -> Iterator[_Value]:
             if word.startswith(starts):
                 values = (next(topic for start, topic in beginnings if word.startswith(start)),)
             elif (label := _LABEL.fullmatch(word)) is not None:
-                values = tuple(_labelled(label))
-        if values and not _is_denied(words, at, values[0]):
+                values = tuple(_label_meanings(label))
+        if values and not _is_negated(words, at, values[0]):
             yield from values
         at += length
 
 
-def _beside_views(words: list[str]) -> Iterator[Topic]:
-    """Modifiers that stand apart from their view: M CC, MLO ID, CC RL."""
+def _separate_modifiers(words: list[str]) -> Iterator[Topic]:
+    """Give modifiers that are separate words beside their view, as in M CC, MLO ID, CC RL."""
     for at, word in enumerate(words):
         if _LABEL.fullmatch(word):
             yield from (_AFFIXES[w] for w in words[max(at - 1, 0) : at] if w in ("M", "S"))
             yield from (_AFFIXES[w] for w in words[at + 1 : at + 2] if w in _AFFIXES and len(w) > 1)
 
 
-def _labelled(label: re.Match[str]) -> Iterator[_Value]:
-    """A view with its side and modifiers in one word, such as RMCC or LCCID."""
+def _label_meanings(label: re.Match[str]) -> Iterator[_Value]:
+    """Give view, side and modifiers of one word such as RMCC or LCCID."""
     yield ViewPosition(label[3])
     if label[1]:
         yield _LETTERS[label[1]]
-    yield from _parts(label[2])
-    yield from _parts(label[4])
+    yield from _affix_topics(label[2])
+    yield from _affix_topics(label[4])
 
 
-def _is_denied(words: list[str], at: int, value: _Value) -> bool:
+def _is_negated(words: list[str], at: int, value: _Value) -> bool:
+    """Return whether a word before the phrase at `at` negates it, or makes it a volume."""
     before = words[max(at - 2, 0) : at]
     if isinstance(value, ViewPosition) and before and before[-1].isdigit():
         return True  # "100 ml" is a volume.

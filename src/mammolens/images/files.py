@@ -1,7 +1,7 @@
-"""Discovery: paths, folders and zip archives → the files that may be mammograms.
+"""Find the files in paths, folders and zip archives that may be mammograms.
 
-Nothing is decoded and nothing is extracted to disk. What cannot be looked at is listed, so that one
-bad path does not stop the others.
+Nothing is decoded, and nothing is extracted to disk. Paths that cannot be opened are listed, so
+that one bad path does not stop the others.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ class ImageFile:
         return str(self.path) if self.member is None else f"{self.path}!{self.member}"
 
     def read_bytes(self) -> bytes:
-        """Read everything, at most `limits.MAX_BYTES`.
+        """Read the whole file, at most `limits.MAX_BYTES`.
 
         Raises
         ------
         NotAnImage
             If the file is missing, empty, or cannot be read.
         UnsupportedImage
-            If it is larger than the limit, or packed in a way that is not read.
+            If it is larger than the limit, or packed by a method that is not supported.
         """
         if self.member is not None:
             data = archives.read_member(self.path, self.member, self.name)
         else:
             data = _read_path(self.path)
-        return self._filled(data)
+        return self._checked(data)
 
     def read_head(self, count: int) -> bytes:
-        """Read the first bytes alone.
+        """Read only the first `count` bytes.
 
         Raises
         ------
@@ -69,9 +69,9 @@ class ImageFile:
         """
         if self.member is not None:
             return self.read_bytes()[:count]
-        return self._filled(_read_path(self.path, count))
+        return self._checked(_read_path(self.path, count))
 
-    def _filled(self, data: bytes) -> bytes:
+    def _checked(self, data: bytes) -> bytes:
         if not data:
             raise NotAnImage(
                 "the file is empty", source=self.name, remedy="Copy or export it again"
@@ -84,7 +84,7 @@ def _read_path(path: Path, count: int = -1) -> bytes:
         if not path.is_file():
             raise NotAnImage(_absence(path), source=str(path), remedy="Check the path")
         size = path.stat().st_size
-        # A bounded read would allocate its bound, so the size is asked first.
+        # A read with a limit would allocate the limit, so the size is checked first.
         if size <= MAX_BYTES:
             with path.open("rb") as stream:
                 data = stream.read(count)
@@ -100,7 +100,7 @@ def _read_path(path: Path, count: int = -1) -> bytes:
 
 
 def too_large(source: str) -> UnsupportedImage:
-    """Make the refusal of a file by its size."""
+    """Make the error for a file that is larger than `MAX_BYTES`."""
     return UnsupportedImage(
         f"the file is larger than {MAX_BYTES >> 20} MiB",
         source=source,
@@ -111,9 +111,9 @@ def too_large(source: str) -> UnsupportedImage:
 def find_files(paths: Iterable[Path]) -> tuple[list[ImageFile], list[Unreadable]]:
     """List the files under `paths` that may be mammograms, sorted within each folder.
 
-    Folders are searched recursively; hidden files and evident companions (tables, notes,
-    ``DICOMDIR``) are passed over there, but a file that is named explicitly never is. Zip archives
-    are looked into, also those in folders.
+    Folders are searched recursively. Hidden files and files that are not images by their names
+    (tables, notes, ``DICOMDIR``) are skipped in folders, but not if they are given as a path. Zip
+    archives are searched too, also in folders.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def find_files(paths: Iterable[Path]) -> tuple[list[ImageFile], list[Unreadable]
     Returns
     -------
     tuple
-        The files, each once, and what could not be looked at: missing paths, unsafe archives.
+        The files, each once, and the missing paths, unreadable folders and unsafe archives.
     """
     files: dict[ImageFile, None] = {}
     unreadable: list[Unreadable] = []
@@ -155,7 +155,7 @@ def _candidates(path: Path, unreadable: list[Unreadable]) -> Iterator[Path]:
 
 
 def _absence(path: Path) -> str:
-    return "this is no file to read" if path.exists() else "there is no such file"
+    return "this is not a file that can be read" if path.exists() else "there is no such file"
 
 
 def _walk(folder: Path, unreadable: list[Unreadable]) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""DDSM's ``.ics`` files: what a case's header says of the woman, the films and their scanner.
+"""Read DDSM's ``.ics`` files: the header of a case, with patient, films and scanner.
 
 Source: http://www.eng.usf.edu/cvprg/Mammography/DDSM/case_description.html
 """
@@ -23,8 +23,10 @@ FILM = re.compile(
 
 @dataclass(frozen=True)
 class FilmScan:
-    """One digitised film: size, depth, pixel pitch; `marked` says that an overlay belongs to it,
-    ``None`` where the header does not tell."""
+    """One digitised film: size in pixels, depth in bits, pixel pitch.
+
+    `marked` says whether the film has an overlay with lesions; ``None`` is unknown.
+    """
 
     rows: int
     columns: int
@@ -35,7 +37,7 @@ class FilmScan:
 
 @dataclass(frozen=True)
 class CaseHeader:
-    """One case; `films` by name (``LEFT_CC``), `study_date` as YYYYMMDD, ``None`` is unknown."""
+    """One case: `films` by name (``LEFT_CC``), `study_date` as YYYYMMDD. ``None`` is unknown."""
 
     case: str | None
     study_date: str | None
@@ -46,12 +48,12 @@ class CaseHeader:
 
 
 def parse_ics(text: str, source: str) -> CaseHeader:
-    """Read a case's header.
+    """Read the header of a case.
 
     Raises
     ------
     NotAnImage
-        If it names no film, or a film's size is impossible.
+        If it lists no film, or the size of a film is impossible.
 
     Examples
     --------
@@ -73,7 +75,7 @@ def parse_ics(text: str, source: str) -> CaseHeader:
             words.setdefault(key.upper(), value.strip())
     if not films or any(not (f.rows and f.columns and 2 <= f.bits <= 16) for f in films.values()):
         raise NotAnImage(
-            "the case's header names no film of a possible size",
+            "the header of the case lists no film, or one of an impossible size",
             source=source,
             keyword="LINES",
             remedy="Copy the .ics file of the case again",
@@ -91,7 +93,7 @@ def parse_ics(text: str, source: str) -> CaseHeader:
 
 
 def case_of(name: str) -> str:
-    """The case that a file of it is named after: ``B-3024-1.ics``, ``B_3024_1.LEFT_CC.LJPEG``.
+    """Give the case of a file name such as ``B-3024-1.ics`` or ``B_3024_1.LEFT_CC.LJPEG``.
 
     Examples
     --------
@@ -113,7 +115,7 @@ def _film(match: re.Match[str]) -> FilmScan:
 
 
 def _date(value: str) -> str | None:
-    """Month, day, year → YYYYMMDD."""
+    """Convert month, day and year to YYYYMMDD; ``None`` if the date is impossible."""
     match = re.fullmatch(r"(\d{1,2})\s+(\d{1,2})\s+(\d{4})", value)
     if match is None or not (1 <= int(match[1]) <= 12 and 1 <= int(match[2]) <= 31):
         return None

@@ -1,10 +1,9 @@
-"""DDSM's LJPEG files: lossless JPEG of digitised film → optical density in thousandths.
+"""Read DDSM's LJPEG files: lossless JPEG of digitised film, calibrated to optical density × 1000.
 
-Three things keep ordinary JPEG readers from them. Their coder (Stanford's PVRG) codes the first
-line with the predictor of the other lines, taking half of the range for the line above, where
-ITU-T T.81 (H.1.2.1) takes the pixel on the left. Rows and columns in the stream may be swapped;
-the case's ``.ics`` says how large the film is. And each scanner has its own scale of grey, so that
-only optical density can be compared. The ``.ics`` must lie beside the picture.
+Ordinary JPEG readers cannot read these files, for three reasons. Their coder (Stanford's PVRG) has
+a bug in the first line, see `decoders.pvrg`. Rows and columns in the stream may be swapped; the
+``.ics`` file of the case has the size of the film. Each scanner has its own scale of grey, so only
+optical density can be compared. The ``.ics`` file must be in the same folder as the picture.
 
 Source: Debian's notes on pvrg-jpeg (the coder's bug);
 http://www.eng.usf.edu/cvprg/Mammography/DDSM/calibrate/ (the scanners).
@@ -23,23 +22,27 @@ import numpy.typing as npt
 from mammolens.core import Caution, ImageRef, Mammogram, Photometric, SourceHeader
 from mammolens.errors import InputError, MissingAttribute, NotAnImage, UnsupportedImage
 from mammolens.images import archives
-from mammolens.images._pvrg import decode_pvrg
+from mammolens.images.decoders.jpeg import stream_size
+from mammolens.images.decoders.pvrg import decode_pvrg
 from mammolens.images.files import ImageFile
 from mammolens.images.ics import CaseHeader, FilmScan, case_of, parse_ics
-from mammolens.images.jpeg import stream_size
 from mammolens.images.limits import check_content, size_refusal
 from mammolens.images.raster import describe_raster
 
 __all__ = ["MAX_DENSITY", "describe_ljpeg", "looks_like_ljpeg", "optical_density", "read_ljpeg"]
 
 MAX_DENSITY = 4.0
-"""Film is hardly ever denser, and no scanner here tells more."""
+"""Largest optical density: film is hardly ever denser, and these scanners measure no more."""
 FILM_NAME = re.compile(r"(LEFT|RIGHT)_(CC|MLO)", re.IGNORECASE)
 TOO_DEEP_SHARE = 0.001
+"""Share of pixels that may exceed the bits of the scanner. Chosen by hand; not tuned."""
 
 
 class Calibration(NamedTuple):
-    """Optical density = `intercept` + `slope` × grey value, or × its common logarithm."""
+    """Optical density = `intercept` + `slope` × grey value (or × its logarithm to base 10).
+
+    Source: the page on the scanners, named at the top of this file.
+    """
 
     intercept: float
     slope: float
@@ -53,14 +56,17 @@ LUMISYS = Calibration(4096.99 / 1009.01, -1 / 1009.01)
 
 
 def looks_like_ljpeg(name: str, head: bytes) -> bool:
-    """Whether a file of this name that begins with `head` is one of DDSM's."""
+    """Return whether a file with this name and these first bytes is an LJPEG file of DDSM."""
     return name.lower().endswith(".ljpeg") and head.startswith(b"\xff\xd8\xff")
 
 
 def describe_ljpeg(
     file: ImageFile,
 ) -> tuple[ImageRef, SourceHeader, tuple[Caution, ...], InputError | None]:
-    """Tell whose film it is, from its name and its case's header, and why it will not be read."""
+    """Read reference, header and cautions of a film from its name and the header of its case.
+
+    The last value is the error that `read_ljpeg` would raise, as far as the headers show it.
+    """
     ref, header, cautions = describe_raster(file.name, None)
     try:
         case, film = _film_of(file)
@@ -77,12 +83,12 @@ def read_ljpeg(data: bytes, file: ImageFile) -> Mammogram:
     -------
     Mammogram
         ``(rows, columns)`` uint16, optical density × 1000 (as DICOM's Rescale Type ``OD``),
-        MONOCHROME1: the denser, the darker.
+        MONOCHROME1: denser film is darker.
 
     Raises
     ------
     MissingAttribute
-        If no ``.ics`` file lies beside it, or it does not name this film.
+        If there is no ``.ics`` file in the same folder, or it does not list this film.
     UnsupportedImage
         If the scanner is unknown, or the stream is of another kind.
     NotAnImage
@@ -96,7 +102,7 @@ def read_ljpeg(data: bytes, file: ImageFile) -> Mammogram:
     size = stream_size(data, file.name)
     if size.rows * size.columns != film.rows * film.columns:
         raise NotAnImage(
-            f"the stream holds {size.rows} x {size.columns} pixels, but the case's header says"
+            f"the stream has {size.rows} x {size.columns} pixels, but the header of the case says"
             f" {film.rows} x {film.columns}",
             source=file.name,
             keyword="LINES",
@@ -113,7 +119,10 @@ def read_ljpeg(data: bytes, file: ImageFile) -> Mammogram:
     check_content(grey, file.name)
     ref, header, cautions = describe_raster(file.name, None)
     if size.columns != film.columns:
-        note = f"the stream says {size.rows} x {size.columns} pixels; the case's header was taken"
+        note = (
+            f"the stream says {size.rows} x {size.columns} pixels; the size in the header of the"
+            " case was used"
+        )
         cautions = (*cautions, Caution("ljpeg_size_swapped", note))
     pixels = _thousandths(calibration)[grey]
     ref = _with_case(ref, case, film)
@@ -143,7 +152,7 @@ def _thousandths(calibration: Calibration) -> npt.NDArray[np.uint16]:
 
 
 def _calibration(case: CaseHeader, source: str) -> Calibration:
-    """The calibration of the scanner; Howtek's two are told apart by model or by hospital."""
+    """Calibration of the scanner. Howtek made two: the model or the hospital shows which."""
     scanner, hospital = (
         (case.digitizer or "").upper(),
         (case.case or case_of(_last_part(source)))[:1],
@@ -173,23 +182,23 @@ def _film_of(file: ImageFile) -> tuple[CaseHeader, FilmScan]:
     film = case.films.get(named[0].upper()) if named else None
     if film is None:
         raise MissingAttribute(
-            "the case's header does not list this film",
+            "the header of the case does not list this film",
             source=file.name,
             keyword="LINES",
-            remedy=f"Keep DDSM's names; {source} lists {', '.join(case.films)}",
+            remedy=f"Keep the names of DDSM; {source} lists {', '.join(case.films)}",
         )
     return case, film
 
 
 def _ics_beside(file: ImageFile, case: str) -> tuple[str, str]:
-    """Text and name of the header of the case: of its name, or the only one that is there."""
+    """Read the ``.ics`` file of this case, or the only one in the folder; give text and name."""
     headers = [f for f in _neighbours(file) if f.name.lower().endswith(".ics")]
     named = [f for f in headers if case_of(_last_part(f.name)) == case]
     chosen = named or (headers if len(headers) == 1 else [])
     if not chosen:
         raise MissingAttribute(
-            "the header of its case, an .ics file, does not lie beside it: without it neither"
-            " the size nor the scanner is known",
+            "the header of its case, an .ics file, is not in the same folder: without it, size and"
+            " scanner are unknown",
             source=file.name,
             keyword="DIGITIZER",
             remedy="Keep the files of a case together in one folder",

@@ -1,4 +1,4 @@
-"""Masks: pictures that mark a region of another picture, and are no exposures."""
+"""Read masks: pictures that mark a region of a mammogram."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from mammolens.errors import InputError, NotAnImage
 from mammolens.images.dicom import looks_like_dicom
-from mammolens.images.dicom_bounded import bounded_file, wanted_of
+from mammolens.images.dicom.bounded_header import bounded_file, wanted_of
+from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.images.files import ImageFile
-from mammolens.images.quiet import quiet_pydicom
 from mammolens.images.raster import decode_raster
 
 __all__ = ["read_mask"]
@@ -26,16 +26,16 @@ _WANTED: Final = frozenset(_PIXELS.split())
 
 
 def read_mask(path: Path) -> npt.NDArray[np.bool_]:
-    """Read a mask (PNG, JPEG, PGM, TIFF, DICOM): true where it is above half of its largest value.
+    """Read a mask from a PNG, JPEG, PGM, TIFF or DICOM file.
 
     Returns
     -------
-    Bool (rows, columns).
+    Bool (rows, columns), true where the value is above half of the largest value.
 
     Raises
     ------
     InputError
-        If the file is no picture or is damaged.
+        If the file is not a picture, or is damaged.
     """
     file = ImageFile(path)
     data = file.read_bytes()
@@ -43,8 +43,8 @@ def read_mask(path: Path) -> npt.NDArray[np.bool_]:
         pixels = _dicom_pixels(data, file.name)
     else:
         pixels = decode_raster(data, file.name)[0]
-    found: npt.NDArray[np.bool_] = np.asarray(pixels > pixels.max() / 2.0, np.bool_)
-    return found
+    mask: npt.NDArray[np.bool_] = np.asarray(pixels > pixels.max() / 2.0, np.bool_)
+    return mask
 
 
 def _dicom_pixels(data: bytes, source: str) -> npt.NDArray[np.generic]:

@@ -1,4 +1,4 @@
-"""What file names say: the conventions of public data sets, and plain ``..._L_CC...`` tokens."""
+"""Read patient, side and view from file names: conventions of public data sets, and L_CC tokens."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ __all__ = ["IMAGE_SUFFIXES", "NameFacts", "read_name"]
 
 @dataclass(frozen=True)
 class NameFacts:
-    """What a name says; ``None`` is unknown. `case` groups the images of one exam by name, and
-    `topics` are what a plain name says of the picture beyond side and view."""
+    """Facts from a file name; ``None`` is unknown.
+
+    `convention` names the data set, or is ``plain``. Images with the same `case` belong to one
+    exam. `topics` are further words about the view in a plain name.
+    """
 
     convention: str
     patient_id: str | None = None
@@ -46,8 +49,8 @@ JOINED = re.compile(rf"([LR])({'|'.join(sorted(PLAIN_VIEWS, key=len, reverse=Tru
 def read_name(name: str) -> NameFacts:
     """Read patient, side and view from a path (or ``archive.zip!member``).
 
-    CBIS-DDSM names may be a folder's; the others are looked for in the last part. A side or view
-    that the name does not state beyond doubt stays ``None``.
+    A CBIS-DDSM name may be the name of a folder; the others must be the last part of the path. A
+    side or view that the name does not state clearly is ``None``.
 
     Examples
     --------
@@ -73,7 +76,8 @@ def read_name(name: str) -> NameFacts:
     if match := DDSM.match(stem):
         return _sided("ddsm", match, match["patient"].upper().replace("-", "_"))
     if match := MIAS.fullmatch(stem):
-        # Films come in pairs of one woman, odd and even, all MLO; which is left the name hides.
+        # MIAS has pairs of MLO films of one patient, odd and even numbers. The name does not show
+        # which film is the left one.
         pair = f"mias{(int(match['number']) + 1) // 2:03d}"
         return NameFacts("mias", pair, pair, None, ViewPosition.MLO, match[0][:6])
     if len(path.parts) > 2 and path.parts[-3].startswith(("train_images", "test_images")):
@@ -94,7 +98,7 @@ def _sided(convention: str, match: re.Match[str], patient: str) -> NameFacts:
 
 
 def _plain(stem: str) -> NameFacts:
-    """Sides and views that stand as tokens of their own; two different sides cancel out."""
+    """Read sides and views that are separate tokens; two different sides give no side."""
     sides: set[Laterality] = set()
     views: set[ViewPosition] = set()
     rest: list[str] = []
@@ -116,9 +120,6 @@ def _plain(stem: str) -> NameFacts:
     if lone_letter and view is None:
         side = None
     case = "_".join(rest) if side is not None and view is not None else None
-    return NameFacts("plain", None, case, side, view, stem, _told(stem))
-
-
-def _told(stem: str) -> frozenset[Topic]:
-    """Topics of a view; a name alone is little ground for anything else, such as "test"."""
-    return read_description(stem).topics & VIEW_TOPICS
+    # Other topics, such as "test", are too uncertain in a file name.
+    topics = read_description(stem).topics & VIEW_TOPICS
+    return NameFacts("plain", None, case, side, view, stem, topics)

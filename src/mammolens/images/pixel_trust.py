@@ -1,24 +1,26 @@
-"""The header's word against the stored numbers: the one place that trusts, repairs or refuses.
+"""Compare the header with the stored numbers, and trust, correct or refuse them.
 
-A picture of a breast is smooth: neighbouring pixels differ by little. Bits cut off, a sign that is
-none, swapped bytes and a wrong width all tear it, so the numbers prove which reading is right. What
-they prove against the header is read as they say, and is a doubt; what they leave open is refused.
+A picture of a breast is smooth: neighbouring pixels differ little. Missing bits, a wrong sign,
+swapped bytes and a wrong width all make it rough, so the numbers can prove which reading is right.
+If they prove the header wrong, they are read as they prove, with a doubt. If they prove nothing,
+the picture is refused.
 
 =============================  ===========================  =======================================
 the header says                the numbers                  what happens
 =============================  ===========================  =======================================
 a byte order                   smooth when swapped          swapped, doubt `bytes_swapped`
 Rows, Columns                  rows do not fit together     refused
-BitsStored, HighBit            deeper, and smooth           read whole, doubt `bits_stored_wrong`
-BitsStored, HighBit            stray bits above             cleared, caution `unused_bits_masked`
-BitsStored, HighBit            neither                      refused
+BitsStored, HighBit            more bits, and smooth        all bits, doubt `bits_stored_wrong`
+BitsStored, HighBit            some bits above              cleared, caution `unused_bits_masked`
+BitsStored, HighBit            neither of the two           refused
 PixelRepresentation            smooth with the other sign   other sign, doubt `sign_wrong`
-a table of so many entries     others, that reach as far    its entries, doubt `table_wrong`
-a table of so many entries     too few                      not used, doubt `voi_ignored`
+a table with n entries         other number, but enough     its entries, doubt `table_wrong`
+a table with n entries         too few                      not used, doubt `voi_ignored`
 a table                        smooth when swapped          swapped, doubt `table_wrong`
 =============================  ===========================  =======================================
 
-What the picture then shows under the header's grey scale is looked at in `preprocess`.
+`table_trust` checks the tables. `preprocess.picture_trust` then checks the picture with the grey
+scale of the header.
 """
 
 from __future__ import annotations
@@ -31,43 +33,51 @@ import numpy.typing as npt
 from mammolens.core import Caution
 from mammolens.errors import NotAnImage
 
-__all__ = ["GreyTable", "Stored", "fit_table", "ordered_bytes", "trusted_values"]
+__all__ = ["Stored", "ordered_bytes", "trusted_values"]
 
 SMOOTHER: Final = 2.0
-"""How many times smoother a picture must be with its bytes swapped. Sound pictures are at least 4
-times rougher so (rsna, ddsm, inbreast, mias, cesm in 12 bits; the samples in 16: 24 times)."""
+"""Bytes are swapped if the picture is more than this many times smoother with swapped bytes. Sound
+pictures are at least 4 times rougher with swapped bytes (rsna, ddsm, inbreast, mias, cesm in 12
+bits; the samples in 16 bits: 24 times)."""
 
 PAIRS_SMOOTHER: Final = 1.08
-"""The same for pixels exchanged two by two: sound pictures of these sets have 0.87 at most, swapped
-ones 1.15 at least."""
+"""The same ratio for neighbouring pixels swapped in pairs: at most 0.87 in sound pictures of these
+sets, at least 1.15 in swapped ones."""
 
 TORN: Final = 15.0
-"""By how much more pixels may differ downwards than along the rows. Sound pictures reach 6.3 (mias,
-which was widened), pictures with Rows and Columns exchanged 43 at least."""
+"""Rows do not fit together if pixels differ more than this many times as much from row to row as
+along the rows. Sound pictures reach 6.3 (mias, which was widened); pictures with Rows and Columns
+exchanged have at least 43."""
 
 PROVEN: Final = 0.75
-"""Share of the places where two readings part that must be smooth in one of them to prove it."""
+"""A reading is proven if it is smooth in at least this share of the places where two readings
+differ. Chosen by hand; not tuned."""
 FEWEST_PLACES: Final = 16
-"""Fewer such places prove nothing: hot pixels, or a speck of an overlay."""
+"""Fewer such places prove nothing: they may be defective pixels, or a speck of an overlay."""
 
 _NEAR: Final = 1 / 8
-"""Share of the range within which neighbours count as near; film borders part by more."""
+"""Neighbours are near if they differ by less than this share of the range. Film borders differ by
+more."""
 _ROWS: Final = 24
+"""Rows that are compared at first."""
 _ROWS_IN_DOUBT: Final = 512
+"""Rows that are compared if the values are signed or have too many bits."""
 _STRAY_SHARE: Final = 0.01
+"""Cleared bits are a doubt if more than this share of the pixels had them."""
 _FILM_EDGE: Final = 50
-"""One part in so many of the columns is left out at either side, where films have borders."""
+"""At each side, 1/50 of the columns is left out, because films have borders there."""
 _TORN_BY_CUTTING, _CALMER, _NOISE = 1.05, 0.8, 0.2
-"""Sum of differences with the upper bits cut off, by that with all bits: 0.86 at least for pictures
-of the sets that lack one bit, 1.01 at most for overlays drawn into them, 0.01 for noise there."""
-_TABLE_ROUGHNESS: Final = 4.0
-
+"""Limits for the sum of differences without the upper bits, divided by the sum with all bits. It is
+at least 0.86 for pictures of the sets that lack one bit, at most 1.01 for overlays drawn into them,
+and 0.01 for noise in the upper bits."""
 Words = npt.NDArray[Any]
 
 
 class Stored(NamedTuple):
-    """How a header says that values are stored (PS3.3 C.7.6.3): `high_bit` counts from 0, and
-    `overlay_bits` is a mask of the bits that it gives to overlays."""
+    """How values are stored, as the header says (PS3.3 C.7.6.3).
+
+    `high_bit` counts from 0. `overlay_bits` is a mask of the bits of overlays.
+    """
 
     bits_stored: int
     high_bit: int
@@ -75,29 +85,22 @@ class Stored(NamedTuple):
     overlay_bits: int = 0
 
 
-class GreyTable(NamedTuple):
-    """A lookup table as its descriptor tells of it (PS3.3 C.11.1.1): number of entries, value that
-    the first stands for, and the entries that are there."""
-
-    announced: int
-    first: int
-    entries: npt.NDArray[np.float32]
-
-
 def ordered_bytes(words: Words, bits_stored: int, source: str) -> tuple[Words, tuple[Caution, ...]]:
-    """Undo swapped bytes, or pixels exchanged two by two; refuse rows that do not fit together.
+    """Correct swapped bytes, or pixels swapped in pairs; refuse rows that do not fit together.
 
     Parameters
     ----------
     words
         Uint8 or uint16 (rows, columns).
     bits_stored
-        How many of their bits are values by the header; noise above them is no wrong order.
+        Number of value bits in the header; noise in the bits above is not a wrong byte order.
+    source
+        Name of the file for errors.
 
     Raises
     ------
     NotAnImage
-        If each row begins somewhere else in the picture: Rows or Columns are wrong.
+        If Rows or Columns are wrong, so that the rows are shifted against each other.
     """
     rows, columns = words.shape
     first = np.arange(0, rows - 1, max(2, rows // _ROWS // 2 * 2))
@@ -124,27 +127,31 @@ def ordered_bytes(words: Words, bits_stored: int, source: str) -> tuple[Words, t
 
 
 def trusted_values(words: Words, stored: Stored, source: str) -> tuple[Words, tuple[Caution, ...]]:
-    """Settle depth and sign of the stored values.
+    """Decide on depth and sign of the stored values.
 
     Parameters
     ----------
     words
-        Uint8 or uint16 (rows, columns) as decoded, nothing masked; signed if the stream says so.
+        8 or 16 bit integers (rows, columns) as decoded, no bits masked; signed if the stream is.
+    stored
+        How the header says that the values are stored.
+    source
+        Name of the file for errors.
 
     Returns
     -------
-    The values, of the same width, signed where they are; `words` itself where nothing had to be
-    changed. Bits that are not theirs are cleared.
+    The values with the same number of bytes, signed or unsigned, without other bits; `words` itself
+    if nothing had to be changed.
 
     Raises
     ------
     NotAnImage
-        If there are bits above the stored ones, and the numbers do not tell what they are.
+        If there are bits above the stored ones, and the numbers do not show their meaning.
     """
     width = 8 * words.dtype.itemsize
     if words.dtype.kind == "i":
         if not stored.signed and int(words.min()) < 0:
-            return words, (_wrong_sign(False, "the stream holds negative ones"),)
+            return words, (_wrong_sign(False, "the stream has negative values"),)
         words = words.view(f"u{words.dtype.itemsize}")
     bits = min(stored.bits_stored, width)
     shift = max(0, min(stored.high_bit, width - 1) + 1 - bits)
@@ -154,7 +161,7 @@ def trusted_values(words: Words, stored: Stored, source: str) -> tuple[Words, tu
     peak = int(words.max())
     limit = (1 << bits) - 1
     if shift and peak <= limit and np.ptp(words[::16, ::16] & ((1 << shift) - 1)):
-        text = f"HighBit is {stored.high_bit}, but the values lie in the lowest {bits} bits"
+        text = f"HighBit is {stored.high_bit}, but the values are in the lowest {bits} bits"
         notes, shift = (Caution("bits_stored_wrong", text, doubt=True),), 0
     if shift:
         words, peak = np.right_shift(words, shift), peak >> shift
@@ -164,48 +171,15 @@ def trusted_values(words: Words, stored: Stored, source: str) -> tuple[Words, tu
     return _deeper(words, bits, stored, source)
 
 
-def fit_table(
-    table: GreyTable, highest: float, keyword: str
-) -> tuple[npt.NDArray[np.float32] | None, tuple[Caution, ...]]:
-    """Give the entries of a table that can be used, if any.
-
-    Parameters
-    ----------
-    highest
-        The largest value that is looked up: a table with fewer entries than it announces must
-        reach it.
-    """
-    entries, faults = table.entries, []
-    found = len(entries)
-    if found != table.announced:
-        faults.append(f"announces {table.announced} entries and has {found}")
-    if found < 2 or (found < table.announced and table.first + found - 1 < highest):
-        text = f"{keyword} {'; '.join(faults) or 'has no entries'}: it was ignored"
-        return None, (Caution("voi_ignored", text, doubt=True),)
-    if entries.max() > 255:
-        exchanged = entries.astype(np.uint16).byteswap().astype(np.float32)
-        if _climb(entries) > _TABLE_ROUGHNESS * max(_climb(exchanged), 1.0):
-            entries = exchanged
-            faults.append("has the bytes of each entry exchanged; put back")
-    if not faults:
-        return entries, ()
-    return entries, (Caution("table_wrong", f"{keyword} {'; '.join(faults)}", doubt=True),)
-
-
-def _climb(entries: npt.NDArray[np.float32]) -> float:
-    """How far a table climbs and falls, by its range: 1 for one that only climbs."""
-    span = float(np.ptp(entries))
-    return float(np.abs(np.diff(entries)).sum()) / span if span > 0 else 1.0
-
-
 def _swapped(what: str) -> Caution:
-    text = f"{what} were exchanged, as a conversion from Big Endian leaves them; put back"
+    text = f"{what} were swapped, as after a faulty conversion from Big Endian; this was corrected"
     return Caution("bytes_swapped", text, doubt=True)
 
 
 def _wrong_sign(signed: bool, why: str) -> Caution:
     stated = "signed" if signed else "unsigned"
-    text = f"PixelRepresentation says that the values are {stated}, but {why}; read so"
+    used = "unsigned" if signed else "signed"
+    text = f"PixelRepresentation says that the values are {stated}, but {why}; {used} was used"
     return Caution("sign_wrong", text, doubt=True)
 
 
@@ -215,39 +189,39 @@ def _differences(rows: Words) -> npt.NDArray[np.int32]:
 
 
 def _roughness(rows: Words) -> float:
-    """Mean difference of neighbours along the rows, by the standard deviation of all values."""
+    """Mean difference of neighbours along the rows, divided by the standard deviation."""
     values = rows.astype(np.float32)
     spread = float(values.std())
     return float(np.abs(np.diff(values, axis=1)).mean()) / spread if spread > 0 else 0.0
 
 
 def _exchanged(rows: Words) -> Words:
-    """Every two neighbours exchanged; the last of an odd number stays."""
-    made = rows.copy()
+    """Swap neighbours in pairs; the last column of an odd number is unchanged."""
+    swapped = rows.copy()
     even = rows.shape[1] // 2 * 2
-    made[:, :even:2], made[:, 1:even:2] = rows[:, 1:even:2], rows[:, :even:2]
-    return made
+    swapped[:, :even:2], swapped[:, 1:even:2] = rows[:, 1:even:2], rows[:, :even:2]
+    return swapped
 
 
 def _read(words: Words, bits: int, signed: bool) -> npt.NDArray[np.int32]:
-    """The lowest bits of each word as a number."""
+    """The lowest `bits` of each word as a signed or unsigned number."""
     values: npt.NDArray[np.int32] = words.astype(np.int32) & ((1 << bits) - 1)
     return values - ((values >> (bits - 1)) << bits) if signed else values
 
 
 def _signed_right(words: Words, bits: int, signed: bool) -> tuple[Words, tuple[Caution, ...]]:
-    """Values with the sign that the header gives them, or the other one where that is proven."""
+    """Read the values signed or unsigned as the header says, unless the picture proves it wrong."""
     count = _ROWS_IN_DOUBT if signed else _ROWS
     rows = _read(words[:: max(1, len(words) // count)], bits, signed)
     share, places = _wraps(rows, bits)
     if share < PROVEN or places < FEWEST_PLACES:
-        return _as_said(words, bits, signed), ()
-    why = "the picture is torn that way and whole the other"
-    return _as_said(words, bits, not signed), (_wrong_sign(signed, why),)
+        return _as_stated(words, bits, signed), ()
+    why = "the picture is smooth only with the other sign"
+    return _as_stated(words, bits, not signed), (_wrong_sign(signed, why),)
 
 
-def _as_said(words: Words, bits: int, signed: bool) -> Words:
-    """The lowest bits of each word, in words of the same width; without a copy if they are all."""
+def _as_stated(words: Words, bits: int, signed: bool) -> Words:
+    """The lowest `bits` of each word in words of the same width; not copied if unchanged."""
     kind = f"{'i' if signed else 'u'}{words.dtype.itemsize}"
     if bits == 8 * words.dtype.itemsize or (not signed and int(words.max()) < 1 << bits):
         return words.view(kind)
@@ -255,21 +229,26 @@ def _as_said(words: Words, bits: int, signed: bool) -> Words:
 
 
 def _wraps(rows: npt.NDArray[np.int32], bits: int) -> tuple[float, int]:
-    """Where neighbours part in one sign and meet in the other: the share of these places at which
-    they meet in the other, and their number.
+    """Find places where neighbours are near only signed, or only unsigned.
 
-    Marks are drawn in the extreme values, which are neighbours in the other reading: left out.
+    Extreme values are left out: marks are drawn with them, and they are near with the other sign.
+
+    Returns
+    -------
+    The share of these places where neighbours are near in the reading that the header does not
+    give, and the number of places.
     """
     low, range_ = int(rows.min()), 1 << bits
     upper = rows >= (range_ // 2 if low >= 0 else 0)
     if not upper.any() or upper.all():
         return 0.0, 0
-    parts = (upper[:, 1:] != upper[:, :-1]) & _between_extremes(rows)
-    here = _differences(rows)[parts]
+    crossings = (upper[:, 1:] != upper[:, :-1]) & _between_extremes(rows)
+    here = _differences(rows)[crossings]
     return _share(int(np.sum(range_ - here < range_ * _NEAR)), int(np.sum(here < range_ * _NEAR)))
 
 
 def _share(other: int, header: int) -> tuple[float, int]:
+    """Share of the places that support the other reading, and number of all places."""
     places = other + header
     return other / places if places else 0.0, places
 
@@ -277,15 +256,15 @@ def _share(other: int, header: int) -> tuple[float, int]:
 def _deeper(
     words: Words, bits: int, stored: Stored, source: str
 ) -> tuple[Words, tuple[Caution, ...]]:
-    """Values of which some have bits above those that the header says are stored."""
+    """Decide on values of which some have bits above the stored ones of the header."""
     width, limit = 8 * words.dtype.itemsize, (1 << bits) - 1
-    as_said = _as_said(words, bits, stored.signed)
-    if stored.signed and np.array_equal(as_said.view(words.dtype), words):
+    as_stated = _as_stated(words, bits, stored.signed)
+    if stored.signed and np.array_equal(as_stated.view(words.dtype), words):
         return _signed_right(words, bits, True)
     cleared = f"bits above the {bits} stored ones were cleared"
     if int(np.bitwise_or.reduce(words, axis=None)) & ~limit & ~stored.overlay_bits == 0:
-        return as_said, (Caution("unused_bits_masked", cleared),)
-    if width == 16 and not np.any(as_said) and int(words.byteswap().max()) <= limit:
+        return as_stated, (Caution("unused_bits_masked", cleared),)
+    if width == 16 and not np.any(as_stated) and int(words.byteswap().max()) <= limit:
         return words.byteswap(), (_swapped("the bytes of each value"),)
     beyond = words > limit
     where = np.flatnonzero(beyond.any(1))
@@ -294,17 +273,19 @@ def _deeper(
     stated = _read(rows, bits, stored.signed)
     for signed in (stored.signed, not stored.signed):
         if _is_whole(stated, _read(rows, width, signed), rows, bits):
-            text = f"BitsStored is {bits}, but the values use all {width} bits, which were read"
+            text = f"BitsStored is {bits}, but the values use all {width} bits; all were read"
             note = Caution("bits_stored_wrong", text, doubt=True)
             if signed is not stored.signed:
-                note = _wrong_sign(stored.signed, "the picture is whole only the other way")
+                note = _wrong_sign(
+                    stored.signed, "the picture is smooth only with the other sign and all bits"
+                )
             return words.view(f"{'i' if signed else 'u'}{width // 8}"), (note,)
     calm = _total(stated, rows) < _CALMER * _total(_read(rows, width, False), rows)
     if calm or np.count_nonzero(beyond) < FEWEST_PLACES:
         much = bool(np.count_nonzero(beyond) > _STRAY_SHARE * words.size)
-        return as_said, (Caution("unused_bits_masked", cleared, doubt=much or not calm),)
+        return as_stated, (Caution("unused_bits_masked", cleared, doubt=much or not calm),)
     raise NotAnImage(
-        f"values have bits above the {bits} that are stored, and nothing tells what they are",
+        f"values have bits above the {bits} stored ones, and their meaning is unknown",
         source=source,
         keyword="BitsStored",
         remedy="Export the image again with its real depth",
@@ -314,27 +295,32 @@ def _deeper(
 def _is_whole(
     stated: npt.NDArray[np.int32], whole: npt.NDArray[np.int32], rows: Words, bits: int
 ) -> bool:
-    """Whether values that are read with all their bits make one picture, and cut off do not."""
+    """Return whether values are smooth with all their bits, and rough without the upper ones.
+
+    `stated` and `whole` are the values of `rows` with `bits` and with all bits.
+    """
     ratio = _total(stated, rows) / max(_total(whole, rows), 1.0)
     if ratio >= _TORN_BY_CUTTING:
         return True
-    # Three neighbouring steps in the upper bits are greys; an overlay has one bit, and noise tears.
+    # Greys have the steps 1, 2 and 3 in the upper bits. An overlay has one bit; noise is rough.
     if ratio > _NOISE and np.isin((1, 2, 3), np.unique(rows >> bits)).all() and whole.min() >= 0:
         return True
     near, far = (1 << bits) * _NEAR, 1 << (bits - 1)
-    kept = _between_extremes(rows)
-    first, second = _differences(stated)[kept], _differences(whole)[kept]
-    lit = np.minimum(stated[:, 1:], stated[:, :-1])[kept] > near
-    meet, part = (second < near) & (first > far), (first < near) & (second > far) & lit
-    share, places = _share(int(np.count_nonzero(meet)), int(np.count_nonzero(part)))
+    inner = _between_extremes(rows)
+    with_stated, with_all = _differences(stated)[inner], _differences(whole)[inner]
+    lit = np.minimum(stated[:, 1:], stated[:, :-1])[inner] > near
+    for_all = (with_all < near) & (with_stated > far)
+    for_stated = (with_stated < near) & (with_all > far) & lit
+    share, places = _share(int(np.count_nonzero(for_all)), int(np.count_nonzero(for_stated)))
     return ratio > _CALMER and share >= PROVEN and places >= FEWEST_PLACES
 
 
 def _total(values: npt.NDArray[np.int32], rows: Words) -> float:
-    """Sum of the differences of neighbours; extreme values, in which marks are drawn, left out."""
+    """Sum of the differences of neighbours, without the extreme values (marks have these)."""
     return float(_differences(values)[_between_extremes(rows)].sum())
 
 
 def _between_extremes(rows: Words) -> npt.NDArray[np.bool_]:
+    """Mask (rows, columns - 1): neither of two neighbours has the smallest or largest value."""
     inner: npt.NDArray[np.bool_] = (rows > rows.min()) & (rows < rows.max())
     return inner[:, 1:] & inner[:, :-1]

@@ -1,7 +1,7 @@
-"""PNG, JPEG, PGM and TIFF → mammogram. Sizes are read and limited before anything is decoded.
+"""Read PNG, JPEG, PGM and TIFF files. Their size is read and checked before they are decoded.
 
-Pixels, and all positions in results, are those of the stored array: what the Orientation of Exif or
-TIFF asks is done when the picture is prepared for a model.
+The pixels are not turned, and all positions in results are in the stored array. The Orientation of
+Exif or TIFF is applied when the picture is prepared for a model.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from mammolens.core import (
     SourceHeader,
 )
 from mammolens.errors import InputError, NotAnImage, UnsupportedImage
-from mammolens.images.dicom_pixels import merge_channels
-from mammolens.images.dicom_views import name_cautions, of_name
-from mammolens.images.jpeg import decode_jpeg, stream_size
+from mammolens.images.channels import merge_channels
+from mammolens.images.decoders.jpeg import decode_jpeg, stream_size
+from mammolens.images.decoders.tiff import exif_orientation, tiff_form, turns_of
+from mammolens.images.dicom.views import name_cautions, named_side_and_view
 from mammolens.images.limits import check_content, size_refusal
 from mammolens.images.pixel_trust import ordered_bytes
-from mammolens.images.tiff import exif_orientation, tiff_form, turns_of
 
 __all__ = ["describe_raster", "looks_like_raster", "read_raster"]
 
@@ -42,7 +42,7 @@ EXIF_SEGMENT, EXIF_START = 0xE1, b"Exif\0\0"
 
 
 class Decoded(NamedTuple):
-    """Pixels as they are stored, and what the file says of them."""
+    """Stored pixels, with photometric interpretation and orientation from the file."""
 
     pixels: Pixels
     photometric: Photometric = Photometric.MONOCHROME2
@@ -51,53 +51,67 @@ class Decoded(NamedTuple):
 
 
 def looks_like_raster(head: bytes) -> bool:
-    """Whether a file that begins with `head` is PNG, JPEG, PGM or TIFF."""
+    """Return whether a file with these first bytes is PNG, JPEG, PGM or TIFF."""
     return _decoder(head) is not None
 
 
 def describe_raster(
     source: str, path: Path | None
 ) -> tuple[ImageRef, SourceHeader, tuple[Caution, ...]]:
-    """Tell from the name, and a table beside it, what a picture without header is."""
-    pair, facts, row = of_name(source, path)
+    """Make the reference of a picture without a header, from its name and a table.
+
+    Parameters
+    ----------
+    source
+        Name of the file, or ``archive.zip!member``.
+    path
+        The file, to find a table in the same folder; ``None`` inside archives.
+    """
+    pair, facts, row = named_side_and_view(source, path)
     patient_id = facts.patient_id or (row.patient_id if row else None)
     ref = ImageRef(path=source, patient_id=patient_id, laterality=pair[0], view_position=pair[1])
     return ref, SourceHeader(), name_cautions(pair, facts, row)
 
 
 def read_raster(data: bytes, source: str, path: Path | None) -> Mammogram:
-    """Decode a picture without header (see `mammolens.images.read_image`)."""
-    found = decode_raster(data, source)
-    check_content(found.pixels, source)
-    ref, header, named = describe_raster(source, path)
+    """Decode a picture without a header (see `mammolens.images.read_image`)."""
+    decoded = decode_raster(data, source)
+    check_content(decoded.pixels, source)
+    ref, header, cautions = describe_raster(source, path)
     return Mammogram(
         ref,
         header,
-        found.pixels,
-        found.photometric,
-        cautions=(*named, *found.cautions),
-        orientation=found.orientation,
+        decoded.pixels,
+        decoded.photometric,
+        cautions=(*cautions, *decoded.cautions),
+        orientation=decoded.orientation,
     )
 
 
 def decode_raster(data: bytes, source: str) -> Decoded:
-    """Decode a picture to one channel, whatever it shows."""
+    """Decode a picture, a mammogram or a mask, to one channel.
+
+    Raises
+    ------
+    NotAnImage, NotAMammogram, UnsupportedImage
+        If it is not a picture, is damaged, is coloured, or has a form that is not supported.
+    """
     decoder = _decoder(data[:16])
     if decoder is None:
         raise NotAnImage(
-            "this is no picture of a kind that is read",
+            "this is not a picture of a supported kind",
             source=source,
             remedy="Send DICOM, PNG, JPEG, PGM or TIFF images",
         )
-    found = decoder(data, source)
-    if found.pixels.ndim == 3:
-        note = Caution("grey_as_colour", "a grey picture stored in several equal channels")
-        merged = merge_channels(found.pixels, source)
-        found = found._replace(pixels=merged, cautions=(*found.cautions, note))
-    if found.pixels.dtype == np.uint16:
-        ordered, notes = ordered_bytes(found.pixels, 16, source)
-        found = found._replace(pixels=ordered, cautions=(*found.cautions, *notes))
-    return found
+    decoded = decoder(data, source)
+    if decoded.pixels.ndim == 3:
+        note = Caution("grey_as_colour", "the grey picture is stored in several equal channels")
+        merged = merge_channels(decoded.pixels, source)
+        decoded = decoded._replace(pixels=merged, cautions=(*decoded.cautions, note))
+    if decoded.pixels.dtype == np.uint16:
+        ordered, notes = ordered_bytes(decoded.pixels, 16, source)
+        decoded = decoded._replace(pixels=ordered, cautions=(*decoded.cautions, *notes))
+    return decoded
 
 
 def _decoder(head: bytes) -> Callable[[bytes, str], Decoded] | None:
@@ -122,8 +136,10 @@ def _png(data: bytes, source: str) -> Decoded:
 
 
 def _critical_chunks(data: bytes, source: str) -> tuple[bytes, bytes]:
-    """The chunks that make the picture, checked, and the Exif block; libpng prints its doubts
-    about the others."""
+    """Check the chunks; give a PNG with only the necessary ones, and the Exif block.
+
+    The other chunks are left out, because libpng prints warnings about them.
+    """
     parts, position, kind, exif = [PNG_SIGNATURE], len(PNG_SIGNATURE), b"", b""
     while kind != b"IEND":
         length, kind = struct.unpack_from(">I4s", data.ljust(position + 8, b"\0"), position)
@@ -148,7 +164,7 @@ def _jpeg(data: bytes, source: str) -> Decoded:
 
 
 def _exif_of_jpeg(data: bytes) -> bytes:
-    """The Exif block, which stands in one of the segments before the first frame."""
+    """Find the Exif block in the segments before the first frame; empty if there is none."""
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] >= 0xE0:
         (length,) = struct.unpack_from(">H", data, position + 2)
@@ -200,8 +216,8 @@ def _pgm(data: bytes, source: str) -> Decoded:
     if int(native.max()) <= largest:
         return Decoded(native)
     if dtype.itemsize == 1 or int(native.byteswap().max()) > largest:
-        raise _damaged("the PGM holds values above its maximum", source)
-    text = "the bytes of each value were exchanged: the PGM's maximum says so; put back"
+        raise _damaged("the PGM has values above its maximum", source)
+    text = "the bytes of each value were swapped, as the PGM's maximum shows; this was corrected"
     return Decoded(native.byteswap(), cautions=(Caution("bytes_swapped", text, doubt=True),))
 
 
@@ -211,7 +227,7 @@ def _plain_numbers(body: bytes, count: int, largest: int, source: str) -> Pixels
         raise _damaged("the PGM is truncated or damaged", source)
     numbers = np.array(words, np.int64)
     if int(numbers.max()) > largest:
-        raise _damaged("the PGM holds values above its maximum", source)
+        raise _damaged("the PGM has values above its maximum", source)
     return numbers
 
 

@@ -1,4 +1,4 @@
-"""One file → its header, or its mammogram; the kind is told from its first bytes, not its name."""
+"""Read the header or the mammogram of one file. Its first bytes, not its name, show its kind."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ _OTHER_FILES = (b"%PDF", b"PK", b"MZ", b"\x7fELF", b"\x1f\x8b", b"{\\rtf", b"<?x
 
 @dataclass(frozen=True)
 class HeaderInfo:
-    """What a file says of itself, pixels unseen; `refusal` is why it will not be read, if so, and
-    `kind` what it is proven to be (a picture without a header may always show a breast)."""
+    """The header of a file, read without decoding pixels.
+
+    `refusal` is the error that `read_image` would raise, or ``None``. `kind` is the kind of object
+    that the header proves; a picture without a header may always show a breast.
+    """
 
     ref: ImageRef
     header: SourceHeader
@@ -36,12 +39,12 @@ class HeaderInfo:
 
 
 def identify(file: ImageFile) -> HeaderInfo:
-    """Read whose and what an image is, also of one that is refused.
+    """Read the header of a file, also of one that would be refused.
 
     Raises
     ------
     NotAnImage, UnsupportedImage
-        If the file has no header to speak of: missing, empty, truncated, another kind.
+        If the header cannot be read: the file is missing, empty, truncated or of another kind.
     """
     if file.member is None and file.path.is_file():
         try:
@@ -74,10 +77,10 @@ def identify(file: ImageFile) -> HeaderInfo:
 
 
 def may_be_image(file: ImageFile) -> bool:
-    """Whether a file that cannot be identified may still be a damaged mammogram.
+    """Return whether a file that cannot be identified may be a damaged mammogram.
 
-    It is not if its first bytes are text or those of another kind of file, and its name does not
-    claim to be an image.
+    It cannot be one if its first bytes are text or belong to another kind of file, and its name
+    does not have the suffix of an image.
     """
     if PurePath(file.member or file.path).suffix.lower() in IMAGE_SUFFIXES:
         return True
@@ -97,12 +100,12 @@ def read_header(file: ImageFile) -> HeaderInfo:
     Returns
     -------
     HeaderInfo
-        The reference has no digest; `cautions` name every tolerance of the header.
+        The reference has no digest; `cautions` are about the header.
 
     Raises
     ------
     InputError
-        One of its leaves, if the image would be refused as far as the header tells.
+        If the image would be refused, as far as the header shows it.
     """
     info = identify(file)
     if info.refusal is not None:
@@ -111,7 +114,7 @@ def read_header(file: ImageFile) -> HeaderInfo:
 
 
 def read_image(file: ImageFile | Path) -> Mammogram:
-    """Read one mammogram: one read of its bytes, one decode.
+    """Read and decode one mammogram.
 
     Parameters
     ----------
@@ -122,18 +125,20 @@ def read_image(file: ImageFile | Path) -> Mammogram:
     -------
     Mammogram
         Pixels after the modality LUT; VOI and photometric interpretation are recorded, not
-        applied. The reference carries the SHA-256 of the encoded bytes.
+        applied. The reference has the SHA-256 of the file's bytes.
 
     Raises
     ------
     NotAnImage
-        Empty, truncated, damaged, or no picture.
+        If the file is empty, truncated, damaged, or not a picture.
     UnsupportedImage
-        A form that is not read: several frames, depth, transfer syntax, size.
+        If its frames, depth, transfer syntax or size are not supported.
     MissingAttribute
-        Rows, Columns or BitsAllocated are absent.
+        If Rows, Columns or BitsAllocated are missing.
     NotAMammogram
-        Another modality, FOR PROCESSING, colour, a mask, nothing in it.
+        If it has another modality, is FOR PROCESSING, coloured, a mask, or empty.
+    NotAWholeView
+        If it shows a part of a breast, or a magnified one.
     """
     file = ImageFile(file) if isinstance(file, Path) else file
     data = file.read_bytes()
@@ -150,7 +155,7 @@ def read_image(file: ImageFile | Path) -> Mammogram:
 
 
 def _beside(file: ImageFile) -> Path | None:
-    """Where tables are looked for: not inside archives."""
+    """The path beside which tables are looked for; ``None`` for a file in an archive."""
     return file.path if file.member is None else None
 
 

@@ -1,9 +1,11 @@
-"""The words by which views are described, in English, German, French, Spanish, Italian, Portuguese
-and Dutch: read from descriptions, protocol names, paddles, code meanings and file names.
+"""Words that describe views, in English, German, French, Spanish, Italian, Portuguese and Dutch.
 
-Words are compared without accents and case, as whole words; one that ends in ``*`` is a beginning.
-A word after a negation (`NEGATIONS`) says nothing. Spellings come from the DICOM standard (CID
-4014, CID 4015, PS3.3 C.8.11.7.1.4), the ACR's view abbreviations, and what devices write.
+`descriptions` looks for them in descriptions, protocol names, paddles, code meanings and file
+names.
+
+Whole words are compared, without accents and case; a word that ends in ``*`` is the beginning of
+words. A word after a negation (`NEGATIONS`) is ignored. The spellings come from the DICOM standard
+(CID 4014, CID 4015, PS3.3 C.8.11.7.1.4), from the ACR's view abbreviations, and from devices.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ __all__ = [
 
 
 class Topic(str, Enum):
-    """What a description says beyond side and view; the value completes "this is ..."."""
+    """Kind of image that a description names. The value completes the sentence "this is ..."."""
 
     MAGNIFIED = "a magnified view"
     SPOT = "a spot compression view"
@@ -61,17 +63,17 @@ REFUSED_PARTS: Final = frozenset(
         *(Topic.STEREO, Topic.NEEDLE, Topic.BIOPSY, Topic.DUCT),
     )
 )
-"""Views of a part of a breast, at another scale, or with an instrument: never scored."""
+"""Views of a part of a breast, at another scale, or with an instrument. They are never scored."""
 DOUBTED_PARTS: Final = frozenset(
     (Topic.ROLLED, Topic.TAIL, Topic.AXILLA, Topic.MODIFIED, Topic.AFTER_BIOPSY)
 )
-"""Views that show a breast, but not as a standard view does: scored, and a doubt."""
+"""Views of a breast that differ from the standard views. They are scored with a doubt."""
 VIEW_TOPICS: Final = (
     REFUSED_PARTS
     | DOUBTED_PARTS
     | {Topic.IMPLANT, Topic.PARTIAL, Topic.SPECIMEN, Topic.PHANTOM, Topic.RECOMBINED}
 )
-"""What the name of a file may say of a picture: a doubt, never a refusal."""
+"""Topics that are read from file names. They give a doubt, never a refusal."""
 TOPICS: Final = {
     Topic.MAGNIFIED: (
         "MAG, MAGS, MAGN, MAGVIEW, MAGVIEWS, SPOTMAG, MAGSPOT, MAGNIF*, ZOOM, VERGR, VERGROSSER*,"
@@ -162,7 +164,7 @@ ORDINARY: Final = (
     " DARK SUBTRACTION,"
     " BACKGROUND SUBTRACTION, SCATTER SUBTRACTION, FLAT FIELD CORRECTION, FLAT FIELD CORRECTED"
 )
-"""Phrases that hold such a word and mean nothing of the kind."""
+"""Phrases that contain a word of `TOPICS` but have another meaning."""
 NEGATIONS: Final = (
     *("NO", "NOT", "NON", "WITHOUT", "WO", "OHNE", "KEIN", "KEINE", "NICHT", "SANS", "PAS"),
     *("SIN", "SENZA", "SEM", "ZONDER", "GEEN"),

@@ -13,7 +13,7 @@ _MOST, _PAD = 2**31 - 1, 2**28
 def keep_freed_memory() -> bool:
     """Tell glibc to take large blocks from its heap, and to keep the heap when they are freed.
 
-    By default each large tensor is mapped anew, and the kernel clears its pages one fault at a
+    By default each large tensor is mapped again, and the kernel clears its pages one fault at a
     time: on two cores a step of EfficientNet-Lite0 on 640 × 352 pixels then takes 1.7 times as
     long (``benchmarks/bench_allocator.py``). The process keeps the largest size that it once had,
     half as much again as it would need.

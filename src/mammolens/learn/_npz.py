@@ -1,4 +1,4 @@
-"""Arrays in one file: written in one move, read without unpickling; a damaged one is none."""
+"""Arrays in one file: written whole, read without unpickling; a damaged one reads as none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.errors import StorageError
+from mammolens.files import storage, write_whole
 
 __all__ = ["read_npz", "write_npz"]
 
@@ -27,7 +27,7 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]] | 
 
 
 def write_npz(path: Path, **arrays: npt.NDArray[Any]) -> None:
-    """Write arrays beside their place and move them there.
+    """Write arrays into one file, whole.
 
     Raises
     ------
@@ -36,15 +36,6 @@ def write_npz(path: Path, **arrays: npt.NDArray[Any]) -> None:
     """
     data = io.BytesIO()
     np.savez(data, **arrays)  # type: ignore[arg-type]
-    partial = path.with_suffix(".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data.getvalue())
-        partial.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"it cannot be written: {error.strerror or error}; the one before is kept",
-            source=str(path),
-            keyword="--cache",
-            remedy="Make room, or name another folder",
-        ) from error
+    remedy = "Make room, or name another folder"
+    with storage(path, keyword="--cache", remedy=remedy):
+        write_whole(path, data.getvalue())

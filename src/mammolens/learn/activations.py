@@ -1,11 +1,11 @@
-"""Maps of the fixed part of a trunk, computed once and kept: the rest then learns in minutes.
+"""Cache of the feature maps of the fixed part of a trunk: the rest then learns in minutes.
 
 prepared pictures → variants (as they are, and random draws that can be replayed) → the first
 parts of the trunk, which never change → maps in half precision, memory-mapped.
 
-One folder for each fixed part, list of images and augmentation (its name is their digest). Each row
-keeps the digest of the picture that its maps were made of, written after the maps: an interrupted
-build goes on where it stopped, and the maps of a picture that has changed are made anew.
+There is one folder for each fixed part, list of images and augmentation (its name is their digest).
+Each row keeps the digest of the picture that its maps were made of, written after the maps: an
+interrupted build continues where it stopped, and the maps of a changed picture are made again.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from mammolens.data.cache import PreparedCache
+from mammolens.data.cache_files import locked
 from mammolens.data.manifest import Record
-from mammolens.data.store import locked
 from mammolens.errors import ConfigError, StorageError
 from mammolens.learn.augment import apply_augmentation, draw_augmentation
 from mammolens.learn.batches import stack

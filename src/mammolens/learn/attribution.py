@@ -19,7 +19,6 @@ over the pixels of a cell, and what speaks against malignancy is cut off, as the
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -31,9 +30,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mammolens.errors import ConfigError
-from mammolens.learn.explain import ScoreAndExplain
+from mammolens.learn.grad_cam import ScoreAndExplain
 from mammolens.learn.network import MammoNet
 from mammolens.model import STRIDE
+from mammolens.spelling import did_you_mean
 
 __all__ = [
     "METHODS",
@@ -119,11 +119,10 @@ def choose_methods(names: Sequence[str]) -> dict[str, Method]:
     """
     for name in names:
         if name not in METHODS:
-            near = difflib.get_close_matches(name, METHODS, 1, cutoff=0.0)
             raise ConfigError(
                 f"there is no method {name!r}",
                 keyword="methods",
-                remedy=f"The nearest is {near[0]}; known: {', '.join(METHODS)}",
+                remedy=did_you_mean(name, METHODS),
             )
     wanted = {"grad_cam", *(names or METHODS)}
     return {name: method for name, method in METHODS.items() if name in wanted}
@@ -168,7 +167,7 @@ def shuffled(net: MammoNet, layers: str, seed: int) -> MammoNet:
     """Copy a network and shuffle the values of every weight tensor within itself.
 
     What was learned is gone, and the sizes of the weights are as before. Source: Adebayo 2018,
-    arXiv 1810.03292, which draws the weights anew.
+    arXiv 1810.03292, which draws new weights.
 
     Parameters
     ----------

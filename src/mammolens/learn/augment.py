@@ -1,7 +1,7 @@
 """Augmentation: parameters are drawn at random, applied deterministically, and can be replayed.
 
 A picture is moved (turned, mirrored, zoomed, stretched, shifted, bent), then blurred, toned and
-made noisy, then boxes are erased. Masks and boxes of lesions follow the movement alone.
+made noisy, then boxes are erased. Masks of lesions follow the movement alone.
 """
 
 from __future__ import annotations
@@ -22,13 +22,10 @@ from mammolens.learn.sections import AugmentConfig
 __all__ = [
     "Augmentation",
     "apply_augmentation",
-    "apply_to_boxes",
     "apply_to_mask",
     "draw_augmentation",
     "erased_pixels",
 ]
-
-_NEAR_PX = 1.0
 
 
 @dataclass(frozen=True)
@@ -174,42 +171,6 @@ def apply_to_mask(mask: npt.NDArray[np.uint8], change: Augmentation) -> npt.NDAr
     A lesion under an erased box is still in the mask: see `erased_pixels`.
     """
     return _move(mask, change, cv2.INTER_NEAREST)
-
-
-def apply_to_boxes(
-    boxes: npt.ArrayLike, shape: tuple[int, int], change: Augmentation
-) -> npt.NDArray[np.float64]:
-    """Move boxes as `apply_augmentation` moves the picture.
-
-    Parameters
-    ----------
-    boxes
-        (n, 4): (row0, col0, row1, col1), half-open, in pixels of the picture.
-    shape
-        Rows and columns of the picture.
-
-    Returns
-    -------
-    Float64 (n, 4): the smallest boxes around the pixels that come from within the old ones; NaN
-    for a box that has left the picture.
-
-    Examples
-    --------
-    >>> flip = Augmentation(flip_horizontal=True)
-    >>> apply_to_boxes([(0, 1, 4, 3)], (8, 10), flip).tolist()
-    [[0.0, 7.0, 4.0, 9.0]]
-    """
-    x, y = _source(shape, change)
-    found = np.full((len(old := np.asarray(boxes, np.float64).reshape(-1, 4)), 4), np.nan)
-    for index, (row0, col0, row1, col1) in enumerate(old):
-        within = (y + 0.5 >= row0) & (y + 0.5 < row1) & (x + 0.5 >= col0) & (x + 0.5 < col1)
-        if not within.any():
-            away = np.hypot(y + 0.5 - (row0 + row1) / 2, x + 0.5 - (col0 + col1) / 2)
-            within = (away == away.min()) & (away <= _NEAR_PX)
-        rows, cols = np.flatnonzero(within.any(1)), np.flatnonzero(within.any(0))
-        if rows.size:
-            found[index] = rows[0], cols[0], rows[-1] + 1, cols[-1] + 1
-    return found
 
 
 def erased_pixels(shape: tuple[int, ...], change: Augmentation) -> npt.NDArray[np.bool_]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from torch import nn
@@ -11,16 +9,11 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from mammolens.data.cache import PreparedCache
 from mammolens.learn.batches import stack
-from mammolens.learn.network import MammoNet
+from mammolens.learn.network import MammoNet, batch_norms
 
-__all__ = ["batch_norms", "estimate_statistics", "move_average"]
+__all__ = ["estimate_statistics", "move_average"]
 
 _IMAGES = 512
-
-
-def batch_norms(net: nn.Module) -> Iterator[nn.BatchNorm2d]:
-    """The batch norms of a network."""
-    return (module for module in net.modules() if isinstance(module, nn.BatchNorm2d))
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
-"""What a step learns from: draws from the cache, augmented, with what the labels and marks allow.
+"""Batches: what a training step learns from, drawn from the cache and augmented.
 
 Every draw depends on the seed, the pass and the place in it alone, so that a run that was cut off
-goes on exactly as it would have gone, and every process of a run knows the whole batch.
+continues exactly as it would have, and every process of a run knows the whole batch.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from mammolens.data.manifest import Record
 from mammolens.errors import InvalidManifest
 from mammolens.learn.augment import apply_augmentation, apply_to_mask, draw_augmentation
 from mammolens.learn.config import RunConfig
-from mammolens.learn.marks import UNKNOWN, cell_targets, lesion_masks
+from mammolens.learn.lesion_targets import UNKNOWN, cell_targets, lesion_masks
+from mammolens.learn.processes import ONE_PROCESS, Processes
 
 __all__ = [
     "STRIDE",
-    "WHOLE",
     "Batch",
-    "Material",
-    "Share",
+    "TrainingSet",
     "draw_batch",
+    "draw_rows",
     "draw_weights",
     "gather",
     "stack",
@@ -39,44 +39,40 @@ STRIDE = 32
 
 
 @dataclass(frozen=True)
-class Material:
-    """Prepared pictures to learn from. `marked` ones teach places only, never classes; `masks`
-    are keyed by row of `learned`, or by its length plus row of `marked`; `told` is P(malignant) by
-    row of `learned` as teachers say it, NaN where they do not."""
+class TrainingSet:
+    """Prepared pictures to learn from, and the probability of drawing each of the `learned`.
+
+    `marked` ones teach places only, never classes; `masks` are keyed by row of `learned`, or by its
+    length plus row of `marked`; `taught` is P(malignant) by row of `learned` as teachers give it,
+    NaN where they give none.
+    """
 
     learned: PreparedCache
     marked: PreparedCache | None
     weights: npt.NDArray[np.float64]
     masks: dict[int, npt.NDArray[np.uint8]]
-    told: npt.NDArray[np.float32] | None = None
-
-
-@dataclass(frozen=True)
-class Share:
-    """The rows of a batch that process `rank` of `world` ones learns from."""
-
-    rank: int = 0
-    world: int = 1
-
-
-WHOLE = Share()
+    taught: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Uint8 pictures (B, 1, H, W), allowed classes bool (B, 3), cell targets float (B, h, w),
-    what teachers say float (B,), NaN where they say nothing; `rows` as `Material` counts them.
+    """What a step learns from.
+
+    `inputs` are uint8 pictures (B, 1, H, W), or float32 maps (B, K, h, w) of the trunk's fixed
+    part; `allowed` classes are bool (B, 3), `targets` of cells float (B, h, w), and `taught` is
+    what teachers give, float (B,), NaN where they give nothing; `rows` are counted as
+    `TrainingSet` does.
 
     `seed` is for what the network draws (dropout). `map_share` is by how much more pictures with
     known cells this share of the batch holds than the shares do on average: 1 for a whole batch.
     """
 
-    pictures: Tensor
+    inputs: Tensor
     allowed: Tensor
     targets: Tensor | None
     seed: int
     map_share: float = 1.0
-    told: Tensor | None = None
+    taught: Tensor | None = None
     rows: tuple[int, ...] = ()
 
 
@@ -109,63 +105,81 @@ def gather(
     learned: PreparedCache,
     marked: PreparedCache | None,
     config: RunConfig,
-    told: npt.NDArray[np.float32] | None = None,
-) -> Material:
+    taught: npt.NDArray[np.float32] | None = None,
+) -> TrainingSet:
     """Weigh the records, and draw the masks if places are to be learned."""
     masks: dict[int, npt.NDArray[np.uint8]] = {}
     if config.train.map_weight > 0:
         records = (*learned.records, *(marked.records if marked else ()))
         masks = lesion_masks(records, config.preprocess)
     weights = draw_weights(learned.records, config.train.balance, config.train.patient_balance)
-    return Material(learned, marked, weights, masks, told)
+    return TrainingSet(learned, marked, weights, masks, taught)
 
 
 def draw_batch(
-    material: Material, config: RunConfig, epoch: int, place: int, share: Share = WHOLE
+    training: TrainingSet,
+    config: RunConfig,
+    epoch: int,
+    place: int,
+    processes: Processes = ONE_PROCESS,
 ) -> Batch:
-    """Draw, augment and stack the pictures of one step.
+    """Draw, augment and stack the pictures of one step: this process's share of them.
 
     Source of the resizing: Howard 2018, training on small pictures first (fast.ai, DAWNBench).
     """
     train = config.train
     rng = np.random.default_rng((train.seed, epoch, place))
-    drawn = _rows(material, config, epoch, place)
+    drawn = draw_rows(training, config, epoch, place)
     changes = [draw_augmentation(rng, config.augment) for _ in drawn]
-    seed = int(rng.integers(2**62)) + share.rank
+    seed = int(rng.integers(2**62)) + processes.rank
     size = _size(config, epoch, place)
-    count = len(material.learned.records)
-    own = drawn[share.rank :: share.world]
+    count = len(training.learned.records)
+    own = drawn[processes.rank :: processes.world]
     pictures, targets = [], []
-    for row, change in zip(own, changes[share.rank :: share.world], strict=True):
-        cache, at = (material.learned, row) if row < count else (material.marked, row - count)
+    for row, change in zip(own, changes[processes.rank :: processes.world], strict=True):
+        cache, at = (training.learned, row) if row < count else (training.marked, row - count)
         assert cache is not None
         picture = apply_augmentation(cache.picture(at), change)
         pictures.append(picture if picture.shape == size else _reduced(picture, size))
         if train.map_weight > 0:
             cells = size[0] // STRIDE, size[1] // STRIDE
-            mask = material.masks.get(row)
+            mask = training.masks.get(row)
             targets.append(
                 np.full(cells, UNKNOWN, np.float32)
                 if mask is None
                 else cell_targets(apply_to_mask(mask, change), cells)
             )
     allowed = [
-        material.learned.records[row].allowed if row < count else (True, True, True) for row in own
+        training.learned.records[row].allowed if row < count else (True, True, True) for row in own
     ]
-    known = sum(row in material.masks for row in drawn)
+    known = sum(row in training.masks for row in drawn)
     return Batch(
         stack(pictures),
         torch.tensor(allowed),
         torch.from_numpy(np.stack(targets)) if targets else None,
         seed,
-        sum(row in material.masks for row in own) * share.world / known if known else 1.0,
+        sum(row in training.masks for row in own) * processes.world / known if known else 1.0,
         None
-        if material.told is None
+        if training.taught is None
         else torch.tensor(
-            [material.told[row] if row < count else np.nan for row in own], dtype=torch.float32
+            [training.taught[row] if row < count else np.nan for row in own], dtype=torch.float32
         ),
         tuple(own),
     )
+
+
+def draw_rows(training: TrainingSet, config: RunConfig, epoch: int, place: int) -> list[int]:
+    """Draw the rows of one step: rows of `learned`, then of `marked`, counted on from there."""
+    train = config.train
+    rng = np.random.default_rng((train.seed, epoch))
+    drawn = rng.choice(len(training.weights), train.epoch_images, p=training.weights)
+    rows = drawn[place * train.batch :][: train.batch].tolist()
+    if train.map_weight > 0 and training.marked is not None:
+        share = round(train.marked_share * len(rows))
+        others = np.random.default_rng((train.seed, epoch, place, 1))
+        marked = others.integers(len(training.marked.records), size=share)
+        rows[len(rows) - share :] = (len(training.weights) + marked).tolist()
+    return list(rows)
 
 
 def stack(pictures: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
@@ -186,20 +200,6 @@ def _within_cells(
         sums[cell] += factor  # type: ignore[assignment]
     counts = Counter(cells)
     return factors * np.array([counts[cell] / sums[cell] for cell in cells], np.float64)
-
-
-def _rows(material: Material, config: RunConfig, epoch: int, place: int) -> list[int]:
-    """Rows of `learned`; the last of the batch are rows of `marked`, counted on from there."""
-    train = config.train
-    rng = np.random.default_rng((train.seed, epoch))
-    drawn = rng.choice(len(material.weights), train.epoch_images, p=material.weights)
-    rows = drawn[place * train.batch :][: train.batch].tolist()
-    if train.map_weight > 0 and material.marked is not None:
-        share = round(train.marked_share * len(rows))
-        others = np.random.default_rng((train.seed, epoch, place, 1))
-        marked = others.integers(len(material.marked.records), size=share)
-        rows[len(rows) - share :] = (len(material.weights) + marked).tolist()
-    return list(rows)
 
 
 def _reduced(picture: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:

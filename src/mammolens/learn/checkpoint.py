@@ -1,7 +1,6 @@
-"""The run folder: what a run says of itself, its log, its best weights, and how it goes on.
+"""The run folder: ``run.json``, logs, the best weights, and the checkpoint to resume from.
 
-Every file is written beside its place and moved there in one go: a full disk or a kill leaves the
-one before.
+Every file is written whole (`mammolens.files`): a full disk or a kill leaves the one before.
 """
 
 from __future__ import annotations
@@ -9,10 +8,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import subprocess
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,8 @@ import torch
 from mammolens import DISCLAIMER
 from mammolens.data.manifest import Manifest
 from mammolens.data.splits import split_digest
-from mammolens.errors import ConfigError, StorageError
+from mammolens.errors import ConfigError
+from mammolens.files import storage, write_whole
 from mammolens.learn.config import RunConfig
 
 __all__ = [
@@ -55,8 +53,14 @@ _FREE = (
 )
 """Settings that may change while a run goes on: the digests watch over the tables."""
 
-_NEW = ("tally",)
-"""Parts that checkpoints of older versions do not hold."""
+_KEPT = (
+    "The file before it is kept. Make room, then give the same command again: the run goes on from "
+    "its last checkpoint"
+)
+
+_OPTIONAL = ("tally", "places")
+"""Parts that some checkpoints do not hold: older versions kept no tally, and runs on kept maps no
+layer for the places of lesions."""
 
 
 def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
@@ -83,7 +87,7 @@ def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
     was, now = _flat(earlier), _flat(config)
     changed = [key for key in now if now[key] != was.get(key) and not _may_change(key)]
     if "train.epochs" in changed and now["train.epochs"] > was["train.epochs"]:
-        changed.remove("train.epochs")  # a run may go on for longer, see `rates.plan_stretches`
+        changed.remove("train.epochs")  # see `learning_rates.plan_stretches`
     if changed:
         raise ConfigError(
             "the folder holds a run with other settings: "
@@ -107,20 +111,20 @@ def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
 def write_run(config: RunConfig, manifest: Manifest, out: Path, **further: Any) -> None:
     """Write ``run.json``: the resolved configuration, digests and versions.
 
+    Whether the folder holds another run is checked before, see `refuse_other_run`.
+
     Parameters
     ----------
     further
-        What else is known: ``refused`` (path → reason), ``lineage`` (see `insiders.Lineage`),
-        ``stretches`` (see `rates.plan_stretches`), ``averaged`` (what the weights are the mean of).
+        What else is known: ``refused`` (path → reason), ``lineage`` (see `lineage.Lineage`),
+        ``stretches`` (see `learning_rates.plan_stretches`), ``averaged`` (what the weights are the
+        mean of).
 
     Raises
     ------
-    ConfigError
-        As `refuse_other_run`.
     StorageError
         If the folder cannot be written.
     """
-    refuse_other_run(config, manifest, out)
     summary = {
         "disclaimer": DISCLAIMER,
         "config": config.model_dump(mode="json"),
@@ -221,7 +225,7 @@ def read_state(path: Path, **parts: Any) -> tuple[int, dict[str, Any]]:
         state = torch.load(path, map_location="cpu", weights_only=True)
         step, best = int(state["step"]), dict(state["best"])
         for name, part in parts.items():
-            part.load_state_dict(state.get(name, {}) if name in _NEW else state[name])
+            part.load_state_dict(state.get(name, {}) if name in _OPTIONAL else state[name])
     except Exception as error:  # torch's readers and modules have no common base but this one
         words = " ".join(str(error).split())[:300]
         raise ConfigError(
@@ -234,32 +238,15 @@ def read_state(path: Path, **parts: Any) -> tuple[int, dict[str, Any]]:
 
 
 def place_file(path: Path, data: bytes) -> None:
-    """Write a file beside its place and move it there.
+    """Write a file of the run folder whole.
 
     Raises
     ------
     StorageError
         If the folder is full or cannot be written; the file before stays.
     """
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise StorageError(
-            f"it cannot be written ({len(data) / 1e6:.1f} MB): {error.strerror or error}; "
-            "the one before is kept",
-            source=str(path),
-            keyword="--out",
-            remedy="Make room, then give the same command again: the run goes on from its last "
-            "checkpoint",
-        ) from error
+    with storage(path, keyword="--out", remedy=_KEPT):
+        write_whole(path, data)
 
 
 def _rows_below(path: Path, first: str, bound: int) -> list[dict[str, str]]:

@@ -32,7 +32,7 @@ from sklearn.pipeline import Pipeline
 from mammolens.errors import InvalidManifest
 from mammolens.learn._npz import read_npz, write_npz
 from mammolens.learn.classifiers import CLASSIFIERS, Classifier
-from mammolens.metrics import auc
+from mammolens.metrics import auc_within, sigmoid
 
 __all__ = ["Fitted", "Sample", "cached_fit", "fit", "source_auc"]
 
@@ -48,7 +48,7 @@ _ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
 class Sample:
     """`features` float (n, d), and of each row its `labels` bool, `sources` and `patients` str (n).
 
-    A patient's identifier counts within her source.
+    A patient's identifier is unique within a source only.
     """
 
     features: npt.NDArray[np.float32]
@@ -65,9 +65,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Probabilities: `out_of_fold` (n) of the training rows, each by a classifier that her patient
-    did not teach, and `scores` (m) of the others; `chosen` is what the last search took, and
-    `fold_choices` what the searches within folds took."""
+    """Probabilities of the training rows and of other rows, and the settings that were chosen.
+
+    `out_of_fold` (n) are of the training rows, each by a classifier that did not learn from its
+    patient; `scores` (m) are of the others. `chosen` is the setting of the last search,
+    `fold_choices` those of the searches within folds.
+    """
 
     out_of_fold: Floats
     scores: Floats
@@ -166,13 +169,10 @@ def source_auc(
     >>> source_auc(np.array([0, 1, 0, 1], bool), np.array([1.0, 2, 9, 8]), np.array(list("aabb")))
     0.5
     """
-    areas, sizes = [], []
-    for source in np.unique(sources):
-        rows = sources == source
-        if len(set(labels[rows].tolist())) == 2:
-            areas.append(auc(labels[rows], scores[rows]))
-            sizes.append(int(rows.sum()))
-    return float(np.average(areas, weights=sizes)) if areas else None
+    areas = auc_within(labels, scores, sources).values()
+    if not areas:
+        return None
+    return float(np.average([area for area, _ in areas], weights=[n for _, n in areas]))
 
 
 Cuts = list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]
@@ -288,7 +288,7 @@ def _sigmoid(scores: Floats, labels: npt.NDArray[np.bool_]) -> Callable[[Floats]
     slope, intercept = max(float(line.coef_[0, 0]), 1e-3), float(line.intercept_[0])
 
     def calibrate(values: Floats) -> Floats:
-        return 1.0 / (1.0 + np.exp(-np.clip(slope * values + intercept, -18.0, 18.0)))
+        return sigmoid(np.clip(slope * values + intercept, -18.0, 18.0))
 
     return calibrate
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from mammolens.data.manifest import Manifest, Split
 from mammolens.data.regions import region_records
 from mammolens.data.splits import split_patients
 from mammolens.errors import ConfigError
+from mammolens.learn.run_split import keep_training_share, put_on_sides
 from mammolens.learn.sections import (
     AugmentConfig,
     CardConfig,
@@ -24,11 +24,19 @@ from mammolens.learn.sections import (
     SourceNote,
     TrainConfig,
 )
-from mammolens.learn.sides import keep_training_share, put_on_sides
 from mammolens.model.card import NAME_PATTERN, VERSION_PATTERN
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
+from mammolens.spelling import did_you_mean
 
-__all__ = ["RunConfig", "load_localisation", "load_manifest", "read_run"]
+__all__ = [
+    "RunConfig",
+    "choose_records",
+    "load_localisation",
+    "load_manifest",
+    "read_localisation",
+    "read_run",
+    "read_tables",
+]
 
 
 class RunConfig(Section):
@@ -95,19 +103,34 @@ def load_manifest(config: RunConfig) -> Manifest:
     ------
     InvalidManifest, PatientLeak, ConfigError
     """
+    return choose_records(config, read_tables(config))
+
+
+def load_localisation(config: RunConfig) -> Manifest | None:
+    """Read the localisation tables; ``None`` if there are none. See `read_localisation`."""
+    return read_localisation(config, read_tables(config)) if config.data.localisation else None
+
+
+def read_tables(config: RunConfig) -> Manifest:
+    """Read the run's tables without what it excludes; no patient is on a side yet."""
     manifest = Manifest.read(*config.data.tables)
     excluded = set(config.data.exclude_machines)
     manifest = manifest.select(where=lambda record: record.machine not in excluded)
     if isinstance(config.preprocess, RegionConfig):
         manifest = region_records(manifest).select(where=lambda r: r.malignant is not None)
-    return keep_training_share(put_on_sides(manifest, config.data), config.data)
+    return manifest
 
 
-def load_localisation(config: RunConfig) -> Manifest | None:
+def choose_records(config: RunConfig, tables: Manifest) -> Manifest:
+    """Put every patient on a side, and leave out training patients as ``data`` says."""
+    return keep_training_share(put_on_sides(tables, config.data), config.data)
+
+
+def read_localisation(config: RunConfig, tables: Manifest) -> Manifest | None:
     """Read the localisation tables; ``None`` if there are none.
 
-    Patients whom the run's tables hold as well are on the side that they have there, the others
-    are split by themselves. Whom inner folds leave apart is held out here too.
+    Patients whom the run's `tables` hold as well are on the side that they have there, the others
+    are split by themselves. Patients whom inner folds leave apart are held out here too.
     """
     if not config.data.localisation:
         return None
@@ -117,9 +140,9 @@ def load_localisation(config: RunConfig) -> Manifest | None:
         seed=config.data.split_seed,
     )
     outer = config.model_copy(update={"data": config.data.model_copy(update={"inner_folds": 0})})
-    sides = {record.patient: record.split for record in load_manifest(outer).records}
+    sides = {r.patient: r.split for r in choose_records(outer, tables).records}
     if config.data.inner_folds:
-        sides |= {record.patient: record.split for record in load_manifest(config).records}
+        sides |= {r.patient: r.split for r in choose_records(config, tables).records}
     return marked.with_splits(
         {r.patient: sides.get(r.patient) or r.split or Split.TRAIN for r in marked.records}
     )
@@ -162,5 +185,4 @@ def _nearest(loc: tuple[int | str, ...], kind: str) -> str | None:
             model = model.model_fields[str(part)].annotation
         else:
             model = get_args(model)[1]  # of a table by name, what a name stands for
-    near = difflib.get_close_matches(str(loc[-1]), list(model.model_fields), n=1, cutoff=0.0)
-    return f"The nearest known key is {near[0]}" if near else None
+    return did_you_mean(str(loc[-1]), model.model_fields)

@@ -23,11 +23,12 @@ from mammolens.data.cache import PreparedCache, build_side
 from mammolens.data.manifest import Manifest, Split
 from mammolens.errors import ConfigError
 from mammolens.learn.averages import estimate_statistics
-from mammolens.learn.checkpoint import read_run_folder, write_best, write_run
+from mammolens.learn.checkpoint import read_run_folder, refuse_other_run, write_best, write_run
 from mammolens.learn.config import RunConfig
-from mammolens.learn.insiders import join_lineages, of_run, read_sides
-from mammolens.learn.predict import load_network, malignancy_figures, predict_logits
-from mammolens.learn.readiness import check_sides
+from mammolens.learn.lineage import join_lineages, of_run, read_sides
+from mammolens.learn.pass_figures import malignancy_figures
+from mammolens.learn.predict import load_network, predict_logits
+from mammolens.learn.side_checks import check_sides
 
 __all__ = [
     "Member",
@@ -120,7 +121,7 @@ def average_runs(
     """Write a run folder whose best weights are the mean of those of several runs.
 
     Settings, tables and sides are the first run's; the others may know fewer data sets, or others,
-    but nobody whom it holds out. Batch-norm statistics are estimated anew on its training pictures,
+    but no patient whom it holds out. Batch-norm statistics are estimated on its training pictures,
     because those of the runs do not belong to the averaged weights. The folder is exported as any
     run's is.
 
@@ -169,6 +170,7 @@ def average_runs(
         {"run": str(run), "share": share, **{key: said["best"][key] for key in ("score", "epoch")}}
         for (run, _, said), share in zip(members, shares, strict=True)
     ]
+    refuse_other_run(config, judged, out)
     write_run(
         config,
         judged,

@@ -6,7 +6,6 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,15 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from mammolens.errors import ConfigError, ContractMismatch
-from mammolens.learn._fold import fold_trunk, round_weights
-from mammolens.learn.explain import ScoreAndExplain
+from mammolens.learn.grad_cam import ScoreAndExplain
 from mammolens.learn.network import MammoNet
+from mammolens.learn.trunk_folding import fold_trunk, round_weights
 from mammolens.model import CLASSES, INPUT_NAME, OUTPUT_NAMES, STRIDE
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["Change", "ExportReport", "export_onnx", "trace_graph"]
+__all__ = ["Change", "ExportReport", "trace_graph"]
 
 OPSET = 18
 TOLERANCE = 1e-4
@@ -64,31 +63,6 @@ class ExportReport:
     folding: Change
     rounding: Change
     graph: Change
-
-
-def export_onnx(
-    net: MammoNet,
-    path: Path,
-    *,
-    temperature: float | Sequence[float] = 1.0,
-    bias: Sequence[float] = (0.0, 0.0, 0.0),
-    half_weights: bool = True,
-    pictures: npt.NDArray[np.uint8] | None = None,
-) -> ExportReport:
-    """Write what `trace_graph` makes; the file appears only when every check has passed."""
-    payload, report = trace_graph(
-        net,
-        str(path),
-        temperature=temperature,
-        bias=bias,
-        half_weights=half_weights,
-        pictures=pictures,
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.part")
-    partial.write_bytes(payload)
-    partial.replace(path)
-    return report
 
 
 def trace_graph(

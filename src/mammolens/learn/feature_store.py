@@ -1,9 +1,9 @@
-"""Features of prepared pictures on disk: computed once for a picture, whatever table it stands in.
+"""Cache of features of prepared pictures: computed once for a picture, whatever its table.
 
-One ``.npz`` file for each way of making features. A row is found by the digest of the picture that
-it was made of, so that it cannot be stale: another picture has another digest. A drawn picture's
-features stand in it too; where these no longer come out as they did (another release of a library,
-other weights, other code), all are made anew. Files are read without unpickling.
+There is one ``.npz`` file for each way of making features. A row is found by the digest of the
+picture that it was made of, so it cannot be out of date. The file also holds the features of a
+drawn picture: if these no longer come out as they did (another release of a library, other weights,
+other code), all are made again. Files are read without unpickling.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.data.cache import PreparedCache
-from mammolens.data.store import locked
+from mammolens.data.cache_files import locked
 from mammolens.errors import InvalidManifest
 from mammolens.learn._npz import read_npz, write_npz
 
@@ -54,8 +54,8 @@ class _Kept:
 
 
 def handcrafted_extractor() -> Extractor:
-    """Intensity, shape, GLCM, LBP and HOG of `mammolens.learn.features`."""
-    from mammolens.learn.features import feature_names, handcrafted_features
+    """Intensity, shape, GLCM, LBP and HOG of `mammolens.learn.handcrafted_features`."""
+    from mammolens.learn.handcrafted_features import feature_names, handcrafted_features
 
     def extract(pictures: Picture) -> Features:
         return np.stack([handcrafted_features(picture) for picture in pictures])

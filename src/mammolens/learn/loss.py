@@ -1,5 +1,5 @@
-"""Losses of logits: of partial labels (−log of the probability of what the label allows), and of a
-probability of malignancy that others have said."""
+"""Losses of logits: of partial labels (−log of the probability of the classes that the label
+allows), and of probabilities of malignancy that teachers give."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ def partial_label_loss(logits: Tensor, allowed: Tensor, smoothing: float = 0.0) 
     0.4055
     """
     log_p = torch.log_softmax(logits.float(), dim=1)
-    told = -torch.logsumexp(log_p.masked_fill(~allowed, -torch.inf), dim=1)
+    hard = -torch.logsumexp(log_p.masked_fill(~allowed, -torch.inf), dim=1)
     if smoothing == 0.0:
-        return told.mean()
+        return hard.mean()
     informative = (~allowed).any(1)
-    spread = torch.where(informative, -log_p.mean(1), torch.zeros_like(told))
-    return ((1.0 - smoothing) * told + smoothing * spread).mean()
+    spread = torch.where(informative, -log_p.mean(1), torch.zeros_like(hard))
+    return ((1.0 - smoothing) * hard + smoothing * spread).mean()
 
 
-def soft_label_loss(logits: Tensor, told: Tensor) -> Tensor:
-    """Mean over the batch of the cross-entropy between P(malignant) and what was told of it.
+def soft_label_loss(logits: Tensor, taught: Tensor) -> Tensor:
+    """Mean over the batch of the cross-entropy between P(malignant) and that of teachers.
 
     Parameters
     ----------
     logits
         Float (B, 3).
-    told
-        Probabilities (B,); NaN where nothing was told, which adds nothing.
+    taught
+        Probabilities (B,); a NaN adds nothing.
 
     Examples
     --------
@@ -55,8 +55,8 @@ def soft_label_loss(logits: Tensor, told: Tensor) -> Tensor:
     0.5493
     """
     log_p = torch.log_softmax(logits.float(), dim=1)
-    heard = ~told.isnan()
-    target = torch.where(heard, told, 0.0)
+    known = ~taught.isnan()
+    target = torch.where(known, taught, 0.0)
     other = torch.logsumexp(log_p[:, :2], dim=1)
     entropy = -(target * log_p[:, 2] + (1.0 - target) * other)
-    return torch.where(heard, entropy, 0.0).mean()
+    return torch.where(known, entropy, 0.0).mean()

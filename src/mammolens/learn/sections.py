@@ -34,7 +34,7 @@ class DataConfig(Section):
     table: tuple[Path, ...] = Field((), description="one table or a list, instead of manifests")
     persons: Path | None = Field(
         None,
-        description="table of women whom several identifiers name (dataset, patient_id, person_id)",
+        description="table of patients with several identifiers (dataset, patient_id, person_id)",
     )
     cache: Path = Field(Path(".cache/prepared"), description="folder of prepared pictures")
     localisation: tuple[Path, ...] = Field(
@@ -160,7 +160,7 @@ class TrainConfig(Section):
         0.5, ge=0, le=1, description="0 draws as found, 1 sources and classes alike"
     )
     patient_balance: float = Field(
-        0.0, ge=0, le=1, description="0 draws images alike, 1 the women of a source and class"
+        0.0, ge=0, le=1, description="0 draws images alike, 1 the patients of a source and class"
     )
     head_first: float = Field(0.0, ge=0, lt=1, description="share of steps of the head alone")
     unfreeze: tuple[float, ...] = Field(
@@ -183,8 +183,8 @@ class TrainConfig(Section):
     teacher_weight: float = Field(1.0, gt=0, description="weight of the loss on what they say")
     cross_fit: bool = Field(
         False,
-        description="teachers speak only of women from whom they have not learned: for those that "
-        "were trained with data.inner_folds",
+        description="teachers are asked only about patients from whom they have not learned: for "
+        "those that were trained with data.inner_folds",
     )
     cached_variants: int = Field(
         0,

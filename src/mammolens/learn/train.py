@@ -12,68 +12,66 @@ import copy
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from mammolens.data.cache import PreparedCache, build_side
-from mammolens.data.manifest import Split
+from mammolens.data.cache import PreparedCache
 from mammolens.errors import ConfigError
+from mammolens.learn._allocator import keep_freed_memory
 from mammolens.learn.averages import estimate_statistics, move_average
-from mammolens.learn.batches import Batch, draw_batch, gather
-from mammolens.learn.begin import plan_run, read_material, steps_of_pass
+from mammolens.learn.batches import Batch
 from mammolens.learn.checkpoint import read_state, write_best, write_run, write_state
-from mammolens.learn.config import RunConfig, load_localisation, read_run
-from mammolens.learn.feed import prefetch
-from mammolens.learn.journal import open_journal
-from mammolens.learn.loss import partial_label_loss, soft_label_loss
-from mammolens.learn.marks import map_loss
-from mammolens.learn.network import MammoNet, build_network, load_trunk
-from mammolens.learn.predict import load_network, predict_logits
-from mammolens.learn.processes import (
-    average_gradients,
-    join_processes,
-    mean_statistics,
-    share_of,
-    stop_requests,
-    stopped_anywhere,
-    sum_rows,
+from mammolens.learn.config import RunConfig, read_run
+from mammolens.learn.inputs import (
+    Inputs,
+    kept_maps,
+    refuse_what_maps_cannot_give,
+    whole_pictures,
 )
-from mammolens.learn.rates import (
+from mammolens.learn.learning_rates import (
     build_optimiser,
     fix_first_stages,
     place_in,
     rates_of,
     set_rates,
 )
-from mammolens.learn.tally import Tally, judge_pass
-from mammolens.learn.teachers import ask_teachers
-from mammolens.learn.unfold import settle_statistics, unfold_trunk
+from mammolens.learn.lesion_targets import map_loss
+from mammolens.learn.loss import partial_label_loss, soft_label_loss
+from mammolens.learn.material import Material, plan_run, prepare_run, steps_of_pass
+from mammolens.learn.network import MammoNet, build_network, load_trunk
+from mammolens.learn.package_trunk import settle_statistics, unfold_trunk
+from mammolens.learn.pass_figures import Tally, judge_pass
+from mammolens.learn.predict import logits_of_rows
+from mammolens.learn.processes import (
+    Processes,
+    average_gradients,
+    average_statistics,
+    join_processes,
+    stop_requests,
+    stopped_anywhere,
+    sum_rows,
+)
+from mammolens.learn.run_log import open_journal
+from mammolens.prefetching import prefetch
 
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
-__all__ = [
-    "batch_loss",
-    "first_statistics",
-    "load_network",
-    "predict_logits",
-    "start_network",
-    "train",
-]
+__all__ = ["batch_loss", "first_statistics", "fit", "start_network", "train"]
 
 _LONGEST_GRADIENT = 5.0
 
+_Say = Callable[[str], None]
+
 
 def train(
-    config_path: Path,
-    out: Path,
-    overrides: Sequence[str] = (),
-    on_progress: Callable[[str], None] = print,
+    config_path: Path, out: Path, overrides: Sequence[str] = (), on_progress: _Say = print
 ) -> Path:
     """Train the network of a run, or go on where the run was cut off.
+
+    A step reads augmented pictures, or kept maps of the trunk's fixed part if
+    ``train.cached_variants`` is not 0 (see `mammolens.learn.inputs`).
 
     Parameters
     ----------
@@ -86,7 +84,7 @@ def train(
 
     Returns
     -------
-    Path of the best weights.
+    Path of the best weights, of the whole network.
 
     Raises
     ------
@@ -99,51 +97,55 @@ def train(
     SystemExit
         After SIGTERM or SIGINT, once a checkpoint is written.
     """
+    keep_freed_memory()
     config = read_run(config_path, overrides)
     torch.set_num_threads(config.train.threads)
-    fabric = join_processes(config.train)
-    device, first = fabric.device, fabric.is_global_zero
-    say = on_progress if first else lambda _: None
-    with fabric.rank_zero_first(local=True):
-        found = read_material(config, out, say)
-        marked = _marked(config)
-    manifest, learned, held_out = found.manifest, found.learned, found.held_out
-    state = out / "state.pt"
-    with fabric.rank_zero_first():
-        anew = first and not state.exists()
-        told = ask_teachers(config, manifest, learned.records, out, say, anew=anew, device=device)
-    material = gather(learned, marked, config, told)
-    mixed = _mixed_precision(config, device, say)
+    processes = join_processes(config.train)
+    if config.train.cached_variants:
+        refuse_what_maps_cannot_give(config, config_path, processes)
+    say = on_progress if processes.is_first else lambda _: None
+    return fit(config, prepare_run(config, out, processes, say), out, processes, say)
+
+
+def fit(config: RunConfig, material: Material, out: Path, processes: Processes, say: _Say) -> Path:
+    """Fit the network to the material of a run, step by step. See `train`."""
+    device, first, learned = processes.device, processes.is_first, material.training.learned
+    on_maps, mixed = config.train.cached_variants > 0, _mixed_precision(config, device, say)
     torch.backends.cudnn.benchmark = True  # pictures are of one size, or two
     hands = 1 if device.type == "cpu" else config.train.threads
 
     torch.manual_seed(config.train.seed)
     net = start_network(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    places = torch.nn.Conv2d(net.hidden.in_features, 1, 1).to(device)
+    places = nn.Identity() if on_maps else nn.Conv2d(net.hidden.in_features, 1, 1).to(device)
     optimiser = build_optimiser(net, places.parameters(), config)
     scaler = torch.amp.GradScaler(device.type, enabled=mixed)
     average = copy.deepcopy(net)
     steps_per_epoch = steps_of_pass(config)
     total_steps = steps_per_epoch * config.train.epochs
 
-    tally = Tally()
+    state, tally = out / "state.pt", Tally()
     parts = {"net": net, "average": average, "places": places, "optimiser": optimiser}
     parts |= {"scaler": scaler, "tally": tally} if mixed else {"tally": tally}
     if first and not state.exists():
-        write_run(config, manifest, out, **found.said)
+        write_run(config, material.manifest, out, **material.summary)
         first_statistics(net, learned, config, device)
         average.load_state_dict(net.state_dict())
         write_state(state, 0, {"score": -1.0, "epoch": -1}, **parts)
-    fabric.barrier()
+    processes.wait()
     step, best = read_state(state, **parts)
     stretches = plan_run(config, out, step, say)
-    fabric.barrier()
+    processes.wait()
     if first:
-        write_run(config, manifest, out, **found.said, stretches=stretches)
-    drawn_as = _as_first_planned(config, stretches)
+        write_run(config, material.manifest, out, **material.summary, stretches=stretches)
+    inputs = (
+        kept_maps(net, material, config, say)
+        if on_maps
+        else whole_pictures(material, config, stretches, processes)
+    )
+    trunk, average_trunk = inputs.trunk(net), inputs.trunk(average)
 
     def make(at: int) -> Batch:
-        return draw_batch(material, drawn_as, *divmod(at, steps_per_epoch), share_of(fabric))
+        return inputs.draw(*divmod(at, steps_per_epoch))
 
     with (
         closing(prefetch(make, range(step, total_steps), ahead=hands, workers=hands)) as batches,
@@ -166,15 +168,15 @@ def train(
             set_rates(optimiser, config.train, progress, again=again)
             fix_first_stages(net, config.network.frozen_stages)
             with torch.autocast(device.type, torch.float16, enabled=mixed):
-                maps = net.maps(batch.pictures.to(device))
+                maps = trunk(batch.inputs.to(device))
             logits = net.head(net.pool(maps.float()))
             loss = batch_loss(logits, places, maps.float(), batch, config)
             tally.add(batch.rows, logits, len(learned.records))
             _refuse_infinite(loss, step)
             optimiser.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
-            average_gradients(fabric, optimiser)
-            mean_statistics(fabric, net)
+            average_gradients(processes, optimiser)
+            average_statistics(processes, net)
             scaler.unscale_(optimiser)
             torch.nn.utils.clip_grad_norm_(net.parameters(), _LONGEST_GRADIENT)
             scaler.step(optimiser)
@@ -186,14 +188,17 @@ def train(
                 step, total_steps, step / steps_per_epoch, loss.item(), rates_of(optimiser)
             )
             if step % steps_per_epoch == 0:
-                score, figures = _validate(average, held_out, fabric, config.train.smoothing)
+                logits = _held_out_logits(average, average_trunk, inputs, material, processes)
+                score, figures = judge_pass(
+                    material.held_out.records, logits, config.train.smoothing
+                )
                 shown = tally.close(learned.records, config.train.smoothing)
                 journal.note_pass(step, {"epoch": epoch, **shown, "score": score, **figures})
                 if score > best["score"]:
                     best = {"score": score, "epoch": epoch, **figures}
                     if first:
                         write_best(average, best, out)
-            stopped = stopped_anywhere(fabric, stop_requested())
+            stopped = stopped_anywhere(processes, stop_requested())
             due = step % config.train.checkpoint_steps == 0 or step % steps_per_epoch == 0
             if first and (due or stopped):
                 write_state(state, step, best, **parts)
@@ -205,8 +210,7 @@ def train(
 
 
 def start_network(config: RunConfig) -> MammoNet:
-    """Build the network of a run as it begins: pretrained, or with the trunk of an earlier run
-    or of a package.
+    """Build the network of a run: pretrained, or with the trunk of an earlier run or a package.
 
     Raises
     ------
@@ -233,8 +237,11 @@ def start_network(config: RunConfig) -> MammoNet:
 def first_statistics(
     net: MammoNet, learned: PreparedCache, config: RunConfig, device: torch.device
 ) -> None:
-    """Batch-norm statistics of a network that begins: estimated anew for ImageNet weights, put
-    back for a package's trunk, kept for an earlier run's."""
+    """Set the batch-norm statistics of a network before its first step.
+
+    They are estimated from prepared pictures for ImageNet weights, restored for a package's trunk,
+    and kept for an earlier run's.
+    """
     seed, batch, start = config.train.seed, config.train.batch, config.network.start
     if start is None:
         estimate_statistics(net, learned, seed=seed, batch=batch, device=device)
@@ -243,9 +250,9 @@ def first_statistics(
 
 
 def batch_loss(
-    logits: Tensor, places: torch.nn.Module, maps: Tensor, batch: Batch, config: RunConfig
+    logits: Tensor, places: nn.Module, maps: Tensor, batch: Batch, config: RunConfig
 ) -> Tensor:
-    """Loss of the labels of a batch, of what teachers say of it, and of the places where lesions
+    """Loss of the labels of a batch, of what teachers give for it, and of the places where lesions
     are marked.
 
     Parameters
@@ -257,8 +264,8 @@ def batch_loss(
     """
     train, device = config.train, maps.device
     loss = partial_label_loss(logits, batch.allowed.to(device), train.smoothing)
-    if batch.told is not None:
-        loss = loss + train.teacher_weight * soft_label_loss(logits, batch.told.to(device))
+    if batch.taught is not None:
+        loss = loss + train.teacher_weight * soft_label_loss(logits, batch.taught.to(device))
     if batch.targets is None:
         return loss
     targets = batch.targets.to(device)
@@ -267,12 +274,6 @@ def batch_loss(
         cells = F.adaptive_avg_pool2d(cells, (targets.shape[1], targets.shape[2]))
     marked = map_loss(cells, targets)
     return loss + train.map_weight * batch.map_share * marked
-
-
-def _as_first_planned(config: RunConfig, stretches: Sequence[Sequence[int]]) -> RunConfig:
-    """The run as its draws see it: small pictures come first once, however often it goes on."""
-    passes = stretches[0][1] // steps_of_pass(config)
-    return config.model_copy(update={"train": config.train.model_copy(update={"epochs": passes})})
 
 
 def _mixed_precision(config: RunConfig, device: torch.device, say: Callable[[str], None]) -> bool:
@@ -284,21 +285,20 @@ def _mixed_precision(config: RunConfig, device: torch.device, say: Callable[[str
     return False
 
 
-def _marked(config: RunConfig) -> PreparedCache | None:
-    """Training patients of the localisation tables, where places are to be learned."""
-    marked = load_localisation(config) if config.train.map_weight > 0 else None
-    if marked is None:
-        return None
-    return build_side(marked, Split.TRAIN, config.preprocess, config.data.cache)
-
-
-def _validate(
-    net: MammoNet, cache: PreparedCache, fabric: Fabric, smoothing: float
-) -> tuple[float, dict[str, float]]:
-    """Score and figures of the held-out pictures; each process looks at its share of them."""
-    rows = range(len(cache.records))[fabric.global_rank :: fabric.world_size]
-    own = predict_logits(net, cache, fabric.device, mirrored=False, rows=rows)
-    return judge_pass(cache.records, sum_rows(fabric, own, rows, len(cache.records)), smoothing)
+def _held_out_logits(
+    net: MammoNet,
+    trunk: Callable[[Tensor], Tensor],
+    inputs: Inputs,
+    material: Material,
+    processes: Processes,
+) -> npt.NDArray[np.float32]:
+    """Logits (n, 3) of the held-out pictures; each process looks at its share of them."""
+    count = len(material.held_out.records)
+    rows = range(count)[processes.rank :: processes.world]
+    own = logits_of_rows(
+        net, lambda x: net.head(net.pool(trunk(x))), inputs.held_out, rows, processes.device
+    )
+    return sum_rows(processes, own, rows, count)
 
 
 def _refuse_infinite(loss: Tensor, step: int) -> None:

@@ -1,4 +1,4 @@
-"""Frozen features: what an ImageNet trunk makes of prepared pictures, never having seen one.
+"""Features of an ImageNet trunk that was never trained on mammograms, as input of classifiers.
 
 Pictures are shown at the size that such trunks learned from, about 300 pixels.
 """

@@ -1,6 +1,6 @@
-"""Figures and their intervals: pure arrays in, numbers out, NumPy only.
+"""Figures of performance and their intervals: arrays in, numbers out, NumPy only.
 
-No figure stands without an interval over patients, and a label that is not known is refused.
+Every figure has an interval over patients. A label that is not known is refused.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from mammolens.metrics.binary import (
     BINARY_METRICS,
     Confusion,
-    binary_metrics,
     binary_statistic,
     confusion,
     confusion_matrix,
@@ -24,39 +23,26 @@ from mammolens.metrics.bootstrap import (
 )
 from mammolens.metrics.calibration import (
     Temperature,
-    brier_score,
     brier_statistic,
     calibration_line,
+    calibration_line_statistics,
     fit_temperature,
-    log_loss,
     log_loss_statistic,
-    partial_log_loss,
 )
 from mammolens.metrics.comparison import (
     DeLong,
     McNemar,
-    delong_interval,
     delong_test,
     holm,
     mcnemar,
 )
 from mammolens.metrics.conformal import (
     ConformalAnswer,
-    ConformalCoverage,
     ConformalRule,
-    conformal_answer,
     conformal_answers,
-    conformal_coverage,
     fit_conformal,
 )
 from mammolens.metrics.covariate import added_log_odds
-from mammolens.metrics.decision import (
-    DecisionCurve,
-    decision_curve,
-    first_ranked_sensitivity,
-    net_benefit_statistic,
-    single_reading_share,
-)
 from mammolens.metrics.isotonic import (
     Isotonic,
     fit_isotonic,
@@ -67,25 +53,19 @@ from mammolens.metrics.localisation import (
     energy_in_lesion,
     froc,
     points_at_lesion,
-    sensitivity_at_false_marks,
     sensitivity_at_false_marks_statistic,
 )
 from mammolens.metrics.permutation import (
     GapTest,
     gap_statistic,
-    permutation_test,
     permutation_tests,
 )
 from mammolens.metrics.precision_recall import (
     PrecisionRecall,
-    average_precision,
-    average_precision_statistic,
-    partial_auc,
-    partial_auc_statistic,
     precision_recall_curve,
-    probabilistic_f1,
     probabilistic_f1_statistic,
 )
+from mammolens.metrics.probability import fit_logistic, log_odds, sigmoid, softmax
 from mammolens.metrics.ranked import RankedCounts, ranked_counts
 from mammolens.metrics.ranking import (
     RocCurve,
@@ -93,21 +73,17 @@ from mammolens.metrics.ranking import (
     auc_difference,
     auc_interval,
     auc_statistic,
+    auc_within,
     roc_curve,
 )
 from mammolens.metrics.reliability import (
     calibration_error_statistics,
-    expected_calibration_error,
     reliability_curve,
     reliability_statistics,
 )
 from mammolens.metrics.thresholds import (
     OperatingPoint,
-    ppv_at_prevalence,
-    recall_rate_at_prevalence,
-    sensitivity_at_specificity_statistic,
     sensitivity_specificity,
-    specificity_at_sensitivity_statistic,
     threshold_at_cost,
     threshold_at_recall,
     threshold_at_sensitivity,
@@ -117,11 +93,9 @@ from mammolens.metrics.thresholds import (
 __all__ = [
     "BINARY_METRICS",
     "ConformalAnswer",
-    "ConformalCoverage",
     "ConformalRule",
     "Confusion",
     "DeLong",
-    "DecisionCurve",
     "FrocCurve",
     "GapTest",
     "Interval",
@@ -140,60 +114,43 @@ __all__ = [
     "auc_difference",
     "auc_interval",
     "auc_statistic",
-    "average_precision",
-    "average_precision_statistic",
-    "binary_metrics",
+    "auc_within",
     "binary_statistic",
-    "brier_score",
     "brier_statistic",
     "calibration_error_statistics",
     "calibration_line",
-    "conformal_answer",
+    "calibration_line_statistics",
     "conformal_answers",
-    "conformal_coverage",
     "confusion",
     "confusion_matrix",
-    "decision_curve",
     "decision_statistics",
-    "delong_interval",
     "delong_test",
     "energy_in_lesion",
-    "expected_calibration_error",
-    "first_ranked_sensitivity",
     "fit_conformal",
     "fit_isotonic",
+    "fit_logistic",
     "fit_temperature",
     "froc",
     "gap_statistic",
     "holm",
-    "log_loss",
     "log_loss_statistic",
+    "log_odds",
     "mcnemar",
-    "net_benefit_statistic",
-    "partial_auc",
-    "partial_auc_statistic",
-    "partial_log_loss",
     "patient_bootstrap",
     "patient_bootstraps",
-    "permutation_test",
     "permutation_tests",
     "points_at_lesion",
-    "ppv_at_prevalence",
     "precision_recall_curve",
-    "probabilistic_f1",
     "probabilistic_f1_statistic",
     "ranked_counts",
-    "recall_rate_at_prevalence",
     "reliability_curve",
     "reliability_statistics",
     "roc_curve",
-    "sensitivity_at_false_marks",
     "sensitivity_at_false_marks_statistic",
-    "sensitivity_at_specificity_statistic",
     "sensitivity_specificity",
     "side_by_side",
-    "single_reading_share",
-    "specificity_at_sensitivity_statistic",
+    "sigmoid",
+    "softmax",
     "threshold_at_cost",
     "threshold_at_recall",
     "threshold_at_sensitivity",

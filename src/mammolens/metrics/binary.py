@@ -1,6 +1,6 @@
-"""Figures of decisions: what a confusion between truth and call comes to.
+"""Figures of decisions, computed from a confusion matrix: sensitivity, specificity, F1, MCC.
 
-A figure whose denominator is zero is ``None``, never 0: unknown is not bad, nor good.
+A figure whose denominator is zero is unknown (``None`` or NaN), never 0.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from mammolens.metrics.checks import (
     check_fraction,
     check_labels,
 )
+from mammolens.metrics.probability import shares
 
 __all__ = [
     "BINARY_METRICS",
     "Confusion",
-    "binary_metrics",
     "binary_statistic",
     "confusion",
     "confusion_matrix",
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class Confusion(NamedTuple):
-    """Rows by truth and decision: arrays of shape (), or (draws,) under a bootstrap."""
+    """Numbers of rows by truth and decision: arrays of shape (), or (draws,) in a bootstrap."""
 
     true_positive: FloatArray
     false_positive: FloatArray
@@ -42,7 +42,7 @@ class Confusion(NamedTuple):
 
 
 def confusion(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Confusion:
-    """Count truth against decision, both (n,), bool or 0/1.
+    """Count the rows by truth and decision, both (n,), bool or 0/1.
 
     Raises
     ------
@@ -58,36 +58,19 @@ def confusion(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Confusion:
     return _weighted_confusion(truth, called, np.ones(truth.size))
 
 
-def binary_metrics(counts: Confusion) -> dict[str, float | None]:
-    """Give every figure of `BINARY_METRICS`; ``None`` where its denominator is zero.
-
-    Source
-    ------
-    Chicco and Jurman 2020 (MCC), doi:10.1186/s12864-019-6413-7.
-
-    Examples
-    --------
-    >>> figures = binary_metrics(confusion([1, 1, 0, 0], [1, 0, 0, 0]))
-    >>> figures["recall"], figures["specificity"], figures["balanced_accuracy"]
-    (0.5, 1.0, 0.75)
-    """
-    found = {name: float(formula(counts).item()) for name, formula in BINARY_METRICS.items()}
-    return {name: value if np.isfinite(value) else None for name, value in found.items()}
-
-
 def binary_statistic(name: str, labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Statistic:
     """Give one figure of `BINARY_METRICS` as a function of row weights, for the bootstrap.
 
     Raises
     ------
     ConfigError
-        If there is no such figure.
+        If `name` is not a figure of `BINARY_METRICS`.
     InvalidManifest
         As `confusion`.
     """
     if name not in BINARY_METRICS:
         raise ConfigError(
-            f"there is no figure called {name}", remedy=f"Use one of {', '.join(BINARY_METRICS)}"
+            f"{name} is not a known figure", remedy=f"Use one of {', '.join(BINARY_METRICS)}"
         )
     formula = BINARY_METRICS[name]
     truth, called = _check_decisions(labels, decisions)
@@ -97,17 +80,17 @@ def binary_statistic(name: str, labels: npt.ArrayLike, decisions: npt.ArrayLike)
 def decision_statistics(
     labels: npt.ArrayLike, decisions: npt.ArrayLike, prevalence: float = 0.005
 ) -> Statistics:
-    """Give every figure of `BINARY_METRICS`, and what they come to at a stated prevalence.
+    """Give every figure of `BINARY_METRICS`, and recall rate, PPV and NPV at a given prevalence.
 
-    ``recall_rate``, ``ppv`` and ``npv`` are those of a population with that share of positives,
-    of which `precision` and the share called in these rows say nothing.
+    ``recall_rate``, ``ppv`` and ``npv`` are those of a population with that share of positives.
+    `precision` and the share of rows that are called positive are those of these rows only.
 
     Raises
     ------
     InvalidManifest
         As `confusion`.
     ConfigError
-        If `prevalence` is impossible.
+        If `prevalence` is not between 0 and 1.
 
     Examples
     --------
@@ -129,7 +112,7 @@ def decision_statistics(
 
 
 def confusion_matrix(truth: npt.ArrayLike, predicted: npt.ArrayLike, n_classes: int) -> IntArray:
-    """Count class indices: entry (i, j) is how often class i was called class j.
+    """Count pairs of class indices: entry (i, j) is the number of rows of class i called class j.
 
     Parameters
     ----------
@@ -185,34 +168,30 @@ def _restated(
     recalled = caught + (1.0 - specificity) * rest
     return {
         "recall_rate": recalled,
-        "ppv": _share(caught, recalled),
-        "npv": _share(specificity * rest, 1.0 - recalled),
+        "ppv": shares(caught, recalled),
+        "npv": shares(specificity * rest, 1.0 - recalled),
     }
-
-
-def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
 def _accuracy(c: Confusion) -> FloatArray:
     right = c.true_positive + c.true_negative
-    return _share(right, right + c.false_positive + c.false_negative)
+    return shares(right, right + c.false_positive + c.false_negative)
 
 
 def _precision(c: Confusion) -> FloatArray:
-    return _share(c.true_positive, c.true_positive + c.false_positive)
+    return shares(c.true_positive, c.true_positive + c.false_positive)
 
 
 def _recall(c: Confusion) -> FloatArray:
-    return _share(c.true_positive, c.true_positive + c.false_negative)
+    return shares(c.true_positive, c.true_positive + c.false_negative)
 
 
 def _specificity(c: Confusion) -> FloatArray:
-    return _share(c.true_negative, c.true_negative + c.false_positive)
+    return shares(c.true_negative, c.true_negative + c.false_positive)
 
 
 def _f1(c: Confusion) -> FloatArray:
-    return _share(2 * c.true_positive, 2 * c.true_positive + c.false_positive + c.false_negative)
+    return shares(2 * c.true_positive, 2 * c.true_positive + c.false_positive + c.false_negative)
 
 
 def _balanced_accuracy(c: Confusion) -> FloatArray:
@@ -226,7 +205,7 @@ def _mcc(c: Confusion) -> FloatArray:
         * np.sqrt(c.true_negative + c.false_positive)
         * np.sqrt(c.true_negative + c.false_negative)
     )
-    return _share(c.true_positive * c.true_negative - c.false_positive * c.false_negative, margins)
+    return shares(c.true_positive * c.true_negative - c.false_positive * c.false_negative, margins)
 
 
 BINARY_METRICS: dict[str, Callable[[Confusion], FloatArray]] = {

@@ -1,7 +1,7 @@
-"""Intervals by resampling patients: the images of one woman are drawn together or not at all.
+"""Intervals from resampling patients: all images of one patient are drawn together or not at all.
 
-A statistic is a function of row weights, so one draw is one row of integer multiplicities and
-thousands of draws are a few array operations.
+A statistic is a function of row weights. One draw of the bootstrap is one row of weights: how often
+each row of the data is drawn. So thousands of draws take only a few array operations.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ __all__ = [
     "Interval",
     "Statistic",
     "Statistics",
+    "mean_statistic",
     "patient_bootstrap",
     "patient_bootstraps",
     "side_by_side",
@@ -33,7 +34,7 @@ Statistics = Callable[[FloatArray], Mapping[str, FloatArray]]
 """Several statistics of the same weights, each under its name."""
 
 FEW = 10
-"""Below this many rows of a class an interval is flagged."""
+"""If a class has fewer rows than this, the interval gets a note."""
 
 _CHUNK_ELEMENTS = 200_000
 _MOST_ATTEMPTS = 20
@@ -41,12 +42,13 @@ _MOST_ATTEMPTS = 20
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its percentile interval and what it stands on.
+    """A figure with its percentile interval and the numbers of its data.
 
-    `low` and `high` are ``None`` where no interval can be had: a single patient, or a statistic
-    that no resample defines. `draws` is how many resamples stand behind the interval, `redrawn`
-    how many were replaced because the statistic was undefined in them (one class only). `bias` is
-    the mean of the resamples minus `value`.
+    `low` and `high` are ``None`` if no interval exists: there is only one patient, or the statistic
+    is undefined in all resamples. `n` is the number of rows, `n_groups` that of patients. `draws`
+    is the number of resamples behind the interval, `redrawn` the number of resamples that were
+    replaced because the statistic was undefined in them (one class only). `bias` is the mean of the
+    resamples minus `value`.
     """
 
     value: float
@@ -61,10 +63,10 @@ class Interval:
 
     @property
     def centred(self) -> Interval:
-        """The interval moved by `bias`, for figures that the noise of resampling itself raises.
+        """The interval shifted by −`bias`, for figures that resampling itself increases.
 
-        A calibration error is one: each resample opens further gaps, and without the shift the
-        interval can lie wholly above the figure.
+        A calibration error is such a figure: each resample adds gaps by chance, and without the
+        shift the whole interval can be above the figure.
         """
         if self.low is None or self.high is None:
             return self
@@ -72,7 +74,7 @@ class Interval:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know before trusting it; empty for a sound interval."""
+        """Warnings about the interval for its reader; empty for a sound interval."""
         found = []
         if self.n_positive < FEW:
             found.append(f"few positives: {self.n_positive}")
@@ -90,6 +92,12 @@ class Interval:
         return estimate(self.value, self.low, self.high)
 
 
+def mean_statistic(values: npt.ArrayLike) -> Statistic:
+    """Give the mean of values (n,) as a function of row weights."""
+    row = np.asarray(values, np.float64)
+    return lambda weights: np.asarray((weights @ row) / weights.sum(axis=1), np.float64)
+
+
 def patient_bootstrap(
     statistic: Statistic,
     labels: npt.ArrayLike,
@@ -104,24 +112,24 @@ def patient_bootstrap(
     Parameters
     ----------
     statistic
-        Function of weights (m, n) → values (m,); all ones give the figure itself.
+        Function of weights (m, n) → values (m,). Weights of 1 give the figure itself.
     labels
-        (n,), bool or 0/1; only counted.
+        (n,), bool or 0/1; they are only counted.
     groups
         (n,), hashable key of the patient of each row.
     draws
-        Resamples; one in which the statistic is NaN is drawn again and counted.
+        Number of resamples. A resample in which the statistic is NaN is drawn again and counted.
     seed
-        Of the generator; the same seed gives the same interval.
+        Seed of the random generator; the same seed gives the same interval.
     level
-        Share of the resamples between the two ends.
+        Share of the resamples that the interval contains.
 
     Raises
     ------
     InvalidManifest
-        If lengths differ or the statistic is undefined on the data themselves.
+        If lengths differ, or the statistic is undefined on the data.
     ConfigError
-        If `draws` or `level` is impossible.
+        If `draws` is below 1, or `level` is not between 0 and 1.
 
     Source
     ------
@@ -158,10 +166,10 @@ def patient_bootstraps(
     seed: int = 0,
     level: float = 0.95,
 ) -> dict[str, Interval | None]:
-    """Give many statistics with their intervals from one and the same resampling of patients.
+    """Give several statistics with their intervals from the same resamples of patients.
 
-    Each gets the interval that `patient_bootstrap` would give it; the weights, and whatever the
-    statistics share, are worked out once. ``None`` stands where one is undefined on the data.
+    Each statistic gets the same interval as from `patient_bootstrap`, but the weights are computed
+    once for all. A statistic that is undefined on the data gives ``None``.
 
     Parameters
     ----------
@@ -210,7 +218,7 @@ def patient_bootstraps(
 
 
 def side_by_side(statistics: Mapping[str, Statistic]) -> Statistics:
-    """Give named statistics as one function of the weights."""
+    """Combine named statistics into one function of the weights."""
     return lambda weights: {name: one(weights) for name, one in statistics.items()}
 
 
@@ -221,7 +229,7 @@ def _resample(
     draws: int,
     seed: int,
 ) -> dict[str, tuple[FloatArray, int]]:
-    """Name → (defined values of at most `draws` resamples, how many were replaced)."""
+    """Give name → (values of at most `draws` resamples, number of replaced resamples)."""
     kept: dict[str, list[FloatArray]] = {name: [] for name in names}
     missing, redrawn = dict.fromkeys(names, draws), dict.fromkeys(names, 0)
     for weights in _draw_weights(members, draws, seed):
@@ -239,7 +247,7 @@ def _resample(
 
 
 def _draw_weights(members: npt.NDArray[np.intp], draws: int, seed: int) -> Iterator[FloatArray]:
-    """Row multiplicities (chunk, n), at most `_MOST_ATTEMPTS` times `draws` of them in all."""
+    """Yield row weights (chunk, n); in total at most `_MOST_ATTEMPTS` times `draws` rows."""
     generator = np.random.default_rng(seed)
     n_groups = int(members.max()) + 1
     chunk = max(1, min(draws, _CHUNK_ELEMENTS // members.size))
@@ -247,7 +255,8 @@ def _draw_weights(members: npt.NDArray[np.intp], draws: int, seed: int) -> Itera
         picks = generator.integers(n_groups, size=(chunk, n_groups))
         picks += np.arange(chunk)[:, None] * n_groups
         counts = np.bincount(picks.ravel(), minlength=chunk * n_groups)
-        # One row a member in memory: what sorts or adds up members then walks whole rows.
+        # The transposed layout has the draws of one row of data side by side in memory. Sorting
+        # or adding over rows of data is then faster.
         yield counts.reshape(chunk, n_groups).T.astype(np.float64)[members].T
 
 

@@ -1,7 +1,7 @@
-"""Whether probabilities mean what they say, and the one parameter that mends them.
+"""Calibration: how well probabilities agree with observed shares, and temperature scaling.
 
-Labels may be partial: a row allows a set of classes (RSNA's "no cancer" allows normal and
-benign), and its loss is −log of the sum of their probabilities.
+Labels may be partial: a row allows a set of classes (RSNA's "no cancer" allows normal and benign).
+Its loss is then −log of the sum of the probabilities of these classes.
 """
 
 from __future__ import annotations
@@ -13,32 +13,34 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.errors import InvalidManifest
-from mammolens.metrics.bootstrap import Statistic
+from mammolens.metrics.bootstrap import Statistic, Statistics, mean_statistic
 from mammolens.metrics.checks import (
     BoolArray,
     FloatArray,
     check_probabilities,
     require_both_classes,
 )
+from mammolens.metrics.probability import fit_logistic, log_odds
 
 __all__ = [
     "CalibrationLine",
     "Temperature",
-    "brier_score",
     "brier_statistic",
     "calibration_line",
+    "calibration_line_statistics",
     "fit_temperature",
-    "log_loss",
     "log_loss_statistic",
-    "partial_log_loss",
 ]
 
 _LOWEST, _HIGHEST = 0.05, 20.0
 _GOLDEN = (5**0.5 - 1) / 2
+_NARROWEST = 1e-12
+_SEPARABLE = 1e-6
+"""Mean of p (1 − p) below which a fit has parted the classes: its slope grows without end."""
 
 
 class CalibrationLine(NamedTuple):
-    """Logistic recalibration; a calibrated model has the slope 1 and the intercept 0."""
+    """The line of a logistic recalibration; a calibrated model has slope 1 and intercept 0."""
 
     slope: float
     intercept: float
@@ -48,8 +50,9 @@ class CalibrationLine(NamedTuple):
 class Temperature:
     """A fitted temperature: divide logits by `value`.
 
-    `at_bound` says that the best value lies at the end of the range searched (0.05–20): the
-    model separates the data, or knows nothing about them, and the figure is not an optimum.
+    `at_bound` is true if the best value is at an end of the searched range (0.05–20). Then the
+    model separates the classes completely, or its outputs carry no information, and `value` is not
+    an optimum.
     """
 
     value: float
@@ -59,8 +62,17 @@ class Temperature:
     at_bound: bool
 
 
-def brier_score(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
-    """Give the mean squared distance of probabilities from labels; both (n,).
+def brier_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
+    """Give the mean squared distance of probabilities from labels, for `patient_bootstrap`.
+
+    Parameters
+    ----------
+    labels, probabilities
+        (n,).
+
+    Returns
+    -------
+    A function of row weights (m, n) → values (m,).
 
     Raises
     ------
@@ -69,47 +81,31 @@ def brier_score(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
 
     Examples
     --------
-    >>> brier_score([0, 1], [0.5, 1.0])
-    0.125
+    >>> brier_statistic([0, 1], [0.5, 1.0])(np.ones((1, 2))).tolist()
+    [0.125]
     """
     known, values = check_probabilities(labels, probabilities)
-    return float(brier_statistic(known, values)(np.ones((1, known.size)))[0])
-
-
-def brier_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
-    """Give `brier_score` as a function of row weights, for `patient_bootstrap`."""
-    known, values = check_probabilities(labels, probabilities)
-    return _weighted_mean((values - known) ** 2)
-
-
-def log_loss(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
-    """Give the mean −log of the probability of what is true; both (n,), natural logarithm.
-
-    Probabilities are kept one float64 step away from 0 and 1, so the figure stays finite.
-
-    Raises
-    ------
-    InvalidManifest
-        As `brier_score`.
-
-    Examples
-    --------
-    >>> round(log_loss([0, 1], [0.5, 0.5]), 4)
-    0.6931
-    """
-    known, values = check_probabilities(labels, probabilities)
-    return float(log_loss_statistic(known, values)(np.ones((1, known.size)))[0])
+    return mean_statistic((values - known) ** 2)
 
 
 def log_loss_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
-    """Give `log_loss` as a function of row weights, for `patient_bootstrap`."""
+    """Give the mean −log of the probability of what is true, for `patient_bootstrap`.
+
+    The logarithm is natural. Probabilities are kept one float64 step away from 0 and 1, so the
+    figure stays finite. Parameters, result and errors are those of `brier_statistic`.
+
+    Examples
+    --------
+    >>> log_loss_statistic([0, 1], [0.5, 0.5])(np.ones((1, 2))).round(4).tolist()
+    [0.6931]
+    """
     known, values = check_probabilities(labels, probabilities)
     step = np.finfo(np.float64).eps
-    return _weighted_mean(-np.log(np.clip(np.where(known, values, 1 - values), step, 1 - step)))
+    return mean_statistic(-np.log(np.clip(np.where(known, values, 1 - values), step, 1 - step)))
 
 
 def calibration_line(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> CalibrationLine | None:
-    """Fit labels by a logistic function of the log-odds; ``None`` if they are separable.
+    """Fit the labels by a logistic function of the log-odds; ``None`` if they are separable.
 
     Parameters
     ----------
@@ -119,38 +115,55 @@ def calibration_line(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Cal
     Raises
     ------
     InvalidManifest
-        As `brier_score`, or if one class is missing.
+        As `brier_statistic`, or if one class is missing.
 
     Source
     ------
     Cox 1958, doi:10.1093/biomet/45.3-4.562.
+    """
+    statistics = calibration_line_statistics(labels, probabilities)
+    if statistics is None:
+        return None
+    found = statistics(np.ones((1, np.size(labels))))
+    slope, intercept = float(found["slope"][0]), float(found["intercept"][0])
+    return None if np.isnan(slope) else CalibrationLine(slope, intercept)
+
+
+def calibration_line_statistics(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike
+) -> Statistics | None:
+    """Give ``slope`` and ``intercept`` as functions of row weights, for `patient_bootstraps`.
+
+    Both are NaN in a draw whose classes are separable. Parameters, errors and source are those of
+    `calibration_line`; ``None`` if the rows themselves are separable.
     """
     known, values = check_probabilities(labels, probabilities)
     require_both_classes(known)
     positives, negatives = values[known], values[~known]
     if negatives.max() <= positives.min() or positives.max() <= negatives.min():
         return None
-    clipped = np.clip(values, 1e-9, 1 - 1e-9)
-    design = np.stack([np.log(clipped / (1 - clipped)), np.ones(known.size)], axis=1)
-    weights = np.array([1.0, 0.0])
-    loss = _logistic_loss(design, known, weights)
-    for _ in range(100):
-        fitted = 1 / (1 + np.exp(-np.clip(design @ weights, -500, 500)))
-        gradient = design.T @ (fitted - known)
-        if np.abs(gradient).max() < 1e-10 * known.size:
-            return CalibrationLine(*weights.tolist())
-        curvature = design.T @ (design * (fitted * (1 - fitted))[:, None])
-        if np.linalg.cond(curvature) > 1e14:
-            return None
-        step, size = np.linalg.solve(curvature, gradient), 1.0
-        while (new := _logistic_loss(design, known, weights - size * step)) > loss and size > 1e-6:
-            size /= 2
-        weights, loss = weights - size * step, new
-    return None
+    odds = log_odds(values)
+    middle, width = float(odds.mean()), max(float(odds.std()), _NARROWEST)
+    design = np.stack([(odds - middle) / width, np.ones(known.size)], axis=1)
+    whole = fit_logistic(design, known, np.ones((1, known.size)), start=(1.0, 0.0))
+    start = whole.coefficients[0] if whole.converged[0] else (1.0, 0.0)
+
+    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
+        fits = fit_logistic(design, known, weights, start=start)
+        sound = fits.converged & (fits.information > _SEPARABLE)
+        along, at = np.where(sound, fits.coefficients.T, np.nan)
+        return {"slope": along / width, "intercept": at - along / width * middle}
+
+    return statistics
 
 
-def partial_log_loss(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> float:
-    """Give the mean −log of the summed probabilities of the classes that each label allows.
+def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Temperature:
+    """Fit the scalar T that minimises the loss of logits / T.
+
+    The loss of a row is −log of the summed probabilities of the classes that its label allows.
+
+    With partial labels the loss need not have a single minimum, so a grid over log T finds the
+    valley and a golden-section search its floor.
 
     Parameters
     ----------
@@ -162,32 +175,8 @@ def partial_log_loss(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> float:
     Raises
     ------
     InvalidManifest
-        If shapes differ, a logit is not finite, or a row allows nothing.
-
-    Examples
-    --------
-    >>> round(partial_log_loss([[0.0, 0.0, 0.0]], [[True, True, False]]), 4)
-    0.4055
-    """
-    values, mask = _check_partial(logits, allowed)
-    return _partial_loss(values, mask)
-
-
-def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Temperature:
-    """Fit the scalar T that minimises `partial_log_loss` of logits / T.
-
-    With partial labels the loss need not have a single minimum, so a grid over log T finds the
-    valley and a golden-section search its floor.
-
-    Parameters
-    ----------
-    logits, allowed
-        (n, k), as for `partial_log_loss`.
-
-    Raises
-    ------
-    InvalidManifest
-        As `partial_log_loss`, or if every row allows every class.
+        If shapes differ, a logit is not finite, or a row allows nothing, or every row allows
+        every class.
 
     Source
     ------
@@ -224,10 +213,6 @@ def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Temperatur
     return Temperature(float(np.exp(found)), before, loss_at(found), len(values), bool(at_bound))
 
 
-def _weighted_mean(losses: FloatArray) -> Statistic:
-    return lambda weights: np.asarray((weights @ losses) / weights.sum(axis=1), np.float64)
-
-
 def _check_partial(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:
     values, mask = np.asarray(logits, dtype=np.float64), np.asarray(allowed, dtype=bool)
     if values.ndim != 2 or values.shape != mask.shape or values.size == 0:
@@ -243,7 +228,3 @@ def _partial_loss(values: FloatArray, mask: BoolArray) -> float:
     everything = np.logaddexp.reduce(values, axis=1)
     permitted = np.logaddexp.reduce(np.where(mask, values, -np.inf), axis=1)
     return float(np.mean(everything - permitted))
-
-
-def _logistic_loss(design: FloatArray, known: BoolArray, weights: FloatArray) -> float:
-    return float(np.sum(np.logaddexp(0.0, np.where(known, -1.0, 1.0) * (design @ weights))))

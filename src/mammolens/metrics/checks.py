@@ -1,4 +1,4 @@
-"""The gate of every metric: arrays of one length, known labels, finite scores, both classes."""
+"""Checks of the input of every metric: equal lengths, known labels, finite scores, both classes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ IntArray = npt.NDArray[np.int64]
 
 
 def check_labels(labels: npt.ArrayLike) -> BoolArray:
-    """Give labels as bool (n,); anything but false, true, 0 and 1 is refused.
+    """Give labels as bool (n,); accept only false, true, 0 and 1.
 
     Raises
     ------
     InvalidManifest
-        If there are none, or a label is missing (NaN, ``None``) or neither 0 nor 1.
+        If there are no labels, or a label is missing (NaN, ``None``) or another number.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def check_labels(labels: npt.ArrayLike) -> BoolArray:
         ) from error
     if values.ndim != 1 or values.size == 0:
         raise InvalidManifest(
-            f"labels have the shape {values.shape}, one value per row was expected",
+            f"labels have the shape {values.shape}, but one value per row is needed",
             remedy="Pass at least one row with a known label",
         )
     if np.isnan(values).any():
@@ -55,13 +55,13 @@ def check_labels(labels: npt.ArrayLike) -> BoolArray:
         )
     if not np.isin(values, (0.0, 1.0)).all():
         raise InvalidManifest(
-            "labels other than 0 and 1", remedy="Write 1 for positive and 0 for negative"
+            "some labels are neither 0 nor 1", remedy="Write 1 for positive and 0 for negative"
         )
     return values.astype(bool)
 
 
 def check_scores(scores: npt.ArrayLike) -> FloatArray:
-    """Give scores as float64 (n,); NaN and infinity are refused.
+    """Give scores as float64 (n,); refuse NaN and infinity.
 
     Raises
     ------
@@ -70,11 +70,13 @@ def check_scores(scores: npt.ArrayLike) -> FloatArray:
     """
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 1:
-        raise InvalidManifest(f"scores have the shape {values.shape}, one per row was expected")
+        raise InvalidManifest(
+            f"scores have the shape {values.shape}, but one value per row is needed"
+        )
     if not np.isfinite(values).all():
         raise InvalidManifest(
             f"{int((~np.isfinite(values)).sum())} scores are not finite numbers",
-            remedy="Leave failed images out and count them: a failure is never a score",
+            remedy="Leave out failed images and count them: a failure is never a score",
         )
     return values
 
@@ -101,12 +103,13 @@ def check_probabilities(
     Raises
     ------
     InvalidManifest
-        As `check_binary`, or if a value lies outside 0–1.
+        As `check_binary`, or if a value is outside 0–1.
     """
     known, finite = check_binary(labels, probabilities)
     if ((finite < 0) | (finite > 1)).any():
         raise InvalidManifest(
-            "probabilities outside 0–1", remedy="Pass calibrated probabilities, not log-odds"
+            "some probabilities are outside 0–1",
+            remedy="Pass calibrated probabilities, not log-odds",
         )
     return known, finite
 
@@ -122,20 +125,20 @@ def require_both_classes(labels: BoolArray) -> None:
     if labels.all() or not labels.any():
         missing = "negative" if labels.all() else "positive"
         raise InvalidManifest(
-            f"there is no {missing} among {labels.size} labels, so nothing can be ranked",
+            f"there is no {missing} among {labels.size} labels, so cases cannot be ranked",
             remedy=f"Add {missing} cases, or report no AUC for this set",
         )
 
 
 def check_fraction(value: float, name: str) -> None:
-    """Refuse a value outside the open interval from 0 to 1.
+    """Refuse a value that is not between 0 and 1 (both excluded).
 
     Raises
     ------
     ConfigError
-        If it is.
+        If `value` is 0 or below, or 1 or above.
     """
     if not 0 < value < 1:
         raise ConfigError(
-            f"{value} does not lie between 0 and 1", keyword=name, remedy="Give 0.95 for 95 %"
+            f"{value} is not between 0 and 1", keyword=name, remedy="Give for example 0.95 for 95 %"
         )

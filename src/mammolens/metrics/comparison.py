@@ -1,6 +1,7 @@
-"""Tests beside the bootstrap: DeLong's, McNemar's, and Holm's correction for several of them.
+"""Tests that need no resampling: DeLong's and McNemar's, and Holm's correction for several tests.
 
-DeLong and McNemar take rows for independent: use them on one row a patient, or state it.
+DeLong's and McNemar's tests assume independent rows. Use them with one row for each patient, or
+state in the report that rows are not independent.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ from mammolens.metrics.checks import (
     require_both_classes,
 )
 
-__all__ = ["DeLong", "McNemar", "delong_interval", "delong_test", "holm", "mcnemar"]
+__all__ = ["DeLong", "McNemar", "delong_test", "holm", "mcnemar"]
 
 _EXACT_BELOW = 1000
 
 
 @dataclass(frozen=True)
 class DeLong:
-    """AUC, or a difference of two, with its standard error, interval and two-sided p-value.
+    """An AUC, or a difference of two, with its standard error, interval and two-sided p-value.
 
-    `p_value` tests a difference against 0 and a single AUC against 0.5; it is ``None`` where
-    the standard error is 0.
+    `p_value` tests a difference against 0 and a single AUC against 0.5. It is ``None`` if the
+    standard error is 0.
     """
 
     value: float
@@ -44,20 +45,26 @@ class DeLong:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Rows that only the first, or only the second decision has right, and the p-value."""
+    """Rows where only the first, or only the second decision is right, and the p-value."""
 
     only_first_right: int
     only_second_right: int
     p_value: float
 
 
-def delong_interval(labels: npt.ArrayLike, scores: npt.ArrayLike, *, level: float = 0.95) -> DeLong:
-    """Give the AUC with DeLong's interval.
+def delong_test(
+    labels: npt.ArrayLike,
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    *,
+    level: float = 0.95,
+) -> DeLong:
+    """Test AUC(first) − AUC(second) on the same independent rows.
 
     Parameters
     ----------
-    labels, scores
-        (n,), independent rows.
+    labels, first, second
+        (n,), bool or 0/1, and the scores of both models.
     level
         Coverage of the interval.
 
@@ -70,31 +77,6 @@ def delong_interval(labels: npt.ArrayLike, scores: npt.ArrayLike, *, level: floa
     ------
     DeLong et al. 1988, doi:10.2307/2531595; computed by ranks as in Sun and Xu 2014,
     doi:10.1109/LSP.2014.2337313.
-
-    Examples
-    --------
-    >>> found = delong_interval([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
-    >>> found.value, round(found.standard_error, 4)
-    (0.75, 0.3536)
-    """
-    known, values = check_binary(labels, scores)
-    areas, covariance = _delong(known, values[None])
-    return _normal(float(areas[0]), float(covariance[0, 0]), 0.5, level)
-
-
-def delong_test(
-    labels: npt.ArrayLike,
-    first: npt.ArrayLike,
-    second: npt.ArrayLike,
-    *,
-    level: float = 0.95,
-) -> DeLong:
-    """Test AUC(first) − AUC(second) on the same rows.
-
-    Raises
-    ------
-    InvalidManifest
-        As `delong_interval`.
 
     Examples
     --------
@@ -136,12 +118,12 @@ def mcnemar(labels: npt.ArrayLike, first: npt.ArrayLike, second: npt.ArrayLike) 
 
 
 def holm(p_values: npt.ArrayLike) -> FloatArray:
-    """Give p-values (n,) adjusted for being n tests, in the order given.
+    """Adjust p-values (n,) for n tests; the result has the order of the input.
 
     Raises
     ------
     InvalidManifest
-        If a value lies outside 0–1.
+        If a value is outside 0–1.
 
     Source
     ------
@@ -154,7 +136,9 @@ def holm(p_values: npt.ArrayLike) -> FloatArray:
     """
     values = np.asarray(p_values, np.float64)
     if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
-        raise InvalidManifest("p-values lie between 0 and 1, one per test", keyword="p_values")
+        raise InvalidManifest(
+            "p-values must be between 0 and 1, one for each test", keyword="p_values"
+        )
     order = np.argsort(values, kind="stable")
     raised = np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1))
     adjusted = np.empty_like(values)
@@ -163,7 +147,7 @@ def holm(p_values: npt.ArrayLike) -> FloatArray:
 
 
 def _delong(known: BoolArray, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Areas (k,) and their covariance (k, k) of scores (k, n)."""
+    """Compute the areas (k,) of scores (k, n), and the covariance (k, k) of the areas."""
     require_both_classes(known)
     m, n = int(np.count_nonzero(known)), int(np.count_nonzero(~known))
     if min(m, n) < 2:

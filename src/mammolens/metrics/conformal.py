@@ -1,8 +1,8 @@
-"""Saying "unsure": sets of answers that hold the truth as often as promised.
+"""Conformal prediction: answers that may be "unsure", with a promised coverage of the truth.
 
-Split conformal prediction per class (Mondrian), so that the promise holds among the ill and among
-the healthy, not only on the whole. It holds for exchangeable rows: on another population the
-coverage must be measured again.
+This is split conformal prediction for each class (Mondrian). So the promise is valid among patients
+with the disease and among patients without it, not only over all. It assumes exchangeable rows: on
+another population the coverage must be measured again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.errors import InvalidManifest
 from mammolens.metrics.checks import (
     FloatArray,
     check_fraction,
@@ -24,17 +24,14 @@ from mammolens.metrics.checks import (
 
 __all__ = [
     "ConformalAnswer",
-    "ConformalCoverage",
     "ConformalRule",
-    "conformal_answer",
     "conformal_answers",
-    "conformal_coverage",
     "fit_conformal",
 ]
 
 
 class ConformalAnswer(str, Enum):
-    """What a rule says of a row; `UNSURE` goes to a human reader."""
+    """The answer of a rule for one row; a human reader must read `UNSURE` rows."""
 
     POSITIVE = "positive"
     NEGATIVE = "negative"
@@ -42,15 +39,15 @@ class ConformalAnswer(str, Enum):
 
 
 _BY_LEANING = np.array(["unsure", "positive", "negative"])
-"""Looked up by (positive is possible) − (negative is possible): 0, 1 or −1."""
+"""Answer by index (positive is possible) − (negative is possible): 0, 1 or −1."""
 
 
 @dataclass(frozen=True)
 class ConformalRule:
-    """A class is kept possible while its probability is at least its threshold.
+    """The thresholds of the two classes; a class is possible if its probability reaches its own.
 
-    `coverage` is what was promised for each class, `n` the rows (negative, positive) that it was
-    fixed on.
+    `coverage` is the promised coverage of each class. `n` is the number of rows (negative,
+    positive) that the rule was fixed on.
     """
 
     least_positive: float
@@ -59,32 +56,22 @@ class ConformalRule:
     n: tuple[int, int]
 
 
-@dataclass(frozen=True)
-class ConformalCoverage:
-    """Shares measured on other rows: of truths held by the answer per class, and of unsure."""
-
-    positive: float
-    negative: float
-    unsure: float
-    n: tuple[int, int]
-
-
 def fit_conformal(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, coverage: float = 0.9
 ) -> ConformalRule:
-    """Fix the thresholds on validation rows.
+    """Compute the thresholds from validation rows.
 
     Parameters
     ----------
     labels, probabilities
-        (n,); rows that the model was not fitted on, best one a patient.
+        (n,); rows that the model was not fitted on, if possible one for each patient.
     coverage
-        Share of each class whose answer must hold the truth.
+        Share of each class whose answer must include the truth.
 
     Raises
     ------
     InvalidManifest
-        As `mammolens.metrics.brier_score`, or if a class has too few rows for the coverage:
+        As `mammolens.metrics.brier_statistic`, or if a class has too few rows for the coverage:
         k rows promise at most k / (k + 1).
 
     Source
@@ -109,23 +96,6 @@ def fit_conformal(
     )
 
 
-def conformal_answer(rule: ConformalRule, probability: float) -> ConformalAnswer:
-    """Answer for one probability of being positive.
-
-    Where neither class is possible, the row is unlike the rows of either class: unsure too.
-
-    Examples
-    --------
-    >>> rule = ConformalRule(0.3, 0.4, 0.9, (50, 50))
-    >>> [conformal_answer(rule, p).value for p in (0.1, 0.5, 0.9)]
-    ['negative', 'unsure', 'positive']
-    """
-    if not 0.0 <= probability <= 1.0:
-        raise ConfigError(f"{probability} is no probability", keyword="probability")
-    (answer,) = conformal_answers(rule, [probability]).tolist()
-    return ConformalAnswer(answer)
-
-
 def conformal_answers(rule: ConformalRule, probabilities: npt.ArrayLike) -> npt.NDArray[np.str_]:
     """Answer for probabilities (n,) at once: the value of a `ConformalAnswer` for each."""
     values = np.asarray(probabilities, np.float64)
@@ -134,31 +104,11 @@ def conformal_answers(rule: ConformalRule, probabilities: npt.ArrayLike) -> npt.
     return _BY_LEANING[positive.astype(np.int64) - negative]
 
 
-def conformal_coverage(
-    rule: ConformalRule, labels: npt.ArrayLike, probabilities: npt.ArrayLike
-) -> ConformalCoverage:
-    """Measure a rule on rows that it was not fixed on.
-
-    Raises
-    ------
-    InvalidManifest
-        As `mammolens.metrics.brier_score`, or if one class is missing.
-    """
-    known, values = check_probabilities(labels, probabilities)
-    require_both_classes(known)
-    answers = conformal_answers(rule, values)
-    unsure = answers == ConformalAnswer.UNSURE.value
-    held = unsure | (known == (answers == ConformalAnswer.POSITIVE.value))
-    return ConformalCoverage(
-        positive=float(held[known].mean()),
-        negative=float(held[~known].mean()),
-        unsure=float(unsure.mean()),
-        n=(int(np.count_nonzero(~known)), int(np.count_nonzero(known))),
-    )
-
-
 def _least(own: FloatArray, wanted: float, name: str) -> float:
-    """The probability of the own class that `wanted` of such rows reach, finite sample kept."""
+    """Find the probability of their own class that a share `wanted` of the rows reaches.
+
+    The share is corrected for the finite sample: k rows can promise at most k / (k + 1).
+    """
     below = math.floor((own.size + 1) * (1.0 - wanted) + 1e-9)
     if below < 1:
         raise InvalidManifest(

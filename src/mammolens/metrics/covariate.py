@@ -1,4 +1,4 @@
-"""What one more thing known of a patient adds to calibrated log-odds."""
+"""The effect of a covariate, such as the patient's age, in addition to calibrated log-odds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy.typing as npt
 from mammolens.errors import InvalidManifest
 from mammolens.metrics.bootstrap import Interval, patient_bootstrap
 from mammolens.metrics.checks import FloatArray
+from mammolens.metrics.probability import fit_logistic
 
 __all__ = ["added_log_odds"]
 
-_STEPS = 30
-_LONGEST = 2.0
 _RIDGE = 1e-6
+"""It only keeps the intercepts of groups of one class from running away."""
 
 
 def added_log_odds(
@@ -28,32 +28,32 @@ def added_log_odds(
     draws: int = 500,
     seed: int = 0,
 ) -> Interval:
-    """Slope of a covariate in a logistic regression beside log-odds that keep their weight of 1.
+    """Give the slope of a covariate in a logistic regression in which log-odds are an offset.
 
-    Every group has an intercept of its own, so that a covariate that merely tells groups apart
-    gets no credit. The interval resamples patients.
+    Every group has its own intercept, so that a covariate that only separates the groups gets no
+    slope. The interval comes from resampling patients.
 
     Parameters
     ----------
     labels
         (n,), bool.
     log_odds
-        (n,), of the model; they enter as an offset.
+        (n,), log-odds of the model; they are the offset.
     values
-        (n,), the covariate, in the unit in which the slope is wanted.
+        (n,), the covariate, in the unit that the slope shall have.
     groups, patients
-        n each: data set of a row, and whose row it is.
+        n each: the data set and the patient of each row.
 
     Raises
     ------
     InvalidManifest
-        If lengths differ, something is not finite, or labels are of one class.
+        If lengths differ, a value is not finite, or all labels are equal.
 
     Examples
     --------
     >>> ages = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
-    >>> labels, women = [0, 0, 1, 0, 1, 1], list("abcdef")
-    >>> slope = added_log_odds(labels, [0.0] * 6, ages, ["x"] * 6, women, draws=10)
+    >>> labels, patients = [0, 0, 1, 0, 1, 1], list("abcdef")
+    >>> slope = added_log_odds(labels, [0.0] * 6, ages, ["x"] * 6, patients, draws=10)
     >>> round(slope.value, 3)  # odds of 1:2 become 2:1
     1.386
     """
@@ -69,23 +69,7 @@ def added_log_odds(
     design = np.column_stack([along - along.mean(), member])
 
     def slope(weights: FloatArray) -> FloatArray:
-        return np.array([_fit(design, known, offsets, row)[0] for row in weights])
+        fits = fit_logistic(design, known, weights, offsets=offsets, ridge=_RIDGE)
+        return fits.coefficients[:, 0]
 
     return patient_bootstrap(slope, known > 0, patients, draws=draws, seed=seed)
-
-
-def _fit(
-    design: FloatArray, known: FloatArray, offsets: FloatArray, weights: FloatArray
-) -> FloatArray:
-    """Newton's method; the ridge only keeps groups of one class from running away."""
-    found = np.zeros(design.shape[1])
-    ridge = _RIDGE * weights.sum() * np.eye(len(found))
-    for _ in range(_STEPS):
-        fitted = 1 / (1 + np.exp(-np.clip(offsets + design @ found, -500, 500)))
-        gradient = design.T @ (weights * (known - fitted)) - ridge @ found
-        curvature = (design * (weights * fitted * (1 - fitted))[:, None]).T @ design + ridge
-        step = np.clip(np.linalg.solve(curvature, gradient), -_LONGEST, _LONGEST)
-        found = found + step
-        if np.abs(step).max() < 1e-9:
-            break
-    return found

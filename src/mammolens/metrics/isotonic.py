@@ -1,4 +1,4 @@
-"""Recalibration by a rising step function: no form assumed, so many rows are needed."""
+"""Isotonic recalibration: a rising function without an assumed form, so it needs many rows."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["Isotonic", "fit_isotonic"]
 
 @dataclass(frozen=True)
 class Isotonic:
-    """Probabilities (k,), rising, at scores (k,), rising strictly; straight lines between."""
+    """Rising probabilities (k,) at strictly rising scores (k,), linear in between."""
 
     scores: FloatArray
     probabilities: FloatArray
 
     def apply(self, scores: npt.ArrayLike) -> FloatArray:
-        """Give probabilities (n,) of scores (n,); beyond the ends the end's value holds.
+        """Give probabilities (n,) for scores (n,); outside the range, the value at its end.
 
         Raises
         ------
@@ -32,7 +32,7 @@ class Isotonic:
 
 
 def fit_isotonic(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Isotonic:
-    """Fit the rising function of the scores with the least squared distance from the labels.
+    """Fit the rising function of the scores that has the least squared distance to the labels.
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ def fit_isotonic(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Isotonic:
     places, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     if places.size < 2:
         raise InvalidManifest(
-            f"all {values.size} scores are {places[0]:g}, so there is nothing to fit",
-            remedy="Check the model: a constant score says nothing",
+            f"all {values.size} scores are {places[0]:g}, so no function can be fitted",
+            remedy="Check the model: a constant score carries no information",
         )
     means = np.bincount(inverse, weights=known) / counts
     blocks: list[tuple[float, float, int]] = []

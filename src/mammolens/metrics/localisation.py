@@ -1,7 +1,7 @@
-"""Whether a model points at the lesion: hits and false marks (FROC), pointing game, energy.
+"""Figures of localisation: hits and false marks (FROC), pointing game, energy in the lesion.
 
-A mark hits a lesion if its centre lies in the lesion's region; each lesion is hit once at most
-however many marks lie on it, and marks on a lesion are never false.
+A mark hits a lesion if its centre is in the lesion's region. Several marks on one lesion count as
+one hit, and marks on a lesion are never false.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from mammolens.errors import InvalidManifest
 from mammolens.metrics.bootstrap import Statistic
 from mammolens.metrics.checks import BoolArray, FloatArray
+from mammolens.metrics.probability import shares
 
 __all__ = [
     "FrocCurve",
@@ -23,17 +24,17 @@ __all__ = [
     "energy_in_lesion",
     "froc",
     "points_at_lesion",
-    "sensitivity_at_false_marks",
     "sensitivity_at_false_marks_statistic",
 ]
 
 
 @dataclass(frozen=True)
 class MarkedImage:
-    """One image: the best mark on each lesion, −inf where none lies on it, and the false marks.
+    """The marks of one image.
 
-    `lesions` holds the highest score of the marks on each lesion; `false_marks` the scores of
-    the marks on none. An image without a lesion counts for false marks only.
+    `lesions` has the highest score of the marks on each lesion, −inf for a lesion without a mark.
+    `false_marks` has the scores of the marks that are on no lesion. An image without a lesion
+    counts for false marks only.
     """
 
     lesions: tuple[float, ...]
@@ -41,7 +42,7 @@ class MarkedImage:
 
 
 class FrocCurve(NamedTuple):
-    """Share of lesions hit against false marks per image, thresholds falling; each is (k,)."""
+    """Share of lesions hit and false marks per image at falling thresholds; arrays (k,)."""
 
     false_marks_per_image: FloatArray
     sensitivity: FloatArray
@@ -73,23 +74,19 @@ def froc(images: Sequence[MarkedImage]) -> FrocCurve:
     return FrocCurve(alarms.astype(np.float64), reached.astype(np.float64), levels)
 
 
-def sensitivity_at_false_marks(images: Sequence[MarkedImage], allowed: float = 1.0) -> float:
-    """Give the share of lesions hit at `allowed` false marks per image.
-
-    Examples
-    --------
-    >>> sensitivity_at_false_marks([MarkedImage((0.9,), ()), MarkedImage((0.1,), (0.5,))], 0.25)
-    0.5
-    """
-    return float(
-        sensitivity_at_false_marks_statistic(images, allowed)(np.ones((1, len(images))))[0]
-    )
-
-
 def sensitivity_at_false_marks_statistic(
     images: Sequence[MarkedImage], allowed: float = 1.0
 ) -> Statistic:
-    """Give `sensitivity_at_false_marks` as a function of image weights, for the bootstrap."""
+    """Give the share of lesions hit at `allowed` false marks per image, for the bootstrap.
+
+    It is a function of image weights (m, n) → shares (m,).
+
+    Examples
+    --------
+    >>> images = [MarkedImage((0.9,), ()), MarkedImage((0.1,), (0.5,))]
+    >>> sensitivity_at_false_marks_statistic(images, 0.25)(np.ones((1, 2))).tolist()
+    [0.5]
+    """
     _scores(images)
     flat = [(score, index, True) for index, one in enumerate(images) for score in one.lesions] + [
         (score, index, False) for index, one in enumerate(images) for score in one.false_marks
@@ -108,16 +105,15 @@ def sensitivity_at_false_marks_statistic(
         total = (drawn * lesion).sum(axis=1)
         reachable = (alarms <= allowed + 1e-12) & last
         best = np.max(np.where(reachable, hits, 0.0), axis=1)
-        share = np.divide(best, total, out=np.full(len(weights), np.nan), where=total > 0)
-        return np.asarray(share, np.float64)
+        return shares(best, total)
 
     return statistic
 
 
 def points_at_lesion(heat: npt.NDArray[np.floating], lesion: npt.NDArray[np.bool_]) -> bool | None:
-    """Whether the highest point of a map (H, W) lies in the lesion (pointing game).
+    """Say whether the highest point of a map (H, W) is in the lesion (pointing game).
 
-    ``None`` for a map that is the same everywhere: it points at nothing.
+    A constant map has no highest point and gives ``None``.
 
     Source
     ------
@@ -130,9 +126,9 @@ def points_at_lesion(heat: npt.NDArray[np.floating], lesion: npt.NDArray[np.bool
 
 
 def energy_in_lesion(heat: npt.NDArray[np.floating], lesion: npt.NDArray[np.bool_]) -> float | None:
-    """Share of a map's positive sum that lies in the lesion; ``None`` where it has none.
+    """Give the share of a map's positive sum that is in the lesion; ``None`` if the sum is 0.
 
-    State it beside the lesion's share of the breast, which an even map would reach.
+    Report it together with the lesion's share of the breast, which a constant map would reach.
 
     Source
     ------
@@ -150,7 +146,7 @@ def _scores(images: Sequence[MarkedImage]) -> tuple[FloatArray, FloatArray]:
     if not hits.size:
         raise InvalidManifest("no image has a lesion", remedy="Give images with marked lesions")
     if np.isnan(hits).any() or np.isnan(false).any():
-        raise InvalidManifest("the score of a mark is no number", remedy="Leave failures out")
+        raise InvalidManifest("the score of a mark is not a number", remedy="Leave out failures")
     return hits, false
 
 
@@ -158,6 +154,6 @@ def _check_map(heat: npt.NDArray[np.floating], lesion: BoolArray) -> None:
     if heat.shape != lesion.shape or heat.ndim != 2:
         raise InvalidManifest(f"map {heat.shape} and lesion {lesion.shape} do not pair")
     if not np.isfinite(heat).all():
-        raise InvalidManifest("the map is not finite", remedy="Leave failures out")
+        raise InvalidManifest("the map is not finite", remedy="Leave out failures")
     if not lesion.any():
-        raise InvalidManifest("the lesion is empty", remedy="Leave images without a lesion out")
+        raise InvalidManifest("the lesion is empty", remedy="Leave out images without a lesion")

@@ -1,7 +1,7 @@
-"""Whether a group differs from the rest: group names are exchanged between and within patients.
+"""Permutation tests of whether a group differs from the rest: group names are exchanged at random.
 
-A statistic is a function of row weights, so a group is a row of zeros and ones, and thousands of
-exchanged groups are a few array operations.
+A statistic is a function of row weights, so a group is a row of zeros and ones. Thousands of
+exchanged groups take only a few array operations.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.metrics.bootstrap import Statistic
 from mammolens.metrics.checks import BoolArray, FloatArray, IntArray, check_labels
 
-__all__ = ["GapTest", "gap_statistic", "permutation_test", "permutation_tests"]
+__all__ = ["GapTest", "gap_statistic", "permutation_tests"]
 
 _FIRST_CHUNK = 250
 _CHUNK_ELEMENTS = 500_000
 _ENOUGH = 50
-"""So many draws at least as extreme settle that a p-value is not small."""
+"""After this number of draws that are at least as extreme, the p-value is certainly not small."""
 
 
 @dataclass(frozen=True)
 class GapTest:
-    """A figure of a group minus that of the rest, its two-sided p-value, and draws behind it."""
+    """The figure of a group minus that of the rest, its two-sided p-value and number of draws."""
 
     value: float
     p_value: float
@@ -39,62 +39,10 @@ def gap_statistic(statistic: Statistic, member: npt.ArrayLike) -> Statistic:
     Parameters
     ----------
     member
-        (n,), bool: which rows are in the group.
+        (n,), bool: true for the rows in the group.
     """
     inside = check_labels(member).astype(np.float64)
     return lambda weights: statistic(weights * inside) - statistic(weights * (1.0 - inside))
-
-
-def permutation_test(
-    statistic: Statistic,
-    labels: npt.ArrayLike,
-    names: Sequence[str],
-    name: str,
-    patients: Sequence[str],
-    *,
-    draws: int = 10_000,
-    seed: int = 0,
-) -> GapTest:
-    """Test whether rows called `name` differ from the others in a figure.
-
-    What is exchanged is names, and the rows of a patient stay together: patients of one name
-    exchange it with others of one name and of the same labels (only positive, only negative,
-    both); a patient of several names exchanges these among herself. The test is exact where, given
-    the labels, scores do not depend on the name. It ends early once p is plainly not small.
-
-    Parameters
-    ----------
-    statistic
-        Function of weights (m, n) → values (m,); an undefined value counts as extreme.
-    labels
-        (n,), bool or 0/1.
-    names, patients
-        (n,), the group of a row, and whose row it is.
-    draws
-        At most so many exchanges; p is at least 1 / (draws + 1).
-
-    Raises
-    ------
-    InvalidManifest
-        If lengths differ, or the figure is undefined in the group or the rest.
-    ConfigError
-        If `draws` is below one.
-
-    Source
-    ------
-    Besag and Clifford 1991, doi:10.1093/biomet/78.2.301 (ending early).
-
-    Examples
-    --------
-    >>> scores = np.array([1.0, 1, 1, 1, 1, 0, 0, 0, 0, 0])
-    >>> mean = lambda weights: weights @ scores / weights.sum(axis=1)
-    >>> found = permutation_test(mean, [1] * 10, [*"aaaaabbbbb"], "a", [*"0123456789"])
-    >>> found.value, round(found.p_value, 2)  # 2 of 252 ways to choose five of ten
-    (1.0, 0.01)
-    """
-    statistics = {"": statistic}
-    found = permutation_tests(statistics, labels, names, name, patients, draws=draws, seed=seed)
-    return found[""]
 
 
 def permutation_tests(
@@ -107,21 +55,35 @@ def permutation_tests(
     draws: int = 10_000,
     seed: int = 0,
 ) -> dict[str, GapTest]:
-    """Test several figures of the same rows by one and the same exchanges of names.
+    """Test whether rows called `name` differ from the others in figures.
 
-    Each gets the answer that `permutation_test` would give it, and ends early by itself.
+    What is exchanged is names, and the rows of a patient stay together: patients of one name
+    exchange it with others of one name and of the same labels (only positive, only negative,
+    both); a patient of several names exchanges these among their rows. The test is exact where,
+    given the labels, scores do not depend on the name. All figures are tested by the same
+    exchanges; each ends early once its p is plainly not small.
 
     Parameters
     ----------
     statistics
-        Name → function of weights, as for `permutation_test`.
-    labels, names, name, patients, draws, seed
-        As for `permutation_test`.
+        Name → function of weights (m, n) → values (m,); an undefined value counts as extreme.
+    labels
+        (n,), bool or 0/1.
+    names, patients
+        (n,), the group of a row, and whose row it is.
+    draws
+        At most so many exchanges; p is at least 1 / (draws + 1).
 
     Raises
     ------
-    InvalidManifest, ConfigError
-        As `permutation_test`.
+    InvalidManifest
+        If lengths differ, or a figure is undefined in the group or the rest.
+    ConfigError
+        If `draws` is below one.
+
+    Source
+    ------
+    Besag and Clifford 1991, doi:10.1093/biomet/78.2.301 (ending early).
 
     Examples
     --------
@@ -138,7 +100,7 @@ def permutation_tests(
         raise ConfigError(f"{draws} draws", keyword="draws", remedy="Give 10000")
     member = np.array([one == name for one in names])
     if member.all() or not member.any():
-        raise InvalidManifest(f"all rows are in {name!r}, or none is: there is no gap to test")
+        raise InvalidManifest(f"all rows are in {name!r}, or none is, so a gap cannot be tested")
     seen = {
         measure: _Seen(float(_gaps(statistic, member[None].astype(np.float64))[0]))
         for measure, statistic in statistics.items()
@@ -191,7 +153,7 @@ def _exchanged(
     draws: int,
     seed: int,
 ) -> Iterator[FloatArray]:
-    """Which rows are called `name` after each exchange, as 0 and 1 (chunk, n)."""
+    """Yield, as 0 and 1 (chunk, n), which rows have the name `name` after each exchange."""
     generator = np.random.default_rng(seed)
     owner, own_names, place = _by_patient(names, patients)
     strata = _strata(known, owner, own_names)
@@ -214,7 +176,7 @@ def _exchanged(
 def _by_patient(
     names: Sequence[str], patients: Sequence[str]
 ) -> tuple[IntArray, list[list[str]], IntArray]:
-    """The patient of each row (n,), the names of each patient, and which of them a row has (n,)."""
+    """Give each row's patient (n,), each patient's names, and each row's index in these (n,)."""
     numbers: dict[str, int] = {}
     owner = np.array([numbers.setdefault(patient, len(numbers)) for patient in patients], np.int64)
     own: list[list[str]] = [[] for _ in numbers]
@@ -226,7 +188,7 @@ def _by_patient(
 
 
 def _strata(known: BoolArray, owner: IntArray, own_names: list[list[str]]) -> list[IntArray]:
-    """Patients of one name, by which labels they have."""
+    """Group the patients of one name by their labels: only positive, only negative, both."""
     size = len(own_names)
     kinds = (np.bincount(owner, known, size) > 0) + 2 * (np.bincount(owner, ~known, size) > 0)
     one = np.array([len(own) == 1 for own in own_names])

@@ -1,4 +1,4 @@
-"""How pure the highest scores are: precision against recall, and a partial area under the ROC."""
+"""How pure the highest scores are: precision against recall, and F1 of probabilities."""
 
 from __future__ import annotations
 
@@ -9,23 +9,15 @@ import numpy.typing as npt
 
 from mammolens.metrics.bootstrap import Statistic
 from mammolens.metrics.checks import (
-    BoolArray,
     FloatArray,
     check_binary,
-    check_fraction,
     check_probabilities,
     require_both_classes,
 )
-from mammolens.metrics.ranked import ranked_partial_area, ranked_precision, ranked_statistic
 
 __all__ = [
     "PrecisionRecall",
-    "average_precision",
-    "average_precision_statistic",
-    "partial_auc",
-    "partial_auc_statistic",
     "precision_recall_curve",
-    "probabilistic_f1",
     "probabilistic_f1_statistic",
 ]
 
@@ -39,7 +31,7 @@ class PrecisionRecall(NamedTuple):
 
 
 def precision_recall_curve(labels: npt.ArrayLike, scores: npt.ArrayLike) -> PrecisionRecall:
-    """Give precision and recall of calling every row with at least a score.
+    """Give precision and recall at each threshold.
 
     Raises
     ------
@@ -61,76 +53,15 @@ def precision_recall_curve(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Prec
     return PrecisionRecall(precision[::-1], recall[::-1], ordered[last][::-1])
 
 
-def average_precision(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Give the area under precision–recall as a sum of steps, without interpolation.
+def probabilistic_f1_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
+    """Give F1 with probabilities in place of decisions, for `patient_bootstrap`.
 
-    Its chance level is the share of positives: state it beside the figure.
-
-    Raises
-    ------
-    InvalidManifest
-        As `mammolens.metrics.auc`.
-
-    Source
-    ------
-    Davis and Goadrich 2006, doi:10.1145/1143844.1143874.
-
-    Examples
-    --------
-    >>> round(average_precision([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4)
-    0.8333
-    """
-    known, values = check_binary(labels, scores)
-    require_both_classes(known)
-    return float(average_precision_statistic(known, values)(_once(known))[0])
-
-
-def average_precision_statistic(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
-    """Give `average_precision` as a function of row weights, for `patient_bootstrap`."""
-    return ranked_statistic(labels, scores, ranked_precision)
-
-
-def partial_auc(
-    labels: npt.ArrayLike, scores: npt.ArrayLike, lowest_specificity: float = 0.8
-) -> float:
-    """Give the area under the ROC where specificity is high, rescaled: 0.5 is chance, 1 is best.
-
-    Parameters
-    ----------
-    labels, scores
-        (n,), as for `mammolens.metrics.auc`.
-    lowest_specificity
-        Only false-positive rates up to 1 − this count.
-
-    Source
-    ------
-    McClish 1989, doi:10.1177/0272989X8900900307.
-
-    Examples
-    --------
-    >>> round(partial_auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], 0.5), 4)
-    0.6667
-    """
-    known, values = check_binary(labels, scores)
-    require_both_classes(known)
-    return float(partial_auc_statistic(known, values, lowest_specificity)(_once(known))[0])
-
-
-def partial_auc_statistic(
-    labels: npt.ArrayLike, scores: npt.ArrayLike, lowest_specificity: float = 0.8
-) -> Statistic:
-    """Give `partial_auc` as a function of row weights, for `patient_bootstrap`."""
-    check_fraction(lowest_specificity, "lowest_specificity")
-    return ranked_statistic(labels, scores, ranked_partial_area(lowest_specificity))
-
-
-def probabilistic_f1(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
-    """Give F1 with probabilities in place of decisions (the RSNA 2022 challenge's figure).
+    It is the figure of the RSNA 2022 challenge, as a function of row weights.
 
     Raises
     ------
     InvalidManifest
-        As `mammolens.metrics.brier_score`, or if one class is missing.
+        As `mammolens.metrics.brier_statistic`.
 
     Source
     ------
@@ -138,16 +69,10 @@ def probabilistic_f1(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> flo
 
     Examples
     --------
-    >>> probabilistic_f1([1, 0], [1.0, 0.0]), probabilistic_f1([1, 0], [0.5, 0.5])
-    (1.0, 0.5)
+    >>> once = np.ones((1, 2))
+    >>> probabilistic_f1_statistic([1, 0], [0.5, 0.5])(once).tolist()
+    [0.5]
     """
-    known, values = check_probabilities(labels, probabilities)
-    require_both_classes(known)
-    return float(probabilistic_f1_statistic(known, values)(_once(known))[0])
-
-
-def probabilistic_f1_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
-    """Give `probabilistic_f1` as a function of row weights, for `patient_bootstrap`."""
     known, values = check_probabilities(labels, probabilities)
     parts = np.stack([values * known, values + known], axis=1)
 
@@ -158,7 +83,3 @@ def probabilistic_f1_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLi
         return np.where(ill > 0, score, np.nan)
 
     return statistic
-
-
-def _once(labels: BoolArray) -> FloatArray:
-    return np.ones((1, labels.size))

@@ -1,8 +1,8 @@
-"""Rows counted from the highest score down, for many resamples at once.
+"""Counts of positives and negatives from the highest score down, for many resamples at once.
 
-What ranks cases rests on two counts at each distinct score: how many positives, and how many
-negatives, score at least as high. They are found once for all weights of a bootstrap, and each
-figure is a formula over them.
+Every ranking figure needs two counts at each distinct score: how many positives, and how many
+negatives, score at least as high. They are computed once for all weights of a bootstrap, and each
+figure is a formula of these counts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mammolens.metrics.bootstrap import Statistic
 from mammolens.metrics.checks import FloatArray, check_binary
+from mammolens.metrics.probability import shares
 
 __all__ = [
     "RankedCounts",
@@ -31,13 +32,13 @@ __all__ = [
 ]
 
 _SLACK = 1e-9
-"""0.95 × 20 is 19.000000000000004 in some orders of multiplication: do not ask for a 20th."""
+"""0.95 × 20 is 19.000000000000004 in some orders of multiplication, which must not become 20."""
 
 
 class RankedCounts(NamedTuple):
     """Weight of positives (`caught`) and of negatives (`alarms`) at or above each distinct score.
 
-    Both are (k + 1, draws): scores fall from row to row, and the first row is nobody.
+    Both are (k + 1, draws). Scores fall from row to row; the first row is above all scores (0).
     """
 
     caught: FloatArray
@@ -45,7 +46,7 @@ class RankedCounts(NamedTuple):
 
 
 RankingFormula = Callable[[RankedCounts], FloatArray]
-"""Counts to values (draws,); NaN where a draw lacks a class that the figure needs."""
+"""A function: counts → values (draws,), NaN if a draw lacks a class that the figure needs."""
 
 
 def ranked_counts(
@@ -95,15 +96,22 @@ def ranked_statistic(
 
 
 def ranked_area(counts: RankedCounts) -> FloatArray:
-    """Area under the ROC curve: P(a positive outscores a negative), ties count half."""
+    """Give the area under the ROC curve: P(positive scores higher than negative), ties half."""
     caught, alarms = counts
     middle = (caught[1:] + caught[:-1]) / 2
     area = np.einsum("kd,kd->d", np.diff(alarms, axis=0), middle)
-    return _share(area, caught[-1] * alarms[-1])
+    return shares(area, caught[-1] * alarms[-1])
 
 
 def ranked_partial_area(lowest_specificity: float) -> RankingFormula:
-    """Area where specificity is high, rescaled as `mammolens.metrics.partial_auc` says."""
+    """Area under the ROC curve where specificity is high, rescaled: 0.5 is chance, 1 is best.
+
+    Only false-positive rates up to 1 − `lowest_specificity` count.
+
+    Source
+    ------
+    McClish 1989, doi:10.1177/0272989X8900900307.
+    """
     most = 1.0 - lowest_specificity
 
     def formula(counts: RankedCounts) -> FloatArray:
@@ -122,57 +130,67 @@ def ranked_partial_area(lowest_specificity: float) -> RankingFormula:
 
 
 def ranked_precision(counts: RankedCounts) -> FloatArray:
-    """Average precision: the area under precision–recall as a sum of steps."""
+    """Average precision: the area under precision–recall as a sum of steps.
+
+    Its chance level is the share of positives: state it beside the figure.
+
+    Source
+    ------
+    Davis and Goadrich 2006, doi:10.1145/1143844.1143874.
+    """
     caught = counts.caught
     called = caught[1:] + counts.alarms[1:]
     precision = np.divide(caught[1:], called, out=np.zeros_like(called), where=called > 0)
-    return _share(np.einsum("kd,kd->d", np.diff(caught, axis=0), precision), caught[-1])
+    return shares(np.einsum("kd,kd->d", np.diff(caught, axis=0), precision), caught[-1])
 
 
 def ranked_sensitivity(specificity: float | FloatArray) -> RankingFormula:
-    """Best sensitivity among thresholds that reach a specificity, found anew in each draw.
+    """Give the best sensitivity of the thresholds that reach a specificity, for each draw.
 
-    `specificity` is one for all draws, or (draws,).
+    `specificity` is one number for all draws, or (draws,).
     """
 
     def formula(counts: RankedCounts) -> FloatArray:
         caught, alarms = counts
         most = (1.0 - specificity) * alarms[-1] + _SLACK
         place = (alarms <= most).sum(axis=0) - 1
-        return _both(_share(_at(caught, place), caught[-1]), counts)
+        return _both(shares(_at(caught, place), caught[-1]), counts)
 
     return formula
 
 
 def ranked_specificity(sensitivity: float | FloatArray) -> RankingFormula:
-    """Best specificity among thresholds that reach a sensitivity, found anew in each draw.
+    """Give the best specificity of the thresholds that reach a sensitivity, for each draw.
 
-    `sensitivity` is one for all draws, or (draws,).
+    `sensitivity` is one number for all draws, or (draws,).
     """
 
     def formula(counts: RankedCounts) -> FloatArray:
         alarms = counts.alarms
         place = _first_reaching(counts.caught, sensitivity)
-        return _both(1.0 - _share(_at(alarms, place), alarms[-1]), counts)
+        return _both(1.0 - shares(_at(alarms, place), alarms[-1]), counts)
 
     return formula
 
 
 def ranked_single_reading(sensitivity: float, prevalence: float) -> RankingFormula:
-    """Share of exams below the highest threshold that keeps `sensitivity` of the cancers."""
+    """Share of exams that one reader could read alone while the other reads all the rest.
+
+    They lie below the highest threshold that keeps `sensitivity` of the cancers above it.
+    """
 
     def formula(counts: RankedCounts) -> FloatArray:
         caught, alarms = counts
         place = _first_reaching(caught, sensitivity)
-        missed = 1.0 - _share(_at(caught, place), caught[-1])
-        cleared = 1.0 - _share(_at(alarms, place), alarms[-1])
+        missed = 1.0 - shares(_at(caught, place), caught[-1])
+        cleared = 1.0 - shares(_at(alarms, place), alarms[-1])
         return np.asarray(missed * prevalence + cleared * (1.0 - prevalence), np.float64)
 
     return formula
 
 
 def ranked_worklist(share: float, prevalence: float) -> RankingFormula:
-    """Share of the cancers in the first `share` of a worklist; a tie is shared out evenly."""
+    """Give the share of cancers in the first `share` of a worklist; ties are divided evenly."""
 
     def formula(counts: RankedCounts) -> FloatArray:
         hits = _rates(counts.caught)
@@ -194,7 +212,7 @@ def _summed(parts: FloatArray, last: npt.NDArray[np.intp]) -> FloatArray:
 
 
 def _rates(counts: FloatArray) -> FloatArray:
-    return _share(counts, np.broadcast_to(counts[-1], counts.shape))
+    return shares(counts, np.broadcast_to(counts[-1], counts.shape))
 
 
 def _first_reaching(caught: FloatArray, sensitivity: float | FloatArray) -> npt.NDArray[np.intp]:
@@ -209,8 +227,3 @@ def _at(counts: FloatArray, place: npt.NDArray[np.intp]) -> FloatArray:
 def _both(values: FloatArray, counts: RankedCounts) -> FloatArray:
     there = (counts.caught[-1] > 0) & (counts.alarms[-1] > 0)
     return np.where(there, values, np.nan)
-
-
-def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
-    shares = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
-    return np.asarray(shares, np.float64)

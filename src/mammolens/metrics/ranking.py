@@ -1,4 +1,4 @@
-"""How well scores rank positives above negatives: the ROC curve and the area under it."""
+"""The ROC curve and the area under it: how well scores rank positives above negatives."""
 
 from __future__ import annotations
 
@@ -11,13 +11,22 @@ from mammolens.metrics.bootstrap import Interval, Statistic, patient_bootstrap
 from mammolens.metrics.checks import FloatArray, check_binary, require_both_classes
 from mammolens.metrics.ranked import ranked_area, ranked_statistic
 
-__all__ = ["RocCurve", "auc", "auc_difference", "auc_interval", "auc_statistic", "roc_curve"]
+__all__ = [
+    "RocCurve",
+    "auc",
+    "auc_difference",
+    "auc_interval",
+    "auc_statistic",
+    "auc_within",
+    "roc_curve",
+]
 
 
 class RocCurve(NamedTuple):
     """One point for every distinct score, from (0, 0) to (1, 1); each array is (k,).
 
-    A row counts as positive if its score is at least the threshold; the first is infinite.
+    A row counts as positive if its score is at least the threshold. The first threshold is
+    infinite.
     """
 
     false_positive_rate: FloatArray
@@ -26,14 +35,14 @@ class RocCurve(NamedTuple):
 
 
 def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
-    """Give the area under the ROC curve: P(a positive outscores a negative), ties count half.
+    """Give the area under the ROC curve: P(positive scores higher than negative), ties half.
 
     Parameters
     ----------
     labels
         (n,), bool or 0/1.
     scores
-        (n,), finite, higher is more suspicious, any unit.
+        (n,), finite, in any unit; a higher score is more suspicious.
 
     Raises
     ------
@@ -52,6 +61,32 @@ def auc(labels: npt.ArrayLike, scores: npt.ArrayLike) -> float:
     known, values = check_binary(labels, scores)
     require_both_classes(known)
     return float(auc_statistic(known, values)(np.ones((1, known.size)))[0])
+
+
+def auc_within(
+    labels: npt.ArrayLike, scores: npt.ArrayLike, groups: npt.ArrayLike
+) -> dict[str, tuple[float, int]]:
+    """AUC within each group that has both labels, and its number of rows, by the group's name.
+
+    Parameters
+    ----------
+    labels, scores
+        (n,), as for `auc`.
+    groups
+        (n,), the name of each row's group.
+
+    Examples
+    --------
+    >>> auc_within([0, 1, 0, 1], [1.0, 2, 9, 8], list("aabb"))
+    {'a': (1.0, 2), 'b': (0.0, 2)}
+    """
+    known, values, names = np.asarray(labels, bool), np.asarray(scores), np.asarray(groups, str)
+    found = {}
+    for name in np.unique(names).tolist():
+        rows = names == name
+        if known[rows].any() and not known[rows].all():
+            found[name] = auc(known[rows], values[rows]), int(rows.sum())
+    return found
 
 
 def auc_statistic(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
@@ -114,7 +149,7 @@ def auc_difference(
     seed: int = 0,
     level: float = 0.95,
 ) -> Interval:
-    """Give AUC(first) − AUC(second) of two models on the same rows, paired draw by draw.
+    """Give AUC(first) − AUC(second) of two models on the same rows and the same resamples.
 
     Raises
     ------

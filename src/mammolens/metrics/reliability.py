@@ -1,4 +1,4 @@
-"""Predicted against observed shares in bins, and how far apart they are on the whole."""
+"""Reliability: predicted and observed shares in bins, and the mean gap between them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = [
     "MINIMUM_FOR_ECE",
     "ReliabilityCurve",
     "calibration_error_statistics",
-    "expected_calibration_error",
     "reliability_curve",
     "reliability_statistics",
 ]
 
 MINIMUM_FOR_ECE = 400
-"""With 40 rows even a perfectly calibrated model shows an ECE of 0.13."""
+"""Fewest rows for an expected calibration error (ECE). With 40 rows, even a perfectly calibrated
+model has an ECE of 0.13."""
 
 
 class ReliabilityCurve(NamedTuple):
-    """Bins that hold rows: mean probability, observed share and count, each (k,)."""
+    """The bins with rows: mean probability, observed share and number of rows, each (k,)."""
 
     predicted: FloatArray
     observed: FloatArray
@@ -44,12 +44,12 @@ class _Bins(NamedTuple):
 def reliability_curve(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
 ) -> ReliabilityCurve:
-    """Give observed shares against probabilities in bins of equal width; empty ones left out.
+    """Give mean probabilities and observed shares in bins of equal width; leave out empty bins.
 
     Raises
     ------
     InvalidManifest
-        As `mammolens.metrics.brier_score`.
+        As `mammolens.metrics.brier_statistic`.
     ConfigError
         If `bins` is below one.
 
@@ -77,26 +77,12 @@ def reliability_statistics(
     return statistics
 
 
-def expected_calibration_error(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
-) -> float:
-    """Give the mean gap of the reliability curve, weighted by count.
-
-    Raises
-    ------
-    InvalidManifest
-        As `mammolens.metrics.brier_score`, or if there are fewer than `MINIMUM_FOR_ECE` rows:
-        below that the figure measures the sample's size.
-    """
-    known, values = check_probabilities(labels, probabilities)
-    statistics = calibration_error_statistics(known, values, bins)
-    return float(statistics(np.ones((1, known.size)))["ece"][0])
-
-
 def calibration_error_statistics(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
 ) -> Statistics:
-    """Give ``ece``, and ``squared_error``: the mean squared gap without the gaps of chance.
+    """Give ``ece``, the mean gap of the reliability curve weighted by count, and ``squared_error``.
+
+    The latter is the mean squared gap without the gaps of chance.
 
     Binomial noise opens a gap in every bin of a perfect model, so its ECE is never 0. From each
     squared gap its expectation by chance is taken off: the mean is unbiased, near 0 for a perfect
@@ -106,7 +92,8 @@ def calibration_error_statistics(
     Raises
     ------
     InvalidManifest
-        As `expected_calibration_error`.
+        As `mammolens.metrics.brier_statistic`, or if there are fewer than `MINIMUM_FOR_ECE` rows:
+        below that the figure measures the sample's size.
 
     Source
     ------
@@ -115,7 +102,7 @@ def calibration_error_statistics(
     known, values = check_probabilities(labels, probabilities)
     if known.size < MINIMUM_FOR_ECE:
         raise InvalidManifest(
-            f"an ECE of {known.size} rows says nothing",
+            f"{known.size} rows are too few for an ECE",
             remedy=f"Give at least {MINIMUM_FOR_ECE} rows, or report the Brier score",
         )
     binned = _binning(known, values, bins)
@@ -134,7 +121,7 @@ def calibration_error_statistics(
 
 
 def _binning(known: BoolArray, values: FloatArray, bins: int) -> Callable[[FloatArray], _Bins]:
-    """Place rows in bins once; give a function from weights to what the bins hold."""
+    """Assign rows to bins once; give a function from weights to the content of the bins."""
     if bins < 1:
         raise ConfigError(f"{bins} bins", keyword="bins", remedy="Give 10")
     place = np.minimum((values * bins).astype(np.int64), bins - 1)

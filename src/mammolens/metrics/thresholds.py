@@ -1,4 +1,4 @@
-"""Operating points: thresholds are fixed on validation data, then applied elsewhere unchanged.
+"""Operating points: thresholds that are fixed on validation data and then used unchanged.
 
 A row is called positive if its score is at least the threshold.
 """
@@ -13,23 +13,18 @@ import numpy.typing as npt
 
 from mammolens.errors import ConfigError
 from mammolens.metrics.binary import binary_statistic
-from mammolens.metrics.bootstrap import Interval, Statistic, patient_bootstrap
+from mammolens.metrics.bootstrap import Interval, patient_bootstrap
 from mammolens.metrics.checks import (
     FloatArray,
     check_binary,
     check_fraction,
     require_both_classes,
 )
-from mammolens.metrics.ranked import ranked_sensitivity, ranked_specificity, ranked_statistic
 from mammolens.metrics.ranking import roc_curve
 
 __all__ = [
     "OperatingPoint",
-    "ppv_at_prevalence",
-    "recall_rate_at_prevalence",
-    "sensitivity_at_specificity_statistic",
     "sensitivity_specificity",
-    "specificity_at_sensitivity_statistic",
     "threshold_at_cost",
     "threshold_at_recall",
     "threshold_at_sensitivity",
@@ -39,7 +34,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What a threshold comes to on one set of cases."""
+    """A threshold, and its sensitivity and specificity on one set of cases."""
 
     threshold: float
     sensitivity: Interval
@@ -51,7 +46,7 @@ def threshold_at_sensitivity(
 ) -> float:
     """Give the threshold with the best specificity among those that reach a sensitivity.
 
-    It lies half-way between two observed scores, so rounding it does not change a decision.
+    It is half-way between two observed scores, so rounding it does not change a decision.
 
     Parameters
     ----------
@@ -60,14 +55,14 @@ def threshold_at_sensitivity(
     scores
         (n,), finite.
     target
-        Share of the positives to be called, between 0 and 1.
+        Share of the positives that must be called positive, between 0 and 1.
 
     Raises
     ------
     InvalidManifest
         As `mammolens.metrics.auc`.
     ConfigError
-        If `target` is impossible.
+        If `target` is not between 0 and 1.
 
     Examples
     --------
@@ -105,7 +100,7 @@ def threshold_at_specificity(
 def threshold_at_recall(
     labels: npt.ArrayLike, scores: npt.ArrayLike, target: float = 0.1, prevalence: float = 0.005
 ) -> float:
-    """Give the lowest threshold that recalls at most a share of women at a stated prevalence.
+    """Give the lowest threshold that recalls at most a share of patients at a given prevalence.
 
     Parameters, rounding and errors are those of `threshold_at_sensitivity`.
 
@@ -126,25 +121,26 @@ def threshold_at_recall(
 def threshold_at_cost(
     labels: npt.ArrayLike, scores: npt.ArrayLike, cost: float = 20.0, prevalence: float = 0.005
 ) -> float:
-    """Give the threshold that is cheapest where a missed cancer weighs `cost` false recalls.
+    """Give the threshold with the lowest cost, if a missed cancer costs `cost` false recalls.
 
-    Of equally cheap ones the highest, so the fewest women are recalled.
+    Of several thresholds with this cost it is the highest, so that the fewest patients are
+    recalled.
 
     Parameters
     ----------
     labels, scores
         (n,), as for `threshold_at_sensitivity`.
     cost
-        Above 0.
+        Number of false recalls, above 0.
     prevalence
-        Share of the ill in the population that pays.
+        Share of patients with cancer in the population.
 
     Raises
     ------
     InvalidManifest
         As `mammolens.metrics.auc`.
     ConfigError
-        If `cost` or `prevalence` is impossible.
+        If `cost` is not above 0, or `prevalence` is not between 0 and 1.
 
     Examples
     --------
@@ -154,27 +150,11 @@ def threshold_at_cost(
     known, values = check_binary(labels, scores)
     check_fraction(prevalence, "prevalence")
     if not 0.0 < cost < float("inf"):
-        raise ConfigError(f"a cost of {cost}", keyword="cost", remedy="Give a number above 0")
+        raise ConfigError(f"{cost} is not a cost", keyword="cost", remedy="Give a number above 0")
     curve = roc_curve(known, values)
     missed = cost * prevalence * (1.0 - curve.true_positive_rate)
     paid = missed + (1.0 - prevalence) * curve.false_positive_rate
     return _halfway(values, curve.thresholds[np.flatnonzero(paid <= paid.min() + 1e-12)[0]])
-
-
-def sensitivity_at_specificity_statistic(
-    labels: npt.ArrayLike, scores: npt.ArrayLike, specificity: float
-) -> Statistic:
-    """Give the best sensitivity at a specificity, with a threshold found anew in each resample."""
-    check_fraction(specificity, "specificity")
-    return ranked_statistic(labels, scores, ranked_sensitivity(specificity))
-
-
-def specificity_at_sensitivity_statistic(
-    labels: npt.ArrayLike, scores: npt.ArrayLike, sensitivity: float
-) -> Statistic:
-    """Give the best specificity at a sensitivity, with a threshold found anew in each resample."""
-    check_fraction(sensitivity, "sensitivity")
-    return ranked_statistic(labels, scores, ranked_specificity(sensitivity))
 
 
 def sensitivity_specificity(
@@ -193,7 +173,7 @@ def sensitivity_specificity(
     labels, scores
         (n,), as for `threshold_at_sensitivity`.
     threshold
-        Scores at or above it are called positive.
+        A score at or above it is called positive.
     groups
         (n,), the patient of each row.
 
@@ -220,51 +200,13 @@ def sensitivity_specificity(
     return OperatingPoint(threshold, sensitivity, specificity)
 
 
-def recall_rate_at_prevalence(
-    sensitivity: float, specificity: float, prevalence: float = 0.005
-) -> float:
-    """Give the share of women recalled in a population of another prevalence.
-
-    Raises
-    ------
-    ConfigError
-        If `prevalence` is impossible.
-
-    Examples
-    --------
-    >>> round(recall_rate_at_prevalence(0.869, 0.889), 4)
-    0.1148
-    """
-    check_fraction(prevalence, "prevalence")
-    return sensitivity * prevalence + (1 - specificity) * (1 - prevalence)
-
-
-def ppv_at_prevalence(
-    sensitivity: float, specificity: float, prevalence: float = 0.005
-) -> float | None:
-    """Give the share of the recalled who are ill; ``None`` if nobody is recalled.
-
-    Raises
-    ------
-    ConfigError
-        If `prevalence` is impossible.
-
-    Examples
-    --------
-    >>> round(ppv_at_prevalence(0.869, 0.889), 4)
-    0.0379
-    """
-    recalled = recall_rate_at_prevalence(sensitivity, specificity, prevalence)
-    return sensitivity * prevalence / recalled if recalled > 0 else None
-
-
 def _at_least(target: float, count: int) -> int:
-    # 0.95 × 20 is 19.000000000000004 in some orders of multiplication: do not ask for a 20th.
+    # 0.95 × 20 is 19.000000000000004 in some orders of multiplication, which must not become 20.
     return max(1, ceil(target * count - 1e-9))
 
 
 def _halfway(values: FloatArray, score: float) -> float:
-    """The threshold that calls what scores at least `score`; an infinite score calls nobody."""
+    """Give the threshold that calls rows with at least `score`; infinity calls no row."""
     if np.isinf(score):
         return float(np.nextafter(values.max(), np.inf))
     return _just_below(values, score)

@@ -1,11 +1,11 @@
-"""A model package: one ONNX graph that scores and explains, and a card that says what it means.
+"""Model packages: an ONNX graph that scores and explains, and a card that describes it.
 
-A folder or zip of ``model.onnx``, ``card.json`` and ``CARD.md``. In flows a batch of prepared
-pictures, uint8 (n, 1, H, W); out flow calibrated class probabilities and activation maps. ONNX
-Runtime is all that it needs; it is imported when a package is loaded.
+A package is a folder or zip with ``model.onnx``, ``card.json`` and ``CARD.md``. Its input is a
+batch of prepared pictures, uint8 (n, 1, H, W). Its outputs are calibrated class probabilities and
+activation maps. It needs ONNX Runtime only, which is imported when a package is loaded.
 """
 
-from mammolens.model.age import AgePrior, is_usable_age
+from mammolens.model.age_prior import AgePrior, is_usable_age
 from mammolens.model.card import (
     CLASSES,
     Calibration,
@@ -28,15 +28,15 @@ from mammolens.model.package import (
     ModelPackage,
     RawOutput,
 )
-from mammolens.model.patients import (
+from mammolens.model.package_files import DEFAULT_MODEL, LESION_MODEL, list_models
+from mammolens.model.package_writer import card_markdown, refuse_target, save_package
+from mammolens.model.prior_shift import prior_at, restate, shift_odds
+from mammolens.model.training_patients import (
     KnownPatients,
     patient_digest,
     patient_digests,
     read_patients,
 )
-from mammolens.model.prior import prior_at, restate, shift_odds
-from mammolens.model.store import DEFAULT_MODEL, LESION_MODEL, list_models
-from mammolens.model.write import card_markdown, refuse_target, save_package
 
 __all__ = [
     "CLASSES",

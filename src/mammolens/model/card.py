@@ -1,4 +1,4 @@
-"""The model card: what a model expects, what its numbers mean, and how good they were."""
+"""The model card: the input of a model, the meaning of its numbers, and its measured results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mammolens.core import InputKind
 from mammolens.errors import BadModelPackage, ContractMismatch
-from mammolens.model.age import AgePrior
+from mammolens.model.age_prior import AgePrior
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
 from mammolens.quality import GatePoint
 from mammolens.spelling import did_you_mean
@@ -67,7 +67,7 @@ class Estimate(_Part):
 
 
 class ClassPrior(_Part):
-    """How frequent each class is where the probabilities are calibrated."""
+    """The share of each class in the population to which the probabilities are calibrated."""
 
     normal: float = Field(gt=0, lt=1, description="share of images that are normal")
     benign: float = Field(gt=0, lt=1, description="share with a benign tumour and no malignant one")
@@ -86,18 +86,18 @@ class ClassPrior(_Part):
 
 
 class Calibration(_Part):
-    """How logits were turned into probabilities; all but `age` is already inside the graph."""
+    """How logits become probabilities. The graph includes all of this except `age`."""
 
     temperature: float | tuple[float, float, float] = Field(
-        description="what the network's logits were divided by: one number, or one per class"
+        description="divisor of the network's logits: one number, or one for each class"
     )
     bias: tuple[float, float, float] = Field(
-        (0.0, 0.0, 0.0), description="what was added after that, per class"
+        (0.0, 0.0, 0.0), description="added to the divided logits, one number for each class"
     )
     fitted_on: Text = Field(description="the data that it was fitted on, with split")
     n: Count = Field(description="images that it was fitted on")
-    prior: ClassPrior = Field(description="the frequencies that the probabilities stand for")
-    age: AgePrior | None = Field(None, description="what a known age adds; null: age is not used")
+    prior: ClassPrior = Field(description="class frequencies to which it is calibrated")
+    age: AgePrior | None = Field(None, description="effect of age; null: age is not used")
 
     @model_validator(mode="after")
     def _positive(self) -> Calibration:
@@ -108,14 +108,14 @@ class Calibration(_Part):
 
 
 class OperatingPoint(_Part):
-    """A threshold on P(malignant) of an exam or a lesion, at the card's prior, and what it did."""
+    """A threshold on P(malignant) of an exam or a lesion at the card's prior, and its results."""
 
     threshold: Share = Field(description="a unit with P(malignant) at or above it is positive")
     sensitivity: Estimate = Field(description="share of the malignant units that are positive")
     specificity: Estimate = Field(description="share of the other units that are negative")
     n: Count = Field(description="units that it was fixed on")
     n_positive: Count = Field(description="malignant units among them")
-    unit: Literal["exam", "lesion"] = Field("exam", description="what was counted")
+    unit: Literal["exam", "lesion"] = Field("exam", description="the counted unit")
 
     @model_validator(mode="after")
     def _counts(self) -> OperatingPoint:
@@ -125,7 +125,7 @@ class OperatingPoint(_Part):
 
 
 class OperatingPoints(_Part):
-    """Below `low` a unit is of category low, at or above `high` of category high."""
+    """The two triage thresholds: below `low` is category low, at or above `high` category high."""
 
     low: OperatingPoint = Field(description="chosen for sensitivity")
     high: OperatingPoint = Field(description="chosen for specificity")
@@ -142,7 +142,7 @@ class OperatingPoints(_Part):
 
 
 class FindingLevel(_Part):
-    """Where a maximum of the malignancy map becomes a finding."""
+    """The value from which a maximum of the malignancy map becomes a finding."""
 
     level: float = Field(gt=0, description="raw value of the malignancy map")
     method: Text = Field(description="how the level was chosen and checked, and on which data")
@@ -150,21 +150,21 @@ class FindingLevel(_Part):
         None, description="share of malignant images with a finding on the lesion; null: not known"
     )
     false_findings_per_image: float | None = Field(
-        None, ge=0, description="findings off the lesion per image; null: not known"
+        None, ge=0, description="findings outside lesions per image; null: not known"
     )
 
 
 class Dataset(_Part):
-    """A data set that was trained on."""
+    """A data set that was used for training."""
 
     name: Text
     images: Count = Field(description="images used for training")
     patients: Count | None = Field(description="patients among them; null: not known")
-    note: str = Field("", description="what was left out, licence, peculiarities")
+    note: str = Field("", description="images left out, licence, peculiarities")
 
 
 class Training(_Part):
-    """Where the weights come from."""
+    """How and on which data the weights were trained."""
 
     datasets: tuple[Dataset, ...] = Field(min_length=1)
     split_digest: Text = Field(description="digest of the manifest with its split")
@@ -173,7 +173,7 @@ class Training(_Part):
 
 
 class ValidationFigure(_Part):
-    """One measured result on patients that were not trained on."""
+    """One measured result on patients who were not used for training."""
 
     dataset: Text
     split: Text = Field("validation", description="validation, test, or external")
@@ -188,20 +188,20 @@ class ValidationFigure(_Part):
         if self.n_positive > self.n:
             raise ValueError(f"{self.n_positive} positives among {self.n}")
         if self.auc is not None and self.n_positive in (0, self.n):
-            raise ValueError("no AUC exists where all labels are alike")
+            raise ValueError("an AUC needs both kinds of label")
         return self
 
 
 class ModelCard(_Part):
-    """The contract and the history of one model; `card.json` in its package."""
+    """The contract and the history of one model: `card.json` in its package."""
 
-    schema_version: Literal["1"] = Field("1", description="version of this form")
+    schema_version: Literal["1"] = Field("1", description="version of this schema")
     notice: Literal["Research use only, not a medical device."] = Field(
         "Research use only, not a medical device.", description="shown with every result"
     )
     name: str = Field(pattern=NAME_PATTERN, description="name of the model")
     version: str = Field(pattern=VERSION_PATTERN, description="version of the weights")
-    input_kind: InputKind = Field(description="what one input shows: breast or lesion")
+    input_kind: InputKind = Field(description="content of one input: breast or lesion")
     classes: tuple[Literal["normal"], Literal["benign"], Literal["malignant"]] = Field(
         CLASSES, description="order of the graph's classes"
     )
@@ -221,16 +221,16 @@ class ModelCard(_Part):
     validation: tuple[ValidationFigure, ...] = Field(min_length=1)
     tumour_vouched: bool = Field(
         False,
-        description="true only where P(tumour) was validated on data in which normal and benign "
-        "come from the same sources; else it stands in results.json alone",
+        description="true only if P(tumour) was validated on data in which normal and benign cases "
+        "come from the same sources; otherwise P(tumour) is in results.json only",
     )
     intended_use: Text
-    weaknesses: tuple[Text, ...] = Field(min_length=1, description="known ways to be wrong")
+    weaknesses: tuple[Text, ...] = Field(min_length=1, description="known weaknesses of the model")
     licence: Text = Field(description="licence of the weights, not of the code")
-    attribution: Text = Field(description="whom the data and pretrained weights are owed to")
+    attribution: Text = Field(description="authors of the data and of the pretrained weights")
 
     @model_validator(mode="after")
-    def _one_kind(self) -> ModelCard:
+    def _check_input_kind(self) -> ModelCard:
         of_lesions = isinstance(self.preprocess, RegionConfig)
         units = {point.unit for point in (self.operating_points.low, self.operating_points.high)}
         if of_lesions != (self.input_kind is InputKind.LESION):
@@ -244,45 +244,45 @@ class ModelCard(_Part):
         return self
 
     def for_breasts(self) -> PreprocessConfig:
-        """How a whole mammogram is prepared.
+        """Give the preparation of a whole mammogram.
 
         Raises
         ------
         ContractMismatch
-            If the model reads marked lesions.
+            If the model's input is a marked lesion.
         """
         if isinstance(self.preprocess, PreprocessConfig):
             return self.preprocess
         raise ContractMismatch(
             f"{self.name} reads a marked lesion, not a whole breast",
             keyword="input_kind",
-            remedy="Mark lesions with --region, or take a model of whole breasts",
+            remedy="Mark lesions with --region, or use a model of whole breasts",
         )
 
     def for_regions(self) -> RegionConfig:
-        """How a marked region is prepared.
+        """Give the preparation of a marked region.
 
         Raises
         ------
         ContractMismatch
-            If the model reads whole breasts.
+            If the model's input is a whole breast.
         """
         if isinstance(self.preprocess, RegionConfig):
             return self.preprocess
         raise ContractMismatch(
             f"{self.name} reads a whole breast, not a marked lesion",
             keyword="input_kind",
-            remedy="Take a lesion model such as mammolens-lesion-1, or leave --region out",
+            remedy="Use a lesion model such as mammolens-lesion-1, or leave out --region",
         )
 
     @property
     def input_shape(self) -> tuple[int, int]:
-        """Rows and columns of an input."""
+        """Rows and columns of one input."""
         return self.preprocess.height, self.preprocess.width
 
     @property
     def prior_malignant(self) -> float:
-        """The malignancy prevalence that the probabilities stand for."""
+        """The share of malignant cases to which the probabilities are calibrated."""
         return self.calibration.prior.malignant
 
 
@@ -299,7 +299,7 @@ def read_card(text: str | bytes, source: str) -> ModelCard:
     Raises
     ------
     BadModelPackage
-        If a key is missing, unknown or has an impossible value; the message names the key.
+        If a key is missing, unknown or has a forbidden value. The message names the key.
 
     Examples
     --------
@@ -329,7 +329,7 @@ _INPUTS: dict[int | str, type[BaseModel]] = {"breast": PreprocessConfig, "lesion
 
 
 def _nearest(loc: tuple[int | str, ...]) -> str:
-    """Name the known key that is nearest to the unknown one at the end of `loc`."""
+    """Propose the known key that is most similar to the unknown one at the end of `loc`."""
     model: type[BaseModel] = ModelCard
     for part in loc[:-1]:
         if part in _INPUTS:
@@ -342,5 +342,5 @@ def _nearest(loc: tuple[int | str, ...]) -> str:
 def _model_in(annotation: object) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = (_model_in(inner) for inner in get_args(annotation))
-    return next((model for model in found if model is not None), None)
+    models = (_model_in(inner) for inner in get_args(annotation))
+    return next((model for model in models if model is not None), None)

@@ -1,4 +1,4 @@
-"""A model ready to use: its card and a running graph whose contract was checked."""
+"""A loaded model package: its card and an ONNX session whose inputs and outputs were checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from mammolens.core import ModelId
 from mammolens.errors import BadModelPackage, ConfigError, ContractMismatch, ModelError
 from mammolens.model.card import CLASSES, ModelCard, read_card
-from mammolens.model.store import CARD_FILE, DEFAULT_MODEL, open_store
+from mammolens.model.package_files import CARD_FILE, DEFAULT_MODEL, open_package
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -26,14 +26,15 @@ __all__ = ["INPUT_NAME", "OUTPUT_NAMES", "STRIDE", "Device", "ModelPackage", "Ra
 INPUT_NAME = "image"
 OUTPUT_NAMES = ("probabilities", "logits", "malignancy_map", "tumour_map")
 STRIDE = 32
-"""Sides of an input are multiples of this; one map cell stands for so many pixels."""
+"""Height and width of an input are multiples of this; one map cell covers 32 × 32 pixels."""
 
 _MAX_THREADS = 8
+"""Most threads of one prediction unless the caller asks for more. Chosen by hand."""
 _RANKS = {INPUT_NAME: 4, "probabilities": 2, "logits": 2, "malignancy_map": 3, "tumour_map": 3}
 
 
 class Device(str, Enum):
-    """Where the graph runs."""
+    """The device on which the graph runs."""
 
     CPU = "cpu"
     CUDA = "cuda"
@@ -41,10 +42,10 @@ class Device(str, Enum):
 
 @dataclass(frozen=True)
 class RawOutput:
-    """What the graph says of n inputs; all float32, finite and read-only.
+    """The outputs of the graph for n inputs; all arrays are float32, finite and read-only.
 
-    `probabilities` and calibrated `logits` (n, 3), normal / benign / malignant; `malignancy_map`
-    and `tumour_map` (n, h, w), raw Grad-CAM ≥ 0, one cell for 32 × 32 pixels of the input.
+    `probabilities` and calibrated `logits` are (n, 3): normal, benign, malignant. `malignancy_map`
+    and `tumour_map` are (n, h, w): raw Grad-CAM ≥ 0, one cell for 32 × 32 pixels of the input.
     """
 
     logits: npt.NDArray[np.float32]
@@ -59,7 +60,7 @@ class RawOutput:
 
 @dataclass(frozen=True)
 class ModelPackage:
-    """A loaded model package; use `load`."""
+    """A loaded model package; make one with `load`."""
 
     card: ModelCard
     source: str
@@ -73,28 +74,28 @@ class ModelPackage:
         threads: int | None = None,
         device: Device = Device.CPU,
     ) -> ModelPackage:
-        """Load a package, and check that card and graph keep the contract.
+        """Load a package and check that its card and graph fit the contract.
 
         Parameters
         ----------
         path_or_name
             A folder, a zip, or the name of a built-in package (see `list_models`).
         threads
-            Threads for one prediction; ``None`` takes the processors that this process may use,
-            eight at most.
+            Threads for one prediction. ``None`` uses the processors that this process may use, at
+            most eight.
         device
-            Where to run; `Device.CUDA` needs a build of ONNX Runtime with CUDA.
+            The device to run on; `Device.CUDA` needs a build of ONNX Runtime with CUDA.
 
         Raises
         ------
         BadModelPackage
-            If something is missing, damaged, of the wrong digest, or gives no finite numbers.
+            If a file is missing or damaged, the digest is wrong, or the outputs are not finite.
         ContractMismatch
-            If the graph has other inputs, outputs or classes than a package needs.
+            If the graph has other inputs, outputs or classes than a package must have.
         ConfigError
-            If the device is not there, or the number of threads is impossible.
+            If the device is not available, or the number of threads is below 1.
         """
-        source, read = open_store(path_or_name)
+        source, read = open_package(path_or_name)
         card = read_card(read(CARD_FILE), f"{source}/{CARD_FILE}")
         return cls.assemble(card, read(card.graph_file), source, threads=threads, device=device)
 
@@ -108,12 +109,12 @@ class ModelPackage:
         threads: int | None = None,
         device: Device = Device.CPU,
     ) -> ModelPackage:
-        """Make a package of a card and a graph in memory, checked as `load` checks files.
+        """Make a package from a card and a graph in memory, with the checks of `load`.
 
         Parameters
         ----------
         source
-            Where they come from, or go to, for messages.
+            Name of the place that the package comes from or goes to, for messages.
         threads, device
             As for `load`.
         """
@@ -122,12 +123,12 @@ class ModelPackage:
         session = _start(graph, where, _thread_count(threads), device)
         _check_interface(session, where)
         package = cls(card, source, session)
-        package._smoke(where)
+        package._trial_run(where)
         return package
 
     @property
     def model_id(self) -> ModelId:
-        """Name, version and digest, as results carry them."""
+        """Name, version and digest of the graph, as in results."""
         return ModelId(self.card.name, self.card.version, self.card.graph_sha256)
 
     def predict(self, batch: npt.NDArray[np.uint8]) -> RawOutput:
@@ -143,12 +144,12 @@ class ModelPackage:
         ContractMismatch
             If the batch has another dtype or shape.
         ModelError
-            If the graph fails, or gives anything but finite numbers and proper probabilities.
+            If the graph fails, or its outputs are not finite or not probabilities.
         """
-        wanted = (1, *self.card.input_shape)
-        if batch.dtype != np.uint8 or batch.shape[1:] != wanted or len(batch) == 0:
+        required = (1, *self.card.input_shape)
+        if batch.dtype != np.uint8 or batch.shape[1:] != required or len(batch) == 0:
             raise ContractMismatch(
-                f"an input must be uint8 (n, {', '.join(map(str, wanted))}), "
+                f"an input must be uint8 (n, {', '.join(map(str, required))}), "
                 f"not {batch.dtype} {batch.shape}",
                 source=self.source,
                 remedy="Prepare pictures with the preprocessing of the model's card",
@@ -158,19 +159,20 @@ class ModelPackage:
     def _run(self, batch: npt.NDArray[np.uint8]) -> RawOutput:
         try:
             outputs = self._session.run(list(OUTPUT_NAMES), {INPUT_NAME: batch})
-        except Exception as error:  # ONNX Runtime's errors have no common base but this one
+        except Exception as error:  # ONNX Runtime's errors have no other common base class
             raise ModelError(f"the graph failed: {error}", source=self.source) from error
         named = dict(zip(OUTPUT_NAMES, outputs, strict=True))
-        fault = _fault(named, len(batch))
+        fault = _output_fault(named, len(batch))
         if fault is not None:
             raise ModelError(
-                f"the graph gave no usable result: {fault}",
+                f"the result of the graph cannot be used: {fault}",
                 source=self.source,
                 remedy="Treat the exam as failed, and report the picture to the model's authors",
             )
         return RawOutput(**named)
 
-    def _smoke(self, where: str) -> None:
+    def _trial_run(self, where: str) -> None:
+        """Run two small pictures of a fixed pattern and check the outputs and the map size."""
         rows, cols = 3 * STRIDE, 2 * STRIDE
         ramp = np.arange(2 * rows * cols, dtype=np.uint32).reshape(2, 1, rows, cols)
         try:
@@ -182,8 +184,8 @@ class ModelPackage:
         for cells in (output.malignancy_map.shape[1:], output.tumour_map.shape[1:]):
             if cells != (rows // STRIDE, cols // STRIDE):
                 raise ContractMismatch(
-                    f"a map of {cells} cells for a picture of {(rows, cols)}: one cell must stand "
-                    f"for {STRIDE} × {STRIDE} pixels",
+                    f"a map has {cells} cells for a picture of {(rows, cols)} pixels: one cell "
+                    f"must cover {STRIDE} × {STRIDE} pixels",
                     source=where,
                     remedy=_EXPORT_AGAIN,
                 )
@@ -198,7 +200,9 @@ def _thread_count(threads: int | None) -> int:
         usable = len(affinity(0)) if affinity else os.cpu_count() or 1
         return min(usable, _MAX_THREADS)
     if threads < 1:
-        raise ConfigError(f"{threads} threads cannot work", keyword="threads")
+        raise ConfigError(
+            f"{threads} is not a number of threads", keyword="threads", remedy="Give 1 or more"
+        )
     return threads
 
 
@@ -206,47 +210,47 @@ def _check_digest(graph: bytes, card: ModelCard, where: str) -> None:
     digest = hashlib.sha256(graph).hexdigest()
     if digest != card.graph_sha256:
         raise BadModelPackage(
-            f"its SHA-256 is {digest[:12]}…, the card says {card.graph_sha256[:12]}…",
+            f"its SHA-256 is {digest[:12]}…, but the card says {card.graph_sha256[:12]}…",
             source=where,
             keyword="graph_sha256",
-            remedy="The file was changed or cut short: get the model package again",
+            remedy="The file was changed or is incomplete: get the model package again",
         )
 
 
 def _start(graph: bytes, where: str, threads: int, device: Device) -> onnxruntime.InferenceSession:
     import onnxruntime
 
-    wanted = {Device.CPU: "CPUExecutionProvider", Device.CUDA: "CUDAExecutionProvider"}[device]
+    provider = {Device.CPU: "CPUExecutionProvider", Device.CUDA: "CUDAExecutionProvider"}[device]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if wanted not in onnxruntime.get_available_providers():
+    if provider not in onnxruntime.get_available_providers():
         raise _no_device(device)
     try:
-        session = onnxruntime.InferenceSession(graph, options, providers=[wanted])
-    except Exception as error:  # ONNX Runtime's errors have no common base but this one
+        session = onnxruntime.InferenceSession(graph, options, providers=[provider])
+    except Exception as error:  # ONNX Runtime's errors have no other common base class
         raise BadModelPackage(
             f"ONNX Runtime {onnxruntime.__version__} cannot load the graph: {error}",
             source=where,
             remedy=_EXPORT_AGAIN,
         ) from error
-    if session.get_providers()[0] != wanted:
+    if session.get_providers()[0] != provider:
         raise _no_device(device)
     return session
 
 
 def _no_device(device: Device) -> ConfigError:
     return ConfigError(
-        f"ONNX Runtime has no working {device.value} provider here",
+        f"ONNX Runtime has no working {device.value} provider on this machine",
         keyword="device",
-        remedy="Use the CPU, or install a fitting onnxruntime-gpu",
+        remedy="Use the CPU, or install an onnxruntime-gpu for this machine",
     )
 
 
 def _check_interface(session: onnxruntime.InferenceSession, where: str) -> None:
-    said = session.get_modelmeta().custom_metadata_map.get("classes")
+    classes = session.get_modelmeta().custom_metadata_map.get("classes")
     inputs = {part.name: (part.type, len(part.shape)) for part in session.get_inputs()}
     outputs = {part.name: (part.type, len(part.shape)) for part in session.get_outputs()}
     faults = _interface_faults({INPUT_NAME}, "tensor(uint8)", inputs)
@@ -256,8 +260,8 @@ def _check_interface(session: onnxruntime.InferenceSession, where: str) -> None:
         for part in session.get_inputs()
         if len(part.shape) == _RANKS[INPUT_NAME] and part.shape[1] != 1
     ]
-    if said != ",".join(CLASSES):
-        faults.append(f"metadata 'classes' is {said!r}, not {','.join(CLASSES)!r}")
+    if classes != ",".join(CLASSES):
+        faults.append(f"metadata 'classes' is {classes!r}, not {','.join(CLASSES)!r}")
     if faults:
         raise ContractMismatch("; ".join(faults), source=where, remedy=_EXPORT_AGAIN)
 
@@ -274,8 +278,8 @@ def _interface_faults(
     return faults
 
 
-def _fault(output: Mapping[str, npt.NDArray[Any]], n: int) -> str | None:
-    """Say what is wrong with the graph's answer to `n` pictures, if anything is."""
+def _output_fault(output: Mapping[str, npt.NDArray[Any]], n: int) -> str | None:
+    """Describe the first fault in the outputs for `n` pictures; ``None`` if there is no fault."""
     for name, array in output.items():
         if len(array) != n or array.size == 0 or array.ndim != _RANKS[name]:
             return f"{name} has shape {array.shape} for {n} pictures"

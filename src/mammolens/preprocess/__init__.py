@@ -1,11 +1,11 @@
-"""From a mammogram as read to the picture that a model sees, and back to source pixels.
+"""Preprocessing: a `Mammogram` becomes the `PreparedView` that a model sees.
 
-Pure: arrays in, new arrays out. VOI → inversion → breast mask → turn → side → crop → one resize →
-denoising → normalisation inside the mask → CLAHE → `PreparedView` with its `Geometry`. A marked
-region takes a shorter way of its own: `prepare_region`.
+The functions are pure: arrays in, new arrays out. `prepare` does these steps in this order: VOI,
+inversion, breast mask, turning upright, chest wall to the left, crop, one resize, normalisation
+inside the mask, denoising, CLAHE. The `Geometry` of the result maps positions back to source
+pixels. `prepare_region` does the shorter sequence of steps for a marked region.
 """
 
-from mammolens.preprocess._steps import to_grey
 from mammolens.preprocess.breast import BreastRegion, find_breast, looks_inverted
 from mammolens.preprocess.config import (
     Denoise,
@@ -15,7 +15,7 @@ from mammolens.preprocess.config import (
     RegionConfig,
 )
 from mammolens.preprocess.display import Tone, display_of, make_display, make_thumbnail, tone_of
-from mammolens.preprocess.grey import apply_voi, denoise, enhance_contrast, normalise
+from mammolens.preprocess.grey import apply_voi, denoise, enhance_contrast, normalise, to_grey
 from mammolens.preprocess.orientation import turned
 from mammolens.preprocess.picture_trust import usable_voi
 from mammolens.preprocess.prepare import prepare

@@ -1,12 +1,17 @@
-"""Where the breast is: mask without labels, tape and film borders; side of the chest wall.
+"""Find the breast in a picture: its mask, its box, and the side of the chest wall.
 
-Works on a thumbnail (about 512 pixels): fine structure does not help here and costs time.
+Labels, tape and film borders are left out. All functions except `pectoral_mask` work on a thumbnail
+of about 512 pixels: fine structure does not help here and costs time.
+
+The constants were chosen by hand on the sample exams; none was fitted. Measured on the 66 DDSM
+normals with outlines by hand, the mask overlaps the outlined breast with a median intersection over
+union of 0.58, and misses a median of 74 % of the pectoral muscle.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -14,13 +19,46 @@ import numpy.typing as npt
 
 __all__ = ["BreastRegion", "edge_fills", "find_breast", "looks_inverted", "pectoral_mask"]
 
-_SMALLEST_SHARE = 0.01
+_ALMOST_WHITE, _ALMOST_BLACK = 0.97, 0.03
+"""Greys (0–1) that count as white and black when a picture is tested for inversion. Chosen by hand
+on the sample exams; not tuned."""
+_INVERTED_SHARE, _INVERTED_RATIO = 0.15, 4.0
+"""A picture is inverted if more than this share of it is white, and more than this many times as
+much is white as black. Chosen by hand on the sample exams; not tuned. With smaller values, a film
+with a broad white border could be inverted by mistake."""
+_OPENING_RADIUS: Final = 0.012
+"""Radius of the disc that separates the breast from touching labels, by the thumbnail's longer
+side (6 pixels of 512). Chosen by hand on the sample exams; not tuned. A larger disc rounds off the
+nipple and the axilla."""
+_SMALLEST_SHARE: Final = 0.01
+"""Smallest share of the picture that a breast may cover; a smaller region is treated as a label.
+Chosen by hand on the sample exams; not tuned."""
+_SATURATED: Final = 235
+"""Grey (0–255) above which a pixel of the film's border counts as saturated. Chosen by hand on the
+sample exams; not tuned."""
+_BROAD_BORDER, _BROAD_SATURATED = 0.15, 0.6
+_THIN_BORDER, _THIN_SATURATED = 0.025, 0.3
+"""A film border is looked for in the outer 15 % of the rows and columns, where more than 60 % of a
+row is saturated, and in the outer 2.5 %, where 30 % is enough. Chosen by hand on the sample exams;
+not tuned. A larger border would cut into a breast that is burnt out at the chest wall."""
+_AIR_PEAK: Final = 0.6
+"""The peak of the air is looked for in this lower part of the greys below Otsu's level."""
+_AIR_TO_OTSU, _ABOVE_AIR = 0.18, 4.0
+"""The limit between air and breast is the peak of the air plus this share of the distance to Otsu's
+level, and at least 4 greys (of 255) above the peak. Chosen by hand on the sample exams; not tuned.
+A higher limit loses skin and fat; with a lower limit, haze on the film counts as breast."""
+_STEP_OF_MUSCLE: Final = 0.08
+"""Smallest step of grey (0–1) across the edge of a pectoral muscle. Chosen by hand; not tuned.
+Measured on the 66 DDSM normals with outlines by hand: median Dice 0.32, no muscle found on 20."""
 
 
 @dataclass(frozen=True)
 class BreastRegion:
-    """`mask` bool (h, w); `box` its bounding box (row0, col0, row1, col1), half-open;
-    `chest_wall_right` whether the chest wall is at the right edge of the picture."""
+    """The breast in a thumbnail.
+
+    `mask` is bool (h, w), true on the breast. `box` is its bounding box (row0, col0, row1, col1),
+    half-open. `chest_wall_right` says whether the chest wall is at the right edge of the picture.
+    """
 
     mask: npt.NDArray[np.bool_]
     box: tuple[int, int, int, int]
@@ -28,13 +66,13 @@ class BreastRegion:
 
 
 def looks_inverted(grey: npt.NDArray[np.float32]) -> bool:
-    """Say whether a picture (H, W, 0–1) shows a dark breast on a bright background.
+    """Return whether a picture (H, W, 0–1) shows a dark breast on a bright background.
 
-    Air is the largest flat region of a mammogram; it is black when the picture is upright.
+    Air is the largest flat region of a mammogram. It is black unless the picture is inverted.
     """
-    bright = float(np.mean(grey > 0.97))
-    dark = float(np.mean(grey < 0.03))
-    return bright > 0.15 and bright > 4.0 * dark
+    bright = float(np.mean(grey > _ALMOST_WHITE))
+    dark = float(np.mean(grey < _ALMOST_BLACK))
+    return bright > _INVERTED_SHARE and bright > _INVERTED_RATIO * dark
 
 
 def find_breast(grey: npt.NDArray[np.float32]) -> BreastRegion | None:
@@ -47,12 +85,12 @@ def find_breast(grey: npt.NDArray[np.float32]) -> BreastRegion | None:
 
     Returns
     -------
-    The region, or ``None`` if nothing in the picture could be a breast.
+    The largest region that is brighter than air, or ``None`` if no region is large enough.
     """
     picture = np.asarray(cv2.medianBlur((grey * 255.0).astype(np.uint8), 3), np.uint8)
     inside = _inside_film(picture)
     foreground = (picture > _air_level(picture[inside])) & inside
-    radius = max(2, round(0.012 * max(grey.shape)))
+    radius = max(2, round(_OPENING_RADIUS * max(grey.shape)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     opened = cv2.morphologyEx(foreground.astype(np.uint8), cv2.MORPH_OPEN, kernel)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
@@ -68,11 +106,11 @@ def find_breast(grey: npt.NDArray[np.float32]) -> BreastRegion | None:
 
 
 def edge_fills(region: BreastRegion) -> tuple[float, float, float, float]:
-    """How far the breast fills its box along each edge, 0–1: (top, bottom, left, right).
+    """Measure how far the breast fills its box along each edge, 0–1: (top, bottom, left, right).
 
-    The chest wall is the straight side: the outer tenth of the box is full there, and nearly empty
-    at the nipple. The convex hull is looked at, because fat that is as dark as air leaves bays in
-    the mask.
+    The chest wall is the straight side of a breast: the outer tenth of the box is full there, and
+    nearly empty at the nipple. The convex hull of the mask is measured, because fat that is as dark
+    as air leaves bays in the mask.
     """
     row0, col0, row1, col1 = region.box
     mask = region.mask[row0:row1, col0:col1]
@@ -92,8 +130,8 @@ def pectoral_mask(
 ) -> npt.NDArray[np.bool_]:
     """Find the pectoral muscle on an MLO view whose chest wall is at the left.
 
-    The muscle's edge is taken as the straight line from the top edge to the chest wall with the
-    strongest step from bright to dark; where no line has a clear step the mask is empty.
+    Straight lines from the top edge to the chest wall are tried. The line with the strongest step
+    from bright to dark is the edge of the muscle. If no line has a clear step, the mask is empty.
 
     Parameters
     ----------
@@ -110,8 +148,11 @@ def pectoral_mask(
         return empty
     top, height, width = int(rows.min()), int(np.ptp(rows)) + 1, int(np.ptp(cols)) + 1
     smooth = _float32(cv2.GaussianBlur(_float32(pixels) / 65535.0, (0, 0), 0.01 * height))
+    # Search grid: where the line meets the top edge (share of the breast's width) and the chest
+    # wall (share of its height), and 48 points of the line, 2 % of the height to either side of
+    # which greys are compared. Chosen by hand; not tuned.
     along = np.linspace(0.05, 0.95, 48)
-    best, edge = 0.08, None
+    best, edge = _STEP_OF_MUSCLE, None
     for across in np.linspace(0.15, 0.9, 26) * width:
         for down in np.linspace(0.2, 0.95, 31) * height:
             length = float(np.hypot(across, down))
@@ -141,12 +182,12 @@ def _sample(
 
 
 def _inside_film(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Leave out white film borders: outer rows and columns that are almost wholly saturated."""
+    """Mask (h, w) without white film borders: outer rows and columns that are mostly saturated."""
     inside = np.ones(picture.shape, bool)
-    saturated = picture > 235
+    saturated = picture > _SATURATED
     for axis in (0, 1):
         share = saturated.mean(axis=1 - axis)
-        low, high = _strip(share), len(share) - _strip(share[::-1])
+        low, high = _border_width(share), len(share) - _border_width(share[::-1])
         index: list[slice] = [slice(None), slice(None)]
         index[axis] = slice(0, low)
         inside[tuple(index)] = False
@@ -155,24 +196,25 @@ def _inside_film(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return inside
 
 
-def _strip(share: npt.NDArray[np.float64]) -> int:
-    """Width of a border: broad if most of it is saturated, thin if a third of it is."""
-    broad, thin = round(0.15 * len(share)), round(0.025 * len(share))
-    bordering = np.flatnonzero(share[:broad] > 0.6)
-    lining = np.flatnonzero(share[:thin] > 0.3)
-    return max((int(found[-1]) + 2 for found in (bordering, lining) if found.size), default=0)
+def _border_width(share: npt.NDArray[np.float64]) -> int:
+    """Width in lines of the border at the start, from the saturated share of each line (n,)."""
+    broad, thin = round(_BROAD_BORDER * len(share)), round(_THIN_BORDER * len(share))
+    mostly = np.flatnonzero(share[:broad] > _BROAD_SATURATED)
+    partly = np.flatnonzero(share[:thin] > _THIN_SATURATED)
+    return max((int(lines[-1]) + 2 for lines in (mostly, partly) if lines.size), default=0)
 
 
 def _air_level(values: npt.NDArray[np.uint8]) -> float:
-    """Grey level between air and breast: just above the dark peak, well below Otsu's level."""
+    """Grey level (0–255) between air and breast: just above the air's peak, far below Otsu's."""
     counts = np.bincount(values, minlength=256).astype(np.float64)
     otsu, _ = cv2.threshold(values.reshape(1, -1), 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     dark = counts[: max(int(otsu), 1) + 1]
-    air = int(np.argmax(dark[: max(int(0.6 * len(dark)), 1)]))
-    return air + max(4.0, 0.18 * (otsu - air))
+    air = int(np.argmax(dark[: max(int(_AIR_PEAK * len(dark)), 1)]))
+    return air + max(_ABOVE_AIR, _AIR_TO_OTSU * (otsu - air))
 
 
 def _fill(component: npt.NDArray[np.bool_], kernel: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Close narrow bays of a mask (h, w) and fill its holes."""
     closed = cv2.morphologyEx(component.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
     contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = cv2.drawContours(np.zeros_like(closed), contours, -1, 1, cv2.FILLED)
@@ -180,7 +222,7 @@ def _fill(component: npt.NDArray[np.bool_], kernel: npt.NDArray[Any]) -> npt.NDA
 
 
 def _chest_wall_right(mask: npt.NDArray[np.bool_], box: tuple[int, int, int, int]) -> bool:
-    """The chest wall is the side on which the breast is widest at its edge."""
+    """Return whether the chest wall is at the right: the breast is tallest at that edge."""
     row0, col0, row1, col1 = box
     extent = mask[row0:row1, col0:col1].mean(0)
     tenth = max(1, len(extent) // 10)

@@ -1,4 +1,4 @@
-"""Every number that preprocessing depends on; it travels inside the model card."""
+"""Parameters of preprocessing. They are stored in the model card, beside the weights."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class PreprocessConfig(BaseModel):
 class RegionConfig(BaseModel):
     """Parameters of `mammolens.preprocess.prepare_region` and `prepare_crop`.
 
-    The defaults make of a box on a CBIS-DDSM film what the widespread 256 × 256 crops of its
-    masses are: a square window of 1.1 times the longer side, moved inside the film, cut out of it
-    after CLAHE.
+    With the defaults, a box on a CBIS-DDSM film gives the same picture as the widely used 256 × 256
+    crops of its masses: a square window of 1.1 times the box's longer side, moved inside the film,
+    and cut out of the film after CLAHE.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,4 +83,4 @@ InputConfig = Annotated[
     Annotated[PreprocessConfig, Tag("breast")] | Annotated[RegionConfig, Tag("lesion")],
     Discriminator(_kind_of),
 ]
-"""How an input is made: of a whole breast, or (``kind = "lesion"``) of one lesion."""
+"""Parameters for a whole breast, or (``kind = "lesion"``) for one lesion."""

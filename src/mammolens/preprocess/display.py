@@ -1,8 +1,8 @@
-"""Pictures for people: a mammogram as read → `Display`. Nothing of this reaches a model.
+"""Pictures for people: a `Mammogram` becomes a `Display`. A model never sees these pictures.
 
-The model's input is made by `prepare`, which is linear between two percentiles. A person needs
-something else: tissue that is not white on white. Film is digitised far into its bright shoulder,
-so without a window the tone curve is chosen from the breast itself.
+`prepare` makes the model's input, linear between two percentiles. For a person, dense tissue would
+be white on white there: film is digitised far into its bright shoulder. So if the file has no
+window, the tone curve is chosen from the breast itself.
 """
 
 from __future__ import annotations
@@ -15,24 +15,28 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.core import Display, Mammogram, Photometric, PreparedView
-from mammolens.preprocess._steps import resizable, resize, to_grey
 from mammolens.preprocess.breast import find_breast
+from mammolens.preprocess.grey import to_grey
 from mammolens.preprocess.picture_trust import usable_voi
+from mammolens.preprocess.resizing import resize
 
 __all__ = ["Tone", "display_of", "make_display", "make_thumbnail", "tone_of"]
 
 _THUMBNAIL_PX: Final = 512
 _WHITE: Final = 0.999
 _BURNT_SHARE: Final = 0.05
-"""Share of the breast above which a window counts as burning it out. Chosen, not measured: beyond
-calcifications, markers and implants a sound window leaves hardly anything white. A larger share
-keeps more of the sender's windows, and more white tissue."""
+"""White share of the breast above which the file's window is not used. Chosen by hand, not
+measured: with a sound window, hardly anything but calcifications, markers and implants is white. A
+larger share keeps more of the senders' windows, and more white tissue."""
 _MIDTONE: Final = 0.42
-"""Where the median of the breast comes to lie, 0–1: about the lightness of mid grey on a screen, as
-in the windows that vendors send. A larger value makes films brighter and dense tissue flatter."""
+"""Grey (0–1) to which the median of the breast is moved: about the lightness of mid grey on a
+screen, as in the windows that vendors send. Chosen by hand. A larger value makes films brighter and
+dense tissue flatter."""
 _STEEPEST: Final = 2.2
-"""Largest exponent of the tone curve: beyond it, fat and skin sink into black."""
+"""Largest exponent of the tone curve. With a larger one, fat and skin become black. Chosen by
+hand."""
 _BLOCK_ROWS: Final = 512
+"""Rows whose greys are computed at once: it bounds the memory for floats."""
 _TABLE_SIZE: Final = 1 << 16
 
 
@@ -49,7 +53,7 @@ class Tone:
 
 
 def display_of(mammogram: Mammogram, view: PreparedView, max_side_px: int | None = None) -> Display:
-    """Turn a mammogram into a picture for people, its greys as `prepare` settled them in `view`."""
+    """Turn a mammogram into a picture for people, with the VOI, padding and inversion of `view`."""
     mammogram = replace(mammogram, voi=view.voi, other_voi=(), padding=view.padding)
     return make_display(mammogram, view.photometric, max_side_px)
 
@@ -59,14 +63,14 @@ def make_display(
 ) -> Display:
     """Turn a mammogram into a picture for people: VOI applied, breast bright, square pixels.
 
-    The window of the file is used, unless it burns out the breast. Without a window the picture is
-    stretched over the greys of the breast, and darkened by a power until the median of the breast
-    is a middle grey: dense tissue on film keeps its differences.
+    The window of the file is used, unless it makes too much of the breast white. Without a window,
+    the picture is stretched over the greys of the breast and darkened by a power until the median
+    of the breast is a middle grey. So differences in dense tissue stay visible on film.
 
     Parameters
     ----------
     photometric
-        The interpretation that `prepare` settled on.
+        The photometric interpretation that `prepare` decided on.
     max_side_px
         Longest side of the picture; ``None`` keeps the resolution of the source.
 
@@ -84,7 +88,8 @@ def make_display(
         stretched = np.clip((grey - low) / max(high - low, 1e-6), 0.0, 1.0)
         return np.asarray(np.rint(stretched**power * 255.0), np.uint8)
 
-    return Display(_pointwise(small, ends, toned), _scale(shape, mammogram))
+    rows, cols = mammogram.pixels.shape
+    return Display(_pointwise(small, ends, toned), (shape[0] / rows, shape[1] / cols))
 
 
 def tone_of(
@@ -119,7 +124,8 @@ def make_thumbnail(
 
     Returns
     -------
-    uint8 (rows, columns), square pixels; without a VOI from the 0.5th to the 99.8th percentile.
+    uint8 (rows, columns), square pixels. Without a VOI, the 0.5th percentile is black and the
+    99.8th is white.
 
     Raises
     ------
@@ -137,7 +143,7 @@ def make_thumbnail(
 def _reduced(
     mammogram: Mammogram, photometric: Photometric, max_side_px: int | None
 ) -> tuple[Mammogram, npt.NDArray[Any], tuple[int, int]]:
-    """The mammogram with a usable VOI, its pixels made square and small, and their shape."""
+    """Give the mammogram with a usable VOI, its reduced square pixels, and their shape."""
     mammogram, _ = usable_voi(replace(mammogram, photometric=photometric))
     rows, cols = mammogram.pixels.shape
     tall = rows * mammogram.ref.pixel_aspect
@@ -145,7 +151,7 @@ def _reduced(
     shape = max(1, round(tall * factor)), max(1, round(cols * factor))
     if shape == (rows, cols):
         return mammogram, mammogram.pixels, shape
-    return mammogram, resize(resizable(mammogram.pixels), shape), shape
+    return mammogram, resize(mammogram.pixels, shape), shape
 
 
 def _ends(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -165,15 +171,10 @@ def _toned(
     return mammogram, _curve(_with_ends(sample, _ends(small), mammogram))
 
 
-def _scale(shape: tuple[int, int], mammogram: Mammogram) -> tuple[float, float]:
-    rows, cols = mammogram.pixels.shape
-    return shape[0] / rows, shape[1] / cols
-
-
 def _with_ends(
     values: npt.NDArray[Any], ends: npt.NDArray[Any], mammogram: Mammogram
 ) -> npt.NDArray[np.float32]:
-    """Greys of some values, on the scale of the whole picture, whose `ends` are given."""
+    """Greys (0–1) of some values, on the scale of the picture with the extreme values `ends`."""
     whole = np.concatenate([values.ravel(), ends])
     return to_grey(whole, mammogram)[: values.size].reshape(values.shape)
 
@@ -199,7 +200,7 @@ def _curve(thumbnail: npt.NDArray[np.float32]) -> tuple[float, float, float]:
 def _pointwise(
     pixels: npt.NDArray[Any], ends: npt.NDArray[Any], toned: Any
 ) -> npt.NDArray[np.uint8]:
-    """Apply a curve to every pixel: by a table where whole numbers allow one, it is much faster."""
+    """Apply the tone curve to every pixel; for integers by a table, which is much faster."""
     first, last = ends.tolist()
     picture = np.empty(pixels.shape, np.uint8)
     whole = np.issubdtype(pixels.dtype, np.integer) and last - first < _TABLE_SIZE

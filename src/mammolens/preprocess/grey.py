@@ -1,17 +1,49 @@
-"""Grey values: VOI, normalisation inside the breast, denoising, contrast."""
+"""Grey values: VOI, inversion, normalisation inside the breast, denoising, local contrast."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.core import VoiFunction, VoiLut, Window
+from mammolens.core import Mammogram, Photometric, VoiFunction, VoiLut, Window
 from mammolens.preprocess.config import Denoise
 
-__all__ = ["apply_voi", "denoise", "enhance_contrast", "normalise"]
+__all__ = ["apply_voi", "denoise", "enhance_contrast", "normalise", "opposite", "to_grey"]
 
 _WHITE = 65535.0
+
+
+def to_grey(pixels: npt.NDArray[Any], mammogram: Mammogram) -> npt.NDArray[np.float32]:
+    """Apply VOI, then inversion, then make padding black.
+
+    Parameters
+    ----------
+    pixels
+        Modality values (h, w): those of `mammogram`, or a part of them, or a reduced copy.
+    mammogram
+        Gives the VOI, the photometric interpretation and the range of padding values.
+
+    Returns
+    -------
+    Float32 (h, w), 0–1, breast brighter than the background if the header is right.
+    """
+    values = apply_voi(pixels, mammogram.voi)
+    if mammogram.photometric is Photometric.MONOCHROME1:
+        values = np.float32(1.0) - values
+    if mammogram.padding is not None:
+        low, high = mammogram.padding
+        values = np.where((pixels >= low) & (pixels <= high), np.float32(0.0), values)
+    return values
+
+
+def opposite(photometric: Photometric) -> Photometric:
+    """Return MONOCHROME2 for MONOCHROME1, and the reverse."""
+    if photometric is Photometric.MONOCHROME1:
+        return Photometric.MONOCHROME2
+    return Photometric.MONOCHROME1
 
 
 def apply_voi(
@@ -22,9 +54,9 @@ def apply_voi(
     Parameters
     ----------
     pixels
-        Modality values, any shape and real dtype; not changed.
+        Modality values, any shape and real dtype.
     voi
-        ``None`` stretches the range of the values that are there.
+        ``None`` stretches the smallest value to 0 and the largest to 1.
 
     Returns
     -------
@@ -61,7 +93,7 @@ def normalise(
     low_percentile: float,
     high_percentile: float,
 ) -> npt.NDArray[np.uint16]:
-    """Stretch the breast's percentiles over the whole range; zero outside the mask.
+    """Stretch the greys between two percentiles of the breast to 0–65535; zero outside the mask.
 
     Parameters
     ----------
@@ -106,9 +138,9 @@ def enhance_contrast(
 ) -> npt.NDArray[np.uint8]:
     """Reduce uint16 (H, W) to uint8, and equalise locally with a clip limit (CLAHE).
 
-    Greys are counted in 256 bins, whatever the depth of the source: with a bin for each of 65,536
-    levels no bin of a finely graded picture reaches the limit, which then limits nothing, while
-    one made from 8 bits has nothing but bins beyond it, and stays as it was.
+    Greys are counted in 256 bins for sources of every depth. With 65,536 bins, no bin of a picture
+    with many greys would reach the limit, so nothing would be limited. In a picture made from
+    8 bits, every used bin would be over the limit, so nothing would be equalised.
 
     Source: Zuiderveld 1994, Contrast Limited Adaptive Histogram Equalization.
     """

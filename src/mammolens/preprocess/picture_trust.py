@@ -1,8 +1,8 @@
-"""The header's word against the picture: which grey scale, which padding, and which way is up.
+"""Compare the header with the picture: grey scale, padding and orientation.
 
-`images.pixel_trust` has settled what the stored numbers are. Here the picture that they make is
-looked at, on a thumbnail: what the header says is followed unless the breast proves it wrong, and
-what could change the answer is a doubt, with which no exam is ever ``low``.
+`images.pixel_trust` checks the stored numbers. This module checks the picture that the numbers
+make, on a thumbnail. The header is followed unless the breast in the picture proves it wrong. A
+problem that could change the score is a doubt; an exam with a doubt is never ``low``.
 
 =================================  ======================  ========================================
 the header says                    the picture             what happens
@@ -12,9 +12,10 @@ a grey scale                       flat, mostly saturated  the next one is tried
 a grey scale, or none              partly saturated        doubt `saturated`
 padding                            tissue lies under it    not applied, doubt `padding_ignored`
 any depth                          has hardly any greys    doubt `few_greys`
-lies on its side, or upside down   is not against it       turned, caution `turned_upright`
-lies on its side                   stands                  left, doubt `orientation_contradicted`
-stands, or nothing                 lies on its side        left, doubt `lies_on_its_side`
+lies on its side, or upside down   does not contradict it  turned, caution `turned_upright`
+lies on its side                   is upright              as it is, doubt
+                                                           `orientation_contradicted`
+upright, or nothing                lies on its side        as it is, doubt `lies_on_its_side`
 the chest wall is at this side     it is at the other      doubt `orientation_contradicted`
 =================================  ======================  ========================================
 """
@@ -31,66 +32,73 @@ import numpy.typing as npt
 
 from mammolens.core import Caution, Mammogram, VoiFunction, VoiLut, Window
 from mammolens.errors import NotAMammogram
-from mammolens.preprocess._steps import opposite, to_grey
 from mammolens.preprocess.breast import BreastRegion, find_breast, looks_inverted
-from mammolens.preprocess.grey import apply_voi
+from mammolens.preprocess.grey import apply_voi, opposite, to_grey
 from mammolens.preprocess.orientation import decide_turn, turned
 
-__all__ = ["Settled", "settle", "usable_voi"]
+__all__ = ["TrustedPicture", "trusted_picture", "usable_voi"]
 
 _THUMBNAIL_PX: Final = 512
 
 FLAT: Final = 0.02
-"""Standard deviation of the greys (0–1) below which a grey scale leaves too little to see: breast
-and air then lie within some 16 of 256 greys. A sound window gives 0.1 to 0.3."""
+"""A grey scale is not used if the standard deviation of its greys (0–1) is at most this: breast and
+air are then within about 16 of 256 greys. A sound window gives 0.1 to 0.3."""
 
 WHITE_SHARE: Final = 0.05
-"""Share of the breast that is purely white from which on the picture is doubted. Measured on 16
-exams of INbreast with cancer: clipping 5 % of the breast moves P(malignant) of the exam by -0.09 at
-most, 10 % by -0.26, 20 % by -0.64. Pictures above it: rsna 9 of 2,726 (implants, ports and
+"""The picture is doubted if more than this share of the breast is pure white. Measured on 16 exams
+of INbreast with cancer: clipping 5 % of the breast moves P(malignant) of the exam by -0.09 at most,
+10 % by -0.26, 20 % by -0.64. Pictures above the limit: rsna 9 of 2,726 (implants, ports and
 pacemakers), cesm 3 of 226 (strongly processed), none of ddsm 1,701, inbreast 211, mias 210,
 ddsm_tissue 66 and the 8 samples."""
 
 BLACK_SHARE: Final = 0.2
-"""Share of the breast that is purely black from which on the picture is doubted; fat bears it
-better: 20 % moves P(malignant) by -0.15 at most, 30 % by -0.40. None of the sets has a picture
-above it."""
+"""The picture is doubted if more than this share of the breast is pure black. Black matters less
+than white, because it hits fat first: 20 % moves P(malignant) by -0.15 at most, 30 % by -0.40. None
+of the sets has a picture above the limit."""
 
 PLATEAU_SHARE: Final = 0.25
-"""Share of the breast that one grey may take: a table that ends too early makes a plateau that need
-not be white. Above it: rsna 1 of 2,726 (an implant), none elsewhere (0.17 at most)."""
+"""The picture is doubted if one grey covers more than this share of the breast. A table that ends
+too early makes such a plateau, and it is not always white. Above the limit: rsna 1 of 2,726 (an
+implant), none elsewhere (0.17 at most)."""
 
 USELESS_SHARE: Final = 0.5
-"""Share of the breast, black or white, from which on a grey scale is not used at all."""
+"""A grey scale is not used if more than this share of the breast is black or white. Chosen by hand;
+not tuned."""
 
 FEWEST_GREYS: Final = 24
-"""Distinct greys that a breast must show. The sets' pictures of 8 bits show at least 54. Rounding
-16 exams of INbreast with cancer to 10–22 greys in the breast moved P(malignant) by -0.08 at most,
-to 4–8 by -0.26, to 3–6 by -0.49."""
+"""The picture is doubted if the breast shows fewer distinct greys than this. The sets' pictures of
+8 bits show at least 54. Rounding 16 exams of INbreast with cancer to 10–22 greys in the breast
+moved P(malignant) by -0.08 at most, to 4–8 by -0.26, to 3–6 by -0.49."""
 
 _PADDED_TISSUE: Final = 0.005
-"""Share of the breast, or of the picture, that padding may cover where it is not dark anyway."""
+"""Padding may cover at most this share of the breast, or of the picture, where it is not dark.
+Chosen by hand; not tuned."""
 _NOT_DARK: Final = 0.1
+"""Grey (0–1) above which padding could lie on tissue. Chosen by hand; not tuned."""
 _WIDENED: Final = 0.5
-"""Padding that more than doubles the range of the values is left out of it; padding that is the
-air itself belongs to it."""
+"""If the other pixels cover less than this part of the range of values, padding is left out of the
+range. Padding that is the air itself stays in the range."""
 _TISSUE_VALUES: Final = 16
-"""Distinct values that tissue has and a padded border has not."""
+"""Tissue has more distinct values than this; a padded border has fewer."""
 
 _SAMPLE: Final = 4096
-_WHITE, _BLACK, _DIM = 0.996, 0.004, 0.02
+"""Pixels that are enough to count distinct values."""
+_WHITE, _BLACK = 0.996, 0.004
+"""Greys (0–1) from which on a pixel is pure white, and up to which it is pure black: 1 of 255."""
+_DIM: Final = 0.02
+"""A pixel brighter than this without a grey scale has a value of its own: it is not empty air."""
 _GONE_SHARE: Final = 0.1
-"""Pixels under a grey scale that are black though they have a value, by the breast that is left:
-more than this, and the breast is looked for without the grey scale."""
+"""If a grey scale makes more pixels black than this, as a share of the remaining breast, the breast
+is looked for without the grey scale."""
 
 
-class Settled(NamedTuple):
-    """How a mammogram is to be read.
+class TrustedPicture(NamedTuple):
+    """A mammogram whose grey scale, padding and orientation are decided.
 
-    `mammogram` stands upright: its pixels are turned clockwise by `quarter_turns` against the
-    stored ones, and its VOI, padding and photometric interpretation are those to use. `thumbnail`
-    (h, w, 0–1) is a reduced view of it, one of whose pixels stands for `stride` along either side;
-    `region` is the breast found there, if any. `cautions` say what was decided against the header.
+    `mammogram` is upright: its pixels are the stored ones, turned clockwise by `quarter_turns`. Its
+    VOI, padding and photometric interpretation are the ones to use. `thumbnail` (h, w, 0–1) has
+    every `stride`-th pixel of it along both axes. `region` is the breast in the thumbnail, or
+    ``None``. `cautions` list what was decided against the header.
     """
 
     mammogram: Mammogram
@@ -101,9 +109,13 @@ class Settled(NamedTuple):
     cautions: tuple[Caution, ...]
 
 
-class _Look(NamedTuple):
-    """A mammogram under one grey scale: its thumbnail, the breast there, and how much of the breast
-    is white, black or one grey."""
+class _Preview(NamedTuple):
+    """A mammogram seen with one grey scale.
+
+    `thumbnail` (h, w, 0–1) and the breast in it; `inverted` whether the photometric interpretation
+    was changed. `white`, `black` and `plateau` are the shares of the breast (0–1) that are white,
+    black, or the most frequent grey. `greys` is the number of distinct greys in the breast.
+    """
 
     mammogram: Mammogram
     thumbnail: npt.NDArray[np.float32]
@@ -116,29 +128,26 @@ class _Look(NamedTuple):
 
     @property
     def saturated(self) -> bool:
-        over = self.plateau > PLATEAU_SHARE
-        return self.white > WHITE_SHARE or self.black > BLACK_SHARE or over
+        plateau = self.plateau > PLATEAU_SHARE
+        return plateau or self.white > WHITE_SHARE or self.black > BLACK_SHARE
 
     @property
     def useless(self) -> bool:
         return self.white + self.black > USELESS_SHARE
 
 
-def settle(mammogram: Mammogram) -> Settled:
-    """Decide on a thumbnail how a mammogram is to be read.
+def trusted_picture(mammogram: Mammogram) -> TrustedPicture:
+    """Decide on a thumbnail which grey scale, padding and orientation of a mammogram to use.
 
-    Raises
-    ------
-    NotAMammogram
-        If the picture is flat.
+    Raises `NotAMammogram` for a flat picture.
     """
     _refuse_flat(mammogram)
     stride = max(1, math.ceil(max(mammogram.pixels.shape) / _THUMBNAIL_PX))
     raw = mammogram.pixels[::stride, ::stride]
     mammogram, notes = _trusted_padding(mammogram, raw)
-    look, more = _best_look(mammogram, raw)
-    notes += more + _picture_doubts(look)
-    mammogram, thumbnail, region = look.mammogram, look.thumbnail, look.region
+    preview, more = _best_preview(mammogram, raw)
+    notes += more + _picture_doubts(preview)
+    mammogram, thumbnail, region = preview.mammogram, preview.thumbnail, preview.region
     quarters = 0
     if region is not None:
         quarters, more = decide_turn(mammogram.orientation, region)
@@ -147,16 +156,20 @@ def settle(mammogram: Mammogram) -> Settled:
         mammogram = turned(mammogram, quarters)
         thumbnail = to_grey(mammogram.pixels[::stride, ::stride], mammogram)
         region = find_breast(thumbnail)
-    return Settled(mammogram, thumbnail, stride, region, quarters, notes)
+    return TrustedPicture(mammogram, thumbnail, stride, region, quarters, notes)
 
 
 def usable_voi(mammogram: Mammogram) -> tuple[Mammogram, tuple[Caution, ...]]:
-    """Take the first of the header's grey scales that does not leave the picture flat.
+    """Choose the first grey scale of the header with which the picture is not flat.
+
+    Returns
+    -------
+    The mammogram with the chosen VOI alone, and a caution if the first one was not chosen.
 
     Raises
     ------
     NotAMammogram
-        If the picture is flat itself.
+        If every pixel has the same value.
     """
     _refuse_flat(mammogram)
     sample = _sample(mammogram.pixels)
@@ -182,7 +195,7 @@ def _sample(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _choices(mammogram: Mammogram) -> Iterator[Window | VoiLut | None]:
-    """The header's grey scales in its order, then none: the values' own range."""
+    """Give the header's grey scales in its order, then ``None``: the range of the values."""
     if mammogram.voi is not None:
         yield mammogram.voi
     yield from mammogram.other_voi
@@ -192,43 +205,55 @@ def _choices(mammogram: Mammogram) -> Iterator[Window | VoiLut | None]:
 def _voi_note(taken: int, choices: tuple[Window | VoiLut | None, ...]) -> tuple[Caution, ...]:
     if taken == 0:
         return ()
-    fault = "does not show the breast"
     if choices[taken] is not None:
-        text = f"the first grey scale of the header {fault} well; number {taken + 1} was used"
+        text = (
+            "the first grey scale of the header does not show the breast well; "
+            f"number {taken + 1} was used"
+        )
         return (Caution("window_ignored", text),)
-    text = f"the header's grey scale {fault}; the range of the values was used"
+    text = (
+        "no grey scale of the header shows the breast; "
+        "the smallest value was made black and the largest white"
+    )
     return (Caution("window_ignored", text, doubt=True),)
 
 
-def _best_look(mammogram: Mammogram, raw: npt.NDArray[Any]) -> tuple[_Look, tuple[Caution, ...]]:
-    """The picture under the first grey scale of the header that shows the breast well, else under
-    the first that shows it at all, else under none."""
+def _best_preview(
+    mammogram: Mammogram, raw: npt.NDArray[Any]
+) -> tuple[_Preview, tuple[Caution, ...]]:
+    """See the picture with the first grey scale of the header that shows the breast well.
+
+    If none does, the first grey scale that is not useless is used, and otherwise none.
+    """
     choices, sample = tuple(_choices(mammogram)), _sample(mammogram.pixels)
-    best: tuple[int, _Look] | None = None
+    best: tuple[int, _Preview] | None = None
     for number, voi in enumerate(choices[:-1]):
         if voi is None or _flat(sample, voi):
             continue
-        look = _look(replace(mammogram, voi=voi, other_voi=()), raw)
-        if not look.saturated:
-            best = number, look
+        preview = _preview(replace(mammogram, voi=voi, other_voi=()), raw)
+        if not preview.saturated:
+            best = number, preview
             break
-        if best is None and not look.useless:
-            best = number, look
+        if best is None and not preview.useless:
+            best = number, preview
     if best is None:
-        best = len(choices) - 1, _look(replace(mammogram, voi=None, other_voi=()), raw)
-    number, look = best
+        best = len(choices) - 1, _preview(replace(mammogram, voi=None, other_voi=()), raw)
+    number, preview = best
     notes = _voi_note(number, choices)
-    if look.inverted:
-        text = "the picture is dark on bright against its PhotometricInterpretation; inverted"
+    if preview.inverted:
+        text = (
+            "the picture is dark on bright, which contradicts PhotometricInterpretation; "
+            "it was inverted"
+        )
         notes += (Caution("inverted_picture", text),)
-    return look, notes
+    return preview, notes
 
 
 def _flat(sample: npt.NDArray[Any], voi: Window | VoiLut | None) -> bool:
     return voi is not None and float(np.std(apply_voi(sample, voi))) <= FLAT
 
 
-def _look(mammogram: Mammogram, raw: npt.NDArray[Any]) -> _Look:
+def _preview(mammogram: Mammogram, raw: npt.NDArray[Any]) -> _Preview:
     thumbnail = to_grey(raw, mammogram)
     inverted = looks_inverted(thumbnail)
     if inverted:
@@ -236,13 +261,13 @@ def _look(mammogram: Mammogram, raw: npt.NDArray[Any]) -> _Look:
         thumbnail = to_grey(raw, mammogram)
     region = find_breast(thumbnail)
     if region is None:
-        return _Look(mammogram, thumbnail, None, inverted, 0.0, 0.0, 0.0, _SAMPLE)
+        return _Preview(mammogram, thumbnail, None, inverted, 0.0, 0.0, 0.0, _SAMPLE)
     mask = _whole_breast(mammogram, thumbnail, raw, region)
     greys = thumbnail[::2, ::2][mask[::2, ::2]]
     white, black = float(np.mean(greys >= _WHITE)), float(np.mean(greys <= _BLACK))
     _, counts = np.unique(greys[:: max(1, len(greys) // _SAMPLE)], return_counts=True)
     plateau = float(counts.max(initial=0) / max(counts.sum(), 1))
-    return _Look(mammogram, thumbnail, region, inverted, white, black, plateau, len(counts))
+    return _Preview(mammogram, thumbnail, region, inverted, white, black, plateau, len(counts))
 
 
 def _whole_breast(
@@ -251,7 +276,7 @@ def _whole_breast(
     raw: npt.NDArray[Any],
     region: BreastRegion,
 ) -> npt.NDArray[np.bool_]:
-    """The breast's mask; where a grey scale has blackened much, the mask of what was there."""
+    """Mask of the breast; if the grey scale made much of it black, the mask without grey scale."""
     if mammogram.voi is None:
         return region.mask
     plain = _plain(mammogram, raw)
@@ -263,19 +288,21 @@ def _whole_breast(
 
 
 def _plain(mammogram: Mammogram, raw: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """The picture under no grey scale, breast bright."""
+    """The picture (h, w, 0–1) without the header's grey scale, breast bright."""
     plain = to_grey(raw, replace(mammogram, voi=None))
     return np.float32(1.0) - plain if looks_inverted(plain) else plain
 
 
-def _picture_doubts(look: _Look) -> tuple[Caution, ...]:
-    if look.saturated:
-        shares = {"white": look.white, "black": look.black, "of one grey": look.plateau}
+def _picture_doubts(preview: _Preview) -> tuple[Caution, ...]:
+    if preview.saturated:
+        shares = {"white": preview.white, "black": preview.black, "of one grey": preview.plateau}
         most = [f"{share:.0%} is {what}" for what, share in shares.items() if share >= 0.01]
-        text = f"parts of the breast show nothing: {', '.join(most)}"
+        text = f"parts of the breast show no detail: {', '.join(most)}"
         return (Caution("saturated", text, doubt=True),)
-    if look.greys < FEWEST_GREYS:
-        text = f"the breast shows {look.greys} greys: fewer than a mammogram needs"
+    if preview.greys < FEWEST_GREYS:
+        text = (
+            f"the breast shows only {preview.greys} greys; a mammogram has {FEWEST_GREYS} or more"
+        )
         return (Caution("few_greys", text, doubt=True),)
     return ()
 
@@ -283,7 +310,7 @@ def _picture_doubts(look: _Look) -> tuple[Caution, ...]:
 def _trusted_padding(
     mammogram: Mammogram, raw: npt.NDArray[Any]
 ) -> tuple[Mammogram, tuple[Caution, ...]]:
-    """Drop padding that lies on tissue; keep it out of the values' own range.
+    """Drop padding that lies on tissue; leave other padding out of the range of the values.
 
     Padding marks pixels outside the picture: one value at its border, or values as dark as air.
     """
@@ -296,7 +323,7 @@ def _trusted_padding(
     plain = _plain(replace(mammogram, padding=None), raw)
     bright = padded & (plain > _NOT_DARK)
     if bright.mean() > _PADDED_TISSUE and _is_tissue(bright, padded, plain, raw):
-        text = "the padding of the header lies on the breast; it was not applied"
+        text = "the padding values of the header occur on the breast; padding was not applied"
         return replace(mammogram, padding=None), (Caution("padding_ignored", text, doubt=True),)
     rest = raw[~padded]
     if mammogram.voi is not None or not rest.size:
@@ -315,6 +342,7 @@ def _is_tissue(
     plain: npt.NDArray[np.float32],
     raw: npt.NDArray[Any],
 ) -> bool:
+    """Return whether bright padded pixels have many values, or lie within the breast."""
     values = raw[bright]
     if len(np.unique(values[:: max(1, len(values) // _SAMPLE)])) > _TISSUE_VALUES:
         return True

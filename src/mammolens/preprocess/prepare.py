@@ -1,4 +1,4 @@
-"""`prepare`: the one path from a mammogram to a model's input, for training and inference."""
+"""`prepare`: a mammogram becomes a model's input. Training and inference both use this function."""
 
 from __future__ import annotations
 
@@ -10,36 +10,38 @@ import numpy.typing as npt
 
 from mammolens.core import Geometry, Mammogram, Overview, PreparedView, ViewPosition
 from mammolens.errors import NotAMammogram
-from mammolens.preprocess._steps import place, resizable, resize, to_grey
 from mammolens.preprocess.breast import BreastRegion, pectoral_mask
 from mammolens.preprocess.config import Pectoral, PreprocessConfig
-from mammolens.preprocess.grey import denoise, enhance_contrast, normalise
-from mammolens.preprocess.picture_trust import settle
+from mammolens.preprocess.grey import denoise, enhance_contrast, normalise, to_grey
+from mammolens.preprocess.picture_trust import trusted_picture
+from mammolens.preprocess.resizing import place, resize
 
 __all__ = ["prepare"]
 
 _MARGIN = 0.015
+"""Added to the breast's box at each side, as a share of the picture's longer side, so that the skin
+is not cut off. Chosen by hand on the sample exams; not tuned."""
 
 
 def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
     """Turn a mammogram into a model's input.
 
-    Only one pass touches the pixels at full size: the resize of the breast's crop. VOI, which is
-    pointwise, is applied to the reduced picture. A picture that is stored lying on its side is
-    turned upright; the geometry leads to the stored pixels.
+    Only one step works on pixels at full size: the resize of the breast's crop. VOI works on single
+    pixels, so it is applied to the reduced picture. A picture that is stored lying on its side is
+    turned upright; the geometry of the result maps back to the stored pixels.
 
     Raises
     ------
     NotAMammogram
-        If the picture is flat or nothing in it could be a breast.
+        If every pixel has the same value, or no breast is found.
     """
     ref = mammogram.ref
-    mammogram, thumbnail, stride, region, quarter_turns, cautions = settle(mammogram)
+    mammogram, thumbnail, stride, region, quarter_turns, cautions = trusted_picture(mammogram)
     if region is None:
         raise NotAMammogram(
             "no breast was found in the picture",
             source=ref.path,
-            remedy="Look at the image: it may be blank, a label, or no mammogram",
+            remedy="Look at the image: it may be blank, a label, or not a mammogram",
         )
     geometry = _geometry(mammogram, region, stride, config)
     pixels, mask = _reduced(mammogram, region, stride, geometry)
@@ -74,6 +76,7 @@ def _overview(thumbnail: npt.NDArray[np.float32], region: BreastRegion) -> Overv
 def _geometry(
     mammogram: Mammogram, region: BreastRegion, stride: int, config: PreprocessConfig
 ) -> Geometry:
+    """Crop the breast's box with a margin, scaled to fit the input, at the left and centred."""
     rows, cols = mammogram.pixels.shape
     margin = _MARGIN * max(region.mask.shape)
     row0, col0, row1, col1 = region.box
@@ -103,9 +106,9 @@ def _geometry(
 def _reduced(
     mammogram: Mammogram, region: BreastRegion, stride: int, geometry: Geometry
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """The crop and its mask at the model's scale, chest wall at the left."""
+    """Greys (0–1) and mask of the crop, both of `scaled_shape`, chest wall at the left."""
     r0, c0, r1, c1 = geometry.crop_source_px
-    small = resize(resizable(mammogram.pixels[r0:r1, c0:c1]), geometry.scaled_shape)
+    small = resize(mammogram.pixels[r0:r1, c0:c1], geometry.scaled_shape)
     values = to_grey(small, mammogram)
     rows = np.minimum(
         _centres(r0, r1, geometry.scaled_shape[0]) // stride, region.mask.shape[0] - 1
@@ -120,4 +123,5 @@ def _reduced(
 
 
 def _centres(start: int, stop: int, count: int) -> npt.NDArray[np.intp]:
+    """Source index of the centre of each of `count` equal parts of [start, stop)."""
     return (start + (np.arange(count) + 0.5) * (stop - start) / count).astype(np.intp)

@@ -1,7 +1,7 @@
-"""Whether a picture may be scored at all: the input gate.
+"""The input gate: it decides whether a picture shows one whole breast and may be scored.
 
-`PreparedView` with its overview → verdict: passed, doubted, or refused by name. Pure, and never
-asked in training or evaluation.
+A `PreparedView` with its overview goes in. The verdict is passed, doubted, or refused with the kind
+of picture that it looks like. The functions are pure. Training and evaluation do not use the gate.
 """
 
 from mammolens.quality.gate import (

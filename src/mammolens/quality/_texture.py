@@ -1,4 +1,7 @@
-"""Texture of the breast, or of what was taken for one: bands, threads, edges, depth."""
+"""Measurements of texture within the breast's mask: frequency bands, threads, edges, rings.
+
+The masked region is a breast only if the picture is a mammogram; the gate asks just that.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,16 @@ _EPS = 1e-6
 
 
 def texture(grey: _Grey, inside: _Mask) -> dict[str, float]:
-    """Roughness of the interior at several scales, its edges and their directions.
+    """Measure the roughness of the interior at several scales, its edges and their directions.
 
     Parameters
     ----------
     grey, inside
-        Uint8 and bool (h, w): the reduced picture and the breast in it, not empty.
+        Uint8 and bool (h, w): the reduced picture and the mask of the breast, not empty.
+
+    Returns
+    -------
+    Names and values; the names are fixed by the coefficients in ``gate.json``.
     """
     core = narrower(inside, 7)
     if np.count_nonzero(core) < 64:
@@ -50,7 +57,7 @@ def texture(grey: _Grey, inside: _Mask) -> dict[str, float]:
 
 
 def _bands(values: _Floats, core: _Mask, scale: float) -> dict[str, float]:
-    """Deviation of a Laplacian pyramid's levels against that of the interior."""
+    """Standard deviation of each level of a Laplacian pyramid, relative to the interior's."""
     result: dict[str, float] = {}
     for width in (1, 2, 4, 8, 16):
         smaller = np.asarray(cv2.pyrDown(values), np.float32)
@@ -70,7 +77,10 @@ def _bands(values: _Floats, core: _Mask, scale: float) -> dict[str, float]:
 
 
 def _deep(values: _Floats, core: _Mask) -> dict[str, float]:
-    """Texture well inside the outline, against its own deviation: tissue has fine threads."""
+    """Measure fine threads of tissue far inside the outline, and mean greys of four rings.
+
+    The values are relative to the standard deviation of the same region.
+    """
     framed = cv2.copyMakeBorder(as_bytes(core), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     depth = np.asarray(cv2.distanceTransform(framed, cv2.DIST_L2, 3))[1:-1, 1:-1]
     deep = depth > 0.3 * float(depth.max())
@@ -109,7 +119,7 @@ def _deep(values: _Floats, core: _Mask) -> dict[str, float]:
 
 
 def _window(mask: _Mask) -> tuple[slice, slice]:
-    """The box of a mask with room for the widest filter, so that the rest need not be filtered."""
+    """Bounding box of a mask with a margin for the widest filter; only this box is filtered."""
     rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return (
         slice(max(int(rows[0]) - _ROOM_PX, 0), int(rows[-1]) + 1 + _ROOM_PX),
@@ -118,4 +128,4 @@ def _window(mask: _Mask) -> tuple[slice, slice]:
 
 
 _ROOM_PX = 13
-"""Half of the widest filter, 25 pixels, and one."""
+"""Margin in pixels: half of the widest filter (25 pixels), rounded up."""

@@ -1,7 +1,12 @@
-"""What the input gate measures of a picture: outline, surroundings, grey values, texture, layout.
+"""Measurements of the input gate: outline, position, surroundings, grey values, texture, layout.
 
-Whole picture (reduced) and breast mask → a few dozen numbers. All is arithmetic on arrays of at
-most 192 × 192 pixels, without random draws, so that a browser can do the same.
+The reduced whole picture and the breast's mask go in; a few dozen numbers come out. Everything is
+arithmetic on arrays of at most 192 × 192 pixels, without random draws, so a browser can do the
+same.
+
+The limits in this file (how wide a rim is, which grey is white) define the measurements. The
+coefficients in ``gate.json`` were fitted to them: whoever changes one must fit the gate again with
+`benchmarks/fit_gate.py`.
 """
 
 from __future__ import annotations
@@ -26,22 +31,23 @@ from mammolens.quality._texture import texture
 __all__ = ["NAMES", "SIDE_PX", "measure", "reduce_picture"]
 
 SIDE_PX = 192
-"""The longer side of the picture that is measured; what texture means depends on it."""
+"""Longer side of the measured picture in pixels; the scale of the texture depends on it."""
 
 _Grey = npt.NDArray[np.uint8]
 _Mask = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float32]
 _EPS = 1e-6
 _LEAST_AIR = 0.002
-"""Share of the picture that must lie outside the breast before anything is said of the air."""
+"""Share of the picture that must be outside the breast, or the air is not measured."""
 
 
 @dataclass(frozen=True)
 class _Scene:
-    """A reduced picture with what several measurements share; chest wall at the left.
+    """A reduced picture with values that several measurements use; chest wall at the left.
 
-    `off` is outside the mask, its surroundings of four pixels and white borders of a film; `air`
-    and `tissue` are the median greys off and inside the breast.
+    `inside` is the breast's mask and `box` its bounding box. `off` excludes the mask, four pixels
+    around it, and white film borders. `air` and `tissue` are the median greys (0–255) of `off` and
+    `inside`.
     """
 
     grey: _Grey
@@ -53,16 +59,16 @@ class _Scene:
 
 
 def measure(overview: _Grey, mask: _Mask, chest_wall_right: bool) -> dict[str, float]:
-    """Measure a picture.
+    """Measure a whole picture and the breast in it.
 
     Parameters
     ----------
     overview
-        Uint8 (h, w): the whole picture reduced, breast brighter than air.
+        Uint8 (h, w): the reduced whole picture, breast brighter than air.
     mask
-        Bool (h, w): the breast as `find_breast` gives it; not empty.
+        Bool (h, w): the mask of `find_breast`; not empty.
     chest_wall_right
-        Whether the chest wall is at the right; everything is measured as if it were at the left.
+        Whether the chest wall is at the right; then the picture is mirrored first.
 
     Returns
     -------
@@ -71,7 +77,7 @@ def measure(overview: _Grey, mask: _Mask, chest_wall_right: bool) -> dict[str, f
     grey, inside = reduce_picture(overview, mask)
     if chest_wall_right:
         grey, inside = np.ascontiguousarray(grey[:, ::-1]), np.ascontiguousarray(inside[:, ::-1])
-    scene = _scene(grey, _mended(grey, inside))
+    scene = _scene(grey, _with_bays_filled(grey, inside))
     return {
         **_outline(scene.inside[scene.box]),
         **_position(scene),
@@ -83,7 +89,7 @@ def measure(overview: _Grey, mask: _Mask, chest_wall_right: bool) -> dict[str, f
 
 
 def reduce_picture(overview: _Grey, mask: _Mask) -> tuple[_Grey, _Mask]:
-    """Bring a picture and its mask to at most `SIDE_PX` along the longer side."""
+    """Reduce a picture and its mask to at most `SIDE_PX` along the longer side."""
     rows, cols = overview.shape
     factor = min(1.0, SIDE_PX / max(rows, cols))
     size = max(16, round(cols * factor)), max(16, round(rows * factor))
@@ -93,8 +99,8 @@ def reduce_picture(overview: _Grey, mask: _Mask) -> tuple[_Grey, _Mask]:
     return grey, inside if inside.any() else np.ones_like(inside)
 
 
-def _mended(grey: _Grey, inside: _Mask) -> _Mask:
-    """Fill bays of the mask that are no air: dark fat at the chest wall is often left out of it."""
+def _with_bays_filled(grey: _Grey, inside: _Mask) -> _Mask:
+    """Add bays of the mask that are brighter than air: `find_breast` can miss dark fat there."""
     outside = grey[~inside]
     if outside.size < _LEAST_AIR * grey.size:
         return inside
@@ -119,7 +125,7 @@ def _median(values: _Grey) -> float:
 
 
 def _borders(grey: _Grey, inside: _Mask) -> _Mask:
-    """Bright borders of a scanned film beside the breast: lines of which a good part is white."""
+    """White borders of a scanned film: rows and columns off the breast, over 35 % white."""
     white = grey > 247
     borders = np.zeros(grey.shape, bool)
     borders[:, (np.count_nonzero(white, axis=0) > 0.35 * white.shape[0]) & ~inside.any(0)] = True
@@ -128,7 +134,7 @@ def _borders(grey: _Grey, inside: _Mask) -> _Mask:
 
 
 def _outline(part: _Mask) -> dict[str, float]:
-    """The shape of the mask within its box, free of the picture's aspect."""
+    """Shape of the mask within its bounding box (h, w), independent of the picture's aspect."""
     tall, wide = part.shape
     first = part.argmax(1) / wide
     last = 1 - part[:, ::-1].argmax(1) / wide
@@ -163,7 +169,7 @@ def _outline(part: _Mask) -> dict[str, float]:
 
 
 def _position(scene: _Scene) -> dict[str, float]:
-    """Where the breast lies in the picture, and which edges it or anything else touches."""
+    """Position of the breast in the picture, and which edges it or a bright area touches."""
     inside, (rows, cols) = scene.inside, scene.box
     height, width = inside.shape
     ends = share(inside[:2].any(0)), share(inside[-2:].any(0))
@@ -214,18 +220,18 @@ _SURROUNDINGS = (
 
 
 def _greys(scene: _Scene) -> dict[str, float]:
-    """The histogram within the breast, and the step of grey across its outline."""
+    """Measures of the breast's histogram, and the step of grey across its outline."""
     values = scene.grey[scene.inside]
     share = np.bincount(values, minlength=256) / values.size
     p01, p99 = np.searchsorted(np.cumsum(share), (0.01, 0.99))
-    known = share[share > 0]
+    present = share[share > 0]
     rim = scene.inside & ~narrower(scene.inside, 7)
     around = wider(scene.inside, 7) & ~scene.inside
     step = 0.0
     if around.any() and rim.any():
         step = float(scene.grey[rim].mean() - scene.grey[around].mean()) / max(int(p99 - p01), 1)
     return {
-        "entropy": float(-(known * np.log2(known)).sum()),
+        "entropy": float(-(present * np.log2(present)).sum()),
         "mode_share": float(np.convolve(share, np.ones(5), mode="same").max()),
         "white": float(share[250:].sum()),
         "black": float(share[:6].sum()),
@@ -237,7 +243,7 @@ def _greys(scene: _Scene) -> dict[str, float]:
 
 
 def _layout(scene: _Scene) -> dict[str, float]:
-    """Symmetry of the picture and of the breast, and valleys between parts of the picture."""
+    """Symmetry of the picture and of the breast, and dark valleys between parts of the picture."""
     small = _miniature(scene.grey)
     own = _miniature(np.where(scene.inside, scene.grey, 0)[scene.box])
     across, down = small.mean(0), small.mean(1)
@@ -258,38 +264,42 @@ def _layout(scene: _Scene) -> dict[str, float]:
 
 
 def _miniature(grey: _Grey) -> _Floats:
-    """The picture squeezed to 32 × 32; its median filter takes markers away."""
+    """Reduce a picture to 32 × 32; a median filter removes small markers."""
     small = np.asarray(cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA), np.uint8)
     return np.asarray(cv2.medianBlur(small, 3), np.float32)
 
 
 def _agreement(one: _Floats, other: _Floats) -> float:
+    """Correlation of two pictures of one shape, −1 to 1."""
     a, b = (part.ravel() - part.mean() for part in (one, other))
     return float(np.dot(a, b) / (np.sqrt(np.dot(a, a) * np.dot(b, b)) + _EPS))
 
 
 def _centre(profile: _Floats) -> float:
-    """Where the brightness of a profile lies, −1 to 1."""
+    """Centre of mass of a brightness profile (32,): −1 at its start, 1 at its end."""
     weight = profile - profile.min()
     return float(np.dot(weight, _PLACES) / (weight.sum() + _EPS))
 
 
 def _valley(profile: _Floats) -> float:
-    """How deep the deepest valley between two hills of a profile is, as a share of its range."""
+    """Depth of the deepest valley between two peaks of a profile (32,), as a share of its range."""
     low, high = float(profile.min()), float(profile.max())
     left, right = np.maximum.accumulate(profile), np.maximum.accumulate(profile[::-1])[::-1]
     return float((np.minimum(left, right) - profile).max() / (high - low + _EPS))
 
 
 def _plain(small: _Floats) -> float:
-    """How little of a picture (32, 32) a curved surface leaves over: small for ramps and blanks."""
+    """Remainder of a picture (32, 32) after a quadratic surface is fitted; low for blank pictures.
+
+    The value is the logarithm of the remaining share of the standard deviation.
+    """
     values = small.ravel() - small.mean()
     rest = values - _SURFACES @ (_SURFACES.T @ values)
     return float(np.log(rest.std() / (values.std() + 0.5) + 1e-2))
 
 
 def _surfaces() -> npt.NDArray[np.float64]:
-    """An orthonormal base of the polynomials of degree 2 on a grid of 32 × 32."""
+    """Orthonormal basis (1024, 6) of the polynomials of degree 2 on a grid of 32 × 32."""
     row, col = np.mgrid[-1:1:32j, -1:1:32j]
     terms = [np.ones_like(row), row, col, row * col, row**2, col**2]
     base, _ = np.linalg.qr(np.stack([term.ravel() for term in terms], 1))
@@ -301,10 +311,11 @@ _PLACES = np.linspace(-1, 1, 32)
 
 
 def _names() -> tuple[str, ...]:
+    """Names of the measurements, from measuring a drawn picture."""
     grey = np.zeros((64, 48), np.uint8)
     grey[16:48, :30] = 120
     return tuple(measure(grey, grey > 0, False))
 
 
 NAMES = _names()
-"""The measurements, in the order of the gate's coefficients."""
+"""Names of the measurements, in the order of the coefficients in ``gate.json``."""

@@ -1,8 +1,9 @@
-"""The input gate: is it a mammogram, of one breast, and whole? Asked before anything is scored.
+"""The input gate: it checks that a picture is a mammogram of one whole breast, before scoring.
 
-Whole picture and breast mask → a few dozen measurements (`features`) → one softmax over kinds of
-pictures → passed, doubted, or refused by name. The coefficients are those of ``gate.json`` beside
-this file; `benchmarks/fit_gate.py` made them, and docs/quality.md says what they miss.
+The whole picture and the breast's mask give a few dozen measurements (`features`). A softmax turns
+them into shares of the kinds of pictures, and the verdict is passed, doubted or refused. The
+coefficients are in ``gate.json`` beside this file. `benchmarks/fit_gate.py` fitted them, and
+docs/evidence/input-gate.md describes which pictures they miss.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ __all__ = [
 
 
 class Look(str, Enum):
-    """What a picture looks like; the order of the gate's coefficients is that of ``gate.json``."""
+    """Kind of picture, by its look. The order of the coefficients is that of ``gate.json``."""
 
     MAMMOGRAM = "mammogram"
     BODY = "body"
@@ -51,7 +52,7 @@ class Look(str, Enum):
 
 
 class Outcome(str, Enum):
-    """What the gate does with a picture."""
+    """Decision of the gate about a picture."""
 
     PASSED = "passed"
     DOUBTED = "doubted"
@@ -59,32 +60,32 @@ class Outcome(str, Enum):
 
 
 class GatePoint(BaseModel):
-    """The operating point of the gate: from which suspicion on it doubts and refuses.
+    """Operating point of the gate: the suspicions at which it doubts and refuses a picture.
 
-    It holds for one version of the coefficients; 1 means never.
+    It is valid for one version of the coefficients. A limit of 1 is never reached.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    version: int = Field(ge=1, description="version of the coefficients that it was fixed for")
-    doubt_at: float = Field(gt=0, le=1, description="a picture at or above it is doubted")
-    refuse_at: float = Field(gt=0, le=1, description="a picture at or above it is refused")
-    fixed_on: str = Field(min_length=1, description="the pictures that both were fixed on")
+    version: int = Field(ge=1, description="version of the coefficients that it is valid for")
+    doubt_at: float = Field(gt=0, le=1, description="suspicion from which on a picture is doubted")
+    refuse_at: float = Field(gt=0, le=1, description="suspicion from which on it is refused")
+    fixed_on: str = Field(min_length=1, description="pictures on which both limits were chosen")
 
     @model_validator(mode="after")
     def _ordered(self) -> GatePoint:
         if self.doubt_at > self.refuse_at:
-            raise ValueError(f"doubt_at {self.doubt_at} lies above refuse_at {self.refuse_at}")
+            raise ValueError(f"doubt_at {self.doubt_at} is greater than refuse_at {self.refuse_at}")
         return self
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says of one picture.
+    """Verdict of the gate on one picture.
 
-    `suspicion` is P(not one whole mammogram), 0 to 0.9999, among pictures that are as frequent as
-    in the gate's own training; it is no probability for a clinic. `look` is the likeliest other
-    kind, and a mammogram where the picture passed.
+    `suspicion` is P(not one whole mammogram), 0 to 0.9999, if the kinds of pictures are as frequent
+    as in the gate's training. It is not a probability for pictures of a clinic. `look` is
+    `Look.MAMMOGRAM` if the picture passed, else the likeliest other kind.
     """
 
     outcome: Outcome
@@ -93,15 +94,15 @@ class Verdict:
 
 
 def judge(overview: Overview, point: GatePoint | None = None) -> Verdict:
-    """Judge a whole picture by its look.
+    """Judge by its look whether a whole picture is a mammogram of one whole breast.
 
     Parameters
     ----------
     overview
-        What `mammolens.preprocess.prepare` found its breast in.
+        The reduced picture and breast mask in the result of `mammolens.preprocess.prepare`.
     point
-        The operating point of the model's card. The built-in one stands in for ``None``, and for
-        one that was fixed for other coefficients.
+        The operating point of the model's card. The built-in point is used instead if it is
+        ``None`` or belongs to another version of the coefficients.
     """
     if point is None or point.version != built_in_point().version:
         point = built_in_point()
@@ -118,22 +119,24 @@ def judge(overview: Overview, point: GatePoint | None = None) -> Verdict:
 
 
 _SECOND_BREAST = 0.5
-"""A bright part beside the breast that has this share of its area is a doubt whatever else is seen.
+"""A bright part beside the breast with at least this share of the breast's area is always a doubt.
 
-Of 5,140 sound mammograms none has more than 0.33 (measured in benchmarks/fit_gate.py's table); of
-drawn pairs and sheets of breasts 61 % and 78 % have more. Below 0.33 mammograms are doubted.
+None of 5,140 sound mammograms has more than 0.33 (measured on the table of benchmarks/fit_gate.py).
+Of generated pairs and sheets of breasts, 61 % and 78 % have more than 0.5. With a limit below 0.33,
+sound mammograms would be doubted.
 """
 
 
 def admit(view: PreparedView, point: GatePoint | None = None) -> tuple[Caution, ...]:
-    """Let a prepared view on to the model, with a doubt where there is one, or refuse it.
+    """Decide whether a prepared view may go to the model.
 
-    For whole breasts only: call it after `prepare`, never in training or evaluation, which must
-    see every labelled image. A marked region has no overview and is passed without a word.
+    Call it after `prepare`, for whole breasts only. Do not call it in training or evaluation, which
+    must see every labelled image. A marked region has no overview and always passes.
 
     Returns
     -------
-    Nothing, or the caution ``not_validated`` as a doubt: the exam cannot be ``low``.
+    Empty if the picture passed. Otherwise the caution ``not_validated``, which is a doubt: the exam
+    cannot be ``low``.
 
     Raises
     ------
@@ -147,19 +150,21 @@ def admit(view: PreparedView, point: GatePoint | None = None) -> tuple[Caution, 
     verdict = judge(view.overview, point)
     if verdict.outcome is Outcome.PASSED:
         return ()
-    words, remedy = _WORDS[verdict.look]
-    told = f"the picture looks like {words}, not like one whole breast"
+    description, remedy = _DESCRIPTIONS[verdict.look]
+    text = (
+        f"the picture looks like {description}, not like one whole breast "
+        f"(suspicion {verdict.suspicion:.2f})"
+    )
     if verdict.outcome is Outcome.DOUBTED:
-        text = f"{told} (suspicion {verdict.suspicion:.2f}); the score may mean nothing"
-        return (Caution("not_validated", text, doubt=True),)
+        return (Caution("not_validated", f"{text}; the score may mean nothing", doubt=True),)
     error = NotAWholeView if verdict.look in _PARTS else NotAMammogram
-    raise error(f"{told} (suspicion {verdict.suspicion:.2f})", source=view.ref.path, remedy=remedy)
+    raise error(text, source=view.ref.path, remedy=remedy)
 
 
 _PARTS = (Look.PART, Look.SEVERAL, Look.TURNED)
 
-_OTHER = "Send mammograms alone; if this is one, have it read without mammolens and report it"
-_WORDS = {
+_OTHER = "Send only mammograms; if this is one, have it read without mammolens and report it"
+_DESCRIPTIONS = {
     Look.BODY: ("a radiograph of another part of the body", _OTHER),
     Look.EMPTY: ("an empty exposure or a test pattern", "Look at the image, and expose it again"),
     Look.PART: ("a part of a breast", "Send the whole view; mark a lesion with --region"),
@@ -169,7 +174,7 @@ _WORDS = {
         "a recombined image of a contrast exam",
         "Send the low-energy image of this view",
     ),
-    Look.SEVERAL: ("several breasts in one picture", "Send every view as an image of its own"),
+    Look.SEVERAL: ("several breasts in one picture", "Send every view as a separate image"),
     Look.SLICE: ("a slice or an ultrasound image", _OTHER),
     Look.SPECIMEN: ("a tissue specimen", "Leave specimen radiographs out of the exam"),
     Look.TEXT: (
@@ -181,18 +186,22 @@ _WORDS = {
 
 
 def built_in_point() -> GatePoint:
-    """The operating point of the gate that is part of this version of mammolens.
+    """Give the operating point of the gate in this version of mammolens.
 
-    A package whose card names none is judged at this one. It was set where 0.2 % of the sound
-    mammograms are doubted or refused by a gate that has learned from other patients (`gate.json`,
-    ``point``): raise `doubt_at` and fewer mammograms are doubted and more other pictures pass.
+    It is used for model packages whose card has none. At this point, a gate that was fitted on
+    other patients doubts or refuses 0.2 % of the sound mammograms (``point`` in ``gate.json``).
+    With a higher `doubt_at`, fewer mammograms are doubted and more other pictures pass.
     """
     return _gate().point
 
 
 @dataclass(frozen=True)
 class _Gate:
-    """Standardisation (n,), weights (kinds, 3 n), biases (kinds,), and the operating point."""
+    """Content of ``gate.json`` for n measurements.
+
+    `centre`, `scale` and `high` (n,) standardise, see `expand`; `weights` (kinds, 3 n) and `biases`
+    (kinds,) belong to the softmax over `kinds`.
+    """
 
     centre: npt.NDArray[np.float64]
     scale: npt.NDArray[np.float64]
@@ -208,7 +217,7 @@ def _gate() -> _Gate:
     content = json.loads((Path(__file__).parent / "gate.json").read_text("utf-8"))
     if tuple(content["features"]) != NAMES or content["side_px"] != SIDE_PX:
         raise ConfigError(
-            "the coefficients of the input gate are those of other measurements",
+            "the coefficients of the input gate belong to other measurements",
             source="gate.json",
             remedy="Fit them again with benchmarks/fit_gate.py",
         )
@@ -222,7 +231,7 @@ def _gate() -> _Gate:
 
 
 def _shares(values: dict[str, float]) -> dict[Look, float]:
-    """The softmax over kinds of pictures."""
+    """Share of each kind of picture, by the softmax; the shares add up to 1."""
     gate = _gate()
     terms = expand(np.array([values[name] for name in NAMES]), gate.centre, gate.scale, gate.high)
     logits = gate.weights @ terms + gate.biases
@@ -236,11 +245,12 @@ def expand(
     scale: npt.NDArray[np.float64],
     high: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    """Turn measurements (…, n) into the terms (…, 3 n) that the weights stand for.
+    """Turn measurements (…, n) into the terms (…, 3 n) that the weights multiply.
 
-    Each is standardised on mammograms; its square lets both sides be odd, and what lies beyond
-    almost all mammograms counts once more. All are clipped, so that no single one decides.
+    Each measurement gives three terms: its standard score on mammograms, the square of that score
+    (so that too small and too large are both unusual), and its excess over `high`, the value that
+    almost no mammogram exceeds. All terms are clipped, so that no single term decides.
     """
     standard = np.clip((values - centre) / scale, -8.0, 8.0)
-    beyond = np.clip((values - high) / scale, 0.0, 4.0)
-    return np.concatenate([standard, standard**2 / 8.0, beyond], axis=-1)
+    excess = np.clip((values - high) / scale, 0.0, 4.0)
+    return np.concatenate([standard, standard**2 / 8.0, excess], axis=-1)

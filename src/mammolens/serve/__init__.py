@@ -1,4 +1,4 @@
-"""The node beside a PACS: images come in, results go out, and nothing is lost between.
+"""The node beside a PACS: it receives images, has them analysed, and delivers the results.
 
 sender → `dimse`, `web` → `intake` (stored and acknowledged, never analysed there) → `work` (an exam
 becomes due, a job is claimed, analysed, its result entered) → `delivery`, or back to whoever

@@ -1,4 +1,4 @@
-"""Whether peers and routes of the settings can be reached: each is asked, and nothing is sent.
+"""Check that peers and routes of the settings can be reached, without storing anything.
 
 DICOM peers hear a C-ECHO, and a route to one proposes the classes that it would store; DICOMweb
 servers are asked for a study that nobody has, FHIR servers for what they can do; an MLLP listener
@@ -7,9 +7,6 @@ is connected to; a folder takes an empty file that is removed at once.
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import json
 import socket
 import ssl
 import tempfile
@@ -18,21 +15,30 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from mammolens import __version__
 from mammolens.errors import DeliveryError, MammolensError
 from mammolens.serve.delivery import Target, open_transport, parse_target
 from mammolens.serve.dimse import Peer, echo, find_peer
+from mammolens.serve.exchange import (
+    Endpoint,
+    HandshakeError,
+    HttpAnswer,
+    HttpClient,
+    HttpError,
+    NotConnected,
+    NotEncrypted,
+    Pace,
+    connect,
+)
 from mammolens.serve.holdings import open_to_others
 from mammolens.serve.settings import DimseSettings, NodeSettings, RouteSettings
 from mammolens.serve.web import find_web_peer, is_web_peer
-from mammolens.sinks import SOP_CLASSES
+from mammolens.sinks import sop_classes
 
 __all__ = ["Reached", "check_destinations"]
 
 _AT_A_TIME: Final = 8
-_LONGEST: Final = 1 << 20
 _NOBODY: Final = "2.25.0"
 """A study that no server has: whatever it answers names no patient."""
 _CLOSED_DOOR: Final = frozenset({401, 403, 407})
@@ -56,23 +62,6 @@ class Reached:
     def to_json(self) -> dict[str, Any]:
         """Give everything as plain values."""
         return asdict(self)
-
-
-class _Place(Protocol):
-    """What an HTTP server of the settings is, be it a route or a peer."""
-
-    @property
-    def host(self) -> str: ...
-    @property
-    def port(self) -> int: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def timeout_s(self) -> float: ...
-    @property
-    def tls(self) -> ssl.SSLContext | None: ...
-    @property
-    def authorization(self) -> str | None: ...
 
 
 def check_destinations(settings: NodeSettings) -> Iterator[Reached]:
@@ -115,7 +104,7 @@ def _ask_peer(name: str, settings: NodeSettings) -> str:
     if is_web_peer(name, settings):
         server = find_web_peer(name, settings)
         service = "/workitems" if name == settings.ups.server else "/studies"
-        return _ask_dicomweb(server, server.host, service)
+        return _ask_dicomweb(server, service)
     return _call(find_peer(name, settings.dimse), settings.dimse)
 
 
@@ -126,15 +115,13 @@ def _ask_route(route: RouteSettings, settings: NodeSettings) -> str:
         case "dimse":
             assert target.peer is not None
             assert target.dimse is not None
-            classes = [SOP_CLASSES[sink] for sink in route.sinks if sink in SOP_CLASSES]
-            return _call(target.peer, target.dimse, classes)
+            return _call(target.peer, target.dimse, sop_classes(route.sinks))
         case "stow":
-            return _ask_dicomweb(target, target.tls_name)
+            return _ask_dicomweb(target)
         case "fhir":
             return _ask_fhir(target)
         case "mllp":
-            with _connected(target, target.tls_name):
-                return "connected, and sent nothing"
+            return _try_listener(target)
         case "folder":
             return _try_folder(Path(target.path))
 
@@ -151,42 +138,43 @@ def _call(peer: Peer, dimse: DimseSettings, storage: Sequence[str] = ()) -> str:
         raise
 
 
-def _ask_dicomweb(place: _Place, tls_name: str, service: str = "/studies") -> str:
-    search = f"{service}?StudyInstanceUID={_NOBODY}&limit=1"
-    status, _ = _ask(place, tls_name, "GET", search, "application/dicom+json")
-    if 200 <= status < 300:
-        return f"HTTP {status} to a search"
-    _refuse_closed(status)
-    if status not in _NO_SEARCH and status != _NOT_FOUND:
-        raise _unusable(status)
-    if status == _NOT_FOUND and _ask(place, tls_name, "OPTIONS", service, "*/*")[0] >= 300:
-        raise _unusable(status)
+def _ask_dicomweb(server: Endpoint, service: str = "/studies") -> str:
+    with HttpClient(server) as client:
+        search = f"{service}?StudyInstanceUID={_NOBODY}&limit=1"
+        status = _ask(client, "GET", search, "application/dicom+json").status
+        if 200 <= status < 300:
+            return f"HTTP {status} to a search"
+        _refuse_closed(status)
+        if status not in _NO_SEARCH and status != _NOT_FOUND:
+            raise _unusable(status)
+        if status == _NOT_FOUND and _ask(client, "OPTIONS", service, "*/*").status >= 300:
+            raise _unusable(status)
     return f"HTTP {status} to a search; whether it stores shows only when an object is sent"
 
 
 def _ask_fhir(target: Target) -> str:
     """Ask for the capability statement, and for a count that needs the credentials."""
     kind = "application/fhir+json"
-    status, content = _ask(target, target.tls_name, "GET", "/metadata", kind)
-    _refuse_closed(status)
-    if status != 200:
-        raise _unusable(status)
-    told = _object(content)
-    version = str(told.get("fhirVersion") or "")
-    if told.get("resourceType") != "CapabilityStatement" or not version.startswith("4."):
-        raise DeliveryError(
-            f"it answers, and is no FHIR R4 server ({version or 'no version'})",
-            remedy="Give the base address of a FHIR R4 server",
-        )
-    rest = [part for part in told.get("rest") or [] if isinstance(part, dict)]
-    offered = [act.get("code") for part in rest for act in part.get("interaction") or []]
-    if offered and "transaction" not in offered:
-        raise DeliveryError(
-            f"FHIR {version}, and it does not take transactions",
-            remedy="Results are sent as transaction Bundles: have them allowed there",
-        )
-    counted, _ = _ask(target, target.tls_name, "GET", "/Device?_summary=count", kind)
-    _refuse_closed(counted)
+    with HttpClient(target) as client:
+        answer = _ask(client, "GET", "/metadata", kind)
+        _refuse_closed(answer.status)
+        if answer.status != 200:
+            raise _unusable(answer.status)
+        capable = answer.json_object()
+        version = str(capable.get("fhirVersion") or "")
+        if capable.get("resourceType") != "CapabilityStatement" or not version.startswith("4."):
+            raise DeliveryError(
+                f"it answers, and is not a FHIR R4 server ({version or 'no version'})",
+                remedy="Give the base address of a FHIR R4 server",
+            )
+        rest = [part for part in capable.get("rest") or [] if isinstance(part, dict)]
+        offered = [act.get("code") for part in rest for act in part.get("interaction") or []]
+        if offered and "transaction" not in offered:
+            raise DeliveryError(
+                f"FHIR {version}, and it does not take transactions",
+                remedy="Results are sent as transaction Bundles: have them allowed there",
+            )
+        _refuse_closed(_ask(client, "GET", "/Device?_summary=count", kind).status)
     return f"FHIR {version}" + ("" if offered else ", does not say whether it takes transactions")
 
 
@@ -203,62 +191,53 @@ def _try_folder(folder: Path) -> str:
         ) from error
 
 
-def _ask(place: _Place, tls_name: str, method: str, path: str, accept: str) -> tuple[int, bytes]:
-    """Ask a server once; give the status and the beginning of the body."""
-    headers = {"User-Agent": f"mammolens/{__version__}", "Accept": accept}
-    if place.authorization is not None:
-        headers["Authorization"] = place.authorization
-    with _connected(place, tls_name) as connected:
-        connection = http.client.HTTPConnection(place.host, place.port, timeout=place.timeout_s)
-        connection.sock = connected
-        try:
-            connection.request(method, f"{place.path}{path}", headers=headers)
-            answered = connection.getresponse()
-            return answered.status, answered.read(_LONGEST)
-        except (OSError, http.client.HTTPException) as error:
-            raise DeliveryError(
-                f"it is connected to, and does not answer as HTTP ({type(error).__name__})",
-                remedy="Check the port, and whether it is http or https",
-            ) from error
-        finally:
-            connection.close()
-
-
-@contextlib.contextmanager
-def _connected(place: _Place, tls_name: str) -> Iterator[socket.socket]:
-    """Connect, with TLS where the address says so, and hang up in the end."""
+def _try_listener(target: Target) -> str:
+    """Connect, with TLS where the address says so, and hang up."""
+    pace = Pace(target.timeout_s, 0)
     try:
-        plain = socket.create_connection((place.host, place.port), place.timeout_s)
+        connect(target.host, target.port, pace, target.tls, target.tls_name).close()
+    except HandshakeError as error:
+        raise _no_tls(error.__cause__ or error) from error
     except OSError as error:
         raise _away(error) from error
-    with contextlib.ExitStack() as stack:
-        stack.callback(plain.close)
-        connected: socket.socket = plain
-        if place.tls is not None:
-            try:
-                connected = place.tls.wrap_socket(plain, server_hostname=tls_name)
-            except OSError as error:
-                raise DeliveryError(
-                    f"TLS fails ({_words(error)})",
-                    remedy="Check its certificate, ca and tls_name, and that it speaks TLS there",
-                ) from error
-            stack.callback(connected.close)
-        yield connected
+    return "connected, and sent nothing"
 
 
-def _away(error: OSError) -> DeliveryError:
+def _ask(client: HttpClient, method: str, path: str, accept: str) -> HttpAnswer:
+    try:
+        return client.ask(method, path, {"Accept": accept})
+    except NotEncrypted as error:
+        raise _no_tls(error.reason) from error
+    except NotConnected as error:
+        raise _away(error.reason) from error
+    except HttpError as error:
+        raise DeliveryError(
+            f"it is connected to, and does not answer as HTTP ({type(error.reason).__name__})",
+            remedy="Check the port, and whether it is http or https",
+        ) from error
+
+
+def _no_tls(error: BaseException) -> DeliveryError:
+    return DeliveryError(
+        f"TLS fails ({_words(error)})",
+        remedy="Check its certificate, ca and tls_name, and that it speaks TLS there",
+    )
+
+
+def _away(error: BaseException) -> DeliveryError:
     return DeliveryError(
         f"it cannot be reached ({_words(error)})",
         remedy="Check host, port, firewall, and that it runs",
     )
 
 
-def _words(error: OSError) -> str:
+def _words(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, ssl.SSLError):
         return (error.reason or type(error).__name__).lower().replace("_", " ")
-    return (error.strerror or str(error) or type(error).__name__).lower()
+    reason = error.strerror if isinstance(error, OSError) else None
+    return (reason or str(error) or type(error).__name__).lower()
 
 
 def _refuse_closed(status: int) -> None:
@@ -273,11 +252,3 @@ def _unusable(status: int) -> DeliveryError:
     return DeliveryError(
         f"HTTP {status}", remedy="Check the base address, and look at the log of the server"
     )
-
-
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        read = json.loads(content)
-    except (ValueError, RecursionError):
-        return {}
-    return read if isinstance(read, dict) else {}

@@ -1,4 +1,4 @@
-"""What the doors ``mammolens worker``, ``mammolens deliver`` and ``mammolens node`` do.
+"""What the commands ``mammolens worker``, ``mammolens deliver`` and ``mammolens node`` run.
 
 Each loads the rooms that it needs: a worker speaks neither DICOM nor HTTP.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -24,11 +25,19 @@ from mammolens.serve.settings import NodeSettings
 if TYPE_CHECKING:
     from mammolens.serve.dimse import FoundStudy, Method, PullReport, StudyQuery
 
-__all__ = ["add_files", "pull", "run_deliveries", "run_node", "run_worker", "stopping"]
+__all__ = [
+    "add_files",
+    "ended_together",
+    "pull",
+    "run_deliveries",
+    "run_node",
+    "run_worker",
+    "stopping",
+]
 
 
 def run_worker(settings: NodeSettings, threads: int, once: bool) -> int:
-    """Work until the process is told to end, or `once`; give the number of results entered.
+    """Work until the process is asked to end, or `once`; give the number of results entered.
 
     Raises
     ------
@@ -45,14 +54,14 @@ def run_worker(settings: NodeSettings, threads: int, once: bool) -> int:
 
 
 def run_node(settings: NodeSettings) -> None:
-    """Listen, watch, take steps and deliver until told to end; what runs then may end first.
+    """Listen, watch, take steps and deliver until asked to end; what runs then may end first.
 
     Raises
     ------
     ConfigError
         A setting, an address or a certificate cannot be used.
     StorageError
-        The database is away at the start; later on senders are told to come again.
+        The database is away at the start; later on senders are asked to send again.
     """
     from mammolens.serve.delivery import delivering
     from mammolens.serve.dimse import listening
@@ -66,16 +75,18 @@ def run_node(settings: NodeSettings) -> None:
         open_state(settings) as state,
         watching(state),  # first: a folder that another node watches is named before a port opens
         present(state.database, "node"),
-        delivering(state, stop),
-        listening(state),
-        serving(state),
-        performing(state, stop),
+        ended_together(
+            delivering(state, stop),
+            listening(state),
+            serving(state),
+            performing(state, stop),
+        ),
     ):
         stop.wait()
 
 
 def run_deliveries(settings: NodeSettings, once: bool) -> int:
-    """Deliver until the process is told to end, or `once`; give the number of files delivered.
+    """Deliver until the process is asked to end, or `once`; give the number of files delivered.
 
     Raises
     ------
@@ -92,7 +103,7 @@ def run_deliveries(settings: NodeSettings, once: bool) -> int:
 
 
 def add_files(settings: NodeSettings, paths: Sequence[Path]) -> Iterator[tuple[str, str, bool]]:
-    """Receive files; give of each its name, what became of it, and whether it was taken.
+    """Receive files; for each give its name, what was done with it, and whether it was taken.
 
     Raises
     ------
@@ -151,6 +162,25 @@ def pull(
         named = {study.study_instance_uid for study in studies}
         priors = {p.study_instance_uid: p for p in before if p.study_instance_uid not in named}
         yield from fetch(studies, priors=list(priors.values()))
+
+
+@contextmanager
+def ended_together(*parts: AbstractContextManager[object]) -> Iterator[None]:
+    """Begin parts one after the other, and end them at the same time, each in a thread.
+
+    Each may take its whole time to stop, and all of them take no longer than the slowest.
+    """
+    with ExitStack() as begun:
+        for part in parts:
+            begun.enter_context(part)
+        begun.pop_all()
+    try:
+        yield
+    finally:
+        with ThreadPoolExecutor(len(parts)) as pool:
+            ends = [pool.submit(part.__exit__, None, None, None) for part in parts]
+        for end in ends:
+            end.result()
 
 
 @contextmanager

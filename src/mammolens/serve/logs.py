@@ -2,8 +2,8 @@
 
 A patient's name gets into a log through a message that quotes what came in. So nothing is quoted:
 an event is a literal, its fields are numbers or words of our own, and of an exception only its type
-and its place are told. What other packages log is told by logger and place alone; so are warnings
-of Python, and what ends a thread or the process. Who sent and received what stands in the audit
+and its place are logged. Of what other packages log, of warnings of Python, and of what ends a
+thread or the process, only logger and place are kept. Who sent and received what is in the audit
 trail, where it is guarded.
 """
 
@@ -42,9 +42,9 @@ def event(room: str, name: str, level: int = logging.INFO, /, **fields: str | fl
     name
         What happened: a literal, such as ``job_done``.
     """
-    told = {key: value for key, value in fields.items() if _may_be_told(key, value)}
+    allowed = {key: value for key, value in fields.items() if _may_be_told(key, value)}
     failing = sys.exc_info()[0] is not None and level >= logging.ERROR
-    logging.getLogger(f"{ROOT}.{room}").log(level, name, extra={_FIELDS: told}, exc_info=failing)
+    logging.getLogger(f"{ROOT}.{room}").log(level, name, extra={_FIELDS: allowed}, exc_info=failing)
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:

@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from importlib.util import find_spec
 from io import BytesIO
 from typing import Any, Final
 
@@ -27,10 +26,10 @@ from mammolens.core import (
     SourceHeader,
     ViewPosition,
 )
-from mammolens.errors import ConfigError, InputError, MissingAttribute
-from mammolens.images.dicom_views import VIEW_CODES
-from mammolens.images.quiet import quiet_pydicom
-from mammolens.sinks import RunInfo
+from mammolens.errors import InputError, MissingAttribute
+from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
+from mammolens.images.dicom.views import VIEW_CODES
+from mammolens.sinks import Artefact, DicomIds, RunInfo
 from mammolens.sinks._dicom_values import carried_back
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import printable, view_name
@@ -38,24 +37,24 @@ from mammolens.wording import printable, view_name
 __all__ = [
     "SERIES",
     "code_item",
+    "dicom_file",
     "encode",
     "finish",
     "identify",
-    "need_highdicom",
     "orientation",
+    "per_exam",
     "per_image",
     "reference_item",
     "result_uid",
     "sign",
     "source_dataset",
-    "study_attributes",
     "view_item",
 ]
 
 SERIES: Final = {
     "dicom-cad-sr": (9100, "AI CAD"),
     "dicom-sr": (9105, "AI measurements"),
-    "dicom-sc": (9110, "AI heat map"),
+    "dicom-sc": (9110, "AI overlay"),
     "dicom-seg": (9120, "AI regions"),
     "dicom-pr": (9130, "AI marks"),
     "dicom-ko": (9140, "AI key images"),
@@ -76,21 +75,6 @@ _VIEW_WORDS: Final = {
     ViewPosition.ISO: "inferomedial to superolateral oblique",
 }
 _DIRECTIONS: Final = re.compile(r"[APLRHF]{1,3}")
-
-
-def need_highdicom(sink: str) -> None:
-    """Check that highdicom is installed.
-
-    Raises
-    ------
-    ConfigError
-    """
-    if find_spec("highdicom") is None:
-        raise ConfigError(
-            f"the sink {sink!r} needs highdicom",
-            keyword="sinks",
-            remedy="Run: pip install 'mammolens[dicom]'",
-        )
 
 
 def result_uid(*parts: str | bytes) -> str:
@@ -147,17 +131,6 @@ def sign(made: Dataset, identity: dict[str, Any]) -> None:
         setattr(made, keyword, value)
 
 
-def study_attributes(ref: ImageRef, header: SourceHeader) -> dict[str, str]:
-    """Give the patient and study attributes that a result must share with its images.
-
-    Raises
-    ------
-    MissingAttribute
-        If one that says whose the result is cannot be carried back.
-    """
-    return carried_back(ref, header)
-
-
 def source_dataset(image: ImagePrediction) -> Dataset:
     """Describe a source image as far as results refer to it; patient and study come with `finish`.
 
@@ -183,7 +156,7 @@ def source_dataset(image: ImagePrediction) -> Dataset:
                 remedy="Send the original DICOM image, and do not pseudonymise",
             )
         setattr(source, keyword, value)
-    for keyword in study_attributes(ref, header):
+    for keyword in carried_back(ref, header):
         if keyword not in source:
             setattr(source, keyword, "")
     source.Modality = "MG"
@@ -210,9 +183,19 @@ def orientation(header: SourceHeader) -> list[str]:
     return list(found) if len(found) == 2 and all(map(_DIRECTIONS.fullmatch, found)) else []
 
 
+def per_exam(
+    prediction: Prediction, run: RunInfo, make: Callable[[Prediction, RunInfo], Dataset | None]
+) -> Iterator[Artefact]:
+    """Make the one object of an exam, if there is anything to say, and encode it."""
+    with quiet_pydicom():
+        made = make(prediction, run)
+        files = [] if made is None else [dicom_file("exam", made)]
+    yield from files
+
+
 def per_image(
     prediction: Prediction, make: Callable[[ImagePrediction, int], Dataset | None]
-) -> Iterator[tuple[str, bytes]]:
+) -> Iterator[Artefact]:
     """Make an object of each image, in the order in which they hang, and encode it.
 
     Parameters
@@ -230,19 +213,18 @@ def per_image(
         try:
             with quiet_pydicom():
                 made = make(image, number)
-                data = None if made is None else encode(made)
+                files = [] if made is None else [dicom_file(view_name(image.ref), made)]
         except InputError as error:
             refusals.append(error)
             continue
-        if data is not None:
-            yield view_name(image.ref), data
+        yield from files
     if refusals:
         raise refusals[0]
 
 
 def finish(made: Dataset, sink: str, ref: ImageRef, header: SourceHeader, run: RunInfo) -> Dataset:
     """Give an object the patient and study of its images, the time of the run and its series."""
-    for keyword, value in study_attributes(ref, header).items():
+    for keyword, value in carried_back(ref, header).items():
         setattr(made, keyword, value)
     made.SpecificCharacterSet = "ISO_IR 192"
     made.SeriesDescription = SERIES[sink][1] + ", research use only"
@@ -253,6 +235,17 @@ def finish(made: Dataset, sink: str, ref: ImageRef, header: SourceHeader, run: R
     for item in made.get("ContributingEquipmentSequence") or ():
         item.ContributionDateTime = local.strftime("%Y%m%d%H%M%S")
     return made
+
+
+def dicom_file(name: str, made: Dataset) -> Artefact:
+    """Encode an object as a file, and say by which identifiers others refer to it."""
+    ids = DicomIds(
+        str(made.SOPClassUID),
+        str(made.SOPInstanceUID),
+        str(made.SeriesInstanceUID),
+        str(made.StudyInstanceUID),
+    )
+    return Artefact(f"{name}.dcm", "application/dicom", encode(made), ids)
 
 
 def encode(made: Dataset) -> bytes:

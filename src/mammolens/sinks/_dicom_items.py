@@ -1,8 +1,12 @@
-"""Content items of a structured report as data sets (PS3.3 C.17.3), and their numbering."""
+"""Content items of a structured report: a row of a template makes them, and says what they are.
+
+A `Row` is said once. The report is made of it, and the report is held to it before it is written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -10,110 +14,78 @@ from pydicom.dataset import Dataset
 from mammolens.sinks._dicom_codes import Code
 from mammolens.sinks._dicom_common import code_item
 
-__all__ = [
-    "code",
-    "code_of",
-    "container",
-    "image",
-    "item",
-    "number",
-    "point",
-    "polyline",
-    "reference",
-    "text",
-    "walk",
-]
-
-ACQUISITION = "HAS ACQ CONTEXT"
-CONTAINS = "CONTAINS"
-INFERRED = "INFERRED FROM"
-MODIFIER = "HAS CONCEPT MOD"
-PROPERTIES = "HAS PROPERTIES"
-SELECTED = "SELECTED FROM"
+__all__ = ["Row", "code_of", "walk"]
 
 
-def item(
-    relationship: str,
-    value_type: str,
-    name: Code | None,
-    children: Iterable[Dataset] = (),
-    **values: Any,
-) -> Dataset:
-    """Make one content item; `values` are the attributes of its value."""
-    made = Dataset()
-    made.RelationshipType = relationship
-    made.ValueType = value_type
-    if name is not None:
-        made.ConceptNameCodeSequence = [code_item(*name)]
-    for keyword, value in values.items():
-        setattr(made, keyword, value)
-    below = list(children)
-    if below:
-        made.ContentSequence = below
-    return made
+@dataclass(frozen=True)
+class Row:
+    """One row of a template: what stands there, how often, and what may stand below, in order.
 
+    `values` are the answers of a CODE, or the unit of a NUM, or the graphic type of an SCOORD;
+    empty means that any will do. A `pointer` refers to an item that stands elsewhere.
+    """
 
-def container(relationship: str, name: Code, children: Iterable[Dataset]) -> Dataset:
-    """Make a heading whose items stand for themselves."""
-    return item(relationship, "CONTAINER", name, children, ContinuityOfContent="SEPARATE")
+    relationship: str
+    value_type: str
+    name: Code | None
+    least: int = 1
+    most: int = 1
+    values: tuple[Code | str, ...] = ()
+    below: tuple[Row, ...] = ()
+    pointer: bool = False
 
+    def __str__(self) -> str:
+        name = self.name.meaning if self.name else "item"
+        return f"{self.relationship} {self.value_type} {name!r}"
 
-def code(relationship: str, name: Code, value: Code, children: Iterable[Dataset] = ()) -> Dataset:
-    """Make a coded answer."""
-    return item(relationship, "CODE", name, children, ConceptCodeSequence=[code_item(*value)])
+    def make(self, value: Any = None, children: Iterable[Dataset] = ()) -> Dataset:
+        """Make the content item of this row (PS3.3 C.17.3).
 
+        Parameters
+        ----------
+        value
+            A `Code`, a text, a number (four significant digits are written), a DA or TM value, the
+            SOP class and instance UID of an image, the (row, column) points of a shape, or, for a
+            pointer, the position of the other item, the root being (1,).
+        """
+        made = Dataset()
+        made.RelationshipType = self.relationship
+        if self.pointer:
+            made.ReferencedContentItemIdentifier = list(value)
+            return made
+        made.ValueType = self.value_type
+        if self.name is not None:
+            made.ConceptNameCodeSequence = [code_item(*self.name)]
+        self._put(made, value)
+        below = list(children)
+        if below:
+            made.ContentSequence = below
+        return made
 
-def text(relationship: str, name: Code, words: str) -> Dataset:
-    """Make an answer in words."""
-    return item(relationship, "TEXT", name, TextValue=words)
-
-
-def number(relationship: str, name: Code, value: float, unit: Code) -> Dataset:
-    """Make a numeric answer with four significant digits."""
-    measured = Dataset()
-    measured.NumericValue = f"{value:.4g}"
-    measured.MeasurementUnitsCodeSequence = [code_item(*unit)]
-    return item(relationship, "NUM", name, MeasuredValueSequence=[measured])
-
-
-def image(
-    relationship: str, sop_class_uid: str, sop_instance_uid: str, children: Iterable[Dataset]
-) -> Dataset:
-    """Make a reference to an image."""
-    referred = Dataset()
-    referred.ReferencedSOPClassUID = sop_class_uid
-    referred.ReferencedSOPInstanceUID = sop_instance_uid
-    return item(relationship, "IMAGE", None, children, ReferencedSOPSequence=[referred])
-
-
-def reference(relationship: str, position: Sequence[int]) -> Dataset:
-    """Point to another content item by its position, the root being (1,)."""
-    made = Dataset()
-    made.RelationshipType = relationship
-    made.ReferencedContentItemIdentifier = list(position)
-    return made
-
-
-def point(name: Code, row: float, column: float, library: Sequence[int]) -> Dataset:
-    """Mark a point of the image at the position `library`; DICOM says column before row."""
-    return _coordinates(name, "POINT", [column, row], library)
-
-
-def polyline(name: Code, corners: Iterable[tuple[float, float]], library: Sequence[int]) -> Dataset:
-    """Mark a line through (row, column) corners of the image at the position `library`."""
-    flat = [number for row, column in corners for number in (column, row)]
-    return _coordinates(name, "POLYLINE", flat, library)
-
-
-def _coordinates(name: Code, kind: str, data: list[float], library: Sequence[int]) -> Dataset:
-    return item(
-        PROPERTIES,
-        "SCOORD",
-        name,
-        [reference(SELECTED, library)],
-        GraphicData=data,
-        GraphicType=kind,
-    )
+    def _put(self, made: Dataset, value: Any) -> None:
+        match self.value_type:
+            case "CODE":
+                made.ConceptCodeSequence = [code_item(*value)]
+            case "CONTAINER":
+                made.ContinuityOfContent = "SEPARATE"
+            case "DATE":
+                made.Date = value
+            case "IMAGE":
+                referred = Dataset()
+                referred.ReferencedSOPClassUID, referred.ReferencedSOPInstanceUID = value
+                made.ReferencedSOPSequence = [referred]
+            case "NUM":
+                measured = Dataset()
+                measured.NumericValue = f"{value:.4g}"
+                measured.MeasurementUnitsCodeSequence = [code_item(*self.values[0])]
+                made.MeasuredValueSequence = [measured]
+            case "SCOORD":  # DICOM says column before row
+                made.GraphicData = [number for row, column in value for number in (column, row)]
+                made.GraphicType = self.values[0]
+            case "TEXT":
+                made.TextValue = value
+            case "TIME":
+                made.Time = value
 
 
 def code_of(item: Dataset, keyword: str) -> Code | None:

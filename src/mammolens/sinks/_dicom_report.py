@@ -19,7 +19,7 @@ from mammolens.core import (
     Unreadable,
 )
 from mammolens.errors import MissingAttribute, UnsupportedImage
-from mammolens.sinks import RunInfo
+from mammolens.sinks import DicomIds, RunInfo
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks._dicom_values import carried_back, is_image_class, is_uid
 from mammolens.sinks._refused import refused_words, sort_refused
@@ -33,7 +33,6 @@ from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated, percent
 
 __all__ = [
-    "DocumentRef",
     "ExamSources",
     "certainty",
     "content_digest",
@@ -48,21 +47,11 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class DocumentRef:
-    """An earlier result, which a new one revises."""
-
-    study_instance_uid: str
-    series_instance_uid: str
-    sop_class_uid: str
-    sop_instance_uid: str
-
-
-def revised(run: RunInfo, sink: str, study_instance_uid: str) -> DocumentRef | None:
+def revised(run: RunInfo, sink: str, study_instance_uid: str) -> DicomIds | None:
     """Find the document of a sink that this run's one revises, if it revises one."""
     for name, series, sop_class, instance in run.supersedes:
         if name == sink:
-            return DocumentRef(study_instance_uid, series, sop_class, instance)
+            return DicomIds(sop_class, instance, series, study_instance_uid)
     return None
 
 
@@ -97,7 +86,7 @@ def exam_sources(prediction: Prediction) -> ExamSources:
     MissingAttribute
         An analysed image lacks an identifier, or nothing is known of any image.
     UnsupportedImage
-        An analysed image is of a class that is none of images, or the images name several
+        The SOP class of an analysed image is not that of an image, or the images name several
         patients or studies, so that no study can take the result.
     """
     analysed = tuple(Source(image.ref, image.header) for image in images_in_order(prediction))
@@ -187,7 +176,7 @@ def exam_ref(source: Source) -> ImageRef:
     return replace(source.ref, laterality=None, view_position=None)
 
 
-def hierarchy(documents: Iterable[DocumentRef]) -> list[Dataset]:
+def hierarchy(documents: Iterable[DicomIds]) -> list[Dataset]:
     """List instances by study and series (PS3.3 Table C.17-3b)."""
     studies: dict[str, dict[str, list[Dataset]]] = {}
     for document in documents:

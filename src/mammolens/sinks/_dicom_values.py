@@ -72,8 +72,8 @@ def is_uid(text: str | None) -> bool:
 def is_image_class(uid: str | None) -> bool:
     """Say whether objects of a SOP class are images, which an IMAGE item may refer to.
 
-    A private class, or one that the standard does not call an image, is none: a structured report
-    that refers to it as one is refused by its readers.
+    A private class does not count, nor one that the standard does not call an image: readers refuse
+    a structured report that refers to such an object as an image.
 
     Source: PS3.3 C.18.4 (Image Reference Macro), PS3.4 table B.5-1.
 

@@ -26,7 +26,6 @@ from mammolens.wording import CATEGORY_WORDS, percent, view_in_exam, view_name
 __all__ = [
     "ExamRow",
     "Shown",
-    "category",
     "exam_context",
     "refused_inputs",
     "rendered",
@@ -65,11 +64,6 @@ def rendered(macro: str, *parts: Any) -> str:
     return str(getattr(macros, macro)(*parts))
 
 
-def category(value: TriageCategory, words: str = "") -> str:
-    """Write a category as a sign of one to three bars and its word; a failed one has a cross."""
-    return rendered("category", value, words)
-
-
 def worklist_row(prediction: Prediction, shown: Shown) -> ExamRow:
     """Say what stands on the worklist."""
     scores, images = prediction.scores, images_in_order(prediction)
@@ -101,8 +95,8 @@ def worklist_row(prediction: Prediction, shown: Shown) -> ExamRow:
     )
 
 
-def exam_context(prediction: Prediction, anchor: str, shown: Shown) -> dict[str, Any]:
-    """Say all of an exam but its pictures, by the names that the macros use."""
+def exam_context(prediction: Prediction, shown: Shown) -> dict[str, Any]:
+    """Say all of an exam but its pictures, by the names that the macros use; without its anchor."""
     scores, images = prediction.scores, images_in_order(prediction)
     refused = {True: list[Unreadable](), False: list[Unreadable]()}
     for item in prediction.unreadable:
@@ -114,7 +108,6 @@ def exam_context(prediction: Prediction, anchor: str, shown: Shown) -> dict[str,
     folder, files = _files(images, prediction)
     factor = prediction.age_odds_factor
     return {
-        "anchor": anchor,
         "name": _name(prediction),
         "category": prediction.category,
         "category_words": CATEGORY_WORDS[prediction.category],

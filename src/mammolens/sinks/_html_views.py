@@ -7,9 +7,8 @@ at any size and the tissue within them is as it was.
 from __future__ import annotations
 
 import base64
-import html
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -25,9 +24,16 @@ from mammolens.render import (
     outline_of,
     reduced,
 )
-from mammolens.wording import Place, percent, printable, view_in_exam, view_name
+from mammolens.wording import Place, percent, view_in_exam, view_name
 
-__all__ = ["FULL_QUALITY", "MissingPanel", "Panel", "exam_panels", "full_pictures", "text"]
+__all__ = [
+    "FULL_QUALITY",
+    "MissingPanel",
+    "Panel",
+    "exam_panels",
+    "full_pictures",
+    "with_addresses",
+]
 
 FULL_QUALITY: Final = 85
 """JPEG quality of a picture at full resolution: a film of 12 megapixels takes about 0.6 MB."""
@@ -90,17 +96,6 @@ class MissingPanel:
     missing: str
 
 
-def text(value: object) -> str:
-    """Escape anything for HTML, attributes included.
-
-    Examples
-    --------
-    >>> text('<b title="x">')
-    '&lt;b title=&quot;x&quot;&gt;'
-    """
-    return html.escape(printable(str(value)))
-
-
 def full_pictures(prediction: Prediction) -> Iterator[tuple[str, bytes]]:
     """Encode every view that has a picture at its full resolution, as it hangs.
 
@@ -114,20 +109,24 @@ def full_pictures(prediction: Prediction) -> Iterator[tuple[str, bytes]]:
             yield view_in_exam(image, prediction), _encoded(grey, FULL_QUALITY)
 
 
-def exam_panels(prediction: Prediction, full: Mapping[str, str]) -> list[Panel | MissingPanel]:
-    """Hang the views: right at the left, CC above MLO, chest walls at the centre line.
-
-    Parameters
-    ----------
-    full
-        Address of the full picture by the name of the view within its exam.
-    """
+def exam_panels(prediction: Prediction) -> list[Panel | MissingPanel]:
+    """Hang the views: right at the left, CC above MLO, chest walls at the centre line."""
     return [
-        _panel(item, prediction, len(row) == 1, full)
+        _panel(item, prediction, len(row) == 1)
         if isinstance(item, ImagePrediction)
         else _missing(item, prediction)
         for row in hanging_order(prediction)
         for item in row
+    ]
+
+
+def with_addresses(
+    panels: Sequence[Panel | MissingPanel], full: Mapping[str, str]
+) -> list[Panel | MissingPanel]:
+    """Say where the full picture of each panel lies: `full` holds its address by its view."""
+    return [
+        replace(panel, address=full.get(panel.name, "")) if isinstance(panel, Panel) else panel
+        for panel in panels
     ]
 
 
@@ -148,9 +147,7 @@ def _place(ref: ImageRef) -> Place:
     return ref.laterality, ref.view_position
 
 
-def _panel(
-    item: ImagePrediction, prediction: Prediction, alone: bool, full: Mapping[str, str]
-) -> Panel:
+def _panel(item: ImagePrediction, prediction: Prediction, alone: bool) -> Panel:
     mirrored = hangs_mirrored(item.ref.laterality, item.geometry)
     grey = _hung(item, reduced(display_pixels(item), _PICTURE_PX))
     shape = grey.shape[0], grey.shape[1]
@@ -166,7 +163,7 @@ def _panel(
         picture=_jpeg(grey),
         rows=shape[0],
         columns=shape[1],
-        address=full.get(name, ""),
+        address="",
         alone=alone,
         mirrored=mirrored,
         kept=kept,

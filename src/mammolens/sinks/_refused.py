@@ -91,8 +91,8 @@ def _missed_words(prediction: Prediction, missed: Sequence[Unreadable]) -> Itera
     named = [f"{n} × {name}" if n > 1 else name for name, n in list(counts.items())[:_NAMED]]
     left = sum(list(counts.values())[_NAMED:])
     whole = len(prediction.images) + len(missed)
-    told = ", ".join([*named, *([f"{left} more"] if left else [])])
-    yield f"Not analysed: {len(missed)} of {whole} images: {told}."
+    listed = ", ".join([*named, *([f"{left} more"] if left else [])])
+    yield f"Not analysed: {len(missed)} of {whole} images: {listed}."
 
 
 def _other_words(passed_over: Sequence[Unreadable]) -> Iterator[str]:

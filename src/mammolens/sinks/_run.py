@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from mammolens import DISCLAIMER
-from mammolens.core import ModelId
 from mammolens.errors import ConfigError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mammolens.core import ModelId
 
 __all__ = ["RunInfo", "TriageThreshold"]
 

@@ -46,10 +46,10 @@ def category_thresholds(prediction: Prediction, run: RunInfo) -> list[str]:
 def threshold_words(point: TriageThreshold) -> str:
     """Say what a threshold did in validation."""
 
-    def told(name: str, value: float | None) -> str:
+    def figure(name: str, value: float | None) -> str:
         return f"{name} {'not known' if value is None else percent(value)}"
 
-    figures = told("sensitivity", point.sensitivity), told("specificity", point.specificity)
+    figures = figure("sensitivity", point.sensitivity), figure("specificity", point.specificity)
     name = _NAMES.get(point.name, point.name)
     return f"{name}: {', '.join(figures)} in validation"
 
@@ -67,5 +67,5 @@ def prevalence_words(prediction: Prediction, run: RunInfo) -> str:
 
 def withheld(prediction: Prediction) -> list[str]:
     """Say, in a sentence, why an exam below the lower threshold is not called low; else nothing."""
-    told = (printable(c.message) for c in prediction.cautions if c.name == "low_withheld")
-    return [f"{words[:1].upper()}{words[1:]}." for words in told]
+    messages = (printable(c.message) for c in prediction.cautions if c.name == "low_withheld")
+    return [f"{words[:1].upper()}{words[1:]}." for words in messages]

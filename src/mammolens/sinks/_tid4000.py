@@ -1,9 +1,10 @@
 """The rows of TID 4000 and the templates that it includes, as far as this project writes them.
 
-Validators at large look at attributes and value types; they let a report pass without language,
-library, summary or rendering intent, and with a probability of 870 %. `violations` holds a report
-to the order, number, type, relationship and codes of every row; `check` refuses to let a wrong one
-out. Optional rows of the standard that this project never writes are violations here.
+`dicom_cad_sr` makes its reports of these rows. Validators look at attributes and value types; they
+let a report pass without language, library, summary or rendering intent, and with a probability of
+870 %. `violations` holds a report to the order, number, type, relationship and codes of every row;
+`check` refuses to let a wrong one out. Optional rows of the standard that this project never writes
+are violations here.
 
 Source: PS3.16 TID 1204, 4000-4003, 4006, 4015, 4017, 4019-4021; PS3.3 A.35.5.3, C.17.3.
 """
@@ -11,7 +12,6 @@ Source: PS3.16 TID 1204, 4000-4003, 4006, 4015, 4017, 4019-4021; PS3.3 A.35.5.3,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks import _tid4000_rules as rules
 from mammolens.sinks._dicom_codes import Code
-from mammolens.sinks._dicom_items import code_of
+from mammolens.sinks._dicom_items import Row, code_of
 
 __all__ = ["TemplateViolation", "check", "violations"]
 
@@ -30,29 +30,8 @@ class TemplateViolation(RuntimeError):
     """A report that breaks its template: a fault of this program, never of the exam."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One row: what stands there, how often, and what may stand below it, in this order.
-
-    `values` are the answers of a CODE, or the unit of a NUM, or the graphic types of an SCOORD;
-    empty means that any will do. A `pointer` refers to an item that stands elsewhere.
-    """
-
-    relationship: str
-    value_type: str
-    name: Code | None
-    least: int = 1
-    most: int = 1
-    values: tuple[Code | str, ...] = ()
-    below: tuple[Row, ...] = ()
-    pointer: bool = False
-
-    def __str__(self) -> str:
-        name = self.name.meaning if self.name else "item"
-        return f"{self.relationship} {self.value_type} {name!r}"
-
-
 def _algorithm(relationship: str) -> tuple[Row, ...]:
+    """TID 4019."""
     return (
         Row(relationship, "TEXT", codes.ALGORITHM_NAME),
         Row(relationship, "TEXT", codes.ALGORITHM_VERSION),
@@ -61,6 +40,7 @@ def _algorithm(relationship: str) -> tuple[Row, ...]:
 
 
 def _impression(relationship: str) -> tuple[Row, ...]:
+    """TID 4002."""
     certainty = codes.IMPRESSION_CERTAINTY
     return (
         Row(relationship, "TEXT", codes.DESCRIPTION),
@@ -73,103 +53,116 @@ def _descriptor(value_type: str, name: Code, *values: Code, below: tuple[Row, ..
     return Row("HAS ACQ CONTEXT", value_type, name, 0, 1, values, below)
 
 
-_MODIFIER = Row("HAS CONCEPT MOD", "CODE", codes.IMAGE_VIEW_MODIFIER, 0, MANY)
-_TID_4020: Final = Row(
+# TID 4020: an image of the library.
+IMAGE_VIEW_MODIFIER: Final = Row("HAS CONCEPT MOD", "CODE", codes.IMAGE_VIEW_MODIFIER, 0, MANY)
+IMAGE_LATERALITY: Final = _descriptor("CODE", codes.IMAGE_LATERALITY, *codes.BREASTS.values())
+IMAGE_VIEW: Final = _descriptor(
+    "CODE", codes.IMAGE_VIEW, *codes.VIEWS.values(), below=(IMAGE_VIEW_MODIFIER,)
+)
+ORIENTATION: Final = (
+    _descriptor("TEXT", codes.ORIENTATION_ROW),
+    _descriptor("TEXT", codes.ORIENTATION_COLUMN),
+)
+STUDY_MOMENT: Final = (
+    _descriptor("DATE", codes.STUDY_DATE),
+    _descriptor("TIME", codes.STUDY_TIME),
+)
+CONTENT_MOMENT: Final = (
+    _descriptor("DATE", codes.CONTENT_DATE),
+    _descriptor("TIME", codes.CONTENT_TIME),
+)
+SPACING: Final = (
+    _descriptor("NUM", codes.SPACING_ACROSS, codes.MICROMETRE),
+    _descriptor("NUM", codes.SPACING_DOWN, codes.MICROMETRE),
+)
+LIBRARY_ENTRY: Final = Row(
     "CONTAINS",
     "IMAGE",
     None,
     1,
     MANY,
     below=(
-        _descriptor("CODE", codes.IMAGE_LATERALITY, *codes.BREASTS.values()),
-        _descriptor("CODE", codes.IMAGE_VIEW, *codes.VIEWS.values(), below=(_MODIFIER,)),
-        _descriptor("TEXT", codes.ORIENTATION_ROW),
-        _descriptor("TEXT", codes.ORIENTATION_COLUMN),
-        _descriptor("DATE", codes.STUDY_DATE),
-        _descriptor("TIME", codes.STUDY_TIME),
-        _descriptor("DATE", codes.CONTENT_DATE),
-        _descriptor("TIME", codes.CONTENT_TIME),
-        _descriptor("NUM", codes.SPACING_ACROSS, codes.MICROMETRE),
-        _descriptor("NUM", codes.SPACING_DOWN, codes.MICROMETRE),
+        *(IMAGE_LATERALITY, IMAGE_VIEW),
+        *(*ORIENTATION, *STUDY_MOMENT, *CONTENT_MOMENT, *SPACING),
     ),
 )
-_SELECTED = Row("SELECTED FROM", "IMAGE", None, pointer=True)
-_TID_4021: Final = (
-    Row("HAS PROPERTIES", "SCOORD", codes.CENTRE, 1, 1, ("POINT",), (_SELECTED,)),
-    Row("HAS PROPERTIES", "SCOORD", codes.OUTLINE, 0, 1, ("POLYLINE",), (_SELECTED,)),
-)
-_INTENT: Final = Row(
+# TID 4021: where a finding is.
+SELECTED: Final = Row("SELECTED FROM", "IMAGE", None, pointer=True)
+CENTRE: Final = Row("HAS PROPERTIES", "SCOORD", codes.CENTRE, 1, 1, ("POINT",), (SELECTED,))
+OUTLINE: Final = Row("HAS PROPERTIES", "SCOORD", codes.OUTLINE, 0, 1, ("POLYLINE",), (SELECTED,))
+# TID 4006: a finding.
+INTENT: Final = Row(
     "HAS CONCEPT MOD",
     "CODE",
     codes.INTENT,
     values=(codes.REQUIRED, codes.OPTIONAL, codes.NOT_SHOWN),
 )
-_TID_4006: Final = Row(
+PROPERTY_ALGORITHM: Final = _algorithm("HAS PROPERTIES")
+FINDING_CERTAINTY: Final = Row(
+    "HAS PROPERTIES", "NUM", codes.FINDING_CERTAINTY, 0, 1, (codes.PERCENT,)
+)
+PROBABILITY: Final = Row("HAS PROPERTIES", "NUM", codes.PROBABILITY, 0, 1, (codes.PERCENT,))
+FINDING: Final = Row(
     "CONTAINS",
     "CODE",
     codes.FINDING,
     1,
     MANY,
     (codes.DENSITY,),
-    (
-        _INTENT,
-        *_algorithm("HAS PROPERTIES"),
-        Row("HAS PROPERTIES", "NUM", codes.FINDING_CERTAINTY, 0, 1, (codes.PERCENT,)),
-        Row("HAS PROPERTIES", "NUM", codes.PROBABILITY, 0, 1, (codes.PERCENT,)),
-        *_TID_4021,
-    ),
+    (INTENT, *PROPERTY_ALGORITHM, FINDING_CERTAINTY, PROBABILITY, CENTRE, OUTLINE),
 )
-_TID_4003: Final = Row(
+# TID 4003: the impression of one breast.
+BREAST_IMPRESSION: Final = _impression("CONTAINS")
+BREAST: Final = Row(
     "INFERRED FROM",
     "CONTAINER",
     codes.IMPRESSION,
     0,
     MANY,
-    below=(_INTENT, *_impression("CONTAINS"), _TID_4006),
+    below=(INTENT, *BREAST_IMPRESSION, FINDING),
 )
-_SUMMARIES: Final = (
-    codes.ALL_WITHOUT,
-    codes.ALL_WITH,
-    codes.PART_WITHOUT,
-    codes.PART_WITH,
-    codes.NONE_SUCCEEDED,
-)
-_TID_4001: Final = Row(
+# TID 4001: the summary.
+EXAM_IMPRESSION: Final = _impression("HAS PROPERTIES")
+SUMMARY: Final = Row(
     "CONTAINS",
     "CODE",
     codes.SUMMARY,
-    values=_SUMMARIES,
-    below=(*_impression("HAS PROPERTIES"), _TID_4003),
+    values=(
+        codes.ALL_WITHOUT,
+        codes.ALL_WITH,
+        codes.PART_WITHOUT,
+        codes.PART_WITH,
+        codes.NONE_SUCCEEDED,
+    ),
+    below=(*EXAM_IMPRESSION, BREAST),
 )
-_TID_4017: Final = Row(
+# TID 4015 and 4017: on which images the detection worked, and on which it failed.
+DETECTED_IMAGE: Final = Row("HAS PROPERTIES", "IMAGE", None, 1, MANY, pointer=True)
+DETECTION: Final = Row(
     "CONTAINS",
     "CODE",
     codes.DETECTION,
     1,
     MANY,
     (codes.DENSITY,),
-    (
-        *_algorithm("HAS PROPERTIES"),
-        Row("HAS PROPERTIES", "IMAGE", None, 1, MANY, pointer=True),
-    ),
+    (*PROPERTY_ALGORITHM, DETECTED_IMAGE),
 )
-_STATUS: Final = (codes.SUCCEEDED, codes.PARTLY, codes.FAILED)
-_TID_4000: Final = (
-    Row("HAS CONCEPT MOD", "CODE", codes.LANGUAGE, values=(codes.ENGLISH,)),
-    Row("CONTAINS", "CONTAINER", codes.LIBRARY, below=(_TID_4020,)),
-    _TID_4001,
-    Row(
-        "CONTAINS",
-        "CODE",
-        codes.DETECTIONS,
-        values=_STATUS,
-        below=tuple(
-            Row("INFERRED FROM", "CONTAINER", name, 0, 1, below=(_TID_4017,))
-            for name in (codes.SUCCESSFUL_DETECTIONS, codes.FAILED_DETECTIONS)
-        ),
-    ),
-    Row("CONTAINS", "CODE", codes.ANALYSES, values=(codes.NOT_ATTEMPTED,)),
+SUCCESSFUL, FAILED = (
+    Row("INFERRED FROM", "CONTAINER", name, 0, 1, below=(DETECTION,))
+    for name in (codes.SUCCESSFUL_DETECTIONS, codes.FAILED_DETECTIONS)
 )
+DETECTIONS: Final = Row(
+    "CONTAINS",
+    "CODE",
+    codes.DETECTIONS,
+    values=(codes.SUCCEEDED, codes.PARTLY, codes.FAILED),
+    below=(SUCCESSFUL, FAILED),
+)
+# TID 4000: the report.
+LANGUAGE: Final = Row("HAS CONCEPT MOD", "CODE", codes.LANGUAGE, values=(codes.ENGLISH,))
+LIBRARY: Final = Row("CONTAINS", "CONTAINER", codes.LIBRARY, below=(LIBRARY_ENTRY,))
+ANALYSES: Final = Row("CONTAINS", "CODE", codes.ANALYSES, values=(codes.NOT_ATTEMPTED,))
+REPORT: Final = (LANGUAGE, LIBRARY, SUMMARY, DETECTIONS, ANALYSES)
 
 
 def check(report: Dataset) -> None:
@@ -190,7 +183,7 @@ def check(report: Dataset) -> None:
 
 def violations(report: Dataset) -> list[str]:
     """List what a report breaks, each with the position of the item."""
-    found = [*rules.header_violations(report), *_children(report, _TID_4000, (1,))]
+    found = [*rules.header_violations(report), *_children(report, REPORT, (1,))]
     return found or list(rules.meaning_violations(report))
 
 

@@ -141,12 +141,12 @@ def _text_faults(item: Dataset, _: Sequence[Code | str]) -> Iterator[str]:
 
 def _date_faults(item: Dataset, _: Sequence[Code | str]) -> Iterator[str]:
     if not date(str(item.get("Date", ""))):
-        yield "the date is none"
+        yield "the value is not a date"
 
 
 def _time_faults(item: Dataset, _: Sequence[Code | str]) -> Iterator[str]:
     if not time(str(item.get("Time", ""))):
-        yield "the time is none"
+        yield "the value is not a time"
 
 
 def _container_faults(item: Dataset, _: Sequence[Code | str]) -> Iterator[str]:

@@ -21,10 +21,13 @@ _LONGEST: Final = 80
 _DEVICES: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
-def reading_key(prediction: Prediction, arrival: int) -> tuple[int, float, int]:
-    """Sort exams by this: failed first, then high to low, then by falling malignancy."""
+def reading_key(prediction: Prediction) -> tuple[int, float]:
+    """Sort exams by this: failed first, then high to low, then by falling malignancy.
+
+    Exams with the same key stay in the order in which they came.
+    """
     malignancy = prediction.scores.malignant if prediction.scores else 1.0
-    return _ORDER.index(prediction.category), -float(malignancy), arrival
+    return _ORDER.index(prediction.category), -float(malignancy)
 
 
 def images_in_order(prediction: Prediction) -> list[ImagePrediction]:

@@ -7,37 +7,32 @@ archives and worklists can search for it. An exam without one is not thereby neg
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Final
 
 from pydicom.dataset import Dataset
 
 from mammolens.core import ImagePrediction, Prediction, Source, TriageCategory
-from mammolens.images.quiet import quiet_pydicom
-from mammolens.sinks import RunInfo
+from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._dicom_common import (
-    encode,
     finish,
     identify,
-    need_highdicom,
+    per_exam,
     result_uid,
     source_dataset,
 )
 from mammolens.sinks._dicom_report import exam_ref, exam_sources
-from mammolens.sinks._folder import FilePerExam, Made
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import DISCLAIMER, percent, view_name
 
-__all__ = ["key_images", "open_sink", "views_of_interest"]
+__all__ = ["key_images", "selections", "views_of_interest"]
 
 _SINK: Final = "dicom-ko"
 
 
-def open_sink(out: Path, run: RunInfo) -> FilePerExam:
-    """Open the folder ``dicom-ko`` in a folder."""
-    need_highdicom(_SINK)
-    return FilePerExam(out / _SINK, ".dcm", partial(_selection, run=run))
+def selections(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
+    """Give the key images of an exam of the category high."""
+    return per_exam(prediction, run, key_images)
 
 
 def key_images(prediction: Prediction, run: RunInfo) -> Dataset | None:
@@ -92,11 +87,3 @@ def views_of_interest(prediction: Prediction, run: RunInfo) -> list[ImagePredict
     sides = {b.laterality for b in prediction.breasts if b.scores.malignant >= high}
     images = images_in_order(prediction)
     return [image for image in images if image.ref.laterality in sides] or images
-
-
-def _selection(prediction: Prediction, run: RunInfo) -> Made:
-    with quiet_pydicom():
-        made = key_images(prediction, run)
-        data = None if made is None else encode(made)
-    if data is not None:
-        yield "", data

@@ -8,8 +8,7 @@ as the source's own modality and VOI attributes say.
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,21 +16,19 @@ from pydicom.dataset import Dataset
 
 from mammolens.core import Finding, ImagePrediction, Photometric, Prediction, VoiLut, Window
 from mammolens.errors import UnsupportedImage
-from mammolens.sinks import RunInfo
+from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._dicom_common import (
     finish,
     identify,
-    need_highdicom,
     per_image,
     source_dataset,
 )
-from mammolens.sinks._folder import FilePerExam, Made
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, percent, view_name
 
 if TYPE_CHECKING:
     import highdicom
 
-__all__ = ["marks", "open_sink"]
+__all__ = ["marks", "presentation_states"]
 
 _SINK: Final = "dicom-pr"
 _TEXT_ROWS, _TEXT_COLUMNS = 0.12, 0.5
@@ -39,10 +36,9 @@ _TEXT_ROWS, _TEXT_COLUMNS = 0.12, 0.5
 _WHITE: Final = 65535
 
 
-def open_sink(out: Path, run: RunInfo) -> FilePerExam:
-    """Open the folder ``dicom-pr`` in a folder."""
-    need_highdicom(_SINK)
-    return FilePerExam(out / _SINK, ".dcm", partial(_states, run=run))
+def presentation_states(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
+    """Give a presentation state of each image."""
+    return per_image(prediction, lambda image, number: marks(image, prediction, run, number))
 
 
 def marks(image: ImagePrediction, prediction: Prediction, run: RunInfo, number: int = 1) -> Dataset:
@@ -92,10 +88,6 @@ def marks(image: ImagePrediction, prediction: Prediction, run: RunInfo, number: 
     if image.ref.laterality is not None:
         made.Laterality = image.ref.laterality.value
     return finish(made, _SINK, image.ref, image.header, run)
-
-
-def _states(prediction: Prediction, run: RunInfo) -> Made:
-    return per_image(prediction, lambda image, number: marks(image, prediction, run, number))
 
 
 def _take_greys(source: Dataset, image: ImagePrediction) -> None:

@@ -8,8 +8,7 @@ this one among them, takes it for one.
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -19,7 +18,7 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from mammolens.core import ImagePrediction, Prediction
 from mammolens.errors import UnsupportedImage
 from mammolens.render import overlay
-from mammolens.sinks import RunInfo
+from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._dicom_common import (
     code_item,
     finish,
@@ -31,19 +30,20 @@ from mammolens.sinks._dicom_common import (
     source_dataset,
     view_item,
 )
-from mammolens.sinks._folder import FilePerExam, Made
 
-__all__ = ["heat_map", "open_sink"]
+__all__ = ["captures", "overlay_capture"]
 
 _SINK: Final = "dicom-sc"
 
 
-def open_sink(out: Path, run: RunInfo) -> FilePerExam:
-    """Open the folder ``dicom-sc`` in a folder."""
-    return FilePerExam(out / _SINK, ".dcm", partial(_heat_maps, run=run))
+def captures(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
+    """Give a Secondary Capture of each image."""
+    return per_image(
+        prediction, lambda image, number: overlay_capture(image, prediction, run, number)
+    )
 
 
-def heat_map(
+def overlay_capture(
     image: ImagePrediction, prediction: Prediction, run: RunInfo, number: int = 1
 ) -> Dataset:
     """Draw what one image's map points at as a Secondary Capture.
@@ -92,10 +92,6 @@ def heat_map(
     made.PixelData = picture.tobytes() + b"\0" * (picture.size % 2)
     made["PixelData"].VR = "OB"
     return finish(made, _SINK, image.ref, image.header, run)
-
-
-def _heat_maps(prediction: Prediction, run: RunInfo) -> Made:
-    return per_image(prediction, lambda image, number: heat_map(image, prediction, run, number))
 
 
 def _source_item(image: ImagePrediction) -> Dataset:

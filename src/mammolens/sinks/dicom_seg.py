@@ -7,8 +7,7 @@ pixels of the source image: where the model looked, not the outline of a lesion.
 from __future__ import annotations
 
 import math
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,30 +17,27 @@ from pydicom.dataset import Dataset
 from mammolens.analysis.findings import CORE_SHARE
 from mammolens.core import Finding, ImagePrediction, Prediction
 from mammolens.render import warp_map
-from mammolens.sinks import RunInfo
+from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._dicom_common import (
     finish,
     identify,
-    need_highdicom,
     orientation,
     per_image,
     result_uid,
     source_dataset,
 )
-from mammolens.sinks._folder import FilePerExam, Made
 
 if TYPE_CHECKING:
     import highdicom
 
-__all__ = ["finding_mask", "open_sink", "segmentation"]
+__all__ = ["finding_mask", "segmentation", "segmentations"]
 
 _SINK: Final = "dicom-seg"
 
 
-def open_sink(out: Path, run: RunInfo) -> FilePerExam:
-    """Open the folder ``dicom-seg`` in a folder."""
-    need_highdicom(_SINK)
-    return FilePerExam(out / _SINK, ".dcm", partial(_segmentations, run=run))
+def segmentations(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
+    """Give a Segmentation of each image that has findings."""
+    return per_image(prediction, lambda image, number: segmentation(image, run, number))
 
 
 def segmentation(image: ImagePrediction, run: RunInfo, number: int = 1) -> Dataset | None:
@@ -97,10 +93,6 @@ def finding_mask(strength: npt.NDArray[np.float32], finding: Finding) -> npt.NDA
     inside = strength[top:bottom, left:right]
     mask[top:bottom, left:right] = inside >= CORE_SHARE * inside.max()
     return mask
-
-
-def _segmentations(prediction: Prediction, run: RunInfo) -> Made:
-    return per_image(prediction, lambda image, number: segmentation(image, run, number))
 
 
 def _segment(

@@ -9,8 +9,6 @@ probability is a number.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,16 +16,13 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code as Coded
 
 from mammolens.core import Finding, ImagePrediction, Laterality, Prediction, Source
-from mammolens.images.quiet import quiet_pydicom
-from mammolens.sinks import RunInfo
+from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks._dicom_common import (
-    encode,
     finish,
     identify,
-    need_highdicom,
+    per_exam,
     result_uid,
-    study_attributes,
 )
 from mammolens.sinks._dicom_report import (
     ExamSources,
@@ -42,14 +37,14 @@ from mammolens.sinks._dicom_report import (
     revised,
     summary_code,
 )
-from mammolens.sinks._folder import FilePerExam, Made
+from mammolens.sinks._dicom_values import carried_back
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import printable
 
 if TYPE_CHECKING:
     from highdicom import sr
 
-__all__ = ["build_measurement_report", "open_sink"]
+__all__ = ["build_measurement_report", "reports"]
 
 _SINK: Final = "dicom-sr"
 _BREAST_NAMES: Final = {
@@ -58,22 +53,9 @@ _BREAST_NAMES: Final = {
 }
 
 
-def open_sink(out: Path, run: RunInfo) -> FilePerExam:
-    """Open the folder ``dicom-sr`` in a folder.
-
-    Raises
-    ------
-    ConfigError
-        highdicom is not installed.
-    """
-    need_highdicom(_SINK)
-    return FilePerExam(out / _SINK, ".dcm", partial(_made, run=run))
-
-
-def _made(prediction: Prediction, run: RunInfo) -> Made:
-    with quiet_pydicom():
-        data = encode(build_measurement_report(prediction, run))
-    yield "", data
+def reports(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
+    """Give the measurement report of an exam."""
+    return per_exam(prediction, run, build_measurement_report)
 
 
 def build_measurement_report(prediction: Prediction, run: RunInfo) -> Dataset:
@@ -119,7 +101,7 @@ def build_measurement_report(prediction: Prediction, run: RunInfo) -> Dataset:
 
 def _evidence(source: Source) -> Dataset:
     image = Dataset()
-    for keyword, value in study_attributes(source.ref, source.header).items():
+    for keyword, value in carried_back(source.ref, source.header).items():
         setattr(image, keyword, value)
     image.SeriesInstanceUID = source.ref.series_instance_uid
     image.SOPClassUID = source.header.sop_class_uid

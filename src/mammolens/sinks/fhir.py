@@ -15,16 +15,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from mammolens import __version__
 from mammolens.core import Laterality, Prediction, Scores, TriageCategory
-from mammolens.sinks import RunInfo
+from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._dicom_values import date, is_uid
 from mammolens.sinks._fhir_check import PREVALENCE, check_bundle
-from mammolens.sinks._folder import FilePerExam, Made
 from mammolens.sinks._messages import (
     ExamIdentity,
     conclusion,
@@ -36,7 +33,7 @@ from mammolens.sinks._messages import (
 from mammolens.sinks._statements import category_thresholds, prevalence_words, probability_words
 from mammolens.wording import DISCLAIMER
 
-__all__ = ["exam_bundle", "open_sink"]
+__all__ = ["bundles", "exam_bundle"]
 
 _DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
 _SCT: Final = "http://snomed.info/sct"
@@ -59,9 +56,11 @@ _PRIORITIES: Final = {
 _Json = dict[str, Any]
 
 
-def open_sink(out: Path, run: RunInfo) -> FilePerExam:
-    """Open the folder ``fhir`` in a folder."""
-    return FilePerExam(out / "fhir", ".json", partial(_made, run=run))
+def bundles(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
+    """Give the bundle of an exam as a file."""
+    text = json.dumps(exam_bundle(prediction, run), ensure_ascii=False, indent=1, allow_nan=False)
+    data = text.encode("utf-8", "replace") + b"\n"
+    yield Artefact("bundle.json", "application/fhir+json", data)
 
 
 def exam_bundle(prediction: Prediction, run: RunInfo) -> _Json:
@@ -92,11 +91,6 @@ def exam_bundle(prediction: Prediction, run: RunInfo) -> _Json:
     if faults:
         raise AssertionError("the bundle breaks FHIR: " + "; ".join(faults))
     return bundle
-
-
-def _made(prediction: Prediction, run: RunInfo) -> Made:
-    text = json.dumps(exam_bundle(prediction, run), ensure_ascii=False, indent=1, allow_nan=False)
-    yield "", text.encode("utf-8", "replace") + b"\n"
 
 
 class _Writer:

@@ -13,15 +13,12 @@ from __future__ import annotations
 import hashlib
 import textwrap
 from collections.abc import Iterator, Sequence
-from functools import partial
-from pathlib import Path
 from typing import Final
 
 from mammolens import __version__
 from mammolens.core import Laterality, Prediction, Scores
-from mammolens.sinks import RunInfo
+from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._dicom_values import date, time
-from mammolens.sinks._folder import FilePerExam, Made
 from mammolens.sinks._messages import (
     FAILED_WORDS,
     ExamIdentity,
@@ -32,7 +29,7 @@ from mammolens.sinks._messages import (
 from mammolens.sinks._statements import category_thresholds, probability_words
 from mammolens.wording import DISCLAIMER
 
-__all__ = ["escape", "open_sink", "oru_message"]
+__all__ = ["escape", "messages", "oru_message"]
 
 _ESCAPES: Final = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}
 _STUDY_REPORT: Final = "18748-4^Diagnostic imaging study^LN"
@@ -48,9 +45,10 @@ _NAME_GROUPS: Final = "AIP"
 """Name Representation Codes of the groups of a DICOM person name (HL7 table 0465)."""
 
 
-def open_sink(out: Path, run: RunInfo) -> FilePerExam:
-    """Open the folder ``hl7`` in a folder."""
-    return FilePerExam(out / "hl7", ".hl7", partial(_made, run=run))
+def messages(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
+    """Give the message of an exam as a file."""
+    data = oru_message(prediction, run).encode("utf-8")
+    yield Artefact("message.hl7", "x-application/hl7-v2+er7", data)
 
 
 def oru_message(prediction: Prediction, run: RunInfo) -> str:
@@ -90,10 +88,6 @@ def _printable(letter: str) -> str:
     if code < 0x20 or code == 0x7F:
         return f"\\X{code:02X}\\"
     return "\N{REPLACEMENT CHARACTER}" if 0x80 <= code < 0xA0 or 0xD800 <= code < 0xE000 else letter
-
-
-def _made(prediction: Prediction, run: RunInfo) -> Made:
-    yield "", oru_message(prediction, run).encode("utf-8")
 
 
 def _segment(name: str, fields: dict[int, str]) -> str:

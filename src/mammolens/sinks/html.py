@@ -1,22 +1,18 @@
-"""``report.html``: one page per run, worklist first, exams beneath, each closed until it is wanted.
+"""``report.html``: one page for a run, the worklist first, then every exam, closed until opened.
 
-The page needs no network, reads without its script, on a phone, and prints. It is whole by itself;
-the folder ``report-pictures`` beside it holds every view at full resolution, for its viewer. Exams
-go through a nameless temporary file while the run lasts, and are put in the order of the worklist
-at its end; beyond `PICTURED` exams, only the first of the worklist keep their pictures, or no
+The page needs no network, can be read without its script and on a phone, and prints. It is whole
+by itself; the folder ``report-pictures`` beside it holds every view at full resolution, for its
+viewer. Rows of exams wait on the disk while the run lasts, and are put in the order of the worklist
+at its end. Beyond `PICTURED` exams, only the first of the worklist keep their pictures, or no
 browser could open the page.
 """
 
 from __future__ import annotations
 
-import bisect
-import contextlib
-import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -24,9 +20,9 @@ from markupsafe import Markup
 from mammolens import __version__
 from mammolens._outlines import LEVELS_MEAN
 from mammolens._pages import page_start, templates
-from mammolens.core import Prediction, Unreadable
-from mammolens.sinks import RunInfo, TriageThreshold
-from mammolens.sinks._folder import FilePerExam
+from mammolens.core import Prediction, Scores, Unreadable
+from mammolens.sinks import Artefact, RunInfo, TriageThreshold, find_sink
+from mammolens.sinks._files import ExamNames, exam_ids
 from mammolens.sinks._html_exam import (
     ExamRow,
     Shown,
@@ -35,146 +31,142 @@ from mammolens.sinks._html_exam import (
     rendered,
     worklist_row,
 )
-from mammolens.sinks._html_views import exam_panels, full_pictures
-from mammolens.sinks._partial import PartialFile
+from mammolens.sinks._html_views import (
+    MissingPanel,
+    Panel,
+    exam_panels,
+    full_pictures,
+    with_addresses,
+)
 from mammolens.sinks._worklist import reading_key
 from mammolens.wording import CATEGORY_WORDS, percent
 
-__all__ = ["PICTURED", "PICTURES", "open_sink"]
+__all__ = ["PICTURED", "exam_row", "page"]
 
 PICTURED: Final = 100
-PICTURES: Final = "report-pictures"
 _OPEN: Final = 3
 """A run of at most so many exams shows them open."""
 _EDGES: Final = {"low": "low below", "high": "high from"}
-_HERE: Final = "mammolens.sinks"
-_Key = tuple[int, float, int]
-_Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What is kept of one item of the run: an exam ready to be shown, or refused inputs alone.
+
+    `panels` and `pictures` are there for exams that keep their pictures; `pictures` are JPEG at
+    full resolution by the name of the view. Texts are HTML.
+    """
+
+    refused: str
+    n_refused: int
+    key: tuple[int, float] | None = None
+    exam: tuple[str, str] = ("", "")
+    row: ExamRow | None = None
+    context: dict[str, Any] | None = None
+    panels: list[Panel | MissingPanel] | None = None
+    pictures: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """One exam: its place in the order, its row, and where its parts lie in the spool."""
+    """One exam on the page: its place in the order, its number, and its line of the worklist."""
 
-    key: _Key
+    key: tuple[int, float]
+    at: int
     anchor: str
     row: ExamRow
-    head: _Span
-    cautions: _Span
-    pictures: _Span | None
-    facts: _Span
 
 
-def open_sink(out: Path, run: RunInfo) -> HtmlReport:
-    """Open ``report.html`` in a folder."""
-    return HtmlReport(out, run)
+def exam_row(item: Prediction | Unreadable, run: RunInfo, place: int) -> _Row:
+    """Prepare one exam for the page; its pictures only if it is among the first `PICTURED`."""
+    if isinstance(item, Unreadable):
+        return _Row(rendered("unreadable", refused_inputs([item])), 1)
+    drawn, shown = bool(item.images) and place < PICTURED, _shown(run)
+    return _Row(
+        refused=rendered("unreadable", refused_inputs(item.unreadable)),
+        n_refused=len(item.unreadable),
+        key=reading_key(item),
+        exam=exam_ids(item),
+        row=worklist_row(item, shown),
+        context=exam_context(item, shown),
+        panels=exam_panels(item) if drawn else None,
+        pictures=tuple(full_pictures(item)) if drawn else (),
+    )
 
 
-class HtmlReport:
-    """The page, half written."""
+def page(rows: Sequence[_Row], run: RunInfo) -> Iterator[Artefact]:
+    """Write the full pictures of the first exams, and the page in reading order."""
+    entries: list[_Entry] = []
+    drawn: list[_Entry] = []
+    for at, row in enumerate(rows):
+        if row.key is None or row.row is None:
+            continue
+        entries.append(_Entry(row.key, at, f"exam-{len(entries) + 1}", row.row))
+        if row.panels is not None:
+            drawn.append(entries[-1])
+    entries.sort(key=lambda entry: entry.key)
+    kept = {entry.at for entry in sorted(drawn, key=lambda entry: entry.key)[:PICTURED]}
+    names = ExamNames(find_sink("html").files[1])
+    addresses: dict[int, dict[str, str]] = {}
+    for entry in drawn:
+        row = rows[entry.at]
+        exam = names.exam(row.exam)
+        paths = {view: names.path(exam, view) for view, _ in row.pictures}
+        if entry.at in kept:
+            addresses[entry.at] = paths
+            for view, data in row.pictures:
+                yield Artefact(paths[view], "image/jpeg", data, exam=row.exam)
+    yield Artefact("report.html", "text/html", lambda: _page(rows, entries, addresses, run))
 
-    def __init__(self, out: Path, run: RunInfo) -> None:
-        self._run = run
-        self._shown: Shown = {"Malignant": lambda scores: scores.malignant}
-        if run.tumour_vouched:
-            self._shown = {**self._shown, "Tumour": lambda scores: scores.tumour}
-        with contextlib.ExitStack() as stack:
-            self._file = PartialFile(out / "report.html")
-            stack.callback(self._file.discard)
-            self._full = FilePerExam(out / PICTURES, ".jpg", full_pictures)
-            self._spool = stack.enter_context(tempfile.TemporaryFile(dir=out))
-            self._kept = stack.pop_all()
-        self._entries: list[_Entry] = []
-        self._first: list[_Key] = []
-        self._files: dict[_Key, dict[str, str]] = {}
-        self._refused: list[_Span] = []
-        self._n_refused = 0
 
-    def write(self, prediction: Prediction) -> None:
-        """Put one exam aside as HTML, made by the macros of ``exam.html.j2``."""
-        key = reading_key(prediction, len(self._entries))
-        anchor = f"exam-{len(self._entries) + 1}"
-        exam = exam_context(prediction, anchor, self._shown)
-        entry = _Entry(
-            key,
-            anchor,
-            worklist_row(prediction, self._shown),
-            self._put("head", exam),
-            self._put("cautions", exam),
-            self._pictures(prediction, key),
-            self._put("facts", exam),
-        )
-        self._entries.append(entry)
-        if prediction.unreadable:
-            self._refuse(prediction.unreadable)
+def _page(
+    rows: Sequence[_Row],
+    entries: Sequence[_Entry],
+    addresses: Mapping[int, Mapping[str, str]],
+    run: RunInfo,
+) -> Iterator[bytes]:
+    """Give the page piece by piece; `addresses` are those of the pictures of each exam by view."""
+    counts = Counter(entry.row.category for entry in entries)
+    script = _resource("report.js")
+    when = run.created.strftime("%Y-%m-%d %H:%M %Z").strip()
+    start = page_start(f"mammolens worklist, {when}", _resource("report.css"), script)
+    refused = sum(row.n_refused for row in rows)
+    template = templates("mammolens.sinks").get_template("worklist.html.j2")
 
-    def unreadable(self, item: Unreadable) -> None:
-        """Put one refused input aside."""
-        self._refuse([item])
+    def parts(entry: _Entry) -> dict[str, Markup]:
+        row, hung = rows[entry.at], addresses.get(entry.at)
+        context = {"anchor": entry.anchor, **(row.context or {})}
+        made = {name: Markup(rendered(name, context)) for name in ("head", "cautions", "facts")}
+        panels = [] if hung is None else with_addresses(row.panels or [], hung)
+        return {**made, "pictures": Markup(rendered("hanging", panels) if panels else "")}
 
-    def close(self) -> list[Path]:
-        """Put the page together in reading order."""
-        entries = sorted(self._entries, key=lambda entry: entry.key)
-        counts = Counter(entry.row.category for entry in entries)
-        run, script = self._run, _resource("report.js")
-        when = run.created.strftime("%Y-%m-%d %H:%M %Z").strip()
-        start = page_start(f"mammolens worklist, {when}", _resource("report.css"), script)
-        page = templates(_HERE).get_template("worklist.html.j2")
-        for piece in page.generate(
-            start=Markup(start),
-            script=Markup(script),
-            run=run,
-            version=__version__,
-            when=when,
-            counts=[(kind, counts[kind]) for kind in CATEGORY_WORDS if counts[kind]],
-            categories=list(CATEGORY_WORDS),
-            columns=_columns(self._shown),
-            triage=_thresholds(run.thresholds),
-            how_to_read=_how_to_read(run, self._shown),
-            exams=entries,
-            pictured=PICTURED,
-            opened=_OPEN,
-            refused=self._refused,
-            n_refused=self._n_refused,
-            part=self._get,
-            pictures_of=lambda entry: entry.pictures if entry.key in self._files else None,
-        ):
-            self._file.write(piece)
-        path = self._file.finish()
-        folder = self._full.close()
-        self._kept.close()
-        return [path, *folder]
+    for piece in template.generate(
+        start=Markup(start),
+        script=Markup(script),
+        run=run,
+        version=__version__,
+        when=when,
+        counts=[(kind, counts[kind]) for kind in CATEGORY_WORDS if counts[kind]],
+        categories=list(CATEGORY_WORDS),
+        columns=_columns(_shown(run)),
+        triage=_thresholds(run.thresholds),
+        how_to_read=_how_to_read(run, _shown(run)),
+        exams=entries,
+        pictured=PICTURED,
+        opened=_OPEN,
+        refused=(Markup(row.refused) for row in rows),
+        n_refused=refused,
+        parts_of=parts,
+    ):
+        yield piece.encode("utf-8")
 
-    def discard(self) -> None:
-        """Remove what is unfinished."""
-        self._full.discard()
-        self._kept.close()
 
-    def _pictures(self, prediction: Prediction, key: _Key) -> _Span | None:
-        """Draw the views, unless the exam lies beyond those that keep their pictures."""
-        if not prediction.images:
-            return None
-        bisect.insort(self._first, key)
-        for dropped in self._first[PICTURED:]:
-            self._full.remove(self._files.pop(dropped, {}).values())
-        del self._first[PICTURED:]
-        if key not in self._first:
-            return None
-        self._files[key] = self._full.add(prediction)
-        addresses = {view: f"{PICTURES}/{file}" for view, file in self._files[key].items()}
-        return self._put("hanging", exam_panels(prediction, addresses))
-
-    def _refuse(self, items: Sequence[Unreadable]) -> None:
-        self._refused.append(self._put("unreadable", refused_inputs(items)))
-        self._n_refused += len(items)
-
-    def _put(self, macro: str, *parts: Any) -> _Span:
-        start = self._spool.seek(0, 2)
-        return start, self._spool.write(rendered(macro, *parts).encode("utf-8"))
-
-    def _get(self, span: _Span) -> Markup:
-        self._spool.seek(span[0])
-        return Markup(self._spool.read(span[1]).decode("utf-8"))
+def _shown(run: RunInfo) -> Shown:
+    """The probabilities that the page shows: P(tumour) only where the model card vouches for it."""
+    shown: dict[str, Callable[[Scores], float]] = {"Malignant": lambda scores: scores.malignant}
+    if run.tumour_vouched:
+        shown["Tumour"] = lambda scores: scores.tumour
+    return shown
 
 
 def _resource(name: str) -> str:

@@ -1,7 +1,7 @@
 """Marked regions on their way out: ``regions.json``, ``.csv``, ``.png`` and ``.html``.
 
-One image's report flows in. These are results of regions, never of exams: no worklist is written,
-and of the sinks only those of `REGION_SINKS` take them.
+The report of one image comes in. These are results of regions, never of exams: no worklist is
+written, and only sinks whose `Sink.regions` names a function of this module take them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import base64
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -18,26 +18,29 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import numpy.typing as npt
+from markupsafe import Markup
 
 from mammolens import __version__
 from mammolens._lettering import band
 from mammolens._outlines import draw_outlines, outline
-from mammolens._pages import page_start
+from mammolens._pages import page_start, templates
 from mammolens.analysis import RegionPrediction, RegionReport
 from mammolens.core import TriageCategory
-from mammolens.errors import ConfigError, DeliveryError
+from mammolens.errors import ConfigError
+from mammolens.files import storage, write_whole
 from mammolens.render import box_to_display, frame, reduced
-from mammolens.sinks import RunInfo
-from mammolens.sinks._html_exam import category
-from mammolens.sinks._html_views import text
+from mammolens.sinks import SINKS, Artefact, RunInfo, find_sink, sink_names
 from mammolens.wording import percent, printable, table_cell, view_name
 
 __all__ = [
     "CSV_COLUMNS",
     "MEANING",
-    "REGION_SINKS",
     "SCHEMA_ID",
     "check_region_sinks",
+    "regions_csv",
+    "regions_html",
+    "regions_json",
+    "regions_png",
     "write_regions",
 ]
 
@@ -67,52 +70,44 @@ def write_regions(
     out
         Folder, made if absent.
     sinks
-        Names out of `REGION_SINKS`.
+        Names of sinks that take regions.
 
     Raises
     ------
     ConfigError
         A sink does not take regions, or draws, and the report has no picture.
-    DeliveryError
+    StorageError
         The folder cannot be written to.
     """
     check_region_sinks(sinks)
-    made = [REGION_SINKS[name] for name in dict.fromkeys(sinks)]
-    contents = {file: make(report, run) for file, make in made}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for file, data in contents.items():
-            partial = out / f".{file}.partial"
-            partial.write_bytes(data)
-            partial.replace(out / file)
-    except OSError as error:
-        raise DeliveryError(
-            f"the results cannot be written ({error})",
-            source=str(out),
-            remedy="Check that the folder is writable and the disk is not full",
-        ) from error
-    return [out / file for file in contents]
+    wanted = [find_sink(name) for name in dict.fromkeys(sinks)]
+    made: list[Artefact] = [sink.load(sink.regions)(report, run) for sink in wanted]
+    with storage(out, "the results"):
+        return [write_whole(out / artefact.name, artefact.read()) for artefact in made]
 
 
 def check_region_sinks(sinks: Sequence[str]) -> None:
-    """Refuse sinks that take exams only, and a list of none.
+    """Refuse sinks that take exams only, and an empty list.
 
     Raises
     ------
     ConfigError
     """
-    unfit = [name for name in sinks if name not in REGION_SINKS]
+    known = set(sink_names())
+    unfit = [name for name in sinks if name not in known or not find_sink(name).regions]
     if unfit or not sinks:
+        fit = (sink.name for sink in SINKS.values() if sink.regions)
         raise ConfigError(
             f"the sink {unfit[0]!r} does not take marked regions"
             if unfit
             else "no output is asked",
             keyword="sinks",
-            remedy=f"With --region use some of {', '.join(REGION_SINKS)}",
+            remedy=f"With --region use some of {', '.join(fit)}",
         )
 
 
-def _json(report: RegionReport, run: RunInfo) -> bytes:
+def regions_json(report: RegionReport, run: RunInfo) -> Artefact:
+    """Say every number of the report as ``regions.json``."""
     ref, model = report.ref, report.model
     record: dict[str, Any] = {
         "schema": SCHEMA_ID,
@@ -155,10 +150,12 @@ def _json(report: RegionReport, run: RunInfo) -> bytes:
         ],
         "elapsed_s": round(report.elapsed_s, 3),
     }
-    return (json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return Artefact("regions.json", "application/json", text.encode())
 
 
-def _csv(report: RegionReport, run: RunInfo) -> bytes:
+def regions_csv(report: RegionReport, run: RunInfo) -> Artefact:
+    """Write a row for each region as ``regions.csv``."""
     stream = io.StringIO(newline="")
     table = csv.writer(stream)
     table.writerow(CSV_COLUMNS)
@@ -178,10 +175,11 @@ def _csv(report: RegionReport, run: RunInfo) -> bytes:
                 run.disclaimer,
             ]
         )
-    return stream.getvalue().encode()
+    return Artefact("regions.csv", "text/csv", stream.getvalue().encode())
 
 
-def _png(report: RegionReport, run: RunInfo) -> bytes:
+def regions_png(report: RegionReport, run: RunInfo) -> Artefact:
+    """Draw the marked boxes and what the model points at as ``regions.png``."""
     picture = _drawn(report)
     lines = [
         f"{view_name(report.ref)}   {_numbered(report)}",
@@ -190,7 +188,7 @@ def _png(report: RegionReport, run: RunInfo) -> bytes:
         f"among marked lesions. {run.disclaimer}",
     ]
     sheet = np.vstack([picture, band(lines, picture.shape[1])])
-    return _encoded(".png", sheet)
+    return Artefact("regions.png", "image/png", _encoded(".png", sheet))
 
 
 def _numbered(report: RegionReport) -> str:
@@ -222,54 +220,35 @@ def _encoded(suffix: str, rgb: npt.NDArray[np.uint8]) -> bytes:
     return encoded
 
 
-def _html(report: RegionReport, run: RunInfo) -> bytes:
+def regions_html(report: RegionReport, run: RunInfo) -> Artefact:
+    """Show picture and numbers on one page, ``regions.html``."""
     style = resources.files("mammolens.sinks").joinpath("report.css").read_text("utf-8")
-    picture = base64.b64encode(_encoded(".jpg", _drawn(report))).decode("ascii")
     when = run.created.strftime("%Y-%m-%d %H:%M %Z").strip()
-    notice = f'<p class="notice">{text(run.disclaimer)} <span>{text(MEANING)}.</span></p>'
-    rows = "".join(_row(number, region) for number, region in enumerate(report.regions, start=1))
-    warnings = "".join(f"<li>{text(caution)}</li>" for caution in report.cautions)
-    thresholds = "; ".join(f"{p.name} {percent(p.threshold)}" for p in run.thresholds)
-    start = page_start(f"mammolens regions, {when}", style)
-    page = (
-        f'{start}<p class="running" aria-hidden="true">{text(run.disclaimer)}</p>'
-        '<div class="sheet">'
-        f'<header><p class="brand">mammolens {text(__version__)} · {text(when)} · model '
-        f"{text(report.model.name)} {text(report.model.version)}</p>"
-        f"<h1>Marked regions</h1>{notice}</header>\n<main>"
-        '<table><thead><tr><th scope="col">#</th><th scope="col" class="n">P(malignant)</th>'
-        '<th scope="col" class="n">P(benign)</th><th scope="col">Level</th>'
-        '<th scope="col">Rows, columns</th><th scope="col">Warnings</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
-        f'<p class="quiet">Probabilities stand for {percent(report.prevalence)} malignant among '
-        f"marked lesions. Thresholds on P(malignant): {text(thresholds)}. Lines "
-        "enclose where the malignancy map of a window reaches 1x and 2x the level of the model's "
-        "card.</p>"
-        f'<img src="data:image/jpeg;base64,{picture}" style="max-width:100%" '
-        f'alt="{text(view_name(report.ref))} with {len(report.regions)} marked regions">'
-        f'<h4>File</h4><p class="id">{text(report.ref.path)}</p>'
-        f"{f'<h4>Warnings</h4><ul>{warnings}</ul>' if warnings else ''}"
-        f'</main>\n<footer>{notice}<p class="quiet">{text(run.model_summary)} SHA-256 '
-        f'<span class="id">{text(report.model.digest)}</span></p></footer></div></body></html>\n'
+    page = templates("mammolens.sinks").get_template("regions.html.j2")
+    text = page.render(
+        start=Markup(page_start(f"mammolens regions, {when}", style)),
+        run=run,
+        report=report,
+        version=__version__,
+        when=when,
+        meaning=MEANING,
+        rows=[_row(region) for region in report.regions],
+        prevalence=percent(report.prevalence),
+        thresholds="; ".join(f"{p.name} {percent(p.threshold)}" for p in run.thresholds),
+        picture=base64.b64encode(_encoded(".jpg", _drawn(report))).decode("ascii"),
+        view=view_name(report.ref),
+        warnings=[str(caution) for caution in report.cautions],
     )
-    return page.encode("utf-8")
+    return Artefact("regions.html", "text/html", text.encode("utf-8") + b"\n")
 
 
-def _row(number: int, region: RegionPrediction) -> str:
+def _row(region: RegionPrediction) -> dict[str, Any]:
     r0, c0, r1, c1 = region.box_source_px
-    return (
-        f'<tr><td>{number}</td><td class="n">{percent(region.malignant)}</td>'
-        f'<td class="n">{percent(region.benign)}</td>'
-        f"<td>{category(region.category, _WORDS[region.category])}</td>"
-        f"<td>{r0:g}–{r1:g}, {c0:g}–{c1:g}</td>"
-        f"<td>{text('; '.join(str(c) for c in region.cautions))}</td></tr>"
-    )
-
-
-REGION_SINKS: Final[dict[str, tuple[str, Callable[[RegionReport, RunInfo], bytes]]]] = {
-    "csv": ("regions.csv", _csv),
-    "html": ("regions.html", _html),
-    "json": ("regions.json", _json),
-    "overlay": ("regions.png", _png),
-}
-"""Name of the sink, its file, and what makes its bytes."""
+    return {
+        "malignant": percent(region.malignant),
+        "benign": percent(region.benign),
+        "category": region.category,
+        "level": _WORDS[region.category],
+        "place": f"{r0:g}–{r1:g}, {c0:g}–{c1:g}",
+        "warnings": "; ".join(str(caution) for caution in region.cautions),
+    }

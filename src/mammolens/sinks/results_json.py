@@ -6,19 +6,16 @@ Its shape is published as ``results.schema.json`` beside this module. Probabilit
 
 from __future__ import annotations
 
-import contextlib
 import json
-import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
-from pathlib import Path
 from typing import Any, Final
 
 from mammolens import __version__
 from mammolens.core import Finding, ImagePrediction, Prediction, Scores, Unreadable
-from mammolens.sinks import RunInfo
-from mammolens.sinks._partial import PartialFile
+from mammolens.sinks import Artefact, RunInfo
 
-__all__ = ["SCHEMA_ID", "exam_record", "open_sink", "results_schema"]
+__all__ = ["SCHEMA_ID", "exam_record", "result_row", "results", "results_schema"]
 
 SCHEMA_ID: Final = "mammolens/results/1"
 
@@ -36,52 +33,35 @@ def results_schema() -> dict[str, Any]:
     return schema
 
 
-def open_sink(out: Path, run: RunInfo) -> ResultsJson:
-    """Open ``results.json`` in a folder."""
-    return ResultsJson(out, run)
+_Row = tuple[str, list[str]]
+"""The exam as JSON, empty for an input that belongs to none, and each unreadable input as JSON."""
 
 
-class ResultsJson:
-    """The document, half written."""
+def result_row(item: Prediction | Unreadable, run: RunInfo, place: int) -> _Row:  # noqa: ARG001
+    """Say everything of one exam, or of one unreadable input, as JSON."""
+    if isinstance(item, Unreadable):
+        return "", [_dump(_unreadable_record(item))]
+    return _dump(exam_record(item)), [_dump(_unreadable_record(u)) for u in item.unreadable]
 
-    def __init__(self, out: Path, run: RunInfo) -> None:
-        with contextlib.ExitStack() as stack:
-            self._file = PartialFile(out / "results.json")
-            stack.callback(self._file.discard)
-            self._unreadable = stack.enter_context(
-                tempfile.TemporaryFile("w+", dir=out, encoding="utf-8")
-            )
-            self._file.write(_dump(_run_record(run)).removesuffix("}") + ', "exams": [')
-            self._kept = stack.pop_all()
-        self._n_exams = self._n_unreadable = 0
 
-    def write(self, prediction: Prediction) -> None:
-        """Append one exam, and its unreadable files to the list of the run."""
-        self._file.write(("," if self._n_exams else "") + "\n" + _dump(exam_record(prediction)))
-        self._n_exams += 1
-        for item in prediction.unreadable:
-            self.unreadable(item)
+def results(rows: Sequence[_Row], run: RunInfo) -> Iterator[Artefact]:
+    """Join the exams and the unreadable inputs to ``results.json``."""
+    yield Artefact("results.json", "application/json", lambda: _document(rows, run))
 
-    def unreadable(self, item: Unreadable) -> None:
-        """Append one refused input."""
-        separator = "," if self._n_unreadable else ""
-        self._unreadable.write(separator + "\n" + _dump(_unreadable_record(item)))
-        self._n_unreadable += 1
 
-    def close(self) -> list[Path]:
-        """Join both lists and give the file its name."""
-        self._file.write('\n], "unreadable": [')
-        self._unreadable.seek(0)
-        while block := self._unreadable.read(1 << 16):
-            self._file.write(block)
-        self._file.write("\n]}\n")
-        path = self._file.finish()
-        self._kept.close()
-        return [path]
+def _document(rows: Sequence[_Row], run: RunInfo) -> Iterator[bytes]:
+    exams = (exam for exam, _ in rows if exam)
+    unreadable = (item for _, items in rows for item in items)
+    yield (_dump(_run_record(run)).removesuffix("}") + ', "exams": [').encode()
+    yield from _items(exams)
+    yield b'\n], "unreadable": ['
+    yield from _items(unreadable)
+    yield b"\n]}\n"
 
-    def discard(self) -> None:
-        """Remove what is unfinished."""
-        self._kept.close()
+
+def _items(records: Iterable[str]) -> Iterator[bytes]:
+    for number, record in enumerate(records):
+        yield (("," if number else "") + "\n" + record).encode()
 
 
 def exam_record(prediction: Prediction) -> dict[str, Any]:

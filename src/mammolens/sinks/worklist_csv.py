@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mammolens.core import Laterality, Prediction, Unreadable
-from mammolens.sinks import RunInfo
-from mammolens.sinks._partial import PartialFile
+from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._refused import refused_words, sort_refused
 from mammolens.sinks._worklist import images_in_order, reading_key
 from mammolens.wording import CATEGORY_WORDS, table_cell, view_name
 
-__all__ = ["COLUMNS", "open_sink"]
+__all__ = ["COLUMNS", "worklist", "worklist_row"]
 
 COLUMNS: Final = {
     "position": "place on the worklist, from 1",
@@ -44,46 +43,28 @@ COLUMNS: Final = {
     "notice": "research use only",
 }
 
-_Row = list[str | int | float | None]
+_Cells = list[str | int | float | None]
+_Row = tuple[tuple[int, float], _Cells]
 
 
-def open_sink(out: Path, run: RunInfo) -> WorklistCsv:
-    """Open ``worklist.csv`` in a folder."""
-    return WorklistCsv(out, run)
+def worklist_row(item: Prediction | Unreadable, run: RunInfo, place: int) -> _Row | None:  # noqa: ARG001
+    """Keep the key by which an exam is sorted, and its cells; `results.json` lists the others."""
+    if isinstance(item, Unreadable):
+        return None
+    return reading_key(item), [*_cells(item, run), run.disclaimer]
 
 
-class WorklistCsv:
-    """The rows so far."""
-
-    def __init__(self, out: Path, run: RunInfo) -> None:
-        self._run = run
-        self._rows: list[tuple[tuple[int, float, int], _Row]] = []
-        self._file = PartialFile(out / "worklist.csv")
-
-    def write(self, prediction: Prediction) -> None:
-        """Keep one row."""
-        key = reading_key(prediction, len(self._rows))
-        self._rows.append((key, [*_row(prediction, self._run), self._run.disclaimer]))
-
-    def unreadable(self, item: Unreadable) -> None:
-        """Leave out what belongs to no exam: `results.json` lists it."""
-
-    def close(self) -> list[Path]:
-        """Sort the rows and write them."""
-        text = io.StringIO(newline="")
-        table = csv.writer(text)
-        table.writerow(COLUMNS)
-        for position, (_, row) in enumerate(sorted(self._rows, key=lambda r: r[0]), start=1):
-            table.writerow([position, *row])
-        self._file.write(text.getvalue())
-        return [self._file.finish()]
-
-    def discard(self) -> None:
-        """Remove what is unfinished."""
-        self._file.discard()
+def worklist(rows: Sequence[_Row], run: RunInfo) -> Iterator[Artefact]:  # noqa: ARG001
+    """Sort the rows and write ``worklist.csv``."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(COLUMNS)
+    for position, (_, cells) in enumerate(sorted(rows, key=lambda row: row[0]), start=1):
+        table.writerow([position, *cells])
+    yield Artefact("worklist.csv", "text/csv", text.getvalue().encode("utf-8"))
 
 
-def _row(prediction: Prediction, run: RunInfo) -> _Row:
+def _cells(prediction: Prediction, run: RunInfo) -> _Cells:
     scores, model = prediction.scores, prediction.model
     breasts = {breast.laterality: breast.scores.malignant for breast in prediction.breasts}
     cautions = [*prediction.cautions, *(c for image in prediction.images for c in image.cautions)]

@@ -1,9 +1,9 @@
-"""Tables that a person or another program wrote: CSV, TSV and Excel files in, checked rows out.
+"""Read CSV, TSV and Excel tables that a person or another program wrote, and check every row.
 
-This is the only way in which a table is read, so that every reader of labels refuses the same
-faults. `read_table` finds delimiter, encoding and header, and returns rows that know their line.
-A cell is read as it was meant, or `InvalidManifest` names file, line, column and remedy; no cell
-is ever taken for its neighbour's. An empty cell is unknown.
+All tables are read here, so that every reader of labels refuses the same faults. `read_table` finds
+delimiter, encoding and header, and returns rows with their line numbers. A cell is read with its
+intended meaning, or `InvalidManifest` names file, line, column and remedy. A value never moves into
+another column. An empty cell is unknown.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Bytes of a text file → text: byte order marks, UTF-8, UTF-16, and the code page of old Windows.
+"""Decode a text file: Unicode with or without a byte order mark, or the code page of old Windows.
 
-Unicode is recognised by its mark, by its zero bytes, or because it decodes without a fault. What
-is left is decoded as Windows-1252, which keeps different bytes different but may show the wrong
-letters: `Text.certain` is then false, and no identifier with such a letter is accepted.
+Unicode is recognised by its byte order mark, by its zero bytes, or because it decodes without an
+error. All other bytes are decoded as Windows-1252. Different bytes stay different, but letters may
+be wrong: then `Text.certain` is false, and an identifier with such a letter is refused.
 """
 
 from __future__ import annotations
@@ -23,33 +23,34 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""The mark of UTF-32 LE begins with that of UTF-16 LE, so it is looked for first."""
+"""UTF-32 LE comes before UTF-16 LE, because its mark begins with the mark of UTF-16 LE."""
 
 _PROBED: Final = 4096
+"""Bytes that are searched for the zero bytes of UTF-16."""
 _INVISIBLE: Final = "\ufeff\u200b\u200e\u200f\u2060\u00ad"
-"""Marks without width that copying from web pages and joining files leaves between letters."""
+"""Invisible characters that remain after copying from web pages or joining files."""
 _SAVE_AS: Final = "Save it again as CSV in UTF-8, from the program that wrote it"
 
 
 @dataclass(frozen=True)
 class Text:
-    """What a file says; `certain` is false if its encoding had to be guessed."""
+    """The text of a file; `certain` is false if its encoding was guessed."""
 
     text: str
     certain: bool
 
 
 MAX_TABLE_BYTES: Final = 1 << 30
-"""Some millions of rows; a sparse file of terabytes is refused by its size."""
+"""Largest table: some millions of rows. The size is checked before reading."""
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file whole.
+    """Read the bytes of a file.
 
     Raises
     ------
     InvalidManifest
-        It is missing, a folder, too large, or may not be read.
+        If it is missing, a folder, too large, or not readable.
     """
     try:
         size = path.stat().st_size
@@ -64,17 +65,17 @@ def read_bytes(path: Path) -> bytes:
         raise InvalidManifest(
             f"the table cannot be read: {error.strerror or error}",
             source=str(path),
-            remedy="Give a CSV, TSV or Excel file that is there and may be read",
+            remedy="Give a CSV, TSV or Excel file that exists and is readable",
         ) from error
 
 
 def decode(data: bytes, path: Path) -> Text:
-    """Turn the bytes of a text file into text with plain line ends.
+    r"""Decode the bytes of a text file; line ends become ``\n``.
 
     Raises
     ------
     InvalidManifest
-        They are damaged (NUL bytes, a cut UTF-16 file) or no text at all.
+        If they are not text, or damaged (NUL bytes, truncated UTF-16).
 
     Examples
     --------
@@ -103,7 +104,7 @@ def decode(data: bytes, path: Path) -> Text:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise InvalidManifest(
-            f"line {line} holds NUL bytes: the file is damaged, or is no table of text",
+            f"line {line} has NUL bytes: the file is damaged, or is not a text table",
             source=str(path),
             remedy=_SAVE_AS,
         )
@@ -111,12 +112,12 @@ def decode(data: bytes, path: Path) -> Text:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read a text file that is no table, line by line, without line ends.
+    """Read the lines of a text file, without line ends.
 
     Raises
     ------
     InvalidManifest
-        It cannot be read, or is no text.
+        If it cannot be read, or is not text.
     """
     return decode(read_bytes(path), path).text.split("\n")
 
@@ -129,7 +130,7 @@ def _has_marks(text: str) -> bool:
 
 
 def _unmarked_utf16(data: bytes) -> str | None:
-    """UTF-16 without a mark: in most text every second byte is zero."""
+    """Detect UTF-16 without a byte order mark: in most text, every second byte is zero."""
     even, odd = data[:_PROBED:2], data[1:_PROBED:2]
     if len(even) < 4:
         return None

@@ -1,4 +1,4 @@
-"""From a file to its rows: delimiter, header, and a check that every row has the header's cells."""
+"""Read a table: find its delimiter and header, and check the number of cells of every row."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _NAMES: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SEP_LINE: Final = re.compile(r'"?sep=([^"\w ])"?[,;\t|]*', re.IGNORECASE)
 """Excel's own way to state the delimiter, in the first line."""
 _HEAD_LINES: Final = 20
-"""Titles and notes may stand above the header, no more than this many lines."""
+"""Lines in which the header is looked for; titles and notes may be above it."""
 _HEAD_CHARS: Final = 1 << 16
 _FORMULA: Final = re.compile(r'="(.*)"', re.DOTALL)
-"""How programs keep Excel from taking ``00123`` for a number."""
+"""Form with which programs prevent Excel from reading ``00123`` as a number."""
 _NO_WORDS: Final[Mapping[str, str]] = MappingProxyType({})
 
 _Lines = Iterable[tuple[int, list[str]]]
@@ -37,30 +37,32 @@ _Lines = Iterable[tuple[int, list[str]]]
 
 @dataclass(frozen=True)
 class Table:
-    """A table that was read: its rows, and which of the known columns it has."""
+    """A table that was read: its rows, and the known columns that it has."""
 
     path: Path
     columns: frozenset[str]
     rows: tuple[Row, ...]
 
     def refuse_repeats(self, *key: str) -> None:
-        """Refuse a second row of one image (patient, …), whether it agrees with the first or not.
+        """Refuse two rows with the same `key`, even if they agree.
 
         Raises
         ------
         InvalidManifest
-            Names both lines, and where they contradict each other.
+            With both lines, and the columns in which they contradict each other.
         """
         seen: dict[tuple[str, ...], Row] = {}
         for row in self.rows:
             first = seen.setdefault(row.key(*key), row)
             if first is row:
                 continue
-            apart = row.differs(first)
-            named = "/".join(row.key(*key))
-            what = f"contradicts line {first.line} in {', '.join(apart)}" if apart else "repeats it"
+            differing = row.differs(first)
+            name = "/".join(row.key(*key))
+            relation = "they are equal"
+            if differing:
+                relation = f"they contradict each other in {', '.join(differing)}"
             raise InvalidManifest(
-                f"{named} stands twice, in line {first.line} and line {row.line}, which {what}",
+                f"{name} is there twice, in line {first.line} and line {row.line}; {relation}",
                 source=str(self.path),
                 keyword=key[-1],
                 remedy="Keep one row for each",
@@ -69,7 +71,10 @@ class Table:
 
 @dataclass(frozen=True)
 class _Reading:
-    """One way to read a file: its first lines, and what is needed to read all of them."""
+    """One way to read a file: its first lines with their numbers.
+
+    For a sheet of a workbook, `lines` are all its lines; for a text, `delimiter` parts the cells.
+    """
 
     head: list[tuple[int, list[str]]]
     lines: list[tuple[int, list[str]]] | None = None
@@ -88,27 +93,30 @@ def read_table(
 
     Parameters
     ----------
+    path
+        The table.
     needed, optional
-        The columns that are used; others are passed over. Names are found whatever their case
-        and punctuation.
+        The columns that are used; others are ignored. Upper case and punctuation in column names
+        are ignored too.
     meant
-        Other words that people use, in lower case without punctuation → an optional column.
+        Other words that people use for an optional column: word in lower case without punctuation
+        → column.
     remedy
-        What to do when a needed column is missing.
+        What the reader of the message can do if a needed column is missing.
 
     Returns
     -------
     Table
-        Rows in the order of the file. Rows without any cell, comments (``#``) and repeated
-        headers are passed over. Of a workbook the first sheet with the needed columns is read.
+        Rows in the order of the file. Empty rows, comments (``#``) and repeated headers are
+        skipped. Of a workbook, the first sheet with the needed columns is read.
 
     Raises
     ------
     InvalidManifest
-        The file cannot be read, a needed column is missing, a known one is there twice or
+        If the file cannot be read, a needed column is missing, a known one occurs twice or is
         misspelt, or a row has more or fewer cells than the header.
     ConfigError
-        It is a workbook, and the package that reads it is not installed.
+        If it is a workbook, and the package that reads it is not installed.
 
     Examples
     --------
@@ -125,13 +133,13 @@ def read_table(
     reading, line, head = _header(readings, known, path)
     where = known.positions(head, line, path, remedy)
     if text is None:
-        found = _of_sheet(reading.lines or [], line, len(head))
+        lines = _sheet_rows(reading.lines or [], line, len(head))
     else:
-        found = _of_text(text, reading.delimiter, line, head, path)
+        lines = _text_rows(text, reading.delimiter, line, head, path)
     shielded = text is not None and '="' in text.text
     rows = tuple(
         Row(cells, where, number, path)
-        for number, cells in _data(found, head, where[needed[0]], shielded, path)
+        for number, cells in _data_rows(lines, head, where[needed[0]], shielded, path)
     )
     if text is not None and not text.certain:
         _refuse_guessed(rows, needed)
@@ -139,12 +147,12 @@ def read_table(
 
 
 def has_columns(path: Path, needed: Sequence[str]) -> bool:
-    """Whether a file is a table with these columns; a file that cannot be read is not.
+    """Return whether a file is a table with these columns; false if it cannot be read.
 
     Raises
     ------
     ConfigError
-        It is a workbook, and the package that reads it is not installed.
+        If it is a workbook, and the package that reads it is not installed.
     """
     known = Known(tuple(needed), (), _NO_WORDS)
     try:
@@ -155,7 +163,7 @@ def has_columns(path: Path, needed: Sequence[str]) -> bool:
 
 
 def _readings(path: Path) -> tuple[list[_Reading], Text | None]:
-    """The ways in which a file can be read, likeliest first, and its text if it is no workbook."""
+    """Give the ways to read a file, the likeliest first, and its text if it is not a workbook."""
     data = read_bytes(path)
     if is_sheet(data, path):
         return [_Reading(lines[:_HEAD_LINES], lines) for lines in read_sheets(data, path)], None
@@ -174,45 +182,45 @@ def _head(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
         for cells in islice(reader, _HEAD_LINES):
             lines.append((reader.line_num, cells))
     except csv.Error:
-        pass  # What is wrong there is said when the whole text is read.
+        pass  # The fault is reported when the whole text is read.
     return lines
 
 
 def _header(
     readings: Sequence[_Reading], known: Known, path: Path
 ) -> tuple[_Reading, int, list[str]]:
-    """The line that names the columns: the first with every needed one, or else with the most."""
-    found: list[tuple[tuple[bool, int], _Reading, int, list[str]]] = []
+    """Find the header: the first line with all needed columns, or else with the most known ones."""
+    candidates: list[tuple[tuple[bool, int], _Reading, int, list[str]]] = []
     for reading in readings:
         scored = [
             (known.score(cells), reading, line, cells)
             for line, cells in reading.head
             if any(cell.strip() for cell in cells)
         ]
-        whole = [one for one in scored if one[0][0]]
-        found += whole[:1] or scored
-        if whole and reading.lines is not None:
-            break  # Of a workbook the first sheet that has the columns.
-    if not found:
+        complete = [candidate for candidate in scored if candidate[0][0]]
+        candidates += complete[:1] or scored
+        if complete and reading.lines is not None:
+            break  # Of a workbook, the first sheet with the columns is read.
+    if not candidates:
         raise InvalidManifest(
             f"the table is empty; columns are missing: {', '.join(known.needed)}",
             source=str(path),
-            remedy="Give the table itself",
+            remedy="Give a table with rows",
         )
-    return max(found, key=lambda one: one[0])[1:]
+    return max(candidates, key=lambda candidate: candidate[0])[1:]
 
 
-def _of_sheet(lines: _Lines, header: int, width: int) -> Iterator[tuple[int, list[str]]]:
-    """Cells of a sheet have a place of their own: empty ones may be missing at the end."""
+def _sheet_rows(lines: _Lines, header: int, width: int) -> Iterator[tuple[int, list[str]]]:
+    """Give the rows after the header of a sheet, all with `width` cells."""
     for number, cells in lines:
         if number > header:
             yield number, [*cells, *[""] * (width - len(cells))][:width]
 
 
-def _of_text(
+def _text_rows(
     text: Text, delimiter: str, header: int, head: Sequence[str], path: Path
 ) -> Iterator[tuple[int, list[str]]]:
-    """Rows of a text, each with the line that it begins in; one of another width is refused."""
+    """Give the rows after the header with their first lines; refuse rows of another width."""
     reader = csv.reader(
         io.StringIO(text.text), delimiter=delimiter, strict=True, skipinitialspace=True
     )
@@ -236,15 +244,14 @@ def _of_text(
 
 
 def _swallowed(cell: str, delimiter: str, width: int) -> bool:
-    """Whether a cell holds whole rows: a quote that was opened by mistake ends at the next one."""
+    """Return whether a cell contains whole rows, as after a quote that was opened by mistake."""
     breaks = cell.rstrip().count("\n")
     return breaks > 0 and cell.count(delimiter) >= (width - 1) * breaks
 
 
 def _open_quote(line: int, path: Path) -> InvalidManifest:
     return InvalidManifest(
-        f"a cell of the row that begins in line {line} opens a quote that is not closed as it "
-        "should be",
+        f"a cell of the row that begins in line {line} opens a quote that is not closed",
         source=str(path),
         remedy='Delete the stray quote, or double quotes that belong to a text: ""',
     )
@@ -253,20 +260,20 @@ def _open_quote(line: int, path: Path) -> InvalidManifest:
 def _other_width(
     begin: int, end: int, cells: Sequence[str], head: Sequence[str], delimiter: str, path: Path
 ) -> InvalidManifest:
-    apart = _NAMES.get(delimiter, repr(delimiter))
+    delimiters = _NAMES.get(delimiter, repr(delimiter))
     if len(cells) > len(head):
         remedy = (
-            f"Put texts and numbers that hold one of the {apart} in quotes (decimal commas too: "
+            f"Put texts and numbers that contain {delimiters} in quotes (decimal commas too: "
             '"61,0"), or write decimals with a point'
         )
     elif len(cells) == len(head):
         remedy = "Name the last column, or empty its cells"
     else:
-        remedy = "Give every row all cells of the header; leave those empty that are unknown"
+        remedy = "Give every row all cells of the header; leave unknown cells empty"
     lines = f"line {begin}" if end == begin else f"the row of lines {begin} to {end}"
     return InvalidManifest(
-        f"{lines} has {len(cells)} cells, where the header names {sum(map(bool, head))} columns in "
-        f"{len(head)} cells with {apart} between them",
+        f"{lines} has {len(cells)} cells, but the header has {len(head)} cells, separated by "
+        f"{delimiters}, with {sum(map(bool, head))} column names",
         source=str(path),
         remedy=remedy,
     )
@@ -276,10 +283,13 @@ def _is_comment(cells: Sequence[str]) -> bool:
     return cells[0].lstrip().startswith("#") and not any(cell.strip() for cell in cells[1:])
 
 
-def _data(
+def _data_rows(
     lines: _Lines, head: Sequence[str], probe: int, shielded: bool, path: Path
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Stripped cells of rows that hold something; `probe` is the place of a needed column."""
+    """Give the stripped cells of rows with data; skip empty rows, comments and repeated headers.
+
+    `probe` is the index of a needed column. If `shielded`, cells like ``="00123"`` are unwrapped.
+    """
     titles = tuple(map(str.strip, head))
     words = set(filter(None, titles))
     marked: list[int] = []
@@ -294,7 +304,7 @@ def _data(
             raise InvalidManifest(
                 f"line {line} is a second header with other columns",
                 source=str(path),
-                remedy="Keep tables with different columns in files of their own",
+                remedy="Put tables with different columns into separate files",
             )
         if cells[0].startswith("#") and cells[0].casefold() not in UNKNOWN_WORDS:
             if _is_comment(cells):
@@ -306,26 +316,29 @@ def _data(
         yield line, cells
     if marked and len(marked) < count:
         raise InvalidManifest(
-            f"line {marked[0]} begins with '#': whether its row counts is unknown",
+            f"line {marked[0]} begins with '#': it may be a comment or a row",
             source=str(path),
-            remedy="Delete the line, or the mark",
+            remedy="Delete the line, or the '#'",
         )
 
 
 def _is_header(cells: Iterable[str], words: Set[str]) -> bool:
-    """Whether most of the cells that are not empty are names of columns."""
+    """Return whether most of the cells with text are names of columns."""
     filled = [cell for cell in cells if cell]
     return 2 * sum(cell in words for cell in filled) > len(filled)
 
 
 def _refuse_guessed(rows: Iterable[Row], needed: Sequence[str]) -> None:
-    """An encoding that was guessed may not decide who is who, nor what a label says."""
+    """Refuse non-ASCII letters in needed columns if the encoding was guessed.
+
+    A wrong letter could change an identifier or a label.
+    """
     for row in rows:
         for column in needed:
             if not row[column].isascii():
                 raise InvalidManifest(
-                    f"line {row.line} says {row[column]!r}, but the file is not UTF-8, so that "
-                    "these letters are a guess",
+                    f"line {row.line} has {row[column]!r}, but the file is not UTF-8, so these "
+                    "letters may be wrong",
                     source=str(row.path),
                     keyword=column,
                     remedy='Save the table as "CSV UTF-8"',

@@ -1,6 +1,6 @@
-"""A row of a table, and how its cells are read: labels, numbers, identifiers, words.
+"""A row of a table, and its methods that read cells: labels, numbers, ages, identifiers, words.
 
-Each reader either understands a cell, or finds it empty (unknown), or raises `InvalidManifest`
+Each method returns a value, or ``None`` for an empty cell (unknown), or raises `InvalidManifest`
 with file, line and column.
 """
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 UNKNOWN_WORDS: Final = frozenset(
     ("", "-", "--", "–", "—", "?", ".", "na", "n/a", "n.a.", "#n/a", "nan", "<na>", "none")
 ) | frozenset(("null", "nil", "unknown", "missing"))
-"""What people and programs write where nothing is known: pandas, R, SAS, Excel and SQL."""
+"""Words that people and programs (pandas, R, SAS, Excel, SQL) write for an unknown value."""
 
 _FLAGS: Final = {
     **dict.fromkeys(("1", "true", "yes", "y", "t"), True),
@@ -37,14 +37,14 @@ _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 _THOUSANDS: Final = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
 _AGE_STRING: Final = re.compile(r"0*(\d{1,3})\s*([DWMY])", re.IGNORECASE | re.ASCII)
-"""Value representation AS (PS3.5 6.2), and what is left of it when zeros were dropped."""
+"""Value representation AS (PS3.5 6.2), also if its leading zeros were dropped."""
 _PER_YEAR: Final = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
 _OLDEST: Final = 130.0
-"""No one has lived longer: more is a year of birth, a date, or a code for unknown."""
+"""Oldest possible age: a larger number is a year of birth, a date, or a code for unknown."""
 _WHOLE_FLOAT: Final = re.compile(r"(\d+)\.0*", re.ASCII)
 _SCIENTIFIC: Final = re.compile(r"\d+([.,]\d+)?E[+-]\d+|\d+[.,]\d+E\d+", re.IGNORECASE | re.ASCII)
 _DAMAGE: Final = ("\ufffd", "\n", '"')
-"""What a wrong encoding, an open quote and a stray one leave in a cell."""
+"""Characters that a wrong encoding, an open quote or a stray quote leave in a cell."""
 _GROUPED: Final = re.compile(r"\d{1,3}([,'\u2019\u00a0\u202f]\d{3})+", re.ASCII)
 
 
@@ -52,12 +52,12 @@ _SHOWN: Final = 60
 
 
 class Row:
-    """One row: the cells of the known columns, stripped; a column that is absent reads as empty.
+    """One row: the stripped cells of the known columns; a missing column reads as empty.
 
     Attributes
     ----------
     line
-        Where the row begins in its file, counted from 1.
+        First line of the row in its file, counted from 1.
     path
         The file.
     """
@@ -70,42 +70,42 @@ class Row:
         self._cells, self._where, self.line, self.path = cells, where, line, path
 
     def __getitem__(self, column: str) -> str:
-        """The text of a cell as it stands; "" if it is empty or its column is absent."""
+        """The text of a cell; "" if it is empty or its column is missing."""
         index = self._where.get(column)
         return "" if index is None else self._cells[index]
 
     def key(self, *columns: str) -> tuple[str, ...]:
-        """What tells this row from others; ``7.0`` and ``7`` are one identifier."""
+        """Values of the columns that identify this row; ``7.0`` and ``7`` are the same."""
         texts = (self[column] for column in columns)
         return tuple(m[1] if (m := _WHOLE_FLOAT.fullmatch(text)) else text for text in texts)
 
     def differs(self, other: Row) -> list[str]:
-        """The columns in which two rows of one table say different things."""
+        """Names of the columns in which two rows of one table differ."""
         return [name for name in self._where if self[name] != other[name]]
 
-    def wrong(self, column: str, wanted: str) -> InvalidManifest:
-        """The error that this cell should be something else; raise what is returned."""
+    def wrong(self, column: str, expected: str) -> InvalidManifest:
+        """Make the error that a cell is not `expected`; the caller raises it."""
         text = self[column]
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
         return InvalidManifest(
             f"line {self.line} says {shown!r}",
             source=str(self.path),
             keyword=column,
-            remedy=f"It must be {wanted}",
+            remedy=f"It must be {expected}",
         )
 
     def text(self, column: str) -> str | None:
-        """Free text; a word for unknown is ``None``."""
+        """Read free text; a word for unknown gives ``None``."""
         text = self[column]
         return None if text.casefold() in UNKNOWN_WORDS else text
 
     def flag(self, column: str) -> bool | None:
-        """Yes or no; empty or a word for unknown is ``None``.
+        """Read yes or no; empty or a word for unknown gives ``None``.
 
         Raises
         ------
         InvalidManifest
-            The cell holds anything else. It is never taken for no.
+            For every other word; it is never read as no.
         """
         word = self[column].casefold()
         if word in UNKNOWN_WORDS:
@@ -117,13 +117,12 @@ class Row:
         return _FLAGS[word]
 
     def number(self, column: str) -> float | None:
-        """A finite number, with a decimal point or comma; empty is ``None``.
+        """Read a finite number with a decimal point or comma; empty gives ``None``.
 
         Raises
         ------
         InvalidManifest
-            The cell holds something else, or a comma of which it cannot be told whether it parts
-            thousands.
+            If it is not a number, or its comma may separate thousands.
         """
         text = self[column]
         if _NUMBER.fullmatch(text):
@@ -137,12 +136,12 @@ class Row:
         raise self.wrong(column, "a number, with a point before decimals and none for thousands")
 
     def age(self, column: str) -> float | None:
-        """An age in years: a number, or DICOM's ``061Y``; empty is ``None``.
+        """Read an age in years: a number, or ``061Y`` as in DICOM; empty gives ``None``.
 
         Raises
         ------
         InvalidManifest
-            The cell holds something else, or an age that no one reaches.
+            If it is not an age, or an impossible one.
         """
         if match := _AGE_STRING.fullmatch(self[column]):
             value: float | None = int(match[1]) / _PER_YEAR[match[2].upper()]
@@ -153,24 +152,24 @@ class Row:
         return value
 
     def identifier(self, column: str) -> str:
-        """What tells a patient, an image or an exam; ``10006.0`` is read as ``10006``.
+        """Read the identifier of a patient, an image or an exam; ``10006.0`` gives ``10006``.
 
         Raises
         ------
         InvalidManifest
-            It is empty or unknown, or its digits or letters were changed: scientific notation,
-            separated thousands, lost letters, a line break.
+            If it is empty or unknown, or was changed by a program: scientific notation, separated
+            thousands, lost letters, a line break.
         """
         text = self[column]
         if text.casefold() in UNKNOWN_WORDS:
-            raise self.wrong(column, "given: without it rows would be mixed up")
+            raise self.wrong(column, "an identifier: without it, rows would be mixed up")
         if match := _WHOLE_FLOAT.fullmatch(text):
             return match[1]
         if _SCIENTIFIC.fullmatch(text):
             raise self.wrong(
                 column,
-                "written in full: digits were lost when a program took it for a number. Make the "
-                "column text in the original file",
+                "written in full: a program read it as a number and digits were lost. Format the "
+                "column as text in the original file",
             )
         if _GROUPED.fullmatch(text):
             raise self.wrong(column, "written without separators between its digits")
@@ -181,21 +180,23 @@ class Row:
         return text
 
     def identifier_or_none(self, column: str) -> str | None:
-        """Like `identifier`; ``None`` where the cell is empty or says that it is unknown."""
+        """Read an identifier like `identifier`, but an empty or unknown cell gives ``None``."""
         return None if self.text(column) is None else self.identifier(column)
 
     def word(self, column: str, words: Mapping[str, T]) -> T | None:
-        """One of a list of words, whatever its case; empty is ``None``.
+        """Read one of a list of words, in upper or lower case; empty gives ``None``.
 
         Parameters
         ----------
+        column
+            The column to read.
         words
-            Word in lower case → meaning.
+            Word in lower case → value.
 
         Raises
         ------
         InvalidManifest
-            It is none of them.
+            If it is another word.
         """
         word = " ".join(self[column].casefold().split())
         if word in words:
@@ -205,9 +206,9 @@ class Row:
         raise self.wrong(column, f"one of {', '.join(filter(None, words))}, or empty")
 
     def laterality(self, column: str) -> Laterality | None:
-        """A side: L, R, left, right; empty is ``None``, anything else is refused."""
+        """Read a side: L, R, left or right; empty gives ``None``, other words are refused."""
         return self.word(column, _SIDES)
 
     def view(self, column: str) -> ViewPosition | None:
-        """A view position of DICOM; empty is ``None``, anything else is refused."""
+        """Read a view position of DICOM; empty gives ``None``, other words are refused."""
         return self.word(column, _VIEWS)

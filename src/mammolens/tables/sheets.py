@@ -1,8 +1,8 @@
-"""Excel files → rows of text: ``.xlsx`` with openpyxl, old ``.xls`` with xlrd.
+"""Read Excel files as rows of text: ``.xlsx`` with openpyxl, old ``.xls`` with xlrd.
 
-A file is recognised by its first bytes, whatever it is called. Whole numbers lose their ``.0``,
-dates become ISO text, errors keep their word (``#N/A``). A formula without a stored value stays a
-formula, which no label and no identifier may be: an empty cell would read as unknown.
+A file is recognised by its first bytes, not by its name. Whole numbers lose their ``.0``, dates
+become ISO text, errors keep their name (``#N/A``). A formula without a stored value is kept as
+formula text, which labels and identifiers refuse; an empty cell would wrongly mean unknown.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from mammolens.tables.zips import ZipTooLarge, open_zip
 __all__ = ["is_sheet", "read_sheets"]
 
 MAX_SHEET_BYTES: Final = 1 << 30
-"""All parts of an unpacked workbook: Excel's million rows of some ten cells."""
+"""Largest unpacked workbook: the million rows of Excel with about ten cells."""
 _XLSX: Final = b"PK\x03\x04"
 _XLS: Final = b"\xd0\xcf\x11\xe0"
 _EXACT: Final = 1e15
-"""Excel keeps 15 digits: larger numbers have lost some, and are shown with their exponent."""
+"""Excel keeps 15 digits. Larger numbers have lost digits, and keep their exponent here."""
 
 _Lines = list[tuple[int, list[str]]]
 
 
 def is_sheet(data: bytes, path: Path) -> bool:
-    """Whether this is an Excel file, by its content, or by its name if the content is unknown."""
+    """Return whether this is an Excel file by its first bytes or by its suffix."""
     return data.startswith((_XLSX, _XLS)) or path.suffix.lower() in (".xlsx", ".xlsm", ".xls")
 
 
 def read_sheets(data: bytes, path: Path) -> list[_Lines]:
-    """Read every sheet of a workbook: (row number from 1, cells as text), row by row.
+    """Read every sheet of a workbook as rows of (row number from 1, cells as text).
 
     Raises
     ------
     InvalidManifest
-        The file is damaged.
+        If the file is damaged or too large.
     ConfigError
-        The package that reads this kind of sheet is not installed.
+        If the package that reads this kind of sheet is not installed.
     """
     old = data.startswith(_XLS) or (path.suffix.lower() == ".xls" and not data.startswith(_XLSX))
     package = "xlrd" if old else "openpyxl"
@@ -51,7 +51,7 @@ def read_sheets(data: bytes, path: Path) -> list[_Lines]:
         raise ConfigError(
             f"reading {kind} needs {package}",
             source=str(path),
-            remedy="Run: pip install 'mammolens[data]', or save the sheet as CSV beside it",
+            remedy="Run: pip install 'mammolens[data]', or save the sheet as CSV",
         ) from error
     try:
         return _xls(data) if old else _xlsx(data)
@@ -60,7 +60,7 @@ def read_sheets(data: bytes, path: Path) -> list[_Lines]:
             f"the sheet is not read: {error}", source=str(path), remedy="Save it as CSV"
         ) from error
     except Exception as error:
-        # Both let zip, key, value, assertion, index and XML errors of damaged files pass.
+        # Both packages raise zip, key, value, assertion, index and XML errors for damaged files.
         raise InvalidManifest(
             f"the sheet cannot be read: {type(error).__name__}",
             source=str(path),

@@ -1,7 +1,7 @@
-"""Zip archives opened within limits: the directory is looked at before it is parsed.
+"""Open zip archives within limits: the directory is checked before Python parses it.
 
-A directory is read whole and becomes an object for each of its entries, so that an archive of a few
-megabytes with millions of empty files would take minutes and gigabytes.
+Python reads the whole directory and makes an object for each entry. An archive of a few megabytes
+with millions of empty files would need minutes and gigabytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["MAX_ARCHIVE_BYTES", "MAX_ENTRIES", "ZipTooLarge", "open_zip"]
 
 MAX_ENTRIES: Final = 20_000
 MAX_DIRECTORY_BYTES: Final = 16 << 20
-"""So many entries with names and extra fields of 800 bytes each."""
+"""Largest directory: `MAX_ENTRIES` entries with 800 bytes each for names and extra fields."""
 MAX_ARCHIVE_BYTES: Final = 16 << 30
 _ENTRY: Final = b"PK\x01\x02"
 
@@ -33,9 +33,9 @@ def open_zip(source: Path | bytes) -> Iterator[zipfile.ZipFile]:
     Raises
     ------
     ZipTooLarge
-        It has too many bytes or entries, its directory is too long, or its members overlap.
+        If it has too many bytes or entries, its directory is too long, or its members overlap.
     zipfile.BadZipFile, OSError, ValueError
-        It is damaged.
+        If it is damaged.
     """
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as raw:
         size = raw.seek(0, io.SEEK_END)
@@ -53,13 +53,13 @@ def open_zip(source: Path | bytes) -> Iterator[zipfile.ZipFile]:
 
 
 class _Guarded(io.BufferedIOBase):
-    """A file whose directory is refused, while it is read, if it is beyond a limit."""
+    """A file that refuses to read a zip directory beyond the limits."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self.raw_file, self.is_parsed = raw, False
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read as a file does; before the directory is parsed only so much."""
+        """Read like a file; until the directory is parsed, only within the limits."""
         if self.is_parsed:
             return self.raw_file.read(-1 if size is None else size)
         wanted = MAX_DIRECTORY_BYTES + 1 if size is None or size < 0 else size

@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize
 
 from mammolens.bench.auditing.audit import Rows
-from mammolens.bench.auditing.mitigate import _balance, _line, mitigation_section
+from mammolens.bench.auditing.mitigation import _balance, _line, mitigation_section
 from mammolens.bench.settings import Remedy
 from mammolens.bench.units import ImageResult
 from mammolens.core import Scores
@@ -129,7 +129,7 @@ def test_small_groups_are_treated_as_the_whole_and_get_no_figure(card, tmp_path)
         "note": "too few: treated as the whole",
     }
     few = mitigation_section(made[:12], card, Remedy.RECALIBRATE, "density", draws=20)
-    assert "10 women" in few["parts"]["made"]["note"]
+    assert "10 patients" in few["parts"]["made"]["note"]
 
 
 def test_sources_are_one_part_and_unknown_axes_are_refused(card, tmp_path):

@@ -20,9 +20,9 @@ from typer.testing import CliRunner
 
 from mammolens import DISCLAIMER, cli
 from mammolens.bench.comparison import ComparisonSettings, compare
-from mammolens.bench.comparison.entrants import Entrant
-from mammolens.bench.comparison.proof import prove_apart, read_sides
-from mammolens.bench.comparison.standings import compare_models
+from mammolens.bench.comparison.candidates import Candidate
+from mammolens.bench.comparison.leaderboard import compare_models
+from mammolens.bench.comparison.leak_proof import prove_apart, read_sides
 from mammolens.bench.units import TASKS
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.splits import split_digest
@@ -191,7 +191,7 @@ def test_differences_and_tests_are_those_of_independent_code(outcome):
 
 
 def test_correction_is_holms_over_all_that_is_claimed():
-    from mammolens.bench.comparison.claims import correct, draw_claims
+    from mammolens.bench.comparison.conclusions import correct, draw_claims
 
     def difference(model, value, p, few=False):
         return {
@@ -203,23 +203,23 @@ def test_correction_is_holms_over_all_that_is_claimed():
         }
 
     gaps = [difference("a", 0.2, 0.001), difference("b", 0.06, 0.03), difference("c", -0.2, 0.002)]
-    standings = {
+    leaderboard = {
         "x": {"malignancy": {"breast": {"differences": gaps}}},
         "y": {"malignancy": {"breast": {"differences": [difference("a", 0.4, 1e-9, few=True)]}}},
     }
-    assert correct(standings, "breast") == 3
+    assert correct(leaderboard, "breast") == 3
     expected = multipletests([0.001, 0.03, 0.002], method="holm")[1]
     assert [one["p_value_holm"] for one in gaps] == pytest.approx(expected)
-    assert correct(standings, "breast", aside=["b"]) == 2
-    assert [one.model for one in draw_claims(standings, "net", "breast")] == ["a", "c", "a"]
+    assert correct(leaderboard, "breast", aside=["b"]) == 2
+    assert [one.model for one in draw_claims(leaderboard, "net", "breast")] == ["a", "c", "a"]
     gaps[1]["p_value"] = None
-    assert correct(standings, "breast") == 3
+    assert correct(leaderboard, "breast") == 3
     assert gaps[1]["p_value_holm"] is None
     assert gaps[0]["p_value_holm"] == pytest.approx(0.003)
     gaps[1]["p_value"] = 0.03
-    correct(standings, "breast")
+    correct(leaderboard, "breast")
     gaps[1]["p_value_holm"] = 0.06
-    claims = draw_claims(standings, "net", "breast")
+    claims = draw_claims(leaderboard, "net", "breast")
     assert [one.verdict for one in claims] == ["holds", "not shown", "the reverse", "too few"]
     assert claims[0].words == (
         "net ranks breasts of x better than a: +0.200 (+0.150 to +0.250), holds after correction "
@@ -231,13 +231,13 @@ def test_correction_is_holms_over_all_that_is_claimed():
 
 
 def test_few_women_are_few_however_many_pictures_they_have(make_cohort):
-    def entrant(name, gain, women):
+    def candidate(name, gain, women):
         seen = tuple(make_cohort(women=women, gain=gain))
         points = {"high": 0.5, "low": 0.2}
-        return Entrant(name, "package", "", dict.fromkeys(TASKS, seen), points, "made", {})
+        return Candidate(name, "package", "", dict.fromkeys(TASKS, seen), points, "made", {})
 
     for women, few in ((27, True), (30, False)):  # a third are ill, with two pictures of it each
-        both = [entrant("a", 2.0, women), entrant("b", 1.0, women)]
+        both = [candidate("a", 2.0, women), candidate("b", 1.0, women)]
         judged = compare_models(both, "a", ("image",), draws=50)["made"]["malignancy"]["image"]
         assert judged["n_positive"] == 2 * women // 3
         assert judged["differences"][0]["few"] is few
@@ -263,10 +263,10 @@ def test_words_and_figures_lie_beside_the_numbers(outcome):
 
 def test_a_comparison_has_a_report(outcome, tmp_path):
     pytest.importorskip("typst", reason="needs the extra mammolens[report]")
-    from mammolens.bench.report import run
+    from mammolens.bench.report import write_reports
 
     found, _, out, _ = outcome
-    page, print_ = run([out], tmp_path, False)
+    page, print_ = write_reports([out], tmp_path, False)
     text = page.read_text("utf-8")
     assert DISCLAIMER in text
     for model in found.document["models"]:
@@ -278,10 +278,10 @@ def test_a_comparison_has_a_report(outcome, tmp_path):
     assert print_.read_bytes().startswith(b"%PDF")
     (tmp_path / "compare.json").write_text(json.dumps({"schema": "mammolens.comparison/1"}))
     with pytest.raises(InvalidManifest, match=r"lacks.*run the comparison again"):
-        run([tmp_path], None, False)
+        write_reports([tmp_path], None, False)
     (tmp_path / "compare.json").write_text('{"schema": "mammolens.comparison/9"}')
     with pytest.raises(InvalidManifest, match=r"compare\.json.*comparison/9"):
-        run([tmp_path], None, False)
+        write_reports([tmp_path], None, False)
 
 
 def test_a_second_run_trains_nothing_and_says_the_same(outcome, folder, package, tmp_path):
@@ -460,11 +460,11 @@ def test_classical_models_do_not_depend_on_the_packages_beside_them(
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"models": ("svn",)}, ConfigError, r"'svn'.*Did you mean svm"),
-        ({"models": ("mammolens-3",)}, ConfigError, r"Did you mean mammolens-2"),
+        ({"models": ("svn",)}, ConfigError, r"'svn'.*Use 'svm'"),
+        ({"models": ("mammolens-3",)}, ConfigError, r"Use 'mammolens-2'"),
         ({"models": ("svm", "svm")}, ConfigError, r"svm is there twice"),
         ({"models": ()}, ConfigError, r"nothing to compare"),
-        ({"features": ("handmade",)}, ConfigError, r"Did you mean handcrafted"),
+        ({"features": ("handmade",)}, ConfigError, r"Use 'handcrafted'"),
         ({"split": "test"}, InvalidManifest, r"no row belongs to the split 'test'.*--split all"),
         ({"split": "train"}, ConfigError, r"'train' is no side to judge"),
         ({"split": "all"}, InvalidManifest, r"no training row to train logistic on"),

@@ -1,4 +1,4 @@
-"""An evaluation's folder with everything in it that a report can hold, hostile names included."""
+"""An evaluation's folder with everything that a report can show, including hostile names."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from mammolens.bench.evaluate import publish
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.localise import localisation_figures
-from mammolens.bench.marks import RULES, read_map
+from mammolens.bench.localisation import localisation_figures
+from mammolens.bench.map_readings import RULES, read_map
 from mammolens.bench.settings import Settings
 from mammolens.bench.units import ImageResult
 from mammolens.core import Geometry, ImageRef, Photometric, PreparedView, Unreadable
@@ -28,7 +28,7 @@ LONG = "x" * 300
 
 @pytest.fixture(scope="session")
 def scored(make_cohort):
-    """Two data sets of women, one of them with a hostile name, and three unreadable images."""
+    """Two data sets of patients, one of them with a hostile name, and three unreadable images."""
 
     def with_birads(**known):
         return {
@@ -48,7 +48,7 @@ def scored(make_cohort):
 
 @pytest.fixture(scope="session")
 def evaluation(scored, package, tmp_path_factory) -> Path:
-    """A folder as `mammolens evaluate` leaves it, with cases, subgroups and lesions."""
+    """A folder as `mammolens evaluate` writes it, with cases, subgroups and lesions."""
     folder = tmp_path_factory.mktemp("evaluation")
     model = ModelPackage.load(package)
     evidence = Evidence(scored, Settings(draws=100, cases=0), card=model.card)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mammolens.bench.report.checklist import DEVELOPMENT, OPEN, PARTLY, REPORTED, Known, fill
-from mammolens.bench.report.claim import CLAIM
-from mammolens.bench.report.load import read_run
-from mammolens.bench.report.page import build_document
-from mammolens.bench.report.tripod import TRIPOD_AI
+from mammolens.bench.report.claim_checklist import CLAIM
+from mammolens.bench.report.evaluation_document import build_document
+from mammolens.bench.report.run_folder import read_run
+from mammolens.bench.report.tripod_checklist import TRIPOD_AI
 
 PARTS = {
     3: "abc",

@@ -1,4 +1,4 @@
-"""What the report says and how it says it: on the page, in print, and where it must refuse."""
+"""The content and form of the report, as page and as PDF, and the inputs that it refuses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pypdf import PdfReader
 
 from mammolens import DISCLAIMER
 from mammolens.bench import evaluate
-from mammolens.bench.report import load, run, write_report
+from mammolens.bench.report import run_folder, write_report, write_reports
 from mammolens.bench.report.charts import LOOKS
 from mammolens.bench.report.document import (
     Alarm,
@@ -27,10 +27,10 @@ from mammolens.bench.report.document import (
     Table,
     Text,
 )
+from mammolens.bench.report.evaluation_document import build_document
 from mammolens.bench.report.html import render_html
-from mammolens.bench.report.page import build_document
 from mammolens.bench.report.pdf import render_pdf
-from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.errors import ConfigError, InvalidManifest, StorageError
 
 VOID = {"meta", "link", "br", "img", "path", "wbr"}
 WITHOUT_INTERVAL = {
@@ -71,7 +71,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def document(evaluation):
-    return build_document(load.read_run(evaluation))
+    return build_document(run_folder.read_run(evaluation))
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_the_page_is_well_formed_and_names_its_parts(page):
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
-def test_the_page_asks_for_nothing(page, text):
+def test_the_page_loads_nothing_from_outside(page, text):
     loaded = [a[key] for _, a in page.tags for key in ("src", "srcset", "poster") if key in a]
     assert loaded
     assert all(address.startswith("data:image/png;base64,") for address in loaded)
@@ -136,7 +136,7 @@ def test_hostile_names_are_text(page, text):
     assert "span class" not in "".join(page.words)
 
 
-def test_every_chart_and_picture_is_told_in_words(page, document):
+def test_every_chart_and_picture_has_a_text_description(page, document):
     charts = blocks(document, Figure)
     assert len(charts) >= 15
     assert all(len(chart.alt) > 30 for chart in charts)
@@ -220,7 +220,7 @@ def test_absent_sections_are_left_out_and_empty_ones_say_why(evaluation, tmp_pat
         judged["tumour"] = silent
         judged["curves"]["tumour"] = {}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics), "utf-8")
-    document = build_document(load.read_run(tmp_path))
+    document = build_document(run_folder.read_run(tmp_path))
     titles = {section.title for section in document.sections}
     assert not titles & {"Subgroups", "Localisation", "Best and worst cases", "Robustness"}
     assert "all 9 labels are positive" in render_html(document)
@@ -230,7 +230,7 @@ def test_scores_without_a_model_are_reported_as_such(evaluation, tmp_path):
     metrics = json.loads((evaluation / "metrics.json").read_text("utf-8"))
     metrics |= {"model": None, "predictions": {"path": "far/off.csv", "sha256": "ab" * 32}}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics), "utf-8")
-    document = build_document(load.read_run(tmp_path))
+    document = build_document(run_folder.read_run(tmp_path))
     assert document.title == "Evaluation of scores of off.csv"
     assert "the card of" not in render_html(document)
 
@@ -241,13 +241,13 @@ def test_a_picture_from_elsewhere_is_not_taken(evaluation, tmp_path):
     (tmp_path / "secret.png").write_bytes((evaluation / "cases" / "01-found.png").read_bytes())
     metrics["cases"] = [{**metrics["cases"][0], "file": "cases/../secret.png"}]
     (tmp_path / "metrics.json").write_text(json.dumps(metrics), "utf-8")
-    document = build_document(load.read_run(tmp_path))
+    document = build_document(run_folder.read_run(tmp_path))
     assert [len(block.cases) for block in blocks(document, Pictures)] == [0]
     assert any("no longer" in alarm.words for alarm in blocks(document, Alarm))
     Page(render_html(document))
 
 
-def test_the_print_is_whole_and_says_on_every_page_what_it_is_not(files):
+def test_the_pdf_has_all_sections_and_the_disclaimer_on_every_page(files):
     reader = PdfReader(files[1])
     texts = [found.extract_text() for found in reader.pages]
     assert len(texts) >= 8
@@ -277,7 +277,7 @@ def test_details_are_folded_on_the_page_and_left_out_of_the_print(document, page
 
 
 def test_the_main_tables_say_what_the_details_say(document):
-    """The same figure by two ways through metrics.json, of a data set and unit."""
+    """The same figure of a data set and unit, read from two places of metrics.json."""
     tables = {table.caption: table for table in blocks(document, Table)}
 
     def cell(caption, row, column):
@@ -300,7 +300,7 @@ def test_the_main_tables_say_what_the_details_say(document):
     )
 
 
-def test_the_print_brings_its_fonts(files):
+def test_the_pdf_embeds_its_fonts(files):
     fonts = {}
     for found in PdfReader(files[1]).pages:
         for font in (found["/Resources"].get("/Font") or {}).values():
@@ -310,7 +310,7 @@ def test_the_print_brings_its_fonts(files):
     assert all({"/FontFile2", "/FontFile3"} & set(known) for known in fonts.values())
 
 
-def test_the_print_reads_aloud(files, document):
+def test_the_pdf_works_with_a_screen_reader(files, document):
     """Headings, tables and pictures are tagged, and every picture is described."""
     root = PdfReader(files[1]).trailer["/Root"]
     assert root["/MarkInfo"]["/Marked"]
@@ -333,7 +333,7 @@ def test_the_print_reads_aloud(files, document):
     assert tags["/H1"] == sum(bool(section.blocks) for section in document.sections)
 
 
-def test_the_print_sets_every_script_whole():
+def test_the_pdf_shows_every_script():
     """Letters of Arabic join from right to left, marks of Devanagari find their place."""
     words = ("ملف المريضة", "रिपोर्ट क्षति")
     sections = (Section("One", "one", tuple(Text(text) for text in words)),)
@@ -342,7 +342,7 @@ def test_the_print_sets_every_script_whole():
     assert {"DejaVuSans", "NotoSansDevanagari-Regular"} <= names
 
 
-def test_an_address_leads_where_it_says_however_long_it_is():
+def test_a_long_address_is_a_working_link():
     address = "https://doi.org/10.1111/" + "x" * 40
     sections = (Section("One", "one", (Sources((("A work.", address),)),)),)
     (page,) = PdfReader(io.BytesIO(render_pdf(Document("T", (), sections)))).pages
@@ -354,7 +354,7 @@ def test_charts_are_vectors_in_print(files):
     assert pictures == 3
 
 
-def test_colours_can_be_told_apart_and_read():
+def test_colours_can_be_distinguished_and_read():
     style = resources.files("mammolens.bench.report").joinpath("report.css").read_text("utf-8")
     inks = re.findall(r"--(ink|quiet|link|alarm): (#[0-9a-f]{6})", style)
     assert len(inks) == 4
@@ -376,8 +376,8 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_what_is_no_evaluation_is_refused_by_name(evaluation, tmp_path, monkeypatch):
-    assert load.SCHEMA == evaluate.SCHEMA
+def test_a_folder_without_an_evaluation_is_refused(evaluation, tmp_path, monkeypatch):
+    assert run_folder.SCHEMA == evaluate.SCHEMA
     with pytest.raises(InvalidManifest, match=r"no metrics\.json.*--out folder"):
         write_report(tmp_path)
     path = tmp_path / "metrics.json"
@@ -394,17 +394,17 @@ def test_what_is_no_evaluation_is_refused_by_name(evaluation, tmp_path, monkeypa
             write_report(tmp_path)
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    with pytest.raises(ConfigError, match="may write"):
+    with pytest.raises(StorageError, match="may write"):
         write_report(evaluation, blocked)
-    monkeypatch.setattr(load, "find_spec", lambda name: None if name == "typst" else name)
+    monkeypatch.setattr(run_folder, "find_spec", lambda name: None if name == "typst" else name)
     with pytest.raises(ConfigError, match=r"typst.*mammolens\[report\]"):
         write_report(evaluation)
 
 
 def test_the_command_refuses_what_does_not_go_together(evaluation, tmp_path):
     with pytest.raises(ConfigError, match="--common"):
-        run([evaluation], None, True)
+        write_reports([evaluation], None, True)
     with pytest.raises(ConfigError, match="--out"):
-        run([evaluation, evaluation], None, False)
+        write_reports([evaluation, evaluation], None, False)
     with pytest.raises(ConfigError, match="3 evaluations"):
-        run([evaluation] * 3, tmp_path, False)
+        write_reports([evaluation] * 3, tmp_path, False)

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import brier_score_loss
 
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.sections.recalibrate import conformal, recalibration
+from mammolens.bench.sections.recalibration import conformal, recalibration
 from mammolens.bench.settings import Settings
 from mammolens.bench.units import ImageResult
 from mammolens.core import Scores
 from mammolens.data.manifest import Record, Split
-from mammolens.metrics import brier_score
 
 
 @cache
@@ -73,7 +73,7 @@ def test_isotonic_on_a_named_side_is_that_of_scikit_learn():
     sample = made.sample("malignancy", "image")
     expected = np.clip(fitted.predict(sample.scores), 1 / 402, 401 / 402)
     assert found["isotonic"]["after"]["brier"]["value"] == pytest.approx(
-        brier_score(sample.labels, expected), abs=1e-6
+        brier_score_loss(sample.labels, expected), abs=1e-6
     )
 
 

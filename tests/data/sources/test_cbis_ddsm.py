@@ -1,4 +1,4 @@
-"""CBIS-DDSM: stale paths, swapped masks, several abnormalities, women in two official sets."""
+"""CBIS-DDSM: stale paths, swapped masks, several abnormalities, patients in two official sets."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def shown(picture, seed: int = 0):
 
 @pytest.fixture
 def archive(tmp_path, make_dicom) -> Path:
-    """The archive's tree; one case has crop and mask in one series, told apart by size only."""
+    """The archive's tree; one case has crop and mask in one series, which differ in size only."""
     root = tmp_path / "manifest-1"
     write_tables(root)
     for (kind, part), listed in ROWS.items():
@@ -210,18 +210,18 @@ def test_a_film_of_both_kinds_is_one_record_and_malignant_if_either_is(layout, r
     assert record.birads == "4"
 
 
-def test_a_woman_of_two_sets_stays_for_testing_and_is_named(archive):
+def test_a_patient_in_two_sets_keeps_the_test_films_and_is_named(archive):
     manifest = build(archive)
     refuse_leak(manifest.records)
     kept = [r for r in manifest.records if r.patient_id == "P_00003"]
     assert [(r.image_id, r.split) for r in kept] == [("P_00003_RIGHT_CC", Split.TEST)]
     (said,) = [c for c in manifest.cautions if c.name == "patients_in_training_and_test"]
-    assert "1 women" in said.message
-    assert "1 that are for training only were left out" in said.message
+    assert "1 patients" in said.message
+    assert "1 films that are for training only are left out" in said.message
     assert "P_00003" in said.message
 
 
-def test_masks_are_told_by_size_whatever_they_are_called(archive):
+def test_masks_are_found_by_size_not_by_name(archive):
     manifest = build(archive)
     assert "P_00001_LEFT_CC_2" in str([c for c in manifest.cautions if c.name == "masks_swapped"])
 
@@ -249,7 +249,7 @@ def test_masks_of_another_size_than_their_film_are_left_out(archive, make_dicom)
     assert "masks_of_other_size" in [caution.name for caution in manifest.cautions]
 
 
-def test_what_lacks_is_counted_and_named(flat):
+def test_missing_files_are_counted_and_named(flat):
     (flat / "Mass-Test_P_00004_LEFT_CC.png").unlink()
     (flat / "mass_case_description_test_set.csv").unlink()
     cv2.imwrite(str(flat / "Calc-Test_P_09999_LEFT_CC.png"), np.eye(90, dtype=np.uint8) * 255)
@@ -286,13 +286,13 @@ def test_without_tables_or_films_there_is_no_manifest(tmp_path):
     with pytest.raises(InvalidManifest, match="no case table"):
         build(tmp_path)
     write_tables(tmp_path)
-    with pytest.raises(InvalidManifest, match="none of the images"):
+    with pytest.raises(InvalidManifest, match="none of the source"):
         build(tmp_path)
 
 
 @pytest.mark.skipif(not NATIVE.is_dir(), reason="CBIS-DDSM's own tables are not here")
 def test_the_real_tables_agree_with_labels_derived_elsewhere(tmp_path):
-    """Films of the women of 60 training crops, and every woman who stands in two sets."""
+    """Films of the patients of 60 training crops, and every patient who is in two sets."""
     with (SHARED / "cbis_masses" / "manifest.csv").open(newline="") as stream:
         crops = list(csv.DictReader(stream))[::14]
     women = {row["patient_id"] for row in crops}
@@ -312,7 +312,7 @@ def test_the_real_tables_agree_with_labels_derived_elsewhere(tmp_path):
             (tmp_path / f"{film}.png").write_bytes(picture)
     manifest = build(tmp_path)
     refuse_leak(manifest.records)
-    assert str(manifest.cautions[0]).startswith("patients_in_training_and_test: 31 women ")
+    assert str(manifest.cautions[0]).startswith("patients_in_training_and_test: 31 patients ")
     found = by_id(manifest)
     checked = 0
     for crop in crops:

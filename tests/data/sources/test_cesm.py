@@ -24,7 +24,7 @@ def test_the_archive_as_it_is_unpacked(tree):
     assert (malignant.birads, malignant.density, malignant.age_years) == ("4", "B", 63)
     assert (normal.tumour, normal.malignant, normal.machine) == (False, False, "2")
     words = [str(caution) for caution in manifest.cautions]
-    assert words == ["no_image: 1 annotated images are not here: P3_R_DM_CC"]
+    assert words == ["no_image: 1 annotated images are missing: P3_R_DM_CC"]
 
 
 def test_outlines_become_boxes(tree):

@@ -67,7 +67,7 @@ def test_a_damaged_sheet_is_refused(tree):
         build_source("cmmd", tree)
 
 
-def test_without_openpyxl_the_word_is_what_to_install(tree, monkeypatch):
+def test_without_openpyxl_the_message_says_what_to_install(tree, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(ConfigError, match=r"pip install 'mammolens\[data\]'"):
         build_source("cmmd", tree)

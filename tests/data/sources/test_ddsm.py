@@ -1,4 +1,4 @@
-"""DDSM: cases with their headers, outlines as chain codes, and films that nothing is known of."""
+"""DDSM: cases with their headers, outlines as chain codes, and films with unknown labels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mammolens.core import Laterality, ViewPosition
 from mammolens.data.cache import prepare_record
 from mammolens.data.lesions import LesionKind
 from mammolens.data.sources import build_source
-from mammolens.data.sources._overlay import parse_overlay
+from mammolens.data.sources._ddsm_overlay import parse_overlay
 from mammolens.data.sources.ddsm import build
 from mammolens.errors import InvalidManifest
 from mammolens.preprocess import PreprocessConfig
@@ -65,7 +65,7 @@ def by_id(manifest):
     return {record.image_id: record for record in manifest.records}
 
 
-def test_the_tree_as_it_is_handed_out(tree):
+def test_the_tree_as_it_is_distributed(tree):
     manifest = build_source("ddsm", tree)
     found = by_id(manifest)
     assert len(found) == 8
@@ -128,7 +128,7 @@ def test_doubtful_outlines_do_not_make_a_film_benign(tree, text, malignant, note
     assert note in [caution.name for caution in manifest.cautions]
 
 
-def test_what_lacks_is_counted_and_named(tree):
+def test_missing_files_are_counted_and_named(tree):
     case = tree / "cancers" / "cancer_06" / "case1141"
     (case / "A_1141_1.LEFT_MLO.OVERLAY").unlink()
     (case / "A_1141_1.RIGHT_CC.LJPEG").rename(case / "A_1141_1.RIGHT_XCC.LJPEG")
@@ -146,7 +146,7 @@ def test_what_lacks_is_counted_and_named(tree):
 
 
 def test_a_folder_without_cases_is_refused(tmp_path):
-    with pytest.raises(InvalidManifest, match="none of the images"):
+    with pytest.raises(InvalidManifest, match="none of the source"):
         build(tmp_path)
 
 
@@ -180,6 +180,6 @@ def test_kinds_of_lesions(types, kind):
     ],
 )
 def test_directions_of_the_chain_code(step, box):
-    """0 is up, and on clockwise, as DDSM's makers draw it."""
+    """0 is up, then clockwise, as in DDSM's description."""
     (found,) = parse_overlay(overlay((MASS, "BENIGN", f"10 10 {step}"))).abnormalities
     assert found.box_source_px == box

@@ -1,4 +1,4 @@
-"""A folder for each class: names, splits, and whose an image is."""
+"""A folder for each class: names, splits, and the patient of an image."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_without_patients_the_caution_is_loud(tree):
     caution = build_source("folder", tree).cautions[0]
     assert caution.name == "PATIENTS_UNKNOWN"
     assert "16 images" in caution.message
-    assert "A SPLIT MAY PUT ONE WOMAN ON BOTH SIDES" in caution.message
+    assert "A SPLIT MAY PUT ONE PATIENT ON BOTH SIDES" in caution.message
 
 
 def test_patients_come_from_dicom_headers(tmp_path, make_dicom):
@@ -48,14 +48,14 @@ def test_patients_come_from_dicom_headers(tmp_path, make_dicom):
 def test_a_patient_on_two_sides_is_named(tree):
     manifest = build_source("folder", tree, {"patient": r"(\d)_L_CC"})
     assert [str(c) for c in manifest.cautions] == [
-        "patients_on_two_sides: 2 patients stand on two sides of the split: 1, 2"
+        "patients_on_two_sides: 2 patients are on two sides of the split: 1, 2"
     ]
 
 
 def test_other_class_names_are_stated_not_guessed(tmp_path, make_sources):
     make_sources.save(tmp_path / "0" / "a.png")
     make_sources.save(tmp_path / "1" / "b.png")
-    with pytest.raises(InvalidManifest, match=r"2 images are in no folder that is a class"):
+    with pytest.raises(InvalidManifest, match=r"2 images are not in a folder of a class"):
         build_source("folder", tmp_path)
     manifest = build_source("folder", tmp_path, {"classes": "0=no_cancer,1=cancer", "name": "x"})
     assert [(r.dataset, r.tumour, r.malignant) for r in manifest.records] == [
@@ -67,9 +67,9 @@ def test_other_class_names_are_stated_not_guessed(tmp_path, make_sources):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"patient": "("}, "no regular expression"),
+        ({"patient": "("}, "not a regular expression"),
         ({"patient": "abc"}, "has no group"),
-        ({"classes": "0=healthy"}, "'healthy' is no class"),
+        ({"classes": "0=healthy"}, "'healthy' is not a class"),
     ],
 )
 def test_faulty_options_are_refused(tree, options, words):
@@ -78,5 +78,5 @@ def test_faulty_options_are_refused(tree, options, words):
 
 
 def test_an_expression_that_misses_a_path_is_refused(tree):
-    with pytest.raises(InvalidManifest, match="finds no patient in 'test/"):
+    with pytest.raises(InvalidManifest, match="does not find a patient in 'test/"):
         build_source("folder", tree, {"patient": "(train)"})

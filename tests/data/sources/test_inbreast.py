@@ -112,7 +112,7 @@ def test_of_several_lesions_on_a_suspicious_image_none_is_called_malignant(tree)
     ]
 
 
-def test_what_lacks_is_counted_and_named(tree):
+def test_missing_files_are_counted_and_named(tree):
     dicoms = tree / "AllDICOMs"
     (dicoms / f"20000001_{WOMAN}_MG_R_CC_ANON.dcm").unlink()
     (dicoms / f"20000009_{WOMAN}_MG_R_CC_ANON.dcm").write_bytes(b"-")
@@ -166,7 +166,7 @@ def test_without_table_or_images_there_is_no_manifest(tree, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     (empty / "INbreast.csv").write_text(table())
-    with pytest.raises(InvalidManifest, match="none of the images"):
+    with pytest.raises(InvalidManifest, match="none of the source"):
         build(empty)
 
 

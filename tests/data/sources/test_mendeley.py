@@ -1,4 +1,4 @@
-"""The 227-pixel set: one picture a film, upright whatever way a class was turned."""
+"""The 227-pixel set: one upright picture for each film, in all turns of a class."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def test_names_become_films_of_three_sets(tree):
     assert found["20586908"].dataset == "inbreast"
 
 
-def test_of_the_copies_the_first_is_kept(tree):
+def test_the_first_copy_is_kept(tree):
     manifest = build_source("mendeley", tree)
     assert all("(1)" in record.path.name for record in manifest.records)
     copies = next(c for c in manifest.cautions if c.name == "copies_left_out")
@@ -47,7 +47,7 @@ def test_near_numbers_of_inbreast_stay_together(tree):
 
 
 @pytest.mark.parametrize("quarters", [0, 1, 2, 3])
-def test_a_class_is_turned_back_however_it_was_turned(tree, make_sources, quarters):
+def test_a_turned_class_is_turned_upright(tree, make_sources, quarters):
     for path in (tree / "DDSM Dataset" / "Malignant Masses").glob("*"):
         upright = make_sources.drawn(227, 227, wall="right" if "0002" in path.name else "left")
         make_sources.save(path, np.rot90(upright, quarters))
@@ -69,7 +69,7 @@ def test_a_turned_picture_is_prepared_like_its_upright_self(tree, make_sources):
     np.testing.assert_array_equal(prepare_record(record, PLAIN).pixels, expected.pixels)
 
 
-def test_a_class_that_shows_no_way_up_stays_and_is_named(tree, make_sources):
+def test_a_class_of_unclear_orientation_stays_as_stored(tree, make_sources):
     for n, path in enumerate((tree / "DDSM Dataset" / "Benign Masses").glob("*(1)*")):
         make_sources.save(path, np.rot90(make_sources.drawn(227, 227), n))
     manifest = build_source("mendeley", tree)
@@ -84,7 +84,7 @@ def test_a_film_in_both_classes_is_refused(tree, make_sources):
         build_source("mendeley", tree)
 
 
-def test_strange_names_are_named(tree, make_sources):
+def test_unknown_names_are_listed(tree, make_sources):
     make_sources.save(tree / "MIAS Dataset" / "Benign Masses" / "scan.png")
     manifest = build_source("mendeley", tree)
     assert any(c.name == "unknown_name" and "scan.png" in c.message for c in manifest.cautions)

@@ -1,4 +1,4 @@
-"""mini-MIAS: origin at the bottom, several rows, pairs of one woman, sides of the film."""
+"""mini-MIAS: origin at the bottom, several rows, pairs of one patient, lateralities of the film."""
 
 import csv
 import shutil
@@ -46,7 +46,7 @@ def test_a_finding_without_place_is_labelled_but_not_marked(tree):
     assert (no_numbers.tumour, no_numbers.malignant, no_numbers.lesions) == (True, False, ())
 
 
-def test_pairs_are_one_woman_and_odd_numbers_left_on_the_film(tree):
+def test_pairs_are_one_patient_and_odd_numbers_are_left(tree):
     found = by_id(build_source("mias", tree))
     assert [found[f"mdb00{n}"].patient_id for n in (1, 2, 3)] == ["mias001", "mias001", "mias002"]
     sides = [found[f"mdb00{n}"].laterality for n in (1, 2)]
@@ -55,9 +55,9 @@ def test_pairs_are_one_woman_and_odd_numbers_left_on_the_film(tree):
     assert (found["mdb002"].tumour, found["mdb002"].density) == (False, "G")
 
 
-def test_what_lacks_is_named(tree):
+def test_missing_images_are_named(tree):
     cautions = [str(caution) for caution in build_source("mias", tree).cautions]
-    assert cautions == ["no_image: 1 listed images are not here: mdb006"]
+    assert cautions == ["no_image: 1 listed images are missing: mdb006"]
 
 
 def test_circles_do_not_go_with_pictures_of_another_size(tree, make_sources):

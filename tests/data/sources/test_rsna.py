@@ -51,7 +51,7 @@ def test_an_image_without_a_row_is_left_out_and_named(tree, make_sources):
 
 def test_two_releases_side_by_side_are_refused(tree, make_sources):
     make_sources.save(tree / "png" / "10006_462822612.png")
-    with pytest.raises(InvalidManifest, match="here twice"):
+    with pytest.raises(InvalidManifest, match="exists twice"):
         build_source("rsna", tree)
 
 
@@ -85,7 +85,7 @@ def test_a_faulty_table_is_refused_by_name(tree, old, new, words):
     ],
 )
 def test_a_row_that_has_slipped_is_refused(tree, change, words):
-    """Two of these once made every cancer a zero without a word."""
+    """Two of these names once turned every cancer into a 0 without a message."""
     table = tree / "train.csv"
     table.write_text(change(table.read_text()))
     if not words:

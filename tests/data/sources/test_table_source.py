@@ -1,4 +1,4 @@
-"""Our own table as a source: whole or refused."""
+"""Our own table as a source: it is complete, or it is refused."""
 
 import pytest
 

@@ -33,7 +33,7 @@ def test_the_release_as_it_is_unpacked(tree):
     assert [c.name for c in manifest.cautions] == ["labels_are_birads", "patient_is_exam"]
 
 
-def test_boxes_bear_the_kind_that_is_a_lesion(tree):
+def test_boxes_have_the_kind_of_the_lesion(tree):
     found = by_id(build_source("vindr", tree))
     mass = found["a1"].lesions[0]
     assert (mass.kind, mass.malignant) == (LesionKind.MASS, True)

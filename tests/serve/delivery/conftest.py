@@ -6,12 +6,9 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import random
-import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,27 +36,13 @@ from mammolens.serve.settings import NodeSettings
 from mammolens.serve.work.queue import Job
 from mammolens.serve.work.results import Outcome, ResultFile, commit_result
 
+from ..conftest import free_port, wait_for
+
 QUICK = {"lease_s": 5, "backoff_s": 0.02, "backoff_max_s": 0.1, "poll_s": 0.02}
-
-
-def free_port() -> int:
-    """A port that no outgoing connection is given: to a server that is away it would be its own."""
-    for number in random.sample(range(20_000, 32_000), 200):
-        with socket.socket() as trial, contextlib.suppress(OSError):
-            trial.bind(("127.0.0.1", number))
-            return number
-    raise RuntimeError("there is no free port")
 
 
 def sha(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 15.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not come about in time"
-        time.sleep(0.01)
 
 
 class HttpPeer:

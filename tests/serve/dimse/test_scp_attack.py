@@ -17,8 +17,8 @@ from pynetdicom.dimse_messages import N_ACTION_RQ, N_EVENT_REPORT_RQ
 from pynetdicom.dimse_primitives import N_ACTION, N_EVENT_REPORT
 from pynetdicom.sop_class import StorageCommitmentPushModel  # type: ignore[attr-defined]
 
-from mammolens.serve.dimse import _messages
-from mammolens.serve.dimse._associate_pdu import LONGEST_ASSOCIATE
+from mammolens.serve.dimse.upper_layer import messages
+from mammolens.serve.dimse.upper_layer.associate_pdu import LONGEST_ASSOCIATE
 
 from .wire import (
     EXPLICIT,
@@ -134,7 +134,7 @@ def test_a_broken_request_is_refused_and_its_connection_ends(listen, what):
 
 
 def test_a_context_without_transfer_syntax_takes_no_place(listen, monkeypatch):
-    monkeypatch.setattr("mammolens.serve.dimse.acceptor.SPARE_CONNECTIONS", 2)
+    monkeypatch.setattr("mammolens.serve.dimse.upper_layer.acceptor.SPARE_CONNECTIONS", 2)
     listener = listen(max_associations=2, **QUICK)
     with contextlib.ExitStack() as stack:
         for _ in range(8):
@@ -158,7 +158,7 @@ def test_an_error_in_any_thread_ends_the_association(listen, monkeypatch):
         "pynetdicom.association.Association._serve_request",
         "pynetdicom.dul.DULServiceProvider._is_transport_event",
         "pynetdicom.fsm.StateMachine.do_action",
-        "mammolens.serve.dimse._messages.Messages.receive_primitive",
+        "mammolens.serve.dimse.upper_layer.messages.Messages.receive_primitive",
     )
     for place in places:
         with monkeypatch.context() as patch, connect(listener) as connection:
@@ -229,7 +229,7 @@ ORDER = {
     "a context that was not accepted": lambda: pdata((99, 3, b"")),
     "no value": lambda: pdata(),
     "a command that does not end": lambda: b"".join(
-        pdata((1, 1, bytes(4000))) for _ in range(1 + _messages.LONGEST_COMMAND // 4000)
+        pdata((1, 1, bytes(4000))) for _ in range(1 + messages.LONGEST_COMMAND // 4000)
     ),
     "a command that is nonsense": lambda: pdata((1, 3, random.Random(0).randbytes(3000))),
     "a command nested a thousand times": lambda: pdata(
@@ -282,7 +282,7 @@ def test_data_of_an_action_without_end_ends_the_association(listen):
     with associated(listener, contexts) as connection:
         connection.sendall(head)
         with contextlib.suppress(OSError):
-            for _ in range(_messages.LONGEST_MESSAGE // 16000 + 10):
+            for _ in range(messages.LONGEST_MESSAGE // 16000 + 10):
                 connection.sendall(pdata((1, 0, bytes(16000))))
         assert closed_within(connection, ENDS_S)
     assert echoes(listener)

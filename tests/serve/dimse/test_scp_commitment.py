@@ -67,17 +67,12 @@ def reports():
 
 
 @pytest.fixture
-def holding(listen, mammogram):
+def holding(listen, send_views):
     """A listener that has received two views."""
 
     def start(**dimse):
         listener = listen(**dimse)
-        state = listener.state
-        receipts = [
-            receive(state.database, state.received, mammogram(n), "test", state.settings.intake)
-            for n in range(2)
-        ]
-        return listener, receipts
+        return listener, send_views(listener.state, range(2))
 
     return start
 
@@ -322,7 +317,7 @@ def test_a_report_whose_reason_is_no_number_is_refused():
     data = request_of((MG, "1"))
     data.FailedSOPSequence = [item(MG, "2")]
     data.FailedSOPSequence[0].add_new("FailureReason", "LO", "why")
-    with pytest.raises(NotAnImage, match="no number"):
+    with pytest.raises(NotAnImage, match="not a number"):
         _commitment_data.read_report(data)
 
 

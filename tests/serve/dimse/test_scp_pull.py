@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from io import BytesIO
 
 import pytest
@@ -19,8 +20,15 @@ from typer.testing import CliRunner
 
 from mammolens.cli import app
 from mammolens.errors import ConfigError, DeliveryError
-from mammolens.serve.dimse import FoundStudy, Method, Peer, StudyQuery, find_studies, pull_studies
-from mammolens.serve.dimse.pull import find_priors
+from mammolens.serve.dimse import (
+    FoundStudy,
+    Method,
+    Peer,
+    StudyQuery,
+    find_earlier,
+    find_studies,
+    pull_studies,
+)
 from mammolens.serve.record import EXAMS, INSTANCES, read_overview
 from mammolens.serve.settings import ExamSettings
 from mammolens.serve.work.queue import queue_due
@@ -186,13 +194,13 @@ def waiting(node):
 
 def test_priors_are_the_earlier_mammography_of_the_same_woman(node, pacs):
     (study,) = find_studies(node.state, pacs.peer, StudyQuery(study_instance_uid="1.2.2024"))
-    assert uids(find_priors(node.state, pacs.peer, study)) == ["1.2.2022"]
+    assert uids(find_earlier(study, partial(find_studies, node.state, pacs.peer))) == ["1.2.2022"]
     assert pacs.asked[-1].StudyDate == "-20240430"
 
 
 def test_priors_are_received_and_not_analysed_until_they_are_asked_for(node, pacs, told):
     studies = find_studies(node.state, pacs.peer, StudyQuery(study_instance_uid="1.2.2024"))
-    priors = find_priors(node.state, pacs.peer, studies[0])
+    priors = find_earlier(studies[0], partial(find_studies, node.state, pacs.peer))
     list(pull_studies(node.state, pacs.peer, studies, Method.MOVE, priors))
     at_once = ExamSettings(quiet_time_s=1e-6)
     assert waiting(node) == 1
@@ -213,7 +221,7 @@ def test_priors_are_known_where_identity_is_taken_off(listen, pacs, tmp_path, me
     node = listen(hiding=True)
     pacs.destinations["MAMMOLENS"] = ("127.0.0.1", node.port)
     studies = find_studies(node.state, pacs.peer, StudyQuery(study_instance_uid="1.2.2024"))
-    priors = find_priors(node.state, pacs.peer, studies[0])
+    priors = find_earlier(studies[0], partial(find_studies, node.state, pacs.peer))
     assert all(r.is_whole for r in pull_studies(node.state, pacs.peer, studies, method, priors))
     at_once = ExamSettings(quiet_time_s=1e-6)
     assert queue_due(node.state.database, at_once) == 1

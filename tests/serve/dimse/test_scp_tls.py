@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mammolens.errors import ConfigError, DeliveryError
-from mammolens.serve.dimse import CIPHERS, Peer, associated, client_context, find_peer
-from mammolens.serve.dimse.tls import server_context
+from mammolens.serve.dimse import Peer, associated, find_peer
+from mammolens.serve.exchange import CIPHERS, dicom_client_context, dicom_server_context
 from mammolens.serve.settings import DimseSettings
 
 from . import wire as bytes_of
@@ -93,7 +93,7 @@ def test_a_client_of_our_authority_is_served(listen, node, modality):
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_both_versions_of_the_profile_are_spoken(listen, node, modality, version):
     listener = listen(**node)
-    context = client_context(DimseSettings(**modality))
+    context = dicom_client_context(DimseSettings(**modality))
     context.minimum_version = context.maximum_version = version
     with (
         socket.create_connection(("127.0.0.1", listener.port), timeout=10) as plain,
@@ -197,7 +197,7 @@ def test_five_hundred_handshakes_at_once_keep_nobody_out_for_long(listen, node, 
 @pytest.mark.parametrize("established", [True, False])
 def test_a_record_that_drips_after_the_handshake_is_let_go(listen, node, modality, established):
     listener = listen(**node, acse_timeout_s=0.5, network_timeout_s=0.5)
-    context = client_context(DimseSettings(**modality))
+    context = dicom_client_context(DimseSettings(**modality))
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     shaking = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
     with socket.create_connection(("127.0.0.1", listener.port), timeout=10) as plain:
@@ -241,8 +241,8 @@ def test_half_a_tls_is_refused(node):
     with pytest.raises(ValueError, match="TLS needs certificate, key and authority"):
         DimseSettings(certificate=node["certificate"])
     with pytest.raises(ConfigError, match="TLS needs a certificate"):
-        client_context(DimseSettings())
-    assert server_context(DimseSettings()) is None
+        dicom_client_context(DimseSettings())
+    assert dicom_server_context(DimseSettings()) is None
 
 
 @pytest.mark.parametrize("wrong", ["missing", "no PEM", "key of another"])
@@ -254,7 +254,7 @@ def test_certificates_that_do_not_fit_are_named(node, modality, tmp_path, wrong)
     }[wrong]
     (tmp_path / "text").write_text("none", "ascii")
     with pytest.raises(ConfigError, match="certificates cannot be used"):
-        server_context(DimseSettings(**(node | changed)))
+        dicom_server_context(DimseSettings(**(node | changed)))
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_addresses_of_peers(address, peer):
     "address", ["dicom://@h:1", "dicom://A@h", "dicom://A@h:0", "dicom://A@h:70000", "http://A@h:1"]
 )
 def test_what_is_no_address_is_refused(address):
-    with pytest.raises(ConfigError, match="no address of a DICOM node"):
+    with pytest.raises(ConfigError, match="not the address of a DICOM node"):
         Peer.parse(address)
 
 

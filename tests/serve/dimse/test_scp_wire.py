@@ -139,7 +139,7 @@ def test_who_trickles_is_let_go(listen):
 
 
 def test_more_connections_than_there_is_room_for_are_closed(listen, monkeypatch):
-    monkeypatch.setattr("mammolens.serve.dimse.acceptor.SPARE_CONNECTIONS", 3)
+    monkeypatch.setattr("mammolens.serve.dimse.upper_layer.acceptor.SPARE_CONNECTIONS", 3)
     listener = listen(max_associations=1)
     held = [connect(listener) for _ in range(4)]
     with connect(listener) as another:

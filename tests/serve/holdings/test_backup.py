@@ -22,13 +22,10 @@ from mammolens.serve.work import work_off
 
 
 @pytest.fixture
-def node(state, clock, mammogram):
+def node(state, clock, send_views):
     """A node with an exam, its result, and a note of something else."""
-    for number in range(4):
-        data = mammogram(number)
-        receive(state.database, state.received, data, "dimse:X", state.settings.intake)
-    ct = mammogram(0, SOPClassUID="1.2.840.10008.5.1.4.1.1.2", SOPInstanceUID="1.9")
-    receive(state.database, state.received, ct, "dimse:X", state.settings.intake)
+    send_views(state, range(4))
+    send_views(state, [0], SOPClassUID="1.2.840.10008.5.1.4.1.1.2", SOPInstanceUID="1.9")
     clock.turn(61)
     assert work_off(state, 1, threading.Event()) == 1
     return state

@@ -17,7 +17,6 @@ from mammolens.errors import ConfigError, StorageError
 from mammolens.serve.delivery import deliver_off
 from mammolens.serve.holdings import open_state, rekey
 from mammolens.serve.holdings.store import sweep
-from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, EXAMS, FILES, IDENTITIES, KEYRING, STEPS, steps
 from mammolens.serve.record.audit import verify
 from mammolens.serve.settings import NodeSettings
@@ -51,15 +50,11 @@ def keyed(values, key: str, *old_keys: str) -> NodeSettings:
 
 
 @pytest.fixture
-def send(mammogram):
+def send(send_views):
     def send(settings: NodeSettings, *numbers: int) -> list[bool]:
-        repeated = []
+        tags = {"PatientID": "P-4711", "BurnedInAnnotation": "NO"}
         with open_state(settings) as state:
-            for number in numbers:
-                content = mammogram(number, PatientID="P-4711", BurnedInAnnotation="NO")
-                receipt = receive(state.database, state.received, content, "x", settings.intake)
-                repeated.append(receipt.repeated)
-        return repeated
+            return [receipt.repeated for receipt in send_views(state, numbers, **tags)]
 
     return send
 

@@ -55,12 +55,11 @@ def node(state, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def send(node, mammogram):
+def send(node, send_views):
     def send(study: str = "1.2.1", numbers=range(4), **changes) -> None:
         for number in numbers:
             uids = {"StudyInstanceUID": study, "SOPInstanceUID": f"{study}.{number}"}
-            data = mammogram(number, **(uids | changes))
-            receive(node.database, node.received, data, "dimse:X", node.settings.intake)
+            send_views(node, [number], **(uids | changes))
 
     return send
 

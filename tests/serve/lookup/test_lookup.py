@@ -11,9 +11,8 @@ import pytest
 from mammolens.errors import ConfigError, MissingAttribute
 from mammolens.serve.delivery import deliver_off
 from mammolens.serve.holdings import NodeState, open_state
-from mammolens.serve.intake import receive
-from mammolens.serve.lookup import look_up, report_exam, say_exams, say_report
-from mammolens.serve.record import DELIVERIES, JOBS, PRIORS, RESULTS, ExamState, WorkState
+from mammolens.serve.lookup import ExamState, look_up, report_exam, say_exams, say_report
+from mammolens.serve.record import DELIVERIES, JOBS, PRIORS, RESULTS, WorkState
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.work import work_off
 
@@ -31,15 +30,14 @@ def study(number: int) -> dict[str, str]:
 
 
 @pytest.fixture
-def send(mammogram):
+def send(send_views):
     """Give a function that lets a node receive views of a study, and gives its exam's number."""
 
     def send(state: NodeState, number: int, *views: int, **changes) -> int | None:
         for view in views:
             uid = f"1.2.826.77.{number}.{view}"
             values = study(number) | {"SOPInstanceUID": uid} | changes
-            data, intake = mammogram(view, **values), state.settings.intake
-            receipt = receive(state.database, state.received, data, "dimse:MG1", intake)
+            (receipt,) = send_views(state, [view], "dimse:MG1", **values)
         return receipt.exam_id
 
     return send
@@ -97,10 +95,10 @@ def test_the_table_is_a_table(state, send):
     assert line.isprintable()
 
 
-def standing(state, exam: int = 1) -> ExamState:
+def state_of(state, exam: int = 1) -> ExamState:
     (row,) = [row for row in look_up(state).rows if row.id == exam]
     for name in ExamState:
-        found = exam in ids(look_up(state, standing=name.value))
+        found = exam in ids(look_up(state, exam_state=name.value))
         failed = name is ExamState.FAILED and row.category is not None
         assert found is (row.state is name) or (failed and row.category.value == "failed")
     return row.state
@@ -114,39 +112,39 @@ def change(node, table, **values) -> None:
 def test_an_exam_is_in_every_state_in_its_turn(routed, send, clock, database):
     state, stop = routed, threading.Event()
     send(state, 1, 0, 1)
-    assert standing(state) is ExamState.WAITING
+    assert state_of(state) is ExamState.WAITING
     with database.write() as connection:
         prior = {"study_instance_uid": "1.2.826.77.1", "asked_at": database.now(connection)}
         connection.execute(PRIORS.insert().values(**prior))
-    assert standing(state) is ExamState.PRIOR
+    assert state_of(state) is ExamState.PRIOR
     with database.write() as connection:
         connection.execute(PRIORS.delete())
     clock.turn(61)
     assert work_off(state, 1, stop) == 1
-    assert standing(state) is ExamState.DELIVERING
+    assert state_of(state) is ExamState.DELIVERING
     held = {"finished_at": None, "token": "t", "lease_until": clock.now}
     change(state, JOBS, state=WorkState.RUNNING.value, **held)
-    assert standing(state) is ExamState.RUNNING
+    assert state_of(state) is ExamState.RUNNING
     free = {"finished_at": None, "token": None, "lease_until": None}
     change(state, JOBS, state=WorkState.QUEUED.value, **free)
-    assert standing(state) is ExamState.QUEUED
+    assert state_of(state) is ExamState.QUEUED
     ended = {"finished_at": clock.now, "token": None, "lease_until": None}
     change(state, JOBS, state=WorkState.DEAD.value, **ended)
-    assert standing(state) is ExamState.GIVEN_UP
+    assert state_of(state) is ExamState.GIVEN_UP
     change(state, JOBS, state=WorkState.DONE.value, **ended)
     assert deliver_off(state, stop) == 1
-    assert standing(state) is ExamState.DELIVERING
+    assert state_of(state) is ExamState.DELIVERING
     change(state, DELIVERIES, state=WorkState.DEAD.value, error="no", finished_at=clock.now)
-    assert standing(state) is ExamState.UNDELIVERED
+    assert state_of(state) is ExamState.UNDELIVERED
     change(state, DELIVERIES, state=WorkState.DONE.value)
-    assert standing(state) is ExamState.DONE
+    assert state_of(state) is ExamState.DONE
     change(state, RESULTS, category="failed", malignancy=None, tumour=None)
-    assert standing(state) is ExamState.FAILED
+    assert state_of(state) is ExamState.FAILED
 
 
 def test_a_state_that_is_none_is_named(state):
     with pytest.raises(ConfigError, match=r"no state 'lost'.*undelivered"):
-        look_up(state, standing="lost")
+        look_up(state, exam_state="lost")
 
 
 def test_the_story_of_an_exam_is_told_in_full(routed, send, clock):
@@ -167,7 +165,7 @@ def test_the_story_of_an_exam_is_told_in_full(routed, send, clock):
         assert f"\n  {view}  1.2.826.77.1." in said
     assert "NotAMammogram: the image is FOR PROCESSING" in said
     assert said.count("MR Image Storage") == 1
-    assert "no mammogram by its SOP class" in said
+    assert "not a mammogram by its SOP class" in said
     assert "share  json of result 1  done" in said
     assert "gone  json of result 1  queued" in said
     assert "last error: the folder is not there" in said

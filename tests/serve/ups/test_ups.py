@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -23,7 +22,6 @@ from mammolens.errors import ConfigError, DeliveryError, StorageError
 from mammolens.serve.delivery import deliver_off
 from mammolens.serve.dimse import listening
 from mammolens.serve.holdings import NodeState, open_state
-from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, STEPS
 from mammolens.serve.record import steps as step_rows
 from mammolens.serve.settings import NodeSettings
@@ -31,6 +29,7 @@ from mammolens.serve.ups import performing
 from mammolens.serve.ups.performer import perform_steps
 from mammolens.serve.work import work_off
 
+from ..conftest import wait_for
 from ..image_peer import Peer, running
 from .step_book import StepBook, code, dimse_peer, web_peer
 
@@ -72,14 +71,9 @@ def state(values) -> Iterator[NodeState]:
 
 
 @pytest.fixture
-def send(state, mammogram):
-    def send(*numbers: int, **changes: str) -> None:
-        tags = {"StudyInstanceUID": STUDY, "SeriesInstanceUID": f"{STUDY}.1"} | changes
-        for number in numbers:
-            content = mammogram(number, **tags)
-            receive(state.database, state.received, content, "test", state.settings.intake)
-
-    return send
+def send(state, send_views):
+    tags = {"StudyInstanceUID": STUDY, "SeriesInstanceUID": f"{STUDY}.1"}
+    return lambda *numbers, **changes: send_views(state, numbers, **{**tags, **changes})
 
 
 def inputs(*numbers: int, study: str = STUDY, kind: str = MG) -> dict[str, object]:
@@ -236,13 +230,12 @@ def test_a_step_that_takes_too_long_is_canceled(state, book):
     assert reason(book, "1.2.1") == "110523"
 
 
-def test_a_result_that_is_not_delivered_cancels_the_step(values, book, mammogram):
+def test_a_result_that_is_not_delivered_cancels_the_step(values, book, send_views):
     route = {"name": "out", "to": "stow+http://127.0.0.1:1/x", "sinks": ["dicom-sc"]}
     changed = values | {"routes": [route | {"max_attempts": 1}]}
     book.schedule("1.2.1", **inputs(0))
     with open_state(NodeSettings(**changed)) as state:
-        content = mammogram(0, StudyInstanceUID=STUDY)
-        receive(state.database, state.received, content, "test", state.settings.intake)
+        send_views(state, [0], StudyInstanceUID=STUDY)
         assert work_through(state, 12) == 1
     assert reason(book, "1.2.1") == "110501"
 
@@ -307,15 +300,14 @@ def test_images_that_nobody_places_come_from_the_source(values, book, mammogram)
     assert book.state("1.2.1") == "COMPLETED"
 
 
-def test_a_step_is_found_again_where_identity_is_taken_off(values, book, mammogram, tmp_path):
+def test_a_step_is_found_again_where_identity_is_taken_off(values, book, send_views, tmp_path):
     hidden = {"key": "k" * 32, "scratch": str(tmp_path / "scratch")}
     changed = values | {"intake": {"min_free_mb": 0, "deidentify": hidden}}
     (tmp_path / "scratch").mkdir()
     book.schedule("1.2.1", **inputs(0))
     book.schedule("1.2.2", StudyInstanceUID=STUDY)
     with open_state(NodeSettings(**changed)) as state:
-        content = mammogram(0, StudyInstanceUID=STUDY, BurnedInAnnotation="NO")
-        receive(state.database, state.received, content, "test", state.settings.intake)
+        send_views(state, [0], StudyInstanceUID=STUDY, BurnedInAnnotation="NO")
         assert work_through(state) == 2
     (performed,) = book.steps["1.2.1"].UnifiedProcedureStepPerformedProcedureSequence
     assert {i.StudyInstanceUID for i in performed.OutputInformationSequence} == {STUDY}
@@ -343,11 +335,10 @@ def test_images_are_fetched_where_identity_is_taken_off(values, book, mammogram,
 
 
 @pytest.mark.pacs
-def test_steps_are_kept_in_postgresql_too(values, book, cluster, mammogram):
+def test_steps_are_kept_in_postgresql_too(values, book, cluster, send_views):
     book.schedule("1.2.1", **inputs(0))
     with open_state(NodeSettings(**values | {"database": cluster.new_database()})) as state:
-        content = mammogram(0, StudyInstanceUID=STUDY)
-        receive(state.database, state.received, content, "test", state.settings.intake)
+        send_views(state, [0], StudyInstanceUID=STUDY)
         assert work_through(state) == 1
     assert book.state("1.2.1") == "COMPLETED"
 
@@ -375,11 +366,11 @@ def test_a_cancel_request_comes_over_the_event_channel(values, book):
     book.schedule("1.2.1", **inputs(0))
     with open_state(NodeSettings(**values)) as state:
         with performing(state):
-            until(lambda: book.listeners and book.state("1.2.1") == "IN PROGRESS")
+            wait_for(lambda: book.listeners and book.state("1.2.1") == "IN PROGRESS")
             for told in (event_report("1.2.1", 1), {"00001002": 2}, [], event_report("1.2.99", 2)):
                 book.events.put(told)
             book.events.put(event_report("1.2.1", 2))
-            until(lambda: book.state("1.2.1") == "CANCELED")
+            wait_for(lambda: book.state("1.2.1") == "CANCELED")
         with state.database.read() as connection:
             asked = sa.select(AUDIT.c.actor).where(AUDIT.c.action == "step_cancel_asked")
             actors = connection.execute(asked).scalars().all()
@@ -391,9 +382,9 @@ def test_a_cancel_request_comes_over_the_event_channel(values, book):
 @pytest.mark.parametrize("server", ["web"], indirect=True)
 def test_the_event_channel_is_opened_again(values, book):
     with open_state(NodeSettings(**values)) as state, performing(state):
-        until(lambda: len(book.listeners) == 1)
+        wait_for(lambda: len(book.listeners) == 1)
         book.events.put(None)
-        until(lambda: len(book.listeners) == 2)
+        wait_for(lambda: len(book.listeners) == 2)
 
 
 @pytest.mark.parametrize("server", ["web"], indirect=True)
@@ -409,16 +400,9 @@ def test_a_cancel_that_is_asked_while_the_database_is_away_is_kept(values, book,
     monkeypatch.setattr("mammolens.serve.ups.cancels.LOOK_S", 0.01)
     book.schedule("1.2.1", **inputs(0))
     with open_state(NodeSettings(**values)) as state, performing(state):
-        until(lambda: book.listeners and book.state("1.2.1") == "IN PROGRESS")
+        wait_for(lambda: book.listeners and book.state("1.2.1") == "IN PROGRESS")
         book.events.put(event_report("1.2.1", 2))
-        until(lambda: book.state("1.2.1") == "CANCELED")
-
-
-def until(holds, patience_s: float = 10.0) -> None:
-    end = time.monotonic() + patience_s
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+        wait_for(lambda: book.state("1.2.1") == "CANCELED")
 
 
 def test_a_cancel_request_comes_to_the_listener(values, book):

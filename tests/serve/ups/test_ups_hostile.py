@@ -223,7 +223,7 @@ def test_an_answer_of_many_small_things_is_not_made_into_data_sets(node):
 
     hostile = Hostile(script)
     try:
-        with pytest.raises(DeliveryError, match="no DICOM JSON"):
+        with pytest.raises(DeliveryError, match="not DICOM JSON"):
             perform_steps(node(f"http://127.0.0.1:{hostile.port}/rs"))
     finally:
         hostile.stop()

@@ -15,19 +15,20 @@ from websockets.sync.server import ServerConnection, serve
 from websockets.utils import accept_key
 
 from mammolens.errors import DeliveryError
-from mammolens.serve.web import WebPeer, channel, open_channel
+from mammolens.serve.exchange import Endpoint
+from mammolens.serve.web import channel, open_channel
 
 PATH = "/subscribers/MAMMOLENS"
 
 
 @contextlib.contextmanager
-def running(handler: Callable[[ServerConnection], None], **options: object) -> Iterator[WebPeer]:
+def running(handler: Callable[[ServerConnection], None], **options: object) -> Iterator[Endpoint]:
     with serve(handler, "127.0.0.1", 0, compression=None, **options) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         port = server.socket.getsockname()[1]
         try:
-            yield WebPeer("ris", "127.0.0.1", port, "/rs", 5.0, authorization="Bearer abc")
+            yield Endpoint("ris", "127.0.0.1", port, "/rs", 5.0, authorization="Bearer abc")
         finally:
             server.shutdown()
             thread.join()
@@ -77,7 +78,7 @@ def test_a_server_that_closes_is_told():
 
 
 @contextlib.contextmanager
-def answering(*said: bytes) -> Iterator[WebPeer]:
+def answering(*said: bytes) -> Iterator[Endpoint]:
     """A server of one connection that says what it is told to, whatever it is asked."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -94,7 +95,7 @@ def answering(*said: bytes) -> Iterator[WebPeer]:
         thread = threading.Thread(target=answer)
         thread.start()
         try:
-            yield WebPeer("ris", "127.0.0.1", listener.getsockname()[1], "/rs", 1.0)
+            yield Endpoint("ris", "127.0.0.1", listener.getsockname()[1], "/rs", 1.0)
         finally:
             thread.join()
 

@@ -14,7 +14,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from mammolens.serve.holdings import NodeState, Store
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.web import _connections, _protocol, server, serving
 from mammolens.serve.web._connections import Connections
+
+from ..conftest import wait_for
 
 STUDIES = "/dicom-web/studies"
 RELATED = "multipart/related; boundary=b"
@@ -71,13 +73,6 @@ def open_sockets() -> int:
         with contextlib.suppress(OSError):
             count += str(entry.readlink()).startswith("socket:")
     return count
-
-
-def await_that(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENT_S
-    while not is_so():
-        assert time.monotonic() < end, "it does not come to an end"
-        time.sleep(0.05)
 
 
 def status_of(connection: socket.socket) -> int:
@@ -216,7 +211,7 @@ def test_bodies_that_drip_keep_no_store_waiting(serve, mammogram):
         thread.join()
         for connection in dripping:
             connection.close()
-    await_that(lambda: not node.drafts())
+    wait_for(lambda: not node.drafts())
 
 
 def test_a_slow_line_is_not_a_dripping_one(serve, mammogram):
@@ -243,8 +238,8 @@ def test_who_does_not_read_is_left(serve, monkeypatch):
     monkeypatch.setattr("mammolens.serve.web.app.generate_latest", lambda *_: bytes(32 << 20))
     node = serve()
     silent = [node.send(head("GET", "/metrics")) for _ in range(5)]
-    await_that(lambda: node.app.running == 5)
-    await_that(lambda: not node.app.running)
+    wait_for(lambda: node.app.running == 5)
+    wait_for(lambda: not node.app.running)
     assert all(map(ends, silent))
     for connection in silent:
         connection.close()
@@ -374,7 +369,7 @@ def test_what_http_does_not_allow_is_refused(serve, packet, status):
     assert answer.startswith(b"HTTP/1.1 %d " % status)
     assert b"x-content-type-options: nosniff" in answer
     assert b"content-security-policy: default-src 'none'" in answer
-    await_that(lambda: not node.app.running and not node.drafts())
+    wait_for(lambda: not node.app.running and not node.drafts())
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -413,8 +408,8 @@ def test_after_anything_an_honest_sender_stores(serve, mammogram, seed):
     assert all(map(ends, map(_patient, left)))
     for connection in left:
         connection.close()
-    await_that(lambda: not node.app.running and not node.drafts())
-    await_that(lambda: open_sockets() <= handles + POOLED)
+    wait_for(lambda: not node.app.running and not node.drafts())
+    wait_for(lambda: open_sockets() <= handles + POOLED)
     assert node.store(content) == 200
 
 

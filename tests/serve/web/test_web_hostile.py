@@ -16,9 +16,10 @@ from websockets.utils import accept_key
 
 from mammolens.errors import DeliveryError
 from mammolens.serve.dimse import StudyQuery
+from mammolens.serve.exchange import Endpoint
 from mammolens.serve.holdings import open_state
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.web import WebPeer, find_web_studies, open_channel, pull, pull_instances
+from mammolens.serve.web import find_web_studies, open_channel, pull, pull_instances
 
 from ..hostile import Hostile, Script, drip, flood, silent_handshake
 
@@ -29,14 +30,14 @@ QUERY = StudyQuery(patient_id="P1")
 
 
 @pytest.fixture
-def calls() -> Iterator[Callable[..., WebPeer]]:
+def calls() -> Iterator[Callable[..., Endpoint]]:
     """Give a function that starts a bad server."""
     with contextlib.ExitStack() as stack:
 
-        def start(script: Script, tls: ssl.SSLContext | None = None) -> WebPeer:
+        def start(script: Script, tls: ssl.SSLContext | None = None) -> Endpoint:
             server = Hostile(script)
             stack.callback(server.stop)
-            return WebPeer("bad", "127.0.0.1", server.port, "/rs", 0.5, tls)
+            return Endpoint("bad", "127.0.0.1", server.port, "/rs", 0.5, tls)
 
         yield start
 

@@ -156,7 +156,7 @@ def test_secrets_go_out_by_https_or_on_loopback_only(peer, make_state):
     with pytest.raises(ConfigError, match="in the clear"):
         find_web_peer("pacs", state.settings)
     for wrong in ("ftp://a/b", "http://", "https://a:b@c/d", "nothing"):
-        with pytest.raises(ConfigError, match="no DICOMweb server"):
+        with pytest.raises(ConfigError, match="not a DICOMweb server"):
             find_web_peer("pacs", make_state(wrong).settings)
 
 

@@ -18,7 +18,7 @@ from mammolens.serve.holdings import store as store_module
 from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, FILES, INSTANCES, JOBS, RESULTS
 from mammolens.serve.web.health import check_health
-from mammolens.serve.work import work_off, worker
+from mammolens.serve.work import performance, work_off, worker
 
 SINKS = ("json", "csv", "dicom-cad-sr", "fhir", "hl7")
 
@@ -64,16 +64,11 @@ def opening(part: str, instead):
     return open_file
 
 
-def full(real, mode, **named):
-    """Open what cannot be written to, and fails again when it is closed."""
-    return real(Path("/dev/full"), mode.replace("x", "w"), **named)
-
-
 PLACES = {
-    "in the sinks": (Path, "open", opening("work", full)),
+    "in the sinks": (performance, "exam_artefacts", failing(errno.ENOSPC)),
     "when results are put": (store_module.os, "fsync", failing(errno.EDQUOT)),
-    "when scratch is made": (Path, "mkdir", failing(errno.EROFS)),
-    "when objects are read": (Path, "read_bytes", failing(errno.EIO)),
+    "when folders are made": (Path, "mkdir", failing(errno.EROFS)),
+    "when objects are read": (Path, "open", opening("received", failing(errno.EIO))),
     "when headers are read": (Path, "open", opening("received", failing(errno.EMFILE))),
     "when results are stored": (Store, "put", failing(errno.EACCES)),
 }

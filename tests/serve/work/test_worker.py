@@ -92,13 +92,13 @@ def test_results_do_not_tell_where_the_store_lies(send, run, state, rows):
 
 def test_a_late_view_revises(send, run, result, monkeypatch):
     told = []
-    pour = performance.write_run
+    make = performance.exam_artefacts
 
-    def note(stream, out, info, sinks):
+    def note(sink, prediction, info):
         told.append((info.revision, info.supersedes))
-        return pour(stream, out, info, sinks)
+        return make(sink, prediction, info)
 
-    monkeypatch.setattr(performance, "write_run", note)
+    monkeypatch.setattr(performance, "exam_artefacts", note)
     send(0, 1)
     run()
     row, _ = result()
@@ -222,14 +222,14 @@ def test_an_unknown_sink_is_named_before_any_work(send, run, state, rows):
 
 
 def test_a_sink_that_breaks_keeps_nothing_from_the_others(send, run, state, rows, monkeypatch):
-    pour = performance.write_run
+    make = performance.exam_artefacts
 
-    def break_csv(stream, out, info, sinks):
-        if sinks == ["csv"]:
+    def break_csv(sink, prediction, info):
+        if sink == "csv":
             raise RuntimeError("Doe^Jane")
-        return pour(stream, out, info, sinks)
+        return make(sink, prediction, info)
 
-    monkeypatch.setattr(performance, "write_run", break_csv)
+    monkeypatch.setattr(performance, "exam_artefacts", break_csv)
     send(0, 1, 2, 3)
     assert run(changed(state, sinks=("csv", "json"))) == 1
     assert "sink_failed:csv" in rows(RESULTS)[0].cautions
@@ -322,14 +322,6 @@ def test_a_stop_lets_the_exam_in_work_come_to_its_end(send, state, rows, monkeyp
     send(0, StudyInstanceUID="1.9", SOPInstanceUID="1.9.0")
     assert work(state, 1, stop) == 1
     assert len(rows(RESULTS)) == 1
-
-
-def test_scratch_of_the_dead_is_cleared(send, run, state):
-    left = state.settings.data / "work" / "left"
-    left.mkdir(parents=True)
-    send(0, 1, 2, 3)
-    run()
-    assert list(left.parent.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -1,13 +1,13 @@
-"""Is the model as good for some women as for others? Subgroups, gaps, and tests that count.
+"""The audit: is the model as good for some patients as for others?
 
-Every data set is audited by itself, because mixing sources would make a gap out of any difference
-between them; the sources are then set against each other. A figure stands where at least ten
-women have a positive, and ten a negative, as it needs; elsewhere stand the counts and why.
+Every data set is audited separately, because mixing sources would turn any difference between them
+into a gap; the sources are then compared with each other. A figure is given where at least ten
+patients have a positive, and ten a negative, as it needs; elsewhere the counts and the reason.
 
-A gap is a group's figure minus that of the rest on its axis. Its interval resamples women, its
-p-value exchanges group names between and within women (`metrics.permutation_tests`), and Holm's
-correction runs over every test of the audit. That no gap is found does not show that there is
-none: look at the width of the intervals.
+A gap is a group's figure minus that of the rest on its axis. Its interval resamples patients, its
+p-value exchanges group names between and within patients (`metrics.permutation_tests`), and Holm's
+correction covers every test of the audit. If no gap is found, there may still be one: look at the
+width of the intervals.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ TESTED: Final = ("auc", "sensitivity_high", "specificity_high")
 """The figures of which gaps are tested."""
 
 _NULL = (
-    "given the labels, scores do not depend on the group: names exchanged between women of one "
-    "group and the same labels, and within women of several"
+    "given the labels, scores do not depend on the group: names exchanged between patients of one "
+    "group and the same labels, and within patients of several"
 )
 _WORDS = {
     "auc": "AUC",
@@ -87,8 +87,8 @@ class Rows:
         """Which rows are in a group (n,)."""
         return np.array([one == name for one in self.names], bool)
 
-    def women(self, positive: bool) -> int:
-        """How many women have a unit of a label."""
+    def n_patients(self, positive: bool) -> int:
+        """How many patients have a unit of a label."""
         rows = np.flatnonzero(self.labels == positive).tolist()
         return len({self.patients[row] for row in rows})
 
@@ -233,7 +233,7 @@ def _judge(
 
 
 def _figures(rows: Rows, points: Mapping[str, float], draws: int, seed: int) -> dict[str, Any]:
-    ill, well = rows.women(True), rows.women(False)
+    ill, well = rows.n_patients(True), rows.n_patients(False)
     found: dict[str, Any] = {
         "n": len(rows.names),
         "n_positive": int(np.count_nonzero(rows.labels)),
@@ -252,7 +252,7 @@ def _figures(rows: Rows, points: Mapping[str, float], draws: int, seed: int) -> 
         else {}
     )
     figure = {name: interval_json(one) for name, one in intervals.items() if one is not None}
-    note = f"too few: {ill} women with a positive, {well} with a negative; {FEW} are needed"
+    note = f"too few: {ill} patients with a positive, {well} with a negative; {FEW} are needed"
     return {
         **found,
         "auc": figure.get("auc"),
@@ -267,8 +267,8 @@ def _figures(rows: Rows, points: Mapping[str, float], draws: int, seed: int) -> 
 
 
 def _sound(rows: Rows) -> set[str]:
-    """The figures for which there are women enough."""
-    ill, well = rows.women(True) >= FEW, rows.women(False) >= FEW
+    """The figures for which there are patients enough."""
+    ill, well = rows.n_patients(True) >= FEW, rows.n_patients(False) >= FEW
     both = ("auc", "observed_over_expected", "brier")
     return {
         *(_ONLY_POSITIVES if ill else ()),

@@ -25,6 +25,8 @@ from mammolens.data.cache import read_record
 from mammolens.data.manifest import Manifest, Record
 from mammolens.errors import InputError
 from mammolens.metrics import Statistic, auc_statistic, patient_bootstraps, side_by_side
+from mammolens.metrics.bootstrap import mean_statistic
+from mammolens.metrics.probability import shares
 from mammolens.model import ModelPackage
 from mammolens.preprocess import PreprocessConfig, prepare
 
@@ -176,7 +178,7 @@ def robustness_figures(
         there = np.isfinite(after)
         kept = [record for record, one in zip(records, there, strict=True) if one]
         before = values[there, 0]
-        shares = _intervals(records, {"refused": _mean((~there).astype(np.float64))}, draws, seed)
+        refused = _intervals(records, {"refused": mean_statistic(~there)}, draws, seed)
         changes = _change(before, after[there], threshold)
         ranks = _ranks(kept, before, after[there])
         sources = sorted({record.dataset for record in kept})
@@ -187,7 +189,7 @@ def robustness_figures(
                 "expected": alteration.expected,
                 "n": len(kept),
                 "n_refused": int(np.count_nonzero(~there)),
-                **shares,
+                **refused,
                 **_intervals(kept, changes | ranks, draws, seed),
                 "datasets": {
                     name: _of_source(kept, before, after[there], name, threshold, draws, seed)
@@ -220,10 +222,10 @@ def _of_source(
 def _change(before: _Float, after: _Float, threshold: float) -> dict[str, Statistic]:
     moved = after - before
     return {
-        "mean_change": _mean(moved),
-        "mean_absolute_change": _mean(np.abs(moved)),
+        "mean_change": mean_statistic(moved),
+        "mean_absolute_change": mean_statistic(np.abs(moved)),
         "p95_absolute_change": _quantile(np.abs(moved), 0.95),
-        "flipped": _mean(((before >= threshold) != (after >= threshold)).astype(np.float64)),
+        "flipped": mean_statistic((before >= threshold) != (after >= threshold)),
     }
 
 
@@ -255,15 +257,9 @@ def _within(
             count = (own @ labels[rows]) * (own @ ~labels[rows])
             won += np.where(count > 0, np.nan_to_num(area(own)) * count, 0.0)
             pairs += count
-        found = np.full(len(weights), np.nan)
-        np.divide(won, pairs, out=found, where=pairs > 0)
-        return found
+        return shares(won, pairs)
 
     return statistic
-
-
-def _mean(values: _Float) -> Statistic:
-    return lambda weights: (weights @ values) / weights.sum(axis=1)
 
 
 def _quantile(values: _Float, share: float) -> Statistic:

@@ -1,8 +1,8 @@
-"""How well do a model's outputs, its inner features, and the picture itself tell the source?
+"""How well a model's outputs, its inner features and the picture itself reveal the source.
 
-Where a data set or a scanner is known from what a model says, its figures over several of them mix
-reading with recognising, and its thresholds will not travel. Each probe is the ridge logistic
-regression of the data checks, one class against the rest, with women kept whole.
+Where a data set or a scanner is known from a model's outputs, figures over several of them mix
+reading with recognising, and thresholds will not transfer. Each probe is the ridge logistic
+regression of the data checks, one class against the rest, with all rows of a patient in one fold.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ import numpy.typing as npt
 from mammolens.analysis import score_prepared
 from mammolens.bench.units import interval_json
 from mammolens.core import PreparedView
-from mammolens.data._probes import out_of_fold, patient_folds
 from mammolens.data.cache import prepare_record
 from mammolens.data.manifest import Record
 from mammolens.errors import InputError, ModelError
 from mammolens.metrics import Statistic, auc_statistic, patient_bootstraps, side_by_side
 from mammolens.metrics.bootstrap import FEW
+from mammolens.metrics.out_of_fold import out_of_fold, patient_folds
+from mammolens.metrics.probability import log_odds, shares
 from mammolens.model import INPUT_NAME, ModelPackage
-from mammolens.model.store import open_store
+from mammolens.model.package_files import open_package
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -66,14 +67,14 @@ def source_section(
     records
         Images; those that are refused are left out and counted.
     draws, seed
-        Of the bootstrap over women.
+        Of the bootstrap over patients.
     on_progress
         Called with (images done, images in all).
 
     Returns
     -------
     ``n_refused``, ``traits`` (name → how many numbers), ``source`` and ``machine`` (data set →)
-    with a `probe` of each trait; what has not two classes of ten women is left out.
+    with a `probe` of each trait; what has not two classes of ten patients is left out.
 
     Raises
     ------
@@ -130,16 +131,15 @@ def probe(
     ``one_vs_rest`` (class → AUC) with intervals; ``None`` if fewer than two classes are left.
     """
     pairs = {(target, patient) for target, patient in zip(targets, patients, strict=True) if target}
-    women = Counter(target for target, _ in pairs)
-    classes = sorted(name for name, count in women.items() if name and count >= FEW)
+    counts = Counter(target for target, _ in pairs)
+    classes = sorted(name for name, count in counts.items() if name and count >= FEW)
     if len(classes) < 2:
         return None
     rows = np.array([row for row, target in enumerate(targets) if target in classes])
     known = np.array([classes.index(str(targets[row])) for row in rows])
     own = [patients[row] for row in rows]
     odds = held_out_odds(np.asarray(values, np.float64)[rows], known, patient_folds(own))
-    shares = np.bincount(known) / known.size
-    given = np.argmax(odds - np.log(shares / (1 - shares)), axis=1)
+    given = np.argmax(odds - log_odds(np.bincount(known) / known.size), axis=1)
     statistics: dict[str, Statistic] = {
         name: auc_statistic(known == place, odds[:, place]) for place, name in enumerate(classes)
     }
@@ -263,7 +263,7 @@ def _inner_session(model: ModelPackage) -> onnxruntime.InferenceSession | None:
         return None
     import onnxruntime
 
-    _, read = open_store(model.source)
+    _, read = open_package(model.source)
     graph = onnx.load_from_string(read(model.card.graph_file))
     made = {name: node for node in graph.graph.node for name in node.output}
     name = "logits"
@@ -320,16 +320,11 @@ def _reduced(values: _Float, seen: npt.NDArray[np.bool_]) -> _Float:
 def _balanced(known: npt.NDArray[np.int64], given: npt.NDArray[np.intp], k: int) -> Statistic:
     """The mean over classes of the share of its rows that are given to it."""
     right = (known == given).astype(np.float64)
+    members = [(known == place).astype(np.float64) for place in range(k)]
 
     def statistic(weights: _Float) -> _Float:
-        shares = []
-        for place in range(k):
-            own = (known == place).astype(np.float64)
-            total = weights @ own
-            share = np.full(len(weights), np.nan)
-            np.divide(weights @ (own * right), total, out=share, where=total > 0)
-            shares.append(share)
-        found: _Float = np.mean(shares, axis=0)
+        each = [shares(weights @ (own * right), weights @ own) for own in members]
+        found: _Float = np.mean(each, axis=0)
         return found
 
     return statistic

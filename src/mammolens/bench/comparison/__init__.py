@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mammolens.bench.comparison.claims import Claim
-from mammolens.bench.comparison.run import SCHEMA, Comparison, ComparisonSettings, compare
+from mammolens.bench.comparison.compare import SCHEMA, Comparison, ComparisonSettings, compare
+from mammolens.bench.comparison.conclusions import Claim
 
 __all__ = ["SCHEMA", "Claim", "Comparison", "ComparisonSettings", "compare"]

@@ -5,7 +5,6 @@ All sources teach one classifier together, as they teach a network, and each is 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -13,21 +12,22 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.comparison.entrants import Entrant, Say, teller
-from mammolens.bench.comparison.trial import Trial
-from mammolens.bench.packaging.card import fix_operating_points
+from mammolens.bench.comparison.candidates import Candidate, Say, teller
+from mammolens.bench.comparison.judged_data import JudgedData
+from mammolens.bench.packaging.card_figures import fix_operating_points
 from mammolens.bench.units import LABELS, TASKS, ImageResult, interval_json
 from mammolens.core import InputKind, Scores, Unreadable
 from mammolens.data.cache import PreparedCache, build_cache
 from mammolens.data.manifest import Record
 from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.metrics import auc_interval
+from mammolens.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from mammolens.learn.classical import Fitted, Sample
     from mammolens.learn.feature_store import Extractor
 
-__all__ = ["FEATURE_SETS", "classical_entrants"]
+__all__ = ["FEATURE_SETS", "classical_candidates"]
 
 FEATURE_SETS: Final = ("handcrafted", "cnn")
 
@@ -38,7 +38,7 @@ _Floats = npt.NDArray[np.float32]
 class _Class:
     """Pictures to learn from and to be judged on, and how it is gone about."""
 
-    trial: Trial
+    data: JudgedData
     learned: PreparedCache
     judged: PreparedCache
     folds: int
@@ -55,21 +55,21 @@ class _Taught:
     records: tuple[Record, ...]
 
 
-def classical_entrants(
+def classical_candidates(
     names: Sequence[str],
     feature_sets: Sequence[str],
-    trial: Trial,
+    data: JudgedData,
     *,
     folds: int = 5,
     seed: int = 0,
     say: Say = lambda _: None,
-) -> list[Entrant]:
+) -> list[Candidate]:
     """Train each classifier on each set of features, and score the judged rows.
 
     Parameters
     ----------
     names
-        Of `mammolens.bench.comparison.entrants.CLASSICAL`.
+        Of `mammolens.bench.comparison.candidates.CLASSICAL`.
     feature_sets
         Of `FEATURE_SETS`; ``a+b`` sets them side by side.
     folds, seed
@@ -86,20 +86,20 @@ def classical_entrants(
     """
     if not names:
         return []
-    if trial.training is None:
+    if data.training is None:
         raise InvalidManifest(
             f"there is no training row to train {', '.join(names)} on",
-            source=trial.source,
+            source=data.source,
             keyword="split",
             remedy="Give a table whose column split has rows called train, or packages alone",
         )
     for part in "+".join(feature_sets).split("+"):
         _refuse_unknown(part)
     learned, judged = (
-        build_cache(side, trial.preprocess, trial.cache, on_progress=teller(f"{word} picture", say))
-        for side, word in ((trial.training, "training"), (trial.judged, "judged"))
+        build_cache(side, data.preprocess, data.cache, on_progress=teller(f"{word} picture", say))
+        for side, word in ((data.training, "training"), (data.judged, "judged"))
     )
-    own = _Class(trial, learned, judged, folds, seed, say)
+    own = _Class(data, learned, judged, folds, seed, say)
     found = []
     for kind in feature_sets:
         features = _features(kind, own)
@@ -107,17 +107,16 @@ def classical_entrants(
             taught = {
                 task: one for task in TASKS if (one := _teach(name, kind, task, features, own))
             }
-            found.append(_entrant(name, kind, taught, own))
+            found.append(_candidate(name, kind, taught, own))
     return found
 
 
 def _refuse_unknown(part: str) -> None:
     if part not in FEATURE_SETS:
-        near = difflib.get_close_matches(part, FEATURE_SETS, n=1, cutoff=0.0)
         raise ConfigError(
             f"there are no features called {part!r}",
             keyword="--features",
-            remedy=f"Did you mean {near[0]}? Known: {', '.join(FEATURE_SETS)}",
+            remedy=did_you_mean(part, FEATURE_SETS),
         )
 
 
@@ -126,7 +125,7 @@ def _features(kind: str, own: _Class) -> tuple[_Floats, _Floats]:
     from mammolens.learn.feature_store import cached_features
 
     extractors = [(part, _extractor(part)) for part in kind.split("+")]
-    root = own.trial.cache / "features"
+    root = own.data.cache / "features"
     learned, judged = (
         np.concatenate(
             [
@@ -171,7 +170,7 @@ def _teach(
             name,
             sample,
             features[1],
-            own.trial.cache / "classical",
+            own.data.cache / "classical",
             folds=own.folds,
             seed=own.seed,
             on_progress=teller(f"{name} ({kind}), {task}: search", own.say, every=1),
@@ -184,16 +183,16 @@ def _teach(
     return _Taught(fitted, sample, known)
 
 
-def _entrant(name: str, kind: str, taught: Mapping[str, _Taught], own: _Class) -> Entrant:
+def _candidate(name: str, kind: str, taught: Mapping[str, _Taught], own: _Class) -> Candidate:
     first = taught["malignancy"]
     held_out = [
         ImageResult(record, _scores("malignancy", value))
         for record, value in zip(first.records, first.fitted.out_of_fold, strict=True)
     ]
     fixed_on = f"out-of-fold scores of {len(held_out)} training images"
-    shown = InputKind.LESION if own.trial.of_lesions else InputKind.BREAST
+    shown = InputKind.LESION if own.data.of_lesions else InputKind.BREAST
     points = fix_operating_points(held_out, fixed_on=fixed_on, kind=shown, draws=100)
-    return Entrant(
+    return Candidate(
         name=f"{name} ({kind})",
         kind="classical",
         group=kind,
@@ -247,7 +246,7 @@ def _results(task: str, values: npt.NDArray[np.float64], own: _Class) -> tuple[I
         ImageResult(record, scores)
         if (scores := scored.get((record.dataset, record.image_id)))
         else ImageResult(record, None, _refusal(record, own.judged))
-        for record in own.trial.judged.records
+        for record in own.data.judged.records
     )
 
 

@@ -16,8 +16,8 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mammolens.bench.comparison.entrants import Entrant
-from mammolens.bench.comparison.standings import POINT, POINT_UNITS, samples_of
+from mammolens.bench.comparison.candidates import Candidate
+from mammolens.bench.comparison.leaderboard import POINT, POINT_UNITS, samples_of
 from mammolens.metrics import roc_curve
 from mammolens.wording import DISCLAIMER, estimate
 
@@ -38,7 +38,7 @@ _LETTERS: Final = 11
 
 
 def draw_figures(
-    document: Mapping[str, Any], entrants: Sequence[Entrant], out: Path
+    document: Mapping[str, Any], candidates: Sequence[Candidate], out: Path
 ) -> tuple[Path, ...]:
     """Draw ``roc-DATASET`` and ``confusion-DATASET``, .svg and .png, of the primary unit.
 
@@ -46,31 +46,31 @@ def draw_figures(
     ----------
     document
         As in ``compare.json``.
-    entrants
+    candidates
         With the rows that the document speaks of.
     """
     paths: list[Path] = []
     for dataset, tasks in document["datasets"].items():
-        standing = tasks["malignancy"][document["unit"]]
-        if standing["models"]:
+        entry = tasks["malignancy"][document["unit"]]
+        if entry["models"]:
             safe = "".join(c if c.isalnum() or c in "-_" else "_" for c in dataset)
-            roc = _draw_roc(dataset, standing, entrants, document["reference"], document["unit"])
+            roc = _draw_roc(dataset, entry, candidates, document["reference"], document["unit"])
             paths += _save(roc, out / f"roc-{safe}")
-            paths += _save(_draw_confusion(dataset, standing, document), out / f"confusion-{safe}")
+            paths += _save(_draw_confusion(dataset, entry, document), out / f"confusion-{safe}")
     return tuple(paths)
 
 
 def _draw_roc(
     dataset: str,
-    standing: Mapping[str, Any],
-    entrants: Sequence[Entrant],
+    entry: Mapping[str, Any],
+    candidates: Sequence[Candidate],
     reference: str,
     unit: str,
 ) -> Figure:
     """One panel for each group of models, with the reference in each."""
-    samples = samples_of(entrants, dataset, "malignancy", unit)
+    samples = samples_of(candidates, dataset, "malignancy", unit)
     groups: dict[str, list[str]] = {}
-    for one in entrants:
+    for one in candidates:
         own = groups.setdefault(one.group, [])
         if one.name != reference:
             own.append(one.name)
@@ -89,23 +89,21 @@ def _draw_roc(
                 color=colour,
                 linestyle=stroke,
                 linewidth=2.2 if name == reference else 1.5,
-                label=f"{name}  {_said(standing['models'][name]['auc'])}",
+                label=f"{name}  {_said(entry['models'][name]['auc'])}",
             )
         axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal", title=group)
         axes.set_xlabel("1 − specificity")
         axes.grid(color="0.92")
         axes.legend(loc="lower right", fontsize=8, title="AUC (95 % interval)", framealpha=0.9)
     figure.axes[0].set_ylabel("sensitivity")
-    n, positive = standing["n"], standing["n_positive"]
+    n, positive = entry["n"], entry["n_positive"]
     _title(figure, f"{dataset}: {n} {_many(unit)}, {positive} malignant")
     return figure
 
 
-def _draw_confusion(
-    dataset: str, standing: Mapping[str, Any], document: Mapping[str, Any]
-) -> Figure:
+def _draw_confusion(dataset: str, entry: Mapping[str, Any], document: Mapping[str, Any]) -> Figure:
     """A small table for each model, shaded by the share of its row."""
-    names = list(standing["models"])
+    names = list(entry["models"])
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
     figure = _figure(2.9 * columns, 2.6 * rows + 0.7)
@@ -113,7 +111,7 @@ def _draw_confusion(
     for axes in places[len(names) :]:
         axes.axis("off")
     for axes, name in zip(places, names, strict=False):
-        point = standing["models"][name]["points"][POINT]
+        point = entry["models"][name]["points"][POINT]
         counts = point["confusion"]
         table = np.array(
             [

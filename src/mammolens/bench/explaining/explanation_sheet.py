@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens import DISCLAIMER
-from mammolens._lettering import GROUND, INK, QUIET, band, measure, write
-from mammolens.bench.tint import STRONGEST, tinted
+from mammolens._lettering import GROUND, INK, QUIET, band, measure, write, write_png
+from mammolens.bench.map_tint import STRONGEST, tinted
 from mammolens.core import PreparedView
+from mammolens.data.lesion_masks import draw_lesion
 from mammolens.data.manifest import Record
-from mammolens.data.outlines import draw_lesion
-from mammolens.errors import DeliveryError
 
 __all__ = ["draw_sheet", "write_sheet"]
 
@@ -35,20 +34,10 @@ def write_sheet(rows: Sequence[Row], columns: Mapping[str, str], path: Path) -> 
 
     Raises
     ------
-    DeliveryError
+    StorageError
         The file cannot be written.
     """
-    done, encoded = cv2.imencode(".png", np.ascontiguousarray(draw_sheet(rows, columns)[..., ::-1]))
-    assert done
-    try:
-        path.write_bytes(encoded.tobytes())
-    except OSError as error:
-        raise DeliveryError(
-            f"the sheet cannot be written: {error.strerror}",
-            source=str(path),
-            remedy="Check that the folder can be written to and the disk is not full",
-        ) from error
-    return path
+    return write_png(path, draw_sheet(rows, columns))
 
 
 def draw_sheet(rows: Sequence[Row], columns: Mapping[str, str]) -> Rgb:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mammolens import DISCLAIMER, __version__
-from mammolens.bench.explaining.explained import SHUFFLES, ExplainedImage, Likeness, method_figures
 from mammolens.bench.explaining.explanation_sheet import write_sheet
 from mammolens.bench.explaining.faithfulness import (
     BLUR_PX,
@@ -27,19 +26,27 @@ from mammolens.bench.explaining.faithfulness import (
     global_similarity,
     rank_correlation,
 )
-from mammolens.bench.marks import RULES, read_map
-from mammolens.bench.report.explained import EXPLAINED_SCHEMA, build_explained
+from mammolens.bench.explaining.method_figures import (
+    SHUFFLES,
+    ExplainedImage,
+    Likeness,
+    method_figures,
+)
+from mammolens.bench.map_readings import RULES, read_map
+from mammolens.bench.report.explanation_document import EXPLAINED_SCHEMA, build_explained
 from mammolens.bench.report.markdown import render_markdown
+from mammolens.bench.settings import read_split
 from mammolens.data.cache import prepare_record
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import refuse_leak, split_digest
 from mammolens.data.synthetic import synthetic_warnings
-from mammolens.errors import ConfigError, ContractMismatch, InputError, InvalidManifest
+from mammolens.errors import ContractMismatch, InputError, InvalidManifest
+from mammolens.files import storage, write_whole
 from mammolens.preprocess import RegionConfig
 
 if TYPE_CHECKING:
     from mammolens.learn.attribution import Costs, LogOdds, Method
-    from mammolens.learn.rebuild import Rebuilt
+    from mammolens.learn.rebuilt_network import Rebuilt
 
 __all__ = ["explain_model"]
 
@@ -91,15 +98,18 @@ def explain_model(
     InvalidManifest
         If no image has a marked lesion, or the split is not that of the model.
     ConfigError
-        If a method is unknown or `out` cannot be written.
+        If a method is unknown.
+    StorageError
+        If `out` cannot be written.
     BadModelPackage
         If the package's network cannot be rebuilt.
     """
     from mammolens.learn.attribution import Costs, LogOdds, choose_methods
-    from mammolens.learn.rebuild import rebuild_network
+    from mammolens.learn.rebuilt_network import rebuild_network
 
-    chosen, side = choose_methods(methods), _side_of(split)
-    _make_folder(out)
+    chosen, side = choose_methods(methods), read_split(split)
+    with storage(out, "the results", keyword="--out"):
+        out.mkdir(parents=True, exist_ok=True)
     rebuilt = rebuild_network(model)
     if isinstance(rebuilt.preprocess, RegionConfig):
         raise ContractMismatch(
@@ -170,7 +180,7 @@ def _chosen_records(
             "no image of these has a marked lesion",
             source=", ".join(map(str, tables)),
             keyword="lesions",
-            remedy="Give tables with lesions (see docs/data.md), or another --split",
+            remedy="Give tables with lesions (see docs/reference/tables.md), or another --split",
         )
     kept = sorted((pair for pair in records if pair[0].dataset in marking), key=_hash)
     marked = [pair for pair in kept if pair[0].lesions][:limit]
@@ -179,17 +189,6 @@ def _chosen_records(
     for record, side in (*marked, *others):
         sides.setdefault(side, set()).add(record.patient)
     return [record for record, _ in (*marked, *others)], {k: len(v) for k, v in sides.items()}
-
-
-def _side_of(split: str | None) -> Split | None:
-    try:
-        return None if split is None else Split(split)
-    except ValueError as error:
-        raise ConfigError(
-            f"there is no split called {split!r}",
-            keyword="split",
-            remedy=f"Use one of {', '.join(side.value for side in Split)}",
-        ) from error
 
 
 def _of_run(table: Path, split: Split, rebuilt: Rebuilt) -> list[tuple[Record, str]]:
@@ -293,27 +292,9 @@ def _write(
     out: Path,
 ) -> list[Path]:
     paths = [out / f"explanations.{kind}" for kind in ("json", "md", "png")]
-    try:
-        paths[0].write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", "utf-8")
-        paths[1].write_text(render_markdown(build_explained(found)), "utf-8")
-    except OSError as error:
-        raise _unwritable(out, error) from error
+    with storage(out, "the results", keyword="--out"):
+        write_whole(paths[0], json.dumps(found, indent=2, allow_nan=False) + "\n")
+        write_whole(paths[1], render_markdown(build_explained(found)))
     columns = {name: method.title for name, method in methods.items()}
     rows = [(one.record, one.view, one.heats) for one in shown]
     return [*paths[:2], *([write_sheet(rows, columns, paths[2])] if rows else [])]
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(out, error) from error
-
-
-def _unwritable(out: Path, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"results cannot be written: {error.strerror}",
-        source=str(out),
-        keyword="out",
-        remedy="Give a folder that you may write to",
-    )

@@ -1,4 +1,4 @@
-"""Logits of validation images → probabilities that mean what they say, at any known age."""
+"""Calibration of a package: logits of validation images → probabilities, at any known age."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.data.manifest import Record
-from mammolens.metrics import added_log_odds, fit_temperature
+from mammolens.metrics import added_log_odds, fit_temperature, log_odds, softmax
 from mammolens.model import AgePrior, is_usable_age, shift_odds
 
 __all__ = ["Fit", "calibrate", "calibrated"]
@@ -56,10 +56,10 @@ def calibrate(logits: npt.ArrayLike, records: Sequence[Record], *, fitted_on: st
         low, high = -5.0, 5.0
         for _ in range(40):
             bias = (low + high) / 2
-            mean = _softmax(values[known] / temperature + np.array((0.0, 0.0, bias)))[:, 2].mean()
+            mean = softmax(values[known] / temperature + np.array((0.0, 0.0, bias)))[:, 2].mean()
             low, high = (bias, high) if mean < share else (low, bias)
         shifted = values + np.array((0.0, 0.0, bias * temperature))
-    probabilities = _softmax(values / temperature + np.array((0.0, 0.0, bias)))
+    probabilities = softmax(values / temperature + np.array((0.0, 0.0, bias)))
     prior = probabilities.mean(0)
     prior[0] = max(prior[0], _LEAST_SHARE)
     prior[2] = share
@@ -75,7 +75,7 @@ def calibrate(logits: npt.ArrayLike, records: Sequence[Record], *, fitted_on: st
 def calibrated(logits: npt.ArrayLike, records: Sequence[Record], fit: Fit) -> _Float:
     """Probabilities (n, 3) of the images of `records`, with what their age adds."""
     values = np.asarray(logits, np.float64)
-    return _aged(_softmax(values / fit.temperature + np.array(fit.bias)), records, fit.age)
+    return _aged(softmax(values / fit.temperature + np.array(fit.bias)), records, fit.age)
 
 
 def _age_prior(
@@ -91,10 +91,9 @@ def _age_prior(
     if len(rows) < _LEAST_IMAGES:
         return None
     ages = np.array([records[row].age_years for row in rows], np.float64)
-    malignant = np.clip(probabilities[rows, 2], 1e-9, 1 - 1e-9)
     slope = added_log_odds(
         [bool(records[row].malignant) for row in rows],
-        np.log(malignant / (1 - malignant)),
+        log_odds(probabilities[rows, 2]),
         ages / 10.0,
         [records[row].dataset for row in rows],
         ["/".join(records[row].patient) for row in rows],
@@ -128,9 +127,3 @@ def _aged(probabilities: _Float, records: Sequence[Record], age: AgePrior | None
     if age is None:
         return probabilities
     return shift_odds(probabilities, [age.log_odds(r.age_years) or 0.0 for r in records])
-
-
-def _softmax(logits: _Float) -> _Float:
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    shares: _Float = powers / powers.sum(-1, keepdims=True)
-    return shares

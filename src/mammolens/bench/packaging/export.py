@@ -15,9 +15,9 @@ import numpy as np
 
 from mammolens.bench.auditing.audit import audit_section
 from mammolens.bench.packaging.calibrate import Fit, calibrate, calibrated
-from mammolens.bench.packaging.card import fix_operating_points, validation_figures
+from mammolens.bench.packaging.card_figures import fix_operating_points, validation_figures
+from mammolens.bench.packaging.card_text import card_words
 from mammolens.bench.packaging.findings import checked_level, finding_level, score_cache
-from mammolens.bench.packaging.words import card_words
 from mammolens.bench.scoring import results_from_probabilities
 from mammolens.core import InputKind
 from mammolens.data.cache import build_side
@@ -71,7 +71,7 @@ def export_run(
         holds something else.
     InvalidManifest
         If the validation side cannot be judged by patient, see
-        `mammolens.learn.readiness.refuse_unjudgeable`.
+        `mammolens.learn.side_checks.refuse_unjudgeable`.
     ContractMismatch
         If the graph does not say what the network says.
     StorageError
@@ -79,9 +79,9 @@ def export_run(
     """
     from mammolens.learn.checkpoint import read_run_folder
     from mammolens.learn.export import trace_graph
-    from mammolens.learn.insiders import read_lineage, read_sides, taught_places
-    from mammolens.learn.readiness import refuse_unjudgeable
-    from mammolens.learn.train import load_network
+    from mammolens.learn.lineage import read_lineage, read_sides, taught_places
+    from mammolens.learn.predict import load_network
+    from mammolens.learn.side_checks import refuse_unjudgeable
 
     refuse_target(package)
     config, summary = read_run_folder(run)
@@ -240,7 +240,7 @@ def _recipe(config: RunConfig, summary: dict[str, Any]) -> str:
             folders = sorted({run.parent.name for run in train.teachers})
             names = (
                 f"{len(train.teachers)} runs of {' and '.join(folders)}, each of whom speaks only "
-                "of women from whom it has not learned"
+                "of patients from whom it has not learned"
             )
         clauses.append(f"taught beside the labels by {names}, weight {train.teacher_weight:g}")
     if train.map_weight:

@@ -1,4 +1,4 @@
-"""At which level of the map a finding is made, and how often such findings lie on lesions."""
+"""The level of the map at which a finding is made, and how often such findings lie on lesions."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a model cannot be trusted for, told by the run's own data and figures.
+"""Weaknesses of a model, stated from the run's own data and figures.
 
-Nothing here is about a data set that the run has not seen: every sentence counts the records that
-were learned from, the patients that were held out, or figures of the card.
+Nothing here is about a data set that the run has not seen: every sentence counts the records of the
+training side, the patients that were held out, or figures of the card.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from mammolens.bench.auditing.groups import density_group
-from mammolens.bench.report.words import listed
+from mammolens.bench.report.phrases import join_words
 from mammolens.core import InputKind
 from mammolens.data.manifest import Record
 from mammolens.metrics.bootstrap import FEW
@@ -93,7 +93,7 @@ def _extent(learned: Sequence[Record]) -> str:
     names = sorted({record.dataset for record in learned})
     return (
         f"Learned from {len(learned)} images of {everyone} patients, {ill} of them with cancer, of "
-        f"{listed(names)}: expect a loss on other machines and populations."
+        f"{join_words(names)}: expect a loss on other machines and populations."
     )
 
 
@@ -116,7 +116,7 @@ def _window(card: ModelCard) -> str:
 def _choice(card: ModelCard, held_out: Sequence[Record]) -> Iterator[str]:
     low = card.operating_points.low
     whom = "lesions" if low.unit == "lesion" else "patients"
-    names = listed(sorted({record.dataset for record in held_out}))
+    names = join_words(sorted({record.dataset for record in held_out}))
     yield (
         f"The pass, calibration and thresholds were chosen on the {low.n} validation {whom} "
         f"({low.n_positive} with cancer) of {names} whose figures are given: these lean to the "
@@ -156,7 +156,7 @@ def _classes(learned: Sequence[Record]) -> Iterator[str]:
         if not by:
             yield f"No training image is told to be {name}: it is told apart by exclusion at best."
     if told["normal"] and any(by and by != sources for by in told.values()):
-        said = " and ".join(f"{name} by {listed(by)}" for name, by in told.items() if by)
+        said = " and ".join(f"{name} by {join_words(by)}" for name, by in told.items() if by)
         yield (
             f"Only some sources tell classes apart ({said}): P(tumour) also tells the sources "
             "apart and must not be trusted on others."
@@ -195,10 +195,8 @@ def _views(learned: Sequence[Record]) -> Iterator[str]:
     if not total:
         yield "The views of its training images are not known."
     elif rare:
-        yield (
-            f"Learned from {listed([f'{n} {view}' for view, n in views.most_common()])} images: "
-            f"{listed(rare)} views are new to it."
-        )
+        trained = join_words([f"{n} {view}" for view, n in views.most_common()])
+        yield f"Learned from {trained} images: {join_words(rare)} views are new to it."
 
 
 def _shares(records: Sequence[Record], name_of: Callable[[Record], str | None]) -> str:
@@ -209,7 +207,7 @@ def _shares(records: Sequence[Record], name_of: Callable[[Record], str | None]) 
     total = len(records)
     shown = [f"{name} {n / total:.0%}" for name, n in found.most_common(_NAMED)]
     more = [f"{len(found) - _NAMED} more"] if len(found) > _NAMED else []
-    return f"{listed([*shown, *more])}{_unknown(total - found.total(), records)}"
+    return f"{join_words([*shown, *more])}{_unknown(total - found.total(), records)}"
 
 
 def _unknown(count: int, records: Sequence[Record]) -> str:

@@ -1,8 +1,8 @@
-"""The report of an evaluation: a folder's figures and pictures → report.html and report.pdf.
+"""Reports: the figures and pictures of a results folder → ``report.html`` and ``report.pdf``.
 
-``metrics.json``, ``predictions.csv`` and ``cases/`` become a `document.Document`, which `html` and
-`pdf` render; two folders become one document side by side. Charts and PDF need the extra
-``report``; nothing of it is imported before a report is asked for.
+``metrics.json``, ``predictions.csv`` and ``cases/`` of an evaluation become a `document.Document`,
+which `html` and `pdf` render. Two evaluations become one document side by side. Charts and the PDF
+need the extra ``report``, which is imported only when a report is written.
 """
 
 from __future__ import annotations
@@ -10,31 +10,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mammolens.bench.report.load import need_extra, read_figures, read_run
+from mammolens.bench.report.run_folder import need_extra, read_figures, read_run
 from mammolens.errors import ConfigError
+from mammolens.files import storage, write_whole
 
 if TYPE_CHECKING:
     from mammolens.bench.report.document import Document
 
-__all__ = ["run", "write_comparison", "write_report"]
+__all__ = ["write_comparison", "write_report", "write_reports"]
 
 
-def run(folders: list[Path], out: Path | None, common: bool) -> tuple[Path, ...]:
-    """Report on one folder, or set two side by side: the command's one call.
+def write_reports(folders: list[Path], out: Path | None, common: bool) -> tuple[Path, ...]:
+    """Write the report of one folder, or of two folders side by side, for the command line.
 
     Raises
     ------
     ConfigError
-        If there are more than two folders, or options that do not go with them.
+        If there are more than two folders, or an option does not fit their number.
     InvalidManifest
         As `write_report` and `write_comparison`.
     """
     if len(folders) == 1:
         if common:
             raise ConfigError(
-                "there is nothing to have rows in common with",
+                "this option compares two evaluations, but only one was given",
                 keyword="--common",
-                remedy="Give two evaluations, or leave it out",
+                remedy="Give two evaluations, or leave out --common",
             )
         return write_report(folders[0], out)
     if len(folders) != 2:
@@ -43,9 +44,9 @@ def run(folders: list[Path], out: Path | None, common: bool) -> tuple[Path, ...]
         )
     if out is None:
         raise ConfigError(
-            "two evaluations side by side need a folder of their own",
+            "the report of two evaluations needs its own folder",
             keyword="--out",
-            remedy="Say where to: --out DIR",
+            remedy="Give one: --out DIR",
         )
     return write_comparison(folders[0], folders[1], out, common=common)
 
@@ -56,29 +57,39 @@ def write_report(folder: Path, out: Path | None = None) -> tuple[Path, ...]:
     Parameters
     ----------
     folder
-        Of an evaluation, a cross-validation, a vote of several runs, a comparison, or of
-        explanations.
+        The output folder of evaluate, crossvalidate, ensemble, compare or explain.
     out
-        Where to, if not into `folder`.
+        The folder to write to; by default `folder`.
 
     Returns
     -------
-    The files written.
+    tuple of Path
+        The written files: the page and the PDF.
 
     Raises
     ------
     InvalidManifest
-        If the folder holds none of these, or one of another form.
+        If the folder has no such results, or results of another schema.
     ConfigError
-        If the extra ``report`` is not installed or a file cannot be written.
+        If the extra ``report`` is not installed.
+    StorageError
+        If a file cannot be written.
     """
     need_extra()
     return _write(_document_of(folder), out or folder)
 
 
 def _document_of(folder: Path) -> Document:
-    from mammolens.bench.report.compared import COMPARE_FILE, COMPARE_SCHEMA, build_compared
-    from mammolens.bench.report.explained import EXPLAINED_FILE, EXPLAINED_SCHEMA, build_explained
+    from mammolens.bench.report.comparison_document import (
+        COMPARE_FILE,
+        COMPARE_SCHEMA,
+        build_compared,
+    )
+    from mammolens.bench.report.explanation_document import (
+        EXPLAINED_FILE,
+        EXPLAINED_SCHEMA,
+        build_explained,
+    )
 
     if (compared := folder / COMPARE_FILE).is_file():
         pictures = sorted(folder.glob("*.png"), key=lambda path: (path.stem[0] != "r", path.stem))
@@ -87,7 +98,7 @@ def _document_of(folder: Path) -> Document:
         sheet = explained.with_suffix(".png")
         found = read_figures(explained, [EXPLAINED_SCHEMA], "mammolens explain")
         return build_explained(found, sheet if sheet.is_file() else None)
-    from mammolens.bench.report.page import build_document
+    from mammolens.bench.report.evaluation_document import build_document
 
     return build_document(read_run(folder))
 
@@ -95,33 +106,33 @@ def _document_of(folder: Path) -> Document:
 def write_comparison(
     first: Path, second: Path, out: Path, *, common: bool = False
 ) -> tuple[Path, ...]:
-    """Write ``report.html`` and ``report.pdf`` that set two evaluations side by side.
+    """Write ``report.html`` and ``report.pdf`` that show two evaluations side by side.
 
     Parameters
     ----------
     first, second
         Folders of evaluations.
     out
-        Another folder; made if need be.
+        Another folder; it is created if it does not exist.
     common
-        Pair the images that both have where their tables differ; otherwise nothing is paired then.
+        If the tables differ, pair the images that both have. Without it, no image is then paired.
 
     Raises
     ------
     InvalidManifest
-        If a folder holds no evaluation, or images of both have other labels in each.
+        If a folder has no evaluation, or an image has different labels in the two.
     ConfigError
-        As `write_report`, and if `out` is one of the two.
+        As `write_report`, and if `out` is one of the two folders.
     """
     need_extra()
     if out.resolve() in (first.resolve(), second.resolve()):
         raise ConfigError(
-            "the folder holds one of the two evaluations, whose report would be lost",
+            "the folder holds one of the two evaluations, and its report would be overwritten",
             source=str(out),
             keyword="--out",
             remedy="Give another folder",
         )
-    from mammolens.bench.report.compare_runs import build_comparison
+    from mammolens.bench.report.side_by_side import build_comparison
 
     return _write(build_comparison(read_run(first), read_run(second), common=common), out)
 
@@ -131,15 +142,5 @@ def _write(document: Document, out: Path) -> tuple[Path, ...]:
     from mammolens.bench.report.pdf import render_pdf
 
     page, print_ = out / "report.html", out / "report.pdf"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        page.write_text(render_html(document), "utf-8")
-        print_.write_bytes(render_pdf(document))
-    except OSError as error:
-        raise ConfigError(
-            f"the report cannot be written: {error.strerror}",
-            source=str(out),
-            keyword="out",
-            remedy="Give a folder that you may write to",
-        ) from error
-    return page, print_
+    with storage(out, "the report", keyword="--out"):
+        return write_whole(page, render_html(document)), write_whole(print_, render_pdf(document))

@@ -1,5 +1,4 @@
-"""Sections on subgroups, on altered pictures and on lesions: where a model is weak, and where it
-looks."""
+"""Sections on subgroups and on localisation: groups with worse results, and maps on the lesions."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import Curve, ForestRow, forest, plane
 from mammolens.bench.report.document import Alarm, Block, Bullets, Figure, Heading, Table, Text
-from mammolens.bench.report.words import count, counted, figure, has_value, interval_of
+from mammolens.bench.report.phrases import count, figure, has_value, interval_of, n_and_positives
 
 __all__ = [
     "localisation_blocks",
@@ -35,22 +34,23 @@ _TARGETS: Final = {"malignant": "Malignant lesions", "any": "All marked lesions"
 
 
 def subgroup_blocks(audit: Mapping[str, Any]) -> Iterator[Block]:
-    """Say how the malignancy score does in each subgroup, and which gaps hold."""
+    """Show the results of the malignancy score in each subgroup, and which gaps are significant."""
     tests = audit["tests"]
     yield Text(
-        "Each data set is looked at by itself, since mixing sources would make a gap of any "
-        "difference between them. A gap is a group's figure less that of all others on the same "
-        f"axis. {count(tests['n'])} gaps were tested, corrected together ({tests['correction']}). "
-        "That no gap is found does not show that there is none: look at the width of the intervals."
+        "Each data set is examined separately, because any difference between mixed sources would "
+        "appear as a gap. A gap is a group's figure minus that of all other groups on the same "
+        f"axis. {count(tests['n'])} gaps were tested and corrected together "
+        f"({tests['correction']}). If no gap is found, there may still be one: look at the width "
+        "of the intervals."
     )
-    held = audit["gaps"]
-    yield Bullets(tuple(held)) if held else Text("No gap holds after correction.")
-    yield from (chart for place, axes in _audited(audit) if (chart := _forest_of(place, axes)))
+    gaps = tuple(audit["gaps"])
+    yield Bullets(gaps) if gaps else Text("No gap is significant after correction.")
+    yield from (chart for place, axes in _places(audit) if (chart := _forest_of(place, axes)))
 
 
 def subgroup_details(audit: Mapping[str, Any]) -> Iterator[Block]:
-    """Every figure and every tested gap of each subgroup."""
-    for number, (place, axes) in enumerate(_audited(audit)):
+    """Show every figure and every tested gap of each subgroup."""
+    for number, (place, axes) in enumerate(_places(audit)):
         if not axes:
             continue
         yield Heading(f"Subgroups: {place}", f"subgroups-{number}")
@@ -58,7 +58,7 @@ def subgroup_details(audit: Mapping[str, Any]) -> Iterator[Block]:
         yield from _gap_table(place, axes)
 
 
-def _audited(audit: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+def _places(audit: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     between = [("between data sets", audit["between"])] if audit.get("between") else []
     return [*audit["datasets"].items(), *between]
 
@@ -82,14 +82,14 @@ def _forest_of(place: str, axes: Mapping[str, Any]) -> Figure | None:
     alt = (
         f"AUC of malignancy by subgroup of {place} with 95 % intervals, from {lowest.value:.2f} "
         f"({lowest.name}, {lowest.note}) to {highest.value:.2f} ({highest.name}, {highest.note}); "
-        "every figure stands in the table of groups."
+        "every figure is in the table of groups."
     )
     return forest(f"AUC by subgroup: {place}", alt, "AUC of malignancy", rows)
 
 
 def _group_table(place: str, axes: Mapping[str, Any]) -> Iterator[Block]:
     groups = [
-        ((f"{name}: {group['group']}", f"{counted(group)} {axis['unit']}s"), group)
+        ((f"{name}: {group['group']}", f"{n_and_positives(group)} {axis['unit']}s"), group)
         for name, axis in axes.items()
         for group in axis["groups"]
     ]
@@ -121,7 +121,7 @@ def _group_table(place: str, axes: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def _has_any(group: Mapping[str, Any]) -> bool:
-    """Whether a group has any figure; one that has none stands in the notes with its counts."""
+    """Say whether a group has any figure; the notes name groups without one."""
     nested = [one for point in _POINTS for one in group.get(point, {}).values()]
     return any(has_value(one) for one in [*group.values(), *nested])
 
@@ -130,7 +130,7 @@ def _axis_notes(name: str, axis: Mapping[str, Any]) -> Iterator[str]:
     if axis.get("note"):
         yield f"{name}: {axis['note']}"
     if axis.get("n_unknown"):
-        yield f"{name}: {count(axis['n_unknown'])} {axis['unit']}s of no known group"
+        yield f"{name}: {count(axis['n_unknown'])} {axis['unit']}s of unknown group"
     if not axis["groups"]:
         yield f"{name}: no groups can be distinguished"
     for group in axis["groups"]:
@@ -151,10 +151,10 @@ def _gap_table(place: str, axes: Mapping[str, Any]) -> Iterator[Block]:
             f"{place}: gaps to the rest",
             ("Group", "n", *(_MEASURES[key] for key in tested)),
             tuple(
-                (name, counted(group), *(_gap(group["gaps"].get(key)) for key in tested))
+                (name, n_and_positives(group), *(_gap(group["gaps"].get(key)) for key in tested))
                 for name, group in groups
             ),
-            note="With the p-value of no gap, alone and corrected.",
+            note="p is the p-value for no gap, first uncorrected, then corrected.",
         )
 
 
@@ -166,18 +166,21 @@ def _gap(found: Mapping[str, Any] | None) -> str:
 
 
 def localisation_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
-    """Say how well findings and maps meet marked lesions."""
+    """Show how well findings and maps agree with marked lesions."""
     yield Text(
-        f"Images of {', '.join(found['datasets'])}, whose tables mark lesions. Two rules are "
-        "counted: " + "; ".join(str(rule) for rule in found["rules"].values()) + "."
+        f"Images of {', '.join(found['datasets'])}, whose tables mark lesions. Two rules are used: "
+        + "; ".join(str(rule) for rule in found["rules"].values())
+        + "."
     )
     if lost := found.get("n_marked_without_map"):
-        yield Alarm(f"{count(lost)} images with marked lesions gave no map and count nowhere here.")
+        yield Alarm(
+            f"{count(lost)} images with marked lesions gave no map and are not counted here."
+        )
     yield from _targets(found, _main_target(found))
 
 
 def localisation_details(found: Mapping[str, Any]) -> Iterator[Block]:
-    """The same of every other kind of lesion."""
+    """Show the same for the other kinds of lesion."""
     yield from _targets(found, [one for one in _TARGETS if one not in _main_target(found)])
 
 
@@ -219,7 +222,7 @@ def _target_blocks(title: str, target: Mapping[str, Any]) -> Iterator[Block]:
             )
         )
         at_one = curve["sensitivity_at_false_marks_per_image"].get("1")
-        spoken.append(f"{name}: sensitivity {figure(at_one)} at one false mark an image")
+        spoken.append(f"{name}: sensitivity {figure(at_one)} at one false mark per image")
     if curves:
         yield plane(
             f"FROC: {title.lower()}",
@@ -234,15 +237,17 @@ def _target_blocks(title: str, target: Mapping[str, Any]) -> Iterator[Block]:
 def _place_rows(target: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
     for rule, found in target["findings"].items():
         for measure, one in (found or {}).items():
-            yield _place_row(f"{_spaced(measure)} ({_spaced(rule)})", one)
+            yield _place_row(f"{_readable(measure)} ({_readable(rule)})", one)
     for measure in ("overlap", "pointing_game", "energy_in_lesion"):
         if has_value(target.get(measure)):
-            yield _place_row(_spaced(measure), target[measure])
+            yield _place_row(_readable(measure), target[measure])
     for rule, found in target["froc"].items():
         if found is None:
             continue
         for marks, one in found["sensitivity_at_false_marks_per_image"].items():
-            yield _place_row(f"sensitivity at {marks} false marks an image ({_spaced(rule)})", one)
+            yield _place_row(
+                f"sensitivity at {marks} false marks per image ({_readable(rule)})", one
+            )
 
 
 def _place_row(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:
@@ -256,5 +261,5 @@ def _place_row(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _spaced(key: str) -> str:
+def _readable(key: str) -> str:
     return key.replace("_", " ")

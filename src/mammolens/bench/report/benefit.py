@@ -1,4 +1,4 @@
-"""Sections on what acting on a score would bring: net benefit, and reading saved."""
+"""Sections on the use of a score: net benefit of decisions, and saved reading work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import LOOKS, Curve, plane
 from mammolens.bench.report.document import Block, Figure, Table, Text
-from mammolens.bench.report.words import count, counted, figure, has_value, having
+from mammolens.bench.report.phrases import (
+    count,
+    datasets_with,
+    figure,
+    has_value,
+    n_and_positives,
+)
 
 __all__ = ["decision_blocks", "decision_details", "workload_blocks"]
 
@@ -21,18 +27,18 @@ Judged = Mapping[str, Any]
 
 
 def decision_blocks(metrics: Judged) -> Iterator[Block]:
-    """Whether acting on the score would pay: net benefit at the stated prevalence."""
+    """Show the net benefit of decisions by the score at the stated prevalence."""
     places = [
         (place, unit, found, judged)
-        for place, judged in having(metrics, "decision")
+        for place, judged in datasets_with(metrics, "decision")
         for unit, found in list(judged["decision"].items())[-1:]
     ]
     if not places:
         return
     yield Text(
-        "Net benefit is the share of patients whose cancer is found, less the share of false "
-        "recalls weighed by how many of them one cancer found is worth; recalling nobody gives "
-        "0. It is stated per 1,000 patients at the named prevalence."
+        "Net benefit is the share of patients whose cancer is found, minus the share of false "
+        "recalls divided by the number of false recalls that one found cancer is worth. "
+        "Recalling nobody gives 0. It is given per 1,000 patients at the stated prevalence."
     )
     shown = [place for place in places if place[2].get("thresholds")]
     if shown:
@@ -45,7 +51,7 @@ def decision_blocks(metrics: Judged) -> Iterator[Block]:
             tuple(
                 (
                     f"{place}, {unit}",
-                    counted(found),
+                    n_and_positives(found),
                     *(figure(_per_thousand(one["model"]), 2) for one in found["thresholds"]),
                 )
                 for place, unit, found, _ in shown
@@ -65,8 +71,8 @@ def decision_blocks(metrics: Judged) -> Iterator[Block]:
 
 
 def decision_details(metrics: Judged) -> Iterator[Block]:
-    """Net benefit and its curve for every unit of each data set."""
-    for place, judged in having(metrics, "decision"):
+    """Show net benefit and its curve for every unit of each data set."""
+    for place, judged in datasets_with(metrics, "decision"):
         rows, notes = [], []
         for unit, found in judged["decision"].items():
             if "note" in found:
@@ -74,7 +80,7 @@ def decision_details(metrics: Judged) -> Iterator[Block]:
             rows += [
                 (
                     f"{unit}, risk {one['threshold']:.3g}",
-                    counted(found),
+                    n_and_positives(found),
                     f"{one['false_recalls_per_cancer']:.0f}",
                     figure(_per_thousand(one["model"]), 2),
                     f"{1000 * one['recall_all']:.2f}".replace("-", "−"),
@@ -90,7 +96,7 @@ def decision_details(metrics: Judged) -> Iterator[Block]:
                 frozenset({2}),
                 "; ".join([*notes, "“Recall all” follows from the prevalence alone."]),
             )
-    for place, judged in having(metrics, "decision"):
+    for place, judged in datasets_with(metrics, "decision"):
         units = judged.get("curves", {}).get("malignancy", {})
         drawn = [(f"by {unit}", one) for unit in units if (one := _curve_of(judged, unit))]
         if drawn:
@@ -108,7 +114,7 @@ def _per_thousand(found: Any) -> Any:
 
 
 def _curve_of(judged: Judged, unit: str) -> Judged | None:
-    """The curves of malignancy of a unit, if a decision curve is among them."""
+    """Give the curves of malignancy of a unit, if they include a decision curve."""
     found = judged.get("curves", {}).get("malignancy", {}).get(unit)
     return found if found and found.get("decision") else None
 
@@ -143,10 +149,10 @@ def _chart(title: str, drawn: Sequence[tuple[str, Judged]]) -> Figure:
 
 
 def workload_blocks(metrics: Judged) -> Iterator[Block]:
-    """How much reading a triage by this score would save, at the stated prevalence."""
+    """Show how much reading work a triage by this score would save at the stated prevalence."""
     rows, notes, columns = [], list[str](), dict[str, None]()
     prevalence = None
-    for place, judged in having(metrics, "workload"):
+    for place, judged in datasets_with(metrics, "workload"):
         for unit, found in judged["workload"].items():
             prevalence = found.get("prevalence", prevalence)
             if "note" in found:
@@ -158,15 +164,15 @@ def workload_blocks(metrics: Judged) -> Iterator[Block]:
             }
             if own:
                 columns |= dict.fromkeys(own)
-                rows.append((f"{place}, {unit}", counted(found), own))
+                rows.append((f"{place}, {unit}", n_and_positives(found), own))
     if rows:
         yield Text(
-            "Found: share of the cancers in that first part of a worklist ranked by the score. "
-            "Read once: share of exams below the threshold that keeps that sensitivity, which one "
-            "reader could read alone; two would read the rest. These thresholds are found on the "
-            "same patients, again in each resample: in small samples the saving looks larger than "
-            "it would be. A simulation: nobody read by these rules, and a reader who knows the "
-            "score reads otherwise."
+            "Found: share of the cancers in that first part of a worklist that is sorted by the "
+            "score. Read once: share of exams below the threshold that keeps that sensitivity; one "
+            "reader could read them alone, and two would read the others. These thresholds are "
+            "chosen on the same patients, in each resample again, so in small samples the saving "
+            "looks larger than it is. This is a simulation: nobody read by these rules, and a "
+            "reader who knows the score reads differently."
         )
         yield Table(
             f"Work, at a prevalence of {prevalence:.3g}",

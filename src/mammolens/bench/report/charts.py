@@ -1,7 +1,7 @@
-"""The charts of a report: curves over a plane, and forests of figures with their intervals.
+"""The charts of a report: curves over two axes, and forest plots of figures with intervals.
 
-Colours are Okabe and Ito's (doi:10.1038/nmeth.1618), and no two curves of a chart share a dash
-pattern, nor two sets of points a marker: colour alone carries no meaning.
+Colours are those of Okabe and Ito (doi:10.1038/nmeth.1618). Curves of one chart also have different
+dashes, and sets of points different markers. So a reader can distinguish them without colours.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 import matplotlib.figure
 
 from mammolens.bench.report.document import Figure
-from mammolens.bench.report.vector import draw
+from mammolens.bench.report.svg import draw
 from mammolens.wording import printable
 
 __all__ = ["BLACK", "LOOKS", "Band", "Curve", "ForestRow", "Spot", "forest", "plane"]
@@ -37,7 +37,7 @@ _NAME_IN: Final = 0.17
 _ROW_IN: Final = 0.27
 _REFERENCE: Final = {"color": "#595959", "linewidth": 0.9, "linestyle": (0, (2, 3))}
 _EDGE_PT: Final = 1.0
-"""How far a curve may be drawn beyond its axes: at 0 or 1 a line is else half as thick."""
+"""How far a curve may be drawn beyond its axes; otherwise half of a line at 0 or 1 is cut off."""
 _LONGEST_NAME: Final = 34
 _LONGEST_TITLE: Final = 60
 _FULL_SIZE: Final = 36
@@ -77,7 +77,7 @@ class Band:
 
 @dataclass(frozen=True)
 class ForestRow:
-    """One figure with its interval, and a note beside its name; ``None`` where there is none."""
+    """One figure with its interval, and a note beside its name; a missing number is ``None``."""
 
     name: str
     value: float | None
@@ -103,22 +103,22 @@ def plane(
     Parameters
     ----------
     title, alt
-        What it is called, and what it shows in words.
+        Its title, and a description in words.
     axes
         Names of the x and the y axis, with their units.
     curves, spots, bands
-        What is drawn; curves take `LOOKS` in turn.
+        The drawn data; the first curve gets the first of `LOOKS`, and so on.
     reference
         Ends of a thin dotted line, such as chance or perfect calibration.
     x_limits, y_limits
-        Of the axes.
+        Limits of the axes.
     """
 
     named = len(curves) + len(spots)
     below, width, height = 0.62 + _NAME_IN * named, _WIDTH_IN, _HEIGHT_IN + _NAME_IN * named
 
     def plot(figure: matplotlib.figure.Figure) -> None:
-        figure.set_layout_engine("none")  # places are known, and finding them takes half the time
+        figure.set_layout_engine("none")  # the layout is fixed; computing one doubles the time
         axis: Any = figure.add_axes(
             (
                 _LEFT_IN / width,
@@ -175,14 +175,14 @@ def forest(
     reference: float | None = None,
     limits: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw figures beneath each other, each with its interval; at most 40 of them.
+    """Draw a forest plot: figures below each other, each with its interval; at most 40.
 
     Parameters
     ----------
     reference
-        Where a thin dotted line stands, such as the figure over all.
+        Position of a thin dotted line, such as the figure over all groups.
     limits
-        Of the axis; taken from the rows where not given.
+        Limits of the axis; by default they come from the rows.
     """
     shown = rows[:_MOST_ROWS]
 
@@ -219,7 +219,7 @@ def _cut(words: str, most: int) -> str:
 
 
 def _title_size(title: str) -> float:
-    """Points, so that a long title is not wider than its chart."""
+    """Give the font size in points that keeps a long title within its chart."""
     return 10.0 * min(1.0, _FULL_SIZE / min(len(title), _LONGEST_TITLE))
 
 

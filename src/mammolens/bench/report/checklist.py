@@ -1,7 +1,7 @@
-"""Reporting checklists that fill themselves from a run, and say what only the authors can.
+"""Reporting checklists: fill the items from a run, and list the items that the authors must fill.
 
-The numbers are the official ones, the words ours. An item is reported, reported in part, or open;
-nothing is claimed that the run does not know, and no place is named that the report lacks.
+Item numbers are the official ones; the texts are ours. An item is reported, reported in part, or
+open. An answer states only what the run knows, and names only sections that the report has.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mammolens.bench.report.words import model_name
+from mammolens.bench.report.phrases import model_name
 
 __all__ = [
     "DEVELOPMENT",
@@ -28,25 +28,25 @@ __all__ = [
 REPORTED: Final = "reported"
 PARTLY: Final = "in part; the rest is open"
 OPEN: Final = "open: to be filled by the authors"
-DEVELOPMENT: Final = "of development only: open where the study reports that too"
+DEVELOPMENT: Final = "for development only: open if the study reports it too"
 """The states of an item."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What a run knows of itself: its metrics, and the sections of its report by anchor."""
+    """The facts of a run: its metrics, and the sections of its report (anchor → title)."""
 
     metrics: Mapping[str, Any]
     places: Mapping[str, str]
 
     @property
     def model(self) -> str:
-        """Name and version of the model, or of the scores where no model is known."""
+        """Name and version of the model, or the name of the scores if no model is known."""
         return model_name(self.metrics)
 
     @property
     def packaged(self) -> bool:
-        """Whether a model package made the scores, or they were given."""
+        """Whether a model package made the scores; otherwise they come from a file."""
         return bool(self.metrics["model"])
 
     @property
@@ -57,7 +57,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the run says to an item, in which section, and whether that is all of it."""
+    """The run's answer to an item, its section in the report, and whether it is complete."""
 
     words: str
     place: str
@@ -66,9 +66,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Item:
-    """One item of a checklist; `answer` is ``None`` where no run can know.
+    """One item of a checklist; `answer` is ``None`` if no run can give one.
 
-    `studies` are those that the item is asked of: ``D`` development, ``E`` evaluation, ``D;E``.
+    `studies` are the kinds of study that must report it: ``D`` development, ``E`` evaluation, or
+    ``D;E``.
     """
 
     number: str
@@ -90,7 +91,7 @@ class Checklist:
 
 @dataclass(frozen=True)
 class Filled:
-    """An item with its state; `place` is a section's title, empty where the run says nothing."""
+    """An item with its state; `place` is the title of a section, empty if there is no answer."""
 
     item: Item
     state: str
@@ -99,14 +100,14 @@ class Filled:
 
 
 def fill(items: Sequence[Item], known: Known) -> tuple[Filled, ...]:
-    """Answer a checklist's items from a run.
+    """Fill the items of a checklist from a run.
 
-    An answer whose section the report lacks counts as none.
+    If the report does not have the section of an answer, the item stays open.
     """
-    return tuple(_filled(item, known) for item in items)
+    return tuple(_fill_item(item, known) for item in items)
 
 
-def _filled(item: Item, known: Known) -> Filled:
+def _fill_item(item: Item, known: Known) -> Filled:
     answer = item.answer(known) if item.answer else None
     if answer is None or answer.place not in known.places:
         return Filled(item, DEVELOPMENT if item.studies == "D" else OPEN, "", "")

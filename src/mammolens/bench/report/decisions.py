@@ -1,4 +1,4 @@
-"""Sections on decisions: what thresholds reach, who was called what, and answers of "unsure"."""
+"""Sections on decisions: results of thresholds, confusion matrices, and "unsure" answers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from mammolens.bench.report.document import Block, Heading, Table, Text
-from mammolens.bench.report.words import (
+from mammolens.bench.report.phrases import (
     TASK_WORDS,
     count,
-    counted,
+    datasets_with,
     figure,
     has_value,
-    having,
+    n_and_positives,
 )
 
 __all__ = [
@@ -51,16 +51,18 @@ Judged = Mapping[str, Any]
 
 
 def operating_blocks(metrics: Judged) -> Iterator[Block]:
-    """What each threshold reaches in malignancy, by the unit that is decided about."""
-    places = [(place, _cells(judged)) for place, judged in having(metrics, "operating_points")]
+    """Show the results of each threshold for malignancy, by the unit of the decision."""
+    places = [
+        (place, _cells(judged)) for place, judged in datasets_with(metrics, "operating_points")
+    ]
     main = [
         (f"{place}, {_CARD_POINTS.get(point, point)}", found)
         for place, cells in places
-        for point, _, _, found in _decided(cells)
+        for point, _, _, found in _main_cells(cells)
     ]
     if not main:
         return
-    unit = next(unit for _, cells in places for _, _, unit, _ in _decided(cells))
+    unit = next(unit for _, cells in places for _, _, unit, _ in _main_cells(cells))
     shown = [(key, name) for key, name in _RATES if any(has_value(f.get(key)) for _, f in main)]
     prevalence = main[0][1].get("prevalence")
     yield Table(
@@ -70,7 +72,7 @@ def operating_blocks(metrics: Judged) -> Iterator[Block]:
             (
                 name,
                 _thresholds(found.get("thresholds")),
-                counted(found),
+                n_and_positives(found),
                 *(figure(found.get(key)) for key, _ in shown),
             )
             for name, found in main
@@ -82,25 +84,25 @@ def operating_blocks(metrics: Judged) -> Iterator[Block]:
             line
             for place, cells in places
             for line in (
-                *_fixed(_decided(cells)),
-                *(f"{place}, {note}" for note in _lacks(_decided(cells))),
+                *_threshold_origins(_main_cells(cells)),
+                *(f"{place}, {note}" for note in _missing_figures(_main_cells(cells))),
             )
         )
     )
 
 
 def operating_details(metrics: Judged) -> Iterator[Block]:
-    """What thresholds reach, per data set, point, task and unit."""
-    for number, (place, judged) in enumerate(having(metrics, "operating_points")):
+    """Show the results of thresholds per data set, point, task and unit."""
+    for number, (place, judged) in enumerate(datasets_with(metrics, "operating_points")):
         yield Heading(place, f"operating-{number}")
         cells = _cells(judged)
         yield from _rates(place, cells, _RATES, "rates")
         yield from _rates(place, cells, _FURTHER, "further measures")
-        yield from _origins(dict.fromkeys((*_fixed(cells), *_lacks(cells))))
+        yield from _origins(dict.fromkeys((*_threshold_origins(cells), *_missing_figures(cells))))
 
 
 Cell = tuple[str, str, str, Judged]
-"""Point, task, unit, and what was found."""
+"""Point, task, unit, and the results."""
 
 
 def _cells(judged: Judged) -> list[Cell]:
@@ -113,8 +115,8 @@ def _cells(judged: Judged) -> list[Cell]:
     ]
 
 
-def _decided(cells: list[Cell]) -> list[Cell]:
-    """Those of malignancy and of the main unit, which stands last."""
+def _main_cells(cells: list[Cell]) -> list[Cell]:
+    """Keep the cells of malignancy and of the main unit, which is the last one."""
     of_task = [cell for cell in cells if cell[1] == "malignancy"]
     return [cell for cell in of_task if cell[2] == of_task[-1][2]]
 
@@ -130,7 +132,7 @@ def _rates(
         (
             f"{_CARD_POINTS.get(point, point)}, at {_thresholds(found.get('thresholds'))}: "
             f"{task}, {unit}",
-            counted(found),
+            n_and_positives(found),
             *(figure(found.get(key)) for key, _ in shown),
         )
         for point, task, unit, found in cells
@@ -155,26 +157,26 @@ def _thresholds(found: Sequence[float] | None) -> str:
     return f"{low:.3f}" if low == high else f"{low:.3f}–{high:.3f}"
 
 
-def _origins(said: Iterable[str]) -> Iterator[Block]:
-    if words := "; ".join(said):
-        yield Text(f"Where thresholds come from, and what is missing. {words}.")
+def _origins(lines: Iterable[str]) -> Iterator[Block]:
+    if text := "; ".join(lines):
+        yield Text(f"Origin of the thresholds, and missing figures. {text}.")
 
 
-def _fixed(cells: list[Cell]) -> Iterator[str]:
+def _threshold_origins(cells: list[Cell]) -> Iterator[str]:
     for point, _, _, found in cells:
         if found.get("fixed_on"):
             yield f"{_CARD_POINTS.get(point, point)}: {found['fixed_on']}"
 
 
-def _lacks(cells: list[Cell]) -> Iterator[str]:
+def _missing_figures(cells: list[Cell]) -> Iterator[str]:
     return (f"{task} by {unit}: {one['note']}" for _, task, unit, one in cells if one.get("note"))
 
 
 def confusion_blocks(metrics: Judged) -> Iterator[Block]:
-    """Who was called what at the card's thresholds, of malignancy and by the main unit."""
+    """Show the decisions on malignancy at the card's thresholds, by the main unit."""
     rows = [
-        (f"{place}, {_CARD_POINTS[point]}: {unit}", counted(one), *_counts(one))
-        for place, judged in having(metrics, "confusion")
+        (f"{place}, {_CARD_POINTS[point]}: {unit}", n_and_positives(one), *_counts(one))
+        for place, judged in datasets_with(metrics, "confusion")
         for point, by_unit in judged["confusion"].get("malignancy", {}).items()
         for unit, one in list(by_unit.items())[-1:]
         if point in _CARD_POINTS and "note" not in one
@@ -184,8 +186,8 @@ def confusion_blocks(metrics: Judged) -> Iterator[Block]:
 
 
 def confusion_details(metrics: Judged) -> Iterator[Block]:
-    """Who was called what: the three classes, and both tasks at each threshold."""
-    for number, (place, judged) in enumerate(having(metrics, "confusion")):
+    """Show the confusion matrix of the three classes, and of both tasks at each threshold."""
+    for number, (place, judged) in enumerate(datasets_with(metrics, "confusion")):
         yield Heading(place, f"confusion-{number}")
         found = judged["confusion"]
         yield from _classes(place, found["classes"])
@@ -197,7 +199,7 @@ def confusion_details(metrics: Judged) -> Iterator[Block]:
                     if "note" in one:
                         notes.append(f"{name}: {one['note']}")
                     else:
-                        rows.append((name, counted(one), *_counts(one)))
+                        rows.append((name, n_and_positives(one), *_counts(one)))
         if rows:
             yield Table(
                 f"{place}: decisions against labels",
@@ -216,7 +218,7 @@ def _counts(found: Judged) -> tuple[str, ...]:
 
 def _classes(place: str, found: Judged) -> Iterator[Block]:
     if not found.get("matrix"):
-        yield Text(f"Three classes: {found.get('note', 'nothing is known')}.")
+        yield Text(f"Three classes: {found.get('note', 'no known labels')}.")
         return
     labels = [str(label) for label in found["labels"]]
     recall = found.get("recall", {})
@@ -227,7 +229,7 @@ def _classes(place: str, found: Judged) -> Iterator[Block]:
     yield Table(
         f"{place}: images whose class is fully known (n {count(found['n'])}, "
         f"{count(found.get('n_patients'))} patients), by the most probable class",
-        ("Label", "n", *(f"called {label}" for label in labels), "Called rightly"),
+        ("Label", "n", *(f"called {label}" for label in labels), "Called correctly"),
         rows,
         frozenset(range(1, 2 + len(labels))),
         f"Accuracy over all: {figure(found.get('accuracy'))}, n {count(found['n'])}.",
@@ -235,9 +237,9 @@ def _classes(place: str, found: Judged) -> Iterator[Block]:
 
 
 def conformal_blocks(metrics: Judged) -> Iterator[Block]:
-    """Answers that may say "unsure", and whether they hold what they promise."""
+    """Show decisions that may be "unsure", and whether they keep the promised coverage."""
     rows, notes, fixed = [], list[str](), list[str]()
-    for place, judged in having(metrics, "conformal"):
+    for place, judged in datasets_with(metrics, "conformal"):
         for task in TASK_WORDS:
             for unit, found in judged["conformal"].get(task, {}).items():
                 name = f"{place}: {task}, {unit}"
@@ -248,7 +250,7 @@ def conformal_blocks(metrics: Judged) -> Iterator[Block]:
                 rows.append(
                     (
                         name,
-                        counted(found),
+                        n_and_positives(found),
                         f"{found['promised']:g}",
                         figure(found["coverage_positive"]),
                         figure(found["coverage_negative"]),
@@ -257,9 +259,9 @@ def conformal_blocks(metrics: Judged) -> Iterator[Block]:
                 )
     if rows:
         yield Text(
-            "A patient is called positive, negative or unsure so that, of the patients of each "
-            "class, the promised share is not called the other one. Unsure ones are for a person "
-            f"to read. Rules: {'; '.join(dict.fromkeys(fixed))}."
+            "A patient is called positive, negative or unsure. In each class, the promised share "
+            "of patients is not called the other class. A person must read the unsure ones. "
+            f"Rules: {'; '.join(dict.fromkeys(fixed))}."
         )
         yield Table(
             "Coverage of each class, and the share left unsure",

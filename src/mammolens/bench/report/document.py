@@ -1,6 +1,7 @@
-"""What a report says, before it is a page: sections of blocks that two renderers read.
+"""The document of a report: sections of blocks, which the renderers turn into HTML, PDF, Markdown.
 
-Text in a block is plain text; each renderer escapes it. A table's first column names its rows.
+Text in a block is plain text, and each renderer escapes it. The first column of a table names its
+rows.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under a head; `numeric` are the columns that align at the right."""
+    """Rows of cells under a head; the columns in `numeric` are aligned to the right."""
 
     caption: str
     head: tuple[str, ...]
@@ -74,7 +75,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart as SVG; `alt` says in words what it shows, with its main figures."""
+    """A chart as SVG; `alt` describes it in words, with its main figures."""
 
     title: str
     alt: str
@@ -83,7 +84,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class ShownCase:
-    """One picture (PNG), what it shows in words, and the lines beneath it."""
+    """One picture (PNG), its description in words, and the lines below it."""
 
     png: bytes
     alt: str
@@ -92,7 +93,7 @@ class ShownCase:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Cases beside each other, or one below the other where each needs the `whole` width."""
+    """Pictures beside each other, or below each other if each needs the `whole` width."""
 
     cases: tuple[ShownCase, ...]
     whole: bool = False
@@ -100,14 +101,14 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Sources:
-    """Works that the report rests on: (what is cited, its address)."""
+    """Cited works: (citation, address)."""
 
     items: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Charts:
-    """Figures that follow each other and are shown beside each other."""
+    """Consecutive figures, which are shown beside each other."""
 
     figures: tuple[Figure, ...]
 
@@ -119,7 +120,7 @@ Block = Text | Alarm | Heading | Bullets | Table | Figure | Pictures | Sources
 class Section:
     """A titled part of the report, reached by its anchor.
 
-    `details` are for who wants to know more: folded away on the page, left out of the print.
+    `details` are folded on the page and left out of the PDF.
     """
 
     title: str
@@ -130,7 +131,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report: its title, what stands beneath it as (name, value), and its sections."""
+    """A whole report: its title, the facts below it as (name, value), and its sections."""
 
     title: str
     facts: tuple[tuple[str, str], ...]
@@ -138,7 +139,7 @@ class Document:
 
 
 def charts_together(blocks: Sequence[Block]) -> Iterator[Block | Charts]:
-    """Put figures that follow each other beside each other; other blocks stay as they are."""
+    """Group consecutive figures into `Charts`; other blocks stay as they are."""
     for kind, group in groupby(blocks, type):
         if kind is Figure:
             yield Charts(tuple(block for block in group if isinstance(block, Figure)))

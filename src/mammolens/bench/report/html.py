@@ -1,7 +1,7 @@
-"""A report as one HTML page that asks for nothing else: style, charts and pictures are inside it.
+"""Render a report as one HTML page that includes its style, charts and pictures.
 
-The template ``report.html.j2`` makes it. The page reads on a phone, by keyboard and aloud, and
-prints on A4 with whole rows.
+The template is ``report.html.j2``. The page works on a phone, with a keyboard and with a screen
+reader, and prints on A4 without breaking table rows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from mammolens import DISCLAIMER
 from mammolens._pages import page_start, templates
 from mammolens.bench.report.document import Document, Figure, charts_together
-from mammolens.bench.report.vector import inline
+from mammolens.bench.report.svg import inline
 from mammolens.wording import printable
 
 __all__ = ["render_html"]
@@ -29,12 +29,7 @@ _RIGHT_TO_LEFT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufefc]")
 
 
 def render_html(document: Document) -> str:
-    """Write a report as a page.
-
-    Returns
-    -------
-    UTF-8 text of a whole HTML document.
-    """
+    """Render a report as the text of a whole HTML document."""
     pages = templates(_HERE)
     pages.filters |= {
         "chart": _chart,
@@ -54,7 +49,7 @@ def _chart(figure: Figure, key: str) -> Markup:
 
 
 def _words(words: str) -> Markup:
-    """Escape text; an interval stays on one line, and a long name may break anywhere."""
+    """Escape text; keep an interval on one line, and let a long name break anywhere."""
     shown = printable(words)
     pieces = [_INTERVAL.sub(_KEPT, str(escape(piece))) for piece in _LONG.split(shown) if piece]
     text = "<wbr>".join(pieces)

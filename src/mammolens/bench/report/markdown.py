@@ -1,4 +1,4 @@
-"""A document as Markdown that can stand in another one as it is; pictures are named, not held."""
+"""Render a document as Markdown; pictures are linked, not included."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["render_markdown"]
 
 
 def render_markdown(document: Document, pictures: Sequence[str] = ()) -> str:
-    """Write a document as Markdown; charts are left out.
+    """Render a document as Markdown, without its charts.
 
     Parameters
     ----------
     pictures
-        File names of figures that lie beside it, to be shown at the end.
+        Names of picture files in the same folder; links to them are added at the end.
     """
     blocks = [f"# {document.title}", f"**{DISCLAIMER}**"]
     for section in document.sections:
@@ -47,7 +47,7 @@ def _words(blocks: Sequence[Block]) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Text from files: no line breaks, no tags."""
+    """Remove line breaks and tags from text."""
     return " ".join(text.split()).replace("<", "&lt;")
 
 

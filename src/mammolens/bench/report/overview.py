@@ -1,4 +1,4 @@
-"""What stands at the ends of a report: summary, data, methods, notes; failures and checklists."""
+"""The first and last sections of a report: summary, data, methods, notes; failures, checklists."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mammolens.bench.report.checklist import (
     fill,
 )
 from mammolens.bench.report.document import Alarm, Block, Bullets, Sources, Table, Text
-from mammolens.bench.report.words import (
+from mammolens.bench.report.phrases import (
     ALL,
     TASK_WORDS,
     UNIT_WORDS,
+    capitalise,
     count,
+    datasets_and_all,
     figure,
     has_value,
-    listed,
+    join_words,
     model_name,
-    scopes,
-    sentence,
 )
 from mammolens.data.synthetic import synthetic_warnings
 
@@ -44,54 +44,55 @@ _UNIT_FOR_WORDS: Final = ("breast", "image", "patient")
 _SHOWN_FAILURES: Final = 200
 _WARNING: Final = "WARNING: "
 _NOT_TO_CONCLUDE: Final = (
-    "That the model helps anyone: no reader used it, and no patient was followed to an outcome.",
-    "How it does elsewhere: on other scanners, another population or another time it may do worse "
-    "without any sign.",
-    "That predictive values and recall rates hold in screening: these data hold far more cancers "
-    "than a screening population does, unless a prevalence is named.",
-    "That a figure with few positives is what it looks like: read the interval, not the value.",
+    "That the model helps patients: no reader used it, and no patient was followed to an outcome.",
+    "That it works elsewhere: on other scanners, in another population or at another time it may "
+    "do worse without any sign.",
+    "That predictive values and recall rates are valid in screening: these data have far more "
+    "cancers than a screening population, unless a prevalence is given.",
+    "That a figure from few positives is precise: read the interval, not the value.",
 )
 _METHODS: Final = (
     (
         "Units",
-        "An image; a breast (all images of one side of one patient, pooled); a patient (the more "
-        "suspicious breast). A breast or patient is positive if any labelled image of it is.",
+        "An image; a breast (all images of one breast of one patient, pooled); a patient (the more "
+        "suspicious breast). A breast or patient is positive if any of its labelled images is.",
     ),
     (
         "Labels",
-        "Malignancy and tumour (benign or malignant), as the table says. An unknown label leaves "
-        "its row out of the task; it is never taken for negative.",
+        "Malignancy and tumour (benign or malignant), as in the table. A row with an unknown label "
+        "is left out of the task; it never counts as negative.",
     ),
     (
         "Unreadable images",
-        "They have no score and count in no figure; a breast is scored by its other images, and "
-        "one of which nothing could be read is counted as unscored, never as negative.",
+        "They have no score and are in no figure. A breast is scored by its other images. A breast "
+        "without a readable image counts as unscored, never as negative.",
     ),
     (
         "Ranking",
-        "The area under the ROC curve, and, where given, its part at high specificity, the "
-        "average precision and the probabilistic F1.",
+        "The area under the ROC curve and, where given, its part at high specificity, the average "
+        "precision and the probabilistic F1.",
     ),
     (
         "Thresholds",
-        "Low and high are the model card's, and where they were fixed is said with them; if that "
-        "was on patients who are judged here, Notes and warnings say so. Wanted points are fixed "
-        "on other patients than those they are judged on.",
+        "Low and high come from the model card, and the text below their table says on which data "
+        "they were fixed. If that was on patients who are judged here, Notes and warnings say so. "
+        "Points for a requested figure are fixed on other patients than those they are judged on.",
     ),
 )
 
 
-_PACKAGED: Final = "Probabilities are those that the model's package gives."
+_PACKAGED: Final = "Probabilities are those of the model's package."
 _PROBABILITIES: Final = {
-    "mammolens.crossvalidation/1": "Probabilities are those of the one run that held a patient "
-    "out, divided by a temperature fitted on the other folds; there is no package.",
-    "mammolens.ensemble/1": "Probabilities are the mean of those of the runs, which are not "
-    "calibrated; there is no package.",
+    "mammolens.crossvalidation/1": "Probabilities of a patient are those of the run that held the "
+    "patient out; its logits are divided by a temperature fitted on the other folds. There is no "
+    "model package.",
+    "mammolens.ensemble/1": "Probabilities are the mean over the runs and are not calibrated. "
+    "There is no model package.",
 }
 
 
 def run_facts(metrics: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """What identifies a run: model, data, software, digests."""
+    """Give the facts that identify a run: model, data, software, digests."""
     known = {
         "Model": model_name(metrics),
         "Model digest (SHA-256)": (metrics["model"] or {}).get("digest"),
@@ -107,18 +108,20 @@ def run_facts(metrics: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def summary_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """What was measured, on whom, what came out, and what must not be concluded."""
+    """Summarise what was measured on which patients, the results, and what not to conclude."""
     for note in synthetic_warnings(metrics["datasets"]):
         yield Alarm(note.removeprefix(_WARNING) + ".")
     patients = metrics["malignancy"]["patient"]
     split = f"the split “{metrics['split']}” of " if metrics.get("split") else ""
     yield Text(
         f"What was measured: {model_name(metrics)}, on {split}"
-        f"{listed(list(metrics['datasets']))}: {count(metrics.get('n_rows'))} images; "
+        f"{join_words(list(metrics['datasets']))}: {count(metrics.get('n_rows'))} images; "
         f"{count(patients['n'])} patients have a known label of malignancy and a score, "
         f"{count(patients['n_positive'])} of them positive."
     )
-    lines = [_main_line(place, judged) for place, judged in scopes(metrics) if place != ALL]
+    lines = [
+        _main_line(place, judged) for place, judged in datasets_and_all(metrics) if place != ALL
+    ]
     yield Text(
         "How well its probability of malignancy ranks, as the area under the ROC curve (0.5 is "
         "chance, 1 is perfect), with 95 % intervals from resampling patients:"
@@ -126,7 +129,7 @@ def summary_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
     yield Bullets(tuple(lines))
     if lost := metrics.get("n_unreadable"):
         yield Alarm(
-            f"{count(lost)} of {count(metrics.get('n_rows'))} images could not be read. They count "
+            f"{count(lost)} of {count(metrics.get('n_rows'))} images could not be read. They are "
             "in no figure; see Failures."
         )
     yield Text("Do not conclude from this report:")
@@ -142,17 +145,17 @@ def _main_line(place: str, judged: Mapping[str, Any]) -> str:
                 f"{place}: {figure(found['auc'])} by {UNIT_WORDS[unit]}, n {count(found['n'])}, "
                 f"{count(found['n_positive'])} malignant{note}."
             )
-    why = judged["malignancy"]["image"].get("note", "nothing could be ranked")
+    why = judged["malignancy"]["image"].get("note", "no images could be ranked")
     return f"{place}: no figure; {why}."
 
 
 def data_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """How many images, breasts and patients, with and without cancer, and who was left out."""
+    """Count images, breasts and patients, with and without cancer, scored and unscored."""
     yield _judged_rows(metrics, "malignancy")
 
 
 def data_details(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """The same of every other task."""
+    """Show the same for the other tasks."""
     yield from (_judged_rows(metrics, task) for task in TASK_WORDS if task != "malignancy")
 
 
@@ -167,37 +170,39 @@ def _judged_rows(metrics: Mapping[str, Any], task: str) -> Table:
             count(found.get("n_unscored", 0)),
             count(found.get("n_positive_unscored", 0)),
         )
-        for place, judged in scopes(metrics)
+        for place, judged in datasets_and_all(metrics)
         for unit, found in judged[task].items()
     ]
     return Table(
-        f"Who is judged: {TASK_WORDS[task]}",
+        f"Judged images, breasts and patients: {TASK_WORDS[task]}",
         head,
         tuple(rows),
         frozenset(range(1, len(head))),
-        "Scored: label known and at least one image readable. Unscored: label known, nothing "
-        "readable; “+” those that are positive.",
+        "Scored: the label is known and at least one image is readable. Unscored: the label is "
+        "known, but no image is readable; “+” counts the positive ones.",
     )
 
 
 def method_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """How figures and intervals come about."""
+    """Explain how figures and intervals are computed."""
     bootstrap = metrics["bootstrap"]
     yield Table("Rules", ("What", "How"), _METHODS)
     yield Text(
         f"Intervals are 95 % percentile intervals from {count(bootstrap['draws'])} resamples of "
         f"whole patients (seed {bootstrap['seed']}): the images of one patient are drawn "
-        "together or not at all. Where fewer than ten units of a class are there, the interval is "
-        "given and flagged."
+        "together or not at all. If a class has fewer than ten units, the interval is given with a "
+        "note."
     )
     prior = metrics.get("prevalence")
-    stand = f" They stand for a prevalence of {prior:.3g}." if isinstance(prior, float) else ""
+    at_prior = (
+        f" They are valid at a prevalence of {prior:.3g}." if isinstance(prior, float) else ""
+    )
     if len(metrics["datasets"]) > 1:
         yield Text(
-            "Over all data sets together only ranking and calibration are shown, with a warning; "
-            "decisions are shown per data set, and pooled ones stand in metrics.json alone."
+            "Over all data sets together only ranking and calibration are shown, with a warning. "
+            "Decisions are shown per data set; pooled decisions are in metrics.json only."
         )
-    yield Text(_PROBABILITIES.get(str(metrics["schema"]), f"{_PACKAGED}{stand}"))
+    yield Text(_PROBABILITIES.get(str(metrics["schema"]), f"{_PACKAGED}{at_prior}"))
     yield Sources(
         (
             ("Cluster bootstrap: Field and Welsh 2007.", _doi("10.1111/j.1467-9868.2007.00593.x")),
@@ -212,7 +217,7 @@ def method_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def fold_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """The runs of a cross-validation or a vote, each by its best pass."""
+    """Show the runs of a cross-validation or a vote, each with its best pass."""
     runs = metrics.get("folds") or metrics.get("members") or ()
     rows = [
         (
@@ -227,24 +232,24 @@ def fold_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
     if rows:
         head = ("Run", "Best pass", "Score", "Images", "Temperature")
         note = (
-            "The score is the AUC of malignancy by image within each data set, weighted by images; "
-            "the pass was chosen by it, so that it leans to the bright side."
+            "The score is the AUC of malignancy by image within each data set, weighted by images. "
+            "The pass was chosen by this score, so the score is optimistic."
         )
         yield Table("Runs", head, tuple(rows), frozenset(range(1, len(head))), note)
 
 
 def note_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """Warnings of the run, each loud, and its notes."""
-    said = [str(note) for note in metrics.get("notes") or ()]
-    for note in said:
-        if note.startswith(_WARNING):
-            yield Alarm(sentence(note.removeprefix(_WARNING)) + ".")
-    if notes := tuple(f"{sentence(note)}." for note in said if not note.startswith(_WARNING)):
+    """Show the warnings of the run as alarms, and its other notes as a list."""
+    lines = [str(note) for note in metrics.get("notes") or ()]
+    for line in lines:
+        if line.startswith(_WARNING):
+            yield Alarm(capitalise(line.removeprefix(_WARNING)) + ".")
+    if notes := tuple(f"{capitalise(line)}." for line in lines if not line.startswith(_WARNING)):
         yield Bullets(notes)
 
 
 def failure_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """Images that could not be read, with the reason."""
+    """List the images that could not be read, with the reason."""
     failed = metrics.get("unreadable") or []
     if not failed:
         lost = metrics.get("n_unreadable")
@@ -268,14 +273,15 @@ def failure_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def checklist_blocks(checklist: Checklist, known: Known) -> Iterator[Block]:
-    """What the run says to the items of a checklist, and which it leaves to the authors."""
+    """Show the run's answers to a checklist, and the items that the authors must fill."""
     filled = fill(checklist.items, known)
     answered = [one for one in filled if one.place]
     whole = sum(one.state == REPORTED for one in answered)
     yield Text(
         f"{count(len(filled))} numbered items: {count(whole)} reported by this run, "
         f"{count(len(answered) - whole)} in part, {count(len(filled) - len(answered))} left to the "
-        "authors. Official numbers, our words; the run fills in only what it knows."
+        "authors. The numbers are official and the texts are ours; the run states only what it "
+        "knows."
     )
     yield Sources(((checklist.citation, checklist.address),))
     yield Table(

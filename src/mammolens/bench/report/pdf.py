@@ -1,8 +1,7 @@
-"""A report as PDF on A4: typst sets it by the template ``report.typ``.
+"""Render a report as PDF on A4, with typst and the template ``report.typ``.
 
-Charts are vectors, fonts are embedded, and the disclaimer stands on every page. Details of sections
-are left to the page, so that the print is as long as a reader has patience. Text reaches typst as
-data and never as markup.
+Charts are vectors, fonts are embedded, and the disclaimer is on every page. Details of sections are
+only on the HTML page, to keep the PDF short. typst receives text as data, never as markup.
 """
 
 from __future__ import annotations
@@ -40,12 +39,12 @@ _MAY_BREAK: Final = "\\g<1>\N{ZERO WIDTH SPACE}"
 
 
 def render_pdf(document: Document) -> bytes:
-    """Set a report as a tagged PDF with an outline.
+    """Render a report as a tagged PDF with an outline.
 
     Raises
     ------
     OSError
-        If there is no room for its charts and pictures in the system's temporary folder.
+        If the system's temporary folder has no space for the charts and pictures.
     """
     here = resources.files("mammolens.bench.report")
     with resources.as_file(here) as package, tempfile.TemporaryDirectory() as name:
@@ -93,7 +92,7 @@ def _file(folder: Path, data: bytes, kind: str) -> str:
 
 
 def _breakable(value: Any) -> Any:
-    """Make every text of a structure fit to be shown, and let long names break anywhere."""
+    """Make every text of a structure printable, and let long names break anywhere."""
     match value:
         case str():
             return _LONG.sub(_MAY_BREAK, printable(value))

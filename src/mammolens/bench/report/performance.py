@@ -1,4 +1,4 @@
-"""How well a model ranks: one table and one chart over all data sets, then each by itself."""
+"""Sections on discrimination: how well a model ranks, over all data sets and for each of them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import LOOKS, Curve, plane
 from mammolens.bench.report.document import Alarm, Block, Figure, Heading, Table, Text
-from mammolens.bench.report.readers import reader_spots
-from mammolens.bench.report.words import (
+from mammolens.bench.report.phrases import (
     ALL,
     TASK_WORDS,
     UNIT_WORDS,
+    capitalise,
     count,
-    counted,
+    datasets_and_all,
     figure,
     has_value,
-    scopes,
-    sentence,
+    n_and_positives,
 )
+from mammolens.bench.report.readers import reader_spots
 
 __all__ = ["discrimination_blocks", "discrimination_details", "flat_figures", "measure_name"]
 
@@ -48,18 +48,18 @@ _MIXED: Final = (
 
 
 def measure_name(key: str) -> str:
-    """Name a key of metrics.json as a reader does.
+    """Give the name of a key of ``metrics.json`` for readers.
 
     Examples
     --------
     >>> measure_name("balanced_accuracy"), measure_name("auc")
     ('Balanced accuracy', 'AUC')
     """
-    return _NAMES.get(key, sentence(key.replace("_", " ")))
+    return _NAMES.get(key, capitalise(key.replace("_", " ")))
 
 
 def flat_figures(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Every figure in a dict by its name, those of a nested dict by both names."""
+    """Give all figures of a dict by name; the figures of a nested dict have both names."""
     flat: dict[str, Any] = {}
     for key, value in found.items():
         if has_value(value):
@@ -71,25 +71,25 @@ def flat_figures(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def discrimination_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """How well scores rank: the main figures of each data set, and its curve beside the others'."""
+    """Show the main ranking figures of each data set, and the ROC curves in one chart."""
     if len(metrics["datasets"]) > 1:
         yield Alarm(_MIXED)
     for task, words in TASK_WORDS.items():
-        yield from _main_table(task, words, scopes(metrics))
+        yield from _main_table(task, words, datasets_and_all(metrics))
     for task in TASK_WORDS:
         yield from _main_curves(task, metrics)
 
 
 def discrimination_details(metrics: Mapping[str, Any]) -> Iterator[Block]:
-    """Every ranking figure and curve, per data set, task and unit."""
-    for number, (place, judged) in enumerate(scopes(metrics)):
+    """Show every ranking figure and curve, per data set, task and unit."""
+    for number, (place, judged) in enumerate(datasets_and_all(metrics)):
         yield Heading(place, f"discrimination-{number}")
         if place == ALL:
             yield Alarm(_MIXED)
         for task, words in TASK_WORDS.items():
             yield from _task_blocks(place, words, judged[task])
         if "without_age" in judged:
-            yield from _ageless(place, judged)
+            yield from _without_age(place, judged)
         for task in TASK_WORDS:
             yield from _curves(place, task, judged)
 
@@ -97,7 +97,7 @@ def discrimination_details(metrics: Mapping[str, Any]) -> Iterator[Block]:
 def _main_table(
     task: str, words: str, places: list[tuple[str, Mapping[str, Any]]]
 ) -> Iterator[Block]:
-    """One row a data set and unit; a figure at several points is shown at the first."""
+    """Make one row for each data set and unit; of a figure at several points, show the first."""
     rows, notes = [], list[str]()
     columns: list[str] = []
     for place, judged in places:
@@ -108,7 +108,7 @@ def _main_table(
                 continue
             own = _main_figures(found)
             columns += [key for key in own if key not in columns]
-            rows.append((name, counted(found), count(found.get("n_patients")), own))
+            rows.append((name, n_and_positives(found), count(found.get("n_patients")), own))
     if rows:
         yield Table(
             f"Ranking: {words}",
@@ -118,7 +118,7 @@ def _main_table(
             "; ".join(notes),
         )
     elif notes:
-        yield Text(f"{sentence(words)}: no figure. {'; '.join(notes)}.")
+        yield Text(f"{capitalise(words)}: no figure. {'; '.join(notes)}.")
 
 
 def _main_figures(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _main_figures(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _main_curves(task: str, metrics: Mapping[str, Any]) -> Iterator[Figure]:
-    """ROC curves of the data sets over each other, as many as can be distinguished."""
+    """Draw the ROC curves of the data sets in one chart, as many as can be distinguished."""
     drawn = [
         (place, curve["roc"], judged[task][_BY_UNIT])
         for place, judged in metrics["datasets"].items()
@@ -136,11 +136,12 @@ def _main_curves(task: str, metrics: Mapping[str, Any]) -> Iterator[Figure]:
     for first in range(0, len(drawn), len(LOOKS)):
         shown = drawn[first : first + len(LOOKS)]
         spoken = "; ".join(
-            f"{place} AUC {figure(found['auc'])}, n {counted(found)}" for place, _, found in shown
+            f"{place} AUC {figure(found['auc'])}, n {n_and_positives(found)}"
+            for place, _, found in shown
         )
         yield plane(
             f"ROC by {_BY_UNIT}, {task}",
-            f"ROC curves of {task} by {_BY_UNIT}, one a data set: {spoken}.",
+            f"ROC curves of {task} by {_BY_UNIT}, one for each data set: {spoken}.",
             ("1 − specificity", "Sensitivity"),
             [
                 Curve(
@@ -164,10 +165,10 @@ def _task_blocks(place: str, words: str, by_unit: Mapping[str, Any]) -> Iterator
         if note
     ]
     if not measures:
-        yield Text(f"{sentence(words)}: no figure. {'; '.join(notes)}.")
+        yield Text(f"{capitalise(words)}: no figure. {'; '.join(notes)}.")
         return
     rows = [
-        ("n", *(counted(found) for found in by_unit.values())),
+        ("n", *(n_and_positives(found) for found in by_unit.values())),
         ("Patients", *(count(found.get("n_patients")) for found in by_unit.values())),
         *((name, *(figure(found.get(name)) for found in flat.values())) for name in measures),
     ]
@@ -179,11 +180,11 @@ def _task_blocks(place: str, words: str, by_unit: Mapping[str, Any]) -> Iterator
     )
 
 
-def _ageless(place: str, judged: Mapping[str, Any]) -> Iterator[Block]:
+def _without_age(place: str, judged: Mapping[str, Any]) -> Iterator[Block]:
     rows = [
         (
             f"{task}, {UNIT_WORDS[unit]}",
-            counted(found),
+            n_and_positives(found),
             figure(judged[task][unit].get("auc")),
             figure(found.get("auc")),
         )
@@ -193,7 +194,7 @@ def _ageless(place: str, judged: Mapping[str, Any]) -> Iterator[Block]:
     ]
     if rows:
         yield Table(
-            f"{place}: what the age adds to the pictures",
+            f"{place}: effect of the patient's age",
             ("Task and unit", "n", "AUC with age", "AUC of the pictures alone"),
             tuple(rows),
         )
@@ -204,14 +205,14 @@ def _curves(place: str, task: str, judged: Mapping[str, Any]) -> Iterator[Figure
     if not drawn:
         return
     spoken = "; ".join(
-        f"by {unit} AUC {figure(judged[task][unit]['auc'])}, n {counted(one)}"
+        f"by {unit} AUC {figure(judged[task][unit]['auc'])}, n {n_and_positives(one)}"
         for unit, one in drawn.items()
     )
     spots = list(reader_spots(judged)) if task == "malignancy" else []
     beside = f" Beside it: {'; '.join(spot.name for spot in spots)}." if spots else ""
     yield plane(
         f"ROC, {task}: {place}",
-        f"ROC curve of {task}, {place}: sensitivity against 1 − specificity. {sentence(spoken)}."
+        f"ROC curve of {task}, {place}: sensitivity against 1 − specificity. {capitalise(spoken)}."
         f"{beside}",
         ("1 − specificity", "Sensitivity"),
         [
@@ -227,12 +228,12 @@ def _curves(place: str, task: str, judged: Mapping[str, Any]) -> Iterator[Figure
     )
     precision = "; ".join(
         f"by {unit} average precision {figure(judged[task][unit].get('average_precision'))}, "
-        f"n {counted(one)}"
+        f"n {n_and_positives(one)}"
         for unit, one in drawn.items()
     )
     yield plane(
         f"Precision–recall, {task}: {place}",
-        f"Precision against sensitivity (recall), {task}, {place}. {sentence(precision)}. The "
+        f"Precision against sensitivity (recall), {task}, {place}. {capitalise(precision)}. The "
         "precision is that of this data set's share of positives, not of a screening population's.",
         ("Sensitivity (recall)", "Precision"),
         [

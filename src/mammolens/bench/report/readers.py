@@ -1,4 +1,4 @@
-"""The model beside radiologists: a registry's, and those who read these images."""
+"""Sections that compare the model with radiologists of a registry and with the images' readers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import Spot
 from mammolens.bench.report.document import Block, Table, Text
-from mammolens.bench.report.words import UNIT_WORDS, count, counted, figure
+from mammolens.bench.report.phrases import UNIT_WORDS, count, figure, n_and_positives
 
 __all__ = ["reader_spots", "readers_blocks", "readers_details"]
 
@@ -16,22 +16,22 @@ _CHANGES: Final = {
     "false_negatives_found": "Cancers that the readers missed and the model would recall",
     "true_positives_lost": "Cancers that the readers recalled and the model would miss",
     "false_positives_spared": "False recalls of the readers that the model would spare",
-    "true_negatives_recalled": "Women whom the readers cleared and the model would recall",
+    "true_negatives_recalled": "Patients whom the readers cleared and the model would recall",
 }
 
 Judged = Mapping[str, Any]
 
 
 def readers_blocks(metrics: Judged) -> Iterator[Block]:
-    """Figures of the model at the readers' points, and how far they lie from theirs."""
+    """Show the model's figures at the readers' operating points, and the differences."""
     places = _places(metrics)
     if not places:
         return
     registry = places[0][1]["registry"]
     yield Text(
-        f"{registry['source']}. Beware: {registry['note']}. The model's thresholds are found on "
-        "the same patients, again in each resample, so that it looks a little better than one "
-        "whose threshold was fixed before."
+        f"{registry['source']}. Note: {registry['note']}. The model's thresholds are chosen on "
+        "the same patients, in each resample again, so the model looks a little better than with "
+        "a threshold that was fixed before."
     )
     rows, notes = [], []
     for place, one in places:
@@ -42,7 +42,7 @@ def readers_blocks(metrics: Judged) -> Iterator[Block]:
             rows.append(
                 (
                     f"{place}, {unit}",
-                    counted(found),
+                    n_and_positives(found),
                     figure(found["sensitivity"]),
                     figure(found["sensitivity_difference"]),
                     figure(found["specificity"]),
@@ -53,7 +53,7 @@ def readers_blocks(metrics: Judged) -> Iterator[Block]:
         yield Table(
             f"At the registry's point: sensitivity at specificity {registry['specificity']}, "
             f"specificity at sensitivity {registry['sensitivity']}",
-            ("Data set, unit", "n", "Sensitivity", "less theirs", "Specificity", "less theirs"),
+            ("Data set, unit", "n", "Sensitivity", "minus theirs", "Specificity", "minus theirs"),
             tuple(rows),
             note="; ".join(notes),
         )
@@ -61,9 +61,9 @@ def readers_blocks(metrics: Judged) -> Iterator[Block]:
 
 
 def readers_details(metrics: Judged) -> Iterator[Block]:
-    """Whose recall would change, counted."""
+    """Count the units whose recall would change if the model decided."""
     rows = [
-        (f"{place}, {unit}", counted(found), words, count(found["changes"][key]))
+        (f"{place}, {unit}", n_and_positives(found), words, count(found["changes"][key]))
         for place, one in _places(metrics)
         for unit, found in _units(one["birads"])
         for key, words in _CHANGES.items()
@@ -71,10 +71,10 @@ def readers_details(metrics: Judged) -> Iterator[Block]:
     ]
     if rows:
         yield Table(
-            "Whose recall would change if the model decided at the readers' specificity",
+            "Changed recalls if the model decided at the readers' specificity",
             ("Data set, unit", "n", "Change", "Count"),
             tuple(rows),
-            note="Counts of these very units; no figure is estimated from them.",
+            note="These are counts of these units; no figure is estimated from them.",
         )
 
 
@@ -96,7 +96,7 @@ def _birads_blocks(places: list[tuple[str, Judged]]) -> Iterator[Block]:
             rows += [
                 (
                     f"{place}, {unit}",
-                    counted(found),
+                    n_and_positives(found),
                     words,
                     figure(found["readers"][key]),
                     figure(found["model"][model]),
@@ -118,9 +118,9 @@ def _birads_blocks(places: list[tuple[str, Judged]]) -> Iterator[Block]:
             ]
     if rows:
         head = ("Data set, unit", "n", "Measure", "Readers", "Model", "Model − readers")
-        yield Table("Those who read these images (BI-RADS)", head, tuple(rows))
+        yield Table("The readers of these images (BI-RADS)", head, tuple(rows))
     if doubts:
-        yield Text(f"What these readings may not tell: {'; '.join(doubts)}.")
+        yield Text(f"Limits of these readings: {'; '.join(doubts)}.")
     if notes:
         yield Text(f"Not compared with their own readers: {'; '.join(notes)}.")
 
@@ -130,6 +130,7 @@ def _units(found: Judged) -> Iterator[tuple[str, Judged]]:
 
 
 def reader_spots(judged: Judged) -> Iterator[Spot]:
+    """Give the readers' points for a ROC chart: the registry's, and those by BI-RADS."""
     readers = judged.get("readers")
     if not readers:
         return

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mammolens.bench.sections.judging import SECTIONS, Section, judge, warnings_of
+from mammolens.bench.sections.registry import SECTIONS, Section, judge, warnings_of
 
 __all__ = ["SECTIONS", "Section", "judge", "warnings_of"]

@@ -1,10 +1,9 @@
-"""Whether P(malignant) of images means what it says: slope, Brier score and ECE, with what they
-stand on."""
+"""Calibration of P(malignant) of images: slope, intercept, Brier score and ECE, with intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,19 +11,15 @@ import numpy.typing as npt
 from mammolens.bench.units import ImageResult, interval_json
 from mammolens.metrics import (
     Interval,
-    Statistic,
     brier_statistic,
     calibration_error_statistics,
-    calibration_line,
+    calibration_line_statistics,
     patient_bootstraps,
 )
 from mammolens.metrics.reliability import MINIMUM_FOR_ECE
 
-__all__ = ["calibration_errors", "calibration_figures", "slope_statistic"]
+__all__ = ["calibration_errors", "calibration_figures"]
 
-_STEPS = 50
-_LONGEST = 2.0
-_SEPARABLE = 1e-6
 _Float = npt.NDArray[np.float64]
 
 
@@ -51,7 +46,7 @@ def calibration_figures(
     }
     if len(set(labels.tolist())) < 2:
         return {**found, "note": "no calibration: labels are of one class"}
-    line = _line(labels, values) if calibration_line(labels, values) else None
+    line = calibration_line_statistics(labels, values)
     brier = brier_statistic(labels, values)
     enough = labels.size >= MINIMUM_FOR_ECE
     errors = calibration_error_statistics(labels, values) if enough else None
@@ -60,7 +55,7 @@ def calibration_figures(
         return {
             "brier": brier(weights),
             **(errors(weights) if errors else {}),
-            **(line(weights)._asdict() if line else {}),
+            **(line(weights) if line else {}),
         }
 
     measured = patient_bootstraps(statistics, labels, patients, draws=draws, seed=seed)
@@ -83,68 +78,3 @@ def calibration_errors(
 def _cut(interval: Interval, power: float) -> dict[str, float | None]:
     found = interval_json(interval.centred)
     return {k: None if v is None else max(v, 0.0) ** power for k, v in found.items()}
-
-
-def slope_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
-    """Slope of the logistic recalibration as a function of row weights, for the bootstrap.
-
-    Newton's method on all draws at once; NaN where the classes of a draw are separable.
-
-    Parameters
-    ----------
-    labels, probabilities
-        (n,); probabilities are kept 1e-9 away from 0 and 1.
-
-    Source
-    ------
-    Cox 1958, doi:10.1093/biomet/45.3-4.562.
-    """
-    line = _line(labels, probabilities)
-    return lambda weights: line(weights).slope
-
-
-def _line(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Callable[[_Float], _Lines]:
-    known = np.asarray(labels, bool).astype(np.float64)[:, None]
-    clipped = np.clip(np.asarray(probabilities, np.float64), 1e-9, 1 - 1e-9)
-    odds = np.log(clipped / (1 - clipped))
-    middle, width = float(odds.mean()), max(float(odds.std()), 1e-12)
-    normed = ((odds - middle) / width)[:, None]
-    whole = _newton(np.ones((1, odds.size)), known, normed, (0.0, 1.0))
-    start = (0.0, 1.0) if np.isnan(whole.slope[0]) else (whole.intercept[0], whole.slope[0])
-
-    def line(weights: _Float) -> _Lines:
-        found = _newton(weights, known, normed, start)
-        slope = found.slope / width
-        return _Lines(slope, found.intercept - slope * middle)
-
-    return line
-
-
-class _Lines(NamedTuple):
-    """Slopes and intercepts (draws,); NaN where the classes are separable."""
-
-    slope: _Float
-    intercept: _Float
-
-
-def _newton(weights: _Float, known: _Float, normed: _Float, start: tuple[float, float]) -> _Lines:
-    """Fit logistic lines to weighted rows (n, 1), for every row of `weights` (draws, n)."""
-    drawn = weights.T
-    rows = weights.sum(1)
-    at, along = (np.full(len(weights), one) for one in start)
-    first, second = normed[:, 0], normed[:, 0] ** 2
-    for _ in range(_STEPS):
-        fitted = 1 / (1 + np.exp(np.clip(-(along * normed + at), -500, 500)))
-        missing = drawn * (known - fitted)
-        pull = np.stack([missing.sum(0), first @ missing])
-        spread = drawn * (fitted * (1 - fitted))
-        a, b, c = spread.sum(0), first @ spread, second @ spread
-        done = np.abs(pull).max(0) < 1e-8 * rows
-        if done.all():
-            break
-        step = np.stack([c * pull[0] - b * pull[1], a * pull[1] - b * pull[0]])
-        step = np.nan_to_num(step / np.maximum(a * c - b * b, 1e-300))
-        step = np.where(done, 0.0, np.clip(step, -_LONGEST, _LONGEST))
-        at, along = at + step[0], along + step[1]
-    sound = done & (a > _SEPARABLE * rows)
-    return _Lines(np.where(sound, along, np.nan), np.where(sound, at, np.nan))

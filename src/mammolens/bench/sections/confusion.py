@@ -1,4 +1,4 @@
-"""Who was called what: normal, benign and malignant, and both tasks at each operating point."""
+"""Confusion of normal, benign and malignant, and of both tasks at each operating point."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.sections.points import card_points, decide
+from mammolens.bench.sections.operating_points import card_points, decide
 from mammolens.bench.units import interval_json
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import confusion, confusion_matrix
+from mammolens.metrics.probability import shares
 from mammolens.model.card import CLASSES
 
 __all__ = ["confusions"]
@@ -50,7 +51,7 @@ def _classes(evidence: Evidence) -> dict[str, Any]:
 
     def statistics(weights: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
         there, hit = weights @ own, weights @ (own * right[:, None])
-        each = np.divide(hit, there, out=np.full_like(hit, np.nan), where=there > 0)
+        each = shares(hit, there)
         return {
             "accuracy": hit.sum(axis=1) / weights.sum(axis=1),
             **dict(zip(CLASSES, each.T, strict=True)),

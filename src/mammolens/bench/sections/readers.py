@@ -53,7 +53,7 @@ def readers(evidence: Evidence) -> dict[str, Any]:
             "source": _SOURCE,
             "sensitivity": READERS_SENSITIVITY,
             "specificity": READERS_SPECIFICITY,
-            "note": "other women, whose cancers were fewer and less selected: differences also "
+            "note": "other patients, whose cancers were fewer and less selected: differences also "
             "measure that; the registry's figures are taken as exact",
             **{unit: _registry(evidence, unit) for unit in units},
         },

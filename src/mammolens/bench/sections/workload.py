@@ -1,24 +1,19 @@
-"""Whether acting on the scores would pay, and how much reading it would save, at the stated
-prevalence.
+"""Net benefit of acting on the scores, and the reading that they would save, at a prevalence.
 
-Sets such as these hold far more cancers than a screening population, so shares of the ill and of
-the healthy are weighed as that population would weigh them.
+Public data sets hold far more cancers than a screening population, so the shares of patients with
+and without cancer are weighted as that population would weight them.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.units import Sample, interval_json
-from mammolens.metrics import (
-    DecisionCurve,
-    decision_statistics,
-    ranked_counts,
-)
+from mammolens.metrics import decision_statistics, ranked_counts
 from mammolens.metrics.ranked import ranked_single_reading, ranked_worklist
 
 __all__ = ["decision", "net_benefits", "stated_for", "workload"]
@@ -28,13 +23,23 @@ _Float = npt.NDArray[np.float64]
 _MULTIPLES: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Odds of the thresholds at which net benefit has an interval, in units of the prevalence's."""
 
+
+class DecisionCurve(NamedTuple):
+    """Net benefit per patient at each threshold probability: by the model, of recalling all, and
+    of recalling none (0); each array is (k,)."""
+
+    thresholds: _Float
+    model: _Float
+    recall_all: _Float
+
+
 _FIRST: Final = (0.1, 0.2)
 _KEPT: Final = (0.90, 0.95, 0.99)
 _CURVE_POINTS = 60
 
 
 def decision(evidence: Evidence) -> dict[str, Any]:
-    """Give unit → net benefit per woman of recalling whom the model puts at or above a risk.
+    """Give unit → net benefit per patient of recalling whom the model puts at or above a risk.
 
     Probabilities of malignancy are restated from the prevalence that they stand for to the stated
     one, as ``mammolens analyze --prevalence`` does. Each threshold has ``model`` with its

@@ -1,10 +1,10 @@
-"""Public data sets on disk in, one `Manifest` out: a reader for each, ``build(root) → Manifest``.
+"""Readers of public data sets: each is a function ``build(root) → Manifest``.
 
-``SOURCES`` names the built-in readers; others come in through the entry point group
-``mammolens.sources`` (``name = "module:build"``). A reader looks at a tree in the layout that its
-source is handed out in, writes nothing, and leaves ``None`` where the source does not say. What
-it left out or could not tell stands in `Manifest.cautions`. Keyword-only parameters of a reader
-are its options.
+``SOURCES`` names the built-in readers. Other packages add readers through the entry point group
+``mammolens.sources`` (``name = "module:build"``). A reader expects the folder layout in which its
+source is distributed. It writes nothing, and gives ``None`` where the source does not say.
+`Manifest.cautions` list what it left out or could not decide. The keyword-only parameters of a
+reader are its options.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ SOURCES: Final = {
 
 
 class BuildManifest(Protocol):
-    """A reader: the folder (or table) that a source was unpacked to → its manifest."""
+    """A reader: the folder (or table) of an unpacked source → its manifest."""
 
     def __call__(self, root: Path, **options: str) -> Manifest: ...
 
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """What a source is in one line, under which licence it is handed out, and where."""
+    """A source: a summary in one line, the licence of its data, and where to get it (`home`)."""
 
     name: str
     summary: str
@@ -98,7 +98,7 @@ _ABOUT: Final = (
     SourceInfo(
         "mendeley",
         "Lin and Huang: masses of DDSM, INbreast and MIAS at 227x227, augmented",
-        "CC BY 4.0; the terms of its three parts bind as well",
+        "CC BY 4.0; the terms of its three parts apply as well",
         "https://doi.org/10.17632/ywsbh3ndr8",
     ),
     SourceInfo(
@@ -124,14 +124,14 @@ _ABOUT: Final = (
 
 
 def list_sources() -> tuple[SourceInfo, ...]:
-    """Name every source that can be read, built in or installed beside; loads none of them.
+    """List every source that can be read, built in or from another package, without loading it.
 
     Examples
     --------
     >>> [info.name for info in list_sources()][:3]
     ['cbis-ddsm', 'cesm', 'cmmd']
     """
-    further = [_described(p) for p in _third_party() if p.name not in SOURCES]
+    further = [_entry_point_info(p) for p in _entry_points() if p.name not in SOURCES]
     return (*_ABOUT, *sorted(further, key=lambda info: info.name))
 
 
@@ -141,7 +141,7 @@ def load_source(name: str) -> BuildManifest:
     Raises
     ------
     ConfigError
-        No source has this name (the nearest is proposed), or its module cannot be loaded.
+        No source has this name (the message proposes the nearest), or its module cannot be loaded.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def load_source(name: str) -> BuildManifest:
     Traceback (most recent call last):
     mammolens.errors.ConfigError: there is no source 'inbrest' [source]. Use 'inbreast'.
     """
-    targets = {p.name: p.value for p in _third_party()} | SOURCES
+    targets = {p.name: p.value for p in _entry_points()} | SOURCES
     if name not in targets:
         raise ConfigError(
             f"there is no source {name!r}", keyword="source", remedy=did_you_mean(name, targets)
@@ -161,19 +161,19 @@ def load_source(name: str) -> BuildManifest:
         raise ConfigError(
             f"the source {name!r} cannot be loaded from {targets[name]}: {error}",
             keyword="source",
-            remedy="Install what it needs, or use another one",
+            remedy="Install the packages that it needs, or use another source",
         ) from error
 
 
 def build_source(name: str, root: Path, options: Mapping[str, str] | None = None) -> Manifest:
-    """Read a source that lies in `root`.
+    """Read the source in `root`.
 
     Parameters
     ----------
     root
-        The folder that the source was unpacked to (for ``table`` a CSV file).
+        The folder of the unpacked source (for ``table`` a CSV file).
     options
-        Of the reader, e.g. ``{"patient": r"(P\\d+)_"}`` for ``folder``.
+        Options of the reader, e.g. ``{"patient": r"(P\\d+)_"}`` for ``folder``.
 
     Raises
     ------
@@ -197,19 +197,20 @@ def build_source(name: str, root: Path, options: Mapping[str, str] | None = None
             )
     if not root.exists():
         raise InvalidManifest(
-            "there is no such folder", source=str(root), remedy="Give the folder of the data set"
+            "this folder does not exist", source=str(root), remedy="Give the folder of the data set"
         )
     return build(root, **(options or {}))
 
 
-def _third_party() -> list[importlib.metadata.EntryPoint]:
+def _entry_points() -> list[importlib.metadata.EntryPoint]:
     return list(importlib.metadata.entry_points(group=ENTRY_POINTS))
 
 
-def _described(point: importlib.metadata.EntryPoint) -> SourceInfo:
+def _entry_point_info(point: importlib.metadata.EntryPoint) -> SourceInfo:
     if point.dist is None:
         return SourceInfo(point.name, point.value, "unknown", "unknown")
-    said = point.dist.metadata.json
-    summary, licence = said.get("summary", point.value), said.get("license", "see its package")
+    package = point.dist.metadata.json
+    summary = package.get("summary", point.value)
+    licence = package.get("license", "see its package")
     home = f"Python package {point.dist.name}"
     return SourceInfo(point.name, str(summary), str(licence), home)

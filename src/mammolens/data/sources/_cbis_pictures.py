@@ -1,10 +1,10 @@
-"""Which picture of a CBIS-DDSM tree is which: whole films, crops and masks, in any release.
+"""Find the whole films, crops and masks in a folder tree of CBIS-DDSM, in any release.
 
-The paths in the case tables are those of the first release. Pictures are told by the name of the
-case that stands in their path (``Mass-Training_P_00001_LEFT_CC``, with ``_1`` behind it for an
-abnormality's crop and mask), by the series that the tables give to their folder, by
-``dicom_info.csv`` beside the JPEG re-release, or by their own header. A mask has the size of its
-film, a crop has not; descriptions decide only where sizes do not, for some are swapped.
+The paths in the case tables are those of the first release only. A picture is identified by one of
+four things: the name of the case in its path (``Mass-Training_P_00001_LEFT_CC``, followed by ``_1``
+for the crop and mask of an abnormality), the series UID of its folder in the case tables,
+``dicom_info.csv`` of the JPEG re-release, or its own header. A mask has the size of its film, and a
+crop has not. Descriptions decide only where sizes do not, because some descriptions are swapped.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _INFO_COLUMNS: Final = ("image_path", "PatientID", "SeriesDescription", "Rows", 
 
 
 class Film(NamedTuple):
-    """One view of one breast of one woman."""
+    """One view of one breast of one patient."""
 
     patient: str
     laterality: Laterality
@@ -48,14 +48,15 @@ class Film(NamedTuple):
 
 
 class Set(NamedTuple):
-    """One of the four official sets: masses or calcifications, to train or to test."""
+    """One of the four official sets: masses or calcifications, for training or for testing."""
 
     of_masses: bool
     to_test: bool
 
 
 class Case(NamedTuple):
-    """What a case's name says; `number` is the abnormality's, `None` for a whole film."""
+    """The parts of a case's name. `number` is that of the abnormality, ``None`` for a whole film.
+    `of_set` is ``None`` if the name does not include it."""
 
     film: Film
     of_set: Set | None
@@ -70,16 +71,23 @@ class _Kind(Enum):
 
 @dataclass(frozen=True)
 class _Picture:
+    """A picture; `described_as` is the kind in its description or path, `size` (rows, columns)."""
+
     path: Path
     case: Case
-    said: _Kind | None
+    described_as: _Kind | None
     size: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """What was found. `films` have one picture each, with the sets that show it; `masks` are of
-    their film's size, by film, set (``None`` if the name does not tell) and number."""
+    """The pictures of a folder tree.
+
+    `films` gives one picture for each film, and `sets` the official sets that the names of its
+    pictures give. `masks` have the size of their film. `swapped` names masks that were described
+    as crops, `other_size` masks that do not have their film's size, and `unplaced` the files that
+    could not be identified.
+    """
 
     films: Mapping[Film, Path]
     sets: Mapping[Film, frozenset[Set]]
@@ -90,7 +98,7 @@ class Pictures:
 
 
 def case_in(path: str) -> Case | None:
-    """Read the last name of a case in a path.
+    """Read the case name that is last in a path; ``None`` if the path has no case name.
 
     Examples
     --------
@@ -115,26 +123,26 @@ def case_in(path: str) -> Case | None:
 
 
 def find_pictures(root: Path, series: Mapping[str, Case]) -> Pictures:
-    """Sort the pictures below `root`.
+    """Identify the pictures below `root` and sort them into films and masks.
 
     Parameters
     ----------
     series
-        Case by series UID, as the case tables say; a folder of that name holds its pictures.
+        Case by series UID, from the case tables. A folder named like the UID has its pictures.
     """
     info = _read_info(root)
     whole: dict[Film, list[_Picture]] = defaultdict(list)
     parts: dict[Case, list[_Picture]] = defaultdict(list)
     unplaced: list[str] = []
     for path in images_under(root):
-        picture = _placed(path, root, series, info)
+        picture = _identify(path, root, series, info)
         if picture is None:
             unplaced.append(path.name)
-        elif picture.case.number is None and picture.said in (None, _Kind.FILM):
+        elif picture.case.number is None and picture.described_as in (None, _Kind.FILM):
             whole[picture.case.film].append(picture)
         else:
             parts[picture.case].append(picture)
-    films = {film: min(pictures, key=_first) for film, pictures in whole.items()}
+    films = {film: min(pictures, key=_preference) for film, pictures in whole.items()}
     sets = {
         film: frozenset(p.case.of_set for p in ps if p.case.of_set) for film, ps in whole.items()
     }
@@ -150,7 +158,7 @@ def find_pictures(root: Path, series: Mapping[str, Case]) -> Pictures:
                 mask.path.name if case.number is None else f"{case.film}_{case.number}"
             )
             continue
-        if mask.said is _Kind.CROP:
+        if mask.described_as is _Kind.CROP:
             swapped.append(f"{case.film}_{case.number}")
         masks[case] = mask.path
     return Pictures(
@@ -163,27 +171,27 @@ def find_pictures(root: Path, series: Mapping[str, Case]) -> Pictures:
     )
 
 
-def _first(picture: _Picture) -> tuple[bool, bool, str]:
-    """Pictures of masses before those of calcifications, as those have the finer outlines."""
+def _preference(picture: _Picture) -> tuple[bool, bool, str]:
+    """Sort pictures of masses before those of calcifications, because their outlines are finer."""
     of_set = picture.case.of_set
     return of_set is None, of_set is not None and not of_set.of_masses, str(picture.path)
 
 
 def _mask_of(pictures: Iterable[_Picture], film: tuple[int, int] | None) -> _Picture | None:
-    """The mask among crop and mask: of the film's size, or said to be it, or the larger one."""
+    """Find the mask among crop and mask by the film's size, the description, or the larger size."""
     pictures = list(pictures)
     of_size = [p for p in pictures if film is not None and p.size == film]
     if len(of_size) == 1:
         return of_size[0]
-    said = [p for p in of_size or pictures if p.said is _Kind.MASK]
-    if len(said) == 1:
-        return said[0]
+    masks = [p for p in of_size or pictures if p.described_as is _Kind.MASK]
+    if len(masks) == 1:
+        return masks[0]
     if len(pictures) > 1 and all(p.size for p in pictures):
-        return max(pictures, key=lambda p: (p.size or (0, 0), p.said is _Kind.MASK))
+        return max(pictures, key=lambda p: (p.size or (0, 0), p.described_as is _Kind.MASK))
     return None
 
 
-def _placed(
+def _identify(
     path: Path, root: Path, series: Mapping[str, Case], info: Mapping[str, Row]
 ) -> _Picture | None:
     inner = path.relative_to(root).as_posix()
@@ -191,7 +199,7 @@ def _placed(
     case = case_in(inner) or series.get(path.parent.name)
     if row is not None:
         case = case or case_in(row["PatientID"])
-        size = (_whole(row["Rows"]), _whole(row["Columns"]))
+        size = (_whole_number(row["Rows"]), _whole_number(row["Columns"]))
         facts = PictureFacts(*size, None, row["SeriesDescription"]) if all(size) else None
     else:
         facts = None
@@ -203,25 +211,25 @@ def _placed(
     case = case or case_in(facts.patient_id or "")
     if case is None:
         return None
-    said = _kind(facts.series_description or "") or _kind(inner)
-    return _Picture(path, case, said, (facts.rows, facts.columns))
+    described_as = _kind(facts.series_description or "") or _kind(inner)
+    return _Picture(path, case, described_as, (facts.rows, facts.columns))
 
 
-def _kind(words: str) -> _Kind | None:
-    words = words.lower()
-    if "mask" in words:
+def _kind(text: str) -> _Kind | None:
+    text = text.lower()
+    if "mask" in text:
         return _Kind.MASK
-    if "crop" in words:
+    if "crop" in text:
         return _Kind.CROP
-    return _Kind.FILM if "full" in words else None
+    return _Kind.FILM if "full" in text else None
 
 
-def _whole(text: str) -> int:
+def _whole_number(text: str) -> int:
     return int(float(text)) if re.fullmatch(r"\d+(\.0*)?", text) else 0
 
 
 def _read_info(root: Path) -> dict[str, Row]:
-    """Rows of ``dicom_info.csv``, if it is there, by ``<series>/<file>.jpg``."""
+    """Read ``dicom_info.csv``, if it exists: row by ``<series>/<file>.jpg``."""
     for table in sorted(root.rglob(_INFO)):
         rows = read_table(table, _INFO_COLUMNS).rows
         return {"/".join(row["image_path"].split("/")[-2:]): row for row in rows}

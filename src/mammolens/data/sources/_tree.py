@@ -1,4 +1,4 @@
-"""What readers of data sets share: finding files in a tree, and saying what is missing."""
+"""Functions that all readers share: find files in a folder tree, and report what is missing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mammolens.errors import InvalidManifest
 from mammolens.images.names import IMAGE_SUFFIXES
 
 __all__ = [
-    "counted",
+    "count_caution",
     "find_file",
-    "finish",
     "images_under",
     "laterality_of",
+    "make_manifest",
     "view_of",
 ]
 
@@ -28,26 +28,28 @@ _SIDES = {
 
 
 def find_file(root: Path, *names: str) -> Path:
-    """Find a file by its name (case and ``-_`` against spaces do not matter), the nearest first.
+    """Find a file by its name; of several, the one nearest to `root`.
+
+    Upper and lower case are the same, and so are ``-``, ``_`` and spaces.
 
     Raises
     ------
     InvalidManifest
-        There is none.
+        No file has one of these names.
     """
-    wanted = {_plain(name) for name in names}
-    found = [p for p in root.rglob("*") if _plain(p.name) in wanted and p.is_file()]
-    if not found:
+    plain_names = {_plain(name) for name in names}
+    paths = [p for p in root.rglob("*") if _plain(p.name) in plain_names and p.is_file()]
+    if not paths:
         raise InvalidManifest(
-            f"there is no {' or '.join(names)} here",
+            f"this folder has no file {' or '.join(names)}",
             source=str(root),
-            remedy="Give the folder that the data set was unpacked to, its tables included",
+            remedy="Give the folder of the unpacked data set, with its tables",
         )
-    return min(found, key=lambda path: (len(path.parts), str(path)))
+    return min(paths, key=lambda path: (len(path.parts), str(path)))
 
 
 def images_under(root: Path) -> list[Path]:
-    """List the pictures under `root` by their suffix, sorted; hidden files are passed over."""
+    """List the files under `root` that have the suffix of a picture, sorted; skip hidden files."""
     return sorted(
         path
         for path in root.rglob("*")
@@ -59,22 +61,22 @@ def images_under(root: Path) -> list[Path]:
 
 
 def laterality_of(text: str) -> Laterality | None:
-    """Read a side from a file's name; another word is ``None``."""
+    """Read a laterality (L, LEFT, R or RIGHT) from a part of a file name; else ``None``."""
     return _SIDES.get(text.strip().upper())
 
 
 def view_of(text: str) -> ViewPosition | None:
-    """Read a view position from a file's name; another word is ``None``."""
+    """Read a view position from a part of a file name; ``None`` if it is not one."""
     return ViewPosition.__members__.get(text.strip().upper())
 
 
-def counted(name: str, what: str, items: Sequence[object]) -> tuple[Caution, ...]:
-    """One caution that counts items and names the first three, or none if there are none.
+def count_caution(name: str, what: str, items: Sequence[object]) -> tuple[Caution, ...]:
+    """Make one caution that counts the items and names the first three; none for an empty list.
 
     Examples
     --------
-    >>> str(counted("no_image", "listed images are not here", ["a", "b", "c", "d"])[0])
-    'no_image: 4 listed images are not here: a, b, c …'
+    >>> str(count_caution("no_image", "listed images are missing", ["a", "b", "c", "d"])[0])
+    'no_image: 4 listed images are missing: a, b, c …'
     """
     if not items:
         return ()
@@ -82,22 +84,22 @@ def counted(name: str, what: str, items: Sequence[object]) -> tuple[Caution, ...
     return (Caution(name, f"{len(items)} {what}: {first}{' …' if len(items) > 3 else ''}"),)
 
 
-def finish(records: Iterable[Record], cautions: Iterable[Caution], root: Path) -> Manifest:
-    """Make the manifest; a tree without any image of the source is refused.
+def make_manifest(records: Iterable[Record], cautions: Iterable[Caution], root: Path) -> Manifest:
+    """Make the manifest of a source.
 
     Raises
     ------
     InvalidManifest
-        No image was found.
+        There are no records, because no image of the source was found.
     """
-    kept = tuple(records)
-    if not kept:
+    all_records = tuple(records)
+    if not all_records:
         raise InvalidManifest(
-            "none of the images is here",
+            "this folder has none of the source's images",
             source=str(root),
-            remedy="See docs/data.md for the layout that this source is read in",
+            remedy="See docs/reference/data-sources.md for the folder layout of this source",
         )
-    return Manifest.of(kept, cautions)
+    return Manifest.of(all_records, cautions)
 
 
 def _plain(name: str) -> str:

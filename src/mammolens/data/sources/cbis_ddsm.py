@@ -1,9 +1,9 @@
-"""CBIS-DDSM: the archive's DICOM tree, or a re-release as PNG or JPEG, with the case tables.
+"""Read CBIS-DDSM: the archive's DICOM tree, or a re-release as PNG or JPEG, with the case tables.
 
-One record a film. A film may stand in the sets of masses and of calcifications, and several times
-in each: its abnormalities are merged, and it is malignant if any of them is. Some women stand in a
-training and a test set (the sets were split apart from each other): they are kept for testing,
-their training films are left out, and a caution says so.
+There is one record for each film. A film may be in the sets of masses and of calcifications, and
+several times in each. Its abnormalities are merged, and it is malignant if any of them is. The sets
+of masses and calcifications were split separately, so some patients are in a training set and in a
+test set. Their test films are kept, their training films are left out, and a caution says so.
 
 Source: Lee et al. 2017, doi 10.1038/sdata.2017.177; doi 10.7937/K9/TCIA.2016.7O02S9CY.
 """
@@ -28,7 +28,7 @@ from mammolens.data.sources._cbis_pictures import (
     case_in,
     find_pictures,
 )
-from mammolens.data.sources._tree import counted, finish
+from mammolens.data.sources._tree import count_caution, make_manifest
 from mammolens.errors import InvalidManifest
 from mammolens.tables import Row, read_table
 
@@ -59,28 +59,29 @@ class _Abnormality:
 
 
 def build(root: Path) -> Manifest:
-    """Read CBIS-DDSM, whole or in part.
+    """Read CBIS-DDSM, or a part of it.
 
     Parameters
     ----------
     root
-        The folder above pictures and case tables. Read are the archive's tree (any of its layouts),
-        the JPEG re-release (``csv/``, ``jpeg/<series>/``), and pictures named like their case.
+        The folder above pictures and case tables. It may have the archive's tree (any of its
+        layouts), the JPEG re-release (``csv/``, ``jpeg/<series>/``), or pictures that are named
+        like their case.
 
     Returns
     -------
     Manifest
         Patient ``P_00001``, image ``P_00001_LEFT_CC``, lesions as masks, official split. Its
-        cautions count what was left out or could not be told.
+        cautions count the films and masks that were left out or could not be identified.
 
     Raises
     ------
     InvalidManifest
-        If tables or whole films are missing, or a row is not understood.
+        If tables or whole films are missing, or a row cannot be understood.
 
     Notes
     -----
-    BENIGN_WITHOUT_CALLBACK is benign: something was marked there.
+    BENIGN_WITHOUT_CALLBACK counts as benign, because an abnormality was marked.
     """
     found: dict[Film, list[_Abnormality]] = defaultdict(list)
     series: dict[str, Case] = {}
@@ -93,22 +94,22 @@ def build(root: Path) -> Manifest:
             series |= _series(row, abnormality.case)
     if not tables:
         raise InvalidManifest(
-            "there is no case table here",
+            "this folder has no case table",
             source=str(root),
-            remedy="Put mass_case_description_train_set.csv and its like below this folder",
+            remedy="Put mass_case_description_train_set.csv and the other tables into it",
         )
     pictures = find_pictures(root, series)
     sets = _sets(pictures, found)
-    women = _women_of_both(sets)
+    patients = _patients_in_both(sets)
     sides = {film: _side(of_film) for film, of_film in sets.items()}
-    dropped = [f for f in sides if f.patient in women and sides[f] is Split.TRAIN]
+    dropped = [f for f in sides if f.patient in patients and sides[f] is Split.TRAIN]
     records = [
         _record(film, sorted(found[film], key=_masses_first), pictures, sides[film])
         for film in sorted(sides, key=str)
         if film not in dropped
     ]
-    shared = _shared(women, len(dropped))
-    return finish(records, (*shared, *_cautions(root, tables, found, pictures)), root)
+    shared = _shared_patients_caution(patients, len(dropped))
+    return make_manifest(records, (*shared, *_cautions(root, tables, found, pictures)), root)
 
 
 def _tables(root: Path) -> Iterator[tuple[Path, Set]]:
@@ -159,7 +160,7 @@ def _kind(row: Row) -> LesionKind:
 
 
 def _series(row: Row, case: Case) -> dict[str, Case]:
-    """Case by series UID: the folder above the file in each of a row's paths."""
+    """Give case by series UID; the UID is the folder above the file in each path of the row."""
     series = {}
     for column in _PATHS:
         path = row[column]
@@ -175,8 +176,10 @@ def _masses_first(abnormality: _Abnormality) -> tuple[bool, int]:
 def _sets(
     pictures: Pictures, found: Mapping[Film, Sequence[_Abnormality]]
 ) -> dict[Film, frozenset[Set]]:
-    """The official sets of each film that is both here and listed: by its pictures' names, or by
-    the tables where these do not tell."""
+    """Give the official sets of each film that has a picture and a row.
+
+    They come from the names of its pictures, or from the tables where the names do not say.
+    """
     return {
         film: pictures.sets[film] or frozenset(a.of_set for a in found[film])
         for film in pictures.films
@@ -185,15 +188,16 @@ def _sets(
 
 
 def _side(sets: frozenset[Set]) -> Split:
-    """Testing if any of a film's sets is for it."""
+    """Give the test side if any set of the film is a test set."""
     return Split.TEST if any(of_set.to_test for of_set in sets) else Split.TRAIN
 
 
-def _women_of_both(sets: Mapping[Film, frozenset[Set]]) -> set[str]:
-    seen: dict[str, set[bool]] = defaultdict(set)
+def _patients_in_both(sets: Mapping[Film, frozenset[Set]]) -> set[str]:
+    """Find the patients who are in a training set and in a test set."""
+    to_test: dict[str, set[bool]] = defaultdict(set)
     for film, of_film in sets.items():
-        seen[film.patient] |= {of_set.to_test for of_set in of_film}
-    return {woman for woman, sides in seen.items() if len(sides) > 1}
+        to_test[film.patient] |= {of_set.to_test for of_set in of_film}
+    return {patient for patient, values in to_test.items() if len(values) > 1}
 
 
 def _record(
@@ -223,7 +227,7 @@ def _record(
 
 
 def _mask(case: Case, abnormalities: Sequence[_Abnormality], pictures: Pictures) -> Path | None:
-    """The mask of an abnormality; names may leave out its set or number where there is but one."""
+    """Find the mask of an abnormality; its name may lack the set or number if there is only one."""
     names = [case]
     if sum(a.case.number == case.number for a in abnormalities) == 1:
         names.append(case._replace(of_set=None))
@@ -234,12 +238,13 @@ def _mask(case: Case, abnormalities: Sequence[_Abnormality], pictures: Pictures)
     return next((pictures.masks[name] for name in names if name in pictures.masks), None)
 
 
-def _shared(women: set[str], dropped: int) -> tuple[Caution, ...]:
-    if not women:
+def _shared_patients_caution(patients: set[str], dropped: int) -> tuple[Caution, ...]:
+    if not patients:
         return ()
     what = (
-        f"{len(women)} women stand in a training and in a test set: their films are kept for"
-        f" testing, {dropped} that are for training only were left out ({', '.join(sorted(women))})"
+        f"{len(patients)} patients are in a training set and in a test set: their test films are"
+        f" kept, {dropped} films that are for training only are left out"
+        f" ({', '.join(sorted(patients))})"
     )
     return (Caution("patients_in_training_and_test", what),)
 
@@ -261,18 +266,30 @@ def _cautions(
         cautions.append(
             Caution(
                 "tables_missing",
-                f"case tables of {', '.join(lacking)} are not below {root.name}: a film that is"
-                " benign here may be malignant, or its woman in another set, by them",
+                f"case tables of {', '.join(lacking)} are not in {root.name}: they may say that a"
+                " film that is benign here is malignant, or that its patient is in another set",
             )
         )
     listed = [str(film) for film in sorted(found, key=str) if film not in pictures.films]
     unlisted = [str(film) for film in sorted(pictures.films, key=str) if film not in found]
     for name, what, items in (
-        ("images_missing", "films of the tables are not here", listed),
-        ("images_unlisted", "films left out, no table lists them", unlisted),
-        ("pictures_unplaced", "pictures left out, nothing says whose they are", pictures.unplaced),
-        ("masks_swapped", "masks were described as crops; told by size", pictures.swapped),
-        ("masks_of_other_size", "masks left out, not of their film's size", pictures.other_size),
+        ("images_missing", "films of the tables have no picture here", listed),
+        ("images_unlisted", "films are left out, because no table lists them", unlisted),
+        (
+            "pictures_unplaced",
+            "pictures are left out, because nothing says which film they show",
+            pictures.unplaced,
+        ),
+        (
+            "masks_swapped",
+            "masks are described as crops and were found by their size",
+            pictures.swapped,
+        ),
+        (
+            "masks_of_other_size",
+            "masks are left out, because they do not have their film's size",
+            pictures.other_size,
+        ),
     ):
-        cautions += counted(name, what, items)
+        cautions += count_caution(name, what, items)
     return cautions

@@ -1,10 +1,10 @@
-"""CDD-CESM: contrast-enhanced mammograms, low-energy (DM) and subtracted (CM), with outlines.
+"""Read CDD-CESM: contrast-enhanced mammograms, low-energy (DM) and subtracted (CM), with outlines.
 
-``Radiology-manual-annotations.xlsx`` (or CSV; a row for each finding), pictures named
-``P105_R_DM_CC.jpg``, and ``Radiology_hand_drawn_segmentations_v2.csv`` of the VGG annotator.
-Traps: the subtracted image shows contrast medium, not the breast as a mammogram does, so that
-only low-energy images are read unless asked for; names end in a stray space here and there;
-"Normal" may be follow-up, and some normal images have outlines.
+Its files are ``Radiology-manual-annotations.xlsx`` (or CSV) with a row for each finding, pictures
+named ``P105_R_DM_CC.jpg``, and ``Radiology_hand_drawn_segmentations_v2.csv`` from the VGG
+annotator. Traps: a subtracted image shows contrast medium and does not look like a mammogram, so
+only low-energy images are read by default; some names end in a space; "Normal" may be known from
+follow-up only, and some normal images have outlines.
 Source: Khaled et al., Scientific Data 9 (2022) 122, doi 10.7937/29kw-ae92.
 """
 
@@ -22,11 +22,11 @@ from mammolens.core import Box
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Manifest, Record
 from mammolens.data.sources._tree import (
-    counted,
+    count_caution,
     find_file,
-    finish,
     images_under,
     laterality_of,
+    make_manifest,
     view_of,
 )
 from mammolens.errors import ConfigError
@@ -56,18 +56,19 @@ def build(root: Path, *, images: str = "low-energy") -> Manifest:
     Parameters
     ----------
     images
-        ``low-energy`` (a mammogram like others), ``subtracted``, or ``both``.
+        ``low-energy`` (looks like other mammograms), ``subtracted``, or ``both``.
 
     Raises
     ------
     InvalidManifest
-        The annotations or every image is missing, or a cell cannot be understood.
+        The annotations or all images are missing, or a cell cannot be understood.
     ConfigError
-        Unknown choice of images, or the annotations are a sheet and openpyxl is not installed.
+        Unknown value of `images`, or the annotations are an Excel sheet and openpyxl is not
+        installed.
     """
     if images not in _TYPES:
         raise ConfigError(
-            f"{images!r} is no kind of image of this source",
+            f"this source has no images of the kind {images!r}",
             keyword="images",
             remedy=f"Use one of {', '.join(_TYPES)}",
         )
@@ -76,27 +77,27 @@ def build(root: Path, *, images: str = "low-energy") -> Manifest:
     outlines = _read_outlines(find_file(root, *_OUTLINES))
     pictures = {path.stem.strip(): path for path in images_under(root)}
     names = [(name, match) for name in sorted(pictures) if (match := _NAME.fullmatch(name))]
-    wanted = {name: match for name, match in names if match["type"] in _TYPES[images]}
+    chosen = {name: match for name, match in names if match["type"] in _TYPES[images]}
     records = [
         _record(match, rows[name], pictures[name], outlines.get(name, []))
-        for name, match in wanted.items()
+        for name, match in chosen.items()
         if name in rows
     ]
     listed = {n for n in rows if (m := _NAME.fullmatch(n)) and m["type"] in _TYPES[images]}
     drawn = [r.image_id for r in records if r.lesions and r.tumour is False]
     cautions = (
-        *counted("no_row", "images have no annotation", [n for n in wanted if n not in rows]),
-        *counted("no_image", "annotated images are not here", sorted(listed - wanted.keys())),
-        *counted("outline_on_normal", "images called normal have outlines", drawn),
+        *count_caution("no_row", "images have no annotation", [n for n in chosen if n not in rows]),
+        *count_caution("no_image", "annotated images are missing", sorted(listed - chosen.keys())),
+        *count_caution("outline_on_normal", "images labelled normal have outlines", drawn),
     )
-    return finish(records, cautions, root)
+    return make_manifest(records, cautions, root)
 
 
 def _read_rows(table: Path) -> dict[str, list[Row]]:
     rows: dict[str, list[Row]] = defaultdict(list)
     for row in read_table(table, ("Image_name", _PATHOLOGY), _FURTHER).rows:
         _labels(row)
-        rows[_bare(row.identifier("Image_name"))].append(row)
+        rows[_image_name(row.identifier("Image_name"))].append(row)
     return rows
 
 
@@ -105,7 +106,7 @@ def _labels(row: Row) -> tuple[bool | None, bool | None]:
 
 
 def _read_outlines(table: Path) -> dict[str, list[Lesion]]:
-    """Outlines as their boxes; a point or an open line has no extent and is passed over."""
+    """Read the boxes of outlines; points and open lines have no extent and are ignored."""
     found: dict[str, list[Lesion]] = defaultdict(list)
     for row in read_table(table, ("filename", "region_shape_attributes")).rows:
         try:
@@ -113,7 +114,7 @@ def _read_outlines(table: Path) -> dict[str, list[Lesion]]:
         except (ValueError, KeyError, TypeError) as error:
             raise row.wrong("region_shape_attributes", "an outline of the VGG annotator") from error
         if box is not None:
-            found[_bare(row.identifier("filename"))].append(Lesion(box_source_px=box))
+            found[_image_name(row.identifier("filename"))].append(Lesion(box_source_px=box))
     return found
 
 
@@ -135,7 +136,7 @@ def _bounds(shape: dict[str, Any]) -> Box | None:
     return y - half_y, x - half_x, y + half_y, x + half_x
 
 
-def _bare(name: str) -> str:
+def _image_name(name: str) -> str:
     return name.strip().removesuffix(".jpg").strip()
 
 
@@ -159,6 +160,6 @@ def _record(match: re.Match[str], rows: list[Row], path: Path, lesions: list[Les
     )
 
 
-def _worst(said: tuple[bool | None, ...]) -> bool | None:
-    """Yes if any finding says so; no only if every one does."""
-    return True if True in said else None if None in said else False
+def _worst(labels: tuple[bool | None, ...]) -> bool | None:
+    """Give true if any finding is true, and false only if all are false; otherwise unknown."""
+    return True if True in labels else None if None in labels else False

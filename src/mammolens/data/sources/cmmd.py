@@ -1,9 +1,9 @@
-"""CMMD: ``CMMD_clinicaldata_revision.xlsx`` (or CSV) and a DICOM tree by patient.
+"""Read CMMD: ``CMMD_clinicaldata_revision.xlsx`` (or CSV) and DICOM files in folders by patient.
 
 The table has a row for each labelled breast (``ID1, LeftRight, Age, number, abnormality,
-classification, subtype``); side and view of an image stand in its DICOM header only. Traps: a
-breast without a row is unknown, not normal; the table says benign or malignant (biopsy) and never
-normal; scores by breast and by patient differ much on this set.
+classification, subtype``). The laterality and view of an image are only in its DICOM header. Traps:
+a breast without a row is unknown, not normal; the table gives benign or malignant (by biopsy) and
+never normal; scores by breast and by patient differ a lot on this set.
 Source: Cui et al., doi 10.7937/tcia.eqde-4b16.
 """
 
@@ -15,7 +15,7 @@ from typing import Final
 
 from mammolens.core import Laterality
 from mammolens.data.manifest import Manifest, Record
-from mammolens.data.sources._tree import counted, find_file, finish, images_under
+from mammolens.data.sources._tree import count_caution, find_file, images_under, make_manifest
 from mammolens.errors import InputError
 from mammolens.images import HeaderInfo, ImageFile, identify
 from mammolens.tables import Row, read_table
@@ -35,14 +35,14 @@ _Breast = tuple[str, Laterality | None]
 
 
 def build(root: Path) -> Manifest:
-    """Read CMMD; headers are read for side, view and patient, pixels are not.
+    """Read CMMD. Laterality, view and patient come from the headers; pixels are not decoded.
 
     Raises
     ------
     InvalidManifest
-        The clinical table or every image is missing, or a cell cannot be understood.
+        The clinical table or all images are missing, or a cell cannot be understood.
     ConfigError
-        The table is a sheet and openpyxl is not installed.
+        The table is an Excel sheet and openpyxl is not installed.
     """
     table = find_file(root, *_NAMES)
     breasts = _read_breasts(table)
@@ -59,15 +59,15 @@ def build(root: Path) -> Manifest:
             records.append(record)
     unknown = [record.image_id for record in records if record.malignant is None]
     cautions = (
-        *counted("unreadable", "files are no images and are left out", unreadable),
-        *counted("no_row", "images are of breasts without a row: their label is unknown", unknown),
-        *counted(
-            "no_image",
-            "listed breasts have no image here",
-            _without_image(breasts, records),
+        *count_caution("unreadable", "files are not images and are left out", unreadable),
+        *count_caution(
+            "no_row", "images show breasts without a row: their label is unknown", unknown
+        ),
+        *count_caution(
+            "no_image", "listed breasts have no image here", _without_image(breasts, records)
         ),
     )
-    return finish(records, cautions, root)
+    return make_manifest(records, cautions, root)
 
 
 def _read_breasts(table: Path) -> dict[_Breast, Row]:
@@ -77,10 +77,10 @@ def _read_breasts(table: Path) -> dict[_Breast, Row]:
         if side is None:
             raise row.wrong("LeftRight", "L or R")
         breast = row.identifier("ID1"), side
-        before = breasts.get(breast)
-        # Where one breast has two rows, cancer in either is cancer in the breast, and benign
-        # beside unknown is unknown.
-        if before is None or _rank(row) > _rank(before):
+        earlier = breasts.get(breast)
+        # If one breast has two rows, cancer in either row is cancer in the breast. One benign and
+        # one unknown row make the breast unknown.
+        if earlier is None or _rank(row) > _rank(earlier):
             breasts[breast] = row
     return breasts
 
@@ -112,9 +112,9 @@ def _record(path: Path, info: HeaderInfo, breasts: dict[_Breast, Row]) -> Record
     )
 
 
-def _patient(path: Path, said: str | None) -> str | None:
-    """The header's patient, or the nearest folder that is named like one."""
-    names = [said or "", *reversed(path.parts)]
+def _patient(path: Path, in_header: str | None) -> str | None:
+    """Give the patient of the header, or of the nearest folder that is named like a patient."""
+    names = [in_header or "", *reversed(path.parts)]
     return next((name for name in names if _PATIENT.fullmatch(name)), None)
 
 

@@ -1,8 +1,8 @@
-"""DDSM as its makers hand it out: ``<volume>/case<NNNN>/`` with ``.ics``, ``.LJPEG``, ``.OVERLAY``.
+"""Read DDSM as first published: ``<volume>/case<NNNN>/`` with ``.ics``, ``.LJPEG``, ``.OVERLAY``.
 
-Labels are the pathology of what is outlined on a film. A film without outlines is normal in a
-volume of normals only; beside a benign or malignant finding (the other view, the other breast) it
-is unknown.
+The label of a film is the pathology of the abnormalities that are outlined on it. A film without
+outlines is normal only in a volume of normal cases. In other volumes its label is unknown, because
+another view or the other breast has a finding.
 
 Source: Heath et al., The Digital Database for Screening Mammography, IWDM 2001;
 http://www.eng.usf.edu/cvprg/mammography/database.html
@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 from mammolens.core import Laterality, ViewPosition
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Manifest, Record
-from mammolens.data.sources._overlay import Overlay, parse_overlay
-from mammolens.data.sources._tree import counted, finish
+from mammolens.data.sources._ddsm_overlay import Overlay, parse_overlay
+from mammolens.data.sources._tree import count_caution, make_manifest
 from mammolens.errors import InputError
 from mammolens.images.ics import CaseHeader, case_of, parse_ics
 
@@ -28,21 +28,23 @@ __all__ = ["build"]
 _DATASET: Final = "ddsm"
 _NORMAL_VOLUME: Final = re.compile(r"normals?(?:_\d+)?", re.IGNORECASE)
 _NOTES: Final = {
-    "unreadable_case": "cases left out, their .ics file cannot be read",
-    "films_missing": "films left out, their .LJPEG file is not there",
-    "films_unlisted": "films left out, their case's .ics file does not list them",
-    "overlay_missing": "films announce outlines that are not there, so their labels are unknown",
-    "overlay_incomplete": "overlays hold other than the abnormalities that they announce; what they"
-    " do not call malignant is unknown",
-    "outline_damaged": "films with an outline that cannot be followed: labelled, not located",
-    "unproven": "films with an abnormality of unproven pathology",
-    "not_marked": "films without outlines and of no volume of normals, so their labels are unknown",
+    "unreadable_case": "cases are left out, because their .ics file cannot be read",
+    "films_missing": "films are left out, because their .LJPEG file is missing",
+    "films_unlisted": "films are left out, because the .ics file of their case does not list them",
+    "overlay_missing": "films announce outlines that are missing, so their labels are unknown",
+    "overlay_incomplete": "overlays announce another number of abnormalities than they hold; their"
+    " films are malignant or unknown",
+    "outline_damaged": "films have a damaged outline: they have a label, but no place for it",
+    "unproven": "films have an abnormality of unproven pathology",
+    "not_marked": "films have no outlines and are not in a volume of normal cases, so their labels"
+    " are unknown",
 }
+"""Name of a caution → its text, after the number of cases or films."""
 _Notes = dict[str, list[str]]
 
 
 class _Labels(NamedTuple):
-    """What the marks of one film say, and which notes they give."""
+    """The labels and lesions of one film, and the names of the cautions for it."""
 
     tumour: bool | None
     malignant: bool | None
@@ -52,23 +54,24 @@ class _Labels(NamedTuple):
 
 
 def build(root: Path) -> Manifest:
-    """Read DDSM's tree, any part of it.
+    """Read the folder tree of DDSM, or a part of it.
 
     Parameters
     ----------
     root
-        A folder above the cases; the names of volumes (``normal_01``) must be kept below or in it.
+        A folder above the cases. The folders of volumes must keep their names (``normal_01``).
 
     Returns
     -------
     Manifest
-        One record a film: patient ``A_1004``, image ``A_1004_1.LEFT_CC``, study ``A_1004_1``,
-        lesions as boxes, the scanner as machine. Its cautions count what was left out.
+        One record for each film: patient ``A_1004``, image ``A_1004_1.LEFT_CC``, study
+        ``A_1004_1``, lesions as boxes, the scanner as machine. Its cautions count the cases and
+        films that were left out.
 
     Raises
     ------
     InvalidManifest
-        If no film with its case's header lies there.
+        If the folder has no film with an ``.ics`` file.
     """
     records: list[Record] = []
     notes: _Notes = defaultdict(list)
@@ -80,8 +83,8 @@ def build(root: Path) -> Manifest:
             continue
         records += _films(case, path, root, notes)
     records.sort(key=lambda record: record.image_id)
-    cautions = (c for name, what in _NOTES.items() for c in counted(name, what, notes[name]))
-    return finish(records, cautions, root)
+    cautions = (c for name, what in _NOTES.items() for c in count_caution(name, what, notes[name]))
+    return make_manifest(records, cautions, root)
 
 
 def _films(case: CaseHeader, path: Path, root: Path, notes: _Notes) -> list[Record]:
@@ -124,14 +127,14 @@ def _films(case: CaseHeader, path: Path, root: Path, notes: _Notes) -> list[Reco
 
 
 def _folders(path: Path, root: Path) -> tuple[str, ...]:
-    """Names of the folders that a case lies in, from the given one down."""
+    """Give the names of the folders of a case, from `root` down."""
     return (root.resolve().name, *path.parent.relative_to(root).parts)
 
 
 def _labels(marks: Path | None, announced: bool | None, in_normals: bool) -> _Labels:
     if marks is not None:
         try:
-            return _marked(parse_overlay(marks.read_text("ascii", errors="replace")))
+            return _overlay_labels(parse_overlay(marks.read_text("ascii", errors="replace")))
         except OSError:
             return _Labels(None, None, None, (), ("overlay_missing",))
     if announced:
@@ -141,19 +144,19 @@ def _labels(marks: Path | None, announced: bool | None, in_normals: bool) -> _La
     return _Labels(None, None, None, (), ("not_marked",))
 
 
-def _marked(overlay: Overlay) -> _Labels:
-    """Malignant if any abnormality is; benign if all are, and none is missing."""
+def _overlay_labels(overlay: Overlay) -> _Labels:
+    """Label a film: malignant if any abnormality is; benign if all are and none is missing."""
     found = overlay.abnormalities
-    said = {abnormality.malignant for abnormality in found}
+    labels = {abnormality.malignant for abnormality in found}
     doubts = {
         "overlay_incomplete": not overlay.complete,
         "outline_damaged": any(a.box_source_px is None for a in found),
-        "unproven": None in said,
+        "unproven": None in labels,
     }
-    unsure = None in said or not overlay.complete
+    unsure = None in labels or not overlay.complete
     return _Labels(
         tumour=True if found else None,
-        malignant=True if True in said else None if unsure else False,
+        malignant=True if True in labels else None if unsure else False,
         birads=max((a.assessment for a in found if a.assessment), default=None),
         lesions=tuple(
             Lesion(a.kind, a.malignant, box_source_px=a.box_source_px)

@@ -1,9 +1,10 @@
-"""Any images, a folder for each class: ``…/malignant/*.png``, ``…/train/benign/…``.
+"""Read any images, one folder for each class: ``…/malignant/*.png``, ``…/train/benign/…``.
 
-The nearest folder whose name is a class (see ``CLASSES``) gives the label; a folder above named
-train, validation or test gives the split. The patient comes from ``patient``, a regular expression
-whose first group is looked for in the path below the root; else from the DICOM header; else each
-file counts as a patient of its own, and a split may then leak: the cautions say so.
+The nearest folder whose name is a class (see ``CLASSES``) gives the label. A folder above it named
+train, validation or test gives the split. The patient is the first group of the regular expression
+``patient`` in the path below the root. Without an expression the patient is read from the DICOM
+header. Without either, each file counts as a patient of its own; a split may then put one patient
+on both sides, and a caution says so.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 
 from mammolens.core import Caution
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.data.sources._tree import counted, finish, images_under
+from mammolens.data.sources._tree import count_caution, images_under, make_manifest
 from mammolens.errors import ConfigError, InputError, InvalidManifest
 from mammolens.images import HeaderInfo, ImageFile, identify
 
@@ -59,38 +60,38 @@ _SPLITS: Final = {
 
 
 def build(root: Path, *, patient: str = "", classes: str = "", name: str = "") -> Manifest:
-    """Read a folder for each class.
+    """Read images that are in one folder for each class.
 
     Parameters
     ----------
     patient
-        Regular expression with one group, e.g. ``(P\\d+)_``, looked for in the path below `root`.
+        Regular expression with one group, e.g. ``(P\\d+)_``, searched in the path below `root`.
     classes
         Further folder names, e.g. ``0=no_cancer,1=cancer``.
     name
-        Name of the data set; the folder's own if not given.
+        Name of the data set; by default the name of the folder.
 
     Raises
     ------
     ConfigError
         The expression or the classes cannot be understood.
     InvalidManifest
-        An image is in no class, in no patient, or there is none at all.
+        There are no images, or an image has no class, or the expression does not match its path.
     """
     pattern = _pattern(patient)
-    known = _known(classes)
+    known = _class_names(classes)
     images = images_under(root)
     stray = [path for path in images if _class_of(path, root, known) is None]
     if stray:
         raise InvalidManifest(
-            f"{len(stray)} images are in no folder that is a class, first {stray[0]}",
+            f"{len(stray)} images are not in a folder of a class, first {stray[0]}",
             source=str(root),
-            remedy=f"Name folders {', '.join(CLASSES)}, or say --set classes=FOLDER=CLASS",
+            remedy=f"Name the folders {', '.join(CLASSES)}, or give --set classes=FOLDER=CLASS",
         )
     dataset = name or root.resolve().name
-    alone: list[Path] = []
-    records = [_record(path, root, dataset, known, pattern, alone) for path in images]
-    return finish(records, _cautions(alone, records), root)
+    without_patient: list[Path] = []
+    records = [_record(path, root, dataset, known, pattern, without_patient) for path in images]
+    return make_manifest(records, _cautions(without_patient, records), root)
 
 
 def _pattern(text: str) -> re.Pattern[str] | None:
@@ -98,7 +99,9 @@ def _pattern(text: str) -> re.Pattern[str] | None:
         pattern = re.compile(text) if text else None
     except re.error as error:
         raise ConfigError(
-            f"{text!r} is no regular expression: {error}", keyword="patient"
+            f"{text!r} is not a regular expression: {error}",
+            keyword="patient",
+            remedy=r"Write for example (P\d+)_",
         ) from error
     if pattern is not None and pattern.groups < 1:
         raise ConfigError(
@@ -107,13 +110,13 @@ def _pattern(text: str) -> re.Pattern[str] | None:
     return pattern
 
 
-def _known(text: str) -> dict[str, str]:
+def _class_names(text: str) -> dict[str, str]:
     known = {name: name for name in CLASSES} | _ALIASES
     for pair in filter(None, text.split(",")):
         folder, _, label = (part.strip() for part in pair.partition("="))
         if label not in CLASSES:
             raise ConfigError(
-                f"{label!r} is no class",
+                f"{label!r} is not a class",
                 keyword="classes",
                 remedy=f"Classes are {', '.join(CLASSES)}",
             )
@@ -138,13 +141,13 @@ def _record(
     dataset: str,
     known: dict[str, str],
     pattern: re.Pattern[str] | None,
-    alone: list[Path],
+    without_patient: list[Path],
 ) -> Record:
     below = path.relative_to(root).as_posix()
-    info = _identified(path)
+    info = _header_or_none(path)
     patient = _patient(below, pattern, info, path)
     if patient is None:
-        alone.append(path)
+        without_patient.append(path)
     label = _class_of(path, root, known)
     assert label is not None
     tumour, malignant = CLASSES[label]
@@ -166,7 +169,7 @@ def _record(
     )
 
 
-def _identified(path: Path) -> HeaderInfo | None:
+def _header_or_none(path: Path) -> HeaderInfo | None:
     try:
         return identify(ImageFile(path))
     except InputError:
@@ -181,25 +184,26 @@ def _patient(
     match = pattern.search(below)
     if match is None or not match[1]:
         raise InvalidManifest(
-            f"{pattern.pattern!r} finds no patient in {below!r}",
+            f"{pattern.pattern!r} does not find a patient in {below!r}",
             source=str(path),
             keyword="patient",
-            remedy="Write an expression that fits every path",
+            remedy="Write an expression that matches every path",
         )
     return match[1]
 
 
-def _cautions(alone: list[Path], records: Iterable[Record]) -> tuple[Caution, ...]:
+def _cautions(without_patient: list[Path], records: Iterable[Record]) -> tuple[Caution, ...]:
     sides: dict[str, set[Split | None]] = {}
     for record in records:
         sides.setdefault(record.patient_id, set()).add(record.split)
     leaking = sorted(patient for patient, found in sides.items() if len(found) > 1)
     return (
-        *counted(
+        *count_caution(
             "PATIENTS_UNKNOWN",
-            "images have no known patient and count as one each: A SPLIT MAY PUT ONE WOMAN ON BOTH"
-            " SIDES, and figures from it are then too good; say --set patient=EXPRESSION",
-            alone,
+            "images have no known patient, and each counts as its own patient: A SPLIT MAY PUT ONE"
+            " PATIENT ON BOTH SIDES, and figures from it are then too good; give --set"
+            " patient=EXPRESSION",
+            without_patient,
         ),
-        *counted("patients_on_two_sides", "patients stand on two sides of the split", leaking),
+        *count_caution("patients_on_two_sides", "patients are on two sides of the split", leaking),
     )

@@ -1,8 +1,8 @@
-"""INbreast: full-field digital, ``AllDICOMs/``, ``INbreast.csv`` or ``.xls``, ``AllXML/``.
+"""Read INbreast: full-field digital, ``AllDICOMs/``, ``INbreast.csv`` or ``.xls``, ``AllXML/``.
 
-Labels are BI-RADS, not pathology: 1 normal, 2 benign, 4 to 6 malignant; of 3 it is unknown whether
-it is malignant. The women are known from the file names only (the table has none): 410 images of
-108 women.
+Labels are BI-RADS, not pathology: 1 is normal, 2 benign, 4 to 6 malignant; for 3 it is unknown
+whether the finding is malignant. Patients are known from the file names only, because the table has
+no column for them: 410 images of 108 patients.
 
 Source: Moreira et al. 2012, doi 10.1016/j.acra.2011.09.014.
 """
@@ -21,7 +21,7 @@ from xml.parsers.expat import ExpatError
 from mammolens.core import Box, Laterality, ViewPosition
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record
-from mammolens.data.sources._tree import counted, finish
+from mammolens.data.sources._tree import count_caution, make_manifest
 from mammolens.errors import InvalidManifest
 from mammolens.tables import Row, read_table
 
@@ -35,7 +35,7 @@ _PICTURE: Final = re.compile(
 )
 _BARE: Final = re.compile(r"\d{8}\.(?:dcm|dicom|png|jpe?g|tiff?)", re.IGNORECASE)
 _VIEWS: Final = {"ML": ViewPosition.MLO}
-"""The files say ML where the table says, and the image is, MLO."""
+"""File names say ML for images that are MLO; the table says MLO."""
 _LABELS: Final[dict[str, tuple[bool, bool | None]]] = {
     "1": (False, False),
     "2": (True, False),
@@ -53,37 +53,38 @@ _KINDS: Final = {
     "asymmetry": LesionKind.ASYMMETRY,
     "assymetry": LesionKind.ASYMMETRY,
 }
-"""Names of outlines as they are spelt; ``Unnamed`` and ``Point 1`` do not say what they mark."""
+"""Names of outlines as they are spelt; ``Unnamed`` and ``Point 1`` do not name a kind of lesion."""
 _POINT: Final = re.compile(r"\(\s*(-?[\d.]+(?:e-?\d+)?)\s*,\s*(-?[\d.]+(?:e-?\d+)?)\s*\)")
 _COLUMNS: Final = ("Laterality", "View", "Acquisition date", "File Name", "ACR", "Bi-Rads")
 _NOTES: Final = {
-    "women_unknown": "images left out, their names do not say which woman they show (keep"
-    " INbreast's own)",
-    "images_unlisted": "images left out, the table does not list them",
-    "images_missing": "images of the table are not here",
-    "images_twice": "further copies left out",
-    "laterality_disagrees": "images whose name and table name different sides: left unknown",
-    "outlines_unreadable": "outline files cannot be read; these lesions are not located",
-    "normal_with_outlines": "images of BI-RADS 1 with outlines; their labels were left unknown",
+    "women_unknown": "images are left out, because their names do not say which patient they show"
+    " (keep INbreast's own names)",
+    "images_unlisted": "images are left out, because the table does not list them",
+    "images_missing": "images of the table are missing",
+    "images_twice": "further copies are left out",
+    "laterality_disagrees": "images have different lateralities in name and table: left unknown",
+    "outlines_unreadable": "outline files cannot be read; these lesions have no place",
+    "normal_with_outlines": "images of BI-RADS 1 have outlines: their labels are left unknown",
 }
+"""Name of a caution → its text, after the number of images or files."""
 _Notes = dict[str, list[str]]
 
 
 def build(root: Path) -> Manifest:
-    """Read INbreast's folder.
+    """Read INbreast.
 
     Parameters
     ----------
     root
-        The unpacked folder; pictures, table and outlines are looked for below it. Conversions to
-        PNG or JPEG are read if they keep the names, but outlines are in pixels of the DICOMs.
+        The unpacked folder with pictures, table and outlines. Pictures that were converted to PNG
+        or JPEG are read if they have the original names; outlines are in pixels of the DICOM files.
 
     Raises
     ------
     InvalidManifest
-        If there is no table or no image, or a row is not understood.
+        If there is no table or no image, or a row cannot be understood.
     ConfigError
-        If the table is there as ``.xls`` only, and xlrd is not installed.
+        If the only table is ``.xls`` and xlrd is not installed.
     """
     files = sorted(path for path in root.rglob("*") if path.is_file())
     rows = _table(files, root)
@@ -104,8 +105,8 @@ def build(root: Path) -> Manifest:
         else:
             records[image] = _record(path, match, rows[image], outlines.get(image), notes)
     notes["images_missing"] = [image for image in rows if image not in records]
-    cautions = (c for name, what in _NOTES.items() for c in counted(name, what, notes[name]))
-    return finish(records.values(), cautions, root)
+    cautions = (c for name, what in _NOTES.items() for c in count_caution(name, what, notes[name]))
+    return make_manifest(records.values(), cautions, root)
 
 
 def _record(
@@ -140,14 +141,15 @@ def _record(
         density=row["ACR"] if row["ACR"] in ("1", "2", "3", "4") else None,
         study_id=f"{patient}_{row['Acquisition date']}" if row["Acquisition date"] else None,
         lesions=tuple(
-            Lesion(kind, _of_lesion(malignant, len(boxes)), box_source_px=box)
+            Lesion(kind, _lesion_label(malignant, len(boxes)), box_source_px=box)
             for kind, box in boxes
         ),
     )
 
 
-def _of_lesion(malignant: bool | None, count: int) -> bool | None:
-    """BI-RADS is the image's: of several lesions on a suspicious one, which is it is unknown."""
+def _lesion_label(malignant: bool | None, count: int) -> bool | None:
+    """Label a lesion. BI-RADS describes the image: if a malignant image has several lesions, it is
+    unknown which of them is malignant."""
     return None if malignant and count > 1 else malignant
 
 
@@ -156,7 +158,7 @@ def _table(files: list[Path], root: Path) -> dict[str, Row]:
     for suffix in (".csv", ".xls", ".xlsx"):
         for path in named:
             if path.suffix.lower() == suffix:
-                return _by_file(path)
+                return _rows_by_file(path)
     raise InvalidManifest(
         "there is no INbreast.csv and no INbreast.xls",
         source=str(root),
@@ -164,11 +166,11 @@ def _table(files: list[Path], root: Path) -> dict[str, Row]:
     )
 
 
-def _by_file(path: Path) -> dict[str, Row]:
+def _rows_by_file(path: Path) -> dict[str, Row]:
     listed: dict[str, Row] = {}
     for row in read_table(path, _COLUMNS).rows:
         if not (row["File Name"] or row["Laterality"] or row["View"]):
-            continue  # The sheet ends with a row of sums.
+            continue  # The last row of the sheet holds sums.
         image = row.identifier("File Name")
         if (row.text("Bi-Rads") or "0").lower() not in ("0", *_LABELS):
             raise row.wrong("Bi-Rads", f"0 to 6, 4a, 4b or 4c, or empty (file {image})")
@@ -184,7 +186,7 @@ def _by_file(path: Path) -> dict[str, Row]:
 
 
 def _boxes(path: Path) -> Iterator[tuple[LesionKind | None, Box]]:
-    """Outlines of an OsiriX property list; points are (x, y) in pixels of the DICOM image."""
+    """Read the boxes of an OsiriX property list; its points are (x, y) in pixels of the DICOM."""
     with path.open("rb") as stream:
         content: dict[str, Any] = plistlib.load(stream, fmt=plistlib.FMT_XML)
     for image in content["Images"]:

@@ -1,11 +1,11 @@
-"""Lin and Huang's "Dataset of breast mammography images with masses" (227×227 PNG).
+"""Read Lin and Huang's "Dataset of breast mammography images with masses" (227×227 PNG).
 
-Folders ``Benign Masses`` and ``Malignant Masses`` under ``DDSM Dataset``, ``INbreast Dataset``,
-``MIAS Dataset`` or all together; files ``D1_A_1177_1.RIGHT_CC (3).png``, ``20587612 (5).png``,
-``mdb001 (2).png``. Traps: the numbers in brackets are augmented copies of one film, of which the
-first is kept; every malignant DDSM picture is turned by 90° and no benign one is, so that borders
-alone tell the label; pictures are cropped to the breast and squeezed to a square; INbreast's names
-hide the woman and its labels are BI-RADS.
+It has folders ``Benign Masses`` and ``Malignant Masses`` under ``DDSM Dataset``, ``INbreast
+Dataset``, ``MIAS Dataset`` or all together, and files ``D1_A_1177_1.RIGHT_CC (3).png``,
+``20587612 (5).png``, ``mdb001 (2).png``. Traps: numbers in brackets are augmented copies of one
+film, and only the first is kept. Every malignant DDSM picture is turned by 90° and no benign one
+is, so that the borders alone give the label away. Pictures are cropped to the breast and squeezed
+to a square. INbreast's file names do not show the patient, and its labels are BI-RADS.
 Source: Lin and Huang, Data in Brief 31 (2020) 105928, doi 10.17632/ywsbh3ndr8.
 """
 
@@ -24,10 +24,10 @@ import numpy.typing as npt
 from mammolens.core import Caution, Laterality, ViewPosition
 from mammolens.data.manifest import SQUEEZED_SOURCES, Manifest, Record
 from mammolens.data.sources._tree import (
-    counted,
-    finish,
+    count_caution,
     images_under,
     laterality_of,
+    make_manifest,
     view_of,
 )
 from mammolens.errors import InputError, InvalidManifest
@@ -43,42 +43,43 @@ _DDSM: Final = re.compile(
 _INBREAST: Final = re.compile(r"\d{8}")
 _MIAS: Final = re.compile(r"mdb(?P<number>\d{3})")
 _SAME_EXAM: Final = 300
-"""INbreast numbers its films as they came: those of one exam lie at most 85 apart, in 54 women.
-Two of these women have two exams with far numbers, which nothing in this set can join."""
+"""Largest difference between the numbers of two INbreast films of one exam. INbreast numbered its
+films in the order of arrival: in 54 patients the films of one exam are at most 85 apart. Two of
+these patients have two exams with distant numbers, which nothing in this set can join."""
 
 _TURN: Final = {"top": 0, "left": 90, "bottom": 180, "right": 270}
-"""Degrees clockwise that bring an edge of the picture to its top."""
+"""Degrees of clockwise turn that bring an edge of the picture to its top."""
 _CLEAR: Final = 2 / 3
-"""Share of a class's oblique views that must agree on how the class is turned."""
+"""Share of a class's oblique views that must agree on the turn of the class. Chosen by hand."""
 
 
 def build(root: Path) -> Manifest:
-    """Read the set, one picture a film, and find from the pictures how each class is turned.
+    """Read one picture for each film, and find out from the pictures how each class is turned.
 
     Raises
     ------
     InvalidManifest
         There is no class folder, or one film is in both classes.
     """
-    records, copies, strange = _first_copies(root)
-    turned, cautions = _turned(records)
+    records, copies, unknown_names = _first_copies(root)
+    turned, cautions = _turn_upright(records)
     inbreast = [r.image_id for r in records if r.dataset == "inbreast"]
     cautions += (
-        *counted("copies_left_out", "augmented copies are left out", copies),
-        *counted("unknown_name", "files have names that the set does not use", strange),
-        *counted(
+        *count_caution("copies_left_out", "augmented copies are left out", copies),
+        *count_caution("unknown_name", "files have names that the set does not use", unknown_names),
+        *count_caution(
             "patients_by_number",
-            "INbreast films are grouped to women by near numbers, which joins some women and may"
-            " part two exams of one",
+            "INbreast films with similar numbers count as one patient; this joins some patients and"
+            " may separate two exams of one patient",
             inbreast,
         ),
     )
-    return finish(turned, cautions, root)
+    return make_manifest(turned, cautions, root)
 
 
 def _first_copies(root: Path) -> tuple[list[Record], list[Path], list[Path]]:
     films: dict[tuple[str, bool], list[tuple[int, Path]]] = defaultdict(list)
-    strange: list[Path] = []
+    unknown_names: list[Path] = []
     for path in images_under(root):
         malignant = _CLASSES.get(path.parent.name.lower())
         match = _COPY.fullmatch(path.stem)
@@ -90,7 +91,7 @@ def _first_copies(root: Path) -> tuple[list[Record], list[Path], list[Path]]:
         raise InvalidManifest(
             f"{len(contrary)} films are in both classes, first {contrary[0]}",
             source=str(root),
-            remedy="Keep each film in the class that its source gives it",
+            remedy="Keep each film only in the class of its original data set",
         )
     records: list[Record] = []
     copies: list[Path] = []
@@ -100,14 +101,14 @@ def _first_copies(root: Path) -> tuple[list[Record], list[Path], list[Path]]:
         copies += [path for _, path in others]
         record = _record(film, malignant, kept[1], groups)
         if record is None:
-            strange.append(kept[1])
+            unknown_names.append(kept[1])
         else:
             records.append(record)
-    return records, copies, strange
+    return records, copies, unknown_names
 
 
 def _inbreast_groups(films: Sequence[str]) -> dict[str, str]:
-    """Runs of near numbers, so that no exam is torn apart; the first number names the run."""
+    """Group films by similar numbers, so that no exam is divided; name a group by its first."""
     groups: dict[str, str] = {}
     first = last = ""
     for film in sorted(films):
@@ -144,8 +145,8 @@ def _record(film: str, malignant: bool, path: Path, groups: dict[str, str]) -> R
     return None
 
 
-def _turned(records: Sequence[Record]) -> tuple[list[Record], tuple[Caution, ...]]:
-    """Turn DDSM's pictures class by class, by what its oblique views show."""
+def _turn_upright(records: Sequence[Record]) -> tuple[list[Record], tuple[Caution, ...]]:
+    """Give the DDSM pictures of each class the rotation that most of its oblique views show."""
     turned = list(records)
     cautions: list[Caution] = []
     for malignant in (False, True):
@@ -154,15 +155,16 @@ def _turned(records: Sequence[Record]) -> tuple[list[Record], tuple[Caution, ...
         ]
         votes = Counter(turn for n in here if (turn := _turn_of(records[n])) is not None)
         turn, agreeing = votes.most_common(1)[0] if votes else (0, 0)
-        said = f"{'malignant' if malignant else 'benign'} DDSM pictures"
-        of = f"{agreeing} of {votes.total()} oblique views show it"
+        which = f"{'malignant' if malignant else 'benign'} DDSM pictures"
+        support = f"{agreeing} of {votes.total()} oblique views show it"
         if not here:
             continue
         if agreeing < _CLEAR * votes.total() or not votes:
-            note = f"{said} stay as stored: which way is up cannot be told ({of})"
+            note = f"{which} stay as stored: their orientation is not clear ({support})"
             cautions.append(Caution("orientation_unclear", note))
             continue
-        cautions.append(Caution("turned_upright", f"{said} are turned by {turn} degrees ({of})"))
+        note = f"{which} are turned by {turn} degrees ({support})"
+        cautions.append(Caution("turned_upright", note))
         for n in here:
             turned[n] = replace(records[n], rotation_deg=turn)
     return turned, tuple(cautions)
@@ -178,10 +180,10 @@ def _turn_of(record: Record) -> int | None:
 
 
 def _upper_edge(pixels: npt.NDArray[np.float32]) -> str:
-    """The edge that is up in an oblique view that is cropped to the breast.
+    """Find the upper edge in an oblique view (H, W) that is cropped to the breast.
 
-    The chest wall is the brightest edge, and the pectoral muscle makes its upper end the brighter
-    one. Right for 346 of 354 films of DDSM that stand upright, whichever scanner they are from.
+    The chest wall is the brightest edge, and its upper end is brighter because of the pectoral
+    muscle. This is right for 346 of 354 upright films of DDSM, on all scanners.
     """
     deep = max(1, min(pixels.shape) // 10)
     edges = {

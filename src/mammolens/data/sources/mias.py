@@ -1,9 +1,10 @@
-"""mini-MIAS: 322 films of 161 women, 1024×1024 PGM, and ``Info.txt``.
+"""Read mini-MIAS: 322 films of 161 patients, 1024×1024 PGM, and ``Info.txt``.
 
-Traps: circles are counted from the bottom left; one image may have several rows; three
-malignant images have no place (note 3). Odd and even numbers are the two breasts of one woman, all
-MLO. The pictures are mirrored, and ``Info.txt`` says that even numbers are left: on the films'
-own markers odd ones are, and these are followed here.
+Traps: the origin of circles is the bottom-left corner; one image may have several rows; three
+malignant images have no place (note 3). An odd number and the next even number are the two breasts
+of one patient; all views are MLO. The pictures are mirrored. ``Info.txt`` says that even numbers
+are left breasts, but the markers on the films say that odd numbers are. This reader follows the
+markers.
 Source: Suckling et al., Excerpta Medica ICS 1069 (1994) 375–378.
 """
 
@@ -17,7 +18,7 @@ from typing import Final, NamedTuple
 from mammolens.core import Laterality, ViewPosition
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record
-from mammolens.data.sources._tree import counted, find_file, finish, images_under
+from mammolens.data.sources._tree import count_caution, find_file, images_under, make_manifest
 from mammolens.errors import InputError, InvalidManifest
 from mammolens.images import read_facts
 from mammolens.tables import read_lines
@@ -25,6 +26,7 @@ from mammolens.tables import read_lines
 __all__ = ["build"]
 
 _SIDE_PX: Final = 1024
+"""Rows and columns of the original pictures, to which circles refer."""
 _LINE: Final = re.compile(
     r"(?P<image>(?i:mdb)\d{3})\s+(?P<density>[FGD])\s+(?P<kind>[A-Z]{4})(?:\s+(?P<severity>[BM]))?"
     r"(?:\s+(?:(?P<x>\d+)\s+(?P<y>\d+)\s+(?P<radius>\d+)|\*NOTE 3\*))?"
@@ -42,6 +44,8 @@ _SEVERITY: Final = {"B": False, "M": True, None: None}
 
 
 class _Mark(NamedTuple):
+    """One line of ``Info.txt``; `circle` is (row, column, radius), origin top left."""
+
     density: str
     kind: LesionKind | None
     malignant: bool | None
@@ -54,7 +58,7 @@ def build(root: Path) -> Manifest:
     Raises
     ------
     InvalidManifest
-        ``Info.txt`` or every image is missing, or a line of it cannot be understood.
+        ``Info.txt`` or all images are missing, or a line of it cannot be understood.
     """
     info = find_file(root, "Info.txt")
     marks = _read_info(info)
@@ -67,11 +71,17 @@ def build(root: Path) -> Manifest:
     ]
     unlisted = sorted(name for name in images.keys() - marks.keys() if re.match(r"mdb\d", name))
     cautions = (
-        *counted("no_image", "listed images are not here", sorted(marks.keys() - images.keys())),
-        *counted("no_row", "images have no line and are left out", unlisted),
-        *counted("circles_left_out", "images with circles are not 1024 pixels wide", resized),
+        *count_caution(
+            "no_image", "listed images are missing", sorted(marks.keys() - images.keys())
+        ),
+        *count_caution("no_row", "images have no line in Info.txt and are left out", unlisted),
+        *count_caution(
+            "circles_left_out",
+            "images are not 1024 pixels wide, so their circles are left out",
+            resized,
+        ),
     )
-    return finish(records, cautions, root)
+    return make_manifest(records, cautions, root)
 
 
 def _read_info(info: Path) -> dict[str, list[_Mark]]:
@@ -84,7 +94,7 @@ def _read_info(info: Path) -> dict[str, list[_Mark]]:
             raise InvalidManifest(
                 f"line {number} cannot be understood: {line.strip()!r}",
                 source=str(info),
-                remedy="Use Info.txt as the database hands it out",
+                remedy="Use Info.txt as the database distributes it",
             )
         circle = None
         if match["x"]:

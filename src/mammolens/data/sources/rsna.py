@@ -1,9 +1,9 @@
-"""RSNA Screening Mammography Breast Cancer Detection (2022): ``train.csv`` and its images.
+"""Read RSNA Screening Mammography Breast Cancer Detection (2022): ``train.csv`` and its images.
 
-Images are ``train_images/<patient>/<image>.dcm``, or one of the re-releases: the same tree as PNG
-or JPEG, or flat ``<patient>_<image>.png``. Traps: ``cancer`` 0 says "no cancer" and leaves open
-whether something benign is there; square re-releases are squeezed (detectors are about 4:5) and
-some of their images inverted; machine and site differ between the classes.
+Images are ``train_images/<patient>/<image>.dcm``, or a re-release: the same tree as PNG or JPEG, or
+files ``<patient>_<image>.png`` in one folder. Traps: ``cancer`` 0 means "no cancer", and a benign
+finding remains possible; square re-releases are squeezed (detectors are about 4:5), and some of
+their images are inverted; machines and sites differ between the classes.
 Source: https://www.kaggle.com/competitions/rsna-breast-cancer-detection/data
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from mammolens.data.manifest import SQUEEZED_SOURCES, Manifest, Record
-from mammolens.data.sources._tree import counted, find_file, finish, images_under
+from mammolens.data.sources._tree import count_caution, find_file, images_under, make_manifest
 from mammolens.errors import InputError, InvalidManifest
 from mammolens.images import read_facts
 from mammolens.tables import Row, read_table
@@ -25,7 +25,7 @@ __all__ = ["build"]
 _NEEDED: Final = ("patient_id", "image_id", "laterality", "view", "cancer")
 _FURTHER: Final = ("age", "BIRADS", "density", "machine_id")
 _CHECKED: Final = ("biopsy", "invasive", "implant", "difficult_negative_case")
-"""Read only to find cells that have moved into another column: each is a flag."""
+"""Columns of flags that are read only to find cells that moved into another column."""
 _DENSITY: Final = {category.lower(): category for category in "ABCD"}
 
 
@@ -35,7 +35,7 @@ def build(root: Path) -> Manifest:
     Raises
     ------
     InvalidManifest
-        ``train.csv`` or every image is missing, or a cell cannot be understood.
+        ``train.csv`` or all images are missing, or a cell cannot be understood.
     """
     table = read_table(find_file(root, "train.csv"), _NEEDED, (*_FURTHER, *_CHECKED))
     table.refuse_repeats("patient_id", "image_id")
@@ -53,11 +53,11 @@ def build(root: Path) -> Manifest:
     unlisted = [str(path) for key, path in images.items() if key not in listed]
     squeezed = [record.image_id for record in records if record.pixel_aspect != 1.0]
     cautions = (
-        *counted("no_image", "listed images are not here", missing),
-        *counted("no_row", "images have no row and are left out", unlisted),
-        *counted("squeezed", "square pictures are taken for squeezed from 4:5", squeezed),
+        *count_caution("no_image", "listed images are missing", missing),
+        *count_caution("no_row", "images have no row and are left out", unlisted),
+        *count_caution("squeezed", "square pictures are treated as squeezed from 4:5", squeezed),
     )
-    return finish(records, cautions, root)
+    return make_manifest(records, cautions, root)
 
 
 def _index(images: Iterable[Path]) -> dict[tuple[str, str], Path]:
@@ -69,7 +69,7 @@ def _index(images: Iterable[Path]) -> dict[tuple[str, str], Path]:
             continue
         if key in found:
             raise InvalidManifest(
-                f"image {key[1]} is here twice, also as {found[key]}",
+                f"image {key[1]} exists twice, also as {found[key]}",
                 source=str(path),
                 remedy="Give the folder of one release",
             )
@@ -85,11 +85,13 @@ def _digits(row: Row, column: str) -> str:
 
 
 def _record(row: Row) -> Record:
-    """What a row says, without its picture; columns that no label is taken from are read as well,
-    for they show if cells have moved."""
-    said = {column: row.flag(column) for column in _CHECKED}
+    """Make the record of a row, still without its picture.
+
+    The columns of `_CHECKED` give no label, but reading them shows if cells have moved.
+    """
+    flags = {column: row.flag(column) for column in _CHECKED}
     cancer, birads = row.flag("cancer"), row.number("BIRADS")
-    if said["invasive"] and cancer is False:
+    if flags["invasive"] and cancer is False:
         raise row.wrong("cancer", "1 where invasive is 1")
     patient = _digits(row, "patient_id")
     return Record(
@@ -108,7 +110,8 @@ def _record(row: Row) -> Record:
 
 
 def _aspect(path: Path) -> float:
-    """Detectors are not square: a square picture without a header of its own was squeezed."""
+    """Give the pixel aspect. Detectors are not square, so a square picture that is not DICOM was
+    squeezed."""
     if path.suffix.lower() in (".dcm", ".dicom"):
         return 1.0
     try:

@@ -1,4 +1,4 @@
-"""A table in our own format: checked, and written anew by ``datasets build table``."""
+"""Read a table in our own format, to check it; ``datasets build table`` then writes it again."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ __all__ = ["build"]
 
 
 def build(root: Path) -> Manifest:
-    """Read a table, or every ``*.csv`` of a folder that is one (not the side table).
+    """Read a table, or all ``*.csv`` of a folder except the table of lesions.
 
     Raises
     ------
     InvalidManifest
-        There is no table, one is faulty, or an image that it names is missing.
+        There is no table, a table is faulty, or an image is missing.
     """
     tables = sorted(root.glob("*.csv")) if root.is_dir() else [root]
     tables = [table for table in tables if table.name != "lesions.csv"]
     if not tables:
         raise InvalidManifest(
-            "there is no table in this folder",
+            "this folder has no table",
             source=str(root),
-            remedy="Give a folder with manifest.csv, or a table itself",
+            remedy="Give a folder with manifest.csv, or the table itself",
         )
     manifest = Manifest.read(*tables)
     missing = [record.path for record in manifest.records if not record.path.is_file()]

@@ -1,9 +1,9 @@
-"""VinDr-Mammo: ``breast-level_annotations.csv``, ``finding_annotations.csv``, ``images/``.
+"""Read VinDr-Mammo: ``breast-level_annotations.csv``, ``finding_annotations.csv``, ``images/``.
 
 Images are ``images/<study>/<image>.dicom``, or PNG/JPEG of the same names. Traps: labels are
-BI-RADS of the breast, not pathology (1 normal, 2 benign, 3 something of unknown kind, 4 and 5 taken
-as malignant); boxes are in pixels of the DICOM image; the set names exams, not women, so that each
-exam counts as a patient; benign findings were not boxed.
+BI-RADS of the breast, not pathology (1 normal, 2 benign, 3 a finding of unknown kind, 4 and 5 taken
+as malignant); boxes are in pixels of the DICOM image; the set identifies exams, not patients, so
+each exam counts as a patient; benign findings have no boxes.
 Source: Nguyen et al., Scientific Data 10 (2023) 277, doi 10.1038/s41597-023-02100-7.
 """
 
@@ -17,7 +17,7 @@ from typing import Final
 from mammolens.core import Caution
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.data.sources._tree import counted, find_file, finish, images_under
+from mammolens.data.sources._tree import count_caution, find_file, images_under, make_manifest
 from mammolens.errors import InputError
 from mammolens.images import read_facts
 from mammolens.tables import Row, read_table
@@ -49,7 +49,7 @@ _KINDS: Final = {
 }
 _PATIENT_IS_STUDY: Final = Caution(
     "patient_is_exam",
-    "the source names exams only: two exams of one woman would count as two women",
+    "the source identifies exams only: two exams of one patient count as two patients",
 )
 _LABELS_ARE_BIRADS: Final = Caution(
     "labels_are_birads", "malignant means BI-RADS 4 or 5, benign BI-RADS 2; there is no pathology"
@@ -62,7 +62,7 @@ def build(root: Path) -> Manifest:
     Raises
     ------
     InvalidManifest
-        A table or every image is missing, or a cell cannot be understood.
+        A table or all images are missing, or a cell cannot be understood.
     """
     table = read_table(find_file(root, "breast-level_annotations.csv"), _NEEDED, _FURTHER)
     table.refuse_repeats("study_id", "image_id")
@@ -79,9 +79,9 @@ def build(root: Path) -> Manifest:
     cautions = (
         _LABELS_ARE_BIRADS,
         _PATIENT_IS_STUDY,
-        *counted("no_image", "listed images are not here", missing),
+        *count_caution("no_image", "listed images are missing", missing),
     )
-    return finish(records, cautions, root)
+    return make_manifest(records, cautions, root)
 
 
 def _read_findings(table: Path) -> dict[str, list[Lesion]]:
@@ -97,7 +97,7 @@ def _read_findings(table: Path) -> dict[str, list[Lesion]]:
 
 
 def _kind(row: Row) -> LesionKind:
-    """The first category of a list that has a kind of its own; further ones are skin and nipple."""
+    """Give the kind of the first known category; the others are findings of skin or nipple."""
     column = "finding_categories"
     try:
         categories = ast.literal_eval(row[column])
@@ -136,7 +136,7 @@ def _category(row: Row, column: str, scale: str) -> str | None:
 
 
 def _scale(row: Row, path: Path) -> tuple[float, float]:
-    """Stored pixels per pixel of the DICOM image, (rows, columns)."""
+    """Give the stored pixels per pixel of the DICOM image, (rows, columns)."""
     height, width = row.number("height"), row.number("width")
     if path.suffix.lower() in (".dcm", ".dicom") or not height or not width:
         return 1.0, 1.0

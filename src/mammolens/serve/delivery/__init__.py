@@ -1,4 +1,4 @@
-"""Out: what routes ask for is queued, sent until it has arrived, or left for a person."""
+"""Delivery: files that routes ask for are queued, sent until they arrive, or left for a person."""
 
 from __future__ import annotations
 

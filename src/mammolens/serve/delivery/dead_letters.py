@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mammolens.serve.record import DELIVERIES, FILES, Database, WorkState, is_overtaken
+from mammolens.serve.record import DELIVERIES, FILES, OVERTAKEN, Database, WorkState
 
 __all__ = ["DeadLetter", "read_dead", "say_dead"]
 
@@ -51,7 +51,7 @@ def read_dead(database: Database, routes: Sequence[str]) -> list[DeadLetter]:
     )
     with database.read() as connection:
         rows = connection.execute(
-            sa.select(DELIVERIES, FILES.c.sink, is_overtaken().label("overtaken"))
+            sa.select(DELIVERIES, FILES.c.sink, OVERTAKEN.label("overtaken"))
             .join(FILES, FILES.c.id == DELIVERIES.c.file_id)
             .where(sa.or_(dead, orphan))
             .order_by(DELIVERIES.c.id)

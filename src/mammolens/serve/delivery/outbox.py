@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from mammolens.serve.record import (
     DELIVERIES,
     FILES,
+    OVERTAKEN,
     Database,
     Lease,
     WorkState,
     audit,
-    is_overtaken,
     leases,
 )
 from mammolens.serve.settings import JobSettings
@@ -170,7 +170,7 @@ def postpone_delivery(
 ) -> bool:
     """Queue a delivery again after a fault of our own store: no attempt is counted.
 
-    The audit trail is told once of each fault of a delivery, not at each try.
+    The audit trail records each fault of a delivery once, not at each try.
 
     Raises
     ------
@@ -235,7 +235,7 @@ def revive_deliveries(database: Database, actor: str, ids: Sequence[int] | None 
     with database.write() as connection:
         rows = connection.execute(
             sa.select(DELIVERIES.c.id, DELIVERIES.c.exam_id, DELIVERIES.c.route)
-            .where(DELIVERIES.c.state == WorkState.DEAD.value, asked, ~is_overtaken())
+            .where(DELIVERIES.c.state == WorkState.DEAD.value, asked, ~OVERTAKEN)
             .with_for_update()
         ).all()
         leases.revive(database, connection, DELIVERIES, [row.id for row in rows])

@@ -253,7 +253,7 @@ def _ask_commitment(route: Route, deliveries: Sequence[Delivery]) -> list[tuple[
 
 
 def _send(session: Session, parcel: Parcel) -> Answer:
-    """Send one file; whatever goes wrong with it is told of this file alone.
+    """Send one file; whatever goes wrong with it concerns this file alone.
 
     Raises
     ------

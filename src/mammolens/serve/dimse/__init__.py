@@ -15,10 +15,8 @@ from mammolens.serve.dimse.pull import (
 )
 from mammolens.serve.dimse.scp import listening
 from mammolens.serve.dimse.studies import FoundStudy, StudyQuery, read_study
-from mammolens.serve.dimse.tls import CIPHERS, client_context
 
 __all__ = [
-    "CIPHERS",
     "CONTEXT",
     "FoundStudy",
     "Method",
@@ -27,7 +25,6 @@ __all__ = [
     "StudyQuery",
     "associated",
     "bounded",
-    "client_context",
     "echo",
     "find_earlier",
     "find_peer",

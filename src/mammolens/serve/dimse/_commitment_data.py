@@ -1,4 +1,4 @@
-"""What the messages of storage commitment carry (PS3.4 Annex J)."""
+"""Data sets of the messages of storage commitment (PS3.4 Annex J)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from mammolens.errors import InputError, NotAnImage, UnsupportedImage
-from mammolens.images.dicom_bounded import wanted_of
-from mammolens.images.dicom_scan import Wanted, scan
-from mammolens.images.dicom_stream import Plain
-from mammolens.images.dicom_walk import Walk
-from mammolens.images.quiet import quiet_pydicom
+from mammolens.images.dicom.bounded_header import wanted_of
+from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
+from mammolens.images.dicom.scan import Wanted, scan
+from mammolens.images.dicom.streams import Plain
+from mammolens.images.dicom.walk import Walk
 
 __all__ = [
     "CONTEXT",
@@ -75,6 +75,12 @@ class CommitmentReport:
     kept: tuple[Reference, ...]
     failed: Mapping[Reference, int]
 
+    @property
+    def counts(self) -> dict[str, str | int | None]:
+        """What the audit trail says of it."""
+        uid = self.transaction_uid
+        return {"failed": len(self.failed), "kept": len(self.kept), "transaction_uid": uid}
+
 
 def listed(transaction_uid: str, references: Iterable[Reference]) -> Dataset:
     """Name objects under a transaction."""
@@ -106,7 +112,9 @@ def read_report(data: Dataset) -> CommitmentReport:
     try:
         reasons = [int(item.get("FailureReason") or PROCESSING_FAILURE) for item in failures]
     except (TypeError, ValueError) as error:
-        raise NotAnImage("a reason is no number", source=SOURCE, keyword="FailureReason") from error
+        raise NotAnImage(
+            "a reason is not a number", source=SOURCE, keyword="FailureReason"
+        ) from error
     failed = zip(read_references(data, "FailedSOPSequence"), reasons, strict=True)
     kept = read_references(data, "ReferencedSOPSequence")
     return CommitmentReport(read_transaction(data), kept, dict(failed))

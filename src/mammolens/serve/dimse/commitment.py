@@ -1,7 +1,8 @@
-"""Asking an archive to commit itself to what it was sent (PS3.4 Annex J, push model).
+"""Storage commitment as SCU: asking an archive to keep what it was sent (PS3.4 Annex J).
 
-The question is noted first, because its answer may come over the same association or to the
-listener, which is another process: whoever takes it enters it, and whoever asked finds it there.
+The question is written to the database first, because its answer may come over the same association
+or to the listener, which is another process. Who receives the answer writes it there, and who asked
+reads it there.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ LOOK_S: Final = 0.2
 
 @dataclass(frozen=True)
 class CommitmentOutcome:
-    """What came of asking an archive; not `answered` in time means that nothing is known.
+    """The answer of an archive; if it has not `answered` in time, nothing is known.
 
     `kept` and the keys of `failed` are SOP instance UIDs.
     """
@@ -138,12 +139,7 @@ def note_report(database: Database, report: CommitmentReport, actor: str) -> boo
             .values(answered_at=database.now(connection), answer=json.dumps(answer))
         )
         if new.rowcount:
-            detail: audit.Detail = {
-                "failed": len(report.failed),
-                "kept": len(report.kept),
-                "transaction_uid": report.transaction_uid,
-            }
-            audit.append(database, connection, actor, "commitment_answered", None, detail)
+            audit.append(database, connection, actor, "commitment_answered", None, report.counts)
             return True
         return connection.execute(sa.select(COMMITMENTS.c.id).where(asked)).first() is not None
 
@@ -168,9 +164,9 @@ def _wait(database: Database, transaction_uid: str, timeout_s: float) -> Commitm
     asked = sa.select(COMMITMENTS.c.answer).where(COMMITMENTS.c.transaction_uid == transaction_uid)
     while True:
         with database.read() as connection:
-            told = connection.execute(asked).scalar_one()
-        if told is not None:
-            answer = json.loads(told)
+            text = connection.execute(asked).scalar_one()
+        if text is not None:
+            answer = json.loads(text)
             return CommitmentOutcome(
                 transaction_uid, True, frozenset(answer["kept"]), answer["failed"]
             )

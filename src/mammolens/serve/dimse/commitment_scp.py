@@ -1,4 +1,4 @@
-"""Answering for what the node holds (PS3.4 Annex J, push model).
+"""Storage commitment as SCP: confirming what the node holds (PS3.4 Annex J, push model).
 
 A sender may delete what the node says it holds. So it looks for every object in the database *and*
 on the disk, whole and with its digest, before it says so.
@@ -43,7 +43,7 @@ from mammolens.serve.dimse._commitment_data import (
 from mammolens.serve.dimse.peers import associated, peer_titled
 from mammolens.serve.exchange import obeying
 from mammolens.serve.holdings import NodeState, Store
-from mammolens.serve.record import INSTANCES, Database, Role, audit
+from mammolens.serve.record import INSTANCES, Database, Role, audit, batches
 from mammolens.serve.settings import DimseSettings
 
 __all__ = ["answer_request", "check_references"]
@@ -56,7 +56,6 @@ CLASS_CONFLICT: Final = 0x0119
 AGAIN_AFTER_S: Final = (5.0, 30.0)
 LOOK_S: Final = 300.0
 """Time for looking at the objects of one request: 2,000 mammograms at 200 MB a second."""
-BATCH: Final = 500
 ANSWER_S: Final = 60.0
 """Time in which a request is answered, if it ever is."""
 MOST_WAITING: Final = 64
@@ -140,8 +139,7 @@ def check_references(
     kept, failed = [], {}
     until = time.monotonic() + LOOK_S
     asked = list(dict.fromkeys(references))
-    for start in range(0, len(asked), BATCH):
-        some = asked[start : start + BATCH]
+    for some in batches(asked):
         held = _held(database, [instance for _, instance in some])
         for sop_class, instance in some:
             is_late = time.monotonic() > until or (stopping is not None and stopping.is_set())
@@ -204,13 +202,8 @@ def _send(association: Association, report: CommitmentReport) -> bool:
 
 
 def _note(database: Database, calling: str, action: str, report: CommitmentReport) -> None:
-    detail: audit.Detail = {
-        "failed": len(report.failed),
-        "kept": len(report.kept),
-        "transaction_uid": report.transaction_uid,
-    }
     with database.write() as connection:
-        audit.append(database, connection, f"dimse:{calling}", action, None, detail)
+        audit.append(database, connection, f"dimse:{calling}", action, None, report.counts)
 
 
 def _missing(store: Store, sop_class: str, rows: Sequence[Any], is_late: bool) -> int | None:

@@ -1,4 +1,4 @@
-"""Other DICOM nodes: how they are written, found in the settings, and called."""
+"""Other DICOM nodes: their addresses, and associations with them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from ssl import SSLContext
 from typing import Any, Final
 
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, evt
+from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
-from pynetdicom.transport import AddressInformation
 
 from mammolens.errors import ConfigError, DeliveryError
-from mammolens.serve.dimse._sockets import PduSocket
-from mammolens.serve.dimse.tls import client_context
-from mammolens.serve.dimse.upper_layer import Begin, end, furnish
-from mammolens.serve.exchange import Pace
+from mammolens.serve.dimse.upper_layer import Begin, Caller, end
+from mammolens.serve.exchange import Pace, dicom_client_context
 from mammolens.serve.settings import DimseSettings
 
 __all__ = ["Peer", "associated", "echo", "find_peer", "peer_titled"]
@@ -58,7 +55,7 @@ class Peer:
         found = _ADDRESS.fullmatch(address)
         if found is None or not 0 < int(found[4]) < 1 << 16:
             raise ConfigError(
-                f"{address!r} is no address of a DICOM node",
+                f"{address!r} is not the address of a DICOM node",
                 remedy="Write dicom://AE@HOST:PORT, or dicoms:// for TLS",
             )
         return cls(found[2].strip(), found[3].strip("[]"), int(found[4]), found[1] == "dicoms")
@@ -114,17 +111,16 @@ def associated(
     Raises
     ------
     DeliveryError
-        The peer is away, refuses, takes none of the contexts, or answers what is no association.
+        The peer is away, refuses, takes none of the contexts, or does not speak DICOM.
     """
-    ae = _Caller(dimse.ae_title)
-    ae.pace, ae.max_bytes = Pace(dimse.acse_timeout_s, 0), max_bytes
-    ae.begin = begin or (lambda *_: None)
+    pace = Pace(dimse.acse_timeout_s, 0)
+    ae = Caller(dimse.ae_title, pace, begin or (lambda *_: None), max_bytes)
     ae.maximum_pdu_size = dimse.max_pdu
     ae.acse_timeout, ae.dimse_timeout = dimse.acse_timeout_s, dimse.dimse_timeout_s
     ae.network_timeout, ae.connection_timeout = dimse.network_timeout_s, dimse.acse_timeout_s
     for abstract, transfer in contexts:
         ae.add_requested_context(abstract, list(transfer) or [ImplicitVRLittleEndian])
-    tls = (client_context(dimse), peer.host) if peer.tls else None
+    tls = (dicom_client_context(dimse), peer.host) if peer.tls else None
     try:
         with _established(ae, peer, dimse, tls, roles, handlers) as association:
             yield association
@@ -133,28 +129,9 @@ def associated(
             end(ae.called)
 
 
-class _Caller(AE):
-    """An application entity that calls one peer, by an association with limits."""
-
-    pace: Pace
-    begin: Begin
-    max_bytes: int
-    called: Association | None = None
-
-    def _create_socket(
-        self,
-        assoc: Association,
-        address: AddressInformation,
-        tls_args: tuple[SSLContext, str] | None,
-    ) -> PduSocket:
-        self.called = assoc
-        furnish(assoc, self.begin, self.max_bytes, lambda: None, self.pace)
-        return PduSocket(assoc, None, address, tls_args)
-
-
 @contextmanager
 def _established(
-    ae: _Caller,
+    ae: Caller,
     peer: Peer,
     dimse: DimseSettings,
     tls: tuple[SSLContext, str] | None,
@@ -178,7 +155,8 @@ def _established(
         raise DeliveryError("the peer has no address", remedy="Check its host name") from error
     except Exception as error:
         raise DeliveryError(
-            "the peer answers what is no association", remedy="Check that DICOM is spoken there"
+            "the peer does not answer with an association",
+            remedy="Check that DICOM is spoken there",
         ) from error
     if not association.is_established:
         raise DeliveryError(_why(association, heard), remedy=remedy)

@@ -51,7 +51,6 @@ __all__ = [
     "PullReport",
     "bounded",
     "find_earlier",
-    "find_priors",
     "find_studies",
     "note_wanted",
     "pull_studies",
@@ -105,7 +104,7 @@ class Method(str, Enum):
 
 @dataclass(frozen=True)
 class PullReport:
-    """What came of fetching one study, in objects as the PACS counts them."""
+    """The outcome of fetching one study, in objects as the PACS counts them."""
 
     study_instance_uid: str
     completed: int
@@ -159,17 +158,6 @@ def bounded(
                 f"the search has no end ({number} answers)", remedy="Ask for less at a time"
             )
         yield answer
-
-
-def find_priors(state: NodeState, peer: Peer, study: FoundStudy) -> list[FoundStudy]:
-    """Find earlier mammography of the same patient, born on the same day where that is told.
-
-    Raises
-    ------
-    DeliveryError
-        The PACS is away, refuses, or gives up.
-    """
-    return find_earlier(study, partial(find_studies, state, peer))
 
 
 def find_earlier(
@@ -241,8 +229,8 @@ def _report(
     for status, _ in answers:
         code, now = _code(status), time.monotonic()
         counts.update(status)
-        told = sum(int(counts.get(keyword) or 0) for keyword in DONE)
-        done, moved = (told, now) if told > done else (done, moved)
+        count = sum(int(counts.get(keyword) or 0) for keyword in DONE)
+        done, moved = (count, now) if count > done else (done, moved)
         if now - moved > STILL_IN_TIMEOUTS * timeout_s or now - began > LONGEST_PULL_S:
             raise DeliveryError(
                 f"the PACS does not come to an end with a study ({done} objects)",
@@ -269,9 +257,9 @@ def _wanted(study: FoundStudy) -> Dataset:
 def note_wanted(
     state: NodeState, actor: str, studies: Sequence[FoundStudy], priors: Sequence[FoundStudy]
 ) -> None:
-    """Enter who is a prior, before anything of it comes; what is wanted itself is none any more.
+    """Note which studies are priors before their images come; a study that is wanted is not one.
 
-    A study that came by itself before stays what it is.
+    A study that was received before without a pull stays an exam to analyse.
     """
     database, column = state.database, PRIORS.c.study_instance_uid
     wanted = [state.kept_as(study.study_instance_uid) for study in studies]

@@ -1,9 +1,9 @@
 """The DICOM listener: it receives, acknowledges what is durable, and answers for what it holds.
 
 Nothing is analysed here. Every storage class is taken, private ones too, in whichever transfer
-syntax the sender proposes first, because one refused class fails the whole send job of some PACS;
-what is no mammogram is noted and not kept. Who may call is settled before anything is negotiated,
-and a refusal stands in the audit trail.
+syntax the sender proposes first, because one refused class fails the whole send job of some PACS.
+An object that is not a mammogram is noted and not kept. Who may call is decided before anything is
+negotiated, and a refusal is written to the audit trail.
 """
 
 from __future__ import annotations
@@ -31,12 +31,11 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from mammolens import __version__
 from mammolens.errors import ConfigError, InputError, StorageError, UnsupportedImage
 from mammolens.serve import logs
-from mammolens.serve.dimse.acceptor import AcceptorServer
 from mammolens.serve.dimse.commitment import CONTEXT, take_report
 from mammolens.serve.dimse.commitment_scp import answer_request
 from mammolens.serve.dimse.step_events import STEP_EVENTS, is_step_event, take_step_event
-from mammolens.serve.dimse.tls import server_context
-from mammolens.serve.dimse.upper_layer import FAREWELL_S, ReceivedData, end
+from mammolens.serve.dimse.upper_layer import FAREWELL_S, AcceptorServer, ReceivedData, end
+from mammolens.serve.exchange import dicom_server_context
 from mammolens.serve.holdings import Draft, NodeState, Store
 from mammolens.serve.intake import receive
 from mammolens.serve.record import Database, audit
@@ -168,7 +167,7 @@ def _open(listener: Listener, handlers: list[evt.EventHandlerType]) -> AcceptorS
             (dimse.host, dimse.port),
             evt_handlers=handlers,
             server_class=AcceptorServer,
-            tls=server_context(dimse),
+            tls=dicom_server_context(dimse),
             begin=partial(begin_draft, listener.state.received),
             max_bytes=listener.state.settings.intake.max_mb << 20,
             max_connections=dimse.max_associations,
@@ -186,7 +185,7 @@ def _open(listener: Listener, handlers: list[evt.EventHandlerType]) -> AcceptorS
 
 
 def _end(listener: Listener, patience_s: float) -> None:
-    """Take nobody any more, let associations end, then abort what is left."""
+    """Refuse new associations, let the others end, then abort what is left."""
     listener.stopping.set()
     until = time.monotonic() + patience_s
     while listener.running() and time.monotonic() < until:

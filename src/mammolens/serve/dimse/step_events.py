@@ -1,4 +1,4 @@
-"""What a server of steps tells its performer: that somebody wants a step to be canceled."""
+"""Events of procedure steps over DIMSE: somebody asks for a step to be canceled."""
 
 from __future__ import annotations
 

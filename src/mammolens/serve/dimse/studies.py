@@ -1,4 +1,4 @@
-"""Which studies are looked for, and what a PACS says of those that it has."""
+"""Queries for studies, and the studies that a PACS answers with."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class StudyQuery:
         return data
 
     def fits(self, study: FoundStudy) -> bool:
-        """Whether a study is what was asked for; of what is not told, nothing but dates may lack.
+        """Whether a study is what was asked for; one without a value that was asked for is not.
 
         Examples
         --------

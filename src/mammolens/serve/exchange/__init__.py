@@ -1,4 +1,7 @@
-"""What the node exchanges with others keeps within bounds: of time, rate and size."""
+"""Connections to others, with limits of time, rate and size.
+
+`bounds` has them for any connection, `tls` encrypts, and `http` is the one client for HTTP.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,50 @@ from mammolens.serve.exchange.bounds import (
     LOOK_S,
     MINIMUM_RATE,
     Connection,
+    HandshakeError,
     Pace,
     connect,
     handshake,
     obeying,
 )
-from mammolens.serve.exchange.http import HttpConnection
+from mammolens.serve.exchange.http import (
+    Endpoint,
+    HttpAnswer,
+    HttpClient,
+    HttpError,
+    NotConnected,
+    NotEncrypted,
+    authorization,
+    pieces,
+)
+from mammolens.serve.exchange.tls import (
+    CIPHERS,
+    certificates_of,
+    client_context,
+    dicom_client_context,
+    dicom_server_context,
+)
 
 __all__ = [
+    "CIPHERS",
     "LOOK_S",
     "MINIMUM_RATE",
     "Connection",
-    "HttpConnection",
+    "Endpoint",
+    "HandshakeError",
+    "HttpAnswer",
+    "HttpClient",
+    "HttpError",
+    "NotConnected",
+    "NotEncrypted",
     "Pace",
+    "authorization",
+    "certificates_of",
+    "client_context",
     "connect",
+    "dicom_client_context",
+    "dicom_server_context",
     "handshake",
     "obeying",
+    "pieces",
 ]

@@ -1,8 +1,8 @@
-"""Bounds of what the node exchanges with others: time, rate, size, and the end when it stops.
+"""Limits of what the node exchanges with others: time, rate, size, and an end when it stops.
 
 A socket has a limit for each wait, and a sender that drips one byte per wait never meets it. So an
 exchange has a limit as a whole: a fixed time, and a second more for every `MINIMUM_RATE` bytes that
-really moved. What the other side may say has a limit in bytes. When the node is told to stop,
+really moved. What the other side may say has a limit in bytes. When the node is asked to stop,
 exchanges go on for `stop_s` and are then cut; what was not answered is repeated later.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import os
 import select
 import socket
@@ -26,8 +25,10 @@ __all__ = [
     "LOOK_S",
     "MINIMUM_RATE",
     "Connection",
+    "HandshakeError",
     "Pace",
     "connect",
+    "encrypt",
     "handshake",
     "obeying",
 ]
@@ -43,7 +44,7 @@ PIECE_BYTES: Final = 1 << 16
 
 @dataclass
 class _Stop:
-    """The wish that the node stops, and how long exchanges may go on then."""
+    """The event that stops the node, and how long exchanges may go on after it."""
 
     event: threading.Event
     patience_s: float
@@ -80,7 +81,7 @@ class Pace:
         Longest silence; the whole exchange may take `GRACE_IN_TIMEOUTS` times as long, and longer
         by a second for every `MINIMUM_RATE` bytes that moved.
     most_bytes
-        The other side may say no more.
+        Most that the other side may send.
     """
 
     timeout_s: float
@@ -141,8 +142,12 @@ class Pace:
             raise OSError("the answer is longer than is read")
 
 
+class HandshakeError(OSError):
+    """A connection was made, and TLS was not: why is its cause."""
+
+
 class Connection:
-    """A connected socket whose every wait keeps within a `Pace`; serves `http.client` as a socket.
+    """A connected socket whose every wait keeps within a `Pace`.
 
     Attributes
     ----------
@@ -152,7 +157,6 @@ class Connection:
 
     def __init__(self, raw: socket.socket, pace: Pace) -> None:
         self.raw, self.pace = raw, pace
-        self._readers, self._closed = 0, False
 
     def recv(self, count: int) -> bytes:
         """Read up to `count` bytes; none at the end.
@@ -162,24 +166,19 @@ class Connection:
         OSError
             The other side is silent, too slow, says too much, or broke off; or the node stops.
         """
-        buffer = bytearray(count)
-        return bytes(buffer[: self.recv_into(buffer)])
-
-    def recv_into(self, buffer: Any) -> int:
-        """Read into `buffer`; raises as `recv` does."""
         silent_at = time.monotonic() + self.pace.timeout_s
         while True:
             self._prepare()
             try:
-                count = self.raw.recv_into(buffer)
+                read = self.raw.recv(count)
             except TimeoutError:
                 if time.monotonic() > silent_at:
                     raise
                 continue
-            self.pace.received(count)
-            return count
+            self.pace.received(len(read))
+            return read
 
-    def sendall(self, data: Any) -> None:
+    def sendall(self, data: bytes) -> None:
         """Send everything.
 
         Raises
@@ -200,46 +199,19 @@ class Connection:
             self.pace.sent(count)
             rest, silent_at = rest[count:], time.monotonic() + self.pace.timeout_s
 
-    def makefile(self, mode: str, *_: Any, **__: Any) -> io.BufferedReader:
-        """Give a file to read from; the connection is closed when both are."""
-        assert mode == "rb"
-        self._readers += 1
-        return io.BufferedReader(_Reader(self), PIECE_BYTES)
+    def has_news(self) -> bool:
+        """Whether bytes wait to be read, or the other side hung up."""
+        poll = select.poll()
+        poll.register(self.raw, select.POLLIN)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
-        """Hang up, once no file reads from it."""
-        self._closed = True
-        if self._readers == 0:
-            self.raw.close()
-
-    def leave(self) -> None:
-        """Note that a file is closed."""
-        self._readers -= 1
-        if self._closed:
-            self.close()
+        """Hang up."""
+        self.raw.close()
 
     def _prepare(self) -> None:
         self.pace.check()
         self.raw.settimeout(min(LOOK_S, self.pace.timeout_s))
-
-
-class _Reader(io.RawIOBase):
-    """The reading side of a connection as a file."""
-
-    def __init__(self, connection: Connection) -> None:
-        io.RawIOBase.__init__(self)
-        self._connection = connection
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        return self._connection.recv_into(buffer)
-
-    def close(self) -> None:
-        if not self.closed:
-            io.RawIOBase.close(self)
-            self._connection.leave()
 
 
 def connect(
@@ -250,7 +222,9 @@ def connect(
     Raises
     ------
     OSError
-        The other side is away, too slow, or not who it must be; or the node stops.
+        The other side is away or too slow; or the node stops.
+    HandshakeError
+        It is not who it must be, or does not speak TLS.
     """
     failed: OSError = OSError("the name has no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
@@ -273,17 +247,28 @@ def connect(
         raise failed
     with contextlib.suppress(OSError):
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if tls is None:
-        return raw
+    return raw if tls is None else encrypt(raw, tls, tls_name, pace)
+
+
+def encrypt(raw: socket.socket, tls: ssl.SSLContext, tls_name: str, pace: Pace) -> socket.socket:
+    """Shake hands over a connection; where that fails, the connection is closed.
+
+    Raises
+    ------
+    HandshakeError
+        The other side is too slow, not who it must be, or does not speak TLS; or the node stops.
+    """
+    connection = raw
     try:
-        wrapped = tls.wrap_socket(raw, server_hostname=tls_name, do_handshake_on_connect=False)
-    except BaseException:
-        raw.close()
-        raise
-    try:
+        connection = wrapped = tls.wrap_socket(
+            raw, server_hostname=tls_name, do_handshake_on_connect=False
+        )
         handshake(wrapped, pace.timeout_s, pace)
+    except (OSError, ValueError) as error:
+        connection.close()
+        raise HandshakeError("TLS fails") from error
     except BaseException:
-        wrapped.close()
+        connection.close()
         raise
     return wrapped
 

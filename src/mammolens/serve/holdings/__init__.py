@@ -1,4 +1,4 @@
-"""What the node keeps: files under their digests, identities apart, and the two as one state.
+"""What the node keeps: files under their digests, encrypted identities, and the state as a whole.
 
 `NodeState` is what every process opens. `backup` copies all of it, `retention` deletes what is old.
 """
@@ -6,7 +6,14 @@
 from __future__ import annotations
 
 from mammolens.serve.holdings.backup import back_up, restore
+from mammolens.serve.holdings.encryption import Seal, open_seal, unseal
 from mammolens.serve.holdings.faults import OF_ONE_FILE, PATIENCE, own_fault, try_folder
+from mammolens.serve.holdings.identities import (
+    count_sealed,
+    exams_with_accession,
+    hide,
+    restore_identity,
+)
 from mammolens.serve.holdings.objects import (
     FILM,
     FILM_NOT_READ,
@@ -17,7 +24,6 @@ from mammolens.serve.holdings.objects import (
 )
 from mammolens.serve.holdings.rekey import rekey
 from mammolens.serve.holdings.retention import check_plausible, count_expired, expire, say_expired
-from mammolens.serve.holdings.seal import Seal, open_seal, unseal
 from mammolens.serve.holdings.state import (
     NodeState,
     Notices,
@@ -26,13 +32,7 @@ from mammolens.serve.holdings.state import (
     open_state,
     open_to_others,
 )
-from mammolens.serve.holdings.store import Draft, Store, Stored
-from mammolens.serve.holdings.vault import (
-    count_sealed,
-    exams_with_accession,
-    hide,
-    restore_identity,
-)
+from mammolens.serve.holdings.store import Draft, Store, Stored, flush
 
 __all__ = [
     "FILM",
@@ -55,6 +55,7 @@ __all__ = [
     "describe_object",
     "exams_with_accession",
     "expire",
+    "flush",
     "hide",
     "join_state",
     "look_state",

@@ -1,4 +1,4 @@
-"""Backup and restore: the database as it was at one instant, and every file that it speaks of.
+"""Backup and restore: the database at one instant, and every file that it refers to.
 
 The database is copied first (SQLite by its backup interface, PostgreSQL by ``pg_dump`` of
 a snapshot in which the digests are read too); files never change, so that they may be copied while
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -26,7 +25,7 @@ import sqlalchemy as sa
 from mammolens import __version__
 from mammolens.errors import ConfigError, StorageError
 from mammolens.serve.holdings.state import NodeState
-from mammolens.serve.holdings.store import Store
+from mammolens.serve.holdings.store import Store, flush
 from mammolens.serve.record import FILES, INSTANCES, AuditHead, Role, audit, open_database
 from mammolens.serve.settings import NodeSettings, child_environment
 
@@ -59,7 +58,7 @@ def back_up(state: NodeState, folder: Path) -> BackupReport:
     Parameters
     ----------
     folder
-        Is made; until it is whole it bears ``.partial`` behind its name.
+        Is made; until it is whole its name ends in ``.partial``.
 
     Raises
     ------
@@ -126,7 +125,7 @@ def verify_backup(folder: Path) -> BackupReport:
 
 
 def restore(settings: NodeSettings, folder: Path) -> BackupReport:
-    """Put a backup where the settings say, and verify what came of it.
+    """Put a backup where the settings say, and verify the copy.
 
     Leases that were held run out by themselves; what was delivered after the backup was made is
     delivered again, byte for byte.
@@ -193,7 +192,7 @@ def _digests(connection: sa.Connection) -> dict[str, list[str]]:
 
 
 def _copy(store: Store, folder: Path, digests: Sequence[str]) -> int:
-    """Copy files of a store, as they lie there; give their bytes."""
+    """Copy files of a store as they are; give their size in bytes."""
     size = 0
     for digest in digests:
         target = folder / digest[:2] / digest
@@ -278,10 +277,10 @@ def _check_rows(connection: sa.Connection, folder: Path, report: BackupReport) -
 
 def _read_manifest(folder: Path) -> BackupReport:
     try:
-        told: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
-        if told.pop("schema") != SCHEMA:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+        if manifest.pop("schema") != SCHEMA:
             raise ValueError("another schema")
-        report = BackupReport(**told)
+        report = BackupReport(**manifest)
         if report.database not in (SQLITE, POSTGRES):
             raise ValueError("another database")
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -300,11 +299,7 @@ def _sha256(file: Path) -> str:
 def _flush(folder: Path) -> None:
     """Bring everything in a folder to the disk."""
     for path in (*folder.rglob("*"), folder, folder.parent):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        flush(path)
 
 
 @contextlib.contextmanager

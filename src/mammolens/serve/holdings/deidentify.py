@@ -7,7 +7,7 @@ the table does not forbid it, so that one which is private, new or misused goes 
 that has not the form which the standard gives it (`element_forms`). Of the options
 of the profile two are taken: *Retain Patient Characteristics* (sex and age, which the model reads)
 and, if asked for, *Retain Longitudinal Temporal Information with Modified Dates*. Pixels are kept
-as they are: a picture that may bear writing is refused.
+as they are: a picture that may show text is refused.
 
 Source: DICOM PS3.15, Annex E, Basic Application Level Confidentiality Profile.
 """
@@ -141,7 +141,7 @@ def deidentify(
     Raises
     ------
     UnsupportedImage
-        The picture bears writing, or may bear it; or the header is beyond the limits of
+        The picture shows text, or may show it; or the header is beyond the limits of
         `mammolens.images`.
     NotAnImage
         The object is damaged.
@@ -150,8 +150,8 @@ def deidentify(
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import UID
 
-    from mammolens.images.dicom_bounded import bounded_file, wanted_of
-    from mammolens.images.quiet import quiet_pydicom
+    from mammolens.images.dicom.bounded_header import bounded_file, wanted_of
+    from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 
     try:
         with quiet_pydicom():
@@ -188,7 +188,7 @@ def _refuse_writing(source: Dataset, settings: DeidentifySettings) -> None:
     if not overlaid and (said == "NO" or (not said and model in settings.clean_models)):
         return
     raise UnsupportedImage(
-        "the picture may bear writing that identifies",
+        "the picture may show text that identifies the patient",
         source=SOURCE,
         keyword="BurnedInAnnotation",
         remedy="Send pictures that say NO, or name the device in intake.deidentify.clean_models",
@@ -229,7 +229,7 @@ def _refuse_comments(made: Dataset, tokens: frozenset[str]) -> None:
         said = comment.decode("latin-1").casefold()
         if any(len(token) >= SHORTEST_TOKEN and token in said for token in tokens):
             raise UnsupportedImage(
-                "the compressed picture bears a comment that identifies",
+                "the compressed picture has a comment that may identify the patient",
                 source=SOURCE,
                 keyword="PixelData",
                 remedy="Send it without the comment, or not compressed",

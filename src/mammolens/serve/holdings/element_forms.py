@@ -1,4 +1,4 @@
-"""Whether an attribute that stays has the form that the standard gives it, and no room for more.
+"""Checks that an attribute which is kept has only what the standard allows in it.
 
 An attribute is kept because of what it may hold. One whose value has another representation, or
 more values than it may have, holds something else: a name as "bits allocated", an address behind
@@ -25,7 +25,7 @@ _AGE: Final = re.compile(r"\d{3}[DWMY]")
 _STANDARD_UID: Final = re.compile(r"1\.2\.840\.10008\.[0-9.]{1,40}")
 _CHARACTER_SET: Final = re.compile(r"(ISO_IR \d{1,3}|ISO 2022 IR \d{1,3}|GB18030|GBK)?")
 _FARTHEST: Final = 1 << 40
-"""An offset beyond it is no offset: no object is a terabyte."""
+"""A larger offset is wrong: no object is a terabyte."""
 _LONGEST_NUMBER: Final = 16
 """Bytes of DS (PS3.5 6.2)."""
 _MARKER: Final = 0xFF

@@ -1,4 +1,4 @@
-"""Faults of our own disk, told from faults of an object, a sink or a destination.
+"""Faults of the node's own disk, as distinct from those of an object, a sink or a destination.
 
 A full disk says nothing about an exam: its analysis waits, no attempt is counted, and it goes on
 when there is room. The errors of many libraries hide the cause, so it is looked for along the chain

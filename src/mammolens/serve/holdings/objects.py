@@ -1,4 +1,4 @@
-"""A received object as its header tells of it: what it is to the node, and whose it is."""
+"""A received object as its header describes it: its role for the node, and its patient."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def describe_object(
     Raises
     ------
     InputError
-        It is no DICOM object, beyond the limits of what is read, or lacks an identifier without
+        It is not a DICOM object, beyond the limits of what is read, or lacks an identifier without
         which no result could refer to it.
     """
     found = describe_dicom(stream, SOURCE, None, most_bytes)

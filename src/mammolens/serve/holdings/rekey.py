@@ -1,23 +1,24 @@
 """A new key for everything that is sealed, while the node works: ``mammolens node rekey``.
 
 Identities, procedure steps and results are opened with whichever key closed them, and closed with
-the key of the settings. Each stands in the database as it was or as it shall be, never between;
-what was done is passed over, so that a run that was ended is simply run again. The key of
-pseudonyms comes last: it is the sign that all the rest is through.
+the key of the settings. Each row is changed in one step. A run that was interrupted is simply run
+again: what has the new key is passed over. The key of pseudonyms is changed last; it shows that
+everything else is done.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from mammolens.errors import ConfigError, StorageError
+from mammolens.serve.holdings.encryption import KEYRING_ROW, PSEUDONYMS, Seal, sealed_work
 from mammolens.serve.holdings.faults import own_fault
-from mammolens.serve.holdings.seal import KEYRING_ROW, PSEUDONYMS, Seal, sealed_work
 from mammolens.serve.holdings.state import NodeState
 from mammolens.serve.record import FILES, IDENTITIES, KEYRING, STEPS, Database, audit
 
@@ -29,7 +30,7 @@ ACTOR: Final = "cli"
 
 @dataclass(frozen=True)
 class Rekeyed:
-    """How much was sealed anew."""
+    """How much was sealed with the new key."""
 
     identities: int
     steps: int
@@ -37,7 +38,7 @@ class Rekeyed:
 
 
 def rekey(state: NodeState) -> Rekeyed:
-    """Seal anew whatever an older key closed; afterwards nothing needs that key any more.
+    """Seal again whatever an older key closed; afterwards nothing needs that key.
 
     The sealed files that were replaced are swept an hour later, when a process of the node starts.
 
@@ -47,7 +48,7 @@ def rekey(state: NodeState) -> Rekeyed:
         Identity is not taken off, so that nothing is sealed.
     StorageError
         Something opens with none of the keys: it stays as it was, and so does the keyring. All the
-        rest was sealed anew.
+        rest was sealed with the new key.
     """
     seal = state.results.seal
     if seal is None:
@@ -56,14 +57,20 @@ def rekey(state: NodeState) -> Rekeyed:
         )
     closed: list[str] = []
     done = Rekeyed(
-        _identities(state.database, seal, closed),
-        _steps(state.database, seal, closed),
+        _rows(
+            state.database,
+            IDENTITIES.c.digest,
+            IDENTITIES.c.sealed,
+            partial(_identity, seal),
+            closed,
+        ),
+        _rows(state.database, STEPS.c.id, STEPS.c.work, partial(_work, seal), closed),
         _files(state, closed),
     )
     if closed:
         kinds = ", ".join(f"{closed.count(kind)} {kind}" for kind in dict.fromkeys(closed))
         raise StorageError(
-            f"{kinds} cannot be opened with any of the keys; all others are sealed anew",
+            f"{kinds} cannot be opened with any key; all others are sealed with the new key",
             keyword="intake.deidentify.old_keys",
             remedy="Add the key that sealed them; if they were changed, restore them from a backup",
         )
@@ -77,48 +84,53 @@ def rekey(state: NodeState) -> Rekeyed:
     return done
 
 
-def _identities(database: Database, seal: Seal, closed: list[str]) -> int:
-    count = 0
-    for digests in _batches(database, IDENTITIES.c.digest):
-        with database.write() as connection:
-            for row in connection.execute(_of(IDENTITIES.c.digest, digests)):
-                if seal.is_current(row.sealed):
-                    continue
-                about = row.digest.encode()
-                try:
-                    anew = seal.close(seal.open(row.sealed, about), about)
-                except StorageError:
-                    closed.append("identities")
-                    continue
-                same = sa.and_(IDENTITIES.c.digest == row.digest, IDENTITIES.c.sealed == row.sealed)
-                changed = IDENTITIES.update().where(same).values(sealed=anew)
-                count += connection.execute(changed).rowcount
-    return count
+def _identity(seal: Seal, row: sa.Row[Any]) -> bytes | None:
+    """Seal an identity again; ``None`` where the key that closes now has closed it."""
+    about = row.digest.encode()
+    is_done = seal.is_current(row.sealed)
+    return None if is_done else seal.close(seal.open(row.sealed, about), about)
 
 
-def _steps(database: Database, seal: Seal, closed: list[str]) -> int:
-    """Seal the work of steps anew; what its performer changes meanwhile is left, it is new."""
+def _work(seal: Seal, row: sa.Row[Any]) -> str | None:
+    """Seal the work of a step again; ``None`` where it is not sealed, or with the key of now."""
+    work, about = json.loads(row.work or "{}"), row.sop_instance_uid
+    sealed = sealed_work(work)
+    if not sealed or seal.is_current(sealed):
+        return None
+    return json.dumps(seal.close_work(seal.open_work(work, about), about))
+
+
+def _rows(
+    database: Database,
+    key: sa.Column[Any],
+    column: sa.Column[Any],
+    sealed: Callable[[sa.Row[Any]], bytes | str | None],
+    closed: list[str],
+) -> int:
+    """Change a column of every row that `sealed` gives a value for; say how many.
+
+    A row that was changed meanwhile is left: it was sealed with the key of now. The table of one
+    that cannot be opened is added to `closed`.
+    """
     count = 0
-    for ids in _batches(database, STEPS.c.id):
+    for keys in _batches(database, key):
         with database.write() as connection:
-            for row in connection.execute(_of(STEPS.c.id, ids)):
-                work, about = json.loads(row.work or "{}"), row.sop_instance_uid
-                sealed = sealed_work(work)
-                if not sealed or seal.is_current(sealed):
-                    continue
+            for row in connection.execute(_of(key, keys)):
                 try:
-                    anew = json.dumps(seal.close_work(seal.open_work(work, about), about))
+                    value = sealed(row)
                 except StorageError:
-                    closed.append("steps")
+                    closed.append(key.table.name)
                     continue
-                same = sa.and_(STEPS.c.id == row.id, STEPS.c.work == row.work)
-                changed = STEPS.update().where(same).values(work=anew)
-                count += connection.execute(changed).rowcount
+                if value is not None:
+                    before = row._mapping
+                    same = sa.and_(key == before[key], column == before[column])
+                    changed = key.table.update().where(same).values({column: value})
+                    count += connection.execute(changed).rowcount
     return count
 
 
 def _files(state: NodeState, closed: list[str]) -> int:
-    """Write files anew, one after the other; who is sending an old one may finish."""
+    """Write files again, one after the other; who is sending an old one may finish."""
     count = 0
     for ids in _batches(state.database, FILES.c.id):
         with state.database.read() as connection:
@@ -157,7 +169,7 @@ def _file(state: NodeState, row: sa.Row[Any], closed: list[str]) -> bool:
 
 
 def _batches(database: Database, key: sa.Column[Any]) -> Iterator[list[Any]]:
-    """Give the keys of a table, some at a time; rows that come meanwhile are sealed anew anyway."""
+    """Give the keys of a table, some at a time; rows that come meanwhile have the new key."""
     last: list[Any] = []
     while True:
         asked = sa.select(key).order_by(key).limit(BATCH)

@@ -1,4 +1,4 @@
-"""What is deleted when: kind by kind, after the days that the settings say, and nothing else.
+"""Retention: what is deleted, by kind, after the days of the settings.
 
 An exam goes as a whole, with its images, results and identity. Images alone do not go, for
 a late view would then be judged by itself, and its result would replace that of the whole exam.
@@ -29,6 +29,7 @@ from mammolens.serve.record import (
     FILES,
     IDENTITIES,
     INSTANCES,
+    IS_PRIOR,
     JOBS,
     PRIORS,
     RESULTS,
@@ -36,6 +37,7 @@ from mammolens.serve.record import (
     Role,
     WorkState,
     audit,
+    batches,
     server_time,
 )
 from mammolens.serve.settings import RetentionSettings
@@ -178,14 +180,6 @@ def _before(
     return sa.false() if days is None else column < now - timedelta(days=days)
 
 
-def _is_prior() -> sa.ColumnElement[bool]:
-    return (
-        sa.select(PRIORS.c.id)
-        .where(PRIORS.c.study_instance_uid == EXAMS.c.study_instance_uid)
-        .exists()
-    )
-
-
 def _is_settled() -> sa.ColumnElement[bool]:
     """Say of an exam that its last change has a result, and that everything has arrived."""
     job = sa.select(JOBS.c.id).where(
@@ -203,18 +197,18 @@ def _is_settled() -> sa.ColumnElement[bool]:
 
 def _exams(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
     old = _before(EXAMS.c.last_received_at, now, retention.exams_days)
-    return sa.select(EXAMS.c.id).where(old, ~_is_prior(), _is_settled())
+    return sa.select(EXAMS.c.id).where(old, ~IS_PRIOR, _is_settled())
 
 
 def _held(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
     old = _before(EXAMS.c.last_received_at, now, retention.exams_days)
-    return sa.select(EXAMS.c.id).where(old, ~_is_prior(), ~_is_settled())
+    return sa.select(EXAMS.c.id).where(old, ~IS_PRIOR, ~_is_settled())
 
 
 def _priors(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
     old = _before(EXAMS.c.last_received_at, now, retention.priors_days)
     job = sa.select(JOBS.c.id).where(JOBS.c.exam_id == EXAMS.c.id)
-    return sa.select(EXAMS.c.id).where(old, _is_prior(), ~job.exists())
+    return sa.select(EXAMS.c.id).where(old, IS_PRIOR, ~job.exists())
 
 
 def _superseded(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
@@ -314,8 +308,7 @@ def _delete_rows(database: Database, retention: RetentionSettings, kind: str) ->
     ]
     with database.write() as connection:
         due = list(connection.execute(find(database.now(connection), retention)).scalars())
-        for start in range(0, len(due), BATCH):
-            some = due[start : start + BATCH]
+        for some in batches(due):
             connection.execute(table.delete().where(table.c.id.in_(some)))
         if due:
             detail: audit.Detail = {"kind": kind, "rows": len(due)}

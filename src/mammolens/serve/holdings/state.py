@@ -1,4 +1,4 @@
-"""The durable state of a node as one handle: its settings, its database, its two stores."""
+"""The state of a node: its settings, its database and its two stores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from mammolens.errors import ConfigError, StorageError
-from mammolens.serve.holdings.seal import Seal, look_seal, open_seal
+from mammolens.serve.holdings.encryption import Seal, look_seal, open_seal
 from mammolens.serve.holdings.store import Store, sweep
 from mammolens.serve.record import Database, audit, look_into, open_database
 from mammolens.serve.settings import NodeSettings
@@ -27,13 +27,13 @@ GROUP_MAY_READ: Final = 0o027
 
 @dataclass
 class Notices:
-    """What a person must see to and no table tells; readiness repeats it. Safe for threads."""
+    """Problems for a person that no table holds; readiness shows them. Safe for threads."""
 
     _told: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def tell(self, about: str, words: str | None) -> bool:
-        """Say what is wrong with something, or ``None``: nothing is; say whether that is new."""
+        """Set what is wrong with something (``None``: nothing); say whether that is new."""
         with self._lock:
             before = self._told.pop(about, None)
             if words is not None:
@@ -61,7 +61,7 @@ class NodeState:
     notices: Notices = field(default_factory=Notices, repr=False, compare=False)
 
     def kept_as(self, uid: str) -> str:
-        """Give the UID that stands in the tables for one that others know."""
+        """Give the UID under which the tables hold one that others know."""
         seal = self.results.seal
         return uid if seal is None else seal.pseudonyms.uid(uid)
 

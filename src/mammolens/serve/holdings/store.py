@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -22,10 +22,10 @@ from typing import BinaryIO, Final
 import sqlalchemy as sa
 
 from mammolens.errors import StorageError
-from mammolens.serve.holdings.seal import Seal, unseal
-from mammolens.serve.record import FILES, INSTANCES, Database, Role
+from mammolens.serve.holdings.encryption import Seal, unseal
+from mammolens.serve.record import FILES, INSTANCES, Database, Role, batches
 
-__all__ = ["ORPHAN_AGE_S", "Draft", "Store", "Stored", "sweep"]
+__all__ = ["ORPHAN_AGE_S", "Draft", "Store", "Stored", "flush", "sweep"]
 
 ORPHAN_AGE_S: Final = 3600.0
 CHUNK_BYTES: Final = 1 << 20
@@ -164,7 +164,7 @@ class Store:
             final = self.path(stored.digest)
             _make_folder(final.parent)
             draft.path.replace(final)
-            _flush_folder(final.parent)
+            flush(final.parent)
         except OSError as error:
             raise _refusal(self.folder, error, "written") from error
         finally:
@@ -230,14 +230,14 @@ def sweep(database: Database, store: Store, age_s: float = ORPHAN_AGE_S) -> int:
     removed = 0
     try:
         old = list(store.older_than(age_s))
-        for start in range(0, len(old), 500):
-            removed += _sweep_some(database, old[start : start + 500])
+        for some in batches(old):
+            removed += _sweep_some(database, some)
     except OSError as error:
         raise _refusal(store.folder, error, "swept") from error
     return removed
 
 
-def _sweep_some(database: Database, paths: list[Path]) -> int:
+def _sweep_some(database: Database, paths: Sequence[Path]) -> int:
     names = [path.name for path in paths]
     with database.read() as connection:
         orphans = {*names} - _spoken_of(connection, names)
@@ -276,11 +276,17 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _flush_folder(folder.parent)
+        flush(folder.parent)
 
 
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def flush(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk.
+
+    Raises
+    ------
+    OSError
+    """
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -1,4 +1,4 @@
-"""Reception: an object by whichever way is judged, kept and entered, and never analysed here."""
+"""Reception of objects, whichever way they come: they are checked, kept and entered."""
 
 from __future__ import annotations
 

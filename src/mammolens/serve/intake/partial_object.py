@@ -1,4 +1,4 @@
-"""One DICOM object on its way to the disk, from whichever stream, until it is received."""
+"""One DICOM object that is written to the disk from a stream, and then received."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from io import BytesIO
 from typing import BinaryIO, Final
 
 from mammolens.errors import InputError, NotAnImage, StorageError, UnsupportedImage
-from mammolens.images.dicom_bounded import read_bounded, wanted_of
-from mammolens.images.quiet import quiet_pydicom
+from mammolens.images.dicom.bounded_header import read_bounded, wanted_of
+from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.serve import logs
 from mammolens.serve.holdings import SOURCE, Draft, NodeState
 from mammolens.serve.intake.reception import receive
@@ -94,7 +94,7 @@ class PartialObject:
     def receive(self, sender: str) -> None:
         """Receive the object, or keep the reason why not.
 
-        The reason is an `InputError`, a `StorageError`, or what nobody foresaw.
+        The reason is an `InputError`, a `StorageError`, or an unexpected exception.
         """
         draft, self.draft = self.draft, None
         try:

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from mammolens.errors import InputError, StorageError, UnsupportedImage
 from mammolens.exams import STANDARD_VIEWS
 from mammolens.serve.holdings import SOURCE, Draft, ReceivedObject, Store, describe_object, hide
-from mammolens.serve.intake.copies import show_the_same
+from mammolens.serve.intake.duplicates import show_the_same
 from mammolens.serve.record import (
     EXAMS,
     FILES,
@@ -39,7 +39,7 @@ __all__ = ["Receipt", "receive"]
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of a received object: it is durable now.
+    """How a received object was entered; it is durable now.
 
     `repeated` says that the same bytes were received before, and nothing changed; `exam_id` is
     ``None`` for what belongs to no exam.
@@ -66,12 +66,12 @@ def receive(
     content
         A DICOM file, where one lies, or one that was drafted in `store`; a draft is used up.
     sender
-        Who sent it, as it stands in the audit trail: ``dimse:AETITLE``, ``web:USER``.
+        Who sent it, as the audit trail names it: ``dimse:AETITLE``, ``web:USER``.
 
     Raises
     ------
     InputError
-        It is no DICOM object, lacks an identifier, or is too large: it is not kept.
+        It is not a DICOM object, lacks an identifier, or is too large: it is not kept.
     StorageError
         The disk is full or the database is away: the sender must keep it and send again.
     """
@@ -144,13 +144,13 @@ def _note(database: Database, found: ReceivedObject, sender: str) -> Receipt:
 
 
 def _first(database: Database, found: ReceivedObject) -> str | None:
-    """Give the digest of the object that bore this SOP instance UID first in its exam."""
+    """Give the digest of the first object of its exam that had this SOP instance UID."""
     with database.read() as connection:
         return _first_digest(connection, found)
 
 
 def _first_digest(connection: sa.Connection, found: ReceivedObject) -> str | None:
-    told = connection.execute(
+    digest = connection.execute(
         sa.select(INSTANCES.c.digest)
         .join(EXAMS, EXAMS.c.id == INSTANCES.c.exam_id)
         .where(
@@ -162,7 +162,7 @@ def _first_digest(connection: sa.Connection, found: ReceivedObject) -> str | Non
         .order_by(INSTANCES.c.id)
         .limit(1)
     ).scalar_one_or_none()
-    return None if told is None else str(told)
+    return None if digest is None else str(digest)
 
 
 def _role(store: Store, found: ReceivedObject, first: str | None) -> Role:
@@ -188,7 +188,7 @@ def _enter(
     first: str | None,
     sender: str,
 ) -> Receipt | None:
-    """Enter a stored object; ``None`` if another came in between and `role` is to be found anew."""
+    """Enter a stored object; ``None`` if another came in between and `role` must be found again."""
     with database.write() as connection:
         exam, is_new = _lock_exam(database, connection, found)
         if _first_digest(connection, found) != first:
@@ -290,7 +290,7 @@ def _same(found: ReceivedObject) -> sa.ColumnElement[bool]:
 
 
 def _touch(database: Database, connection: sa.Connection, exam_id: int, version: int) -> None:
-    """Start the quiet time anew, and see whether the four views are there."""
+    """Begin the wait for more images again, and see whether the four views are there."""
     views = connection.execute(
         sa.select(sa.func.count(sa.distinct(INSTANCES.c.view))).where(
             INSTANCES.c.exam_id == exam_id, INSTANCES.c.role == Role.INPUT.value

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Final
 
 from mammolens.errors import ConfigError, InputError, NotAnImage, StorageError, UnsupportedImage
-from mammolens.images.dicom_bounded import ends_early
+from mammolens.images.dicom.bounded_header import ends_early
 from mammolens.serve import logs
 from mammolens.serve.holdings import Draft, NodeState
 from mammolens.serve.intake.reception import receive
@@ -78,8 +78,8 @@ class Watch:
     stop: threading.Event = field(default_factory=threading.Event)
     seen: dict[str, tuple[Shape, float]] = field(default_factory=dict)
     aside: dict[str, _Aside] = field(default_factory=dict)
-    _told: set[tuple[str, int]] = field(default_factory=set)
-    _untold: dict[str, list[int]] = field(default_factory=dict)
+    _reported: set[tuple[str, int]] = field(default_factory=set)
+    _unreported: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def files(self) -> WatchedFiles:
@@ -229,9 +229,9 @@ class Watch:
     ) -> None:
         """Leave a file for later."""
         self.aside[found.path] = _Aside(found.shape, error, now + AGAIN_S, to, reason)
-        if (told := (error, found.shape[0])) not in self._told:
-            self._told.add(told)
-            self._untold.setdefault(error, []).append(found.shape[0])
+        if (entry := (error, found.shape[0])) not in self._reported:
+            self._reported.add(entry)
+            self._unreported.setdefault(error, []).append(found.shape[0])
 
     def _tell(self, listing: Listing) -> None:
         """Let readiness say what is set aside, and the audit trail once: names may be patients'."""
@@ -241,11 +241,11 @@ class Watch:
         words += [f"{number} folders: {error}" for error, number in sorted(folders.items())]
         if self.state.notices.tell(f"watch.folders.{self.name}", ", ".join(words) or None):
             logs.event(ROOM, "set_aside", logging.WARNING, count=len(self.aside) + len(folders))
-        untold, self._untold = self._untold, {}
+        unreported, self._unreported = self._unreported, {}
         there = {shape[0] for shape, _ in self.seen.values()}
-        self._told = {told for told in self._told if told[1] in there}
+        self._reported = {entry for entry in self._reported if entry[1] in there}
         with contextlib.suppress(StorageError):
-            for error, inodes in untold.items():
+            for error, inodes in unreported.items():
                 first = " ".join(map(str, inodes[:NAMED]))
                 detail: audit.Detail = {"error": error, "files": len(inodes), "inodes": first}
                 with self.state.database.write() as connection:

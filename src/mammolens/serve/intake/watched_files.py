@@ -1,8 +1,8 @@
-"""Files in a folder that others write to: listed, opened and moved, whatever they are.
+"""Files in a folder that others write to: listed, opened and moved safely.
 
 Every step is made from an open folder to a name within it, and follows no link: neither a link that
 is put in the place of a folder, nor a path that is too long, leads elsewhere. Opening never waits:
-what is no regular file by then (a pipe, a device) is passed over. Nothing is written over.
+what is not a regular file by then (a pipe, a device) is passed over. Nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class WatchedFiles:
         Raises
         ------
         OSError
-            The watched folder itself cannot be listed; of one below it `listing` is told.
+            The watched folder itself cannot be listed; one below it is noted in `listing`.
         """
         stack: list[tuple[str, int]] = [("", 0)]
         while stack:

@@ -1,4 +1,4 @@
-"""What the node knows: one database, its tables, who holds which work, and the audit trail.
+"""The database of the node: its tables, who holds which work, and the audit trail.
 
 Nothing here knows of files, networks or models. The constraints of `tables` keep the promises, and
 `leases` shares work out; jobs, deliveries and `steps` are three kinds of it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mammolens.serve.record import audit, leases, steps
 from mammolens.serve.record.audit import AuditHead
+from mammolens.serve.record.conditions import IS_PRIOR, OVERTAKEN, SUPERSEDED, WAITS, batches
 from mammolens.serve.record.database import (
     Database,
     insert_once,
@@ -15,20 +16,10 @@ from mammolens.serve.record.database import (
     open_database,
     server_time,
 )
-from mammolens.serve.record.exams import (
-    ExamFilter,
-    ExamRow,
-    ExamState,
-    ExamStory,
-    FoundExams,
-    find_exams,
-    is_overtaken,
-    read_exam,
-)
+from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
+from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
 from mammolens.serve.record.overview import read_overview, say_overview
-from mammolens.serve.record.presence import count_present, present
-from mammolens.serve.record.pulse import Pulse, beating
 from mammolens.serve.record.steps import Step, StepLost
 from mammolens.serve.record.tables import (
     AUDIT,
@@ -43,11 +34,9 @@ from mammolens.serve.record.tables import (
     PRIORS,
     RESULTS,
     STEPS,
-    WAITS,
     Role,
     WorkState,
 )
-from mammolens.serve.record.trouble import DIED, GIVEN_UP_NAME, POSTPONED, read_trouble
 
 __all__ = [
     "AUDIT",
@@ -59,20 +48,18 @@ __all__ = [
     "GIVEN_UP_NAME",
     "IDENTITIES",
     "INSTANCES",
+    "IS_PRIOR",
     "JOBS",
     "KEYRING",
+    "OVERTAKEN",
     "POSTPONED",
     "PRIORS",
     "RESULTS",
     "STEPS",
+    "SUPERSEDED",
     "WAITS",
     "AuditHead",
     "Database",
-    "ExamFilter",
-    "ExamRow",
-    "ExamState",
-    "ExamStory",
-    "FoundExams",
     "Lease",
     "Pulse",
     "Role",
@@ -80,18 +67,16 @@ __all__ = [
     "StepLost",
     "WorkState",
     "audit",
+    "batches",
     "beating",
     "count_present",
-    "find_exams",
     "insert_once",
-    "is_overtaken",
     "leases",
     "look_into",
     "open_database",
     "present",
-    "read_exam",
+    "read_failures",
     "read_overview",
-    "read_trouble",
     "say_overview",
     "server_time",
     "steps",

@@ -1,4 +1,4 @@
-"""The audit trail: who sent what, what was made of it, where it went; never rewritten.
+"""The audit trail: who sent what, which results it gave, where they went; never rewritten.
 
 Each row holds the hash of the row before, so that an edit, a removal or an insertion breaks the
 chain at its place; the head row counts them, so that a cut tail is seen. Triggers refuse changes.
@@ -69,7 +69,7 @@ class AuditHead:
         length, _, digest = text.partition(":")
         if not length.isdecimal() or len(digest) != len(FIRST_HASH):
             raise ConfigError(
-                "this is no head of an audit trail",
+                "this is not the head of an audit trail",
                 keyword="head",
                 remedy="Give LENGTH:HASH, as mammolens node status shows it",
             )

@@ -73,7 +73,7 @@ class Database:
         """Give a transaction that is on the disk when the block ends, or was never.
 
         If it raises `StorageError` at its very end the outcome is unknown: whatever is written
-        here must bear being written again.
+        here may be done twice.
 
         Raises
         ------
@@ -187,8 +187,8 @@ def server_time(connection: sa.Connection) -> datetime:
     """Ask the database for the time; SQLite has no clock but this host's."""
     if connection.dialect.name == "sqlite":
         return datetime.now(UTC)
-    told: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
-    return told.astimezone(UTC)
+    now: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    return now.astimezone(UTC)
 
 
 def insert_once(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:

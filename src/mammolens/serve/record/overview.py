@@ -1,4 +1,4 @@
-"""What the node has received, made and delivered, counted; no identifier among it."""
+"""Counts of what the node has received, made and delivered, without identifiers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from mammolens.core import TriageCategory
 from mammolens.serve.record.audit import read_head
+from mammolens.serve.record.conditions import SUPERSEDED, WAITS
 from mammolens.serve.record.database import Database
 from mammolens.serve.record.tables import (
     DELIVERIES,
@@ -18,7 +19,6 @@ from mammolens.serve.record.tables import (
     INSTANCES,
     JOBS,
     RESULTS,
-    WAITS,
     Role,
     WorkState,
 )
@@ -59,8 +59,6 @@ def read_overview(database: Database) -> Overview:
     StorageError
         The database cannot be used.
     """
-    newer = RESULTS.alias()
-    superseded = sa.select(newer.c.id).where(newer.c.supersedes == RESULTS.c.id).exists()
     with database.read() as connection:
         now = database.now(connection)
 
@@ -83,8 +81,8 @@ def read_overview(database: Database) -> Overview:
             exams=number(EXAMS.c.id.is_not(None)),
             waiting=number(WAITS),
             jobs=count(JOBS.c.state, states),
-            results=count(RESULTS.c.category, [c.value for c in TriageCategory], ~superseded),
-            superseded=number(RESULTS.c.id.is_not(None), superseded),
+            results=count(RESULTS.c.category, [c.value for c in TriageCategory], ~SUPERSEDED),
+            superseded=number(RESULTS.c.id.is_not(None), SUPERSEDED),
             deliveries=count(DELIVERIES.c.state, states),
             oldest_exam_s=age(EXAMS.c.last_received_at, WAITS),
             oldest_job_s=age(JOBS.c.created_at, JOBS.c.finished_at.is_(None)),
@@ -96,8 +94,8 @@ def read_overview(database: Database) -> Overview:
 def say_overview(overview: Overview) -> list[str]:
     """Put the counts into lines for people."""
 
-    def counts(told: Mapping[str, int]) -> str:
-        return ", ".join(f"{number} {kind}" for kind, number in told.items() if number) or "none"
+    def counts(numbers: Mapping[str, int]) -> str:
+        return ", ".join(f"{number} {kind}" for kind, number in numbers.items() if number) or "none"
 
     def since(age_s: float | None) -> str:
         return "" if age_s is None else f"; the oldest waits for {age_s:.0f} s"

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that no thread waits for without end.
+"""Connections to PostgreSQL, with a limit to every wait.
 
 The server ends a statement that takes too long, and a wait for a lock. A server that is stopped, or
 a network that swallows everything, says nothing at all: an answer is then waited for by this side's
@@ -56,8 +56,8 @@ def postgres_engine(url: sa.URL) -> sa.Engine:
                 self.pgconn.finish()
                 raise psycopg.OperationalError("the server does not answer") from error
 
-    told = {"connect_timeout": str(CONNECT_S), **KEEPALIVE}
-    url = url.update_query_dict({k: v for k, v in told.items() if k not in url.query})
+    defaults = {"connect_timeout": str(CONNECT_S), **KEEPALIVE}
+    url = url.update_query_dict({k: v for k, v in defaults.items() if k not in url.query})
     engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True)
 
     @sa.event.listens_for(engine, "do_connect")

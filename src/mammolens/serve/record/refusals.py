@@ -1,8 +1,8 @@
-"""How many refusals get a row of their own in the audit trail, and how many are counted together.
+"""Limits on rows of the audit trail about refusals: the first have a row each, others are counted.
 
 The trail is never shortened, so a stranger who is refused a thousand times a minute must not write
 a thousand rows. The first refusals of a kind in a minute are rows of their own; the rest of that
-minute are counted, and one row for each kind says how many they were. Each still stands in the log.
+minute are counted, and one row for each kind says how many they were. Each is still in the log.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROWS_OF_A_KIND: Final = 10
 """Rows of their own for one kind in a window: enough to see a wrong setting in full."""
 ROWS_OF_ALL: Final = 100
 MOST_KINDS: Final = 100
-"""Kinds that are told apart in a window; so a window adds at most 200 rows."""
+"""Kinds that are counted apart in a window; so a window adds at most 200 rows."""
 OTHERS: Final = "others"
 
 

@@ -1,4 +1,4 @@
-"""The tables brought up to date, and nothing written into the database of another program."""
+"""Migrations of the tables; the database of another program is refused."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def check_sqlite_file(file: Path) -> None:
     Raises
     ------
     ConfigError
-        It is no SQLite database, or that of another program or of a newer mammolens.
+        It is not an SQLite database, or that of another program or of a newer mammolens.
     StorageError
         It is damaged.
     """
@@ -78,7 +78,7 @@ def check_sqlite_file(file: Path) -> None:
         return  # absent, or named when it is opened
     if head and head != _HEADER:
         raise ConfigError(
-            "the file is no SQLite database",
+            "the file is not an SQLite database",
             source=str(file),
             keyword="database",
             remedy="Name another file; this one was not changed",
@@ -129,10 +129,10 @@ def refuse_foreign(tables: Iterable[str], version: str | None) -> None:
     others = sorted(found - {_VERSIONS})
     if not others and version is None:
         return
-    told = ", ".join(others[:_NAMED]) or f"{_VERSIONS} {version}"
+    held = ", ".join(others[:_NAMED]) or f"{_VERSIONS} {version}"
     more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
     raise ConfigError(
-        f"the database belongs to another program: it holds {told}{more}",
+        f"the database belongs to another program: it holds {held}{more}",
         keyword="database",
         remedy="Name an empty database; nothing was written into this one",
     )
@@ -143,10 +143,10 @@ def _read_schema(connection: sa.Connection) -> tuple[list[str], str | None]:
     if _VERSIONS not in tables:
         return tables, None
     try:
-        told = connection.execute(sa.text(f"SELECT version_num FROM {_VERSIONS}")).scalars().all()
+        held = connection.execute(sa.text(f"SELECT version_num FROM {_VERSIONS}")).scalars().all()
     except sa.exc.ProgrammingError as error:
         raise StorageError("the database cannot be read", remedy="Check its rights") from error
-    return tables, str(told[0]) if told else None
+    return tables, str(held[0]) if held else None
 
 
 def _scripts() -> tuple[Any, Any]:

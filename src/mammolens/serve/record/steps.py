@@ -1,4 +1,4 @@
-"""Steps as rows: who holds them, how far they are, and what is to be told in the end."""
+"""Rows of procedure steps: who holds them, how far they are, and what is to be reported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StepLost(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """A step that this process holds; `work` is what it asks for and what came of it so far."""
+    """A step that this process holds; `work` is what it asks for and its results so far."""
 
     lease: Lease
     sop_instance_uid: str
@@ -43,7 +43,7 @@ class Step:
 def enter(database: Database, server: str, uids: Sequence[str], most: int) -> int:
     """Enter steps that are to be claimed, as long as fewer than `most` are open; say how many.
 
-    The transaction UID is kept before the server hears it: one that was told and forgotten could
+    The transaction UID is kept before the server hears it: one that was sent and forgotten could
     never be ended.
     """
     entered = 0
@@ -123,7 +123,7 @@ def save(
 
 
 def put_back(database: Database, step: Step, wait_s: float, error: str | None = None) -> None:
-    """Leave a step for later; a wait without error is no failed attempt.
+    """Leave a step for later; a wait without error is not a failed attempt.
 
     Raises
     ------
@@ -191,5 +191,5 @@ def _audit(
     action: str,
     detail: audit.Detail,
 ) -> None:
-    told = {"sop_instance_uid": step.sop_instance_uid, **detail}
-    audit.append(database, connection, "ups", action, None, told)
+    whole = {"sop_instance_uid": step.sop_instance_uid, **detail}
+    audit.append(database, connection, "ups", action, None, whole)

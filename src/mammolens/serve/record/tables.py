@@ -31,7 +31,6 @@ __all__ = [
     "PROCESSES",
     "RESULTS",
     "STEPS",
-    "WAITS",
     "Role",
     "WorkState",
 ]
@@ -119,7 +118,7 @@ EXAMS: Final = sa.Table(
     sa.CheckConstraint("queued_version <= version", name="versions"),
     sqlite_autoincrement=True,
 )
-"""`identity` is a SHA-256 of who the header says the woman is; `version` counts the changes that
+"""`identity` is a SHA-256 of who the header says the patient is; `version` counts the changes that
 a result must take in, `queued_version` those that a job was made for."""
 
 INSTANCES: Final = sa.Table(
@@ -321,12 +320,4 @@ STEPS: Final = sa.Table(
     sa.UniqueConstraint("server", "sop_instance_uid"),
     sqlite_autoincrement=True,
 )
-"""Procedure steps (UPS) of a server that are ours; `work` (JSON): what is asked, or came of it."""
-
-WAITS: Final = sa.and_(
-    EXAMS.c.version > EXAMS.c.queued_version,
-    ~sa.select(PRIORS.c.id)
-    .where(PRIORS.c.study_instance_uid == EXAMS.c.study_instance_uid)
-    .exists(),
-)
-"""Exams that changed since their last job, and are no priors."""
+"""Procedure steps (UPS) of a server that are ours; `work` (JSON): what is asked, or the results."""

@@ -1,4 +1,4 @@
-"""Times in the database: UTC, and knowing it, on every database."""
+"""Times in the database: UTC with its time zone, on every database."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ Nothing else in mammolens reads the environment. A nested key is written with tw
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from pathlib import Path
@@ -15,9 +14,11 @@ from typing import Any, Final, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from mammolens.errors import ConfigError
-from mammolens.serve.settings.moved import MOVED
 from mammolens.serve.settings.node import PREFIX, NodeSettings
+from mammolens.serve.settings.renamed_keys import RENAMED
 from mammolens.serve.settings.web import secret_key
+from mammolens.sinks import find_sink
+from mammolens.spelling import did_you_mean
 
 __all__ = ["child_environment", "load_settings"]
 
@@ -37,7 +38,8 @@ def load_settings(file: Path | None = None) -> NodeSettings:
     Raises
     ------
     ConfigError
-        The file cannot be read, a key is unknown (the nearest is proposed), or a value impossible.
+        The file cannot be read, a key or a sink is unknown (the nearest is proposed), or a value
+        is impossible.
     """
     named = file or (Path(os.environ[FILE_VARIABLE]) if FILE_VARIABLE in os.environ else None)
     found = named or (DEFAULT_FILE if DEFAULT_FILE.is_file() else None)
@@ -55,6 +57,8 @@ def load_settings(file: Path | None = None) -> NodeSettings:
             keyword="routes",
             remedy="Give each route a name of its own",
         )
+    for sink in settings.all_sinks:
+        find_sink(sink)
     keys = {*map(secret_key, settings.web.peers), *(route.secret_key for route in settings.routes)}
     known = {f"secrets.{key}" for key in keys}
     for key in settings.secrets:
@@ -82,7 +86,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _check_variables() -> None:
     """Refuse a variable that would be passed over in silence."""
-    keys = (*_keys(), *MOVED)
+    keys = (*_keys(), *RENAMED)
     known = {FILE_VARIABLE} | {PREFIX + key.replace(".", "__").upper() for key in keys}
     for variable in os.environ:
         given = variable.upper()
@@ -114,6 +118,5 @@ def _explained(error: ValidationError, file: Path | None) -> ConfigError:
 
 
 def _unknown(key: str, known: set[str], source: str | None) -> ConfigError:
-    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
-    remedy = f"Use {nearest[0]!r}" if nearest else f"Known are {', '.join(sorted(known))}"
+    remedy = did_you_mean(key, known)
     return ConfigError(f"there is no setting {key!r}", source=source, keyword=key, remedy=remedy)

@@ -15,8 +15,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from mammolens.core import TriageCategory
 from mammolens.model import DEFAULT_MODEL
 from mammolens.serve.settings.exams import ExamSettings
-from mammolens.serve.settings.moved import MovedKeys, MovedVariables
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
+from mammolens.serve.settings.renamed_keys import RenamedKeys, RenamedVariables
 from mammolens.serve.settings.web import Section as _Section
 from mammolens.serve.settings.web import UpsSettings, WatchSettings, WebSettings, secret_key
 
@@ -102,7 +102,7 @@ class DimseSettings(_Section):
         description="whose certificates are trusted, PEM",
         examples=["/etc/mammolens/hospital-ca.pem"],
     )
-    check_names: bool = Field(True, description="servers' certificates must bear their host names")
+    check_names: bool = Field(True, description="certificates of servers must name their host")
     peers: dict[str, str] = Field(
         {},
         description="names of PACS and their addresses: dicom://AE@HOST:PORT, dicoms:// for TLS",
@@ -123,7 +123,7 @@ class RouteSettings(_Section):
     name: str = Field(
         min_length=1,
         max_length=64,
-        description="unique; stands in the audit trail and in logs",
+        description="unique; used in the audit trail and in logs",
         examples=["ehr"],
     )
     to: str = Field(
@@ -174,7 +174,7 @@ class RouteSettings(_Section):
     )
     tls_name: str | None = Field(
         None,
-        description="name that the destination's certificate must bear, if not its host's",
+        description="name that the destination's certificate must have, if not the host's",
         examples=["ehr.hospital.example"],
     )
 
@@ -282,4 +282,4 @@ class NodeSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment win over the file, which is given as arguments."""
-        return MovedVariables(settings_cls, PREFIX), MovedKeys(settings_cls, init_settings())
+        return RenamedVariables(settings_cls, PREFIX), RenamedKeys(settings_cls, init_settings())

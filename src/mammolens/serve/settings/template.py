@@ -1,4 +1,4 @@
-"""A new ``node.toml``, made of the descriptions and defaults of the settings themselves.
+"""Writing a new ``node.toml`` from the descriptions and defaults of the settings.
 
 Every setting stands there as ``#key = value``, a comment, with its default or, where it has none,
 an example. Prose begins with ``# `` and a blank.

@@ -1,4 +1,4 @@
-"""Unified procedure steps: claimed, worked off as exams, and ended on their server."""
+"""Unified procedure steps: claimed, performed as exams, and ended on their server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to cancel a step, as they come over the event channel of UPS-RS.
+"""Requests to cancel a step that come over the event channel of UPS-RS.
 
 The channel is opened before steps are subscribed to, and again when it broke; what is asked in
 between is lost, unless the server keeps it. Servers over DIMSE send to the listener instead.
@@ -18,10 +18,10 @@ from urllib.parse import quote
 
 from mammolens.errors import StorageError
 from mammolens.serve import logs
-from mammolens.serve.exchange import obeying
+from mammolens.serve.exchange import Endpoint, obeying
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.record import leases, steps
-from mammolens.serve.web import WebPeer, find_web_peer, is_web_peer, open_channel
+from mammolens.serve.web import find_web_peer, is_web_peer, open_channel
 
 __all__ = ["hearing_cancels"]
 
@@ -53,12 +53,12 @@ def hearing_cancels(state: NodeState) -> Iterator[None]:
         thread.join(JOIN_S)
 
 
-def _run(state: NodeState, peer: WebPeer, stop: threading.Event) -> None:
+def _run(state: NodeState, peer: Endpoint, stop: threading.Event) -> None:
     with obeying(stop, 0.0):
         _listen(state, peer, stop)
 
 
-def _listen(state: NodeState, peer: WebPeer, stop: threading.Event) -> None:
+def _listen(state: NodeState, peer: Endpoint, stop: threading.Event) -> None:
     away = 0
     path = f"/subscribers/{quote(state.settings.dimse.ae_title.strip(), safe='')}"
     while not stop.is_set():
@@ -76,11 +76,11 @@ def _listen(state: NodeState, peer: WebPeer, stop: threading.Event) -> None:
             stop.wait(leases.wait_after(away, state.settings.jobs))
 
 
-def _take(state: NodeState, peer: WebPeer, text: str, stop: threading.Event) -> None:
+def _take(state: NodeState, peer: Endpoint, text: str, stop: threading.Event) -> None:
     """Note a cancel that is asked for; anything else asks for no act."""
     try:
-        told = json.loads(text)
-        kind, uid = _value(told, EVENT_TYPE), _value(told, SOP_INSTANCE)
+        event = json.loads(text)
+        kind, uid = _value(event, EVENT_TYPE), _value(event, SOP_INSTANCE)
     except (ValueError, AttributeError, TypeError, LookupError, RecursionError):
         logs.event(ROOM, "event_unreadable", logging.WARNING)
         return
@@ -96,5 +96,5 @@ def _take(state: NodeState, peer: WebPeer, text: str, stop: threading.Event) -> 
             stop.wait(LOOK_S)
 
 
-def _value(told: dict[str, Any], tag: str) -> Any:
-    return told[tag]["Value"][0]
+def _value(event: dict[str, Any], tag: str) -> Any:
+    return event[tag]["Value"][0]

@@ -1,7 +1,7 @@
-"""Procedure steps as data sets: what a step asks for, and what is told of it while it is performed.
+"""Procedure steps as data sets: what a step asks for, and what is reported while it is performed.
 
 A step that cannot be performed, or whose exam failed, ends as CANCELED with its reason and whatever
-came of it, and not as COMPLETED: who waits for it may then schedule it anew or read without us,
+came of it, and not as COMPLETED: who waits for it may then schedule it again or read without us,
 while COMPLETED would let a workflow go on as if a result had been there.
 
 Source: PS3.3 C.30.1 (relationship), C.30.2 (scheduled), C.30.3 (performed), PS3.16 CID 9300.
@@ -58,7 +58,7 @@ class Reason(Enum):
 TEXTS: Final = {
     Reason.ASKED: "canceled at request",
     Reason.NO_IMAGES: "the images did not come",
-    Reason.OTHER_IMAGES: "there is no mammogram among the images",
+    Reason.OTHER_IMAGES: "none of the images is a mammogram",
     Reason.FAILED: "the exam could not be analysed",
     Reason.NOT_DELIVERED: "results could not be made or delivered",
     Reason.LATE: "it took too long",
@@ -75,7 +75,7 @@ class Offer:
 
     @property
     def rank(self) -> tuple[int, str]:
-        """Where it stands in line."""
+        """Its place in the order of steps."""
         known = self.priority in PRIORITIES
         return (PRIORITIES.index(self.priority) if known else len(PRIORITIES)), self.start
 
@@ -97,7 +97,7 @@ class StepInput:
 
 @dataclass(frozen=True)
 class Output:
-    """One object that came of a step, and where it was sent."""
+    """One result object of a step, and where it was sent."""
 
     study: str
     series: str
@@ -193,7 +193,7 @@ def cancellation(reason: Reason, now: datetime) -> Dataset:
 def final_report(
     station: str, began: datetime, ended: datetime, outputs: Sequence[Output]
 ) -> Dataset:
-    """Say what was done, when, and what came of it: what COMPLETED requires."""
+    """Describe what was done, when, and the results, as COMPLETED requires."""
     performed = Dataset()
     performed.PerformedStationNameCodeSequence = [_item(Code(station, SCHEME, station))]
     performed.PerformedProcedureStepStartDateTime = _time(began)

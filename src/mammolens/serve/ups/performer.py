@@ -1,7 +1,7 @@
 """Performing procedure steps (IHE AI Workflow for Imaging): claimed, carried out, and ended.
 
 claiming ──▶ pulling ──▶ waiting ──▶ ending ──▶ completed, canceled, or lost to another performer.
-Each phase stands in the database before the next begins, with the transaction UID from the start,
+Each phase is in the database before the next begins, with the transaction UID from the start,
 so that a node that was killed goes on with the steps that it claimed. A step is completed when its
 exams have results and every delivery of them has arrived; what is fetched comes from servers of
 the settings only, whatever a step says.
@@ -36,10 +36,10 @@ from mammolens.serve.dimse import (
     peer_titled,
     pull_studies,
 )
-from mammolens.serve.exchange import obeying
+from mammolens.serve.exchange import Endpoint, obeying
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.record import STEPS, Step, StepLost, beating, leases, steps
-from mammolens.serve.ups._standing import Standing, missing_instances, read_standing
+from mammolens.serve.ups._outcome import StepOutcome, missing_instances, read_outcome
 from mammolens.serve.ups.cancels import hearing_cancels
 from mammolens.serve.ups.data import (
     Output,
@@ -62,7 +62,7 @@ from mammolens.serve.ups.servers import (
     is_success,
     open_server,
 )
-from mammolens.serve.web import WebPeer, find_web_peer, is_web_peer, list_instances, pull_instances
+from mammolens.serve.web import find_web_peer, is_web_peer, list_instances, pull_instances
 
 __all__ = ["perform_steps", "performing"]
 
@@ -73,7 +73,7 @@ ROOM: Final = "ups"
 def performing(state: NodeState, stop: threading.Event | None = None) -> Iterator[None]:
     """Perform steps of the server of the settings, if there is one, until the block ends.
 
-    What is asked of servers is cut `dimse.stop_s` after `stop` is set; steps bear repetition.
+    Calls to servers are cut `dimse.stop_s` after `stop` is set; every phase can be repeated.
 
     Raises
     ------
@@ -192,7 +192,7 @@ def _pull(state: NodeState, server: StepServer, step: Step) -> Step | None:
         return _to_end(state, step, over)
     if not any(given.instances or not given.others for given in inputs):
         reason = Reason.OTHER_IMAGES if inputs else Reason.NO_IMAGES
-        return _to_end(state, step, Standing(True, reason))
+        return _to_end(state, step, StepOutcome(True, reason))
     come = [_pull_input(state, given) for given in inputs]
     if not _update(server, step, progress(30, "images were asked for")):
         return _finish(state, step, "lost", None)
@@ -202,14 +202,14 @@ def _pull(state: NodeState, server: StepServer, step: Step) -> Step | None:
 def _wait(state: NodeState, server: StepServer, step: Step) -> Step | None:
     """Wait for results and their delivery."""
     del server
-    standing = _given_up(state, step)
-    if standing is None:
-        standing = read_standing(state, _inputs(step), bool(step.work["pulled"]))
-    return _to_end(state, step, standing) if standing.is_over else None
+    outcome = _given_up(state, step)
+    if outcome is None:
+        outcome = read_outcome(state, _inputs(step), bool(step.work["pulled"]))
+    return _to_end(state, step, outcome) if outcome.is_over else None
 
 
 def _end(state: NodeState, server: StepServer, step: Step) -> Step | None:
-    """Tell what was done, and end the step; both bear repetition."""
+    """Report what was done, and end the step; both can be repeated."""
     uid, transaction, work = step.sop_instance_uid, step.transaction_uid, step.work
     found = server.read(uid)
     reached = found.get("ProcedureStepState") if found is not None else None
@@ -249,22 +249,22 @@ def _update(server: StepServer, step: Step, data: Dataset) -> bool:
     return is_success(code)
 
 
-def _given_up(state: NodeState, step: Step) -> Standing | None:
+def _given_up(state: NodeState, step: Step) -> StepOutcome | None:
     if step.cancel_asked:
-        return Standing(True, Reason.ASKED)
+        return StepOutcome(True, Reason.ASKED)
     age = datetime.now(UTC) - step.created_at
     if age <= timedelta(seconds=state.settings.ups.deadline_s):
         return None
     missing = missing_instances(state, _inputs(step))
-    return Standing(True, Reason.NO_IMAGES if missing else Reason.LATE)
+    return StepOutcome(True, Reason.NO_IMAGES if missing else Reason.LATE)
 
 
-def _to_end(state: NodeState, step: Step, standing: Standing) -> Step:
+def _to_end(state: NodeState, step: Step, outcome: StepOutcome) -> Step:
     work = {
         **step.work,
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-        "outputs": [asdict(output) for output in standing.outputs],
-        "reason": standing.reason.name if standing.reason else None,
+        "outputs": [asdict(output) for output in outcome.outputs],
+        "reason": outcome.reason.name if outcome.reason else None,
     }
     return _save(state, step, "ending", work)
 
@@ -272,7 +272,7 @@ def _to_end(state: NodeState, step: Step, standing: Standing) -> Step:
 def _save(
     state: NodeState, step: Step, phase: str, work: Mapping[str, Any], action: str | None = None
 ) -> Step:
-    """Keep how far a step is; sealed where identity is, for its inputs bear their true UIDs."""
+    """Keep how far a step is; sealed where identity is, because its inputs have their true UIDs."""
     seal = state.results.seal
     kept = work if seal is None else seal.close_work(work, step.sop_instance_uid)
     return replace(steps.save(state.database, step, phase, kept, action), work=work)
@@ -289,14 +289,14 @@ def _finish(state: NodeState, step: Step, phase: str, reason: str | None) -> Ste
 
 
 def _pull_input(state: NodeState, given: StepInput) -> bool:
-    """Fetch the images of one study; ``False`` where nobody is known to have them."""
+    """Fetch the images of one study; ``False`` if no known server has them."""
     if given.instances and not missing_instances(state, [given]):
         return True
     source = _source(state, given)
     if source is None:
         return False
     study = FoundStudy(given.study, None, None, None, None, ())
-    if isinstance(source, WebPeer):
+    if isinstance(source, Endpoint):
         note_wanted(state, f"peer:{source.name}", [study], [])
         listed = list_instances(state, source, given.study)
         asked = [i for i in listed if not given.instances or i.sop_instance_uid in given.instances]
@@ -309,7 +309,7 @@ def _pull_input(state: NodeState, given: StepInput) -> bool:
     return True
 
 
-def _source(state: NodeState, given: StepInput) -> WebPeer | Peer | None:
+def _source(state: NodeState, given: StepInput) -> Endpoint | Peer | None:
     """Find who has the images, among those whom the settings know."""
     for url in given.urls:
         for name in state.settings.web.peers:
@@ -324,7 +324,7 @@ def _source(state: NodeState, given: StepInput) -> WebPeer | Peer | None:
     return _find(state, source) if source else None
 
 
-def _find(state: NodeState, name: str) -> WebPeer | Peer:
+def _find(state: NodeState, name: str) -> Endpoint | Peer:
     if is_web_peer(name, state.settings):
         return find_web_peer(name, state.settings)
     return find_peer(name, state.settings.dimse)

@@ -1,6 +1,6 @@
-"""Servers of procedure steps, over DIMSE and over HTTP, as the performer asks them.
+"""Servers of procedure steps, over DIMSE and over HTTP.
 
-Both answer with the statuses of PS3.4 table CC.2.1-3: over HTTP they are told from the state of the
+Both answer with the statuses of PS3.4 table CC.2.1-3: over HTTP they follow from the state of the
 step, for PS3.18 gives one status to several of them.
 
 Source: PS3.4 annex CC (UPS Push, Pull, Watch), PS3.18 chapter 11 (worklist service).
@@ -26,8 +26,9 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 
 from mammolens.errors import DeliveryError
 from mammolens.serve.dimse import associated, bounded, find_peer
+from mammolens.serve.exchange import HttpClient
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.web import WebSession, calling, find_web_peer, is_web_peer, read_readable
+from mammolens.serve.web import ask_dicom, calling, find_web_peer, is_web_peer, read_readable
 
 __all__ = [
     "ALREADY",
@@ -91,7 +92,7 @@ class StepServer(Protocol):
         """Change attributes of a step; gives the status."""
 
     def subscribe(self, uid: str) -> None:
-        """Ask to be told what happens to a step, if the server offers that."""
+        """Ask for events of a step, if the server offers that."""
 
 
 @contextlib.contextmanager
@@ -107,8 +108,8 @@ def open_server(settings: NodeSettings) -> Iterator[StepServer]:
     """
     name = settings.ups.server
     if is_web_peer(name, settings):
-        with calling(find_web_peer(name, settings)) as session:
-            yield _Web(session, settings.dimse.ae_title)
+        with calling(find_web_peer(name, settings)) as client:
+            yield _Web(client, settings.dimse.ae_title)
         return
     classes = (UnifiedProcedureStepPull, UnifiedProcedureStepWatch)
     contexts = [(str(uid), SYNTAXES) for uid in classes]
@@ -192,19 +193,19 @@ class _Dimse:
 
 @dataclass(frozen=True)
 class _Web:
-    session: WebSession
+    client: HttpClient
     ae_title: str
 
     def find(self) -> list[Dataset]:
         keys = {"ProcedureStepState": SCHEDULED, "limit": str(LONGEST_SEARCH)}
         asked = urlencode({**keys, "includefield": ",".join(ASKED)})
-        status, found, _ = self.session.ask("GET", f"/workitems?{asked}", read=read_readable)
+        status, found = ask_dicom(self.client, "GET", f"/workitems?{asked}", read=read_readable)
         if status not in (200, 204, 206):
             raise DeliveryError(f"the search for steps was given up (HTTP {status})")
         return found
 
     def read(self, uid: str) -> Dataset | None:
-        status, found, _ = self.session.ask("GET", f"/workitems/{quote(uid)}")
+        status, found = ask_dicom(self.client, "GET", f"/workitems/{quote(uid)}")
         if status in (404, 410):
             return None
         if status != 200 or len(found) != 1:
@@ -215,7 +216,7 @@ class _Web:
         asked = Dataset()
         asked.ProcedureStepState, asked.TransactionUID = state, transaction
         path = f"/workitems/{quote(uid)}/state"
-        status, _, _ = self.session.ask("PUT", path, asked.to_json_dict())
+        status, _ = ask_dicom(self.client, "PUT", path, asked.to_json_dict())
         return self._meant(status, uid, state)
 
     def update(self, uid: str, transaction: str, data: Dataset) -> int:
@@ -223,12 +224,12 @@ class _Web:
         asked.update(data)
         asked.TransactionUID = transaction
         path = f"/workitems/{quote(uid)}?{quote(transaction)}"
-        status, _, _ = self.session.ask("POST", path, asked.to_json_dict())
+        status, _ = ask_dicom(self.client, "POST", path, asked.to_json_dict())
         return self._meant(status, uid, None)
 
     def subscribe(self, uid: str) -> None:
         path = f"/workitems/{quote(uid)}/subscribers/{quote(self.ae_title)}"
-        self.session.ask("POST", f"{path}?deletionlock=false")
+        ask_dicom(self.client, "POST", f"{path}?deletionlock=false")
 
     def _meant(self, status: int, uid: str, wanted: str | None) -> int:
         """Say which status of PS3.4 an HTTP status stands for."""

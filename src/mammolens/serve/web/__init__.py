@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from mammolens.serve.web.channel import Channel, open_channel
 from mammolens.serve.web.peers import (
-    WebPeer,
-    WebSession,
+    ask_dicom,
     calling,
     find_web_peer,
     is_web_peer,
@@ -21,8 +20,7 @@ from mammolens.serve.web.server import serving
 
 __all__ = [
     "Channel",
-    "WebPeer",
-    "WebSession",
+    "ask_dicom",
     "calling",
     "find_web_peer",
     "find_web_studies",

@@ -1,4 +1,4 @@
-"""Connections of the HTTP server: how many there are, and that each of them has an end.
+"""Limits on connections of the HTTP server: how many, and for how long.
 
 Every connection that waits for its client has a deadline, from its first byte (or its TLS
 handshake) to the last byte of the last answer. A server that is full closes the connection that has
@@ -28,7 +28,7 @@ __all__ = [
 MOST_CONNECTIONS: Final = 256
 """Half of the 1024 file handles that a process may have by default stay for the rest."""
 CLOSING_CONNECTIONS: Final = 16
-"""Connections that were told to end and have not yet. Few: each pass of the event loop takes in as
+"""Connections that were asked to end and have not yet. Few: each pass of the event loop takes in as
 many, and a pass that is short lets an honest handshake overtake a flood of silent ones."""
 WAIT_S: Final = 20.0
 """A TLS handshake, and the headers of each request, must be whole within this time. Four round
@@ -98,7 +98,7 @@ class Connections:
         return len(self._open())
 
     def is_crowded(self) -> bool:
-        """Whether those that were told to end have to go before another can come."""
+        """Whether connections that were asked to end must go before another can come."""
         most = self.most + CLOSING_CONNECTIONS
         return len(self._held) >= most and len(self._open()) >= most
 

@@ -141,7 +141,7 @@ class ChunkScanner:
         Raises
         ------
         BadFraming
-            They are no chunks, or too many small ones, or have trailers.
+            They are not chunks, or too many small ones, or have trailers.
         """
         at = 0
         while at < len(data) and not self.done:

@@ -1,4 +1,4 @@
-"""A multipart body taken apart as it comes in, by no more memory than one piece of it.
+"""Parsing a multipart body as it comes in, with no more of it in memory than one piece.
 
 Source: RFC 2046 section 5.1.1 (boundaries), RFC 2387 (multipart/related), PS3.18 8.6.1.2.
 """
@@ -93,7 +93,7 @@ class Multipart:
 
     def __post_init__(self) -> None:
         if not _BOUNDARY.fullmatch(self.boundary):
-            raise NotAnImage("the multipart boundary is no boundary", keyword="boundary")
+            raise NotAnImage("the multipart boundary is not valid", keyword="boundary")
         self._mark = b"\r\n--" + self.boundary.encode("ascii")
 
     def feed(self, piece: bytes) -> None:
@@ -102,7 +102,7 @@ class Multipart:
         Raises
         ------
         NotAnImage
-            The body is no multipart of this boundary.
+            The body is not multipart with this boundary.
         """
         if self._state == "epilogue":
             return

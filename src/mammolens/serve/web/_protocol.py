@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it, with a bound and a deadline for each thing a client may do.
+"""The HTTP/1.1 protocol of uvicorn, with a limit and a deadline for everything that a client sends.
 
 uvicorn and h11 get one request at a time: a head when it is whole and checked, then its body. A
 client that does not wait for the answer gets that one, and the connection ends.

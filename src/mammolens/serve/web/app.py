@@ -55,7 +55,7 @@ class _Door:
         return self.state.settings.web
 
     async def user(self, request: Request) -> str:
-        """Say who calls, or refuse."""
+        """Give the name of the caller, or refuse."""
         names = self.web.names or (LOOPBACK_NAMES if is_loopback(self.web.host) else ())
         if names and host_name(request.headers.get("host", "")) not in names:
             # A page in a browser on this host could else call us by a name of its own.
@@ -109,8 +109,8 @@ def build_app(state: NodeState) -> Guarded:
     @app.get("/metrics")
     async def show_metrics() -> Response:
         """Show what is measured, in Prometheus' text format."""
-        told = await run_in_threadpool(generate_latest, metrics.registry)
-        return Response(told, media_type=CONTENT_TYPE_LATEST)
+        text = await run_in_threadpool(generate_latest, metrics.registry)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     @app.post(f"{BASE}/studies")
     async def store(request: Request) -> Response:
@@ -126,7 +126,7 @@ def build_app(state: NodeState) -> Guarded:
 
 
 class _Shared:
-    """A question that is asked once at a time: who asks meanwhile gets the same answer.
+    """A question that is asked once at a time; those who ask meanwhile get the same answer.
 
     Anybody may ask for the health, and each answer costs a thread, a file and a transaction.
     """
@@ -162,7 +162,7 @@ async def _store(door: _Door, request: Request, study: str | None) -> Response:
 
 
 async def _feed(door: _Door, stored: StoreRequest, request: Request) -> None:
-    """Feed the body to the store in pieces of a size; what breaks it off stands in the answer."""
+    """Feed the body to the store in pieces; an error that ends it is part of the answer."""
     try:
         async for piece in _pieces(request, door.web.max_request_mb << 20):
             async with door.writing:

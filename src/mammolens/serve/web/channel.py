@@ -1,4 +1,4 @@
-"""A WebSocket to a DICOMweb server, as far as a listener needs one: text comes in.
+"""The event channel: a WebSocket to a DICOMweb server, over which text comes in.
 
 A server that falls silent is asked for a sign of life, and let go without one.
 
@@ -18,9 +18,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from mammolens import __version__
 from mammolens.errors import DeliveryError
-from mammolens.serve.exchange import Pace
+from mammolens.serve.exchange import Endpoint, Pace
 from mammolens.serve.exchange import connect as dial
-from mammolens.serve.web.peers import WebPeer
 
 __all__ = ["Channel", "open_channel"]
 
@@ -34,7 +33,7 @@ FAREWELL_S: Final = 1.0
 class Channel:
     """An open connection; `read` gives what the server says."""
 
-    peer: WebPeer
+    peer: Endpoint
     connection: ClientConnection
 
     def read(self, patience_s: float) -> str | None:
@@ -59,7 +58,7 @@ class Channel:
 
 
 @contextlib.contextmanager
-def open_channel(peer: WebPeer, path: str) -> Iterator[Channel]:
+def open_channel(peer: Endpoint, path: str) -> Iterator[Channel]:
     """Give a connection to a path below the base of a server; it is closed in the end.
 
     Neither a redirection nor a proxy is followed: what is called is the server, or nothing.
@@ -79,14 +78,13 @@ def open_channel(peer: WebPeer, path: str) -> Iterator[Channel]:
         yield Channel(peer, connection)
 
 
-def _connect(peer: WebPeer, path: str) -> ClientConnection:
-    host = f"[{peer.host}]" if ":" in peer.host else peer.host
+def _connect(peer: Endpoint, path: str) -> ClientConnection:
     pace = Pace(peer.timeout_s, LONGEST_MESSAGE)
     raw = dial(peer.host, peer.port, pace, peer.tls, peer.host)
     raw.settimeout(None)
     return connect(
-        # TLS is there already: the library would shake hands without a limit to the whole.
-        f"ws://{host}:{peer.port}{peer.path}{path}",
+        # The socket has TLS already: the library's own handshake has no limit to the whole.
+        peer.url(path, "ws"),
         # With a socket of ours no redirection is followed: it ends as a ValueError.
         sock=raw,
         compression=None,
@@ -100,7 +98,7 @@ def _connect(peer: WebPeer, path: str) -> ClientConnection:
     )
 
 
-def _broken(peer: WebPeer, why: str) -> DeliveryError:
+def _broken(peer: Endpoint, why: str) -> DeliveryError:
     return DeliveryError(
         f"there is no event channel ({why})",
         source=f"web peer {peer.name}",

@@ -1,4 +1,4 @@
-"""What holds for every request and every answer, whichever route it is for.
+"""Checks and headers of every request and answer, whichever route it is for.
 
 In this order: how much is done at a time, who may call, whether a page of another site makes a
 browser call, how large a body may be and how slowly it may come. Only what `OPEN` lists is answered
@@ -63,7 +63,7 @@ class Door(Protocol):
         """The settings of the server."""
 
     async def user(self, request: Request) -> str:
-        """Say who calls, or refuse."""
+        """Give the name of the caller, or refuse."""
 
     async def refusal(self, request: Request, status: int, reason: str) -> HTTPException:
         """Take note of a refusal, and give it."""

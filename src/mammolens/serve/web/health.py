@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from mammolens.errors import StorageError
 from mammolens.serve.holdings import NodeState, try_folder
-from mammolens.serve.record import count_present, read_trouble
+from mammolens.serve.record import count_present, read_failures
 
 __all__ = ["Health", "check_health"]
 
@@ -35,13 +34,13 @@ class Health:
 
     def to_json(self) -> dict[str, str]:
         """Give everything as plain text; notices only where there are any."""
-        told = {
+        answer = {
             "status": "ready" if self.is_ready else "not_ready",
             "database": self.database,
             "disk": self.disk,
             "worker": self.worker,
         }
-        return told | ({"notices": "; ".join(self.notices)} if self.notices else {})
+        return answer | ({"notices": "; ".join(self.notices)} if self.notices else {})
 
 
 def check_health(state: NodeState) -> Health:
@@ -52,10 +51,10 @@ def check_health(state: NodeState) -> Health:
         with state.database.read() as connection:
             if not count_present(state.database, connection, "worker"):
                 worker = "silent"
-            trouble = read_trouble(connection)
-        if trouble.dying and worker == OK:
+            failures = read_failures(connection)
+        if failures.dying and worker == OK:
             worker = "dying"
-        notices = tuple(trouble.words())
+        notices = tuple(failures.words())
     except StorageError:
         database, worker = "away", "unknown"
     if database == OK and not state.database.can_write():
@@ -73,7 +72,4 @@ def _check_disk(state: NodeState) -> str:
         return "full_or_away"
     if free < state.settings.intake.min_free_mb << 20:
         return "full_or_away"
-    folders: Iterator[OSError | None] = (
-        try_folder(folder) for folder in (state.results.folder, state.settings.scratch / "work")
-    )
-    return "results_cannot_be_written" if any(folders) else OK
+    return "results_cannot_be_written" if try_folder(state.results.folder) else OK

@@ -1,4 +1,4 @@
-"""What the node measures, for Prometheus: counts, ages and durations; no identifier among it."""
+"""Metrics for Prometheus: counts, ages and durations, without identifiers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def measure(state: NodeState) -> NodeMetrics:
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """The durable state, as metrics; where the database is away, that alone is told."""
+    """The durable state, as metrics; where the database is away, only that is shown."""
 
     state: NodeState
 

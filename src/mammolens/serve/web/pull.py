@@ -11,18 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from http.client import HTTPResponse
 from typing import Final
 from urllib.parse import quote, urlencode
 
+import httpx
 from pydicom.dataset import Dataset
 
 from mammolens.errors import DeliveryError, InputError, NotAnImage
 from mammolens.serve.dimse import FoundStudy, PullReport, StudyQuery, note_wanted, read_study
+from mammolens.serve.exchange import Endpoint, HttpClient, pieces
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.intake import PartialObject
 from mammolens.serve.web._multipart import Multipart, PartSink, parse_media_type
-from mammolens.serve.web.peers import CHUNK_BYTES, WebPeer, WebSession, calling
+from mammolens.serve.web.peers import answered_by, ask_dicom, calling
 from mammolens.serve.web.stow import DICOM, RELATED
 
 __all__ = [
@@ -68,7 +69,7 @@ class Instance:
         return f"/studies/{study}/series/{series}/instances/{instance}"
 
 
-def find_web_studies(peer: WebPeer, query: StudyQuery) -> list[FoundStudy]:
+def find_web_studies(peer: Endpoint, query: StudyQuery) -> list[FoundStudy]:
     """Ask a server which studies it has, and keep those that fit the question.
 
     Raises
@@ -76,15 +77,15 @@ def find_web_studies(peer: WebPeer, query: StudyQuery) -> list[FoundStudy]:
     DeliveryError
         The server is away or refuses.
     """
-    with calling(peer) as session:
-        found = [read_study(data) for data in _search(session, "/studies", _keys(query))]
+    with calling(peer) as client:
+        found = [read_study(data) for data in _search(client, "/studies", _keys(query))]
     fitting = {s.study_instance_uid: s for s in found if s is not None and query.fits(s)}
     return list(fitting.values())
 
 
 def pull_web_studies(
     state: NodeState,
-    peer: WebPeer,
+    peer: Endpoint,
     studies: Sequence[FoundStudy],
     priors: Sequence[FoundStudy] = (),
 ) -> Iterator[PullReport]:
@@ -103,7 +104,7 @@ def pull_web_studies(
         yield pull_instances(state, peer, uid, list_instances(state, peer, uid))
 
 
-def list_instances(state: NodeState, peer: WebPeer, study: str) -> list[Instance]:
+def list_instances(state: NodeState, peer: Endpoint, study: str) -> list[Instance]:
     """List what a server has of a study and the node would read.
 
     Raises
@@ -113,20 +114,20 @@ def list_instances(state: NodeState, peer: WebPeer, study: str) -> list[Instance
     """
     wanted = MAMMOGRAPHY | (FILM if state.settings.intake.film else frozenset())
     path, found = f"/studies/{quote(study, safe='')}/instances", {}
-    with calling(peer) as session:
-        for data in _search(session, path, {"includefield": "SOPClassUID"}):
-            told = {
+    with calling(peer) as client:
+        for data in _search(client, path, {"includefield": "SOPClassUID"}):
+            named = {
                 keyword: str(data.get(keyword) or "")
                 for keyword in ("SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
             }
-            series, uid, kind = told.values()
+            series, uid, kind = named.values()
             if series and uid and (not kind or kind in wanted):
                 found[uid] = Instance(study, series, uid, kind or None)
     return list(found.values())
 
 
 def pull_instances(
-    state: NodeState, peer: WebPeer, study: str, instances: Sequence[Instance]
+    state: NodeState, peer: Endpoint, study: str, instances: Sequence[Instance]
 ) -> PullReport:
     """Fetch objects of a study, one after the other, and receive each.
 
@@ -138,24 +139,24 @@ def pull_instances(
         The disk is full or the database cannot be used.
     """
     completed = 0
-    with calling(peer) as session:
+    with calling(peer) as client:
         for instance in instances:
-            completed += _fetch(state, session, instance)
+            completed += _fetch(state, client, instance)
     failed = len(instances) - completed
     return PullReport(study, completed, failed, FAILED if failed else 0)
 
 
-def _search(session: WebSession, path: str, keys: Mapping[str, str]) -> Iterator[Dataset]:
+def _search(client: HttpClient, path: str, keys: Mapping[str, str]) -> Iterator[Dataset]:
     """Ask page after page, until one brings nothing new: servers choose the length of pages."""
     seen: set[str] = set()
     count = 0
     for _ in range(MOST_PAGES):
         asked = urlencode({**keys, "limit": str(PAGE), "offset": str(len(seen))})
-        status, page, _ = session.ask("GET", f"{path}?{asked}")
+        status, page = ask_dicom(client, "GET", f"{path}?{asked}")
         if status not in OK:
             raise DeliveryError(
                 f"the server does not answer the search (HTTP {status})",
-                source=f"web peer {session.peer.name}",
+                source=f"web peer {client.endpoint.name}",
                 remedy="Check the address and the secret",
             )
         count += len(page)
@@ -168,7 +169,7 @@ def _search(session: WebSession, path: str, keys: Mapping[str, str]) -> Iterator
             return
     raise DeliveryError(
         f"the search has no end ({count} answers)",
-        source=f"web peer {session.peer.name}",
+        source=f"web peer {client.endpoint.name}",
         remedy="Ask for less: give a patient or dates",
     )
 
@@ -184,20 +185,24 @@ def _keys(query: StudyQuery) -> dict[str, str]:
     return {**keys, "includefield": ",".join(TOLD_BY_NAME)}
 
 
-def _fetch(state: NodeState, session: WebSession, instance: Instance) -> bool:
+def _fetch(state: NodeState, client: HttpClient, instance: Instance) -> bool:
     most = (state.settings.intake.max_mb << 20) + OVERHEAD_BYTES
     for accept in ACCEPTED:
         headers = {"Accept": accept}
-        with session.open("GET", instance.path, headers, most_bytes=most) as response:
-            if response.status == 200:
-                return _receive(state, session.peer, instance, response)
-            response.read(CHUNK_BYTES)
-            if response.status != NOT_ACCEPTABLE:
+        with (
+            answered_by(client.endpoint),
+            client.stream("GET", instance.path, headers, most_bytes=most) as response,
+        ):
+            if response.status_code == 200:
+                return _receive(state, client.endpoint, instance, response)
+            if response.status_code != NOT_ACCEPTABLE:
                 return False
     return False
 
 
-def _receive(state: NodeState, peer: WebPeer, instance: Instance, response: HTTPResponse) -> bool:
+def _receive(
+    state: NodeState, peer: Endpoint, instance: Instance, response: httpx.Response
+) -> bool:
     """Receive the object of an answer, if it is the one that was asked for."""
     item = PartialObject(state, state.settings.intake.max_mb << 20)
     try:
@@ -216,10 +221,10 @@ def _receive(state: NodeState, peer: WebPeer, instance: Instance, response: HTTP
     return item.error is None
 
 
-def _read(item: PartialObject, response: HTTPResponse) -> None:
+def _read(item: PartialObject, response: httpx.Response) -> None:
     media = parse_media_type(response.headers.get("Content-Type", ""))
     if media is None or media.name not in (DICOM, RELATED):
-        raise NotAnImage("the answer is no DICOM object")
+        raise NotAnImage("the answer is not a DICOM object")
     parts: list[PartSink] = [_Item(item)]
 
     def begin(_headers: Mapping[str, str]) -> PartSink:
@@ -229,10 +234,11 @@ def _read(item: PartialObject, response: HTTPResponse) -> None:
 
     body = Multipart(media.parameters.get("boundary", ""), begin) if media.name == RELATED else None
     feed = item.write if body is None else body.feed
-    while piece := response.read(CHUNK_BYTES):
-        feed(piece)
-    if response.length:
-        raise NotAnImage("the answer broke off")
+    try:
+        for piece in pieces(response):
+            feed(piece)
+    except httpx.RemoteProtocolError as error:
+        raise NotAnImage("the answer broke off") from error
     if body is not None:
         body.close()
 

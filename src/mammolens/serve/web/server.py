@@ -18,7 +18,7 @@ import uvicorn
 
 from mammolens.errors import ConfigError
 from mammolens.serve import logs
-from mammolens.serve.dimse import CIPHERS
+from mammolens.serve.exchange import CIPHERS, certificates_of
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.settings import WebSettings
 from mammolens.serve.web._connections import TLS_BUFFER_BYTES, Connections, Listener
@@ -47,7 +47,10 @@ def serving(state: NodeState) -> Iterator[int]:
     if not web.enabled:
         yield 0
         return
-    _check_certificate(web)
+    if web.certificate is not None:
+        with certificates_of(str(web.certificate), "web.certificate"):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(web.certificate, web.key, password="")
     SSLProtocol.max_size = TLS_BUFFER_BYTES
     listener = _bind(web)
     protocol = partial(GuardedProtocol, listener.connections, answer_headers("/"))
@@ -109,18 +112,3 @@ def _bind(web: WebSettings) -> Listener:
             remedy="Choose a free port and an address of this host, or set web.enabled = false",
         ) from error
     return listener
-
-
-def _check_certificate(web: WebSettings) -> None:
-    if web.certificate is None:
-        return
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(web.certificate, web.key, password="")
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"the certificate cannot be used ({type(error).__name__})",
-            source=str(web.certificate),
-            keyword="web.certificate",
-            remedy="Give PEM files that fit together, the key without a passphrase",
-        ) from error

@@ -1,4 +1,4 @@
-"""STOW-RS: what a request brings is received part by part, and answered for part by part.
+"""STOW-RS as a server: each part of a request is received and answered for itself.
 
 A part goes to the disk while it comes in, so that memory does not grow with it. What was received
 before a request breaks off stays received: the sender, who hears nothing, sends it again.
@@ -104,7 +104,7 @@ class StoreRequest:
         Raises
         ------
         NotAnImage
-            The body is no multipart of its boundary; what came before stays received.
+            The body is not multipart with its boundary; what came before stays received.
         """
         if self._multipart is not None:
             self._multipart.feed(piece)
@@ -188,7 +188,7 @@ class StoreRequest:
         item = self._new_part()
         media = parse_media_type(headers.get("content-type", DICOM))
         if media is None or media.name not in (DICOM, OCTETS):
-            item.refuse(UnsupportedImage("the part is no application/dicom", source=SOURCE))
+            item.refuse(UnsupportedImage("the part is not application/dicom", source=SOURCE))
         self._part = item
         return _Part(self, item)
 

@@ -1,4 +1,4 @@
-"""One job performed: the stored objects of an exam analysed, and poured into the sinks.
+"""One job performed: the stored objects of an exam are analysed, and the sinks make its files.
 
 An exam always gets a result. One that cannot be read, and one whose analysis was tried too often,
 gets a *failed* result, which says "unknown": never nothing, and never "normal". An exam that was
@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import errno
 import logging
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePosixPath
 
 from mammolens.analysis import AnalysisOptions, analyze_exam
 from mammolens.core import Caution, Prediction, Source, Unreadable
@@ -54,13 +51,9 @@ from mammolens.serve.work.stored_objects import (
     check_store,
     lost_object,
 )
-from mammolens.sinks import IDENTIFIED_SINKS, RunInfo, write_run
+from mammolens.sinks import Artefact, RunInfo, exam_artefacts, find_sink, needs_pictures
 
 __all__ = ["perform"]
-
-INDEX: Final = "index.csv"
-"""Which file belongs to which exam, in folders of several exams; a result is of one."""
-NOT_DRAWN: Final = frozenset({"csv", "json"})
 
 
 def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome, list[ResultFile]]:
@@ -80,15 +73,14 @@ def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome,
     files: list[ResultFile] = []
     cautions = [caution.name for caution in prediction.cautions]
     identified = _identified(state, job, prediction)
-    with _scratch(state, job) as folder:
-        for sink in state.settings.all_sinks:
-            shown = identified if sink in IDENTIFIED_SINKS else prediction
-            if shown is None:
-                cautions.append(f"sink_failed:{sink}")
-                continue
-            made, refusals = _pour(shown, sink, folder / sink, info, state.results)
-            files += made
-            cautions += refusals
+    for sink in state.settings.all_sinks:
+        shown = identified if find_sink(sink).identified else prediction
+        if shown is None:
+            cautions.append(f"sink_failed:{sink}")
+            continue
+        made, refusals = _make(sink, shown, info, state.results)
+        files += made
+        cautions += refusals
     scores = prediction.scores
     outcome = Outcome(
         category=prediction.category,
@@ -109,7 +101,7 @@ def _predict(state: NodeState, package: ModelPackage, job: Job, inputs: ExamInpu
     options = AnalysisOptions(
         prevalence=settings.model.prevalence,
         time_limit_s=settings.jobs.time_limit_s,
-        display=not {*settings.all_sinks} <= NOT_DRAWN,
+        display=needs_pictures(settings.all_sinks),
         complete_views=parse_views(settings.exams.complete_views),
     )
     if job.last:
@@ -218,19 +210,10 @@ def _superseded(results: Store, before: Predecessor) -> Iterator[tuple[str, str,
         yield sink, series, str(own.header.sop_class_uid), instance
 
 
-@contextmanager
-def _scratch(state: NodeState, job: Job) -> Iterator[Path]:
-    folder = state.settings.scratch / "work" / job.lease.token
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _pour(
-    prediction: Prediction, sink: str, folder: Path, info: RunInfo, results: Store
+def _make(
+    sink: str, prediction: Prediction, info: RunInfo, results: Store
 ) -> tuple[list[ResultFile], list[str]]:
-    """Let one sink write an exam; what it cannot say, or breaks at, does not keep the others.
+    """Let one sink make its files of an exam, and keep them; if it fails, the others go on.
 
     Raises
     ------
@@ -239,40 +222,45 @@ def _pour(
     ConfigError, ModelError
         The sink cannot be used at all.
     """
+    files: list[ResultFile] = []
+    refusals: list[str] = []
     try:
-        summary = write_run([prediction], folder, info, [sink])
+        for artefact in exam_artefacts(sink, prediction, info):
+            files.append(_keep(sink, artefact, results))
+    except InputError:
+        refusals.append(f"sink_refused:{sink}")
     except (ConfigError, ModelError, StorageError):
         raise
     except Exception as error:
         fault = own_fault(error)
-        if fault is not None and not _is_elsewhere(fault, (folder, results.folder)):
+        if fault is not None and not _is_elsewhere(fault, results.folder):
             raise StorageError(
                 f"results cannot be written ({fault.strerror})",
-                source=str(folder.parents[1]),
+                source=str(results.folder),
                 remedy="Make room, or let the worker write there",
             ) from error
         name = type(error).__name__
         logs.event("worker", "sink_failed", logging.ERROR, sink=sink, error=name)
         return [], [f"sink_failed:{sink}"]
-    refusals = [f"sink_refused:{sink}"] if summary.refusals else []
-    made = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != INDEX)
-    return [_keep(sink, path, folder, results) for path in made], refusals
+    return sorted(files, key=lambda file: PurePosixPath(file.name)), refusals
 
 
-def _is_elsewhere(fault: OSError, ours: Sequence[Path]) -> bool:
+def _is_elsewhere(fault: OSError, ours: Path) -> bool:
     """Whether a sink met the fault at a file of its own, on a disk that has room."""
     if fault.errno not in OF_ONE_FILE or not isinstance(fault.filename, str):
         return False
-    return not any(Path(fault.filename).is_relative_to(folder) for folder in ours)
+    return not Path(fault.filename).is_relative_to(ours)
 
 
-def _keep(sink: str, path: Path, folder: Path, results: Store) -> ResultFile:
-    stored = results.put(path)
-    name = path.relative_to(folder).as_posix()
-    if path.suffix != ".dcm":
-        return ResultFile(sink, name, stored)
-    own = describe_dicom(BytesIO(path.read_bytes()), name, None)
-    return ResultFile(sink, name, stored, own.header.sop_class_uid, own.ref.sop_instance_uid)
+def _keep(sink: str, artefact: Artefact, results: Store) -> ResultFile:
+    ids = artefact.dicom
+    return ResultFile(
+        sink,
+        artefact.name,
+        results.put(artefact.read()),
+        ids.sop_class_uid if ids else None,
+        ids.sop_instance_uid if ids else None,
+    )
 
 
 def _renamed(text: str, names: dict[str, str]) -> str:

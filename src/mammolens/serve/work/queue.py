@@ -169,7 +169,7 @@ def fail_job(
 def postpone_job(database: Database, job: Job, worker: str, error: str, jobs: JobSettings) -> bool:
     """Queue a job again after a fault of our own disk or database: no attempt is counted.
 
-    The audit trail is told once of each fault of a job, not at each try.
+    The audit trail records each fault of a job once, not at each try.
 
     Parameters
     ----------

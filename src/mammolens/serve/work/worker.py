@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import socket
 import threading
 import time
@@ -19,8 +18,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Protocol
-
-import sqlalchemy as sa
 
 from mammolens.errors import StorageError
 from mammolens.model import ModelPackage
@@ -114,7 +111,7 @@ def _run(
 ) -> int:
     """Run the threads; `rest` is called by one that finds no work, and says whether to end."""
     for sink in state.settings.all_sinks:
-        find_sink(sink)
+        find_sink(sink).check()
     package = ModelPackage.load(state.settings.model.name)
     package.card.for_breasts()
     make: Callable[[], Performer]
@@ -124,7 +121,6 @@ def _run(
         del package
     else:
         make = lambda: _Here(state, package)  # noqa: E731
-    _clear_scratch(state)
     logs.event(ROOM, "started", threads=threads)
     try:
         with (
@@ -171,13 +167,13 @@ def _next(state: NodeState, performer: Performer, name: str) -> Job | None:
     """Take the next job, if its results could be written."""
     performer.start()
     queue_due(state.database, state.settings.exams)
-    for folder in (state.results.folder, state.settings.scratch / "work"):
-        fault = try_folder(folder)
-        words = None if fault is None else f"cannot be written ({fault.strerror})"
-        if state.notices.tell(folder.name, words):
-            logs.event(ROOM, "disk_away" if fault else "disk_back", logging.ERROR, reason=words)
-        if fault is not None:
-            return None
+    folder = state.results.folder
+    fault = try_folder(folder)
+    words = None if fault is None else f"cannot be written ({fault.strerror})"
+    if state.notices.tell(folder.name, words):
+        logs.event(ROOM, "disk_away" if fault else "disk_back", logging.ERROR, reason=words)
+    if fault is not None:
+        return None
     return claim_job(state.database, name, state.settings.jobs)
 
 
@@ -224,14 +220,3 @@ def _is_ours(job: Job, failure: Failure) -> bool:
     if failure.own_errno not in OF_ONE_FILE:
         return failure.own_errno is not None
     return job.made_at is None or job.claimed_at - job.made_at < PATIENCE
-
-
-def _clear_scratch(state: NodeState) -> None:
-    """Remove the folders of jobs that nobody holds any more."""
-    with state.database.read() as connection:
-        held = connection.execute(sa.select(JOBS.c.token).where(JOBS.c.token.is_not(None)))
-        tokens = {*held.scalars()}
-    folder = state.settings.scratch / "work"
-    for left in folder.iterdir() if folder.is_dir() else ():
-        if left.name not in tokens:
-            shutil.rmtree(left, ignore_errors=True)

@@ -1,9 +1,9 @@
-"""Ways out of the node: one file per protocol, each a `Transport` to one destination.
+"""Protocols of delivery: one module each, with a `Transport` to one destination.
 
-A transport opens a session, and a session sends one file at a time and says what came of it. None
-of them raises for what a destination does; none repeats anything by itself, for what may be
-repeated, and when, `delivery` decides. What an answer says is made of status codes and words of our
-own: nothing that a destination wrote is quoted, for it may name a patient.
+A transport opens a session; a session sends one file at a time and answers whether it was taken. No
+session raises for what a destination does, and none repeats anything: `delivery` decides what is
+repeated, and when. An answer has status codes and words of our own. Nothing that a destination
+wrote is quoted, because it may name a patient.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mammolens.serve.delivery.outbox import Delivery
 from mammolens.serve.delivery.transports._target import Target, parse_target
 from mammolens.serve.holdings import Seal, unseal
 from mammolens.serve.settings import NodeSettings, RouteSettings
-from mammolens.sinks import SINKS
+from mammolens.sinks import SINKS, find_sink
 
 __all__ = [
     "Answer",
@@ -34,15 +34,13 @@ __all__ = [
     "parse_target",
 ]
 
-_DICOM: Final = frozenset(name for name in SINKS if name.startswith("dicom-"))
-_SAID_IN: Final = {
-    "dimse": _DICOM,
-    "stow": _DICOM,
-    "fhir": frozenset({"fhir"}),
-    "mllp": frozenset({"hl7"}),
-    "folder": frozenset(SINKS),
+_CARRIED: Final = {
+    "dimse": "application/dicom",
+    "stow": "application/dicom",
+    "fhir": "application/fhir+json",
+    "mllp": "x-application/hl7-v2+er7",
 }
-"""Which of our sinks write what a protocol carries; sinks of others may be sent by any."""
+"""The media type that a protocol carries; a folder takes any."""
 
 
 class Verdict(Enum):
@@ -117,16 +115,18 @@ def open_transport(route: RouteSettings, settings: NodeSettings) -> Transport:
     ------
     ConfigError
         The destination cannot be understood, its certificates cannot be read, a secret would be
-        sent in the clear, or one of the sinks writes what the protocol does not carry.
+        sent in the clear, or a sink is unknown or writes what the protocol does not carry.
     """
     target = parse_target(route, settings)
-    wrong = [s for s in route.sinks if s in SINKS and s not in _SAID_IN[target.protocol]]
-    if wrong:
+    media_type = _CARRIED.get(target.protocol)
+    wrong = [name for name in route.sinks if find_sink(name).media_type != media_type]
+    if media_type is not None and wrong:
+        fit = [sink.name for sink in SINKS.values() if sink.media_type == media_type]
         raise ConfigError(
             f"{target.protocol} does not carry what the sink {wrong[0]!r} writes",
             source=f"route {route.name}",
             keyword="sinks",
-            remedy=f"Use {', '.join(sorted(_SAID_IN[target.protocol]))}",
+            remedy=f"Use {', '.join(fit)}",
         )
     if route.commitment and target.protocol != "dimse":
         raise ConfigError(
@@ -145,13 +145,15 @@ def _transport(target: Target) -> Transport:
 
             return StoreScu(target)
         case "stow":
-            from mammolens.serve.delivery.transports.stow import StowRs
+            from mammolens.serve.delivery.transports._http import HttpTransport
+            from mammolens.serve.delivery.transports.stow import StowSession
 
-            return StowRs(target)
+            return HttpTransport(target, StowSession)
         case "fhir":
-            from mammolens.serve.delivery.transports.fhir_rest import FhirRest
+            from mammolens.serve.delivery.transports._http import HttpTransport
+            from mammolens.serve.delivery.transports.fhir_rest import FhirSession
 
-            return FhirRest(target)
+            return HttpTransport(target, FhirSession)
         case "mllp":
             from mammolens.serve.delivery.transports.mllp import Mllp
 

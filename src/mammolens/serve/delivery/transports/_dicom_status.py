@@ -1,4 +1,4 @@
-"""What a DICOM status means for a file that was sent: C-STORE and STOW-RS share the codes."""
+"""The meaning of a DICOM status for a file that was sent; C-STORE and STOW-RS share the codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""To a DICOM archive: C-STORE over one association for the files of a batch.
+"""Delivery to a DICOM archive: C-STORE over one association for the files of a batch.
 
 Each file is proposed in its own transfer syntax, and in implicit VR besides where it is not
 compressed, so that a peer that knows only the default of DICOM can take it too. Verification is
@@ -59,7 +59,7 @@ class StoreSession:
         try:
             dataset = dcmread(BytesIO(content))
         except (InvalidDicomError, EOFError, ValueError, AttributeError):
-            return Answer(Verdict.NEVER, "the file is no DICOM object")
+            return Answer(Verdict.NEVER, "the file is not a DICOM object")
         try:
             association = self._established()
         except (DeliveryError, OSError) as error:

@@ -1,4 +1,4 @@
-"""To a FHIR server: a transaction Bundle is posted to its root, and every entry must have worked.
+"""Delivery to a FHIR server: a transaction Bundle is posted, and every entry must succeed.
 
 The bundle's own requests make a repeat harmless: what has our id is overwritten with the same, the
 rest is only made where there is none (``ifNoneExist``).
@@ -8,64 +8,43 @@ Source: FHIR R4 (4.0.1), http.html#transaction and #transaction-response.
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mammolens.serve.delivery.outbox import Delivery
-from mammolens.serve.delivery.transports import Answer, Parcel, Verdict
-from mammolens.serve.delivery.transports._http import (
-    HttpSession,
-    Response,
-    http_session,
-    judge_http,
-)
-from mammolens.serve.delivery.transports._target import Target
+from mammolens.serve.delivery.transports import Answer, Verdict
+from mammolens.serve.delivery.transports._http import judge_http, post
+from mammolens.serve.exchange import HttpAnswer, HttpClient
 
-__all__ = ["FhirRest", "FhirSession"]
+__all__ = ["FhirSession"]
 
 _TYPE: Final = "application/fhir+json"
-
-
-@dataclass(frozen=True)
-class FhirRest:
-    """One FHIR server."""
-
-    target: Target
-
-    @contextlib.contextmanager
-    def open(self, parcels: Sequence[Parcel]) -> Iterator[FhirSession]:  # noqa: ARG002
-        """Give a session; it connects with its first bundle."""
-        with http_session(self.target) as http:
-            yield FhirSession(http)
 
 
 @dataclass(frozen=True)
 class FhirSession:
     """A connection to one FHIR server."""
 
-    http: HttpSession
+    http: HttpClient
 
     def send(self, delivery: Delivery, content: bytes) -> Answer:
         """Post one bundle."""
         n_entries = _count_entries(content)
         if n_entries is None:
-            return Answer(Verdict.NEVER, "the file is no transaction Bundle")
+            return Answer(Verdict.NEVER, "the file is not a transaction Bundle")
         headers = {
             "Content-Type": f"{_TYPE}; charset=utf-8",
             "Accept": _TYPE,
             "Prefer": "return=minimal",
         }
-        response = self.http.post("", content, headers, delivery.digest)
+        response = post(self.http, "", content, headers, delivery.digest)
         return response if isinstance(response, Answer) else _judge(response, n_entries)
 
 
-def _judge(response: Response, n_entries: int) -> Answer:
+def _judge(response: HttpAnswer, n_entries: int) -> Answer:
     if response.status != 200:
         return judge_http(response)
-    answered = _object(response.body)
+    answered = response.json_object()
     entries = answered.get("entry")
     if answered.get("type") != "transaction-response" or not isinstance(entries, list):
         return Answer(Verdict.LATER, "HTTP 200 without a transaction-response")
@@ -74,7 +53,7 @@ def _judge(response: Response, n_entries: int) -> Answer:
         return Answer(Verdict.LATER, f"HTTP 200, {len(statuses)} of {n_entries} entries answered")
     failed = [status for status in statuses if not 200 <= status < 300]
     if failed:
-        worst = judge_http(Response(max(failed), b"", None))
+        worst = judge_http(HttpAnswer(max(failed)))
         verdict = Verdict.NEVER if worst.verdict is Verdict.NEVER else Verdict.LATER
         return Answer(verdict, f"HTTP 200, an entry {max(failed)}")
     return Answer(Verdict.TAKEN, "HTTP 200")
@@ -89,16 +68,8 @@ def _status(entry: Any) -> int:
 
 
 def _count_entries(content: bytes) -> int | None:
-    bundle = _object(content)
+    bundle = HttpAnswer(200, content).json_object()
     entries = bundle.get("entry")
     if bundle.get("type") != "transaction" or not isinstance(entries, list):
         return None
     return len(entries)
-
-
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        read = json.loads(content)
-    except (ValueError, RecursionError):
-        return {}
-    return read if isinstance(read, dict) else {}

@@ -1,4 +1,4 @@
-"""Into a folder: a file gets its name when it is whole and on the disk, and a repeat replaces it.
+"""Delivery to a folder: a file gets its name when it is on the disk; a repeat replaces it.
 
 ``exam-000012/result-001/SINK/NAME``: exam and result are numbers of this node, so that two nodes
 need a folder each. The folder itself must be there: a share that is not mounted is away, and
@@ -15,9 +15,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mammolens.files import whole_file
 from mammolens.serve.delivery.outbox import Delivery
 from mammolens.serve.delivery.transports import Answer, Parcel, Verdict
 from mammolens.serve.delivery.transports._target import Target
+from mammolens.serve.holdings import flush
 
 __all__ = ["Folder"]
 
@@ -59,15 +61,7 @@ def _make(folder: Path, mode: int) -> None:
 
 
 def _write(final: Path, content: bytes, mode: int) -> None:
-    partial = final.with_name(f".{final.name}.partial")
-    with partial.open("wb") as stream:
+    with whole_file(final) as stream:
         os.fchmod(stream.fileno(), mode)
         stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(final)
-    handle = os.open(final.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush(final.parent)

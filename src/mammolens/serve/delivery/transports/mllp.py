@@ -1,4 +1,4 @@
-"""HL7 v2 over MLLP: a message in its frame, and an acknowledgement that names it.
+"""Delivery of HL7 v2 over MLLP: a message in its frame, and an acknowledgement that names it.
 
 Only an acknowledgement whose MSA-2 is the message's own MSH-10 counts; another is of an earlier
 message whose answer came too late, and is passed over.

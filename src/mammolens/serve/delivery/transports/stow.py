@@ -1,4 +1,4 @@
-"""To a DICOMweb server: STOW-RS, one instance a request, so that each is answered for itself.
+"""Delivery to a DICOMweb server: STOW-RS, one instance a request, each with its own answer.
 
 A success counts only if the answer names the instance as stored.
 
@@ -7,24 +7,17 @@ Source: PS3.18 10.5 (Store transaction), 8.6.1.2 (multipart/related), annex I.2 
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from mammolens.serve.delivery.outbox import Delivery
-from mammolens.serve.delivery.transports import Answer, Parcel, Verdict
+from mammolens.serve.delivery.transports import Answer, Verdict
 from mammolens.serve.delivery.transports._dicom_status import judge_status
-from mammolens.serve.delivery.transports._http import (
-    HttpSession,
-    Response,
-    http_session,
-    judge_http,
-)
-from mammolens.serve.delivery.transports._target import Target
+from mammolens.serve.delivery.transports._http import judge_http, post
+from mammolens.serve.exchange import HttpAnswer, HttpClient
 
-__all__ = ["StowRs", "StowSession"]
+__all__ = ["StowSession"]
 
 _STORED: Final = "00081199"
 _FAILED: Final = "00081198"
@@ -36,40 +29,27 @@ _ANSWERED: Final = frozenset({200, 202, 400, 409})
 
 
 @dataclass(frozen=True)
-class StowRs:
-    """One DICOMweb server."""
-
-    target: Target
-
-    @contextlib.contextmanager
-    def open(self, parcels: Sequence[Parcel]) -> Iterator[StowSession]:  # noqa: ARG002
-        """Give a session; it connects with its first instance."""
-        with http_session(self.target) as http:
-            yield StowSession(http)
-
-
-@dataclass(frozen=True)
 class StowSession:
     """A connection to one DICOMweb server."""
 
-    http: HttpSession
+    http: HttpClient
 
     def send(self, delivery: Delivery, content: bytes) -> Answer:
         """Store one instance."""
         boundary = f"mammolens-{delivery.digest[:32]}"
         if delivery.sop_instance_uid is None or f"--{boundary}".encode() in content:
-            return Answer(Verdict.NEVER, "the file is no DICOM instance")
+            return Answer(Verdict.NEVER, "the file is not a DICOM instance")
         head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
         body = b"".join([head, content, f"\r\n--{boundary}--\r\n".encode()])
         headers = {
             "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
             "Accept": "application/dicom+json",
         }
-        response = self.http.post("/studies", body, headers, delivery.digest)
+        response = post(self.http, "/studies", body, headers, delivery.digest)
         return response if isinstance(response, Answer) else _judge(response, delivery)
 
 
-def _judge(response: Response, delivery: Delivery) -> Answer:
+def _judge(response: HttpAnswer, delivery: Delivery) -> Answer:
     said = f"HTTP {response.status}"
     if response.status not in _ANSWERED:
         return judge_http(response)

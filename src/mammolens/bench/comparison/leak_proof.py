@@ -1,0 +1,288 @@
+"""Whether a package learned from the patients that it is to be judged on.
+
+Two sources answer this. The first is a split whose digest is the card's: that of the compared
+table, of a run that is named, or of the run folder in which the package lies; its training
+patients are the model's. The second is the list of patient digests inside a package
+(`mammolens.model.KnownPatients`). It is compared with the table's patients, provided that some of
+each data set are recognised, which shows that the identifiers are the same. None of the training
+patients may be judged. For a model that learned from other data sets altogether its card is enough.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mammolens.data.manifest import Manifest, Record, Split
+from mammolens.data.splits import refuse_leak, split_digest
+from mammolens.errors import ConfigError, InvalidManifest, MammolensError, PatientLeak
+from mammolens.model import KnownPatients, ModelCard, patient_digest
+
+if TYPE_CHECKING:
+    from mammolens.learn.config import RunConfig
+
+__all__ = ["Proof", "Sides", "prove_apart", "read_sides"]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """A split, and in words where it comes from.
+
+    `marked` holds training patients of tables that taught places only.
+    """
+
+    manifest: Manifest
+    source: str
+    marked: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Why no judged patient can have taught the model; `cautions` must go with every result."""
+
+    proven: bool
+    words: str
+    cautions: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is written."""
+        return {"proven": self.proven, "how": self.words}
+
+
+def read_sides(path: Path) -> Sides:
+    """Read a split: of a run's TOML file, of a run folder (or its ``run.json``), or of a table.
+
+    Raises
+    ------
+    ConfigError, InvalidManifest, PatientLeak
+        If it cannot be read.
+    """
+    from mammolens.learn.config import read_run
+
+    if path.suffix.lower() == ".csv":
+        return Sides(Manifest.read(path), str(path))
+    if path.suffix.lower() == ".toml":
+        return _run_sides(read_run(path), path)
+    file = path / "run.json" if path.is_dir() else path
+    return _run_sides(_read_config(file), file)
+
+
+def prove_apart(
+    card: ModelCard,
+    judged: Sequence[Record],
+    given: Sequence[Sides],
+    *,
+    known: KnownPatients | None = None,
+    named: Sides | None = None,
+    package: Path | None = None,
+    trusted: bool = False,
+) -> Proof:
+    """Prove that no judged patient taught the model, or say that this rests on trust.
+
+    Parameters
+    ----------
+    card
+        Of the package.
+    judged
+        Records that it shall be judged on.
+    given
+        Splits that are at hand, such as the compared table's.
+    known
+        Patients whom the package names.
+    named
+        A split that is said to be the package's; it must have the card's digest.
+    package
+        Where the package lies: a run folder around it is looked into.
+    trusted
+        Go on where nothing can be proven; what is disproven is refused even so.
+
+    Raises
+    ------
+    PatientLeak
+        If a judged patient taught the model, or nothing proves that none did.
+    InvalidManifest
+        If `named` is another split than the card's.
+    """
+    wanted = card.training.split_digest
+    if named is not None and split_digest(named.manifest) != wanted:
+        raise InvalidManifest(
+            f"its split is not the one that {card.name} was trained with",
+            source=named.source,
+            keyword="split_digest",
+            remedy="Name the run, with its tables and settings as they were then",
+        )
+    at_hand = [*([named] if named else []), *given, *_around(package)]
+    sides = next((one for one in at_hand if split_digest(one.manifest) == wanted), None)
+    heritage = _heritage(card, known, judged)
+    _refuse_taught(card, known, judged)
+    if sides is not None:
+        _refuse_shared(card, judged, sides)
+        words = f"none of its training patients by the split of {sides.source} is judged"
+        chosen = {r.patient for r in sides.manifest.records if r.split is Split.VALIDATION}
+        return Proof(True, words, (*_selection(judged, chosen), *heritage))
+    if _other_sources(card, judged):
+        names = ", ".join(sorted(dataset.name for dataset in card.training.datasets))
+        return Proof(True, f"by its card it learned from other data sets ({names})", heritage)
+    strange = _strangers(card, known, judged, [r for one in given for r in one.manifest.records])
+    if known is not None and not strange:
+        words = (
+            f"none of the {len(known.taught)} training patients that its package names is judged"
+        )
+        chosen = {r.patient for r in judged if patient_digest(r.patient) in known.held_out}
+        return Proof(True, words, (*_selection(judged, chosen), *heritage))
+    if not trusted:
+        raise _unproven(card, known, strange)
+    caution = (
+        "taken on trust: nothing proves that none of the judged patients taught it; its figures "
+        "may be those of patients that it has seen"
+    )
+    return Proof(False, "taken on trust", (caution, *heritage))
+
+
+def _run_sides(config: RunConfig, path: Path) -> Sides:
+    from mammolens.learn.config import load_localisation, load_manifest
+
+    manifest = load_manifest(config)
+    marked = load_localisation(config) if config.train.map_weight > 0 else None
+    taught = marked.records if marked else ()
+    return Sides(manifest, str(path), tuple(r for r in taught if r.split is Split.TRAIN))
+
+
+def _read_config(file: Path) -> RunConfig:
+    from mammolens.learn.config import RunConfig
+
+    try:
+        return RunConfig.model_validate(json.loads(file.read_text("utf-8"))["config"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"it says nothing of a run: {error}",
+            source=str(file),
+            keyword="--proof",
+            remedy="Give a run's TOML file, its folder, or a table with a column split",
+        ) from error
+
+
+def _around(package: Path | None) -> Iterator[Sides]:
+    """The split of the run folder that a package lies in, if it can still be made."""
+    if package is None or not (package.parent / "run.json").is_file():
+        return
+    try:
+        yield read_sides(package.parent)
+    except MammolensError:
+        return  # tables that were moved prove nothing, and disprove nothing
+
+
+def _refuse_shared(card: ModelCard, judged: Sequence[Record], sides: Sides) -> None:
+    taught = [
+        replace(record, split=Split.TRAIN)
+        for record in (*sides.manifest.records, *sides.marked)
+        if record.split is Split.TRAIN
+    ]
+    try:
+        refuse_leak([*taught, *(replace(record, split=Split.TEST) for record in judged)])
+    except PatientLeak as error:
+        raise PatientLeak(
+            f"{card.name} learned from patients that it would be judged on ({error.message})",
+            source=sides.source,
+            keyword="split",
+            remedy="Judge it on patients that it held out, or leave it out",
+        ) from error
+
+
+def _refuse_taught(card: ModelCard, known: KnownPatients | None, judged: Sequence[Record]) -> None:
+    """Refuse a package that names judged patients among those who taught it."""
+    everyone = {record.patient for record in judged}
+    taught = {p for p in everyone if known and patient_digest(p) in known.taught}
+    if taught:
+        raise PatientLeak(
+            f"{card.name} learned from {len(taught)} of the {len(everyone)} judged patients, the "
+            f"first {'/'.join(min(taught))}",
+            source=card.name,
+            keyword="patient_id",
+            remedy=f"Give a table without the column split: only patients from whom no package "
+            f"learned are judged then; or leave {card.name} out",
+        )
+
+
+def _strangers(
+    card: ModelCard,
+    known: KnownPatients | None,
+    judged: Sequence[Record],
+    table: Sequence[Record],
+) -> list[str]:
+    """Judged data sets that the model may have learned from, with unknown patients.
+
+    Its card names them, or one that shows the same patients, and the package recognises none of
+    their patients.
+    """
+    there = known.taught | known.held_out if known else frozenset()
+    recognised = {r.dataset for r in table if patient_digest(r.patient) in there}
+    return sorted(
+        name
+        for name in {record.dataset for record in judged} - recognised
+        if not _other_sources(card, [r for r in judged if r.dataset == name])
+    )
+
+
+def _unproven(card: ModelCard, known: KnownPatients | None, strange: Sequence[str]) -> PatientLeak:
+    names = ", ".join(strange)
+    why = (
+        f"its package does not say from which patients of {names}"
+        if known is None
+        else f"none of the patients of {names} has an identifier that its package knows"
+    )
+    return PatientLeak(
+        f"nothing proves that none of the judged patients taught {card.name}: {why}",
+        source=card.name,
+        keyword="patient_id",
+        remedy=f"If they are other patients, give them another name in the column dataset; else "
+        f"name its run with --proof {card.name}=RUN.toml, judge other patients, or say --trust "
+        f"{card.name}: all results will then carry a caution",
+    )
+
+
+def _selection(judged: Sequence[Record], chosen: Collection[tuple[str, str]]) -> tuple[str, ...]:
+    """What must be said of patients on the model's own validation side."""
+    everyone = {record.patient for record in judged}
+    both = everyone.intersection(chosen)
+    if not both:
+        return ()
+    return (
+        f"its pass, calibration and thresholds were chosen on {len(both)} of the {len(everyone)} "
+        "judged patients: its figures lean to the bright side",
+    )
+
+
+def _heritage(
+    card: ModelCard, known: KnownPatients | None, judged: Sequence[Record]
+) -> tuple[str, ...]:
+    """What must be said of what it learned from, and did not."""
+    new = sorted({r.dataset for r in judged} - {one.name for one in card.training.datasets})
+    went_on = "of an earlier run" in card.training.recipe.lower()
+    unsure = went_on if known is None else not known.complete
+    return (
+        *([f"it never learned from {', '.join(new)}"] if new else []),
+        *(
+            [
+                "its trunk went on from an earlier run or package, of whose training patients "
+                "nothing is known"
+            ]
+            if unsure
+            else []
+        ),
+    )
+
+
+def _other_sources(card: ModelCard, judged: Sequence[Record]) -> bool:
+    names = {dataset.name for dataset in card.training.datasets}
+    if names & {record.dataset for record in judged}:
+        return False
+    taught = [Record(name, "", "", Path(), split=Split.TRAIN) for name in sorted(names)]
+    try:
+        refuse_leak([*taught, *(replace(record, split=Split.TEST) for record in judged)])
+    except PatientLeak:
+        return False
+    return True

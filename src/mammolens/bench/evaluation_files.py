@@ -1,0 +1,154 @@
+"""The files of an evaluation: ``predictions.csv``, one row an image, and ``metrics.json``."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mammolens import DISCLAIMER, __version__
+from mammolens.bench.units import ImageResult
+from mammolens.data.synthetic import synthetic_warnings
+from mammolens.files import storage, whole_text, write_whole
+from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
+
+__all__ = [
+    "PREDICTION_COLUMNS",
+    "EvaluationSummary",
+    "as_text",
+    "prediction_row",
+    "write_evaluation",
+]
+
+_NUMBERS = re.compile(r"\[\n\s+((?:[-+.\deE]+|null)(?:,\s+(?:[-+.\deE]+|null))*)\n\s+\]")
+
+PREDICTION_COLUMNS = (
+    "dataset",
+    "image_id",
+    "patient_id",
+    "laterality",
+    "view",
+    "path",
+    "label_tumour",
+    "label_malignant",
+    "p_normal",
+    "p_benign",
+    "p_malignant",
+    "malignancy",
+    "tumour",
+    "error",
+    "warnings",
+)
+
+
+@dataclass(frozen=True)
+class EvaluationSummary:
+    """What an evaluation found and where it was written."""
+
+    metrics: dict[str, Any]
+    metrics_path: Path
+    predictions_path: Path
+    n_rows: int
+    n_unreadable: int
+    report_paths: tuple[Path, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every image was scored, 3 if any could not be."""
+        return EXIT_INCOMPLETE if self.n_unreadable else EXIT_OK
+
+
+def write_evaluation(
+    out: Path,
+    schema: str,
+    results: Sequence[ImageResult],
+    metrics: Mapping[str, Any],
+    columns: Mapping[str, Sequence[str]] | None = None,
+) -> EvaluationSummary:
+    """Write ``metrics.json`` and ``predictions.csv``.
+
+    Parameters
+    ----------
+    out
+        Folder; made if need be.
+    metrics
+        What was found; how many images could not be read, and that patients are synthetic, is
+        added to it.
+    columns
+        Further columns of ``predictions.csv``: a cell for each result under its heading.
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be written.
+    """
+    failed = [asdict(one.unreadable) for one in results if one.unreadable is not None]
+    synthetic = synthetic_warnings(one.record.dataset for one in results)
+    whole = {
+        "schema": schema,
+        "disclaimer": DISCLAIMER,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": f"mammolens {__version__}",
+        "n_rows": len(results),
+        "n_unreadable": len(failed),
+        **metrics,
+        "unreadable": failed,
+        "notes": list(dict.fromkeys([*synthetic, *metrics.get("notes", ())])),
+    }
+    predictions, path = out / "predictions.csv", out / "metrics.json"
+    with storage(out, "the figures", keyword="--out"):
+        _write_predictions(results, predictions, columns or {})
+        write_whole(path, as_text(whole))
+    return EvaluationSummary(whole, path, predictions, len(results), len(failed))
+
+
+def _write_predictions(
+    results: Sequence[ImageResult], path: Path, columns: Mapping[str, Sequence[str]]
+) -> None:
+    with whole_text(path, "backslashreplace") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([*PREDICTION_COLUMNS, *columns])
+        for number, result in enumerate(results):
+            further = (cells[number] for cells in columns.values())
+            writer.writerow([*prediction_row(result), *further])
+
+
+def prediction_row(result: ImageResult) -> list[str | float]:
+    """The cells of one image, in the order of `PREDICTION_COLUMNS`."""
+    record, scores, failure = result.record, result.scores, result.unreadable
+    return [
+        record.dataset,
+        record.image_id,
+        record.patient_id,
+        record.laterality.value if record.laterality else "",
+        record.view_position.value if record.view_position else "",
+        str(record.path),
+        "" if record.tumour is None else int(record.tumour),
+        "" if record.malignant is None else int(record.malignant),
+        *(
+            ("",) * 5
+            if scores is None
+            else (scores.normal, scores.benign, scores.malignant, scores.malignant, scores.tumour)
+        ),
+        "" if failure is None else f"{failure.error}: {failure.message}",
+        "; ".join(str(caution) for caution in result.cautions),
+    ]
+
+
+def as_text(metrics: Mapping[str, Any]) -> str:
+    """JSON with every list of numbers on one line.
+
+    Examples
+    --------
+    >>> print(as_text({"n": [1, 2.5, None]}), end="")
+    {
+      "n": [1, 2.5, null]
+    }
+    """
+    text = json.dumps(metrics, indent=2, allow_nan=False)
+    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"

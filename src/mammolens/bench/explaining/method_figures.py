@@ -1,0 +1,195 @@
+"""What was measured of one image under each method of explaining, and the figures of a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.bench.explaining.faithfulness import Curves
+from mammolens.bench.localisation import figure_json, localisation_figures
+from mammolens.bench.map_readings import RULES, MapReading, marked_image
+from mammolens.core import PreparedView
+from mammolens.data.manifest import Record
+from mammolens.metrics import (
+    MarkedImage,
+    Statistic,
+    patient_bootstrap,
+    sensitivity_at_false_marks_statistic,
+)
+from mammolens.metrics.bootstrap import mean_statistic
+
+__all__ = ["SHUFFLES", "YARDSTICK", "ExplainedImage", "Likeness", "method_figures"]
+
+SHUFFLES: Final = ("head", "all")
+YARDSTICK: Final = "grad_cam"
+
+_ALIKE = 0.5
+"""Mean rank correlation with the map of a shuffled network from which on a method fails."""
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How like a map is to that of a network whose weights were shuffled: rank correlation over
+    the breast (``None`` where a map is even) and structural similarity."""
+
+    ranks: float | None
+    structure: float
+
+
+@dataclass
+class ExplainedImage:
+    """One image, and by method its map, what was read of it, and what else was measured."""
+
+    record: Record
+    view: PreparedView
+    heats: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    readings: dict[str, MapReading] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    curves: dict[str, Curves] = field(default_factory=dict)
+    likeness: dict[str, dict[str, Likeness]] = field(default_factory=dict)
+
+    @property
+    def patient(self) -> str:
+        """Key of the patient, for the bootstrap."""
+        return "/".join(self.record.patient)
+
+
+Images = Sequence[ExplainedImage]
+Value = Callable[[ExplainedImage, str], float]
+
+
+def method_figures(name: str, images: Images, *, draws: int = 2000) -> dict[str, Any]:
+    """Give the figures of one method, ready for JSON.
+
+    Parameters
+    ----------
+    images
+        All images; those that the method did not explain take no part.
+    draws
+        Of the bootstrap over patients.
+
+    Returns
+    -------
+    ``localisation`` over all and per data set (malignant lesions; any where none is malignant),
+    ``faithfulness``, ``shuffled_weights``, ``seconds_per_image``, ``time_ratio`` and, for all but
+    Grad-CAM, ``difference`` from it. What no image stands behind is ``None`` or absent.
+    """
+    own = [one for one in images if name in one.readings]
+    names = sorted({one.record.dataset for one in own})
+    found: dict[str, Any] = {
+        "n_images": len(own),
+        "localisation": {
+            "all": _localised(name, own, draws),
+            "datasets": {
+                dataset: _localised(name, [o for o in own if o.record.dataset == dataset], draws)
+                for dataset in names
+            },
+        },
+        "faithfulness": _faithfulness(name, own, draws),
+        "shuffled_weights": _shuffled(name, own, draws),
+    }
+    if own:
+        seconds, yard = (
+            float(np.median([one.seconds[of] for one in own])) for of in (name, YARDSTICK)
+        )
+        found |= {"seconds_per_image": seconds, "time_ratio": seconds / yard}
+    if own and name != YARDSTICK:
+        found["difference"] = _differences(name, own, draws)
+    return found
+
+
+def _localised(name: str, images: Images, draws: int) -> dict[str, Any] | None:
+    read = [(one.record, one.readings[name]) for one in images]
+    found = localisation_figures(read, draws=draws)
+    target = next(iter(found), None)
+    if target is None:
+        return None
+    kept = {k: v for k, v in found[target].items() if k not in ("findings", "overlap")}
+    return {"target": target, **kept}
+
+
+def _faithfulness(name: str, images: Images, draws: int) -> dict[str, Any] | None:
+    own = [one for one in images if name in one.curves]
+    if not own:
+        return None
+    return {
+        "deletion": _mean(own, lambda one, of: one.curves[of].deletion, name, draws),
+        "insertion": _mean(own, lambda one, of: one.curves[of].insertion, name, draws),
+    }
+
+
+def _shuffled(name: str, images: Images, draws: int) -> dict[str, Any]:
+    """A map that is even, of the network or of the shuffled one, has no ranks; it is counted."""
+    found: dict[str, Any] = {}
+    for layers in SHUFFLES:
+        own = [one for one in images if layers in one.likeness.get(name, {})]
+        alike = [(one.patient, one.likeness[name][layers]) for one in own]
+        ranked = [(who, like.ranks) for who, like in alike if like.ranks is not None]
+        if not alike:
+            continue
+        ranks = [value for _, value in ranked]
+        found[layers] = {
+            "structural_similarity": _bounded(
+                mean_statistic([like.structure for _, like in alike]),
+                [who for who, _ in alike],
+                draws,
+            ),
+            "rank_correlation": _bounded(mean_statistic(ranks), [who for who, _ in ranked], draws)
+            if ranked
+            else None,
+            "n_even_maps": len(alike) - len(ranked),
+            "depends_on_weights": float(np.mean(ranks)) < _ALIKE if ranked else None,
+        }
+    return found
+
+
+def _differences(name: str, images: Images, draws: int) -> dict[str, Any]:
+    """Method less Grad-CAM, on the images that both explained."""
+
+    def less(value: Value) -> Value:
+        return lambda one, of: value(one, of) - value(one, YARDSTICK)
+
+    found: dict[str, Any] = {}
+    target = "malignant" if any("malignant" in o.readings[name].aims for o in images) else "any"
+    aimed = [one for one in images if target in one.readings[name].aims]
+    curved = [one for one in images if name in one.curves]
+    parts: tuple[tuple[str, Images, Value], ...] = (
+        ("pointing_game", aimed, lambda one, of: float(one.readings[of].aims[target].points)),
+        ("energy_in_lesion", aimed, lambda one, of: one.readings[of].aims[target].energy),
+        ("deletion", curved, lambda one, of: one.curves[of].deletion),
+        ("insertion", curved, lambda one, of: one.curves[of].insertion),
+    )
+    for figure, own, value in parts:
+        if own:
+            found[figure] = _mean(own, less(value), name, draws)
+    for rule in RULES:
+        if aimed:
+            statistic, who = _froc_difference(name, images, target, rule)
+            found[f"sensitivity_at_1_false_mark.{rule}"] = _bounded(statistic, who, draws)
+    return found
+
+
+def _froc_difference(
+    name: str, images: Images, target: str, rule: str
+) -> tuple[Statistic, list[str]]:
+    def marks(of: str) -> list[MarkedImage | None]:
+        return [marked_image(one.record, one.readings[of], target, rule) for one in images]
+
+    both = zip(images, marks(name), marks(YARDSTICK), strict=True)
+    kept = [(one.patient, a, b) for one, a, b in both if a is not None and b is not None]
+    own = sensitivity_at_false_marks_statistic([a for _, a, _ in kept], 1.0)
+    yard = sensitivity_at_false_marks_statistic([b for _, _, b in kept], 1.0)
+    return lambda weights: own(weights) - yard(weights), [who for who, _, _ in kept]
+
+
+def _mean(images: Images, value: Value, name: str, draws: int) -> dict[str, Any]:
+    values = [value(one, name) for one in images]
+    return _bounded(mean_statistic(values), [one.patient for one in images], draws)
+
+
+def _bounded(statistic: Statistic, who: Sequence[str], draws: int) -> dict[str, Any]:
+    return figure_json(patient_bootstrap(statistic, np.ones(len(who), bool), who, draws=draws))

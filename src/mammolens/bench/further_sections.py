@@ -1,0 +1,134 @@
+"""Sections of an evaluation that look at groups, places and pictures, over all data sets together.
+
+Localisation, the audit and example cases are always included. Altered pictures, remedies and the
+probe for the source take time of their own and must be asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mammolens.bench.auditing.audit import audit_section
+from mammolens.bench.cases import Seen, write_cases
+from mammolens.bench.evidence import Evidence
+from mammolens.bench.localisation import localisation_section
+from mammolens.bench.settings import Settings
+from mammolens.errors import ConfigError
+from mammolens.model import ModelPackage
+
+__all__ = ["beyond_scores", "refuse_impossible", "report_on"]
+
+
+def beyond_scores(
+    evidence: Evidence,
+    package: ModelPackage | None,
+    out: Path,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
+    seen: Mapping[tuple[str, str], Seen] | None = None,
+) -> dict[str, Any]:
+    """Give the sections that look at groups, places and pictures, each under its name.
+
+    Parameters
+    ----------
+    evidence
+        The scored images; its settings say what is asked for.
+    package
+        The model that scored them; ``None`` where scores were read, and no picture can be.
+    out
+        Folder of the evaluation, for ``cases/``.
+    on_progress
+        Called with (images done, images in all) by what looks at pictures again.
+    seen
+        As for `write_cases`.
+
+    Raises
+    ------
+    ConfigError
+        If something is asked for that needs a model or its card and there is none.
+    StorageError
+        If `out` cannot be written.
+    ContractMismatch
+        If it cannot be had of a model of marked lesions.
+    """
+    asked, results = evidence.settings, evidence.results
+    how = {"draws": asked.draws, "seed": asked.seed}
+    found: dict[str, Any] = {"audit": audit_section(results, evidence.card, **how)}
+    if (places := localisation_section(results, **how)) is not None:
+        found["localisation"] = places
+    if asked.remedy is not None:
+        from mammolens.bench.auditing.mitigation import mitigation_section
+
+        card = _needed(package, "--mitigate").card
+        found["mitigation"] = mitigation_section(results, card, asked.remedy, asked.by, **how)
+    records = [one.record for one in results]
+    if asked.altered:
+        from mammolens.bench.auditing.robustness import robustness_section
+
+        found["robustness"] = robustness_section(
+            _needed(package, "--robustness"),
+            records,
+            limit=asked.altered,
+            draws=asked.draws,
+            seed=asked.seed,
+            on_progress=on_progress,
+        )
+    if asked.source_probe:
+        from mammolens.bench.auditing.source_probe import source_section
+
+        found["source_probe"] = source_section(
+            _needed(package, "--source-probe"), records, on_progress=on_progress, **how
+        )
+    if package is not None and asked.cases:
+        found["cases"] = write_cases(package, results, out, each=asked.cases, seen=seen)
+    return found
+
+
+def refuse_impossible(settings: Settings, package: ModelPackage | None) -> None:
+    """Refuse what `beyond_scores` could not give, before hours are spent on scores.
+
+    Raises
+    ------
+    ConfigError, ContractMismatch
+        As `beyond_scores`.
+    """
+    if settings.remedy is not None:
+        from mammolens.bench.auditing.mitigation import refuse_unknown_axis
+
+        _needed(package, "--mitigate")
+        refuse_unknown_axis(settings.by)
+    for option, asked in (
+        ("--robustness", settings.altered),
+        ("--source-probe", settings.source_probe),
+    ):
+        if asked:
+            _needed(package, option).card.for_breasts()
+
+
+def report_on(out: Path) -> tuple[tuple[Path, ...], str | None]:
+    """Write the report of an evaluation's folder, or say why there is none.
+
+    Raises
+    ------
+    StorageError
+        If the folder cannot be written.
+    """
+    from mammolens.bench.report import write_report
+    from mammolens.bench.report.run_folder import need_extra
+
+    try:
+        need_extra()
+    except ConfigError as lack:
+        return (), f"no report was written: {lack}"
+    return write_report(out), None
+
+
+def _needed(package: ModelPackage | None, option: str) -> ModelPackage:
+    if package is None:
+        raise ConfigError(
+            "there is no model that could look at pictures, only scores",
+            keyword=option,
+            remedy="Name the model as well, or leave the option out",
+        )
+    return package

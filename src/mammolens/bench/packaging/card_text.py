@@ -1,0 +1,144 @@
+"""The text of a model card: from the run's own data, and from the section ``card`` of its file.
+
+A sentence of that section which names a public data set that the run has not seen is left out:
+run files are copied from each other, and their sentences with them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mammolens.bench.packaging.weaknesses import weaknesses_of
+from mammolens.bench.report.phrases import join_words
+from mammolens.data.manifest import Record
+from mammolens.data.sources import SourceInfo, list_sources
+from mammolens.errors import BadModelPackage
+from mammolens.learn.config import RunConfig, load_localisation
+from mammolens.learn.sections import CardConfig
+from mammolens.model import ModelCard, read_card
+from mammolens.model.package_files import CARD_FILE, open_package
+
+__all__ = ["CardWords", "card_words"]
+
+_OWN: Final = ("folder", "table")
+"""Readers of one's own data: their names are no data sets."""
+
+
+@dataclass(frozen=True)
+class CardWords:
+    """Fields of a card in words, and what was left out of them, to be told."""
+
+    fields: dict[str, Any]
+    left_out: tuple[str, ...]
+
+
+def card_words(
+    config: RunConfig,
+    card: ModelCard,
+    learned: Sequence[Record],
+    held_out: Sequence[Record],
+    further: Sequence[str] = (),
+) -> CardWords:
+    """Write intended use, weaknesses, licence and attribution of a judged model.
+
+    Parameters
+    ----------
+    card
+        With its figures.
+    learned, held_out
+        The records of the training and of the validation side.
+    further
+        Weaknesses that were found elsewhere, such as cautions of the run's origin.
+    """
+    marked = load_localisation(config)
+    taught = sorted({record.dataset for record in learned})
+    seen = {*taught, *(r.dataset for r in (*held_out, *(marked.records if marked else ())))}
+    own, left_out = config.card, list[str]()
+
+    def kept(words: str) -> bool:
+        unseen = _unseen(words, seen)
+        if unseen:
+            left_out.append(f"left out of the card, for the run has not seen {unseen}: {words}")
+        return not unseen
+
+    said = [*weaknesses_of(card, learned, held_out), *(_sentence(words) for words in further)]
+    said += [words for name in taught for words in config.note_of(name).weaknesses]
+    if (start := config.network.start) is not None:
+        said.append(f"Its trunk goes on from {start}: what is weak there is weak here.")
+    default = CardConfig().intended_use
+    fields = {
+        "intended_use": own.intended_use if kept(own.intended_use) else default,
+        "tumour_vouched": own.tumour_vouched,
+        "weaknesses": (*said, *(words for words in own.weaknesses if kept(words))),
+        "licence": own.licence if own.licence and kept(own.licence) else _licence(config, taught),
+        "attribution": own.attribution
+        if own.attribution and kept(own.attribution)
+        else _attribution(config, sorted(seen)),
+    }
+    return CardWords(fields, tuple(left_out))
+
+
+def _unseen(words: str, seen: set[str]) -> str:
+    """The first public data set that is named and was not seen; nothing if there is none."""
+    names = {_plain(info.name) for info in list_sources()} - set(_OWN)
+    ways = sorted((re.escape(n).replace("_", "[-_ ]?") for n in names), key=len, reverse=True)
+    for found in re.findall(rf"(?<![a-z])(?:{'|'.join(ways)})(?![a-z])", words.lower()):
+        name = _plain(found)
+        if not any(set(name.split("_")) & set(_plain(one).split("_")) for one in seen):
+            return str(found)
+    return ""
+
+
+def _licence(config: RunConfig, taught: Sequence[str]) -> str:
+    terms = [f"{name} ({_licence_of(config, name)})" for name in taught]
+    return f"Research use only: the weights were learned from {join_words(terms)}.{_bound(config)}"
+
+
+def _bound(config: RunConfig) -> str:
+    """The terms of what the trunk goes on from."""
+    start = config.network.start
+    if start is None:
+        return ""
+    words = f" The trunk goes on from {start}, whose terms bind as well"
+    try:
+        source, read = open_package(str(start) if config.network.starts_from_package else start)
+        return f"{words}: {read_card(read(CARD_FILE), source).licence}"
+    except BadModelPackage:
+        return f"{words}."
+
+
+def _licence_of(config: RunConfig, name: str) -> str:
+    info = _source(name)
+    return config.note_of(name).licence or (info.licence if info else "licence not stated")
+
+
+def _attribution(config: RunConfig, seen: Sequence[str]) -> str:
+    parts = []
+    for name in seen:
+        info = _source(name)
+        known = f"{info.summary.partition(':')[0]} ({info.home})" if info else ""
+        parts.append(config.note_of(name).attribution or known or f"{name} (origin not stated)")
+    network = config.network
+    parts.append(
+        f"first weights: {network.start or network.weights}"
+        if network.start or network.weights
+        else f"ImageNet weights of {network.backbone} (timm)"
+    )
+    return f"{'; '.join(parts)}."
+
+
+def _source(name: str) -> SourceInfo | None:
+    plain = _plain(name)
+    known = (one for one in list_sources() if one.name not in _OWN and _plain(one.name) == plain)
+    return next(known, None)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_ ]+", "_", name.strip().lower())
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}" + ("" if words.endswith(".") else ".")

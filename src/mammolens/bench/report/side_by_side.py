@@ -1,0 +1,331 @@
+"""The report of two evaluations side by side, with paired differences on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mammolens.bench.report.charts import ForestRow, forest
+from mammolens.bench.report.document import (
+    Alarm,
+    Block,
+    Bullets,
+    Document,
+    Heading,
+    Section,
+    Sources,
+    Table,
+    Text,
+)
+from mammolens.bench.report.overview import run_facts
+from mammolens.bench.report.performance import flat_figures
+from mammolens.bench.report.phrases import (
+    ALL,
+    TASK_WORDS,
+    UNIT_WORDS,
+    count,
+    datasets_and_all,
+    figure,
+    model_name,
+    n_and_positives,
+)
+from mammolens.bench.report.run_folder import Row, Run, read_predictions
+from mammolens.bench.units import SCORES, ImageResult, interval_json, units_of
+from mammolens.core import Laterality, Scores, Unreadable
+from mammolens.data.manifest import Record
+from mammolens.data.synthetic import synthetic_warnings
+from mammolens.errors import InvalidManifest
+from mammolens.metrics import auc_difference, auc_interval, delong_test
+
+__all__ = ["Pairing", "build_comparison", "pair_rows"]
+
+Key = tuple[str, str]
+Results = list[ImageResult]
+
+_UNREAD: Final = Unreadable("", "", "not read by both")
+_FEWEST: Final = 2
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The images that both runs judged, as results of each run; or why no image is paired."""
+
+    first: Results
+    second: Results
+    refusal: str = ""
+
+
+def build_comparison(first: Run, second: Run, *, common: bool) -> Document:
+    """Make the document of two evaluations side by side.
+
+    Parameters
+    ----------
+    common
+        If the tables differ, pair the images that both have.
+
+    Raises
+    ------
+    InvalidManifest
+        If predictions cannot be read, or an image has different labels in the two runs.
+    """
+    pairing = pair_rows(first, second, common=common)
+    sections = [
+        Section("Summary", "summary", tuple(_summary(first, second, pairing))),
+        Section("The two runs", "runs", (_identity(first, second),)),
+        Section(
+            "Paired differences", "paired", tuple(_paired(first.metrics["bootstrap"], pairing))
+        ),
+        Section("Figures side by side", "figures", tuple(_side_by_side(first, second))),
+    ]
+    return Document(
+        title=f"{model_name(first.metrics)} (A) and {model_name(second.metrics)} (B) side by side",
+        facts=(("A", _facts_line(first)), ("B", _facts_line(second))),
+        sections=tuple(sections),
+    )
+
+
+def pair_rows(first: Run, second: Run, *, common: bool) -> Pairing:
+    """Pair the images of two runs.
+
+    Raises
+    ------
+    InvalidManifest
+        If an image has different labels, or different patients, in the two runs.
+    """
+    one, other = read_predictions(first.folder), read_predictions(second.folder)
+    shared = [key for key in one if key in other]
+    for key in shared:
+        _check_same(key, one[key], other[key], second.folder)
+    same = first.metrics["manifest_digest"] == second.metrics["manifest_digest"] and len(
+        shared
+    ) == len(one) == len(other)
+    if not shared:
+        return Pairing([], [], "they have no image in common")
+    if not same and not common:
+        return Pairing(
+            [],
+            [],
+            f"their tables differ (of {count(len(one))} and {count(len(other))} images "
+            f"{count(len(shared))} are common); choose the common ones with --common",
+        )
+    read = {key for key in shared if one[key].probabilities and other[key].probabilities}
+    return Pairing(
+        [_result(key, one[key], key in read) for key in shared],
+        [_result(key, other[key], key in read) for key in shared],
+    )
+
+
+def _check_same(key: Key, one: Row, other: Row, folder: Path) -> None:
+    facts = [(row.malignant, row.tumour, row.patient_id, row.laterality) for row in (one, other)]
+    if facts[0] != facts[1]:
+        raise InvalidManifest(
+            f"image {key[1]!r} of {key[0]!r} has another label, patient or laterality than in the "
+            "first run, so the two cannot be compared",
+            source=str(folder / "predictions.csv"),
+            keyword="label_malignant",
+            remedy="Evaluate both models on the same table",
+        )
+
+
+def _result(key: Key, row: Row, read: bool) -> ImageResult:
+    record = Record(
+        dataset=key[0],
+        image_id=key[1],
+        patient_id=row.patient_id,
+        path=Path(),
+        laterality=Laterality(row.laterality) if row.laterality else None,
+        tumour=row.tumour,
+        malignant=row.malignant,
+    )
+    if read and row.probabilities:
+        return ImageResult(record, Scores(*row.probabilities))
+    return ImageResult(record, None, _UNREAD)
+
+
+def _facts_line(run: Run) -> str:
+    facts = dict(run_facts(run.metrics))
+    return f"{facts['Model']}; {facts['Data sets']}; {facts['Split']}; {facts.get('Evaluated', '')}"
+
+
+def _identity(first: Run, second: Run) -> Table:
+    one, other = dict(run_facts(first.metrics)), dict(run_facts(second.metrics))
+    names = list(dict.fromkeys([*one, *other]))
+    rows = tuple((name, one.get(name, "unknown"), other.get(name, "unknown")) for name in names)
+    return Table("Identification of the two runs", ("", "A", "B"), rows)
+
+
+def _summary(first: Run, second: Run, pairing: Pairing) -> Iterator[Block]:
+    for note in synthetic_warnings([*first.metrics["datasets"], *second.metrics["datasets"]]):
+        yield Alarm(note.removeprefix("WARNING: ") + ".")
+    yield Text(f"A is {model_name(first.metrics)}, B is {model_name(second.metrics)}.")
+    if first.metrics["manifest_digest"] != second.metrics["manifest_digest"]:
+        yield Alarm(
+            "The two runs used different tables (their digests differ). So their figures differ "
+            "because of the images as well as because of the models."
+        )
+    if pairing.refusal:
+        yield Alarm(f"No paired figure is given: {pairing.refusal}.")
+    else:
+        read = sum(one.scores is not None for one in pairing.first)
+        yield Text(
+            f"{count(len(pairing.first))} images are in both runs with the same labels; "
+            f"{count(read)} were read by both and are paired."
+        )
+    yield Text("Do not conclude from this report:")
+    yield Bullets(
+        (
+            "That a model is better for patients: no reader used either model.",
+            "That two models are equal because no difference is seen: look at the width of the "
+            "interval.",
+            "That a single small p-value is proof: several differences are shown, and they are not "
+            "corrected for their number.",
+        )
+    )
+
+
+@dataclass(frozen=True)
+class _Difference:
+    place: str
+    task: str
+    unit: str
+    n: int
+    n_positive: int
+    n_patients: int
+    first: dict[str, Any]
+    second: dict[str, Any]
+    apart: dict[str, Any]
+    p_value: float | None
+
+
+def _paired(bootstrap: Mapping[str, Any], pairing: Pairing) -> Iterator[Block]:
+    if pairing.refusal:
+        yield Alarm(f"None: {pairing.refusal}.")
+        return
+    found = list(_differences(pairing, bootstrap))
+    if not found:
+        yield Text("None: no data set has labels of both classes among the paired images.")
+        return
+    yield Text(
+        "AUC of A minus AUC of B on the same images, with the 95 % interval from resampling "
+        "patients, both models in the same draw. DeLong's test assumes independent rows, so it is "
+        "given for patients only."
+    )
+    head = ("Data set", "Task", "Unit", "n", "Patients", "AUC A", "AUC B", "A − B", "DeLong p")
+    rows = tuple(
+        (
+            one.place,
+            one.task,
+            UNIT_WORDS[one.unit],
+            n_and_positives({"n": one.n, "n_positive": one.n_positive}),
+            count(one.n_patients),
+            figure(one.first),
+            figure(one.second),
+            figure(one.apart),
+            "" if one.p_value is None else f"{one.p_value:.3g}",
+        )
+        for one in found
+    )
+    yield Table("Paired differences of AUC", head, rows, frozenset({4, 8}))
+    shown = [
+        ForestRow(
+            f"{'all' if one.place == ALL else one.place}, {one.task}, {one.unit}",
+            one.apart["value"],
+            one.apart["low"],
+            one.apart["high"],
+            f"n {one.n}",
+        )
+        for one in found
+    ]
+    yield forest(
+        "AUC of A minus AUC of B",
+        "Paired differences of AUC with 95 % intervals; above 0 A ranks better. The figures are "
+        "in the table above.",
+        "AUC of A − AUC of B",
+        shown,
+        reference=0.0,
+    )
+    yield Sources(
+        (
+            (
+                "DeLong et al. 1988, comparing correlated ROC areas.",
+                "https://doi.org/10.2307/2531595",
+            ),
+        )
+    )
+
+
+def _differences(pairing: Pairing, bootstrap: Mapping[str, Any]) -> Iterator[_Difference]:
+    names = sorted({one.record.dataset for one in pairing.first})
+    for place in [*names, *([ALL] if len(names) > 1 else [])]:
+        for task in TASK_WORDS:
+            for unit in UNIT_WORDS:
+                found = _difference(pairing, place, task, unit, bootstrap)
+                if found is not None:
+                    yield found
+
+
+def _difference(
+    pairing: Pairing, place: str, task: str, unit: str, bootstrap: Mapping[str, Any]
+) -> _Difference | None:
+    labels, patients, scores = _units(pairing.first, place, task, unit)
+    _, _, others = _units(pairing.second, place, task, unit)
+    positive = sum(labels)
+    if not 0 < positive < len(labels):
+        return None
+    settings = {"draws": int(bootstrap["draws"]), "seed": int(bootstrap["seed"])}
+    apart = auc_difference(labels, scores, others, patients, **settings)
+    alone = unit == "patient" and min(positive, len(labels) - positive) >= _FEWEST
+    return _Difference(
+        place,
+        task,
+        unit,
+        len(labels),
+        positive,
+        len(set(patients)),
+        interval_json(auc_interval(labels, scores, patients, **settings)),
+        interval_json(auc_interval(labels, others, patients, **settings)),
+        interval_json(apart),
+        delong_test(labels, scores, others).p_value if alone else None,
+    )
+
+
+def _units(
+    results: Results, place: str, task: str, unit: str
+) -> tuple[list[bool], list[str], list[float]]:
+    here = [one for one in results if place in (one.record.dataset, ALL)]
+    scored = [one for one in units_of(here, task, unit) if one.scores]
+    return (
+        [one.label for one in scored],
+        ["/".join(one.patient) for one in scored],
+        [SCORES[task](one.scores) for one in scored if one.scores],
+    )
+
+
+def _side_by_side(first: Run, second: Run) -> Iterator[Block]:
+    one, other = dict(datasets_and_all(first.metrics)), dict(datasets_and_all(second.metrics))
+    for number, place in enumerate(dict.fromkeys([*one, *other])):
+        yield Heading(place, f"figures-{number}")
+        if place not in one or place not in other:
+            yield Alarm(f"Only {'A' if place in one else 'B'} was measured on this data set.")
+        for task, words in TASK_WORDS.items():
+            here, there = one.get(place, {}).get(task, {}), other.get(place, {}).get(task, {})
+            rows = tuple(_rows(here, there))
+            if rows:
+                head = ("Unit and measure", "A", "n, A", "B", "n, B")
+                yield Table(f"{place}: {words}", head, rows)
+
+
+def _rows(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    for unit, words in UNIT_WORDS.items():
+        ours, theirs = here.get(unit, {}), there.get(unit, {})
+        own, others = flat_figures(ours), flat_figures(theirs)
+        for name in dict.fromkeys([*own, *others]):
+            yield (
+                f"{words}: {name}",
+                figure(own.get(name)),
+                n_and_positives(ours) if name in own else "none",
+                figure(others.get(name)),
+                n_and_positives(theirs) if name in others else "none",
+            )

@@ -1,0 +1,134 @@
+"""Figures of decisions: at the card's thresholds, and at thresholds that reach a wanted goal.
+
+A wanted threshold is fixed on other patients (see `bench.evidence`), so that it is not judged on
+the rows that chose it. Its interval does not include the chance in that choice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.bench.evidence import Evidence
+from mammolens.bench.settings import parse_point
+from mammolens.bench.units import Sample, interval_json
+from mammolens.errors import InvalidManifest
+from mammolens.metrics import confusion, decision_statistics
+
+__all__ = ["Decided", "card_points", "decide", "operating_points"]
+
+_Bool = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Decisions about the units of a sample, and the thresholds that made them."""
+
+    calls: _Bool
+    thresholds: tuple[float, ...]
+    fixed_on: str
+
+
+def card_points(evidence: Evidence) -> dict[str, float]:
+    """The thresholds on P(malignant) that the model's card states, by name."""
+    if evidence.card is None:
+        return {}
+    points = evidence.card.operating_points
+    return {"low": points.low.threshold, "high": points.high.threshold}
+
+
+def decide(evidence: Evidence, task: str, unit: str, point: str) -> Decided:
+    """Decide about every unit of a sample at one point, by the name that metrics.json gives it.
+
+    Raises
+    ------
+    InvalidManifest
+        If a threshold cannot be fixed on other patients.
+    ConfigError
+        If there is no such point.
+    """
+    sample, stated = evidence.sample(task, unit), card_points(evidence)
+    if point in stated:
+        return Decided(sample.scores >= stated[point], (stated[point],), _by_card(evidence))
+    wanted, prevalence = parse_point(point), evidence.settings.prevalence
+    found = evidence.fit_elsewhere(
+        sample,
+        lambda labels, scores: wanted.threshold(labels, scores, prevalence),
+        lambda threshold, scores: scores >= threshold,
+        evidence.other_sample(task, unit),
+    )
+    return Decided(found.values, found.rules, found.fitted_on)
+
+
+def _by_card(evidence: Evidence) -> str:
+    assert evidence.card is not None
+    return f"the model's card: {evidence.card.operating_points.fixed_on}"
+
+
+def operating_points(evidence: Evidence) -> dict[str, Any]:
+    """Give point → task → unit → counts and every figure of decisions, with intervals.
+
+    Beside the tasks stand ``threshold``, ``sensitivity`` and ``specificity`` of malignancy at the
+    main unit (the patient, or the lesion).
+    """
+    found: dict[str, Any] = {}
+    for name, threshold in card_points(evidence).items():
+        found[name] = _point(evidence, name, ("malignancy",)) | {"threshold": threshold}
+    for wanted in evidence.settings.points:
+        found[wanted.name] = _point(evidence, wanted.name, evidence.tasks)
+    return found
+
+
+def _point(evidence: Evidence, point: str, tasks: tuple[str, ...]) -> dict[str, Any]:
+    units = evidence.decided_units
+    judged = {t: {unit: _judge(evidence, t, unit, point) for unit in units} for t in tasks}
+    main = judged["malignancy"][units[-1]]
+    note = {"note": main["note"]} if "note" in main else {}
+    return {
+        "threshold": main["thresholds"][0] if len(main["thresholds"]) == 1 else None,
+        "unit": units[-1],
+        "sensitivity": main["recall"],
+        "specificity": main["specificity"],
+        **note,
+        **judged,
+    }
+
+
+def _judge(evidence: Evidence, task: str, unit: str, point: str) -> dict[str, Any]:
+    sample = evidence.sample(task, unit)
+    found = {"fixed_on": None, "thresholds": [], **_figures(evidence, sample, None)}
+    if sample.one_class:
+        return {**found, "note": f"no decisions: {sample.one_class}"}
+    try:
+        decided = decide(evidence, task, unit, point)
+    except InvalidManifest as error:
+        return {**found, "note": f"no threshold: {error.message}"}
+    return {
+        "fixed_on": decided.fixed_on,
+        "thresholds": list(decided.thresholds),
+        **_figures(evidence, sample, decided.calls),
+    }
+
+
+def _figures(evidence: Evidence, sample: Sample, calls: _Bool | None) -> dict[str, Any]:
+    names = decision_statistics([0, 1], [0, 1])(np.ones((1, 2)))
+    found: dict[str, Any] = {
+        **{name: sample.counts[name] for name in ("n", "n_positive", "n_patients")},
+        "prevalence": evidence.settings.prevalence,
+    }
+    if calls is None:
+        return {**found, **dict.fromkeys(names)}
+    counts = confusion(sample.labels, calls)._asdict()
+    statistics = decision_statistics(sample.labels, calls, evidence.settings.prevalence)
+    intervals = evidence.intervals(sample, statistics)
+    few = intervals["specificity"].notes if intervals["specificity"] else ()
+    warned = [note for note in few if note.startswith(("few", "no interval"))]
+    return {
+        **found,
+        **{name: int(count) for name, count in counts.items()},
+        **{name: one and interval_json(one) for name, one in intervals.items()},
+        **({"note": "; ".join(warned)} if warned else {}),
+    }

@@ -1,0 +1,186 @@
+"""What recalibration on other patients would improve, and answers that may say "unsure".
+
+Both are fitted as `bench.evidence` says, and measured on patients that they were not fitted on. The
+intervals resample those patients; the rules stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.bench.evidence import Evidence, FittedElsewhere
+from mammolens.bench.sections.calibration import calibration_errors
+from mammolens.bench.units import Sample, interval_json
+from mammolens.errors import InvalidManifest
+from mammolens.metrics import (
+    ConformalAnswer,
+    Interval,
+    Statistics,
+    brier_statistic,
+    calibration_error_statistics,
+    calibration_line_statistics,
+    conformal_answers,
+    fit_conformal,
+    fit_isotonic,
+    fit_temperature,
+    log_loss_statistic,
+    log_odds,
+    sigmoid,
+)
+from mammolens.metrics.checks import require_both_classes
+from mammolens.metrics.probability import shares
+from mammolens.metrics.reliability import MINIMUM_FOR_ECE
+
+__all__ = ["conformal", "recalibration"]
+
+_Bool = npt.NDArray[np.bool_]
+_Float = npt.NDArray[np.float64]
+_Mend = Callable[[_Float], _Float]
+
+_PLAIN: Final = ("brier", "log_loss", "slope")
+
+
+def recalibration(evidence: Evidence) -> dict[str, Any]:
+    """Give unit → figures of P(malignant) before, and after each method with the difference.
+
+    The methods are ``temperature`` (log-odds divided by one number) and ``isotonic`` (any rising
+    function). A difference below 0 is a gain for every figure but the slope.
+    """
+    units = ("image",) if evidence.of_lesions else ("image", "patient")
+    return {unit: _mended(evidence, unit) for unit in units}
+
+
+def conformal(evidence: Evidence) -> dict[str, Any]:
+    """Give task → unit → coverage of each class and the share of units that are left unsure."""
+    return {
+        task: {unit: _answered(evidence, task, unit) for unit in evidence.decided_units}
+        for task in evidence.tasks
+    }
+
+
+def _fit_temperature(labels: _Bool, values: _Float) -> _Mend:
+    require_both_classes(labels)
+    odds = log_odds(values)
+    allowed = np.stack([~labels, labels], axis=1)
+    found = fit_temperature(np.stack([np.zeros(odds.size), odds], axis=1), allowed)
+    return lambda others: sigmoid(log_odds(others) / found.value)
+
+
+def _fit_isotonic(labels: _Bool, values: _Float) -> _Mend:
+    """A share of 0 or 1 among m rows is no certainty: it is kept 1 / (m + 2) away from both."""
+    found, edge = fit_isotonic(labels, values), 1 / (labels.size + 2)
+    return lambda others: np.clip(found.apply(others), edge, 1 - edge)
+
+
+_METHODS: Final = {"temperature": _fit_temperature, "isotonic": _fit_isotonic}
+
+
+def _mended(evidence: Evidence, unit: str) -> dict[str, Any]:
+    sample = evidence.sample("malignancy", unit)
+    counts = {name: sample.counts[name] for name in ("n", "n_positive", "n_patients")}
+    if sample.one_class:
+        return {**counts, "note": f"no recalibration: {sample.one_class}"}
+    other = evidence.other_sample("malignancy", unit)
+    try:
+        fitted = {
+            name: evidence.fit_elsewhere(sample, fit, lambda mend, values: mend(values), other)
+            for name, fit in _METHODS.items()
+        }
+    except InvalidManifest as error:
+        return {**counts, "note": f"no recalibration: {error.message}"}
+    before = _quality(sample, sample.scores)
+    after = {name: _quality(sample, found.values) for name, found in fitted.items()}
+
+    def statistics(weights: _Float) -> dict[str, _Float]:
+        plain = before(weights)
+        found = {f"before/{figure}": values for figure, values in plain.items()}
+        for name, quality in after.items():
+            for figure, values in quality(weights).items():
+                found[f"{name}/after/{figure}"] = values
+                found[f"{name}/difference/{figure}"] = values - plain[figure]
+        return found
+
+    grouped: dict[str, dict[str, Interval | None]] = {}
+    for key, interval in evidence.intervals(sample, statistics).items():
+        place, _, figure = key.rpartition("/")
+        grouped.setdefault(place, {})[figure] = interval
+    written: dict[str, Any] = {"before": _written(grouped["before"])}
+    for name in after:
+        difference = grouped[f"{name}/difference"]
+        difference.pop("squared_error", None)
+        written[name] = {
+            "after": _written(grouped[f"{name}/after"]),
+            "difference": {k: one and interval_json(one) for k, one in difference.items()},
+        }
+    return {"fitted_on": fitted["isotonic"].fitted_on, **counts, **written}
+
+
+def _written(intervals: dict[str, Interval | None]) -> dict[str, Any]:
+    found = {k: one and interval_json(one) for k, one in intervals.items() if k in _PLAIN}
+    errors = calibration_errors(intervals.get("ece"), intervals.get("squared_error"))
+    return found | ({} if errors["ece"] is None else errors)
+
+
+def _quality(sample: Sample, values: _Float) -> Statistics:
+    labels = sample.labels
+    brier, log_loss = brier_statistic(labels, values), log_loss_statistic(labels, values)
+    line = calibration_line_statistics(labels, values)
+    enough = labels.size >= MINIMUM_FOR_ECE
+    errors = calibration_error_statistics(labels, values) if enough else None
+
+    def statistics(weights: _Float) -> dict[str, _Float]:
+        undefined = np.full(len(weights), np.nan)
+        return {
+            "brier": brier(weights),
+            "log_loss": log_loss(weights),
+            "slope": line(weights)["slope"] if line else undefined,
+            **(errors(weights) if errors else {}),
+        }
+
+    return statistics
+
+
+def _answered(evidence: Evidence, task: str, unit: str) -> dict[str, Any]:
+    sample, coverage = evidence.sample(task, unit), evidence.settings.coverage
+    found: dict[str, Any] = {
+        "promised": coverage,
+        **{name: sample.counts[name] for name in ("n", "n_positive", "n_patients")},
+    }
+    if sample.one_class:
+        return {**found, "note": f"no answers: {sample.one_class}"}
+    try:
+        answers: FittedElsewhere[Any] = evidence.fit_elsewhere(
+            sample,
+            lambda labels, values: fit_conformal(labels, values, coverage),
+            conformal_answers,
+            evidence.other_sample(task, unit),
+        )
+    except InvalidManifest as error:
+        return {**found, "note": f"no answers: {error.message}"}
+    unsure = answers.values == ConformalAnswer.UNSURE.value
+    called = answers.values == ConformalAnswer.POSITIVE.value
+    intervals = evidence.intervals(sample, _coverage(sample.labels, unsure, called))
+    return {
+        "fixed_on": answers.fitted_on,
+        **found,
+        **{name: one and interval_json(one) for name, one in intervals.items()},
+    }
+
+
+def _coverage(labels: _Bool, unsure: _Bool, called: _Bool) -> Statistics:
+    held = unsure | (labels == called)
+    parts = np.stack([labels & held, labels, ~labels & held, ~labels, unsure], axis=1)
+
+    def statistics(weights: _Float) -> dict[str, _Float]:
+        kept, ill, freed, well, left = (weights @ parts.astype(np.float64)).T
+        return {
+            "coverage_positive": shares(kept, ill),
+            "coverage_negative": shares(freed, well),
+            "unsure": left / weights.sum(axis=1),
+        }
+
+    return statistics

@@ -1,0 +1,152 @@
+"""Results: scores, findings and maps of images, breasts and exams, up to the `Prediction`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from mammolens.core.geometry import Box, Geometry
+from mammolens.core.images import (
+    Caution,
+    ImageRef,
+    Laterality,
+    Photometric,
+    SourceHeader,
+    Unreadable,
+    VoiLut,
+    Window,
+)
+from mammolens.core.views import Display
+
+__all__ = [
+    "BreastPrediction",
+    "Finding",
+    "ImagePrediction",
+    "InputKind",
+    "ModelId",
+    "Prediction",
+    "Scores",
+    "TriageCategory",
+]
+
+
+class TriageCategory(str, Enum):
+    """Triage category of an exam. ``FAILED`` means unknown: read the exam as soon as a high one."""
+
+    HIGH = "high"
+    INTERMEDIATE = "intermediate"
+    LOW = "low"
+    FAILED = "failed"
+
+
+class InputKind(str, Enum):
+    """Whether one input of a model shows a whole breast or one lesion."""
+
+    BREAST = "breast"
+    LESION = "lesion"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Calibrated probabilities of one image, breast or exam; their sum is one."""
+
+    normal: float
+    benign: float
+    malignant: float
+
+    def __post_init__(self) -> None:
+        parts = (self.normal, self.benign, self.malignant)
+        if not all(math.isfinite(p) and 0.0 <= p <= 1.0 for p in parts):
+            raise ValueError(f"probabilities outside 0–1: {parts}")
+        if abs(sum(parts) - 1.0) > 1e-4:
+            raise ValueError(f"probabilities do not sum to one: {parts}")
+
+    @property
+    def tumour(self) -> float:
+        """P(tumour) = 1 − P(normal)."""
+        return 1.0 - self.normal
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A suspicious place: its box, and the strength of the map there.
+
+    `score` is relative to the level that was validated on marked lesions (1 is exactly at the
+    level). It is not a probability.
+    """
+
+    box_source_px: Box
+    score: float
+    kind: str = "malignancy"
+    origin: str = "grad-cam"
+
+
+@dataclass(frozen=True)
+class ImagePrediction:
+    """Result of one image.
+
+    Maps are raw Grad-CAM values (h, w) ≥ 0 that cover the prepared frame. Divide them by
+    `map_level` to compare images. `voi` and then `photometric` turn stored values into grey values.
+    """
+
+    ref: ImageRef
+    header: SourceHeader
+    scores: Scores
+    findings: tuple[Finding, ...]
+    geometry: Geometry
+    malignancy_map: npt.NDArray[np.float32]
+    tumour_map: npt.NDArray[np.float32]
+    map_level: float
+    display: Display | None = None
+    cautions: tuple[Caution, ...] = ()
+    photometric: Photometric = Photometric.MONOCHROME2
+    voi: Window | VoiLut | None = None
+
+
+@dataclass(frozen=True)
+class BreastPrediction:
+    """Result of one breast, from all its views."""
+
+    laterality: Laterality | None
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class ModelId:
+    """Identity of a model: `digest` is the SHA-256 of its graph."""
+
+    name: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Result of one exam. `scores` is ``None`` exactly when the category is ``FAILED``.
+
+    Every image of the exam is in `images` if it was analysed, else in `unreadable`. The
+    probabilities are valid where the share of malignant breasts is `prevalence`. The odds of
+    malignancy were multiplied by `age_odds_factor` because of the patient's age; it is ``None`` if
+    the model does not use the age, or the age is unknown.
+    """
+
+    patient_id: str | None
+    study_instance_uid: str | None
+    category: TriageCategory
+    scores: Scores | None
+    breasts: tuple[BreastPrediction, ...]
+    images: tuple[ImagePrediction, ...]
+    unreadable: tuple[Unreadable, ...]
+    cautions: tuple[Caution, ...]
+    model: ModelId
+    prevalence: float
+    elapsed_s: float
+    age_odds_factor: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.scores is None) != (self.category is TriageCategory.FAILED):
+            raise ValueError("an exam has scores exactly when it did not fail")

@@ -1,0 +1,30 @@
+"""DICOM: bytes of a file become header and mammogram. Start with `reader`.
+
+Find the header within limits, before a parser sees it:
+    `header_limits` (how much is read), `attributes` (which attributes are read), `streams` and
+    `walk` (go over the elements), `scan` (keep some of them), `bounded_header` (all together).
+
+Read values of the header:
+    `tags` (values of attributes), `charsets` (texts), `header` (identity and acquisition),
+    `views` (laterality and view position), `orientation`, `object_kind`, `pydicom_warnings`.
+
+Decide whether the image is accepted:
+    `acceptance` (class, frames, pixel format), `subject` (specimens, phantoms), `contrast`
+    (contrast mammography), `partial_views` (parts of a breast).
+
+Decode the pixels:
+    `frames` (bytes of the frame), `pixels` (decoder, byte order, depth, sign), `luts` (modality
+    LUT, VOI, padding).
+"""
+
+from __future__ import annotations
+
+from mammolens.images.dicom.reader import (
+    HEAD_BYTES,
+    Described,
+    describe_dicom,
+    looks_like_dicom,
+    read_dicom,
+)
+
+__all__ = ["HEAD_BYTES", "Described", "describe_dicom", "looks_like_dicom", "read_dicom"]

@@ -1,0 +1,232 @@
+"""Accept or refuse a DICOM object by its class, modality, frames and pixel format."""
+
+from __future__ import annotations
+
+from mammolens.core import Photometric, PresentationIntent
+from mammolens.errors import InputError, MissingAttribute, NotAMammogram, UnsupportedImage
+from mammolens.images.dicom.contrast import contrast_refusal
+from mammolens.images.dicom.object_kind import is_breast, is_projection
+from mammolens.images.dicom.partial_views import part_refusal
+from mammolens.images.dicom.pixels import READABLE_SYNTAXES, PixelFormat
+from mammolens.images.dicom.subject import subject_refusal
+from mammolens.images.dicom.tags import Tags
+from mammolens.images.limits import size_refusal
+
+__all__ = ["check_object", "pixel_format"]
+
+STORAGE = "1.2.840.10008.5.1.4.1.1."
+FOR_PRESENTATION = STORAGE + "1.2"
+FOR_PROCESSING = STORAGE + "1.2.1"
+BY_MODALITY = {
+    STORAGE + "1": "Computed Radiography",
+    STORAGE + "7": "Secondary Capture",
+    STORAGE + "7.2": "Multi-frame Grayscale Byte Secondary Capture",
+    STORAGE + "7.3": "Multi-frame Grayscale Word Secondary Capture",
+}
+"""Classes for any kind of picture; with modality MG, such an object is a mammogram."""
+STACKS = {
+    STORAGE + "13.1.3": "Breast Tomosynthesis",
+    STORAGE + "13.1.4": "Breast Projection X-Ray For Presentation",
+    STORAGE + "13.1.5": "Breast Projection X-Ray For Processing",
+}
+CBIS_MASK = "ROI MASK IMAGES"
+
+
+def check_object(tags: Tags) -> None:
+    """Refuse every object that is not a single 2D mammogram for presentation.
+
+    Raises
+    ------
+    NotAMammogram
+        For another modality or class, FOR PROCESSING, a mask, a specimen, a phantom, a recombined
+        image of contrast mammography, or an object without a picture.
+    UnsupportedImage
+        For tomosynthesis and other multi-frame objects, and for unusual classes.
+    NotAWholeView
+        For a magnified view, or a view of a part of the breast.
+    """
+    error = _class_refusal(tags) or _frames_refusal(tags) or _mask_refusal(tags)
+    error = error or subject_refusal(tags) or contrast_refusal(tags) or part_refusal(tags)
+    if error is not None:
+        raise error
+    part = tags.code("BodyPartExamined")
+    if part is not None and not is_breast(part):
+        tags.caution("body_part", "BodyPartExamined is not BREAST, although the modality is MG")
+
+
+def _class_refusal(tags: Tags) -> InputError | None:
+    sop_class, modality = tags.text("SOPClassUID"), tags.code("Modality")
+    intent = tags.code("PresentationIntentType")
+    if sop_class in STACKS:
+        return UnsupportedImage(
+            f"{STACKS[sop_class]} stacks are not read",
+            source=tags.source,
+            keyword="SOPClassUID",
+            remedy="Send the study's 2D or synthetic 2D views",
+        )
+    if sop_class == FOR_PROCESSING or intent == PresentationIntent.FOR_PROCESSING.value:
+        keyword = "SOPClassUID" if sop_class == FOR_PROCESSING else "PresentationIntentType"
+        return NotAMammogram(
+            "the image is FOR PROCESSING: it has raw detector values and is not made for reading",
+            source=tags.source,
+            keyword=keyword,
+            remedy="Send the FOR PRESENTATION image of the same view",
+        )
+    if sop_class == FOR_PRESENTATION and modality is None:
+        tags.caution("missing_modality", "Modality is missing; the SOP class is mammography")
+    elif modality != "MG":
+        return NotAMammogram(
+            f"this is {_class_name(sop_class)} of modality {modality or 'unknown'}, not MG",
+            source=tags.source,
+            keyword="Modality",
+            remedy="Send digital or digitised mammograms",
+        )
+    if sop_class is None:
+        tags.caution("missing_sop_class", "SOPClassUID is missing; Modality is MG")
+    elif sop_class != FOR_PRESENTATION and sop_class not in BY_MODALITY:
+        return UnsupportedImage(
+            f"{_class_name(sop_class)} is not read, although its modality is MG",
+            source=tags.source,
+            keyword="SOPClassUID",
+            remedy="Send Digital Mammography X-Ray Image Storage - For Presentation",
+        )
+    return None
+
+
+def _class_name(sop_class: str | None) -> str:
+    if sop_class is None:
+        return "an object without SOP class"
+    from pydicom.uid import UID
+
+    return UID(sop_class).name
+
+
+def _frames_refusal(tags: Tags) -> InputError | None:
+    if is_projection(tags):
+        return UnsupportedImage(
+            "a projection of a tomosynthesis stack is not read",
+            source=tags.source,
+            keyword="ImageType",
+            remedy="Send the study's 2D or synthetic 2D views",
+        )
+    frames = tags.integer("NumberOfFrames")
+    if frames is None or frames == 1:
+        return None
+    if frames <= 0:
+        tags.caution("frames_not_counted", f"NumberOfFrames is {frames}; one frame was read")
+        return None
+    return UnsupportedImage(
+        f"{frames} frames in one object are not read",
+        source=tags.source,
+        keyword="NumberOfFrames",
+        remedy="Send single 2D or synthetic 2D views",
+    )
+
+
+def _mask_refusal(tags: Tags) -> InputError | None:
+    if tags.code("SeriesDescription") == CBIS_MASK:
+        return NotAMammogram(
+            "this is a CBIS-DDSM lesion mask",
+            source=tags.source,
+            keyword="SeriesDescription",
+            remedy="Send the series 'full mammogram images'",
+        )
+    return None
+
+
+def pixel_format(tags: Tags, transfer_syntax: str) -> PixelFormat:
+    """Read and check how the pixels are stored, before they are decoded.
+
+    Raises
+    ------
+    MissingAttribute
+        If Rows, Columns or BitsAllocated are missing.
+    NotAnImage, NotAMammogram, UnsupportedImage
+        If the values are impossible, the picture is coloured, or the form is not supported.
+    """
+    rows, columns = _required(tags, "Rows"), _required(tags, "Columns")
+    error = size_refusal(rows, columns, tags.source)
+    if error is not None:
+        raise error
+    if transfer_syntax not in READABLE_SYNTAXES:
+        from pydicom.uid import UID
+
+        raise UnsupportedImage(
+            f"the transfer syntax {UID(transfer_syntax).name} is not read",
+            source=tags.source,
+            keyword="TransferSyntaxUID",
+            remedy="Convert it to Explicit VR Little Endian, e.g. with dcmtk's dcmconv or dcmdjpeg",
+        )
+    samples = tags.integer("SamplesPerPixel")
+    photometric = _photometric(tags, samples or 1)
+    allocated = _required(tags, "BitsAllocated")
+    stored = tags.integer("BitsStored") or allocated
+    high = tags.integer("HighBit")
+    high = stored - 1 if high is None else high
+    if allocated not in (8, 16):
+        raise UnsupportedImage(
+            f"pixels of {allocated} bits are not read",
+            source=tags.source,
+            keyword="BitsAllocated",
+            remedy="Export the image with 8 or 16 bits",
+        )
+    if not (1 < stored <= allocated and stored - 1 <= high < allocated):
+        raise tags.unusable(
+            "BitsStored", f"{stored} and HighBit {high} do not fit BitsAllocated {allocated}"
+        )
+    return PixelFormat(
+        rows=rows,
+        columns=columns,
+        samples=samples or 1,
+        planar=tags.integer("PlanarConfiguration") == 1,
+        photometric=photometric,
+        bits_allocated=allocated,
+        bits_stored=stored,
+        high_bit=high,
+        signed=tags.integer("PixelRepresentation") == 1,
+        transfer_syntax=transfer_syntax,
+        overlay_bits=_overlay_bits(tags),
+    )
+
+
+def _overlay_bits(tags: Tags) -> int:
+    """Mask of the bits of each word that have overlays (retired: 60xx,0102)."""
+    taken = 0
+    for group in range(0x6000, 0x6020, 2):
+        if (group, 0x0102) in tags.dataset and (group, 0x3000) not in tags.dataset:
+            try:
+                taken |= 1 << (int(tags.dataset[group, 0x0102].value) & 15)
+            except Exception:
+                tags.caution("unreadable_attribute", "an overlay cannot be read and was ignored")
+    return taken
+
+
+def _photometric(tags: Tags, samples: int) -> Photometric:
+    name = tags.code("PhotometricInterpretation")
+    if name is None and samples == 1:
+        text = "PhotometricInterpretation is missing; MONOCHROME2 was assumed"
+        tags.caution("missing_photometric", text)
+        return Photometric.MONOCHROME2
+    if samples == 1 and name in Photometric.__members__:
+        return Photometric(name)
+    if samples == 3 and name in ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"):
+        return Photometric.MONOCHROME2
+    raise NotAMammogram(
+        f"the picture is not a grey exposure: it has {samples} samples per pixel and another"
+        " photometric interpretation",
+        source=tags.source,
+        keyword="PhotometricInterpretation",
+        remedy="Send the original grey image",
+    )
+
+
+def _required(tags: Tags, keyword: str) -> int:
+    number = tags.integer(keyword)
+    if number is None:
+        raise MissingAttribute(
+            f"{keyword} is missing: the object has no picture, or its header is damaged",
+            source=tags.source,
+            keyword=keyword,
+            remedy="Send image objects, or export this one again",
+        )
+    return number

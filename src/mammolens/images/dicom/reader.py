@@ -1,0 +1,184 @@
+"""Read a DICOM file: its header alone, or the mammogram.
+
+pydicom parses the header. If damaged bytes raise an exception in pydicom, the functions here raise
+an `InputError` instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from mammolens.core import Caution, ImageRef, Mammogram, ObjectKind, SourceHeader
+from mammolens.errors import InputError, NotAnImage
+from mammolens.images.dicom.acceptance import check_object, pixel_format
+from mammolens.images.dicom.attributes import IDENTIFYING, READ, tags_of
+from mammolens.images.dicom.bounded_header import BIG_ENDIAN, BoundedHeader, read_bounded, wanted_of
+from mammolens.images.dicom.frames import pixel_element
+from mammolens.images.dicom.header import image_ref, source_header
+from mammolens.images.dicom.luts import apply_modality, modality_of, padding_range, voi_choices
+from mammolens.images.dicom.object_kind import kind_by_class, object_kind
+from mammolens.images.dicom.orientation import stated_orientation
+from mammolens.images.dicom.pixels import stored_values
+from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
+from mammolens.images.dicom.streams import Plain
+from mammolens.images.dicom.tags import Tags
+from mammolens.images.limits import MAX_BYTES, check_content
+
+__all__ = ["HEAD_BYTES", "Described", "describe_dicom", "looks_like_dicom", "read_dicom"]
+
+HEAD_BYTES = 132
+FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
+ELEMENT_HEAD_BYTES = 12
+
+
+class Described(NamedTuple):
+    """A header that was read without the pixels.
+
+    `refusal` is the error that `read_dicom` would raise, as far as the header shows it. `kind` is
+    the kind of object that the header proves.
+    """
+
+    ref: ImageRef
+    header: SourceHeader
+    cautions: tuple[Caution, ...]
+    refusal: InputError | None
+    kind: ObjectKind
+
+
+class _Parsed(NamedTuple):
+    tags: Tags
+    bounded: BoundedHeader
+
+
+def looks_like_dicom(head: bytes) -> bool:
+    """Return whether a file with these first bytes is DICOM, or may be DICOM without a preamble."""
+    return head[128:132] == b"DICM" or (len(head) == HEAD_BYTES and head[:2] in FIRST_GROUPS)
+
+
+def describe_dicom(
+    stream: BinaryIO, source: str, path: Path | None, most_bytes: int = MAX_BYTES
+) -> Described:
+    """Read a header without its pixels; the reference has no digest.
+
+    If a part of the header is beyond the limits of `scan`, the other part is described and
+    `refusal` is set. This needs the attributes that identify the patient and study.
+
+    Parameters
+    ----------
+    most_bytes
+        Largest size of a deflated data set after inflating.
+
+    Raises
+    ------
+    NotAnImage, UnsupportedImage
+        If the header is missing or damaged, or the identifying attributes are beyond the limits.
+    """
+    with quiet_pydicom() as caught:
+        tags, bounded = _parse(stream, source, most_bytes)
+        ref, header = image_ref(tags, path), source_header(tags, bounded.syntax)
+        refusal = bounded.scanned.excess
+        kind = object_kind(tags) if refusal is None else kind_by_class(tags)
+        try:
+            check_object(tags)
+            modality_of(tags, pixel_format(tags, bounded.syntax))
+        except InputError as error:
+            refusal = refusal or error
+        _note_irregularities(tags, len(caught))
+    bounded.finish()
+    return Described(ref, header, tuple(tags.cautions), refusal, kind)
+
+
+def read_dicom(data: bytes, source: str, path: Path | None) -> Mammogram:
+    """Decode a DICOM mammogram (see `mammolens.images.read_image`)."""
+    with quiet_pydicom() as caught:
+        stream = BytesIO(data)
+        tags, bounded = _parse(stream, source)
+        if bounded.scanned.excess is not None:
+            raise bounded.scanned.excess
+        check_object(tags)
+        form = pixel_format(tags, bounded.syntax)
+        ref, header = image_ref(tags, path), source_header(tags, bounded.syntax)
+    if isinstance(bounded.stream, Plain):
+        body = memoryview(data)[stream.tell() - len(bounded.scanned.pixel_head) :]
+    else:
+        # Twice the size of the picture is enough to notice data after the picture.
+        body = memoryview(bounded.rest(ELEMENT_HEAD_BYTES + 2 * form.native_bytes))
+        bounded.finish()
+    element = pixel_element(body, bounded.syntax == BIG_ENDIAN, tags)
+    stored = stored_values(tags, form, element)
+    check_content(stored, source)
+    form = replace(form, signed=stored.dtype.kind == "i")
+    with quiet_pydicom() as more:
+        modality = modality_of(tags, form)
+        pixels = apply_modality(modality, stored)
+        voi = voi_choices(tags, form, modality, pixels)
+        padding = padding_range(tags, modality, form)
+        orientation = stated_orientation(tags, ref.laterality, ref.view_position)
+    _note_irregularities(tags, len(caught) + len(more))
+    return Mammogram(
+        ref=ref,
+        header=header,
+        pixels=pixels,
+        photometric=form.photometric,
+        voi=voi[0] if voi else None,
+        padding=padding,
+        cautions=tuple(tags.cautions),
+        other_voi=voi[1:],
+        orientation=orientation,
+    )
+
+
+def _note_irregularities(tags: Tags, count: int) -> None:
+    """Note that pydicom warned. Its messages may quote values, so they are not repeated."""
+    if count:
+        tags.caution("irregular_header", f"{count} header values break the DICOM standard")
+
+
+def _parse(stream: BinaryIO, source: str, most_bytes: int = MAX_BYTES) -> _Parsed:
+    """Parse the header; the stream is then at the pixel data (inflated if it was deflated)."""
+    head = stream.read(HEAD_BYTES)
+    if not looks_like_dicom(head):
+        raise _damaged("this is not a DICOM file", source)
+    header = read_bounded(stream, source, wanted_of(READ), most_bytes)
+    if header.scanned.lacks(tags_of(IDENTIFYING)) and header.scanned.excess is not None:
+        raise header.scanned.excess
+    try:
+        dataset = header.dataset()
+    except Exception as error:
+        # pydicom raises struct, key, value, type and recursion errors for damaged files.
+        raise _damaged(f"the DICOM header is damaged ({type(error).__name__})", source) from error
+    tags = Tags(dataset, source)
+    _check_sense(tags)
+    if head[128:132] != b"DICM":
+        tags.caution("missing_preamble", "the file has no DICOM preamble")
+    if header.declared is None:
+        text = "TransferSyntaxUID is missing; it was inferred from the data"
+        tags.caution("missing_transfer_syntax", text)
+    elif header.syntax != header.declared:
+        text = (
+            f"TransferSyntaxUID is {_name(header.declared)}, but the data set is"
+            f" {_name(header.syntax)}"
+        )
+        tags.caution("transfer_syntax_differs", text)
+    return _Parsed(tags, header)
+
+
+def _name(syntax: str | None) -> str:
+    from pydicom.uid import UID
+
+    return UID(syntax or "").name
+
+
+def _check_sense(tags: Tags) -> None:
+    """Refuse a truncated header or another kind of file: both lack these three attributes."""
+    if not any(tags.text(keyword) for keyword in ("SOPClassUID", "Modality", "Rows")):
+        raise _damaged(
+            "the DICOM header is truncated, or this is another kind of file", tags.source
+        )
+
+
+def _damaged(message: str, source: str) -> NotAnImage:
+    return NotAnImage(message, source=source, remedy="Send DICOM, PNG, JPEG, PGM or TIFF images")

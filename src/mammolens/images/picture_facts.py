@@ -1,0 +1,79 @@
+"""Read size, patient and series of a picture without decoding it, to sort public data sets."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+from mammolens.errors import InputError, NotAnImage
+from mammolens.images.decoders.jpeg import stream_size
+from mammolens.images.decoders.tiff import tiff_form
+from mammolens.images.dicom import HEAD_BYTES, looks_like_dicom
+from mammolens.images.dicom.bounded_header import read_bounded, wanted_of
+from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
+from mammolens.images.files import ImageFile
+from mammolens.images.raster import PGM_HEADER, PNG_SIGNATURE
+
+__all__ = ["PictureFacts", "read_facts"]
+
+HEAD_OF_STREAM_BYTES = 1 << 20
+
+
+class PictureFacts(NamedTuple):
+    """Stored rows and columns; patient and series from a DICOM header, else ``None``."""
+
+    rows: int
+    columns: int
+    patient_id: str | None = None
+    series_description: str | None = None
+
+
+def read_facts(path: Path) -> PictureFacts:
+    """Read the facts of a DICOM, PNG, JPEG, PGM or TIFF file, of a mammogram or a mask.
+
+    Raises
+    ------
+    NotAnImage, UnsupportedImage
+        If the file is missing, not a picture, or damaged before its size.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+            if looks_like_dicom(head):
+                return _dicom_facts(path)
+            data = head + stream.read(HEAD_OF_STREAM_BYTES)
+            if head[:4] in (b"II*\x00", b"MM\x00*"):
+                form = tiff_form(ImageFile(path).read_bytes(), str(path))
+                return PictureFacts(form.rows, form.columns)
+    except OSError as error:
+        raise _unreadable(path, f"cannot be read ({error.strerror})") from error
+    if data.startswith(PNG_SIGNATURE) and len(data) >= 24:
+        columns, rows = struct.unpack_from(">II", data, 16)
+        return PictureFacts(rows, columns)
+    if data.startswith(b"\xff\xd8\xff"):
+        size = stream_size(data, str(path))
+        return PictureFacts(size.rows, size.columns)
+    if match := PGM_HEADER.match(data):
+        return PictureFacts(int(match[3]), int(match[2]))
+    raise _unreadable(path, "is neither DICOM nor PNG, JPEG, PGM or TIFF")
+
+
+def _dicom_facts(path: Path) -> PictureFacts:
+    wanted = ("Rows", "Columns", "PatientID", "SeriesDescription")
+    try:
+        with path.open("rb") as stream, quiet_pydicom():
+            bounded = read_bounded(stream, str(path), wanted_of(frozenset(wanted)))
+            found = bounded.dataset()
+            rows, columns = int(found.Rows), int(found.Columns)
+            patient, series = (str(found.get(keyword, "")).strip() for keyword in wanted[2:])
+    except (InputError, OSError):
+        raise
+    except Exception as error:
+        # pydicom raises struct, key, value and attribute errors for damaged files.
+        raise _unreadable(path, f"has a damaged header ({type(error).__name__})") from error
+    return PictureFacts(rows, columns, patient or None, series or None)
+
+
+def _unreadable(path: Path, what: str) -> NotAnImage:
+    return NotAnImage(f"the file {what}", source=str(path), remedy="Copy it again")

@@ -1,0 +1,104 @@
+"""Targets of the maps where lesions are known: masks in the prepared frame, and their loss.
+
+A layer of one logit a cell reads the feature maps in training only. It makes the trunk respond at
+the place of a lesion, and is not part of the exported network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mammolens.data.cache import prepare_record
+from mammolens.data.lesion_masks import draw_lesion
+from mammolens.data.manifest import Record
+from mammolens.errors import InputError
+from mammolens.preprocess import InputConfig
+
+__all__ = ["UNKNOWN", "cell_targets", "lesion_masks", "map_loss"]
+
+UNKNOWN = -1.0
+"""Target of a cell of which nothing is known."""
+
+_COVERED = 0.25
+
+
+def lesion_masks(
+    records: Sequence[Record], config: InputConfig
+) -> dict[int, npt.NDArray[np.uint8]]:
+    """Draw the lesions of the records that have some, in the frame of their prepared pictures.
+
+    Returns
+    -------
+    Uint8 (H, W), 255 on a lesion, by index of the record. Normal images get an empty mask;
+    images of which no lesion is known are absent, and so are images that cannot be read.
+
+    Raises
+    ------
+    InvalidManifest
+        If a mask has another size than its image.
+    """
+    empty = np.zeros((config.height, config.width), np.uint8)
+    found: dict[int, npt.NDArray[np.uint8]] = {}
+    for index, record in enumerate(records):
+        if record.tumour is False:
+            found[index] = empty
+        elif record.lesions:
+            try:
+                geometry = prepare_record(record, config).geometry
+                found[index] = np.maximum.reduce([draw_lesion(x, geometry) for x in record.lesions])
+            except InputError:
+                continue
+    return found
+
+
+def cell_targets(mask: npt.NDArray[np.uint8], cells: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Targets of the cells of a map: 1 on a lesion, 0 off it, `UNKNOWN` at its rim.
+
+    A lesion too small to cover a quarter of any cell counts in the cell that it covers most.
+
+    Examples
+    --------
+    >>> mask = np.zeros((64, 64), np.uint8)
+    >>> mask[:32, :32] = 255
+    >>> cell_targets(mask, (2, 2)).tolist()
+    [[1.0, 0.0], [0.0, 0.0]]
+    """
+    share = cv2.resize(mask, cells[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+    if not share.any():
+        return share
+    level = min(_COVERED, float(share.max()))
+    return np.where(share >= level, 1.0, np.where(share > 0, UNKNOWN, 0.0)).astype(np.float32)
+
+
+def map_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of the cells, lesion and rest weighing alike within an image.
+
+    Parameters
+    ----------
+    logits
+        Float (B, h, w).
+    targets
+        Float (B, h, w) of 0, 1 and `UNKNOWN`.
+
+    Returns
+    -------
+    Mean over the images that have a known cell; zero if none has.
+    """
+    wanted = targets.clamp(min=0)
+    each = F.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none")
+    parts, known = [], []
+    for value in (1.0, 0.0):
+        here = (targets == value).float()
+        cells = here.sum((1, 2))
+        parts.append((each * here).sum((1, 2)) / cells.clamp(min=1))
+        known.append(cells > 0)
+    sides = torch.stack(known).sum(0)
+    images = (torch.stack(parts).sum(0) / sides.clamp(min=1))[sides > 0]
+    return images.mean() if len(images) else logits.sum() * 0.0

@@ -1,0 +1,155 @@
+"""A package's graph → a trunk that learns on: batch norms are given back to their convolutions.
+
+The graph keeps the names of the trunk's layers, but export has folded every batch norm into the
+convolution before it. `unfold_trunk` puts neutral norms behind the folded weights;
+`settle_statistics` gives each norm the statistics of what it sees, and weights that undo them, so
+that in training mode it does what a norm does, and in evaluation mode the trunk says what the
+graph said.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mammolens.data.cache import PreparedCache
+from mammolens.errors import ConfigError
+from mammolens.learn.batches import stack
+from mammolens.learn.network import MammoNet, batch_norms
+from mammolens.learn.trunk_folding import norms_by_convolution
+from mammolens.model.card import read_card
+from mammolens.model.package_files import CARD_FILE, open_package
+
+__all__ = ["graph_tensors", "settle_statistics", "unfold_trunk"]
+
+_IMAGES = 384
+_PROBE_PX = 64
+_PREFIX = "net.trunk."
+_SMALLEST, _LARGEST = 0.01, 100.0
+
+
+@torch.no_grad()
+def unfold_trunk(net: MammoNet, package: str) -> None:
+    """Load the trunk of a package, built in or by its path, that this product exported.
+
+    Export leaves filters of any size, and a rate that suits ImageNet weights is far too high for
+    one that is ten times smaller: behind a batch norm only its direction counts. So each filter is
+    brought to the size that it has in the network as given, and its norm undoes that.
+
+    Raises
+    ------
+    BadModelPackage
+        If there is no such package.
+    ConfigError
+        If its graph holds another trunk; the network may be half changed then.
+    """
+    source, read = open_package(package)
+    stored = graph_tensors(read(read_card(read(CARD_FILE), f"{source}/{CARD_FILE}").graph_file))
+    net.eval()
+    picture = torch.zeros(1, 1, _PROBE_PX, _PROBE_PX, dtype=torch.uint8)
+    names = {module: name for name, module in net.trunk.named_modules()}
+    done: set[str] = set()
+    for conv, norm in norms_by_convolution(net, picture):
+        usual = _rms(conv.weight)
+        _fill(conv.weight, stored, f"{names[conv]}.weight", source)
+        size = (usual / _rms(conv.weight).clamp(min=1e-12)).clamp(_SMALLEST, _LARGEST)
+        conv.weight *= size[:, None, None, None]
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1.0 - norm.eps)
+        norm.weight.copy_(1.0 / size)
+        _fill(norm.bias, stored, f"{names[conv]}.bias", source)
+        if conv.bias is not None:
+            conv.bias.zero_()
+        done |= {f"{names[conv]}.weight", f"{names[conv]}.bias"}
+        done |= {f"{names[norm]}.{part}" for part in norm.state_dict()}
+    for key, value in net.trunk.state_dict().items():
+        if key not in done and not key.endswith("num_batches_tracked"):
+            _fill(value, stored, key, source)
+    net.train()
+
+
+@torch.no_grad()
+def settle_statistics(
+    net: MammoNet, cache: PreparedCache, *, seed: int, batch: int, device: torch.device
+) -> None:
+    """Give every batch norm the statistics of at most 384 pictures, and leave what it says as is.
+
+    Leaves the network in training mode; one without batch norms is left as it is.
+    """
+    sums: dict[nn.Module, tuple[int, Tensor, Tensor]] = {}
+
+    def watch(norm: nn.Module, inputs: tuple[Tensor, ...], _: Tensor) -> None:
+        seen = inputs[0].double()
+        count, total, squares = sums.get(norm, (0, torch.tensor(0.0), torch.tensor(0.0)))
+        sums[norm] = (
+            count + seen.numel() // seen.shape[1],
+            total + seen.sum((0, 2, 3)).cpu(),
+            squares + seen.square().sum((0, 2, 3)).cpu(),
+        )
+
+    norms = list(batch_norms(net))
+    handles = [norm.register_forward_hook(watch) for norm in norms]
+    rows = np.random.default_rng(seed).permutation(len(cache.records))[:_IMAGES]
+    net.eval()
+    for start in range(0, len(rows) if norms else 0, batch):
+        net.maps(stack([cache.picture(row) for row in rows[start : start + batch]]).to(device))
+    for handle in handles:
+        handle.remove()
+    for norm in norms:
+        count, total, squares = sums[norm]
+        _undo(norm, total / count, (squares / count - (total / count) ** 2).clamp(min=1e-8))
+    net.train()
+
+
+def _rms(filters: Tensor) -> Tensor:
+    """Root of the mean square of each filter (n, …)."""
+    return filters.square().flatten(1).mean(1).sqrt()
+
+
+def _undo(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    """Change a norm's statistics, and its weights so that it maps values as before."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    old_scale = norm.weight.double().cpu() / (norm.running_var.double().cpu() + norm.eps).sqrt()
+    old_mean, bias = norm.running_mean.double().cpu(), norm.bias.double().cpu()
+    norm.weight.copy_(old_scale * (variance + norm.eps).sqrt())
+    norm.bias.copy_(bias + (mean - old_mean) * old_scale)
+    norm.running_mean.copy_(mean)
+    norm.running_var.copy_(variance)
+
+
+def graph_tensors(graph: bytes, prefix: str = _PREFIX) -> dict[str, Tensor]:
+    """A graph's tensors below a prefix, the trunk's, under their names there; single precision."""
+    import onnx
+
+    return {
+        tensor.name.removeprefix(prefix).removesuffix(".half"): torch.from_numpy(
+            onnx.numpy_helper.to_array(tensor).astype(np.float32)
+        )
+        for tensor in onnx.load_from_string(graph).graph.initializer
+        if tensor.name.startswith(prefix)
+    }
+
+
+def _fill(target: Tensor, stored: dict[str, Tensor], key: str, source: str) -> None:
+    """Copy a tensor; a grey stem is shared out among the three channels that it was summed of.
+
+    Export wraps a convolution whose padding it made constant: its name is then one part longer.
+    """
+    layer, _, part = key.rpartition(".")
+    found = stored.get(key, stored.get(f"{layer}.conv.{part}"))
+    if found is not None and found.ndim == 4 and found.shape[1] == 1 and target.shape[1] == 3:
+        found = found.expand(-1, 3, -1, -1) / 3
+    if found is None or found.shape != target.shape:
+        there = "is not in the graph" if found is None else f"is {tuple(found.shape)} there"
+        raise ConfigError(
+            f"the package's graph does not hold this trunk: {key}, {tuple(target.shape)}, {there}",
+            source=source,
+            keyword="network.start",
+            remedy="Name the package's backbone in network.backbone; trunks that a graph holds "
+            "in another form (ConvNeXt) go on from their run's best.safetensors alone",
+        )
+    target.copy_(found)

@@ -1,0 +1,177 @@
+"""The log of a run in progress: a table of its passes, files of figures, curves."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mammolens.errors import ConfigError
+from mammolens.learn.checkpoint import add_to_log, cut_log
+
+__all__ = ["Journal", "open_journal", "table_of_passes"]
+
+_EVERY = 20
+
+
+class Journal:
+    """Writes what happens into the run folder. Of several processes, the first one alone does.
+
+    Parameters
+    ----------
+    out
+        Run folder; ``None`` writes nothing.
+    say
+        Takes the lines.
+    writer
+        A TensorBoard writer, or ``None``.
+    begun_at
+        Step at which this stretch of the run begins.
+    """
+
+    def __init__(
+        self, out: Path | None, say: Callable[[str], None], writer: Any, begun_at: int
+    ) -> None:
+        self.out, self.say, self.writer, self.begun_at = out, say, writer, begun_at
+        self.began = time.monotonic()
+        self.first = True
+        self.curves = importlib.util.find_spec("matplotlib") is not None
+        if not self.curves:
+            say("no curves.png: matplotlib is not installed (pip install 'mammolens[train]')")
+
+    def note_step(
+        self, step: int, total: int, passes: float, loss: float, rates: Mapping[str, float]
+    ) -> None:
+        """Note every twentieth step: its loss, and the rates that it was taken with."""
+        if step % _EVERY or self.out is None:
+            return
+        taken = time.monotonic() - self.began
+        left = taken / max(1, step - self.begun_at) * (total - step)
+        self.say(
+            f"step {step}/{total} loss {loss:.3f} {taken:.0f}s, about {_clock(left)} to the end"
+        )
+        row = {"step": step, "passes": round(passes, 4), "loss": loss, **rates}
+        add_to_log(self.out / "steps.csv", row)
+        self._count(row, step)
+
+    def note_pass(self, step: int, row: Mapping[str, Any]) -> None:
+        """Note a pass: its row in ``log.csv`` and in the table, and the curves so far."""
+        if self.out is None:
+            return
+        add_to_log(self.out / "log.csv", row)
+        for line in table_of_passes(self.out / "log.csv")[0 if self.first else -1 :]:
+            self.say(line)
+        self.first = False
+        self._count({key: value for key, value in row.items() if value is not None}, step)
+        if self.curves:
+            from mammolens.learn.training_curves import draw_curves
+
+            draw_curves(self.out)
+
+    def end(self, best: Mapping[str, Any], epochs: int, *, early: bool) -> None:
+        """Tell what came out, and what to do next.
+
+        Parameters
+        ----------
+        best
+            The best pass, see ``best.json``.
+        epochs
+            ``train.epochs``.
+        early
+            Whether patience ended the run.
+        """
+        if self.out is None:
+            return
+        if (self.out / "log.csv").exists():
+            for line in table_of_passes(self.out / "log.csv"):
+                self.say(line)
+        if early:
+            self.say("no gain for train.patience passes: raise it to go on")
+        self.say(
+            f"the best pass is {int(best['epoch']) + 1} of {epochs}: score {best['score']:.4f}"
+        )
+        self.say(f"next: mammolens export {self.out} -o {self.out / 'package'}")
+
+    def _count(self, row: Mapping[str, Any], step: int) -> None:
+        if self.writer is not None:
+            for key, value in row.items():
+                if key not in ("step", "epoch", "passes"):
+                    self.writer.add_scalar(key, value, step)
+
+
+@contextmanager
+def open_journal(
+    out: Path | None,
+    say: Callable[[str], None],
+    *,
+    tensorboard: bool,
+    step: int,
+    epoch: int,
+) -> Iterator[Journal]:
+    """Open the journal of a run that goes on after `step` steps and `epoch` whole passes.
+
+    Rows of steps that will be taken again are dropped first.
+
+    Raises
+    ------
+    ConfigError
+        If TensorBoard logs are wanted and cannot be written.
+    """
+    writer = None
+    if out is not None:
+        cut_log(out / "steps.csv", step)
+        cut_log(out / "log.csv", epoch - 1)
+        writer = _tensorboard(out, step) if tensorboard else None
+    try:
+        yield Journal(out, say, writer, step)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def table_of_passes(log: Path) -> list[str]:
+    """The passes of a ``log.csv`` as lines of a table: head, then one for each, the best marked.
+
+    Loss is that of the labels, the score the AUC of malignancy by image (of each data set, and
+    their mean weighted by images), of training pictures as drawn and of validation pictures.
+    """
+    with log.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows:
+        return []
+    known = {"loss": "train loss", "val_loss": "val loss", "train_score": "train AUC"}
+    known |= {"score": "val AUC"}
+    names = [name for name in known if name in rows[0]]
+    names += [name for name in rows[0] if name.startswith("auc_")]
+    heads = [known.get(name, name.removeprefix("auc_")) for name in names]
+    best = max(rows, key=lambda row: float(row["score"]))
+    lines = ["pass  " + "  ".join(f"{head:>10}" for head in heads)]
+    for row in rows:
+        cells = [f"{float(row[name]):.4f}" if row.get(name) else "-" for name in names]
+        number = int(row["epoch"]) + 1
+        line = f"{number:>4}  " + "  ".join(
+            f"{cell:>{max(10, len(head))}}" for cell, head in zip(cells, heads, strict=True)
+        )
+        lines.append(f"{line}  best" if row is best else line)
+    return lines
+
+
+def _tensorboard(out: Path, step: int) -> Any:
+    if importlib.util.find_spec("tensorboard") is None:
+        raise ConfigError(
+            "TensorBoard is not installed",
+            keyword="train.tensorboard",
+            remedy="Run: pip install 'mammolens[train]', or set train.tensorboard to false",
+        )
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(out / "tensorboard"), purge_step=step + 1 if step else None)
+
+
+def _clock(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60}h{minutes % 60:02d}" if minutes >= 60 else f"{minutes} min"

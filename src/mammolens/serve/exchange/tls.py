@@ -1,0 +1,134 @@
+"""TLS of the node, where it listens and where it calls: versions, ciphers, certificates.
+
+DICOM follows the BCP 195 profile: TLS 1.2 or 1.3, forward secrecy, certificates of both sides. The
+HTTP server has the same ciphers. Servers that are called over HTTP or MLLP need TLS 1.2, and a
+certificate that names them.
+
+Source: DICOM PS3.15 B.12 (BCP 195 RFC 9325 TLS Secure Transport Connection Profile).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from mammolens.errors import ConfigError
+from mammolens.serve.settings import DimseSettings
+
+__all__ = [
+    "CIPHERS",
+    "certificates_of",
+    "client_context",
+    "dicom_client_context",
+    "dicom_server_context",
+]
+
+CIPHERS: Final = ":".join(
+    f"ECDHE-{signature}-AES{bits}-GCM-SHA{digest}"
+    for bits, digest in ((256, 384), (128, 256))
+    for signature in ("ECDSA", "RSA")
+)
+"""Of TLS 1.2; those of TLS 1.3 are all good."""
+
+
+@contextlib.contextmanager
+def certificates_of(source: str, keyword: str) -> Iterator[None]:
+    """Turn the failure to read certificates and keys into an error of the settings.
+
+    Parameters
+    ----------
+    source, keyword
+        What the files belong to, and the setting that names them.
+
+    Raises
+    ------
+    ConfigError
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ConfigError(
+            f"the certificates cannot be used ({reason})",
+            source=source,
+            keyword=keyword,
+            remedy="Give PEM files that this user may read and that fit together; the key without"
+            " a passphrase",
+        ) from error
+
+
+def client_context(
+    source: str,
+    keyword: str,
+    authority: Path | None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> ssl.SSLContext:
+    """Make the context for a server that is called over HTTP or MLLP.
+
+    Parameters
+    ----------
+    source, keyword
+        What the files belong to and the setting that names them, for a message.
+    authority
+        PEM of who may vouch for the server; ``None``: whom the system trusts.
+    certificate, key
+        PEM of what the node shows of itself, if anything.
+
+    Raises
+    ------
+    ConfigError
+        A file cannot be read or does not fit.
+    """
+    with certificates_of(source, keyword):
+        context = ssl.create_default_context(cafile=authority)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if certificate is not None:
+            # Without a password OpenSSL would ask at the terminal, and wait for it.
+            context.load_cert_chain(certificate, key, password="")
+    return context
+
+
+def dicom_server_context(dimse: DimseSettings) -> ssl.SSLContext | None:
+    """Make the context of the DICOM listener, or ``None`` where it speaks without TLS.
+
+    Raises
+    ------
+    ConfigError
+        A file cannot be read or does not fit.
+    """
+    return _dicom_context(dimse, ssl.PROTOCOL_TLS_SERVER) if dimse.certificate else None
+
+
+def dicom_client_context(dimse: DimseSettings) -> ssl.SSLContext:
+    """Make the context for calls to a ``dicoms://`` peer.
+
+    Raises
+    ------
+    ConfigError
+        There is no certificate to show, or a file cannot be read or does not fit.
+    """
+    context = _dicom_context(dimse, ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = dimse.check_names
+    return context
+
+
+def _dicom_context(dimse: DimseSettings, protocol: ssl._SSLMethod) -> ssl.SSLContext:
+    if dimse.certificate is None or dimse.authority is None:
+        raise ConfigError(
+            "TLS needs a certificate",
+            keyword="dimse.certificate",
+            remedy="Give certificate, key and authority",
+        )
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    with certificates_of(str(dimse.certificate), "dimse.certificate"):
+        context.load_cert_chain(dimse.certificate, dimse.key, password="")
+        context.load_verify_locations(dimse.authority)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context

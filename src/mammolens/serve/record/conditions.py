@@ -1,0 +1,53 @@
+"""Conditions over the tables that several questions share, and long lists in short statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeVar
+
+import sqlalchemy as sa
+
+from mammolens.serve.record.tables import DELIVERIES, EXAMS, PRIORS, RESULTS, WorkState
+
+__all__ = ["IS_PRIOR", "OVERTAKEN", "SUPERSEDED", "WAITS", "batches"]
+
+T = TypeVar("T")
+MOST_VALUES: Final = 500
+"""Values in one statement: SQLite takes 32,766, and 999 before version 3.32."""
+
+IS_PRIOR: Final = (
+    sa.select(PRIORS.c.id).where(PRIORS.c.study_instance_uid == EXAMS.c.study_instance_uid).exists()
+)
+"""Exams that were fetched to compare with."""
+
+WAITS: Final = sa.and_(EXAMS.c.version > EXAMS.c.queued_version, ~IS_PRIOR)
+"""Exams that changed since their last job, and are not priors."""
+
+_NEWER: Final = RESULTS.alias()
+SUPERSEDED: Final = sa.select(_NEWER.c.id).where(_NEWER.c.supersedes == RESULTS.c.id).exists()
+"""Results that a newer result of the same exam replaces."""
+
+_LATER: Final = DELIVERIES.alias()
+OVERTAKEN: Final = (
+    sa.select(_LATER.c.id)
+    .where(
+        _LATER.c.exam_id == DELIVERIES.c.exam_id,
+        _LATER.c.route == DELIVERIES.c.route,
+        _LATER.c.revision > DELIVERIES.c.revision,
+        _LATER.c.state.in_((WorkState.RUNNING.value, WorkState.DONE.value)),
+    )
+    .exists()
+)
+"""Deliveries whose exam has a later result that has gone by the same route, or is going."""
+
+
+def batches(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Give values, as many at a time as one statement takes.
+
+    Examples
+    --------
+    >>> [len(some) for some in batches(range(1001))]
+    [500, 500, 1]
+    """
+    for start in range(0, len(values), MOST_VALUES):
+        yield values[start : start + MOST_VALUES]

@@ -1,0 +1,262 @@
+"""Results on their way out: one stream of predictions into any number of sinks.
+
+No picture and no map is kept between two exams, so memory does not grow with their number beyond a
+small row each. No file has its final name before it is whole.
+"""
+
+from __future__ import annotations
+
+import bisect
+import pickle
+import tempfile
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, overload
+
+from mammolens.errors import InputError
+from mammolens.files import storage
+from mammolens.sinks._artefact import Artefact
+from mammolens.sinks._registry import Sink, find_sink
+from mammolens.sinks._run import RunInfo
+from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
+
+if TYPE_CHECKING:
+    from mammolens.core import Prediction, TriageCategory, Unreadable
+
+__all__ = ["LISTED", "RunRow", "RunSummary", "exam_artefacts", "write_run"]
+
+LISTED: Final = 10
+"""How many refused inputs the summary of a run names."""
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One exam in the table at the end of a run; probabilities are ``None`` where it failed."""
+
+    patient_id: str | None
+    study_instance_uid: str | None
+    category: TriageCategory
+    malignancy: float | None
+    tumour: float | None
+    n_images: int
+    n_unreadable: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run came to: a row for each exam in the order they came, and the files written.
+
+    `refusals` say which sink could not express an exam, and why; `unreadable` holds the first
+    `LISTED` of the refused inputs.
+    """
+
+    rows: tuple[RunRow, ...]
+    n_unreadable: int
+    files: tuple[Path, ...]
+    refusals: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def n_exams(self) -> int:
+        """Number of exams, the failed ones among them."""
+        return len(self.rows)
+
+    @property
+    def n_failed(self) -> int:
+        """Number of exams of which nothing is known."""
+        return sum(row.category.value == "failed" for row in self.rows)
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every input was analysed and every result written, else 3."""
+        lacking = self.n_failed or self.n_unreadable or self.refusals
+        return EXIT_INCOMPLETE if lacking else EXIT_OK
+
+
+def exam_artefacts(name: str, prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
+    """Give the files that a sink makes of one exam, each under its name in a folder of results.
+
+    Raises
+    ------
+    ConfigError
+        The sink is unknown or cannot be used.
+    InputError
+        What the exam lacks to be said in this format; what was given before is valid.
+    """
+    from mammolens.sinks._files import ExamNames
+    from mammolens.sinks._sound import sound
+
+    sink, prediction = find_sink(name), sound(prediction)
+    if sink.make:
+        made = sink.load(sink.make)(prediction, run)
+        yield from ExamNames(sink.files[0]).named(prediction, made)
+    else:
+        rows = [sink.load(sink.row)(prediction, run, 0)]
+        yield from sink.load(sink.join)([row for row in rows if row is not None], run)
+
+
+def write_run(
+    stream: Iterable[Prediction | Unreadable],
+    out: Path,
+    run: RunInfo,
+    sinks: Sequence[str],
+    on_item: Callable[[Prediction | Unreadable], None] | None = None,
+) -> RunSummary:
+    """Drain a stream of results into the sinks under `out`.
+
+    A prediction that holds NaN or infinity is written as a failed exam. A sink may refuse an exam
+    (`InputError`): the others take it. If anything is raised, by the stream or by a sink, every
+    file of the unfinished run is removed first.
+
+    Parameters
+    ----------
+    stream
+        Results as they come; each is let go before the next is taken.
+    out
+        Folder, made if absent.
+    sinks
+        Names, in any order; one named twice is opened once.
+    on_item
+        Called with every item after it was written, for a progress bar.
+
+    Raises
+    ------
+    ConfigError
+        A sink is unknown or cannot be used; nothing was analysed or written yet.
+    StorageError
+        The folder cannot be written to.
+    """
+    from mammolens.core import Prediction
+    from mammolens.sinks._sound import sound
+    from mammolens.sinks._worklist import reading_key
+
+    wanted = [find_sink(name) for name in dict.fromkeys(sinks)]
+    for sink in wanted:
+        sink.check()
+    rows: list[RunRow] = []
+    refusals: list[str] = []
+    refused: list[Unreadable] = []
+    n_unreadable = 0
+    pictured: list[tuple[int, float]] = []
+    opened: list[_Opened] = []
+    try:
+        with storage(out, "the results"):
+            out.mkdir(parents=True, exist_ok=True)
+            for sink in wanted:
+                opened.append(_Opened(sink, out, run))
+        for item in stream:
+            place = 0
+            if isinstance(item, Prediction):
+                item = sound(item)
+                rows.append(_row(item))
+                place = bisect.bisect_right(pictured, reading_key(item))
+                if item.images:
+                    pictured.insert(place, reading_key(item))
+            here = item.unreadable if isinstance(item, Prediction) else (item,)
+            n_unreadable += len(here)
+            refused += here[: LISTED - len(refused)]
+            with storage(out, "the results"):
+                for one in opened:
+                    try:
+                        one.take(item, place)
+                    except InputError as error:
+                        refusals.append(f"{one.name}: {error}")
+            if on_item is not None:
+                on_item(item)
+            del item
+        with storage(out, "the results"):
+            files = [path for one in opened for path in one.close()]
+    except BaseException:
+        for one in opened:
+            one.discard()
+        raise
+    return RunSummary(tuple(rows), n_unreadable, tuple(files), tuple(refusals), tuple(refused))
+
+
+class _Opened:
+    """A sink at work: it takes every item of a run, and its files are finished at the end."""
+
+    def __init__(self, sink: Sink, out: Path, run: RunInfo) -> None:
+        from mammolens.sinks._files import ExamNames, SinkFiles
+
+        self.name, self._sink, self._run = sink.name, sink, run
+        self._per_exam = sink.load(sink.make or sink.row)
+        self._names = ExamNames(sink.files[0]) if sink.make else None
+        with ExitStack() as stack:
+            self._files = SinkFiles(out, sink)
+            stack.callback(self._files.discard)
+            self._rows = Rows(out)
+            stack.pop_all()
+
+    def take(self, item: Prediction | Unreadable, place: int) -> None:
+        """Write the files of an exam, or keep the row of an item until the end of the run."""
+        from mammolens.core import Prediction
+
+        if self._names is None:
+            row = self._per_exam(item, self._run, place)
+            if row is not None:
+                self._rows.append(row)
+        elif isinstance(item, Prediction):
+            for artefact in self._names.named(item, self._per_exam(item, self._run)):
+                self._files.write(artefact)
+
+    def close(self) -> list[Path]:
+        """Write the files of the run, and list the files and folders of the sink."""
+        if self._names is None:
+            for artefact in self._sink.load(self._sink.join)(self._rows, self._run):
+                self._files.write(artefact)
+        self._rows.close()
+        return self._files.close()
+
+    def discard(self) -> None:
+        """Remove everything."""
+        self._rows.close()
+        self._files.discard()
+
+
+class Rows(Sequence[Any]):
+    """The rows of a run in the order in which they came, in a nameless file on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._starts = array("q")
+
+    def append(self, row: object) -> None:
+        """Add a row."""
+        self._starts.append(self._file.seek(0, 2))
+        pickle.dump(row, self._file, pickle.HIGHEST_PROTOCOL)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, at: int) -> Any: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Any]: ...
+    def __getitem__(self, at: int | slice) -> Any:
+        if isinstance(at, slice):
+            return [self[n] for n in range(len(self))[at]]
+        self._file.seek(self._starts[at])
+        return pickle.load(self._file)
+
+    def close(self) -> None:
+        """Let the file go."""
+        self._file.close()
+
+
+def _row(prediction: Prediction) -> RunRow:
+    scores = prediction.scores
+    return RunRow(
+        prediction.patient_id,
+        prediction.study_instance_uid,
+        prediction.category,
+        scores.malignant if scores else None,
+        scores.tumour if scores else None,
+        len(prediction.images),
+        len(prediction.unreadable),
+        prediction.elapsed_s,
+    )
