@@ -135,7 +135,7 @@ export function withLayers(state: ViewerState, changes: Partial<Layers>): Viewer
   return { ...state, layers: { ...state.layers, ...changes } };
 }
 
-/** Goes to a step; zoom and pan begin anew there. */
+/** Goes to a step; zoom and pan start again there. */
 export function goTo(state: ViewerState, scene: Scene, step: number, field = 0): ViewerState {
   const next: ViewerState = {
     ...state,

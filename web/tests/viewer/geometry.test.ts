@@ -64,7 +64,7 @@ describe("hanging", () => {
     expect(hung.doubt).toBe("orientation-contradicted");
   });
 
-  test("without header and picture nothing is turned and the reader is told", () => {
+  test("without header and picture nothing is turned and the reader is warned", () => {
     expect(oriented("R", null, null).doubt).toBe("orientation-unknown");
     expect(oriented("R", ["CC", ""], null).doubt).toBe("orientation-unknown");
   });

@@ -113,7 +113,7 @@ function square(
   }
 }
 
-/** Colour-blind safe (Okabe and Ito 2008): orange on grey, told apart by lightness too. */
+/** Colour-blind safe (Okabe and Ito 2008): orange on grey, which differ in lightness too. */
 const TINT = [230, 159, 0] as const;
 
 /**
