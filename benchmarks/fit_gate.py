@@ -26,7 +26,7 @@ import mammolens.quality
 from mammolens.core import Overview
 from mammolens.preprocess import find_breast
 from mammolens.quality.features import NAMES, SIDE_PX, measure
-from mammolens.quality.gate import Look, expand
+from mammolens.quality.gate import Look, softmax_terms
 
 Array = npt.NDArray[Any]
 
@@ -181,12 +181,12 @@ def fit(table: dict[str, Array], chosen: Array) -> dict[str, Array]:
         "high": np.percentile(own, 99.5, axis=0),
     }
     model = LogisticRegression(C=PENALTY, max_iter=300, tol=1e-3)
-    model.fit(expand(x, **made), looks, sample_weight=weigh(kinds, altered))
+    model.fit(softmax_terms(x, **made), looks, sample_weight=weigh(kinds, altered))
     return {**made, "weights": model.coef_, "biases": model.intercept_}
 
 
 def suspicion(gate: dict[str, Array], x: Array) -> Array:
-    terms = expand(x, gate["centre"], gate["scale"], gate["high"])
+    terms = softmax_terms(x, gate["centre"], gate["scale"], gate["high"])
     logits = terms @ gate["weights"].T + gate["biases"]
     powers = np.exp(logits - logits.max(1, keepdims=True))
     return 1 - powers[:, 0] / powers.sum(1)

@@ -10,11 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import numpy as np
 import pytest
 
 from mammolens.model import CLASSES, INPUT_NAME, STRIDE, ModelCard, save_package
 from mammolens.quality import built_in_point
+
+hypothesis.settings.register_profile("no test measures time", deadline=None)
+hypothesis.settings.load_profile("no test measures time")
 
 
 @pytest.hookimpl(wrapper=True)

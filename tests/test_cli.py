@@ -222,7 +222,7 @@ def test_a_sample_that_is_not_installed(call, tmp_path: Path, monkeypatch) -> No
 
 @pytest.mark.parametrize("words", [("train", "r.toml", "--out", "x"), ("export", "x", "-o", "y")])
 def test_training_that_is_not_installed(call, monkeypatch, words: tuple[str, ...]) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("mammolens.extras.find_spec", lambda _: None)
     outcome = call(*words)
     assert outcome.code == 2
     assert "pip install 'mammolens[train]'" in outcome.err

@@ -25,7 +25,7 @@ def test_folders_without_a_finished_run_are_named(command, tmp_path, monkeypatch
     assert "holds no finished pass" in said
     code, said = door(monkeypatch, capsys, command, folders[0], "--out", str(tmp_path / "out"))
     assert code == 2
-    assert "one run is no ensemble" in said
+    assert "one run is not an ensemble" in said
     assert not (tmp_path / "out").exists()
 
 

@@ -79,7 +79,7 @@ def geometries(draw):
     return Geometry((rows, cols), (r0, c0, r1, c1), scaled, offset, prepared, flipped)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(geometries(), st.integers(2, 6), st.integers(2, 6), st.data())
 def test_a_point_of_the_map_lands_on_its_source_pixel(geometry, h, w, data):
     i, j = data.draw(st.integers(0, h - 1)), data.draw(st.integers(0, w - 1))
@@ -104,7 +104,7 @@ def test_a_point_of_the_map_lands_on_its_source_pixel(geometry, h, w, data):
         assert warped[at] >= max(0.0, 1 - falls[0]) * max(0.0, 1 - falls[1]) - 1e-5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(geometries(), st.sampled_from([0.5, 1.0, 1.7]))
 def test_a_slope_stays_the_same_slope_at_any_display_size(geometry, size):
     _, cols = geometry.prepared_shape
@@ -141,7 +141,7 @@ def test_a_strong_map_is_outlined_and_the_tissue_inside_is_not_changed():
     assert not changed[strength > 1.3].any()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(geometries(), st.booleans(), st.data())
 def test_lines_enclose_exactly_the_places_that_reach_the_level(geometry, mirrored, data):
     h, w = data.draw(st.integers(2, 6)), data.draw(st.integers(2, 6))

@@ -25,7 +25,7 @@ def geometries(draw) -> Geometry:
     return Geometry((rows, cols), crop, scaled, offset, frame, draw(st.booleans()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(geometries(), st.integers(1, 3), st.sampled_from([0.5, 1.0]))
 def test_a_map_is_turned_back_with_its_picture(geometry, quarters, size) -> None:
     activation = np.random.default_rng(0).random((8, 6)).astype(np.float32)
@@ -36,7 +36,7 @@ def test_a_map_is_turned_back_with_its_picture(geometry, quarters, size) -> None
     np.testing.assert_allclose(warp_map(activation, stored, turned.shape), turned, atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(geometries(), st.integers(1, 3))
 def test_a_box_is_drawn_at_the_same_place_for_every_orientation(geometry, quarters) -> None:
     r0, c0, _, _ = geometry.crop_source_px

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mammolens.files import storage, write_whole
 
-__all__ = ["GROUND", "INK", "QUIET", "band", "measure", "write", "write_png"]
+__all__ = ["GROUND", "INK", "QUIET", "band", "encode_rgb", "measure", "write", "write_png"]
 
 INK: Final = (236, 238, 240)
 QUIET: Final = (176, 182, 188)
@@ -62,10 +62,16 @@ def write_png(path: Path, picture: npt.NDArray[np.uint8]) -> Path:
     StorageError
         If it cannot be written.
     """
-    done, encoded = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
-    assert done
     with storage(path, "the sheet"):
-        return write_whole(path, encoded.tobytes())
+        return write_whole(path, encode_rgb(picture))
+
+
+def encode_rgb(picture: npt.NDArray[np.uint8], suffix: str = ".png") -> bytes:
+    """Encode a picture, uint8 RGB (rows, columns, 3), as PNG or, with ``.jpg``, as JPEG."""
+    done, encoded = cv2.imencode(suffix, np.ascontiguousarray(picture[..., ::-1]))
+    assert done
+    data: bytes = encoded.tobytes()
+    return data
 
 
 def measure(text: str, size: float) -> tuple[int, int]:

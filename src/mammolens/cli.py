@@ -1,6 +1,6 @@
-"""The command line: thin doors that parse, call one function and show what came back.
+"""The command line: each command parses its options, calls one function and shows the result.
 
-Nothing heavy is imported before a command runs, so that ``--help`` answers at once.
+Heavy modules are imported only when a command runs, so that ``--help`` is fast.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mammolens import DISCLAIMER, cli_bench, cli_datasets, cli_node, cli_runs
+from mammolens.cli_options import Jobs, Out, Overrides, RunFile, names_in, print_progress
+from mammolens.extras import need_extra
 from mammolens.sinks import needs_pictures, sink_names
 
 __all__ = ["app", "main"]
 
 if TYPE_CHECKING:
     from mammolens.analysis import AnalysisOptions
-    from mammolens.exams import View
 
 app = typer.Typer(
     help=f"An open second reader for mammography. {DISCLAIMER}",
@@ -45,7 +46,6 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(metavar="[PATH]...", help="Images, folders (searched through), zip archives."),
 ]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
 Sample = Annotated[bool, typer.Option("--sample", help="Read the two sample exams instead.")]
 Model = Annotated[
     str | None,
@@ -65,7 +65,6 @@ Sinks = Annotated[
     str,
     typer.Option(metavar="LIST", help=f"Which of {', '.join(sink_names())}; separated by commas."),
 ]
-Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="How many to work on at a time.")]
 Prevalence = Annotated[
     float | None,
     typer.Option(metavar="P", help="Restate probabilities for this share of breasts with cancer."),
@@ -84,14 +83,9 @@ CompleteViews = Annotated[
         " without the others: one-view screening, or a breast that was removed.",
     ),
 ]
-RunFile = Annotated[Path, typer.Argument(metavar="RUN.toml", help="Configuration of the run.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Package = Annotated[
     Path, typer.Option("--out", "-o", metavar="PACKAGE", help="Model package to write.")
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the run; repeatable."),
 ]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Mammograms to vary.")]
 Sheet = Annotated[Path, typer.Option("--out", "-o", metavar="SHEET.png", help="Picture to write.")]
@@ -100,7 +94,7 @@ Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what is dra
 
 
 def main() -> None:
-    """Run a command; turn whatever went wrong into one clear line and an exit code."""
+    """Run a command; turn an error into one clear line and an exit code."""
     try:
         app()
     except Exception as error:
@@ -164,12 +158,13 @@ def analyze(
     complete_views: CompleteViews = "RCC,LCC,RMLO,LMLO",
 ) -> None:
     """Read exams, or marked regions of one image; score, explain, and write the results."""
-    inputs, names = _inputs(paths or [], sample), _names(sinks)
+    inputs, names = _inputs(paths or [], sample), names_in(sinks)
     from mammolens import console
     from mammolens.analysis import AnalysisOptions
+    from mammolens.exams import parse_views
     from mammolens.run import run_exams
 
-    views = _views(complete_views)
+    views = parse_views(names_in(complete_views))
     options = AnalysisOptions(
         jobs, prevalence, pseudonymise, time_limit, needs_pictures(names), views
     )
@@ -205,10 +200,10 @@ def models(name: ModelName = None) -> None:
 @app.command()
 def train(config: RunFile, out: Out, overrides: Overrides = None) -> None:
     """Train a network, or go on where the run was cut off (needs the extra train)."""
-    cli_runs.need_training()
+    need_extra("train")
     from mammolens.learn.train import train
 
-    best = train(config, out, overrides or [], lambda line: typer.echo(line, err=True))
+    best = train(config, out, overrides or [], print_progress)
     typer.echo(best)
 
 
@@ -232,10 +227,10 @@ def augment(
 @app.command()
 def export(run: RunFolder, package: Package) -> None:
     """Turn a trained run into a model package (needs the extra train)."""
-    cli_runs.need_training()
+    need_extra("train")
     from mammolens.bench.packaging import export_run
 
-    export_run(run, package, lambda line: typer.echo(line, err=True))
+    export_run(run, package, print_progress)
     typer.echo(package)
 
 
@@ -253,16 +248,6 @@ def _analyze_regions(
 
     report, files = run_regions(paths, regions, out, model or LESION_MODEL, sinks, options)
     console.show_regions(report, files)
-
-
-def _views(names: str) -> tuple[View, ...]:
-    from mammolens.exams import parse_views
-
-    return parse_views(_names(names))
-
-
-def _names(sinks: str) -> list[str]:
-    return [name.strip() for name in sinks.split(",") if name.strip()]
 
 
 def _inputs(paths: list[Path], sample: bool) -> list[Path]:

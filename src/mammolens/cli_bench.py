@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from mammolens.cli_options import Jobs, Out, names_in, pairs_in, print_progress
+from mammolens.extras import need_extra
+
 __all__ = ["compare", "evaluate", "explain", "report"]
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Built-in model or model package.")]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
-Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="How many to work on at a time.")]
 Tables = Annotated[
     list[Path],
     typer.Option(metavar="TABLE.csv", help="Labelled images, or a RUN.toml; repeatable."),
@@ -53,7 +54,7 @@ Mitigate = Annotated[
     ),
 ]
 SourceProbe = Annotated[
-    bool, typer.Option("--source-probe", help="Measure how well the source can be told.")
+    bool, typer.Option("--source-probe", help="Measure how well the source can be recognised.")
 ]
 
 Methods = Annotated[
@@ -131,18 +132,17 @@ def compare(
     jobs: Jobs = 1,
 ) -> None:
     """Compare packages and classical classifiers on the same rows (needs the extra train)."""
-    from mammolens.doctor import need_training
-
-    need_training()
+    need_extra("train")
     from mammolens import console
     from mammolens.bench.comparison import ComparisonSettings, compare
 
+    proofs = {name: Path(path) for name, path in pairs_in(proof, "--proof").items()}
     settings = ComparisonSettings(
-        *(table, _listed(models), _listed(features), split, folds, reference),
-        *(_pairs(proof or []), tuple(trust or []), cache, jobs),
+        *(table, tuple(names_in(models)), tuple(names_in(features)), split, folds, reference),
+        *(proofs, tuple(trust or []), cache, jobs),
     )
-    console.show_comparison(compare(settings, out, lambda line: typer.echo(line, err=True)))
-    typer.echo(f"next: mammolens report {out}", err=True)
+    console.show_comparison(compare(settings, out, print_progress))
+    print_progress(f"next: mammolens report {out}")
 
 
 def evaluate(
@@ -187,9 +187,7 @@ def explain(
     slow: Slow = 12,
 ) -> None:
     """Measure ways to explain a model on marked lesions (needs the extra train)."""
-    from mammolens.doctor import need_training
-
-    need_training()
+    need_extra("train")
     from mammolens import console
     from mammolens.bench.explaining.explanations import explain_model
 
@@ -197,11 +195,11 @@ def explain(
         model,
         manifest,
         out,
-        methods=[name.strip() for name in (methods or "").split(",") if name.strip()],
+        methods=names_in(methods),
         split=split,
         limit=limit,
         slow=slow,
-        on_progress=lambda line: typer.echo(line, err=True),
+        on_progress=print_progress,
     )
     console.show_written(written)
 
@@ -212,18 +210,3 @@ def report(runs: Runs, out: ReportOut = None, common: Common = False) -> None:
     from mammolens.bench import report
 
     console.show_written(report.write_reports(runs, out, common))
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _pairs(proofs: list[str]) -> dict[str, Path]:
-    """NAME=RUN, as often as given."""
-    found = {}
-    for text in proofs:
-        name, equals, path = text.partition("=")
-        if not (name and equals and path):
-            raise typer.BadParameter("write NAME=RUN.toml", param_hint="--proof")
-        found[name] = Path(path)
-    return found

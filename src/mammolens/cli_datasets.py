@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mammolens.cli_options import pairs_in
+
 __all__ = ["app"]
 
 app = typer.Typer(help="Read public data sets into tables, check and show them.")
@@ -56,7 +58,7 @@ def build(name: Source, root: Root, out: TableOut, options: Options = None) -> N
     from mammolens.data.manifest_writer import write_manifest
     from mammolens.data.sources import build_source
 
-    manifest = build_source(name, root, _pairs(options or []))
+    manifest = build_source(name, root, pairs_in(options, "--set"))
     written = write_manifest(manifest, out)
     console.show_manifest(manifest)
     console.show_written(written)
@@ -106,11 +108,3 @@ def check(tables: Tables, jobs: Jobs = 1, persons: Persons = None, json_file: Js
     if json_file is not None:
         console.show_written([write_report(report, json_file)])
     raise typer.Exit(report.exit_code)
-
-
-def _pairs(options: list[str]) -> dict[str, str]:
-    pairs = [option.partition("=") for option in options]
-    for (key, equals, _), option in zip(pairs, options, strict=True):
-        if not (key and equals):
-            raise typer.BadParameter(f"{option!r} is not KEY=VALUE", param_hint="--set")
-    return {key.strip(): value for key, _, value in pairs}

@@ -18,12 +18,11 @@ from mammolens.cli_node_questions import (
     changing,
     closed_to_others,
     looking,
-    need_serving,
     say,
     settings_of,
 )
 
-__all__ = ["app", "deliver", "need_serving", "node", "worker"]
+__all__ = ["app", "deliver", "node", "worker"]
 
 app = typer.Typer(help="The node beside a PACS; by itself: listen, and receive what is sent.")
 for command in (

@@ -1,4 +1,4 @@
-"""Commands that ask the node about its exams and destinations, and the one that makes node.toml."""
+"""Commands that ask the node about exams and destinations; parts that all its commands share."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+
+from mammolens.extras import need_extra
 
 if TYPE_CHECKING:
     from mammolens.serve.holdings import NodeState
@@ -27,7 +29,6 @@ __all__ = [
     "exams",
     "init",
     "looking",
-    "need_serving",
     "say",
     "settings_of",
     "show",
@@ -102,7 +103,7 @@ def check(config: Config = None, as_json: Json = False) -> None:
 
 def init(path: NewFile = Path("node.toml")) -> None:
     """Write a new node.toml that explains every setting; nothing is written over."""
-    need_serving()
+    need_extra("serve")
     from mammolens.serve.settings import write_template
 
     write_template(path)
@@ -111,13 +112,13 @@ def init(path: NewFile = Path("node.toml")) -> None:
 
 
 CLOSED: Final = 0o077
-"""The umask of every command of the node: images and results are for its user alone. A folder that
+"""The umask of every command of the node: only its user can read images and results. A folder that
 a group shares keeps its own rights; see ``share_with_group``."""
 
 
 def settings_of(config: Path | None) -> NodeSettings:
-    """Read the settings of a command, once what the node needs is known to be installed."""
-    need_serving()
+    """Check that the extra ``serve`` is installed, and read the settings of a command."""
+    need_extra("serve")
     from mammolens.serve.settings import load_settings
 
     return load_settings(config)
@@ -156,21 +157,3 @@ def closed_to_others() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-
-def need_serving() -> None:
-    """Refuse to go on where what the node needs is not installed."""
-    from importlib.util import find_spec
-
-    from mammolens.errors import ConfigError
-
-    needed = (
-        *("sqlalchemy", "alembic", "pydantic_settings", "pynetdicom", "fastapi", "uvicorn"),
-        *("prometheus_client", "httpx", "websockets"),
-    )
-    missing = [name for name in needed if find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"the node needs {', '.join(missing)}",
-            remedy="Run: pip install 'mammolens[serve]'",
-        )

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["average", "crossvalidate", "ensemble", "need_training"]
+from mammolens.cli_options import Out, Overrides, RunFile, print_progress
+from mammolens.extras import need_extra
 
-RunFile = Annotated[Path, typer.Argument(metavar="RUN.toml", help="Configuration of the run.")]
+__all__ = ["average", "crossvalidate", "ensemble"]
+
 Runs = Annotated[
     list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of finished runs of one split.")
 ]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
 Folds = Annotated[int, typer.Option(min=2, metavar="N", help="How many folds of patients.")]
 Inner = Annotated[
     bool, typer.Option("--inner", help="Cut the folds out of the run's training side alone.")
@@ -24,10 +25,6 @@ Trained = Annotated[
 Shares = Annotated[
     list[float] | None,
     typer.Option("--share", metavar="X", help="How much a run counts, in their order; repeatable."),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the run; repeatable."),
 ]
 
 
@@ -40,42 +37,32 @@ def crossvalidate(
     overrides: Overrides = None,
 ) -> None:
     """Train and judge each fold of patients in turn, or go on where it was cut off."""
-    need_training()
+    need_extra("train")
     from mammolens import console
     from mammolens.bench.crossvalidate import crossvalidate
 
-    found = crossvalidate(config, out, folds, overrides or [], _tell, inner=inner, trained=trained)
+    changes = overrides or []
+    found = crossvalidate(config, out, folds, changes, print_progress, inner=inner, trained=trained)
     console.show_evaluation(found)
-    _tell(f"next: mammolens report {out}")
+    print_progress(f"next: mammolens report {out}")
     raise typer.Exit(found.exit_code)
 
 
 def ensemble(runs: Runs, out: Out) -> None:
     """Let runs vote on the patients that all of them held out, and judge the vote."""
-    need_training()
+    need_extra("train")
     from mammolens import console
     from mammolens.bench.ensemble import evaluate_ensemble
 
-    found = evaluate_ensemble(runs, out, _tell)
+    found = evaluate_ensemble(runs, out, print_progress)
     console.show_evaluation(found)
-    _tell(f"next: mammolens report {out}")
+    print_progress(f"next: mammolens report {out}")
     raise typer.Exit(found.exit_code)
 
 
 def average(runs: Runs, out: Out, shares: Shares = None) -> None:
     """Write a run whose weights are the mean of several runs' weights, ready to export."""
-    need_training()
+    need_extra("train")
     from mammolens.learn.ensemble import average_runs
 
-    typer.echo(average_runs(runs, out, _tell, shares=shares))
-
-
-def need_training() -> None:
-    """Refuse to go on where what training needs is not installed."""
-    from mammolens import doctor
-
-    doctor.need_training()
-
-
-def _tell(line: str) -> None:
-    typer.echo(line, err=True)
+    typer.echo(average_runs(runs, out, print_progress, shares=shares))

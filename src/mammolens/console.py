@@ -1,4 +1,4 @@
-"""What the command line shows: tables on standard output, progress on standard error.
+"""Output of the command line: tables on standard output, progress on standard error.
 
 Text that comes from files (paths, identifiers) passes `printable` and is never read as markup.
 """
@@ -55,9 +55,9 @@ _HEALTH_STYLES = {Health.OK: "green", Health.OPTIONAL: "yellow", Health.LACKING:
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Open a bar on standard error; the function that it gives takes (done, total).
+    """Show a progress bar on standard error; the function that it yields takes (done, total).
 
-    Without a terminal nothing is drawn.
+    Without a terminal, nothing is drawn.
     """
     console = Console(stderr=True)
     bar = Progress(
@@ -75,7 +75,7 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def show_run(summary: RunSummary, run: RunInfo) -> None:
-    """Print the worklist (failed exams first, then by falling malignancy) and what was written."""
+    """Print the worklist (failed exams first, then by falling malignancy) and the written files."""
     console = Console()
     tumour = ("tumour",) if run.tumour_vouched else ()
     table = Table(
@@ -125,7 +125,7 @@ def _show_unreadable(console: Console, summary: RunSummary) -> None:
 
 
 def show_regions(report: RegionReport, files: Iterable[Path]) -> None:
-    """Print each marked region's probabilities and warnings, and what was written."""
+    """Print the probabilities and warnings of each marked region, and the written files."""
     console = Console()
     table = Table("region", "rows", "columns", "malignant", "benign", "warnings")
     for number, region in enumerate(report.regions, start=1):
@@ -150,7 +150,7 @@ def show_regions(report: RegionReport, files: Iterable[Path]) -> None:
 
 
 def show_evaluation(summary: EvaluationSummary) -> None:
-    """Print each task's figures with their intervals, and what was written."""
+    """Print the figures of each task with their intervals, and the written files."""
     from mammolens.bench.units import TASKS, UNITS
 
     console = Console(highlight=False, soft_wrap=True)
@@ -189,7 +189,7 @@ def _points_table(decided: Mapping[str, Any]) -> Table:
 
 
 def show_comparison(comparison: Comparison) -> None:
-    """Print each model's AUC of malignancy on each data set, the claims, and what was written."""
+    """Print the AUC of each model on each data set, the claims, and the written files."""
     console = Console(highlight=False, soft_wrap=True)
     found = comparison.document["datasets"]
     standings = {name: tasks["malignancy"][comparison.unit] for name, tasks in found.items()}
@@ -219,7 +219,7 @@ def _interval_words(figure: Mapping[str, Any] | None) -> str:
 
 
 def show_checks(checks: Iterable[Check]) -> bool:
-    """Print each check as it comes, with its fix; say whether nothing needed is lacking."""
+    """Print each check with its fix; return whether everything that is needed works."""
     console = Console(highlight=False)
     sound = True
     for check in checks:
@@ -232,7 +232,7 @@ def show_checks(checks: Iterable[Check]) -> bool:
 
 
 def show_sources(sources: Iterable[SourceInfo]) -> None:
-    """Print each data set that can be read, its licence and where it comes from."""
+    """Print each data set that can be read, with its licence and source."""
     console = Console(highlight=False, soft_wrap=True)
     for source in sources:
         console.print(Text(f"{printable(source.name):<11}", style="bold"), end="")
@@ -270,7 +270,7 @@ def show_manifest(manifest: Manifest) -> None:
 
 
 def show_check(report: CheckReport) -> None:
-    """Print what a check of tables found, errors first, and how far trivial traits tell labels."""
+    """Print the findings of a check of tables, errors first, and the figures of its probes."""
     console = Console(highlight=False, soft_wrap=True)
     styles = {"error": "bold red", "warning": "yellow", "note": "dim"}
     for found in report.findings:
@@ -296,7 +296,7 @@ def show_check(report: CheckReport) -> None:
 
 
 def show_written(paths: Iterable[Path]) -> None:
-    """Name the files that were written, one a line."""
+    """Print the paths of the written files, one in each line."""
     console = Console(highlight=False, soft_wrap=True)
     for path in paths:
         console.print(Text(printable(str(path))))

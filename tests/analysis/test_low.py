@@ -82,7 +82,7 @@ def why(prediction):
 VIEWS = st.sampled_from([(s, v) for s in (*Laterality, None) for v in (*ViewPosition, None)])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     shown=st.lists(st.sampled_from(STANDARD_VIEWS), unique=True),
     blank=st.lists(st.sampled_from(STANDARD_VIEWS), unique=True, max_size=2),

@@ -61,7 +61,7 @@ def record(image_id="1", **fields):
     return Record("mine", image_id, "anna", Path("/data") / f"{image_id}.png", **fields)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(RECORDS, min_size=1, max_size=4, unique_by=lambda r: (r.dataset, r.image_id)))
 def test_every_written_table_reads_back(tmp_path_factory, records):
     table = tmp_path_factory.mktemp("table") / "t.csv"

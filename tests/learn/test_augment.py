@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -72,30 +71,6 @@ def test_switching_one_change_on_leaves_every_other_draw(name: str) -> None:
     }
     for seed in range(20):
         assert drawn(seed, off) == replace(drawn(seed), **nothing[name])
-
-
-def test_changes_survive_json_and_are_replayed_exactly() -> None:
-    for seed in range(10):
-        change = drawn(seed)
-        again = Augmentation.from_dict(json.loads(json.dumps(change.to_dict())))
-        assert again == change
-        assert (apply_augmentation(breast(), change) == apply_augmentation(breast(), again)).all()
-
-
-def test_an_older_record_leaves_the_newer_changes_undone() -> None:
-    record = {k: v for k, v in drawn(3).to_dict().items() if k in ("zoom", "noise_seed")}
-    change = Augmentation.from_dict(record)
-    assert (change.zoom, change.elastic, change.erased) == (record["zoom"], 0.0, ())
-
-
-@pytest.mark.parametrize(
-    ("record", "keyword"),
-    [({"zooom": 1.0}, "zooom"), ({"zoom": "big"}, "zoom"), ({"erased": [[0.1, 0.2]]}, "erased")],
-)
-def test_what_is_no_record_is_refused(record: Any, keyword: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        Augmentation.from_dict(record)
-    assert (caught.value.keyword or "").startswith(keyword)
 
 
 def test_everything_drawn_stays_within_its_range_and_occurs() -> None:

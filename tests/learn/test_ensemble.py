@@ -93,7 +93,7 @@ def test_an_averaged_run_is_a_run_with_statistics_of_its_own(runs):
 
 
 def test_runs_that_cannot_be_averaged_are_refused(runs):
-    with pytest.raises(ConfigError, match="one run is no ensemble"):
+    with pytest.raises(ConfigError, match="one run is not an ensemble"):
         average_runs([runs / "first"], runs / "no", lambda _: None)
     with pytest.raises(ConfigError, match=r"wider.*network\.hidden is 24, that of .*first is 16"):
         average_runs([runs / "first", runs / "wider"], runs / "no", lambda _: None)

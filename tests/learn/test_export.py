@@ -23,8 +23,7 @@ ort = pytest.importorskip("onnxruntime")
 
 from mammolens.learn.export import Change, ExportReport, trace_graph  # noqa: E402
 from mammolens.learn.grad_cam import ScoreAndExplain  # noqa: E402
-from mammolens.learn.network import CLASSES, MammoNet  # noqa: E402
-from mammolens.model import CLASSES as PACKAGE_CLASSES  # noqa: E402
+from mammolens.learn.network import MammoNet  # noqa: E402
 from mammolens.model import INPUT_NAME, OUTPUT_NAMES  # noqa: E402
 
 
@@ -172,10 +171,6 @@ def check_scores(exported: Exported, batch: Any) -> None:
         logits = calibrated(exported.net, torch.from_numpy(batch))
     np.testing.assert_allclose(graph["logits"], logits.numpy(), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(graph["probabilities"], logits.softmax(1).numpy(), atol=1e-4)
-
-
-def test_classes_agree() -> None:
-    assert tuple(CLASSES) == PACKAGE_CLASSES
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -152,12 +152,15 @@ def test_the_calibration_line_is_a_logistic_regression():
     said = np.clip(scores, 0.01, 0.99)
     design = sm.add_constant(np.log(said / (1 - said)))
     theirs = sm.GLM(labels.astype(float), design, family=sm.families.Binomial()).fit(tol=1e-14)
-    line = metrics.calibration_line(labels, said)
-    assert (line.intercept, line.slope) == near(tuple(theirs.params))
-    found = metrics.calibration_line_statistics(labels, said)(weights)
+    statistics = metrics.calibration_line_statistics(labels, said)
+    line = statistics(np.ones((1, labels.size)))
+    assert (line["intercept"][0], line["slope"][0]) == near(tuple(theirs.params))
+    found = statistics(weights)
     for draw, row in enumerate(weights):
-        alone = metrics.calibration_line(*repeated(row, labels, said))
-        assert (found["slope"][draw], found["intercept"][draw]) == near(alone)
+        rows = repeated(row, labels, said)
+        alone = metrics.calibration_line_statistics(*rows)(np.ones((1, len(rows[0]))))
+        for name in ("slope", "intercept"):
+            assert found[name][draw] == near(alone[name][0])
 
 
 def test_logistic_fits_are_those_of_statsmodels():
@@ -181,7 +184,7 @@ def test_logistic_fits_are_those_of_statsmodels():
 
 
 def test_the_temperature_is_scipys_minimum():
-    """A minimum is flat: where it lies is sure to 1e-6, how deep it is to 1e-12."""
+    """A minimum is flat: where it lies is sure to 1e-6."""
     rng = np.random.default_rng(10)
     logits, truth = 3.0 * rng.normal(size=(200, 3)), rng.integers(0, 3, 200)
     logits[np.arange(200), truth] += 1.0
@@ -193,8 +196,7 @@ def test_the_temperature_is_scipys_minimum():
 
     theirs = scipy.optimize.minimize_scalar(loss, (-1.0, 1.0), tol=1e-12)
     found = metrics.fit_temperature(logits, allowed)
-    assert found.value == pytest.approx(math.exp(theirs.x), rel=1e-6)
-    assert found.loss_after == pytest.approx(theirs.fun, abs=1e-12)
+    assert found == pytest.approx(math.exp(theirs.x), rel=1e-6)
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.95])
@@ -220,15 +222,6 @@ def test_conformal_answers_are_sets():
         possible |= {False} if 1 - p >= rule.least_negative else set()
         words.append({(True,): "positive", (False,): "negative"}.get(tuple(possible), "unsure"))
     assert metrics.conformal_answers(rule, scores).tolist() == words
-
-
-def test_an_operating_point_is_two_recalls():
-    labels, scores, _ = drawn(14)
-    found = metrics.sensitivity_specificity(labels, scores, 0.5, range(300), draws=50)
-    assert found.sensitivity.value == near(reference.recall_score(labels, scores >= 0.5))
-    assert found.specificity.value == near(
-        reference.recall_score(labels, scores >= 0.5, pos_label=False)
-    )
 
 
 def test_work_saved_is_counted_exam_by_exam():

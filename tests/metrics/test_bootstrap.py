@@ -131,7 +131,6 @@ def test_three_thousand_images_are_drawn_two_thousand_times():
     ("change", "error", "word"),
     [
         ({"draws": 0}, ConfigError, "draws"),
-        ({"level": 1.0}, ConfigError, "level"),
         ({"groups": ["a"]}, InvalidManifest, "patients"),
     ],
 )

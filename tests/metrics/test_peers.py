@@ -17,8 +17,7 @@ from mammolens import metrics
 FORMS = {
     *("Confusion", "ConformalAnswer", "ConformalRule", "DeLong"),
     *("FrocCurve", "GapTest", "Interval", "Isotonic", "MarkedImage", "McNemar"),
-    *("OperatingPoint", "PrecisionRecall", "RankedCounts", "RocCurve", "Statistic", "Statistics"),
-    "Temperature",
+    *("PrecisionRecall", "RankedCounts", "RocCurve", "Statistic", "Statistics"),
 }
 """What figures are given in; the functions that fill them are held below."""
 
@@ -35,7 +34,6 @@ PEERS = {
     "calibration_error_statistics": (
         "scikit-learn: agreement::calibration_errors_by_their_definition"
     ),
-    "calibration_line": "statsmodels: agreement::the_calibration_line_is_a_logistic_regression",
     "conformal_answers": "a loop: agreement::conformal_answers_are_sets",
     "calibration_line_statistics": (
         "statsmodels: agreement::the_calibration_line_is_a_logistic_regression"
@@ -72,7 +70,6 @@ PEERS = {
     "sensitivity_at_false_marks_statistic": (
         "a loop: agreement::lesions_are_found_as_a_loop_finds_them"
     ),
-    "sensitivity_specificity": "scikit-learn: agreement::an_operating_point_is_two_recalls",
     "side_by_side": "SciPy: agreement::intervals_are_near_those_of_scipys_bootstrap",
     "sigmoid": "SciPy: calibration::sigmoid_and_log_odds_agree_with_scipy",
     "softmax": "SciPy: calibration::softmax_agrees_with_scipy",

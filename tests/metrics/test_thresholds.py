@@ -65,19 +65,6 @@ def test_adjacent_floats_are_still_distinguished():
     assert low < threshold <= high
 
 
-def test_operating_point_has_intervals_over_patients():
-    rng = np.random.default_rng(1)
-    groups = np.repeat(np.arange(100), 2)
-    labels = (rng.random(100) < 0.4)[groups]
-    scores = rng.normal(size=200) + 1.5 * labels
-    point = metrics.sensitivity_specificity(labels, scores, 0.7, groups, draws=500)
-    assert point.sensitivity.value == pytest.approx((scores[labels] >= 0.7).mean())
-    assert point.specificity.value == pytest.approx((scores[~labels] < 0.7).mean())
-    for interval in (point.sensitivity, point.specificity):
-        assert interval.low < interval.value < interval.high
-        assert interval.n_groups == 100
-
-
 @pytest.mark.parametrize("impossible", [0, 1, 95, -0.1])
 def test_refuses_impossible_shares(impossible):
     with pytest.raises(ConfigError, match="is not between 0 and 1"):

@@ -24,7 +24,7 @@ def geometries(draw):
 
 
 @given(geometries(), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_box_in_the_crop_returns_within_half_a_pixel(geometry, data):
     r0, c0, r1, c1 = geometry.crop_source_px
     rows = sorted(data.draw(st.tuples(st.floats(r0, r1), st.floats(r0, r1))))
@@ -37,7 +37,7 @@ def test_a_box_in_the_crop_returns_within_half_a_pixel(geometry, data):
 
 
 @given(geometries(), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_turned_source_is_the_upright_one_turned(geometry, data):
     """The stored picture's map is the upright picture's, with the box turned along."""
     upright = geometry.upright
@@ -92,7 +92,7 @@ def mammogram(pixels, **changes):
     st.floats(0.1, 0.3),
     st.integers(0, 3),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_bright_spot_is_found_at_its_source_place(
     rows, cols, right, inverted, down, across, quarters
 ):

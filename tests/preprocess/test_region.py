@@ -57,7 +57,7 @@ def test_a_window_over_the_edge_moves_inside_and_keeps_its_scale() -> None:
 
 
 @given(st.integers(120, 900), st.integers(120, 900), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_boxes_map_back_exactly_and_lie_in_their_window(rows, cols, data) -> None:
     r0 = data.draw(st.floats(0, rows - 10))
     c0 = data.draw(st.floats(0, cols - 10))

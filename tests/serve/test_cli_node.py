@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from mammolens.cli import app
 from mammolens.errors import ConfigError
+from mammolens.extras import need_extra
 from mammolens.serve.settings import load_settings
 
 
@@ -192,11 +193,9 @@ def test_retry_says_how_many(call):
 
 
 def test_the_extra_is_named_where_it_lacks(monkeypatch):
-    from mammolens import cli_node
-
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "alembic" or None)
+    monkeypatch.setattr("mammolens.extras.find_spec", lambda name: name == "alembic" or None)
     with pytest.raises(ConfigError, match=r"needs sqlalchemy, pydantic_settings.*\[serve\]"):
-        cli_node.need_serving()
+        need_extra("serve")
 
 
 def test_a_worker_ends_when_it_is_told_to_and_tells_no_name(config, views):

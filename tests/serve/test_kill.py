@@ -65,7 +65,8 @@ with open_state(settings) as state:
         worker.work_off(state, 1, threading.Event())
     else:
         for path in sorted(Path(sys.argv[4]).iterdir()):
-            intake.receive(state.database, state.received, path, "dimse:X", settings.intake)
+            data = path.read_bytes()
+            intake.receive(state.database, state.received, data, "dimse:X", settings.intake)
             print(path.name, flush=True)
 """
 QUICK = {
@@ -95,8 +96,9 @@ def child(act: str, point: str, quick: dict[str, object], *more: object) -> int:
 
 
 def send_all(state: NodeState, folder: Path) -> list[bool]:
+    settings = state.settings.intake
     receipts = [
-        receive(state.database, state.received, path, "dimse:X", state.settings.intake)
+        receive(state.database, state.received, path.read_bytes(), "dimse:X", settings)
         for path in sorted(folder.iterdir())
     ]
     return [receipt.repeated for receipt in receipts]

@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fhir_rules import check_bundle
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mammolens.core import (
     ImageRef,
     ObjectKind,
+    Scores,
     Source,
     SourceHeader,
     TriageCategory,
     Unreadable,
 )
 from mammolens.errors import MissingAttribute
-from mammolens.sinks._fhir_check import check_bundle
 from mammolens.sinks.fhir import exam_bundle
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -109,6 +112,20 @@ def test_bundles_of_every_kind_of_exam_are_valid(study, two_views):
         bundle = exam_bundle(prediction, study.bench.run)
         assert check_bundle(bundle) == []
         validate(bundle)
+
+
+shares = st.floats(0, 1, allow_nan=False)
+
+
+@given(shares, shares, st.booleans(), st.sampled_from(list(TriageCategory)[:3]))
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_probability_makes_a_sound_bundle(study, malignant, breast, stated, category):
+    exam_scores, breast_scores = (Scores(1 - share, 0.0, share) for share in (malignant, breast))
+    exam = study.exam()
+    breasts = tuple(replace(each, scores=breast_scores) for each in exam.breasts)
+    exam = replace(exam, scores=exam_scores, breasts=breasts, category=category)
+    bundle = exam_bundle(exam, replace(study.bench.run, prevalence_stated=stated))
+    assert check_bundle(bundle) == []
 
 
 def test_a_two_view_exam_says_what_is_kept(study, two_views):

@@ -57,7 +57,7 @@ def test_json_holds_every_number(report, written) -> None:
     found = json.loads(written[".json"].read_text("utf-8"))
     assert found["schema"] == "mammolens/regions/1"
     assert DISCLAIMER in found["disclaimer"]
-    assert "normal is no possible answer" in found["meaning"]
+    assert "normal is not a possible answer" in found["meaning"]
     assert [r["box_source_px"] for r in found["regions"]] == [
         list(r.box_source_px) for r in report.regions
     ]

@@ -77,7 +77,7 @@ class AnalysisOptions:
         if self.jobs < 1:
             raise ConfigError(f"{self.jobs} jobs cannot work", keyword="jobs")
         if not self.time_limit_s > 0:
-            raise ConfigError(f"{self.time_limit_s} s is no time limit", keyword="time_limit")
+            raise ConfigError(f"{self.time_limit_s} s is not a time limit", keyword="time_limit")
         if self.prevalence is not None and not 0.0 < self.prevalence < 1.0:
             raise ConfigError(
                 f"a prevalence of {self.prevalence} is impossible",
@@ -289,7 +289,7 @@ def _age_cautions(model: ModelPackage, age_years: float | None) -> list[Caution]
 
 
 def _breasts(images: Sequence[ImagePrediction]) -> tuple[BreastPrediction, ...]:
-    """One prediction a breast; an image of unknown side stands alone, lest it dilute another."""
+    """One prediction a breast; an image of unknown side is alone and dilutes no other."""
     sides: dict[tuple[Laterality | None, int], list[ImagePrediction]] = {}
     for number, image in enumerate(images):
         side = image.ref.laterality

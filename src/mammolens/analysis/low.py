@@ -1,15 +1,17 @@
-"""When an exam may be called low: the one place that decides it.
+"""The rule that decides when an exam may be called low. It is decided only here.
 
-An exam is ``low`` only if its score is below the card's lower threshold **and** nothing here speaks
-against it. The command line, the node and every output show this answer; none decides again.
+An exam is ``low`` only if its score is below the card's lower threshold **and** this module gives
+no reason against it. The command line, the node and every output show this answer, and none of them
+decides again.
 
-1. Every view that makes an exam complete was *scored*: CC and MLO of both breasts, unless a person
-   says otherwise (`complete_views`), or a coded diagnosis says that a breast is absent.
-2. Every other object of the study is proven to be no 2D picture of these breasts
-   (`ObjectKind.may_show_breast`), or to hold nothing that a scored picture does not show: its
-   raw data, or a secondary capture that names it as its source.
-3. No image, and no fact about the exam, carries a doubt (`Caution.doubt`): also not about whose
-   exam it is.
+1. Every view that makes an exam complete was *scored*. These are CC and MLO of both breasts, unless
+   the settings name other views (`complete_views`), or a coded diagnosis says that a breast is
+   absent.
+2. Every other object of the study is proven not to be a 2D picture of these breasts
+   (`ObjectKind.may_show_breast`), or it shows nothing more than a scored picture: it is the raw
+   data of one, or a secondary capture that names one as its source.
+3. No image and no fact about the exam has a doubt (`Caution.doubt`), including a doubt about the
+   identity of the patient.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ _SECONDARY_CAPTURE: Final = tuple(
     f"1.2.840.10008.5.1.4.1.1.7{end}" for end in ("", ".1", ".2", ".3", ".4")
 )
 _NAMED: Final = 3
-"""So many doubts are written out; the others stand with their images."""
+"""Doubts that are written out; the further ones are counted, and written with their images."""
 
 
 def reasons_against_low(
@@ -50,16 +52,16 @@ def reasons_against_low(
     cautions: Sequence[Caution],
     complete_views: Collection[View],
 ) -> tuple[str, ...]:
-    """Say why an exam may not be called low; nothing if it may.
+    """Give the reasons why an exam may not be called low; empty if it may.
 
     Parameters
     ----------
     images
-        What was scored.
+        The scored images.
     refused
         Every other object of the study.
     cautions
-        What is noted about the exam itself.
+        Cautions about the exam itself.
     complete_views
         The views that make an exam complete.
 
@@ -89,7 +91,7 @@ def _missing(images: Sequence[ImagePrediction], complete_views: Collection[View]
 
 
 def _absent_breasts(images: Sequence[ImagePrediction]) -> set[Laterality]:
-    """Breasts that a coded diagnosis calls absent, and of which there is no picture."""
+    """Give the breasts that a coded diagnosis calls absent, and that no picture shows."""
     codes = {
         value.strip().upper()
         for image in images
@@ -108,10 +110,10 @@ def _passed_over(images: Sequence[ImagePrediction], refused: Sequence[Unreadable
 
 
 def shown_by(images: Sequence[ImagePrediction], item: Unreadable) -> bool:
-    """Whether scored pictures show all that a refused object can hold.
+    """Say whether scored pictures show everything that a refused object can show.
 
-    True of the raw data (FOR PROCESSING) of a scored picture, and of a secondary capture that
-    names one as its source.
+    This is true for the raw data (FOR PROCESSING) of a scored picture, and for a secondary capture
+    that names a scored picture as its source.
     """
     if item.source is None:
         return False
@@ -133,10 +135,12 @@ def shown_by(images: Sequence[ImagePrediction], item: Unreadable) -> bool:
 
 
 def _one_exposure(one: SourceHeader, other: SourceHeader, times: Counter[str | None]) -> bool:
-    """One irradiation event; only where no header names its event, one moment of acquisition.
+    """Say whether two headers belong to the same exposure.
 
-    A time that several pictures share was blanked or rounded, and proves nothing. It must have
-    seconds (HHMMSS): two exposures of one view are never made within one second.
+    They do if they name the same irradiation event. If a header does not name its event, the times
+    of acquisition must be equal. A time that several pictures share was blanked or rounded, and
+    proves nothing. It must have seconds (HHMMSS): two exposures of one view are never made within
+    one second.
     """
     events = one.irradiation_event_uid, other.irradiation_event_uid
     if all(events):

@@ -1,8 +1,8 @@
 """Marked regions of one mammogram: how likely each is malignant, given that it is a lesion.
 
 image and boxes → windows at the scale of training → the lesion model, on each window and its
-mirror → P(benign) and P(malignant). Normal is no possible answer here: a region is scored because
-a person, or another model, took it for a lesion.
+mirror → P(benign) and P(malignant). Normal is not a possible answer here: a region is scored
+because a person, or another model, took it for a lesion.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class RegionPrediction:
 
     `box_source_px` is the box as asked for, `geometry` the window that the model saw. `category`
     places P(malignant) between the model's operating points for lesions: below the lower, above
-    the higher, or between them; it is no place of an exam on a worklist. The map is raw Grad-CAM
-    (h, w) ≥ 0 over the window; divide by `map_level` to compare regions.
+    the higher, or between them; it is not the place of an exam on a worklist. The map is raw
+    Grad-CAM (h, w) ≥ 0 over the window; divide by `map_level` to compare regions.
     """
 
     box_source_px: Box
@@ -102,7 +102,7 @@ def parse_region(text: str) -> Box:
         r0, c0, r1, c1 = (float(part) for part in text.split(","))
     except ValueError as error:
         raise BadRegion(
-            f"{text!r} is no box",
+            f"{text!r} is not a box",
             keyword="region",
             remedy="Write row0,col0,row1,col1 in pixels of the stored image",
         ) from error

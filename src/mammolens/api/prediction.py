@@ -10,11 +10,11 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mammolens import DISCLAIMER
+from mammolens._lettering import encode_rgb
 from mammolens.api.frames import Rows, to_frame
 from mammolens.core import Prediction as _Result
 from mammolens.render import hanging
@@ -70,8 +70,7 @@ class Prediction(_Result):
         notes = [f"{item.path}: {item.message}" for item in self.unreadable]
         notes += [str(caution) for caution in self.cautions]
         items = "".join(f"<li>{_escaped(note)}</li>" for note in notes)
-        encoded = cv2.imencode(".jpg", np.ascontiguousarray(self.picture()[..., ::-1]))[1]
-        picture = base64.b64encode(encoded.tobytes()).decode("ascii")
+        picture = base64.b64encode(encode_rgb(self.picture(), ".jpg")).decode("ascii")
         return (
             f"<p><b>{_escaped(', '.join(title))}</b></p>"
             f'<img style="max-width:100%" alt="The views of the exam in hanging order" '

@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.analysis import locate, score_prepared
-from mammolens.analysis.pseudonyms import hide_identity
 from mammolens.bench.map_tint import tinted
 from mammolens.bench.units import ImageResult
-from mammolens.core import Box, Finding, ImageRef, InputKind, PreparedView
+from mammolens.core import Box, Finding, InputKind, PreparedView
 from mammolens.data.cache import prepare_record
 from mammolens.data.lesion_masks import draw_lesion
 from mammolens.data.lesions import Lesion
@@ -106,7 +105,6 @@ def write_cases(
     out: Path,
     *,
     each: int = 2,
-    key: bytes | None = None,
     seen: Mapping[tuple[str, str], Seen] | None = None,
 ) -> list[dict[str, Any]]:
     """Draw the images that `pick_cases` picks into ``cases/`` of a folder.
@@ -119,8 +117,6 @@ def write_cases(
         The evaluation's folder; pictures that an earlier call left in ``cases/`` are removed.
     each
         Pictures of each data set and kind, at most.
-    key
-        Where given, patients and images are named by hashes under it instead of identifiers.
     seen
         Pictures and maps that a `CaseKeeper` kept; any other is read and scored again.
 
@@ -146,7 +142,7 @@ def write_cases(
             view, findings, heat, outlines = _explained(model, record, *looked)
             file = folder / f"{len(written) + 1:02d}-{pick.kind}.png"
             write_whole(file, _encoded(draw_case(view, heat, findings, outlines)))
-            written.append(_described(pick, f"cases/{file.name}", findings, outlines, key))
+            written.append(_described(pick, f"cases/{file.name}", findings, outlines))
     return written
 
 
@@ -294,7 +290,6 @@ def _described(
     file: str,
     findings: Sequence[Finding],
     outlines: Sequence[npt.NDArray[np.uint8]],
-    key: bytes | None,
 ) -> dict[str, Any]:
     record, scores = pick.result.record, pick.result.scores
     assert scores is not None
@@ -302,8 +297,8 @@ def _described(
         "kind": pick.kind,
         "file": file,
         "dataset": record.dataset,
-        "image_id": _named(record.image_id, key),
-        "patient_id": _named(record.patient_id, key),
+        "image_id": record.image_id,
+        "patient_id": record.patient_id,
         "view": view_name((record.laterality, record.view_position)),
         "malignancy": scores.malignant,
         "tumour": scores.tumour,
@@ -312,12 +307,6 @@ def _described(
         "findings": [finding.score for finding in findings],
         "lesions_drawn": sum(bool((outline >= _INSIDE).any()) for outline in outlines),
     }
-
-
-def _named(identifier: str, key: bytes | None) -> str:
-    if key is None:
-        return identifier
-    return hide_identity(ImageRef("", patient_id=identifier), key)[0].patient_id or ""
 
 
 def _remove_earlier(folder: Path) -> None:

@@ -9,9 +9,10 @@ from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.persons import NO_LINKS, unknown_identities
 from mammolens.data.splits import split_digest
 from mammolens.data.synthetic import synthetic_warnings
+from mammolens.errors import InvalidManifest
 from mammolens.model import KnownPatients, ModelCard, patient_digest
 
-__all__ = ["acquainted", "caveats", "same_women"]
+__all__ = ["acquainted", "caveats", "refuse_other_split", "same_women"]
 
 _UNKNOWN = "whether the model was trained on some is not known here"
 
@@ -41,7 +42,7 @@ def caveats(
         )
     if len(names) > 1:
         notes.append(
-            "figures over several data sets also measure how far the sources can be told apart; "
+            "figures over several data sets also measure how far the sources can be distinguished; "
             "read them per data set"
         )
     notes += same_women(judged.records)
@@ -70,6 +71,30 @@ def same_women(records: Sequence[Record]) -> list[str]:
         "judged"
         for sources, _ in unknown_identities(records, NO_LINKS)
     ]
+
+
+def refuse_other_split(manifest: Manifest, digest: str, model: str, source: str) -> None:
+    """Refuse a split that is not the one a model was trained with.
+
+    Parameters
+    ----------
+    digest
+        The digest of the model's split, as its card or run says.
+    model, source
+        Name of the model, and file of the split, for the message.
+
+    Raises
+    ------
+    InvalidManifest
+        If the digests differ.
+    """
+    if split_digest(manifest) != digest:
+        raise InvalidManifest(
+            f"its split is not the one that {model} was trained with",
+            source=source,
+            keyword="split_digest",
+            remedy="Use the run and the tables that the model was trained from",
+        )
 
 
 def acquainted(

@@ -17,17 +17,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.evaluation_files import EvaluationSummary, write_evaluation
-from mammolens.bench.pooled_figures import image_results, pooled_metrics
+from mammolens.bench.evaluation_files import EvaluationSummary, bootstrap_facts, write_evaluation
+from mammolens.bench.pooled_figures import image_results, pooled_metrics, score_held_out
 from mammolens.bench.sections.calibration import calibration_figures
 from mammolens.bench.units import ImageResult
-from mammolens.data.cache import PreparedCache, build_side
-from mammolens.data.manifest import Manifest, Split
+from mammolens.data.cache import PreparedCache
+from mammolens.data.manifest import Manifest
 from mammolens.data.splits import split_digest
 from mammolens.errors import ConfigError
 from mammolens.learn.checkpoint import read_run_folder
 from mammolens.learn.config import RunConfig, load_manifest, read_run
-from mammolens.learn.predict import load_network, predict_logits
 from mammolens.learn.train import train
 from mammolens.metrics import fit_temperature, softmax
 
@@ -109,7 +108,7 @@ def crossvalidate(
             for fold, temperature in zip(parts, temperatures, strict=True)
         ],
         "manifest_digest": parts[0].manifest.digest,
-        "bootstrap": {"draws": draws, "seed": seed, "level": 0.95, "resampled": "patients"},
+        "bootstrap": bootstrap_facts(draws, seed),
         "notes": [
             "every patient was scored by the one run that held the patient out",
             "probabilities were divided by a temperature fitted on the other folds",
@@ -140,18 +139,13 @@ def _refuse_other_fold(run: Path, wanted: RunConfig) -> None:
 def _judge(run: Path) -> _Fold:
     """Score what a run held out, by the weights of its best pass."""
     config, summary = read_run_folder(run)
-    manifest = load_manifest(config)
-    held_out = manifest.select(split=Split.VALIDATION)
-    cache = build_side(manifest, Split.VALIDATION, config.preprocess, config.data.cache)
-    net = load_network(config, run / "best.safetensors")
-    logits = predict_logits(net, cache, mirrored=False).astype(np.float64)
-    return _Fold(held_out, cache, logits, summary["best"])
+    return _Fold(*score_held_out(run, config, summary), summary["best"])
 
 
 def _temperature(others: Sequence[_Fold]) -> float:
     logits = np.concatenate([fold.logits for fold in others])
     allowed = np.array([record.allowed for fold in others for record in fold.cache.records])
-    return fit_temperature(logits, allowed).value
+    return fit_temperature(logits, allowed)
 
 
 def _pool(parts: Sequence[_Fold], temperatures: Sequence[float]) -> list[list[ImageResult]]:

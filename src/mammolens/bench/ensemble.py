@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mammolens.bench.evaluation_files import EvaluationSummary, write_evaluation
-from mammolens.bench.pooled_figures import image_results, pooled_metrics
+from mammolens.bench.evaluation_files import EvaluationSummary, bootstrap_facts, write_evaluation
+from mammolens.bench.pooled_figures import image_results, pooled_metrics, score_held_out
 from mammolens.bench.scoring import results_from_probabilities
 from mammolens.bench.units import ImageResult, figures
 from mammolens.data.manifest import Split
-from mammolens.learn.ensemble import load_side, read_members, soft_vote
-from mammolens.learn.predict import load_network, predict_logits
+from mammolens.learn.ensemble import read_members, soft_vote
 from mammolens.metrics import softmax
 
 __all__ = ["evaluate_ensemble"]
@@ -48,11 +47,10 @@ def evaluate_ensemble(
     """
     votes: list[dict[_Key, ImageResult]] = []
     members: list[dict[str, Any]] = []
-    for run, config, summary in read_members(runs):
-        held_out, cache = load_side(config, summary, run, Split.VALIDATION)
-        net = load_network(config, run / "best.safetensors")
-        probabilities = softmax(predict_logits(net, cache, mirrored=False))
-        results = image_results(held_out, cache, probabilities)
+    named = read_members(runs)
+    for run, config, summary in named:
+        held_out, cache, logits = score_held_out(run, config, summary)
+        results = image_results(held_out, cache, softmax(logits))
         votes.append({_key(one): one for one in results})
         own = figures(results, draws=draws, seed=seed)
         members.append({"run": str(run), "best": summary["best"], **own})
@@ -60,9 +58,9 @@ def evaluate_ensemble(
     results = [_voted([vote[key] for vote in votes]) for key in votes[0]]
     metrics = {
         "members": members,
-        "manifest_digest": read_members(runs)[0][2]["manifest_digest"],
+        "manifest_digest": named[0][2]["manifest_digest"],
         "split": Split.VALIDATION.value,
-        "bootstrap": {"draws": draws, "seed": seed, "level": 0.95, "resampled": "patients"},
+        "bootstrap": bootstrap_facts(draws, seed),
         "notes": [
             "probabilities are the mean of the members'; an image that one of them could not read "
             "has no score",

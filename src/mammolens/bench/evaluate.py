@@ -15,8 +15,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from mammolens.bench.cases import CaseKeeper, Seen
-from mammolens.bench.caveats import caveats
-from mammolens.bench.evaluation_files import EvaluationSummary, write_evaluation
+from mammolens.bench.caveats import caveats, refuse_other_split
+from mammolens.bench.evaluation_files import EvaluationSummary, bootstrap_facts, write_evaluation
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.external_predictions import read_predictions
 from mammolens.bench.further_sections import beyond_scores, refuse_impossible, report_on
@@ -54,7 +54,7 @@ def run(
     ----------
     model
         Name of a built-in model, or path of a package; ``None`` with `predictions`, if their
-        model is no package.
+        model is not a package.
     manifest
         One or several CSV tables, or one run's TOML file.
     out
@@ -185,12 +185,7 @@ def publish(
             "coverage": settings.coverage,
             "fit_split": settings.fit_split.value if settings.fit_split else None,
         },
-        "bootstrap": {
-            "draws": settings.draws,
-            "seed": settings.seed,
-            "level": 0.95,
-            "resampled": "patients",
-        },
+        "bootstrap": bootstrap_facts(settings.draws, settings.seed),
         "notes": [
             *caveats(evidence, manifest, split, whole),
             *(
@@ -230,14 +225,8 @@ def read_tables(paths: Sequence[Path]) -> Manifest:
 
 def _check_split(manifest: Manifest, card: ModelCard, tables: Sequence[Path]) -> None:
     """Refuse a run whose split is not the one that the model knows."""
-    from_run = tables[0].suffix.lower() == ".toml"
-    if from_run and split_digest(manifest) != card.training.split_digest:
-        raise InvalidManifest(
-            f"its split is not the one that {card.name} was trained with",
-            source=str(tables[0]),
-            keyword="split_digest",
-            remedy="Use the run and the tables that the model was trained from",
-        )
+    if tables[0].suffix.lower() == ".toml":
+        refuse_other_split(manifest, card.training.split_digest, card.name, str(tables[0]))
 
 
 def _select(manifest: Manifest, side: Split, tables: Sequence[Path]) -> Manifest:

@@ -15,13 +15,16 @@ from mammolens import DISCLAIMER, __version__
 from mammolens.bench.units import ImageResult
 from mammolens.data.synthetic import synthetic_warnings
 from mammolens.files import storage, whole_text, write_whole
+from mammolens.metrics.bootstrap import LEVEL
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 __all__ = [
     "PREDICTION_COLUMNS",
     "EvaluationSummary",
     "as_text",
-    "prediction_row",
+    "bootstrap_facts",
+    "document_head",
+    "prediction_cells",
     "write_evaluation",
 ]
 
@@ -63,6 +66,21 @@ class EvaluationSummary:
         return EXIT_INCOMPLETE if self.n_unreadable else EXIT_OK
 
 
+def document_head(schema: str) -> dict[str, str]:
+    """Give the first entries of a JSON document of results: schema, notice, date and software."""
+    return {
+        "schema": schema,
+        "disclaimer": DISCLAIMER,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": f"mammolens {__version__}",
+    }
+
+
+def bootstrap_facts(draws: int, seed: int) -> dict[str, Any]:
+    """Describe the intervals of a document."""
+    return {"draws": draws, "seed": seed, "level": LEVEL, "resampled": "patients"}
+
+
 def write_evaluation(
     out: Path,
     schema: str,
@@ -90,10 +108,7 @@ def write_evaluation(
     failed = [asdict(one.unreadable) for one in results if one.unreadable is not None]
     synthetic = synthetic_warnings(one.record.dataset for one in results)
     whole = {
-        "schema": schema,
-        "disclaimer": DISCLAIMER,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "software": f"mammolens {__version__}",
+        **document_head(schema),
         "n_rows": len(results),
         "n_unreadable": len(failed),
         **metrics,
@@ -115,29 +130,29 @@ def _write_predictions(
         writer.writerow([*PREDICTION_COLUMNS, *columns])
         for number, result in enumerate(results):
             further = (cells[number] for cells in columns.values())
-            writer.writerow([*prediction_row(result), *further])
+            writer.writerow([*prediction_cells(result).values(), *further])
 
 
-def prediction_row(result: ImageResult) -> list[str | float]:
-    """The cells of one image, in the order of `PREDICTION_COLUMNS`."""
+def prediction_cells(result: ImageResult) -> dict[str, str | float]:
+    """Give the cells of one image by column of ``predictions.csv``; unknown cells are empty."""
     record, scores, failure = result.record, result.scores, result.unreadable
-    return [
-        record.dataset,
-        record.image_id,
-        record.patient_id,
-        record.laterality.value if record.laterality else "",
-        record.view_position.value if record.view_position else "",
-        str(record.path),
-        "" if record.tumour is None else int(record.tumour),
-        "" if record.malignant is None else int(record.malignant),
-        *(
-            ("",) * 5
-            if scores is None
-            else (scores.normal, scores.benign, scores.malignant, scores.malignant, scores.tumour)
-        ),
-        "" if failure is None else f"{failure.error}: {failure.message}",
-        "; ".join(str(caution) for caution in result.cautions),
-    ]
+    return {
+        "dataset": record.dataset,
+        "image_id": record.image_id,
+        "patient_id": record.patient_id,
+        "laterality": record.laterality.value if record.laterality else "",
+        "view": record.view_position.value if record.view_position else "",
+        "path": str(record.path),
+        "label_tumour": "" if record.tumour is None else int(record.tumour),
+        "label_malignant": "" if record.malignant is None else int(record.malignant),
+        "p_normal": scores.normal if scores else "",
+        "p_benign": scores.benign if scores else "",
+        "p_malignant": scores.malignant if scores else "",
+        "malignancy": scores.malignant if scores else "",
+        "tumour": scores.tumour if scores else "",
+        "error": f"{failure.error}: {failure.message}" if failure else "",
+        "warnings": "; ".join(str(caution) for caution in result.cautions),
+    }
 
 
 def as_text(metrics: Mapping[str, Any]) -> str:

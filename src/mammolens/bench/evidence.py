@@ -1,9 +1,9 @@
 """The evidence that every section of an evaluation reads: scored images, settings, other patients.
 
-A section is a function of one `Evidence` that gives a JSON-ready dict. What must be fixed before
-it can be judged (a threshold, a temperature) is fixed on other patients: on the side of the table
-that the settings name, or, where they name none, in turns on four fifths of the patients and
-applied to the fifth.
+A section is a function from one `Evidence` to a dict that is ready for JSON. A rule, such as a
+threshold or a temperature, is fitted on other patients than those it is judged on. These are the
+patients of the split that the settings name. If they name none, the rule is cross-fitted: fitted on
+four fifths of the patients and applied to the last fifth, five times.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ _Bool = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class FittedElsewhere(Generic[Rule]):
-    """What rules say of the units of a sample, none of which they were fitted on.
+    """Results of rules for the units of a sample; no rule was fitted on the units it is applied to.
 
-    `values` is (n,), in the order of the sample; `rules` is one, or one for each fold.
+    `values` is (n,), in the order of the sample. `rules` has one rule, or one for each fold.
+    `fitted_on` describes the patients that the rules were fitted on.
     """
 
     values: npt.NDArray[Any]
@@ -48,9 +49,10 @@ class FittedElsewhere(Generic[Rule]):
 class Evidence:
     """Scored images and what is known about the scores.
 
-    `others` are scored images of the patients on whom thresholds are fixed, if a side of the table
-    was named for it. `card` is ``None`` where no package made the scores, `known` where it does not
-    say whom it learned from. `tasks` are those that the scores speak of.
+    `others` are the scored images of the patients on whom thresholds are fixed, if the settings
+    name a split for this. `card` is the model's card, ``None`` if no package made the scores.
+    `known` are the patients that the package names as its own, ``None`` if it names none. `tasks`
+    are the tasks for which there are scores.
     """
 
     results: Sequence[ImageResult]
@@ -72,7 +74,7 @@ class Evidence:
         return ("image",) if self.of_lesions else ("breast", "patient")
 
     def of_dataset(self, name: str) -> Evidence:
-        """What is known of one data set."""
+        """Give the evidence of one data set."""
         others = self.others
         return replace(
             self,
@@ -82,17 +84,17 @@ class Evidence:
         )
 
     def sample(self, task: str, unit: str) -> Sample:
-        """The units of a task with a label and a score; none where the scores are silent on it."""
+        """Give the units of a task that have a label and a score; none if it has no scores."""
         return self._sample("results", task, unit)
 
     def intervals(self, sample: Sample, statistics: Statistics) -> dict[str, Interval | None]:
-        """Intervals over the patients of a sample, all from one resampling."""
+        """Give intervals over the patients of a sample, all from the same resamples."""
         return self.resampled(statistics, sample.labels, sample.patients)
 
     def resampled(
         self, statistics: Statistics, labels: npt.ArrayLike, patients: Sequence[str]
     ) -> dict[str, Interval | None]:
-        """Intervals over patients of rows that are no sample; `labels` are only counted."""
+        """Give intervals over patients for rows without a `Sample`; `labels` are only counted."""
         draws, seed = self.settings.draws, self.settings.seed
         return patient_bootstraps(statistics, labels, patients, draws=draws, seed=seed)
 
@@ -108,7 +110,7 @@ class Evidence:
         Parameters
         ----------
         sample
-            What is judged.
+            The units that are judged.
         fit
             From labels and scores, both (m,), to a rule.
         apply
@@ -139,7 +141,7 @@ class Evidence:
         return FittedElsewhere(values, tuple(rules), self._fitted_on(None))
 
     def other_sample(self, task: str, unit: str) -> Sample | None:
-        """The units to fit on; ``None`` where no side of the table was named for it."""
+        """Give the units to fit on; ``None`` if the settings name no split for this."""
         return None if self.others is None else self._sample("others", task, unit)
 
     def _sample(self, whose: str, task: str, unit: str) -> Sample:

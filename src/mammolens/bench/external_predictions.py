@@ -3,7 +3,7 @@
 What is read is a CSV file with ``dataset``, ``image_id`` and ``p_malignant`` (or ``malignancy``),
 and maybe ``p_normal`` and ``p_benign`` (or ``tumour``); `mammolens evaluate` writes such a file.
 A row is paired by name, never by its place. Nothing is filled in: a missing row, a doubled one
-and a score that is no probability are errors, and an image without a score needs a reason in the
+and a score that is not a probability are errors, and an image without a score needs a reason in the
 column ``error``.
 """
 
@@ -184,8 +184,8 @@ def _scores(row: Row) -> Scores | Unreadable:
 def _tasks(rows: Sequence[Row]) -> tuple[str, ...]:
     """Tumour is spoken of only where every scored row says how probable it is."""
     scored = [row for row in rows if any(row.text(name) for name in _MALIGNANT)]
-    told = scored and all(any(row.text(name) for name in _TUMOUR) for row in scored)
-    return TASKS if told else ("malignancy",)
+    has_both = scored and all(any(row.text(name) for name in _TUMOUR) for row in scored)
+    return TASKS if has_both else ("malignancy",)
 
 
 def _result(record: Record, found: Scores | Unreadable) -> ImageResult:

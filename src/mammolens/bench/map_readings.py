@@ -1,6 +1,7 @@
-"""The map of one image, read: its findings, and how they meet the lesions that are marked.
+"""Findings on the map of one image, and how they match the lesions that are marked in it.
 
-What counts as a hit is a rule (`RULES`); which lesions should be found is a target (`TARGETS`).
+A rule (`RULES`) decides when a finding is on a lesion. A target (`TARGETS`) decides which lesions
+should be found.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ __all__ = [
     "Aim",
     "LesionReading",
     "MapReading",
+    "box_holds",
     "marked_image",
     "read_map",
     "wanted_lesions",
 ]
 
 TARGETS: Final = ("malignant", "any")
-"""Which lesions are to be found: the malignant ones, or every marked one."""
+"""The lesions that should be found: only malignant ones, or every marked one."""
 
 RULES: Final = {
     "box_holds_centre": "a finding is on a lesion if its box holds the lesion's centre",
@@ -47,10 +49,10 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class LesionReading:
-    """One marked lesion and the findings that meet it, by their number.
+    """One marked lesion, and the numbers of the findings on it.
 
-    `malignant` is ``None`` where the source does not say. `inside` and `overlaps` are ``None``
-    where the lesion's centre is known and its extent is not.
+    `malignant` is ``None`` if the source does not say it. `inside` and `overlaps` are ``None`` if
+    only the lesion's centre is known, and not its extent.
 
     Parameters
     ----------
@@ -74,8 +76,12 @@ class LesionReading:
 
 @dataclass(frozen=True)
 class Aim:
-    """Whether a map's highest point lies in lesions, the share of its sum there, and their share
-    of the breast's area, which a blind map would reach in both."""
+    """How well a map aims at lesions.
+
+    `points` says whether its highest point is in a lesion, `energy` is the share of its sum in
+    lesions. `share` is the lesions' share of the breast's area: a map without information would
+    reach it in both.
+    """
 
     points: bool
     energy: float
@@ -84,10 +90,11 @@ class Aim:
 
 @dataclass(frozen=True)
 class MapReading:
-    """Findings, strongest first and down to 1 % of the map's peak, and what they meet.
+    """Findings, strongest first and down to 1 % of the map's peak, and the lesions of the image.
 
-    `score` of a finding is the map there, divided by the level that it was read at. `aims` has one
-    entry for each of `TARGETS` of which the image has lesions of known extent.
+    The `score` of a finding is the value of the map there, divided by the level from which a
+    finding counts. `aims` has an entry for each of `TARGETS` if the image has such lesions of known
+    extent.
     """
 
     findings: tuple[Finding, ...]
@@ -98,7 +105,7 @@ class MapReading:
 def read_map(
     record: Record, view: PreparedView, heat: npt.NDArray[np.float32], level: float = 1.0
 ) -> MapReading:
-    """Find marks on a map and hold them against the record's lesions.
+    """Locate findings on a map and match them with the record's lesions.
 
     Parameters
     ----------
@@ -133,10 +140,10 @@ def read_map(
 def wanted_lesions(
     record: Record, reading: MapReading, target: str
 ) -> tuple[LesionReading, ...] | None:
-    """The lesions of an image that a map ought to find; ``None`` if the image cannot count.
+    """Give the lesions of an image that a map should find; ``None`` if the image cannot be used.
 
-    An image counts if it has marked lesions of that kind, or is known to have none at all: one
-    that is malignant and of which no malignant lesion is marked tells nothing.
+    An image is used if it has marked lesions of this kind, or is known to have none. A malignant
+    image without a marked malignant lesion gives no information.
     """
     wanted = tuple(one for one in reading.lesions if target == "any" or one.malignant)
     free = record.tumour is False if target == "any" else record.malignant is False
@@ -144,10 +151,10 @@ def wanted_lesions(
 
 
 def marked_image(record: Record, reading: MapReading, target: str, rule: str) -> MarkedImage | None:
-    """What counts for the FROC curve; ``None`` if the image cannot count.
+    """Give the hits and false marks for the FROC curve; ``None`` if the image cannot be used.
 
-    A finding on a lesion of which it is not known whether it is malignant is neither a hit nor
-    false where malignant lesions are to be found.
+    If only malignant lesions should be found, a finding on a lesion that may be malignant or not is
+    neither a hit nor a false mark.
     """
     wanted = wanted_lesions(record, reading, target)
     if wanted is None or any(one.met_by(rule) is None for one in wanted):
@@ -204,9 +211,7 @@ def _reading(
     findings: tuple[Finding, ...],
     view: PreparedView,
 ) -> LesionReading:
-    around = tuple(
-        n for n, one in enumerate(findings) if centre and _holds(one.box_source_px, centre)
-    )
+    around = tuple(n for n, one in enumerate(findings) if box_holds(one.box_source_px, centre))
     if extent is None:
         return LesionReading(malignant, around, None, None)
     boxes = [view.geometry.box_to_prepared(one.box_source_px) for one in findings]
@@ -215,8 +220,9 @@ def _reading(
     return LesionReading(malignant, around, inside, overlaps)
 
 
-def _holds(box: Box, point: tuple[float, float]) -> bool:
-    return box[0] <= point[0] < box[2] and box[1] <= point[1] < box[3]
+def box_holds(box: Box, point: tuple[float, float] | None) -> bool:
+    """Say whether a point (row, column) is in a box; an unknown point is in no box."""
+    return point is not None and box[0] <= point[0] < box[2] and box[1] <= point[1] < box[3]
 
 
 def _at_centre(extent: Mask, box: Box) -> bool:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.scoring import results_from_probabilities
+from mammolens.bench.scoring import refused_result, results_from_probabilities
 from mammolens.bench.sections.calibration import calibration_figures
 from mammolens.bench.units import ImageResult, figures
-from mammolens.core import Unreadable
-from mammolens.data.cache import PreparedCache
-from mammolens.data.manifest import Manifest, Record
+from mammolens.data.cache import PreparedCache, build_side
+from mammolens.data.manifest import Manifest, Split
+from mammolens.learn.config import RunConfig
+from mammolens.learn.lineage import read_sides
+from mammolens.learn.predict import load_network, predict_logits
 
-__all__ = ["image_results", "pooled_metrics"]
+__all__ = ["image_results", "pooled_metrics", "score_held_out"]
 
 
 def image_results(
@@ -32,11 +36,37 @@ def image_results(
     return [
         *scored,
         *(
-            ImageResult(record, None, _unreadable(record, cache))
+            refused_result(record, cache)
             for record in manifest.records
             if (record.dataset, record.image_id) not in there
         ),
     ]
+
+
+def score_held_out(
+    run: Path, config: RunConfig, summary: dict[str, Any]
+) -> tuple[Manifest, PreparedCache, npt.NDArray[np.float64]]:
+    """Score the patients that a run held out by the weights of its best pass.
+
+    Parameters
+    ----------
+    run, config, summary
+        A run folder, and what `read_run_folder` gives of it.
+
+    Returns
+    -------
+    The rows that the run held out, their pictures, and logits (n, 3) of the pictures.
+
+    Raises
+    ------
+    ConfigError
+        If tables or split have changed since the training.
+    """
+    manifest = read_sides(run, config, summary)
+    cache = build_side(manifest, Split.VALIDATION, config.preprocess, config.data.cache)
+    net = load_network(config, run / "best.safetensors")
+    logits = predict_logits(net, cache, mirrored=False).astype(np.float64)
+    return manifest.select(split=Split.VALIDATION), cache, logits
 
 
 def pooled_metrics(
@@ -56,8 +86,3 @@ def pooled_metrics(
             for name, members in groups.items()
         },
     }
-
-
-def _unreadable(record: Record, cache: PreparedCache) -> Unreadable:
-    path = str(record.path)
-    return Unreadable(path, "InputError", cache.refused.get(path, "it could not be prepared"))

@@ -18,7 +18,7 @@ from mammolens.analysis import pool_breast, regard_age, score_prepared
 from mammolens.bench.map_readings import MapReading, read_map
 from mammolens.bench.units import ImageResult
 from mammolens.core import Caution, PreparedView, Unreadable
-from mammolens.data.cache import prepare_record
+from mammolens.data.cache import PreparedCache, prepare_record
 from mammolens.data.manifest import Record
 from mammolens.errors import ConfigError, InputError, InvalidManifest, ModelError
 from mammolens.model import ModelCard, ModelPackage
@@ -28,6 +28,7 @@ from mammolens.preprocess import InputConfig, RegionConfig
 __all__ = [
     "OnScored",
     "breast_size",
+    "refused_result",
     "results_from_probabilities",
     "score_group",
     "score_records",
@@ -100,6 +101,13 @@ def results_from_probabilities(
     return [
         ImageResult(record, pool_breast(row)) for record, row in zip(records, rows, strict=True)
     ]
+
+
+def refused_result(record: Record, cache: PreparedCache) -> ImageResult:
+    """Give the result of an image that could not be prepared for a cache, with the reason."""
+    path = str(record.path)
+    reason = cache.refused.get(path, "it could not be prepared")
+    return ImageResult(record, None, Unreadable(path, "InputError", reason))
 
 
 def _prepare(config: InputConfig, record: Record) -> Prepared:

@@ -84,7 +84,7 @@ class Settings:
     remedy, by
         A remedy for gaps between groups that is measured, and the axis of the audit it is for.
     source_probe
-        Whether to measure how well the source can be told.
+        Whether to measure how well the source can be recognised.
     cases
         Pictures of each data set and kind of case, at most.
     """
@@ -166,7 +166,7 @@ def parse_point(text: str) -> WantedPoint:
     possible = 0 < value < float("inf") if kind == "cost" else 0 < value < 1
     if kind not in _KINDS or not possible:
         raise ConfigError(
-            f"{text!r} is no operating point",
+            f"{text!r} is not an operating point",
             keyword="point",
             remedy="Give sensitivity=0.95, specificity=0.9, recall=0.1 or cost=20",
         )
@@ -174,7 +174,7 @@ def parse_point(text: str) -> WantedPoint:
 
 
 def read_split(name: str | None, keyword: str = "split") -> Split | None:
-    """Read the name of a side; no name is no side.
+    """Read the name of a side; no name means no side.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def _parse_remedy(text: str) -> tuple[Remedy, str]:
     name, _, axis = text.partition(":")
     if name not in {one.value for one in Remedy} or not axis:
         raise ConfigError(
-            f"{text!r} is no remedy",
+            f"{text!r} is not a remedy",
             keyword="mitigate",
             remedy=f"Give one of {', '.join(one.value for one in Remedy)}, a colon and an axis of "
             "the audit: recalibrate:density",

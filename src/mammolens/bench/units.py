@@ -14,7 +14,7 @@ Three rules decide what counts:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -25,7 +25,13 @@ from mammolens.analysis import pool_breast, pool_exam
 from mammolens.bench.map_readings import MapReading
 from mammolens.core import Caution, Scores, Unreadable
 from mammolens.data.manifest import Record
-from mammolens.metrics import Interval, auc_interval, sensitivity_specificity
+from mammolens.metrics import (
+    Interval,
+    Statistic,
+    auc_interval,
+    patient_bootstraps,
+    side_by_side,
+)
 from mammolens.model import AgePrior, shift_odds
 
 __all__ = [
@@ -33,12 +39,14 @@ __all__ = [
     "SCORES",
     "TASKS",
     "UNITS",
+    "UNIT_PLURALS",
     "ImageResult",
     "Sample",
     "Unit",
     "figures",
     "interval_json",
-    "operating_figures",
+    "intervals_json",
+    "resampled_json",
     "unit_key",
     "units_of",
     "without_age",
@@ -46,6 +54,7 @@ __all__ = [
 
 TASKS: Final = ("malignancy", "tumour")
 UNITS: Final = ("image", "breast", "patient")
+UNIT_PLURALS: Final = {"image": "images", "breast": "breasts", "patient": "patients"}
 
 LABELS: Final[dict[str, Callable[[Record], bool | None]]] = {
     "malignancy": lambda record: record.malignant,
@@ -218,33 +227,48 @@ def figures(
     }
 
 
-def operating_figures(
-    results: Sequence[ImageResult],
-    threshold: float,
-    *,
-    unit: str = "patient",
-    draws: int = 2000,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """Give sensitivity and specificity per unit of `UNITS` of a threshold on P(malignant).
-
-    Both are ``None``, with a `note`, where labels are of one class.
-    """
-    sample = Sample.of(units_of(results, "malignancy", unit), "malignancy")
-    found: dict[str, Any] = {"threshold": threshold, "sensitivity": None, "specificity": None}
-    if sample.one_class:
-        return {**found, "note": f"no AUC: {sample.one_class}"}
-    point = sensitivity_specificity(
-        sample.labels, sample.scores, threshold, sample.patients, draws=draws, seed=seed
-    )
-    found["sensitivity"] = interval_json(point.sensitivity)
-    found["specificity"] = interval_json(point.specificity)
-    return found
-
-
 def interval_json(interval: Interval) -> dict[str, float | None]:
     """Give value, low and high as they are written."""
     return {"value": interval.value, "low": interval.low, "high": interval.high}
+
+
+def intervals_json(intervals: Mapping[str, Interval | None]) -> dict[str, Any]:
+    """Give named intervals as they are written; ``a/b`` is written as ``b`` inside ``a``.
+
+    Examples
+    --------
+    >>> intervals_json({"auc": None, "recall/0.9": None, "recall/0.95": None})
+    {'auc': None, 'recall': {'0.9': None, '0.95': None}}
+    """
+    found: dict[str, Any] = {}
+    for name, interval in intervals.items():
+        outer, _, inner = name.partition("/")
+        place = found.setdefault(outer, {}) if inner else found
+        place[inner or outer] = interval and interval_json(interval)
+    return found
+
+
+def resampled_json(
+    statistics: Mapping[str, Statistic],
+    labels: npt.ArrayLike,
+    patients: Sequence[str],
+    *,
+    draws: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Give statistics with intervals from the same resamples of patients, as they are written.
+
+    Parameters
+    ----------
+    statistics
+        By name, see `intervals_json`.
+    labels, patients
+        (n,); labels are only counted.
+    draws, seed
+        Of the bootstrap over patients.
+    """
+    found = patient_bootstraps(side_by_side(statistics), labels, patients, draws=draws, seed=seed)
+    return intervals_json(found)
 
 
 def _figure(sample: Sample, draws: int, seed: int) -> dict[str, Any]:

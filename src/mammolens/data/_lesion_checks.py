@@ -6,14 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from mammolens.data._check_report import CheckFinding, Severity, finding, image_name
-from mammolens.data._picture_measures import MaskFacts, PictureMeasures, Unreadable
+from mammolens.data._picture_measures import MaskFacts, PictureMeasures, Seen, Unreadable
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Record
 
 __all__ = ["lesion_findings", "side_findings"]
-
-Seen = tuple[Record, PictureMeasures]
-"""A row of the table and the measures of its picture."""
 
 _FEWEST_SIDES = 10
 """Pictures with a clear chest wall that a group must have to be judged."""

@@ -17,7 +17,15 @@ from mammolens.errors import InputError
 from mammolens.images import read_image, read_mask
 from mammolens.preprocess import BreastRegion, find_breast, looks_inverted, make_thumbnail
 
-__all__ = ["BORDER", "ORIENTATION", "MaskFacts", "PictureMeasures", "Unreadable", "measure_picture"]
+__all__ = [
+    "BORDER",
+    "ORIENTATION",
+    "MaskFacts",
+    "PictureMeasures",
+    "Seen",
+    "Unreadable",
+    "measure_picture",
+]
 
 Float = npt.NDArray[np.float32]
 
@@ -85,6 +93,10 @@ class PictureMeasures:
     masks: tuple[MaskFacts | Unreadable | None, ...]
 
 
+Seen = tuple[Record, PictureMeasures]
+"""A row of the table and the measures of its picture."""
+
+
 def measure_picture(record: Record) -> PictureMeasures | Unreadable:
     """Read and measure the picture and the masks of one row."""
     try:
@@ -134,16 +146,10 @@ def _form(path: Path, mammogram: Mammogram) -> str:
 
 
 def _chest_wall(region: BreastRegion | None) -> Laterality | None:
-    """Give the edge of the picture at which the breast is clearly wider than at the other."""
-    if region is None:
+    """Give the edge of the picture at which the breast is clearly taller than at the other."""
+    if region is None or abs(region.lean_to_right) < _CLEAR:
         return None
-    row0, col0, row1, col1 = region.box
-    extent = region.mask[row0:row1, col0:col1].mean(0)
-    tenth = max(1, len(extent) // 10)
-    lean = float(extent[:tenth].mean() - extent[-tenth:].mean())
-    if abs(lean) < _CLEAR:
-        return None
-    return Laterality.LEFT if lean > 0 else Laterality.RIGHT
+    return Laterality.RIGHT if region.chest_wall_right else Laterality.LEFT
 
 
 def _border(grey: Float) -> Float:

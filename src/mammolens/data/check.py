@@ -23,12 +23,17 @@ from mammolens.data._check_report import (
     image_name,
 )
 from mammolens.data._lesion_checks import lesion_findings, side_findings
-from mammolens.data._picture_measures import PictureMeasures, Unreadable, measure_picture
+from mammolens.data._picture_measures import (
+    PictureMeasures,
+    Seen,
+    Unreadable,
+    measure_picture,
+)
 from mammolens.data._same_pictures import TURNS, find_same_pictures
 from mammolens.data._table_checks import label_findings, patient_findings
 from mammolens.data.manifest import Manifest, Record
 from mammolens.data.persons import NO_LINKS, Patient, person_key
-from mammolens.data.shortcut_probes import Seen, leak_findings, probe_labels, probe_sources
+from mammolens.data.shortcut_probes import leak_findings, probe_labels, probe_sources
 from mammolens.data.synthetic import synthetic_warnings
 from mammolens.files import storage, write_whole
 from mammolens.prefetching import prefetch

@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.data._check_report import CheckFinding, Probe, Severity, finding
-from mammolens.data._picture_measures import BORDER, ORIENTATION, PictureMeasures
-from mammolens.data.manifest import Record
+from mammolens.data._picture_measures import BORDER, ORIENTATION, Seen
 from mammolens.metrics import auc, auc_interval
 from mammolens.metrics.out_of_fold import out_of_fold, patient_folds
 
@@ -29,8 +28,6 @@ __all__ = [
 ]
 
 Float = npt.NDArray[np.float64]
-Seen = tuple[Record, PictureMeasures]
-"""A row of the table and the measures of its picture."""
 
 _ERROR_FROM, _WARNING_FROM = 0.75, 0.60
 """Lower ends of the interval of the AUC from which a probe is an error, and a warning. Chosen by

@@ -6,16 +6,13 @@ made noisy, then boxes are erased. Masks of lesions follow the movement alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter, ValidationError
 
-from mammolens.errors import ConfigError
 from mammolens.learn._elastic import Map, source_coordinates
 from mammolens.learn.sections import AugmentConfig
 
@@ -53,43 +50,6 @@ class Augmentation:
     elastic_seed: int = 0
     blur_px: float = 0.0
     erased: tuple[tuple[float, float, float, float], ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything that is needed to apply the change again, ready for JSON."""
-        return asdict(self)
-
-    @staticmethod
-    def from_dict(record: Mapping[str, Any]) -> Augmentation:
-        """Take a change back from what `to_dict` gave, before or after JSON.
-
-        What an older record does not name is left undone.
-
-        Raises
-        ------
-        ConfigError
-            If a key is unknown or a value cannot be one.
-
-        Examples
-        --------
-        >>> change = Augmentation(zoom=1.1, erased=((0.1, 0.1, 0.2, 0.3),))
-        >>> Augmentation.from_dict(change.to_dict()) == change
-        True
-        """
-        unknown = sorted(record.keys() - {field.name for field in fields(Augmentation)})
-        if unknown:
-            raise ConfigError(
-                "this is no parameter of an augmentation",
-                keyword=unknown[0],
-                remedy="Give what Augmentation.to_dict wrote",
-            )
-        try:
-            return TypeAdapter(Augmentation).validate_python({**record})
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(
-                first["msg"], keyword=key, remedy="Give what Augmentation.to_dict wrote"
-            ) from error
 
 
 def draw_augmentation(rng: np.random.Generator, config: AugmentConfig) -> Augmentation:

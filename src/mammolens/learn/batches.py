@@ -23,9 +23,9 @@ from mammolens.learn.augment import apply_augmentation, apply_to_mask, draw_augm
 from mammolens.learn.config import RunConfig
 from mammolens.learn.lesion_targets import UNKNOWN, cell_targets, lesion_masks
 from mammolens.learn.processes import ONE_PROCESS, Processes
+from mammolens.model import STRIDE
 
 __all__ = [
-    "STRIDE",
     "Batch",
     "TrainingSet",
     "draw_batch",
@@ -34,8 +34,6 @@ __all__ = [
     "gather",
     "stack",
 ]
-
-STRIDE = 32
 
 
 @dataclass(frozen=True)

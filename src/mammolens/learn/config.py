@@ -151,7 +151,7 @@ def read_localisation(config: RunConfig, tables: Manifest) -> Manifest | None:
 def _override(raw: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals:
-        raise ConfigError(f"{override!r} is no override", remedy="Write section.key=value")
+        raise ConfigError(f"{override!r} is not an override", remedy="Write section.key=value")
     *sections, last = key.strip().split(".")
     for section in sections:
         raw = raw.setdefault(section, {})

@@ -19,8 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mammolens.data.cache import PreparedCache, build_side
-from mammolens.data.manifest import Manifest, Split
+from mammolens.data.cache import build_side
+from mammolens.data.manifest import Split
 from mammolens.errors import ConfigError
 from mammolens.learn.averages import estimate_statistics
 from mammolens.learn.checkpoint import read_run_folder, refuse_other_run, write_best, write_run
@@ -34,7 +34,6 @@ __all__ = [
     "Member",
     "average_runs",
     "average_weights",
-    "load_side",
     "read_members",
     "soft_vote",
 ]
@@ -132,7 +131,7 @@ def average_runs(
     out
         Folder to write.
     on_progress
-        Takes what is told.
+        Receives each line of progress.
     shares
         How much each run counts, as shares of their sum; alike if ``None``.
 
@@ -154,8 +153,9 @@ def average_runs(
     judged = read_sides(first, config, summary)
     lineage = join_lineages([of_run(run, judged) for run, _, _ in members], judged)
     state = average_weights(members, shares)
-    (_, learned), (_, held_out) = (
-        load_side(config, summary, first, side) for side in (Split.TRAIN, Split.VALIDATION)
+    learned, held_out = (
+        build_side(judged, side, config.preprocess, config.data.cache)
+        for side in (Split.TRAIN, Split.VALIDATION)
     )
     cautions = check_sides(learned, held_out, config.preprocess)
     for caution in (*cautions, *lineage.cautions):
@@ -196,21 +196,6 @@ def average_runs(
     return out / "best.safetensors"
 
 
-def load_side(
-    config: RunConfig, summary: dict[str, Any], run: Path, side: Split
-) -> tuple[Manifest, PreparedCache]:
-    """One side of a run's tables as it was trained, and its pictures.
-
-    Raises
-    ------
-    ConfigError
-        If tables or split have changed since.
-    """
-    manifest = read_sides(run, config, summary)
-    pictures = build_side(manifest, side, config.preprocess, config.data.cache)
-    return manifest.select(split=side), pictures
-
-
 def soft_vote(probabilities: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]:
     """The mean of class probabilities, each (n, 3), of several networks.
 
@@ -232,7 +217,7 @@ def soft_vote(probabilities: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]
 
 def _read(runs: Sequence[Path]) -> tuple[Member, ...]:
     if len(runs) < 2:
-        raise ConfigError("one run is no ensemble", remedy="Name two or more run folders")
+        raise ConfigError("one run is not an ensemble", remedy="Name two or more run folders")
     return tuple((run, *read_run_folder(run)) for run in runs)
 
 
@@ -241,7 +226,7 @@ def _shares(given: Sequence[float] | None, count: int) -> tuple[float, ...]:
     shares = [1.0] * count if given is None else list(given)
     if len(shares) != count or not all(0 < share < float("inf") for share in shares):
         raise ConfigError(
-            f"{shares} are no shares of {count} runs",
+            f"{shares} are not shares of {count} runs",
             keyword="share",
             remedy="Give each run a number above 0, in the order of the runs, or none at all",
         )

@@ -40,27 +40,25 @@ class Change:
     """How far two ways to compute the same lie apart.
 
     `probability`: largest absolute difference. `map`: largest difference within a picture, over
-    the largest value of any map, at the median picture; `worst_map`: at the worst picture. Grad-CAM
-    through a ReLU jumps where a hidden unit is at zero, so that a single picture can be far off
-    without any fault; a fault shows at the median.
+    the largest value of any map, at the median picture. Grad-CAM through a ReLU jumps
+    where a hidden unit is at zero, so that a single picture can be far off without any fault; a
+    fault shows at the median.
     """
 
     probability: float
     map: float
-    worst_map: float
 
 
 @dataclass(frozen=True)
 class ExportReport:
     """What a graph is, and how far it is from the network that it came from.
 
-    `folding` is what rewriting the trunk changed, `rounding` what half precision changed, both in
-    torch; `graph` compares ONNX Runtime with torch for the exported weights.
+    `rounding` is what half precision changed in torch; `graph` compares ONNX Runtime with torch for
+    the exported weights.
     """
 
     sha256: str
     size_bytes: int
-    folding: Change
     rounding: Change
     graph: Change
 
@@ -110,8 +108,7 @@ def trace_graph(
     original = _in_torch(module, batch)
     fold_trunk(module.net, batch[:1])
     folded = _in_torch(module, batch)
-    folding = _change(folded, original)
-    _refuse(source, "folding the trunk", folding, TOLERANCE, TOLERANCE)
+    _refuse(source, "folding the trunk", _change(folded, original), TOLERANCE, TOLERANCE)
     if half_weights:
         round_weights(module.net)
     rounded = _in_torch(module, batch)
@@ -121,7 +118,7 @@ def trace_graph(
     graph = _change(_in_onnxruntime(payload, batch), rounded)
     _refuse(source, "ONNX Runtime", graph, TOLERANCE, TOLERANCE)
     digest = hashlib.sha256(payload).hexdigest()
-    return payload, ExportReport(digest, len(payload), folding, rounding, graph)
+    return payload, ExportReport(digest, len(payload), rounding, graph)
 
 
 def _random_pictures() -> Tensor:
@@ -221,7 +218,7 @@ def _in_onnxruntime(payload: bytes, batch: Tensor) -> Outputs:
 def _change(a: Outputs, b: Outputs) -> Change:
     """Compare two lists of outputs; a value that is not a number counts as infinitely far."""
     if not all(np.isfinite(array).all() for array in (*a, *b)):
-        return Change(np.inf, np.inf, np.inf)
+        return Change(np.inf, np.inf)
     maps = [
         np.abs(x - y).max((1, 2)) / max(float(y.max()), 1e-12)
         for x, y in zip(a[2:], b[2:], strict=True)
@@ -229,7 +226,6 @@ def _change(a: Outputs, b: Outputs) -> Change:
     return Change(
         probability=float(np.abs(a[0] - b[0]).max()),
         map=float(np.median(maps, axis=1).max()),
-        worst_map=float(np.max(maps)),
     )
 
 

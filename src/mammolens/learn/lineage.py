@@ -163,9 +163,11 @@ def of_run(run: Path, judged: Manifest, keyword: str | None = None) -> Lineage:
 
 def read_lineage(run: Path, summary: Mapping[str, Any]) -> Lineage:
     """The lineage in the ``run.json`` of a run folder; an older version wrote none."""
-    told = summary.get("lineage")
-    if told is not None:
-        return Lineage(frozenset(told["taught"]), bool(told["complete"]), tuple(told["cautions"]))
+    recorded = summary.get("lineage")
+    if recorded is not None:
+        return Lineage(
+            frozenset(recorded["taught"]), bool(recorded["complete"]), tuple(recorded["cautions"])
+        )
     config = summary["config"]
     began = config["network"].get("start") or config["train"].get("teachers")
     return _unknown(f"{run} went on from weights and does not say whose") if began else Lineage()

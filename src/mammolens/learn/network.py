@@ -18,25 +18,24 @@ from mammolens.errors import ConfigError
 from mammolens.learn._torchvision import ensure_torchvision
 from mammolens.learn.attention import GatedAttention
 from mammolens.learn.pretrained_weights import fit_weights, read_weights, trunk_weights
+from mammolens.model import CLASSES, STRIDE
 from mammolens.spelling import nearest
 
 __all__ = [
-    "CLASSES",
     "GEM_FLOOR",
     "GEM_POWER",
     "MammoNet",
     "Pooling",
     "batch_norms",
     "build_network",
+    "generalised_mean",
     "load_trunk",
 ]
 
-CLASSES = ("normal", "benign", "malignant")
 GEM_POWER = 3.0
 GEM_FLOOR = 1e-6
 Pooling = Literal["avg", "gem", "attention", "fine_attention"]
 
-_STRIDE = 32
 _FINE_STRIDE = 16
 _PROBE_PX = 64
 
@@ -107,7 +106,7 @@ class MammoNet(nn.Module):
         if self.pooling == "avg":
             return maps.mean((2, 3))
         if self.pooling == "gem":
-            return maps.clamp(min=GEM_FLOOR).pow(GEM_POWER).mean((2, 3)).pow(1.0 / GEM_POWER)
+            return generalised_mean(maps)
         pooled: Tensor = self.attention(maps)
         return pooled
 
@@ -169,7 +168,7 @@ class MammoNet(nn.Module):
 
         VGG's fully connected layers, for example, which hold nine tenths of its weights.
         """
-        stride = _FINE_STRIDE if self.pooling == "fine_attention" else _STRIDE
+        stride = _FINE_STRIDE if self.pooling == "fine_attention" else STRIDE
         used: set[nn.Module] = set()
         hooks = [
             part.register_forward_hook(lambda module, *_: used.add(module))
@@ -238,6 +237,11 @@ def load_trunk(net: MammoNet, path: Path, *, head: bool = False) -> None:
     state = read_weights(path, keyword=keyword)
     part: nn.Module = net if head else net.trunk
     part.load_state_dict(fit_weights(part, state, source=str(path), keyword=keyword))
+
+
+def generalised_mean(maps: Tensor) -> Tensor:
+    """Pool feature maps (B, K, h, w) to vectors (B, K) by their generalised mean."""
+    return maps.clamp(min=GEM_FLOOR).pow(GEM_POWER).mean((2, 3)).pow(1.0 / GEM_POWER)
 
 
 def batch_norms(net: nn.Module) -> Iterator[nn.BatchNorm2d]:

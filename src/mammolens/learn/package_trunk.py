@@ -17,7 +17,7 @@ from mammolens.data.cache import PreparedCache
 from mammolens.errors import ConfigError
 from mammolens.learn.batches import stack
 from mammolens.learn.network import MammoNet, batch_norms
-from mammolens.learn.trunk_folding import norms_by_convolution
+from mammolens.learn.trunk_folding import watch_layers
 from mammolens.model.card import read_card
 from mammolens.model.package_files import CARD_FILE, open_package
 
@@ -50,7 +50,7 @@ def unfold_trunk(net: MammoNet, package: str) -> None:
     picture = torch.zeros(1, 1, _PROBE_PX, _PROBE_PX, dtype=torch.uint8)
     names = {module: name for name, module in net.trunk.named_modules()}
     done: set[str] = set()
-    for conv, norm in norms_by_convolution(net, picture):
+    for conv, norm in watch_layers(net, picture)[1]:
         usual = _rms(conv.weight)
         _fill(conv.weight, stored, f"{names[conv]}.weight", source)
         size = (usual / _rms(conv.weight).clamp(min=1e-12)).clamp(_SMALLEST, _LARGEST)

@@ -56,7 +56,6 @@ def predict_logits(
     net: MammoNet,
     cache: PreparedCache,
     device: torch.device | None = None,
-    batch: int = 16,
     *,
     mirrored: bool = True,
 ) -> npt.NDArray[np.float32]:
@@ -70,7 +69,7 @@ def predict_logits(
     def read(rows: Sequence[int]) -> Tensor:
         return stack([cache.picture(row) for row in rows])
 
-    return logits_of_rows(net, forward, read, range(len(cache.records)), device, batch)
+    return logits_of_rows(net, forward, read, range(len(cache.records)), device)
 
 
 def logits_of_rows(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +29,6 @@ TOLERANCE = 1e-4
 
 _BEST = "best.safetensors"
 _WORDS = re.compile(r"(\S+), (avg|gem|attention|fine_attention) pooling, fully connected (\d+),")
-_POOLINGS: dict[str, Pooling] = {
-    "avg": "avg",
-    "gem": "gem",
-    "attention": "attention",
-    "fine_attention": "fine_attention",
-}
 
 
 @dataclass(frozen=True)
@@ -86,7 +81,7 @@ def _from_graph(card: ModelCard, model: str | Path, source: str) -> MammoNet:
         raise _not_rebuilt(source, f"the card says of its architecture {card.architecture!r}")
     backbone, pooling, hidden = found.groups()
     try:
-        net = MammoNet(backbone, hidden=int(hidden), pooling=_POOLINGS[pooling])
+        net = MammoNet(backbone, hidden=int(hidden), pooling=cast(Pooling, pooling))
         unfold_trunk(net, str(model))
     except ConfigError as error:
         raise _not_rebuilt(source, error.message) from error

@@ -237,7 +237,9 @@ class SourceNote(Section):
     """What the card says of one data set, if the run has seen it."""
 
     note: str = Field("", description="what was left out, peculiarities")
-    licence: str = Field("", description="its licence, if it is none of the known public ones")
+    licence: str = Field(
+        "", description="its licence, if it is not one of the known public data sets"
+    )
     attribution: str = Field("", description="to whom it is owed, likewise")
     weaknesses: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (), description="what cannot be trusted of a model that learned from it"

@@ -1,7 +1,8 @@
-"""Checks of both sides of a run before its first step: can it be learned from, and judged?
+"""Checks of the training and validation side before the first step of a run.
 
-A package is judged by patient: thresholds, calibration and figures need patients with and without
-cancer on the validation side. What `mammolens export` would refuse after hours is refused here.
+Thresholds, calibration and figures of a package count patients, so the validation side needs
+patients with cancer and patients without. Sides that `mammolens export` would refuse after hours of
+training are refused here.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from mammolens.preprocess import InputConfig, RegionConfig
 __all__ = ["FEWEST", "check_sides", "refuse_unjudgeable"]
 
 FEWEST: Final = 2
-"""Patients (or lesions) with cancer, and without, below which nothing can be fixed: with a single
-one every resample says the same. It is no promise of quality; below `FEW` a caution is given."""
+"""Fewest patients (or lesions) with cancer, and without, for thresholds and calibration. With one
+patient all resamples are the same. This promises no quality: below `FEW` a caution is given."""
 
 _NAMES: Final = ("normal", "benign", "malignant")
 
@@ -30,18 +31,18 @@ _NAMES: Final = ("normal", "benign", "malignant")
 def check_sides(
     learned: PreparedCache, held_out: PreparedCache, config: InputConfig
 ) -> Iterable[str]:
-    """Refuse sides that nothing can be learned from or judged on; give cautions in words.
+    """Refuse sides on which a model cannot be trained or judged; give cautions in words.
 
     Parameters
     ----------
     config
-        How pictures are made: it says whether one shows a breast or a lesion.
+        How pictures are prepared: whether a picture shows a breast or a lesion.
 
     Raises
     ------
     InvalidManifest
-        If all training labels say the same, no data set has both outcomes on the validation
-        side, `refuse_unjudgeable` refuses it, or every image of a side was refused.
+        If all training labels are equal, no data set has both outcomes on the validation side,
+        `refuse_unjudgeable` refuses that side, or every image of a side was refused.
     """
     for cache, side in ((learned, "training"), (held_out, "validation")):
         if not cache.records:
@@ -52,9 +53,9 @@ def check_sides(
                 keyword="path",
                 remedy="Correct the paths or the images",
             )
-    told = {record.allowed for record in learned.records if not all(record.allowed)}
-    if len(told) < 2:
-        words = " or ".join(n for a in told for n, ok in zip(_NAMES, a, strict=True) if ok)
+    label_sets = {record.allowed for record in learned.records if not all(record.allowed)}
+    if len(label_sets) < 2:
+        words = " or ".join(n for a in label_sets for n, ok in zip(_NAMES, a, strict=True) if ok)
         raise InvalidManifest(
             f"all labels of the training side say {words or 'nothing'}",
             keyword="malignant",
@@ -68,7 +69,7 @@ def check_sides(
         )
     _, figures = malignancy_figures(held_out.records, np.zeros((len(held_out.records), 3)))
     refuse_unjudgeable(held_out.records, config)
-    yield from _cautions(learned, held_out, told, figures, config)
+    yield from _cautions(learned, held_out, label_sets, figures, config)
 
 
 def refuse_unjudgeable(records: Sequence[Record], config: InputConfig) -> None:
@@ -98,15 +99,15 @@ def refuse_unjudgeable(records: Sequence[Record], config: InputConfig) -> None:
 
 
 def _counts(records: Sequence[Record], config: InputConfig) -> tuple[int, int]:
-    """Units with cancer, and without; those without a label are neither."""
+    """Count the units with cancer and without; units without a label are in neither."""
     of_lesions = isinstance(config, RegionConfig)
-    told: dict[object, bool] = {}
+    units: dict[object, bool] = {}
     for record in records:
         if record.malignant is not None:
             key = (record.dataset, record.image_id) if of_lesions else record.patient
-            told[key] = told.get(key, False) or record.malignant
-    ill = sum(told.values())
-    return ill, len(told) - ill
+            units[key] = units.get(key, False) or record.malignant
+    ill = sum(units.values())
+    return ill, len(units) - ill
 
 
 def _unit(config: InputConfig) -> str:
@@ -116,7 +117,7 @@ def _unit(config: InputConfig) -> str:
 def _cautions(
     learned: PreparedCache,
     held_out: PreparedCache,
-    told: set[tuple[bool, bool, bool]],
+    label_sets: set[tuple[bool, bool, bool]],
     figures: Mapping[str, float],
     config: InputConfig,
 ) -> Iterable[str]:
@@ -137,8 +138,11 @@ def _cautions(
             )
     for place, name in enumerate(_NAMES):
         alone = tuple(place == other for other in range(len(_NAMES)))
-        if alone not in told:
-            yield f"no training image is told to be {name}: it is told apart by exclusion at best"
+        if alone not in label_sets:
+            yield (
+                f"no training image is labelled {name}: the network can learn it by exclusion "
+                "at best"
+            )
     for dataset in sorted({record.dataset for record in held_out.records}):
         if f"auc_{dataset}" not in figures:
             yield f"{dataset} has one outcome on the validation side: it is not in the score"

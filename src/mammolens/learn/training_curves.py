@@ -102,9 +102,9 @@ def _ends(passes: _Table) -> list[float]:
     return [epoch + 1 for epoch in passes["epoch"]]
 
 
-def _smoothed(values: Sequence[float], width: int = 9) -> list[float]:
-    """Mean over the last `width` values."""
-    return [float(np.mean(values[max(0, i - width + 1) : i + 1])) for i in range(len(values))]
+def _smoothed(values: Sequence[float]) -> list[float]:
+    """Mean over the last nine values."""
+    return [float(np.mean(values[max(0, i - 8) : i + 1])) for i in range(len(values))]
 
 
 def _read(path: Path) -> dict[str, list[float]]:

@@ -7,15 +7,13 @@ normalised alike. For sides that are multiples of 32 the maps stay the same up t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mammolens.learn.network import MammoNet
 
-__all__ = ["fold_trunk", "norms_by_convolution", "round_weights"]
+__all__ = ["fold_trunk", "round_weights", "watch_layers"]
 
 
 class _ConstantPadding(nn.Module):
@@ -41,7 +39,7 @@ def fold_trunk(net: MammoNet, picture: Tensor) -> None:
     picture
         (1, 1, H, W): passed once through the network to see which layer feeds which.
     """
-    convolutions, pairs = _watch(net, picture)
+    convolutions, pairs = watch_layers(net, picture)
     for conv, norm in pairs:
         _fold_norm(conv, norm)
     names = {module: name for name, module in net.trunk.named_modules()}
@@ -59,11 +57,6 @@ def fold_trunk(net: MammoNet, picture: Tensor) -> None:
             _replace(net.trunk, names[conv], _ConstantPadding(conv, pads, 1 if grey else None))
 
 
-def norms_by_convolution(net: MammoNet, picture: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """The convolutions whose output a batch norm reads, with it, as a picture passes through."""
-    return _watch(net, picture)[1]
-
-
 def round_weights(net: MammoNet) -> None:
     """Round weights to half precision, in place, where that costs little.
 
@@ -75,10 +68,16 @@ def round_weights(net: MammoNet) -> None:
         module.weight.data = module.weight.data.half().float()
 
 
-def _watch(
+def watch_layers(
     net: MammoNet, picture: Tensor
 ) -> tuple[list[nn.Conv2d], list[tuple[nn.Conv2d, nn.BatchNorm2d]]]:
-    """List the convolutions in the order of use, and those whose output a batch norm reads."""
+    """Pass a picture (1, 1, H, W) through a network, and see which layer feeds which.
+
+    Returns
+    -------
+    The convolutions in the order of use, and each convolution whose output a batch norm reads with
+    this norm.
+    """
     convolutions: list[nn.Conv2d] = []
     pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
     outputs: list[tuple[Tensor, nn.Conv2d]] = []
@@ -90,16 +89,13 @@ def _watch(
         elif isinstance(module, nn.BatchNorm2d):
             pairs.extend((conv, module) for made, conv in outputs if made is inputs[0])
 
-    handles = [module.register_forward_hook(after) for module in _leaves(net.trunk)]
+    layers = [m for m in net.trunk.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
+    handles = [layer.register_forward_hook(after) for layer in layers]
     with torch.no_grad():
         net.maps(picture)
     for handle in handles:
         handle.remove()
     return convolutions, pairs
-
-
-def _leaves(trunk: nn.Module) -> Iterator[nn.Module]:
-    return (m for m in trunk.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d))
 
 
 def _fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:

@@ -22,9 +22,7 @@ from mammolens.metrics.bootstrap import (
     side_by_side,
 )
 from mammolens.metrics.calibration import (
-    Temperature,
     brier_statistic,
-    calibration_line,
     calibration_line_statistics,
     fit_temperature,
     log_loss_statistic,
@@ -82,8 +80,6 @@ from mammolens.metrics.reliability import (
     reliability_statistics,
 )
 from mammolens.metrics.thresholds import (
-    OperatingPoint,
-    sensitivity_specificity,
     threshold_at_cost,
     threshold_at_recall,
     threshold_at_sensitivity,
@@ -102,13 +98,11 @@ __all__ = [
     "Isotonic",
     "MarkedImage",
     "McNemar",
-    "OperatingPoint",
     "PrecisionRecall",
     "RankedCounts",
     "RocCurve",
     "Statistic",
     "Statistics",
-    "Temperature",
     "added_log_odds",
     "auc",
     "auc_difference",
@@ -118,7 +112,6 @@ __all__ = [
     "binary_statistic",
     "brier_statistic",
     "calibration_error_statistics",
-    "calibration_line",
     "calibration_line_statistics",
     "conformal_answers",
     "confusion",
@@ -147,7 +140,6 @@ __all__ = [
     "reliability_statistics",
     "roc_curve",
     "sensitivity_at_false_marks_statistic",
-    "sensitivity_specificity",
     "side_by_side",
     "sigmoid",
     "softmax",

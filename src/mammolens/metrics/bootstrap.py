@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.errors import ConfigError, InvalidManifest
-from mammolens.metrics.checks import FloatArray, check_fraction, check_labels
+from mammolens.metrics.checks import FloatArray, check_labels
 from mammolens.wording import estimate
 
 __all__ = [
     "FEW",
+    "LEVEL",
     "Interval",
     "Statistic",
     "Statistics",
@@ -32,6 +33,9 @@ Statistic = Callable[[FloatArray], FloatArray]
 
 Statistics = Callable[[FloatArray], Mapping[str, FloatArray]]
 """Several statistics of the same weights, each under its name."""
+
+LEVEL = 0.95
+"""Share of the resamples that an interval contains."""
 
 FEW = 10
 """If a class has fewer rows than this, the interval gets a note."""
@@ -105,7 +109,6 @@ def patient_bootstrap(
     *,
     draws: int = 2000,
     seed: int = 0,
-    level: float = 0.95,
 ) -> Interval:
     """Give a statistic with its percentile interval from resampling whole patients.
 
@@ -121,15 +124,13 @@ def patient_bootstrap(
         Number of resamples. A resample in which the statistic is NaN is drawn again and counted.
     seed
         Seed of the random generator; the same seed gives the same interval.
-    level
-        Share of the resamples that the interval contains.
 
     Raises
     ------
     InvalidManifest
         If lengths differ, or the statistic is undefined on the data.
     ConfigError
-        If `draws` is below 1, or `level` is not between 0 and 1.
+        If `draws` is below 1.
 
     Source
     ------
@@ -142,12 +143,7 @@ def patient_bootstrap(
     '0.500 (0.000–1.000)'
     """
     (found,) = patient_bootstraps(
-        lambda weights: {"": statistic(weights)},
-        labels,
-        groups,
-        draws=draws,
-        seed=seed,
-        level=level,
+        lambda weights: {"": statistic(weights)}, labels, groups, draws=draws, seed=seed
     ).values()
     if found is None:
         raise InvalidManifest(
@@ -164,7 +160,6 @@ def patient_bootstraps(
     *,
     draws: int = 2000,
     seed: int = 0,
-    level: float = 0.95,
 ) -> dict[str, Interval | None]:
     """Give several statistics with their intervals from the same resamples of patients.
 
@@ -175,7 +170,7 @@ def patient_bootstraps(
     ----------
     statistics
         Function of weights (m, n) → name → values (m,).
-    labels, groups, draws, seed, level
+    labels, groups, draws, seed
         As for `patient_bootstrap`.
 
     Raises
@@ -183,7 +178,7 @@ def patient_bootstraps(
     InvalidManifest
         If lengths differ.
     ConfigError
-        If `draws` or `level` is impossible.
+        If `draws` is below 1.
 
     Examples
     --------
@@ -198,7 +193,6 @@ def patient_bootstraps(
         raise InvalidManifest(f"{known.size} labels but {members.size} patients")
     if draws < 1:
         raise ConfigError(f"{draws} draws", keyword="draws", remedy="Give 2000")
-    check_fraction(level, "level")
     values = {name: float(v[0]) for name, v in statistics(np.ones((1, known.size))).items()}
     defined = [name for name, value in values.items() if np.isfinite(value)]
     n_groups, positives = int(members.max()) + 1, int(np.count_nonzero(known))
@@ -207,7 +201,7 @@ def patient_bootstraps(
     for name in defined:
         resamples, redrawn = drawn.get(name, (np.empty(0), 0))
         low, high = (
-            np.quantile(resamples, [(1 - level) / 2, (1 + level) / 2]).tolist()
+            np.quantile(resamples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
             if resamples.size
             else (None, None)
         )

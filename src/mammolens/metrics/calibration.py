@@ -6,9 +6,6 @@ Its loss is then −log of the sum of the probabilities of these classes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
@@ -23,10 +20,7 @@ from mammolens.metrics.checks import (
 from mammolens.metrics.probability import fit_logistic, log_odds
 
 __all__ = [
-    "CalibrationLine",
-    "Temperature",
     "brier_statistic",
-    "calibration_line",
     "calibration_line_statistics",
     "fit_temperature",
     "log_loss_statistic",
@@ -37,29 +31,6 @@ _GOLDEN = (5**0.5 - 1) / 2
 _NARROWEST = 1e-12
 _SEPARABLE = 1e-6
 """Mean of p (1 − p) below which a fit has parted the classes: its slope grows without end."""
-
-
-class CalibrationLine(NamedTuple):
-    """The line of a logistic recalibration; a calibrated model has slope 1 and intercept 0."""
-
-    slope: float
-    intercept: float
-
-
-@dataclass(frozen=True)
-class Temperature:
-    """A fitted temperature: divide logits by `value`.
-
-    `at_bound` is true if the best value is at an end of the searched range (0.05–20). Then the
-    model separates the classes completely, or its outputs carry no information, and `value` is not
-    an optimum.
-    """
-
-    value: float
-    loss_before: float
-    loss_after: float
-    n: int
-    at_bound: bool
 
 
 def brier_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
@@ -104,13 +75,23 @@ def log_loss_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> S
     return mean_statistic(-np.log(np.clip(np.where(known, values, 1 - values), step, 1 - step)))
 
 
-def calibration_line(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> CalibrationLine | None:
-    """Fit the labels by a logistic function of the log-odds; ``None`` if they are separable.
+def calibration_line_statistics(
+    labels: npt.ArrayLike, probabilities: npt.ArrayLike
+) -> Statistics | None:
+    """Give the line of a logistic recalibration as functions of row weights, for the bootstrap.
+
+    The labels are fitted by a logistic function of the log-odds. A calibrated model has ``slope`` 1
+    and ``intercept`` 0. Both are NaN in a draw whose classes are separable.
 
     Parameters
     ----------
     labels, probabilities
         (n,); probabilities are kept 1e-9 away from 0 and 1.
+
+    Returns
+    -------
+    A function of row weights (m, n) → ``slope`` and ``intercept``, each (m,); ``None`` if the rows
+    themselves are separable.
 
     Raises
     ------
@@ -120,22 +101,6 @@ def calibration_line(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Cal
     Source
     ------
     Cox 1958, doi:10.1093/biomet/45.3-4.562.
-    """
-    statistics = calibration_line_statistics(labels, probabilities)
-    if statistics is None:
-        return None
-    found = statistics(np.ones((1, np.size(labels))))
-    slope, intercept = float(found["slope"][0]), float(found["intercept"][0])
-    return None if np.isnan(slope) else CalibrationLine(slope, intercept)
-
-
-def calibration_line_statistics(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike
-) -> Statistics | None:
-    """Give ``slope`` and ``intercept`` as functions of row weights, for `patient_bootstraps`.
-
-    Both are NaN in a draw whose classes are separable. Parameters, errors and source are those of
-    `calibration_line`; ``None`` if the rows themselves are separable.
     """
     known, values = check_probabilities(labels, probabilities)
     require_both_classes(known)
@@ -157,13 +122,14 @@ def calibration_line_statistics(
     return statistics
 
 
-def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Temperature:
+def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> float:
     """Fit the scalar T that minimises the loss of logits / T.
 
     The loss of a row is −log of the summed probabilities of the classes that its label allows.
 
     With partial labels the loss need not have a single minimum, so a grid over log T finds the
-    valley and a golden-section search its floor.
+    valley and a golden-section search its floor. T is searched in 0.05–20; it is at an end of this
+    range if the model separates the classes completely, or its outputs carry no information.
 
     Parameters
     ----------
@@ -185,8 +151,8 @@ def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Temperatur
     Examples
     --------
     >>> fitted = fit_temperature([[4.0, 0.0], [4.0, 0.0], [0.0, 4.0]], [[1, 0], [0, 1], [0, 1]])
-    >>> round(fitted.value, 3), fitted.at_bound
-    (5.771, False)
+    >>> round(fitted, 3)
+    5.771
     """
     values, mask = _check_partial(logits, allowed)
     if mask.all():
@@ -207,10 +173,7 @@ def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> Temperatur
             high = right
         else:
             low = left
-    found = float((low + high) / 2)
-    at_bound = min(found - grid[0], grid[-1] - found) < 1e-6
-    before = _partial_loss(values, mask)
-    return Temperature(float(np.exp(found)), before, loss_at(found), len(values), bool(at_bound))
+    return float(np.exp((low + high) / 2))
 
 
 def _check_partial(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> tuple[FloatArray, BoolArray]:

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.errors import InvalidManifest
+from mammolens.metrics.bootstrap import LEVEL
 from mammolens.metrics.checks import (
     BoolArray,
     FloatArray,
     check_binary,
-    check_fraction,
     check_labels,
     require_both_classes,
 )
@@ -30,10 +30,9 @@ _EXACT_BELOW = 1000
 
 @dataclass(frozen=True)
 class DeLong:
-    """An AUC, or a difference of two, with its standard error, interval and two-sided p-value.
+    """A difference of two AUCs with its standard error, 95 % interval and two-sided p-value.
 
-    `p_value` tests a difference against 0 and a single AUC against 0.5. It is ``None`` if the
-    standard error is 0.
+    `p_value` tests the difference against 0. It is ``None`` if the standard error is 0.
     """
 
     value: float
@@ -52,21 +51,13 @@ class McNemar:
     p_value: float
 
 
-def delong_test(
-    labels: npt.ArrayLike,
-    first: npt.ArrayLike,
-    second: npt.ArrayLike,
-    *,
-    level: float = 0.95,
-) -> DeLong:
+def delong_test(labels: npt.ArrayLike, first: npt.ArrayLike, second: npt.ArrayLike) -> DeLong:
     """Test AUC(first) − AUC(second) on the same independent rows.
 
     Parameters
     ----------
     labels, first, second
         (n,), bool or 0/1, and the scores of both models.
-    level
-        Coverage of the interval.
 
     Raises
     ------
@@ -86,8 +77,12 @@ def delong_test(
     known, one = check_binary(labels, first)
     _, other = check_binary(labels, second)
     areas, covariance = _delong(known, np.stack([one, other]))
+    value = float(areas[0] - areas[1])
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
-    return _normal(float(areas[0] - areas[1]), max(variance, 0.0), 0.0, level)
+    error = math.sqrt(max(variance, 0.0))
+    reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * error
+    p_value = math.erfc(abs(value) / error / math.sqrt(2.0)) if error > 0 else None
+    return DeLong(value, error, max(-1.0, value - reach), min(1.0, value + reach), p_value)
 
 
 def mcnemar(labels: npt.ArrayLike, first: npt.ArrayLike, second: npt.ArrayLike) -> McNemar:
@@ -156,28 +151,20 @@ def _delong(known: BoolArray, scores: FloatArray) -> tuple[FloatArray, FloatArra
         )
     ours, theirs = [], []
     for row in scores:
-        whole = _midranks(row)
-        ours.append((whole[known] - _midranks(row[known])) / n)
-        theirs.append(1.0 - (whole[~known] - _midranks(row[~known])) / m)
+        whole = midranks(row)
+        ours.append((whole[known] - midranks(row[known])) / n)
+        theirs.append(1.0 - (whole[~known] - midranks(row[~known])) / m)
     positive, negative = np.stack(ours), np.stack(theirs)
     covariance = np.atleast_2d(np.cov(positive)) / m + np.atleast_2d(np.cov(negative)) / n
     return positive.mean(axis=1), covariance
 
 
-def _midranks(values: FloatArray) -> FloatArray:
+def midranks(values: npt.NDArray[np.floating]) -> FloatArray:
+    """Rank values (n,) from 1; equal values share the mean of their ranks."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     ranks: FloatArray = (ends - (counts - 1) / 2.0)[place]
     return ranks
-
-
-def _normal(value: float, variance: float, null: float, level: float) -> DeLong:
-    check_fraction(level, "level")
-    error = math.sqrt(variance)
-    reach = NormalDist().inv_cdf((1 + level) / 2) * error
-    p_value = math.erfc(abs(value - null) / error / math.sqrt(2.0)) if error > 0 else None
-    lowest = 0.0 if null else -1.0
-    return DeLong(value, error, max(lowest, value - reach), min(1.0, value + reach), p_value)
 
 
 def _mcnemar_p(b: int, c: int) -> float:

@@ -109,7 +109,6 @@ def auc_interval(
     *,
     draws: int = 2000,
     seed: int = 0,
-    level: float = 0.95,
 ) -> Interval:
     """Give the AUC with its interval from a bootstrap over patients.
 
@@ -119,7 +118,7 @@ def auc_interval(
         (n,), as for `auc`.
     groups
         (n,), the patient of each row.
-    draws, seed, level
+    draws, seed
         As for `patient_bootstrap`.
 
     Raises
@@ -136,7 +135,7 @@ def auc_interval(
     known, values = check_binary(labels, scores)
     require_both_classes(known)
     statistic = auc_statistic(known, values)
-    return patient_bootstrap(statistic, known, groups, draws=draws, seed=seed, level=level)
+    return patient_bootstrap(statistic, known, groups, draws=draws, seed=seed)
 
 
 def auc_difference(
@@ -147,7 +146,6 @@ def auc_difference(
     *,
     draws: int = 2000,
     seed: int = 0,
-    level: float = 0.95,
 ) -> Interval:
     """Give AUC(first) − AUC(second) of two models on the same rows and the same resamples.
 
@@ -163,7 +161,7 @@ def auc_difference(
     def statistic(weights: FloatArray) -> FloatArray:
         return one(weights) - other(weights)
 
-    return patient_bootstrap(statistic, known, groups, draws=draws, seed=seed, level=level)
+    return patient_bootstrap(statistic, known, groups, draws=draws, seed=seed)
 
 
 def roc_curve(labels: npt.ArrayLike, scores: npt.ArrayLike) -> RocCurve:

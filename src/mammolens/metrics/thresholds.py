@@ -5,15 +5,12 @@ A row is called positive if its score is at least the threshold.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
 import numpy.typing as npt
 
 from mammolens.errors import ConfigError
-from mammolens.metrics.binary import binary_statistic
-from mammolens.metrics.bootstrap import Interval, patient_bootstrap
 from mammolens.metrics.checks import (
     FloatArray,
     check_binary,
@@ -23,22 +20,11 @@ from mammolens.metrics.checks import (
 from mammolens.metrics.ranking import roc_curve
 
 __all__ = [
-    "OperatingPoint",
-    "sensitivity_specificity",
     "threshold_at_cost",
     "threshold_at_recall",
     "threshold_at_sensitivity",
     "threshold_at_specificity",
 ]
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """A threshold, and its sensitivity and specificity on one set of cases."""
-
-    threshold: float
-    sensitivity: Interval
-    specificity: Interval
 
 
 def threshold_at_sensitivity(
@@ -155,49 +141,6 @@ def threshold_at_cost(
     missed = cost * prevalence * (1.0 - curve.true_positive_rate)
     paid = missed + (1.0 - prevalence) * curve.false_positive_rate
     return _halfway(values, curve.thresholds[np.flatnonzero(paid <= paid.min() + 1e-12)[0]])
-
-
-def sensitivity_specificity(
-    labels: npt.ArrayLike,
-    scores: npt.ArrayLike,
-    threshold: float,
-    groups: npt.ArrayLike,
-    *,
-    draws: int = 2000,
-    seed: int = 0,
-) -> OperatingPoint:
-    """Give sensitivity and specificity of a fixed threshold, with intervals over patients.
-
-    Parameters
-    ----------
-    labels, scores
-        (n,), as for `threshold_at_sensitivity`.
-    threshold
-        A score at or above it is called positive.
-    groups
-        (n,), the patient of each row.
-
-    Raises
-    ------
-    InvalidManifest
-        As `mammolens.metrics.auc`.
-
-    Examples
-    --------
-    >>> point = sensitivity_specificity([0, 0, 1, 1], [1, 4, 3, 8], 3.5, list("abcd"), draws=50)
-    >>> point.sensitivity.value, point.specificity.value
-    (0.5, 0.5)
-    """
-    known, values = check_binary(labels, scores)
-    require_both_classes(known)
-    called = values >= threshold
-    sensitivity, specificity = (
-        patient_bootstrap(
-            binary_statistic(name, known, called), known, groups, draws=draws, seed=seed
-        )
-        for name in ("recall", "specificity")
-    )
-    return OperatingPoint(threshold, sensitivity, specificity)
 
 
 def _at_least(target: float, count: int) -> int:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mammolens.core import ModelId
 from mammolens.errors import BadModelPackage, ConfigError, ContractMismatch, ModelError
+from mammolens.metrics.probability import softmax
 from mammolens.model.card import CLASSES, ModelCard, read_card
 from mammolens.model.package_files import CARD_FILE, DEFAULT_MODEL, open_package
 
@@ -291,8 +292,6 @@ def _output_fault(output: Mapping[str, npt.NDArray[Any]], n: int) -> str | None:
     for name in ("malignancy_map", "tumour_map"):
         if output[name].min() < 0:
             return f"{name} is negative somewhere"
-    logits = output["logits"].astype(np.float64)
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    if not np.allclose(powers / powers.sum(1, keepdims=True), output["probabilities"], atol=1e-4):
+    if not np.allclose(softmax(output["logits"]), output["probabilities"], atol=1e-4):
         return "probabilities are not the softmax of the logits"
     return None

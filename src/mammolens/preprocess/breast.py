@@ -57,12 +57,27 @@ class BreastRegion:
     """The breast in a thumbnail.
 
     `mask` is bool (h, w), true on the breast. `box` is its bounding box (row0, col0, row1, col1),
-    half-open. `chest_wall_right` says whether the chest wall is at the right edge of the picture.
+    half-open.
     """
 
     mask: npt.NDArray[np.bool_]
     box: tuple[int, int, int, int]
-    chest_wall_right: bool
+
+    @property
+    def lean_to_right(self) -> float:
+        """How much taller the breast is at the right edge of its box than at the left, −1 to 1.
+
+        It is the difference of the shares of breast in the outer tenths of the box.
+        """
+        row0, col0, row1, col1 = self.box
+        extent = self.mask[row0:row1, col0:col1].mean(0)
+        tenth = max(1, len(extent) // 10)
+        return float(extent[-tenth:].mean() - extent[:tenth].mean())
+
+    @property
+    def chest_wall_right(self) -> bool:
+        """Whether the chest wall is at the right: the breast is taller at that edge."""
+        return self.lean_to_right > 0
 
 
 def looks_inverted(grey: npt.NDArray[np.float32]) -> bool:
@@ -102,7 +117,7 @@ def find_breast(grey: npt.NDArray[np.float32]) -> BreastRegion | None:
     mask = _fill(labels == best, kernel) & inside
     rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = (int(rows[0]), int(cols[0]), int(rows[-1]) + 1, int(cols[-1]) + 1)
-    return BreastRegion(mask, box, _chest_wall_right(mask, box))
+    return BreastRegion(mask, box)
 
 
 def edge_fills(region: BreastRegion) -> tuple[float, float, float, float]:
@@ -219,11 +234,3 @@ def _fill(component: npt.NDArray[np.bool_], kernel: npt.NDArray[Any]) -> npt.NDA
     contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = cv2.drawContours(np.zeros_like(closed), contours, -1, 1, cv2.FILLED)
     return filled.astype(bool)
-
-
-def _chest_wall_right(mask: npt.NDArray[np.bool_], box: tuple[int, int, int, int]) -> bool:
-    """Return whether the chest wall is at the right: the breast is tallest at that edge."""
-    row0, col0, row1, col1 = box
-    extent = mask[row0:row1, col0:col1].mean(0)
-    tenth = max(1, len(extent) // 10)
-    return bool(extent[-tenth:].mean() > extent[:tenth].mean())

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mammolens.core import Caution, Overview, PreparedView
 from mammolens.errors import ConfigError, NotAMammogram, NotAWholeView
+from mammolens.metrics.probability import softmax
 from mammolens.quality.features import NAMES, SIDE_PX, measure
 
 __all__ = [
@@ -29,8 +30,8 @@ __all__ = [
     "Verdict",
     "admit",
     "built_in_point",
-    "expand",
     "judge",
+    "softmax_terms",
 ]
 
 
@@ -199,8 +200,8 @@ def built_in_point() -> GatePoint:
 class _Gate:
     """Content of ``gate.json`` for n measurements.
 
-    `centre`, `scale` and `high` (n,) standardise, see `expand`; `weights` (kinds, 3 n) and `biases`
-    (kinds,) belong to the softmax over `kinds`.
+    `centre`, `scale` and `high` (n,) standardise, see `softmax_terms`. `weights` (kinds, 3 n) and
+    `biases` (kinds,) belong to the softmax over `kinds`.
     """
 
     centre: npt.NDArray[np.float64]
@@ -233,13 +234,13 @@ def _gate() -> _Gate:
 def _shares(values: dict[str, float]) -> dict[Look, float]:
     """Share of each kind of picture, by the softmax; the shares add up to 1."""
     gate = _gate()
-    terms = expand(np.array([values[name] for name in NAMES]), gate.centre, gate.scale, gate.high)
-    logits = gate.weights @ terms + gate.biases
-    powers = np.exp(logits - logits.max())
-    return dict(zip(gate.kinds, (powers / powers.sum()).tolist(), strict=True))
+    measured = np.array([values[name] for name in NAMES])
+    terms = softmax_terms(measured, gate.centre, gate.scale, gate.high)
+    shares = softmax(gate.weights @ terms + gate.biases)
+    return dict(zip(gate.kinds, shares.tolist(), strict=True))
 
 
-def expand(
+def softmax_terms(
     values: npt.NDArray[np.float64],
     centre: npt.NDArray[np.float64],
     scale: npt.NDArray[np.float64],

@@ -42,7 +42,7 @@ def event(room: str, name: str, level: int = logging.INFO, /, **fields: str | fl
     name
         What happened: a literal, such as ``job_done``.
     """
-    allowed = {key: value for key, value in fields.items() if _may_be_told(key, value)}
+    allowed = {key: value for key, value in fields.items() if _is_allowed(key, value)}
     failing = sys.exc_info()[0] is not None and level >= logging.ERROR
     logging.getLogger(f"{ROOT}.{room}").log(level, name, extra={_FIELDS: allowed}, exc_info=failing)
 
@@ -63,7 +63,7 @@ class JsonFormatter(logging.Formatter):
     """One record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Tell when, how grave, who and what; of foreign records only where."""
+        """Give time, level, logger and event; of records of other packages only the place."""
         line: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -108,7 +108,7 @@ def _note(
     logging.getLogger(ROOT).error(name, extra={_FIELDS: {}}, exc_info=failure)
 
 
-def _may_be_told(key: str, value: object) -> bool:
+def _is_allowed(key: str, value: object) -> bool:
     return (key in NUMBERS and isinstance(value, int | float)) or (
         key in WORDS and isinstance(value, str)
     )

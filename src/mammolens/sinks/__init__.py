@@ -1,8 +1,8 @@
-"""Results on their way out. A sink is a function: a prediction goes in, named files come out.
+"""Write results. A sink is a function: a prediction goes in, named files come out.
 
-``make(prediction, run)`` yields an `Artefact` for each file of an exam; what a sink can do stands
-in one table of `Sink`. `write_run` drains a stream of predictions into files, `exam_artefacts`
-gives those of one exam without writing. Importing this loads nothing heavy.
+``make(prediction, run)`` yields an `Artefact` for each file of an exam. One table of `Sink`
+describes all sinks. `write_run` writes a stream of predictions to files; `exam_artefacts` gives the
+files of one exam without writing them. Importing this package loads nothing heavy.
 """
 
 from __future__ import annotations

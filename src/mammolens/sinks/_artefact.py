@@ -1,4 +1,4 @@
-"""What a sink makes: named files with their media type, and the identifiers of DICOM objects."""
+"""The output of a sink: named files with media type, and the identifiers of DICOM objects."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Artefact:
     media_type
         Such as ``application/dicom``.
     content
-        The bytes, or, where they are many, a function that gives them piece by piece.
+        The bytes, or, for large files, a function that gives them piece by piece.
     dicom
-        Identifiers of the object, where the file is a DICOM object.
+        Identifiers of the object, if the file is a DICOM object.
     exam
         Patient ID and Study Instance UID, for the index of its folder.
     shows

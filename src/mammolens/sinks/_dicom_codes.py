@@ -1,4 +1,4 @@
-"""The coded concepts that structured reports are made of (PS3.16 Annexes B and D)."""
+"""Coded concepts of structured reports (PS3.16 Annexes B and D)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["BREASTS", "SIDES", "VIEWS", "Code"]
 
 
 class Code(NamedTuple):
-    """A concept: its value, the scheme that it is taken from, and what it means."""
+    """A coded concept: its value, its coding scheme and its meaning."""
 
     value: str
     scheme: str

@@ -1,7 +1,8 @@
-"""What every DICOM result shares: its place in the source study, identifiers, equipment, bytes.
+"""Functions that all DICOM results share: patient and study, identifiers, equipment, encoding.
 
-Results stand in the study of their images and carry its patient. UIDs follow from the study, the
-model, the sink and the content, so that a repeat gives the same object and a PACS keeps one.
+A result belongs to the study of its images and has the same patient. Its UIDs are computed from
+the study, the model, the sink and the content: if an analysis is repeated, the object is the same,
+and a PACS keeps it only once.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ from mammolens.core import (
     ImageRef,
     ModelId,
     Prediction,
+    Source,
     SourceHeader,
     ViewPosition,
 )
-from mammolens.errors import InputError, MissingAttribute
+from mammolens.errors import InputError
 from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
-from mammolens.images.dicom.views import VIEW_CODES
 from mammolens.sinks import Artefact, DicomIds, RunInfo
-from mammolens.sinks._dicom_values import carried_back
+from mammolens.sinks import _dicom_codes as codes
+from mammolens.sinks._dicom_values import carried_back, require_identifiers
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import printable, view_name
 
@@ -62,18 +64,6 @@ SERIES: Final = {
 """Series number and description of what each sink writes."""
 
 _LONGEST_LO: Final = 64
-_VIEW_WORDS: Final = {
-    ViewPosition.CC: "cranio-caudal",
-    ViewPosition.MLO: "medio-lateral oblique",
-    ViewPosition.ML: "medio-lateral",
-    ViewPosition.LM: "latero-medial",
-    ViewPosition.LMO: "latero-medial oblique",
-    ViewPosition.XCCL: "cranio-caudal exaggerated laterally",
-    ViewPosition.XCCM: "cranio-caudal exaggerated medially",
-    ViewPosition.FB: "caudo-cranial (from below)",
-    ViewPosition.SIO: "superolateral to inferomedial oblique",
-    ViewPosition.ISO: "inferomedial to superolateral oblique",
-}
 _DIRECTIONS: Final = re.compile(r"[APLRHF]{1,3}")
 
 
@@ -97,18 +87,18 @@ def result_uid(*parts: str | bytes) -> str:
 def identify(
     sink: str, ref: ImageRef, model: ModelId, number: int, *content: str | bytes
 ) -> dict[str, Any]:
-    """Name a result and what made it, as keyword arguments of highdicom's objects.
+    """Give the identifiers and the equipment of a result, as keyword arguments of highdicom.
 
-    The results of one sink on one side of one study are one series.
+    The results of one sink for one side of one study are one series.
 
     Parameters
     ----------
     ref
-        A source image; the result stands in its study, on its side.
+        A source image; the result gets its study and side.
     number
         Instance number.
     content
-        What the object says; one that says something else gets another instance UID.
+        The content of the object; other content gives another instance UID.
     """
     side = ref.laterality.value if ref.laterality else ""
     speaker = sink, str(ref.study_instance_uid), side, model.name, model.version, model.digest
@@ -125,37 +115,29 @@ def identify(
 
 
 def sign(made: Dataset, identity: dict[str, Any]) -> None:
-    """Put what `identify` gave into an object that highdicom did not make."""
+    """Set the values of `identify` in an object that highdicom did not make."""
     for name, value in identity.items():
         keyword = name.title().replace("_", "").replace("Uid", "UID").replace("Sop", "SOP")
         setattr(made, keyword, value)
 
 
 def source_dataset(image: ImagePrediction) -> Dataset:
-    """Describe a source image as far as results refer to it; patient and study come with `finish`.
+    """Make the data set of a source image, with the attributes that results refer to.
+
+    `finish` adds patient and study.
 
     Raises
     ------
     MissingAttribute
-        If the image lacks an identifier, and so cannot be referred to.
+        If the image lacks a usable identifier, and so cannot be referred to.
     """
     ref, header = image.ref, image.header
-    needed = {
-        "StudyInstanceUID": ref.study_instance_uid,
-        "SeriesInstanceUID": ref.series_instance_uid,
-        "SOPInstanceUID": ref.sop_instance_uid,
-        "SOPClassUID": header.sop_class_uid,
-    }
+    require_identifiers(Source(ref, header))
     source = Dataset()
-    for keyword, value in needed.items():
-        if not value:
-            raise MissingAttribute(
-                "the image has no identifier that a DICOM result could refer to",
-                source=ref.path,
-                keyword=keyword,
-                remedy="Send the original DICOM image, and do not pseudonymise",
-            )
-        setattr(source, keyword, value)
+    source.StudyInstanceUID = ref.study_instance_uid
+    source.SeriesInstanceUID = ref.series_instance_uid
+    source.SOPInstanceUID = ref.sop_instance_uid
+    source.SOPClassUID = header.sop_class_uid
     for keyword in carried_back(ref, header):
         if keyword not in source:
             setattr(source, keyword, "")
@@ -170,7 +152,7 @@ def source_dataset(image: ImagePrediction) -> Dataset:
 
 
 def orientation(header: SourceHeader) -> list[str]:
-    """Give the Patient Orientation of rows and columns, or nothing where the source has none.
+    """Give the Patient Orientation of rows and columns; empty if the source has none.
 
     Examples
     --------
@@ -186,7 +168,7 @@ def orientation(header: SourceHeader) -> list[str]:
 def per_exam(
     prediction: Prediction, run: RunInfo, make: Callable[[Prediction, RunInfo], Dataset | None]
 ) -> Iterator[Artefact]:
-    """Make the one object of an exam, if there is anything to say, and encode it."""
+    """Make and encode the object of an exam; nothing if `make` gives ``None``."""
     with quiet_pydicom():
         made = make(prediction, run)
         files = [] if made is None else [dicom_file("exam", made)]
@@ -196,17 +178,17 @@ def per_exam(
 def per_image(
     prediction: Prediction, make: Callable[[ImagePrediction, int], Dataset | None]
 ) -> Iterator[Artefact]:
-    """Make an object of each image, in the order in which they hang, and encode it.
+    """Make and encode an object for each image, in hanging order.
 
     Parameters
     ----------
     make
-        Takes the image and its number from 1; gives ``None`` where there is nothing to say.
+        Takes the image and its number from 1. If it gives ``None``, the image has no object.
 
     Raises
     ------
     InputError
-        The first refusal, after everything else was given.
+        The first refusal, after all other objects were given.
     """
     refusals: list[InputError] = []
     for number, image in enumerate(images_in_order(prediction), start=1):
@@ -223,7 +205,7 @@ def per_image(
 
 
 def finish(made: Dataset, sink: str, ref: ImageRef, header: SourceHeader, run: RunInfo) -> Dataset:
-    """Give an object the patient and study of its images, the time of the run and its series."""
+    """Set patient, study, series description and time of the run in an object."""
     for keyword, value in carried_back(ref, header).items():
         setattr(made, keyword, value)
     made.SpecificCharacterSet = "ISO_IR 192"
@@ -238,7 +220,7 @@ def finish(made: Dataset, sink: str, ref: ImageRef, header: SourceHeader, run: R
 
 
 def dicom_file(name: str, made: Dataset) -> Artefact:
-    """Encode an object as a file, and say by which identifiers others refer to it."""
+    """Encode an object as a file, with the identifiers that others refer to."""
     ids = DicomIds(
         str(made.SOPClassUID),
         str(made.SOPInstanceUID),
@@ -278,11 +260,8 @@ def reference_item(image: ImagePrediction) -> Dataset:
 
 
 def view_item(view: ViewPosition | None) -> Dataset | None:
-    """Make the item of View Code Sequence, where the standard has a code (CID 4014)."""
-    if view not in _VIEW_WORDS:
-        return None
-    code = next(code for code, known in VIEW_CODES.items() if known is view)
-    return code_item(code, "SCT", _VIEW_WORDS[view])
+    """Make the item of View Code Sequence; ``None`` if the standard has no code (CID 4014)."""
+    return code_item(*codes.VIEWS[view]) if view in codes.VIEWS else None
 
 
 def _lo(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What structured reports share: the images they speak of, their evidence, what they revise."""
+"""Functions that all structured reports share: their images, evidence, texts and predecessors."""
 
 from __future__ import annotations
 
@@ -21,13 +21,18 @@ from mammolens.core import (
 from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.sinks import DicomIds, RunInfo
 from mammolens.sinks import _dicom_codes as codes
-from mammolens.sinks._dicom_values import carried_back, is_image_class, is_uid
+from mammolens.sinks._dicom_values import (
+    carried_back,
+    is_image_class,
+    lacking_identifier,
+    require_identifiers,
+)
 from mammolens.sinks._refused import refused_words, sort_refused
 from mammolens.sinks._statements import (
     category_thresholds,
     prevalence_words,
     probability_words,
-    withheld,
+    withheld_words,
 )
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated, percent
@@ -41,14 +46,13 @@ __all__ = [
     "exam_words",
     "hierarchy",
     "meaning_of_numbers",
-    "percentage",
     "revised",
     "summary_code",
 ]
 
 
 def revised(run: RunInfo, sink: str, study_instance_uid: str) -> DicomIds | None:
-    """Find the document of a sink that this run's one revises, if it revises one."""
+    """Give the earlier document of a sink that this run revises; ``None`` if there is none."""
     for name, series, sop_class, instance in run.supersedes:
         if name == sink:
             return DicomIds(sop_class, instance, series, study_instance_uid)
@@ -57,10 +61,10 @@ def revised(run: RunInfo, sink: str, study_instance_uid: str) -> DicomIds | None
 
 @dataclass(frozen=True)
 class ExamSources:
-    """The images of an exam by what became of them; `n_lost` failed and cannot be referred to.
+    """The images of an exam: analysed and failed. `n_lost` failed and cannot be referred to.
 
-    What was passed over (tomosynthesis, ultrasound, the raw data of analysed images) is not among
-    them, unless there is nothing else.
+    Images that were passed over (tomosynthesis, ultrasound, the raw data of analysed images) are
+    included only if the exam has no other image.
     """
 
     analysed: tuple[Source, ...]
@@ -69,7 +73,7 @@ class ExamSources:
 
     @property
     def all(self) -> tuple[Source, ...]:
-        """Every image that can be referred to, the analysed ones first, as they hang."""
+        """All images that can be referred to: first the analysed ones, in hanging order."""
         return self.analysed + self.failed
 
     @property
@@ -84,7 +88,7 @@ def exam_sources(prediction: Prediction) -> ExamSources:
     Raises
     ------
     MissingAttribute
-        An analysed image lacks an identifier, or nothing is known of any image.
+        An analysed image lacks an identifier, or no image has identifiers.
     UnsupportedImage
         The SOP class of an analysed image is not that of an image, or the images name several
         patients or studies, so that no study can take the result.
@@ -103,12 +107,12 @@ def exam_sources(prediction: Prediction) -> ExamSources:
 
 
 def _referred(items: Iterable[Unreadable], seen: set[str | None]) -> tuple[tuple[Source, ...], int]:
-    """Give what a report can refer to as an image, each once, and count what it cannot."""
+    """Give the images that a report can refer to, each once, and the number of the others."""
     found: list[Source] = []
     n_lost = 0
     for item in items:
         source = item.source
-        if source is None or _lacking(source) or not is_image_class(source.header.sop_class_uid):
+        if source is None or not _can_be_referred_to(source):
             n_lost += 1
         elif source.ref.sop_instance_uid not in seen:
             seen.add(source.ref.sop_instance_uid)
@@ -116,26 +120,12 @@ def _referred(items: Iterable[Unreadable], seen: set[str | None]) -> tuple[tuple
     return tuple(found), n_lost
 
 
-def _lacking(source: Source) -> str | None:
-    """Name the identifier without which nothing can refer to an image, if one is unusable."""
-    needed = {
-        "SOPClassUID": source.header.sop_class_uid,
-        "SOPInstanceUID": source.ref.sop_instance_uid,
-        "SeriesInstanceUID": source.ref.series_instance_uid,
-        "StudyInstanceUID": source.ref.study_instance_uid,
-    }
-    return next((keyword for keyword, value in needed.items() if not is_uid(value)), None)
+def _can_be_referred_to(source: Source) -> bool:
+    return lacking_identifier(source) is None and is_image_class(source.header.sop_class_uid)
 
 
 def _require(source: Source) -> None:
-    keyword = _lacking(source)
-    if keyword is not None:
-        raise MissingAttribute(
-            "the image has no identifier that a DICOM result could refer to",
-            source=source.ref.path,
-            keyword=keyword,
-            remedy="Send the original DICOM image, and do not pseudonymise",
-        )
+    require_identifiers(source)
     if not is_image_class(source.header.sop_class_uid):
         raise UnsupportedImage(
             f"no report may refer to an object of SOP class {source.header.sop_class_uid} as an"
@@ -172,7 +162,7 @@ def _place(ref: ImageRef) -> tuple[str | None, str | None]:
 
 
 def exam_ref(source: Source) -> ImageRef:
-    """Give a reference that stands for the whole exam of an image, without a side."""
+    """Give the reference of an image without side and view: it means the whole exam."""
     return replace(source.ref, laterality=None, view_position=None)
 
 
@@ -201,24 +191,13 @@ def _study(uid: str, series: Mapping[str, list[Dataset]]) -> Dataset:
 
 
 def content_digest(*parts: Dataset) -> bytes:
-    """Digest what data sets say; times of a run must not be among it."""
+    """Give the SHA-256 of data sets; they must not include the times of a run."""
     said = [json.dumps(part.to_json_dict(), sort_keys=True) for part in parts]
     return hashlib.sha256("\n".join(said).encode("utf-8")).digest()
 
 
-def percentage(probability: float) -> float:
-    """Give a probability in percent, never rounding a doubt away.
-
-    Examples
-    --------
-    >>> percentage(0.25), percentage(0.0), percentage(1.0)
-    (25.0, 0.01, 99.99)
-    """
-    return min(max(100 * probability, 0.01), 99.99)
-
-
 def certainty(finding: Finding) -> float:
-    """Give the strength of a finding in percent: 50 at the validated level, never 100.
+    """Convert the strength of a finding to percent: 50 at the validated level, never 100.
 
     Examples
     --------
@@ -229,17 +208,17 @@ def certainty(finding: Finding) -> float:
 
 
 def meaning_of_numbers(prediction: Prediction, image: ImagePrediction, run: RunInfo) -> str:
-    """Say what the numbers of a finding stand for."""
+    """Explain the numbers of a finding in words."""
     malignant = image.scores.malignant
     return (
         "Probability of cancer of the whole image:"
         f" {probability_words(malignant, prediction, run)}. Certainty of finding: strength of the"
-        " map, 50 % at the validated level; not a probability. The kind of lesion is not told."
+        " map, 50 % at the validated level; not a probability. The kind of lesion is not reported."
     )
 
 
 def summary_code(prediction: Prediction, sources: ExamSources) -> codes.Code:
-    """Say whether the exam could be analysed and whether anything was found (CID 6047)."""
+    """Give the code for whether the exam was analysed and has findings (CID 6047)."""
     marked = any(image.findings for image in prediction.images)
     if prediction.scores is None:
         return codes.NONE_SUCCEEDED
@@ -249,7 +228,7 @@ def summary_code(prediction: Prediction, sources: ExamSources) -> codes.Code:
 
 
 def exam_words(prediction: Prediction, run: RunInfo) -> str:
-    """Say in a few sentences what is known of an exam and what is not: the category first."""
+    """Describe the result of an exam and its gaps in a few sentences: the category comes first."""
     refused = refused_words(prediction)
     if prediction.scores is None:
         return " ".join([*refused, f"Result: {_category(prediction)}.", f"{DISCLAIMER}."])
@@ -263,7 +242,7 @@ def exam_words(prediction: Prediction, run: RunInfo) -> str:
         f"Triage: {_category(prediction)}{thresholds and f' ({thresholds})'}.",
         f"Probability of cancer {percent(prediction.scores.malignant)} (breasts: {breasts})"
         f" {prevalence_words(prediction, run)}.",
-        *withheld(prediction),
+        *withheld_words(prediction),
         *refused,
         *not_validated(prediction),
     ]

@@ -1,7 +1,7 @@
-"""What results carry back of patient and study, held to the forms of PS3.5 Table 6.2-1.
+"""Patient and study attributes of results, checked against the forms of PS3.5 Table 6.2-1.
 
-What says whose a result is goes back unchanged, or no result is written. Anything else that
-breaks its form is left empty, as a type 2 attribute may be.
+The attributes that identify patient and study are copied unchanged; if one breaks its form, no
+result is written. Every other attribute that breaks its form is left empty, as type 2 allows.
 """
 
 from __future__ import annotations
@@ -13,10 +13,18 @@ from typing import Final
 
 from pydicom.uid import UID
 
-from mammolens.core import ImageRef, SourceHeader
+from mammolens.core import ImageRef, Source, SourceHeader
 from mammolens.errors import MissingAttribute
 
-__all__ = ["carried_back", "date", "is_image_class", "is_uid", "time"]
+__all__ = [
+    "carried_back",
+    "date",
+    "is_image_class",
+    "is_uid",
+    "lacking_identifier",
+    "require_identifiers",
+    "time",
+]
 
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 _DATE: Final = re.compile(r"[12]\d{3}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
@@ -58,8 +66,37 @@ def carried_back(ref: ImageRef, header: SourceHeader) -> dict[str, str]:
     }
 
 
+def lacking_identifier(source: Source) -> str | None:
+    """Name the first identifier of an image that is missing or is not a UID; else ``None``."""
+    needed = {
+        "SOPClassUID": source.header.sop_class_uid,
+        "SOPInstanceUID": source.ref.sop_instance_uid,
+        "SeriesInstanceUID": source.ref.series_instance_uid,
+        "StudyInstanceUID": source.ref.study_instance_uid,
+    }
+    return next((keyword for keyword, value in needed.items() if not is_uid(value)), None)
+
+
+def require_identifiers(source: Source) -> None:
+    """Refuse an image that a DICOM result cannot refer to.
+
+    Raises
+    ------
+    MissingAttribute
+        An identifier of the image is missing, or is not a UID.
+    """
+    keyword = lacking_identifier(source)
+    if keyword is not None:
+        raise MissingAttribute(
+            "the image has no identifier that a DICOM result could refer to",
+            source=source.ref.path,
+            keyword=keyword,
+            remedy="Send the original DICOM image, and do not pseudonymise",
+        )
+
+
 def is_uid(text: str | None) -> bool:
-    """Say whether a text can stand as a UID; components with leading zeros are tolerated.
+    """Return whether a text is a UID; components with leading zeros are tolerated.
 
     Examples
     --------
@@ -70,10 +107,10 @@ def is_uid(text: str | None) -> bool:
 
 
 def is_image_class(uid: str | None) -> bool:
-    """Say whether objects of a SOP class are images, which an IMAGE item may refer to.
+    """Return whether objects of a SOP class are images, so that an IMAGE item may refer to them.
 
-    A private class does not count, nor one that the standard does not call an image: readers refuse
-    a structured report that refers to such an object as an image.
+    A private class is not one, and neither is a class that the standard does not call an image:
+    readers refuse a structured report that refers to such an object as an image.
 
     Source: PS3.3 C.18.4 (Image Reference Macro), PS3.4 table B.5-1.
 
@@ -87,7 +124,7 @@ def is_image_class(uid: str | None) -> bool:
 
 
 def date(text: str | None) -> str:
-    """Give a DA value, or nothing.
+    """Give a DA value; empty if the text is not one.
 
     Examples
     --------
@@ -98,7 +135,7 @@ def date(text: str | None) -> str:
 
 
 def time(text: str | None) -> str:
-    """Give a TM value, or nothing.
+    """Give a TM value; empty if the text is not one.
 
     Examples
     --------
@@ -132,7 +169,10 @@ def _is_name(text: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    """No backslash (it parts values), no control character, nothing that UTF-8 cannot write."""
+    """Return whether a text has no backslash, no control character, and only encodable letters.
+
+    A backslash separates the values of an attribute.
+    """
     return "\\" not in text and not any(
         ord(letter) < 0x20 or 0x7F <= ord(letter) < 0xA0 or 0xD800 <= ord(letter) < 0xE000
         for letter in text

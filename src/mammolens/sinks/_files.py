@@ -1,7 +1,7 @@
-"""Artefacts become files: their names, and an index of every folder that holds several exams.
+"""Write artefacts as files: choose their names, and write an index of each folder with many exams.
 
-``index.csv`` says which file belongs to which exam. A later run into the same folder removes the
-files that it lists, so that no result of an earlier run passes for one of the new run.
+``index.csv`` lists which file belongs to which exam. A later run into the same folder first removes
+the listed files, so that a result of an earlier run is not mistaken for one of the new run.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ INDEX_COLUMNS: Final = ("file", "patient_id", "study_instance_uid")
 
 
 def exam_ids(prediction: Prediction) -> tuple[str, str]:
-    """Give patient ID and Study Instance UID, each empty where unknown."""
+    """Give patient ID and Study Instance UID; an unknown one is empty."""
     return prediction.patient_id or "", prediction.study_instance_uid or ""
 
 
 class ExamNames:
-    """The names of files of many exams, by a pattern of `Sink.files`; none is given twice.
+    """File names for many exams, made from a pattern of `Sink.files`; no name is repeated.
 
     Examples
     --------
@@ -48,18 +48,18 @@ class ExamNames:
         self._exams, self._files = Names(), Names()
 
     def exam(self, ids: tuple[str, str]) -> str:
-        """Name the next exam after its patient, or else its study."""
+        """Name the next exam by its patient, or by its study if the patient is unknown."""
         if "{exam}" in self._folder:
             self._files = Names()
         return self._exams.take(ids[0] or ids[1] or "exam")
 
     def path(self, exam: str, name: str) -> str:
-        """Give the path of a file of an exam; `name` is what distinguishes it there."""
+        """Give the path of a file of an exam; `name` is unique within the exam."""
         stem = self._files.take(self._stem.format(exam=exam, name=name))
         return f"{self._folder.format(exam=exam)}/{stem}{self._suffix}"
 
     def named(self, prediction: Prediction, made: Iterator[Artefact]) -> Iterator[Artefact]:
-        """Give the artefacts of an exam the names that they have among all exams."""
+        """Give the artefacts of an exam names that are unique among all exams."""
         ids = exam_ids(prediction)
         exam = self.exam(ids)
         for artefact in made:
@@ -68,10 +68,10 @@ class ExamNames:
 
 
 class SinkFiles:
-    """The files of one sink in a folder of results, while a run lasts.
+    """The files of one sink in a folder of results, during a run.
 
-    What an earlier run left under the same names is removed at once: beside the files of an
-    interrupted run it would pass for a result of that run.
+    Files of an earlier run with the same names are removed at the start. If this run is
+    interrupted, they could otherwise be mistaken for its results.
     """
 
     def __init__(self, out: Path, sink: Sink) -> None:
@@ -86,7 +86,7 @@ class SinkFiles:
         self._remove_single()
 
     def write(self, artefact: Artefact) -> None:
-        """Write one artefact, whole or not at all."""
+        """Write one artefact, completely or not at all."""
         top, _, within = artefact.name.partition("/")
         if within:
             self._indexes[top].add(within, artefact)
@@ -95,13 +95,13 @@ class SinkFiles:
                 stream.write(piece)
 
     def close(self) -> list[Path]:
-        """Finish the indexes, and list the files and folders."""
+        """Complete the indexes; give the files and folders."""
         for index in self._indexes.values():
             index.close()
         return self._tops
 
     def discard(self) -> None:
-        """Remove the files of an unfinished run, and folders that this leaves empty."""
+        """Remove the files of an unfinished run, and the folders that are then empty."""
         for index in self._indexes.values():
             index.close()
             index.remove_listed()
@@ -114,7 +114,7 @@ class SinkFiles:
 
 
 class _Index:
-    """The index of one folder; a file is listed before it is written, so that none is forgotten."""
+    """The index of one folder. A file is listed before it is written, so every file is listed."""
 
     def __init__(self, folder: Path, pattern: PurePosixPath, further: tuple[str, ...]) -> None:
         self._folder, self._suffix, self._depth = folder, pattern.suffix, len(pattern.parts) - 2
@@ -130,11 +130,11 @@ class _Index:
         self._table.writerow([file, *map(table_cell, (*artefact.exam, *artefact.shows))])
 
     def close(self) -> None:
-        """Finish the index."""
+        """Close the index."""
         self._stream.close()
 
     def remove_listed(self) -> None:
-        """Delete exactly the files that the index lists, none outside its own folder."""
+        """Delete the files that the index lists, but no file outside its folder."""
         if not self._path.is_file():
             return
         with self._path.open(encoding="utf-8", newline="") as stream:

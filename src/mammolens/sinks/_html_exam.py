@@ -1,6 +1,6 @@
-"""What the exam page says of one exam, ready for the macros of ``exam.html.j2``.
+"""Prepare the texts of one exam for the macros of ``exam.html.j2``, the exam page.
 
-Nothing is escaped here: the templates do that to every text.
+Nothing is escaped here: the templates escape every text.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Shown = Mapping[str, Callable[[Scores], float]]
 
 _SIDES: Final = {Laterality.RIGHT: "Right", Laterality.LEFT: "Left", None: "Side unknown"}
 _DOUBTS: Final = frozenset({"low_withheld", "not_validated", "exam_failed", "model_failed"})
-"""Cautions of an exam that say what came of a doubt."""
+"""Cautions of an exam that give the consequence of a doubt."""
 _KINDS: Final = {
     ObjectKind.STACK: "tomosynthesis",
     ObjectKind.OTHER_IMAGE: "not a 2D mammogram",
@@ -47,9 +47,9 @@ _KINDS: Final = {
 
 @dataclass(frozen=True)
 class ExamRow:
-    """One row of the worklist; `cells` are the heading, the kind and the words of each column.
+    """One row of the worklist; `cells` have the heading, the kind and the text of each column.
 
-    `score` is what the page sorts and filters by: P(malignant), or empty for a failed exam.
+    The page sorts and filters by `score`: P(malignant), or empty for a failed exam.
     """
 
     name: str
@@ -65,7 +65,7 @@ def rendered(macro: str, *parts: Any) -> str:
 
 
 def worklist_row(prediction: Prediction, shown: Shown) -> ExamRow:
-    """Say what stands on the worklist."""
+    """Make the row of an exam on the worklist."""
     scores, images = prediction.scores, images_in_order(prediction)
     breasts = {breast.laterality: breast.scores.malignant for breast in prediction.breasts}
     notes = [
@@ -96,7 +96,7 @@ def worklist_row(prediction: Prediction, shown: Shown) -> ExamRow:
 
 
 def exam_context(prediction: Prediction, shown: Shown) -> dict[str, Any]:
-    """Say all of an exam but its pictures, by the names that the macros use; without its anchor."""
+    """Give all texts of an exam, by the names that the macros use; no pictures and no anchor."""
     scores, images = prediction.scores, images_in_order(prediction)
     refused = {True: list[Unreadable](), False: list[Unreadable]()}
     for item in prediction.unreadable:
@@ -128,7 +128,7 @@ def exam_context(prediction: Prediction, shown: Shown) -> dict[str, Any]:
 
 
 def refused_inputs(items: Iterable[Unreadable]) -> list[dict[str, str]]:
-    """Say which inputs were refused and why."""
+    """Describe which inputs were refused and why."""
     found = []
     for item in items:
         ref = item.source.ref if item.source else None
@@ -146,7 +146,7 @@ def refused_inputs(items: Iterable[Unreadable]) -> list[dict[str, str]]:
 
 
 def _doubts(prediction: Prediction) -> list[str]:
-    """Names of what could change the answer, of the exam and its images, each once."""
+    """Names of the doubts about the exam and its images, each once."""
     names = (caution.name for caution in _grouped(prediction) if _is_doubt(caution))
     return [name.replace("_", " ") for name in dict.fromkeys(names)]
 
@@ -168,7 +168,7 @@ def _note(caution: Caution, views: Sequence[str], of_exam: bool) -> dict[str, An
 def _files(
     images: Sequence[ImagePrediction], prediction: Prediction
 ) -> tuple[str, list[tuple[str, str]]]:
-    """The folder that all files share, or nothing, and each view with the rest of its path."""
+    """The folder that all files share (or ""), and each view with the rest of its path."""
     folders = {image.ref.path.rpartition("/")[0] for image in images}
     shared = f"{folders.pop()}/" if len(folders) == 1 and "" not in folders else ""
     return shared, [
@@ -185,7 +185,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _grouped(prediction: Prediction) -> dict[Caution, list[str]]:
-    """Every warning once, with the views that it is about (none: the exam)."""
+    """Every warning once, with its views; no views if it is about the exam."""
     grouped: dict[Caution, list[str]] = {caution: [] for caution in prediction.cautions}
     for image in prediction.images:
         for caution in image.cautions:
@@ -208,7 +208,7 @@ def _findings(
 
 
 def _score_rows(prediction: Prediction, shown: Shown) -> Iterator[dict[str, Any]]:
-    """The exam, each breast, and under it its views."""
+    """Rows for the exam, each breast, and its views below it."""
 
     def row(name: str, scores: Scores, of_view: bool = False) -> dict[str, Any]:
         figures = [percent(of(scores)) for of in shown.values()]

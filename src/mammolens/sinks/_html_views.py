@@ -1,7 +1,7 @@
-"""The views of one exam as they hang: reduced pictures in the page, full ones beside it.
+"""The views of one exam in hanging order: reduced pictures in the page, full ones in a folder.
 
-A picture in the page is a grey JPEG with lines and boxes as SVG over it, so that marks stay sharp
-at any size and the tissue within them is as it was.
+A picture in the page is a grey JPEG. Lines and boxes are drawn over it as SVG, so marks are sharp
+at any size and do not change the tissue inside them.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ FULL_QUALITY: Final = 85
 _PICTURE_PX: Final = 960
 _PICTURE_BYTES: Final = 95_000
 _LINES_OF_LETTERS: Final = 28
-"""How many lines of a mark's letters would fill the height of a picture."""
+"""Height of a picture divided by the height of the letters at marks."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line around what the map points at, as the points of a polygon in the picture."""
+    """A line around a strong part of the map, as points of a polygon in the picture."""
 
     points: str
     strong: bool
@@ -53,7 +53,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Box:
-    """A finding in pixels of the picture, and where its strength is written."""
+    """The box of a finding in pixels of the picture, and the position of its text."""
 
     x: float
     y: float
@@ -66,7 +66,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Panel:
-    """One view as it hangs; `picture` is the address that holds it, `words` say what it shows."""
+    """One view of the hanging; `picture` is its data address, `words` describe it."""
 
     name: str
     malignant: str
@@ -84,20 +84,20 @@ class Panel:
 
     @property
     def letters(self) -> float:
-        """Height of the letters of marks, in pixels of the picture."""
+        """Height of the letters at marks, in pixels of the picture."""
         return self.rows / _LINES_OF_LETTERS
 
 
 @dataclass(frozen=True)
 class MissingPanel:
-    """The place of a view that is not there, and why."""
+    """The place of a missing view, with the reason."""
 
     name: str
     missing: str
 
 
 def full_pictures(prediction: Prediction) -> Iterator[tuple[str, bytes]]:
-    """Encode every view that has a picture at its full resolution, as it hangs.
+    """Encode every view that has a picture at its full resolution, turned for hanging.
 
     Yields
     ------
@@ -110,7 +110,7 @@ def full_pictures(prediction: Prediction) -> Iterator[tuple[str, bytes]]:
 
 
 def exam_panels(prediction: Prediction) -> list[Panel | MissingPanel]:
-    """Hang the views: right at the left, CC above MLO, chest walls at the centre line."""
+    """Arrange the views: right breast left, CC above MLO, chest walls at the centre line."""
     return [
         _panel(item, prediction, len(row) == 1)
         if isinstance(item, ImagePrediction)
@@ -123,7 +123,7 @@ def exam_panels(prediction: Prediction) -> list[Panel | MissingPanel]:
 def with_addresses(
     panels: Sequence[Panel | MissingPanel], full: Mapping[str, str]
 ) -> list[Panel | MissingPanel]:
-    """Say where the full picture of each panel lies: `full` holds its address by its view."""
+    """Add the address of the full picture to each panel; `full` gives it by view."""
     return [
         replace(panel, address=full.get(panel.name, "")) if isinstance(panel, Panel) else panel
         for panel in panels

@@ -1,4 +1,4 @@
-"""What messages to a hospital's information system share: whose exam it is, and what is said."""
+"""Functions that FHIR and HL7 messages share: patient and study of an exam, ids, conclusion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.sinks import RunInfo
 from mammolens.sinks._dicom_values import is_image_class, is_uid
 from mammolens.sinks._refused import Refused, missed_name, refused_words, sort_refused
-from mammolens.sinks._statements import category_thresholds, probability_words, withheld
+from mammolens.sinks._statements import (
+    category_thresholds,
+    probability_words,
+    withheld_words,
+)
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated
 
 __all__ = [
@@ -23,7 +27,6 @@ __all__ = [
     "exam_identity",
     "message_id",
     "model_id",
-    "percentage",
 ]
 
 FAILED_WORDS: Final = "Failed, not interpretable: nothing is known of this exam, it is not normal"
@@ -34,10 +37,10 @@ _MUST_BE_READ: Final = frozenset(("PatientID", "PatientName"))
 
 @dataclass(frozen=True)
 class ExamIdentity:
-    """Whose exam a message is about.
+    """Patient, study and images of the exam that a message is about.
 
-    `analysed` are its images; `missed` are those that have no score and can be named, each with
-    its view and the reason.
+    `analysed` are its analysed images. `missed` are images without a score that can be named, each
+    with its view and the reason.
     """
 
     patient_id: str
@@ -48,14 +51,14 @@ class ExamIdentity:
 
 
 def exam_identity(prediction: Prediction) -> ExamIdentity:
-    """Find patient and study of an exam, among refused images too.
+    """Find patient and study of an exam, also from refused images.
 
     Raises
     ------
     MissingAttribute
-        If patient or study are unknown: no receiver could say whose the result is.
+        If patient or study are unknown.
     UnsupportedImage
-        If the images name several patients or studies, or in letters that cannot be read.
+        If the images name several patients or studies, or the name cannot be decoded.
     """
     analysed = tuple(Source(image.ref, image.header) for image in prediction.images)
     missed = tuple(_named(sort_refused(prediction)))
@@ -75,7 +78,7 @@ def exam_identity(prediction: Prediction) -> ExamIdentity:
     broken = {word for s in sources for word in s.header.undecoded} & _MUST_BE_READ
     if broken:
         raise UnsupportedImage(
-            "the character set of the patient's name or ID cannot be told: a message must not carry"
+            "the character set of the patient's name or ID is unknown: a message must not carry"
             " it wrong",
             source=first.ref.path,
             keyword=min(broken),
@@ -92,7 +95,7 @@ def exam_identity(prediction: Prediction) -> ExamIdentity:
 
 
 def _named(refused: Refused) -> Iterator[tuple[Source, str]]:
-    """Give the X-ray images without a score that a message can name as images."""
+    """Give the refused X-ray images that a message can name as images, with view and reason."""
     for item in refused.images:
         source = item.source
         if source is None or item.kind is ObjectKind.OTHER_IMAGE:
@@ -102,30 +105,19 @@ def _named(refused: Refused) -> Iterator[tuple[Source, str]]:
 
 
 def message_id(identity: ExamIdentity, model: ModelId, *what: str) -> uuid.UUID:
-    """Name a thing about an exam; the same exam, model and thing always get the same name."""
+    """Give the UUID of a part of a message; the same exam, model and part give the same UUID."""
     parts = identity.patient_id, identity.study_instance_uid, model.name, model.version, *what
     return uuid.uuid5(uuid.NAMESPACE_OID, repr(parts))
 
 
 def model_id(model: ModelId) -> uuid.UUID:
-    """Name a model and the software that runs it, whatever the exam."""
+    """Give the UUID of a model and its software; it does not depend on the exam."""
     parts = model.name, model.version, model.digest, __version__
     return uuid.uuid5(uuid.NAMESPACE_OID, repr(parts))
 
 
-def percentage(probability: float) -> float:
-    """Give a probability in percent, within 0.01–99.99, so that rounding makes nothing certain.
-
-    Examples
-    --------
-    >>> percentage(0.507036), percentage(0.0), percentage(1.0)
-    (50.7, 0.01, 99.99)
-    """
-    return min(max(round(100.0 * float(probability), 2), 0.01), 99.99)
-
-
 def conclusion(prediction: Prediction, run: RunInfo) -> list[str]:
-    """Say an exam's result in a few sentences; a failure never reads as normal."""
+    """Describe an exam's result in a few sentences; a failed exam never reads as normal."""
     model = f"{prediction.model.name} {prediction.model.version}"
     before = f"Result {run.revision} of this exam, in place of result {run.revision - 1}."
     corrects = [before] * (run.revision > 1)
@@ -137,7 +129,7 @@ def conclusion(prediction: Prediction, run: RunInfo) -> list[str]:
     return [
         f"AI triage: {CATEGORY_WORDS[prediction.category]}{thresholds and f' ({thresholds})'}.",
         f"Probability of malignancy {probability_words(malignant, prediction, run)}.",
-        *withheld(prediction),
+        *withheld_words(prediction),
         *refused_words(prediction),
         *not_validated(prediction),
         *corrects,

@@ -1,7 +1,7 @@
-"""What of an exam's objects was not analysed, sorted by whether it may show a breast, in words.
+"""The images of an exam that were not analysed: sort and describe them.
 
-Results speak of images: a presentation state, a key object note, a report or a PDF in the study is
-neither referred to nor called "not analysed".
+They are sorted by whether they may show a breast. Objects that are not images (presentation
+states, key object notes, reports, PDF) are not counted as "not analysed".
 """
 
 from __future__ import annotations
@@ -33,16 +33,15 @@ _OTHERS: Final = {
     ObjectKind.UNKNOWN: "raw data of analysed images",
 }
 _NAMED: Final = 6
-"""So many kinds of images are named; the others are counted."""
+"""Number of kinds of images that are named; the others are counted."""
 
 
 @dataclass(frozen=True)
 class Refused:
     """The images of an exam that have no score.
 
-    `missed` may show a breast: without them the exam was analysed in part. `passed_over` is
-    proven to show none (tomosynthesis, ultrasound), or is the raw data of a picture that was
-    analysed.
+    `missed` may show a breast: without them, the exam was analysed only in part. `passed_over` are
+    proven to be of another kind (tomosynthesis, ultrasound), or the raw data of analysed images.
     """
 
     missed: tuple[Unreadable, ...]
@@ -50,12 +49,12 @@ class Refused:
 
     @property
     def images(self) -> tuple[Unreadable, ...]:
-        """All of them, the missed ones first."""
+        """All refused images, the missed ones first."""
         return self.missed + self.passed_over
 
 
 def sort_refused(prediction: Prediction) -> Refused:
-    """Sort what was refused of an exam; documents are left out."""
+    """Sort the refused images of an exam; documents are left out."""
     missed: list[Unreadable] = []
     passed_over: list[Unreadable] = []
     for item in prediction.unreadable:
@@ -67,13 +66,13 @@ def sort_refused(prediction: Prediction) -> Refused:
 
 
 def refused_words(prediction: Prediction) -> list[str]:
-    """Say in sentences which images were not analysed and why; nothing if all were."""
+    """Describe which images were not analysed and why; empty if all were analysed."""
     refused = sort_refused(prediction)
     return [*_missed_words(prediction, refused.missed), *_other_words(refused.passed_over)]
 
 
 def missed_name(item: Unreadable) -> str:
-    """Name a refused image by its view, and say why it was refused.
+    """Name a refused image by its view, with the reason.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """The table of sinks: what each one writes, what it needs, and which functions make it.
 
-The command line, the node, the documentation and the tests read this table, and nothing else says
-what a sink can do. Reading it loads no function: a `Sink` names its functions as
+The command line, the node, the documentation and the tests read this table; it is the only place
+that describes what a sink can do. Reading it loads no function: a `Sink` names its functions as
 ``"module:function"``. Others add sinks through the entry point group ``mammolens.sinks``
 (``name = "module:SINK"``, where ``SINK`` is a `Sink`).
 """
@@ -34,28 +34,28 @@ DICOM: Final = "application/dicom"
 
 @dataclass(frozen=True)
 class Sink:
-    """One output format, described.
+    """The description of one output format.
 
-    A sink is a function. One that writes files for each exam is ``make(prediction, run)`` and
-    yields an `Artefact` for each. One that writes a file for the whole run has two functions:
-    ``row(item, run, place)`` turns each prediction and each unreadable input into whatever must be
-    kept of it (or ``None``), and ``join(rows, run)`` yields the artefacts when the stream has
-    ended. Rows lie on the disk meanwhile, so that memory does not grow with the pictures.
+    A sink is a function. A sink that writes files for each exam is ``make(prediction, run)`` and
+    yields an `Artefact` for each file. A sink that writes one file for the run has two functions:
+    ``row(item, run, place)`` turns each prediction and each unreadable input into the row that is
+    kept of it (or ``None``), and ``join(rows, run)`` yields the artefacts after the last row. Rows
+    are stored on the disk, so that memory does not grow with the pictures.
 
     Attributes
     ----------
     name
-        As it is asked for: ``--sinks NAME``.
+        The name in ``--sinks NAME``.
     per
-        What there is one file for, in words: ``exam``, ``image``, ``run``.
+        It writes one file for each of these: ``exam``, ``image``, ``run``.
     makes
-        What it writes, in a few words.
+        Its output in a few words.
     media_type
         Of its main file.
     files
-        Where its files lie in the folder of results. ``{exam}`` stands for the name of the exam
-        and ``{name}`` for the name of the artefact without its suffix; without either, there is
-        one file for the run. Files in a folder are listed in its ``index.csv``.
+        Paths of its files in the folder of results. ``{exam}`` is replaced by the name of the exam
+        and ``{name}`` by the name of the artefact without its suffix. A path without them is one
+        file for the run. Files in a folder are listed in its ``index.csv``.
     make, row, join
         The functions, as ``"module:function"``. `place` is the number of earlier exams with images
         that are read before this one.
@@ -63,15 +63,15 @@ class Sink:
         The function that writes a report of marked regions, as ``"module:function"``: it takes a
         `RegionReport` and the `RunInfo` and gives one `Artefact`. Empty: regions are not taken.
     pictures
-        Whether it draws, and so needs the pictures of the images.
+        Whether it needs the pictures of the images, to draw on them.
     identified
-        Whether it says whose result it is, for the hospital that sent the images.
+        Whether it names the patient, for the hospital that sent the images.
     sop_class
         SOP Class UID of the DICOM objects that it writes.
     needs, extra
         A package that it needs, and the extra that installs it.
     index
-        Columns that the index of its folder has beyond file, patient and study.
+        Further columns in the index of its folder, besides file, patient and study.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Sink:
         return function
 
     def check(self) -> None:
-        """Make sure that the sink can be used.
+        """Check that the sink can be used.
 
         Raises
         ------
@@ -218,7 +218,7 @@ SINKS: Final = {sink.name: sink for sink in _BUILT_IN}
 
 
 def sink_names() -> list[str]:
-    """Name every sink that is installed, sorted; none is loaded."""
+    """List the names of all installed sinks, sorted; no sink is loaded."""
     return sorted({*SINKS, *_third_party()})
 
 
@@ -259,7 +259,7 @@ def find_sink(name: str) -> Sink:
 
 
 def needs_pictures(names: Iterable[str]) -> bool:
-    """Say whether any of these sinks draws; unknown names are left for `find_sink` to refuse."""
+    """Return whether any of these sinks needs pictures; unknown names are ignored here."""
     known = set(sink_names())
     return any(find_sink(name).pictures for name in names if name in known)
 

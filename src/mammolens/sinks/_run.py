@@ -1,4 +1,4 @@
-"""What is true of every exam of a run, as its sinks need it."""
+"""Facts about a run that are the same for all its exams, for the sinks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["RunInfo", "TriageThreshold"]
 
 @dataclass(frozen=True)
 class TriageThreshold:
-    """A malignancy probability that parts two categories, at the run's prevalence.
+    """The P(malignant) that separates two categories, at the run's prevalence.
 
-    `name` is the category that it bounds: ``low`` lies below it, ``high`` from it up.
-    `sensitivity` and `specificity` are those of validation; ``None`` where not known.
+    `name` is the category that it limits: ``low`` is below the threshold, ``high`` is at or above
+    it. `sensitivity` and `specificity` are those of validation, ``None`` if unknown.
     """
 
     name: str
@@ -32,15 +32,15 @@ class TriageThreshold:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What is true of every exam of a run.
+    """Facts about a run that are the same for all its exams.
 
-    `created` must know its time zone. `prevalence` is the share of malignant breasts that the
-    probabilities stand for; `prevalence_stated` says whether the site gave it. If not, it is that
-    of the data that the model was calibrated on, and what leaves for a PACS or RIS shows no
-    percentage apart from it. `model_summary` says in a sentence or two what the model was trained
-    on and where it is weak, and `tumour_vouched` whether its card vouches for P(tumour), which
-    otherwise stands in ``results.json`` alone. A run of one exam may revise an earlier result:
-    `revision` counts from 1, `supersedes` lists its DICOM objects as (sink, series, SOP class, SOP
+    `created` has a time zone. `prevalence` is the share of malignant breasts that the probabilities
+    are valid for; `prevalence_stated` is true if the site gave it. If it is false, the prevalence
+    is that of the data that the model was calibrated on, and results for a PACS or RIS never show a
+    percentage without it. `model_summary` describes the training data and the weaknesses of the
+    model in one or two sentences. P(tumour) is shown only if `tumour_vouched` is true; otherwise it
+    is in ``results.json`` only. A run of one exam may revise an earlier result: `revision` counts
+    from 1, and `supersedes` lists the earlier DICOM objects as (sink, series, SOP class, SOP
     instance UID).
     """
 

@@ -1,28 +1,35 @@
-"""What leaves for a PACS or RIS, in words: the category first, and no percentage by itself.
+"""Sentences and numbers that all results for a PACS or RIS share.
 
-A percentage means nothing without the prevalence that it is stated for. Where the site has stated
-its own, it stands beside every number; where not, the number stands in one sentence with the
-prevalence of the model's data, and nowhere else.
+A percentage means nothing without the prevalence that it is valid for. If the site has stated its
+own prevalence, results give probabilities as numbers with this prevalence. If not, a probability is
+given only in a sentence that names the prevalence of the model's data.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from mammolens.core import Prediction, TriageCategory
+from mammolens.core import Laterality, Prediction, TriageCategory
 from mammolens.sinks import RunInfo, TriageThreshold
 from mammolens.wording import percent, printable
 
 __all__ = [
+    "BREAST_NAMES",
     "category_thresholds",
+    "percentage",
     "prevalence_words",
     "probability_words",
     "threshold_words",
-    "withheld",
+    "withheld_words",
 ]
 
-_NAMES: Final = {"low": "lower threshold", "high": "upper threshold"}
-_BOUNDS: Final = {
+BREAST_NAMES: Final = {
+    Laterality.RIGHT: "right breast",
+    Laterality.LEFT: "left breast",
+    None: "breast of unknown side",
+}
+_THRESHOLD_NAMES: Final = {"low": "lower threshold", "high": "upper threshold"}
+_THRESHOLDS_OF: Final = {
     TriageCategory.HIGH: ("high",),
     TriageCategory.INTERMEDIATE: ("low", "high"),
     TriageCategory.LOW: ("low",),
@@ -30,42 +37,52 @@ _BOUNDS: Final = {
 }
 
 
-def category_thresholds(prediction: Prediction, run: RunInfo) -> list[str]:
-    """Say of each threshold that bounds an exam's category what it did in validation.
+def percentage(probability: float) -> float:
+    """Give a probability in percent, within 0.01–99.99: no result is certain.
 
     Examples
     --------
-    >>> from mammolens.sinks import TriageThreshold
-    >>> threshold_words(TriageThreshold("high", 0.2, 0.68, 0.95))
-    'upper threshold: sensitivity 68%, specificity 95% in validation'
+    >>> percentage(0.25), percentage(0.0), percentage(1.0)
+    (25.0, 0.01, 99.99)
     """
-    names = _BOUNDS[prediction.category]
+    return min(max(100.0 * float(probability), 0.01), 99.99)
+
+
+def category_thresholds(prediction: Prediction, run: RunInfo) -> list[str]:
+    """Describe each threshold that bounds an exam's category, with its results in validation."""
+    names = _THRESHOLDS_OF[prediction.category]
     return [threshold_words(point) for point in run.thresholds if point.name in names]
 
 
 def threshold_words(point: TriageThreshold) -> str:
-    """Say what a threshold did in validation."""
+    """Describe a threshold with its sensitivity and specificity in validation.
+
+    Examples
+    --------
+    >>> threshold_words(TriageThreshold("high", 0.2, 0.68, 0.95))
+    'upper threshold: sensitivity 68%, specificity 95% in validation'
+    """
 
     def figure(name: str, value: float | None) -> str:
         return f"{name} {'not known' if value is None else percent(value)}"
 
     figures = figure("sensitivity", point.sensitivity), figure("specificity", point.specificity)
-    name = _NAMES.get(point.name, point.name)
+    name = _THRESHOLD_NAMES.get(point.name, point.name)
     return f"{name}: {', '.join(figures)} in validation"
 
 
 def probability_words(probability: float, prediction: Prediction, run: RunInfo) -> str:
-    """Say a probability together with the prevalence that it is stated for."""
+    """Give a probability in words, with the prevalence that it is valid for."""
     return f"{percent(probability)} {prevalence_words(prediction, run)}"
 
 
 def prevalence_words(prediction: Prediction, run: RunInfo) -> str:
-    """Say which prevalence a percentage is stated for, to stand in its sentence."""
+    """Name the prevalence that a percentage is valid for, as the second part of a sentence."""
     stated = "as this site states" if run.prevalence_stated else "that of the model's own data"
     return f"for a prevalence of {percent(prediction.prevalence)} among breasts, {stated}"
 
 
-def withheld(prediction: Prediction) -> list[str]:
-    """Say, in a sentence, why an exam below the lower threshold is not called low; else nothing."""
+def withheld_words(prediction: Prediction) -> list[str]:
+    """Explain why an exam below the lower threshold is not called low; empty for other exams."""
     messages = (printable(c.message) for c in prediction.cautions if c.name == "low_withheld")
     return [f"{words[:1].upper()}{words[1:]}." for words in messages]

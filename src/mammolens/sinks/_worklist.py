@@ -1,4 +1,4 @@
-"""The order in which to read exams and their images, and safe names for their files."""
+"""The reading order of exams and of their images, and safe names for files."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _DEVICES: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNOREC
 
 
 def reading_key(prediction: Prediction) -> tuple[int, float]:
-    """Sort exams by this: failed first, then high to low, then by falling malignancy.
+    """Give the key to sort exams by: failed first, then high to low, then by falling malignancy.
 
-    Exams with the same key stay in the order in which they came.
+    Exams with the same key keep their order.
     """
     malignancy = prediction.scores.malignant if prediction.scores else 1.0
     return _ORDER.index(prediction.category), -float(malignancy)
 
 
 def images_in_order(prediction: Prediction) -> list[ImagePrediction]:
-    """List the images of an exam as they hang: RCC LCC RMLO LMLO, then the others."""
+    """List the images of an exam in hanging order: RCC, LCC, RMLO, LMLO, then the others."""
 
     def place(image: ImagePrediction) -> tuple[int, str, int]:
         view = image.ref.view_position
@@ -42,7 +42,7 @@ def images_in_order(prediction: Prediction) -> list[ImagePrediction]:
 
 
 class Names:
-    """Gives file names that are safe on every system, and none twice.
+    """Make file names that are safe on every system, each name only once.
 
     Examples
     --------
@@ -55,7 +55,7 @@ class Names:
         self._given: dict[str, int] = {}
 
     def take(self, text: str) -> str:
-        """Turn any text into a name that was not given before."""
+        """Turn any text into a name that was not used before."""
         safe = re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:_LONGEST].rstrip("._-")
         base = safe or "unnamed"
         if _DEVICES.fullmatch(base):

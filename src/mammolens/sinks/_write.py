@@ -1,7 +1,7 @@
-"""Results on their way out: one stream of predictions into any number of sinks.
+"""Write a stream of predictions with any number of sinks.
 
-No picture and no map is kept between two exams, so memory does not grow with their number beyond a
-small row each. No file has its final name before it is whole.
+No picture and no map is kept after its exam, so the memory grows only by a small row for each exam.
+A file gets its final name when it is complete.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class RunRow:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run came to: a row for each exam in the order they came, and the files written.
+    """The result of a run: a row for each exam, in the order of the stream, and the written files.
 
-    `refusals` say which sink could not express an exam, and why; `unreadable` holds the first
-    `LISTED` of the refused inputs.
+    `refusals` name the sinks that could not express an exam, with the reason. `unreadable` has the
+    first `LISTED` of the refused inputs.
     """
 
     rows: tuple[RunRow, ...]
@@ -62,12 +62,12 @@ class RunSummary:
 
     @property
     def n_exams(self) -> int:
-        """Number of exams, the failed ones among them."""
+        """Number of exams, with the failed ones."""
         return len(self.rows)
 
     @property
     def n_failed(self) -> int:
-        """Number of exams of which nothing is known."""
+        """Number of failed exams: their result is unknown."""
         return sum(row.category.value == "failed" for row in self.rows)
 
     @property
@@ -78,19 +78,19 @@ class RunSummary:
 
 
 def exam_artefacts(name: str, prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
-    """Give the files that a sink makes of one exam, each under its name in a folder of results.
+    """Give the files that a sink makes of one exam, with their paths in a folder of results.
 
     Raises
     ------
     ConfigError
         The sink is unknown or cannot be used.
     InputError
-        What the exam lacks to be said in this format; what was given before is valid.
+        The exam lacks something that this format needs. The files given before are valid.
     """
     from mammolens.sinks._files import ExamNames
-    from mammolens.sinks._sound import sound
+    from mammolens.sinks._finite import fail_if_not_finite
 
-    sink, prediction = find_sink(name), sound(prediction)
+    sink, prediction = find_sink(name), fail_if_not_finite(prediction)
     if sink.make:
         made = sink.load(sink.make)(prediction, run)
         yield from ExamNames(sink.files[0]).named(prediction, made)
@@ -106,32 +106,32 @@ def write_run(
     sinks: Sequence[str],
     on_item: Callable[[Prediction | Unreadable], None] | None = None,
 ) -> RunSummary:
-    """Drain a stream of results into the sinks under `out`.
+    """Write a stream of results into the folder `out`.
 
-    A prediction that holds NaN or infinity is written as a failed exam. A sink may refuse an exam
-    (`InputError`): the others take it. If anything is raised, by the stream or by a sink, every
-    file of the unfinished run is removed first.
+    A prediction with NaN or infinity is written as a failed exam. A sink may refuse an exam with an
+    `InputError`; the other sinks still write it. If the stream or a sink raises another error, all
+    files of the unfinished run are removed.
 
     Parameters
     ----------
     stream
-        Results as they come; each is let go before the next is taken.
+        The results; each one is released before the next one is read.
     out
-        Folder, made if absent.
+        The folder; it is made if it does not exist.
     sinks
-        Names, in any order; one named twice is opened once.
+        Names in any order; repeated names count once.
     on_item
-        Called with every item after it was written, for a progress bar.
+        Called with every item after it was written.
 
     Raises
     ------
     ConfigError
-        A sink is unknown or cannot be used; nothing was analysed or written yet.
+        A sink is unknown or cannot be used. Nothing was analysed or written yet.
     StorageError
         The folder cannot be written to.
     """
     from mammolens.core import Prediction
-    from mammolens.sinks._sound import sound
+    from mammolens.sinks._finite import fail_if_not_finite
     from mammolens.sinks._worklist import reading_key
 
     wanted = [find_sink(name) for name in dict.fromkeys(sinks)]
@@ -151,7 +151,7 @@ def write_run(
         for item in stream:
             place = 0
             if isinstance(item, Prediction):
-                item = sound(item)
+                item = fail_if_not_finite(item)
                 rows.append(_row(item))
                 place = bisect.bisect_right(pictured, reading_key(item))
                 if item.images:
@@ -178,7 +178,7 @@ def write_run(
 
 
 class _Opened:
-    """A sink at work: it takes every item of a run, and its files are finished at the end."""
+    """One sink during a run: it writes every item, and completes its files at the end."""
 
     def __init__(self, sink: Sink, out: Path, run: RunInfo) -> None:
         from mammolens.sinks._files import ExamNames, SinkFiles
@@ -193,7 +193,7 @@ class _Opened:
             stack.pop_all()
 
     def take(self, item: Prediction | Unreadable, place: int) -> None:
-        """Write the files of an exam, or keep the row of an item until the end of the run."""
+        """Write the files of an exam, or store the row of an item until the end of the run."""
         from mammolens.core import Prediction
 
         if self._names is None:
@@ -205,7 +205,7 @@ class _Opened:
                 self._files.write(artefact)
 
     def close(self) -> list[Path]:
-        """Write the files of the run, and list the files and folders of the sink."""
+        """Complete the files of the run; give the files and folders of the sink."""
         if self._names is None:
             for artefact in self._sink.load(self._sink.join)(self._rows, self._run):
                 self._files.write(artefact)
@@ -213,13 +213,13 @@ class _Opened:
         return self._files.close()
 
     def discard(self) -> None:
-        """Remove everything."""
+        """Remove all files of the sink."""
         self._rows.close()
         self._files.discard()
 
 
 class Rows(Sequence[Any]):
-    """The rows of a run in the order in which they came, in a nameless file on the disk."""
+    """The rows of a run in the order of the stream, in a temporary file on the disk."""
 
     def __init__(self, folder: Path) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
@@ -244,7 +244,7 @@ class Rows(Sequence[Any]):
         return pickle.load(self._file)
 
     def close(self) -> None:
-        """Let the file go."""
+        """Delete the file."""
         self._file.close()
 
 

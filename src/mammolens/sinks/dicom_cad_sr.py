@@ -1,15 +1,15 @@
 """``dicom-cad-sr/``: a Mammography CAD SR per exam, the object that mammography workstations read.
 
-PS3.16 TID 4000. Whether the exam was analysed stands in the summary: with findings, without, or
-failed; a failed exam has no number at all. A probability is a number only where the site has stated
-its prevalence; else it stands in words together with the prevalence of the model's own data.
-Coordinates are (column, row) in pixels of the source image. Every report passes `_tid4000.check`
-before it is written.
+PS3.16 TID 4000. The summary says whether the exam was analysed, and whether it has findings; a
+failed exam has no number. A probability is a number only if the site has stated its prevalence. If
+not, it is given in words, with the prevalence of the model's own data.
+Coordinates are (column, row) in pixels of the source image. The tests hold the reports to every row
+of the template.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -19,7 +19,6 @@ from mammolens.core import (
     BreastPrediction,
     Finding,
     ImagePrediction,
-    Laterality,
     ModelId,
     Prediction,
     Source,
@@ -27,9 +26,8 @@ from mammolens.core import (
 )
 from mammolens.sinks import Artefact, DicomIds, RunInfo
 from mammolens.sinks import _dicom_codes as codes
-from mammolens.sinks import _tid4000 as rows
+from mammolens.sinks import _dicom_items as items
 from mammolens.sinks._dicom_common import code_item, finish, identify, orientation, per_exam, sign
-from mammolens.sinks._dicom_items import Row
 from mammolens.sinks._dicom_report import (
     ExamSources,
     certainty,
@@ -39,12 +37,11 @@ from mammolens.sinks._dicom_report import (
     exam_words,
     hierarchy,
     meaning_of_numbers,
-    percentage,
     revised,
     summary_code,
 )
 from mammolens.sinks._dicom_values import date, time
-from mammolens.sinks._statements import probability_words
+from mammolens.sinks._statements import BREAST_NAMES, percentage, probability_words
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import DISCLAIMER, printable
 
@@ -61,10 +58,10 @@ def reports(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
 
 
 def build_cad_sr(prediction: Prediction, run: RunInfo) -> Dataset:
-    """Say an exam's result as a Mammography CAD SR.
+    """Make the Mammography CAD SR of an exam.
 
-    The same result gives the same SOP Instance UID; only the times are those of the run. It names
-    the document that it revises, if `run` knows of one.
+    The same result gives the same SOP Instance UID; only the times change from run to run. If the
+    run revises an earlier document, the report names it.
 
     Raises
     ------
@@ -91,9 +88,7 @@ def build_cad_sr(prediction: Prediction, run: RunInfo) -> Dataset:
     made.ContentSequence = list(_content(prediction, sources, run))
     ref = exam_ref(first)
     sign(made, identify(_SINK, ref, run.model, 1, content_digest(made)))
-    finish(made, _SINK, ref, first.header, run)
-    rows.check(made)
-    return made
+    return finish(made, _SINK, ref, first.header, run)
 
 
 def _instance(source: Source) -> DicomIds:
@@ -107,82 +102,95 @@ def _instance(source: Source) -> DicomIds:
 
 
 def _content(prediction: Prediction, sources: ExamSources, run: RunInfo) -> Iterator[Dataset]:
+    """TID 4000: language, image library, summary, detections, analyses."""
     library = {
         source.ref.sop_instance_uid: (*_LIBRARY, number)
         for number, source in enumerate(sources.all, start=1)
     }
-    yield rows.LANGUAGE.make(codes.ENGLISH)
-    yield rows.LIBRARY.make(children=map(_library_entry, sources.all))
+    yield items.code("HAS CONCEPT MOD", codes.LANGUAGE, codes.ENGLISH)
+    yield items.container("CONTAINS", codes.LIBRARY, map(_library_entry, sources.all))
     yield _summary(prediction, sources, library, run)
     yield _detections(prediction, sources, library)
-    yield rows.ANALYSES.make(codes.NOT_ATTEMPTED)
+    yield items.code("CONTAINS", codes.ANALYSES, codes.NOT_ATTEMPTED)
 
 
 def _library_entry(source: Source) -> Dataset:
-    uids = str(source.header.sop_class_uid), str(source.ref.sop_instance_uid)
-    return rows.LIBRARY_ENTRY.make(uids, _descriptors(source))
+    referred = Dataset()
+    referred.ReferencedSOPClassUID = source.header.sop_class_uid
+    referred.ReferencedSOPInstanceUID = source.ref.sop_instance_uid
+    return items.image("CONTAINS", referred, _descriptors(source))
 
 
 def _descriptors(source: Source) -> Iterator[Dataset]:
-    """TID 4020: what is known of an image; what is not is left out."""
+    """TID 4020: the known attributes of an image; unknown ones are left out."""
     ref, header = source.ref, source.header
+    context = "HAS ACQ CONTEXT"
     if ref.laterality is not None:
-        yield rows.IMAGE_LATERALITY.make(codes.BREASTS[ref.laterality])
+        yield items.code(context, codes.IMAGE_LATERALITY, codes.BREASTS[ref.laterality])
     if ref.view_position in codes.VIEWS:
-        modifiers = map(rows.IMAGE_VIEW_MODIFIER.make, header.view_modifiers)
-        yield rows.IMAGE_VIEW.make(codes.VIEWS[ref.view_position], modifiers)
-    for row, direction in zip(rows.ORIENTATION, orientation(header), strict=False):
-        yield row.make(direction)
-    yield from _moment(rows.STUDY_MOMENT, header.study_date, header.study_time)
-    yield from _moment(rows.CONTENT_MOMENT, header.content_date, header.content_time)
+        modifiers = (
+            items.code("HAS CONCEPT MOD", codes.IMAGE_VIEW_MODIFIER, modifier)
+            for modifier in header.view_modifiers
+            if all(modifier)
+        )
+        yield items.code(context, codes.IMAGE_VIEW, codes.VIEWS[ref.view_position], modifiers)
+    directions = codes.ORIENTATION_ROW, codes.ORIENTATION_COLUMN
+    for name, direction in zip(directions, orientation(header), strict=False):
+        yield items.text(context, name, direction)
+    if day := date(header.study_date):
+        yield items.day(context, codes.STUDY_DATE, day)
+    if moment := time(header.study_time):
+        yield items.time_of_day(context, codes.STUDY_TIME, moment)
+    if day := date(header.content_date):
+        yield items.day(context, codes.CONTENT_DATE, day)
+    if moment := time(header.content_time):
+        yield items.time_of_day(context, codes.CONTENT_TIME, moment)
     if ref.spacing_mm is not None:
-        for row, spacing in zip(rows.SPACING, reversed(ref.spacing_mm), strict=True):
-            yield row.make(1000 * spacing)
-
-
-def _moment(moment_rows: Sequence[Row], day: str | None, moment: str | None) -> Iterator[Dataset]:
-    for row, value in zip(moment_rows, (date(day), time(moment)), strict=True):
-        if value:
-            yield row.make(value)
+        down, across = (1000 * spacing for spacing in ref.spacing_mm)
+        yield items.number(context, codes.SPACING_ACROSS, across, codes.MICROMETRE)
+        yield items.number(context, codes.SPACING_DOWN, down, codes.MICROMETRE)
 
 
 def _summary(
     prediction: Prediction, sources: ExamSources, library: _Positions, run: RunInfo
 ) -> Dataset:
-    """TID 4001: whether the algorithm worked and found, and what it makes of the exam."""
+    """TID 4001: whether the algorithm worked, whether it found anything, and the exam's result."""
     malignant = prediction.scores.malignant if prediction.scores else None
     words = exam_words(prediction, run)
-    body = _impression(rows.EXAM_IMPRESSION, words, malignant, run)
+    body = _impression("HAS PROPERTIES", words, malignant, run)
     individual = (
         _individual(prediction, breast, images, library, run)
         for breast, images in _marked(prediction)
     )
     value = summary_code(prediction, sources)
-    return rows.SUMMARY.make(value, [*body, *individual])
+    return items.code("CONTAINS", codes.SUMMARY, value, [*body, *individual])
 
 
 def _impression(
-    impression: Sequence[Row], words: str, malignant: float | None, run: RunInfo
+    relationship: str, words: str, malignant: float | None, run: RunInfo
 ) -> Iterator[Dataset]:
-    """TID 4002: an impression in words, and how certain cancer is, where the site says for whom."""
-    description, certain, *algorithm = impression
-    yield description.make(words)
+    """TID 4002: an impression in words; the probability of cancer where the site has stated its
+    prevalence."""
+    yield items.text(relationship, codes.DESCRIPTION, words)
     if malignant is not None and run.prevalence_stated:
-        yield certain.make(percentage(malignant))
-    yield from _algorithm(algorithm, run.model)
+        certain = percentage(malignant)
+        yield items.number(relationship, codes.IMPRESSION_CERTAINTY, certain, codes.PERCENT)
+    yield from _algorithm(relationship, run.model)
 
 
-def _algorithm(algorithm: Sequence[Row], model: ModelId) -> Iterator[Dataset]:
+def _algorithm(relationship: str, model: ModelId) -> Iterator[Dataset]:
     """TID 4019."""
-    name, version, *_ = algorithm
-    yield name.make(printable(model.name))
-    yield version.make(printable(model.version))
+    yield items.text(relationship, codes.ALGORITHM_NAME, printable(model.name))
+    yield items.text(relationship, codes.ALGORITHM_VERSION, printable(model.version))
 
 
 def _marked(
     prediction: Prediction,
 ) -> Iterator[tuple[BreastPrediction, list[ImagePrediction]]]:
-    """Each breast that has findings, with its marked images; one of unknown side stands alone."""
+    """Give each breast that has findings, with its marked images.
+
+    An image of unknown side counts as a breast of its own.
+    """
     marked = [image for image in images_in_order(prediction) if image.findings]
     for breast in prediction.breasts:
         images = [image for image in marked if image.ref.laterality is breast.laterality]
@@ -200,21 +208,20 @@ def _individual(
     library: _Positions,
     run: RunInfo,
 ) -> Dataset:
-    """TID 4003: what is thought of one breast, from its findings."""
+    """TID 4003: the impression of one breast and its findings."""
     low = prediction.category is TriageCategory.LOW
-    intent = rows.INTENT.make(codes.OPTIONAL if low else codes.REQUIRED)
-    names = {Laterality.RIGHT: "Right breast", Laterality.LEFT: "Left breast"}
-    side = names[breast.laterality] if breast.laterality else "Breast of unknown side"
+    intent = items.code("HAS CONCEPT MOD", codes.INTENT, codes.OPTIONAL if low else codes.REQUIRED)
+    side = BREAST_NAMES[breast.laterality].capitalize()
     malignant = breast.scores.malignant
     stated = probability_words(malignant, prediction, run)
     words = f"{side}: probability of cancer {stated}. {DISCLAIMER}."
-    children = [intent, *_impression(rows.BREAST_IMPRESSION, words, malignant, run)]
+    children = [intent, *_impression("CONTAINS", words, malignant, run)]
     for image in images:
         position = library[image.ref.sop_instance_uid]
         stated = meaning_of_numbers(prediction, image, run)
         for finding in image.findings:
             children.append(_finding(image, finding, intent, position, stated, run))
-    return rows.BREAST.make(children=children)
+    return items.container("INFERRED FROM", codes.IMPRESSION, children)
 
 
 def _finding(
@@ -225,37 +232,47 @@ def _finding(
     stated: str,
     run: RunInfo,
 ) -> Dataset:
-    """TID 4006: a place, the strength of the map there, and the probability of its image."""
+    """TID 4006 and 4021: a place, the strength of the map there, the probability of its image."""
     row0, col0, row1, col1 = finding.box_source_px
     corners = [(row0, col0), (row0, col1), (row1, col1), (row1, col0), (row0, col0)]
-    *_, parameters = rows.PROPERTY_ALGORITHM
+    centre = (row0 + row1) / 2, (col0 + col1) / 2
+    properties = "HAS PROPERTIES"
+    strength = items.number(properties, codes.FINDING_CERTAINTY, certainty(finding), codes.PERCENT)
     children = [
         intent,
-        *_algorithm(rows.PROPERTY_ALGORITHM, run.model),
-        parameters.make(stated),
-        rows.FINDING_CERTAINTY.make(certainty(finding)),
+        *_algorithm(properties, run.model),
+        items.text(properties, codes.ALGORITHM_PARAMETERS, stated),
+        strength,
     ]
     if run.prevalence_stated:
-        children.append(rows.PROBABILITY.make(percentage(image.scores.malignant)))
-    for row, points in (
-        (rows.CENTRE, [((row0 + row1) / 2, (col0 + col1) / 2)]),
-        (rows.OUTLINE, corners),
+        malignant = percentage(image.scores.malignant)
+        children.append(items.number(properties, codes.PROBABILITY, malignant, codes.PERCENT))
+    for shape, name, points in (
+        ("POINT", codes.CENTRE, [centre]),
+        ("POLYLINE", codes.OUTLINE, corners),
     ):
-        children.append(row.make(points, [rows.SELECTED.make(position)]))
-    return rows.FINDING.make(codes.DENSITY, children)
+        selected = items.reference("SELECTED FROM", position)
+        children.append(items.coordinates(properties, name, shape, points, [selected]))
+    return items.code("CONTAINS", codes.FINDING, codes.DENSITY, children)
 
 
 def _detections(prediction: Prediction, sources: ExamSources, library: _Positions) -> Dataset:
-    """TID 4015: on which images the detection worked, and on which it failed."""
+    """TID 4015 and 4017: on which images the detection worked, and on which it failed."""
     if prediction.scores is None:
         value = codes.FAILED
     else:
         value = codes.PARTLY if sources.is_partial else codes.SUCCEEDED
+    groups = (
+        (codes.SUCCESSFUL_DETECTIONS, sources.analysed),
+        (codes.FAILED_DETECTIONS, sources.failed),
+    )
     children = []
-    for row, group in ((rows.SUCCESSFUL, sources.analysed), (rows.FAILED, sources.failed)):
+    for name, group in groups:
         if group:
+            algorithm = _algorithm("HAS PROPERTIES", prediction.model)
             positions = (library[source.ref.sop_instance_uid] for source in group)
-            algorithm = _algorithm(rows.PROPERTY_ALGORITHM, prediction.model)
-            below = [*algorithm, *map(rows.DETECTED_IMAGE.make, positions)]
-            children.append(row.make(children=[rows.DETECTION.make(codes.DENSITY, below)]))
-    return rows.DETECTIONS.make(value, children)
+            images = (items.reference("HAS PROPERTIES", position) for position in positions)
+            below = [*algorithm, *images]
+            detection = items.code("CONTAINS", codes.DETECTION, codes.DENSITY, below)
+            children.append(items.container("INFERRED FROM", name, [detection]))
+    return items.code("CONTAINS", codes.DETECTIONS, value, children)

@@ -1,8 +1,9 @@
 """``dicom-ko/``: a Key Object Selection for an exam of the category high, and for no other.
 
-Its title is "Of Interest" (CID 7010); it refers to the views of each breast whose probability
-reached the upper threshold, or to all where none did by itself. Viewers list it as key images,
-archives and worklists can search for it. An exam without one is not thereby negative.
+Its title is "Of Interest" (CID 7010). It refers to the views of each breast whose probability
+reached the upper threshold, or to all views if no single breast reached it. Viewers list it as key
+images; archives and worklists can search for it. An exam without this object is not negative
+because of that.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def selections(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
 
 
 def key_images(prediction: Prediction, run: RunInfo) -> Dataset | None:
-    """Make the Key Object Selection of an exam, or nothing if its category is not high.
+    """Make the Key Object Selection of an exam; ``None`` if its category is not high.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def key_images(prediction: Prediction, run: RunInfo) -> Dataset | None:
 
 
 def views_of_interest(prediction: Prediction, run: RunInfo) -> list[ImagePrediction]:
-    """Choose the views of the breasts at or above the upper threshold, else every view."""
+    """Choose the views of the breasts at or above the upper threshold, or all views."""
     high = next((point.threshold for point in run.thresholds if point.name == "high"), 0.0)
     sides = {b.laterality for b in prediction.breasts if b.scores.malignant >= high}
     images = images_in_order(prediction)

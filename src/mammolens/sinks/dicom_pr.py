@@ -1,9 +1,9 @@
 """``dicom-pr/``: a Grayscale Softcopy Presentation State per image, with its marks and words.
 
-A viewer lays it over the source image itself: a rectangle and the map's strength for each finding,
-and in the corner away from the chest wall the image's probabilities and "research use only". An
-image without findings gets the words alone, which do not call it negative. Grey values are shown
-as the source's own modality and VOI attributes say.
+A viewer shows it over the source image: a rectangle and the map's strength for each finding. The
+corner away from the chest wall has the image's probabilities and "research use only". An image
+without findings has only these words, and they do not call it negative. The grey values are those
+of the modality and VOI attributes of the source.
 """
 
 from __future__ import annotations

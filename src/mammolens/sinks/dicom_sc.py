@@ -1,9 +1,8 @@
-"""``dicom-sc/``: an RGB Secondary Capture per image, for viewers that show nothing else.
+"""``dicom-sc/``: an RGB Secondary Capture per image, for viewers that cannot show other results.
 
-The picture is the one of the sink ``overlay``: the whole source image in its own orientation, its
-outlines and boxes, and beneath it, covering nothing, a band of words that ends in "research use
-only". It stands in the study of its image. Its modality is OT, so that no reader of mammograms,
-this one among them, takes it for one.
+The picture is that of the sink ``overlay``: the whole source image as it is stored, with outlines
+and boxes, and below it a band of text that ends in "research use only". It belongs to the study of
+its image. Its modality is OT, so that no program, this one included, reads it as a mammogram.
 """
 
 from __future__ import annotations
@@ -46,10 +45,9 @@ def captures(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
 def overlay_capture(
     image: ImagePrediction, prediction: Prediction, run: RunInfo, number: int = 1
 ) -> Dataset:
-    """Draw what one image's map points at as a Secondary Capture.
+    """Make the Secondary Capture of one image: the picture with outlines, boxes and text.
 
-    The picture of the source has its longest side at most `render.PICTURE_PX`, and stands at the
-    top of the capture.
+    The picture of the source is at the top; its longest side is at most `render.PICTURE_PX`.
 
     Parameters
     ----------
@@ -102,7 +100,7 @@ def _source_item(image: ImagePrediction) -> Dataset:
 
 
 def _place(made: Dataset, image: ImagePrediction, width: int) -> None:
-    """Say which breast and view this is, and how large its pixels are, as far as it is known.
+    """Set side, view and pixel spacing, as far as they are known.
 
     `width` is that of the picture, whose pixels are square.
     """

@@ -1,7 +1,7 @@
 """``dicom-seg/``: a Segmentation per image that has findings, with a segment for each.
 
-A segment is the place in a finding's box where the map stands above 60 % of its peak there, in the
-pixels of the source image: where the model looked, not the outline of a lesion.
+A segment is the part of a finding's box where the map is above 60 % of its peak in the box, in
+pixels of the source image. It shows where the model looked; it is not the outline of a lesion.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def segmentations(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
 
 
 def segmentation(image: ImagePrediction, run: RunInfo, number: int = 1) -> Dataset | None:
-    """Make the Segmentation of one image's findings, or nothing where it has none.
+    """Make the Segmentation of one image's findings; ``None`` if it has none.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def segmentation(image: ImagePrediction, run: RunInfo, number: int = 1) -> Datas
 
 
 def finding_mask(strength: npt.NDArray[np.float32], finding: Finding) -> npt.NDArray[np.bool_]:
-    """Mark the pixels of a finding: its box, less where the map is weak.
+    """Mark the pixels of a finding: its box without the parts where the map is weak.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def finding_mask(strength: npt.NDArray[np.float32], finding: Finding) -> npt.NDA
 
     Returns
     -------
-    Bool, the same shape, never empty; the whole box where the map says nothing.
+    Bool, the same shape, never empty; the whole box if the map is zero there.
     """
     rows, cols = strength.shape
     r0, c0, r1, c1 = finding.box_source_px

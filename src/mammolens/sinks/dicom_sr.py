@@ -2,8 +2,8 @@
 
 PS3.16 TID 1500, built with highdicom: a group of measurements for the exam, one for each breast,
 and one for each finding with its region in (column, row) of the source image. A failed exam has
-one group, which says so and holds no number. Where the site has not stated its prevalence, no
-probability is a number.
+one group without numbers, with the code for failed. If the site has not stated its prevalence, no
+probability is written as a number.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from mammolens.sinks._dicom_report import (
     exam_words,
     hierarchy,
     meaning_of_numbers,
-    percentage,
     revised,
     summary_code,
 )
 from mammolens.sinks._dicom_values import carried_back
+from mammolens.sinks._statements import BREAST_NAMES, percentage
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import printable
 
@@ -47,10 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["build_measurement_report", "reports"]
 
 _SINK: Final = "dicom-sr"
-_BREAST_NAMES: Final = {
-    Laterality.RIGHT: "right breast",
-    Laterality.LEFT: "left breast",
-}
 
 
 def reports(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
@@ -59,10 +55,10 @@ def reports(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
 
 
 def build_measurement_report(prediction: Prediction, run: RunInfo) -> Dataset:
-    """Say an exam's result as a measurement report.
+    """Make the measurement report of an exam.
 
-    The same result gives the same SOP Instance UID; only the times are those of the run. It names
-    the document that it revises, if `run` knows of one.
+    The same result gives the same SOP Instance UID; only the times change from run to run. If the
+    run revises an earlier document, the report names it.
 
     Raises
     ------
@@ -129,8 +125,8 @@ def _observer(prediction: Prediction) -> sr.ObservationContext:
 def _groups(prediction: Prediction, sources: ExamSources, run: RunInfo) -> Iterator[Any]:
     """TID 1501 for the exam and each breast, TID 1410 for each finding.
 
-    A breast is a group only where its probability may stand as a number; else the words of the
-    exam say it.
+    A breast has a group only if its probability may be written as a number. If not, the words of
+    the exam give it.
     """
     from highdicom import sr
 
@@ -151,7 +147,7 @@ def _groups(prediction: Prediction, sources: ExamSources, run: RunInfo) -> Itera
             continue
         views = [s for s in sources.analysed if s.ref.laterality is breast.laterality]
         yield sr.MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=_tracking(_BREAST_NAMES[breast.laterality], views),
+            tracking_identifier=_tracking(BREAST_NAMES[breast.laterality], views),
             algorithm_id=_algorithm(prediction, words),
             finding_sites=[_site(breast.laterality)],
             measurements=[_probability(breast.scores.malignant)],
@@ -195,7 +191,7 @@ def _region(
 
 
 def _tracking(name: str, sources: Sequence[Source], *place: object) -> sr.TrackingIdentifier:
-    """Give what is followed over reports the same UID whenever it is seen at the same place."""
+    """Give a tracking identifier; the same place on the same images has the same UID."""
     from highdicom import sr
 
     images = [str(source.ref.sop_instance_uid) for source in sources]

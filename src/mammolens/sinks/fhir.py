@@ -1,13 +1,14 @@
 """``fhir/``: a transaction Bundle (FHIR R4, JSON) per exam, ready to be posted to a server.
 
-DiagnosticReport, Observations (triage category; probability, of the exam and each breast),
-RiskAssessment, ImagingStudy, Device and a Task whose priority puts the exam in its place. A
-probability is a number, with its prevalence beside it, only where the site has stated that; else a
-sentence with the prevalence of the model's data. Everything is preliminary, also a report that
-stands in place of an earlier one: what is amended was final before. Ids follow from patient, study
-and model: a repeat overwrites, and never doubles. The study and the Task are only made where the
-server has none, so that the hospital's own state stays. The patient is referred to by identifier;
-no name is written. A failed exam has an Observation without a value and no RiskAssessment.
+It has a DiagnosticReport, Observations (triage category; probability of the exam and each breast),
+a RiskAssessment, an ImagingStudy, a Device, and a Task whose priority orders the worklist. A
+probability is a number with its prevalence only if the site has stated its prevalence; if not, it
+is a sentence with the prevalence of the model's data. Everything is preliminary, also a report that
+replaces an earlier one: "amended" would mean that the earlier one was final. Ids are computed from
+patient, study and model, so a repeat overwrites the earlier resources. Study and Task are created
+only if the server does not have them, so that the hospital's own state is kept. The patient is
+referred to by identifier; no name is written. A failed exam has an Observation without a value and
+no RiskAssessment.
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ from mammolens import __version__
 from mammolens.core import Laterality, Prediction, Scores, TriageCategory
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._dicom_values import date, is_uid
-from mammolens.sinks._fhir_check import PREVALENCE, check_bundle
 from mammolens.sinks._messages import (
     ExamIdentity,
     conclusion,
     exam_identity,
     message_id,
     model_id,
-    percentage,
 )
-from mammolens.sinks._statements import category_thresholds, prevalence_words, probability_words
+from mammolens.sinks._statements import (
+    category_thresholds,
+    percentage,
+    prevalence_words,
+    probability_words,
+)
 from mammolens.wording import DISCLAIMER
 
 __all__ = ["bundles", "exam_bundle"]
@@ -53,6 +57,9 @@ _PRIORITIES: Final = {
     TriageCategory.LOW: "routine",
 }
 
+_PREVALENCE: Final = "Share of malignant breasts that it stands for"
+"""Name of the component that gives the prevalence beside every percentage."""
+
 _Json = dict[str, Any]
 
 
@@ -64,12 +71,12 @@ def bundles(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
 
 
 def exam_bundle(prediction: Prediction, run: RunInfo) -> _Json:
-    """Say an exam's result as a transaction Bundle.
+    """Make the transaction Bundle of an exam.
 
     Raises
     ------
     MissingAttribute, UnsupportedImage
-        If patient or study are unknown, or several.
+        If patient or study are unknown, or there are several.
 
     Source: FHIR R4 (4.0.1), http.html#transaction.
 
@@ -79,22 +86,17 @@ def exam_bundle(prediction: Prediction, run: RunInfo) -> _Json:
     as a component, and `RiskAssessment.prediction.probabilityDecimal` is a share, 0–1.
     """
     writer = _Writer(prediction, run, exam_identity(prediction))
-    entries = list(writer.entries())
-    bundle = {
+    return {
         "resourceType": "Bundle",
         "id": writer.uuid("Bundle"),
         "type": "transaction",
         "timestamp": writer.now,
-        "entry": entries,
+        "entry": list(writer.entries()),
     }
-    faults = check_bundle(bundle)
-    if faults:
-        raise AssertionError("the bundle breaks FHIR: " + "; ".join(faults))
-    return bundle
 
 
 class _Writer:
-    """One exam's bundle in the making: what every resource needs."""
+    """Makes the entries of one exam's bundle."""
 
     def __init__(self, prediction: Prediction, run: RunInfo, identity: ExamIdentity) -> None:
         self._prediction, self._run, self._identity = prediction, run, identity
@@ -103,14 +105,14 @@ class _Writer:
         self._day = datetime.strptime(day, "%Y%m%d").date().isoformat() if day else None
 
     def uuid(self, *what: str) -> str:
-        """Name a resource of the exam; the device is one for all exams."""
+        """Give the UUID of a resource of the exam; all exams share the device."""
         model = self._prediction.model
         if what == ("Device",):
             return str(model_id(model))
         return str(message_id(self._identity, model, *what))
 
     def entries(self) -> Iterator[_Json]:
-        """Give every entry, each after those that it refers to."""
+        """Give every entry; an entry comes after the entries that it refers to."""
         yield self._put("Device", self._device())
         study_uid = f"urn:oid:{self._identity.study_instance_uid}"
         yield self._create(("ImagingStudy",), f"urn:dicom:uid|{study_uid}", self._study(study_uid))
@@ -135,7 +137,7 @@ class _Writer:
         yield self._create(task_key, f"urn:ietf:rfc:3986|{name}", task)
 
     def _put(self, kind: str, content: _Json, *what: str) -> _Json:
-        """An entry that its server keeps under our id, new or overwritten."""
+        """Make an entry that the server stores under our id, new or overwritten."""
         name = self.uuid(kind, *what)
         return {
             "fullUrl": f"urn:uuid:{name}",
@@ -144,7 +146,7 @@ class _Writer:
         }
 
     def _create(self, what: tuple[str, ...], identifier: str, content: _Json) -> _Json:
-        """An entry that its server makes only where it knows none of this identifier."""
+        """Make an entry that the server creates only if it has none with this identifier."""
         return {
             "fullUrl": f"urn:uuid:{self.uuid(*what)}",
             "resource": {"resourceType": what[0]} | _known(content),
@@ -219,7 +221,7 @@ class _Writer:
         return list(found.values())
 
     def _triage(self) -> _Json:
-        """The category, and what its thresholds did in validation: the first thing to be read."""
+        """Make the first Observation: the category, and its thresholds with their validation."""
         code = {"text": "Threshold of the triage category"}
         return self._observed(
             {"text": "AI triage category"},
@@ -234,14 +236,14 @@ class _Writer:
         )
 
     def _observation(self, side: Laterality | None, scores: Scores | None) -> _Json:
-        """The probability of cancer of the exam or a breast."""
+        """Make the Observation of the probability of cancer, of the exam or a breast."""
         absent = {"coding": [_coding((f"{_HL7}data-absent-reason", "error", "Error"))]}
         said: _Json = {"dataAbsentReason": absent | {"text": "failed, not interpretable"}}
         if scores is not None and self._run.prevalence_stated:
             share = round(100.0 * self._prediction.prevalence, 6)
             said = {
-                "valueQuantity": _quantity(percentage(scores.malignant)),
-                "component": [{"code": {"text": PREVALENCE}, "valueQuantity": _quantity(share)}],
+                "valueQuantity": _quantity(round(percentage(scores.malignant), 2)),
+                "component": [{"code": {"text": _PREVALENCE}, "valueQuantity": _quantity(share)}],
             }
         elif scores is not None:
             words = probability_words(scores.malignant, self._prediction, self._run)

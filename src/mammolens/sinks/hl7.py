@@ -1,11 +1,11 @@
 """``hl7/``: an HL7 v2.5.1 ORU^R01 message per exam, for systems that speak nothing newer.
 
-UTF-8, as MSH-18 says, segments parted by carriage returns. Every result has the status P
-(preliminary), one that stands in place of an earlier one too: C replaces a final result, and there
-was none (tables 0085, 0123). A failed exam has X (no result can be had) and no number. The triage
-category and its threshold come first; a probability is a number only where the site has stated
-its prevalence, else a sentence together with the prevalence of the model's own data. The message's
-id follows from what it says, so that a receiver knows a repeat.
+The text is UTF-8 (MSH-18); carriage returns separate the segments. Every result has the status P
+(preliminary), also one that replaces an earlier result: C would mean that the earlier one was final
+(tables 0085, 0123). A failed exam has X (no result can be obtained) and no number. The triage
+category and its threshold come first. A probability is a number only if the site has stated its
+prevalence; if not, it is a sentence with the prevalence of the model's own data. The message's id
+is computed from its content, so that a receiver recognises a repeat.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mammolens import __version__
-from mammolens.core import Laterality, Prediction, Scores
+from mammolens.core import Prediction, Scores
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._dicom_values import date, time
 from mammolens.sinks._messages import (
@@ -24,9 +24,13 @@ from mammolens.sinks._messages import (
     ExamIdentity,
     conclusion,
     exam_identity,
-    percentage,
 )
-from mammolens.sinks._statements import category_thresholds, probability_words
+from mammolens.sinks._statements import (
+    BREAST_NAMES,
+    category_thresholds,
+    percentage,
+    probability_words,
+)
 from mammolens.wording import DISCLAIMER
 
 __all__ = ["escape", "messages", "oru_message"]
@@ -34,11 +38,6 @@ __all__ = ["escape", "messages", "oru_message"]
 _ESCAPES: Final = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}
 _STUDY_REPORT: Final = "18748-4^Diagnostic imaging study^LN"
 _OURS: Final = "99MAMMOLENS"
-_SIDES: Final = {
-    Laterality.RIGHT: "right breast",
-    Laterality.LEFT: "left breast",
-    None: "breast of unknown side",
-}
 _LONGEST_LINE: Final = 160
 """Receivers that hold TX to the 199 characters of ST take it too, a few escapes included."""
 _NAME_GROUPS: Final = "AIP"
@@ -52,12 +51,12 @@ def messages(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
 
 
 def oru_message(prediction: Prediction, run: RunInfo) -> str:
-    """Say an exam's result as an ORU^R01.
+    """Make the ORU^R01 of an exam.
 
     Raises
     ------
     MissingAttribute, UnsupportedImage
-        If patient or study are unknown, or several.
+        If patient or study are unknown, or there are several.
 
     Source: HL7 v2.5.1, chapters 2 (delimiters, escapes), 3.4.2 (PID) and 7.4 (OBR, OBX).
     """
@@ -91,7 +90,7 @@ def _printable(letter: str) -> str:
 
 
 def _segment(name: str, fields: dict[int, str]) -> str:
-    """A segment from its fields by number; the values are escaped already."""
+    """Join a segment from its fields by number; the values are already escaped."""
     cells = [fields.get(number, "") for number in range(1, max(fields) + 1)]
     return "|".join([name, *cells])
 
@@ -158,7 +157,7 @@ def _observations(prediction: Prediction, identity: ExamIdentity, run: RunInfo) 
 def _results(
     prediction: Prediction, identity: ExamIdentity, run: RunInfo
 ) -> Iterator[dict[int, str]]:
-    """The fields of each OBX: what is observed, its value, its status."""
+    """Give the fields of each OBX: name, value and status of an observation."""
     study = identity.study_instance_uid
     yield _result("ST", "110180^Study Instance UID^DCM", study, "P")
     category = prediction.category.value
@@ -176,15 +175,15 @@ def _results(
         yield _stated(_probability("EXAM", "exam"), scores, prediction, run)
         for breast in prediction.breasts:
             key = breast.laterality.value if breast.laterality else "UNKNOWN"
-            name = _probability(key, _SIDES[breast.laterality])
+            name = _probability(key, BREAST_NAMES[breast.laterality])
             yield _stated(name, breast.scores, prediction, run)
     if scores is not None and run.prevalence_stated:
         what = "Share of malignant breasts that the probabilities stand for"
         yield _number(_ours("PREVALENCE", what), 100.0 * prediction.prevalence)
     for source, why in identity.missed:
-        told = " ".join(filter(None, (why, source.ref.sop_instance_uid)))
+        reason = " ".join(filter(None, (why, source.ref.sop_instance_uid)))
         what = _ours("NOT_ANALYSED", "Image that was not analysed")
-        yield _result("TX", what, _lines([told]), "P")
+        yield _result("TX", what, _lines([reason]), "P")
     if run.revision > 1:
         what = "Number of this result of the exam"
         yield _result("NM", _ours("REVISION", what), str(run.revision), "P")
@@ -201,9 +200,9 @@ def _lines(sentences: Sequence[str]) -> str:
 
 
 def _stated(what: str, scores: Scores, prediction: Prediction, run: RunInfo) -> dict[int, str]:
-    """Say a probability as a number; in words with its prevalence, if the site states none."""
+    """Give a probability as a number, or in words if the site has not stated its prevalence."""
     if run.prevalence_stated:
-        return _number(what, percentage(scores.malignant))
+        return _number(what, round(percentage(scores.malignant), 2))
     words = probability_words(scores.malignant, prediction, run)
     return _result("ST", what, escape(words), "P")
 

@@ -1,10 +1,10 @@
-"""``report.html``: one page for a run, the worklist first, then every exam, closed until opened.
+"""``report.html``: one page for a run, first the worklist, then every exam, closed until opened.
 
-The page needs no network, can be read without its script and on a phone, and prints. It is whole
-by itself; the folder ``report-pictures`` beside it holds every view at full resolution, for its
-viewer. Rows of exams wait on the disk while the run lasts, and are put in the order of the worklist
-at its end. Beyond `PICTURED` exams, only the first of the worklist keep their pictures, or no
-browser could open the page.
+The page needs no network. It can be read without its script and on a phone, and it can be printed.
+Its viewer takes the views at full resolution from the folder ``report-pictures``; the page is
+complete without them. During a run, the rows of exams are stored on the disk; at the end they are
+sorted for the worklist. If a run has more than `PICTURED` exams, only the first of the worklist
+have pictures, because browsers cannot open a larger page.
 """
 
 from __future__ import annotations

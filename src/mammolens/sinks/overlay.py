@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import PurePath, PureWindowsPath
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mammolens._lettering import encode_rgb
 from mammolens.core import Prediction
 from mammolens.render import hanging, overlay
 from mammolens.sinks import Artefact, RunInfo
@@ -32,10 +32,7 @@ def overlays(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:  # noq
 
 
 def _picture(name: str, rgb: npt.NDArray[np.uint8], shows: tuple[str, str]) -> Artefact:
-    done, encoded = cv2.imencode(".png", np.ascontiguousarray(rgb[..., ::-1]))
-    if not done:
-        raise OSError(f"{name}: the picture could not be encoded")
-    return Artefact(f"{name}.png", "image/png", encoded.tobytes(), shows=shows)
+    return Artefact(f"{name}.png", "image/png", encode_rgb(rgb), shows=shows)
 
 
 def _stem(path: str) -> str:

@@ -11,6 +11,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,7 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from mammolens import __version__
-from mammolens._lettering import band
+from mammolens._lettering import band, encode_rgb
 from mammolens._outlines import draw_outlines, outline
 from mammolens._pages import page_start, templates
 from mammolens.analysis import RegionPrediction, RegionReport
@@ -50,7 +51,7 @@ CSV_COLUMNS: Final = (
     *("warnings", "path", "patient_id", "prevalence", "model", "notice"),
 )
 MEANING: Final = (
-    "P(malignant) of a mark, given that it is a lesion: normal is no possible answer, and a low "
+    "P(malignant) of a mark, given that it is a lesion: normal is not a possible answer, and a low "
     "score does not make a lesion benign"
 )
 _WORDS: Final = {
@@ -108,24 +109,16 @@ def check_region_sinks(sinks: Sequence[str]) -> None:
 
 def regions_json(report: RegionReport, run: RunInfo) -> Artefact:
     """Say every number of the report as ``regions.json``."""
-    ref, model = report.ref, report.model
+    ref = report.ref
     record: dict[str, Any] = {
         "schema": SCHEMA_ID,
         "disclaimer": run.disclaimer,
         "meaning": MEANING,
         "created": run.created.isoformat(timespec="seconds"),
         "software": {"name": "mammolens", "version": __version__},
-        "model": {"name": model.name, "version": model.version, "digest": model.digest},
+        "model": asdict(report.model),
         "prevalence": report.prevalence,
-        "thresholds": [
-            {
-                "name": point.name,
-                "threshold": point.threshold,
-                "sensitivity": point.sensitivity,
-                "specificity": point.specificity,
-            }
-            for point in run.thresholds
-        ],
+        "thresholds": [asdict(point) for point in run.thresholds],
         "image": {
             "path": printable(ref.path),
             "digest": ref.digest,
@@ -188,7 +181,7 @@ def regions_png(report: RegionReport, run: RunInfo) -> Artefact:
         f"among marked lesions. {run.disclaimer}",
     ]
     sheet = np.vstack([picture, band(lines, picture.shape[1])])
-    return Artefact("regions.png", "image/png", _encoded(".png", sheet))
+    return Artefact("regions.png", "image/png", encode_rgb(sheet))
 
 
 def _numbered(report: RegionReport) -> str:
@@ -215,11 +208,6 @@ def _drawn(report: RegionReport) -> npt.NDArray[np.uint8]:
     return picture
 
 
-def _encoded(suffix: str, rgb: npt.NDArray[np.uint8]) -> bytes:
-    encoded: bytes = cv2.imencode(suffix, np.ascontiguousarray(rgb[..., ::-1]))[1].tobytes()
-    return encoded
-
-
 def regions_html(report: RegionReport, run: RunInfo) -> Artefact:
     """Show picture and numbers on one page, ``regions.html``."""
     style = resources.files("mammolens.sinks").joinpath("report.css").read_text("utf-8")
@@ -235,7 +223,7 @@ def regions_html(report: RegionReport, run: RunInfo) -> Artefact:
         rows=[_row(region) for region in report.regions],
         prevalence=percent(report.prevalence),
         thresholds="; ".join(f"{p.name} {percent(p.threshold)}" for p in run.thresholds),
-        picture=base64.b64encode(_encoded(".jpg", _drawn(report))).decode("ascii"),
+        picture=base64.b64encode(encode_rgb(_drawn(report), ".jpg")).decode("ascii"),
         view=view_name(report.ref),
         warnings=[str(caution) for caution in report.cautions],
     )

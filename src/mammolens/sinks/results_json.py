@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from importlib import resources
 from typing import Any, Final
 
@@ -90,24 +91,15 @@ def exam_record(prediction: Prediction) -> dict[str, Any]:
 
 
 def _run_record(run: RunInfo) -> dict[str, Any]:
-    model = run.model
     return {
         "schema": SCHEMA_ID,
         "disclaimer": run.disclaimer,
         "created": run.created.isoformat(timespec="seconds"),
         "software": {"name": "mammolens", "version": __version__},
-        "model": {"name": model.name, "version": model.version, "digest": model.digest},
+        "model": asdict(run.model),
         "prevalence": run.prevalence,
         "prevalence_stated": run.prevalence_stated,
-        "thresholds": [
-            {
-                "name": point.name,
-                "threshold": point.threshold,
-                "sensitivity": point.sensitivity,
-                "specificity": point.specificity,
-            }
-            for point in run.thresholds
-        ],
+        "thresholds": [asdict(point) for point in run.thresholds],
     }
 
 

@@ -466,7 +466,7 @@ def test_classical_models_do_not_depend_on_the_packages_beside_them(
         ({"models": ()}, ConfigError, r"nothing to compare"),
         ({"features": ("handmade",)}, ConfigError, r"Use 'handcrafted'"),
         ({"split": "test"}, InvalidManifest, r"no row belongs to the split 'test'.*--split all"),
-        ({"split": "train"}, ConfigError, r"'train' is no side to judge"),
+        ({"split": "train"}, ConfigError, r"'train' is not a side on which models can be judged"),
         ({"split": "all"}, InvalidManifest, r"no training row to train logistic on"),
         ({"reference": "nobody"}, ConfigError, r"called 'nobody'.*brightness"),
         ({"trusted": ("nobody",)}, ConfigError, r"called 'nobody'"),

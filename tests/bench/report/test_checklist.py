@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from mammolens.bench.report.checklist import DEVELOPMENT, OPEN, PARTLY, REPORTED, Known, fill
-from mammolens.bench.report.claim_checklist import CLAIM
+from mammolens.bench.report.checklist import (
+    CHECKLISTS,
+    DEVELOPMENT,
+    OPEN,
+    PARTLY,
+    REPORTED,
+    Known,
+    fill,
+    read_checklist,
+)
 from mammolens.bench.report.evaluation_document import build_document
 from mammolens.bench.report.run_folder import read_run
-from mammolens.bench.report.tripod_checklist import TRIPOD_AI
+
+TRIPOD_AI, CLAIM = map(read_checklist, CHECKLISTS.values())
 
 PARTS = {
     3: "abc",

@@ -333,8 +333,7 @@ class Node:
         model = ModelId("m", "1", "d")
         result = commit_result(
             self.database,
-            Job(Lease(job, token), exam, version, 1, False, now),
-            "test",
+            Job(Lease(job, token), exam, 1, "test", version, False, now),
             Outcome(category, *scores, 4, 0, (), model, now),
             [self._file(sink, name, content) for (sink, name), content in files.items()],
             self.state.settings.routes,

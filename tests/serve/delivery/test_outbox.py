@@ -9,14 +9,10 @@ import pytest
 
 from mammolens.core import ModelId, TriageCategory
 from mammolens.serve.delivery import revive_deliveries
-from mammolens.serve.delivery.outbox import (
-    claim_deliveries,
-    finish_delivery,
-    give_up_delivery,
-    put_off_delivery,
-)
+from mammolens.serve.delivery.outbox import claim_deliveries, finish_delivery
 from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, DELIVERIES, WorkState
+from mammolens.serve.record.leases import retry
 from mammolens.serve.settings import ExamSettings, JobSettings, RouteSettings
 from mammolens.serve.work.queue import claim_job, queue_due
 from mammolens.serve.work.results import Outcome, ResultFile, commit_result
@@ -47,7 +43,7 @@ def result(state, mammogram, clock):
             ResultFile(sink, "1.dcm", state.results.put(f"{sink}{number}".encode()))
             for sink in ("sr", "sc", "hl7")
         ]
-        return commit_result(state.database, job, "w", OUTCOME, files, ROUTES, state.results)
+        return commit_result(state.database, job, OUTCOME, files, ROUTES, state.results)
 
     enter()
     return enter
@@ -84,7 +80,7 @@ def test_a_sender_that_fell_silent_is_repeated_with_the_same_bytes(claim, databa
     again = claim("ris")
     assert [d.digest for d in again] == [d.digest for d in first]
     assert again[0].attempts == 2
-    assert put_off_delivery(database, first[0], "late", RULES) is None
+    assert retry(database, first[0], "late", RULES, RULES.max_deliveries) is None
     assert finish_delivery(database, again[0], "HTTP 201")
 
 
@@ -93,7 +89,7 @@ def test_a_destination_that_is_away_is_tried_later_and_then_left(claim, database
     states = []
     for wait in (10, 20, 40):
         (delivery,) = claim("ris")
-        states.append(put_off_delivery(database, delivery, "DeliveryError", RULES))
+        states.append(retry(database, delivery, "DeliveryError", RULES, RULES.max_deliveries))
         assert claim("ris") == []
         clock.turn(wait)
     assert states == [WorkState.QUEUED, WorkState.QUEUED, WorkState.DEAD]
@@ -105,8 +101,8 @@ def test_a_destination_that_is_away_is_tried_later_and_then_left(claim, database
 @pytest.mark.usefixtures("result")
 def test_a_refusal_for_good_is_not_repeated(claim, database, clock, rows):
     (delivery,) = claim("ris")
-    assert give_up_delivery(database, delivery, "C-STORE 0x0122")
-    assert not give_up_delivery(database, delivery, "C-STORE 0x0122")
+    assert retry(database, delivery, "C-STORE 0x0122", RULES, 0) is WorkState.DEAD
+    assert retry(database, delivery, "C-STORE 0x0122", RULES, 0) is None
     clock.turn(10_000)
     assert claim("ris") == []
     assert rows(AUDIT)[-1].action == "undeliverable"
@@ -118,10 +114,10 @@ def test_revisions_go_out_in_order(result, claim, database, clock):
     assert {d.revision for d in first} == {1}
     assert claim("pacs") == []
     finish_delivery(database, first[0], "ok")
-    put_off_delivery(database, first[1], "away", RULES)
+    retry(database, first[1], "away", RULES, RULES.max_deliveries)
     assert claim("pacs") == []
     clock.turn(10)
     (left,) = claim("pacs")
     assert left.lease.id == first[1].lease.id
-    give_up_delivery(database, left, "refused")
+    retry(database, left, "refused", RULES, 0)
     assert {d.revision for d in claim("pacs")} == {2}

@@ -230,8 +230,8 @@ def test_an_archive_is_asked_and_its_answer_understood(listen, told, way):
         outcome = request_commitment(listener.state, address, references, 15)
     assert outcome.answered
     assert (outcome.kept, outcome.failed) == ({"1.2.1"}, {"1.2.2": 0x0112})
-    assert outcome.covers(references[:1])
-    assert not outcome.covers(references)
+    assert {uid for _, uid in references[:1]} <= outcome.kept
+    assert not {uid for _, uid in references} <= outcome.kept
     assert told(listener, "commitment_asked")[0][1]["objects"] == 2
     assert told(listener, "commitment_answered")[0][0] == "dimse:ARCHIVE"
 
@@ -251,7 +251,7 @@ def test_an_archive_that_says_nothing_has_committed_to_nothing(listen):
     with serving("ARCHIVE", [(evt.EVT_N_ACTION, Archive("silent").action)]) as port:
         peer = Peer("ARCHIVE", "127.0.0.1", port)
         outcome = request_commitment(listener.state, peer, references, 0.3)
-    assert (outcome.answered, outcome.covers(references)) == (False, False)
+    assert (outcome.answered, outcome.kept) == (False, frozenset())
 
 
 def test_an_archive_that_is_away_or_unknown_is_an_error(listen):
@@ -298,7 +298,7 @@ def test_a_request_for_too_many_objects_is_refused_before_it_is_decoded(count, e
     tracemalloc.start()
     try:
         with pytest.raises(UnsupportedImage, match=words) as refused:
-            _commitment_data.decoded(data, IMPLICIT)
+            _commitment_data.decode_message(data, IMPLICIT)
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
     finally:
         tracemalloc.stop()
@@ -307,8 +307,8 @@ def test_a_request_for_too_many_objects_is_refused_before_it_is_decoded(count, e
 
 def test_a_request_for_a_large_study_is_read():
     with pytest.raises(UnsupportedImage, match="10,001 objects"):
-        _commitment_data.decoded(BytesIO(references_of(10_001)), IMPLICIT)
-    data = _commitment_data.decoded(BytesIO(references_of(5_000)), IMPLICIT)
+        _commitment_data.decode_message(BytesIO(references_of(10_001)), IMPLICIT)
+    data = _commitment_data.decode_message(BytesIO(references_of(5_000)), IMPLICIT)
     found = _commitment_data.read_references(data, "ReferencedSOPSequence")
     assert (len(found), found[-1]) == (5_000, (MG, "9.4999"))
 

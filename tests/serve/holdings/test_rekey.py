@@ -166,11 +166,11 @@ def test_without_de_identification_there_is_nothing_to_seal(values):
 
 CHILD = """
 import json, os, signal, sys
-from mammolens.serve.holdings import open_state, rekey as _, seal, store
+from mammolens.serve.holdings import open_state, encryption, rekey as _, store
 from mammolens.serve.settings import NodeSettings
 
 left = int(sys.argv[2])
-real = {"close": seal._close, "put": store.Store.put, "require": store.Store.require}
+real = {"close": encryption._close, "put": store.Store.put, "require": store.Store.require}
 
 def counted(name):
     def call(*arguments, **named):
@@ -182,7 +182,7 @@ def counted(name):
     return call
 
 with open_state(NodeSettings(**json.loads(sys.argv[1]))) as state:
-    seal._close = counted("close")
+    encryption._close = counted("close")
     store.Store.put = counted("put")
     store.Store.require = counted("require")
     _(state)

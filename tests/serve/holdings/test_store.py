@@ -34,7 +34,7 @@ def test_a_file_lies_under_its_digest(tmp_path):
     assert stored.digest == hashlib.sha256(b"content").hexdigest()
     assert (stored.size, store.read(stored.digest)) == (7, b"content")
     (tmp_path / "source").write_bytes(b"content")
-    assert store.put(tmp_path / "source") == stored
+    assert store.put((tmp_path / "source").read_bytes()) == stored
     assert names(store.folder) == [stored.digest]
 
 
@@ -115,7 +115,7 @@ def test_a_full_disk_acknowledges_nothing(tmp_path, database, url, mammogram, ro
     assert rows(INSTANCES) == []
     if limit == 4096:
         assert names(folder) == []
-    receipt = receive(database, Store(folder), source, "dimse:X", SMALL)
+    receipt = receive(database, Store(folder), source.read_bytes(), "dimse:X", SMALL)
     assert not receipt.repeated
     assert names(folder) == [receipt.digest]
 

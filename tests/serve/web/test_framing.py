@@ -87,7 +87,7 @@ def test_a_head_is_refused_before_it_ends():
         max_size=20,
     ).map(b"".join)
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_head_that_is_taken_is_one_for_h11(middle):
     head = GET + middle.replace(b"\r\n\r\n", b"") + b"\r\n\r\n"
     try:
@@ -105,7 +105,7 @@ def test_a_head_that_is_taken_is_one_for_h11(middle):
 
 
 @given(st.lists(st.binary(min_size=1, max_size=60), max_size=6), st.integers(1, 30), st.binary())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_end_of_chunks_is_where_h11_finds_it(parts, step, rest):
     body = b"".join(b"%x;ext=1\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
     scanner, connection = ChunkScanner(), h11.Connection(h11.SERVER)

@@ -52,7 +52,7 @@ CLEAN = NASTY.filter(lambda part: b"\r\n--b0" not in b"\r\n" + part + b"\r\n")
 
 
 @given(st.lists(CLEAN, min_size=1, max_size=4), st.lists(st.integers(0, 500), max_size=20))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_parts_come_out_as_they_went_in(parts, cuts):
     head = b"--b0 \t\r\nContent-Type: application/dicom\r\n\r\n"
     body = b"preamble\r\n" + b"\r\n".join(head + part for part in parts) + b"\r\n--b0--\r\nrest"
@@ -60,7 +60,7 @@ def test_parts_come_out_as_they_went_in(parts, cuts):
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=8))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_anything_else_is_refused_or_read_alike(body, cuts):
     outcomes = []
     for where in ([], cuts):

@@ -10,10 +10,10 @@ import pytest
 from mammolens.core import ModelId, TriageCategory
 from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, JOBS, RESULTS, WorkState
-from mammolens.serve.record.leases import renew
+from mammolens.serve.record.leases import renew, retry
 from mammolens.serve.settings import ExamSettings, JobSettings
 from mammolens.serve.work import revive_jobs
-from mammolens.serve.work.queue import claim_job, fail_job, queue_due
+from mammolens.serve.work.queue import claim_job, queue_due
 from mammolens.serve.work.results import Outcome, commit_result, read_inputs, read_predecessor
 
 EXAMS = ExamSettings(quiet_time_s=60)
@@ -46,7 +46,7 @@ def claim(database):
 @pytest.fixture
 def finish(state):
     def finish(job):
-        return commit_result(state.database, job, "w", OUTCOME, [], [], state.results)
+        return commit_result(state.database, job, OUTCOME, [], [], state.results)
 
     return finish
 
@@ -154,7 +154,7 @@ def test_a_silent_holder_loses_the_job_and_cannot_speak_after(
     assert second.lease.id == first.lease.id
     assert second.attempts == 2
     assert finish(first) is None
-    assert fail_job(database, first, "silent", "late", RULES) is None
+    assert retry(database, first, "late", RULES, RULES.max_attempts + 1) is None
     assert renew(database, JOBS, [first.lease, second.lease], 30) == {second.lease.id}
     assert finish(second) == 1
     assert "lease_lost" in {row.action for row in rows(AUDIT)}
@@ -186,7 +186,7 @@ def test_failures_wait_longer_and_end(send, queue, claim, clock, database, rows)
     for last in (False, False, True):
         job = claim()
         assert job.last is last
-        state = fail_job(database, job, "w", "ModelError", RULES)
+        state = retry(database, job, "ModelError", RULES, RULES.max_attempts + 1)
         if state is WorkState.QUEUED:
             row = rows(JOBS)[0]
             waits.append((row.not_before - clock.now).total_seconds())
@@ -202,7 +202,7 @@ def test_a_dead_job_is_revived_once(send, queue, claim, finish, database, clock)
     send(0, 1, 2, 3)
     queue()
     for _ in range(3):
-        fail_job(database, claim(), "w", "ModelError", RULES)
+        retry(database, claim(), "ModelError", RULES, RULES.max_attempts + 1)
         clock.turn(40)
     assert revive_jobs(database, "cli") == 1
     assert revive_jobs(database, "cli") == 0
@@ -213,7 +213,7 @@ def test_a_dead_job_that_was_overtaken_stays(send, queue, claim, finish, databas
     send(0, 1, 2, 3)
     queue()
     for _ in range(3):
-        fail_job(database, claim(), "w", "ModelError", RULES)
+        retry(database, claim(), "ModelError", RULES, RULES.max_attempts + 1)
         clock.turn(40)
     send(4)
     clock.turn(60)
@@ -238,7 +238,7 @@ def test_a_clock_put_back_delays_by_one_wait_at_most(
     clock.turn(30)
     job = claim()
     assert job.lease.id == silent.lease.id
-    fail_job(database, job, "w", "ModelError", RULES)
+    retry(database, job, "ModelError", RULES, RULES.max_attempts + 1)
     clock.turn(-back_s)
     assert claim() is None
     clock.turn(40)

@@ -19,9 +19,9 @@ from mammolens.serve.holdings import Store
 from mammolens.serve.intake import receive
 from mammolens.serve.record import EXAMS, INSTANCES, JOBS, RESULTS, open_database
 from mammolens.serve.record.audit import verify
-from mammolens.serve.record.leases import renew
+from mammolens.serve.record.leases import renew, retry
 from mammolens.serve.settings import ExamSettings, IntakeSettings, JobSettings
-from mammolens.serve.work.queue import Job, claim_job, fail_job, queue_due
+from mammolens.serve.work.queue import Job, claim_job, queue_due
 from mammolens.serve.work.results import Outcome, commit_result, read_inputs
 
 RULES = JobSettings(lease_s=30, max_attempts=3, backoff_s=5, backoff_max_s=20)
@@ -102,7 +102,7 @@ class Model:
 
     def fail(self, job: Job) -> None:
         self.jobs.remove(job)
-        state = fail_job(self.database, job, "w", "ModelError", RULES)
+        state = retry(self.database, job, "ModelError", RULES, RULES.max_attempts + 1)
         assert state is None or self.holders[job.lease.id] == job.lease.token
 
     def fall_silent(self, job: Job) -> None:
@@ -168,7 +168,7 @@ class Model:
 
     def _commit(self, job: Job) -> int | None:
         n_images = len(read_inputs(self.database, job).instances)
-        entered = commit_result(self.database, job, "w", OUTCOME, [], [], self.results)
+        entered = commit_result(self.database, job, OUTCOME, [], [], self.results)
         if entered is not None:
             self.seen.setdefault(entered, n_images)
         return entered

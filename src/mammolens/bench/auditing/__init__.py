@@ -1,1 +1,1 @@
-"""Groups that fare worse, remedies, altered pictures, and whether the source can be told."""
+"""Groups with worse figures, remedies, altered pictures, and whether the source shows."""

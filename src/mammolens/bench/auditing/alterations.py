@@ -1,9 +1,9 @@
-"""What may befall a mammogram before it reaches a model, at stated severities.
+"""Changes that a mammogram may undergo before it reaches a model, each in several severities.
 
-Each alteration takes a mammogram as it was read and gives another one. Those that change grey
-values or places work on the picture at full size with its VOI applied, breast bright, 0–1, and
-give pixels of the source's own depth that show just that; the control does this and nothing else.
-Lengths are stated against the picture's height, because sources differ in resolution.
+An alteration takes a mammogram as it was read and gives another one. Alterations of grey values or
+places work on the picture at full size with its VOI applied, breast bright, 0–1, and give pixels of
+the source's own depth; the control does only this. Lengths are relative to the picture's height,
+because sources differ in resolution. The severities are chosen by hand; they are not tuned.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -32,14 +32,15 @@ __all__ = ["ALTERATIONS", "Alteration", "alter", "with_grey"]
 
 Grey = npt.NDArray[np.float32]
 Change = Callable[[Mammogram, np.random.Generator], Mammogram]
+ChangeBy = Callable[[Any], Change]
 
 _TALL: Final = 640.0
-"""Blur is stated in pixels of a picture of so many rows."""
+"""Rows of the picture in whose pixels blur is stated."""
 
 
 @dataclass(frozen=True)
 class Alteration:
-    """A named change; `kind` groups severities of one sort, `expected` says what should follow."""
+    """A named change; `kind` is common to all severities, `expected` is the expected effect."""
 
     name: str
     kind: str
@@ -53,7 +54,7 @@ def alter(mammogram: Mammogram, alteration: Alteration, *, key: str, seed: int =
     Parameters
     ----------
     key
-        What names the image; draws differ between images and between alterations.
+        Identifier of the image; draws differ between images and between alterations.
     """
     digest = hashlib.sha256(f"{seed}/{key}/{alteration.name}".encode()).digest()
     generator = np.random.default_rng(int.from_bytes(digest[:8], "big"))
@@ -80,19 +81,22 @@ def with_grey(mammogram: Mammogram, grey: Grey, *, bits: int | None = None) -> M
     )
 
 
-def _depth(mammogram: Mammogram, _: np.random.Generator, *, bits: int) -> Mammogram:
-    return with_grey(mammogram, _grey_of(mammogram), bits=bits)
-
-
 def _grey_of(mammogram: Mammogram) -> Grey:
     shown, _ = usable_voi(mammogram)
     return to_grey(shown.pixels, shown)
 
 
-def _pointwise(of: Callable[[Grey], npt.ArrayLike]) -> Change:
-    return lambda mammogram, _: with_grey(
-        mammogram, np.asarray(of(_grey_of(mammogram)), np.float32)
-    )
+def _by_grey(of: Callable[[Grey, Any], npt.ArrayLike]) -> ChangeBy:
+    """Give the function from a severity to a change of the grey picture by this severity."""
+
+    def change(mammogram: Mammogram, _: np.random.Generator, *, by: Any) -> Mammogram:
+        return with_grey(mammogram, np.asarray(of(_grey_of(mammogram), by), np.float32))
+
+    return lambda by: partial(change, by=by)
+
+
+def _depth(mammogram: Mammogram, _: np.random.Generator, *, bits: int) -> Mammogram:
+    return with_grey(mammogram, _grey_of(mammogram), bits=bits)
 
 
 def _noise(mammogram: Mammogram, generator: np.random.Generator, *, spread: float) -> Mammogram:
@@ -100,47 +104,40 @@ def _noise(mammogram: Mammogram, generator: np.random.Generator, *, spread: floa
     return with_grey(mammogram, grey + generator.normal(0, spread, grey.shape).astype(np.float32))
 
 
-def _same(grey: Grey) -> npt.ArrayLike:
-    return grey
-
-
-def _gamma(grey: Grey, *, power: float) -> npt.ArrayLike:
-    return np.power(grey, np.float32(power))
-
-
-def _contrast(grey: Grey, *, factor: float) -> npt.ArrayLike:
+def _contrast(grey: Grey, factor: float) -> npt.ArrayLike:
     return (grey - np.float32(0.5)) * np.float32(factor) + np.float32(0.5)
 
 
-def _window(grey: Grey, *, low: float, high: float) -> npt.ArrayLike:
+def _window(grey: Grey, end: str) -> npt.ArrayLike:
+    low, high = {"darkest": (0.1, 1.0), "brightest": (0.0, 0.9)}[end]
     return (grey - np.float32(low)) / np.float32(high - low)
 
 
-def _blur(grey: Grey, *, pixels: float) -> npt.ArrayLike:
+def _blur(grey: Grey, pixels: float) -> npt.ArrayLike:
     return cv2.GaussianBlur(grey, (0, 0), pixels * len(grey) / _TALL)
 
 
-def _jpeg(grey: Grey, *, quality: int) -> npt.ArrayLike:
+def _jpeg(grey: Grey, quality: int) -> npt.ArrayLike:
     pixels = np.rint(np.clip(grey, 0.0, 1.0) * 255.0).astype(np.uint8)
     done, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done
     return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.float32) / 255.0
 
 
-def _coarser(grey: Grey, *, factor: float) -> npt.ArrayLike:
+def _coarser(grey: Grey, factor: float) -> npt.ArrayLike:
     rows, cols = grey.shape
     small = (max(1, round(cols * factor)), max(1, round(rows * factor)))
     return cv2.resize(cv2.resize(grey, small, interpolation=cv2.INTER_AREA), (cols, rows))
 
 
-def _vignette(grey: Grey, *, loss: float) -> npt.ArrayLike:
+def _vignette(grey: Grey, loss: float) -> npt.ArrayLike:
     """Darken towards the corners, by `loss` (0–1) in them."""
     rows, cols = (np.linspace(-1.0, 1.0, side) for side in grey.shape)
     return grey * (1.0 - loss * (rows[:, None] ** 2 + cols[None] ** 2) / 2.0)
 
 
 def _rotate(mammogram: Mammogram, _: np.random.Generator, *, degrees: float) -> Mammogram:
-    """Turn clockwise about the middle, in square pixels; what comes in is black."""
+    """Turn clockwise about the middle, in square pixels; uncovered corners are black."""
     grey, aspect = _grey_of(mammogram), mammogram.ref.pixel_aspect
     rows, cols = grey.shape
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
@@ -150,8 +147,14 @@ def _rotate(mammogram: Mammogram, _: np.random.Generator, *, degrees: float) -> 
     return with_grey(mammogram, np.asarray(cv2.warpAffine(grey, matrix, (cols, rows)), np.float32))
 
 
-def _shift(grey: Grey, *, down: float = 0.0, off_wall: float = 0.0) -> npt.ArrayLike:
-    """Move by shares of either side; `off_wall` away from the brighter side, the chest wall's."""
+def _shift(grey: Grey, direction: str) -> npt.ArrayLike:
+    """Move by a twentieth of a side; the brighter side is taken for the chest wall's."""
+    down, off_wall = {
+        "down": (0.05, 0.0),
+        "up": (-0.05, 0.0),
+        "off the chest wall": (0.0, 0.05),
+        "into the chest wall": (0.0, -0.05),
+    }[direction]
     rows, cols = grey.shape
     tenth = max(1, cols // 10)
     wall_left = grey[:, :tenth].mean() >= grey[:, -tenth:].mean()
@@ -163,16 +166,14 @@ def _shift(grey: Grey, *, down: float = 0.0, off_wall: float = 0.0) -> npt.Array
     return moved
 
 
-def _inverted(
-    mammogram: Mammogram, _: np.random.Generator, *, photometric: Photometric
-) -> Mammogram:
-    """Dark on bright, and called `photometric`."""
+def _inverted(mammogram: Mammogram, _: np.random.Generator, *, tag: str) -> Mammogram:
+    """Show dark on bright, with this photometric interpretation."""
     shown = with_grey(mammogram, np.float32(1.0) - _grey_of(mammogram))
-    return replace(shown, photometric=photometric)
+    return replace(shown, photometric=Photometric(tag))
 
 
 def _mirrored(mammogram: Mammogram, generator: np.random.Generator) -> Mammogram:
-    """The picture and its laterality."""
+    """Mirror the picture, and change its laterality."""
     pixels = np.ascontiguousarray(mammogram.pixels[:, ::-1])
     return replace(_other_side(mammogram, generator), pixels=pixels)
 
@@ -193,81 +194,65 @@ _UNCHANGED = "no change but rounding"
 _UNDONE = "undone by preprocessing"
 _UNUSED = "no change: the score does not regard it"
 
+_SERIES: Final[tuple[tuple[str, str, ChangeBy, tuple[Any, ...], str], ...]] = (
+    ("control", "written again, nothing else", _by_grey(lambda grey, _: grey), (0,), _UNCHANGED),
+    ("depth", "the same greys in {} bits", lambda n: partial(_depth, bits=n), (8, 16), _UNCHANGED),
+    (
+        "brightness",
+        "brightness {:+.0%} of the range",
+        _by_grey(lambda grey, by: grey + np.float32(by)),
+        (0.1, -0.1, 0.2, -0.2),
+        "",
+    ),
+    ("contrast", "contrast × {:g} about mid-grey", _by_grey(_contrast), (0.8, 1.25, 1.5), ""),
+    (
+        "gamma",
+        "gamma {:g}",
+        _by_grey(lambda grey, power: np.power(grey, np.float32(power))),
+        (0.7, 0.9, 1.1, 1.4),
+        "",
+    ),
+    ("window", "{} tenth of the range clipped", _by_grey(_window), ("darkest", "brightest"), ""),
+    ("vignette", "corners darker by {:.0%}", _by_grey(_vignette), (0.2, 0.4), ""),
+    (
+        "noise",
+        "noise, SD {:.1%} of the range",
+        lambda spread: partial(_noise, spread=spread),
+        (0.005, 0.01, 0.03),
+        "",
+    ),
+    ("blur", f"blur, SD {{:g}} px at {_TALL:.0f} rows", _by_grey(_blur), (1.0, 2.0), ""),
+    ("resolution", "resolution × {:g} and back", _by_grey(_coarser), (0.5, 0.25), ""),
+    ("JPEG", "JPEG quality {}", _by_grey(_jpeg), (90, 50, 20), ""),
+    (
+        "rotation",
+        "turned by {:+g}°",
+        lambda degrees: partial(_rotate, degrees=degrees),
+        (-5.0, -2.0, 2.0, 5.0),
+        "",
+    ),
+    (
+        "shift",
+        "5% {}",
+        _by_grey(_shift),
+        ("down", "up", "off the chest wall", "into the chest wall"),
+        "",
+    ),
+    (
+        "inversion",
+        "inverted, tagged {}",
+        lambda tag: partial(_inverted, tag=tag),
+        ("MONOCHROME1", "MONOCHROME2"),
+        _UNDONE,
+    ),
+    ("mirror", "mirrored, laterality too", lambda _: _mirrored, (0,), _UNDONE),
+    ("tags", "laterality swapped", lambda _: _other_side, (0,), _UNUSED),
+    ("tags", "view swapped", lambda _: _other_view, (0,), _UNUSED),
+)
+"""Kind, name with a place for the severity, change by a severity, severities, expected effect."""
 
-def _all() -> tuple[Alteration, ...]:
-    def points(kind: str, name: str, of: Callable[[Grey], npt.ArrayLike]) -> Alteration:
-        return Alteration(name, kind, _pointwise(of))
-
-    return (
-        Alteration("written again, nothing else", "control", _pointwise(_same), _UNCHANGED),
-        *(
-            Alteration(
-                f"the same greys in {bits} bits", "depth", partial(_depth, bits=bits), _UNCHANGED
-            )
-            for bits in (8, 16)
-        ),
-        *(
-            points("brightness", f"brightness {by:+.0%} of the range", partial(np.add, by))
-            for by in (np.float32(0.1), np.float32(-0.1), np.float32(0.2), np.float32(-0.2))
-        ),
-        *(
-            points("contrast", f"contrast × {by:g} about mid-grey", partial(_contrast, factor=by))
-            for by in (0.8, 1.25, 1.5)
-        ),
-        *(
-            points("gamma", f"gamma {by:g}", partial(_gamma, power=by))
-            for by in (0.7, 0.9, 1.1, 1.4)
-        ),
-        *(
-            points(
-                "window", f"{end} tenth of the range clipped", partial(_window, low=low, high=high)
-            )
-            for end, low, high in (("darkest", 0.1, 1.0), ("brightest", 0.0, 0.9))
-        ),
-        *(
-            points("vignette", f"corners darker by {loss:.0%}", partial(_vignette, loss=loss))
-            for loss in (0.2, 0.4)
-        ),
-        *(
-            Alteration(f"noise, SD {sd:.1%} of the range", "noise", partial(_noise, spread=sd))
-            for sd in (0.005, 0.01, 0.03)
-        ),
-        *(
-            points("blur", f"blur, SD {px:g} px at {_TALL:.0f} rows", partial(_blur, pixels=px))
-            for px in (1.0, 2.0)
-        ),
-        *(
-            points("resolution", f"resolution × {by:g} and back", partial(_coarser, factor=by))
-            for by in (0.5, 0.25)
-        ),
-        *(
-            points("JPEG", f"JPEG quality {quality}", partial(_jpeg, quality=quality))
-            for quality in (90, 50, 20)
-        ),
-        *(
-            Alteration(f"turned by {by:+g}°", "rotation", partial(_rotate, degrees=by))
-            for by in (-5.0, -2.0, 2.0, 5.0)
-        ),
-        points("shift", "5% down", partial(_shift, down=0.05)),
-        points("shift", "5% up", partial(_shift, down=-0.05)),
-        points("shift", "5% off the chest wall", partial(_shift, off_wall=0.05)),
-        points("shift", "5% into the chest wall", partial(_shift, off_wall=-0.05)),
-        Alteration(
-            "inverted, tagged MONOCHROME1",
-            "inversion",
-            partial(_inverted, photometric=Photometric.MONOCHROME1),
-            _UNDONE,
-        ),
-        Alteration(
-            "inverted, tagged MONOCHROME2",
-            "inversion",
-            partial(_inverted, photometric=Photometric.MONOCHROME2),
-            _UNDONE,
-        ),
-        Alteration("mirrored, laterality too", "mirror", _mirrored, _UNDONE),
-        Alteration("laterality swapped", "tags", _other_side, _UNUSED),
-        Alteration("view swapped", "tags", _other_view, _UNUSED),
-    )
-
-
-ALTERATIONS: Final = _all()
+ALTERATIONS: Final = tuple(
+    Alteration(name.format(severity), kind, change_by(severity), expected)
+    for kind, name, change_by, severities, expected in _SERIES
+    for severity in severities
+)

@@ -27,7 +27,7 @@ from mammolens.bench.auditing.groups import (
     axes_within,
     group_units,
 )
-from mammolens.bench.units import ImageResult, interval_json
+from mammolens.bench.units import ImageResult, resampled_json
 from mammolens.core import InputKind
 from mammolens.metrics import (
     Statistic,
@@ -36,9 +36,7 @@ from mammolens.metrics import (
     brier_statistic,
     gap_statistic,
     holm,
-    patient_bootstraps,
     permutation_tests,
-    side_by_side,
 )
 from mammolens.metrics.bootstrap import FEW
 from mammolens.model import ModelCard
@@ -241,17 +239,9 @@ def _figures(rows: Rows, points: Mapping[str, float], draws: int, seed: int) -> 
         "n_patients_positive": ill,
         "n_patients_negative": well,
     }
-    wanted = {
-        measure: statistic
-        for measure, statistic in statistics_of(rows, points).items()
-        if measure in _sound(rows)
-    }
-    intervals = (
-        patient_bootstraps(side_by_side(wanted), rows.labels, rows.patients, draws=draws, seed=seed)
-        if wanted
-        else {}
-    )
-    figure = {name: interval_json(one) for name, one in intervals.items() if one is not None}
+    sound = _sound(rows)
+    wanted = {name: one for name, one in statistics_of(rows, points).items() if name in sound}
+    figure = resampled_json(wanted, rows.labels, rows.patients, draws=draws, seed=seed)
     note = f"too few: {ill} patients with a positive, {well} with a negative; {FEW} are needed"
     return {
         **found,
@@ -287,18 +277,11 @@ def _gaps(
     seed: int,
 ) -> dict[str, dict[str, Any]]:
     sound = _sound(rows.select(member)) & _sound(rows.select(~member))
-    statistics = {
-        measure: statistic
-        for measure, statistic in statistics_of(rows, points).items()
-        if measure in TESTED and measure in sound
-    }
-    if not statistics:
-        return {}
+    tested = sound.intersection(TESTED)
+    statistics = {name: one for name, one in statistics_of(rows, points).items() if name in tested}
     gaps = {measure: gap_statistic(one, member) for measure, one in statistics.items()}
-    intervals = patient_bootstraps(
-        side_by_side(gaps), rows.labels, rows.patients, draws=draws, seed=seed
-    )
-    defined = {measure: one for measure, one in intervals.items() if one is not None}
+    figures = resampled_json(gaps, rows.labels, rows.patients, draws=draws, seed=seed)
+    defined = {measure: one for measure, one in figures.items() if one}
     tests = permutation_tests(
         {measure: statistics[measure] for measure in defined},
         *(rows.labels, rows.names, name, rows.patients),
@@ -306,8 +289,8 @@ def _gaps(
         seed=seed,
     )
     return {
-        measure: {**interval_json(interval), "p_value": tests[measure].p_value}
-        for measure, interval in defined.items()
+        measure: {**figure, "p_value": tests[measure].p_value}
+        for measure, figure in defined.items()
     }
 
 

@@ -24,15 +24,13 @@ from mammolens.bench.auditing.groups import (
     group_units,
 )
 from mammolens.bench.settings import Remedy
-from mammolens.bench.units import ImageResult, interval_json
+from mammolens.bench.units import ImageResult, resampled_json
 from mammolens.errors import ConfigError
 from mammolens.metrics import (
     Statistic,
     binary_statistic,
     fit_logistic,
     log_odds,
-    patient_bootstraps,
-    side_by_side,
     sigmoid,
     threshold_at_specificity,
 )
@@ -181,7 +179,7 @@ def _remedied(rows: Rows, remedy: Remedy, threshold: float) -> tuple[_Float, _Bo
 
 
 def _at(rows: Rows, chosen: _Bool, specificity: float, threshold: float) -> float:
-    """The threshold of a specificity; that of the card where it is none or all."""
+    """The threshold of a specificity; that of the card where the specificity is 0 or 1."""
     if not 0.0 < specificity < 1.0:
         return threshold
     return threshold_at_specificity(rows.labels[chosen], rows.scores[chosen], specificity)
@@ -254,18 +252,21 @@ def _compared(
     draws: int,
     seed: int,
 ) -> dict[str, Any]:
+    """Give name → ``before``, ``after`` and ``change``."""
+
     def change(name: str) -> Statistic:
         return lambda weights: second[name](weights) - first[name](weights)
 
-    found: dict[str, dict[str, Any]] = {}
-    kinds = {"before": first, "after": second, "change": {name: change(name) for name in first}}
-    for kind, statistics in kinds.items():
-        intervals = patient_bootstraps(
-            side_by_side(statistics), rows.labels, rows.patients, draws=draws, seed=seed
+    statistics = {
+        f"{name}/{kind}": statistic
+        for name in first
+        for kind, statistic in (
+            ("before", first[name]),
+            ("after", second[name]),
+            ("change", change(name)),
         )
-        for name, one in intervals.items():
-            found.setdefault(name, {})[kind] = interval_json(one) if one else None
-    return found
+    }
+    return resampled_json(statistics, rows.labels, rows.patients, draws=draws, seed=seed)
 
 
 def _statistics(rows: Rows, scores: _Float, called: _Bool) -> dict[str, Statistic]:

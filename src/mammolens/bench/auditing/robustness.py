@@ -19,12 +19,12 @@ import numpy.typing as npt
 from mammolens.bench.auditing.alterations import ALTERATIONS, Alteration, alter
 from mammolens.bench.contact_sheet import sample_records
 from mammolens.bench.scoring import score_group
-from mammolens.bench.units import ImageResult, interval_json
+from mammolens.bench.units import ImageResult, resampled_json
 from mammolens.core import Mammogram, PreparedView, Unreadable
 from mammolens.data.cache import read_record
 from mammolens.data.manifest import Manifest, Record
 from mammolens.errors import InputError
-from mammolens.metrics import Statistic, auc_statistic, patient_bootstraps, side_by_side
+from mammolens.metrics import Statistic, auc_statistic
 from mammolens.metrics.bootstrap import mean_statistic
 from mammolens.metrics.probability import shares
 from mammolens.model import ModelPackage
@@ -279,9 +279,8 @@ def _quantile(values: _Float, share: float) -> Statistic:
 def _intervals(
     records: Sequence[Record], statistics: dict[str, Statistic], draws: int, seed: int
 ) -> dict[str, Any]:
-    if not records or not statistics:
+    if not records:
         return dict.fromkeys(statistics)
     labels = [record.malignant is True for record in records]
     patients = ["/".join(record.patient) for record in records]
-    found = patient_bootstraps(side_by_side(statistics), labels, patients, draws=draws, seed=seed)
-    return {name: interval_json(one) if one else None for name, one in found.items()}
+    return resampled_json(statistics, labels, patients, draws=draws, seed=seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mammolens.bench.comparison.compare import SCHEMA, Comparison, ComparisonSettings, compare
+from mammolens.bench.comparison.compare import Comparison, ComparisonSettings, compare
 from mammolens.bench.comparison.conclusions import Claim
 
-__all__ = ["SCHEMA", "Claim", "Comparison", "ComparisonSettings", "compare"]
+__all__ = ["Claim", "Comparison", "ComparisonSettings", "compare"]

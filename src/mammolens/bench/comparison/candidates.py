@@ -1,4 +1,4 @@
-"""The models that are compared; model packages, scored as their cards say."""
+"""The models of a comparison as `Candidate`; model packages become candidates here."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _SAID_EVERY: Final = 250
 class Candidate:
     """A model and its scores.
 
-    `results` has the images of each task, in the order of the judged rows; `thresholds` are on
-    P(malignant), by name, and `fixed_on` says on whom they were fixed; `facts` go into
-    ``compare.json``, `cautions` into every output.
+    `results` has the images of each task, in the order of the judged rows. `thresholds` on
+    P(malignant) have a name, and `fixed_on` describes the patients that they were fixed on. `facts`
+    are written into ``compare.json``, `cautions` into every output.
     """
 
     name: str
@@ -53,12 +53,12 @@ class Candidate:
 
 
 def is_package(spec: str) -> bool:
-    """Whether it names a package; a name that is nothing at all is refused.
+    """Say whether a name is that of a package; otherwise it is that of a classifier.
 
     Raises
     ------
     ConfigError
-        Proposes the nearest name that is known.
+        If it is neither; the message has the nearest known name.
     """
     if spec in CLASSICAL:
         return False
@@ -84,14 +84,16 @@ def package_candidates(
     jobs: int = 1,
     say: Say = lambda _: None,
 ) -> list[Candidate]:
-    """Score a package by its own card; one that regards age is there with and without it.
+    """Score a package as its card says; a package that uses age gives two candidates.
+
+    One has scores with the patient's age, the other scores of the pictures alone.
 
     Raises
     ------
     PatientLeak, InvalidManifest, ConfigError
         See `mammolens.bench.comparison.leak_proof.prove_apart`.
     ContractMismatch
-        If it reads lesions where breasts are judged, or the other way round.
+        If it reads lesions and breasts are judged, or the other way round.
     """
     card = package.card
     if (card.input_kind is InputKind.LESION) != data.of_lesions:
@@ -151,7 +153,7 @@ def package_candidates(
 
 
 def teller(what: str, say: Say, every: int = _SAID_EVERY) -> Callable[[int, int], None]:
-    """A function of (done, total) that says so every now and then."""
+    """Make a function of (done, total) that reports progress after every `every` items."""
     said = 0
 
     def tell(done: int, total: int) -> None:

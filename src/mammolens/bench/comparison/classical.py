@@ -15,8 +15,9 @@ import numpy.typing as npt
 from mammolens.bench.comparison.candidates import Candidate, Say, teller
 from mammolens.bench.comparison.judged_data import JudgedData
 from mammolens.bench.packaging.card_figures import fix_operating_points
+from mammolens.bench.scoring import refused_result
 from mammolens.bench.units import LABELS, TASKS, ImageResult, interval_json
-from mammolens.core import InputKind, Scores, Unreadable
+from mammolens.core import InputKind, Scores
 from mammolens.data.cache import PreparedCache, build_cache
 from mammolens.data.manifest import Record
 from mammolens.errors import ConfigError, InvalidManifest
@@ -245,14 +246,9 @@ def _results(task: str, values: npt.NDArray[np.float64], own: _Class) -> tuple[I
     return tuple(
         ImageResult(record, scores)
         if (scores := scored.get((record.dataset, record.image_id)))
-        else ImageResult(record, None, _refusal(record, own.judged))
+        else refused_result(record, own.judged)
         for record in own.data.judged.records
     )
-
-
-def _refusal(record: Record, cache: PreparedCache) -> Unreadable:
-    path = str(record.path)
-    return Unreadable(path, "InputError", cache.refused.get(path, "it could not be prepared"))
 
 
 def _scores(task: str, value: float) -> Scores:

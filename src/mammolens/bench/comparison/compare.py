@@ -10,12 +10,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mammolens import DISCLAIMER, __version__
 from mammolens.bench.caveats import same_women
 from mammolens.bench.comparison.candidates import (
     PICTURES_ALONE,
@@ -30,6 +28,7 @@ from mammolens.bench.comparison.figures import draw_figures
 from mammolens.bench.comparison.judged_data import JudgedData, read_judged_data
 from mammolens.bench.comparison.leaderboard import common_rows, compare_models
 from mammolens.bench.comparison.prediction_table import predictions_text
+from mammolens.bench.evaluation_files import document_head
 from mammolens.bench.report.comparison_document import COMPARE_FILE, COMPARE_SCHEMA, build_compared
 from mammolens.bench.report.markdown import render_markdown
 from mammolens.core import InputKind
@@ -37,11 +36,10 @@ from mammolens.data.splits import split_digest
 from mammolens.data.synthetic import synthetic_warnings
 from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.files import storage, write_whole
+from mammolens.metrics.bootstrap import LEVEL
 from mammolens.model import KnownPatients, ModelPackage, read_patients
 
-__all__ = ["SCHEMA", "Comparison", "ComparisonSettings", "compare"]
-
-SCHEMA = COMPARE_SCHEMA
+__all__ = ["Comparison", "ComparisonSettings", "compare"]
 
 
 @dataclass(frozen=True)
@@ -136,10 +134,7 @@ def compare(
     claims = tuple(draw_claims(leaderboard, reference, data.unit))
     n_common = len(next(iter(kept[0].results.values())))
     document = {
-        "schema": SCHEMA,
-        "disclaimer": DISCLAIMER,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "software": f"mammolens {__version__}",
+        **document_head(COMPARE_SCHEMA),
         "table": data.source,
         "split": data.split,
         "manifest_digest": data.judged.digest,
@@ -147,7 +142,7 @@ def compare(
         "preprocess": data.preprocess.model_dump(mode="json"),
         "folds": settings.folds,
         "seed": settings.seed,
-        "bootstrap": {"draws": settings.draws, "level": 0.95, "resampled": "patients, paired"},
+        "bootstrap": {"draws": settings.draws, "level": LEVEL, "resampled": "patients, paired"},
         "unit": data.unit,
         "reference": reference,
         "n_rows": len(data.judged.records),
@@ -156,7 +151,7 @@ def compare(
         "notes": _notes(kept, data, n_common, family),
         "models": [_described(one, unscored[one.name]) for one in kept],
         "datasets": leaderboard,
-        "claims": [claim.to_json() for claim in claims],
+        "claims": [asdict(claim) for claim in claims],
     }
     return Comparison(document, claims, data.unit, _write(out, document, candidates, kept))
 

@@ -13,13 +13,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mammolens.bench.units import UNIT_PLURALS
 from mammolens.metrics import holm
 from mammolens.wording import estimate
 
 __all__ = ["LEVEL", "Claim", "correct", "draw_claims"]
 
 LEVEL: Final = 0.05
-_PLURALS: Final = {"image": "images", "breast": "breasts", "patient": "patients"}
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,6 @@ class Claim:
     model: str
     verdict: str
     words: str
-
-    def to_json(self) -> dict[str, str]:
-        """As it is written."""
-        return {
-            "dataset": self.dataset,
-            "reference": self.reference,
-            "model": self.model,
-            "verdict": self.verdict,
-            "words": self.words,
-        }
 
 
 def correct(leaderboard: Mapping[str, Any], unit: str, aside: Collection[str] = ()) -> int:
@@ -96,7 +86,7 @@ def _claim(dataset: str, reference: str, unit: str, one: Mapping[str, Any]) -> C
     figure = estimate(gap["value"], low, high, signed=True)
     apart = low is not None and (low > 0 or high < 0)
     below = gap["value"] < 0
-    subject = f"{reference} ranks {_PLURALS[unit]} of {dataset}"
+    subject = f"{reference} ranks {UNIT_PLURALS[unit]} of {dataset}"
     better = f"{subject} better than {one['model']}"
     worse = f"{subject} worse than {one['model']}"
     if one["few"]:

@@ -1,7 +1,7 @@
 """Figures of a comparison: ROC curves and confusion of each data set, for screen and print.
 
-Colours are Okabe and Ito's, which people of any colour vision tell apart; lines differ in stroke
-as well, and are named beside their end. Every picture is written as SVG and as PNG.
+Colours are those of Okabe and Ito (doi:10.1038/nmeth.1618), which people with any colour vision can
+distinguish. Lines also have different dashes. Every picture is written as SVG and as PNG.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from matplotlib.figure import Figure
 
 from mammolens.bench.comparison.candidates import Candidate
 from mammolens.bench.comparison.leaderboard import POINT, POINT_UNITS, samples_of
+from mammolens.bench.report.phrases import figure as figure_text
+from mammolens.bench.units import UNIT_PLURALS
 from mammolens.metrics import roc_curve
-from mammolens.wording import DISCLAIMER, estimate
+from mammolens.wording import DISCLAIMER
 
 __all__ = ["draw_figures"]
 
@@ -34,7 +36,7 @@ _STROKES: Final = (
 _REFERENCE: Final = ("#000000", "-")
 _DPI: Final = 150
 _LETTERS: Final = 11
-"""Of a title, in an inch."""
+"""Letters of a title in an inch."""
 
 
 def draw_figures(
@@ -45,9 +47,9 @@ def draw_figures(
     Parameters
     ----------
     document
-        As in ``compare.json``.
+        The content of ``compare.json``.
     candidates
-        With the rows that the document speaks of.
+        The compared models, with the rows that all of them could score.
     """
     paths: list[Path] = []
     for dataset, tasks in document["datasets"].items():
@@ -89,7 +91,7 @@ def _draw_roc(
                 color=colour,
                 linestyle=stroke,
                 linewidth=2.2 if name == reference else 1.5,
-                label=f"{name}  {_said(entry['models'][name]['auc'])}",
+                label=f"{name}  {figure_text(entry['models'][name]['auc'], 2)}",
             )
         axes.set(xlim=(0, 1), ylim=(0, 1.005), aspect="equal", title=group)
         axes.set_xlabel("1 − specificity")
@@ -97,7 +99,7 @@ def _draw_roc(
         axes.legend(loc="lower right", fontsize=8, title="AUC (95 % interval)", framealpha=0.9)
     figure.axes[0].set_ylabel("sensitivity")
     n, positive = entry["n"], entry["n_positive"]
-    _title(figure, f"{dataset}: {n} {_many(unit)}, {positive} malignant")
+    _title(figure, f"{dataset}: {n} {UNIT_PLURALS[unit]}, {positive} malignant")
     return figure
 
 
@@ -132,7 +134,7 @@ def _draw_confusion(dataset: str, entry: Mapping[str, Any], document: Mapping[st
         axes.set_xticks([0, 1], ["called", "not called"], fontsize=8)
         axes.set_yticks([0, 1], ["malignant", "other"], fontsize=8, rotation=90, va="center")
         axes.set_title(name, fontsize=9)
-    unit = _many(document["unit"])
+    unit = UNIT_PLURALS[document["unit"]]
     whom = POINT_UNITS[document["unit"]]
     words = f"{dataset}: {unit} at each model's threshold for a specificity of 90 % {whom}"
     _title(figure, words)
@@ -148,14 +150,6 @@ def _figure(width: float, height: float) -> Figure:
 def _title(figure: Figure, words: str) -> None:
     lines = textwrap.fill(words, int(_LETTERS * figure.get_figwidth()))
     figure.suptitle(f"{lines}\n{DISCLAIMER}", fontsize=11)
-
-
-def _said(area: Mapping[str, Any]) -> str:
-    return estimate(area["value"], area["low"], area["high"], 2)
-
-
-def _many(unit: str) -> str:
-    return "breasts" if unit == "breast" else f"{unit}s"
 
 
 def _save(figure: Figure, stem: Path) -> list[Path]:

@@ -171,7 +171,7 @@ def _judged(manifest: Manifest, split: str, table: Path) -> Manifest:
         return manifest.with_splits({record.patient: Split.TEST for record in manifest.records})
     if split == Split.TRAIN.value or split not in [side.value for side in Split]:
         raise ConfigError(
-            f"{split!r} is no side to judge models on",
+            f"{split!r} is not a side on which models can be judged",
             keyword="--split",
             remedy=f"Use {Split.VALIDATION.value}, {Split.TEST.value}, or {ALL_ROWS} for every row",
         )

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.comparison.candidates import Candidate
-from mammolens.bench.units import TASKS, Sample, interval_json, units_of
+from mammolens.bench.units import TASKS, Sample, interval_json, resampled_json, units_of
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import (
     Interval,
@@ -26,7 +26,6 @@ from mammolens.metrics import (
     delong_test,
     mcnemar,
     patient_bootstraps,
-    side_by_side,
 )
 from mammolens.metrics.bootstrap import FEW
 
@@ -203,17 +202,16 @@ def _points(field: _Field, name: str) -> dict[str, Any]:
     sample, found = field.samples[name], {}
     for point, threshold in field.thresholds[name].items():
         calls = sample.scores >= threshold
-        measured = patient_bootstraps(
-            side_by_side({f: binary_statistic(f, sample.labels, calls) for f in DECISION_FIGURES}),
-            sample.labels,
-            sample.patients,
+        measured = resampled_json(
+            {f: binary_statistic(f, sample.labels, calls) for f in DECISION_FIGURES},
+            *(sample.labels, sample.patients),
             draws=field.draws,
             seed=field.seed,
         )
         counts = confusion(sample.labels, calls)
         found[point] = {
             "threshold": threshold,
-            **{f: interval_json(one) if one else None for f, one in measured.items()},
+            **measured,
             "confusion": {part: int(count) for part, count in counts._asdict().items()},
         }
     return found

@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mammolens.bench.caveats import refuse_other_split
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import refuse_leak, split_digest
-from mammolens.errors import ConfigError, InvalidManifest, MammolensError, PatientLeak
+from mammolens.errors import ConfigError, MammolensError, PatientLeak
 from mammolens.model import KnownPatients, ModelCard, patient_digest
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Proof:
     cautions: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As it is written."""
+        """Give the entry of ``compare.json``."""
         return {"proven": self.proven, "how": self.words}
 
 
@@ -107,13 +108,8 @@ def prove_apart(
         If `named` is another split than the card's.
     """
     wanted = card.training.split_digest
-    if named is not None and split_digest(named.manifest) != wanted:
-        raise InvalidManifest(
-            f"its split is not the one that {card.name} was trained with",
-            source=named.source,
-            keyword="split_digest",
-            remedy="Name the run, with its tables and settings as they were then",
-        )
+    if named is not None:
+        refuse_other_split(named.manifest, wanted, card.name, named.source)
     at_hand = [*([named] if named else []), *given, *_around(package)]
     sides = next((one for one in at_hand if split_digest(one.manifest) == wanted), None)
     heritage = _heritage(card, known, judged)
@@ -245,7 +241,7 @@ def _unproven(card: ModelCard, known: KnownPatients | None, strange: Sequence[st
 
 
 def _selection(judged: Sequence[Record], chosen: Collection[tuple[str, str]]) -> tuple[str, ...]:
-    """What must be said of patients on the model's own validation side."""
+    """The note on patients of the model's own validation side."""
     everyone = {record.patient for record in judged}
     both = everyone.intersection(chosen)
     if not both:
@@ -259,7 +255,7 @@ def _selection(judged: Sequence[Record], chosen: Collection[tuple[str, str]]) ->
 def _heritage(
     card: ModelCard, known: KnownPatients | None, judged: Sequence[Record]
 ) -> tuple[str, ...]:
-    """What must be said of what it learned from, and did not."""
+    """The note on the data that the model learned from, and on data that it did not see."""
     new = sorted({r.dataset for r in judged} - {one.name for one in card.training.datasets})
     went_on = "of an earlier run" in card.training.recipe.lower()
     unsure = went_on if known is None else not known.complete

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from mammolens.bench.comparison.candidates import Candidate
-from mammolens.bench.units import SCORES, ImageResult
+from mammolens.bench.evaluation_files import prediction_cells
+from mammolens.bench.units import ImageResult
 
 __all__ = ["COLUMNS", "predictions_text"]
 
@@ -27,33 +29,22 @@ COLUMNS = (
 
 
 def predictions_text(candidates: Sequence[Candidate]) -> str:
-    """One row for each model and image, as CSV; a score that there is not is an empty cell."""
+    """Write one row for each model and image as CSV; a missing score is an empty cell."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
+    writer.writeheader()
     for one in candidates:
         empty: tuple[ImageResult, ...] = ()
-        tasks = [one.results.get(task, empty) for task in ("malignancy", "tumour")]
-        for place, result in enumerate(tasks[0]):
-            record = result.record
-            label = (record.tumour, record.malignant)
-            scores = [
-                SCORES[task](found)
-                if place < len(results) and (found := results[place].scores)
-                else ""
-                for task, results in zip(("malignancy", "tumour"), tasks, strict=True)
-            ]
+        tumours = one.results.get("tumour", empty)
+        for malignancy, tumour in zip_longest(one.results.get("malignancy", empty), tumours):
+            cells = prediction_cells(malignancy)
+            failure = malignancy.unreadable
             writer.writerow(
-                [
-                    one.name,
-                    record.dataset,
-                    record.image_id,
-                    record.patient_id,
-                    record.laterality.value if record.laterality else "",
-                    record.view_position.value if record.view_position else "",
-                    *("" if value is None else int(value) for value in label),
-                    *scores,
-                    result.unreadable.message if result.unreadable else "",
-                ]
+                {
+                    **cells,
+                    "model": one.name,
+                    "tumour": prediction_cells(tumour)["tumour"] if tumour else "",
+                    "error": failure.message if failure else "",
+                }
             )
     return text.getvalue()

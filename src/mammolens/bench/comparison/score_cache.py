@@ -61,12 +61,12 @@ def kept_scores(
 def _digest(model: ModelPackage, records: Sequence[Record]) -> str:
     digest = hashlib.sha256(f"{__version__} {model.card.model_dump_json()}".encode())
     for record in records:
-        told = (
+        facts = (
             *(record.dataset, record.image_id, record.patient_id, record.laterality),
             *(record.view_position, record.age_years, record.pixel_aspect, record.rotation_deg),
             *(record.lesions, str(record.path), file_stamp(record.path)),
         )
-        digest.update(repr(told).encode())
+        digest.update(repr(facts).encode())
     return digest.hexdigest()[:32]
 
 

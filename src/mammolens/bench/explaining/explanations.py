@@ -13,11 +13,11 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mammolens import DISCLAIMER, __version__
+from mammolens.bench.caveats import refuse_other_split
+from mammolens.bench.evaluation_files import bootstrap_facts, document_head
 from mammolens.bench.explaining.explanation_sheet import write_sheet
 from mammolens.bench.explaining.faithfulness import (
     BLUR_PX,
@@ -38,7 +38,7 @@ from mammolens.bench.report.markdown import render_markdown
 from mammolens.bench.settings import read_split
 from mammolens.data.cache import prepare_record
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.data.splits import refuse_leak, split_digest
+from mammolens.data.splits import refuse_leak
 from mammolens.data.synthetic import synthetic_warnings
 from mammolens.errors import ContractMismatch, InputError, InvalidManifest
 from mammolens.files import storage, write_whole
@@ -133,10 +133,7 @@ def explain_model(
         _curves(net, image)
     _shuffle(rebuilt, chosen, few, costs, on_progress)
     found = {
-        "schema": EXPLAINED_SCHEMA,
-        "disclaimer": DISCLAIMER,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "software": f"mammolens {__version__}",
+        **document_head(EXPLAINED_SCHEMA),
         "model": rebuilt.name,
         "notes": notes,
         "patients": sides,
@@ -151,7 +148,7 @@ def explain_model(
             "shuffled_images": min(len(few), _SHUFFLED_IMAGES),
             "shuffled_images_slow": min(len(few), _SHUFFLED_SLOW),
         },
-        "bootstrap": {"draws": draws, "seed": 0, "level": 0.95, "resampled": "patients"},
+        "bootstrap": bootstrap_facts(draws, 0),
         "methods": {
             name: {
                 "title": method.title,
@@ -196,13 +193,7 @@ def _of_run(table: Path, split: Split, rebuilt: Rebuilt) -> list[tuple[Record, s
 
     config = read_run(table)
     manifest, marked = load_manifest(config), load_localisation(config)
-    if split_digest(manifest) != rebuilt.split_digest:
-        raise InvalidManifest(
-            f"its split is not the one that {rebuilt.name} was trained with",
-            source=str(table),
-            keyword="split_digest",
-            remedy="Use the run and the tables that the model was trained from",
-        )
+    refuse_other_split(manifest, rebuilt.split_digest, rebuilt.name, str(table))
     own = {(record.dataset, record.image_id) for record in manifest.records}
     further = [
         record

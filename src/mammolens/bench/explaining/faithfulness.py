@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mammolens.metrics.comparison import midranks
+
 __all__ = [
     "BLUR_PX",
     "STEPS",
@@ -81,7 +83,7 @@ def rank_correlation(first: Heat, second: Heat, breast: npt.NDArray[np.bool_]) -
     a, b = first.ravel()[inside], second.ravel()[inside]
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
-    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
+    return float(np.corrcoef(midranks(a), midranks(b))[0, 1])
 
 
 def global_similarity(first: Heat, second: Heat) -> float:
@@ -102,13 +104,6 @@ def global_similarity(first: Heat, second: Heat) -> float:
     covariance = float(((a - a.mean()) * (b - b.mean())).mean())
     light = (2 * a.mean() * b.mean() + c1) / (a.mean() ** 2 + b.mean() ** 2 + c1)
     return float(light * (2 * covariance + c2) / (a.var() + b.var() + c2))
-
-
-def _ranks(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Ranks from 1; equal values share the mean of theirs."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: npt.NDArray[np.float64] = (np.cumsum(count) - (count - 1) / 2)[place]
-    return ranks
 
 
 def _touched(breast: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:

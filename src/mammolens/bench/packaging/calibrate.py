@@ -34,7 +34,7 @@ class Fit:
 def calibrate(logits: npt.ArrayLike, records: Sequence[Record], *, fitted_on: str) -> Fit:
     """Fit a temperature, and the malignant intercept that gives the right mean; then age.
 
-    Where no label allows normal, as with marked lesions, it is no possible answer. Age is used
+    Where no label allows normal, as with marked lesions, it is not a possible answer. Age is used
     only if enough images have one and the whole interval of its slope lies above 0.
 
     Parameters
@@ -52,7 +52,7 @@ def calibrate(logits: npt.ArrayLike, records: Sequence[Record], *, fitted_on: st
     share = float(np.mean([bool(r.malignant) for r in records if r.malignant is not None]))
     shifted, bias, temperature = values.copy(), 0.0, 1.0
     for _ in range(8):
-        temperature = fit_temperature(shifted, allowed).value
+        temperature = fit_temperature(shifted, allowed)
         low, high = -5.0, 5.0
         for _ in range(40):
             bias = (low + high) / 2

@@ -9,17 +9,26 @@ from mammolens.bench.units import (
     TASKS,
     UNITS,
     ImageResult,
+    Sample,
     figures,
-    operating_figures,
+    resampled_json,
     units_of,
 )
 from mammolens.core import InputKind
-from mammolens.metrics import threshold_at_sensitivity, threshold_at_specificity
+from mammolens.metrics import (
+    binary_statistic,
+    threshold_at_sensitivity,
+    threshold_at_specificity,
+)
 from mammolens.model import Estimate, OperatingPoint, OperatingPoints, ValidationFigure
 
-__all__ = ["ALL_DATASETS", "fix_operating_points", "validation_figures"]
+__all__ = ["ALL_DATASETS", "estimate_of", "fix_operating_points", "validation_figures"]
 
 ALL_DATASETS: Final = "all"
+
+_LOW_SENSITIVITY: Final = 0.95
+_HIGH_SPECIFICITY: Final = 0.90
+"""Goals of the thresholds `low` and `high`, chosen by hand; not tuned."""
 
 
 def fix_operating_points(
@@ -27,10 +36,7 @@ def fix_operating_points(
     *,
     fixed_on: str,
     kind: InputKind = InputKind.BREAST,
-    sensitivity: float = 0.95,
-    specificity: float = 0.90,
     draws: int = 2000,
-    seed: int = 0,
 ) -> OperatingPoints:
     """Fix the two thresholds on P(malignant) that part low, intermediate and high.
 
@@ -45,10 +51,8 @@ def fix_operating_points(
         What they are, in words.
     kind
         What an image shows: where a breast, patients are counted, where a lesion, images are.
-    sensitivity, specificity
-        Goals of `low` and of `high`.
-    draws, seed
-        Of the bootstrap over patients.
+    draws
+        Resamples of patients behind each interval.
 
     Raises
     ------
@@ -57,27 +61,26 @@ def fix_operating_points(
     """
     of_lesions = kind is InputKind.LESION
     unit = "image" if of_lesions else "patient"
-    units = [one for one in units_of(results, "malignancy", unit) if one.scores]
-    labels = [one.label for one in units]
-    scores = [one.scores.malignant for one in units if one.scores]
-    low, high = sorted(
-        (
-            threshold_at_sensitivity(labels, scores, sensitivity),
-            threshold_at_specificity(labels, scores, specificity),
-        )
+    sample = Sample.of(units_of(results, "malignancy", unit), "malignancy")
+    labels, scores = sample.labels, sample.scores
+    thresholds = (
+        threshold_at_sensitivity(labels, scores, _LOW_SENSITIVITY),
+        threshold_at_specificity(labels, scores, _HIGH_SPECIFICITY),
     )
-    found = [
-        OperatingPoint(
+    found = []
+    for threshold in sorted(thresholds):
+        called = scores >= threshold
+        statistics = {n: binary_statistic(n, labels, called) for n in ("recall", "specificity")}
+        measured = resampled_json(statistics, labels, sample.patients, draws=draws, seed=0)
+        point = OperatingPoint(
             threshold=min(threshold, 1.0),
-            sensitivity=_estimate(measured["sensitivity"]),
-            specificity=_estimate(measured["specificity"]),
-            n=len(units),
-            n_positive=sum(labels),
+            sensitivity=estimate_of(measured["recall"]),
+            specificity=estimate_of(measured["specificity"]),
+            n=len(labels),
+            n_positive=int(labels.sum()),
             unit="lesion" if of_lesions else "exam",
         )
-        for threshold in (low, high)
-        for measured in [operating_figures(results, threshold, unit=unit, draws=draws, seed=seed)]
-    ]
+        found.append(point)
     return OperatingPoints(low=found[0], high=found[1], fixed_on=fixed_on)
 
 
@@ -85,9 +88,6 @@ def validation_figures(
     results: Sequence[ImageResult],
     *,
     kind: InputKind = InputKind.BREAST,
-    split: str = "validation",
-    draws: int = 2000,
-    seed: int = 0,
 ) -> tuple[ValidationFigure, ...]:
     """Give the card's figures: every data set, task and unit that has a label.
 
@@ -101,10 +101,6 @@ def validation_figures(
         Scored images.
     kind
         What an image shows.
-    split
-        What they are: validation, test or external.
-    draws, seed
-        Of the bootstrap over patients.
     """
     names = sorted({one.record.dataset for one in results})
     groups = {name: [one for one in results if one.record.dataset == name] for name in names}
@@ -112,15 +108,15 @@ def validation_figures(
         groups[ALL_DATASETS] = list(results)
     if kind is InputKind.LESION:
         return tuple(
-            _figure(name, split, "malignancy", "lesion", measured["malignancy"]["image"])
+            _figure(name, "malignancy", "lesion", measured["malignancy"]["image"])
             for name, members in groups.items()
-            for measured in [figures(members, draws=draws, seed=seed)]
+            for measured in [figures(members)]
         )
     found = []
     for name, members in groups.items():
-        measured = figures(members, draws=draws, seed=seed)
+        measured = figures(members)
         found += [
-            _figure(name, split, task, unit, measured[task][unit])
+            _figure(name, task, unit, measured[task][unit])
             for task in TASKS
             for unit in UNITS
             if measured[task][unit]["n"]
@@ -130,7 +126,6 @@ def validation_figures(
 
 def _figure(
     dataset: str,
-    split: str,
     task: Literal["malignancy", "tumour"],
     unit: Literal["image", "breast", "patient", "lesion"],
     measured: dict[str, Any],
@@ -138,19 +133,19 @@ def _figure(
     auc = measured["auc"]
     return ValidationFigure(
         dataset=dataset,
-        split=split,
         task=task,
         unit=unit,
-        auc=None if auc is None or auc["low"] is None else _estimate(auc),
+        auc=None if auc is None or auc["low"] is None else estimate_of(auc),
         n=measured["n"],
         n_positive=measured["n_positive"],
     )
 
 
-def _estimate(measured: dict[str, float | None]) -> Estimate:
-    """A card's interval holds the value; where resamples give none, it holds everything.
+def estimate_of(measured: dict[str, float | None]) -> Estimate:
+    """Give a figure as a card states it: with an interval that includes the value.
 
-    On thin data a percentile interval may lie beside the value.
+    With few cases a percentile interval may not include the value, and is widened to it. Without
+    an interval it is 0 to 1.
     """
     value, low, high = (measured[key] for key in ("value", "low", "high"))
     assert value is not None

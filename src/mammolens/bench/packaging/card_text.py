@@ -24,12 +24,12 @@ from mammolens.model.package_files import CARD_FILE, open_package
 __all__ = ["CardWords", "card_words"]
 
 _OWN: Final = ("folder", "table")
-"""Readers of one's own data: their names are no data sets."""
+"""Readers of a user's own data: their names are not names of data sets."""
 
 
 @dataclass(frozen=True)
 class CardWords:
-    """Fields of a card in words, and what was left out of them, to be told."""
+    """Fields of a card in words, and notes on what was left out."""
 
     fields: dict[str, Any]
     left_out: tuple[str, ...]

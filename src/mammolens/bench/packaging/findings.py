@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mammolens.analysis import locate, score_pictures, score_prepared
+from mammolens.bench.map_readings import box_holds
+from mammolens.bench.packaging.card_figures import estimate_of
+from mammolens.bench.units import interval_json
 from mammolens.core import Finding
 from mammolens.data.cache import PreparedCache, prepare_record
 from mammolens.data.manifest import Record, Split
 from mammolens.errors import InputError
 from mammolens.learn.config import RunConfig, load_localisation
 from mammolens.metrics import patient_bootstrap
-from mammolens.model import Estimate, FindingLevel, ModelPackage, RawOutput
+from mammolens.model import FindingLevel, ModelPackage, RawOutput
 from mammolens.preprocess import RegionConfig
 
 __all__ = ["checked_level", "finding_level", "score_cache"]
@@ -72,7 +75,7 @@ def checked_level(model: ModelPackage, level: float, config: RunConfig) -> Findi
     groups: list[str] = []
     off = 0
     for record, findings in _located(model, records, level):
-        on = [_holds(finding, record) for finding in findings]
+        on = [box_holds(finding.box_source_px, record.lesion_centre_px) for finding in findings]
         hits.append(any(on))
         groups.append("/".join(record.patient))
         off += len(on) - sum(on)
@@ -83,11 +86,7 @@ def checked_level(model: ModelPackage, level: float, config: RunConfig) -> Findi
         level=level,
         method=f"{method}; checked on {len(hits)} malignant images of {names}, patients never "
         "learned from",
-        hit_rate=Estimate(
-            value=rate.value,
-            low=min(rate.value, rate.low if rate.low is not None else 0.0),
-            high=max(rate.value, rate.high if rate.high is not None else 1.0),
-        ),
+        hit_rate=estimate_of(interval_json(rate)),
         false_findings_per_image=off / len(hits),
     )
 
@@ -102,9 +101,3 @@ def _located(
             yield record, ()
             continue
         yield record, locate(view, score_prepared(model, [view]).malignancy_map[0], level)
-
-
-def _holds(finding: Finding, record: Record) -> bool:
-    row, col = record.lesion_centre_px or (-1.0, -1.0)
-    r0, c0, r1, c1 = finding.box_source_px
-    return r0 <= row < r1 and c0 <= col < c1

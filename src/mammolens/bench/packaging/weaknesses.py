@@ -148,15 +148,18 @@ def _ranking(card: ModelCard) -> Iterator[str]:
 def _classes(learned: Sequence[Record]) -> Iterator[str]:
     """Classes that nothing, or a part of the sources alone, tells from the others."""
     sources = sorted({record.dataset for record in learned})
-    told = {
+    sources_of = {
         name: sorted({r.dataset for r in learned if r.allowed == alone})
         for name, alone in (("normal", (True, False, False)), ("benign", (False, True, False)))
     }
-    for name, by in told.items():
+    for name, by in sources_of.items():
         if not by:
-            yield f"No training image is told to be {name}: it is told apart by exclusion at best."
-    if told["normal"] and any(by and by != sources for by in told.values()):
-        said = " and ".join(f"{name} by {join_words(by)}" for name, by in told.items() if by)
+            yield (
+                f"No training image is labelled {name}: the network can learn it by exclusion "
+                "at best."
+            )
+    if sources_of["normal"] and any(by and by != sources for by in sources_of.values()):
+        said = " and ".join(f"{name} by {join_words(by)}" for name, by in sources_of.items() if by)
         yield (
             f"Only some sources tell classes apart ({said}): P(tumour) also tells the sources "
             "apart and must not be trusted on others."

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from mammolens.bench.report.charts import LOOKS, Curve, plane
-from mammolens.bench.report.document import Block, Figure, Table, Text
+from mammolens.bench.report.document import Block, Figure, Table, Text, table_or_notes
 from mammolens.bench.report.phrases import (
     count,
     datasets_with,
@@ -151,7 +151,7 @@ def _chart(title: str, drawn: Sequence[tuple[str, Judged]]) -> Figure:
 def workload_blocks(metrics: Judged) -> Iterator[Block]:
     """Show how much reading work a triage by this score would save at the stated prevalence."""
     rows, notes, columns = [], list[str](), dict[str, None]()
-    prevalence = None
+    prevalence = 0.0
     for place, judged in datasets_with(metrics, "workload"):
         for unit, found in judged["workload"].items():
             prevalence = found.get("prevalence", prevalence)
@@ -174,11 +174,9 @@ def workload_blocks(metrics: Judged) -> Iterator[Block]:
             "looks larger than it is. This is a simulation: nobody read by these rules, and a "
             "reader who knows the score reads differently."
         )
-        yield Table(
-            f"Work, at a prevalence of {prevalence:.3g}",
-            ("Data set, unit", "n", *columns),
-            tuple((*names, *(figure(own.get(key)) for key in columns)) for *names, own in rows),
-            note="; ".join(notes),
-        )
-    elif notes:
-        yield Text(f"None: {'; '.join(notes)}.")
+    yield from table_or_notes(
+        f"Work, at a prevalence of {prevalence:.3g}",
+        ("Data set, unit", "n", *columns),
+        [(*names, *(figure(own.get(key)) for key in columns)) for *names, own in rows],
+        notes,
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from mammolens.bench.report.charts import Band, Curve, plane
-from mammolens.bench.report.document import Block, Figure, Table, Text
+from mammolens.bench.report.document import Block, Figure, Table, Text, table_or_notes
 from mammolens.bench.report.phrases import (
     ALL,
     count,
@@ -57,10 +57,8 @@ def calibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
             "P(malignant) of images. A slope below 1 means that probabilities are too extreme. "
             "ECE is given for 400 images or more; with fewer it mainly depends on their number."
         )
-        head = ("Data set", "n (images)", "Slope", "Brier score", "Log loss", "ECE")
-        yield Table("Calibration of P(malignant)", head, tuple(rows), note="; ".join(notes))
-    elif notes:
-        yield Text(f"None: {'; '.join(notes)}.")
+    head = ("Data set", "n (images)", "Slope", "Brier score", "Log loss", "ECE")
+    yield from table_or_notes("Calibration of P(malignant)", head, rows, notes)
     for place, judged in metrics["datasets"].items():
         yield from _reliability(place, judged)
 
@@ -98,16 +96,11 @@ def _reliability(place: str, judged: Mapping[str, Any]) -> Iterator[Figure]:
     )
 
 
-def _recalibration(judged: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = judged.get("calibration", {}).get("recalibration") or {}
-    return found
-
-
 def recalibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
     """Show figures before and after recalibration on other patients."""
     rows, notes, fitted = [], list[str](), list[str]()
     for place, judged in metrics["datasets"].items():
-        for unit, found in _recalibration(judged).items():
+        for unit, found in (judged.get("calibration", {}).get("recalibration") or {}).items():
             if "note" in found:
                 notes.append(f"{place}, {unit}: {found['note']}")
             if "before" not in found:

@@ -173,7 +173,6 @@ def forest(
     rows: Sequence[ForestRow],
     *,
     reference: float | None = None,
-    limits: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw a forest plot: figures below each other, each with its interval; at most 40.
 
@@ -181,8 +180,6 @@ def forest(
     ----------
     reference
         Position of a thin dotted line, such as the figure over all groups.
-    limits
-        Limits of the axis; by default they come from the rows.
     """
     shown = rows[:_MOST_ROWS]
 
@@ -201,7 +198,7 @@ def forest(
         axis.grid(axis="y", visible=False)
         axis.tick_params(axis="y", length=0)
         axis.set_xlabel(axis_name)
-        axis.set_xlim(*(limits or _limits(shown, reference)))
+        axis.set_xlim(*_limits(shown, reference))
         named = _cut(title, _LONGEST_TITLE)
         size = _title_size(title)
         figure.suptitle(named, x=0.01, ha="left", fontsize=size, fontweight="bold")

@@ -1,29 +1,37 @@
 """Reporting checklists: fill the items from a run, and list the items that the authors must fill.
 
 Item numbers are the official ones; the texts are ours. An item is reported, reported in part, or
-open. An answer states only what the run knows, and names only sections that the report has.
+open. An answer states only what the run knows, and names only sections that the report has. The
+checklists are ``claim.toml`` and ``tripod_ai.toml``; ``checklist_answers.toml`` has the answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import Any, Final
 
 from mammolens.bench.report.phrases import model_name
 
 __all__ = [
+    "CHECKLISTS",
     "DEVELOPMENT",
     "OPEN",
     "PARTLY",
     "REPORTED",
-    "Answer",
     "Checklist",
     "Filled",
     "Item",
     "Known",
     "fill",
+    "read_checklist",
 ]
+
+CHECKLISTS: Final = {"tripod-ai": "tripod_ai.toml", "claim": "claim.toml"}
+"""Anchor of its section in a report → file of the checklist."""
 
 REPORTED: Final = "reported"
 PARTLY: Final = "in part; the rest is open"
@@ -34,39 +42,50 @@ DEVELOPMENT: Final = "for development only: open if the study reports it too"
 
 @dataclass(frozen=True)
 class Known:
-    """The facts of a run: its metrics, and the sections of its report (anchor → title)."""
+    """What is known of a run: its metrics, and the sections of its report (anchor → title)."""
 
     metrics: Mapping[str, Any]
     places: Mapping[str, str]
 
     @property
-    def model(self) -> str:
-        """Name and version of the model, or the name of the scores if no model is known."""
-        return model_name(self.metrics)
+    def facts(self) -> frozenset[str]:
+        """Names of the facts that are true of the run; an answer may need some of them."""
+        metrics = self.metrics
+        recalibrated = [
+            found
+            for one in metrics["datasets"].values()
+            for found in (one.get("calibration", {}).get("recalibration") or {}).values()
+        ]
+        facts = {
+            "age": "without_age" in metrics,
+            "folds": bool(metrics.get("folds")),
+            "package": bool(metrics["model"]),
+            "recalibration": any("before" in found for found in recalibrated),
+            "several datasets": len(metrics["datasets"]) > 1,
+            "split": bool(metrics.get("split")),
+            "subgroups": "subgroups" in self.places,
+        }
+        return frozenset(name for name, true in facts.items() if true)
 
     @property
-    def packaged(self) -> bool:
-        """Whether a model package made the scores; otherwise they come from a file."""
-        return bool(self.metrics["model"])
-
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        """Names of the data sets."""
-        return tuple(self.metrics["datasets"])
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The run's answer to an item, its section in the report, and whether it is complete."""
-
-    words: str
-    place: str
-    whole: bool = False
+    def details(self) -> dict[str, Any]:
+        """Values of the names in braces in an answer."""
+        metrics = self.metrics
+        return {
+            "datasets": ", ".join(metrics["datasets"]),
+            "digest": str((metrics["model"] or {}).get("digest"))[:16],
+            "draws": metrics["bootstrap"]["draws"],
+            "model": model_name(metrics),
+            "n_rows": metrics["n_rows"],
+            "n_unreadable": metrics["n_unreadable"],
+            "software": metrics["software"],
+            "split": metrics.get("split"),
+        }
 
 
 @dataclass(frozen=True)
 class Item:
-    """One item of a checklist; `answer` is ``None`` if no run can give one.
+    """One item of a checklist; `answer` names an entry of the answers, and is empty without one.
 
     `studies` are the kinds of study that must report it: ``D`` development, ``E`` evaluation, or
     ``D;E``.
@@ -75,7 +94,7 @@ class Item:
     number: str
     topic: str
     ask: str
-    answer: Callable[[Known], Answer | None] | None = None
+    answer: str = ""
     studies: str = "D;E"
 
 
@@ -99,6 +118,12 @@ class Filled:
     place: str
 
 
+def read_checklist(file: str) -> Checklist:
+    """Read a checklist from its file in this package."""
+    found = _read(file)
+    return Checklist(**{**found, "items": tuple(Item(**item) for item in found["items"])})
+
+
 def fill(items: Sequence[Item], known: Known) -> tuple[Filled, ...]:
     """Fill the items of a checklist from a run.
 
@@ -108,8 +133,15 @@ def fill(items: Sequence[Item], known: Known) -> tuple[Filled, ...]:
 
 
 def _fill_item(item: Item, known: Known) -> Filled:
-    answer = item.answer(known) if item.answer else None
-    if answer is None or answer.place not in known.places:
+    answers = _read("checklist_answers.toml")[item.answer] if item.answer else []
+    answer = next((one for one in answers if known.facts.issuperset(one.get("needs", ()))), None)
+    if answer is None or answer["section"] not in known.places:
         return Filled(item, DEVELOPMENT if item.studies == "D" else OPEN, "", "")
-    state = REPORTED if answer.whole else PARTLY
-    return Filled(item, state, answer.words, known.places[answer.place])
+    state = REPORTED if answer.get("whole") else PARTLY
+    words = answer["words"].format_map(known.details)
+    return Filled(item, state, words, known.places[answer["section"]])
+
+
+@cache
+def _read(file: str) -> dict[str, Any]:
+    return tomllib.loads(resources.files(__package__).joinpath(file).read_text("utf-8"))

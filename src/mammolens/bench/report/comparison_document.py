@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +17,10 @@ from mammolens.bench.report.document import (
     ShownCase,
     Table,
     Text,
+    known_facts,
 )
 from mammolens.bench.report.phrases import capitalise, figure
+from mammolens.bench.units import UNIT_PLURALS
 from mammolens.errors import InvalidManifest
 
 __all__ = ["COMPARE_FILE", "COMPARE_SCHEMA", "build_compared"]
@@ -32,7 +34,6 @@ _HEADINGS: Final = {
     "not shown": "What is not shown",
     "too few": "Too few cases to decide",
 }
-_MANY: Final = {"image": "images", "breast": "breasts", "patient": "patients"}
 _POINT: Final = "high"
 _ORDER: Final = ("true_positive", "false_negative", "false_positive", "true_negative")
 
@@ -53,7 +54,7 @@ def build_compared(document: Mapping[str, Any], pictures: Sequence[Path] = ()) -
         If a key is missing from `document`.
     """
     try:
-        unit = _MANY[document["unit"]]
+        unit = UNIT_PLURALS[document["unit"]]
         sections = (
             Section("Summary", "summary", tuple(_summary(document))),
             Section("Notes and warnings", "notes", tuple(_notes(document))),
@@ -89,7 +90,7 @@ def build_compared(document: Mapping[str, Any], pictures: Sequence[Path] = ()) -
     }
     return Document(
         title=f"Comparison of {len(document['models'])} models",
-        facts=tuple((name, str(value)) for name, value in facts.items() if value),
+        facts=known_facts(facts),
         sections=tuple(section for section in sections if section.blocks),
     )
 
@@ -127,16 +128,16 @@ def _areas(document: Mapping[str, Any], task: str, unit: str) -> Block:
     }
     caption = "Malignant or not" if task == "malignancy" else "Tumour or none"
     if not judged:
-        return Text(f"{caption}, {_MANY[unit]}: no data set has both labels.")
-    head = ["Model"] + [
-        f"{name} ({one['n']}, {one['n_positive']} positive)" for name, one in judged.items()
-    ]
-    rows = [
-        [model["name"]]
-        + [figure(one["models"].get(model["name"], {}).get("auc")) for one in judged.values()]
+        return Text(f"{caption}, {UNIT_PLURALS[unit]}: no data set has both labels.")
+    heads = (f"{name} ({one['n']}, {one['n_positive']} positive)" for name, one in judged.items())
+    rows = (
+        (
+            model["name"],
+            *(figure(one["models"].get(model["name"], {}).get("auc")) for one in judged.values()),
+        )
         for model in document["models"]
-    ]
-    return _table(f"{caption}, {_MANY[unit]}", head, rows)
+    )
+    return Table(f"{caption}, {UNIT_PLURALS[unit]}", ("Model", *heads), tuple(rows))
 
 
 def _further(document: Mapping[str, Any]) -> Iterator[Block]:
@@ -164,35 +165,35 @@ def _decisions(document: Mapping[str, Any]) -> Iterator[Block]:
         points = {model: one["points"][_POINT] for model, one in judged["models"].items()}
         first = next(iter(points.values()))
         measures = [key for key in first if key not in ("threshold", "confusion")]
-        rows = [
-            [
+        rows = tuple(
+            (
                 model,
                 *(figure(point[key], 2) for key in measures),
                 ", ".join(str(point["confusion"][key]) for key in _ORDER),
-            ]
+            )
             for model, point in points.items()
-        ]
+        )
         caption = f"{name}: {judged['n']}, {judged['n_positive']} malignant"
-        yield _table(caption, ["Model", *measures, "hit, missed, false, cleared"], rows)
+        yield Table(caption, ("Model", *measures, "hit, missed, false, cleared"), rows)
 
 
 def _differences(document: Mapping[str, Any]) -> Block:
-    head = ["Data set", "Other model", "AUC difference", "p", "corrected", "McNemar, corrected"]
-    rows = [
-        [
+    head = ("Data set", "Other model", "AUC difference", "p", "corrected", "McNemar, corrected")
+    rows = tuple(
+        (
             name,
             one["model"],
             figure(one["auc_difference"]),
             _p(one["p_value"]),
             _corrected(one, one),
             _corrected(one, one["mcnemar"]),
-        ]
+        )
         for name, tasks in document["datasets"].items()
         for one in tasks["malignancy"][document["unit"]]["differences"]
-    ]
+    )
     if not rows:
         return Text("There is no other model to compare it with.")
-    return _table("AUC of the reference minus AUC of the other model", head, rows)
+    return Table("AUC of the reference minus AUC of the other model", head, rows)
 
 
 def _corrected(one: Mapping[str, Any], test: Mapping[str, Any]) -> str:
@@ -213,9 +214,9 @@ def _models(document: Mapping[str, Any]) -> Block:
         )
         held_out = training["out_of_fold_auc"] if training else {}
         areas = "; ".join(f"{source} {figure(one)}" for source, one in held_out.items())
-        rows.append([model["name"], words, areas, model["proof"]["how"]])
-    head = ["Model", "How", "AUC of training images, out of fold", "Apart from the judged patients"]
-    return _table("The models", head, rows)
+        rows.append((model["name"], words, areas, model["proof"]["how"]))
+    head = ("Model", "How", "AUC of training images, out of fold", "Apart from the judged patients")
+    return Table("The models", head, tuple(rows))
 
 
 def _pictures(paths: Sequence[Path]) -> Iterator[Block]:
@@ -227,10 +228,6 @@ def _pictures(paths: Sequence[Path]) -> Iterator[Block]:
         shown.append(ShownCase(path.read_bytes(), alt, (f"{words}, {dataset}",)))
     if shown:
         yield Pictures(tuple(shown), whole=True)
-
-
-def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    return Table(caption, tuple(head), tuple(tuple(row) for row in rows))
 
 
 def _p(value: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from mammolens.bench.report.document import Block, Heading, Table, Text
+from mammolens.bench.report.document import Block, Heading, Table, Text, table_or_notes
 from mammolens.bench.report.phrases import (
     TASK_WORDS,
     count,
@@ -181,8 +181,8 @@ def confusion_blocks(metrics: Judged) -> Iterator[Block]:
         for unit, one in list(by_unit.items())[-1:]
         if point in _CARD_POINTS and "note" not in one
     ]
-    if rows:
-        yield Table("Malignancy: decisions against labels", _COUNTED, tuple(rows), _COUNT_COLUMNS)
+    caption = "Malignancy: decisions against labels"
+    yield from table_or_notes(caption, _COUNTED, rows, numeric=_COUNT_COLUMNS)
 
 
 def confusion_details(metrics: Judged) -> Iterator[Block]:
@@ -200,16 +200,8 @@ def confusion_details(metrics: Judged) -> Iterator[Block]:
                         notes.append(f"{name}: {one['note']}")
                     else:
                         rows.append((name, n_and_positives(one), *_counts(one)))
-        if rows:
-            yield Table(
-                f"{place}: decisions against labels",
-                _COUNTED,
-                tuple(rows),
-                _COUNT_COLUMNS,
-                "; ".join(notes),
-            )
-        elif notes:
-            yield Text("; ".join(notes) + ".")
+        caption = f"{place}: decisions against labels"
+        yield from table_or_notes(caption, _COUNTED, rows, notes, _COUNT_COLUMNS, without="")
 
 
 def _counts(found: Judged) -> tuple[str, ...]:

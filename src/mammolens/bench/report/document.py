@@ -6,9 +6,10 @@ rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 __all__ = [
     "Alarm",
@@ -25,6 +26,8 @@ __all__ = [
     "Table",
     "Text",
     "charts_together",
+    "known_facts",
+    "table_or_notes",
 ]
 
 
@@ -136,6 +139,27 @@ class Document:
     title: str
     facts: tuple[tuple[str, str], ...]
     sections: tuple[Section, ...]
+
+
+def table_or_notes(
+    caption: str,
+    head: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+    notes: Sequence[str] = (),
+    numeric: frozenset[int] = frozenset(),
+    *,
+    without: str = "None: ",
+) -> Iterator[Table | Text]:
+    """Give a table with its notes; without rows, the notes as text after the words `without`."""
+    if rows:
+        yield Table(caption, head, tuple(rows), numeric, "; ".join(notes))
+    elif notes:
+        yield Text(f"{without}{'; '.join(notes)}.")
+
+
+def known_facts(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Give the facts of a document by name; values that are not known are left out."""
+    return tuple((name, str(value)) for name, value in values.items() if value)
 
 
 def charts_together(blocks: Sequence[Block]) -> Iterator[Block | Charts]:

@@ -19,8 +19,7 @@ from mammolens.bench.report.calibration import (
     calibration_details,
     recalibration_blocks,
 )
-from mammolens.bench.report.checklist import Checklist, Known
-from mammolens.bench.report.claim_checklist import CLAIM
+from mammolens.bench.report.checklist import CHECKLISTS, Known, read_checklist
 from mammolens.bench.report.decisions import (
     conformal_blocks,
     confusion_blocks,
@@ -50,46 +49,38 @@ from mammolens.bench.report.overview import (
     summary_blocks,
 )
 from mammolens.bench.report.performance import discrimination_blocks, discrimination_details
-from mammolens.bench.report.phrases import model_name
+from mammolens.bench.report.phrases import capitalise, model_name
 from mammolens.bench.report.readers import readers_blocks, readers_details
 from mammolens.bench.report.robustness import remedy_blocks, robustness_blocks, source_blocks
 from mammolens.bench.report.run_folder import Run
-from mammolens.bench.report.tripod_checklist import TRIPOD_AI
 
 __all__ = ["build_document"]
 
-_CHECKLISTS: Final = {"tripod-ai": TRIPOD_AI, "claim": CLAIM}
 _Blocks = Callable[[Mapping[str, Any]], Iterator[Block]]
 
 
-def _no_blocks(_: Mapping[str, Any]) -> Iterator[Block]:
-    yield from ()
-
-
-_SECTIONS: Final[tuple[tuple[str, str, _Blocks, _Blocks], ...]] = (
-    ("Summary", "summary", summary_blocks, _no_blocks),
-    ("Notes and warnings", "notes", note_blocks, _no_blocks),
-    ("Data", "data", data_blocks, data_details),
-    ("Methods", "methods", method_blocks, _no_blocks),
-    ("Runs", "runs", fold_blocks, _no_blocks),
-    ("Discrimination", "discrimination", discrimination_blocks, discrimination_details),
-    ("Comparison with radiologists", "readers", readers_blocks, readers_details),
-    ("Operating points", "operating-points", operating_blocks, operating_details),
-    ("Confusion matrices", "confusion", confusion_blocks, confusion_details),
-    ("Calibration", "calibration", calibration_blocks, calibration_details),
-    ("Recalibration", "recalibration", recalibration_blocks, _no_blocks),
-    ("Decisions that may be unsure", "conformal", conformal_blocks, _no_blocks),
-    ("Decision curves", "decision", decision_blocks, decision_details),
-    ("Workload", "workload", workload_blocks, _no_blocks),
-)
-_OPTIONAL_SECTIONS: Final[tuple[tuple[str, str, str, _Blocks, _Blocks], ...]] = (
+_SECTIONS: Final[tuple[tuple[str, str, str, _Blocks, _Blocks | None], ...]] = (
+    ("", "Summary", "summary", summary_blocks, None),
+    ("", "Notes and warnings", "notes", note_blocks, None),
+    ("", "Data", "data", data_blocks, data_details),
+    ("", "Methods", "methods", method_blocks, None),
+    ("", "Runs", "runs", fold_blocks, None),
+    ("", "Discrimination", "discrimination", discrimination_blocks, discrimination_details),
+    ("", "Comparison with radiologists", "readers", readers_blocks, readers_details),
+    ("", "Operating points", "operating-points", operating_blocks, operating_details),
+    ("", "Confusion matrices", "confusion", confusion_blocks, confusion_details),
+    ("", "Calibration", "calibration", calibration_blocks, calibration_details),
+    ("", "Recalibration", "recalibration", recalibration_blocks, None),
+    ("", "Decisions that may be unsure", "conformal", conformal_blocks, None),
+    ("", "Decision curves", "decision", decision_blocks, decision_details),
+    ("", "Workload", "workload", workload_blocks, None),
     ("localisation", "Localisation", "localisation", localisation_blocks, localisation_details),
     ("audit", "Subgroups", "subgroups", subgroup_blocks, subgroup_details),
-    ("robustness", "Robustness", "robustness", robustness_blocks, _no_blocks),
-    ("mitigation", "Remedies", "remedies", remedy_blocks, _no_blocks),
-    ("source_probe", "Recognising the source", "source", source_blocks, _no_blocks),
+    ("robustness", "Robustness", "robustness", robustness_blocks, None),
+    ("mitigation", "Remedies", "remedies", remedy_blocks, None),
+    ("source_probe", "Recognising the source", "source", source_blocks, None),
 )
-"""Sections of metrics.json that may be missing: key, title, anchor, blocks, details."""
+"""Key in metrics.json (empty: all of it), title, anchor, blocks, details."""
 
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
@@ -103,24 +94,24 @@ def build_document(run: Run) -> Document:
     return Document(
         title=f"Evaluation of {model_name(metrics)}",
         facts=run_facts(metrics),
-        sections=(*sections, *(_checklist(name, one, known) for name, one in _CHECKLISTS.items())),
+        sections=(*sections, *(_checklist(*one, known) for one in CHECKLISTS.items())),
     )
 
 
 def _sections(run: Run) -> Iterator[Section]:
     metrics = run.metrics
-    for title, anchor, blocks_of, details_of in _SECTIONS:
-        yield Section(title, anchor, tuple(blocks_of(metrics)), tuple(details_of(metrics)))
-    for key, title, anchor, blocks_of, details_of in _OPTIONAL_SECTIONS:
-        if found := metrics.get(key):
-            yield Section(title, anchor, tuple(blocks_of(found)), tuple(details_of(found)))
+    for key, title, anchor, blocks_of, details_of in _SECTIONS:
+        if found := metrics.get(key) if key else metrics:
+            details = details_of(found) if details_of else ()
+            yield Section(title, anchor, tuple(blocks_of(found)), tuple(details))
     yield Section("Best and worst cases", "cases", tuple(_cases(run.folder, metrics)))
     yield Section("Failures", "failures", tuple(failure_blocks(metrics)))
 
 
-def _checklist(name: str, checklist: Checklist, known: Known) -> Section:
+def _checklist(anchor: str, file: str, known: Known) -> Section:
+    checklist = read_checklist(file)
     title = f"Checklist: {checklist.name}"
-    return Section(title, name, tuple(checklist_blocks(checklist, known)))
+    return Section(title, anchor, tuple(checklist_blocks(checklist, known)))
 
 
 def _cases(folder: Path, metrics: Mapping[str, Any]) -> Iterator[Block]:
@@ -137,7 +128,7 @@ def _cases(folder: Path, metrics: Mapping[str, Any]) -> Iterator[Block]:
         here = [case for case in cases if case["kind"] == kind]
         if not here:
             continue
-        yield Heading(words[:1].upper() + words[1:], f"cases-{kind}")
+        yield Heading(capitalise(words), f"cases-{kind}")
         shown = [_case_picture(folder, case) for case in here]
         yield Pictures(tuple(one for one in shown if one is not None))
         if lost := sum(one is None for one in shown):

@@ -15,6 +15,7 @@ from mammolens.bench.report.document import (
     ShownCase,
     Table,
     Text,
+    known_facts,
 )
 from mammolens.bench.report.phrases import figure
 from mammolens.errors import InvalidManifest
@@ -73,7 +74,7 @@ def build_explained(found: Mapping[str, Any], sheet: Path | None = None) -> Docu
         )
         return Document(
             title=f"Explanations of {found['model']}",
-            facts=tuple((name, str(found[key])) for name, key in _FACTS.items() if found.get(key)),
+            facts=known_facts({name: found.get(key) for name, key in _FACTS.items()}),
             sections=(
                 Section("Summary", "summary", tuple(_summary(found))),
                 *(Section(title, anchor, (table,)) for title, anchor, table in tables),

@@ -13,11 +13,18 @@ from mammolens.bench.report.checklist import (
     Known,
     fill,
 )
-from mammolens.bench.report.document import Alarm, Block, Bullets, Sources, Table, Text
+from mammolens.bench.report.document import (
+    Alarm,
+    Block,
+    Bullets,
+    Sources,
+    Table,
+    Text,
+    known_facts,
+)
 from mammolens.bench.report.phrases import (
     ALL,
     TASK_WORDS,
-    UNIT_WORDS,
     capitalise,
     count,
     datasets_and_all,
@@ -93,7 +100,7 @@ _PROBABILITIES: Final = {
 
 def run_facts(metrics: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Give the facts that identify a run: model, data, software, digests."""
-    known = {
+    facts = {
         "Model": model_name(metrics),
         "Model digest (SHA-256)": (metrics["model"] or {}).get("digest"),
         "Predictions digest (SHA-256)": (metrics.get("predictions") or {}).get("sha256"),
@@ -104,7 +111,7 @@ def run_facts(metrics: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         "Evaluated": metrics.get("created"),
         "Software": metrics.get("software"),
     }
-    return tuple((name, str(value)) for name, value in known.items() if value)
+    return known_facts(facts)
 
 
 def summary_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
@@ -142,7 +149,7 @@ def _main_line(place: str, judged: Mapping[str, Any]) -> str:
         if has_value(found.get("auc")):
             note = f" ({found['note']})" if "note" in found else ""
             return (
-                f"{place}: {figure(found['auc'])} by {UNIT_WORDS[unit]}, n {count(found['n'])}, "
+                f"{place}: {figure(found['auc'])} by {unit}, n {count(found['n'])}, "
                 f"{count(found['n_positive'])} malignant{note}."
             )
     why = judged["malignancy"]["image"].get("note", "no images could be ranked")
@@ -163,7 +170,7 @@ def _judged_rows(metrics: Mapping[str, Any], task: str) -> Table:
     head = ("Data set, unit", "n scored", "Positive", "Patients", "Unscored", "Unscored, +")
     rows = [
         (
-            f"{place}, {UNIT_WORDS[unit]}",
+            f"{place}, {unit}",
             count(found["n"]),
             count(found["n_positive"]),
             count(found.get("n_patients")),

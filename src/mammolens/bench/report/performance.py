@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from mammolens.bench.report.charts import LOOKS, Curve, plane
-from mammolens.bench.report.document import Alarm, Block, Figure, Heading, Table, Text
+from mammolens.bench.report.charts import LOOKS, Curve, Spot, plane
+from mammolens.bench.report.document import (
+    Alarm,
+    Block,
+    Figure,
+    Heading,
+    Table,
+    Text,
+    table_or_notes,
+)
 from mammolens.bench.report.phrases import (
     ALL,
     TASK_WORDS,
-    UNIT_WORDS,
     capitalise,
     count,
     datasets_and_all,
@@ -102,23 +109,21 @@ def _main_table(
     columns: list[str] = []
     for place, judged in places:
         for unit, found in judged[task].items():
-            name = f"{place}, {UNIT_WORDS[unit]}"
+            name = f"{place}, {unit}"
             if not has_value(found.get("auc")):
                 notes.append(f"{name}: {found.get('note', 'no figure')}")
                 continue
             own = _main_figures(found)
             columns += [key for key in own if key not in columns]
             rows.append((name, n_and_positives(found), count(found.get("n_patients")), own))
-    if rows:
-        yield Table(
-            f"Ranking: {words}",
-            ("Data set, unit", "n", "Patients", *columns),
-            tuple((*names, *(figure(own.get(key)) for key in columns)) for *names, own in rows),
-            frozenset({2}),
-            "; ".join(notes),
-        )
-    elif notes:
-        yield Text(f"{capitalise(words)}: no figure. {'; '.join(notes)}.")
+    yield from table_or_notes(
+        f"Ranking: {words}",
+        ("Data set, unit", "n", "Patients", *columns),
+        [(*names, *(figure(own.get(key)) for key in columns)) for *names, own in rows],
+        notes,
+        frozenset({2}),
+        without=f"{capitalise(words)}: no figure. ",
+    )
 
 
 def _main_figures(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,20 +144,35 @@ def _main_curves(task: str, metrics: Mapping[str, Any]) -> Iterator[Figure]:
             f"{place} AUC {figure(found['auc'])}, n {n_and_positives(found)}"
             for place, _, found in shown
         )
-        yield plane(
+        yield _roc_chart(
             f"ROC by {_BY_UNIT}, {task}",
             f"ROC curves of {task} by {_BY_UNIT}, one for each data set: {spoken}.",
-            ("1 − specificity", "Sensitivity"),
-            [
-                Curve(
-                    f"{place}, AUC {found['auc']['value']:.3f}, n {count(found['n'])}",
-                    roc["false_positive_rate"],
-                    roc["true_positive_rate"],
-                )
-                for place, roc, found in shown
-            ],
-            reference=((0.0, 0.0), (1.0, 1.0)),
+            shown,
         )
+
+
+def _roc_chart(
+    title: str,
+    alt: str,
+    curves: Iterable[tuple[str, Mapping[str, Any], Mapping[str, Any]]],
+    spots: Sequence[Spot] = (),
+) -> Figure:
+    """Draw ROC curves, each given as name, points, and figures with ``auc`` and ``n``."""
+    return plane(
+        title,
+        alt,
+        ("1 − specificity", "Sensitivity"),
+        [
+            Curve(
+                f"{name}, AUC {found['auc']['value']:.3f}, n {count(found['n'])}",
+                points["false_positive_rate"],
+                points["true_positive_rate"],
+            )
+            for name, points, found in curves
+        ],
+        spots=spots,
+        reference=((0.0, 0.0), (1.0, 1.0)),
+    )
 
 
 def _task_blocks(place: str, words: str, by_unit: Mapping[str, Any]) -> Iterator[Block]:
@@ -174,7 +194,7 @@ def _task_blocks(place: str, words: str, by_unit: Mapping[str, Any]) -> Iterator
     ]
     yield Table(
         f"{place}: {words}",
-        ("Measure", *(f"By {UNIT_WORDS[unit]}" for unit in by_unit)),
+        ("Measure", *(f"By {unit}" for unit in by_unit)),
         tuple(rows),
         note="; ".join(notes),
     )
@@ -183,7 +203,7 @@ def _task_blocks(place: str, words: str, by_unit: Mapping[str, Any]) -> Iterator
 def _without_age(place: str, judged: Mapping[str, Any]) -> Iterator[Block]:
     rows = [
         (
-            f"{task}, {UNIT_WORDS[unit]}",
+            f"{task}, {unit}",
             n_and_positives(found),
             figure(judged[task][unit].get("auc")),
             figure(found.get("auc")),
@@ -192,12 +212,8 @@ def _without_age(place: str, judged: Mapping[str, Any]) -> Iterator[Block]:
         for unit, found in judged["without_age"][task].items()
         if has_value(found.get("auc"))
     ]
-    if rows:
-        yield Table(
-            f"{place}: effect of the patient's age",
-            ("Task and unit", "n", "AUC with age", "AUC of the pictures alone"),
-            tuple(rows),
-        )
+    head = ("Task and unit", "n", "AUC with age", "AUC of the pictures alone")
+    yield from table_or_notes(f"{place}: effect of the patient's age", head, rows)
 
 
 def _curves(place: str, task: str, judged: Mapping[str, Any]) -> Iterator[Figure]:
@@ -210,21 +226,12 @@ def _curves(place: str, task: str, judged: Mapping[str, Any]) -> Iterator[Figure
     )
     spots = list(reader_spots(judged)) if task == "malignancy" else []
     beside = f" Beside it: {'; '.join(spot.name for spot in spots)}." if spots else ""
-    yield plane(
+    yield _roc_chart(
         f"ROC, {task}: {place}",
         f"ROC curve of {task}, {place}: sensitivity against 1 − specificity. {capitalise(spoken)}."
         f"{beside}",
-        ("1 − specificity", "Sensitivity"),
-        [
-            Curve(
-                f"by {unit}, AUC {judged[task][unit]['auc']['value']:.3f}, n {count(one['n'])}",
-                one["roc"]["false_positive_rate"],
-                one["roc"]["true_positive_rate"],
-            )
-            for unit, one in drawn.items()
-        ],
-        spots=spots,
-        reference=((0.0, 0.0), (1.0, 1.0)),
+        [(f"by {unit}", one["roc"], judged[task][unit]) for unit, one in drawn.items()],
+        spots,
     )
     precision = "; ".join(
         f"by {unit} average precision {figure(judged[task][unit].get('average_precision'))}, "

@@ -14,7 +14,6 @@ from mammolens.wording import estimate
 __all__ = [
     "ALL",
     "TASK_WORDS",
-    "UNIT_WORDS",
     "capitalise",
     "count",
     "datasets_and_all",
@@ -29,7 +28,6 @@ __all__ = [
 
 ALL: Final = "all data sets together"
 TASK_WORDS: Final = {"malignancy": "malignancy", "tumour": "tumour (benign or malignant)"}
-UNIT_WORDS: Final = {"image": "image", "breast": "breast", "patient": "patient"}
 
 _MISSING: Final = "none"
 

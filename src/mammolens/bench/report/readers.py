@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import Spot
 from mammolens.bench.report.document import Block, Table, Text
-from mammolens.bench.report.phrases import UNIT_WORDS, count, figure, n_and_positives
+from mammolens.bench.report.phrases import count, figure, n_and_positives
+from mammolens.bench.units import UNITS
 
 __all__ = ["reader_spots", "readers_blocks", "readers_details"]
 
@@ -18,6 +19,13 @@ _CHANGES: Final = {
     "false_positives_spared": "False recalls of the readers that the model would spare",
     "true_negatives_recalled": "Patients whom the readers cleared and the model would recall",
 }
+
+_COMPARED: Final = (
+    ("AUC", "auc", "auc"),
+    ("Sensitivity at their specificity", "sensitivity", "sensitivity_at_their_specificity"),
+    ("Specificity at their sensitivity", "specificity", "specificity_at_their_sensitivity"),
+)
+"""Name, figure of the readers, and figure of the model."""
 
 Judged = Mapping[str, Any]
 
@@ -102,19 +110,7 @@ def _birads_blocks(places: list[tuple[str, Judged]]) -> Iterator[Block]:
                     figure(found["model"][model]),
                     figure(found["difference"][key]),
                 )
-                for words, key, model in (
-                    ("AUC", "auc", "auc"),
-                    (
-                        "Sensitivity at their specificity",
-                        "sensitivity",
-                        "sensitivity_at_their_specificity",
-                    ),
-                    (
-                        "Specificity at their sensitivity",
-                        "specificity",
-                        "specificity_at_their_sensitivity",
-                    ),
-                )
+                for words, key, model in _COMPARED
             ]
     if rows:
         head = ("Data set, unit", "n", "Measure", "Readers", "Model", "Model − readers")
@@ -126,7 +122,7 @@ def _birads_blocks(places: list[tuple[str, Judged]]) -> Iterator[Block]:
 
 
 def _units(found: Judged) -> Iterator[tuple[str, Judged]]:
-    return ((unit, found[unit]) for unit in UNIT_WORDS if unit in found)
+    return ((unit, found[unit]) for unit in UNITS if unit in found)
 
 
 def reader_spots(judged: Judged) -> Iterator[Spot]:

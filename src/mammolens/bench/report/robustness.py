@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from mammolens.bench.report.charts import ForestRow, forest
-from mammolens.bench.report.document import Block, Table, Text
+from mammolens.bench.report.document import Block, Table, Text, table_or_notes
 from mammolens.bench.report.phrases import count, figure, has_value, interval_of, n_and_positives
 
 __all__ = ["remedy_blocks", "robustness_blocks", "source_blocks"]
@@ -88,11 +88,8 @@ def remedy_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
                 for measure, change in group.items()
                 if isinstance(change, Mapping) and "change" in change
             ]
-    if rows:
-        head = ("Group", "n", "Measure", "Before", "After", "Change")
-        yield Table("Effects of the remedy", head, tuple(rows), note="; ".join(notes))
-    elif notes:
-        yield Text("; ".join(notes) + ".")
+    head = ("Group", "n", "Measure", "Before", "After", "Change")
+    yield from table_or_notes("Effects of the remedy", head, rows, notes, without="")
 
 
 def source_blocks(found: Mapping[str, Any]) -> Iterator[Block]:

@@ -24,7 +24,6 @@ from mammolens.bench.report.performance import flat_figures
 from mammolens.bench.report.phrases import (
     ALL,
     TASK_WORDS,
-    UNIT_WORDS,
     count,
     datasets_and_all,
     figure,
@@ -32,7 +31,7 @@ from mammolens.bench.report.phrases import (
     n_and_positives,
 )
 from mammolens.bench.report.run_folder import Row, Run, read_predictions
-from mammolens.bench.units import SCORES, ImageResult, interval_json, units_of
+from mammolens.bench.units import UNITS, ImageResult, Sample, interval_json, units_of
 from mammolens.core import Laterality, Scores, Unreadable
 from mammolens.data.manifest import Record
 from mammolens.data.synthetic import synthetic_warnings
@@ -121,8 +120,8 @@ def _check_same(key: Key, one: Row, other: Row, folder: Path) -> None:
     facts = [(row.malignant, row.tumour, row.patient_id, row.laterality) for row in (one, other)]
     if facts[0] != facts[1]:
         raise InvalidManifest(
-            f"image {key[1]!r} of {key[0]!r} has another label, patient or laterality than in the "
-            "first run, so the two cannot be compared",
+            f"image {key[1]!r} of {key[0]!r} has another label, patient or laterality "
+            "than in the first run, so the two cannot be compared",
             source=str(folder / "predictions.csv"),
             keyword="label_malignant",
             remedy="Evaluate both models on the same table",
@@ -190,9 +189,7 @@ class _Difference:
     place: str
     task: str
     unit: str
-    n: int
-    n_positive: int
-    n_patients: int
+    counts: dict[str, Any]
     first: dict[str, Any]
     second: dict[str, Any]
     apart: dict[str, Any]
@@ -217,9 +214,9 @@ def _paired(bootstrap: Mapping[str, Any], pairing: Pairing) -> Iterator[Block]:
         (
             one.place,
             one.task,
-            UNIT_WORDS[one.unit],
-            n_and_positives({"n": one.n, "n_positive": one.n_positive}),
-            count(one.n_patients),
+            one.unit,
+            n_and_positives(one.counts),
+            count(one.counts["n_patients"]),
             figure(one.first),
             figure(one.second),
             figure(one.apart),
@@ -234,7 +231,7 @@ def _paired(bootstrap: Mapping[str, Any], pairing: Pairing) -> Iterator[Block]:
             one.apart["value"],
             one.apart["low"],
             one.apart["high"],
-            f"n {one.n}",
+            f"n {one.counts['n']}",
         )
         for one in found
     ]
@@ -260,7 +257,7 @@ def _differences(pairing: Pairing, bootstrap: Mapping[str, Any]) -> Iterator[_Di
     names = sorted({one.record.dataset for one in pairing.first})
     for place in [*names, *([ALL] if len(names) > 1 else [])]:
         for task in TASK_WORDS:
-            for unit in UNIT_WORDS:
+            for unit in UNITS:
                 found = _difference(pairing, place, task, unit, bootstrap)
                 if found is not None:
                     yield found
@@ -269,37 +266,25 @@ def _differences(pairing: Pairing, bootstrap: Mapping[str, Any]) -> Iterator[_Di
 def _difference(
     pairing: Pairing, place: str, task: str, unit: str, bootstrap: Mapping[str, Any]
 ) -> _Difference | None:
-    labels, patients, scores = _units(pairing.first, place, task, unit)
-    _, _, others = _units(pairing.second, place, task, unit)
-    positive = sum(labels)
-    if not 0 < positive < len(labels):
+    one, other = (
+        Sample.of(units_of((r for r in run if place in (r.record.dataset, ALL)), task, unit), task)
+        for run in (pairing.first, pairing.second)
+    )
+    if one.one_class:
         return None
+    labels, patients = one.labels, one.patients
     settings = {"draws": int(bootstrap["draws"]), "seed": int(bootstrap["seed"])}
-    apart = auc_difference(labels, scores, others, patients, **settings)
-    alone = unit == "patient" and min(positive, len(labels) - positive) >= _FEWEST
+    apart = auc_difference(labels, one.scores, other.scores, patients, **settings)
+    alone = unit == "patient" and min(labels.sum(), (~labels).sum()) >= _FEWEST
     return _Difference(
         place,
         task,
         unit,
-        len(labels),
-        positive,
-        len(set(patients)),
-        interval_json(auc_interval(labels, scores, patients, **settings)),
-        interval_json(auc_interval(labels, others, patients, **settings)),
+        one.counts,
+        interval_json(auc_interval(labels, one.scores, patients, **settings)),
+        interval_json(auc_interval(labels, other.scores, patients, **settings)),
         interval_json(apart),
-        delong_test(labels, scores, others).p_value if alone else None,
-    )
-
-
-def _units(
-    results: Results, place: str, task: str, unit: str
-) -> tuple[list[bool], list[str], list[float]]:
-    here = [one for one in results if place in (one.record.dataset, ALL)]
-    scored = [one for one in units_of(here, task, unit) if one.scores]
-    return (
-        [one.label for one in scored],
-        ["/".join(one.patient) for one in scored],
-        [SCORES[task](one.scores) for one in scored if one.scores],
+        delong_test(labels, one.scores, other.scores).p_value if alone else None,
     )
 
 
@@ -318,12 +303,12 @@ def _side_by_side(first: Run, second: Run) -> Iterator[Block]:
 
 
 def _rows(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    for unit, words in UNIT_WORDS.items():
+    for unit in UNITS:
         ours, theirs = here.get(unit, {}), there.get(unit, {})
         own, others = flat_figures(ours), flat_figures(theirs)
         for name in dict.fromkeys([*own, *others]):
             yield (
-                f"{words}: {name}",
+                f"{unit}: {name}",
                 figure(own.get(name)),
                 n_and_positives(ours) if name in own else "none",
                 figure(others.get(name)),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.units import ImageResult, interval_json
+from mammolens.bench.units import ImageResult, interval_json, intervals_json
 from mammolens.metrics import (
     Interval,
     brier_statistic,
@@ -60,7 +60,7 @@ def calibration_figures(
 
     measured = patient_bootstraps(statistics, labels, patients, draws=draws, seed=seed)
     ece = calibration_errors(measured.pop("ece", None), measured.pop("squared_error", None))["ece"]
-    found |= {name: one and interval_json(one) for name, one in measured.items()} | {"ece": ece}
+    found |= {**intervals_json(measured), "ece": ece}
     return found if line else found | {"note": "no slope: the probabilities separate the classes"}
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.sections.operating_points import card_points, decide
-from mammolens.bench.units import interval_json
+from mammolens.bench.units import intervals_json
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import confusion, confusion_matrix
 from mammolens.metrics.probability import shares
@@ -57,8 +57,7 @@ def _classes(evidence: Evidence) -> dict[str, Any]:
             **dict(zip(CLASSES, each.T, strict=True)),
         }
 
-    intervals = evidence.resampled(statistics, truth == len(CLASSES) - 1, patients)
-    written = {name: one and interval_json(one) for name, one in intervals.items()}
+    written = intervals_json(evidence.resampled(statistics, truth == len(CLASSES) - 1, patients))
     return {
         **found,
         "n_patients": len(set(patients)),

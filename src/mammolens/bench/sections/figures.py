@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.sections.calibration import calibration_errors
-from mammolens.bench.units import TASKS, UNITS, Sample, interval_json
+from mammolens.bench.units import TASKS, UNITS, Sample, intervals_json
 from mammolens.metrics import (
     Statistics,
     brier_statistic,
@@ -99,27 +99,15 @@ def figure_statistics(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> St
 
 def _figure(evidence: Evidence, sample: Sample) -> dict[str, Any]:
     names = (*_FORMULAS, *_SUMS, "ece", "ece_debiased")
-    found: dict[str, Any] = {"auc": None, **sample.counts, **_nested(dict.fromkeys(names))}
+    found: dict[str, Any] = {"auc": None, **sample.counts, **intervals_json(dict.fromkeys(names))}
     if sample.one_class:
         return {**found, "note": f"no AUC: {sample.one_class}"}
     intervals = evidence.intervals(sample, figure_statistics(sample.labels, sample.scores))
     found |= calibration_errors(intervals.pop("ece", None), intervals.pop("squared_error", None))
-    found |= _nested({name: interval_json(one) for name, one in intervals.items() if one})
+    found |= intervals_json({name: one for name, one in intervals.items() if one})
     notes = list(intervals["auc"].notes) if intervals["auc"] else []
     if np.ptp(sample.scores) == 0:
         notes.append(f"all {sample.scores.size} scores are the same: they rank nothing")
     if sample.scores.size < MINIMUM_FOR_ECE:
         found["ece_note"] = f"no ECE of {sample.scores.size} < {MINIMUM_FOR_ECE} units"
     return {**found, "note": "; ".join(notes)} if notes else found
-
-
-def _nested(flat: dict[str, Any]) -> dict[str, Any]:
-    """Turn ``{"a/0.9": x}`` into ``{"a": {"0.9": x}}``."""
-    found: dict[str, Any] = {}
-    for name, value in flat.items():
-        outer, slash, inner = name.partition("/")
-        if slash:
-            found.setdefault(outer, {})[inner] = value
-        else:
-            found[name] = value
-    return found

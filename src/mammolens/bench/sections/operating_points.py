@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.settings import parse_point
-from mammolens.bench.units import Sample, interval_json
+from mammolens.bench.units import Sample, intervals_json
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import confusion, decision_statistics
 
@@ -129,6 +129,6 @@ def _figures(evidence: Evidence, sample: Sample, calls: _Bool | None) -> dict[st
     return {
         **found,
         **{name: int(count) for name, count in counts.items()},
-        **{name: one and interval_json(one) for name, one in intervals.items()},
+        **intervals_json(intervals),
         **({"note": "; ".join(warned)} if warned else {}),
     }

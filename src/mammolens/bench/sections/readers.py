@@ -2,7 +2,7 @@
 
 BI-RADS is an ordinal reading: 1 and 2 (negative, benign), 3 (probably benign), 0 (further imaging
 is needed), 4 and 5. A 0 is a recall and says less than a biopsy: it is placed between 3 and 4. A
-6 (already proven) is no reading. Recalled are 0, 4 and 5.
+6 (already proven) is not a reading. Recalled are 0, 4 and 5.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.sections.figures import READERS_SENSITIVITY, READERS_SPECIFICITY
-from mammolens.bench.units import ImageResult, Sample, interval_json
+from mammolens.bench.units import ImageResult, Sample, intervals_json
 from mammolens.data.manifest import Record
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import (
@@ -103,8 +103,7 @@ def _registry(evidence: Evidence, unit: str) -> dict[str, Any]:
             "specificity_difference": specificity - READERS_SPECIFICITY,
         }
 
-    intervals = evidence.intervals(sample, statistics)
-    return {**counts, **{name: one and interval_json(one) for name, one in intervals.items()}}
+    return {**counts, **intervals_json(evidence.intervals(sample, statistics))}
 
 
 def _birads(evidence: Evidence, unit: str) -> dict[str, Any]:
@@ -171,11 +170,7 @@ def _compared(evidence: Evidence, sample: Sample, grades: npt.NDArray[np.int64])
             "difference/specificity": specificity - point["specificity"],
         }
 
-    written: dict[str, Any] = {}
-    for name, one in evidence.intervals(sample, statistics).items():
-        whose, _, figure = name.partition("/")
-        written.setdefault(whose, {})[figure] = one and interval_json(one)
-    return written
+    return intervals_json(evidence.intervals(sample, statistics))
 
 
 def _ordinal_roc(sample: Sample, grades: npt.NDArray[np.int64]) -> dict[str, Any]:
@@ -218,7 +213,7 @@ def _changes(
 
 
 def _grade(record: Record) -> str | None:
-    """The digit of a BI-RADS such as ``4a`` or ``2.0``; ``None`` if there is no reading."""
+    """The digit of a BI-RADS such as ``4a`` or ``2.0``; ``None`` if there is not a reading."""
     found = re.match(r"\s*([0-5])(?![0-9])", record.birads or "")
     return found[1] if found else None
 

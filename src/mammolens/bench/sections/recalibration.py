@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence, FittedElsewhere
 from mammolens.bench.sections.calibration import calibration_errors
-from mammolens.bench.units import Sample, interval_json
+from mammolens.bench.units import Sample, intervals_json
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import (
     ConformalAnswer,
@@ -66,12 +66,12 @@ def _fit_temperature(labels: _Bool, values: _Float) -> _Mend:
     require_both_classes(labels)
     odds = log_odds(values)
     allowed = np.stack([~labels, labels], axis=1)
-    found = fit_temperature(np.stack([np.zeros(odds.size), odds], axis=1), allowed)
-    return lambda others: sigmoid(log_odds(others) / found.value)
+    temperature = fit_temperature(np.stack([np.zeros(odds.size), odds], axis=1), allowed)
+    return lambda others: sigmoid(log_odds(others) / temperature)
 
 
 def _fit_isotonic(labels: _Bool, values: _Float) -> _Mend:
-    """A share of 0 or 1 among m rows is no certainty: it is kept 1 / (m + 2) away from both."""
+    """A share of 0 or 1 among m rows is not a certainty: it is kept 1 / (m + 2) away from both."""
     found, edge = fit_isotonic(labels, values), 1 / (labels.size + 2)
     return lambda others: np.clip(found.apply(others), edge, 1 - edge)
 
@@ -114,13 +114,13 @@ def _mended(evidence: Evidence, unit: str) -> dict[str, Any]:
         difference.pop("squared_error", None)
         written[name] = {
             "after": _written(grouped[f"{name}/after"]),
-            "difference": {k: one and interval_json(one) for k, one in difference.items()},
+            "difference": intervals_json(difference),
         }
     return {"fitted_on": fitted["isotonic"].fitted_on, **counts, **written}
 
 
 def _written(intervals: dict[str, Interval | None]) -> dict[str, Any]:
-    found = {k: one and interval_json(one) for k, one in intervals.items() if k in _PLAIN}
+    found = intervals_json({k: one for k, one in intervals.items() if k in _PLAIN})
     errors = calibration_errors(intervals.get("ece"), intervals.get("squared_error"))
     return found | ({} if errors["ece"] is None else errors)
 
@@ -164,11 +164,7 @@ def _answered(evidence: Evidence, task: str, unit: str) -> dict[str, Any]:
     unsure = answers.values == ConformalAnswer.UNSURE.value
     called = answers.values == ConformalAnswer.POSITIVE.value
     intervals = evidence.intervals(sample, _coverage(sample.labels, unsure, called))
-    return {
-        "fixed_on": answers.fitted_on,
-        **found,
-        **{name: one and interval_json(one) for name, one in intervals.items()},
-    }
+    return {"fixed_on": answers.fitted_on, **found, **intervals_json(intervals)}
 
 
 def _coverage(labels: _Bool, unsure: _Bool, called: _Bool) -> Statistics:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.units import Sample, interval_json
+from mammolens.bench.units import Sample, interval_json, intervals_json
 from mammolens.metrics import decision_statistics, ranked_counts
 from mammolens.metrics.ranked import ranked_single_reading, ranked_worklist
 
@@ -116,10 +116,7 @@ def _workload(evidence: Evidence, unit: str) -> dict[str, Any]:
         twice = {f"read_twice/{k:g}": 1.0 - values[f"read_once/{k:g}"] for k in _KEPT}
         return values | twice
 
-    written: dict[str, Any] = {}
-    for name, one in evidence.intervals(sample, statistics).items():
-        outer, _, inner = name.partition("/")
-        written.setdefault(outer, {})[inner] = one and interval_json(one)
+    written = intervals_json(evidence.intervals(sample, statistics))
     return {
         **found,
         "sensitivity_of_first": written["first"],

@@ -1,10 +1,10 @@
 """Readers of public data sets: each is a function ``build(root) → Manifest``.
 
-``SOURCES`` names the built-in readers. Other packages add readers through the entry point group
-``mammolens.sources`` (``name = "module:build"``). A reader expects the folder layout in which its
-source is distributed. It writes nothing, and gives ``None`` where the source does not say.
-`Manifest.cautions` list what it left out or could not decide. The keyword-only parameters of a
-reader are its options.
+``_ABOUT`` lists the built-in readers; each is the module of its name. Other packages add readers
+through the entry point group ``mammolens.sources`` (``name = "module:build"``). A reader expects
+the folder layout in which its source is distributed. It writes nothing, and gives ``None`` where
+the source does not say. `Manifest.cautions` list what it left out or could not decide. The
+keyword-only parameters of a reader are its options.
 """
 
 from __future__ import annotations
@@ -32,19 +32,6 @@ __all__ = [
 ]
 
 ENTRY_POINTS: Final = "mammolens.sources"
-SOURCES: Final = {
-    "cbis-ddsm": "mammolens.data.sources.cbis_ddsm:build",
-    "cesm": "mammolens.data.sources.cesm:build",
-    "cmmd": "mammolens.data.sources.cmmd:build",
-    "ddsm": "mammolens.data.sources.ddsm:build",
-    "folder": "mammolens.data.sources.folder:build",
-    "inbreast": "mammolens.data.sources.inbreast:build",
-    "mendeley": "mammolens.data.sources.mendeley:build",
-    "mias": "mammolens.data.sources.mias:build",
-    "rsna": "mammolens.data.sources.rsna:build",
-    "table": "mammolens.data.sources.table:build",
-    "vindr": "mammolens.data.sources.vindr:build",
-}
 
 
 class BuildManifest(Protocol):
@@ -121,6 +108,10 @@ _ABOUT: Final = (
         "https://doi.org/10.13026/br2v-7517",
     ),
 )
+
+
+SOURCES: Final = {info.name: f"{__name__}.{info.name.replace('-', '_')}:build" for info in _ABOUT}
+"""The function of each built-in reader: name → ``"module:function"``."""
 
 
 def list_sources() -> tuple[SourceInfo, ...]:

@@ -1,4 +1,4 @@
-"""Deliveries that wait for a person: refused, tried too often, or of a route that is no more."""
+"""Deliveries that wait for a person: refused, tried too often, or without a route."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ NO_ROUTE: Final = "its route is no longer in the settings"
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A delivery that does not go on by itself; no identifier is in it.
+    """A delivery that is not tried again by itself; it has no identifiers of the patient.
 
-    `overtaken`: a later result of the exam went by the same route, so that this one stays.
+    `overtaken`: a later result of the exam went by the same route, so that this one is not revived.
     """
 
     id: int
@@ -38,7 +38,7 @@ class DeadLetter:
 
 
 def read_dead(database: Database, routes: Sequence[str]) -> list[DeadLetter]:
-    """List dead deliveries, and those that wait for none of `routes`, oldest first.
+    """List dead deliveries, and those queued for a route that is not in `routes`, oldest first.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def read_dead(database: Database, routes: Sequence[str]) -> list[DeadLetter]:
 
 
 def say_dead(letters: Sequence[DeadLetter]) -> list[str]:
-    """Put dead letters into lines for people."""
+    """Write dead letters as lines of text."""
     if not letters:
         return ["no dead letters"]
     return [

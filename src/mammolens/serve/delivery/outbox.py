@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,8 +19,7 @@ from mammolens.serve.record import (
     FILES,
     OVERTAKEN,
     Database,
-    Lease,
-    WorkState,
+    HeldWork,
     audit,
     leases,
 )
@@ -28,22 +29,20 @@ __all__ = [
     "Delivery",
     "claim_deliveries",
     "finish_delivery",
-    "give_up_delivery",
-    "postpone_delivery",
-    "put_off_delivery",
     "revive_deliveries",
 ]
 
 
 @dataclass(frozen=True)
-class Delivery:
+class Delivery(HeldWork):
     """One file on its way to one route, held by one sender."""
 
-    lease: Lease
+    TABLE = DELIVERIES
+    FAILED = "put_off"
+    GIVEN_UP = "undeliverable"
+
     route: str
-    exam_id: int
     revision: int
-    attempts: int
     sink: str
     name: str
     digest: str
@@ -51,6 +50,23 @@ class Delivery:
     sop_instance_uid: str | None
     made_at: datetime | None = None
     claimed_at: datetime | None = None
+
+    @property
+    def actor(self) -> str:
+        """The route."""
+        return f"route:{self.route}"
+
+    @property
+    def detail(self) -> dict[str, str | int | None]:
+        """The delivery, the attempt and the file."""
+        return {
+            "attempt": self.attempts,
+            "delivery": self.lease.id,
+            "digest": self.digest,
+            "revision": self.revision,
+            "sink": self.sink,
+            "sop_instance_uid": self.sop_instance_uid,
+        }
 
 
 def claim_deliveries(
@@ -70,30 +86,19 @@ def claim_deliveries(
     StorageError
         The database cannot be used.
     """
-    with database.read() as connection:
-        if not leases.needs_look(database, connection, DELIVERIES, jobs):
-            return []
-    with database.write() as connection:
-        leases.mend_waits(database, connection, DELIVERIES, jobs)
-        lapsed = leases.return_expired(database, connection, DELIVERIES)
-        rows = _ready_rows(database, connection, routes, most)
-        token = ""
-        if rows:
-            ids = [row.id for row in rows]
-            token = leases.take(database, connection, DELIVERIES, ids, worker, jobs.lease_s)
-        now = database.now(connection)
-        for lost in lapsed:
-            detail = {"delivery": lost.id, "route": lost.route}
-            audit.append(
-                database, connection, f"sender:{lost.worker}", "lease_lost", lost.exam_id, detail
-            )
+
+    def note_lost(connection: sa.Connection, lost: sa.Row[Any]) -> None:
+        actor, detail = f"sender:{lost.worker}", {"delivery": lost.id, "route": lost.route}
+        audit.append(database, connection, actor, "lease_lost", lost.exam_id, detail)
+
+    find = partial(_find_ready, routes, most)
     return [
         Delivery(
-            lease=Lease(row.id, token),
-            route=row.route,
+            lease=lease,
             exam_id=row.exam_id,
-            revision=row.revision,
             attempts=row.attempts + 1,
+            route=row.route,
+            revision=row.revision,
             sink=row.sink,
             name=row.name,
             digest=row.digest,
@@ -102,7 +107,7 @@ def claim_deliveries(
             made_at=row.created_at,
             claimed_at=now,
         )
-        for row in rows
+        for row, lease, now in leases.claim(database, DELIVERIES, worker, jobs, find, note_lost)
     ]
 
 
@@ -120,103 +125,14 @@ def finish_delivery(database: Database, delivery: Delivery, receipt: str) -> boo
         The database cannot be used: the file will be sent again.
     """
     with database.write() as connection:
-        held = leases.settle(database, connection, DELIVERIES, delivery.lease, WorkState.DONE)
-        detail = {**_detail(delivery), "receipt": receipt, "late": not held}
-        actor = f"route:{delivery.route}"
-        audit.append(database, connection, actor, "delivered", delivery.exam_id, detail)
-    return held
-
-
-def put_off_delivery(
-    database: Database, delivery: Delivery, error: str, jobs: JobSettings
-) -> WorkState | None:
-    """Queue a delivery again after a failure, later each time.
-
-    Parameters
-    ----------
-    error
-        What went wrong, without identifiers.
-
-    Returns
-    -------
-    WorkState or None
-        ``QUEUED`` or ``DEAD``; ``None`` if the lease was lost.
-
-    Raises
-    ------
-    StorageError
-        The database cannot be used; the lease will run out by itself.
-    """
-    with database.write() as connection:
-        state = leases.give_back(
-            database,
-            connection,
-            DELIVERIES,
-            delivery.lease,
-            error,
-            jobs,
-            jobs.max_deliveries,
-        )
-        if state is not None:
-            detail = {**_detail(delivery), "error": error}
-            action = "undeliverable" if state is WorkState.DEAD else "put_off"
-            actor = f"route:{delivery.route}"
-            audit.append(database, connection, actor, action, delivery.exam_id, detail)
-    return state
-
-
-def postpone_delivery(
-    database: Database, delivery: Delivery, error: str, jobs: JobSettings
-) -> bool:
-    """Queue a delivery again after a fault of our own store: no attempt is counted.
-
-    The audit trail records each fault of a delivery once, not at each try.
-
-    Raises
-    ------
-    StorageError
-        The database cannot be used; the lease will run out by itself.
-    """
-    with database.write() as connection:
-        before = connection.execute(
-            sa.select(DELIVERIES.c.error).where(DELIVERIES.c.id == delivery.lease.id)
-        ).scalar_one_or_none()
-        held = leases.put_off(
-            database, connection, DELIVERIES, delivery.lease, error, jobs.backoff_s
-        )
-        if held and before != error:
-            detail = {**_detail(delivery), "error": error}
-            actor = f"route:{delivery.route}"
-            audit.append(database, connection, actor, "postponed", delivery.exam_id, detail)
-    return held
-
-
-def give_up_delivery(database: Database, delivery: Delivery, error: str) -> bool:
-    """Note that the destination refuses a file for good; ``False`` if the lease was lost.
-
-    Parameters
-    ----------
-    error
-        What it answered, without identifiers.
-
-    Raises
-    ------
-    StorageError
-        The database cannot be used; the lease will run out by itself.
-    """
-    with database.write() as connection:
-        held = leases.settle(
-            database, connection, DELIVERIES, delivery.lease, WorkState.DEAD, error
-        )
-        if held:
-            detail = {**_detail(delivery), "error": error}
-            actor = f"route:{delivery.route}"
-            audit.append(database, connection, actor, "undeliverable", delivery.exam_id, detail)
+        held = leases.settle(database, connection, DELIVERIES, delivery.lease)
+        detail = {**delivery.detail, "receipt": receipt, "late": not held}
+        audit.append(database, connection, delivery.actor, "delivered", delivery.exam_id, detail)
     return held
 
 
 def revive_deliveries(database: Database, actor: str, ids: Sequence[int] | None = None) -> int:
-    """Queue dead deliveries again; say how many.
+    """Queue dead deliveries again, and give their number.
 
     One that a later result of its exam has overtaken on its route stays dead: the destination
     would take the old result for the newest.
@@ -232,22 +148,19 @@ def revive_deliveries(database: Database, actor: str, ids: Sequence[int] | None 
         The database cannot be used.
     """
     asked = sa.true() if ids is None else DELIVERIES.c.id.in_(list(ids))
-    with database.write() as connection:
-        rows = connection.execute(
-            sa.select(DELIVERIES.c.id, DELIVERIES.c.exam_id, DELIVERIES.c.route)
-            .where(DELIVERIES.c.state == WorkState.DEAD.value, asked, ~OVERTAKEN)
-            .with_for_update()
-        ).all()
-        leases.revive(database, connection, DELIVERIES, [row.id for row in rows])
-        for row in rows:
-            detail = {"delivery": row.id, "route": row.route}
-            audit.append(database, connection, actor, "revived", row.exam_id, detail)
-    return len(rows)
+    return leases.revive(
+        database,
+        DELIVERIES,
+        actor,
+        sa.and_(asked, ~OVERTAKEN),
+        lambda row: {"delivery": row.id, "route": row.route},
+    )
 
 
-def _ready_rows(
-    database: Database, connection: sa.Connection, routes: Sequence[str], most: int
-) -> Sequence[sa.Row[tuple[object, ...]]]:
+def _find_ready(
+    routes: Sequence[str], most: int, connection: sa.Connection, ready: sa.ColumnElement[bool]
+) -> Sequence[sa.Row[Any]]:
+    """Lock the ready deliveries of one route and one result; earlier revisions go first."""
     earlier = DELIVERIES.alias()
     in_turn = ~(
         sa.select(earlier.c.id)
@@ -271,7 +184,7 @@ def _ready_rows(
         )
         .join(FILES, FILES.c.id == DELIVERIES.c.file_id)
         .where(
-            leases.ready(database, connection, DELIVERIES),
+            ready,
             DELIVERIES.c.route.in_(list(routes)),
             in_turn,
         )
@@ -286,14 +199,3 @@ def _ready_rows(
             FILES.c.result_id == first.result_id, DELIVERIES.c.route == first.route
         ).limit(most)
     ).all()
-
-
-def _detail(delivery: Delivery) -> dict[str, str | int | None]:
-    return {
-        "attempt": delivery.attempts,
-        "delivery": delivery.lease.id,
-        "digest": delivery.digest,
-        "revision": delivery.revision,
-        "sink": delivery.sink,
-        "sop_instance_uid": delivery.sop_instance_uid,
-    }

@@ -1,4 +1,4 @@
-"""One route at work: its destination, and how that has behaved of late."""
+"""One route while it delivers: its destination, and how the destination answered lately."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Route"]
 
 @dataclass
 class Route:
-    """One route at work, and how its destination has behaved of late."""
+    """One route while it delivers, and how its destination answered lately."""
 
     state: NodeState
     settings: RouteSettings
@@ -29,16 +29,20 @@ class Route:
     away: int = 0
     asked_s: float = 0.0
 
-    def rules(self) -> JobSettings:
-        """Say how a failure is repeated on this route; waits are spread at random."""
-        jobs, spread = self.state.settings.jobs, random.uniform(0.5, 1.0)
+    @property
+    def max_attempts(self) -> int:
+        """Attempts after which a delivery waits for a person."""
         most = self.settings.max_attempts
-        changed = {
+        return self.state.settings.jobs.max_deliveries if most is None else most or sys.maxsize
+
+    def rules(self) -> JobSettings:
+        """Give the waits between attempts, which are spread at random."""
+        jobs, spread = self.state.settings.jobs, random.uniform(0.5, 1.0)
+        waits = {
             "backoff_s": jobs.backoff_s * spread,
             "backoff_max_s": jobs.backoff_max_s * spread,
-            "max_deliveries": jobs.max_deliveries if most is None else most or sys.maxsize,
         }
-        return jobs.model_copy(update=changed)
+        return jobs.model_copy(update=waits)
 
     def note(self, answer: Answer) -> Answer:
         """Remember how the destination behaves; two silences in a row mean that it is away."""
@@ -50,7 +54,7 @@ class Route:
         return answer
 
     def pause_s(self) -> float:
-        """Say how long the destination is left alone now: not at all, if it is there."""
+        """Give the seconds for which nothing is sent now; 0 if the destination answers."""
         if not self.away:
             return 0.0
         longest = self.state.settings.jobs.backoff_max_s

@@ -24,14 +24,7 @@ from typing import Final
 
 from mammolens.errors import DeliveryError, StorageError
 from mammolens.serve import logs
-from mammolens.serve.delivery.outbox import (
-    Delivery,
-    claim_deliveries,
-    finish_delivery,
-    give_up_delivery,
-    postpone_delivery,
-    put_off_delivery,
-)
+from mammolens.serve.delivery.outbox import Delivery, claim_deliveries, finish_delivery
 from mammolens.serve.delivery.route import Route
 from mammolens.serve.delivery.transports import (
     Answer,
@@ -43,7 +36,7 @@ from mammolens.serve.delivery.transports import (
 )
 from mammolens.serve.exchange import MINIMUM_RATE, obeying
 from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState
-from mammolens.serve.record import DELIVERIES, beating
+from mammolens.serve.record import DELIVERIES, beating, leases
 from mammolens.serve.settings import RouteSettings
 
 __all__ = ["deliver", "deliver_off", "delivering"]
@@ -72,7 +65,7 @@ def deliver(state: NodeState, stop: threading.Event) -> int:
 def deliver_off(state: NodeState, stop: threading.Event) -> int:
     """Deliver what may go now, and give the number of files delivered.
 
-    What waits after a failure is left, and so is a route whose destination is away.
+    Deliveries that wait after a failure are left, and so are routes to a destination that is away.
 
     Raises
     ------
@@ -172,7 +165,7 @@ def _serve_on(route: Route, rest: Callable[[], bool]) -> int:
 
 
 def _claim_and_send(route: Route) -> tuple[int, int]:
-    """Take what waits for the route and send it; say how many files, and how many delivered."""
+    """Claim deliveries of the route and send them; give how many were claimed and delivered."""
     since = time.monotonic()
     batch = claim_deliveries(
         route.state.database,
@@ -185,15 +178,14 @@ def _claim_and_send(route: Route) -> tuple[int, int]:
 
 
 def _send_batch(route: Route, batch: Sequence[Delivery], since: float) -> int:
-    """Send files of one result in order; say how many were delivered."""
+    """Send the files of one result in order, and give the number of those delivered."""
     results = route.state.results
     parcels = [Parcel(d, results.path(d.digest), results.seal) for d in batch]
     longest_s = LONGEST_IN_TIMEOUTS * route.settings.timeout_s * (len(batch) + 1)
     longest_s += sum(map(_size, parcels)) / MINIMUM_RATE
-    leases = [delivery.lease for delivery in batch]
     uncommitted: list[Delivery] = []
     delivered = 0
-    with route.pulse.holding(leases, since, longest_s):
+    with route.pulse.holding([d.lease for d in batch], since, longest_s):
         with route.transport.open(parcels) as session:
             away = False
             for parcel in parcels:
@@ -253,7 +245,7 @@ def _ask_commitment(route: Route, deliveries: Sequence[Delivery]) -> list[tuple[
 
 
 def _send(session: Session, parcel: Parcel) -> Answer:
-    """Send one file; whatever goes wrong with it concerns this file alone.
+    """Send one file; a failure of any kind concerns this file alone.
 
     Raises
     ------
@@ -278,9 +270,9 @@ def _send(session: Session, parcel: Parcel) -> Answer:
 
 
 def _enter(route: Route, delivery: Delivery, answer: Answer) -> bool:
-    """Note what came of a file; say whether it was delivered."""
+    """Enter the answer to a file, and return whether it was delivered."""
     database = route.state.database
-    told: dict[str, str | float] = {
+    fields: dict[str, str | float] = {
         "route": delivery.route,
         "delivery": delivery.lease.id,
         "exam": delivery.exam_id,
@@ -291,19 +283,19 @@ def _enter(route: Route, delivery: Delivery, answer: Answer) -> bool:
     match answer.verdict:
         case Verdict.TAKEN:
             held = finish_delivery(database, delivery, answer.said)
-            logs.event(ROOM, "delivered" if held else "delivered_late", **told)
+            logs.event(ROOM, "delivered" if held else "delivered_late", **fields)
             return held
         case Verdict.NEVER:
-            give_up_delivery(database, delivery, answer.said)
-            logs.event(ROOM, "refused", logging.WARNING, **told)
+            leases.retry(database, delivery, answer.said, route.rules(), 0)
+            logs.event(ROOM, "refused", logging.WARNING, **fields)
         case Verdict.LATER | Verdict.BROKEN | Verdict.AWAY:
-            put_off_delivery(database, delivery, answer.said, route.rules())
-            logs.event(ROOM, "put_off", logging.WARNING, **told)
+            leases.retry(database, delivery, answer.said, route.rules(), route.max_attempts)
+            logs.event(ROOM, "put_off", logging.WARNING, **fields)
     return False
 
 
 def _hold(route: Route, delivery: Delivery, error: OSError | StorageError) -> None:
-    """Let a file wait until our own store can be read; a single bad file waits for an hour."""
+    """Postpone a file until our own store can be read; a single bad file waits for an hour."""
     said = "it is sealed with a key that is not there"
     if isinstance(error, OSError):
         said = f"the file cannot be read: {type(error).__name__}"
@@ -312,11 +304,10 @@ def _hold(route: Route, delivery: Delivery, error: OSError | StorageError) -> No
             _enter(route, delivery, Answer(Verdict.LATER, said))
             return
     logs.event(ROOM, "store_away", logging.ERROR, route=delivery.route, delivery=delivery.lease.id)
-    postpone_delivery(route.state.database, delivery, said, route.state.settings.jobs)
+    leases.postpone(route.state.database, delivery, said, route.state.settings.jobs.backoff_s)
 
 
 def _leave(route: Route, delivery: Delivery, why: str) -> None:
-    """Give back what was not tried, for whoever comes next."""
-    at_once = {"backoff_s": 0.0, "max_deliveries": sys.maxsize}
-    rules = route.state.settings.jobs.model_copy(update=at_once)
-    put_off_delivery(route.state.database, delivery, why, rules)
+    """Queue a file again that was not tried, for the next sender."""
+    at_once = route.state.settings.jobs.model_copy(update={"backoff_s": 0.0})
+    leases.retry(route.state.database, delivery, why, at_once, sys.maxsize)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mammolens.serve.dimse.commitment import CONTEXT, request_commitment
+from mammolens.serve.dimse.data_sets import data_set, status_code
 from mammolens.serve.dimse.peers import Peer, associated, echo, find_peer, peer_titled
 from mammolens.serve.dimse.pull import (
     Method,
@@ -25,6 +26,7 @@ __all__ = [
     "StudyQuery",
     "associated",
     "bounded",
+    "data_set",
     "echo",
     "find_earlier",
     "find_peer",
@@ -35,4 +37,5 @@ __all__ = [
     "pull_studies",
     "read_study",
     "request_commitment",
+    "status_code",
 ]

@@ -23,6 +23,7 @@ from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.images.dicom.scan import Wanted, scan
 from mammolens.images.dicom.streams import Plain
 from mammolens.images.dicom.walk import Walk
+from mammolens.serve.dimse.data_sets import data_set
 
 __all__ = [
     "CONTEXT",
@@ -35,12 +36,12 @@ __all__ = [
     "SUCCESS",
     "CommitmentReport",
     "Reference",
-    "decoded",
-    "listed",
-    "listed_failures",
+    "decode_message",
+    "failure_items",
     "read_references",
     "read_report",
     "read_transaction",
+    "references_of",
     "refusal_status",
 ]
 
@@ -82,22 +83,15 @@ class CommitmentReport:
         return {"failed": len(self.failed), "kept": len(self.kept), "transaction_uid": uid}
 
 
-def listed(transaction_uid: str, references: Iterable[Reference]) -> Dataset:
-    """Name objects under a transaction."""
-    data = Dataset()
-    data.TransactionUID = transaction_uid
-    data.ReferencedSOPSequence = [_item(*reference) for reference in references]
-    return data
+def references_of(transaction_uid: str, references: Iterable[Reference]) -> Dataset:
+    """Make the data set that names objects of a transaction."""
+    items = [_item(*reference) for reference in references]
+    return data_set(TransactionUID=transaction_uid, ReferencedSOPSequence=items)
 
 
-def listed_failures(failed: Mapping[Reference, int]) -> list[Dataset]:
-    """Name objects, each with its reason."""
-    items = []
-    for reference, reason in failed.items():
-        item = _item(*reference)
-        item.FailureReason = reason
-        items.append(item)
-    return items
+def failure_items(failed: Mapping[Reference, int]) -> list[Dataset]:
+    """Make the items that name objects, each with its failure reason."""
+    return [_item(*reference, FailureReason=reason) for reference, reason in failed.items()]
 
 
 def read_report(data: Dataset) -> CommitmentReport:
@@ -142,8 +136,8 @@ def read_references(data: Dataset, keyword: str) -> tuple[Reference, ...]:
     )
 
 
-def decoded(data: BytesIO | None, transfer_syntax: str) -> Dataset:
-    """Decode what is read of a message's data set, once it is known to be within the limits.
+def decode_message(data: BytesIO | None, transfer_syntax: str) -> Dataset:
+    """Decode the elements of a message that are read, after a check of its limits.
 
     Raises
     ------
@@ -193,8 +187,5 @@ def refusal_status(error: InputError) -> int:
     return RESOURCE_LIMITATION if isinstance(error, UnsupportedImage) else INVALID_ARGUMENT
 
 
-def _item(sop_class: str, sop_instance: str) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID = sop_class
-    item.ReferencedSOPInstanceUID = sop_instance
-    return item
+def _item(sop_class: str, sop_instance: str, **more: int) -> Dataset:
+    return data_set(ReferencedSOPClassUID=sop_class, ReferencedSOPInstanceUID=sop_instance, **more)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,9 +27,9 @@ from mammolens.serve.dimse._commitment_data import (
     SUCCESS,
     CommitmentReport,
     Reference,
-    decoded,
-    listed,
+    decode_message,
     read_report,
+    references_of,
     refusal_status,
 )
 from mammolens.serve.dimse.peers import Peer, associated, find_peer
@@ -54,10 +54,6 @@ class CommitmentOutcome:
     answered: bool
     kept: frozenset[str]
     failed: Mapping[str, int]
-
-    def covers(self, references: Iterable[Reference]) -> bool:
-        """Whether the archive has committed itself to all of these."""
-        return self.answered and {instance for _, instance in references} <= self.kept
 
 
 def request_commitment(
@@ -93,7 +89,7 @@ def request_commitment(
     handlers: list[evt.EventHandlerType] = [(evt.EVT_N_EVENT_REPORT, take_report, [state.database])]
     with associated(peer, dimse, [CONTEXT], handlers=handlers) as association:
         asked, _ = association.send_n_action(
-            listed(transaction_uid, references), REQUEST, MODEL, MODEL_INSTANCE
+            references_of(transaction_uid, references), REQUEST, MODEL, MODEL_INSTANCE
         )
         status = asked.get("Status")
         if status != SUCCESS:
@@ -110,7 +106,7 @@ def take_report(event: evt.Event, database: Database) -> tuple[int, None]:
     actor = f"dimse:{event.assoc.remote['ae_title'].strip()}"
     try:
         request: Any = event.request
-        data = decoded(request.EventInformation, event.context.transfer_syntax)
+        data = decode_message(request.EventInformation, event.context.transfer_syntax)
         known = note_report(database, read_report(data), actor)
     except InputError as error:
         return refusal_status(error), None

@@ -33,11 +33,11 @@ from mammolens.serve.dimse._commitment_data import (
     SUCCESS,
     CommitmentReport,
     Reference,
-    decoded,
-    listed,
-    listed_failures,
+    decode_message,
+    failure_items,
     read_references,
     read_transaction,
+    references_of,
     refusal_status,
 )
 from mammolens.serve.dimse.peers import associated, peer_titled
@@ -80,7 +80,7 @@ def answer_request(
         if event.action_type != REQUEST:
             raise NotAnImage("the action is not a request for commitment", keyword="ActionTypeID")
         request: Any = event.request
-        data = decoded(request.ActionInformation, event.context.transfer_syntax)
+        data = decode_message(request.ActionInformation, event.context.transfer_syntax)
         transaction_uid = read_transaction(data)
         references = read_references(data, "ReferencedSOPSequence")
     except InputError as error:
@@ -193,9 +193,9 @@ def _one_at_a_time(association: Association) -> threading.Lock:
 
 def _send(association: Association, report: CommitmentReport) -> bool:
     """Send an N-EVENT-REPORT; say whether the other side took it."""
-    data = listed(report.transaction_uid, report.kept)
+    data = references_of(report.transaction_uid, report.kept)
     if report.failed:
-        data.FailedSOPSequence = listed_failures(report.failed)
+        data.FailedSOPSequence = failure_items(report.failed)
     kind = SOME_FAILED if report.failed else ALL_KEPT
     answer, _ = association.send_n_event_report(data, kind, MODEL, MODEL_INSTANCE)
     return bool(answer.get("Status") == SUCCESS)

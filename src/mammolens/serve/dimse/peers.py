@@ -82,7 +82,7 @@ def find_peer(name: str, dimse: DimseSettings) -> Peer:
 
 
 def peer_titled(ae_title: str, dimse: DimseSettings) -> Peer | None:
-    """Find the peer that calls itself so."""
+    """Find the peer of the settings with this AE title."""
     peers = (Peer.parse(address) for address in dimse.peers.values())
     return next((peer for peer in peers if peer.ae_title == ae_title), None)
 
@@ -159,7 +159,7 @@ def _established(
             remedy="Check that DICOM is spoken there",
         ) from error
     if not association.is_established:
-        raise DeliveryError(_why(association, heard), remedy=remedy)
+        raise DeliveryError(_refusal_reason(association, heard), remedy=remedy)
     longest: Any = association.acceptor.maximum_length
     if longest is None or 0 < longest < SHORTEST_PDU:
         association.abort()
@@ -176,7 +176,7 @@ def _established(
 
 
 def echo(peer: Peer, dimse: DimseSettings, storage: Sequence[str] = ()) -> str:
-    """Ask a peer whether it is there (C-ECHO), and whether it would take objects of some classes.
+    """Ask a peer whether it answers (C-ECHO), and whether it would take objects of some classes.
 
     Nothing is stored.
 
@@ -214,7 +214,7 @@ def echo(peer: Peer, dimse: DimseSettings, storage: Sequence[str] = ()) -> str:
     return f"{answered}, takes all {len(storage)} kinds of objects" if storage else answered
 
 
-def _why(association: Association, heard: Sequence[Any]) -> str:
+def _refusal_reason(association: Association, heard: Sequence[Any]) -> str:
     if association.is_rejected:
         reason = getattr(heard[-1], "reason_str", None) if heard else None
         return f"the peer refused the association{f' ({reason.lower()})' if reason else ''}"

@@ -40,6 +40,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from mammolens.errors import DeliveryError
+from mammolens.serve.dimse.data_sets import data_set, status_code
 from mammolens.serve.dimse.peers import Peer, associated
 from mammolens.serve.dimse.scp import begin_draft, store_object
 from mammolens.serve.dimse.studies import FoundStudy, StudyQuery, read_study
@@ -130,7 +131,7 @@ def find_studies(state: NodeState, peer: Peer, query: StudyQuery) -> list[FoundS
     with associated(peer, dimse, [(str(FIND), PLAIN)]) as association:
         answers = association.send_c_find(query.identifier(), FIND)
         for status, data in bounded(answers, SEARCH_IN_TIMEOUTS * dimse.dimse_timeout_s):
-            code = _code(status)
+            code = status_code(status)
             if code in PENDING and data is not None:
                 study = read_study(data)
                 if study is not None and query.fits(study):
@@ -227,7 +228,7 @@ def _report(
     code, counts, done = SUCCESS, Dataset(), -1
     began = moved = time.monotonic()
     for status, _ in answers:
-        code, now = _code(status), time.monotonic()
+        code, now = status_code(status), time.monotonic()
         counts.update(status)
         count = sum(int(counts.get(keyword) or 0) for keyword in DONE)
         done, moved = (count, now) if count > done else (done, moved)
@@ -241,17 +242,8 @@ def _report(
     return PullReport(study.study_instance_uid, completed, failed, code)
 
 
-def _code(status: Dataset) -> int:
-    if "Status" not in status:
-        raise DeliveryError("the PACS does not answer", remedy="Try again later")
-    return int(status.Status)
-
-
 def _wanted(study: FoundStudy) -> Dataset:
-    data = Dataset()
-    data.QueryRetrieveLevel = "STUDY"
-    data.StudyInstanceUID = study.study_instance_uid
-    return data
+    return data_set(QueryRetrieveLevel="STUDY", StudyInstanceUID=study.study_instance_uid)
 
 
 def note_wanted(

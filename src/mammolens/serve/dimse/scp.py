@@ -29,15 +29,16 @@ from pynetdicom.dsutils import create_file_meta, encode_file_meta
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from mammolens import __version__
-from mammolens.errors import ConfigError, InputError, StorageError, UnsupportedImage
+from mammolens.errors import ConfigError, InputError, StorageError
 from mammolens.serve import logs
 from mammolens.serve.dimse.commitment import CONTEXT, take_report
 from mammolens.serve.dimse.commitment_scp import answer_request
+from mammolens.serve.dimse.data_sets import data_set
 from mammolens.serve.dimse.step_events import STEP_EVENTS, is_step_event, take_step_event
 from mammolens.serve.dimse.upper_layer import FAREWELL_S, AcceptorServer, ReceivedData, end
 from mammolens.serve.exchange import dicom_server_context
 from mammolens.serve.holdings import Draft, NodeState, Store
-from mammolens.serve.intake import receive
+from mammolens.serve.intake import receive, too_large
 from mammolens.serve.record import Database, audit
 from mammolens.status import status_of
 
@@ -134,7 +135,7 @@ def store_object(state: NodeState, event: evt.Event, sender: str) -> Dataset:
     request: Any = event.request
     data = request.DataSet
     try:
-        content = _content(event, data)
+        content = _content(event, data, state.settings.intake.max_mb << 20)
         receive(state.database, state.received, content, sender, state.settings.intake)
     except InputError as error:
         comment = f"{type(error).__name__} {error.keyword or ''}".strip()
@@ -277,17 +278,13 @@ def begin_draft(store: Store, association: Association, message: DIMSEMessage) -
     return draft
 
 
-def _content(event: evt.Event, data: BytesIO) -> bytes | Draft:
+def _content(event: evt.Event, data: BytesIO, max_bytes: int) -> bytes | Draft:
     """Give the DICOM file of an object, its data set byte for byte as it came."""
     if isinstance(data, ReceivedData):
         if data.error is not None:
             raise data.error
         if data.is_too_long:
-            raise UnsupportedImage(
-                "the object is larger than is taken",
-                source="received object",
-                remedy="Send single 2D images, or raise intake.max_mb",
-            )
+            raise too_large(max_bytes)
         if data.draft is not None:
             return data.draft
     request: Any = event.request
@@ -314,11 +311,8 @@ def _head(sop_class: UID, sop_instance: UID, transfer_syntax: UID) -> bytes:
 
 
 def _status(code: int, comment: str | None = None) -> Dataset:
-    status = Dataset()
-    status.Status = code
-    if comment:
-        status.ErrorComment = comment[:LONGEST_COMMENT]
-    return status
+    more = {"ErrorComment": comment[:LONGEST_COMMENT]} if comment else {}
+    return data_set(Status=code, **more)
 
 
 @contextmanager

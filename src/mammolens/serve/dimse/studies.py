@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from mammolens.errors import ConfigError
+from mammolens.serve.dimse.data_sets import data_set
 
 __all__ = ["FoundStudy", "StudyQuery", "read_study"]
 
@@ -52,10 +53,7 @@ class StudyQuery:
 
     def identifier(self) -> Dataset:
         """Write it as a C-FIND at the level of studies."""
-        data = Dataset()
-        data.QueryRetrieveLevel = "STUDY"
-        for keyword in ASKED:
-            setattr(data, keyword, "")
+        data = data_set(QueryRetrieveLevel="STUDY", **dict.fromkeys(ASKED, ""))
         data.StudyInstanceUID = self.study_instance_uid or ""
         data.AccessionNumber = self.accession_number or ""
         data.PatientID = self.patient_id or ""

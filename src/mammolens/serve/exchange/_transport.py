@@ -1,8 +1,8 @@
 """The transport of the HTTP client: httpx and httpcore over a connection with bounds.
 
-A limit of httpx is for one wait, and a server that drips a byte per wait never meets it. So
-httpcore speaks HTTP, and its bytes go through a `Connection`, whose `Pace` limits the exchange as a
-whole: its time, its rate and the length of the answer with its headers.
+A limit of httpx is for one wait, and a server that sends one byte per wait never reaches it. So
+the bytes of httpcore go through a `Connection`. Its `Pace` limits the exchange as a whole: its
+time, its rate and the length of the answer with its headers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["bounded_transport"]
 
 
 def bounded_transport(pace: Pace, tls: ssl.SSLContext | None) -> httpx.HTTPTransport:
-    """Make a transport whose exchanges keep within a pace; who asks begins it.
+    """Make a transport with the limits of `pace`; the caller begins the pace before each request.
 
     The pool of connections is set from outside because httpx gives no way to choose the network
     backend of httpcore.
@@ -82,7 +82,7 @@ class _Stream(httpcore.NetworkStream):
 
 @contextlib.contextmanager
 def _raised_as(kind: type[Exception]) -> Iterator[None]:
-    """Turn errors of the socket into one of httpcore, whose argument they become."""
+    """Raise errors of the socket as an error of httpcore, with the first as its argument."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
 """Faults of the node's own disk, as distinct from those of an object, a sink or a destination.
 
-A full disk says nothing about an exam: its analysis waits, no attempt is counted, and it goes on
-when there is room. The errors of many libraries hide the cause, so it is looked for along the chain
+A full disk is not a fault of the exam: its analysis waits, no attempt is counted, and it goes on
+when there is room. The errors of many libraries hide the cause, so `own_fault` searches the chain
 of exceptions.
 """
 
@@ -49,7 +49,7 @@ _TRIED_BYTES: Final = 4096
 
 
 class DatabaseAway(OSError):
-    """Stands for the database where a fault of our own is named."""
+    """The database cannot be used, as a fault of our own."""
 
 
 def own_fault(error: BaseException) -> OSError | None:

@@ -34,9 +34,9 @@ BATCH: Final = 1000
 def hide(
     database: Database, content: bytes, found: ReceivedObject, intake: IntakeSettings
 ) -> tuple[bytes, ReceivedObject]:
-    """Take the identity off an object; give the object without it, and what was taken, sealed.
+    """Take the identity off an object; give the object without it, and the sealed identity.
 
-    In an object that is noted and not kept, only the UIDs are replaced.
+    Of an object that is entered but not kept, only the UIDs are replaced.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def hide(
     assert settings is not None
     assert seal is not None
     if found.role is Role.IGNORED:
-        return content, replace(found, ref=_referred(found.ref, seal.pseudonyms))
+        return content, replace(found, ref=_with_pseudonyms(found.ref, seal.pseudonyms))
     data = deidentify(content, found.ref, seal.pseudonyms, settings)
     digest = hashlib.sha256(data).hexdigest()
     new = describe_object(BytesIO(data), digest, len(data), intake.film, lambda _: False)
@@ -64,7 +64,7 @@ def hide(
     return data, replace(new, role=found.role, reason=reason, kind=found.kind, sealed=sealed)
 
 
-def _referred(ref: ImageRef, pseudonyms: Pseudonyms) -> ImageRef:
+def _with_pseudonyms(ref: ImageRef, pseudonyms: Pseudonyms) -> ImageRef:
     return replace(
         ref,
         study_instance_uid=pseudonyms.uid(ref.study_instance_uid or ""),
@@ -90,20 +90,20 @@ def restore_identity(
     """
     digests = [i.ref.path for i in prediction.images]
     digests += [u.source.ref.path for u in prediction.unreadable if u.source is not None]
-    taken = _read(database, open_seal(database, settings), digests)
+    taken = _read_identities(database, open_seal(database, settings), digests)
     if not taken:
         return prediction
     return replace(
         prediction,
         images=tuple(_identified(image, taken) for image in prediction.images),
-        unreadable=tuple(_named(item, taken) for item in prediction.unreadable),
+        unreadable=tuple(_unreadable_identified(item, taken) for item in prediction.unreadable),
     )
 
 
 def exams_with_accession(database: Database, seal: Seal, accession_number: str) -> frozenset[int]:
     """Find the exams whose images had an accession number before it was taken off.
 
-    It is kept nowhere but in sealed identities, so that each of them has to be opened.
+    Only the sealed identities have it, so that each of them has to be opened.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def _differences(original: Any, hidden: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value != getattr(hidden, name)}
 
 
-def _read(
+def _read_identities(
     database: Database, seal: Seal | None, digests: Iterable[str]
 ) -> dict[str, dict[str, Any]]:
     with database.read() as connection:
@@ -160,7 +160,7 @@ def _identified(image: ImagePrediction, taken: dict[str, dict[str, Any]]) -> Ima
     return replace(image, ref=ref, header=header)
 
 
-def _named(item: Unreadable, taken: dict[str, dict[str, Any]]) -> Unreadable:
+def _unreadable_identified(item: Unreadable, taken: dict[str, dict[str, Any]]) -> Unreadable:
     if item.source is None:
         return item
     return replace(item, source=Source(*_restored(item.source.ref, item.source.header, taken)))

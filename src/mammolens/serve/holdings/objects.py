@@ -34,8 +34,11 @@ SOURCE: Final = "received object"
 
 @dataclass(frozen=True)
 class ReceivedObject:
-    """A received object as its header tells of it; `doubts` are the names of what in the header
-    could change the answer, `sealed` is the identity taken off it."""
+    """A received object as its header describes it.
+
+    `doubts` are the names of cautions of the header that could change the result; `sealed` is the
+    identity that was taken off.
+    """
 
     ref: ImageRef
     header: SourceHeader

@@ -38,7 +38,7 @@ class Rekeyed:
 
 
 def rekey(state: NodeState) -> Rekeyed:
-    """Seal again whatever an older key closed; afterwards nothing needs that key.
+    """Seal everything again that an older key sealed; afterwards nothing needs that key.
 
     The sealed files that were replaced are swept an hour later, when a process of the node starts.
 
@@ -78,8 +78,8 @@ def rekey(state: NodeState) -> Rekeyed:
         held = KEYRING.c.id == KEYRING_ROW
         sealed = connection.execute(sa.select(KEYRING.c.sealed).where(held)).scalar_one()
         if not seal.is_current(sealed):
-            anew = seal.close(seal.open(sealed, PSEUDONYMS), PSEUDONYMS)
-            connection.execute(KEYRING.update().where(held).values(sealed=anew))
+            renewed = seal.close(seal.open(sealed, PSEUDONYMS), PSEUDONYMS)
+            connection.execute(KEYRING.update().where(held).values(sealed=renewed))
         audit.append(state.database, connection, ACTOR, "rekeyed", None, vars(done))
     return done
 
@@ -162,8 +162,8 @@ def _file(state: NodeState, row: sa.Row[Any], closed: list[str]) -> bool:
     stored = store.put(content)
     with state.database.write() as connection:
         same = sa.and_(FILES.c.id == row.id, FILES.c.digest == row.digest)
-        anew = {"digest": stored.digest, "size": stored.size}
-        changed = connection.execute(FILES.update().where(same).values(**anew)).rowcount
+        renewed = {"digest": stored.digest, "size": stored.size}
+        changed = connection.execute(FILES.update().where(same).values(**renewed)).rowcount
         store.require(stored.digest)
     return bool(changed)
 

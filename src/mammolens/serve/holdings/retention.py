@@ -79,15 +79,8 @@ def count_expired(database: Database, retention: RetentionSettings) -> Expired:
         The database cannot be used.
     """
     with database.read() as connection:
-        now = database.now(connection)
-        return Expired(
-            exams=_count(connection, _exams(now, retention)),
-            priors=_count(connection, _priors(now, retention)),
-            superseded=_count(connection, _superseded(now, retention)),
-            ignored=_count(connection, _ignored(now, retention)),
-            commitments=_count(connection, _commitments(now, retention)),
-            held=_count(connection, _held(now, retention)),
-        )
+        due = _due(database.now(connection), retention)
+        return Expired(**{kind: _count(connection, rows) for kind, rows in due.items()})
 
 
 def check_plausible(database: Database, retention: RetentionSettings) -> None:
@@ -104,9 +97,8 @@ def check_plausible(database: Database, retention: RetentionSettings) -> None:
         now = database.now(connection)
         newest = connection.execute(sa.select(sa.func.max(INSTANCES.c.received_at))).scalar()
         kept = _count(connection, sa.select(EXAMS.c.id))
-        due = _count(connection, _exams(now, retention)) + _count(
-            connection, _priors(now, retention)
-        )
+        rows = _due(now, retention)
+        due = _count(connection, rows["exams"]) + _count(connection, rows["priors"])
         away = None if database.is_sqlite else server_time(connection) - datetime.now(UTC)
     if away is not None and abs(away) > CLOCKS_APART:
         raise _refused(f"the clocks of the database and of this host are {abs(away)} apart", due)
@@ -148,8 +140,8 @@ def expire(state: NodeState, *, clock_is_right: bool = False) -> Expired:
         exams=_delete_exams(database, retention, "exams"),
         priors=_delete_exams(database, retention, "priors"),
         superseded=_delete_superseded(database, retention),
-        ignored=_delete_rows(database, retention, "ignored"),
-        commitments=_delete_rows(database, retention, "commitments"),
+        ignored=_delete_rows(database, retention, "ignored", INSTANCES),
+        commitments=_delete_rows(database, retention, "commitments", COMMITMENTS),
         held=held,
         files=sum(sweep(database, store) for store in (state.received, state.results)),
     )
@@ -174,68 +166,47 @@ def say_expired(found: Expired, done: bool) -> list[str]:
     return lines or ["nothing is due"]
 
 
-def _before(
-    column: sa.Column[datetime] | sa.Column[Any], now: datetime, days: float | None
-) -> sa.ColumnElement[bool]:
-    return sa.false() if days is None else column < now - timedelta(days=days)
+def _due(now: datetime, retention: RetentionSettings) -> dict[str, sa.Select[Any]]:
+    """Select the ids of the rows that are due, by the kinds of `Expired`."""
 
+    def is_old(column: sa.Column[Any], days: float | None) -> sa.ColumnElement[bool]:
+        return sa.false() if days is None else column < now - timedelta(days=days)
 
-def _is_settled() -> sa.ColumnElement[bool]:
-    """Say of an exam that its last change has a result, and that everything has arrived."""
-    job = sa.select(JOBS.c.id).where(
-        JOBS.c.exam_id == EXAMS.c.id, JOBS.c.state != WorkState.DONE.value
-    )
-    delivery = sa.select(DELIVERIES.c.id).where(
-        DELIVERIES.c.exam_id == EXAMS.c.id, DELIVERIES.c.state != WorkState.DONE.value
-    )
-    return sa.and_(
+    def undone(table: sa.Table, column: sa.Column[Any], own: sa.Column[Any]) -> sa.Exists:
+        open_work = table.c.state != WorkState.DONE.value
+        return sa.select(table.c.id).where(column == own, open_work).exists()
+
+    old_exam = is_old(EXAMS.c.last_received_at, retention.exams_days)
+    old_prior = is_old(EXAMS.c.last_received_at, retention.priors_days)
+    analysed = sa.select(JOBS.c.id).where(JOBS.c.exam_id == EXAMS.c.id).exists()
+    # The last change of the exam has a result, and everything was delivered.
+    is_settled = sa.and_(
         EXAMS.c.version == EXAMS.c.queued_version,
-        ~job.exists(),
-        ~delivery.exists(),
+        ~undone(JOBS, JOBS.c.exam_id, EXAMS.c.id),
+        ~undone(DELIVERIES, DELIVERIES.c.exam_id, EXAMS.c.id),
     )
-
-
-def _exams(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
-    old = _before(EXAMS.c.last_received_at, now, retention.exams_days)
-    return sa.select(EXAMS.c.id).where(old, ~IS_PRIOR, _is_settled())
-
-
-def _held(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
-    old = _before(EXAMS.c.last_received_at, now, retention.exams_days)
-    return sa.select(EXAMS.c.id).where(old, ~IS_PRIOR, ~_is_settled())
-
-
-def _priors(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
-    old = _before(EXAMS.c.last_received_at, now, retention.priors_days)
-    job = sa.select(JOBS.c.id).where(JOBS.c.exam_id == EXAMS.c.id)
-    return sa.select(EXAMS.c.id).where(old, IS_PRIOR, ~job.exists())
-
-
-def _superseded(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
-    """Files of results that a later one replaced, if they went wherever they were to go."""
     newer = RESULTS.alias()
     replaced = sa.select(newer.c.id).where(
         newer.c.supersedes == RESULTS.c.id,
-        _before(newer.c.created_at, now, retention.superseded_days),
+        is_old(newer.c.created_at, retention.superseded_days),
     )
-    waits = sa.select(DELIVERIES.c.id).where(
-        DELIVERIES.c.file_id == FILES.c.id, DELIVERIES.c.state != WorkState.DONE.value
-    )
-    return (
+    # Files of results that a later one replaced, if they were delivered wherever they had to go.
+    superseded = (
         sa.select(FILES.c.id)
         .join(RESULTS, RESULTS.c.id == FILES.c.result_id)
-        .where(replaced.exists(), ~waits.exists())
+        .where(replaced.exists(), ~undone(DELIVERIES, DELIVERIES.c.file_id, FILES.c.id))
     )
-
-
-def _ignored(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
-    old = _before(INSTANCES.c.received_at, now, retention.ignored_days)
-    return sa.select(INSTANCES.c.id).where(old, INSTANCES.c.role == Role.IGNORED.value)
-
-
-def _commitments(now: datetime, retention: RetentionSettings) -> sa.Select[Any]:
-    old = _before(COMMITMENTS.c.asked_at, now, retention.commitments_days)
-    return sa.select(COMMITMENTS.c.id).where(old)
+    is_ignored = INSTANCES.c.role == Role.IGNORED.value
+    old_instance = is_old(INSTANCES.c.received_at, retention.ignored_days)
+    old_commitment = is_old(COMMITMENTS.c.asked_at, retention.commitments_days)
+    return {
+        "exams": sa.select(EXAMS.c.id).where(old_exam, ~IS_PRIOR, is_settled),
+        "held": sa.select(EXAMS.c.id).where(old_exam, ~IS_PRIOR, ~is_settled),
+        "priors": sa.select(EXAMS.c.id).where(old_prior, IS_PRIOR, ~analysed),
+        "superseded": superseded,
+        "ignored": sa.select(INSTANCES.c.id).where(old_instance, is_ignored),
+        "commitments": sa.select(COMMITMENTS.c.id).where(old_commitment),
+    }
 
 
 def _count(connection: sa.Connection, what: sa.Select[Any]) -> int:
@@ -244,11 +215,10 @@ def _count(connection: sa.Connection, what: sa.Select[Any]) -> int:
 
 
 def _delete_exams(database: Database, retention: RetentionSettings, kind: str) -> int:
-    find = {"exams": _exams, "priors": _priors}[kind]
     deleted = 0
     while True:
         with database.write() as connection:
-            due = find(database.now(connection), retention).order_by(EXAMS.c.id).limit(BATCH)
+            due = _due(database.now(connection), retention)[kind].order_by(EXAMS.c.id).limit(BATCH)
             locked = due.with_for_update(skip_locked=True, of=EXAMS)
             ids = list(connection.execute(locked).scalars())
             if not ids:
@@ -291,8 +261,8 @@ def _delete_superseded(database: Database, retention: RetentionSettings) -> int:
     deleted = 0
     while True:
         with database.write() as connection:
-            due = _superseded(database.now(connection), retention).order_by(FILES.c.id).limit(BATCH)
-            ids = list(connection.execute(due).scalars())
+            due = _due(database.now(connection), retention)["superseded"]
+            ids = list(connection.execute(due.order_by(FILES.c.id).limit(BATCH)).scalars())
             if not ids:
                 return deleted
             connection.execute(DELIVERIES.delete().where(DELIVERIES.c.file_id.in_(ids)))
@@ -302,12 +272,12 @@ def _delete_superseded(database: Database, retention: RetentionSettings) -> int:
             deleted += len(ids)
 
 
-def _delete_rows(database: Database, retention: RetentionSettings, kind: str) -> int:
-    find, table = {"ignored": (_ignored, INSTANCES), "commitments": (_commitments, COMMITMENTS)}[
-        kind
-    ]
+def _delete_rows(
+    database: Database, retention: RetentionSettings, kind: str, table: sa.Table
+) -> int:
     with database.write() as connection:
-        due = list(connection.execute(find(database.now(connection), retention)).scalars())
+        now = database.now(connection)
+        due = list(connection.execute(_due(now, retention)[kind]).scalars())
         for some in batches(due):
             connection.execute(table.delete().where(table.c.id.in_(some)))
         if due:

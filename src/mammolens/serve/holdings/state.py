@@ -29,21 +29,21 @@ GROUP_MAY_READ: Final = 0o027
 class Notices:
     """Problems for a person that no table holds; readiness shows them. Safe for threads."""
 
-    _told: dict[str, str] = field(default_factory=dict)
+    _problems: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def tell(self, about: str, words: str | None) -> bool:
-        """Set what is wrong with something (``None``: nothing); say whether that is new."""
+    def set(self, about: str, words: str | None) -> bool:
+        """Set the problem with something (``None``: no problem), and return whether that is new."""
         with self._lock:
-            before = self._told.pop(about, None)
+            before = self._problems.pop(about, None)
             if words is not None:
-                self._told[about] = words
+                self._problems[about] = words
             return before != words
 
     def all(self) -> tuple[str, ...]:
         """List everything, each with what it is about."""
         with self._lock:
-            return tuple(f"{about}: {words}" for about, words in sorted(self._told.items()))
+            return tuple(f"{about}: {words}" for about, words in sorted(self._problems.items()))
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def open_state(settings: NodeSettings) -> Iterator[NodeState]:
     Raises
     ------
     ConfigError
-        The database URL is none, or its tables are of a newer mammolens.
+        The database URL is not valid, or its tables are of a newer mammolens.
     StorageError
         The database is away or sealed with another key, or the data folder cannot be used.
     """

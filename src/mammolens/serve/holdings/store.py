@@ -28,7 +28,6 @@ from mammolens.serve.record import FILES, INSTANCES, Database, Role, batches
 __all__ = ["ORPHAN_AGE_S", "Draft", "Store", "Stored", "flush", "sweep"]
 
 ORPHAN_AGE_S: Final = 3600.0
-CHUNK_BYTES: Final = 1 << 20
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -146,7 +145,7 @@ class Store:
         except OSError as error:
             raise _refusal(self.folder, error, "written") from error
 
-    def put(self, content: bytes | Path | Draft) -> Stored:
+    def put(self, content: bytes | Draft) -> Stored:
         """Keep a file; the same content again is the same file.
 
         Raises
@@ -156,9 +155,6 @@ class Store:
         """
         draft = None
         try:
-            if self.seal is not None and not isinstance(content, Draft):
-                plain = content if isinstance(content, bytes) else content.read_bytes()
-                content = self.seal.close(plain)
             draft = content if isinstance(content, Draft) else self._drafted(content)
             stored = draft.finish()
             final = self.path(stored.digest)
@@ -198,13 +194,12 @@ class Store:
             except FileNotFoundError:
                 continue
 
-    def _drafted(self, content: bytes | Path) -> Draft:
-        size = len(content) if isinstance(content, bytes) else content.stat().st_size
-        self._check_room(size)
+    def _drafted(self, content: bytes) -> Draft:
+        kept = content if self.seal is None else self.seal.close(content)
+        self._check_room(len(kept))
         draft = Draft(self.folder / "partial" / uuid.uuid4().hex)
         try:
-            for chunk in _chunks(content):
-                draft.write(chunk)
+            draft.write(kept)
         except BaseException:
             draft.discard()
             raise
@@ -259,16 +254,6 @@ def _spoken_of(connection: sa.Connection, names: list[str]) -> set[str]:
     )
     made = sa.select(FILES.c.digest).where(FILES.c.digest.in_(names))
     return {*connection.execute(received).scalars(), *connection.execute(made).scalars()}
-
-
-def _chunks(content: bytes | Path) -> Iterator[bytes]:
-    if isinstance(content, bytes):
-        yield content
-        return
-    stream: BinaryIO
-    with content.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            yield chunk
 
 
 def _make_folder(folder: Path) -> None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO, Final
 
-from mammolens.errors import InputError, NotAnImage, StorageError, UnsupportedImage
+from mammolens.errors import InputError, NotAnImage, StorageError
 from mammolens.images.dicom.bounded_header import read_bounded, wanted_of
 from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.serve import logs
 from mammolens.serve.holdings import SOURCE, Draft, NodeState
-from mammolens.serve.intake.reception import receive
+from mammolens.serve.intake.reception import receive, too_large
 
 __all__ = ["Named", "PartialObject", "name_object"]
 
@@ -74,7 +74,7 @@ class PartialObject:
             self.refuse(error)
             return
         if self.draft.size > self.max_bytes:
-            self.refuse(_too_large(self.max_bytes))
+            self.refuse(too_large(self.max_bytes))
 
     def refuse(self, error: Exception) -> None:
         """Give the object up; what has come of it is thrown away."""
@@ -110,11 +110,3 @@ class PartialObject:
         finally:
             if draft is not None:
                 draft.discard()
-
-
-def _too_large(max_bytes: int) -> UnsupportedImage:
-    return UnsupportedImage(
-        f"the object is larger than {max_bytes >> 20} MiB",
-        source=SOURCE,
-        remedy="Send single 2D images, or raise intake.max_mb",
-    )

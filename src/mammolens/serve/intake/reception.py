@@ -13,12 +13,11 @@ import hashlib
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import sqlalchemy as sa
 
-from mammolens.errors import InputError, StorageError, UnsupportedImage
+from mammolens.errors import InputError, UnsupportedImage
 from mammolens.exams import STANDARD_VIEWS
 from mammolens.serve.holdings import SOURCE, Draft, ReceivedObject, Store, describe_object, hide
 from mammolens.serve.intake.duplicates import show_the_same
@@ -34,7 +33,7 @@ from mammolens.serve.record import (
 )
 from mammolens.serve.settings import IntakeSettings
 
-__all__ = ["Receipt", "receive"]
+__all__ = ["Receipt", "receive", "too_large"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Receipt:
 def receive(
     database: Database,
     store: Store,
-    content: bytes | Path | Draft,
+    content: bytes | Draft,
     sender: str,
     intake: IntakeSettings,
 ) -> Receipt:
@@ -64,7 +63,7 @@ def receive(
     Parameters
     ----------
     content
-        A DICOM file, where one lies, or one that was drafted in `store`; a draft is used up.
+        A DICOM file, or one that was drafted in `store`; a draft is used up.
     sender
         Who sent it, as the audit trail names it: ``dimse:AETITLE``, ``web:USER``.
 
@@ -76,19 +75,19 @@ def receive(
         The disk is full or the database is away: the sender must keep it and send again.
     """
     try:
-        data = content if isinstance(content, Draft) else _bytes(content, intake.max_mb)
-        found = _describe(database, data, intake)
+        found = _describe(database, content, intake)
         if intake.deidentify is not None:
-            content = data if isinstance(data, bytes) else data.take()
-            data, found = hide(database, content, found, intake)
+            data = content if isinstance(content, bytes) else content.take()
+            content, found = hide(database, data, found, intake)
+            del data
     except InputError as error:
         detail = {"error": type(error).__name__, "keyword": error.keyword}
         audit.note_refusal(database, sender, "rejected", detail)
         raise
     if found.role is Role.IGNORED:
         return _note(database, found, sender)
-    store.put(data)
-    del data
+    store.put(content)
+    del content
     while True:
         first = _first(database, found)
         role = _role(store, found, first)
@@ -98,33 +97,26 @@ def receive(
 
 
 def _describe(database: Database, data: bytes | Draft, intake: IntakeSettings) -> ReceivedObject:
+    most = intake.max_mb << 20
     if isinstance(data, bytes):
+        if len(data) > most:
+            raise too_large(most)
         stream: BinaryIO = BytesIO(data)
         digest, size = hashlib.sha256(data).hexdigest(), len(data)
     else:
         stream, digest, size = data.open(), data.digest, data.size
     with stream:
         own = partial(_is_own, database)
-        most = intake.max_mb << 20
         return describe_object(stream, digest, size, intake.film, own, most)
 
 
-def _bytes(content: bytes | Path, max_mb: int) -> bytes:
-    try:
-        size = len(content) if isinstance(content, bytes) else content.stat().st_size
-        if size > max_mb << 20:
-            raise UnsupportedImage(
-                f"the object is larger than {max_mb} MiB",
-                source=SOURCE,
-                remedy="Send single 2D images, or raise intake.max_mb",
-            )
-        return content if isinstance(content, bytes) else content.read_bytes()
-    except OSError as error:
-        raise StorageError(
-            f"the file cannot be read ({error.strerror})",
-            source=SOURCE,
-            remedy="Check the path and its permissions",
-        ) from error
+def too_large(max_bytes: int) -> UnsupportedImage:
+    """Make the error for an object that is larger than the settings allow."""
+    return UnsupportedImage(
+        f"the object is larger than {max_bytes >> 20} MiB",
+        source=SOURCE,
+        remedy="Send single 2D images, or raise intake.max_mb",
+    )
 
 
 def _is_own(database: Database, sop_instance_uid: str) -> bool:

@@ -7,7 +7,7 @@ which changes nothing. ``done`` and ``refused`` lie in the folder itself, so tha
 step; beside a refused file stands why, in a text file of its name.
 
 No single file stops a look. One that cannot be read, received or moved is set aside: readiness and
-the audit trail tell of it once, and it is tried again after a while. One that was received and
+the audit trail name it once, and it is tried again after a while. One that was received and
 cannot be moved is not received again.
 """
 
@@ -234,12 +234,12 @@ class Watch:
             self._unreported.setdefault(error, []).append(found.shape[0])
 
     def _tell(self, listing: Listing) -> None:
-        """Let readiness say what is set aside, and the audit trail once: names may be patients'."""
+        """Report what is set aside: always in readiness, once in the audit trail, without names."""
         files = Counter(aside.error for aside in self.aside.values() if aside.again)
         folders = Counter(listing.closed.values())
         words = [f"{number} files: {error}" for error, number in sorted(files.items())]
         words += [f"{number} folders: {error}" for error, number in sorted(folders.items())]
-        if self.state.notices.tell(f"watch.folders.{self.name}", ", ".join(words) or None):
+        if self.state.notices.set(f"watch.folders.{self.name}", ", ".join(words) or None):
             logs.event(ROOM, "set_aside", logging.WARNING, count=len(self.aside) + len(folders))
         unreported, self._unreported = self._unreported, {}
         there = {shape[0] for shape, _ in self.seen.values()}

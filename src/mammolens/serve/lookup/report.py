@@ -73,7 +73,7 @@ class ExamReport:
 
 
 def report_exam(state: NodeState, exam_id: int) -> ExamReport:
-    """Read everything about one exam; what its files no longer tell is left out.
+    """Read everything about one exam; parts that only deleted files had are left out.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def report_exam(state: NodeState, exam_id: int) -> ExamReport:
 
 
 def _passed_over(connection: sa.Connection, study: str) -> tuple[Row, ...]:
-    """Find what was noted and not kept of a study: its rows tell no study, but the trail does."""
+    """Find the objects of a study that were not kept: only the audit trail has their study."""
     named = AUDIT.c.detail.contains(f'"study_instance_uid": "{study}"', autoescape=True)
     rows = connection.execute(
         sa.select(AUDIT).where(AUDIT.c.action == Role.IGNORED.value, named).order_by(AUDIT.c.number)
@@ -139,7 +139,7 @@ def _passed_over(connection: sa.Connection, study: str) -> tuple[Row, ...]:
 
 
 def _reason(state: NodeState, digest: str) -> str:
-    """Say why a kept object is not an input, as its header tells."""
+    """Give the reason in words why a kept object is not an input, from its header."""
     try:
         refusal = identify(ImageFile(state.received.path(digest))).refusal
     except (InputError, OSError) as error:

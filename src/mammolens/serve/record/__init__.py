@@ -18,7 +18,7 @@ from mammolens.serve.record.database import (
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
-from mammolens.serve.record.leases import Lease
+from mammolens.serve.record.leases import HeldWork, Lease
 from mammolens.serve.record.overview import read_overview, say_overview
 from mammolens.serve.record.steps import Step, StepLost
 from mammolens.serve.record.tables import (
@@ -60,6 +60,7 @@ __all__ = [
     "WAITS",
     "AuditHead",
     "Database",
+    "HeldWork",
     "Lease",
     "Pulse",
     "Role",

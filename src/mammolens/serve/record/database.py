@@ -118,7 +118,7 @@ def open_database(url: str, clock: Clock | None = None) -> Database:
     Raises
     ------
     ConfigError
-        The URL is none, its driver is not installed, or the tables are of a newer mammolens or
+        The URL is not valid, its driver is not installed, or the tables are of a newer mammolens or
         of another program: then nothing was written.
     StorageError
         The database is away or cannot be written.
@@ -145,7 +145,7 @@ def look_into(url: str) -> Database:
     Raises
     ------
     ConfigError
-        The URL is none, or the tables are not of this version, or not there.
+        The URL is not valid, or the tables are not of this version, or not there.
     StorageError
         The database is away.
     """

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 from pydicom.uid import generate_uid
 
-from mammolens.serve.record import audit
+from mammolens.serve.record import audit, leases
 from mammolens.serve.record.database import Database, insert_once
-from mammolens.serve.record.leases import Lease, mend_waits, ready, return_expired, settle, take
+from mammolens.serve.record.leases import Lease
 from mammolens.serve.record.tables import STEPS, WorkState
 from mammolens.serve.settings import JobSettings
 
@@ -73,26 +73,14 @@ def enter(database: Database, server: str, uids: Sequence[str], most: int) -> in
 
 def hold(database: Database, server: str, worker: str, jobs: JobSettings) -> list[Step]:
     """Hold every step that may be worked on now."""
-    with database.read() as connection:
-        open_steps = sa.select(STEPS.c.id).where(STEPS.c.finished_at.is_(None)).limit(1)
-        if connection.execute(open_steps).first() is None:
-            return []
-    with database.write() as connection:
-        mend_waits(database, connection, STEPS, jobs)
-        return_expired(database, connection, STEPS)
-        rows = connection.execute(
-            sa.select(STEPS)
-            .where(ready(database, connection, STEPS), STEPS.c.server == server)
-            .order_by(STEPS.c.id)
-            .with_for_update(skip_locked=True)
-        ).all()
-        if not rows:
-            return []
-        ids = [row.id for row in rows]
-        token = take(database, connection, STEPS, ids, worker, jobs.lease_s)
+
+    def find(connection: sa.Connection, ready: sa.ColumnElement[bool]) -> Sequence[sa.Row[Any]]:
+        of_server = sa.select(STEPS).where(ready, STEPS.c.server == server).order_by(STEPS.c.id)
+        return connection.execute(of_server.with_for_update(skip_locked=True)).all()
+
     return [
         Step(
-            Lease(row.id, token),
+            lease,
             row.sop_instance_uid,
             row.transaction_uid,
             row.phase,
@@ -101,7 +89,7 @@ def hold(database: Database, server: str, worker: str, jobs: JobSettings) -> lis
             row.attempts + 1,
             row.created_at,
         )
-        for row in rows
+        for row, lease, _ in leases.claim(database, STEPS, worker, jobs, find)
     ]
 
 
@@ -116,7 +104,8 @@ def save(
         Another holds it.
     """
     with database.write() as connection:
-        _change(connection, step, phase=phase, work=json.dumps(work))
+        held = leases.change(connection, STEPS, step.lease, phase=phase, work=json.dumps(work))
+        _require(held)
         if action is not None:
             _audit(database, connection, step, action, {})
     return replace(step, phase=phase, work=work)
@@ -131,15 +120,11 @@ def put_back(database: Database, step: Step, wait_s: float, error: str | None = 
         Another holds it.
     """
     with database.write() as connection:
-        _change(
-            connection,
-            step,
-            state=WorkState.QUEUED.value,
-            token=None,
-            lease_until=None,
-            not_before=database.now(connection) + timedelta(seconds=wait_s),
-            error=error,
-            attempts=step.attempts if error else 0,
+        attempts = step.attempts if error else 0
+        _require(
+            leases.release(
+                database, connection, STEPS, step.lease, wait_s, error=error, attempts=attempts
+            )
         )
 
 
@@ -152,8 +137,8 @@ def end(database: Database, step: Step, phase: str, detail: audit.Detail) -> Non
         Another holds it.
     """
     with database.write() as connection:
-        _change(connection, step, phase=phase)
-        settle(database, connection, STEPS, step.lease, WorkState.DONE)
+        _require(leases.change(connection, STEPS, step.lease, phase=phase))
+        leases.settle(database, connection, STEPS, step.lease)
         _audit(database, connection, step, f"step_{phase}", detail)
 
 
@@ -174,13 +159,8 @@ def ask_cancel(database: Database, uid: str, actor: str) -> bool:
     return found
 
 
-def _change(connection: sa.Connection, step: Step, **values: Any) -> None:
-    held = sa.and_(
-        STEPS.c.id == step.lease.id,
-        STEPS.c.token == step.lease.token,
-        STEPS.c.state == WorkState.RUNNING.value,
-    )
-    if not connection.execute(STEPS.update().where(held).values(**values)).rowcount:
+def _require(held: bool) -> None:
+    if not held:
         raise StepLost
 
 

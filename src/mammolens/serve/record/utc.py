@@ -11,7 +11,7 @@ __all__ = ["UtcTime"]
 
 
 class UtcTime(sa.types.TypeDecorator[datetime]):
-    """A time that knows its zone, in UTC on every database."""
+    """A time with its time zone: UTC on every database."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True

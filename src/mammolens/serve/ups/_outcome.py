@@ -81,8 +81,10 @@ def read_outcome(state: NodeState, inputs: Sequence[StepInput], pulled: bool) ->
             if result is None or job.state == WorkState.DEAD.value:
                 return StepOutcome(True, Reason.NOT_DELIVERED)
             results.append(result)
-        files = [file for result in results for file in _files(connection, result.id)]
-        sent = [row for file in files for row in _deliveries(connection, file.id)]
+        of_results = FILES.c.result_id.in_([result.id for result in results])
+        files = connection.execute(sa.select(FILES).where(of_results).order_by(FILES.c.id)).all()
+        of_files = sa.select(DELIVERIES).join(FILES, FILES.c.id == DELIVERIES.c.file_id)
+        sent = connection.execute(of_files.where(of_results)).all()
     if any(row.finished_at is None for row in sent):
         return WAITING
     outputs = _outputs(state, files, sent)
@@ -118,15 +120,6 @@ def _newest(
     results = sa.select(RESULTS).where(RESULTS.c.exam_id == exam_id)
     newest = results.order_by(RESULTS.c.revision.desc()).limit(1)
     return connection.execute(jobs.limit(1)).first(), connection.execute(newest).first()
-
-
-def _files(connection: sa.Connection, result_id: int) -> list[sa.Row[Any]]:
-    asked = sa.select(FILES).where(FILES.c.result_id == result_id).order_by(FILES.c.id)
-    return list(connection.execute(asked))
-
-
-def _deliveries(connection: sa.Connection, file_id: int) -> list[sa.Row[Any]]:
-    return list(connection.execute(sa.select(DELIVERIES).where(DELIVERIES.c.file_id == file_id)))
 
 
 def _outputs(

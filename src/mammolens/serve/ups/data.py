@@ -1,14 +1,15 @@
 """Procedure steps as data sets: what a step asks for, and what is reported while it is performed.
 
-A step that cannot be performed, or whose exam failed, ends as CANCELED with its reason and whatever
-came of it, and not as COMPLETED: who waits for it may then schedule it again or read without us,
-while COMPLETED would let a workflow go on as if a result had been there.
+A step that cannot be performed, or has a failed exam, ends as CANCELED with its reason and any
+results, and not as COMPLETED. The scheduler may then schedule it again, or the exam is read without
+our result; COMPLETED would let a workflow go on as if there were a result.
 
 Source: PS3.3 C.30.1 (relationship), C.30.2 (scheduled), C.30.3 (performed), PS3.16 CID 9300.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,26 +19,25 @@ from typing import Any, Final
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
+from mammolens.serve.dimse import data_set
 from mammolens.serve.settings import UpsSettings
 
 __all__ = [
-    "Offer",
     "Output",
     "Reason",
     "StepInput",
     "cancellation",
+    "claimable",
     "final_report",
-    "fits",
     "progress",
     "read_inputs",
-    "read_offer",
-    "readable_offer",
 ]
 
 SCHEME: Final = "99MAMMOLENS"
 DETECTION: Final = Code("110004", "DCM", "Computer Aided Detection")
 PRIORITIES: Final = ("HIGH", "MEDIUM", "LOW")
 INCOMPLETE: Final = "INCOMPLETE"
+LONGEST_UID: Final = 64
 MOST_INPUTS: Final = 100
 """Input sets of a step: an exam with its priors has a few, one for each series at most."""
 MOST_REFERENCES: Final = 10_000
@@ -63,21 +63,6 @@ TEXTS: Final = {
     Reason.NOT_DELIVERED: "results could not be made or delivered",
     Reason.LATE: "it took too long",
 }
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A step that waits for a performer."""
-
-    sop_instance_uid: str
-    priority: str
-    start: str
-
-    @property
-    def rank(self) -> tuple[int, str]:
-        """Its place in the order of steps."""
-        known = self.priority in PRIORITIES
-        return (PRIORITIES.index(self.priority) if known else len(PRIORITIES)), self.start
 
 
 @dataclass(frozen=True)
@@ -107,32 +92,19 @@ class Output:
     urls: tuple[str, ...] = ()
 
 
-def fits(step: Dataset, ups: UpsSettings) -> bool:
-    """Whether a step is scheduled, ready, and ours: servers may pass over keys of a search."""
-    states = step.get("ProcedureStepState"), step.get("InputReadinessState")
-    stations = _codes(step, "ScheduledStationNameCodeSequence")
-    work = _codes(step, "ScheduledWorkitemCodeSequence")
-    ours = ups.station in stations or (ups.any_station and not stations)
-    known = not ups.workitems or bool({*work} & {*ups.workitems})
-    return states[0] == "SCHEDULED" and states[1] != INCOMPLETE and ours and known
+def claimable(found: Iterable[Dataset], ups: UpsSettings) -> list[str]:
+    """Give the UIDs of the steps that this node may claim, the most urgent first.
 
-
-def read_offer(step: Dataset) -> Offer | None:
-    """Read an answer to a search; ``None`` if it names no step."""
-    uid = str(step.get("SOPInstanceUID") or "")
-    if not uid or len(uid) > 64:
-        return None
-    start = str(step.get("ScheduledProcedureStepStartDateTime") or "")
-    return Offer(uid, str(step.get("ScheduledProcedureStepPriority") or ""), start)
-
-
-def readable_offer(step: Dataset, ups: UpsSettings) -> Offer | None:
-    """Read an answer to a search, if the step is for us; one made of nonsense is passed over."""
-    try:
-        return read_offer(step) if fits(step, ups) else None
-    except Exception:
-        # pydicom decodes a value when it is asked for, and raises what it likes.
-        return None
+    Servers may ignore keys of a search, so that each answer is checked. One whose values cannot be
+    decoded is left out: pydicom decodes a value when it is read, and raises errors of any kind.
+    """
+    ranks: dict[str, tuple[int, str]] = {}
+    for step in found:
+        with contextlib.suppress(Exception):
+            uid = str(step.get("SOPInstanceUID") or "")
+            if 0 < len(uid) <= LONGEST_UID and _is_ours(step, ups):
+                ranks[uid] = _rank(step)
+    return sorted(ranks, key=lambda uid: ranks[uid])
 
 
 def read_inputs(step: Dataset, classes: frozenset[str]) -> list[StepInput]:
@@ -170,39 +142,52 @@ def read_inputs(step: Dataset, classes: frozenset[str]) -> list[StepInput]:
 
 
 def progress(percent: int, text: str) -> Dataset:
-    """Say how far a step is."""
-    item = Dataset()
-    item.ProcedureStepProgress = str(percent)
-    item.ProcedureStepProgressDescription = text
-    data = Dataset()
-    data.ProcedureStepProgressInformationSequence = [item]
-    return data
+    """Report the progress of a step."""
+    item = data_set(ProcedureStepProgress=str(percent), ProcedureStepProgressDescription=text)
+    return data_set(ProcedureStepProgressInformationSequence=[item])
 
 
 def cancellation(reason: Reason, now: datetime) -> Dataset:
-    """Say why a step is given up: what CANCELED requires."""
-    item = Dataset()
-    item.ProcedureStepCancellationDateTime = _time(now)
-    item.ReasonForCancellation = TEXTS[reason]
-    item.ProcedureStepDiscontinuationReasonCodeSequence = [_item(reason.value)]
-    data = Dataset()
-    data.ProcedureStepProgressInformationSequence = [item]
-    return data
+    """Report why a step is canceled, as CANCELED requires."""
+    item = data_set(
+        ProcedureStepCancellationDateTime=_time(now),
+        ReasonForCancellation=TEXTS[reason],
+        ProcedureStepDiscontinuationReasonCodeSequence=[_item(reason.value)],
+    )
+    return data_set(ProcedureStepProgressInformationSequence=[item])
 
 
 def final_report(
     station: str, began: datetime, ended: datetime, outputs: Sequence[Output]
 ) -> Dataset:
     """Describe what was done, when, and the results, as COMPLETED requires."""
-    performed = Dataset()
-    performed.PerformedStationNameCodeSequence = [_item(Code(station, SCHEME, station))]
-    performed.PerformedProcedureStepStartDateTime = _time(began)
-    performed.PerformedProcedureStepEndDateTime = _time(ended)
-    performed.PerformedWorkitemCodeSequence = [_item(DETECTION)]
-    performed.OutputInformationSequence = _output_items(outputs)
-    data = Dataset()
-    data.UnifiedProcedureStepPerformedProcedureSequence = [performed]
-    return data
+    performed = data_set(
+        PerformedStationNameCodeSequence=[_item(Code(station, SCHEME, station))],
+        PerformedProcedureStepStartDateTime=_time(began),
+        PerformedProcedureStepEndDateTime=_time(ended),
+        PerformedWorkitemCodeSequence=[_item(DETECTION)],
+        OutputInformationSequence=_output_items(outputs),
+    )
+    return data_set(UnifiedProcedureStepPerformedProcedureSequence=[performed])
+
+
+def _is_ours(step: Dataset, ups: UpsSettings) -> bool:
+    """Whether a step is scheduled and ready, and is for this station and of its kind of work."""
+    if step.get("ProcedureStepState") != "SCHEDULED":
+        return False
+    stations = _codes(step, "ScheduledStationNameCodeSequence")
+    work = _codes(step, "ScheduledWorkitemCodeSequence")
+    ours = ups.station in stations or (ups.any_station and not stations)
+    known = not ups.workitems or bool({*work} & {*ups.workitems})
+    return step.get("InputReadinessState") != INCOMPLETE and ours and known
+
+
+def _rank(step: Dataset) -> tuple[int, str]:
+    """Give the place of a step: by its priority, then by its start."""
+    priority = str(step.get("ScheduledProcedureStepPriority") or "")
+    known = priority in PRIORITIES
+    start = str(step.get("ScheduledProcedureStepStartDateTime") or "")
+    return (PRIORITIES.index(priority) if known else len(PRIORITIES)), start
 
 
 def _inputs(step: Dataset) -> Sequence[Dataset]:
@@ -226,34 +211,32 @@ def _output_items(outputs: Iterable[Output]) -> list[Dataset]:
         key = output.study, output.series, output.ae_titles, output.urls
         grouped.setdefault(key, []).append(output)
     for (study, series, ae_titles, urls), members in grouped.items():
-        item = Dataset()
-        item.TypeOfInstances = "DICOM"
-        item.StudyInstanceUID, item.SeriesInstanceUID = study, series
-        item.ReferencedSOPSequence = [_reference(output) for output in members]
+        item = data_set(
+            TypeOfInstances="DICOM",
+            StudyInstanceUID=study,
+            SeriesInstanceUID=series,
+            ReferencedSOPSequence=[
+                data_set(
+                    ReferencedSOPClassUID=output.sop_class_uid,
+                    ReferencedSOPInstanceUID=output.sop_instance_uid,
+                )
+                for output in members
+            ],
+        )
         if ae_titles:
-            item.DICOMRetrievalSequence = [_with("RetrieveAETitle", title) for title in ae_titles]
+            item.DICOMRetrievalSequence = [data_set(RetrieveAETitle=title) for title in ae_titles]
         if urls:
-            item.WADORSRetrievalSequence = [_with("RetrieveURL", url) for url in urls]
+            item.WADORSRetrievalSequence = [data_set(RetrieveURL=url) for url in urls]
         items.append(item)
     return items
 
 
-def _reference(output: Output) -> Dataset:
-    item = _with("ReferencedSOPClassUID", output.sop_class_uid)
-    item.ReferencedSOPInstanceUID = output.sop_instance_uid
-    return item
-
-
-def _with(keyword: str, value: str) -> Dataset:
-    item = Dataset()
-    setattr(item, keyword, value)
-    return item
-
-
 def _item(code: Code) -> Dataset:
-    item = _with("CodeValue", code.value)
-    item.CodingSchemeDesignator, item.CodeMeaning = code.scheme_designator, code.meaning
-    return item
+    return data_set(
+        CodeValue=code.value,
+        CodingSchemeDesignator=code.scheme_designator,
+        CodeMeaning=code.meaning,
+    )
 
 
 def _codes(step: Dataset, keyword: str) -> list[str]:

@@ -46,10 +46,10 @@ from mammolens.serve.ups.data import (
     Reason,
     StepInput,
     cancellation,
+    claimable,
     final_report,
     progress,
     read_inputs,
-    readable_offer,
 )
 from mammolens.serve.ups.servers import (
     ALREADY,
@@ -113,9 +113,7 @@ def perform_steps(state: NodeState) -> int:
         open_server(settings) as server,
         beating(state.database, STEPS, settings.jobs.lease_s) as pulse,
     ):
-        offers = [offer for step in server.find() if (offer := readable_offer(step, settings.ups))]
-        ranked = sorted(offers, key=lambda offer: offer.rank)
-        uids = [offer.sop_instance_uid for offer in ranked]
+        uids = claimable(server.find(), settings.ups)
         if uids:
             steps.enter(state.database, name, uids, settings.ups.most)
         since = time.monotonic()
@@ -175,8 +173,8 @@ def _claim(state: NodeState, server: StepServer, step: Step) -> Step | None:
         found = asked if is_success(code) else server.read(uid)
         if not is_success(code) and found and found.get("ProcedureStepState") == SCHEDULED:
             raise DeliveryError(f"the step cannot be claimed (0x{code:04X})")
-    # The answer may have been lost, or said to a process that was killed: an update tells whose
-    # the step is.
+    # The answer may have been lost, or given to a process that was killed: an update shows whether
+    # the step is ours.
     if not _update(server, step, progress(0, "claimed")):
         return _finish(state, step, "lost", None)
     server.subscribe(uid)
@@ -310,7 +308,7 @@ def _pull_input(state: NodeState, given: StepInput) -> bool:
 
 
 def _source(state: NodeState, given: StepInput) -> Endpoint | Peer | None:
-    """Find who has the images, among those whom the settings know."""
+    """Find a peer of the settings that has the images."""
     for url in given.urls:
         for name in state.settings.web.peers:
             peer = find_web_peer(name, state.settings)

@@ -25,7 +25,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from mammolens.errors import DeliveryError
-from mammolens.serve.dimse import associated, bounded, find_peer
+from mammolens.serve.dimse import associated, bounded, data_set, find_peer, status_code
 from mammolens.serve.exchange import HttpClient
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.web import ask_dicom, calling, find_web_peer, is_web_peer, read_readable
@@ -135,14 +135,12 @@ class _Dimse:
     ae_title: str
 
     def find(self) -> list[Dataset]:
-        asked = Dataset()
-        for keyword in ASKED:
-            setattr(asked, keyword, [] if keyword.endswith("Sequence") else "")
-        asked.ProcedureStepState = SCHEDULED
+        keys = {keyword: [] if keyword.endswith("Sequence") else "" for keyword in ASKED}
+        asked = data_set(**{**keys, "ProcedureStepState": SCHEDULED})
         found = []
         answers = self.association.send_c_find(asked, UnifiedProcedureStepPull)
         for status, data in bounded(answers, LONGEST_SEARCH_S):
-            code = _code(status)
+            code = status_code(status)
             if code in PENDING and data is not None:
                 found.append(data)
             elif code != OK:
@@ -156,7 +154,7 @@ class _Dimse:
             uid,
             meta_uid=UnifiedProcedureStepPull,
         )
-        code = _code(status)
+        code = status_code(status)
         if code in (NO_SUCH_STEP, 0x0112):
             return None
         if data is None or code not in (OK, 0x0001):
@@ -164,28 +162,24 @@ class _Dimse:
         return data
 
     def change(self, uid: str, transaction: str, state: str) -> int:
-        asked = Dataset()
-        asked.ProcedureStepState, asked.TransactionUID = state, transaction
+        asked = data_set(ProcedureStepState=state, TransactionUID=transaction)
         status, _ = self.association.send_n_action(
             asked, CHANGE_STATE, UnifiedProcedureStepPush, uid, meta_uid=UnifiedProcedureStepPull
         )
-        return _code(status)
+        return status_code(status)
 
     def update(self, uid: str, transaction: str, data: Dataset) -> int:
-        asked = Dataset()
-        asked.update(data)
-        asked.TransactionUID = transaction
+        asked = Dataset({**data, **data_set(TransactionUID=transaction)})
         status, _ = self.association.send_n_set(
             asked, UnifiedProcedureStepPush, uid, meta_uid=UnifiedProcedureStepPull
         )
-        return _code(status)
+        return status_code(status)
 
     def subscribe(self, uid: str) -> None:
         watch = UnifiedProcedureStepWatch
         if not any(c.abstract_syntax == watch for c in self.association.accepted_contexts):
             return
-        asked = Dataset()
-        asked.ReceivingAE, asked.DeletionLock = self.ae_title, "FALSE"
+        asked = data_set(ReceivingAE=self.ae_title, DeletionLock="FALSE")
         self.association.send_n_action(
             asked, SUBSCRIBE, UnifiedProcedureStepPush, uid, meta_uid=watch
         )
@@ -213,16 +207,13 @@ class _Web:
         return found[0]
 
     def change(self, uid: str, transaction: str, state: str) -> int:
-        asked = Dataset()
-        asked.ProcedureStepState, asked.TransactionUID = state, transaction
+        asked = data_set(ProcedureStepState=state, TransactionUID=transaction)
         path = f"/workitems/{quote(uid)}/state"
         status, _ = ask_dicom(self.client, "PUT", path, asked.to_json_dict())
         return self._meant(status, uid, state)
 
     def update(self, uid: str, transaction: str, data: Dataset) -> int:
-        asked = Dataset()
-        asked.update(data)
-        asked.TransactionUID = transaction
+        asked = Dataset({**data, **data_set(TransactionUID=transaction)})
         path = f"/workitems/{quote(uid)}?{quote(transaction)}"
         status, _ = ask_dicom(self.client, "POST", path, asked.to_json_dict())
         return self._meant(status, uid, None)
@@ -246,9 +237,3 @@ class _Web:
         if state == IN_PROGRESS:
             return ALREADY_IN_PROGRESS if wanted == IN_PROGRESS else WRONG_TRANSACTION
         return FINAL if state in (COMPLETED, CANCELED) else NO_SUCH_STEP
-
-
-def _code(status: Dataset) -> int:
-    if "Status" not in status:
-        raise DeliveryError("the server of steps does not answer", remedy="Try again later")
-    return int(status.Status)

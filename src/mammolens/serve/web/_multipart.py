@@ -35,7 +35,7 @@ class MediaType:
 
 
 def parse_media_type(text: str) -> MediaType | None:
-    """Read a header ``Content-Type`` in linear time; ``None`` where it is none.
+    """Read a header ``Content-Type`` in linear time; ``None`` where it is not valid.
 
     A parameter that is given twice makes it none: two programs would choose differently.
 
@@ -177,7 +177,7 @@ class Multipart:
         for line in bytes(self._rest[:at]).decode("latin-1").split("\r\n")[1:]:
             name, colon, value = line.partition(":")
             if not colon or not name.strip():
-                raise NotAnImage("a header of a part is none", keyword="Content-Type")
+                raise NotAnImage("a header of a part is not valid", keyword="Content-Type")
             headers[name.strip().lower()] = value.strip()
         # The second line end may be that of the next boundary: a part may have no content.
         del self._rest[: at + 2]

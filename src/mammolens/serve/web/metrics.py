@@ -65,7 +65,7 @@ class _State:
     state: NodeState
 
     def describe(self) -> list[Metric]:
-        """Tell nothing beforehand: the state is not read when the metrics are made."""
+        """Give nothing: the state is not read when the metrics are registered."""
         return []
 
     def collect(self) -> Iterator[Metric]:

@@ -49,7 +49,7 @@ ACCEPTED: Final = (
     f'{RELATED}; type="{DICOM}"; transfer-syntax=*',
     f'{RELATED}; type="{DICOM}"',
 )
-TOLD_BY_NAME: Final = ("AccessionNumber", "ModalitiesInStudy", "PatientBirthDate", "PatientID")
+INCLUDED_FIELDS: Final = ("AccessionNumber", "ModalitiesInStudy", "PatientBirthDate", "PatientID")
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _keys(query: StudyQuery) -> dict[str, str]:
     asked = query.identifier()
     asked.pop("QueryRetrieveLevel")
     keys = {e.keyword: str(e.value) for e in asked if e.value}
-    return {**keys, "includefield": ",".join(TOLD_BY_NAME)}
+    return {**keys, "includefield": ",".join(INCLUDED_FIELDS)}
 
 
 def _fetch(state: NodeState, client: HttpClient, instance: Instance) -> bool:

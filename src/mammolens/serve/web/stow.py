@@ -158,7 +158,7 @@ class StoreRequest:
         elif name is not None:
             self.stored.append({**_reference(name), "00081190": {"vr": "UR"}})
         else:
-            # Received, but so that its name is far from its beginning: the answer cannot name it.
+            # Received, but its identifiers come too late in it: the answer cannot name it.
             self.stored.append({"00081190": {"vr": "UR"}})
 
     def status(self) -> int:

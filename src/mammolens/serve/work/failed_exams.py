@@ -1,8 +1,7 @@
 """The failed result of an exam that was given up, made without opening any of its objects.
 
-One of them may kill whoever opens it, or hold them for ever. The database knows enough to say of
-whom and of what nothing is known: patient id, accession number, and the UIDs of study, series and
-objects.
+One of them may kill the process that opens it, or hang it for ever. The database has enough to name
+the exam and its objects: patient id, accession number, and the UIDs of study, series and objects.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from mammolens.core import (
     ViewPosition,
 )
 from mammolens.exams import SEVERAL_PATIENTS
-from mammolens.serve.holdings import Store
 from mammolens.serve.record import GIVEN_UP_NAME, Role
 from mammolens.serve.work.results import ExamInputs, StoredInstance
 
@@ -37,30 +35,30 @@ GIVEN_UP: Final = Caution(
 )
 
 
-def given_up(received: Store, inputs: ExamInputs) -> tuple[Exam, list[Unreadable]]:
-    """Name an exam and its objects by what the database holds; no object is opened.
+def given_up(inputs: ExamInputs) -> tuple[Exam, list[Unreadable]]:
+    """Describe an exam and its objects from the database; no object is opened.
 
-    Patient id, accession number and UIDs are known there; name and birth date are not, and stay
-    empty in the result (with de-identification they are in the vault, and come back).
+    The database has patient id, accession number and UIDs. It does not have name and birth date,
+    which are empty in the result; with de-identification they are sealed there, and come back.
     """
     cautions = (*cautions_of(inputs), GIVEN_UP)
     exam = Exam(inputs.patient_id, inputs.study_instance_uid, {}, cautions)
     kept = {i.digest: i for i in inputs.instances if i.role is not Role.COPY}
     return exam, [
         Unreadable(
-            str(received.path(instance.digest)),
+            instance.digest,
             "IncompleteExam",
             GIVEN_UP.message,
-            _source_of(received, inputs, instance),
+            _source_of(inputs, instance),
         )
         for instance in kept.values()
     ]
 
 
-def _source_of(received: Store, inputs: ExamInputs, instance: StoredInstance) -> Source:
+def _source_of(inputs: ExamInputs, instance: StoredInstance) -> Source:
     view = instance.view or ""
     ref = ImageRef(
-        str(received.path(instance.digest)),
+        instance.digest,
         patient_id=inputs.patient_id,
         study_instance_uid=inputs.study_instance_uid,
         series_instance_uid=instance.series_instance_uid,
@@ -76,15 +74,15 @@ def _source_of(received: Store, inputs: ExamInputs, instance: StoredInstance) ->
 
 
 def cautions_of(inputs: ExamInputs) -> Iterator[Caution]:
-    """Say what reception and the database know against an exam."""
-    yield from dict.fromkeys(_doubts_at_the_door(inputs))
+    """Give the cautions that follow from reception and from the database."""
+    yield from dict.fromkeys(_doubts_at_reception(inputs))
     if any(instance.role is Role.RIVAL for instance in inputs.instances):
         yield RIVAL
     if inputs.n_identities > 1:
         yield SEVERAL_PATIENTS
 
 
-def _doubts_at_the_door(inputs: ExamInputs) -> Iterator[Caution]:
+def _doubts_at_reception(inputs: ExamInputs) -> Iterator[Caution]:
     for instance in inputs.instances:
         if instance.role is Role.INPUT and instance.reason:
             text = f"the header of an image raised {instance.reason} before its identity went"

@@ -3,8 +3,8 @@
 An exam always gets a result. One that cannot be read, and one whose analysis was tried too often,
 gets a *failed* result, which says "unknown": never nothing, and never "normal". An exam that was
 tried too often may hold an object that kills whoever opens it: its failed result is made of what
-the database holds, and no object is opened. A fault of our own disk is no result and no attempt:
-it is raised, whatever the library that met it made of it.
+the database holds, and no object is opened. A fault of our own disk is neither a result nor an
+attempt: it is raised, whatever the library that met it made of it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from __future__ import annotations
 import errno
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 from mammolens.analysis import AnalysisOptions, analyze_exam
-from mammolens.core import Caution, Prediction, Source, Unreadable
+from mammolens.core import Prediction, Source, Unreadable
 from mammolens.errors import ConfigError, InputError, ModelError, StorageError, UnsupportedImage
 from mammolens.exams import ExamPlan, identity_cautions, load_exam, parse_views
 from mammolens.images import ImageFile, identify
@@ -105,17 +105,13 @@ def _predict(state: NodeState, package: ModelPackage, job: Job, inputs: ExamInpu
         complete_views=parse_views(settings.exams.complete_views),
     )
     if job.last:
-        exam, refused = given_up(state.received, inputs)
-        prediction = analyze_exam(exam, package, options, unreadable=refused, began=began)
-    else:
-        plan = _plan(state.received, inputs)
-        exam, unread = load_exam(plan)
-        check_digests(exam)
-        prediction = analyze_exam(
-            exam, package, options, unreadable=(*plan.unreadable, *unread), began=began
-        )
-    names = {str(file.path): file.path.name for file in _files(state.received, inputs)}
-    return _relabel(prediction, lambda text: _renamed(text, names))
+        exam, refused = given_up(inputs)
+        return analyze_exam(exam, package, options, unreadable=refused, began=began)
+    plan = _plan(state.received, inputs)
+    exam, unread = load_exam(plan)
+    check_digests(exam)
+    unreadable = (*plan.unreadable, *unread)
+    return analyze_exam(exam, package, options, unreadable=unreadable, began=began)
 
 
 def _identified(state: NodeState, job: Job, prediction: Prediction) -> Prediction | None:
@@ -135,18 +131,15 @@ def _identified(state: NodeState, job: Job, prediction: Prediction) -> Predictio
         return None
 
 
-def _files(received: Store, inputs: ExamInputs) -> list[ImageFile]:
-    kept = [i for i in inputs.instances if i.role is not Role.COPY]
-    return [StoredFile(received.path(digest)) for digest in dict.fromkeys(i.digest for i in kept)]
-
-
 def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
     """Sort the objects of an exam into readable and refused; the first of a UID comes first."""
     files: list[ImageFile] = []
     unreadable: list[Unreadable] = []
     sources: list[Source] = []
-    received_as = {received.path(i.digest): i for i in inputs.instances}
-    for file in _files(received, inputs):
+    received_as = {i.digest: i for i in inputs.instances}
+    kept = dict.fromkeys(i.digest for i in inputs.instances if i.role is not Role.COPY)
+    for digest in kept:
+        file = StoredFile(received.path(digest))
         if not file.path.is_file():
             raise lost_object(received)
         try:
@@ -156,8 +149,9 @@ def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
             unreadable.append(Unreadable(file.name, type(error).__name__, str(error)))
             continue
         refusal = info.refusal
-        if refusal is None and received_as[file.path].role is Role.REFUSED:
-            refusal = _refused_at_the_door(file, received_as[file.path].reason)
+        instance = received_as[digest]
+        if refusal is None and instance.role is Role.REFUSED:
+            refusal = _refused_at_the_door(file, instance.reason)
         source = Source(info.ref, info.header)
         sources.append(source)
         if refusal is None:
@@ -260,37 +254,4 @@ def _keep(sink: str, artefact: Artefact, results: Store) -> ResultFile:
         results.put(artefact.read()),
         ids.sop_class_uid if ids else None,
         ids.sop_instance_uid if ids else None,
-    )
-
-
-def _renamed(text: str, names: dict[str, str]) -> str:
-    for path, name in names.items():
-        text = text.replace(path, name)
-    return text
-
-
-def _relabel(prediction: Prediction, rename: Callable[[str], str]) -> Prediction:
-    """Say the name of an object in the store, not where the store lies."""
-
-    def cautions(given: Sequence[Caution]) -> tuple[Caution, ...]:
-        return tuple(replace(caution, message=rename(caution.message)) for caution in given)
-
-    def source(given: Source | None) -> Source | None:
-        return given and replace(given, ref=replace(given.ref, path=rename(given.ref.path)))
-
-    return replace(
-        prediction,
-        cautions=cautions(prediction.cautions),
-        images=tuple(
-            replace(
-                image,
-                ref=replace(image.ref, path=rename(image.ref.path)),
-                cautions=cautions(image.cautions),
-            )
-            for image in prediction.images
-        ),
-        unreadable=tuple(
-            Unreadable(rename(u.path), u.error, rename(u.message), source(u.source), u.kind)
-            for u in prediction.unreadable
-        ),
     )

@@ -7,9 +7,10 @@ still waits takes it in; one that runs is followed by another, whose result supe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -18,7 +19,7 @@ from mammolens.serve.record import (
     JOBS,
     WAITS,
     Database,
-    Lease,
+    HeldWork,
     WorkState,
     audit,
     insert_once,
@@ -30,8 +31,6 @@ __all__ = [
     "LAST_CHANCES",
     "Job",
     "claim_job",
-    "fail_job",
-    "postpone_job",
     "queue_due",
     "revive_jobs",
 ]
@@ -42,20 +41,32 @@ LAST_CHANCES: Final = 3
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(HeldWork):
     """One analysis, held by one worker: the instances of an exam up to `version`.
 
-    `attempts` counts this one; `last` says that it is more than may be made, so that no object is
-    touched again and the exam gets its failed result. `made_at` is when the job was made.
+    `last` means that this attempt is one more than may be made: no object is opened again, and the
+    exam gets its failed result. `made_at` is when the job was made.
     """
 
-    lease: Lease
-    exam_id: int
+    TABLE = JOBS
+    FAILED = "attempt_failed"
+    GIVEN_UP = "dead"
+
+    worker: str
     version: int
-    attempts: int
     last: bool
     claimed_at: datetime
     made_at: datetime | None = None
+
+    @property
+    def actor(self) -> str:
+        """The worker that holds the job."""
+        return f"worker:{self.worker}"
+
+    @property
+    def detail(self) -> dict[str, str | int | None]:
+        """The job and the attempt."""
+        return {"job": self.lease.id, "attempt": self.attempts}
 
 
 def queue_due(database: Database, exams: ExamSettings) -> int:
@@ -102,100 +113,29 @@ def claim_job(database: Database, worker: str, jobs: JobSettings) -> Job | None:
     StorageError
         The database cannot be used.
     """
-    with database.read() as connection:
-        if not leases.needs_look(database, connection, JOBS, jobs):
-            return None
-    with database.write() as connection:
-        leases.mend_waits(database, connection, JOBS, jobs)
-        ceiling = jobs.max_attempts + LAST_CHANCES
-        lapsed = leases.return_expired(database, connection, JOBS, ceiling)
-        row = connection.execute(
-            sa.select(JOBS)
-            .where(leases.ready(database, connection, JOBS))
-            .order_by(JOBS.c.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        ).one_or_none()
-        job = None
-        if row is not None:
-            token = leases.take(database, connection, JOBS, [row.id], worker, jobs.lease_s)
-            job = Job(
-                lease=Lease(row.id, token),
-                exam_id=row.exam_id,
-                version=row.version,
-                attempts=row.attempts + 1,
-                last=row.attempts + 1 > jobs.max_attempts,
-                claimed_at=database.now(connection),
-                made_at=row.created_at,
-            )
-        for lost in lapsed:
-            actor = f"worker:{lost.worker}"
-            action = "dead" if lost.attempts >= ceiling else "lease_lost"
-            audit.append(database, connection, actor, action, lost.exam_id, {"job": lost.id})
-    return job
+    ceiling = jobs.max_attempts + LAST_CHANCES
 
+    def find(connection: sa.Connection, ready: sa.ColumnElement[bool]) -> Sequence[sa.Row[Any]]:
+        oldest = sa.select(JOBS).where(ready).order_by(JOBS.c.id).limit(1)
+        return connection.execute(oldest.with_for_update(skip_locked=True)).all()
 
-def fail_job(
-    database: Database, job: Job, worker: str, error: str, jobs: JobSettings
-) -> WorkState | None:
-    """Queue a job again after a failure; after the last attempt it is dead.
+    def note_lost(connection: sa.Connection, lost: sa.Row[Any]) -> None:
+        actor = f"worker:{lost.worker}"
+        action = "dead" if lost.attempts >= ceiling else "lease_lost"
+        audit.append(database, connection, actor, action, lost.exam_id, {"job": lost.id})
 
-    Parameters
-    ----------
-    error
-        What went wrong, without identifiers.
-
-    Returns
-    -------
-    WorkState or None
-        Where the job stands; ``None`` if the lease was lost before.
-
-    Raises
-    ------
-    StorageError
-        The database cannot be used; the lease will run out by itself.
-    """
-    with database.write() as connection:
-        state = leases.give_back(
-            database, connection, JOBS, job.lease, error, jobs, jobs.max_attempts + 1
+    for row, lease, now in leases.claim(database, JOBS, worker, jobs, find, note_lost, ceiling):
+        return Job(
+            lease=lease,
+            exam_id=row.exam_id,
+            attempts=row.attempts + 1,
+            worker=worker,
+            version=row.version,
+            last=row.attempts + 1 > jobs.max_attempts,
+            claimed_at=now,
+            made_at=row.created_at,
         )
-        if state is not None:
-            action = "dead" if state is WorkState.DEAD else "attempt_failed"
-            detail: audit.Detail = {"job": job.lease.id, "attempt": job.attempts, "error": error}
-            audit.append(database, connection, f"worker:{worker}", action, job.exam_id, detail)
-    return state
-
-
-def postpone_job(database: Database, job: Job, worker: str, error: str, jobs: JobSettings) -> bool:
-    """Queue a job again after a fault of our own disk or database: no attempt is counted.
-
-    The audit trail records each fault of a job once, not at each try.
-
-    Parameters
-    ----------
-    error
-        What hinders the work, without identifiers.
-
-    Returns
-    -------
-    bool
-        ``False`` if the lease was lost before.
-
-    Raises
-    ------
-    StorageError
-        The database cannot be used; the lease will run out by itself.
-    """
-    with database.write() as connection:
-        before = connection.execute(
-            sa.select(JOBS.c.error).where(JOBS.c.id == job.lease.id)
-        ).scalar_one_or_none()
-        held = leases.put_off(database, connection, JOBS, job.lease, error, jobs.backoff_s)
-        if held and before != error:
-            detail: audit.Detail = {"job": job.lease.id, "error": error}
-            actor = f"worker:{worker}"
-            audit.append(database, connection, actor, "postponed", job.exam_id, detail)
-    return held
+    return None
 
 
 def revive_jobs(database: Database, actor: str) -> int:
@@ -207,21 +147,9 @@ def revive_jobs(database: Database, actor: str) -> int:
         The database cannot be used.
     """
     later = JOBS.alias()
-    overtaken = (
-        sa.select(later.c.id)
-        .where(later.c.exam_id == JOBS.c.exam_id, later.c.version > JOBS.c.version)
-        .exists()
-    )
-    with database.write() as connection:
-        rows = connection.execute(
-            sa.select(JOBS.c.id, JOBS.c.exam_id)
-            .where(JOBS.c.state == WorkState.DEAD.value, ~overtaken)
-            .with_for_update()
-        ).all()
-        leases.revive(database, connection, JOBS, [row.id for row in rows])
-        for row in rows:
-            audit.append(database, connection, actor, "revived", row.exam_id, {"job": row.id})
-    return len(rows)
+    same, newer = later.c.exam_id == JOBS.c.exam_id, later.c.version > JOBS.c.version
+    overtaken = sa.select(later.c.id).where(same, newer).exists()
+    return leases.revive(database, JOBS, actor, ~overtaken, lambda row: {"job": row.id})
 
 
 def _due(

@@ -1,4 +1,4 @@
-"""What came of a job: entered once, in one transaction with its files and their deliveries."""
+"""Results of jobs: entered once, in one transaction with their files and deliveries."""
 
 from __future__ import annotations
 
@@ -172,7 +172,6 @@ def read_predecessor(database: Database, exam_id: int) -> Predecessor | None:
 def commit_result(
     database: Database,
     job: Job,
-    worker: str,
     outcome: Outcome,
     files: Sequence[ResultFile],
     routes: Sequence[RouteSettings],
@@ -198,7 +197,7 @@ def commit_result(
         ).scalar_one_or_none()
         if entered is not None:
             return int(entered)
-        if not leases.settle(database, connection, JOBS, job.lease, WorkState.DONE):
+        if not leases.settle(database, connection, JOBS, job.lease):
             return None
         before = connection.execute(_newest(job.exam_id)).one_or_none()
         revision = before.revision + 1 if before else 1
@@ -222,14 +221,14 @@ def commit_result(
             )
             .returning(RESULTS.c.id)
         ).scalar_one()
-        told, sent = _told(connection, job.exam_id)
+        routes_before, sent = _earlier_deliveries(connection, job.exam_id)
         for file in files:
             file_id = _enter_file(connection, int(result_id), file)
             store.require(file.stored.digest)
             for route in routes:
                 if (file.sop_instance_uid, route.name) in sent:
                     continue
-                if route.wants(file.sink, outcome.category, revision, route.name in told):
+                if route.wants(file.sink, outcome.category, revision, route.name in routes_before):
                     _enter_delivery(database, connection, job, file_id, revision, route.name)
         detail = {
             "category": outcome.category.value,
@@ -239,7 +238,7 @@ def commit_result(
             "result": int(result_id),
             "revision": revision,
         }
-        audit.append(database, connection, f"worker:{worker}", "finished", job.exam_id, detail)
+        audit.append(database, connection, job.actor, "finished", job.exam_id, detail)
     return int(result_id)
 
 
@@ -252,13 +251,13 @@ def _newest(exam_id: int) -> sa.Select[tuple[int, int]]:
     )
 
 
-def _told(
+def _earlier_deliveries(
     connection: sa.Connection, exam_id: int
 ) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
-    """Where earlier results of an exam went, and which objects went or go where.
+    """Give the routes of earlier results of an exam, and the objects that each route has or gets.
 
-    Whoever had a result gets its correction; an object that is the same as before keeps its UID
-    and goes once.
+    A route that had a result gets its correction too; an object that has not changed keeps its UID
+    and is sent once.
     """
     rows = connection.execute(
         sa.select(DELIVERIES.c.route, DELIVERIES.c.state, FILES.c.sop_instance_uid)

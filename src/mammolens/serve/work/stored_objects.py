@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from pathlib import Path
 
 from mammolens.core import Exam
 from mammolens.errors import InputError, StorageError
@@ -14,7 +13,15 @@ __all__ = ["StoredFile", "check_digests", "check_store", "lost_object"]
 
 
 class StoredFile(ImageFile):
-    """An object in our own store: where it cannot be read, the fault is ours, not the object's."""
+    """An object in our own store: where it cannot be read, the fault is ours, not the object's.
+
+    Results and messages call it by its digest, and do not show where the store is.
+    """
+
+    @property
+    def name(self) -> str:
+        """The digest of the object."""
+        return self.path.name
 
     def read_bytes(self) -> bytes:
         """Read everything.
@@ -30,7 +37,8 @@ class StoredFile(ImageFile):
             return super().read_bytes()
         except InputError as error:
             check_store(error)
-            raise
+            kind, remedy = type(error), error.remedy
+            raise kind(error.message, source=self.name, remedy=remedy) from error
 
 
 def check_store(error: InputError) -> None:
@@ -59,7 +67,7 @@ def check_digests(exam: Exam) -> None:
         An object was changed in the store.
     """
     for mammogram in exam.mammograms:
-        if mammogram.ref.digest != Path(mammogram.ref.path).name:
+        if mammogram.ref.digest != mammogram.ref.path:
             raise StorageError(
                 "a received object was changed in the store",
                 remedy="Check the disk of the data folder, and restore the object from a backup",

@@ -17,16 +17,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from mammolens.errors import StorageError
 from mammolens.model import ModelPackage
 from mammolens.serve import logs
 from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState, try_folder
-from mammolens.serve.record import JOBS, POSTPONED, Pulse, beating
+from mammolens.serve.record import JOBS, POSTPONED, Pulse, beating, leases
 from mammolens.serve.work.isolation import Child, Failure, explain
 from mammolens.serve.work.performance import perform
-from mammolens.serve.work.queue import Job, claim_job, fail_job, postpone_job, queue_due
+from mammolens.serve.work.queue import Job, claim_job, queue_due
 from mammolens.serve.work.results import Outcome, ResultFile, commit_result
 from mammolens.sinks import find_sink
 
@@ -36,22 +36,9 @@ ROOM: Final = "worker"
 AWAY_S: Final = 5.0
 
 
-class Performer(Protocol):
-    """Whatever performs the jobs of one thread."""
-
-    def start(self) -> None:
-        """Make ready; raises `MammolensError` where nothing can be performed now."""
-
-    def perform(self, job: Job, longest_s: float) -> tuple[Outcome, list[ResultFile]]:
-        """Perform a job."""
-
-    def end(self) -> None:
-        """Give back what is held."""
-
-
 @dataclass(frozen=True)
-class _Here:
-    """Performs in this process: a crash ends all of it. For tests and for a single exam."""
+class _InProcess:
+    """Performs jobs in this process, which a crash ends; it has the methods of `Child`."""
 
     state: NodeState
     package: ModelPackage
@@ -114,13 +101,13 @@ def _run(
         find_sink(sink).check()
     package = ModelPackage.load(state.settings.model.name)
     package.card.for_breasts()
-    make: Callable[[], Performer]
+    make: Callable[[], Child | _InProcess]
     if apart:
         each = None if threads == 1 else max(1, (os.cpu_count() or 1) // threads)
         make = lambda: Child(state.settings, each)  # noqa: E731
         del package
     else:
-        make = lambda: _Here(state, package)  # noqa: E731
+        make = lambda: _InProcess(state, package)  # noqa: E731
     logs.event(ROOM, "started", threads=threads)
     try:
         with (
@@ -136,7 +123,7 @@ def _run(
 
 def _serve(
     state: NodeState,
-    performer: Performer,
+    performer: Child | _InProcess,
     name: str,
     pulse: Pulse,
     stop: threading.Event,
@@ -155,7 +142,7 @@ def _serve(
                 stop.set()  # the other threads, too: whoever started this process starts it again
                 raise
             if job is not None:
-                entered += _do(state, performer, name, pulse, job)
+                entered += _do(state, performer, pulse, job)
             elif rest():
                 break
     finally:
@@ -163,32 +150,31 @@ def _serve(
     return entered
 
 
-def _next(state: NodeState, performer: Performer, name: str) -> Job | None:
+def _next(state: NodeState, performer: Child | _InProcess, name: str) -> Job | None:
     """Take the next job, if its results could be written."""
     performer.start()
     queue_due(state.database, state.settings.exams)
     folder = state.results.folder
     fault = try_folder(folder)
     words = None if fault is None else f"cannot be written ({fault.strerror})"
-    if state.notices.tell(folder.name, words):
+    if state.notices.set(folder.name, words):
         logs.event(ROOM, "disk_away" if fault else "disk_back", logging.ERROR, reason=words)
     if fault is not None:
         return None
     return claim_job(state.database, name, state.settings.jobs)
 
 
-def _do(state: NodeState, performer: Performer, name: str, pulse: Pulse, job: Job) -> bool:
-    """Perform one job; say whether its result was entered."""
+def _do(state: NodeState, performer: Child | _InProcess, pulse: Pulse, job: Job) -> bool:
+    """Perform one job, and return whether its result was entered."""
     began = time.monotonic()
     longest_s = 2 * state.settings.jobs.time_limit_s
-    told: dict[str, str | float] = {"exam": job.exam_id, "job": job.lease.id}
+    fields: dict[str, str | float] = {"exam": job.exam_id, "job": job.lease.id}
     try:
         with pulse.holding([job.lease], began, longest_s):
             outcome, files = performer.perform(job, longest_s)
             result = commit_result(
                 state.database,
                 job,
-                name,
                 outcome,
                 files,
                 state.settings.routes,
@@ -196,21 +182,22 @@ def _do(state: NodeState, performer: Performer, name: str, pulse: Pulse, job: Jo
             )
     except Exception as error:
         kind = type(error).__name__
-        logs.event(ROOM, "job_failed", logging.ERROR, error=kind, attempt=job.attempts, **told)
-        _fail(state, name, job, explain(error))
+        logs.event(ROOM, "job_failed", logging.ERROR, error=kind, attempt=job.attempts, **fields)
+        _fail(state, job, explain(error))
         return False
-    told |= {"seconds": round(time.monotonic() - began, 3), "category": outcome.category.value}
-    logs.event(ROOM, "job_done" if result else "lease_lost", result=result, **told)
+    fields |= {"seconds": round(time.monotonic() - began, 3), "category": outcome.category.value}
+    logs.event(ROOM, "job_done" if result else "lease_lost", result=result, **fields)
     return result is not None
 
 
-def _fail(state: NodeState, name: str, job: Job, failure: Failure) -> None:
+def _fail(state: NodeState, job: Job, failure: Failure) -> None:
+    jobs = state.settings.jobs
     try:
         if _is_ours(job, failure):
             words = f"{POSTPONED}{failure.text}"
-            postpone_job(state.database, job, name, words, state.settings.jobs)
+            leases.postpone(state.database, job, words, jobs.backoff_s)
         else:
-            fail_job(state.database, job, name, failure.text, state.settings.jobs)
+            leases.retry(state.database, job, failure.text, jobs, jobs.max_attempts + 1)
     except StorageError:
         logs.event(ROOM, "database_away", logging.ERROR, job=job.lease.id)
 

@@ -16,7 +16,7 @@ def judge_status(status: int) -> Verdict:
     """Judge a status of C-STORE, or a failure reason of STOW-RS.
 
     A duplicate (0111) is taken: our UIDs follow from the content, so that what is there is ours.
-    Warnings are taken. Out of resources (A7xx), and a failure that tells no reason (0110), may
+    Warnings are taken. Out of resources (A7xx), and a failure without a reason (0110), may
     pass; what does not match its SOP class or is not understood stays so.
 
     Source: PS3.4 table B.2-1, PS3.7 annex C, PS3.18 annex I.2.2.

@@ -72,7 +72,7 @@ def _check_context(context: memoryview) -> None:
     if kinds.count(ABSTRACT) != 1 or TRANSFER not in kinds:
         raise ValueError("a context has no abstract syntax or no transfer syntax")
     if not all(0 < len(uid) <= LONGEST_UID for uid in uids):
-        raise ValueError("a context has an identifier that is none")
+        raise ValueError("a context has an identifier that is not valid")
 
 
 def _items(content: memoryview, most: int) -> Iterator[tuple[int, memoryview]]:

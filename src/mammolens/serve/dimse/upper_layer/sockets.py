@@ -25,9 +25,9 @@ __all__ = ["Bell", "PduSocket", "close_socket"]
 
 ROOM: Final = "scp"
 LONGEST_PDU: Final = 1 << 20
-"""Bytes of a PDU from a sender that passes over the length that was asked for."""
+"""Longest PDU that is read, in bytes, from a sender that ignores the length that was asked for."""
 FIRST_BYTES: Final = 1 << 17
-"""Memory is taken for so much of a PDU before any of it has come."""
+"""Memory that is allocated for a PDU before any of it has come."""
 BEGINNING: Final = ("Sta2", "Sta4", "Sta5")
 """States of PS3.8 table 9-10 before there is an association."""
 
@@ -75,7 +75,9 @@ class PduSocket(AssociationSocket):
     Parameters
     ----------
     connection
-        ``None`` where this side is to connect, and `peer` with `tls` and its name say to whom.
+        ``None`` where this side connects.
+    tls
+        Where this side connects with TLS: the context, and the name that the peer must have.
     """
 
     def __init__(
@@ -163,7 +165,7 @@ class PduSocket(AssociationSocket):
         return received
 
     def send(self, bytestream: bytes) -> None:
-        """Send a PDU; a peer that does not read, or reads too slowly, is let go."""
+        """Send a PDU; the connection ends if the peer does not read, or reads too slowly."""
         connection, rest, pace = self.socket, memoryview(bytestream), self.sending
         if self.sent_all:
             pace.timeout_s = self.assoc.network_timeout or 0.0

@@ -5,14 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from mammolens.serve.record.migrations.work_columns import work_columns
 from mammolens.serve.record.utc import UtcTime
 
-__all__ = ["branch_labels", "depends_on", "down_revision", "downgrade", "revision", "upgrade"]
+__all__ = ["down_revision", "revision", "upgrade"]
 
 revision = "v0001"
 down_revision: str | None = None
-branch_labels: str | None = None
-depends_on: str | None = None
 
 FIRST_HASH = "0" * 64
 SQLITE_GUARDS = (
@@ -127,24 +126,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("exam_id", sa.Integer(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("not_before", UtcTime(), nullable=False),
-        sa.Column("token", sa.String(length=36), nullable=True),
-        sa.Column("worker", sa.String(length=128), nullable=True),
-        sa.Column("lease_until", UtcTime(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("created_at", UtcTime(), nullable=False),
-        sa.Column("finished_at", UtcTime(), nullable=True),
-        sa.CheckConstraint(
-            "(state = 'running') = (token IS NOT NULL)"
-            " AND (state = 'running') = (lease_until IS NOT NULL)",
-            name="ck_jobs_held",
-        ),
-        sa.CheckConstraint(
-            "(state IN ('done', 'dead')) = (finished_at IS NOT NULL)", name="ck_jobs_finished"
-        ),
-        sa.CheckConstraint("state IN ('queued', 'running', 'done', 'dead')", name="ck_jobs_state"),
+        *work_columns("jobs"),
         sa.ForeignKeyConstraint(["exam_id"], ["exams.id"], name="fk_jobs_exam_id"),
         sa.PrimaryKeyConstraint("id", name="pk_jobs"),
         sa.UniqueConstraint("exam_id", "version", name="uq_jobs_exam_id_version"),
@@ -213,26 +195,7 @@ def upgrade() -> None:
         sa.Column("exam_id", sa.Integer(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("route", sa.String(length=64), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("not_before", UtcTime(), nullable=False),
-        sa.Column("token", sa.String(length=36), nullable=True),
-        sa.Column("worker", sa.String(length=128), nullable=True),
-        sa.Column("lease_until", UtcTime(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
-        sa.Column("created_at", UtcTime(), nullable=False),
-        sa.Column("finished_at", UtcTime(), nullable=True),
-        sa.CheckConstraint(
-            "(state = 'running') = (token IS NOT NULL)"
-            " AND (state = 'running') = (lease_until IS NOT NULL)",
-            name="ck_deliveries_held",
-        ),
-        sa.CheckConstraint(
-            "(state IN ('done', 'dead')) = (finished_at IS NOT NULL)", name="ck_deliveries_finished"
-        ),
-        sa.CheckConstraint(
-            "state IN ('queued', 'running', 'done', 'dead')", name="ck_deliveries_state"
-        ),
+        *work_columns("deliveries"),
         sa.ForeignKeyConstraint(["exam_id"], ["exams.id"], name="fk_deliveries_exam_id"),
         sa.ForeignKeyConstraint(["file_id"], ["files.id"], name="fk_deliveries_file_id"),
         sa.PrimaryKeyConstraint("id", name="pk_deliveries"),
@@ -246,8 +209,3 @@ def upgrade() -> None:
     for guard in SQLITE_GUARDS if sqlite else POSTGRESQL_GUARDS:
         op.execute(guard)
     op.execute(f"INSERT INTO audit_head (id, length, hash) VALUES (1, 0, '{FIRST_HASH}')")
-
-
-def downgrade() -> None:
-    """Refuse: there is nothing before the first tables but their loss."""
-    raise NotImplementedError("the first tables are not taken away")

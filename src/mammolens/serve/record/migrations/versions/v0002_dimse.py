@@ -7,12 +7,10 @@ from alembic import op
 
 from mammolens.serve.record.utc import UtcTime
 
-__all__ = ["branch_labels", "depends_on", "down_revision", "downgrade", "revision", "upgrade"]
+__all__ = ["down_revision", "revision", "upgrade"]
 
 revision = "v0002"
 down_revision: str | None = "v0001"
-branch_labels: str | None = None
-depends_on: str | None = None
 
 
 def upgrade() -> None:
@@ -41,9 +39,3 @@ def upgrade() -> None:
         sa.UniqueConstraint("study_instance_uid", name="uq_priors_study_instance_uid"),
         sqlite_autoincrement=True,
     )
-
-
-def downgrade() -> None:
-    """Drop both tables."""
-    op.drop_table("priors")
-    op.drop_table("commitments")

@@ -5,12 +5,10 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-__all__ = ["branch_labels", "depends_on", "down_revision", "downgrade", "revision", "upgrade"]
+__all__ = ["down_revision", "revision", "upgrade"]
 
 revision = "v0005"
 down_revision: str | None = "v0004"
-branch_labels: str | None = None
-depends_on: str | None = None
 
 
 def upgrade() -> None:
@@ -22,8 +20,3 @@ def upgrade() -> None:
         sa.CheckConstraint("id = 1", name="ck_keyring_one"),
         sa.PrimaryKeyConstraint("id", name="pk_keyring"),
     )
-
-
-def downgrade() -> None:
-    """Drop it."""
-    op.drop_table("keyring")

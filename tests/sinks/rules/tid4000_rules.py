@@ -11,10 +11,9 @@ from pydicom.dataset import Dataset
 
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks._dicom_codes import Code
-from mammolens.sinks._dicom_items import code_of, walk
 from mammolens.sinks._dicom_values import date, is_uid, time
 
-__all__ = ["header_violations", "meaning_violations", "value_faults"]
+__all__ = ["code_of", "header_violations", "meaning_violations", "value_faults", "walk"]
 
 _CLASS: Final = "1.2.840.10008.5.1.4.1.1.88.50"
 _HEADER: Final = {
@@ -70,6 +69,23 @@ _GROUPS: Final = {
 """The lists of images by the status of the detections. Where an image failed that nothing can refer
 to (its header could not be read), the list of failed ones stays out, and the status still tells."""
 _Tree = dict[tuple[int, ...], Dataset]
+
+
+def code_of(item: Dataset, keyword: str) -> Code | None:
+    """Give the first code of a code sequence, or ``None``."""
+    for found in item.get(keyword) or ():
+        words = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
+        return Code(*(str(found.get(word, "")) for word in words))
+    return None
+
+
+def walk(
+    root: Dataset, position: tuple[int, ...] = (1,)
+) -> Iterator[tuple[tuple[int, ...], Dataset]]:
+    """Go through a content tree from the top, with every item's position (PS3.3 C.17.3.2.5)."""
+    yield position, root
+    for count, child in enumerate(root.get("ContentSequence") or (), start=1):
+        yield from walk(child, (*position, count))
 
 
 def header_violations(report: Dataset) -> Iterator[str]:

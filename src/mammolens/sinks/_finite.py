@@ -1,4 +1,4 @@
-"""What may be written at all: an exam of which any number is not finite is a failed one."""
+"""Results are finite numbers: an exam with NaN or infinity in its result is a failed exam."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from mammolens.core import (
     Unreadable,
 )
 
-__all__ = ["sound"]
+__all__ = ["fail_if_not_finite"]
 
 
-def sound(prediction: Prediction) -> Prediction:
-    """Fail an exam of which any number is not finite: nothing else of it can be trusted."""
+def fail_if_not_finite(prediction: Prediction) -> Prediction:
+    """Give a failed exam if a number of the result is not finite, else `prediction` itself.
+
+    If one number is wrong, the other numbers of the exam cannot be trusted.
+    """
     doubtful = [image.ref.path for image in prediction.images if not _finite(image)]
     if not doubtful and math.isfinite(prediction.elapsed_s):
         return prediction

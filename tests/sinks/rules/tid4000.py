@@ -1,10 +1,9 @@
-"""The rows of TID 4000 and the templates that it includes, as far as this project writes them.
+"""The rows of TID 4000 and of the templates that it includes, as far as this project writes them.
 
-`dicom_cad_sr` makes its reports of these rows. Validators look at attributes and value types; they
-let a report pass without language, library, summary or rendering intent, and with a probability of
-870 %. `violations` holds a report to the order, number, type, relationship and codes of every row;
-`check` refuses to let a wrong one out. Optional rows of the standard that this project never writes
-are violations here.
+Validators look at attributes and value types. They accept a report without language, library,
+summary or rendering intent, and with a probability of 870 %. `violations` holds a report to the
+order, number, type, relationship and codes of every row. Optional rows of the standard that this
+project never writes are violations here.
 
 Source: PS3.16 TID 1204, 4000-4003, 4006, 4015, 4017, 4019-4021; PS3.3 A.35.5.3, C.17.3.
 """
@@ -12,22 +11,41 @@ Source: PS3.16 TID 1204, 4000-4003, 4006, 4015, 4017, 4019-4021; PS3.3 A.35.5.3,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
+import tid4000_rules as rules
 from pydicom.dataset import Dataset
+from tid4000_rules import code_of
 
 from mammolens.sinks import _dicom_codes as codes
-from mammolens.sinks import _tid4000_rules as rules
 from mammolens.sinks._dicom_codes import Code
-from mammolens.sinks._dicom_items import Row, code_of
 
-__all__ = ["TemplateViolation", "check", "violations"]
+__all__ = ["violations"]
 
 MANY: Final = 10_000
 
 
-class TemplateViolation(RuntimeError):
-    """A report that breaks its template: a fault of this program, never of the exam."""
+@dataclass(frozen=True)
+class Row:
+    """One row of a template: its item, how often it may come, and the rows below it, in order.
+
+    `values` are the answers of a CODE, or the unit of a NUM, or the graphic type of an SCOORD;
+    an empty tuple allows any. A `pointer` refers to an item in another place.
+    """
+
+    relationship: str
+    value_type: str
+    name: Code | None
+    least: int = 1
+    most: int = 1
+    values: tuple[Code | str, ...] = ()
+    below: tuple[Row, ...] = ()
+    pointer: bool = False
+
+    def __str__(self) -> str:
+        name = self.name.meaning if self.name else "item"
+        return f"{self.relationship} {self.value_type} {name!r}"
 
 
 def _algorithm(relationship: str) -> tuple[Row, ...]:
@@ -163,22 +181,6 @@ LANGUAGE: Final = Row("HAS CONCEPT MOD", "CODE", codes.LANGUAGE, values=(codes.E
 LIBRARY: Final = Row("CONTAINS", "CONTAINER", codes.LIBRARY, below=(LIBRARY_ENTRY,))
 ANALYSES: Final = Row("CONTAINS", "CODE", codes.ANALYSES, values=(codes.NOT_ATTEMPTED,))
 REPORT: Final = (LANGUAGE, LIBRARY, SUMMARY, DETECTIONS, ANALYSES)
-
-
-def check(report: Dataset) -> None:
-    """Let a report pass, or stop.
-
-    Raises
-    ------
-    TemplateViolation
-        The report breaks a row or a rule; every violation is named.
-    """
-    found = violations(report)
-    if found:
-        raise TemplateViolation(
-            "this Mammography CAD SR breaks TID 4000, which is a fault of the program: "
-            + "; ".join(found)
-        )
 
 
 def violations(report: Dataset) -> list[str]:

