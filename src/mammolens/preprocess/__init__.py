@@ -14,7 +14,7 @@ from mammolens.preprocess.config import (
     PreprocessConfig,
     RegionConfig,
 )
-from mammolens.preprocess.display import display_of, make_display, make_thumbnail
+from mammolens.preprocess.display import Tone, display_of, make_display, make_thumbnail, tone_of
 from mammolens.preprocess.grey import apply_voi, denoise, enhance_contrast, normalise, to_grey
 from mammolens.preprocess.orientation import turned
 from mammolens.preprocess.picture_trust import usable_voi
@@ -29,6 +29,7 @@ __all__ = [
     "Pectoral",
     "PreprocessConfig",
     "RegionConfig",
+    "Tone",
     "apply_voi",
     "denoise",
     "display_of",
@@ -42,6 +43,7 @@ __all__ = [
     "prepare_crop",
     "prepare_region",
     "to_grey",
+    "tone_of",
     "turned",
     "usable_voi",
 ]

@@ -8,7 +8,7 @@ window, the tone curve is chosen from the breast itself.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +20,7 @@ from mammolens.preprocess.grey import to_grey
 from mammolens.preprocess.picture_trust import usable_voi
 from mammolens.preprocess.resizing import resize
 
-__all__ = ["display_of", "make_display", "make_thumbnail"]
+__all__ = ["Tone", "display_of", "make_display", "make_thumbnail", "tone_of"]
 
 _THUMBNAIL_PX: Final = 512
 _WHITE: Final = 0.999
@@ -38,6 +38,18 @@ hand."""
 _BLOCK_ROWS: Final = 512
 """Rows whose greys are computed at once: it bounds the memory for floats."""
 _TABLE_SIZE: Final = 1 << 16
+
+
+@dataclass(frozen=True)
+class Tone:
+    """A tone curve in modality values: ``((v - black) / (white - black)) ** power``, within 0–1.
+
+    It leads to the greys that are shown. `black` is above `white` for a picture that is inverted.
+    """
+
+    black: float
+    white: float
+    power: float
 
 
 def display_of(mammogram: Mammogram, view: PreparedView, max_side_px: int | None = None) -> Display:
@@ -68,14 +80,8 @@ def make_display(
         If the picture is flat.
     """
     mammogram, small, shape = _reduced(mammogram, photometric, max_side_px)
-    stride = max(1, math.ceil(max(small.shape) / _THUMBNAIL_PX))
-    sample = small[::stride, ::stride]
-    ends = np.asarray([small.min(), small.max()], small.dtype)
-    if mammogram.voi is not None and _burnt(to_grey(sample, mammogram)):
-        mammogram = replace(mammogram, voi=None)
-    low, high, power = 0.0, 1.0, 1.0
-    if mammogram.voi is None:
-        low, high, power = _curve(_with_ends(sample, ends, mammogram))
+    mammogram, (low, high, power) = _toned(mammogram, small)
+    ends = _ends(small)
 
     def toned(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         grey = _with_ends(values, ends, mammogram)
@@ -84,6 +90,31 @@ def make_display(
 
     rows, cols = mammogram.pixels.shape
     return Display(_pointwise(small, ends, toned), (shape[0] / rows, shape[1] / cols))
+
+
+def tone_of(
+    mammogram: Mammogram, photometric: Photometric, max_side_px: int | None = None
+) -> Tone | None:
+    """Give the tone curve that `make_display` would use, for a viewer that applies it itself.
+
+    Returns
+    -------
+    ``None`` where `make_display` uses the window of the file instead.
+
+    Raises
+    ------
+    NotAMammogram
+        If the picture is flat.
+    """
+    mammogram, small, _ = _reduced(mammogram, photometric, max_side_px)
+    mammogram, (low, high, power) = _toned(mammogram, small)
+    if mammogram.voi is not None:
+        return None
+    first, last = (float(end) for end in _ends(small))
+    if photometric is Photometric.MONOCHROME1:
+        first, last = last, first
+    black, white = first + low * (last - first), first + high * (last - first)
+    return Tone(black, white, power)
 
 
 def make_thumbnail(
@@ -121,6 +152,23 @@ def _reduced(
     if shape == (rows, cols):
         return mammogram, mammogram.pixels, shape
     return mammogram, resize(mammogram.pixels, shape), shape
+
+
+def _ends(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.asarray([pixels.min(), pixels.max()], pixels.dtype)
+
+
+def _toned(
+    mammogram: Mammogram, small: npt.NDArray[Any]
+) -> tuple[Mammogram, tuple[float, float, float]]:
+    """The mammogram without a VOI that burns out the breast, and the tone curve over its greys."""
+    stride = max(1, math.ceil(max(small.shape) / _THUMBNAIL_PX))
+    sample = small[::stride, ::stride]
+    if mammogram.voi is not None and _burnt(to_grey(sample, mammogram)):
+        mammogram = replace(mammogram, voi=None)
+    if mammogram.voi is not None:
+        return mammogram, (0.0, 1.0, 1.0)
+    return mammogram, _curve(_with_ends(sample, _ends(small), mammogram))
 
 
 def _with_ends(
