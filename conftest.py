@@ -1,4 +1,4 @@
-"""How tests are collected: what two workers would otherwise both do for nothing."""
+"""What holds for every test process: bytecode, threads, and which modules have doctests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from _pytest.doctest import DoctestModule
 
 sys.dont_write_bytecode = False  # to compile everything again takes longer than most tests
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the commands that tests start read it
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+    os.environ.setdefault(name, "1")  # on small arrays, threads mostly wait for each other
 
 
 @pytest.hookimpl(wrapper=True)

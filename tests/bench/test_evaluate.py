@@ -72,6 +72,7 @@ def test_figures_are_those_of_the_predictions_written(package, rows, write_table
     assert [key for key in (*metrics, *asked_for) if f"`{key}`" not in told] == []
 
 
+@pytest.mark.slow
 def test_jobs_and_order_of_rows_do_not_change_a_score(package, rows, write_table, tmp_path):
     forward = run(str(package), write_table("few.csv", rows[1][:11]), tmp_path / "a", jobs=1)
     backward = run(str(package), write_table("back.csv", rows[1][10::-1]), tmp_path / "b", jobs=3)
@@ -82,6 +83,7 @@ def test_jobs_and_order_of_rows_do_not_change_a_score(package, rows, write_table
         assert float(second[name]) == pytest.approx(float(score), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_unreadable_rows_are_counted_named_and_never_scored(package, rows, write_table, tmp_path):
     folder, drawn = rows
     (folder / "empty.png").write_bytes(b"")
@@ -126,6 +128,7 @@ def test_unknown_labels_are_left_out_of_their_task_only(package, rows, write_tab
     assert {row["label_tumour"] for row in predictions(summary)} == {"", "1"}
 
 
+@pytest.mark.slow
 def test_figures_stand_per_data_set(package, rows, write_table, tmp_path):
     chosen = [
         {**row, "dataset": "first" if row["patient_id"] < "p06" else "second"} for row in rows[1]
@@ -164,6 +167,7 @@ def test_a_split_column_chooses_rows(package, rows, write_table, tmp_path):
         run(str(package), write_table("leak.csv", chosen, columns), tmp_path, split="test")
 
 
+@pytest.mark.slow
 def test_a_run_gives_the_split_that_its_model_was_trained_with(
     make_package, rows, write_table, tmp_path
 ):
@@ -238,6 +242,7 @@ def test_the_built_in_model_is_evaluated_too(rows, write_table, tmp_path):
     assert summary.metrics["model"]["name"] == DEFAULT_MODEL
 
 
+@pytest.mark.slow
 def test_figures_stand_with_and_without_age(package, rows, write_table, tmp_path):
     """Here the young are ill, so that an age prior does harm, and taking it away must mend it."""
     ages = [{**row, "age": "40" if row["malignant"] == "1" else "75"} for row in rows[1]]

@@ -86,6 +86,7 @@ def exported(run):
     return run.parent / "package", lines
 
 
+@pytest.mark.slow
 def test_a_card_speaks_of_the_data_that_the_run_has_seen(exported):
     package, lines = exported
     card = ModelPackage.load(package).card
@@ -111,6 +112,7 @@ def test_a_card_speaks_of_the_data_that_the_run_has_seen(exported):
     assert "origin not stated" in card.attribution
 
 
+@pytest.mark.slow
 def test_a_package_names_whom_it_learned_from_by_digest(exported):
     known = read_patients(exported[0])
     assert known is not None
@@ -152,6 +154,7 @@ def test_a_place_that_holds_other_files_is_refused_before_anything_is_scored(run
     assert not (run / "card.json").exists()
 
 
+@pytest.mark.slow
 def test_a_network_that_goes_on_from_an_unknown_package_says_so(run, exported, tmp_path):
     """Known patients that are held out, and a package that names nobody: both are told."""
     (tmp_path / "unknown").mkdir()

@@ -314,6 +314,7 @@ def test_a_flood_of_events_starts_no_threads(listen):
     assert echoes(listener)
 
 
+@pytest.mark.slow
 def test_who_answers_nothing_and_asks_for_ever_is_let_go(listen):
     """An echo flood by a sender that reads no answer: its socket is full, then it is silent."""
     listener = listen(**QUICK)
