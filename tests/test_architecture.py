@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,13 @@ def test_the_command_line_starts_without_the_engine() -> None:
     assert {"numpy", "cv2", "onnxruntime", "pydicom", "pydantic"} & set(
         done.stdout.split()
     ) == set()
+
+
+def test_every_module_can_be_imported() -> None:
+    for path in MODULES:
+        if path.name != "__main__.py":
+            parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+            importlib.import_module(".".join(parts).removesuffix(".__init__"))
 
 
 def test_files_are_short() -> None:

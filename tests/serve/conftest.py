@@ -113,8 +113,18 @@ def clock() -> TurnedClock:
     return TurnedClock()
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory) -> Path:
+    """A SQLite file with today's tables: to migrate one takes longer than most tests."""
+    path = tmp_path_factory.mktemp("empty") / "node.sqlite"
+    open_database(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture
-def database(url, clock) -> Iterator[Database]:
+def database(url, clock, empty_database) -> Iterator[Database]:
+    if url.startswith("sqlite"):
+        shutil.copy(empty_database, sa.make_url(url).database)
     opened = open_database(url, clock)
     yield opened
     opened.close()
