@@ -33,7 +33,7 @@ quick: $(VENV)/.dev
 	$(PY) -m pytest -n 2 -m "not slow and not pacs"
 
 test-pacs: $(VENV)/.dev
-	$(PY) -m pytest -n 2 -m "pacs and not slow" -ra --durations 10
+	$(PY) -m pytest -n 2 -m "pacs and not longest" -ra --durations 10
 
 pacs-demo: $(VENV)/.dev
 	$(PY) deploy/loopback/demo.py

@@ -354,6 +354,7 @@ def test_a_picture_without_a_breast(clean, tmp_path) -> None:
     assert codes(report) == {"no_breast": Severity.WARNING}
 
 
+@pytest.mark.slow
 def test_sides_against_pictures_and_names(clean) -> None:
     opposite = {Laterality.LEFT: Laterality.RIGHT, Laterality.RIGHT: Laterality.LEFT}
     wrong = replace(clean[0], laterality=Laterality.RIGHT)

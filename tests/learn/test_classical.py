@@ -44,6 +44,7 @@ def test_the_command_knows_every_classifier():
     assert set(CLASSICAL) == set(CLASSIFIERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSICAL)
 def test_a_texture_is_found_again(name, material):
     training, others, labels = material
@@ -55,6 +56,7 @@ def test_a_texture_is_found_again(name, material):
     assert len(found.fold_choices) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["svm", "logistic"])
 def test_shuffled_labels_teach_nothing(name, material):
     training, _, _ = material
@@ -129,6 +131,7 @@ def test_probabilities_keep_the_order_of_scores_even_where_these_mislead():
     assert fair(np.array([-9.0, 9.0])) == pytest.approx([0, 1], abs=0.01)
 
 
+@pytest.mark.slow
 def test_scores_are_kept_and_never_stale(material, tmp_path):
     training, others, _ = material
     searches = []
@@ -151,6 +154,7 @@ def test_scores_are_kept_and_never_stale(material, tmp_path):
     assert (cached_fit("knn", training, others, **kept).scores == first.scores).all()
 
 
+@pytest.mark.slow
 def test_another_process_would_find_what_was_kept():
     """The digests hold no address of this process's memory."""
     code = (

@@ -26,6 +26,8 @@ from mammolens.serve.record.audit import verify
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.work import work, work_off
 
+pytestmark = pytest.mark.slow
+
 CHILD = """
 import json, os, signal, sys, threading
 from pathlib import Path
@@ -192,7 +194,7 @@ def test_a_worker_killed_at_random(quick, tmp_path, mammogram):
     kill_at_random(quick | {"model": "mammolens-2"}, tmp_path, mammogram, 3)
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_a_worker_killed_at_random_many_times(quick, tmp_path, mammogram):
     kill_at_random(quick | {"model": "mammolens-2"}, tmp_path, mammogram, 20)
 

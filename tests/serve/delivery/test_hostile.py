@@ -27,6 +27,8 @@ from ..hostile import (
     silent_handshake,
 )
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_S = 0.5
 ENDS_S = 30.0
 """Far more than a delivery with such a time limit takes; without a limit it never ends."""

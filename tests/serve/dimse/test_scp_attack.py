@@ -34,6 +34,8 @@ from .wire import (
     store_bytes,
 )
 
+pytestmark = pytest.mark.slow
+
 COMMITMENT = str(StorageCommitmentPushModel)
 QUICK = {"acse_timeout_s": 0.6, "network_timeout_s": 0.6, "dimse_timeout_s": 0.6}
 ENDS_S = 30.0
@@ -314,7 +316,6 @@ def test_a_flood_of_events_starts_no_threads(listen):
     assert echoes(listener)
 
 
-@pytest.mark.slow
 def test_who_answers_nothing_and_asks_for_ever_is_let_go(listen):
     """An echo flood by a sender that reads no answer: its socket is full, then it is silent."""
     listener = listen(**QUICK)

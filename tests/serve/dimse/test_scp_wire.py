@@ -23,11 +23,12 @@ from .wire import (
     store_bytes,
 )
 
+pytestmark = pytest.mark.slow
+
 CROWD = 200
 NOISE = 120
 
 
-@pytest.mark.slow
 def test_two_hundred_associations_at_once_are_served(listen, mammogram):
     listener = listen()
     crowd = [connect(listener) for _ in range(CROWD)]

@@ -371,6 +371,7 @@ def test_an_identity_that_was_moved_to_another_object_does_not_open(node, view):
     assert sinks.isdisjoint({"dicom-cad-sr", "hl7", "fhir"})
 
 
+@pytest.mark.slow
 def test_a_sealed_result_is_not_sent_without_its_key(node, view):
     send_all(node, view)
     with open_state(node) as state:
@@ -432,6 +433,7 @@ def test_doubts_of_the_header_outlive_its_identity(node, view):
 ODD = ("UN", "OB", "OW", "LO", "PN", "UI", "DS", "IS", "CS", "FD", "US", "UT", "AT", "LT", "DA")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("vr", ODD)
 def test_no_attribute_that_stays_carries_a_name_in_another_form(view, hiding, vr):

@@ -190,6 +190,7 @@ with open_state(NodeSettings(**json.loads(sys.argv[1]))) as state:
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 def test_killed_anywhere_it_is_run_again_and_nothing_is_lost(worked):
     before = read_all(keyed(worked, OLD))
     plain = json.dumps(

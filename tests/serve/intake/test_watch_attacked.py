@@ -24,6 +24,8 @@ from mammolens.serve.intake.watch import AGAIN_S, Watch
 from mammolens.serve.record import AUDIT, INSTANCES
 from mammolens.serve.settings import NodeSettings
 
+pytestmark = pytest.mark.slow
+
 LONG = "n" * 245
 
 
@@ -362,7 +364,7 @@ def test_a_second_node_is_refused_before_its_ports_open(
     assert opened == []
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_many_files_cost_little(watch, folder):
     for number in range(200_000):

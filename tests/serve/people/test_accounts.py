@@ -15,6 +15,8 @@ from mammolens.serve.people.passwords import is_password
 from mammolens.serve.record import API_TOKENS, AUDIT, EXAMS, PEOPLE, SITES, PersonRole, ensure_site
 from mammolens.serve.settings import IntakeSettings
 
+from ..house import House
+
 READER, ADMINISTRATOR = PersonRole.READER, PersonRole.ADMINISTRATOR
 
 
@@ -353,7 +355,8 @@ def house_site(house, exam: int) -> int | None:
         return connection.execute(sa.select(EXAMS.c.site_id).where(EXAMS.c.id == exam)).scalar_one()
 
 
-def test_no_hash_is_not_a_password_and_damage_is_not_one(house):
+def test_no_hash_is_not_a_password_and_damage_is_not_one(database, clock):
+    house = House(database, clock)
     assert not is_password(None, "anything")
     assert not is_password("not a hash", "anything")
     with house.database.read() as connection:

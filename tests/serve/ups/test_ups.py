@@ -464,6 +464,7 @@ with open_state(NodeSettings(**json.loads(sys.argv[2]))) as state:
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.parametrize("point", ["claimed", "saved", "ended"])
 def test_killed_at_any_point_a_step_goes_on(values, book, send, state, point):
     values |= {"jobs": {"backoff_s": 0.01, "lease_s": 0.5}}

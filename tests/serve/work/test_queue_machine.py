@@ -205,6 +205,7 @@ def test_nothing_is_lost_on_sqlite(mammogram):
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 def test_nothing_is_lost_on_sqlite_at_length(mammogram):
     try_out(lambda folder: f"sqlite:///{folder}/node.sqlite", mammogram, 500)
 

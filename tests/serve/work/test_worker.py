@@ -350,6 +350,7 @@ def test_a_stop_lets_the_exam_in_work_come_to_its_end(send, state, rows, monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_memory_does_not_grow_with_the_exams(state, mammogram, run):
     def resident_kb() -> int:
