@@ -31,6 +31,7 @@ def predictions(summary):
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_predictions_written(package, rows, write_table, tmp_path):
     table = write_table("all.csv", rows[1])
     seen = []
@@ -116,6 +117,7 @@ def test_a_table_of_which_nothing_can_be_read_has_no_figures(package, rows, writ
     assert summary.metrics["malignancy"]["image"]["n"] == 0
 
 
+@pytest.mark.slow
 def test_unknown_labels_are_left_out_of_their_task_only(package, rows, write_table, tmp_path):
     chosen = [dict(row) for row in rows[1]]
     for row in chosen:
@@ -155,6 +157,7 @@ def test_operating_points_reach_their_goals(package, rows, write_table):
     assert (points.low.n, points.low.n_positive) == (12, 6)
 
 
+@pytest.mark.slow
 def test_a_split_column_chooses_rows(package, rows, write_table, tmp_path):
     chosen = [{**row, "split": "test" if row["patient_id"] < "p04" else "train"} for row in rows[1]]
     columns = (*chosen[0],)

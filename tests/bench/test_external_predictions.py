@@ -32,6 +32,7 @@ def rewrite(source, target, change, columns=None):
     return target
 
 
+@pytest.mark.slow
 def test_what_was_written_reads_back_to_the_same_figures(package, scored, tmp_path):
     table, summary = scored
     again = run(None, table, tmp_path, predictions=summary.predictions_path)
@@ -45,6 +46,7 @@ def test_what_was_written_reads_back_to_the_same_figures(package, scored, tmp_pa
         assert with_card.metrics[key] == summary.metrics[key], key
 
 
+@pytest.mark.slow
 def test_order_of_rows_does_not_matter(scored, tmp_path):
     table, summary = scored
     turned = rewrite(summary.predictions_path, tmp_path / "p.csv", lambda lines: lines[::-1])
@@ -52,6 +54,7 @@ def test_order_of_rows_does_not_matter(scored, tmp_path):
     assert again.metrics["malignancy"] == summary.metrics["malignancy"]
 
 
+@pytest.mark.slow
 def test_malignancy_alone_says_nothing_of_tumours(scored, tmp_path):
     table, summary = scored
     bare = rewrite(
@@ -68,6 +71,7 @@ def test_malignancy_alone_says_nothing_of_tumours(scored, tmp_path):
     assert any("no tumour figures" in note for note in found["notes"])
 
 
+@pytest.mark.slow
 def test_tumour_may_be_given_in_place_of_normal(scored, tmp_path):
     table, summary = scored
     columns = ["dataset", "image_id", "malignancy", "tumour"]
@@ -131,6 +135,7 @@ def test_predictions_beside_the_metrics_of_another_table_are_refused(
         )
 
 
+@pytest.mark.slow
 def test_a_failure_needs_a_reason_and_is_counted(scored, tmp_path):
     table, summary = scored
     empty = dict.fromkeys(("p_normal", "p_benign", "p_malignant", "malignancy", "tumour"), "")
@@ -156,6 +161,7 @@ def test_unreadable_files_are_named(scored, tmp_path):
         run(None, table, tmp_path)
 
 
+@pytest.mark.slow
 def test_thresholds_are_fixed_on_the_named_side(package, rows, write_table, tmp_path):
     chosen = [
         {**row, "split": "test" if row["patient_id"] < "p06" else "validation"} for row in rows[1]

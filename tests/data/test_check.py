@@ -192,6 +192,7 @@ PROCESSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [*TURNED, *PROCESSED.values()],
@@ -219,6 +220,7 @@ def test_copies_across_sides_and_with_other_labels(clean) -> None:
     assert codes(check([*clean, contrary]))["copy_with_other_label"] is Severity.ERROR
 
 
+@pytest.mark.slow
 def test_different_pictures_are_not_reported_as_copies() -> None:
     textures = []
     for seed in range(1000, 1250):

@@ -82,6 +82,7 @@ def test_patients_are_never_divided_and_folds_are_stratified(material):
         assert 0.3 < training.labels[held].mean() < 0.7
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_scores(material):
     training, others, _ = material
     one, other = (fit("svm", training, others, folds=3, seed=4) for _ in range(2))

@@ -152,6 +152,7 @@ def test_lossless_copies_score_alike(state, clock, mammogram):
     assert [row.n_images for row in found] == [4] * len(SYNTAXES)
 
 
+@pytest.mark.slow
 def test_twenty_exams_are_worked_off(state, clock, mammogram):
     for study in range(20):
         for number in range(4):

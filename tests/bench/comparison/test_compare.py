@@ -488,6 +488,7 @@ def test_bad_input_is_refused_by_name(settings, tmp_path, change, error, words):
         compare(replace(settings, **change), tmp_path)
 
 
+@pytest.mark.slow
 def test_packages_alone_may_be_judged_on_every_row(settings, package, tmp_path):
     found = compare(replace(settings, models=(str(package),), split="all"), tmp_path)
     assert found.document["n_common"] == 144

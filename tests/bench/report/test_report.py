@@ -98,6 +98,7 @@ def blocks(document, kind):
     ]
 
 
+@pytest.mark.slow
 def test_the_page_is_well_formed_and_names_its_parts(page):
     assert page.wrong == []
     assert page.open == []
@@ -264,6 +265,7 @@ def test_the_pdf_has_all_sections_and_the_disclaimer_on_every_page(files):
     assert (round(size.width), round(size.height)) == (595, 842)
 
 
+@pytest.mark.slow
 def test_details_are_folded_on_the_page_and_left_out_of_the_print(document, page, files):
     detailed = [section for section in document.sections if section.details]
     assert {"Discrimination", "Operating points", "Subgroups"} <= {one.title for one in detailed}

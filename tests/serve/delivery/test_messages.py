@@ -243,6 +243,7 @@ def test_what_is_no_message_is_dead(mllp, message, now, content):
     assert listener.received == ["m1"]
 
 
+@pytest.mark.slow
 def test_results_of_a_real_exam_are_taken_by_every_kind_of_destination(
     make_node, peer, peers, mammogram, package, tmp_path, now
 ):

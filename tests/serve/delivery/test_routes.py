@@ -205,6 +205,7 @@ def test_what_waits_for_a_route_that_is_gone_is_listed(make_node):
     assert letter.error == "its route is no longer in the settings"
 
 
+@pytest.mark.slow
 def test_attempts_end_where_the_route_says(make_node, told, until):
     told(a=Told(*[Verdict.LATER] * 9), b=Told(*[Verdict.LATER] * 9), c=Told())
     node = make_node(

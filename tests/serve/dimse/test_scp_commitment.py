@@ -289,6 +289,7 @@ def references_of(count: int, empty: bool = False) -> bytes:
     return element(0x1195, b"1.2.3.99") + element(0x1199, b"".join(items))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "empty", "words"),
     [(2_000_000, True, "longer"), (100_000, True, "more than")],
@@ -305,6 +306,7 @@ def test_a_request_for_too_many_objects_is_refused_before_it_is_decoded(count, e
     assert _commitment_data.refusal_status(refused.value) == 0x0213
 
 
+@pytest.mark.slow
 def test_a_request_for_a_large_study_is_read():
     with pytest.raises(UnsupportedImage, match="10,001 objects"):
         _commitment_data.decode_message(BytesIO(references_of(10_001)), IMPLICIT)

@@ -95,6 +95,7 @@ def read_all(settings: NodeSettings) -> list[object]:
         return [*told, seal.pseudonyms]
 
 
+@pytest.mark.slow
 def test_everything_opens_with_the_new_key_alone(worked, send, tmp_path):
     before = read_all(keyed(worked, OLD))
     with open_state(keyed(worked, NEW, OLD)) as state:

@@ -216,6 +216,7 @@ def test_more_exams_than_a_batch(node, clock, rows, monkeypatch):
     assert rows(EXAMS) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_clock_that_runs_ahead_deletes_nothing(node, send, finish, clock, rows):
     send()

@@ -96,6 +96,7 @@ except StorageError as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [4096, 20_000], ids=["the file", "the database"])
 def test_a_full_disk_acknowledges_nothing(tmp_path, database, url, mammogram, rows, limit):
     """A limit of the system on file sizes stands for the full disk; the object has 17 kB."""

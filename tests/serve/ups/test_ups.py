@@ -150,6 +150,7 @@ def test_a_step_waits_for_all_its_images_and_for_delivery(state, book, send):
     assert book.state("1.2.1") == "COMPLETED"
 
 
+@pytest.mark.slow
 def test_a_step_of_another_is_left(state, book):
     book.schedule("1.2.1", **inputs(0))
     book.before = lambda name: (
@@ -289,6 +290,7 @@ def test_nothing_is_fetched_from_a_server_that_a_step_alone_names(values, book, 
     assert peer.asked == []
 
 
+@pytest.mark.slow
 def test_images_that_nobody_places_come_from_the_source(values, book, mammogram):
     peer = Peer([mammogram(n, StudyInstanceUID=STUDY) for n in range(4)])
     book.schedule("1.2.1", StudyInstanceUID=STUDY)
@@ -316,6 +318,7 @@ def test_a_step_is_found_again_where_identity_is_taken_off(values, book, send_vi
     assert b"1.2.3.4.0" not in kept
 
 
+@pytest.mark.slow
 def test_images_are_fetched_where_identity_is_taken_off(values, book, mammogram, tmp_path):
     hidden = {"key": "k" * 32, "scratch": str(tmp_path / "scratch")}
     (tmp_path / "scratch").mkdir()

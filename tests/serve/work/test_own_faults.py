@@ -74,6 +74,7 @@ PLACES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_a_fault_of_our_disk_is_waited_out(place, run, rows, monkeypatch):
     with monkeypatch.context() as patch:
