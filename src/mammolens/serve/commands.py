@@ -49,11 +49,11 @@ def run_worker(settings: NodeSettings, threads: int, once: bool) -> int:
     StorageError
         The database is away at the start; later on it is waited for.
     """
-    from mammolens.serve.work import work, work_off
+    from mammolens.serve.work import work
 
     logs.configure(settings.log.level)
     with stopping() as stop, open_state(settings) as state, present(state.database, "worker"):
-        return (work_off if once else work)(state, threads, stop, apart=True)
+        return work(state, threads, stop, once=once)
 
 
 def run_node(settings: NodeSettings) -> None:
@@ -156,7 +156,7 @@ def _working(state: NodeState, workers: int, stop: threading.Event) -> Iterator[
     def run() -> None:
         try:
             with present(state.database, "worker"):
-                work(state, workers, stop, apart=True)
+                work(state, workers, stop)
         except BaseException as error:
             failed.append(error)
             stop.set()
@@ -205,11 +205,11 @@ def run_deliveries(settings: NodeSettings, once: bool) -> int:
     StorageError
         The database is away at the start; later on it is waited for.
     """
-    from mammolens.serve.delivery import deliver, deliver_off
+    from mammolens.serve.delivery import deliver
 
     logs.configure(settings.log.level)
     with stopping() as stop, open_state(settings) as state, present(state.database, "deliver"):
-        return (deliver_off if once else deliver)(state, stop)
+        return deliver(state, stop, once=once)
 
 
 def add_files(settings: NodeSettings, paths: Sequence[Path]) -> Iterator[tuple[str, str, bool]]:
@@ -229,9 +229,7 @@ def add_files(settings: NodeSettings, paths: Sequence[Path]) -> Iterator[tuple[s
         for file in files:
             try:
                 content = file.read_bytes()
-                receipt = receive(
-                    state.database, state.received, content, "folder:cli", settings.intake
-                )
+                receipt = receive(state, content, "folder:cli")
             except InputError as error:
                 yield file.name, f"{type(error).__name__}: {error}", False
                 continue

@@ -18,7 +18,8 @@ from mammolens.serve.holdings.backup import verify_backup
 from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, FILES, INSTANCES
 from mammolens.serve.record.tables import METADATA
-from mammolens.serve.work import work_off
+
+from ..in_process import work_once
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def node(state, clock, send_views):
     send_views(state, range(4))
     send_views(state, [0], SOPClassUID="1.2.840.10008.5.1.4.1.1.2", SOPInstanceUID="1.9")
     clock.turn(61)
-    assert work_off(state, 1, threading.Event()) == 1
+    assert work_once(state) == 1
     return state
 
 
@@ -78,7 +79,7 @@ def test_a_backup_is_taken_while_the_node_receives(here, tmp_path, mammogram):
         number = 10
         while not stop.is_set():
             data = mammogram(number, StudyInstanceUID="1.2.9", picture=number)
-            receive(here.database, here.received, data, "dimse:X", here.settings.intake)
+            receive(here, data, "dimse:X")
             received.append(number)
             number += 1
 
@@ -165,7 +166,7 @@ def test_the_restored_node_goes_on_with_its_trail(here, elsewhere, tmp_path, mam
     restore(elsewhere, tmp_path / "backup")
     with open_state(elsewhere) as state:
         before = len(all_rows(state.database)["audit"])
-        receipt = receive(state.database, state.received, mammogram(0), "dimse:X", elsewhere.intake)
+        receipt = receive(state, mammogram(0), "dimse:X")
         assert receipt.repeated
         with state.database.read() as connection:
             assert len(connection.execute(sa.select(AUDIT)).all()) == before + 1

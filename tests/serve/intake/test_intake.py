@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -25,8 +26,9 @@ FILM = IntakeSettings(min_free_mb=0, film=True)
 
 @pytest.fixture
 def send(state):
-    def send(data: bytes, settings: IntakeSettings = SETTINGS):
-        return receive(state.database, state.received, data, "dimse:MODALITY", settings)
+    def send(data: bytes, intake: IntakeSettings = SETTINGS):
+        settings = state.settings.model_copy(update={"intake": intake})
+        return receive(replace(state, settings=settings), data, "dimse:MODALITY")
 
     return send
 

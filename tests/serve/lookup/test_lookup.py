@@ -9,12 +9,13 @@ from dataclasses import replace
 import pytest
 
 from mammolens.errors import ConfigError, MissingAttribute
-from mammolens.serve.delivery import deliver_off
+from mammolens.serve.delivery import deliver
 from mammolens.serve.holdings import NodeState, open_state
 from mammolens.serve.lookup import ExamState, look_up, report_exam, say_exams, say_report
 from mammolens.serve.record import DELIVERIES, JOBS, PRIORS, RESULTS, WorkState
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.work import work_off
+
+from ..in_process import work_once
 
 KEY = "a key of no less than 32 characters"
 
@@ -120,7 +121,7 @@ def test_an_exam_is_in_every_state_in_its_turn(routed, send, clock, database):
     with database.write() as connection:
         connection.execute(PRIORS.delete())
     clock.turn(61)
-    assert work_off(state, 1, stop) == 1
+    assert work_once(state) == 1
     assert state_of(state) is ExamState.DELIVERING
     held = {"finished_at": None, "token": "t", "lease_until": clock.now}
     change(state, JOBS, state=WorkState.RUNNING.value, **held)
@@ -132,7 +133,7 @@ def test_an_exam_is_in_every_state_in_its_turn(routed, send, clock, database):
     change(state, JOBS, state=WorkState.DEAD.value, **ended)
     assert state_of(state) is ExamState.GIVEN_UP
     change(state, JOBS, state=WorkState.DONE.value, **ended)
-    assert deliver_off(state, stop) == 1
+    assert deliver(state, stop, once=True) == 1
     assert state_of(state) is ExamState.DELIVERING
     change(state, DELIVERIES, state=WorkState.DEAD.value, error="no", finished_at=clock.now)
     assert state_of(state) is ExamState.UNDELIVERED
@@ -155,8 +156,8 @@ def test_the_story_of_an_exam_is_told_in_full(routed, send, clock):
     send(state, 1, 5, SOPClassUID="1.2.840.10008.5.1.4.1.1.4")
     send(state, 2, 5, SOPClassUID="1.2.840.10008.5.1.4.1.1.4")
     clock.turn(61)
-    work_off(state, 1, threading.Event())
-    deliver_off(state, threading.Event())
+    work_once(state)
+    deliver(state, threading.Event(), once=True)
     report = report_exam(state, 1)
     said = "\n".join(say_report(report))
     assert "exam 1: delivering, category" in said
@@ -181,7 +182,7 @@ def test_the_story_of_an_exam_is_told_in_full(routed, send, clock):
 def test_scores_are_not_told_without_their_prevalence(state, send, clock):
     send(state, 1, 0, 1, 2, 3)
     clock.turn(61)
-    work_off(state, 1, threading.Event())
+    work_once(state)
     shown = json.dumps(report_exam(state, 1).to_json())
     assert "malignancy" not in shown
     assert "tumour" not in shown
@@ -195,7 +196,7 @@ def test_an_exam_that_is_not_there_is_named(state):
 def test_what_is_gone_from_the_store_is_left_out_and_the_rest_is_told(state, send, clock):
     send(state, 1, 0, 1, PresentationIntentType="FOR PROCESSING")
     clock.turn(61)
-    work_off(state, 1, threading.Event())
+    work_once(state)
     for folder in (state.received.folder, state.results.folder):
         for path in folder.rglob("*"):
             if path.is_file():

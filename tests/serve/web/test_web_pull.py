@@ -75,7 +75,7 @@ def test_a_pull_gives_what_a_push_gives(peer, views, make_state, rows, tmp_path)
     pushed = NodeSettings(data=tmp_path / "other", intake={"min_free_mb": 0})
     with open_state(pushed) as other:
         for content in views:
-            receive(other.database, other.received, content, "test", pushed.intake)
+            receive(other, content, "test")
         with other.database.read() as connection:
             found = connection.execute(INSTANCES.select()).all()
             (same,) = connection.execute(EXAMS.select()).all()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from mammolens.serve.delivery.dead_letters import read_dead, say_dead
 from mammolens.serve.delivery.outbox import revive_deliveries
-from mammolens.serve.delivery.sending import deliver, deliver_off, delivering
+from mammolens.serve.delivery.sending import deliver, delivering
 from mammolens.serve.delivery.transports import Target, open_transport, parse_target
 
 __all__ = [
     "Target",
     "deliver",
-    "deliver_off",
     "delivering",
     "open_transport",
     "parse_target",

@@ -12,14 +12,12 @@ import contextlib
 import logging
 import os
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Final
 
 from mammolens.errors import DeliveryError, StorageError
@@ -39,7 +37,7 @@ from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState
 from mammolens.serve.record import DELIVERIES, attempts, beating
 from mammolens.serve.settings import RouteSettings
 
-__all__ = ["deliver", "deliver_off", "delivering"]
+__all__ = ["deliver", "delivering"]
 
 ROOM: Final = "delivery"
 BATCH: Final = 16
@@ -51,45 +49,39 @@ STOPPED: Final = "not tried: the sender was stopped"
 LOST: Final = "not tried: the lease ran out"
 
 
-def deliver(state: NodeState, stop: threading.Event) -> int:
-    """Deliver by every route until `stop` is set, and give the number of files delivered.
+def deliver(state: NodeState, stop: threading.Event, *, once: bool = False) -> int:
+    """Deliver by every route until `stop` is set, and return the number of files delivered.
+
+    Parameters
+    ----------
+    once
+        End when nothing may be sent now. Deliveries that wait after a failure are left, and so are
+        routes to a destination that is away.
 
     Raises
     ------
     ConfigError
         A destination of the settings cannot be understood.
     """
-    return _serve_all(state, _transports(state), stop, _patience(state, stop))
-
-
-def deliver_off(state: NodeState, stop: threading.Event) -> int:
-    """Deliver what may go now, and give the number of files delivered.
-
-    Deliveries that wait after a failure are left, and so are routes to a destination that is away.
-
-    Raises
-    ------
-    ConfigError
-        A destination of the settings cannot be understood.
-    """
-    return _serve_all(state, _transports(state), stop, lambda: True)
+    return _deliver_all(state, _transports(state), stop, once)
 
 
 @contextlib.contextmanager
 def delivering(state: NodeState, stop: threading.Event | None = None) -> Iterator[None]:
-    """Deliver in threads while the block runs; its end waits for the files on their way.
+    """Deliver in threads while the block runs; its end waits for the files that are being sent.
 
-    They have `dimse.stop_s` from when `stop` is set, which the end of the block does at the latest.
+    These files have `dimse.stop_s` from when `stop` is set. The end of the block sets it at the
+    latest.
 
     Raises
     ------
     ConfigError
         A destination of the settings cannot be understood; nothing was begun.
     """
-    routes = _transports(state)
-    stop = stop or threading.Event()
-    run = partial(_serve_all, state, routes, stop, _patience(state, stop))
-    thread = threading.Thread(target=run, name="delivery")
+    routes, stop = _transports(state), stop or threading.Event()
+    thread = threading.Thread(
+        target=_deliver_all, args=(state, routes, stop, False), name="delivery"
+    )
     thread.start()
     try:
         yield
@@ -98,24 +90,20 @@ def delivering(state: NodeState, stop: threading.Event | None = None) -> Iterato
         thread.join()
 
 
-def _patience(state: NodeState, stop: threading.Event) -> Callable[[], bool]:
-    return lambda: stop.wait(state.settings.jobs.poll_s)
-
-
 def _transports(state: NodeState) -> list[tuple[RouteSettings, Transport]]:
     return [(route, open_transport(route, state.settings)) for route in state.settings.routes]
 
 
-def _serve_all(
+def _deliver_all(
     state: NodeState,
     routes: Sequence[tuple[RouteSettings, Transport]],
     stop: threading.Event,
-    rest: Callable[[], bool],
+    once: bool,
 ) -> int:
-    """Run a loop for each route; `rest` is called by one without work and says whether to end."""
+    """Run a loop for each route, each in a thread."""
     if not routes:
-        while not rest():
-            continue
+        if not once:
+            stop.wait()
         return 0
     logs.event(ROOM, "started", count=len(routes))
     host = f"{socket.gethostname()}:{os.getpid()}"
@@ -125,9 +113,9 @@ def _serve_all(
     ):
         loops = [
             pool.submit(
-                _serve,
+                _deliver_by,
                 Route(state, settings, transport, pulse, stop, f"{host}:{settings.name}"),
-                rest,
+                once,
             )
             for settings, transport in routes
         ]
@@ -136,45 +124,42 @@ def _serve_all(
     return delivered
 
 
-def _serve(route: Route, rest: Callable[[], bool]) -> int:
+def _deliver_by(route: Route, once: bool) -> int:
+    """Send the deliveries of one route, until it is stopped or, if `once`, none may be sent now."""
     with obeying(route.stop, route.state.settings.dimse.stop_s):
-        return _serve_on(route, rest)
+        delivered = 0
+        while not route.stop.is_set():
+            n_sent, wait_s = _claim_and_send(route)
+            delivered += n_sent
+            if wait_s is None:
+                continue
+            if once:
+                break
+            route.stop.wait(wait_s)
+        return delivered
 
 
-def _serve_on(route: Route, rest: Callable[[], bool]) -> int:
-    delivered, name = 0, route.settings.name
-    while not route.stop.is_set():
-        try:
-            batch, taken = _claim_and_send(route)
-        except Exception as error:
-            away = isinstance(error, StorageError)
-            what = "database_away" if away else "route_failed"
-            logs.event(ROOM, what, logging.ERROR, error=type(error).__name__, route=name)
-            pause_s, idle = route.state.settings.jobs.backoff_s, True
-        else:
-            delivered += taken
-            pause_s, idle = route.pause_s() if batch else 0.0, not batch
-        if pause_s and not idle:
-            logs.event(
-                ROOM, "destination_away", logging.WARNING, route=name, seconds=round(pause_s, 1)
-            )
-        if (idle or pause_s) and rest():
-            break
-        route.stop.wait(pause_s)
-    return delivered
+def _claim_and_send(route: Route) -> tuple[int, float | None]:
+    """Claim and send one batch; give the number of files delivered, and the seconds to wait.
 
-
-def _claim_and_send(route: Route) -> tuple[int, int]:
-    """Claim deliveries of the route and send them; give how many were claimed and delivered."""
-    since = time.monotonic()
-    batch = claim_deliveries(
-        route.state.database,
-        route.worker,
-        [route.settings.name],
-        route.state.settings.jobs,
-        BATCH,
-    )
-    return len(batch), _send_batch(route, batch, since) if batch else 0
+    The seconds are ``None`` if more may be sent at once.
+    """
+    jobs, name, since = route.state.settings.jobs, route.settings.name, time.monotonic()
+    try:
+        batch = claim_deliveries(route.state.database, route.worker, [name], jobs, BATCH)
+        n_sent = _send_batch(route, batch, since) if batch else 0
+    except Exception as error:
+        away = isinstance(error, StorageError)
+        what = "database_away" if away else "route_failed"
+        logs.event(ROOM, what, logging.ERROR, error=type(error).__name__, route=name)
+        return 0, jobs.backoff_s + jobs.poll_s
+    if not batch:
+        return 0, jobs.poll_s
+    pause_s = route.pause_s()
+    if not pause_s:
+        return n_sent, None
+    logs.event(ROOM, "destination_away", logging.WARNING, route=name, seconds=round(pause_s, 1))
+    return n_sent, pause_s + jobs.poll_s
 
 
 def _send_batch(route: Route, batch: Sequence[Delivery], since: float) -> int:
@@ -286,7 +271,7 @@ def _enter(route: Route, delivery: Delivery, answer: Answer) -> bool:
             logs.event(ROOM, "delivered" if held else "delivered_late", **fields)
             return held
         case Verdict.NEVER:
-            attempts.retry(database, delivery, answer.said, route.rules(), 0)
+            attempts.give_up(database, delivery, answer.said)
             logs.event(ROOM, "refused", logging.WARNING, **fields)
         case Verdict.LATER | Verdict.BROKEN | Verdict.AWAY:
             attempts.retry(database, delivery, answer.said, route.rules(), route.max_attempts)
@@ -309,5 +294,4 @@ def _hold(route: Route, delivery: Delivery, error: OSError | StorageError) -> No
 
 def _leave(route: Route, delivery: Delivery, why: str) -> None:
     """Queue a file again that was not tried, for the next sender."""
-    at_once = route.state.settings.jobs.model_copy(update={"backoff_s": 0.0})
-    attempts.retry(route.state.database, delivery, why, at_once, sys.maxsize)
+    attempts.queue_again(route.state.database, delivery, why, wait_s=0.0)

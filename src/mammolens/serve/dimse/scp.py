@@ -136,9 +136,7 @@ def store_object(state: NodeState, event: evt.Event, sender: str) -> Dataset:
     data = request.DataSet
     try:
         content = _content(event, data, state.settings.intake.max_mb << 20)
-        settings = state.settings
-        site = settings.sites.get(sender)
-        receive(state.database, state.received, content, sender, settings.intake, site)
+        receive(state, content, sender)
     except InputError as error:
         comment = f"{type(error).__name__} {error.keyword or ''}".strip()
         return _status(status_of(error).dimse, comment)

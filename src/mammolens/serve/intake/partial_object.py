@@ -101,9 +101,7 @@ class PartialObject:
             if self.error is None and draft is None:
                 raise NotAnImage("the part is empty", source=SOURCE)
             if self.error is None and draft is not None:
-                state, site = self.state, self.state.settings.sites.get(sender)
-                intake = state.settings.intake
-                receive(state.database, state.received, draft, sender, intake, site)
+                receive(self.state, draft, sender)
         except Exception as error:
             self.error = error
             if not isinstance(error, InputError):

@@ -19,7 +19,15 @@ import sqlalchemy as sa
 
 from mammolens.errors import InputError, UnsupportedImage
 from mammolens.exams import STANDARD_VIEWS
-from mammolens.serve.holdings import SOURCE, Draft, ReceivedObject, Store, describe_object, hide
+from mammolens.serve.holdings import (
+    SOURCE,
+    Draft,
+    NodeState,
+    ReceivedObject,
+    Store,
+    describe_object,
+    hide,
+)
 from mammolens.serve.intake.duplicates import show_the_same
 from mammolens.serve.record import (
     EXAMS,
@@ -52,24 +60,16 @@ class Receipt:
     exam_id: int | None
 
 
-def receive(
-    database: Database,
-    store: Store,
-    content: bytes | Draft,
-    sender: str,
-    intake: IntakeSettings,
-    site: str | None = None,
-) -> Receipt:
-    """Take one DICOM object and keep it, durably before this returns.
+def receive(state: NodeState, content: bytes | Draft, sender: str) -> Receipt:
+    """Store one DICOM object and enter it in the database; both are durable before this returns.
 
     Parameters
     ----------
     content
-        A DICOM file, or one that was drafted in `store`; a draft is used up.
+        A DICOM file, or a draft of `state.received`; a draft is used up.
     sender
-        Who sent it, as the audit trail names it: ``dimse:AETITLE``, ``web:USER``.
-    site
-        Key of the site of the sender; an exam keeps the site of its first object.
+        The sender as the audit trail names it: ``dimse:AETITLE``, ``web:USER``. The settings give
+        its site; an exam keeps the site of its first object.
 
     Raises
     ------
@@ -78,6 +78,7 @@ def receive(
     StorageError
         The disk is full or the database is away: the sender must keep it and send again.
     """
+    database, intake = state.database, state.settings.intake
     try:
         found = _describe(database, content, intake)
         if intake.deidentify is not None:
@@ -90,12 +91,13 @@ def receive(
         raise
     if found.role is Role.IGNORED:
         return _note(database, found, sender)
-    store.put(content)
+    state.received.put(content)
     del content
     while True:
-        first = _first(database, found)
-        role = _role(store, found, first)
-        receipt = _enter(database, store, found, role, first, sender, site)
+        with database.read() as connection:
+            first = _first_digest(connection, found)
+        role = _role(state.received, found, first)
+        receipt = _enter(state, found, role, first, sender)
         if receipt is not None:
             return receipt
 
@@ -139,13 +141,8 @@ def _note(database: Database, found: ReceivedObject, sender: str) -> Receipt:
     return Receipt(row.id, found.digest, found.role, not new, None)
 
 
-def _first(database: Database, found: ReceivedObject) -> str | None:
-    """Give the digest of the first object of its exam that had this SOP instance UID."""
-    with database.read() as connection:
-        return _first_digest(connection, found)
-
-
 def _first_digest(connection: sa.Connection, found: ReceivedObject) -> str | None:
+    """Give the digest of the first object of its exam that had this SOP instance UID."""
     digest = connection.execute(
         sa.select(INSTANCES.c.digest)
         .join(EXAMS, EXAMS.c.id == INSTANCES.c.exam_id)
@@ -177,15 +174,10 @@ def _role(store: Store, found: ReceivedObject, first: str | None) -> Role:
 
 
 def _enter(
-    database: Database,
-    store: Store,
-    found: ReceivedObject,
-    role: Role,
-    first: str | None,
-    sender: str,
-    site: str | None,
+    state: NodeState, found: ReceivedObject, role: Role, first: str | None, sender: str
 ) -> Receipt | None:
     """Enter a stored object; ``None`` if another came in between and `role` must be found again."""
+    database, site = state.database, state.settings.sites.get(sender)
     with database.write() as connection:
         site_id = ensure_site(database, connection, site) if site else None
         exam, is_new = _lock_exam(database, connection, found, site_id)
@@ -203,7 +195,7 @@ def _enter(
         if found.sealed is not None:
             kept = {"digest": found.digest, "sealed": found.sealed}
             insert_once(connection, IDENTITIES, kept)
-        store.require(found.digest)
+        state.received.require(found.digest)
         if not new:
             detail = _detail(found, Role(row.role))
             audit.append(database, connection, sender, "repeated", row.exam_id, detail)

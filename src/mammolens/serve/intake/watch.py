@@ -150,10 +150,7 @@ class Watch:
                 return False
             with contextlib.ExitStack() as kept:
                 kept.callback(draft.discard)
-                intake, sites = self.state.settings.intake, self.state.settings.sites
-                database, store = self.state.database, self.state.received
-                sender = f"folder:{self.name}"
-                receipt = receive(database, store, draft, sender, intake, sites.get(sender))
+                receipt = receive(self.state, draft, f"folder:{self.name}")
         except InputError as error:
             return self._refuse(found, now, error)
         except StorageError as error:
