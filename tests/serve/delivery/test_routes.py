@@ -46,7 +46,7 @@ class Told:
         self.sent: list[tuple[int, int, str]] = []
 
     def open(self, _parcels):
-        return contextlib.nullcontext(self)
+        return contextlib.nullcontext(self.send)
 
     def send(self, delivery, _content) -> Answer:
         self.sent.append((delivery.exam_id, delivery.revision, delivery.name))

@@ -27,7 +27,7 @@ from mammolens.serve.delivery.route import Route
 from mammolens.serve.delivery.transports import (
     Answer,
     Parcel,
-    Session,
+    Send,
     Transport,
     Verdict,
     open_transport,
@@ -171,7 +171,7 @@ def _send_batch(route: Route, batch: Sequence[Delivery], since: float) -> int:
     uncommitted: list[Delivery] = []
     delivered = 0
     with route.pulse.holding([d.lease for d in batch], since, longest_s):
-        with route.transport.open(parcels) as session:
+        with route.transport.open(parcels) as send:
             away = False
             for parcel in parcels:
                 if route.stop.is_set():
@@ -181,7 +181,7 @@ def _send_batch(route: Route, batch: Sequence[Delivery], since: float) -> int:
                     _leave(route, parcel.delivery, LOST)
                     continue
                 try:
-                    answer = NOT_TRIED if away else route.note(_send(session, parcel))
+                    answer = NOT_TRIED if away else route.note(_send(send, parcel))
                 except (OSError, StorageError) as error:
                     _hold(route, parcel.delivery, error)
                     continue
@@ -229,7 +229,7 @@ def _ask_commitment(route: Route, deliveries: Sequence[Delivery]) -> list[tuple[
     return answers
 
 
-def _send(session: Session, parcel: Parcel) -> Answer:
+def _send(send: Send, parcel: Parcel) -> Answer:
     """Send one file; a failure of any kind concerns this file alone.
 
     Raises
@@ -246,7 +246,7 @@ def _send(session: Session, parcel: Parcel) -> Answer:
     if content is None:
         return Answer(Verdict.NEVER, "the file in the store is damaged")
     try:
-        return session.send(parcel.delivery, content)
+        return send(parcel.delivery, content)
     except Exception as error:
         kind = type(error).__name__
         number = parcel.delivery.lease.id

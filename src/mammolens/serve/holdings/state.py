@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import stat
 import threading
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ __all__ = ["NodeState", "Notices", "join_state", "look_state", "open_state", "op
 
 NOBODY_ELSE: Final = 0o077
 GROUP_MAY_READ: Final = 0o027
+_LEASE_TOKEN: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass
@@ -83,6 +86,7 @@ def open_state(settings: NodeSettings) -> Iterator[NodeState]:
                 path.chmod(path.lstat().st_mode & ~_closed_bits(settings) & 0o7777)
         for store in (state.received, state.results):
             sweep(state.database, store)
+        _remove_old_work(settings.scratch / "work")
         yield state
 
 
@@ -140,7 +144,7 @@ def open_to_others(settings: NodeSettings) -> list[Path]:
 
     Only the outermost of them are looked at: what lies within is closed with its folder.
     """
-    ours = [settings.data / name for name in ("received", "results", "work")]
+    ours = [settings.data / name for name in ("received", "results")]
     url = sa.make_url(settings.database_url)
     if url.get_backend_name() == "sqlite" and url.database:
         ours += [Path(f"{url.database}{end}") for end in ("", "-wal", "-shm")]
@@ -151,6 +155,20 @@ def open_to_others(settings: NodeSettings) -> list[Path]:
             if not stat.S_ISLNK(mode) and mode & _closed_bits(settings):
                 found.append(path)
     return found
+
+
+def _remove_old_work(folder: Path) -> None:
+    """Remove the files in work that an earlier mammolens wrote here, in a folder for each lease.
+
+    Anything else in the folder stays, and a link is not followed.
+    """
+    with contextlib.suppress(OSError):
+        if folder.is_symlink():
+            return
+        for path in folder.iterdir():
+            if _LEASE_TOKEN.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
+        folder.rmdir()
 
 
 def _closed_bits(settings: NodeSettings) -> int:

@@ -1,24 +1,23 @@
-"""Protocols of delivery: one module each, with a `Transport` to one destination.
+"""Protocols of delivery: one module each, which opens sessions with one destination.
 
-A transport opens a session; a session sends one file at a time and answers whether it was taken. No
-session raises for what a destination does, and none repeats anything: `delivery` decides what is
-repeated, and when. An answer has status codes and words of our own. Nothing that a destination
-wrote is quoted, because it may name a patient.
+In a session, files are sent one at a time; each `Answer` says whether the destination took the
+file. No session repeats anything: `delivery` decides what is sent again, and when. An answer has
+status codes and words of our own. It never quotes the destination, whose text may name a patient.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from mammolens.errors import ConfigError
 from mammolens.serve.delivery.outbox import Delivery
-from mammolens.serve.delivery.transports._target import Target, parse_target
+from mammolens.serve.delivery.transports._target import Protocol, Target, parse_target
 from mammolens.serve.holdings import Seal, unseal
 from mammolens.serve.settings import NodeSettings, RouteSettings
 from mammolens.sinks import SINKS, find_sink
@@ -26,7 +25,7 @@ from mammolens.sinks import SINKS, find_sink
 __all__ = [
     "Answer",
     "Parcel",
-    "Session",
+    "Send",
     "Target",
     "Transport",
     "Verdict",
@@ -94,18 +93,23 @@ class Parcel:
         return unseal(self.seal, content) if sound else None
 
 
-class Session(Protocol):
-    """A destination in conversation; it connects when it must, and again after a break."""
+Send = Callable[[Delivery, bytes], Answer]
+"""Sends one file to a destination and waits for the answer; it raises nothing."""
 
-    def send(self, delivery: Delivery, content: bytes) -> Answer:
-        """Send one file and wait for the answer."""
+OpenSession = Callable[[Target, Sequence[Parcel]], AbstractContextManager[Send]]
+"""Opens a session in which files are sent; it connects when needed, and again after a break."""
 
 
-class Transport(Protocol):
-    """One destination."""
+@dataclass(frozen=True)
+class Transport:
+    """One destination, and how a session with it is opened."""
 
-    def open(self, parcels: Sequence[Parcel]) -> AbstractContextManager[Session]:
-        """Begin to send these files."""
+    target: Target
+    open_session: OpenSession
+
+    def open(self, parcels: Sequence[Parcel]) -> AbstractContextManager[Send]:
+        """Open a session to send these files."""
+        return self.open_session(self.target, parcels)
 
 
 def open_transport(route: RouteSettings, settings: NodeSettings) -> Transport:
@@ -135,30 +139,28 @@ def open_transport(route: RouteSettings, settings: NodeSettings) -> Transport:
             keyword="commitment",
             remedy="Leave it out, or send to dicom://AE@HOST:PORT",
         )
-    return _transport(target)
+    return Transport(target, _session_of(target.protocol))
 
 
-def _transport(target: Target) -> Transport:
-    match target.protocol:
+def _session_of(protocol: Protocol) -> OpenSession:
+    match protocol:
         case "dimse":
-            from mammolens.serve.delivery.transports.cstore import StoreScu
+            from mammolens.serve.delivery.transports.cstore import store_session
 
-            return StoreScu(target)
+            return store_session
         case "stow":
-            from mammolens.serve.delivery.transports._http import HttpTransport
-            from mammolens.serve.delivery.transports.stow import StowSession
+            from mammolens.serve.delivery.transports.stow import stow_session
 
-            return HttpTransport(target, StowSession)
+            return stow_session
         case "fhir":
-            from mammolens.serve.delivery.transports._http import HttpTransport
-            from mammolens.serve.delivery.transports.fhir_rest import FhirSession
+            from mammolens.serve.delivery.transports.fhir_rest import fhir_session
 
-            return HttpTransport(target, FhirSession)
+            return fhir_session
         case "mllp":
-            from mammolens.serve.delivery.transports.mllp import Mllp
+            from mammolens.serve.delivery.transports.mllp import mllp_session
 
-            return Mllp(target)
+            return mllp_session
         case "folder":
-            from mammolens.serve.delivery.transports.folder import Folder
+            from mammolens.serve.delivery.transports.folder import folder_session
 
-            return Folder(target)
+            return folder_session

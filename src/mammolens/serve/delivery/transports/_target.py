@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mammolens.serve.dimse import Peer
 
-__all__ = ["Target", "parse_target"]
+__all__ = ["Protocol", "Target", "parse_target"]
 
 Protocol = Literal["dimse", "stow", "fhir", "mllp", "folder"]
 
