@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -122,7 +123,7 @@ def status(config: Config = None, as_json: Json = False) -> None:
         from mammolens.serve.record import read_overview, say_overview
 
         found = read_overview(state.database)
-    say(as_json, found.to_json(), say_overview(found))
+    say(as_json, asdict(found), say_overview(found))
 
 
 @app.command()
@@ -182,7 +183,7 @@ def dead(config: Config = None, as_json: Json = False) -> None:
         from mammolens.serve.delivery import read_dead, say_dead
 
         found = read_dead(state.database, [route.name for route in state.settings.routes])
-    say(as_json, [letter.to_json() for letter in found], say_dead(found))
+    say(as_json, [asdict(letter) for letter in found], say_dead(found))
 
 
 @app.command()

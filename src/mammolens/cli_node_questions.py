@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -97,7 +98,7 @@ def check(config: Config = None, as_json: Json = False) -> None:
         if not as_json:
             typer.echo(str(reached))
     if as_json or not found:
-        say(as_json, [one.to_json() for one in found], ["the settings name no peer and no route"])
+        say(as_json, [asdict(one) for one in found], ["the settings name no peer and no route"])
     raise typer.Exit(0 if all(reached.sound for reached in found) else 1)
 
 

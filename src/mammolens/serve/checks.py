@@ -12,10 +12,10 @@ import ssl
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mammolens.errors import DeliveryError, MammolensError
 from mammolens.serve.delivery import Target, open_transport, parse_target
@@ -58,10 +58,6 @@ class Reached:
 
     def __str__(self) -> str:
         return f"{'ok' if self.sound else 'FAIL':4}  {self.what}, {self.address}: {self.said}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Give everything as plain values."""
-        return asdict(self)
 
 
 def check_destinations(settings: NodeSettings) -> Iterator[Reached]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -31,10 +31,6 @@ class DeadLetter:
     error: str
     since: str
     overtaken: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """Give everything as plain values."""
-        return asdict(self)
 
 
 def read_dead(database: Database, routes: Sequence[str]) -> list[DeadLetter]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -45,10 +45,6 @@ class Overview:
     oldest_job_s: float | None
     oldest_delivery_s: float | None
     audit_head: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Give everything as plain values."""
-        return asdict(self)
 
 
 def read_overview(database: Database) -> Overview:
