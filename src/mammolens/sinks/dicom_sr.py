@@ -21,6 +21,7 @@ from mammolens.core import Finding, ImagePrediction, Laterality, Prediction, Sou
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks._dicom_common import (
+    evidence,
     finish,
     identify,
     per_exam,
@@ -38,7 +39,6 @@ from mammolens.sinks._dicom_report import (
     revised,
     summary_code,
 )
-from mammolens.sinks._dicom_values import carried_back
 from mammolens.sinks._statements import BREAST_NAMES, percentage
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import printable
@@ -83,23 +83,13 @@ def build_measurement_report(prediction: Prediction, run: RunInfo) -> Dataset:
     ref = exam_ref(first)
     digest = content_digest(content[0], earlier)
     made = sr.Comprehensive3DSR(
-        evidence=[_evidence(source) for source in sources.all],
+        evidence=[evidence(source) for source in sources.all],
         content=content[0],
         is_complete=True,
         **identify(_SINK, ref, run.model, 1, digest),
     )
     made.update(earlier)
     return finish(made, _SINK, ref, first.header, run)
-
-
-def _evidence(source: Source) -> Dataset:
-    image = Dataset()
-    for keyword, value in carried_back(source.ref, source.header).items():
-        setattr(image, keyword, value)
-    image.SeriesInstanceUID = source.ref.series_instance_uid
-    image.SOPClassUID = source.header.sop_class_uid
-    image.SOPInstanceUID = source.ref.sop_instance_uid
-    return image
 
 
 def _observer(prediction: Prediction) -> sr.ObservationContext:
