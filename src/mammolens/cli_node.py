@@ -16,9 +16,9 @@ from mammolens.cli_node_questions import (
     Json,
     Patient,
     Study,
-    changing,
     closed_to_others,
-    looking,
+    opened_to_change,
+    opened_to_read,
     say,
     settings_of,
 )
@@ -119,11 +119,11 @@ def deliver(config: Config = None, once: Once = False) -> None:
 @app.command()
 def status(config: Config = None, as_json: Json = False) -> None:
     """Count what was received, waits, runs, is done, failed or dead, and say what waits longest."""
-    with looking(config) as state:
-        from mammolens.serve.record import read_overview, say_overview
+    with opened_to_read(config) as state:
+        from mammolens.serve.record import overview_lines, read_overview
 
         found = read_overview(state.database)
-    say(as_json, asdict(found), say_overview(found))
+    say(as_json, asdict(found), overview_lines(found))
 
 
 @app.command()
@@ -143,7 +143,7 @@ def add(paths: Files, config: Config = None) -> None:
 @app.command()
 def verify(config: Config = None, head: Kept = None) -> None:
     """Check that no row of the audit trail was changed, removed or put in."""
-    with looking(config) as state, state.database.read() as connection:
+    with opened_to_read(config) as state, state.database.read() as connection:
         from mammolens.serve.record import AuditHead, audit
 
         report = audit.verify(connection, AuditHead.parse(head) if head else None)
@@ -157,7 +157,7 @@ def verify(config: Config = None, head: Kept = None) -> None:
 @app.command()
 def retry(config: Config = None) -> None:
     """Queue again what was given up: dead jobs and deliveries."""
-    with changing(config) as state:
+    with opened_to_change(config) as state:
         from mammolens.serve.delivery import revive_deliveries
         from mammolens.serve.work import revive_jobs
 
@@ -179,11 +179,11 @@ def administrator(name: AccountName, config: Config = None) -> None:
 @app.command()
 def dead(config: Config = None, as_json: Json = False) -> None:
     """List the deliveries that wait for a person: refused, given up, or of a route that is gone."""
-    with looking(config) as state:
-        from mammolens.serve.delivery import read_dead, say_dead
+    with opened_to_read(config) as state:
+        from mammolens.serve.delivery import dead_letter_lines, read_dead
 
         found = read_dead(state.database, [route.name for route in state.settings.routes])
-    say(as_json, [asdict(letter) for letter in found], say_dead(found))
+    say(as_json, [asdict(letter) for letter in found], dead_letter_lines(found))
 
 
 @app.command()
@@ -193,7 +193,7 @@ def resend(ids: Ids = None, config: Config = None, everything: All = False) -> N
 
     if bool(ids) == everything:
         raise ConfigError("which deliveries?", keyword="resend", remedy="Give their IDs, or --all")
-    with changing(config) as state:
+    with opened_to_change(config) as state:
         from mammolens.serve.delivery import revive_deliveries
 
         queued = revive_deliveries(state.database, "cli", None if everything else ids)
@@ -248,16 +248,16 @@ def expire(
             if not clock:
                 holdings.check_plausible(state.database, settings.retention)
             if not yes and sys.stdin is not None and sys.stdin.isatty():
-                typer.echo("\n".join(holdings.say_expired(found, done=False)))
+                typer.echo("\n".join(holdings.expired_lines(found, done=False)))
                 typer.confirm("Delete this?", abort=True)
             found = holdings.expire(state, clock_is_right=clock)
-    typer.echo("\n".join(holdings.say_expired(found, done=not dry_run)))
+    typer.echo("\n".join(holdings.expired_lines(found, done=not dry_run)))
 
 
 @app.command()
 def backup(folder: NewFolder, config: Config = None) -> None:
     """Copy the database and all files that it speaks of into a new folder, while the node runs."""
-    with changing(config) as state:
+    with opened_to_change(config) as state:
         from mammolens.serve.holdings import back_up
 
         report = back_up(state, folder)
@@ -278,7 +278,7 @@ def restore(folder: NewFolder, config: Config = None) -> None:
 @app.command()
 def rekey(config: Config = None) -> None:
     """Seal identities and results with the newest key of the settings, also while the node runs."""
-    with changing(config) as state:
+    with opened_to_change(config) as state:
         from mammolens.serve.holdings import rekey as seal_again
 
         done = seal_again(state)

@@ -16,11 +16,11 @@ import sqlalchemy as sa
 from mammolens.core import TriageCategory
 from mammolens.serve import logs
 from mammolens.serve.delivery import (
+    dead_letter_lines,
     deliver,
     delivering,
     read_dead,
     revive_deliveries,
-    say_dead,
     sending,
 )
 from mammolens.serve.delivery import route as route_room
@@ -120,11 +120,11 @@ def test_what_is_refused_is_dead_and_the_next_goes_on(make_node, told, now):
     assert node.states() == ["done", "dead", "done"]
     (letter,) = read_dead(node.database, ["a"])
     assert (letter.id, letter.error, letter.attempts, letter.overtaken) == (2, "never", 1, False)
-    assert "a: json of exam 1, result 1, 1 attempts: never" in say_dead([letter])[0]
+    assert "a: json of exam 1, result 1, 1 attempts: never" in dead_letter_lines([letter])[0]
     assert revive_deliveries(node.database, "cli", [1, 2, 3]) == 1
     assert now(node) == 1
     assert read_dead(node.database, ["a"]) == []
-    assert say_dead([]) == ["no dead letters"]
+    assert dead_letter_lines([]) == ["no dead letters"]
 
 
 def test_a_damaged_file_is_never_sent(make_node, tmp_path, now):

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from mammolens.errors import ConfigError
 from mammolens.serve.delivery import deliver
-from mammolens.serve.holdings import check_plausible, count_expired, retention, say_expired
+from mammolens.serve.holdings import check_plausible, count_expired, expired_lines, retention
 from mammolens.serve.holdings import expire as expire_if_plausible
 from mammolens.serve.holdings.store import sweep
 from mammolens.serve.intake import receive
@@ -135,7 +135,7 @@ def test_what_is_not_settled_stays(node, send, finish, clock, rows, why):
     found = expire(node)
     assert (found.exams, found.held) == (0, 1)
     assert len(rows(EXAMS)) == 1
-    assert "1 exams are old and stay" in say_expired(found, done=True)[0]
+    assert "1 exams are old and stay" in expired_lines(found, done=True)[0]
 
 
 def test_a_new_view_starts_the_days_anew(node, send, finish, clock, rows):

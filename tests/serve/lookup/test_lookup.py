@@ -11,7 +11,7 @@ import pytest
 from mammolens.errors import ConfigError, MissingAttribute
 from mammolens.serve.delivery import deliver
 from mammolens.serve.holdings import NodeState, open_state
-from mammolens.serve.lookup import ExamState, look_up, report_exam, say_exams, say_report
+from mammolens.serve.lookup import ExamState, exam_lines, look_up, report_exam, report_lines
 from mammolens.serve.record import DELIVERIES, JOBS, PRIORS, RESULTS, WorkState
 from mammolens.serve.settings import NodeSettings
 
@@ -82,13 +82,13 @@ def test_the_newest_comes_first_and_the_rest_is_counted(state, send, clock):
     send(state, 1, 1)
     answer = look_up(state, limit=2)
     assert (ids(answer), answer.n_found) == ([exams[0], exams[2]], 3)
-    assert say_exams(answer)[-1] == "1 more: raise --limit, or ask more closely"
-    assert say_exams(look_up(state, patient_id="nobody")) == ["no exam fits"]
+    assert exam_lines(answer)[-1] == "1 more: raise --limit, or ask more closely"
+    assert exam_lines(look_up(state, patient_id="nobody")) == ["no exam fits"]
 
 
 def test_the_table_is_a_table(state, send):
     send(state, 1, 0, 1, PatientID="=P\x1b[31m1")
-    head, line = say_exams(look_up(state))
+    head, line = exam_lines(look_up(state))
     assert head.split()[:5] == ["ID", "STATE", "CATEGORY", "PATIENT", "ACCESSION"]
     assert line.index("waiting") == head.index("STATE")
     assert line.index("4711") == head.index("ACCESSION")
@@ -159,7 +159,7 @@ def test_the_story_of_an_exam_is_told_in_full(routed, send, clock):
     work_once(state)
     deliver(state, threading.Event(), once=True)
     report = report_exam(state, 1)
-    said = "\n".join(say_report(report))
+    said = "\n".join(report_lines(report))
     assert "exam 1: delivering, category" in said
     assert "patient PID-1, accession number 4711" in said
     for view in ("RCC", "LCC", "RMLO", "LMLO"):
@@ -203,7 +203,7 @@ def test_what_is_gone_from_the_store_is_left_out_and_the_rest_is_told(state, sen
                 path.write_bytes(b"no longer")
     report = report_exam(state, 1)
     assert report.not_analysed is None
-    assert "refused:" in say_report(report)
+    assert "refused:" in report_lines(report)
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def test_where_identity_is_taken_off_exams_are_found_by_it_and_do_not_show_it(hi
         ):
             answer = look_up(state, **asked)
             assert ids(answer) == [exams[1]], asked
-            shown = "\n".join([*say_exams(answer), *say_report(report_exam(state, exams[1]))])
+            shown = "\n".join([*exam_lines(answer), *report_lines(report_exam(state, exams[1]))])
             for secret in ("PID-2", "4712", "1.2.826.77.2", "Number2"):
                 assert secret not in shown
             assert "ANON" in shown

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from mammolens.serve.record import DELIVERIES, FILES, OVERTAKEN, Database, WorkState
 
-__all__ = ["DeadLetter", "read_dead", "say_dead"]
+__all__ = ["DeadLetter", "dead_letter_lines", "read_dead"]
 
 NO_ROUTE: Final = "its route is no longer in the settings"
 
@@ -68,7 +68,7 @@ def read_dead(database: Database, routes: Sequence[str]) -> list[DeadLetter]:
     ]
 
 
-def say_dead(letters: Sequence[DeadLetter]) -> list[str]:
+def dead_letter_lines(letters: Sequence[DeadLetter]) -> list[str]:
     """Write dead letters as lines of text."""
     if not letters:
         return ["no dead letters"]

@@ -23,7 +23,7 @@ from mammolens.serve.holdings.objects import (
     describe_object,
 )
 from mammolens.serve.holdings.rekey import rekey
-from mammolens.serve.holdings.retention import check_plausible, count_expired, expire, say_expired
+from mammolens.serve.holdings.retention import check_plausible, count_expired, expire, expired_lines
 from mammolens.serve.holdings.state import (
     NodeState,
     Notices,
@@ -55,6 +55,7 @@ __all__ = [
     "describe_object",
     "exams_with_accession",
     "expire",
+    "expired_lines",
     "flush",
     "hide",
     "join_state",
@@ -66,7 +67,6 @@ __all__ = [
     "rekey",
     "restore",
     "restore_identity",
-    "say_expired",
     "try_folder",
     "unseal",
 ]

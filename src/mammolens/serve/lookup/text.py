@@ -15,7 +15,7 @@ from mammolens.serve.lookup.report import ExamReport, Row
 from mammolens.serve.record import Role, WorkState
 from mammolens.wording import CATEGORY_WORDS, printable
 
-__all__ = ["say_exams", "say_report"]
+__all__ = ["exam_lines", "report_lines"]
 
 _HEADINGS: Final = (
     *("ID", "STATE", "CATEGORY", "PATIENT", "ACCESSION", "LAST RECEIVED", "VIEWS"),
@@ -26,7 +26,7 @@ _SHOWN_ABOVE: Final = frozenset({"study_instance_uid", "digest", "job"})
 """Details of the trail that stand above it already."""
 
 
-def say_exams(answer: ExamAnswer) -> list[str]:
+def exam_lines(answer: ExamAnswer) -> list[str]:
     """Put exams into a table, and say how many more there are."""
     if not answer.rows:
         return ["no exam fits"]
@@ -35,7 +35,7 @@ def say_exams(answer: ExamAnswer) -> list[str]:
     return [*table, *([f"{more} more: raise --limit, or ask more closely"] if more else [])]
 
 
-def say_report(report: ExamReport) -> list[str]:
+def report_lines(report: ExamReport) -> list[str]:
     """List what came for one exam, its results, and where they went."""
     row = report.exam
     who = f"patient {_known(row.patient_id)}, accession number {_known(row.accession_number)}"

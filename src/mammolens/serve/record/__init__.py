@@ -21,7 +21,7 @@ from mammolens.serve.record.database import (
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
-from mammolens.serve.record.overview import read_overview, say_overview
+from mammolens.serve.record.overview import overview_lines, read_overview
 from mammolens.serve.record.people_tables import (
     API_TOKENS,
     PEOPLE,
@@ -96,10 +96,10 @@ __all__ = [
     "leases",
     "look_into",
     "open_database",
+    "overview_lines",
     "present",
     "read_failures",
     "read_overview",
-    "say_overview",
     "server_time",
     "steps",
 ]

@@ -23,7 +23,7 @@ from mammolens.serve.record.tables import (
     WorkState,
 )
 
-__all__ = ["Overview", "read_overview", "say_overview"]
+__all__ = ["Overview", "overview_lines", "read_overview"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def read_overview(database: Database) -> Overview:
         )
 
 
-def say_overview(overview: Overview) -> list[str]:
+def overview_lines(overview: Overview) -> list[str]:
     """Put the counts into lines for people."""
 
     def counts(numbers: Mapping[str, int]) -> str:

@@ -212,7 +212,7 @@ def _receive(
     except BaseException:
         item.discard()
         raise
-    name = item.name()
+    name = item.identifiers()
     if name is not None and name.sop_instance_uid != instance.sop_instance_uid:
         item.refuse(NotAnImage("the server sent another object"))
     item.receive(f"pull:{peer.name}")

@@ -24,7 +24,7 @@ from mammolens.errors import (
 )
 from mammolens.serve import logs
 from mammolens.serve.holdings import SOURCE, NodeState
-from mammolens.serve.intake import Named, PartialObject
+from mammolens.serve.intake import Identifiers, PartialObject
 from mammolens.serve.record import audit
 from mammolens.serve.web._multipart import MediaType, Multipart, PartSink, parse_media_type
 from mammolens.status import status_of
@@ -140,7 +140,7 @@ class StoreRequest:
     def end_part(self, item: PartialObject) -> None:
         """Receive a part, or enter why it cannot be."""
         self._part = None
-        name = item.name()
+        name = item.identifiers()
         if (
             item.error is None
             and self.study
@@ -196,7 +196,7 @@ class StoreRequest:
         return PartialObject(self.state, self.state.settings.intake.max_mb << 20)
 
     def _fail(self, item: PartialObject, error: Exception) -> None:
-        status, name = status_of(error), item.name()
+        status, name = status_of(error), item.identifiers()
         if status.http >= 500:
             self.statuses.add(status.http)
         reason = {"00081197": {"vr": "US", "Value": [status.dimse]}}
@@ -236,7 +236,7 @@ def _add_attributes(above: ElementTree.Element, data: Attribute) -> None:
                 below.text = str(value)
 
 
-def _reference(name: Named) -> Attribute:
+def _reference(name: Identifiers) -> Attribute:
     return {
         "00081150": {"vr": "UI", "Value": [name.sop_class_uid]},
         "00081155": {"vr": "UI", "Value": [name.sop_instance_uid]},
