@@ -1,4 +1,4 @@
-"""Exams found by patient, accession number or study, and everything known of one of them."""
+"""Search for exams by patient, accession number or study; a report of all facts about one."""
 
 from __future__ import annotations
 

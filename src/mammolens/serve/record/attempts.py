@@ -35,8 +35,8 @@ LONGEST_DOUBLING: Final = 32
 class HeldWork(ABC):
     """Work on an exam that this process holds, and how the audit trail names it.
 
-    `attempts` counts the present one. `FAILED` and `GIVEN_UP` are the actions of the audit trail
-    for a failure after which the work is tried again, and for the last one.
+    `attempts` includes the current one. In the audit trail, `FAILED` is the action for a failure
+    after which the work is tried again, and `GIVEN_UP` the action for the last failure.
     """
 
     TABLE: ClassVar[sa.Table]
@@ -50,12 +50,12 @@ class HeldWork(ABC):
     @property
     @abstractmethod
     def actor(self) -> str:
-        """Who acts: ``worker:NAME``, ``route:NAME``."""
+        """The holder, for the audit trail: ``worker:NAME``, ``route:NAME``."""
 
     @property
     @abstractmethod
     def detail(self) -> dict[str, str | int | None]:
-        """What the work is about, for the audit trail."""
+        """Details of the work, for the audit trail."""
 
 
 def retry(
@@ -150,12 +150,12 @@ def revive(
     which: sa.ColumnElement[bool],
     detail: Callable[[sa.Row[Any]], audit.Detail],
 ) -> int:
-    """Queue dead work again, as if it had never been tried, and give the number of rows.
+    """Queue dead work again with its attempts set to 0; give the number of rows.
 
     Parameters
     ----------
     detail
-        What the audit trail says of a row.
+        Gives the details of a row for the audit trail.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def revive(
 
 
 def wait_after(attempts: int, jobs: JobSettings) -> float:
-    """Give the seconds to wait after so many failures: doubled each time, up to the longest.
+    """Give the seconds to wait after so many failures: doubled each time, up to a limit.
 
     Examples
     --------

@@ -61,7 +61,7 @@ its request's state), as the page does with its Content-Security-Policy."""
 
 
 class Door(Protocol):
-    """Who may call."""
+    """Decides who may call."""
 
     @property
     def web(self) -> WebSettings:
@@ -71,14 +71,14 @@ class Door(Protocol):
         """Give the name of the caller, or refuse."""
 
     async def check_host(self, request: Request) -> None:
-        """Refuse a call by a name that is not ours."""
+        """Refuse a call to a host name that is not ours."""
 
     async def refusal(self, request: Request, status: int, reason: str) -> HTTPException:
-        """Take note of a refusal, and give it."""
+        """Record a refusal, and give the exception for it."""
 
 
 def answer_headers(path: str) -> dict[str, str]:
-    """Give the headers that an answer of a path has.
+    """Give the headers of every answer below a path.
 
     Examples
     --------
@@ -107,18 +107,18 @@ def host_name(host: str) -> str:
 
 
 class Guarded:
-    """An application behind its guards.
+    """An application that is called only after all checks.
 
     Parameters
     ----------
     app
-        What answers a request that may come in.
+        The application that answers an accepted request.
     door
         Who may call.
     metrics
-        Where the time of each request is noted, by its route and not by its address.
+        Record the time of each request, by its route and not by its address.
     also_open
-        What else a stranger may call: path and methods.
+        Further paths that anyone may call, with their methods.
     """
 
     def __init__(
@@ -178,10 +178,10 @@ class Guarded:
         await self.app(scope, body, send)
 
     async def _check_site(self, request: Request) -> None:
-        """Refuse what a page of another site makes a browser change here.
+        """Refuse a change that a page of another site makes a browser request.
 
-        Browsers say where a page comes from with everything but a plain read, and no page can
-        change what they say. Other programs do not say it.
+        Except for plain reads, browsers send the origin of the page, and a page cannot change it.
+        Other programs do not send it.
         """
         if request.method in READING:
             return
@@ -208,7 +208,7 @@ def _most_body(path: str, web: WebSettings) -> int:
 def _check_headers(request: Request, most: int) -> None:
     counted = Counter(name.lower() for name, _ in request.scope["headers"])
     if any(counted[name] > 1 for name in ONCE):
-        raise HTTPException(400, "a header that may stand once stands twice")
+        raise HTTPException(400, "a header that may occur only once occurs twice")
     length = request.headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit() and len(length) < 16):
         raise HTTPException(400, "Content-Length is not a number of bytes")
@@ -221,7 +221,7 @@ def _say_bytes(count: int) -> str:
 
 
 class _Body:
-    """A body that must come, and at a rate; what the application itself needs is not counted."""
+    """A body that must arrive at a minimum rate; the time of the application is not counted."""
 
     def __init__(self, receive: Receive, web: WebSettings, most: int) -> None:
         self._receive, self._silence_s, self.most = receive, web.timeout_s, most
@@ -233,7 +233,7 @@ class _Body:
         Raises
         ------
         HTTPException
-            408: it does not come, or all comes too slowly; 413: too much came.
+            408: it does not arrive, or too slowly; 413: it is too large.
         """
         if self._is_whole:
             return await self._receive()
