@@ -17,8 +17,8 @@ class DeidentifySettings(Section):
 
     key: SecretStr = Field(
         min_length=32,
-        description="secret that encrypts identities, and from which pseudonyms are computed; without"
-        " it, results cannot be assigned to patients",
+        description="secret that encrypts identities, and from which pseudonyms are computed;"
+        " without it, results cannot be assigned to patients",
     )
     old_keys: tuple[SecretStr, ...] = Field(
         (), description="earlier keys, newest first; needed until `mammolens node rekey` is done"

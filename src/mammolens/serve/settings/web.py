@@ -33,7 +33,7 @@ class WebSettings(Section):
     tokens: dict[str, SecretStr] = Field({}, description="users, and the bearer token of each")
     names: tuple[str, ...] = Field(
         (),
-        description="host names by which it may be called; none: any, on loopback only its own names",
+        description="host names by which it may be called; none: any, or those of loopback",
         examples=[["node.hospital.example"]],
     )
     max_request_mb: int = Field(8192, ge=1, description="largest request that is read, MiB")

@@ -168,7 +168,7 @@ def _fail(state: NodeState, job: Job, failure: Failure) -> None:
 
 
 def _is_ours(job: Job, failure: Failure) -> bool:
-    """Whether a job waits for our own disk or database; what may be one bad file waits an hour."""
+    """Whether a job must wait for our own disk or database; for a single bad file, only an hour."""
     if failure.own_errno not in OF_ONE_FILE:
         return failure.own_errno is not None
     return job.made_at is None or job.claimed_at - job.made_at < PATIENCE
