@@ -1,4 +1,4 @@
-"""Delivery: files that routes ask for are queued, sent until they arrive, or left for a person."""
+"""Delivery of results: files are sent by the routes until they arrive, or until a person looks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries that wait for a person: refused, tried too often, or without a route."""
+"""Deliveries that a person must look at: refused, tried too often, or without a route."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ NO_ROUTE: Final = "its route is no longer in the settings"
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A delivery that is not tried again by itself; it has no identifiers of the patient.
+    """A delivery that is not tried again; it has no identifiers of the patient.
 
-    `overtaken`: a later result of the exam went by the same route, so that this one is not revived.
+    `overtaken`: a later result of the exam was sent by the same route, so this one is not revived.
     """
 
     id: int
@@ -69,7 +69,7 @@ def read_dead(database: Database, routes: Sequence[str]) -> list[DeadLetter]:
 
 
 def dead_letter_lines(letters: Sequence[DeadLetter]) -> list[str]:
-    """Write dead letters as lines of text."""
+    """Describe dead letters as lines of text."""
     if not letters:
         return ["no dead letters"]
     return [

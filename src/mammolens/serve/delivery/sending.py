@@ -1,9 +1,9 @@
-"""Delivery: results leave by their routes, each route in a loop of its own.
+"""Delivery: the results are sent by their routes, each route in its own loop.
 
-A destination that is away stops its own route alone, for a while that doubles up to the longest
-wait of the settings; a file that is refused or damaged is put aside, and the next goes on. At least
-once: what was sent and not answered is sent again, byte for byte. Before a file is sent the
-lease must be surely ours, so that a sender which slept does not bring an old result after a new.
+If a destination is away, only its route pauses, for a time that doubles up to a limit in the
+settings. If a file is refused or damaged, it becomes dead, and the next file is sent. A file is
+sent at least once: without an answer, the same bytes are sent again. A file is sent only while its
+lease is certainly held, so that a sender that slept cannot send an old result after a new one.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ __all__ = ["deliver", "delivering"]
 ROOM: Final = "delivery"
 BATCH: Final = 16
 LONGEST_IN_TIMEOUTS: Final = 8
-"""A file that takes longer than this many of its route's time limits, and than its bytes take on
-the slowest line, stands still."""
+"""A batch hangs if each of its files takes longer than so many time limits of its route, and longer
+than its bytes take at `MINIMUM_RATE`."""
 NOT_TRIED: Final = Answer(Verdict.AWAY, "not tried: the destination is away")
 STOPPED: Final = "not tried: the sender was stopped"
 LOST: Final = "not tried: the lease ran out"
@@ -206,7 +206,7 @@ def _size(parcel: Parcel) -> int:
 
 
 def _ask_commitment(route: Route, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Answer]]:
-    """Ask the archive to commit itself to what it took; what it will not keep is sent again."""
+    """Ask the archive for storage commitment; files that it does not confirm are sent again."""
     from mammolens.serve.dimse import request_commitment
 
     references = [(str(d.sop_class_uid), str(d.sop_instance_uid)) for d in deliveries]
@@ -230,12 +230,12 @@ def _ask_commitment(route: Route, deliveries: Sequence[Delivery]) -> list[tuple[
 
 
 def _send(send: Send, parcel: Parcel) -> Answer:
-    """Send one file; a failure of any kind concerns this file alone.
+    """Send one file; any failure is about this file only.
 
     Raises
     ------
     OSError, StorageError
-        Our own store cannot be read: the destination is not at fault.
+        Our own store cannot be read.
     """
     try:
         content = parcel.read()
@@ -280,7 +280,7 @@ def _enter(route: Route, delivery: Delivery, answer: Answer) -> bool:
 
 
 def _hold(route: Route, delivery: Delivery, error: OSError | StorageError) -> None:
-    """Postpone a file until our own store can be read; a single bad file waits for an hour."""
+    """Postpone a file that our own store cannot read; for a single bad file, for an hour."""
     said = "it is sealed with a key that is not there"
     if isinstance(error, OSError):
         said = f"the file cannot be read: {type(error).__name__}"
@@ -293,5 +293,5 @@ def _hold(route: Route, delivery: Delivery, error: OSError | StorageError) -> No
 
 
 def _leave(route: Route, delivery: Delivery, why: str) -> None:
-    """Queue a file again that was not tried, for the next sender."""
+    """Queue a file again at once that this sender did not try."""
     attempts.queue_again(route.state.database, delivery, why, wait_s=0.0)

@@ -31,8 +31,8 @@ from mammolens.serve.dimse import (
     Method,
     Peer,
     PullReport,
+    enter_requested,
     find_peer,
-    note_wanted,
     peer_titled,
     pull_studies,
 )
@@ -295,7 +295,7 @@ def _pull_input(state: NodeState, given: StepInput) -> bool:
         return False
     study = FoundStudy(given.study, None, None, None, None, ())
     if isinstance(source, Endpoint):
-        note_wanted(state, f"peer:{source.name}", [study], [])
+        enter_requested(state, f"peer:{source.name}", [study], [])
         listed = list_instances(state, source, given.study)
         asked = [i for i in listed if not given.instances or i.sop_instance_uid in given.instances]
         reports = [pull_instances(state, source, given.study, asked)]

@@ -18,7 +18,7 @@ import httpx
 from pydicom.dataset import Dataset
 
 from mammolens.errors import DeliveryError, InputError, NotAnImage
-from mammolens.serve.dimse import FoundStudy, PullReport, StudyQuery, note_wanted, read_study
+from mammolens.serve.dimse import FoundStudy, PullReport, StudyQuery, enter_requested, read_study
 from mammolens.serve.exchange import Endpoint, HttpClient, pieces
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.intake import PartialObject
@@ -98,7 +98,7 @@ def pull_web_studies(
     StorageError
         The disk is full or the database cannot be used.
     """
-    note_wanted(state, f"peer:{peer.name}", studies, priors)
+    enter_requested(state, f"peer:{peer.name}", studies, priors)
     for study in (*studies, *priors):
         uid = study.study_instance_uid
         yield pull_instances(state, peer, uid, list_instances(state, peer, uid))

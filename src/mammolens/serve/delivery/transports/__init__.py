@@ -39,29 +39,30 @@ _CARRIED: Final = {
     "fhir": "application/fhir+json",
     "mllp": "x-application/hl7-v2+er7",
 }
-"""The media type that a protocol carries; a folder takes any."""
+"""The media type that each protocol can send; a folder takes any."""
 
 
 class Verdict(Enum):
-    """What an attempt to send a file came to.
-
-    `TAKEN`: the destination has it. `LATER`: it cannot take this file now. `BROKEN`: no answer
-    came; it may have it or not. `AWAY`: it takes no file at all now. `NEVER`: it refuses this file.
-    """
+    """Outcome of an attempt to send a file."""
 
     TAKEN = "taken"
+    """The destination has the file."""
     LATER = "later"
+    """The destination cannot take this file now."""
     BROKEN = "broken"
+    """There was no answer: the destination may have the file or not."""
     AWAY = "away"
+    """The destination takes no file now."""
     NEVER = "never"
+    """The destination refuses this file."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A verdict, and why, without identifiers.
+    """A verdict with its reason, without identifiers.
 
-    `wait_s` is for how long the destination asks to be left alone; `commits` whether it offers to
-    commit itself to keep what it takes.
+    `wait_s` is the time that the destination asks to wait; `commits` is true if it offers storage
+    commitment.
     """
 
     verdict: Verdict
@@ -72,21 +73,21 @@ class Answer:
 
 @dataclass(frozen=True)
 class Parcel:
-    """A delivery, where its bytes lie, and what opens them if they are sealed."""
+    """A delivery, the path of its file, and the key if the file is encrypted."""
 
     delivery: Delivery
     path: Path
     seal: Seal | None = None
 
     def read(self) -> bytes | None:
-        """Read the bytes; ``None`` if they are not those that were entered.
+        """Read the file; ``None`` if its bytes were changed.
 
         Raises
         ------
         OSError
-            The file is gone or cannot be read.
+            The file does not exist or cannot be read.
         StorageError
-            It is sealed, and the key is not there.
+            It is encrypted, and the key is missing.
         """
         content = self.path.read_bytes()
         sound = hashlib.sha256(content).hexdigest() == self.delivery.digest
@@ -119,7 +120,7 @@ def open_transport(route: RouteSettings, settings: NodeSettings) -> Transport:
     ------
     ConfigError
         The destination cannot be understood, its certificates cannot be read, a secret would be
-        sent in the clear, or a sink is unknown or writes what the protocol does not carry.
+        sent without encryption, or the protocol cannot send the files of a sink.
     """
     target = parse_target(route, settings)
     media_type = _CARRIED.get(target.protocol)
@@ -127,14 +128,14 @@ def open_transport(route: RouteSettings, settings: NodeSettings) -> Transport:
     if media_type is not None and wrong:
         fit = [sink.name for sink in SINKS.values() if sink.media_type == media_type]
         raise ConfigError(
-            f"{target.protocol} does not carry what the sink {wrong[0]!r} writes",
+            f"{target.protocol} cannot send the files of the sink {wrong[0]!r}",
             source=f"route {route.name}",
             keyword="sinks",
             remedy=f"Use {', '.join(fit)}",
         )
     if route.commitment and target.protocol != "dimse":
         raise ConfigError(
-            "storage commitment is asked for over DIMSE alone",
+            "storage commitment is possible over DIMSE only",
             source=f"route {route.name}",
             keyword="commitment",
             remedy="Leave it out, or send to dicom://AE@HOST:PORT",

@@ -15,7 +15,7 @@ from mammolens.serve.exchange import HttpAnswer, HttpClient, HttpError, NotConne
 __all__ = ["http_session", "judge_http", "post"]
 
 _CLOSED_DOOR: Final = frozenset({401, 403, 404, 405, 407})
-"""Wrong credentials or address: no file is at fault, and none would fare better."""
+"""Wrong credentials or address: every file would be refused."""
 _LATER: Final = frozenset({408, 409, 425, 429})
 _GATEWAY: Final = frozenset({429, 502, 503, 504})
 
@@ -55,7 +55,7 @@ def post(
 
 
 def judge_http(response: HttpAnswer) -> Answer:
-    """Judge an answer by its status alone, other than success.
+    """Judge an answer without success by its status.
 
     Examples
     --------

@@ -41,7 +41,7 @@ def store_session(target: Target, parcels: Sequence[Parcel]) -> Iterator[Send]:
 
 @dataclass
 class _Session:
-    """An association with one archive, made again where it broke."""
+    """An association with one archive; after a break, it is made again."""
 
     target: Target
     contexts: Sequence[tuple[str, Sequence[str]]]
@@ -90,7 +90,7 @@ class _Session:
 
 
 def _contexts(parcels: Sequence[Parcel]) -> list[tuple[str, list[str]]]:
-    """What the files need; the default syntax in contexts of its own, so that both may be taken."""
+    """Presentation contexts for the files, one for each syntax, so that several may be accepted."""
     found: dict[tuple[str, str], None] = {}
     for parcel in parcels:
         sop_class, syntax = parcel.delivery.sop_class_uid, _syntax(parcel)

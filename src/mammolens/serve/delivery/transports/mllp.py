@@ -22,7 +22,7 @@ __all__ = ["mllp_session"]
 _BEGIN: Final = b"\x0b"
 _END: Final = b"\x1c\r"
 _LONGEST: Final = 1 << 20
-"""Bytes that a listener may say until it acknowledges a message."""
+"""Bytes that a listener may send until it acknowledges a message."""
 _TEMPORARY: Final = frozenset({"206", "207"})
 """Record locked, internal error (table 0357)."""
 
