@@ -1,6 +1,6 @@
-"""What the node keeps: files under their digests, encrypted identities, and the state as a whole.
+"""The stored data of the node: files under their digests, encrypted identities, and the state.
 
-`NodeState` is what every process opens. `backup` copies all of it, `retention` deletes what is old.
+Every process opens a `NodeState`. `backup` copies all data, and `retention` deletes old data.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
-"""Identity taken off a DICOM object: what is not named here is removed.
+"""De-identification of a DICOM object: attributes that are not listed here are removed.
 
-PS3.15 table E.1-1 says of each attribute that may identify whether it is removed (X), emptied (Z),
-replaced by a dummy (D) or, a UID, by another one (U), and lets pass what it does not name. Here
-the order is turned round: an attribute stays only if the reading of a mammogram needs it and
-the table does not forbid it, so that one which is private, new or misused goes too, and so does one
-that has not the form which the standard gives it (`element_forms`). Of the options
-of the profile two are taken: *Retain Patient Characteristics* (sex and age, which the model reads)
-and, if asked for, *Retain Longitudinal Temporal Information with Modified Dates*. Pixels are kept
-as they are: a picture that may show text is refused.
+PS3.15 table E.1-1 lists the identifying attributes: they are removed (X), emptied (Z), or replaced
+by a dummy (D) or another UID (U); all others stay. This module is stricter: an attribute stays only
+if reading a mammogram needs it and the table allows it. So private, new and misused attributes are
+removed too, and attributes whose values do not have the form of the standard (`element_forms`). Two
+options of the profile are used: *Retain Patient Characteristics* (sex and age, which the model
+reads) and, if the settings say so, *Retain Longitudinal Temporal Information with Modified Dates*.
+Pixels are not changed: a picture that may show text is refused.
 
 Source: DICOM PS3.15, Annex E, Basic Application Level Confidentiality Profile.
 """

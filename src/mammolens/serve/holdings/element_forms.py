@@ -1,8 +1,8 @@
-"""Checks that an attribute which is kept has only what the standard allows in it.
+"""Check that the value of an attribute has the form that the standard allows.
 
-An attribute is kept because of what it may hold. One whose value has another representation, or
-more values than it may have, holds something else: a name as "bits allocated", an address behind
-the pixels. What has not its form goes.
+De-identification keeps an attribute because of its meaning. If its value has another
+representation, or too many values, it may hide something else: a name as "bits allocated", or an
+address after the pixels. Such an attribute is removed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _COMMENTS: Final = frozenset([0xFE, *range(0xE0, 0xF0), 0x64])
 """JPEG's COM and APPn, and JPEG 2000's COM."""
 _WITHOUT_LENGTH: Final = frozenset([0x01, 0x4F, 0xD8, *range(0xD0, 0xD8)])
 _LAST: Final = frozenset([0xDA, 0x90, 0xD9])
-"""Start of scan, start of tile part, end of image: what follows is picture."""
+"""Start of scan, start of tile part, end of image: the picture follows."""
 
 
 def has_its_form(element: DataElement) -> bool:

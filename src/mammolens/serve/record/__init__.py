@@ -1,8 +1,8 @@
-"""The database of the node: its tables, who holds which work, and the audit trail.
+"""The database of the node: tables, leases of work, and the audit trail.
 
-Nothing here knows of files, networks or models. The constraints of `tables` keep the promises, and
-`leases` shares work out, `attempts` says what becomes of work that failed; jobs, deliveries and
-`steps` are three kinds of it.
+Nothing here uses files, networks or models. The constraints of `tables` guarantee the rules.
+`leases` shares the work among processes, and `attempts` handles failed work. There are three kinds
+of work: jobs, deliveries and `steps`.
 """
 
 from __future__ import annotations

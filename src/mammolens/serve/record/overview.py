@@ -1,4 +1,4 @@
-"""Counts of what the node has received, made and delivered, without identifiers."""
+"""Counts of received objects, jobs, results and deliveries, without identifiers."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ __all__ = ["Overview", "overview_lines", "read_overview"]
 
 @dataclass(frozen=True)
 class Overview:
-    """Counts by kind, and the age in seconds of what has waited longest (``None``: nothing waits).
+    """Counts by kind, and the longest waits in seconds (``None`` if nothing waits).
 
-    `waiting` exams have changed since their last job; `results` counts the newest of each exam;
-    `audit_head` is worth keeping elsewhere.
+    `waiting` counts exams that changed since their last job, and `results` the newest result of
+    each exam. Keep a copy of `audit_head` in another place.
     """
 
     received: Mapping[str, int]
@@ -48,7 +48,7 @@ class Overview:
 
 
 def read_overview(database: Database) -> Overview:
-    """Count everything, in one look.
+    """Read all counts in one transaction.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def read_overview(database: Database) -> Overview:
 
 
 def overview_lines(overview: Overview) -> list[str]:
-    """Put the counts into lines for people."""
+    """Describe the counts as lines of text."""
 
     def counts(numbers: Mapping[str, int]) -> str:
         return ", ".join(f"{number} {kind}" for kind, number in numbers.items() if number) or "none"
