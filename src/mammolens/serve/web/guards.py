@@ -1,9 +1,9 @@
-"""Checks and headers of every request and answer, whichever route it is for.
+"""Checks of every request, and headers of every answer, for all routes.
 
-In this order: how much is done at a time, who may call, whether a page of another site makes a
-browser call, how large a body may be and how slowly it may come. Only what `OPEN` lists is answered
-to a stranger; an address that does not exist is refused like one that does. Routes have nothing of
-this to repeat.
+The checks are, in this order: the number of requests at the same time, the caller, whether a page
+of another site makes the browser call, and the size and the rate of the body. Strangers can only
+read the paths in `OPEN`; for them, paths that exist and paths that do not exist are refused in the
+same way. Routes need none of these checks.
 """
 
 from __future__ import annotations
@@ -34,15 +34,16 @@ ROOM: Final = "web"
 AGAIN_S: Final = "30"
 READING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 OPEN: Final[Mapping[str, frozenset[str]]] = {"/health/live": READING, "/health/ready": READING}
-"""What a stranger may read: that the process runs, and one word each for database, disk, worker.
-The portal adds its sign-in and its page."""
+"""Paths that strangers may read: whether the process runs, and a word each for database, disk and
+worker. The portal adds its sign-in and its page."""
 MOST_BODY: Final[Mapping[str, int]] = {"/api/v1/": 1 << 16}
-"""Longest bodies in bytes by the beginning of their path; elsewhere the settings say it."""
+"""Longest bodies in bytes by the beginning of the path; for others, see the settings."""
 OWN_SITES: Final = frozenset(("same-origin", "none"))
 MOST_REQUESTS: Final = 512
-"""Requests at a time: two for each connection, as that of a client who left may still end."""
+"""Most requests at the same time: two for each connection, because the request of a lost client may
+still run."""
 PIECE_BYTES: Final = 1 << 16
-"""An answer goes out in such pieces, so that a client who does not read holds one of them."""
+"""Answers are sent in such pieces, so that a client that does not read uses the memory of one."""
 ANSWER_HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
     "/": {
         "cache-control": "no-store",
@@ -55,9 +56,9 @@ ANSWER_HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
         "x-frame-options": "DENY",
     },
 }
-"""Headers of every answer by the beginning of its path; a longer one takes the place of a shorter
-one, header by header. A route may put others in their place for its own answer (`answer_headers` of
-its request's state), as the page does with its Content-Security-Policy."""
+"""Headers of every answer by the beginning of its path; those of a longer path replace those of a
+shorter one. A route can replace headers of its answer (`answer_headers` in the state of its
+request), as the page does with its Content-Security-Policy."""
 
 
 class Door(Protocol):
