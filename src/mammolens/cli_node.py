@@ -245,7 +245,7 @@ def pull(
 def expire(
     config: Config = None, dry_run: DryRun = False, yes: Yes = False, clock: ClockIsRight = False
 ) -> None:
-    """Delete data that are older than the settings allow, except undelivered or unfinished exams."""
+    """Delete data older than the settings allow, except undelivered or unfinished exams."""
     settings = settings_of(config)
     import sys
 

@@ -22,8 +22,8 @@ def locate(
 ) -> tuple[Finding, ...]:
     """Turn the connected maxima of a map above a level into findings, strongest first.
 
-    The map is refined bilinearly. A finding is the region around a maximum, within the breast, where
-    the map is above 60 % of the maximum. Findings are at least one cell of the map apart.
+    The map is refined bilinearly. A finding is the region of the breast around a maximum where the
+    map is above 60 % of the maximum. Findings are at least one cell of the map apart.
 
     Parameters
     ----------
