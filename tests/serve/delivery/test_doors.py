@@ -52,15 +52,15 @@ def test_secrets_go_into_the_header_and_nowhere_else():
         ("fhir+https://h:x/x", {}, "cannot be understood"),
         ("fhir+https://h/x?a=b", {}, "must end with its path"),
         ("fhir+https://h/x", {"sinks": ["hl7"]}, "fhir cannot send the files of the sink 'hl7'"),
-        ("mllp://h", {"sinks": ["json"]}, "mllp does not carry"),
-        ("dicom://A@h:1", {"sinks": ["fhir"]}, "dimse does not carry"),
+        ("mllp://h", {"sinks": ["json"]}, "mllp cannot send"),
+        ("dicom://A@h:1", {"sinks": ["fhir"]}, "dimse cannot send"),
         ("dicom://h:1", {"sinks": ["dicom-sc"]}, "not the address of a DICOM node"),
         ("fhir+http://ehr.test/b", {"secrets": {"my_route": "x"}}, "sent in the clear"),
         ("fhir+https://h/b", {"secrets": {"my_route": "x\n"}}, "not a bearer token"),
         ("fhir+https://h/b", {"user": "ann"}, "no password"),
         ("mllp://h", {"sinks": ["hl7"], "secrets": {"my_route": "x"}}, "uses no secret"),
         ("fhir+https://h/b", {"ca": "absent.pem"}, "certificates cannot be used"),
-        ("fhir+https://h/b", {"commitment": True}, "over DIMSE alone"),
+        ("fhir+https://h/b", {"commitment": True}, "over DIMSE only"),
     ],
 )
 def test_what_cannot_be_used_is_named(to, more, said):
