@@ -63,7 +63,7 @@ SERIES: Final = {
     "dicom-pr": (9130, "AI marks"),
     "dicom-ko": (9140, "AI key images"),
 }
-"""Series number and description of what each sink writes."""
+"""Series number and description of the objects of each sink."""
 
 _LONGEST_LO: Final = 64
 _DIRECTIONS: Final = re.compile(r"[APLRHF]{1,3}")

@@ -47,7 +47,7 @@ def marks(image: ImagePrediction, prediction: Prediction, run: RunInfo, number: 
     MissingAttribute
         If the image lacks an identifier, and so cannot be referred to.
     UnsupportedImage
-        If the image's grey values come from a table that a presentation state cannot take over.
+        If the grey values of the image come from a table that a presentation state cannot have.
 
     Source: PS3.3 A.33.1; coordinates C.10.5.1.2: (column, row), 0 at the corner of the first pixel.
     """

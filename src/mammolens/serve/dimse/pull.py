@@ -124,7 +124,7 @@ def find_studies(state: NodeState, peer: Peer, query: StudyQuery) -> list[FoundS
     Raises
     ------
     DeliveryError
-        The PACS is away, refuses, or gives up.
+        The PACS is away, refuses, or ends the search with an error.
     """
     found: dict[str, FoundStudy] = {}
     dimse = state.settings.dimse

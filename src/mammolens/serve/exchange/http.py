@@ -295,7 +295,7 @@ def _hung_up(error: httpx.TransportError) -> bool:
 
 
 def _first_cause(error: Exception) -> BaseException:
-    # httpcore cuts the chain of causes; what it wraps is the first argument of its error.
+    # httpcore does not set the cause; the original error is the first argument of its error.
     reason: BaseException = error.__cause__ or error
     while reason.args and isinstance(reason.args[0], BaseException):
         reason = reason.args[0]

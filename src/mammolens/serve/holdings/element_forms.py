@@ -45,7 +45,7 @@ def has_its_form(element: DataElement) -> bool:
     known = {stated, *stated.split(" or ")}
     for alike in (TEXTS, _NUMBERS):
         if known & alike:
-            known |= alike  # honest devices write LO for SH, or IS for DS
+            known |= alike  # correct devices may write LO for SH, or IS for DS
     if vr not in known:
         return False
     values = _values(element.value)
@@ -68,7 +68,7 @@ def has_its_form(element: DataElement) -> bool:
 
 
 def trim_pixels(made: Dataset) -> None:
-    """Cut off what stands behind the last pixel of a picture that is not compressed."""
+    """Remove the bytes after the last pixel of an uncompressed picture."""
     element = made.get("PixelData")
     if not isinstance(element, bytes):
         return
@@ -77,14 +77,14 @@ def trim_pixels(made: Dataset) -> None:
     try:
         rows, columns, bits, samples, frames = (int(n) for n in (*counts, *more))
     except (TypeError, ValueError):
-        return  # refused when it is read
+        return  # reading will refuse it
     size = (rows * columns * samples * frames * bits + 7) // 8
     if 0 < size < len(element):
         made["PixelData"].value = element[:size] + bytes(size % 2)
 
 
 def comments(made: Dataset) -> Iterator[bytes]:
-    """Give the comments within a compressed picture (JPEG, JPEG-LS, JPEG 2000)."""
+    """Give the comments in a compressed picture (JPEG, JPEG-LS, JPEG 2000)."""
     from pydicom.encaps import generate_fragments
 
     content = made.get("PixelData")

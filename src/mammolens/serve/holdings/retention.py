@@ -149,7 +149,7 @@ def expire(state: NodeState, *, clock_is_right: bool = False) -> Expired:
 
 
 def expired_lines(found: Expired, done: bool) -> list[str]:
-    """Describe what was deleted, or would be, as lines of text."""
+    """Describe the deleted data, or the data to delete, as lines of text."""
     verb = "deleted" if done else "would be deleted"
     lines = [
         f"{number} {what} {verb}"

@@ -55,7 +55,7 @@ class Draft:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what was written so far."""
+        """SHA-256 of the bytes written so far."""
         return self._digest.hexdigest()
 
     def write(self, piece: bytes | memoryview) -> None:
@@ -76,7 +76,7 @@ class Draft:
             raise _refusal(self.path.parent, error, "written") from error
 
     def open(self) -> BinaryIO:
-        """Open what was written, for reading."""
+        """Open the written bytes for reading."""
         return self.path.open("rb")
 
     def take(self) -> bytes:

@@ -253,12 +253,12 @@ class Watch:
 
 @contextlib.contextmanager
 def watching(state: NodeState) -> Iterator[None]:
-    """Watch the folders of the settings until the block ends, each in a thread of its own.
+    """Watch the folders of the settings until the block ends, each in its own thread.
 
     Raises
     ------
     ConfigError
-        A folder is not there, cannot be written, or is watched by another node.
+        A folder does not exist, cannot be written, or is watched by another node.
     """
     stop = threading.Event()
     with contextlib.ExitStack() as held:

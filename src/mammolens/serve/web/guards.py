@@ -189,7 +189,7 @@ class Guarded:
         site, origin = (request.headers.get(name) for name in ("sec-fetch-site", "origin"))
         is_own = site is None or site.strip().lower() in OWN_SITES
         if origin is not None:
-            # A proxy that speaks TLS for us changes the scheme, and may change the name.
+            # A proxy that does the TLS changes the scheme, and may change the name.
             place = origin.partition("://")[2].lower()
             host = request.headers.get("host", "").lower()
             is_own = (

@@ -24,7 +24,7 @@ _INSTANCE: Final = "00081155"
 _WARNING: Final = "00081196"
 _REASON: Final = "00081197"
 _ANSWERED: Final = frozenset({200, 202, 400, 409})
-"""Statuses that bring a list of what was stored and what was not."""
+"""Statuses with a list of stored and refused instances."""
 
 
 def _store(http: HttpClient, delivery: Delivery, content: bytes) -> Answer:
