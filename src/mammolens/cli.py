@@ -45,9 +45,7 @@ for command in (
 
 Paths = Annotated[
     list[Path] | None,
-    typer.Argument(
-        metavar="[PATH]...", help="Images, folders (searched recursively), zip archives."
-    ),
+    typer.Argument(metavar="[PATH]...", help="Images, folders (searched through), zip archives."),
 ]
 Sample = Annotated[bool, typer.Option("--sample", help="Read the two sample exams instead.")]
 Model = Annotated[
@@ -77,7 +75,7 @@ Pseudonymise = Annotated[
 ]
 TimeLimit = Annotated[
     float,
-    typer.Option(min=1.0, metavar="S", help="Most seconds for an exam; after that, it has failed."),
+    typer.Option(min=1.0, metavar="S", help="Most seconds for one exam; then it has failed."),
 ]
 CompleteViews = Annotated[
     str,

@@ -23,7 +23,7 @@ from mammolens.serve.holdings.deidentify import Pseudonyms
 from mammolens.serve.record import KEYRING, Database, insert_once
 from mammolens.serve.settings import DeidentifySettings
 
-__all__ = ["KEYRING_ROW", "PSEUDONYMS", "Seal", "look_seal", "open_seal", "sealed_work", "unseal"]
+__all__ = ["KEYRING_ROW", "PSEUDONYMS", "Seal", "open_seal", "sealed_work", "unseal"]
 
 MAGIC: Final = b"mammolens sealed 2\n"
 NAME_BYTES: Final = 8
@@ -91,8 +91,15 @@ def sealed_work(work: Mapping[str, Any]) -> bytes:
     return base64.b64decode(work.get(SEALED, ""))
 
 
-def open_seal(database: Database, settings: DeidentifySettings | None) -> Seal | None:
+def open_seal(
+    database: Database, settings: DeidentifySettings | None, *, read_only: bool = False
+) -> Seal | None:
     """Derive the keys and decrypt the key of pseudonyms; ``None`` without de-identification.
+
+    Parameters
+    ----------
+    read_only
+        Write nothing, also if the database has no keyring yet.
 
     Raises
     ------
@@ -105,26 +112,11 @@ def open_seal(database: Database, settings: DeidentifySettings | None) -> Seal |
         return None
     keys, pseudonyms = _keys(settings)
     sealed = _read_keyring(database)
-    if sealed is None:
+    if sealed is None and not read_only:
         first = {"id": KEYRING_ROW, "sealed": _close(keys[0], pseudonyms, PSEUDONYMS)}
         with database.write() as connection:
             insert_once(connection, KEYRING, first)
             sealed = connection.execute(sa.select(KEYRING.c.sealed)).scalar_one()
-    return Seal(Pseudonyms(_open(keys, sealed, PSEUDONYMS)), keys)
-
-
-def look_seal(database: Database, settings: DeidentifySettings | None) -> Seal | None:
-    """Like `open_seal`, but write nothing into a database without a keyring.
-
-    Raises
-    ------
-    ConfigError, StorageError
-        As `open_seal`.
-    """
-    if settings is None:
-        return None
-    keys, pseudonyms = _keys(settings)
-    sealed = _read_keyring(database)
     if sealed is not None:
         pseudonyms = _open(keys, sealed, PSEUDONYMS)
     return Seal(Pseudonyms(pseudonyms), keys)

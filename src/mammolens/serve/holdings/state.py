@@ -16,7 +16,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from mammolens.errors import ConfigError, StorageError
-from mammolens.serve.holdings.encryption import Seal, look_seal, open_seal
+from mammolens.serve.holdings.encryption import Seal, open_seal
 from mammolens.serve.holdings.store import Store, sweep
 from mammolens.serve.record import Database, audit, look_into, open_database
 from mammolens.serve.settings import NodeSettings
@@ -125,7 +125,12 @@ def look_state(settings: NodeSettings) -> Iterator[NodeState]:
     """
     database = look_into(settings.database_url)
     try:
-        yield _state_of(settings, database, look_seal(database, settings.intake.deidentify), None)
+        yield _state_of(
+            settings,
+            database,
+            open_seal(database, settings.intake.deidentify, read_only=True),
+            None,
+        )
     finally:
         database.close()
 

@@ -14,7 +14,10 @@ import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from mammolens.serve.web._protocol import GuardedProtocol
 
 __all__ = [
     "MIN_BYTES_PER_S",
@@ -46,24 +49,11 @@ TLS_BUFFER_BYTES: Final = 32 << 10
 """Two TLS records; the default of asyncio is 256 KiB for each new connection."""
 
 
-class Attended(Protocol):
-    """The protocol of a connection."""
-
-    def waits_since(self, now: float) -> float | None:
-        """Give the time since which it waits for its client; ``None`` if it does not wait."""
-
-    def look(self, now: float) -> None:
-        """Close the connection if a deadline has passed."""
-
-    def abort(self) -> None:
-        """Close the connection now."""
-
-
 @dataclass(eq=False)
 class _Held:
     socket: socket.socket
     since: float
-    protocol: Attended | None = None
+    protocol: GuardedProtocol | None = None
     is_ended: bool = False
 
     def waits_since(self, now: float) -> float | None:
@@ -117,7 +107,7 @@ class Connections:
             asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
         return True
 
-    def attend(self, number: int, protocol: Attended) -> None:
+    def attend(self, number: int, protocol: GuardedProtocol) -> None:
         """Set the protocol of the connection with this file handle."""
         if number in self._held:
             self._held[number].protocol = protocol
