@@ -97,12 +97,12 @@ def test_a_backup_is_taken_while_the_node_receives(here, tmp_path, mammogram):
 
 def test_a_target_that_is_not_empty_is_refused(here, elsewhere, tmp_path, url):
     back_up(here, tmp_path / "backup")
-    with pytest.raises(ConfigError, match="there already"):
+    with pytest.raises(ConfigError, match="exists already"):
         back_up(here, tmp_path / "backup")
     with pytest.raises(ConfigError, match="not empty"):
         restore(here.settings, tmp_path / "backup")
     used = elsewhere.model_copy(update={"database": url})
-    with pytest.raises(ConfigError, match=r"there already|not empty"):
+    with pytest.raises(ConfigError, match=r"exists already|not empty"):
         restore(used, tmp_path / "backup")
 
 
@@ -131,7 +131,7 @@ def change(kind: str, folder) -> None:
 def test_a_backup_that_is_not_whole_is_not_restored(here, elsewhere, tmp_path, kind):
     back_up(here, tmp_path / "backup")
     change(kind, tmp_path / "backup")
-    with pytest.raises(StorageError, match="not whole"):
+    with pytest.raises(StorageError, match="not complete"):
         restore(elsewhere, tmp_path / "backup")
     assert not elsewhere.data.exists()
 
