@@ -167,8 +167,7 @@ def send_views(mammogram):
         state: NodeState, numbers: Iterable[int], sender: str = "dimse:X", **tags: Any
     ) -> list[Receipt]:
         made = (mammogram(number, **tags) for number in numbers)
-        intake = state.settings.intake
-        return [receive(state.database, state.received, one, sender, intake) for one in made]
+        return [receive(state, one, sender) for one in made]
 
     return send
 

@@ -41,8 +41,10 @@ __all__ = [
     "code_item",
     "dicom_file",
     "encode",
+    "evidence",
     "finish",
     "identify",
+    "ids_of",
     "orientation",
     "per_exam",
     "per_image",
@@ -61,7 +63,7 @@ SERIES: Final = {
     "dicom-pr": (9130, "AI marks"),
     "dicom-ko": (9140, "AI key images"),
 }
-"""Series number and description of what each sink writes."""
+"""Series number and description of the objects of each sink."""
 
 _LONGEST_LO: Final = 64
 _DIRECTIONS: Final = re.compile(r"[APLRHF]{1,3}")
@@ -121,10 +123,19 @@ def sign(made: Dataset, identity: dict[str, Any]) -> None:
         setattr(made, keyword, value)
 
 
-def source_dataset(image: ImagePrediction) -> Dataset:
-    """Make the data set of a source image, with the attributes that results refer to.
+def evidence(source: Source) -> Dataset:
+    """Make the data set of a source image: its patient, its study and its identifiers."""
+    made = Dataset()
+    for keyword, value in carried_back(source.ref, source.header).items():
+        setattr(made, keyword, value)
+    made.SeriesInstanceUID = source.ref.series_instance_uid
+    made.SOPClassUID = source.header.sop_class_uid
+    made.SOPInstanceUID = source.ref.sop_instance_uid
+    return made
 
-    `finish` adds patient and study.
+
+def source_dataset(image: ImagePrediction) -> Dataset:
+    """Make the data set of an analysed image, with all attributes that results refer to.
 
     Raises
     ------
@@ -133,14 +144,7 @@ def source_dataset(image: ImagePrediction) -> Dataset:
     """
     ref, header = image.ref, image.header
     require_identifiers(Source(ref, header))
-    source = Dataset()
-    source.StudyInstanceUID = ref.study_instance_uid
-    source.SeriesInstanceUID = ref.series_instance_uid
-    source.SOPInstanceUID = ref.sop_instance_uid
-    source.SOPClassUID = header.sop_class_uid
-    for keyword in carried_back(ref, header):
-        if keyword not in source:
-            setattr(source, keyword, "")
+    source = evidence(Source(ref, header))
     source.Modality = "MG"
     source.Rows, source.Columns = image.geometry.source_shape
     source.SamplesPerPixel = 1
@@ -221,13 +225,17 @@ def finish(made: Dataset, sink: str, ref: ImageRef, header: SourceHeader, run: R
 
 def dicom_file(name: str, made: Dataset) -> Artefact:
     """Encode an object as a file, with the identifiers that others refer to."""
-    ids = DicomIds(
+    return Artefact(f"{name}.dcm", "application/dicom", encode(made), ids_of(made))
+
+
+def ids_of(made: Dataset) -> DicomIds:
+    """Give the identifiers of an object."""
+    return DicomIds(
         str(made.SOPClassUID),
         str(made.SOPInstanceUID),
         str(made.SeriesInstanceUID),
         str(made.StudyInstanceUID),
     )
-    return Artefact(f"{name}.dcm", "application/dicom", encode(made), ids)
 
 
 def encode(made: Dataset) -> bytes:

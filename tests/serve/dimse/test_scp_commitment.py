@@ -100,13 +100,7 @@ def test_what_is_kept_is_committed_to_over_the_same_association(holding, call, r
 def test_what_is_not_kept_is_not_committed_to(holding, call, reports, mammogram):
     listener, receipts = holding()
     state = listener.state
-    receive(
-        state.database,
-        state.received,
-        mammogram(2, Manufacturer="mammolens"),
-        "test",
-        state.settings.intake,
-    )
+    receive(state, mammogram(2, Manufacturer="mammolens"), "test")
     state.received.path(receipts[1].digest).write_bytes(b"rotten")
     asked = ((MG, "1.2.3.4.0"), (MG, "1.2.3.4.1"), (SR, "1.2.3.4.0"), (MG, "1.2.3.4.2"), (MG, "9"))
     ask(call, listener, reports, *asked)

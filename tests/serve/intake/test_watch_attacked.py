@@ -280,10 +280,10 @@ def test_one_file_that_breaks_reception_does_not_stop_the_others(
     (folder / "z.dcm").write_bytes(mammogram(1))
     receive, bad = watch_module.receive, mammogram(0)
 
-    def break_at_one(database, store, draft, *more):
+    def break_at_one(state, draft, sender):
         if draft.size == len(bad) and draft.path.read_bytes() == bad:
             raise RecursionError("Doe^Jane")
-        return receive(database, store, draft, *more)
+        return receive(state, draft, sender)
 
     monkeypatch.setattr(watch_module, "receive", break_at_one)
     assert settle(watch) == 1

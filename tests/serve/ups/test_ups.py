@@ -19,7 +19,7 @@ from pynetdicom import AE, build_role
 from pynetdicom.sop_class import UnifiedProcedureStepEvent, UnifiedProcedureStepPush
 
 from mammolens.errors import ConfigError, DeliveryError, StorageError
-from mammolens.serve.delivery import deliver_off
+from mammolens.serve.delivery import deliver
 from mammolens.serve.dimse import listening
 from mammolens.serve.holdings import NodeState, open_state
 from mammolens.serve.record import AUDIT, STEPS
@@ -27,10 +27,10 @@ from mammolens.serve.record import steps as step_rows
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.ups import performing
 from mammolens.serve.ups.performer import perform_steps
-from mammolens.serve.work import work_off
 
 from ..conftest import wait_for
 from ..image_peer import Peer, running
+from ..in_process import work_once
 from .step_book import StepBook, code, dimse_peer, web_peer
 
 STUDY = "1.2.840.77"
@@ -94,8 +94,8 @@ def work_through(state: NodeState, rounds: int = 8) -> int:
         ended += perform_steps(state)
         if ended:
             return ended
-        work_off(state, 1, stop)
-        deliver_off(state, stop)
+        work_once(state)
+        deliver(state, stop, once=True)
         stop.wait(0.03)
     return ended
 
@@ -141,10 +141,10 @@ def test_a_step_waits_for_all_its_images_and_for_delivery(state, book, send):
     stop = threading.Event()
     perform_steps(state)
     stop.wait(0.03)
-    work_off(state, 1, stop)
+    work_once(state)
     stop.wait(0.03)
     assert perform_steps(state) == 0
-    deliver_off(state, stop)
+    deliver(state, stop, once=True)
     stop.wait(0.03)
     assert perform_steps(state) == 1
     assert book.state("1.2.1") == "COMPLETED"
@@ -476,8 +476,8 @@ def test_killed_at_any_point_a_step_goes_on(values, book, send, state, point):
     if point == "ended":
         stop, out = threading.Event(), state.settings.data.parent / "out"
         while not list(out.rglob("*.dcm")):  # the exam is analysed when no more images come
-            work_off(state, 1, stop)
-            deliver_off(state, stop)
+            work_once(state)
+            deliver(state, stop, once=True)
             stop.wait(0.03)
     child = [sys.executable, "-c", CHILD, point, json.dumps(values)]
     done = subprocess.run(child, timeout=60, check=False, env=os.environ)
