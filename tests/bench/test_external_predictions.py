@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from mammolens.bench.evaluate import run
+from mammolens.bench.evaluate import _origin, run
 from mammolens.bench.settings import Settings
 from mammolens.data.manifest import Split
 from mammolens.errors import ConfigError, InvalidManifest
@@ -173,3 +173,8 @@ def test_thresholds_are_fixed_on_the_named_side(package, rows, write_table, tmp_
     for split in (None, "validation"):
         with pytest.raises(ConfigError, match="other patients than those who are judged"):
             run(str(package), table, tmp_path, split, settings=settings)
+
+
+def test_predictions_that_disappear_during_an_evaluation_are_named(tmp_path):
+    with pytest.raises(InvalidManifest, match=r"scores\.csv.*can no longer be read"):
+        _origin(tmp_path / "scores.csv")

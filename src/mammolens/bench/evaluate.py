@@ -260,5 +260,12 @@ def _package(model: str | None, predictions: Path | None) -> ModelPackage | None
 
 
 def _origin(predictions: Path) -> dict[str, str]:
-    content = predictions.read_bytes()  # `read_predictions` has read it before
+    try:
+        content = predictions.read_bytes()
+    except OSError as error:  # `read_predictions` could read it, but it may be gone since
+        raise InvalidManifest(
+            f"the predictions can no longer be read: {error}",
+            source=str(predictions),
+            remedy="Leave the file in its place until the evaluation has ended",
+        ) from error
     return {"path": str(predictions), "sha256": hashlib.sha256(content).hexdigest()}

@@ -98,7 +98,7 @@ def _age_prior(
         [records[row].dataset for row in rows],
         ["/".join(records[row].patient) for row in rows],
     )
-    if slope.low is None or slope.high is None or slope.low <= 0.0:
+    if slope is None or slope.low is None or slope.high is None or slope.low <= 0.0:
         return None
     youngest, oldest = (float(edge) for edge in np.quantile(ages, (0.01, 0.99)))
     labelled = [row for row, record in enumerate(records) if record.malignant is not None]

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.units import Sample, interval_json, intervals_json
-from mammolens.metrics import decision_statistics, ranked_counts
+from mammolens.metrics import Statistic, decision_statistics, ranked_counts
 from mammolens.metrics.ranked import ranked_single_reading, ranked_worklist
 
-__all__ = ["decision", "net_benefits", "stated_for", "workload"]
+__all__ = ["decision", "net_benefit_statistic", "net_benefits", "stated_for", "workload"]
 
 _Float = npt.NDArray[np.float64]
 
@@ -63,7 +63,7 @@ def net_benefits(evidence: Evidence, sample: Sample) -> DecisionCurve:
     odds = _odds(evidence.settings.prevalence)
     thresholds = _risks(np.geomspace(odds / 10, odds * 50, _CURVE_POINTS))
     ones = np.ones((1, sample.labels.size))
-    model = [float(_benefit(evidence, sample, t)(ones)[0]) for t in thresholds]
+    model = [float(net_benefit_statistic(evidence, sample, t)(ones)[0]) for t in thresholds]
     return DecisionCurve(thresholds, np.array(model), _recall_all(evidence, thresholds))
 
 
@@ -78,7 +78,7 @@ def _decision(evidence: Evidence, unit: str) -> dict[str, Any]:
     if sample.one_class:
         return {**found, "note": f"no net benefit: {sample.one_class}", "thresholds": []}
     risks = _risks(_odds(evidence.settings.prevalence) * np.array(_MULTIPLES))
-    benefits = [_benefit(evidence, sample, risk) for risk in risks]
+    benefits = [net_benefit_statistic(evidence, sample, risk) for risk in risks]
     intervals = evidence.intervals(
         sample, lambda weights: {str(i): one(weights) for i, one in enumerate(benefits)}
     )
@@ -130,8 +130,14 @@ def _head(evidence: Evidence, sample: Sample) -> dict[str, Any]:
     return {**counts, "prevalence": evidence.settings.prevalence}
 
 
-def _benefit(evidence: Evidence, sample: Sample, risk: float) -> Any:
-    """Net benefit at the stated prevalence, as a function of row weights."""
+def net_benefit_statistic(evidence: Evidence, sample: Sample, risk: float) -> Statistic:
+    """Give the net benefit at one threshold of risk and the stated prevalence, for the bootstrap.
+
+    Raises
+    ------
+    InvalidManifest
+        As `mammolens.metrics.decision_statistics`.
+    """
     prevalence = evidence.settings.prevalence
     shift = _odds(prevalence) / _odds(stated_for(evidence, sample))
     calls = sample.scores * shift * (1 - risk) >= risk * (1 - sample.scores)
