@@ -12,7 +12,6 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from mammolens import DISCLAIMER
 from mammolens.bench.evaluate import read_tables, run
-from mammolens.bench.evaluation_files import PREDICTION_COLUMNS
 from mammolens.bench.packaging.card_figures import (
     ALL_DATASETS,
     fix_operating_points,
@@ -38,7 +37,11 @@ def test_figures_are_those_of_the_predictions_written(package, rows, write_table
     metrics = json.loads(summary.metrics_path.read_text("utf-8"))
     assert metrics == json.loads(json.dumps(summary.metrics))
     written = predictions(summary)
-    assert tuple(written[0]) == PREDICTION_COLUMNS
+    assert list(written[0]) == [
+        *("dataset", "image_id", "patient_id", "laterality", "view", "path"),
+        *("label_tumour", "label_malignant", "p_normal", "p_benign", "p_malignant"),
+        *("malignancy", "tumour", "error", "warnings"),
+    ]
     assert [row["image_id"] for row in written] == [row["image_id"] for row in rows[1]]
     image = metrics["malignancy"]["image"]
     expected = roc_auc_score(

@@ -80,18 +80,18 @@ class CaseKeeper:
 
     def __init__(self, records: Iterable[Record], each: int) -> None:
         """Look at these records alone, and keep at most so many of each data set and kind."""
-        self._wanted = {(record.dataset, record.image_id) for record in records}
+        self._wanted = {record.key for record in records}
         self._each = each
         self._kept: dict[tuple[str, str], tuple[ImageResult, Seen]] = {}
 
     def add(self, result: ImageResult, view: PreparedView, heat: npt.NDArray[np.float32]) -> None:
         """See one scored image with its picture and map."""
-        key = _key(result.record)
+        key = result.record.key
         if key not in self._wanted:
             return
         self._kept[key] = result, (view, heat)
         picks = pick_cases([one for one, _ in self._kept.values()], self._each)
-        self._kept = {_key(p.result.record): self._kept[_key(p.result.record)] for p in picks}
+        self._kept = {p.result.record.key: self._kept[p.result.record.key] for p in picks}
 
     @property
     def seen(self) -> dict[tuple[str, str], Seen]:
@@ -136,7 +136,7 @@ def write_cases(
         _remove_earlier(folder)
         for pick in pick_cases(results, each):
             record = pick.result.record
-            looked = (seen or {}).get(_key(record)) or _look_again(model, record)
+            looked = (seen or {}).get(record.key) or _look_again(model, record)
             if looked is None:
                 continue
             view, findings, heat, outlines = _explained(model, record, *looked)
@@ -218,10 +218,6 @@ def _of_different_patients(ranked: Sequence[ImageResult], most: int) -> list[Ima
 Looked = tuple[
     PreparedView, tuple[Finding, ...], npt.NDArray[np.float32], list[npt.NDArray[np.uint8]]
 ]
-
-
-def _key(record: Record) -> tuple[str, str]:
-    return record.dataset, record.image_id
 
 
 def _look_again(model: ModelPackage, record: Record) -> Seen | None:

@@ -16,8 +16,6 @@ from mammolens.metrics import softmax
 
 __all__ = ["evaluate_ensemble"]
 
-_Key = tuple[str, str]
-
 
 def evaluate_ensemble(
     runs: Sequence[Path],
@@ -45,13 +43,13 @@ def evaluate_ensemble(
     StorageError
         If `out` cannot be written.
     """
-    votes: list[dict[_Key, ImageResult]] = []
+    votes: list[dict[tuple[str, str], ImageResult]] = []
     members: list[dict[str, Any]] = []
     named = read_members(runs)
     for run, config, summary in named:
         held_out, cache, logits = score_held_out(run, config, summary)
         results = image_results(held_out, cache, softmax(logits))
-        votes.append({_key(one): one for one in results})
+        votes.append({one.record.key: one for one in results})
         own = figures(results, draws=draws, seed=seed)
         members.append({"run": str(run), "best": summary["best"], **own})
         on_progress(f"{run}: {len(cache.records)} images scored")
@@ -79,7 +77,3 @@ def _voted(members: Sequence[ImageResult]) -> ImageResult:
     scores = [one.scores for one in members if one.scores is not None]
     rows = [[(s.normal, s.benign, s.malignant)] for s in scores]
     return results_from_probabilities([members[0].record], soft_vote(rows))[0]
-
-
-def _key(result: ImageResult) -> _Key:
-    return result.record.dataset, result.record.image_id

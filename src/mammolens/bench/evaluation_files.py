@@ -19,7 +19,6 @@ from mammolens.metrics.bootstrap import LEVEL
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 __all__ = [
-    "PREDICTION_COLUMNS",
     "EvaluationSummary",
     "as_text",
     "bootstrap_facts",
@@ -29,24 +28,6 @@ __all__ = [
 ]
 
 _NUMBERS = re.compile(r"\[\n\s+((?:[-+.\deE]+|null)(?:,\s+(?:[-+.\deE]+|null))*)\n\s+\]")
-
-PREDICTION_COLUMNS = (
-    "dataset",
-    "image_id",
-    "patient_id",
-    "laterality",
-    "view",
-    "path",
-    "label_tumour",
-    "label_malignant",
-    "p_normal",
-    "p_benign",
-    "p_malignant",
-    "malignancy",
-    "tumour",
-    "error",
-    "warnings",
-)
 
 
 @dataclass(frozen=True)
@@ -94,6 +75,8 @@ def write_evaluation(
     ----------
     out
         Folder; made if need be.
+    results
+        At least one.
     metrics
         What was found; how many images could not be read, and that patients are synthetic, is
         added to it.
@@ -127,11 +110,11 @@ def _write_predictions(
     results: Sequence[ImageResult], path: Path, columns: Mapping[str, Sequence[str]]
 ) -> None:
     with whole_text(path, "backslashreplace") as stream:
-        writer = csv.writer(stream)
-        writer.writerow([*PREDICTION_COLUMNS, *columns])
+        writer = csv.DictWriter(stream, [*prediction_cells(results[0]), *columns])
+        writer.writeheader()
         for number, result in enumerate(results):
-            further = (cells[number] for cells in columns.values())
-            writer.writerow([*prediction_cells(result).values(), *further])
+            further = {name: cells[number] for name, cells in columns.items()}
+            writer.writerow({**prediction_cells(result), **further})
 
 
 def prediction_cells(result: ImageResult) -> dict[str, str | float]:

@@ -157,7 +157,7 @@ class Evidence:
             manifest = Manifest.of(one.record for one in self.results)
             folds = fold_patients(manifest, FOLDS, self.settings.seed)
             self._kept["folds"] = {
-                "/".join(record.patient): number
+                record.patient_name: number
                 for number, fold in enumerate(folds)
                 for record in fold.records
                 if record.split is Split.VALIDATION

@@ -49,17 +49,17 @@ class GivenPredictions:
             If a record has no row.
         """
         wanted = list(records)
-        lacking = [r for r in wanted if (r.dataset, r.image_id) not in self.rows]
+        lacking = [r for r in wanted if r.key not in self.rows]
         if lacking:
             raise InvalidManifest(
                 f"{len(lacking)} of {len(wanted)} images of the table have no row: "
-                f"{_named((r.dataset, r.image_id) for r in lacking)}",
+                f"{_named(r.key for r in lacking)}",
                 source=str(self.path),
                 keyword="image_id",
                 remedy="Predict every image of the table; give a reason in the column error "
                 "where there is no score",
             )
-        return [_result(record, self.rows[record.dataset, record.image_id]) for record in wanted]
+        return [_result(record, self.rows[record.key]) for record in wanted]
 
 
 def read_predictions(
@@ -82,7 +82,7 @@ def read_predictions(
     InvalidManifest
         Names the file, the line and the column, and what is wrong there.
     """
-    known, allowed = {(r.dataset, r.image_id) for r in records}, set(digests)
+    known, allowed = {r.key for r in records}, set(digests)
     table = _read(path)
     _check_digest(table, allowed)
     table.refuse_repeats(*_KEY)

@@ -127,7 +127,7 @@ def _counted(read: Sequence[Read], target: str) -> Counted:
 
 
 def _target_figures(counted: Counted, target: str, bounded: Bounded) -> dict[str, Any]:
-    aims = [(_who(r), one.aims[target]) for r, one, wanted in counted if target in one.aims]
+    aims = [(r.patient_name, one.aims[target]) for r, one, wanted in counted if target in one.aims]
     found: dict[str, Any] = {
         "n_images_with_lesions": sum(bool(wanted) for _, _, wanted in counted),
         "n_images_without": sum(not wanted for _, _, wanted in counted),
@@ -164,7 +164,7 @@ def _overlap(counted: Counted, bounded: Bounded) -> dict[str, Any] | None:
     """Mean over lesions of the best intersection over union with a finding that counts."""
     best = [
         (
-            _who(record),
+            record.patient_name,
             max(
                 (
                     share
@@ -207,9 +207,5 @@ def _thinned(curve: FrocCurve) -> list[dict[str, float]]:
 
 
 def _images(counted: Counted, target: str, rule: str) -> list[tuple[str, MarkedImage]]:
-    found = ((_who(r), marked_image(r, one, target, rule)) for r, one, _ in counted)
+    found = ((r.patient_name, marked_image(r, one, target, rule)) for r, one, _ in counted)
     return [(who, one) for who, one in found if one is not None]
-
-
-def _who(record: Record) -> str:
-    return "/".join(record.patient)

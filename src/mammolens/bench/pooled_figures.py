@@ -32,14 +32,10 @@ def image_results(
         What the cache was built of.
     """
     scored = results_from_probabilities(cache.records, probabilities)
-    there = {(record.dataset, record.image_id) for record in cache.records}
+    there = {record.key for record in cache.records}
     return [
         *scored,
-        *(
-            refused_result(record, cache)
-            for record in manifest.records
-            if (record.dataset, record.image_id) not in there
-        ),
+        *(refused_result(record, cache) for record in manifest.records if record.key not in there),
     ]
 
 

@@ -12,7 +12,7 @@ from mammolens.data.manifest import Record
 from mammolens.metrics import Interval
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE
 
-__all__ = ["CheckFinding", "CheckReport", "Probe", "Severity", "image_name", "patient_name"]
+__all__ = ["CheckFinding", "CheckReport", "Probe", "Severity", "finding"]
 
 
 class Severity(str, Enum):
@@ -137,16 +137,6 @@ class CheckReport:
         }
 
 
-def image_name(record: Record) -> str:
-    """Name an image in a report: ``dataset/image_id``."""
-    return f"{record.dataset}/{record.image_id}"
-
-
-def patient_name(record: Record) -> str:
-    """Name a patient in a report: ``dataset/patient_id``."""
-    return f"{record.dataset}/{record.patient_id}"
-
-
 def finding(
     severity: Severity,
     code: str,
@@ -166,8 +156,8 @@ def finding(
         message,
         remedy,
         dataset,
-        tuple(dict.fromkeys(map(image_name, kept))),
-        tuple(dict.fromkeys(map(patient_name, kept))),
+        tuple(dict.fromkeys(record.image_name for record in kept)),
+        tuple(dict.fromkeys(record.patient_name for record in kept)),
         tuple(details),
         MappingProxyType(figures),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from mammolens.data._check_report import CheckFinding, Severity, finding, image_name
+from mammolens.data._check_report import CheckFinding, Severity, finding
 from mammolens.data._picture_measures import MaskFacts, PictureMeasures, Seen, Unreadable
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Record
@@ -32,7 +32,7 @@ def lesion_findings(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
             f"{len(found)} {_LESION_WORDS[code]}",
             "Compare with the source's own annotation; remove the lesion if you cannot correct it",
             (record for record, _ in found),
-            details=(f"{image_name(record)}: {words}" for record, words in found),
+            details=(f"{record.image_name}: {words}" for record, words in found),
         )
 
 
@@ -53,8 +53,7 @@ def side_findings(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
                 "Look at the pictures; training and figures use the table's value",
                 (record for record, _ in wrong),
                 details=(
-                    f"{image_name(r)}: table {getattr(r, name).value}, "
-                    f"file {getattr(p, name).value}"
+                    f"{r.image_name}: table {getattr(r, name).value}, file {getattr(p, name).value}"
                     for r, p in wrong
                 ),
             )

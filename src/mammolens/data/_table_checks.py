@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from mammolens.data._check_report import CheckFinding, Severity, finding, image_name, patient_name
+from mammolens.data._check_report import CheckFinding, Severity, finding
 from mammolens.data.manifest import Record
 from mammolens.data.persons import Patient, person_key, unknown_identities
 from mammolens.images.names import read_name
@@ -38,7 +38,7 @@ def patient_findings(
             f"{len(leaks)} patients are on two sides of the split",
             "Put all images of a patient on one side",
             (r for kept in leaks for r in kept),
-            details=(f"{patient_name(kept[0])}: {_sides(kept)}" for kept in leaks),
+            details=(f"{kept[0].patient_name}: {_sides(kept)}" for kept in leaks),
             n=len(leaks),
         )
     if len(split) > len(leaks):
@@ -69,7 +69,7 @@ def label_findings(
 
     `machines` gives the machine of each record, in the order of `records`.
     """
-    machine_of = dict(zip(map(image_name, records), machines, strict=True))
+    machine_of = dict(zip((r.key for r in records), machines, strict=True))
     by_dataset = _groups(records, lambda r: r.dataset)
     for dataset, kept in by_dataset.items():
         known = {r.malignant for r in kept if r.malignant is not None}
@@ -93,7 +93,7 @@ def label_findings(
                 dataset=dataset,
                 share=unknown,
             )
-        yield from _one_class_machines(kept, [machine_of[image_name(r)] for r in kept], dataset)
+        yield from _one_class_machines(kept, [machine_of[r.key] for r in kept], dataset)
     yield from _labels_follow_sources(by_dataset)
     yield from _breasts_with_two_labels(records)
     ages = [r for r in records if r.age_years is not None]
@@ -104,7 +104,7 @@ def label_findings(
             f"{len(wrong)} ages lie outside {_YOUNGEST:.0f}–{_OLDEST:.0f} years",
             "Correct them, or leave the cell empty: empty means unknown",
             wrong,
-            details=(f"{image_name(r)}: {r.age_years:g}" for r in wrong),
+            details=(f"{r.image_name}: {r.age_years:g}" for r in wrong),
         )
 
 
@@ -143,7 +143,7 @@ def _case_numbers(
         "Give each case one patient_id, or link the identifiers in a table of persons",
         (r for kept in several.values() for r in kept),
         details=(
-            f"{case}: {', '.join(sorted({patient_name(r) for r in kept}))}"
+            f"{case}: {', '.join(sorted({r.patient_name for r in kept}))}"
             for case, kept in several.items()
         ),
         n=len(several),

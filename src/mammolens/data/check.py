@@ -20,7 +20,6 @@ from mammolens.data._check_report import (
     Probe,
     Severity,
     finding,
-    image_name,
 )
 from mammolens.data._lesion_checks import lesion_findings, side_findings
 from mammolens.data._picture_measures import (
@@ -155,7 +154,7 @@ def _unread(
                 f"{len(found)} {words}",
                 "Copy them again from the source, or leave their rows out",
                 (record for record, _ in found),
-                details=(f"{image_name(record)}: {look.reason}" for record, look in found),
+                details=(f"{record.image_name}: {look.reason}" for record, look in found),
             )
 
 
@@ -227,7 +226,7 @@ def _copies(seen: Sequence[Seen], same_person: Mapping[Patient, str]) -> Iterato
                 f"{len(pairs)} {words}",
                 remedy,
                 (record for one, other, _ in pairs for record in (one, other)),
-                details=(f"{image_name(a)} = {image_name(b)}: {how}" for a, b, how in pairs),
+                details=(f"{a.image_name} = {b.image_name}: {how}" for a, b, how in pairs),
                 n=len(pairs),
             )
 

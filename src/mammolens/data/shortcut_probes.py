@@ -214,7 +214,7 @@ def _probe(seen: Sequence[Seen], task: str, dataset: str, trait: _Trait) -> Prob
 def _measure(
     seen: Sequence[Seen], labels: npt.NDArray[np.bool_], task: str, dataset: str, trait: _Trait
 ) -> Probe:
-    patients = ["/".join(record.patient) for record, _ in seen]
+    patients = [record.patient_name for record, _ in seen]
     scores = out_of_fold(trait.values, labels, patient_folds(patients))
     single = [abs(auc(labels, column) - 0.5) for column in trait.values.T]
     interval = auc_interval(labels, scores, patients, draws=_DRAWS)

@@ -170,7 +170,7 @@ def official_split(
     if without_side:
         raise InvalidManifest(
             f"{len(without_side)} of {len(manifest.records)} records state no side, first "
-            f"{without_side[0].dataset}/{without_side[0].image_id}",
+            f"{without_side[0].image_name}",
             keyword="split",
             remedy="Fill the column in every row",
         )

@@ -133,7 +133,7 @@ def variant(
     """
     if number == 0:
         return picture
-    identity = hashlib.sha256(repr((record.dataset, record.image_id)).encode()).digest()
+    identity = hashlib.sha256(repr(record.key).encode()).digest()
     key = config.train.seed, number, int.from_bytes(identity[:8], "big")
     return apply_augmentation(
         picture, draw_augmentation(np.random.default_rng(key), config.augment)
@@ -239,7 +239,7 @@ def _key(chain: Chain, cache: PreparedCache, config: RunConfig) -> str:
         for key, value in layer.state_dict().items():
             digest.update(f"{place}.{key} {value.dtype} {tuple(value.shape)}".encode())
             digest.update(value.cpu().contiguous().numpy().tobytes())
-    images = [(record.dataset, record.image_id) for record in cache.records]
+    images = [record.key for record in cache.records]
     size = config.preprocess.height, config.preprocess.width
     draws = config.augment.model_dump_json(), config.train.seed
     digest.update(repr((images, size, draws)).encode())

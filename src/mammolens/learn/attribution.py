@@ -221,14 +221,6 @@ def _grad_cam_pp(maps: Tensor, gradient: Tensor) -> Tensor:
     return (weights * maps).sum(0)
 
 
-def _hires_cam(maps: Tensor, gradient: Tensor) -> Tensor:
-    return (gradient * maps).sum(0)
-
-
-def _layer_cam(maps: Tensor, gradient: Tensor) -> Tensor:
-    return (torch.relu(gradient) * maps).sum(0)
-
-
 def _integrated_gradients(model: LogOdds, look: Look, costs: Costs) -> Tensor:
     from captum.attr import IntegratedGradients
 
@@ -257,10 +249,6 @@ def _occlusion(model: LogOdds, look: Look, costs: Costs) -> Tensor:
     return _cells(each)
 
 
-def _brightness(_: LogOdds, look: Look, __: Costs) -> Tensor:
-    return _cells(look.image)
-
-
 def _chance(_: LogOdds, look: Look, __: Costs) -> Tensor:
     """Random numbers that a picture and its mirror image do not share."""
     image = look.image
@@ -279,10 +267,14 @@ def _cells(pixels: Tensor) -> Tensor:
 METHODS: Final = {
     "grad_cam": Method("Grad-CAM (in the graph)", _grad_cam, reads_maps=True),
     "grad_cam_pp": Method("Grad-CAM++", _from_maps(_grad_cam_pp), reads_maps=True),
-    "hires_cam": Method("HiResCAM", _from_maps(_hires_cam), reads_maps=True),
-    "layer_cam": Method("LayerCAM", _from_maps(_layer_cam), reads_maps=True),
+    "hires_cam": Method("HiResCAM", _from_maps(lambda a, g: (g * a).sum(0)), reads_maps=True),
+    "layer_cam": Method(
+        "LayerCAM", _from_maps(lambda a, g: (torch.relu(g) * a).sum(0)), reads_maps=True
+    ),
     "integrated_gradients": Method("Integrated gradients", _integrated_gradients, slow=True),
     "occlusion": Method("Occlusion", _occlusion, slow=True),
-    "brightness": Method("Brightness of the picture", _brightness, reference=True),
+    "brightness": Method(
+        "Brightness of the picture", lambda _, look, __: _cells(look.image), reference=True
+    ),
     "chance": Method("Random numbers", _chance, reference=True),
 }

@@ -130,10 +130,8 @@ def _odds(
     say(f"{run} teaches {len(pictures.records)} of {len(records)} images")
     net = load_network(teacher, run / "best.safetensors").to(device)
     odds = malignancy_odds(predict_logits(net, pictures, device))
-    odds_of = {
-        (r.dataset, r.image_id): value for r, value in zip(pictures.records, odds, strict=True)
-    }
-    return np.array([odds_of.get((r.dataset, r.image_id), np.nan) for r in records], np.float64)
+    odds_of = {r.key: value for r, value in zip(pictures.records, odds, strict=True)}
+    return np.array([odds_of.get(r.key, np.nan) for r in records], np.float64)
 
 
 def _soft_labels(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:

@@ -104,7 +104,7 @@ def _counts(records: Sequence[Record], config: InputConfig) -> tuple[int, int]:
     units: dict[object, bool] = {}
     for record in records:
         if record.malignant is not None:
-            key = (record.dataset, record.image_id) if of_lesions else record.patient
+            key = record.key if of_lesions else record.patient
             units[key] = units.get(key, False) or record.malignant
     ill = sum(units.values())
     return ill, len(units) - ill

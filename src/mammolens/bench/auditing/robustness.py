@@ -126,7 +126,7 @@ def _views(
     except InputError as error:
         yield from [_refused(record, error)] * (1 + len(alterations))
         return
-    key = f"{record.dataset}/{record.image_id}"
+    key = record.image_name
     yield _prepared(record, config, lambda: mammogram)
     for one in alterations:
         yield _prepared(record, config, partial(alter, mammogram, one, key=key, seed=seed))
@@ -282,5 +282,5 @@ def _intervals(
     if not records:
         return dict.fromkeys(statistics)
     labels = [record.malignant is True for record in records]
-    patients = ["/".join(record.patient) for record in records]
+    patients = [record.patient_name for record in records]
     return resampled_json(statistics, labels, patients, draws=draws, seed=seed)

@@ -82,7 +82,7 @@ def source_section(
         If the model reads marked lesions.
     """
     kept, traits = collect_traits(model, records, on_progress=on_progress)
-    patients = ["/".join(record.patient) for record in kept]
+    patients = [record.patient_name for record in kept]
 
     def probed(rows: Sequence[int], targets: Sequence[str | None]) -> dict[str, Any]:
         own = [patients[row] for row in rows]

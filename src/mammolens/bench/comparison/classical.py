@@ -164,7 +164,7 @@ def _teach(
         features[0][rows],
         np.array([bool(LABELS[task](record)) for record in known], bool),
         np.array([record.dataset for record in known], str),
-        np.array(["/".join(record.patient) for record in known], str),
+        np.array([record.patient_name for record in known], str),
     )
     try:
         fitted = cached_fit(
@@ -240,12 +240,12 @@ def _training(taught: _Taught, seed: int) -> dict[str, Any]:
 def _results(task: str, values: npt.NDArray[np.float64], own: _Class) -> tuple[ImageResult, ...]:
     """The judged rows in their order; those whose picture was refused have no scores."""
     scored = {
-        (record.dataset, record.image_id): _scores(task, value)
+        record.key: _scores(task, value)
         for record, value in zip(own.judged.records, values, strict=True)
     }
     return tuple(
         ImageResult(record, scores)
-        if (scores := scored.get((record.dataset, record.image_id)))
+        if (scores := scored.get(record.key))
         else refused_result(record, own.judged)
         for record in own.data.judged.records
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import cv2
@@ -11,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens import DISCLAIMER
-from mammolens._lettering import GROUND, INK, QUIET, band, measure, write, write_png
+from mammolens._lettering import GROUND, INK, QUIET, band, measure, write
 from mammolens.bench.map_tint import STRONGEST, tinted
 from mammolens.core import PreparedView
 from mammolens.data.lesion_masks import draw_lesion
 from mammolens.data.manifest import Record
 
-__all__ = ["draw_sheet", "write_sheet"]
+__all__ = ["draw_sheet"]
 
 Rgb = npt.NDArray[np.uint8]
 Row = tuple[Record, PreparedView, Mapping[str, npt.NDArray[np.float32]]]
@@ -27,17 +26,6 @@ _OUTLINE: Final = (255, 64, 200)
 _LETTERS: Final = 13
 _NAMES_HIGH: Final = 26
 _GAP: Final = 4
-
-
-def write_sheet(rows: Sequence[Row], columns: Mapping[str, str], path: Path) -> Path:
-    """Draw the sheet and write it as PNG.
-
-    Raises
-    ------
-    StorageError
-        The file cannot be written.
-    """
-    return write_png(path, draw_sheet(rows, columns))
 
 
 def draw_sheet(rows: Sequence[Row], columns: Mapping[str, str]) -> Rgb:

@@ -16,9 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mammolens._lettering import write_png
 from mammolens.bench.caveats import refuse_other_split
 from mammolens.bench.evaluation_files import bootstrap_facts, document_head
-from mammolens.bench.explaining.explanation_sheet import write_sheet
+from mammolens.bench.explaining.explanation_sheet import draw_sheet
 from mammolens.bench.explaining.faithfulness import (
     BLUR_PX,
     STEPS,
@@ -194,12 +195,8 @@ def _of_run(table: Path, split: Split, rebuilt: Rebuilt) -> list[tuple[Record, s
     config = read_run(table)
     manifest, marked = load_manifest(config), load_localisation(config)
     refuse_other_split(manifest, rebuilt.split_digest, rebuilt.name, str(table))
-    own = {(record.dataset, record.image_id) for record in manifest.records}
-    further = [
-        record
-        for record in (marked.records if marked else ())
-        if (record.dataset, record.image_id) not in own
-    ]
+    own = {record.key for record in manifest.records}
+    further = [record for record in (marked.records if marked else ()) if record.key not in own]
     side = "learned from" if split is Split.TRAIN else "held out"
     taught = side if config.train.map_weight else "held out"
     return [(r, side) for r in manifest.records if r.split is split] + [
@@ -209,7 +206,7 @@ def _of_run(table: Path, split: Split, rebuilt: Rebuilt) -> list[tuple[Record, s
 
 def _hash(pair: tuple[Record, str]) -> str:
     """A place in line that depends on nothing but the identifier."""
-    return hashlib.sha256(f"{pair[0].dataset}/{pair[0].image_id}".encode()).hexdigest()
+    return hashlib.sha256(pair[0].image_name.encode()).hexdigest()
 
 
 def _has_target(record: Record) -> bool:
@@ -288,4 +285,4 @@ def _write(
         write_whole(paths[1], render_markdown(build_explained(found)))
     columns = {name: method.title for name, method in methods.items()}
     rows = [(one.record, one.view, one.heats) for one in shown]
-    return [*paths[:2], *([write_sheet(rows, columns, paths[2])] if rows else [])]
+    return [*paths[:2], *([write_png(paths[2], draw_sheet(rows, columns))] if rows else [])]

@@ -52,11 +52,6 @@ class ExplainedImage:
     curves: dict[str, Curves] = field(default_factory=dict)
     likeness: dict[str, dict[str, Likeness]] = field(default_factory=dict)
 
-    @property
-    def patient(self) -> str:
-        """Key of the patient, for the bootstrap."""
-        return "/".join(self.record.patient)
-
 
 Images = Sequence[ExplainedImage]
 Value = Callable[[ExplainedImage, str], float]
@@ -127,7 +122,7 @@ def _shuffled(name: str, images: Images, draws: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for layers in SHUFFLES:
         own = [one for one in images if layers in one.likeness.get(name, {})]
-        alike = [(one.patient, one.likeness[name][layers]) for one in own]
+        alike = [(one.record.patient_name, one.likeness[name][layers]) for one in own]
         ranked = [(who, like.ranks) for who, like in alike if like.ranks is not None]
         if not alike:
             continue
@@ -180,7 +175,9 @@ def _froc_difference(
         return [marked_image(one.record, one.readings[of], target, rule) for one in images]
 
     both = zip(images, marks(name), marks(YARDSTICK), strict=True)
-    kept = [(one.patient, a, b) for one, a, b in both if a is not None and b is not None]
+    kept = [
+        (one.record.patient_name, a, b) for one, a, b in both if a is not None and b is not None
+    ]
     own = sensitivity_at_false_marks_statistic([a for _, a, _ in kept], 1.0)
     yard = sensitivity_at_false_marks_statistic([b for _, _, b in kept], 1.0)
     return lambda weights: own(weights) - yard(weights), [who for who, _, _ in kept]
@@ -188,7 +185,7 @@ def _froc_difference(
 
 def _mean(images: Images, value: Value, name: str, draws: int) -> dict[str, Any]:
     values = [value(one, name) for one in images]
-    return _bounded(mean_statistic(values), [one.patient for one in images], draws)
+    return _bounded(mean_statistic(values), [one.record.patient_name for one in images], draws)
 
 
 def _bounded(statistic: Statistic, who: Sequence[str], draws: int) -> dict[str, Any]:

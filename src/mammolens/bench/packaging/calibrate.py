@@ -96,7 +96,7 @@ def _age_prior(
         log_odds(probabilities[rows, 2]),
         ages / 10.0,
         [records[row].dataset for row in rows],
-        ["/".join(records[row].patient) for row in rows],
+        [records[row].patient_name for row in rows],
     )
     if slope is None or slope.low is None or slope.high is None or slope.low <= 0.0:
         return None

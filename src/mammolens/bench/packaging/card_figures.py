@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from itertools import product
+from typing import Any, Final, cast
 
 from mammolens.bench.units import (
     TASKS,
@@ -106,35 +107,23 @@ def validation_figures(
     groups = {name: [one for one in results if one.record.dataset == name] for name in names}
     if len(groups) > 1:
         groups[ALL_DATASETS] = list(results)
-    if kind is InputKind.LESION:
-        return tuple(
-            _figure(name, "malignancy", "lesion", measured["malignancy"]["image"])
-            for name, members in groups.items()
-            for measured in [figures(members)]
-        )
-    found = []
-    for name, members in groups.items():
-        measured = figures(members)
-        found += [
-            _figure(name, task, unit, measured[task][unit])
-            for task in TASKS
-            for unit in UNITS
-            if measured[task][unit]["n"]
-        ]
-    return tuple(found)
+    of_lesions = kind is InputKind.LESION
+    wanted = [("malignancy", "image")] if of_lesions else list(product(TASKS, UNITS))
+    return tuple(
+        _figure(name, task, "lesion" if of_lesions else unit, measured[task][unit])
+        for name, members in groups.items()
+        for measured in [figures(members)]
+        for task, unit in wanted
+        if of_lesions or measured[task][unit]["n"]
+    )
 
 
-def _figure(
-    dataset: str,
-    task: Literal["malignancy", "tumour"],
-    unit: Literal["image", "breast", "patient", "lesion"],
-    measured: dict[str, Any],
-) -> ValidationFigure:
+def _figure(dataset: str, task: str, unit: str, measured: dict[str, Any]) -> ValidationFigure:
     auc = measured["auc"]
     return ValidationFigure(
         dataset=dataset,
-        task=task,
-        unit=unit,
+        task=cast(Any, task),
+        unit=cast(Any, unit),
         auc=None if auc is None or auc["low"] is None else estimate_of(auc),
         n=measured["n"],
         n_positive=measured["n_positive"],

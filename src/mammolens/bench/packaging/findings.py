@@ -77,7 +77,7 @@ def checked_level(model: ModelPackage, level: float, config: RunConfig) -> Findi
     for record, findings in _located(model, records, level):
         on = [box_holds(finding.box_source_px, record.lesion_centre_px) for finding in findings]
         hits.append(any(on))
-        groups.append("/".join(record.patient))
+        groups.append(record.patient_name)
         off += len(on) - sum(on)
     found = np.array(hits, np.float64)
     rate = patient_bootstrap(lambda w: w @ found / w.sum(1), found > 0, groups)

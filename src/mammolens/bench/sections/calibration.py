@@ -37,7 +37,7 @@ def calibration_figures(
     known = [one for one in results if one.scores and one.record.malignant is not None]
     labels = np.array([one.record.malignant is True for one in known], bool)
     values = np.array([one.scores.malignant for one in known if one.scores], np.float64)
-    patients = ["/".join(one.record.patient) for one in known]
+    patients = [one.record.patient_name for one in known]
     found: dict[str, Any] = {
         "n": len(known),
         "n_positive": int(labels.sum()),
