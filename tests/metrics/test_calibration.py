@@ -12,7 +12,7 @@ from scipy.special import softmax as their_softmax
 from sklearn.linear_model import LogisticRegression
 
 from mammolens import metrics
-from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.errors import InvalidManifest
 
 
 def brier_score(labels, probabilities):
@@ -172,5 +172,3 @@ def test_probabilities_outside_are_refused(value):
     for metric in (brier_score, log_loss, metrics.reliability_curve):
         with pytest.raises(InvalidManifest):
             metric([0, 1], [0.5, value])
-    with pytest.raises(ConfigError, match="bins"):
-        metrics.reliability_curve([0, 1], [0.5, 0.5], bins=0)

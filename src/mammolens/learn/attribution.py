@@ -151,13 +151,11 @@ def map_of(
     return found
 
 
-def probabilities(
-    model: LogOdds, pictures: npt.NDArray[np.uint8], costs: Costs = Costs()
-) -> npt.NDArray[np.float64]:
+def probabilities(model: LogOdds, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     """P(malignant) (n,) of prepared pictures (n, 1, H, W), without their mirror images."""
     with torch.inference_mode():
         parts = [
-            torch.sigmoid(model(part)) for part in torch.from_numpy(pictures).split(costs.batch)
+            torch.sigmoid(model(part)) for part in torch.from_numpy(pictures).split(Costs.batch)
         ]
     found: npt.NDArray[np.float64] = torch.cat(parts).double().numpy()
     return found

@@ -33,7 +33,6 @@ __all__ = [
     "choose_records",
     "load_localisation",
     "load_manifest",
-    "read_localisation",
     "read_run",
     "read_tables",
 ]
@@ -106,11 +105,6 @@ def load_manifest(config: RunConfig) -> Manifest:
     return choose_records(config, read_tables(config))
 
 
-def load_localisation(config: RunConfig) -> Manifest | None:
-    """Read the localisation tables; ``None`` if there are none. See `read_localisation`."""
-    return read_localisation(config, read_tables(config)) if config.data.localisation else None
-
-
 def read_tables(config: RunConfig) -> Manifest:
     """Read the run's tables without what it excludes; no patient is on a side yet."""
     manifest = Manifest.read(*config.data.tables)
@@ -126,14 +120,20 @@ def choose_records(config: RunConfig, tables: Manifest) -> Manifest:
     return keep_training_share(put_on_sides(tables, config.data), config.data)
 
 
-def read_localisation(config: RunConfig, tables: Manifest) -> Manifest | None:
+def load_localisation(config: RunConfig, tables: Manifest | None = None) -> Manifest | None:
     """Read the localisation tables; ``None`` if there are none.
 
-    Patients whom the run's `tables` hold as well are on the side that they have there, the others
-    are split by themselves. Patients whom inner folds leave apart are held out here too.
+    Patients who are in the run's tables as well are on the side that they have there; the others
+    are split separately. Patients whom inner folds leave out are held out here too.
+
+    Parameters
+    ----------
+    tables
+        The run's tables as `read_tables` gives them, if they have been read before.
     """
     if not config.data.localisation:
         return None
+    tables = tables or read_tables(config)
     marked = split_patients(
         Manifest.read(*config.data.localisation),
         validation=config.data.validation,

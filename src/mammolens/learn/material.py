@@ -14,7 +14,7 @@ from mammolens.data.manifest import Manifest, Split
 from mammolens.errors import ConfigError
 from mammolens.learn.batches import TrainingSet, gather
 from mammolens.learn.checkpoint import refuse_other_run
-from mammolens.learn.config import RunConfig, choose_records, read_localisation, read_tables
+from mammolens.learn.config import RunConfig, choose_records, load_localisation, read_tables
 from mammolens.learn.distillation import ask_teachers
 from mammolens.learn.learning_rates import plan_stretches
 from mammolens.learn.lineage import Lineage, read_lineage, trace_lineage
@@ -62,7 +62,7 @@ def prepare_run(config: RunConfig, out: Path, processes: Processes, say: _Say) -
         say(f"{len(learned.records)} images to learn from, {len(held_out.records)} held out")
         for caution in (*check_sides(learned, held_out, config.preprocess), *lineage.cautions):
             say(f"caution: {caution}")
-        marked = read_localisation(config, tables) if config.train.map_weight > 0 else None
+        marked = load_localisation(config, tables) if config.train.map_weight > 0 else None
         marked_pictures = (
             build_side(marked, Split.TRAIN, config.preprocess, config.data.cache)
             if marked is not None

@@ -23,6 +23,8 @@ __all__ = [
     "predict_logits",
 ]
 
+_BATCH = 16
+
 
 def load_network(config: RunConfig, weights: Path) -> MammoNet:
     """Build the network of a run with the weights that it learned (``.safetensors``).
@@ -78,7 +80,6 @@ def logits_of_rows(
     read: Callable[[Sequence[int]], Tensor],
     rows: Sequence[int],
     device: torch.device | None = None,
-    batch: int = 16,
 ) -> npt.NDArray[np.float32]:
     """Logits (n, 3) of rows, in batches; the network is put in evaluation mode.
 
@@ -94,8 +95,8 @@ def logits_of_rows(
     net.eval()
     out = [np.empty((0, 3), np.float32)]
     with torch.inference_mode():
-        for start in range(0, len(rows), batch):
-            inputs = read(rows[start : start + batch]).to(device or torch.device("cpu"))
+        for start in range(0, len(rows), _BATCH):
+            inputs = read(rows[start : start + _BATCH]).to(device or torch.device("cpu"))
             out.append(forward(inputs).float().cpu().numpy())
     return np.concatenate(out)
 
