@@ -41,6 +41,7 @@ __all__ = [
     "UNITS",
     "UNIT_PLURALS",
     "ImageResult",
+    "Resample",
     "Sample",
     "Unit",
     "figures",
@@ -246,6 +247,10 @@ def intervals_json(intervals: Mapping[str, Interval | None]) -> dict[str, Any]:
         place = found.setdefault(outer, {}) if inner else found
         place[inner or outer] = interval and interval_json(interval)
     return found
+
+
+Resample = Callable[[Mapping[str, Statistic], npt.ArrayLike, Sequence[str]], dict[str, Any]]
+"""`resampled_json` with its number of draws and seed."""
 
 
 def resampled_json(

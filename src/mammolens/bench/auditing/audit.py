@@ -12,8 +12,9 @@ width of the intervals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -27,9 +28,10 @@ from mammolens.bench.auditing.groups import (
     axes_within,
     group_units,
 )
-from mammolens.bench.units import ImageResult, resampled_json
+from mammolens.bench.units import ImageResult, Resample, resampled_json
 from mammolens.core import InputKind
 from mammolens.metrics import (
+    GapTest,
     Statistic,
     auc_statistic,
     binary_statistic,
@@ -60,6 +62,8 @@ _WORDS = {
 _ONLY_POSITIVES = ("sensitivity_high", "sensitivity_low")
 _ONLY_NEGATIVES = ("specificity_high", "specificity_low")
 _Bool = npt.NDArray[np.bool_]
+_Exchange = Callable[..., dict[str, GapTest]]
+"""`permutation_tests` with its number of draws and seed."""
 
 
 @dataclass(frozen=True)
@@ -134,10 +138,12 @@ def audit_section(
         else {}
     )
     tests: list[tuple[str, dict[str, Any]]] = []
+    resample = partial(resampled_json, draws=draws, seed=seed)
+    exchange = partial(permutation_tests, draws=permutations, seed=seed)
 
     def judged(members: Sequence[ImageResult], axis: Axis, where: str) -> dict[str, Any]:
         grouped = group_units(members, axis, unit)
-        found, own = _judge(rows_of(grouped), points, where, draws, permutations, seed)
+        found, own = _judge(rows_of(grouped), points, where, resample, exchange)
         tests.extend(own)
         return {
             "unit": unit or axis.unit,
@@ -210,18 +216,17 @@ def _judge(
     rows: Rows,
     points: Mapping[str, float],
     where: str,
-    draws: int,
-    permutations: int,
-    seed: int,
+    resample: Resample,
+    exchange: _Exchange,
 ) -> tuple[list[dict[str, Any]], list[tuple[str, dict[str, Any]]]]:
     """The groups of one axis, and the tests of their gaps with the words before them."""
     names = sorted(set(rows.names), key=lambda name: (GROUP_ORDER.get(name, -1), name))
     found, tests = [], []
     for number, name in enumerate(names):
         member = rows.in_group(name)
-        group = {"group": name, **_figures(rows.select(member), points, draws, seed)}
+        group = {"group": name, **_figures(rows.select(member), points, resample)}
         if len(names) > 1 and not (len(names) == 2 and number == 1):
-            group["gaps"] = _gaps(rows, member, name, points, draws, permutations, seed)
+            group["gaps"] = _gaps(rows, name, points, resample, exchange)
             tests += [
                 (f"{where} {name}: {_said(measure, group, gap)}", gap)
                 for measure, gap in group["gaps"].items()
@@ -230,7 +235,7 @@ def _judge(
     return found, tests
 
 
-def _figures(rows: Rows, points: Mapping[str, float], draws: int, seed: int) -> dict[str, Any]:
+def _figures(rows: Rows, points: Mapping[str, float], resample: Resample) -> dict[str, Any]:
     ill, well = rows.n_patients(True), rows.n_patients(False)
     found: dict[str, Any] = {
         "n": len(rows.names),
@@ -241,7 +246,7 @@ def _figures(rows: Rows, points: Mapping[str, float], draws: int, seed: int) -> 
     }
     sound = _sound(rows)
     wanted = {name: one for name, one in statistics_of(rows, points).items() if name in sound}
-    figure = resampled_json(wanted, rows.labels, rows.patients, draws=draws, seed=seed)
+    figure = resample(wanted, rows.labels, rows.patients)
     note = f"too few: {ill} patients with a positive, {well} with a negative; {FEW} are needed"
     return {
         **found,
@@ -268,26 +273,17 @@ def _sound(rows: Rows) -> set[str]:
 
 
 def _gaps(
-    rows: Rows,
-    member: _Bool,
-    name: str,
-    points: Mapping[str, float],
-    draws: int,
-    permutations: int,
-    seed: int,
+    rows: Rows, name: str, points: Mapping[str, float], resample: Resample, exchange: _Exchange
 ) -> dict[str, dict[str, Any]]:
+    member = rows.in_group(name)
     sound = _sound(rows.select(member)) & _sound(rows.select(~member))
     tested = sound.intersection(TESTED)
     statistics = {name: one for name, one in statistics_of(rows, points).items() if name in tested}
     gaps = {measure: gap_statistic(one, member) for measure, one in statistics.items()}
-    figures = resampled_json(gaps, rows.labels, rows.patients, draws=draws, seed=seed)
+    figures = resample(gaps, rows.labels, rows.patients)
     defined = {measure: one for measure, one in figures.items() if one}
-    tests = permutation_tests(
-        {measure: statistics[measure] for measure in defined},
-        *(rows.labels, rows.names, name, rows.patients),
-        draws=permutations,
-        seed=seed,
-    )
+    tested_of = {measure: statistics[measure] for measure in defined}
+    tests = exchange(tested_of, rows.labels, rows.names, name, rows.patients)
     return {
         measure: {**figure, "p_value": tests[measure].p_value}
         for measure, figure in defined.items()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +25,7 @@ from mammolens.bench.auditing.groups import (
     group_units,
 )
 from mammolens.bench.settings import Remedy
-from mammolens.bench.units import ImageResult, resampled_json
+from mammolens.bench.units import ImageResult, Resample, resampled_json
 from mammolens.errors import ConfigError
 from mammolens.metrics import (
     Statistic,
@@ -43,6 +44,8 @@ __all__ = ["mitigation_section", "refuse_unknown_axis"]
 _RIDGE = 1.0
 _Float = npt.NDArray[np.float64]
 _Bool = npt.NDArray[np.bool_]
+_Decided = tuple[_Float, _Bool]
+"""Scores and decisions, each (n,)."""
 
 
 WORDS: Final = {
@@ -100,6 +103,7 @@ def mitigation_section(
             (axis,) = (one for one in axes_within(members) if one.name == by)
             parts[source] = (members, axis)
     threshold = card.operating_points.high.threshold
+    resample = partial(resampled_json, draws=draws, seed=seed)
     return {
         "remedy": remedy.value,
         "by": by,
@@ -107,7 +111,7 @@ def mitigation_section(
         "applied": False,
         "threshold": threshold,
         "parts": {
-            name: _measured(rows_of(group_units(members, axis)), remedy, threshold, draws, seed)
+            name: _measured(rows_of(group_units(members, axis)), remedy, threshold, resample)
             for name, (members, axis) in parts.items()
         },
     }
@@ -130,9 +134,7 @@ def refuse_unknown_axis(by: str) -> None:
         )
 
 
-def _measured(
-    rows: Rows, remedy: Remedy, threshold: float, draws: int, seed: int
-) -> dict[str, Any]:
+def _measured(rows: Rows, remedy: Remedy, threshold: float, resample: Resample) -> dict[str, Any]:
     names = sorted(set(rows.names), key=lambda name: (GROUP_ORDER.get(name, -1), name))
     large = [name for name in names if _enough(rows, rows.in_group(name))]
     if not large:
@@ -141,7 +143,7 @@ def _measured(
     after = _remedied(rows, remedy, threshold)
     everyone = np.ones(len(rows.names), bool)
     groups = [
-        {"group": name, **_effect(rows, chosen, before, after, draws, seed)}
+        {"group": name, **_effect(rows, chosen, before, after, resample)}
         if name in (*large, "all")
         else {"group": name, **_counts(rows, chosen), "note": "too few: treated as the whole"}
         for name, chosen in (
@@ -149,7 +151,7 @@ def _measured(
             *((name, rows.in_group(name)) for name in names),
         )
     ]
-    spread = _spread(rows, [rows.in_group(name) for name in large], before, after, draws, seed)
+    spread = _spread(rows, [rows.in_group(name) for name in large], before, after, resample)
     return {"groups": groups, "spread": spread}
 
 
@@ -204,27 +206,21 @@ def _line(labels: _Bool, scores: _Float, weights: _Float) -> tuple[float, float]
 
 
 def _effect(
-    rows: Rows,
-    chosen: _Bool,
-    before: tuple[_Float, _Bool],
-    after: tuple[_Float, _Bool],
-    draws: int,
-    seed: int,
+    rows: Rows, chosen: _Bool, before: _Decided, after: _Decided, resample: Resample
 ) -> dict[str, Any]:
     part = rows.select(chosen)
     first, second = (
         _statistics(part, scores[chosen], called[chosen]) for scores, called in (before, after)
     )
-    return {**_counts(rows, chosen), **_compared(part, first, second, draws, seed)}
+    return {**_counts(rows, chosen), **_compared(part, first, second, resample)}
 
 
 def _spread(
     rows: Rows,
     groups: Sequence[_Bool],
-    before: tuple[_Float, _Bool],
-    after: tuple[_Float, _Bool],
-    draws: int,
-    seed: int,
+    before: _Decided,
+    after: _Decided,
+    resample: Resample,
 ) -> dict[str, Any]:
     """Highest minus lowest sensitivity and specificity of the groups that are large enough."""
 
@@ -234,7 +230,7 @@ def _spread(
             for name, metric in (("sensitivity", "recall"), ("specificity", "specificity"))
         }
 
-    return _compared(rows, spreads(before[1]), spreads(after[1]), draws, seed)
+    return _compared(rows, spreads(before[1]), spreads(after[1]), resample)
 
 
 def _range_of(statistic: Statistic, groups: Sequence[_Bool]) -> Statistic:
@@ -246,27 +242,18 @@ def _range_of(statistic: Statistic, groups: Sequence[_Bool]) -> Statistic:
 
 
 def _compared(
-    rows: Rows,
-    first: dict[str, Statistic],
-    second: dict[str, Statistic],
-    draws: int,
-    seed: int,
+    rows: Rows, first: dict[str, Statistic], second: dict[str, Statistic], resample: Resample
 ) -> dict[str, Any]:
     """Give name → ``before``, ``after`` and ``change``."""
 
     def change(name: str) -> Statistic:
         return lambda weights: second[name](weights) - first[name](weights)
 
-    statistics = {
-        f"{name}/{kind}": statistic
-        for name in first
-        for kind, statistic in (
-            ("before", first[name]),
-            ("after", second[name]),
-            ("change", change(name)),
-        )
-    }
-    return resampled_json(statistics, rows.labels, rows.patients, draws=draws, seed=seed)
+    statistics: dict[str, Statistic] = {}
+    for name, before in first.items():
+        statistics |= {f"{name}/before": before, f"{name}/after": second[name]}
+        statistics[f"{name}/change"] = change(name)
+    return resample(statistics, rows.labels, rows.patients)
 
 
 def _statistics(rows: Rows, scores: _Float, called: _Bool) -> dict[str, Statistic]:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from mammolens.bench.auditing.alterations import ALTERATIONS, Alteration, alter
 from mammolens.bench.contact_sheet import sample_records
 from mammolens.bench.scoring import score_group
-from mammolens.bench.units import ImageResult, resampled_json
+from mammolens.bench.units import ImageResult, Resample, resampled_json
 from mammolens.core import Mammogram, PreparedView, Unreadable
 from mammolens.data.cache import read_record
 from mammolens.data.manifest import Manifest, Record
@@ -173,12 +173,13 @@ def robustness_figures(
     ``datasets`` with the first few of these. The AUC compares images within data sets only.
     """
     values = np.asarray(scores, np.float64)
+    resample = partial(resampled_json, draws=draws, seed=seed)
     found = []
     for alteration, after in zip(alterations, values.T[1:], strict=True):
         there = np.isfinite(after)
         kept = [record for record, one in zip(records, there, strict=True) if one]
         before = values[there, 0]
-        refused = _intervals(records, {"refused": mean_statistic(~there)}, draws, seed)
+        refused = _intervals(records, {"refused": mean_statistic(~there)}, resample)
         changes = _change(before, after[there], threshold)
         ranks = _ranks(kept, before, after[there])
         sources = sorted({record.dataset for record in kept})
@@ -190,18 +191,16 @@ def robustness_figures(
                 "n": len(kept),
                 "n_refused": int(np.count_nonzero(~there)),
                 **refused,
-                **_intervals(kept, changes | ranks, draws, seed),
+                **_intervals(kept, changes | ranks, resample),
                 "datasets": {
-                    name: _of_source(kept, before, after[there], name, threshold, draws, seed)
+                    name: _of_source(kept, before, after[there], name, threshold, resample)
                     for name in sources
                 },
             }
         )
     as_is = _ranks(records, values[:, 0], values[:, 0])
-    return {
-        "auc": _intervals(records, {"auc": as_is["auc"]} if as_is else {}, draws, seed).get("auc"),
-        "alterations": found,
-    }
+    as_is.pop("auc_difference", None)
+    return {"auc": _intervals(records, as_is, resample).get("auc"), "alterations": found}
 
 
 def _of_source(
@@ -210,13 +209,12 @@ def _of_source(
     after: _Float,
     name: str,
     threshold: float,
-    draws: int,
-    seed: int,
+    resample: Resample,
 ) -> dict[str, Any]:
     own = np.array([record.dataset == name for record in records])
     kept = [record for record in records if record.dataset == name]
     changes = _change(before[own], after[own], threshold)
-    return {"n": len(kept), **_intervals(kept, changes, draws, seed)}
+    return {"n": len(kept), **_intervals(kept, changes, resample)}
 
 
 def _change(before: _Float, after: _Float, threshold: float) -> dict[str, Statistic]:
@@ -277,10 +275,10 @@ def _quantile(values: _Float, share: float) -> Statistic:
 
 
 def _intervals(
-    records: Sequence[Record], statistics: dict[str, Statistic], draws: int, seed: int
+    records: Sequence[Record], statistics: dict[str, Statistic], resample: Resample
 ) -> dict[str, Any]:
     if not records:
         return dict.fromkeys(statistics)
     labels = [record.malignant is True for record in records]
     patients = [record.patient_name for record in records]
-    return resampled_json(statistics, labels, patients, draws=draws, seed=seed)
+    return resample(statistics, labels, patients)
