@@ -130,18 +130,23 @@ def write_cases(
         If the folder cannot be written.
     """
     folder = out / "cases"
+    level = model.card.finding_level.level
+    whole = model.card.input_kind is not InputKind.LESION
     written: list[dict[str, Any]] = []
     with storage(folder, "the cases", keyword="--out"):
         folder.mkdir(parents=True, exist_ok=True)
         _remove_earlier(folder)
         for pick in pick_cases(results, each):
             record = pick.result.record
-            looked = (seen or {}).get(record.key) or _look_again(model, record)
-            if looked is None:
+            kept = (seen or {}).get(record.key) or _score_again(model, record)
+            if kept is None:
                 continue
-            view, findings, heat, outlines = _explained(model, record, *looked)
+            view, heat = kept
+            findings = locate(view, heat, level) if whole else ()
+            outlines = list(_outlines(record, view)) if whole else []
             file = folder / f"{len(written) + 1:02d}-{pick.kind}.png"
-            write_whole(file, _encoded(draw_case(view, heat, findings, outlines)))
+            picture = draw_case(view, heat / np.float32(level), findings, outlines)
+            write_whole(file, _encoded(picture))
             written.append(_described(pick, f"cases/{file.name}", findings, outlines))
     return written
 
@@ -215,28 +220,13 @@ def _of_different_patients(ranked: Sequence[ImageResult], most: int) -> list[Ima
     return list(first.values())[:most]
 
 
-Looked = tuple[
-    PreparedView, tuple[Finding, ...], npt.NDArray[np.float32], list[npt.NDArray[np.uint8]]
-]
-
-
-def _look_again(model: ModelPackage, record: Record) -> Seen | None:
-    """The picture and its map; nothing if it is gone."""
+def _score_again(model: ModelPackage, record: Record) -> Seen | None:
+    """Give the picture and its map; ``None`` if the image can no longer be read or scored."""
     try:
         view = prepare_record(record, model.card.preprocess)
         return view, score_prepared(model, [view]).malignancy_map[0]
     except (InputError, ModelError):
         return None
-
-
-def _explained(
-    model: ModelPackage, record: Record, view: PreparedView, heat: npt.NDArray[np.float32]
-) -> Looked:
-    """The picture, its findings, the strength of its map and its lesions."""
-    level = model.card.finding_level.level
-    whole = model.card.input_kind is not InputKind.LESION
-    findings = locate(view, heat, level) if whole else ()
-    return view, findings, heat / np.float32(level), list(_outlines(record, view) if whole else ())
 
 
 def _outlines(record: Record, view: PreparedView) -> Iterator[npt.NDArray[np.uint8]]:

@@ -1,4 +1,4 @@
-"""What a run reads before its first step: its tables, pictures, teachers' words and lineage."""
+"""The material of a training run: its tables, pictures, the teachers' answers and its lineage."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Material:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What ``run.json`` says of it."""
+        """The entries of ``run.json`` about it."""
         refused = self.training.learned.refused | self.held_out.refused
         return {"refused": refused, "lineage": self.lineage.to_json()}
 
 
 def prepare_run(config: RunConfig, out: Path, processes: Processes, say: _Say) -> Material:
-    """Read what a run learns from and is judged on, and report what must be known of it.
+    """Read the tables and pictures of a run, and report every caution about them.
 
     Raises
     ------
@@ -76,17 +76,17 @@ def prepare_run(config: RunConfig, out: Path, processes: Processes, say: _Say) -
 
 
 def steps_of_pass(config: RunConfig) -> int:
-    """Steps of a pass."""
+    """Give the number of steps in a pass."""
     return math.ceil(config.train.epoch_images / config.train.batch)
 
 
 def plan_run(config: RunConfig, out: Path, step: int, say: _Say) -> list[list[int]]:
-    """Plan the stretches of a run (`plan_stretches`) that stands at a step, and report a change.
+    """Plan the stretches of a run that is at a step (see `plan_stretches`), and report a change.
 
     Raises
     ------
     ConfigError
-        If ``run.json`` does not say what was planned before.
+        If the earlier plan cannot be read from ``run.json``.
     """
     per_pass = steps_of_pass(config)
     total = per_pass * config.train.epochs
@@ -118,9 +118,9 @@ def plan_run(config: RunConfig, out: Path, step: int, say: _Say) -> list[list[in
 
 
 def _earlier_lineage(out: Path) -> Lineage | None:
-    """What a resumed run has recorded before: what it began from may be gone by now."""
+    """Give the lineage that a resumed run has recorded: the runs it began from may be deleted."""
     path = out / "run.json"
     if not (out / "state.pt").exists() or not path.exists():
         return None
-    summary = json.loads(path.read_text())  # `refuse_other_run` has read it
+    summary = json.loads(path.read_text())  # `refuse_other_run` could read it
     return read_lineage(out, summary) if "lineage" in summary else None

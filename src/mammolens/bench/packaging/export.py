@@ -29,15 +29,10 @@ from mammolens.model import (
     Calibration,
     ClassPrior,
     Dataset,
-    Estimate,
-    FindingLevel,
     KnownPatients,
     ModelCard,
     ModelPackage,
-    OperatingPoint,
-    OperatingPoints,
     Training,
-    ValidationFigure,
     patient_digests,
     refuse_target,
     save_package,
@@ -131,7 +126,7 @@ def export_run(
     words = card_words(config, judged, learned, cache.records, (*lineage.cautions, *gaps))
     for line in words.left_out:
         on_progress(line)
-    final = ModelCard.model_validate({**judged.model_dump(), **words.fields})
+    final = ModelCard.model_validate({**vars(judged), **words.fields})
     taught = lineage.taught | patient_digests(r.patient for r in learned) | taught_places(config)
     held_out = patient_digests(r.patient for r in manifest.records) - taught
     written = save_package(package, final, graph, KnownPatients(taught, held_out, lineage.complete))
@@ -147,31 +142,26 @@ def _draft(
     fit: Fit,
     sha256: str,
 ) -> ModelCard:
-    """The card with all that is known before the graph has been judged; it is never written."""
-    of_lesions = isinstance(config.preprocess, RegionConfig)
-    nothing = Estimate(value=0.0, low=0.0, high=1.0)
-    point = OperatingPoint(
-        threshold=0.5,
-        sensitivity=nothing,
-        specificity=nothing,
-        n=2,
-        n_positive=1,
-        unit="lesion" if of_lesions else "exam",
-    )
+    """Make a card without the fields that the graph's own scores decide.
+
+    Scoring needs none of them. The finished card is validated whole.
+    """
     network = config.network
     normal, benign, malignant = fit.prior
-    return ModelCard(
-        name=config.name,
-        version=config.version,
-        input_kind=InputKind.LESION if of_lesions else InputKind.BREAST,
-        classes=CLASSES,
-        preprocess=config.preprocess,
-        graph_sha256=sha256,
-        architecture=(
+    known: dict[str, Any] = {
+        "name": config.name,
+        "version": config.version,
+        "input_kind": (
+            InputKind.LESION if isinstance(config.preprocess, RegionConfig) else InputKind.BREAST
+        ),
+        "classes": CLASSES,
+        "preprocess": config.preprocess,
+        "graph_sha256": sha256,
+        "architecture": (
             f"{network.backbone}, {network.pooling} pooling, fully connected {network.hidden}, "
             "ReLU, dropout, fully connected 3, softmax; Grad-CAM in the graph"
         ),
-        calibration=Calibration(
+        "calibration": Calibration(
             temperature=fit.temperature,
             bias=fit.bias,
             fitted_on="the run's validation images (partial labels)",
@@ -179,19 +169,9 @@ def _draft(
             prior=ClassPrior(normal=normal, benign=benign, malignant=malignant),
             age=fit.age,
         ),
-        operating_points=OperatingPoints(low=point, high=point, fixed_on="nothing yet"),
-        finding_level=FindingLevel(level=1.0, method="nothing yet"),
-        training=_training(config, summary, manifest),
-        validation=(
-            ValidationFigure(
-                dataset="none yet", task="malignancy", unit="image", auc=None, n=0, n_positive=0
-            ),
-        ),
-        intended_use=config.card.intended_use,
-        weaknesses=("not judged yet",),
-        licence="not judged yet",
-        attribution="not judged yet",
-    )
+        "training": _training(config, summary, manifest),
+    }
+    return ModelCard.model_construct(**known)
 
 
 def _training(config: RunConfig, summary: dict[str, Any], manifest: Manifest) -> Training:
