@@ -23,7 +23,8 @@ __all__ = ["FEWEST", "check_sides", "refuse_unjudgeable"]
 
 FEWEST: Final = 2
 """Fewest patients (or lesions) with cancer, and without, for thresholds and calibration. With one
-patient all resamples are the same. This promises no quality: below `FEW` a caution is given."""
+patient all resamples are the same. More are needed for good figures: below `FEW` there is a
+caution."""
 
 _NAMES: Final = ("normal", "benign", "malignant")
 

@@ -462,8 +462,8 @@ def test_classical_models_do_not_depend_on_the_packages_beside_them(
     [
         ({"models": ("svn",)}, ConfigError, r"'svn'.*Use 'svm'"),
         ({"models": ("mammolens-3",)}, ConfigError, r"Use 'mammolens-2'"),
-        ({"models": ("svm", "svm")}, ConfigError, r"svm is there twice"),
-        ({"models": ()}, ConfigError, r"nothing to compare"),
+        ({"models": ("svm", "svm")}, ConfigError, r"svm is named twice"),
+        ({"models": ()}, ConfigError, r"no models were given"),
         ({"features": ("handmade",)}, ConfigError, r"Use 'handcrafted'"),
         ({"split": "test"}, InvalidManifest, r"no row belongs to the split 'test'.*--split all"),
         ({"split": "train"}, ConfigError, r"'train' is not a side on which models can be judged"),
