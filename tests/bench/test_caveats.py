@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mammolens.bench.caveats import known_patients, caveats
+from mammolens.bench.caveats import caveats, known_patients
 from mammolens.bench.evidence import Evidence
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import split_digest

@@ -159,8 +159,8 @@ def test_a_network_that_goes_on_from_an_unknown_package_says_so(run, exported, t
         shutil.copy(exported[0] / name, tmp_path / "unknown" / name)
     config = run.parent / "run.toml"
     for start, words in (
-        (exported[0], "of the 6 patients who are held out taught the weights"),
-        (tmp_path / "unknown", "does not say from whom it learned"),
+        (exported[0], "of the 6 patients that are held out here"),
+        (tmp_path / "unknown", "does not list its patients"),
     ):
         lines: list[str] = []
         out = tmp_path / f"from-{start.name}"

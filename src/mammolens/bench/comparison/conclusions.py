@@ -2,8 +2,8 @@
 
 The tests form one family: the AUC of malignancy of the reference against each other model on each
 data set, in the primary unit. If a package has scores with and without age, only those take part
-that use age like the reference. A claim holds if its interval excludes 0 and its p-value stays below
-0.05 after Holm's correction. If a class has fewer than ten patients, nothing is claimed.
+that use age like the reference. A claim holds if its interval excludes 0 and its p-value stays
+below 0.05 after Holm's correction. If a class has fewer than ten patients, nothing is claimed.
 """
 
 from __future__ import annotations
