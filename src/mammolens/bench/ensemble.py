@@ -1,4 +1,4 @@
-"""`mammolens ensemble`: the mean vote of several runs on the patients that all of them held out."""
+"""`mammolens ensemble`: average the probabilities of several runs on their held-out patients."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def evaluate_ensemble(
     draws: int = 2000,
     seed: int = 0,
 ) -> EvaluationSummary:
-    """Let runs vote on their common validation side, and judge the mean of their probabilities.
+    """Average the probabilities of runs on their common validation side, and judge the mean.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def evaluate_ensemble(
     Raises
     ------
     ConfigError
-        If a folder holds no finished run, or the runs hold out different patients.
+        If a folder has no finished run, or the runs hold out different patients.
     StorageError
         If `out` cannot be written.
     """
@@ -70,7 +70,7 @@ def evaluate_ensemble(
 
 
 def _voted(members: Sequence[ImageResult]) -> ImageResult:
-    """One image by the mean of all probabilities, or the first reason why it has no score."""
+    """Give one image with the mean of all probabilities, or the first reason for no score."""
     for one in members:
         if one.unreadable is not None:
             return one
