@@ -220,8 +220,8 @@ def test_what_cannot_be_measured_is_refused_before_scoring(package, rows, write_
     seen = []
     table, settings = write_table("axis.csv", rows[1]), Settings.read(None, 0.005, 0.9, None)
     for asked, said in (
-        (replace(settings, remedy=Remedy.RECALIBRATE, by="vendor"), "no axis called 'vendor'"),
-        (replace(settings, remedy=Remedy.RECALIBRATE, by=""), "no axis called ''"),
+        (replace(settings, remedy=Remedy.RECALIBRATE, by="vendor"), "no axis 'vendor'"),
+        (replace(settings, remedy=Remedy.RECALIBRATE, by=""), "no axis ''"),
     ):
         with pytest.raises(ConfigError, match=said):
             run(

@@ -90,13 +90,13 @@ def changed(**cells):
     [
         (lambda lines: lines[1:], r"1 of 48 images of the table have no row: drawn/p00-R-CC"),
         (lambda lines: [*lines, lines[5]], r"p01-R-MLO is there twice, in line 7 and line 50;"),
-        (changed(image_id="stranger"), r"images that the table does not have: drawn/stranger"),
-        (changed(p_malignant="nan", malignancy="NA"), r"line 5 has no score and no reason"),
+        (changed(image_id="stranger"), r"images that are not in the table: drawn/stranger"),
+        (changed(p_malignant="nan", malignancy="NA"), r"line 5 has neither a score nor a reason"),
         (changed(p_malignant="0.9", malignancy="0.2"), r"line 5 says '0.2' \[malignancy\]"),
         (changed(p_malignant="1.2"), r"line 5 says '1.2' \[p_malignant\]"),
         (changed(p_normal="inf"), r"line 5 says 'inf' \[p_normal\]"),
         (changed(p_normal="0.9", p_malignant="0.9", malignancy=""), r"line 5: .* not sum to one"),
-        (changed(p_malignant="", malignancy=""), r"line 5 has no score and no reason"),
+        (changed(p_malignant="", malignancy=""), r"line 5 has neither a score nor a reason"),
         (lambda lines: [{k: v for k, v in row.items() if k != "image_id"} for row in lines],
          r"columns are missing: image_id"),
         (lambda lines: [
@@ -104,7 +104,7 @@ def changed(**cells):
             for row in lines
         ], r"columns are missing: p_malignant or malignancy"),
         (lambda lines: [{**row, "manifest_digest": "0" * 64} for row in lines],
-         r"made of another table"),
+         r"belong to another table"),
     ],
 )  # fmt: skip
 def test_faulty_predictions_are_refused_by_name(scored, tmp_path, change, said):
@@ -122,7 +122,9 @@ def test_predictions_beside_the_metrics_of_another_table_are_refused(
     _, summary = scored
     other = [dict(row) for row in rows[1]]
     other[0]["malignant"] = other[0]["tumour"] = "1"
-    with pytest.raises(InvalidManifest, match="made of another table, or its labels have changed"):
+    with pytest.raises(
+        InvalidManifest, match="another table, or its labels have changed"
+    ):
         run(
             None,
             write_table("other.csv", other),

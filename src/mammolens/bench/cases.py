@@ -1,7 +1,7 @@
-"""Images to look at beside the figures: cancers found, cancers missed, and false alarms.
+"""Pictures of example cases: cancers found, cancers missed, and false alarms.
 
-Each is drawn as the model saw it: cropped to the breast, chest wall at the left, with the map as
-a tint, a box around every finding and a dotted line around every marked lesion.
+Each is drawn as the model received it: cropped to the breast, chest wall at the left, with the map
+as a tint, a box around every finding and a dotted line around every marked lesion.
 """
 
 from __future__ import annotations
@@ -64,28 +64,27 @@ Seen = tuple[PreparedView, npt.NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Pick:
-    """An image that is worth a look, and why: one of `KINDS`."""
+    """A picked image, and the kind of case: one of `KINDS`."""
 
     kind: str
     result: ImageResult
 
 
 class CaseKeeper:
-    """Keeps, while images are scored, the pictures of those that `pick_cases` would pick.
+    """Keeps the pictures that `pick_cases` will pick, while images are scored.
 
-    What it holds is bounded: no more than `each` pictures of each data set and kind. An image
-    that is among the picks in the end is among them at every moment after it was scored, so none
-    need be decoded again.
+    It keeps at most `each` pictures of each data set and kind. An image that is picked in the end
+    is also picked at every moment after it was scored, so no image is decoded twice.
     """
 
     def __init__(self, records: Iterable[Record], each: int) -> None:
-        """Look at these records alone, and keep at most so many of each data set and kind."""
+        """Consider only these records, and keep at most `each` of each data set and kind."""
         self._wanted = {record.key for record in records}
         self._each = each
         self._kept: dict[tuple[str, str], tuple[ImageResult, Seen]] = {}
 
     def add(self, result: ImageResult, view: PreparedView, heat: npt.NDArray[np.float32]) -> None:
-        """See one scored image with its picture and map."""
+        """Consider one scored image with its picture and map."""
         key = result.record.key
         if key not in self._wanted:
             return
@@ -95,7 +94,7 @@ class CaseKeeper:
 
     @property
     def seen(self) -> dict[tuple[str, str], Seen]:
-        """What is kept, by data set and image identifier."""
+        """The kept pictures and maps, by data set and image identifier."""
         return {key: seen for key, (_, seen) in self._kept.items()}
 
 
@@ -116,13 +115,13 @@ def write_cases(
     out
         The evaluation's folder; pictures that an earlier call left in ``cases/`` are removed.
     each
-        Pictures of each data set and kind, at most.
+        Largest number of pictures of each data set and kind.
     seen
-        Pictures and maps that a `CaseKeeper` kept; any other is read and scored again.
+        Pictures and maps that a `CaseKeeper` kept; other images are read and scored again.
 
     Returns
     -------
-    One dict for each picture, ready for JSON: what it shows, and its file relative to `out`.
+    One dict for each picture, ready for JSON: its content, and its file relative to `out`.
 
     Raises
     ------
@@ -152,10 +151,10 @@ def write_cases(
 
 
 def pick_cases(results: Sequence[ImageResult], each: int) -> tuple[Pick, ...]:
-    """Pick, of each data set, the images whose scores are most and least like their labels.
+    """Pick the images of each data set whose scores agree most and least with their labels.
 
-    No patient is picked twice for one kind, no image twice at all, and none without a score or
-    of unknown label.
+    No patient is picked twice for one kind, and no image twice. Images without a score or a label
+    are not picked.
     """
     picks: list[Pick] = []
     for dataset in sorted({one.record.dataset for one in results}):
@@ -184,9 +183,9 @@ def draw_case(
     strength
         (h, w) over the prepared frame; 1 is the level from which a finding counts.
     findings
-        With boxes in source pixels.
+        The findings, with boxes in source pixels.
     outlines
-        Of marked lesions, uint8 of the prepared shape, as `data.lesion_masks.draw_lesion` gives.
+        The marked lesions as `data.lesion_masks.draw_lesion` draws them, uint8.
 
     Returns
     -------
@@ -230,7 +229,7 @@ def _score_again(model: ModelPackage, record: Record) -> Seen | None:
 
 
 def _outlines(record: Record, view: PreparedView) -> Iterator[npt.NDArray[np.uint8]]:
-    """Marked lesions in the prepared frame; one whose mask cannot be used is left out."""
+    """Draw the marked lesions in the prepared frame; leave out those with an unusable mask."""
     lesions = record.lesions
     if not lesions and record.lesion_centre_px is not None:
         row, col = record.lesion_centre_px

@@ -1,8 +1,8 @@
 """The audit: is the model as good for some patients as for others?
 
 Every data set is audited separately, because mixing sources would turn any difference between them
-into a gap; the sources are then compared with each other. A figure is given where at least ten
-patients have a positive, and ten a negative, as it needs; elsewhere the counts and the reason.
+into a gap; the sources are then compared with each other. A figure is given if at least ten
+patients have each label that it needs; otherwise there are only the counts and the reason.
 
 A gap is a group's figure minus that of the rest on its axis. Its interval resamples patients, its
 p-value exchanges group names between and within patients (`metrics.permutation_tests`), and Holm's
@@ -90,7 +90,7 @@ class Rows:
         return np.array([one == name for one in self.names], bool)
 
     def n_patients(self, positive: bool) -> int:
-        """How many patients have a unit of a label."""
+        """The number of patients that have a unit with this label."""
         rows = np.flatnonzero(self.labels == positive).tolist()
         return len({self.patients[row] for row in rows})
 
@@ -110,12 +110,12 @@ def audit_section(
     results
         Scored images of one or several data sets.
     card
-        The model's: its thresholds are applied as they are. Without one there are none, and only
-        what needs no threshold is measured.
+        The model's card, for its thresholds. Without a card, only figures without a threshold are
+        given.
     draws, permutations
-        Of the bootstrap behind each interval, and at most behind each p-value.
+        Resamples for each interval, and at most so many exchanges for each p-value.
     seed
-        Of both.
+        The seed of both.
 
     Returns
     -------
@@ -123,9 +123,9 @@ def audit_section(
     with ``unit``, ``note``, ``n_unknown`` and ``groups``. A group has its counts; ``auc``,
     ``observed_over_expected`` (malignant units over the sum of P(malignant)) and ``brier``, with
     intervals; ``high`` and ``low`` with ``sensitivity`` and ``specificity`` there; ``gaps``
-    against the rest (where an axis has two groups, of the first only); and a ``note`` where
-    something is missing. ``gaps`` says in words which gaps hold after correction, ``tests`` what
-    that rests on.
+    against the rest (if an axis has two groups, of the first only); and a ``note`` if something is
+    missing. ``gaps`` lists in words the gaps that hold after correction, ``tests`` describes the
+    tests.
     """
     sources = sorted({one.record.dataset for one in results})
     unit = "image" if card and card.input_kind is InputKind.LESION else None
@@ -180,7 +180,7 @@ def audit_section(
 
 
 def rows_of(grouped: Grouped) -> Rows:
-    """Lay units out as arrays."""
+    """Give the units as arrays."""
     return Rows(
         np.array([one.label for one in grouped.units], bool),
         np.array([one.scores.malignant for one in grouped.units if one.scores], np.float64),
@@ -190,12 +190,12 @@ def rows_of(grouped: Grouped) -> Rows:
 
 
 def statistics_of(rows: Rows, thresholds: Mapping[str, float]) -> dict[str, Statistic]:
-    """The figures that stand for a group, as functions of row weights.
+    """Give the figures of a group as functions of row weights.
 
     Parameters
     ----------
     thresholds
-        On P(malignant), by name; ``sensitivity_NAME`` and ``specificity_NAME`` are theirs.
+        On P(malignant), by name; ``sensitivity_NAME`` and ``specificity_NAME`` are their figures.
     """
     labels, scores = rows.labels, rows.scores
     found = {
@@ -219,7 +219,7 @@ def _judge(
     resample: Resample,
     exchange: _Exchange,
 ) -> tuple[list[dict[str, Any]], list[tuple[str, dict[str, Any]]]]:
-    """The groups of one axis, and the tests of their gaps with the words before them."""
+    """Give the groups of one axis, and the tests of their gaps, each with its description."""
     names = sorted(set(rows.names), key=lambda name: (GROUP_ORDER.get(name, -1), name))
     found, tests = [], []
     for number, name in enumerate(names):
@@ -228,7 +228,7 @@ def _judge(
         if len(names) > 1 and not (len(names) == 2 and number == 1):
             group["gaps"] = _gaps(rows, name, points, resample, exchange)
             tests += [
-                (f"{where} {name}: {_said(measure, group, gap)}", gap)
+                (f"{where} {name}: {_describe_gap(measure, group, gap)}", gap)
                 for measure, gap in group["gaps"].items()
             ]
         found.append(group)
@@ -262,7 +262,7 @@ def _figures(rows: Rows, points: Mapping[str, float], resample: Resample) -> dic
 
 
 def _sound(rows: Rows) -> set[str]:
-    """The figures for which there are patients enough."""
+    """Give the names of the figures for which there are enough patients."""
     ill, well = rows.n_patients(True) >= FEW, rows.n_patients(False) >= FEW
     both = ("auc", "observed_over_expected", "brier")
     return {
@@ -290,7 +290,7 @@ def _gaps(
     }
 
 
-def _said(measure: str, group: Mapping[str, Any], gap: Mapping[str, Any]) -> str:
+def _describe_gap(measure: str, group: Mapping[str, Any], gap: Mapping[str, Any]) -> str:
     figure = group["auc"] if measure == "auc" else group["high"][measure.removesuffix("_high")]
     own, apart = figure["value"], gap["value"]
     difference = estimate(apart, gap["low"], gap["high"], 2, signed=True)
@@ -298,7 +298,7 @@ def _said(measure: str, group: Mapping[str, Any], gap: Mapping[str, Any]) -> str
 
 
 def _corrected(tests: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
-    """Write corrected p-values beside the others; say which gaps hold, the surest first."""
+    """Add corrected p-values to the tests; describe the gaps that hold, the clearest first."""
     if not tests:
         return []
     corrected = holm([gap["p_value"] for _, gap in tests]).tolist()

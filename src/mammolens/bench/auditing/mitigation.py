@@ -1,9 +1,9 @@
-"""What a remedy for gaps between groups would change. It is measured, and never applied.
+"""The effect of a remedy for gaps between groups. It is measured, and never applied.
 
-Everything is cross-fitted over patients: the scores of a fold come from a fit that saw none of its
-patients. Changes are paired, with intervals over patients; the uncertainty of the fit itself is
-not in them. A remedy may narrow one gap and widen another. Whether a rule may depend on a
-patient's group is a decision that no measurement can take.
+Everything is cross-fitted over patients: the scores of a fold come from a fit without its patients.
+Changes are paired, with intervals over patients; the intervals do not include the uncertainty of
+the fit. A remedy may narrow one gap and widen another. Whether a rule may depend on a patient's
+group is a decision for people, not for a measurement.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from mammolens.model import ModelCard
 __all__ = ["mitigation_section", "refuse_unknown_axis"]
 
 _RIDGE = 1.0
+"""Penalty on the shift and stretch of log-odds, towards no change. Chosen by hand; not tuned."""
 _Float = npt.NDArray[np.float64]
 _Bool = npt.NDArray[np.bool_]
 _Decided = tuple[_Float, _Bool]
@@ -74,7 +75,7 @@ def mitigation_section(
     card
         The model's; its high threshold decides.
     remedy, by
-        What is tried, and the axis of the audit on which.
+        The remedy, and the axis of the audit whose groups it treats.
     draws, seed
         Of the bootstrap over patients.
 
@@ -83,13 +84,13 @@ def mitigation_section(
     ``remedy``, ``by``, ``what`` and ``parts``: data set → ``groups`` and ``spread``. Each group,
     and ``all``, has ``n``, ``n_positive`` and, for ``auc``, ``brier``, ``observed_over_expected``,
     ``sensitivity`` and ``specificity``, the figures ``before``, ``after`` and ``change``;
-    ``spread`` is the highest minus the lowest of groups. A group of too few patients is treated as
-    the whole, and has no figures.
+    ``spread`` is the highest minus the lowest figure of the groups. A group of too few patients is
+    treated like the whole, and has no figures.
 
     Raises
     ------
     ConfigError
-        If there is no such axis.
+        If the axis does not exist.
     """
     refuse_unknown_axis(by)
     between = {axis.name: axis for axis in axes_between()}
@@ -123,12 +124,12 @@ def refuse_unknown_axis(by: str) -> None:
     Raises
     ------
     ConfigError
-        Names the axes that there are.
+        If it is unknown; the message lists the axes.
     """
     known = [axis.name for axis in (*axes_within(()), *axes_between())]
     if by not in known:
         raise ConfigError(
-            f"there is no axis called {by!r}",
+            f"the audit has no axis {by!r}",
             keyword="--mitigate",
             remedy=f"Use one of {', '.join(known)}",
         )
@@ -145,7 +146,7 @@ def _measured(rows: Rows, remedy: Remedy, threshold: float, resample: Resample) 
     groups = [
         {"group": name, **_effect(rows, chosen, before, after, resample)}
         if name in (*large, "all")
-        else {"group": name, **_counts(rows, chosen), "note": "too few: treated as the whole"}
+        else {"group": name, **_counts(rows, chosen), "note": "too few: treated like the whole"}
         for name, chosen in (
             ("all", everyone),
             *((name, rows.in_group(name)) for name in names),
@@ -156,7 +157,7 @@ def _measured(rows: Rows, remedy: Remedy, threshold: float, resample: Resample) 
 
 
 def _remedied(rows: Rows, remedy: Remedy, threshold: float) -> tuple[_Float, _Bool]:
-    """Scores and decisions of every row, from fits without its patient's fold."""
+    """Give scores and decisions of every row, from fits without its patient's fold."""
     folds = patient_folds(rows.patients)
     scores, called = rows.scores.copy(), rows.scores >= threshold
     for fold in np.unique(folds):
@@ -181,14 +182,14 @@ def _remedied(rows: Rows, remedy: Remedy, threshold: float) -> tuple[_Float, _Bo
 
 
 def _at(rows: Rows, chosen: _Bool, specificity: float, threshold: float) -> float:
-    """The threshold of a specificity; that of the card where the specificity is 0 or 1."""
+    """Give the threshold of a specificity; that of the card if the specificity is 0 or 1."""
     if not 0.0 < specificity < 1.0:
         return threshold
     return threshold_at_specificity(rows.labels[chosen], rows.scores[chosen], specificity)
 
 
 def _balance(rows: Rows) -> _Float:
-    """Weights of mean 1 that give every group and class in it the same sum."""
+    """Give weights of mean 1 with the same sum for every class of every group."""
     keys = list(zip(rows.names, rows.labels.tolist(), strict=True))
     weights = np.array([1.0 / keys.count(key) for key in keys])
     balanced: _Float = weights / weights.mean()
@@ -196,7 +197,7 @@ def _balance(rows: Rows) -> _Float:
 
 
 def _line(labels: _Bool, scores: _Float, weights: _Float) -> tuple[float, float]:
-    """Intercept and slope of a logistic fit on log-odds, drawn a little towards 0 and 1."""
+    """Give intercept and slope of a logistic fit on log-odds, with a penalty towards 0 and 1."""
     odds = log_odds(scores)
     design = np.column_stack([np.ones(labels.size), odds])
     ridge = _RIDGE / weights.sum()
@@ -222,7 +223,7 @@ def _spread(
     after: _Decided,
     resample: Resample,
 ) -> dict[str, Any]:
-    """Highest minus lowest sensitivity and specificity of the groups that are large enough."""
+    """Compare the highest minus the lowest sensitivity and specificity of the large groups."""
 
     def spreads(called: _Bool) -> dict[str, Statistic]:
         return {
