@@ -122,9 +122,7 @@ def test_predictions_beside_the_metrics_of_another_table_are_refused(
     _, summary = scored
     other = [dict(row) for row in rows[1]]
     other[0]["malignant"] = other[0]["tumour"] = "1"
-    with pytest.raises(
-        InvalidManifest, match="another table, or its labels have changed"
-    ):
+    with pytest.raises(InvalidManifest, match="another table, or its labels have changed"):
         run(
             None,
             write_table("other.csv", other),

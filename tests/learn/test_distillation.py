@@ -201,4 +201,4 @@ def test_the_card_of_a_pupil_names_its_teachers(runs, tmp_path):
     train(runs / "run.toml", tmp_path / "pupil", (*SHORT, *settings), lambda _: None)
     recipe = export_run(tmp_path / "pupil", tmp_path / "package").card.training.recipe
     assert "trunk and head of an earlier run or package (first); the whole trunk learned" in recipe
-    assert "taught beside the labels by first and second, weight 1;" in recipe
+    assert "taught by the labels and by first and second, weight 1;" in recipe

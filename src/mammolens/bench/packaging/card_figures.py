@@ -39,21 +39,21 @@ def fix_operating_points(
     kind: InputKind = InputKind.BREAST,
     draws: int = 2000,
 ) -> OperatingPoints:
-    """Fix the two thresholds on P(malignant) that part low, intermediate and high.
+    """Fix the two thresholds on P(malignant) between low, intermediate and high.
 
-    Where one threshold reaches both goals, so that the order is reversed, the lower of the two is
-    `low` and the higher is `high`: each then reaches its goal with more to spare.
+    If the threshold of the first goal is above that of the second, the lower of the two becomes
+    `low` and the higher `high`. Each then exceeds its goal.
 
     Parameters
     ----------
     results
         Scored validation images.
     fixed_on
-        What they are, in words.
+        Description of these images, for the card.
     kind
-        What an image shows: where a breast, patients are counted, where a lesion, images are.
+        The content of an image: for breasts, patients are counted; for lesions, images.
     draws
-        Resamples of patients behind each interval.
+        Resamples of patients for each interval.
 
     Raises
     ------
@@ -92,16 +92,15 @@ def validation_figures(
 ) -> tuple[ValidationFigure, ...]:
     """Give the card's figures: every data set, task and unit that has a label.
 
-    Of lesions there is one task, malignancy, and one unit, the lesion.
-
-    With several data sets a last group, `ALL_DATASETS`, pools them.
+    Lesions have one task, malignancy, and one unit, the lesion. If there are several data sets, a
+    last group, `ALL_DATASETS`, pools them.
 
     Parameters
     ----------
     results
         Scored images.
     kind
-        What an image shows.
+        The content of an image.
     """
     names = sorted({one.record.dataset for one in results})
     groups = {name: [one for one in results if one.record.dataset == name] for name in names}

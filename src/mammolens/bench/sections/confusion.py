@@ -1,4 +1,4 @@
-"""Confusion of normal, benign and malignant, and of both tasks at each operating point."""
+"""Confusion matrices: of the three classes, and of both tasks at each operating point."""
 
 from __future__ import annotations
 
