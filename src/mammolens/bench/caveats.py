@@ -12,7 +12,7 @@ from mammolens.data.synthetic import synthetic_warnings
 from mammolens.errors import InvalidManifest
 from mammolens.model import KnownPatients, ModelCard, patient_digest
 
-__all__ = ["caveats", "known_patients", "refuse_other_split", "same_patients"]
+__all__ = ["caveats", "known_patient_warnings", "refuse_other_split", "same_patients"]
 
 _UNKNOWN = "whether the model was trained on some is not known here"
 
@@ -33,7 +33,7 @@ def caveats(
     """
     names = {record.dataset for record in judged.records}
     card = evidence.card
-    known = known_patients(judged, whole, card, evidence.known) if whole and card else []
+    known = known_patient_warnings(judged, whole, card, evidence.known) if whole and card else []
     notes = synthetic_warnings(names)
     if lost := sum(one.unreadable is not None for one in evidence.results):
         notes.append(
@@ -81,7 +81,7 @@ def refuse_other_split(manifest: Manifest, digest: str, model: str, source: str)
     Parameters
     ----------
     digest
-        The digest of the model's split, as its card or run says.
+        The digest of the model's split, from its card or run.
     model, source
         Name of the model, and file of the split, for the message.
 
@@ -99,7 +99,7 @@ def refuse_other_split(manifest: Manifest, digest: str, model: str, source: str)
         )
 
 
-def known_patients(
+def known_patient_warnings(
     judged: Manifest, whole: Manifest, card: ModelCard, patients: KnownPatients | None = None
 ) -> list[str]:
     """Warn of judged patients that the model learned from, or that it was chosen on.

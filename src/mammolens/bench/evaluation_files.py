@@ -1,4 +1,4 @@
-"""The files of an evaluation: ``predictions.csv``, one row an image, and ``metrics.json``."""
+"""Write the files of an evaluation: ``predictions.csv`` and ``metrics.json``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NUMBERS = re.compile(r"\[\n\s+((?:[-+.\deE]+|null)(?:,\s+(?:[-+.\deE]+|null))*)
 
 @dataclass(frozen=True)
 class EvaluationSummary:
-    """What an evaluation found and where it was written."""
+    """The results of an evaluation, and the paths of its files."""
 
     metrics: dict[str, Any]
     metrics_path: Path
@@ -43,7 +43,7 @@ class EvaluationSummary:
 
     @property
     def exit_code(self) -> int:
-        """0 if every image was scored, 3 if any could not be."""
+        """0 if every image was scored, otherwise 3."""
         return EXIT_INCOMPLETE if self.n_unreadable else EXIT_OK
 
 
@@ -74,14 +74,14 @@ def write_evaluation(
     Parameters
     ----------
     out
-        Folder; made if need be.
+        The folder; it is created if it does not exist.
     results
-        At least one.
+        The judged images, at least one.
     metrics
-        What was found; how many images could not be read, and that patients are synthetic, is
-        added to it.
+        The figures. The number of unreadable images, and the warning about synthetic data, are
+        added.
     columns
-        Further columns of ``predictions.csv``: a cell for each result under its heading.
+        Further columns of ``predictions.csv``: heading → the cells of all results.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def prediction_cells(result: ImageResult) -> dict[str, str | float]:
 
 
 def as_text(metrics: Mapping[str, Any]) -> str:
-    """JSON with every list of numbers on one line.
+    """Write JSON with every list of numbers on one line.
 
     Examples
     --------

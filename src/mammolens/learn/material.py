@@ -28,7 +28,7 @@ _Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Material:
-    """The tables of a run with their sides, the pictures of both sides, and its lineage."""
+    """The tables of a run with their sides, the pictures of both sides, and the run's lineage."""
 
     manifest: Manifest
     training: TrainingSet
@@ -37,7 +37,7 @@ class Material:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The entries of ``run.json`` about it."""
+        """The entries of ``run.json`` about the material."""
         refused = self.training.learned.refused | self.held_out.refused
         return {"refused": refused, "lineage": self.lineage.to_json()}
 
@@ -99,7 +99,7 @@ def plan_run(config: RunConfig, out: Path, step: int, say: _Say) -> list[list[in
         planned = plan_stretches(before, step, total)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"how far the run was planned cannot be read: {error}",
+            f"the earlier plan of the run cannot be read: {error}",
             source=str(path),
             remedy="Restore the file, or give another folder with --out",
         ) from error

@@ -78,10 +78,10 @@ def calibration_error_statistics(labels: npt.ArrayLike, probabilities: npt.Array
 
     The latter is the mean squared gap without the gaps of chance.
 
-    Binomial noise opens a gap in every bin of a perfect model, so its ECE is never 0. From each
-    squared gap its expectation by chance is taken off: the mean is unbiased, near 0 for a perfect
-    model, and may be negative. Its interval must be `Interval.centred`: each resample opens
-    further gaps.
+    By chance there is a gap in every bin, even for a perfect model, so its ECE is never 0. The
+    squared error subtracts the expected chance from each squared gap. Its mean is unbiased: near 0
+    for a perfect model, and possibly negative. Use `Interval.centred` for the intervals, because
+    each resample adds gaps by chance.
 
     Raises
     ------

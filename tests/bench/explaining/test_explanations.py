@@ -214,7 +214,7 @@ def test_what_cannot_be_explained_is_refused_by_name(
         explain_model(str(small_model), [plain], tmp_path)
     with pytest.raises(ConfigError, match="no split called 'held'"):
         explain_model(str(small_model), [table], tmp_path, split="held")
-    with pytest.raises(InvalidManifest, match="no image of these"):
+    with pytest.raises(InvalidManifest, match="none of these images"):
         explain_model(str(small_model), [table], tmp_path, split="test")
     with pytest.raises(BadModelPackage, match="cannot be rebuilt"):
         explain_model(str(package), [table], tmp_path)

@@ -69,7 +69,7 @@ def source_section(
     draws, seed
         Of the bootstrap over patients.
     on_progress
-        Called with (images done, images in all).
+        Called with (images done, number of images).
 
     Returns
     -------

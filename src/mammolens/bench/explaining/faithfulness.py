@@ -75,7 +75,7 @@ def deletion_insertion(
 
 
 def rank_correlation(first: Heat, second: Heat, breast: npt.NDArray[np.bool_]) -> float | None:
-    """Spearman's correlation of two maps (h, w) over the cells of the breast (H, W).
+    """Give Spearman's correlation of two maps (h, w) over the cells of the breast (H, W).
 
     ``None`` if either map is constant there.
     """
@@ -87,7 +87,7 @@ def rank_correlation(first: Heat, second: Heat, breast: npt.NDArray[np.bool_]) -
 
 
 def global_similarity(first: Heat, second: Heat) -> float:
-    """Structural similarity of two maps (h, w) ≥ 0, each divided by its peak, as one window.
+    """Give the structural similarity of two maps (h, w) ≥ 0, each divided by its peak.
 
     Source
     ------

@@ -24,24 +24,24 @@ from mammolens.wording import percent
 __all__ = ["largest_miss", "weaknesses_of"]
 
 _UNSURE: Final = 0.05
-"""Chance that more cancers are missed than `largest_miss` says."""
+"""Probability that more cancers are missed than `largest_miss` gives."""
 _RARE: Final = 0.05
 """Share of the training images below which a view counts as rare. Chosen by hand."""
 _NAMED: Final = 5
-"""Machines that are named at most."""
+"""Largest number of machines that are named."""
 
 
 def weaknesses_of(
     card: ModelCard, learned: Sequence[Record], held_out: Sequence[Record]
 ) -> Iterator[str]:
-    """Say where a model is weak, one sentence or two at a time.
+    """Give the weaknesses of a model, each in one or two sentences.
 
     Parameters
     ----------
     card
-        With its figures and operating points.
+        The card with its figures and operating points.
     learned, held_out
-        Images of the training and of the validation side that could be used.
+        The usable images of the training side and of the validation side.
     """
     yield _extent(learned)
     yield _window(card)
@@ -67,10 +67,10 @@ def weaknesses_of(
 
 
 def largest_miss(missed: int, n: int) -> float:
-    """The share of cancers that a threshold misses at most, with a probability of 95 %.
+    """Give the largest share of cancers that a threshold may miss, with a probability of 95 %.
 
-    A threshold fixed at one of `n` ordered scores has a share below it that is distributed as an
-    order statistic, which makes this the upper limit of Clopper and Pearson.
+    The threshold is one of `n` ordered scores. The share below it is distributed as an order
+    statistic, so the result is the upper limit of Clopper and Pearson.
     Source: Wilks 1941, doi 10.1214/aoms/1177731788.
 
     Examples
@@ -204,7 +204,7 @@ def _views(learned: Sequence[Record]) -> Iterator[str]:
 
 
 def _shares(records: Sequence[Record], name_of: Callable[[Record], str | None]) -> str:
-    """Names with their shares, the most frequent first; nothing if none is known."""
+    """Give the names with their shares, the most frequent first; empty if none is known."""
     found = Counter(name for record in records if (name := name_of(record)) is not None)
     if not found:
         return ""
