@@ -1,13 +1,13 @@
-"""Classical classifiers on features: tuned, judged and calibrated on training patients alone.
+"""Tune, train and calibrate classical classifiers on features of training patients.
 
-features of training pictures → folds of patients (stratified by source and label) → an inner
-search in every fold, so that the held-out scores know nothing of their patients → a search over all
-folds → one classifier of everything → scores of other pictures. A sigmoid that the held-out scores
-were fitted with turns scores into probabilities (Platt), so that thresholds may be fixed on the
-held-out probabilities.
+Training patients are divided into folds, stratified by source and label. In every fold an inner
+search chooses the settings, so that the held-out scores are independent of their patients. A search
+over all folds then chooses the settings of the classifier that is trained on all patients and
+scores other pictures. A sigmoid that is fitted to the held-out scores turns scores into
+probabilities (Platt), so that thresholds can be fixed on the held-out probabilities.
 
-What is maximised is the AUC within each source, weighted by images: one over all sources would
-reward telling the sources apart.
+The searches maximise the AUC within sources, weighted by images. An AUC over all sources would
+reward recognising the source.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ Floats = npt.NDArray[np.float64]
 
 _INNER_FOLDS: Final = 3
 _FORM: Final = 1
-"""Of what is kept: raise it when the way from features to scores changes."""
+"""Version of the cached results; increase it when the computation of scores changes."""
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """`features` float (n, d), and of each row its `labels` bool, `sources` and `patients` str (n).
+    """Rows of features: `features` (n, d), and `labels`, `sources` and `patients`, each (n,).
 
     A patient's identifier is unique within a source only.
     """
@@ -220,7 +220,7 @@ def _cut(sample: Sample, folds: int, seed: int) -> Cuts:
 
 
 def _search(classifier: Classifier, sample: Sample, cuts: Cuts, seed: int) -> dict[str, Any]:
-    """Give the setting with the best mean AUC within sources over the folds; of equals, the first."""
+    """Give the setting with the best mean AUC within sources over the folds."""
     found: list[list[float | None]] = []
     for learned, held_out in cuts:
         part = sample.at(learned)

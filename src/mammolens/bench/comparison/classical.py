@@ -70,9 +70,9 @@ def classical_candidates(
     Parameters
     ----------
     names
-        Of `mammolens.bench.comparison.candidates.CLASSICAL`.
+        Names from `mammolens.bench.comparison.candidates.CLASSICAL`.
     feature_sets
-        Of `FEATURE_SETS`; ``a+b`` combines two sets.
+        Names from `FEATURE_SETS`; ``a+b`` combines two sets.
     folds, seed
         Folds of training patients, see `mammolens.learn.classical.fit`.
 
@@ -111,7 +111,7 @@ def classical_candidates(
         features = _features(kind, own)
         for name in names:
             taught = {
-                task: one for task in TASKS if (one := _teach(name, kind, task, features, own))
+                task: one for task in TASKS if (one := _train(name, kind, task, features, own))
             }
             found.append(_candidate(name, kind, taught, own))
     return found
@@ -120,7 +120,7 @@ def classical_candidates(
 def _refuse_unknown(part: str) -> None:
     if part not in FEATURE_SETS:
         raise ConfigError(
-            f"there are no features called {part!r}",
+            f"no set of features is called {part!r}",
             keyword="--features",
             remedy=did_you_mean(part, FEATURE_SETS),
         )
@@ -160,7 +160,7 @@ def _extractor(part: str) -> Extractor:
     return handcrafted_extractor()
 
 
-def _teach(
+def _train(
     name: str, kind: str, task: str, features: tuple[_Floats, _Floats], own: _Setup
 ) -> _Trained | None:
     """Train a classifier of one task; ``None`` if too few patients have a tumour label."""

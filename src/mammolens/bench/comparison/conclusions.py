@@ -41,9 +41,9 @@ def correct(leaderboard: Mapping[str, Any], unit: str, aside: Collection[str] = 
     Parameters
     ----------
     leaderboard
-        Of `mammolens.bench.comparison.leaderboard.compare_models`; it is added to.
+        The result of `mammolens.bench.comparison.leaderboard.compare_models`; it is changed.
     unit
-        The primary one.
+        The primary unit.
     aside
         Models about which nothing is claimed.
     """
@@ -64,7 +64,7 @@ def draw_claims(leaderboard: Mapping[str, Any], reference: str, unit: str) -> li
     Parameters
     ----------
     leaderboard
-        After `correct`.
+        The leaderboard after `correct`.
     """
     return [
         _claim(dataset, reference, unit, one)
