@@ -41,7 +41,7 @@ _PACKAGES: Final = {
 
 
 def trunk_weights(trunk: nn.Module, backbone: str, path: Path | None) -> dict[str, Tensor]:
-    """ImageNet weights for a trunk, ready for ``load_state_dict``.
+    """Give ImageNet weights for a trunk, ready for ``load_state_dict``.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def read_weights(path: Path, *, keyword: str = _KEYWORD) -> dict[str, Tensor]:
         tensors = _parse(_decompressed(data) if data.startswith(_XZ) else data)
     except OSError as error:
         raise _fault(f"cannot be read: {error.strerror or error}", path, keyword) from error
-    except Exception as error:  # torch, lzma and safetensors have no common base but this one
+    except Exception as error:  # torch, lzma and safetensors have no common base class
         cause = (str(error).strip() or type(error).__name__).splitlines()[0].partition(". ")[0]
         raise _fault(f"holds no weights that can be read: {cause}", path, keyword) from error
     broken = [key for key, value in tensors.items() if not bool(value.isfinite().all())]
@@ -107,7 +107,7 @@ def fit_weights(
     Raises
     ------
     ConfigError
-        Lists the first tensors that are missing, left over or of another shape.
+        If tensors are missing, unknown or of another shape; the message names the first of them.
     """
     ours = {key: value for key, value in trunk.state_dict().items() if not key.endswith(_COUNTER)}
     theirs = _without_prefix(state, ours)
@@ -161,7 +161,7 @@ def _decompressed(data: bytes) -> bytes:
 
 
 def _without_prefix(state: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of the trunk alone, without a common prefix, classifier and counters."""
+    """Give the tensors of the trunk, without a common prefix, classifier and counters."""
     for prefix in _PREFIXES:
         theirs = {key[len(prefix) :]: state[key] for key in state if key.startswith(prefix)}
         if ours.keys() & theirs.keys():
@@ -222,7 +222,7 @@ def _downloaded(trunk: nn.Module, backbone: str) -> dict[str, Tensor]:
         )
     try:
         state = timm.create_model(backbone, pretrained=True, num_classes=0).state_dict()
-    except Exception as error:  # timm, its hub and the network raise many kinds
+    except Exception as error:  # timm, its hub and the network raise many kinds of errors
         raise _unavailable(backbone, f"the download failed: {error}") from error
     return fit_weights(trunk, state, source=backbone)
 
@@ -243,7 +243,7 @@ def _online() -> bool:
 
 
 def _downloaded_before(trunk: Any, backbone: str) -> Path:
-    """The file in the hub's local cache."""
+    """Find the file in the hub's local cache."""
     from huggingface_hub import try_to_load_from_cache
 
     hub_id = trunk.pretrained_cfg.get("hf_hub_id")

@@ -99,9 +99,9 @@ def common_rows(candidates: Sequence[Candidate]) -> tuple[list[Candidate], dict[
     ]
     if not any(results for one in kept for results in one.results.values()):
         raise InvalidManifest(
-            "there is no image that every model could score",
+            "no image could be scored by every model",
             keyword="path",
-            remedy="Check where the table lies: paths are relative to it",
+            remedy="Check the folder of the table: paths are relative to it",
         )
     return kept, {name: len(places) for name, places in missing.items()}
 
@@ -139,11 +139,11 @@ def compare_models(
     Parameters
     ----------
     candidates
-        With the same rows in the same order, see `common_rows`.
+        The models, with the same rows in the same order; see `common_rows`.
     reference
         The name of one of them.
     units
-        Of `mammolens.bench.units.UNITS`.
+        Units from `mammolens.bench.units.UNITS`.
     draws, seed
         Of the bootstrap over patients.
     """
