@@ -48,7 +48,7 @@ def finding_level(model: ModelPackage, cache: PreparedCache) -> float:
 def checked_level(model: ModelPackage, level: float, config: RunConfig) -> FindingLevel:
     """Check a level: count findings on and off the marked lesions of the localisation tables.
 
-    If training patients of these tables taught the maps, only the other patients are used.
+    Where the maps were trained on marked lesions, only validation patients are used.
     """
     method = (
         f"{_QUIET_SHARE:.0%} of validation images without malignancy stay below it; "
