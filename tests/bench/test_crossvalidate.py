@@ -120,7 +120,7 @@ def test_inner_folds_leave_those_apart_unseen_and_may_be_judged_without_a_checkp
     assert {**again.metrics, **created} == {**found.metrics, **created}
     with pytest.raises(ConfigError, match="fold-0: it holds out other patients"):
         crossvalidate(*arguments, draws=50, trained=True)
-    with pytest.raises(ConfigError, match=r"nowhere.*holds no finished pass"):
+    with pytest.raises(ConfigError, match=r"nowhere.*has no finished pass"):
         crossvalidate(config, out / "nowhere", 2, SETTINGS, lambda _: None, trained=True)
 
 

@@ -12,7 +12,6 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from mammolens import DISCLAIMER
 from mammolens.bench.evaluate import read_tables, run
-from mammolens.bench.evaluation_files import PREDICTION_COLUMNS
 from mammolens.bench.packaging.card_figures import (
     ALL_DATASETS,
     fix_operating_points,
@@ -39,7 +38,11 @@ def test_figures_are_those_of_the_predictions_written(package, rows, write_table
     metrics = json.loads(summary.metrics_path.read_text("utf-8"))
     assert metrics == json.loads(json.dumps(summary.metrics))
     written = predictions(summary)
-    assert tuple(written[0]) == PREDICTION_COLUMNS
+    assert list(written[0]) == [
+        *("dataset", "image_id", "patient_id", "laterality", "view", "path"),
+        *("label_tumour", "label_malignant", "p_normal", "p_benign", "p_malignant"),
+        *("malignancy", "tumour", "error", "warnings"),
+    ]
     assert [row["image_id"] for row in written] == [row["image_id"] for row in rows[1]]
     image = metrics["malignancy"]["image"]
     expected = roc_auc_score(
@@ -224,8 +227,8 @@ def test_what_cannot_be_measured_is_refused_before_scoring(package, rows, write_
     seen = []
     table, settings = write_table("axis.csv", rows[1]), Settings.read(None, 0.005, 0.9, None)
     for asked, said in (
-        (replace(settings, remedy=Remedy.RECALIBRATE, by="vendor"), "no axis called 'vendor'"),
-        (replace(settings, remedy=Remedy.RECALIBRATE, by=""), "no axis called ''"),
+        (replace(settings, remedy=Remedy.RECALIBRATE, by="vendor"), "no axis 'vendor'"),
+        (replace(settings, remedy=Remedy.RECALIBRATE, by=""), "no axis ''"),
     ):
         with pytest.raises(ConfigError, match=said):
             run(

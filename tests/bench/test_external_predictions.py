@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from mammolens.bench.evaluate import run
+from mammolens.bench.evaluate import _origin, run
 from mammolens.bench.settings import Settings
 from mammolens.data.manifest import Split
 from mammolens.errors import ConfigError, InvalidManifest
@@ -94,13 +94,13 @@ def changed(**cells):
     [
         (lambda lines: lines[1:], r"1 of 48 images of the table have no row: drawn/p00-R-CC"),
         (lambda lines: [*lines, lines[5]], r"p01-R-MLO is there twice, in line 7 and line 50;"),
-        (changed(image_id="stranger"), r"images that the table does not have: drawn/stranger"),
-        (changed(p_malignant="nan", malignancy="NA"), r"line 5 has no score and no reason"),
+        (changed(image_id="stranger"), r"images that are not in the table: drawn/stranger"),
+        (changed(p_malignant="nan", malignancy="NA"), r"line 5 has neither a score nor a reason"),
         (changed(p_malignant="0.9", malignancy="0.2"), r"line 5 says '0.2' \[malignancy\]"),
         (changed(p_malignant="1.2"), r"line 5 says '1.2' \[p_malignant\]"),
         (changed(p_normal="inf"), r"line 5 says 'inf' \[p_normal\]"),
         (changed(p_normal="0.9", p_malignant="0.9", malignancy=""), r"line 5: .* not sum to one"),
-        (changed(p_malignant="", malignancy=""), r"line 5 has no score and no reason"),
+        (changed(p_malignant="", malignancy=""), r"line 5 has neither a score nor a reason"),
         (lambda lines: [{k: v for k, v in row.items() if k != "image_id"} for row in lines],
          r"columns are missing: image_id"),
         (lambda lines: [
@@ -108,7 +108,7 @@ def changed(**cells):
             for row in lines
         ], r"columns are missing: p_malignant or malignancy"),
         (lambda lines: [{**row, "manifest_digest": "0" * 64} for row in lines],
-         r"made of another table"),
+         r"belong to another table"),
     ],
 )  # fmt: skip
 def test_faulty_predictions_are_refused_by_name(scored, tmp_path, change, said):
@@ -126,7 +126,7 @@ def test_predictions_beside_the_metrics_of_another_table_are_refused(
     _, summary = scored
     other = [dict(row) for row in rows[1]]
     other[0]["malignant"] = other[0]["tumour"] = "1"
-    with pytest.raises(InvalidManifest, match="made of another table, or its labels have changed"):
+    with pytest.raises(InvalidManifest, match="another table, or its labels have changed"):
         run(
             None,
             write_table("other.csv", other),
@@ -179,3 +179,8 @@ def test_thresholds_are_fixed_on_the_named_side(package, rows, write_table, tmp_
     for split in (None, "validation"):
         with pytest.raises(ConfigError, match="other patients than those who are judged"):
             run(str(package), table, tmp_path, split, settings=settings)
+
+
+def test_predictions_that_disappear_during_an_evaluation_are_named(tmp_path):
+    with pytest.raises(InvalidManifest, match=r"scores\.csv.*can no longer be read"):
+        _origin(tmp_path / "scores.csv")

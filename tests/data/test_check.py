@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 
 from mammolens import DISCLAIMER, cli
 from mammolens.core import Laterality, ViewPosition
+from mammolens.data import _check_report
 from mammolens.data._same_pictures import TURNS, describe_texture, find_same_pictures
 from mammolens.data.check import CheckReport, Severity, check_manifest, write_report
 from mammolens.data.lesions import Lesion
@@ -450,3 +453,15 @@ def test_a_report_that_cannot_be_written_is_an_error(clean, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         write_report(check(clean[:2]), tmp_path / "file" / "r.json")
+
+
+def test_every_entry_of_the_findings_is_used_and_whole():
+    folder = Path(_check_report.__file__).parent
+    entries = tomllib.loads((folder / "check_findings.toml").read_text("utf-8"))
+    source = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
+    for code, entry in entries.items():
+        assert set(entry) == {"severity", "message", "remedy"}, code
+        Severity(entry["severity"])
+        assert f'"{code}"' in source.replace("{code}_contradicts_file", code), code
+    for code in re.findall(r'finding\(\s*"(\w+)"', source):
+        assert code in entries

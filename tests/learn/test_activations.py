@@ -113,7 +113,7 @@ def test_fixed_part_and_rest_are_the_trunk(backbone, fixed, stride):
 
 
 def test_a_trunk_of_several_ways_is_refused():
-    with pytest.raises(ConfigError, match=r"more than one part after the other.*cached_variants"):
+    with pytest.raises(ConfigError, match=r"not a single chain.*cached_variants"):
         trace_chain(MammoNet("resnet18", pooling="fine_attention"))
 
 

@@ -279,7 +279,7 @@ def test_a_comparison_has_a_report(outcome, tmp_path):
     for claim in found.claims:
         assert claim.words[1:20] in text
     assert text.count("data:image/png;base64,") == 4
-    assert "see pictures prepared by default" in text
+    assert "use pictures prepared by default" in text
     assert print_.read_bytes().startswith(b"%PDF")
     (tmp_path / "compare.json").write_text(json.dumps({"schema": "mammolens.comparison/1"}))
     with pytest.raises(InvalidManifest, match=r"lacks.*run the comparison again"):
@@ -431,7 +431,7 @@ def test_a_table_without_sides_is_cut_around_those_who_taught(settings, folder, 
     models = ("logistic", str(learned))
     found = compare(replace(settings, table=table, models=models), tmp_path / "b")
     assert (
-        "8 of 72 patients are judged; none of the 64 from whom a package learned"
+        "8 of 72 patients are judged; none of the 64 that a package learned from"
         in (found.document["notes"][0])
     )
     assert found.document["n_common"] == 16
@@ -462,7 +462,7 @@ def test_classical_models_do_not_depend_on_the_packages_beside_them(
             assert (scores(again, "logistic (handcrafted)", dataset)[1] == expected[1]).all()
     for document in told:
         assert document["preprocess"] == PreprocessConfig().model_dump(mode="json")
-        (note,) = [note for note in document["notes"] if "see pictures prepared by default" in note]
+        (note,) = [note for note in document["notes"] if "use pictures prepared by default" in note]
         assert "height 512, width 384" in note
         assert "whatever packages take part" in note
 
@@ -472,12 +472,12 @@ def test_classical_models_do_not_depend_on_the_packages_beside_them(
     [
         ({"models": ("svn",)}, ConfigError, r"'svn'.*Use 'svm'"),
         ({"models": ("mammolens-3",)}, ConfigError, r"Use 'mammolens-2'"),
-        ({"models": ("svm", "svm")}, ConfigError, r"svm is there twice"),
-        ({"models": ()}, ConfigError, r"nothing to compare"),
+        ({"models": ("svm", "svm")}, ConfigError, r"svm is named twice"),
+        ({"models": ()}, ConfigError, r"no models were given"),
         ({"features": ("handmade",)}, ConfigError, r"Use 'handcrafted'"),
         ({"split": "test"}, InvalidManifest, r"no row belongs to the split 'test'.*--split all"),
         ({"split": "train"}, ConfigError, r"'train' is not a side on which models can be judged"),
-        ({"split": "all"}, InvalidManifest, r"no training row to train logistic on"),
+        ({"split": "all"}, InvalidManifest, r"there are no training rows for logistic"),
         ({"reference": "nobody"}, ConfigError, r"called 'nobody'.*brightness"),
         ({"trusted": ("nobody",)}, ConfigError, r"called 'nobody'"),
         ({"folds": 40}, InvalidManifest, r"too few for 40 folds"),

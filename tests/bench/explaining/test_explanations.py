@@ -216,11 +216,13 @@ def test_what_cannot_be_explained_is_refused_by_name(
 ):
     _, drawn = rows
     plain = write_table("plain.csv", drawn)
-    with pytest.raises(InvalidManifest, match=r"plain\.csv: no image of these has a marked lesion"):
+    with pytest.raises(
+        InvalidManifest, match=r"plain\.csv: none of these images has a marked lesion"
+    ):
         explain_model(str(small_model), [plain], tmp_path)
     with pytest.raises(ConfigError, match="no split called 'held'"):
         explain_model(str(small_model), [table], tmp_path, split="held")
-    with pytest.raises(InvalidManifest, match="no image of these"):
+    with pytest.raises(InvalidManifest, match="none of these images"):
         explain_model(str(small_model), [table], tmp_path, split="test")
     with pytest.raises(BadModelPackage, match="cannot be rebuilt"):
         explain_model(str(package), [table], tmp_path)

@@ -162,8 +162,8 @@ def test_a_network_that_goes_on_from_an_unknown_package_says_so(run, exported, t
         shutil.copy(exported[0] / name, tmp_path / "unknown" / name)
     config = run.parent / "run.toml"
     for start, words in (
-        (exported[0], "of the 6 patients who are held out taught the weights"),
-        (tmp_path / "unknown", "does not say from whom it learned"),
+        (exported[0], "of the 6 patients that are held out here"),
+        (tmp_path / "unknown", "does not list its patients"),
     ):
         lines: list[str] = []
         out = tmp_path / f"from-{start.name}"
@@ -176,9 +176,9 @@ def test_a_network_that_goes_on_from_an_unknown_package_says_so(run, exported, t
         made = tmp_path / f"package-{start.name}"
         card = export_run(out, made).card
         assert any(words in weakness for weakness in card.weaknesses)
-        assert any("goes on from" in weakness for weakness in card.weaknesses)
+        assert any("Its trunk comes from" in weakness for weakness in card.weaknesses)
         assert "licence not stated" in card.licence
-        assert f"{start}, whose terms bind as well: Research use only" in card.licence
+        assert f"{start}, whose terms apply as well: Research use only" in card.licence
         known = read_patients(made)
         assert known is not None
         assert known.complete == (start == exported[0])
