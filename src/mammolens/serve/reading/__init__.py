@@ -12,7 +12,7 @@ from mammolens.serve.reading.answering import (
     revise_answer,
     save_draft,
 )
-from mammolens.serve.reading.answers import Answer, Assessment, Assessments, Density, Mark
+from mammolens.serve.reading.answers import Answer, Assessment, Assessments, Density, Mark, Words
 from mammolens.serve.reading.insight import Dispute, list_readings, read_dispute, visible_reading
 from mammolens.serve.reading.notices import Notice, acknowledge, list_notices, notify
 from mammolens.serve.reading.opening import begin_arbitration, begin_reading
@@ -58,6 +58,7 @@ __all__ = [
     "Reading",
     "ReadingStatus",
     "Recall",
+    "Words",
     "acknowledge",
     "add_addendum",
     "ai_is_visible",

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 # Neither control characters nor marks that turn the direction of the text which follows.
-_PLAIN: Final = r"^[^\x00-\x08\x0b-\x1f\x7f\x{202a}-\x{202e}\x{2066}-\x{2069}]*$"
+_PLAIN: Final = r"^[^\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]*$"
 Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000, pattern=_PLAIN)]
 Remark = Annotated[str, StringConstraints(strip_whitespace=True, max_length=400, pattern=_PLAIN)]
 Uid = Annotated[str, StringConstraints(max_length=64, pattern=r"^[0-9]+(\.[0-9]+)*$")]

@@ -110,7 +110,7 @@ def add_addendum(database: Database, person: Person, reading_id: int, text: str)
         }
         connection.execute(ADDENDA.insert().values(row))
         detail: audit.Detail = {"reading": reading_id}
-        audit.append(database, connection, person.actor, "addendum_added", exam.id, detail)
+        audit.append(database, connection, person.actor, "reading_addendum", exam.id, detail)
         return own_reading(connection, person, reading_id)
 
 
