@@ -60,8 +60,10 @@ SERIES: Final = {
     "dicom-seg": (9120, "AI regions"),
     "dicom-pr": (9130, "AI marks"),
     "dicom-ko": (9140, "AI key images"),
+    "reading-sr": (9150, "Reading"),
+    "reading-pr": (9160, "Marks of a reader"),
 }
-"""Series number and description of what each sink writes."""
+"""Series number and description of what each sink writes, and of signed readings."""
 
 _LONGEST_LO: Final = 64
 _DIRECTIONS: Final = re.compile(r"[APLRHF]{1,3}")

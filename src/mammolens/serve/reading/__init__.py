@@ -6,13 +6,13 @@ Nothing here knows of HTTP. A reading goes from draft to locked to signed (`open
 
 from __future__ import annotations
 
+from mammolens.readings import Answer, Assessment, Assessments, Density, Mark, Words
 from mammolens.serve.reading.answering import (
     lock_answer,
     look_again,
     revise_answer,
     save_draft,
 )
-from mammolens.serve.reading.answers import Answer, Assessment, Assessments, Density, Mark, Words
 from mammolens.serve.reading.insight import Dispute, list_readings, read_dispute, visible_reading
 from mammolens.serve.reading.notices import Notice, acknowledge, list_notices, notify
 from mammolens.serve.reading.opening import begin_arbitration, begin_reading

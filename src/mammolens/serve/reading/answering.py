@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from mammolens.readings import Answer, contradictions, missing_fields
 from mammolens.serve.people import Person, Refusal, Refused, visible_exam
-from mammolens.serve.reading.answers import Answer, contradictions, missing_fields
 from mammolens.serve.reading.records import (
     Reading,
     breasts_of,

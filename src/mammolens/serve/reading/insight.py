@@ -12,8 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mammolens.readings import disagreements
 from mammolens.serve.people import Person, Refusal, Refused, visible_exam
-from mammolens.serve.reading.answers import disagreements
 from mammolens.serve.reading.records import Reading, newest_round, read_readings, without_ai
 from mammolens.serve.reading.visibility import may_see_ai
 from mammolens.serve.record import (

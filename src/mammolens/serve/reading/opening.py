@@ -9,8 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mammolens.readings import Answer
 from mammolens.serve.people import Person, Refusal, Refused, visible_exam
-from mammolens.serve.reading.answers import Answer
 from mammolens.serve.reading.records import (
     Reading,
     lock_exam,

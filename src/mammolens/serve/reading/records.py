@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from mammolens.core import Laterality
+from mammolens.readings import Answer
 from mammolens.serve.people import Person, Refusal, Refused
-from mammolens.serve.reading.answers import Answer
 from mammolens.serve.record import (
     ADDENDA,
     EXAMS,

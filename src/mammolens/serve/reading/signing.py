@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mammolens.readings import disagreements
 from mammolens.serve.people import Person, Refusal, Refused, visible_exam
 from mammolens.serve.reading.answering import (
     change_edition,
@@ -18,7 +19,6 @@ from mammolens.serve.reading.answering import (
     check_whole,
     is_blinded,
 )
-from mammolens.serve.reading.answers import disagreements
 from mammolens.serve.reading.notices import give_notice
 from mammolens.serve.reading.records import (
     Reading,

@@ -10,7 +10,15 @@ from __future__ import annotations
 from mammolens.serve.record import attempts, audit, leases, steps
 from mammolens.serve.record.attempts import HeldWork
 from mammolens.serve.record.audit import AuditHead
-from mammolens.serve.record.conditions import IS_PRIOR, OVERTAKEN, SUPERSEDED, WAITS, batches
+from mammolens.serve.record.conditions import (
+    IN_HANDS,
+    IS_PRIOR,
+    OVERTAKEN,
+    SUPERSEDED,
+    WAITS,
+    batches,
+    without_readings,
+)
 from mammolens.serve.record.database import (
     Database,
     insert_once,
@@ -78,6 +86,7 @@ __all__ = [
     "GIVEN_UP_NAME",
     "IDENTITIES",
     "INSTANCES",
+    "IN_HANDS",
     "IS_PRIOR",
     "JOBS",
     "KEYRING",
@@ -130,4 +139,5 @@ __all__ = [
     "say_overview",
     "server_time",
     "steps",
+    "without_readings",
 ]
