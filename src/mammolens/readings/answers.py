@@ -46,6 +46,7 @@ Uid = Annotated[str, StringConstraints(max_length=64, pattern=r"^[0-9]+(\.[0-9]+
 Name = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
 BiRads = Literal["0", "1", "2", "3", "4", "5", "6"]
 DensityCategory = Literal["a", "b", "c", "d"]
+SpacingSource = Literal["calibrated", "magnification-corrected", "imager", "documented"]
 
 RECALLING: Final = frozenset({"0", "4", "5"})
 """Categories that ask for more: 0 for further images, 4 and 5 for a biopsy. The bench counts the
@@ -157,7 +158,7 @@ class Mark(_Part):
     birads: BiRads | None = None
     text: Remark = ""
     length_mm: float | None = Field(None, gt=0, lt=1000, allow_inf_nan=False)
-    spacing_source: Name | None = None
+    spacing_source: SpacingSource | None = None
 
     @field_validator("points_source_px")
     @classmethod

@@ -45,9 +45,10 @@ class SignedReading:
     """What a person signed about an exam.
 
     `role` is ``first``, ``second``, ``arbiter`` or ``opinion``. `blinded` says that the first
-    answer was given without the AI. `is_behind` says that images came after the signature, or that
-    its answer is not the one that stands. `ai` is ``None`` where there is no result, or it is not
-    shown. `pictures` are the decoded images by SOP Instance UID, as far as they were asked for.
+    answer was given without the AI. `is_behind` says that images came after the signature, that
+    another answer stands, or that a second reader is awaited. `ai` is ``None`` where there is no
+    result, or it is not shown. `pictures` are the decoded images by SOP Instance UID, as far as
+    they were asked for.
     """
 
     id: int

@@ -18,6 +18,7 @@ from mammolens import DISCLAIMER, __version__
 from mammolens.serve.portal import (
     follow_ups,
     people,
+    reading_reports,
     readings,
     second_readings,
     session,
@@ -51,6 +52,7 @@ ROUTERS = (
     readings.router,
     second_readings.router,
     follow_ups.router,
+    reading_reports.router,
 )
 
 

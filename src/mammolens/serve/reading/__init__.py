@@ -13,6 +13,7 @@ from mammolens.serve.reading.answering import (
     revise_answer,
     save_draft,
 )
+from mammolens.serve.reading.gathering import Pixels, gather_reading
 from mammolens.serve.reading.insight import Dispute, list_readings, read_dispute, visible_reading
 from mammolens.serve.reading.notices import Notice, acknowledge, list_notices, notify
 from mammolens.serve.reading.opening import begin_arbitration, begin_reading
@@ -25,6 +26,7 @@ from mammolens.serve.reading.opinions import (
     list_readers,
 )
 from mammolens.serve.reading.pages import Page
+from mammolens.serve.reading.readers_table import AnswerKind, ReaderKind, readers_table
 from mammolens.serve.reading.recalls import Recall, close_recall, list_recalls
 from mammolens.serve.reading.records import Addendum, Reading
 from mammolens.serve.reading.signing import add_addendum, sign_reading
@@ -46,6 +48,7 @@ from mammolens.serve.reading.visibility import (
 __all__ = [
     "Addendum",
     "Answer",
+    "AnswerKind",
     "Assessment",
     "Assessments",
     "Colleague",
@@ -55,6 +58,8 @@ __all__ = [
     "Notice",
     "Opinion",
     "Page",
+    "Pixels",
+    "ReaderKind",
     "Reading",
     "ReadingStatus",
     "Recall",
@@ -70,6 +75,7 @@ __all__ = [
     "end_opinion",
     "exams_with_visible_ai",
     "exams_with_visible_category",
+    "gather_reading",
     "list_notices",
     "list_opinions",
     "list_readers",
@@ -83,6 +89,7 @@ __all__ = [
     "read_dispute",
     "reader_id",
     "reader_name",
+    "readers_table",
     "reading_status",
     "revise_answer",
     "save_draft",
