@@ -131,6 +131,15 @@ TABLE = {
     "POST /api/v1/readings/{reading_id}/notices": Row(
         "north-reader", OWN_READING.format(201, 403), {"text": "Call"}, "north-head"
     ),
+    **{
+        f"GET /api/v1/readings/{{reading_id}}/{kind}": Row(
+            "north-reader", OWN_READING.format(409, 409), None, "north-head"
+        )
+        for kind in ("report", "sr", "gsps", "fhir", "hl7")
+    },
+    "GET /api/v1/sites/{site_id}/readings.csv": Row(
+        "north-head", "401 404 403 200 403 401 401 401 403 200"
+    ),
     "GET /api/v1/exams/{exam_id}/arbitration": Row(
         "north-arbiter", "401 404 403 409 403 401 401 401 403 409"
     ),

@@ -25,6 +25,7 @@ from mammolens.serve.record import (
     ReadingMode,
     audit,
     insert_once,
+    of_exam,
 )
 
 __all__ = [
@@ -195,7 +196,7 @@ def visible_exams(person: Person) -> sa.ColumnElement[bool]:
     """
     if person.is_administrator:
         return sa.true()
-    asked = sa.exists().where(
+    asked = of_exam(
         OPINIONS.c.exam_id == EXAMS.c.id,
         OPINIONS.c.person_id == person.id,
         OPINIONS.c.ended_at.is_(None),

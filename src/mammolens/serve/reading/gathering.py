@@ -6,7 +6,8 @@ back, as a report without the patient's name would reach nobody.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 from mammolens.core import Mammogram, Source, TriageCategory
 from mammolens.errors import InputError
 from mammolens.images import ImageFile, identify, read_image
-from mammolens.readings import Addition, AiStatement, Observer, SignedReading
+from mammolens.readings import Addition, AiStatement, Answer, Observer, SignedReading
 from mammolens.serve.holdings import NodeState, restore_sources
 from mammolens.serve.people import Person, Refusal, Refused, visible_exam
 from mammolens.serve.reading.insight import visible_reading
@@ -65,7 +66,7 @@ def gather_reading(
         if reading.state is not ReadingState.SIGNED:
             raise Refused(Refusal.STAGE)
         exam = visible_exam(connection, person, reading.exam_id)
-        digests = _digests(connection, exam.id)
+        received = _received(connection, exam.id)
         observer = _observer(connection, reading, exam.site_id)
         shows_ai = may_see_ai(connection, person, exam.id)
         ai = _ai(connection, exam.id) if shows_ai else None
@@ -74,10 +75,13 @@ def gather_reading(
             note_ai_shown(database, connection, person, exam.id)
         detail: audit.Detail = {"reading": reading_id, "as": what}
         audit.append(database, connection, person.actor, "report_made", exam.id, detail)
-    files = [ImageFile(state.received.path(digest)) for digest in digests]
+    files = [ImageFile(state.received.path(digest)) for digest in received]
+    first_answer = reading.first_answer if shows_ai else None
     deidentify = state.settings.intake.deidentify
     images = restore_sources(database, deidentify, _sources(files))
-    marked = {mark.image for mark in reading.answer.findings}
+    answer, first = (_named_as(one, images, received) for one in (reading.answer, first_answer))
+    assert answer is not None
+    marked = {mark.image for mark in answer.findings}
     wanted = [
         (str(source.ref.sop_instance_uid), state.received.path(source.ref.path))
         for source in images
@@ -91,10 +95,10 @@ def gather_reading(
         id=reading.id,
         role=role,
         observer=observer,
-        answer=reading.answer,
+        answer=answer,
         images=images,
         signed=reading.signed_at,
-        first_answer=reading.first_answer if shows_ai else None,
+        first_answer=first,
         blinded=bool(reading.blinded),
         agreed=reading.agreed if shows_ai else None,
         ai_shown=shows_ai and reading.mode is not ReadingMode.TRIAGE_ONLY,
@@ -107,13 +111,28 @@ def gather_reading(
     )
 
 
-def _digests(connection: sa.Connection, exam_id: int) -> Sequence[str]:
+def _received(connection: sa.Connection, exam_id: int) -> dict[str, str]:
+    """Give the UIDs of an exam's images, as the tables have them, by the digest of their object."""
     asked = (
-        sa.select(INSTANCES.c.digest)
+        sa.select(INSTANCES.c.digest, INSTANCES.c.sop_instance_uid)
         .where(INSTANCES.c.exam_id == exam_id, INSTANCES.c.role == Role.INPUT.value)
         .order_by(INSTANCES.c.view.is_(None), INSTANCES.c.view.desc(), INSTANCES.c.id)
     )
-    return connection.execute(asked).scalars().all()
+    return {row.digest: row.sop_instance_uid for row in connection.execute(asked)}
+
+
+def _named_as(
+    answer: Answer | None, images: Sequence[Source], received: Mapping[str, str]
+) -> Answer | None:
+    """Let marks name images as their restored headers do, where the tables have pseudonyms."""
+    if answer is None:
+        return None
+    names = {received[one.ref.path]: str(one.ref.sop_instance_uid) for one in images}
+    marks = [
+        mark.model_copy(update={"image": names.get(mark.image, mark.image)})
+        for mark in answer.findings
+    ]
+    return answer.model_copy(update={"findings": marks})
 
 
 def _observer(connection: sa.Connection, reading: Reading, site_id: int | None) -> Observer:
@@ -164,7 +183,7 @@ def _sources(files: Sequence[ImageFile]) -> list[Source]:
             info = identify(file)
         except InputError:
             continue  # it was read when it came; a damaged file has no place in a report
-        found.append(Source(info.ref, info.header))
+        found.append(Source(replace(info.ref, path=file.path.name), info.header))
     return found
 
 

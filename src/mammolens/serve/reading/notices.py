@@ -25,6 +25,7 @@ from mammolens.serve.record import (
     ReadingState,
     RoundState,
     audit,
+    of_exam,
 )
 
 __all__ = ["Notice", "acknowledge", "give_notice", "list_notices", "notify"]
@@ -151,10 +152,8 @@ def _visible(person: Person) -> sa.ColumnElement[bool]:
     if person.is_administrator:
         here = sa.true()
     reads = EXAMS.c.site_id.in_(sorted(person.sites_as(PersonRole.READER)))
-    undecided = sa.exists().where(
-        ROUNDS.c.exam_id == EXAMS.c.id, ROUNDS.c.state != RoundState.DECIDED.value
-    )
-    has_signed = sa.exists().where(
+    undecided = of_exam(ROUNDS.c.exam_id == EXAMS.c.id, ROUNDS.c.state != RoundState.DECIDED.value)
+    has_signed = of_exam(
         ROUNDS.c.exam_id == EXAMS.c.id,
         ROUNDS.c.state != RoundState.DECIDED.value,
         READINGS.c.round_id == ROUNDS.c.id,

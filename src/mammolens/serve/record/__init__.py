@@ -17,6 +17,7 @@ from mammolens.serve.record.conditions import (
     SUPERSEDED,
     WAITS,
     batches,
+    of_exam,
     without_readings,
 )
 from mammolens.serve.record.database import (
@@ -132,6 +133,7 @@ __all__ = [
     "insert_once",
     "leases",
     "look_into",
+    "of_exam",
     "open_database",
     "present",
     "read_failures",

@@ -26,6 +26,7 @@ __all__ = [
     "SUPERSEDED",
     "WAITS",
     "batches",
+    "of_exam",
     "without_readings",
 ]
 
@@ -59,8 +60,13 @@ OVERTAKEN: Final = (
 """Deliveries whose exam has a later result that has gone by the same route, or is going."""
 
 
+def of_exam(*where: sa.ColumnElement[bool]) -> sa.Exists:
+    """Ask whether there is something about a row of `EXAMS`, whatever else the query joins."""
+    return sa.exists().where(*where).correlate(EXAMS)
+
+
 def _of_exam(table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.Exists:
-    return sa.exists().where(table.c.exam_id == EXAMS.c.id, *where)
+    return of_exam(table.c.exam_id == EXAMS.c.id, *where)
 
 
 IN_HANDS: Final = sa.or_(
