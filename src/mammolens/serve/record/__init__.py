@@ -10,7 +10,16 @@ from __future__ import annotations
 from mammolens.serve.record import attempts, audit, leases, steps
 from mammolens.serve.record.attempts import HeldWork
 from mammolens.serve.record.audit import AuditHead
-from mammolens.serve.record.conditions import IS_PRIOR, OVERTAKEN, SUPERSEDED, WAITS, batches
+from mammolens.serve.record.conditions import (
+    IN_HANDS,
+    IS_PRIOR,
+    OVERTAKEN,
+    SUPERSEDED,
+    WAITS,
+    batches,
+    of_exam,
+    without_readings,
+)
 from mammolens.serve.record.database import (
     Database,
     insert_once,
@@ -28,8 +37,23 @@ from mammolens.serve.record.people_tables import (
     ROLES,
     SESSIONS,
     SITES,
+    ExamOrder,
     PersonRole,
+    ReadingMode,
     SignInMethod,
+)
+from mammolens.serve.record.reading_tables import (
+    ADDENDA,
+    AI_VIEWS,
+    NOTICES,
+    OPINIONS,
+    READINGS,
+    RECALLS,
+    ROUNDS,
+    ReadingRole,
+    ReadingSlot,
+    ReadingState,
+    RoundState,
 )
 from mammolens.serve.record.sites import ensure_site
 from mammolens.serve.record.steps import Step, StepLost
@@ -51,6 +75,8 @@ from mammolens.serve.record.tables import (
 )
 
 __all__ = [
+    "ADDENDA",
+    "AI_VIEWS",
     "API_TOKENS",
     "AUDIT",
     "COMMITMENTS",
@@ -61,15 +87,21 @@ __all__ = [
     "GIVEN_UP_NAME",
     "IDENTITIES",
     "INSTANCES",
+    "IN_HANDS",
     "IS_PRIOR",
     "JOBS",
     "KEYRING",
+    "NOTICES",
+    "OPINIONS",
     "OVERTAKEN",
     "PEOPLE",
     "POSTPONED",
     "PRIORS",
+    "READINGS",
+    "RECALLS",
     "RESULTS",
     "ROLES",
+    "ROUNDS",
     "SESSIONS",
     "SITES",
     "STEPS",
@@ -77,11 +109,17 @@ __all__ = [
     "WAITS",
     "AuditHead",
     "Database",
+    "ExamOrder",
     "HeldWork",
     "Lease",
     "PersonRole",
     "Pulse",
+    "ReadingMode",
+    "ReadingRole",
+    "ReadingSlot",
+    "ReadingState",
     "Role",
+    "RoundState",
     "SignInMethod",
     "Step",
     "StepLost",
@@ -95,6 +133,7 @@ __all__ = [
     "insert_once",
     "leases",
     "look_into",
+    "of_exam",
     "open_database",
     "overview_lines",
     "present",
@@ -102,4 +141,5 @@ __all__ = [
     "read_overview",
     "server_time",
     "steps",
+    "without_readings",
 ]
