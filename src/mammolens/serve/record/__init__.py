@@ -19,6 +19,7 @@ from mammolens.serve.record.database import (
     server_time,
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
+from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
 from mammolens.serve.record.overview import read_overview, say_overview
@@ -59,6 +60,7 @@ __all__ = [
     "EXAMS",
     "FILES",
     "GIVEN_UP_NAME",
+    "HEADERS",
     "IDENTITIES",
     "INSTANCES",
     "IS_PRIOR",
