@@ -226,7 +226,9 @@ class StoredFrames:
             base = fragments[0][0] - 8
             starts = [start - 8 - base for start, _ in fragments]
             firsts = [bisect_left(starts, offset) for offset in table]
-            is_exact = all(n < len(starts) and starts[n] == o for n, o in zip(firsts, table, strict=True))
+            is_exact = all(
+                n < len(starts) and starts[n] == o for n, o in zip(firsts, table, strict=True)
+            )
             if is_exact and firsts == sorted(set(firsts)):
                 ends = [*firsts[1:], len(fragments)]
                 return [fragments[a:b] for a, b in zip(firsts, ends, strict=True)]

@@ -88,11 +88,11 @@ def plain_copy(
     NotAnImage, UnsupportedImage
         If a deflated data set is damaged or too large.
     """
-    _, media_class, _, walk = begun(stream, source, most_bytes)
+    declared, media_class, _, walk = begun(stream, source, most_bytes)
     if not isinstance(walk.stream, Inflated):
         return stream
     copy = make_file()
-    copy.write(_meta(EXPLICIT, media_class or ""))
+    copy.write(_meta(declared or EXPLICIT, media_class or ""))
     while piece := walk.stream.read(1 << 20):
         copy.write(piece)
     walk.stream.finish()

@@ -16,6 +16,7 @@ from typing import Final
 from mammolens.serve.dicomweb.finding import FoundObject
 from mammolens.serve.dicomweb.matching import Query
 from mammolens.serve.dicomweb.viewers import Viewer
+from mammolens.serve.reading import note_ai_shown
 from mammolens.serve.record import Database, audit
 
 __all__ = ["AccessNotes"]
@@ -72,6 +73,10 @@ class AccessNotes:
         if not due:
             return
         with self.database.write() as connection:
+            if viewer.person is not None:
+                for objects in due.values():
+                    if any(one.is_ours for one in objects):
+                        note_ai_shown(self.database, connection, viewer.person, objects[0].exam_id)
             for objects in due.values():
                 detail: dict[str, str | int] = {
                     "what": what,

@@ -42,6 +42,8 @@ Part = tuple[str, Iterable[bytes]]
 Address = Callable[[FoundObject], str]
 """Gives the address of an instance."""
 LINE: Final = b"\r\n"
+PRIMED_PIECES: Final = 6
+"""Heads of part, file, data set and pixels, and the first frame."""
 
 
 class NoSuchValue(Exception):
@@ -153,16 +155,20 @@ def _span(item: OpenObject, start: int, length: int) -> Iterator[bytes]:
 
 
 def primed(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Make the first two pieces now, so that what cannot be begun is refused and not broken off.
+    """Make the first pieces now, so that what cannot be begun is refused and not broken off.
 
-    The first one may be the head of a part, the second its content.
+    Heads of parts and of objects are short pieces, which a picture follows.
 
     Raises
     ------
     InputError, StorageError, NoSuchValue
         As making them does.
     """
-    first = list(islice(pieces, 2))
+    first: list[bytes] = []
+    for piece in islice(pieces, PRIMED_PIECES):
+        first.append(piece)
+        if len(piece) >= PIECE_BYTES:
+            break
 
     def all_of_them() -> Iterator[bytes]:
         while first:

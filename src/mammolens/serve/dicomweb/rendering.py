@@ -158,7 +158,7 @@ def _any_picture(
     low, high = float(scaled.min()), float(scaled.max())
     small = _laid_out(scaled, rendering.viewport)
     stretched = (small - low) / max(high - low, 1e-12)
-    grey = np.asarray(stretched if window is None else apply_voi(small, window))
+    grey: Values = stretched if window is None else apply_voi(small, window)
     return _as_bytes(1.0 - grey if form.photometric == "MONOCHROME1" else grey)
 
 

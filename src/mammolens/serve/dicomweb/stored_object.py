@@ -114,10 +114,10 @@ def frame_bytes(frames: StoredFrames, number: int, syntax: str) -> bytes:
 
 def _transcoded(item: OpenObject, syntax: str) -> Iterator[bytes]:
     header = item.header
-    yield _meta(item.found, syntax)
     if header.is_implicit or not header.is_little:
-        yield _written_again(item)
+        yield _meta(item.found, syntax) + _written_again(item)
     else:
+        yield _meta(item.found, syntax)
         yield from _span(item.stream, header.body, header.pixels_at)
     if header.pixels is None:
         return
@@ -186,7 +186,7 @@ def _written_again(item: OpenObject) -> bytes:
     try:
         with quiet_pydicom():
             dataset = read_dataset(BytesIO(content), header.is_implicit, header.is_little)
-            dataset.set_original_encoding(False, True)
+            dataset.set_original_encoding(header.is_implicit, header.is_little)
             write_dataset(out, dataset)
     except Exception as error:
         raise NotAnImage("the header cannot be written again", source=SOURCE) from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from mammolens.serve.people import Person, visible_exams
+from mammolens.serve.reading import exams_with_visible_ai
 
 __all__ = ["Viewer", "exams_with_shown_ai", "may_know"]
 
@@ -34,4 +35,4 @@ def exams_with_shown_ai(
     """Say of which of these exams the viewer may get what the AI made."""
     if viewer.person is None:
         return {*exam_ids}
-    return set()
+    return exams_with_visible_ai(connection, viewer.person, exam_ids)
