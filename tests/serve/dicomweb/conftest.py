@@ -37,7 +37,9 @@ class Archive:
         state = self.stage.state
         intake = state.settings.intake
         receipt = receive(state.database, state.received, content, sender, intake, site)
-        self.received.setdefault(str(dcmread(BytesIO(content)).SOPInstanceUID), content)
+        self.received.setdefault(
+            str(dcmread(BytesIO(content), stop_before_pixels=True).SOPInstanceUID), content
+        )
         assert receipt.exam_id is not None
         return receipt.exam_id
 
@@ -176,8 +178,7 @@ class Archive:
 @pytest.fixture
 def make_archive(make_stage, make_dicom) -> Callable[..., Archive]:
     def make(**changes: Any) -> Archive:
-        web = {"retrievers": ("pacs",)} | changes.pop("web", {})
-        return Archive(make_stage(web=web, **changes), make_dicom, {})
+        return Archive(make_stage(**changes), make_dicom, {})
 
     return make
 

@@ -246,7 +246,10 @@ def test_what_cannot_be_given_in_a_form_is_left_out_and_said(archive, make_dicom
         SOPInstanceUID=f"{STUDY}.7.1",
     )
     archive.receive(make_dicom.file_bytes(made, JPEG + "100", b"\0" * 64))
-    assert archive.get(f"/studies/{STUDY}", accept=related("application/dicom", "*")).status_code == 200
+    assert (
+        archive.get(f"/studies/{STUDY}", accept=related("application/dicom", "*")).status_code
+        == 200
+    )
     done = archive.get(f"/studies/{STUDY}")
     assert (done.status_code, len(parts_of(done))) == (206, 4)
     assert archive.get(f"/studies/{STUDY}/series/{STUDY}.7").status_code == 406

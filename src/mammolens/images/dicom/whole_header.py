@@ -92,10 +92,14 @@ def plain_copy(
     if not isinstance(walk.stream, Inflated):
         return stream
     copy = make_file()
-    copy.write(_meta(declared or EXPLICIT, media_class or ""))
-    while piece := walk.stream.read(1 << 20):
-        copy.write(piece)
-    walk.stream.finish()
+    try:
+        copy.write(_meta(declared or EXPLICIT, media_class or ""))
+        while piece := walk.stream.read(1 << 20):
+            copy.write(piece)
+        walk.stream.finish()
+    except BaseException:
+        copy.close()
+        raise
     stream.close()
     return copy
 
@@ -182,6 +186,10 @@ class _Copy:
     def _take_sequence(self, element: Element) -> None:
         tag, vr, length, head = element
         stream, start = self.walk.stream, self.walk.stream.tell()
+        if length != UNDEFINED and length > SEQUENCE_BYTES:
+            self.left_out.add(tag)
+            stream.skip(length)
+            return
         self.walk.is_whole = True
         stream.mark()
         if length == UNDEFINED:

@@ -28,6 +28,7 @@ from mammolens.serve.holdings import SOURCE
 __all__ = ["BadRendering", "Rendering", "Viewport", "read_rendering", "render", "write_picture"]
 
 MOST_SIDE_PX: Final = 8192
+LARGEST_VALUE: Final = 1e9
 MOST_PX: Final = 32_000_000
 TONE_PX: Final = 1024
 """Longest side of the copy from which the tone curve is taken."""
@@ -212,6 +213,8 @@ def _window(parts: list[str]) -> Window:
     if function is None or not all(_NUMBER.fullmatch(part) for part in parts[:2]):
         raise BadRendering("window is CENTER,WIDTH,FUNCTION; linear, linear-exact or sigmoid")
     center, width = float(parts[0]), float(parts[1])
+    if max(abs(center), abs(width)) > LARGEST_VALUE:
+        raise BadRendering("the window is far outside of what pixels can be")
     if width < 1 if function is VoiFunction.LINEAR else width <= 0:
         raise BadRendering("the width of the window is too small")
     return Window(center, width, function)

@@ -39,7 +39,7 @@ class WebSettings(Section):
     retrievers: tuple[str, ...] = Field(
         (),
         description="users of tokens that may search and retrieve the exams of every site",
-        examples=[["archive"]],
+        examples=[["ehr"]],
     )
     max_retrieves: int = Field(
         16, ge=1, description="answers with objects or pictures that are made at a time"

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from mammolens.errors import NotAnImage
-from mammolens.serve.dicomweb.media import MediaType, parse_media_type
+from mammolens.serve.dicomweb import (
+    MediaType,
+    parse_media_type,
+)
 
 __all__ = ["MediaType", "Multipart", "PartSink", "parse_media_type"]
 

@@ -17,24 +17,31 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from mammolens.serve.dicomweb.access_notes import AccessNotes
-from mammolens.serve.dicomweb.attributes import Level
-from mammolens.serve.dicomweb.bodies import bulk_parts, frame_parts, metadata_pieces, object_parts
-from mammolens.serve.dicomweb.finding import FoundObject
-from mammolens.serve.dicomweb.headers import HeaderIndex
-from mammolens.serve.dicomweb.matching import read_query
-from mammolens.serve.dicomweb.media import (
+from mammolens.serve.dicomweb import (
     DICOM,
     JSON,
     OCTETS,
+    AccessNotes,
+    Found,
+    FoundObject,
+    HeaderIndex,
+    Level,
+    OpenObject,
     accepts,
+    bulk_parts,
     choose_frame_way,
     choose_syntax,
+    frame_parts,
+    metadata_pieces,
+    object_parts,
+    open_object,
+    read_query,
+    read_rendering,
     read_wishes,
+    render,
+    search,
+    write_picture,
 )
-from mammolens.serve.dicomweb.rendering import read_rendering, render, write_picture
-from mammolens.serve.dicomweb.search import Found, search
-from mammolens.serve.dicomweb.stored_object import OpenObject, open_object
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.portal import DICOMWEB
 from mammolens.serve.web.dicomweb_answers import Asked, Service, answers, handle_refusals

@@ -12,20 +12,22 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from mammolens.errors import InputError, UnsupportedImage
-from mammolens.serve.dicomweb.access_notes import AccessNotes
-from mammolens.serve.dicomweb.bodies import (
+from mammolens.serve.dicomweb import (
+    RELATED,
+    AccessNotes,
+    BadQuery,
+    BadRendering,
+    FoundObject,
+    HeaderIndex,
     NoSuchValue,
+    NotReadyYet,
     Part,
+    Viewer,
+    find_objects,
     make_boundary,
     multipart_pieces,
     primed,
 )
-from mammolens.serve.dicomweb.finding import FoundObject, find_objects
-from mammolens.serve.dicomweb.headers import HeaderIndex, NotReadyYet
-from mammolens.serve.dicomweb.matching import BadQuery
-from mammolens.serve.dicomweb.media import RELATED
-from mammolens.serve.dicomweb.rendering import BadRendering
-from mammolens.serve.dicomweb.viewers import Viewer
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.portal import DICOMWEB, make_problem
 from mammolens.serve.web.turns import PieceResponse, Turns
