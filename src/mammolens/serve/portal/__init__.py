@@ -15,19 +15,6 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 
 from mammolens import DISCLAIMER, __version__
-<<<<<<< HEAD
-from mammolens.serve.portal import people, session, sign_in, sites, tokens
-from mammolens.serve.portal.caller import (
-    API,
-    DICOMWEB,
-    Caller,
-    CallerNow,
-    Portal,
-    PortalNow,
-    open_portal,
-    reads_objects,
-)
-=======
 from mammolens.serve.portal import (
     follow_ups,
     people,
@@ -39,8 +26,16 @@ from mammolens.serve.portal import (
     sites,
     tokens,
 )
-from mammolens.serve.portal.caller import API, Caller, CallerNow, Portal, PortalNow, open_portal
->>>>>>> reading
+from mammolens.serve.portal.caller import (
+    API,
+    DICOMWEB,
+    Caller,
+    CallerNow,
+    Portal,
+    PortalNow,
+    open_portal,
+    reads_objects,
+)
 from mammolens.serve.portal.pages import add_pages, find_page
 from mammolens.serve.portal.problems import PROBLEMS, Problem, handle_problems, make_problem
 
