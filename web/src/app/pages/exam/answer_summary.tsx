@@ -49,6 +49,11 @@ export function AnswerSummary({ title, answers, images, showMark, before }: Answ
       </dl>
       <Findings findings={answers.findings} images={images} {...(showMark && { showMark })} />
       {answers.comment !== "" && <p className="comment">{answers.comment}</p>}
+      {answers.urgent !== "" && (
+        <p className="note note-warning comment">
+          {words.say("reading.urgent-is", { text: answers.urgent })}
+        </p>
+      )}
     </section>
   );
 }

@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import { asProblem } from "../../api/problem";
 import type { ReadingsApi } from "../../api/readings";
-import type { ExamDetail, Reading } from "../../api/types";
+import type { Reading } from "../../api/types";
 import {
   type DraftDesk,
   type DraftDesks,
@@ -11,6 +11,7 @@ import {
   makeDraftDesks,
 } from "../../logic/draft_desk";
 import { useDesk } from "../../parts/app_context";
+import type { ExamFacts } from "./use_exam";
 
 export interface Draft {
   readonly desk: DraftDesk;
@@ -19,7 +20,8 @@ export interface Draft {
   readonly others: readonly Reading[];
 }
 
-const CONFLICTS = [409, 412, 428];
+/** Another window, or another person, has changed what is saved here. */
+const CONFLICTS = ["stale", "locked", "already_signed", "in_arbitration"];
 const kept = new WeakMap<ReadingsApi, { reading: DraftDesks; arbitration: DraftDesks }>();
 
 function desksOf(api: ReadingsApi): { reading: DraftDesks; arbitration: DraftDesks } {
@@ -27,7 +29,7 @@ function desksOf(api: ReadingsApi): { reading: DraftDesks; arbitration: DraftDes
   if (known !== undefined) return known;
   const explain = (error: unknown) => {
     const problem = asProblem(error);
-    const isConflict = CONFLICTS.includes(problem.status);
+    const isConflict = CONFLICTS.includes(problem.code);
     return { message: problem.message, isPassing: problem.isPassing, isConflict };
   };
   const shared = { show: api.show, save: api.save, explain };
@@ -43,24 +45,25 @@ function desksOf(api: ReadingsApi): { reading: DraftDesks; arbitration: DraftDes
   return made;
 }
 
-export function useDraft(exam: number, detail: ExamDetail | null, isArbitration: boolean): Draft {
+export function useDraft(exam: number, facts: ExamFacts | null, isArbitration: boolean): Draft {
   const { apis, person } = useDesk();
   const desks = desksOf(apis.readings)[isArbitration ? "arbitration" : "reading"];
   const desk = desks.of(exam);
   const snapshot = useSyncExternalStore(desk.subscribe, () => desk.snapshot);
   useEffect(() => () => desks.leave(exam), [desks, exam]);
 
-  const readings = detail?.id === exam ? detail.readings : NONE;
-  const mine = readings.find(
+  const readings = facts?.readings ?? NONE;
+  // The newest: an exam whose pictures changed is read again.
+  const mine = readings.findLast(
     (one) => one.person.id === person.id && (one.role === "arbiter") === isArbitration,
   );
   useEffect(() => {
     if (mine !== undefined) desk.adopt(mine);
   }, [desk, mine]);
-  const others = useMemo(
-    () => readings.filter((one) => one.person.id !== person.id),
-    [readings, person.id],
-  );
+  const others = useMemo(() => {
+    if (facts?.dispute) return [facts.dispute.first, facts.dispute.second];
+    return (facts?.readings ?? NONE).filter((one) => one.person.id !== person.id);
+  }, [facts, person.id]);
   return { desk, snapshot, others };
 }
 

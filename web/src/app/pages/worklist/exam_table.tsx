@@ -1,6 +1,7 @@
 /** Rows of exams; on a narrow screen each row becomes a card. */
 
 import type { ExamRow } from "../../api/types";
+import { worksOn } from "../../logic/rights";
 import { hashTo } from "../../logic/route";
 import { dateTimeWords, dateWords, nameWords, waitingSince, waitingWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
@@ -56,9 +57,10 @@ interface RowProps {
 }
 
 function Row({ row, now, isSelected, select }: RowProps) {
-  const { words } = useDesk();
+  const { words, person } = useDesk();
   const { patient } = row;
-  const href = hashTo(row.status === "arbitration" ? "arbitration" : "exams", row.id);
+  const decides = row.status === "arbitration" && worksOn(person, row.site?.id ?? null, "arbiter");
+  const href = hashTo(decides ? "arbitration" : "exams", row.id);
   const waiting = waitingSince(row.received_at, now);
   const age = patient.age_years !== null && words.say("patient.age", { years: patient.age_years });
   const open = (event: { target: EventTarget; currentTarget: EventTarget }) => {
@@ -84,9 +86,13 @@ function Row({ row, now, isSelected, select }: RowProps) {
             ? words.say("exam.views", { views: row.views.join(" ") })
             : words.say("exam.incomplete", { views: row.views.join(" ") })}
         </small>
+        {row.banner && <small className="banner">{row.banner}</small>}
+        {row.refused > 0 && (
+          <small className="banner">{words.say("exam.refused", { n: row.refused })}</small>
+        )}
         {row.has_priors && <small className="badge">{words.say("exam.has-priors")}</small>}
-        {row.revision > 1 && (
-          <small className="badge">{words.say("exam.revision", { n: row.revision })}</small>
+        {(row.revision ?? 0) > 1 && (
+          <small className="badge">{words.say("exam.revision", { n: row.revision ?? 0 })}</small>
         )}
       </td>
       <td className="cell-site">{row.site?.name ?? <em>{words.say("exam.no-site")}</em>}</td>

@@ -143,10 +143,7 @@ function SavedFilters({ filters, change }: Omit<FilterBarProps, "isArbitration">
   const [name, setName] = useState("");
   const action = useAction();
   useEffect(() => {
-    apis.exams.filters().then(
-      (answer) => setSaved(answer.filters),
-      () => undefined,
-    );
+    apis.exams.filters().then(setSaved, () => undefined);
   }, [apis]);
   const keep = (next: readonly SavedFilter[], said: string) =>
     action.run(async () => {
