@@ -272,8 +272,9 @@ export interface Verification {
 export interface UploadedMember {
   readonly name: string;
   readonly outcome: string;
-  readonly detail?: string | null;
-  readonly exam_id?: Id | null;
+  /** Why it was rejected. */
+  readonly reason: string | null;
+  readonly exam_id: Id | null;
 }
 
 /** One entry of the saved filters of a person. */

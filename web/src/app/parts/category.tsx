@@ -73,5 +73,7 @@ function AiScore({ ai }: { ai: AiSummary }) {
 
 export function StatusWord({ status }: { status: ExamStatus }) {
   const { words } = useFrame();
-  return <span className={`status status-${status}`}>{words.say(`status.${status}`)}</span>;
+  return (
+    <span className={`exam-status exam-status-${status}`}>{words.say(`status.${status}`)}</span>
+  );
 }

@@ -78,8 +78,8 @@ function Line() {
   const [state, setState] = useState<LineState>("connecting");
   useEffect(() => events.watchLine(setState), [events]);
   return (
-    <p className={`line line-${state}`} role="status">
-      <span aria-hidden="true" className="line-dot" />
+    <p className={`connection connection-${state}`} role="status">
+      <span aria-hidden="true" className="connection-dot" />
       {words.say(`line.${state}`)}
     </p>
   );

@@ -57,7 +57,7 @@ export default function AuditPage() {
           columns={[
             {
               title: words.say("audit.at"),
-              cell: (one) => <time dateTime={one.at}>{dateTimeWords(one.at, words.language)}</time>,
+              cell: (one) => <time dateTime={one.at}>{dateTimeWords(one.at, words.locale)}</time>,
             },
             { title: words.say("audit.actor"), cell: (one) => one.actor },
             { title: words.say("audit.action"), cell: (one) => one.action },

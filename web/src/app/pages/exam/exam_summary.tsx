@@ -9,14 +9,14 @@ export function ExamSummary({ facts }: { facts: ExamFacts }) {
   const { words } = useDesk();
   const { detail, exam } = facts;
   const { patient } = detail;
-  const language = words.language;
-  const born = patient.birth_date && dateWords(patient.birth_date, language);
+  const { locale } = words;
+  const born = patient.birth_date && dateWords(patient.birth_date, locale);
   const lines: readonly (readonly [string, string | null | undefined])[] = [
     [words.say("patient.id"), patient.id],
     [words.say("patient.born"), born],
     [words.say("column.exam"), detail.accession_number],
     [words.say("column.site"), detail.site?.name ?? words.say("exam.no-site")],
-    [words.say("exam.received"), dateTimeWords(detail.received_at, language)],
+    [words.say("exam.received"), dateTimeWords(detail.received_at, locale)],
   ];
   return (
     <section className="summary">

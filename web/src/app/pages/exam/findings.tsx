@@ -34,7 +34,7 @@ export function Findings({ findings, images, showMark, rate }: FindingsProps) {
           const text = [typeWords(mark), mark.text].filter(Boolean).join(": ");
           const name = `${view(mark.image)} · ${text || words.say(`mark.${mark.shape}`)}`;
           return (
-            <li key={id}>
+            <li key={id} className="finding-line">
               {showMark ? (
                 <button type="button" className="quiet finding" onClick={() => showMark(id)}>
                   {name}

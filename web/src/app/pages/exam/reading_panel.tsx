@@ -22,7 +22,7 @@ export function ReadingPanel(props: PanelProps) {
     <aside className="reading" aria-label={words.say("reading.title")} tabIndex={-1}>
       <header className="reading-head">
         <h2>{words.say(role ? `reading.role-${role}` : "reading.title")}</h2>
-        {reading?.state !== "signed" && <SaveNote draft={draft} />}
+        {(reading?.state ?? "draft") === "draft" && <SaveNote draft={draft} />}
       </header>
       {!isArbitration && (
         <p className="quiet mode">{words.say(`mode.${reading?.mode ?? facts.detail.mode}-how`)}</p>

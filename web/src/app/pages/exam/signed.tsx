@@ -16,7 +16,7 @@ export function Signed(props: PanelProps & { readonly reading: Reading }) {
   const { words } = useDesk();
   const { facts, reading, next, refresh } = props;
   const { images } = facts.exam;
-  const time = reading.signed_at ? dateTimeWords(reading.signed_at, words.language) : "";
+  const time = reading.signed_at ? dateTimeWords(reading.signed_at, words.locale) : "";
   return (
     <div className="stack">
       <p className="note note-good">
@@ -91,7 +91,7 @@ function Addenda({ reading, refresh }: { reading: Reading; refresh: PanelProps["
         <blockquote key={addendum.id}>
           <p className="comment">{addendum.text}</p>
           <footer>
-            {addendum.person.name}, {dateTimeWords(addendum.created_at, words.language)}
+            {addendum.person.name}, {dateTimeWords(addendum.created_at, words.locale)}
           </footer>
         </blockquote>
       ))}

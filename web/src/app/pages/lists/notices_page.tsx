@@ -49,7 +49,7 @@ export default function NoticesPage() {
               { title: words.say("notice.from"), cell: (one) => one.person.name },
               {
                 title: words.say("notice.since"),
-                cell: (one) => dateTimeWords(one.created_at, words.language),
+                cell: (one) => dateTimeWords(one.created_at, words.locale),
               },
               {
                 title: words.say("column.status"),
@@ -66,7 +66,7 @@ export default function NoticesPage() {
                   ) : (
                     words.say("notice.acknowledged-by", {
                       name: one.acknowledged_by ?? "–",
-                      time: dateTimeWords(one.acknowledged_at, words.language),
+                      time: dateTimeWords(one.acknowledged_at, words.locale),
                     })
                   ),
               },

@@ -39,7 +39,7 @@ export default function OpinionsPage() {
             { title: words.say("opinion.reader"), cell: (one) => one.person.name },
             {
               title: words.say("opinion.asked-at"),
-              cell: (one) => dateTimeWords(one.created_at, words.language),
+              cell: (one) => dateTimeWords(one.created_at, words.locale),
             },
             {
               title: words.say("column.status"),

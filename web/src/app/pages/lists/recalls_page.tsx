@@ -59,9 +59,9 @@ export default function RecallsPage() {
                   const waiting = waitingSince(one.created_at, now);
                   return (
                     <time dateTime={one.created_at}>
-                      {dateTimeWords(one.created_at, words.language)}
+                      {dateTimeWords(one.created_at, words.locale)}
                       {one.closed_at === null && waiting && (
-                        <small> {waitingWords(waiting, words.language)}</small>
+                        <small> {waitingWords(waiting, words.locale)}</small>
                       )}
                     </time>
                   );
@@ -77,7 +77,7 @@ export default function RecallsPage() {
                   ) : (
                     <>
                       {words.say("recall.closed", {
-                        time: dateTimeWords(one.closed_at, words.language),
+                        time: dateTimeWords(one.closed_at, words.locale),
                       })}
                       <small>{one.reason}</small>
                     </>

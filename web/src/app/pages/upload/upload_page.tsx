@@ -120,8 +120,8 @@ export default function UploadPage() {
             />
             <p role="status">
               {words.say("upload.total", {
-                sent: sizeWords(totals.sent, words.language),
-                of: sizeWords(totals.bytes, words.language),
+                sent: sizeWords(totals.sent, words.locale),
+                of: sizeWords(totals.bytes, words.locale),
                 done: totals.counts.done,
                 failed: totals.counts.failed,
               })}
@@ -146,7 +146,7 @@ function UploadLine({ item, uploader }: { item: UploadItem; uploader: Uploader }
   return (
     <li className={`upload-line upload-${item.state}`}>
       <span className="upload-name">{item.name}</span>
-      <span className="quiet">{sizeWords(item.bytes, words.language)}</span>
+      <span className="quiet">{sizeWords(item.bytes, words.locale)}</span>
       <span className="upload-state">
         {words.say(`upload.${item.state}`)}
         {item.state === "sending" && (
@@ -173,7 +173,7 @@ function UploadLine({ item, uploader }: { item: UploadItem; uploader: Uploader }
               return (
                 <li key={member.name}>
                   {member.name}: {words.has(key) ? words.say(key as AppKey) : member.outcome}
-                  {member.detail && ` (${member.detail})`}
+                  {member.reason && ` (${member.reason})`}
                   {member.exam_id && (
                     <a href={hashTo("exams", member.exam_id)}>{words.say("upload.open-exam")}</a>
                   )}

@@ -81,7 +81,7 @@ function Row({ row, now, isSelected, select }: RowProps) {
       <td className="cell-exam">
         <span>{row.accession_number ?? words.say("exam.no-accession")}</span>
         <small>
-          {row.study_date && `${dateWords(row.study_date, words.language)} · `}
+          {row.study_date && `${dateWords(row.study_date, words.locale)} · `}
           {row.complete
             ? words.say("exam.views", { views: row.views.join(" ") })
             : words.say("exam.incomplete", { views: row.views.join(" ") })}
@@ -97,10 +97,10 @@ function Row({ row, now, isSelected, select }: RowProps) {
       </td>
       <td className="cell-site">{row.site?.name ?? <em>{words.say("exam.no-site")}</em>}</td>
       <td className="cell-waiting">
-        <time dateTime={row.received_at} title={dateTimeWords(row.received_at, words.language)}>
-          {waiting && waitingWords(waiting, words.language)}
+        <time dateTime={row.received_at} title={dateTimeWords(row.received_at, words.locale)}>
+          {waiting && waitingWords(waiting, words.locale)}
         </time>
-        <small>{dateTimeWords(row.received_at, words.language)}</small>
+        <small>{dateTimeWords(row.received_at, words.locale)}</small>
       </td>
       <td className="cell-doubts">
         <Doubts row={row} />
