@@ -94,6 +94,7 @@ export function uploadsApi(
           await pause(pauses[failures], signal);
           failures += 1;
           offset = await offsetOf(upload, signal).catch(() => offset);
+          progress(offset);
         }
       }
       return upload;

@@ -24,7 +24,7 @@ export function ReadingPanel(props: PanelProps) {
         <h2>{words.say(role ? `reading.role-${role}` : "reading.title")}</h2>
         {(reading?.state ?? "draft") === "draft" && <SaveNote draft={draft} />}
       </header>
-      {!isArbitration && (
+      {!isArbitration && (reading?.state ?? "draft") === "draft" && (
         <p className="quiet mode">{words.say(`mode.${reading?.mode ?? facts.detail.mode}-how`)}</p>
       )}
       {draft.others.length > 0 && (

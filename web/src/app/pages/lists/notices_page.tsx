@@ -39,10 +39,12 @@ export default function NoticesPage() {
               {
                 title: words.say("column.patient"),
                 cell: (one) => (
-                  <a href={hashTo("exams", one.exam_id)}>
-                    {one.patient_id ?? words.say("exam.number", { n: one.exam_id })}
+                  <>
+                    <a href={hashTo("exams", one.exam_id)}>
+                      {one.patient_id ?? words.say("exam.number", { n: one.exam_id })}
+                    </a>
                     <small>{one.accession_number}</small>
-                  </a>
+                  </>
                 ),
               },
               { title: words.say("notice.text"), cell: (one) => one.text },

@@ -1,6 +1,6 @@
 /** Search, filters, and filters that the person saved. */
 
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import type { SavedFilter } from "../../api/types";
 import {
   CATEGORIES,
@@ -108,11 +108,13 @@ function Search({ value, change }: { value: string; change(value: string): void 
   const { words } = useDesk();
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
+  const latest = useRef(change);
+  latest.current = change;
   useEffect(() => {
     if (text.trim() === value) return;
-    const timer = setTimeout(() => change(text.trim()), TYPING_MS);
+    const timer = setTimeout(() => latest.current(text.trim()), TYPING_MS);
     return () => clearTimeout(timer);
-  }, [text, value, change]);
+  }, [text, value]);
   return (
     <search>
       <form
