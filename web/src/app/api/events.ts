@@ -77,7 +77,10 @@ export function openEvents(): Events {
     }
   }
 
+  const onOffline = () => set("connecting");
   document.addEventListener("visibilitychange", onVisibility);
+  window.addEventListener("online", onVisibility);
+  window.addEventListener("offline", onOffline);
   open();
   return {
     listen(listener) {
@@ -91,6 +94,8 @@ export function openEvents(): Events {
     },
     close() {
       document.removeEventListener("visibilitychange", onVisibility);
+      window.removeEventListener("online", onVisibility);
+      window.removeEventListener("offline", onOffline);
       clearTimeout(timer);
       source?.close();
     },

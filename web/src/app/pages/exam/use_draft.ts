@@ -1,16 +1,10 @@
 /** The answers of the person who is signed in to the exam that is open. */
 
 import { useEffect, useMemo, useSyncExternalStore } from "react";
-import { asProblem } from "../../api/problem";
-import type { ReadingsApi } from "../../api/readings";
 import type { Reading } from "../../api/types";
-import {
-  type DraftDesk,
-  type DraftDesks,
-  type DraftSnapshot,
-  makeDraftDesks,
-} from "../../logic/draft_desk";
+import type { DraftDesk, DraftSnapshot } from "../../logic/draft_desk";
 import { useDesk } from "../../parts/app_context";
+import { draftsOf } from "../../parts/drafts";
 import type { ExamFacts } from "./use_exam";
 
 export interface Draft {
@@ -20,34 +14,9 @@ export interface Draft {
   readonly others: readonly Reading[];
 }
 
-/** Another window, or another person, has changed what is saved here. */
-const CONFLICTS = ["stale", "locked", "already_signed", "in_arbitration"];
-const kept = new WeakMap<ReadingsApi, { reading: DraftDesks; arbitration: DraftDesks }>();
-
-function desksOf(api: ReadingsApi): { reading: DraftDesks; arbitration: DraftDesks } {
-  const known = kept.get(api);
-  if (known !== undefined) return known;
-  const explain = (error: unknown) => {
-    const problem = asProblem(error);
-    const isConflict = CONFLICTS.includes(problem.code);
-    return { message: problem.message, isPassing: problem.isPassing, isConflict };
-  };
-  const shared = { show: api.show, save: api.save, explain };
-  const made = {
-    reading: makeDraftDesks({ ...shared, open: api.open }),
-    arbitration: makeDraftDesks({ ...shared, open: api.arbitrate }),
-  };
-  kept.set(api, made);
-  window.addEventListener("beforeunload", (event) => {
-    const unsaved = [...made.reading.unsaved(), ...made.arbitration.unsaved()];
-    if (unsaved.length > 0) event.preventDefault();
-  });
-  return made;
-}
-
 export function useDraft(exam: number, facts: ExamFacts | null, isArbitration: boolean): Draft {
   const { apis, person } = useDesk();
-  const desks = desksOf(apis.readings)[isArbitration ? "arbitration" : "reading"];
+  const desks = draftsOf(apis.readings)[isArbitration ? "arbitration" : "reading"];
   const desk = desks.of(exam);
   const snapshot = useSyncExternalStore(desk.subscribe, () => desk.snapshot);
   useEffect(() => () => desks.leave(exam), [desks, exam]);
