@@ -14,12 +14,14 @@ import { lastList } from "../worklist/memory";
 
 export interface ExamBarProps {
   readonly detail: ExamDetail | null;
+  /** What must be visible at all times. */
+  readonly banner: string | null;
   readonly next: number | null;
   readonly previous: number | null;
   refresh(): Promise<unknown>;
 }
 
-export function ExamBar({ detail, next, previous, refresh }: ExamBarProps) {
+export function ExamBar({ detail, banner, next, previous, refresh }: ExamBarProps) {
   const { words, person } = useDesk();
   const [dialog, setDialog] = useState<"opinion" | "site" | null>(null);
   const close = () => setDialog(null);
@@ -33,6 +35,7 @@ export function ExamBar({ detail, next, previous, refresh }: ExamBarProps) {
           <span className="quiet">{detail.site?.name ?? words.say("exam.no-site")}</span>
           <AiCell row={detail} />
           <StatusWord status={detail.status} />
+          {banner && <strong className="exam-banner">{banner}</strong>}
           <span className="spring" />
           {detail.patient.key && (
             <a href={hashTo("patients", detail.patient.key)}>{words.say("exam.study-list")}</a>

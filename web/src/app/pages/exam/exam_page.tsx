@@ -131,6 +131,7 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
     <section className="exam">
       <ExamBar
         detail={exam.facts?.detail ?? null}
+        banner={exam.facts?.exam.banner ?? null}
         next={next}
         previous={previous}
         refresh={refresh}

@@ -4,6 +4,7 @@ import type { ExamRow } from "../../api/types";
 import { worksOn } from "../../logic/rights";
 import { hashTo } from "../../logic/route";
 import { dateTimeWords, dateWords, nameWords, waitingSince, waitingWords } from "../../logic/times";
+import type { AppKey } from "../../messages/text";
 import { useDesk } from "../../parts/app_context";
 import { AiCell, StatusWord } from "../../parts/category";
 import { useNow } from "../../parts/hooks";
@@ -27,6 +28,7 @@ export function ExamTable({ rows, selected, select, isMarked }: ExamTableProps) 
         <tr>
           <th scope="col">{words.say("column.ai")}</th>
           <th scope="col">{words.say("column.patient")}</th>
+          <th scope="col">{words.say("column.age-sex")}</th>
           <th scope="col">{words.say("column.exam")}</th>
           <th scope="col">{words.say("column.site")}</th>
           <th scope="col">{words.say("column.waiting")}</th>
@@ -63,6 +65,10 @@ function Row({ row, now, isSelected, select }: RowProps) {
   const href = hashTo(decides ? "arbitration" : "exams", row.id);
   const waiting = waitingSince(row.received_at, now);
   const age = patient.age_years !== null && words.say("patient.age", { years: patient.age_years });
+  const sexOf = ({ patient: { sex } }: ExamRow) => {
+    const key = `sex.${sex}`;
+    return words.has(key) ? words.say(key as AppKey) : sex;
+  };
   const open = (event: { target: EventTarget; currentTarget: EventTarget }) => {
     if ((event.target as HTMLElement).closest("a") === null) location.hash = href;
   };
@@ -76,8 +82,9 @@ function Row({ row, now, isSelected, select }: RowProps) {
         <a href={href} data-exam-link>
           {nameWords(patient.name) ?? words.say("patient.unknown")}
         </a>
-        <small>{[patient.id, age, patient.sex].filter(Boolean).join(" · ")}</small>
+        <small>{patient.id}</small>
       </td>
+      <td className="cell-age">{[age, sexOf(row)].filter(Boolean).join(" · ") || "–"}</td>
       <td className="cell-exam">
         <span>{row.accession_number ?? words.say("exam.no-accession")}</span>
         <small>
@@ -86,9 +93,9 @@ function Row({ row, now, isSelected, select }: RowProps) {
             ? words.say("exam.views", { views: row.views.join(" ") })
             : words.say("exam.incomplete", { views: row.views.join(" ") })}
         </small>
-        {row.banner && <small className="banner">{row.banner}</small>}
+        {row.banner && <small className="exam-banner">{row.banner}</small>}
         {row.refused > 0 && (
-          <small className="banner">{words.say("exam.refused", { n: row.refused })}</small>
+          <small className="exam-banner">{words.say("exam.refused", { n: row.refused })}</small>
         )}
         {row.has_priors && <small className="badge">{words.say("exam.has-priors")}</small>}
         {(row.revision ?? 0) > 1 && (
