@@ -13,6 +13,7 @@ import { nextExam, previousExam } from "../../logic/worklist";
 import { useDesk } from "../../parts/app_context";
 import { ProblemNote } from "../../parts/form";
 import { useTitle } from "../../parts/hooks";
+import { useIsNarrow } from "../../parts/use_narrow";
 import { lastList } from "../worklist/memory";
 import { ExamBar } from "./exam_bar";
 import { ExamNews } from "./exam_news";
@@ -20,7 +21,6 @@ import { ExamSummary } from "./exam_summary";
 import { ReadingPanel } from "./reading_panel";
 import { useDraft } from "./use_draft";
 import { useExam } from "./use_exam";
-import { useIsNarrow } from "./use_narrow";
 
 export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boolean }) {
   const desk = useDesk();
@@ -128,7 +128,7 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
     />
   );
   return (
-    <section className="exam">
+    <section className={isNarrow ? "exam exam-narrow" : "exam"}>
       <ExamBar
         detail={exam.facts?.detail ?? null}
         banner={exam.facts?.exam.banner ?? null}

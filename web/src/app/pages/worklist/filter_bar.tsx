@@ -16,6 +16,7 @@ import { useDesk } from "../../parts/app_context";
 import { Dialog } from "../../parts/dialog";
 import { ProblemNote, SelectField, TextField } from "../../parts/form";
 import { useAction } from "../../parts/hooks";
+import { useIsNarrow } from "../../parts/use_narrow";
 
 export interface FilterBarProps {
   readonly filters: Filters;
@@ -30,9 +31,9 @@ export function FilterBar({ filters, change, isArbitration }: FilterBarProps) {
   const { words, sites, person } = useDesk();
   const set = (name: FilterName) => (value: string) => change(withFilter(filters, name, value));
   const any = ["", words.say("filter.all")] as const;
-  return (
-    <div className="filters">
-      <Search value={filters.q ?? ""} change={set("q")} />
+  const isNarrow = useIsNarrow();
+  const selects = (
+    <>
       {!isArbitration && (
         <SelectField
           label={words.say("column.status")}
@@ -94,6 +95,19 @@ export function FilterBar({ filters, change, isArbitration }: FilterBarProps) {
           </label>
         </div>
       </details>
+    </>
+  );
+  return (
+    <div className="filters">
+      <Search value={filters.q ?? ""} change={set("q")} />
+      {isNarrow ? (
+        <details>
+          <summary>{words.say("filter.filters")}</summary>
+          <div className="filters">{selects}</div>
+        </details>
+      ) : (
+        selects
+      )}
       {hidesExams(filters) && (
         <button type="button" className="quiet" onClick={() => change({})}>
           {words.say("filter.clear")}
