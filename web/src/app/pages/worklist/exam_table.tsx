@@ -84,7 +84,7 @@ function Row({ row, now, isSelected, select }: RowProps) {
         </a>
         <small>{patient.id}</small>
       </td>
-      <td className="cell-age">{[age, sexOf(row)].filter(Boolean).join(" · ") || "–"}</td>
+      <td className="cell-age">{[age, sexOf(row)].filter(Boolean).join(" · ")}</td>
       <td className="cell-exam">
         <span>{row.accession_number ?? words.say("exam.no-accession")}</span>
         <small>
