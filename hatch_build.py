@@ -1,8 +1,8 @@
 """Puts the built front end into wheel and sdist, as `mammolens/page`.
 
-`make page` builds it into web/dist. Without it a wheel is made all the same, and what is missing
-is said: such a wheel serves no page (`mammolens serve` says how to build it). Nothing is built here,
-so that installing from source needs no Node.
+`make page` builds it into web/dist. Without it a wheel is made all the same, with a warning: such a
+wheel serves no page, and `mammolens serve` says how to build it. Nothing is built here, so that
+installing from source needs no Node.
 """
 
 from __future__ import annotations

@@ -26,7 +26,9 @@ def main() -> int:
     # Programs of the packages begin with "env node": they have to find this one.
     path = os.pathsep.join([str(node.parent), os.environ.get("PATH", os.defpath)])
     command = [str(node), str(home / NPM), *sys.argv[1:]]
-    return subprocess.run(command, cwd=WEB, env={**os.environ, "PATH": path}, check=False).returncode
+    return subprocess.run(
+        command, cwd=WEB, env={**os.environ, "PATH": path}, check=False
+    ).returncode
 
 
 if __name__ == "__main__":

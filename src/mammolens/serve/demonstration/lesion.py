@@ -52,7 +52,7 @@ def add_lesion(pixels: npt.NDArray[np.uint16], lesion: Lesion) -> npt.NDArray[np
     --------
     >>> film = np.zeros((200, 200), np.uint16)
     >>> made = add_lesion(film, Lesion(100, 100, 20, 1000.0, 0.0, seed=1))
-    >>> int(film.max()), 900 < made[100, 100] <= 1000, int(made[0, 0])
+    >>> int(film.max()), bool(900 < made[100, 100] <= 1000), int(made[0, 0])
     (0, True, 0)
     """
     rng = np.random.default_rng(lesion.seed)
@@ -109,5 +109,5 @@ def _specks(rng: np.random.Generator, half: int, radius: int) -> _Grey:
         row, column = rng.normal(0, 0.6 * radius, 2)
         size, bright = rng.uniform(1.5, 4.5), rng.uniform(0.6, 1.0)
         away = ((y - row) ** 2 + (x - column) ** 2) / size**2
-        drawn = np.maximum(drawn, np.float32(bright) * np.exp(-np.minimum(away, 30.0) ** 1.5))
+        drawn = np.maximum(drawn, np.float32(bright) * np.exp(-(np.minimum(away, 30.0) ** 1.5)))
     return np.asarray(drawn, np.float32)

@@ -22,7 +22,6 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
 from typing import Any, Final
 
 import pydicom
@@ -57,8 +56,8 @@ DRAWN: Final = {
     ("R", "CC"): Lesion(2000, 2400, 120, 14000.0, 16000.0, seed=5),
     ("R", "MLO"): Lesion(2150, 2200, 120, 14000.0, 16000.0, seed=6),
 }
-"""The lesion as both views show it, some 35 mm behind the nipple in the upper half. Chosen by hand
-so that a reader sees it, and the model calls the exam high without regard to the numbers' detail."""
+"""The lesion as both views show it, in the outer upper quarter. Place and brightness were chosen by
+hand: plain to a reader, and far above the threshold of `high` (test_demonstration_exams)."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +88,14 @@ def make_studies() -> tuple[Study, ...]:
         The sample exams are not installed.
     """
     sample_exams()
-    constructed = {"patient_id": f"{CONSTRUCTED}-1", "patient_name": f"{CONSTRUCTED}^High"}
+    number, name = f"{CONSTRUCTED}-1", f"{CONSTRUCTED}^High"
     benign, malign = "sfm-benign-0", "sfm-malign-0"
     return (
         Study(
             case=benign,
             site="north",
-            **constructed,
+            patient_id=number,
+            patient_name=name,
             description=f"{CONSTRUCTED}: as prior the unaltered CBIS-DDSM P_00173",
             accession_number="DEMO-1",
             date="20240920",
@@ -103,7 +103,8 @@ def make_studies() -> tuple[Study, ...]:
         Study(
             case=benign,
             site="north",
-            **constructed,
+            patient_id=number,
+            patient_name=name,
             description=f"{CONSTRUCTED}: synthetic lesion in CBIS-DDSM P_00173",
             accession_number="DEMO-2",
             date="20261001",
