@@ -45,7 +45,7 @@ test: $(VENV)/.dev
 	$(PY) -m pytest -n 2 -m "not pacs and not web"
 
 test-pacs: $(VENV)/.dev
-	$(PY) -m pytest -n 2 -m "pacs and not slow" -ra --durations 10
+	$(PY) -m pytest -n 2 -m "pacs and not slow and not web" -ra --durations 10
 
 test-web: $(VENV)/.dev $(MODULES) $(PAGE)
 	$(NPM) test

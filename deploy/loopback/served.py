@@ -42,12 +42,13 @@ class Served:
     """The demonstration in a folder of its own, served by a process that may be killed.
 
     `one_time` are the one-time passwords by account. With ``apart`` the worker is a process of its
-    own, so that it can be killed by itself.
+    own, so that it can be killed by itself. `host` is the name by which it answers.
     """
 
     folder: Path
     database: str = ""
     apart: bool = False
+    host: str = ""
     sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     one_time: dict[str, str] = field(default_factory=dict)
@@ -98,7 +99,9 @@ class Served:
         while time.monotonic() < until:
             self.programs["serve"].check()
             with contextlib.suppress(httpx.HTTPError):
-                httpx.get(f"{self.address}/health/live", timeout=2.0).raise_for_status()
+                headers = {"host": self.host} if self.host else {}
+                live = httpx.get(f"{self.address}/health/live", headers=headers, timeout=2.0)
+                live.raise_for_status()
                 return
             time.sleep(0.1)
         raise RuntimeError("the application did not answer in time")
