@@ -311,7 +311,9 @@ def _judge(
         exams_known = connection.execute(sa.select(sa.func.count()).select_from(EXAMS)).scalar_one()
         analysed = connection.execute(results).scalar_one()
         trail = audit.verify(connection)
-    lost = [number for number, comment in said.signed.items() if comment not in kept.get(number, "")]
+    lost = [
+        number for number, comment in said.signed.items() if comment not in kept.get(number, "")
+    ]
     checks = {
         "exams that came": (len(room.exams) > 0, len(room.exams)),
         "readings that people were told are signed": (len(said.signed) > 0, len(said.signed)),

@@ -29,8 +29,9 @@ http {{
 
 
 @pytest.fixture(scope="module")
-def proxied(tmp_path_factory, built_page) -> Iterator[tuple[httpx.Client, Any]]:
+def proxied(request, tmp_path_factory) -> Iterator[tuple[httpx.Client, Any]]:
     """The application behind nginx; a client that believes its certificate."""
+    request.getfixturevalue("built_page")
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin")
     if nginx is None:
         pytest.skip("there is no nginx (Debian: apt-get install nginx)")
