@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import httpx
 import pyotp
 from peers import Program, free_port
 
-__all__ = ["Member", "Served", "run_mammolens"]
+__all__ = ["Member", "Served", "run_mammolens", "wait_for"]
 
 START_S = 90.0
 STEP_S = 30
@@ -156,3 +156,19 @@ class Member:
             time.sleep(0.5)
         self.last_step = step
         return pyotp.TOTP(self.secret).at(step * STEP_S)
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0, every_s: float = 0.3) -> Any:
+    """Give the first true answer of `condition`.
+
+    Raises
+    ------
+    RuntimeError
+        None came in time.
+    """
+    until = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > until:
+            raise RuntimeError("it did not happen in time")
+        time.sleep(every_s)
+    return found

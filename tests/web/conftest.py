@@ -96,6 +96,15 @@ def service(request, tmp_path_factory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, which checks accessibility (MPL-2.0, in tests only)."""
+    path = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+    if not path.is_file():
+        pytest.skip("axe-core is not installed: python deploy/npm.py ci")
+    return path.read_text("utf-8")
+
+
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A browser; each test or person opens a context of its own in it."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
