@@ -1,4 +1,4 @@
-"""What a person does at the screen, in the words of the page: one browser context for each person."""
+"""What a person does at the screen, in the words of the page: a browser context for each."""
 
 from __future__ import annotations
 
