@@ -124,7 +124,7 @@ class Member:
         """Go through all that is asked for: a new password, a second factor."""
         stage = self._keep(self.call("POST", "/sign-in", name=self.name, password=self.password))
         if stage == "password":
-            self.password = f"a quiet river of {self.name}"
+            self.password = "a quiet river, seven bridges"
             stage = self._keep(self.call("POST", "/session/password", new=self.password))
         if stage == "second_factor":
             self.secret = self.call("POST", "/session/second-factor")["secret"]

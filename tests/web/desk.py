@@ -64,7 +64,7 @@ class Desk:
         between("sign-in")
         page.get_by_role("button", name="Sign in", exact=True).click()
         page.get_by_role("heading", name="Choose a password").wait_for()
-        self.password = f"a quiet river of {self.name}"
+        self.password = "a quiet river, seven bridges"
         page.get_by_label("New password", exact=True).fill(self.password)
         page.get_by_label("New password, once more").fill(self.password)
         between("new-password")
