@@ -105,8 +105,10 @@ class Desk:
         self.page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
 
     def rows(self) -> list[str]:
-        """Give the rows of the worklist as text."""
-        return list(self.page.locator("table.exams tbody tr").all_inner_texts())
+        """Give the rows of the worklist as text, once there are some."""
+        found = self.page.locator("table.exams tbody tr")
+        found.first.wait_for()
+        return list(found.all_inner_texts())
 
     def open_exam(self, patient: str, view_count: int = 4) -> None:
         """Open the first exam of a patient from the worklist, and wait for its pictures."""
