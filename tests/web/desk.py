@@ -103,6 +103,7 @@ class Desk:
             "link", name=name, exact=True
         ).click()
         self.page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
+        self.page.locator(".busy").first.wait_for(state="detached")
 
     def rows(self) -> list[str]:
         """Give the rows of the worklist as text, once there are some."""
