@@ -88,7 +88,7 @@ def make_studies() -> tuple[Study, ...]:
         The sample exams are not installed.
     """
     sample_exams()
-    number, name = f"{CONSTRUCTED}-1", f"{CONSTRUCTED}^High"
+    number, name = f"{CONSTRUCTED}-1", f"{CONSTRUCTED}^Exam"
     benign, malign = "sfm-benign-0", "sfm-malign-0"
     return (
         Study(
