@@ -22,7 +22,6 @@ from .desk import Desk
 
 HIGH = "CONSTRUCTED"
 UPLOADED = "Uploaded"
-LESION = {"R CC": (0.6, 0.42), "R MLO": (0.6, 0.45)}
 
 
 class Story:
@@ -193,7 +192,7 @@ def test_a_length_names_where_its_spacing_comes_from(story) -> None:
     reader.key("2")
     reader.wait_drawn(2)
     reader.key("l")
-    reader.drag(reader.panes()[0], (0.55, 0.35), (0.75, 0.5))
+    reader.drag(reader.panes()[0], (0.80, 0.40), (0.90, 0.48))
     said = reader.page.locator(".pane").first.inner_text()
     assert "mm" in said
     assert "stated" in reader.page.locator("body").inner_text()
@@ -203,7 +202,7 @@ def test_a_length_names_where_its_spacing_comes_from(story) -> None:
 def test_marks_with_descriptors(story) -> None:
     reader = story.desk("north.reader")
     reader.key("e")
-    reader.drag(reader.panes()[0], (0.60, 0.36), (0.76, 0.50))
+    reader.drag(reader.panes()[0], (0.77, 0.36), (0.93, 0.52))
     panel = reader.page.get_by_role("region", name="Mark")
     panel.get_by_label("Finding").select_option("mass")
     panel.get_by_label("Margin").select_option("spiculated")
