@@ -143,7 +143,7 @@ class Desk:
 
     def key(self, *keys: str) -> None:
         """Press keys in the viewer."""
-        self.page.locator(".viewer").focus()
+        self.page.get_by_label("Mammography viewer").focus()
         for one in keys:
             self.page.keyboard.press(one)
 
