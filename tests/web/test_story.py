@@ -7,6 +7,7 @@ skipped. Each leaves a picture in out/web-shots, to be looked at.
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 import subprocess
 import sys
@@ -224,9 +225,11 @@ def test_the_first_answer_is_locked_before_the_ai_is_shown(story) -> None:
 
 def test_outlines_and_map_are_shown_and_hidden(story) -> None:
     reader = story.desk("north.reader")
-    reader.page.locator(".pane").first.click(position={"x": 40, "y": 40})
-    assert reader.page.locator(".pane svg path").count() > 0
-    reader.key("h")
+    strengths = reader.page.get_by_text(re.compile(r"^AI \d+\.\d×$"))
+    assert strengths.count() == 2  # the lesion is found in both views of the right breast
+    reader.key("a")
+    assert strengths.count() == 0
+    reader.key("a", "h")
     story.look(reader, "map-as-tint")
     reader.key("h", "n")
     story.look(reader, "map-as-contours")
