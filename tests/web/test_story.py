@@ -267,6 +267,7 @@ def test_an_arbiter_decides(story) -> None:
     assert "Sam South" in both
     assert "The readers disagree about the recall." in both
     story.look(arbiter, "arbitration")
+    arbiter.press("Take the case")
     arbiter.answer("4", "1", recall=True, comment="Recall: spiculated mass, right.")
     arbiter.press("Sign", sure=True)
     arbiter.page.get_by_text("Signed by Ada Arbiter").wait_for()
