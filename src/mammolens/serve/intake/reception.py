@@ -102,7 +102,7 @@ def receive(
         with database.read() as connection:
             first = _first_digest(connection, found)
         role = _role(state.received, found, first)
-        receipt = _enter(database, found, role, first, sender, site)
+        receipt = _enter(state, found, role, first, sender, site)
         if receipt is not None:
             return receipt
 
@@ -179,7 +179,7 @@ def _role(store: Store, found: ReceivedObject, first: str | None) -> Role:
 
 
 def _enter(
-    database: Database,
+    state: NodeState,
     found: ReceivedObject,
     role: Role,
     first: str | None,
@@ -187,6 +187,7 @@ def _enter(
     site: str | None,
 ) -> Receipt | None:
     """Enter a stored object; ``None`` if another was entered meanwhile and `role` may change."""
+    database = state.database
     with database.write() as connection:
         site_id = ensure_site(database, connection, site) if site else None
         exam, is_new = _lock_exam(database, connection, found, site_id)

@@ -62,7 +62,7 @@ ANSWER_HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
 shorter one. A route can replace headers of its answer (`answer_headers` in the state of its
 request), as the page does with its Content-Security-Policy.
 
-Source: OWASP Secure Headers Project; tests/web/test_headers.py gives reasons for the differences."""
+Source: OWASP Secure Headers Project; tests/web/test_headers.py explains the differences."""
 OVER_TLS: Final[Mapping[str, str]] = {"strict-transport-security": "max-age=31536000"}
 """For browsers that came over TLS: they use TLS for a year, for this host alone."""
 
