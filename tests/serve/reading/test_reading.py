@@ -465,3 +465,34 @@ def test_who_lost_the_role_signs_no_more(clinic):
         clinic.database, clinic["second"], exam, clinic["third"].id, "A mass?"
     )
     reading.end_opinion(clinic.database, clinic["second"], asked.id)
+
+
+def test_readers_who_begin_at_once_read_in_one_round(clinic, at_once, rows):
+    exam = clinic.exam()
+    names = ("reader", "reader", "second", "third")
+    assert at_once(*[lambda n=n: begin(clinic, exam, n) for n in names]) == ["done"] * 4
+    assert len(rows(ROUNDS)) == 1
+    assert len(rows(READINGS)) == 3
+
+
+def test_an_image_that_comes_at_the_moment_of_the_signature(clinic, at_once, rows):
+    clinic.set(reading_mode="concurrent")
+    for _ in range(5):
+        exam = clinic.exam()
+        made = save(clinic, begin(clinic, exam))
+        heard = at_once(lambda made=made: sign(clinic, made), lambda exam=exam: come(clinic, exam))
+        assert heard in (["done", "done"], ["done", "exam_changed"])
+        assert status(clinic, exam) == ("new" if heard == ["done", "done"] else "in_reading")
+    assert {row.exam_version for row in rows(READINGS)} == {1}
+
+
+def test_two_windows_ask_for_one_opinion(clinic, at_once, rows):
+    exam = clinic.exam()
+    asked = [
+        lambda n=n: reading.ask_opinion(clinic.database, clinic[n], exam, clinic["guest"].id, "?")
+        for n in ("reader", "second")
+    ]
+    assert at_once(*asked) == ["done", "taken"]
+    made = [lambda: begin(clinic, exam, "guest")] * 2
+    assert at_once(*made) in (["done", "done"], ["done", "taken"])
+    assert len(rows(READINGS)) == 1
