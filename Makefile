@@ -1,6 +1,7 @@
 # make run        analyse the two sample exams into out/ (light: no torch)
 # make install    add the training and development tools to .venv
 # make test       the test suite, doctests included, without what needs other programs to talk to
+# make quick      the quick round for developers: make test without what is marked slow
 # make test-pacs  the tests against Orthanc, DCMTK and PostgreSQL (the longest on SQLite only: make test)
 # make pacs-demo  a PACS and a node on this machine: two exams go in, their results come back
 # make soak       kills at random while exams are sent, for MINUTES=30 (SOAK=--postgres)
@@ -17,7 +18,7 @@ FIND_PYTHON = for p in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
 
 MINUTES = $(if $(filter fuzz,$@),10,30)
 
-.PHONY: run install test test-pacs pacs-demo soak fuzz lint docs bench clean
+.PHONY: run install test quick test-pacs pacs-demo soak fuzz lint docs bench clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.sample
@@ -28,8 +29,11 @@ install: $(VENV)/.dev
 test: $(VENV)/.dev
 	$(PY) -m pytest -n 2 -m "not pacs"
 
+quick: $(VENV)/.dev
+	$(PY) -m pytest -n 2 -m "not slow and not pacs"
+
 test-pacs: $(VENV)/.dev
-	$(PY) -m pytest -n 2 -m "pacs and not slow" -ra --durations 10
+	$(PY) -m pytest -n 2 -m "pacs and not longest" -ra --durations 10
 
 pacs-demo: $(VENV)/.dev
 	$(PY) deploy/loopback/demo.py

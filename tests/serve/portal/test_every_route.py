@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
+pytestmark = pytest.mark.slow
+
 CALLERS = (
     *("stranger", "elsewhere", "wrong", "right", "machine", "forged"),
     *("revoked", "expired", "unfinished", "token"),

@@ -446,3 +446,22 @@ def test_colleagues_are_listed_for_those_who_read(clinic):
     assert sorted(one.display_name for one in listed.items) == ["guest", "second", "third"]
     with pytest.raises(Refused):
         reading.list_readers(clinic.database, clinic["uploader"], before=None, limit=50)
+
+
+def test_who_lost_the_role_signs_no_more(clinic):
+    from mammolens.serve.people import set_roles
+    from mammolens.serve.record import PersonRole
+
+    clinic.set(reading_mode="concurrent")
+    exam = clinic.exam()
+    made = save(clinic, begin(clinic, exam))
+    other = frozenset({PersonRole.UPLOADER})
+    clinic.cast["reader"] = set_roles(
+        clinic.database, clinic["admin"], clinic["reader"].id, clinic.site, other
+    )
+    assert refused(sign, clinic, made) == "not_allowed"
+    assert refused(save, clinic, made) == "not_allowed"
+    asked = reading.ask_opinion(
+        clinic.database, clinic["second"], exam, clinic["third"].id, "A mass?"
+    )
+    reading.end_opinion(clinic.database, clinic["second"], asked.id)

@@ -30,7 +30,7 @@ from mammolens.sinks.reading import (
 __all__ = ["router"]
 
 router = APIRouter(tags=["reports"])
-Lang = Annotated[Language, Query(description="language of the report")]
+Lang = Annotated[Language | None, Query(description="of the report; else that of the site")]
 FILES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"application/octet-stream": {}}, "description": "the file"}
 }
@@ -43,15 +43,19 @@ def show_report(
     portal: PortalNow,
     request: Request,
     format: Literal["html", "pdf"] = "html",
-    lang: Lang = "en",
+    lang: Lang = None,
 ) -> Response:
     """Give the report of a signed reading for the referring doctor, as a page or in print."""
     found = _gathered(reading_id, caller, portal, format, Pixels.ALL)
+    say = wording(lang or found.language)
     if format == "html":
         request.state.answer_headers = {"content-security-policy": page_policy()}
-        return Response(reading_page(found, wording(lang)), media_type="text/html; charset=utf-8")
+        return Response(
+            reading_page(found, wording(lang or found.language)),
+            media_type="text/html; charset=utf-8",
+        )
     try:
-        made = reading_pdf(found, wording(lang))
+        made = reading_pdf(found, say)
     except ImportError as error:
         raise HTTPException(501, "extra_report_needed") from error
     return _download(Artefact(f"reading-{found.id}.pdf", "application/pdf", made))
@@ -87,21 +91,21 @@ def give_gsps(reading_id: Id, caller: CallerNow, portal: PortalNow) -> Response:
 
 
 @router.get("/readings/{reading_id}/fhir", response_class=Response, responses=FILES)
-def give_fhir(reading_id: Id, caller: CallerNow, portal: PortalNow, lang: Lang = "en") -> Response:
+def give_fhir(reading_id: Id, caller: CallerNow, portal: PortalNow, lang: Lang = None) -> Response:
     """Give a signed reading as a FHIR R4 bundle with a DiagnosticReport."""
     found = _gathered(reading_id, caller, portal, "fhir", Pixels.NONE)
     try:
-        return _download(reading_fhir(found, wording(lang)))
+        return _download(reading_fhir(found, wording(lang or found.language)))
     except InputError as error:
         raise HTTPException(409, "not_referable") from error
 
 
 @router.get("/readings/{reading_id}/hl7", response_class=Response, responses=FILES)
-def give_hl7(reading_id: Id, caller: CallerNow, portal: PortalNow, lang: Lang = "en") -> Response:
+def give_hl7(reading_id: Id, caller: CallerNow, portal: PortalNow, lang: Lang = None) -> Response:
     """Give a signed reading as an HL7 v2.5.1 message (ORU^R01)."""
     found = _gathered(reading_id, caller, portal, "hl7", Pixels.NONE)
     try:
-        return _download(reading_hl7(found, wording(lang)))
+        return _download(reading_hl7(found, wording(lang or found.language)))
     except InputError as error:
         raise HTTPException(409, "not_referable") from error
 

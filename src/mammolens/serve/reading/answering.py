@@ -15,6 +15,7 @@ from mammolens.serve.people import Person, Refusal, Refused, visible_exam
 from mammolens.serve.reading.records import (
     Reading,
     breasts_of,
+    check_still_reads,
     newest_result,
     own_reading,
     read_readings,
@@ -227,7 +228,8 @@ def change_edition(
 
 def _mine(connection: sa.Connection, person: Person, reading_id: int) -> Reading:
     reading = own_reading(connection, person, reading_id)
-    visible_exam(connection, person, reading.exam_id)
+    exam = visible_exam(connection, person, reading.exam_id)
+    check_still_reads(connection, person, reading, exam)
     return reading
 
 

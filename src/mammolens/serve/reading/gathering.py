@@ -67,7 +67,8 @@ def gather_reading(
             raise Refused(Refusal.STAGE)
         exam = visible_exam(connection, person, reading.exam_id)
         received = _received(connection, exam.id)
-        observer = _observer(connection, reading, exam.site_id)
+        site = _site(connection, exam.site_id)
+        observer = _observer(connection, reading, site)
         shows_ai = may_see_ai(connection, person, exam.id)
         ai = _ai(connection, exam.id) if shows_ai else None
         is_behind = _is_behind(connection, reading, exam)
@@ -104,6 +105,7 @@ def gather_reading(
         ai_shown=shows_ai and reading.mode is not ReadingMode.TRIAGE_ONLY,
         ai=ai,
         is_behind=is_behind,
+        language=site.language if site else "en",
         additions=tuple(
             Addition(one.person_name, one.text, one.created_at) for one in reading.addenda
         ),
@@ -135,14 +137,14 @@ def _named_as(
     return answer.model_copy(update={"findings": marks})
 
 
-def _observer(connection: sa.Connection, reading: Reading, site_id: int | None) -> Observer:
+def _site(connection: sa.Connection, site_id: int | None) -> sa.Row[Any] | None:
+    return connection.execute(sa.select(SITES).where(SITES.c.id == site_id)).one_or_none()
+
+
+def _observer(connection: sa.Connection, reading: Reading, site: sa.Row[Any] | None) -> Observer:
     account = sa.select(PEOPLE.c.name).where(PEOPLE.c.id == reading.person_id)
-    site = sa.select(SITES.c.name).where(SITES.c.id == site_id)
-    return Observer(
-        reading.person_name,
-        connection.execute(account).scalar_one(),
-        connection.execute(site).scalar_one_or_none(),
-    )
+    name = connection.execute(account).scalar_one()
+    return Observer(reading.person_name, name, site.name if site else None)
 
 
 def _ai(connection: sa.Connection, exam_id: int) -> AiStatement | None:

@@ -16,10 +16,12 @@ from mammolens.serve.record import (
     ADDENDA,
     EXAMS,
     INSTANCES,
+    OPINIONS,
     PEOPLE,
     READINGS,
     RESULTS,
     ROUNDS,
+    PersonRole,
     ReadingMode,
     ReadingRole,
     ReadingSlot,
@@ -31,6 +33,7 @@ __all__ = [
     "Addendum",
     "Reading",
     "breasts_of",
+    "check_still_reads",
     "lock_exam",
     "newest_result",
     "newest_round",
@@ -109,6 +112,28 @@ def own_reading(connection: sa.Connection, person: Person, reading_id: int) -> R
     if not found:
         raise Refused(Refusal.UNKNOWN)
     return found[0]
+
+
+def check_still_reads(
+    connection: sa.Connection, person: Person, reading: Reading, exam: sa.Row[Any]
+) -> None:
+    """Refuse an answer of somebody who has lost the right to give it since they began.
+
+    Raises
+    ------
+    Refused
+    """
+    roles = {
+        ReadingRole.READER: PersonRole.READER,
+        ReadingRole.ARBITER: PersonRole.ARBITER,
+    }
+    if reading.role is ReadingRole.OPINION:
+        ended = sa.select(OPINIONS.c.ended_at).where(OPINIONS.c.id == reading.opinion_id)
+        may = connection.execute(ended).scalar_one() is None
+    else:
+        may = person.may(roles[reading.role], exam.site_id)
+    if not may:
+        raise Refused(Refusal.NOT_ALLOWED)
 
 
 def without_ai(reading: Reading) -> Reading:

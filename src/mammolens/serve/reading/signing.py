@@ -22,6 +22,7 @@ from mammolens.serve.reading.answering import (
 from mammolens.serve.reading.notices import give_notice
 from mammolens.serve.reading.records import (
     Reading,
+    check_still_reads,
     lock_exam,
     newest_result,
     own_reading,
@@ -69,6 +70,7 @@ def sign_reading(database: Database, person: Person, reading_id: int, edition: i
         slot = _free_slot(connection, reading)
         # Read again: it may have changed before it was locked.
         exam = visible_exam(connection, person, reading.exam_id)
+        check_still_reads(connection, person, reading, exam)
         _check_seen(connection, reading, exam)
         check_whole(connection, reading, reading.answer)
         values = _first_answer(database, connection, person, reading)
