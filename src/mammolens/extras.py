@@ -21,6 +21,7 @@ EXTRAS: Final = {
         *("prometheus_client", "cryptography", "httpcore", "httpx", "websockets"),
         *("argon2", "authlib", "joserfc", "pyotp"),
     ),
+    "client": ("httpx",),
     "report": ("matplotlib", "typst"),
     "data": ("openpyxl", "xlrd"),
 }

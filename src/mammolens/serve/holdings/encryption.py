@@ -23,7 +23,15 @@ from mammolens.serve.holdings.deidentify import Pseudonyms
 from mammolens.serve.record import KEYRING, Database, insert_once
 from mammolens.serve.settings import DeidentifySettings
 
-__all__ = ["KEYRING_ROW", "PSEUDONYMS", "Seal", "open_seal", "sealed_work", "unseal"]
+__all__ = [
+    "KEYRING_ROW",
+    "MAGIC",
+    "PSEUDONYMS",
+    "Seal",
+    "open_seal",
+    "sealed_work",
+    "unseal",
+]
 
 MAGIC: Final = b"mammolens sealed 2\n"
 NAME_BYTES: Final = 8

@@ -16,13 +16,14 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import sqlalchemy as sa
 
 from mammolens.errors import StorageError
-from mammolens.serve.holdings.encryption import Seal, unseal
+from mammolens.serve.holdings.encryption import MAGIC, Seal, unseal
 from mammolens.serve.record import FILES, INSTANCES, Database, Role, batches
 
 __all__ = ["ORPHAN_AGE_S", "Draft", "Store", "Stored", "flush", "sweep"]
@@ -128,6 +129,25 @@ class Store:
         except OSError as error:
             raise _refusal(self.folder, error, "read") from error
         return unseal(self.seal, content)
+
+    def open(self, digest: str) -> BinaryIO:
+        """Open a file for reading from any position; one that is sealed is opened in memory.
+
+        Raises
+        ------
+        StorageError
+            It is gone or cannot be read, or is sealed with another key.
+        """
+        try:
+            stream = self.path(digest).open("rb")
+            is_sealed = stream.read(len(MAGIC)) == MAGIC
+            stream.seek(0)
+        except OSError as error:
+            raise _refusal(self.folder, error, "read") from error
+        if not is_sealed:
+            return stream
+        with stream:
+            return BytesIO(unseal(self.seal, stream.read()))
 
     def draft(self) -> Draft:
         """Open a draft, whose content is written later.

@@ -28,6 +28,7 @@ from mammolens.serve.record.database import (
     server_time,
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
+from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
 from mammolens.serve.record.overview import overview_lines, read_overview
@@ -85,6 +86,7 @@ __all__ = [
     "EXAMS",
     "FILES",
     "GIVEN_UP_NAME",
+    "HEADERS",
     "IDENTITIES",
     "INSTANCES",
     "IN_HANDS",

@@ -36,6 +36,14 @@ class WebSettings(Section):
         description="host names by which it may be called; none: any, or those of loopback",
         examples=[["node.hospital.example"]],
     )
+    retrievers: tuple[str, ...] = Field(
+        (),
+        description="users of tokens that may search and retrieve the exams of every site",
+        examples=[["ehr"]],
+    )
+    max_retrieves: int = Field(
+        16, ge=1, description="answers with objects or pictures that are made at a time"
+    )
     max_request_mb: int = Field(8192, ge=1, description="largest request that is read, MiB")
     max_requests: int = Field(16, ge=1, description="store requests at a time; more must wait")
     timeout_s: float = Field(
@@ -72,6 +80,9 @@ class WebSettings(Section):
             raise ValueError("TLS needs certificate and key")
         if any(len(token.get_secret_value()) < 16 for token in self.tokens.values()):
             raise ValueError("a token needs 16 characters")
+        unknown = sorted({*self.retrievers} - {*self.tokens})
+        if unknown:
+            raise ValueError(f"web.retrievers names {unknown[0]!r}, which has no token")
         if self.enabled and not is_loopback(self.host):
             if not self.tokens:
                 raise ValueError("beyond loopback, web.tokens must list the callers")

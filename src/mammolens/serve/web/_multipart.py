@@ -6,61 +6,21 @@ Source: RFC 2046 section 5.1.1 (boundaries), RFC 2387 (multipart/related), PS3.1
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from mammolens.errors import NotAnImage
+from mammolens.serve.dicomweb import (
+    MediaType,
+    parse_media_type,
+)
 
 __all__ = ["MediaType", "Multipart", "PartSink", "parse_media_type"]
 
 LONGEST_HEADERS: Final = 8192
 LONGEST_LINE: Final = 1024
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
-LONGEST_VALUE: Final = 1024
-MOST_PARAMETERS: Final = 16
-_TOKEN: Final = re.compile(r"[\w!#$&^.+*-]+/[\w!#$&^.+*-]+", re.ASCII)
-# A value without quotes may have characters that need quotes in RFC 2045, because many clients
-# send type=application/dicom.
-_PARAMETER: Final = re.compile(
-    r""";[ \t]*(?:([\w!#$%&'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*)))?[ \t]*""", re.ASCII
-)
-
-
-@dataclass(frozen=True)
-class MediaType:
-    """A media type and its parameters; the names are in lower case."""
-
-    name: str
-    parameters: Mapping[str, str]
-
-
-def parse_media_type(text: str) -> MediaType | None:
-    """Read a header ``Content-Type`` in linear time; ``None`` if it is not valid.
-
-    A repeated parameter is not valid, because programs choose different values.
-
-    Examples
-    --------
-    >>> parse_media_type('multipart/related; type="application/dicom"; boundary=x').parameters
-    {'type': 'application/dicom', 'boundary': 'x'}
-    """
-    name, _, _ = text.partition(";")
-    if len(text) > LONGEST_VALUE or not _TOKEN.fullmatch(name.strip(" \t")):
-        return None
-    at, parameters = len(name), dict[str, str]()
-    while at < len(text):
-        found = _PARAMETER.match(text, at)
-        if found is None or len(parameters) > MOST_PARAMETERS:
-            return None
-        at = found.end()
-        key, quoted, plain = found.groups()
-        if key is None:
-            continue
-        if key.lower() in parameters:
-            return None
-        parameters[key.lower()] = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-    return MediaType(name.strip(" \t").lower(), parameters)
 
 
 class PartSink(Protocol):
