@@ -14,7 +14,7 @@ import { useDesk } from "../../parts/app_context";
 import { ProblemNote } from "../../parts/form";
 import { useTitle } from "../../parts/hooks";
 import { useIsNarrow } from "../../parts/use_narrow";
-import { lastList } from "../worklist/memory";
+import { lastList, rememberExam } from "../worklist/memory";
 import { ExamBar } from "./exam_bar";
 import { ExamNews } from "./exam_news";
 import { ExamSummary } from "./exam_summary";
@@ -35,6 +35,7 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
   /** Marks that the page itself puts into the viewer are not the reader's changes. */
   const isShowing = useRef(false);
   useTitle(words.say("exam.title"));
+  useEffect(() => rememberExam(id), [id]);
 
   useEffect(() => {
     void loadWords(words.language).then(setViewerWords);
