@@ -90,6 +90,7 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
   const refresh = async (reading?: Reading) => {
     if (reading !== undefined) draft.desk.replace(reading);
     await exam.refresh();
+    if (reading !== undefined) requestAnimationFrame(() => focusAfter(reading));
   };
 
   useEffect(() => {
@@ -164,4 +165,10 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
       </div>
     </section>
   );
+}
+
+/** After the lock the reader looks at the AI, after signing the next exam comes. */
+function focusAfter({ state }: Reading): void {
+  const place = state === "signed" ? ".next-exam" : ".mammolens-viewer";
+  document.querySelector<HTMLElement>(place)?.focus();
 }
