@@ -3,6 +3,7 @@
 # make page       build the front end into web/dist (Node comes from PyPI)
 # make install    add the training and development tools to .venv
 # make test       the test suite, doctests included, without what needs other programs to talk to
+# make quick      the quick round for developers: make test without what is marked slow
 # make test-pacs  the tests against Orthanc, DCMTK and PostgreSQL (the longest on SQLite only: make test)
 # make test-web   the front end's own tests, then the whole application in Chromium
 # make pacs-demo  a PACS and a node on this machine: two exams go in, their results come back
@@ -27,7 +28,7 @@ NODE := out/demonstration
 MINUTES = $(if $(filter fuzz soak-web,$@),10,30)
 PORT = 8080
 
-.PHONY: run serve page install test test-pacs test-web pacs-demo soak soak-web fuzz lint docs bench clean
+.PHONY: run serve page install test quick test-pacs test-web pacs-demo soak soak-web fuzz lint docs bench clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.sample
@@ -44,8 +45,11 @@ install: $(VENV)/.dev
 test: $(VENV)/.dev
 	$(PY) -m pytest -n 2 -m "not pacs and not web"
 
+quick: $(VENV)/.dev
+	$(PY) -m pytest -n 2 -m "not slow and not pacs and not web"
+
 test-pacs: $(VENV)/.dev
-	$(PY) -m pytest -n 2 -m "pacs and not slow and not web" -ra --durations 10
+	$(PY) -m pytest -n 2 -m "pacs and not longest and not web" -ra --durations 10
 
 test-web: $(VENV)/.dev $(MODULES) $(PAGE)
 	$(NPM) test

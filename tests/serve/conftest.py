@@ -12,8 +12,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +29,7 @@ from mammolens.serve.dimse.scp import Listener
 from mammolens.serve.holdings import NodeState, Store, open_state
 from mammolens.serve.intake import receive
 from mammolens.serve.intake.reception import Receipt
+from mammolens.serve.people import Refused
 from mammolens.serve.record import AUDIT, Database, open_database
 from mammolens.serve.settings import NodeSettings
 
@@ -113,8 +116,18 @@ def clock() -> TurnedClock:
     return TurnedClock()
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory) -> Path:
+    """A SQLite file with today's tables: to migrate one takes longer than most tests."""
+    path = tmp_path_factory.mktemp("empty") / "node.sqlite"
+    open_database(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture
-def database(url, clock) -> Iterator[Database]:
+def database(url, clock, empty_database) -> Iterator[Database]:
+    if url.startswith("sqlite"):
+        shutil.copy(empty_database, sa.make_url(url).database)
     opened = open_database(url, clock)
     yield opened
     opened.close()
@@ -157,8 +170,7 @@ def send_views(mammogram):
         state: NodeState, numbers: Iterable[int], sender: str = "dimse:X", **tags: Any
     ) -> list[Receipt]:
         made = (mammogram(number, **tags) for number in numbers)
-        intake = state.settings.intake
-        return [receive(state.database, state.received, one, sender, intake) for one in made]
+        return [receive(state, one, sender) for one in made]
 
     return send
 
@@ -227,3 +239,24 @@ def told():
         return [(row.actor, json.loads(row.detail)) for row in found if row.action in actions]
 
     return read
+
+
+@pytest.fixture
+def at_once() -> Callable[..., list[str]]:
+    """Give a function that calls others at the same moment, and lists "done" or why not."""
+
+    def run(*calls: Callable[[], Any]) -> list[str]:
+        barrier = Barrier(len(calls))
+
+        def one(call: Callable[[], Any]) -> str:
+            barrier.wait(30)
+            try:
+                call()
+            except Refused as refused:
+                return refused.why.value
+            return "done"
+
+        with ThreadPoolExecutor(len(calls)) as pool:
+            return sorted(pool.map(one, calls))
+
+    return run

@@ -23,6 +23,7 @@ from mammolens.core import (
     ImagePrediction,
     ImageRef,
     ModelId,
+    Photometric,
     Prediction,
     Source,
     SourceHeader,
@@ -41,8 +42,11 @@ __all__ = [
     "code_item",
     "dicom_file",
     "encode",
+    "evidence",
     "finish",
     "identify",
+    "ids_of",
+    "image_dataset",
     "orientation",
     "per_exam",
     "per_image",
@@ -60,8 +64,10 @@ SERIES: Final = {
     "dicom-seg": (9120, "AI regions"),
     "dicom-pr": (9130, "AI marks"),
     "dicom-ko": (9140, "AI key images"),
+    "reading-sr": (9150, "Reading"),
+    "reading-pr": (9160, "Marks of a reader"),
 }
-"""Series number and description of what each sink writes."""
+"""Series number and description of the objects of each sink, and of signed readings."""
 
 _LONGEST_LO: Final = 64
 _DIRECTIONS: Final = re.compile(r"[APLRHF]{1,3}")
@@ -121,34 +127,47 @@ def sign(made: Dataset, identity: dict[str, Any]) -> None:
         setattr(made, keyword, value)
 
 
-def source_dataset(image: ImagePrediction) -> Dataset:
-    """Make the data set of a source image, with the attributes that results refer to.
+def evidence(source: Source) -> Dataset:
+    """Make the data set of a source image: its patient, its study and its identifiers."""
+    made = Dataset()
+    for keyword, value in carried_back(source.ref, source.header).items():
+        setattr(made, keyword, value)
+    made.SeriesInstanceUID = source.ref.series_instance_uid
+    made.SOPClassUID = source.header.sop_class_uid
+    made.SOPInstanceUID = source.ref.sop_instance_uid
+    return made
 
-    `finish` adds patient and study.
+
+def source_dataset(image: ImagePrediction) -> Dataset:
+    """Make the data set of an analysed image, with all attributes that results refer to.
 
     Raises
     ------
     MissingAttribute
         If the image lacks a usable identifier, and so cannot be referred to.
     """
-    ref, header = image.ref, image.header
-    require_identifiers(Source(ref, header))
-    source = Dataset()
-    source.StudyInstanceUID = ref.study_instance_uid
-    source.SeriesInstanceUID = ref.series_instance_uid
-    source.SOPInstanceUID = ref.sop_instance_uid
-    source.SOPClassUID = header.sop_class_uid
-    for keyword in carried_back(ref, header):
-        if keyword not in source:
-            setattr(source, keyword, "")
-    source.Modality = "MG"
-    source.Rows, source.Columns = image.geometry.source_shape
-    source.SamplesPerPixel = 1
-    source.PhotometricInterpretation = image.photometric.value
+    source = Source(image.ref, image.header)
+    return image_dataset(source, image.geometry.source_shape, image.photometric)
+
+
+def image_dataset(source: Source, shape: tuple[int, int], photometric: Photometric) -> Dataset:
+    """Make the data set of an image with known rows and columns; see `source_dataset`.
+
+    Raises
+    ------
+    MissingAttribute
+    """
+    ref, header = source.ref, source.header
+    require_identifiers(source)
+    made = evidence(source)
+    made.Modality = "MG"
+    made.Rows, made.Columns = shape
+    made.SamplesPerPixel = 1
+    made.PhotometricInterpretation = photometric.value
     if ref.spacing_mm is not None:
-        source.PixelSpacing = list(ref.spacing_mm)
-    source.PatientOrientation = orientation(header)
-    return source
+        made.PixelSpacing = list(ref.spacing_mm)
+    made.PatientOrientation = orientation(header)
+    return made
 
 
 def orientation(header: SourceHeader) -> list[str]:
@@ -204,13 +223,15 @@ def per_image(
         raise refusals[0]
 
 
-def finish(made: Dataset, sink: str, ref: ImageRef, header: SourceHeader, run: RunInfo) -> Dataset:
-    """Set patient, study, series description and time of the run in an object."""
+def finish(
+    made: Dataset, sink: str, ref: ImageRef, header: SourceHeader, created: datetime
+) -> Dataset:
+    """Set patient, study, series description and the time of creation in an object."""
     for keyword, value in carried_back(ref, header).items():
         setattr(made, keyword, value)
     made.SpecificCharacterSet = "ISO_IR 192"
     made.SeriesDescription = SERIES[sink][1] + ", research use only"
-    local: datetime = run.created.astimezone()
+    local = created.astimezone()
     for name in ("InstanceCreation", "Content"):
         setattr(made, f"{name}Date", local.strftime("%Y%m%d"))
         setattr(made, f"{name}Time", local.strftime("%H%M%S"))
@@ -221,13 +242,17 @@ def finish(made: Dataset, sink: str, ref: ImageRef, header: SourceHeader, run: R
 
 def dicom_file(name: str, made: Dataset) -> Artefact:
     """Encode an object as a file, with the identifiers that others refer to."""
-    ids = DicomIds(
+    return Artefact(f"{name}.dcm", "application/dicom", encode(made), ids_of(made))
+
+
+def ids_of(made: Dataset) -> DicomIds:
+    """Give the identifiers of an object."""
+    return DicomIds(
         str(made.SOPClassUID),
         str(made.SOPInstanceUID),
         str(made.SeriesInstanceUID),
         str(made.StudyInstanceUID),
     )
-    return Artefact(f"{name}.dcm", "application/dicom", encode(made), ids)
 
 
 def encode(made: Dataset) -> bytes:

@@ -1,7 +1,8 @@
 """Every route of the application, and what each kind of caller hears there.
 
 A route that the table does not name fails the first test: whoever adds one says here who may call
-it. "elsewhere" administers another site, "wrong" has another role at the same site, "right" may do
+it. "elsewhere" administers another site, "wrong" has another role at the same site (that of the
+row), "right" may do
 it, "token" is the right person's program with an API token.
 """
 
@@ -11,6 +12,8 @@ from typing import Any, NamedTuple
 
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
+
+pytestmark = pytest.mark.slow
 
 CALLERS = (
     *("stranger", "elsewhere", "wrong", "right", "machine", "forged"),
@@ -25,6 +28,7 @@ class Row(NamedTuple):
     right: str
     said: str
     body: Any = None
+    wrong: str = "north-reader"
 
 
 FOR_ALL = "200 200 200 200 200 200 200 200 200 200"
@@ -34,10 +38,31 @@ OWN = "401 {0} {0} {0} 403 401 401 401 403 403"
 OWN_SESSION = "401 {0} {0} {0} 403 401 401 401 {1} 403"
 """The same, also for somebody who has not finished the sign-in."""
 LIST = "401 200 200 200 403 401 401 401 403 200"
+OWN_READING = "401 404 404 {} 403 401 401 401 403 {}"
+"""What only the reader of a reading may do, in a browser and by a program."""
 NEW = {"name": "new.person", "display_name": "New", "roles": [{"site": 1, "role": "reader"}]}
 NO_PROVIDER = "404 404 404 404 404 404 404 404 404 404"
 
+NO_STUDY = "401 404 404 404 404 401 401 401 403 404"
+"""DICOMweb reads: people of any site, and the machines that the settings name; no such study."""
+NO_ROWS = "401 204 204 204 204 401 401 401 403 204"
+DICOMWEB = "/dicom-web/studies/{study}"
+IN_SERIES = f"{DICOMWEB}/series/{{series}}"
+ONE = f"{IN_SERIES}/instances/{{instance}}"
+SEARCHES = (
+    *("/dicom-web/studies", "/dicom-web/series", "/dicom-web/instances"),
+    *(f"{DICOMWEB}/series", f"{DICOMWEB}/instances", f"{IN_SERIES}/instances"),
+)
+RETRIEVALS = (
+    *(f"{place}{what}" for place in (DICOMWEB, IN_SERIES, ONE) for what in ("", "/metadata")),
+    *(f"{place}/thumbnail" for place in (DICOMWEB, IN_SERIES, ONE)),
+    *(f"{ONE}/bulkdata/{{tag}}", f"{ONE}/rendered", f"{ONE}/frames/{{numbers}}"),
+    *(f"{ONE}/frames/{{numbers}}/{what}" for what in ("rendered", "thumbnail")),
+)
+
 TABLE = {
+    **{f"GET {path}": Row("admin", NO_ROWS) for path in SEARCHES},
+    **{f"GET {path}": Row("admin", NO_STUDY) for path in RETRIEVALS},
     "GET /": Row("admin", FOR_ALL),
     "GET /health/live": Row("admin", FOR_ALL),
     "GET /health/ready": Row("admin", FOR_ALL.replace("200", "503")),
@@ -97,6 +122,74 @@ TABLE = {
     "PATCH /api/v1/sites/{site_id}": Row(
         "north-head", "401 404 403 200 403 401 401 401 403 403", {"name": "Other"}
     ),
+    "POST /api/v1/exams/{exam_id}/readings": Row(
+        "north-reader", "401 404 403 200 403 401 401 401 403 200", None, "north-head"
+    ),
+    "GET /api/v1/exams/{exam_id}/readings": Row(
+        "north-reader", "401 404 200 200 403 401 401 401 403 200", None, "north-head"
+    ),
+    "GET /api/v1/readings/{reading_id}": Row(
+        "north-reader", OWN_READING.format(200, 200), None, "north-head"
+    ),
+    "PUT /api/v1/readings/{reading_id}": Row(
+        "north-reader", OWN_READING.format(200, 200), {"recall": False}, "north-head"
+    ),
+    "POST /api/v1/readings/{reading_id}/lock": Row(
+        "north-reader", OWN_READING.format(200, 403), None, "north-head"
+    ),
+    "POST /api/v1/readings/{reading_id}/revise": Row(
+        "north-reader", OWN_READING.format(409, 403), {"agree": True}, "north-head"
+    ),
+    "POST /api/v1/readings/{reading_id}/look": Row(
+        "north-reader", OWN_READING.format(200, 200), {"exam_version": 1}, "north-head"
+    ),
+    "POST /api/v1/readings/{reading_id}/sign": Row(
+        "north-reader", OWN_READING.format(200, 403), None, "north-head"
+    ),
+    "POST /api/v1/readings/{reading_id}/addenda": Row(
+        "north-reader", OWN_READING.format(409, 403), {"text": "More"}, "north-head"
+    ),
+    "POST /api/v1/readings/{reading_id}/notices": Row(
+        "north-reader", OWN_READING.format(201, 403), {"text": "Call"}, "north-head"
+    ),
+    **{
+        f"GET /api/v1/readings/{{reading_id}}/{kind}": Row(
+            "north-reader", OWN_READING.format(409, 409), None, "north-head"
+        )
+        for kind in ("report", "sr", "gsps", "fhir", "hl7")
+    },
+    "GET /api/v1/sites/{site_id}/readings.csv": Row(
+        "north-head", "401 404 403 200 403 401 401 401 403 200"
+    ),
+    "GET /api/v1/exams/{exam_id}/arbitration": Row(
+        "north-arbiter", "401 404 403 409 403 401 401 401 403 409"
+    ),
+    "POST /api/v1/exams/{exam_id}/arbitration": Row(
+        "north-arbiter", "401 404 403 409 403 401 401 401 403 403"
+    ),
+    "POST /api/v1/exams/{exam_id}/opinions": Row(
+        "north-reader",
+        "401 404 403 201 403 401 401 401 403 403",
+        lambda cast: {"person_id": cast.people["south-reader"], "question": "?"},
+        "north-head",
+    ),
+    "GET /api/v1/opinions": Row("north-reader", LIST),
+    "DELETE /api/v1/opinions/{opinion_id}": Row(
+        "north-reader", "401 404 404 204 403 401 401 401 403 403", None, "north-arbiter"
+    ),
+    "GET /api/v1/readers": Row(
+        "north-reader", "401 403 403 200 403 401 401 401 403 200", None, "north-head"
+    ),
+    "GET /api/v1/notices": Row("north-head", LIST),
+    "POST /api/v1/notices/{notice_id}/acknowledgement": Row(
+        "north-head", "401 404 403 200 403 401 401 401 403 403"
+    ),
+    "GET /api/v1/recalls": Row("north-head", LIST),
+    "PATCH /api/v1/recalls/{recall_id}": Row(
+        "north-head",
+        "401 404 200 200 403 401 401 401 403 403",
+        {"closed": True, "reason": "seen"},
+    ),
 }
 
 
@@ -142,14 +235,20 @@ def test_each_caller_hears_what_the_table_says(make_stage, caller):
             session_id=cast.known["north-head"].session,
             token_id=cast.known["north-head"].token_id,
             study="1.2.3",
+            series="1.2.3",
+            instance="1.2.3",
+            numbers="1",
+            tag="7FE00010",
+            **cast.things,
         )
         who = {
             "elsewhere": "south-head",
-            "wrong": "north-reader",
+            "wrong": row.wrong,
             "right": row.right,
             "token": f"{row.right} by token",
         }.get(caller, caller)
-        done = stage.ask(who, method, f"/{address}", row.body)
+        body = row.body(cast) if callable(row.body) else row.body
+        done = stage.ask(who, method, f"/{address}", body, if_match='"2"')
         heard[name] = done.status_code
         expected[name] = int(row.said.split()[CALLERS.index(caller)])
         if method != "GET" and done.status_code < 300:

@@ -1,6 +1,6 @@
-"""What the node keeps: files under their digests, encrypted identities, and the state as a whole.
+"""The stored data of the node: files under their digests, encrypted identities, and the state.
 
-`NodeState` is what every process opens. `backup` copies all of it, `retention` deletes what is old.
+Every process opens a `NodeState`. `backup` copies all data, and `retention` deletes old data.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from mammolens.serve.holdings.identities import (
     exams_with_accession,
     hide,
     restore_identity,
+    restore_sources,
 )
 from mammolens.serve.holdings.objects import (
     FILM,
@@ -23,7 +24,7 @@ from mammolens.serve.holdings.objects import (
     describe_object,
 )
 from mammolens.serve.holdings.rekey import rekey
-from mammolens.serve.holdings.retention import check_plausible, count_expired, expire, say_expired
+from mammolens.serve.holdings.retention import check_plausible, count_expired, expire, expired_lines
 from mammolens.serve.holdings.state import (
     NodeState,
     Notices,
@@ -55,6 +56,7 @@ __all__ = [
     "describe_object",
     "exams_with_accession",
     "expire",
+    "expired_lines",
     "flush",
     "hide",
     "join_state",
@@ -66,7 +68,7 @@ __all__ = [
     "rekey",
     "restore",
     "restore_identity",
-    "say_expired",
+    "restore_sources",
     "try_folder",
     "unseal",
 ]

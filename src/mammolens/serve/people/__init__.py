@@ -53,6 +53,7 @@ from mammolens.serve.people.sites import (
     make_site,
     read_site,
     rename_site,
+    set_reading,
     visible_exam,
     visible_exams,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "revoke_token",
     "set_administrator",
     "set_display_name",
+    "set_reading",
     "set_roles",
     "visible_exam",
     "visible_exams",

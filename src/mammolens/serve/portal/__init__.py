@@ -15,13 +15,33 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 
 from mammolens import DISCLAIMER, __version__
-from mammolens.serve.portal import people, session, sign_in, sites, tokens
-from mammolens.serve.portal.caller import API, Caller, CallerNow, Portal, PortalNow, open_portal
+from mammolens.serve.portal import (
+    follow_ups,
+    people,
+    reading_reports,
+    readings,
+    second_readings,
+    session,
+    sign_in,
+    sites,
+    tokens,
+)
+from mammolens.serve.portal.caller import (
+    API,
+    DICOMWEB,
+    Caller,
+    CallerNow,
+    Portal,
+    PortalNow,
+    open_portal,
+    reads_objects,
+)
 from mammolens.serve.portal.pages import add_pages, find_page
 from mammolens.serve.portal.problems import PROBLEMS, Problem, handle_problems, make_problem
 
 __all__ = [
     "API",
+    "DICOMWEB",
     "Caller",
     "CallerNow",
     "Portal",
@@ -31,9 +51,20 @@ __all__ = [
     "handle_problems",
     "make_problem",
     "open_portal",
+    "reads_objects",
 ]
 
-ROUTERS = (sign_in.router, session.router, people.router, sites.router, tokens.router)
+ROUTERS = (
+    sign_in.router,
+    session.router,
+    people.router,
+    sites.router,
+    tokens.router,
+    readings.router,
+    second_readings.router,
+    follow_ups.router,
+    reading_reports.router,
+)
 
 
 def add_portal(app: FastAPI, portal: Portal, page: Path | None) -> Mapping[str, frozenset[str]]:

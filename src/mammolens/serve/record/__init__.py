@@ -1,8 +1,8 @@
-"""The database of the node: its tables, who holds which work, and the audit trail.
+"""The database of the node: tables, leases of work, and the audit trail.
 
-Nothing here knows of files, networks or models. The constraints of `tables` keep the promises, and
-`leases` shares work out, `attempts` says what becomes of work that failed; jobs, deliveries and
-`steps` are three kinds of it.
+Nothing here uses files, networks or models. The constraints of `tables` guarantee the rules.
+`leases` shares the work among processes, and `attempts` handles failed work. There are three kinds
+of work: jobs, deliveries and `steps`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,16 @@ from __future__ import annotations
 from mammolens.serve.record import attempts, audit, leases, steps
 from mammolens.serve.record.attempts import HeldWork
 from mammolens.serve.record.audit import AuditHead
-from mammolens.serve.record.conditions import IS_PRIOR, OVERTAKEN, SUPERSEDED, WAITS, batches
+from mammolens.serve.record.conditions import (
+    IN_HANDS,
+    IS_PRIOR,
+    OVERTAKEN,
+    SUPERSEDED,
+    WAITS,
+    batches,
+    of_exam,
+    without_readings,
+)
 from mammolens.serve.record.database import (
     Database,
     insert_once,
@@ -19,17 +28,33 @@ from mammolens.serve.record.database import (
     server_time,
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
+from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
-from mammolens.serve.record.overview import read_overview, say_overview
+from mammolens.serve.record.overview import overview_lines, read_overview
 from mammolens.serve.record.people_tables import (
     API_TOKENS,
     PEOPLE,
     ROLES,
     SESSIONS,
     SITES,
+    ExamOrder,
     PersonRole,
+    ReadingMode,
     SignInMethod,
+)
+from mammolens.serve.record.reading_tables import (
+    ADDENDA,
+    AI_VIEWS,
+    NOTICES,
+    OPINIONS,
+    READINGS,
+    RECALLS,
+    ROUNDS,
+    ReadingRole,
+    ReadingSlot,
+    ReadingState,
+    RoundState,
 )
 from mammolens.serve.record.sites import ensure_site
 from mammolens.serve.record.steps import Step, StepLost
@@ -51,6 +76,8 @@ from mammolens.serve.record.tables import (
 )
 
 __all__ = [
+    "ADDENDA",
+    "AI_VIEWS",
     "API_TOKENS",
     "AUDIT",
     "COMMITMENTS",
@@ -59,17 +86,24 @@ __all__ = [
     "EXAMS",
     "FILES",
     "GIVEN_UP_NAME",
+    "HEADERS",
     "IDENTITIES",
     "INSTANCES",
+    "IN_HANDS",
     "IS_PRIOR",
     "JOBS",
     "KEYRING",
+    "NOTICES",
+    "OPINIONS",
     "OVERTAKEN",
     "PEOPLE",
     "POSTPONED",
     "PRIORS",
+    "READINGS",
+    "RECALLS",
     "RESULTS",
     "ROLES",
+    "ROUNDS",
     "SESSIONS",
     "SITES",
     "STEPS",
@@ -77,11 +111,17 @@ __all__ = [
     "WAITS",
     "AuditHead",
     "Database",
+    "ExamOrder",
     "HeldWork",
     "Lease",
     "PersonRole",
     "Pulse",
+    "ReadingMode",
+    "ReadingRole",
+    "ReadingSlot",
+    "ReadingState",
     "Role",
+    "RoundState",
     "SignInMethod",
     "Step",
     "StepLost",
@@ -95,11 +135,13 @@ __all__ = [
     "insert_once",
     "leases",
     "look_into",
+    "of_exam",
     "open_database",
+    "overview_lines",
     "present",
     "read_failures",
     "read_overview",
-    "say_overview",
     "server_time",
     "steps",
+    "without_readings",
 ]

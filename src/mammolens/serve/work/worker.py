@@ -1,10 +1,10 @@
-"""The worker: it makes jobs of exams that are due, claims them, performs them and enters results.
+"""The worker: it queues jobs for exams that are due, claims jobs, and enters their results.
 
-Any number of workers share a database. Each of its threads performs in a child process (see
-`isolation`), which loads the model. A worker that is killed loses its leases, and another does the
-jobs again. While our own disk is full or cannot be written no job is taken, and one that meets such
-a fault goes back without counting an attempt. On SIGTERM a worker ends the exams in work and
-leaves.
+Any number of workers can share a database. Each thread of a worker performs its jobs in a child
+process (see `isolation`), which loads the model. If a worker is killed, it loses its leases, and
+another worker repeats its jobs. While our own disk is full or cannot be written, no job is claimed;
+a job that meets such a fault is queued again, and the attempt is not counted. When `stop` is set,
+the threads finish the exams that they analyse, and end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final
 
 from mammolens.errors import StorageError
@@ -24,45 +23,37 @@ from mammolens.model import ModelPackage
 from mammolens.serve import logs
 from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState, try_folder
 from mammolens.serve.record import JOBS, POSTPONED, Pulse, attempts, beating
+from mammolens.serve.settings import NodeSettings
 from mammolens.serve.work.isolation import Child, Failure, explain
-from mammolens.serve.work.performance import perform
 from mammolens.serve.work.queue import Job, claim_job, queue_due
-from mammolens.serve.work.results import Outcome, ResultFile, commit_result
+from mammolens.serve.work.results import commit_result
 from mammolens.sinks import find_sink
 
-__all__ = ["work", "work_off"]
+__all__ = ["work"]
 
 ROOM: Final = "worker"
 AWAY_S: Final = 5.0
 
 
-@dataclass(frozen=True)
-class _InProcess:
-    """Performs jobs in this process, which a crash ends; it has the methods of `Child`."""
-
-    state: NodeState
-    package: ModelPackage
-
-    def start(self) -> None:
-        """Be ready."""
-
-    def perform(self, job: Job, longest_s: float) -> tuple[Outcome, list[ResultFile]]:  # noqa: ARG002
-        """Perform a job, however long it takes."""
-        return perform(self.state, self.package, job)
-
-    def end(self) -> None:
-        """Hold nothing."""
-
-
-def work(state: NodeState, threads: int, stop: threading.Event, *, apart: bool = False) -> int:
-    """Perform jobs until `stop` is set, and give the number of results entered.
+def work(
+    state: NodeState,
+    threads: int,
+    stop: threading.Event,
+    *,
+    once: bool = False,
+    make_child: Callable[[NodeSettings, int | None], Child] = Child,
+) -> int:
+    """Perform jobs until `stop` is set, and return the number of results entered.
 
     Parameters
     ----------
     threads
-        How many exams are in work at a time.
-    apart
-        Whether each is performed in a child process, as the command does.
+        How many exams are analysed at the same time, each in a child process of its own.
+    once
+        End when no job may run now. Exams that wait for their quiet time, and jobs that wait after
+        a failure, are left.
+    make_child
+        Makes the child of a thread, from the settings and the number of threads that it may use.
 
     Raises
     ------
@@ -71,88 +62,62 @@ def work(state: NodeState, threads: int, stop: threading.Event, *, apart: bool =
     ModelError
         The model cannot be used.
     """
-    return _run(state, threads, stop, lambda: stop.wait(state.settings.jobs.poll_s), apart)
-
-
-def work_off(state: NodeState, threads: int, stop: threading.Event, *, apart: bool = False) -> int:
-    """Perform the jobs that may run now, and give the number of results entered.
-
-    Exams that still wait for their quiet time, and jobs that wait after a failure, are left.
-
-    Raises
-    ------
-    ConfigError
-        A sink is unknown or cannot be loaded.
-    ModelError
-        The model cannot be used.
-    """
-    return _run(state, threads, stop, lambda: True, apart)
-
-
-def _run(
-    state: NodeState,
-    threads: int,
-    stop: threading.Event,
-    rest: Callable[[], bool],
-    apart: bool,
-) -> int:
-    """Run the threads; `rest` is called by one that finds no work, and says whether to end."""
     for sink in state.settings.all_sinks:
         find_sink(sink).check()
-    package = ModelPackage.load(state.settings.model.name)
-    package.card.for_breasts()
-    make: Callable[[], Child | _InProcess]
-    if apart:
-        each = None if threads == 1 else max(1, (os.cpu_count() or 1) // threads)
-        make = lambda: Child(state.settings, each)  # noqa: E731
-        del package
-    else:
-        make = lambda: _InProcess(state, package)  # noqa: E731
+    ModelPackage.load(state.settings.model.name).card.for_breasts()
+    threads_of_child = None if threads == 1 else max(1, (os.cpu_count() or 1) // threads)
     logs.event(ROOM, "started", threads=threads)
     try:
         with (
             beating(state.database, JOBS, state.settings.jobs.lease_s) as pulse,
             ThreadPoolExecutor(threads, "worker") as pool,
         ):
-            names = [f"{socket.gethostname()}:{os.getpid()}:{n}" for n in range(threads)]
-            runs = [pool.submit(_serve, state, make(), n, pulse, stop, rest) for n in names]
+            runs = [
+                pool.submit(
+                    _work_in_thread,
+                    state,
+                    make_child(state.settings, threads_of_child),
+                    f"{socket.gethostname()}:{os.getpid()}:{number}",
+                    pulse,
+                    stop,
+                    once,
+                )
+                for number in range(threads)
+            ]
             return sum(run.result() for run in runs)
     finally:
         logs.event(ROOM, "ended")
 
 
-def _serve(
-    state: NodeState,
-    performer: Child | _InProcess,
-    name: str,
-    pulse: Pulse,
-    stop: threading.Event,
-    rest: Callable[[], bool],
+def _work_in_thread(
+    state: NodeState, child: Child, name: str, pulse: Pulse, stop: threading.Event, once: bool
 ) -> int:
     entered = 0
     try:
         while not stop.is_set():
             try:
-                job = _next(state, performer, name)
+                job = _claim_next(state, child, name)
             except StorageError as error:
                 logs.event(ROOM, "database_away", logging.ERROR, error=type(error).__name__)
                 stop.wait(AWAY_S)
                 continue
             except Exception:
-                stop.set()  # the other threads, too: whoever started this process starts it again
+                stop.set()  # end the other threads too; a service manager starts the process again
                 raise
             if job is not None:
-                entered += _do(state, performer, pulse, job)
-            elif rest():
+                entered += _perform(state, child, pulse, job)
+            elif once:
                 break
+            else:
+                stop.wait(state.settings.jobs.poll_s)
     finally:
-        performer.end()
+        child.end()
     return entered
 
 
-def _next(state: NodeState, performer: Child | _InProcess, name: str) -> Job | None:
-    """Take the next job, if its results could be written."""
-    performer.start()
+def _claim_next(state: NodeState, child: Child, name: str) -> Job | None:
+    """Claim the next job, if its results could be written."""
+    child.start()
     queue_due(state.database, state.settings.exams)
     folder = state.results.folder
     fault = try_folder(folder)
@@ -164,14 +129,14 @@ def _next(state: NodeState, performer: Child | _InProcess, name: str) -> Job | N
     return claim_job(state.database, name, state.settings.jobs)
 
 
-def _do(state: NodeState, performer: Child | _InProcess, pulse: Pulse, job: Job) -> bool:
+def _perform(state: NodeState, child: Child, pulse: Pulse, job: Job) -> bool:
     """Perform one job, and return whether its result was entered."""
     began = time.monotonic()
     longest_s = 2 * state.settings.jobs.time_limit_s
     fields: dict[str, str | float] = {"exam": job.exam_id, "job": job.lease.id}
     try:
         with pulse.holding([job.lease], began, longest_s):
-            outcome, files = performer.perform(job, longest_s)
+            outcome, files = child.perform(job, longest_s)
             result = commit_result(
                 state.database,
                 job,
@@ -203,7 +168,7 @@ def _fail(state: NodeState, job: Job, failure: Failure) -> None:
 
 
 def _is_ours(job: Job, failure: Failure) -> bool:
-    """Whether a job waits for our own disk or database; what may be one bad file waits an hour."""
+    """Whether a job must wait for our own disk or database; for a single bad file, only an hour."""
     if failure.own_errno not in OF_ONE_FILE:
         return failure.own_errno is not None
     return job.made_at is None or job.claimed_at - job.made_at < PATIENCE

@@ -11,8 +11,10 @@ export const EVENT_NAMES = [
   "exam.analysed",
   "exam.changed",
   "exam.revised",
+  "exam.removed",
   "reading.changed",
   "upload.progress",
+  "reload",
 ] as const;
 export type EventName = (typeof EVENT_NAMES)[number];
 
@@ -75,7 +77,10 @@ export function openEvents(): Events {
     }
   }
 
+  const onOffline = () => set("connecting");
   document.addEventListener("visibilitychange", onVisibility);
+  window.addEventListener("online", onVisibility);
+  window.addEventListener("offline", onOffline);
   open();
   return {
     listen(listener) {
@@ -89,6 +94,8 @@ export function openEvents(): Events {
     },
     close() {
       document.removeEventListener("visibilitychange", onVisibility);
+      window.removeEventListener("online", onVisibility);
+      window.removeEventListener("offline", onOffline);
       clearTimeout(timer);
       source?.close();
     },
@@ -101,7 +108,7 @@ export function parseEvent(name: EventName, text: string): ServerEvent {
     const data: unknown = JSON.parse(text);
     if (typeof data !== "object" || data === null) return { name, exam: null, data: {} };
     const fields = data as Record<string, unknown>;
-    const exam = fields.exam_id ?? fields.exam ?? fields.id;
+    const exam = fields.exam_id;
     return { name, exam: typeof exam === "number" ? exam : null, data: fields };
   } catch {
     return { name, exam: null, data: {} };

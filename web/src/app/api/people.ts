@@ -1,7 +1,17 @@
 /** People, their roles, sites and the audit trail. */
 
 import { type Client, queryOf } from "./client";
-import type { AuditEntry, Id, Invited, Page, Person, Role, RoleAt, Site } from "./types";
+import type {
+  AuditEntry,
+  Id,
+  Invited,
+  Page,
+  Person,
+  Role,
+  RoleAt,
+  Site,
+  Verification,
+} from "./types";
 
 export interface Invitation {
   readonly name: string;
@@ -42,19 +52,15 @@ export function sitesApi(client: Client) {
 
 export interface AuditQuery {
   readonly actor?: string;
-  readonly event?: string;
+  readonly action?: string;
   readonly exam?: string;
-  readonly cursor?: string | null;
+  readonly cursor?: Id | null;
 }
 
 export function auditApi(client: Client) {
   return {
     list: (query: AuditQuery) =>
-      client.call<Page<AuditEntry>>("GET", `/audit${queryOf({ ...query, limit: 50 })}`),
-    verify: () =>
-      client.call<{ intact: boolean; entries: number; detail?: string | null }>(
-        "GET",
-        "/audit/verification",
-      ),
+      client.call<Page<AuditEntry, Id>>("GET", `/audit${queryOf({ ...query, limit: 50 })}`),
+    verify: () => client.call<Verification>("GET", "/audit/verification"),
   };
 }

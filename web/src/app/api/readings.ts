@@ -1,45 +1,39 @@
 /** Readings of people, arbitration, second opinions, urgent notices and recalls. */
 
-import { API, type Client, queryOf } from "./client";
-import { problemOf } from "./problem";
-import type { Answers, Id, Notice, Opinion, Page, Reading, Recall } from "./types";
+import { API, type Client, type Method, queryOf } from "./client";
+import type { Answers, Dispute, Id, Named, Notice, Opinion, Page, Reading, Recall } from "./types";
 
 export type ReportFormat = "html" | "pdf";
+type Before = Id | null;
 
 export function readingsApi(client: Client) {
   const at = (id: Id) => `/readings/${id}`;
-  async function withTag(
-    method: "POST" | "PUT",
-    path: string,
-    reading: Pick<Reading, "etag">,
-    body?: unknown,
-  ): Promise<Reading> {
-    const response = await client.send(method, path, { ifMatch: reading.etag, body });
-    if (!response.ok) throw await problemOf(response);
-    return taggedReading(response);
-  }
+  const change = (method: Method, path: string, { etag }: Reading, body?: unknown) =>
+    client.call<Reading>(method, path, { ifMatch: etag, body });
   return {
-    open: async (exam: Id) => {
-      const response = await client.send("POST", `/exams/${exam}/readings`);
-      if (!response.ok) throw await problemOf(response);
-      return taggedReading(response);
-    },
-    show: async (id: Id) => {
-      const response = await client.send("GET", at(id));
-      if (!response.ok) throw await problemOf(response);
-      return taggedReading(response);
-    },
-    save: (reading: Reading, answers: Answers) => withTag("PUT", at(reading.id), reading, answers),
-    lock: (reading: Reading) => withTag("POST", `${at(reading.id)}/lock`, reading),
-    revise: (reading: Reading, agree: boolean, changes: Answers | null) =>
-      withTag("POST", `${at(reading.id)}/revise`, reading, { agree, changes }),
-    sign: (reading: Reading) => withTag("POST", `${at(reading.id)}/sign`, reading),
-    addAddendum: (reading: Reading, text: string) =>
-      withTag("POST", `${at(reading.id)}/addenda`, reading, { text }),
+    /** Opens the reading of whoever calls, which is made if there is none yet. */
+    open: (exam: Id) => client.call<Reading>("POST", `/exams/${exam}/readings`),
     arbitrate: (exam: Id) => client.call<Reading>("POST", `/exams/${exam}/arbitration`),
-    askOpinion: (exam: Id, person_id: Id) =>
-      client.call<void>("POST", `/exams/${exam}/opinions`, { body: { person_id } }),
-    opinions: async () => itemsOf(await client.call<Listed<Opinion>>("GET", "/opinions")),
+    list: (exam: Id) => client.call<readonly Reading[]>("GET", `/exams/${exam}/readings`),
+    show: (id: Id) => client.call<Reading>("GET", at(id)),
+    save: (reading: Reading, answers: Answers) => change("PUT", at(reading.id), reading, answers),
+    lock: (reading: Reading) => change("POST", `${at(reading.id)}/lock`, reading),
+    revise: (reading: Reading, changes: Answers | null) =>
+      change("POST", `${at(reading.id)}/revise`, reading, { agree: changes === null, changes }),
+    /** Says which version of the exam the reader has looked at. */
+    look: (reading: Reading, exam_version: number) =>
+      change("POST", `${at(reading.id)}/look`, reading, { exam_version }),
+    sign: (reading: Reading) => change("POST", `${at(reading.id)}/sign`, reading),
+    addAddendum: (reading: Reading, text: string) =>
+      client.call<Reading>("POST", `${at(reading.id)}/addenda`, { body: { text } }),
+    dispute: (exam: Id) => client.call<Dispute>("GET", `/exams/${exam}/arbitration`),
+    /** Readers of the installation who may be asked for an opinion. */
+    colleagues: () => client.call<Page<Named, Id>>("GET", "/readers?limit=200"),
+    askOpinion: (exam: Id, person_id: Id, question: string) =>
+      client.call<Opinion>("POST", `/exams/${exam}/opinions`, { body: { person_id, question } }),
+    opinions: (before: Before = null) =>
+      client.call<Page<Opinion, Id>>("GET", `/opinions${queryOf({ before })}`),
+    endOpinion: (id: Id) => client.call<void>("DELETE", `/opinions/${id}`),
     reportUrl: (id: Id, format: ReportFormat, lang: string) =>
       `${API}${at(id)}/report${queryOf({ format, lang })}`,
     exportUrl: (id: Id, kind: "sr" | "gsps" | "fhir" | "hl7") => `${API}${at(id)}/${kind}`,
@@ -48,24 +42,17 @@ export function readingsApi(client: Client) {
 
 export function followUpApi(client: Client) {
   return {
-    notices: async () => itemsOf(await client.call<Listed<Notice>>("GET", "/notices")),
-    acknowledge: (id: Id) => client.call<void>("POST", `/notices/${id}/acknowledgement`),
-    recalls: async () => itemsOf(await client.call<Listed<Recall>>("GET", "/recalls")),
+    notices: (before: Before) =>
+      client.call<Page<Notice, Id>>("GET", `/notices${queryOf({ before })}`),
+    acknowledge: (id: Id) => client.call<Notice>("POST", `/notices/${id}/acknowledgement`),
+    recalls: (before: Before, isOpen: boolean) =>
+      client.call<Page<Recall, Id>>("GET", `/recalls${queryOf({ before, open: String(isOpen) })}`),
     close: (id: Id, reason: string) =>
-      client.call<void>("PATCH", `/recalls/${id}`, { body: { closed: true, reason } }),
+      client.call<Recall>("PATCH", `/recalls/${id}`, { body: { closed: true, reason } }),
   };
 }
 
-type Listed<T> = readonly T[] | Page<T>;
-
-function itemsOf<T>(listed: Listed<T>): readonly T[] {
-  return "items" in listed ? listed.items : listed;
-}
-
-/** The tag of a reading is in the answer's ETag header, and in its body. */
-async function taggedReading(response: Response): Promise<Reading> {
-  const reading: Reading = await response.json();
-  return { ...reading, etag: response.headers.get("ETag") ?? reading.etag };
-}
+/** Whoever has answered with problems of these codes must look at the exam again. */
+export const LOOK_AGAIN = ["exam_changed", "ai_changed"];
 
 export type ReadingsApi = ReturnType<typeof readingsApi>;

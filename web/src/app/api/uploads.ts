@@ -94,6 +94,7 @@ export function uploadsApi(
           await pause(pauses[failures], signal);
           failures += 1;
           offset = await offsetOf(upload, signal).catch(() => offset);
+          progress(offset);
         }
       }
       return upload;
@@ -105,7 +106,10 @@ export function uploadsApi(
 }
 
 export interface UploadResult {
-  readonly state: "receiving" | "taking_in" | "done" | "failed" | string;
+  /** Pieces are missing; every byte is there; what became of each file is known. */
+  readonly state: "coming" | "whole" | "done";
+  /** Why nothing could be received. */
+  readonly problem: string | null;
   readonly members: readonly UploadedMember[];
 }
 

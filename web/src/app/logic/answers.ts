@@ -16,11 +16,12 @@ export const NO_ANSWERS: Answers = {
   recall: null,
   findings: [],
   comment: "",
+  urgent: "",
 };
 
 export function answersOf(reading: Answers): Answers {
-  const { density, assessments, recall, findings, comment } = reading;
-  return { density, assessments, recall, findings, comment };
+  const { density, assessments, recall, findings, comment, urgent } = reading;
+  return { density, assessments, recall, findings, comment, urgent };
 }
 
 export function withBirads(answers: Answers, breast: Breast, birads: BiRads | null): Answers {
@@ -31,7 +32,7 @@ export function withDensity(answers: Answers, breast: Breast, density: Density |
   return { ...answers, density: { ...answers.density, [breast]: density } };
 }
 
-export type Missing = "birads-right" | "birads-left" | "recall";
+export type Missing = "birads-right" | "birads-left" | "birads" | "recall" | "comment";
 
 /**
  * What must be answered before the answer can be locked.
@@ -42,16 +43,25 @@ export function missingIn(answers: Answers, imaged: readonly Breast[]): readonly
   const missing: Missing[] = imaged
     .filter((breast) => answers.assessments[breast].birads === null)
     .map((breast) => `birads-${breast}` as const);
-  return answers.recall === null ? [...missing, "recall"] : missing;
+  const isEmpty = BREASTS.every((breast) => answers.assessments[breast].birads === null);
+  if (imaged.length === 0 && isEmpty) missing.push("birads");
+  if (answers.recall === null) missing.push("recall");
+  if (isUnexplained(answers)) missing.push("comment");
+  return missing;
 }
 
-export type Contradiction =
-  | "recall-not-assessed"
-  | "no-recall-suspicious"
-  | "recall-benign"
-  | "finding-above-breast";
+/** Suspicious and yet no recall: that stands only with a word of explanation. */
+function isUnexplained({ assessments, findings, recall, comment }: Answers): boolean {
+  const given = [...BREASTS.map((breast) => assessments[breast].birads), ...findings.map(biradsOf)];
+  const isSuspicious = given.some((birads) => birads !== null && SUSPICIOUS.includes(birads));
+  return recall === false && isSuspicious && comment.trim() === "";
+}
 
-/** BI-RADS categories that ask for more than the next screening. */
+const biradsOf = ({ birads }: ReadingMark) => birads;
+
+export type Contradiction = "no-recall-suspicious" | "recall-benign" | "finding-above-breast";
+
+/** BI-RADS categories that ask for more: 0 for further images, 4 and 5 for a biopsy. */
 const SUSPICIOUS: readonly BiRads[] = ["0", "4", "5"];
 const BENIGN: readonly BiRads[] = ["1", "2"];
 
@@ -104,13 +114,9 @@ export function sameAnswers(a: Answers, b: Answers): boolean {
   return (
     changesBetween(a, b).length === 0 &&
     a.comment === b.comment &&
+    a.urgent === b.urgent &&
     JSON.stringify(a.findings) === JSON.stringify(b.findings)
   );
-}
-
-/** Two readers disagree about the recall: that is what arbitration decides. */
-export function disagree(a: Answers, b: Answers): boolean {
-  return a.recall !== b.recall;
 }
 
 export function withFinding(answers: Answers, id: string, changes: Partial<ReadingMark>): Answers {

@@ -35,8 +35,12 @@ export interface DraftDesk {
   adopt(reading: Reading): void;
   /** The answer to lock, revise or sign: it takes the place of what was here. */
   replace(reading: Reading): void;
+  /** The reading has another edition; the answers are the same. */
+  seen(reading: Reading): void;
   change(answers: Answers): void;
   revise(isRevising: boolean): void;
+  /** Begins the reading at the server without an answer yet. */
+  begin(): Promise<void>;
   /** Saves what is left, and begins the reading if that was not done. */
   settle(): Promise<Reading>;
   /** After a conflict: the answers here go over those of the server, or the other way round. */
@@ -78,10 +82,9 @@ export function makeDraftDesk(exam: number, api: DraftApi, pauseMs?: number): Dr
   function replace(reading: Reading): void {
     saver.stop();
     saver = newSaver();
-    const answers = reading.after_ai ?? reading;
     update({
       reading,
-      answers: answersOf(answers),
+      answers: answersOf(reading),
       save: { kind: "saved" },
       isRevising: false,
       arrivals: snapshot.arrivals + 1,
@@ -103,6 +106,9 @@ export function makeDraftDesk(exam: number, api: DraftApi, pauseMs?: number): Dr
       replace(reading);
     },
     replace,
+    seen(reading) {
+      update({ reading });
+    },
     change(answers) {
       if (sameAnswers(answers, snapshot.answers)) return;
       update({ answers });
@@ -113,9 +119,12 @@ export function makeDraftDesk(exam: number, api: DraftApi, pauseMs?: number): Dr
     revise(isRevising) {
       const reading = snapshot.reading;
       if (reading === null) return;
-      const answers = isRevising ? snapshot.answers : answersOf(reading.after_ai ?? reading);
+      const answers = isRevising ? snapshot.answers : answersOf(reading);
       const arrivals = isRevising ? snapshot.arrivals : snapshot.arrivals + 1;
       update({ isRevising, answers, arrivals });
+    },
+    async begin() {
+      replace(await api.open(exam));
     },
     async settle() {
       if (snapshot.reading === null) saver.set(snapshot.answers);
@@ -146,7 +155,7 @@ export function makeDraftDesk(exam: number, api: DraftApi, pauseMs?: number): Dr
  */
 function progressOf({ state, addenda, after_ai }: Reading): number {
   const step = { draft: 0, locked: 1, signed: 3 }[state];
-  return step + (state === "locked" && after_ai !== null ? 1 : 0) + (addenda?.length ?? 0);
+  return step + (state === "locked" && after_ai !== null ? 1 : 0) + addenda.length;
 }
 
 export interface DraftDesks {

@@ -1,13 +1,13 @@
 /** Marks of the viewer ↔ findings of a reading. Both lie in source pixels. */
 
-import { DESCRIPTORS, FINDING_TYPES, type FindingType } from "../../viewer/tools/descriptors";
+import type { ExamImage, Point } from "../../viewer/exam";
+import { lengthOf } from "../../viewer/geometry/spacing";
 import type { Mark } from "../../viewer/tools/marks";
 import type { BiRads, ReadingMark } from "../api/types";
 
-/** Measured lengths are a help while reading, not a finding; everything else is one. */
-export function isFinding(mark: Mark): boolean {
-  return mark.kind !== "length";
-}
+/** Rows and columns of a DICOM image are 16-bit numbers. */
+const LARGEST_PX = 65535;
+const LONGEST_TEXT = 400;
 
 /**
  * Findings from the viewer's marks. BI-RADS categories given to a mark before are kept.
@@ -17,40 +17,55 @@ export function isFinding(mark: Mark): boolean {
 export function findingsOf(
   marks: readonly Mark[],
   before: readonly ReadingMark[],
+  images: readonly ExamImage[],
 ): readonly ReadingMark[] {
-  const known = new Map<string | undefined, BiRads | null>(
-    before.map((finding) => [finding.id, finding.birads]),
-  );
-  return marks.filter(isFinding).map((mark) => ({
+  const known = new Map<string | null, BiRads | null>(before.map(({ id, birads }) => [id, birads]));
+  return marks.map((mark) => ({
     id: mark.id,
     image: mark.sopInstanceUid,
     frame: mark.frame,
-    shape: mark.kind as ReadingMark["shape"],
-    points_source_px: mark.points,
-    descriptors: mark.descriptors && { type: mark.descriptors.type, ...mark.descriptors.answers },
+    shape: mark.kind,
+    points_source_px: mark.points.map(inPicture),
+    descriptors: mark.descriptors,
     birads: known.get(mark.id) ?? null,
-    text: mark.text,
+    text: mark.text.slice(0, LONGEST_TEXT),
+    ...measured(mark, images),
   }));
+}
+
+/** A length in millimetres with the source of its spacing, where there is one. */
+function measured(
+  mark: Mark,
+  images: readonly ExamImage[],
+): Pick<ReadingMark, "length_mm" | "spacing_source"> {
+  const image = images.find((one) => one.sopInstanceUid === mark.sopInstanceUid);
+  const [a, b] = mark.points;
+  const none = { length_mm: null, spacing_source: null };
+  if (mark.kind !== "length" || image === undefined || b === undefined) return none;
+  const length = lengthOf(a, b, image);
+  if (length.unit !== "mm" || length.value <= 0) return none;
+  return { length_mm: length.value, spacing_source: length.source };
+}
+
+/** Marks may be drawn over the edge of a picture; what is kept lies in it. */
+function inPicture([x, y]: Point): Point {
+  const within = (value: number) => Math.min(Math.max(value, 0), LARGEST_PX);
+  return [within(x), within(y)];
 }
 
 export function marksOf(findings: readonly ReadingMark[]): readonly Mark[] {
   return findings.map((finding, i) => ({
     id: finding.id ?? `saved-${i}`,
     sopInstanceUid: finding.image,
-    frame: finding.frame ?? 1,
+    frame: finding.frame,
     kind: finding.shape,
     points: finding.points_source_px,
     text: finding.text,
-    descriptors: descriptorsOf(finding.descriptors),
+    descriptors: finding.descriptors,
   }));
 }
 
-function descriptorsOf(given: ReadingMark["descriptors"]): Mark["descriptors"] {
-  const type = FINDING_TYPES.find((one) => one === given?.type) as FindingType | undefined;
-  if (given === null || type === undefined) return null;
-  const answers: Record<string, string> = {};
-  for (const { id, values } of DESCRIPTORS[type]) {
-    if (values.includes(given[id])) answers[id] = given[id];
-  }
-  return { type, answers };
+/** Measured lengths help while reading, and are no findings. */
+export function isFinding(mark: ReadingMark): boolean {
+  return mark.shape !== "length";
 }

@@ -15,9 +15,9 @@ export function sitesAs(person: Person, role: Role): readonly Id[] {
   return person.roles.filter((one) => one.role === role).map((one) => one.site);
 }
 
-export function mayRead(person: Person, site: Id | null): boolean {
-  if (site === null) return false;
-  return hasRole(person, "reader", site) || hasRole(person, "arbiter", site);
+/** Whether a person reads or arbitrates where an exam belongs. */
+export function worksOn(person: Person, site: Id | null, role: "reader" | "arbiter"): boolean {
+  return site !== null && hasRole(person, role, site);
 }
 
 /** Pages of the navigation for a person, in order. The server decides again at each request. */

@@ -46,6 +46,14 @@ export function withItem(
   return items.map((item) => (item.id === id ? { ...item, ...changes } : item));
 }
 
+const NOT_USED = ["rejected", "refused", "ignored", "passed_over"];
+
+/** Everything arrived, and nothing of it can be used: that must not look like a success. */
+export function isUseless({ state, members }: UploadItem): boolean {
+  const isUnused = ({ outcome }: UploadedMember) => NOT_USED.includes(outcome);
+  return state === "done" && (members.length === 0 || members.every(isUnused));
+}
+
 export function isUnderWay({ state }: UploadItem): boolean {
   return state === "waiting" || state === "sending" || state === "taking-in";
 }

@@ -49,6 +49,23 @@ export function sameFilters(a: Filters, b: Filters): boolean {
   return FILTER_NAMES.every((name) => (a[name] ?? "") === (b[name] ?? ""));
 }
 
+/**
+ * Filters as the server wants them: days of the reader's clock become times, the last day is
+ * included.
+ */
+export function questionOf(filters: Filters): Filters {
+  const { from, to, ...others } = filters;
+  const since = from && startOfDay(from, 0);
+  const until = to && startOfDay(to, 1);
+  return { ...others, ...(since && { from: since }), ...(until && { to: until }) };
+}
+
+function startOfDay(day: string, plus: number): string | null {
+  const [year, month, date] = day.split("-").map(Number);
+  const at = new Date(year, month - 1, date + plus);
+  return Number.isNaN(at.getTime()) ? null : at.toISOString();
+}
+
 /** Filters without the way of sorting: what hides exams. */
 export function hidesExams(filters: Filters): boolean {
   return FILTER_NAMES.some((name) => name !== "sort" && filters[name] !== undefined);

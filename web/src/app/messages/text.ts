@@ -6,6 +6,8 @@ import en from "./en.json";
 export type AppKey = keyof typeof en;
 
 export interface AppWords extends Words<AppKey> {
+  /** For dates and units: the language, in the way of the reader's country where that is known. */
+  readonly locale: string;
   /** Whether there are words for a code that the server gives. */
   has(key: string): boolean;
 }
@@ -17,7 +19,16 @@ export const LANGUAGES: readonly (readonly [code: string, name: string])[] = [
 const STORED = "mammolens-language";
 
 export function appWordsOf(language: string, messages: Readonly<Record<AppKey, string>>): AppWords {
-  return { ...wordsOf<AppKey>(language, messages), has: (key) => key in messages };
+  return {
+    ...wordsOf<AppKey>(language, messages),
+    locale: localeOf(language),
+    has: (key) => key in messages,
+  };
+}
+
+function localeOf(language: string): string {
+  const locales = typeof navigator === "undefined" ? [] : navigator.languages;
+  return locales.find((one) => one.startsWith(`${language}-`)) ?? language;
 }
 
 /** English stands in for a language that is not there. */

@@ -1,6 +1,7 @@
 /** The category of an exam: a word, a shape and a colour. Each of the three suffices alone. */
 
 import type { AiSummary, Category, ExamRow, ExamStatus } from "../api/types";
+import type { AppKey } from "../messages/text";
 import { useFrame } from "./app_context";
 
 const SHAPES: Readonly<Record<Category | "hidden" | "pending", string>> = {
@@ -29,6 +30,12 @@ export function CategoryShape({ of }: { of: keyof typeof SHAPES }) {
   );
 }
 
+/** Where there is no first answer to give any more. */
+const HIDDEN: Partial<Record<ExamStatus, AppKey>> = {
+  arbitration: "ai.hidden-arbitration",
+  signed: "ai.hidden-signed",
+};
+
 /** What the AI says of an exam, in one cell. */
 export function AiCell({ row }: { row: Pick<ExamRow, "ai" | "ai_hidden" | "status"> }) {
   const { words } = useFrame();
@@ -36,7 +43,7 @@ export function AiCell({ row }: { row: Pick<ExamRow, "ai" | "ai_hidden" | "statu
     return (
       <span className="category">
         <CategoryShape of="hidden" />
-        <span>{words.say("ai.hidden")}</span>
+        <span>{words.say(HIDDEN[row.status] ?? "ai.hidden")}</span>
       </span>
     );
   }
@@ -73,5 +80,7 @@ function AiScore({ ai }: { ai: AiSummary }) {
 
 export function StatusWord({ status }: { status: ExamStatus }) {
   const { words } = useFrame();
-  return <span className={`status status-${status}`}>{words.say(`status.${status}`)}</span>;
+  return (
+    <span className={`exam-status exam-status-${status}`}>{words.say(`status.${status}`)}</span>
+  );
 }

@@ -19,6 +19,7 @@ export function Dialog({ title, close, children, isWide }: DialogProps) {
     const dialog = root.current;
     if (dialog === null || dialog.open) return;
     dialog.showModal();
+    dialog.querySelector<HTMLElement>("[data-autofocus]")?.focus();
     return () => dialog.close();
   }, []);
   return (

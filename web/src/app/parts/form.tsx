@@ -49,12 +49,15 @@ export interface TextFieldProps {
 
 export function TextField(props: TextFieldProps) {
   const { label, hint, wrong, value, change, isRequired, ...input } = props;
+  // A dialog moves the focus when it opens, after `autoFocus` did.
+  const first = input.autoFocus ? { "data-autofocus": true } : {};
   return (
     <Field label={label} {...(hint && { hint })} wrong={wrong ?? null}>
       {(ids) => (
         <input
           {...ids}
           {...input}
+          {...first}
           value={value}
           required={isRequired ?? false}
           onChange={(event) => change(event.target.value)}

@@ -2,6 +2,7 @@
 
 import { useCallback, useEffect, useRef, useState } from "react";
 import { asProblem, type Problem } from "../api/problem";
+import type { Page } from "../api/types";
 
 export interface Loaded<T> {
   readonly data: T | null;
@@ -42,6 +43,34 @@ export function useLoad<T>(read: (signal: AbortSignal) => Promise<T>, key: strin
 
   const reload = useCallback(() => setTurn((now) => now + 1), []);
   return { data: state.key === key ? state.data : null, problem: state.problem, isLoading, reload };
+}
+
+export interface Growing<T> extends Loaded<readonly T[]> {
+  /** Asks for older items; null: there are none. */
+  readonly more: (() => void) | null;
+}
+
+/** A list whose older items are asked for by the number of the last one. */
+export function useGrowing<T>(
+  read: (before: number | null) => Promise<Page<T, number>>,
+  key: string,
+): Growing<T> {
+  const [pages, setPages] = useState(1);
+  const list = useLoad(async () => {
+    const items: T[] = [];
+    let before: number | null = null;
+    for (let page = 0; page < pages; page += 1) {
+      const found: Page<T, number> = await read(before);
+      items.push(...found.items);
+      before = found.next;
+      if (before === null) break;
+    }
+    return { items, next: before };
+  }, `${key} ${pages}`);
+  const kept = useRef<readonly T[] | null>(null);
+  if (list.data !== null) kept.current = list.data.items;
+  const more = list.data?.next != null ? () => setPages((now) => now + 1) : null;
+  return { ...list, data: list.data?.items ?? kept.current, more };
 }
 
 export interface Action {

@@ -9,12 +9,22 @@ export interface ListPageProps<T> {
   readonly title: string;
   readonly how?: string;
   readonly empty: string;
-  readonly list: Loaded<readonly T[]>;
+  readonly list: Pick<Loaded<readonly T[]>, "data" | "problem">;
+  /** There is more: asks for it. */
+  more?: (() => void) | null;
   readonly actions?: ReactNode;
   children(items: readonly T[]): ReactNode;
 }
 
-export function ListPage<T>({ title, how, empty, list, actions, children }: ListPageProps<T>) {
+export function ListPage<T>({
+  title,
+  how,
+  empty,
+  list,
+  more,
+  actions,
+  children,
+}: ListPageProps<T>) {
   const { words } = useFrame();
   useTitle(title);
   return (
@@ -28,6 +38,11 @@ export function ListPage<T>({ title, how, empty, list, actions, children }: List
       {list.data === null && list.problem === null && <Busy text={words.say("app.loading")} />}
       {list.data !== null &&
         (list.data.length === 0 ? <p className="empty">{empty}</p> : children(list.data))}
+      {more && (
+        <button type="button" onClick={more}>
+          {words.say("app.more")}
+        </button>
+      )}
     </section>
   );
 }

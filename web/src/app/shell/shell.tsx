@@ -5,6 +5,8 @@ import type { LineState } from "../api/events";
 import { pagesOf } from "../logic/rights";
 import { hashTo, type PageName, type Route } from "../logic/route";
 import { useDesk } from "../parts/app_context";
+import { draftsOf } from "../parts/drafts";
+import { useNow } from "../parts/hooks";
 import { Brand } from "./brand";
 
 export interface ShellProps {
@@ -36,6 +38,7 @@ export function Shell({ route, children }: ShellProps) {
             </a>
           ))}
         </nav>
+        <Unsaved route={route} />
         <p className="research">{words.say("app.research")}</p>
         <Line />
         <nav className="me" aria-label={words.say("app.me")}>
@@ -72,14 +75,32 @@ function skip(): void {
   document.getElementById("main")?.focus();
 }
 
+const LOOK_MS = 2000;
+
+/** Answers to other exams that are not at the server yet, with the way back to them. */
+function Unsaved({ route }: { route: Route }) {
+  const { words, apis } = useDesk();
+  useNow(LOOK_MS);
+  const drafts = draftsOf(apis.readings);
+  const open = [
+    ...drafts.reading.unsaved().map((exam) => ["exams", exam] as const),
+    ...drafts.arbitration.unsaved().map((exam) => ["arbitration", exam] as const),
+  ].filter(([page, exam]) => route.page !== page || route.id !== String(exam));
+  return open.map(([page, exam]) => (
+    <a key={`${page} ${exam}`} className="unsaved" href={hashTo(page, exam)}>
+      {words.say("app.unsaved", { n: exam })}
+    </a>
+  ));
+}
+
 /** Whether the page hears of changes as they happen. */
 function Line() {
   const { words, events } = useDesk();
   const [state, setState] = useState<LineState>("connecting");
   useEffect(() => events.watchLine(setState), [events]);
   return (
-    <p className={`line line-${state}`} role="status">
-      <span aria-hidden="true" className="line-dot" />
+    <p className={`connection connection-${state}`} role="status">
+      <span aria-hidden="true" className="connection-dot" />
       {words.say(`line.${state}`)}
     </p>
   );

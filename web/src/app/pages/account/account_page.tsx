@@ -118,7 +118,7 @@ function Sessions() {
   const { words, apis, announce } = useDesk();
   const list = useLoad(apis.account.sessions, "sessions");
   const { isBusy, problem, run } = useAction();
-  const time = (iso: string) => dateTimeWords(iso, words.language);
+  const time = (iso: string) => dateTimeWords(iso, words.locale);
   const end = (act: () => Promise<unknown>) =>
     run(async () => {
       await act();

@@ -17,7 +17,7 @@ export function Tokens() {
   const [days, setDays] = useState<string>("90");
   const [made, setMade] = useState<string | null>(null);
   const { isBusy, problem, run } = useAction();
-  const time = (iso: string | null) => (iso === null ? "–" : dateTimeWords(iso, words.language));
+  const time = (iso: string | null) => (iso === null ? "–" : dateTimeWords(iso, words.locale));
   const submit = (event: FormEvent) => {
     event.preventDefault();
     void run(async () => {

@@ -9,17 +9,17 @@ import { Busy, ProblemNote, TextField } from "../../parts/form";
 import { useAction, useLoad, useTitle } from "../../parts/hooks";
 import { Table } from "../../parts/list_page";
 
-const NO_QUERY = { actor: "", event: "", exam: "" };
+const NO_QUERY = { actor: "", action: "", exam: "" };
 
 export default function AuditPage() {
   const { words, apis } = useDesk();
   useTitle(words.say("page.audit"));
   const [typed, setTyped] = useState(NO_QUERY);
   const [query, setQuery] = useState(NO_QUERY);
-  const [cursors, setCursors] = useState<readonly (string | null)[]>([null]);
+  const [cursors, setCursors] = useState<readonly (number | null)[]>([null]);
   const cursor = cursors.at(-1) ?? null;
   const key = JSON.stringify([query, cursor]);
-  const list = useLoad<Page<AuditEntry>>(() => apis.audit.list({ ...query, cursor }), key);
+  const list = useLoad<Page<AuditEntry, number>>(() => apis.audit.list({ ...query, cursor }), key);
   const search = (event: FormEvent) => {
     event.preventDefault();
     setCursors([null]);
@@ -41,7 +41,7 @@ export default function AuditPage() {
       </header>
       <form className="filters" onSubmit={search}>
         {field("actor")}
-        {field("event")}
+        {field("action")}
         {field("exam")}
         <button type="submit">{words.say("audit.search")}</button>
       </form>
@@ -53,14 +53,14 @@ export default function AuditPage() {
       {list.data && list.data.items.length > 0 && (
         <Table
           items={list.data.items}
-          id={(one) => one.id}
+          id={(one) => one.number}
           columns={[
             {
               title: words.say("audit.at"),
-              cell: (one) => <time dateTime={one.at}>{dateTimeWords(one.at, words.language)}</time>,
+              cell: (one) => <time dateTime={one.at}>{dateTimeWords(one.at, words.locale)}</time>,
             },
             { title: words.say("audit.actor"), cell: (one) => one.actor },
-            { title: words.say("audit.event"), cell: (one) => one.event },
+            { title: words.say("audit.action"), cell: (one) => one.action },
             {
               title: words.say("audit.exam"),
               cell: (one) =>
@@ -68,7 +68,7 @@ export default function AuditPage() {
             },
             {
               title: words.say("audit.detail"),
-              cell: (one) => one.detail && <code className="detail">{detailOf(one.detail)}</code>,
+              cell: (one) => <code className="detail">{detailOf(one.detail)}</code>,
             },
           ]}
         />
@@ -105,11 +105,11 @@ function Verification() {
   const { isBusy, problem, run } = useAction();
   const verify = () =>
     run(async () => {
-      const { intact, entries, detail } = await apis.audit.verify();
-      const text = intact
-        ? words.say("audit.intact", { n: entries })
-        : words.say("audit.broken", { detail: detail ?? "" });
-      setSaid({ text, isGood: intact });
+      const { sound, length, reason, broken_at } = await apis.audit.verify();
+      const text = sound
+        ? words.say("audit.intact", { n: length })
+        : words.say("audit.broken", { at: broken_at ?? "?", reason: reason ?? "" });
+      setSaid({ text, isGood: sound });
     });
   return (
     <>

@@ -54,11 +54,11 @@ export default function SitesPage() {
               },
               {
                 title: words.say("sites.mode"),
-                cell: (one) => one.reading_mode && words.say(`mode.${one.reading_mode}`),
+                cell: (one) => words.say(`mode.${one.reading_mode}`),
               },
               {
                 title: words.say("sites.order"),
-                cell: (one) => one.order && words.say(`order.${one.order}`),
+                cell: (one) => words.say(`order.${one.order}`),
               },
               {
                 title: words.say("sites.double"),
@@ -129,22 +129,22 @@ function NewSite({ close, done }: { close(): void; done(): void }) {
 function SiteDialog({ site, close, done }: { site: Site; close(): void; done(): void }) {
   const { words, apis, announce } = useDesk();
   const [name, setName] = useState(site.name);
-  const [mode, setMode] = useState<ReadingMode>(site.reading_mode ?? "second_reader");
-  const [order, setOrder] = useState<Order>(site.order ?? "reception");
-  const [isDouble, setDouble] = useState(site.double_reading ?? false);
-  const [language, setLanguage] = useState(site.language ?? "en");
+  const [mode, setMode] = useState(site.reading_mode);
+  const [order, setOrder] = useState(site.order);
+  const [isDouble, setDouble] = useState(site.double_reading);
+  const [language, setLanguage] = useState(site.language);
   const { isBusy, problem, run } = useAction();
   const submit = (event: FormEvent) => {
     event.preventDefault();
     void run(async () => {
-      const all = {
-        name: name.trim(),
+      const changes = {
+        ...(name.trim() !== site.name && { name: name.trim() }),
         reading_mode: mode,
         order,
         double_reading: isDouble,
         language,
       };
-      await apis.sites.change(site.id, all);
+      await apis.sites.change(site.id, changes);
       announce(words.say("app.saved"));
       done();
     });

@@ -83,9 +83,23 @@ export function AnswerForm(props: AnswerFormProps) {
           rows={3}
           maxLength={LONGEST_COMMENT}
           value={answers.comment}
+          aria-invalid={missing.includes("comment") || undefined}
           onChange={(event) => change({ ...answers, comment: event.target.value })}
         />
       </div>
+      <details className="urgent" open={answers.urgent !== "" || undefined}>
+        <summary>{words.say("reading.urgent")}</summary>
+        <div className="field">
+          <label htmlFor="reading-urgent">{words.say("reading.urgent-how")}</label>
+          <textarea
+            id="reading-urgent"
+            rows={2}
+            maxLength={LONGEST_COMMENT}
+            value={answers.urgent}
+            onChange={(event) => change({ ...answers, urgent: event.target.value })}
+          />
+        </div>
+      </details>
     </>
   );
 }

@@ -38,17 +38,26 @@ export function AnswerSummary({ title, answers, images, showMark, before }: Answ
                   ? words.say("reading.open")
                   : `${words.say("reading.birads-n", { n: birads })} – ${words.say(`birads.${birads}`)}`}
                 {density && <small>{words.say("reading.density-n", { n: density })}</small>}
+                {isChanged && <small>{words.say("reading.was-changed")}</small>}
               </dd>
             </div>
           );
         })}
         <div className={changed.has("recall") ? "changed" : ""}>
           <dt>{words.say("reading.recall")}</dt>
-          <dd>{recall}</dd>
+          <dd>
+            {recall}
+            {changed.has("recall") && <small>{words.say("reading.was-changed")}</small>}
+          </dd>
         </div>
       </dl>
       <Findings findings={answers.findings} images={images} {...(showMark && { showMark })} />
       {answers.comment !== "" && <p className="comment">{answers.comment}</p>}
+      {answers.urgent !== "" && (
+        <p className="note note-warning comment">
+          {words.say("reading.urgent-is", { text: answers.urgent })}
+        </p>
+      )}
     </section>
   );
 }

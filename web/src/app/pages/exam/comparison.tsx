@@ -1,25 +1,28 @@
 /** Readings of other people side by side, for arbitration and after both have answered. */
 
 import type { Reading } from "../../api/types";
-import { BREASTS, disagree } from "../../logic/answers";
+import { BREASTS } from "../../logic/answers";
+import { isFinding } from "../../logic/marks";
 import { useDesk } from "../../parts/app_context";
 
 export interface ComparisonProps {
   readonly readings: readonly Reading[];
+  /** Names of fields in which they differ. */
+  readonly differences: readonly string[];
   showMark(id: string): void;
 }
 
-export function Comparison({ readings, showMark }: ComparisonProps) {
+export function Comparison({ readings, differences, showMark }: ComparisonProps) {
   const { words } = useDesk();
-  const [a, b] = readings.map((reading) => reading.after_ai ?? reading);
-  const isOpen = a !== undefined && b !== undefined && disagree(a, b);
   const open = words.say("reading.open");
   const recall = (given: boolean | null) =>
     given === null ? open : words.say(given ? "reading.recall-yes" : "reading.recall-no");
   return (
     <section className="comparison">
       <h3>{words.say("comparison.title")}</h3>
-      {isOpen && <p className="note note-warning">{words.say("comparison.disagree")}</p>}
+      {differences.length > 0 && (
+        <p className="note note-warning">{words.say("comparison.disagree")}</p>
+      )}
       <div className="comparison-scroll">
         <table>
           <thead>
@@ -28,19 +31,21 @@ export function Comparison({ readings, showMark }: ComparisonProps) {
               {readings.map((reading) => (
                 <th key={reading.id} scope="col">
                   {reading.person.name}
-                  <small>{words.say(`reading.role-${reading.role}`)}</small>
+                  <small>{words.say(`reading.role-${reading.slot ?? reading.role}`)}</small>
                 </th>
               ))}
             </tr>
           </thead>
           <tbody>
             {BREASTS.map((breast) => (
-              <tr key={breast}>
+              <tr
+                key={breast}
+                className={differences.includes(`assessments.${breast}.birads`) ? "differs" : ""}
+              >
                 <th scope="row">{words.say(`breast.${breast}`)}</th>
                 {readings.map((reading) => {
-                  const answers = reading.after_ai ?? reading;
-                  const { birads } = answers.assessments[breast];
-                  const density = answers.density[breast];
+                  const { birads } = reading.assessments[breast];
+                  const density = reading.density[breast];
                   return (
                     <td key={reading.id}>
                       {birads === null ? open : words.say("reading.birads-n", { n: birads })}
@@ -50,17 +55,17 @@ export function Comparison({ readings, showMark }: ComparisonProps) {
                 })}
               </tr>
             ))}
-            <tr className={isOpen ? "differs" : ""}>
+            <tr className={differences.includes("recall") ? "differs" : ""}>
               <th scope="row">{words.say("reading.recall")}</th>
               {readings.map((reading) => (
-                <td key={reading.id}>{recall((reading.after_ai ?? reading).recall)}</td>
+                <td key={reading.id}>{recall(reading.recall)}</td>
               ))}
             </tr>
             <tr>
               <th scope="row">{words.say("reading.findings")}</th>
               {readings.map((reading) => (
                 <td key={reading.id}>
-                  {(reading.after_ai ?? reading).findings.map((mark, i) => (
+                  {reading.findings.filter(isFinding).map((mark, i) => (
                     <button
                       key={mark.id ?? i}
                       type="button"
@@ -77,7 +82,7 @@ export function Comparison({ readings, showMark }: ComparisonProps) {
               <th scope="row">{words.say("reading.comment")}</th>
               {readings.map((reading) => (
                 <td key={reading.id} className="comment">
-                  {(reading.after_ai ?? reading).comment}
+                  {reading.comment}
                 </td>
               ))}
             </tr>

@@ -2,24 +2,26 @@
 
 import { useState } from "react";
 import type { ExamDetail, Person } from "../../api/types";
-import { administers, hasRole, mayRead } from "../../logic/rights";
+import { worksOn } from "../../logic/rights";
 import { hashTo } from "../../logic/route";
 import { nameWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
 import { AiCell, StatusWord } from "../../parts/category";
 import { Dialog } from "../../parts/dialog";
-import { ProblemNote, SelectField } from "../../parts/form";
+import { ProblemNote, SelectField, TextField } from "../../parts/form";
 import { useAction, useLoad } from "../../parts/hooks";
 import { lastList } from "../worklist/memory";
 
 export interface ExamBarProps {
   readonly detail: ExamDetail | null;
+  /** What must be visible at all times. */
+  readonly banner: string | null;
   readonly next: number | null;
   readonly previous: number | null;
   refresh(): Promise<unknown>;
 }
 
-export function ExamBar({ detail, next, previous, refresh }: ExamBarProps) {
+export function ExamBar({ detail, banner, next, previous, refresh }: ExamBarProps) {
   const { words, person } = useDesk();
   const [dialog, setDialog] = useState<"opinion" | "site" | null>(null);
   const close = () => setDialog(null);
@@ -33,11 +35,12 @@ export function ExamBar({ detail, next, previous, refresh }: ExamBarProps) {
           <span className="quiet">{detail.site?.name ?? words.say("exam.no-site")}</span>
           <AiCell row={detail} />
           <StatusWord status={detail.status} />
+          {banner && <strong className="exam-banner">{banner}</strong>}
           <span className="spring" />
-          {detail.patient_key && (
-            <a href={hashTo("patients", detail.patient_key)}>{words.say("exam.study-list")}</a>
+          {detail.patient.key && (
+            <a href={hashTo("patients", detail.patient.key)}>{words.say("exam.study-list")}</a>
           )}
-          {mayRead(person, detail.site?.id ?? null) && (
+          {mayAsk(person, detail) && (
             <button type="button" className="quiet" onClick={() => setDialog("opinion")}>
               {words.say("opinion.ask")}
             </button>
@@ -59,15 +62,17 @@ export function ExamBar({ detail, next, previous, refresh }: ExamBarProps) {
   );
 }
 
+function mayAsk(person: Person, detail: ExamDetail): boolean {
+  const site = detail.site?.id ?? null;
+  return worksOn(person, site, "reader") || worksOn(person, site, "arbiter");
+}
+
 function OpinionDialog({ detail, close }: { detail: ExamDetail; close(): void }) {
-  const { words, apis, person, announce } = useDesk();
-  const people = useLoad(() => apis.people.list(), "people");
+  const { words, apis, announce } = useDesk();
+  const people = useLoad(apis.readings.colleagues, "colleagues");
   const [to, setTo] = useState("");
+  const [question, setQuestion] = useState("");
   const { isBusy, problem, run } = useAction();
-  const isReader = (one: Person) => hasRole(one, "reader") || hasRole(one, "arbiter");
-  const readers = (people.data ?? []).filter(
-    (one) => one.id !== person.id && one.is_active && isReader(one),
-  );
   return (
     <Dialog title={words.say("opinion.ask")} close={close}>
       <form
@@ -75,26 +80,32 @@ function OpinionDialog({ detail, close }: { detail: ExamDetail; close(): void })
         onSubmit={(event) => {
           event.preventDefault();
           void run(async () => {
-            await apis.readings.askOpinion(detail.id, Number(to));
+            await apis.readings.askOpinion(detail.id, Number(to), question.trim());
             announce(words.say("opinion.asked"));
             close();
           });
         }}
       >
         <p>{words.say("opinion.how")}</p>
-        {administers(person) || readers.length > 0 ? (
+        {people.data?.items.length === 0 ? (
+          <p>{words.say("opinion.nobody")}</p>
+        ) : (
           <SelectField
             label={words.say("opinion.reader")}
             value={to}
             change={setTo}
             options={[
               ["", words.say("app.choose")],
-              ...readers.map((one) => [String(one.id), one.display_name] as const),
+              ...(people.data?.items ?? []).map((one) => [String(one.id), one.name] as const),
             ]}
           />
-        ) : (
-          <p>{words.say("opinion.nobody")}</p>
         )}
+        <TextField
+          label={words.say("opinion.question")}
+          value={question}
+          change={setQuestion}
+          maxLength={400}
+        />
         <ProblemNote problem={people.problem ?? problem} />
         <div className="actions">
           <button type="submit" className="primary" disabled={isBusy || to === ""}>
@@ -123,7 +134,7 @@ function SiteDialog({ detail, close, done }: SiteDialogProps) {
         onSubmit={(event) => {
           event.preventDefault();
           void run(async () => {
-            await apis.exams.setSite(detail.id, Number(to));
+            await apis.exams.setSite(detail.id, Number(to), detail.site?.id ?? null);
             announce(words.say("exam.site-set"));
             close();
             done();

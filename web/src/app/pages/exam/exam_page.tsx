@@ -5,14 +5,15 @@ import { loadWords, type Words } from "../../../viewer/messages/text";
 import { emptyHistory, type Mark } from "../../../viewer/tools/marks";
 import { Viewer } from "../../../viewer/Viewer";
 import type { ViewerHandle } from "../../../viewer/viewer";
-import { examUrl } from "../../api/exams";
+import { viewerUrl } from "../../api/exams";
 import type { Reading } from "../../api/types";
-import { findingsOf, isFinding, marksOf } from "../../logic/marks";
+import { findingsOf, marksOf } from "../../logic/marks";
 import { hashTo } from "../../logic/route";
 import { nextExam, previousExam } from "../../logic/worklist";
 import { useDesk } from "../../parts/app_context";
 import { ProblemNote } from "../../parts/form";
 import { useTitle } from "../../parts/hooks";
+import { useIsNarrow } from "../../parts/use_narrow";
 import { lastList } from "../worklist/memory";
 import { ExamBar } from "./exam_bar";
 import { ExamNews } from "./exam_news";
@@ -20,17 +21,16 @@ import { ExamSummary } from "./exam_summary";
 import { ReadingPanel } from "./reading_panel";
 import { useDraft } from "./use_draft";
 import { useExam } from "./use_exam";
-import { useIsNarrow } from "./use_narrow";
 
 export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boolean }) {
   const desk = useDesk();
   const { words, apis } = desk;
-  const exam = useExam(id);
-  const draft = useDraft(id, exam.detail, isArbitration);
+  const viewer = useRef<ViewerHandle | null>(null);
+  const exam = useExam(id, isArbitration, (refined) => viewer.current?.refine(refined));
+  const draft = useDraft(id, exam.facts, isArbitration);
   const isNarrow = useIsNarrow();
   const [viewerWords, setViewerWords] = useState<Words | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
-  const viewer = useRef<ViewerHandle | null>(null);
   const [isOpen, setOpen] = useState(false);
   /** Marks that the page itself puts into the viewer are not the reader's changes. */
   const isShowing = useRef(false);
@@ -53,13 +53,12 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
     location.hash = to === null ? lastList().hash : hashTo("exams", to);
   };
 
-  // Answers that came from the server bring their marks with them; measured lengths stay.
+  // Answers that came from the server bring their marks with them.
   // biome-ignore lint/correctness/useExhaustiveDependencies: only when answers have arrived
   useEffect(() => {
     const state = viewer.current?.state;
     if (!isOpen || !state) return;
-    const lengths = state.marks.marks.filter((mark) => !isFinding(mark));
-    const marks = [...marksOf(draft.snapshot.answers.findings), ...lengths];
+    const marks = marksOf(draft.snapshot.answers.findings);
     isShowing.current = true;
     viewer.current?.change({ ...state, marks: emptyHistory(marks), selected: null }, false);
     isShowing.current = false;
@@ -82,14 +81,14 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
     (marks: readonly Mark[]) => {
       if (isShowing.current) return;
       const { answers } = draft.desk.snapshot;
-      draft.desk.change({ ...answers, findings: findingsOf(marks, answers.findings) });
+      const images = viewer.current?.state?.exam.images ?? [];
+      draft.desk.change({ ...answers, findings: findingsOf(marks, answers.findings, images) });
     },
     [draft.desk],
   );
   const refresh = async (reading?: Reading) => {
     if (reading !== undefined) draft.desk.replace(reading);
-    const refined = await exam.refresh();
-    if (refined !== null) viewer.current?.refine(refined);
+    await exam.refresh();
   };
 
   useEffect(() => {
@@ -117,28 +116,36 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
       </section>
     );
   }
-  const panel = exam.detail && (
+  const panel = exam.facts && (
     <ReadingPanel
-      detail={exam.detail}
+      facts={exam.facts}
       draft={draft}
+      isArbitration={isArbitration}
       next={next}
+      openAgain={exam.openAgain}
       showMark={(mark) => viewer.current?.showMark(mark)}
       refresh={refresh}
     />
   );
   return (
-    <section className="exam">
-      <ExamBar detail={exam.detail} next={next} previous={previous} refresh={refresh} />
+    <section className={isNarrow ? "exam exam-narrow" : "exam"}>
+      <ExamBar
+        detail={exam.facts?.detail ?? null}
+        banner={exam.facts?.exam.banner ?? null}
+        next={next}
+        previous={previous}
+        refresh={refresh}
+      />
       <ExamNews exam={exam} failure={failure} />
       <div className="exam-parts">
-        {isNarrow && exam.detail && <ExamSummary detail={exam.detail} />}
+        {isNarrow && exam.facts && <ExamSummary facts={exam.facts} />}
         {!isNarrow && viewerWords !== null && (
           <div className="viewer-place">
             <Viewer
               key={`${exam.opening} ${viewerWords.language}`}
               words={viewerWords}
               url={exam.url}
-              next={next === null ? null : examUrl(next)}
+              next={next === null ? null : viewerUrl(next)}
               marks={marksOf(draft.snapshot.answers.findings)}
               readExam={exam.readExam}
               fetch={apis.client.fetch}

@@ -1,47 +1,48 @@
 /** An exam on a narrow screen: previews and facts, no reading of films. */
 
-import type { ExamDetail } from "../../api/types";
 import { dateTimeWords, dateWords, nameWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
 import { AiCell, StatusWord } from "../../parts/category";
+import type { ExamFacts } from "./use_exam";
 
-export function ExamSummary({ detail }: { detail: ExamDetail }) {
+export function ExamSummary({ facts }: { facts: ExamFacts }) {
   const { words } = useDesk();
+  const { detail, exam } = facts;
   const { patient } = detail;
-  const language = words.language;
-  const born = patient.birth_date && dateWords(patient.birth_date, language);
-  const facts: readonly (readonly [string, string | null | undefined])[] = [
+  const { locale } = words;
+  const born = patient.birth_date && dateWords(patient.birth_date, locale);
+  const lines: readonly (readonly [string, string | null | undefined])[] = [
     [words.say("patient.id"), patient.id],
     [words.say("patient.born"), born],
     [words.say("column.exam"), detail.accession_number],
     [words.say("column.site"), detail.site?.name ?? words.say("exam.no-site")],
-    [words.say("exam.received"), dateTimeWords(detail.received_at, language)],
+    [words.say("exam.received"), dateTimeWords(detail.received_at, locale)],
   ];
-  const doubts = detail.ai_hidden ? [] : (detail.ai?.doubts ?? []);
   return (
     <section className="summary">
       <h2>{nameWords(patient.name) ?? words.say("patient.unknown")}</h2>
+      {exam.banner && <p className="note note-warning">{exam.banner}</p>}
       <div className="summary-state">
         <AiCell row={detail} />
         <StatusWord status={detail.status} />
       </div>
       <dl className="facts">
-        {facts.map(([name, value]) => (
+        {lines.map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>
             <dd>{value || "–"}</dd>
           </div>
         ))}
       </dl>
-      {doubts.length > 0 && (
+      {exam.doubts.length > 0 && (
         <ul className="doubts">
-          {doubts.map((doubt) => (
+          {exam.doubts.map((doubt) => (
             <li key={doubt}>{doubt}</li>
           ))}
         </ul>
       )}
       <div className="previews">
-        {detail.images.map((image) => {
+        {exam.images.map((image) => {
           const name = `${image.laterality ?? "?"} ${image.viewPosition ?? "?"}`;
           return (
             <figure key={image.sopInstanceUid}>

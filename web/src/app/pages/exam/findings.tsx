@@ -3,6 +3,7 @@
 import type { ExamImage } from "../../../viewer/exam";
 import type { BiRads, ReadingMark } from "../../api/types";
 import { BIRADS } from "../../logic/answers";
+import { isFinding } from "../../logic/marks";
 import type { AppKey } from "../../messages/text";
 import { useDesk } from "../../parts/app_context";
 
@@ -23,16 +24,17 @@ export function Findings({ findings, images, showMark, rate }: FindingsProps) {
   return (
     <section className="findings" aria-label={words.say("reading.findings")}>
       <h3>{words.say("reading.findings")}</h3>
-      {findings.length === 0 && (
+      {!findings.some(isFinding) && (
         <p className="quiet">{words.say(rate ? "reading.findings-how" : "reading.no-findings")}</p>
       )}
       <ol>
         {findings.map((mark, i) => {
+          if (!isFinding(mark)) return null;
           const id = mark.id ?? `saved-${i}`;
           const text = [typeWords(mark), mark.text].filter(Boolean).join(": ");
           const name = `${view(mark.image)} · ${text || words.say(`mark.${mark.shape}`)}`;
           return (
-            <li key={id}>
+            <li key={id} className="finding-line">
               {showMark ? (
                 <button type="button" className="quiet finding" onClick={() => showMark(id)}>
                   {name}

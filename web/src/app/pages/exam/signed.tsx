@@ -7,15 +7,16 @@ import { useDesk } from "../../parts/app_context";
 import { ProblemNote } from "../../parts/form";
 import { useAction } from "../../parts/hooks";
 import { AnswerSummary } from "./answer_summary";
-import { NextExam, type PanelProps } from "./reading_panel";
+import { NextExam } from "./next_exam";
+import type { PanelProps } from "./panel_props";
 
 const EXPORTS = ["sr", "gsps", "fhir", "hl7"] as const;
 
 export function Signed(props: PanelProps & { readonly reading: Reading }) {
   const { words } = useDesk();
-  const { detail, reading, next, refresh } = props;
-  const time = reading.signed_at ? dateTimeWords(reading.signed_at, words.language) : "";
-  const final = reading.after_ai ?? reading;
+  const { facts, reading, next, refresh } = props;
+  const { images } = facts.exam;
+  const time = reading.signed_at ? dateTimeWords(reading.signed_at, words.locale) : "";
   return (
     <div className="stack">
       <p className="note note-good">
@@ -26,18 +27,18 @@ export function Signed(props: PanelProps & { readonly reading: Reading }) {
       </div>
       <AnswerSummary
         title={words.say("reading.final-answer")}
-        answers={final}
+        answers={reading}
         before={reading.first_answer}
-        images={detail.images}
+        images={images}
         showMark={props.showMark}
       />
-      {reading.first_answer && reading.after_ai && (
+      {reading.first_answer && reading.after_ai?.agreed === false && (
         <details>
           <summary>{words.say("reading.first-answer")}</summary>
           <AnswerSummary
             title={words.say("reading.first-answer")}
             answers={reading.first_answer}
-            images={detail.images}
+            images={images}
           />
         </details>
       )}
@@ -86,11 +87,11 @@ function Addenda({ reading, refresh }: { reading: Reading; refresh: PanelProps["
     <section className="addenda">
       <h3>{words.say("addendum.title")}</h3>
       <p className="quiet">{words.say("addendum.how")}</p>
-      {(reading.addenda ?? []).map((addendum) => (
-        <blockquote key={addendum.created_at}>
+      {reading.addenda.map((addendum) => (
+        <blockquote key={addendum.id}>
           <p className="comment">{addendum.text}</p>
           <footer>
-            {addendum.person.name}, {dateTimeWords(addendum.created_at, words.language)}
+            {addendum.person.name}, {dateTimeWords(addendum.created_at, words.locale)}
           </footer>
         </blockquote>
       ))}

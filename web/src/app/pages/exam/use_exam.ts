@@ -1,62 +1,95 @@
 /**
- * The exam that is open: its facts for the page and for the viewer, read once for both. If it is
+ * The exam that is open: its facts for the page, for the viewer, and the readings of it. If it is
  * revised or deleted meanwhile, that is reported and nothing is exchanged by itself.
  */
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Exam } from "../../../viewer/exam";
-import { examUrl } from "../../api/exams";
+import { viewerUrl } from "../../api/exams";
 import { asProblem, type Problem } from "../../api/problem";
-import type { ExamDetail } from "../../api/types";
+import type { Dispute, ExamDetail, Reading } from "../../api/types";
 import { useDesk } from "../../parts/app_context";
 
+export interface ExamFacts {
+  readonly detail: ExamDetail;
+  /** As the viewer shows it. */
+  readonly exam: Exam;
+  readonly readings: readonly Reading[];
+  /** Both readings, for an arbiter. */
+  readonly dispute: Dispute | null;
+}
+
 export interface OpenExam {
-  readonly detail: ExamDetail | null;
+  readonly facts: ExamFacts | null;
   readonly problem: Problem | null;
-  /** Another revision of the exam is there, or it is gone. */
+  /** Another version of the exam is there, or it is gone. */
   readonly news: "revised" | "gone" | null;
   /** Counts the openings: a viewer with another number opens the exam again. */
   readonly opening: number;
   readonly url: string;
   readExam(url: string): Promise<Exam>;
-  /** Asks again for what may have changed beside the pictures: readings, what of the AI is shown. */
-  refresh(): Promise<Exam | null>;
-  /** Takes the new revision. */
+  /** Asks again for what may have changed beside the pictures. */
+  refresh(): Promise<void>;
+  /** Takes the version that is at the server now. */
   openAgain(): void;
+}
+
+interface State {
+  readonly id: number;
+  readonly facts: ExamFacts | null;
+  readonly problem: Problem | null;
+  readonly news: OpenExam["news"];
 }
 
 const GONE = [404, 410];
 
-export function useExam(id: number): OpenExam {
-  const { apis, events } = useDesk();
+/**
+ * @param refined takes the exam where more or less of the AI is shown than before
+ */
+export function useExam(
+  id: number,
+  isArbitration: boolean,
+  refined: (exam: Exam) => void,
+): OpenExam {
+  const { apis } = useDesk();
+  const tell = useRef(refined);
+  tell.current = refined;
   const [opening, setOpening] = useState(0);
-  const [state, setState] = useState<{
-    id: number;
-    detail: ExamDetail | null;
-    problem: Problem | null;
-    news: OpenExam["news"];
-  }>({ id, detail: null, problem: null, news: null });
-  const shown = useRef<ExamDetail | null>(null);
+  const nothing: State = { id, facts: null, problem: null, news: null };
+  const [state, setState] = useState<State>(nothing);
+  const shown = useRef<ExamFacts | null>(null);
 
+  const ask = useCallback(
+    async () => ({
+      detail: await apis.exams.show(id),
+      readings: await apis.readings.list(id),
+      dispute: isArbitration ? await apis.readings.dispute(id).catch(() => null) : null,
+    }),
+    [apis, id, isArbitration],
+  );
+
+  // The pictures are asked for first: they are what the reader waits for.
   // biome-ignore lint/correctness/useExhaustiveDependencies: an opening reads again
   const first = useMemo(() => {
-    const read = apis.exams.show(id);
-    read.catch(() => undefined);
-    return read;
-  }, [apis, id, opening]);
+    const exam = apis.exams.forViewer(viewerUrl(id));
+    const others = ask();
+    exam.catch(() => undefined);
+    others.catch(() => undefined);
+    return { exam, others };
+  }, [apis, id, ask, opening]);
 
   useEffect(() => {
     let isCurrent = true;
     shown.current = null;
-    setState({ id, detail: null, problem: null, news: null });
-    first.then(
-      (detail) => {
+    setState({ id, facts: null, problem: null, news: null });
+    Promise.all([first.exam, first.others]).then(
+      ([exam, others]) => {
         if (!isCurrent) return;
-        shown.current = detail;
-        setState({ id, detail, problem: null, news: null });
+        shown.current = { exam, ...others };
+        setState({ id, facts: shown.current, problem: null, news: null });
       },
       (error: unknown) =>
-        isCurrent && setState({ id, detail: null, problem: asProblem(error), news: null }),
+        isCurrent && setState({ id, facts: null, problem: asProblem(error), news: null }),
     );
     return () => {
       isCurrent = false;
@@ -64,47 +97,61 @@ export function useExam(id: number): OpenExam {
   }, [id, first]);
 
   const readExam = useCallback(
-    async (url: string) =>
-      url === examUrl(id) ? apis.exams.withAi(await first) : apis.exams.forViewer(url),
+    (url: string) => (url === viewerUrl(id) ? first.exam : apis.exams.forViewer(url)),
     [apis, id, first],
   );
 
   const refresh = useCallback(async () => {
     const before = shown.current;
-    if (before === null) return null;
+    if (before === null) return;
+    const isStill = () => shown.current === before;
     try {
-      const detail = await apis.exams.show(id);
-      if (shown.current !== before) return null;
-      if (detail.revision !== before.revision) {
+      const others = await ask();
+      if (!isStill()) return;
+      if (others.detail.version !== before.detail.version) {
         setState((now) => ({ ...now, news: "revised" }));
-        return null;
+        return;
       }
-      shown.current = detail;
-      setState((now) => ({ ...now, detail }));
-      return await apis.exams.withAi(detail);
+      const isOther =
+        others.detail.ai_hidden !== before.detail.ai_hidden ||
+        others.detail.revision !== before.detail.revision;
+      const exam = isOther ? await apis.exams.forViewer(viewerUrl(id)) : before.exam;
+      if (!isStill()) return;
+      shown.current = { exam, ...others };
+      setState((now) => ({ ...now, facts: shown.current }));
+      if (isOther) tell.current(exam);
     } catch (error) {
-      if (GONE.includes(asProblem(error).status)) setState((now) => ({ ...now, news: "gone" }));
-      return null;
+      const isGone = GONE.includes(asProblem(error).status);
+      if (isGone && isStill()) setState((now) => ({ ...now, news: "gone" }));
     }
-  }, [apis, id]);
+  }, [apis, ask, id]);
 
-  useEffect(
-    () =>
-      events.listen((event) => {
-        if (event.exam === id || event.name === "connected") void refresh();
-      }),
-    [events, id, refresh],
-  );
-
-  const current = state.id === id ? state : { detail: null, problem: null, news: null };
+  useNews(id, refresh);
   return {
-    detail: current.detail,
-    problem: current.problem,
-    news: current.news,
+    ...(state.id === id ? state : nothing),
     opening,
-    url: examUrl(id),
+    url: viewerUrl(id),
     readExam,
     refresh,
     openAgain: () => setOpening((now) => now + 1),
   };
+}
+
+/** Several events of a moment are answered by one question. */
+const SETTLE_MS = 400;
+
+function useNews(id: number, refresh: () => Promise<void>): void {
+  const { events } = useDesk();
+  useEffect(() => {
+    let timer = 0;
+    const stop = events.listen((event) => {
+      if (event.exam !== id && event.name !== "connected" && event.name !== "reload") return;
+      clearTimeout(timer);
+      timer = window.setTimeout(() => void refresh(), SETTLE_MS);
+    });
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }, [events, id, refresh]);
 }

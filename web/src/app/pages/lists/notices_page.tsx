@@ -3,15 +3,15 @@
 import { useEffect } from "react";
 import type { Notice } from "../../api/types";
 import { hashTo } from "../../logic/route";
-import { dateTimeWords, nameWords } from "../../logic/times";
+import { dateTimeWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
 import { ProblemNote } from "../../parts/form";
-import { useAction, useLoad } from "../../parts/hooks";
+import { useAction, useGrowing } from "../../parts/hooks";
 import { ListPage, Table } from "../../parts/list_page";
 
 export default function NoticesPage() {
   const { words, apis, events, announce } = useDesk();
-  const list = useLoad(apis.followUp.notices, "notices");
+  const list = useGrowing(apis.followUp.notices, "notices");
   const action = useAction();
   useEffect(() => events.listen(list.reload), [events, list.reload]);
   const acknowledge = (notice: Notice) =>
@@ -26,6 +26,7 @@ export default function NoticesPage() {
       how={words.say("notice.how")}
       empty={words.say("notice.none")}
       list={list}
+      more={list.more}
     >
       {(notices) => (
         <>
@@ -38,16 +39,19 @@ export default function NoticesPage() {
               {
                 title: words.say("column.patient"),
                 cell: (one) => (
-                  <a href={hashTo("exams", one.exam_id)}>
-                    {nameWords(one.patient_name) ?? words.say("exam.number", { n: one.exam_id })}
-                  </a>
+                  <>
+                    <a href={hashTo("exams", one.exam_id)}>
+                      {one.patient_id ?? words.say("exam.number", { n: one.exam_id })}
+                    </a>
+                    <small>{one.accession_number}</small>
+                  </>
                 ),
               },
               { title: words.say("notice.text"), cell: (one) => one.text },
-              { title: words.say("column.site"), cell: (one) => one.site?.name ?? "–" },
+              { title: words.say("notice.from"), cell: (one) => one.person.name },
               {
                 title: words.say("notice.since"),
-                cell: (one) => dateTimeWords(one.created_at, words.language),
+                cell: (one) => dateTimeWords(one.created_at, words.locale),
               },
               {
                 title: words.say("column.status"),
@@ -63,8 +67,8 @@ export default function NoticesPage() {
                     </button>
                   ) : (
                     words.say("notice.acknowledged-by", {
-                      name: one.acknowledged_by?.name ?? "–",
-                      time: dateTimeWords(one.acknowledged_at, words.language),
+                      name: one.acknowledged_by ?? "–",
+                      time: dateTimeWords(one.acknowledged_at, words.locale),
                     })
                   ),
               },

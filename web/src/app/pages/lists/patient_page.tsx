@@ -10,7 +10,7 @@ import { rememberList } from "../worklist/memory";
 
 export default function PatientPage({ patient }: { patient: string }) {
   const { words, apis } = useDesk();
-  const list = useLoad(async () => (await apis.exams.ofPatient(patient)).items, patient);
+  const list = useLoad(() => apis.exams.ofPatient(patient), patient);
   const name = nameWords(list.data?.[0]?.patient.name ?? null);
   useEffect(() => {
     if (list.data !== null) rememberList(location.hash, list.data);

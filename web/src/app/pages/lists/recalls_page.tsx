@@ -3,18 +3,19 @@
 import { useEffect, useState } from "react";
 import type { Recall } from "../../api/types";
 import { hashTo } from "../../logic/route";
-import { dateTimeWords, nameWords, waitingSince, waitingWords } from "../../logic/times";
+import { dateTimeWords, waitingSince, waitingWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
 import { Dialog } from "../../parts/dialog";
 import { ProblemNote, TextField } from "../../parts/form";
-import { useAction, useLoad, useNow } from "../../parts/hooks";
+import { useAction, useGrowing, useNow } from "../../parts/hooks";
 import { ListPage, Table } from "../../parts/list_page";
 
 const MINUTE_MS = 60_000;
 
 export default function RecallsPage() {
   const { words, apis, events } = useDesk();
-  const list = useLoad(apis.followUp.recalls, "recalls");
+  const [isAll, setAll] = useState(false);
+  const list = useGrowing((before) => apis.followUp.recalls(before, !isAll), `recalls ${isAll}`);
   const [closing, setClosing] = useState<Recall | null>(null);
   const now = useNow(MINUTE_MS);
   useEffect(() => events.listen(list.reload), [events, list.reload]);
@@ -24,6 +25,17 @@ export default function RecallsPage() {
       how={words.say("recall.how")}
       empty={words.say("recall.none")}
       list={list}
+      more={list.more}
+      actions={
+        <label className="check">
+          <input
+            type="checkbox"
+            checked={isAll}
+            onChange={(event) => setAll(event.target.checked)}
+          />
+          {words.say("recall.all")}
+        </label>
+      }
     >
       {(recalls) => (
         <>
@@ -35,21 +47,23 @@ export default function RecallsPage() {
               {
                 title: words.say("column.patient"),
                 cell: (one) => (
-                  <a href={hashTo("exams", one.exam_id)}>
-                    {nameWords(one.patient_name) ?? words.say("exam.number", { n: one.exam_id })}
-                  </a>
+                  <>
+                    <a href={hashTo("exams", one.exam_id)}>
+                      {one.patient_id ?? words.say("exam.number", { n: one.exam_id })}
+                    </a>
+                    <small>{one.accession_number}</small>
+                  </>
                 ),
               },
-              { title: words.say("column.site"), cell: (one) => one.site?.name ?? "–" },
               {
                 title: words.say("recall.since"),
                 cell: (one) => {
                   const waiting = waitingSince(one.created_at, now);
                   return (
                     <time dateTime={one.created_at}>
-                      {dateTimeWords(one.created_at, words.language)}
+                      {dateTimeWords(one.created_at, words.locale)}
                       {one.closed_at === null && waiting && (
-                        <small> {waitingWords(waiting, words.language)}</small>
+                        <small> {waitingWords(waiting, words.locale)}</small>
                       )}
                     </time>
                   );
@@ -65,7 +79,7 @@ export default function RecallsPage() {
                   ) : (
                     <>
                       {words.say("recall.closed", {
-                        time: dateTimeWords(one.closed_at, words.language),
+                        time: dateTimeWords(one.closed_at, words.locale),
                       })}
                       <small>{one.reason}</small>
                     </>

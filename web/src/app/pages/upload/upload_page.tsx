@@ -4,12 +4,11 @@ import { type DragEvent, useRef, useState, useSyncExternalStore } from "react";
 import type { UploadsApi } from "../../api/uploads";
 import { fromDrop, fromInput, isLeftOut, type NamedFile, sizeWords } from "../../logic/files";
 import { sitesAs } from "../../logic/rights";
-import { hashTo } from "../../logic/route";
-import { isUnderWay, totalsOf, type UploadItem } from "../../logic/upload_list";
-import type { AppKey } from "../../messages/text";
+import { totalsOf } from "../../logic/upload_list";
 import { useDesk } from "../../parts/app_context";
 import { SelectField } from "../../parts/form";
 import { useTitle } from "../../parts/hooks";
+import { UploadLine } from "./upload_line";
 import { makeUploader, type Uploader } from "./uploader";
 
 const uploaders = new WeakMap<UploadsApi, Uploader>();
@@ -120,8 +119,8 @@ export default function UploadPage() {
             />
             <p role="status">
               {words.say("upload.total", {
-                sent: sizeWords(totals.sent, words.language),
-                of: sizeWords(totals.bytes, words.language),
+                sent: sizeWords(totals.sent, words.locale),
+                of: sizeWords(totals.bytes, words.locale),
                 done: totals.counts.done,
                 failed: totals.counts.failed,
               })}
@@ -138,51 +137,5 @@ export default function UploadPage() {
         </>
       )}
     </section>
-  );
-}
-
-function UploadLine({ item, uploader }: { item: UploadItem; uploader: Uploader }) {
-  const { words } = useDesk();
-  return (
-    <li className={`upload-line upload-${item.state}`}>
-      <span className="upload-name">{item.name}</span>
-      <span className="quiet">{sizeWords(item.bytes, words.language)}</span>
-      <span className="upload-state">
-        {words.say(`upload.${item.state}`)}
-        {item.state === "sending" && (
-          <progress aria-label={item.name} value={item.sent} max={Math.max(item.bytes, 1)} />
-        )}
-      </span>
-      {isUnderWay(item) && item.state !== "taking-in" && (
-        <button type="button" className="quiet" onClick={() => uploader.cancel(item.id)}>
-          {words.say("app.cancel")}
-        </button>
-      )}
-      {item.state === "failed" && (
-        <button type="button" className="quiet" onClick={() => uploader.retry(item.id)}>
-          {words.say("app.try-again")}
-        </button>
-      )}
-      {item.problem && <p className="field-wrong">{item.problem}</p>}
-      {item.members.length > 0 && (
-        <details open={item.members.length < 6}>
-          <summary>{words.say("upload.members", { n: item.members.length })}</summary>
-          <ul>
-            {item.members.map((member) => {
-              const key = `outcome.${member.outcome}`;
-              return (
-                <li key={member.name}>
-                  {member.name}: {words.has(key) ? words.say(key as AppKey) : member.outcome}
-                  {member.detail && ` (${member.detail})`}
-                  {member.exam_id && (
-                    <a href={hashTo("exams", member.exam_id)}>{words.say("upload.open-exam")}</a>
-                  )}
-                </li>
-              );
-            })}
-          </ul>
-        </details>
-      )}
-    </li>
   );
 }

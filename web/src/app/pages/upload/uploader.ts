@@ -72,10 +72,18 @@ export function makeUploader(api: UploadsApi): Uploader {
   async function follow(id: number, upload: Upload, signal: AbortSignal): Promise<void> {
     try {
       for (let asked = 0; asked < MOST_QUESTIONS && !signal.aborted; asked += 1) {
-        const { state, members } = await api.result(upload);
-        const isDone = state === "done" || state === "failed";
-        if (isDone) change(id, { members, state });
-        else change(id, { members });
+        const found = await api.result(upload).catch((error: unknown) => {
+          if (!asProblem(error).isPassing || asked === MOST_QUESTIONS - 1) throw error;
+          return null;
+        });
+        if (found === null) {
+          await new Promise((done) => setTimeout(done, ASK_MS));
+          continue;
+        }
+        const { state, members, problem } = found;
+        const isDone = state === "done";
+        const became = problem === null ? "done" : "failed";
+        change(id, isDone ? { members, problem, state: became } : { members });
         if (isDone) return;
         await new Promise((done) => setTimeout(done, ASK_MS));
       }

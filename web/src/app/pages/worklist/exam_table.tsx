@@ -1,8 +1,10 @@
 /** Rows of exams; on a narrow screen each row becomes a card. */
 
 import type { ExamRow } from "../../api/types";
+import { worksOn } from "../../logic/rights";
 import { hashTo } from "../../logic/route";
 import { dateTimeWords, dateWords, nameWords, waitingSince, waitingWords } from "../../logic/times";
+import type { AppKey } from "../../messages/text";
 import { useDesk } from "../../parts/app_context";
 import { AiCell, StatusWord } from "../../parts/category";
 import { useNow } from "../../parts/hooks";
@@ -26,6 +28,7 @@ export function ExamTable({ rows, selected, select, isMarked }: ExamTableProps) 
         <tr>
           <th scope="col">{words.say("column.ai")}</th>
           <th scope="col">{words.say("column.patient")}</th>
+          <th scope="col">{words.say("column.age-sex")}</th>
           <th scope="col">{words.say("column.exam")}</th>
           <th scope="col">{words.say("column.site")}</th>
           <th scope="col">{words.say("column.waiting")}</th>
@@ -56,11 +59,16 @@ interface RowProps {
 }
 
 function Row({ row, now, isSelected, select }: RowProps) {
-  const { words } = useDesk();
+  const { words, person } = useDesk();
   const { patient } = row;
-  const href = hashTo(row.status === "arbitration" ? "arbitration" : "exams", row.id);
+  const decides = row.status === "arbitration" && worksOn(person, row.site?.id ?? null, "arbiter");
+  const href = hashTo(decides ? "arbitration" : "exams", row.id);
   const waiting = waitingSince(row.received_at, now);
   const age = patient.age_years !== null && words.say("patient.age", { years: patient.age_years });
+  const sexOf = ({ patient: { sex } }: ExamRow) => {
+    const key = `sex.${sex}`;
+    return words.has(key) ? words.say(key as AppKey) : sex;
+  };
   const open = (event: { target: EventTarget; currentTarget: EventTarget }) => {
     if ((event.target as HTMLElement).closest("a") === null) location.hash = href;
   };
@@ -74,27 +82,32 @@ function Row({ row, now, isSelected, select }: RowProps) {
         <a href={href} data-exam-link>
           {nameWords(patient.name) ?? words.say("patient.unknown")}
         </a>
-        <small>{[patient.id, age, patient.sex].filter(Boolean).join(" · ")}</small>
+        <small>{patient.id}</small>
       </td>
+      <td className="cell-age">{[age, sexOf(row)].filter(Boolean).join(" · ")}</td>
       <td className="cell-exam">
         <span>{row.accession_number ?? words.say("exam.no-accession")}</span>
         <small>
-          {row.study_date && `${dateWords(row.study_date, words.language)} · `}
+          {row.study_date && `${dateWords(row.study_date, words.locale)} · `}
           {row.complete
             ? words.say("exam.views", { views: row.views.join(" ") })
             : words.say("exam.incomplete", { views: row.views.join(" ") })}
         </small>
+        {row.banner && <small className="exam-banner">{row.banner}</small>}
+        {row.refused > 0 && (
+          <small className="exam-banner">{words.say("exam.refused", { n: row.refused })}</small>
+        )}
         {row.has_priors && <small className="badge">{words.say("exam.has-priors")}</small>}
-        {row.revision > 1 && (
-          <small className="badge">{words.say("exam.revision", { n: row.revision })}</small>
+        {(row.revision ?? 0) > 1 && (
+          <small className="badge">{words.say("exam.revision", { n: row.revision ?? 0 })}</small>
         )}
       </td>
       <td className="cell-site">{row.site?.name ?? <em>{words.say("exam.no-site")}</em>}</td>
       <td className="cell-waiting">
-        <time dateTime={row.received_at} title={dateTimeWords(row.received_at, words.language)}>
-          {waiting && waitingWords(waiting, words.language)}
+        <time dateTime={row.received_at} title={dateTimeWords(row.received_at, words.locale)}>
+          {waiting && waitingWords(waiting, words.locale)}
         </time>
-        <small>{dateTimeWords(row.received_at, words.language)}</small>
+        <small>{dateTimeWords(row.received_at, words.locale)}</small>
       </td>
       <td className="cell-doubts">
         <Doubts row={row} />

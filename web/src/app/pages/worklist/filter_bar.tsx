@@ -1,6 +1,6 @@
 /** Search, filters, and filters that the person saved. */
 
-import { type FormEvent, useEffect, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import type { SavedFilter } from "../../api/types";
 import {
   CATEGORIES,
@@ -16,6 +16,7 @@ import { useDesk } from "../../parts/app_context";
 import { Dialog } from "../../parts/dialog";
 import { ProblemNote, SelectField, TextField } from "../../parts/form";
 import { useAction } from "../../parts/hooks";
+import { useIsNarrow } from "../../parts/use_narrow";
 
 export interface FilterBarProps {
   readonly filters: Filters;
@@ -30,9 +31,9 @@ export function FilterBar({ filters, change, isArbitration }: FilterBarProps) {
   const { words, sites, person } = useDesk();
   const set = (name: FilterName) => (value: string) => change(withFilter(filters, name, value));
   const any = ["", words.say("filter.all")] as const;
-  return (
-    <div className="filters">
-      <Search value={filters.q ?? ""} change={set("q")} />
+  const isNarrow = useIsNarrow();
+  const selects = (
+    <>
       {!isArbitration && (
         <SelectField
           label={words.say("column.status")}
@@ -94,6 +95,19 @@ export function FilterBar({ filters, change, isArbitration }: FilterBarProps) {
           </label>
         </div>
       </details>
+    </>
+  );
+  return (
+    <div className="filters">
+      <Search value={filters.q ?? ""} change={set("q")} />
+      {isNarrow ? (
+        <details>
+          <summary>{words.say("filter.filters")}</summary>
+          <div className="filters">{selects}</div>
+        </details>
+      ) : (
+        selects
+      )}
       {hidesExams(filters) && (
         <button type="button" className="quiet" onClick={() => change({})}>
           {words.say("filter.clear")}
@@ -108,11 +122,13 @@ function Search({ value, change }: { value: string; change(value: string): void 
   const { words } = useDesk();
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
+  const latest = useRef(change);
+  latest.current = change;
   useEffect(() => {
     if (text.trim() === value) return;
-    const timer = setTimeout(() => change(text.trim()), TYPING_MS);
+    const timer = setTimeout(() => latest.current(text.trim()), TYPING_MS);
     return () => clearTimeout(timer);
-  }, [text, value, change]);
+  }, [text, value]);
   return (
     <search>
       <form
@@ -143,10 +159,7 @@ function SavedFilters({ filters, change }: Omit<FilterBarProps, "isArbitration">
   const [name, setName] = useState("");
   const action = useAction();
   useEffect(() => {
-    apis.exams.filters().then(
-      (answer) => setSaved(answer.filters),
-      () => undefined,
-    );
+    apis.exams.filters().then(setSaved, () => undefined);
   }, [apis]);
   const keep = (next: readonly SavedFilter[], said: string) =>
     action.run(async () => {

@@ -6,7 +6,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { asProblem, type Problem } from "../../api/problem";
 import type { ExamRow, Page } from "../../api/types";
-import type { Filters } from "../../logic/worklist";
+import { type Filters, questionOf } from "../../logic/worklist";
 import { useDesk } from "../../parts/app_context";
 
 const SETTLE_MS = 700;
@@ -49,7 +49,7 @@ export function useExamList(filters: Filters): ExamList {
     const abort = new AbortController();
     setLoading(true);
     apis.exams
-      .list(JSON.parse(question), cursor, abort.signal)
+      .list(questionOf(JSON.parse(question)), cursor, abort.signal)
       .then(
         (page) => {
           if (abort.signal.aborted) return;
