@@ -56,10 +56,6 @@ def receive_studies(state: NodeState) -> Iterator[tuple[Study, bool]]:
     StorageError
         The disk is full or the database is away.
     """
-    intake = state.settings.intake
     for study in make_studies():
-        receipts = [
-            receive(state.database, state.received, content, SENDER, intake, study.site)
-            for content in study.files()
-        ]
+        receipts = [receive(state, content, SENDER, study.site) for content in study.files()]
         yield study, not all(receipt.repeated for receipt in receipts)

@@ -62,9 +62,9 @@ ANSWER_HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
 shorter one. A route can replace headers of its answer (`answer_headers` in the state of its
 request), as the page does with its Content-Security-Policy.
 
-Source: OWASP Secure Headers Project; tests/web/test_headers.py says where this differs, and why."""
+Source: OWASP Secure Headers Project; tests/web/test_headers.py explains the differences."""
 OVER_TLS: Final[Mapping[str, str]] = {"strict-transport-security": "max-age=31536000"}
-"""Browsers that came over TLS come so for a year. Nothing is said of other hosts of the domain."""
+"""For browsers that came over TLS: they use TLS for a year, for this host alone."""
 
 
 class Door(Protocol):
