@@ -14,11 +14,12 @@ Decide whether the image is accepted:
 
 Decode the pixels:
     `frames` (bytes of the frame), `pixels` (decoder, byte order, depth, sign), `luts` (modality
-    LUT, VOI, padding).
+    LUT, VOI, padding), `for_display` (also of what is refused).
 """
 
 from __future__ import annotations
 
+from mammolens.images.dicom.for_display import ShownImage, read_for_display
 from mammolens.images.dicom.reader import (
     HEAD_BYTES,
     Described,
@@ -27,4 +28,12 @@ from mammolens.images.dicom.reader import (
     read_dicom,
 )
 
-__all__ = ["HEAD_BYTES", "Described", "describe_dicom", "looks_like_dicom", "read_dicom"]
+__all__ = [
+    "HEAD_BYTES",
+    "Described",
+    "ShownImage",
+    "describe_dicom",
+    "looks_like_dicom",
+    "read_dicom",
+    "read_for_display",
+]

@@ -21,6 +21,7 @@ from mammolens.serve.holdings.objects import (
     SOURCE,
     ReceivedObject,
     describe_object,
+    exam_header,
 )
 from mammolens.serve.holdings.rekey import rekey
 from mammolens.serve.holdings.retention import check_plausible, count_expired, expire, say_expired
@@ -53,6 +54,7 @@ __all__ = [
     "count_expired",
     "count_sealed",
     "describe_object",
+    "exam_header",
     "exams_with_accession",
     "expire",
     "flush",

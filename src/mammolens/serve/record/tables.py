@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import SchemaItem
 
 from mammolens.serve.record.utc import UtcTime
+from mammolens.serve.record.worklist_columns import add_worklist_indexes, worklist_columns
 
 __all__ = [
     "AUDIT",
@@ -115,13 +116,16 @@ EXAMS: Final = sa.Table(
     sa.Column("queued_version", sa.Integer, nullable=False),
     sa.Column("four_views", sa.Boolean, nullable=False),
     sa.Column("site_id", sa.ForeignKey("sites.id"), index=True),
+    *worklist_columns(),
     sa.UniqueConstraint("study_instance_uid", "identity"),
     sa.CheckConstraint("queued_version <= version", name="versions"),
     sqlite_autoincrement=True,
 )
 """`identity` is a SHA-256 of who the header says the patient is; `version` counts the changes that
 a result must take in, `queued_version` those that a job was made for; `site_id` is the site of who
-sent it first, and without one only administrators of the whole installation see it."""
+sent it first, and without one only administrators of the whole installation see it. The other
+columns are what a worklist shows (`worklist_columns`)."""
+add_worklist_indexes(EXAMS)
 
 INSTANCES: Final = sa.Table(
     "instances",

@@ -1,4 +1,4 @@
-"""The worker: it makes jobs of exams that are due, claims them, performs them and enters results.
+"""The worker: it makes pictures of what came, jobs of exams that are due, and enters their results.
 
 Any number of workers share a database. Each of its threads performs in a child process (see
 `isolation`), which loads the model. A worker that is killed loses its leases, and another does the
@@ -14,7 +14,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -26,6 +26,14 @@ from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState, try_folde
 from mammolens.serve.record import JOBS, POSTPONED, Pulse, attempts, beating
 from mammolens.serve.work.isolation import Child, Failure, explain
 from mammolens.serve.work.performance import perform
+from mammolens.serve.work.pictures import (
+    Picture,
+    PictureTask,
+    claim_pictures,
+    enter_pictures,
+    give_up_pictures,
+    make_pictures,
+)
 from mammolens.serve.work.queue import Job, claim_job, queue_due
 from mammolens.serve.work.results import Outcome, ResultFile, commit_result
 from mammolens.sinks import find_sink
@@ -34,6 +42,8 @@ __all__ = ["work", "work_off"]
 
 ROOM: Final = "worker"
 AWAY_S: Final = 5.0
+PICTURES_S: Final = 120.0
+"""Longest time for some pictures, before the child is ended."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,10 @@ class _InProcess:
     def perform(self, job: Job, longest_s: float) -> tuple[Outcome, list[ResultFile]]:  # noqa: ARG002
         """Perform a job, however long it takes."""
         return perform(self.state, self.package, job)
+
+    def show(self, tasks: Sequence[PictureTask], longest_s: float) -> list[Picture]:  # noqa: ARG002
+        """Make pictures, however long it takes."""
+        return make_pictures(self.state, self.package, tasks)
 
     def end(self) -> None:
         """Hold nothing."""
@@ -133,6 +147,7 @@ def _serve(
     try:
         while not stop.is_set():
             try:
+                shown = _show(state, performer)
                 job = _next(state, performer, name)
             except StorageError as error:
                 logs.event(ROOM, "database_away", logging.ERROR, error=type(error).__name__)
@@ -143,11 +158,48 @@ def _serve(
                 raise
             if job is not None:
                 entered += _do(state, performer, pulse, job)
-            elif rest():
+            elif not shown and rest():
                 break
     finally:
         performer.end()
     return entered
+
+
+def _show(state: NodeState, performer: Child | _InProcess) -> bool:
+    """Make some of the pictures that wait, and return whether there were any."""
+    performer.start()
+    if try_folder(state.received.folder) is not None:
+        return False
+    tasks = claim_pictures(state.database)
+    if not tasks:
+        return False
+    try:
+        pictures = performer.show(tasks, PICTURES_S)
+    except Exception as error:
+        kind = type(error).__name__
+        logs.event(ROOM, "pictures_not_made", logging.ERROR, error=kind, count=len(tasks))
+        performer.start()
+        for task in tasks:
+            _show_one(state, performer, task)
+        return True
+    enter_pictures(state.database, state.received, pictures)
+    return True
+
+
+def _show_one(state: NodeState, performer: Child | _InProcess, task: PictureTask) -> None:
+    """Make one picture by itself, since one of several has failed."""
+    try:
+        enter_pictures(state.database, state.received, performer.show([task], PICTURES_S))
+    except Exception as error:
+        if _is_of_disk(error):
+            return
+        give_up_pictures(state.database, [task])
+        performer.start()
+
+
+def _is_of_disk(error: Exception) -> bool:
+    """Whether our own disk or database is at fault, so that the picture waits for its time."""
+    return explain(error).own_errno is not None
 
 
 def _next(state: NodeState, performer: Child | _InProcess, name: str) -> Job | None:
