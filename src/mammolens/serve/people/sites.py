@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from mammolens.serve.people.person import Person
 from mammolens.serve.people.refusals import Refusal, Refused
-from mammolens.serve.record import EXAMS, SITES, Database, audit, insert_once
+from mammolens.serve.record import EXAMS, OPINIONS, SITES, Database, audit, insert_once
 
 __all__ = [
     "Site",
@@ -138,10 +138,19 @@ def assign_exam(
 
 
 def visible_exams(person: Person) -> sa.ColumnElement[bool]:
-    """Say which rows of `EXAMS` a person may know of."""
+    """Say which rows of `EXAMS` a person may know of.
+
+    Those of the sites where the person has a role, and single exams of other sites about which the
+    person was asked for an opinion, until that ends.
+    """
     if person.is_administrator:
         return sa.true()
-    return EXAMS.c.site_id.in_(sorted(person.sites))
+    asked = sa.exists().where(
+        OPINIONS.c.exam_id == EXAMS.c.id,
+        OPINIONS.c.person_id == person.id,
+        OPINIONS.c.ended_at.is_(None),
+    )
+    return sa.or_(EXAMS.c.site_id.in_(sorted(person.sites)), asked)
 
 
 def visible_exam(connection: sa.Connection, person: Person, exam_id: int) -> sa.Row[Any]:

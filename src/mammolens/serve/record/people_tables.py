@@ -21,7 +21,9 @@ __all__ = [
     "ROLES",
     "SESSIONS",
     "SITES",
+    "ExamOrder",
     "PersonRole",
+    "ReadingMode",
     "SignInMethod",
 ]
 
@@ -47,6 +49,25 @@ class SignInMethod(str, Enum):
     """By an OpenID Connect provider, which also asks for the second factor."""
 
 
+class ReadingMode(str, Enum):
+    """When readers of a site see what the AI says of an exam."""
+
+    CONCURRENT = "concurrent"
+    """At once, beside the images."""
+    SECOND_READER = "second_reader"
+    """After their own first answer was locked."""
+    TRIAGE_ONLY = "triage_only"
+    """Never: it orders the worklist and marks nothing."""
+
+
+class ExamOrder(str, Enum):
+    """How the worklist of a site begins."""
+
+    RECEPTION = "reception"
+    TRIAGE = "triage"
+    """What the AI finds urgent comes first; readers are partly unblinded by their place in it."""
+
+
 def _one_of(column: str, kinds: type[Enum], name: str) -> sa.CheckConstraint:
     listed = ", ".join(f"'{kind.value}'" for kind in kinds)
     return sa.CheckConstraint(f"{column} IN ({listed})", name=name)
@@ -59,9 +80,16 @@ SITES: Final = sa.Table(
     sa.Column("key", sa.String(64), nullable=False, unique=True),
     sa.Column("name", sa.String(128), nullable=False, unique=True),
     sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("reading_mode", sa.String(16), nullable=False, server_default="second_reader"),
+    sa.Column("exam_order", sa.String(16), nullable=False, server_default="reception"),
+    sa.Column("double_reading", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("language", sa.String(8), nullable=False, server_default="en"),
+    _one_of("reading_mode", ReadingMode, "reading_mode"),
+    _one_of("exam_order", ExamOrder, "exam_order"),
     sqlite_autoincrement=True,
 )
-"""`key` is how the settings call a site, and never changes; `name` is what people read."""
+"""`key` is how the settings call a site, and never changes; `name` is what people read. How exams
+are read there: readers answer before the AI is shown unless an administrator says otherwise."""
 
 PEOPLE: Final = sa.Table(
     "people",

@@ -1,0 +1,146 @@
+"""Who may see now what the AI says of an exam: one rule, which every route asks that could show it.
+
+A *reader* of an exam is whoever reads or arbitrates at its site, or was asked for an opinion on it.
+The mode of the site decides for readers:
+
+- concurrent: they see the AI at once;
+- second reader: after their own first answer was locked, and an arbiter once the case is theirs;
+- triage only: never; the category, which orders the worklist, is not hidden.
+
+A reading that was begun under the second mode stays blinded until it is locked, whatever the site
+is set to meanwhile. Administrators who do not read see the AI always. Others at the site, those who
+upload, see it at once in the concurrent mode and after the decision in the second.
+
+Each rule is SQL over `EXAMS`, so that a list can be filtered and ordered by what the AI says
+without telling anything about an exam whose AI is hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from mammolens.serve.people import Person, visible_exams
+from mammolens.serve.record import (
+    AI_VIEWS,
+    EXAMS,
+    OPINIONS,
+    READINGS,
+    ROUNDS,
+    SITES,
+    Database,
+    PersonRole,
+    ReadingMode,
+    ReadingRole,
+    RoundState,
+    audit,
+    insert_once,
+)
+
+__all__ = [
+    "ai_is_visible",
+    "category_is_visible",
+    "exams_with_visible_ai",
+    "exams_with_visible_category",
+    "may_see_ai",
+    "note_ai_shown",
+]
+
+
+def may_see_ai(connection: sa.Connection, person: Person, exam_id: int) -> bool:
+    """Say whether a person may see scores, findings and maps of an exam now.
+
+    No also for an exam that they may not know of.
+    """
+    return bool(exams_with_visible_ai(connection, person, [exam_id]))
+
+
+def exams_with_visible_ai(
+    connection: sa.Connection, person: Person, exam_ids: Iterable[int]
+) -> set[int]:
+    """Give those of some exams whose AI a person may see now."""
+    return _which(connection, exam_ids, visible_exams(person), ai_is_visible(person))
+
+
+def exams_with_visible_category(
+    connection: sa.Connection, person: Person, exam_ids: Iterable[int]
+) -> set[int]:
+    """Give those of some exams whose triage category, without score, a person may see now."""
+    return _which(connection, exam_ids, visible_exams(person), category_is_visible(person))
+
+
+def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
+    """Say for which rows of `EXAMS`, among those a person may know of, they may see the AI."""
+    own = sa.exists().where(READINGS.c.exam_id == EXAMS.c.id, READINGS.c.person_id == person.id)
+    is_blinded = own.where(
+        READINGS.c.locked_at.is_(None), READINGS.c.mode == ReadingMode.SECOND_READER.value
+    )
+    has_answered = own.where(
+        sa.or_(
+            READINGS.c.locked_at.is_not(None),
+            READINGS.c.role == ReadingRole.ARBITER.value,
+        )
+    )
+    is_decided = sa.exists().where(
+        ROUNDS.c.exam_id == EXAMS.c.id, ROUNDS.c.state == RoundState.DECIDED.value
+    )
+    for_readers = sa.case(
+        (_has_mode(ReadingMode.TRIAGE_ONLY), sa.false()),
+        (_has_mode(ReadingMode.CONCURRENT), ~is_blinded),
+        else_=has_answered,
+    )
+    for_others = sa.case(
+        (_has_mode(ReadingMode.TRIAGE_ONLY), sa.false()),
+        (_has_mode(ReadingMode.CONCURRENT), sa.true()),
+        else_=is_decided,
+    )
+    return sa.case(
+        (_reads(person), for_readers),
+        (_administers(person), sa.true()),
+        else_=for_others,
+    )
+
+
+def category_is_visible(person: Person) -> sa.ColumnElement[bool]:
+    """Say for which rows of `EXAMS` a person may see the triage category."""
+    return sa.or_(_has_mode(ReadingMode.TRIAGE_ONLY), ai_is_visible(person))
+
+
+def note_ai_shown(database: Database, connection: sa.Connection, person: Person, exam: int) -> None:
+    """Take note, within a write transaction, that a person was shown what the AI says of an exam.
+
+    A later first answer of theirs is then not called blinded. Every route that shows scores,
+    findings or maps of one exam calls this.
+    """
+    now = database.now(connection)
+    row = {"exam_id": exam, "person_id": person.id, "at": now}
+    if insert_once(connection, AI_VIEWS, row):
+        audit.append(database, connection, person.actor, "ai_shown", exam)
+
+
+def _reads(person: Person) -> sa.ColumnElement[bool]:
+    sites = person.sites_as(PersonRole.READER) | person.sites_as(PersonRole.ARBITER)
+    asked = sa.exists().where(
+        OPINIONS.c.exam_id == EXAMS.c.id,
+        OPINIONS.c.person_id == person.id,
+        OPINIONS.c.ended_at.is_(None),
+    )
+    return sa.or_(EXAMS.c.site_id.in_(sorted(sites)), asked)
+
+
+def _administers(person: Person) -> sa.ColumnElement[bool]:
+    if person.is_administrator:
+        return sa.true()
+    return EXAMS.c.site_id.in_(sorted(person.sites_as(PersonRole.ADMINISTRATOR)))
+
+
+def _has_mode(mode: ReadingMode) -> sa.ColumnElement[bool]:
+    return sa.exists().where(SITES.c.id == EXAMS.c.site_id, SITES.c.reading_mode == mode.value)
+
+
+def _which(
+    connection: sa.Connection, exam_ids: Iterable[int], *where: sa.ColumnElement[bool]
+) -> set[int]:
+    asked = sa.select(EXAMS.c.id).where(EXAMS.c.id.in_(sorted({*exam_ids})), *where)
+    return {*connection.execute(asked).scalars()}
