@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mammolens.core import Mammogram
 from mammolens.errors import NotAMammogram
-from mammolens.images.dicom.bounded_header import BIG_ENDIAN, read_bounded, wanted_of
 from mammolens.images.dicom.acceptance import pixel_format
+from mammolens.images.dicom.bounded_header import BIG_ENDIAN, read_bounded, wanted_of
 from mammolens.images.dicom.frames import PixelElement, pixel_element
 from mammolens.images.dicom.header import image_ref, source_header
 from mammolens.images.dicom.luts import (

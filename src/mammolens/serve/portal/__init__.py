@@ -15,7 +15,18 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 
 from mammolens import DISCLAIMER, __version__
-from mammolens.serve.portal import people, session, sign_in, sites, tokens
+from mammolens.serve.portal import (
+    audit_trail,
+    events,
+    exams,
+    me,
+    people,
+    session,
+    sign_in,
+    sites,
+    tokens,
+    uploads,
+)
 from mammolens.serve.portal.caller import API, Caller, CallerNow, Portal, PortalNow, open_portal
 from mammolens.serve.portal.pages import add_pages, find_page
 from mammolens.serve.portal.problems import PROBLEMS, Problem, handle_problems, make_problem
@@ -33,7 +44,19 @@ __all__ = [
     "open_portal",
 ]
 
-ROUTERS = (sign_in.router, session.router, people.router, sites.router, tokens.router)
+ROUTERS = (
+    sign_in.router,
+    session.router,
+    people.router,
+    sites.router,
+    tokens.router,
+    exams.router,
+    exams.patients,
+    uploads.router,
+    events.router,
+    me.router,
+    audit_trail.router,
+)
 
 
 def add_portal(app: FastAPI, portal: Portal, page: Path | None) -> Mapping[str, frozenset[str]]:

@@ -1,4 +1,4 @@
-"""Filling the columns of an exam that a worklist shows: from headers, and from the newest result."""
+"""Filling the columns of an exam that a worklist shows, from headers and the newest result."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ __all__ = [
 ]
 
 RANKS: Final = {"high": 0, "failed": 1, "withheld": UNKNOWN_RANK, "intermediate": 3, "low": 4}
-"""The order of reading, the lowest number first. A failed exam stands directly behind the high ones,
-since nothing is known of it; one with a doubt stands with those whose category was withheld."""
+"""The order of reading, the lowest number first. A failed exam stands directly behind the high
+ones, since nothing is known of it; one with a doubt stands with those whose category was withheld.
+"""
 VIEWS: Final = ("RCC", "LCC", "RMLO", "LMLO")
 _NOT_SHOWN: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DIGITS: Final = re.compile(r"(\d{4})(\d\d)(\d\d)")

@@ -1,4 +1,4 @@
-"""What the viewer is told: mammolens's knowledge of an exam as the JSON of ``web/src/viewer/exam.ts``.
+"""What the viewer is told of an exam, as the JSON of ``web/src/viewer/exam.ts``.
 
 Pure: no file, no database, no network. "Unknown" is ``None``, never a guess and never a default.
 """

@@ -36,8 +36,9 @@ READING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 OPEN: Final[Mapping[str, frozenset[str]]] = {"/health/live": READING, "/health/ready": READING}
 """What a stranger may read: that the process runs, and one word each for database, disk, worker.
 The portal adds its sign-in and its page."""
-MOST_BODY: Final[Mapping[str, int]] = {"/api/v1/": 1 << 16}
-"""Longest bodies in bytes by the beginning of their path; elsewhere the settings say it."""
+MOST_BODY: Final[Mapping[str, int]] = {"/api/v1/": 1 << 16, "/api/v1/uploads/": 1 << 40}
+"""Longest bodies in bytes by the beginning of their path; elsewhere the settings say it. An upload
+says beforehand how long it is, and more is not taken."""
 OWN_SITES: Final = frozenset(("same-origin", "none"))
 MOST_REQUESTS: Final = 512
 """Requests at a time: two for each connection, as that of a client who left may still end."""

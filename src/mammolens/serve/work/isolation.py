@@ -1,4 +1,4 @@
-"""A child process that performs jobs and makes pictures: what kills it, or holds it, costs one attempt of one exam.
+"""A child process that performs: what kills it, or holds it, costs one attempt of one exam.
 
 Decoders of pictures are C code, and a received object can be made to crash them, to take all
 memory, or to never end. The worker itself therefore opens none: each of its threads has a child of

@@ -89,7 +89,10 @@ def claim_pictures(database: Database) -> list[PictureTask]:
     with database.read() as connection:
         now = database.now(connection)
         due = sa.and_(waits, PICTURES.c.not_before <= now)
-        if connection.execute(sa.select(PICTURES.c.instance_id).where(due).limit(1)).first() is None:
+        if (
+            connection.execute(sa.select(PICTURES.c.instance_id).where(due).limit(1)).first()
+            is None
+        ):
             return []
     with database.write() as connection:
         now = database.now(connection)

@@ -76,9 +76,7 @@ def _pictures() -> None:
         sa.Column("facts", sa.LargeBinary(), nullable=True),
         sa.CheckConstraint("state IN ('waiting', 'made', 'failed')", name="ck_pictures_state"),
         sa.CheckConstraint("(state = 'made') = (digest IS NOT NULL)", name="ck_pictures_made"),
-        sa.ForeignKeyConstraint(
-            ["instance_id"], ["instances.id"], name="fk_pictures_instance_id"
-        ),
+        sa.ForeignKeyConstraint(["instance_id"], ["instances.id"], name="fk_pictures_instance_id"),
         sa.PrimaryKeyConstraint("instance_id", name="pk_pictures"),
     )
     op.create_index("ix_pictures_ready", "pictures", ["state", "not_before"])
@@ -123,9 +121,7 @@ def _uploads() -> None:
         sa.Column("outcome", sa.String(length=32), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("exam_id", sa.Integer(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["upload_id"], ["uploads.id"], name="fk_upload_members_upload_id"
-        ),
+        sa.ForeignKeyConstraint(["upload_id"], ["uploads.id"], name="fk_upload_members_upload_id"),
         sa.PrimaryKeyConstraint("upload_id", "number", name="pk_upload_members"),
     )
     op.create_table(
