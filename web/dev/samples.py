@@ -22,8 +22,8 @@ import mammolens
 from mammolens.analysis import AnalysisOptions, analyze_paths
 from mammolens.core import Prediction, Unreadable
 from mammolens.images import read_image
-from mammolens.model import DEFAULT_MODEL, ModelPackage
 from mammolens.images.dicom import read_for_display
+from mammolens.model import DEFAULT_MODEL, ModelPackage
 from mammolens.preprocess import make_display
 from mammolens.serve.viewer import Found, ai_overlay, image_facts
 

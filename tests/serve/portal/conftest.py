@@ -30,6 +30,7 @@ NODE_TOKEN = "0123456789abcdef-token"
 CAST = {
     "north-head": ("north", PersonRole.ADMINISTRATOR),
     "north-reader": ("north", PersonRole.READER),
+    "north-uploader": ("north", PersonRole.UPLOADER),
     "south-head": ("south", PersonRole.ADMINISTRATOR),
 }
 
@@ -157,7 +158,8 @@ def make_stage(cast, tmp_path) -> Iterator[Callable[..., Stage]]:
         database = open_database(_copy(cast.url, tmp_path), clock)
         made.append(database)
         changes["web"] = {"tokens": {"pacs": NODE_TOKEN}} | changes.get("web", {})
-        settings = NodeSettings(data=tmp_path / "node", intake={"min_free_mb": 0}, **changes)
+        changes["intake"] = {"min_free_mb": 0} | changes.get("intake", {})
+        settings = NodeSettings(data=tmp_path / "node", **changes)
         stores = (Store(settings.data / name) for name in ("received", "results"))
         state = NodeState(settings, database, *stores)
         app = build_app(state, open_portal(state))

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from mammolens.serve.record import EXAMS, UPLOADS
+
 CALLERS = (
     *("stranger", "elsewhere", "wrong", "right", "machine", "forged"),
     *("revoked", "expired", "unfinished", "token"),
@@ -35,6 +37,10 @@ OWN_SESSION = "401 {0} {0} {0} 403 401 401 401 {1} 403"
 """The same, also for somebody who has not finished the sign-in."""
 LIST = "401 200 200 200 403 401 401 401 403 200"
 NEW = {"name": "new.person", "display_name": "New", "roles": [{"site": 1, "role": "reader"}]}
+OF_EXAM = "401 404 {0} {1} 403 401 401 401 403 {1}"
+"""What belongs to an exam; the right one may see its AI."""
+AUDITED = "401 403 403 200 403 401 401 401 403 200"
+UPLOADED = "401 404 404 {0} 403 401 401 401 403 {0}"
 NO_PROVIDER = "404 404 404 404 404 404 404 404 404 404"
 
 TABLE = {
@@ -97,7 +103,65 @@ TABLE = {
     "PATCH /api/v1/sites/{site_id}": Row(
         "north-head", "401 404 403 200 403 401 401 401 403 403", {"name": "Other"}
     ),
+    "GET /api/v1/exams": Row("north-head", LIST),
+    "GET /api/v1/exams/{exam_id}": Row("north-head", OF_EXAM.format(200, 200)),
+    "GET /api/v1/exams/{exam_id}/viewer": Row("north-head", OF_EXAM.format(200, 200)),
+    "GET /api/v1/exams/{exam_id}/ai": Row("north-head", OF_EXAM.format(403, 200)),
+    "GET /api/v1/exams/{exam_id}/previews/{sop_instance_uid}": Row(
+        "north-head", OF_EXAM.format(404, 404)
+    ),
+    "GET /api/v1/exams/{exam_id}/artefacts": Row("north-head", OF_EXAM.format(403, 200)),
+    "GET /api/v1/exams/{exam_id}/artefacts/{sink}/{name:path}": Row(
+        "north-head", OF_EXAM.format(403, 404)
+    ),
+    "PUT /api/v1/exams/{exam_id}/site": Row(
+        "admin", "401 404 403 200 403 401 401 401 403 403", {"site_id": None}
+    ),
+    "GET /api/v1/patients/{key}/exams": Row("north-head", OF_EXAM.format(404, 404)),
+    "GET /api/v1/audit": Row("admin", AUDITED),
+    "GET /api/v1/audit/verification": Row("admin", AUDITED),
+    "GET /api/v1/me/filters": Row("admin", LIST),
+    "PUT /api/v1/me/filters": Row("admin", OWN.format(204), []),
+    "GET /api/v1/me/settings": Row("admin", LIST),
+    "PUT /api/v1/me/settings": Row("admin", OWN.format(204), {}),
+    "OPTIONS /api/v1/uploads": Row("north-uploader", LIST.replace("200", "204")),
+    "GET /api/v1/uploads": Row("north-uploader", LIST),
+    "POST /api/v1/uploads": Row("north-uploader", "401 403 403 201 403 401 401 401 403 201"),
+    "HEAD /api/v1/uploads/{upload_id}": Row("north-uploader", UPLOADED.format(200)),
+    "PATCH /api/v1/uploads/{upload_id}": Row("north-uploader", UPLOADED.format(409)),
+    "DELETE /api/v1/uploads/{upload_id}": Row("north-uploader", UPLOADED.format(204)),
+    "GET /api/v1/uploads/{upload_id}/result": Row("north-uploader", UPLOADED.format(200)),
 }
+UPLOAD = "u" * 43
+TUS = {
+    "tus-resumable": "1.0.0",
+    "upload-length": "5",
+    "upload-offset": "0",
+    "content-type": "application/offset+octet-stream",
+}
+STREAMS = {"GET /api/v1/events": "401 200 200 200 403 401 401 401 403 200"}
+"""Answers that never end, which a client of its own reads (test_events)."""
+
+
+@pytest.fixture
+def with_exam(make_stage):
+    """Give a function that makes a portal with one exam, and what is left of one upload."""
+
+    def make():
+        stage = make_stage()
+        site, now = stage.cast.sites["north"], stage.clock.now
+        exam = {"id": 1, "study_instance_uid": "1.2", "identity": "a" * 64, "site_id": site}
+        exam |= {"version": 1, "queued_version": 1, "four_views": False}
+        upload = {"id": UPLOAD, "person_id": stage.cast.people["north-uploader"], "site_id": site}
+        upload |= {"name": "a.dcm", "length": 1, "received": 1, "state": "done"}
+        with stage.database.write() as connection:
+            times = {"first_received_at": now, "last_received_at": now}
+            connection.execute(EXAMS.insert().values(**exam, **times))
+            times = {"created_at": now, "changed_at": now}
+            connection.execute(UPLOADS.insert().values(**upload, **times))
+        return stage
+
+    return make
 
 
 def routes(client) -> list[str]:
@@ -109,7 +173,7 @@ def routes(client) -> list[str]:
 
 
 def test_the_table_names_every_route(stage):
-    assert routes(stage.client) == sorted(TABLE)
+    assert routes(stage.client) == sorted(TABLE | STREAMS)
 
 
 def test_a_stranger_may_call_the_sign_in_and_the_page_alone(stage):
@@ -130,17 +194,22 @@ def test_every_row_says_something_of_every_caller():
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_each_caller_hears_what_the_table_says(make_stage, caller):
+def test_each_caller_hears_what_the_table_says(with_exam, caller):
     heard, expected = {}, {}
-    stage = make_stage()
+    stage = with_exam()
     for name, row in TABLE.items():
         method, _, path = name.partition(" ")
         cast = stage.cast
-        address = path.format(
+        address = path.replace("{name:path}", "a.json").format(
             person_id=cast.people["newcomer"],
             site_id=cast.sites["north"],
             session_id=cast.known["north-head"].session,
             token_id=cast.known["north-head"].token_id,
+            exam_id=1,
+            upload_id=UPLOAD,
+            sop_instance_uid="1.2.3",
+            sink="json",
+            key="1-x",
             study="1.2.3",
         )
         who = {
@@ -149,13 +218,14 @@ def test_each_caller_hears_what_the_table_says(make_stage, caller):
             "right": row.right,
             "token": f"{row.right} by token",
         }.get(caller, caller)
-        done = stage.ask(who, method, f"/{address}", row.body)
+        tus = TUS if "/uploads" in path else {}
+        done = stage.ask(who, method, f"/{address}", row.body, **tus)
         heard[name] = done.status_code
         expected[name] = int(row.said.split()[CALLERS.index(caller)])
         if method != "GET" and done.status_code < 300:
             stage.database.close()
-            stage = make_stage()
-        if done.status_code >= 400 and not path.startswith("/health"):
+            stage = with_exam()
+        if done.status_code >= 400 and not path.startswith("/health") and method != "HEAD":
             assert done.headers["content-type"] == "application/problem+json", name
             assert done.json()["status"] == done.status_code
     assert heard == expected

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Final
@@ -206,7 +205,7 @@ def _metadata(text: str) -> Mapping[str, str]:
         key, _, value = pair.strip().partition(" ")
         try:
             decoded = base64.b64decode(value.strip(), validate=True).decode("utf-8")
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise HTTPException(422, "the metadata cannot be read") from error
         found[key] = decoded
     return found

@@ -124,6 +124,7 @@ def read_result(state: NodeState, person: Person, upload_id: str) -> UploadResul
     upload = find_upload(state, person, upload_id)
     asked = (
         sa.select(UPLOAD_MEMBERS, EXAMS.c.id.label("visible"))
+        .select_from(UPLOAD_MEMBERS)
         .outerjoin(EXAMS, sa.and_(EXAMS.c.id == UPLOAD_MEMBERS.c.exam_id, visible_exams(person)))
         .where(UPLOAD_MEMBERS.c.upload_id == upload_id)
         .order_by(UPLOAD_MEMBERS.c.number)

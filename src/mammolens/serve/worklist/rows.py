@@ -136,7 +136,7 @@ def read_rows(
     complete_views
         Names of the views without which an exam is not complete, such as RCC.
     """
-    other = EXAMS.alias()
+    other, site = EXAMS.alias("other"), SITES.alias("site")
     refused = (
         sa.select(sa.func.count())
         .where(INSTANCES.c.exam_id == EXAMS.c.id, INSTANCES.c.role == Role.REFUSED.value)
@@ -145,8 +145,8 @@ def read_rows(
     asked = (
         sa.select(
             EXAMS,
-            SITES.c.name.label("site_name"),
-            SITES.c.reading_mode,
+            site.c.name.label("site_name"),
+            site.c.reading_mode,
             exam_status().label("status"),
             reader_id().label("reader_id"),
             reader_name().label("reader_name"),
@@ -155,7 +155,7 @@ def read_rows(
             sa.exists().where(is_earlier(other, EXAMS)).label("has_priors"),
             refused.label("refused"),
         )
-        .outerjoin(SITES, SITES.c.id == EXAMS.c.site_id)
+        .outerjoin(site, site.c.id == EXAMS.c.site_id)
         .where(EXAMS.c.id.in_(ids))
     )
     found = {row.id: row for row in connection.execute(asked)}
