@@ -34,7 +34,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ShownImage", "read_for_display"]
 
-_MORE: Final = frozenset({"PixelSpacingCalibrationType", "PresentationLUTShape"})
+_MORE: Final = frozenset(
+    {
+        "NominalScannedPixelSpacing",
+        "PixelSpacingCalibrationType",
+        "PresentationLUTShape",
+        "SecondaryCaptureDeviceManufacturer",
+        "SecondaryCaptureDeviceManufacturerModelName",
+    }
+)
 """Attributes that matter to a viewer alone; what the model sees does not depend on them."""
 _MOST_FRAMES: Final = 1000
 _ITEM: Final = b"\xfe\xff\x00\xe0"

@@ -44,7 +44,7 @@ class Refusal(str, Enum):
     """It must be said for which site this is."""
     OFFSET = "offset"
     """The upload has reached another place, where it goes on."""
-    LOCKED = "locked"
+    IN_USE = "in_use"
     """Somebody else is at it just now."""
     CURSOR = "cursor"
     """The place in a list is of another session, or was changed: the list begins again."""

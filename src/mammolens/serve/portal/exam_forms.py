@@ -75,6 +75,7 @@ class ExamRowView(BaseModel):
     has_priors: bool
     version: int
     revision: int | None
+    banner: str | None = Field(description="must be visible wherever the exam is")
 
 
 class ExamList(BaseModel):
@@ -141,4 +142,5 @@ def view_row(row: ExamRow) -> ExamRowView:
         has_priors=row.has_priors,
         version=row.version,
         revision=row.revision,
+        banner=row.banner,
     )

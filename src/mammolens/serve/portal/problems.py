@@ -43,7 +43,7 @@ STATUSES: Final[Mapping[Refusal, int]] = {
     Refusal.TOO_LARGE: 413,
     Refusal.SITE: 422,
     Refusal.OFFSET: 409,
-    Refusal.LOCKED: 423,
+    Refusal.IN_USE: 423,
     Refusal.CURSOR: 422,
     Refusal.PROVIDER: 502,
 }

@@ -29,7 +29,7 @@ def worklist_columns() -> tuple[sa.Column[object], ...]:
     `birth_date` and `study_date` are YYYY-MM-DD; `patient_key` is equal for exams that certainly
     are of one patient within one site; `search_text` is folded text to search in, and ``NULL``
     until a header was looked at; `views` are the standard views that are there, such as ``RCC
-    LMLO``; `score` is P(malignant) of the exam at `prevalence`; `doubts` is JSON, a list of
+    LMLO``; `banner` must be visible wherever the exam is; `score` is P(malignant) of the exam at `prevalence`; `doubts` is JSON, a list of
     [name, text].
     """
     return (
@@ -41,6 +41,7 @@ def worklist_columns() -> tuple[sa.Column[object], ...]:
         sa.Column("patient_key", sa.String(64)),
         sa.Column("search_text", sa.Text),
         sa.Column("views", sa.String(64)),
+        sa.Column("banner", sa.String(200)),
         sa.Column("rank", sa.Integer, nullable=False, server_default=str(UNKNOWN_RANK)),
         sa.Column("category", sa.String(16)),
         sa.Column("score", sa.Float),

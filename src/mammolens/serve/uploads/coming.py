@@ -201,7 +201,7 @@ def cancel_upload(state: NodeState, person: Person, upload_id: str) -> None:
         with state.database.write() as connection:
             row = _own(connection, person, upload_id)
             if row.state == UploadState.WHOLE.value:
-                raise Refused(Refusal.LOCKED, retry_after_s=2)
+                raise Refused(Refusal.IN_USE, retry_after_s=2)
             members = UPLOAD_MEMBERS.c.upload_id == upload_id
             connection.execute(UPLOAD_MEMBERS.delete().where(members))
             connection.execute(UPLOADS.delete().where(UPLOADS.c.id == upload_id))
@@ -238,7 +238,7 @@ class Writer:
         """
         with self._lock:
             if self._is_closed:
-                raise Refused(Refusal.LOCKED)
+                raise Refused(Refusal.IN_USE)
             if self.received + len(piece) > self.length:
                 raise Refused(Refusal.TOO_LARGE)
             try:

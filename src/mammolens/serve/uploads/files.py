@@ -47,7 +47,7 @@ def open_locked(path: Path, make: bool = False) -> BinaryIO:
     except OSError as error:
         os.close(handle)
         if error.errno in (errno.EAGAIN, errno.EACCES):
-            raise Refused(Refusal.LOCKED, retry_after_s=2) from error
+            raise Refused(Refusal.IN_USE, retry_after_s=2) from error
         raise away(path, error) from error
     return os.fdopen(handle, "r+b", buffering=0)
 

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
     from mammolens.images.dicom import ShownImage
 
-__all__ = ["Found", "image_facts", "refused_facts"]
+__all__ = ["Found", "banner_of", "image_facts", "refused_facts"]
 
 _TOMOSYNTHESIS: Final = "1.2.840.10008.5.1.4.1.1.13.1.3"
+_CONSTRUCTED: Final = "CONSTRUCTED"
+_LONGEST_BANNER: Final = 200
 _SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
 
 
@@ -121,8 +123,26 @@ def _spacing(header: Dataset, more: Dataset) -> dict[str, Any]:
         "imager": _pair(header.get("ImagerPixelSpacing")),
         "magnification": _positive(header.get("EstimatedRadiographicMagnificationFactor")),
         "calibrated": _pair(calibrated),
-        "documented": None,
+        "documented": _documented(header, more),
     }
+
+
+def _documented(header: Dataset, more: Dataset) -> dict[str, Any] | None:
+    """The spacing that a scanner of films states, if no detector states one."""
+    pair = (
+        None if header.get("ImagerPixelSpacing") else _pair(more.get("NominalScannedPixelSpacing"))
+    )
+    if pair is None:
+        return None
+    maker = "SecondaryCaptureDeviceManufacturer"
+    words = (str(more.get(keyword) or "").strip() for keyword in (maker, f"{maker}ModelName"))
+    return {"mm": pair, "by": " ".join(word for word in words if word)[:128] or "its scanner"}
+
+
+def banner_of(header: Dataset) -> str | None:
+    """Give what must be visible at all times: that an exam is constructed."""
+    text = " ".join(str(header.get("StudyDescription") or "").split())
+    return text[:_LONGEST_BANNER] if text.upper().startswith(_CONSTRUCTED) else None
 
 
 def _positive(value: Any) -> float | None:

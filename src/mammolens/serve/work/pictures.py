@@ -32,7 +32,7 @@ from mammolens.serve.record import (
     PictureState,
     enter_header,
 )
-from mammolens.serve.viewer import Found, image_facts, pack, refused_facts
+from mammolens.serve.viewer import Found, banner_of, image_facts, pack, refused_facts
 from mammolens.serve.work.stored_objects import StoredFile, check_store
 
 __all__ = [
@@ -75,6 +75,7 @@ class Picture:
     columns: int
     facts: bytes
     header: ExamHeader | None = None
+    banner: str | None = None
 
 
 def claim_pictures(database: Database) -> list[PictureTask]:
@@ -160,7 +161,14 @@ def _make(received: Store, package: ModelPackage, task: PictureTask) -> Picture:
     stored = received.put(encoded.tobytes())
     rows, columns = preview.shape
     return Picture(
-        task.instance_id, task.exam_id, stored.digest, rows, columns, pack(facts), header
+        task.instance_id,
+        task.exam_id,
+        stored.digest,
+        rows,
+        columns,
+        pack(facts),
+        header,
+        facts["banner"],
     )
 
 
@@ -178,7 +186,7 @@ def _shown(
     except InputError:  # no breast was found: what is stored is shown as it is
         found = None
         preview = make_display(mammogram, mammogram.photometric, PREVIEW_PX).pixels
-    return image_facts(shown, found), preview
+    return image_facts(shown, found) | {"banner": banner_of(shown.dataset)}, preview
 
 
 def enter_pictures(database: Database, received: Store, pictures: Sequence[Picture]) -> None:
@@ -204,6 +212,9 @@ def enter_pictures(database: Database, received: Store, pictures: Sequence[Pictu
             if picture.digest:
                 received.require(picture.digest)
             _describe(connection, picture)
+            if picture.banner is not None:
+                of_exam = EXAMS.c.id == picture.exam_id
+                connection.execute(EXAMS.update().where(of_exam).values(banner=picture.banner))
 
 
 def _describe(connection: sa.Connection, picture: Picture) -> None:

@@ -89,12 +89,13 @@ class EventReader:
         if self.missed:
             self.missed = False
             return [Event(Happening.RELOAD, self.after, {})]
-        rows = connection.execute(
+        asked: sa.Select[Any] = (
             sa.select(AUDIT.c.number, AUDIT.c.action, AUDIT.c.exam_id, AUDIT.c.detail)
             .where(AUDIT.c.number > self.after)
             .order_by(AUDIT.c.number)
             .limit(MOST_ROWS)
-        ).all()
+        )
+        rows = connection.execute(asked).all()
         if not rows:
             return []
         self.after = rows[-1].number
@@ -126,9 +127,8 @@ def _visible(
     ids: Sequence[int] = sorted({*exam_ids})
     if not ids:
         return {}
-    asked = sa.select(EXAMS.c.id, EXAMS.c.version, EXAMS.c.revision).where(
-        EXAMS.c.id.in_(ids), visible_exams(person)
-    )
+    columns = EXAMS.c.id, EXAMS.c.version, EXAMS.c.revision
+    asked: sa.Select[Any] = sa.select(*columns).where(EXAMS.c.id.in_(ids), visible_exams(person))
     return {row.id: row for row in connection.execute(asked)}
 
 

@@ -119,7 +119,9 @@ def list_exams(
     shown = found[: question.limit]
     rows = read_rows(connection, person, [row.id for row in shown], complete_views)
     last = shown[-1] if len(found) > len(shown) else None
-    behind = last and Place(last.place, last.first_received_at, last.name, last.id, total)
+    if last is None:
+        return Page(rows, total, None)
+    behind = Place(last.place, last.first_received_at, last.name, last.id, total)
     return Page(rows, total, behind)
 
 

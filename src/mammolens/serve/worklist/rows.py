@@ -88,6 +88,7 @@ class ExamRow:
     version: int
     revision: int | None
     mode: str
+    banner: str | None
 
 
 def exam_status() -> sa.Case[str]:
@@ -190,6 +191,7 @@ def _row(row: sa.Row[Any], complete_views: Collection[str]) -> ExamRow:
         version=row.version,
         revision=row.revision,
         mode=row.reading_mode or "concurrent",
+        banner=row.banner,
     )
 
 

@@ -83,7 +83,7 @@ def view_exam(
             "priors": _priors(connection, row, addresses),
             "ai": ai,
             "doubts": [*_doubts(connection, row, complete), *(row.ai.doubts if row.ai else ())],
-            "banner": next((i.pop("banner") for i in images if i.get("banner")), None),
+            "banner": row.banner,
         }
     with state.database.write() as connection:
         if ai["state"] in SHOWN:
@@ -123,6 +123,7 @@ def _objects(
 
 def _image(exam: ExamRow, row: sa.Row[Any], addresses: Addresses) -> dict[str, Any]:
     facts = unpack(row.facts)
+    facts.pop("banner", None)
     if facts.pop("notAnalysed", None) and facts["kind"] != "tomosynthesis":
         facts["labels"] = [*facts["labels"], "not analysed"]
     uid, series = row.sop_instance_uid, row.series_instance_uid or ""

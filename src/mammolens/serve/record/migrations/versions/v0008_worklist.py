@@ -52,6 +52,7 @@ def _columns() -> tuple[sa.Column[object], ...]:
         sa.Column("patient_key", sa.String(length=64), nullable=True),
         sa.Column("search_text", sa.Text(), nullable=True),
         sa.Column("views", sa.String(length=64), nullable=True),
+        sa.Column("banner", sa.String(length=200), nullable=True),
         sa.Column("rank", sa.Integer(), server_default="2", nullable=False),
         sa.Column("category", sa.String(length=16), nullable=True),
         sa.Column("score", sa.Float(), nullable=True),
