@@ -12,8 +12,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +29,7 @@ from mammolens.serve.dimse.scp import Listener
 from mammolens.serve.holdings import NodeState, Store, open_state
 from mammolens.serve.intake import receive
 from mammolens.serve.intake.reception import Receipt
+from mammolens.serve.people import Refused
 from mammolens.serve.record import AUDIT, Database, open_database
 from mammolens.serve.settings import NodeSettings
 
@@ -227,3 +230,24 @@ def told():
         return [(row.actor, json.loads(row.detail)) for row in found if row.action in actions]
 
     return read
+
+
+@pytest.fixture
+def at_once() -> Callable[..., list[str]]:
+    """Give a function that calls others at the same moment, and lists "done" or why not."""
+
+    def run(*calls: Callable[[], Any]) -> list[str]:
+        barrier = Barrier(len(calls))
+
+        def one(call: Callable[[], Any]) -> str:
+            barrier.wait(30)
+            try:
+                call()
+            except Refused as refused:
+                return refused.why.value
+            return "done"
+
+        with ThreadPoolExecutor(len(calls)) as pool:
+            return sorted(pool.map(one, calls))
+
+    return run

@@ -23,6 +23,7 @@ from mammolens.core import (
     ImagePrediction,
     ImageRef,
     ModelId,
+    Photometric,
     Prediction,
     Source,
     SourceHeader,
@@ -43,6 +44,7 @@ __all__ = [
     "encode",
     "finish",
     "identify",
+    "image_dataset",
     "orientation",
     "per_exam",
     "per_image",
@@ -60,8 +62,10 @@ SERIES: Final = {
     "dicom-seg": (9120, "AI regions"),
     "dicom-pr": (9130, "AI marks"),
     "dicom-ko": (9140, "AI key images"),
+    "reading-sr": (9150, "Reading"),
+    "reading-pr": (9160, "Marks of a reader"),
 }
-"""Series number and description of what each sink writes."""
+"""Series number and description of what each sink writes, and of signed readings."""
 
 _LONGEST_LO: Final = 64
 _DIRECTIONS: Final = re.compile(r"[APLRHF]{1,3}")
@@ -131,24 +135,35 @@ def source_dataset(image: ImagePrediction) -> Dataset:
     MissingAttribute
         If the image lacks a usable identifier, and so cannot be referred to.
     """
-    ref, header = image.ref, image.header
-    require_identifiers(Source(ref, header))
-    source = Dataset()
-    source.StudyInstanceUID = ref.study_instance_uid
-    source.SeriesInstanceUID = ref.series_instance_uid
-    source.SOPInstanceUID = ref.sop_instance_uid
-    source.SOPClassUID = header.sop_class_uid
+    source = Source(image.ref, image.header)
+    return image_dataset(source, image.geometry.source_shape, image.photometric)
+
+
+def image_dataset(source: Source, shape: tuple[int, int], photometric: Photometric) -> Dataset:
+    """Make the data set of an image of which rows and columns are known; see `source_dataset`.
+
+    Raises
+    ------
+    MissingAttribute
+    """
+    ref, header = source.ref, source.header
+    require_identifiers(source)
+    made = Dataset()
+    made.StudyInstanceUID = ref.study_instance_uid
+    made.SeriesInstanceUID = ref.series_instance_uid
+    made.SOPInstanceUID = ref.sop_instance_uid
+    made.SOPClassUID = header.sop_class_uid
     for keyword in carried_back(ref, header):
-        if keyword not in source:
-            setattr(source, keyword, "")
-    source.Modality = "MG"
-    source.Rows, source.Columns = image.geometry.source_shape
-    source.SamplesPerPixel = 1
-    source.PhotometricInterpretation = image.photometric.value
+        if keyword not in made:
+            setattr(made, keyword, "")
+    made.Modality = "MG"
+    made.Rows, made.Columns = shape
+    made.SamplesPerPixel = 1
+    made.PhotometricInterpretation = photometric.value
     if ref.spacing_mm is not None:
-        source.PixelSpacing = list(ref.spacing_mm)
-    source.PatientOrientation = orientation(header)
-    return source
+        made.PixelSpacing = list(ref.spacing_mm)
+    made.PatientOrientation = orientation(header)
+    return made
 
 
 def orientation(header: SourceHeader) -> list[str]:
@@ -204,13 +219,15 @@ def per_image(
         raise refusals[0]
 
 
-def finish(made: Dataset, sink: str, ref: ImageRef, header: SourceHeader, run: RunInfo) -> Dataset:
-    """Set patient, study, series description and time of the run in an object."""
+def finish(
+    made: Dataset, sink: str, ref: ImageRef, header: SourceHeader, created: datetime
+) -> Dataset:
+    """Set patient, study, series description and the time of creation in an object."""
     for keyword, value in carried_back(ref, header).items():
         setattr(made, keyword, value)
     made.SpecificCharacterSet = "ISO_IR 192"
     made.SeriesDescription = SERIES[sink][1] + ", research use only"
-    local: datetime = run.created.astimezone()
+    local = created.astimezone()
     for name in ("InstanceCreation", "Content"):
         setattr(made, f"{name}Date", local.strftime("%Y%m%d"))
         setattr(made, f"{name}Time", local.strftime("%H%M%S"))

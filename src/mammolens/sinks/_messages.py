@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,7 @@ __all__ = [
     "ExamIdentity",
     "conclusion",
     "exam_identity",
+    "identity_of",
     "message_id",
     "model_id",
 ]
@@ -65,9 +66,32 @@ def exam_identity(prediction: Prediction) -> ExamIdentity:
     sources = [*analysed, *(source for source, _ in missed)]
     if not sources:
         sources += [item.source for item in prediction.unreadable if item.source is not None]
+    patient, study = prediction.patient_id, prediction.study_instance_uid
+    return identity_of(sources, analysed, missed, patient, study)
+
+
+def identity_of(
+    sources: Sequence[Source],
+    analysed: tuple[Source, ...],
+    missed: tuple[tuple[Source, str], ...] = (),
+    patient_id: str | None = None,
+    study_instance_uid: str | None = None,
+) -> ExamIdentity:
+    """Make sure that images are of one patient and study, and give both.
+
+    Parameters
+    ----------
+    patient_id, study_instance_uid
+        For what the first image does not say.
+
+    Raises
+    ------
+    MissingAttribute, UnsupportedImage
+        As `exam_identity`.
+    """
     first = sources[0] if sources else Source(ImageRef("an exam without images"), SourceHeader())
-    patient = first.ref.patient_id or prediction.patient_id
-    study = first.ref.study_instance_uid or prediction.study_instance_uid
+    patient = first.ref.patient_id or patient_id
+    study = first.ref.study_instance_uid or study_instance_uid
     if not patient or not is_uid(study):
         raise MissingAttribute(
             "no message can say whose result this is",

@@ -88,7 +88,7 @@ def build_cad_sr(prediction: Prediction, run: RunInfo) -> Dataset:
     made.ContentSequence = list(_content(prediction, sources, run))
     ref = exam_ref(first)
     sign(made, identify(_SINK, ref, run.model, 1, content_digest(made)))
-    return finish(made, _SINK, ref, first.header, run)
+    return finish(made, _SINK, ref, first.header, run.created)
 
 
 def _instance(source: Source) -> DicomIds:

@@ -79,7 +79,7 @@ def key_images(prediction: Prediction, run: RunInfo) -> Dataset | None:
         ),
         **identity,
     )
-    return finish(made, _SINK, first.ref, first.header, run)
+    return finish(made, _SINK, first.ref, first.header, run.created)
 
 
 def views_of_interest(prediction: Prediction, run: RunInfo) -> list[ImagePrediction]:

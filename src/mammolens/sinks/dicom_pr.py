@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from pydicom.dataset import Dataset
 
-from mammolens.core import Finding, ImagePrediction, Photometric, Prediction, VoiLut, Window
-from mammolens.errors import UnsupportedImage
+from mammolens.core import Finding, ImagePrediction, Photometric, Prediction
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._dicom_common import (
     finish,
@@ -23,6 +22,7 @@ from mammolens.sinks._dicom_common import (
     per_image,
     source_dataset,
 )
+from mammolens.sinks._presentation import aspect_ratio, take_greys
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, percent, view_name
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ __all__ = ["marks", "presentation_states"]
 _SINK: Final = "dicom-pr"
 _TEXT_ROWS, _TEXT_COLUMNS = 0.12, 0.5
 """Size of the block of words, as shares of the image."""
-_WHITE: Final = 65535
 
 
 def presentation_states(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
@@ -56,7 +55,7 @@ def marks(image: ImagePrediction, prediction: Prediction, run: RunInfo, number: 
     import highdicom as hd
 
     source = source_dataset(image)
-    _take_greys(source, image)
+    take_greys(source, image.header, image.voi, image.ref.path)
     words = _words(image, prediction)
     objects = [_rectangle(finding) for finding in image.findings]
     labels = [_label(finding) for finding in image.findings]
@@ -84,38 +83,10 @@ def marks(image: ImagePrediction, prediction: Prediction, run: RunInfo, number: 
     )
     (area,) = made.DisplayedAreaSelectionSequence
     del area.PixelOriginInterpretation
-    area.PresentationPixelAspectRatio = _ratio(image.ref.pixel_aspect)
+    area.PresentationPixelAspectRatio = aspect_ratio(image.ref.pixel_aspect)
     if image.ref.laterality is not None:
         made.Laterality = image.ref.laterality.value
-    return finish(made, _SINK, image.ref, image.header, run)
-
-
-def _take_greys(source: Dataset, image: ImagePrediction) -> None:
-    """Give the source the attributes that turn its stored values into grey."""
-    voi, rescale = image.voi, image.header.rescale
-    if rescale is None or (isinstance(voi, VoiLut) and voi.first < 0):
-        raise UnsupportedImage(
-            "its table of grey values cannot be taken over into a presentation state",
-            source=image.ref.path,
-            keyword="ModalityLUTSequence" if rescale is None else "VOILUTSequence",
-            remedy="Use the sink dicom-sc",
-        )
-    if rescale != (1.0, 0.0):
-        source.RescaleSlope, source.RescaleIntercept = (f"{value:.10g}" for value in rescale)
-        source.RescaleType = "US"
-    if isinstance(voi, Window):
-        source.WindowCenter, source.WindowWidth = f"{voi.center:.10g}", f"{voi.width:.10g}"
-        source.VOILUTFunction = voi.function.value
-    elif voi is not None:
-        source.VOILUTSequence = [_lut(voi)]
-
-
-def _lut(voi: VoiLut) -> highdicom.VOILUT:
-    import highdicom as hd
-
-    low, high = float(voi.values.min()), float(voi.values.max())
-    data = np.rint((voi.values - low) * (_WHITE / max(high - low, 1e-12))).astype(np.uint16)
-    return hd.VOILUT(first_mapped_value=voi.first, lut_data=data)
+    return finish(made, _SINK, image.ref, image.header, run.created)
 
 
 def _rectangle(finding: Finding) -> highdicom.pr.GraphicObject:
@@ -171,8 +142,3 @@ def _words(image: ImagePrediction, prediction: Prediction) -> str:
         f"{prediction.model.name} {prediction.model.version}. {DISCLAIMER}",
     ]
     return "\r\n".join(lines)
-
-
-def _ratio(aspect: float) -> list[int]:
-    """Pixel aspect ratio as two whole numbers, vertical then horizontal."""
-    return [1, 1] if aspect == 1.0 else [round(aspect * 1000), 1000]

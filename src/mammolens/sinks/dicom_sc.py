@@ -89,7 +89,7 @@ def overlay_capture(
     made.HighBit, made.PixelRepresentation = 7, 0
     made.PixelData = picture.tobytes() + b"\0" * (picture.size % 2)
     made["PixelData"].VR = "OB"
-    return finish(made, _SINK, image.ref, image.header, run)
+    return finish(made, _SINK, image.ref, image.header, run.created)
 
 
 def _source_item(image: ImagePrediction) -> Dataset:

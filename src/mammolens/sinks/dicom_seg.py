@@ -70,7 +70,7 @@ def segmentation(image: ImagePrediction, run: RunInfo, number: int = 1) -> Datas
         **identity,
     )
     made.PatientOrientation = orientation(image.header)
-    return finish(made, _SINK, image.ref, image.header, run)
+    return finish(made, _SINK, image.ref, image.header, run.created)
 
 
 def finding_mask(strength: npt.NDArray[np.float32], finding: Finding) -> npt.NDArray[np.bool_]:

@@ -92,7 +92,7 @@ def build_measurement_report(prediction: Prediction, run: RunInfo) -> Dataset:
         **identify(_SINK, ref, run.model, 1, digest),
     )
     made.update(earlier)
-    return finish(made, _SINK, ref, first.header, run)
+    return finish(made, _SINK, ref, first.header, run.created)
 
 
 def _evidence(source: Source) -> Dataset:

@@ -15,13 +15,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from mammolens import __version__
 from mammolens.core import Laterality, Prediction, Scores, TriageCategory
 from mammolens.sinks import Artefact, RunInfo
-from mammolens.sinks._dicom_values import date, is_uid
+from mammolens.sinks._fhir_parts import (
+    DCM,
+    HL7,
+    SCT,
+    SITES,
+    STUDY_REPORT,
+    Json,
+    coding,
+    imaging_study,
+    known,
+    quantity,
+    reference,
+    study_day,
+    subject,
+)
 from mammolens.sinks._messages import (
     ExamIdentity,
     conclusion,
@@ -39,17 +52,8 @@ from mammolens.wording import DISCLAIMER
 
 __all__ = ["bundles", "exam_bundle"]
 
-_DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
-_SCT: Final = "http://snomed.info/sct"
-_HL7: Final = "http://terminology.hl7.org/CodeSystem/"
-_PROBABILITY: Final = (_DCM, "111047", "Probability of cancer")
-_STUDY_REPORT: Final = ("http://loinc.org", "18748-4", "Diagnostic imaging study")
-_CANCER: Final = (_SCT, "254837009", "Malignant neoplasm of breast")
-_SITES: Final = {
-    Laterality.LEFT: (_SCT, "80248007", "Left breast structure"),
-    Laterality.RIGHT: (_SCT, "73056007", "Right breast structure"),
-    None: (_SCT, "76752008", "Breast structure"),
-}
+_PROBABILITY: Final = (DCM, "111047", "Probability of cancer")
+_CANCER: Final = (SCT, "254837009", "Malignant neoplasm of breast")
 _PRIORITIES: Final = {
     TriageCategory.FAILED: "urgent",
     TriageCategory.HIGH: "urgent",
@@ -60,8 +64,6 @@ _PRIORITIES: Final = {
 _PREVALENCE: Final = "Share of malignant breasts that it stands for"
 """Name of the component that gives the prevalence beside every percentage."""
 
-_Json = dict[str, Any]
-
 
 def bundles(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
     """Give the bundle of an exam as a file."""
@@ -70,7 +72,7 @@ def bundles(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
     yield Artefact("bundle.json", "application/fhir+json", data)
 
 
-def exam_bundle(prediction: Prediction, run: RunInfo) -> _Json:
+def exam_bundle(prediction: Prediction, run: RunInfo) -> Json:
     """Make the transaction Bundle of an exam.
 
     Raises
@@ -101,8 +103,7 @@ class _Writer:
     def __init__(self, prediction: Prediction, run: RunInfo, identity: ExamIdentity) -> None:
         self._prediction, self._run, self._identity = prediction, run, identity
         self.now = run.created.isoformat(timespec="seconds")
-        day = date(identity.header.study_date)
-        self._day = datetime.strptime(day, "%Y%m%d").date().isoformat() if day else None
+        self._day = study_day(identity)
 
     def uuid(self, *what: str) -> str:
         """Give the UUID of a resource of the exam; all exams share the device."""
@@ -111,11 +112,13 @@ class _Writer:
             return str(model_id(model))
         return str(message_id(self._identity, model, *what))
 
-    def entries(self) -> Iterator[_Json]:
+    def entries(self) -> Iterator[Json]:
         """Give every entry; an entry comes after the entries that it refers to."""
         yield self._put("Device", self._device())
         study_uid = f"urn:oid:{self._identity.study_instance_uid}"
-        yield self._create(("ImagingStudy",), f"urn:dicom:uid|{study_uid}", self._study(study_uid))
+        yield self._create(
+            ("ImagingStudy",), f"urn:dicom:uid|{study_uid}", imaging_study(self._identity)
+        )
         scores = self._prediction.scores
         exam = self._put("Observation", self._observation(None, scores), "exam")
         observations = [exam]
@@ -126,30 +129,30 @@ class _Writer:
             which = breast.laterality.value if breast.laterality else f"unknown {number}"
             observations.append(self._put("Observation", said, which))
         yield from observations
-        results = [_reference(entry) for entry in observations]
+        results = [reference(entry) for entry in observations]
         if scores is not None:
-            yield self._put("RiskAssessment", self._risk(scores, _reference(exam)))
+            yield self._put("RiskAssessment", self._risk(scores, reference(exam)))
         report = self._put("DiagnosticReport", self._report(results))
         yield report
         task_key = "Task", self._prediction.category.value
         name = f"urn:uuid:{self.uuid(*task_key)}"
-        task = self._task(name, _reference(report))
+        task = self._task(name, reference(report))
         yield self._create(task_key, f"urn:ietf:rfc:3986|{name}", task)
 
-    def _put(self, kind: str, content: _Json, *what: str) -> _Json:
+    def _put(self, kind: str, content: Json, *what: str) -> Json:
         """Make an entry that the server stores under our id, new or overwritten."""
         name = self.uuid(kind, *what)
         return {
             "fullUrl": f"urn:uuid:{name}",
-            "resource": {"resourceType": kind, "id": name} | _known(content),
+            "resource": {"resourceType": kind, "id": name} | known(content),
             "request": {"method": "PUT", "url": f"{kind}/{name}"},
         }
 
-    def _create(self, what: tuple[str, ...], identifier: str, content: _Json) -> _Json:
+    def _create(self, what: tuple[str, ...], identifier: str, content: Json) -> Json:
         """Make an entry that the server creates only if it has none with this identifier."""
         return {
             "fullUrl": f"urn:uuid:{self.uuid(*what)}",
-            "resource": {"resourceType": what[0]} | _known(content),
+            "resource": {"resourceType": what[0]} | known(content),
             "request": {
                 "method": "POST",
                 "url": what[0],
@@ -157,17 +160,10 @@ class _Writer:
             },
         }
 
-    def _link(self, *what: str) -> _Json:
+    def _link(self, *what: str) -> Json:
         return {"reference": f"urn:uuid:{self.uuid(*what)}"}
 
-    def _subject(self) -> _Json:
-        kind = {"coding": [_coding((f"{_HL7}v2-0203", "MR", "Medical record number"))]}
-        return {
-            "type": "Patient",
-            "identifier": {"type": kind, "value": self._identity.patient_id},
-        }
-
-    def _device(self) -> _Json:
+    def _device(self) -> Json:
         model = self._prediction.model
         return {
             "identifier": [{"type": {"text": "SHA-256 of the model"}, "value": model.digest}],
@@ -182,45 +178,7 @@ class _Writer:
             "note": [{"text": DISCLAIMER}],
         }
 
-    def _study(self, uid: str) -> _Json:
-        accession = self._identity.header.accession_number
-        kind = {"coding": [_coding((f"{_HL7}v2-0203", "ACSN", "Accession ID"))]}
-        return {
-            "identifier": [
-                {"system": "urn:dicom:uid", "value": uid},
-                *([{"type": kind, "value": accession}] if accession else []),
-            ],
-            "status": "available",
-            "modality": [_mammography()],
-            "subject": self._subject(),
-            "started": self._day,
-            "series": self._series(),
-        }
-
-    def _series(self) -> list[_Json]:
-        found: dict[str, _Json] = {}
-        identity = self._identity
-        listed = [*((source, "") for source in identity.analysed), *identity.missed]
-        for source, why in listed:
-            ref, sop_class = source.ref, source.header.sop_class_uid
-            uids = ref.series_instance_uid, ref.sop_instance_uid, sop_class
-            if not all(map(is_uid, uids)):
-                continue
-            series = found.setdefault(
-                str(ref.series_instance_uid),
-                {
-                    "uid": ref.series_instance_uid,
-                    "modality": _mammography(),
-                    "bodySite": _coding(_SITES[ref.laterality]),
-                    "instance": [],
-                },
-            )
-            kind = {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:{sop_class}"}
-            title = {"title": f"not analysed: {why}"} if why else {}
-            series["instance"].append({"uid": ref.sop_instance_uid, "sopClass": kind, **title})
-        return list(found.values())
-
-    def _triage(self) -> _Json:
+    def _triage(self) -> Json:
         """Make the first Observation: the category, and its thresholds with their validation."""
         code = {"text": "Threshold of the triage category"}
         return self._observed(
@@ -235,39 +193,39 @@ class _Writer:
             },
         )
 
-    def _observation(self, side: Laterality | None, scores: Scores | None) -> _Json:
+    def _observation(self, side: Laterality | None, scores: Scores | None) -> Json:
         """Make the Observation of the probability of cancer, of the exam or a breast."""
-        absent = {"coding": [_coding((f"{_HL7}data-absent-reason", "error", "Error"))]}
-        said: _Json = {"dataAbsentReason": absent | {"text": "failed, not interpretable"}}
+        absent = {"coding": [coding((f"{HL7}data-absent-reason", "error", "Error"))]}
+        said: Json = {"dataAbsentReason": absent | {"text": "failed, not interpretable"}}
         if scores is not None and self._run.prevalence_stated:
             share = round(100.0 * self._prediction.prevalence, 6)
             said = {
-                "valueQuantity": _quantity(round(percentage(scores.malignant), 2)),
-                "component": [{"code": {"text": _PREVALENCE}, "valueQuantity": _quantity(share)}],
+                "valueQuantity": quantity(round(percentage(scores.malignant), 2)),
+                "component": [{"code": {"text": _PREVALENCE}, "valueQuantity": quantity(share)}],
             }
         elif scores is not None:
             words = probability_words(scores.malignant, self._prediction, self._run)
             said = {"valueString": words}
-        return self._observed({"coding": [_coding(_PROBABILITY)]}, side, said)
+        return self._observed({"coding": [coding(_PROBABILITY)]}, side, said)
 
-    def _observed(self, code: _Json, side: Laterality | None, said: _Json) -> _Json:
+    def _observed(self, code: Json, side: Laterality | None, said: Json) -> Json:
         return {
             "status": "preliminary",
-            "category": [{"coding": [_coding((f"{_HL7}observation-category", "imaging", ""))]}],
+            "category": [{"coding": [coding((f"{HL7}observation-category", "imaging", ""))]}],
             "code": code,
-            "subject": self._subject(),
+            "subject": subject(self._identity),
             "effectiveDateTime": self._day,
             "issued": self.now,
-            **_known(said),
-            "bodySite": {"coding": [_coding(_SITES[side])]},
+            **known(said),
+            "bodySite": {"coding": [coding(SITES[side])]},
             "device": self._link("Device"),
             "derivedFrom": [self._link("ImagingStudy")],
             "note": [{"text": DISCLAIMER}],
         }
 
-    def _risk(self, scores: Scores, basis: _Json) -> _Json:
+    def _risk(self, scores: Scores, basis: Json) -> Json:
         prediction, run = self._prediction, self._run
-        share: _Json = {"rationale": probability_words(scores.malignant, prediction, run)}
+        share: Json = {"rationale": probability_words(scores.malignant, prediction, run)}
         if run.prevalence_stated:
             share = {
                 "probabilityDecimal": round(percentage(scores.malignant) / 100.0, 4),
@@ -275,13 +233,13 @@ class _Writer:
             }
         return {
             "status": "preliminary",
-            "subject": self._subject(),
+            "subject": subject(self._identity),
             "occurrenceDateTime": self.now,
             "performer": self._link("Device"),
             "basis": [self._link("ImagingStudy"), basis],
             "prediction": [
                 {
-                    "outcome": {"coding": [_coding(_CANCER)]},
+                    "outcome": {"coding": [coding(_CANCER)]},
                     "qualitativeRisk": {"text": prediction.category.value},
                     **share,
                 }
@@ -289,12 +247,12 @@ class _Writer:
             "note": [{"text": DISCLAIMER}],
         }
 
-    def _report(self, results: Sequence[_Json]) -> _Json:
+    def _report(self, results: Sequence[Json]) -> Json:
         return {
             "status": "preliminary",
-            "category": [{"coding": [_coding((f"{_HL7}v2-0074", "RAD", "Radiology"))]}],
-            "code": {"coding": [_coding(_STUDY_REPORT)], "text": "Mammography, AI second reader"},
-            "subject": self._subject(),
+            "category": [{"coding": [coding((f"{HL7}v2-0074", "RAD", "Radiology"))]}],
+            "code": {"coding": [coding(STUDY_REPORT)], "text": "Mammography, AI second reader"},
+            "subject": subject(self._identity),
             "effectiveDateTime": self._day,
             "issued": self.now,
             "result": list(results),
@@ -302,7 +260,7 @@ class _Writer:
             "conclusion": " ".join(conclusion(self._prediction, self._run)),
         }
 
-    def _task(self, name: str, report: _Json) -> _Json:
+    def _task(self, name: str, report: Json) -> Json:
         return {
             "identifier": [{"system": "urn:ietf:rfc:3986", "value": name}],
             "status": "requested",
@@ -311,35 +269,8 @@ class _Writer:
             "code": {"text": "Read the mammogram"},
             "description": " ".join(conclusion(self._prediction, self._run)),
             "focus": self._link("ImagingStudy"),
-            "for": self._subject(),
+            "for": subject(self._identity),
             "authoredOn": self.now,
             "requester": self._link("Device"),
             "input": [{"type": {"text": "AI report"}, "valueReference": report}],
         }
-
-
-def _known(content: _Json) -> _Json:
-    """FHIR has neither null nor empty lists."""
-    return {key: value for key, value in content.items() if value not in (None, [])}
-
-
-def _reference(entry: _Json) -> _Json:
-    return {"reference": entry["fullUrl"]}
-
-
-def _coding(code: tuple[str, str, str]) -> _Json:
-    system, value, display = code
-    return _known({"system": system, "code": value, "display": display or None})
-
-
-def _mammography() -> _Json:
-    return {"system": _DCM, "code": "MG", "display": "Mammography"}
-
-
-def _quantity(percent_value: float) -> _Json:
-    return {
-        "value": percent_value,
-        "unit": "%",
-        "system": "http://unitsofmeasure.org",
-        "code": "%",
-    }

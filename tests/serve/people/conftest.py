@@ -1,15 +1,11 @@
-"""People in a database, and what several of them do at the same moment."""
+"""People in a database."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any
 
 import pytest
 
-from mammolens.serve.people import Refused
 from mammolens.serve.record import Database
 
 from ..house import House
@@ -18,24 +14,3 @@ from ..house import House
 @pytest.fixture
 def house(database: Database, clock: Any) -> House:
     return House(database, clock)
-
-
-@pytest.fixture
-def at_once() -> Callable[..., list[str]]:
-    """Give a function that calls others at the same moment, and lists "done" or why not."""
-
-    def run(*calls: Callable[[], Any]) -> list[str]:
-        barrier = Barrier(len(calls))
-
-        def one(call: Callable[[], Any]) -> str:
-            barrier.wait(30)
-            try:
-                call()
-            except Refused as refused:
-                return refused.why.value
-            return "done"
-
-        with ThreadPoolExecutor(len(calls)) as pool:
-            return sorted(pool.map(one, calls))
-
-    return run

@@ -13,11 +13,20 @@ import pytest
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 
-from mammolens.serve import people
-from mammolens.serve.holdings import NodeState, Store
+from mammolens.serve import people, reading
+from mammolens.serve.holdings import NodeState, Store, retention
 from mammolens.serve.people import Session, passwords
 from mammolens.serve.portal import open_portal
-from mammolens.serve.record import SESSIONS, Database, PersonRole, SignInMethod, open_database
+from mammolens.serve.record import (
+    EXAMS,
+    SESSIONS,
+    SITES,
+    Database,
+    PersonRole,
+    ReadingMode,
+    SignInMethod,
+    open_database,
+)
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.web.app import build_app
 
@@ -31,7 +40,9 @@ CAST = {
     "north-head": ("north", PersonRole.ADMINISTRATOR),
     "north-reader": ("north", PersonRole.READER),
     "north-uploader": ("north", PersonRole.UPLOADER),
+    "north-arbiter": ("north", PersonRole.ARBITER),
     "south-head": ("south", PersonRole.ADMINISTRATOR),
+    "south-reader": ("south", PersonRole.READER),
 }
 
 
@@ -48,7 +59,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Cast:
-    """Who is there, by name; the numbers of people and sites."""
+    """Who is there, by name; the numbers of people, sites, and of one of everything else."""
 
     url: str
     now: Any
@@ -57,6 +68,7 @@ class Cast:
     sites: dict[str, int]
     one_time: dict[str, str]
     totp: dict[str, str]
+    things: dict[str, int]
 
 
 @pytest.fixture(
@@ -92,7 +104,50 @@ def _gather(house: House, url: str) -> Cast:
     secret, session = house.sign_ins.give_password("newcomer", house.one_time["newcomer"], HERE)
     known["unfinished"] = _know(house, secret, session, tokens=False)
     numbers = {name: house.person(name).id for name in ("admin", "newcomer", *CAST)}
-    return Cast(url, house.clock.now, known, numbers, sites, house.one_time, house.secrets)
+    things = _read(house, sites["north"])
+    return Cast(url, house.clock.now, known, numbers, sites, house.one_time, house.secrets, things)
+
+
+def _read(house: House, site: int) -> dict[str, int]:
+    """Give a site two exams: a draft about one, and an answer with what follows about the other."""
+    database, reader = house.database, house.person("north-reader")
+    concurrent = ReadingMode.CONCURRENT
+    people.set_reading(database, house.person("admin"), site, reading_mode=concurrent)
+    answer = reading.Answer.model_validate(
+        {"assessments": {"left": {"birads": "4"}}, "recall": True, "urgent": "Call today"}
+    )
+    exams = [_exam(house, site, number) for number in (1, 2)]
+    signed, draft = (reading.begin_reading(database, reader, exam)[0] for exam in exams)
+    for one in (signed, draft):
+        reading.save_draft(database, reader, one.id, 1, answer)
+    reading.sign_reading(database, reader, signed.id, 2)
+    newcomer = house.person("newcomer").id
+    asked = reading.ask_opinion(database, reader, exams[1], newcomer, "A mass?")
+    every = {"open_only": True, "before": None, "limit": 1}
+    return {
+        "exam_id": exams[1],
+        "reading_id": draft.id,
+        "signed_id": signed.id,
+        "opinion_id": asked.id,
+        "notice_id": reading.list_notices(database, reader, **every).items[0].id,
+        "recall_id": reading.list_recalls(database, reader, **every).items[0].id,
+    }
+
+
+def _exam(house: House, site: int, number: int) -> int:
+    row = {
+        "study_instance_uid": f"1.2.{number}",
+        "identity": f"{number:064x}",
+        "first_received_at": house.clock.now,
+        "last_received_at": house.clock.now,
+        "version": 1,
+        "queued_version": 1,
+        "four_views": False,
+        "site_id": site,
+    }
+    with house.database.write() as connection:
+        made = connection.execute(EXAMS.insert().values(row).returning(EXAMS.c.id))
+        return int(made.scalar_one())
 
 
 def _know(house: House, secret: str, session: Session, tokens: bool = True) -> Known:
@@ -169,6 +224,22 @@ def make_stage(cast, tmp_path) -> Iterator[Callable[..., Stage]]:
     yield make
     for database in made:
         database.close()
+
+
+@pytest.fixture
+def make_empty_stage(make_stage) -> Callable[..., Stage]:
+    """Give a function that makes a portal without exams, at whose sites the AI is hidden first."""
+
+    def make(**changes: Any) -> Stage:
+        stage = make_stage(**changes)
+        with stage.database.write() as connection:
+            ids = list(connection.execute(sa.select(EXAMS.c.id)).scalars())
+            retention._delete_exam_rows(connection, ids)
+            mode = ReadingMode.SECOND_READER.value
+            connection.execute(SITES.update().values(reading_mode=mode))
+        return stage
+
+    return make
 
 
 @pytest.fixture

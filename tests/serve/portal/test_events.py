@@ -17,7 +17,12 @@ from mammolens.serve.record import EXAMS, audit
 from mammolens.serve.work import work_off
 from mammolens.serve.worklist import EventReader
 
-from .test_exams import send
+from .test_exams import EXAM, send
+
+
+@pytest.fixture
+def make_stage(make_empty_stage):
+    return make_empty_stage
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +51,7 @@ def test_who_may_know_of_an_exam_hears_of_it(make_stage, mammogram, package):
     stage = make_stage(model={"name": str(package)})
     before = length(stage)
     send(stage, mammogram, "1.2.3.4")
-    told = {"exam_id": 1, "version": 4, "revision": None}
+    told = {"exam_id": EXAM, "version": 4, "revision": None}
     for who in ("north-reader", "admin"):
         assert heard(stage, who, before) == [("exam.received", told)]
     assert heard(stage, "south-head", before) == []
@@ -63,8 +68,8 @@ def test_an_exam_that_goes_elsewhere_is_gone(make_stage, mammogram):
     send(stage, mammogram, "1.2.3.4", [0])
     before = length(stage)
     sites = stage.cast.sites
-    people.assign_exam(stage.database, person(stage, "admin"), 1, sites["north"], sites["south"])
-    assert heard(stage, "north-reader", before) == [("exam.removed", {"exam_id": 1})]
+    people.assign_exam(stage.database, person(stage, "admin"), EXAM, sites["north"], sites["south"])
+    assert heard(stage, "north-reader", before) == [("exam.removed", {"exam_id": EXAM})]
     assert heard(stage, "south-head", before)[0][0] == "exam.changed"
 
 
@@ -109,7 +114,7 @@ def test_a_stream_goes_on_where_it_was_cut_off(make_stage, mammogram):
     assert first == f"retry: 3000\nid: {before}\n\n"
     number, kind, data, *_ = second.split("\n")
     assert (number, kind) == (f"id: {length(stage)}", "event: exam.received")
-    assert json.loads(data.removeprefix("data: "))["exam_id"] == 1
+    assert json.loads(data.removeprefix("data: "))["exam_id"] == EXAM
 
 
 def test_a_stream_ends_with_its_session(make_stage, mammogram):

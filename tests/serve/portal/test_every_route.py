@@ -1,7 +1,8 @@
 """Every route of the application, and what each kind of caller hears there.
 
 A route that the table does not name fails the first test: whoever adds one says here who may call
-it. "elsewhere" administers another site, "wrong" has another role at the same site, "right" may do
+it. "elsewhere" administers another site, "wrong" has another role at the same site (that of the
+row), "right" may do
 it, "token" is the right person's program with an API token.
 """
 
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from mammolens.serve.record import EXAMS, UPLOADS
+from mammolens.serve.record import UPLOADS
 
 CALLERS = (
     *("stranger", "elsewhere", "wrong", "right", "machine", "forged"),
@@ -27,6 +28,7 @@ class Row(NamedTuple):
     right: str
     said: str
     body: Any = None
+    wrong: str = "north-reader"
 
 
 FOR_ALL = "200 200 200 200 200 200 200 200 200 200"
@@ -36,9 +38,11 @@ OWN = "401 {0} {0} {0} 403 401 401 401 403 403"
 OWN_SESSION = "401 {0} {0} {0} 403 401 401 401 {1} 403"
 """The same, also for somebody who has not finished the sign-in."""
 LIST = "401 200 200 200 403 401 401 401 403 200"
+OWN_READING = "401 404 404 {} 403 401 401 401 403 {}"
+"""What only the reader of a reading may do, in a browser and by a program."""
 NEW = {"name": "new.person", "display_name": "New", "roles": [{"site": 1, "role": "reader"}]}
 OF_EXAM = "401 404 {0} {1} 403 401 401 401 403 {1}"
-"""What belongs to an exam; the right one may see its AI."""
+"""What belongs to an exam; the site shows the AI to everybody (test_exams hides it)."""
 AUDITED = "401 403 403 200 403 401 401 401 403 200"
 UPLOADED = "401 404 404 {0} 403 401 401 401 403 {0}"
 NO_PROVIDER = "404 404 404 404 404 404 404 404 404 404"
@@ -106,13 +110,13 @@ TABLE = {
     "GET /api/v1/exams": Row("north-head", LIST),
     "GET /api/v1/exams/{exam_id}": Row("north-head", OF_EXAM.format(200, 200)),
     "GET /api/v1/exams/{exam_id}/viewer": Row("north-head", OF_EXAM.format(200, 200)),
-    "GET /api/v1/exams/{exam_id}/ai": Row("north-head", OF_EXAM.format(403, 200)),
+    "GET /api/v1/exams/{exam_id}/ai": Row("north-head", OF_EXAM.format(200, 200)),
     "GET /api/v1/exams/{exam_id}/previews/{sop_instance_uid}": Row(
         "north-head", OF_EXAM.format(404, 404)
     ),
-    "GET /api/v1/exams/{exam_id}/artefacts": Row("north-head", OF_EXAM.format(403, 200)),
+    "GET /api/v1/exams/{exam_id}/artefacts": Row("north-head", OF_EXAM.format(200, 200)),
     "GET /api/v1/exams/{exam_id}/artefacts/{sink}/{name:path}": Row(
-        "north-head", OF_EXAM.format(403, 404)
+        "north-head", OF_EXAM.format(404, 404)
     ),
     "PUT /api/v1/exams/{exam_id}/site": Row(
         "admin", "401 404 403 200 403 401 401 401 403 403", {"site_id": None}
@@ -131,6 +135,74 @@ TABLE = {
     "PATCH /api/v1/uploads/{upload_id}": Row("north-uploader", UPLOADED.format(409)),
     "DELETE /api/v1/uploads/{upload_id}": Row("north-uploader", UPLOADED.format(204)),
     "GET /api/v1/uploads/{upload_id}/result": Row("north-uploader", UPLOADED.format(200)),
+    "POST /api/v1/exams/{exam_id}/readings": Row(
+        "north-reader", "401 404 403 200 403 401 401 401 403 200", None, "north-head"
+    ),
+    "GET /api/v1/exams/{exam_id}/readings": Row(
+        "north-reader", "401 404 200 200 403 401 401 401 403 200", None, "north-head"
+    ),
+    "GET /api/v1/readings/{reading_id}": Row(
+        "north-reader", OWN_READING.format(200, 200), None, "north-head"
+    ),
+    "PUT /api/v1/readings/{reading_id}": Row(
+        "north-reader", OWN_READING.format(200, 200), {"recall": False}, "north-head"
+    ),
+    "POST /api/v1/readings/{reading_id}/lock": Row(
+        "north-reader", OWN_READING.format(200, 403), None, "north-head"
+    ),
+    "POST /api/v1/readings/{reading_id}/revise": Row(
+        "north-reader", OWN_READING.format(409, 403), {"agree": True}, "north-head"
+    ),
+    "POST /api/v1/readings/{reading_id}/look": Row(
+        "north-reader", OWN_READING.format(200, 200), {"exam_version": 1}, "north-head"
+    ),
+    "POST /api/v1/readings/{reading_id}/sign": Row(
+        "north-reader", OWN_READING.format(200, 403), None, "north-head"
+    ),
+    "POST /api/v1/readings/{reading_id}/addenda": Row(
+        "north-reader", OWN_READING.format(409, 403), {"text": "More"}, "north-head"
+    ),
+    "POST /api/v1/readings/{reading_id}/notices": Row(
+        "north-reader", OWN_READING.format(201, 403), {"text": "Call"}, "north-head"
+    ),
+    **{
+        f"GET /api/v1/readings/{{reading_id}}/{kind}": Row(
+            "north-reader", OWN_READING.format(409, 409), None, "north-head"
+        )
+        for kind in ("report", "sr", "gsps", "fhir", "hl7")
+    },
+    "GET /api/v1/sites/{site_id}/readings.csv": Row(
+        "north-head", "401 404 403 200 403 401 401 401 403 200"
+    ),
+    "GET /api/v1/exams/{exam_id}/arbitration": Row(
+        "north-arbiter", "401 404 403 409 403 401 401 401 403 409"
+    ),
+    "POST /api/v1/exams/{exam_id}/arbitration": Row(
+        "north-arbiter", "401 404 403 409 403 401 401 401 403 403"
+    ),
+    "POST /api/v1/exams/{exam_id}/opinions": Row(
+        "north-reader",
+        "401 404 403 201 403 401 401 401 403 403",
+        lambda cast: {"person_id": cast.people["south-reader"], "question": "?"},
+        "north-head",
+    ),
+    "GET /api/v1/opinions": Row("north-reader", LIST),
+    "DELETE /api/v1/opinions/{opinion_id}": Row(
+        "north-reader", "401 404 404 204 403 401 401 401 403 403", None, "north-arbiter"
+    ),
+    "GET /api/v1/readers": Row(
+        "north-reader", "401 403 403 200 403 401 401 401 403 200", None, "north-head"
+    ),
+    "GET /api/v1/notices": Row("north-head", LIST),
+    "POST /api/v1/notices/{notice_id}/acknowledgement": Row(
+        "north-head", "401 404 403 200 403 401 401 401 403 403"
+    ),
+    "GET /api/v1/recalls": Row("north-head", LIST),
+    "PATCH /api/v1/recalls/{recall_id}": Row(
+        "north-head",
+        "401 404 200 200 403 401 401 401 403 403",
+        {"closed": True, "reason": "seen"},
+    ),
 }
 UPLOAD = "u" * 43
 TUS = {
@@ -144,19 +216,15 @@ STREAMS = {"GET /api/v1/events": "401 200 200 200 403 401 401 401 403 200"}
 
 
 @pytest.fixture
-def with_exam(make_stage):
-    """Give a function that makes a portal with one exam, and what is left of one upload."""
+def with_upload(make_stage):
+    """Give a function that makes a portal with what is left of one upload."""
 
     def make():
         stage = make_stage()
         site, now = stage.cast.sites["north"], stage.clock.now
-        exam = {"id": 1, "study_instance_uid": "1.2", "identity": "a" * 64, "site_id": site}
-        exam |= {"version": 1, "queued_version": 1, "four_views": False}
         upload = {"id": UPLOAD, "person_id": stage.cast.people["north-uploader"], "site_id": site}
         upload |= {"name": "a.dcm", "length": 1, "received": 1, "state": "done"}
         with stage.database.write() as connection:
-            times = {"first_received_at": now, "last_received_at": now}
-            connection.execute(EXAMS.insert().values(**exam, **times))
             times = {"created_at": now, "changed_at": now}
             connection.execute(UPLOADS.insert().values(**upload, **times))
         return stage
@@ -194,9 +262,9 @@ def test_every_row_says_something_of_every_caller():
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_each_caller_hears_what_the_table_says(with_exam, caller):
+def test_each_caller_hears_what_the_table_says(with_upload, caller):
     heard, expected = {}, {}
-    stage = with_exam()
+    stage = with_upload()
     for name, row in TABLE.items():
         method, _, path = name.partition(" ")
         cast = stage.cast
@@ -205,26 +273,27 @@ def test_each_caller_hears_what_the_table_says(with_exam, caller):
             site_id=cast.sites["north"],
             session_id=cast.known["north-head"].session,
             token_id=cast.known["north-head"].token_id,
-            exam_id=1,
             upload_id=UPLOAD,
             sop_instance_uid="1.2.3",
             sink="json",
             key="1-x",
             study="1.2.3",
+            **cast.things,
         )
         who = {
             "elsewhere": "south-head",
-            "wrong": "north-reader",
+            "wrong": row.wrong,
             "right": row.right,
             "token": f"{row.right} by token",
         }.get(caller, caller)
-        tus = TUS if "/uploads" in path else {}
-        done = stage.ask(who, method, f"/{address}", row.body, **tus)
+        body = row.body(cast) if callable(row.body) else row.body
+        more = TUS if "/uploads" in path else {}
+        done = stage.ask(who, method, f"/{address}", body, if_match='"2"', **more)
         heard[name] = done.status_code
         expected[name] = int(row.said.split()[CALLERS.index(caller)])
         if method != "GET" and done.status_code < 300:
             stage.database.close()
-            stage = with_exam()
+            stage = with_upload()
         if done.status_code >= 400 and not path.startswith("/health") and method != "HEAD":
             assert done.headers["content-type"] == "application/problem+json", name
             assert done.json()["status"] == done.status_code

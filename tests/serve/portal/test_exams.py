@@ -14,6 +14,14 @@ from mammolens.serve.record import AUDIT, EXAMS, PICTURES, ROLES, SITES, PersonR
 from mammolens.serve.work import work_off
 from mammolens.serve.work.pictures import claim_pictures
 
+EXAM = 3
+"""Number of the first exam that is sent: the cast had two."""
+
+
+@pytest.fixture
+def make_stage(make_empty_stage):
+    return make_empty_stage
+
 
 @pytest.fixture
 def reading(make_stage, package, mammogram):
@@ -63,8 +71,12 @@ def test_a_reader_sees_the_exam_and_not_what_the_ai_says(reading):
     assert row["patient"]["birth_date"] == "1960-02-01"
     assert row["views"] == ["RCC", "LCC", "RMLO", "LMLO"]
     assert (row["complete"], row["status"]) == (True, "new")
-    assert get(reading, "north-reader", "/exams/1/viewer")["ai"] == {"state": "withheld"}
-    for path in ("/exams/1/ai", "/exams/1/artefacts", "/exams/1/artefacts/json/x.json"):
+    assert get(reading, "north-reader", f"/exams/{EXAM}/viewer")["ai"] == {"state": "withheld"}
+    for path in (
+        f"/exams/{EXAM}/ai",
+        f"/exams/{EXAM}/artefacts",
+        f"/exams/{EXAM}/artefacts/json/x.json",
+    ):
         assert get(reading, "north-reader", path, 403)["code"] == "ai_locked"
 
 
@@ -73,13 +85,13 @@ def test_whom_the_site_shows_the_ai_gets_it_everywhere(reading):
     (row,) = get(reading, "north-reader", "/exams")["items"]
     assert row["ai"]["category"] in ("high", "withheld", "intermediate", "low")
     assert "for a prevalence of" in row["ai"]["score_text"]
-    exam = get(reading, "north-reader", "/exams/1/viewer")
+    exam = get(reading, "north-reader", f"/exams/{EXAM}/viewer")
     assert exam["ai"]["state"] == "available"
-    assert exam["ai"] == get(reading, "north-reader", "/exams/1/ai")
+    assert exam["ai"] == get(reading, "north-reader", f"/exams/{EXAM}/ai")
     assert {i["sopInstanceUid"] for i in exam["ai"]["images"]} == {
         i["sopInstanceUid"] for i in exam["images"]
     }
-    kinds = {one["sink"]: one for one in get(reading, "north-reader", "/exams/1/artefacts")}
+    kinds = {one["sink"]: one for one in get(reading, "north-reader", f"/exams/{EXAM}/artefacts")}
     assert set(kinds) == {"json", "html"}
     done = reading.ask("north-reader", "GET", kinds["html"]["url"].removeprefix("/api/v1"))
     assert done.status_code == 200
@@ -89,8 +101,8 @@ def test_whom_the_site_shows_the_ai_gets_it_everywhere(reading):
 
 
 def test_the_viewer_gets_all_that_its_contract_names(reading):
-    exam = get(reading, "north-reader", "/exams/1/viewer")
-    assert exam["id"] == "1"
+    exam = get(reading, "north-reader", f"/exams/{EXAM}/viewer")
+    assert exam["id"] == str(EXAM)
     assert exam["refused"] == exam["priors"] == []
     assert len(exam["images"]) == 4
     image = exam["images"][0]
@@ -109,18 +121,18 @@ def test_the_viewer_gets_all_that_its_contract_names(reading):
 def test_an_image_that_is_not_prepared_yet_is_named(make_stage, mammogram, package):
     stage = make_stage(model={"name": str(package)})
     send(stage, mammogram, "1.2.3.4", [0])
-    exam = get(stage, "north-reader", "/exams/1/viewer")
+    exam = get(stage, "north-reader", f"/exams/{EXAM}/viewer")
     assert exam["images"] == []
     (missing,) = exam["refused"]
     assert (missing["laterality"], missing["viewPosition"]) == ("R", "CC")
     assert "views are missing" in exam["doubts"][0]
-    row = get(stage, "north-reader", "/exams/1")
+    row = get(stage, "north-reader", f"/exams/{EXAM}")
     assert (row["status"], row["complete"], row["ai"]) == ("waiting", False, None)
 
 
 def test_another_site_hears_what_it_hears_of_nothing(reading):
     for path in ("", "/viewer", "/ai", "/artefacts", "/previews/1.2.3.4.0", "/artefacts/json/a"):
-        there = reading.ask("south-head", "GET", f"/exams/1{path}")
+        there = reading.ask("south-head", "GET", f"/exams/{EXAM}{path}")
         nothing = reading.ask("south-head", "GET", f"/exams/99{path}")
         assert there.status_code == nothing.status_code == 404
         assert there.json() == nothing.json()
@@ -135,9 +147,9 @@ def test_priors_are_those_of_the_same_patient_and_site(reading, mammogram):
     sent("1.2.6", "south", StudyDate="20200101")
     sent("1.2.7", PatientBirthDate="19700101", StudyDate="20200101")
     sent("1.2.8", PatientName="Maier^Anne", StudyDate="20210101")
-    exam = get(reading, "north-reader", "/exams/1/viewer")
+    exam = get(reading, "north-reader", f"/exams/{EXAM}/viewer")
     assert [p["date"] for p in exam["priors"]] == ["2021-01-01", "2020-01-01"]
-    row = get(reading, "north-reader", "/exams/1")
+    row = get(reading, "north-reader", f"/exams/{EXAM}")
     assert row["has_priors"] is True
     listed = get(reading, "north-reader", f"/patients/{row['patient']['key']}/exams")
     assert [one["study_instance_uid"] for one in listed] == ["1.2.3.4", "1.2.8", "1.2.5"]
@@ -171,23 +183,27 @@ def test_words_are_looked_for_everywhere(reading, words, found):
 
 def test_what_is_looked_at_is_noted(reading):
     set_site(reading, reading_mode="concurrent")
-    get(reading, "north-reader", "/exams/1/viewer")
-    get(reading, "north-reader", "/exams/1/ai")
+    get(reading, "north-reader", f"/exams/{EXAM}/viewer")
+    get(reading, "north-reader", f"/exams/{EXAM}/ai")
     with reading.database.read() as connection:
         rows = connection.execute(sa.select(AUDIT).order_by(AUDIT.c.number)).all()
-    seen = [row.action for row in rows if row.actor == "person:north-reader" and row.exam_id == 1]
+    seen = [
+        row.action for row in rows if row.actor == "person:north-reader" and row.exam_id == EXAM
+    ]
     assert seen == ["ai_shown", "exam_viewed", "ai_viewed"]
 
 
 def test_an_administrator_gives_an_exam_a_site(reading):
     south = reading.cast.sites["south"]
     for who, status in (("north-head", 403), ("south-head", 404)):
-        assert reading.ask(who, "PUT", "/exams/1/site", {"site_id": south}).status_code == status
+        assert (
+            reading.ask(who, "PUT", f"/exams/{EXAM}/site", {"site_id": south}).status_code == status
+        )
     stale = {"site_id": south, "before": south}
-    assert reading.ask("admin", "PUT", "/exams/1/site", stale).json()["code"] == "changed"
-    moved = reading.ask("admin", "PUT", "/exams/1/site", {"site_id": south}).json()
+    assert reading.ask("admin", "PUT", f"/exams/{EXAM}/site", stale).json()["code"] == "changed"
+    moved = reading.ask("admin", "PUT", f"/exams/{EXAM}/site", {"site_id": south}).json()
     assert moved["site"]["id"] == south
-    get(reading, "north-reader", "/exams/1", 404)
+    get(reading, "north-reader", f"/exams/{EXAM}", 404)
 
 
 def test_what_a_person_saves_is_theirs(stage):
@@ -209,7 +225,7 @@ def test_the_trail_is_read_and_verified_by_administrators(reading):
     numbers = [row["number"] for row in page["items"] + more["items"]]
     assert numbers == sorted(numbers, reverse=True)
     assert numbers[-1] == 1
-    only = reading.ask("admin", "GET", "/audit?exam=1&action=finished").json()["items"]
+    only = reading.ask("admin", "GET", "/audit?exam=3&action=finished").json()["items"]
     assert [row["detail"]["revision"] for row in only] == [1]
     assert reading.ask("admin", "GET", "/audit/verification").json()["sound"] is True
 
@@ -238,7 +254,7 @@ def test_a_picture_that_kills_its_worker_is_not_made_for_ever(make_stage, mammog
     assert claim_pictures(stage.database) == []
     with stage.database.read() as connection:
         assert connection.execute(sa.select(PICTURES.c.state)).scalar_one() == "failed"
-    (missing,) = get(stage, "north-reader", "/exams/1/viewer")["refused"]
+    (missing,) = get(stage, "north-reader", f"/exams/{EXAM}/viewer")["refused"]
     assert missing["reason"] == "it cannot be opened"
 
 
@@ -249,7 +265,7 @@ def test_exams_of_an_older_node_are_described_by_the_worker(make_stage, mammogra
         unknown = {"patient_name": None, "search_text": None, "patient_key": None}
         connection.execute(EXAMS.update().values(**unknown))
     work_off(stage.state, 1, threading.Event())
-    assert get(stage, "north-reader", "/exams/1")["patient"]["name"] == "Müller^Anne"
+    assert get(stage, "north-reader", f"/exams/{EXAM}")["patient"]["name"] == "Müller^Anne"
 
 
 def test_previews_are_made_of_what_is_refused_too(make_stage, make_dicom, package):
@@ -261,5 +277,5 @@ def test_previews_are_made_of_what_is_refused_too(make_stage, make_dicom, packag
     state = stage.state
     receive(state.database, state.received, data, "dimse:X", state.settings.intake, "north")
     work_off(state, 1, threading.Event())
-    (image,) = get(stage, "north-reader", "/exams/1/viewer")["images"]
+    (image,) = get(stage, "north-reader", f"/exams/{EXAM}/viewer")["images"]
     assert image["labels"] == ["for processing", "not analysed"]

@@ -22,6 +22,11 @@ KIND = {"content_type": "application/offset+octet-stream"}
 WHO = "north-uploader"
 
 
+@pytest.fixture
+def make_stage(make_empty_stage):
+    return make_empty_stage
+
+
 def metadata(**values: str) -> str:
     pairs = (f"{k} {base64.b64encode(v.encode()).decode()}" for k, v in values.items())
     return ",".join(pairs)

@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from mammolens.serve import reading
-from mammolens.serve.record import AI_VIEWS, OPINIONS, READINGS, ROUNDS
+from mammolens.serve.people import visible_exams
+from mammolens.serve.record import AI_VIEWS, EXAMS, OPINIONS, READINGS, ROUNDS, SITES
 
 WHO = ("reader", "second", "arbiter", "uploader", "head", "admin", "guest", "asked")
 TABLE = {
@@ -143,3 +144,22 @@ def test_who_was_shown_the_ai_is_noted_once(clinic, rows):
         with clinic.database.write() as connection:
             reading.note_ai_shown(clinic.database, connection, clinic["head"], exam)
     assert len(rows(AI_VIEWS)) == 1
+
+
+def test_the_rules_hold_whatever_else_a_list_joins(clinic):
+    exam = clinic.exam()
+    joined = EXAMS.join(SITES, SITES.c.id == EXAMS.c.site_id).outerjoin(
+        ROUNDS, ROUNDS.c.exam_id == EXAMS.c.id
+    )
+    asked = sa.select(
+        EXAMS.c.id,
+        reading.ai_is_visible(clinic["reader"]),
+        reading.category_is_visible(clinic["head"]),
+        reading.reading_status(),
+        reading.reader_id(),
+        reading.reader_name(),
+    ).select_from(joined.outerjoin(READINGS, READINGS.c.exam_id == EXAMS.c.id))
+    with clinic.database.read() as connection:
+        (row,) = connection.execute(asked.where(visible_exams(clinic["reader"]))).all()
+    assert (row[0], bool(row[1]), bool(row[2])) == (exam, False, True)
+    assert tuple(row[3:]) == ("new", None, None)

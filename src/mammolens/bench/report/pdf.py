@@ -6,19 +6,12 @@ only on the HTML page, to keep the PDF short. typst receives text as data, never
 
 from __future__ import annotations
 
-import json
-import re
-import tempfile
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
-from pathlib import Path
-from typing import Any, Final
-
-import matplotlib
-import typst
+from typing import Any
 
 from mammolens import DISCLAIMER
+from mammolens._typeset import FONTS, typeset
 from mammolens.bench.report.document import (
     Block,
     Charts,
@@ -28,14 +21,8 @@ from mammolens.bench.report.document import (
     Table,
     charts_together,
 )
-from mammolens.wording import printable
 
 __all__ = ["render_pdf"]
-
-_FONTS: Final = ("DejaVu Sans", "Noto Sans Devanagari")
-"""The first covers Latin, Greek, Cyrillic, Arabic and Hebrew, and comes with matplotlib."""
-_LONG: Final = re.compile(r"(\S{24})(?=\S)")
-_MAY_BREAK: Final = "\\g<1>\N{ZERO WIDTH SPACE}"
 
 
 def render_pdf(document: Document) -> bytes:
@@ -46,59 +33,38 @@ def render_pdf(document: Document) -> bytes:
     OSError
         If the system's temporary folder has no space for the charts and pictures.
     """
-    here = resources.files("mammolens.bench.report")
-    with resources.as_file(here) as package, tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        report = {
-            "title": document.title,
-            "notice": DISCLAIMER,
-            "fonts": _FONTS,
-            "facts": document.facts,
-            "sections": [_section(one, folder) for one in document.sections if one.blocks],
-        }
-        (folder / "report.json").write_text(json.dumps(_breakable(report)), "utf-8")
-        (folder / "report.typ").write_bytes((package / "report.typ").read_bytes())
-        return typst.compile(
-            folder / "report.typ",
-            root=folder,
-            font_paths=[Path(matplotlib.get_data_path(), "fonts", "ttf"), package / "fonts"],
-            ignore_system_fonts=True,
-        )
+    files: dict[str, bytes] = {}
+    report = {
+        "title": document.title,
+        "notice": DISCLAIMER,
+        "fonts": FONTS,
+        "facts": document.facts,
+        "sections": [_section(one, files) for one in document.sections if one.blocks],
+    }
+    template = resources.files("mammolens.bench.report") / "report.typ"
+    return typeset(template.read_bytes(), report, files)
 
 
-def _section(section: Section, folder: Path) -> dict[str, Any]:
-    blocks = [_block(block, folder) for block in charts_together(section.blocks)]
+def _section(section: Section, files: dict[str, bytes]) -> dict[str, Any]:
+    blocks = [_block(block, files) for block in charts_together(section.blocks)]
     return {"title": section.title, "more": bool(section.details), "blocks": blocks}
 
 
-def _block(block: Block | Charts, folder: Path) -> dict[str, Any]:
+def _block(block: Block | Charts, files: dict[str, bytes]) -> dict[str, Any]:
     found = {"kind": type(block).__name__, **asdict(block)}
     match block:
         case Charts():
             for one in found["figures"]:
-                one["file"] = _file(folder, one.pop("svg").encode("utf-8"), "svg")
+                one["file"] = _file(files, one.pop("svg").encode("utf-8"), "svg")
         case Pictures():
             for one in found["cases"]:
-                one["file"] = _file(folder, one.pop("png"), "png")
+                one["file"] = _file(files, one.pop("png"), "png")
         case Table():
             found["numeric"] = sorted(block.numeric)
     return found
 
 
-def _file(folder: Path, data: bytes, kind: str) -> str:
-    path = folder / f"{len(list(folder.iterdir()))}.{kind}"
-    path.write_bytes(data)
-    return path.name
-
-
-def _breakable(value: Any) -> Any:
-    """Make every text of a structure printable, and let long names break anywhere."""
-    match value:
-        case str():
-            return _LONG.sub(_MAY_BREAK, printable(value))
-        case Mapping():
-            return {name: _breakable(inner) for name, inner in value.items()}
-        case Sequence():
-            return [_breakable(inner) for inner in value]
-        case _:
-            return value
+def _file(files: dict[str, bytes], data: bytes, kind: str) -> str:
+    name = f"{len(files)}.{kind}"
+    files[name] = data
+    return name

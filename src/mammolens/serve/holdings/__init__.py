@@ -13,6 +13,7 @@ from mammolens.serve.holdings.identities import (
     exams_with_accession,
     hide,
     restore_identity,
+    restore_sources,
 )
 from mammolens.serve.holdings.objects import (
     FILM,
@@ -68,6 +69,7 @@ __all__ = [
     "rekey",
     "restore",
     "restore_identity",
+    "restore_sources",
     "say_expired",
     "try_folder",
     "unseal",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from io import BytesIO
 from typing import Any, Final
@@ -24,7 +24,7 @@ from mammolens.serve.holdings.objects import ReceivedObject, describe_object
 from mammolens.serve.record import IDENTITIES, INSTANCES, Database, Role
 from mammolens.serve.settings import DeidentifySettings, IntakeSettings
 
-__all__ = ["count_sealed", "exams_with_accession", "hide", "restore_identity"]
+__all__ = ["count_sealed", "exams_with_accession", "hide", "restore_identity", "restore_sources"]
 
 
 _LONGEST_REASON: Final = 64
@@ -98,6 +98,26 @@ def restore_identity(
         images=tuple(_identified(image, taken) for image in prediction.images),
         unreadable=tuple(_unreadable_identified(item, taken) for item in prediction.unreadable),
     )
+
+
+def restore_sources(
+    database: Database, settings: DeidentifySettings | None, sources: Sequence[Source]
+) -> tuple[Source, ...]:
+    """Give images their identity back; those that never lost it stay as they are.
+
+    Parameters
+    ----------
+    sources
+        They have the digests of objects as their paths.
+
+    Raises
+    ------
+    StorageError
+        An identity is kept, but there is no key, or it is another.
+    """
+    digests = [source.ref.path for source in sources]
+    taken = _read_identities(database, open_seal(database, settings), digests)
+    return tuple(Source(*_restored(one.ref, one.header, taken)) for one in sources)
 
 
 def exams_with_accession(database: Database, seal: Seal, accession_number: str) -> frozenset[int]:

@@ -28,6 +28,7 @@ from mammolens.serve.record import (
     EXAMS,
     FILES,
     IDENTITIES,
+    IN_HANDS,
     INSTANCES,
     IS_PRIOR,
     JOBS,
@@ -41,6 +42,7 @@ from mammolens.serve.record import (
     audit,
     batches,
     server_time,
+    without_readings,
 )
 from mammolens.serve.settings import RetentionSettings
 
@@ -164,7 +166,8 @@ def say_expired(found: Expired, done: bool) -> list[str]:
         if number
     ]
     if found.held:
-        lines.append(f"{found.held} exams are old and stay: in work, undelivered or given up")
+        why = "in work, undelivered, given up, or waiting for people"
+        lines.append(f"{found.held} exams are old and stay: {why}")
     return lines or ["nothing is due"]
 
 
@@ -186,6 +189,7 @@ def _due(now: datetime, retention: RetentionSettings) -> dict[str, sa.Select[Any
         EXAMS.c.version == EXAMS.c.queued_version,
         ~undone(JOBS, JOBS.c.exam_id, EXAMS.c.id),
         ~undone(DELIVERIES, DELIVERIES.c.exam_id, EXAMS.c.id),
+        ~IN_HANDS,
     )
     newer = RESULTS.alias()
     replaced = sa.select(newer.c.id).where(
@@ -252,6 +256,7 @@ def _delete_exam_rows(connection: sa.Connection, ids: Sequence[int]) -> dict[int
     studies = sa.select(EXAMS.c.study_instance_uid).where(EXAMS.c.id.in_(ids))
     siblings = sa.select(EXAMS.c.study_instance_uid).where(EXAMS.c.id.not_in(ids))
     for statement in (
+        *without_readings(ids),
         DELIVERIES.delete().where(DELIVERIES.c.exam_id.in_(ids)),
         FILES.delete().where(FILES.c.result_id.in_(results)),
         OVERLAYS.delete().where(OVERLAYS.c.result_id.in_(results)),
@@ -263,9 +268,9 @@ def _delete_exam_rows(connection: sa.Connection, ids: Sequence[int]) -> dict[int
         PRIORS.delete().where(
             PRIORS.c.study_instance_uid.in_(studies), PRIORS.c.study_instance_uid.not_in(siblings)
         ),
-        EXAMS.delete().where(EXAMS.c.id.in_(ids)),
     ):
         connection.execute(statement)
+    connection.execute(EXAMS.delete().where(EXAMS.c.id.in_(ids)))
     return dict.fromkeys(ids, 0) | {int(row[0]): int(row[1]) for row in counted}
 
 

@@ -54,6 +54,7 @@ from mammolens.serve.people.sites import (
     make_site,
     read_site,
     rename_site,
+    set_reading,
     visible_exam,
     visible_exams,
 )
@@ -102,6 +103,7 @@ __all__ = [
     "session_holds",
     "set_administrator",
     "set_display_name",
+    "set_reading",
     "set_roles",
     "visible_exam",
     "visible_exams",

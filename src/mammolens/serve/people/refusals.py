@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 __all__ = ["Refusal", "Refused"]
@@ -32,8 +33,6 @@ class Refusal(str, Enum):
     """It does not exist, or this person may not know of it."""
     NOT_ALLOWED = "not_allowed"
     """This person may not do that."""
-    AI_LOCKED = "ai_locked"
-    """What the AI says of the exam is not shown to this person now."""
     LAST_ADMINISTRATOR = "last_administrator"
     """Nobody would be left to administer the installation."""
     TOO_MUCH = "too_much"
@@ -50,6 +49,24 @@ class Refusal(str, Enum):
     """The place in a list is of another session, or was changed: the list begins again."""
     PROVIDER = "provider"
     """The OpenID Connect provider is away, or what it says cannot be trusted."""
+    AI_LOCKED = "ai_locked"
+    """The AI of this exam is not shown to this person yet."""
+    STALE = "stale"
+    """The reading was changed since this person loaded it, in another window perhaps."""
+    LOCKED = "locked"
+    """The answer is locked: it can be revised after the AI was shown, and no more be edited."""
+    NOT_LOCKED = "not_locked"
+    """The first answer must be locked before, and kept or changed with the AI in sight."""
+    INCOMPLETE = "incomplete"
+    """Something must still be said; the fields are named."""
+    ALREADY_SIGNED = "already_signed"
+    """Somebody has signed this exam before; or this reading is signed, and takes addenda only."""
+    IN_ARBITRATION = "in_arbitration"
+    """Two readers disagree: an arbiter decides who has not read the exam."""
+    EXAM_CHANGED = "exam_changed"
+    """Images came while it was read: look at the exam again."""
+    AI_CHANGED = "ai_changed"
+    """The AI has a result that this person has not seen: look at it again."""
 
 
 class Refused(Exception):
@@ -61,8 +78,12 @@ class Refused(Exception):
         The reason.
     retry_after_s
         After how many seconds another attempt makes sense, if that is known.
+    fields
+        What it is about, by the names of the form.
     """
 
-    def __init__(self, why: Refusal, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self, why: Refusal, retry_after_s: int | None = None, fields: Sequence[str] = ()
+    ) -> None:
         super().__init__(why.value)
-        self.why, self.retry_after_s = why, retry_after_s
+        self.why, self.retry_after_s, self.fields = why, retry_after_s, tuple(fields)

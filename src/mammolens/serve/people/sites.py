@@ -16,7 +16,17 @@ import sqlalchemy as sa
 
 from mammolens.serve.people.person import Person
 from mammolens.serve.people.refusals import Refusal, Refused
-from mammolens.serve.record import EXAMS, OPINIONS, SITES, Database, audit, insert_once
+from mammolens.serve.record import (
+    EXAMS,
+    OPINIONS,
+    SITES,
+    Database,
+    ExamOrder,
+    ReadingMode,
+    audit,
+    insert_once,
+    of_exam,
+)
 
 __all__ = [
     "Site",
@@ -25,6 +35,7 @@ __all__ = [
     "make_site",
     "read_site",
     "rename_site",
+    "set_reading",
     "visible_exam",
     "visible_exams",
 ]
@@ -40,6 +51,10 @@ class Site:
     key: str
     name: str
     created_at: datetime
+    reading_mode: ReadingMode
+    exam_order: ExamOrder
+    double_reading: bool
+    language: str
 
 
 def list_sites(database: Database, asking: Person) -> list[Site]:
@@ -106,6 +121,42 @@ def rename_site(database: Database, asking: Person, site_id: int, name: str) -> 
         return _read(connection, asking, site_id)
 
 
+def set_reading(
+    database: Database,
+    asking: Person,
+    site_id: int,
+    *,
+    reading_mode: ReadingMode | None = None,
+    exam_order: ExamOrder | None = None,
+    double_reading: bool | None = None,
+    language: str | None = None,
+) -> Site:
+    """Change how exams of a site are read; ``None`` leaves as it is.
+
+    Whoever has begun to read keeps the mode in which they began.
+
+    Raises
+    ------
+    Refused
+    """
+    given = {
+        "reading_mode": reading_mode and reading_mode.value,
+        "exam_order": exam_order and exam_order.value,
+        "double_reading": double_reading,
+        "language": language,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    with database.write() as connection:
+        site = _read(connection, asking, site_id)
+        if not asking.may_administer(site_id):
+            raise Refused(Refusal.NOT_ALLOWED)
+        if changes:
+            connection.execute(SITES.update().where(SITES.c.id == site_id).values(changes))
+            detail = {"site": site.key, **changes}
+            audit.append(database, connection, asking.actor, "site_changed", None, detail)
+        return _read(connection, asking, site_id)
+
+
 def assign_exam(
     database: Database, asking: Person, exam_id: int, before: int | None, site_id: int | None
 ) -> None:
@@ -145,7 +196,7 @@ def visible_exams(person: Person) -> sa.ColumnElement[bool]:
     """
     if person.is_administrator:
         return sa.true()
-    asked = sa.exists().where(
+    asked = of_exam(
         OPINIONS.c.exam_id == EXAMS.c.id,
         OPINIONS.c.person_id == person.id,
         OPINIONS.c.ended_at.is_(None),
@@ -181,4 +232,13 @@ def _read(connection: sa.Connection, asking: Person, site_id: int) -> Site:
 
 
 def _site(row: sa.Row[Any]) -> Site:
-    return Site(row.id, row.key, row.name, row.created_at)
+    return Site(
+        row.id,
+        row.key,
+        row.name,
+        row.created_at,
+        ReadingMode(row.reading_mode),
+        ExamOrder(row.exam_order),
+        row.double_reading,
+        row.language,
+    )

@@ -19,8 +19,12 @@ from mammolens.serve.portal import (
     audit_trail,
     events,
     exams,
+    follow_ups,
     me,
     people,
+    reading_reports,
+    readings,
+    second_readings,
     session,
     sign_in,
     sites,
@@ -56,6 +60,10 @@ ROUTERS = (
     events.router,
     me.router,
     audit_trail.router,
+    readings.router,
+    second_readings.router,
+    follow_ups.router,
+    reading_reports.router,
 )
 
 

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from mammolens.serve.people import Person, Site
-from mammolens.serve.record import PersonRole
+from mammolens.serve.record import ExamOrder, PersonRole, ReadingMode
 
-__all__ = ["Form", "Id", "Line", "PersonView", "RoleView", "SiteView", "view_person", "view_site"]
+__all__ = [
+    "MOST_ID",
+    "Before",
+    "Form",
+    "Id",
+    "Language",
+    "Limit",
+    "Line",
+    "PersonView",
+    "RoleView",
+    "SiteView",
+    "view_person",
+    "view_site",
+]
 
+Language = Literal["en", "de"]
 MOST_ID: Final = 2**31 - 1
 """The largest integer of the databases' columns."""
 Id = Annotated[int, Path(ge=1, le=MOST_ID)]
+Before = Annotated[int | None, Query(ge=1, le=MOST_ID, description="`next` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=200)]
 Line = Annotated[
     str,
     StringConstraints(
@@ -62,6 +78,10 @@ class SiteView(BaseModel):
     key: str
     name: str
     created_at: datetime
+    reading_mode: ReadingMode
+    order: ExamOrder = Field(description="triage partly unblinds readers of the second-reader mode")
+    double_reading: bool
+    language: Language = Field(description="of the reports to referrers")
 
 
 def view_person(person: Person, sites: frozenset[int] | None = None) -> PersonView:
@@ -88,4 +108,13 @@ def view_person(person: Person, sites: frozenset[int] | None = None) -> PersonVi
 
 def view_site(site: Site) -> SiteView:
     """Give what is told of a site."""
-    return SiteView(id=site.id, key=site.key, name=site.name, created_at=site.created_at)
+    return SiteView(
+        id=site.id,
+        key=site.key,
+        name=site.name,
+        created_at=site.created_at,
+        reading_mode=site.reading_mode,
+        order=site.exam_order,
+        double_reading=site.double_reading,
+        language="de" if site.language == "de" else "en",
+    )

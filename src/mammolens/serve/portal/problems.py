@@ -46,6 +46,14 @@ STATUSES: Final[Mapping[Refusal, int]] = {
     Refusal.IN_USE: 423,
     Refusal.CURSOR: 422,
     Refusal.PROVIDER: 502,
+    Refusal.STALE: 412,
+    Refusal.LOCKED: 409,
+    Refusal.NOT_LOCKED: 409,
+    Refusal.INCOMPLETE: 422,
+    Refusal.ALREADY_SIGNED: 409,
+    Refusal.IN_ARBITRATION: 409,
+    Refusal.EXAM_CHANGED: 409,
+    Refusal.AI_CHANGED: 409,
 }
 MOST_ERRORS: Final = 20
 
@@ -73,7 +81,10 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for status in (400, 401, 403, 404, 408, 409, 412, 413, 415, 421, 422, 423, 429, 502, 503)
+    for status in (
+        *(400, 401, 403, 404, 408, 409, 412, 413, 415, 421, 422, 423, 428, 429),
+        *(501, 502, 503),
+    )
 }
 """What any route of the API may answer beside its success, for the OpenAPI document."""
 
@@ -141,7 +152,8 @@ async def _refused(_request: Request, error: Exception) -> Response:
     status = STATUSES[error.why]
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return make_problem(status, error.why.value, error.why.value, headers)
+    errors = [FieldProblem(field=name, detail=error.why.value) for name in error.fields]
+    return make_problem(status, error.why.value, error.why.value, headers, errors)
 
 
 async def _away(_request: Request, _error: Exception) -> Response:

@@ -9,7 +9,8 @@ from pydantic import StringConstraints
 
 from mammolens.serve import people
 from mammolens.serve.portal.caller import CallerNow, PortalNow, SessionNow
-from mammolens.serve.portal.forms import Form, Id, Line, SiteView, view_site
+from mammolens.serve.portal.forms import Form, Id, Language, Line, SiteView, view_site
+from mammolens.serve.record import ExamOrder, ReadingMode
 
 __all__ = ["router"]
 
@@ -23,10 +24,14 @@ class NewSite(Form):
     name: Line
 
 
-class NewSiteName(Form):
-    """How people call a site."""
+class SiteChanges(Form):
+    """How people call a site, and how exams are read there; what is left out stays."""
 
-    name: Line
+    name: Line | None = None
+    reading_mode: ReadingMode | None = None
+    order: ExamOrder | None = None
+    double_reading: bool | None = None
+    language: Language | None = None
 
 
 @router.get("")
@@ -48,6 +53,19 @@ def show_site(site_id: Id, caller: CallerNow, portal: PortalNow) -> SiteView:
 
 
 @router.patch("/{site_id}")
-def rename_site(site_id: Id, form: NewSiteName, caller: SessionNow, portal: PortalNow) -> SiteView:
-    """Change how people call a site."""
-    return view_site(people.rename_site(portal.state.database, caller.person, site_id, form.name))
+def change_site(site_id: Id, form: SiteChanges, caller: SessionNow, portal: PortalNow) -> SiteView:
+    """Change how people call a site, and how exams are read there."""
+    database = portal.state.database
+    if form.name is not None:
+        people.rename_site(database, caller.person, site_id, form.name)
+    return view_site(
+        people.set_reading(
+            database,
+            caller.person,
+            site_id,
+            reading_mode=form.reading_mode,
+            exam_order=form.order,
+            double_reading=form.double_reading,
+            language=form.language,
+        )
+    )

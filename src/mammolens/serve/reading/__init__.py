@@ -1,10 +1,35 @@
 """Reading: what people answer about exams, when they see the AI, and what follows from it.
 
-Nothing here knows of HTTP.
+Nothing here knows of HTTP. A reading goes from draft to locked to signed (`opening`, `answering`,
+`signing`); `visibility` says who sees the AI, `insight` who sees whose answer.
 """
 
 from __future__ import annotations
 
+from mammolens.readings import Answer, Assessment, Assessments, Density, Mark, Words
+from mammolens.serve.reading.answering import (
+    lock_answer,
+    look_again,
+    revise_answer,
+    save_draft,
+)
+from mammolens.serve.reading.gathering import Pixels, gather_reading
+from mammolens.serve.reading.insight import Dispute, list_readings, read_dispute, visible_reading
+from mammolens.serve.reading.notices import Notice, acknowledge, list_notices, notify
+from mammolens.serve.reading.opening import begin_arbitration, begin_reading
+from mammolens.serve.reading.opinions import (
+    Colleague,
+    Opinion,
+    ask_opinion,
+    end_opinion,
+    list_opinions,
+    list_readers,
+)
+from mammolens.serve.reading.pages import Page
+from mammolens.serve.reading.readers_table import AnswerKind, ReaderKind, readers_table
+from mammolens.serve.reading.recalls import Recall, close_recall, list_recalls
+from mammolens.serve.reading.records import Addendum, Reading
+from mammolens.serve.reading.signing import add_addendum, sign_reading
 from mammolens.serve.reading.status import (
     ReadingStatus,
     reader_id,
@@ -21,14 +46,53 @@ from mammolens.serve.reading.visibility import (
 )
 
 __all__ = [
+    "Addendum",
+    "Answer",
+    "AnswerKind",
+    "Assessment",
+    "Assessments",
+    "Colleague",
+    "Density",
+    "Dispute",
+    "Mark",
+    "Notice",
+    "Opinion",
+    "Page",
+    "Pixels",
+    "ReaderKind",
+    "Reading",
     "ReadingStatus",
+    "Recall",
+    "Words",
+    "acknowledge",
+    "add_addendum",
     "ai_is_visible",
+    "ask_opinion",
+    "begin_arbitration",
+    "begin_reading",
     "category_is_visible",
+    "close_recall",
+    "end_opinion",
     "exams_with_visible_ai",
     "exams_with_visible_category",
+    "gather_reading",
+    "list_notices",
+    "list_opinions",
+    "list_readers",
+    "list_readings",
+    "list_recalls",
+    "lock_answer",
+    "look_again",
     "may_see_ai",
     "note_ai_shown",
+    "notify",
+    "read_dispute",
     "reader_id",
     "reader_name",
+    "readers_table",
     "reading_status",
+    "revise_answer",
+    "save_draft",
+    "sign_reading",
+    "visible_reading",
 ]

@@ -7,7 +7,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mammolens.serve.record import EXAMS, PEOPLE, READINGS, ROUNDS, ReadingState, RoundState
+from mammolens.serve.record import (
+    EXAMS,
+    PEOPLE,
+    READINGS,
+    ROUNDS,
+    ReadingState,
+    RoundState,
+    of_exam,
+)
 
 __all__ = ["ReadingStatus", "reader_id", "reader_name", "reading_status"]
 
@@ -29,7 +37,7 @@ def reading_status() -> sa.Case[str]:
 
     An answer that was signed before the newest images came does not count: the exam is new again.
     """
-    rounds = sa.exists().where(ROUNDS.c.exam_id == EXAMS.c.id)
+    rounds = of_exam(ROUNDS.c.exam_id == EXAMS.c.id)
     is_open = rounds.where(ROUNDS.c.state == RoundState.OPEN.value)
     has_signed = is_open.where(
         READINGS.c.round_id == ROUNDS.c.id, READINGS.c.state == ReadingState.SIGNED.value

@@ -36,6 +36,7 @@ from mammolens.serve.record import (
     RoundState,
     audit,
     insert_once,
+    of_exam,
 )
 
 __all__ = [
@@ -72,7 +73,7 @@ def exams_with_visible_category(
 
 def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
     """Say for which rows of `EXAMS`, among those a person may know of, they may see the AI."""
-    own = sa.exists().where(READINGS.c.exam_id == EXAMS.c.id, READINGS.c.person_id == person.id)
+    own = of_exam(READINGS.c.exam_id == EXAMS.c.id, READINGS.c.person_id == person.id)
     is_blinded = own.where(
         READINGS.c.locked_at.is_(None), READINGS.c.mode == ReadingMode.SECOND_READER.value
     )
@@ -82,9 +83,7 @@ def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
             READINGS.c.role == ReadingRole.ARBITER.value,
         )
     )
-    is_decided = sa.exists().where(
-        ROUNDS.c.exam_id == EXAMS.c.id, ROUNDS.c.state == RoundState.DECIDED.value
-    )
+    is_decided = of_exam(ROUNDS.c.exam_id == EXAMS.c.id, ROUNDS.c.state == RoundState.DECIDED.value)
     for_readers = sa.case(
         (_has_mode(ReadingMode.TRIAGE_ONLY), sa.false()),
         (_has_mode(ReadingMode.CONCURRENT), ~is_blinded),
@@ -121,7 +120,7 @@ def note_ai_shown(database: Database, connection: sa.Connection, person: Person,
 
 def _reads(person: Person) -> sa.ColumnElement[bool]:
     sites = person.sites_as(PersonRole.READER) | person.sites_as(PersonRole.ARBITER)
-    asked = sa.exists().where(
+    asked = of_exam(
         OPINIONS.c.exam_id == EXAMS.c.id,
         OPINIONS.c.person_id == person.id,
         OPINIONS.c.ended_at.is_(None),
@@ -136,7 +135,7 @@ def _administers(person: Person) -> sa.ColumnElement[bool]:
 
 
 def _has_mode(mode: ReadingMode) -> sa.ColumnElement[bool]:
-    return sa.exists().where(SITES.c.id == EXAMS.c.site_id, SITES.c.reading_mode == mode.value)
+    return of_exam(SITES.c.id == EXAMS.c.site_id, SITES.c.reading_mode == mode.value)
 
 
 def _which(

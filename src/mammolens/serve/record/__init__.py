@@ -10,7 +10,16 @@ from __future__ import annotations
 from mammolens.serve.record import attempts, audit, leases, steps
 from mammolens.serve.record.attempts import HeldWork
 from mammolens.serve.record.audit import AuditHead
-from mammolens.serve.record.conditions import IS_PRIOR, OVERTAKEN, SUPERSEDED, WAITS, batches
+from mammolens.serve.record.conditions import (
+    IN_HANDS,
+    IS_PRIOR,
+    OVERTAKEN,
+    SUPERSEDED,
+    WAITS,
+    batches,
+    of_exam,
+    without_readings,
+)
 from mammolens.serve.record.database import (
     Database,
     insert_once,
@@ -96,6 +105,7 @@ __all__ = [
     "GIVEN_UP_NAME",
     "IDENTITIES",
     "INSTANCES",
+    "IN_HANDS",
     "IS_PRIOR",
     "JOBS",
     "KEYRING",
@@ -155,6 +165,7 @@ __all__ = [
     "insert_once",
     "leases",
     "look_into",
+    "of_exam",
     "open_database",
     "present",
     "read_failures",
@@ -162,4 +173,5 @@ __all__ = [
     "say_overview",
     "server_time",
     "steps",
+    "without_readings",
 ]

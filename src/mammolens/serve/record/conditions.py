@@ -7,9 +7,28 @@ from typing import Final, TypeVar
 
 import sqlalchemy as sa
 
+from mammolens.serve.record.reading_tables import (
+    ADDENDA,
+    AI_VIEWS,
+    NOTICES,
+    OPINIONS,
+    READINGS,
+    RECALLS,
+    ROUNDS,
+    RoundState,
+)
 from mammolens.serve.record.tables import DELIVERIES, EXAMS, PRIORS, RESULTS, WorkState
 
-__all__ = ["IS_PRIOR", "OVERTAKEN", "SUPERSEDED", "WAITS", "batches"]
+__all__ = [
+    "IN_HANDS",
+    "IS_PRIOR",
+    "OVERTAKEN",
+    "SUPERSEDED",
+    "WAITS",
+    "batches",
+    "of_exam",
+    "without_readings",
+]
 
 T = TypeVar("T")
 MOST_VALUES: Final = 500
@@ -39,6 +58,32 @@ OVERTAKEN: Final = (
     .exists()
 )
 """Deliveries whose exam has a later result that has gone by the same route, or is going."""
+
+
+def of_exam(*where: sa.ColumnElement[bool]) -> sa.Exists:
+    """Ask whether there is something about a row of `EXAMS`, whatever else the query joins."""
+    return sa.exists().where(*where).correlate(EXAMS)
+
+
+def _of_exam(table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.Exists:
+    return of_exam(table.c.exam_id == EXAMS.c.id, *where)
+
+
+IN_HANDS: Final = sa.or_(
+    _of_exam(ROUNDS, ROUNDS.c.state != RoundState.DECIDED.value),
+    _of_exam(RECALLS, RECALLS.c.closed_at.is_(None)),
+    _of_exam(NOTICES, NOTICES.c.acknowledged_at.is_(None)),
+    _of_exam(OPINIONS, OPINIONS.c.ended_at.is_(None)),
+)
+"""Exams that somebody reads, is asked about, must acknowledge or has to call back."""
+
+
+def without_readings(exam_ids: Sequence[int]) -> Iterator[sa.Delete]:
+    """Give the statements, in their order, that delete all that people answered about exams."""
+    readings = sa.select(READINGS.c.id).where(READINGS.c.exam_id.in_(exam_ids))
+    yield ADDENDA.delete().where(ADDENDA.c.reading_id.in_(readings))
+    for table in (NOTICES, RECALLS, READINGS, OPINIONS, ROUNDS, AI_VIEWS):
+        yield table.delete().where(table.c.exam_id.in_(exam_ids))
 
 
 def batches(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -29,8 +29,8 @@ def worklist_columns() -> tuple[sa.Column[object], ...]:
     `birth_date` and `study_date` are YYYY-MM-DD; `patient_key` is equal for exams that certainly
     are of one patient within one site; `search_text` is folded text to search in, and ``NULL``
     until a header was looked at; `views` are the standard views that are there, such as ``RCC
-    LMLO``; `banner` must be visible wherever the exam is; `score` is P(malignant) of the exam at `prevalence`; `doubts` is JSON, a list of
-    [name, text].
+    LMLO``; `banner` must be visible wherever the exam is; `score` is P(malignant) of the exam at
+    `prevalence`; `doubts` is JSON, a list of [name, text].
     """
     return (
         sa.Column("patient_name", sa.String(256)),

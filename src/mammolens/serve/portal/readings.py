@@ -1,0 +1,267 @@
+"""Readings: opened, drafted, locked, kept or changed after the AI was shown, signed.
+
+What a person changes names the edition that they have before them, in the header If-Match: of two
+windows, the one that is behind hears 412. What makes an answer stand needs a session: programs with
+an API token may read and draft.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Response
+from pydantic import BaseModel, Field, StringConstraints
+
+from mammolens.serve import reading
+from mammolens.serve.people import Refusal, Refused
+from mammolens.serve.portal.caller import CallerNow, PortalNow, SessionNow
+from mammolens.serve.portal.forms import MOST_ID, Form, Id
+from mammolens.serve.reading import Answer, Reading
+from mammolens.serve.reading import Words as AnyWords
+from mammolens.serve.record import ReadingMode, ReadingRole, ReadingSlot, ReadingState, audit
+
+__all__ = ["PersonRef", "ReadingView", "Words", "router", "view_reading"]
+
+router = APIRouter(tags=["readings"])
+
+Words = Annotated[AnyWords, StringConstraints(min_length=1)]
+
+
+class PersonRef(BaseModel):
+    """Who somebody is, for lists."""
+
+    id: int
+    name: str
+
+
+class AfterAi(BaseModel):
+    """What became of the first answer with the AI in sight."""
+
+    agreed: bool = Field(description="the first answer was kept")
+    at: datetime
+
+
+class AddendumView(BaseModel):
+    """Words that were added to a signed reading."""
+
+    id: int
+    person: PersonRef
+    text: str
+    created_at: datetime
+
+
+class ReadingView(Answer):
+    """A reading; the fields of the answer are those of the answer as it is now."""
+
+    id: int
+    exam_id: int
+    person: PersonRef
+    role: ReadingRole
+    slot: ReadingSlot | None = Field(description="as what it was signed")
+    state: ReadingState
+    mode: ReadingMode
+    exam_version: int = Field(description="version of the exam that the reader has looked at")
+    blinded: bool | None = Field(description="the first answer was given without the AI")
+    first_answer: Answer | None
+    after_ai: AfterAi | None
+    created_at: datetime
+    changed_at: datetime
+    locked_at: datetime | None
+    signed_at: datetime | None
+    addenda: list[AddendumView]
+    etag: str = Field(description="for the header If-Match of the next change")
+
+
+class Revision(Form):
+    """Whether the first answer is kept with the AI in sight; if not, the whole new answer."""
+
+    agree: bool
+    changes: Answer | None = None
+
+
+class Look(Form):
+    """The version of the exam that the reader has looked at."""
+
+    exam_version: int = Field(ge=1, le=MOST_ID)
+
+
+class Addition(Form):
+    """Words to add."""
+
+    text: Words
+
+
+def view_reading(found: Reading) -> ReadingView:
+    """Give what is told of a reading."""
+    after = None
+    if found.agreed is not None and found.revised_at is not None:
+        after = AfterAi(agreed=found.agreed, at=found.revised_at)
+    addenda = [
+        AddendumView(
+            id=one.id,
+            person=PersonRef(id=one.person_id, name=one.person_name),
+            text=one.text,
+            created_at=one.created_at,
+        )
+        for one in found.addenda
+    ]
+    return ReadingView(
+        **dict(found.answer),
+        id=found.id,
+        exam_id=found.exam_id,
+        person=PersonRef(id=found.person_id, name=found.person_name),
+        role=found.role,
+        slot=found.slot,
+        state=found.state,
+        mode=found.mode,
+        exam_version=found.exam_version,
+        blinded=found.blinded,
+        first_answer=found.first_answer,
+        after_ai=after,
+        created_at=found.created_at,
+        changed_at=found.changed_at,
+        locked_at=found.locked_at,
+        signed_at=found.signed_at,
+        addenda=addenda,
+        etag=f'"{found.edition}"',
+    )
+
+
+def edition_of(if_match: Annotated[str | None, Header()] = None) -> int:
+    """Read the edition that a change is meant for.
+
+    Raises
+    ------
+    HTTPException
+        428: none is named.
+    Refused
+        It is none of ours.
+    """
+    if if_match is None:
+        raise HTTPException(428, "if_match_needed")
+    text = if_match.strip().removeprefix("W/").strip('"')
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise Refused(Refusal.STALE)
+    return int(text)
+
+
+Edition = Annotated[int, Depends(edition_of)]
+
+
+@router.post("/exams/{exam_id}/readings", responses={201: {"model": ReadingView}})
+def open_reading(
+    exam_id: Id, caller: CallerNow, portal: PortalNow, response: Response
+) -> ReadingView:
+    """Open the reading of the person who calls, which is made if there is none yet (201)."""
+    found, is_new = reading.begin_reading(portal.state.database, caller.person, exam_id)
+    response.status_code = 201 if is_new else 200
+    return _told(found, response)
+
+
+@router.get("/exams/{exam_id}/readings")
+def list_readings(exam_id: Id, caller: CallerNow, portal: PortalNow) -> list[ReadingView]:
+    """List the readings of an exam that the person who calls may see now."""
+    database, person = portal.state.database, caller.person
+    with database.write() as connection:
+        found = reading.list_readings(connection, person, exam_id)
+        shown = ", ".join(str(one.id) for one in found if one.person_id != person.id)
+        if shown:
+            detail = {"readings": shown}
+            audit.append(database, connection, person.actor, "readings_seen", exam_id, detail)
+    return [view_reading(one) for one in found]
+
+
+@router.get("/readings/{reading_id}")
+def show_reading(
+    reading_id: Id, caller: CallerNow, portal: PortalNow, response: Response
+) -> ReadingView:
+    """Show one reading."""
+    database, person = portal.state.database, caller.person
+    with database.write() as connection:
+        found = reading.visible_reading(connection, person, reading_id)
+        if found.person_id != person.id:
+            detail = {"readings": str(found.id)}
+            audit.append(database, connection, person.actor, "readings_seen", found.exam_id, detail)
+    return _told(found, response)
+
+
+@router.put("/readings/{reading_id}")
+def save_draft(
+    reading_id: Id,
+    form: Answer,
+    edition: Edition,
+    caller: CallerNow,
+    portal: PortalNow,
+    response: Response,
+) -> ReadingView:
+    """Keep a draft; it may be open anywhere."""
+    database = portal.state.database
+    made = reading.save_draft(database, caller.person, reading_id, edition, form)
+    return _told(made, response)
+
+
+@router.post("/readings/{reading_id}/lock")
+def lock(
+    reading_id: Id, edition: Edition, caller: SessionNow, portal: PortalNow, response: Response
+) -> ReadingView:
+    """Let the first answer stand for good; in the second-reader mode the AI is shown afterwards."""
+    made = reading.lock_answer(portal.state.database, caller.person, reading_id, edition)
+    return _told(made, response)
+
+
+@router.post("/readings/{reading_id}/revise")
+def revise(
+    reading_id: Id,
+    form: Revision,
+    edition: Edition,
+    caller: SessionNow,
+    portal: PortalNow,
+    response: Response,
+) -> ReadingView:
+    """Keep the first answer with the AI in sight, or change it; both stay."""
+    if form.agree is (form.changes is not None):
+        raise Refused(Refusal.INCOMPLETE, fields=["changes"])
+    database = portal.state.database
+    made = reading.revise_answer(database, caller.person, reading_id, edition, form.changes)
+    return _told(made, response)
+
+
+@router.post("/readings/{reading_id}/look")
+def look_again(
+    reading_id: Id,
+    form: Look,
+    edition: Edition,
+    caller: CallerNow,
+    portal: PortalNow,
+    response: Response,
+) -> ReadingView:
+    """Say which version of the exam the reader has looked at, after it or the AI has changed."""
+    database = portal.state.database
+    made = reading.look_again(database, caller.person, reading_id, edition, form.exam_version)
+    return _told(made, response)
+
+
+@router.post("/readings/{reading_id}/sign")
+def sign(
+    reading_id: Id, edition: Edition, caller: SessionNow, portal: PortalNow, response: Response
+) -> ReadingView:
+    """Sign; from then on it changes only by addenda."""
+    made = reading.sign_reading(portal.state.database, caller.person, reading_id, edition)
+    return _told(made, response)
+
+
+@router.post("/readings/{reading_id}/addenda", status_code=201)
+def add_addendum(
+    reading_id: Id, form: Addition, caller: SessionNow, portal: PortalNow, response: Response
+) -> ReadingView:
+    """Add words to a signed reading of one's own."""
+    database = portal.state.database
+    made = reading.add_addendum(database, caller.person, reading_id, form.text)
+    return _told(made, response)
+
+
+def _told(found: Reading, response: Response) -> ReadingView:
+    told = view_reading(found)
+    response.headers["ETag"] = told.etag
+    return told
