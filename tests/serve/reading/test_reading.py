@@ -378,7 +378,10 @@ def test_a_reader_elsewhere_gives_an_opinion_on_one_exam(clinic, rows):
     assert seen(clinic, exam, "guest") == [made.id]
     page = reading.list_opinions(clinic.database, guest, before=None, limit=9)
     assert [(one.id, one.state.value) for one in page.items] == [(asked.id, "signed")]
+    assert page.items[0].patient_name == f"Doe^P{exam}"
     reading.end_opinion(clinic.database, mine, asked.id)
+    page = reading.list_opinions(clinic.database, guest, before=None, limit=9)
+    assert page.items[0].patient_name is None
     assert refused(seen, clinic, exam, "guest") == "unknown"
     assert refused(reading.end_opinion, clinic.database, mine, asked.id) == "changed"
     assert rows(RECALLS) == []
@@ -429,6 +432,7 @@ def test_recalls_stay_listed_until_somebody_says_what_became_of_it(clinic, at_on
 
     first = page()
     assert [one.exam_id for one in first.items] == exams[:0:-1]
+    assert first.items[0].patient_name == f"Doe^P{exams[-1]}"
     assert [one.exam_id for one in page(first.next).items] == exams[:1]
     assert page(name="guest").items == ()
     number = first.items[0].id

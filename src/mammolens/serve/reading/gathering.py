@@ -118,6 +118,7 @@ def gather_reading(
         marks_left_out=tuple(
             one.person_name for one in others if one.answer.findings and one is not marked_by
         ),
+        banner=exam.banner or "",
         language=site.language if site else "en",
         additions=tuple(
             Addition(one.person_name, one.text, one.created_at) for one in reading.addenda
