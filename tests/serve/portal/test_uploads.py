@@ -141,7 +141,7 @@ def test_archives_that_cannot_be_read_say_so(make_stage, make, problem):
     assert (found["state"], found["problem"]) == ("done", problem)
 
 
-def test_a_bomb_is_not_unpacked(make_stage, monkeypatch):
+def test_a_bomb_is_not_unpacked(make_stage):
     stage = make_stage(uploads={"max_unpacked_mb": 8})
     bomb = zipped({"a.dcm": b"\0" * (12 << 20), "b.dcm": b"x"})
     found = upload(stage, bomb)
