@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,13 @@ def test_the_command_line_starts_without_the_engine() -> None:
     ) == set()
 
 
+def test_every_module_can_be_imported() -> None:
+    for path in MODULES:
+        if path.name != "__main__.py":
+            parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+            importlib.import_module(".".join(parts).removesuffix(".__init__"))
+
+
 def test_files_are_short() -> None:
     long = {path for path in MODULES if len(path.read_text("utf-8").splitlines()) > MAX_LINES}
     assert {path.relative_to(SOURCE) for path in long} == set()
@@ -54,7 +63,7 @@ def test_public_modules_say_what_they_offer() -> None:
     """Ruff holds that what `__all__` names exists and is sorted, not that it is there at all."""
     silent = set()
     for path in MODULES:
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = _parsed(path)
         private = path.name.startswith("_") and path.name != "__init__.py"
         empty = not tree.body[1:]
         names = {ast.unparse(n).partition(" =")[0].partition(":")[0] for n in tree.body}
@@ -76,9 +85,14 @@ def test_no_package_imports_what_another_keeps_private() -> None:
     assert found == []
 
 
+@cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
 def _imported(path: Path) -> Iterator[tuple[str, ...]]:
     """Every name of this product that a file imports, as its parts."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mammolens"):
             for alias in node.names:
                 yield (*(node.module or "").split("."), alias.name)

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from mammolens.cli import app
 from mammolens.data.manifest import Manifest
-from mammolens.data.sources import SOURCES
+from mammolens.data.sources import list_sources
 from mammolens.errors import ConfigError
 
 RUN = CliRunner()
@@ -21,7 +21,7 @@ def tree(tmp_path, make_sources, make_dicom, make_ljpeg):
 def test_every_source_is_listed_with_its_licence():
     shown = RUN.invoke(app, ["datasets", "list"])
     assert shown.exit_code == 0
-    for name in SOURCES:
+    for name in (info.name for info in list_sources()):
         assert f"\n{name} " in f"\n{shown.output}"
     assert "CC BY 4.0" in shown.output
     assert "https://doi.org/10.7937/tcia.eqde-4b16" in shown.output

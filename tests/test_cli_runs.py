@@ -22,7 +22,7 @@ def test_folders_without_a_finished_run_are_named(command, tmp_path, monkeypatch
     folders = [str(tmp_path / name) for name in ("a", "b")]
     code, said = door(monkeypatch, capsys, command, *folders, "--out", str(tmp_path / "out"))
     assert code == 2
-    assert "holds no finished pass" in said
+    assert "has no finished pass" in said
     code, said = door(monkeypatch, capsys, command, folders[0], "--out", str(tmp_path / "out"))
     assert code == 2
     assert "one run is not an ensemble" in said

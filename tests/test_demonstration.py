@@ -38,6 +38,7 @@ def numbers(text: str) -> list[float]:
     return [float(found) for found in re.findall(r"([\d.]+)%", text)]
 
 
+@pytest.mark.slow
 def test_the_tables_of_the_page_are_what_the_models_say(script, scored):
     said = "\n".join(script.tables(*scored))
     written = PAGE.partition(script.BEGIN)[2].partition(script.END)[0]

@@ -268,6 +268,7 @@ def test_words_are_plain() -> None:
         assert path.name == "CHANGELOG.md" or found == [], name(path)
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_python_page_run(tmp_path, monkeypatch, capsys) -> None:
     text = (DOCS / "how-to" / "use-from-python.md").read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
@@ -280,6 +281,7 @@ def test_the_examples_of_the_python_page_run(tmp_path, monkeypatch, capsys) -> N
     assert {e.category.value for e in names["exams"]} == {"low", "intermediate"}
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs_and_says_what_it_shows(tmp_path, monkeypatch, capsys) -> None:
     """Its cells run in order, as a kernel runs them, and print what is kept in the file."""
     pytest.importorskip("pandas")

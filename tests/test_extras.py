@@ -10,7 +10,7 @@ import pytest
 
 from mammolens.extras import EXTRAS
 
-MODULES = {"scikit_learn": "sklearn", "scikit_image": "skimage"}
+MODULES = {"scikit_learn": "sklearn", "scikit_image": "skimage", "argon2_cffi": "argon2"}
 
 
 @pytest.mark.parametrize("extra", EXTRAS)

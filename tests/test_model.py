@@ -543,6 +543,7 @@ save_package(Path(sys.argv[2]), card, graph)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", range(3))
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_kill_leaves_no_package_but_a_whole_one(

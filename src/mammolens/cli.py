@@ -74,7 +74,8 @@ Pseudonymise = Annotated[
     bool, typer.Option("--pseudonymise", help="Write hashes instead of patient ids and UIDs.")
 ]
 TimeLimit = Annotated[
-    float, typer.Option(min=1.0, metavar="S", help="Seconds per exam; beyond, it has failed.")
+    float,
+    typer.Option(min=1.0, metavar="S", help="Most seconds for one exam; then it has failed."),
 ]
 CompleteViews = Annotated[
     str,
@@ -91,7 +92,7 @@ Package = Annotated[
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Mammograms to vary.")]
 Sheet = Annotated[Path, typer.Option("--out", "-o", metavar="SHEET.png", help="Picture to write.")]
 Variants = Annotated[int, typer.Option(min=1, max=31, metavar="N", help="Variants of each image.")]
-Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what is drawn.")]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random variants.")]
 
 
 def main() -> None:
@@ -158,7 +159,7 @@ def analyze(
     time_limit: TimeLimit = 300.0,
     complete_views: CompleteViews = "RCC,LCC,RMLO,LMLO",
 ) -> None:
-    """Read exams, or marked regions of one image; score, explain, and write the results."""
+    """Analyse exams, or marked regions of one image, and write the results."""
     inputs, names = _inputs(paths or [], sample), names_in(sinks)
     from mammolens import console
     from mammolens.analysis import AnalysisOptions
@@ -179,7 +180,7 @@ def analyze(
 
 @app.command()
 def doctor() -> None:
-    """Try out what is installed, and name a fix for each lack."""
+    """Test the installation, and show a fix for each fault."""
     from mammolens import console
     from mammolens.doctor import examine
 
@@ -200,7 +201,7 @@ def models(name: ModelName = None) -> None:
 
 @app.command()
 def train(config: RunFile, out: Out, overrides: Overrides = None) -> None:
-    """Train a network, or go on where the run was cut off (needs the extra train)."""
+    """Train a network, or continue an interrupted run (needs the extra train)."""
     need_extra("train")
     from mammolens.learn.train import train
 
@@ -217,7 +218,7 @@ def augment(
     seed: Seed = 0,
     overrides: Overrides = None,
 ) -> None:
-    """Show what augmentation does: prepared images beside drawn variants of them."""
+    """Show prepared images, with random augmented variants of each."""
     from mammolens.learn.augmentation_sheet import write_sheet
     from mammolens.learn.config import read_run
 

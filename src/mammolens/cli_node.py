@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,9 +16,9 @@ from mammolens.cli_node_questions import (
     Json,
     Patient,
     Study,
-    changing,
     closed_to_others,
-    looking,
+    opened_to_change,
+    opened_to_read,
     say,
     settings_of,
 )
@@ -34,23 +35,30 @@ for command in (
 ):
     app.command()(command)
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go; delete nothing.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be deleted; delete nothing.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 ClockIsRight = Annotated[
     bool,
     typer.Option(
         "--clock-is-right",
-        help="Delete although nothing came for long or most exams would go: the clock was checked.",
+        help="The clock was checked: delete although nothing was received for long, or most exams.",
     ),
 ]
 NewFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the backup.")]
-Once = Annotated[bool, typer.Option("--once", help="Do what is due now, then end.")]
-Threads = Annotated[int, typer.Option(min=1, metavar="N", help="Exams in work at a time.")]
+DemoFolder = Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of the demonstration.")]
+Once = Annotated[bool, typer.Option("--once", help="Do the work that is due now, then end.")]
+Threads = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Exams that are analysed at the same time.")
+]
 Files = Annotated[list[Path], typer.Argument(metavar="PATH...", help="DICOM files and folders.")]
-Ids = Annotated[list[int] | None, typer.Argument(metavar="ID...", help="As node dead lists them.")]
-All = Annotated[bool, typer.Option("--all", help="All that are dead.")]
+Ids = Annotated[
+    list[int] | None, typer.Argument(metavar="ID...", help="Numbers that node dead lists.")
+]
+All = Annotated[bool, typer.Option("--all", help="All dead deliveries.")]
 PeerName = Annotated[
-    str, typer.Argument(metavar="PEER", help="Of the settings, dicom://… or https://…")
+    str, typer.Argument(metavar="PEER", help="Name in the settings, dicom://… or https://…")
 ]
 First = Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day.")]
 Last = Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.")]
@@ -63,18 +71,21 @@ By = Annotated[
 ]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port for people; else web.port.")]
 Workers = Annotated[
-    int, typer.Option(min=0, metavar="N", help="Exams in work at a time; 0: workers run elsewhere.")
+    int,
+    typer.Option(
+        min=0, metavar="N", help="Exams analysed at the same time; 0: workers run elsewhere."
+    ),
 ]
 AccountName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")]
 Kept = Annotated[
     str | None,
-    typer.Option("--head", metavar="LENGTH:HASH", help="A head noted earlier, as status gives it."),
+    typer.Option("--head", metavar="LENGTH:HASH", help="An earlier head, as status shows it."),
 ]
 
 
 @app.callback(invoke_without_command=True)
 def node(context: typer.Context, config: Config = None) -> None:
-    """Listen for DICOM and receive; or, with a command, look after what was received."""
+    """Listen for DICOM and receive objects; or run a command on the received data."""
     context.with_resource(closed_to_others())
     if context.invoked_subcommand is None:
         settings = settings_of(config)
@@ -107,7 +118,7 @@ def serve(config: Config = None, port: Port = None, workers: Workers = 1) -> Non
 
 
 def deliver(config: Config = None, once: Once = False) -> None:
-    """Send results where the routes of the settings lead (needs the extra serve)."""
+    """Send results by the routes of the settings (needs the extra serve)."""
     settings = settings_of(config)
     from mammolens.serve.commands import run_deliveries
 
@@ -117,17 +128,17 @@ def deliver(config: Config = None, once: Once = False) -> None:
 
 @app.command()
 def status(config: Config = None, as_json: Json = False) -> None:
-    """Count what was received, waits, runs, is done, failed or dead, and say what waits longest."""
-    with looking(config) as state:
-        from mammolens.serve.record import read_overview, say_overview
+    """Count received objects, exams, jobs, results and deliveries, and show the longest waits."""
+    with opened_to_read(config) as state:
+        from mammolens.serve.record import overview_lines, read_overview
 
         found = read_overview(state.database)
-    say(as_json, found.to_json(), say_overview(found))
+    say(as_json, asdict(found), overview_lines(found))
 
 
 @app.command()
 def add(paths: Files, config: Config = None) -> None:
-    """Receive files as if they had been sent; what is not a DICOM object is named and left out."""
+    """Receive files as if they had been sent; files that are not DICOM objects are listed."""
     settings = settings_of(config)
     from mammolens.serve.commands import add_files
     from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
@@ -141,8 +152,8 @@ def add(paths: Files, config: Config = None) -> None:
 
 @app.command()
 def verify(config: Config = None, head: Kept = None) -> None:
-    """Check that no row of the audit trail was changed, removed or put in."""
-    with looking(config) as state, state.database.read() as connection:
+    """Check that no row of the audit trail was changed, removed or inserted."""
+    with opened_to_read(config) as state, state.database.read() as connection:
         from mammolens.serve.record import AuditHead, audit
 
         report = audit.verify(connection, AuditHead.parse(head) if head else None)
@@ -155,8 +166,8 @@ def verify(config: Config = None, head: Kept = None) -> None:
 
 @app.command()
 def retry(config: Config = None) -> None:
-    """Queue again what was given up: dead jobs and deliveries."""
-    with changing(config) as state:
+    """Queue dead jobs and deliveries again."""
+    with opened_to_change(config) as state:
         from mammolens.serve.delivery import revive_deliveries
         from mammolens.serve.work import revive_jobs
 
@@ -167,7 +178,7 @@ def retry(config: Config = None) -> None:
 
 @app.command()
 def administrator(name: AccountName, config: Config = None) -> None:
-    """Give an administrator a new one-time password; takes off the second factor and sessions."""
+    """Give an administrator a one-time password; removes the second factor and ends sessions."""
     need_extra("serve")
     from mammolens.serve.commands import make_administrator
     from mammolens.serve.settings import load_settings
@@ -176,23 +187,34 @@ def administrator(name: AccountName, config: Config = None) -> None:
 
 
 @app.command()
+def demo(folder: DemoFolder = Path("demonstration")) -> None:
+    """Fill a folder with a node to try out: sample exams, a constructed one, two sites, people."""
+    need_extra("serve")
+    from mammolens.serve.commands import make_demonstration
+
+    with closed_to_others():
+        file = make_demonstration(folder, typer.echo)
+    typer.echo(f"next: mammolens serve --config {file}")
+
+
+@app.command()
 def dead(config: Config = None, as_json: Json = False) -> None:
-    """List the deliveries that wait for a person: refused, given up, or of a route that is gone."""
-    with looking(config) as state:
-        from mammolens.serve.delivery import read_dead, say_dead
+    """List deliveries that a person must look at: refused, given up, or without a route."""
+    with opened_to_read(config) as state:
+        from mammolens.serve.delivery import dead_letter_lines, read_dead
 
         found = read_dead(state.database, [route.name for route in state.settings.routes])
-    say(as_json, [letter.to_json() for letter in found], say_dead(found))
+    say(as_json, [asdict(letter) for letter in found], dead_letter_lines(found))
 
 
 @app.command()
 def resend(ids: Ids = None, config: Config = None, everything: All = False) -> None:
-    """Queue dead deliveries again, except what a later result of its exam has overtaken."""
+    """Queue dead deliveries again, except those that a later result of the exam replaced."""
     from mammolens.errors import ConfigError
 
     if bool(ids) == everything:
         raise ConfigError("which deliveries?", keyword="resend", remedy="Give their IDs, or --all")
-    with changing(config) as state:
+    with opened_to_change(config) as state:
         from mammolens.serve.delivery import revive_deliveries
 
         queued = revive_deliveries(state.database, "cli", None if everything else ids)
@@ -214,7 +236,7 @@ def pull(
     by: By = "move",
     config: Config = None,
 ) -> None:
-    """Fetch studies from a PACS: those that fit all that is given."""
+    """Fetch the studies of a PACS that match all given options."""
     settings = settings_of(config)
     from mammolens.serve import commands
     from mammolens.serve.dimse import Method, StudyQuery
@@ -235,7 +257,7 @@ def pull(
 def expire(
     config: Config = None, dry_run: DryRun = False, yes: Yes = False, clock: ClockIsRight = False
 ) -> None:
-    """Delete what is older than the settings keep it; never what is undelivered or in work."""
+    """Delete data older than the settings allow, except undelivered or unfinished exams."""
     settings = settings_of(config)
     import sys
 
@@ -247,16 +269,16 @@ def expire(
             if not clock:
                 holdings.check_plausible(state.database, settings.retention)
             if not yes and sys.stdin is not None and sys.stdin.isatty():
-                typer.echo("\n".join(holdings.say_expired(found, done=False)))
+                typer.echo("\n".join(holdings.expired_lines(found, done=False)))
                 typer.confirm("Delete this?", abort=True)
             found = holdings.expire(state, clock_is_right=clock)
-    typer.echo("\n".join(holdings.say_expired(found, done=not dry_run)))
+    typer.echo("\n".join(holdings.expired_lines(found, done=not dry_run)))
 
 
 @app.command()
 def backup(folder: NewFolder, config: Config = None) -> None:
-    """Copy the database and all files that it speaks of into a new folder, while the node runs."""
-    with changing(config) as state:
+    """Copy the database and all its files into a new folder, also while the node runs."""
+    with opened_to_change(config) as state:
         from mammolens.serve.holdings import back_up
 
         report = back_up(state, folder)
@@ -266,7 +288,7 @@ def backup(folder: NewFolder, config: Config = None) -> None:
 
 @app.command()
 def restore(folder: NewFolder, config: Config = None) -> None:
-    """Put a backup into the empty place that the settings name, and check every digest."""
+    """Copy a backup to the empty folder and database of the settings, and check every digest."""
     settings = settings_of(config)
     from mammolens.serve.holdings import restore as put_back
 
@@ -276,11 +298,11 @@ def restore(folder: NewFolder, config: Config = None) -> None:
 
 @app.command()
 def rekey(config: Config = None) -> None:
-    """Seal identities and results with the newest key of the settings, also while the node runs."""
-    with changing(config) as state:
-        from mammolens.serve.holdings import rekey as seal_again
+    """Encrypt identities and results with the newest key, also while the node runs."""
+    with opened_to_change(config) as state:
+        from mammolens.serve.holdings import rekey as encrypt_again
 
-        done = seal_again(state)
+        done = encrypt_again(state)
     counts = f"{done.identities} identities, {done.steps} steps, {done.files} files"
     typer.echo(f"sealed with the new key: {counts}")
     typer.echo("older keys are needed only for older backups")

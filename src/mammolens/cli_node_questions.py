@@ -1,4 +1,4 @@
-"""Commands that ask the node about exams and destinations; parts that all its commands share."""
+"""Commands that show exams and check destinations; functions that all node commands share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -23,12 +24,12 @@ __all__ = [
     "Json",
     "Patient",
     "Study",
-    "changing",
     "check",
     "closed_to_others",
     "exams",
     "init",
-    "looking",
+    "opened_to_change",
+    "opened_to_read",
     "say",
     "settings_of",
     "show",
@@ -64,30 +65,30 @@ def exams(
     config: Config = None,
     as_json: Json = False,
 ) -> None:
-    """List exams, the newest first: where each stands, its category, and where results went."""
-    with looking(config) as opened:
-        from mammolens.serve.lookup import look_up, say_exams
+    """List exams, the newest first, each with its state, its category and its deliveries."""
+    with opened_to_read(config) as opened:
+        from mammolens.serve.lookup import exam_lines, look_up
 
         answer = look_up(opened, patient, accession, study, state, limit)
     for note in answer.notes:
         typer.echo(f"note: {note}", err=True)
-    say(as_json, answer.to_json(), say_exams(answer))
+    say(as_json, answer.to_json(), exam_lines(answer))
     raise typer.Exit(0 if answer.rows or not any((accession, patient, study, state)) else 1)
 
 
 def show(exam: ExamId, config: Config = None, as_json: Json = False) -> None:
-    """Tell of one exam what came, what was refused and why, its results, deliveries and trail."""
-    with looking(config) as opened:
-        from mammolens.serve.lookup import report_exam, say_report
+    """Show one exam: its objects and refusals, its results, its deliveries, its audit trail."""
+    with opened_to_read(config) as opened:
+        from mammolens.serve.lookup import report_exam, report_lines
 
         report = report_exam(opened, exam)
     for note in report.notes:
         typer.echo(f"note: {note}", err=True)
-    say(as_json, report.to_json(), say_report(report))
+    say(as_json, report.to_json(), report_lines(report))
 
 
 def check(config: Config = None, as_json: Json = False) -> None:
-    """Ask every peer and the destination of every route whether it is there; store nothing."""
+    """Check that every peer and the destination of every route answers; nothing is stored."""
     settings = settings_of(config)
     from mammolens.serve.checks import check_destinations
 
@@ -97,23 +98,25 @@ def check(config: Config = None, as_json: Json = False) -> None:
         if not as_json:
             typer.echo(str(reached))
     if as_json or not found:
-        say(as_json, [one.to_json() for one in found], ["the settings name no peer and no route"])
+        say(as_json, [asdict(one) for one in found], ["the settings name no peer and no route"])
     raise typer.Exit(0 if all(reached.sound for reached in found) else 1)
 
 
 def init(path: NewFile = Path("node.toml")) -> None:
-    """Write a new node.toml that explains every setting; nothing is written over."""
+    """Write a new node.toml that explains every setting; no file is overwritten."""
     need_extra("serve")
     from mammolens.serve.settings import write_template
 
     write_template(path)
     typer.echo(f"{path}: every setting with its default, as a comment")
-    typer.echo(f"next: set what differs here, then run: mammolens node check --config {path}")
+    typer.echo(
+        f"next: change the settings of your site, then run: mammolens node check --config {path}"
+    )
 
 
 CLOSED: Final = 0o077
-"""The umask of every command of the node: only its user can read images and results. A folder that
-a group shares keeps its own rights; see ``share_with_group``."""
+"""Umask of every command of the node: only its user can read images and results. The folders that
+``share_with_group`` shares keep their own permissions."""
 
 
 def settings_of(config: Path | None) -> NodeSettings:
@@ -125,7 +128,7 @@ def settings_of(config: Path | None) -> NodeSettings:
 
 
 @contextlib.contextmanager
-def looking(config: Path | None) -> Iterator[NodeState]:
+def opened_to_read(config: Path | None) -> Iterator[NodeState]:
     """Open the state of the node to answer a question; nothing is changed."""
     settings = settings_of(config)
     from mammolens.serve.holdings import look_state
@@ -135,7 +138,7 @@ def looking(config: Path | None) -> Iterator[NodeState]:
 
 
 @contextlib.contextmanager
-def changing(config: Path | None) -> Iterator[NodeState]:
+def opened_to_change(config: Path | None) -> Iterator[NodeState]:
     """Open the state of the node to change it."""
     settings = settings_of(config)
     from mammolens.serve.holdings import open_state

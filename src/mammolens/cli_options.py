@@ -11,7 +11,7 @@ import typer
 __all__ = ["Jobs", "Out", "Overrides", "RunFile", "names_in", "pairs_in", "print_progress"]
 
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
-Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="How many to work on at a time.")]
+Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="How many at the same time.")]
 RunFile = Annotated[Path, typer.Argument(metavar="RUN.toml", help="Configuration of the run.")]
 Overrides = Annotated[
     list[str] | None,

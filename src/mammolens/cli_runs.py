@@ -17,14 +17,15 @@ Runs = Annotated[
 ]
 Folds = Annotated[int, typer.Option(min=2, metavar="N", help="How many folds of patients.")]
 Inner = Annotated[
-    bool, typer.Option("--inner", help="Cut the folds out of the run's training side alone.")
+    bool, typer.Option("--inner", help="Take the folds from the training patients of the run only.")
 ]
 Trained = Annotated[
-    bool, typer.Option("--trained", help="Train nothing: judge folds that were trained elsewhere.")
+    bool,
+    typer.Option("--trained", help="Only evaluate folds that were trained elsewhere."),
 ]
 Shares = Annotated[
     list[float] | None,
-    typer.Option("--share", metavar="X", help="How much a run counts, in their order; repeatable."),
+    typer.Option("--share", metavar="X", help="Weight of each run, in their order; repeatable."),
 ]
 
 
@@ -36,7 +37,7 @@ def crossvalidate(
     trained: Trained = False,
     overrides: Overrides = None,
 ) -> None:
-    """Train and judge each fold of patients in turn, or go on where it was cut off."""
+    """Train and evaluate each fold of patients in turn; an interrupted run is continued."""
     need_extra("train")
     from mammolens import console
     from mammolens.bench.crossvalidate import crossvalidate
@@ -49,7 +50,7 @@ def crossvalidate(
 
 
 def ensemble(runs: Runs, out: Out) -> None:
-    """Let runs vote on the patients that all of them held out, and judge the vote."""
+    """Evaluate the mean score of runs on the patients that all of them held out."""
     need_extra("train")
     from mammolens import console
     from mammolens.bench.ensemble import evaluate_ensemble

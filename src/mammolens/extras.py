@@ -21,10 +21,11 @@ EXTRAS: Final = {
         *("prometheus_client", "cryptography", "httpcore", "httpx", "websockets"),
         *("argon2", "authlib", "joserfc", "pyotp"),
     ),
+    "client": ("httpx",),
     "report": ("matplotlib", "typst"),
     "data": ("openpyxl", "xlrd"),
 }
-"""Name of an extra → modules without which it does not work."""
+"""Name of an extra → modules that it needs."""
 
 
 def missing_modules(extra: str) -> list[str]:
@@ -33,7 +34,7 @@ def missing_modules(extra: str) -> list[str]:
 
 
 def install_words(extra: str) -> str:
-    """Say how to install an extra."""
+    """Give the remedy that installs an extra."""
     words = f"Run: pip install 'mammolens[{extra}]'"
     if extra == "train":
         words += " (without a GPU add -c constraints-cpu.txt)"
@@ -46,7 +47,7 @@ def need_extra(extra: str) -> None:
     Raises
     ------
     ConfigError
-        Names what is missing, and how to install it.
+        A module of the extra is not installed.
     """
     if missing := missing_modules(extra):
         raise ConfigError(f"this needs {', '.join(missing)}", remedy=install_words(extra))

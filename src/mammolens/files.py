@@ -1,9 +1,9 @@
-"""Output files: each gets its name only when it is whole, and one error says that it cannot.
+"""Output files: a file gets its name only when it is complete.
 
-A file is written under a hidden name beside its place, put on the disk (fsync) and then renamed. So
-a full disk, an interrupt or a power cut leaves the file that was there before, or none; never half
-of one. The functions raise `OSError` as the system does; `storage` turns it into the error that a
-reader sees.
+A file is written under a hidden name in the same folder, flushed to the disk (fsync) and then
+renamed. So after a full disk, an interrupt or a power cut, the earlier file is still there, or no
+file; never half of one. The functions raise the `OSError` of the system; `storage` turns it into
+the error that the user sees.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from mammolens.errors import StorageError
 __all__ = ["ROOM", "partial_path", "storage", "whole_file", "whole_text", "write_whole"]
 
 ROOM: Final = "Make room, or give a folder that you may write to"
-"""What to do about an output that cannot be written."""
+"""The remedy if an output cannot be written."""
 
 
 @contextmanager
 def storage(
     target: Path, what: str = "it", *, keyword: str | None = None, remedy: str = ROOM
 ) -> Iterator[None]:
-    """Turn the system's refusal to write into one error.
+    """Turn an `OSError` of the block into the error for an output that cannot be written.
 
     Parameters
     ----------
     target
         File or folder that is written inside the block.
     what
-        Its name for the reader, such as "the report".
+        Its name in the message, such as "the report".
     keyword, remedy
-        The option that names it, and what to do.
+        The option that gives the target, and what the user can do.
 
     Raises
     ------
@@ -63,12 +63,12 @@ device. Make room, or give a folder that you may write to.
 
 
 def write_whole(path: Path, data: bytes | str) -> Path:
-    """Write a file at once, text as UTF-8, and give its path; its folder is made if need be.
+    """Write a file and give its path; text is written as UTF-8, and a missing folder is made.
 
     Raises
     ------
     OSError
-        If it cannot be written; the file before stays.
+        If it cannot be written; the earlier file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as stream:
@@ -78,14 +78,14 @@ def write_whole(path: Path, data: bytes | str) -> Path:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a binary file that gets its name when the block ends, and none if the block raises.
+    """Open a binary file that gets its name when the block ends; it is deleted if the block raises.
 
-    Its folder must exist: one that was unmounted is not made again by mistake.
+    Its folder must exist, so that the mount point of an unmounted disk is not written to.
 
     Raises
     ------
     OSError
-        If it cannot be written; the file before stays.
+        If it cannot be written; the earlier file stays.
     """
     partial = partial_path(path)
     try:
@@ -111,7 +111,7 @@ def whole_text(path: Path, errors: str = "strict") -> Iterator[TextIO]:
 
 
 def partial_path(path: Path) -> Path:
-    """Where a file stands until it is whole: hidden, beside its place.
+    """Give the hidden path of a file while it is not complete.
 
     Examples
     --------

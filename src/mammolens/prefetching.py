@@ -1,8 +1,7 @@
-"""Results made ahead: while the caller works on one, threads make the next ones.
+"""Compute results ahead: while the caller uses one, threads make the next ones.
 
-Order and content are those of a plain loop, whatever the number of threads, as long as what is made
-depends on the step alone. Memory is bounded. Pictures are decoded, exams analysed and batches drawn
-this way.
+Order and content are those of a plain loop for any number of threads, if each result depends only
+on its step. Memory is bounded. This is used to decode pictures, analyse exams and draw batches.
 """
 
 from __future__ import annotations
@@ -23,29 +22,28 @@ Made = TypeVar("Made")
 def prefetch(
     make: Callable[[Step], Made], steps: Iterable[Step], *, ahead: int = 1, workers: int = 1
 ) -> Generator[Made]:
-    """Give ``make(step)`` for each step, in order, made in the background.
+    """Give ``make(step)`` for each step, in order; the results are made in other threads.
 
-    NumPy and OpenCV let go of the interpreter while they work, so threads are enough; a process
+    NumPy and OpenCV release the interpreter lock while they work, so threads are enough; a process
     that is forked after torch has started can hang.
 
     Parameters
     ----------
     make
         Called in another thread. An error in it is raised at the step where a plain loop would
-        raise it. Random draws come from generators of its own, seeded by the step: the global
-        ones of NumPy and torch belong to the caller.
+        raise it. It must use its own random generators, seeded by the step: the global ones of
+        NumPy and torch belong to the caller.
     steps
-        Taken one by one, `ahead` further than what was given out.
+        The steps; they are read up to `ahead` steps before the current result.
     ahead
-        Results that wait or are being made while one is in use: memory is bounded by
-        ``ahead + 1`` results. With 0 everything is made in turn, in the caller's thread.
+        Number of results that are made before they are needed: at most ``ahead + 1`` results are in
+        memory. With 0, each result is made when it is needed, in the thread of the caller.
     workers
-        Threads.
+        Number of threads.
 
     Yields
     ------
-    What `make` returned. Close the generator (or leave it to be collected) to stop early; the
-    results that are being made are finished first.
+    The results of `make`. Close the generator to stop early; running calls are finished first.
 
     Raises
     ------

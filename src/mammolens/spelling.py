@@ -1,4 +1,4 @@
-"""The known name that an unknown one was probably meant to be."""
+"""Suggest a known name for an unknown one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["did_you_mean", "nearest"]
 
 
 def nearest(word: str, known: Iterable[str], similarity: float = 0.5) -> str | None:
-    """Give the known name most like `word`, or ``None`` if none is like it.
+    """Give the most similar known name, or ``None`` if none is similar.
 
     Parameters
     ----------
     similarity
-        Least similarity in [0, 1] (difflib's ratio).
+        Smallest similarity, 0 to 1 (the ratio of difflib).
 
     Examples
     --------
@@ -26,7 +26,7 @@ def nearest(word: str, known: Iterable[str], similarity: float = 0.5) -> str | N
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Say what can be used instead of an unknown name: the nearest, or all that are known.
+    """Give a remedy for an unknown name: the most similar known name, or all known names.
 
     Examples
     --------

@@ -197,6 +197,7 @@ def test_pseudonyms_hide_ids_and_names_alike(model, sample_dir):
     assert hidden.scores == plain.scores
 
 
+@pytest.mark.slow
 def test_exams_side_by_side_give_the_same_in_the_same_order(model, sample_dir):
     def run(jobs):
         return list(analyze_paths([sample_dir], model, AnalysisOptions(jobs, display=False)))

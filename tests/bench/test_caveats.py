@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mammolens.bench.caveats import acquainted, caveats
+from mammolens.bench.caveats import caveats, known_patient_warnings
 from mammolens.bench.evidence import Evidence
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import split_digest
@@ -37,28 +37,32 @@ def card(digest, dataset):
     ],
 )
 def test_a_split_that_the_card_names_tells_whom_the_model_knows(whole, side, said):
-    found = acquainted(whole.select(split=side), whole, card(split_digest(whole), "clinic"))
+    found = known_patient_warnings(
+        whole.select(split=side), whole, card(split_digest(whole), "clinic")
+    )
     assert len(found) == (said is not None)
     assert all(note.startswith("WARNING: ") and said in note for note in found)
 
 
 def test_another_split_of_a_data_set_that_taught_is_warned_of(whole):
-    (note,) = acquainted(whole.select(split=Split.TEST), whole, card("0" * 64, "clinic"))
+    (note,) = known_patient_warnings(
+        whole.select(split=Split.TEST), whole, card("0" * 64, "clinic")
+    )
     assert "trained on clinic by another split" in note
-    assert acquainted(whole, whole, card("0" * 64, "elsewhere")) == []
+    assert known_patient_warnings(whole, whole, card("0" * 64, "elsewhere")) == []
 
 
 def test_patients_whom_a_package_names_are_known_in_any_table(whole):
     judged = whole.select(split=Split.TEST)
     first, second = (record.patient for record in judged.records)
     known = KnownPatients(patient_digests([first]), patient_digests([second]))
-    taught, chosen = acquainted(judged, whole, card("0" * 64, "clinic"), known)
+    taught, chosen = known_patient_warnings(judged, whole, card("0" * 64, "clinic"), known)
     assert "learned from 1 of the 2 judged" in taught
     assert "were chosen on 1 of the 2 judged" in chosen
     others = KnownPatients(patient_digests([("clinic", "p0")]), frozenset())
-    assert acquainted(judged, whole, card("0" * 64, "clinic"), others) == []
+    assert known_patient_warnings(judged, whole, card("0" * 64, "clinic"), others) == []
     strangers = KnownPatients(patient_digests([("clinic", "x")]), frozenset())
-    (note,) = acquainted(judged, whole, card("0" * 64, "clinic"), strangers)
+    (note,) = known_patient_warnings(judged, whole, card("0" * 64, "clinic"), strangers)
     assert "trained on clinic by another split" in note
 
 

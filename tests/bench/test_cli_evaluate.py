@@ -28,6 +28,7 @@ def judged(call, package, rows, write_table, tmp_path_factory):
     return table, out, told
 
 
+@pytest.mark.slow
 def test_options_reach_the_document(judged):
     _, out, told = judged
     assert told.exit_code == 0, told.output

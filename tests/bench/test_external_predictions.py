@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from mammolens.bench.evaluate import run
+from mammolens.bench.evaluate import _origin, run
 from mammolens.bench.settings import Settings
 from mammolens.data.manifest import Split
 from mammolens.errors import ConfigError, InvalidManifest
@@ -32,6 +32,7 @@ def rewrite(source, target, change, columns=None):
     return target
 
 
+@pytest.mark.slow
 def test_what_was_written_reads_back_to_the_same_figures(package, scored, tmp_path):
     table, summary = scored
     again = run(None, table, tmp_path, predictions=summary.predictions_path)
@@ -45,6 +46,7 @@ def test_what_was_written_reads_back_to_the_same_figures(package, scored, tmp_pa
         assert with_card.metrics[key] == summary.metrics[key], key
 
 
+@pytest.mark.slow
 def test_order_of_rows_does_not_matter(scored, tmp_path):
     table, summary = scored
     turned = rewrite(summary.predictions_path, tmp_path / "p.csv", lambda lines: lines[::-1])
@@ -52,6 +54,7 @@ def test_order_of_rows_does_not_matter(scored, tmp_path):
     assert again.metrics["malignancy"] == summary.metrics["malignancy"]
 
 
+@pytest.mark.slow
 def test_malignancy_alone_says_nothing_of_tumours(scored, tmp_path):
     table, summary = scored
     bare = rewrite(
@@ -68,6 +71,7 @@ def test_malignancy_alone_says_nothing_of_tumours(scored, tmp_path):
     assert any("no tumour figures" in note for note in found["notes"])
 
 
+@pytest.mark.slow
 def test_tumour_may_be_given_in_place_of_normal(scored, tmp_path):
     table, summary = scored
     columns = ["dataset", "image_id", "malignancy", "tumour"]
@@ -90,13 +94,13 @@ def changed(**cells):
     [
         (lambda lines: lines[1:], r"1 of 48 images of the table have no row: drawn/p00-R-CC"),
         (lambda lines: [*lines, lines[5]], r"p01-R-MLO is there twice, in line 7 and line 50;"),
-        (changed(image_id="stranger"), r"images that the table does not have: drawn/stranger"),
-        (changed(p_malignant="nan", malignancy="NA"), r"line 5 has no score and no reason"),
+        (changed(image_id="stranger"), r"images that are not in the table: drawn/stranger"),
+        (changed(p_malignant="nan", malignancy="NA"), r"line 5 has neither a score nor a reason"),
         (changed(p_malignant="0.9", malignancy="0.2"), r"line 5 says '0.2' \[malignancy\]"),
         (changed(p_malignant="1.2"), r"line 5 says '1.2' \[p_malignant\]"),
         (changed(p_normal="inf"), r"line 5 says 'inf' \[p_normal\]"),
         (changed(p_normal="0.9", p_malignant="0.9", malignancy=""), r"line 5: .* not sum to one"),
-        (changed(p_malignant="", malignancy=""), r"line 5 has no score and no reason"),
+        (changed(p_malignant="", malignancy=""), r"line 5 has neither a score nor a reason"),
         (lambda lines: [{k: v for k, v in row.items() if k != "image_id"} for row in lines],
          r"columns are missing: image_id"),
         (lambda lines: [
@@ -104,7 +108,7 @@ def changed(**cells):
             for row in lines
         ], r"columns are missing: p_malignant or malignancy"),
         (lambda lines: [{**row, "manifest_digest": "0" * 64} for row in lines],
-         r"made of another table"),
+         r"belong to another table"),
     ],
 )  # fmt: skip
 def test_faulty_predictions_are_refused_by_name(scored, tmp_path, change, said):
@@ -122,7 +126,7 @@ def test_predictions_beside_the_metrics_of_another_table_are_refused(
     _, summary = scored
     other = [dict(row) for row in rows[1]]
     other[0]["malignant"] = other[0]["tumour"] = "1"
-    with pytest.raises(InvalidManifest, match="made of another table, or its labels have changed"):
+    with pytest.raises(InvalidManifest, match="another table, or its labels have changed"):
         run(
             None,
             write_table("other.csv", other),
@@ -131,6 +135,7 @@ def test_predictions_beside_the_metrics_of_another_table_are_refused(
         )
 
 
+@pytest.mark.slow
 def test_a_failure_needs_a_reason_and_is_counted(scored, tmp_path):
     table, summary = scored
     empty = dict.fromkeys(("p_normal", "p_benign", "p_malignant", "malignancy", "tumour"), "")
@@ -156,6 +161,7 @@ def test_unreadable_files_are_named(scored, tmp_path):
         run(None, table, tmp_path)
 
 
+@pytest.mark.slow
 def test_thresholds_are_fixed_on_the_named_side(package, rows, write_table, tmp_path):
     chosen = [
         {**row, "split": "test" if row["patient_id"] < "p06" else "validation"} for row in rows[1]
@@ -173,3 +179,8 @@ def test_thresholds_are_fixed_on_the_named_side(package, rows, write_table, tmp_
     for split in (None, "validation"):
         with pytest.raises(ConfigError, match="other patients than those who are judged"):
             run(str(package), table, tmp_path, split, settings=settings)
+
+
+def test_predictions_that_disappear_during_an_evaluation_are_named(tmp_path):
+    with pytest.raises(InvalidManifest, match=r"scores\.csv.*can no longer be read"):
+        _origin(tmp_path / "scores.csv")

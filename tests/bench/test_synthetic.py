@@ -45,6 +45,7 @@ def words_of(pdf):
     return " ".join(" ".join(page.extract_text() for page in PdfReader(pdf).pages).split())
 
 
+@pytest.mark.slow
 def test_an_evaluation_says_so_in_terminal_file_page_and_pdf(evaluated):
     out, shown = evaluated
     assert shown.exit_code == 0, shown.output

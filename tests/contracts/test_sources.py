@@ -12,13 +12,17 @@ import pytest
 
 from mammolens.data.manifest import Manifest
 from mammolens.data.manifest_writer import write_manifest
-from mammolens.data.sources import SOURCES, build_source, list_sources, load_source
+from mammolens.data.sources import build_source, list_sources, load_source
 from mammolens.errors import ConfigError, InvalidManifest
 
 PLUGINS = Path(inspect.getfile(load_source)).parent
 
 
-@pytest.fixture(params=sorted(SOURCES))
+MODULES = {info.name: load_source(info.name).__module__ for info in list_sources()}
+"""Name of a reader → its module."""
+
+
+@pytest.fixture(params=sorted(MODULES))
 def source(request, tmp_path, make_sources, make_dicom, make_ljpeg):
     """The name of a source, and a tree in its real layout."""
     if request.param in ("cesm", "cmmd"):
@@ -96,18 +100,18 @@ def test_a_missing_folder_and_an_unknown_option_are_refused(source, tmp_path):
 
 def test_the_list_names_every_source_with_licence_and_origin():
     infos = list_sources()
-    assert [info.name for info in infos] == sorted(SOURCES)
+    assert [info.name for info in infos] == sorted(MODULES)
     assert all(info.summary and info.licence and info.home for info in infos)
 
 
 def test_every_module_of_a_reader_is_named():
     modules = {path.stem for path in PLUGINS.glob("[a-z]*.py")}
-    named = {target.partition(":")[0].rpartition(".")[2] for target in SOURCES.values()}
+    named = {module.rpartition(".")[2] for module in MODULES.values()}
     assert modules == named
 
 
 def test_readers_do_not_import_each_other():
-    readers = {target.partition(":")[0] for target in SOURCES.values()}
+    readers = set(MODULES.values())
     for reader in readers:
         tree = ast.parse(Path(importlib.import_module(reader).__file__).read_text("utf-8"))
         imported = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}

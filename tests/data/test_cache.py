@@ -261,6 +261,7 @@ def test_damaged_files_are_made_again(make_table, tmp_path, name, damage):
     assert (cache.pictures == whole).all()
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("images_before_death", [1, 33, 70])
 def test_a_killed_build_goes_on_where_it_stopped(make_table, tmp_path, images_before_death):
@@ -315,6 +316,7 @@ def test_a_row_counts_only_after_its_picture_and_stamp_are_on_the_disk(
     assert writes == ["pictures.u8", "files.i8", "done.u8"] * 2
 
 
+@pytest.mark.slow
 @posix
 def test_two_processes_build_one_cache_together(make_table, tmp_path):
     table = make_table(40)
@@ -328,6 +330,7 @@ def test_two_processes_build_one_cache_together(make_table, tmp_path):
     assert (cache.picture(7) == prepare_record(cache.records[7], CONFIG).pixels).all()
 
 
+@pytest.mark.slow
 @posix
 def test_a_killed_process_releases_the_lock(make_table, tmp_path):
     table = make_table(64)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 
 from mammolens import DISCLAIMER, cli
 from mammolens.core import Laterality, ViewPosition
+from mammolens.data import _check_report
 from mammolens.data._same_pictures import TURNS, describe_texture, find_same_pictures
 from mammolens.data.check import CheckReport, Severity, check_manifest, write_report
 from mammolens.data.lesions import Lesion
@@ -192,6 +195,7 @@ PROCESSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [*TURNED, *PROCESSED.values()],
@@ -219,6 +223,7 @@ def test_copies_across_sides_and_with_other_labels(clean) -> None:
     assert codes(check([*clean, contrary]))["copy_with_other_label"] is Severity.ERROR
 
 
+@pytest.mark.slow
 def test_different_pictures_are_not_reported_as_copies() -> None:
     textures = []
     for seed in range(1000, 1250):
@@ -354,6 +359,7 @@ def test_a_picture_without_a_breast(clean, tmp_path) -> None:
     assert codes(report) == {"no_breast": Severity.WARNING}
 
 
+@pytest.mark.slow
 def test_sides_against_pictures_and_names(clean) -> None:
     opposite = {Laterality.LEFT: Laterality.RIGHT, Laterality.RIGHT: Laterality.LEFT}
     wrong = replace(clean[0], laterality=Laterality.RIGHT)
@@ -447,3 +453,15 @@ def test_a_report_that_cannot_be_written_is_an_error(clean, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         write_report(check(clean[:2]), tmp_path / "file" / "r.json")
+
+
+def test_every_entry_of_the_findings_is_used_and_whole():
+    folder = Path(_check_report.__file__).parent
+    entries = tomllib.loads((folder / "check_findings.toml").read_text("utf-8"))
+    source = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
+    for code, entry in entries.items():
+        assert set(entry) == {"severity", "message", "remedy"}, code
+        Severity(entry["severity"])
+        assert f'"{code}"' in source.replace("{code}_contradicts_file", code), code
+    for code in re.findall(r'finding\(\s*"(\w+)"', source):
+        assert code in entries

@@ -92,6 +92,7 @@ def test_the_chest_wall_is_where_the_side_says(demo):
         assert view.pixels.any()
 
 
+@pytest.mark.slow
 def test_a_check_reports_synthetic_data_and_no_shortcut(demo):
     report = check_manifest(demo[1])
     assert [found.code for found in report.findings][:1] == ["synthetic_data"]

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 MUTANTS_PER_KIND = 160
 CHILD = Path(__file__).parent / "fuzz_child.py"
 

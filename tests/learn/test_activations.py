@@ -96,6 +96,7 @@ def some_pictures(count: int = 20) -> PreparedCache:
     return PreparedCache(records, np.arange(count), pictures, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "fixed", "stride"),
     [("vgg16", 4, 16), ("resnet18", 7, 16), ("tf_efficientnet_lite0", 7, 16)],
@@ -112,7 +113,7 @@ def test_fixed_part_and_rest_are_the_trunk(backbone, fixed, stride):
 
 
 def test_a_trunk_of_several_ways_is_refused():
-    with pytest.raises(ConfigError, match=r"more than one part after the other.*cached_variants"):
+    with pytest.raises(ConfigError, match=r"not a single chain.*cached_variants"):
         trace_chain(MammoNet("resnet18", pooling="fine_attention"))
 
 
@@ -221,6 +222,7 @@ def test_maps_that_half_precision_cannot_hold_are_refused(config):
         build_activations(loud, some_pictures(2), config, 1)
 
 
+@pytest.mark.slow
 def test_training_on_maps_learns_and_writes_the_whole_network(run_file, tmp_path):
     lines = []
     overrides = ["train.epochs=6", "train.epoch_images=64", "train.average=0.5"]
@@ -248,6 +250,7 @@ def test_training_on_maps_learns_and_writes_the_whole_network(run_file, tmp_path
     assert all(torch.equal(state["net"][key], state["average"][key]) for key in fixed)
 
 
+@pytest.mark.slow
 def test_a_run_on_maps_that_was_cut_off_goes_on_as_if_it_had_not_been(
     run_file, tmp_path, monkeypatch
 ):

@@ -147,6 +147,7 @@ def test_hires_cam_is_grad_cam_under_average_pooling():
     assert np.abs(apart).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_integrated_gradients_sum_to_what_they_explain(monkeypatch):
     """Completeness: over all pixels, the score of the picture less that of a black one."""
     model, pixels = LogOdds(network()), picture(3)
@@ -177,6 +178,7 @@ def test_occlusion_is_the_score_that_is_lost():
     close(found, wanted, 1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_a_map_is_the_mean_of_the_picture_and_its_mirror_image(name):
     model, pixels = LogOdds(network()), picture(5)

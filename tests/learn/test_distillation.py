@@ -95,7 +95,7 @@ def test_a_teacher_is_silent_on_a_source_that_it_never_learned_from(runs, tmp_pa
 
 def test_a_teacher_who_learned_from_those_held_out_is_refused(runs, tmp_path):
     with pytest.raises(
-        PatientLeak, match=r"learned from \d+ patients whom the other run holds out"
+        PatientLeak, match=r"learned from \d+ patients that the other run holds out"
     ):
         asked(runs, tmp_path, "first", "elsewhere")
     assert not (tmp_path / "teachers.npy").exists()
@@ -123,7 +123,7 @@ def test_cross_fitted_teachers_speak_of_those_they_held_out(runs, tmp_path):
 
 
 def test_cross_fitted_teachers_of_everyone_have_nothing_to_say(runs, tmp_path):
-    with pytest.raises(ConfigError, match=r"no teacher can be asked.*inner_folds"):
+    with pytest.raises(ConfigError, match=r"no teacher can score any.*inner_folds"):
         asked(runs, tmp_path, "first", "second", settings=["train.cross_fit=true"])
     assert not (tmp_path / "teachers.npy").exists()
 
@@ -136,7 +136,7 @@ def test_cross_fitting_without_teachers_is_refused(runs):
 def test_words_of_other_images_are_refused(runs, tmp_path):
     kept = tmp_path / "teachers.npy"
     np.save(kept, np.zeros(3, np.float32))
-    with pytest.raises(ConfigError, match="holds 3 answers for 28 images"):
+    with pytest.raises(ConfigError, match="has 3 answers for 28 training images"):
         asked(runs, tmp_path, "first", refresh=False)
     kept.write_bytes(kept.read_bytes()[:40])
     with pytest.raises(ConfigError, match=r"teachers\.npy: it cannot be read"):
@@ -181,7 +181,7 @@ def test_a_head_goes_on_from_a_run_and_from_nothing_else(runs):
     assert torch.equal(fresh.trunk.conv_stem.weight, learned.trunk.conv_stem.weight)
     assert not torch.equal(fresh.hidden.weight, learned.hidden.weight)
     for start in ([], ["network.start=mammolens-2"]):
-        with pytest.raises(ConfigError, match=r"name best\.safetensors of a run in start"):
+        with pytest.raises(ConfigError, match=r"needs the best\.safetensors of a run in start"):
             read_run(runs / "run.toml", [*start, settings[1]])
     other = MammoNet("test_efficientnet", hidden=24)
     with pytest.raises(ConfigError, match=r"hidden\.weight is \(16"):
@@ -201,4 +201,4 @@ def test_the_card_of_a_pupil_names_its_teachers(runs, tmp_path):
     train(runs / "run.toml", tmp_path / "pupil", (*SHORT, *settings), lambda _: None)
     recipe = export_run(tmp_path / "pupil", tmp_path / "package").card.training.recipe
     assert "trunk and head of an earlier run or package (first); the whole trunk learned" in recipe
-    assert "taught beside the labels by first and second, weight 1;" in recipe
+    assert "taught by the labels and by first and second, weight 1;" in recipe

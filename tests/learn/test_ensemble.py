@@ -101,7 +101,7 @@ def test_runs_that_cannot_be_averaged_are_refused(runs):
         average_runs([runs / "first", runs / "elsewhere"], runs / "no", lambda _: None)
     with pytest.raises(ConfigError, match=r"elsewhere.*holds out other patients.*split_digest"):
         read_members([runs / "first", runs / "elsewhere"])
-    with pytest.raises(ConfigError, match="holds no finished pass"):
+    with pytest.raises(ConfigError, match="has no finished pass"):
         average_runs([runs / "first", runs], runs / "no", lambda _: None)
     assert not (runs / "no").exists()
 

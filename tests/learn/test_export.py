@@ -26,6 +26,8 @@ from mammolens.learn.grad_cam import ScoreAndExplain  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
 from mammolens.model import INPUT_NAME, OUTPUT_NAMES  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 def export_onnx(net: MammoNet, path: Path, **settings: Any) -> ExportReport:
     """Write the graph that `trace_graph` makes, and give its report."""
@@ -242,7 +244,6 @@ def test_depthwise_stem_and_last_layer_keep_their_precision(halved: Exported) ->
     assert not {dims for dims in halves if len(dims) == 1 or 3 in dims[:1]}
 
 
-@pytest.mark.slow
 def test_the_same_network_gives_the_same_bytes(halved: Exported, tmp_path: Path) -> None:
     again = export(tmp_path, "gem", half_weights=True)
     assert again.report.sha256 == halved.report.sha256
@@ -301,7 +302,6 @@ def test_a_broken_network_is_not_written(tmp_path: Path, value: float) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_other_trunks_can_be_exported(tmp_path: Path) -> None:
     for backbone in ("test_resnet", "test_convnext"):
         torch.manual_seed(0)
@@ -309,14 +309,12 @@ def test_other_trunks_can_be_exported(tmp_path: Path) -> None:
         assert report.graph.map < 1e-4
 
 
-@pytest.mark.slow
 def test_lite0_maps_equal_autograd(lite0: Exported) -> None:
     check_maps(lite0, random_pictures(1))
     check_maps(lite0, sample_pictures(640, 512))
     check_scores(lite0, random_pictures(1))
 
 
-@pytest.mark.slow
 def test_lite0_fits_in_the_wheel(tmp_path: Path) -> None:
     exported = export(tmp_path, "gem", half_weights=True, full=True)
     assert exported.report.size_bytes <= 12_000_000

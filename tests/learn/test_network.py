@@ -198,6 +198,7 @@ def check_export(net: MammoNet, path: Path) -> None:
         assert np.abs(found - wanted.numpy()).max() / float(wanted.max()) < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", ["attention", "fine_attention"])
 def test_attention_is_explained_in_the_graph(pooling: Any, tmp_path: Path) -> None:
     net = settled(small("test_resnet", pooling, hidden=48))

@@ -74,6 +74,7 @@ def settled(net: MammoNet) -> MammoNet:
     return net
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["test_resnet", "test_efficientnet"])
 def test_a_trunk_comes_back_and_says_what_it_said(backbone: str, exported) -> None:
     net = learned(backbone)
@@ -108,6 +109,7 @@ def test_its_norms_know_what_they_see() -> None:
     assert gap() < 0.02
 
 
+@pytest.mark.slow
 def test_a_package_of_another_trunk_is_refused_by_layer(exported) -> None:
     folder = exported(learned("test_resnet"))
     with pytest.raises(ConfigError, match=r"not hold this trunk: .*weight.*network\.start"):

@@ -100,7 +100,7 @@ def test_a_zip_comes_back(exported, tmp_path: Path) -> None:
 
 
 def test_a_network_that_cannot_be_rebuilt_is_named(exported, package: Path) -> None:
-    with pytest.raises(BadModelPackage, match=r"says of its architecture 'mean grey value'.*run"):
+    with pytest.raises(BadModelPackage, match=r"gives the architecture as 'mean grey value'.*run"):
         rebuild_network(package)
     with pytest.raises(BadModelPackage, match="no built-in model"):
         rebuild_network("absent")
@@ -118,7 +118,7 @@ def test_another_pooling_is_found_out(exported) -> None:
     folder = exported(
         "test_resnet", "gem", architecture="test_resnet, avg pooling, fully connected 16, ReLU"
     )
-    with pytest.raises(BadModelPackage, match=r"cannot be rebuilt: its probabilities lie"):
+    with pytest.raises(BadModelPackage, match=r"cannot be rebuilt: its probabilities differ"):
         rebuild_network(folder)
 
 

@@ -244,7 +244,7 @@ def test_refused_images_are_said_and_listed_and_a_pass_leaves_its_traces(small_r
     assert isinstance(net, MammoNet)
     assert not net.training
     assert (small_run / "out" / "curves.png").stat().st_size > 10_000
-    with pytest.raises(ConfigError, match="does not hold the weights of the run's network"):
+    with pytest.raises(ConfigError, match="does not have the weights of the run's network"):
         load_network(configured(small_run, "network.hidden=24"), best)
 
 

@@ -12,7 +12,7 @@ from scipy.special import softmax as their_softmax
 from sklearn.linear_model import LogisticRegression
 
 from mammolens import metrics
-from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.errors import InvalidManifest
 
 
 def brier_score(labels, probabilities):
@@ -94,6 +94,19 @@ def test_calibration_line_of_calibrated_and_of_separable_data():
     assert metrics.calibration_line_statistics([0, 1, 0, 1], [0.3, 0.3, 0.3, 0.3]) is None
 
 
+def test_a_draw_with_separable_classes_has_no_line_and_is_drawn_again():
+    labels, probabilities = [0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.7, 0.3, 0.8, 0.9]
+    statistics = metrics.calibration_line_statistics(labels, probabilities)
+    separable = [1.0, 1.0, 0.0, 0.0, 1.0, 1.0]
+    line = statistics(np.array([[1.0] * 6, separable]))
+    for name in ("slope", "intercept"):
+        assert np.isfinite(line[name][0])
+        assert np.isnan(line[name][1])
+    found = metrics.patient_bootstraps(statistics, labels, range(6), draws=100)["slope"]
+    assert found.redrawn > 10
+    assert np.isfinite([found.low, found.high]).all()
+
+
 @pytest.mark.parametrize("truth", [0.4, 1.0, 3.0])
 def test_temperature_is_recovered_from_partial_labels(truth):
     logits, allowed = partially_labelled(6000, seed=11)
@@ -159,5 +172,3 @@ def test_probabilities_outside_are_refused(value):
     for metric in (brier_score, log_loss, metrics.reliability_curve):
         with pytest.raises(InvalidManifest):
             metric([0, 1], [0.5, value])
-    with pytest.raises(ConfigError, match="bins"):
-        metrics.reliability_curve([0, 1], [0.5, 0.5], bins=0)

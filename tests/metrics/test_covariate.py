@@ -53,6 +53,20 @@ def test_images_of_one_patient_are_drawn_together():
     assert doubled.high - doubled.low == pytest.approx(single.high - single.low, rel=0.05)
 
 
+def test_a_covariate_that_separates_the_classes_cannot_be_estimated():
+    age = np.random.default_rng(2).normal(6, 1, 300)
+    assert added_log_odds(age > 6.2, np.zeros(300), age, ["x"] * 300, range(300), draws=20) is None
+
+
+def test_a_draw_that_cannot_be_estimated_is_replaced_and_counted():
+    age, labels = np.arange(12.0), np.arange(12) > 5
+    labels[[3, 8]] = [True, False]  # a draw without both of them is separated by age
+    found = added_log_odds(labels, np.zeros(12), age, ["x"] * 12, range(12), draws=100)
+    assert found.redrawn > 5
+    assert found.draws == 100
+    assert found.high < 20, "a slope that ran away is in the interval"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

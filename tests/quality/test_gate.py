@@ -52,6 +52,7 @@ def outcome(picture: np.ndarray) -> Outcome:
     return Outcome.REFUSED if isinstance(overview, InputError) else judge(overview).outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_other_pictures_are_stopped(kind: str, pool: list[np.ndarray]) -> None:
     made = [make_other(kind, number, NEVER_FITTED_ON, pool) for number in range(COUNT)]

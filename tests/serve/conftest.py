@@ -116,8 +116,18 @@ def clock() -> TurnedClock:
     return TurnedClock()
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory) -> Path:
+    """A SQLite file with today's tables: to migrate one takes longer than most tests."""
+    path = tmp_path_factory.mktemp("empty") / "node.sqlite"
+    open_database(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture
-def database(url, clock) -> Iterator[Database]:
+def database(url, clock, empty_database) -> Iterator[Database]:
+    if url.startswith("sqlite"):
+        shutil.copy(empty_database, sa.make_url(url).database)
     opened = open_database(url, clock)
     yield opened
     opened.close()
@@ -160,8 +170,7 @@ def send_views(mammogram):
         state: NodeState, numbers: Iterable[int], sender: str = "dimse:X", **tags: Any
     ) -> list[Receipt]:
         made = (mammogram(number, **tags) for number in numbers)
-        intake = state.settings.intake
-        return [receive(state.database, state.received, one, sender, intake) for one in made]
+        return [receive(state, one, sender) for one in made]
 
     return send
 

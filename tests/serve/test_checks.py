@@ -155,7 +155,7 @@ def test_a_dicomweb_server_is_searched_for_a_study_that_nobody_has(serve):
         ({"GET_/rs/studies": (405, None)}, True, "whether it stores shows only when"),
         ({"OPTIONS_/rs/studies": (200, None)}, True, "HTTP 404 to a search; whether it stores"),
         ({}, False, "HTTP 404. Check the base address"),
-        ({"GET_/rs/studies": (401, None)}, False, "HTTP 401: it does not let us in"),
+        ({"GET_/rs/studies": (401, None)}, False, "HTTP 401: access is denied"),
         ({"GET_/rs/studies": (302, None)}, False, "HTTP 302"),
         ({"GET_/rs/studies": (500, None)}, False, "HTTP 500"),
     ],
@@ -180,8 +180,8 @@ def test_a_server_of_procedure_steps_need_not_have_studies(serve):
     ("capability", "counted", "sound", "words"),
     [
         ((200, CAPABLE), 200, True, "FHIR 4.0.1"),
-        ((200, CAPABLE | {"rest": []}), 200, True, "does not say whether it takes transactions"),
-        ((200, CAPABLE), 401, False, "HTTP 401: it does not let us in"),
+        ((200, CAPABLE | {"rest": []}), 200, True, "does not say whether it accepts transactions"),
+        ((200, CAPABLE), 401, False, "HTTP 401: access is denied"),
         ((200, CAPABLE), 404, True, "FHIR 4.0.1"),
         ((200, CAPABLE | {"fhirVersion": "5.0.0"}), 200, False, "not a FHIR R4 server (5.0.0)"),
         ((200, ["else"]), 200, False, "not a FHIR R4 server"),
@@ -189,7 +189,7 @@ def test_a_server_of_procedure_steps_need_not_have_studies(serve):
             (200, CAPABLE | {"rest": [{"interaction": [{"code": "batch"}]}]}),
             200,
             False,
-            "does not take transactions",
+            "does not accept transactions",
         ),
         ((503, None), 200, False, "HTTP 503"),
     ],
@@ -223,13 +223,13 @@ def test_a_server_that_does_not_speak_what_is_asked_is_told(serve):
         hang_up.start()
         found = one(f"fhir+http://127.0.0.1:{listener.getsockname()[1]}/x", "fhir")
         hang_up.join()
-    assert "does not answer as HTTP" in found.said
+    assert "does not answer in HTTP" in found.said
 
 
 def test_a_folder_is_tried_and_left_as_it_was(tmp_path, monkeypatch):
     assert one(str(tmp_path)).said == "the folder can be written"
     assert list(tmp_path.iterdir()) == []
-    assert "not there" in one(str(tmp_path / "absent")).said
+    assert "does not exist" in one(str(tmp_path / "absent")).said
 
     def refuse(**_: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -251,7 +251,7 @@ def test_a_setting_that_is_wrong_is_one_answer_among_the_others(tmp_path):
         ("route mixed", False),
         ("route good", True),
     ]
-    assert "mllp does not carry" in found[1].said
+    assert "mllp cannot send" in found[1].said
 
 
 def test_the_door_gives_a_line_for_each_and_fails_if_one_does(tmp_path):

@@ -88,6 +88,7 @@ def test_a_broken_trail_is_found(call, views, tmp_path):
     assert "broken at row 2: the row was changed" in call("node", "verify", code=1).stderr
 
 
+@pytest.mark.slow
 def test_where_an_exam_is_and_what_became_of_it(call, views):
     call("node", "add", str(views))
     call("worker", "--once")
@@ -198,6 +199,7 @@ def test_the_extra_is_named_where_it_lacks(monkeypatch):
         need_extra("serve")
 
 
+@pytest.mark.slow
 def test_a_worker_ends_when_it_is_told_to_and_tells_no_name(config, views):
     program = Path(sys.executable).with_name("mammolens")
     subprocess.run([program, "node", "add", views, "--config", config], check=True)
@@ -234,6 +236,7 @@ def test_a_new_key_is_given_at_the_door(call, config, views):
     assert "received before" in call("node", "add", str(views)).stdout
 
 
+@pytest.mark.slow
 def test_expiry_refuses_a_clock_that_runs_ahead(config, call, views):
     config.write_text(config.read_text("utf-8") + "[retention]\nexams_days = 90\n", "utf-8")
     call("node", "add", str(views))

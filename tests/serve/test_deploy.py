@@ -94,6 +94,7 @@ def test_the_services_are_closed_in(systemd):
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 def test_the_steps_of_the_container_work_in_a_clean_place(tmp_path):
     text = (DEPLOY / "Containerfile").read_text("utf-8")
     steps = [step for step in re.findall(r"^RUN (.*)$", text, re.MULTILINE) if "pip" in step]

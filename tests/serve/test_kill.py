@@ -24,14 +24,18 @@ from mammolens.serve.intake import receive
 from mammolens.serve.record import EXAMS, FILES, INSTANCES, JOBS, RESULTS, open_database
 from mammolens.serve.record.audit import verify
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.work import work, work_off
+
+from .in_process import work_here, work_once
+
+pytestmark = pytest.mark.slow
 
 CHILD = """
 import json, os, signal, sys, threading
 from pathlib import Path
 from mammolens.serve.holdings import store
 from mammolens.serve.intake import reception as intake
-from mammolens.serve.work import results, worker
+from mammolens.model import ModelPackage
+from mammolens.serve.work import performance, results, worker
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.holdings import open_state
 
@@ -48,7 +52,7 @@ def die_after(module, name):
     setattr(module, name, call)
 
 if point == "claimed":
-    worker.perform = die
+    performance.perform = die
 elif point == "performed":
     worker.commit_result = die
 elif point == "file written":
@@ -60,13 +64,26 @@ elif point == "in the transaction":
 elif point == "committed":
     die_after(worker, "commit_result") if act == "work" else die_after(intake, "_enter")
 
+class InProcess:
+    def __init__(self, settings, threads):
+        self.package = ModelPackage.load(settings.model.name)
+
+    def start(self):
+        pass
+
+    def perform(self, job, longest_s):
+        return performance.perform(state, self.package, job)
+
+    end = start
+
+
 with open_state(settings) as state:
     if act == "work":
-        worker.work_off(state, 1, threading.Event())
+        worker.work(state, 1, threading.Event(), once=True, make_child=InProcess)
     else:
         for path in sorted(Path(sys.argv[4]).iterdir()):
             data = path.read_bytes()
-            intake.receive(state.database, state.received, data, "dimse:X", settings.intake)
+            intake.receive(state, data, "dimse:X")
             print(path.name, flush=True)
 """
 QUICK = {
@@ -96,11 +113,7 @@ def child(act: str, point: str, quick: dict[str, object], *more: object) -> int:
 
 
 def send_all(state: NodeState, folder: Path) -> list[bool]:
-    settings = state.settings.intake
-    receipts = [
-        receive(state.database, state.received, path.read_bytes(), "dimse:X", settings)
-        for path in sorted(folder.iterdir())
-    ]
+    receipts = [receive(state, path.read_bytes(), "dimse:X") for path in sorted(folder.iterdir())]
     return [receipt.repeated for receipt in receipts]
 
 
@@ -130,7 +143,7 @@ def test_a_node_killed_while_it_receives(quick, views, point):
         assert count(state, INSTANCES) == (point == "committed")
         assert send_all(state, views) == [point == "committed", False, False, False]
         check_whole(state)
-        assert work_off(state, 1, threading.Event()) == 1
+        assert work_once(state) == 1
 
 
 @pytest.mark.parametrize(
@@ -144,7 +157,7 @@ def test_a_worker_killed_at_a_point(quick, views, point):
     with open_state(NodeSettings(**quick)) as state:
         assert count(state, RESULTS) == (point == "committed")
         time.sleep(0.6)
-        assert work_off(state, 1, threading.Event()) == (point != "committed")
+        assert work_once(state) == (point != "committed")
         assert (count(state, RESULTS), count(state, FILES)) == (1, 1)
         check_whole(state)
 
@@ -163,7 +176,7 @@ def kill_at_random(quick: dict[str, object], tmp_path: Path, mammogram, kills: i
             for number in range(4):
                 uid = f"1.2.{study}"
                 data = mammogram(number, StudyInstanceUID=uid, SOPInstanceUID=f"{uid}.{number}")
-                receive(state.database, state.received, data, "dimse:X", state.settings.intake)
+                receive(state, data, "dimse:X")
             process = subprocess.Popen(command, stderr=subprocess.PIPE)
             assert process.stderr is not None
             process.stderr.readline()
@@ -192,7 +205,7 @@ def test_a_worker_killed_at_random(quick, tmp_path, mammogram):
     kill_at_random(quick | {"model": "mammolens-2"}, tmp_path, mammogram, 3)
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_a_worker_killed_at_random_many_times(quick, tmp_path, mammogram):
     kill_at_random(quick | {"model": "mammolens-2"}, tmp_path, mammogram, 20)
 
@@ -210,7 +223,7 @@ def test_a_database_killed_at_random(cluster, tmp_path, package, mammogram):
             data = mammogram(number, StudyInstanceUID=f"1.2.{study}", SOPInstanceUID=uid)
             while uid not in acknowledged and not stop.is_set():
                 with contextlib.suppress(StorageError):
-                    receive(state.database, state.received, data, "dimse:X", state.settings.intake)
+                    receive(state, data, "dimse:X")
                     acknowledged.add(uid)
                 time.sleep(0.05)
 
@@ -223,7 +236,7 @@ def test_a_database_killed_at_random(cluster, tmp_path, package, mammogram):
     ):
         patch.setattr("mammolens.serve.work.worker.AWAY_S", 0.2)
         ends.callback(stop.set)
-        working = pool.submit(work, state, 2, stop)
+        working = pool.submit(work_here, state, 2, stop)
         sending = [pool.submit(send_until_taken, state, study) for study in range(8)]
         for _ in range(3):
             time.sleep(rng.uniform(0.2, 1.0))

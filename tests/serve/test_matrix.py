@@ -11,7 +11,6 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from io import BytesIO
@@ -26,9 +25,9 @@ from mammolens.serve.holdings import open_state
 from mammolens.serve.intake import receive
 from mammolens.serve.record import EXAMS, JOBS, RESULTS
 from mammolens.serve.settings import load_settings
-from mammolens.serve.work import work_off
 
 from .conftest import wait_for
+from .in_process import work_once
 
 TESTS = Path(__file__).parents[1]
 LOOPBACK = TESTS.parent / "deploy" / "loopback"
@@ -143,28 +142,23 @@ def test_lossless_copies_score_alike(state, clock, mammogram):
         for number in range(4):
             uids = {"StudyInstanceUID": f"1.2.9{syntax}", "SOPInstanceUID": f"1.3{syntax}.{number}"}
             data = mammogram(number, syntax=f"1.2.840.10008.1.2{syntax}", **uids)
-            receive(state.database, state.received, data, "dimse:X", state.settings.intake)
+            receive(state, data, "dimse:X")
     clock.turn(61)
-    assert work_off(state, 1, threading.Event()) == len(SYNTAXES)
+    assert work_once(state) == len(SYNTAXES)
     with state.database.read() as connection:
         found = connection.execute(sa.select(RESULTS.c.malignancy, RESULTS.c.n_images)).all()
     assert len({row.malignancy for row in found}) == 1
     assert [row.n_images for row in found] == [4] * len(SYNTAXES)
 
 
+@pytest.mark.slow
 def test_twenty_exams_are_worked_off(state, clock, mammogram):
     for study in range(20):
         for number in range(4):
             uids = {"StudyInstanceUID": f"1.2.{study}", "SOPInstanceUID": f"1.2.{study}.{number}"}
-            receive(
-                state.database,
-                state.received,
-                mammogram(number, **uids),
-                "dimse:X",
-                state.settings.intake,
-            )
+            receive(state, mammogram(number, **uids), "dimse:X")
     clock.turn(61)
-    assert work_off(state, 2, threading.Event()) == 20
+    assert work_once(state, 2) == 20
 
 
 @pytest.fixture(scope="module")

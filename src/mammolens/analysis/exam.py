@@ -1,4 +1,4 @@
-"""One exam through the model, and many exams side by side."""
+"""Analyse one exam with a model, or many exams in parallel."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ __all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths"]
 _NOT_VALIDATED: Final = frozenset(
     {"breast_implant", "partial_view", "view_modified", "not_validated", "patient_not_validated"}
 )
-"""Doubts about images of a kind that the model's figures say nothing of."""
+"""Names of doubts about kinds of images on which the model was not validated."""
 
 
 @dataclass(frozen=True)
 class AnalysisOptions:
     """How exams are analysed.
 
-    `jobs` exams are in work at a time; `prevalence` is the share of malignant breasts that
-    probabilities are stated for (``None``: the card's); `display` keeps a picture of each
-    image for sinks that draw; `time_limit_s` is per exam, and is looked at between images;
-    `complete_views` are those without which an exam is never ``low``.
+    `jobs` exams are analysed at the same time. `prevalence` is the share of malignant breasts for
+    which probabilities are given (``None``: that of the card). With `display`, a picture of each
+    image is kept for sinks that draw. `time_limit_s` is for one exam, and is checked between
+    images. Without all of the `complete_views`, an exam is never ``low``.
     """
 
     jobs: int = 1
@@ -75,7 +75,9 @@ class AnalysisOptions:
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
-            raise ConfigError(f"{self.jobs} jobs cannot work", keyword="jobs")
+            raise ConfigError(
+                f"{self.jobs} jobs are impossible: it must be 1 or more", keyword="jobs"
+            )
         if not self.time_limit_s > 0:
             raise ConfigError(f"{self.time_limit_s} s is not a time limit", keyword="time_limit")
         if self.prevalence is not None and not 0.0 < self.prevalence < 1.0:
@@ -98,17 +100,17 @@ def analyze_paths(
     options: AnalysisOptions = AnalysisOptions(),
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Iterator[Prediction | Unreadable]:
-    """Analyse every exam found under some files, folders and archives.
+    """Analyse all exams in files, folders and archives.
 
     Parameters
     ----------
     on_progress
-        Called with (exams done, exams in all), first with none done.
+        Called with (finished exams, all exams), first with 0 finished exams.
 
     Yields
     ------
-    What belongs to no exam, as `Unreadable`; then one `Prediction` for each exam. At most
-    ``options.jobs`` exams are in memory.
+    An `Unreadable` for each input that belongs to no exam; then a `Prediction` for each exam. At
+    most ``options.jobs`` exams are in memory.
     """
     files, unreadable = find_files(paths)
     plans, unplaced = plan_exams(files)
@@ -140,7 +142,7 @@ def analyze_exam(
     Parameters
     ----------
     unreadable
-        Images of this exam that could not be read: with any of them it is never ``low``.
+        Images of this exam that could not be read.
     began
         `time.monotonic` at the start of the exam; the time limit counts from there.
 
@@ -226,7 +228,7 @@ def _predict(
 
 
 def _unvalidated(images: Sequence[ImagePrediction]) -> str:
-    """Say what of the images the model was not validated for; empty if nothing."""
+    """Name the kinds of images on which the model was not validated; empty if there are none."""
     found = {
         c.message.removeprefix("the model was not validated for ")
         for image in images
@@ -267,7 +269,7 @@ def _score_images(
 
 
 def _model_doubts(model: ModelPackage) -> list[Caution]:
-    """A network that has seen drawings alone must not call a patient's exam low."""
+    """Doubt a model that was trained only on synthetic pictures: its exams are never low."""
     learned = [dataset.name for dataset in model.card.training.datasets]
     if not learned or not all(synthetic_warnings([name]) for name in learned):
         return []
@@ -289,7 +291,7 @@ def _age_cautions(model: ModelPackage, age_years: float | None) -> list[Caution]
 
 
 def _breasts(images: Sequence[ImagePrediction]) -> tuple[BreastPrediction, ...]:
-    """One prediction a breast; an image of unknown side is alone and dilutes no other."""
+    """Pool the images of each breast; an image of unknown side counts as a breast of its own."""
     sides: dict[tuple[Laterality | None, int], list[ImagePrediction]] = {}
     for number, image in enumerate(images):
         side = image.ref.laterality

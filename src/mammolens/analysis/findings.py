@@ -1,4 +1,4 @@
-"""Where the malignancy map is strong: boxes in source pixels."""
+"""Find the strong places of a malignancy map, as boxes in source pixels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mammolens.core import Finding, PreparedView
 __all__ = ["CORE_SHARE", "locate"]
 
 CORE_SHARE = 0.6
-"""A finding reaches as far as the map stays above this share of its peak there."""
+"""A finding is the area around a peak where the map is above this share of the peak."""
 
 _FINER = 9  # odd, so that the centre of a cell keeps its value
 _MOST = 4
@@ -22,15 +22,15 @@ def locate(
 ) -> tuple[Finding, ...]:
     """Turn the connected maxima of a map above a level into findings, strongest first.
 
-    The map is refined bilinearly; a finding is the region around a maximum in which the map stays
-    above 60 % of it, within the breast; within one cell of a finding there is no other.
+    The map is refined bilinearly. A finding is the region of the breast around a maximum where the
+    map is above 60 % of the maximum. Findings are at least one cell of the map apart.
 
     Parameters
     ----------
     malignancy_map
         Float32 (h, w), raw Grad-CAM over the prepared frame.
     level
-        The raw value from which on a maximum counts (`ModelCard.finding_level`).
+        Smallest raw value of a maximum that counts (`ModelCard.finding_level`).
 
     Returns
     -------

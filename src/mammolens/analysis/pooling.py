@@ -1,4 +1,4 @@
-"""Pictures → scores; views → breast → exam → triage category."""
+"""From pictures to scores; from views to breast, exam and triage category."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = [
 
 
 def score_prepared(model: ModelPackage, views: Sequence[PreparedView]) -> RawOutput:
-    """Score prepared views, each as the mean over itself and its upside-down mirror.
+    """Score prepared views; each score is the mean of the view and its upside-down mirror image.
 
-    Logits are averaged before the softmax, maps after the mirror's was turned back.
+    Logits are averaged before the softmax. The map of the mirror image is turned back first.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def score_prepared(model: ModelPackage, views: Sequence[PreparedView]) -> RawOut
     Raises
     ------
     ModelError
-        If the graph gives anything but finite numbers.
+        If the graph gives a number that is not finite.
     """
     return score_pictures(model, np.stack([view.pixels for view in views]))
 
@@ -75,9 +75,9 @@ def pool_breast(probabilities: npt.ArrayLike) -> Scores:
 def regard_age(
     probabilities: npt.ArrayLike, card: ModelCard, age_years: float | None
 ) -> npt.NDArray[np.float64]:
-    """Give probabilities (..., 3) of pictures with what the patient's age adds to them.
+    """Adjust probabilities (..., 3) of pictures for the patient's age.
 
-    They stay as they are where the age is unknown or the model does not use it.
+    They do not change if the age is unknown or the model does not use it.
     """
     prior = card.calibration.age
     added = prior.log_odds(age_years) if prior else None
@@ -99,7 +99,7 @@ def pool_exam(breasts: Iterable[Scores]) -> Scores:
 
 
 def triage(malignancy: float, card: ModelCard) -> TriageCategory:
-    """Place an exam by its P(malignant) at the card's own prior."""
+    """Give the category of an exam from its P(malignant) at the prior of the card."""
     points = card.operating_points
     if malignancy >= points.high.threshold:
         return TriageCategory.HIGH
@@ -109,7 +109,7 @@ def triage(malignancy: float, card: ModelCard) -> TriageCategory:
 
 
 def restate_scores(scores: Scores, card: ModelCard, prevalence: float) -> Scores:
-    """Restate scores from the card's prior for another share of malignant breasts."""
+    """Convert scores from the prior of the card to another share of malignant breasts."""
     prior = card.calibration.prior.as_tuple
     if prevalence == prior[2]:
         return scores
@@ -119,9 +119,10 @@ def restate_scores(scores: Scores, card: ModelCard, prevalence: float) -> Scores
 
 
 def restate_threshold(threshold: float, card: ModelCard, prevalence: float) -> float:
-    """Restate a threshold on P(malignant) so that it parts the same exams.
+    """Convert a threshold on P(malignant) so that it separates the same exams.
 
-    Exact: normal and benign are scaled alike, so the odds of malignancy change by one factor.
+    This is exact: normal and benign are scaled by the same factor, so the odds of malignancy change
+    by one factor.
     """
     rest = 1.0 - threshold
     return restate_scores(Scores(rest, 0.0, threshold), card, prevalence).malignant

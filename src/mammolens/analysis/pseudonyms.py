@@ -1,4 +1,4 @@
-"""Identifiers replaced by keyed hashes: the same within a run, not to be reversed after it."""
+"""Replace identifiers by keyed hashes: equal within a run, and not reversible after it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["hide_identity", "pseudonymise"]
 
 
 def pseudonymise(prediction: Prediction, key: bytes) -> Prediction:
-    """Replace patient and instance identifiers, and the patient's in paths and messages.
+    """Replace patient identifiers and UIDs, also patient identifiers in paths and messages.
 
     Patient identifiers become ``anon-`` and twelve hexadecimal digits, UIDs become UIDs under 2.25.
-    The source header, which DICOM sinks would carry back, is emptied.
+    The source header, which DICOM sinks copy into results, is emptied.
     """
     known = {prediction.patient_id, *(image.ref.patient_id for image in prediction.images)}
     secret = sorted((p for p in known if p), key=len, reverse=True)
@@ -36,14 +36,14 @@ def pseudonymise(prediction: Prediction, key: bytes) -> Prediction:
             for item in prediction.unreadable
         ),
         cautions=_cautions(prediction.cautions, hidden),
-        age_odds_factor=None,  # with the card it would give the age away
+        age_odds_factor=None,  # with the card, it would reveal the age
     )
 
 
 def hide_identity(
     ref: ImageRef, key: bytes
 ) -> tuple[ImageRef, Callable[[tuple[Caution, ...]], tuple[Caution, ...]]]:
-    """Replace the identifiers of one image; what is given besides does so in its cautions."""
+    """Replace the identifiers of one image; the given function does so in cautions."""
 
     def hidden(text: str) -> str:
         known = ref.patient_id

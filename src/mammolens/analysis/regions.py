@@ -1,8 +1,8 @@
-"""Marked regions of one mammogram: how likely each is malignant, given that it is a lesion.
+"""Score marked regions of one mammogram: how likely each is malignant, given that it is a lesion.
 
-image and boxes → windows at the scale of training → the lesion model, on each window and its
-mirror → P(benign) and P(malignant). Normal is not a possible answer here: a region is scored
-because a person, or another model, took it for a lesion.
+image and boxes → windows at the scale of training → the lesion model, on each window and its mirror
+image → P(benign) and P(malignant). Normal is not a possible answer: a region is scored because a
+person, or another model, marked it as a lesion.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ _DEFAULTS = AnalysisOptions()
 
 @dataclass(frozen=True)
 class RegionPrediction:
-    """One marked region's result; `benign` and `malignant` are calibrated and sum to one.
+    """The result of one marked region; `benign` and `malignant` are calibrated and sum to one.
 
-    `box_source_px` is the box as asked for, `geometry` the window that the model saw. `category`
-    places P(malignant) between the model's operating points for lesions: below the lower, above
-    the higher, or between them; it is not the place of an exam on a worklist. The map is raw
-    Grad-CAM (h, w) ≥ 0 over the window; divide by `map_level` to compare regions.
+    `box_source_px` is the marked box, and `geometry` the window that the model read. `category`
+    compares P(malignant) with the operating points of the model for lesions; it is not the triage
+    category of an exam. The map is raw Grad-CAM (h, w) ≥ 0 over the window. Divide it by
+    `map_level` to compare regions.
     """
 
     box_source_px: Box
@@ -73,8 +73,11 @@ class RegionPrediction:
 
 @dataclass(frozen=True)
 class RegionReport:
-    """The marked regions of one image; `prevalence` is the share of malignant lesions that the
-    probabilities stand for. `cautions` are the image's; each region has its own besides."""
+    """The results of all marked regions of one image.
+
+    `prevalence` is the share of malignant lesions for which the probabilities are given. `cautions`
+    are those of the image; each region has further ones.
+    """
 
     ref: ImageRef
     regions: tuple[RegionPrediction, ...]
@@ -86,7 +89,7 @@ class RegionReport:
 
 
 def parse_region(text: str) -> Box:
-    """Read a box as it is written on the command line.
+    """Parse a box of the command line.
 
     Raises
     ------
@@ -120,7 +123,7 @@ def analyze_region_file(
     Raises
     ------
     InputError
-        If the image cannot be read, or a box is impossible: then no region is scored.
+        If the image cannot be read, or a box is impossible; no region is scored then.
     ContractMismatch
         If the model reads whole breasts.
     """
@@ -141,8 +144,8 @@ def analyze_regions(
     boxes_source_px
         Each (row0, col0, row1, col1), half-open, in pixels of the stored image.
     options
-        `prevalence` is the share of lesions that are malignant; `jobs` and `time_limit_s` mean
-        nothing here.
+        `prevalence` is the share of lesions that are malignant; `jobs` and `time_limit_s` are not
+        used.
 
     Raises
     ------
@@ -153,7 +156,7 @@ def analyze_regions(
     ContractMismatch
         If the model reads whole breasts.
     ModelError
-        If the model gives anything but finite numbers.
+        If the model gives a number that is not finite.
     """
     began = time.monotonic()
     config = model.card.for_regions()
@@ -192,7 +195,7 @@ def analyze_regions(
 
 
 def _without_normal(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """What is left of normal, if anything, is shared out: a marked region is a lesion."""
+    """Distribute the probability of normal over the others, because a marked region is a lesion."""
     kept = probabilities.astype(np.float64) * (0.0, 1.0, 1.0)
     shares: npt.NDArray[np.float64] = kept / kept.sum()
     return shares

@@ -1,4 +1,4 @@
-"""Models on trial: predictions against a manifest's labels, with intervals over patients."""
+"""Evaluation of models: predictions compared with the labels of a table, with intervals."""
 
 from __future__ import annotations
 

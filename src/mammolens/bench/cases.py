@@ -1,7 +1,7 @@
-"""Images to look at beside the figures: cancers found, cancers missed, and false alarms.
+"""Pictures of example cases: cancers found, cancers missed, and false alarms.
 
-Each is drawn as the model saw it: cropped to the breast, chest wall at the left, with the map as
-a tint, a box around every finding and a dotted line around every marked lesion.
+Each is drawn as the model received it: cropped to the breast, chest wall at the left, with the map
+as a tint, a box around every finding and a dotted line around every marked lesion.
 """
 
 from __future__ import annotations
@@ -64,38 +64,37 @@ Seen = tuple[PreparedView, npt.NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Pick:
-    """An image that is worth a look, and why: one of `KINDS`."""
+    """A picked image, and the kind of case: one of `KINDS`."""
 
     kind: str
     result: ImageResult
 
 
 class CaseKeeper:
-    """Keeps, while images are scored, the pictures of those that `pick_cases` would pick.
+    """Keeps the pictures that `pick_cases` will pick, while images are scored.
 
-    What it holds is bounded: no more than `each` pictures of each data set and kind. An image
-    that is among the picks in the end is among them at every moment after it was scored, so none
-    need be decoded again.
+    It keeps at most `each` pictures of each data set and kind. An image that is picked in the end
+    is also picked at every moment after it was scored, so no image is decoded twice.
     """
 
     def __init__(self, records: Iterable[Record], each: int) -> None:
-        """Look at these records alone, and keep at most so many of each data set and kind."""
-        self._wanted = {(record.dataset, record.image_id) for record in records}
+        """Consider only these records, and keep at most `each` of each data set and kind."""
+        self._wanted = {record.key for record in records}
         self._each = each
         self._kept: dict[tuple[str, str], tuple[ImageResult, Seen]] = {}
 
     def add(self, result: ImageResult, view: PreparedView, heat: npt.NDArray[np.float32]) -> None:
-        """See one scored image with its picture and map."""
-        key = _key(result.record)
+        """Consider one scored image with its picture and map."""
+        key = result.record.key
         if key not in self._wanted:
             return
         self._kept[key] = result, (view, heat)
         picks = pick_cases([one for one, _ in self._kept.values()], self._each)
-        self._kept = {_key(p.result.record): self._kept[_key(p.result.record)] for p in picks}
+        self._kept = {p.result.record.key: self._kept[p.result.record.key] for p in picks}
 
     @property
     def seen(self) -> dict[tuple[str, str], Seen]:
-        """What is kept, by data set and image identifier."""
+        """The kept pictures and maps, by data set and image identifier."""
         return {key: seen for key, (_, seen) in self._kept.items()}
 
 
@@ -116,13 +115,13 @@ def write_cases(
     out
         The evaluation's folder; pictures that an earlier call left in ``cases/`` are removed.
     each
-        Pictures of each data set and kind, at most.
+        Largest number of pictures of each data set and kind.
     seen
-        Pictures and maps that a `CaseKeeper` kept; any other is read and scored again.
+        Pictures and maps that a `CaseKeeper` kept; other images are read and scored again.
 
     Returns
     -------
-    One dict for each picture, ready for JSON: what it shows, and its file relative to `out`.
+    One dict for each picture, ready for JSON: its content, and its file relative to `out`.
 
     Raises
     ------
@@ -130,27 +129,32 @@ def write_cases(
         If the folder cannot be written.
     """
     folder = out / "cases"
+    level = model.card.finding_level.level
+    whole = model.card.input_kind is not InputKind.LESION
     written: list[dict[str, Any]] = []
     with storage(folder, "the cases", keyword="--out"):
         folder.mkdir(parents=True, exist_ok=True)
         _remove_earlier(folder)
         for pick in pick_cases(results, each):
             record = pick.result.record
-            looked = (seen or {}).get(_key(record)) or _look_again(model, record)
-            if looked is None:
+            kept = (seen or {}).get(record.key) or _score_again(model, record)
+            if kept is None:
                 continue
-            view, findings, heat, outlines = _explained(model, record, *looked)
+            view, heat = kept
+            findings = locate(view, heat, level) if whole else ()
+            outlines = list(_outlines(record, view)) if whole else []
             file = folder / f"{len(written) + 1:02d}-{pick.kind}.png"
-            write_whole(file, _encoded(draw_case(view, heat, findings, outlines)))
+            picture = draw_case(view, heat / np.float32(level), findings, outlines)
+            write_whole(file, _encoded(picture))
             written.append(_described(pick, f"cases/{file.name}", findings, outlines))
     return written
 
 
 def pick_cases(results: Sequence[ImageResult], each: int) -> tuple[Pick, ...]:
-    """Pick, of each data set, the images whose scores are most and least like their labels.
+    """Pick the images of each data set whose scores agree most and least with their labels.
 
-    No patient is picked twice for one kind, no image twice at all, and none without a score or
-    of unknown label.
+    No patient is picked twice for one kind, and no image twice. Images without a score or a label
+    are not picked.
     """
     picks: list[Pick] = []
     for dataset in sorted({one.record.dataset for one in results}):
@@ -179,9 +183,9 @@ def draw_case(
     strength
         (h, w) over the prepared frame; 1 is the level from which a finding counts.
     findings
-        With boxes in source pixels.
+        The findings, with boxes in source pixels.
     outlines
-        Of marked lesions, uint8 of the prepared shape, as `data.lesion_masks.draw_lesion` gives.
+        The marked lesions as `data.lesion_masks.draw_lesion` draws them, uint8.
 
     Returns
     -------
@@ -215,17 +219,8 @@ def _of_different_patients(ranked: Sequence[ImageResult], most: int) -> list[Ima
     return list(first.values())[:most]
 
 
-Looked = tuple[
-    PreparedView, tuple[Finding, ...], npt.NDArray[np.float32], list[npt.NDArray[np.uint8]]
-]
-
-
-def _key(record: Record) -> tuple[str, str]:
-    return record.dataset, record.image_id
-
-
-def _look_again(model: ModelPackage, record: Record) -> Seen | None:
-    """The picture and its map; nothing if it is gone."""
+def _score_again(model: ModelPackage, record: Record) -> Seen | None:
+    """Give the picture and its map; ``None`` if the image can no longer be read or scored."""
     try:
         view = prepare_record(record, model.card.preprocess)
         return view, score_prepared(model, [view]).malignancy_map[0]
@@ -233,18 +228,8 @@ def _look_again(model: ModelPackage, record: Record) -> Seen | None:
         return None
 
 
-def _explained(
-    model: ModelPackage, record: Record, view: PreparedView, heat: npt.NDArray[np.float32]
-) -> Looked:
-    """The picture, its findings, the strength of its map and its lesions."""
-    level = model.card.finding_level.level
-    whole = model.card.input_kind is not InputKind.LESION
-    findings = locate(view, heat, level) if whole else ()
-    return view, findings, heat / np.float32(level), list(_outlines(record, view) if whole else ())
-
-
 def _outlines(record: Record, view: PreparedView) -> Iterator[npt.NDArray[np.uint8]]:
-    """Marked lesions in the prepared frame; one whose mask cannot be used is left out."""
+    """Draw the marked lesions in the prepared frame; leave out those with an unusable mask."""
     lesions = record.lesions
     if not lesions and record.lesion_centre_px is not None:
         row, col = record.lesion_centre_px

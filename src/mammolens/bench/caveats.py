@@ -12,7 +12,7 @@ from mammolens.data.synthetic import synthetic_warnings
 from mammolens.errors import InvalidManifest
 from mammolens.model import KnownPatients, ModelCard, patient_digest
 
-__all__ = ["acquainted", "caveats", "refuse_other_split", "same_women"]
+__all__ = ["caveats", "known_patient_warnings", "refuse_other_split", "same_patients"]
 
 _UNKNOWN = "whether the model was trained on some is not known here"
 
@@ -20,54 +20,56 @@ _UNKNOWN = "whether the model was trained on some is not known here"
 def caveats(
     evidence: Evidence, judged: Manifest, split: Split | None = None, whole: Manifest | None = None
 ) -> list[str]:
-    """Say what holds of all figures of an evaluation.
+    """Give the notes and warnings that apply to all figures of an evaluation.
 
     Parameters
     ----------
     judged
         The rows that are judged.
     split
-        The side that they are; ``None`` for every row.
+        The side of the split that is judged; ``None`` for every row.
     whole
-        The table or run that they are rows of, if it is at hand.
+        The table or run that the rows are from, if it is available.
     """
     names = {record.dataset for record in judged.records}
     card = evidence.card
-    known = acquainted(judged, whole, card, evidence.known) if whole and card else []
+    known = known_patient_warnings(judged, whole, card, evidence.known) if whole and card else []
     notes = synthetic_warnings(names)
     if lost := sum(one.unreadable is not None for one in evidence.results):
         notes.append(
             f"{lost} images could not be read: they have no score, count in no figure, "
-            "and stand under unreadable"
+            "and are listed under unreadable"
         )
     if len(names) > 1:
         notes.append(
             "figures over several data sets also measure how far the sources can be distinguished; "
             "read them per data set"
         )
-    notes += same_women(judged.records)
+    notes += same_patients(judged.records)
     if split is None and not known:
         notes.append(f"rows of every split: {_UNKNOWN}")
     if evidence.others is None:
         notes.append(
-            "wanted operating points, recalibration and conformal answers are cross-fitted: in "
-            "turns fixed on four fifths of these patients and applied to the fifth"
+            "wanted operating points, recalibration and conformal answers are cross-fitted: fixed "
+            "on four fifths of these patients and applied to the last fifth, five times"
         )
     if evidence.settings.fit_split is Split.TRAIN:
         notes.append(
-            "WARNING: thresholds were fixed on the training side; a model scores better what it "
-            "learned from, so they lie too far apart"
+            "WARNING: thresholds were fixed on the training side; a model scores the images that "
+            "it learned from better, so the thresholds are too far apart"
         )
     if "tumour" not in evidence.tasks:
-        notes.append("the predictions say nothing of benign tumours: there are no tumour figures")
+        notes.append(
+            "the predictions have no scores of benign tumours: there are no tumour figures"
+        )
     return [*notes, *known]
 
 
-def same_women(records: Sequence[Record]) -> list[str]:
-    """Warn of sources that show the same patients: folds and resamples would separate them."""
+def same_patients(records: Sequence[Record]) -> list[str]:
+    """Warn of data sets that show the same patients: folds and resamples would separate them."""
     return [
         f"WARNING: {' and '.join(sources)} show the same patients under other identifiers: over "
-        "both together intervals are too narrow, and patients on whom something was fixed may be "
+        "both together intervals are too narrow, and patients who served to fix a threshold may be "
         "judged"
         for sources, _ in unknown_identities(records, NO_LINKS)
     ]
@@ -79,7 +81,7 @@ def refuse_other_split(manifest: Manifest, digest: str, model: str, source: str)
     Parameters
     ----------
     digest
-        The digest of the model's split, as its card or run says.
+        The digest of the model's split, from its card or run.
     model, source
         Name of the model, and file of the split, for the message.
 
@@ -97,23 +99,23 @@ def refuse_other_split(manifest: Manifest, digest: str, model: str, source: str)
         )
 
 
-def acquainted(
+def known_patient_warnings(
     judged: Manifest, whole: Manifest, card: ModelCard, patients: KnownPatients | None = None
 ) -> list[str]:
-    """Say which judged patients the model learned from, or was chosen on.
+    """Warn of judged patients that the model learned from, or that it was chosen on.
 
-    That is known where `whole` has the split whose digest the card names, and where the package
-    names its patients and recognises some of a data set. Otherwise a warning is given if the card
-    names one of the judged data sets.
+    These patients are known if `whole` has the split that the card names by its digest, or if the
+    package lists its patients and some of a data set are recognised. Otherwise there is a warning
+    if the card names one of the judged data sets.
 
     Parameters
     ----------
     judged
         The rows that are judged.
     whole
-        The table or run that they are rows of, with its sides.
+        The table or run that the rows are from, with its sides.
     patients
-        Whom the package learned from and held out, if it says so.
+        The patients that the package learned from and held out, if it lists them.
     """
     everyone = {record.patient for record in judged.records}
     if split_digest(whole) == card.training.split_digest:

@@ -1,7 +1,7 @@
-"""A table's images at a glance: a sampled, labelled sheet, turned upright and else as stored.
+"""The contact sheet of a table: some of its images in one picture, each with its label.
 
-Records flow in, uint8 RGB flows out. Pictures are taken in turn from every data set and label, in
-a seeded order; one that cannot be read gets a panel that says so.
+Images are taken in turn from every data set and label, in a seeded order. They are turned upright
+and otherwise shown as stored. An image that cannot be read gets a panel that says so.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def write_sheet(
     Raises
     ------
     StorageError
-        The file cannot be written.
+        If the file cannot be written.
     """
     sheet = draw_sheet(sample_records(manifest, images, seed), len(manifest.records), on_progress)
     return write_png(path, sheet)
@@ -85,7 +85,7 @@ def draw_sheet(
     Parameters
     ----------
     of
-        Images that the table holds; the head says it.
+        Number of images in the table; it is written above the sheet.
     """
     cells: list[Rgb] = []
     for record in records:
@@ -118,7 +118,7 @@ def _cell(record: Record) -> Rgb:
 
 
 def _picture(record: Record) -> npt.NDArray[np.uint8] | None:
-    """The picture (rows, columns), upright, fitted into a panel; ``None`` if it is refused."""
+    """Read a picture (rows, columns), upright and fitted into a panel; ``None`` if unreadable."""
     try:
         mammogram = read_image(record.path)
     except InputError:

@@ -1,10 +1,10 @@
-"""`mammolens crossvalidate`: every patient is held out once, and judged by the run that did so.
+"""`mammolens crossvalidate`: every patient is held out once, and judged by the run of that fold.
 
-Folds are trained one after the other into ``fold-0``, ``fold-1`` and so on, and go on where they
-were cut off. A fold may as well be trained elsewhere, by `mammolens train` with the same two
-settings, ``data.folds`` and ``data.fold``: a folder that is finished is only judged. Inner folds
-are cut out of the training side of a run (``data.inner_folds``, ``data.inner_fold``): whom the run
-holds out stays unseen, so that recipes may be chosen, and teachers be trained, by them.
+Folds are trained one after the other into ``fold-0``, ``fold-1`` and so on; an interrupted fold
+continues. A fold can also be trained elsewhere, by `mammolens train` with the same settings
+``data.folds`` and ``data.fold``; a finished folder is only judged. Inner folds are cut out of the
+training side of a run (``data.inner_folds``, ``data.inner_fold``). The patients that the run holds
+out stay unused, so inner folds can serve to choose settings and to train teachers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["crossvalidate"]
 
 @dataclass(frozen=True)
 class _Fold:
-    """What the run of a fold says of the patients that it held out: logits (n, 3)."""
+    """The held-out patients of a fold, and the logits (n, 3) of its run for them."""
 
     manifest: Manifest
     cache: PreparedCache
@@ -55,7 +55,7 @@ def crossvalidate(
     draws: int = 2000,
     seed: int = 0,
 ) -> EvaluationSummary:
-    """Train and judge every fold, and pool what they say of the patients they held out.
+    """Train and judge every fold, and pool the scores of the held-out patients.
 
     The temperature of a fold is fitted on the other folds' predictions, never on its own, so that
     the calibration of the pooled probabilities is out-of-fold as well. The pass of a fold is
@@ -72,15 +72,15 @@ def crossvalidate(
     inner
         Cut the folds out of the run's training side.
     trained
-        Train nothing: judge folds that were trained elsewhere, by their best passes. Otherwise a
-        fold whose folder holds no checkpoint is trained.
+        Judge folds that were trained elsewhere, with their best passes, and train nothing.
+        Otherwise a fold whose folder has no checkpoint is trained.
     draws, seed
         Of the bootstrap over patients.
 
     Raises
     ------
     ConfigError, InvalidManifest, PatientLeak, StorageError
-        As the training of a fold; with `trained`, if a folder holds no such fold.
+        As the training of a fold; with `trained`, if a folder does not have this fold.
     """
     parts: list[_Fold] = []
     key = "data.inner_fold" if inner else "data.fold"
@@ -124,7 +124,7 @@ def crossvalidate(
 
 
 def _refuse_other_fold(run: Path, wanted: RunConfig) -> None:
-    """Refuse a folder that holds out other patients than the fold that is to be judged."""
+    """Refuse a folder that holds out other patients than the requested fold."""
     _, summary = read_run_folder(run)
     if split_digest(load_manifest(wanted)) != summary["split_digest"]:
         raise ConfigError(
@@ -136,7 +136,7 @@ def _refuse_other_fold(run: Path, wanted: RunConfig) -> None:
 
 
 def _judge(run: Path) -> _Fold:
-    """Score what a run held out, by the weights of its best pass."""
+    """Score the patients that a run held out, with the weights of its best pass."""
     config, summary = read_run_folder(run)
     return _Fold(*score_held_out(run, config, summary), summary["best"])
 

@@ -1,4 +1,4 @@
-"""`mammolens ensemble`: the mean vote of several runs on the patients that all of them held out."""
+"""`mammolens ensemble`: average the probabilities of several runs on their held-out patients."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from mammolens.metrics import softmax
 
 __all__ = ["evaluate_ensemble"]
 
-_Key = tuple[str, str]
-
 
 def evaluate_ensemble(
     runs: Sequence[Path],
@@ -27,7 +25,7 @@ def evaluate_ensemble(
     draws: int = 2000,
     seed: int = 0,
 ) -> EvaluationSummary:
-    """Let runs vote on their common validation side, and judge the mean of their probabilities.
+    """Average the probabilities of runs on their common validation side, and judge the mean.
 
     Parameters
     ----------
@@ -41,17 +39,17 @@ def evaluate_ensemble(
     Raises
     ------
     ConfigError
-        If a folder holds no finished run, or the runs hold out different patients.
+        If a folder has no finished run, or the runs hold out different patients.
     StorageError
         If `out` cannot be written.
     """
-    votes: list[dict[_Key, ImageResult]] = []
+    votes: list[dict[tuple[str, str], ImageResult]] = []
     members: list[dict[str, Any]] = []
     named = read_members(runs)
     for run, config, summary in named:
         held_out, cache, logits = score_held_out(run, config, summary)
         results = image_results(held_out, cache, softmax(logits))
-        votes.append({_key(one): one for one in results})
+        votes.append({one.record.key: one for one in results})
         own = figures(results, draws=draws, seed=seed)
         members.append({"run": str(run), "best": summary["best"], **own})
         on_progress(f"{run}: {len(cache.records)} images scored")
@@ -72,14 +70,10 @@ def evaluate_ensemble(
 
 
 def _voted(members: Sequence[ImageResult]) -> ImageResult:
-    """One image by the mean of all probabilities, or the first reason why it has no score."""
+    """Give one image with the mean of all probabilities, or the first reason for no score."""
     for one in members:
         if one.unreadable is not None:
             return one
     scores = [one.scores for one in members if one.scores is not None]
     rows = [[(s.normal, s.benign, s.malignant)] for s in scores]
     return results_from_probabilities([members[0].record], soft_vote(rows))[0]
-
-
-def _key(result: ImageResult) -> _Key:
-    return result.record.dataset, result.record.image_id

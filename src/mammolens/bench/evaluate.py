@@ -1,10 +1,10 @@
-"""`mammolens evaluate`: a model on a table of labelled images → figures, predictions, report.
+"""`mammolens evaluate`: a model and a table of labelled images → figures, predictions, report.
 
-A table without a split column is judged whole. A run's TOML file may stand for a table: its
-tables, exclusions and split are then those that the model was trained with, which is proven by
-the card's digest of the split. Scores may also be read instead of made
-(`bench.external_predictions`). The figures are made in `bench.sections`;
-docs/reference/evaluation.md describes the document.
+A table without a split column is judged whole. A run's TOML file may be given instead of a table:
+its tables, exclusions and split are then used, and the digest of the split in the model's card
+proves that the model was trained with them. Scores may also be read from a file
+(`bench.external_predictions`). The figures are computed in `bench.sections`;
+docs/reference/evaluation.md describes ``metrics.json``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mammolens.bench.caveats import caveats, refuse_other_split
 from mammolens.bench.evaluation_files import EvaluationSummary, bootstrap_facts, write_evaluation
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.external_predictions import read_predictions
-from mammolens.bench.further_sections import beyond_scores, refuse_impossible, report_on
+from mammolens.bench.further_sections import check_requests, further_sections, write_report_of
 from mammolens.bench.scoring import score_records
 from mammolens.bench.sections import judge, warnings_of
 from mammolens.bench.settings import Settings, read_split
@@ -48,7 +48,7 @@ def run(
     predictions: Path | None = None,
     settings: Settings | None = None,
 ) -> EvaluationSummary:
-    """Score a table, or read scores of it, and write the results: the command's one call.
+    """Score the images of a table, or read their scores, and write the results.
 
     Parameters
     ----------
@@ -58,23 +58,23 @@ def run(
     manifest
         One or several CSV tables, or one run's TOML file.
     out
-        Folder for ``metrics.json`` and ``predictions.csv``; made if need be.
+        Folder for ``metrics.json`` and ``predictions.csv``; it is created if it does not exist.
     split
         ``train``, ``validation`` or ``test``; ``None`` takes every row.
     jobs
-        Images that are decoded side by side.
+        Number of images that are decoded at the same time.
     on_progress
-        Called with (images done, images in all).
+        Called with (images done, number of images).
     predictions
         A CSV file of scores, instead of scoring.
     settings
-        What is asked of the scores; a side to fit on is scored as well, and not judged.
+        The requested figures. If a side to fit on is named, it is scored too, but not judged.
 
     Raises
     ------
     InvalidManifest, PatientLeak
-        If a table or the predictions are faulty, there is no such split, or it is not the one
-        that the model's card knows.
+        If a table or the predictions are faulty, the split does not exist, or it is not the split
+        of the model's card.
     ConfigError
         If a setting is impossible.
     StorageError
@@ -87,7 +87,7 @@ def run(
     _check_sides(side, chosen_settings.fit_split)
     package = _package(model, predictions)
     known = None if model is None else read_patients(model)
-    refuse_impossible(chosen_settings, package)
+    check_requests(chosen_settings, package)
     with storage(out, "the results", keyword="--out"):
         out.mkdir(parents=True, exist_ok=True)
     tables = [manifest] if isinstance(manifest, Path) else list(manifest)
@@ -151,15 +151,16 @@ def publish(
     out
         Folder for ``metrics.json``, ``predictions.csv``, ``cases/`` and the report.
     whole
-        The table or run that `manifest` is a side of: it tells whom the model learned from.
+        The table or run that `manifest` is a side of; it shows which patients the model learned
+        from.
     split, predictions
-        The side that was selected, and the file that scores were read from; only written down.
+        The selected side, and the file of the scores; both are only recorded.
     package
-        The model that gave the scores, if it can look at pictures again.
+        The model that gave the scores, if pictures are to be scored again.
     on_progress
-        Called with (images done, images in all) when it does.
+        Called with (images done, number of images) when pictures are scored again.
     seen
-        Pictures that a `bench.cases.CaseKeeper` kept, so that they are not read again.
+        Pictures that a `bench.cases.CaseKeeper` has kept; they are not read again.
 
     Raises
     ------
@@ -197,12 +198,12 @@ def publish(
         ],
         **judged,
         "datasets": {name: judge(part) for name, part in parts.items()} or {names[0]: judged},
-        **beyond_scores(evidence, package, out, on_progress, seen),
+        **further_sections(evidence, package, out, on_progress, seen),
     }
     summary = write_evaluation(out, SCHEMA, results, metrics)
-    report_paths, lack = report_on(out)
-    if lack:
-        summary.metrics["notes"].append(lack)
+    report_paths, missing = write_report_of(out)
+    if missing:
+        summary.metrics["notes"].append(missing)
     return replace(summary, report_paths=report_paths)
 
 
@@ -224,7 +225,7 @@ def read_tables(paths: Sequence[Path]) -> Manifest:
 
 
 def _check_split(manifest: Manifest, card: ModelCard, tables: Sequence[Path]) -> None:
-    """Refuse a run whose split is not the one that the model knows."""
+    """Refuse a run whose split is not that of the model's card."""
     if tables[0].suffix.lower() == ".toml":
         refuse_other_split(manifest, card.training.split_digest, card.name, str(tables[0]))
 
@@ -252,7 +253,7 @@ def _check_sides(judged: Split | None, fitted: Split | None) -> None:
 def _package(model: str | None, predictions: Path | None) -> ModelPackage | None:
     if model is None and predictions is None:
         raise ConfigError(
-            "there is neither a model nor predictions",
+            "neither a model nor predictions were given",
             keyword="MODEL",
             remedy="Name a model, or give --predictions FILE.csv",
         )
@@ -260,5 +261,12 @@ def _package(model: str | None, predictions: Path | None) -> ModelPackage | None
 
 
 def _origin(predictions: Path) -> dict[str, str]:
-    content = predictions.read_bytes()  # `read_predictions` has read it before
+    try:
+        content = predictions.read_bytes()
+    except OSError as error:  # `read_predictions` could read it, but it may be gone since
+        raise InvalidManifest(
+            f"the predictions can no longer be read: {error}",
+            source=str(predictions),
+            remedy="Leave the file in its place until the evaluation has ended",
+        ) from error
     return {"path": str(predictions), "sha256": hashlib.sha256(content).hexdigest()}

@@ -1,4 +1,4 @@
-"""The files of an evaluation: ``predictions.csv``, one row an image, and ``metrics.json``."""
+"""Write the files of an evaluation: ``predictions.csv`` and ``metrics.json``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from mammolens.metrics.bootstrap import LEVEL
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 __all__ = [
-    "PREDICTION_COLUMNS",
     "EvaluationSummary",
     "as_text",
     "bootstrap_facts",
@@ -30,28 +29,10 @@ __all__ = [
 
 _NUMBERS = re.compile(r"\[\n\s+((?:[-+.\deE]+|null)(?:,\s+(?:[-+.\deE]+|null))*)\n\s+\]")
 
-PREDICTION_COLUMNS = (
-    "dataset",
-    "image_id",
-    "patient_id",
-    "laterality",
-    "view",
-    "path",
-    "label_tumour",
-    "label_malignant",
-    "p_normal",
-    "p_benign",
-    "p_malignant",
-    "malignancy",
-    "tumour",
-    "error",
-    "warnings",
-)
-
 
 @dataclass(frozen=True)
 class EvaluationSummary:
-    """What an evaluation found and where it was written."""
+    """The results of an evaluation, and the paths of its files."""
 
     metrics: dict[str, Any]
     metrics_path: Path
@@ -62,7 +43,7 @@ class EvaluationSummary:
 
     @property
     def exit_code(self) -> int:
-        """0 if every image was scored, 3 if any could not be."""
+        """0 if every image was scored, otherwise 3."""
         return EXIT_INCOMPLETE if self.n_unreadable else EXIT_OK
 
 
@@ -93,12 +74,14 @@ def write_evaluation(
     Parameters
     ----------
     out
-        Folder; made if need be.
+        The folder; it is created if it does not exist.
+    results
+        The judged images, at least one.
     metrics
-        What was found; how many images could not be read, and that patients are synthetic, is
-        added to it.
+        The figures. The number of unreadable images, and the warning about synthetic data, are
+        added.
     columns
-        Further columns of ``predictions.csv``: a cell for each result under its heading.
+        Further columns of ``predictions.csv``: heading → the cells of all results.
 
     Raises
     ------
@@ -127,11 +110,11 @@ def _write_predictions(
     results: Sequence[ImageResult], path: Path, columns: Mapping[str, Sequence[str]]
 ) -> None:
     with whole_text(path, "backslashreplace") as stream:
-        writer = csv.writer(stream)
-        writer.writerow([*PREDICTION_COLUMNS, *columns])
+        writer = csv.DictWriter(stream, [*prediction_cells(results[0]), *columns])
+        writer.writeheader()
         for number, result in enumerate(results):
-            further = (cells[number] for cells in columns.values())
-            writer.writerow([*prediction_cells(result).values(), *further])
+            further = {name: cells[number] for name, cells in columns.items()}
+            writer.writerow({**prediction_cells(result), **further})
 
 
 def prediction_cells(result: ImageResult) -> dict[str, str | float]:
@@ -157,7 +140,7 @@ def prediction_cells(result: ImageResult) -> dict[str, str | float]:
 
 
 def as_text(metrics: Mapping[str, Any]) -> str:
-    """JSON with every list of numbers on one line.
+    """Write JSON with every list of numbers on one line.
 
     Examples
     --------

@@ -70,7 +70,7 @@ class Evidence:
 
     @property
     def decided_units(self) -> tuple[str, ...]:
-        """The units about which decisions are made, the main one last."""
+        """The units for which decisions are made, the main unit last."""
         return ("image",) if self.of_lesions else ("breast", "patient")
 
     def of_dataset(self, name: str) -> Evidence:
@@ -84,7 +84,7 @@ class Evidence:
         )
 
     def sample(self, task: str, unit: str) -> Sample:
-        """Give the units of a task that have a label and a score; none if it has no scores."""
+        """Give the units of a task that have a label and a score; empty without such scores."""
         return self._sample("results", task, unit)
 
     def intervals(self, sample: Sample, statistics: Statistics) -> dict[str, Interval | None]:
@@ -157,7 +157,7 @@ class Evidence:
             manifest = Manifest.of(one.record for one in self.results)
             folds = fold_patients(manifest, FOLDS, self.settings.seed)
             self._kept["folds"] = {
-                "/".join(record.patient): number
+                record.patient_name: number
                 for number, fold in enumerate(folds)
                 for record in fold.records
                 if record.split is Split.VALIDATION

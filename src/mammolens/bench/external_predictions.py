@@ -1,10 +1,10 @@
-"""Predictions that were made elsewhere, read back and paired with the rows of a table.
+"""Read predictions from a file, and pair them with the rows of a table.
 
-What is read is a CSV file with ``dataset``, ``image_id`` and ``p_malignant`` (or ``malignancy``),
-and maybe ``p_normal`` and ``p_benign`` (or ``tumour``); `mammolens evaluate` writes such a file.
-A row is paired by name, never by its place. Nothing is filled in: a missing row, a doubled one
-and a score that is not a probability are errors, and an image without a score needs a reason in the
-column ``error``.
+The file is a CSV table with ``dataset``, ``image_id`` and ``p_malignant`` (or ``malignancy``), and
+optionally ``p_normal`` and ``p_benign`` (or ``tumour``); `mammolens evaluate` writes such a file.
+Rows are paired by these names, never by their order. Nothing is filled in: a missing row, a row
+that is there twice and a score that is not a probability are errors, and an image without a score
+needs a reason in the column ``error``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class GivenPredictions:
-    """Scores by (data set, image), and the tasks that they speak of."""
+    """Scores by (data set, image), and the tasks that they answer."""
 
     path: Path
     rows: dict[tuple[str, str], Scores | Unreadable]
@@ -49,17 +49,17 @@ class GivenPredictions:
             If a record has no row.
         """
         wanted = list(records)
-        lacking = [r for r in wanted if (r.dataset, r.image_id) not in self.rows]
+        lacking = [r for r in wanted if r.key not in self.rows]
         if lacking:
             raise InvalidManifest(
                 f"{len(lacking)} of {len(wanted)} images of the table have no row: "
-                f"{_named((r.dataset, r.image_id) for r in lacking)}",
+                f"{_named(r.key for r in lacking)}",
                 source=str(self.path),
                 keyword="image_id",
                 remedy="Predict every image of the table; give a reason in the column error "
                 "where there is no score",
             )
-        return [_result(record, self.rows[record.dataset, record.image_id]) for record in wanted]
+        return [_result(record, self.rows[record.key]) for record in wanted]
 
 
 def read_predictions(
@@ -70,30 +70,30 @@ def read_predictions(
     Parameters
     ----------
     path
-        The CSV file; a ``metrics.json`` beside it, or a column ``manifest_digest``, says what
-        table it was made of.
+        The CSV file. A ``metrics.json`` beside it, or a column ``manifest_digest``, names the
+        table that the predictions belong to.
     records
-        Every row of the table, whatever side is judged.
+        Every row of the table, also of sides that are not judged.
     digests
-        Of the table, and of those of its sides that are looked at.
+        Digests of the table, and of its sides that are used.
 
     Raises
     ------
     InvalidManifest
-        Names the file, the line and the column, and what is wrong there.
+        If the file is wrong; the message names the line, the column and the fault.
     """
-    known, allowed = {(r.dataset, r.image_id) for r in records}, set(digests)
+    known, allowed = {r.key for r in records}, set(digests)
     table = _read(path)
     _check_digest(table, allowed)
     table.refuse_repeats(*_KEY)
     rows = {(row["dataset"], row.identifier("image_id")): _scores(row) for row in table.rows}
     if strangers := [key for key in rows if key not in known]:
         raise InvalidManifest(
-            f"{len(strangers)} of {len(rows)} rows are of images that the table does not have: "
+            f"{len(strangers)} of {len(rows)} rows are of images that are not in the table: "
             f"{_named(strangers)}",
             source=str(path),
             keyword="image_id",
-            remedy="Give the table that these predictions were made of",
+            remedy="Give the table that these predictions belong to",
         )
     return GivenPredictions(path, rows, _tasks(table.rows))
 
@@ -117,10 +117,10 @@ def _check_digest(table: Table, allowed: set[str]) -> None:
         stated |= _digest_beside(beside)
     if stated and not stated <= allowed:
         raise InvalidManifest(
-            "these predictions were made of another table, or its labels have changed since",
+            "these predictions belong to another table, or its labels have changed since",
             source=str(table.path),
             keyword="manifest_digest",
-            remedy="Give the table of which they were made, or make them again",
+            remedy="Give the table that they belong to, or make them again",
         )
 
 
@@ -129,9 +129,9 @@ def _digest_beside(path: Path) -> set[str]:
         found: Any = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidManifest(
-            f"what these predictions were made of cannot be read: {error}",
+            f"the table of these predictions cannot be found out: {error}",
             source=str(path),
-            remedy="Restore the file, or take it away",
+            remedy="Restore this file, or remove it",
         ) from error
     digest = found.get("manifest_digest") if isinstance(found, dict) else None
     return {digest} if isinstance(digest, str) else set()
@@ -155,7 +155,7 @@ def _scores(row: Row) -> Scores | Unreadable:
     if malignant is None:
         if not row["error"]:
             raise InvalidManifest(
-                f"line {row.line} has no score and no reason why",
+                f"line {row.line} has neither a score nor a reason",
                 source=str(row.path),
                 keyword="p_malignant",
                 remedy="Give a probability, or a reason in the column error",
@@ -175,14 +175,14 @@ def _scores(row: Row) -> Scores | Unreadable:
             f"line {row.line}: normal, benign and malignant do not sum to one",
             source=str(row.path),
             keyword="p_normal",
-            remedy="Give calibrated probabilities of three classes, or p_malignant alone",
+            remedy="Give calibrated probabilities of three classes, or only p_malignant",
         )
     rounding = total if abs(total - 1.0) > _ROUNDING else 1.0
     return Scores(max(normal, 0.0) / rounding, max(benign, 0.0) / rounding, malignant / rounding)
 
 
 def _tasks(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Tumour is spoken of only where every scored row says how probable it is."""
+    """Give the tasks; tumour is one only if every scored row has its probability."""
     scored = [row for row in rows if any(row.text(name) for name in _MALIGNANT)]
     has_both = scored and all(any(row.text(name) for name in _TUMOUR) for row in scored)
     return TASKS if has_both else ("malignancy",)

@@ -1,7 +1,8 @@
-"""Sections of an evaluation that look at groups, places and pictures, over all data sets together.
+"""The sections of an evaluation on subgroups, localisation, example cases and altered pictures.
 
-Localisation, the audit and example cases are always included. Altered pictures, remedies and the
-probe for the source take time of their own and must be asked for.
+They are computed over all data sets together. Localisation, the audit and example cases are always
+included. Altered pictures, remedies and the source probe take more time and are included on
+request.
 """
 
 from __future__ import annotations
@@ -18,39 +19,39 @@ from mammolens.bench.settings import Settings
 from mammolens.errors import ConfigError
 from mammolens.model import ModelPackage
 
-__all__ = ["beyond_scores", "refuse_impossible", "report_on"]
+__all__ = ["check_requests", "further_sections", "write_report_of"]
 
 
-def beyond_scores(
+def further_sections(
     evidence: Evidence,
     package: ModelPackage | None,
     out: Path,
     on_progress: Callable[[int, int], None] = lambda *_: None,
     seen: Mapping[tuple[str, str], Seen] | None = None,
 ) -> dict[str, Any]:
-    """Give the sections that look at groups, places and pictures, each under its name.
+    """Compute the further sections; each is under its name in ``metrics.json``.
 
     Parameters
     ----------
     evidence
-        The scored images; its settings say what is asked for.
+        The scored images; its settings say which sections are requested.
     package
-        The model that scored them; ``None`` where scores were read, and no picture can be.
+        The model that scored the images; ``None`` if the scores were read from a file.
     out
         Folder of the evaluation, for ``cases/``.
     on_progress
-        Called with (images done, images in all) by what looks at pictures again.
+        Called with (images done, number of images) by sections that read pictures again.
     seen
         As for `write_cases`.
 
     Raises
     ------
     ConfigError
-        If something is asked for that needs a model or its card and there is none.
+        If a requested section needs a model and there is none.
     StorageError
         If `out` cannot be written.
     ContractMismatch
-        If it cannot be had of a model of marked lesions.
+        If a requested section cannot be computed for a model of marked lesions.
     """
     asked, results = evidence.settings, evidence.results
     how = {"draws": asked.draws, "seed": asked.seed}
@@ -85,13 +86,13 @@ def beyond_scores(
     return found
 
 
-def refuse_impossible(settings: Settings, package: ModelPackage | None) -> None:
-    """Refuse what `beyond_scores` could not give, before hours are spent on scores.
+def check_requests(settings: Settings, package: ModelPackage | None) -> None:
+    """Refuse requests that `further_sections` cannot meet, before the images are scored.
 
     Raises
     ------
     ConfigError, ContractMismatch
-        As `beyond_scores`.
+        As `further_sections`.
     """
     if settings.remedy is not None:
         from mammolens.bench.auditing.mitigation import refuse_unknown_axis
@@ -106,8 +107,8 @@ def refuse_impossible(settings: Settings, package: ModelPackage | None) -> None:
             _needed(package, option).card.for_breasts()
 
 
-def report_on(out: Path) -> tuple[tuple[Path, ...], str | None]:
-    """Write the report of an evaluation's folder, or say why there is none.
+def write_report_of(out: Path) -> tuple[tuple[Path, ...], str | None]:
+    """Write the report of an evaluation's folder, or give the reason why there is none.
 
     Raises
     ------
@@ -127,7 +128,7 @@ def report_on(out: Path) -> tuple[tuple[Path, ...], str | None]:
 def _needed(package: ModelPackage | None, option: str) -> ModelPackage:
     if package is None:
         raise ConfigError(
-            "there is no model that could look at pictures, only scores",
+            "this needs a model, but only scores were given",
             keyword=option,
             remedy="Name the model as well, or leave the option out",
         )

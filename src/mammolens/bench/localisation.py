@@ -1,8 +1,8 @@
-"""Whether findings lie on marked lesions: hits, pointing game, energy, FROC; JSON-ready.
+"""How well findings hit marked lesions: hits, pointing game, energy, FROC; ready for JSON.
 
-Images of data sets that mark no lesion take no part. Of the others, an image with marked lesions
-counts for hits and false marks, and one that is known to have none for false marks alone; any
-other tells nothing and is left out.
+Only data sets that mark lesions are used. An image with marked lesions counts for hits and false
+marks. An image that is known to have no lesion counts for false marks only. Other images give no
+information and are left out.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ Read = tuple[Record, MapReading]
 def localisation_section(
     results: Sequence[ImageResult], *, draws: int = 2000, seed: int = 0
 ) -> dict[str, Any] | None:
-    """Say how well a model's findings and maps meet the lesions that a table marks.
+    """Measure how well a model's findings and maps hit the lesions that a table marks.
 
     Parameters
     ----------
     results
-        Scored images; those without `ImageResult.marks` have a score for no lesion.
+        Scored images; images without `ImageResult.marks` are only counted.
     draws, seed
         Of the bootstrap over patients.
 
     Returns
     -------
-    ``None`` where no lesion is marked; else, for each of `TARGETS` that has lesions, the figures
-    of `localisation_figures`, and how many images with marked lesions gave no map.
+    ``None`` if no lesion is marked; otherwise the figures of `localisation_figures` for each of
+    `TARGETS` that has lesions, and the number of images with marked lesions but without a map.
     """
     marking = {one.record.dataset for one in results if _is_marked(one.record)}
     here = [one for one in results if one.record.dataset in marking]
@@ -87,8 +87,8 @@ def localisation_figures(
     Parameters
     ----------
     read
-        Records and what was read of their maps; scores of findings are multiples of the level
-        from which on a finding counts.
+        Records and the readings of their maps; scores of findings are multiples of the level from
+        which a finding counts.
     draws, seed
         Of the bootstrap over patients.
     """
@@ -127,7 +127,7 @@ def _counted(read: Sequence[Read], target: str) -> Counted:
 
 
 def _target_figures(counted: Counted, target: str, bounded: Bounded) -> dict[str, Any]:
-    aims = [(_who(r), one.aims[target]) for r, one, wanted in counted if target in one.aims]
+    aims = [(r.patient_name, one.aims[target]) for r, one, wanted in counted if target in one.aims]
     found: dict[str, Any] = {
         "n_images_with_lesions": sum(bool(wanted) for _, _, wanted in counted),
         "n_images_without": sum(not wanted for _, _, wanted in counted),
@@ -164,7 +164,7 @@ def _overlap(counted: Counted, bounded: Bounded) -> dict[str, Any] | None:
     """Mean over lesions of the best intersection over union with a finding that counts."""
     best = [
         (
-            _who(record),
+            record.patient_name,
             max(
                 (
                     share
@@ -198,7 +198,7 @@ def _froc(counted: Counted, target: str, rule: str, bounded: Bounded) -> dict[st
 
 
 def _thinned(curve: FrocCurve) -> list[dict[str, float]]:
-    """At most 200 points, evenly taken, the ends among them."""
+    """Give at most 200 evenly spaced points of the curve, with both ends."""
     number = min(_MOST_POINTS, len(curve.thresholds))
     kept = np.linspace(0, max(0, len(curve.thresholds) - 1), number).round().astype(int)
     names = ("false_marks_per_image", "sensitivity", "threshold")
@@ -207,9 +207,5 @@ def _thinned(curve: FrocCurve) -> list[dict[str, float]]:
 
 
 def _images(counted: Counted, target: str, rule: str) -> list[tuple[str, MarkedImage]]:
-    found = ((_who(r), marked_image(r, one, target, rule)) for r, one, _ in counted)
+    found = ((r.patient_name, marked_image(r, one, target, rule)) for r, one, _ in counted)
     return [(who, one) for who, one in found if one is not None]
-
-
-def _who(record: Record) -> str:
-    return "/".join(record.patient)

@@ -42,7 +42,9 @@ RULES: Final = {
 }
 
 _FAINTEST = 0.01
+"""Share of the map's peak down to which findings are made. Chosen by hand; not tuned."""
 _COVERED = 128
+"""Grey value from which a pixel of a drawn lesion (0–255) belongs to it."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -119,10 +121,10 @@ def read_map(
     InputError, InvalidManifest
         If the mask of a lesion cannot be read or does not fit its image.
     """
-    floor = max(_FAINTEST * float(heat.max()), 1e-12)
+    faintest = max(_FAINTEST * float(heat.max()), 1e-12)
     findings = tuple(
-        replace(finding, score=finding.score * floor / level)
-        for finding in locate(view, heat, floor)
+        replace(finding, score=finding.score * faintest / level)
+        for finding in locate(view, heat, faintest)
     )
     outlines = tuple(_outlines(record, view))
     readings = tuple(
@@ -239,7 +241,7 @@ def _overlap(extent: Mask, box: Box) -> float:
 
 
 def _aim(heat: npt.NDArray[np.float32], view: PreparedView, parts: list[Mask]) -> Aim:
-    """A lesion outside the prepared picture is missed, and so is any by a map that is even."""
+    """A map misses a lesion outside the prepared picture; a constant map misses every lesion."""
     lesion = np.logical_or.reduce(parts) & view.mask
     if not lesion.any():
         return Aim(points=False, energy=0.0, share=0.0)

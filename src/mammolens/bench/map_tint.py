@@ -1,6 +1,6 @@
-"""Colours over a picture, for people who look into a model: pages of evaluations and explanations.
+"""The tint that shows a map over a picture, for reports of evaluations and explanations.
 
-Results of exams are drawn with lines instead, which leave the tissue as it is.
+Results of exams use lines instead, because lines do not cover the tissue.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["FAINTEST", "STRONGEST", "heat", "tinted"]
 FAINTEST: Final = 0.4
 """Strength below which the map is not drawn."""
 STRONGEST: Final = 2.0
-"""Strength at which the colours end."""
+"""Strength from which the colour no longer changes."""
 
 _OPACITY: Final = 0.5
 _STEPS: Final = 255

@@ -1,4 +1,4 @@
-"""Figures of predictions that come from several runs: cross-validation, or votes of an ensemble."""
+"""Figures of predictions from several runs: a cross-validation, or the votes of an ensemble."""
 
 from __future__ import annotations
 
@@ -29,29 +29,25 @@ def image_results(
     Parameters
     ----------
     manifest
-        What the cache was built of.
+        The manifest that the cache was built from.
     """
     scored = results_from_probabilities(cache.records, probabilities)
-    there = {(record.dataset, record.image_id) for record in cache.records}
+    there = {record.key for record in cache.records}
     return [
         *scored,
-        *(
-            refused_result(record, cache)
-            for record in manifest.records
-            if (record.dataset, record.image_id) not in there
-        ),
+        *(refused_result(record, cache) for record in manifest.records if record.key not in there),
     ]
 
 
 def score_held_out(
     run: Path, config: RunConfig, summary: dict[str, Any]
 ) -> tuple[Manifest, PreparedCache, npt.NDArray[np.float64]]:
-    """Score the patients that a run held out by the weights of its best pass.
+    """Score the patients that a run held out, with the weights of its best pass.
 
     Parameters
     ----------
     run, config, summary
-        A run folder, and what `read_run_folder` gives of it.
+        A run folder, and the result of `read_run_folder` for it.
 
     Returns
     -------
@@ -72,7 +68,7 @@ def score_held_out(
 def pooled_metrics(
     results: Sequence[ImageResult], *, draws: int = 2000, seed: int = 0
 ) -> dict[str, Any]:
-    """Figures over all data sets and within each, and calibration; ready for JSON."""
+    """Give figures and calibration over all data sets and within each; ready for JSON."""
     names = sorted({one.record.dataset for one in results})
     groups = {name: [one for one in results if one.record.dataset == name] for name in names}
     return {

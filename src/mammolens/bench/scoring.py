@@ -1,7 +1,7 @@
-"""A manifest's images through a model, by the very steps that analysis takes.
+"""Score the images of a manifest with a model, by the same steps as in the analysis.
 
-Memory is bounded: a few images ahead of the model are decoded at a time, whatever the table's
-length. An image that fails is a result with a reason and without a score.
+Only a few images are decoded ahead of the model, whatever the length of the table. An image that
+fails becomes a result with a reason and without a score.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Scored = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """Probabilities (3,) and malignancy map (h, w) of one picture."""
 
 OnScored = Callable[[ImageResult, PreparedView, npt.NDArray[np.float32]], None]
-"""Is shown each scored image with its prepared picture and its malignancy map (h, w)."""
+"""Called with each scored image, its prepared picture and its malignancy map (h, w)."""
 
 
 def score_records(
@@ -57,22 +57,22 @@ def score_records(
     Parameters
     ----------
     model
-        A loaded package; its card says how inputs are prepared.
+        A loaded package; its card states how inputs are prepared.
     records
-        Rows of a manifest; of `data.regions.region_records` where the model reads lesions.
+        Rows of a manifest; for a model of lesions those of `data.regions.region_records`.
     jobs
-        Images that are decoded side by side.
+        Number of images that are decoded at the same time.
     on_progress
-        Called with (images done, images in all).
+        Called with (images done, number of images).
     on_scored
-        Shown each scored image, in order, while its picture is at hand.
+        Called with each scored image and its picture, in order.
 
     Raises
     ------
     ConfigError
         If `jobs` is below one.
     ContractMismatch
-        If the model cannot take what its card asks for.
+        If the model cannot use the inputs that its card states.
     """
     if jobs < 1:
         raise ConfigError(f"{jobs} jobs cannot work", keyword="jobs", remedy="Give 1 or more")
@@ -120,7 +120,7 @@ def _prepare(config: InputConfig, record: Record) -> Prepared:
 def score_group(
     model: ModelPackage, group: Sequence[Prepared], on_scored: OnScored = lambda *_: None
 ) -> list[ImageResult]:
-    """Score a few prepared images in one batch; what was refused stays refused."""
+    """Score a few prepared images in one batch; refused images stay refused."""
     views = [view for _, view in group if isinstance(view, PreparedView)]
     outcomes = iter(_score_views(model, views))
     results = []
@@ -136,7 +136,7 @@ def score_group(
 
 
 def _score_views(model: ModelPackage, views: Sequence[PreparedView]) -> list[Scored | Unreadable]:
-    """Score a batch; if the graph fails on it, find the pictures that it fails on."""
+    """Score a batch; if the graph fails, score the pictures one by one to find those that fail."""
     if not views:
         return []
     try:
@@ -171,7 +171,7 @@ def _result(
 
 
 def breast_size(view: PreparedView) -> tuple[float, float | None]:
-    """The share (0–1) of the picture that the breast covers, and its area in mm² if known."""
+    """Give the share (0–1) of the picture that the breast covers, and its area in mm² if known."""
     scale_rows, scale_cols = view.geometry.scale
     covered = float(np.count_nonzero(view.mask)) / (scale_rows * scale_cols)
     rows, cols = view.geometry.source_shape
@@ -182,7 +182,7 @@ def breast_size(view: PreparedView) -> tuple[float, float | None]:
 def _marks(
     record: Record, view: PreparedView, heat: npt.NDArray[np.float32], card: ModelCard
 ) -> tuple[MapReading | None, tuple[Caution, ...]]:
-    """What the map says; nothing, with the reason, where a lesion's mask is not to be had."""
+    """Read the map; ``None`` with the reason if a lesion's mask cannot be read."""
     if isinstance(card.preprocess, RegionConfig):
         return None, ()
     try:

@@ -1,4 +1,4 @@
-"""What can be asked of an evaluation: operating points, prevalence, coverage, where to fit."""
+"""The settings of an evaluation: operating points, prevalence, coverage, and further requests."""
 
 from __future__ import annotations
 
@@ -35,9 +35,12 @@ _KINDS: Final[dict[str, _Threshold]] = {
 
 
 class Remedy(str, Enum):
-    """A logistic recalibration per group; one for all in which every group and class weighs the
-    same (its probabilities are then those of a sample that is half malignant); or a threshold per
-    group."""
+    """A remedy for gaps between groups.
+
+    It is a logistic recalibration per group; one recalibration for all in which every group and
+    class has equal weight (its probabilities are those of a sample that is half malignant); or a
+    threshold per group.
+    """
 
     RECALIBRATE = "recalibrate"
     REWEIGHT = "reweight"
@@ -46,24 +49,24 @@ class Remedy(str, Enum):
 
 @dataclass(frozen=True)
 class WantedPoint:
-    """A goal that a threshold shall reach: its kind and its value."""
+    """The goal of a threshold: its kind and its value."""
 
     kind: str
     value: float
 
     @property
     def name(self) -> str:
-        """What it is called in metrics.json, as it is written on the command line."""
+        """Its name in metrics.json, as it is written on the command line."""
         return f"{self.kind}={self.value:g}"
 
     def threshold(self, labels: _Bool, scores: _Float, prevalence: float) -> float:
-        """The threshold that reaches the goal on these rows."""
+        """Give the threshold that reaches the goal on these rows."""
         return _KINDS[self.kind](labels, scores, self.value, prevalence)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be chosen about an evaluation.
+    """The settings of an evaluation.
 
     Parameters
     ----------
@@ -73,14 +76,14 @@ class Settings:
         Share of patients with cancer for which PPV, NPV, recall rate, net benefit and workload are
         stated.
     coverage
-        What a conformal answer promises for each class.
+        The coverage that conformal answers promise for each class.
     fit_split
         The side of the table on which thresholds and recalibration are fixed; ``None`` for
         cross-fitting.
     draws, seed
         Of the bootstrap over patients; `seed` also orders the patients in folds.
     altered
-        How many images are altered to see what that does to scores; 0 for none.
+        Number of images that are altered to measure the effect on scores; 0 for none.
     remedy, by
         A remedy for gaps between groups that is measured, and the axis of the audit it is for.
     source_probe
@@ -119,14 +122,14 @@ class Settings:
         mitigate: str | None = None,
         source_probe: bool = False,
     ) -> Settings:
-        """Make settings of what was written; no points are the usual ones.
+        """Make settings from the command line's options; without points, the usual ones.
 
         `mitigate` is ``REMEDY:AXIS``, as in ``recalibrate:density``.
 
         Raises
         ------
         ConfigError
-            If one is impossible.
+            If an option is impossible.
         """
         remedy, by = _parse_remedy(mitigate) if mitigate else (None, "")
         return cls(
@@ -179,7 +182,7 @@ def read_split(name: str | None, keyword: str = "split") -> Split | None:
     Raises
     ------
     ConfigError
-        If there is no such side.
+        If the side does not exist.
     """
     if name is None:
         return None

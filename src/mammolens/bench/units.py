@@ -1,13 +1,13 @@
-"""From scored images to figures per task and unit: image, breast, patient.
+"""The units of an evaluation (image, breast, patient), pooled from scored images.
 
 Three rules decide what counts:
 
-* A row whose label is unknown is left out of the task altogether: neither its label nor its
-  score counts. A breast or a patient is what is labelled of it (`n_partly_labelled` counts those
-  of whom some images are not), and is positive if any of these images is.
+* A row with an unknown label is left out of the task: neither its label nor its score counts. A
+  breast or a patient has only its labelled images (`n_partly_labelled` counts those with other
+  images), and is positive if any of them is.
 * An image that could not be read has no score. Its label still counts for its breast and
-  patient, who are scored by their other images; a unit of which nothing could be read is left
-  out and counted in `n_unscored`, never taken for negative.
+  patient, which are scored by their other images. A unit without a readable image is left out and
+  counted in `n_unscored`; it is never counted as negative.
 * A breast is one laterality of one patient of one data set. An image without laterality stands
   for itself: it might show either breast, so it is pooled with neither.
 """
@@ -41,6 +41,7 @@ __all__ = [
     "UNITS",
     "UNIT_PLURALS",
     "ImageResult",
+    "Resample",
     "Sample",
     "Unit",
     "figures",
@@ -68,11 +69,11 @@ SCORES: Final[dict[str, Callable[[Scores], float]]] = {
 
 @dataclass(frozen=True)
 class ImageResult:
-    """One row of a manifest after the model: its scores, or why there are none.
+    """One row of a manifest with its scores, or with the reason why there are none.
 
-    `age_years` is the age that the scores regard, of the table or the file; `breast_share` the
-    share (0–1) of the upright picture that the breast covers, `breast_mm2` its area where the
-    pixel spacing is known. `marks` is what its map says, where the model reads whole breasts.
+    `age_years` is the age that the scores use, from the table or the file. `breast_share` is the
+    share (0–1) of the upright picture that the breast covers, `breast_mm2` its area if the pixel
+    spacing is known. `marks` is the reading of its map, for a model of whole breasts.
     """
 
     record: Record
@@ -105,8 +106,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Sample:
-    """The units of a task that have a score, as arrays for `mammolens.metrics`, and what is left
-    out of them.
+    """The units of a task that have a score, as arrays for `mammolens.metrics`.
 
     `labels` and `scores` are (n,); `patients` and `units` have one entry for each.
     """
@@ -145,7 +145,7 @@ class Sample:
 
     @property
     def one_class(self) -> str | None:
-        """Why nothing can be ranked, if so."""
+        """The reason why the units cannot be ranked; ``None`` if they can."""
         if not self.units:
             return "nothing here has both a known label and a score"
         if self.labels.all() or not self.labels.any():
@@ -155,7 +155,7 @@ class Sample:
 
     @property
     def counts(self) -> dict[str, Any]:
-        """How many units, positives and patients there are, and what was left out."""
+        """The numbers of units, positives and patients, and of units that were left out."""
         return {
             "n": len(self.units),
             "n_positive": int(self.labels.sum()),
@@ -167,7 +167,7 @@ class Sample:
 
 
 def units_of(results: Iterable[ImageResult], task: str, unit: str) -> list[Unit]:
-    """Pool images into the labelled units of a task, as the module's rules say.
+    """Pool images into the labelled units of a task, by the rules of this module.
 
     Parameters
     ----------
@@ -185,12 +185,12 @@ def units_of(results: Iterable[ImageResult], task: str, unit: str) -> list[Unit]
 
 
 def without_age(results: Sequence[ImageResult], prior: AgePrior | None) -> list[ImageResult] | None:
-    """What the pictures alone say of images; ``None`` if age changed no score.
+    """Give the images with the scores of the pictures alone; ``None`` if age changed no score.
 
     Parameters
     ----------
     prior
-        What an age adds to the scores, as the model's card says.
+        The effect of age on the scores, from the model's card.
     """
     if prior is None:
         return None
@@ -246,6 +246,10 @@ def intervals_json(intervals: Mapping[str, Interval | None]) -> dict[str, Any]:
         place = found.setdefault(outer, {}) if inner else found
         place[inner or outer] = interval and interval_json(interval)
     return found
+
+
+Resample = Callable[[Mapping[str, Statistic], npt.ArrayLike, Sequence[str]], dict[str, Any]]
+"""`resampled_json` with its number of draws and seed."""
 
 
 def resampled_json(
@@ -309,7 +313,7 @@ def _pool_scores(breasts: Sequence[Sequence[Scores]], unit: str) -> Scores:
 
 
 def unit_key(record: Record, unit: str) -> Hashable:
-    """What the images of one unit have in common, as the module's rules say."""
+    """Give the key that all images of one unit share, by the rules of this module."""
     if unit == "patient":
         return record.patient
     if unit == "breast" and record.laterality is not None:

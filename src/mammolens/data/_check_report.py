@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
+from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +15,7 @@ from mammolens.data.manifest import Record
 from mammolens.metrics import Interval
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK, EXIT_USAGE
 
-__all__ = ["CheckFinding", "CheckReport", "Probe", "Severity", "image_name", "patient_name"]
+__all__ = ["CheckFinding", "CheckReport", "Probe", "Severity", "finding"]
 
 
 class Severity(str, Enum):
@@ -137,37 +140,46 @@ class CheckReport:
         }
 
 
-def image_name(record: Record) -> str:
-    """Name an image in a report: ``dataset/image_id``."""
-    return f"{record.dataset}/{record.image_id}"
-
-
-def patient_name(record: Record) -> str:
-    """Name a patient in a report: ``dataset/patient_id``."""
-    return f"{record.dataset}/{record.patient_id}"
-
-
 def finding(
-    severity: Severity,
     code: str,
-    message: str,
-    remedy: str,
     records: Iterable[Record] = (),
     *,
+    severity: Severity | None = None,
     dataset: str | None = None,
     details: Iterable[str] = (),
+    words: Mapping[str, object] = MappingProxyType({}),
     **figures: float,
 ) -> CheckFinding:
-    """Make a finding about `records`; each image and patient is named once."""
-    kept = tuple(records)
+    """Make a finding about `records` in the words of ``check_findings.toml``.
+
+    Parameters
+    ----------
+    code
+        The entry of that file.
+    records
+        The images that show the fault; each image and patient is named once.
+    severity
+        The severity, if it is not that of the entry.
+    words, figures
+        Values of the names in the entry's message; `figures` are also part of the finding.
+    """
+    kept, entry = tuple(records), _entries()[code]
+    values = {"count": len(kept), "dataset": dataset, **figures, **words}
     return CheckFinding(
-        severity,
+        severity or Severity(entry["severity"]),
         code,
-        message,
-        remedy,
+        entry["message"].format_map(values),
+        entry["remedy"],
         dataset,
-        tuple(dict.fromkeys(map(image_name, kept))),
-        tuple(dict.fromkeys(map(patient_name, kept))),
+        tuple(dict.fromkeys(record.image_name for record in kept)),
+        tuple(dict.fromkeys(record.patient_name for record in kept)),
         tuple(details),
         MappingProxyType(figures),
     )
+
+
+@cache
+def _entries() -> dict[str, dict[str, str]]:
+    """Severity, message and remedy of each code."""
+    table = resources.files(__package__).joinpath("check_findings.toml").read_text("utf-8")
+    return tomllib.loads(table)

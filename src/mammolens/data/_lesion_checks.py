@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from mammolens.data._check_report import CheckFinding, Severity, finding, image_name
+from mammolens.data._check_report import CheckFinding, finding
 from mammolens.data._picture_measures import MaskFacts, PictureMeasures, Seen, Unreadable
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Record
@@ -25,14 +25,10 @@ def lesion_findings(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
         for code, words in _lesion_faults(record, picture):
             cases[code].append((record, words))
     for code, found in cases.items():
-        mild = code == "mask_covers_all"
         yield finding(
-            Severity.WARNING if mild else Severity.ERROR,
             code,
-            f"{len(found)} {_LESION_WORDS[code]}",
-            "Compare with the source's own annotation; remove the lesion if you cannot correct it",
             (record for record, _ in found),
-            details=(f"{image_name(record)}: {words}" for record, words in found),
+            details=(f"{record.image_name}: {words}" for record, words in found),
         )
 
 
@@ -47,14 +43,10 @@ def side_findings(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
         ]
         if wrong:
             yield finding(
-                Severity.WARNING,
                 f"{code}_contradicts_file",
-                f"{len(wrong)} files name another {code} than the table",
-                "Look at the pictures; training and figures use the table's value",
                 (record for record, _ in wrong),
                 details=(
-                    f"{image_name(r)}: table {getattr(r, name).value}, "
-                    f"file {getattr(p, name).value}"
+                    f"{r.image_name}: table {getattr(r, name).value}, file {getattr(p, name).value}"
                     for r, p in wrong
                 ),
             )
@@ -65,18 +57,6 @@ def side_findings(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
     for (dataset, machine), kept in groups.items():
         place = dataset if machine is None else f"{dataset}, machine {machine}"
         yield from _chest_walls(place, dataset, kept)
-
-
-_LESION_WORDS = {
-    "lesion_outside": "lesions lie outside their picture",
-    "lesion_without_extent": "lesions have no extent",
-    "lesion_on_normal": "images have a lesion and are labelled normal",
-    "lesion_contradicts_label": "lesions are malignant on images that are not",
-    "mask_unreadable": "masks are missing or cannot be read",
-    "mask_of_other_size": "masks have another size than their picture",
-    "mask_empty": "masks mark nothing",
-    "mask_covers_all": "masks cover the whole picture",
-}
 
 
 def _lesion_faults(record: Record, picture: PictureMeasures) -> Iterator[tuple[str, str]]:
@@ -139,37 +119,16 @@ def _chest_walls(place: str, dataset: str, seen: Sequence[Seen]) -> Iterator[Che
     if len(clear) < _FEWEST_SIDES:
         return
     odd = [r for r, p in clear if p.chest_wall is not r.laterality]
+    if not odd:
+        return
     share = len(odd) / len(clear)
-    if share > 0.8:
-        yield finding(
-            Severity.WARNING,
-            "mirrored_set",
-            f"{share:.0%} of {place} have the chest wall at the other edge: the pictures are"
-            " mirrored, or left and right are swapped in the table",
-            "Decide by the markers on the film; mirror the pictures or swap left and right",
-            dataset=dataset,
-            share=share,
-            n=len(clear),
-        )
-    elif share > 0.2:
-        yield finding(
-            Severity.NOTE,
-            "sides_unrelated",
-            f"the chest wall does not follow left and right in {place} ({share:.0%} are at the"
-            " other edge)",
-            "Training needs no change; do not derive left or right from these pictures",
-            dataset=dataset,
-            share=share,
-            n=len(clear),
-        )
-    elif odd:
-        yield finding(
-            Severity.WARNING,
-            "side_contradicts_picture",
-            f"{len(odd)} of {len(clear)} pictures of {place} have the chest wall at the other edge",
-            "Look at them: the picture is mirrored, or left and right are wrong in the table",
-            odd,
-            dataset=dataset,
-            share=share,
-            n=len(clear),
-        )
+    single = share <= 0.2
+    code = "mirrored_set" if share > 0.8 else "sides_unrelated"
+    yield finding(
+        "side_contradicts_picture" if single else code,
+        odd if single else (),
+        dataset=dataset,
+        words={"place": place},
+        share=share,
+        n=len(clear),
+    )

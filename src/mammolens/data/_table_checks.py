@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from mammolens.data._check_report import CheckFinding, Severity, finding, image_name, patient_name
+from mammolens.data._check_report import CheckFinding, Severity, finding
 from mammolens.data.manifest import Record
 from mammolens.data.persons import Patient, person_key, unknown_identities
 from mammolens.images.names import read_name
@@ -33,32 +33,21 @@ def patient_findings(
     leaks = [kept for kept in split if len({r.split for r in kept} - {None}) > 1]
     if leaks:
         yield finding(
-            Severity.ERROR,
             "patient_on_two_sides",
-            f"{len(leaks)} patients are on two sides of the split",
-            "Put all images of a patient on one side",
             (r for kept in leaks for r in kept),
-            details=(f"{patient_name(kept[0])}: {_sides(kept)}" for kept in leaks),
+            details=(f"{kept[0].patient_name}: {_sides(kept)}" for kept in leaks),
             n=len(leaks),
         )
     if len(split) > len(leaks):
         partly = [kept for kept in split if None in {r.split for r in kept}]
         yield finding(
-            Severity.ERROR,
             "patient_partly_split",
-            f"{len(partly)} patients have some images with a split and some without",
-            "Give every image of a patient the same split",
             (r for kept in partly for r in kept),
             n=len(partly),
         )
     yield from _case_numbers(records, same_person)
     for datasets, _ in unknown_identities(records, same_person):
-        yield finding(
-            Severity.WARNING,
-            "same_women_in_two_sources",
-            f"{' and '.join(datasets)} show the same patients under other numbers",
-            "Keep them on one side of every split, or link the numbers in a table of persons",
-        )
+        yield finding("same_women_in_two_sources", words={"sources": " and ".join(datasets)})
     yield from _numbered_copies(records)
 
 
@@ -69,42 +58,26 @@ def label_findings(
 
     `machines` gives the machine of each record, in the order of `records`.
     """
-    machine_of = dict(zip(map(image_name, records), machines, strict=True))
+    machine_of = dict(zip((r.key for r in records), machines, strict=True))
     by_dataset = _groups(records, lambda r: r.dataset)
     for dataset, kept in by_dataset.items():
         known = {r.malignant for r in kept if r.malignant is not None}
         unknown = sum(r.malignant is None for r in kept) / len(kept)
         if len(known) == 1:
-            word = "malignant" if known.pop() else "not malignant"
-            yield finding(
-                Severity.WARNING,
-                "one_class",
-                f"every image of {dataset} with a known label is {word}",
-                "Add the other class, or use this set only where one class is enough",
-                dataset=dataset,
-                n=len(kept),
-            )
+            label = {"label": "malignant" if known.pop() else "not malignant"}
+            yield finding("one_class", dataset=dataset, words=label, n=len(kept))
         if unknown > 0.5:
-            yield finding(
-                Severity.NOTE,
-                "labels_unknown",
-                f"malignancy is unknown for {unknown:.0%} of {dataset}",
-                "You need do nothing: figures and losses leave out rows with an unknown label",
-                dataset=dataset,
-                share=unknown,
-            )
-        yield from _one_class_machines(kept, [machine_of[image_name(r)] for r in kept], dataset)
+            yield finding("labels_unknown", dataset=dataset, share=unknown)
+        yield from _one_class_machines(kept, [machine_of[r.key] for r in kept], dataset)
     yield from _labels_follow_sources(by_dataset)
     yield from _breasts_with_two_labels(records)
     ages = [r for r in records if r.age_years is not None]
     if wrong := [r for r in ages if not _YOUNGEST <= (r.age_years or 0.0) <= _OLDEST]:
         yield finding(
-            Severity.WARNING,
             "impossible_age",
-            f"{len(wrong)} ages lie outside {_YOUNGEST:.0f}–{_OLDEST:.0f} years",
-            "Correct them, or leave the cell empty: empty means unknown",
             wrong,
-            details=(f"{image_name(r)}: {r.age_years:g}" for r in wrong),
+            details=(f"{r.image_name}: {r.age_years:g}" for r in wrong),
+            words={"youngest": _YOUNGEST, "oldest": _OLDEST},
         )
 
 
@@ -137,13 +110,11 @@ def _case_numbers(
         return
     apart = any(len({r.split for r in kept} - {None}) > 1 for kept in several.values())
     yield finding(
-        Severity.ERROR if apart else Severity.WARNING,
         "one_case_two_patients",
-        f"{len(several)} case numbers of a public source have several patients in the table",
-        "Give each case one patient_id, or link the identifiers in a table of persons",
         (r for kept in several.values() for r in kept),
+        severity=Severity.ERROR if apart else None,
         details=(
-            f"{case}: {', '.join(sorted({patient_name(r) for r in kept}))}"
+            f"{case}: {', '.join(sorted({r.patient_name for r in kept}))}"
             for case, kept in several.items()
         ),
         n=len(several),
@@ -160,13 +131,7 @@ def _numbered_copies(records: Sequence[Record]) -> Iterator[CheckFinding]:
         if match is not None and (original or int(match["number"]) > 1):
             found.append(record)
     if found:
-        yield finding(
-            Severity.WARNING,
-            "numbered_copies",
-            f"{len(found)} files are named as copies, as in {found[0].path.name!r}",
-            "Remove augmented copies: they are not new cases, and splits put them on two sides",
-            found,
-        )
+        yield finding("numbered_copies", found, words={"example": found[0].path.name})
 
 
 def _one_class_machines(
@@ -192,14 +157,13 @@ def _one_class_machines(
         alone = (rate if True in classes else 1.0 - rate) ** patients
         chance = min(1.0, alone * len(used))
         if len(classes) == 1 and chance < _ODD:
-            word = "malignant" if True in classes else "not malignant"
+            label = "malignant" if True in classes else "not malignant"
             yield finding(
-                Severity.ERROR if chance < _UNLIKELY else Severity.WARNING,
                 "machine_of_one_class",
-                f"all {len(kept)} images of machine {machine!r} are {word} ({patients} patients)",
-                "Leave this machine out of training: a model can read the label from the machine",
                 kept,
+                severity=Severity.ERROR if chance < _UNLIKELY else None,
                 dataset=dataset,
+                words={"machine": machine, "label": label},
                 n=len(kept),
                 patients=patients,
                 chance=chance,
@@ -214,12 +178,7 @@ def _labels_follow_sources(by_dataset: Mapping[str, Sequence[Record]]) -> Iterat
     labelled = {dataset: found for dataset, found in classes.items() if found}
     both = set().union(*labelled.values()) == {True, False}
     if len(labelled) > 1 and both and all(len(found) == 1 for found in labelled.values()):
-        yield finding(
-            Severity.ERROR,
-            "label_is_source",
-            "every data set has one class only, so the source alone gives the label",
-            "Add sources with both classes; figures from this table mean nothing",
-        )
+        yield finding("label_is_source")
 
 
 def _breasts_with_two_labels(records: Sequence[Record]) -> Iterator[CheckFinding]:
@@ -228,10 +187,7 @@ def _breasts_with_two_labels(records: Sequence[Record]) -> Iterator[CheckFinding
     split = [kept for kept in breasts.values() if len({r.malignant for r in kept}) > 1]
     if split:
         yield finding(
-            Severity.WARNING,
             "breast_with_two_labels",
-            f"{len(split)} breasts have both malignant and other images",
-            "Give all images of the breast one label, unless they show different lesions",
             (r for kept in split for r in kept),
             n=len(split),
         )

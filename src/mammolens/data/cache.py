@@ -185,19 +185,18 @@ def build_cache(
         return PreparedCache(tuple(records[i] for i in rows), rows, store.pictures(), refused)
 
 
-def build_side(
-    manifest: Manifest, side: Split, config: InputConfig, root: Path, *, jobs: int = 2
-) -> PreparedCache:
+def build_side(manifest: Manifest, side: Split, config: InputConfig, root: Path) -> PreparedCache:
     """Give the pictures of one side of the split, from the cache of all images of a manifest.
 
-    So the images are decoded once for all folds. Parameters and errors are those of `build_cache`.
+    So the images are decoded once for all folds. Parameters and errors are those of `build_cache`;
+    two images are decoded at a time.
 
     Raises
     ------
     InvalidManifest
         If no image of the side can be used.
     """
-    whole = build_cache(manifest, config, root, jobs=jobs)
+    whole = build_cache(manifest, config, root, jobs=2)
     paths = {str(record.path) for record in manifest.records if record.split is side}
     refused = {path: why for path, why in whole.refused.items() if path in paths}
     chosen = replace(whole.select(lambda record: record.split is side), refused=refused)

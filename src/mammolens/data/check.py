@@ -20,7 +20,6 @@ from mammolens.data._check_report import (
     Probe,
     Severity,
     finding,
-    image_name,
 )
 from mammolens.data._lesion_checks import lesion_findings, side_findings
 from mammolens.data._picture_measures import (
@@ -127,12 +126,7 @@ def write_report(report: CheckReport, path: Path) -> Path:
 
 def _synthetic(records: Sequence[Record]) -> Iterator[CheckFinding]:
     for words in synthetic_warnings(record.dataset for record in records):
-        yield finding(
-            Severity.WARNING,
-            "synthetic_data",
-            words.removeprefix("WARNING: "),
-            "Use it only to try the commands",
-        )
+        yield finding("synthetic_data", words={"words": words.removeprefix("WARNING: ")})
 
 
 def _unread(
@@ -143,68 +137,38 @@ def _unread(
         for record, look in zip(records, looks, strict=True)
         if isinstance(look, Unreadable)
     ]
-    for missing, code, words in (
-        (True, "missing_file", "files do not exist"),
-        (False, "unreadable_image", "pictures cannot be read"),
-    ):
+    for missing, code in ((True, "missing_file"), (False, "unreadable_image")):
         found = [(record, look) for record, look in refused if look.missing is missing]
         if found:
             yield finding(
-                Severity.ERROR,
                 code,
-                f"{len(found)} {words}",
-                "Copy them again from the source, or leave their rows out",
                 (record for record, _ in found),
-                details=(f"{image_name(record)}: {look.reason}" for record, look in found),
+                details=(f"{record.image_name}: {look.reason}" for record, look in found),
             )
 
 
 def _odd_pictures(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
     if blank := [record for record, picture in seen if not picture.breast_found]:
-        yield finding(
-            Severity.WARNING,
-            "no_breast",
-            f"no breast was found in {len(blank)} pictures",
-            "Look at them: blank pictures and pictures of labels are not cases",
-            blank,
-        )
+        yield finding("no_breast", blank)
     for dataset, total in Counter(record.dataset for record, _ in seen).items():
         dark = [r for r, picture in seen if r.dataset == dataset and picture.inverted]
         if dark:
             yield finding(
-                Severity.NOTE,
                 "inverted_pictures",
-                f"{len(dark)} of {total} pictures of {dataset} show a dark breast on a bright"
-                " background, against their header if they have one",
-                "mammolens inverts them during preparation; other programs may not",
                 dark,
                 dataset=dataset,
+                words={"total": total},
                 share=len(dark) / total,
             )
 
 
-_COPY_WORDS = {
-    "copy_across_sides": (
-        Severity.ERROR,
-        "pairs of the same picture are on two sides of the split",
-        "Put both on one side: one patient has two identifiers, or the file was copied",
-    ),
-    "copy_with_other_label": (
-        Severity.ERROR,
-        "pairs of the same picture have contradictory labels",
-        "Ask the source which label is right; leave both out until you know",
-    ),
-    "copy_across_patients": (
-        Severity.ERROR,
-        "pairs of the same picture have two patients",
-        "Remove one, and give the patient one patient_id or add a table of persons",
-    ),
-    "copy_within_patient": (
-        Severity.WARNING,
-        "pairs of the same picture have one patient",
-        "Remove one, unless it is a second exposure of the same view",
-    ),
-}
+_COPY_CODES = (
+    "copy_across_sides",
+    "copy_with_other_label",
+    "copy_across_patients",
+    "copy_within_patient",
+)
+"""From the most to the least serious."""
 
 
 def _copies(seen: Sequence[Seen], same_person: Mapping[Patient, str]) -> Iterator[CheckFinding]:
@@ -219,15 +183,12 @@ def _copies(seen: Sequence[Seen], same_person: Mapping[Patient, str]) -> Iterato
         cases[_copy_code(one, other, same_person)].append((one, other, how))
     for one, other in _same_files(seen):
         cases[_copy_code(one, other, same_person)].append((one, other, "the same file"))
-    for code, (severity, words, remedy) in _COPY_WORDS.items():
+    for code in _COPY_CODES:
         if pairs := cases.get(code):
             yield finding(
-                severity,
                 code,
-                f"{len(pairs)} {words}",
-                remedy,
                 (record for one, other, _ in pairs for record in (one, other)),
-                details=(f"{image_name(a)} = {image_name(b)}: {how}" for a, b, how in pairs),
+                details=(f"{a.image_name} = {b.image_name}: {how}" for a, b, how in pairs),
                 n=len(pairs),
             )
 

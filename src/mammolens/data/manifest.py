@@ -127,9 +127,24 @@ class Record:
             )
 
     @property
+    def key(self) -> tuple[str, str]:
+        """The image's key: identifiers are unique within a data set only."""
+        return self.dataset, self.image_id
+
+    @property
     def patient(self) -> tuple[str, str]:
-        """The patient's key: identifiers are unique within a data set only."""
+        """The patient's key, for the same reason."""
         return self.dataset, self.patient_id
+
+    @property
+    def image_name(self) -> str:
+        """The image in words: ``dataset/image_id``."""
+        return "/".join(self.key)
+
+    @property
+    def patient_name(self) -> str:
+        """The patient in words: ``dataset/patient_id``."""
+        return "/".join(self.patient)
 
     @property
     def allowed(self) -> tuple[bool, bool, bool]:
@@ -178,14 +193,13 @@ class Manifest:
             raise InvalidManifest("the table has no rows")
         seen: set[tuple[str, str]] = set()
         for record in kept:
-            key = (record.dataset, record.image_id)
-            if key in seen:
+            if record.key in seen:
                 raise InvalidManifest(
                     f"image_id {record.image_id!r} occurs twice in {record.dataset!r}",
                     keyword="image_id",
                     remedy="Keep one row for each image",
                 )
-            seen.add(key)
+            seen.add(record.key)
         return cls(kept, tuple(cautions))
 
     @classmethod
@@ -237,7 +251,7 @@ def _read_table(table: Path) -> Iterable[Record]:
     marked = read_lesions(side) if side.is_file() else {}
     for record in _read_rows(table):
         further = (
-            *marked.get((record.dataset, record.image_id), ()),
+            *marked.get(record.key, ()),
             *marked.get(("", record.image_id), ()),
         )
         yield replace(record, lesions=record.lesions + further) if further else record

@@ -19,15 +19,9 @@ from mammolens.data.manifest import Manifest, Record
 from mammolens.errors import InvalidManifest
 from mammolens.files import storage, whole_text
 
-__all__ = ["SIDE_TABLE", "TABLE_COLUMNS", "write_manifest"]
+__all__ = ["SIDE_TABLE", "write_manifest"]
 
 SIDE_TABLE: Final = "lesions.csv"
-TABLE_COLUMNS: Final = (
-    *("dataset", "image_id", "patient_id", "path", "laterality", "view", "tumour", "malignant"),
-    *("birads", "density", "age", "machine", "study_id", "pixel_aspect", "rotation"),
-    *("lesion_x", "lesion_y", "split", "abnormality"),
-)
-
 _Key = tuple[str, str]
 
 
@@ -73,7 +67,8 @@ def write_manifest(manifest: Manifest, path: Path) -> tuple[Path, ...]:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home, prefix=".writing-") as name:
             folder = Path(name)
-            _write(folder / path.name, TABLE_COLUMNS, (_row(record, home) for record in records))
+            images = [_row(record, home) for record in records]
+            _write(folder / path.name, images[0], (image.values() for image in images))
             rows = [_lesion_row(key, lesion, home) for key, lesion in lesions]
             _write(folder / SIDE_TABLE, LESION_COLUMNS, rows)
             _check_read_back(folder, path, home, records)
@@ -98,7 +93,7 @@ def _with_paths(record: Record, change: Callable[[Path], Path]) -> Record:
 
 def _merge_lesions(side: Path, records: Sequence[Record]) -> list[tuple[_Key, Lesion]]:
     """Give the rows of the new table of lesions: existing ones of other images, then our own."""
-    ours = {(record.dataset, record.image_id) for record in records}
+    ours = {record.key for record in records}
     bare = {record.image_id for record in records}
     kept: list[tuple[_Key, Lesion]] = []
     for key, lesions in (read_lesions(side) if side.is_file() else {}).items():
@@ -112,33 +107,34 @@ def _merge_lesions(side: Path, records: Sequence[Record]) -> list[tuple[_Key, Le
                 remedy="Fill the column for them, or write into another folder",
             )
         kept += [(key, lesion) for lesion in lesions]
-    own = [((r.dataset, r.image_id), lesion) for r in records for lesion in r.lesions]
+    own = [(r.key, lesion) for r in records for lesion in r.lesions]
     return kept + own
 
 
-def _row(record: Record, home: Path) -> list[str]:
-    centre = record.lesion_centre_px
-    return [
-        record.dataset,
-        record.image_id,
-        record.patient_id,
-        _relative(record.path, home),
-        record.laterality.value if record.laterality else "",
-        record.view_position.value if record.view_position else "",
-        _flag(record.tumour),
-        _flag(record.malignant),
-        record.birads or "",
-        record.density or "",
-        _number(record.age_years),
-        record.machine or "",
-        record.study_id or "",
-        "" if record.pixel_aspect == 1.0 else _number(record.pixel_aspect),
-        str(record.rotation_deg or ""),
-        _number(centre[1] if centre else None),
-        _number(centre[0] if centre else None),
-        record.split.value if record.split else "",
-        record.abnormality or "",
-    ]
+def _row(record: Record, home: Path) -> dict[str, str]:
+    """Give the cells of one image by column; unknown cells are empty."""
+    col, row = (record.lesion_centre_px or (None, None))[::-1]
+    return {
+        "dataset": record.dataset,
+        "image_id": record.image_id,
+        "patient_id": record.patient_id,
+        "path": _relative(record.path, home),
+        "laterality": record.laterality.value if record.laterality else "",
+        "view": record.view_position.value if record.view_position else "",
+        "tumour": _flag(record.tumour),
+        "malignant": _flag(record.malignant),
+        "birads": record.birads or "",
+        "density": record.density or "",
+        "age": _number(record.age_years),
+        "machine": record.machine or "",
+        "study_id": record.study_id or "",
+        "pixel_aspect": "" if record.pixel_aspect == 1.0 else _number(record.pixel_aspect),
+        "rotation": str(record.rotation_deg or ""),
+        "lesion_x": _number(col),
+        "lesion_y": _number(row),
+        "split": record.split.value if record.split else "",
+        "abnormality": record.abnormality or "",
+    }
 
 
 def _lesion_row(key: _Key, lesion: Lesion, home: Path) -> list[str]:
@@ -168,7 +164,7 @@ def _number(value: float | None) -> str:
     return f"{value:.0f}" if float(value).is_integer() else repr(float(value))
 
 
-def _write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def _write(path: Path, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     with whole_text(path) as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)

@@ -74,7 +74,7 @@ def region_records(manifest: Manifest) -> Manifest:
                 region = _region(record, place, alone=len(found) == 1)
                 regions[region.dataset, region.image_id] = region
         elif found or (record.dataset not in marking and not record.lesions):
-            regions[record.dataset, record.image_id] = replace(record, tumour=True)
+            regions[record.key] = replace(record, tumour=True)
         elif not record.lesions:
             left_out["images without a marked lesion"] += 1
     if not regions:

@@ -90,29 +90,13 @@ def leak_findings(probes: Sequence[Probe]) -> Iterator[CheckFinding]:
         low = probe.auc.low if probe.auc.low is not None else 0.0
         if low < _WARNING_FROM:
             continue
-        if probe.task == "data set":
-            yield finding(
-                Severity.NOTE,
-                "source_recognisable",
-                f"the form of the pictures separates {probe.dataset} from the other data sets: "
-                f"AUC {probe.auc}",
-                "Balance labels within each data set and report figures by data set",
-                dataset=probe.dataset,
-                auc=probe.auc.value,
-                low=low,
-                n=probe.auc.n,
-            )
-            continue
-        severity = Severity.WARNING
-        if low >= _ERROR_FROM and probe.trait not in _MILD:
-            severity = Severity.ERROR
+        certain = low >= _ERROR_FROM and probe.trait not in _MILD and probe.task != "data set"
+        words = {"trait": probe.trait, "task": probe.task, "telling": probe.telling}
         yield finding(
-            severity,
-            _CODES[probe.trait],
-            f"{probe.trait} alone predicts {probe.task!r} (strongest feature: {probe.telling}): "
-            f"AUC {probe.auc}",
-            _REMEDIES[probe.trait],
+            "source_recognisable" if probe.task == "data set" else _CODES[probe.trait],
+            severity=Severity.ERROR if certain else None,
             dataset=probe.dataset,
+            words={**words, "interval": probe.auc},
             auc=probe.auc.value,
             low=low,
             n=probe.auc.n,
@@ -130,16 +114,6 @@ _CODES = {
     "machine": "machine_tells_label",
     "view and side": "view_tells_label",
     "data set": "source_tells_label",
-}
-_REMEDIES = {
-    "border brightness": "Look at the borders; crop every picture to the breast in the same way",
-    "orientation": "Turn all pictures upright (column rotation), whatever their label",
-    "size": "Use the original files: the classes were cropped or resized differently",
-    "file form": "Use the original files: the classes were stored differently",
-    "inversion": "Bring all pictures to one photometric interpretation",
-    "machine": "Balance classes within each machine, or leave out machines of one class",
-    "view and side": "Balance the views and sides of the classes",
-    "data set": "Balance labels within each data set and report figures by data set",
 }
 
 
@@ -214,7 +188,7 @@ def _probe(seen: Sequence[Seen], task: str, dataset: str, trait: _Trait) -> Prob
 def _measure(
     seen: Sequence[Seen], labels: npt.NDArray[np.bool_], task: str, dataset: str, trait: _Trait
 ) -> Probe:
-    patients = ["/".join(record.patient) for record, _ in seen]
+    patients = [record.patient_name for record, _ in seen]
     scores = out_of_fold(trait.values, labels, patient_folds(patients))
     single = [abs(auc(labels, column) - 0.5) for column in trait.values.T]
     interval = auc_interval(labels, scores, patients, draws=_DRAWS)

@@ -36,21 +36,19 @@ def split_patients(
     *,
     validation: float,
     seed: int,
-    test: float = 0.0,
     same_person: Mapping[Patient, str] = NO_LINKS,
 ) -> Manifest:
-    """Put each patient on the training, the validation or the test side.
+    """Put each patient on the training or the validation side.
 
     Patients of one data set and one outcome (at least one malignant image, or none) are sorted by
-    a seeded hash of their identifier. The sorted list is cut at the requested shares. So the split
-    does not depend on the order of rows, and adding one patient moves few others. The validation
-    side does not depend on the share of the test side. Sides that the records already have are
-    ignored; `official_split` keeps them.
+    a seeded hash of their identifier. The sorted list is cut at the requested share. So the split
+    does not depend on the order of rows, and adding one patient moves few others. Sides that the
+    records already have are ignored; `official_split` keeps them.
 
     Parameters
     ----------
-    validation, test
-        Shares of patients on these sides; together below 1.
+    validation
+        Share of patients on the validation side, between 0 and 1.
     seed
         Seed of the hash. Another seed gives another split.
     same_person
@@ -59,9 +57,9 @@ def split_patients(
     Raises
     ------
     ConfigError
-        If a share is out of range.
+        If the share is out of range.
     InvalidManifest
-        If there are too few patients for a requested side.
+        If there are too few patients for a side.
     """
     if not 0.0 < validation < 1.0:
         raise ConfigError(
@@ -69,20 +67,12 @@ def split_patients(
             keyword="validation",
             remedy="Give a number between 0 and 1",
         )
-    if not 0.0 <= test < 1.0 - validation:
-        raise ConfigError(
-            f"{test} is not a share of the patients that are not on the validation side",
-            keyword="test",
-            remedy=f"Give 0, or a number below {1.0 - validation:g}",
-        )
     sides: dict[Patient, Split] = {}
     for persons in _strata(manifest.records, seed, same_person):
-        first, second = round(validation * len(persons)), round((validation + test) * len(persons))
-        sides |= dict.fromkeys(chain(*persons[:first]), Split.VALIDATION)
-        sides |= dict.fromkeys(chain(*persons[first:second]), Split.TEST)
-        sides |= dict.fromkeys(chain(*persons[second:]), Split.TRAIN)
-    requested = {Split.TRAIN, Split.VALIDATION} | ({Split.TEST} if test else set())
-    for side in sorted(requested - set(sides.values())):
+        cut = round(validation * len(persons))
+        sides |= dict.fromkeys(chain(*persons[:cut]), Split.VALIDATION)
+        sides |= dict.fromkeys(chain(*persons[cut:]), Split.TRAIN)
+    for side in sorted({Split.TRAIN, Split.VALIDATION} - set(sides.values())):
         raise _too_few(
             f"no patient would be on the {side.value} side", side.value, "a larger share for it"
         )
@@ -170,7 +160,7 @@ def official_split(
     if without_side:
         raise InvalidManifest(
             f"{len(without_side)} of {len(manifest.records)} records state no side, first "
-            f"{without_side[0].dataset}/{without_side[0].image_id}",
+            f"{without_side[0].image_name}",
             keyword="split",
             remedy="Fill the column in every row",
         )
@@ -196,15 +186,12 @@ def hold_out_source(
     manifest: Manifest,
     dataset: str,
     *,
-    validation: float = 0.0,
-    seed: int = 0,
     same_person: Mapping[Patient, str] = NO_LINKS,
 ) -> Manifest:
-    """Make one data set the test side; the other data sets are for training.
+    """Make one data set the validation side, and all others the training side.
 
-    If a person of the test data set is also in another data set, the records there are removed.
-    The patients of the other data sets are all on the training side. If a `validation` share is
-    given, they are cut as by `split_patients`.
+    If a person of the data set that is held out is also in another one, the records there are
+    removed.
 
     Raises
     ------
@@ -221,22 +208,16 @@ def hold_out_source(
             keyword="dataset",
             remedy=f"Use one of {', '.join(names)}",
         )
-    tested = {person_key(r.patient, same_person) for r in manifest.records if r.dataset == dataset}
-    others = [r for r in manifest.records if person_key(r.patient, same_person) not in tested]
+    own = {person_key(r.patient, same_person) for r in manifest.records if r.dataset == dataset}
+    others = {r.patient for r in manifest.records if person_key(r.patient, same_person) not in own}
     if not others:
         raise ConfigError(
             f"without {dataset!r} no image is left to train on",
             keyword="dataset",
             remedy="Add a second source with other patients",
         )
-    rest = Manifest.of(others)
-    rest = (
-        split_patients(rest, validation=validation, seed=seed, same_person=same_person)
-        if validation
-        else rest.with_splits({r.patient: Split.TRAIN for r in others})
-    )
-    sides = {r.patient: r.split for r in rest.records if r.split is not None}
-    sides |= {r.patient: Split.TEST for r in manifest.records if r.dataset == dataset}
+    sides = dict.fromkeys(others, Split.TRAIN)
+    sides |= {r.patient: Split.VALIDATION for r in manifest.records if r.dataset == dataset}
     kept = manifest.select(where=lambda record: record.patient in sides).with_splits(sides)
     refuse_leak(kept.records, same_person)
     return kept

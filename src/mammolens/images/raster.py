@@ -24,8 +24,9 @@ from mammolens.core import (
     Photometric,
     SourceHeader,
 )
-from mammolens.errors import InputError, NotAnImage, UnsupportedImage
+from mammolens.errors import NotAnImage, UnsupportedImage
 from mammolens.images.channels import merge_channels
+from mammolens.images.decoders import damaged, decoded
 from mammolens.images.decoders.jpeg import decode_jpeg, stream_size
 from mammolens.images.decoders.tiff import exif_orientation, tiff_form, turns_of
 from mammolens.images.dicom.views import name_cautions, named_side_and_view
@@ -146,9 +147,9 @@ def _critical_chunks(data: bytes, source: str) -> tuple[bytes, bytes]:
         chunk = data[position : position + 12 + length]
         checksum = int.from_bytes(chunk[-4:], "big")
         if len(chunk) < 12 + length or zlib.crc32(chunk[4:-4]) != checksum:
-            raise _damaged("the PNG is truncated or damaged", source)
+            raise damaged("the PNG is truncated or damaged", source)
         if len(parts) == 1 and (kind != b"IHDR" or length != 13):
-            raise _damaged("the PNG has no header", source)
+            raise damaged("the PNG has no header", source)
         if kind in CRITICAL_CHUNKS:
             parts.append(chunk)
         elif kind == b"eXIf":
@@ -191,7 +192,7 @@ def _tiff(data: bytes, source: str) -> Decoded:
     _check_size(form.rows, form.columns, source)
     pixels = _decoded(tiff_decode, data, source)
     if pixels.shape[:2] != (form.rows, form.columns) or pixels.dtype.kind != "u":
-        raise _damaged(f"the TIFF decodes to shape {pixels.shape}", source)
+        raise damaged(f"the TIFF decodes to shape {pixels.shape}", source)
     kind = Photometric.MONOCHROME1 if form.white_is_zero else Photometric.MONOCHROME2
     return Decoded(pixels, kind, orientation=_stated(form.orientation, "TIFF Orientation"))
 
@@ -199,24 +200,24 @@ def _tiff(data: bytes, source: str) -> Decoded:
 def _pgm(data: bytes, source: str) -> Decoded:
     match = PGM_HEADER.match(data)
     if match is None:
-        raise _damaged("the PGM header is damaged", source)
+        raise damaged("the PGM header is damaged", source)
     columns, rows, largest = (int(match[i]) for i in (2, 3, 4))
     _check_size(rows, columns, source)
     if not 0 < largest < 1 << 16:
-        raise _damaged(f"a PGM maximum of {largest} is impossible", source)
+        raise damaged(f"a PGM maximum of {largest} is impossible", source)
     dtype = np.dtype(np.uint8 if largest < 256 else ">u2")
     body = data[match.end() :]
     if match[1] == b"2":
         pixels = _plain_numbers(body, rows * columns, largest, source)
     elif len(body) < rows * columns * dtype.itemsize:
-        raise _damaged("the PGM is truncated", source)
+        raise damaged("the PGM is truncated", source)
     else:
         pixels = np.frombuffer(body, dtype, rows * columns)
     native = pixels.astype(dtype.newbyteorder("="), copy=False).reshape(rows, columns)
     if int(native.max()) <= largest:
         return Decoded(native)
     if dtype.itemsize == 1 or int(native.byteswap().max()) > largest:
-        raise _damaged("the PGM has values above its maximum", source)
+        raise damaged("the PGM has values above its maximum", source)
     text = "the bytes of each value were swapped, as the PGM's maximum shows; this was corrected"
     return Decoded(native.byteswap(), cautions=(Caution("bytes_swapped", text, doubt=True),))
 
@@ -224,10 +225,10 @@ def _pgm(data: bytes, source: str) -> Decoded:
 def _plain_numbers(body: bytes, count: int, largest: int, source: str) -> Pixels:
     words = body.split(maxsplit=count)[:count]
     if len(words) < count or not all(word.isdigit() and len(word) < 7 for word in words):
-        raise _damaged("the PGM is truncated or damaged", source)
+        raise damaged("the PGM is truncated or damaged", source)
     numbers = np.array(words, np.int64)
     if int(numbers.max()) > largest:
-        raise _damaged("the PGM has values above its maximum", source)
+        raise damaged("the PGM has values above its maximum", source)
     return numbers
 
 
@@ -238,13 +239,7 @@ def _check_size(rows: int, columns: int, source: str) -> None:
 
 
 def _decoded(decoder: Callable[[bytes], object], data: bytes, source: str) -> Pixels:
-    try:
-        pixels = np.asarray(decoder(data))
-    except InputError:
-        raise
-    except Exception as error:
-        # imagecodecs has one exception type per codec and no common base.
-        raise _damaged(f"the picture cannot be decoded ({error})", source) from error
+    pixels = decoded(decoder, data, source)
     if pixels.ndim not in (2, 3) or pixels.dtype not in (np.uint8, np.uint16):
         raise UnsupportedImage(
             f"a picture of shape {pixels.shape} and type {pixels.dtype} is not read",
@@ -252,7 +247,3 @@ def _decoded(decoder: Callable[[bytes], object], data: bytes, source: str) -> Pi
             remedy="Export a grey picture of 8 or 16 bits",
         )
     return pixels
-
-
-def _damaged(message: str, source: str) -> NotAnImage:
-    return NotAnImage(message, source=source, remedy="Copy or export it again")

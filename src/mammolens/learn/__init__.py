@@ -1,1 +1,1 @@
-"""Where models are made: the only room that imports torch."""
+"""Training of networks and classifiers; the only package that imports torch."""

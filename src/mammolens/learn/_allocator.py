@@ -1,4 +1,4 @@
-"""Memory that a training step gives back and the next one wants again stays with the process."""
+"""Keep the memory that a training step frees, because the next step needs it again."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def keep_freed_memory() -> bool:
     """Tell glibc to take large blocks from its heap, and to keep the heap when they are freed.
 
     By default each large tensor is mapped again, and the kernel clears its pages one fault at a
-    time: on two cores a step of EfficientNet-Lite0 on 640 × 352 pixels then takes 1.7 times as
+    time. On two cores a step of EfficientNet-Lite0 on 640 × 352 pixels then takes 1.7 times as
     long (``benchmarks/bench_allocator.py``). The process keeps the largest size that it once had,
-    half as much again as it would need.
+    about 1.5 times the size it needs.
 
     Returns
     -------
-    Whether it was done; ``False`` where the C library is another one.
+    ``True`` if it was done, ``False`` with another C library.
 
     Source
     ------

@@ -1,8 +1,8 @@
-"""Where each pixel of a moved picture comes from: an affine change bent by a smooth random field.
+"""The source coordinates of a moved picture: an affine change with a smooth random distortion.
 
-The field is a uniform cubic B-spline. Splines of this kind give straight lines back exactly, so
-that the affine change rides on the same nodes; and nodes that move by no more than a quarter of a
-cell cannot fold the picture (the derivative of the shift then stays within a half).
+The distortion is a uniform cubic B-spline. Such splines reproduce straight lines exactly, so the
+affine change uses the same nodes. If no node moves by more than a quarter of a cell, the picture
+cannot fold: the derivative of the shift is then at most a half.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def source_coordinates(
     cells: int,
     seed: int,
 ) -> tuple[Map, Map]:
-    """Column and row of the source for every pixel of the result.
+    """Give the column and row of the source for every pixel of the result.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def source_coordinates(
     affine
         (2, 3): source (x, y) → result (x, y).
     strength
-        Largest shift of a node, as a share of a cell; 0 bends nothing.
+        Largest shift of a node, as a share of a cell; 0 gives no distortion.
     cells
         Cells along each side.
     seed

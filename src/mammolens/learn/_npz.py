@@ -1,4 +1,4 @@
-"""Arrays in one file: written whole, read without unpickling; a damaged one reads as none."""
+"""Read and write several arrays in one file, without pickle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["read_npz", "write_npz"]
 
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]] | None:
-    """Arrays by name; ``None`` if the file is missing, damaged, or lacks one of them."""
+    """Read arrays by name; ``None`` if the file is missing or damaged, or lacks one of them."""
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as found:
             return {name: found[name] for name in names}
@@ -32,7 +32,7 @@ def write_npz(path: Path, **arrays: npt.NDArray[Any]) -> None:
     Raises
     ------
     StorageError
-        If the folder is full or cannot be written; the file before stays.
+        If the disk is full or the folder cannot be written; the earlier file stays.
     """
     data = io.BytesIO()
     np.savez(data, **arrays)  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""Let torchvision be imported beside a torch build that its binary extension does not fit.
+"""Make torchvision importable with a torch build that does not fit its binary extension.
 
 The small CPU wheel of torch has no matching torchvision binary. torchvision then fails on import,
-and with it timm, though neither needs the compiled operators here. Where (and only where) the
-extension cannot be loaded, the schemas that torchvision expects are declared without a kernel.
+and with it timm, although neither needs the compiled operators here. Only if the extension cannot
+be loaded, the schemas that torchvision expects are declared without a kernel.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def ensure_torchvision() -> torch.library.Library | None:
 
     Returns
     -------
-    The library that holds the declared schemas, or ``None`` where nothing had to be done.
+    The library with the declared schemas, or ``None`` if nothing had to be done.
     """
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:

@@ -1,7 +1,7 @@
-"""Cache of the feature maps of the fixed part of a trunk: the rest then learns in minutes.
+"""The cache of feature maps of a trunk's fixed part, so that the rest of it trains faster.
 
-prepared pictures → variants (as they are, and random draws that can be replayed) → the first
-parts of the trunk, which never change → maps in half precision, memory-mapped.
+prepared pictures → variants (the picture itself, and augmentations that can be repeated) → the
+first parts of the trunk, which never change → maps in half precision, memory-mapped.
 
 There is one folder for each fixed part, list of images and augmentation (its name is their digest).
 Each row keeps the digest of the picture that its maps were made of, written after the maps: an
@@ -41,7 +41,8 @@ _BATCH = 16
 class Chain:
     """A trunk whose parts follow one another: the layers of each of `MammoNet.stages`, in order.
 
-    `entry` is what the first layer is given for a ramp of grey values: how a picture is normalised.
+    `entry` is the input of the first layer for a ramp of grey values; it shows how pictures are
+    normalised.
     """
 
     parts: tuple[tuple[nn.Module, ...], ...]
@@ -60,18 +61,18 @@ class ActivationCache:
     maps: tuple[npt.NDArray[np.float16], ...]
 
     def gather(self, rows: Sequence[int], variants: Sequence[int]) -> Tensor:
-        """Maps float32 (B, K, h, w) of some rows, each of the variant named beside it."""
+        """Give maps float32 (B, K, h, w) of rows, each of its variant."""
         chosen = [self.maps[v][row] for row, v in zip(rows, variants, strict=True)]
         return torch.from_numpy(np.stack(chosen)).float()
 
 
 def trace_chain(net: MammoNet) -> Chain:
-    """Follow a picture through the trunk; leaves the network in evaluation mode.
+    """Find the chain of layers that a picture passes; the network is left in evaluation mode.
 
     Raises
     ------
     ConfigError
-        If the trunk is more than one part after the other, so that it cannot be cut in two.
+        If the layers of the trunk are not a single chain, so that it cannot be cut in two.
     """
     calls: list[tuple[nn.Module, Tensor, Tensor]] = []
 
@@ -94,8 +95,8 @@ def trace_chain(net: MammoNet) -> Chain:
     linked = all(made is given for (_, _, made), (_, given, _) in itertools.pairwise(calls))
     if not calls or called != layers[: len(called)] or not linked or calls[-1][2] is not maps:
         raise ConfigError(
-            f"{net.backbone} with {net.pooling} pooling is more than one part after the other: its "
-            "maps cannot be kept",
+            f"the layers of {net.backbone} with {net.pooling} pooling are not a single chain, so "
+            "its maps cannot be kept",
             keyword="train.cached_variants",
             remedy="Set train.cached_variants to 0 to train on pictures",
         )
@@ -103,7 +104,7 @@ def trace_chain(net: MammoNet) -> Chain:
 
 
 def fixed_maps(net: MammoNet, last: nn.Module, pictures: Tensor) -> Tensor:
-    """What the trunk has made of pictures (B, 1, H, W), 0–255, where the part `last` ends."""
+    """Give the output of the layer `last` for pictures (B, 1, H, W), 0–255."""
 
     def stop(_module: nn.Module, _given: tuple[Tensor, ...], made: Tensor) -> None:
         raise _ReachedError(made)
@@ -122,9 +123,9 @@ def fixed_maps(net: MammoNet, last: nn.Module, pictures: Tensor) -> Tensor:
 def variant(
     picture: npt.NDArray[np.uint8], record: Record, number: int, config: RunConfig
 ) -> npt.NDArray[np.uint8]:
-    """Variant 0 is the picture itself, the others are random draws of its augmentation.
+    """Give a variant of a picture: 0 is the picture itself, the others are augmentations.
 
-    A draw depends on ``config.train.seed``, the image's identity and the variant's number alone.
+    An augmentation depends only on ``config.train.seed``, the image's key and the number.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ def variant(
     """
     if number == 0:
         return picture
-    identity = hashlib.sha256(repr((record.dataset, record.image_id)).encode()).digest()
+    identity = hashlib.sha256(repr(record.key).encode()).digest()
     key = config.train.seed, number, int.from_bytes(identity[:8], "big")
     return apply_augmentation(
         picture, draw_augmentation(np.random.default_rng(key), config.augment)
@@ -147,7 +148,7 @@ def build_activations(
     variants: int,
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> ActivationCache:
-    """Compute the maps that are not yet kept, and open them.
+    """Compute the maps that are not yet in the cache, and open all.
 
     Parameters
     ----------
@@ -159,7 +160,7 @@ def build_activations(
     variants
         How many variants of each picture, 1 or more; see `variant`.
     on_progress
-        Called with (maps done, maps in all).
+        Called with (maps done, number of maps).
 
     Raises
     ------
@@ -218,14 +219,14 @@ def _halves(maps: Tensor, config: RunConfig) -> npt.NDArray[np.float16]:
 
 
 def _layers(net: MammoNet) -> Iterator[tuple[nn.Module, ...]]:
-    """Layers of each part: itself, or its members where it stands for a section of a longer row."""
+    """Give the layers of each part: the part itself, or its members if it was cut from a row."""
     own = set(net.modules())
     for part in net.stages():
         yield (part,) if part in own else tuple(part.children())
 
 
 class _ReachedError(Exception):
-    """Ends a forward pass where its result is at hand."""
+    """Raised to stop a forward pass when its result is known."""
 
     def __init__(self, maps: Tensor) -> None:
         super().__init__()
@@ -239,7 +240,7 @@ def _key(chain: Chain, cache: PreparedCache, config: RunConfig) -> str:
         for key, value in layer.state_dict().items():
             digest.update(f"{place}.{key} {value.dtype} {tuple(value.shape)}".encode())
             digest.update(value.cpu().contiguous().numpy().tobytes())
-    images = [(record.dataset, record.image_id) for record in cache.records]
+    images = [record.key for record in cache.records]
     size = config.preprocess.height, config.preprocess.width
     draws = config.augment.model_dump_json(), config.train.seed
     digest.update(repr((images, size, draws)).encode())
@@ -247,17 +248,17 @@ def _key(chain: Chain, cache: PreparedCache, config: RunConfig) -> str:
 
 
 def _digest_of(picture: npt.NDArray[np.uint8]) -> int:
-    """64 bits, never 0: that stands for nothing yet."""
+    """Give 64 bits of a digest, never 0, which means that no maps are stored yet."""
     digest = hashlib.blake2b(picture.tobytes(), digest_size=8).digest()
     return int.from_bytes(digest, "big") or 1
 
 
 def _make_room(files: Sequence[Path], shape: tuple[int, ...], limit_gb: float) -> None:
-    """Take up the room for maps at once, so that a full disk shows here and not half way."""
+    """Reserve the disk space of all maps, so that a full disk is noticed before the work begins."""
     folder, size = files[0].parent, 2 * math.prod(shape)
     if len(files) * size > limit_gb * 1e9:
         raise ConfigError(
-            f"the maps would take {len(files) * size / 1e9:.3g} GB, and {limit_gb:g} are allowed",
+            f"the maps need {len(files) * size / 1e9:.3g} GB, but {limit_gb:g} GB are allowed",
             source=str(folder),
             keyword="data.maps_gb",
             remedy="Raise it, or lower train.cached_variants",

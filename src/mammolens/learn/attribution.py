@@ -1,9 +1,9 @@
-"""Ways to ask a network where it sees malignancy, side by side, on the same score.
+"""Explanation methods: maps of the places that make a network find a picture malignant.
 
-A prepared picture flows in; out flows a map (h, w) ≥ 0, one cell for 32 × 32 pixels: evidence for
-malignancy, as log-odds of malignant against the rest, averaged over the picture and its upside-down
-mirror image as analysis does it. With last feature maps A (K, h, w) and the gradient g of the score
-with respect to them::
+The input is a prepared picture; the output is a map (h, w) ≥ 0 with one cell for 32 × 32 pixels.
+All methods explain the same score: the log-odds of malignant against the rest, averaged over the
+picture and its upside-down mirror image, as in the analysis. With the last feature maps A (K, h, w)
+and the gradient g of the score with respect to them::
 
     grad_cam     relu(sum_k mean(g_k) A_k)           Selvaraju 2017, 10.1109/ICCV.2017.74
     grad_cam_pp  relu(sum_k w_k A_k), w_k = sum a_k relu(g_k), a = g^2 / (2 g^2 + sum(A_k) g^3)
@@ -13,7 +13,7 @@ with respect to them::
 
 Integrated gradients (Sundararajan 2017, arXiv 1703.01365, from a black picture) and occlusion
 (Zeiler 2014, 10.1007/978-3-319-10590-1_53, by the mean of the breast) are captum's; both are summed
-over the pixels of a cell, and what speaks against malignancy is cut off, as the other maps do.
+over the pixels of a cell, and negative values are set to 0, as in the other maps.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Costs:
-    """What the slow methods may cost: steps of integrated gradients, window and stride (pixels) of
-    occlusion, pictures in one pass."""
+    """Settings of the slow methods: steps of integrated gradients, window and stride (pixels) of
+    occlusion, and pictures in one pass."""
 
     steps: int = 12
     window_px: int = 64
@@ -94,13 +94,16 @@ class Look:
 
 
 Explain = Callable[[LogOdds, Look, Costs], Tensor]
-"""Network, what it saw, and costs → map (h, w) ≥ 0."""
+"""Network, picture with maps, and settings → map (h, w) ≥ 0."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way to explain. A `reference` looks at the picture alone, or at nothing; a method that
-    `reads_maps` needs one pass through the trunk and no more."""
+    """One explanation method.
+
+    A `reference` uses only the picture, or nothing. A method that `reads_maps` needs only one pass
+    through the trunk.
+    """
 
     title: str
     explain: Explain
@@ -110,12 +113,12 @@ class Method:
 
 
 def choose_methods(names: Sequence[str]) -> dict[str, Method]:
-    """The methods of these names, all if there are none; Grad-CAM is the yardstick, always there.
+    """Give the methods with these names, or all if there are no names. Grad-CAM is always included.
 
     Raises
     ------
     ConfigError
-        If there is no such method; the nearest is proposed.
+        If a method does not exist; the message proposes the nearest name.
     """
     for name in names:
         if name not in METHODS:
@@ -151,13 +154,11 @@ def map_of(
     return found
 
 
-def probabilities(
-    model: LogOdds, pictures: npt.NDArray[np.uint8], costs: Costs = Costs()
-) -> npt.NDArray[np.float64]:
+def probabilities(model: LogOdds, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     """P(malignant) (n,) of prepared pictures (n, 1, H, W), without their mirror images."""
     with torch.inference_mode():
         parts = [
-            torch.sigmoid(model(part)) for part in torch.from_numpy(pictures).split(costs.batch)
+            torch.sigmoid(model(part)) for part in torch.from_numpy(pictures).split(Costs.batch)
         ]
     found: npt.NDArray[np.float64] = torch.cat(parts).double().numpy()
     return found
@@ -166,8 +167,8 @@ def probabilities(
 def shuffled(net: MammoNet, layers: str, seed: int) -> MammoNet:
     """Copy a network and shuffle the values of every weight tensor within itself.
 
-    What was learned is gone, and the sizes of the weights are as before. Source: Adebayo 2018,
-    arXiv 1810.03292, which draws new weights.
+    The network then knows nothing, but the sizes of its weights are as before. Source: Adebayo
+    2018, arXiv 1810.03292, which draws new weights.
 
     Parameters
     ----------
@@ -200,7 +201,7 @@ def _grad_cam(model: LogOdds, look: Look, _: Costs) -> Tensor:
 
 
 def _from_maps(rule: Callable[[Tensor, Tensor], Tensor]) -> Explain:
-    """A method that looks at the last maps (K, h, w) and the score's gradient there alone."""
+    """Make a method from a rule on the last maps (K, h, w) and the score's gradient there."""
 
     def explain(model: LogOdds, look: Look, _: Costs) -> Tensor:
         maps = look.maps.clone().requires_grad_()
@@ -213,20 +214,12 @@ def _from_maps(rule: Callable[[Tensor, Tensor], Tensor]) -> Explain:
 
 
 def _grad_cam_pp(maps: Tensor, gradient: Tensor) -> Tensor:
-    """The factor exp(score), which all cells share, is left out."""
+    """Weigh the maps as Grad-CAM++ does; exp(score), a factor of all cells, is left out."""
     square = gradient * gradient
     below = 2.0 * square + maps.sum((1, 2), keepdim=True) * square * gradient
     alpha = torch.where(below != 0, square / below, 0.0)
     weights = (alpha * torch.relu(gradient)).sum((1, 2), keepdim=True)
     return (weights * maps).sum(0)
-
-
-def _hires_cam(maps: Tensor, gradient: Tensor) -> Tensor:
-    return (gradient * maps).sum(0)
-
-
-def _layer_cam(maps: Tensor, gradient: Tensor) -> Tensor:
-    return (torch.relu(gradient) * maps).sum(0)
 
 
 def _integrated_gradients(model: LogOdds, look: Look, costs: Costs) -> Tensor:
@@ -257,10 +250,6 @@ def _occlusion(model: LogOdds, look: Look, costs: Costs) -> Tensor:
     return _cells(each)
 
 
-def _brightness(_: LogOdds, look: Look, __: Costs) -> Tensor:
-    return _cells(look.image)
-
-
 def _chance(_: LogOdds, look: Look, __: Costs) -> Tensor:
     """Random numbers that a picture and its mirror image do not share."""
     image = look.image
@@ -271,7 +260,7 @@ def _chance(_: LogOdds, look: Look, __: Costs) -> Tensor:
 
 
 def _cells(pixels: Tensor) -> Tensor:
-    """Sum (1, 1, H, W) over the pixels of each cell (h, w), and cut off what is negative."""
+    """Sum (1, 1, H, W) over the pixels of each cell (h, w), and set negative sums to 0."""
     summed: Tensor = F.avg_pool2d(pixels, STRIDE)[0, 0] * STRIDE**2
     return torch.relu(summed)
 
@@ -279,10 +268,14 @@ def _cells(pixels: Tensor) -> Tensor:
 METHODS: Final = {
     "grad_cam": Method("Grad-CAM (in the graph)", _grad_cam, reads_maps=True),
     "grad_cam_pp": Method("Grad-CAM++", _from_maps(_grad_cam_pp), reads_maps=True),
-    "hires_cam": Method("HiResCAM", _from_maps(_hires_cam), reads_maps=True),
-    "layer_cam": Method("LayerCAM", _from_maps(_layer_cam), reads_maps=True),
+    "hires_cam": Method("HiResCAM", _from_maps(lambda a, g: (g * a).sum(0)), reads_maps=True),
+    "layer_cam": Method(
+        "LayerCAM", _from_maps(lambda a, g: (torch.relu(g) * a).sum(0)), reads_maps=True
+    ),
     "integrated_gradients": Method("Integrated gradients", _integrated_gradients, slow=True),
     "occlusion": Method("Occlusion", _occlusion, slow=True),
-    "brightness": Method("Brightness of the picture", _brightness, reference=True),
+    "brightness": Method(
+        "Brightness of the picture", lambda _, look, __: _cells(look.image), reference=True
+    ),
     "chance": Method("Random numbers", _chance, reference=True),
 }

@@ -1,4 +1,4 @@
-"""Averages beside the learned weights: their moving average, and statistics of batch norms."""
+"""The moving average of a network's weights, and the statistics of its batch norms."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def estimate_statistics(
 ) -> None:
     """Replace the statistics of a network's batch norms by those of prepared pictures.
 
-    At most 512 pictures are drawn. Leaves the network in training mode; one without batch norms
-    is left as it is.
+    At most 512 pictures are drawn. The network is left in training mode, or unchanged if it has no
+    batch norms.
 
     Source: adapting the domain by statistics alone, arXiv 2508.15452.
     """

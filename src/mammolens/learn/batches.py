@@ -1,7 +1,7 @@
-"""Batches: what a training step learns from, drawn from the cache and augmented.
+"""The batches of a training run: pictures drawn from the cache and augmented.
 
-Every draw depends on the seed, the pass and the place in it alone, so that a run that was cut off
-continues exactly as it would have, and every process of a run knows the whole batch.
+Every draw depends only on the seed, the pass and the step in it. So an interrupted run continues
+exactly as if it had not stopped, and every process of a run knows the whole batch.
 """
 
 from __future__ import annotations
@@ -38,11 +38,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Prepared pictures to learn from, and the probability of drawing each of the `learned`.
+    """The prepared pictures of a run, and the probability of drawing each picture of `learned`.
 
-    `marked` ones teach places only, never classes; `masks` are keyed by row of `learned`, or by its
-    length plus row of `marked`; `taught` is P(malignant) by row of `learned` as teachers give it,
-    NaN where they give none.
+    `marked` pictures teach the places of lesions only, never classes. A row below the length of
+    `learned` is a row of `learned`; the rows of `marked` are counted on from there. `masks` are
+    lesion masks by such a row. `taught` is P(malignant) from the teachers for each row of
+    `learned`, NaN where no teacher gives one.
     """
 
     learned: PreparedCache
@@ -54,15 +55,16 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step learns from.
+    """The inputs and targets of one step.
 
     `inputs` are uint8 pictures (B, 1, H, W), or float32 maps (B, K, h, w) of the trunk's fixed
-    part; `allowed` classes are bool (B, 3), `targets` of cells float (B, h, w), and `taught` is
-    what teachers give, float (B,), NaN where they give nothing; `rows` are counted as
-    `TrainingSet` does.
+    part. `allowed` classes are bool (B, 3), `targets` of the maps' cells float (B, h, w). `taught`
+    is P(malignant) from the teachers, float (B,), NaN where they give none. `rows` are those of
+    `TrainingSet`.
 
-    `seed` is for what the network draws (dropout). `map_share` is by how much more pictures with
-    known cells this share of the batch holds than the shares do on average: 1 for a whole batch.
+    `seed` is for the network's own draws (dropout). `map_share` is the number of pictures with
+    known cells in this process's share of the batch, divided by the mean of all shares; it is 1
+    for a whole batch.
     """
 
     inputs: Tensor
@@ -77,11 +79,12 @@ class Batch:
 def draw_weights(
     records: Sequence[Record], balance: float, patient_balance: float = 0.0
 ) -> npt.NDArray[np.float64]:
-    """Probability of drawing each record.
+    """Give the probability of drawing each record.
 
-    A cell is a data set and what its label allows. Each cell is drawn in proportion to
-    ``n ** (1 - balance)``; records that say nothing are never drawn. Within a cell an image is
-    drawn in proportion to ``m ** -patient_balance``, where its patient has m images there.
+    A group is a data set with one set of allowed classes. A group of n records is drawn in
+    proportion to ``n ** (1 - balance)``; records whose label allows every class are never drawn.
+    Within a group an image is drawn in proportion to ``m ** -patient_balance`` if its patient has
+    m images there.
 
     Returns
     -------
@@ -105,7 +108,7 @@ def gather(
     config: RunConfig,
     taught: npt.NDArray[np.float32] | None = None,
 ) -> TrainingSet:
-    """Weigh the records, and draw the masks if places are to be learned."""
+    """Compute the weights of the records, and draw lesion masks if the maps are to be taught."""
     masks: dict[int, npt.NDArray[np.uint8]] = {}
     if config.train.map_weight > 0:
         records = (*learned.records, *(marked.records if marked else ()))
@@ -121,9 +124,9 @@ def draw_batch(
     place: int,
     processes: Processes = ONE_PROCESS,
 ) -> Batch:
-    """Draw, augment and stack the pictures of one step: this process's share of them.
+    """Draw, augment and stack this process's share of the pictures of one step.
 
-    Source of the resizing: Howard 2018, training on small pictures first (fast.ai, DAWNBench).
+    Source of the small pictures at the beginning: Howard 2018 (fast.ai, DAWNBench).
     """
     train = config.train
     rng = np.random.default_rng((train.seed, epoch, place))
@@ -189,7 +192,7 @@ def stack(pictures: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
 def _within_cells(
     records: Sequence[Record], cells: Sequence[object], patient_balance: float
 ) -> npt.NDArray[np.float64]:
-    """Factors (n,) that even out patients and leave each cell its weight: their mean there is 1."""
+    """Give factors (n,) that balance patients; their mean in each group is 1."""
     keys = [(cell, record.patient) for cell, record in zip(cells, records, strict=True)]
     images = Counter(keys)
     factors = np.array([images[key] ** -patient_balance for key in keys], np.float64)

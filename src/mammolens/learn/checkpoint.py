@@ -1,6 +1,7 @@
 """The run folder: ``run.json``, logs, the best weights, and the checkpoint to resume from.
 
-Every file is written whole (`mammolens.files`): a full disk or a kill leaves the one before.
+Every file is written whole (`mammolens.files`): after a full disk or a kill the earlier file is
+still there.
 """
 
 from __future__ import annotations
@@ -51,25 +52,25 @@ _FREE = (
     "train.threads",
     "train.tensorboard",
 )
-"""Settings that may change while a run goes on: the digests watch over the tables."""
+"""Settings that may change when a run is resumed. Changes of the tables show in the digests."""
 
 _KEPT = (
-    "The file before it is kept. Make room, then give the same command again: the run goes on from "
-    "its last checkpoint"
+    "The earlier file is kept. Free some space, then give the same command again: the run "
+    "continues from its last checkpoint"
 )
 
 _OPTIONAL = ("tally", "places")
-"""Parts that some checkpoints do not hold: older versions kept no tally, and runs on kept maps no
-layer for the places of lesions."""
+"""Parts that some checkpoints do not have: older versions kept no tally, and runs on kept maps have
+no layer for the places of lesions."""
 
 
 def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
-    """Check that a folder which holds a checkpoint holds one of this very run.
+    """Refuse a folder that has a checkpoint of another run.
 
     Raises
     ------
     ConfigError
-        Names the setting, the tables or the split that differs.
+        If a setting, the tables or the split differ; the message names it.
     """
     if not (out / "state.pt").exists():
         return
@@ -80,7 +81,7 @@ def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
         digests = {key: summary[key] for key in ("manifest_digest", "split_digest")}
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
-            f"the folder holds a checkpoint, but what run it is of cannot be read: {error}",
+            f"the folder has a checkpoint, but its run.json cannot be read: {error}",
             source=str(path),
             remedy="Give another folder with --out, or delete state.pt to begin again",
         ) from error
@@ -90,7 +91,7 @@ def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
         changed.remove("train.epochs")  # see `learning_rates.plan_stretches`
     if changed:
         raise ConfigError(
-            "the folder holds a run with other settings: "
+            "the folder has a run with other settings: "
             + "; ".join(f"{key} was {was.get(key)}, is {now[key]}" for key in changed[:3]),
             source=str(path),
             keyword=changed[0],
@@ -111,14 +112,14 @@ def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
 def write_run(config: RunConfig, manifest: Manifest, out: Path, **further: Any) -> None:
     """Write ``run.json``: the resolved configuration, digests and versions.
 
-    Whether the folder holds another run is checked before, see `refuse_other_run`.
+    Call `refuse_other_run` first, so that another run is not overwritten.
 
     Parameters
     ----------
     further
-        What else is known: ``refused`` (path → reason), ``lineage`` (see `lineage.Lineage`),
-        ``stretches`` (see `learning_rates.plan_stretches`), ``averaged`` (what the weights are the
-        mean of).
+        Further entries: ``refused`` (path → reason), ``lineage`` (see `lineage.Lineage`),
+        ``stretches`` (see `learning_rates.plan_stretches`), ``averaged`` (the runs whose weights
+        were averaged).
 
     Raises
     ------
@@ -138,12 +139,12 @@ def write_run(config: RunConfig, manifest: Manifest, out: Path, **further: Any) 
 
 
 def read_run_folder(run: Path) -> tuple[RunConfig, dict[str, Any]]:
-    """Read what a run says of itself: its configuration, and ``run.json`` with ``best`` added.
+    """Read the configuration of a run, and its ``run.json`` with ``best`` added.
 
     Raises
     ------
     ConfigError
-        If the folder holds no finished pass.
+        If the folder has no finished pass.
     """
     try:
         summary = json.loads((run / "run.json").read_text())
@@ -151,16 +152,16 @@ def read_run_folder(run: Path) -> tuple[RunConfig, dict[str, Any]]:
         return RunConfig.model_validate(summary["config"]), summary
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
-            f"the folder holds no finished pass: {error}",
+            f"the folder has no finished pass: {error}",
             source=str(run),
             remedy="Train first: mammolens train RUN.toml --out DIR",
         ) from error
 
 
 def add_to_log(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a row to a CSV file whose first column counts upwards; rows from there on are replaced.
+    """Add a row to a CSV file whose first column counts up; remove rows from its number on.
 
-    So a pass that is done again, after a kill between log and checkpoint, stands there once.
+    So a pass that is repeated, after a kill between log and checkpoint, is in the file once.
     """
     first, *_ = row
     rows = [*_rows_below(path, first, int(row[first])), row]
@@ -190,7 +191,7 @@ def write_best(net: torch.nn.Module, best: Mapping[str, Any], out: Path) -> None
     Raises
     ------
     StorageError
-        If the folder is full or cannot be written; the weights before stay.
+        If the folder is full or cannot be written; the earlier weights stay.
     """
     from safetensors.torch import save
 
@@ -200,12 +201,12 @@ def write_best(net: torch.nn.Module, best: Mapping[str, Any], out: Path) -> None
 
 
 def write_state(path: Path, step: int, best: Mapping[str, Any], **parts: Any) -> None:
-    """Write a checkpoint in one move; `parts` have a ``state_dict``.
+    """Write a checkpoint whole; `parts` have a ``state_dict``.
 
     Raises
     ------
     StorageError
-        If the folder is full or cannot be written; the checkpoint before stays.
+        If the folder is full or cannot be written; the earlier checkpoint stays.
     """
     state = {name: part.state_dict() for name, part in parts.items()}
     data = io.BytesIO()
@@ -214,7 +215,7 @@ def write_state(path: Path, step: int, best: Mapping[str, Any], **parts: Any) ->
 
 
 def read_state(path: Path, **parts: Any) -> tuple[int, dict[str, Any]]:
-    """Load a checkpoint into `parts`; returns the step and the best pass so far.
+    """Load a checkpoint into `parts`; give the step and the best pass so far.
 
     Raises
     ------
@@ -226,7 +227,7 @@ def read_state(path: Path, **parts: Any) -> tuple[int, dict[str, Any]]:
         step, best = int(state["step"]), dict(state["best"])
         for name, part in parts.items():
             part.load_state_dict(state.get(name, {}) if name in _OPTIONAL else state[name])
-    except Exception as error:  # torch's readers and modules have no common base but this one
+    except Exception as error:  # torch raises errors without a common base class
         words = " ".join(str(error).split())[:300]
         raise ConfigError(
             f"the checkpoint is damaged or of another network: {words}",
@@ -243,7 +244,7 @@ def place_file(path: Path, data: bytes) -> None:
     Raises
     ------
     StorageError
-        If the folder is full or cannot be written; the file before stays.
+        If the folder is full or cannot be written; the earlier file stays.
     """
     with storage(path, keyword="--out", remedy=_KEPT):
         write_whole(path, data)
@@ -275,7 +276,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The commit of the source tree that runs, if it is one; ``-dirty`` if files were changed."""
+    """Give the commit of the running source tree, if it is one; ``-dirty`` with changed files."""
     root = Path(__file__).parents[3]
     if not (root / ".git").exists():
         return None

@@ -1,13 +1,13 @@
-"""Classical classifiers on features: tuned, judged and calibrated on training patients alone.
+"""Tune, train and calibrate classical classifiers on features of training patients.
 
-features of training pictures → folds of patients (stratified by source and label) → an inner
-search in every fold, so that the held-out scores know nothing of their patients → a search over all
-folds → one classifier of everything → scores of other pictures. A sigmoid that the held-out scores
-were fitted with turns scores into probabilities (Platt), so that thresholds may be fixed on the
-held-out probabilities.
+Training patients are divided into folds, stratified by source and label. In every fold an inner
+search chooses the settings, so that the held-out scores are independent of their patients. A search
+over all folds then chooses the settings of the classifier that is trained on all patients and
+scores other pictures. A sigmoid that is fitted to the held-out scores turns scores into
+probabilities (Platt), so that thresholds can be fixed on the held-out probabilities.
 
-What is maximised is the AUC within each source, weighted by images: one over all sources would
-reward telling the sources apart.
+The searches maximise the AUC within sources, weighted by images. An AUC over all sources would
+reward recognising the source.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ Floats = npt.NDArray[np.float64]
 
 _INNER_FOLDS: Final = 3
 _FORM: Final = 1
-"""Of what is kept: raise it when the way from features to scores changes."""
+"""Version of the cached results; increase it when the computation of scores changes."""
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """`features` float (n, d), and of each row its `labels` bool, `sources` and `patients` str (n).
+    """Rows of features: `features` (n, d), and `labels`, `sources` and `patients`, each (n,).
 
     A patient's identifier is unique within a source only.
     """
@@ -65,11 +65,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Probabilities of the training rows and of other rows, and the settings that were chosen.
+    """Probabilities of the training rows and of other rows, and the chosen settings.
 
-    `out_of_fold` (n) are of the training rows, each by a classifier that did not learn from its
-    patient; `scores` (m) are of the others. `chosen` is the setting of the last search,
-    `fold_choices` those of the searches within folds.
+    `out_of_fold` (n) are those of the training rows, each from a classifier that did not learn from
+    its patient; `scores` (m) are those of the other rows. `chosen` is the setting of the last
+    search, `fold_choices` those of the searches within folds.
     """
 
     out_of_fold: Floats
@@ -94,18 +94,18 @@ def fit(
     name
         One of `CLASSIFIERS`.
     training
-        Rows of known label; neither labels nor patients of the others are asked for.
+        Rows with known labels.
     others
         Float (m, d), features to score.
     folds, seed
-        Folds of patients, 2 or more, and the seed of folds and classifiers.
+        Number of folds of patients, 2 or more, and the seed of folds and classifiers.
     on_progress
-        Called with (searches done, searches in all).
+        Called with (searches done, number of searches).
 
     Raises
     ------
     InvalidManifest
-        If a class has fewer patients than there are folds, or no source has both.
+        If a class has too few patients for the folds, or no source has both classes.
 
     Source
     ------
@@ -137,12 +137,12 @@ def cached_fit(
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Fitted:
-    """Do as `fit`, or read what it gave before for the very same rows and settings.
+    """Fit as `fit` does, or read an earlier result for the same rows and settings.
 
     Parameters
     ----------
     root
-        Folder of results; the name of each is the digest of all that it depends on.
+        Folder of results; the name of each file is the digest of all inputs.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def cached_fit(
 def source_auc(
     labels: npt.NDArray[np.bool_], scores: Floats, sources: npt.NDArray[np.str_]
 ) -> float | None:
-    """Mean of the AUC within each source, weighted by rows; ``None`` if no source has both labels.
+    """Give the mean AUC within sources, weighted by rows; ``None`` if no source has both labels.
 
     Examples
     --------
@@ -191,8 +191,10 @@ def _refuse_thin(training: Sample, folds: int) -> None:
 
 
 def _cut(sample: Sample, folds: int, seed: int) -> Cuts:
-    """Folds of patients with about the same mix of sources and labels; a source that has too few
-    patients of a label is stratified by the label alone."""
+    """Cut folds of patients with about the same shares of sources and labels.
+
+    A source with too few patients of a label is stratified by the label only.
+    """
     cells = [f"{s} {y}" for s, y in zip(sample.sources, sample.labels, strict=True)]
     patients: dict[str, set[str]] = defaultdict(set)
     for cell, patient in zip(cells, sample.patients, strict=True):
@@ -218,7 +220,7 @@ def _cut(sample: Sample, folds: int, seed: int) -> Cuts:
 
 
 def _search(classifier: Classifier, sample: Sample, cuts: Cuts, seed: int) -> dict[str, Any]:
-    """The setting with the best mean AUC within sources over the folds; the first of equals."""
+    """Give the setting with the best mean AUC within sources over the folds."""
     found: list[list[float | None]] = []
     for learned, held_out in cuts:
         part = sample.at(learned)
@@ -249,7 +251,7 @@ def _search(classifier: Classifier, sample: Sample, cuts: Cuts, seed: int) -> di
 def _trained(
     classifier: Classifier, setting: Mapping[str, Any], sample: Sample, seed: int
 ) -> Callable[[npt.NDArray[np.float32]], Floats]:
-    """Train on a sample; gives the function from features to scores."""
+    """Train on a sample; give the function from features to scores."""
     front = _front(classifier, sample, seed)
     last = _last(classifier, setting, sample, seed)
     last.fit(_passed(front, sample.features), sample.labels)
@@ -257,7 +259,7 @@ def _trained(
 
 
 def _front(classifier: Classifier, sample: Sample, seed: int) -> Pipeline:
-    """All steps but the last, which no setting touches, fitted."""
+    """Fit all steps of the pipeline but the last; the settings do not change them."""
     rows, width = sample.features.shape
     front = classifier.build(rows, width, seed)[:-1]
     return front.fit(sample.features.astype(np.float64), sample.labels)
@@ -275,7 +277,7 @@ def _last(classifier: Classifier, setting: Mapping[str, Any], sample: Sample, se
 
 
 def _score(last: Any, rows: Floats) -> Floats:
-    """A margin, or the log-odds of a share of votes."""
+    """Give the margin of each row, or the log-odds of its share of votes."""
     if hasattr(last, "decision_function"):
         return np.asarray(last.decision_function(rows), np.float64)
     share = np.clip(last.predict_proba(rows)[:, 1], 1e-3, 1 - 1e-3)
@@ -283,7 +285,7 @@ def _score(last: Any, rows: Floats) -> Floats:
 
 
 def _sigmoid(scores: Floats, labels: npt.NDArray[np.bool_]) -> Callable[[Floats], Floats]:
-    """A rising sigmoid; where the scores say nothing it is nearly flat, and never turns them."""
+    """Fit a rising sigmoid; if the scores carry no information it is nearly flat, never falling."""
     line = LogisticRegression(C=1.0).fit(scores[:, None], labels)
     slope, intercept = max(float(line.coef_[0, 0]), 1e-3), float(line.intercept_[0])
 

@@ -1,8 +1,8 @@
 """The classical classifiers: pipelines of scikit-learn, and the settings that are searched.
 
-The paper's three (support vectors with a radial kernel, a decision tree, nearest neighbours), a
-random forest and logistic regression. Whatever a pipeline learns of the features (scale, principal
-components, which ones to keep) it learns in `fit`, of training rows alone.
+They are the three of the paper (support vectors with a radial kernel, a decision tree, nearest
+neighbours), a random forest and logistic regression. Everything that a pipeline learns about the
+features (scale, principal components, selection) is learned in `fit`, from training rows only.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ __all__ = ["CLASSIFIERS", "Classifier"]
 
 @dataclass(frozen=True)
 class Classifier:
-    """A family of pipelines: `build` takes (rows, features, seed); `grid` is what is searched of
-    the last step, from the simplest setting on."""
+    """A classifier: `build` makes its pipeline from (rows, features, seed).
+
+    `grid` has the values of the last step's parameters that are tried, the simplest first.
+    """
 
     build: Callable[[int, int, int], Pipeline]
     grid: Mapping[str, Sequence[Any]]

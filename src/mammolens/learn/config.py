@@ -1,4 +1,4 @@
-"""One training run as a TOML file: what is learned from, by which network, how."""
+"""The configuration of a training run: its TOML file, and the tables that the file names."""
 
 from __future__ import annotations
 
@@ -33,14 +33,13 @@ __all__ = [
     "choose_records",
     "load_localisation",
     "load_manifest",
-    "read_localisation",
     "read_run",
     "read_tables",
 ]
 
 
 class RunConfig(Section):
-    """A run, whole."""
+    """The whole configuration of a run."""
 
     name: str = Field(pattern=NAME_PATTERN, description="name of the model")
     version: str = Field("1.0.0", pattern=VERSION_PATTERN, description="version of the model")
@@ -51,7 +50,7 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     card: CardConfig = CardConfig()
     notes: dict[str, SourceNote] = Field(
-        {}, description="what the card says of each data set: a sentence, or a table"
+        {}, description="notes on data sets for the card: a sentence, or a table"
     )
 
     @field_validator("notes", mode="before")
@@ -62,7 +61,7 @@ class RunConfig(Section):
         return {key: {"note": one} if isinstance(one, str) else one for key, one in value.items()}
 
     def note_of(self, dataset: str) -> SourceNote:
-        """What the card says of a data set."""
+        """Give the note on a data set for the card."""
         return self.notes.get(dataset, SourceNote())
 
 
@@ -72,7 +71,7 @@ def read_run(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     Raises
     ------
     ConfigError
-        Names the key that is unknown (and the nearest known one) or out of range.
+        If a key is unknown or out of range; the message names it, and the nearest known key.
     """
     try:
         raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -95,9 +94,9 @@ def read_run(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
 
 
 def load_manifest(config: RunConfig) -> Manifest:
-    """Read the run's tables, leave out what it excludes, and put every patient on a side.
+    """Read the run's tables without the excluded machines, and put every patient on a side.
 
-    Where inputs are lesions, the records are lesions of known kind (see `data.regions`).
+    For a model of lesions, the records are lesions with a known label (see `data.regions`).
 
     Raises
     ------
@@ -106,13 +105,8 @@ def load_manifest(config: RunConfig) -> Manifest:
     return choose_records(config, read_tables(config))
 
 
-def load_localisation(config: RunConfig) -> Manifest | None:
-    """Read the localisation tables; ``None`` if there are none. See `read_localisation`."""
-    return read_localisation(config, read_tables(config)) if config.data.localisation else None
-
-
 def read_tables(config: RunConfig) -> Manifest:
-    """Read the run's tables without what it excludes; no patient is on a side yet."""
+    """Read the run's tables without the excluded machines; patients have no sides yet."""
     manifest = Manifest.read(*config.data.tables)
     excluded = set(config.data.exclude_machines)
     manifest = manifest.select(where=lambda record: record.machine not in excluded)
@@ -122,18 +116,24 @@ def read_tables(config: RunConfig) -> Manifest:
 
 
 def choose_records(config: RunConfig, tables: Manifest) -> Manifest:
-    """Put every patient on a side, and leave out training patients as ``data`` says."""
+    """Put every patient on a side, and apply ``data.training_share``."""
     return keep_training_share(put_on_sides(tables, config.data), config.data)
 
 
-def read_localisation(config: RunConfig, tables: Manifest) -> Manifest | None:
+def load_localisation(config: RunConfig, tables: Manifest | None = None) -> Manifest | None:
     """Read the localisation tables; ``None`` if there are none.
 
-    Patients whom the run's `tables` hold as well are on the side that they have there, the others
-    are split by themselves. Patients whom inner folds leave apart are held out here too.
+    Patients who are in the run's tables as well are on the side that they have there; the others
+    are split separately. Patients whom inner folds leave out are held out here too.
+
+    Parameters
+    ----------
+    tables
+        The run's tables as `read_tables` gives them, if they have been read before.
     """
     if not config.data.localisation:
         return None
+    tables = tables or read_tables(config)
     marked = split_patients(
         Manifest.read(*config.data.localisation),
         validation=config.data.validation,
@@ -162,7 +162,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
 
 
 def _keep_one_table(raw: dict[str, Any], overrides: Sequence[str]) -> None:
-    """An override of one of ``data.manifests`` and ``data.table`` takes the place of the other."""
+    """Let an override of ``data.manifests`` or ``data.table`` replace the other key of the file."""
     changed = [override.partition("=")[0].strip() for override in overrides]
     for key, other in (("table", "manifests"), ("manifests", "table")):
         if f"data.{key}" in changed and f"data.{other}" not in changed:
@@ -184,5 +184,5 @@ def _nearest(loc: tuple[int | str, ...], kind: str) -> str | None:
         elif isinstance(model, type) and issubclass(model, BaseModel):
             model = model.model_fields[str(part)].annotation
         else:
-            model = get_args(model)[1]  # of a table by name, what a name stands for
+            model = get_args(model)[1]  # the type of the values of a dict
     return did_you_mean(str(loc[-1]), model.model_fields)

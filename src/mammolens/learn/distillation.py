@@ -1,8 +1,8 @@
 """Distillation: a run learns from the probabilities of finished runs, beside the labels.
 
-A teacher is asked about the data sets that it learned from, and about no other; with
-``train.cross_fit`` only about patients from whom it has not learned, so that it does not repeat
-their labels. Several teachers answer with the mean of their log-odds.
+A teacher scores only the data sets that it learned from. With ``train.cross_fit`` it scores only
+patients that it has not learned from, so that it does not repeat their labels. The answers of
+several teachers are averaged as log-odds.
 Sources: Hinton, Vinyals and Dean 2015, Distilling the knowledge in a neural network, arXiv
 1503.02531; cross-fitting: Dao et al. 2021, Knowledge distillation as semiparametric inference,
 arXiv 2104.09732.
@@ -43,10 +43,10 @@ def ask_teachers(
     refresh: bool,
     device: torch.device | None = None,
 ) -> npt.NDArray[np.float32] | None:
-    """Ask the teachers of a run for P(malignant) of the pictures that it learns from.
+    """Let the teachers of a run give P(malignant) of its training pictures.
 
-    They look at each picture as it is and mirrored. What they say is kept in the run folder as
-    ``teachers.npy``: a run that goes on learns from the same words.
+    They score each picture and its mirror image. Their answers are kept in the run folder as
+    ``teachers.npy``, so that a resumed run uses the same answers.
 
     Parameters
     ----------
@@ -55,25 +55,25 @@ def ask_teachers(
     records
         The images to learn from.
     refresh
-        Ask even if words are kept: they may be of an attempt with other settings. A run that goes
-        on from a checkpoint, or a process beside the one that asked, takes those that are kept.
+        Ask even if answers are kept, because they may come from an attempt with other settings. A
+        resumed run, and every process but the first, uses the kept answers.
     device
-        Where the teachers think; the CPU if nothing is given.
+        The device of the teachers; by default the CPU.
 
     Returns
     -------
-    Float32 (n,) in the order of `records`, NaN where no teacher speaks; ``None`` for a
-    run without teachers.
+    Float32 (n,) in the order of `records`, NaN where no teacher answers; ``None`` for a run without
+    teachers.
 
     Raises
     ------
     PatientLeak
-        If a teacher has learned from a patient whom this run holds out.
+        If a teacher has learned from a patient that this run holds out.
     ConfigError
-        If a folder holds no finished pass, no teacher can be asked, or ``teachers.npy`` is damaged
-        or of other images.
+        If a folder has no finished pass, no teacher can be used, or ``teachers.npy`` is damaged or
+        of other images.
     StorageError
-        If the words cannot be kept.
+        If the answers cannot be written.
     """
     if not config.train.teachers:
         return None
@@ -82,7 +82,7 @@ def ask_teachers(
         odds = [_odds(run, config, manifest, records, say, device) for run in config.train.teachers]
         if not np.isfinite(odds).any():
             raise ConfigError(
-                "no teacher can be asked about the pictures to learn from",
+                "no teacher can score any of the training pictures",
                 keyword="train.teachers",
                 remedy="With train.cross_fit, name runs that hold out a part of these patients: "
                 "runs with data.inner_folds and the same split",
@@ -99,7 +99,7 @@ def _read(kept: Path, count: int) -> npt.NDArray[np.float32]:
     except (OSError, ValueError, EOFError) as error:
         raise _useless(kept, f"it cannot be read: {error}") from error
     if taught.shape != (count,):
-        raise _useless(kept, f"it holds {taught.size} answers for {count} images to learn from")
+        raise _useless(kept, f"it has {taught.size} answers for {count} training images")
     return taught
 
 
@@ -120,7 +120,7 @@ def _odds(
     say: Callable[[str], None],
     device: torch.device | None,
 ) -> npt.NDArray[np.float64]:
-    """Log-odds (n,) of malignancy by one teacher, NaN where it does not speak."""
+    """Give log-odds (n,) of malignancy from one teacher, NaN where it does not answer."""
     teacher, summary = read_run_folder(run)
     own = refuse_insider(run, read_sides(run, teacher, summary), manifest, "train.teachers")
     datasets = {record.dataset for record in own}
@@ -130,15 +130,13 @@ def _odds(
     say(f"{run} teaches {len(pictures.records)} of {len(records)} images")
     net = load_network(teacher, run / "best.safetensors").to(device)
     odds = malignancy_odds(predict_logits(net, pictures, device))
-    odds_of = {
-        (r.dataset, r.image_id): value for r, value in zip(pictures.records, odds, strict=True)
-    }
-    return np.array([odds_of.get((r.dataset, r.image_id), np.nan) for r in records], np.float64)
+    odds_of = {r.key: value for r, value in zip(pictures.records, odds, strict=True)}
+    return np.array([odds_of.get(r.key, np.nan) for r in records], np.float64)
 
 
 def _soft_labels(odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """Probabilities (n,) of log-odds (teachers, n), by the mean of those that speak."""
-    heard = np.isfinite(odds)
-    total = np.where(heard, odds, 0.0).sum(0)
-    mean = total / np.maximum(heard.sum(0), 1)
-    return np.where(heard.any(0), sigmoid(mean), np.nan).astype(np.float32)
+    """Give probabilities (n,) of log-odds (teachers, n), by the mean of those that are known."""
+    known = np.isfinite(odds)
+    total = np.where(known, odds, 0.0).sum(0)
+    mean = total / np.maximum(known.sum(0), 1)
+    return np.where(known.any(0), sigmoid(mean), np.nan).astype(np.float32)

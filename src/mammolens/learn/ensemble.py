@@ -1,8 +1,8 @@
-"""Several runs as one: their weights averaged into one network, or their votes.
+"""Combine several runs: average their weights into one network, or average their probabilities.
 
-Averaged weights make one network as small and as fast as any of the runs. It works for runs that
-began from the same weights with the same seed and differ in settings or in draws, and for a run and
-the one that it goes on from; heads that began from different random weights do not average.
+The network with averaged weights is as small and as fast as that of one run. Averaging works for
+runs that began from the same weights with the same seed and differ in settings or in draws, and for
+a run and the run that it continues. It does not work for heads that began from different weights.
 
 Source: Wortsman et al. 2022, Model soups, arXiv 2203.05482; Robust fine-tuning of zero-shot models,
 arXiv 2109.01903.
@@ -41,7 +41,7 @@ __all__ = [
 _NETWORK = ("network.backbone", "network.hidden", "network.pooling")
 
 Member = tuple[Path, RunConfig, dict[str, Any]]
-"""A run folder, its configuration, and what its ``run.json`` says."""
+"""A run folder, its configuration, and its ``run.json``."""
 
 
 def read_members(runs: Sequence[Path]) -> tuple[Member, ...]:
@@ -50,20 +50,20 @@ def read_members(runs: Sequence[Path]) -> tuple[Member, ...]:
     Raises
     ------
     ConfigError
-        If there are fewer than two, one holds no finished pass, or their validation sides differ:
-        what one run held out another has learned from.
+        If there are fewer than two, one has no finished pass, or their validation sides differ, so
+        that one run has learned from patients that another held out.
     """
     members = _read(runs)
-    first, _, said = members[0]
+    first, _, first_summary = members[0]
     for run, _, summary in members[1:]:
         for key in ("manifest_digest", "split_digest"):
-            if summary[key] != said[key]:
+            if summary[key] != first_summary[key]:
                 raise ConfigError(
-                    f"it holds out other patients than {first}, who would be judged by a network "
-                    "that has learned from them",
+                    f"it holds out other patients than {first}; a network would be judged on "
+                    "patients that it has learned from",
                     source=str(run),
                     keyword=key,
-                    remedy="Take runs over the same tables and the same split",
+                    remedy="Use runs with the same tables and the same split",
                 )
     return members
 
@@ -71,20 +71,20 @@ def read_members(runs: Sequence[Path]) -> tuple[Member, ...]:
 def average_weights(
     members: Sequence[Member], shares: Sequence[float] | None = None
 ) -> dict[str, Tensor]:
-    """The mean of the weights of runs of one architecture; counters are the first run's.
+    """Give the mean of the weights of runs of one architecture; counters are the first run's.
 
     Parameters
     ----------
     members
         The runs.
     shares
-        How much each counts, as shares of their sum; alike if ``None``.
+        Weight of each run, as a share of their sum; equal weights if ``None``.
 
     Raises
     ------
     ConfigError
-        If architecture or preprocessing differ, a file does not hold its run's weights, or shares
-        do not pair with runs or are not above 0.
+        If architecture or preprocessing differ, a file does not have its run's weights, or the
+        number of shares is not that of the runs, or a share is not above 0.
     """
     shares = _shares(shares, len(members))
     first, config, _ = members[0]
@@ -96,7 +96,7 @@ def average_weights(
                     f"its {key} is {found}, that of {first} is {wanted}",
                     source=str(run),
                     keyword=key,
-                    remedy="Take runs of one architecture and preprocessing, or let them vote: "
+                    remedy="Use runs of one architecture and preprocessing, or let them vote: "
                     "mammolens ensemble",
                 )
     states = [load_network(own, run / "best.safetensors").state_dict() for run, own, _ in members]
@@ -119,10 +119,10 @@ def average_runs(
 ) -> Path:
     """Write a run folder whose best weights are the mean of those of several runs.
 
-    Settings, tables and sides are the first run's; the others may know fewer data sets, or others,
-    but no patient whom it holds out. Batch-norm statistics are estimated on its training pictures,
-    because those of the runs do not belong to the averaged weights. The folder is exported as any
-    run's is.
+    Settings, tables and sides are those of the first run. The other runs may have learned from
+    other data sets, but not from a patient that the first one holds out. Batch-norm statistics are
+    estimated again on the first run's training pictures, because they must fit the averaged
+    weights. The folder can be exported like that of any run.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def average_runs(
     on_progress
         Receives each line of progress.
     shares
-        How much each run counts, as shares of their sum; alike if ``None``.
+        Weight of each run, as a share of their sum; equal weights if ``None``.
 
     Returns
     -------
@@ -142,10 +142,10 @@ def average_runs(
     Raises
     ------
     ConfigError
-        As `average_weights`; if there are fewer than two runs, one holds no finished pass, or the
+        As `average_weights`; if there are fewer than two runs, one has no finished pass, or the
         tables have changed since.
     PatientLeak
-        If a run has learned from a patient whom the first one holds out.
+        If a run has learned from a patient that the first one holds out.
     """
     members = _read(runs)
     shares = _shares(shares, len(members))
@@ -167,8 +167,8 @@ def average_runs(
     logits = predict_logits(net, held_out, mirrored=False)
     score, figures = malignancy_figures(held_out.records, logits)
     parts = [
-        {"run": str(run), "share": share, **{key: said["best"][key] for key in ("score", "epoch")}}
-        for (run, _, said), share in zip(members, shares, strict=True)
+        {"run": str(run), "share": share, **{key: own["best"][key] for key in ("score", "epoch")}}
+        for (run, _, own), share in zip(members, shares, strict=True)
     ]
     refuse_other_run(config, judged, out)
     write_run(
@@ -185,11 +185,11 @@ def average_runs(
         on_progress(f"{part['run']}: score {part['score']:.4f}")
     on_progress(f"averaged: score {score:.4f} {figures}")
     on_progress(f"next: mammolens export {out} -o {out / 'package'}")
-    # A score is set against those over the same data sets alone.
+    # Scores are comparable only between runs on the same data sets.
     alike = [
         part["score"]
-        for part, (_, _, said) in zip(parts, members, strict=True)
-        if said["manifest_digest"] == summary["manifest_digest"]
+        for part, (_, _, own) in zip(parts, members, strict=True)
+        if own["manifest_digest"] == summary["manifest_digest"]
     ]
     if score < max(float(one) for one in alike):
         on_progress("the average ranks worse than the best of its runs on the validation side")
@@ -197,7 +197,7 @@ def average_runs(
 
 
 def soft_vote(probabilities: Sequence[npt.ArrayLike]) -> npt.NDArray[np.float64]:
-    """The mean of class probabilities, each (n, 3), of several networks.
+    """Give the mean of class probabilities, each (n, 3), of several networks.
 
     Raises
     ------

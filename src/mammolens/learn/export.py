@@ -28,8 +28,9 @@ OPSET = 18
 TOLERANCE = 1e-4
 HALF_TOLERANCE = 0.01
 HALF_MAP_TOLERANCE = 0.1
+"""Largest `Change` of probability and map: by export, and by half precision. Chosen by hand."""
 _SMALL = 1024
-"""Tensors of fewer values than this stay in single precision: nothing is won on them."""
+"""Tensors with fewer values stay in single precision, because they save no space."""
 
 Outputs = list[npt.NDArray[np.float32]]
 """Probabilities, logits, malignancy map and tumour map."""
@@ -37,12 +38,12 @@ Outputs = list[npt.NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Change:
-    """How far two ways to compute the same lie apart.
+    """The difference between two ways to compute the same outputs.
 
-    `probability`: largest absolute difference. `map`: largest difference within a picture, over
-    the largest value of any map, at the median picture. Grad-CAM through a ReLU jumps
-    where a hidden unit is at zero, so that a single picture can be far off without any fault; a
-    fault shows at the median.
+    `probability` is the largest absolute difference. `map` is the median over pictures of the
+    largest difference in a picture's map, divided by the largest value of that map. Grad-CAM
+    through a ReLU jumps where a hidden unit is at zero, so a single picture can be far off without
+    an error; an error shows in the median.
     """
 
     probability: float
@@ -51,10 +52,10 @@ class Change:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What a graph is, and how far it is from the network that it came from.
+    """The digest and size of a graph, and its difference from the network.
 
-    `rounding` is what half precision changed in torch; `graph` compares ONNX Runtime with torch for
-    the exported weights.
+    `rounding` is the change by half precision in torch; `graph` compares ONNX Runtime with torch
+    for the exported weights.
     """
 
     sha256: str
@@ -72,7 +73,7 @@ def trace_graph(
     half_weights: bool = True,
     pictures: npt.NDArray[np.uint8] | None = None,
 ) -> tuple[bytes, ExportReport]:
-    """Make one ONNX graph of a network, and prove that the graph says what the network says.
+    """Make one ONNX graph of a network, and check that both give the same outputs.
 
     Input ``image`` uint8 (batch, 1, height, width), sides multiples of 32. Outputs, all float32:
     ``probabilities`` (batch, 3); ``logits`` (batch, 3), calibrated: the network's logits divided by
@@ -85,7 +86,7 @@ def trace_graph(
     net
         The trained network, with any trunk whose feature maps are at 1/32 of the picture.
     source
-        Where the graph goes to, for messages.
+        The place the graph will be written to, for messages.
     temperature, bias
         See `ScoreAndExplain`.
     half_weights
@@ -140,7 +141,7 @@ def _checked(pictures: npt.NDArray[np.uint8]) -> Tensor:
 
 
 def _to_onnx(module: ScoreAndExplain) -> bytes:
-    """Trace, optimise and shrink; the same network gives the same bytes."""
+    """Trace, optimise and shrink a network; the same network gives the same bytes."""
     import onnx
 
     batch, height, width = (torch.export.Dim(name) for name in ("batch", "height", "width"))
@@ -189,7 +190,7 @@ def _store_halves(graph: onnx.GraphProto) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Drop what the exporter notes about the machine and the source code it ran on."""
+    """Remove the exporter's notes about the machine and the source code."""
     del model.metadata_props[:], model.graph.metadata_props[:]
     model.graph.ClearField("value_info")
     model.graph.doc_string = ""

@@ -1,9 +1,9 @@
-"""Cache of features of prepared pictures: computed once for a picture, whatever its table.
+"""The cache of features of prepared pictures: each picture is computed once, for all tables.
 
-There is one ``.npz`` file for each way of making features. A row is found by the digest of the
-picture that it was made of, so it cannot be out of date. The file also holds the features of a
-drawn picture: if these no longer come out as they did (another release of a library, other weights,
-other code), all are made again. Files are read without unpickling.
+There is one ``.npz`` file for each extractor. A row is found by the digest of its picture, so it
+cannot be out of date. The file also has the features of a drawn picture, the phantom: if these
+change (another release of a library, other weights, other code), all rows are computed again. Files
+are read without unpickling.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _TOLERANCE: Final = 1e-3
 
 @dataclass(frozen=True)
 class Extractor:
-    """A way of making features.
+    """A function that computes features of pictures.
 
-    `extract` maps uint8 (n, H, W) to float32 (n, d), d being the length of `names`; `key` names
-    its folder, and `batch` is how many pictures it takes at a time.
+    `extract` maps uint8 (n, H, W) to float32 (n, d); d is the length of `names`. `key` is the name
+    of its folder, and `batch` the number of pictures that it takes at a time.
     """
 
     key: str
@@ -47,7 +47,7 @@ class Extractor:
 
 @dataclass
 class _Kept:
-    """Rows by the digest of their picture, and what the drawn picture came to."""
+    """Rows by the digest of their picture, and the features of the phantom."""
 
     phantom: Features
     rows: dict[str, Features]
@@ -69,15 +69,15 @@ def cached_features(
     root: Path,
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Features:
-    """Features float32 (n, d) of all pictures of a cache; those not yet kept are computed.
+    """Give features float32 (n, d) of all pictures; those not yet in the cache are computed.
 
     Parameters
     ----------
     root
-        Folder of features, each way in a folder of its own; what was cut off goes on where it was
-        last written.
+        Folder of features; each extractor has its own folder in it. An interrupted computation
+        continues from the rows that were last written.
     on_progress
-        Called with (pictures done, pictures in all).
+        Called with (pictures done, number of pictures).
 
     Raises
     ------
@@ -114,7 +114,7 @@ def picture_digest(picture: Picture) -> str:
 
 
 def _open(path: Path, extractor: Extractor) -> _Kept:
-    """What the file holds, or nothing: if it is damaged, or of features made otherwise."""
+    """Read the rows of the file; none if it is damaged or its phantom has other features."""
     phantom = extractor.extract(_phantom()[None])[0]
     kept = _Kept(phantom, {})
     found = read_npz(path, ("names", "phantom", "digests", "values"))

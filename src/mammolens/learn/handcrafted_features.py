@@ -1,8 +1,8 @@
 """Handcrafted features of a prepared picture: intensity, shape, GLCM, LBP, HOG.
 
-What the classical literature measures, taken from the very pictures that networks see. Grey levels,
-co-occurrence and local patterns are counted inside the breast only: the black around it says how
-large a breast is, not what is in it. HOG looks at the whole picture, outline included.
+These are the features of the classical literature, computed on the same pictures that networks get.
+Grey levels, co-occurrence and local patterns are counted inside the breast only, because the black
+around it shows only the size of the breast. HOG uses the whole picture, with the outline.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def feature_names() -> tuple[str, ...]:
 
 
 def breast_mask(picture: Picture) -> Mask:
-    """The breast of a prepared picture: its largest bright part with holes filled, bool (H, W).
+    """Give the breast of a prepared picture, bool (H, W): its largest bright part, holes filled.
 
-    A picture without any brightness is taken whole, so that no feature is undefined.
+    For a black picture it is the whole picture, so that no feature is undefined.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats((picture > 0).astype(np.uint8))
     if count < 2:
@@ -207,7 +207,7 @@ def _entropy(counts: npt.NDArray[np.intp]) -> float:
 
 
 def _rings(picture: Picture, mask: Mask) -> Named:
-    """Mean and deviation of rings; depth is the distance to the skin, the left edge being none."""
+    """Give mean and deviation of rings by depth: the distance to the skin, not to the left edge."""
     padded = np.pad(mask.astype(np.uint8), ((1, 1), (0, 1)))
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, :-1]
     ring = np.minimum((depth * _RINGS / max(float(depth.max()), 1e-9)).astype(int), _RINGS - 1)

@@ -1,7 +1,7 @@
-"""What a training step reads: pictures, or kept maps of the trunk's fixed part.
+"""The inputs of training steps: pictures, or cached maps of the trunk's fixed part.
 
-Both are `Inputs`: functions that draw a batch, and that make the network's last feature maps of
-it. The loop (`mammolens.learn.train`) is the same for both.
+Both are `Inputs`: functions that draw a batch and compute the network's last feature maps from it.
+The training loop (`mammolens.learn.train`) is the same for both.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a step reads, and how a network makes feature maps of it.
+    """The functions that give the inputs of a run.
 
-    `draw` gives the batch at a place in a pass, from (pass, place) alone. `trunk` gives, for a
+    `draw` gives the batch of a step from the pass and the step's number in it. `trunk` gives, for a
     network, the function from a batch's inputs to feature maps (B, K, h, w). `held_out` gives the
-    inputs of rows of the validation side, as they are.
+    inputs of rows of the validation side, without augmentation.
     """
 
     draw: Callable[[int, int], Batch]
@@ -51,13 +51,13 @@ def whole_pictures(
     stretches: Sequence[Sequence[int]],
     processes: Processes,
 ) -> Inputs:
-    """Augmented pictures, which pass through the whole trunk.
+    """Give inputs of augmented pictures, which pass through the whole trunk.
 
     Parameters
     ----------
     stretches
-        As `mammolens.learn.material.plan_run` gives them: small pictures come first once, however
-        often a run is continued.
+        As `mammolens.learn.material.plan_run` gives them. Small pictures are used only at the
+        beginning of the first stretch.
     """
     passes = stretches[0][1] // steps_of_pass(config)
     as_planned = config.model_copy(
@@ -74,19 +74,19 @@ def whole_pictures(
 
 
 def kept_maps(net: MammoNet, material: Material, config: RunConfig, say: _Say) -> Inputs:
-    """Maps of the first ``network.frozen_stages`` parts of the trunk, computed once and kept.
+    """Give inputs of cached maps of the first ``network.frozen_stages`` parts of the trunk.
 
     Parameters
     ----------
     net
-        As the run begins or is resumed; its fixed parts never change.
+        The network at the beginning or when the run is resumed; its fixed parts never change.
 
     Raises
     ------
     ConfigError
-        If the trunk cannot be cut there, or the maps may not take so much room.
+        If the trunk cannot be cut there, or the maps are larger than allowed.
     StorageError
-        If there is no room for them.
+        If the disk has too little space for the maps.
     """
     variants, fixed = config.train.cached_variants, config.network.frozen_stages
     training = material.training
@@ -109,26 +109,26 @@ def kept_maps(net: MammoNet, material: Material, config: RunConfig, say: _Say) -
 
 
 def refuse_what_maps_cannot_give(config: RunConfig, path: Path, processes: Processes) -> None:
-    """Check that a run on kept maps asks for nothing that only pictures can give.
+    """Refuse settings of a run on cached maps that need whole pictures.
 
     Raises
     ------
     ConfigError
-        Names the setting.
+        If there is such a setting; the message names it.
     """
     train = config.train
-    wishes = {
+    requested = {
         "train.map_weight": train.map_weight > 0,
         "train.small_share": train.small_share > 0,
         "train.teachers": bool(train.teachers),
         "train.precision": train.precision != "single",
         "train.cached_variants": processes.world > 1,
     }
-    for keyword, wished in wishes.items():
-        if wished:
+    for keyword, is_set in requested.items():
+        if is_set:
             raise ConfigError(
-                "the run cannot be trained on kept maps: these know no marked lesions, no "
-                "teachers, no smaller pictures, single precision alone, and one process",
+                "the run cannot be trained on cached maps: they work without marked lesions, "
+                "teachers and small pictures, in single precision and in one process only",
                 source=str(path),
                 keyword=keyword,
                 remedy="Change this setting, or set train.cached_variants to 0",

@@ -1,8 +1,9 @@
-"""Learning rates: which parameters learn when, and how fast.
+"""The learning rates: when each part of the network begins to learn, and how fast it learns.
 
-The head learns from the first step. Parts of the trunk join from the top at stated shares of the
-run; each has a rate of its own, warms up from the step at which it joins, and falls along half a
-cosine. A part that has not joined takes no gradient: no backward pass goes through it or below.
+The head learns from the first step. Parts of the trunk join from the top at given shares of the
+run. Each part has its own rate, which warms up from the step at which the part joins, and then
+falls along half a cosine. A part that has not joined has no gradient, and the backward pass stops
+above it.
 """
 
 from __future__ import annotations
@@ -27,14 +28,15 @@ __all__ = [
     "trunk_parts",
 ]
 
-_FLOOR = 0.01
+_LOWEST = 0.01
+"""Smallest rate as a share of the highest. Chosen by hand."""
 
 
 def trunk_parts(net: MammoNet) -> list[list[nn.Parameter]]:
-    """The learnable parameters of the trunk in parts, from the input upwards.
+    """Give the learnable parameters of the trunk in parts, from the input upwards.
 
-    A stage that holds nothing but normalisation goes with the stage before it; stages without
-    learnable parameters are left out.
+    A stage with only normalisation belongs to the stage before it. Stages without learnable
+    parameters are left out.
     """
     parts: list[list[nn.Parameter]] = []
     stage_parameters = [list(stage.parameters()) for stage in net.stages()]
@@ -52,14 +54,14 @@ def trunk_parts(net: MammoNet) -> list[list[nn.Parameter]]:
 def build_optimiser(
     net: MammoNet, further: Iterable[nn.Parameter], config: RunConfig
 ) -> torch.optim.AdamW:
-    """AdamW over groups that name their highest rate (``peak``) and when they join (``from``).
+    """Make AdamW over groups with a highest rate (``peak``) and a time of joining (``from``).
 
     Parameters
     ----------
     net
-        Its first ``network.frozen_stages`` parts are fixed for good.
+        Its first ``network.frozen_stages`` parts are fixed for the whole run.
     further
-        Parameters that learn as the head does.
+        Parameters that learn like the head.
 
     Returns
     -------
@@ -85,16 +87,17 @@ def build_optimiser(
 def set_rates(
     optimiser: torch.optim.Optimizer, train: TrainConfig, progress: float, *, again: bool = False
 ) -> None:
-    """Let parts join, and set every group's rate.
+    """Set the rate of every group, and let groups join whose time has come.
 
-    Linear warm-up from the time when a group joins, then half a cosine down to a hundredth.
+    The rate warms up linearly from the time when a group joins, and then falls along half a cosine
+    to a hundredth.
 
     Parameters
     ----------
     progress
-        Share of the steps of the stretch that are done, 0–1, see `place_in`.
+        Share of the stretch's steps that are done, 0–1; see `place_in`.
     again
-        Whether a finished run goes on: all parts have joined then, and warm up together.
+        Whether a finished run is continued. All parts have then joined and warm up together.
     """
     for group in optimiser.param_groups:
         joins = 0.0 if again else group["from"]
@@ -102,28 +105,28 @@ def set_rates(
         if since < 0:
             factor = 0.0
         elif since < train.warmup:
-            factor = max(since / train.warmup, _FLOOR)
+            factor = max(since / train.warmup, _LOWEST)
         else:
             share = (since - train.warmup) / (1 - train.warmup - joins)
-            factor = max(0.505 + 0.495 * math.cos(math.pi * share), _FLOOR)
+            factor = max(0.505 + 0.495 * math.cos(math.pi * share), _LOWEST)
         group["lr"] = group["peak"] * factor
         for parameter in group["params"]:
             parameter.requires_grad_(since >= 0)
 
 
 def plan_stretches(earlier: Sequence[Sequence[int]], step: int, total: int) -> list[list[int]]:
-    """Plan over which steps rates rise and fall: [first, end] of each stretch of a run.
+    """Plan the stretches of a run, [first step, end], over which rates rise and fall once.
 
-    A run has one. Where ``train.epochs`` was raised before its end, the fall is stretched to the
-    new end; where it was raised afterwards, rates warm up and fall once more over the steps that
-    are added (warm restart: Loshchilov and Hutter 2017, arXiv 1608.03983).
+    A run has one stretch. If ``train.epochs`` is raised before its end, the stretch is extended. If
+    it is raised after the end, the added steps are a new stretch (warm restart: Loshchilov and
+    Hutter 2017, arXiv 1608.03983).
 
     Parameters
     ----------
     earlier
-        What was planned before; empty for a run that begins.
+        The earlier plan; empty for a new run.
     step, total
-        Steps that are done, and steps of the whole run.
+        Number of steps done, and of all steps.
 
     Examples
     --------
@@ -140,7 +143,7 @@ def plan_stretches(earlier: Sequence[Sequence[int]], step: int, total: int) -> l
 
 
 def place_in(stretches: Sequence[Sequence[int]], step: int) -> tuple[float, bool]:
-    """The share of its stretch that is done at a step, and whether it is not the first stretch.
+    """Give the share of a step's stretch that is done, and whether it is a later stretch.
 
     Examples
     --------
@@ -153,20 +156,20 @@ def place_in(stretches: Sequence[Sequence[int]], step: int) -> tuple[float, bool
 
 
 def rates_of(optimiser: torch.optim.Optimizer) -> dict[str, float]:
-    """Present rates by name: ``rate_head``, and ``rate_trunk_0`` upwards from the input."""
+    """Give the current rates: ``rate_head``, and ``rate_trunk_0`` and so on from the input."""
     *trunk, head = (float(group["lr"]) for group in optimiser.param_groups)
     return {"rate_head": head, **{f"rate_trunk_{i}": rate for i, rate in enumerate(trunk)}}
 
 
 def fix_first_stages(net: MammoNet, count: int) -> None:
-    """Put the network in training mode, but for its first stages: these keep their statistics."""
+    """Put the network in training mode, except its first stages, which keep their statistics."""
     net.train()
     for stage in list(net.stages())[:count]:
         stage.eval()
 
 
 def _joins(train: TrainConfig, depth: int) -> float:
-    """Share of the run after which the part at `depth` below the top joins."""
+    """Give the share of the run after which the part at `depth` below the top joins."""
     if not train.unfreeze:
         return train.head_first
     return train.unfreeze[min(depth, len(train.unfreeze) - 1)]

@@ -1,7 +1,7 @@
-"""Targets of the maps where lesions are known: masks in the prepared frame, and their loss.
+"""Targets of the feature maps for known lesions: masks in the prepared frame, and their loss.
 
-A layer of one logit a cell reads the feature maps in training only. It makes the trunk respond at
-the place of a lesion, and is not part of the exported network.
+During training an extra layer gives one logit for each cell of the feature maps. It teaches the
+trunk to respond at the places of lesions. It is not part of the exported network.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from mammolens.preprocess import InputConfig
 __all__ = ["UNKNOWN", "cell_targets", "lesion_masks", "map_loss"]
 
 UNKNOWN = -1.0
-"""Target of a cell of which nothing is known."""
+"""Target of a cell whose content is unknown."""
 
 _COVERED = 0.25
+"""Share of a cell that a lesion must cover. Chosen by hand; not tuned."""
 
 
 def lesion_masks(
     records: Sequence[Record], config: InputConfig
 ) -> dict[int, npt.NDArray[np.uint8]]:
-    """Draw the lesions of the records that have some, in the frame of their prepared pictures.
+    """Draw the lesions of records, in the frame of their prepared pictures.
 
     Returns
     -------
@@ -59,7 +60,7 @@ def lesion_masks(
 
 
 def cell_targets(mask: npt.NDArray[np.uint8], cells: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Targets of the cells of a map: 1 on a lesion, 0 off it, `UNKNOWN` at its rim.
+    """Give the targets of a map's cells: 1 on a lesion, 0 outside, `UNKNOWN` at its edge.
 
     A lesion too small to cover a quarter of any cell counts in the cell that it covers most.
 
@@ -78,7 +79,7 @@ def cell_targets(mask: npt.NDArray[np.uint8], cells: tuple[int, int]) -> npt.NDA
 
 
 def map_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of the cells, lesion and rest weighing alike within an image.
+    """Give the cross-entropy of the cells; lesion and rest of an image have equal weight.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def map_loss(logits: Tensor, targets: Tensor) -> Tensor:
 
     Returns
     -------
-    Mean over the images that have a known cell; zero if none has.
+    The mean over the images with a known cell; 0 without such images.
     """
     wanted = targets.clamp(min=0)
     each = F.binary_cross_entropy_with_logits(logits.float(), wanted, reduction="none")

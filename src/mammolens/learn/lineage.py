@@ -1,7 +1,7 @@
-"""The lineage of a run: from which patients its first weights and its teachers have learned.
+"""The lineage of a run: the patients that its first weights and its teachers have learned from.
 
-No run that takes part may have learned from a patient whom this run holds out. The patients are
-kept as digests (`mammolens.model.KnownPatients`) in ``run.json``, and from there in the package.
+No run that contributes may have learned from a patient that this run holds out. The patients are
+recorded as digests (`mammolens.model.KnownPatients`) in ``run.json``, and later in the package.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Lineage:
-    """From whom the first weights and the teachers of a run have learned.
+    """The patients that the first weights and the teachers of a run have learned from.
 
     `taught` are digests of these patients, `complete` says whether they are all, and `cautions`
     must be shown with every result.
@@ -43,7 +43,7 @@ class Lineage:
     cautions: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in ``run.json``."""
+        """Give the entry of ``run.json``."""
         return {
             "complete": self.complete,
             "cautions": list(self.cautions),
@@ -59,7 +59,7 @@ def read_sides(run: Path, config: RunConfig, summary: dict[str, Any]) -> Manifes
     run
         Its folder, for the error.
     config, summary
-        As `read_run_folder` gives them.
+        The results of `read_run_folder`.
 
     Raises
     ------
@@ -80,57 +80,57 @@ def read_sides(run: Path, config: RunConfig, summary: dict[str, Any]) -> Manifes
 def refuse_insider(
     run: Path, own: Manifest, judged: Manifest, keyword: str | None = None
 ) -> Sequence[Record]:
-    """Give the records that a run has learned from, unless the other run holds out their patients.
+    """Give the training records of a run; refuse it if the other run holds out one of the patients.
 
     Parameters
     ----------
     run
         Its folder, for the error.
     own
-        Its tables, every patient on a side.
+        Its tables; every patient has a side.
     judged
-        The tables of the run that it takes part in.
+        The tables of the run that uses it.
     keyword
-        The setting that names it there.
+        The setting of that run that names it.
 
     Raises
     ------
     PatientLeak
-        It has learned from a patient who is held out.
+        If it has learned from a patient that is held out.
     """
     sides = {record.patient: record.split for record in judged.records}
     learned = own.select(split=Split.TRAIN).records
     leaked = {r.patient for r in learned if sides.get(r.patient) not in (None, Split.TRAIN)}
     if leaked:
         raise PatientLeak(
-            f"it has learned from {len(leaked)} patients whom the other run holds out, the first "
+            f"it has learned from {len(leaked)} patients that the other run holds out, the first "
             f"{'/'.join(min(leaked))}",
             source=str(run),
             keyword=keyword,
-            remedy="Take a run that was trained with the same split",
+            remedy="Use a run that was trained with the same split",
         )
     return learned
 
 
 def trace_lineage(config: RunConfig, judged: Manifest) -> Lineage:
-    """Find out who taught the weights that a run goes on from, and its teachers.
+    """Find the patients that the first weights of a run, and its teachers, have learned from.
 
-    A run that has learned from a patient who is held out is refused. A package is not, since it
-    may be all that there is: what is known of it, or is not, becomes a caution.
+    A run that has learned from a patient that is held out is refused. A package is not refused,
+    because nothing else may be available; a caution states what is known about it.
 
     Parameters
     ----------
     judged
-        The run's tables, every patient on a side.
+        The run's tables; every patient has a side.
 
     Raises
     ------
     PatientLeak
-        If a run that has a part in the weights has learned from a patient who is held out.
+        If a run that contributed to the weights has learned from a patient that is held out.
     ConfigError
-        If that run's tables or split have changed, so that it cannot be known any more.
+        If that run's tables or split have changed, so that its patients are unknown.
     BadModelPackage
-        If there is no such package.
+        If the package does not exist.
     """
     network = config.network
     named = [
@@ -142,12 +142,12 @@ def trace_lineage(config: RunConfig, judged: Manifest) -> Lineage:
     if network.start is not None and network.starts_from_package:
         parts.append(_of_package(str(network.start)))
     elif network.start is not None and _run_of(network.start) is None:
-        parts.append(_unknown(f"{network.start}, where the trunk comes from, lies in no run"))
+        parts.append(_unknown(f"{network.start}, where the trunk comes from, is in no run folder"))
     return join_lineages(parts, judged)
 
 
 def of_run(run: Path, judged: Manifest, keyword: str | None = None) -> Lineage:
-    """Everybody who taught a finished run, itself or what it went on from.
+    """Give the lineage of a finished run, including its own training patients.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def of_run(run: Path, judged: Manifest, keyword: str | None = None) -> Lineage:
 
 
 def read_lineage(run: Path, summary: Mapping[str, Any]) -> Lineage:
-    """The lineage in the ``run.json`` of a run folder; an older version wrote none."""
+    """Give the lineage in the ``run.json`` of a run folder; older versions did not record it."""
     recorded = summary.get("lineage")
     if recorded is not None:
         return Lineage(
@@ -170,18 +170,18 @@ def read_lineage(run: Path, summary: Mapping[str, Any]) -> Lineage:
         )
     config = summary["config"]
     began = config["network"].get("start") or config["train"].get("teachers")
-    return _unknown(f"{run} went on from weights and does not say whose") if began else Lineage()
+    return _unknown(f"{run} began from weights of unknown origin") if began else Lineage()
 
 
 def taught_places(config: RunConfig) -> frozenset[str]:
-    """Patients whose marked lesions teach the maps of a run."""
+    """Give the digests of patients whose marked lesions teach the maps of a run."""
     marked = load_localisation(config) if config.train.map_weight > 0 else None
     records = marked.records if marked else ()
     return patient_digests(r.patient for r in records if r.split is Split.TRAIN)
 
 
 def _run_of(weights: Path | None) -> Path | None:
-    """The run folder that a file of weights lies in, if it lies in one."""
+    """Give the run folder of a file of weights; ``None`` if it is not in one."""
     found = weights is not None and weights.is_file() and (weights.parent / "run.json").is_file()
     return weights.parent if weights is not None and found else None
 
@@ -189,10 +189,10 @@ def _run_of(weights: Path | None) -> Path | None:
 def _of_package(name: str) -> Lineage:
     known = read_patients(name)
     if known is None:
-        return _unknown(f"{name}, where the trunk comes from, does not say from whom it learned")
+        return _unknown(f"{name}, where the trunk comes from, does not list its patients")
     if known.complete:
         return Lineage(known.taught)
-    why = f"{name}, where the trunk comes from, went on from a model of unknown patients"
+    why = f"{name}, where the trunk comes from, began from a model of unknown patients"
     return replace(_unknown(why), taught=known.taught)
 
 
@@ -200,21 +200,21 @@ def _unknown(why: str) -> Lineage:
     return Lineage(
         complete=False,
         cautions=(
-            f"{why}: it may have learned from patients who are held out here, and figures may be "
+            f"{why}: it may have learned from patients that are held out here, and figures may be "
             "too good. Judge the model on patients of another origin",
         ),
     )
 
 
 def join_lineages(parts: Sequence[Lineage], judged: Manifest) -> Lineage:
-    """One lineage of several, with a caution if it holds patients who are held out."""
+    """Join lineages, with a caution if they include patients that are held out."""
     taught = frozenset().union(*(part.taught for part in parts))
     held_out = patient_digests(r.patient for r in judged.records if r.split is not Split.TRAIN)
     cautions = dict.fromkeys(caution for part in parts for caution in part.cautions)
     if both := taught & held_out:
         overlap = (
-            f"{len(both)} of the {len(held_out)} patients who are held out taught the weights that "
-            "the run goes on from: figures are too good. Judge the model on other patients"
+            f"the first weights learned from {len(both)} of the {len(held_out)} patients that are "
+            "held out here: figures are too good. Judge the model on other patients"
         )
         cautions = {overlap: None, **cautions}
     return Lineage(taught, all(part.complete for part in parts), tuple(cautions))

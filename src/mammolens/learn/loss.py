@@ -1,5 +1,7 @@
-"""Losses of logits: of partial labels (−log of the probability of the classes that the label
-allows), and of probabilities of malignancy that teachers give."""
+"""The losses of logits: against partial labels, and against P(malignant) from teachers.
+
+The loss of a partial label is −log of the probability of the classes that the label allows.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ def partial_label_loss(logits: Tensor, allowed: Tensor, smoothing: float = 0.0) 
     logits
         Float (B, 3).
     allowed
-        Bool (B, 3), at least one class true in each row; all true carries no information.
+        Bool (B, 3), at least one class true in each row; a row with all three is unlabelled.
     smoothing
         Share of the weight that goes to the mean of −log p over all classes.
 
@@ -39,7 +41,7 @@ def partial_label_loss(logits: Tensor, allowed: Tensor, smoothing: float = 0.0) 
 
 
 def soft_label_loss(logits: Tensor, taught: Tensor) -> Tensor:
-    """Mean over the batch of the cross-entropy between P(malignant) and that of teachers.
+    """Mean over the batch of the cross-entropy between P(malignant) and that of the teachers.
 
     Parameters
     ----------

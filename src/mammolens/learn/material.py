@@ -1,4 +1,4 @@
-"""What a run reads before its first step: its tables, pictures, teachers' words and lineage."""
+"""The material of a training run: its tables, pictures, the teachers' answers and its lineage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mammolens.data.manifest import Manifest, Split
 from mammolens.errors import ConfigError
 from mammolens.learn.batches import TrainingSet, gather
 from mammolens.learn.checkpoint import refuse_other_run
-from mammolens.learn.config import RunConfig, choose_records, read_localisation, read_tables
+from mammolens.learn.config import RunConfig, choose_records, load_localisation, read_tables
 from mammolens.learn.distillation import ask_teachers
 from mammolens.learn.learning_rates import plan_stretches
 from mammolens.learn.lineage import Lineage, read_lineage, trace_lineage
@@ -28,7 +28,7 @@ _Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Material:
-    """The tables of a run with their sides, the pictures of both sides, and its lineage."""
+    """The tables of a run with their sides, the pictures of both sides, and the run's lineage."""
 
     manifest: Manifest
     training: TrainingSet
@@ -37,13 +37,13 @@ class Material:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What ``run.json`` says of it."""
+        """The entries of ``run.json`` about the material."""
         refused = self.training.learned.refused | self.held_out.refused
         return {"refused": refused, "lineage": self.lineage.to_json()}
 
 
 def prepare_run(config: RunConfig, out: Path, processes: Processes, say: _Say) -> Material:
-    """Read what a run learns from and is judged on, and report what must be known of it.
+    """Read the tables and pictures of a run, and report every caution about them.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def prepare_run(config: RunConfig, out: Path, processes: Processes, say: _Say) -
         say(f"{len(learned.records)} images to learn from, {len(held_out.records)} held out")
         for caution in (*check_sides(learned, held_out, config.preprocess), *lineage.cautions):
             say(f"caution: {caution}")
-        marked = read_localisation(config, tables) if config.train.map_weight > 0 else None
+        marked = load_localisation(config, tables) if config.train.map_weight > 0 else None
         marked_pictures = (
             build_side(marked, Split.TRAIN, config.preprocess, config.data.cache)
             if marked is not None
@@ -76,17 +76,17 @@ def prepare_run(config: RunConfig, out: Path, processes: Processes, say: _Say) -
 
 
 def steps_of_pass(config: RunConfig) -> int:
-    """Steps of a pass."""
+    """Give the number of steps in a pass."""
     return math.ceil(config.train.epoch_images / config.train.batch)
 
 
 def plan_run(config: RunConfig, out: Path, step: int, say: _Say) -> list[list[int]]:
-    """Plan the stretches of a run (`plan_stretches`) that stands at a step, and report a change.
+    """Plan the stretches of a run that is at a step (see `plan_stretches`), and report a change.
 
     Raises
     ------
     ConfigError
-        If ``run.json`` does not say what was planned before.
+        If the earlier plan cannot be read from ``run.json``.
     """
     per_pass = steps_of_pass(config)
     total = per_pass * config.train.epochs
@@ -99,7 +99,7 @@ def plan_run(config: RunConfig, out: Path, step: int, say: _Say) -> list[list[in
         planned = plan_stretches(before, step, total)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"how far the run was planned cannot be read: {error}",
+            f"the earlier plan of the run cannot be read: {error}",
             source=str(path),
             remedy="Restore the file, or give another folder with --out",
         ) from error
@@ -118,9 +118,9 @@ def plan_run(config: RunConfig, out: Path, step: int, say: _Say) -> list[list[in
 
 
 def _earlier_lineage(out: Path) -> Lineage | None:
-    """What a resumed run has recorded before: what it began from may be gone by now."""
+    """Give the lineage that a resumed run has recorded: the runs it began from may be deleted."""
     path = out / "run.json"
     if not (out / "state.pt").exists() or not path.exists():
         return None
-    summary = json.loads(path.read_text())  # `refuse_other_run` has read it
+    summary = json.loads(path.read_text())  # `refuse_other_run` could read it
     return read_lineage(out, summary) if "lineage" in summary else None

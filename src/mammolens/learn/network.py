@@ -1,4 +1,4 @@
-"""The network: a pretrained trunk, pooled features, and the head of the paper.
+"""The network: a pretrained trunk, pooling, and a head of two fully connected layers.
 
 grey picture → trunk (timm) → feature maps → pooling → fully connected → ReLU → dropout → fully
 connected → logits of normal / benign / malignant (the softmax is taken by loss and export).
@@ -33,7 +33,9 @@ __all__ = [
 ]
 
 GEM_POWER = 3.0
+"""Power of the generalised mean, as in arXiv 1711.02512."""
 GEM_FLOOR = 1e-6
+"""Values of maps are raised to this before the power is taken, so that its root has a gradient."""
 Pooling = Literal["avg", "gem", "attention", "fine_attention"]
 
 _FINE_STRIDE = 16
@@ -41,7 +43,7 @@ _PROBE_PX = 64
 
 
 class MammoNet(nn.Module):
-    """A trunk and a head of fully connected layers.
+    """A trunk, pooling, and a head of two fully connected layers.
 
     Parameters
     ----------
@@ -55,7 +57,7 @@ class MammoNet(nn.Module):
     pooling
         ``avg``; ``gem``: the generalised mean with power 3 (arXiv 1711.02512); ``attention``:
         gated attention (arXiv 1802.04712); ``fine_attention``: the same over maps at 1/16 of the
-        picture, the trunk's own there beside its last ones, doubled in size.
+        picture: the trunk's maps of that size, and its last maps enlarged to it.
 
     Raises
     ------
@@ -127,10 +129,10 @@ class MammoNet(nn.Module):
             yield from self.attention.parameters()
 
     def stages(self) -> Iterator[nn.Module]:
-        """The trunk's parts from the input upwards, for gradual freezing.
+        """Give the parts of the trunk from the input upwards, for gradual freezing.
 
-        Lists of blocks or stages are taken apart; one long row of layers (VGG) is cut where it
-        halves the picture.
+        Lists of blocks or stages give their members; one long row of layers (VGG) is cut after each
+        pooling layer.
         """
         for name, part in self.trunk.named_children():
             if name in ("blocks", "stages"):
@@ -141,7 +143,7 @@ class MammoNet(nn.Module):
                 yield part
 
     def _register_normalisation(self) -> None:
-        """Black and white level of the grey picture, per channel, or one where all are alike.
+        """Register black and white level of the grey picture, for each channel or one for all.
 
         ``picture / white - black`` equals ``(picture / 255 - mean) / std``.
         """
@@ -164,9 +166,9 @@ class MammoNet(nn.Module):
 
     @torch.no_grad()
     def _probe(self) -> int:
-        """Give K; check the form of the maps, and drop what takes no part in making them.
+        """Give K; check the shape of the maps, and drop layers that the maps do not need.
 
-        VGG's fully connected layers, for example, which hold nine tenths of its weights.
+        Such layers are VGG's fully connected ones, which have nine tenths of its weights.
         """
         stride = _FINE_STRIDE if self.pooling == "fine_attention" else STRIDE
         used: set[nn.Module] = set()
@@ -194,7 +196,7 @@ class MammoNet(nn.Module):
             f"{self.backbone} gives no feature maps (B, K, h, w) at 1/{stride} of the picture: "
             f"{cause}",
             keyword="backbone",
-            remedy="Take a convolutional network such as resnet18, vgg16, efficientnet_b0, "
+            remedy="Use a convolutional network such as resnet18, vgg16, efficientnet_b0, "
             "tf_efficientnet_lite0 or convnext_tiny",
         )
 
@@ -207,7 +209,7 @@ def build_network(
     pooling: Pooling,
     weights: Path | None = None,
 ) -> MammoNet:
-    """Build a network whose trunk carries ImageNet weights.
+    """Build a network whose trunk has ImageNet weights.
 
     Parameters
     ----------
@@ -218,7 +220,7 @@ def build_network(
     Raises
     ------
     ConfigError
-        If the backbone is unknown, or its weights cannot be had or do not fit.
+        If the backbone is unknown, or its weights are not available or do not fit.
     """
     net = MammoNet(backbone, hidden=hidden, dropout=dropout, pooling=pooling)
     net.trunk.load_state_dict(trunk_weights(net.trunk, backbone, weights))
@@ -226,7 +228,7 @@ def build_network(
 
 
 def load_trunk(net: MammoNet, path: Path, *, head: bool = False) -> None:
-    """Go on from the trunk of an earlier run (``best.safetensors``), or with its `head` as well.
+    """Load the trunk of an earlier run (``best.safetensors``), and with `head` its head too.
 
     Raises
     ------
@@ -250,7 +252,7 @@ def batch_norms(net: nn.Module) -> Iterator[nn.BatchNorm2d]:
 
 
 def _stage_at(trunk: Any, stride: int) -> int | None:
-    """Place among timm's intermediate features of the last ones at 1/`stride`, if there are any."""
+    """Give the index of timm's last intermediate features at 1/`stride`; ``None`` if none exist."""
     info = getattr(trunk, "feature_info", [])
     places = [place for place, stage in enumerate(info) if stage["reduction"] == stride]
     return places[-1] if places else None

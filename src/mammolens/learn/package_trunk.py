@@ -1,10 +1,10 @@
-"""A package's graph → a trunk that learns on: batch norms are given back to their convolutions.
+"""Load the trunk of a package's graph, so that a run can train it further.
 
 The graph keeps the names of the trunk's layers, but export has folded every batch norm into the
-convolution before it. `unfold_trunk` puts neutral norms behind the folded weights;
-`settle_statistics` gives each norm the statistics of what it sees, and weights that undo them, so
-that in training mode it does what a norm does, and in evaluation mode the trunk says what the
-graph said.
+convolution before it. `unfold_trunk` puts neutral norms behind the folded weights.
+`settle_statistics` gives each norm the statistics of its inputs, and weights that undo them. Then
+the norm works as usual in training mode, and in evaluation mode the trunk gives the same maps as
+the graph.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _SMALLEST, _LARGEST = 0.01, 100.0
 
 @torch.no_grad()
 def unfold_trunk(net: MammoNet, package: str) -> None:
-    """Load the trunk of a package, built in or by its path, that this product exported.
+    """Load the trunk of a package that mammolens exported; it is built in or given by its path.
 
-    Export leaves filters of any size, and a rate that suits ImageNet weights is far too high for
-    one that is ten times smaller: behind a batch norm only its direction counts. So each filter is
-    brought to the size that it has in the network as given, and its norm undoes that.
+    Folded filters can have any size, but a learning rate for ImageNet weights is far too high for a
+    filter that is ten times smaller. Before a batch norm only the direction of a filter matters. So
+    each filter is scaled to its size in the given network, and its norm undoes the scaling.
 
     Raises
     ------
     BadModelPackage
-        If there is no such package.
+        If the package does not exist.
     ConfigError
-        If its graph holds another trunk; the network may be half changed then.
+        If its graph has another trunk; the network may then be partly changed.
     """
     source, read = open_package(package)
     stored = graph_tensors(read(read_card(read(CARD_FILE), f"{source}/{CARD_FILE}").graph_file))
@@ -75,9 +75,9 @@ def unfold_trunk(net: MammoNet, package: str) -> None:
 def settle_statistics(
     net: MammoNet, cache: PreparedCache, *, seed: int, batch: int, device: torch.device
 ) -> None:
-    """Give every batch norm the statistics of at most 384 pictures, and leave what it says as is.
+    """Set the statistics of every batch norm from at most 384 pictures; its output stays the same.
 
-    Leaves the network in training mode; one without batch norms is left as it is.
+    The network is left in training mode.
     """
     sums: dict[nn.Module, tuple[int, Tensor, Tensor]] = {}
 
@@ -105,7 +105,7 @@ def settle_statistics(
 
 
 def _rms(filters: Tensor) -> Tensor:
-    """Root of the mean square of each filter (n, …)."""
+    """Give the root of the mean square of each filter (n, …)."""
     return filters.square().flatten(1).mean(1).sqrt()
 
 
@@ -122,7 +122,7 @@ def _undo(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
 
 
 def graph_tensors(graph: bytes, prefix: str = _PREFIX) -> dict[str, Tensor]:
-    """A graph's tensors below a prefix, the trunk's, under their names there; single precision."""
+    """Give the tensors of a graph whose names have a prefix, without it; in single precision."""
     import onnx
 
     return {
@@ -135,9 +135,9 @@ def graph_tensors(graph: bytes, prefix: str = _PREFIX) -> dict[str, Tensor]:
 
 
 def _fill(target: Tensor, stored: dict[str, Tensor], key: str, source: str) -> None:
-    """Copy a tensor; a grey stem is shared out among the three channels that it was summed of.
+    """Copy a stored tensor; a grey stem is divided among the three channels of which it is the sum.
 
-    Export wraps a convolution whose padding it made constant: its name is then one part longer.
+    If export made the padding of a convolution constant, its name is one part longer in the graph.
     """
     layer, _, part = key.rpartition(".")
     found = stored.get(key, stored.get(f"{layer}.conv.{part}"))

@@ -1,7 +1,7 @@
-"""Figures of a pass: loss of the labels and AUC of malignancy, of training and held-out pictures.
+"""The figures of a pass: the loss and the AUC of malignancy on training and held-out pictures.
 
-`Tally` collects the training pictures of a pass. It is part of the checkpoint, so that a run that
-was cut off within a pass reports the whole of it.
+`Tally` collects the training pictures of a pass. It is part of the checkpoint. So a run that was
+interrupted within a pass still reports the whole pass.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ __all__ = ["Tally", "judge_pass", "malignancy_figures", "malignancy_odds"]
 
 
 class Tally:
-    """Training pictures of a pass as they were drawn (augmented, some twice), and their logits.
+    """The training pictures of a pass as they were drawn (augmented, some twice), and their logits.
 
-    Each process tallies its own share; the first one reports.
+    Each process collects its own share; the first process reports.
     """
 
     def __init__(self) -> None:
@@ -33,29 +33,30 @@ class Tally:
         self.logits: list[list[float]] = []
 
     def add(self, rows: Sequence[int], logits: Tensor, count: int) -> None:
-        """Note a step.
+        """Add the pictures of a step.
 
         Parameters
         ----------
         rows
-            Of the pictures of the step; those from `count` on teach places only, and are left out.
+            Rows of the pictures. Rows from `count` on teach places of lesions only and are left
+            out.
         logits
             Float (B, 3).
         """
-        said = logits.detach().float().cpu().tolist()
-        own = [(row, one) for row, one in zip(rows, said, strict=True) if row < count]
+        values = logits.detach().float().cpu().tolist()
+        own = [(row, one) for row, one in zip(rows, values, strict=True) if row < count]
         self.rows += [row for row, _ in own]
         self.logits += [one for _, one in own]
 
     def close(self, records: Sequence[Record], smoothing: float) -> dict[str, float | None]:
-        """Loss of the labels and score of the pass; then begin the next."""
+        """Give the loss and the score of the pass, and start the next one."""
         seen, logits = [records[row] for row in self.rows], np.array(self.logits, np.float32)
         self.rows, self.logits = [], []
         if not seen:
             return {"loss": None, "train_score": None}
         try:
             score: float | None = round(malignancy_figures(seen, logits)[0], 4)
-        except InvalidManifest:  # a short pass may have drawn one outcome alone
+        except InvalidManifest:  # a short pass may have drawn only one outcome
             score = None
         return {"loss": _label_loss(seen, logits, smoothing), "train_score": score}
 
@@ -64,14 +65,14 @@ class Tally:
         return {"rows": list(self.rows), "logits": list(self.logits)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """From the checkpoint; one of an older version holds nothing."""
+        """From the checkpoint; a checkpoint of an older version has no entries."""
         self.rows, self.logits = list(state.get("rows", ())), list(state.get("logits", ()))
 
 
 def judge_pass(
     records: Sequence[Record], logits: npt.ArrayLike, smoothing: float
 ) -> tuple[float, dict[str, float]]:
-    """The score of validation pictures, and their figures: loss of the labels and AUCs.
+    """Give the score of validation pictures, and their figures: the loss and the AUCs.
 
     Parameters
     ----------
@@ -103,7 +104,9 @@ def malignancy_odds(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
 def malignancy_figures(
     records: Sequence[Record], logits: npt.ArrayLike
 ) -> tuple[float, dict[str, float]]:
-    """Image-weighted mean over the data sets of the AUC of malignancy within each.
+    """Give the score, and the AUC of malignancy within each data set.
+
+    The score is the mean of these AUCs, weighted by their numbers of images.
 
     Parameters
     ----------
@@ -142,7 +145,7 @@ def malignancy_figures(
 
 
 def _label_loss(records: Sequence[Record], logits: npt.ArrayLike, smoothing: float) -> float:
-    """Mean loss of the labels, as the loop takes it (`partial_label_loss`)."""
+    """Give the mean `partial_label_loss`, as the training loop computes it."""
     allowed = torch.tensor([record.allowed for record in records])
     values = torch.from_numpy(np.asarray(logits, np.float32))
     return round(float(partial_label_loss(values, allowed, smoothing)), 4)

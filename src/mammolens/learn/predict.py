@@ -1,4 +1,4 @@
-"""Logits that a network gives for the pictures of a cache."""
+"""Load the network of a run, and compute its logits for the pictures of a cache."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ __all__ = [
     "predict_logits",
 ]
 
+_BATCH = 16
+
 
 def load_network(config: RunConfig, weights: Path) -> MammoNet:
-    """Build the network of a run with the weights that it learned (``.safetensors``).
+    """Build the network of a run with its learned weights (``.safetensors``).
 
     Raises
     ------
     ConfigError
-        If the file cannot be read, or holds the weights of another network.
+        If the file cannot be read, or has the weights of another network.
     """
     from safetensors.torch import load_file
 
@@ -42,9 +44,9 @@ def load_network(config: RunConfig, weights: Path) -> MammoNet:
     )
     try:
         net.load_state_dict(load_file(weights))
-    except Exception as error:  # safetensors and torch have no common base but this one
+    except Exception as error:  # safetensors and torch raise errors without a common base class
         raise ConfigError(
-            f"it does not hold the weights of the run's network: {_first_lines(error)}",
+            f"it does not have the weights of the run's network: {_first_lines(error)}",
             source=str(weights),
             keyword="network",
             remedy="Give the run.json and best.safetensors of one run",
@@ -59,7 +61,7 @@ def predict_logits(
     *,
     mirrored: bool = True,
 ) -> npt.NDArray[np.float32]:
-    """Logits (n, 3) of the pictures of a cache, averaged over the picture and its mirror image."""
+    """Give logits (n, 3) of cached pictures; with `mirrored`, the mean with the mirror image."""
     keep_freed_memory()
 
     def forward(pictures: Tensor) -> Tensor:
@@ -78,9 +80,8 @@ def logits_of_rows(
     read: Callable[[Sequence[int]], Tensor],
     rows: Sequence[int],
     device: torch.device | None = None,
-    batch: int = 16,
 ) -> npt.NDArray[np.float32]:
-    """Logits (n, 3) of rows, in batches; the network is put in evaluation mode.
+    """Give logits (n, 3) of rows, in batches; the network is put in evaluation mode.
 
     Parameters
     ----------
@@ -89,13 +90,13 @@ def logits_of_rows(
     read
         Rows → inputs, on any device.
     device
-        Where the network is; the CPU if nothing is given.
+        The device of the network; by default the CPU.
     """
     net.eval()
     out = [np.empty((0, 3), np.float32)]
     with torch.inference_mode():
-        for start in range(0, len(rows), batch):
-            inputs = read(rows[start : start + batch]).to(device or torch.device("cpu"))
+        for start in range(0, len(rows), _BATCH):
+            inputs = read(rows[start : start + _BATCH]).to(device or torch.device("cpu"))
             out.append(forward(inputs).float().cpu().numpy())
     return np.concatenate(out)
 

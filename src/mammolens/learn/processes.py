@@ -1,8 +1,8 @@
-"""One run in several processes, which torchrun or SLURM start.
+"""The processes of a run that torchrun or SLURM started.
 
-Every process draws the same batch and learns from its own share of it; gradients and batch-norm
-statistics are averaged, so that all hold the same weights after every step. A run in one process
-takes the same way and has nothing to exchange.
+Every process draws the same batch and learns from its own share of it. Gradients and batch-norm
+statistics are averaged, so that all processes have the same weights after every step. A run in one
+process uses the same functions and exchanges nothing.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ __all__ = [
 ]
 
 _PATIENCE = timedelta(hours=12)
-"""How long a process waits for another one: the first of them may prepare all pictures."""
+"""Longest wait of a process for another one. The first process may have to prepare all pictures."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes of a run, as process `rank` of `world` ones sees them, and its device."""
+    """The place of a process, `rank`, among all `world` processes of a run, and its device."""
 
     rank: int = 0
     world: int = 1
@@ -63,7 +63,7 @@ class Processes:
 
     @contextmanager
     def first_before_others(self) -> Iterator[None]:
-        """Let the first process go through a block before the others enter it."""
+        """Let the first process finish a block before the others enter it."""
         if not self.is_first:
             self.wait()
         yield
@@ -75,18 +75,18 @@ ONE_PROCESS = Processes()
 
 
 def join_processes(train: TrainConfig) -> Processes:
-    """Join the other processes of the run, if torchrun or SLURM started some.
+    """Join the other processes of the run, if torchrun or SLURM started any.
 
     Raises
     ------
     ConfigError
-        If a batch cannot be shared out equally.
+        If a batch cannot be divided equally.
     """
     rank, world, local_rank, meeting_place = _place_among_processes()
     for key, count in (("batch", train.batch), ("epoch_images", train.epoch_images)):
         if count % world:
             raise ConfigError(
-                f"{count} images cannot be shared out equally to {world} processes",
+                f"{count} images cannot be divided equally among {world} processes",
                 keyword=f"train.{key}",
                 remedy=f"Give a multiple of {world}",
             )
@@ -118,7 +118,7 @@ def average_statistics(processes: Processes, net: nn.Module) -> None:
 def sum_rows(
     processes: Processes, values: npt.NDArray[np.float32], rows: Sequence[int], count: int
 ) -> npt.NDArray[np.float32]:
-    """Put together (count, k) what each process computed (len(rows), k) for its own rows."""
+    """Combine the values (len(rows), k) that each process computed into (count, k)."""
     whole = torch.zeros((count, values.shape[1]))
     whole[list(rows)] = torch.from_numpy(values)
     whole = whole.to(processes.device)
@@ -128,7 +128,7 @@ def sum_rows(
 
 
 def stopped_anywhere(processes: Processes, number: int) -> int:
-    """The signal that any process was sent, or 0."""
+    """Give the signal that any process has received, or 0."""
     sent = torch.tensor(float(number), device=processes.device)
     if processes.world > 1:
         dist.all_reduce(sent, dist.ReduceOp.MAX)
@@ -137,10 +137,10 @@ def stopped_anywhere(processes: Processes, number: int) -> int:
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], int]]:
-    """Note SIGTERM and the first SIGINT instead of dying of them, as long as the block runs.
+    """Record SIGTERM and the first SIGINT during a block, instead of ending the process.
 
-    Gives a function that says which signal was sent, or 0. Where no handler can be set (outside
-    the main thread) signals act as ever.
+    Gives a function that returns the recorded signal, or 0. Outside the main thread no handler can
+    be set, and signals act as usual.
     """
     sent: list[int] = []
 
@@ -159,10 +159,10 @@ def stop_requests() -> Iterator[Callable[[], int]]:
 
 
 def _place_among_processes() -> tuple[int, int, int, str | None]:
-    """Rank, number of processes, rank on this machine, and where they meet.
+    """Give the rank, the number of processes, the rank on this machine, and their meeting address.
 
-    torchrun says all of it in variables that torch reads itself. SLURM names the nodes: the
-    processes meet on the first one, at a port that follows from the job's number.
+    torchrun sets variables that torch reads itself. SLURM names the nodes; the processes then meet
+    on the first node, at a port that is derived from the job's number.
     """
     say = os.environ.get
     if dist.is_torchelastic_launched():

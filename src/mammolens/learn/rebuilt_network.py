@@ -1,4 +1,4 @@
-"""A torch network rebuilt from a model package or a run: for autograd and captum to look into."""
+"""Rebuild the torch network of a model package or a run, for autograd and captum."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _WORDS = re.compile(r"(\S+), (avg|gem|attention|fine_attention) pooling, fully c
 class Rebuilt:
     """A network in evaluation mode, batch norms folded, that needs no gradient of its weights.
 
-    `split_digest` names the split that it was trained with. `card` is ``None`` for a run, whose
-    scores are not calibrated.
+    `split_digest` is that of the split that the network was trained with. `card` is ``None`` for a
+    run, whose scores are not calibrated.
     """
 
     net: MammoNet
@@ -49,13 +49,13 @@ class Rebuilt:
 def rebuild_network(model: str | Path) -> Rebuilt:
     """Make a torch network of a package (built in, folder, zip) or of a run folder.
 
-    A package's calibration lies in its weights, so that the network's softmax gives the package's
-    probabilities; this is checked on drawn pictures, to 1e-4.
+    The calibration of a package is part of its weights. So the softmax of the network gives the
+    package's probabilities; this is checked on random pictures, to 1e-4.
 
     Raises
     ------
     BadModelPackage
-        If there is no such package, or its network cannot be rebuilt.
+        If the package does not exist, or its network cannot be rebuilt.
     ConfigError
         If a run folder holds no finished pass.
     """
@@ -70,7 +70,9 @@ def rebuild_network(model: str | Path) -> Rebuilt:
     net = _ready(_from_graph(card, model, package.source))
     apart = _apart(net, package)
     if not apart <= TOLERANCE:
-        raise _not_rebuilt(package.source, f"its probabilities lie {apart:.2g} from the package's")
+        raise _not_rebuilt(
+            package.source, f"its probabilities differ by {apart:.2g} from the package's"
+        )
     name = f"{card.name} {card.version}"
     return Rebuilt(net, card.preprocess, card.training.split_digest, name, card)
 
@@ -78,7 +80,7 @@ def rebuild_network(model: str | Path) -> Rebuilt:
 def _from_graph(card: ModelCard, model: str | Path, source: str) -> MammoNet:
     found = _WORDS.match(card.architecture)
     if found is None:
-        raise _not_rebuilt(source, f"the card says of its architecture {card.architecture!r}")
+        raise _not_rebuilt(source, f"the card gives the architecture as {card.architecture!r}")
     backbone, pooling, hidden = found.groups()
     try:
         net = MammoNet(backbone, hidden=int(hidden), pooling=cast(Pooling, pooling))
@@ -109,8 +111,8 @@ def _apart(net: Callable[[torch.Tensor], torch.Tensor], package: ModelPackage) -
     coarse = rng.integers(0, 256, (2, 1, rows // 8, cols // 8), dtype=np.uint8)
     pictures: npt.NDArray[np.uint8] = np.ascontiguousarray(coarse.repeat(8, 2).repeat(8, 3))
     with torch.inference_mode():
-        said = torch.softmax(net(torch.from_numpy(pictures)), 1).numpy()
-    return float(np.abs(said - package.predict(pictures).probabilities).max())
+        rebuilt = torch.softmax(net(torch.from_numpy(pictures)), 1).numpy()
+    return float(np.abs(rebuilt - package.predict(pictures).probabilities).max())
 
 
 def _not_rebuilt(source: str, cause: str) -> BadModelPackage:

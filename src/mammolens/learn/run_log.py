@@ -1,4 +1,4 @@
-"""The log of a run in progress: a table of its passes, files of figures, curves."""
+"""The log of a run: lines for the terminal, ``steps.csv``, ``log.csv``, curves and TensorBoard."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _EVERY = 20
 
 
 class Journal:
-    """Writes what happens into the run folder. Of several processes, the first one alone does.
+    """Writes the figures of steps and passes into the run folder.
 
     Parameters
     ----------
     out
-        Run folder; ``None`` writes nothing.
+        Run folder; ``None`` writes nothing, for every process but the first.
     say
         Takes the lines.
     writer
@@ -46,7 +46,7 @@ class Journal:
     def note_step(
         self, step: int, total: int, passes: float, loss: float, rates: Mapping[str, float]
     ) -> None:
-        """Note every twentieth step: its loss, and the rates that it was taken with."""
+        """Write the loss and the learning rates of every twentieth step."""
         if step % _EVERY or self.out is None:
             return
         taken = time.monotonic() - self.began
@@ -59,7 +59,7 @@ class Journal:
         self._count(row, step)
 
     def note_pass(self, step: int, row: Mapping[str, Any]) -> None:
-        """Note a pass: its row in ``log.csv`` and in the table, and the curves so far."""
+        """Write a pass: its row in ``log.csv`` and in the table, and the curves so far."""
         if self.out is None:
             return
         add_to_log(self.out / "log.csv", row)
@@ -73,7 +73,7 @@ class Journal:
             draw_curves(self.out)
 
     def end(self, best: Mapping[str, Any], epochs: int, *, early: bool) -> None:
-        """Tell what came out, and what to do next.
+        """Report the result of the run and the next command.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class Journal:
             for line in table_of_passes(self.out / "log.csv"):
                 self.say(line)
         if early:
-            self.say("no gain for train.patience passes: raise it to go on")
+            self.say("no gain for train.patience passes: raise it to continue")
         self.say(
             f"the best pass is {int(best['epoch']) + 1} of {epochs}: score {best['score']:.4f}"
         )
@@ -112,9 +112,9 @@ def open_journal(
     step: int,
     epoch: int,
 ) -> Iterator[Journal]:
-    """Open the journal of a run that goes on after `step` steps and `epoch` whole passes.
+    """Open the journal of a run that continues after `step` steps and `epoch` whole passes.
 
-    Rows of steps that will be taken again are dropped first.
+    Rows of steps that will be repeated are removed first.
 
     Raises
     ------
@@ -134,10 +134,10 @@ def open_journal(
 
 
 def table_of_passes(log: Path) -> list[str]:
-    """The passes of a ``log.csv`` as lines of a table: head, then one for each, the best marked.
+    """Give the passes of a ``log.csv`` as lines of a table; the best pass is marked.
 
-    Loss is that of the labels, the score the AUC of malignancy by image (of each data set, and
-    their mean weighted by images), of training pictures as drawn and of validation pictures.
+    The columns are the loss and the AUC of malignancy by image, of training pictures as drawn and
+    of validation pictures: the AUC of each data set, and their mean weighted by images.
     """
     with log.open(newline="") as stream:
         rows = list(csv.DictReader(stream))

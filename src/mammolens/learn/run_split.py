@@ -1,4 +1,4 @@
-"""The split of a run: which patients are learned from and which are held out."""
+"""The split of a run: which patients it learns from, and which patients it holds out."""
 
 from __future__ import annotations
 
@@ -25,32 +25,30 @@ __all__ = ["keep_training_share", "put_on_sides"]
 def put_on_sides(manifest: Manifest, data: DataConfig) -> Manifest:
     """Put every patient on a side.
 
-    In order of precedence: a source is left out (``leave_out``), one of several folds is held out
-    (``folds``; of the official training and validation sides with ``official``), the tables' own
-    sides hold (``official``), or a share of the patients is cut off (``validation``). With
-    ``inner_folds`` what is left to learn from is cut again, and whom the first cut holds out is on
-    no side.
+    In order of precedence: a data set is held out (``leave_out``); one of several folds is held out
+    (``folds``; with ``official`` the folds are cut from the official training and validation
+    sides); the tables' own sides are used (``official``); or a share of the patients is held out
+    (``validation``). With ``inner_folds`` the training side is cut once more, and the patients that
+    the first cut holds out are left out.
 
     Parameters
     ----------
     manifest
-        Sides that its records have are looked at with ``official`` only.
+        Sides that its records state are used with ``official`` only.
 
     Raises
     ------
     InvalidManifest
-        If a side would be empty, or a record states none with ``official``.
+        If a side would be empty, or with ``official`` a record states no side.
     PatientLeak
-        If a patient would stand on two sides.
+        If a patient would be on two sides.
     ConfigError
-        If no record is of the source that is to be left out.
+        If no record is of the data set that is to be held out.
     """
     who = read_persons(data.persons) if data.persons else NO_LINKS
     seed, share = data.split_seed, data.validation
     if data.leave_out:
-        split = _as_validation(
-            hold_out_source(manifest, data.leave_out, seed=seed, same_person=who)
-        )
+        split = hold_out_source(manifest, data.leave_out, same_person=who)
     elif data.folds:
         if data.official:
             manifest = official_split(manifest, same_person=who)
@@ -95,12 +93,3 @@ def keep_training_share(manifest: Manifest, data: DataConfig) -> Manifest:
 def _place(record: Record, seed: int) -> float:
     key = repr((seed, "training_share", *record.patient)).encode()
     return int.from_bytes(hashlib.sha256(key).digest()[:8], "big") / 2.0**64
-
-
-def _as_validation(manifest: Manifest) -> Manifest:
-    return manifest.with_splits(
-        {
-            record.patient: Split.TRAIN if record.split is Split.TRAIN else Split.VALIDATION
-            for record in manifest.records
-        }
-    )

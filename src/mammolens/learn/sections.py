@@ -28,7 +28,7 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    """Which images are learned from."""
+    """The tables of a run, and its split."""
 
     manifests: tuple[Path, ...] = Field((), description="tables, relative to the working directory")
     table: tuple[Path, ...] = Field((), description="one table or a list, instead of manifests")
@@ -57,7 +57,7 @@ class DataConfig(Section):
         0,
         ge=0,
         description="cut the training side again into so many folds, of which inner_fold is held "
-        "out; whom the other settings hold out stands apart and is not looked at",
+        "out; patients that the other settings hold out are not used",
     )
     inner_fold: int = Field(0, ge=0, description="that fold, counted from 0")
     leave_out: str = Field("", description="data set that is held out whole, as validation")
@@ -78,7 +78,7 @@ class DataConfig(Section):
             raise ValueError("leave_out goes with neither folds nor official")
         for fold, folds in ((self.fold, self.folds), (self.inner_fold, self.inner_folds)):
             if fold >= max(1, folds):
-                raise ValueError(f"there is no fold {fold} of {folds}: they count from 0")
+                raise ValueError(f"fold {fold} of {folds} does not exist: folds count from 0")
         return self
 
     @property
@@ -96,11 +96,11 @@ class NetworkConfig(Section):
     )
     start: Path | None = Field(
         None,
-        description="what to go on from with the trunk: best.safetensors of a run, or a model "
+        description="first weights of the trunk: best.safetensors of a run, or a model "
         "package (folder, zip, or the name of a built-in one)",
     )
     start_head: bool = Field(
-        False, description="go on with that run's head as well; for best.safetensors alone"
+        False, description="use that run's head as well; only with best.safetensors"
     )
     hidden: int = Field(256, ge=8, description="width of the fully connected layer")
     dropout: float = Field(0.4, ge=0, lt=1, description="dropout in the head")
@@ -117,9 +117,7 @@ class NetworkConfig(Section):
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         if self.start_head and (self.start is None or self.starts_from_package):
-            raise ValueError(
-                "start_head goes on with a head: name best.safetensors of a run in start"
-            )
+            raise ValueError("start_head needs the best.safetensors of a run in start")
         return self
 
 
@@ -145,7 +143,7 @@ class AugmentConfig(Section):
 
 
 class TrainConfig(Section):
-    """The loop."""
+    """The training loop."""
 
     epochs: int = Field(6, ge=1, description="passes at most")
     epoch_images: int = Field(3840, ge=1, description="images drawn in a pass")
@@ -180,11 +178,11 @@ class TrainConfig(Section):
     teachers: tuple[Path, ...] = Field(
         (), description="folders of finished runs whose P(malignant) is learned beside the labels"
     )
-    teacher_weight: float = Field(1.0, gt=0, description="weight of the loss on what they say")
+    teacher_weight: float = Field(1.0, gt=0, description="weight of the loss on their answers")
     cross_fit: bool = Field(
         False,
-        description="teachers are asked only about patients from whom they have not learned: for "
-        "those that were trained with data.inner_folds",
+        description="teachers score only patients that they have not learned from; for teachers "
+        "that were trained with data.inner_folds",
     )
     cached_variants: int = Field(
         0,
@@ -216,7 +214,7 @@ class TrainConfig(Section):
 
 
 class CardConfig(Section):
-    """What the model's card says in words, beside what the run's data and figures say."""
+    """Text of the model's card, in addition to the facts from the run's data and figures."""
 
     intended_use: str = Field(
         "Research on computer-aided reading of mammograms; no clinical decision may rest on it.",
@@ -230,17 +228,17 @@ class CardConfig(Section):
         False, description="P(tumour) was validated, and may be shown beside P(malignant)"
     )
     licence: str = Field("", description="licence of the weights; empty lists those of the data")
-    attribution: str = Field("", description="to whom the data are owed; empty lists them")
+    attribution: str = Field("", description="authors of the data; empty lists them")
 
 
 class SourceNote(Section):
-    """What the card says of one data set, if the run has seen it."""
+    """Notes on one data set for the card, if the run has used it."""
 
     note: str = Field("", description="what was left out, peculiarities")
     licence: str = Field(
         "", description="its licence, if it is not one of the known public data sets"
     )
-    attribution: str = Field("", description="to whom it is owed, likewise")
+    attribution: str = Field("", description="its authors, likewise")
     weaknesses: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        (), description="what cannot be trusted of a model that learned from it"
+        (), description="weaknesses of a model that learned from it"
     )

@@ -23,7 +23,8 @@ __all__ = ["FEWEST", "check_sides", "refuse_unjudgeable"]
 
 FEWEST: Final = 2
 """Fewest patients (or lesions) with cancer, and without, for thresholds and calibration. With one
-patient all resamples are the same. This promises no quality: below `FEW` a caution is given."""
+patient all resamples are the same. More are needed for good figures: below `FEW` there is a
+caution."""
 
 _NAMES: Final = ("normal", "benign", "malignant")
 
@@ -104,7 +105,7 @@ def _counts(records: Sequence[Record], config: InputConfig) -> tuple[int, int]:
     units: dict[object, bool] = {}
     for record in records:
         if record.malignant is not None:
-            key = (record.dataset, record.image_id) if of_lesions else record.patient
+            key = record.key if of_lesions else record.patient
             units[key] = units.get(key, False) or record.malignant
     ill = sum(units.values())
     return ill, len(units) - ill

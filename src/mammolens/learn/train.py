@@ -68,9 +68,9 @@ _Say = Callable[[str], None]
 def train(
     config_path: Path, out: Path, overrides: Sequence[str] = (), on_progress: _Say = print
 ) -> Path:
-    """Train the network of a run, or go on where the run was cut off.
+    """Train the network of a run, or continue an interrupted run.
 
-    A step reads augmented pictures, or kept maps of the trunk's fixed part if
+    A step reads augmented pictures, or cached maps of the trunk's fixed part if
     ``train.cached_variants`` is not 0 (see `mammolens.learn.inputs`).
 
     Parameters
@@ -78,22 +78,22 @@ def train(
     config_path
         The run's TOML file.
     out
-        Run folder: ``run.json`` (resolved configuration and digests), ``state.pt`` (to resume),
+        Run folder: ``run.json`` (resolved configuration and digests), ``state.pt`` (checkpoint),
         ``log.csv``, ``steps.csv``, ``curves.png``, ``best.safetensors`` and ``best.json`` (the
         pass that validated best).
 
     Returns
     -------
-    Path of the best weights, of the whole network.
+    The path of the best weights of the whole network.
 
     Raises
     ------
     ConfigError
         If a setting is impossible, the folder holds another run, or the loss is not finite.
     InvalidManifest, PatientLeak
-        If the tables cannot be learned from.
+        If a network cannot be trained on the tables.
     StorageError
-        If the folder is full; the checkpoint before is kept.
+        If the disk is full; the earlier checkpoint is kept.
     SystemExit
         After SIGTERM or SIGINT, once a checkpoint is written.
     """
@@ -239,8 +239,8 @@ def first_statistics(
 ) -> None:
     """Set the batch-norm statistics of a network before its first step.
 
-    They are estimated from prepared pictures for ImageNet weights, restored for a package's trunk,
-    and kept for an earlier run's.
+    They are estimated from prepared pictures for ImageNet weights, computed without changing the
+    output for a package's trunk, and kept for the trunk of an earlier run.
     """
     seed, batch, start = config.train.seed, config.train.batch, config.network.start
     if start is None:
@@ -252,15 +252,14 @@ def first_statistics(
 def batch_loss(
     logits: Tensor, places: nn.Module, maps: Tensor, batch: Batch, config: RunConfig
 ) -> Tensor:
-    """Loss of the labels of a batch, of what teachers give for it, and of the places where lesions
-    are marked.
+    """Give the loss of a batch: of its labels, its teachers' answers and its marked lesions.
 
     Parameters
     ----------
     logits
-        Float (B, 3), what the head made of `maps`.
+        Float (B, 3), the output of the head for `maps`.
     maps
-        Float (B, K, h, w), what the trunk made of the batch's pictures.
+        Float (B, K, h, w), the output of the trunk for the batch's pictures.
     """
     train, device = config.train, maps.device
     loss = partial_label_loss(logits, batch.allowed.to(device), train.smoothing)
@@ -292,7 +291,7 @@ def _held_out_logits(
     material: Material,
     processes: Processes,
 ) -> npt.NDArray[np.float32]:
-    """Logits (n, 3) of the held-out pictures; each process looks at its share of them."""
+    """Give logits (n, 3) of the held-out pictures; each process computes its share of them."""
     count = len(material.held_out.records)
     rows = range(count)[processes.rank :: processes.world]
     own = logits_of_rows(
@@ -306,6 +305,6 @@ def _refuse_infinite(loss: Tensor, step: int) -> None:
         raise ConfigError(
             f"the loss of step {step + 1} is not finite",
             keyword="train.trunk_rate",
-            remedy="Lower the rates and begin again in another folder; with mixed precision try "
-            "single",
+            remedy="Lower the learning rates and start again in another folder; with mixed "
+            "precision, try single precision",
         )

@@ -1,4 +1,4 @@
-"""The curves of a run as one picture: loss, learning rates, and AUC of each data set."""
+"""The curves of a training run in one picture: loss, learning rates, and AUC by data set."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def draw_curves(run: Path) -> Path:
     steps, passes = _read(run / "steps.csv"), _read(run / "log.csv")
     if not passes:
         raise ConfigError(
-            "there is no finished pass to draw",
+            "the run has no finished pass to draw",
             source=str(run / "log.csv"),
             remedy="Train first: mammolens train RUN.toml --out DIR",
         )
@@ -98,7 +98,7 @@ def _best(passes: _Table) -> str:
 
 
 def _ends(passes: _Table) -> list[float]:
-    """Where passes end: the first, `epoch` 0, ends at 1."""
+    """Give the ends of the passes; the first pass, `epoch` 0, ends at 1."""
     return [epoch + 1 for epoch in passes["epoch"]]
 
 

@@ -1,8 +1,8 @@
 """Folding of a trunk for inference, in place: fewer and simpler operations with the same result.
 
-Batch norm goes into the convolution before it; padding that depends on the picture's size becomes
-constant; a stem that would read the grey picture three times reads it once, where its channels are
-normalised alike. For sides that are multiples of 32 the maps stay the same up to rounding.
+Batch norms are folded into the convolutions before them. Padding that depends on the picture's size
+becomes constant. If the three channels of the grey picture are equal, the stem reads only one. For
+pictures whose sides are multiples of 32 the maps stay the same up to rounding.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def fold_trunk(net: MammoNet, picture: Tensor) -> None:
     Parameters
     ----------
     picture
-        (1, 1, H, W): passed once through the network to see which layer feeds which.
+        (1, 1, H, W); it is passed once through the network to find which layer follows which.
     """
     convolutions, pairs = watch_layers(net, picture)
     for conv, norm in pairs:
@@ -58,9 +58,10 @@ def fold_trunk(net: MammoNet, picture: Tensor) -> None:
 
 
 def round_weights(net: MammoNet) -> None:
-    """Round weights to half precision, in place, where that costs little.
+    """Round weights to half precision, in place, if the effect is small.
 
-    Depthwise convolutions and the stem keep their precision: few numbers, large effect.
+    Depthwise convolutions and the stem keep their precision: they have few weights, but a large
+    effect.
     """
     dense = [m for m in net.trunk.modules() if isinstance(m, nn.Conv2d) and m.groups == 1]
     linear = [m for m in net.trunk.modules() if isinstance(m, nn.Linear)]
@@ -71,7 +72,7 @@ def round_weights(net: MammoNet) -> None:
 def watch_layers(
     net: MammoNet, picture: Tensor
 ) -> tuple[list[nn.Conv2d], list[tuple[nn.Conv2d, nn.BatchNorm2d]]]:
-    """Pass a picture (1, 1, H, W) through a network, and see which layer feeds which.
+    """Pass a picture (1, 1, H, W) through a network, and find which layer follows which.
 
     Returns
     -------
@@ -110,7 +111,7 @@ def _fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
 
 
 def _same_padding(conv: nn.Conv2d) -> tuple[int, int, int, int]:
-    """Padding (left, right, top, bottom) of TensorFlow's SAME for sides that the stride divides."""
+    """Give TensorFlow's SAME padding (left, right, top, bottom); the stride divides the sides."""
     pads: list[int] = []
     for axis in (1, 0):
         reach = (conv.kernel_size[axis] - 1) * conv.dilation[axis] + 1

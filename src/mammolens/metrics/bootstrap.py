@@ -51,8 +51,8 @@ class Interval:
     `low` and `high` are ``None`` if no interval exists: there is only one patient, or the statistic
     is undefined in all resamples. `n` is the number of rows, `n_groups` that of patients. `draws`
     is the number of resamples behind the interval, `redrawn` the number of resamples that were
-    replaced because the statistic was undefined in them (one class only). `bias` is the mean of the
-    resamples minus `value`.
+    replaced because the statistic was undefined in them, for example with one class only. `bias` is
+    the mean of the resamples minus `value`.
     """
 
     value: float

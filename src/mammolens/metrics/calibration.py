@@ -30,7 +30,7 @@ _LOWEST, _HIGHEST = 0.05, 20.0
 _GOLDEN = (5**0.5 - 1) / 2
 _NARROWEST = 1e-12
 _SEPARABLE = 1e-6
-"""Mean of p (1 − p) below which a fit has parted the classes: its slope grows without end."""
+"""Mean of p (1 − p) below which the classes count as separable; the slope grows without end."""
 
 
 def brier_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
@@ -128,8 +128,9 @@ def fit_temperature(logits: npt.ArrayLike, allowed: npt.ArrayLike) -> float:
     The loss of a row is −log of the summed probabilities of the classes that its label allows.
 
     With partial labels the loss need not have a single minimum, so a grid over log T finds the
-    valley and a golden-section search its floor. T is searched in 0.05–20; it is at an end of this
-    range if the model separates the classes completely, or its outputs carry no information.
+    region of the minimum, and a golden-section search the minimum. T is searched in 0.05–20; it is
+    at an end of this range if the model separates the classes completely, or its outputs carry no
+    information.
 
     Parameters
     ----------

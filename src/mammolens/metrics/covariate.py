@@ -8,14 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.errors import InvalidManifest
-from mammolens.metrics.bootstrap import Interval, patient_bootstrap
+from mammolens.metrics.bootstrap import Interval, patient_bootstraps
 from mammolens.metrics.checks import FloatArray
 from mammolens.metrics.probability import fit_logistic
 
 __all__ = ["added_log_odds"]
 
 _RIDGE = 1e-6
-"""It only keeps the intercepts of groups of one class from running away."""
+"""Weight of the penalty. It is so small that it only keeps the intercept of a group with one class
+finite."""
 
 
 def added_log_odds(
@@ -27,11 +28,12 @@ def added_log_odds(
     *,
     draws: int = 500,
     seed: int = 0,
-) -> Interval:
+) -> Interval | None:
     """Give the slope of a covariate in a logistic regression in which log-odds are an offset.
 
     Every group has its own intercept, so that a covariate that only separates the groups gets no
-    slope. The interval comes from resampling patients.
+    slope. The interval comes from resampling patients. A resample whose slope cannot be estimated
+    is drawn again and counted.
 
     Parameters
     ----------
@@ -40,9 +42,14 @@ def added_log_odds(
     log_odds
         (n,), log-odds of the model; they are the offset.
     values
-        (n,), the covariate, in the unit that the slope shall have.
+        (n,), the covariate; the slope is per unit of it.
     groups, patients
         n each: the data set and the patient of each row.
+
+    Returns
+    -------
+    The slope in log-odds per unit; ``None`` if it cannot be estimated, because the fit does not
+    converge (the covariate separates the classes, for example).
 
     Raises
     ------
@@ -68,8 +75,8 @@ def added_log_odds(
     member = np.array([[str(group) == name for name in names] for group in groups], np.float64)
     design = np.column_stack([along - along.mean(), member])
 
-    def slope(weights: FloatArray) -> FloatArray:
+    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
         fits = fit_logistic(design, known, weights, offsets=offsets, ridge=_RIDGE)
-        return fits.coefficients[:, 0]
+        return {"slope": np.where(fits.converged, fits.coefficients[:, 0], np.nan)}
 
-    return patient_bootstrap(slope, known > 0, patients, draws=draws, seed=seed)
+    return patient_bootstraps(statistics, known > 0, patients, draws=draws, seed=seed)["slope"]

@@ -1,4 +1,4 @@
-"""Scores of rows by a logistic regression that saw none of their patient's rows.
+"""Cross-fitted scores: each row is scored by a logistic regression without its patient's rows.
 
 It measures what a few features reveal, such as the source of a picture from its header.
 """
@@ -17,11 +17,11 @@ __all__ = ["out_of_fold", "patient_folds"]
 
 _FOLDS = 5
 _RIDGE, _INTERCEPT_RIDGE = 1.0, 1e-3
-"""The intercept is hardly held back: it carries the share of positives."""
+"""The penalty on the intercept is small, because the intercept follows the share of positives."""
 
 
 def patient_folds(patients: Sequence[str]) -> IntArray:
-    """Deal patients out to five folds in the order of a hash; the order of rows does not matter.
+    """Assign patients to five folds in the order of a hash; the order of rows does not matter.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def patient_folds(patients: Sequence[str]) -> IntArray:
 
 
 def out_of_fold(values: FloatArray, labels: BoolArray, folds: IntArray) -> FloatArray:
-    """Log-odds (n,) of each row from a model that saw none of its patient's rows.
+    """Give log-odds (n,) of each row from a fit without its patient's fold.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def out_of_fold(values: FloatArray, labels: BoolArray, folds: IntArray) -> Float
 
 
 def _design(values: FloatArray) -> FloatArray:
-    """Ones, the standardised features, and their squares: too bright or too dark may both tell."""
+    """Give ones, the standardised features and their squares; both extremes may be informative."""
     bounded = np.clip(values, -5, 5)
     return np.hstack([np.ones((len(values), 1)), bounded, bounded**2])
 

@@ -57,11 +57,11 @@ def permutation_tests(
 ) -> dict[str, GapTest]:
     """Test whether rows called `name` differ from the others in figures.
 
-    What is exchanged is names, and the rows of a patient stay together: patients of one name
-    exchange it with others of one name and of the same labels (only positive, only negative,
-    both); a patient of several names exchanges these among their rows. The test is exact where,
-    given the labels, scores do not depend on the name. All figures are tested by the same
-    exchanges; each ends early once its p is plainly not small.
+    Names are exchanged, and the rows of a patient stay together. A patient with one name exchanges
+    it with other such patients that have the same labels (only positive, only negative, both). A
+    patient with several names exchanges them among the patient's rows. The test is exact if, given
+    the labels, scores do not depend on the name. All figures are tested by the same exchanges; the
+    test of a figure ends early when its p-value is certainly not small.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def permutation_tests(
     labels
         (n,), bool or 0/1.
     names, patients
-        (n,), the group of a row, and whose row it is.
+        (n,), the group and the patient of each row.
     draws
         At most so many exchanges; p is at least 1 / (draws + 1).
 
@@ -102,7 +102,7 @@ def permutation_tests(
     if member.all() or not member.any():
         raise InvalidManifest(f"all rows are in {name!r}, or none is, so a gap cannot be tested")
     seen = {
-        measure: _Seen(float(_gaps(statistic, member[None].astype(np.float64))[0]))
+        measure: _GapCount(float(_gaps(statistic, member[None].astype(np.float64))[0]))
         for measure, statistic in statistics.items()
     }
     if not all(np.isfinite(one.value) for one in seen.values()):
@@ -119,8 +119,8 @@ def permutation_tests(
     return {measure: one.test() for measure, one in seen.items()}
 
 
-class _Seen:
-    """A figure's gap, and which exchanges gave one at least as wide."""
+class _GapCount:
+    """The gap of a figure, and which exchanges gave a gap at least as wide."""
 
     def __init__(self, value: float) -> None:
         self.value = value

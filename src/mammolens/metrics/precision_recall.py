@@ -14,6 +14,7 @@ from mammolens.metrics.checks import (
     check_probabilities,
     require_both_classes,
 )
+from mammolens.metrics.ranked import ranked_counts
 
 __all__ = [
     "PrecisionRecall",
@@ -45,12 +46,9 @@ def precision_recall_curve(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Prec
     """
     known, values = check_binary(labels, scores)
     require_both_classes(known)
-    order = np.argsort(-values, kind="stable")
-    ordered = values[order]
-    last = np.flatnonzero(np.r_[ordered[1:] != ordered[:-1], True])
-    hits = np.cumsum(known[order])[last]
-    precision, recall = hits / (last + 1), hits / np.count_nonzero(known)
-    return PrecisionRecall(precision[::-1], recall[::-1], ordered[last][::-1])
+    counts = ranked_counts(known, values)(np.ones((1, known.size)))
+    caught, alarms = counts.caught[:0:-1, 0], counts.alarms[:0:-1, 0]
+    return PrecisionRecall(caught / (caught + alarms), caught / caught[0], np.unique(values))
 
 
 def probabilistic_f1_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:

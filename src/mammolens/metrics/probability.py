@@ -12,21 +12,23 @@ from mammolens.metrics.checks import BoolArray, FloatArray
 __all__ = ["LogisticFits", "fit_logistic", "log_odds", "shares", "sigmoid", "softmax"]
 
 _EDGE = 1e-9
-"""Probabilities are kept so far away from 0 and 1: a log-odds of ±20.7 is the most that counts."""
+"""Smallest distance of probabilities from 0 and 1; the log-odds are then at most ±20.7."""
 
 _STEPS = 50
+"""Most steps of Newton's method; a fit that needs more has not converged."""
+
 _LONGEST = 2.0
-"""Newton's steps are cut at this length: far from the solution they overshoot."""
+"""Longest step of a coefficient, because far from the solution Newton's method overshoots."""
 
 _TOLERANCE = 1e-12
 _DAMPING = 1e-12
 
 
 class LogisticFits(NamedTuple):
-    """Coefficients (m, k) of m fits, and which of them have come to rest, bool (m,).
+    """Coefficients (m, k) of m fits, and which fits have converged, bool (m,).
 
-    `information` (m,) is the weighted mean of p (1 − p): it goes to 0 where the classes can be
-    separated and coefficients run away.
+    `information` (m,) is the weighted mean of p (1 − p). It goes to 0 if the classes are separable,
+    so that coefficients grow without end. Do not use a fit that has not converged.
     """
 
     coefficients: FloatArray
@@ -48,7 +50,7 @@ def shares(part: npt.ArrayLike, whole: npt.ArrayLike) -> FloatArray:
 
 
 def softmax(logits: npt.ArrayLike) -> FloatArray:
-    """Probabilities (…, k) of logits (…, k).
+    """Give probabilities (…, k) of logits (…, k).
 
     Examples
     --------
@@ -62,7 +64,7 @@ def softmax(logits: npt.ArrayLike) -> FloatArray:
 
 
 def sigmoid(log_odds: npt.ArrayLike) -> FloatArray:
-    """Probabilities of log-odds, of any shape.
+    """Give probabilities of log-odds, of any shape.
 
     Examples
     --------
@@ -74,7 +76,7 @@ def sigmoid(log_odds: npt.ArrayLike) -> FloatArray:
 
 
 def log_odds(probabilities: npt.ArrayLike) -> FloatArray:
-    """Natural log-odds of probabilities, of any shape; these are kept 1e-9 away from 0 and 1.
+    """Give natural log-odds of probabilities, of any shape, clipped 1e-9 away from 0 and 1.
 
     Examples
     --------
@@ -100,17 +102,17 @@ def fit_logistic(
     Parameters
     ----------
     design
-        (n, k), what the coefficients are multiplied with; of about unit size.
+        (n, k), the columns that the coefficients multiply; of about unit size.
     labels
         (n,), bool or 0/1.
     weights
-        (m, n), of the rows, for each of m fits: the draws of a bootstrap, or one row of ones.
+        (m, n), weights of the rows for each of m fits: draws of a bootstrap, or one row of ones.
     offsets
-        (n,), log-odds that are added with a weight of 1.
+        (n,), log-odds that are added with a coefficient of 1.
     ridge
         One number or (k,): half of it times the squared coefficient is added to the mean loss.
     start
-        One number or (k,), coefficients to begin with.
+        One number or (k,), the first coefficients.
 
     Examples
     --------

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mammolens.metrics.bootstrap import Interval, Statistic, patient_bootstrap
 from mammolens.metrics.checks import FloatArray, check_binary, require_both_classes
-from mammolens.metrics.ranked import ranked_area, ranked_statistic
+from mammolens.metrics.ranked import ranked_area, ranked_counts, ranked_statistic
 
 __all__ = [
     "RocCurve",
@@ -180,13 +180,7 @@ def roc_curve(labels: npt.ArrayLike, scores: npt.ArrayLike) -> RocCurve:
     """
     known, values = check_binary(labels, scores)
     require_both_classes(known)
-    order = np.argsort(-values, kind="stable")
-    ordered = values[order]
-    last = np.flatnonzero(np.r_[ordered[1:] != ordered[:-1], True])
-    hits = np.cumsum(known[order])[last]
-    alarms = last + 1 - hits
-    return RocCurve(
-        np.r_[0.0, alarms / np.count_nonzero(~known)],
-        np.r_[0.0, hits / np.count_nonzero(known)],
-        np.r_[np.inf, ordered[last]],
-    )
+    counts = ranked_counts(known, values)(np.ones((1, known.size)))
+    caught, alarms = counts.caught[:, 0], counts.alarms[:, 0]
+    thresholds = np.r_[np.inf, np.unique(values)[::-1]]
+    return RocCurve(alarms / alarms[-1], caught / caught[-1], thresholds)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.errors import InvalidManifest
 from mammolens.metrics.bootstrap import Statistics
 from mammolens.metrics.checks import BoolArray, FloatArray, IntArray, check_probabilities
 
@@ -23,6 +23,8 @@ __all__ = [
 MINIMUM_FOR_ECE = 400
 """Fewest rows for an expected calibration error (ECE). With 40 rows, even a perfectly calibrated
 model has an ECE of 0.13."""
+
+_BINS = 10
 
 
 class ReliabilityCurve(NamedTuple):
@@ -41,35 +43,29 @@ class _Bins(NamedTuple):
     observed: FloatArray
 
 
-def reliability_curve(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
-) -> ReliabilityCurve:
-    """Give mean probabilities and observed shares in bins of equal width; leave out empty bins.
+def reliability_curve(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> ReliabilityCurve:
+    """Give mean probabilities and observed shares in ten bins of equal width, if not empty.
 
     Raises
     ------
     InvalidManifest
         As `mammolens.metrics.brier_statistic`.
-    ConfigError
-        If `bins` is below one.
 
     Examples
     --------
-    >>> reliability_curve([0, 1, 1], [0.1, 0.9, 0.7], bins=2).observed.tolist()
+    >>> reliability_curve([0, 1, 1], [0.15, 0.92, 0.98]).observed.tolist()
     [0.0, 1.0]
     """
     known, values = check_probabilities(labels, probabilities)
-    found = _binning(known, values, bins)(np.ones((1, known.size)))
+    found = _binning(known, values)(np.ones((1, known.size)))
     weight, predicted, observed = (part[0] for part in found)
     filled = weight > 0
     return ReliabilityCurve(predicted[filled], observed[filled], weight[filled].astype(np.int64))
 
 
-def reliability_statistics(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
-) -> Statistics:
+def reliability_statistics(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistics:
     """Give the observed share of each bin, named by its number, for `patient_bootstraps`."""
-    binned = _binning(*check_probabilities(labels, probabilities), bins)
+    binned = _binning(*check_probabilities(labels, probabilities))
 
     def statistics(weights: FloatArray) -> dict[str, FloatArray]:
         return {str(number): share for number, share in enumerate(binned(weights).observed.T)}
@@ -77,17 +73,15 @@ def reliability_statistics(
     return statistics
 
 
-def calibration_error_statistics(
-    labels: npt.ArrayLike, probabilities: npt.ArrayLike, bins: int = 10
-) -> Statistics:
+def calibration_error_statistics(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistics:
     """Give ``ece``, the mean gap of the reliability curve weighted by count, and ``squared_error``.
 
     The latter is the mean squared gap without the gaps of chance.
 
-    Binomial noise opens a gap in every bin of a perfect model, so its ECE is never 0. From each
-    squared gap its expectation by chance is taken off: the mean is unbiased, near 0 for a perfect
-    model, and may be negative. Its interval must be `Interval.centred`: each resample opens
-    further gaps.
+    By chance there is a gap in every bin, even for a perfect model, so its ECE is never 0. The
+    squared error subtracts the expected chance from each squared gap. Its mean is unbiased: near 0
+    for a perfect model, and possibly negative. Use `Interval.centred` for the intervals, because
+    each resample adds gaps by chance.
 
     Raises
     ------
@@ -105,7 +99,7 @@ def calibration_error_statistics(
             f"{known.size} rows are too few for an ECE",
             remedy=f"Give at least {MINIMUM_FOR_ECE} rows, or report the Brier score",
         )
-    binned = _binning(known, values, bins)
+    binned = _binning(known, values)
 
     def statistics(weights: FloatArray) -> dict[str, FloatArray]:
         weight, predicted, observed = binned(weights)
@@ -120,12 +114,10 @@ def calibration_error_statistics(
     return statistics
 
 
-def _binning(known: BoolArray, values: FloatArray, bins: int) -> Callable[[FloatArray], _Bins]:
+def _binning(known: BoolArray, values: FloatArray) -> Callable[[FloatArray], _Bins]:
     """Assign rows to bins once; give a function from weights to the content of the bins."""
-    if bins < 1:
-        raise ConfigError(f"{bins} bins", keyword="bins", remedy="Give 10")
-    place = np.minimum((values * bins).astype(np.int64), bins - 1)
-    inside = (place[:, None] == np.arange(bins)).astype(np.float64)
+    place = np.minimum((values * _BINS).astype(np.int64), _BINS - 1)
+    inside = (place[:, None] == np.arange(_BINS)).astype(np.float64)
     columns = np.hstack([inside, inside * values[:, None], inside * known[:, None]])
 
     def binned(weights: FloatArray) -> _Bins:

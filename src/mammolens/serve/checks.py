@@ -1,8 +1,8 @@
-"""Check that peers and routes of the settings can be reached, without storing anything.
+"""Check that the peers and routes in the settings can be reached; nothing is stored.
 
-DICOM peers hear a C-ECHO, and a route to one proposes the classes that it would store; DICOMweb
-servers are asked for a study that nobody has, FHIR servers for what they can do; an MLLP listener
-is connected to; a folder takes an empty file that is removed at once.
+A DICOM peer gets a C-ECHO, and a DICOM route also proposes the classes that it stores. A DICOMweb
+server is asked for a study that does not exist, a FHIR server for its capabilities. For MLLP, a
+connection is made. In a folder, an empty file is written and removed.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import ssl
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mammolens.errors import DeliveryError, MammolensError
 from mammolens.serve.delivery import Target, open_transport, parse_target
@@ -40,16 +40,16 @@ __all__ = ["Reached", "check_destinations"]
 
 _AT_A_TIME: Final = 8
 _NOBODY: Final = "2.25.0"
-"""A study that no server has: whatever it answers names no patient."""
+"""A study that no server has, so that no answer names a patient."""
 _CLOSED_DOOR: Final = frozenset({401, 403, 407})
 _NOT_FOUND: Final = 404
 _NO_SEARCH: Final = frozenset({400, 405, 406, 415, 501})
-"""Answers of a server that stores and does not search."""
+"""Answers of a server that can store but not search."""
 
 
 @dataclass(frozen=True)
 class Reached:
-    """One peer or route: `what` it is, where it lies, whether it can be used, and why not."""
+    """Result for one peer or route: `what` it is, its address, whether it works, and its answer."""
 
     what: str
     address: str
@@ -59,21 +59,17 @@ class Reached:
     def __str__(self) -> str:
         return f"{'ok' if self.sound else 'FAIL':4}  {self.what}, {self.address}: {self.said}"
 
-    def to_json(self) -> dict[str, Any]:
-        """Give everything as plain values."""
-        return asdict(self)
-
 
 def check_destinations(settings: NodeSettings) -> Iterator[Reached]:
-    """Ask every peer, the server of procedure steps, and the destination of every route.
+    """Check every peer, the server of procedure steps, and the destination of every route.
 
     Yields
     ------
-    One answer for each, in the order of the settings; a wrong setting is an answer too. First
-    comes what of the node's own data others can read.
+    A result for each, in the order of the settings, also for a wrong setting. First come the
+    files of the node that others can read.
     """
     for path in open_to_others(settings):
-        said = "others can read it. Start the node once: it closes what is its own; or chmod it"
+        said = "others can read it. Start the node once, which corrects this, or use chmod"
         yield Reached("own data", str(path), False, said)
     dimse, web, ups = settings.dimse, settings.web, settings.ups
     asked: list[tuple[str, str, Callable[[], str]]] = []
@@ -96,7 +92,7 @@ def _reached(what: str, address: str, ask: Callable[[], str]) -> Reached:
     except MammolensError as error:
         remedy = f". {error.remedy}" if error.remedy else ""
         return Reached(what, address, False, f"{error.message}{remedy}")
-    except Exception as error:  # a peer that answers with nonsense must not hide the others
+    except Exception as error:  # an invalid answer must not hide the other results
         return Reached(what, address, False, f"could not be asked: {type(error).__name__}")
 
 
@@ -127,7 +123,7 @@ def _ask_route(route: RouteSettings, settings: NodeSettings) -> str:
 
 
 def _call(peer: Peer, dimse: DimseSettings, storage: Sequence[str] = ()) -> str:
-    """Call a DICOM node; where that fails, say whether anything listens at its port."""
+    """Call a DICOM node; if that fails, find out whether anything listens at its port."""
     try:
         return echo(peer, dimse, storage)
     except DeliveryError as error:
@@ -153,7 +149,7 @@ def _ask_dicomweb(server: Endpoint, service: str = "/studies") -> str:
 
 
 def _ask_fhir(target: Target) -> str:
-    """Ask for the capability statement, and for a count that needs the credentials."""
+    """Read the capability statement, and a count that needs the credentials."""
     kind = "application/fhir+json"
     with HttpClient(target) as client:
         answer = _ask(client, "GET", "/metadata", kind)
@@ -164,23 +160,23 @@ def _ask_fhir(target: Target) -> str:
         version = str(capable.get("fhirVersion") or "")
         if capable.get("resourceType") != "CapabilityStatement" or not version.startswith("4."):
             raise DeliveryError(
-                f"it answers, and is not a FHIR R4 server ({version or 'no version'})",
+                f"it answers, but is not a FHIR R4 server ({version or 'no version'})",
                 remedy="Give the base address of a FHIR R4 server",
             )
         rest = [part for part in capable.get("rest") or [] if isinstance(part, dict)]
         offered = [act.get("code") for part in rest for act in part.get("interaction") or []]
         if offered and "transaction" not in offered:
             raise DeliveryError(
-                f"FHIR {version}, and it does not take transactions",
-                remedy="Results are sent as transaction Bundles: have them allowed there",
+                f"FHIR {version}, but it does not accept transactions",
+                remedy="Results are sent as transaction Bundles: allow them there",
             )
         _refuse_closed(_ask(client, "GET", "/Device?_summary=count", kind).status)
-    return f"FHIR {version}" + ("" if offered else ", does not say whether it takes transactions")
+    return f"FHIR {version}" + ("" if offered else ", does not say whether it accepts transactions")
 
 
 def _try_folder(folder: Path) -> str:
     if not folder.is_dir():
-        raise DeliveryError("the folder is not there", remedy="Mount it, or correct the path")
+        raise DeliveryError("the folder does not exist", remedy="Mount it, or correct the path")
     try:
         with tempfile.TemporaryFile(dir=folder):
             return "the folder can be written"
@@ -192,7 +188,7 @@ def _try_folder(folder: Path) -> str:
 
 
 def _try_listener(target: Target) -> str:
-    """Connect, with TLS where the address says so, and hang up."""
+    """Connect, with TLS if the address has it, and close the connection."""
     pace = Pace(target.timeout_s, 0)
     try:
         connect(target.host, target.port, pace, target.tls, target.tls_name).close()
@@ -212,7 +208,7 @@ def _ask(client: HttpClient, method: str, path: str, accept: str) -> HttpAnswer:
         raise _away(error.reason) from error
     except HttpError as error:
         raise DeliveryError(
-            f"it is connected to, and does not answer as HTTP ({type(error.reason).__name__})",
+            f"it can be reached, but does not answer in HTTP ({type(error.reason).__name__})",
             remedy="Check the port, and whether it is http or https",
         ) from error
 
@@ -243,7 +239,7 @@ def _words(error: BaseException) -> str:
 def _refuse_closed(status: int) -> None:
     if status in _CLOSED_DOOR:
         raise DeliveryError(
-            f"HTTP {status}: it does not let us in",
+            f"HTTP {status}: access is denied",
             remedy="Check the user, and the token or password in [secrets]",
         )
 

@@ -1,6 +1,6 @@
-"""What the commands ``mammolens worker``, ``mammolens deliver`` and ``mammolens node`` run.
+"""The functions behind ``mammolens worker``, ``deliver``, ``serve`` and ``node``.
 
-Each loads the rooms that it needs: a worker speaks neither DICOM nor HTTP.
+Each imports only the packages that it needs: a worker does not load DICOM networking or HTTP.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mammolens.images import find_files
 from mammolens.serve import logs
 from mammolens.serve.holdings import NodeState, open_state
 from mammolens.serve.record import present
-from mammolens.serve.settings import NodeSettings
+from mammolens.serve.settings import NodeSettings, load_settings
 
 if TYPE_CHECKING:
     from mammolens.serve.dimse import FoundStudy, Method, PullReport, StudyQuery
@@ -30,6 +30,7 @@ __all__ = [
     "add_files",
     "ended_together",
     "make_administrator",
+    "make_demonstration",
     "pull",
     "run_deliveries",
     "run_node",
@@ -40,31 +41,31 @@ __all__ = [
 
 
 def run_worker(settings: NodeSettings, threads: int, once: bool) -> int:
-    """Work until the process is asked to end, or `once`; give the number of results entered.
+    """Analyse exams until the process is asked to end, or `once`; give the number of results.
 
     Raises
     ------
     ConfigError, ModelError
         A setting, a sink or the model cannot be used.
     StorageError
-        The database is away at the start; later on it is waited for.
+        The database is away at the start; later, the process waits for it.
     """
-    from mammolens.serve.work import work, work_off
+    from mammolens.serve.work import work
 
     logs.configure(settings.log.level)
     with stopping() as stop, open_state(settings) as state, present(state.database, "worker"):
-        return (work_off if once else work)(state, threads, stop, apart=True)
+        return work(state, threads, stop, once=once)
 
 
 def run_node(settings: NodeSettings) -> None:
-    """Listen, watch, take steps and deliver until asked to end; what runs then may end first.
+    """Run the node until the process is asked to end; running exchanges may finish first.
 
     Raises
     ------
     ConfigError
         A setting, an address or a certificate cannot be used.
     StorageError
-        The database is away at the start; later on senders are asked to send again.
+        The database is away at the start; later, senders are asked to send again.
     """
     with _running(settings, lambda _state: None, workers=0) as node:
         node.stop.wait()
@@ -76,17 +77,17 @@ def run_serve(settings: NodeSettings, workers: int, tell: Callable[[str], None])
     Parameters
     ----------
     workers
-        Exams in work at a time; 0: workers run elsewhere.
+        Exams that are analysed at the same time; 0 if workers run elsewhere.
     tell
-        Shows the address, and the one-time password of the first administrator, to whoever started
-        it. Neither is logged.
+        Shows the address and the one-time password of the first administrator to the user who
+        started the service. They are not logged.
 
     Raises
     ------
     ConfigError, ModelError
         A setting, an address, a certificate, a sink or the model cannot be used.
     StorageError
-        The database is away at the start; later on it is waited for.
+        The database is away at the start; later, the process waits for it.
     """
     from mammolens.serve.people import first_administrator
     from mammolens.serve.portal import open_portal
@@ -94,7 +95,7 @@ def run_serve(settings: NodeSettings, workers: int, tell: Callable[[str], None])
     web = settings.web
     if not web.enabled:
         raise ConfigError(
-            "people come by HTTP, which is off", keyword="web.enabled", remedy="Set it to true"
+            "people need HTTP, which is off", keyword="web.enabled", remedy="Set it to true"
         )
     with _running(settings, open_portal, workers) as node:
         scheme = "https" if web.certificate is not None else "http"
@@ -108,7 +109,7 @@ def run_serve(settings: NodeSettings, workers: int, tell: Callable[[str], None])
 
 
 class _Running(NamedTuple):
-    """A node that runs: `stop` ends it, and `port` is that of HTTP."""
+    """A running node: `stop` ends it, and `port` is its HTTP port."""
 
     stop: threading.Event
     state: NodeState
@@ -129,7 +130,7 @@ def _running(
     with (
         stopping() as stop,
         open_state(settings) as state,
-        watching(state),  # first: a folder that another node watches is named before a port opens
+        watching(state),  # first, so that a folder in use is reported before a port opens
         present(state.database, "node"),
         ended_together(
             serving(state, make_portal(state)),
@@ -145,7 +146,7 @@ def _running(
 
 @contextmanager
 def _working(state: NodeState, workers: int, stop: threading.Event) -> Iterator[None]:
-    """Let workers work beside the block; if they cannot, everything is stopped, and says why."""
+    """Run workers during the block; if they fail, everything is stopped with their error."""
     from mammolens.serve.work import work
 
     if workers == 0:
@@ -156,7 +157,7 @@ def _working(state: NodeState, workers: int, stop: threading.Event) -> Iterator[
     def run() -> None:
         try:
             with present(state.database, "worker"):
-                work(state, workers, stop, apart=True)
+                work(state, workers, stop)
         except BaseException as error:
             failed.append(error)
             stop.set()
@@ -195,30 +196,57 @@ def make_administrator(settings: NodeSettings, name: str) -> str:
             ) from refused
 
 
+def make_demonstration(folder: Path, tell: Callable[[str], None]) -> Path:
+    """Fill a folder with a demonstration, as far as it is not there; gives its settings file.
+
+    Parameters
+    ----------
+    tell
+        Shows what was made, and the one-time passwords, to whoever started it.
+
+    Raises
+    ------
+    ConfigError
+        The sample exams are not installed.
+    StorageError
+        The folder cannot be written to, or its database is away.
+    """
+    from mammolens.serve.demonstration import invite_people, receive_studies, write_settings
+
+    file = write_settings(folder)
+    with open_state(load_settings(file)) as state:
+        everybody = invite_people(state)
+        for study, is_new in receive_studies(state):
+            tell(f"{study.description}: {'received' if is_new else 'there already'}")
+        for invited in everybody:
+            tell(f"one-time password of {invited.person.name}: {invited.password}")
+    return file
+
+
 def run_deliveries(settings: NodeSettings, once: bool) -> int:
-    """Deliver until the process is asked to end, or `once`; give the number of files delivered.
+    """Deliver results until the process is asked to end, or `once`; give the number of files.
 
     Raises
     ------
     ConfigError
         A setting or a destination cannot be understood.
     StorageError
-        The database is away at the start; later on it is waited for.
+        The database is away at the start; later, the process waits for it.
     """
-    from mammolens.serve.delivery import deliver, deliver_off
+    from mammolens.serve.delivery import deliver
 
     logs.configure(settings.log.level)
     with stopping() as stop, open_state(settings) as state, present(state.database, "deliver"):
-        return (deliver_off if once else deliver)(state, stop)
+        return deliver(state, stop, once=once)
 
 
 def add_files(settings: NodeSettings, paths: Sequence[Path]) -> Iterator[tuple[str, str, bool]]:
-    """Receive files; for each give its name, what was done with it, and whether it was taken.
+    """Receive files; for each, give its name, the outcome, and whether it was accepted.
 
     Raises
     ------
     StorageError
-        The disk is full or the database is away: what was not named was not received.
+        The disk is full or the database is away; the remaining files were not received.
     """
     from mammolens.serve.intake import receive
 
@@ -229,9 +257,7 @@ def add_files(settings: NodeSettings, paths: Sequence[Path]) -> Iterator[tuple[s
         for file in files:
             try:
                 content = file.read_bytes()
-                receipt = receive(
-                    state.database, state.received, content, "folder:cli", settings.intake
-                )
+                receipt = receive(state, content, "folder:cli")
             except InputError as error:
                 yield file.name, f"{type(error).__name__}: {error}", False
                 continue
@@ -242,7 +268,7 @@ def add_files(settings: NodeSettings, paths: Sequence[Path]) -> Iterator[tuple[s
 def pull(
     settings: NodeSettings, peer_name: str, query: StudyQuery, method: Method, earlier: bool
 ) -> Iterator[PullReport]:
-    """Fetch the studies that a PACS has of what is asked for, and earlier mammography if wanted.
+    """Fetch the studies of a PACS that match a query, and their priors if `earlier`.
 
     Raises
     ------
@@ -276,11 +302,9 @@ def pull(
 
 @contextmanager
 def ended_together(*parts: AbstractContextManager[object]) -> Iterator[list[object]]:
-    """Begin parts one after the other, and end them at the same time, each in a thread.
+    """Enter contexts one after the other, and exit all at the same time, each in a thread.
 
-    Gives what each part gives.
-
-    Each may take its whole time to stop, and all of them take no longer than the slowest.
+    Gives the values of the contexts. The exit takes as long as the slowest of them.
     """
     with ExitStack() as begun:
         given = [begun.enter_context(part) for part in parts]
@@ -296,7 +320,7 @@ def ended_together(*parts: AbstractContextManager[object]) -> Iterator[list[obje
 
 @contextmanager
 def stopping() -> Iterator[threading.Event]:
-    """Give an event that SIGTERM and SIGINT set; the second signal ends the process at once."""
+    """Give an event that SIGTERM and SIGINT set; a second signal ends the process at once."""
     stop = threading.Event()
 
     def ask(number: int, _frame: FrameType | None) -> None:

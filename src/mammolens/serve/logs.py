@@ -1,10 +1,10 @@
 """JSON logs without identifiers: fixed event names, and fields of a fixed list.
 
-A patient's name gets into a log through a message that quotes what came in. So nothing is quoted:
-an event is a literal, its fields are numbers or words of our own, and of an exception only its type
-and its place are logged. Of what other packages log, of warnings of Python, and of what ends a
-thread or the process, only logger and place are kept. Who sent and received what is in the audit
-trail, where it is guarded.
+A message that quotes its input could write a patient's name into a log. So nothing is quoted: an
+event is a literal, its fields are numbers or words of our own, and only the type and the place
+of an exception are logged. For the logs of other packages, for Python's warnings, and for errors
+that end a thread or the process, only logger and place are logged. The audit trail has the senders
+and receivers; it is protected.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _FIELDS: Final = "mammolens_fields"
 
 
 def event(room: str, name: str, level: int = logging.INFO, /, **fields: str | float | None) -> None:
-    """Log that something happened; fields of other names or kinds are left out.
+    """Log an event; fields with other names or types are left out.
 
     Parameters
     ----------
     room
-        Who speaks: ``worker``, ``scp``.
+        The part of the node: ``worker``, ``scp``.
     name
         What happened: a literal, such as ``job_done``.
     """
@@ -48,7 +48,7 @@ def event(room: str, name: str, level: int = logging.INFO, /, **fields: str | fl
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send every log of this process as one JSON line each to `stream` (standard error)."""
+    """Write each log record of this process as a line of JSON to `stream` (standard error)."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
@@ -63,7 +63,7 @@ class JsonFormatter(logging.Formatter):
     """One record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give time, level, logger and event; of records of other packages only the place."""
+        """Give time, level, logger and event; for records of other packages, the place instead."""
         line: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -86,7 +86,7 @@ class JsonFormatter(logging.Formatter):
 def _note_uncaught(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    """Log what ends the process; an interrupt by hand needs no words."""
+    """Log the error that ends the process; an interrupt by hand is not logged."""
     if not issubclass(kind, KeyboardInterrupt):
         _note("process_failed", (kind, error, trace))
 

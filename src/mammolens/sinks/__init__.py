@@ -1,4 +1,4 @@
-"""Write results. A sink is a function: a prediction goes in, named files come out.
+"""Write results. A sink is a function that makes named files from a prediction.
 
 ``make(prediction, run)`` yields an `Artefact` for each file of an exam. One table of `Sink`
 describes all sinks. `write_run` writes a stream of predictions to files; `exam_artefacts` gives the

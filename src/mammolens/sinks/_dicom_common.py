@@ -42,8 +42,10 @@ __all__ = [
     "code_item",
     "dicom_file",
     "encode",
+    "evidence",
     "finish",
     "identify",
+    "ids_of",
     "image_dataset",
     "orientation",
     "per_exam",
@@ -65,7 +67,7 @@ SERIES: Final = {
     "reading-sr": (9150, "Reading"),
     "reading-pr": (9160, "Marks of a reader"),
 }
-"""Series number and description of what each sink writes, and of signed readings."""
+"""Series number and description of the objects of each sink, and of signed readings."""
 
 _LONGEST_LO: Final = 64
 _DIRECTIONS: Final = re.compile(r"[APLRHF]{1,3}")
@@ -125,10 +127,19 @@ def sign(made: Dataset, identity: dict[str, Any]) -> None:
         setattr(made, keyword, value)
 
 
-def source_dataset(image: ImagePrediction) -> Dataset:
-    """Make the data set of a source image, with the attributes that results refer to.
+def evidence(source: Source) -> Dataset:
+    """Make the data set of a source image: its patient, its study and its identifiers."""
+    made = Dataset()
+    for keyword, value in carried_back(source.ref, source.header).items():
+        setattr(made, keyword, value)
+    made.SeriesInstanceUID = source.ref.series_instance_uid
+    made.SOPClassUID = source.header.sop_class_uid
+    made.SOPInstanceUID = source.ref.sop_instance_uid
+    return made
 
-    `finish` adds patient and study.
+
+def source_dataset(image: ImagePrediction) -> Dataset:
+    """Make the data set of an analysed image, with all attributes that results refer to.
 
     Raises
     ------
@@ -140,7 +151,7 @@ def source_dataset(image: ImagePrediction) -> Dataset:
 
 
 def image_dataset(source: Source, shape: tuple[int, int], photometric: Photometric) -> Dataset:
-    """Make the data set of an image of which rows and columns are known; see `source_dataset`.
+    """Make the data set of an image with known rows and columns; see `source_dataset`.
 
     Raises
     ------
@@ -148,14 +159,7 @@ def image_dataset(source: Source, shape: tuple[int, int], photometric: Photometr
     """
     ref, header = source.ref, source.header
     require_identifiers(source)
-    made = Dataset()
-    made.StudyInstanceUID = ref.study_instance_uid
-    made.SeriesInstanceUID = ref.series_instance_uid
-    made.SOPInstanceUID = ref.sop_instance_uid
-    made.SOPClassUID = header.sop_class_uid
-    for keyword in carried_back(ref, header):
-        if keyword not in made:
-            setattr(made, keyword, "")
+    made = evidence(source)
     made.Modality = "MG"
     made.Rows, made.Columns = shape
     made.SamplesPerPixel = 1
@@ -238,13 +242,17 @@ def finish(
 
 def dicom_file(name: str, made: Dataset) -> Artefact:
     """Encode an object as a file, with the identifiers that others refer to."""
-    ids = DicomIds(
+    return Artefact(f"{name}.dcm", "application/dicom", encode(made), ids_of(made))
+
+
+def ids_of(made: Dataset) -> DicomIds:
+    """Give the identifiers of an object."""
+    return DicomIds(
         str(made.SOPClassUID),
         str(made.SOPInstanceUID),
         str(made.SeriesInstanceUID),
         str(made.StudyInstanceUID),
     )
-    return Artefact(f"{name}.dcm", "application/dicom", encode(made), ids)
 
 
 def encode(made: Dataset) -> bytes:

@@ -28,7 +28,9 @@ def fail_if_not_finite(prediction: Prediction) -> Prediction:
     if not doubtful and math.isfinite(prediction.elapsed_s):
         return prediction
     named = ", ".join(doubtful) or "its duration"
-    caution = Caution("not_finite", f"the model gave numbers that are none ({named}): unknown")
+    caution = Caution(
+        "not_finite", f"the model gave numbers that are not finite ({named}): unknown"
+    )
     return replace(
         prediction,
         category=TriageCategory.FAILED,
@@ -43,7 +45,7 @@ def fail_if_not_finite(prediction: Prediction) -> Prediction:
 
 def _unknown(image: ImagePrediction) -> Unreadable:
     source = Source(image.ref, image.header)
-    message = f"{image.ref.path}: the model gave numbers that are none for the exam"
+    message = f"{image.ref.path}: the model gave numbers that are not finite for the exam"
     return Unreadable(image.ref.path, "ModelError", message, source)
 
 

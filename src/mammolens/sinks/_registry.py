@@ -1,4 +1,4 @@
-"""The table of sinks: what each one writes, what it needs, and which functions make it.
+"""The table of sinks: what each sink writes and needs, and its functions.
 
 The command line, the node, the documentation and the tests read this table; it is the only place
 that describes what a sink can do. Reading it loads no function: a `Sink` names its functions as
@@ -163,7 +163,7 @@ def _is_pattern(file: str) -> bool:
 
 
 def _fits(pattern: str, parts: list[str]) -> bool:
-    """Whether a path is of a pattern. A long name is cut, so of fields only the suffix is sure."""
+    """Whether a path fits a pattern; of a field, only the suffix, because long names are cut."""
     *folders, file = pattern.split("/")
     if len(parts) != len(folders) + 1 or not all(map(str.isprintable, parts)):
         return False

@@ -11,10 +11,10 @@ import pickle
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import IO, TYPE_CHECKING, Any, Final, overload
 
 from mammolens.errors import ConfigError, InputError, MammolensError
 from mammolens.files import storage
@@ -166,13 +166,13 @@ def write_run(
     refused: list[Unreadable] = []
     n_unreadable = 0
     pictured: list[tuple[int, float]] = []
-    opened: list[_Opened] = []
+    opened: list[_OpenSink] = []
     files: list[Path] = []
     try:
         with storage(out, "the results"):
             out.mkdir(parents=True, exist_ok=True)
             for sink in wanted:
-                opened.append(_Opened(sink, out, run))
+                opened.append(_OpenSink(sink, out, run))
         for item in stream:
             place = 0
             if isinstance(item, Prediction):
@@ -223,40 +223,33 @@ def _naming(sink: str) -> Iterator[None]:
         ) from error
 
 
-class _Opened:
+class _OpenSink:
     """One sink during a run: it writes every item, and completes its files at the end."""
 
     def __init__(self, sink: Sink, out: Path, run: RunInfo) -> None:
         from mammolens.sinks._files import ExamNames, SinkFiles
 
         self.name, self._sink, self._run = sink.name, sink, run
-        self._per_exam = sink.load(sink.make or sink.row)
+        self._make = sink.load(sink.make or sink.row)
         self._names = ExamNames(sink.files[0]) if sink.make else None
-        with ExitStack() as stack:
-            self._files = SinkFiles(out, sink)
-            stack.callback(self._files.discard)
-            self._rows = Rows(out)
-            stack.pop_all()
+        self._files = SinkFiles(out, sink)
+        self._rows = Rows(out)
 
     def take(self, item: Prediction | Unreadable, place: int) -> None:
         """Write the files of an exam, or store the row of an item until the end of the run."""
         from mammolens.core import Prediction
 
         if self._names is None:
-            row = self._per_exam(item, self._run, place)
+            row = self._make(item, self._run, place)
             if row is not None:
                 self._rows.append(row)
         elif isinstance(item, Prediction):
-            made = self._names.named(item, self._per_exam(item, self._run))
-            for artefact in checked(self._sink, made):
-                self._files.write(artefact)
+            self._write(self._names.named(item, self._make(item, self._run)))
 
     def close(self) -> list[Path]:
         """Complete the files of the run; give the files and folders of the sink."""
         if self._names is None:
-            joined = self._sink.load(self._sink.join)(self._rows, self._run)
-            for artefact in checked(self._sink, joined):
-                self._files.write(artefact)
+            self._write(self._sink.load(self._sink.join)(self._rows, self._run))
         self._rows.close()
         return self._files.close()
 
@@ -265,16 +258,26 @@ class _Opened:
         self._rows.close()
         self._files.discard()
 
+    def _write(self, made: Iterable[Artefact]) -> None:
+        for artefact in checked(self._sink, made):
+            self._files.write(artefact)
+
 
 class Rows(Sequence[Any]):
-    """The rows of a run in the order of the stream, in a temporary file on the disk."""
+    """The rows of a run in the order of the stream, in a temporary file on the disk.
+
+    The file is made with the first row.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._folder = folder
+        self._file: IO[bytes] | None = None
         self._starts = array("q")
 
     def append(self, row: object) -> None:
         """Add a row."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
         self._starts.append(self._file.seek(0, 2))
         pickle.dump(row, self._file, pickle.HIGHEST_PROTOCOL)
 
@@ -288,12 +291,15 @@ class Rows(Sequence[Any]):
     def __getitem__(self, at: int | slice) -> Any:
         if isinstance(at, slice):
             return [self[n] for n in range(len(self))[at]]
-        self._file.seek(self._starts[at])
+        start = self._starts[at]
+        assert self._file is not None
+        self._file.seek(start)
         return pickle.load(self._file)
 
     def close(self) -> None:
         """Delete the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def _row(prediction: Prediction) -> RunRow:

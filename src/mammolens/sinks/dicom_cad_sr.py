@@ -24,10 +24,19 @@ from mammolens.core import (
     Source,
     TriageCategory,
 )
-from mammolens.sinks import Artefact, DicomIds, RunInfo
+from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks import _dicom_items as items
-from mammolens.sinks._dicom_common import code_item, finish, identify, orientation, per_exam, sign
+from mammolens.sinks._dicom_common import (
+    code_item,
+    evidence,
+    finish,
+    identify,
+    ids_of,
+    orientation,
+    per_exam,
+    sign,
+)
 from mammolens.sinks._dicom_report import (
     ExamSources,
     certainty,
@@ -77,7 +86,9 @@ def build_cad_sr(prediction: Prediction, run: RunInfo) -> Dataset:
     made.CompletionFlag, made.VerificationFlag = "COMPLETE", "UNVERIFIED"
     made.ReferencedPerformedProcedureStepSequence = []
     made.PerformedProcedureCodeSequence = []
-    made.CurrentRequestedProcedureEvidenceSequence = hierarchy(map(_instance, sources.all))
+    made.CurrentRequestedProcedureEvidenceSequence = hierarchy(
+        ids_of(evidence(source)) for source in sources.all
+    )
     if (before := revised(run, _SINK, str(first.ref.study_instance_uid))) is not None:
         made.PredecessorDocumentsSequence = hierarchy([before])
     made.ValueType, made.ContinuityOfContent = "CONTAINER", "SEPARATE"
@@ -89,16 +100,6 @@ def build_cad_sr(prediction: Prediction, run: RunInfo) -> Dataset:
     ref = exam_ref(first)
     sign(made, identify(_SINK, ref, run.model, 1, content_digest(made)))
     return finish(made, _SINK, ref, first.header, run.created)
-
-
-def _instance(source: Source) -> DicomIds:
-    ref = source.ref
-    return DicomIds(
-        str(source.header.sop_class_uid),
-        str(ref.sop_instance_uid),
-        str(ref.series_instance_uid),
-        str(ref.study_instance_uid),
-    )
 
 
 def _content(prediction: Prediction, sources: ExamSources, run: RunInfo) -> Iterator[Dataset]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+import highdicom as hd
 from pydicom.dataset import Dataset
 
 from mammolens.core import ImagePrediction, Prediction, Source, TriageCategory
@@ -46,8 +47,6 @@ def key_images(prediction: Prediction, run: RunInfo) -> Dataset | None:
 
     Source: PS3.3 A.35.4, PS3.16 TID 2010 and CID 7010.
     """
-    import highdicom as hd
-
     if prediction.category is not TriageCategory.HIGH or prediction.scores is None:
         return None
     exam_sources(prediction)

@@ -9,8 +9,9 @@ of the modality and VOI attributes of the source.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
 
@@ -24,9 +25,6 @@ from mammolens.sinks._dicom_common import (
 )
 from mammolens.sinks._presentation import aspect_ratio, take_greys
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, percent, view_name
-
-if TYPE_CHECKING:
-    import highdicom
 
 __all__ = ["marks", "presentation_states"]
 
@@ -48,12 +46,10 @@ def marks(image: ImagePrediction, prediction: Prediction, run: RunInfo, number: 
     MissingAttribute
         If the image lacks an identifier, and so cannot be referred to.
     UnsupportedImage
-        If the image's grey values come from a table that a presentation state cannot take over.
+        If the grey values of the image come from a table that a presentation state cannot have.
 
     Source: PS3.3 A.33.1; coordinates C.10.5.1.2: (column, row), 0 at the corner of the first pixel.
     """
-    import highdicom as hd
-
     source = source_dataset(image)
     take_greys(source, image.header, image.voi, image.ref.path)
     words = _words(image, prediction)
@@ -89,9 +85,7 @@ def marks(image: ImagePrediction, prediction: Prediction, run: RunInfo, number: 
     return finish(made, _SINK, image.ref, image.header, run.created)
 
 
-def _rectangle(finding: Finding) -> highdicom.pr.GraphicObject:
-    import highdicom as hd
-
+def _rectangle(finding: Finding) -> hd.pr.GraphicObject:
     r0, c0, r1, c1 = finding.box_source_px
     corners = np.array([[c0, r0], [c1, r0], [c1, r1], [c0, r1], [c0, r0]])
     return hd.pr.GraphicObject(
@@ -101,9 +95,7 @@ def _rectangle(finding: Finding) -> highdicom.pr.GraphicObject:
     )
 
 
-def _label(finding: Finding) -> highdicom.pr.TextObject:
-    import highdicom as hd
-
+def _label(finding: Finding) -> hd.pr.TextObject:
     r0, c0, _, _ = finding.box_source_px
     return hd.pr.TextObject(
         f"AI {finding.score:.1f}x",
@@ -113,10 +105,8 @@ def _label(finding: Finding) -> highdicom.pr.TextObject:
     )
 
 
-def _block(words: str, image: ImagePrediction) -> highdicom.pr.TextObject:
+def _block(words: str, image: ImagePrediction) -> hd.pr.TextObject:
     """The words of the whole image, at its foot away from the chest wall."""
-    import highdicom as hd
-
     rows, cols = image.geometry.source_shape
     wall = image.geometry.chest_wall_edge
     left = 0.0 if wall == "right" else cols * (1 - _TEXT_COLUMNS)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import highdicom as hd
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
@@ -26,9 +27,6 @@ from mammolens.sinks._dicom_common import (
     result_uid,
     source_dataset,
 )
-
-if TYPE_CHECKING:
-    import highdicom
 
 __all__ = ["finding_mask", "segmentation", "segmentations"]
 
@@ -50,8 +48,6 @@ def segmentation(image: ImagePrediction, run: RunInfo, number: int = 1) -> Datas
 
     Source: PS3.3 A.51.
     """
-    import highdicom as hd
-
     source = source_dataset(image)
     if not image.findings:
         return None
@@ -97,9 +93,7 @@ def finding_mask(strength: npt.NDArray[np.float32], finding: Finding) -> npt.NDA
 
 def _segment(
     number: int, finding: Finding, run: RunInfo, identity: dict[str, Any]
-) -> highdicom.seg.SegmentDescription:
-    import highdicom as hd
-
+) -> hd.seg.SegmentDescription:
     return hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=f"region {number}, {finding.score:.1f}x the level",

@@ -9,16 +9,19 @@ probability is written as a number.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+from highdicom import sr
 from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes as known
 from pydicom.sr.coding import Code as Coded
 
 from mammolens.core import Finding, ImagePrediction, Laterality, Prediction, Source
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks._dicom_common import (
+    evidence,
     finish,
     identify,
     per_exam,
@@ -36,13 +39,9 @@ from mammolens.sinks._dicom_report import (
     revised,
     summary_code,
 )
-from mammolens.sinks._dicom_values import carried_back
 from mammolens.sinks._statements import BREAST_NAMES, percentage
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import printable
-
-if TYPE_CHECKING:
-    from highdicom import sr
 
 __all__ = ["build_measurement_report", "reports"]
 
@@ -67,8 +66,6 @@ def build_measurement_report(prediction: Prediction, run: RunInfo) -> Dataset:
 
     Source: PS3.3 A.35.13, PS3.16 TID 1500.
     """
-    from highdicom import sr
-
     sources = exam_sources(prediction)
     first = sources.all[0]
     content = sr.MeasurementReport(
@@ -86,7 +83,7 @@ def build_measurement_report(prediction: Prediction, run: RunInfo) -> Dataset:
     ref = exam_ref(first)
     digest = content_digest(content[0], earlier)
     made = sr.Comprehensive3DSR(
-        evidence=[_evidence(source) for source in sources.all],
+        evidence=[evidence(source) for source in sources.all],
         content=content[0],
         is_complete=True,
         **identify(_SINK, ref, run.model, 1, digest),
@@ -95,21 +92,8 @@ def build_measurement_report(prediction: Prediction, run: RunInfo) -> Dataset:
     return finish(made, _SINK, ref, first.header, run.created)
 
 
-def _evidence(source: Source) -> Dataset:
-    image = Dataset()
-    for keyword, value in carried_back(source.ref, source.header).items():
-        setattr(image, keyword, value)
-    image.SeriesInstanceUID = source.ref.series_instance_uid
-    image.SOPClassUID = source.header.sop_class_uid
-    image.SOPInstanceUID = source.ref.sop_instance_uid
-    return image
-
-
 def _observer(prediction: Prediction) -> sr.ObservationContext:
     """TID 1001, 1002 and 1004: the observer is a device."""
-    from highdicom import sr
-    from pydicom.sr.codedict import codes as known
-
     model = prediction.model
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=result_uid("device", model.name, model.version, model.digest),
@@ -128,8 +112,6 @@ def _groups(prediction: Prediction, sources: ExamSources, run: RunInfo) -> Itera
     A breast has a group only if its probability may be written as a number. If not, the words of
     the exam give it.
     """
-    from highdicom import sr
-
     exam = prediction.scores
     seen = sources.analysed if exam else sources.failed
     summary = Coded(*summary_code(prediction, sources))
@@ -163,8 +145,6 @@ def _groups(prediction: Prediction, sources: ExamSources, run: RunInfo) -> Itera
 def _region(
     prediction: Prediction, image: ImagePrediction, finding: Finding, number: int, run: RunInfo
 ) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations:
-    from highdicom import sr
-
     row0, col0, row1, col1 = finding.box_source_px
     corners = [(col0, row0), (col1, row0), (col1, row1), (col0, row1), (col0, row0)]
     source = Source(image.ref, image.header)
@@ -192,8 +172,6 @@ def _region(
 
 def _tracking(name: str, sources: Sequence[Source], *place: object) -> sr.TrackingIdentifier:
     """Give a tracking identifier; the same place on the same images has the same UID."""
-    from highdicom import sr
-
     images = [str(source.ref.sop_instance_uid) for source in sources]
     uid = result_uid("tracking", name, *images, repr(place))
     return sr.TrackingIdentifier(uid, name)
@@ -201,22 +179,16 @@ def _tracking(name: str, sources: Sequence[Source], *place: object) -> sr.Tracki
 
 def _algorithm(prediction: Prediction, stated: str) -> sr.AlgorithmIdentification:
     """TID 4019."""
-    from highdicom import sr
-
     model = prediction.model
     return sr.AlgorithmIdentification(printable(model.name), printable(model.version), [stated])
 
 
 def _site(laterality: Laterality | None) -> sr.FindingSite:
-    from highdicom import sr
-
     side = Coded(*codes.SIDES[laterality]) if laterality else None
     return sr.FindingSite(Coded(*codes.BREAST), laterality=side)
 
 
 def _probability(malignant: float) -> sr.Measurement:
-    from highdicom import sr
-
     name, unit = Coded(*codes.PROBABILITY), Coded(*codes.PERCENT)
     return sr.Measurement(name, _figure(percentage(malignant)), unit)
 
@@ -226,8 +198,6 @@ def _figure(value: float) -> float:
 
 
 def _images(sources: Sequence[Source]) -> list[sr.SourceImageForMeasurementGroup]:
-    from highdicom import sr
-
     return [
         sr.SourceImageForMeasurementGroup(
             str(source.header.sop_class_uid), str(source.ref.sop_instance_uid)

@@ -1,4 +1,4 @@
-"""``report.html``: one page for a run, first the worklist, then every exam, closed until opened.
+"""``report.html``: one page for a run, with the worklist and then every exam.
 
 The page needs no network. It can be read without its script and on a phone, and it can be printed.
 Its viewer takes the views at full resolution from the folder ``report-pictures``; the page is
@@ -45,16 +45,16 @@ __all__ = ["PICTURED", "exam_row", "page"]
 
 PICTURED: Final = 100
 _OPEN: Final = 3
-"""A run of at most so many exams shows them open."""
+"""If a run has at most so many exams, they are shown open."""
 _EDGES: Final = {"low": "low below", "high": "high from"}
 
 
 @dataclass(frozen=True)
 class _Row:
-    """What is kept of one item of the run: an exam ready to be shown, or refused inputs alone.
+    """The stored row of one item of the run: a rendered exam, or only refused inputs.
 
-    `panels` and `pictures` are there for exams that keep their pictures; `pictures` are JPEG at
-    full resolution by the name of the view. Texts are HTML.
+    `panels` and `pictures` are set for exams with pictures. `pictures` are JPEG files at full
+    resolution, by the name of the view. Texts are HTML.
     """
 
     refused: str

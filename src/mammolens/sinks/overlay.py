@@ -1,5 +1,6 @@
-"""``overlays/``: a folder for each exam with a PNG of each image, and ``hanging.png``, the exam at
-a glance. ``overlays/index.csv`` says which file shows which image.
+"""``overlays/``: a folder for each exam, with a PNG of each image and ``hanging.png`` of all views.
+
+``overlays/index.csv`` lists which file shows which image.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ __all__ = ["overlays"]
 
 
 def overlays(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:  # noqa: ARG001
-    """Draw every image of an exam, then the exam as it hangs."""
+    """Draw every image of an exam, and then all its views in hanging order."""
     names = Names()
     names.take("hanging")
     for image in prediction.images:

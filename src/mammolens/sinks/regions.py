@@ -1,7 +1,7 @@
-"""Marked regions on their way out: ``regions.json``, ``.csv``, ``.png`` and ``.html``.
+"""Write the report of marked regions: ``regions.json``, ``.csv``, ``.png`` and ``.html``.
 
-The report of one image comes in. These are results of regions, never of exams: no worklist is
-written, and only sinks whose `Sink.regions` names a function of this module take them.
+These are results of regions of one image, never of exams: no worklist is written, and only sinks
+with a function in `Sink.regions` accept them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _WORDS: Final = {
 def write_regions(
     report: RegionReport, out: Path, run: RunInfo, sinks: Sequence[str]
 ) -> list[Path]:
-    """Write a report in the formats that are asked for; everything is made before any is written.
+    """Write a report in the requested formats; all files are made before the first is written.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def check_region_sinks(sinks: Sequence[str]) -> None:
 
 
 def regions_json(report: RegionReport, run: RunInfo) -> Artefact:
-    """Say every number of the report as ``regions.json``."""
+    """Write every number of the report as ``regions.json``."""
     ref = report.ref
     record: dict[str, Any] = {
         "schema": SCHEMA_ID,
@@ -179,7 +179,7 @@ def regions_csv(report: RegionReport, run: RunInfo) -> Artefact:
 
 
 def regions_png(report: RegionReport, run: RunInfo) -> Artefact:
-    """Draw the marked boxes and what the model points at as ``regions.png``."""
+    """Draw the marked boxes and the outlines of the maps as ``regions.png``."""
     picture = _drawn(report)
     lines = [
         f"{view_name(report.ref)}   {_numbered(report)}",
@@ -199,7 +199,7 @@ def _numbered(report: RegionReport) -> str:
 
 
 def _drawn(report: RegionReport) -> npt.NDArray[np.uint8]:
-    """The image with the outlines of all windows' maps, and the boxes that were marked; RGB."""
+    """Draw the outlines of the maps of all windows, and the marked boxes, on the image; RGB."""
     if report.display is None:
         raise ConfigError("the picture was not kept", keyword="display", remedy="Keep it to draw")
     grey = reduced(report.display.pixels)

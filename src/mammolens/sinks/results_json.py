@@ -1,7 +1,7 @@
 """``results.json``: every exam with every number, one document per run.
 
 Its shape is published as ``results.schema.json`` beside this module. Probabilities lie in 0–1;
-``null`` means unknown. Exams are written as they come, the list of unreadable inputs at the end.
+``null`` means unknown. Exams are in the order of the run; unreadable inputs are listed at the end.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ def results_schema() -> dict[str, Any]:
 
 
 _Row = tuple[str, list[str]]
-"""The exam as JSON, empty for an input that belongs to none, and each unreadable input as JSON."""
+"""The exam as JSON (empty if the input belongs to no exam), and its unreadable inputs as JSON."""
 
 
 def result_row(item: Prediction | Unreadable, run: RunInfo, place: int) -> _Row:  # noqa: ARG001
-    """Say everything of one exam, or of one unreadable input, as JSON."""
+    """Write one exam, or one unreadable input, as JSON."""
     if isinstance(item, Unreadable):
         return "", [_dump(_unreadable_record(item))]
     return _dump(exam_record(item)), [_dump(_unreadable_record(u)) for u in item.unreadable]
 
 
 def results(rows: Sequence[_Row], run: RunInfo) -> Iterator[Artefact]:
-    """Join the exams and the unreadable inputs to ``results.json``."""
+    """Join the exams and the unreadable inputs into ``results.json``."""
     yield Artefact("results.json", "application/json", lambda: _document(rows, run))
 
 

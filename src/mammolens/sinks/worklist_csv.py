@@ -48,7 +48,7 @@ _Row = tuple[tuple[int, float], _Cells]
 
 
 def worklist_row(item: Prediction | Unreadable, run: RunInfo, place: int) -> _Row | None:  # noqa: ARG001
-    """Keep the key by which an exam is sorted, and its cells; `results.json` lists the others."""
+    """Give the sort key and the cells of an exam; other inputs are listed in `results.json`."""
     if isinstance(item, Unreadable):
         return None
     return reading_key(item), [*_cells(item, run), run.disclaimer]

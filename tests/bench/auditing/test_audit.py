@@ -88,6 +88,7 @@ def groups(audit, axis, dataset="made"):
     return {one["group"]: one for one in audit["datasets"][dataset][axis]["groups"]}
 
 
+@pytest.mark.slow
 def test_a_group_whose_scores_say_nothing_is_found(card):
     results = shuffled(women(1), lambda one: one.record.density == "D")
     audit = audit_section(results, card, draws=200)
@@ -100,6 +101,7 @@ def test_a_group_whose_scores_say_nothing_is_found(card):
     json.dumps(audit, allow_nan=False)
 
 
+@pytest.mark.slow
 def test_a_view_that_is_read_worse_is_found_within_women(card):
     results = shuffled(women(2), lambda one: one.record.view_position is ViewPosition.CC)
     audit = audit_section(results, card, draws=50)
@@ -107,6 +109,7 @@ def test_a_view_that_is_read_worse_is_found_within_women(card):
     assert any(words.startswith("made, view CC: AUC") for words in audit["gaps"])
 
 
+@pytest.mark.slow
 def test_a_threshold_that_misses_a_group_is_found(card):
     """Scores of the young are all lower: they rank as well, and are recalled less."""
     results = [
@@ -182,6 +185,7 @@ def test_too_few_women_get_their_numbers_and_no_figure(card):
     assert group["gaps"] == {}
 
 
+@pytest.mark.slow
 def test_scores_without_a_card_are_audited_without_thresholds():
     results = shuffled(women(1), lambda one: one.record.density == "D")
     audit = audit_section(results, None, draws=20)

@@ -126,7 +126,7 @@ def test_small_groups_are_treated_as_the_whole_and_get_no_figure(card, tmp_path)
         "group": "C",
         "n": 6,
         "n_positive": sum(one.record.malignant for one in made[:6]),
-        "note": "too few: treated as the whole",
+        "note": "too few: treated like the whole",
     }
     few = mitigation_section(made[:12], card, Remedy.RECALIBRATE, "density", draws=20)
     assert "10 patients" in few["parts"]["made"]["note"]

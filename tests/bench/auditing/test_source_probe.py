@@ -152,5 +152,5 @@ def test_a_section_probes_sources_and_machines(model, records):
 
 def test_where_nothing_can_be_read_there_is_an_error_by_name(model, records, rows):
     (rows[0] / "gone.png").write_bytes(b"")
-    with pytest.raises(ModelError, match="not one image"):
+    with pytest.raises(ModelError, match="none of the images"):
         collect_traits(model, [replace(records[0], path=rows[0] / "gone.png")])

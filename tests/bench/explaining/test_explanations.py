@@ -80,6 +80,7 @@ def explained(small_model: Path, table: Path, tmp_path_factory) -> tuple[Path, l
     return out, lines
 
 
+@pytest.mark.slow
 def test_every_method_is_measured_with_its_numbers(explained):
     out, lines = explained
     found = json.loads((out / "explanations.json").read_text())
@@ -105,6 +106,7 @@ def test_every_method_is_measured_with_its_numbers(explained):
     assert methods["grad_cam"]["time_ratio"] == 1.0
 
 
+@pytest.mark.slow
 def test_made_up_patients_are_called_so(explained):
     out, lines = explained
     said = "SYNTHETIC data (synthetic-drawn)"
@@ -113,6 +115,7 @@ def test_made_up_patients_are_called_so(explained):
     assert said in json.loads((out / "explanations.json").read_text())["notes"][0]
 
 
+@pytest.mark.slow
 def test_what_looks_at_the_picture_alone_does_not_depend_on_weights(explained):
     out, _ = explained
     methods = json.loads((out / "explanations.json").read_text())["methods"]
@@ -123,6 +126,7 @@ def test_what_looks_at_the_picture_alone_does_not_depend_on_weights(explained):
         assert alike["depends_on_weights"] is False
 
 
+@pytest.mark.slow
 def test_differences_are_of_the_same_images(explained):
     out, _ = explained
     methods = json.loads((out / "explanations.json").read_text())["methods"]
@@ -136,6 +140,7 @@ def test_differences_are_of_the_same_images(explained):
     assert methods["occlusion"]["difference"]["energy_in_lesion"]["n"] == 3
 
 
+@pytest.mark.slow
 def test_the_tables_and_the_sheet_are_written(explained):
     out, _ = explained
     said = (out / "explanations.md").read_text()
@@ -150,6 +155,7 @@ def test_the_tables_and_the_sheet_are_written(explained):
     assert sheet.shape[1] > 9 * 200
 
 
+@pytest.mark.slow
 def test_the_folder_has_a_report_with_the_sheet(explained, tmp_path):
     pytest.importorskip("typst", reason="needs the extra mammolens[report]")
     out, _ = explained
@@ -187,6 +193,7 @@ def door(monkeypatch, capsys, *words: str) -> tuple[int, str, str]:
     return int(ended.value.code or 0), said.out, said.err
 
 
+@pytest.mark.slow
 def test_the_command_limits_names_and_tells(small_model, table, tmp_path, monkeypatch, capsys):
     words = (str(small_model), "--manifest", str(table), "--out", str(tmp_path / "out"))
     code, out, err = door(
@@ -203,16 +210,19 @@ def test_the_command_limits_names_and_tells(small_model, table, tmp_path, monkey
     assert "Use 'layer_cam'" in err
 
 
+@pytest.mark.slow
 def test_what_cannot_be_explained_is_refused_by_name(
     small_model, package, rows, table, write_table, tmp_path
 ):
     _, drawn = rows
     plain = write_table("plain.csv", drawn)
-    with pytest.raises(InvalidManifest, match=r"plain\.csv: no image of these has a marked lesion"):
+    with pytest.raises(
+        InvalidManifest, match=r"plain\.csv: none of these images has a marked lesion"
+    ):
         explain_model(str(small_model), [plain], tmp_path)
     with pytest.raises(ConfigError, match="no split called 'held'"):
         explain_model(str(small_model), [table], tmp_path, split="held")
-    with pytest.raises(InvalidManifest, match="no image of these"):
+    with pytest.raises(InvalidManifest, match="none of these images"):
         explain_model(str(small_model), [table], tmp_path, split="test")
     with pytest.raises(BadModelPackage, match="cannot be rebuilt"):
         explain_model(str(package), [table], tmp_path)
@@ -221,6 +231,7 @@ def test_what_cannot_be_explained_is_refused_by_name(
         explain_model(str(small_model), [table], tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_a_model_of_lesions_has_no_place_to_find(small_model, make_lesion_package, table, tmp_path):
     (tmp_path / "model.onnx").write_bytes((small_model / "model.onnx").read_bytes())
     said, own = (
@@ -253,6 +264,7 @@ backbone = "test_efficientnet"
     return path
 
 
+@pytest.mark.slow
 def test_a_run_holds_patients_out_and_only_its_own_model(small_model, rows, table, tmp_path):
     from mammolens.data.splits import split_digest
     from mammolens.learn.config import load_manifest, read_run
@@ -277,6 +289,7 @@ def test_a_run_holds_patients_out_and_only_its_own_model(small_model, rows, tabl
         assert found["patients"] == {side: len(wanted)}
 
 
+@pytest.mark.slow
 def test_only_benign_marks_are_any_marks(small_model, table, write_table, tmp_path):
     with table.open(newline="") as stream:
         cells = [row for row in csv.DictReader(stream) if row["lesion_x"]][:2]

@@ -67,6 +67,12 @@ def test_age_is_left_out_where_it_says_nothing_sure(what):
     assert calibrate(logits, records, fitted_on="x").age is None
 
 
+def test_age_that_separates_the_labels_is_left_out():
+    logits, records = held_out()
+    older = [Record(**{**vars(r), "malignant": r.age_years > 60, "tumour": None}) for r in records]
+    assert calibrate(np.zeros_like(logits), older, fitted_on="x").age is None
+
+
 def test_older_women_of_a_data_set_of_ill_ones_prove_nothing():
     rng = np.random.default_rng(3)
     records = [

@@ -57,5 +57,5 @@ def test_the_card_of_an_exported_run_is_reproduced_by_evaluate(run_file, tmp_pat
 
 
 def test_a_folder_without_a_finished_pass_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"holds no finished pass.*mammolens train"):
+    with pytest.raises(ConfigError, match=r"has no finished pass.*mammolens train"):
         export_run(tmp_path, tmp_path / "package")

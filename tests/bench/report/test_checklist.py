@@ -61,6 +61,7 @@ def test_claim_has_44_items():
     assert [item.number for item in CLAIM.items] == [str(n) for n in range(1, 45)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checklist", [TRIPOD_AI, CLAIM], ids=lambda one: one.name)
 def test_items_are_filled_from_the_run_or_open(checklist, evaluation):
     run = read_run(evaluation)

@@ -98,6 +98,7 @@ def blocks(document, kind):
     ]
 
 
+@pytest.mark.slow
 def test_the_page_is_well_formed_and_names_its_parts(page):
     assert page.wrong == []
     assert page.open == []
@@ -226,6 +227,7 @@ def test_absent_sections_are_left_out_and_empty_ones_say_why(evaluation, tmp_pat
     assert "all 9 labels are positive" in render_html(document)
 
 
+@pytest.mark.slow
 def test_scores_without_a_model_are_reported_as_such(evaluation, tmp_path):
     metrics = json.loads((evaluation / "metrics.json").read_text("utf-8"))
     metrics |= {"model": None, "predictions": {"path": "far/off.csv", "sha256": "ab" * 32}}
@@ -235,6 +237,7 @@ def test_scores_without_a_model_are_reported_as_such(evaluation, tmp_path):
     assert "the card of" not in render_html(document)
 
 
+@pytest.mark.slow
 def test_a_picture_from_elsewhere_is_not_taken(evaluation, tmp_path):
     metrics = json.loads((evaluation / "metrics.json").read_text("utf-8"))
     (tmp_path / "cases").mkdir()
@@ -247,6 +250,7 @@ def test_a_picture_from_elsewhere_is_not_taken(evaluation, tmp_path):
     Page(render_html(document))
 
 
+@pytest.mark.slow
 def test_the_pdf_has_all_sections_and_the_disclaimer_on_every_page(files):
     reader = PdfReader(files[1])
     texts = [found.extract_text() for found in reader.pages]
@@ -261,6 +265,7 @@ def test_the_pdf_has_all_sections_and_the_disclaimer_on_every_page(files):
     assert (round(size.width), round(size.height)) == (595, 842)
 
 
+@pytest.mark.slow
 def test_details_are_folded_on_the_page_and_left_out_of_the_print(document, page, files):
     detailed = [section for section in document.sections if section.details]
     assert {"Discrimination", "Operating points", "Subgroups"} <= {one.title for one in detailed}
@@ -376,6 +381,7 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+@pytest.mark.slow
 def test_a_folder_without_an_evaluation_is_refused(evaluation, tmp_path, monkeypatch):
     assert run_folder.SCHEMA == evaluate.SCHEMA
     with pytest.raises(InvalidManifest, match=r"no metrics\.json.*--out folder"):

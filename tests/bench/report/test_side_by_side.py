@@ -76,6 +76,7 @@ def test_paired_differences_are_those_of_the_predictions(evaluation, other):
     assert "B)" in render_html(document)
 
 
+@pytest.mark.slow
 def test_the_same_run_twice_differs_by_nothing(evaluation):
     run = read_run(evaluation)
     (table,) = paired(build_comparison(run, run, common=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from mammolens.bench.sections.confusion import confusions
 from mammolens.bench.sections.curves import MOST_POINTS, curves
 from mammolens.bench.sections.figures import task_figures
 from mammolens.bench.sections.operating_points import decide, operating_points
-from mammolens.bench.sections.workload import decision, workload
+from mammolens.bench.sections.workload import decision, net_benefit_statistic, workload
 from mammolens.bench.settings import Settings, WantedPoint, parse_point
 from mammolens.bench.units import TASKS, UNITS, ImageResult
 from mammolens.core import Scores
@@ -190,6 +191,40 @@ def test_workload_and_net_benefit_by_hand(evidence):
         expected -= 0.995 * called[~labels].mean() * risk / (1 - risk)
         assert row["model"]["value"] == pytest.approx(expected, abs=1e-9)
         assert row["recall_all"] == pytest.approx(0.005 - 0.995 * risk / (1 - risk))
+
+
+def test_operating_figures_count_patients_and_not_images(make_cohort):
+    women = make_cohort(60)
+    several = [  # patients 0 to 14 have every image three times
+        replace(one, record=replace(one.record, image_id=f"{one.record.image_id}-{copy}"))
+        for one in women
+        for copy in range(3 if int(one.record.patient_id.removeprefix("made-")) < 15 else 1)
+    ]
+    card = ModelPackage.load(DEFAULT_MODEL).card
+    once, often = (
+        operating_points(Evidence(images, FEW_DRAWS, card=card))["high"]["malignancy"]["patient"]
+        for images in (women, several)
+    )
+    assert (often["n"], often["n_positive"], often["n_patients"]) == (60, 20, 60)
+    assert often == once
+
+
+def test_weighted_net_benefit_is_that_of_a_weighted_confusion_matrix(make_cohort):
+    card = ModelPackage.load(DEFAULT_MODEL).card
+    made = Evidence(make_cohort(), FEW_DRAWS, card=card)
+    sample = made.sample("malignancy", "patient")
+    labels, n = sample.labels, sample.labels.size
+    weights = np.random.default_rng(4).integers(0, 4, (5, n)).astype(float)
+    odds = sample.scores / (1 - sample.scores)
+    odds *= (0.005 / 0.995) / (card.prior_malignant / (1 - card.prior_malignant))
+    for risk in (0.0025, 0.005, 0.02):
+        found = net_benefit_statistic(made, sample, risk)(weights)
+        called = odds >= risk / (1 - risk)
+        for benefit, row in zip(found, weights, strict=True):
+            tn, fp, fn, tp = reference.confusion_matrix(labels, called, sample_weight=row).ravel()
+            expected = 0.005 * tp / (tp + fn) - 0.995 * fp / (fp + tn) * risk / (1 - risk)
+            assert benefit == pytest.approx(expected, abs=1e-12)
+    assert net_benefit_statistic(made, sample, 0.005)(np.ones((1, n)))[0] > 0
 
 
 def test_curves_are_short_and_keep_their_ends_and_their_area(make_cohort):

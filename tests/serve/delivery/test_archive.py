@@ -18,10 +18,11 @@ import pydicom
 import pytest
 import sqlalchemy as sa
 
-from mammolens.serve.delivery import deliver_off, delivering
+from mammolens.serve.delivery import deliver, delivering
 from mammolens.serve.intake import receive
 from mammolens.serve.record import DELIVERIES, FILES
-from mammolens.serve.work import work_off
+
+from ..in_process import work_once
 
 pytestmark = pytest.mark.pacs
 
@@ -71,11 +72,9 @@ def analysed(make_node, exam, package):
     def make(*routes, **more):
         node = make_node(*routes, model=str(package), **{**QUICK, **more})
         for content in exam:
-            receive(
-                node.database, node.state.received, content, "dimse:X", node.state.settings.intake
-            )
+            receive(node.state, content, "dimse:X")
         time.sleep(0.05)
-        assert work_off(node.state, 1, threading.Event()) == 1
+        assert work_once(node.state) == 1
         return node
 
     return make
@@ -90,7 +89,7 @@ def ways(orthanc) -> list[dict[str, object]]:
 
 
 def now(node) -> int:
-    return deliver_off(node.state, threading.Event())
+    return deliver(node.state, threading.Event(), once=True)
 
 
 def sent(node) -> dict[str, bytes]:

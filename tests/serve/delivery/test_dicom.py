@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from pydicom.uid import ImplicitVRLittleEndian
 
-from mammolens.serve.delivery import deliver_off, delivering
+from mammolens.serve.delivery import deliver, delivering
 from mammolens.serve.delivery.transports import Verdict
 from mammolens.serve.delivery.transports._dicom_status import judge_status
 from mammolens.serve.record import DELIVERIES, FILES
@@ -22,7 +22,7 @@ UIDS = [f"1.2.3.4.{number}" for number in range(3)]
 
 @pytest.fixture
 def now():
-    return lambda node: deliver_off(node.state, threading.Event())
+    return lambda node: deliver(node.state, threading.Event(), once=True)
 
 
 @pytest.fixture

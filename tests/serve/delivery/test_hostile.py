@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mammolens.serve.delivery import deliver_off, delivering
+from mammolens.serve.delivery import deliver, delivering
 
 from ..hostile import (
     Hostile,
@@ -26,6 +26,8 @@ from ..hostile import (
     nothing,
     silent_handshake,
 )
+
+pytestmark = pytest.mark.slow
 
 TIMEOUT_S = 0.5
 ENDS_S = 30.0
@@ -130,7 +132,7 @@ def test_a_bad_destination_is_let_go_in_time_and_takes_no_memory(
     tracemalloc.start()
     try:
         began = time.monotonic()
-        done = deliver_off(node.state, threading.Event())
+        done = deliver(node.state, threading.Event(), once=True)
         took = time.monotonic() - began
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -149,7 +151,7 @@ def test_a_bad_destination_is_let_go_in_time_and_takes_no_memory(
 def test_a_handshake_that_drips_is_let_go(hostile, scheme):
     node = hostile(scheme, silent_handshake)
     began = time.monotonic()
-    assert deliver_off(node.state, threading.Event()) == 0
+    assert deliver(node.state, threading.Event(), once=True) == 0
     assert time.monotonic() - began < ENDS_S
     assert node.states() == ["queued"]
 
@@ -226,7 +228,7 @@ def test_a_slow_but_steady_answer_is_taken(hostile, monkeypatch):
             time.sleep(0.4)
 
     node = hostile("fhir+http", script, 1.5)
-    assert deliver_off(node.state, threading.Event()) == 1
+    assert deliver(node.state, threading.Event(), once=True) == 1
 
 
 def test_the_certificate_is_still_checked(hostile, tmp_path):
@@ -245,5 +247,5 @@ def test_the_certificate_is_still_checked(hostile, tmp_path):
             heard.append(wrapped.recv(10))
 
     node = hostile("fhir+https", script)
-    assert deliver_off(node.state, threading.Event()) == 0
+    assert deliver(node.state, threading.Event(), once=True) == 0
     assert heard in ([], [b""])

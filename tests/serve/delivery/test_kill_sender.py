@@ -13,6 +13,8 @@ import pytest
 
 from mammolens.serve.delivery import deliver, delivering
 
+pytestmark = pytest.mark.slow
+
 CHILD = """
 import json, sys, threading
 from mammolens.serve.delivery import deliver
@@ -110,7 +112,8 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize(
-    "kind", ["dimse", "mllp", *(pytest.param(k, marks=pytest.mark.slow) for k in ("stow", "fhir"))]
+    "kind",
+    ["dimse", "mllp", *(pytest.param(k, marks=pytest.mark.longest) for k in ("stow", "fhir"))],
 )
 def test_a_sender_killed_before_the_answer_sends_again_and_there_is_one(
     make_node, sender, held, until, kind

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from mammolens.serve.checks import check_destinations
-from mammolens.serve.delivery import deliver_off, delivering
+from mammolens.serve.delivery import deliver, delivering
 from mammolens.serve.settings import NodeSettings
 
 SLOW = {"backoff_s": 60, "backoff_max_s": 60}
@@ -18,7 +18,7 @@ SLOW = {"backoff_s": 60, "backoff_max_s": 60}
 
 @pytest.fixture
 def now():
-    return lambda node: deliver_off(node.state, threading.Event())
+    return lambda node: deliver(node.state, threading.Event(), once=True)
 
 
 @pytest.fixture
@@ -243,12 +243,14 @@ def test_what_is_no_message_is_dead(mllp, message, now, content):
     assert listener.received == ["m1"]
 
 
+@pytest.mark.slow
 def test_results_of_a_real_exam_are_taken_by_every_kind_of_destination(
     make_node, peer, peers, mammogram, package, tmp_path, now
 ):
     """Images in, the worker, then all five ways out; a late view corrects what was said."""
     from mammolens.serve.intake import receive
-    from mammolens.serve.work import work_off
+
+    from ..in_process import work_once
 
     started = {kind: peer(made) for kind, made in peers.items()}
     (tmp_path / "share").mkdir()
@@ -267,11 +269,9 @@ def test_results_of_a_real_exam_are_taken_by_every_kind_of_destination(
     for numbers in ((0, 1, 2), (3,)):
         for number in numbers:
             content = mammogram(number)
-            receive(
-                node.state.database, node.state.received, content, "x", node.state.settings.intake
-            )
+            receive(node.state, content, "x")
         time.sleep(0.05)
-        assert work_off(node.state, 1, threading.Event()) == 1
+        assert work_once(node.state) == 1
         now(node)
     assert [row for row in node.deliveries() if row.state != "done"] == []
     assert sorted(started["dimse"].held) == sorted(started["stow"].held)

@@ -11,8 +11,8 @@ from mammolens.core import ModelId, TriageCategory
 from mammolens.serve.delivery import revive_deliveries
 from mammolens.serve.delivery.outbox import claim_deliveries, finish_delivery
 from mammolens.serve.intake import receive
-from mammolens.serve.record import AUDIT, DELIVERIES, WorkState
-from mammolens.serve.record.attempts import retry
+from mammolens.serve.record import AUDIT, DELIVERIES
+from mammolens.serve.record.attempts import give_up, retry
 from mammolens.serve.settings import ExamSettings, JobSettings, RouteSettings
 from mammolens.serve.work.queue import claim_job, queue_due
 from mammolens.serve.work.results import Outcome, ResultFile, commit_result
@@ -35,7 +35,7 @@ def result(state, mammogram, clock):
     def enter() -> int | None:
         number = next(sent)
         data = mammogram(number)
-        receive(state.database, state.received, data, "dimse:X", state.settings.intake)
+        receive(state, data, "dimse:X")
         clock.turn(61)
         queue_due(state.database, ExamSettings())
         job = claim_job(state.database, "w", RULES)
@@ -80,20 +80,19 @@ def test_a_sender_that_fell_silent_is_repeated_with_the_same_bytes(claim, databa
     again = claim("ris")
     assert [d.digest for d in again] == [d.digest for d in first]
     assert again[0].attempts == 2
-    assert retry(database, first[0], "late", RULES, RULES.max_deliveries) is None
+    assert not retry(database, first[0], "late", RULES, RULES.max_deliveries)
     assert finish_delivery(database, again[0], "HTTP 201")
 
 
 @pytest.mark.usefixtures("result")
-def test_a_destination_that_is_away_is_tried_later_and_then_left(claim, database, clock):
-    states = []
+def test_a_destination_that_is_away_is_tried_later_and_then_left(claim, database, clock, rows):
     for wait in (10, 20, 40):
         (delivery,) = claim("ris")
-        states.append(retry(database, delivery, "DeliveryError", RULES, RULES.max_deliveries))
+        assert retry(database, delivery, "DeliveryError", RULES, RULES.max_deliveries)
         assert claim("ris") == []
         clock.turn(wait)
-    assert states == [WorkState.QUEUED, WorkState.QUEUED, WorkState.DEAD]
     assert claim("ris") == []
+    assert [row.state for row in rows(DELIVERIES) if row.route == "ris"] == ["dead"]
     assert revive_deliveries(database, "cli") == 1
     assert len(claim("ris")) == 1
 
@@ -101,8 +100,8 @@ def test_a_destination_that_is_away_is_tried_later_and_then_left(claim, database
 @pytest.mark.usefixtures("result")
 def test_a_refusal_for_good_is_not_repeated(claim, database, clock, rows):
     (delivery,) = claim("ris")
-    assert retry(database, delivery, "C-STORE 0x0122", RULES, 0) is WorkState.DEAD
-    assert retry(database, delivery, "C-STORE 0x0122", RULES, 0) is None
+    assert give_up(database, delivery, "C-STORE 0x0122")
+    assert not give_up(database, delivery, "C-STORE 0x0122")
     clock.turn(10_000)
     assert claim("ris") == []
     assert rows(AUDIT)[-1].action == "undeliverable"
@@ -119,5 +118,5 @@ def test_revisions_go_out_in_order(result, claim, database, clock):
     clock.turn(10)
     (left,) = claim("pacs")
     assert left.lease.id == first[1].lease.id
-    retry(database, left, "refused", RULES, 0)
+    give_up(database, left, "refused")
     assert {d.revision for d in claim("pacs")} == {2}

@@ -16,12 +16,11 @@ import sqlalchemy as sa
 from mammolens.core import TriageCategory
 from mammolens.serve import logs
 from mammolens.serve.delivery import (
+    dead_letter_lines,
     deliver,
-    deliver_off,
     delivering,
     read_dead,
     revive_deliveries,
-    say_dead,
     sending,
 )
 from mammolens.serve.delivery import route as route_room
@@ -36,7 +35,7 @@ HIGH, LOW, FAILED = TriageCategory.HIGH, TriageCategory.LOW, TriageCategory.FAIL
 
 @pytest.fixture
 def now():
-    return lambda node: deliver_off(node.state, threading.Event())
+    return lambda node: deliver(node.state, threading.Event(), once=True)
 
 
 class Told:
@@ -47,7 +46,7 @@ class Told:
         self.sent: list[tuple[int, int, str]] = []
 
     def open(self, _parcels):
-        return contextlib.nullcontext(self)
+        return contextlib.nullcontext(self.send)
 
     def send(self, delivery, _content) -> Answer:
         self.sent.append((delivery.exam_id, delivery.revision, delivery.name))
@@ -121,11 +120,11 @@ def test_what_is_refused_is_dead_and_the_next_goes_on(make_node, told, now):
     assert node.states() == ["done", "dead", "done"]
     (letter,) = read_dead(node.database, ["a"])
     assert (letter.id, letter.error, letter.attempts, letter.overtaken) == (2, "never", 1, False)
-    assert "a: json of exam 1, result 1, 1 attempts: never" in say_dead([letter])[0]
+    assert "a: json of exam 1, result 1, 1 attempts: never" in dead_letter_lines([letter])[0]
     assert revive_deliveries(node.database, "cli", [1, 2, 3]) == 1
     assert now(node) == 1
     assert read_dead(node.database, ["a"]) == []
-    assert say_dead([]) == ["no dead letters"]
+    assert dead_letter_lines([]) == ["no dead letters"]
 
 
 def test_a_damaged_file_is_never_sent(make_node, tmp_path, now):
@@ -205,6 +204,7 @@ def test_what_waits_for_a_route_that_is_gone_is_listed(make_node):
     assert letter.error == "its route is no longer in the settings"
 
 
+@pytest.mark.slow
 def test_attempts_end_where_the_route_says(make_node, told, until):
     told(a=Told(*[Verdict.LATER] * 9), b=Told(*[Verdict.LATER] * 9), c=Told())
     node = make_node(
@@ -271,11 +271,11 @@ def test_a_long_delivery_keeps_its_lease(make_node, told):
     node = make_node(route(), jobs={"lease_s": 0.4})
     node.enter({("json", "x"): b"x"})
     stop = threading.Event()
-    first = threading.Thread(target=deliver_off, args=(node.state, stop))
+    first = threading.Thread(target=deliver, args=(node.state, stop), kwargs={"once": True})
     first.start()
     assert busy.wait(10)
     while first.is_alive():
-        assert deliver_off(node.state, stop) == 0
+        assert deliver(node.state, stop, once=True) == 0
         time.sleep(0.05)
     assert (len(transport.sent), node.states()) == (1, ["done"])
 
@@ -296,7 +296,7 @@ def test_a_sender_that_slept_does_not_send(make_node, told, monkeypatch):
         return claimed
 
     monkeypatch.setattr(sending, "claim_deliveries", sleepy)
-    assert deliver_off(node.state, threading.Event()) == 1
+    assert deliver(node.state, threading.Event(), once=True) == 1
     assert sent_after_nap == [0, 0, 1]
     assert node.trail("put_off")[0]["error"] == sending.LOST
 
@@ -322,7 +322,7 @@ def test_a_stop_lets_the_file_on_its_way_arrive_and_leaves_the_rest(make_node, t
     assert deliver(node.state, stop) == 1
     assert node.states() == ["done", "queued", "queued"]
     told(a=Told())
-    assert deliver_off(node.state, threading.Event()) == 2
+    assert deliver(node.state, threading.Event(), once=True) == 2
 
 
 def test_a_fault_of_a_transport_is_told_of_its_file_alone(make_node, told, now):

@@ -34,6 +34,8 @@ from .wire import (
     store_bytes,
 )
 
+pytestmark = pytest.mark.slow
+
 COMMITMENT = str(StorageCommitmentPushModel)
 QUICK = {"acse_timeout_s": 0.6, "network_timeout_s": 0.6, "dimse_timeout_s": 0.6}
 ENDS_S = 30.0

@@ -366,7 +366,7 @@ def test_a_pull_from_orthanc_brings_the_same_exam_as_a_push(listen, node, exam, 
     pushed = listen(folder="pushed")
     state = pushed.state
     for file in files:
-        receive(state.database, state.received, file, "test", state.settings.intake)
+        receive(state, file, "test")
     peer = find_peer("pacs", node.state.settings.dimse)
     studies = find_studies(node.state, peer, StudyQuery(study_instance_uid="1.2.77"))
     assert [study.modalities for study in studies] == [("MG",)]

@@ -165,6 +165,7 @@ def test_a_handshake_that_trickles_is_ended(listen, told, node):
     assert refusals(told, listener) == ["no_handshake"]
 
 
+@pytest.mark.slow
 def test_five_hundred_handshakes_at_once_keep_nobody_out_for_long(listen, node, modality):
     listener = listen(**node, acse_timeout_s=1.0, max_associations=20)
     threads = threading.active_count()

@@ -23,6 +23,8 @@ from .wire import (
     store_bytes,
 )
 
+pytestmark = pytest.mark.slow
+
 CROWD = 200
 NOISE = 120
 

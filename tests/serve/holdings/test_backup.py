@@ -18,7 +18,8 @@ from mammolens.serve.holdings.backup import verify_backup
 from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, FILES, INSTANCES
 from mammolens.serve.record.tables import METADATA
-from mammolens.serve.work import work_off
+
+from ..in_process import work_once
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def node(state, clock, send_views):
     send_views(state, range(4))
     send_views(state, [0], SOPClassUID="1.2.840.10008.5.1.4.1.1.2", SOPInstanceUID="1.9")
     clock.turn(61)
-    assert work_off(state, 1, threading.Event()) == 1
+    assert work_once(state) == 1
     return state
 
 
@@ -78,7 +79,7 @@ def test_a_backup_is_taken_while_the_node_receives(here, tmp_path, mammogram):
         number = 10
         while not stop.is_set():
             data = mammogram(number, StudyInstanceUID="1.2.9", picture=number)
-            receive(here.database, here.received, data, "dimse:X", here.settings.intake)
+            receive(here, data, "dimse:X")
             received.append(number)
             number += 1
 
@@ -96,12 +97,12 @@ def test_a_backup_is_taken_while_the_node_receives(here, tmp_path, mammogram):
 
 def test_a_target_that_is_not_empty_is_refused(here, elsewhere, tmp_path, url):
     back_up(here, tmp_path / "backup")
-    with pytest.raises(ConfigError, match="there already"):
+    with pytest.raises(ConfigError, match="exists already"):
         back_up(here, tmp_path / "backup")
     with pytest.raises(ConfigError, match="not empty"):
         restore(here.settings, tmp_path / "backup")
     used = elsewhere.model_copy(update={"database": url})
-    with pytest.raises(ConfigError, match=r"there already|not empty"):
+    with pytest.raises(ConfigError, match=r"exists already|not empty"):
         restore(used, tmp_path / "backup")
 
 
@@ -130,7 +131,7 @@ def change(kind: str, folder) -> None:
 def test_a_backup_that_is_not_whole_is_not_restored(here, elsewhere, tmp_path, kind):
     back_up(here, tmp_path / "backup")
     change(kind, tmp_path / "backup")
-    with pytest.raises(StorageError, match="not whole"):
+    with pytest.raises(StorageError, match="not complete"):
         restore(elsewhere, tmp_path / "backup")
     assert not elsewhere.data.exists()
 
@@ -165,7 +166,7 @@ def test_the_restored_node_goes_on_with_its_trail(here, elsewhere, tmp_path, mam
     restore(elsewhere, tmp_path / "backup")
     with open_state(elsewhere) as state:
         before = len(all_rows(state.database)["audit"])
-        receipt = receive(state.database, state.received, mammogram(0), "dimse:X", elsewhere.intake)
+        receipt = receive(state, mammogram(0), "dimse:X")
         assert receipt.repeated
         with state.database.read() as connection:
             assert len(connection.execute(sa.select(AUDIT)).all()) == before + 1

@@ -23,14 +23,15 @@ from mammolens.core import ImageRef, Laterality, ViewPosition
 from mammolens.errors import InputError, StorageError, UnsupportedImage
 from mammolens.images.dicom import read_dicom
 from mammolens.serve import logs
-from mammolens.serve.delivery import deliver_off
+from mammolens.serve.delivery import deliver
 from mammolens.serve.holdings import open_state
 from mammolens.serve.holdings.deidentify import KEPT, Pseudonyms, deidentify
 from mammolens.serve.intake import receive
 from mammolens.serve.record import DELIVERIES, EXAMS, FILES, IDENTITIES, INSTANCES, RESULTS
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.settings.node import DeidentifySettings
-from mammolens.serve.work import work_off
+
+from ..in_process import work_once
 
 KEY = "0123456789abcdef0123456789abcdef-test"
 OTHER = "another key of at least 32 characters"
@@ -267,13 +268,13 @@ def send_all(settings: NodeSettings, view) -> None:
             if number % 2:
                 content = state.received.draft()
                 content.write(view(number))
-            receipt = receive(state.database, state.received, content, "dimse:MG", settings.intake)
+            receipt = receive(state, content, "dimse:MG")
             assert not receipt.repeated
         other = view(7, SOPClassUID="1.2.840.10008.5.1.4.1.1.2")
-        receive(state.database, state.received, other, "dimse:MG", settings.intake)
+        receive(state, other, "dimse:MG")
         burnt = view(8, BurnedInAnnotation="YES")
         with pytest.raises(UnsupportedImage):
-            receive(state.database, state.received, burnt, "dimse:MG", settings.intake)
+            receive(state, burnt, "dimse:MG")
 
 
 @pytest.mark.usefixtures("kept_logging")
@@ -286,10 +287,10 @@ def test_nothing_on_the_disk_or_in_logs_names_her_and_her_results_do(node, view,
             exam = connection.execute(sa.select(EXAMS)).one()
             assert len(connection.execute(sa.select(IDENTITIES)).all()) == 4
         assert exam.patient_id.startswith("ANON")
-        receipt = receive(state.database, state.received, view(0), "dimse:MG", node.intake)
+        receipt = receive(state, view(0), "dimse:MG")
         assert receipt.repeated
-        assert work_off(state, 1, threading.Event()) == 1
-        assert deliver_off(state, threading.Event()) == 3
+        assert work_once(state) == 1
+        assert deliver(state, threading.Event(), once=True) == 3
     kept = searched(tmp_path / "node") + searched(tmp_path / "memory") + said.getvalue().encode()
     assert len(kept) > 10_000
     for word in words():
@@ -317,11 +318,11 @@ def test_the_node_tells_its_worker_the_same_scores_with_and_without_identity(nod
     )
     with open_state(plain) as state:
         for number in range(4):
-            receive(state.database, state.received, view(number), "dimse:MG", plain.intake)
+            receive(state, view(number), "dimse:MG")
     scores = []
     for settings in (node, plain):
         with open_state(settings) as state:
-            work_off(state, 1, threading.Event())
+            work_once(state)
             with state.database.read() as connection:
                 scores.append(connection.execute(sa.select(RESULTS.c.malignancy)).scalar_one())
     assert scores[0] == scores[1]
@@ -344,7 +345,7 @@ def test_with_another_key_a_node_does_not_start(node, view):
 def test_without_the_key_no_result_is_made_under_a_pseudonym(node, view):
     send_all(node, view)
     with open_state(keyed(node, None)) as state:
-        assert work_off(state, 1, threading.Event()) == 0
+        assert work_once(state) == 0
         with state.database.read() as connection:
             assert connection.execute(sa.select(RESULTS)).all() == []
 
@@ -361,7 +362,7 @@ def test_an_identity_that_was_moved_to_another_object_does_not_open(node, view):
                     .values(sealed=sealed)
                 )
         until = time.monotonic() + 60
-        while not (made := work_off(state, 1, threading.Event())) and time.monotonic() < until:
+        while not (made := work_once(state)) and time.monotonic() < until:
             time.sleep(0.05)
         assert made == 1
         with state.database.read() as connection:
@@ -371,12 +372,13 @@ def test_an_identity_that_was_moved_to_another_object_does_not_open(node, view):
     assert sinks.isdisjoint({"dicom-cad-sr", "hl7", "fhir"})
 
 
+@pytest.mark.slow
 def test_a_sealed_result_is_not_sent_without_its_key(node, view):
     send_all(node, view)
     with open_state(node) as state:
-        work_off(state, 1, threading.Event())
+        work_once(state)
     with open_state(keyed(node, None)) as state:
-        assert deliver_off(state, threading.Event()) == 0
+        assert deliver(state, threading.Event(), once=True) == 0
         with state.database.read() as connection:
             (digest, *_) = connection.execute(sa.select(DELIVERIES.c.state)).scalars()
             assert digest == "queued"
@@ -388,7 +390,7 @@ def test_a_sealed_result_is_not_sent_without_its_key(node, view):
 def test_refused_objects_of_mammography_are_hidden_too(node, view):
     raw = view(0, PresentationIntentType="FOR PROCESSING")
     with open_state(node) as state:
-        receive(state.database, state.received, raw, "dimse:MG", node.intake)
+        receive(state, raw, "dimse:MG")
         with state.database.read() as connection:
             row = connection.execute(sa.select(INSTANCES)).one()
         assert row.role == "refused"
@@ -397,7 +399,7 @@ def test_refused_objects_of_mammography_are_hidden_too(node, view):
 
 def reasons_and_cautions(settings: NodeSettings) -> tuple[list[str | None], str]:
     with open_state(settings) as state:
-        assert work_off(state, 1, threading.Event()) == 1
+        assert work_once(state) == 1
         with state.database.read() as connection:
             reasons = list(connection.execute(sa.select(INSTANCES.c.reason)).scalars())
             cautions = connection.execute(sa.select(RESULTS.c.cautions)).scalar_one()
@@ -408,9 +410,9 @@ def test_what_words_of_the_header_meant_outlives_them(node, view):
     """A description goes with the identity; that it named a spot view must not."""
     with open_state(node) as state:
         for number in range(4):
-            receive(state.database, state.received, view(number), "dimse:MG", node.intake)
+            receive(state, view(number), "dimse:MG")
         spot = view(9, SeriesDescription="L CC SPOT MAG")
-        receive(state.database, state.received, spot, "dimse:MG", node.intake)
+        receive(state, spot, "dimse:MG")
         digest = hashlib.sha256(spot).hexdigest()
         assert not state.received.path(digest).exists()
     reasons, _ = reasons_and_cautions(node)
@@ -423,7 +425,7 @@ def test_doubts_of_the_header_outlive_its_identity(node, view):
     with open_state(node) as state:
         for number in range(4):
             odd = view(number, StudyDescription="Specimen radiography")
-            receive(state.database, state.received, odd, "dimse:MG", node.intake)
+            receive(state, odd, "dimse:MG")
     reasons, cautions = reasons_and_cautions(node)
     assert all(str(reason).startswith("doubts:") for reason in reasons)
     assert "doubt_at_reception" in cautions
@@ -432,6 +434,7 @@ def test_doubts_of_the_header_outlive_its_identity(node, view):
 ODD = ("UN", "OB", "OW", "LO", "PN", "UI", "DS", "IS", "CS", "FD", "US", "UT", "AT", "LT", "DA")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("vr", ODD)
 def test_no_attribute_that_stays_carries_a_name_in_another_form(view, hiding, vr):
@@ -506,7 +509,7 @@ def test_an_identity_that_was_tampered_with_goes_to_nobody(node, view):
     )
     with open_state(settings) as state:
         for number in range(4):
-            receive(state.database, state.received, view(number), "dimse:X", settings.intake)
+            receive(state, view(number), "dimse:X")
         with state.database.write() as connection:
             first = connection.execute(sa.select(IDENTITIES)).first()
             broken = first.sealed[:-1] + bytes([first.sealed[-1] ^ 1])
@@ -514,7 +517,7 @@ def test_an_identity_that_was_tampered_with_goes_to_nobody(node, view):
             connection.execute(IDENTITIES.update().where(which).values(sealed=broken))
         for _ in range(settings.jobs.max_attempts + 1):
             time.sleep(0.05)
-            work_off(state, 1, threading.Event())
+            work_once(state)
         with state.database.read() as connection:
             (row,) = connection.execute(sa.select(RESULTS)).all()
     assert row.category == "failed"

@@ -14,13 +14,14 @@ import pytest
 import sqlalchemy as sa
 
 from mammolens.errors import ConfigError, StorageError
-from mammolens.serve.delivery import deliver_off
+from mammolens.serve.delivery import deliver
 from mammolens.serve.holdings import open_state, rekey
 from mammolens.serve.holdings.store import sweep
 from mammolens.serve.record import AUDIT, EXAMS, FILES, IDENTITIES, KEYRING, STEPS, steps
 from mammolens.serve.record.audit import verify
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.work import work_off
+
+from ..in_process import work_once
 
 OLD, NEW, NEWER = ("o" * 32, "n" * 32, "w" * 32)
 
@@ -65,7 +66,7 @@ def worked(values, send):
     settings = keyed(values, OLD)
     send(settings, 0, 1, 2, 3)
     with open_state(settings) as state:
-        assert work_off(state, 1, threading.Event()) == 1
+        assert work_once(state) == 1
         steps.enter(state.database, "ris", ["1.2.1"], 1)
         (step,) = steps.hold(state.database, "ris", "w", settings.jobs)
         work = state.results.seal.close_work({"study": "1.2.77"}, "1.2.1")
@@ -95,6 +96,7 @@ def read_all(settings: NodeSettings) -> list[object]:
         return [*told, seal.pseudonyms]
 
 
+@pytest.mark.slow
 def test_everything_opens_with_the_new_key_alone(worked, send, tmp_path):
     before = read_all(keyed(worked, OLD))
     with open_state(keyed(worked, NEW, OLD)) as state:
@@ -107,7 +109,7 @@ def test_everything_opens_with_the_new_key_alone(worked, send, tmp_path):
         pass
     assert send(keyed(worked, NEW), 0, 1, 2, 3) == [True] * 4
     with open_state(keyed(worked, NEW)) as state:
-        assert deliver_off(state, threading.Event()) == 2
+        assert deliver(state, threading.Event(), once=True) == 2
         with state.database.read() as connection:
             assert len(connection.execute(sa.select(EXAMS)).all()) == 1
             rows = connection.execute(sa.select(AUDIT.c.detail).where(AUDIT.c.action == "rekeyed"))
@@ -123,7 +125,7 @@ def test_a_node_works_on_with_both_keys_before_during_and_after(worked, send):
     assert send(both, 0) == [True]
     assert send(both, 4) == [False]
     with open_state(both) as state:
-        assert work_off(state, 1, threading.Event()) == 1
+        assert work_once(state) == 1
         assert rekey(state).identities == 4
         with state.database.read() as connection:
             assert connection.execute(sa.select(sa.func.count()).select_from(EXAMS)).scalar() == 1
@@ -190,6 +192,7 @@ with open_state(NodeSettings(**json.loads(sys.argv[1]))) as state:
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 def test_killed_anywhere_it_is_run_again_and_nothing_is_lost(worked):
     before = read_all(keyed(worked, OLD))
     plain = json.dumps(

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from mammolens.errors import ConfigError
-from mammolens.serve.delivery import deliver_off
-from mammolens.serve.holdings import check_plausible, count_expired, retention, say_expired
+from mammolens.serve.delivery import deliver
+from mammolens.serve.holdings import check_plausible, count_expired, expired_lines, retention
 from mammolens.serve.holdings import expire as expire_if_plausible
 from mammolens.serve.holdings.store import sweep
 from mammolens.serve.intake import receive
@@ -28,7 +28,8 @@ from mammolens.serve.record import (
 )
 from mammolens.serve.record.audit import verify
 from mammolens.serve.settings import RetentionSettings
-from mammolens.serve.work import work_off
+
+from ..in_process import work_once
 
 DAY_S = 86400.0
 ALL = RetentionSettings(
@@ -70,8 +71,8 @@ def finish(node, clock):
 
     def finish() -> None:
         clock.turn(61)
-        work_off(node, 1, threading.Event())
-        deliver_off(node, threading.Event())
+        work_once(node)
+        deliver(node, threading.Event(), once=True)
 
     return finish
 
@@ -134,7 +135,7 @@ def test_what_is_not_settled_stays(node, send, finish, clock, rows, why):
     found = expire(node)
     assert (found.exams, found.held) == (0, 1)
     assert len(rows(EXAMS)) == 1
-    assert "1 exams are old and stay" in say_expired(found, done=True)[0]
+    assert "1 exams are old and stay" in expired_lines(found, done=True)[0]
 
 
 def test_a_new_view_starts_the_days_anew(node, send, finish, clock, rows):
@@ -163,7 +164,7 @@ def test_only_files_of_results_that_were_replaced_go(node, send, finish, clock, 
 
 def test_notes_commitments_and_priors_go_by_their_own_days(node, send, clock, rows, mammogram):
     ct = mammogram(0, SOPClassUID="1.2.840.10008.5.1.4.1.1.2", SOPInstanceUID="1.9")
-    receive(node.database, node.received, ct, "dimse:X", node.settings.intake)
+    receive(node, ct, "dimse:X")
     with node.database.write() as connection:
         now = node.database.now(connection)
         connection.execute(
@@ -216,6 +217,7 @@ def test_more_exams_than_a_batch(node, clock, rows, monkeypatch):
     assert rows(EXAMS) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_clock_that_runs_ahead_deletes_nothing(node, send, finish, clock, rows):
     send()

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,22 +83,25 @@ from pathlib import Path
 from mammolens.errors import StorageError
 from mammolens.serve.record import open_database
 from mammolens.serve.intake import receive
-from mammolens.serve.settings import IntakeSettings
-from mammolens.serve.holdings import Store
+from mammolens.serve.settings import NodeSettings
+from mammolens.serve.holdings import NodeState, Store
 
 folder, database = Path(sys.argv[1]), open_database(sys.argv[2])
+settings = NodeSettings(data=folder.parent, intake={"min_free_mb": 0})
+state = NodeState(settings, database, Store(folder), Store(folder.parent / "results"))
 data = Path(sys.argv[3]).read_bytes()
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), resource.RLIM_INFINITY))
 try:
-    receive(database, Store(folder), data, "dimse:X", IntakeSettings(min_free_mb=0))
+    receive(state, data, "dimse:X")
 except StorageError as error:
     print(error)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [4096, 20_000], ids=["the file", "the database"])
-def test_a_full_disk_acknowledges_nothing(tmp_path, database, url, mammogram, rows, limit):
+def test_a_full_disk_acknowledges_nothing(tmp_path, database, state, url, mammogram, rows, limit):
     """A limit of the system on file sizes stands for the full disk; the object has 17 kB."""
     if limit > 4096 and not database.is_sqlite:
         return  # a server has a disk of its own, which no limit here fills
@@ -115,14 +119,14 @@ def test_a_full_disk_acknowledges_nothing(tmp_path, database, url, mammogram, ro
     assert rows(INSTANCES) == []
     if limit == 4096:
         assert names(folder) == []
-    receipt = receive(database, Store(folder), source.read_bytes(), "dimse:X", SMALL)
+    receipt = receive(replace(state, received=Store(folder)), source.read_bytes(), "dimse:X")
     assert not receipt.repeated
     assert names(folder) == [receipt.digest]
 
 
 def test_a_sweep_takes_old_orphans_only(state, mammogram):
     store = state.received
-    kept = receive(state.database, store, mammogram(), "dimse:X", SMALL)
+    kept = receive(state, mammogram(), "dimse:X")
     old, young = store.put(b"old"), store.put(b"young")
     partial = store.folder / "partial" / "left"
     partial.write_bytes(b"half")
@@ -143,13 +147,13 @@ def test_a_sweep_between_file_and_row_is_noticed(state, mammogram, monkeypatch, 
 
     monkeypatch.setattr(Store, "put", put_and_lose)
     with pytest.raises(StorageError, match="swept away"):
-        receive(state.database, state.received, mammogram(), "dimse:X", SMALL)
+        receive(state, mammogram(), "dimse:X")
     assert rows(INSTANCES) == []
 
 
 def test_an_ignored_object_protects_no_file(state, mammogram, make_dicom):
     data = mammogram(SOPClassUID=make_dicom.CT, Modality="CT")
-    receive(state.database, state.received, data, "dimse:X", SMALL)
+    receive(state, data, "dimse:X")
     stored = state.received.put(data)
     make_old(state.received.path(stored.digest))
     assert sweep(state.database, state.received) == 1

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -13,8 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from mammolens.errors import MissingAttribute, NotAnImage, StorageError, UnsupportedImage
-from mammolens.serve.intake import Named, receive
-from mammolens.serve.intake.partial_object import name_object
+from mammolens.serve.intake import Identifiers, receive
+from mammolens.serve.intake.partial_object import read_identifiers
 from mammolens.serve.record import AUDIT, EXAMS, FILES, INSTANCES, JOBS, PICTURES, RESULTS, Role
 from mammolens.serve.record.audit import verify
 from mammolens.serve.settings import IntakeSettings
@@ -25,8 +26,9 @@ FILM = IntakeSettings(min_free_mb=0, film=True)
 
 @pytest.fixture
 def send(state):
-    def send(data: bytes, settings: IntakeSettings = SETTINGS):
-        return receive(state.database, state.received, data, "dimse:MODALITY", settings)
+    def send(data: bytes, intake: IntakeSettings = SETTINGS):
+        settings = state.settings.model_copy(update={"intake": intake})
+        return receive(replace(state, settings=settings), data, "dimse:MODALITY")
 
     return send
 
@@ -266,6 +268,6 @@ def test_a_deflated_object_is_measured_by_what_it_inflates_to(send, make_dicom):
 
 def test_the_name_of_a_deflated_bomb_is_looked_for_in_little(make_attacks):
     data = make_attacks.refused(1_000_000)["items, deflated"]()
-    assert name_object(BytesIO(data[: 1 << 14])) is None
-    named = name_object(BytesIO(make_attacks.built(make_attacks.DEFLATED)))
-    assert named == Named("1.2.840.10008.5.1.4.1.1.1.2", "1.2.3.4", "1.2.3")
+    assert read_identifiers(BytesIO(data[: 1 << 14])) is None
+    named = read_identifiers(BytesIO(make_attacks.built(make_attacks.DEFLATED)))
+    assert named == Identifiers("1.2.840.10008.5.1.4.1.1.1.2", "1.2.3.4", "1.2.3")

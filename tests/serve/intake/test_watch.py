@@ -205,6 +205,7 @@ with open_state(NodeSettings(**json.loads(sys.argv[2]))) as state, watch.watchin
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 def test_killed_at_any_point_each_file_is_received_once(tmp_path, folder, mammogram):
     settings = {
         "data": str(tmp_path / "node"),

@@ -24,6 +24,8 @@ from mammolens.serve.intake.watch import AGAIN_S, Watch
 from mammolens.serve.record import AUDIT, INSTANCES
 from mammolens.serve.settings import NodeSettings
 
+pytestmark = pytest.mark.slow
+
 LONG = "n" * 245
 
 
@@ -278,10 +280,10 @@ def test_one_file_that_breaks_reception_does_not_stop_the_others(
     (folder / "z.dcm").write_bytes(mammogram(1))
     receive, bad = watch_module.receive, mammogram(0)
 
-    def break_at_one(database, store, draft, *more):
+    def break_at_one(state, draft, sender):
         if draft.size == len(bad) and draft.path.read_bytes() == bad:
             raise RecursionError("Doe^Jane")
-        return receive(database, store, draft, *more)
+        return receive(state, draft, sender)
 
     monkeypatch.setattr(watch_module, "receive", break_at_one)
     assert settle(watch) == 1
@@ -362,7 +364,7 @@ def test_a_second_node_is_refused_before_its_ports_open(
     assert opened == []
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_many_files_cost_little(watch, folder):
     for number in range(200_000):

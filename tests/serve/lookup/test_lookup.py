@@ -9,12 +9,13 @@ from dataclasses import replace
 import pytest
 
 from mammolens.errors import ConfigError, MissingAttribute
-from mammolens.serve.delivery import deliver_off
+from mammolens.serve.delivery import deliver
 from mammolens.serve.holdings import NodeState, open_state
-from mammolens.serve.lookup import ExamState, look_up, report_exam, say_exams, say_report
+from mammolens.serve.lookup import ExamState, exam_lines, look_up, report_exam, report_lines
 from mammolens.serve.record import DELIVERIES, JOBS, PRIORS, RESULTS, WorkState
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.work import work_off
+
+from ..in_process import work_once
 
 KEY = "a key of no less than 32 characters"
 
@@ -81,13 +82,13 @@ def test_the_newest_comes_first_and_the_rest_is_counted(state, send, clock):
     send(state, 1, 1)
     answer = look_up(state, limit=2)
     assert (ids(answer), answer.n_found) == ([exams[0], exams[2]], 3)
-    assert say_exams(answer)[-1] == "1 more: raise --limit, or ask more closely"
-    assert say_exams(look_up(state, patient_id="nobody")) == ["no exam fits"]
+    assert exam_lines(answer)[-1] == "1 more: raise --limit, or ask more closely"
+    assert exam_lines(look_up(state, patient_id="nobody")) == ["no exam fits"]
 
 
 def test_the_table_is_a_table(state, send):
     send(state, 1, 0, 1, PatientID="=P\x1b[31m1")
-    head, line = say_exams(look_up(state))
+    head, line = exam_lines(look_up(state))
     assert head.split()[:5] == ["ID", "STATE", "CATEGORY", "PATIENT", "ACCESSION"]
     assert line.index("waiting") == head.index("STATE")
     assert line.index("4711") == head.index("ACCESSION")
@@ -120,7 +121,7 @@ def test_an_exam_is_in_every_state_in_its_turn(routed, send, clock, database):
     with database.write() as connection:
         connection.execute(PRIORS.delete())
     clock.turn(61)
-    assert work_off(state, 1, stop) == 1
+    assert work_once(state) == 1
     assert state_of(state) is ExamState.DELIVERING
     held = {"finished_at": None, "token": "t", "lease_until": clock.now}
     change(state, JOBS, state=WorkState.RUNNING.value, **held)
@@ -132,7 +133,7 @@ def test_an_exam_is_in_every_state_in_its_turn(routed, send, clock, database):
     change(state, JOBS, state=WorkState.DEAD.value, **ended)
     assert state_of(state) is ExamState.GIVEN_UP
     change(state, JOBS, state=WorkState.DONE.value, **ended)
-    assert deliver_off(state, stop) == 1
+    assert deliver(state, stop, once=True) == 1
     assert state_of(state) is ExamState.DELIVERING
     change(state, DELIVERIES, state=WorkState.DEAD.value, error="no", finished_at=clock.now)
     assert state_of(state) is ExamState.UNDELIVERED
@@ -155,10 +156,10 @@ def test_the_story_of_an_exam_is_told_in_full(routed, send, clock):
     send(state, 1, 5, SOPClassUID="1.2.840.10008.5.1.4.1.1.4")
     send(state, 2, 5, SOPClassUID="1.2.840.10008.5.1.4.1.1.4")
     clock.turn(61)
-    work_off(state, 1, threading.Event())
-    deliver_off(state, threading.Event())
+    work_once(state)
+    deliver(state, threading.Event(), once=True)
     report = report_exam(state, 1)
-    said = "\n".join(say_report(report))
+    said = "\n".join(report_lines(report))
     assert "exam 1: delivering, category" in said
     assert "patient PID-1, accession number 4711" in said
     for view in ("RCC", "LCC", "RMLO", "LMLO"):
@@ -181,7 +182,7 @@ def test_the_story_of_an_exam_is_told_in_full(routed, send, clock):
 def test_scores_are_not_told_without_their_prevalence(state, send, clock):
     send(state, 1, 0, 1, 2, 3)
     clock.turn(61)
-    work_off(state, 1, threading.Event())
+    work_once(state)
     shown = json.dumps(report_exam(state, 1).to_json())
     assert "malignancy" not in shown
     assert "tumour" not in shown
@@ -195,14 +196,14 @@ def test_an_exam_that_is_not_there_is_named(state):
 def test_what_is_gone_from_the_store_is_left_out_and_the_rest_is_told(state, send, clock):
     send(state, 1, 0, 1, PresentationIntentType="FOR PROCESSING")
     clock.turn(61)
-    work_off(state, 1, threading.Event())
+    work_once(state)
     for folder in (state.received.folder, state.results.folder):
         for path in folder.rglob("*"):
             if path.is_file():
                 path.write_bytes(b"no longer")
     report = report_exam(state, 1)
     assert report.not_analysed is None
-    assert "refused:" in say_report(report)
+    assert "refused:" in report_lines(report)
 
 
 @pytest.fixture
@@ -225,7 +226,7 @@ def test_where_identity_is_taken_off_exams_are_found_by_it_and_do_not_show_it(hi
         ):
             answer = look_up(state, **asked)
             assert ids(answer) == [exams[1]], asked
-            shown = "\n".join([*say_exams(answer), *say_report(report_exam(state, exams[1]))])
+            shown = "\n".join([*exam_lines(answer), *report_lines(report_exam(state, exams[1]))])
             for secret in ("PID-2", "4712", "1.2.826.77.2", "Number2"):
                 assert secret not in shown
             assert "ANON" in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -13,7 +14,8 @@ from mammolens.serve.intake import receive
 from mammolens.serve.people import Person, Refusal, Refused
 from mammolens.serve.people.passwords import is_password
 from mammolens.serve.record import API_TOKENS, AUDIT, EXAMS, PEOPLE, SITES, PersonRole, ensure_site
-from mammolens.serve.settings import IntakeSettings
+
+from ..house import House
 
 READER, ADMINISTRATOR = PersonRole.READER, PersonRole.ADMINISTRATOR
 
@@ -294,8 +296,10 @@ def test_a_site_of_the_settings_is_made_when_it_is_needed(house, rows):
 def send(house, state, mammogram):
     def send(number: int, site: str | None, study: str = "1.2.3"):
         content = mammogram(number, StudyInstanceUID=study)
-        intake = IntakeSettings(min_free_mb=0)
-        return receive(house.database, state.received, content, "dimse:MG1", intake, site).exam_id
+        sites = {"dimse:MG1": site} if site else {}
+        of_site = state.settings.model_copy(update={"sites": sites})
+        node = replace(state, database=house.database, settings=of_site)
+        return receive(node, content, "dimse:MG1").exam_id
 
     return send
 
@@ -353,7 +357,8 @@ def house_site(house, exam: int) -> int | None:
         return connection.execute(sa.select(EXAMS.c.site_id).where(EXAMS.c.id == exam)).scalar_one()
 
 
-def test_no_hash_is_not_a_password_and_damage_is_not_one(house):
+def test_no_hash_is_not_a_password_and_damage_is_not_one(database, clock):
+    house = House(database, clock)
     assert not is_password(None, "anything")
     assert not is_password("not a hash", "anything")
     with house.database.read() as connection:

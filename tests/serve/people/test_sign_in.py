@@ -280,6 +280,7 @@ def test_sessions_are_listed_and_ended_by_their_person_alone(house):
     assert find_session(house.database, house.settings, secret) is None
 
 
+@pytest.mark.slow
 def test_a_person_has_so_many_sessions(house):
     first, _ = house.sign_ins.give_password("admin", house.one_time["admin"], HERE)
     for _ in range(20):
@@ -288,6 +289,7 @@ def test_a_person_has_so_many_sessions(house):
     assert find_session(house.database, house.settings, last) is not None
 
 
+@pytest.mark.slow
 def test_who_knows_the_password_alone_ends_no_open_session(house):
     secret, _ = house.enrol("admin")
     for _ in range(25):

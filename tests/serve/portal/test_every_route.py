@@ -15,6 +15,8 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from mammolens.serve.record import UPLOADS
 
+pytestmark = pytest.mark.slow
+
 CALLERS = (
     *("stranger", "elsewhere", "wrong", "right", "machine", "forged"),
     *("revoked", "expired", "unfinished", "token"),
@@ -47,7 +49,26 @@ AUDITED = "401 403 403 200 403 401 401 401 403 200"
 UPLOADED = "401 404 404 {0} 403 401 401 401 403 {0}"
 NO_PROVIDER = "404 404 404 404 404 404 404 404 404 404"
 
+NO_STUDY = "401 404 404 404 404 401 401 401 403 404"
+"""DICOMweb reads: people of any site, and the machines that the settings name; no such study."""
+NO_ROWS = "401 204 204 204 204 401 401 401 403 204"
+DICOMWEB = "/dicom-web/studies/{study}"
+IN_SERIES = f"{DICOMWEB}/series/{{series}}"
+ONE = f"{IN_SERIES}/instances/{{instance}}"
+SEARCHES = (
+    *("/dicom-web/studies", "/dicom-web/series", "/dicom-web/instances"),
+    *(f"{DICOMWEB}/series", f"{DICOMWEB}/instances", f"{IN_SERIES}/instances"),
+)
+RETRIEVALS = (
+    *(f"{place}{what}" for place in (DICOMWEB, IN_SERIES, ONE) for what in ("", "/metadata")),
+    *(f"{place}/thumbnail" for place in (DICOMWEB, IN_SERIES, ONE)),
+    *(f"{ONE}/bulkdata/{{tag}}", f"{ONE}/rendered", f"{ONE}/frames/{{numbers}}"),
+    *(f"{ONE}/frames/{{numbers}}/{what}" for what in ("rendered", "thumbnail")),
+)
+
 TABLE = {
+    **{f"GET {path}": Row("admin", NO_ROWS) for path in SEARCHES},
+    **{f"GET {path}": Row("admin", NO_STUDY) for path in RETRIEVALS},
     "GET /": Row("admin", FOR_ALL),
     "GET /health/live": Row("admin", FOR_ALL),
     "GET /health/ready": Row("admin", FOR_ALL.replace("200", "503")),
@@ -278,6 +299,10 @@ def test_each_caller_hears_what_the_table_says(with_upload, caller):
             sink="json",
             key="1-x",
             study="1.2.3",
+            series="1.2.3",
+            instance="1.2.3",
+            numbers="1",
+            tag="7FE00010",
             **cast.things,
         )
         who = {

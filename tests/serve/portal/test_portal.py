@@ -241,6 +241,7 @@ def test_without_tokens_a_portal_lets_no_machine_in(make_stage):
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 def test_a_flood_of_sign_ins_stops_nobody(tmp_path, monkeypatch):
     """Many attempts at once, from everywhere: others are answered meanwhile."""
     settings = NodeSettings(

@@ -22,7 +22,7 @@ from mammolens import cli
 
 from ..conftest import free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.longest]
 COMMAND = (sys.executable, "-c", "from mammolens.cli import main; main()", "serve")
 
 

@@ -85,7 +85,7 @@ def test_secrets_are_left_empty_and_their_variables_named():
 
 def test_nothing_is_written_over(written):
     written.write_text('data = "mine"', "utf-8")
-    with pytest.raises(ConfigError, match="not written over"):
+    with pytest.raises(ConfigError, match="not overwritten"):
         write_template(written)
     assert written.read_text("utf-8") == 'data = "mine"'
 

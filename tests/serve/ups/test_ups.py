@@ -19,7 +19,7 @@ from pynetdicom import AE, build_role
 from pynetdicom.sop_class import UnifiedProcedureStepEvent, UnifiedProcedureStepPush
 
 from mammolens.errors import ConfigError, DeliveryError, StorageError
-from mammolens.serve.delivery import deliver_off
+from mammolens.serve.delivery import deliver
 from mammolens.serve.dimse import listening
 from mammolens.serve.holdings import NodeState, open_state
 from mammolens.serve.record import AUDIT, STEPS
@@ -27,10 +27,10 @@ from mammolens.serve.record import steps as step_rows
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.ups import performing
 from mammolens.serve.ups.performer import perform_steps
-from mammolens.serve.work import work_off
 
 from ..conftest import wait_for
 from ..image_peer import Peer, running
+from ..in_process import work_once
 from .step_book import StepBook, code, dimse_peer, web_peer
 
 STUDY = "1.2.840.77"
@@ -94,8 +94,8 @@ def work_through(state: NodeState, rounds: int = 8) -> int:
         ended += perform_steps(state)
         if ended:
             return ended
-        work_off(state, 1, stop)
-        deliver_off(state, stop)
+        work_once(state)
+        deliver(state, stop, once=True)
         stop.wait(0.03)
     return ended
 
@@ -141,15 +141,16 @@ def test_a_step_waits_for_all_its_images_and_for_delivery(state, book, send):
     stop = threading.Event()
     perform_steps(state)
     stop.wait(0.03)
-    work_off(state, 1, stop)
+    work_once(state)
     stop.wait(0.03)
     assert perform_steps(state) == 0
-    deliver_off(state, stop)
+    deliver(state, stop, once=True)
     stop.wait(0.03)
     assert perform_steps(state) == 1
     assert book.state("1.2.1") == "COMPLETED"
 
 
+@pytest.mark.slow
 def test_a_step_of_another_is_left(state, book):
     book.schedule("1.2.1", **inputs(0))
     book.before = lambda name: (
@@ -289,6 +290,7 @@ def test_nothing_is_fetched_from_a_server_that_a_step_alone_names(values, book, 
     assert peer.asked == []
 
 
+@pytest.mark.slow
 def test_images_that_nobody_places_come_from_the_source(values, book, mammogram):
     peer = Peer([mammogram(n, StudyInstanceUID=STUDY) for n in range(4)])
     book.schedule("1.2.1", StudyInstanceUID=STUDY)
@@ -316,6 +318,7 @@ def test_a_step_is_found_again_where_identity_is_taken_off(values, book, send_vi
     assert b"1.2.3.4.0" not in kept
 
 
+@pytest.mark.slow
 def test_images_are_fetched_where_identity_is_taken_off(values, book, mammogram, tmp_path):
     hidden = {"key": "k" * 32, "scratch": str(tmp_path / "scratch")}
     (tmp_path / "scratch").mkdir()
@@ -464,6 +467,7 @@ with open_state(NodeSettings(**json.loads(sys.argv[2]))) as state:
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.parametrize("point", ["claimed", "saved", "ended"])
 def test_killed_at_any_point_a_step_goes_on(values, book, send, state, point):
     values |= {"jobs": {"backoff_s": 0.01, "lease_s": 0.5}}
@@ -472,8 +476,8 @@ def test_killed_at_any_point_a_step_goes_on(values, book, send, state, point):
     if point == "ended":
         stop, out = threading.Event(), state.settings.data.parent / "out"
         while not list(out.rglob("*.dcm")):  # the exam is analysed when no more images come
-            work_off(state, 1, stop)
-            deliver_off(state, stop)
+            work_once(state)
+            deliver(state, stop, once=True)
             stop.wait(0.03)
     child = [sys.executable, "-c", CHILD, point, json.dumps(values)]
     done = subprocess.run(child, timeout=60, check=False, env=os.environ)

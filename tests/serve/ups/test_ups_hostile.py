@@ -118,6 +118,7 @@ def test_a_step_that_cannot_be_read_is_put_off_alone(node, book, monkeypatch):
 
 
 # The server of pynetdicom forgets to close a socket whose other side has gone.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_search_without_end_is_given_up(node, book, monkeypatch):
     monkeypatch.setattr("mammolens.serve.dimse.pull.MOST_FOUND", 20)

@@ -56,7 +56,9 @@ def test_a_stranger_learns_nothing(make_client, method, path):
     done = client.request(method, path)
     assert (done.status_code, done.headers["www-authenticate"]) == (401, "Bearer")
     known = client.request(method, path, headers=KNOWN)
-    assert known.status_code in (404, 405, 422), "nor does anybody get a redirect"
+    # Only machines that the settings name read over DICOMweb.
+    expected = (403,) if (method, path) == ("GET", STUDIES) else (404, 405, 422)
+    assert known.status_code in expected, "nor does anybody get a redirect"
     assert "location" not in known.headers
 
 
@@ -121,7 +123,7 @@ def test_every_answer_has_its_guards(make_client, monkeypatch):
     client = testclient.TestClient(client.app, "http://127.0.0.1", raise_server_exceptions=False)
     monkeypatch.setattr("mammolens.serve.web.app.generate_latest", lambda *_: 1 / 0)
     answers.append(client.get("/metrics"))
-    assert [done.status_code for done in answers] == [200, 404, 405, 422, 421, 403, 500]
+    assert [done.status_code for done in answers] == [200, 404, 403, 422, 421, 403, 500]
     for done in answers:
         assert "default-src 'none'" in done.headers["content-security-policy"]
         assert "frame-ancestors 'none'" in done.headers["content-security-policy"]
@@ -130,6 +132,13 @@ def test_every_answer_has_its_guards(make_client, monkeypatch):
         assert done.headers["referrer-policy"] == "no-referrer"
         assert done.headers["cross-origin-resource-policy"] == "same-origin"
         assert done.headers["cache-control"] == "no-store"
+
+
+def test_over_tls_browsers_are_asked_to_come_so_for_a_year(make_client):
+    header = "strict-transport-security"
+    assert header not in make_client().get("/health/live").headers
+    behind_proxy = make_client(proxied=True).get("/health/live")
+    assert behind_proxy.headers[header] == "max-age=31536000"
 
 
 def test_a_route_may_have_its_own_headers(make_client, monkeypatch):

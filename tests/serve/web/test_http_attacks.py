@@ -372,6 +372,7 @@ def test_what_http_does_not_allow_is_refused(serve, packet, status):
     wait_for(lambda: not node.app.running and not node.drafts())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_after_anything_an_honest_sender_stores(serve, mammogram, seed):
     """Mutated requests, cut, dripped, left open or left: nothing stays, and a store works."""

@@ -398,7 +398,7 @@ def test_over_tls_nothing_goes_in_the_clear(make_state, tmp_path):
 @pytest.mark.parametrize(
     ("web", "said"),
     [
-        ({"host": "0.0.0.0"}, "who may call"),
+        ({"host": "0.0.0.0"}, "must list the callers"),
         ({"host": "0.0.0.0", "tokens": {"a": TOKEN}}, "TLS is needed"),
         ({"tokens": {"a": "short"}}, "16 characters"),
         ({"certificate": "a.pem"}, "certificate and key"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +17,9 @@ from mammolens.serve.holdings import store as store_module
 from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, FILES, INSTANCES, JOBS, RESULTS
 from mammolens.serve.web.health import check_health
-from mammolens.serve.work import performance, work_off, worker
+from mammolens.serve.work import performance, worker
+
+from ..in_process import work_once
 
 SINKS = ("json", "csv", "dicom-cad-sr", "fhir", "hl7")
 
@@ -33,14 +34,14 @@ def made(state) -> NodeState:
 def received(state, mammogram):
     for number in range(4):
         data = mammogram(number)
-        receive(state.database, state.received, data, "dimse:X", state.settings.intake)
+        receive(state, data, "dimse:X")
 
 
 @pytest.fixture
 def run(made, clock):
     def run() -> int:
         clock.turn(61)
-        return work_off(made, 1, threading.Event())
+        return work_once(made)
 
     return run
 
@@ -74,6 +75,7 @@ PLACES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_a_fault_of_our_disk_is_waited_out(place, run, rows, monkeypatch):
     with monkeypatch.context() as patch:
@@ -178,12 +180,12 @@ def test_a_disk_that_is_really_full(tmp_path, state, sink, clock, rows):
                 pass
         for _ in range(10):
             clock.turn(61)
-            assert work_off(here, 1, threading.Event()) == 0
+            assert work_once(here) == 0
         assert (rows(JOBS)[0].state, rows(JOBS)[0].attempts) == ("queued", 0)
         assert check_health(here).disk == "results_cannot_be_written"
         (disk / "filling").unlink()
         clock.turn(61)
-        assert work_off(here, 1, threading.Event()) == 1
+        assert work_once(here) == 1
         assert [file.sink for file in rows(FILES)] == [sink]
     finally:
         subprocess.run(["umount", str(disk)], check=True)

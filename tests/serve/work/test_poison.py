@@ -19,9 +19,11 @@ from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, EXAMS, FILES, JOBS, RESULTS
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.web.health import check_health
-from mammolens.serve.work import isolation, performance, work, work_off
+from mammolens.serve.work import isolation, performance, work
 from mammolens.serve.work.isolation import Child, JobFailed
 from mammolens.serve.work.queue import LAST_CHANCES, claim_job, queue_due
+
+from ..in_process import work_once
 
 POISONED = '''
 """Stands in for the child of a worker: identifying a poisoned object ends or holds it."""
@@ -95,11 +97,9 @@ def send(node, mammogram):
     def send(study: str) -> list[str]:
         return [
             receive(
-                node.database,
-                node.received,
+                node,
                 mammogram(number, StudyInstanceUID=study, SOPInstanceUID=f"{study}.{number}"),
                 "dimse:X",
-                node.settings.intake,
             ).digest
             for number in range(4)
         ]
@@ -135,7 +135,7 @@ def test_a_poisoned_exam_fails_and_the_one_beside_it_is_not_hurt(node, send, poi
     poison(send("1.2.1")[0], "SIGSEGV")
     send("1.2.2")
     stop = threading.Event()
-    working = threading.Thread(target=work, args=(node, 2, stop), kwargs={"apart": True})
+    working = threading.Thread(target=work, args=(node, 2, stop))
     working.start()
     seen = set()
     try:
@@ -178,7 +178,7 @@ def test_the_failed_result_touches_no_object_and_names_them_all(node, send, monk
         monkeypatch.setattr(performance, name, die)
     until = time.monotonic() + 60
     while not read(node, RESULTS) and time.monotonic() < until:
-        work_off(node, 1, threading.Event())
+        work_once(node)
         time.sleep(0.05)
     (result,) = read(node, RESULTS)
     assert (result.category, result.n_images, result.n_unreadable) == ("failed", 0, 4)

@@ -9,7 +9,7 @@ import pytest
 
 from mammolens.core import ModelId, TriageCategory
 from mammolens.serve.intake import receive
-from mammolens.serve.record import AUDIT, JOBS, RESULTS, WorkState
+from mammolens.serve.record import AUDIT, JOBS, RESULTS
 from mammolens.serve.record.attempts import retry
 from mammolens.serve.record.leases import renew
 from mammolens.serve.settings import ExamSettings, JobSettings
@@ -29,7 +29,7 @@ def send(state, mammogram):
     def send(*numbers: int, study: str = "1.2.3") -> None:
         for number in numbers:
             data = mammogram(number, StudyInstanceUID=study, SOPInstanceUID=f"{study}.{number}")
-            receive(state.database, state.received, data, "dimse:X", state.settings.intake)
+            receive(state, data, "dimse:X")
 
     return send
 
@@ -155,7 +155,7 @@ def test_a_silent_holder_loses_the_job_and_cannot_speak_after(
     assert second.lease.id == first.lease.id
     assert second.attempts == 2
     assert finish(first) is None
-    assert retry(database, first, "late", RULES, RULES.max_attempts + 1) is None
+    assert not retry(database, first, "late", RULES, RULES.max_attempts + 1)
     assert renew(database, JOBS, [first.lease, second.lease], 30) == {second.lease.id}
     assert finish(second) == 1
     assert "lease_lost" in {row.action for row in rows(AUDIT)}
@@ -187,14 +187,14 @@ def test_failures_wait_longer_and_end(send, queue, claim, clock, database, rows)
     for last in (False, False, True):
         job = claim()
         assert job.last is last
-        state = retry(database, job, "ModelError", RULES, RULES.max_attempts + 1)
-        if state is WorkState.QUEUED:
-            row = rows(JOBS)[0]
+        assert retry(database, job, "ModelError", RULES, RULES.max_attempts + 1)
+        row = rows(JOBS)[0]
+        if not last:
             waits.append((row.not_before - clock.now).total_seconds())
             clock.turn(waits[-1] - 1)
             assert claim() is None
             clock.turn(1)
-    assert (state, waits) == (WorkState.DEAD, [10, 20])
+    assert (row.state, waits) == ("dead", [10, 20])
     assert (claim(), queue()) == (None, 0)
     assert [row.action for row in rows(AUDIT)][-3:] == ["attempt_failed"] * 2 + ["dead"]
 

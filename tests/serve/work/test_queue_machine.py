@@ -15,19 +15,18 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 
 from mammolens.core import ModelId, TriageCategory
-from mammolens.serve.holdings import Store
+from mammolens.serve.holdings import NodeState, Store
 from mammolens.serve.intake import receive
 from mammolens.serve.record import EXAMS, INSTANCES, JOBS, RESULTS, open_database
 from mammolens.serve.record.attempts import retry
 from mammolens.serve.record.audit import verify
 from mammolens.serve.record.leases import renew
-from mammolens.serve.settings import ExamSettings, IntakeSettings, JobSettings
+from mammolens.serve.settings import ExamSettings, JobSettings, NodeSettings
 from mammolens.serve.work.queue import Job, claim_job, queue_due
 from mammolens.serve.work.results import Outcome, commit_result, read_inputs
 
 RULES = JobSettings(lease_s=30, max_attempts=3, backoff_s=5, backoff_max_s=20)
 QUIET = ExamSettings(quiet_time_s=60)
-INTAKE = IntakeSettings(min_free_mb=0)
 OUTCOME = Outcome(
     TriageCategory.LOW, 0.1, 0.2, 1, 0, (), ModelId("m", "1", "d"), datetime(2026, 3, 1, tzinfo=UTC)
 )
@@ -55,6 +54,8 @@ class Model:
         self.now = datetime(2026, 3, 1, tzinfo=UTC)
         self.database = open_database(make_url(self.folder), lambda _: self.now)
         self.received, self.results = Store(self.folder / "in"), Store(self.folder / "out")
+        settings = NodeSettings(data=self.folder, intake={"min_free_mb": 0})
+        self.node = NodeState(settings, self.database, self.received, self.results)
         self.acknowledged: set[tuple[str, int]] = set()
         self.holders: dict[int, str] = {}
         self.jobs: list[Job] = []
@@ -72,7 +73,7 @@ class Model:
 
     def arrive(self, study: str, number: int) -> None:
         data = self.mammogram(number, StudyInstanceUID=study, SOPInstanceUID=f"{study}.{number}")
-        receipt = receive(self.database, self.received, data, "dimse:X", INTAKE)
+        receipt = receive(self.node, data, "dimse:X")
         assert receipt.repeated == ((study, number) in self.acknowledged)
         self.acknowledged.add((study, number))
 
@@ -103,8 +104,8 @@ class Model:
 
     def fail(self, job: Job) -> None:
         self.jobs.remove(job)
-        state = retry(self.database, job, "ModelError", RULES, RULES.max_attempts + 1)
-        assert state is None or self.holders[job.lease.id] == job.lease.token
+        held = retry(self.database, job, "ModelError", RULES, RULES.max_attempts + 1)
+        assert not held or self.holders[job.lease.id] == job.lease.token
 
     def fall_silent(self, job: Job) -> None:
         """The worker was killed: nobody will ever speak for this claim."""
@@ -205,6 +206,7 @@ def test_nothing_is_lost_on_sqlite(mammogram):
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 def test_nothing_is_lost_on_sqlite_at_length(mammogram):
     try_out(lambda folder: f"sqlite:///{folder}/node.sqlite", mammogram, 500)
 

@@ -16,8 +16,11 @@ from pydicom import dcmread
 from mammolens.errors import ConfigError, StorageError
 from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, DELIVERIES, FILES, JOBS, RESULTS
-from mammolens.serve.work import performance, work, work_off, worker
+from mammolens.serve.work import performance, worker
 from mammolens.sinks import SINKS, Artefact, worklist_csv
+
+from .. import in_process
+from ..in_process import work_here, work_once
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def send(state, mammogram):
     def send(*numbers: int, **changes) -> None:
         for number in numbers:
             data = mammogram(number, **changes)
-            receive(state.database, state.received, data, "dimse:X", state.settings.intake)
+            receive(state, data, "dimse:X")
 
     return send
 
@@ -36,7 +39,7 @@ def run(state, clock):
 
     def run(state=state, threads: int = 1) -> int:
         clock.turn(61)
-        return work_off(state, threads, threading.Event())
+        return work_once(state, threads)
 
     return run
 
@@ -150,7 +153,7 @@ def test_an_exam_of_refused_objects_is_failed_not_normal(send, run, result, chan
 
 def test_a_damaged_exam_is_failed_not_normal(state, mammogram, run, result):
     data = mammogram()[:-5000]
-    receive(state.database, state.received, data, "dimse:X", state.settings.intake)
+    receive(state, data, "dimse:X")
     assert run() == 1
     row, _ = result()
     assert (row.category, row.n_unreadable) == ("failed", 1)
@@ -302,7 +305,7 @@ def test_a_database_that_is_away_is_waited_for(send, state, monkeypatch):
 
     monkeypatch.setattr(worker, "claim_job", away_once)
     monkeypatch.setattr(worker, "AWAY_S", 0.01)
-    assert work_off(state, 1, threading.Event()) == 1
+    assert work_once(state) == 1
 
 
 def test_threads_share_the_exams(state, mammogram, run, rows):
@@ -310,7 +313,7 @@ def test_threads_share_the_exams(state, mammogram, run, rows):
         for number in range(4):
             uid = f"1.2.{study}"
             data = mammogram(number, StudyInstanceUID=uid, SOPInstanceUID=f"{uid}.{number}")
-            receive(state.database, state.received, data, "dimse:X", state.settings.intake)
+            receive(state, data, "dimse:X")
     assert run(threads=3) == 6
     assert [row.revision for row in rows(RESULTS)] == [1] * 6
     assert {row.attempts for row in rows(JOBS)} == {1}
@@ -319,7 +322,7 @@ def test_threads_share_the_exams(state, mammogram, run, rows):
 def test_the_lease_is_renewed_while_an_exam_is_in_work(send, state, clock, rows, monkeypatch):
     jobs = state.settings.jobs.model_copy(update={"lease_s": 0.2})
     leases = []
-    perform = worker.perform
+    perform = in_process.perform
 
     def slow(*arguments):
         for _ in range(10):
@@ -328,28 +331,29 @@ def test_the_lease_is_renewed_while_an_exam_is_in_work(send, state, clock, rows,
             leases.append(rows(JOBS)[0].lease_until)
         return perform(*arguments)
 
-    monkeypatch.setattr(worker, "perform", slow)
+    monkeypatch.setattr(in_process, "perform", slow)
     send(0, 1, 2, 3)
-    assert work_off(changed(state, jobs=jobs), 1, threading.Event()) == 1
+    assert work_once(changed(state, jobs=jobs)) == 1
     assert len(set(leases)) > 2
 
 
 def test_a_stop_lets_the_exam_in_work_come_to_its_end(send, state, rows, monkeypatch):
     stop = threading.Event()
-    perform = worker.perform
+    perform = in_process.perform
 
     def stop_meanwhile(*arguments):
         stop.set()
         return perform(*arguments)
 
-    monkeypatch.setattr(worker, "perform", stop_meanwhile)
+    monkeypatch.setattr(in_process, "perform", stop_meanwhile)
     send(0, 1, 2, 3)
     send(0, StudyInstanceUID="1.9", SOPInstanceUID="1.9.0")
-    assert work(state, 1, stop) == 1
+    assert work_here(state, 1, stop) == 1
     assert len(rows(RESULTS)) == 1
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_memory_does_not_grow_with_the_exams(state, mammogram, run):
     def resident_kb() -> int:
@@ -360,7 +364,7 @@ def test_memory_does_not_grow_with_the_exams(state, mammogram, run):
             uid = f"1.2.{study}"
             for number in range(4):
                 data = mammogram(number, StudyInstanceUID=uid, SOPInstanceUID=f"{uid}.{number}")
-                receive(state.database, state.received, data, "dimse:X", state.settings.intake)
+                receive(state, data, "dimse:X")
         assert run() == last - first
         return resident_kb()
 

@@ -7,8 +7,12 @@ import "./viewer.css";
 export interface ViewerProps extends ViewerOptions, OpenOptions {
   /** Where the `Exam` is read. */
   readonly url: string;
+  /** The exam is there. */
+  opened?(): void;
   /** The exam cannot be opened; the reason in words. */
   failed?(reason: string): void;
+  /** The viewer is there; null when it has gone. */
+  mounted?(handle: ViewerHandle | null): void;
 }
 
 export function Viewer(props: ViewerProps) {
@@ -21,12 +25,18 @@ export function Viewer(props: ViewerProps) {
     if (root.current === null) return;
     const mounted = mountViewer(root.current, {
       words: props.words,
+      ...(latest.current.readExam && { readExam: latest.current.readExam }),
+      ...(latest.current.fetch && { fetch: latest.current.fetch }),
       leave: (direction) => latest.current.leave?.(direction),
       marksChanged: (marks) => latest.current.marksChanged?.(marks),
       drawn: (shows) => latest.current.drawn?.(shows),
     });
     handle.current = mounted;
-    return () => mounted.dispose();
+    latest.current.mounted?.(mounted);
+    return () => {
+      latest.current.mounted?.(null);
+      mounted.dispose();
+    };
   }, [props.words]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new viewer opens its exam too
@@ -34,7 +44,10 @@ export function Viewer(props: ViewerProps) {
     const { marks, next } = latest.current;
     const open: OpenOptions = { ...(marks && { marks }), next: next ?? null };
     handle.current?.open(props.url, open).then(
-      () => root.current?.focus(),
+      () => {
+        root.current?.focus();
+        latest.current.opened?.();
+      },
       (error: unknown) =>
         latest.current.failed?.(error instanceof Error ? error.message : `${error}`),
     );

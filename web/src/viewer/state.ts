@@ -53,6 +53,8 @@ export interface ViewerState {
   readonly tool: Tool;
   readonly layers: Layers;
   readonly marks: MarkHistory;
+  /** Marks of other readers, which cannot be changed here. */
+  readonly others: readonly OtherMark[];
   readonly selected: string | null;
   readonly draft: Mark | null;
   readonly magnifier: { readonly pane: number; readonly at: Point } | null;
@@ -62,6 +64,11 @@ export interface ViewerState {
   readonly screen: number | null;
   /** The reader wants to leave the exam. */
   readonly leave: "next" | "previous" | null;
+}
+
+export interface OtherMark {
+  readonly reader: string;
+  readonly mark: Mark;
 }
 
 export const LAYERS: Layers = {
@@ -97,6 +104,7 @@ export function openExam(
     tool: "window",
     layers: LAYERS,
     marks: emptyHistory(kept.marks),
+    others: [],
     selected: null,
     draft: null,
     magnifier: null,
@@ -139,4 +147,24 @@ export function cameraOf(state: ViewerState, pane: number): Camera {
 export function withCamera(state: ViewerState, pane: number, camera: Camera): ViewerState {
   if (state.linked) return { ...state, camera, ownCameras: {} };
   return { ...state, ownCameras: { ...state.ownCameras, [pane]: camera } };
+}
+
+/** Selects a mark, in the first step that shows its picture. */
+export function withMarkShown(state: ViewerState, id: string): ViewerState {
+  const mark =
+    state.marks.marks.find((one) => one.id === id) ??
+    state.others.find((one) => one.mark.id === id)?.mark;
+  if (mark === undefined) return state;
+  const at = (place: Place) =>
+    place.images.findIndex((image) => image.sopInstanceUid === mark.sopInstanceUid);
+  const here = state.steps[state.step].places.some((place) => at(place) >= 0);
+  const step = here
+    ? state.step
+    : state.steps.findIndex((one) => one.places.some((place) => at(place) >= 0));
+  if (step < 0) return state;
+  const active = state.steps[step].places.findIndex((place) => at(place) >= 0);
+  const place = state.steps[step].places[active];
+  const chosen = { ...state.chosen, [placeKey(place)]: at(place) };
+  const layers = { ...state.layers, marks: true };
+  return { ...state, step, active, chosen, layers, selected: id };
 }

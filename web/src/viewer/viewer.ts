@@ -5,14 +5,21 @@
 
 import { COMMANDS, type CommandId, inField } from "./commands";
 import type { Exam, ExamImage } from "./exam";
-import { loadExam, preloadExam } from "./loading/exams";
-import { type FetchQueue, makeFetchQueue, URGENCY } from "./loading/fetch_queue";
+import { loadExam, preloadExam, type ReadExam } from "./loading/exams";
+import {
+  type Fetch,
+  type FetchQueue,
+  makeFetchQueue,
+  overHttp,
+  persistent,
+  URGENCY,
+} from "./loading/fetch_queue";
 import { neighbourFrames, nextExamUrls, stackFrames } from "./loading/prefetch";
 import type { Words } from "./messages/text";
 import type { MagnifierOrder } from "./render/protocol";
 import type { Quality } from "./resample";
 import { type PaneScene, type Scene, type Shown, sceneOf } from "./scene";
-import { lookOf, openExam, type ViewerState } from "./state";
+import { lookOf, type OtherMark, openExam, type ViewerState, withMarkShown } from "./state";
 import { moveCursor, pressKey } from "./tools/gestures";
 import { commandOf } from "./tools/keys";
 import type { Mark } from "./tools/marks";
@@ -32,6 +39,9 @@ export interface ViewerOptions {
   leave?(direction: "next" | "previous"): void;
   /** The reader's marks changed. */
   marksChanged?(marks: readonly Mark[]): void;
+  /** How exams are read and pictures fetched, where the page has its own way of asking. */
+  readonly readExam?: ReadExam;
+  readonly fetch?: Fetch;
   /** A pane has drawn; for measurements. */
   drawn?(shows: "nothing" | "preview" | "pixels"): void;
 }
@@ -47,6 +57,15 @@ export interface ViewerHandle {
   /** Opens the exam at a URL. What was asked for before and has not come is stopped. */
   open(url: string, options?: OpenOptions): Promise<void>;
   readonly state: ViewerState | null;
+  /**
+   * Takes the same exam with other words about it, such as the AI's once it may be seen. Pictures,
+   * step and marks stay.
+   */
+  refine(exam: Exam): void;
+  /** Shows marks of other readers beside the own ones. */
+  showOthers(marks: readonly OtherMark[]): void;
+  /** Selects a mark and shows the step in which it can be seen. */
+  showMark(id: string): void;
   run(command: CommandId): void;
   change(state: ViewerState, moving: boolean): void;
   dispose(): void;
@@ -60,7 +79,9 @@ const CACHE_BYTES = 120e6;
 
 export function mountViewer(root: HTMLElement, options: ViewerOptions): ViewerHandle {
   const { words } = options;
-  const queue: FetchQueue = makeFetchQueue(CACHE_BYTES);
+  const readExam = options.readExam ?? loadExam;
+  const fetching: Fetch = options.fetch ?? ((url, init) => fetch(url, init));
+  const queue: FetchQueue = makeFetchQueue(CACHE_BYTES, persistent(overHttp(fetching)));
   const area = element("div", { class: "area" });
   const panes: Pane[] = [];
   let state: ViewerState | null = null;
@@ -130,7 +151,7 @@ export function mountViewer(root: HTMLElement, options: ViewerOptions): ViewerHa
     queue.stop(URGENCY.preview);
     // From now on nothing of the exam before is shown or marked, also if this one cannot be opened.
     close();
-    const exam = await loadExam(url);
+    const exam = await readExam(url);
     if (mine !== opened) return;
     next = following ?? null;
     ahead = "";
@@ -143,7 +164,7 @@ export function mountViewer(root: HTMLElement, options: ViewerOptions): ViewerHa
   async function openPrior({ priors }: Exam, mine: number): Promise<void> {
     const [link] = priors;
     if (link === undefined) return;
-    const loaded = await loadExam(link.url).then(
+    const loaded = await readExam(link.url).then(
       (prior) => ({ prior, priorProblem: null }),
       (error: Error) => ({ prior: null, priorProblem: error.message }),
     );
@@ -253,13 +274,23 @@ export function mountViewer(root: HTMLElement, options: ViewerOptions): ViewerHa
     const near = stack === undefined ? [] : stackFrames(stack, frame, 5);
     const prior = state.prior === null ? [] : nextExamUrls(state.prior).frames;
     const later = neighbourFrames(state.steps, state.step);
-    preloadExam(queue, [...near, ...later, ...prior], next);
+    preloadExam(queue, [...near, ...later, ...prior], next, readExam);
   }
 
   return {
     open,
     get state() {
       return state;
+    },
+    refine(exam) {
+      if (state === null || state.exam.id !== exam.id) return;
+      change({ ...state, exam: { ...exam, images: state.exam.images } });
+    },
+    showOthers(others) {
+      if (state !== null) change({ ...state, others });
+    },
+    showMark(id) {
+      if (state !== null) change(withMarkShown(state, id));
     },
     run,
     change,

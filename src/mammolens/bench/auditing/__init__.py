@@ -1,1 +1,1 @@
-"""Groups with worse figures, remedies, altered pictures, and whether the source shows."""
+"""The audit: subgroups with worse figures, remedies, altered pictures, and the source probe."""

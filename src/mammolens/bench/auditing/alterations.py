@@ -1,9 +1,10 @@
 """Changes that a mammogram may undergo before it reaches a model, each in several severities.
 
-An alteration takes a mammogram as it was read and gives another one. Alterations of grey values or
-places work on the picture at full size with its VOI applied, breast bright, 0–1, and give pixels of
-the source's own depth; the control does only this. Lengths are relative to the picture's height,
-because sources differ in resolution. The severities are chosen by hand; they are not tuned.
+An alteration makes another mammogram from the mammogram that was read. Alterations of grey values
+or places use the picture at full size, with its VOI applied and the breast bright (0–1), and write
+pixels of the source's depth. The control writes them without another change. Lengths are relative
+to the picture's height, because sources differ in resolution. The severities are chosen by hand and
+not tuned.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Change = Callable[[Mammogram, np.random.Generator], Mammogram]
 ChangeBy = Callable[[Any], Change]
 
 _TALL: Final = 640.0
-"""Rows of the picture in whose pixels blur is stated."""
+"""Height of a picture to which the blur in pixels refers."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _vignette(grey: Grey, loss: float) -> npt.ArrayLike:
 
 
 def _rotate(mammogram: Mammogram, _: np.random.Generator, *, degrees: float) -> Mammogram:
-    """Turn clockwise about the middle, in square pixels; uncovered corners are black."""
+    """Turn clockwise around the centre, in square pixels; uncovered corners are black."""
     grey, aspect = _grey_of(mammogram), mammogram.ref.pixel_aspect
     rows, cols = grey.shape
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
@@ -148,7 +149,7 @@ def _rotate(mammogram: Mammogram, _: np.random.Generator, *, degrees: float) -> 
 
 
 def _shift(grey: Grey, direction: str) -> npt.ArrayLike:
-    """Move by a twentieth of a side; the brighter side is taken for the chest wall's."""
+    """Move by a twentieth of a side; the brighter side counts as that of the chest wall."""
     down, off_wall = {
         "down": (0.05, 0.0),
         "up": (-0.05, 0.0),
@@ -192,7 +193,7 @@ def _other_view(mammogram: Mammogram, _: np.random.Generator) -> Mammogram:
 
 _UNCHANGED = "no change but rounding"
 _UNDONE = "undone by preprocessing"
-_UNUSED = "no change: the score does not regard it"
+_UNUSED = "no change: the score does not use it"
 
 _SERIES: Final[tuple[tuple[str, str, ChangeBy, tuple[Any, ...], str], ...]] = (
     ("control", "written again, nothing else", _by_grey(lambda grey, _: grey), (0,), _UNCHANGED),

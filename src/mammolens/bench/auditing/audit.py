@@ -1,8 +1,8 @@
 """The audit: is the model as good for some patients as for others?
 
 Every data set is audited separately, because mixing sources would turn any difference between them
-into a gap; the sources are then compared with each other. A figure is given where at least ten
-patients have a positive, and ten a negative, as it needs; elsewhere the counts and the reason.
+into a gap; the sources are then compared with each other. A figure is given if at least ten
+patients have each label that it needs; otherwise there are only the counts and the reason.
 
 A gap is a group's figure minus that of the rest on its axis. Its interval resamples patients, its
 p-value exchanges group names between and within patients (`metrics.permutation_tests`), and Holm's
@@ -12,8 +12,9 @@ width of the intervals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -27,9 +28,10 @@ from mammolens.bench.auditing.groups import (
     axes_within,
     group_units,
 )
-from mammolens.bench.units import ImageResult, resampled_json
+from mammolens.bench.units import ImageResult, Resample, resampled_json
 from mammolens.core import InputKind
 from mammolens.metrics import (
+    GapTest,
     Statistic,
     auc_statistic,
     binary_statistic,
@@ -60,6 +62,8 @@ _WORDS = {
 _ONLY_POSITIVES = ("sensitivity_high", "sensitivity_low")
 _ONLY_NEGATIVES = ("specificity_high", "specificity_low")
 _Bool = npt.NDArray[np.bool_]
+_Exchange = Callable[..., dict[str, GapTest]]
+"""`permutation_tests` with its number of draws and seed."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Rows:
         return np.array([one == name for one in self.names], bool)
 
     def n_patients(self, positive: bool) -> int:
-        """How many patients have a unit of a label."""
+        """The number of patients that have a unit with this label."""
         rows = np.flatnonzero(self.labels == positive).tolist()
         return len({self.patients[row] for row in rows})
 
@@ -106,12 +110,12 @@ def audit_section(
     results
         Scored images of one or several data sets.
     card
-        The model's: its thresholds are applied as they are. Without one there are none, and only
-        what needs no threshold is measured.
+        The model's card, for its thresholds. Without a card, only figures without a threshold are
+        given.
     draws, permutations
-        Of the bootstrap behind each interval, and at most behind each p-value.
+        Resamples for each interval, and at most so many exchanges for each p-value.
     seed
-        Of both.
+        The seed of both.
 
     Returns
     -------
@@ -119,9 +123,9 @@ def audit_section(
     with ``unit``, ``note``, ``n_unknown`` and ``groups``. A group has its counts; ``auc``,
     ``observed_over_expected`` (malignant units over the sum of P(malignant)) and ``brier``, with
     intervals; ``high`` and ``low`` with ``sensitivity`` and ``specificity`` there; ``gaps``
-    against the rest (where an axis has two groups, of the first only); and a ``note`` where
-    something is missing. ``gaps`` says in words which gaps hold after correction, ``tests`` what
-    that rests on.
+    against the rest (if an axis has two groups, of the first only); and a ``note`` if something is
+    missing. ``gaps`` lists in words the gaps that hold after correction, ``tests`` describes the
+    tests.
     """
     sources = sorted({one.record.dataset for one in results})
     unit = "image" if card and card.input_kind is InputKind.LESION else None
@@ -134,10 +138,12 @@ def audit_section(
         else {}
     )
     tests: list[tuple[str, dict[str, Any]]] = []
+    resample = partial(resampled_json, draws=draws, seed=seed)
+    exchange = partial(permutation_tests, draws=permutations, seed=seed)
 
     def judged(members: Sequence[ImageResult], axis: Axis, where: str) -> dict[str, Any]:
         grouped = group_units(members, axis, unit)
-        found, own = _judge(rows_of(grouped), points, where, draws, permutations, seed)
+        found, own = _judge(rows_of(grouped), points, where, resample, exchange)
         tests.extend(own)
         return {
             "unit": unit or axis.unit,
@@ -174,7 +180,7 @@ def audit_section(
 
 
 def rows_of(grouped: Grouped) -> Rows:
-    """Lay units out as arrays."""
+    """Give the units as arrays."""
     return Rows(
         np.array([one.label for one in grouped.units], bool),
         np.array([one.scores.malignant for one in grouped.units if one.scores], np.float64),
@@ -184,12 +190,12 @@ def rows_of(grouped: Grouped) -> Rows:
 
 
 def statistics_of(rows: Rows, thresholds: Mapping[str, float]) -> dict[str, Statistic]:
-    """The figures that stand for a group, as functions of row weights.
+    """Give the figures of a group as functions of row weights.
 
     Parameters
     ----------
     thresholds
-        On P(malignant), by name; ``sensitivity_NAME`` and ``specificity_NAME`` are theirs.
+        On P(malignant), by name; ``sensitivity_NAME`` and ``specificity_NAME`` are their figures.
     """
     labels, scores = rows.labels, rows.scores
     found = {
@@ -210,27 +216,26 @@ def _judge(
     rows: Rows,
     points: Mapping[str, float],
     where: str,
-    draws: int,
-    permutations: int,
-    seed: int,
+    resample: Resample,
+    exchange: _Exchange,
 ) -> tuple[list[dict[str, Any]], list[tuple[str, dict[str, Any]]]]:
-    """The groups of one axis, and the tests of their gaps with the words before them."""
+    """Give the groups of one axis, and the tests of their gaps, each with its description."""
     names = sorted(set(rows.names), key=lambda name: (GROUP_ORDER.get(name, -1), name))
     found, tests = [], []
     for number, name in enumerate(names):
         member = rows.in_group(name)
-        group = {"group": name, **_figures(rows.select(member), points, draws, seed)}
+        group = {"group": name, **_figures(rows.select(member), points, resample)}
         if len(names) > 1 and not (len(names) == 2 and number == 1):
-            group["gaps"] = _gaps(rows, member, name, points, draws, permutations, seed)
+            group["gaps"] = _gaps(rows, name, points, resample, exchange)
             tests += [
-                (f"{where} {name}: {_said(measure, group, gap)}", gap)
+                (f"{where} {name}: {_describe_gap(measure, group, gap)}", gap)
                 for measure, gap in group["gaps"].items()
             ]
         found.append(group)
     return found, tests
 
 
-def _figures(rows: Rows, points: Mapping[str, float], draws: int, seed: int) -> dict[str, Any]:
+def _figures(rows: Rows, points: Mapping[str, float], resample: Resample) -> dict[str, Any]:
     ill, well = rows.n_patients(True), rows.n_patients(False)
     found: dict[str, Any] = {
         "n": len(rows.names),
@@ -241,7 +246,7 @@ def _figures(rows: Rows, points: Mapping[str, float], draws: int, seed: int) -> 
     }
     sound = _sound(rows)
     wanted = {name: one for name, one in statistics_of(rows, points).items() if name in sound}
-    figure = resampled_json(wanted, rows.labels, rows.patients, draws=draws, seed=seed)
+    figure = resample(wanted, rows.labels, rows.patients)
     note = f"too few: {ill} patients with a positive, {well} with a negative; {FEW} are needed"
     return {
         **found,
@@ -257,7 +262,7 @@ def _figures(rows: Rows, points: Mapping[str, float], draws: int, seed: int) -> 
 
 
 def _sound(rows: Rows) -> set[str]:
-    """The figures for which there are patients enough."""
+    """Give the names of the figures for which there are enough patients."""
     ill, well = rows.n_patients(True) >= FEW, rows.n_patients(False) >= FEW
     both = ("auc", "observed_over_expected", "brier")
     return {
@@ -268,33 +273,24 @@ def _sound(rows: Rows) -> set[str]:
 
 
 def _gaps(
-    rows: Rows,
-    member: _Bool,
-    name: str,
-    points: Mapping[str, float],
-    draws: int,
-    permutations: int,
-    seed: int,
+    rows: Rows, name: str, points: Mapping[str, float], resample: Resample, exchange: _Exchange
 ) -> dict[str, dict[str, Any]]:
+    member = rows.in_group(name)
     sound = _sound(rows.select(member)) & _sound(rows.select(~member))
     tested = sound.intersection(TESTED)
     statistics = {name: one for name, one in statistics_of(rows, points).items() if name in tested}
     gaps = {measure: gap_statistic(one, member) for measure, one in statistics.items()}
-    figures = resampled_json(gaps, rows.labels, rows.patients, draws=draws, seed=seed)
+    figures = resample(gaps, rows.labels, rows.patients)
     defined = {measure: one for measure, one in figures.items() if one}
-    tests = permutation_tests(
-        {measure: statistics[measure] for measure in defined},
-        *(rows.labels, rows.names, name, rows.patients),
-        draws=permutations,
-        seed=seed,
-    )
+    tested_of = {measure: statistics[measure] for measure in defined}
+    tests = exchange(tested_of, rows.labels, rows.names, name, rows.patients)
     return {
         measure: {**figure, "p_value": tests[measure].p_value}
         for measure, figure in defined.items()
     }
 
 
-def _said(measure: str, group: Mapping[str, Any], gap: Mapping[str, Any]) -> str:
+def _describe_gap(measure: str, group: Mapping[str, Any], gap: Mapping[str, Any]) -> str:
     figure = group["auc"] if measure == "auc" else group["high"][measure.removesuffix("_high")]
     own, apart = figure["value"], gap["value"]
     difference = estimate(apart, gap["low"], gap["high"], 2, signed=True)
@@ -302,7 +298,7 @@ def _said(measure: str, group: Mapping[str, Any], gap: Mapping[str, Any]) -> str
 
 
 def _corrected(tests: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
-    """Write corrected p-values beside the others; say which gaps hold, the surest first."""
+    """Add corrected p-values to the tests; describe the gaps that hold, the clearest first."""
     if not tests:
         return []
     corrected = holm([gap["p_value"] for _, gap in tests]).tolist()

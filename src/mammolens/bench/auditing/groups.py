@@ -1,8 +1,8 @@
 """Which subgroup of a data set each breast or image belongs to: the axes of the audit.
 
-A unit of which nothing is known on an axis, or whose images say different things, is in no group
-and is counted as unknown. Groups are exclusive: a breast with a mass and a calcification is in
-"calcification + mass", in neither "mass" nor "calcification".
+A unit is counted as unknown if its group on an axis is not known or its images disagree. Groups are
+exclusive: a breast with a mass and a calcification is in the group "calcification + mass", and in
+neither "mass" nor "calcification".
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ _LESIONS = {
 
 @dataclass(frozen=True)
 class Axis:
-    """One way to part a data set; `group` names that of the images of one unit, or ``None``."""
+    """One way to divide a data set into groups.
+
+    `group` gives the name of the group from the images of one unit; ``None`` if it is unknown.
+    """
 
     name: str
     unit: str
@@ -76,7 +79,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Grouped:
-    """Units with a label, a score and a group, and how many have the first two only."""
+    """Units with a label, a score and a group; `n_unknown` counts those without a group."""
 
     units: tuple[Unit, ...]
     names: tuple[str, ...]
@@ -84,7 +87,7 @@ class Grouped:
 
 
 def axes_within(results: Members) -> tuple[Axis, ...]:
-    """The axes of one data set, whose images `results` are."""
+    """Give the axes within one data set; `results` are its images."""
     return (
         Axis("density", "breast", _by_image(lambda one: density_group(one.record)), _DENSITY_NOTE),
         Axis("age", "breast", _by_image(_age_band), "age that the scores regard, in years"),
@@ -97,7 +100,7 @@ def axes_within(results: Members) -> tuple[Axis, ...]:
 
 
 def axes_between() -> tuple[Axis, ...]:
-    """The axes on which data sets differ."""
+    """Give the axes between data sets."""
     return (
         Axis("source", "breast", _by_image(lambda one: one.record.dataset), "data set"),
         Axis(
@@ -115,7 +118,7 @@ def group_units(results: Members, axis: Axis, unit: str | None = None) -> Groupe
     Parameters
     ----------
     unit
-        Another unit than the axis's own.
+        The unit, if not that of the axis.
     """
     pooled: dict[Hashable, list[ImageResult]] = {}
     for result in results:
@@ -138,7 +141,7 @@ _DENSITY_NOTE = (
 
 
 def density_group(record: Record) -> str | None:
-    """Name a density in one way.
+    """Give the group of a record's breast density, whatever scale its table uses.
 
     Examples
     --------
@@ -163,11 +166,11 @@ def density_group(record: Record) -> str | None:
 
 
 def _by_image(name: Callable[[ImageResult], str | None]) -> Callable[[Members], str | None]:
-    """The one thing that the images of a unit say; ``None`` if they are silent or disagree."""
+    """Give the name on which all images of a unit agree; ``None`` if unknown or contradictory."""
 
     def group(members: Members) -> str | None:
-        said = {name(member) for member in members} - {None}
-        return said.pop() if len(said) == 1 else None
+        names = {name(member) for member in members} - {None}
+        return names.pop() if len(names) == 1 else None
 
     return group
 
@@ -206,7 +209,7 @@ def _kinds(result: ImageResult) -> set[str]:
 
 
 def _size_axis(results: Members) -> Axis:
-    """Thirds of a data set by the size of breasts: area if it is known of all, else share."""
+    """Divide a data set into thirds by breast size: by area if all are known, else by share."""
     in_mm2 = all(one.breast_mm2 is not None for one in results if one.scores)
 
     def size(members: Members) -> float | None:
@@ -227,5 +230,5 @@ def _size_axis(results: Members) -> Axis:
     what = "area in mm²" if in_mm2 else "share of the picture that the breast covers"
     bounds = [f"{edge:.0f}" if in_mm2 else f"{edge:.3f}" for edge in edges]
     return Axis(
-        "breast size", "breast", group, f"thirds of {what}, parted at {' and '.join(bounds)}"
+        "breast size", "breast", group, f"thirds of {what}, divided at {' and '.join(bounds)}"
     )

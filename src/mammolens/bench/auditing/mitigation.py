@@ -1,15 +1,16 @@
-"""What a remedy for gaps between groups would change. It is measured, and never applied.
+"""The effect of a remedy for gaps between groups. It is measured, and never applied.
 
-Everything is cross-fitted over patients: the scores of a fold come from a fit that saw none of its
-patients. Changes are paired, with intervals over patients; the uncertainty of the fit itself is
-not in them. A remedy may narrow one gap and widen another. Whether a rule may depend on a
-patient's group is a decision that no measurement can take.
+Everything is cross-fitted over patients: the scores of a fold come from a fit without its patients.
+Changes are paired, with intervals over patients; the intervals do not include the uncertainty of
+the fit. A remedy may narrow one gap and widen another. Whether a rule may depend on a patient's
+group is a decision for people, not for a measurement.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +25,7 @@ from mammolens.bench.auditing.groups import (
     group_units,
 )
 from mammolens.bench.settings import Remedy
-from mammolens.bench.units import ImageResult, resampled_json
+from mammolens.bench.units import ImageResult, Resample, resampled_json
 from mammolens.errors import ConfigError
 from mammolens.metrics import (
     Statistic,
@@ -41,8 +42,11 @@ from mammolens.model import ModelCard
 __all__ = ["mitigation_section", "refuse_unknown_axis"]
 
 _RIDGE = 1.0
+"""Penalty on the shift and stretch of log-odds, towards no change. Chosen by hand; not tuned."""
 _Float = npt.NDArray[np.float64]
 _Bool = npt.NDArray[np.bool_]
+_Decided = tuple[_Float, _Bool]
+"""Scores and decisions, each (n,)."""
 
 
 WORDS: Final = {
@@ -71,7 +75,7 @@ def mitigation_section(
     card
         The model's; its high threshold decides.
     remedy, by
-        What is tried, and the axis of the audit on which.
+        The remedy, and the axis of the audit whose groups it treats.
     draws, seed
         Of the bootstrap over patients.
 
@@ -80,13 +84,13 @@ def mitigation_section(
     ``remedy``, ``by``, ``what`` and ``parts``: data set → ``groups`` and ``spread``. Each group,
     and ``all``, has ``n``, ``n_positive`` and, for ``auc``, ``brier``, ``observed_over_expected``,
     ``sensitivity`` and ``specificity``, the figures ``before``, ``after`` and ``change``;
-    ``spread`` is the highest minus the lowest of groups. A group of too few patients is treated as
-    the whole, and has no figures.
+    ``spread`` is the highest minus the lowest figure of the groups. A group of too few patients is
+    treated like the whole, and has no figures.
 
     Raises
     ------
     ConfigError
-        If there is no such axis.
+        If the axis does not exist.
     """
     refuse_unknown_axis(by)
     between = {axis.name: axis for axis in axes_between()}
@@ -100,6 +104,7 @@ def mitigation_section(
             (axis,) = (one for one in axes_within(members) if one.name == by)
             parts[source] = (members, axis)
     threshold = card.operating_points.high.threshold
+    resample = partial(resampled_json, draws=draws, seed=seed)
     return {
         "remedy": remedy.value,
         "by": by,
@@ -107,7 +112,7 @@ def mitigation_section(
         "applied": False,
         "threshold": threshold,
         "parts": {
-            name: _measured(rows_of(group_units(members, axis)), remedy, threshold, draws, seed)
+            name: _measured(rows_of(group_units(members, axis)), remedy, threshold, resample)
             for name, (members, axis) in parts.items()
         },
     }
@@ -119,20 +124,18 @@ def refuse_unknown_axis(by: str) -> None:
     Raises
     ------
     ConfigError
-        Names the axes that there are.
+        If it is unknown; the message lists the axes.
     """
     known = [axis.name for axis in (*axes_within(()), *axes_between())]
     if by not in known:
         raise ConfigError(
-            f"there is no axis called {by!r}",
+            f"the audit has no axis {by!r}",
             keyword="--mitigate",
             remedy=f"Use one of {', '.join(known)}",
         )
 
 
-def _measured(
-    rows: Rows, remedy: Remedy, threshold: float, draws: int, seed: int
-) -> dict[str, Any]:
+def _measured(rows: Rows, remedy: Remedy, threshold: float, resample: Resample) -> dict[str, Any]:
     names = sorted(set(rows.names), key=lambda name: (GROUP_ORDER.get(name, -1), name))
     large = [name for name in names if _enough(rows, rows.in_group(name))]
     if not large:
@@ -141,20 +144,20 @@ def _measured(
     after = _remedied(rows, remedy, threshold)
     everyone = np.ones(len(rows.names), bool)
     groups = [
-        {"group": name, **_effect(rows, chosen, before, after, draws, seed)}
+        {"group": name, **_effect(rows, chosen, before, after, resample)}
         if name in (*large, "all")
-        else {"group": name, **_counts(rows, chosen), "note": "too few: treated as the whole"}
+        else {"group": name, **_counts(rows, chosen), "note": "too few: treated like the whole"}
         for name, chosen in (
             ("all", everyone),
             *((name, rows.in_group(name)) for name in names),
         )
     ]
-    spread = _spread(rows, [rows.in_group(name) for name in large], before, after, draws, seed)
+    spread = _spread(rows, [rows.in_group(name) for name in large], before, after, resample)
     return {"groups": groups, "spread": spread}
 
 
 def _remedied(rows: Rows, remedy: Remedy, threshold: float) -> tuple[_Float, _Bool]:
-    """Scores and decisions of every row, from fits without its patient's fold."""
+    """Give scores and decisions of every row, from fits without its patient's fold."""
     folds = patient_folds(rows.patients)
     scores, called = rows.scores.copy(), rows.scores >= threshold
     for fold in np.unique(folds):
@@ -179,14 +182,14 @@ def _remedied(rows: Rows, remedy: Remedy, threshold: float) -> tuple[_Float, _Bo
 
 
 def _at(rows: Rows, chosen: _Bool, specificity: float, threshold: float) -> float:
-    """The threshold of a specificity; that of the card where the specificity is 0 or 1."""
+    """Give the threshold of a specificity; that of the card if the specificity is 0 or 1."""
     if not 0.0 < specificity < 1.0:
         return threshold
     return threshold_at_specificity(rows.labels[chosen], rows.scores[chosen], specificity)
 
 
 def _balance(rows: Rows) -> _Float:
-    """Weights of mean 1 that give every group and class in it the same sum."""
+    """Give weights of mean 1 with the same sum for every class of every group."""
     keys = list(zip(rows.names, rows.labels.tolist(), strict=True))
     weights = np.array([1.0 / keys.count(key) for key in keys])
     balanced: _Float = weights / weights.mean()
@@ -194,7 +197,7 @@ def _balance(rows: Rows) -> _Float:
 
 
 def _line(labels: _Bool, scores: _Float, weights: _Float) -> tuple[float, float]:
-    """Intercept and slope of a logistic fit on log-odds, drawn a little towards 0 and 1."""
+    """Give intercept and slope of a logistic fit on log-odds, with a penalty towards 0 and 1."""
     odds = log_odds(scores)
     design = np.column_stack([np.ones(labels.size), odds])
     ridge = _RIDGE / weights.sum()
@@ -204,29 +207,23 @@ def _line(labels: _Bool, scores: _Float, weights: _Float) -> tuple[float, float]
 
 
 def _effect(
-    rows: Rows,
-    chosen: _Bool,
-    before: tuple[_Float, _Bool],
-    after: tuple[_Float, _Bool],
-    draws: int,
-    seed: int,
+    rows: Rows, chosen: _Bool, before: _Decided, after: _Decided, resample: Resample
 ) -> dict[str, Any]:
     part = rows.select(chosen)
     first, second = (
         _statistics(part, scores[chosen], called[chosen]) for scores, called in (before, after)
     )
-    return {**_counts(rows, chosen), **_compared(part, first, second, draws, seed)}
+    return {**_counts(rows, chosen), **_compared(part, first, second, resample)}
 
 
 def _spread(
     rows: Rows,
     groups: Sequence[_Bool],
-    before: tuple[_Float, _Bool],
-    after: tuple[_Float, _Bool],
-    draws: int,
-    seed: int,
+    before: _Decided,
+    after: _Decided,
+    resample: Resample,
 ) -> dict[str, Any]:
-    """Highest minus lowest sensitivity and specificity of the groups that are large enough."""
+    """Compare the highest minus the lowest sensitivity and specificity of the large groups."""
 
     def spreads(called: _Bool) -> dict[str, Statistic]:
         return {
@@ -234,7 +231,7 @@ def _spread(
             for name, metric in (("sensitivity", "recall"), ("specificity", "specificity"))
         }
 
-    return _compared(rows, spreads(before[1]), spreads(after[1]), draws, seed)
+    return _compared(rows, spreads(before[1]), spreads(after[1]), resample)
 
 
 def _range_of(statistic: Statistic, groups: Sequence[_Bool]) -> Statistic:
@@ -246,27 +243,18 @@ def _range_of(statistic: Statistic, groups: Sequence[_Bool]) -> Statistic:
 
 
 def _compared(
-    rows: Rows,
-    first: dict[str, Statistic],
-    second: dict[str, Statistic],
-    draws: int,
-    seed: int,
+    rows: Rows, first: dict[str, Statistic], second: dict[str, Statistic], resample: Resample
 ) -> dict[str, Any]:
     """Give name → ``before``, ``after`` and ``change``."""
 
     def change(name: str) -> Statistic:
         return lambda weights: second[name](weights) - first[name](weights)
 
-    statistics = {
-        f"{name}/{kind}": statistic
-        for name in first
-        for kind, statistic in (
-            ("before", first[name]),
-            ("after", second[name]),
-            ("change", change(name)),
-        )
-    }
-    return resampled_json(statistics, rows.labels, rows.patients, draws=draws, seed=seed)
+    statistics: dict[str, Statistic] = {}
+    for name, before in first.items():
+        statistics |= {f"{name}/before": before, f"{name}/after": second[name]}
+        statistics[f"{name}/change"] = change(name)
+    return resample(statistics, rows.labels, rows.patients)
 
 
 def _statistics(rows: Rows, scores: _Float, called: _Bool) -> dict[str, Statistic]:

@@ -1,7 +1,7 @@
 """How far scores move when a picture is altered, image by image, with intervals over patients.
 
-Every image is decoded once; its alterations are prepared and scored one after another by the very
-steps of an evaluation, so that memory is bounded by a few prepared pictures. A refused picture is
+Every image is decoded once. Its alterations are prepared and scored one after another by the same
+steps as in an evaluation, so only a few prepared pictures are in memory. A refused picture is
 counted as refused and has no score.
 """
 
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from mammolens.bench.auditing.alterations import ALTERATIONS, Alteration, alter
 from mammolens.bench.contact_sheet import sample_records
 from mammolens.bench.scoring import score_group
-from mammolens.bench.units import ImageResult, resampled_json
+from mammolens.bench.units import ImageResult, Resample, resampled_json
 from mammolens.core import Mammogram, PreparedView, Unreadable
 from mammolens.data.cache import read_record
 from mammolens.data.manifest import Manifest, Record
@@ -33,7 +33,7 @@ from mammolens.preprocess import PreprocessConfig, prepare
 __all__ = ["LIMIT", "altered_scores", "robustness_figures", "robustness_section"]
 
 LIMIT: Final = 200
-"""Images that are altered unless asked otherwise."""
+"""Default number of images that are altered."""
 
 _BATCH = 8
 _Float = npt.NDArray[np.float64]
@@ -49,7 +49,7 @@ def robustness_section(
     alterations: Sequence[Alteration] = ALTERATIONS,
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> dict[str, Any]:
-    """Alter a sample of images in every way, and measure what that does; ready for JSON.
+    """Alter a sample of images in every way, and measure the effect on scores; ready for JSON.
 
     Parameters
     ----------
@@ -58,15 +58,14 @@ def robustness_section(
     records
         Images to choose from: one of each data set and label in turn, in a seeded order.
     limit
-        How many are altered.
+        Number of images that are altered.
     seed, draws
-        Of the choice, of what is random in alterations, and of the bootstrap over patients.
+        Seed of the choice, of random alterations and of the bootstrap, and its resamples.
     on_progress
-        Called with (images done, images in all).
+        Called with (images done, number of images).
 
-    Returns
-    -------
-    What `robustness_figures` gives, with ``n_images``, ``n_unreadable``, ``seed``, ``threshold``.
+    Returns ------- The result of `robustness_figures`, with ``n_images``, ``n_unreadable``,
+    ``seed``, ``threshold``.
 
     Raises
     ------
@@ -98,7 +97,7 @@ def altered_scores(
     seed: int = 0,
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> _Float:
-    """P(malignant) of each image as it is, then of each alteration: (n, 1 + k), NaN if refused.
+    """Give P(malignant) of each unaltered image and each alteration: (n, 1 + k), NaN if refused.
 
     Raises
     ------
@@ -126,7 +125,7 @@ def _views(
     except InputError as error:
         yield from [_refused(record, error)] * (1 + len(alterations))
         return
-    key = f"{record.dataset}/{record.image_id}"
+    key = record.image_name
     yield _prepared(record, config, lambda: mammogram)
     for one in alterations:
         yield _prepared(record, config, partial(alter, mammogram, one, key=key, seed=seed))
@@ -154,31 +153,32 @@ def robustness_figures(
     draws: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Figures of scores before and after, per alteration; ready for JSON.
+    """Compare scores before and after each alteration; ready for JSON.
 
     Parameters
     ----------
     records
-        Of the n images.
+        The records of the n images.
     scores
         (n, 1 + k), as `altered_scores` gives them; the first column is finite.
     threshold
-        At which a decision flips.
+        The threshold of a decision.
 
     Returns
     -------
-    ``auc``, of the pictures as they are, and ``alterations``: each with ``n``, ``n_refused``,
+    ``auc`` of the unaltered pictures, and ``alterations``, each with ``n``, ``n_refused``,
     ``refused`` (share), ``mean_change``, ``mean_absolute_change``, ``p95_absolute_change`` of
     P(malignant), ``flipped`` (share of decisions), ``auc`` and ``auc_difference`` (paired), and
     ``datasets`` with the first few of these. The AUC compares images within data sets only.
     """
     values = np.asarray(scores, np.float64)
+    resample = partial(resampled_json, draws=draws, seed=seed)
     found = []
     for alteration, after in zip(alterations, values.T[1:], strict=True):
         there = np.isfinite(after)
         kept = [record for record, one in zip(records, there, strict=True) if one]
         before = values[there, 0]
-        refused = _intervals(records, {"refused": mean_statistic(~there)}, draws, seed)
+        refused = _intervals(records, {"refused": mean_statistic(~there)}, resample)
         changes = _change(before, after[there], threshold)
         ranks = _ranks(kept, before, after[there])
         sources = sorted({record.dataset for record in kept})
@@ -190,18 +190,16 @@ def robustness_figures(
                 "n": len(kept),
                 "n_refused": int(np.count_nonzero(~there)),
                 **refused,
-                **_intervals(kept, changes | ranks, draws, seed),
+                **_intervals(kept, changes | ranks, resample),
                 "datasets": {
-                    name: _of_source(kept, before, after[there], name, threshold, draws, seed)
+                    name: _of_source(kept, before, after[there], name, threshold, resample)
                     for name in sources
                 },
             }
         )
     as_is = _ranks(records, values[:, 0], values[:, 0])
-    return {
-        "auc": _intervals(records, {"auc": as_is["auc"]} if as_is else {}, draws, seed).get("auc"),
-        "alterations": found,
-    }
+    as_is.pop("auc_difference", None)
+    return {"auc": _intervals(records, as_is, resample).get("auc"), "alterations": found}
 
 
 def _of_source(
@@ -210,13 +208,12 @@ def _of_source(
     after: _Float,
     name: str,
     threshold: float,
-    draws: int,
-    seed: int,
+    resample: Resample,
 ) -> dict[str, Any]:
     own = np.array([record.dataset == name for record in records])
     kept = [record for record in records if record.dataset == name]
     changes = _change(before[own], after[own], threshold)
-    return {"n": len(kept), **_intervals(kept, changes, draws, seed)}
+    return {"n": len(kept), **_intervals(kept, changes, resample)}
 
 
 def _change(before: _Float, after: _Float, threshold: float) -> dict[str, Statistic]:
@@ -230,7 +227,7 @@ def _change(before: _Float, after: _Float, threshold: float) -> dict[str, Statis
 
 
 def _ranks(records: Sequence[Record], before: _Float, after: _Float) -> dict[str, Statistic]:
-    """AUC after, and how far it is from that before; nothing where no data set has both classes."""
+    """Give the AUC after, and its difference from before; empty if no data set has both classes."""
     known = np.array([record.malignant is not None for record in records], bool)
     labels = np.array([record.malignant is True for record in records], bool)
     parts = []
@@ -247,7 +244,7 @@ def _ranks(records: Sequence[Record], before: _Float, after: _Float) -> dict[str
 def _within(
     parts: Sequence[npt.NDArray[np.intp]], labels: npt.NDArray[np.bool_], scores: _Float
 ) -> Statistic:
-    """The AUC over pairs of one data set: those of data sets, weighted by their pairs."""
+    """Give the AUC over pairs of the same data set: the data sets' AUCs, weighted by pairs."""
     areas = [auc_statistic(labels[rows], scores[rows]) for rows in parts]
 
     def statistic(weights: _Float) -> _Float:
@@ -263,7 +260,7 @@ def _within(
 
 
 def _quantile(values: _Float, share: float) -> Statistic:
-    """The smallest value that `share` of the weight does not exceed."""
+    """Give the smallest value that `share` of the weight does not exceed."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
 
@@ -277,10 +274,10 @@ def _quantile(values: _Float, share: float) -> Statistic:
 
 
 def _intervals(
-    records: Sequence[Record], statistics: dict[str, Statistic], draws: int, seed: int
+    records: Sequence[Record], statistics: dict[str, Statistic], resample: Resample
 ) -> dict[str, Any]:
     if not records:
         return dict.fromkeys(statistics)
     labels = [record.malignant is True for record in records]
-    patients = ["/".join(record.patient) for record in records]
-    return resampled_json(statistics, labels, patients, draws=draws, seed=seed)
+    patients = [record.patient_name for record in records]
+    return resample(statistics, labels, patients)

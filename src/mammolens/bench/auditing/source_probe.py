@@ -1,8 +1,8 @@
-"""How well a model's outputs, its inner features and the picture itself reveal the source.
+"""How well the data set or machine can be recognised from a model's outputs, features or pictures.
 
-Where a data set or a scanner is known from a model's outputs, figures over several of them mix
-reading with recognising, and thresholds will not transfer. Each probe is the ridge logistic
-regression of the data checks, one class against the rest, with all rows of a patient in one fold.
+If it can be recognised from the outputs, figures over several data sets also measure this, and
+thresholds do not transfer. Each probe is the ridge logistic regression of the table check, one
+class against the rest, with all rows of a patient in one fold.
 """
 
 from __future__ import annotations
@@ -65,16 +65,16 @@ def source_section(
     model
         A model of whole breasts.
     records
-        Images; those that are refused are left out and counted.
+        Images; refused images are left out and counted.
     draws, seed
         Of the bootstrap over patients.
     on_progress
-        Called with (images done, images in all).
+        Called with (images done, number of images).
 
     Returns
     -------
     ``n_refused``, ``traits`` (name → how many numbers), ``source`` and ``machine`` (data set →)
-    with a `probe` of each trait; what has not two classes of ten patients is left out.
+    with a `probe` of each trait. Without two classes of ten patients there is no probe.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def source_section(
         If the model reads marked lesions.
     """
     kept, traits = collect_traits(model, records, on_progress=on_progress)
-    patients = ["/".join(record.patient) for record in kept]
+    patients = [record.patient_name for record in kept]
 
     def probed(rows: Sequence[int], targets: Sequence[str | None]) -> dict[str, Any]:
         own = [patients[row] for row in rows]
@@ -113,10 +113,11 @@ def probe(
     draws: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any] | None:
-    """How well numbers tell classes, cross-validated with patients kept whole.
+    """Measure how well numbers predict classes, in a cross-validation by patient.
 
-    A class of fewer than ten patients, and rows without one, are left out. Every class is set
-    against the rest; a row is given to the class whose odds rise most above its share.
+    Rows without a class, and classes of fewer than ten patients, are left out. Every class is
+    compared with the rest. A row is assigned to the class whose log-odds exceed those of its share
+    the most.
 
     Parameters
     ----------
@@ -167,7 +168,7 @@ def collect_traits(
     *,
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> tuple[list[Record], dict[str, _Float]]:
-    """One pass over images: the records that could be read, and numbers (n, k) of each kind.
+    """Read every image once: give the readable records, and numbers (n, k) of each trait.
 
     ``malignancy`` is the log-odds of malignant against the rest, without age; ``outputs`` are the
     log-odds of both other classes against normal, and the peaks and means of the maps;
@@ -205,18 +206,17 @@ def collect_traits(
         done += len(group)
         on_progress(done, len(records))
     if not kept:
-        raise ModelError("not one image could be read", source=model.source)
-    said = np.vstack(outputs)
-    odds = said[:, 1:2] - np.logaddexp(0.0, said[:, :1])
-    found = {"malignancy": odds, "outputs": said, "picture": np.vstack(pictures)}
+        raise ModelError("none of the images could be read", source=model.source)
+    values = np.vstack(outputs)
+    odds = values[:, 1:2] - np.logaddexp(0.0, values[:, :1])
+    found = {"malignancy": odds, "outputs": values, "picture": np.vstack(pictures)}
     return kept, found | ({"features": np.vstack(features)} if features else {})
 
 
 def picture_traits(view: PreparedView) -> _Float:
-    """`PICTURE_TRAITS` of a prepared picture, inside the breast where they are grey values (0–1).
+    """Give the `PICTURE_TRAITS` of a prepared picture; grey values (0–1) are those of the breast.
 
-    Sharpness is the mean size of the gradient, grain the mean size of what a 3 × 3 median takes
-    away.
+    Sharpness is the mean size of the gradient, grain the mean difference from a 3 × 3 median.
     """
     mask = cv2.erode(view.mask.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     mask = mask if mask.any() else view.mask
@@ -256,7 +256,7 @@ def _outputs(model: ModelPackage, views: Sequence[PreparedView]) -> _Float:
 
 
 def _inner_session(model: ModelPackage) -> onnxruntime.InferenceSession | None:
-    """A session of the same graph that gives what the last layer before the logits takes in."""
+    """Make a session of the graph that gives the inputs of the last layer before the logits."""
     try:
         import onnx
     except ImportError:
@@ -286,7 +286,7 @@ def _inner_session(model: ModelPackage) -> onnxruntime.InferenceSession | None:
 def held_out_odds(
     values: _Float, known: npt.NDArray[np.intp], folds: npt.NDArray[np.intp]
 ) -> _Float:
-    """Log-odds (n, classes) of each row; nothing of its fold is learned from, components included.
+    """Give log-odds (n, classes) of each row from fits and components without its fold.
 
     Parameters
     ----------
@@ -305,7 +305,7 @@ def held_out_odds(
 
 
 def _reduced(values: _Float, seen: npt.NDArray[np.bool_]) -> _Float:
-    """Columns that vary in the rows seen, or the first principal components of these rows."""
+    """Give the columns that vary in the rows `seen`, or their first principal components."""
     moving = values[:, np.ptp(values[seen], axis=0) > 1e-9]
     if not moving.shape[1]:
         return np.zeros((len(values), 1))
@@ -318,7 +318,7 @@ def _reduced(values: _Float, seen: npt.NDArray[np.bool_]) -> _Float:
 
 
 def _balanced(known: npt.NDArray[np.int64], given: npt.NDArray[np.intp], k: int) -> Statistic:
-    """The mean over classes of the share of its rows that are given to it."""
+    """Give the mean over classes of the share of rows that are assigned correctly."""
     right = (known == given).astype(np.float64)
     members = [(known == place).astype(np.float64) for place in range(k)]
 

@@ -23,14 +23,14 @@ __all__ = [
     "Say",
     "is_package",
     "package_candidates",
-    "teller",
+    "progress_reporter",
 ]
 
 CLASSICAL: Final = ("svm", "tree", "knn", "forest", "logistic")
 PICTURES_ALONE: Final = "pictures alone"
 
 Say = Callable[[str], None]
-_SAID_EVERY: Final = 250
+_REPORTED_EVERY: Final = 250
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def package_candidates(
     jobs: int = 1,
     say: Say = lambda _: None,
 ) -> list[Candidate]:
-    """Score a package as its card says; a package that uses age gives two candidates.
+    """Score a package as its card states; a package that uses age gives two candidates.
 
     One has scores with the patient's age, the other scores of the pictures alone.
 
@@ -93,12 +93,12 @@ def package_candidates(
     PatientLeak, InvalidManifest, ConfigError
         See `mammolens.bench.comparison.leak_proof.prove_apart`.
     ContractMismatch
-        If it reads lesions and breasts are judged, or the other way round.
+        If it reads lesions and breasts are judged, or the reverse.
     """
     card = package.card
     if (card.input_kind is InputKind.LESION) != data.of_lesions:
         raise ContractMismatch(
-            f"{card.name} reads a {card.input_kind.value}, which is not what {data.source} shows",
+            f"{card.name} reads a {card.input_kind.value}, but {data.source} shows other inputs",
             source=spec,
             keyword="input_kind",
             remedy="Compare models of breasts with each other, and models of lesions likewise",
@@ -117,7 +117,7 @@ def package_candidates(
         data.judged.records,
         data.cache / "scores",
         jobs=jobs,
-        on_progress=teller(f"{name}: image", say),
+        on_progress=progress_reporter(f"{name}: image", say),
     )
     points = card.operating_points
     whole = Candidate(
@@ -152,14 +152,16 @@ def package_candidates(
     return [replace(whole, cautions=aged), alone]
 
 
-def teller(what: str, say: Say, every: int = _SAID_EVERY) -> Callable[[int, int], None]:
+def progress_reporter(
+    what: str, say: Say, every: int = _REPORTED_EVERY
+) -> Callable[[int, int], None]:
     """Make a function of (done, total) that reports progress after every `every` items."""
-    said = 0
+    reported = 0
 
-    def tell(done: int, total: int) -> None:
-        nonlocal said
-        if done - said >= every or done == total:
-            said = done
+    def report(done: int, total: int) -> None:
+        nonlocal reported
+        if done - reported >= every or done == total:
+            reported = done
             say(f"{what} {done} of {total}")
 
-    return tell
+    return report

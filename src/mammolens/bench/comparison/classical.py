@@ -1,6 +1,6 @@
 """Classical classifiers in a comparison: trained on its training side, scored on its judged rows.
 
-All sources teach one classifier together, as they teach a network, and each is judged by itself.
+One classifier is trained on all data sets together, like a network, and judged on each separately.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.bench.comparison.candidates import Candidate, Say, teller
+from mammolens.bench.comparison.candidates import Candidate, Say, progress_reporter
 from mammolens.bench.comparison.judged_data import JudgedData
 from mammolens.bench.packaging.card_figures import fix_operating_points
 from mammolens.bench.scoring import refused_result
@@ -36,8 +36,8 @@ _Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class _Class:
-    """Pictures to learn from and to be judged on, and how it is gone about."""
+class _Setup:
+    """The pictures of both sides, and the settings with which classifiers are trained."""
 
     data: JudgedData
     learned: PreparedCache
@@ -48,8 +48,8 @@ class _Class:
 
 
 @dataclass(frozen=True)
-class _Taught:
-    """A classifier of one task, the rows that taught it, and their records."""
+class _Trained:
+    """A classifier of one task, its training rows, and their records."""
 
     fitted: Fitted
     sample: Sample
@@ -70,9 +70,9 @@ def classical_candidates(
     Parameters
     ----------
     names
-        Of `mammolens.bench.comparison.candidates.CLASSICAL`.
+        Names from `mammolens.bench.comparison.candidates.CLASSICAL`.
     feature_sets
-        Of `FEATURE_SETS`; ``a+b`` sets them side by side.
+        Names from `FEATURE_SETS`; ``a+b`` combines two sets.
     folds, seed
         Folds of training patients, see `mammolens.learn.classical.fit`.
 
@@ -81,32 +81,37 @@ def classical_candidates(
     InvalidManifest
         If there are no training rows, or they are too few or of one class.
     ConfigError
-        If there is no such set of features.
+        If a set of features does not exist.
     StorageError
-        If features or scores cannot be kept.
+        If features or scores cannot be written.
     """
     if not names:
         return []
     if data.training is None:
         raise InvalidManifest(
-            f"there is no training row to train {', '.join(names)} on",
+            f"there are no training rows for {', '.join(names)}",
             source=data.source,
             keyword="split",
-            remedy="Give a table whose column split has rows called train, or packages alone",
+            remedy="Give a table whose column split has rows called train, or only packages",
         )
     for part in "+".join(feature_sets).split("+"):
         _refuse_unknown(part)
     learned, judged = (
-        build_cache(side, data.preprocess, data.cache, on_progress=teller(f"{word} picture", say))
+        build_cache(
+            side,
+            data.preprocess,
+            data.cache,
+            on_progress=progress_reporter(f"{word} picture", say),
+        )
         for side, word in ((data.training, "training"), (data.judged, "judged"))
     )
-    own = _Class(data, learned, judged, folds, seed, say)
+    own = _Setup(data, learned, judged, folds, seed, say)
     found = []
     for kind in feature_sets:
         features = _features(kind, own)
         for name in names:
             taught = {
-                task: one for task in TASKS if (one := _teach(name, kind, task, features, own))
+                task: one for task in TASKS if (one := _train(name, kind, task, features, own))
             }
             found.append(_candidate(name, kind, taught, own))
     return found
@@ -115,14 +120,14 @@ def classical_candidates(
 def _refuse_unknown(part: str) -> None:
     if part not in FEATURE_SETS:
         raise ConfigError(
-            f"there are no features called {part!r}",
+            f"no set of features is called {part!r}",
             keyword="--features",
             remedy=did_you_mean(part, FEATURE_SETS),
         )
 
 
-def _features(kind: str, own: _Class) -> tuple[_Floats, _Floats]:
-    """Features of the pictures that are learned from, and of those that are judged."""
+def _features(kind: str, own: _Setup) -> tuple[_Floats, _Floats]:
+    """Give the features of the training pictures and of the judged pictures."""
     from mammolens.learn.feature_store import cached_features
 
     extractors = [(part, _extractor(part)) for part in kind.split("+")]
@@ -131,7 +136,10 @@ def _features(kind: str, own: _Class) -> tuple[_Floats, _Floats]:
         np.concatenate(
             [
                 cached_features(
-                    cache, one, root, teller(f"{part} features of {word} picture", own.say)
+                    cache,
+                    one,
+                    root,
+                    progress_reporter(f"{part} features of {word} picture", own.say),
                 )
                 for part, one in extractors
             ],
@@ -152,10 +160,10 @@ def _extractor(part: str) -> Extractor:
     return handcrafted_extractor()
 
 
-def _teach(
-    name: str, kind: str, task: str, features: tuple[_Floats, _Floats], own: _Class
-) -> _Taught | None:
-    """A classifier of one task; ``None`` where too few patients are labelled for tumours."""
+def _train(
+    name: str, kind: str, task: str, features: tuple[_Floats, _Floats], own: _Setup
+) -> _Trained | None:
+    """Train a classifier of one task; ``None`` if too few patients have a tumour label."""
     from mammolens.learn.classical import Sample, cached_fit
 
     rows = np.flatnonzero([LABELS[task](record) is not None for record in own.learned.records])
@@ -164,7 +172,7 @@ def _teach(
         features[0][rows],
         np.array([bool(LABELS[task](record)) for record in known], bool),
         np.array([record.dataset for record in known], str),
-        np.array(["/".join(record.patient) for record in known], str),
+        np.array([record.patient_name for record in known], str),
     )
     try:
         fitted = cached_fit(
@@ -174,17 +182,17 @@ def _teach(
             own.data.cache / "classical",
             folds=own.folds,
             seed=own.seed,
-            on_progress=teller(f"{name} ({kind}), {task}: search", own.say, every=1),
+            on_progress=progress_reporter(f"{name} ({kind}), {task}: search", own.say, every=1),
         )
     except InvalidManifest as error:
         if task == "malignancy":
             raise
         own.say(f"{name} ({kind}): no classifier of tumours: {error.message}")
         return None
-    return _Taught(fitted, sample, known)
+    return _Trained(fitted, sample, known)
 
 
-def _candidate(name: str, kind: str, taught: Mapping[str, _Taught], own: _Class) -> Candidate:
+def _candidate(name: str, kind: str, taught: Mapping[str, _Trained], own: _Setup) -> Candidate:
     first = taught["malignancy"]
     held_out = [
         ImageResult(record, _scores("malignancy", value))
@@ -211,7 +219,7 @@ def _candidate(name: str, kind: str, taught: Mapping[str, _Taught], own: _Class)
     )
 
 
-def _training(taught: _Taught, seed: int) -> dict[str, Any]:
+def _training(taught: _Trained, seed: int) -> dict[str, Any]:
     fitted, sample = taught.fitted, taught.sample
     return {
         "n": len(sample.labels),
@@ -237,21 +245,21 @@ def _training(taught: _Taught, seed: int) -> dict[str, Any]:
     }
 
 
-def _results(task: str, values: npt.NDArray[np.float64], own: _Class) -> tuple[ImageResult, ...]:
-    """The judged rows in their order; those whose picture was refused have no scores."""
+def _results(task: str, values: npt.NDArray[np.float64], own: _Setup) -> tuple[ImageResult, ...]:
+    """Give the judged rows in their order; those with a refused picture have no scores."""
     scored = {
-        (record.dataset, record.image_id): _scores(task, value)
+        record.key: _scores(task, value)
         for record, value in zip(own.judged.records, values, strict=True)
     }
     return tuple(
         ImageResult(record, scores)
-        if (scores := scored.get((record.dataset, record.image_id)))
+        if (scores := scored.get(record.key))
         else refused_result(record, own.judged)
         for record in own.data.judged.records
     )
 
 
 def _scores(task: str, value: float) -> Scores:
-    """A probability as a distribution that pools views by their mean log-odds."""
+    """Write a probability as three class probabilities; pooling then averages its log-odds."""
     rest = 1.0 - float(value)
     return Scores(rest, 0.0, 1.0 - rest) if task == "malignancy" else Scores(rest, 1.0 - rest, 0.0)

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mammolens.bench.caveats import same_women
+from mammolens.bench.caveats import same_patients
 from mammolens.bench.comparison.candidates import (
     PICTURES_ALONE,
     Candidate,
@@ -44,11 +44,11 @@ __all__ = ["Comparison", "ComparisonSettings", "compare"]
 
 @dataclass(frozen=True)
 class ComparisonSettings:
-    """What is compared, and how.
+    """The settings of a comparison.
 
-    `proofs` and `trusted` name packages as `models` or their cards do; a `reference` is any model's
-    name in the results; ``None`` takes the first package, or the first model. `cache` takes the
-    place of the run's folder of prepared pictures.
+    `proofs` and `trusted` name packages as `models` or their cards do. The `reference` is the name
+    of a model in the results; ``None`` takes the first package, or the first model if there is no
+    package. `cache` replaces the run's folder of prepared pictures.
     """
 
     table: Path
@@ -67,7 +67,7 @@ class ComparisonSettings:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison found, and the files that say so."""
+    """The results of a comparison, and the files they were written to."""
 
     document: dict[str, Any]
     claims: tuple[Claim, ...]
@@ -87,18 +87,18 @@ def compare(
     out
         Folder for ``compare.json``, ``compare.md``, ``predictions.csv`` and figures.
     on_progress
-        Called with a line of text now and then.
+        Called with lines of text that report progress.
 
     Raises
     ------
     ConfigError
         If a model, a set of features or a side is unknown, or a name is given twice.
     InvalidManifest
-        If there is no such side, nothing to train on, or nothing to rank.
+        If the side does not exist, or there is nothing to train on or nothing to rank.
     PatientLeak
         If a judged patient taught a package, or nothing proves that none did.
     BadModelPackage, ContractMismatch
-        If a package cannot be used, or reads something else than the others.
+        If a package cannot be used, or has another kind of input than the others.
     StorageError
         If a folder cannot be written.
     """
@@ -188,7 +188,7 @@ def _packages(
 
 
 def _names(packages: Mapping[str, ModelPackage]) -> dict[str, str]:
-    """A name for each package: its card's, with the place it came from where several share it."""
+    """Give each package the name of its card; equal names get the path as well."""
     counts = Counter(package.card.name for package in packages.values())
     return {
         spec: package.card.name
@@ -202,7 +202,7 @@ def _refuse_twice(models: Sequence[str]) -> None:
     double = [name for name, count in Counter(models).items() if count > 1]
     if not models or double:
         raise ConfigError(
-            f"{double[0]} is there twice" if double else "there is nothing to compare",
+            f"{double[0]} is named twice" if double else "no models were given",
             keyword="--models",
             remedy="Name each model once",
         )
@@ -237,7 +237,7 @@ def _reference(candidates: Sequence[Candidate], wanted: str | None) -> str:
 
 
 def _aside(candidates: Sequence[Candidate], reference: str) -> set[str]:
-    """Packages that are there twice, in the form that knows more, or less, than the reference."""
+    """Give the scores with age if the reference has none, or the reverse, of packages with both."""
     aged = next(one.facts["uses_age"] for one in candidates if one.name == reference)
     twins = Counter(one.facts.get("package") for one in candidates)
     return {
@@ -290,7 +290,7 @@ def _notes(candidates: Sequence[Candidate], data: JudgedData, n: int, family: in
         "take a difference for normal, with the spread of its bootstrap over patients",
         "DeLong's test and McNemar's take images and breasts of one patient for independent: they "
         "are too sure of themselves where a patient has several",
-        *same_women([*data.judged.records, *(data.training.records if data.training else ())]),
+        *same_patients([*data.judged.records, *(data.training.records if data.training else ())]),
         *(str(caution) for caution in data.judged.cautions),
     ]
 

@@ -1,10 +1,9 @@
 """Conclusions of a comparison, in sentences, corrected for the number of tests.
 
 The tests form one family: the AUC of malignancy of the reference against each other model on each
-data set, in the primary unit. A package that stands there with and without age is compared in the
-form that knows what the reference knows. A claim holds if its interval excludes 0 and its p-value
-stays below 0.05 after Holm's correction. Where a class has fewer than ten patients, nothing is
-claimed.
+data set, in the primary unit. If a package has scores with and without age, only those take part
+that use age like the reference. A claim holds if its interval excludes 0 and its p-value stays
+below 0.05 after Holm's correction. If a class has fewer than ten patients, nothing is claimed.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Claim:
 
 
 def correct(leaderboard: Mapping[str, Any], unit: str, aside: Collection[str] = ()) -> int:
-    """Add Holm's corrected p-values to the differences of the family; gives its size.
+    """Add Holm's corrected p-values to the differences of the family, and give its size.
 
     The AUC differences are one family, McNemar's tests of the same models another; differences
     between few patients are in neither.
@@ -42,17 +41,17 @@ def correct(leaderboard: Mapping[str, Any], unit: str, aside: Collection[str] = 
     Parameters
     ----------
     leaderboard
-        Of `mammolens.bench.comparison.leaderboard.compare_models`; it is added to.
+        The result of `mammolens.bench.comparison.leaderboard.compare_models`; it is changed.
     unit
-        The primary one.
+        The primary unit.
     aside
-        Models of whom nothing is claimed.
+        Models about which nothing is claimed.
     """
     for _, one in _differences(leaderboard, unit):
         one["aside"] = one["model"] in aside
     family = [one for _, one in _differences(leaderboard, unit) if not (one["few"] or one["aside"])]
     for tests in (family, [one["mcnemar"] for one in family]):
-        # Where every resample agrees there is no p-value, yet the test is one of the family.
+        # If all resamples agree there is no p-value, but the test still counts in the family.
         known = [1.0 if one["p_value"] is None else one["p_value"] for one in tests]
         for one, corrected in zip(tests, holm(known), strict=True):
             one["p_value_holm"] = None if one["p_value"] is None else float(corrected)
@@ -60,12 +59,12 @@ def correct(leaderboard: Mapping[str, Any], unit: str, aside: Collection[str] = 
 
 
 def draw_claims(leaderboard: Mapping[str, Any], reference: str, unit: str) -> list[Claim]:
-    """Say of each data set and other model whether the reference ranks better.
+    """State for each data set and other model whether the reference ranks better.
 
     Parameters
     ----------
     leaderboard
-        After `correct`.
+        The leaderboard after `correct`.
     """
     return [
         _claim(dataset, reference, unit, one)

@@ -36,7 +36,7 @@ _STROKES: Final = (
 _REFERENCE: Final = ("#000000", "-")
 _DPI: Final = 150
 _LETTERS: Final = 11
-"""Letters of a title in an inch."""
+"""Letters of a title per inch."""
 
 
 def draw_figures(
@@ -69,7 +69,7 @@ def _draw_roc(
     reference: str,
     unit: str,
 ) -> Figure:
-    """One panel for each group of models, with the reference in each."""
+    """Draw a panel for each group of models; the reference is in each."""
     samples = samples_of(candidates, dataset, "malignancy", unit)
     groups: dict[str, list[str]] = {}
     for one in candidates:
@@ -104,7 +104,7 @@ def _draw_roc(
 
 
 def _draw_confusion(dataset: str, entry: Mapping[str, Any], document: Mapping[str, Any]) -> Figure:
-    """A small table for each model, shaded by the share of its row."""
+    """Draw a small table for each model; a cell is shaded by its share of the row."""
     names = list(entry["models"])
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
@@ -135,8 +135,8 @@ def _draw_confusion(dataset: str, entry: Mapping[str, Any], document: Mapping[st
         axes.set_yticks([0, 1], ["malignant", "other"], fontsize=8, rotation=90, va="center")
         axes.set_title(name, fontsize=9)
     unit = UNIT_PLURALS[document["unit"]]
-    whom = POINT_UNITS[document["unit"]]
-    words = f"{dataset}: {unit} at each model's threshold for a specificity of 90 % {whom}"
+    chosen_for = POINT_UNITS[document["unit"]]
+    words = f"{dataset}: {unit} at each model's threshold for a specificity of 90 % {chosen_for}"
     _title(figure, words)
     return figure
 

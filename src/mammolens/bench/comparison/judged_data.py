@@ -28,7 +28,8 @@ DEFAULT_CACHE: Final = Path(".cache/prepared")
 _SHARE: Final = 0.2
 _MOST: Final = 0.8
 _SEED: Final = 1
-"""How a table without sides is cut, as `mammolens train` cuts it by default."""
+"""Share of the validation side, largest such share and seed for a table without sides; share and
+seed are the defaults of `mammolens train`."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,12 @@ class JudgedData:
 
     @property
     def unit(self) -> str:
-        """What claims are about."""
+        """The unit of the claims."""
         return "image" if self.of_lesions else "breast"
 
     @property
     def units(self) -> tuple[str, ...]:
-        """All that is counted."""
+        """All units for which figures are given."""
         return ("image", "patient") if self.of_lesions else UNITS
 
 
@@ -75,9 +76,9 @@ def read_judged_data(
 ) -> JudgedData:
     """Read a table or a run, and choose the rows that models are judged on.
 
-    Classical models prepare pictures as the run says, or by default: never as a package does, so
-    that their figures do not depend on who else takes part. A table that states no sides is cut by
-    patient, seeded, and whoever taught a package is on the training side.
+    Classical models prepare pictures as the run states, or by default, but never like a package. So
+    their figures do not depend on the other models. A table without sides is cut by patient with a
+    seed; patients that taught a package are on the training side.
 
     Parameters
     ----------
@@ -86,9 +87,9 @@ def read_judged_data(
     split
         A side, or `ALL_ROWS`.
     of_lesions
-        Whether marked lesions of a table are judged, and not breasts.
+        Whether the marked lesions of a table are judged instead of breasts.
     taught
-        Digests of the patients from whom packages are known to have learned.
+        Digests of the patients that packages are known to have learned from.
     cache
         Folder of prepared pictures, instead of the run's.
 
@@ -97,7 +98,7 @@ def read_judged_data(
     InvalidManifest, PatientLeak
         If the table is faulty, has no such side, or holds only patients who taught packages.
     ConfigError
-        If the run is faulty, or there is no such side.
+        If the run is faulty, or the side does not exist.
     """
     folder, notes = cache or DEFAULT_CACHE, list[str]()
     if table.suffix.lower() == ".toml":
@@ -105,7 +106,7 @@ def read_judged_data(
 
         config = read_run(table)
         folder = cache or config.data.cache
-        preprocess, whose = config.preprocess, f"as {table} says"
+        preprocess, whose = config.preprocess, f"as {table} states"
         sides = read_sides(table)
     else:
         whole = read_tables([table])
@@ -116,8 +117,8 @@ def read_judged_data(
             notes.append(note)
         sides = Sides(whole, str(table))
     notes.append(
-        f"classical models see pictures prepared {whose} ({_settings(preprocess)}), whatever "
-        "packages take part; packages prepare them as their cards say"
+        f"classical models use pictures prepared {whose} ({_settings(preprocess)}), independent "
+        "of the packages; packages prepare them as their cards state"
     )
     return JudgedData(
         str(table),
@@ -132,14 +133,14 @@ def read_judged_data(
 
 
 def _cut(manifest: Manifest, table: Path, taught: Collection[str]) -> tuple[Manifest, str]:
-    """Put every patient on a side, and say how."""
+    """Put every patient on a side; also give a sentence that describes how."""
     everyone = {record.patient for record in manifest.records}
     known = {patient for patient in everyone if patient_digest(patient) in taught}
     if known == everyone:
         raise PatientLeak(
-            f"the packages learned from all {len(everyone)} patients, so that nobody can be judged",
+            f"the packages learned from all {len(everyone)} patients, so none is left to judge",
             source=str(table),
-            remedy="Give patients from whom they have not learned",
+            remedy="Give patients that they have not learned from",
         )
     others = manifest.select(where=lambda record: record.patient not in known)
     share = _SHARE * len(everyone) / (len(everyone) - len(known))
@@ -156,14 +157,14 @@ def _cut(manifest: Manifest, table: Path, taught: Collection[str]) -> tuple[Mani
     words = f"the table states no sides: {judged} of {len(everyone)} patients are judged"
     words += "" if judged_all else f", drawn with seed {_SEED}"
     words += (
-        f"; none of the {len(known)} from whom a package learned is among them" if known else ""
+        f"; none of the {len(known)} that a package learned from is among them" if known else ""
     )
     return found, words
 
 
 def _settings(preprocess: InputConfig) -> str:
-    said = preprocess.model_dump(mode="json", exclude={"kind"})
-    return ", ".join(f"{key} {value}" for key, value in said.items())
+    settings = preprocess.model_dump(mode="json", exclude={"kind"})
+    return ", ".join(f"{key} {value}" for key, value in settings.items())
 
 
 def _judged(manifest: Manifest, split: str, table: Path) -> Manifest:

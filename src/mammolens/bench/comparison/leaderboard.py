@@ -43,15 +43,17 @@ POINT: Final = "high"
 """The operating point at which decisions are compared: chosen for a specificity of 90 %."""
 
 POINT_UNITS: Final = {"breast": "of patients", "image": "of lesions"}
-"""By the unit that is compared, whom that specificity was chosen for."""
+"""Unit of the comparison → the patients or lesions that this specificity was chosen for."""
 
 _Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class _Field:
-    """One data set, task and unit: the sample of each model that takes part; labels and patients
-    are those of the first."""
+class _Judged:
+    """The sample of each model, by name, for one data set, task and unit.
+
+    All samples have the same units, and so the same labels and patients as the `first`.
+    """
 
     samples: Mapping[str, Sample]
     thresholds: Mapping[str, Mapping[str, float]]
@@ -64,16 +66,16 @@ class _Field:
 
 
 def common_rows(candidates: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, int]]:
-    """Leave out, for all models, images that any of them could not score.
+    """Keep only the images that every model could score.
 
     Returns
     -------
-    The models with the rows that all have scored, and how many each had not.
+    The models with the images that are left, and name → number of images without a score.
 
     Raises
     ------
     InvalidManifest
-        If nothing is left.
+        If no image is left.
     """
     missing = {
         one.name: {
@@ -97,9 +99,9 @@ def common_rows(candidates: Sequence[Candidate]) -> tuple[list[Candidate], dict[
     ]
     if not any(results for one in kept for results in one.results.values()):
         raise InvalidManifest(
-            "there is no image that every model could score",
+            "no image could be scored by every model",
             keyword="path",
-            remedy="Check where the table lies: paths are relative to it",
+            remedy="Check the folder of the table: paths are relative to it",
         )
     return kept, {name: len(places) for name, places in missing.items()}
 
@@ -107,7 +109,7 @@ def common_rows(candidates: Sequence[Candidate]) -> tuple[list[Candidate], dict[
 def samples_of(
     candidates: Sequence[Candidate], dataset: str, task: str, unit: str
 ) -> dict[str, Sample]:
-    """The units of a data set, by the name of each model that answers the task.
+    """Give the units of a data set for each model that answers the task, by its name.
 
     All samples have the same units in the same order.
     """
@@ -131,17 +133,17 @@ def compare_models(
 ) -> dict[str, Any]:
     """Give ``{data set: {task: {unit: …}}}``, ready for JSON.
 
-    Of each unit: counts, ``models`` (name → ``auc``, and for malignancy ``points`` with the
+    Each unit has its counts, ``models`` (name → ``auc``, and for malignancy ``points`` with the
     figures of decisions and their confusion), and ``differences`` of the reference from the others.
 
     Parameters
     ----------
     candidates
-        With the same rows in the same order, see `common_rows`.
+        The models, with the same rows in the same order; see `common_rows`.
     reference
         The name of one of them.
     units
-        Of `mammolens.bench.units.UNITS`.
+        Units from `mammolens.bench.units.UNITS`.
     draws, seed
         Of the bootstrap over patients.
     """
@@ -150,7 +152,7 @@ def compare_models(
     return {
         dataset: {
             task: {
-                unit: _judge(_Field(samples, thresholds, draws, seed), reference, task, unit)
+                unit: _judge(_Judged(samples, thresholds, draws, seed), reference, task, unit)
                 for unit in units
                 if (samples := samples_of(candidates, dataset, task, unit))
             }
@@ -160,28 +162,28 @@ def compare_models(
     }
 
 
-def _judge(field: _Field, reference: str, task: str, unit: str) -> dict[str, Any]:
-    first = field.first
+def _judge(judged: _Judged, reference: str, task: str, unit: str) -> dict[str, Any]:
+    first = judged.first
     found: dict[str, Any] = {**first.counts, "models": {}, "differences": []}
     if first.one_class:
         return {**found, "note": f"no AUC: {first.one_class}"}
-    areas, gaps = _areas(field, reference)
-    for name in field.samples:
+    areas, gaps = _areas(judged, reference)
+    for name in judged.samples:
         found["models"][name] = {"auc": interval_json(areas[name])}
         if task == "malignancy":
-            found["models"][name]["points"] = _points(field, name)
-    if reference in field.samples:
+            found["models"][name]["points"] = _points(judged, name)
+    if reference in judged.samples:
         found["differences"] = [
-            _difference(field, reference, other, gap, task, unit) for other, gap in gaps.items()
+            _difference(judged, reference, other, gap, task, unit) for other, gap in gaps.items()
         ]
     notes = areas[next(iter(areas))].notes
     return {**found, "note": "; ".join(notes)} if notes else found
 
 
-def _areas(field: _Field, reference: str) -> tuple[dict[str, Interval], dict[str, Interval]]:
-    """AUC of each model, and what the reference's has over each other's."""
-    first = field.first
-    areas = {name: auc_statistic(one.labels, one.scores) for name, one in field.samples.items()}
+def _areas(judged: _Judged, reference: str) -> tuple[dict[str, Interval], dict[str, Interval]]:
+    """Give the AUC of each model, and the AUC of the reference minus that of each other model."""
+    first = judged.first
+    areas = {name: auc_statistic(one.labels, one.scores) for name, one in judged.samples.items()}
 
     def statistics(weights: _Floats) -> dict[str, _Floats]:
         values = {name: area(weights) for name, area in areas.items()}
@@ -190,23 +192,23 @@ def _areas(field: _Field, reference: str) -> tuple[dict[str, Interval], dict[str
         return values | gaps
 
     found = patient_bootstraps(
-        statistics, first.labels, first.patients, draws=field.draws, seed=field.seed
+        statistics, first.labels, first.patients, draws=judged.draws, seed=judged.seed
     )
     known = {name: one for name, one in found.items() if one is not None}
     gaps = {name[2:]: one for name, one in known.items() if name not in areas}
     return {name: known[name] for name in areas}, gaps
 
 
-def _points(field: _Field, name: str) -> dict[str, Any]:
-    """What decisions at each threshold come to."""
-    sample, found = field.samples[name], {}
-    for point, threshold in field.thresholds[name].items():
+def _points(judged: _Judged, name: str) -> dict[str, Any]:
+    """Give the figures of decisions at each threshold of a model."""
+    sample, found = judged.samples[name], {}
+    for point, threshold in judged.thresholds[name].items():
         calls = sample.scores >= threshold
         measured = resampled_json(
             {f: binary_statistic(f, sample.labels, calls) for f in DECISION_FIGURES},
             *(sample.labels, sample.patients),
-            draws=field.draws,
-            seed=field.seed,
+            draws=judged.draws,
+            seed=judged.seed,
         )
         counts = confusion(sample.labels, calls)
         found[point] = {
@@ -218,9 +220,9 @@ def _points(field: _Field, name: str) -> dict[str, Any]:
 
 
 def _difference(
-    field: _Field, reference: str, other: str, gap: Interval, task: str, unit: str
+    judged: _Judged, reference: str, other: str, gap: Interval, task: str, unit: str
 ) -> dict[str, Any]:
-    one, two = field.samples[reference], field.samples[other]
+    one, two = judged.samples[reference], judged.samples[other]
     found: dict[str, Any] = {
         "model": other,
         "auc_difference": interval_json(gap),
@@ -237,7 +239,7 @@ def _difference(
         }
     if task == "malignancy":
         calls = (
-            sample.scores >= field.thresholds[name][POINT]
+            sample.scores >= judged.thresholds[name][POINT]
             for name, sample in ((reference, one), (other, two))
         )
         decided = mcnemar(one.labels, *calls)
@@ -251,14 +253,17 @@ def _difference(
 
 
 def _few(sample: Sample) -> bool:
-    """Whether either class has too few patients for the bootstrap over them to be believed."""
+    """Say whether a class has too few patients for a reliable bootstrap."""
     kinds = set(zip(sample.patients, sample.labels.tolist(), strict=True))
     patients = Counter(label for _, label in kinds)
     return min(patients[True], patients[False]) < FEW
 
 
 def _p_value(gap: Interval) -> float | None:
-    """Two-sided, of no difference: normal, with the spread that the bootstrap's interval shows."""
+    """Give the two-sided p-value of no difference.
+
+    The difference is taken as normal, with the standard error of its bootstrap interval.
+    """
     if gap.low is None or gap.high is None or gap.high <= gap.low:
         return None
     error = (gap.high - gap.low) / (2 * NormalDist().inv_cdf(0.975))

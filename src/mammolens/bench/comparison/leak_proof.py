@@ -1,7 +1,7 @@
-"""Whether a package learned from the patients that it is to be judged on.
+"""Check that a package did not learn from the patients that it will be judged on.
 
-Two sources answer this. The first is a split whose digest is the card's: that of the compared
-table, of a run that is named, or of the run folder in which the package lies; its training
+Two sources can show this. The first is a split whose digest is the card's: that of the compared
+table, of a run that is named, or of the run folder that the package is in; its training
 patients are the model's. The second is the list of patient digests inside a package
 (`mammolens.model.KnownPatients`). It is compared with the table's patients, provided that some of
 each data set are recognised, which shows that the identifiers are the same. None of the training
@@ -30,9 +30,9 @@ __all__ = ["Proof", "Sides", "prove_apart", "read_sides"]
 
 @dataclass(frozen=True)
 class Sides:
-    """A split, and in words where it comes from.
+    """A split, and the name of its `source`.
 
-    `marked` holds training patients of tables that taught places only.
+    `marked` has the training records of tables that taught the places of lesions only.
     """
 
     manifest: Manifest
@@ -42,7 +42,7 @@ class Sides:
 
 @dataclass(frozen=True)
 class Proof:
-    """Why no judged patient can have taught the model; `cautions` must go with every result."""
+    """The reason why no judged patient taught the model; every result must have its `cautions`."""
 
     proven: bool
     words: str
@@ -54,7 +54,7 @@ class Proof:
 
 
 def read_sides(path: Path) -> Sides:
-    """Read a split: of a run's TOML file, of a run folder (or its ``run.json``), or of a table.
+    """Read the split of a run's TOML file, of a run folder (or its ``run.json``), or of a table.
 
     Raises
     ------
@@ -81,24 +81,25 @@ def prove_apart(
     package: Path | None = None,
     trusted: bool = False,
 ) -> Proof:
-    """Prove that no judged patient taught the model, or say that this rests on trust.
+    """Prove that no judged patient taught the model, or state that this is only assumed.
 
     Parameters
     ----------
     card
-        Of the package.
+        The package's card.
     judged
-        Records that it shall be judged on.
+        The records that it will be judged on.
     given
-        Splits that are at hand, such as the compared table's.
+        Available splits, such as that of the compared table.
     known
-        Patients whom the package names.
+        The patients that the package lists.
     named
-        A split that is said to be the package's; it must have the card's digest.
+        A split that the user names as the package's; it must have the card's digest.
     package
-        Where the package lies: a run folder around it is looked into.
+        The package's path; if it is in a run folder, that run's split is used too.
     trusted
-        Go on where nothing can be proven; what is disproven is refused even so.
+        Continue if nothing can be proven. A package that did learn from a judged patient is
+        refused even then.
 
     Raises
     ------
@@ -154,7 +155,7 @@ def _read_config(file: Path) -> RunConfig:
         return RunConfig.model_validate(json.loads(file.read_text("utf-8"))["config"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"it says nothing of a run: {error}",
+            f"it is not the configuration of a run: {error}",
             source=str(file),
             keyword="--proof",
             remedy="Give a run's TOML file, its folder, or a table with a column split",
@@ -162,13 +163,13 @@ def _read_config(file: Path) -> RunConfig:
 
 
 def _around(package: Path | None) -> Iterator[Sides]:
-    """The split of the run folder that a package lies in, if it can still be made."""
+    """Give the split of the run folder that a package is in, if it can still be read."""
     if package is None or not (package.parent / "run.json").is_file():
         return
     try:
         yield read_sides(package.parent)
     except MammolensError:
-        return  # tables that were moved prove nothing, and disprove nothing
+        return  # the tables were moved, so nothing is proven
 
 
 def _refuse_shared(card: ModelCard, judged: Sequence[Record], sides: Sides) -> None:
@@ -189,7 +190,7 @@ def _refuse_shared(card: ModelCard, judged: Sequence[Record], sides: Sides) -> N
 
 
 def _refuse_taught(card: ModelCard, known: KnownPatients | None, judged: Sequence[Record]) -> None:
-    """Refuse a package that names judged patients among those who taught it."""
+    """Refuse a package that lists judged patients as its training patients."""
     everyone = {record.patient for record in judged}
     taught = {p for p in everyone if known and patient_digest(p) in known.taught}
     if taught:
@@ -198,8 +199,8 @@ def _refuse_taught(card: ModelCard, known: KnownPatients | None, judged: Sequenc
             f"first {'/'.join(min(taught))}",
             source=card.name,
             keyword="patient_id",
-            remedy=f"Give a table without the column split: only patients from whom no package "
-            f"learned are judged then; or leave {card.name} out",
+            remedy=f"Give a table without the column split: then only patients that no package "
+            f"learned from are judged; or leave {card.name} out",
         )
 
 
@@ -209,10 +210,10 @@ def _strangers(
     judged: Sequence[Record],
     table: Sequence[Record],
 ) -> list[str]:
-    """Judged data sets that the model may have learned from, with unknown patients.
+    """Give the judged data sets that the model may have learned from, but with unknown patients.
 
-    Its card names them, or one that shows the same patients, and the package recognises none of
-    their patients.
+    The card names such a data set, or one with the same patients, and the package lists none of its
+    patients.
     """
     there = known.taught | known.held_out if known else frozenset()
     recognised = {r.dataset for r in table if patient_digest(r.patient) in there}
@@ -235,13 +236,13 @@ def _unproven(card: ModelCard, known: KnownPatients | None, strange: Sequence[st
         source=card.name,
         keyword="patient_id",
         remedy=f"If they are other patients, give them another name in the column dataset; else "
-        f"name its run with --proof {card.name}=RUN.toml, judge other patients, or say --trust "
-        f"{card.name}: all results will then carry a caution",
+        f"name its run with --proof {card.name}=RUN.toml, judge other patients, or give --trust "
+        f"{card.name}: all results then have a caution",
     )
 
 
 def _selection(judged: Sequence[Record], chosen: Collection[tuple[str, str]]) -> tuple[str, ...]:
-    """The note on patients of the model's own validation side."""
+    """Give a caution about judged patients of the model's own validation side."""
     everyone = {record.patient for record in judged}
     both = everyone.intersection(chosen)
     if not both:
@@ -255,17 +256,14 @@ def _selection(judged: Sequence[Record], chosen: Collection[tuple[str, str]]) ->
 def _heritage(
     card: ModelCard, known: KnownPatients | None, judged: Sequence[Record]
 ) -> tuple[str, ...]:
-    """The note on the data that the model learned from, and on data that it did not see."""
+    """Give cautions about data sets that the model did not learn from, and about its origin."""
     new = sorted({r.dataset for r in judged} - {one.name for one in card.training.datasets})
     went_on = "of an earlier run" in card.training.recipe.lower()
     unsure = went_on if known is None else not known.complete
     return (
         *([f"it never learned from {', '.join(new)}"] if new else []),
         *(
-            [
-                "its trunk went on from an earlier run or package, of whose training patients "
-                "nothing is known"
-            ]
+            ["its trunk comes from an earlier run or package whose training patients are unknown"]
             if unsure
             else []
         ),

@@ -1,8 +1,9 @@
-"""Cache of a package's scores of a table's images.
+"""The cache of a package's scores of a table's images.
 
-The name of a file is the digest of the card (and so of the graph), of what the table says of each
-image, and of the image files' sizes and times of change. A few images are scored again every time:
-if they differ from the cache, the way to a score has changed, and all images are scored again.
+The name of a file is the digest of the card (and so of the graph), of the table's facts about each
+image, and of the image files' sizes and modification times. A few images are scored again every
+time. If their scores differ from the cache, the program has changed, and all images are scored
+again.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ def kept_scores(
     jobs: int = 1,
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> list[ImageResult]:
-    """Score images as `mammolens.bench.scoring.score_records`, or read what it said before.
+    """Score images like `bench.scoring.score_records`, or read their scores from the cache.
 
-    Cautions of reading are not kept.
+    The cache does not keep cautions about the images.
 
     Raises
     ------

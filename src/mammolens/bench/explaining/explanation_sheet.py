@@ -1,9 +1,8 @@
-"""Ways to explain side by side: a sheet of the same pictures under every method."""
+"""The sheet of `mammolens explain`: images beside their maps from every method."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import cv2
@@ -11,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens import DISCLAIMER
-from mammolens._lettering import GROUND, INK, QUIET, band, measure, write, write_png
+from mammolens._lettering import GROUND, INK, QUIET, band, measure, write
 from mammolens.bench.map_tint import STRONGEST, tinted
 from mammolens.core import PreparedView
 from mammolens.data.lesion_masks import draw_lesion
 from mammolens.data.manifest import Record
 
-__all__ = ["draw_sheet", "write_sheet"]
+__all__ = ["draw_sheet"]
 
 Rgb = npt.NDArray[np.uint8]
 Row = tuple[Record, PreparedView, Mapping[str, npt.NDArray[np.float32]]]
@@ -29,36 +28,24 @@ _NAMES_HIGH: Final = 26
 _GAP: Final = 4
 
 
-def write_sheet(rows: Sequence[Row], columns: Mapping[str, str], path: Path) -> Path:
-    """Draw the sheet and write it as PNG.
-
-    Raises
-    ------
-    StorageError
-        The file cannot be written.
-    """
-    return write_png(path, draw_sheet(rows, columns))
-
-
 def draw_sheet(rows: Sequence[Row], columns: Mapping[str, str]) -> Rgb:
-    """Draw each image as prepared, lesions outlined, then under each method's map.
+    """Draw each prepared image with outlined lesions, then the same with each method's map.
 
     Parameters
     ----------
     rows
-        At least one; a method that did not explain the image leaves its place empty.
+        One row or more. If a method has no map of an image, its place is empty.
     columns
         Titles of the methods by name.
 
-    Returns
-    -------
-    Uint8 RGB; every map is tinted by its own peak, so that colours compare places, not strengths.
+    Returns ------- Uint8 RGB. Every map is scaled to its own maximum, so that colours compare
+    places, not strengths.
     """
     lines = [_line(record, view, heats, columns) for record, view, heats in rows]
     width = max(line.shape[1] for line in lines)
     names = _names(["as prepared", *columns.values()], width)
-    said = "Lesions outlined; each map is tinted up to its own peak"
-    return np.vstack([band([said, DISCLAIMER], width), names, *lines])
+    note = "Lesions outlined; each map is scaled to its own maximum"
+    return np.vstack([band([note, DISCLAIMER], width), names, *lines])
 
 
 def _line(

@@ -1,9 +1,10 @@
-"""`mammolens explain`: ways to explain one model, measured side by side on marked lesions.
+"""`mammolens explain`: explanation methods for one model, compared on images with marked lesions.
 
-Tables of images flow in; explanations.json, explanations.md and a sheet of pictures flow out. All
-methods explain the same score (log-odds of malignancy) of the same network, rebuilt in torch. What
-is measured: whether maps point at lesions, whether the score falls where they are hot, whether
-they change when the network's weights are shuffled, and what they cost.
+The input is tables of images; the output is explanations.json, explanations.md and a sheet of
+pictures. All methods explain the same score (log-odds of malignancy) of the same network, which is
+rebuilt in torch. The figures say whether maps point at lesions, whether the score falls when the
+hottest places are blurred, whether maps change when the network's weights are shuffled, and how
+long a map takes.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mammolens._lettering import write_png
 from mammolens.bench.caveats import refuse_other_split
 from mammolens.bench.evaluation_files import bootstrap_facts, document_head
-from mammolens.bench.explaining.explanation_sheet import write_sheet
+from mammolens.bench.explaining.explanation_sheet import draw_sheet
 from mammolens.bench.explaining.faithfulness import (
     BLUR_PX,
     STEPS,
@@ -69,29 +71,29 @@ def explain_model(
     draws: int = 2000,
     on_progress: Tell = lambda _: None,
 ) -> list[Path]:
-    """Measure ways to explain a model, and write table, figures and sheet.
+    """Compare explanation methods for a model, and write the figures and a sheet of pictures.
 
     Parameters
     ----------
     model
         A package (built in, folder, zip) or a run folder.
     tables
-        CSV tables, or one run's TOML file: then it is known whom the model learned from.
+        CSV tables, or one run's TOML file; then the model's training patients are known.
     split
-        ``train``, ``validation`` or ``test``; ``None`` takes validation of a run, and every row of
-        tables.
+        ``train``, ``validation`` or ``test``; ``None`` takes the validation side of a run, or every
+        row of tables.
     out
         Folder for ``explanations.json``, ``explanations.md`` and ``explanations.png``.
     methods
-        Names of `learn.attribution.METHODS`; none takes all. Grad-CAM is always among them.
+        Names of `learn.attribution.METHODS`; all if empty. Grad-CAM is always included.
     limit
-        Images with marked lesions at most, and as many without.
+        Largest number of images with marked lesions, and of images without.
     slow
-        Images with marked lesions for deletion, insertion, and the slow methods.
+        Number of images with marked lesions for deletion, insertion and the slow methods.
     draws
-        Of the bootstrap over patients.
+        Resamples of the bootstrap over patients.
     on_progress
-        Called with a line now and then.
+        Called with lines of text that report progress.
 
     Raises
     ------
@@ -113,8 +115,8 @@ def explain_model(
     rebuilt = rebuild_network(model)
     if isinstance(rebuilt.preprocess, RegionConfig):
         raise ContractMismatch(
-            f"{rebuilt.name} reads marked lesions: there is no place left to find",
-            remedy="Take a model of whole breasts",
+            f"{rebuilt.name} reads marked lesions, so it has no lesion to find",
+            remedy="Use a model of whole breasts",
         )
     records, sides = _chosen_records(tables, side, rebuilt, limit)
     notes = synthetic_warnings(record.dataset for record in records)
@@ -164,7 +166,10 @@ def explain_model(
 def _chosen_records(
     tables: Sequence[Path], split: Split | None, rebuilt: Rebuilt, limit: int | None
 ) -> tuple[list[Record], dict[str, int]]:
-    """Images of data sets that mark lesions, marked ones first, and whose patients they are."""
+    """Give the images of data sets that mark lesions, and the number of patients of each side.
+
+    Images with marked lesions are first.
+    """
     if len(tables) == 1 and tables[0].suffix.lower() == ".toml":
         records = _of_run(tables[0], split or Split.VALIDATION, rebuilt)
     else:
@@ -174,7 +179,7 @@ def _chosen_records(
     marking = {record.dataset for record, _ in records if record.lesions}
     if not marking:
         raise InvalidManifest(
-            "no image of these has a marked lesion",
+            "none of these images has a marked lesion",
             source=", ".join(map(str, tables)),
             keyword="lesions",
             remedy="Give tables with lesions (see docs/reference/tables.md), or another --split",
@@ -194,12 +199,8 @@ def _of_run(table: Path, split: Split, rebuilt: Rebuilt) -> list[tuple[Record, s
     config = read_run(table)
     manifest, marked = load_manifest(config), load_localisation(config)
     refuse_other_split(manifest, rebuilt.split_digest, rebuilt.name, str(table))
-    own = {(record.dataset, record.image_id) for record in manifest.records}
-    further = [
-        record
-        for record in (marked.records if marked else ())
-        if (record.dataset, record.image_id) not in own
-    ]
+    own = {record.key for record in manifest.records}
+    further = [record for record in (marked.records if marked else ()) if record.key not in own]
     side = "learned from" if split is Split.TRAIN else "held out"
     taught = side if config.train.map_weight else "held out"
     return [(r, side) for r in manifest.records if r.split is split] + [
@@ -208,8 +209,8 @@ def _of_run(table: Path, split: Split, rebuilt: Rebuilt) -> list[tuple[Record, s
 
 
 def _hash(pair: tuple[Record, str]) -> str:
-    """A place in line that depends on nothing but the identifier."""
-    return hashlib.sha256(f"{pair[0].dataset}/{pair[0].image_id}".encode()).hexdigest()
+    """Give a place in the order of images that depends only on the identifier."""
+    return hashlib.sha256(pair[0].image_name.encode()).hexdigest()
 
 
 def _has_target(record: Record) -> bool:
@@ -227,7 +228,10 @@ def _prepared(
 
 
 def _explain(net: LogOdds, methods: dict[str, Method], image: ExplainedImage, costs: Costs) -> None:
-    """Make and read the maps of one image; who reads feature maps pays for the pass to them."""
+    """Make and read the maps of one image.
+
+    The time of the pass through the trunk counts for methods that read feature maps.
+    """
     from mammolens.learn.attribution import look_at, map_of
 
     began = time.perf_counter()
@@ -259,7 +263,7 @@ def _shuffle(
     costs: Costs,
     on_progress: Tell,
 ) -> None:
-    """Hold each map against that of a network that knows nothing any more."""
+    """Compare each map with that of a network whose weights are shuffled."""
     from mammolens.learn.attribution import LogOdds, look_at, map_of, shuffled
 
     for layers in SHUFFLES:
@@ -288,4 +292,4 @@ def _write(
         write_whole(paths[1], render_markdown(build_explained(found)))
     columns = {name: method.title for name, method in methods.items()}
     rows = [(one.record, one.view, one.heats) for one in shown]
-    return [*paths[:2], *([write_sheet(rows, columns, paths[2])] if rows else [])]
+    return [*paths[:2], *([write_png(paths[2], draw_sheet(rows, columns))] if rows else [])]

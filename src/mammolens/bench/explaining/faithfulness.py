@@ -1,6 +1,6 @@
-"""Whether a map says what the network acts on: deletion, insertion, and the likeness of two maps.
+"""How faithful a map is to its network: deletion, insertion, and the similarity of two maps.
 
-Pure arrays and a function that scores pictures; what makes the maps is not known here.
+The inputs are arrays and a function that scores pictures, whatever method made the maps.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ __all__ = [
 ]
 
 STEPS: Final = 8
-"""Equal parts of the breast that are taken away or put back, one after the other."""
+"""Number of equal parts of the breast that are blurred or restored, one after the other."""
 
 BLUR_PX: Final = 24.0
-"""Standard deviation of the blur that stands for a place without its content, in pixels."""
+"""Standard deviation, in pixels, of the blur that removes the content of a place."""
 
 Heat = npt.NDArray[np.float32]
 Score = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float64]]
@@ -35,8 +35,8 @@ Score = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float64]]
 
 
 class Curves(NamedTuple):
-    """Areas under the score as the breast is taken away from its hottest place on (low is good),
-    and as it is put back into its blurred picture (high is good)."""
+    """Areas under the score while the breast is blurred, hottest places first (low is good), and
+    while it is restored in the same order (high is good)."""
 
     deletion: float
     insertion: float
@@ -45,14 +45,14 @@ class Curves(NamedTuple):
 def deletion_insertion(
     score: Score, picture: npt.NDArray[np.uint8], breast: npt.NDArray[np.bool_], heat: Heat
 ) -> Curves:
-    """Take the breast's cells away in the order of a map, and put them back in the same order.
+    """Blur the breast's cells in the order of a map, and restore them in the same order.
 
     Parameters
     ----------
     picture, breast
         (H, W), uint8 and bool.
     heat
-        Float32 (h, w); cells of one value come in a seeded random order.
+        Float32 (h, w); cells of equal value are in a seeded random order.
 
     Source
     ------
@@ -75,9 +75,9 @@ def deletion_insertion(
 
 
 def rank_correlation(first: Heat, second: Heat, breast: npt.NDArray[np.bool_]) -> float | None:
-    """Spearman's correlation of two maps (h, w) over the cells of the breast (H, W).
+    """Give Spearman's correlation of two maps (h, w) over the cells of the breast (H, W).
 
-    ``None`` where either map is even there.
+    ``None`` if either map is constant there.
     """
     inside = _touched(breast, first.shape)
     a, b = first.ravel()[inside], second.ravel()[inside]
@@ -87,7 +87,7 @@ def rank_correlation(first: Heat, second: Heat, breast: npt.NDArray[np.bool_]) -
 
 
 def global_similarity(first: Heat, second: Heat) -> float:
-    """Structural similarity of two maps (h, w) ≥ 0, each divided by its peak, as one window.
+    """Give the structural similarity of two maps (h, w) ≥ 0, each divided by its peak.
 
     Source
     ------
@@ -107,7 +107,7 @@ def global_similarity(first: Heat, second: Heat) -> float:
 
 
 def _touched(breast: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Cells (h · w,) of a map of which any part lies in the breast (H, W)."""
+    """Say which cells (h · w,) of a map are partly or wholly in the breast (H, W)."""
     rows, cols = shape
     high, wide = breast.shape[0] // rows, breast.shape[1] // cols
     blocks = breast[: rows * high, : cols * wide].reshape(rows, high, cols, wide)

@@ -1,4 +1,4 @@
-"""What was measured of one image under each method of explaining, and the figures of a method."""
+"""The measurements of each explanation method on each image, and the figures of a method."""
 
 from __future__ import annotations
 
@@ -28,13 +28,17 @@ SHUFFLES: Final = ("head", "all")
 YARDSTICK: Final = "grad_cam"
 
 _ALIKE = 0.5
-"""Mean rank correlation with the map of a shuffled network from which on a method fails."""
+"""Mean rank correlation with the map of a shuffled network from which a method fails. Chosen by
+hand."""
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """How like a map is to that of a network whose weights were shuffled: rank correlation over
-    the breast (``None`` where a map is even) and structural similarity."""
+    """The similarity of a map to that of a network with shuffled weights.
+
+    `ranks` is the rank correlation over the breast (``None`` if a map is even), `structure` the
+    structural similarity.
+    """
 
     ranks: float | None
     structure: float
@@ -42,7 +46,7 @@ class Likeness:
 
 @dataclass
 class ExplainedImage:
-    """One image, and by method its map, what was read of it, and what else was measured."""
+    """One image, and its map and measurements by the name of the method."""
 
     record: Record
     view: PreparedView
@@ -51,11 +55,6 @@ class ExplainedImage:
     seconds: dict[str, float] = field(default_factory=dict)
     curves: dict[str, Curves] = field(default_factory=dict)
     likeness: dict[str, dict[str, Likeness]] = field(default_factory=dict)
-
-    @property
-    def patient(self) -> str:
-        """Key of the patient, for the bootstrap."""
-        return "/".join(self.record.patient)
 
 
 Images = Sequence[ExplainedImage]
@@ -68,15 +67,16 @@ def method_figures(name: str, images: Images, *, draws: int = 2000) -> dict[str,
     Parameters
     ----------
     images
-        All images; those that the method did not explain take no part.
+        All images; those that the method did not explain are left out.
     draws
         Of the bootstrap over patients.
 
     Returns
     -------
-    ``localisation`` over all and per data set (malignant lesions; any where none is malignant),
-    ``faithfulness``, ``shuffled_weights``, ``seconds_per_image``, ``time_ratio`` and, for all but
-    Grad-CAM, ``difference`` from it. What no image stands behind is ``None`` or absent.
+    ``localisation`` over all and per data set (of malignant lesions; of all lesions if none is
+    malignant), ``faithfulness``, ``shuffled_weights``, ``seconds_per_image``, ``time_ratio`` and,
+    except for Grad-CAM, ``difference`` from Grad-CAM. A figure without images is ``None`` or
+    absent.
     """
     own = [one for one in images if name in one.readings]
     names = sorted({one.record.dataset for one in own})
@@ -123,11 +123,11 @@ def _faithfulness(name: str, images: Images, draws: int) -> dict[str, Any] | Non
 
 
 def _shuffled(name: str, images: Images, draws: int) -> dict[str, Any]:
-    """A map that is even, of the network or of the shuffled one, has no ranks; it is counted."""
+    """Compare with shuffled networks. If either map is even, it has no ranks and is counted."""
     found: dict[str, Any] = {}
     for layers in SHUFFLES:
         own = [one for one in images if layers in one.likeness.get(name, {})]
-        alike = [(one.patient, one.likeness[name][layers]) for one in own]
+        alike = [(one.record.patient_name, one.likeness[name][layers]) for one in own]
         ranked = [(who, like.ranks) for who, like in alike if like.ranks is not None]
         if not alike:
             continue
@@ -148,7 +148,7 @@ def _shuffled(name: str, images: Images, draws: int) -> dict[str, Any]:
 
 
 def _differences(name: str, images: Images, draws: int) -> dict[str, Any]:
-    """Method less Grad-CAM, on the images that both explained."""
+    """Give the method's figures minus those of Grad-CAM, on the images that both explained."""
 
     def less(value: Value) -> Value:
         return lambda one, of: value(one, of) - value(one, YARDSTICK)
@@ -180,7 +180,9 @@ def _froc_difference(
         return [marked_image(one.record, one.readings[of], target, rule) for one in images]
 
     both = zip(images, marks(name), marks(YARDSTICK), strict=True)
-    kept = [(one.patient, a, b) for one, a, b in both if a is not None and b is not None]
+    kept = [
+        (one.record.patient_name, a, b) for one, a, b in both if a is not None and b is not None
+    ]
     own = sensitivity_at_false_marks_statistic([a for _, a, _ in kept], 1.0)
     yard = sensitivity_at_false_marks_statistic([b for _, _, b in kept], 1.0)
     return lambda weights: own(weights) - yard(weights), [who for who, _, _ in kept]
@@ -188,7 +190,7 @@ def _froc_difference(
 
 def _mean(images: Images, value: Value, name: str, draws: int) -> dict[str, Any]:
     values = [value(one, name) for one in images]
-    return _bounded(mean_statistic(values), [one.patient for one in images], draws)
+    return _bounded(mean_statistic(values), [one.record.patient_name for one in images], draws)
 
 
 def _bounded(statistic: Statistic, who: Sequence[str], draws: int) -> dict[str, Any]:

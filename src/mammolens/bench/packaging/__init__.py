@@ -1,4 +1,4 @@
-"""A finished run → a model package, with all that is fixed on its validation side."""
+"""Export a finished run as a model package, calibrated on the run's validation side."""
 
 from __future__ import annotations
 

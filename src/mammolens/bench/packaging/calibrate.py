@@ -1,4 +1,4 @@
-"""Calibration of a package: logits of validation images → probabilities, at any known age."""
+"""The calibration of a package: logits of validation images → probabilities; age is optional."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from mammolens.model import AgePrior, is_usable_age, shift_odds
 __all__ = ["Fit", "calibrate", "calibrated"]
 
 _NEVER = -50.0
-"""Bias of a class that cannot be the answer; it leaves e^-50 of its probability."""
+"""Bias of a class that is never the answer: its probability is multiplied by e^-50."""
 _LEAST_SHARE = 1e-9
+"""Smallest prior of the class normal, which must not be 0."""
 _LEAST_IMAGES = 200
+"""Fewest images with a known age for the use of age. Chosen by hand; not tuned."""
 _Float = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Temperature and bias of logits, the class shares that come of it, and what age adds."""
+    """Temperature and bias of the logits, the resulting class shares, and the effect of age."""
 
     temperature: float = 1.0
     bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -32,17 +34,18 @@ class Fit:
 
 
 def calibrate(logits: npt.ArrayLike, records: Sequence[Record], *, fitted_on: str) -> Fit:
-    """Fit a temperature, and the malignant intercept that gives the right mean; then age.
+    """Fit a temperature and the malignant intercept that gives the right mean, then the age slope.
 
-    Where no label allows normal, as with marked lesions, it is not a possible answer. Age is used
-    only if enough images have one and the whole interval of its slope lies above 0.
+    If no label allows normal, as with marked lesions, normal is not a possible answer. Age is used
+    only if enough images have one, its slope can be estimated, and the slope's whole interval is
+    above 0.
 
     Parameters
     ----------
     logits
         (n, 3), of the images of `records`.
     fitted_on
-        What they are, in words.
+        Description of these images, for the card.
     """
     values = np.asarray(logits, np.float64)
     allowed = np.array([record.allowed for record in records])
@@ -73,7 +76,7 @@ def calibrate(logits: npt.ArrayLike, records: Sequence[Record], *, fitted_on: st
 
 
 def calibrated(logits: npt.ArrayLike, records: Sequence[Record], fit: Fit) -> _Float:
-    """Probabilities (n, 3) of the images of `records`, with what their age adds."""
+    """Give the probabilities (n, 3) of the images of `records`, with the effect of age."""
     values = np.asarray(logits, np.float64)
     return _aged(softmax(values / fit.temperature + np.array(fit.bias)), records, fit.age)
 
@@ -81,8 +84,11 @@ def calibrated(logits: npt.ArrayLike, records: Sequence[Record], fit: Fit) -> _F
 def _age_prior(
     probabilities: _Float, records: Sequence[Record], share: float, fitted_on: str
 ) -> AgePrior | None:
-    """The slope is fitted beside the pictures' log-odds and within data sets; the age that
-    changes nothing is the one that leaves the mean probability as it is."""
+    """Fit the slope of age, given the pictures' log-odds, within data sets.
+
+    At the age ``centre_years`` the probability does not change. It is chosen so that the mean
+    probability stays as it is.
+    """
     rows = [
         row
         for row, record in enumerate(records)
@@ -96,9 +102,9 @@ def _age_prior(
         log_odds(probabilities[rows, 2]),
         ages / 10.0,
         [records[row].dataset for row in rows],
-        ["/".join(records[row].patient) for row in rows],
+        [records[row].patient_name for row in rows],
     )
-    if slope.low is None or slope.high is None or slope.low <= 0.0:
+    if slope is None or slope.low is None or slope.high is None or slope.low <= 0.0:
         return None
     youngest, oldest = (float(edge) for edge in np.quantile(ages, (0.01, 0.99)))
     labelled = [row for row, record in enumerate(records) if record.malignant is not None]

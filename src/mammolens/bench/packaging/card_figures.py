@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from itertools import product
+from typing import Any, Final, cast
 
 from mammolens.bench.units import (
     TASKS,
@@ -38,21 +39,21 @@ def fix_operating_points(
     kind: InputKind = InputKind.BREAST,
     draws: int = 2000,
 ) -> OperatingPoints:
-    """Fix the two thresholds on P(malignant) that part low, intermediate and high.
+    """Fix the two thresholds on P(malignant) between low, intermediate and high.
 
-    Where one threshold reaches both goals, so that the order is reversed, the lower of the two is
-    `low` and the higher is `high`: each then reaches its goal with more to spare.
+    If the threshold of the first goal is above that of the second, the lower of the two becomes
+    `low` and the higher `high`. Each then exceeds its goal.
 
     Parameters
     ----------
     results
         Scored validation images.
     fixed_on
-        What they are, in words.
+        Description of these images, for the card.
     kind
-        What an image shows: where a breast, patients are counted, where a lesion, images are.
+        The content of an image: for breasts, patients are counted; for lesions, images.
     draws
-        Resamples of patients behind each interval.
+        Resamples of patients for each interval.
 
     Raises
     ------
@@ -91,50 +92,37 @@ def validation_figures(
 ) -> tuple[ValidationFigure, ...]:
     """Give the card's figures: every data set, task and unit that has a label.
 
-    Of lesions there is one task, malignancy, and one unit, the lesion.
-
-    With several data sets a last group, `ALL_DATASETS`, pools them.
+    Lesions have one task, malignancy, and one unit, the lesion. If there are several data sets, a
+    last group, `ALL_DATASETS`, pools them.
 
     Parameters
     ----------
     results
         Scored images.
     kind
-        What an image shows.
+        The content of an image.
     """
     names = sorted({one.record.dataset for one in results})
     groups = {name: [one for one in results if one.record.dataset == name] for name in names}
     if len(groups) > 1:
         groups[ALL_DATASETS] = list(results)
-    if kind is InputKind.LESION:
-        return tuple(
-            _figure(name, "malignancy", "lesion", measured["malignancy"]["image"])
-            for name, members in groups.items()
-            for measured in [figures(members)]
-        )
-    found = []
-    for name, members in groups.items():
-        measured = figures(members)
-        found += [
-            _figure(name, task, unit, measured[task][unit])
-            for task in TASKS
-            for unit in UNITS
-            if measured[task][unit]["n"]
-        ]
-    return tuple(found)
+    of_lesions = kind is InputKind.LESION
+    wanted = [("malignancy", "image")] if of_lesions else list(product(TASKS, UNITS))
+    return tuple(
+        _figure(name, task, "lesion" if of_lesions else unit, measured[task][unit])
+        for name, members in groups.items()
+        for measured in [figures(members)]
+        for task, unit in wanted
+        if of_lesions or measured[task][unit]["n"]
+    )
 
 
-def _figure(
-    dataset: str,
-    task: Literal["malignancy", "tumour"],
-    unit: Literal["image", "breast", "patient", "lesion"],
-    measured: dict[str, Any],
-) -> ValidationFigure:
+def _figure(dataset: str, task: str, unit: str, measured: dict[str, Any]) -> ValidationFigure:
     auc = measured["auc"]
     return ValidationFigure(
         dataset=dataset,
-        task=task,
-        unit=unit,
+        task=cast(Any, task),
+        unit=cast(Any, unit),
         auc=None if auc is None or auc["low"] is None else estimate_of(auc),
         n=measured["n"],
         n_positive=measured["n_positive"],

@@ -1,7 +1,7 @@
-"""The text of a model card: from the run's own data, and from the section ``card`` of its file.
+"""The text of a model card, from the run's data and from the section ``card`` of its TOML file.
 
-A sentence of that section which names a public data set that the run has not seen is left out:
-run files are copied from each other, and their sentences with them.
+If a sentence of that section names a public data set that the run has not used, it is left out:
+people copy run files, and such sentences with them.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from mammolens.model.package_files import CARD_FILE, open_package
 __all__ = ["CardWords", "card_words"]
 
 _OWN: Final = ("folder", "table")
-"""Readers of a user's own data: their names are not names of data sets."""
+"""Readers of a user's own data; their names are not names of data sets."""
 
 
 @dataclass(frozen=True)
 class CardWords:
-    """Fields of a card in words, and notes on what was left out."""
+    """The text fields of a card, and a note on each sentence that was left out."""
 
     fields: dict[str, Any]
     left_out: tuple[str, ...]
@@ -47,11 +47,11 @@ def card_words(
     Parameters
     ----------
     card
-        With its figures.
+        The card with its figures.
     learned, held_out
         The records of the training and of the validation side.
     further
-        Weaknesses that were found elsewhere, such as cautions of the run's origin.
+        Weaknesses from elsewhere, such as cautions about the run's first weights.
     """
     marked = load_localisation(config)
     taught = sorted({record.dataset for record in learned})
@@ -61,18 +61,18 @@ def card_words(
     def kept(words: str) -> bool:
         unseen = _unseen(words, seen)
         if unseen:
-            left_out.append(f"left out of the card, for the run has not seen {unseen}: {words}")
+            left_out.append(f"left out of the card, because the run did not use {unseen}: {words}")
         return not unseen
 
-    said = [*weaknesses_of(card, learned, held_out), *(_sentence(words) for words in further)]
-    said += [words for name in taught for words in config.note_of(name).weaknesses]
+    weaknesses = [*weaknesses_of(card, learned, held_out), *(_sentence(words) for words in further)]
+    weaknesses += [words for name in taught for words in config.note_of(name).weaknesses]
     if (start := config.network.start) is not None:
-        said.append(f"Its trunk goes on from {start}: what is weak there is weak here.")
+        weaknesses.append(f"Its trunk comes from {start}, and has the weaknesses of that model.")
     default = CardConfig().intended_use
     fields = {
         "intended_use": own.intended_use if kept(own.intended_use) else default,
         "tumour_vouched": own.tumour_vouched,
-        "weaknesses": (*said, *(words for words in own.weaknesses if kept(words))),
+        "weaknesses": (*weaknesses, *(words for words in own.weaknesses if kept(words))),
         "licence": own.licence if own.licence and kept(own.licence) else _licence(config, taught),
         "attribution": own.attribution
         if own.attribution and kept(own.attribution)
@@ -82,7 +82,7 @@ def card_words(
 
 
 def _unseen(words: str, seen: set[str]) -> str:
-    """The first public data set that is named and was not seen; nothing if there is none."""
+    """Give the first public data set that is named but was not used; empty if there is none."""
     names = {_plain(info.name) for info in list_sources()} - set(_OWN)
     ways = sorted((re.escape(n).replace("_", "[-_ ]?") for n in names), key=len, reverse=True)
     for found in re.findall(rf"(?<![a-z])(?:{'|'.join(ways)})(?![a-z])", words.lower()):
@@ -98,11 +98,11 @@ def _licence(config: RunConfig, taught: Sequence[str]) -> str:
 
 
 def _bound(config: RunConfig) -> str:
-    """The terms of what the trunk goes on from."""
+    """Give the terms of the weights that the trunk comes from."""
     start = config.network.start
     if start is None:
         return ""
-    words = f" The trunk goes on from {start}, whose terms bind as well"
+    words = f" The trunk comes from {start}, whose terms apply as well"
     try:
         source, read = open_package(str(start) if config.network.starts_from_package else start)
         return f"{words}: {read_card(read(CARD_FILE), source).licence}"

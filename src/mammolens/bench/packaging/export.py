@@ -1,7 +1,7 @@
-"""A finished run → a model package: calibration, graph, operating points, findings, card.
+"""Export a finished run as a model package: calibration, graph, operating points, findings, card.
 
-Everything that is fixed here is fixed on the run's validation side; training patients and the
-localisation tables' patients are kept apart from it.
+Calibration, thresholds and levels are fixed on the run's validation side, which has no training
+patient and no patient whose marked lesions taught the maps.
 """
 
 from __future__ import annotations
@@ -29,15 +29,10 @@ from mammolens.model import (
     Calibration,
     ClassPrior,
     Dataset,
-    Estimate,
-    FindingLevel,
     KnownPatients,
     ModelCard,
     ModelPackage,
-    OperatingPoint,
-    OperatingPoints,
     Training,
-    ValidationFigure,
     patient_digests,
     refuse_target,
     save_package,
@@ -52,9 +47,9 @@ _PROBES = 10
 def export_run(
     run: Path, package: Path, on_progress: Callable[[str], None] = lambda _: None
 ) -> ModelPackage:
-    """Make a model package of the best weights of a run.
+    """Make a model package from the best weights of a run.
 
-    All is computed in memory; files appear when everything has been judged, see
+    Everything is computed in memory. Files are written at the end, see
     `mammolens.model.save_package`.
 
     Parameters
@@ -67,13 +62,13 @@ def export_run(
     Raises
     ------
     ConfigError
-        If the folder holds no finished pass, its tables or split have changed since, or `package`
-        holds something else.
+        If the folder has no finished pass, its tables or split have changed since, or `package`
+        has other files.
     InvalidManifest
         If the validation side cannot be judged by patient, see
         `mammolens.learn.side_checks.refuse_unjudgeable`.
     ContractMismatch
-        If the graph does not say what the network says.
+        If the graph and the network give different outputs.
     StorageError
         If the package cannot be written.
     """
@@ -113,7 +108,7 @@ def export_run(
     fixed_on = f"{len(cache.records)} validation {shown} of {names}"
     fit = calibrate(logits, cache.records, fitted_on=fixed_on)
     if of_lesions:
-        fit = replace(fit, age=None)  # a mark is judged by what it shows
+        fit = replace(fit, age=None)  # a marked lesion is judged only by its picture
     model, graph = packed(fit)
     kind = model.card.input_kind
     results = results_from_probabilities(cache.records, calibrated(logits, cache.records, fit))
@@ -131,7 +126,7 @@ def export_run(
     words = card_words(config, judged, learned, cache.records, (*lineage.cautions, *gaps))
     for line in words.left_out:
         on_progress(line)
-    final = ModelCard.model_validate({**judged.model_dump(), **words.fields})
+    final = ModelCard.model_validate({**vars(judged), **words.fields})
     taught = lineage.taught | patient_digests(r.patient for r in learned) | taught_places(config)
     held_out = patient_digests(r.patient for r in manifest.records) - taught
     written = save_package(package, final, graph, KnownPatients(taught, held_out, lineage.complete))
@@ -147,31 +142,26 @@ def _draft(
     fit: Fit,
     sha256: str,
 ) -> ModelCard:
-    """The card with all that is known before the graph has been judged; it is never written."""
-    of_lesions = isinstance(config.preprocess, RegionConfig)
-    nothing = Estimate(value=0.0, low=0.0, high=1.0)
-    point = OperatingPoint(
-        threshold=0.5,
-        sensitivity=nothing,
-        specificity=nothing,
-        n=2,
-        n_positive=1,
-        unit="lesion" if of_lesions else "exam",
-    )
+    """Make a card without the fields that the graph's own scores decide.
+
+    Scoring needs none of them. The finished card is validated whole.
+    """
     network = config.network
     normal, benign, malignant = fit.prior
-    return ModelCard(
-        name=config.name,
-        version=config.version,
-        input_kind=InputKind.LESION if of_lesions else InputKind.BREAST,
-        classes=CLASSES,
-        preprocess=config.preprocess,
-        graph_sha256=sha256,
-        architecture=(
+    known: dict[str, Any] = {
+        "name": config.name,
+        "version": config.version,
+        "input_kind": (
+            InputKind.LESION if isinstance(config.preprocess, RegionConfig) else InputKind.BREAST
+        ),
+        "classes": CLASSES,
+        "preprocess": config.preprocess,
+        "graph_sha256": sha256,
+        "architecture": (
             f"{network.backbone}, {network.pooling} pooling, fully connected {network.hidden}, "
             "ReLU, dropout, fully connected 3, softmax; Grad-CAM in the graph"
         ),
-        calibration=Calibration(
+        "calibration": Calibration(
             temperature=fit.temperature,
             bias=fit.bias,
             fitted_on="the run's validation images (partial labels)",
@@ -179,19 +169,9 @@ def _draft(
             prior=ClassPrior(normal=normal, benign=benign, malignant=malignant),
             age=fit.age,
         ),
-        operating_points=OperatingPoints(low=point, high=point, fixed_on="nothing yet"),
-        finding_level=FindingLevel(level=1.0, method="nothing yet"),
-        training=_training(config, summary, manifest),
-        validation=(
-            ValidationFigure(
-                dataset="none yet", task="malignancy", unit="image", auc=None, n=0, n_positive=0
-            ),
-        ),
-        intended_use=config.card.intended_use,
-        weaknesses=("not judged yet",),
-        licence="not judged yet",
-        attribution="not judged yet",
-    )
+        "training": _training(config, summary, manifest),
+    }
+    return ModelCard.model_construct(**known)
 
 
 def _training(config: RunConfig, summary: dict[str, Any], manifest: Manifest) -> Training:
@@ -213,7 +193,7 @@ def _training(config: RunConfig, summary: dict[str, Any], manifest: Manifest) ->
 
 
 def _recipe(config: RunConfig, summary: dict[str, Any]) -> str:
-    """How the weights came about, in words."""
+    """Describe how the weights were trained."""
     network, train, augment = config.network, config.train, config.augment
     clauses = [
         f"the trunk{' and head' if network.start_head else ''} of an earlier run or package "
@@ -239,10 +219,10 @@ def _recipe(config: RunConfig, summary: dict[str, Any]) -> str:
         if train.cross_fit:
             folders = sorted({run.parent.name for run in train.teachers})
             names = (
-                f"{len(train.teachers)} runs of {' and '.join(folders)}, each of whom speaks only "
-                "of patients from whom it has not learned"
+                f"{len(train.teachers)} runs of {' and '.join(folders)}, each of which "
+                "scored only patients that it has not learned from"
             )
-        clauses.append(f"taught beside the labels by {names}, weight {train.teacher_weight:g}")
+        clauses.append(f"taught by the labels and by {names}, weight {train.teacher_weight:g}")
     if train.map_weight:
         clauses.append(f"maps taught by marked lesions, weight {train.map_weight:g}")
     clauses += [
@@ -258,7 +238,7 @@ def _recipe(config: RunConfig, summary: dict[str, Any]) -> str:
 
 
 def _excluded(config: RunConfig) -> list[str]:
-    """Machines that the run excludes and its tables hold."""
+    """Give the machines of the tables that the run excludes."""
     there = {record.machine for record in Manifest.read(*config.data.tables).records}
     return sorted(machine for machine in config.data.exclude_machines if machine in there)
 

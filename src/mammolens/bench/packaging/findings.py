@@ -1,4 +1,4 @@
-"""The level of the map at which a finding is made, and how often such findings lie on lesions."""
+"""The level of the map from which a finding is made, and how often such findings hit lesions."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from mammolens.preprocess import RegionConfig
 __all__ = ["checked_level", "finding_level", "score_cache"]
 
 _QUIET_SHARE = 0.8
+"""Share of the images without malignancy that get no finding. Chosen by hand; not tuned."""
 _QUIET_IMAGES = 250
 _BATCH = 16
 
 
 def score_cache(model: ModelPackage, cache: PreparedCache, rows: Sequence[int]) -> RawOutput:
-    """What the model says of rows of a cache, in their order."""
+    """Give the model's outputs for rows of a cache, in their order."""
     parts = [
         score_pictures(model, np.stack([cache.picture(row) for row in rows[i : i + _BATCH]]))
         for i in range(0, len(rows), _BATCH)
@@ -37,7 +38,7 @@ def score_cache(model: ModelPackage, cache: PreparedCache, rows: Sequence[int]) 
 
 
 def finding_level(model: ModelPackage, cache: PreparedCache) -> float:
-    """The level that the maps of four in five images without malignancy stay below."""
+    """Give the level that the maps of 80 % of the images without malignancy do not reach."""
     quiet = [i for i, record in enumerate(cache.records) if record.malignant is False]
     chosen = quiet[:: max(1, len(quiet) // _QUIET_IMAGES)]
     peaks = score_cache(model, cache, chosen).malignancy_map.max((1, 2))
@@ -45,9 +46,9 @@ def finding_level(model: ModelPackage, cache: PreparedCache) -> float:
 
 
 def checked_level(model: ModelPackage, level: float, config: RunConfig) -> FindingLevel:
-    """Count findings on and off the lesion centres of the localisation tables.
+    """Check a level: count findings on and off the marked lesions of the localisation tables.
 
-    Where the tables' training patients taught the maps, their others are checked.
+    Where the maps were trained on marked lesions, only validation patients are used.
     """
     method = (
         f"{_QUIET_SHARE:.0%} of validation images without malignancy stay below it; "
@@ -77,7 +78,7 @@ def checked_level(model: ModelPackage, level: float, config: RunConfig) -> Findi
     for record, findings in _located(model, records, level):
         on = [box_holds(finding.box_source_px, record.lesion_centre_px) for finding in findings]
         hits.append(any(on))
-        groups.append("/".join(record.patient))
+        groups.append(record.patient_name)
         off += len(on) - sum(on)
     found = np.array(hits, np.float64)
     rate = patient_bootstrap(lambda w: w @ found / w.sum(1), found > 0, groups)

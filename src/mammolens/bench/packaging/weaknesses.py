@@ -1,7 +1,7 @@
 """Weaknesses of a model, stated from the run's own data and figures.
 
-Nothing here is about a data set that the run has not seen: every sentence counts the records of the
-training side, the patients that were held out, or figures of the card.
+No sentence is about a data set that the run has not used. Every sentence uses only the records of
+the training side, the held-out patients, or figures of the card.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from mammolens.wording import percent
 __all__ = ["largest_miss", "weaknesses_of"]
 
 _UNSURE: Final = 0.05
-"""Chance that more cancers are missed than `largest_miss` says."""
+"""Probability that more cancers are missed than `largest_miss` gives."""
 _RARE: Final = 0.05
-"""Share of the training images below which a view is said to be hardly seen."""
+"""Share of the training images below which a view counts as rare. Chosen by hand."""
 _NAMED: Final = 5
-"""Machines that are named at most."""
+"""Largest number of machines that are named."""
 
 
 def weaknesses_of(
     card: ModelCard, learned: Sequence[Record], held_out: Sequence[Record]
 ) -> Iterator[str]:
-    """Say where a model is weak, one sentence or two at a time.
+    """Give the weaknesses of a model, each in one or two sentences.
 
     Parameters
     ----------
     card
-        With its figures and operating points.
+        The card with its figures and operating points.
     learned, held_out
-        Images of the training and of the validation side that could be used.
+        The usable images of the training side and of the validation side.
     """
     yield _extent(learned)
     yield _window(card)
@@ -60,17 +60,17 @@ def weaknesses_of(
     )
     if (age := card.calibration.age) is not None:
         yield (
-            f"A known age is part of P(malignant), by a slope fitted on {age.fitted_on}: it tells "
-            "nothing between patients of one age, and does harm where patients were matched by age."
+            f"A known age is part of P(malignant), by a slope fitted on {age.fitted_on}: it does "
+            "not distinguish patients of one age, and does harm if patients were matched by age."
         )
-    yield "Its tables do not tell implants, men or tomosynthesis: nothing is known of these."
+    yield "Its tables do not show implants, men or tomosynthesis: nothing is known about these."
 
 
 def largest_miss(missed: int, n: int) -> float:
-    """The share of cancers that a threshold misses at most, with a probability of 95 %.
+    """Give the largest share of cancers that a threshold may miss, with a probability of 95 %.
 
-    A threshold fixed at one of `n` ordered scores has a share below it that is distributed as an
-    order statistic, which makes this the upper limit of Clopper and Pearson.
+    The threshold is one of `n` ordered scores. The share below it is distributed as an order
+    statistic, so the result is the upper limit of Clopper and Pearson.
     Source: Wilks 1941, doi 10.1214/aoms/1177731788.
 
     Examples
@@ -115,18 +115,18 @@ def _window(card: ModelCard) -> str:
 
 def _choice(card: ModelCard, held_out: Sequence[Record]) -> Iterator[str]:
     low = card.operating_points.low
-    whom = "lesions" if low.unit == "lesion" else "patients"
+    unit = "lesions" if low.unit == "lesion" else "patients"
     names = join_words(sorted({record.dataset for record in held_out}))
     yield (
-        f"The pass, calibration and thresholds were chosen on the {low.n} validation {whom} "
+        f"The pass, calibration and thresholds were chosen on the {low.n} validation {unit} "
         f"({low.n_positive} with cancer) of {names} whose figures are given: these are "
         "optimistic."
     )
     missed = round((1.0 - low.sensitivity.value) * low.n_positive)
     yield (
-        f"The threshold of low misses {missed} of the {low.n_positive} {whom} with cancer that it "
+        f"The threshold of low misses {missed} of the {low.n_positive} {unit} with cancer that it "
         f"was fixed on; among others like them up to {largest_miss(missed, low.n_positive):.0%} "
-        "may be missed (95 % limit)" + (", so few are they." if low.n_positive < FEW else ".")
+        "may be missed (95 % limit)" + (", because they are few." if low.n_positive < FEW else ".")
     )
 
 
@@ -146,7 +146,7 @@ def _ranking(card: ModelCard) -> Iterator[str]:
 
 
 def _classes(learned: Sequence[Record]) -> Iterator[str]:
-    """Classes that nothing, or a part of the sources alone, tells from the others."""
+    """Name classes that no source, or only some sources, label separately."""
     sources = sorted({record.dataset for record in learned})
     sources_of = {
         name: sorted({r.dataset for r in learned if r.allowed == alone})
@@ -159,36 +159,37 @@ def _classes(learned: Sequence[Record]) -> Iterator[str]:
                 "at best."
             )
     if sources_of["normal"] and any(by and by != sources for by in sources_of.values()):
-        said = " and ".join(f"{name} by {join_words(by)}" for name, by in sources_of.items() if by)
+        named = " and ".join(f"{name} by {join_words(by)}" for name, by in sources_of.items() if by)
         yield (
-            f"Only some sources tell classes apart ({said}): P(tumour) also tells the sources "
-            "apart and must not be trusted on others."
+            f"Only some sources label these classes separately ({named}): P(tumour) then also "
+            "depends on the source and must not be trusted on other sources."
         )
 
 
 def _ages(learned: Sequence[Record]) -> str:
     known = [record.age_years for record in learned if record.age_years is not None]
     if not known:
-        return "No age of its training patients is known: nor is how it does at any age."
+        return "No age of its training patients is known, so its performance by age is unknown."
     low, middle, high = np.quantile(known, (0.01, 0.5, 0.99))
     return (
         f"Its training images are of patients from {low:.0f} to {high:.0f} years (median "
-        f"{middle:.0f}{_unknown(len(learned) - len(known), learned)}): of others nothing is known."
+        f"{middle:.0f}{_unknown(len(learned) - len(known), learned)}): nothing is "
+        "known about other ages."
     )
 
 
 def _density(learned: Sequence[Record]) -> str:
-    said = _shares(learned, density_group)
-    if not said:
-        return "No breast density is known of its training images: nor is how it does at any."
-    return f"Breast density of its training images: {said}."
+    shares = _shares(learned, density_group)
+    if not shares:
+        return "No breast density of its training images is known, so its effect is unknown."
+    return f"Breast density of its training images: {shares}."
 
 
 def _machines(learned: Sequence[Record]) -> str:
-    said = _shares(learned, lambda record: record.machine)
-    if not said:
-        return "No machine is named in its training tables: how it does on yours is not known."
-    return f"Machines of its training images: {said}. Of others nothing is known."
+    shares = _shares(learned, lambda record: record.machine)
+    if not shares:
+        return "Its training tables name no machine, so its performance on yours is unknown."
+    return f"Machines of its training images: {shares}. Nothing is known about others."
 
 
 def _views(learned: Sequence[Record]) -> Iterator[str]:
@@ -199,11 +200,11 @@ def _views(learned: Sequence[Record]) -> Iterator[str]:
         yield "The views of its training images are not known."
     elif rare:
         trained = join_words([f"{n} {view}" for view, n in views.most_common()])
-        yield f"Learned from {trained} images: {join_words(rare)} views are new to it."
+        yield f"Learned from {trained} images: {join_words(rare)} views are almost unknown to it."
 
 
 def _shares(records: Sequence[Record], name_of: Callable[[Record], str | None]) -> str:
-    """Names with their shares, the most frequent first; nothing if none is known."""
+    """Give the names with their shares, the most frequent first; empty if none is known."""
     found = Counter(name for record in records if (name := name_of(record)) is not None)
     if not found:
         return ""

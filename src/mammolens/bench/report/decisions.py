@@ -230,35 +230,38 @@ def _classes(place: str, found: Judged) -> Iterator[Block]:
 
 def conformal_blocks(metrics: Judged) -> Iterator[Block]:
     """Show decisions that may be "unsure", and whether they keep the promised coverage."""
-    rows, notes, fixed = [], list[str](), list[str]()
-    for place, judged in datasets_with(metrics, "conformal"):
-        for task in TASK_WORDS:
-            for unit, found in judged["conformal"].get(task, {}).items():
-                name = f"{place}: {task}, {unit}"
-                if not has_value(found.get("unsure")):
-                    notes.append(f"{name}: {found.get('note', 'no answers')}")
-                    continue
-                fixed.append(str(found["fixed_on"]))
-                rows.append(
-                    (
-                        name,
-                        n_and_positives(found),
-                        f"{found['promised']:g}",
-                        figure(found["coverage_positive"]),
-                        figure(found["coverage_negative"]),
-                        figure(found["unsure"]),
-                    )
-                )
-    if rows:
+    units = [
+        (f"{place}: {task}, {unit}", found)
+        for place, judged in datasets_with(metrics, "conformal")
+        for task in TASK_WORDS
+        for unit, found in judged["conformal"].get(task, {}).items()
+    ]
+    answered = [(name, found) for name, found in units if has_value(found.get("unsure"))]
+    notes = [
+        f"{name}: {found.get('note', 'no answers')}"
+        for name, found in units
+        if not has_value(found.get("unsure"))
+    ]
+    shares = ("coverage_positive", "coverage_negative", "unsure")
+    if answered:
+        rules = dict.fromkeys(str(found["fixed_on"]) for _, found in answered)
         yield Text(
             "A patient is called positive, negative or unsure. In each class, the promised share "
             "of patients is not called the other class. A person must read the unsure ones. "
-            f"Rules: {'; '.join(dict.fromkeys(fixed))}."
+            f"Rules: {'; '.join(rules)}."
         )
         yield Table(
             "Coverage of each class, and the share left unsure",
             ("Data set: task, unit", "n", "Promised", "Positives", "Negatives", "Unsure"),
-            tuple(rows),
+            tuple(
+                (
+                    name,
+                    n_and_positives(found),
+                    f"{found['promised']:g}",
+                    *(figure(found[share]) for share in shares),
+                )
+                for name, found in answered
+            ),
         )
     if notes:
         yield Text(f"None: {'; '.join(notes)}.")

@@ -20,6 +20,12 @@ _CHANGES: Final = {
     "true_negatives_recalled": "Patients whom the readers cleared and the model would recall",
 }
 
+_REGISTRY: Final = (
+    "sensitivity",
+    "sensitivity_difference",
+    "specificity",
+    "specificity_difference",
+)
 _COMPARED: Final = (
     ("AUC", "auc", "auc"),
     ("Sensitivity at their specificity", "sensitivity", "sensitivity_at_their_specificity"),
@@ -41,22 +47,13 @@ def readers_blocks(metrics: Judged) -> Iterator[Block]:
         "the same patients, in each resample again, so the model looks a little better than with "
         "a threshold that was fixed before."
     )
-    rows, notes = [], []
-    for place, one in places:
-        for unit, found in _units(one["registry"]):
-            if "note" in found:
-                notes.append(f"{place}, {unit}: {found['note']}")
-                continue
-            rows.append(
-                (
-                    f"{place}, {unit}",
-                    n_and_positives(found),
-                    figure(found["sensitivity"]),
-                    figure(found["sensitivity_difference"]),
-                    figure(found["specificity"]),
-                    figure(found["specificity_difference"]),
-                )
-            )
+    units = _units(places, "registry")
+    notes = [f"{name}: {found['note']}" for name, found in units if "note" in found]
+    rows = [
+        (name, n_and_positives(found), *(figure(found[key]) for key in _REGISTRY))
+        for name, found in units
+        if "note" not in found
+    ]
     if rows:
         yield Table(
             f"At the registry's point: sensitivity at specificity {registry['specificity']}, "
@@ -71,9 +68,8 @@ def readers_blocks(metrics: Judged) -> Iterator[Block]:
 def readers_details(metrics: Judged) -> Iterator[Block]:
     """Count the units whose recall would change if the model decided."""
     rows = [
-        (f"{place}, {unit}", n_and_positives(found), words, count(found["changes"][key]))
-        for place, one in _places(metrics)
-        for unit, found in _units(one["birads"])
+        (name, n_and_positives(found), words, count(found["changes"][key]))
+        for name, found in _units(_places(metrics), "birads")
         for key, words in _CHANGES.items()
         if key in found.get("changes", {})
     ]
@@ -94,24 +90,23 @@ def _places(metrics: Judged) -> list[tuple[str, Judged]]:
 
 def _birads_blocks(places: list[tuple[str, Judged]]) -> Iterator[Block]:
     rows, notes, doubts = [], list[str](), list[str]()
-    for place, one in places:
-        for unit, found in _units(one["birads"]):
-            if "difference" not in found:
-                notes.append(f"{place}, {unit}: {found.get('note', 'no reading')}")
-                continue
-            if "note" in found:
-                doubts.append(f"{place}, {unit}: {found['note']}")
-            rows += [
-                (
-                    f"{place}, {unit}",
-                    n_and_positives(found),
-                    words,
-                    figure(found["readers"][key]),
-                    figure(found["model"][model]),
-                    figure(found["difference"][key]),
-                )
-                for words, key, model in _COMPARED
-            ]
+    for name, found in _units(places, "birads"):
+        if "difference" not in found:
+            notes.append(f"{name}: {found.get('note', 'no reading')}")
+            continue
+        if "note" in found:
+            doubts.append(f"{name}: {found['note']}")
+        rows += [
+            (
+                name,
+                n_and_positives(found),
+                words,
+                figure(found["readers"][key]),
+                figure(found["model"][model]),
+                figure(found["difference"][key]),
+            )
+            for words, key, model in _COMPARED
+        ]
     if rows:
         head = ("Data set, unit", "n", "Measure", "Readers", "Model", "Model − readers")
         yield Table("The readers of these images (BI-RADS)", head, tuple(rows))
@@ -121,8 +116,14 @@ def _birads_blocks(places: list[tuple[str, Judged]]) -> Iterator[Block]:
         yield Text(f"Not compared with their own readers: {'; '.join(notes)}.")
 
 
-def _units(found: Judged) -> Iterator[tuple[str, Judged]]:
-    return ((unit, found[unit]) for unit in UNITS if unit in found)
+def _units(places: list[tuple[str, Judged]], readers: str) -> list[tuple[str, Judged]]:
+    """Give each unit of each data set by its name; `readers` is ``registry`` or ``birads``."""
+    return [
+        (f"{place}, {unit}", one[readers][unit])
+        for place, one in places
+        for unit in UNITS
+        if unit in one[readers]
+    ]
 
 
 def reader_spots(judged: Judged) -> Iterator[Spot]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -184,23 +185,17 @@ def _summary(first: Run, second: Run, pairing: Pairing) -> Iterator[Block]:
     )
 
 
-@dataclass(frozen=True)
-class _Difference:
-    place: str
-    task: str
-    unit: str
-    counts: dict[str, Any]
-    first: dict[str, Any]
-    second: dict[str, Any]
-    apart: dict[str, Any]
-    p_value: float | None
-
-
 def _paired(bootstrap: Mapping[str, Any], pairing: Pairing) -> Iterator[Block]:
     if pairing.refusal:
         yield Alarm(f"None: {pairing.refusal}.")
         return
-    found = list(_differences(pairing, bootstrap))
+    names = sorted({one.record.dataset for one in pairing.first})
+    places = [*names, *([ALL] if len(names) > 1 else [])]
+    found = [
+        difference
+        for place, task, unit in product(places, TASK_WORDS, UNITS)
+        if (difference := _difference(pairing, place, task, unit, bootstrap))
+    ]
     if not found:
         yield Text("None: no data set has labels of both classes among the paired images.")
         return
@@ -210,37 +205,14 @@ def _paired(bootstrap: Mapping[str, Any], pairing: Pairing) -> Iterator[Block]:
         "given for patients only."
     )
     head = ("Data set", "Task", "Unit", "n", "Patients", "AUC A", "AUC B", "A − B", "DeLong p")
-    rows = tuple(
-        (
-            one.place,
-            one.task,
-            one.unit,
-            n_and_positives(one.counts),
-            count(one.counts["n_patients"]),
-            figure(one.first),
-            figure(one.second),
-            figure(one.apart),
-            "" if one.p_value is None else f"{one.p_value:.3g}",
-        )
-        for one in found
-    )
+    rows = tuple(row for row, _ in found)
     yield Table("Paired differences of AUC", head, rows, frozenset({4, 8}))
-    shown = [
-        ForestRow(
-            f"{'all' if one.place == ALL else one.place}, {one.task}, {one.unit}",
-            one.apart["value"],
-            one.apart["low"],
-            one.apart["high"],
-            f"n {one.counts['n']}",
-        )
-        for one in found
-    ]
     yield forest(
         "AUC of A minus AUC of B",
         "Paired differences of AUC with 95 % intervals; above 0 A ranks better. The figures are "
         "in the table above.",
         "AUC of A − AUC of B",
-        shown,
+        [shown for _, shown in found],
         reference=0.0,
     )
     yield Sources(
@@ -253,19 +225,10 @@ def _paired(bootstrap: Mapping[str, Any], pairing: Pairing) -> Iterator[Block]:
     )
 
 
-def _differences(pairing: Pairing, bootstrap: Mapping[str, Any]) -> Iterator[_Difference]:
-    names = sorted({one.record.dataset for one in pairing.first})
-    for place in [*names, *([ALL] if len(names) > 1 else [])]:
-        for task in TASK_WORDS:
-            for unit in UNITS:
-                found = _difference(pairing, place, task, unit, bootstrap)
-                if found is not None:
-                    yield found
-
-
 def _difference(
     pairing: Pairing, place: str, task: str, unit: str, bootstrap: Mapping[str, Any]
-) -> _Difference | None:
+) -> tuple[tuple[str, ...], ForestRow] | None:
+    """Give a row of the table and of the forest plot; ``None`` if labels are of one class."""
     one, other = (
         Sample.of(units_of((r for r in run if place in (r.record.dataset, ALL)), task, unit), task)
         for run in (pairing.first, pairing.second)
@@ -275,17 +238,20 @@ def _difference(
     labels, patients = one.labels, one.patients
     settings = {"draws": int(bootstrap["draws"]), "seed": int(bootstrap["seed"])}
     apart = auc_difference(labels, one.scores, other.scores, patients, **settings)
-    alone = unit == "patient" and min(labels.sum(), (~labels).sum()) >= _FEWEST
-    return _Difference(
-        place,
-        task,
-        unit,
-        one.counts,
-        interval_json(auc_interval(labels, one.scores, patients, **settings)),
-        interval_json(auc_interval(labels, other.scores, patients, **settings)),
-        interval_json(apart),
-        delong_test(labels, one.scores, other.scores).p_value if alone else None,
+    areas = (
+        *(auc_interval(labels, sample.scores, patients, **settings) for sample in (one, other)),
+        apart,
     )
+    testable = unit == "patient" and min(labels.sum(), (~labels).sum()) >= _FEWEST
+    p_value = delong_test(labels, one.scores, other.scores).p_value if testable else None
+    row = (
+        *(place, task, unit, n_and_positives(one.counts), count(one.counts["n_patients"])),
+        *(figure(interval_json(area)) for area in areas),
+        "" if p_value is None else f"{p_value:.3g}",
+    )
+    name = f"{'all' if place == ALL else place}, {task}, {unit}"
+    note = f"n {one.counts['n']}"
+    return row, ForestRow(name, apart.value, apart.low, apart.high, note)
 
 
 def _side_by_side(first: Run, second: Run) -> Iterator[Block]:

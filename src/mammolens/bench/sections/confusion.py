@@ -1,4 +1,4 @@
-"""Confusion of normal, benign and malignant, and of both tasks at each operating point."""
+"""Confusion matrices: of the three classes, and of both tasks at each operating point."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _classes(evidence: Evidence) -> dict[str, Any]:
     called = np.array(
         [np.argmax([s.normal, s.benign, s.malignant]) for one in known if (s := one.scores)]
     )
-    patients = ["/".join(one.record.patient) for one in known]
+    patients = [one.record.patient_name for one in known]
     own = (truth[:, None] == np.arange(len(CLASSES))).astype(np.float64)
     right = (truth == called).astype(np.float64)
 

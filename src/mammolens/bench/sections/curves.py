@@ -1,4 +1,4 @@
-"""Curves to be drawn: ROC, precision–recall, reliability and decision curve, thinned."""
+"""The curves of the report (ROC, precision–recall, reliability, decision), with few points."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _columns(columns: dict[str, _Float], *path: _Float) -> dict[str, list[float 
 
 
 def _thinned(along: _Float, up: _Float) -> npt.NDArray[np.intp]:
-    """Places that lie about evenly along a curve, both ends among them."""
+    """Give the indices of points that are about evenly spaced along a curve, with both ends."""
     walked = np.r_[0.0, np.cumsum(np.abs(np.diff(along)) + np.abs(np.diff(up)))]
     if walked.size <= MOST_POINTS:
         return np.arange(walked.size)

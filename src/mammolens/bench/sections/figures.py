@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.sections.calibration import calibration_errors
+from mammolens.bench.sections.calibration import calibration_errors, error_statistics
 from mammolens.bench.units import TASKS, UNITS, Sample, intervals_json
 from mammolens.metrics import (
     Statistics,
     brier_statistic,
-    calibration_error_statistics,
     log_loss_statistic,
     probabilistic_f1_statistic,
     ranked_counts,
@@ -83,15 +82,14 @@ def figure_statistics(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> St
     """
     counts = ranked_counts(labels, probabilities)
     sums = {name: make(labels, probabilities) for name, make in _SUMS.items()}
-    enough = np.size(probabilities) >= MINIMUM_FOR_ECE
-    errors = calibration_error_statistics(labels, probabilities) if enough else None
+    errors = error_statistics(labels, probabilities)
 
     def statistics(weights: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
         counted = counts(weights)
         return {
             **{name: formula(counted) for name, formula in _FORMULAS.items()},
             **{name: statistic(weights) for name, statistic in sums.items()},
-            **(errors(weights) if errors else {}),
+            **errors(weights),
         }
 
     return statistics

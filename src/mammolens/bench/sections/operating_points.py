@@ -48,7 +48,7 @@ def decide(evidence: Evidence, task: str, unit: str, point: str) -> Decided:
     InvalidManifest
         If a threshold cannot be fixed on other patients.
     ConfigError
-        If there is no such point.
+        If the point does not exist.
     """
     sample, stated = evidence.sample(task, unit), card_points(evidence)
     if point in stated:
@@ -71,7 +71,7 @@ def _by_card(evidence: Evidence) -> str:
 def operating_points(evidence: Evidence) -> dict[str, Any]:
     """Give point → task → unit → counts and every figure of decisions, with intervals.
 
-    Beside the tasks stand ``threshold``, ``sensitivity`` and ``specificity`` of malignancy at the
+    Each point also has ``threshold``, ``sensitivity`` and ``specificity`` of malignancy for the
     main unit (the patient, or the lesion).
     """
     found: dict[str, Any] = {}

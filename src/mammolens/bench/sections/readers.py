@@ -1,8 +1,8 @@
-"""The model beside radiologists: those of a large registry, and those who read these very images.
+"""The model compared with radiologists: those of a large registry, and the readers of the images.
 
 BI-RADS is an ordinal reading: 1 and 2 (negative, benign), 3 (probably benign), 0 (further imaging
 is needed), 4 and 5. A 0 is a recall and says less than a biopsy: it is placed between 3 and 4. A
-6 (already proven) is not a reading. Recalled are 0, 4 and 5.
+6 (already proven) is not a reading. The grades 0, 4 and 5 count as recalled.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mammolens.metrics.ranked import ranked_area, ranked_sensitivity, ranked_spe
 __all__ = ["BIRADS_SCALE", "labels_are_birads", "readers"]
 
 BIRADS_SCALE: Final = ("1", "2", "3", "0", "4", "5")
-"""From least to most suspicious; see the module on where 0 stands."""
+"""From least to most suspicious; the module docstring explains the place of 0."""
 
 _RECALLED: Final = BIRADS_SCALE.index("0")
 _DERIVED: Final = frozenset({"inbreast", "vindr"})
@@ -45,8 +45,11 @@ _Float = npt.NDArray[np.float64]
 
 
 def readers(evidence: Evidence) -> dict[str, Any]:
-    """Give ``registry``, the model at the operating point of the BCSC's radiologists, and
-    ``birads``, the radiologists who read these very images, unit by unit."""
+    """Compare the model with radiologists, by unit.
+
+    ``registry`` is the model at the operating point of the BCSC's radiologists. ``birads`` compares
+    it with the radiologists who read these images.
+    """
     units = evidence.decided_units
     return {
         "registry": {
@@ -64,8 +67,8 @@ def readers(evidence: Evidence) -> dict[str, Any]:
 def labels_are_birads(results: Iterable[ImageResult]) -> dict[str, str]:
     """Data set → why its malignant label is the reading itself.
 
-    Beside the sources known for it, a label that follows BI-RADS 4 and above without exception
-    (among readings other than 0 and 3) is taken for derived.
+    These are the sources that are known for it, and those whose label is BI-RADS 4 and above
+    without exception (among readings other than 0 and 3).
     """
     seen: dict[str, set[tuple[bool, bool]]] = defaultdict(set)
     count: dict[str, int] = defaultdict(int)
@@ -136,7 +139,7 @@ def _birads(evidence: Evidence, unit: str) -> dict[str, Any]:
 
 
 def _doubts(sample: Sample, n_without: int, recalled: npt.NDArray[np.bool_]) -> list[str]:
-    """Why the readers' figures may say little about radiologists."""
+    """Give reasons why the readers' figures may not be typical of radiologists."""
     doubts = []
     if n_without:
         doubts.append(f"{n_without} units have no reading: these may not be missing by chance")
@@ -186,7 +189,7 @@ def _ordinal_roc(sample: Sample, grades: npt.NDArray[np.int64]) -> dict[str, Any
 def _changes(
     evidence: Evidence, unit: str, sample: Sample, recalled: npt.NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Whose recall would change if the model decided at the readers' specificity."""
+    """Count the units whose recall would change if the model decided at their specificity."""
     healthy = ~sample.labels
     specificity = float((~recalled[healthy]).mean())
     if not 0.0 < specificity < 1.0:

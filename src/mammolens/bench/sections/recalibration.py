@@ -13,27 +13,22 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence, FittedElsewhere
-from mammolens.bench.sections.calibration import calibration_errors
-from mammolens.bench.units import Sample, intervals_json
+from mammolens.bench.sections.calibration import calibration_errors, quality_statistics
+from mammolens.bench.units import intervals_json
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import (
     ConformalAnswer,
     Interval,
     Statistics,
-    brier_statistic,
-    calibration_error_statistics,
-    calibration_line_statistics,
     conformal_answers,
     fit_conformal,
     fit_isotonic,
     fit_temperature,
-    log_loss_statistic,
     log_odds,
     sigmoid,
 )
 from mammolens.metrics.checks import require_both_classes
 from mammolens.metrics.probability import shares
-from mammolens.metrics.reliability import MINIMUM_FOR_ECE
 
 __all__ = ["conformal", "recalibration"]
 
@@ -92,8 +87,8 @@ def _mended(evidence: Evidence, unit: str) -> dict[str, Any]:
         }
     except InvalidManifest as error:
         return {**counts, "note": f"no recalibration: {error.message}"}
-    before = _quality(sample, sample.scores)
-    after = {name: _quality(sample, found.values) for name, found in fitted.items()}
+    before = quality_statistics(sample.labels, sample.scores)
+    after = {n: quality_statistics(sample.labels, one.values) for n, one in fitted.items()}
 
     def statistics(weights: _Float) -> dict[str, _Float]:
         plain = before(weights)
@@ -110,11 +105,10 @@ def _mended(evidence: Evidence, unit: str) -> dict[str, Any]:
         grouped.setdefault(place, {})[figure] = interval
     written: dict[str, Any] = {"before": _written(grouped["before"])}
     for name in after:
-        difference = grouped[f"{name}/difference"]
-        difference.pop("squared_error", None)
+        apart = grouped[f"{name}/difference"]
         written[name] = {
             "after": _written(grouped[f"{name}/after"]),
-            "difference": intervals_json(difference),
+            "difference": intervals_json({k: v for k, v in apart.items() if k in (*_PLAIN, "ece")}),
         }
     return {"fitted_on": fitted["isotonic"].fitted_on, **counts, **written}
 
@@ -123,25 +117,6 @@ def _written(intervals: dict[str, Interval | None]) -> dict[str, Any]:
     found = intervals_json({k: one for k, one in intervals.items() if k in _PLAIN})
     errors = calibration_errors(intervals.get("ece"), intervals.get("squared_error"))
     return found | ({} if errors["ece"] is None else errors)
-
-
-def _quality(sample: Sample, values: _Float) -> Statistics:
-    labels = sample.labels
-    brier, log_loss = brier_statistic(labels, values), log_loss_statistic(labels, values)
-    line = calibration_line_statistics(labels, values)
-    enough = labels.size >= MINIMUM_FOR_ECE
-    errors = calibration_error_statistics(labels, values) if enough else None
-
-    def statistics(weights: _Float) -> dict[str, _Float]:
-        undefined = np.full(len(weights), np.nan)
-        return {
-            "brier": brier(weights),
-            "log_loss": log_loss(weights),
-            "slope": line(weights)["slope"] if line else undefined,
-            **(errors(weights) if errors else {}),
-        }
-
-    return statistics
 
 
 def _answered(evidence: Evidence, task: str, unit: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def judge(evidence: Evidence) -> dict[str, Any]:
 
 
 def warnings_of(evidence: Evidence, name: str) -> list[str]:
-    """What a reader must know before looking at any figure of these data, in words."""
+    """Give the warnings that apply to every figure of these data."""
     found = []
     for task in evidence.tasks:
         thin = [words for unit in UNITS if (words := _thin(evidence, task, unit))]
@@ -52,7 +52,7 @@ def warnings_of(evidence: Evidence, name: str) -> list[str]:
     if placeless and not evidence.of_lesions:
         found.append(
             f"{name}: {placeless} of {len(evidence.results)} images have no laterality; each "
-            "stands for a breast of its own"
+            "counts as a breast of its own"
         )
     patients = {one.record.patient for one in evidence.results}
     if len(patients) == len(evidence.results) > 1 and not evidence.of_lesions:
@@ -79,7 +79,7 @@ def _calibration(evidence: Evidence) -> dict[str, Any]:
 
 
 def _without_age(evidence: Evidence) -> dict[str, Any]:
-    """What the pictures alone say, if the model uses an age."""
+    """Give the figures of the pictures alone, if the model uses an age."""
     prior = evidence.card.calibration.age if evidence.card else None
     if prior is None or not any(one.age_years is not None for one in evidence.results):
         return {}

@@ -1,7 +1,7 @@
 """Net benefit of acting on the scores, and the reading that they would save, at a prevalence.
 
-Public data sets hold far more cancers than a screening population, so the shares of patients with
-and without cancer are weighted as that population would weight them.
+Public data sets have far more cancers than a screening population. So patients with and without
+cancer are weighted by their shares in such a population.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence
 from mammolens.bench.units import Sample, interval_json, intervals_json
-from mammolens.metrics import decision_statistics, ranked_counts
+from mammolens.metrics import Statistic, decision_statistics, ranked_counts
 from mammolens.metrics.ranked import ranked_single_reading, ranked_worklist
 
-__all__ = ["decision", "net_benefits", "stated_for", "workload"]
+__all__ = ["decision", "net_benefit_statistic", "net_benefits", "prior_of_scores", "workload"]
 
 _Float = npt.NDArray[np.float64]
 
@@ -39,11 +39,11 @@ _CURVE_POINTS = 60
 
 
 def decision(evidence: Evidence) -> dict[str, Any]:
-    """Give unit → net benefit per patient of recalling whom the model puts at or above a risk.
+    """Give unit → net benefit per patient of recalling patients at or above a risk.
 
-    Probabilities of malignancy are restated from the prevalence that they stand for to the stated
-    one, as ``mammolens analyze --prevalence`` does. Each threshold has ``model`` with its
-    interval, ``recall_all``, and 0 is recalling none.
+    Probabilities of malignancy are converted from the prevalence of the model to the stated one, as
+    ``mammolens analyze --prevalence`` does. Each threshold has ``model`` with its interval and
+    ``recall_all``; recalling none gives 0.
 
     Source
     ------
@@ -53,22 +53,25 @@ def decision(evidence: Evidence) -> dict[str, Any]:
 
 
 def workload(evidence: Evidence) -> dict[str, Any]:
-    """Give unit → sensitivity of the first part of a ranked worklist, and at each sensitivity kept
-    the share of exams that one reader could read alone and that two would still read."""
+    """Give unit → what a triage by the scores would save.
+
+    That is the sensitivity of the first part of a ranked worklist, and, for each sensitivity that
+    is kept, the share of exams that one reader could read alone and the share that two would read.
+    """
     return {unit: _workload(evidence, unit) for unit in evidence.decided_units}
 
 
 def net_benefits(evidence: Evidence, sample: Sample) -> DecisionCurve:
-    """The decision curve at the stated prevalence, of risks from a tenth to fifty times it."""
+    """Give the decision curve at the stated prevalence, for risks from 0.1 to 50 times it."""
     odds = _odds(evidence.settings.prevalence)
     thresholds = _risks(np.geomspace(odds / 10, odds * 50, _CURVE_POINTS))
     ones = np.ones((1, sample.labels.size))
-    model = [float(_benefit(evidence, sample, t)(ones)[0]) for t in thresholds]
+    model = [float(net_benefit_statistic(evidence, sample, t)(ones)[0]) for t in thresholds]
     return DecisionCurve(thresholds, np.array(model), _recall_all(evidence, thresholds))
 
 
-def stated_for(evidence: Evidence, sample: Sample) -> float:
-    """The share of the ill that probabilities stand for: the card's, or that of the sample."""
+def prior_of_scores(evidence: Evidence, sample: Sample) -> float:
+    """Give the prevalence for which the scores are valid: the card's, or that of the sample."""
     return evidence.card.prior_malignant if evidence.card else float(sample.labels.mean())
 
 
@@ -78,13 +81,13 @@ def _decision(evidence: Evidence, unit: str) -> dict[str, Any]:
     if sample.one_class:
         return {**found, "note": f"no net benefit: {sample.one_class}", "thresholds": []}
     risks = _risks(_odds(evidence.settings.prevalence) * np.array(_MULTIPLES))
-    benefits = [_benefit(evidence, sample, risk) for risk in risks]
+    benefits = [net_benefit_statistic(evidence, sample, risk) for risk in risks]
     intervals = evidence.intervals(
         sample, lambda weights: {str(i): one(weights) for i, one in enumerate(benefits)}
     )
     return {
         **found,
-        "probabilities_stand_for": stated_for(evidence, sample),
+        "probabilities_stand_for": prior_of_scores(evidence, sample),
         "thresholds": [
             {
                 "threshold": float(risk),
@@ -130,10 +133,16 @@ def _head(evidence: Evidence, sample: Sample) -> dict[str, Any]:
     return {**counts, "prevalence": evidence.settings.prevalence}
 
 
-def _benefit(evidence: Evidence, sample: Sample, risk: float) -> Any:
-    """Net benefit at the stated prevalence, as a function of row weights."""
+def net_benefit_statistic(evidence: Evidence, sample: Sample, risk: float) -> Statistic:
+    """Give the net benefit at one threshold of risk and the stated prevalence, for the bootstrap.
+
+    Raises
+    ------
+    InvalidManifest
+        As `mammolens.metrics.decision_statistics`.
+    """
     prevalence = evidence.settings.prevalence
-    shift = _odds(prevalence) / _odds(stated_for(evidence, sample))
+    shift = _odds(prevalence) / _odds(prior_of_scores(evidence, sample))
     calls = sample.scores * shift * (1 - risk) >= risk * (1 - sample.scores)
     figures = decision_statistics(sample.labels, calls, prevalence)
     cost = risk / (1 - risk) * (1 - prevalence)

@@ -1,9 +1,9 @@
 """Readers of public data sets: each is a function ``build(root) → Manifest``.
 
-``_ABOUT`` lists the built-in readers; each is the module of its name. Other packages add readers
-through the entry point group ``mammolens.sources`` (``name = "module:build"``). A reader expects
-the folder layout in which its source is distributed. It writes nothing, and gives ``None`` where
-the source does not say. `Manifest.cautions` list what it left out or could not decide. The
+``sources.toml`` lists the built-in readers; each is the module of its name. Other packages add
+readers through the entry point group ``mammolens.sources`` (``name = "module:build"``). A reader
+expects the folder layout in which its source is distributed. It writes nothing, and gives ``None``
+where the source does not say. `Manifest.cautions` list what it left out or could not decide. The
 keyword-only parameters of a reader are its options.
 """
 
@@ -12,8 +12,11 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import inspect
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Final, Protocol, cast
 
@@ -23,7 +26,6 @@ from mammolens.spelling import did_you_mean
 
 __all__ = [
     "ENTRY_POINTS",
-    "SOURCES",
     "BuildManifest",
     "SourceInfo",
     "build_source",
@@ -50,70 +52,6 @@ class SourceInfo:
     home: str
 
 
-_ABOUT: Final = (
-    SourceInfo(
-        "cbis-ddsm",
-        "CBIS-DDSM: film, masses and calcifications by pathology, masks, official split",
-        "CC BY 3.0",
-        "https://doi.org/10.7937/K9/TCIA.2016.7O02S9CY",
-    ),
-    SourceInfo(
-        "cesm",
-        "CDD-CESM: contrast-enhanced, low-energy and subtracted, by pathology",
-        "CC BY 4.0",
-        "https://doi.org/10.7937/29kw-ae92",
-    ),
-    SourceInfo(
-        "cmmd",
-        "CMMD: digital, benign or malignant by biopsy, with molecular subtypes",
-        "CC BY 4.0",
-        "https://doi.org/10.7937/tcia.eqde-4b16",
-    ),
-    SourceInfo(
-        "ddsm",
-        "DDSM: film as LJPEG, normal, benign and malignant, outlines",
-        "research use, cite",
-        "http://www.eng.usf.edu/cvprg/mammography/database.html",
-    ),
-    SourceInfo("folder", "a folder for each class, any images", "your own", "your own"),
-    SourceInfo(
-        "inbreast",
-        "INbreast: digital, BI-RADS (not pathology), outlines",
-        "research use, do not redistribute",
-        "https://doi.org/10.1016/j.acra.2011.09.014",
-    ),
-    SourceInfo(
-        "mendeley",
-        "Lin and Huang: masses of DDSM, INbreast and MIAS at 227x227, augmented",
-        "CC BY 4.0; the terms of its three parts apply as well",
-        "https://doi.org/10.17632/ywsbh3ndr8",
-    ),
-    SourceInfo(
-        "mias",
-        "mini-MIAS: film, normal, benign and malignant, lesion circles",
-        "research use, cite",
-        "http://peipa.essex.ac.uk/info/mias.html",
-    ),
-    SourceInfo(
-        "rsna",
-        "RSNA 2022: digital screening, cancer or not by biopsy",
-        "non-commercial, rules of the challenge",
-        "https://www.kaggle.com/competitions/rsna-breast-cancer-detection",
-    ),
-    SourceInfo("table", "a table in mammolens's own format", "your own", "your own"),
-    SourceInfo(
-        "vindr",
-        "VinDr-Mammo: digital, BI-RADS (not pathology), boxes, official split",
-        "PhysioNet Restricted Health Data License 1.5.0",
-        "https://doi.org/10.13026/br2v-7517",
-    ),
-)
-
-
-SOURCES: Final = {info.name: f"{__name__}.{info.name.replace('-', '_')}:build" for info in _ABOUT}
-"""The function of each built-in reader: name → ``"module:function"``."""
-
-
 def list_sources() -> tuple[SourceInfo, ...]:
     """List every source that can be read, built in or from another package, without loading it.
 
@@ -122,8 +60,9 @@ def list_sources() -> tuple[SourceInfo, ...]:
     >>> [info.name for info in list_sources()][:3]
     ['cbis-ddsm', 'cesm', 'cmmd']
     """
-    further = [_entry_point_info(p) for p in _entry_points() if p.name not in SOURCES]
-    return (*_ABOUT, *sorted(further, key=lambda info: info.name))
+    built_in = _built_in()
+    further = [_entry_point_info(p) for p in _entry_points() if p.name not in built_in]
+    return (*built_in.values(), *sorted(further, key=lambda info: info.name))
 
 
 def load_source(name: str) -> BuildManifest:
@@ -140,7 +79,8 @@ def load_source(name: str) -> BuildManifest:
     Traceback (most recent call last):
     mammolens.errors.ConfigError: there is no source 'inbrest' [source]. Use 'inbreast'.
     """
-    targets = {p.name: p.value for p in _entry_points()} | SOURCES
+    own = {known: f"{__name__}.{known.replace('-', '_')}:build" for known in _built_in()}
+    targets = {p.name: p.value for p in _entry_points()} | own
     if name not in targets:
         raise ConfigError(
             f"there is no source {name!r}", keyword="source", remedy=did_you_mean(name, targets)
@@ -191,6 +131,13 @@ def build_source(name: str, root: Path, options: Mapping[str, str] | None = None
             "this folder does not exist", source=str(root), remedy="Give the folder of the data set"
         )
     return build(root, **(options or {}))
+
+
+@cache
+def _built_in() -> dict[str, SourceInfo]:
+    """Read the table of the built-in readers."""
+    table = resources.files(__name__).joinpath("sources.toml").read_text("utf-8")
+    return {name: SourceInfo(name, **facts) for name, facts in tomllib.loads(table).items()}
 
 
 def _entry_points() -> list[importlib.metadata.EntryPoint]:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.errors import InputError, NotAnImage, UnsupportedImage
+from mammolens.errors import UnsupportedImage
+from mammolens.images.decoders import damaged, decoded
 
 __all__ = [
     "CODESTREAM",
@@ -74,12 +75,12 @@ def stream_size(data: bytes, source: str) -> StreamSize:
                 remedy="Convert it to baseline or lossless JPEG, or send it uncompressed",
             )
         position += 2 + struct.unpack_from(">H", data, position + 2)[0]
-    raise _damaged("the compressed picture has no frame header", source)
+    raise damaged("the compressed picture has no frame header", source)
 
 
 def _codestream_size(data: bytes, source: str) -> StreamSize:
     if len(data) < 39:
-        raise _damaged("the JPEG 2000 stream ends in its header", source)
+        raise damaged("the JPEG 2000 stream ends in its header", source)
     width, height, left, top, _, _, _, _, components, depth = struct.unpack_from(">8IHB", data, 4)
     return StreamSize(height - top, width - left, components, 0x51, (depth & 0x7F) + 1)
 
@@ -107,7 +108,7 @@ def codestream(data: bytes, source: str) -> bytes:
         if kind == b"jp2c":
             return data[position + start : position + length if length else None]
         if length < start or position + length >= len(data):
-            raise _damaged("the JP2 file has no code stream", source)
+            raise damaged("the JP2 file has no code stream", source)
         position += length
     return data
 
@@ -135,12 +136,12 @@ def decode_jpeg(data: bytes, source: str) -> npt.NDArray[np.generic]:
             f"the JPEG has more than {MAX_SCANS} scans", source=source, remedy="Export it again"
         )
     size = stream_size(data, source)
-    pixels: npt.NDArray[np.generic] = _decoded(jpeg8_decode, data, source)
+    pixels: npt.NDArray[np.generic] = decoded(jpeg8_decode, data, source)
     if size.frame == PROGRESSIVE or _looks_filled(pixels):
         # A complete picture does not change if more data follow its last block.
         longer = data[:end] + FILLER + END_OF_IMAGE
-        if not np.array_equal(pixels, _decoded(jpeg8_decode, longer, source)):
-            raise _damaged("the JPEG data ends before the picture does", source)
+        if not np.array_equal(pixels, decoded(jpeg8_decode, longer, source)):
+            raise damaged("the JPEG data ends before the picture does", source)
     return pixels
 
 
@@ -156,34 +157,19 @@ def decode_jpegls(data: bytes, source: str) -> npt.NDArray[np.generic]:
     from imagecodecs import jpegls_decode
 
     _checked_end(data, source)
-    return _decoded(jpegls_decode, data, source)
+    return decoded(jpegls_decode, data, source)
 
 
 def decode_jpeg2000(data: bytes, source: str) -> npt.NDArray[np.generic]:
     """Decode JPEG 2000 and HTJ2K by OpenJPEG in strict mode (results as those of `decode_jpeg`)."""
     from imagecodecs import jpeg2k_decode
 
-    return _decoded(jpeg2k_decode, data, source)
+    return decoded(jpeg2k_decode, data, source)
 
 
 def _checked_end(data: bytes, source: str) -> int:
     """Position of the end marker; only padding may follow it."""
     end = data.rfind(END_OF_IMAGE)
     if end < 0 or data[end + 2 :].strip(b"\x00\xff"):
-        raise _damaged("the compressed picture is truncated: its end marker is missing", source)
+        raise damaged("the compressed picture is truncated: its end marker is missing", source)
     return end
-
-
-def _decoded(decoder: object, data: bytes, source: str) -> npt.NDArray[np.generic]:
-    try:
-        decoded = decoder(data)  # type: ignore[operator]
-    except InputError:
-        raise
-    except Exception as error:
-        # imagecodecs has one exception type per codec and no common base.
-        raise _damaged(f"the compressed picture cannot be decoded ({error})", source) from error
-    return np.asarray(decoded)
-
-
-def _damaged(message: str, source: str) -> NotAnImage:
-    return NotAnImage(message, source=source, keyword=None, remedy="Copy or export it again")

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.errors import NotAnImage
+from mammolens.images.decoders import damaged
 
 __all__ = ["decode_rle"]
 
@@ -61,26 +61,28 @@ def decode_rle(
         # The decoder accepts every buffer, but the type stubs of imagecodecs do not say so.
         written = len(dicomrle_decode(frame, dtype, out=view))  # type: ignore[arg-type]
     except Exception as error:
-        raise _damaged(f"the RLE data cannot be decoded ({error})", source) from error
+        raise damaged(f"the RLE data cannot be decoded ({error})", source, "PixelData") from error
     doubtful = np.flatnonzero(last_pixel[::-1] == MARK)
     if written < size or any(
         _decoded_length(frame[bounds[i] : bounds[i + 1]], rows * columns) < rows * columns
         for i in doubtful
     ):
-        raise _damaged("the RLE data ends before the picture does", source)
+        raise damaged("the RLE data ends before the picture does", source, "PixelData")
     return buffer[:size].view(dtype).reshape(rows, columns)
 
 
 def _segments(frame: bytes | memoryview, sample_bytes: int, source: str) -> list[int]:
     """Start of each segment and end of the frame, in ascending order."""
     if len(frame) <= HEADER_BYTES:
-        raise _damaged("the RLE data ends in its header", source)
+        raise damaged("the RLE data ends in its header", source, "PixelData")
     count, *offsets = struct.unpack_from("<16I", frame)
     if count != sample_bytes:
-        raise _damaged(f"the RLE data has {count} segments instead of {sample_bytes}", source)
+        raise damaged(
+            f"the RLE data has {count} segments instead of {sample_bytes}", source, "PixelData"
+        )
     bounds = [*offsets[:count], len(frame)]
     if bounds[0] != HEADER_BYTES or any(a >= b for a, b in pairwise(bounds)):
-        raise _damaged("the RLE segment table is impossible", source)
+        raise damaged("the RLE segment table is impossible", source, "PixelData")
     return bounds
 
 
@@ -93,9 +95,3 @@ def _decoded_length(segment: bytes | memoryview, expected: int) -> int:
         return len(packbits_decode(segment, out=view))  # type: ignore[arg-type]
     except Exception:
         return 0
-
-
-def _damaged(message: str, source: str) -> NotAnImage:
-    return NotAnImage(
-        message, source=source, keyword="PixelData", remedy="Copy or export the file again"
-    )

@@ -27,6 +27,7 @@ __all__ = [
     "EXPLICIT",
     "IMPLICIT",
     "BoundedHeader",
+    "begun",
     "bounded_file",
     "ends_early",
     "read_bounded",
@@ -115,7 +116,7 @@ def read_bounded(
         If a deflated data set is larger than `most_bytes`, or the file meta information is beyond
         the limits.
     """
-    declared, media_class, syntax, walk = _begun(stream, source, most_bytes)
+    declared, media_class, syntax, walk = begun(stream, source, most_bytes)
     scanned = scan(walk, wanted)
     return BoundedHeader(scanned, declared, syntax, media_class, walk.stream)
 
@@ -129,7 +130,7 @@ def ends_early(stream: BinaryIO, size: int) -> bool:
     if not stream.read(PREAMBLE_BYTES).endswith(b"DICM"):
         return False
     try:
-        _, _, syntax, walk = _begun(stream, "file", MAX_BYTES)
+        _, _, syntax, walk = begun(stream, "file", MAX_BYTES)
     except UnsupportedImage:
         return False
     except NotAnImage:
@@ -137,10 +138,21 @@ def ends_early(stream: BinaryIO, size: int) -> bool:
     return syntax != DEFLATED and walk.ends_early(size)
 
 
-def _begun(
+def begun(
     stream: BinaryIO, source: str, most_bytes: int
 ) -> tuple[str | None, str | None, str, Walk]:
-    """Give declared transfer syntax and class, real transfer syntax, and a walk of the data set."""
+    """Begin to read a file: find its transfer syntax, and stand at the first element.
+
+    Returns
+    -------
+    tuple
+        Declared transfer syntax, declared class, real transfer syntax, and a walk of the data set.
+
+    Raises
+    ------
+    NotAnImage, UnsupportedImage
+        If the file meta information is damaged or beyond the limits.
+    """
     stream.seek(0)
     if stream.read(PREAMBLE_BYTES)[128:] != b"DICM":
         stream.seek(0)

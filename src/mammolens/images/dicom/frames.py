@@ -16,7 +16,7 @@ from mammolens.errors import UnsupportedImage
 from mammolens.images.decoders.jpeg import CODESTREAM, codestream, stream_size
 from mammolens.images.dicom.tags import Tags
 
-__all__ = ["Codec", "Frame", "PixelElement", "one_frame", "pixel_element"]
+__all__ = ["Codec", "Frame", "PixelElement", "codec_of", "one_frame", "pixel_element"]
 
 _PIXELS: Final = 0x7FE00010
 _UNDEFINED: Final = 0xFFFFFFFF
@@ -97,12 +97,12 @@ def one_frame(element: PixelElement, native_bytes: int, declared: Codec, tags: T
         raise tags.unusable("PixelData", "is empty: the file is truncated or has no picture")
     is_item = bytes(value[:4]) in (_ITEM, _END)
     plain = len(value) in (native_bytes, native_bytes + 1) and not element.open_ended
-    if plain or (declared is Codec.NATIVE and not is_item and _codec_of(value) is None):
+    if plain or (declared is Codec.NATIVE and not is_item and codec_of(value) is None):
         if element.open_ended:
             raise tags.unusable("PixelData", "has an undefined length and no frame")
         return Frame(value, Codec.NATIVE)
     fragments = _fragments(value, tags) if is_item else [value]
-    starts = [n for n, fragment in enumerate(fragments) if _codec_of(fragment) is not None]
+    starts = [n for n, fragment in enumerate(fragments) if codec_of(fragment) is not None]
     if len(starts) > 1 and starts[0] == 0:
         raise UnsupportedImage(
             f"{len(starts)} frames in one object are not read",
@@ -111,7 +111,7 @@ def one_frame(element: PixelElement, native_bytes: int, declared: Codec, tags: T
             remedy="Send single 2D or synthetic 2D views",
         )
     data = fragments[0] if len(fragments) == 1 else b"".join(fragments)
-    codec = _codec_of(data) or declared
+    codec = codec_of(data) or declared
     if codec is Codec.NATIVE and len(data) < native_bytes:
         raise tags.unusable("PixelData", "has no picture in a supported form")
     if codec in (Codec.NATIVE, Codec.RLE):
@@ -126,8 +126,8 @@ def one_frame(element: PixelElement, native_bytes: int, declared: Codec, tags: T
     return Frame(stream, Codec.JPEG_LS if is_ls else Codec.JPEG)
 
 
-def _codec_of(data: memoryview | bytes) -> Codec | None:
-    """Compression of a stream by its first bytes; ``None`` if they do not show it."""
+def codec_of(data: memoryview | bytes) -> Codec | None:
+    """Return the compression of a stream by its first bytes; ``None`` if they do not show it."""
     head = bytes(data[:64])
     if head.startswith(_JPEG_START):
         return Codec.JPEG
@@ -152,7 +152,7 @@ def _fragments(value: memoryview, tags: Tags) -> list[memoryview]:
     if bytes(value[position : position + 4]) != _END:
         tags.caution("sequence_unfinished", "the end marker of the pixel data is missing")
     # The first item is the offset table; some writers leave it out.
-    table = items and _codec_of(items[0]) is None
+    table = items and codec_of(items[0]) is None
     fragments = [item for item in items[1 if table else 0 :] if len(item)]
     if not fragments:
         raise tags.unusable("PixelData", "is encapsulated but has no fragment")

@@ -101,6 +101,8 @@ class Walk:
         Error about the first element beyond a limit; ``None`` if there is none.
     is_whole
         Whether all elements were within the limits since this was set to true.
+    max_inner_steps
+        As the parameter.
     """
 
     def __init__(
@@ -118,7 +120,7 @@ class Walk:
         self._unpack = Struct(f"{order}HHL").unpack
         self._short, self._long = Struct(f"{order}H").unpack, Struct(f"{order}L").unpack
         self._items = {Struct(f"{order}HH").pack(0xFFFE, e) for e in (0xE000, 0xE0DD)}
-        self._steps, self._inner_steps, self._max_inner_steps = 0, 0, max_inner_steps
+        self._steps, self._inner_steps, self.max_inner_steps = 0, 0, max_inner_steps
 
     def next(self, implicit: bool, kept: bool = False, head: bytes = b"") -> Element | None:
         """Read the head of an element; ``None`` at the end."""
@@ -301,8 +303,8 @@ class Walk:
         self._steps += 1
         if kept:
             self._inner_steps += 1
-            if self._inner_steps > self._max_inner_steps:
-                most = f"{self._max_inner_steps:,}"
+            if self._inner_steps > self.max_inner_steps:
+                most = f"{self.max_inner_steps:,}"
                 self.note(f"sequences have more than {most} elements and items")
         if not self._steps % _PAUSE_STEPS:
             if self._steps > MAX_STEPS:

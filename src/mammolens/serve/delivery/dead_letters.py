@@ -1,25 +1,25 @@
-"""Deliveries that wait for a person: refused, tried too often, or without a route."""
+"""Deliveries that a person must look at: refused, tried too often, or without a route."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 
 from mammolens.serve.record import DELIVERIES, FILES, OVERTAKEN, Database, WorkState
 
-__all__ = ["DeadLetter", "read_dead", "say_dead"]
+__all__ = ["DeadLetter", "dead_letter_lines", "read_dead"]
 
 NO_ROUTE: Final = "its route is no longer in the settings"
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A delivery that is not tried again by itself; it has no identifiers of the patient.
+    """A delivery that is not tried again; it has no identifiers of the patient.
 
-    `overtaken`: a later result of the exam went by the same route, so that this one is not revived.
+    `overtaken`: a later result of the exam was sent by the same route, so this one is not revived.
     """
 
     id: int
@@ -31,10 +31,6 @@ class DeadLetter:
     error: str
     since: str
     overtaken: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """Give everything as plain values."""
-        return asdict(self)
 
 
 def read_dead(database: Database, routes: Sequence[str]) -> list[DeadLetter]:
@@ -72,8 +68,8 @@ def read_dead(database: Database, routes: Sequence[str]) -> list[DeadLetter]:
     ]
 
 
-def say_dead(letters: Sequence[DeadLetter]) -> list[str]:
-    """Write dead letters as lines of text."""
+def dead_letter_lines(letters: Sequence[DeadLetter]) -> list[str]:
+    """Describe dead letters as lines of text."""
     if not letters:
         return ["no dead letters"]
     return [

@@ -1,7 +1,7 @@
-"""Deliveries: which files wait for which route, who is sending them, and what came of it.
+"""The queue of deliveries: each sends one file by one route, and one sender holds it.
 
-At least once: a sender that was killed may have sent, and sends the same bytes again, with the same
-SOP instance UID or message control id. Within an exam and a route, revisions go out in order.
+A file is sent at least once: if a sender is killed, the same bytes are sent again, with the same
+SOP Instance UID or message control ID. By one route, the results of an exam are sent in order.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Delivery(HeldWork):
-    """One file on its way to one route, held by one sender."""
+    """One file that must be sent by one route, held by one sender."""
 
     TABLE = DELIVERIES
     FAILED = "put_off"
@@ -73,14 +73,14 @@ class Delivery(HeldWork):
 def claim_deliveries(
     database: Database, worker: str, routes: Sequence[str], jobs: JobSettings, most: int = 32
 ) -> list[Delivery]:
-    """Hold waiting deliveries of one route and one result, to be sent in one association.
+    """Claim waiting deliveries of one route and one result, for one association.
 
     Parameters
     ----------
     routes
-        Names of the routes that this sender serves; deliveries of others are left alone.
+        Names of the routes of this sender.
     most
-        How many are held at a time.
+        Largest number.
 
     Raises
     ------
@@ -113,12 +113,12 @@ def claim_deliveries(
 
 
 def finish_delivery(database: Database, delivery: Delivery, receipt: str) -> bool:
-    """Note that the destination has a file; ``False`` if the lease was lost meanwhile.
+    """Enter that the destination has a file; ``False`` if the lease was lost meanwhile.
 
     Parameters
     ----------
     receipt
-        What the destination answered, without identifiers: ``C-STORE 0x0000``, ``HTTP 201``.
+        The answer of the destination, without identifiers: ``C-STORE 0x0000``, ``HTTP 201``.
 
     Raises
     ------
@@ -135,8 +135,8 @@ def finish_delivery(database: Database, delivery: Delivery, receipt: str) -> boo
 def revive_deliveries(database: Database, actor: str, ids: Sequence[int] | None = None) -> int:
     """Queue dead deliveries again, and give their number.
 
-    One that a later result of its exam has overtaken on its route stays dead: the destination
-    would take the old result for the newest.
+    If a later result of the exam was sent by the same route, a delivery stays dead: the destination
+    would take the old result for the newest one.
 
     Parameters
     ----------

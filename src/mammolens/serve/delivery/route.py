@@ -1,4 +1,4 @@
-"""One route while it delivers: its destination, and how the destination answered lately."""
+"""One route during delivery: its destination, and the recent answers of the destination."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ __all__ = ["Route"]
 
 @dataclass
 class Route:
-    """One route while it delivers, and how its destination answered lately."""
+    """One route during delivery, and the recent answers of its destination.
+
+    `broken` and `away` count such answers in a row; `asked_s` is the wait that it asked for.
+    """
 
     state: NodeState
     settings: RouteSettings
@@ -31,12 +34,12 @@ class Route:
 
     @property
     def max_attempts(self) -> int:
-        """Attempts after which a delivery waits for a person."""
+        """Attempts after which a person must look at a delivery."""
         most = self.settings.max_attempts
         return self.state.settings.jobs.max_deliveries if most is None else most or sys.maxsize
 
     def rules(self) -> JobSettings:
-        """Give the waits between attempts, which are spread at random."""
+        """Give the waits between attempts, varied at random."""
         jobs, spread = self.state.settings.jobs, random.uniform(0.5, 1.0)
         waits = {
             "backoff_s": jobs.backoff_s * spread,
@@ -45,7 +48,7 @@ class Route:
         return jobs.model_copy(update=waits)
 
     def note(self, answer: Answer) -> Answer:
-        """Remember how the destination behaves; two silences in a row mean that it is away."""
+        """Record an answer of the destination; two broken ones in a row mean that it is away."""
         self.broken = self.broken + 1 if answer.verdict is Verdict.BROKEN else 0
         if self.broken > 1:
             answer = Answer(Verdict.AWAY, answer.said, answer.wait_s)
@@ -54,7 +57,7 @@ class Route:
         return answer
 
     def pause_s(self) -> float:
-        """Give the seconds for which nothing is sent now; 0 if the destination answers."""
+        """Give the seconds to wait before the next file; 0 if the destination answers."""
         if not self.away:
             return 0.0
         longest = self.state.settings.jobs.backoff_max_s

@@ -1,9 +1,9 @@
-"""Delivery: results leave by their routes, each route in a loop of its own.
+"""Delivery: the results are sent by their routes, each route in its own loop.
 
-A destination that is away stops its own route alone, for a while that doubles up to the longest
-wait of the settings; a file that is refused or damaged is put aside, and the next goes on. At least
-once: what was sent and not answered is sent again, byte for byte. Before a file is sent the
-lease must be surely ours, so that a sender which slept does not bring an old result after a new.
+If a destination is away, only its route pauses, for a time that doubles up to a limit in the
+settings. If a file is refused or damaged, it becomes dead, and the next file is sent. A file is
+sent at least once: without an answer, the same bytes are sent again. A file is sent only while its
+lease is certainly held, so that a sender that slept cannot send an old result after a new one.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ import contextlib
 import logging
 import os
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import Final
 
 from mammolens.errors import DeliveryError, StorageError
@@ -29,7 +27,7 @@ from mammolens.serve.delivery.route import Route
 from mammolens.serve.delivery.transports import (
     Answer,
     Parcel,
-    Session,
+    Send,
     Transport,
     Verdict,
     open_transport,
@@ -39,57 +37,51 @@ from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState
 from mammolens.serve.record import DELIVERIES, attempts, beating
 from mammolens.serve.settings import RouteSettings
 
-__all__ = ["deliver", "deliver_off", "delivering"]
+__all__ = ["deliver", "delivering"]
 
 ROOM: Final = "delivery"
 BATCH: Final = 16
 LONGEST_IN_TIMEOUTS: Final = 8
-"""A file that takes longer than this many of its route's time limits, and than its bytes take on
-the slowest line, stands still."""
+"""A batch hangs if each of its files takes longer than so many time limits of its route, and longer
+than its bytes take at `MINIMUM_RATE`."""
 NOT_TRIED: Final = Answer(Verdict.AWAY, "not tried: the destination is away")
 STOPPED: Final = "not tried: the sender was stopped"
 LOST: Final = "not tried: the lease ran out"
 
 
-def deliver(state: NodeState, stop: threading.Event) -> int:
-    """Deliver by every route until `stop` is set, and give the number of files delivered.
+def deliver(state: NodeState, stop: threading.Event, *, once: bool = False) -> int:
+    """Deliver by every route until `stop` is set, and return the number of files delivered.
+
+    Parameters
+    ----------
+    once
+        End when nothing may be sent now. Deliveries that wait after a failure are left, and so are
+        routes to a destination that is away.
 
     Raises
     ------
     ConfigError
         A destination of the settings cannot be understood.
     """
-    return _serve_all(state, _transports(state), stop, _patience(state, stop))
-
-
-def deliver_off(state: NodeState, stop: threading.Event) -> int:
-    """Deliver what may go now, and give the number of files delivered.
-
-    Deliveries that wait after a failure are left, and so are routes to a destination that is away.
-
-    Raises
-    ------
-    ConfigError
-        A destination of the settings cannot be understood.
-    """
-    return _serve_all(state, _transports(state), stop, lambda: True)
+    return _deliver_all(state, _transports(state), stop, once)
 
 
 @contextlib.contextmanager
 def delivering(state: NodeState, stop: threading.Event | None = None) -> Iterator[None]:
-    """Deliver in threads while the block runs; its end waits for the files on their way.
+    """Deliver in threads while the block runs; its end waits for the files that are being sent.
 
-    They have `dimse.stop_s` from when `stop` is set, which the end of the block does at the latest.
+    These files have `dimse.stop_s` from when `stop` is set. The end of the block sets it at the
+    latest.
 
     Raises
     ------
     ConfigError
         A destination of the settings cannot be understood; nothing was begun.
     """
-    routes = _transports(state)
-    stop = stop or threading.Event()
-    run = partial(_serve_all, state, routes, stop, _patience(state, stop))
-    thread = threading.Thread(target=run, name="delivery")
+    routes, stop = _transports(state), stop or threading.Event()
+    thread = threading.Thread(
+        target=_deliver_all, args=(state, routes, stop, False), name="delivery"
+    )
     thread.start()
     try:
         yield
@@ -98,24 +90,20 @@ def delivering(state: NodeState, stop: threading.Event | None = None) -> Iterato
         thread.join()
 
 
-def _patience(state: NodeState, stop: threading.Event) -> Callable[[], bool]:
-    return lambda: stop.wait(state.settings.jobs.poll_s)
-
-
 def _transports(state: NodeState) -> list[tuple[RouteSettings, Transport]]:
     return [(route, open_transport(route, state.settings)) for route in state.settings.routes]
 
 
-def _serve_all(
+def _deliver_all(
     state: NodeState,
     routes: Sequence[tuple[RouteSettings, Transport]],
     stop: threading.Event,
-    rest: Callable[[], bool],
+    once: bool,
 ) -> int:
-    """Run a loop for each route; `rest` is called by one without work and says whether to end."""
+    """Run a loop for each route, each in a thread."""
     if not routes:
-        while not rest():
-            continue
+        if not once:
+            stop.wait()
         return 0
     logs.event(ROOM, "started", count=len(routes))
     host = f"{socket.gethostname()}:{os.getpid()}"
@@ -125,9 +113,9 @@ def _serve_all(
     ):
         loops = [
             pool.submit(
-                _serve,
+                _deliver_by,
                 Route(state, settings, transport, pulse, stop, f"{host}:{settings.name}"),
-                rest,
+                once,
             )
             for settings, transport in routes
         ]
@@ -136,45 +124,42 @@ def _serve_all(
     return delivered
 
 
-def _serve(route: Route, rest: Callable[[], bool]) -> int:
+def _deliver_by(route: Route, once: bool) -> int:
+    """Send the deliveries of one route, until it is stopped or, if `once`, none may be sent now."""
     with obeying(route.stop, route.state.settings.dimse.stop_s):
-        return _serve_on(route, rest)
+        delivered = 0
+        while not route.stop.is_set():
+            n_sent, wait_s = _claim_and_send(route)
+            delivered += n_sent
+            if wait_s is None:
+                continue
+            if once:
+                break
+            route.stop.wait(wait_s)
+        return delivered
 
 
-def _serve_on(route: Route, rest: Callable[[], bool]) -> int:
-    delivered, name = 0, route.settings.name
-    while not route.stop.is_set():
-        try:
-            batch, taken = _claim_and_send(route)
-        except Exception as error:
-            away = isinstance(error, StorageError)
-            what = "database_away" if away else "route_failed"
-            logs.event(ROOM, what, logging.ERROR, error=type(error).__name__, route=name)
-            pause_s, idle = route.state.settings.jobs.backoff_s, True
-        else:
-            delivered += taken
-            pause_s, idle = route.pause_s() if batch else 0.0, not batch
-        if pause_s and not idle:
-            logs.event(
-                ROOM, "destination_away", logging.WARNING, route=name, seconds=round(pause_s, 1)
-            )
-        if (idle or pause_s) and rest():
-            break
-        route.stop.wait(pause_s)
-    return delivered
+def _claim_and_send(route: Route) -> tuple[int, float | None]:
+    """Claim and send one batch; give the number of files delivered, and the seconds to wait.
 
-
-def _claim_and_send(route: Route) -> tuple[int, int]:
-    """Claim deliveries of the route and send them; give how many were claimed and delivered."""
-    since = time.monotonic()
-    batch = claim_deliveries(
-        route.state.database,
-        route.worker,
-        [route.settings.name],
-        route.state.settings.jobs,
-        BATCH,
-    )
-    return len(batch), _send_batch(route, batch, since) if batch else 0
+    The seconds are ``None`` if more may be sent at once.
+    """
+    jobs, name, since = route.state.settings.jobs, route.settings.name, time.monotonic()
+    try:
+        batch = claim_deliveries(route.state.database, route.worker, [name], jobs, BATCH)
+        n_sent = _send_batch(route, batch, since) if batch else 0
+    except Exception as error:
+        away = isinstance(error, StorageError)
+        what = "database_away" if away else "route_failed"
+        logs.event(ROOM, what, logging.ERROR, error=type(error).__name__, route=name)
+        return 0, jobs.backoff_s + jobs.poll_s
+    if not batch:
+        return 0, jobs.poll_s
+    pause_s = route.pause_s()
+    if not pause_s:
+        return n_sent, None
+    logs.event(ROOM, "destination_away", logging.WARNING, route=name, seconds=round(pause_s, 1))
+    return n_sent, pause_s + jobs.poll_s
 
 
 def _send_batch(route: Route, batch: Sequence[Delivery], since: float) -> int:
@@ -186,7 +171,7 @@ def _send_batch(route: Route, batch: Sequence[Delivery], since: float) -> int:
     uncommitted: list[Delivery] = []
     delivered = 0
     with route.pulse.holding([d.lease for d in batch], since, longest_s):
-        with route.transport.open(parcels) as session:
+        with route.transport.open(parcels) as send:
             away = False
             for parcel in parcels:
                 if route.stop.is_set():
@@ -196,7 +181,7 @@ def _send_batch(route: Route, batch: Sequence[Delivery], since: float) -> int:
                     _leave(route, parcel.delivery, LOST)
                     continue
                 try:
-                    answer = NOT_TRIED if away else route.note(_send(session, parcel))
+                    answer = NOT_TRIED if away else route.note(_send(send, parcel))
                 except (OSError, StorageError) as error:
                     _hold(route, parcel.delivery, error)
                     continue
@@ -221,7 +206,7 @@ def _size(parcel: Parcel) -> int:
 
 
 def _ask_commitment(route: Route, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, Answer]]:
-    """Ask the archive to commit itself to what it took; what it will not keep is sent again."""
+    """Ask the archive for storage commitment; files that it does not confirm are sent again."""
     from mammolens.serve.dimse import request_commitment
 
     references = [(str(d.sop_class_uid), str(d.sop_instance_uid)) for d in deliveries]
@@ -244,13 +229,13 @@ def _ask_commitment(route: Route, deliveries: Sequence[Delivery]) -> list[tuple[
     return answers
 
 
-def _send(session: Session, parcel: Parcel) -> Answer:
-    """Send one file; a failure of any kind concerns this file alone.
+def _send(send: Send, parcel: Parcel) -> Answer:
+    """Send one file; any failure is about this file only.
 
     Raises
     ------
     OSError, StorageError
-        Our own store cannot be read: the destination is not at fault.
+        Our own store cannot be read.
     """
     try:
         content = parcel.read()
@@ -261,7 +246,7 @@ def _send(session: Session, parcel: Parcel) -> Answer:
     if content is None:
         return Answer(Verdict.NEVER, "the file in the store is damaged")
     try:
-        return session.send(parcel.delivery, content)
+        return send(parcel.delivery, content)
     except Exception as error:
         kind = type(error).__name__
         number = parcel.delivery.lease.id
@@ -286,7 +271,7 @@ def _enter(route: Route, delivery: Delivery, answer: Answer) -> bool:
             logs.event(ROOM, "delivered" if held else "delivered_late", **fields)
             return held
         case Verdict.NEVER:
-            attempts.retry(database, delivery, answer.said, route.rules(), 0)
+            attempts.give_up(database, delivery, answer.said)
             logs.event(ROOM, "refused", logging.WARNING, **fields)
         case Verdict.LATER | Verdict.BROKEN | Verdict.AWAY:
             attempts.retry(database, delivery, answer.said, route.rules(), route.max_attempts)
@@ -295,7 +280,7 @@ def _enter(route: Route, delivery: Delivery, answer: Answer) -> bool:
 
 
 def _hold(route: Route, delivery: Delivery, error: OSError | StorageError) -> None:
-    """Postpone a file until our own store can be read; a single bad file waits for an hour."""
+    """Postpone a file that our own store cannot read; for a single bad file, for an hour."""
     said = "it is sealed with a key that is not there"
     if isinstance(error, OSError):
         said = f"the file cannot be read: {type(error).__name__}"
@@ -308,6 +293,5 @@ def _hold(route: Route, delivery: Delivery, error: OSError | StorageError) -> No
 
 
 def _leave(route: Route, delivery: Delivery, why: str) -> None:
-    """Queue a file again that was not tried, for the next sender."""
-    at_once = route.state.settings.jobs.model_copy(update={"backoff_s": 0.0})
-    attempts.retry(route.state.database, delivery, why, at_once, sys.maxsize)
+    """Queue a file again at once that this sender did not try."""
+    attempts.queue_again(route.state.database, delivery, why, wait_s=0.0)

@@ -1,4 +1,4 @@
-"""DICOM over TCP: the listener, storage commitment both ways, peers, and pulls from them."""
+"""DICOM over TCP: the listener, storage commitment, peers, and fetching studies from them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from mammolens.serve.dimse.pull import (
     Method,
     PullReport,
     bounded,
+    enter_requested,
     find_earlier,
     find_studies,
-    note_wanted,
     pull_studies,
 )
 from mammolens.serve.dimse.scp import listening
@@ -28,11 +28,11 @@ __all__ = [
     "bounded",
     "data_set",
     "echo",
+    "enter_requested",
     "find_earlier",
     "find_peer",
     "find_studies",
     "listening",
-    "note_wanted",
     "peer_titled",
     "pull_studies",
     "read_study",

@@ -56,11 +56,11 @@ RESOURCE_LIMITATION: Final = 0x0213
 SOURCE: Final = "received message"
 LONGEST_UID: Final = 64
 MOST_REFERENCES: Final = 10_000
-"""Objects that one request or answer names: the largest studies have some thousands of images."""
+"""Most objects in a request or an answer; the largest studies have some thousands of images."""
 MOST_STEPS: Final = 4 * MOST_REFERENCES
-"""An item, its class, its instance, and a reason."""
+"""Each object has an item, a class, an instance, and perhaps a reason."""
 LONGEST_MESSAGE: Final = 4 << 20
-"""So many references need 2 MiB."""
+"""So many references take 2 MiB."""
 SEQUENCES: Final = ("ReferencedSOPSequence", "FailedSOPSequence")
 READ: Final = frozenset({"TransactionUID", *SEQUENCES})
 
@@ -70,7 +70,7 @@ Reference = tuple[str, str]
 
 @dataclass(frozen=True)
 class CommitmentReport:
-    """Which objects are kept safe, and which are not and why (Failure Reason)."""
+    """The objects that are stored safely, and the others with the reason (Failure Reason)."""
 
     transaction_uid: str
     kept: tuple[Reference, ...]
@@ -78,7 +78,7 @@ class CommitmentReport:
 
     @property
     def counts(self) -> dict[str, str | int | None]:
-        """What the audit trail says of it."""
+        """Details for the audit trail."""
         uid = self.transaction_uid
         return {"failed": len(self.failed), "kept": len(self.kept), "transaction_uid": uid}
 
@@ -100,7 +100,7 @@ def read_report(data: Dataset) -> CommitmentReport:
     Raises
     ------
     NotAnImage
-        It names no transaction.
+        It has no transaction UID.
     """
     failures = data.get("FailedSOPSequence") or ()
     try:
@@ -120,7 +120,7 @@ def read_transaction(data: Dataset) -> str:
     Raises
     ------
     NotAnImage
-        There is none.
+        It is missing or too long.
     """
     uid = str(data.get("TransactionUID") or "")
     if not uid or len(uid) > LONGEST_UID:
@@ -129,7 +129,7 @@ def read_transaction(data: Dataset) -> str:
 
 
 def read_references(data: Dataset, keyword: str) -> tuple[Reference, ...]:
-    """Give the objects that a sequence names."""
+    """Give the objects in a sequence."""
     return tuple(
         (str(item.get("ReferencedSOPClassUID")), str(item.get("ReferencedSOPInstanceUID")))
         for item in data.get(keyword) or ()
@@ -137,21 +137,21 @@ def read_references(data: Dataset, keyword: str) -> tuple[Reference, ...]:
 
 
 def decode_message(data: BytesIO | None, transfer_syntax: str) -> Dataset:
-    """Decode the elements of a message that are read, after a check of its limits.
+    """Decode the needed elements of a message, after a check of its limits.
 
     Raises
     ------
     NotAnImage
         It cannot be read.
     UnsupportedImage
-        It is longer, or names more objects, than is taken.
+        It is too long, or names too many objects.
     """
     if data is None:
         raise NotAnImage("the message has no data set", source=SOURCE)
     size = data.seek(0, os.SEEK_END)
     if size > LONGEST_MESSAGE:
         raise UnsupportedImage(
-            f"a message of {size:,} bytes is longer than is taken",
+            f"a message of {size:,} bytes is too long",
             source=SOURCE,
             remedy=f"Ask for at most {MOST_REFERENCES:,} objects at once",
         )
@@ -183,7 +183,7 @@ def _wanted() -> Wanted:
 
 
 def refusal_status(error: InputError) -> int:
-    """Give the status that answers a message which is not taken (PS3.7 10.1.4.1.10)."""
+    """Give the status for a message that is refused (PS3.7 10.1.4.1.10)."""
     return RESOURCE_LIMITATION if isinstance(error, UnsupportedImage) else INVALID_ARGUMENT
 
 

@@ -1,8 +1,8 @@
-"""Storage commitment as SCU: asking an archive to keep what it was sent (PS3.4 Annex J).
+"""Storage commitment as SCU: ask an archive to confirm that it stores objects (PS3.4 Annex J).
 
-The question is written to the database first, because its answer may come over the same association
-or to the listener, which is another process. Who receives the answer writes it there, and who asked
-reads it there.
+The request is written to the database first. The answer may arrive over the same association, or at
+the listener, which is another process. The receiver writes the answer to the database, and the
+requester reads it there.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from mammolens.serve.holdings import NodeState
 from mammolens.serve.record import COMMITMENTS, Database, audit
 from mammolens.status import status_of
 
-__all__ = ["CONTEXT", "CommitmentOutcome", "note_report", "request_commitment", "take_report"]
+__all__ = ["CONTEXT", "CommitmentOutcome", "enter_report", "request_commitment", "take_report"]
 
 LOOK_S: Final = 0.2
 
 
 @dataclass(frozen=True)
 class CommitmentOutcome:
-    """The answer of an archive; if it has not `answered` in time, nothing is known.
+    """The answer of an archive; if it has not `answered` in time, the others are empty.
 
     `kept` and the keys of `failed` are SOP instance UIDs.
     """
@@ -62,7 +62,7 @@ def request_commitment(
     references: Sequence[Reference],
     timeout_s: float = 60.0,
 ) -> CommitmentOutcome:
-    """Ask an archive to commit itself to objects, and wait for its answer.
+    """Ask an archive for storage commitment of objects, and wait for its answer.
 
     Parameters
     ----------
@@ -71,21 +71,21 @@ def request_commitment(
     references
         SOP class UID and SOP instance UID of each object.
     timeout_s
-        How long to wait for the report after the request was taken.
+        How long to wait for the report after the request was accepted.
 
     Raises
     ------
     ConfigError
         There is no such peer.
     DeliveryError
-        The archive is away or does not take the request.
+        The archive is away or refuses the request.
     StorageError
         The database cannot be used.
     """
     dimse = state.settings.dimse
     peer = find_peer(destination, dimse) if isinstance(destination, str) else destination
     transaction_uid = f"2.25.{uuid.uuid4().int}"
-    _note_question(state.database, peer, transaction_uid, len(references))
+    _enter_request(state.database, peer, transaction_uid, len(references))
     handlers: list[evt.EventHandlerType] = [(evt.EVT_N_EVENT_REPORT, take_report, [state.database])]
     with associated(peer, dimse, [CONTEXT], handlers=handlers) as association:
         asked, _ = association.send_n_action(
@@ -95,19 +95,19 @@ def request_commitment(
         if status != SUCCESS:
             said = "nothing" if status is None else f"0x{status:04X}"
             raise DeliveryError(
-                f"the archive does not take the request for commitment ({said})",
+                f"the archive refuses the request for commitment ({said})",
                 remedy="Ask whether it offers storage commitment to this AE title",
             )
         return _wait(state.database, transaction_uid, timeout_s)
 
 
 def take_report(event: evt.Event, database: Database) -> tuple[int, None]:
-    """Note an N-EVENT-REPORT, over whichever association it came; gives the status."""
+    """Enter an N-EVENT-REPORT from any association; give the status for the answer."""
     actor = f"dimse:{event.assoc.remote['ae_title'].strip()}"
     try:
         request: Any = event.request
         data = decode_message(request.EventInformation, event.context.transfer_syntax)
-        known = note_report(database, read_report(data), actor)
+        known = enter_report(database, read_report(data), actor)
     except InputError as error:
         return refusal_status(error), None
     except StorageError as error:
@@ -115,8 +115,8 @@ def take_report(event: evt.Event, database: Database) -> tuple[int, None]:
     return (SUCCESS if known else INVALID_ARGUMENT), None
 
 
-def note_report(database: Database, report: CommitmentReport, actor: str) -> bool:
-    """Enter an archive's answer, once; ``False`` if nobody asked.
+def enter_report(database: Database, report: CommitmentReport, actor: str) -> bool:
+    """Enter an archive's answer once; ``False`` if there was no such request.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def note_report(database: Database, report: CommitmentReport, actor: str) -> boo
         return connection.execute(sa.select(COMMITMENTS.c.id).where(asked)).first() is not None
 
 
-def _note_question(database: Database, peer: Peer, transaction_uid: str, count: int) -> None:
+def _enter_request(database: Database, peer: Peer, transaction_uid: str, count: int) -> None:
     with database.write() as connection:
         connection.execute(
             COMMITMENTS.insert().values(

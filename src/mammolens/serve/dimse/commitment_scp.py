@@ -1,7 +1,7 @@
-"""Storage commitment as SCP: confirming what the node holds (PS3.4 Annex J, push model).
+"""Storage commitment as SCP: confirm the objects that the node stores (PS3.4 Annex J, push model).
 
-A sender may delete what the node says it holds. So it looks for every object in the database *and*
-on the disk, whole and with its digest, before it says so.
+A sender may delete the objects that the node confirms. Therefore the node checks first that each
+object is in the database *and* on the disk, complete and with its digest.
 """
 
 from __future__ import annotations
@@ -55,26 +55,26 @@ NO_SUCH_OBJECT: Final = 0x0112
 CLASS_CONFLICT: Final = 0x0119
 AGAIN_AFTER_S: Final = (5.0, 30.0)
 LOOK_S: Final = 300.0
-"""Time for looking at the objects of one request: 2,000 mammograms at 200 MB a second."""
+"""Seconds to check the objects of one request: 2,000 mammograms at 200 MB per second."""
 ANSWER_S: Final = 60.0
-"""Time in which a request is answered, if it ever is."""
+"""Seconds in which a request is answered, unless its connection breaks."""
 MOST_WAITING: Final = 64
-"""Requests whose report is not sent yet; more are refused for want of resources."""
+"""Most requests whose report is not sent yet; more are refused (resource limitation)."""
 MOST_OF_HOST: Final = 16
-"""Of these, from one host: a flood from one does not keep out the others."""
+"""Most of them from one host, so that one host cannot block the others."""
 
 
 def answer_request(
     event: evt.Event, state: NodeState, reporters: Executor, stopping: threading.Event
 ) -> tuple[int, None]:
-    """Take an N-ACTION; the report follows when the answer to it is out.
+    """Answer an N-ACTION; the report is sent after the answer.
 
     Parameters
     ----------
     reporters
-        Runs the look for the objects and the report.
+        Runs the check of the objects and the report.
     stopping
-        Once set, a report that was not taken is not sent again.
+        Once set, a failed report is not sent again.
     """
     try:
         if event.action_type != REQUEST:
@@ -122,26 +122,26 @@ def check_references(
     references: Sequence[Reference],
     stopping: threading.Event | None = None,
 ) -> CommitmentReport:
-    """Say of each object whether it is in the database and whole on the disk.
+    """Check whether each object is in the database and complete on the disk.
 
-    An object that is not looked at within `LOOK_S` is reported as failed: its sender asks again.
+    An object that is not checked within `LOOK_S` is reported as failed; its sender asks again.
 
     Parameters
     ----------
     stopping
-        Once set, no more objects are looked at.
+        Once set, no more objects are checked.
 
     Raises
     ------
     StorageError
-        The database cannot be used: nothing can be said.
+        The database cannot be used.
     """
     kept, failed = [], {}
     until = time.monotonic() + LOOK_S
     asked = list(dict.fromkeys(references))
-    for some in batches(asked):
-        held = _held(database, [instance for _, instance in some])
-        for sop_class, instance in some:
+    for batch in batches(asked):
+        held = _held(database, [instance for _, instance in batch])
+        for sop_class, instance in batch:
             is_late = time.monotonic() > until or (stopping is not None and stopping.is_set())
             reason = _missing(store, sop_class, held.get(instance, ()), is_late)
             if reason is None:
@@ -169,7 +169,7 @@ def _deliver(
     report: CommitmentReport,
     stopping: threading.Event,
 ) -> bool:
-    """Report over an association of our own if we know where, else over the one that asked."""
+    """Report over a new association if the peer is known, else over that of the request."""
     peer = peer_titled(calling, dimse)
     role = build_role(MODEL, scu_role=False, scp_role=True)
     for again_after_s in (*AGAIN_AFTER_S, None):
@@ -186,13 +186,13 @@ def _deliver(
 
 
 def _one_at_a_time(association: Association) -> threading.Lock:
-    """Give the lock of an association: two messages at once would mix their parts."""
+    """Give the lock of an association, because parts of two messages must not mix."""
     with _guard:
         return _sending.setdefault(association, threading.Lock())
 
 
 def _send(association: Association, report: CommitmentReport) -> bool:
-    """Send an N-EVENT-REPORT; say whether the other side took it."""
+    """Send an N-EVENT-REPORT; return whether the other side accepted it."""
     data = references_of(report.transaction_uid, report.kept)
     if report.failed:
         data.FailedSOPSequence = failure_items(report.failed)
@@ -207,7 +207,7 @@ def _note(database: Database, calling: str, action: str, report: CommitmentRepor
 
 
 def _missing(store: Store, sop_class: str, rows: Sequence[Any], is_late: bool) -> int | None:
-    """Why an object cannot be committed to, or ``None``."""
+    """Give the reason why an object cannot be confirmed, or ``None``."""
     if not rows:
         return NO_SUCH_OBJECT
     if all(row.sop_class_uid != sop_class for row in rows):
@@ -227,7 +227,7 @@ def _is_whole(store: Store, digest: str) -> bool:
 
 @dataclass(eq=False)
 class _Place:
-    """A place among those who wait for a report."""
+    """The place of one request that waits for its report."""
 
     host: str
     since: float
@@ -235,7 +235,7 @@ class _Place:
 
 
 class _Places:
-    """Who waits for a report, and the reports that are being made."""
+    """The places of all requests whose report is not sent yet."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

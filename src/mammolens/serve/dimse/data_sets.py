@@ -12,7 +12,7 @@ __all__ = ["data_set", "status_code"]
 
 
 def data_set(**elements: Any) -> Dataset:
-    """Make a data set, or an item of a sequence, of elements by their DICOM keywords.
+    """Make a data set, or an item of a sequence, from elements by their DICOM keywords.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def status_code(status: Dataset) -> int:
     Raises
     ------
     DeliveryError
-        The answer has no status: the peer was silent or broke off.
+        The answer has no status: the peer was silent or hung up.
     """
     if "Status" not in status:
         raise DeliveryError("the peer does not answer", remedy="Try again later")

@@ -23,7 +23,7 @@ __all__ = ["Peer", "associated", "echo", "find_peer", "peer_titled"]
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 SHORTEST_PDU: Final = 1024
-"""A peer that takes shorter ones would have each object cut into millions; 0 means any length."""
+"""With shorter PDUs, an object would be cut into millions; 0 means any length."""
 
 _ADDRESS: Final = re.compile(
     r"(dicoms?)://([^@/:\s][^@/]{0,15})@(\[[^\]]+\]|[^@/:\s]+):([0-9]{1,5})/?"
@@ -62,7 +62,7 @@ class Peer:
 
 
 def find_peer(name: str, dimse: DimseSettings) -> Peer:
-    """Find a peer by its name in the settings, or take an address as it is written.
+    """Find a peer by its name in the settings, or parse an address.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def find_peer(name: str, dimse: DimseSettings) -> Peer:
 
 
 def peer_titled(ae_title: str, dimse: DimseSettings) -> Peer | None:
-    """Find the peer of the settings with this AE title."""
+    """Find the peer in the settings with this AE title."""
     peers = (Peer.parse(address) for address in dimse.peers.values())
     return next((peer for peer in peers if peer.ae_title == ae_title), None)
 
@@ -97,21 +97,21 @@ def associated(
     begin: Begin | None = None,
     max_bytes: int = 0,
 ) -> Iterator[Association]:
-    """Give an association with a peer; it is released when the block ends.
+    """Open an association with a peer; it is released when the block ends.
 
     Parameters
     ----------
     contexts
-        Up to 128 abstract syntaxes, each with its transfer syntaxes; none means implicit VR.
+        Up to 128 abstract syntaxes, each with its transfer syntaxes; default is implicit VR.
     handlers
-        What the peer may ask of us meanwhile.
+        Handlers of requests that the peer may send meanwhile.
     begin
-        Gives the draft that an object which the peer sends is written into; of at most `max_bytes`.
+        Gives the draft for an object of at most `max_bytes` that the peer sends.
 
     Raises
     ------
     DeliveryError
-        The peer is away, refuses, takes none of the contexts, or does not speak DICOM.
+        The peer is away, refuses, accepts none of the contexts, or does not speak DICOM.
     """
     pace = Pace(dimse.acse_timeout_s, 0)
     ae = Caller(dimse.ae_title, pace, begin or (lambda *_: None), max_bytes)
@@ -176,24 +176,24 @@ def _established(
 
 
 def echo(peer: Peer, dimse: DimseSettings, storage: Sequence[str] = ()) -> str:
-    """Ask a peer whether it answers (C-ECHO), and whether it would take objects of some classes.
+    """Check that a peer answers (C-ECHO), and accepts objects of the given classes.
 
     Nothing is stored.
 
     Parameters
     ----------
     storage
-        SOP classes of the objects that are to be sent to it.
+        SOP classes of the objects that will be sent to it.
 
     Returns
     -------
     str
-        What it answered, in words.
+        Its answer in words.
 
     Raises
     ------
     DeliveryError
-        It is away, refuses, or does not take one of the classes.
+        It is away, refuses, or does not accept one of the classes.
     """
     syntaxes = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
     contexts = [(VERIFICATION, [ImplicitVRLittleEndian]), *((uid, syntaxes) for uid in storage)]

@@ -1,9 +1,9 @@
-"""Fetching studies from a PACS: found by C-FIND, brought by C-MOVE to our listener or by C-GET.
+"""Fetch studies from a PACS: search by C-FIND, retrieve by C-MOVE to our listener or by C-GET.
 
-A PACS may pass over a key that it does not know and answer with everything it has. So whatever it
-answers is held against what was asked before anything is fetched, and wildcards are refused. What
-is fetched is received like anything else. Earlier studies of a patient are noted as *priors* before
-they are fetched: they are kept, and not analysed, until somebody asks for them by name.
+A PACS may ignore a key that it does not know and answer with all its studies. Therefore each answer
+is compared with the query before it is fetched, and wildcards are refused. Fetched objects are
+received like others. Earlier studies of a patient are entered as *priors* before they are fetched:
+they are stored, but not analysed until somebody fetches them by name.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ __all__ = [
     "Method",
     "PullReport",
     "bounded",
+    "enter_requested",
     "find_earlier",
     "find_studies",
-    "note_wanted",
     "pull_studies",
 ]
 
@@ -75,17 +75,17 @@ STORED: Final = (
     JPEGLSNearLossless,
     ImplicitVRLittleEndian,
 )
-"""Transfer syntaxes in which a PACS may hold images: each is asked for by itself."""
+"""Transfer syntaxes in which a PACS may store images; each is proposed separately."""
 PENDING: Final = (0xFF00, 0xFF01)
 SUCCESS: Final = 0x0000
 MOST_FOUND: Final = 10_000
-"""Answers to one search: a day of a large hospital has some hundred studies."""
+"""Most answers to a search: a large hospital has some hundred studies a day."""
 SEARCH_IN_TIMEOUTS: Final = 10
-"""A search that takes longer than this many times the wait for one answer is given up."""
+"""A search may take so many times the time limit for one answer."""
 STILL_IN_TIMEOUTS: Final = 10
-"""So is a study of which no object was brought for as long."""
+"""Also the longest time without a new object of a study."""
 LONGEST_PULL_S: Final = 4 * 3600.0
-"""Time for one study: 500 MB come at 35 kB/s."""
+"""Seconds for one study: 500 MB at 35 kB/s."""
 MAMMOGRAM: Final = "MG"
 DONE: Final = (
     "NumberOfCompletedSuboperations",
@@ -95,17 +95,17 @@ DONE: Final = (
 
 
 class Method(str, Enum):
-    """How studies are brought."""
+    """How studies are retrieved."""
 
     MOVE = "move"
-    """C-MOVE: the PACS sends to the running node, which it must know by its AE title."""
+    """C-MOVE: the PACS sends to the listener of the node; it must know its AE title."""
     GET = "get"
-    """C-GET: over the association of the request; no node need run."""
+    """C-GET: over the association of the request; the node need not run."""
 
 
 @dataclass(frozen=True)
 class PullReport:
-    """The outcome of fetching one study, in objects as the PACS counts them."""
+    """The outcome of fetching one study; the PACS counts the objects."""
 
     study_instance_uid: str
     completed: int
@@ -114,17 +114,17 @@ class PullReport:
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything came."""
+        """Whether all objects were received."""
         return self.status == SUCCESS and self.failed == 0
 
 
 def find_studies(state: NodeState, peer: Peer, query: StudyQuery) -> list[FoundStudy]:
-    """Ask a PACS which studies it has, and keep those that fit the question.
+    """Search a PACS for studies, and give those that match the query.
 
     Raises
     ------
     DeliveryError
-        The PACS is away, refuses, or gives up.
+        The PACS is away, refuses, or ends the search with an error.
     """
     found: dict[str, FoundStudy] = {}
     dimse = state.settings.dimse
@@ -146,7 +146,7 @@ def find_studies(state: NodeState, peer: Peer, query: StudyQuery) -> list[FoundS
 def bounded(
     answers: Iterator[tuple[Dataset, Dataset | None]], longest_s: float
 ) -> Iterator[tuple[Dataset, Dataset | None]]:
-    """Give the answers to a search, as long as they are not too many and do not take too long.
+    """Give the answers to a search; raise if they are too many or take too long.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def bounded(
 def find_earlier(
     study: FoundStudy, find: Callable[[StudyQuery], list[FoundStudy]]
 ) -> list[FoundStudy]:
-    """Find the priors of a study by whichever way studies are found."""
+    """Find the priors of a study with the given search function."""
     if not study.patient_id or study.study_date is None:
         return []
     before = study.study_date - timedelta(days=1)
@@ -182,16 +182,16 @@ def pull_studies(
     method: Method,
     priors: Sequence[FoundStudy] = (),
 ) -> Iterator[PullReport]:
-    """Fetch studies, and others as priors, and report on each.
+    """Fetch studies and priors, and report on each.
 
     Raises
     ------
     DeliveryError
-        The PACS is away or refuses: what was not reported on was not fetched.
+        The PACS is away or refuses; studies without a report were not fetched.
     StorageError
         The database cannot be used.
     """
-    note_wanted(state, f"peer:{peer.ae_title}", studies, priors)
+    enter_requested(state, f"peer:{peer.ae_title}", studies, priors)
     for study in (*studies, *priors):
         yield (_move if method is Method.MOVE else _get)(state, peer, study)
 
@@ -234,7 +234,7 @@ def _report(
         done, moved = (count, now) if count > done else (done, moved)
         if now - moved > STILL_IN_TIMEOUTS * timeout_s or now - began > LONGEST_PULL_S:
             raise DeliveryError(
-                f"the PACS does not come to an end with a study ({done} objects)",
+                f"the PACS does not finish a study ({done} objects)",
                 remedy="Look at the log of the PACS, then ask again",
             )
     completed = int(counts.get("NumberOfCompletedSuboperations") or 0)
@@ -246,12 +246,12 @@ def _wanted(study: FoundStudy) -> Dataset:
     return data_set(QueryRetrieveLevel="STUDY", StudyInstanceUID=study.study_instance_uid)
 
 
-def note_wanted(
+def enter_requested(
     state: NodeState, actor: str, studies: Sequence[FoundStudy], priors: Sequence[FoundStudy]
 ) -> None:
-    """Note which studies are priors before their images come; a study that is wanted is not one.
+    """Enter which studies are priors, before their images arrive; a requested study is not a prior.
 
-    A study that was received before without a pull stays an exam to analyse.
+    A study that was received before, and not fetched, stays an exam to analyse.
     """
     database, column = state.database, PRIORS.c.study_instance_uid
     wanted = [state.kept_as(study.study_instance_uid) for study in studies]

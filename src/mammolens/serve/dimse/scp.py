@@ -1,9 +1,9 @@
-"""The DICOM listener: it receives, acknowledges what is durable, and answers for what it holds.
+"""The DICOM listener: it receives objects, acknowledges stored ones, and confirms commitments.
 
-Nothing is analysed here. Every storage class is taken, private ones too, in whichever transfer
-syntax the sender proposes first, because one refused class fails the whole send job of some PACS.
-An object that is not a mammogram is noted and not kept. Who may call is decided before anything is
-negotiated, and a refusal is written to the audit trail.
+Nothing is analysed here. All storage classes are accepted, also private ones, in the transfer
+syntax that the sender proposes first, because some PACS stop a whole send job if one class is
+refused. An object that is not a mammogram is entered but not stored. Callers are checked before the
+negotiation, and a refusal is written to the audit trail.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ REPORTERS: Final = 4
 
 
 class _Rejection(NamedTuple):
-    """Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 table 9-21), and our word for it."""
+    """Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 table 9-21), and its name here."""
 
     result: int
     source: int
@@ -70,7 +70,7 @@ FAILED: Final = _Rejection(2, 1, 1, "failed")
 
 @dataclass
 class Listener:
-    """A running listener: who is connected, and whether it still takes anybody."""
+    """A running listener with its associations."""
 
     state: NodeState
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -82,13 +82,13 @@ class Listener:
     port: int = 0
 
     def running(self) -> list[Association]:
-        """The associations that are not over."""
+        """The associations that have not ended."""
         with self.lock:
             self.admitted = {a for a in self.admitted if a.is_alive()}
             return list(self.admitted)
 
     def admit(self, association: Association) -> bool:
-        """Count an association in, if there is room for it."""
+        """Add an association if there is a free place."""
         self.running()
         with self.lock:
             if len(self.admitted) >= self.state.settings.dimse.max_associations:
@@ -99,7 +99,7 @@ class Listener:
 
 @contextmanager
 def listening(state: NodeState) -> Iterator[Listener]:
-    """Listen until the block ends; associations that run then get time to end.
+    """Listen until the block ends; running associations then get time to end.
 
     Raises
     ------
@@ -131,14 +131,12 @@ def listening(state: NodeState) -> Iterator[Listener]:
 
 
 def store_object(state: NodeState, event: evt.Event, sender: str) -> Dataset:
-    """Receive the object of a C-STORE; gives its status, for the sender's eyes."""
+    """Receive the object of a C-STORE; give the status for the sender."""
     request: Any = event.request
     data = request.DataSet
     try:
         content = _content(event, data, state.settings.intake.max_mb << 20)
-        settings = state.settings
-        site = settings.sites.get(sender)
-        receive(state.database, state.received, content, sender, settings.intake, site)
+        receive(state, content, sender)
     except InputError as error:
         comment = f"{type(error).__name__} {error.keyword or ''}".strip()
         return _status(status_of(error).dimse, comment)
@@ -188,7 +186,7 @@ def _open(listener: Listener, handlers: list[evt.EventHandlerType]) -> AcceptorS
 
 
 def _end(listener: Listener, patience_s: float) -> None:
-    """Refuse new associations, let the others end, then abort what is left."""
+    """Refuse new associations, let the others end, then abort the rest."""
     listener.stopping.set()
     until = time.monotonic() + patience_s
     while listener.running() and time.monotonic() < until:
@@ -205,7 +203,7 @@ def _end(listener: Listener, patience_s: float) -> None:
 
 
 def _admit(event: evt.Event, listener: Listener) -> None:
-    """Reject an association that may not be, or whose case could not be judged."""
+    """Reject an association that is not allowed, or if the check fails."""
     association = event.assoc
     rejection: _Rejection | None = FAILED
     try:
@@ -264,7 +262,7 @@ def _calling(event: evt.Event) -> str:
 
 
 def begin_draft(store: Store, association: Association, message: DIMSEMessage) -> Draft | None:
-    """Draft the file of an object whose data set, as it comes, is to be written after its head."""
+    """Open the draft for a received object, and write the head of its file."""
     if not isinstance(message, C_STORE_RQ):
         return None
     accepted = {context.context_id: context for context in association.accepted_contexts}
@@ -281,7 +279,7 @@ def begin_draft(store: Store, association: Association, message: DIMSEMessage) -
 
 
 def _content(event: evt.Event, data: BytesIO, max_bytes: int) -> bytes | Draft:
-    """Give the DICOM file of an object, its data set byte for byte as it came."""
+    """Give the DICOM file of an object; the bytes of its data set are unchanged."""
     if isinstance(data, ReceivedData):
         if data.error is not None:
             raise data.error
@@ -301,7 +299,7 @@ def _content(event: evt.Event, data: BytesIO, max_bytes: int) -> bytes | Draft:
 
 
 def _head(sop_class: UID, sop_instance: UID, transfer_syntax: UID) -> bytes:
-    """Give preamble and meta information: the same for the same object, whoever sends it."""
+    """Give preamble and meta information; they do not depend on the sender."""
     meta = create_file_meta(
         sop_class_uid=sop_class,
         sop_instance_uid=sop_instance,
@@ -319,7 +317,7 @@ def _status(code: int, comment: str | None = None) -> Dataset:
 
 @contextmanager
 def _unrestricted_storage() -> Iterator[None]:
-    """Let pynetdicom take storage classes that it does not know, and keep its diary to itself."""
+    """Let pynetdicom accept storage classes that it does not know, and log nothing."""
     before = _config.UNRESTRICTED_STORAGE_SERVICE, _config.LOG_HANDLER_LEVEL
     _config.UNRESTRICTED_STORAGE_SERVICE, _config.LOG_HANDLER_LEVEL = True, "none"
     try:

@@ -1,4 +1,4 @@
-"""Events of procedure steps over DIMSE: somebody asks for a step to be canceled."""
+"""Events of procedure steps over DIMSE: requests to cancel a step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STEP_EVENTS: Final = (
     (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)),
 )
 CANCEL_REQUESTED: Final = 2
-"""Event type of PS3.4 table CC.2.4-1; the others ask for no act."""
+"""Event type of PS3.4 table CC.2.4-1; other types are ignored."""
 SUCCESS: Final = 0x0000
 NO_SUCH_OBJECT: Final = 0x0112
 
@@ -34,7 +34,7 @@ def is_step_event(event: evt.Event) -> bool:
 
 
 def take_step_event(event: evt.Event, database: Database) -> tuple[int, None]:
-    """Note an event of a step, over whichever association it came; gives the status."""
+    """Enter an event of a step from any association; give the status for the answer."""
     request: Any = event.request
     if request.EventTypeID != CANCEL_REQUESTED:
         return SUCCESS, None

@@ -1,4 +1,4 @@
-"""Queries for studies, and the studies that a PACS answers with."""
+"""Queries for studies, and the studies in the answers of a PACS."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ ASKED: Final = (
 
 @dataclass(frozen=True)
 class StudyQuery:
-    """Which studies are wanted; what is ``None`` does not matter, but something must be given.
+    """A query for studies; ``None`` matches any value, but not all values may be ``None``.
 
     Raises
     ------
     ConfigError
-        Nothing is given, or a wildcard.
+        Nothing is given, or a value has a wildcard.
     """
 
     study_instance_uid: str | None = None
@@ -52,7 +52,7 @@ class StudyQuery:
             raise ConfigError("wildcards are not looked for", remedy="Give the value as it is")
 
     def identifier(self) -> Dataset:
-        """Write it as a C-FIND at the level of studies."""
+        """Make the identifier of a C-FIND at the study level."""
         data = data_set(QueryRetrieveLevel="STUDY", **dict.fromkeys(ASKED, ""))
         data.StudyInstanceUID = self.study_instance_uid or ""
         data.AccessionNumber = self.accession_number or ""
@@ -64,7 +64,7 @@ class StudyQuery:
         return data
 
     def fits(self, study: FoundStudy) -> bool:
-        """Whether a study is what was asked for; one without a value that was asked for is not.
+        """Whether a study matches the query; a missing value does not match.
 
         Examples
         --------
@@ -90,7 +90,7 @@ class StudyQuery:
 
 @dataclass(frozen=True)
 class FoundStudy:
-    """A study that a PACS says it has."""
+    """A study in the answer of a PACS."""
 
     study_instance_uid: str
     patient_id: str | None
@@ -101,11 +101,11 @@ class FoundStudy:
 
 
 def read_study(data: Dataset) -> FoundStudy | None:
-    """Read the answer to a C-FIND; ``None`` if it names no study, or cannot be read."""
+    """Read an answer to a C-FIND; ``None`` if it has no study UID or cannot be read."""
     try:
         values = {keyword: _text(data, keyword) for keyword in ASKED}
     except Exception:
-        # pydicom decodes a value when it is asked for, and raises what it likes.
+        # pydicom decodes a value when it is read, and may raise any exception.
         return None
     uid = values["StudyInstanceUID"]
     if not uid:

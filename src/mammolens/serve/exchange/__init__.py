@@ -1,6 +1,6 @@
-"""Connections to others, with limits of time, rate and size.
+"""Connections to other servers, with limits of time, rate and size.
 
-`bounds` has them for any connection, `tls` encrypts, and `http` is the one client for HTTP.
+`bounds` has the limits of a connection, `tls` the encryption, and `http` the only HTTP client.
 """
 
 from __future__ import annotations

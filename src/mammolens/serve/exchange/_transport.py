@@ -1,8 +1,8 @@
 """The transport of the HTTP client: httpx and httpcore over a connection with bounds.
 
-A limit of httpx is for one wait, and a server that sends one byte per wait never reaches it. So
-the bytes of httpcore go through a `Connection`. Its `Pace` limits the exchange as a whole: its
-time, its rate and the length of the answer with its headers.
+A limit of httpx is for one wait, and a server that sends one byte per wait never reaches it.
+Therefore the bytes of httpcore go through a `Connection`. Its `Pace` limits the exchange as a
+whole: its time, its rate, and the length of the answer with its headers.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Limits of what the node exchanges with others: time, rate, size, and an end when it stops.
+"""Limits on exchanges with others: time, rate and size; and their end when the node stops.
 
-A socket has a limit for each wait, and a sender that drips one byte per wait never meets it. So an
-exchange has a limit as a whole: a fixed time, and a second more for every `MINIMUM_RATE` bytes that
-really moved. What the other side may say has a limit in bytes. When the node is asked to stop,
-exchanges go on for `stop_s` and are then cut; what was not answered is repeated later.
+A socket has a limit for each wait, and a sender of one byte per wait never reaches it. Therefore an
+exchange has a limit as a whole: a fixed time, and one more second for every `MINIMUM_RATE` bytes
+that were transferred. The answer of the other side has a limit in bytes. When the node stops,
+exchanges may go on for `stop_s` and are then cut; exchanges without an answer are repeated later.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ __all__ = [
 ]
 
 MINIMUM_RATE: Final = 2048
-"""Bytes a second that a slow but honest line moves: a quarter of an ISDN channel."""
+"""Bytes per second of a slow but honest line: a quarter of an ISDN channel."""
 GRACE_IN_TIMEOUTS: Final = 2
-"""An exchange may wait for this many time limits in all, beside the bytes that move."""
+"""An exchange may take so many time limits in all, and more for the transferred bytes."""
 LOOK_S: Final = 0.25
-"""How often a wait looks at the clock, and whether the node stops."""
+"""Seconds between two checks of the clock and of the stop of the node, during a wait."""
 PIECE_BYTES: Final = 1 << 16
 
 
@@ -63,7 +63,7 @@ _STOP: ContextVar[_Stop | None] = ContextVar("stop", default=None)
 
 @contextlib.contextmanager
 def obeying(stop: threading.Event, patience_s: float) -> Iterator[None]:
-    """Cut what this thread exchanges with others `patience_s` after `stop` is set."""
+    """Cut the exchanges of this thread `patience_s` after `stop` is set."""
     token = _STOP.set(_Stop(stop, patience_s))
     try:
         yield
@@ -73,15 +73,15 @@ def obeying(stop: threading.Event, patience_s: float) -> Iterator[None]:
 
 @dataclass
 class Pace:
-    """How long an exchange may take and how much the other side may say.
+    """The limits of an exchange: how long it may take, and how much the other side may send.
 
     Parameters
     ----------
     timeout_s
-        Longest silence; the whole exchange may take `GRACE_IN_TIMEOUTS` times as long, and longer
-        by a second for every `MINIMUM_RATE` bytes that moved.
+        Longest silence. The whole exchange may take `GRACE_IN_TIMEOUTS` times as long, and one
+        second more for every `MINIMUM_RATE` transferred bytes.
     most_bytes
-        Most that the other side may send.
+        Most bytes that the other side may send.
     """
 
     timeout_s: float
@@ -125,16 +125,16 @@ class Pace:
         return self.stop is not None and self.stop.is_over()
 
     def sent(self, count: int) -> None:
-        """Count bytes that the other side took."""
+        """Count bytes that were sent."""
         self.moved += count
 
     def received(self, count: int) -> None:
-        """Count bytes that the other side said.
+        """Count bytes that were received.
 
         Raises
         ------
         OSError
-            They are more than it may say.
+            They are more than allowed.
         """
         self.moved += count
         self.heard += count
@@ -143,11 +143,11 @@ class Pace:
 
 
 class HandshakeError(OSError):
-    """A connection was made, and TLS was not: why is its cause."""
+    """The connection was made, but the TLS handshake failed; see its cause."""
 
 
 class Connection:
-    """A connected socket whose every wait keeps within a `Pace`.
+    """A connected socket; every wait keeps the limits of a `Pace`.
 
     Attributes
     ----------
@@ -164,7 +164,7 @@ class Connection:
         Raises
         ------
         OSError
-            The other side is silent, too slow, says too much, or broke off; or the node stops.
+            The other side is silent, too slow, sends too much, or hung up; or the node stops.
         """
         silent_at = time.monotonic() + self.pace.timeout_s
         while True:
@@ -184,7 +184,7 @@ class Connection:
         Raises
         ------
         OSError
-            The other side does not read, reads too slowly, or broke off; or the node stops.
+            The other side does not read, reads too slowly, or hung up; or the node stops.
         """
         rest = memoryview(data).cast("B")
         silent_at = time.monotonic() + self.pace.timeout_s
@@ -200,7 +200,7 @@ class Connection:
             rest, silent_at = rest[count:], time.monotonic() + self.pace.timeout_s
 
     def has_news(self) -> bool:
-        """Whether bytes wait to be read, or the other side hung up."""
+        """Whether bytes can be read, or the other side hung up."""
         poll = select.poll()
         poll.register(self.raw, select.POLLIN)
         return bool(poll.poll(0))
@@ -217,14 +217,14 @@ class Connection:
 def connect(
     host: str, port: int, pace: Pace, tls: ssl.SSLContext | None = None, tls_name: str = ""
 ) -> socket.socket:
-    """Connect, and shake hands where there is TLS, within the limits of `pace`.
+    """Connect, with a handshake if there is TLS, within the limits of `pace`.
 
     Raises
     ------
     OSError
         The other side is away or too slow; or the node stops.
     HandshakeError
-        It is not who it must be, or does not speak TLS.
+        Its certificate is wrong, or it does not speak TLS.
     """
     failed: OSError = OSError("the name has no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
@@ -251,12 +251,13 @@ def connect(
 
 
 def encrypt(raw: socket.socket, tls: ssl.SSLContext, tls_name: str, pace: Pace) -> socket.socket:
-    """Shake hands over a connection; where that fails, the connection is closed.
+    """Do the TLS handshake over a connection; if it fails, the connection is closed.
 
     Raises
     ------
     HandshakeError
-        The other side is too slow, not who it must be, or does not speak TLS; or the node stops.
+        The other side is too slow, has a wrong certificate, or does not speak TLS; or the node
+        stops.
     """
     connection = raw
     try:
@@ -274,7 +275,7 @@ def encrypt(raw: socket.socket, tls: ssl.SSLContext, tls_name: str, pace: Pace) 
 
 
 def handshake(connection: ssl.SSLSocket, timeout_s: float, pace: Pace | None = None) -> None:
-    """Shake hands within `timeout_s` in all, however slowly the bytes of the other side come.
+    """Do the TLS handshake within `timeout_s` in all, even if the bytes arrive slowly.
 
     Raises
     ------

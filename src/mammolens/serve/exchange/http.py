@@ -1,8 +1,8 @@
-"""HTTP to other servers: where they are, who they must be, and one client to ask them.
+"""HTTP requests to other servers: their addresses and credentials, and the client.
 
-All that the node asks over HTTP goes through `HttpClient`. It follows no redirection and no proxy
-of the environment, keeps no cookies, and takes bodies as they are sent: it asks for no compression,
-and what is compressed nevertheless is not unpacked.
+All HTTP requests of the node go through `HttpClient`. It follows no redirection, uses no proxy of
+the environment and keeps no cookies. It asks for no compression, and does not unpack a compressed
+body.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ __all__ = [
 ]
 
 LONGEST_ANSWER: Final = 4 << 20
-"""Bytes of an answer with its headers, unless a request says another limit."""
+"""Limit for an answer with its headers in bytes, unless a request gives another."""
 LONGEST_HEAD: Final = 1 << 18
-"""Bytes until the headers are whole, those of interim answers (100 Continue) among them."""
+"""Limit for all headers in bytes, also those of interim answers (100 Continue)."""
 FREE_PIECES: Final = 4096
 MEAN_PIECE_BYTES: Final = 16
-"""A body may come in this many pieces, and one more for each of so many bytes: a chunk of a single
-byte takes as long to parse as a large one, some 20 µs."""
+"""A body may have `FREE_PIECES` pieces, and one more for every `MEAN_PIECE_BYTES` bytes: a chunk of
+one byte takes as long to parse as a large one, about 20 µs."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,15 @@ class Endpoint:
     Attributes
     ----------
     name
-        What the settings call it.
+        Its name in the settings.
     path
-        Base of its resources.
+        Base path of its resources.
     tls
-        ``None`` where nothing is encrypted.
+        ``None`` without encryption.
     tls_name
         Name that its certificate must have, if not `host`.
     authorization
-        Value of the header of this name.
+        Value of the header ``Authorization``.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Endpoint:
         return f"{scheme}://{host}:{self.port}{self.path}{path}"
 
     def owns(self, url: str) -> bool:
-        """Whether a URL is below the base of this server, so that asking it leads nowhere else.
+        """Whether a URL is below the base of this server.
 
         Examples
         --------
@@ -105,12 +105,12 @@ class Endpoint:
 
 
 class HttpError(Exception):
-    """No whole answer came.
+    """There was no complete answer.
 
     Attributes
     ----------
     reason
-        The error at the bottom: of the socket, of TLS, or of the protocol.
+        The first cause: an error of the socket, of TLS, or of the protocol.
     """
 
     def __init__(self, reason: BaseException) -> None:
@@ -119,23 +119,23 @@ class HttpError(Exception):
 
 
 class NotConnected(HttpError):
-    """The server cannot be reached; nothing was sent."""
+    """The server cannot be reached, and nothing was sent."""
 
 
 class NotEncrypted(NotConnected):
-    """The server is reached, and TLS fails."""
+    """The server is reached, but TLS fails."""
 
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """A whole answer; names of headers may be asked for in any case."""
+    """A complete answer; header names are not case-sensitive."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def json_object(self) -> dict[str, Any]:
-        """Give the JSON object that the body is; an empty one if it is something else."""
+        """Read the body as a JSON object; empty if it is something else."""
         try:
             read = json.loads(self.body)
         except (ValueError, RecursionError):
@@ -144,12 +144,12 @@ class HttpAnswer:
 
 
 class HttpClient:
-    """A client of one server; a connection is kept between requests.
+    """A client of one server; its connection stays open between requests.
 
     Parameters
     ----------
     most_bytes
-        Longest answer with its headers, unless a request says another.
+        Longest answer with its headers, unless a request gives another limit.
     """
 
     def __init__(self, endpoint: Endpoint, most_bytes: int = LONGEST_ANSWER) -> None:
@@ -177,16 +177,16 @@ class HttpClient:
         body: bytes | None = None,
         most_bytes: int | None = None,
     ) -> Iterator[httpx.Response]:
-        """Give the answer to a request below the base, its body not read yet.
+        """Send a request below the base, and give the answer before its body is read.
 
-        Its body is read with `pieces`. Where it is not read to its end, the connection ends.
+        The body is read with `pieces`. If it is not read to its end, the connection is closed.
 
         Raises
         ------
         NotConnected, NotEncrypted
             The server cannot be reached.
         HttpError
-            It answers not as HTTP, breaks off, is too slow or says too much; or the node stops.
+            It does not answer in HTTP, hangs up, is too slow or sends too much; or the node stops.
         """
         self._pace.begin(LONGEST_HEAD)
         names = {"sni_hostname": self.endpoint.tls_name or self.endpoint.host}
@@ -202,7 +202,7 @@ class HttpClient:
             raise _named(error) from error
 
     def _send(self, request: httpx.Request) -> httpx.Response:
-        """Send a request; a GET once more if the server hung up on a kept connection meanwhile."""
+        """Send a request; repeat a GET if the server had closed the open connection."""
         kept, self._has_asked = self._has_asked, True
         try:
             return self._client.send(request, stream=True)
@@ -215,7 +215,7 @@ class HttpClient:
     def ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> HttpAnswer:
-        """Ask for a resource below the base, and read the answer; raises as `stream` does."""
+        """Send a request below the base and read the answer; errors are those of `stream`."""
         with self.stream(method, path, headers, body) as response:
             content = b"".join(pieces(response))
             return HttpAnswer(response.status_code, content, response.headers)
@@ -232,14 +232,14 @@ class HttpClient:
 
 
 def pieces(response: httpx.Response) -> Iterator[bytes]:
-    """Give the body of an answer as it was sent, piece by piece.
+    """Give the body of an answer piece by piece.
 
     Raises
     ------
     HttpError
         The pieces are too small.
     httpx.TransportError
-        The server breaks off, is too slow or says too much; or the node stops.
+        The server hangs up, is too slow or sends too much; or the node stops.
     """
     count = size = 0
     for piece in response.iter_raw():
@@ -250,21 +250,21 @@ def pieces(response: httpx.Response) -> Iterator[bytes]:
 
 
 def authorization(source: str, user: str | None, secret: str | None, private: bool) -> str | None:
-    """Write the header ``Authorization``: Basic where there is a user, else a bearer token.
+    """Make the header ``Authorization``: Basic if there is a user, else a bearer token.
 
     Parameters
     ----------
     source
-        What the secret belongs to, as a message names it.
+        The owner of the secret, for messages.
     secret
-        Password of the user, or token; ``None``: there is none.
+        Password of the user, or token; ``None`` if there is none.
     private
-        Whether it is encrypted, or does not leave this host.
+        Whether the connection is encrypted, or does not leave this host.
 
     Raises
     ------
     ConfigError
-        The secret would be sent in the clear, or is not valid in a header.
+        The secret would be sent without encryption, or is not valid in a header.
 
     Examples
     --------
@@ -295,7 +295,7 @@ def _hung_up(error: httpx.TransportError) -> bool:
 
 
 def _first_cause(error: Exception) -> BaseException:
-    # httpcore cuts the chain of causes; what it wraps is the first argument of its error.
+    # httpcore does not set the cause; the original error is the first argument of its error.
     reason: BaseException = error.__cause__ or error
     while reason.args and isinstance(reason.args[0], BaseException):
         reason = reason.args[0]
@@ -303,7 +303,7 @@ def _first_cause(error: Exception) -> BaseException:
 
 
 def _named(error: Exception) -> HttpError:
-    """Say how far an exchange came, and why no further."""
+    """Turn an error of httpx into the error that says how far the exchange got."""
     reason = _first_cause(error)
     if isinstance(reason, HandshakeError):
         return NotEncrypted(reason.__cause__ or reason)

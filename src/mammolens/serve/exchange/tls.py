@@ -1,8 +1,8 @@
-"""TLS of the node, where it listens and where it calls: versions, ciphers, certificates.
+"""TLS of the node as a server and as a client: versions, ciphers and certificates.
 
 DICOM follows the BCP 195 profile: TLS 1.2 or 1.3, forward secrecy, certificates of both sides. The
-HTTP server has the same ciphers. Servers that are called over HTTP or MLLP need TLS 1.2, and a
-certificate that names them.
+HTTP server uses the same ciphers. Other servers that the node calls over HTTP or MLLP need at least
+TLS 1.2, and a certificate with their name.
 
 Source: DICOM PS3.15 B.12 (BCP 195 RFC 9325 TLS Secure Transport Connection Profile).
 """
@@ -31,7 +31,7 @@ CIPHERS: Final = ":".join(
     for bits, digest in ((256, 384), (128, 256))
     for signature in ("ECDSA", "RSA")
 )
-"""Of TLS 1.2; those of TLS 1.3 are all good."""
+"""Ciphers of TLS 1.2; all ciphers of TLS 1.3 are allowed."""
 
 
 @contextlib.contextmanager
@@ -41,7 +41,7 @@ def certificates_of(source: str, keyword: str) -> Iterator[None]:
     Parameters
     ----------
     source, keyword
-        What the files belong to, and the setting that names them.
+        The owner of the files, and the setting that names them.
 
     Raises
     ------
@@ -72,11 +72,11 @@ def client_context(
     Parameters
     ----------
     source, keyword
-        What the files belong to and the setting that names them, for a message.
+        The owner of the files, and the setting that names them, for messages.
     authority
-        PEM of who may vouch for the server; ``None``: whom the system trusts.
+        PEM of the authority for the server; ``None`` uses the authorities of the system.
     certificate, key
-        PEM of what the node shows of itself, if anything.
+        PEM of the certificate and key that the node presents, if it has one.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def client_context(
 
 
 def dicom_server_context(dimse: DimseSettings) -> ssl.SSLContext | None:
-    """Make the context of the DICOM listener, or ``None`` where it speaks without TLS.
+    """Make the context of the DICOM listener, or ``None`` without TLS.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def dicom_client_context(dimse: DimseSettings) -> ssl.SSLContext:
     Raises
     ------
     ConfigError
-        There is no certificate to show, or a file cannot be read or does not fit.
+        There is no certificate, or a file cannot be read or does not fit.
     """
     context = _dicom_context(dimse, ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = dimse.check_names

@@ -1,6 +1,6 @@
-"""What the node keeps: files under their digests, encrypted identities, and the state as a whole.
+"""The stored data of the node: files under their digests, encrypted identities, and the state.
 
-`NodeState` is what every process opens. `backup` copies all of it, `retention` deletes what is old.
+Every process opens a `NodeState`. `backup` copies all data, and `retention` deletes old data.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mammolens.serve.holdings.objects import (
     exam_header,
 )
 from mammolens.serve.holdings.rekey import rekey
-from mammolens.serve.holdings.retention import check_plausible, count_expired, expire, say_expired
+from mammolens.serve.holdings.retention import check_plausible, count_expired, expire, expired_lines
 from mammolens.serve.holdings.state import (
     NodeState,
     Notices,
@@ -58,6 +58,7 @@ __all__ = [
     "exam_header",
     "exams_with_accession",
     "expire",
+    "expired_lines",
     "flush",
     "hide",
     "join_state",
@@ -70,7 +71,6 @@ __all__ = [
     "restore",
     "restore_identity",
     "restore_sources",
-    "say_expired",
     "try_folder",
     "unseal",
 ]

@@ -1,8 +1,8 @@
-"""Backup and restore: the database at one instant, and every file that it refers to.
+"""Backup and restore of the database, and of every file that it refers to.
 
-The database is copied first (SQLite by its backup interface, PostgreSQL by ``pg_dump`` of
-a snapshot in which the digests are read too); files never change, so that they may be copied while
-the node works. A backup is whole when its manifest is there. Keys are not part of it.
+The database is copied first: SQLite by its backup interface, PostgreSQL by ``pg_dump`` of a
+snapshot, in which the digests are read too. Files never change, so they can be copied while the
+node works. A backup is complete if it has its manifest. Keys are not part of it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ STORES: Final = ("received", "results")
 
 @dataclass(frozen=True)
 class BackupReport:
-    """What a backup holds; the head of its audit trail is worth keeping elsewhere."""
+    """Content of a backup; keep a copy of the head of its audit trail elsewhere."""
 
     created: str
     database: str
@@ -58,19 +58,17 @@ def back_up(state: NodeState, folder: Path) -> BackupReport:
     Parameters
     ----------
     folder
-        Is made; until it is whole its name ends in ``.partial``.
+        A new folder; until it is complete, its name ends in ``.partial``.
 
     Raises
     ------
     ConfigError
-        The folder is there already, or ``pg_dump`` is not installed.
+        The folder exists already, or ``pg_dump`` is not installed.
     StorageError
-        Something cannot be read or written, or a file was deleted meanwhile.
+        A file cannot be read or written, or was deleted meanwhile.
     """
     if folder.exists():
-        raise ConfigError(
-            "the folder is there already", source=str(folder), remedy="Name a new one"
-        )
+        raise ConfigError("the folder exists already", source=str(folder), remedy="Name a new one")
     partial = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         with _named(partial):
@@ -102,12 +100,12 @@ def back_up(state: NodeState, folder: Path) -> BackupReport:
 
 
 def verify_backup(folder: Path) -> BackupReport:
-    """Make sure that a backup is whole: every digest, and in SQLite the audit trail.
+    """Check that a backup is complete: all digests, and with SQLite the audit trail.
 
     Raises
     ------
     StorageError
-        It is not.
+        The backup is incomplete or changed.
     """
     report = _read_manifest(folder)
     if _sha256(folder / report.database) != report.database_sha256:
@@ -125,24 +123,24 @@ def verify_backup(folder: Path) -> BackupReport:
 
 
 def restore(settings: NodeSettings, folder: Path) -> BackupReport:
-    """Put a backup where the settings say, and verify the copy.
+    """Copy a backup to the data folder and database of the settings, and verify the copy.
 
-    Leases that were held run out by themselves; what was delivered after the backup was made is
-    delivered again, byte for byte.
+    Held leases run out. Files that were delivered after the backup are delivered again, with the
+    same bytes.
 
     Raises
     ------
     ConfigError
         The data folder or the database is not empty, or is of another kind.
     StorageError
-        The backup is not whole, or cannot be written.
+        The backup is not complete, or the copy cannot be written.
     """
     report = verify_backup(folder)
     url = sa.make_url(settings.database_url)
     kind = SQLITE if url.get_backend_name() == "sqlite" else POSTGRES
     if kind != report.database:
         raise ConfigError(
-            f"the backup holds {report.database}, which the database of the settings is not",
+            f"the backup has {report.database}, but the settings name another kind of database",
             keyword="database",
             remedy="Name a database of the same kind",
         )
@@ -193,7 +191,7 @@ def _digests(connection: sa.Connection) -> dict[str, list[str]]:
 
 
 def _copy(store: Store, folder: Path, digests: Sequence[str]) -> int:
-    """Copy files of a store as they are; give their size in bytes."""
+    """Copy files of a store; give their size in bytes."""
     size = 0
     for digest in digests:
         target = folder / digest[:2] / digest
@@ -213,7 +211,7 @@ def _copy(store: Store, folder: Path, digests: Sequence[str]) -> int:
 def _restore_sqlite(file: Path, target: Path) -> None:
     if target.exists():
         raise ConfigError(
-            "the database is there already", source=str(target), remedy="Name a new one"
+            "the database exists already", source=str(target), remedy="Name a new one"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(file, target)
@@ -230,7 +228,7 @@ def _restore_postgres(file: Path, url: sa.URL) -> None:
 
 
 def _call(program: str, arguments: Sequence[str], url: sa.URL) -> None:
-    """Call a tool of PostgreSQL; the password goes by its environment, not its command line."""
+    """Call a tool of PostgreSQL; its password is in the environment, not on the command line."""
     found = shutil.which(program)
     if found is None:
         raise ConfigError(
@@ -298,7 +296,7 @@ def _sha256(file: Path) -> str:
 
 
 def _flush(folder: Path) -> None:
-    """Bring everything in a folder to the disk."""
+    """Flush all files in a folder to the disk."""
     for path in (*folder.rglob("*"), folder, folder.parent):
         flush(path)
 
@@ -327,5 +325,5 @@ def _named(folder: Path) -> Iterator[None]:
 
 def _broken(folder: Path, why: str) -> StorageError:
     return StorageError(
-        f"the copy is not whole: {why}", source=str(folder), remedy="Take another backup"
+        f"the copy is not complete: {why}", source=str(folder), remedy="Take another backup"
     )

@@ -1,13 +1,12 @@
-"""Identity taken off a DICOM object: what is not named here is removed.
+"""De-identification of a DICOM object: attributes that are not listed here are removed.
 
-PS3.15 table E.1-1 says of each attribute that may identify whether it is removed (X), emptied (Z),
-replaced by a dummy (D) or, a UID, by another one (U), and lets pass what it does not name. Here
-the order is turned round: an attribute stays only if the reading of a mammogram needs it and
-the table does not forbid it, so that one which is private, new or misused goes too, and so does one
-that has not the form which the standard gives it (`element_forms`). Of the options
-of the profile two are taken: *Retain Patient Characteristics* (sex and age, which the model reads)
-and, if asked for, *Retain Longitudinal Temporal Information with Modified Dates*. Pixels are kept
-as they are: a picture that may show text is refused.
+PS3.15 table E.1-1 lists the identifying attributes: they are removed (X), emptied (Z), or replaced
+by a dummy (D) or another UID (U); all others stay. This module is stricter: an attribute stays only
+if reading a mammogram needs it and the table allows it. So private, new and misused attributes are
+removed too, and attributes whose values do not have the form of the standard (`element_forms`). Two
+options of the profile are used: *Retain Patient Characteristics* (sex and age, which the model
+reads) and, if the settings say so, *Retain Longitudinal Temporal Information with Modified Dates*.
+Pixels are not changed: a picture that may show text is refused.
 
 Source: DICOM PS3.15, Annex E, Basic Application Level Confidentiality Profile.
 """
@@ -99,12 +98,12 @@ SHIFTED: Final = "113107"
 
 @dataclass(frozen=True)
 class Pseudonyms:
-    """What stands for identifiers: the same for the same, for whoever has the key alone."""
+    """Makes pseudonyms from identifiers; with the same key, equal identifiers give equal ones."""
 
     key: bytes = field(repr=False)
 
     def uid(self, uid: str) -> str:
-        """Give the UID that stands for another, under 2.25 (PS3.5 B.2).
+        """Give the pseudonym of a UID, under 2.25 (PS3.5 B.2).
 
         Examples
         --------
@@ -114,11 +113,11 @@ class Pseudonyms:
         return f"2.25.{self._number('uid', uid)}"
 
     def person(self, *known: str) -> str:
-        """Give the name of somebody of whom `known` is known; no view can be read from it."""
+        """Give the pseudonym of a person with these identifiers; it cannot be read as a view."""
         return f"ANON{self._number('person', *known) % 10**20:020d}"
 
     def days(self, patient_id: str) -> timedelta:
-        """Say by how much the dates of a patient are put back: 1 to 3,650 days."""
+        """Give the days by which the dates of a patient are moved back: 1 to 3,650."""
         return timedelta(days=1 + self._number("days", patient_id) % SHIFT_DAYS)
 
     def _number(self, *what: str) -> int:
@@ -129,19 +128,19 @@ class Pseudonyms:
 def deidentify(
     content: bytes, ref: ImageRef, pseudonyms: Pseudonyms, settings: DeidentifySettings
 ) -> bytes:
-    """Give an object without identity, as a whole DICOM file; the same for the same object.
+    """Make a DICOM file without identity; the same object always gives the same file.
 
     Parameters
     ----------
     content
         A DICOM file.
     ref
-        What is known of it: side and view stay known where they were read from what is removed.
+        Its description: side and view are written, also if they were read from removed attributes.
 
     Raises
     ------
     UnsupportedImage
-        The picture shows text, or may show it; or the header is beyond the limits of
+        The picture shows or may show text, or the header exceeds the limits of
         `mammolens.images`.
     NotAnImage
         The object is damaged.
@@ -157,7 +156,7 @@ def deidentify(
         with quiet_pydicom():
             bounded, syntax = bounded_file(content, SOURCE, wanted_of(KEPT | IDENTITY))
             source = dcmread(BytesIO(bounded))
-            _refuse_writing(source, settings)
+            _refuse_burned_in_text(source, settings)
             tokens = _tokens(source)
             made = _cleaned(source, tokens)
             trim_pixels(made)
@@ -171,14 +170,14 @@ def deidentify(
         raise
     except Exception as error:
         raise NotAnImage(
-            f"its identity cannot be taken off ({type(error).__name__})",
+            f"it cannot be de-identified ({type(error).__name__})",
             source=SOURCE,
-            remedy="Send a DICOM object that is whole",
+            remedy="Send a complete DICOM object",
         ) from error
     return out.getvalue()
 
 
-def _refuse_writing(source: Dataset, settings: DeidentifySettings) -> None:
+def _refuse_burned_in_text(source: Dataset, settings: DeidentifySettings) -> None:
     said = str(source.get("BurnedInAnnotation") or "").strip().upper()
     model = str(source.get("ManufacturerModelName") or "").strip()
     overlaid = any(
@@ -200,7 +199,7 @@ def _cleaned(source: Dataset, tokens: frozenset[str]) -> Dataset:
 
     made = Dataset()
     for element in source:
-        if element.keyword not in KEPT or not has_its_form(element) or _tells(element, tokens):
+        if element.keyword not in KEPT or not has_its_form(element) or _identifies(element, tokens):
             continue
         if element.VR == "SQ":
             element.value = [_cleaned(item, tokens) for item in element.value]
@@ -209,12 +208,12 @@ def _cleaned(source: Dataset, tokens: frozenset[str]) -> Dataset:
 
 
 def _tokens(source: Dataset) -> frozenset[str]:
-    """Words by which the patient could be known if they stood in an attribute that stays."""
+    """Words that would identify the patient in an attribute that stays."""
     words = re.split(r"[\s^=\\,]+", " ".join(str(source.get(keyword) or "") for keyword in NAMES))
     return frozenset(word.casefold() for word in words if len(word) >= SHORTEST_WORD)
 
 
-def _tells(element: DataElement, tokens: frozenset[str]) -> bool:
+def _identifies(element: DataElement, tokens: frozenset[str]) -> bool:
     if element.VR not in TEXTS or element.keyword == "SpecificCharacterSet":
         return False
     said = str(element.value).casefold()
@@ -224,7 +223,7 @@ def _tells(element: DataElement, tokens: frozenset[str]) -> bool:
 
 
 def _refuse_comments(made: Dataset, tokens: frozenset[str]) -> None:
-    """Refuse a compressed picture whose own comments say who the patient is."""
+    """Refuse a compressed picture with a comment that identifies the patient."""
     for comment in comments(made):
         said = comment.decode("latin-1").casefold()
         if any(len(token) >= SHORTEST_TOKEN and token in said for token in tokens):
@@ -243,7 +242,7 @@ def _identify(
     pseudonyms: Pseudonyms,
     settings: DeidentifySettings,
 ) -> None:
-    """Give the pseudonyms, and say what was done."""
+    """Set the pseudonyms, and the attributes that describe the de-identification."""
     patient_id, name, born = (
         str(source.get(keyword) or "").strip()
         for keyword in ("PatientID", "PatientName", "PatientBirthDate")

@@ -1,8 +1,8 @@
-"""Checks that an attribute which is kept has only what the standard allows in it.
+"""Check that the value of an attribute has the form that the standard allows.
 
-An attribute is kept because of what it may hold. One whose value has another representation, or
-more values than it may have, holds something else: a name as "bits allocated", an address behind
-the pixels. What has not its form goes.
+De-identification keeps an attribute because of its meaning. If its value has another
+representation, or too many values, it may hide something else: a name as "bits allocated", or an
+address after the pixels. Such an attribute is removed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _COMMENTS: Final = frozenset([0xFE, *range(0xE0, 0xF0), 0x64])
 """JPEG's COM and APPn, and JPEG 2000's COM."""
 _WITHOUT_LENGTH: Final = frozenset([0x01, 0x4F, 0xD8, *range(0xD0, 0xD8)])
 _LAST: Final = frozenset([0xDA, 0x90, 0xD9])
-"""Start of scan, start of tile part, end of image: what follows is picture."""
+"""Start of scan, start of tile part, end of image: the picture follows."""
 
 
 def has_its_form(element: DataElement) -> bool:
@@ -45,7 +45,7 @@ def has_its_form(element: DataElement) -> bool:
     known = {stated, *stated.split(" or ")}
     for alike in (TEXTS, _NUMBERS):
         if known & alike:
-            known |= alike  # honest devices write LO for SH, or IS for DS
+            known |= alike  # correct devices may write LO for SH, or IS for DS
     if vr not in known:
         return False
     values = _values(element.value)
@@ -68,7 +68,7 @@ def has_its_form(element: DataElement) -> bool:
 
 
 def trim_pixels(made: Dataset) -> None:
-    """Cut off what stands behind the last pixel of a picture that is not compressed."""
+    """Remove the bytes after the last pixel of an uncompressed picture."""
     element = made.get("PixelData")
     if not isinstance(element, bytes):
         return
@@ -77,14 +77,14 @@ def trim_pixels(made: Dataset) -> None:
     try:
         rows, columns, bits, samples, frames = (int(n) for n in (*counts, *more))
     except (TypeError, ValueError):
-        return  # refused when it is read
+        return  # reading will refuse it
     size = (rows * columns * samples * frames * bits + 7) // 8
     if 0 < size < len(element):
         made["PixelData"].value = element[:size] + bytes(size % 2)
 
 
 def comments(made: Dataset) -> Iterator[bytes]:
-    """Give the comments within a compressed picture (JPEG, JPEG-LS, JPEG 2000)."""
+    """Give the comments in a compressed picture (JPEG, JPEG-LS, JPEG 2000)."""
     from pydicom.encaps import generate_fragments
 
     content = made.get("PixelData")

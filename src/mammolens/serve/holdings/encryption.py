@@ -1,10 +1,10 @@
 """Encryption of identities and results, and the keys for it.
 
-Keys are derived from the secrets of the settings (HKDF, RFC 5869), which are never in the database.
-The newest key encrypts; it and older ones decrypt. Encrypted bytes (AES-256-GCM) name their key and
-are bound to what they are about: they cannot be put in the place of others. The key of pseudonyms
-is derived from the first secret that the database was used with, and is kept in it encrypted: a
-patient keeps the same pseudonym when the secret is changed.
+Keys are derived from the secrets in the settings (HKDF, RFC 5869), which are never in the database.
+The newest key encrypts; all keys decrypt. Encrypted bytes (AES-256-GCM) name their key, and are
+bound to their purpose, so they cannot replace other encrypted bytes. The key of pseudonyms is
+derived from the first secret of the database, and is stored there encrypted: when the secret
+changes, patients keep their pseudonyms.
 """
 
 from __future__ import annotations
@@ -23,7 +23,15 @@ from mammolens.serve.holdings.deidentify import Pseudonyms
 from mammolens.serve.record import KEYRING, Database, insert_once
 from mammolens.serve.settings import DeidentifySettings
 
-__all__ = ["KEYRING_ROW", "PSEUDONYMS", "Seal", "look_seal", "open_seal", "sealed_work", "unseal"]
+__all__ = [
+    "KEYRING_ROW",
+    "MAGIC",
+    "PSEUDONYMS",
+    "Seal",
+    "open_seal",
+    "sealed_work",
+    "unseal",
+]
 
 MAGIC: Final = b"mammolens sealed 2\n"
 NAME_BYTES: Final = 8
@@ -44,7 +52,7 @@ class SealingKey:
 
 @dataclass(frozen=True)
 class Seal:
-    """The keys, of which the first encrypts, and what makes pseudonyms."""
+    """The keys, of which the first encrypts, and the maker of pseudonyms."""
 
     pseudonyms: Pseudonyms
     keys: tuple[SealingKey, ...]
@@ -64,16 +72,16 @@ class Seal:
         return _open(self.keys, sealed, about)
 
     def is_current(self, sealed: bytes) -> bool:
-        """Whether it was encrypted with the newest key; its first bytes say so."""
+        """Whether bytes were encrypted with the newest key; their first bytes show it."""
         return sealed.startswith(MAGIC + self.keys[0].name)
 
     def close_work(self, work: Mapping[str, Any], about: str) -> dict[str, Any]:
-        """Encrypt a mapping that JSON can express, as JSON."""
+        """Encrypt a mapping as JSON."""
         sealed = self.close(json.dumps(work).encode(), about.encode())
         return {SEALED: base64.b64encode(sealed).decode()}
 
     def open_work(self, work: Mapping[str, Any], about: str) -> Mapping[str, Any]:
-        """Decrypt such a mapping; one that was never encrypted is given as it is.
+        """Decrypt a mapping; one that is not encrypted is returned unchanged.
 
         Raises
         ------
@@ -87,44 +95,36 @@ class Seal:
 
 
 def sealed_work(work: Mapping[str, Any]) -> bytes:
-    """Give the encrypted bytes of such a mapping; none where it is not encrypted."""
+    """Give the encrypted bytes of a mapping; empty if it is not encrypted."""
     return base64.b64decode(work.get(SEALED, ""))
 
 
-def open_seal(database: Database, settings: DeidentifySettings | None) -> Seal | None:
-    """Derive the keys, and decrypt that of pseudonyms; ``None`` where identity is not taken off.
+def open_seal(
+    database: Database, settings: DeidentifySettings | None, *, read_only: bool = False
+) -> Seal | None:
+    """Derive the keys and decrypt the key of pseudonyms; ``None`` without de-identification.
+
+    Parameters
+    ----------
+    read_only
+        Write nothing, also if the database has no keyring yet.
 
     Raises
     ------
     ConfigError
         The package cryptography is not installed.
     StorageError
-        None of the keys is that of this database, or the database is away.
+        No key fits this database, or the database is away.
     """
     if settings is None:
         return None
     keys, pseudonyms = _keys(settings)
     sealed = _read_keyring(database)
-    if sealed is None:
+    if sealed is None and not read_only:
         first = {"id": KEYRING_ROW, "sealed": _close(keys[0], pseudonyms, PSEUDONYMS)}
         with database.write() as connection:
             insert_once(connection, KEYRING, first)
             sealed = connection.execute(sa.select(KEYRING.c.sealed)).scalar_one()
-    return Seal(Pseudonyms(_open(keys, sealed, PSEUDONYMS)), keys)
-
-
-def look_seal(database: Database, settings: DeidentifySettings | None) -> Seal | None:
-    """Do as `open_seal`, and write nothing into a database that was not used with a key yet.
-
-    Raises
-    ------
-    ConfigError, StorageError
-        As `open_seal`.
-    """
-    if settings is None:
-        return None
-    keys, pseudonyms = _keys(settings)
-    sealed = _read_keyring(database)
     if sealed is not None:
         pseudonyms = _open(keys, sealed, PSEUDONYMS)
     return Seal(Pseudonyms(pseudonyms), keys)
@@ -149,7 +149,7 @@ def unseal(seal: Seal | None, content: bytes) -> bytes:
     Raises
     ------
     StorageError
-        There is no key, or it is another.
+        There is no key, or a wrong one.
     """
     if not content.startswith(MAGIC):
         return content

@@ -1,7 +1,7 @@
-"""Faults of the node's own disk, as distinct from those of an object, a sink or a destination.
+"""Faults of the node's own disk, to be separated from faults of objects, sinks and destinations.
 
-A full disk is not a fault of the exam: its analysis waits, no attempt is counted, and it goes on
-when there is room. The errors of many libraries hide the cause, so `own_fault` searches the chain
+A full disk is not a fault of the exam: its analysis waits, no attempt is counted, and it continues
+when there is space. The errors of many libraries hide the cause, so `own_fault` searches the chain
 of exceptions.
 """
 
@@ -22,11 +22,11 @@ from mammolens.errors import StorageError
 __all__ = ["OF_ONE_FILE", "PATIENCE", "DatabaseAway", "own_fault", "try_folder"]
 
 OF_ONE_FILE: Final = frozenset({errno.EIO, errno.EACCES, errno.EPERM, errno.ESTALE})
-"""Errors that a whole disk may give, and also one damaged file on a sound disk."""
+"""Errors of a whole disk, or of one damaged file on a working disk."""
 PATIENCE: Final = timedelta(hours=1)
-"""How long work waits for one file that cannot be read while the disk is sound otherwise. Longer
-than a disk takes to come back; after it, attempts are counted, so that an exam with an object on a
-bad sector gets its failed result."""
+"""How long work waits for one unreadable file on a working disk; a disk is rarely away for so long.
+After that, attempts are counted, so that an exam with an object on a bad sector gets its failed
+result."""
 _OF_THE_DISK: Final = frozenset(
     {
         errno.EDQUOT,
@@ -42,18 +42,18 @@ _OF_THE_DISK: Final = frozenset(
         errno.EROFS,
     }
 )
-"""Errors that say nothing about the file at hand: no room, no handle, no disk, no key."""
+"""Errors that are not about the current file: no space, no handle, no disk, no key."""
 _LONGEST_CHAIN: Final = 32
 _TRIED_BYTES: Final = 4096
-"""One block: an empty file can still be made on a disk that is full."""
+"""One block, because an empty file can be made on a full disk."""
 
 
 class DatabaseAway(OSError):
-    """The database cannot be used, as a fault of our own."""
+    """The database cannot be used; this counts as a fault of our own."""
 
 
 def own_fault(error: BaseException) -> OSError | None:
-    """Find the fault of our own disk or database that an exception came from, if there is one.
+    """Find the fault of our own disk or database that caused an exception, if there is one.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def try_folder(folder: Path) -> OSError | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Give an exception and what it came from; a chain may be a loop."""
+    """Give an exception and its causes; the chain may be a loop."""
     seen: set[int] = set()
     following: BaseException | None = error
     while following is not None and id(following) not in seen and len(seen) < _LONGEST_CHAIN:

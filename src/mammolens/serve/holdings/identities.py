@@ -1,8 +1,8 @@
-"""Identities kept apart: encrypted in the database, decrypted for the results that need them.
+"""Identities are encrypted in the database, and decrypted for the results that need them.
 
-A row holds what de-identification took from one object, sealed. The digest of the object is sealed
-with it: a row that was moved to another object does not open, so that no result gets the name
-of another patient. Results with identity are sealed in their store too.
+A row has the identity that de-identification removed from one object. Its encryption is bound to
+the digest of the object: a row that was moved to another object cannot be decrypted, so no result
+gets the name of another patient. Results with an identity are encrypted in their store too.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ BATCH: Final = 1000
 def hide(
     database: Database, content: bytes, found: ReceivedObject, intake: IntakeSettings
 ) -> tuple[bytes, ReceivedObject]:
-    """Take the identity off an object; give the object without it, and the sealed identity.
+    """De-identify an object; give its new bytes, and its description with the encrypted identity.
 
-    Of an object that is entered but not kept, only the UIDs are replaced.
+    If the object is entered but not stored, only its UIDs are replaced.
 
     Raises
     ------
     InputError
         The picture may show text, or the object is damaged.
     StorageError
-        The database is away, or its key is another.
+        The database is away, or has another key.
     """
     settings, seal = intake.deidentify, open_seal(database, intake.deidentify)
     assert settings is not None
@@ -58,7 +58,7 @@ def hide(
         "header": _differences(found.header, new.header),
     }
     sealed = seal.close(json.dumps(taken).encode(), digest.encode())
-    # Text about what the image shows is taken off with the identity; its meaning is kept.
+    # Text about the image is removed with the identity; the doubts that it raised are kept.
     lost = ",".join(name for name in found.doubts if name not in new.doubts)
     reason = found.reason or (f"doubts:{lost}"[:_LONGEST_REASON] if lost else None)
     return data, replace(new, role=found.role, reason=reason, kind=found.kind, sealed=sealed)
@@ -76,17 +76,17 @@ def _with_pseudonyms(ref: ImageRef, pseudonyms: Pseudonyms) -> ImageRef:
 def restore_identity(
     database: Database, settings: DeidentifySettings | None, prediction: Prediction
 ) -> Prediction:
-    """Give the images of a prediction their identity back; the prediction keeps its pseudonym.
+    """Restore the identity of the images of a prediction; the prediction keeps its pseudonym.
 
     Parameters
     ----------
     prediction
-        Its images and what could not be read have the digests of objects as their paths.
+        The paths of its images and unreadable inputs are the digests of objects.
 
     Raises
     ------
     StorageError
-        An identity is kept, but there is no key, or it is another.
+        There is an identity, but no key, or a wrong one.
     """
     digests = [i.ref.path for i in prediction.images]
     digests += [u.source.ref.path for u in prediction.unreadable if u.source is not None]
@@ -121,14 +121,14 @@ def restore_sources(
 
 
 def exams_with_accession(database: Database, seal: Seal, accession_number: str) -> frozenset[int]:
-    """Find the exams whose images had an accession number before it was taken off.
+    """Find the exams whose images had an accession number before de-identification.
 
-    Only the sealed identities have it, so that each of them has to be opened.
+    Only the encrypted identities have it, so all of them are decrypted.
 
     Raises
     ------
     StorageError
-        An identity is sealed with a key that is not there.
+        The key of an identity is missing.
     """
     kept = sa.select(INSTANCES.c.exam_id, IDENTITIES).join(
         INSTANCES, INSTANCES.c.digest == IDENTITIES.c.digest
@@ -143,7 +143,7 @@ def exams_with_accession(database: Database, seal: Seal, accession_number: str) 
 
 
 def count_sealed(database: Database) -> int:
-    """Count the identities that are kept sealed."""
+    """Count the encrypted identities."""
     with database.read() as connection:
         counted = sa.select(sa.func.count()).select_from(IDENTITIES)
         return int(connection.execute(counted).scalar_one())
@@ -196,7 +196,7 @@ def _restored(
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
-    """JSON has lists where the types have tuples."""
+    """Turn the lists of JSON into tuples."""
 
     def as_tuple(value: Any) -> Any:
         return tuple(map(as_tuple, value)) if isinstance(value, list) else value

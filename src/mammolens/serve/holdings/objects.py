@@ -29,23 +29,23 @@ _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 MAMMOGRAPHY: Final = frozenset(
     _STORAGE + end for end in ("1.2", "1.2.1", "13.1.3", "13.1.4", "13.1.5")
 )
-"""SOP classes that are mammography whatever else they say: 2D, tomosynthesis, projections."""
+"""SOP classes that are always mammography: 2D, tomosynthesis, projections."""
 FILM: Final = frozenset(_STORAGE + end for end in ("1", "7"))
-"""SOP classes that digitised film comes in; read only if the settings say so."""
+"""SOP classes of digitised film; read only if the settings allow it."""
 FILM_NOT_READ: Final = "film_not_read"
 OWN: Final = "mammolens"
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 _LONGEST_UID: Final = 64
 SOURCE: Final = "received object"
-"""What errors call it: its sender knows its path, and a log must not know its patient."""
+"""Name of the object in errors: a log must not have the patient, and the sender knows the file."""
 
 
 @dataclass(frozen=True)
 class ReceivedObject:
     """A received object as its header describes it.
 
-    `doubts` are the names of cautions of the header that could change the result; `sealed` is the
-    identity that was taken off.
+    `doubts` are the names of header cautions that could change the result. `sealed` is the removed
+    identity, encrypted.
     """
 
     ref: ImageRef
@@ -64,8 +64,11 @@ class ReceivedObject:
 
     @property
     def changes_result(self) -> bool:
-        """Whether an exam that has a result is analysed again: also for what is not read, if it
-        may show a breast, because the exam may not be called low then."""
+        """Whether an exam with a result must be analysed again.
+
+        This is also so for an object that is not read but may show a breast: with it, the exam
+        cannot be low.
+        """
         return self.role is not Role.IGNORED and self.kind.may_show_breast
 
     @property
@@ -77,7 +80,7 @@ class ReceivedObject:
 
     @property
     def identity(self) -> str:
-        """A hash of who the header says the patient is (`mammolens.exams.identity_of`)."""
+        """A hash of the patient's identity in the header (`mammolens.exams.identity_of`)."""
         who = identity_of(self.ref, self.header)
         return hashlib.sha256(repr(who).encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -107,24 +110,24 @@ def describe_object(
     is_own: Callable[[str], bool],
     most_bytes: int = MAX_BYTES,
 ) -> ReceivedObject:
-    """Read what an object is, its pixels unseen.
+    """Describe an object by its header; its pixels are not read.
 
     Parameters
     ----------
     digest
         SHA-256 of its bytes.
     film
-        Whether grey Secondary Capture and Computed Radiography of modality MG are inputs.
+        Whether grey Secondary Capture and Computed Radiography with modality MG are inputs.
     is_own
-        Tells whether an SOP instance UID is that of one of our results.
+        Returns whether a SOP Instance UID is that of one of our results.
     most_bytes
-        What a deflated object may inflate to.
+        Limit for inflating a deflated object.
 
     Raises
     ------
     InputError
-        It is not a DICOM object, beyond the limits of what is read, or lacks an identifier without
-        which no result could refer to it.
+        It is not a DICOM object, exceeds a limit, or lacks an identifier that results need to refer
+        to it.
     """
     found = describe_dicom(stream, SOURCE, None, most_bytes)
     ref, header = found.ref, found.header
@@ -147,10 +150,10 @@ def describe_object(
 
 
 def _role(found: Described, film: bool, own: bool) -> tuple[Role, str | None]:
-    """Say by its SOP class, not by its modality, whether an object is an input.
+    """Decide by the SOP class, not by the modality, whether an object is an input.
 
-    Film that is not to be read is refused, not passed over: it may show what the other views do
-    not, so the exam is not called low.
+    Film that must not be read is refused, not ignored: it may show more than the other views, so
+    the exam cannot be low.
     """
     if (found.ref.manufacturer or "").lower() == OWN or own:
         return Role.IGNORED, "own_result"

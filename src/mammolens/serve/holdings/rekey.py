@@ -1,9 +1,9 @@
-"""A new key for everything that is sealed, while the node works: ``mammolens node rekey``.
+"""Encrypt all encrypted data with a new key, while the node works: ``mammolens node rekey``.
 
-Identities, procedure steps and results are opened with whichever key closed them, and closed with
-the key of the settings. Each row is changed in one step. A run that was interrupted is simply run
-again: what has the new key is passed over. The key of pseudonyms is changed last; it shows that
-everything else is done.
+Identities, procedure steps and results are decrypted with any of the keys, and encrypted with the
+newest key of the settings. Each row is changed in one transaction. After an interruption, the
+command is run again; it skips data with the new key. The key of pseudonyms is encrypted last, which
+shows that everything else is done.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ACTOR: Final = "cli"
 
 @dataclass(frozen=True)
 class Rekeyed:
-    """How much was sealed with the new key."""
+    """Numbers of rows and files that were encrypted with the new key."""
 
     identities: int
     steps: int
@@ -38,17 +38,17 @@ class Rekeyed:
 
 
 def rekey(state: NodeState) -> Rekeyed:
-    """Seal everything again that an older key sealed; afterwards nothing needs that key.
+    """Encrypt all data again that an older key encrypted; then the older keys are not needed.
 
-    The sealed files that were replaced are swept an hour later, when a process of the node starts.
+    The replaced files are removed when a process of the node starts, at least an hour later.
 
     Raises
     ------
     ConfigError
-        Identity is not taken off, so that nothing is sealed.
+        Nothing is encrypted, because there is no de-identification.
     StorageError
-        Something opens with none of the keys: it stays as it was, and so does the keyring. All the
-        rest was sealed with the new key.
+        Some data cannot be decrypted with any key. They and the keyring were not changed; all
+        others were encrypted with the new key.
     """
     seal = state.results.seal
     if seal is None:
@@ -85,14 +85,14 @@ def rekey(state: NodeState) -> Rekeyed:
 
 
 def _identity(seal: Seal, row: sa.Row[Any]) -> bytes | None:
-    """Seal an identity again; ``None`` where the key that closes now has closed it."""
+    """Encrypt an identity again; ``None`` if it has the newest key."""
     about = row.digest.encode()
     is_done = seal.is_current(row.sealed)
     return None if is_done else seal.close(seal.open(row.sealed, about), about)
 
 
 def _work(seal: Seal, row: sa.Row[Any]) -> str | None:
-    """Seal the work of a step again; ``None`` where it is not sealed, or with the key of now."""
+    """Encrypt the work of a step again; ``None`` if it is not encrypted or has the newest key."""
     work, about = json.loads(row.work or "{}"), row.sop_instance_uid
     sealed = sealed_work(work)
     if not sealed or seal.is_current(sealed):
@@ -107,10 +107,10 @@ def _rows(
     sealed: Callable[[sa.Row[Any]], bytes | str | None],
     closed: list[str],
 ) -> int:
-    """Change a column of every row that `sealed` gives a value for; say how many.
+    """Change a column in every row for which `sealed` gives a value; give their number.
 
-    A row that was changed meanwhile is left: it was sealed with the key of now. The table of one
-    that cannot be opened is added to `closed`.
+    A row that was changed meanwhile is skipped, because it has the newest key. If a row cannot be
+    decrypted, the name of its table is added to `closed`.
     """
     count = 0
     for keys in _batches(database, key):
@@ -130,7 +130,7 @@ def _rows(
 
 
 def _files(state: NodeState, closed: list[str]) -> int:
-    """Write files again, one after the other; who is sending an old one may finish."""
+    """Write files again, one after the other; a sender of an old file can finish."""
     count = 0
     for ids in _batches(state.database, FILES.c.id):
         with state.database.read() as connection:
@@ -158,7 +158,7 @@ def _file(state: NodeState, row: sa.Row[Any], closed: list[str]) -> bool:
             raise
         closed.append("files")
         return False
-    path.touch()  # so that no sweep takes it from under a sender
+    path.touch()  # so that no sweep removes it while it is sent
     stored = store.put(content)
     with state.database.write() as connection:
         same = sa.and_(FILES.c.id == row.id, FILES.c.digest == row.digest)
@@ -169,7 +169,7 @@ def _file(state: NodeState, row: sa.Row[Any], closed: list[str]) -> bool:
 
 
 def _batches(database: Database, key: sa.Column[Any]) -> Iterator[list[Any]]:
-    """Give the keys of a table, some at a time; rows that come meanwhile have the new key."""
+    """Give the keys of a table in groups; rows that are added meanwhile have the new key."""
     last: list[Any] = []
     while True:
         asked = sa.select(key).order_by(key).limit(BATCH)

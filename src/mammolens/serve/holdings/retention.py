@@ -1,13 +1,14 @@
-"""Retention: what is deleted, by kind, after the days of the settings.
+"""Retention: old exams and other old rows are deleted, after the days in the settings.
 
-An exam goes as a whole, with its images, results and identity. Images alone do not go, for
-a late view would then be judged by itself, and its result would replace that of the whole exam.
-What is in work, waits, was not delivered, or waits for a person stays however old it is. Rows
-go first; their files are orphans then, and are swept. The audit trail stays.
+An exam is deleted as a whole, with its images, results and identity. Its images are never deleted
+alone: a late view would then be analysed by itself, and its result would replace the result of the
+whole exam. An old exam stays while it is analysed, waits, has results to deliver, or waits for a
+person. Rows are deleted first; then no row refers to their files, and `sweep` removes them. The
+audit trail is never deleted.
 
-A clock that runs ahead would make everything old. So nothing goes while nothing was received for
-long by that clock, while the host's clock and the database's disagree, or where most of the exams
-would go at once, unless a person says that it is right.
+If a clock runs ahead, everything looks old. Therefore nothing is deleted if, by that clock, nothing
+was received for a long time, if the clocks of the host and of the database differ, or if most exams
+would be deleted at once. A person can check this and confirm that the clock is right.
 """
 
 from __future__ import annotations
@@ -46,24 +47,24 @@ from mammolens.serve.record import (
 )
 from mammolens.serve.settings import RetentionSettings
 
-__all__ = ["Expired", "check_plausible", "count_expired", "expire", "say_expired"]
+__all__ = ["Expired", "check_plausible", "count_expired", "expire", "expired_lines"]
 
 BATCH: Final = 100
 CLOCK_AHEAD: Final = timedelta(days=14)
-"""So long without any reception is a clock that runs ahead, or a unit that is closed: a person must
-say which. Longer than the holidays of a unit; shorter than any useful time of retention."""
+"""If nothing was received for so long, the clock runs ahead or the unit is closed: a person must
+confirm. Longer than the holidays of a unit, shorter than any useful time of retention."""
 CLOCKS_APART: Final = timedelta(hours=1)
-"""The host's clock and the database's are one, or kept by NTP; time zones do not matter."""
+"""Largest difference of the two clocks; both are normally set by NTP. Time zones do not matter."""
 FEW: Final = 20
 MOST: Final = 0.5
-"""Night by night a small share of the exams becomes old. Where more than this share of more than
-`FEW` exams would go at once, the clock jumped, or the settings are new: a person must say so."""
+"""Each night, a small share of the exams becomes old. If more than this share of more than `FEW`
+exams would be deleted at once, the clock jumped or the settings are new; a person must confirm."""
 ACTOR: Final = "retention"
 
 
 @dataclass(frozen=True)
 class Expired:
-    """How many of each kind were, or would be, deleted; `held` exams are old and had to stay."""
+    """How many of each kind were deleted, or would be. `held` are old exams that must stay."""
 
     exams: int = 0
     priors: int = 0
@@ -75,7 +76,7 @@ class Expired:
 
 
 def count_expired(database: Database, retention: RetentionSettings) -> Expired:
-    """Say what `expire` would delete, and delete nothing; `files` are not counted.
+    """Count what `expire` would delete; `files` are not counted.
 
     Raises
     ------
@@ -88,12 +89,12 @@ def count_expired(database: Database, retention: RetentionSettings) -> Expired:
 
 
 def check_plausible(database: Database, retention: RetentionSettings) -> None:
-    """Refuse to delete by a clock that may run ahead, or most of everything at once.
+    """Refuse to delete if a clock may be wrong, or if most exams would be deleted at once.
 
     Raises
     ------
     ConfigError
-        It says which, and what would go.
+        The message gives the cause, and how many exams are due.
     StorageError
         The database cannot be used.
     """
@@ -122,19 +123,19 @@ def _refused(why: str, due: int) -> ConfigError:
 
 
 def expire(state: NodeState, *, clock_is_right: bool = False) -> Expired:
-    """Delete what the settings let go, then sweep the files that nothing speaks of any more.
+    """Delete what is older than the settings allow, then the files that no row refers to.
 
     Parameters
     ----------
     clock_is_right
-        A person has looked: `check_plausible` is left out.
+        A person has checked the clock: `check_plausible` is not called.
 
     Raises
     ------
     ConfigError
-        It may be a clock that runs ahead.
+        The clock may be wrong.
     StorageError
-        The database or a folder cannot be used; what was not deleted yet will be the next time.
+        The database or a folder cannot be used; the rest is deleted the next time.
     """
     database, retention = state.database, state.settings.retention
     if not clock_is_right:
@@ -151,8 +152,8 @@ def expire(state: NodeState, *, clock_is_right: bool = False) -> Expired:
     )
 
 
-def say_expired(found: Expired, done: bool) -> list[str]:
-    """Put it into lines for people."""
+def expired_lines(found: Expired, done: bool) -> list[str]:
+    """Describe the deleted data, or the data to delete, as lines of text."""
     verb = "deleted" if done else "would be deleted"
     lines = [
         f"{number} {what} {verb}"

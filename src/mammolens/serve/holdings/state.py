@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import stat
 import threading
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from mammolens.errors import ConfigError, StorageError
-from mammolens.serve.holdings.encryption import Seal, look_seal, open_seal
+from mammolens.serve.holdings.encryption import Seal, open_seal
 from mammolens.serve.holdings.store import Store, sweep
 from mammolens.serve.record import Database, audit, look_into, open_database
 from mammolens.serve.settings import NodeSettings
@@ -23,17 +25,18 @@ __all__ = ["NodeState", "Notices", "join_state", "look_state", "open_state", "op
 
 NOBODY_ELSE: Final = 0o077
 GROUP_MAY_READ: Final = 0o027
+_LEASE_TOKEN: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass
 class Notices:
-    """Problems for a person that no table holds; readiness shows them. Safe for threads."""
+    """Problems that are not in the database; readiness shows them. Safe for threads."""
 
     _problems: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def set(self, about: str, words: str | None) -> bool:
-        """Set the problem with something (``None``: no problem), and return whether that is new."""
+        """Set or clear (``None``) the problem with something; return whether it changed."""
         with self._lock:
             before = self._problems.pop(about, None)
             if words is not None:
@@ -41,17 +44,17 @@ class Notices:
             return before != words
 
     def all(self) -> tuple[str, ...]:
-        """List everything, each with what it is about."""
+        """List all problems, each with its subject."""
         with self._lock:
             return tuple(f"{about}: {words}" for about, words in sorted(self._problems.items()))
 
 
 @dataclass(frozen=True)
 class NodeState:
-    """What every process of the node opens; safe for threads, not to be carried over a fork.
+    """The settings, database and stores of the node; safe for threads, but not across a fork.
 
-    `received` holds the objects as they came, `results` the files that sinks wrote, `notices` what
-    this process cannot do by itself.
+    `received` has the received objects, and `results` the files of the sinks. `notices` are the
+    problems of this process.
     """
 
     settings: NodeSettings
@@ -61,34 +64,35 @@ class NodeState:
     notices: Notices = field(default_factory=Notices, repr=False, compare=False)
 
     def kept_as(self, uid: str) -> str:
-        """Give the UID under which the tables hold one that others know."""
+        """Give the UID in the database for a UID that others use."""
         seal = self.results.seal
         return uid if seal is None else seal.pseudonyms.uid(uid)
 
 
 @contextlib.contextmanager
 def open_state(settings: NodeSettings) -> Iterator[NodeState]:
-    """Open the state, bring its tables up to date, and sweep what crashes left behind.
+    """Open the state, update its tables, and remove files that crashes left behind.
 
     Raises
     ------
     ConfigError
-        The database URL is not valid, or its tables are of a newer mammolens.
+        The database URL is not valid, or the tables are of a newer mammolens.
     StorageError
-        The database is away or sealed with another key, or the data folder cannot be used.
+        The database is away or has another key, or the data folder cannot be used.
     """
     with join_state(settings) as state:
         for path in open_to_others(settings):
-            with contextlib.suppress(OSError):  # what stays open is named by `node check`
+            with contextlib.suppress(OSError):  # `node check` reports the others
                 path.chmod(path.lstat().st_mode & ~_closed_bits(settings) & 0o7777)
         for store in (state.received, state.results):
             sweep(state.database, store)
+        _remove_old_work(settings.scratch / "work")
         yield state
 
 
 @contextlib.contextmanager
 def join_state(settings: NodeSettings) -> Iterator[NodeState]:
-    """Open the state as `open_state` does, and sweep nothing: another process has just done so.
+    """Open the state like `open_state`, but remove no files: another process has just done so.
 
     Raises
     ------
@@ -110,18 +114,23 @@ def join_state(settings: NodeSettings) -> Iterator[NodeState]:
 
 @contextlib.contextmanager
 def look_state(settings: NodeSettings) -> Iterator[NodeState]:
-    """Open the state to answer a question: nothing is made, migrated, swept or written.
+    """Open the state for reading only: nothing is made, migrated, removed or written.
 
     Raises
     ------
     ConfigError
         There is no database yet, or it is of another version or program.
     StorageError
-        The database is away or sealed with another key.
+        The database is away or has another key.
     """
     database = look_into(settings.database_url)
     try:
-        yield _state_of(settings, database, look_seal(database, settings.intake.deidentify), None)
+        yield _state_of(
+            settings,
+            database,
+            open_seal(database, settings.intake.deidentify, read_only=True),
+            None,
+        )
     finally:
         database.close()
 
@@ -136,11 +145,11 @@ def _state_of(
 
 
 def open_to_others(settings: NodeSettings) -> list[Path]:
-    """List what of the node's own files and folders more people can read than the settings say.
+    """List the files and folders of the node that more users can read than the settings allow.
 
-    Only the outermost of them are looked at: what lies within is closed with its folder.
+    Only the outermost ones are checked, because they protect their content.
     """
-    ours = [settings.data / name for name in ("received", "results", "work")]
+    ours = [settings.data / name for name in ("received", "results")]
     url = sa.make_url(settings.database_url)
     if url.get_backend_name() == "sqlite" and url.database:
         ours += [Path(f"{url.database}{end}") for end in ("", "-wal", "-shm")]
@@ -153,12 +162,26 @@ def open_to_others(settings: NodeSettings) -> list[Path]:
     return found
 
 
+def _remove_old_work(folder: Path) -> None:
+    """Remove the files in work that an earlier mammolens wrote here, in a folder for each lease.
+
+    Anything else in the folder stays, and a link is not followed.
+    """
+    with contextlib.suppress(OSError):
+        if folder.is_symlink():
+            return
+        for path in folder.iterdir():
+            if _LEASE_TOKEN.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
+        folder.rmdir()
+
+
 def _closed_bits(settings: NodeSettings) -> int:
     return GROUP_MAY_READ if settings.share_with_group else NOBODY_ELSE
 
 
 def _private(folder: Path) -> Path:
-    """Make a folder that nobody else can look into, or make sure that it is one."""
+    """Make a folder that only this user can read, or check that it is one."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()

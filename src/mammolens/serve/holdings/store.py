@@ -1,9 +1,9 @@
 """Files on disk under the SHA-256 of their content: written whole or not at all, never changed.
 
-A file is written under a temporary name, flushed to the disk, renamed, and its folder flushed: once
-`Store.put` has returned, no loss of power takes it away. Rows of the database say what a file is;
-one that no row speaks of is an orphan of a transaction that did not come about, and `sweep` removes
-it, never one that a running transaction is about to speak of.
+A file is written under a temporary name, flushed to the disk, renamed, and its folder is flushed:
+after `Store.put` has returned, the file survives a loss of power. Rows of the database refer to the
+files. If the transaction of a row fails, its file stays as an orphan, and `sweep` removes it.
+`sweep` never removes a file that a running transaction is about to refer to.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import sqlalchemy as sa
 
 from mammolens.errors import StorageError
-from mammolens.serve.holdings.encryption import Seal, unseal
+from mammolens.serve.holdings.encryption import MAGIC, Seal, unseal
 from mammolens.serve.record import FILES, INSTANCES, PICTURES, Database, Role, batches
 
 __all__ = ["ORPHAN_AGE_S", "Draft", "Store", "Stored", "flush", "sweep"]
@@ -33,14 +34,14 @@ FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 @dataclass(frozen=True)
 class Stored:
-    """A file that is kept: SHA-256 of its bytes, and how many they are."""
+    """A file in a store: the SHA-256 and the number of its bytes."""
 
     digest: str
     size: int
 
 
 class Draft:
-    """A file that is written, and hashed, while its content comes in; `Store.put` keeps it.
+    """A file that is written and hashed while its content arrives; `Store.put` stores it.
 
     Attributes
     ----------
@@ -55,7 +56,7 @@ class Draft:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what was written so far."""
+        """SHA-256 of the bytes written so far."""
         return self._digest.hexdigest()
 
     def write(self, piece: bytes | memoryview) -> None:
@@ -76,7 +77,7 @@ class Draft:
             raise _refusal(self.path.parent, error, "written") from error
 
     def open(self) -> BinaryIO:
-        """Open what was written, for reading."""
+        """Open the written bytes for reading."""
         return self.path.open("rb")
 
     def take(self) -> bytes:
@@ -86,13 +87,13 @@ class Draft:
         return content
 
     def finish(self) -> Stored:
-        """Bring everything to the disk."""
+        """Flush everything to the disk."""
         os.fsync(self._out.fileno())
         self._out.close()
         return Stored(self.digest, self.size)
 
     def discard(self) -> None:
-        """Give the file up; one that was kept is not touched."""
+        """Delete the draft; after `Store.put`, this does nothing."""
         self._out.close()
         self.path.unlink(missing_ok=True)
 
@@ -101,9 +102,9 @@ class Draft:
 class Store:
     """A folder of content-addressed files; `min_free` bytes of its disk are left free.
 
-    With a `seal` files are sealed when they are put, and opened when they are read; their digest
-    is that of the sealed bytes. Drafts lie in `drafts`, if they must not reach the disk: such
-    a draft is read, and what is made of it is put.
+    With a `seal`, files are encrypted when they are stored and decrypted when they are read; their
+    digest is that of the encrypted bytes. `drafts` is another folder for drafts that must not reach
+    the disk: the content of such a draft is read and changed, and the result is stored.
     """
 
     folder: Path
@@ -112,7 +113,7 @@ class Store:
     drafts: Path | None = None
 
     def path(self, digest: str) -> Path:
-        """Where a file lies, or would lie."""
+        """Give the path of a file, which may not exist."""
         return self.folder / digest[:2] / digest
 
     def read(self, digest: str) -> bytes:
@@ -121,7 +122,7 @@ class Store:
         Raises
         ------
         StorageError
-            It is gone or cannot be read.
+            The file does not exist or cannot be read.
         """
         try:
             content = self.path(digest).read_bytes()
@@ -129,8 +130,27 @@ class Store:
             raise _refusal(self.folder, error, "read") from error
         return unseal(self.seal, content)
 
+    def open(self, digest: str) -> BinaryIO:
+        """Open a file for reading from any position; one that is sealed is opened in memory.
+
+        Raises
+        ------
+        StorageError
+            It is gone or cannot be read, or is sealed with another key.
+        """
+        try:
+            stream = self.path(digest).open("rb")
+            is_sealed = stream.read(len(MAGIC)) == MAGIC
+            stream.seek(0)
+        except OSError as error:
+            raise _refusal(self.folder, error, "read") from error
+        if not is_sealed:
+            return stream
+        with stream:
+            return BytesIO(unseal(self.seal, stream.read()))
+
     def draft(self) -> Draft:
-        """Begin a file whose content is yet to come.
+        """Open a draft, whose content is written later.
 
         Raises
         ------
@@ -146,12 +166,12 @@ class Store:
             raise _refusal(self.folder, error, "written") from error
 
     def put(self, content: bytes | Draft) -> Stored:
-        """Keep a file; the same content again is the same file.
+        """Store a file; the same content is stored only once.
 
         Raises
         ------
         StorageError
-            The disk is full or cannot be written: nothing is kept then.
+            The disk is full or cannot be written; nothing was stored.
         """
         draft = None
         try:
@@ -169,12 +189,12 @@ class Store:
         return stored
 
     def require(self, digest: str) -> None:
-        """Make sure that a file is still there, once its row is written but not yet committed.
+        """Make sure that a file still exists, after its row was written and before the commit.
 
         Raises
         ------
         StorageError
-            A sweep took it in between: the sender must send again.
+            A sweep removed it in between: the sender must send again.
         """
         if not self.path(digest).is_file():
             raise StorageError(
@@ -212,10 +232,10 @@ class Store:
 
 
 def sweep(database: Database, store: Store, age_s: float = ORPHAN_AGE_S) -> int:
-    """Remove files that no row speaks of and that are older than `age_s`; say how many.
+    """Remove files that are older than `age_s` and that no row refers to; give their number.
 
-    Inserts of rows wait while files are removed, and `Store.require` looks after an insert, so
-    that no file is taken from under a transaction.
+    Inserts of rows wait while files are removed, and `Store.require` checks after an insert, so
+    that no transaction loses its file.
 
     Raises
     ------
@@ -225,30 +245,30 @@ def sweep(database: Database, store: Store, age_s: float = ORPHAN_AGE_S) -> int:
     removed = 0
     try:
         old = list(store.older_than(age_s))
-        for some in batches(old):
-            removed += _sweep_some(database, some)
+        for batch in batches(old):
+            removed += _sweep_batch(database, batch)
     except OSError as error:
         raise _refusal(store.folder, error, "swept") from error
     return removed
 
 
-def _sweep_some(database: Database, paths: Sequence[Path]) -> int:
+def _sweep_batch(database: Database, paths: Sequence[Path]) -> int:
     names = [path.name for path in paths]
     with database.read() as connection:
-        orphans = {*names} - _spoken_of(connection, names)
+        orphans = {*names} - _referenced(connection, names)
     if not orphans:
         return 0
     with database.write() as connection:
         if not database.is_sqlite:
             connection.execute(sa.text("LOCK TABLE instances, files, pictures IN SHARE MODE"))
-        orphans -= _spoken_of(connection, sorted(orphans))
+        orphans -= _referenced(connection, sorted(orphans))
         for path in paths:
             if path.name in orphans:
                 path.unlink(missing_ok=True)
     return len(orphans)
 
 
-def _spoken_of(connection: sa.Connection, names: list[str]) -> set[str]:
+def _referenced(connection: sa.Connection, names: list[str]) -> set[str]:
     received = sa.select(INSTANCES.c.digest).where(
         INSTANCES.c.digest.in_(names), INSTANCES.c.role != Role.IGNORED.value
     )
@@ -259,7 +279,7 @@ def _spoken_of(connection: sa.Connection, names: list[str]) -> set[str]:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each entered on the disk in the one that holds it."""
+    """Make a folder and its parents, and flush each new name to the disk."""
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
@@ -267,7 +287,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Bring a file, or the names in a folder, to the disk.
+    """Flush a file, or the names in a folder, to the disk.
 
     Raises
     ------

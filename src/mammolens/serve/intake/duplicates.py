@@ -1,4 +1,4 @@
-"""Whether two received objects of one SOP instance UID are the same picture."""
+"""Check whether two received objects with the same SOP Instance UID show the same picture."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ROWS_AT_ONCE: Final = 256
 
 
 def show_the_same(store: Store, first: str, second: str) -> bool:
-    """Compare view and pixels of two kept objects, given by their digests.
+    """Compare view and pixels of two stored objects, given by their digests.
 
     Raises
     ------
     StorageError
-        One of them cannot be read just now, so that nothing can be said.
+        One of them cannot be read now.
     """
     with _comparing:
         picture = _picture(store, first)
@@ -32,7 +32,7 @@ def show_the_same(store: Store, first: str, second: str) -> bool:
 
 
 class _Picture(NamedTuple):
-    """View and pixels of an image, these as a hash of their values."""
+    """View and pixels of an image; the pixels as a hash of their values."""
 
     laterality: Laterality | None
     view_position: ViewPosition | None
@@ -41,11 +41,11 @@ class _Picture(NamedTuple):
 
 
 _comparing: Final = threading.Lock()
-"""One picture at a time is decoded for comparison, whatever comes: it may take 1 GiB."""
+"""Only one picture is decoded for comparison at a time, because it may take 1 GiB."""
 
 
 def _picture(store: Store, digest: str) -> _Picture | None:
-    """Decode a kept object; ``None`` if its bytes are right and it still cannot be read."""
+    """Decode a stored object; ``None`` if its bytes are unchanged but it cannot be read."""
     try:
         content = store.path(digest).read_bytes()
     except OSError as error:
@@ -59,7 +59,7 @@ def _picture(store: Store, digest: str) -> _Picture | None:
     values = hashlib.sha256()
     kind = np.float64 if image.pixels.dtype.kind == "f" else np.int32
     for start in range(0, len(image.pixels), ROWS_AT_ONCE):
-        # The same values may be kept in another type.
+        # The same values may have another type.
         values.update(image.pixels[start : start + ROWS_AT_ONCE].astype(kind).tobytes())
     ref = image.ref
     return _Picture(ref.laterality, ref.view_position, image.pixels.shape, values.hexdigest())

@@ -1,4 +1,4 @@
-"""One DICOM object that is written to the disk from a stream, and then received."""
+"""Reception of a DICOM object from a stream: it is written to a draft piece by piece."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from mammolens.serve import logs
 from mammolens.serve.holdings import SOURCE, Draft, NodeState
 from mammolens.serve.intake.reception import receive, too_large
 
-__all__ = ["Named", "PartialObject", "name_object"]
+__all__ = ["Identifiers", "PartialObject", "read_identifiers"]
 
 ROOM: Final = "web"
 HEAD_BYTES: Final = 1 << 14
 MOST_INFLATED_BYTES: Final = 1 << 17
-"""What the head of a deflated object may inflate to while its name is looked for."""
+"""Limit for inflating the first bytes of a deflated object, to read its identifiers."""
 _NAMES: Final = frozenset({"SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"})
 _UID: Final = re.compile(r"[0-9.]{1,64}")
 
 
 @dataclass(frozen=True)
-class Named:
-    """Who an object says that it is."""
+class Identifiers:
+    """The identifiers in the header of an object; the study may be unknown."""
 
     sop_class_uid: str
     sop_instance_uid: str
     study_instance_uid: str | None
 
 
-def name_object(stream: BinaryIO) -> Named | None:
-    """Read the identifiers of an object, however little there is of it; ``None`` if it has none."""
+def read_identifiers(stream: BinaryIO) -> Identifiers | None:
+    """Read the identifiers of an object, also of a truncated one; ``None`` if it has none."""
     try:
         with quiet_pydicom():
             data = read_bounded(
@@ -47,12 +47,12 @@ def name_object(stream: BinaryIO) -> Named | None:
         return None
     if not all(map(_UID.fullmatch, uids)):
         return None
-    return Named(uids[0], uids[1], study if _UID.fullmatch(study) else None)
+    return Identifiers(uids[0], uids[1], study if _UID.fullmatch(study) else None)
 
 
 @dataclass
 class PartialObject:
-    """One object on its way to the disk; the first thing that goes wrong with it is kept."""
+    """One object that is being written to a draft. `error` is the first error that occurred."""
 
     state: NodeState
     max_bytes: int
@@ -61,7 +61,7 @@ class PartialObject:
     draft: Draft | None = None
 
     def write(self, piece: bytes) -> None:
-        """Take a piece; after an error, only the object's name is still looked for."""
+        """Write a piece; after an error, only the first bytes are kept, for the identifiers."""
         if len(self.head) < HEAD_BYTES:
             self.head += piece[: HEAD_BYTES - len(self.head)]
         if self.error is not None:
@@ -77,33 +77,31 @@ class PartialObject:
             self.refuse(too_large(self.max_bytes))
 
     def refuse(self, error: Exception) -> None:
-        """Give the object up; what has come of it is thrown away."""
+        """Refuse the object, and delete its draft."""
         self.error = self.error or error
         self.discard()
 
     def discard(self) -> None:
-        """Throw away what has come, unless it was received."""
+        """Delete the draft; after `receive`, this does nothing."""
         if self.draft is not None:
             self.draft.discard()
             self.draft = None
 
-    def name(self) -> Named | None:
-        """Say who it is."""
-        return name_object(BytesIO(bytes(self.head)))
+    def identifiers(self) -> Identifiers | None:
+        """Read the identifiers from the first bytes of the object."""
+        return read_identifiers(BytesIO(bytes(self.head)))
 
     def receive(self, sender: str) -> None:
-        """Receive the object, or keep the reason why not.
+        """Receive the object; if that fails, `error` is the exception.
 
-        The reason is an `InputError`, a `StorageError`, or an unexpected exception.
+        It is an `InputError`, a `StorageError`, or an unexpected exception.
         """
         draft, self.draft = self.draft, None
         try:
             if self.error is None and draft is None:
                 raise NotAnImage("the part is empty", source=SOURCE)
             if self.error is None and draft is not None:
-                state, site = self.state, self.state.settings.sites.get(sender)
-                intake = state.settings.intake
-                receive(state.database, state.received, draft, sender, intake, site)
+                receive(self.state, draft, sender)
         except Exception as error:
             self.error = error
             if not isinstance(error, InputError):

@@ -1,10 +1,10 @@
-"""Reception: an object is on the disk and in the database before its sender hears "received".
+"""Reception: an object is on the disk and in the database before its sender gets a success.
 
-Nothing is analysed here. What comes again is received again and changes nothing. An exam is one
-study of one *identity* (patient ID, name, birth date): if the images of a study name two patients,
-each identity becomes an exam of its own, and the results of both carry a caution. Two patients are
-never mixed in one result. One patient whose name was corrected between two views gets two results
-of fewer views each, and the reader sees why.
+Nothing is analysed here. An object that is sent again is accepted and changes nothing. An exam is
+one study of one *identity* (patient ID, name, birth date). If the images of a study name two
+patients, each identity becomes its own exam, and the results of both have a caution. Two patients
+are never mixed in one result. If a patient's name was corrected between two views, there are two
+results with fewer views each, and the caution tells the reader why.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from typing import Any, BinaryIO
 import sqlalchemy as sa
 
 from mammolens.errors import InputError, UnsupportedImage
-from mammolens.serve.holdings import SOURCE, Draft, ReceivedObject, Store, describe_object, hide
+from mammolens.serve.holdings import (
+    SOURCE,
+    Draft,
+    NodeState,
+    ReceivedObject,
+    Store,
+    describe_object,
+    hide,
+)
 from mammolens.serve.intake.duplicates import show_the_same
 from mammolens.serve.intake.exam_changes import show_exam, touch_exam, touch_siblings
 from mammolens.serve.record import (
@@ -41,8 +49,8 @@ __all__ = ["Receipt", "receive", "too_large"]
 class Receipt:
     """How a received object was entered; it is durable now.
 
-    `repeated` says that the same bytes were received before, and nothing changed; `exam_id` is
-    ``None`` for what belongs to no exam.
+    `repeated`: the same bytes were received before, and nothing changed. `exam_id` is ``None`` if
+    the object belongs to no exam.
     """
 
     instance_id: int
@@ -53,31 +61,28 @@ class Receipt:
 
 
 def receive(
-    database: Database,
-    store: Store,
-    content: bytes | Draft,
-    sender: str,
-    intake: IntakeSettings,
-    site: str | None = None,
+    state: NodeState, content: bytes | Draft, sender: str, site: str | None = None
 ) -> Receipt:
-    """Take one DICOM object and keep it, durably before this returns.
+    """Store one DICOM object and enter it in the database; both are durable before this returns.
 
     Parameters
     ----------
     content
-        A DICOM file, or one that was drafted in `store`; a draft is used up.
+        A DICOM file, or a draft of `state.received`; a draft is used up.
     sender
-        Who sent it, as the audit trail names it: ``dimse:AETITLE``, ``web:USER``.
+        The sender as the audit trail names it: ``dimse:AETITLE``, ``web:USER``.
     site
-        Key of the site of the sender; an exam keeps the site of its first object.
+        Key of the site; ``None``: the one that the settings give to the sender. An exam keeps the
+        site of its first object.
 
     Raises
     ------
     InputError
-        It is not a DICOM object, lacks an identifier, or is too large: it is not kept.
+        It is not a DICOM object, lacks an identifier, or is too large: it is not stored.
     StorageError
-        The disk is full or the database is away: the sender must keep it and send again.
+        The disk is full or the database is away: the sender must send it again.
     """
+    database, intake = state.database, state.settings.intake
     try:
         found = _describe(database, content, intake)
         if intake.deidentify is not None:
@@ -90,12 +95,14 @@ def receive(
         raise
     if found.role is Role.IGNORED:
         return _note(database, found, sender)
-    store.put(content)
+    state.received.put(content)
     del content
+    site = site or state.settings.sites.get(sender)
     while True:
-        first = _first(database, found)
-        role = _role(store, found, first)
-        receipt = _enter(database, store, found, role, first, sender, site)
+        with database.read() as connection:
+            first = _first_digest(connection, found)
+        role = _role(state.received, found, first)
+        receipt = _enter(state, found, role, first, sender, site)
         if receipt is not None:
             return receipt
 
@@ -130,7 +137,7 @@ def _is_own(database: Database, sop_instance_uid: str) -> bool:
 
 
 def _note(database: Database, found: ReceivedObject, sender: str) -> Receipt:
-    """Enter an object that is not kept."""
+    """Enter an object that is not stored."""
     with database.write() as connection:
         new = _insert(database, connection, found, found.role, sender, None, None)
         row = _entered(connection, found)
@@ -139,13 +146,8 @@ def _note(database: Database, found: ReceivedObject, sender: str) -> Receipt:
     return Receipt(row.id, found.digest, found.role, not new, None)
 
 
-def _first(database: Database, found: ReceivedObject) -> str | None:
-    """Give the digest of the first object of its exam that had this SOP instance UID."""
-    with database.read() as connection:
-        return _first_digest(connection, found)
-
-
 def _first_digest(connection: sa.Connection, found: ReceivedObject) -> str | None:
+    """Give the digest of the first object of its exam that had this SOP instance UID."""
     digest = connection.execute(
         sa.select(INSTANCES.c.digest)
         .join(EXAMS, EXAMS.c.id == INSTANCES.c.exam_id)
@@ -162,12 +164,12 @@ def _first_digest(connection: sa.Connection, found: ReceivedObject) -> str | Non
 
 
 def _role(store: Store, found: ReceivedObject, first: str | None) -> Role:
-    """Compare an object with the first of its UID; the rare case in which pixels are decoded.
+    """Find the role of an object; if another object has its UID, their pixels are compared.
 
     Raises
     ------
     StorageError
-        One of the two cannot be read just now, so that nothing can be said.
+        One of the two cannot be read now.
     """
     if first is None or first == found.digest:
         return found.role
@@ -177,15 +179,15 @@ def _role(store: Store, found: ReceivedObject, first: str | None) -> Role:
 
 
 def _enter(
-    database: Database,
-    store: Store,
+    state: NodeState,
     found: ReceivedObject,
     role: Role,
     first: str | None,
     sender: str,
     site: str | None,
 ) -> Receipt | None:
-    """Enter a stored object; ``None`` if another came in between and `role` must be found again."""
+    """Enter a stored object; ``None`` if another was entered meanwhile and `role` may change."""
+    database = state.database
     with database.write() as connection:
         site_id = ensure_site(database, connection, site) if site else None
         exam, is_new = _lock_exam(database, connection, found, site_id)
@@ -194,7 +196,7 @@ def _enter(
         # A refused object alone still makes an exam, which then fails.
         counts = exam.version == 0 or (role is not Role.COPY and found.changes_result)
         version = exam.version + counts
-        # It was passed over before, when the settings were others.
+        # It was ignored before, with other settings.
         connection.execute(
             INSTANCES.delete().where(_same(found), INSTANCES.c.role == Role.IGNORED.value)
         )
@@ -203,7 +205,7 @@ def _enter(
         if found.sealed is not None:
             kept = {"digest": found.digest, "sealed": found.sealed}
             insert_once(connection, IDENTITIES, kept)
-        store.require(found.digest)
+        state.received.require(found.digest)
         if not new:
             detail = _detail(found, Role(row.role))
             audit.append(database, connection, sender, "repeated", row.exam_id, detail)
@@ -213,7 +215,7 @@ def _enter(
             show_exam(database, connection, exam, row.id, role, found)
         siblings = touch_siblings(database, connection, found, exam.id) if is_new else []
         detail = _detail(found, role)
-        if exam.site_id != site_id:  # the exam stays where it is; somebody may have to move it
+        if exam.site_id != site_id:  # the exam keeps its site; a person may have to move it
             detail["sent_by_site"] = site
         audit.append(database, connection, sender, role.value, exam.id, detail)
         for sibling in siblings:

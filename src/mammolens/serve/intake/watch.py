@@ -1,13 +1,13 @@
-"""Watched folders: a file that appears is received when it is whole, then moved out of the way.
+"""Watched folders: a new file is received when it is complete, and then moved away.
 
-A file is whole when two looks that are far enough apart find it unchanged, and when nothing changes
-while it is read. One that ends before its own pixel data is waited for longer: its writer may have
-paused. It is moved only after it was received: a node that is killed in between receives it again,
-which changes nothing. ``done`` and ``refused`` lie in the folder itself, so that a move is one
-step; beside a refused file stands why, in a text file of its name.
+A file is complete if it did not change for some time, and does not change while it is read. If it
+ends before its pixel data do, the node waits longer, because its writer may have paused. A file is
+moved only after it was received: if the node is killed in between, it receives the file again,
+which changes nothing. The folders ``done`` and ``refused`` are in the watched folder itself, so
+that a move is one step. For each refused file, a text file of the same name gives the reason.
 
-No single file stops a look. One that cannot be read, received or moved is set aside: readiness and
-the audit trail name it once, and it is tried again after a while. One that was received and
+No file stops the others. A file that cannot be read, received or moved is set aside: readiness and
+the audit trail report it once, and it is tried again after a while. A file that was received but
 cannot be moved is not received again.
 """
 
@@ -48,18 +48,18 @@ LOCK: Final = ".mammolens.lock"
 CHUNK_BYTES: Final = 1 << 20
 AWAY_S: Final = 10.0
 AGAIN_S: Final = 60.0
-"""Wait until a file that was set aside is tried again: long enough that thousands of them cost
-little, and short enough for a person who has just mended the folder."""
+"""Seconds until a file that was set aside is tried again. Thousands of such files must cost little,
+and a person who has repaired the folder should not wait long."""
 NAMED: Final = 20
-"""So many files of one error are named in the audit trail, by their inode (find -inum); the others
-are counted, so that a folder that became read-only does not flood it."""
+"""So many files of one error are listed in the audit trail, by inode (find -inum); the others are
+counted, so that a folder that became read-only does not flood the trail."""
 HEAD_BYTES: Final = 1 << 16
 DEFLATED: Final = b"1.2.840.10008.1.2.1.99"
 
 
 @dataclass
 class _Aside:
-    """A file that cannot be dealt with now: why, when it is tried again, and where it is to go."""
+    """A file that was set aside: the error, when it is tried again, and where it must be moved."""
 
     shape: Shape
     error: str
@@ -70,7 +70,7 @@ class _Aside:
 
 @dataclass
 class Watch:
-    """One folder, and what the last looks at it found."""
+    """One watched folder, and the state of its files."""
 
     state: NodeState
     name: str
@@ -87,7 +87,7 @@ class Watch:
         return WatchedFiles(self.folder)
 
     def look(self, now: float) -> int:
-        """Look once, and receive what is whole; gives the number of files that were moved.
+        """List the folder, and receive the complete files; give the number of moved files.
 
         Parameters
         ----------
@@ -97,7 +97,7 @@ class Watch:
         Raises
         ------
         StorageError
-            The node cannot keep anything just now; the files stay where they are.
+            The node cannot store anything now; the files stay where they are.
         """
         before, self.seen = self.seen, {}
         listing = Listing()
@@ -123,10 +123,10 @@ class Watch:
         try:
             return self._take_all(now)
         finally:
-            self._tell(listing)
+            self._report(listing)
 
     def _take_all(self, now: float) -> int:
-        """Take what has settled; what failed before comes last, so that it holds up nothing."""
+        """Receive the complete files; those that failed before come last and delay no other."""
         settle_s = self.state.settings.watch.settle_s
         moved = 0
         settled = [path for path, (_, since) in self.seen.items() if now - since >= settle_s]
@@ -140,7 +140,7 @@ class Watch:
         return moved
 
     def _take(self, found: Found, now: float, age_s: float) -> bool:
-        """Receive a file that has not changed for a while; ``False`` if it must wait."""
+        """Receive and move a file; ``False`` if it must wait."""
         aside = self.aside.get(found.path)
         if aside is not None and aside.to is not None:
             return self._move(found, now, aside.to, aside.reason)
@@ -150,10 +150,7 @@ class Watch:
                 return False
             with contextlib.ExitStack() as kept:
                 kept.callback(draft.discard)
-                intake, sites = self.state.settings.intake, self.state.settings.sites
-                database, store = self.state.database, self.state.received
-                sender = f"folder:{self.name}"
-                receipt = receive(database, store, draft, sender, intake, sites.get(sender))
+                receipt = receive(self.state, draft, f"folder:{self.name}")
         except InputError as error:
             return self._refuse(found, now, error)
         except StorageError as error:
@@ -163,7 +160,7 @@ class Watch:
             if error.errno != errno.ENOENT:
                 self._set_aside(found, now, f"cannot be read ({error.strerror})")
             return False
-        except Exception as error:  # whatever one file does, the others are looked at
+        except Exception as error:  # one file must not stop the others
             kind = type(error).__name__
             logs.event(ROOM, "not_received", logging.ERROR, error=kind)
             self._set_aside(found, now, f"cannot be received ({kind})")
@@ -172,7 +169,7 @@ class Watch:
         return self._move(found, now, DONE)
 
     def _copy(self, found: Found, patient: bool) -> Draft | None:
-        """Copy a file; ``None`` if it has changed meanwhile, or may yet be written to its end."""
+        """Copy a file to a draft; ``None`` if it changed meanwhile, or may still be written."""
         most, size = self.state.settings.intake.max_mb << 20, found.shape[1]
         with self.files.open(found.path, found.shape) as stream:
             if stream is None:
@@ -206,7 +203,7 @@ class Watch:
         return self._move(found, now, REFUSED, reason)
 
     def _move(self, found: Found, now: float, to: str, reason: str | None = None) -> bool:
-        """Move a file out of the way; one that cannot be moved is tried again later."""
+        """Move a file to another folder; if that fails, it is tried again later."""
         try:
             moved = self.files.move(found, to, reason)
         except FileNotFoundError:
@@ -234,8 +231,8 @@ class Watch:
             self._reported.add(entry)
             self._unreported.setdefault(error, []).append(found.shape[0])
 
-    def _tell(self, listing: Listing) -> None:
-        """Report what is set aside: always in readiness, once in the audit trail, without names."""
+    def _report(self, listing: Listing) -> None:
+        """Report the files that are set aside: in readiness, and once in the audit trail."""
         files = Counter(aside.error for aside in self.aside.values() if aside.again)
         folders = Counter(listing.closed.values())
         words = [f"{number} files: {error}" for error, number in sorted(files.items())]
@@ -256,12 +253,12 @@ class Watch:
 
 @contextlib.contextmanager
 def watching(state: NodeState) -> Iterator[None]:
-    """Watch the folders of the settings until the block ends, each in a thread of its own.
+    """Watch the folders of the settings until the block ends, each in its own thread.
 
     Raises
     ------
     ConfigError
-        A folder is not there, cannot be written, or is watched by another node.
+        A folder does not exist, cannot be written, or is watched by another node.
     """
     stop = threading.Event()
     with contextlib.ExitStack() as held:
@@ -294,7 +291,7 @@ def _run(watch: Watch, stop: threading.Event) -> None:
 
 @contextlib.contextmanager
 def _locked(name: str, folder: Path) -> Iterator[None]:
-    """Hold a folder for this process; the lock goes with the process, however it ends."""
+    """Lock a folder for this process; the lock ends with the process."""
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         handle = os.open(folder / LOCK, flags, 0o600)

@@ -1,8 +1,8 @@
-"""Files in a folder that others write to: listed, opened and moved safely.
+"""List, open and move files safely in a folder that others write to.
 
-Every step is made from an open folder to a name within it, and follows no link: neither a link that
-is put in the place of a folder, nor a path that is too long, leads elsewhere. Opening never waits:
-what is not a regular file by then (a pipe, a device) is passed over. Nothing is overwritten.
+Each step goes from an open folder to a name in it, and follows no link. So neither a folder that is
+replaced by a link, nor a path that is too long, leads to another place. Opening never waits: if the
+name is no longer a regular file (but a pipe or a device), it is skipped. Nothing is overwritten.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ UNFINISHED: Final = (".part", ".partial", ".filepart", ".tmp", ".crdownload", "~
 LONGEST_NAME: Final = 255
 """Bytes of a name on Linux file systems (NAME_MAX)."""
 _ROOM: Final = len(REASON) + 4
-"""Bytes that a name may grow by: a number, and the ending of its reason."""
+"""Bytes that may be added to a name: a number, and the suffix of its reason."""
 _DEEPEST: Final = 64
-"""Folders within folders that are looked into. Exports of PACS have four or five; a loop of mounts
-or a program that has gone wrong makes thousands."""
+"""Levels of folders that are listed. Exports of a PACS have four or five; a loop of mounts or a
+faulty program can make thousands."""
 _NUMBERED: Final = 100
-"""So many files of one name are numbered in ``done``; then names are drawn, not counted up."""
+"""So many files of one name are numbered in ``done``; further ones get random names."""
 
 Shape = tuple[int, int, int]
-"""Inode, size and time of the last change: what differs when a file has changed."""
+"""Inode, size and time of the last change, which show whether a file has changed."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Found:
 
 @dataclass
 class Listing:
-    """What one look came upon besides files: folders that were not looked into, and why."""
+    """The folders that could not be listed, each with the reason."""
 
     closed: dict[str, str] = field(default_factory=dict)
 
@@ -60,12 +60,12 @@ class WatchedFiles:
     folder: Path
 
     def walk(self, listing: Listing) -> Iterator[Found]:
-        """List regular files that are not plainly unfinished, folder by folder, by their names.
+        """List the regular files by folder and name, without unfinished ones (by their suffix).
 
         Raises
         ------
         OSError
-            The watched folder itself cannot be listed; one below it is noted in `listing`.
+            The watched folder cannot be listed; for a folder below it, see `listing`.
         """
         stack: list[tuple[str, int]] = [("", 0)]
         while stack:
@@ -93,7 +93,7 @@ class WatchedFiles:
 
     @contextlib.contextmanager
     def open(self, path: str, shape: Shape) -> Iterator[BinaryIO | None]:
-        """Open a file to read; ``None`` if it is another by now, or none.
+        """Open a file for reading; ``None`` if it has changed, or is not a regular file.
 
         Raises
         ------
@@ -112,17 +112,17 @@ class WatchedFiles:
         return _shape(os.fstat(stream.fileno())) == shape
 
     def move(self, found: Found, to: str, reason: str | None = None) -> bool:
-        """Move a file below `to`, where nothing lies yet, and put the reason why beside it.
+        """Move a file into the folder `to` under a free name, and write the reason beside it.
 
         Returns
         -------
         bool
-            ``False`` if another file has come under its name since it was listed: it stays.
+            ``False`` if the file was replaced by another since it was listed; the other one stays.
 
         Raises
         ------
         OSError
-            It cannot be moved, or the reason not be written; the file is where it was.
+            The file cannot be moved, or the reason not be written; the file stays.
         """
         with self._parent(found.path) as (parent, name):
             if _shape(os.stat(name, dir_fd=parent, follow_symlinks=False)) != found.shape:
@@ -141,15 +141,15 @@ class WatchedFiles:
                 moved = _shape(os.stat(free, dir_fd=target, follow_symlinks=False))
                 if moved == found.shape:
                     return True
-                # It was replaced in the instant between: what came later was not received.
+                # It was replaced just before the move: the new file was not received yet.
                 if not _exists(name, parent):
                     os.rename(free, name, src_dir_fd=target, dst_dir_fd=parent)
                 return False
 
     def _entries(self, below: str) -> list[tuple[str, Shape | None]]:
-        """Give the names of files with their shapes, and of folders, sorted; none that is hidden.
+        """List the files with their shapes, and the folders, sorted by name.
 
-        Pipes, devices, sockets and links are left out.
+        Hidden names, pipes, devices, sockets and links are left out.
         """
         entries: list[tuple[str, Shape | None]] = []
         with (
@@ -177,13 +177,13 @@ class WatchedFiles:
 
 @contextlib.contextmanager
 def _opened(root: Path, below: tuple[str, ...] | list[str], *, make: bool = False) -> Iterator[int]:
-    """Open a folder, step by step from the watched one, following no link."""
+    """Open a folder below the watched one, step by step, without following links."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     handle = os.open(root, flags)
     try:
         for name in below:
             if make and not _exists(name, handle):
-                # As open to others as the folder that it is in: who sent may look for the reason.
+                # With the permissions of its parent, so that the sender can read the reason.
                 mode = stat.S_IMODE(os.fstat(handle).st_mode) & 0o777
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(name, mode, dir_fd=handle)
@@ -207,7 +207,7 @@ def _write_new(name: str, text: str, folder: int) -> None:
 
 
 def _free_name(folder: int, name: str) -> str:
-    """Give a name under which nothing lies, nor a reason; too long a name is shortened."""
+    """Give a free name, also for the file with the reason; a long name is shortened."""
     if len(os.fsencode(name)) > LONGEST_NAME - _ROOM:
         known = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
         begins = os.fsdecode(os.fsencode(name)[: LONGEST_NAME - _ROOM - 60])

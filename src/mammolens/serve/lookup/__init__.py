@@ -1,18 +1,18 @@
-"""Exams found by patient, accession number or study, and everything known of one of them."""
+"""Search for exams by patient, accession number or study; a report of all facts about one."""
 
 from __future__ import annotations
 
 from mammolens.serve.lookup.exams import ExamAnswer, ExamRow, ExamState, look_up
 from mammolens.serve.lookup.report import ExamReport, report_exam
-from mammolens.serve.lookup.text import say_exams, say_report
+from mammolens.serve.lookup.text import exam_lines, report_lines
 
 __all__ = [
     "ExamAnswer",
     "ExamReport",
     "ExamRow",
     "ExamState",
+    "exam_lines",
     "look_up",
     "report_exam",
-    "say_exams",
-    "say_report",
+    "report_lines",
 ]

@@ -1,9 +1,9 @@
-"""Exams found by the identifiers that a hospital knows, and the state that each is in.
+"""Search for exams by the identifiers that a hospital knows; each has a state.
 
-An exam is in one `ExamState` at a time: the first of the list that is true of it. Where identity is
-taken off, the tables hold pseudonyms of patients and studies, which follow from the identifiers
-that are asked for; accession numbers stand only in the sealed identities, which are opened one by
-one. What is shown has no more identity than the tables have.
+An exam has one `ExamState`: the first in the list that applies. If objects are de-identified, the
+database has pseudonyms of patients and studies, which are computed from the given identifiers.
+Accession numbers are only in the encrypted identities, which are decrypted one by one. The output
+shows no more identity than the database has.
 """
 
 from __future__ import annotations
@@ -49,26 +49,26 @@ _FAILED: Final = (
 
 
 class ExamState(str, Enum):
-    """Where an exam stands; of several that are true of it, the first."""
+    """State of an exam; if several apply, the first of this list."""
 
     PRIOR = "prior"
-    """Fetched to compare with, not analysed."""
+    """Fetched for comparison, not analysed."""
     WAITING = "waiting"
     """Received; more images may come before it is analysed."""
     RUNNING = "running"
     """A worker analyses it."""
     QUEUED = "queued"
-    """To be analysed by the next worker that is free, or again after a failure."""
+    """Waits for a free worker, or for another attempt after a failure."""
     GIVEN_UP = "given_up"
-    """Its analysis was given up: only a person brings it back (``mammolens node retry``)."""
+    """Its analysis was given up; a person can queue it again (``mammolens node retry``)."""
     UNDELIVERED = "undelivered"
     """A result was refused or tried too often: a person must look (``mammolens node dead``)."""
     DELIVERING = "delivering"
-    """A result is on its way, or waits for its destination."""
+    """A result is being sent, or waits for its destination."""
     FAILED = "failed"
-    """Its newest result says that nothing is known of it; that was delivered."""
+    """Its newest result is failed, and was delivered."""
     DONE = "done"
-    """Analysed, and everything that routes ask for was delivered."""
+    """Analysed, and all files of its routes were delivered."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,14 @@ class ExamRow:
 
 @dataclass(frozen=True)
 class ExamAnswer:
-    """The exams that fit a question, the newest first, how many fit in all, and notes on both."""
+    """The exams that match a search, newest first; the number of all matches; notes on both."""
 
     rows: tuple[ExamRow, ...]
     n_found: int
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Give everything as plain values."""
+        """Give the answer as plain values for JSON."""
         rows = [plain(vars(row)) for row in self.rows]
         return {"n_found": self.n_found, "exams": rows, "notes": list(self.notes)}
 
@@ -111,7 +111,7 @@ def look_up(
     exam_state: str | None = None,
     limit: int | None = None,
 ) -> ExamAnswer:
-    """Find the exams that fit all that is given.
+    """Find the exams that match all given values.
 
     Parameters
     ----------
@@ -119,14 +119,14 @@ def look_up(
         Name of an `ExamState`; ``failed`` finds every exam whose newest result failed, delivered or
         not.
     limit
-        Most rows that are given; `ExamAnswer.n_found` counts all.
+        Largest number of rows; `ExamAnswer.n_found` counts all matches.
 
     Raises
     ------
     ConfigError
         There is no such state.
     StorageError
-        The database cannot be used, or identities are sealed with a key that is not there.
+        The database cannot be used, or the key of encrypted identities is missing.
     """
     patient, accession, study = (
         (given or "").strip() for given in (patient_id, accession_number, study_instance_uid)
@@ -156,7 +156,7 @@ def look_up(
 def select_exams(
     connection: sa.Connection, fits: Sequence[sa.ColumnElement[bool]], limit: int | None = None
 ) -> tuple[ExamRow, ...]:
-    """Read the exams that fit, the ones that received something last first."""
+    """Read the matching exams; the one with the latest received object comes first."""
     newest = EXAMS.c.last_received_at.desc(), EXAMS.c.id.desc()
     in_state = _state_of_exam().label("state")
     asked = sa.select(EXAMS, in_state).where(*fits).order_by(*newest).limit(limit)
@@ -164,7 +164,7 @@ def select_exams(
 
 
 def notes_on(state: NodeState) -> tuple[str, ...]:
-    """Say what to know of answers where identities are sealed."""
+    """Explain what can be found if identities are encrypted."""
     sealed = count_sealed(state.database)
     if state.settings.intake.deidentify is not None:
         return (
@@ -181,7 +181,7 @@ def notes_on(state: NodeState) -> tuple[str, ...]:
 
 
 def plain(value: Any) -> Any:
-    """Turn enums, times, tuples and mappings into what JSON can say."""
+    """Turn enums, times, tuples and mappings into values for JSON."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
@@ -233,7 +233,7 @@ def _state_of_exam() -> sa.Case[str]:
 
 
 def _rows(connection: sa.Connection, exams: Sequence[sa.Row[Any]]) -> list[ExamRow]:
-    """Add to exams what they received, their newest results and their deliveries."""
+    """Add the received objects, the newest result and the deliveries to each exam."""
     ids = [exam.id for exam in exams]
 
     def grouped(statement: sa.Select[Any], of: sa.Column[Any]) -> dict[int, list[sa.Row[Any]]]:

@@ -1,4 +1,4 @@
-"""Everything known of one exam: from the tables, and from its files while they are there."""
+"""All facts about one exam: from the database, and from its files as long as they exist."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from mammolens.serve.record import (
 __all__ = ["ExamReport", "Row", "report_exam"]
 
 _WITHHELD: Final = frozenset({"token", "sealed", "malignancy", "tumour", "previous", "hash"})
-"""Columns that are not shown: secrets of work, chains, and scores, which need their prevalence."""
+"""Columns that are not shown: tokens, hashes, and scores, which need their prevalence."""
 Row = Mapping[str, Any]
 """Columns of a table and their values."""
 
 
 @dataclass(frozen=True)
 class ExamReport:
-    """Everything known of one exam; each part is in the order in which it happened.
+    """All facts about one exam; each part is in order of time.
 
     Attributes
     ----------
     passed_over
-        Objects of its study that were noted and not kept.
+        Objects of its study that were entered but not stored.
     reasons
-        Why an object of this digest was refused at reception, in words.
+        For the digest of each object that was refused at reception: the reason in words.
     not_analysed
-        What the newest result says of each input that it could not use; ``None``: no file says.
+        The inputs that the newest result could not use; ``None`` if no file lists them.
     """
 
     exam: ExamRow
@@ -60,7 +60,7 @@ class ExamReport:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Give everything as plain values."""
+        """Give the report as plain values for JSON."""
         parts = ("passed_over", "jobs", "results", "files", "deliveries", "trail")
         refused = [{**row, "refusal": self.reasons.get(row["digest"])} for row in self.instances]
         return {
@@ -73,7 +73,7 @@ class ExamReport:
 
 
 def report_exam(state: NodeState, exam_id: int) -> ExamReport:
-    """Read everything about one exam; parts that only deleted files had are left out.
+    """Read all facts about one exam; facts that were only in deleted files are left out.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def report_exam(state: NodeState, exam_id: int) -> ExamReport:
 
 
 def _passed_over(connection: sa.Connection, study: str) -> tuple[Row, ...]:
-    """Find the objects of a study that were not kept: only the audit trail has their study."""
+    """Find the objects of a study that were not stored; only the audit trail has their study."""
     named = AUDIT.c.detail.contains(f'"study_instance_uid": "{study}"', autoescape=True)
     rows = connection.execute(
         sa.select(AUDIT).where(AUDIT.c.action == Role.IGNORED.value, named).order_by(AUDIT.c.number)
@@ -139,7 +139,7 @@ def _passed_over(connection: sa.Connection, study: str) -> tuple[Row, ...]:
 
 
 def _reason(state: NodeState, digest: str) -> str:
-    """Give the reason in words why a kept object is not an input, from its header."""
+    """Read from the header of a stored object why it is not an input."""
     try:
         refusal = identify(ImageFile(state.received.path(digest))).refusal
     except (InputError, OSError) as error:
@@ -152,7 +152,7 @@ def _reason(state: NodeState, digest: str) -> str:
 def _not_analysed(
     state: NodeState, revision: int | None, files: Sequence[Row], instances: Sequence[Row]
 ) -> tuple[Mapping[str, str], ...] | None:
-    """Read from the newest result, if it was written as JSON, which inputs it could not use."""
+    """Read from the JSON file of the newest result, if it has one, the inputs it could not use."""
     made = [file for file in files if file["sink"] == "json" and file["revision"] == revision]
     if not made:
         return None

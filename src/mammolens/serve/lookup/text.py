@@ -1,4 +1,4 @@
-"""Exams as lines of text: a table of many, or everything known of one."""
+"""Exams as lines of text: a table of many exams, or the report of one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mammolens.serve.lookup.report import ExamReport, Row
 from mammolens.serve.record import Role, WorkState
 from mammolens.wording import CATEGORY_WORDS, printable
 
-__all__ = ["say_exams", "say_report"]
+__all__ = ["exam_lines", "report_lines"]
 
 _HEADINGS: Final = (
     *("ID", "STATE", "CATEGORY", "PATIENT", "ACCESSION", "LAST RECEIVED", "VIEWS"),
@@ -23,11 +23,11 @@ _HEADINGS: Final = (
 )
 _UNKNOWN: Final = "-"
 _SHOWN_ABOVE: Final = frozenset({"study_instance_uid", "digest", "job"})
-"""Details of the trail that stand above it already."""
+"""Details of the audit trail that the report shows before it."""
 
 
-def say_exams(answer: ExamAnswer) -> list[str]:
-    """Put exams into a table, and say how many more there are."""
+def exam_lines(answer: ExamAnswer) -> list[str]:
+    """Write exams as a table, and the number of exams that it leaves out."""
     if not answer.rows:
         return ["no exam fits"]
     table = _table([_HEADINGS, *(_cells(row) for row in answer.rows)])
@@ -35,8 +35,8 @@ def say_exams(answer: ExamAnswer) -> list[str]:
     return [*table, *([f"{more} more: raise --limit, or ask more closely"] if more else [])]
 
 
-def say_report(report: ExamReport) -> list[str]:
-    """List what came for one exam, its results, and where they went."""
+def report_lines(report: ExamReport) -> list[str]:
+    """List the received objects of one exam, its results and their deliveries."""
     row = report.exam
     who = f"patient {_known(row.patient_id)}, accession number {_known(row.accession_number)}"
     category = f", {_category(row.category)}" if row.category else ""

@@ -31,12 +31,22 @@ from mammolens.serve.portal import (
     tokens,
     uploads,
 )
-from mammolens.serve.portal.caller import API, Caller, CallerNow, Portal, PortalNow, open_portal
+from mammolens.serve.portal.caller import (
+    API,
+    DICOMWEB,
+    Caller,
+    CallerNow,
+    Portal,
+    PortalNow,
+    open_portal,
+    reads_objects,
+)
 from mammolens.serve.portal.pages import add_pages, find_page
 from mammolens.serve.portal.problems import PROBLEMS, Problem, handle_problems, make_problem
 
 __all__ = [
     "API",
+    "DICOMWEB",
     "Caller",
     "CallerNow",
     "Portal",
@@ -46,6 +56,7 @@ __all__ = [
     "handle_problems",
     "make_problem",
     "open_portal",
+    "reads_objects",
 ]
 
 ROUTERS = (

@@ -28,6 +28,7 @@ from mammolens.serve.uploads import Receiver
 
 __all__ = [
     "API",
+    "DICOMWEB",
     "Caller",
     "CallerNow",
     "Portal",
@@ -35,9 +36,11 @@ __all__ = [
     "SessionCaller",
     "SessionNow",
     "open_portal",
+    "reads_objects",
 ]
 
 API: Final = "/api/v1"
+DICOMWEB: Final = "/dicom-web"
 SESSION: Final = f"{API}/session"
 """What somebody may call who has not finished the sign-in."""
 CALLBACK: Final = f"{API}/sign-in/oidc/callback"
@@ -131,7 +134,7 @@ class Portal:
     def objection(self, request: Request, caller: Caller) -> str | None:
         """Say why a person may not make a request, whichever route it is for."""
         path = request.url.path
-        if not path.startswith(f"{API}/"):
+        if not path.startswith(f"{API}/") and not reads_objects(request):
             return "for_machines"
         if caller.session is None:
             return None
@@ -182,6 +185,11 @@ class Portal:
     def _cookie(self, name: str) -> str:
         """With this prefix browsers take the cookie from nobody but this host, over TLS."""
         return f"__Host-{name}" if self.is_secure else name
+
+
+def reads_objects(request: Request) -> bool:
+    """Whether a request reads over DICOMweb, as people and some machines may."""
+    return request.method in READING and request.url.path.startswith(f"{DICOMWEB}/")
 
 
 def open_portal(state: NodeState) -> Portal:

@@ -1,8 +1,8 @@
-"""The database of the node: its tables, who holds which work, and the audit trail.
+"""The database of the node: tables, leases of work, and the audit trail.
 
-Nothing here knows of files, networks or models. The constraints of `tables` keep the promises, and
-`leases` shares work out, `attempts` says what becomes of work that failed; jobs, deliveries and
-`steps` are three kinds of it.
+Nothing here uses files, networks or models. The constraints of `tables` guarantee the rules.
+`leases` shares the work among processes, and `attempts` handles failed work. There are three kinds
+of work: jobs, deliveries and `steps`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from mammolens.serve.record.database import (
     server_time,
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
+from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
-from mammolens.serve.record.overview import read_overview, say_overview
+from mammolens.serve.record.overview import overview_lines, read_overview
 from mammolens.serve.record.people_tables import (
     API_TOKENS,
     PEOPLE,
@@ -103,6 +104,7 @@ __all__ = [
     "EXAMS",
     "FILES",
     "GIVEN_UP_NAME",
+    "HEADERS",
     "IDENTITIES",
     "INSTANCES",
     "IN_HANDS",
@@ -167,10 +169,10 @@ __all__ = [
     "look_into",
     "of_exam",
     "open_database",
+    "overview_lines",
     "present",
     "read_failures",
     "read_overview",
-    "say_overview",
     "server_time",
     "steps",
     "without_readings",

@@ -1,4 +1,4 @@
-"""What becomes of held work that failed: tried again later, postponed, given up, or revived.
+"""What happens to held work that failed: it is queued again, postponed, given up, or revived.
 
 Each change and its row of the audit trail are one transaction.
 """
@@ -18,7 +18,15 @@ from mammolens.serve.record.leases import FREE, Lease, change, release
 from mammolens.serve.record.tables import WorkState
 from mammolens.serve.settings import JobSettings
 
-__all__ = ["HeldWork", "postpone", "retry", "revive", "wait_after"]
+__all__ = [
+    "HeldWork",
+    "give_up",
+    "postpone",
+    "queue_again",
+    "retry",
+    "revive",
+    "wait_after",
+]
 
 LONGEST_DOUBLING: Final = 32
 
@@ -27,8 +35,8 @@ LONGEST_DOUBLING: Final = 32
 class HeldWork(ABC):
     """Work on an exam that this process holds, and how the audit trail names it.
 
-    `attempts` counts the present one. `FAILED` and `GIVEN_UP` are the actions of the audit trail
-    for a failure after which the work is tried again, and for the last one.
+    `attempts` includes the current one. In the audit trail, `FAILED` is the action for a failure
+    after which the work is tried again, and `GIVEN_UP` the action for the last failure.
     """
 
     TABLE: ClassVar[sa.Table]
@@ -42,51 +50,63 @@ class HeldWork(ABC):
     @property
     @abstractmethod
     def actor(self) -> str:
-        """Who acts: ``worker:NAME``, ``route:NAME``."""
+        """The holder, for the audit trail: ``worker:NAME``, ``route:NAME``."""
 
     @property
     @abstractmethod
     def detail(self) -> dict[str, str | int | None]:
-        """What the work is about, for the audit trail."""
+        """Details of the work, for the audit trail."""
 
 
 def retry(
     database: Database, work: HeldWork, error: str, jobs: JobSettings, max_attempts: int
-) -> WorkState | None:
-    """Queue work again after a failure, later each time; after the last attempt it is dead.
+) -> bool:
+    """Queue work again after a failure, later each time; after `max_attempts` it is given up.
+
+    Parameters, result and errors are those of `queue_again`.
+    """
+    if work.attempts >= max_attempts:
+        return give_up(database, work, error)
+    return queue_again(database, work, error, wait_after(work.attempts, jobs))
+
+
+def queue_again(database: Database, work: HeldWork, error: str, wait_s: float) -> bool:
+    """Queue work again after a wait; the attempt counts.
 
     Parameters
     ----------
     error
         What went wrong, without identifiers.
-    max_attempts
-        Attempts after which the work is dead; 0: it is dead now.
 
     Returns
     -------
-    WorkState or None
-        ``QUEUED`` or ``DEAD``; ``None`` if the lease was lost, and nothing was changed.
+    bool
+        ``False`` if the lease was lost, and nothing was changed.
 
     Raises
     ------
     StorageError
         The database cannot be used; the lease will run out by itself.
     """
-    dead = work.attempts >= max_attempts
     with database.write() as connection:
-        if dead:
-            now = database.now(connection)
-            ended = {**FREE, "state": WorkState.DEAD.value, "error": error, "finished_at": now}
-            held = change(connection, work.TABLE, work.lease, **ended)
-        else:
-            wait_s = wait_after(work.attempts, jobs)
-            held = release(database, connection, work.TABLE, work.lease, wait_s, error=error)
+        held = release(database, connection, work.TABLE, work.lease, wait_s, error=error)
         if held:
-            action = work.GIVEN_UP if dead else work.FAILED
-            _note(database, connection, work, action, error)
-    if not held:
-        return None
-    return WorkState.DEAD if dead else WorkState.QUEUED
+            _note(database, connection, work, work.FAILED, error)
+    return held
+
+
+def give_up(database: Database, work: HeldWork, error: str) -> bool:
+    """Mark work as dead: only a person can queue it again.
+
+    Parameters, result and errors are those of `queue_again`.
+    """
+    with database.write() as connection:
+        now = database.now(connection)
+        ended = {**FREE, "state": WorkState.DEAD.value, "error": error, "finished_at": now}
+        held = change(connection, work.TABLE, work.lease, **ended)
+        if held:
+            _note(database, connection, work, work.GIVEN_UP, error)
+    return held
 
 
 def postpone(database: Database, work: HeldWork, error: str, wait_s: float) -> bool:
@@ -130,12 +150,12 @@ def revive(
     which: sa.ColumnElement[bool],
     detail: Callable[[sa.Row[Any]], audit.Detail],
 ) -> int:
-    """Queue dead work again, as if it had never been tried, and give the number of rows.
+    """Queue dead work again with its attempts set to 0; give the number of rows.
 
     Parameters
     ----------
     detail
-        What the audit trail says of a row.
+        Gives the details of a row for the audit trail.
 
     Raises
     ------
@@ -161,7 +181,7 @@ def revive(
 
 
 def wait_after(attempts: int, jobs: JobSettings) -> float:
-    """Give the seconds to wait after so many failures: doubled each time, up to the longest.
+    """Give the seconds to wait after so many failures: doubled each time, up to a limit.
 
     Examples
     --------

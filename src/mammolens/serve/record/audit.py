@@ -1,13 +1,12 @@
-"""The audit trail: who sent what, which results it gave, where they went; never rewritten.
+"""The audit trail: senders, received objects, results and deliveries; it is never changed.
 
-Each row holds the hash of the row before, so that an edit, a removal or an insertion breaks the
-chain at its place; the head row counts them, so that a cut tail is seen. Triggers refuse changes.
-Who can rewrite the whole database can forge the whole chain: keep the head (``mammolens node
-status``) elsewhere from time to time, and `verify` against it.
+Each row has the hash of the row before it, so a change, a removal or an insertion breaks the chain
+at this row. The head counts the rows, so removed last rows are noticed. Triggers refuse changes. A
+person who can rewrite the whole database could forge the whole chain: therefore keep the head
+(``mammolens node status``) in another place from time to time, and `verify` the trail with it.
 
-`append` is the last thing that a transaction does: it locks the head, and what is locked
-after it could wait for one who waits for the head. Refusals go through `note_refusal`, which keeps
-a flood of them from becoming a flood of rows.
+Call `append` as the last action of a transaction: it locks the head, and a later lock could cause a
+deadlock. Refusals are entered with `note_refusal`, which limits their rows.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ Detail = Mapping[str, str | int | float | bool | None]
 
 @dataclass(frozen=True)
 class AuditHead:
-    """How long the trail is, and the hash of its last row."""
+    """The number of rows of the trail, and the hash of the last one."""
 
     length: int
     hash: str
@@ -55,7 +54,7 @@ class AuditHead:
 
     @classmethod
     def parse(cls, text: str) -> AuditHead:
-        """Read what `str` gave.
+        """Parse the text of a head.
 
         Raises
         ------
@@ -78,7 +77,7 @@ class AuditHead:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What `verify` found: `broken_at` is the number of the first row that is wrong, if any."""
+    """Result of `verify`: `broken_at` is the number of the first wrong row, if there is one."""
 
     head: AuditHead
     broken_at: int | None = None
@@ -86,7 +85,7 @@ class AuditReport:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing was found."""
+        """Whether no fault was found."""
         return self.broken_at is None
 
 
@@ -98,16 +97,16 @@ def append(
     exam_id: int | None = None,
     detail: Detail | None = None,
 ) -> None:
-    """Add a row within a write transaction, as the last thing that the transaction does.
+    """Add a row in a write transaction, as the last action of the transaction.
 
     Parameters
     ----------
     actor
-        Who did it: ``dimse:AETITLE``, ``web:USER``, ``folder``, ``worker:NAME``, ``route:NAME``.
+        The cause: ``dimse:AETITLE``, ``web:USER``, ``folder``, ``worker:NAME``, ``route:NAME``.
     action
         One word: ``received``, ``finished``, ``delivered``.
     detail
-        What it was about. UIDs belong here; names, birth dates and patient ids do not.
+        Details. They may have UIDs, but no names, birth dates or patient IDs.
     """
     head = connection.execute(sa.select(AUDIT_HEAD).with_for_update()).one()
     row = {
@@ -125,12 +124,12 @@ def append(
 
 
 def note_refusal(database: Database, actor: str, action: str, detail: Detail) -> None:
-    """Enter a refusal in a transaction of its own, or count it where there are too many of a kind.
+    """Enter a refusal in a new transaction, or only count it if there are too many of its kind.
 
     Parameters
     ----------
     detail
-        `reason` or `error` says why, `host` to whom if it is known.
+        `reason` or `error` is the cause, and `host` the peer if it is known.
 
     Raises
     ------
@@ -150,12 +149,12 @@ def note_refusal(database: Database, actor: str, action: str, detail: Detail) ->
 
 
 def write_counted_refusals(database: Database) -> None:
-    """Enter how many refusals of each kind were counted and not entered one by one.
+    """Enter a row for each kind of refusals that were only counted, with their number.
 
     Raises
     ------
     StorageError
-        The database cannot be used: they stay counted.
+        The database cannot be used; the counts are kept.
     """
     counted = database.refusals.take_counted()
     if not counted:
@@ -171,18 +170,18 @@ def write_counted_refusals(database: Database) -> None:
 
 
 def read_head(connection: sa.Connection) -> AuditHead:
-    """Give the head of the trail, to be kept elsewhere."""
+    """Read the head of the trail."""
     row = connection.execute(sa.select(AUDIT_HEAD)).one()
     return AuditHead(row.length, row.hash)
 
 
 def verify(connection: sa.Connection, kept: AuditHead | None = None) -> AuditReport:
-    """Read the whole trail and find the first row that was changed, removed or put in.
+    """Read the whole trail, and find the first row that was changed, removed or inserted.
 
     Parameters
     ----------
     kept
-        A head that was noted earlier, elsewhere: the trail must still go through it.
+        An earlier head that was kept elsewhere; the trail must contain it.
     """
     head = read_head(connection)
     previous, number = FIRST_HASH, 0

@@ -1,4 +1,4 @@
-"""Conditions over the tables that several questions share, and long lists in short statements."""
+"""SQL conditions that several modules share, and a way to use long lists in statements."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MOST_VALUES: Final = 500
 IS_PRIOR: Final = (
     sa.select(PRIORS.c.id).where(PRIORS.c.study_instance_uid == EXAMS.c.study_instance_uid).exists()
 )
-"""Exams that were fetched to compare with."""
+"""Exams that were fetched for comparison (priors)."""
 
 WAITS: Final = sa.and_(EXAMS.c.version > EXAMS.c.queued_version, ~IS_PRIOR)
 """Exams that changed since their last job, and are not priors."""
@@ -57,7 +57,7 @@ OVERTAKEN: Final = (
     )
     .exists()
 )
-"""Deliveries whose exam has a later result that has gone by the same route, or is going."""
+"""Deliveries for which a later result of the exam was sent by the same route, or is being sent."""
 
 
 def of_exam(*where: sa.ColumnElement[bool]) -> sa.Exists:
@@ -87,11 +87,11 @@ def without_readings(exam_ids: Sequence[int]) -> Iterator[sa.Delete]:
 
 
 def batches(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Give values, as many at a time as one statement takes.
+    """Split values into groups that fit into one statement.
 
     Examples
     --------
-    >>> [len(some) for some in batches(range(1001))]
+    >>> [len(batch) for batch in batches(range(1001))]
     [500, 500, 1]
     """
     for start in range(0, len(values), MOST_VALUES):

@@ -1,13 +1,13 @@
 """One database, SQLite or PostgreSQL: opened, migrated, and used in short transactions.
 
 SQLite runs in WAL mode with ``synchronous=FULL``: a commit is on the disk when it returns. A write
-transaction there is ``BEGIN IMMEDIATE``, so that writers wait in line and none fails half-way. On
-PostgreSQL rows are locked (``FOR UPDATE``), and work that another holds is skipped.
+transaction begins with ``BEGIN IMMEDIATE``, so that writers wait in line and none fails half-way.
+On PostgreSQL, rows are locked (``FOR UPDATE``), and rows that another process holds are skipped.
 
-**Time.** Leases and waits are compared with one clock: the server's on PostgreSQL
-(``clock_timestamp()``), the host's on SQLite, where all processes share it. That clock may jump;
-`queue` shortens whatever lies further ahead than a wait can be, so that a jump delays work by one
-wait at most and never stops it. Heartbeats and time limits within a process are monotonic.
+**Time.** Leases and waits use one clock: that of the server on PostgreSQL (``clock_timestamp()``),
+and that of the host on SQLite, which all processes share. This clock may jump. `leases` shortens
+times that are too far ahead, so a jump delays work by at most one wait. Heartbeats and time limits
+within a process use a monotonic clock.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mammolens.errors import ConfigError, StorageError
-from mammolens.serve.record.postgres import postgres_engine, unhurried
+from mammolens.serve.record.postgres import postgres_engine, without_limits
 from mammolens.serve.record.refusals import Refusals
 from mammolens.serve.record.schema import check_sqlite_file, check_version, migrate
 
@@ -32,7 +32,7 @@ __all__ = ["Clock", "Database", "insert_once", "look_into", "open_database", "se
 SQLITE_WAIT_S: Final = 30.0
 MIGRATION_LOCK: Final = 0x6D616D6D
 STALE: Final = frozenset({8, 10, 11, 14, 26})
-"""SQLite's READONLY, IOERR, CORRUPT, CANTOPEN, NOTADB: connections are opened again after them."""
+"""READONLY, IOERR, CORRUPT, CANTOPEN, NOTADB of SQLite; after them, connections are reopened."""
 AWAY_CLASSES: Final = frozenset({"08", "25", "40", "53", "55", "57", "58", "XX"})
 """Classes of SQLSTATE: connection, read-only transaction, rollback, no resources, lock, operator,
 system and internal errors (PostgreSQL, appendix A)."""
@@ -40,12 +40,12 @@ INSUFFICIENT_PRIVILEGE: Final = "42501"
 READ_ONLY: Final = "25006"
 
 Clock = Callable[[sa.Connection], datetime]
-"""Gives the time, in UTC, that leases and waits are compared with."""
+"""Gives the time in UTC for leases and waits."""
 
 
 @dataclass(frozen=True)
 class Database:
-    """An open, migrated database; safe for threads, not to be carried over a fork."""
+    """An open, migrated database; safe for threads, but not across a fork."""
 
     engine: sa.Engine
     clock: Clock = field(repr=False)
@@ -58,7 +58,7 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Give a transaction that only looks.
+        """Open a transaction that only reads.
 
         Raises
         ------
@@ -70,10 +70,10 @@ class Database:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """Give a transaction that is on the disk when the block ends, or was never.
+        """Open a transaction for writing; it is on the disk when the block ends.
 
-        If it raises `StorageError` at its very end the outcome is unknown: whatever is written
-        here may be done twice.
+        If the commit raises `StorageError`, the outcome is unknown: the caller may write the same
+        again.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class Database:
                 yield writing
 
     def can_write(self) -> bool:
-        """Write a row as it is: the database may be for reading only, or its disk full."""
+        """Check that the database can be written, by an update that changes nothing."""
         again = "UPDATE processes SET seen_at = seen_at WHERE id = (SELECT max(id) FROM processes)"
         try:
             with self.write() as connection:
@@ -96,30 +96,30 @@ class Database:
         return True
 
     def now(self, connection: sa.Connection) -> datetime:
-        """Give the time that leases and waits are compared with."""
+        """Give the time for leases and waits."""
         return self.clock(connection)
 
     def close(self) -> None:
-        """Give back every connection."""
+        """Close all connections."""
         self.refusals.stop()
         self.engine.dispose()
 
 
 def open_database(url: str, clock: Clock | None = None) -> Database:
-    """Open a database and bring its tables up to date; several processes may do so at once.
+    """Open a database and update its tables; several processes may do so at the same time.
 
     Parameters
     ----------
     url
         SQLAlchemy URL of SQLite or PostgreSQL.
     clock
-        Stands in for the server's clock.
+        Replaces the clock of the server.
 
     Raises
     ------
     ConfigError
         The URL is not valid, its driver is not installed, or the tables are of a newer mammolens or
-        of another program: then nothing was written.
+        of another program. Nothing was written.
     StorageError
         The database is away or cannot be written.
     """
@@ -129,10 +129,10 @@ def open_database(url: str, clock: Clock | None = None) -> Database:
         with database.write() as connection:
             if not database.is_sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-                unhurried(connection)
+                without_limits(connection)
             migrate(connection)
         if not database.is_sqlite:
-            engine.dispose()  # that one was unhurried
+            engine.dispose()  # its connection has no time limits
     except BaseException:
         engine.dispose()
         raise
@@ -140,12 +140,12 @@ def open_database(url: str, clock: Clock | None = None) -> Database:
 
 
 def look_into(url: str) -> Database:
-    """Open a database to read alone: nothing is made, brought up to date or written.
+    """Open a database for reading only: nothing is made, updated or written.
 
     Raises
     ------
     ConfigError
-        The URL is not valid, or the tables are not of this version, or not there.
+        The URL is not valid, or the tables are missing or of another version.
     StorageError
         The database is away.
     """
@@ -184,7 +184,7 @@ def _refuse_absent(url: sa.URL) -> None:
 
 
 def server_time(connection: sa.Connection) -> datetime:
-    """Ask the database for the time; SQLite has no clock but this host's."""
+    """Give the time of the database; SQLite uses the clock of this host."""
     if connection.dialect.name == "sqlite":
         return datetime.now(UTC)
     now: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
@@ -192,7 +192,7 @@ def server_time(connection: sa.Connection) -> datetime:
 
 
 def insert_once(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
-    """Insert a row unless a unique constraint has one like it; say whether it was inserted."""
+    """Insert a row unless it violates a unique constraint; return whether it was inserted."""
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     key = next(iter(table.primary_key.columns))
     adding = make(table).values(dict(values)).on_conflict_do_nothing().returning(key)
@@ -230,7 +230,9 @@ def _engine(url: str) -> sa.Engine:
 
 def _sqlite(url: sa.URL) -> sa.Engine:
     if not url.database or url.database == ":memory:":
-        raise ConfigError("a database in memory forgets", keyword="database", remedy="Name a file")
+        raise ConfigError(
+            "a database in memory would be lost", keyword="database", remedy="Name a file"
+        )
     check_sqlite_file(Path(url.database))
     try:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -246,7 +248,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
-        # The driver's own begin would be deferred, and would fail where two readers turn writers.
+        # The driver would begin deferred transactions, which fail if two readers begin to write.
         connection.isolation_level = None
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
@@ -263,7 +265,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
 @contextlib.contextmanager
 def _named(engine: sa.Engine) -> Iterator[None]:
-    """Turn the failures of a database, not of a statement, into ours; values stay unsaid."""
+    """Turn failures of the database (not of a statement) into `StorageError`, without values."""
     try:
         yield
     except sa.exc.DBAPIError as error:
@@ -288,7 +290,7 @@ def _named(engine: sa.Engine) -> Iterator[None]:
 
 
 def _is_away(error: sa.exc.DBAPIError) -> bool:
-    """Whether the database is at fault, and not the statement."""
+    """Whether the database is the cause, and not the statement."""
     if error.connection_invalidated:
         return True
     if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
@@ -300,6 +302,6 @@ def _is_away(error: sa.exc.DBAPIError) -> bool:
 
 
 def _stays(error: sa.exc.DBAPIError) -> bool:
-    """Whether a connection keeps the fault, as one that was opened while all was read-only."""
+    """Whether the connection keeps this fault, such as one opened while the disk was read-only."""
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
     return code in STALE or getattr(error.orig, "sqlstate", None) == READ_ONLY

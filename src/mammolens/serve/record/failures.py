@@ -1,4 +1,4 @@
-"""Analyses that a person must look at: exams given up, and exams that end their worker."""
+"""Analyses that a person must look at: exams that were given up, or that kill their worker."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mammolens.serve.record.tables import JOBS, RESULTS, WorkState
 __all__ = ["DIED", "GIVEN_UP_NAME", "POSTPONED", "AnalysisFailures", "read_failures"]
 
 DIED: Final = "the process that analysed"
-"""How the error of a job begins whose process died or stood still."""
+"""Beginning of the error of a job whose process died or hung."""
 GIVEN_UP_NAME: Final = "job_given_up"
-"""The caution of a failed result that was made after the last attempt."""
+"""Name of the caution in the failed result of an exam that was given up."""
 POSTPONED: Final = "waits: "
-"""How the error of a job begins that waits for our own disk or database."""
+"""Beginning of the error of a job that waits for the node's own disk or database."""
 _DEATHS: Final = 2
-"""So many attempts of one job that ended with the death of its worker are not an accident."""
+"""If so many attempts of one job killed their worker, it is not an accident."""
 _NEWEST: Final = 1000
-"""Among so many results given-up exams are looked for: the last days of a screening unit."""
+"""Given-up exams are counted among so many results: the last days of a screening unit."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class AnalysisFailures:
     Attributes
     ----------
     dying
-        In work, and they ended their worker more than once.
+        Not finished; they killed their worker more than once.
     given_up
-        They have a failed result because of that.
+        They were given up; their newest result is failed.
     dead
-        They have no result.
+        They have no result and are not tried again.
     postponed
         They wait for a disk or the database.
     """

@@ -1,4 +1,4 @@
-"""Heartbeats: a process renews the leases that it holds, and says that it is alive."""
+"""Heartbeats: a process renews its leases, and enters that it is alive."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ __all__ = ["Pulse", "beating", "count_present", "present"]
 BEATS_PER_LEASE: Final = 4
 BEAT_S: Final = 10.0
 SILENT_AFTER_S: Final = 45.0
-"""A process that was not heard of for so long is not counted as alive."""
+"""A process without a heartbeat for so long does not count as alive."""
 FORGOTTEN_AFTER_S: Final = 86_400.0
-"""Its row is deleted after so long."""
+"""The row of a process without a heartbeat for so long is deleted."""
 
 
 @dataclass
 class Pulse:
     """The leases that this process holds.
 
-    Each has two monotonic times: until when it is surely ours, and until when it may be renewed.
-    Work that is held for longer counts as hung, and is given up.
+    Each has two monotonic times: until when it is certainly held, and until when it may be renewed.
+    If work is held for longer, it counts as hung, and its lease is not renewed.
     """
 
     lease_s: float
@@ -45,7 +45,7 @@ class Pulse:
 
     @contextlib.contextmanager
     def holding(self, leases: Sequence[Lease], since: float, longest_s: float) -> Iterator[None]:
-        """Keep leases alive that were taken after `since` (monotonic), for `longest_s` at most."""
+        """Renew leases that were claimed after `since` (monotonic), for at most `longest_s`."""
         with self._lock:
             self._held |= dict.fromkeys(leases, (since + self.lease_s, since + longest_s))
         try:
@@ -56,12 +56,12 @@ class Pulse:
                     self._held.pop(lease, None)
 
     def holds(self, lease: Lease) -> bool:
-        """Whether nobody else can have been given this work yet."""
+        """Whether no other process can have claimed this work yet."""
         with self._lock:
             return time.monotonic() < self._held.get(lease, (0.0, 0.0))[0]
 
     def beat(self, database: Database, table: sa.Table) -> None:
-        """Renew what may be renewed.
+        """Renew the leases that may be renewed.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class Pulse:
 
 @contextlib.contextmanager
 def beating(database: Database, table: sa.Table, lease_s: float) -> Iterator[Pulse]:
-    """Give a pulse that renews its leases in a thread of its own until the block ends."""
+    """Give a pulse that renews its leases in a thread until the block ends."""
     pulse = Pulse(lease_s)
     with _repeated("pulse", lambda: pulse.beat(database, table), lease_s / BEATS_PER_LEASE):
         yield pulse
@@ -89,7 +89,7 @@ def beating(database: Database, table: sa.Table, lease_s: float) -> Iterator[Pul
 
 @contextlib.contextmanager
 def present(database: Database, kind: str, beat_s: float = BEAT_S) -> Iterator[None]:
-    """Say that a process of a kind is alive until the block ends, whenever the database is there.
+    """Enter regularly that a process is alive, until the block ends.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def _note(database: Database, kind: str, name: str) -> None:
 
 @contextlib.contextmanager
 def _repeated(room: str, act: Callable[[], None], every_s: float) -> Iterator[None]:
-    """Do something now and then again, in a thread, until the block ends."""
+    """Call a function now and then regularly, in a thread, until the block ends."""
     ended = threading.Event()
 
     def run() -> None:
@@ -147,7 +147,7 @@ def _repeated(room: str, act: Callable[[], None], every_s: float) -> Iterator[No
 
 @contextlib.contextmanager
 def _logged(room: str) -> Iterator[None]:
-    """Log that the database is away, and go on."""
+    """Log it if the database is away, and continue."""
     try:
         yield
     except StorageError:

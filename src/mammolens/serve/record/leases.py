@@ -1,9 +1,9 @@
-"""Work that one process at a time may hold: jobs, deliveries and procedure steps.
+"""Leases: only one process at a time holds a job, a delivery or a procedure step.
 
-queued ──claim──▶ running ──▶ done, or back to queued after a wait, or dead after too many attempts.
-A holder renews its lease; one that does not, because it was killed or is stuck, loses it, and
-the work is queued again. Every claim has a token of its own, and nothing is entered for a token
-that is no longer the row's: a holder that was thought dead changes nothing after its successor.
+queued ──claim──▶ running ──▶ done, or queued again after a wait, or dead after too many attempts.
+The holder renews its lease. If it does not, because it was killed or hangs, it loses the lease and
+the work is queued again. Each claim has its own token, and a change is accepted only with the token
+of the row: a slow holder cannot change anything after its successor.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ __all__ = [
 
 EXPIRED: Final = "its holder fell silent"
 FREE: Final = {"token": None, "lease_until": None}
-"""What a row of work has while nobody holds it."""
+"""Columns of a row that nobody holds."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to work on one row until it is renewed, settled or lost."""
+    """The right to work on one row, until it is settled, released or lost."""
 
     id: int
     token: str
 
 
 class Claim(NamedTuple):
-    """A row as it was before it was claimed, the lease of it, and the time of the claim."""
+    """A row as it was before the claim, its lease, and the time of the claim."""
 
     row: sa.Row[Any]
     lease: Lease
@@ -62,19 +62,19 @@ def claim(
     note_lost: Callable[[sa.Connection, sa.Row[Any]], None] | None = None,
     max_attempts: int = sys.maxsize,
 ) -> list[Claim]:
-    """Hold rows that may be worked on now; each claim counts as an attempt.
+    """Claim rows that may be worked on now; each claim counts as an attempt.
 
-    Rows whose lease ran out are queued again first. Where there is nothing to do, nothing is
-    locked or written.
+    First, rows whose lease ran out are queued again. If there is nothing to do, nothing is locked
+    or written.
 
     Parameters
     ----------
     find
-        Selects and locks the wanted rows among those that fit the given condition.
+        Selects and locks the rows to claim, among those that meet the given condition.
     note_lost
-        Enters a lost lease in the audit trail, given the row as it was.
+        Enters a lost lease in the audit trail; it gets the row as it was before.
     max_attempts
-        After so many claims, a row whose lease ran out is dead and not queued.
+        After so many claims, a row whose lease ran out becomes dead.
 
     Raises
     ------
@@ -82,10 +82,10 @@ def claim(
         The database cannot be used.
     """
     with database.read() as connection:
-        if not _needs_look(database, connection, table, jobs):
+        if not _has_work(database, connection, table, jobs):
             return []
     with database.write() as connection:
-        _mend_waits(database, connection, table, jobs)
+        _shorten_waits(database, connection, table, jobs)
         lapsed = _return_expired(database, connection, table, max_attempts)
         now = database.now(connection)
         ready = sa.and_(table.c.state == WorkState.QUEUED.value, table.c.not_before <= now)
@@ -112,12 +112,12 @@ def claim(
 def renew(
     database: Database, table: sa.Table, leases: Sequence[Lease], lease_s: float
 ) -> frozenset[int]:
-    """Lengthen leases; give the ids of those that are still held.
+    """Extend leases; give the ids of the rows that are still held.
 
     Raises
     ------
     StorageError
-        The database is away: nothing is known of the leases.
+        The database is away: it is unknown whether the leases are held.
     """
     held = set()
     with database.write() as connection:
@@ -159,10 +159,10 @@ def release(
     return change(connection, table, lease, **FREE, state=queued, not_before=again, **values)
 
 
-def _needs_look(
+def _has_work(
     database: Database, connection: sa.Connection, table: sa.Table, jobs: JobSettings
 ) -> bool:
-    """Whether there is anything to take, to return or to mend: a look that locks nothing."""
+    """Whether there is a row to claim, to return or to correct; this locks nothing."""
     now = database.now(connection)
     running, queued = (table.c.state == s.value for s in (WorkState.RUNNING, WorkState.QUEUED))
     latest_lease = now + timedelta(seconds=jobs.lease_s)
@@ -175,10 +175,10 @@ def _needs_look(
     return connection.execute(sa.select(table.c.id).where(asked).limit(1)).first() is not None
 
 
-def _mend_waits(
+def _shorten_waits(
     database: Database, connection: sa.Connection, table: sa.Table, jobs: JobSettings
 ) -> None:
-    """Shorten waits and leases that lie further ahead than any can: the clock was put back."""
+    """Shorten waits and leases that end too late, because the clock was set back."""
     now = database.now(connection)
     for column, longest in (("not_before", jobs.backoff_max_s), ("lease_until", jobs.lease_s)):
         limit = now + timedelta(seconds=longest)
@@ -192,10 +192,10 @@ def _return_expired(
     table: sa.Table,
     max_attempts: int,
 ) -> Sequence[sa.Row[Any]]:
-    """Queue again what is held under a lease that ran out; give the rows as they were.
+    """Queue the rows again whose lease ran out; give them as they were before.
 
-    Work that was taken `max_attempts` times is dead instead: what kills each of its holders would
-    otherwise be tried for ever.
+    A row that was claimed `max_attempts` times becomes dead instead: work that kills each of its
+    holders would otherwise be tried for ever.
     """
     lapsed = sa.and_(
         table.c.state == WorkState.RUNNING.value,

@@ -1,9 +1,9 @@
-"""Counts of what the node has received, made and delivered, without identifiers."""
+"""Counts of received objects, jobs, results and deliveries, without identifiers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -23,15 +23,15 @@ from mammolens.serve.record.tables import (
     WorkState,
 )
 
-__all__ = ["Overview", "read_overview", "say_overview"]
+__all__ = ["Overview", "overview_lines", "read_overview"]
 
 
 @dataclass(frozen=True)
 class Overview:
-    """Counts by kind, and the age in seconds of what has waited longest (``None``: nothing waits).
+    """Counts by kind, and the longest waits in seconds (``None`` if nothing waits).
 
-    `waiting` exams have changed since their last job; `results` counts the newest of each exam;
-    `audit_head` is worth keeping elsewhere.
+    `waiting` counts exams that changed since their last job, and `results` the newest result of
+    each exam. Keep a copy of `audit_head` in another place.
     """
 
     received: Mapping[str, int]
@@ -46,13 +46,9 @@ class Overview:
     oldest_delivery_s: float | None
     audit_head: str
 
-    def to_json(self) -> dict[str, Any]:
-        """Give everything as plain values."""
-        return asdict(self)
-
 
 def read_overview(database: Database) -> Overview:
-    """Count everything, in one look.
+    """Read all counts in one transaction.
 
     Raises
     ------
@@ -91,8 +87,8 @@ def read_overview(database: Database) -> Overview:
         )
 
 
-def say_overview(overview: Overview) -> list[str]:
-    """Put the counts into lines for people."""
+def overview_lines(overview: Overview) -> list[str]:
+    """Describe the counts as lines of text."""
 
     def counts(numbers: Mapping[str, int]) -> str:
         return ", ".join(f"{number} {kind}" for kind, number in numbers.items() if number) or "none"

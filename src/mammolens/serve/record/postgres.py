@@ -1,8 +1,8 @@
-"""Connections to PostgreSQL, with a limit to every wait.
+"""Connections to PostgreSQL, with a time limit for every wait.
 
-The server ends a statement that takes too long, and a wait for a lock. A server that is stopped, or
-a network that swallows everything, says nothing at all: an answer is then waited for by this side's
-clock, and the connection is given up.
+The server ends a statement that takes too long, and a long wait for a lock. If the server is
+stopped, or the network loses all packets, there is no answer at all: then this side limits the
+wait, and closes the connection.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-__all__ = ["postgres_engine", "unhurried"]
+__all__ = ["postgres_engine", "without_limits"]
 
 CONNECT_S: Final = 10
-"""Wait for a connection: a server in the same hospital answers in milliseconds."""
+"""Most seconds for a connection; a server in the same hospital answers in milliseconds."""
 STATEMENT_S: Final = 60.0
-"""Longest statement. The slowest of ours reads a million rows in a few seconds."""
+"""Most seconds for a statement; our slowest one reads a million rows in a few seconds."""
 LOCK_S: Final = 30.0
-"""Wait for a row that another holds; transactions take milliseconds."""
+"""Most seconds for the lock of a row; transactions take milliseconds."""
 ANSWER_S: Final = 90.0
-"""Silence after which a connection is given up; longer than the server may take."""
+"""Seconds of silence until a connection is closed; longer than a statement may take."""
 KEEPALIVE: Final = {
     "keepalives": "1",
     "keepalives_idle": "30",
@@ -30,11 +30,11 @@ KEEPALIVE: Final = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
 }
-"""A peer that vanished is noticed after one minute."""
+"""A lost server is noticed after one minute."""
 
 
 def postgres_engine(url: sa.URL) -> sa.Engine:
-    """Make an engine whose every wait has an end; what the URL says itself is kept.
+    """Make an engine with time limits; parameters of the URL take precedence.
 
     Raises
     ------
@@ -44,14 +44,14 @@ def postgres_engine(url: sa.URL) -> sa.Engine:
     import psycopg
 
     class Bounded(psycopg.Connection[Any]):
-        """A connection that is given up when the server says nothing for too long."""
+        """A connection that is closed if the server is silent for too long."""
 
         patience_s: float | None = None
 
         def wait(self, gen: Any, *arguments: Any, **named: Any) -> Any:
             limit_s = ANSWER_S if self.patience_s is None else self.patience_s
             try:
-                return super().wait(_bounded(gen, limit_s), *arguments, **named)
+                return super().wait(_limited(gen, limit_s), *arguments, **named)
             except _Silent as error:
                 self.pgconn.finish()
                 raise psycopg.OperationalError("the server does not answer") from error
@@ -73,19 +73,19 @@ def postgres_engine(url: sa.URL) -> sa.Engine:
     return engine
 
 
-def unhurried(connection: sa.Connection) -> None:
-    """Let a transaction take its time: a migration may rewrite a large table."""
+def without_limits(connection: sa.Connection) -> None:
+    """Remove the time limits of a transaction: a migration may rewrite a large table."""
     driver: Any = connection.connection.driver_connection
     driver.patience_s = float("inf")
     connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
 
 
 class _Silent(Exception):
-    """Nothing came from the server in time."""
+    """The server was silent for too long."""
 
 
-def _bounded(gen: Generator[Any, Any, Any], limit_s: float) -> Generator[Any, Any, Any]:
-    """Run the steps of psycopg's protocol; its loop asks for one at least ten times a second."""
+def _limited(gen: Generator[Any, Any, Any], limit_s: float) -> Generator[Any, Any, Any]:
+    """Limit the steps of psycopg's protocol; its loop runs at least ten steps a second."""
     until = time.monotonic() + limit_s
     try:
         asked = next(gen)

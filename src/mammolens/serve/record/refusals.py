@@ -1,8 +1,8 @@
-"""Limits on rows of the audit trail about refusals: the first have a row each, others are counted.
+"""Limit on the audit rows about refusals: the first refusals have a row each, others are counted.
 
-The trail is never shortened, so a stranger who is refused a thousand times a minute must not write
-a thousand rows. The first refusals of a kind in a minute are rows of their own; the rest of that
-minute are counted, and one row for each kind says how many they were. Each is still in the log.
+The audit trail is never shortened, so a stranger who is refused a thousand times a minute must not
+write a thousand rows. The first refusals of a kind in a minute get a row each. The others of that
+minute are counted, and one row for each kind gives their number. The log has every refusal.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ __all__ = ["RefusalKind", "Refusals"]
 
 WINDOW_S: Final = 60.0
 ROWS_OF_A_KIND: Final = 10
-"""Rows of their own for one kind in a window: enough to see a wrong setting in full."""
+"""Rows for one kind in a window: enough to recognise a wrong setting."""
 ROWS_OF_ALL: Final = 100
 MOST_KINDS: Final = 100
-"""Kinds that are counted apart in a window; so a window adds at most 200 rows."""
+"""Kinds that are counted separately in a window; so a window adds at most 200 rows."""
 OTHERS: Final = "others"
 
 
 class RefusalKind(NamedTuple):
-    """What was refused, why, and to whom: the address of the peer if it is known, else its name."""
+    """The refused action, the reason, and the peer: its address if it is known, else its name."""
 
     action: str
     reason: str
@@ -35,7 +35,7 @@ class RefusalKind(NamedTuple):
 
 @dataclass
 class Refusals:
-    """The refusals of this process in the present window; safe for threads."""
+    """The refusals of this process in the current window; safe for threads."""
 
     clock: Callable[[], float] = time.monotonic
     _began: float = float("-inf")
@@ -45,12 +45,12 @@ class Refusals:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def has_own_row(self, kind: RefusalKind, at_end: Callable[[], None]) -> bool:
-        """Say whether a refusal gets a row of its own; if not, it is counted.
+        """Whether a refusal gets a row of its own; if not, it is counted.
 
         Parameters
         ----------
         at_end
-            Called once, in a thread of its own, at the end of a window in which any was counted.
+            Called once, in a new thread, at the end of a window in which refusals were counted.
         """
         with self._lock:
             now = self.clock()
@@ -71,19 +71,19 @@ class Refusals:
             return False
 
     def take_counted(self) -> Counter[RefusalKind]:
-        """Give what was counted since this was last asked, and forget it."""
+        """Give the counts since the last call, and set them to 0."""
         with self._lock:
             counted, self._counted = self._counted, Counter()
             self._stop_timer()
             return counted
 
     def put_back(self, counted: Counter[RefusalKind]) -> None:
-        """Count again what could not be written."""
+        """Add counts again that could not be written."""
         with self._lock:
             self._counted += counted
 
     def stop(self) -> None:
-        """Call nothing any more."""
+        """Cancel the call at the end of the window."""
         with self._lock:
             self._stop_timer()
 

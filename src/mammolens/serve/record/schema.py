@@ -1,4 +1,4 @@
-"""Migrations of the tables; the database of another program is refused."""
+"""Migrate the tables; a database of another program is refused."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _HEADER: Final = b"SQLite format 3\x00"
 
 
 def migrate(connection: sa.Connection) -> None:
-    """Bring the tables up to date.
+    """Update the tables to this version.
 
     Raises
     ------
     ConfigError
-        They are of another program, or of a newer mammolens; nothing was written.
+        The tables are of another program, or of a newer mammolens; nothing was written.
     """
     from alembic.runtime.environment import EnvironmentContext
 
@@ -44,30 +44,30 @@ def migrate(connection: sa.Connection) -> None:
 
 
 def check_version(connection: sa.Connection) -> None:
-    """Make sure, writing nothing, that the tables are those of this version.
+    """Check that the tables are those of this version; nothing is written.
 
     Raises
     ------
     ConfigError
-        They are of another program, of another version of mammolens, or not there.
+        The tables are missing, of another program, or of another version of mammolens.
     """
     tables, version = _read_schema(connection)
     refuse_foreign(tables, version)
     if version != _scripts()[1].get_current_head():
         raise ConfigError(
-            "the tables are not there yet, or of an older mammolens",
+            "the tables do not exist yet, or are of an older mammolens",
             keyword="database",
-            remedy="Start the node or a worker once: that brings them up to date",
+            remedy="Start the node or a worker once: that updates them",
         )
 
 
 def check_sqlite_file(file: Path) -> None:
-    """Look into a file before it is opened to write, which would already change it.
+    """Check a file before it is opened for writing, which would change it.
 
     Raises
     ------
     ConfigError
-        It is not an SQLite database, or that of another program or of a newer mammolens.
+        It is not an SQLite database, or it belongs to another program or a newer mammolens.
     StorageError
         It is damaged.
     """
@@ -75,7 +75,7 @@ def check_sqlite_file(file: Path) -> None:
         with file.open("rb") as stream:
             head = stream.read(len(_HEADER))
     except OSError:
-        return  # absent, or named when it is opened
+        return  # it does not exist, or opening it will raise an error
     if head and head != _HEADER:
         raise ConfigError(
             "the file is not an SQLite database",
@@ -93,7 +93,7 @@ def check_sqlite_file(file: Path) -> None:
                 row = connection.execute(f"SELECT version_num FROM {_VERSIONS}").fetchone()
                 version = row and row[0]
     except sqlite3.OperationalError:
-        return  # locked or closed: named when it is opened
+        return  # it is locked or not readable: opening it will raise an error
     except sqlite3.DatabaseError as error:
         raise StorageError(
             f"the database is damaged ({error})",
@@ -104,12 +104,12 @@ def check_sqlite_file(file: Path) -> None:
 
 
 def refuse_foreign(tables: Iterable[str], version: str | None) -> None:
-    """Refuse a database that holds the tables of another program, by their names.
+    """Refuse a database with the tables of another program, by their names.
 
     Parameters
     ----------
     version
-        What the table of versions says, if there is one.
+        The version in the table of versions, if there is one.
 
     Raises
     ------

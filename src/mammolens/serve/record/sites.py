@@ -1,4 +1,4 @@
-"""Sites: where exams come from and people work. An exam has one site or none, for good."""
+"""Sites: the places that send exams and where people work. The site of an exam never changes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["ensure_site"]
 
 
 def ensure_site(database: Database, connection: sa.Connection, key: str) -> int:
-    """Give the number of the site that the settings call `key`; it is made if it is not there.
+    """Give the number of the site with this key of the settings; it is made if it does not exist.
 
-    A site that is made so has its key as its name, and nobody has a role there yet: only
-    administrators of the whole installation see its exams.
+    A new site has its key as its name, and nobody has a role there yet: only administrators of the
+    whole installation see its exams.
     """
     asked = sa.select(SITES.c.id).where(SITES.c.key == key)
     found = connection.execute(asked).scalar_one_or_none()

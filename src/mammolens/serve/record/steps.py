@@ -1,4 +1,4 @@
-"""Rows of procedure steps: who holds them, how far they are, and what is to be reported."""
+"""Rows of procedure steps: their leases, their progress and their reports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StepLost(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """A step that this process holds; `work` is what it asks for and its results so far."""
+    """A step that this process holds; `work` has its inputs and its results so far."""
 
     lease: Lease
     sop_instance_uid: str
@@ -41,9 +41,9 @@ class Step:
 
 
 def enter(database: Database, server: str, uids: Sequence[str], most: int) -> int:
-    """Enter steps that are to be claimed, as long as fewer than `most` are open; say how many.
+    """Enter steps to be claimed, while fewer than `most` are open; give their number.
 
-    The transaction UID is kept before the server hears it: one that was sent and forgotten could
+    The transaction UID is stored before it is sent to the server: without it, a claimed step could
     never be ended.
     """
     entered = 0
@@ -72,7 +72,7 @@ def enter(database: Database, server: str, uids: Sequence[str], most: int) -> in
 
 
 def hold(database: Database, server: str, worker: str, jobs: JobSettings) -> list[Step]:
-    """Hold every step that may be worked on now."""
+    """Claim every step that may be worked on now."""
 
     def find(connection: sa.Connection, ready: sa.ColumnElement[bool]) -> Sequence[sa.Row[Any]]:
         of_server = sa.select(STEPS).where(ready, STEPS.c.server == server).order_by(STEPS.c.id)
@@ -96,7 +96,7 @@ def hold(database: Database, server: str, worker: str, jobs: JobSettings) -> lis
 def save(
     database: Database, step: Step, phase: str, work: Mapping[str, Any], action: str | None = None
 ) -> Step:
-    """Keep how far a step is.
+    """Store the progress of a step.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def save(
 
 
 def put_back(database: Database, step: Step, wait_s: float, error: str | None = None) -> None:
-    """Leave a step for later; a wait without error is not a failed attempt.
+    """Queue a step again; a wait without an error is not a failed attempt.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def put_back(database: Database, step: Step, wait_s: float, error: str | None = 
 
 
 def end(database: Database, step: Step, phase: str, detail: audit.Detail) -> None:
-    """Let a step be over.
+    """End a step.
 
     Raises
     ------
@@ -143,12 +143,12 @@ def end(database: Database, step: Step, phase: str, detail: audit.Detail) -> Non
 
 
 def ask_cancel(database: Database, uid: str, actor: str) -> bool:
-    """Note that somebody wants a step of ours canceled; ``False`` if there is none."""
+    """Enter a request to cancel a step of ours; ``False`` if there is no such step."""
     asked = sa.and_(STEPS.c.sop_instance_uid == uid, STEPS.c.finished_at.is_(None))
     with database.write() as connection:
         now = database.now(connection)
         found = connection.execute(sa.select(STEPS.c.id).where(asked)).first() is not None
-        # A server that repeats itself adds nothing to what is known, nor to the audit trail.
+        # A repeated request changes nothing, and adds no row to the audit trail.
         first = sa.and_(asked, STEPS.c.cancel_asked.is_(False))
         new = connection.execute(STEPS.update().where(first).values(cancel_asked=True)).rowcount
         waits = sa.and_(asked, STEPS.c.state == WorkState.QUEUED.value)

@@ -1,8 +1,9 @@
-"""The tables of the node. Their constraints, not the code above them, keep the promises.
+"""The tables of the node. Their constraints guarantee the rules, whatever the code does.
 
-An *instance* is one received object, an *exam* one identity within one study, a *job* one analysis
-of one version of an exam, a *result* what came of it, a *file* one piece of a result, a *delivery*
-one file on its way to one route. Times are UTC. ``migrations`` makes exactly these tables.
+An *instance* is one received object. An *exam* is one patient identity in one study. A *job* is one
+analysis of one version of an exam, and a *result* is its outcome. A *file* is one file of a result,
+and a *delivery* sends one file by one route. Times are UTC. ``migrations`` makes exactly these
+tables.
 """
 
 from __future__ import annotations
@@ -38,28 +39,28 @@ __all__ = [
 
 
 class Role(str, Enum):
-    """What a received object is to its exam."""
+    """Role of a received object in its exam."""
 
     INPUT = "input"
-    """A mammogram, the first of its SOP instance UID."""
+    """A mammogram, the first object with its SOP Instance UID."""
     COPY = "copy"
-    """The same SOP instance UID and the same pixels in other bytes: kept, passed over."""
+    """Same SOP Instance UID and pixels, other bytes: stored, but not analysed."""
     RIVAL = "rival"
-    """The same SOP instance UID with other pixels: kept, and the result says so."""
+    """Same SOP Instance UID, other pixels: stored, and the result has a caution."""
     REFUSED = "refused"
-    """Mammography of a kind that is not read (FOR PROCESSING, tomosynthesis): listed."""
+    """Mammography of a kind that is not read (FOR PROCESSING, tomosynthesis): only listed."""
     IGNORED = "ignored"
-    """Anything else, our own results among it: noted, not kept, of no exam."""
+    """Anything else, also our own results: entered, but not stored, and part of no exam."""
 
 
 class WorkState(str, Enum):
-    """Where a job or a delivery stands."""
+    """State of a job, a delivery or a procedure step."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     DEAD = "dead"
-    """Given up: only a person brings it back."""
+    """Given up; a person can queue it again."""
 
 
 METADATA: Final = sa.MetaData(
@@ -79,7 +80,7 @@ def _one_of(column: str, kinds: type[Enum], name: str) -> sa.CheckConstraint:
 
 
 def _work_columns() -> tuple[SchemaItem, ...]:
-    """What jobs and deliveries share: who holds them, until when, and how often they failed."""
+    """Columns of all leased work: the holder, the end of the lease, the number of attempts."""
     return (
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
@@ -121,10 +122,10 @@ EXAMS: Final = sa.Table(
     sa.CheckConstraint("queued_version <= version", name="versions"),
     sqlite_autoincrement=True,
 )
-"""`identity` is a SHA-256 of who the header says the patient is; `version` counts the changes that
-a result must take in, `queued_version` those that a job was made for; `site_id` is the site of who
-sent it first, and without one only administrators of the whole installation see it. The other
-columns are what a worklist shows (`worklist_columns`)."""
+"""`identity` is the SHA-256 of the patient's identity in the header. `version` counts the changes
+that a result must include, and `queued_version` is the version of the newest job. `site_id` is the
+site of the first sender; if it is empty, only administrators of the whole installation see the
+exam. The other columns are what a worklist shows (`worklist_columns`)."""
 add_worklist_indexes(EXAMS)
 
 INSTANCES: Final = sa.Table(
@@ -149,8 +150,8 @@ INSTANCES: Final = sa.Table(
     sa.CheckConstraint("(exam_id IS NULL) = (exam_version IS NULL)", name="version"),
     sqlite_autoincrement=True,
 )
-"""`digest` is the SHA-256 of the bytes and their name in the store; `view` is one of RCC, LCC,
-RMLO, LMLO; `exam_version` is the first version of the exam that holds the object."""
+"""`digest` is the SHA-256 of the bytes, and their name in the store. `view` is RCC, LCC, RMLO or
+LMLO. `exam_version` is the first version of the exam with this object."""
 
 sa.Index(
     "uq_instances_first",
@@ -168,7 +169,7 @@ IDENTITIES: Final = sa.Table(
     sa.Column("digest", sa.String(64), primary_key=True),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
 )
-"""Sealed: what de-identification took from the object of this digest."""
+"""The identity that de-identification removed from the object of this digest, encrypted."""
 
 KEYRING: Final = sa.Table(
     "keyring",
@@ -177,7 +178,7 @@ KEYRING: Final = sa.Table(
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     sa.CheckConstraint("id = 1", name="one"),
 )
-"""Sealed: the key that pseudonyms follow from, which outlasts the keys that seal."""
+"""The key from which pseudonyms are computed, encrypted. It stays when the keys change."""
 
 JOBS: Final = sa.Table(
     "jobs",
@@ -221,7 +222,7 @@ RESULTS: Final = sa.Table(
     sa.CheckConstraint("(category = 'failed') = (malignancy IS NULL)", name="failed"),
     sqlite_autoincrement=True,
 )
-"""`cautions` are the names of the result's cautions and of what a sink refused, one a line."""
+"""`cautions` are the names of the cautions, and of sinks that refused or failed, one a line."""
 
 FILES: Final = sa.Table(
     "files",
@@ -276,7 +277,7 @@ AUDIT_HEAD: Final = sa.Table(
     sa.Column("hash", sa.String(64), nullable=False),
     sa.CheckConstraint("id = 1", name="one"),
 )
-"""The last row of the trail; its lock puts writers in line, and it betrays a cut tail."""
+"""The last row of the trail. Writers wait for its lock; it shows if later rows were removed."""
 
 COMMITMENTS: Final = sa.Table(
     "commitments",
@@ -290,7 +291,7 @@ COMMITMENTS: Final = sa.Table(
     sa.CheckConstraint("(answered_at IS NULL) = (answer IS NULL)", name="answered"),
     sqlite_autoincrement=True,
 )
-"""What an archive was asked to keep safe; its `answer`, JSON, may come to another process."""
+"""Requests for storage commitment; another process may receive the `answer` (JSON)."""
 
 PRIORS: Final = sa.Table(
     "priors",
@@ -300,7 +301,7 @@ PRIORS: Final = sa.Table(
     sa.Column("asked_at", UtcTime, nullable=False),
     sqlite_autoincrement=True,
 )
-"""Studies that were fetched to compare with: received as any other, but not analysed."""
+"""Studies that were fetched for comparison: received like others, but not analysed."""
 
 PROCESSES: Final = sa.Table(
     "processes",
@@ -326,4 +327,4 @@ STEPS: Final = sa.Table(
     sa.UniqueConstraint("server", "sop_instance_uid"),
     sqlite_autoincrement=True,
 )
-"""Procedure steps (UPS) of a server that are ours; `work` (JSON): what is asked, or the results."""
+"""Procedure steps (UPS) that this node claims. `work` (JSON) has their inputs, then the results."""

@@ -1,4 +1,4 @@
-"""Settings of exams: when one is whole, and when it may be called low."""
+"""Settings of exams: when they are analysed, and when they may be low."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["ExamSettings"]
 
 
 class ExamSettings(Section):
-    """When an exam is whole, and when it may be called low."""
+    """When an exam is complete, and when it may be low."""
 
     quiet_time_s: float = Field(
         60.0, gt=0, description="seconds without another image after which an exam is analysed"
     )
     four_views: bool = Field(
-        True, description="analyse at once when both breasts have come in CC and MLO"
+        True, description="analyse at once when CC and MLO of both breasts were received"
     )
     complete_views: tuple[str, ...] = Field(
         ("RCC", "LCC", "RMLO", "LMLO"),

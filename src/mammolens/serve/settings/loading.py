@@ -1,4 +1,4 @@
-"""Reading the settings: defaults ← ``node.toml`` ← environment variables ``MAMMOLENS_*``.
+"""Read the settings: defaults ← ``node.toml`` ← environment variables ``MAMMOLENS_*``.
 
 Nothing else in mammolens reads the environment. A nested key is written with two underscores:
 ``MAMMOLENS_JOBS__LEASE_S=30``.
@@ -33,7 +33,7 @@ def load_settings(file: Path | None = None) -> NodeSettings:
     Parameters
     ----------
     file
-        TOML file; ``None`` takes what ``MAMMOLENS_CONFIG`` names, else ``node.toml`` if there.
+        TOML file; ``None`` reads the file in ``MAMMOLENS_CONFIG``, else ``node.toml`` if it exists.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def load_settings(file: Path | None = None) -> NodeSettings:
 
 
 def child_environment(**added: str) -> dict[str, str]:
-    """Give this process's environment, and more, to a program that it starts."""
+    """Give the environment of this process, with more variables, for a program that it starts."""
     return {**os.environ, **added}
 
 
@@ -85,7 +85,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _check_variables() -> None:
-    """Refuse a variable that would be passed over in silence."""
+    """Refuse an unknown variable, which would be ignored."""
     keys = (*_keys(), *RENAMED)
     known = {FILE_VARIABLE} | {PREFIX + key.replace(".", "__").upper() for key in keys}
     for variable in os.environ:
@@ -95,7 +95,7 @@ def _check_variables() -> None:
 
 
 def _keys(model: type[BaseModel] = NodeSettings, before: str = "") -> list[str]:
-    """Every key with its sections, as ``jobs.lease_s``; a section itself is one too."""
+    """List every key with its section, such as ``jobs.lease_s``, and every section."""
     keys = []
     for name, field in model.model_fields.items():
         keys.append(before + name)

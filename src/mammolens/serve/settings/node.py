@@ -1,4 +1,4 @@
-"""The settings of the node: every key with its type, its default and what it means.
+"""The settings of the node: every key with its type, its default and its meaning.
 
 The descriptions are also what ``mammolens node init`` writes into a new ``node.toml``.
 """
@@ -53,37 +53,39 @@ def _ae_titles(addresses: Collection[str]) -> set[str]:
 
 
 class IntakeSettings(_Section):
-    """What is received."""
+    """Reception of objects."""
 
-    max_mb: int = Field(512, ge=1, description="largest object that is taken, MiB")
+    max_mb: int = Field(512, ge=1, description="largest object that is received, MiB")
     min_free_mb: int = Field(
-        1024, ge=0, description="room that reception leaves on the disk, MiB; below it refuses"
+        1024,
+        ge=0,
+        description="free space that must stay on the disk, MiB; with less, objects are refused",
     )
     film: bool = Field(
         False,
         description="also read Secondary Capture and Computed Radiography of modality MG, grey",
     )
     deidentify: DeidentifySettings | None = Field(
-        None, description="how identity is taken off; none: it is not"
+        None, description="de-identification of received objects; none: no de-identification"
     )
 
 
 class JobSettings(_Section):
-    """How work is shared out, repeated and given up; deliveries follow the same rules."""
+    """How analyses are shared among workers, repeated and given up; the same for deliveries."""
 
-    lease_s: float = Field(60.0, gt=0, description="seconds without a heartbeat until work returns")
-    max_attempts: int = Field(4, ge=1, description="analyses begun until an exam is failed")
+    lease_s: float = Field(60.0, gt=0, description="seconds of silence until work is queued again")
+    max_attempts: int = Field(4, ge=1, description="attempts until an exam gets a failed result")
     max_deliveries: int = Field(
         1000, ge=1, description="attempts to deliver until a person must look"
     )
     backoff_s: float = Field(10.0, gt=0, description="wait after the first failure; then doubled")
-    backoff_max_s: float = Field(600.0, gt=0, description="longest wait between two attempts")
-    poll_s: float = Field(1.0, gt=0, description="wait between two looks for work")
-    time_limit_s: float = Field(300.0, gt=0, description="seconds for one exam, then it has failed")
+    backoff_max_s: float = Field(600.0, gt=0, description="most seconds between two attempts")
+    poll_s: float = Field(1.0, gt=0, description="seconds between two checks for work")
+    time_limit_s: float = Field(300.0, gt=0, description="most seconds to analyse one exam")
 
 
 class DimseSettings(_Section):
-    """The DICOM listener, and whom it knows."""
+    """The DICOM listener, and the DICOM peers."""
 
     ae_title: str = Field("MAMMOLENS", min_length=1, max_length=16, description="own AE title")
     host: str = Field("127.0.0.1", description="address that it listens on")
@@ -97,11 +99,11 @@ class DimseSettings(_Section):
         examples=[["10.1.0.0/16"]],
     )
     max_associations: int = Field(256, ge=1, description="associations at a time; more are refused")
-    max_pdu: int = Field(131072, ge=4096, le=1 << 24, description="longest PDU that is asked for")
-    acse_timeout_s: float = Field(30.0, gt=0, description="wait for an association to begin or end")
-    dimse_timeout_s: float = Field(60.0, gt=0, description="wait for the answer to a message")
-    network_timeout_s: float = Field(60.0, gt=0, description="silence after which it is aborted")
-    stop_s: float = Field(30.0, ge=0, description="time that exchanges have when the node stops")
+    max_pdu: int = Field(131072, ge=4096, le=1 << 24, description="longest PDU that is proposed")
+    acse_timeout_s: float = Field(30.0, gt=0, description="limit to begin or end an association")
+    dimse_timeout_s: float = Field(60.0, gt=0, description="limit for the answer to a message")
+    network_timeout_s: float = Field(60.0, gt=0, description="longest silence of an association")
+    stop_s: float = Field(30.0, ge=0, description="time for open exchanges when the node stops")
     certificate: Path | None = Field(
         None,
         description="own certificate chain, PEM; turns TLS on",
@@ -112,7 +114,7 @@ class DimseSettings(_Section):
     )
     authority: Path | None = Field(
         None,
-        description="whose certificates are trusted, PEM",
+        description="authorities whose certificates are trusted, PEM",
         examples=["/etc/mammolens/hospital-ca.pem"],
     )
     check_names: bool = Field(True, description="certificates of servers must name their host")
@@ -131,7 +133,7 @@ class DimseSettings(_Section):
 
 
 class RouteSettings(_Section):
-    """Where results go: the files of some sinks, of some exams, to one destination."""
+    """A destination of results: which files of which exams are sent there."""
 
     name: str = Field(
         min_length=1,
@@ -145,25 +147,25 @@ class RouteSettings(_Section):
         examples=["fhir+https://ehr.hospital.example/fhir"],
     )
     sinks: tuple[str, ...] = Field(
-        min_length=1, description="whose files are sent", examples=[["fhir"]]
+        min_length=1, description="sinks whose files are sent", examples=[["fhir"]]
     )
     categories: tuple[TriageCategory, ...] = Field(
         (),
-        description="only exams of these categories (failed is one); empty: of all",
+        description="only exams of these categories (failed is one); empty: all exams",
         examples=[["high", "failed"]],
     )
     revisions: Literal["all", "first", "later"] = Field(
-        "all", description="every result of an exam, its first only, or its corrections only"
+        "all", description="all results of an exam, only the first, or only its corrections"
     )
     max_attempts: int | None = Field(
         None,
         ge=0,
-        description="attempts until a person must look; 0: never; else as [jobs] says",
+        description="attempts until a person must look; 0: no limit; unset: jobs.max_deliveries",
         examples=[0],
     )
     timeout_s: float = Field(30.0, gt=0, description="seconds that the destination may be silent")
     commitment: bool = Field(
-        False, description="DICOM: delivered only when the archive has committed itself to keep it"
+        False, description="DICOM: delivered only after the archive confirmed storage commitment"
     )
     user: str | None = Field(
         None,
@@ -172,12 +174,12 @@ class RouteSettings(_Section):
     )
     ca: Path | None = Field(
         None,
-        description="PEM of who may vouch for the destination (DICOM: see [dimse])",
+        description="PEM of the authority for the destination's certificate (DICOM: see [dimse])",
         examples=["/etc/mammolens/hospital-ca.pem"],
     )
     certificate: Path | None = Field(
         None,
-        description="PEM that this node shows of itself",
+        description="PEM of the certificate that this node presents",
         examples=["/etc/mammolens/node.pem"],
     )
     key: Path | None = Field(
@@ -193,11 +195,11 @@ class RouteSettings(_Section):
 
     @property
     def secret_key(self) -> str:
-        """Under which key of ``[secrets]`` its token or password stands."""
+        """The key of its token or password in ``[secrets]``."""
         return secret_key(self.name)
 
     def wants(self, sink: str, category: TriageCategory, revision: int, follows: bool) -> bool:
-        """Whether a file goes there; a correction `follows` an earlier result of its exam.
+        """Whether a file is sent there; `follows`: an earlier result of the exam was sent there.
 
         Examples
         --------
@@ -212,7 +214,7 @@ class RouteSettings(_Section):
 
 
 class ModelSettings(_Section):
-    """Which model reads the exams, and for which population its probabilities are stated."""
+    """The model, and the prevalence for which its probabilities are given."""
 
     name: str = Field(DEFAULT_MODEL, description="built-in model, or path of a package")
     prevalence: Annotated[float, Field(gt=0, lt=1)] | None = Field(
@@ -226,13 +228,13 @@ class ModelSettings(_Section):
 
 
 class LogSettings(_Section):
-    """What is logged; identifiers never are."""
+    """The log; it never has identifiers."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level")
 
 
 class NodeSettings(BaseSettings):
-    """Everything that the node, its workers and its doors share."""
+    """All settings of the node and its workers."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__"
@@ -244,11 +246,11 @@ class NodeSettings(BaseSettings):
     )
     share_with_group: bool = Field(
         False,
-        description="whether the group of the node's user may read what the node writes; nobody"
-        " else ever may",
+        description="whether the group of the node's user may read the node's files; other users"
+        " never may",
     )
     sinks: tuple[str, ...] = Field(
-        ("json",), description="results made of every exam; those of the routes are added"
+        ("json",), description="output formats of every exam; those of the routes are added"
     )
     model: ModelSettings = ModelSettings()
     intake: IntakeSettings = IntakeSettings()
@@ -260,15 +262,15 @@ class NodeSettings(BaseSettings):
     ups: UpsSettings = UpsSettings()
     sites: dict[str, SiteKey] = Field(
         {},
-        description="site of the exams of a sender, who is called as in the audit trail:"
+        description="site of the exams of a sender; senders are named as in the audit trail:"
         " dimse:AETITLE, web:USER, folder:NAME, pull:AETITLE of a peer or pull:NAME of a web peer;"
-        " exams of others have no site",
+        " exams of other senders have no site",
         examples=[{"dimse:MG1": "north", "folder:scanner": "south"}],
     )
     uploads: UploadSettings = UploadSettings()
     people: PeopleSettings = PeopleSettings()
     oidc: OidcSettings | None = Field(
-        None, description="provider at which people may sign in; none: passwords alone"
+        None, description="OpenID Connect provider for signing in; none: passwords only"
     )
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
@@ -281,7 +283,7 @@ class NodeSettings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        """The URL, also where the default stands."""
+        """The URL of the database, also if it is the default."""
         return self.database or f"sqlite:///{(self.data / 'node.sqlite').absolute()}"
 
     @model_validator(mode="after")
@@ -301,7 +303,7 @@ class NodeSettings(BaseSettings):
 
     @property
     def scratch(self) -> Path:
-        """Where lies what is not finished: in memory, if identity must not reach the disk."""
+        """Folder for unfinished files; with de-identification, a folder in memory."""
         if self.intake.deidentify is None:
             return self.data
         place = hashlib.sha256(str(self.data.absolute()).encode()).hexdigest()[:16]
@@ -309,7 +311,7 @@ class NodeSettings(BaseSettings):
 
     @property
     def all_sinks(self) -> tuple[str, ...]:
-        """Every sink that is asked for, by itself or by a route, once."""
+        """Every sink of `sinks` and of the routes, once."""
         return tuple(dict.fromkeys([*self.sinks, *(s for r in self.routes for s in r.sinks)]))
 
     @classmethod
@@ -321,5 +323,5 @@ class NodeSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file, which is given as arguments."""
+        """Read the environment before the file, so that it takes precedence."""
         return RenamedVariables(settings_cls, PREFIX), RenamedKeys(settings_cls, init_settings())

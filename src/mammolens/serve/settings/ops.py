@@ -13,32 +13,33 @@ __all__ = ["DeidentifySettings", "RetentionSettings"]
 
 
 class DeidentifySettings(Section):
-    """Identity taken off at the door, and kept apart; there is none without a key."""
+    """De-identification at reception; identities are stored encrypted. It needs a key."""
 
     key: SecretStr = Field(
         min_length=32,
-        description="secret that pseudonyms follow from and identities are sealed with; without it"
-        " nobody can say whose a result is",
+        description="secret that encrypts identities, and from which pseudonyms are computed;"
+        " without it, results cannot be assigned to patients",
     )
     old_keys: tuple[SecretStr, ...] = Field(
-        (), description="keys before it, newest first, until `mammolens node rekey` is through"
+        (), description="earlier keys, newest first; needed until `mammolens node rekey` is done"
     )
     dates: Literal["remove", "shift"] = Field(
-        "remove", description="dates are emptied, or shifted by days that are the patient's own"
+        "remove",
+        description="dates are removed, or shifted by a number of days that depends on the patient",
     )
     clean_models: tuple[str, ...] = Field(
         (),
-        description="ManufacturerModelName of devices that write nothing into pictures, for images"
-        " that do not say so themselves (BurnedInAnnotation)",
+        description="ManufacturerModelName of devices that burn no text into pictures, for images"
+        " without BurnedInAnnotation",
         examples=[["Selenia Dimensions"]],
     )
     scratch: Path = Field(
-        Path("/dev/shm"), description="folder in memory for what is not yet sealed"
+        Path("/dev/shm"), description="folder in memory for data that is not encrypted yet"
     )
 
 
 class RetentionSettings(Section):
-    """After how many days what is deleted by ``mammolens node expire``; unset: kept."""
+    """Days after which ``mammolens node expire`` deletes data; without a value, it is kept."""
 
     exams_days: float | None = Field(
         None,
@@ -49,21 +50,21 @@ class RetentionSettings(Section):
     priors_days: float | None = Field(
         None,
         gt=0,
-        description="earlier studies that were fetched to compare with",
+        description="earlier studies that were fetched for comparison",
         examples=[30.0],
     )
     superseded_days: float | None = Field(
         None,
         gt=0,
-        description="files of results that a later one has replaced",
+        description="files of results that a later result replaced",
         examples=[30.0],
     )
     ignored_days: float | None = Field(
-        None, gt=0, description="notes of objects that were passed over", examples=[30.0]
+        None, gt=0, description="entries of objects that were not stored", examples=[30.0]
     )
     commitments_days: float | None = Field(
         None,
         gt=0,
-        description="what archives were asked to keep, and their answers",
+        description="requests for storage commitment, with their answers",
         examples=[365.0],
     )

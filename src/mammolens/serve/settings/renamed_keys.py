@@ -1,4 +1,4 @@
-"""Keys that moved to another section, and are still read under their old name."""
+"""Keys that were moved to another section; the old names are still accepted."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mammolens.errors import ConfigError
 __all__ = ["RENAMED", "RenamedKeys", "RenamedVariables"]
 
 RENAMED: Final = {"model": ("model", "name"), "prevalence": ("model", "prevalence")}
-"""Old key at the top of the file → present section and key."""
+"""Old key at the top of the file → current section and key."""
 
 
 class RenamedVariables(EnvSettingsSource):
-    """The environment; a variable of an old key counts as that of the new one.
+    """The environment; a variable with an old key is read as the new key.
 
     A whole section as JSON (``MAMMOLENS_MODEL={"name": "x"}``) is not an old key.
     """
@@ -35,7 +35,7 @@ class RenamedVariables(EnvSettingsSource):
 
 
 class RenamedKeys(InitSettingsSource):
-    """The file, which is given as arguments; an old key counts as the new one."""
+    """The file, given as arguments; an old key is read as the new key."""
 
     def __init__(self, settings_cls: type[BaseSettings], given: Mapping[str, Any]) -> None:
         super().__init__(settings_cls, _renamed(given))

@@ -1,7 +1,7 @@
-"""Writing a new ``node.toml`` from the descriptions and defaults of the settings.
+"""Write a new ``node.toml`` from the descriptions and defaults of the settings.
 
-Every setting stands there as ``#key = value``, a comment, with its default or, where it has none,
-an example. Prose begins with ``# `` and a blank.
+Each setting is a comment ``#key = value``, with its default or, if it has none, with an example.
+Explanations begin with ``# `` and a blank.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Lines such as "#key = value" are settings, shown with their default or an exampl
 and change the value. A setting that stays a comment has its default.
 
 Each setting can also come from the environment, which wins over this file: {PREFIX} and its name \
-in capitals, sections parted by two underscores, such as {PREFIX}JOBS__LEASE_S=30. Keys, tokens \
+in capitals, sections separated by two underscores, such as {PREFIX}JOBS__LEASE_S=30. Keys, tokens \
 and passwords belong there.
 
 Check addresses, names and certificates with: mammolens node check"""
@@ -45,7 +45,7 @@ def write_template(path: Path) -> None:
     Raises
     ------
     ConfigError
-        Something of this name is there.
+        A file of this name exists.
     StorageError
         The file cannot be written.
     """
@@ -54,7 +54,7 @@ def write_template(path: Path) -> None:
             file.write(node_template())
     except FileExistsError as error:
         raise ConfigError(
-            "the file is there already, and is not written over",
+            "the file exists already, and is not overwritten",
             source=str(path),
             remedy="Give another path, or move the file away first",
         ) from error
@@ -79,7 +79,7 @@ def node_template() -> str:
 
 
 def _section(model: type[BaseModel], path: str) -> Iterator[str]:
-    """Keys first, then sub-sections: in TOML a key after a sub-section would belong to it."""
+    """Write the keys first: in TOML, a key after a sub-section would belong to it."""
     fields = {name: (field, _model_of(field)) for name, field in model.model_fields.items()}
     for name, (field, inside) in fields.items():
         if inside is None:
@@ -129,7 +129,7 @@ def _example(field: FieldInfo, path: str) -> Any:
 
 
 def _toml(value: Any, annotation: Any = None) -> str:
-    """Write a value as TOML; a secret is left empty, which no check of it accepts.
+    """Write a value as TOML; a secret is empty, which its check does not accept.
 
     Examples
     --------
@@ -171,12 +171,12 @@ def _prose(text: str) -> Iterator[str]:
 
 
 def _capital(text: str) -> str:
-    """Begin a sentence with a capital, but not with an address."""
+    """Begin a sentence with a capital letter, unless it begins with an address."""
     return text if "://" in text.split(" ", 1)[0] else f"{text[:1].upper()}{text[1:]}"
 
 
 def _model_of(field: FieldInfo) -> type[BaseModel] | None:
-    """Give the model of a section, whether it is there once, perhaps, or many times."""
+    """Give the model of a section, also of an optional or repeated one."""
     for kind in (field.annotation, *get_args(field.annotation)):
         if get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel):
             return kind

@@ -19,13 +19,13 @@ __all__ = [
 
 
 class Section(BaseModel):
-    """A part of the settings that does not change and knows all its keys."""
+    """A section of the settings: read-only, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class WebSettings(Section):
-    """The HTTP server, who may call it, and which DICOMweb servers it knows."""
+    """The HTTP server, its callers, and the DICOMweb peers."""
 
     host: str = Field("127.0.0.1", description="address that it listens on")
     port: int = Field(8080, ge=0, le=65535, description="port that it listens on")
@@ -33,15 +33,25 @@ class WebSettings(Section):
     tokens: dict[str, SecretStr] = Field({}, description="users, and the bearer token of each")
     names: tuple[str, ...] = Field(
         (),
-        description="host names that it may be called by; none: any, on loopback loopback's",
+        description="host names by which it may be called; none: any, or those of loopback",
         examples=[["node.hospital.example"]],
     )
-    max_request_mb: int = Field(8192, ge=1, description="largest request that is read, MiB")
-    max_requests: int = Field(16, ge=1, description="stores that write at a time; more wait")
-    timeout_s: float = Field(
-        60.0, gt=0, description="silence, or in all below a minimum rate, that ends a request"
+    retrievers: tuple[str, ...] = Field(
+        (),
+        description="users of tokens that may search and retrieve the exams of every site",
+        examples=[["ehr"]],
     )
-    stop_s: float = Field(30.0, ge=0, description="time that requests have when the node stops")
+    max_retrieves: int = Field(
+        16, ge=1, description="answers with objects or pictures that are made at a time"
+    )
+    max_request_mb: int = Field(8192, ge=1, description="largest request that is read, MiB")
+    max_requests: int = Field(16, ge=1, description="store requests at a time; more must wait")
+    timeout_s: float = Field(
+        60.0,
+        gt=0,
+        description="seconds of silence, or below a minimum rate, after which a request ends",
+    )
+    stop_s: float = Field(30.0, ge=0, description="time for open requests when the node stops")
     certificate: Path | None = Field(
         None,
         description="own certificate chain, PEM; turns TLS on",
@@ -52,7 +62,7 @@ class WebSettings(Section):
         description="key of the certificate, PEM, without passphrase",
         examples=["/etc/mammolens/node.key"],
     )
-    proxied: bool = Field(False, description="a proxy before it speaks TLS, so it need not")
+    proxied: bool = Field(False, description="a proxy in front of it does the TLS")
     peers: dict[str, str] = Field(
         {},
         description="names of DICOMweb servers and their bases: https://USER@HOST/BASE",
@@ -60,7 +70,7 @@ class WebSettings(Section):
     )
     authority: Path | None = Field(
         None,
-        description="whose certificates peers have, PEM",
+        description="authority of the peers' certificates, PEM",
         examples=["/etc/mammolens/hospital-ca.pem"],
     )
 
@@ -70,51 +80,55 @@ class WebSettings(Section):
             raise ValueError("TLS needs certificate and key")
         if any(len(token.get_secret_value()) < 16 for token in self.tokens.values()):
             raise ValueError("a token needs 16 characters")
+        unknown = sorted({*self.retrievers} - {*self.tokens})
+        if unknown:
+            raise ValueError(f"web.retrievers names {unknown[0]!r}, which has no token")
         if self.enabled and not is_loopback(self.host):
             if not self.tokens:
-                raise ValueError("beyond loopback, web.tokens must say who may call")
+                raise ValueError("beyond loopback, web.tokens must list the callers")
             if self.certificate is None and not self.proxied:
                 raise ValueError("beyond loopback, TLS is needed: certificate and key, or proxied")
         return self
 
 
 class WatchSettings(Section):
-    """Folders in which files appear that are to be received."""
+    """Watched folders, whose files are received."""
 
     folders: dict[str, Path] = Field(
         {},
-        description="a name for each folder, and where it lies",
+        description="a name for each folder, and its path",
         examples=[{"scanner": "/srv/scans"}],
     )
-    settle_s: float = Field(5.0, gt=0, description="a file is whole if nothing changed for so long")
-    patience_s: float = Field(120.0, gt=0, description="wait for the rest of a file that was cut")
-    poll_s: float = Field(2.0, gt=0, description="wait between two looks")
+    settle_s: float = Field(5.0, gt=0, description="time without change until a file is complete")
+    patience_s: float = Field(120.0, gt=0, description="wait for the rest of a truncated file")
+    poll_s: float = Field(2.0, gt=0, description="seconds between two checks")
 
 
 class UpsSettings(Section):
-    """Where procedure steps are taken from (IHE AI Workflow for Imaging)."""
+    """The server of procedure steps (IHE AI Workflow for Imaging)."""
 
     server: str = Field(
         "", description="a name of dimse.peers or web.peers, dicom://AE@HOST:PORT; empty: none"
     )
     station: str = Field(
-        "MAMMOLENS", min_length=1, max_length=16, description="own station name, its code value"
+        "MAMMOLENS", min_length=1, max_length=16, description="code value of the own station name"
     )
     any_station: bool = Field(
-        False, description="also take steps that are scheduled for no station by name"
+        False, description="also claim steps that are scheduled without a station"
     )
     workitems: tuple[str, ...] = Field(
-        ("110004", "110003"), description="code values of work that is taken; empty: any"
+        ("110004", "110003"),
+        description="code values of the work items that are claimed; empty: any",
     )
     source: str = Field(
-        "", description="peer that has the images of steps which do not say where they are"
+        "", description="peer with the images of steps that do not name their location"
     )
     by: Literal["move", "get"] = Field(
-        "move", description="how images come over DIMSE: C-MOVE to the listener, or C-GET"
+        "move", description="how images are fetched over DIMSE: C-MOVE to the listener, or C-GET"
     )
-    most: int = Field(4, ge=1, description="steps in work at a time")
-    poll_s: float = Field(5.0, gt=0, description="wait between two looks")
-    deadline_s: float = Field(3600.0, gt=0, description="time for a step, then it is canceled")
+    most: int = Field(4, ge=1, description="steps that are performed at the same time")
+    poll_s: float = Field(5.0, gt=0, description="seconds between two checks")
+    deadline_s: float = Field(3600.0, gt=0, description="limit for a step; then it is canceled")
 
 
 def is_loopback(host: str) -> bool:
@@ -132,5 +146,5 @@ def is_loopback(host: str) -> bool:
 
 
 def secret_key(name: str) -> str:
-    """Under which key of ``[secrets]`` the token or password for a destination stands."""
+    """Give the key in ``[secrets]`` of the token or password for a destination."""
     return name.lower().replace("-", "_")

@@ -236,10 +236,10 @@ def _take(state: NodeState, content: Pieces, sender: str, site: str) -> tuple[st
     try:
         for piece in content:
             draft.write(piece)
-        intake = state.settings.intake
-        if draft.size > intake.max_mb << 20:
-            raise too_large(intake.max_mb << 20)
-        receipt = receive(state.database, state.received, draft, sender, intake, site)
+        most = state.settings.intake.max_mb << 20
+        if draft.size > most:
+            raise too_large(most)
+        receipt = receive(state, draft, sender, site)
     finally:
         draft.discard()
     return receipt.role.value, receipt.exam_id

@@ -1,4 +1,4 @@
-"""How far the exams of a procedure step are, and what their results are, from the tables."""
+"""Progress and results of the exams of a procedure step, read from the database."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PLACE: Final = frozenset({"StudyInstanceUID", "SeriesInstanceUID"})
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """Whether a step may end, why not as completed, and the results that were delivered."""
+    """Whether a step may end, the reason if it was not performed, and the delivered results."""
 
     is_over: bool
     reason: Reason | None = None
@@ -46,7 +46,7 @@ WAITING: Final = StepOutcome(False)
 
 
 def missing_instances(state: NodeState, inputs: Sequence[StepInput]) -> set[str]:
-    """Give the images of a step that have not come yet."""
+    """Give the images of a step that were not received yet."""
     kept_as = {state.kept_as(uid): uid for given in inputs for uid in given.instances}
     with state.database.read() as connection:
         received = {row.sop_instance_uid for row in _received(connection, sorted(kept_as))}
@@ -54,12 +54,12 @@ def missing_instances(state: NodeState, inputs: Sequence[StepInput]) -> set[str]
 
 
 def read_outcome(state: NodeState, inputs: Sequence[StepInput], pulled: bool) -> StepOutcome:
-    """Read how far the exams of a step are.
+    """Read the progress of the exams of a step.
 
     Parameters
     ----------
     pulled
-        Whether everything was fetched that the source has; else more may come.
+        Whether all images of the source were fetched; if not, more may arrive.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _newest(
 def _outputs(
     state: NodeState, files: Sequence[sa.Row[Any]], sent: Sequence[sa.Row[Any]]
 ) -> tuple[Output, ...]:
-    """List the DICOM objects that were delivered, and where to."""
+    """List the delivered DICOM objects, with their destinations."""
     outputs = []
     for file in files:
         routes = {row.route for row in sent if row.file_id == file.id and row.state == DELIVERED}

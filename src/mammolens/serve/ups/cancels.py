@@ -1,7 +1,7 @@
-"""Requests to cancel a step that come over the event channel of UPS-RS.
+"""Receive requests to cancel a step over the event channel of UPS-RS.
 
-The channel is opened before steps are subscribed to, and again when it broke; what is asked in
-between is lost, unless the server keeps it. Servers over DIMSE send to the listener instead.
+The channel is opened before the node subscribes to steps, and again after a break. Requests during
+a break are lost, unless the server keeps them. DIMSE servers send them to the listener instead.
 
 Source: PS3.18 11.12 (Open Event Channel), 11.13 (Workitem Event Reports); PS3.4 table CC.2.4-1.
 """
@@ -28,7 +28,7 @@ __all__ = ["hearing_cancels"]
 ROOM: Final = "ups"
 LOOK_S: Final = 1.0
 JOIN_S: Final = 3.0
-"""How long the end of the node waits for the channel to close."""
+"""Seconds to wait until the channel is closed when the node stops."""
 SOP_INSTANCE: Final = "00001000"
 EVENT_TYPE: Final = "00001002"
 CANCEL_REQUESTED: Final = 2
@@ -37,13 +37,13 @@ LONGEST_UID: Final = 64
 
 @contextlib.contextmanager
 def hearing_cancels(state: NodeState) -> Iterator[None]:
-    """Listen to the server of steps, if it is one over HTTP, until the block ends."""
+    """Listen to the server of steps, if it is an HTTP server, until the block ends."""
     name, stop = state.settings.ups.server, threading.Event()
     if not is_web_peer(name, state.settings):
         yield
         return
     peer = find_web_peer(name, state.settings)
-    # What it hears may be lost in any case: a server that says nothing must not hold the node.
+    # A daemon thread, because a silent server must not keep the node from stopping.
     thread = threading.Thread(target=_run, args=(state, peer, stop), name="ups-events", daemon=True)
     thread.start()
     try:
@@ -77,7 +77,7 @@ def _listen(state: NodeState, peer: Endpoint, stop: threading.Event) -> None:
 
 
 def _take(state: NodeState, peer: Endpoint, text: str, stop: threading.Event) -> None:
-    """Note a cancel that is asked for; anything else asks for no act."""
+    """Enter a request to cancel; other events are ignored."""
     try:
         event = json.loads(text)
         kind, uid = _value(event, EVENT_TYPE), _value(event, SOP_INSTANCE)
@@ -87,7 +87,7 @@ def _take(state: NodeState, peer: Endpoint, text: str, stop: threading.Event) ->
     if kind != CANCEL_REQUESTED or not isinstance(uid, str) or len(uid) > LONGEST_UID:
         return
     while not stop.is_set():
-        # It is said once: while the database is away it is kept here.
+        # The server sends it only once, so it is kept here while the database is away.
         try:
             steps.ask_cancel(state.database, uid, f"web:{peer.name}")
             return

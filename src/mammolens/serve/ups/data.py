@@ -1,4 +1,4 @@
-"""Procedure steps as data sets: what a step asks for, and what is reported while it is performed.
+"""Procedure steps as data sets: reading what a step asks for, and writing reports about it.
 
 A step that cannot be performed, or has a failed exam, ends as CANCELED with its reason and any
 results, and not as COMPLETED. The scheduler may then schedule it again, or the exam is read without
@@ -69,8 +69,8 @@ TEXTS: Final = {
 class StepInput:
     """Images of one study that a step asks to be analysed, and where they may be fetched.
 
-    `instances` are those of kinds that are read, `others` counts the rest; none of either means
-    the whole study.
+    `instances` are the images of kinds that are read, and `others` counts the rest. If there are
+    neither, the whole study is meant.
     """
 
     study: str
@@ -108,7 +108,7 @@ def claimable(found: Iterable[Dataset], ups: UpsSettings) -> list[str]:
 
 
 def read_inputs(step: Dataset, classes: frozenset[str]) -> list[StepInput]:
-    """Read which images a step is about, study by study.
+    """Read the images that a step asks for, by study.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def read_inputs(step: Dataset, classes: frozenset[str]) -> list[StepInput]:
     Returns
     -------
     list of StepInput
-        None where the step lists more than any exam has: it is not begun.
+        Empty if the step lists more images than any exam has; then it is not begun.
     """
     found: dict[str, list[Dataset]] = {}
     listed = sum(len(i.get("ReferencedSOPSequence") or ()) for i in _inputs(step))
@@ -160,7 +160,7 @@ def cancellation(reason: Reason, now: datetime) -> Dataset:
 def final_report(
     station: str, began: datetime, ended: datetime, outputs: Sequence[Output]
 ) -> Dataset:
-    """Describe what was done, when, and the results, as COMPLETED requires."""
+    """Report the performed work, its times and its results, as COMPLETED requires."""
     performed = data_set(
         PerformedStationNameCodeSequence=[_item(Code(station, SCHEME, station))],
         PerformedProcedureStepStartDateTime=_time(began),
@@ -172,7 +172,7 @@ def final_report(
 
 
 def _is_ours(step: Dataset, ups: UpsSettings) -> bool:
-    """Whether a step is scheduled and ready, and is for this station and of its kind of work."""
+    """Whether a step is scheduled and ready, for this station, and of a kind that it performs."""
     if step.get("ProcedureStepState") != "SCHEDULED":
         return False
     stations = _codes(step, "ScheduledStationNameCodeSequence")
@@ -183,7 +183,7 @@ def _is_ours(step: Dataset, ups: UpsSettings) -> bool:
 
 
 def _rank(step: Dataset) -> tuple[int, str]:
-    """Give the place of a step: by its priority, then by its start."""
+    """Give the key to sort a step by: its priority, then its start."""
     priority = str(step.get("ScheduledProcedureStepPriority") or "")
     known = priority in PRIORITIES
     start = str(step.get("ScheduledProcedureStepStartDateTime") or "")

@@ -1,10 +1,10 @@
-"""Performing procedure steps (IHE AI Workflow for Imaging): claimed, carried out, and ended.
+"""Perform procedure steps (IHE AI Workflow for Imaging).
 
 claiming ──▶ pulling ──▶ waiting ──▶ ending ──▶ completed, canceled, or lost to another performer.
-Each phase is in the database before the next begins, with the transaction UID from the start,
-so that a node that was killed goes on with the steps that it claimed. A step is completed when its
-exams have results and every delivery of them has arrived; what is fetched comes from servers of
-the settings only, whatever a step says.
+Each phase is entered in the database before the next one begins, with the transaction UID, so that
+a node that was killed continues its claimed steps. A step is completed when its exams have results
+and all deliveries of them have arrived. Images are fetched only from servers of the settings,
+whatever a step says.
 
 Source: PS3.4 annex CC, PS3.18 chapter 11; IHE RAD TF-2, RAD-80 to RAD-88.
 """
@@ -31,8 +31,8 @@ from mammolens.serve.dimse import (
     Method,
     Peer,
     PullReport,
+    enter_requested,
     find_peer,
-    note_wanted,
     peer_titled,
     pull_studies,
 )
@@ -71,14 +71,14 @@ ROOM: Final = "ups"
 
 @contextlib.contextmanager
 def performing(state: NodeState, stop: threading.Event | None = None) -> Iterator[None]:
-    """Perform steps of the server of the settings, if there is one, until the block ends.
+    """Perform the steps of the server in the settings, if there is one, until the block ends.
 
     Calls to servers are cut `dimse.stop_s` after `stop` is set; every phase can be repeated.
 
     Raises
     ------
     ConfigError
-        A server of the settings cannot be understood; nothing was begun.
+        A server in the settings is not valid; nothing was begun.
     """
     ups, stop = state.settings.ups, stop or threading.Event()
     if not ups.server:
@@ -97,7 +97,7 @@ def performing(state: NodeState, stop: threading.Event | None = None) -> Iterato
 
 
 def perform_steps(state: NodeState) -> int:
-    """Bring every open step as far as it can go now, and claim new ones; say how many ended.
+    """Continue every open step as far as possible, and claim new ones; give the number that ended.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def perform_steps(state: NodeState) -> int:
         with pulse.holding([step.lease for step in held], since, settings.ups.deadline_s):
             for step in held:
                 with contextlib.suppress(StepLost):
-                    ended += _go_on(state, server, step)
+                    ended += _continue_step(state, server, step)
     return ended
 
 
@@ -139,8 +139,8 @@ def _run(state: NodeState, stop: threading.Event) -> None:
             stop.wait(max(poll_s, wait_s))
 
 
-def _go_on(state: NodeState, server: StepServer, step: Step) -> bool:
-    """Bring a step through as many phases as it can go; say whether it ended."""
+def _continue_step(state: NodeState, server: StepServer, step: Step) -> bool:
+    """Continue a step as far as possible; return whether it ended."""
     try:
         step = replace(step, work=_opened(state, step))
         while True:
@@ -155,7 +155,7 @@ def _go_on(state: NodeState, server: StepServer, step: Step) -> bool:
     except StepLost:
         raise
     except Exception as error:
-        # A step that is made of nonsense stops itself alone.
+        # An invalid step must not stop the others.
         logs.event(ROOM, "put_off", logging.WARNING, error=type(error).__name__)
         wait_s = attempts.wait_after(step.attempts, state.settings.jobs)
         steps.put_back(state.database, step, wait_s, _said(error))
@@ -163,7 +163,7 @@ def _go_on(state: NodeState, server: StepServer, step: Step) -> bool:
 
 
 def _claim(state: NodeState, server: StepServer, step: Step) -> Step | None:
-    """Claim a step, or find that it was claimed before this process was killed."""
+    """Claim a step, or find out that it was claimed before this process was killed."""
     uid, transaction = step.sop_instance_uid, step.transaction_uid
     asked = server.read(uid)
     if asked is None:
@@ -173,8 +173,8 @@ def _claim(state: NodeState, server: StepServer, step: Step) -> Step | None:
         found = asked if is_success(code) else server.read(uid)
         if not is_success(code) and found and found.get("ProcedureStepState") == SCHEDULED:
             raise DeliveryError(f"the step cannot be claimed (0x{code:04X})")
-    # The answer may have been lost, or given to a process that was killed: an update shows whether
-    # the step is ours.
+    # The answer may be lost, or a killed process may have received it: an update shows whether the
+    # step is ours.
     if not _update(server, step, progress(0, "claimed")):
         return _finish(state, step, "lost", None)
     server.subscribe(uid)
@@ -184,7 +184,7 @@ def _claim(state: NodeState, server: StepServer, step: Step) -> Step | None:
 
 
 def _pull(state: NodeState, server: StepServer, step: Step) -> Step | None:
-    """Fetch what has not come by itself."""
+    """Fetch the images that were not received yet."""
     inputs, over = _inputs(step), _given_up(state, step)
     if over is not None:
         return _to_end(state, step, over)
@@ -207,12 +207,12 @@ def _wait(state: NodeState, server: StepServer, step: Step) -> Step | None:
 
 
 def _end(state: NodeState, server: StepServer, step: Step) -> Step | None:
-    """Report what was done, and end the step; both can be repeated."""
+    """Report the results and end the step; both can be repeated."""
     uid, transaction, work = step.sop_instance_uid, step.transaction_uid, step.work
     found = server.read(uid)
     reached = found.get("ProcedureStepState") if found is not None else None
     if reached in (COMPLETED, CANCELED):
-        # We were killed between the server's act and ours, or somebody else ended it.
+        # This process was killed before it entered the end, or somebody else ended the step.
         return _finish(state, step, reached.lower(), work.get("reason"))
     reason = Reason[work["reason"]] if work.get("reason") else None
     outputs = [_output(given) for given in work["outputs"]]
@@ -230,7 +230,7 @@ def _end(state: NodeState, server: StepServer, step: Step) -> Step | None:
 
 
 Phase = Callable[[NodeState, StepServer, Step], Step | None]
-"""Gives the step in its next phase, or ``None`` where it must wait."""
+"""Gives the step in its next phase, or ``None`` if it must wait."""
 PHASES: Final[Mapping[str, Phase]] = {
     "claiming": _claim,
     "pulling": _pull,
@@ -240,7 +240,7 @@ PHASES: Final[Mapping[str, Phase]] = {
 
 
 def _update(server: StepServer, step: Step, data: Dataset) -> bool:
-    """Change a step; ``False`` if it is over, or another's."""
+    """Update a step; ``False`` if it has ended or belongs to another performer."""
     code = server.update(step.sop_instance_uid, step.transaction_uid, data)
     if not is_success(code) and code not in NOT_OURS:
         raise DeliveryError(f"the step cannot be changed (0x{code:04X})")
@@ -270,7 +270,7 @@ def _to_end(state: NodeState, step: Step, outcome: StepOutcome) -> Step:
 def _save(
     state: NodeState, step: Step, phase: str, work: Mapping[str, Any], action: str | None = None
 ) -> Step:
-    """Keep how far a step is; sealed where identity is, because its inputs have their true UIDs."""
+    """Store the progress of a step; its true UIDs are encrypted if identities are."""
     seal = state.results.seal
     kept = work if seal is None else seal.close_work(work, step.sop_instance_uid)
     return replace(steps.save(state.database, step, phase, kept, action), work=work)
@@ -287,7 +287,7 @@ def _finish(state: NodeState, step: Step, phase: str, reason: str | None) -> Ste
 
 
 def _pull_input(state: NodeState, given: StepInput) -> bool:
-    """Fetch the images of one study; ``False`` if no known server has them."""
+    """Fetch the images of one study; ``False`` if no server in the settings has them."""
     if given.instances and not missing_instances(state, [given]):
         return True
     source = _source(state, given)
@@ -295,7 +295,7 @@ def _pull_input(state: NodeState, given: StepInput) -> bool:
         return False
     study = FoundStudy(given.study, None, None, None, None, ())
     if isinstance(source, Endpoint):
-        note_wanted(state, f"peer:{source.name}", [study], [])
+        enter_requested(state, f"peer:{source.name}", [study], [])
         listed = list_instances(state, source, given.study)
         asked = [i for i in listed if not given.instances or i.sop_instance_uid in given.instances]
         reports = [pull_instances(state, source, given.study, asked)]
@@ -308,7 +308,7 @@ def _pull_input(state: NodeState, given: StepInput) -> bool:
 
 
 def _source(state: NodeState, given: StepInput) -> Endpoint | Peer | None:
-    """Find a peer of the settings that has the images."""
+    """Find a peer in the settings that has the images."""
     for url in given.urls:
         for name in state.settings.web.peers:
             peer = find_web_peer(name, state.settings)

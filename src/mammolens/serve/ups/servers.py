@@ -1,7 +1,7 @@
 """Servers of procedure steps, over DIMSE and over HTTP.
 
-Both answer with the statuses of PS3.4 table CC.2.1-3: over HTTP they follow from the state of the
-step, for PS3.18 gives one status to several of them.
+Both give the statuses of PS3.4 table CC.2.1-3. Over HTTP, several of them have the same HTTP status
+(PS3.18), so they are found from the state of the step.
 
 Source: PS3.4 annex CC (UPS Push, Pull, Watch), PS3.18 chapter 11 (worklist service).
 """
@@ -51,7 +51,7 @@ ALREADY_CANCELED: Final = 0xB304
 ALREADY_COMPLETED: Final = 0xB306
 ALREADY: Final = (ALREADY_CANCELED, ALREADY_COMPLETED)
 NOT_OURS: Final = (FINAL, WRONG_TRANSACTION, NO_SUCH_STEP, 0x0112)
-"""Statuses that say that a step is over, or another's."""
+"""Statuses if a step has ended, or belongs to another performer."""
 WARNINGS: Final = (0x0001, 0x0107, 0x0116)
 PENDING: Final = (0xFF00, 0xFF01)
 SCHEDULED: Final = "SCHEDULED"
@@ -62,7 +62,7 @@ CHANGE_STATE: Final = 1
 SUBSCRIBE: Final = 3
 LONGEST_SEARCH: Final = 1000
 LONGEST_SEARCH_S: Final = 120.0
-"""Steps that wait are few: a search that takes longer holds up those that are claimed."""
+"""Few steps wait. A longer search would delay the steps that are already claimed."""
 ASKED: Final = (
     "InputReadinessState",
     "ProcedureStepState",
@@ -77,13 +77,13 @@ SYNTAXES: Final = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 
 
 class StepServer(Protocol):
-    """What is asked of a server of steps; every method may raise `DeliveryError`."""
+    """A connection to a server of steps; every method may raise `DeliveryError`."""
 
     def find(self) -> list[Dataset]:
-        """List steps that are scheduled, as the server sees it."""
+        """List the steps that the server calls scheduled."""
 
     def read(self, uid: str) -> Dataset | None:
-        """Read a step; ``None`` where there is none."""
+        """Read a step; ``None`` if it does not exist."""
 
     def change(self, uid: str, transaction: str, state: str) -> int:
         """Change the state of a step; gives the status."""
@@ -119,7 +119,7 @@ def open_server(settings: NodeSettings) -> Iterator[StepServer]:
 
 
 def is_success(code: int) -> bool:
-    """Whether a status says that it was done, perhaps with a warning.
+    """Whether a status means success, also with a warning.
 
     Examples
     --------
@@ -223,7 +223,7 @@ class _Web:
         ask_dicom(self.client, "POST", f"{path}?deletionlock=false")
 
     def _meant(self, status: int, uid: str, wanted: str | None) -> int:
-        """Say which status of PS3.4 an HTTP status stands for."""
+        """Give the status of PS3.4 for an HTTP status."""
         if 200 <= status < 300:
             return OK
         if status in (404, 410):

@@ -1,9 +1,9 @@
-"""Limits on connections of the HTTP server: how many, and for how long.
+"""Limits on the connections of the HTTP server: their number and their time.
 
-Every connection that waits for its client has a deadline, from its first byte (or its TLS
-handshake) to the last byte of the last answer. A server that is full closes the connection that has
-waited longest for its client, so that a thousand silent ones keep nobody out. There is no limit for
-each address: behind a proxy all clients have the same one.
+A connection that waits for its client has a deadline, from its first byte (or its TLS handshake) to
+the last byte of the last answer. If all places are taken, the connection that has waited longest
+for its client is closed, so that a thousand silent connections block nobody. There is no limit for
+each address, because all clients behind a proxy have the same one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from mammolens.serve.web._protocol import GuardedProtocol
 
 __all__ = [
     "MIN_BYTES_PER_S",
@@ -26,44 +29,31 @@ __all__ = [
 ]
 
 MOST_CONNECTIONS: Final = 256
-"""Half of the 1024 file handles that a process may have by default stay for the rest."""
+"""Most connections: other parts of the process need half of its 1024 file handles (default)."""
 CLOSING_CONNECTIONS: Final = 16
-"""Connections that were asked to end and have not yet. Few: each pass of the event loop takes in as
-many, and a pass that is short lets an honest handshake overtake a flood of silent ones."""
+"""Most connections that are being closed. The number is small because each pass of the event loop
+accepts so many; in short passes, an honest handshake can overtake a flood of silent ones."""
 WAIT_S: Final = 20.0
-"""A TLS handshake, and the headers of each request, must be whole within this time. Four round
-trips over a bad line take 4 s."""
+"""Most seconds for a TLS handshake, and for the headers of each request; four round trips over a
+bad line take 4 s."""
 UNREAD_S: Final = 20.0
-"""Time in which a client may read nothing of its answer."""
+"""Most seconds in which a client reads nothing of its answer."""
 MIN_BYTES_PER_S: Final = 4096
-"""Slowest client, in either direction, after a time of grace. An eighth of a clinic's line of
-256 kbit/s, over which a view of 27 MB takes a quarter of an hour."""
+"""Rate of the slowest client in both directions, after an initial time: an eighth of the line of a
+clinic with 256 kbit/s, over which a view of 27 MB takes a quarter of an hour."""
 SWEEP_S: Final = 1.0
 LOST_HANDSHAKES: Final = 1024
-"""After so many, garbage is collected. asyncio leaves each behind with its buffer, in a cycle that
-the collector would not look at before there are many thousands."""
+"""After so many failed handshakes, garbage is collected. asyncio leaves each with its buffer in a
+reference cycle, which Python would collect only after many thousands."""
 TLS_BUFFER_BYTES: Final = 32 << 10
-"""Two records of TLS. asyncio reserves 256 KiB for each connection when it comes."""
-
-
-class Attended(Protocol):
-    """A connection whose protocol has begun."""
-
-    def waits_since(self, now: float) -> float | None:
-        """Say since when it has waited for its client; ``None``: its client waits for us."""
-
-    def look(self, now: float) -> None:
-        """End it if a deadline has passed."""
-
-    def abort(self) -> None:
-        """End it now."""
+"""Two TLS records; the default of asyncio is 256 KiB for each new connection."""
 
 
 @dataclass(eq=False)
 class _Held:
     socket: socket.socket
     since: float
-    protocol: Attended | None = None
+    protocol: GuardedProtocol | None = None
     is_ended: bool = False
 
     def waits_since(self, now: float) -> float | None:
@@ -81,12 +71,12 @@ class _Held:
 
 @dataclass
 class Connections:
-    """All connections of a server, those in a TLS handshake among them.
+    """All connections of a server, also those in a TLS handshake.
 
     Parameters
     ----------
     most
-        So many are held at a time.
+        Largest number of connections.
     """
 
     most: int = MOST_CONNECTIONS
@@ -98,12 +88,12 @@ class Connections:
         return len(self._open())
 
     def is_crowded(self) -> bool:
-        """Whether connections that were asked to end must go before another can come."""
+        """Whether closing connections must end before another one can be accepted."""
         most = self.most + CLOSING_CONNECTIONS
         return len(self._held) >= most and len(self._open()) >= most
 
     def admit(self, connection: socket.socket) -> bool:
-        """Take a connection in; where all places are taken, one that waits for its client goes."""
+        """Add a connection; if all places are taken, one that waits for its client is closed."""
         now = time.monotonic()
         held = [] if len(self._held) < self.most else [h for h in self._open() if not h.is_ended]
         if len(held) >= self.most:
@@ -117,8 +107,8 @@ class Connections:
             asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
         return True
 
-    def attend(self, number: int, protocol: Attended) -> None:
-        """Take note that the connection of this file handle has its protocol."""
+    def attend(self, number: int, protocol: GuardedProtocol) -> None:
+        """Set the protocol of the connection with this file handle."""
         if number in self._held:
             self._held[number].protocol = protocol
 
@@ -143,12 +133,12 @@ class Connections:
 
 
 class Listener(socket.socket):
-    """A listening socket that takes in no more connections than there are places for."""
+    """A listening socket that accepts no more connections than there are places."""
 
     connections: Connections
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Take the next connection; raises what an event loop knows where there is none."""
+        """Accept the next connection; the raised errors are those that an event loop expects."""
         if self.connections.is_crowded():
             raise BlockingIOError
         connection, address = super().accept()

@@ -1,9 +1,9 @@
-"""Where one HTTP/1.1 request ends, found in linear time before anything else parses it.
+"""Find the end of an HTTP/1.1 request in linear time, and check it, before h11 parses it.
 
-The parser behind this (h11) matches lines with regular expressions which need time that grows
-with the square of a run of blanks, and it takes whatever comes in one piece without a limit. So a
-head is handed to it only when it is whole, bounded and free of such runs, and a body only up to
-its end. What is unusual is refused here, so that both agree on what is left.
+The parser h11 uses regular expressions whose time grows with the square of a run of blanks, and it
+accepts a single piece of any length. Therefore h11 gets a head only when it is complete, within the
+limits and without long runs of blanks, and it gets a body only up to its end. Unusual requests are
+refused here, so that both parsers understand the others in the same way.
 
 Source: RFC 9112 (HTTP/1.1), sections 2.2, 3, 5, 6.3 and 7.1; RFC 9110 sections 10.1.1 and 15.5.
 """
@@ -21,21 +21,21 @@ MOST_HEAD_BYTES: Final = 16 << 10
 MOST_TARGET_BYTES: Final = 4 << 10
 """The address. A QIDO-RS query with twenty attributes has about 1 KiB."""
 MOST_HEADERS: Final = 100
-"""Browsers send about 20, each proxy adds a few."""
+"""Browsers send about 20, and each proxy adds a few."""
 MOST_BLANKS: Final = 64
-"""Blanks in a row. Nobody aligns headers with them; h11 needs their square."""
+"""Blanks in a row. Clients do not send such runs; the time of h11 grows with their square."""
 MOST_CHUNK_LINE_BYTES: Final = 256
 """Size and extension of a chunk. Common clients send no extension."""
 FREE_CHUNKS: Final = 1024
 MEAN_CHUNK_BYTES: Final = 128
-"""A body may have this many chunks, and one more for each of so many bytes: each chunk costs the
-event loop some 20 µs, also one of a single byte. Common clients send 8 KiB and more."""
+"""A body may have `FREE_CHUNKS` chunks, and one more for every `MEAN_CHUNK_BYTES` bytes. Each chunk
+takes the event loop about 20 µs, even for a single byte. Common clients send 8 KiB and more."""
 METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
 ONCE: Final = frozenset(
     b"host content-length transfer-encoding content-type content-encoding authorization origin "
     b"sec-fetch-site expect cookie x-csrf-token".split()
 )
-"""Headers that two programs read differently where they come twice."""
+"""Headers that may occur only once, because programs differ in how they read two of them."""
 _FORBIDDEN: Final = re.compile(
     rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])|[ \t]{%d}" % MOST_BLANKS
 )
@@ -51,7 +51,7 @@ class BadFraming(Exception):
     status
         HTTP status of the answer.
     reason
-        What is wrong, in words that repeat nothing of the request.
+        The fault; the text repeats nothing of the request.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -60,12 +60,11 @@ class BadFraming(Exception):
 
 
 def check_partial_head(head: bytes | bytearray, searched: int = 0) -> None:
-    """Refuse a head that is not whole yet, but is already too large or cannot become one.
+    """Refuse a head that is not complete yet, but is already too large or not allowed.
 
     Raises
     ------
     BadFraming
-        It is.
     """
     if _FORBIDDEN.search(head, max(0, searched - MOST_BLANKS)):
         raise BadFraming(400, "the headers hold characters that are not allowed")
@@ -76,21 +75,20 @@ def check_partial_head(head: bytes | bytearray, searched: int = 0) -> None:
 
 
 def check_head(head: bytes) -> None:
-    """Refuse a head, from its first line to its blank line, that is not plain HTTP/1.
+    """Refuse a head that is not plain HTTP/1. It reaches from the first line to the blank line.
 
     Raises
     ------
     BadFraming
-        It is not.
     """
     check_partial_head(head)
     first, *lines = head[:-4].split(b"\r\n")
     start = _START.fullmatch(first)
     if start is None:
-        raise BadFraming(400, "the request line is not one of HTTP")
+        raise BadFraming(400, "the request line is not HTTP")
     method, target, version = start.groups()
     if version not in (b"1.0", b"1.1"):
-        raise BadFraming(505, "only HTTP/1.0 and HTTP/1.1 are spoken")
+        raise BadFraming(505, "only HTTP/1.0 and HTTP/1.1 are supported")
     if method not in METHODS:
         raise BadFraming(405, "this method is not known")
     if not target.startswith(b"/"):
@@ -110,23 +108,23 @@ def _check_headers(lines: list[bytes], version: bytes) -> None:
             raise BadFraming(400, "a header is not a name and a value")
         name = name.lower()
         if name in seen and name in ONCE:
-            raise BadFraming(400, "a header that may stand once stands twice")
+            raise BadFraming(400, "a header that may occur only once occurs twice")
         seen[name] = value.strip()
     encoding = seen.get(b"transfer-encoding")
     if encoding is not None and (b"content-length" in seen or version == b"1.0"):
-        raise BadFraming(400, "Transfer-Encoding does not go with Content-Length or HTTP/1.0")
+        raise BadFraming(400, "Transfer-Encoding is not allowed with Content-Length or HTTP/1.0")
     if encoding is not None and encoding.lower() != b"chunked":
         raise BadFraming(501, "the only transfer encoding is chunked")
     length = seen.get(b"content-length")
     if length is not None and not re.fullmatch(rb"[0-9]{1,15}", length):
         raise BadFraming(400, "Content-Length is not a number of bytes")
     if seen.get(b"expect", b"100-continue").lower() != b"100-continue":
-        raise BadFraming(417, "what is expected is not known")
+        raise BadFraming(417, "the value of Expect is not known")
 
 
 @dataclass
 class ChunkScanner:
-    """Finds the end of a chunked body, and refuses framing that costs more than it carries."""
+    """Finds the end of a chunked body, and refuses chunks that are too small."""
 
     done: bool = False
     _line: bytearray = field(default_factory=bytearray)
@@ -136,12 +134,12 @@ class ChunkScanner:
     _bytes: int = 0
 
     def scan(self, data: bytes | bytearray) -> int:
-        """Say how many of these bytes belong to the body: all of them before its end.
+        """Give the number of these bytes that belong to the body.
 
         Raises
         ------
         BadFraming
-            They are not chunks, or too many small ones, or have trailers.
+            They are not chunks, there are too many small chunks, or there are trailers.
         """
         at = 0
         while at < len(data) and not self.done:
@@ -166,7 +164,7 @@ class ChunkScanner:
         self._line.clear()
         if self._is_last:
             if line != b"\r\n":
-                raise BadFraming(400, "trailers are not taken")
+                raise BadFraming(400, "trailers are not accepted")
             self.done = True
             return
         found = _CHUNK.fullmatch(line)

@@ -1,4 +1,4 @@
-"""Parsing a multipart body as it comes in, with no more of it in memory than one piece.
+"""Parse a multipart body piece by piece, with only one piece in memory.
 
 Source: RFC 2046 section 5.1.1 (boundaries), RFC 2387 (multipart/related), PS3.18 8.6.1.2.
 """
@@ -6,82 +6,43 @@ Source: RFC 2046 section 5.1.1 (boundaries), RFC 2387 (multipart/related), PS3.1
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from mammolens.errors import NotAnImage
+from mammolens.serve.dicomweb import (
+    MediaType,
+    parse_media_type,
+)
 
 __all__ = ["MediaType", "Multipart", "PartSink", "parse_media_type"]
 
 LONGEST_HEADERS: Final = 8192
 LONGEST_LINE: Final = 1024
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
-LONGEST_VALUE: Final = 1024
-MOST_PARAMETERS: Final = 16
-_TOKEN: Final = re.compile(r"[\w!#$&^.+*-]+/[\w!#$&^.+*-]+", re.ASCII)
-# Values without quotes may hold what RFC 2045 wants quoted: many send type=application/dicom.
-_PARAMETER: Final = re.compile(
-    r""";[ \t]*(?:([\w!#$%&'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*)))?[ \t]*""", re.ASCII
-)
-
-
-@dataclass(frozen=True)
-class MediaType:
-    """A media type and its parameters, names in small letters."""
-
-    name: str
-    parameters: Mapping[str, str]
-
-
-def parse_media_type(text: str) -> MediaType | None:
-    """Read a header ``Content-Type`` in linear time; ``None`` where it is not valid.
-
-    A parameter that is given twice makes it none: two programs would choose differently.
-
-    Examples
-    --------
-    >>> parse_media_type('multipart/related; type="application/dicom"; boundary=x').parameters
-    {'type': 'application/dicom', 'boundary': 'x'}
-    """
-    name, _, _ = text.partition(";")
-    if len(text) > LONGEST_VALUE or not _TOKEN.fullmatch(name.strip(" \t")):
-        return None
-    at, parameters = len(name), dict[str, str]()
-    while at < len(text):
-        found = _PARAMETER.match(text, at)
-        if found is None or len(parameters) > MOST_PARAMETERS:
-            return None
-        at = found.end()
-        key, quoted, plain = found.groups()
-        if key is None:
-            continue
-        if key.lower() in parameters:
-            return None
-        parameters[key.lower()] = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
-    return MediaType(name.strip(" \t").lower(), parameters)
 
 
 class PartSink(Protocol):
-    """Where the content of one part goes."""
+    """Takes the content of one part."""
 
     def write(self, piece: bytes) -> None:
         """Take a piece."""
 
     def end(self) -> None:
-        """Take note that the part is whole."""
+        """End the part."""
 
 
 @dataclass
 class Multipart:
-    """A body that is fed piece by piece; each part goes to the sink that `begin` gives for it.
+    """Parses a body piece by piece; `begin` gives the sink for each part.
 
     Parameters
     ----------
     boundary
-        As the header gives it, without dashes.
+        The boundary in the header, without dashes.
     begin
-        Called with the headers of each part, names in small letters.
+        Called with the headers of each part; names are in lower case.
     """
 
     boundary: str
@@ -111,12 +72,12 @@ class Multipart:
             pass
 
     def close(self) -> None:
-        """Take note that nothing follows.
+        """End the body.
 
         Raises
         ------
         NotAnImage
-            The last boundary has not come: the part that was begun is not whole.
+            The last boundary is missing, so the last part is not complete.
         """
         if self._state != "epilogue":
             raise NotAnImage("the multipart body ends before its last boundary")
@@ -132,7 +93,7 @@ class Multipart:
         return False
 
     def _find_mark(self) -> bool:
-        """Pass content on up to the next boundary, or as far as it can be no boundary."""
+        """Give the sink the content before the next boundary, or before its possible beginning."""
         at = self._rest.find(self._mark)
         end = at if at >= 0 else max(0, len(self._rest) - len(self._mark) + 1)
         skip = min(self._skip, end)
@@ -150,7 +111,7 @@ class Multipart:
         return True
 
     def _read_delimiter(self) -> bool:
-        """Read what follows a boundary: two dashes after the last one, else blanks to its line."""
+        """Read the rest of the line of a boundary: two dashes after the last one, else blanks."""
         if self._rest.startswith(b"--"):
             self._state = "epilogue"
             self._rest.clear()
@@ -167,7 +128,7 @@ class Multipart:
         return True
 
     def _read_headers(self) -> bool:
-        """Read the headers of a part; the line end before them stands for an empty list."""
+        """Read the headers of a part, which may be empty."""
         at = self._rest.find(b"\r\n\r\n")
         if (at if at >= 0 else len(self._rest)) > LONGEST_HEADERS:
             raise NotAnImage("the headers of a part are too long", keyword="Content-Type")
@@ -179,7 +140,7 @@ class Multipart:
             if not colon or not name.strip():
                 raise NotAnImage("a header of a part is not valid", keyword="Content-Type")
             headers[name.strip().lower()] = value.strip()
-        # The second line end may be that of the next boundary: a part may have no content.
+        # A part may have no content; then the second line end belongs to the next boundary.
         del self._rest[: at + 2]
         self._skip = 2
         self._sink = self.begin(headers)

@@ -1,7 +1,7 @@
 """The HTTP/1.1 protocol of uvicorn, with a limit and a deadline for everything that a client sends.
 
-uvicorn and h11 get one request at a time: a head when it is whole and checked, then its body. A
-client that does not wait for the answer gets that one, and the connection ends.
+uvicorn and h11 get one request at a time: a head when it is complete and checked, then its body. If
+a client sends another request before the answer, it gets this answer, and the connection is closed.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from mammolens.serve.web._framing import (
 __all__ = ["GuardedProtocol"]
 
 LINGER_S: Final = 2.0
+"""Seconds in which a refused client can read its answer. If the connection were closed at once, the
+client would see a reset instead."""
 ALLOWED: Final = ", ".join(sorted(method.decode() for method in METHODS))
-"""A refused client reads its answer in this time; closed at once, it would see a reset instead."""
 
 
 class GuardedProtocol(H11Protocol):
@@ -40,9 +41,9 @@ class GuardedProtocol(H11Protocol):
     connections
         All of the server's.
     headers
-        What every answer has that is given here, without the application.
+        Headers of the answers that are sent here, without the application.
     options
-        What uvicorn gives its protocols.
+        The arguments that uvicorn gives to its protocols.
     """
 
     def __init__(
@@ -60,40 +61,43 @@ class GuardedProtocol(H11Protocol):
         self._is_refused = self._expects = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request."""
+        """Wait for the first request."""
         super().connection_made(transport)
         self._since = time.monotonic()
         self._connections.attend(transport.get_extra_info("socket").fileno(), self)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, as far as the request goes that is being read."""
+        """Take received bytes, up to the end of the current request."""
         self._unset_keepalive_if_required()
         if self._is_refused or self.transport.is_closing():
             return
         self._received += len(data)
         if self._left > len(data) and not self._pending:
-            # The body of a known length, which is nearly everything that ever comes.
+            # A body of known length: nearly all received bytes.
             self._left -= len(data)
-            self._hand_on(data)
+            self._give_h11(data)
             return
         self._pending += data
         self._pump()
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request."""
+        """Wait for the next request."""
         if self._expects and not self._received and self.conn.their_state is h11.SEND_BODY:
-            # Answered without "100 Continue": nobody knows whether the body still comes.
+            # Answered without "100 Continue": the client may or may not still send the body.
             self.transport.close()
         super().on_response_complete()
         self._since, self._received = time.monotonic(), 0
         self._pump()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what h11 cannot read."""
+        """Answer a request that h11 cannot read."""
         self._refuse(BadFraming(400, msg))
 
     def waits_since(self, now: float) -> float | None:
-        """Say since when this waits for its client, less the time that it had to for what came."""
+        """Give the time since which the connection waits for its client; ``None`` if it does not.
+
+        For a body, the time that its received bytes may take is added.
+        """
         if self._unread is not None:
             return self._unread[0]
         if self._is_between() or self._is_refused:
@@ -131,7 +135,7 @@ class GuardedProtocol(H11Protocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _pump(self) -> None:
-        """Hand on what was kept: a whole head, or what there is of a body."""
+        """Give h11 the pending bytes: a complete head, or a part of a body."""
         try:
             while self._pending and not self._is_refused and not self.transport.is_closing():
                 if self.conn.their_state is h11.IDLE:
@@ -140,8 +144,8 @@ class GuardedProtocol(H11Protocol):
                 elif self.conn.their_state is h11.SEND_BODY:
                     self._take_body()
                 else:
-                    # Requests that do not wait for answers: no client of ours sends them, and
-                    # with them one packet would be work for minutes. A client may send them again.
+                    # Pipelined requests: our clients do not send them, and one packet with many of
+                    # them would be work for minutes. A client may send them again.
                     self._pending.clear()
                     self.cycle.keep_alive = False
         except BadFraming as refused:
@@ -160,7 +164,7 @@ class GuardedProtocol(H11Protocol):
         del self._pending[: end + 4]
         self._searched, self._received, self._since = 0, len(self._pending), time.monotonic()
         self._scanner, self._left, self._expects = None, 0, False
-        self._hand_on(head)
+        self._give_h11(head)
         if self._is_refused or self.transport.is_closing():
             return False
         for name, value in self.headers:
@@ -182,9 +186,9 @@ class GuardedProtocol(H11Protocol):
             raise BadFraming(400, "the body does not end where it should")
         body = bytes(self._pending[:end])
         del self._pending[:end]
-        self._hand_on(body)
+        self._give_h11(body)
 
-    def _hand_on(self, data: bytes) -> None:
+    def _give_h11(self, data: bytes) -> None:
         self.conn.receive_data(data)
         self.handle_events()
 

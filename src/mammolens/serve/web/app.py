@@ -1,4 +1,4 @@
-"""The HTTP server: STOW-RS in, health and metrics out.
+"""The HTTP server: STOW-RS in, DICOMweb, health and metrics out.
 
 Nothing is analysed here, and no address that was called is logged: it may hold an identifier. Who
 may call is settled by the guards, before a route is looked for.
@@ -23,10 +23,19 @@ from mammolens import __version__
 from mammolens.errors import NotAnImage, StorageError, UnsupportedImage
 from mammolens.serve import logs
 from mammolens.serve.holdings import NodeState
-from mammolens.serve.portal import API, Portal, add_portal, find_page, handle_problems
+from mammolens.serve.portal import (
+    API,
+    DICOMWEB,
+    Portal,
+    add_portal,
+    find_page,
+    handle_problems,
+    reads_objects,
+)
 from mammolens.serve.record import audit
 from mammolens.serve.settings import WebSettings, is_loopback
 from mammolens.serve.web._multipart import MediaType, parse_media_type
+from mammolens.serve.web.dicomweb import add_dicomweb
 from mammolens.serve.web.guards import AGAIN_S, Guarded, host_name
 from mammolens.serve.web.health import Health, check_health
 from mammolens.serve.web.metrics import measure
@@ -35,7 +44,7 @@ from mammolens.serve.web.stow import DICOM, JSON, RELATED, XML, StoreRequest
 __all__ = ["BASE", "build_app"]
 
 ROOM: Final = "web"
-BASE: Final = "/dicom-web"
+BASE: Final = DICOMWEB
 ANYBODY: Final = "anybody"
 PIECE_BYTES: Final = 1 << 18
 """A body is written to the disk in such pieces. Each open store may hold one in memory."""
@@ -64,6 +73,8 @@ class _Door:
             if person is not None:
                 return person
         elif not self.web.tokens:
+            if reads_objects(request):
+                raise await self.refusal(request, 403, "not_a_retriever")
             return ANYBODY
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         found = None
@@ -75,6 +86,8 @@ class _Door:
             raise await self.refusal(request, 401, "token" if given else "no_token")
         if self.portal is not None and request.url.path.startswith(f"{API}/"):
             raise await self.refusal(request, 403, "for_people")
+        if reads_objects(request) and found not in self.web.retrievers:
+            raise await self.refusal(request, 403, "not_a_retriever")
         return found
 
     async def _person(self, portal: Portal, request: Request) -> str | None:
@@ -150,6 +163,7 @@ def build_app(state: NodeState, portal: Portal | None = None) -> Guarded:
         """Store instances of one study (STOW-RS)."""
         return await _store(door, request, study)
 
+    add_dicomweb(app, state)
     return Guarded(app, door, metrics, also_open)
 
 

@@ -1,6 +1,6 @@
-"""The event channel: a WebSocket to a DICOMweb server, over which text comes in.
+"""The event channel: a WebSocket to a DICOMweb server, which sends events as text.
 
-A server that falls silent is asked for a sign of life, and let go without one.
+If the server is silent, it gets a ping; if it does not answer, the connection is closed.
 
 Source: RFC 6455; PS3.18 8.10.4 (Open Notification Connection), 8.10.5 (Send Event Report).
 """
@@ -25,29 +25,29 @@ __all__ = ["Channel", "open_channel"]
 
 LONGEST_MESSAGE: Final = 1 << 20
 SILENCE_S: Final = 30.0
-"""So often a ping is sent; one that is not answered for as long again ends the connection."""
+"""Seconds between pings, and most seconds to wait for the answer of a ping."""
 FAREWELL_S: Final = 1.0
 
 
 @dataclass(frozen=True)
 class Channel:
-    """An open connection; `read` gives what the server says."""
+    """An open connection; `read` gives the messages of the server."""
 
     peer: Endpoint
     connection: ClientConnection
 
     def read(self, patience_s: float) -> str | None:
-        """Wait for a message; ``None`` if none came whole in time.
+        """Wait for a message; ``None`` if no complete one arrives in time.
 
         Raises
         ------
         DeliveryError
-            The server hung up, broke the protocol, or gives no sign of life.
+            The server hung up, broke the protocol, or does not answer.
         """
         try:
             return self.connection.recv(patience_s, decode=True)
         except TimeoutError:
-            # After a fault of the server's it is waited for to hang up; this one may never.
+            # After a protocol error, the library waits until the server closes, perhaps for ever.
             if self.connection.protocol.state is not State.OPEN:
                 raise _broken(self.peer, "it broke the protocol") from None
             return None
@@ -59,14 +59,14 @@ class Channel:
 
 @contextlib.contextmanager
 def open_channel(peer: Endpoint, path: str) -> Iterator[Channel]:
-    """Give a connection to a path below the base of a server; it is closed in the end.
+    """Open a connection to a path below the base of a server; it is closed at the end.
 
-    Neither a redirection nor a proxy is followed: what is called is the server, or nothing.
+    No redirection and no proxy is used.
 
     Raises
     ------
     DeliveryError
-        The server is away, or opens no such connection.
+        The server is away, or refuses the connection.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -83,9 +83,9 @@ def _connect(peer: Endpoint, path: str) -> ClientConnection:
     raw = dial(peer.host, peer.port, pace, peer.tls, peer.host)
     raw.settimeout(None)
     return connect(
-        # The socket has TLS already: the library's own handshake has no limit to the whole.
+        # The socket has TLS already, because the handshake of the library has no total time limit.
         peer.url(path, "ws"),
-        # With a socket of ours no redirection is followed: it ends as a ValueError.
+        # With a given socket, a redirection is not followed; it raises a ValueError.
         sock=raw,
         compression=None,
         additional_headers={"Authorization": peer.authorization} if peer.authorization else None,
@@ -102,5 +102,5 @@ def _broken(peer: Endpoint, why: str) -> DeliveryError:
     return DeliveryError(
         f"there is no event channel ({why})",
         source=f"web peer {peer.name}",
-        remedy="Check that the server offers PS3.18 8.10.4; a cancel cannot come without it",
+        remedy="Check that the server offers PS3.18 8.10.4; without it, steps cannot be canceled",
     )

@@ -1,9 +1,9 @@
-"""Checks and headers of every request and answer, whichever route it is for.
+"""Checks of every request, and headers of every answer, for all routes.
 
-In this order: how much is done at a time, who may call, whether a page of another site makes a
-browser call, how large a body may be and how slowly it may come. Only what `OPEN` lists is answered
-to a stranger; an address that does not exist is refused like one that does. Routes have nothing of
-this to repeat.
+The checks are, in this order: the number of requests at the same time, the caller, whether a page
+of another site makes the browser call, and the size and the rate of the body. Strangers can only
+read the paths in `OPEN`; for them, paths that exist and paths that do not exist are refused in the
+same way. Routes need none of these checks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from fastapi import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mammolens import __version__
 from mammolens.serve import logs
 from mammolens.serve.portal import make_problem
 from mammolens.serve.settings import WebSettings
@@ -34,35 +33,43 @@ ROOM: Final = "web"
 AGAIN_S: Final = "30"
 READING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 OPEN: Final[Mapping[str, frozenset[str]]] = {"/health/live": READING, "/health/ready": READING}
-"""What a stranger may read: that the process runs, and one word each for database, disk, worker.
-The portal adds its sign-in and its page."""
+"""Paths that strangers may read: whether the process runs, and a word each for database, disk and
+worker. The portal adds its sign-in and its page."""
 MOST_BODY: Final[Mapping[str, int]] = {"/api/v1/": 1 << 16, "/api/v1/uploads/": 1 << 40}
-"""Longest bodies in bytes by the beginning of their path; elsewhere the settings say it. An upload
-says beforehand how long it is, and more is not taken."""
+"""Longest bodies in bytes by the beginning of the path; for others, see the settings. An upload
+states its length beforehand, and more is not accepted."""
 OWN_SITES: Final = frozenset(("same-origin", "none"))
 MOST_REQUESTS: Final = 512
-"""Requests at a time: two for each connection, as that of a client who left may still end."""
+"""Most requests at the same time: two for each connection, because the request of a lost client may
+still run."""
 PIECE_BYTES: Final = 1 << 16
-"""An answer goes out in such pieces, so that a client who does not read holds one of them."""
+"""Answers are sent in such pieces, so that a client that does not read uses the memory of one."""
 ANSWER_HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
     "/": {
         "cache-control": "no-store",
         "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+        "cross-origin-embedder-policy": "require-corp",
         "cross-origin-opener-policy": "same-origin",
         "cross-origin-resource-policy": "same-origin",
         "referrer-policy": "no-referrer",
-        "server": f"mammolens/{__version__}",
+        "server": "mammolens",
         "x-content-type-options": "nosniff",
+        "x-dns-prefetch-control": "off",
         "x-frame-options": "DENY",
+        "x-permitted-cross-domain-policies": "none",
     },
 }
-"""Headers of every answer by the beginning of its path; a longer one takes the place of a shorter
-one, header by header. A route may put others in their place for its own answer (`answer_headers` of
-its request's state), as the page does with its Content-Security-Policy."""
+"""Headers of every answer by the beginning of its path; those of a longer path replace those of a
+shorter one. A route can replace headers of its answer (`answer_headers` in the state of its
+request), as the page does with its Content-Security-Policy.
+
+Source: OWASP Secure Headers Project; tests/web/test_headers.py explains the differences."""
+OVER_TLS: Final[Mapping[str, str]] = {"strict-transport-security": "max-age=31536000"}
+"""For browsers that came over TLS: they use TLS for a year, for this host alone."""
 
 
 class Door(Protocol):
-    """Who may call."""
+    """Decides who may call."""
 
     @property
     def web(self) -> WebSettings:
@@ -72,14 +79,14 @@ class Door(Protocol):
         """Give the name of the caller, or refuse."""
 
     async def check_host(self, request: Request) -> None:
-        """Refuse a call by a name that is not ours."""
+        """Refuse a call to a host name that is not ours."""
 
     async def refusal(self, request: Request, status: int, reason: str) -> HTTPException:
-        """Take note of a refusal, and give it."""
+        """Record a refusal, and give the exception for it."""
 
 
 def answer_headers(path: str) -> dict[str, str]:
-    """Give the headers that an answer of a path has.
+    """Give the headers of every answer below a path.
 
     Examples
     --------
@@ -108,18 +115,18 @@ def host_name(host: str) -> str:
 
 
 class Guarded:
-    """An application behind its guards.
+    """An application that is called only after all checks.
 
     Parameters
     ----------
     app
-        What answers a request that may come in.
+        The application that answers an accepted request.
     door
         Who may call.
     metrics
-        Where the time of each request is noted, by its route and not by its address.
+        Record the time of each request, by its route and not by its address.
     also_open
-        What else a stranger may call: path and methods.
+        Further paths that anyone may call, with their methods.
     """
 
     def __init__(
@@ -131,6 +138,8 @@ class Guarded:
     ) -> None:
         self.app, self.door, self.metrics = app, door, metrics
         self.open = {**OPEN, **also_open}
+        is_secure = door.web.certificate is not None or door.web.proxied
+        self.always = OVER_TLS if is_secure else {}
         self.running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,7 +152,7 @@ class Guarded:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
-                message = {**message, "headers": _with_guards(scope, message)}
+                message = {**message, "headers": _with_guards(scope, message, self.always)}
             await _send_in_pieces(send, message)
 
         self.running += 1
@@ -179,17 +188,17 @@ class Guarded:
         await self.app(scope, body, send)
 
     async def _check_site(self, request: Request) -> None:
-        """Refuse what a page of another site makes a browser change here.
+        """Refuse a change that a page of another site makes a browser request.
 
-        Browsers say where a page comes from with everything but a plain read, and no page can
-        change what they say. Other programs do not say it.
+        Except for plain reads, browsers send the origin of the page, and a page cannot change it.
+        Other programs do not send it.
         """
         if request.method in READING:
             return
         site, origin = (request.headers.get(name) for name in ("sec-fetch-site", "origin"))
         is_own = site is None or site.strip().lower() in OWN_SITES
         if origin is not None:
-            # A proxy that speaks TLS for us changes the scheme, and may change the name.
+            # A proxy that does the TLS changes the scheme, and may change the name.
             place = origin.partition("://")[2].lower()
             host = request.headers.get("host", "").lower()
             is_own = (
@@ -209,7 +218,7 @@ def _most_body(path: str, web: WebSettings) -> int:
 def _check_headers(request: Request, most: int) -> None:
     counted = Counter(name.lower() for name, _ in request.scope["headers"])
     if any(counted[name] > 1 for name in ONCE):
-        raise HTTPException(400, "a header that may stand once stands twice")
+        raise HTTPException(400, "a header that may occur only once occurs twice")
     length = request.headers.get("content-length", "0")
     if not (length.isascii() and length.isdigit() and len(length) < 16):
         raise HTTPException(400, "Content-Length is not a number of bytes")
@@ -222,7 +231,7 @@ def _say_bytes(count: int) -> str:
 
 
 class _Body:
-    """A body that must come, and at a rate; what the application itself needs is not counted."""
+    """A body that must arrive at a minimum rate; the time of the application is not counted."""
 
     def __init__(self, receive: Receive, web: WebSettings, most: int) -> None:
         self._receive, self._silence_s, self.most = receive, web.timeout_s, most
@@ -234,7 +243,7 @@ class _Body:
         Raises
         ------
         HTTPException
-            408: it does not come, or all comes too slowly; 413: too much came.
+            408: it does not arrive, or too slowly; 413: it is too large.
         """
         if self._is_whole:
             return await self._receive()
@@ -254,8 +263,11 @@ class _Body:
         return message
 
 
-def _with_guards(scope: Scope, message: Message) -> list[tuple[bytes, bytes]]:
-    guards = answer_headers(scope["path"]) | scope.get("state", {}).get("answer_headers", {})
+def _with_guards(
+    scope: Scope, message: Message, always: Mapping[str, str]
+) -> list[tuple[bytes, bytes]]:
+    own = scope.get("state", {}).get("answer_headers", {})
+    guards = {**answer_headers(scope["path"]), **own, **always}
     given = [pair for pair in message.get("headers", ()) if pair[0].decode().lower() not in guards]
     return [*given, *((name.encode(), value.encode()) for name, value in guards.items())]
 

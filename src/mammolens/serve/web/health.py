@@ -1,4 +1,4 @@
-"""Whether an exam that is sent now would be kept, and would be analysed."""
+"""Check whether an exam that is sent now would be stored and analysed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ OK: Final = "ok"
 
 @dataclass(frozen=True)
 class Health:
-    """What a node needs, each ``ok`` or a word for what is wrong.
+    """State of the parts of a node, each ``ok`` or a word for its fault.
 
-    `notices` are what a person must see to although exams are kept and analysed.
+    `notices` are problems for a person, although exams are stored and analysed.
     """
 
     database: str
@@ -29,11 +29,11 @@ class Health:
 
     @property
     def is_ready(self) -> bool:
-        """Whether exams are kept and analysed."""
+        """Whether exams are stored and analysed."""
         return self.database == self.disk == self.worker == OK
 
     def to_json(self) -> dict[str, str]:
-        """Give everything as plain text; notices only where there are any."""
+        """Give the state as plain text; `notices` only if there are any."""
         answer = {
             "status": "ready" if self.is_ready else "not_ready",
             "database": self.database,
@@ -44,7 +44,7 @@ class Health:
 
 
 def check_health(state: NodeState) -> Health:
-    """Ask and try the database, write to every folder, and look for a worker that lives."""
+    """Check that the database and all folders can be written, and that a worker is alive."""
     database, worker = OK, OK
     notices: tuple[str, ...] = ()
     try:
@@ -63,7 +63,7 @@ def check_health(state: NodeState) -> Health:
 
 
 def _check_disk(state: NodeState) -> str:
-    """Say whether objects can be kept, and whether results can be written."""
+    """Check whether objects can be stored, and results be written."""
     try:
         draft = state.received.draft()
         draft.discard()

@@ -38,14 +38,14 @@ STEPS_S: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 @dataclass(frozen=True)
 class NodeMetrics:
-    """What is shown to Prometheus, and what this process counts itself."""
+    """All metrics of the node, and the histogram that this process fills itself."""
 
     registry: CollectorRegistry
     requests: Histogram
 
 
 def measure(state: NodeState) -> NodeMetrics:
-    """Make the metrics of a node; its counts are read from the database when they are asked for."""
+    """Make the metrics of a node; counts are read from the database at each request."""
     registry = CollectorRegistry()
     requests = Histogram(
         "mammolens_http_request_seconds",
@@ -60,16 +60,16 @@ def measure(state: NodeState) -> NodeMetrics:
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """The durable state, as metrics; where the database is away, only that is shown."""
+    """Metrics from the database; if it is away, only this fact is shown."""
 
     state: NodeState
 
     def describe(self) -> list[Metric]:
-        """Give nothing: the state is not read when the metrics are registered."""
+        """Give nothing, so that the database is not read at registration."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Read everything."""
+        """Read all metrics from the database and the disk."""
         try:
             found = [*_counts(self.state), *_work(self.state)]
         except StorageError:
@@ -164,7 +164,7 @@ def _recent_seconds(
 
 
 def _quantiles(name: str, text: str, seconds: Sequence[float]) -> Metric:
-    """Give quantiles by the nearest rank; none where nothing was done."""
+    """Give quantiles by the nearest rank; none if there are no values."""
     family = GaugeMetricFamily(name, text, labels=["quantile"])
     ordered = sorted(seconds)
     for quantile in QUANTILES if ordered else ():

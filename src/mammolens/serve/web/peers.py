@@ -32,25 +32,25 @@ __all__ = [
 ]
 
 LONGEST_ANSWER: Final = 16 << 20
-"""Bytes of an answer in JSON: a thousand studies with every attribute take 3 MB."""
+"""Most bytes of an answer in JSON: a thousand studies with all attributes take 3 MB."""
 MOST_DATASETS: Final = 200_000
-"""Data sets and names in an answer, at all depths: each takes far more memory than its bytes."""
+"""Most objects in the JSON of an answer: each takes much more memory than its bytes."""
 NO_CONTENT: Final = 204
 REMEDY: Final = "Check the address, the secret, and that the server runs"
 
 
 def is_web_peer(name: str, settings: NodeSettings) -> bool:
-    """Whether a name of the settings, or an address, is that of a DICOMweb server."""
+    """Whether a name or an address is that of a DICOMweb server."""
     return name in settings.web.peers or name.startswith(("http://", "https://"))
 
 
 def find_web_peer(name: str, settings: NodeSettings) -> Endpoint:
-    """Find a server by its name in the settings, or take an address as it is written.
+    """Find a server by its name in the settings, or parse an address.
 
     Raises
     ------
     ConfigError
-        There is no such server, or its secret would go in the clear.
+        There is no such server, or its secret would be sent unencrypted.
     """
     address = settings.web.peers.get(name, name)
     try:
@@ -90,7 +90,7 @@ def read_all(items: Any) -> list[Dataset]:
 
 
 def read_readable(items: Any) -> list[Dataset]:
-    """Read the data sets that can be read, and pass over the others."""
+    """Read the data sets that can be read; the others are left out."""
     found = []
     for item in items:
         with contextlib.suppress(Exception):
@@ -105,18 +105,18 @@ def calling(peer: Endpoint) -> HttpClient:
 
 @contextlib.contextmanager
 def answered_by(peer: Endpoint) -> Iterator[None]:
-    """Turn the failure of a request into an error that names the server.
+    """Turn a failed request into an error with the name of the server.
 
     Raises
     ------
     DeliveryError
-        The server is away or breaks off.
+        The server is away or hangs up.
     """
     try:
         yield
     except HttpError as error:
         raise DeliveryError(
-            f"the server cannot be reached or broke off ({type(error.reason).__name__})",
+            f"the server cannot be reached or hung up ({type(error.reason).__name__})",
             source=f"web peer {peer.name}",
             remedy=REMEDY,
         ) from error
@@ -129,7 +129,7 @@ def ask_dicom(
     body: Any = None,
     read: Callable[[Any], list[Dataset]] = read_all,
 ) -> tuple[int, list[Dataset]]:
-    """Ask in the DICOM JSON Model; gives the status and the data sets.
+    """Send a request in the DICOM JSON Model; give the status and the data sets.
 
     Parameters
     ----------
@@ -152,12 +152,12 @@ def ask_dicom(
 def read_json(
     content: bytes, peer: Endpoint, read: Callable[[Any], list[Dataset]] = read_all
 ) -> list[Dataset]:
-    """Read data sets of the DICOM JSON Model; nothing means none.
+    """Read data sets of the DICOM JSON Model; an empty body has none.
 
     Raises
     ------
     DeliveryError
-        It is something else.
+        The body is something else.
     """
     if not content.strip():
         return []

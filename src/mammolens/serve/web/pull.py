@@ -1,8 +1,8 @@
-"""Fetching studies from a DICOMweb server: found by QIDO-RS, brought by WADO-RS as they are stored.
+"""Fetch studies from a DICOMweb server: search by QIDO-RS, retrieve by WADO-RS.
 
-Images are asked for in the transfer syntax that the server holds them in: to change it takes some
-servers seconds for each. What is answered is held against what was asked, and what is fetched is
-received like anything else; only mammography is fetched.
+Images are requested in the transfer syntax in which the server stores them, because some servers
+take seconds to convert each one. Answers are compared with the query, and fetched objects are
+received like others. Only mammography is fetched.
 
 Source: PS3.18 10.4 (Retrieve), 10.6 (Search), 8.7.3.3.1 (transfer-syntax=*).
 """
@@ -18,7 +18,7 @@ import httpx
 from pydicom.dataset import Dataset
 
 from mammolens.errors import DeliveryError, InputError, NotAnImage
-from mammolens.serve.dimse import FoundStudy, PullReport, StudyQuery, note_wanted, read_study
+from mammolens.serve.dimse import FoundStudy, PullReport, StudyQuery, enter_requested, read_study
 from mammolens.serve.exchange import Endpoint, HttpClient, pieces
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.intake import PartialObject
@@ -39,11 +39,11 @@ FAILED: Final = 0xA702
 """Out of resources, unable to perform sub-operations (PS3.4 table C.4-2)."""
 PAGE: Final = 1000
 MOST_PAGES: Final = 100
-"""Pages of one search: a server that always has something new is asked no more."""
+"""Most pages of a search: a server may always give another page."""
 MOST_FOUND: Final = 20_000
-"""Answers to one search, on however many pages the server puts them."""
+"""Most answers to a search, on all pages together."""
 OVERHEAD_BYTES: Final = 1 << 20
-"""Headers and separators that an answer may have beside its object."""
+"""Most bytes of headers and separators around the object in an answer."""
 NOT_ACCEPTABLE: Final = 406
 ACCEPTED: Final = (
     f'{RELATED}; type="{DICOM}"; transfer-syntax=*',
@@ -54,7 +54,7 @@ INCLUDED_FIELDS: Final = ("AccessionNumber", "ModalitiesInStudy", "PatientBirthD
 
 @dataclass(frozen=True)
 class Instance:
-    """An object that a server says it has."""
+    """An object in the list of a server."""
 
     study: str
     series: str
@@ -63,14 +63,14 @@ class Instance:
 
     @property
     def path(self) -> str:
-        """Where it lies below the base of its server."""
+        """Its path below the base of the server."""
         parts = (self.study, self.series, self.sop_instance_uid)
         study, series, instance = (quote(part, safe="") for part in parts)
         return f"/studies/{study}/series/{series}/instances/{instance}"
 
 
 def find_web_studies(peer: Endpoint, query: StudyQuery) -> list[FoundStudy]:
-    """Ask a server which studies it has, and keep those that fit the question.
+    """Search a server for studies, and give those that match the query.
 
     Raises
     ------
@@ -89,23 +89,23 @@ def pull_web_studies(
     studies: Sequence[FoundStudy],
     priors: Sequence[FoundStudy] = (),
 ) -> Iterator[PullReport]:
-    """Fetch the mammography of studies, and of others as priors, and report on each.
+    """Fetch the mammography of studies and of priors, and report on each.
 
     Raises
     ------
     DeliveryError
-        The server is away or refuses: what was not reported on was not fetched.
+        The server is away or refuses; studies without a report were not fetched.
     StorageError
         The disk is full or the database cannot be used.
     """
-    note_wanted(state, f"peer:{peer.name}", studies, priors)
+    enter_requested(state, f"peer:{peer.name}", studies, priors)
     for study in (*studies, *priors):
         uid = study.study_instance_uid
         yield pull_instances(state, peer, uid, list_instances(state, peer, uid))
 
 
 def list_instances(state: NodeState, peer: Endpoint, study: str) -> list[Instance]:
-    """List what a server has of a study and the node would read.
+    """List the objects of a study on a server that the node can read.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def pull_instances(
     Raises
     ------
     DeliveryError
-        The server is away or breaks off: what came before was received.
+        The server is away or hangs up; earlier objects were received.
     StorageError
         The disk is full or the database cannot be used.
     """
@@ -147,7 +147,7 @@ def pull_instances(
 
 
 def _search(client: HttpClient, path: str, keys: Mapping[str, str]) -> Iterator[Dataset]:
-    """Ask page after page, until one brings nothing new: servers choose the length of pages."""
+    """Read page after page until one has nothing new; servers choose the length of pages."""
     seen: set[str] = set()
     count = 0
     for _ in range(MOST_PAGES):
@@ -203,7 +203,7 @@ def _fetch(state: NodeState, client: HttpClient, instance: Instance) -> bool:
 def _receive(
     state: NodeState, peer: Endpoint, instance: Instance, response: httpx.Response
 ) -> bool:
-    """Receive the object of an answer, if it is the one that was asked for."""
+    """Receive the object of an answer, if it is the requested one."""
     item = PartialObject(state, state.settings.intake.max_mb << 20)
     try:
         _read(item, response)
@@ -212,7 +212,7 @@ def _receive(
     except BaseException:
         item.discard()
         raise
-    name = item.name()
+    name = item.identifiers()
     if name is not None and name.sop_instance_uid != instance.sop_instance_uid:
         item.refuse(NotAnImage("the server sent another object"))
     item.receive(f"pull:{peer.name}")
@@ -238,7 +238,7 @@ def _read(item: PartialObject, response: httpx.Response) -> None:
         for piece in pieces(response):
             feed(piece)
     except httpx.RemoteProtocolError as error:
-        raise NotAnImage("the answer broke off") from error
+        raise NotAnImage("the answer is incomplete") from error
     if body is not None:
         body.close()
 

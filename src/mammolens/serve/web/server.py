@@ -1,4 +1,4 @@
-"""The HTTP server as a process runs it: a socket, a thread, and an orderly end."""
+"""Run the HTTP server in a thread, from its socket to its orderly end."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ __all__ = ["serving"]
 
 ROOM: Final = "web"
 IDLE_S: Final = 5
-"""Time that a connection is kept for another request; shorter than that of common proxies."""
+"""Seconds that a connection stays open for another request; shorter than in common proxies."""
 
 
 @contextmanager
 def serving(state: NodeState, portal: Portal | None = None) -> Iterator[int]:
-    """Serve until the block ends; gives the port. Requests that run then get time to end.
+    """Serve until the block ends; give the port. Running requests then get time to end.
 
     Parameters
     ----------
     portal
-        Lets people in beside machines.
+        The portal for people; without it, only machines are served.
 
     Raises
     ------
@@ -106,8 +106,8 @@ def _bind(web: WebSettings) -> Listener:
     listener = None
     try:
         family, *_ = socket.getaddrinfo(web.host, web.port, type=socket.SOCK_STREAM)[0]
-        # Named as TCP, it gives connections to which asyncio sets TCP_NODELAY. Without it an
-        # answer of two writes waits 40 ms for the client's delayed acknowledgement.
+        # With IPPROTO_TCP, asyncio sets TCP_NODELAY for the connections. Without it, an answer
+        # of two writes waits 40 ms for the delayed acknowledgement of the client.
         listener = Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.connections = Connections()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

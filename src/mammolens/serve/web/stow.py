@@ -1,7 +1,7 @@
-"""STOW-RS as a server: each part of a request is received and answered for itself.
+"""STOW-RS as a server: each part of a request is received separately and has its own answer.
 
-A part goes to the disk while it comes in, so that memory does not grow with it. What was received
-before a request breaks off stays received: the sender, who hears nothing, sends it again.
+A part is written to the disk while it arrives, so that memory does not grow. If a request breaks
+off, its complete parts stay received; the sender gets no answer and sends all of them again.
 
 Source: PS3.18 10.5 (Store transaction), annex I (response), PS3.19 A.1 (Native DICOM Model).
 """
@@ -24,7 +24,7 @@ from mammolens.errors import (
 )
 from mammolens.serve import logs
 from mammolens.serve.holdings import SOURCE, NodeState
-from mammolens.serve.intake import Named, PartialObject
+from mammolens.serve.intake import Identifiers, PartialObject
 from mammolens.serve.record import audit
 from mammolens.serve.web._multipart import MediaType, Multipart, PartSink, parse_media_type
 from mammolens.status import status_of
@@ -53,7 +53,7 @@ Attribute = dict[str, Any]
 
 @dataclass
 class _Part:
-    """A part of a request, which is received when it is whole."""
+    """A part of a request; it is received when it is complete."""
 
     request: StoreRequest
     item: PartialObject
@@ -67,17 +67,17 @@ class _Part:
 
 @dataclass
 class StoreRequest:
-    """One request to store: fed with its body, it receives each part, and answers in the end.
+    """One store request: it gets the body piece by piece, receives each part, and gives the answer.
 
     Parameters
     ----------
     study
-        Study that every object must be of; ``None``: any.
+        Study of all objects; ``None`` accepts any.
 
     Raises
     ------
     NotAnImage
-        The media type has no boundary, or none that can be one.
+        The media type has no valid boundary.
     """
 
     state: NodeState
@@ -104,7 +104,7 @@ class StoreRequest:
         Raises
         ------
         NotAnImage
-            The body is not multipart with its boundary; what came before stays received.
+            The body is not multipart with its boundary; complete parts stay received.
         """
         if self._multipart is not None:
             self._multipart.feed(piece)
@@ -112,12 +112,12 @@ class StoreRequest:
             self._part.write(piece)
 
     def finish(self) -> None:
-        """Take note that the body is whole.
+        """End the body.
 
         Raises
         ------
         NotAnImage
-            It is not.
+            The body is not complete.
         """
         if self._multipart is not None:
             self._multipart.close()
@@ -125,7 +125,7 @@ class StoreRequest:
             self.end_part(self._part)
 
     def break_off(self, error: Exception) -> None:
-        """Take note that the body is broken: the part that was begun is lost."""
+        """End a broken body: its unfinished part is lost."""
         if self._part is not None:
             self._part.refuse(error)
             self._fail(self._part, error)
@@ -133,14 +133,14 @@ class StoreRequest:
             self._fail(PartialObject(self.state, 0), error)
 
     def discard(self) -> None:
-        """Throw away what has come of an unfinished part."""
+        """Delete the draft of an unfinished part."""
         if self._part is not None:
             self._part.discard()
 
     def end_part(self, item: PartialObject) -> None:
-        """Receive a part, or enter why it cannot be."""
+        """Receive a part, or enter the reason for its refusal."""
         self._part = None
-        name = item.name()
+        name = item.identifiers()
         if (
             item.error is None
             and self.study
@@ -158,11 +158,11 @@ class StoreRequest:
         elif name is not None:
             self.stored.append({**_reference(name), "00081190": {"vr": "UR"}})
         else:
-            # Received, but its identifiers come too late in it: the answer cannot name it.
+            # Received, but its identifiers are not in its first bytes: the answer has no UIDs.
             self.stored.append({"00081190": {"vr": "UR"}})
 
     def status(self) -> int:
-        """Give the HTTP status: 200 all, 202 some, else why none."""
+        """Give the HTTP status: 200 if all were stored, 202 if some, else the error."""
         if self.stored:
             return 202 if self.failed or self.unnamed else 200
         for status in (500, 507, 413, 400):
@@ -196,7 +196,7 @@ class StoreRequest:
         return PartialObject(self.state, self.state.settings.intake.max_mb << 20)
 
     def _fail(self, item: PartialObject, error: Exception) -> None:
-        status, name = status_of(error), item.name()
+        status, name = status_of(error), item.identifiers()
         if status.http >= 500:
             self.statuses.add(status.http)
         reason = {"00081197": {"vr": "US", "Value": [status.dimse]}}
@@ -236,7 +236,7 @@ def _add_attributes(above: ElementTree.Element, data: Attribute) -> None:
                 below.text = str(value)
 
 
-def _reference(name: Named) -> Attribute:
+def _reference(name: Identifiers) -> Attribute:
     return {
         "00081150": {"vr": "UI", "Value": [name.sop_class_uid]},
         "00081155": {"vr": "UI", "Value": [name.sop_instance_uid]},

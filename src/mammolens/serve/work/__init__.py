@@ -1,12 +1,11 @@
-"""Work: an exam becomes due, a job is claimed, analysed, and its one result entered."""
+"""Analysis of received exams: jobs are queued and claimed, and each gets one result."""
 
 from __future__ import annotations
 
 from mammolens.serve.work.queue import revive_jobs
-from mammolens.serve.work.worker import work, work_off
+from mammolens.serve.work.worker import work
 
 __all__ = [
     "revive_jobs",
     "work",
-    "work_off",
 ]

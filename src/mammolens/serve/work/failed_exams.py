@@ -1,7 +1,7 @@
 """The failed result of an exam that was given up, made without opening any of its objects.
 
-One of them may kill the process that opens it, or hang it for ever. The database has enough to name
-the exam and its objects: patient id, accession number, and the UIDs of study, series and objects.
+An object may kill or hang the process that opens it. The database has enough to name the exam and
+its objects: patient ID, accession number, and the UIDs of study, series and objects.
 """
 
 from __future__ import annotations
@@ -30,16 +30,15 @@ RIVAL: Final = Caution(
     "another object claims the SOPInstanceUID of one of these images with another content",
     doubt=True,
 )
-GIVEN_UP: Final = Caution(
-    GIVEN_UP_NAME, "the analysis was begun several times and never came to its end"
-)
+GIVEN_UP: Final = Caution(GIVEN_UP_NAME, "the analysis was begun several times and never finished")
 
 
 def given_up(inputs: ExamInputs) -> tuple[Exam, list[Unreadable]]:
     """Describe an exam and its objects from the database; no object is opened.
 
-    The database has patient id, accession number and UIDs. It does not have name and birth date,
-    which are empty in the result; with de-identification they are sealed there, and come back.
+    The database has patient ID, accession number and UIDs. It does not have name and birth date, so
+    they are empty in the result. With de-identification, it has them encrypted, and they are
+    restored.
     """
     cautions = (*cautions_of(inputs), GIVEN_UP)
     exam = Exam(inputs.patient_id, inputs.study_instance_uid, {}, cautions)
@@ -74,7 +73,7 @@ def _source_of(inputs: ExamInputs, instance: StoredInstance) -> Source:
 
 
 def cautions_of(inputs: ExamInputs) -> Iterator[Caution]:
-    """Give the cautions that follow from reception and from the database."""
+    """Give the cautions of the exam that reception and the database show."""
     yield from dict.fromkeys(_doubts_at_reception(inputs))
     if any(instance.role is Role.RIVAL for instance in inputs.instances):
         yield RIVAL
@@ -85,5 +84,5 @@ def cautions_of(inputs: ExamInputs) -> Iterator[Caution]:
 def _doubts_at_reception(inputs: ExamInputs) -> Iterator[Caution]:
     for instance in inputs.instances:
         if instance.role is Role.INPUT and instance.reason:
-            text = f"the header of an image raised {instance.reason} before its identity went"
+            text = f"the header of an image raised {instance.reason} before it was de-identified"
             yield Caution("doubt_at_reception", text, doubt=True)

@@ -1,9 +1,9 @@
-"""A child process that performs: what kills it, or holds it, costs one attempt of one exam.
+"""A child process that performs jobs: an object that kills it costs one attempt of one exam.
 
-Decoders of pictures are C code, and a received object can be made to crash them, to take all
-memory, or to never end. The worker itself therefore opens none: each of its threads has a child of
-its own. The thread holds the lease; the child performs, and answers through a pipe. A child that
-dies or stands still is replaced, and its job fails like any other.
+Image decoders are C code. A manipulated object can crash them, use all memory, or make them run for
+ever. Therefore the worker opens no object itself: each of its threads has a child process. The
+thread holds the lease; the child performs the job and answers through a pipe. A child that dies or
+hangs is replaced, and its job has failed.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ __all__ = ["Child", "Failure", "JobFailed", "explain"]
 
 ROOM: Final = "worker"
 START_S: Final = 300.0
-"""Longest time in which a child loads the model: a large one, on a slow and busy disk."""
+"""Longest time to load the model: enough for a large model on a slow and busy disk."""
 END_S: Final = 5.0
 OOM_SCORE: Final = "500"
-"""Where memory runs out, Linux ends a child before the node or its database (0: as any other)."""
+"""If memory runs out, Linux kills the child before the node or its database (0 is the default)."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a job came to no result: a text without identifiers, and the error number of a fault
-    of our own disk or database (0: a database; ``None``: no such fault)."""
+    """Why a job failed: a text without identifiers, and the error number of a fault of our own disk
+    (0: its database; ``None``: no such fault)."""
 
     text: str
     own_errno: int | None = None
 
 
 class JobFailed(Exception):
-    """A job came to no result in a child."""
+    """A job failed in a child."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.text)
@@ -60,7 +60,7 @@ class JobFailed(Exception):
 
 
 def explain(error: Exception) -> Failure:
-    """Put an error into words without identifiers."""
+    """Describe an error without identifiers."""
     if isinstance(error, JobFailed):
         return error.failure
     message = f": {error.message}" if isinstance(error, MammolensError) else ""
@@ -72,7 +72,7 @@ def explain(error: Exception) -> Failure:
 
 @dataclass
 class Child:
-    """The child of one thread of the worker; it is started when it is needed."""
+    """The child process of one thread of the worker; it is started when it is needed."""
 
     settings: NodeSettings
     threads: int | None = None
@@ -81,12 +81,12 @@ class Child:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
-        """Make sure that a child lives and has loaded the model.
+        """Make sure that the child runs and has loaded the model.
 
         Raises
         ------
         ModelError
-            It could not begin: no exam is at fault.
+            It could not start; no exam is the cause.
         """
         if self._process is not None and self._process.is_alive():
             return
@@ -109,12 +109,12 @@ class Child:
         except (EOFError, OSError) as error:
             self.end()
             raise ModelError(
-                f"the process that analyses could not begin ({_manner(process)})",
+                f"the process that analyses could not start ({_manner(process)})",
                 remedy="Look at its log, and whether there is enough memory",
             ) from error
         if said is not None:
             self.end()
-            raise ModelError(f"the process that analyses could not begin ({said})")
+            raise ModelError(f"the process that analyses could not start ({said})")
 
     def perform(self, job: Job, longest_s: float) -> tuple[Outcome, list[ResultFile]]:
         """Let the child perform a job.
@@ -122,7 +122,7 @@ class Child:
         Raises
         ------
         JobFailed
-            It said why, died, or took longer than `longest_s` and was ended.
+            The child reported a failure, died, or took longer than `longest_s` and was killed.
         """
         outcome, files = self._ask(job, longest_s)
         return outcome, files
@@ -158,7 +158,7 @@ class Child:
         return said
 
     def end(self) -> None:
-        """End the child, whatever it does."""
+        """Kill the child."""
         with self._lock:
             process, self._process = self._process, None
             pipe, self._pipe = self._pipe, None
@@ -179,7 +179,7 @@ def _manner(process: SpawnProcess) -> str:
 
 
 def _serve(pipe: Connection, settings: NodeSettings, threads: int | None) -> None:
-    """Perform what comes through the pipe, until it is closed."""
+    """Perform the jobs that arrive through the pipe, until it is closed."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # the worker decides when its child ends
     threading.Thread(target=_follow_parent, name="parent", daemon=True).start()
@@ -214,7 +214,7 @@ def _answer(
 
 
 def _follow_parent() -> None:
-    """End at once when the worker is gone: its lease is, too."""
+    """End when the worker has ended, because its lease is lost then."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])

@@ -1,10 +1,10 @@
-"""One job performed: the stored objects of an exam are analysed, and the sinks make its files.
+"""Perform one job: analyse the stored objects of an exam, and let the sinks make its files.
 
-An exam always gets a result. One that cannot be read, and one whose analysis was tried too often,
-gets a *failed* result, which says "unknown": never nothing, and never "normal". An exam that was
-tried too often may hold an object that kills whoever opens it: its failed result is made of what
-the database holds, and no object is opened. A fault of our own disk is neither a result nor an
-attempt: it is raised, whatever the library that met it made of it.
+Every exam gets a result. If it cannot be read, or its analysis was tried too often, the result is
+*failed*, which means "unknown", and never "normal". If it was tried too often, one of its objects
+may kill the process that opens it: then no object is opened, and the failed result is made from the
+database. A fault of the node's own disk is neither a result nor an attempt: it is raised as a
+`StorageError`, also if a library has turned it into another error.
 """
 
 from __future__ import annotations
@@ -62,18 +62,18 @@ _REASONS: Final = frozenset({"low_withheld", "not_validated"})
 """Cautions that say why the result is not to be taken as it stands."""
 MOST_FILES: Final = 1000
 MOST_BYTES: Final = 2 << 30
-"""What one sink may make of one exam: a sink of another package may never end."""
+"""Limits on the files of one exam from one sink; the sink of another package may never end."""
 
 
 def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome, list[ResultFile]]:
-    """Analyse an exam, write its results into the store, and say what is to be entered.
+    """Analyse an exam, write its files to the store, and give the result that must be entered.
 
-    Nothing is entered here: what this leaves behind when it is killed is swept away.
+    Nothing is entered in the database here. If this process is killed, its files are removed later.
 
     Raises
     ------
     StorageError
-        Objects or results cannot be read or written just now: to be tried again.
+        Objects cannot be read, or results not be written, now; the job must be tried again.
     """
     inputs = read_inputs(state.database, job)
     before = read_predecessor(state.database, job.exam_id)
@@ -155,7 +155,7 @@ def _identified(state: NodeState, job: Job, prediction: Prediction) -> Predictio
 
 
 def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
-    """Sort the objects of an exam into readable and refused; the first of a UID comes first."""
+    """Sort the objects of an exam into readable and refused ones, in the order of reception."""
     files: list[ImageFile] = []
     unreadable: list[Unreadable] = []
     sources: list[Source] = []
@@ -174,7 +174,7 @@ def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
         refusal = info.refusal
         instance = received_as[digest]
         if refusal is None and instance.role is Role.REFUSED:
-            refusal = _refused_at_the_door(file, instance.reason)
+            refusal = _refused_at_reception(file, instance.reason)
         source = Source(info.ref, info.header)
         sources.append(source)
         if refusal is None:
@@ -192,8 +192,8 @@ def _plan(received: Store, inputs: ExamInputs) -> ExamPlan:
     )
 
 
-def _refused_at_the_door(file: ImageFile, reason: str | None) -> UnsupportedImage:
-    """The refusal of an object that could be read now: film, or one whose words are gone."""
+def _refused_at_reception(file: ImageFile, reason: str | None) -> UnsupportedImage:
+    """Make the refusal of an object that only reception could see: film, or removed text."""
     if reason == FILM_NOT_READ:
         return UnsupportedImage(
             "digitised and computed radiography is not read by this node",
@@ -202,7 +202,7 @@ def _refused_at_the_door(file: ImageFile, reason: str | None) -> UnsupportedImag
             remedy="Turn on intake.film, or send digital mammograms",
         )
     return UnsupportedImage(
-        f"the object was refused when it came, before its identity was taken off ({reason})",
+        f"the object was refused at reception, before it was de-identified ({reason})",
         source=file.name,
         remedy="Send the standard views of the breast",
     )
@@ -215,7 +215,7 @@ def _describe(
         describe_run(package, state.settings.model.prevalence),
         created=job.claimed_at,
         revision=before.revision + 1 if before else 1,
-        # The objects of an earlier result are made of the same headers: not opened either.
+        # The objects of an earlier result have the same headers, so they are not opened either.
         supersedes=tuple(_superseded(state.results, before)) if before and not job.last else (),
     )
 
@@ -230,12 +230,12 @@ def _superseded(results: Store, before: Predecessor) -> Iterator[tuple[str, str,
 def _make(
     sink: str, prediction: Prediction, info: RunInfo, results: Store
 ) -> tuple[list[ResultFile], list[str]]:
-    """Let one sink make its files of an exam, and keep them; if it fails, the others go on.
+    """Let one sink make its files of an exam, and store them; if it fails, the others still run.
 
     Raises
     ------
     StorageError
-        Our own disk is full or cannot be written: the sink is not at fault.
+        Our own disk is full or cannot be written; this is not a fault of the sink.
     ConfigError, ModelError
         The sink cannot be used at all.
     """
@@ -246,7 +246,7 @@ def _make(
         for artefact in exam_artefacts(sink, prediction, info):
             content = _read(artefact, left)
             left -= len(content)
-            files.append(_keep(sink, artefact, content, results))
+            files.append(_store(sink, artefact, content, results))
             if len(files) > MOST_FILES:
                 raise ValueError(f"the sink gives more than {MOST_FILES} files of an exam")
     except InputError:
@@ -268,14 +268,14 @@ def _make(
 
 
 def _is_elsewhere(fault: OSError, ours: Path) -> bool:
-    """Whether a sink met the fault at a file of its own, on a disk that has room."""
+    """Whether the fault is about a file of the sink itself, on a disk that is not full."""
     if fault.errno not in OF_ONE_FILE or not isinstance(fault.filename, str):
         return False
     return not Path(fault.filename).is_relative_to(ours)
 
 
 def _read(artefact: Artefact, most_bytes: int) -> bytes:
-    """Read an artefact that may be endless."""
+    """Read an artefact, which may be too large."""
     content = bytearray()
     for piece in artefact.pieces():
         content += piece
@@ -284,7 +284,7 @@ def _read(artefact: Artefact, most_bytes: int) -> bytes:
     return bytes(content)
 
 
-def _keep(sink: str, artefact: Artefact, content: bytes, results: Store) -> ResultFile:
+def _store(sink: str, artefact: Artefact, content: bytes, results: Store) -> ResultFile:
     ids = artefact.dicom
     return ResultFile(
         sink,

@@ -1,8 +1,8 @@
-"""Exams become due, and workers claim them: one job for one version of an exam, one at a time.
+"""The queue of jobs: a job analyses one version of an exam, and one worker at a time claims it.
 
-An exam is due when nothing has come for the quiet time, or at once when its four standard views are
-there for the first time. What comes after a job was made raises the exam's version: a job that
-still waits takes it in; one that runs is followed by another, whose result supersedes the first.
+An exam is due if nothing was received for the quiet time, or as soon as its four standard views
+were received. Objects that are received later raise the version of the exam. A job that still waits
+then includes them; after a job that runs, another one follows, and its result supersedes the first.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ __all__ = [
 ]
 
 LAST_CHANCES: Final = 3
-"""How often the failed result of an exam is begun. It touches no object, so only something outside
-(a power cut, an operator) can end its worker; after that the job is dead, and readiness says so."""
+"""How often the failed result of an exam is tried. It opens no object, so only an outer cause (a
+power cut, an operator) can end its worker. After that the job is dead, and readiness reports it."""
 
 
 @dataclass(frozen=True)
 class Job(HeldWork):
     """One analysis, held by one worker: the instances of an exam up to `version`.
 
-    `last` means that this attempt is one more than may be made: no object is opened again, and the
-    exam gets its failed result. `made_at` is when the job was made.
+    `last` is true after the allowed attempts: no object is opened, and the exam gets its failed
+    result. `made_at` is when the job was queued.
     """
 
     TABLE = JOBS
@@ -71,7 +71,7 @@ class Job(HeldWork):
 
 
 def queue_due(database: Database, exams: ExamSettings) -> int:
-    """Make a job of every exam that is due, or let its waiting job take in what came.
+    """Queue a job for every exam that is due, or update its waiting job.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def queue_due(database: Database, exams: ExamSettings) -> int:
 
 
 def claim_job(database: Database, worker: str, jobs: JobSettings) -> Job | None:
-    """Hold the oldest job that may run, if there is one; no other worker holds it then.
+    """Claim the oldest job that may run; ``None`` if there is none.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def claim_job(database: Database, worker: str, jobs: JobSettings) -> Job | None:
 
 
 def revive_jobs(database: Database, actor: str) -> int:
-    """Queue every dead job again, unless a later one has taken its place; say how many.
+    """Queue every dead job again, unless the exam has a later job; give the number.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def revive_jobs(database: Database, actor: str) -> int:
 def _due(
     database: Database, connection: sa.Connection, exams: ExamSettings
 ) -> sa.Select[tuple[int, int]]:
-    """Exams that changed since their last job, are quiet or whole, and are not in work."""
+    """Exams that changed since their last job, are quiet or complete, and are not analysed now."""
     now = database.now(connection)
     quiet = sa.or_(
         EXAMS.c.last_received_at <= now - timedelta(seconds=exams.quiet_time_s),
@@ -176,7 +176,7 @@ def _due(
 
 
 def _queue(connection: sa.Connection, exam: sa.Row[tuple[int, int]], now: datetime) -> bool:
-    """Make or raise the job of an exam; ``False`` where a worker is just taking it."""
+    """Queue or update the job of an exam; ``False`` if a worker is claiming it now."""
     waiting = connection.execute(
         sa.select(JOBS.c.id, JOBS.c.state)
         .where(JOBS.c.exam_id == exam.id, JOBS.c.finished_at.is_(None))

@@ -1,4 +1,4 @@
-"""Results of jobs: entered once, in one transaction with their files and deliveries."""
+"""Results of jobs: each is entered once, in one transaction with its files and deliveries."""
 
 from __future__ import annotations
 
@@ -45,9 +45,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class StoredInstance:
-    """A received object of an exam, as the analysis needs it; `reason` is why it was refused, or
-    which doubts its header raised before its identity was taken off. What else the database knows
-    of it names it in a failed result, for which the object itself is not touched."""
+    """A received object of an exam, as the database describes it.
+
+    `reason` is why it was refused, or which doubts its header raised before it was de-identified.
+    """
 
     digest: str
     role: Role
@@ -60,10 +61,10 @@ class StoredInstance:
 
 @dataclass(frozen=True)
 class ExamInputs:
-    """Everything that one job analyses, in the order in which it came.
+    """The inputs of one job, in the order of reception.
 
-    `n_identities` counts the patients whom the study names: with more than one, each has an exam
-    of their own, and every result says so.
+    `n_identities` counts the patient identities in the study. If there are several, each has its
+    own exam, and every result has a caution.
     """
 
     study_instance_uid: str
@@ -75,7 +76,7 @@ class ExamInputs:
 
 @dataclass(frozen=True)
 class ResultFile:
-    """A piece of a result that lies in the store; the UIDs are those of a DICOM object."""
+    """A stored file of a result; the UIDs are those of a DICOM object."""
 
     sink: str
     name: str
@@ -95,10 +96,10 @@ class Predecessor:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the analysis said; probabilities are ``None`` exactly where it failed.
+    """The outcome of an analysis; probabilities are ``None`` exactly if it failed.
 
-    `cautions` are names, not sentences, and carry no identifier. `doubts` are (name, text), and
-    `withheld` says that the exam would have been low without them; `overlay` is packed JSON.
+    `cautions` are names, not sentences, without identifiers. `doubts` are (name, text), and
+    `withheld` means that the exam would have been low without them; `overlay` is packed JSON.
     """
 
     category: TriageCategory
@@ -129,7 +130,7 @@ class Outcome:
 
 
 def read_inputs(database: Database, job: Job) -> ExamInputs:
-    """List what a job analyses: the same however often it is tried.
+    """Read the inputs of a job; they are the same at every attempt.
 
     Raises
     ------
@@ -170,7 +171,7 @@ def _stored(row: sa.Row[Any]) -> StoredInstance:
 
 
 def read_predecessor(database: Database, exam_id: int) -> Predecessor | None:
-    """Find the newest result of an exam, which the next one will supersede.
+    """Read the newest result of an exam, which the next one supersedes.
 
     Raises
     ------
@@ -198,9 +199,9 @@ def commit_result(
     routes: Sequence[RouteSettings],
     store: Store,
 ) -> int | None:
-    """Enter a result, its files, and a delivery of each file to each route that wants it.
+    """Enter a result, its files, and the deliveries of its files by the routes.
 
-    A job has one result: if it was entered before, that one is given and nothing is changed.
+    A job has one result: if it was entered before, its number is given and nothing is changed.
 
     Returns
     -------
@@ -210,7 +211,7 @@ def commit_result(
     Raises
     ------
     StorageError
-        The database cannot be used, or a file is gone from the store.
+        The database cannot be used, or a file is missing in the store.
     """
     with database.write() as connection:
         entered = connection.execute(
@@ -289,8 +290,8 @@ def _earlier_deliveries(
 ) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
     """Give the routes of earlier results of an exam, and the objects that each route has or gets.
 
-    A route that had a result gets its correction too; an object that has not changed keeps its UID
-    and is sent once.
+    If a route sent a result, it also sends its correction. An object that did not change keeps its
+    UID and is sent only once.
     """
     rows = connection.execute(
         sa.select(DELIVERIES.c.route, DELIVERIES.c.state, FILES.c.sop_instance_uid)

@@ -1,4 +1,4 @@
-"""Objects in our own store, whose read errors are faults of ours and never of the object."""
+"""Objects in the node's own store: a read error is a fault of the store, not of the object."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["StoredFile", "check_digests", "check_store", "lost_object"]
 
 
 class StoredFile(ImageFile):
-    """An object in our own store: where it cannot be read, the fault is ours, not the object's.
+    """An object in the node's own store; if it cannot be read, the store is at fault.
 
-    Results and messages call it by its digest, and do not show where the store is.
+    Results and messages name it by its digest, and do not show the path of the store.
     """
 
     @property
@@ -24,12 +24,12 @@ class StoredFile(ImageFile):
         return self.path.name
 
     def read_bytes(self) -> bytes:
-        """Read everything.
+        """Read the whole object.
 
         Raises
         ------
         InputError
-            The object is empty or larger than is read.
+            The object is empty or too large.
         StorageError
             The store cannot be read.
         """
@@ -42,7 +42,7 @@ class StoredFile(ImageFile):
 
 
 def check_store(error: InputError) -> None:
-    """Tell an object that cannot be used from a store that cannot be read.
+    """Raise a `StorageError` if an object was refused because the store cannot be read.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def check_store(error: InputError) -> None:
 
 
 def check_digests(exam: Exam) -> None:
-    """Make sure that what was decoded is what was received: its name is its digest.
+    """Make sure that the decoded objects are the received ones: their names are their digests.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def check_digests(exam: Exam) -> None:
 
 
 def lost_object(received: Store) -> StorageError:
-    """Tell one object that is lost from a store that is not there, which is waited for."""
+    """Make the error for a missing object; if the whole store is missing, it is our own fault."""
     error = StorageError(
         "a received object is gone", remedy="Check that the data folder is mounted and whole"
     )

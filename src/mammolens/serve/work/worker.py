@@ -1,10 +1,10 @@
-"""The worker: it makes pictures of what came, jobs of exams that are due, and enters their results.
+"""The worker: it makes previews, queues jobs for exams that are due, and enters their results.
 
-Any number of workers share a database. Each of its threads performs in a child process (see
-`isolation`), which loads the model. A worker that is killed loses its leases, and another does the
-jobs again. While our own disk is full or cannot be written no job is taken, and one that meets such
-a fault goes back without counting an attempt. On SIGTERM a worker ends the exams in work and
-leaves.
+Any number of workers can share a database. Each thread of a worker performs its jobs in a child
+process (see `isolation`), which loads the model. If a worker is killed, it loses its leases, and
+another worker repeats its jobs. While our own disk is full or cannot be written, no job is claimed;
+a job that meets such a fault is queued again, and the attempt is not counted. When `stop` is set,
+the threads finish the exams that they analyse, and end.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final
 
 from mammolens.errors import StorageError
@@ -24,21 +23,19 @@ from mammolens.model import ModelPackage
 from mammolens.serve import logs
 from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState, try_folder
 from mammolens.serve.record import JOBS, POSTPONED, Pulse, attempts, beating
+from mammolens.serve.settings import NodeSettings
 from mammolens.serve.work.isolation import Child, Failure, explain
-from mammolens.serve.work.performance import perform
 from mammolens.serve.work.pictures import (
-    Picture,
     PictureTask,
     claim_pictures,
     enter_pictures,
     give_up_pictures,
-    make_pictures,
 )
 from mammolens.serve.work.queue import Job, claim_job, queue_due
-from mammolens.serve.work.results import Outcome, ResultFile, commit_result
+from mammolens.serve.work.results import commit_result
 from mammolens.sinks import find_sink
 
-__all__ = ["work", "work_off"]
+__all__ = ["work"]
 
 ROOM: Final = "worker"
 AWAY_S: Final = 5.0
@@ -46,37 +43,25 @@ PICTURES_S: Final = 120.0
 """Longest time for some pictures, before the child is ended."""
 
 
-@dataclass(frozen=True)
-class _InProcess:
-    """Performs jobs in this process, which a crash ends; it has the methods of `Child`."""
-
-    state: NodeState
-    package: ModelPackage
-
-    def start(self) -> None:
-        """Be ready."""
-
-    def perform(self, job: Job, longest_s: float) -> tuple[Outcome, list[ResultFile]]:  # noqa: ARG002
-        """Perform a job, however long it takes."""
-        return perform(self.state, self.package, job)
-
-    def show(self, tasks: Sequence[PictureTask], longest_s: float) -> list[Picture]:  # noqa: ARG002
-        """Make pictures, however long it takes."""
-        return make_pictures(self.state, self.package, tasks)
-
-    def end(self) -> None:
-        """Hold nothing."""
-
-
-def work(state: NodeState, threads: int, stop: threading.Event, *, apart: bool = False) -> int:
-    """Perform jobs until `stop` is set, and give the number of results entered.
+def work(
+    state: NodeState,
+    threads: int,
+    stop: threading.Event,
+    *,
+    once: bool = False,
+    make_child: Callable[[NodeSettings, int | None], Child] = Child,
+) -> int:
+    """Perform jobs until `stop` is set, and return the number of results entered.
 
     Parameters
     ----------
     threads
-        How many exams are in work at a time.
-    apart
-        Whether each is performed in a child process, as the command does.
+        How many exams are analysed at the same time, each in a child process of its own.
+    once
+        End when no job may run now. Exams that wait for their quiet time, and jobs that wait after
+        a failure, are left.
+    make_child
+        Makes the child of a thread, from the settings and the number of threads that it may use.
 
     Raises
     ------
@@ -85,126 +70,102 @@ def work(state: NodeState, threads: int, stop: threading.Event, *, apart: bool =
     ModelError
         The model cannot be used.
     """
-    return _run(state, threads, stop, lambda: stop.wait(state.settings.jobs.poll_s), apart)
-
-
-def work_off(state: NodeState, threads: int, stop: threading.Event, *, apart: bool = False) -> int:
-    """Perform the jobs that may run now, and give the number of results entered.
-
-    Exams that still wait for their quiet time, and jobs that wait after a failure, are left.
-
-    Raises
-    ------
-    ConfigError
-        A sink is unknown or cannot be loaded.
-    ModelError
-        The model cannot be used.
-    """
-    return _run(state, threads, stop, lambda: True, apart)
-
-
-def _run(
-    state: NodeState,
-    threads: int,
-    stop: threading.Event,
-    rest: Callable[[], bool],
-    apart: bool,
-) -> int:
-    """Run the threads; `rest` is called by one that finds no work, and says whether to end."""
     for sink in state.settings.all_sinks:
         find_sink(sink).check()
-    package = ModelPackage.load(state.settings.model.name)
-    package.card.for_breasts()
-    make: Callable[[], Child | _InProcess]
-    if apart:
-        each = None if threads == 1 else max(1, (os.cpu_count() or 1) // threads)
-        make = lambda: Child(state.settings, each)  # noqa: E731
-        del package
-    else:
-        make = lambda: _InProcess(state, package)  # noqa: E731
+    ModelPackage.load(state.settings.model.name).card.for_breasts()
+    threads_of_child = None if threads == 1 else max(1, (os.cpu_count() or 1) // threads)
     logs.event(ROOM, "started", threads=threads)
     try:
         with (
             beating(state.database, JOBS, state.settings.jobs.lease_s) as pulse,
             ThreadPoolExecutor(threads, "worker") as pool,
         ):
-            names = [f"{socket.gethostname()}:{os.getpid()}:{n}" for n in range(threads)]
-            runs = [pool.submit(_serve, state, make(), n, pulse, stop, rest) for n in names]
+            runs = [
+                pool.submit(
+                    _work_in_thread,
+                    state,
+                    make_child(state.settings, threads_of_child),
+                    f"{socket.gethostname()}:{os.getpid()}:{number}",
+                    pulse,
+                    stop,
+                    once,
+                )
+                for number in range(threads)
+            ]
             return sum(run.result() for run in runs)
     finally:
         logs.event(ROOM, "ended")
 
 
-def _serve(
-    state: NodeState,
-    performer: Child | _InProcess,
-    name: str,
-    pulse: Pulse,
-    stop: threading.Event,
-    rest: Callable[[], bool],
+def _work_in_thread(
+    state: NodeState, child: Child, name: str, pulse: Pulse, stop: threading.Event, once: bool
 ) -> int:
     entered = 0
     try:
         while not stop.is_set():
             try:
-                shown = _show(state, performer)
-                job = _next(state, performer, name)
+                shown = _show(state, child)
+                job = _claim_next(state, child, name)
             except StorageError as error:
                 logs.event(ROOM, "database_away", logging.ERROR, error=type(error).__name__)
                 stop.wait(AWAY_S)
                 continue
             except Exception:
-                stop.set()  # the other threads, too: whoever started this process starts it again
+                stop.set()  # end the other threads too; a service manager starts the process again
                 raise
             if job is not None:
-                entered += _do(state, performer, pulse, job)
-            elif not shown and rest():
+                entered += _perform(state, child, pulse, job)
+            elif shown:
+                continue
+            elif once:
                 break
+            else:
+                stop.wait(state.settings.jobs.poll_s)
     finally:
-        performer.end()
+        child.end()
     return entered
 
 
-def _show(state: NodeState, performer: Child | _InProcess) -> bool:
-    """Make some of the pictures that wait, and return whether there were any."""
-    performer.start()
+def _show(state: NodeState, child: Child) -> bool:
+    """Make some of the previews that wait, and return whether there were any."""
+    child.start()
     if try_folder(state.received.folder) is not None:
         return False
     tasks = claim_pictures(state.database)
     if not tasks:
         return False
     try:
-        pictures = performer.show(tasks, PICTURES_S)
+        pictures = child.show(tasks, PICTURES_S)
     except Exception as error:
         kind = type(error).__name__
         logs.event(ROOM, "pictures_not_made", logging.ERROR, error=kind, count=len(tasks))
-        performer.start()
+        child.start()
         for task in tasks:
-            _show_one(state, performer, task)
+            _show_one(state, child, task)
         return True
     enter_pictures(state.database, state.received, pictures)
     return True
 
 
-def _show_one(state: NodeState, performer: Child | _InProcess, task: PictureTask) -> None:
-    """Make one picture by itself, since one of several has failed."""
+def _show_one(state: NodeState, child: Child, task: PictureTask) -> None:
+    """Make one preview by itself, because one of several has failed."""
     try:
-        enter_pictures(state.database, state.received, performer.show([task], PICTURES_S))
+        enter_pictures(state.database, state.received, child.show([task], PICTURES_S))
     except Exception as error:
         if _is_of_disk(error):
             return
         give_up_pictures(state.database, [task])
-        performer.start()
+        child.start()
 
 
 def _is_of_disk(error: Exception) -> bool:
-    """Whether our own disk or database is at fault, so that the picture waits for its time."""
+    """Whether our own disk or database failed, so that the preview is made later."""
     return explain(error).own_errno is not None
 
 
-def _next(state: NodeState, performer: Child | _InProcess, name: str) -> Job | None:
-    """Take the next job, if its results could be written."""
-    performer.start()
+def _claim_next(state: NodeState, child: Child, name: str) -> Job | None:
+    """Claim the next job, if its results could be written."""
+    child.start()
     queue_due(state.database, state.settings.exams)
     folder = state.results.folder
     fault = try_folder(folder)
@@ -216,14 +177,14 @@ def _next(state: NodeState, performer: Child | _InProcess, name: str) -> Job | N
     return claim_job(state.database, name, state.settings.jobs)
 
 
-def _do(state: NodeState, performer: Child | _InProcess, pulse: Pulse, job: Job) -> bool:
+def _perform(state: NodeState, child: Child, pulse: Pulse, job: Job) -> bool:
     """Perform one job, and return whether its result was entered."""
     began = time.monotonic()
     longest_s = 2 * state.settings.jobs.time_limit_s
     fields: dict[str, str | float] = {"exam": job.exam_id, "job": job.lease.id}
     try:
         with pulse.holding([job.lease], began, longest_s):
-            outcome, files = performer.perform(job, longest_s)
+            outcome, files = child.perform(job, longest_s)
             result = commit_result(
                 state.database,
                 job,
@@ -255,7 +216,7 @@ def _fail(state: NodeState, job: Job, failure: Failure) -> None:
 
 
 def _is_ours(job: Job, failure: Failure) -> bool:
-    """Whether a job waits for our own disk or database; what may be one bad file waits an hour."""
+    """Whether a job must wait for our own disk or database; for a single bad file, only an hour."""
     if failure.own_errno not in OF_ONE_FILE:
         return failure.own_errno is not None
     return job.made_at is None or job.claimed_at - job.made_at < PATIENCE

@@ -19,9 +19,8 @@ from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.readings import Mark, MarkShape, SignedReading
 from mammolens.sinks import Artefact
 from mammolens.sinks import _dicom_codes as codes
-from mammolens.sinks._dicom_common import dicom_file, result_uid
+from mammolens.sinks._dicom_common import dicom_file, evidence, result_uid
 from mammolens.sinks._dicom_report import content_digest, exam_ref
-from mammolens.sinks._dicom_values import carried_back
 from mammolens.sinks.reading import codes as birads
 from mammolens.sinks.reading._common import (
     complete,
@@ -72,7 +71,7 @@ def build_reading_sr(reading: SignedReading) -> Dataset:
     first = sources[0]
     ref = exam_ref(first)
     made = sr.Comprehensive3DSR(
-        evidence=[_evidence(source) for source in sources],
+        evidence=[evidence(source) for source in sources],
         content=content[0],
         is_complete=True,
         is_final=not (reading.is_behind or reading.role == "opinion"),
@@ -84,16 +83,6 @@ def build_reading_sr(reading: SignedReading) -> Dataset:
     for item in made.VerifyingObserverSequence:
         item.VerificationDateTime = reading.signed.astimezone().strftime("%Y%m%d%H%M%S")
     return complete(made, "reading-sr", first, reading)
-
-
-def _evidence(source: Source) -> Dataset:
-    image = Dataset()
-    for keyword, value in carried_back(source.ref, source.header).items():
-        setattr(image, keyword, value)
-    image.SeriesInstanceUID = source.ref.series_instance_uid
-    image.SOPClassUID = source.header.sop_class_uid
-    image.SOPInstanceUID = source.ref.sop_instance_uid
-    return image
 
 
 def _observer(reading: SignedReading) -> sr.ObservationContext:

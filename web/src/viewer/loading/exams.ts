@@ -5,6 +5,9 @@ import type { Exam } from "../exam";
 import { type FetchQueue, URGENCY } from "./fetch_queue";
 import { nextExamUrls } from "./prefetch";
 
+/** Gives the `Exam` at a URL. @throws with the reason in words */
+export type ReadExam = (url: string) => Promise<Exam>;
+
 /** @throws if the server refuses, with its words where it gives a problem document (RFC 9457) */
 export async function loadExam(url: string): Promise<Exam> {
   const response = await fetch(url, { headers: { Accept: "application/json" } });
@@ -21,12 +24,13 @@ export async function preloadExam(
   queue: FetchQueue,
   neighbours: readonly string[],
   next: string | null,
+  readExam: ReadExam = loadExam,
 ): Promise<void> {
   const ask = (url: string, accept: string, urgency: 2 | 3) =>
     queue.request(url, accept, urgency).catch(() => undefined);
   await Promise.all(neighbours.map((url) => ask(url, ACCEPT_FRAMES, URGENCY.neighbour)));
   if (next === null) return;
-  const exam = await loadExam(next).catch(() => null);
+  const exam = await readExam(next).catch(() => null);
   if (exam === null) return;
   const { previews, frames } = nextExamUrls(exam);
   await Promise.all(previews.map((url) => ask(url, "image/jpeg, image/png", URGENCY.nextExam)));

@@ -40,7 +40,7 @@ const CONNECTIONS = 4;
 
 export function makeFetchQueue(
   cacheBytes: number,
-  read: Read = persistent(readOverHttp),
+  read: Read = persistent(overHttp((url, init) => fetch(url, init))),
 ): FetchQueue {
   const cache: ByteCache<Answer> = makeByteCache(cacheBytes);
   const jobs = new Map<string, Job>();
@@ -75,7 +75,8 @@ export function makeFetchQueue(
       const done = Promise.withResolvers<Answer>();
       const abort = new AbortController();
       jobs.set(url, { url, accept, urgency, abort, done, running: false });
-      next();
+      // Later in this turn: what is asked for together starts in the order of its urgency.
+      queueMicrotask(next);
       return done.promise;
     },
     stop(from) {
@@ -96,12 +97,16 @@ export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
-async function readOverHttp(url: string, accept: string, signal: AbortSignal): Promise<Answer> {
-  const response = await fetch(url, { headers: { Accept: accept }, signal });
-  if (!response.ok) throw new Refused(response.status);
-  return {
-    body: await response.arrayBuffer(),
-    contentType: response.headers.get("Content-Type") ?? "",
+export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
+
+export function overHttp(fetching: Fetch): Read {
+  return async (url, accept, signal) => {
+    const response = await fetching(url, { headers: { Accept: accept }, signal });
+    if (!response.ok) throw new Refused(response.status);
+    return {
+      body: await response.arrayBuffer(),
+      contentType: response.headers.get("Content-Type") ?? "",
+    };
   };
 }
 

@@ -6,15 +6,18 @@ import en from "./en.json";
 export type Messages = Readonly<Record<keyof typeof en, string>>;
 export type MessageKey = keyof Messages;
 
-export interface Words {
-  say(key: MessageKey, values?: Readonly<Record<string, string | number>>): string;
+export interface Words<Key extends string = MessageKey> {
+  say(key: Key, values?: Readonly<Record<string, string | number>>): string;
   /** A number in the way of the language. */
   number(value: number, digits: number): string;
   percent(share: number): string;
   readonly language: string;
 }
 
-export function wordsOf(language: string, messages: Messages): Words {
+export function wordsOf<Key extends string>(
+  language: string,
+  messages: Readonly<Record<Key, string>>,
+): Words<Key> {
   return {
     language,
     say: (key, values = {}) =>

@@ -9,6 +9,7 @@ import { contours, type StrengthGrid } from "./map";
 
 export type Look =
   | "mark"
+  | "other"
   | "selected"
   | "draft"
   | "ai"

@@ -136,6 +136,12 @@ function shapesOf(
   const here = (mark: { sopInstanceUid: string; frame: number }) =>
     mark.sopInstanceUid === image.sopInstanceUid && mark.frame === frame;
   if (state.layers.marks) {
+    for (const { reader, mark } of state.others) {
+      if (!here(mark)) continue;
+      const look = mark.id === state.selected ? "selected" : "other";
+      const said = [reader, markWords(mark, image, words)].filter(Boolean).join("\n");
+      shapes.push(...markShapes(mark, look, said, sheet));
+    }
     for (const mark of state.marks.marks) {
       if (!here(mark) || mark.id === state.draft?.id) continue;
       const look = mark.id === state.selected ? "selected" : "mark";

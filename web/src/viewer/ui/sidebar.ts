@@ -1,7 +1,7 @@
 /** The bar beside the pictures: patient, steps, tools, display, AI, the selected mark. */
 
 import { COMMANDS, type CommandId, fieldsOf, withLayers } from "../commands";
-import type { AiResult } from "../exam";
+import type { AiResult, Exam } from "../exam";
 import type { MessageKey, Words } from "../messages/text";
 import type { Scene } from "../scene";
 import type { ViewerState } from "../state";
@@ -118,7 +118,7 @@ export function makeSidebar(host: SidebarHost, words: Words): Sidebar {
       element("p", { class: "research" }, words.say("viewer.research")),
     ),
   );
-  let exam = "";
+  let exam: Exam | null = null;
   let shownKey = "";
 
   return {
@@ -128,8 +128,8 @@ export function makeSidebar(host: SidebarHost, words: Words): Sidebar {
       const key = keyOf(state, scene);
       if (key === shownKey) return;
       shownKey = key;
-      if (exam !== state.exam.id) {
-        exam = state.exam.id;
+      if (exam !== state.exam) {
+        exam = state.exam;
         patient.replaceChildren(...patientLines(state, words));
         aiWords.textContent = aiLine(state.exam.ai, words);
         aiWords.classList.toggle("warning", state.exam.ai.state !== "available");
@@ -157,7 +157,15 @@ function keyOf(state: ViewerState, scene: Scene): string {
   const undoable = state.marks.past.length > 0;
   const shown = scene.panes.map((pane) => pane.shown?.image.sopInstanceUid ?? null);
   const prior = [state.prior?.id, state.priorProblem];
-  return JSON.stringify([state.exam.id, prior, choices, undoable, scene.unit, shown]);
+  return JSON.stringify([
+    state.exam.id,
+    state.exam.ai.state,
+    prior,
+    choices,
+    undoable,
+    scene.unit,
+    shown,
+  ]);
 }
 
 function patientLines({ exam }: ViewerState, words: Words): Node[] {

@@ -1,24 +1,23 @@
-"""Protocols of delivery: one module each, with a `Transport` to one destination.
+"""Protocols of delivery: one module each, which opens sessions with one destination.
 
-A transport opens a session; a session sends one file at a time and answers whether it was taken. No
-session raises for what a destination does, and none repeats anything: `delivery` decides what is
-repeated, and when. An answer has status codes and words of our own. Nothing that a destination
-wrote is quoted, because it may name a patient.
+In a session, files are sent one at a time; each `Answer` says whether the destination took the
+file. No session repeats anything: `delivery` decides what is sent again, and when. An answer has
+status codes and words of our own. It never quotes the destination, whose text may name a patient.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from mammolens.errors import ConfigError
 from mammolens.serve.delivery.outbox import Delivery
-from mammolens.serve.delivery.transports._target import Target, parse_target
+from mammolens.serve.delivery.transports._target import Protocol, Target, parse_target
 from mammolens.serve.holdings import Seal, unseal
 from mammolens.serve.settings import NodeSettings, RouteSettings
 from mammolens.sinks import SINKS, find_sink
@@ -26,7 +25,7 @@ from mammolens.sinks import SINKS, find_sink
 __all__ = [
     "Answer",
     "Parcel",
-    "Session",
+    "Send",
     "Target",
     "Transport",
     "Verdict",
@@ -40,29 +39,30 @@ _CARRIED: Final = {
     "fhir": "application/fhir+json",
     "mllp": "x-application/hl7-v2+er7",
 }
-"""The media type that a protocol carries; a folder takes any."""
+"""The media type that each protocol can send; a folder takes any."""
 
 
 class Verdict(Enum):
-    """What an attempt to send a file came to.
-
-    `TAKEN`: the destination has it. `LATER`: it cannot take this file now. `BROKEN`: no answer
-    came; it may have it or not. `AWAY`: it takes no file at all now. `NEVER`: it refuses this file.
-    """
+    """Outcome of an attempt to send a file."""
 
     TAKEN = "taken"
+    """The destination has the file."""
     LATER = "later"
+    """The destination cannot take this file now."""
     BROKEN = "broken"
+    """There was no answer: the destination may have the file or not."""
     AWAY = "away"
+    """The destination takes no file now."""
     NEVER = "never"
+    """The destination refuses this file."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A verdict, and why, without identifiers.
+    """A verdict with its reason, without identifiers.
 
-    `wait_s` is for how long the destination asks to be left alone; `commits` whether it offers to
-    commit itself to keep what it takes.
+    `wait_s` is the time that the destination asks to wait; `commits` is true if it offers storage
+    commitment.
     """
 
     verdict: Verdict
@@ -73,39 +73,44 @@ class Answer:
 
 @dataclass(frozen=True)
 class Parcel:
-    """A delivery, where its bytes lie, and what opens them if they are sealed."""
+    """A delivery, the path of its file, and the key if the file is encrypted."""
 
     delivery: Delivery
     path: Path
     seal: Seal | None = None
 
     def read(self) -> bytes | None:
-        """Read the bytes; ``None`` if they are not those that were entered.
+        """Read the file; ``None`` if its bytes were changed.
 
         Raises
         ------
         OSError
-            The file is gone or cannot be read.
+            The file does not exist or cannot be read.
         StorageError
-            It is sealed, and the key is not there.
+            It is encrypted, and the key is missing.
         """
         content = self.path.read_bytes()
         sound = hashlib.sha256(content).hexdigest() == self.delivery.digest
         return unseal(self.seal, content) if sound else None
 
 
-class Session(Protocol):
-    """A destination in conversation; it connects when it must, and again after a break."""
+Send = Callable[[Delivery, bytes], Answer]
+"""Sends one file to a destination and waits for the answer; it raises nothing."""
 
-    def send(self, delivery: Delivery, content: bytes) -> Answer:
-        """Send one file and wait for the answer."""
+OpenSession = Callable[[Target, Sequence[Parcel]], AbstractContextManager[Send]]
+"""Opens a session in which files are sent; it connects when needed, and again after a break."""
 
 
-class Transport(Protocol):
-    """One destination."""
+@dataclass(frozen=True)
+class Transport:
+    """One destination, and how a session with it is opened."""
 
-    def open(self, parcels: Sequence[Parcel]) -> AbstractContextManager[Session]:
-        """Begin to send these files."""
+    target: Target
+    open_session: OpenSession
+
+    def open(self, parcels: Sequence[Parcel]) -> AbstractContextManager[Send]:
+        """Open a session to send these files."""
+        return self.open_session(self.target, parcels)
 
 
 def open_transport(route: RouteSettings, settings: NodeSettings) -> Transport:
@@ -115,7 +120,7 @@ def open_transport(route: RouteSettings, settings: NodeSettings) -> Transport:
     ------
     ConfigError
         The destination cannot be understood, its certificates cannot be read, a secret would be
-        sent in the clear, or a sink is unknown or writes what the protocol does not carry.
+        sent without encryption, or the protocol cannot send the files of a sink.
     """
     target = parse_target(route, settings)
     media_type = _CARRIED.get(target.protocol)
@@ -123,42 +128,40 @@ def open_transport(route: RouteSettings, settings: NodeSettings) -> Transport:
     if media_type is not None and wrong:
         fit = [sink.name for sink in SINKS.values() if sink.media_type == media_type]
         raise ConfigError(
-            f"{target.protocol} does not carry what the sink {wrong[0]!r} writes",
+            f"{target.protocol} cannot send the files of the sink {wrong[0]!r}",
             source=f"route {route.name}",
             keyword="sinks",
             remedy=f"Use {', '.join(fit)}",
         )
     if route.commitment and target.protocol != "dimse":
         raise ConfigError(
-            "storage commitment is asked for over DIMSE alone",
+            "storage commitment is possible over DIMSE only",
             source=f"route {route.name}",
             keyword="commitment",
             remedy="Leave it out, or send to dicom://AE@HOST:PORT",
         )
-    return _transport(target)
+    return Transport(target, _session_of(target.protocol))
 
 
-def _transport(target: Target) -> Transport:
-    match target.protocol:
+def _session_of(protocol: Protocol) -> OpenSession:
+    match protocol:
         case "dimse":
-            from mammolens.serve.delivery.transports.cstore import StoreScu
+            from mammolens.serve.delivery.transports.cstore import store_session
 
-            return StoreScu(target)
+            return store_session
         case "stow":
-            from mammolens.serve.delivery.transports._http import HttpTransport
-            from mammolens.serve.delivery.transports.stow import StowSession
+            from mammolens.serve.delivery.transports.stow import stow_session
 
-            return HttpTransport(target, StowSession)
+            return stow_session
         case "fhir":
-            from mammolens.serve.delivery.transports._http import HttpTransport
-            from mammolens.serve.delivery.transports.fhir_rest import FhirSession
+            from mammolens.serve.delivery.transports.fhir_rest import fhir_session
 
-            return HttpTransport(target, FhirSession)
+            return fhir_session
         case "mllp":
-            from mammolens.serve.delivery.transports.mllp import Mllp
+            from mammolens.serve.delivery.transports.mllp import mllp_session
 
-            return Mllp(target)
+            return mllp_session
         case "folder":
-            from mammolens.serve.delivery.transports.folder import Folder
+            from mammolens.serve.delivery.transports.folder import folder_session
 
-            return Folder(target)
+            return folder_session

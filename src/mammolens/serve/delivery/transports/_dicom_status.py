@@ -15,9 +15,9 @@ _LATER: Final = frozenset({0x0110, 0x0210, 0x0213, 0xFE00})
 def judge_status(status: int) -> Verdict:
     """Judge a status of C-STORE, or a failure reason of STOW-RS.
 
-    A duplicate (0111) is taken: our UIDs follow from the content, so that what is there is ours.
-    Warnings are taken. Out of resources (A7xx), and a failure without a reason (0110), may
-    pass; what does not match its SOP class or is not understood stays so.
+    A duplicate (0111) counts as taken: our UIDs are computed from the content, so the destination
+    has this object. Warnings count as taken. Out of resources (A7xx) and a failure without a reason
+    (0110) may pass; other failures stay.
 
     Source: PS3.4 table B.2-1, PS3.7 annex C, PS3.18 annex I.2.2.
 

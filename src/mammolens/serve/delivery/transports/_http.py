@@ -1,36 +1,39 @@
-"""Transports over HTTP: one file a request, and the meaning of the answer."""
+"""Sessions over HTTP: each file is one request; the meaning of the answers."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Final
 
-from mammolens.serve.delivery.transports import Answer, Parcel, Session, Verdict
+from mammolens.serve.delivery.outbox import Delivery
+from mammolens.serve.delivery.transports import Answer, Parcel, Send, Verdict
 from mammolens.serve.delivery.transports._target import Target
 from mammolens.serve.exchange import HttpAnswer, HttpClient, HttpError, NotConnected
 
-__all__ = ["HttpTransport", "judge_http", "post"]
+__all__ = ["http_session", "judge_http", "post"]
 
 _CLOSED_DOOR: Final = frozenset({401, 403, 404, 405, 407})
-"""Wrong credentials or address: no file is at fault, and none would fare better."""
+"""Wrong credentials or address: every file would be refused."""
 _LATER: Final = frozenset({408, 409, 425, 429})
 _GATEWAY: Final = frozenset({429, 502, 503, 504})
 
 
-@dataclass(frozen=True)
-class HttpTransport:
-    """One HTTP server, and what makes a session of a client for it."""
+def http_session(
+    send: Callable[[HttpClient, Delivery, bytes], Answer],
+) -> Callable[[Target, Sequence[Parcel]], AbstractContextManager[Send]]:
+    """Make the function that opens a session, from the function that sends one file.
 
-    target: Target
-    session: Callable[[HttpClient], Session]
+    The session connects with its first request.
+    """
 
-    @contextlib.contextmanager
-    def open(self, parcels: Sequence[Parcel]) -> Iterator[Session]:  # noqa: ARG002
-        """Give a session; it connects with its first request."""
-        with HttpClient(self.target) as http:
-            yield self.session(http)
+    @contextmanager
+    def open_session(target: Target, parcels: Sequence[Parcel]) -> Iterator[Send]:  # noqa: ARG001
+        with HttpClient(target) as http:
+            yield partial(send, http)
+
+    return open_session
 
 
 def post(
@@ -52,7 +55,7 @@ def post(
 
 
 def judge_http(response: HttpAnswer) -> Answer:
-    """Judge an answer by its status alone, other than success.
+    """Judge an answer without success by its status.
 
     Examples
     --------

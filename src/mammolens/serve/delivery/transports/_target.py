@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mammolens.serve.dimse import Peer
 
-__all__ = ["Target", "parse_target"]
+__all__ = ["Protocol", "Target", "parse_target"]
 
 Protocol = Literal["dimse", "stow", "fhir", "mllp", "folder"]
 
@@ -45,12 +45,12 @@ _FORMS: Final = (
 
 @dataclass(frozen=True)
 class Target(Endpoint):
-    """Where a route leads; `path` is the base of a URL, or a folder.
+    """The destination of a route; `path` is the base path of a URL, or a folder.
 
     Attributes
     ----------
     peer, dimse
-        The DICOM node, and how it is called.
+        The DICOM node, and the settings for calling it.
     """
 
     protocol: Protocol = "folder"
@@ -59,16 +59,16 @@ class Target(Endpoint):
 
 
 def parse_target(route: RouteSettings, settings: NodeSettings) -> Target:
-    """Take the destination of a route apart, and read its certificates and secret.
+    """Parse the destination of a route, and read its certificates and secret.
 
     Raises
     ------
     ConfigError
-        It cannot be understood, a certificate cannot be read, or a secret would go in the clear.
+        It is not valid, a certificate cannot be read, or a secret would be sent unencrypted.
     """
     url = _split(route)
     if route.secret_key in settings.secrets and _SCHEMES.get(url.scheme) not in ("stow", "fhir"):
-        raise _unsafe(route, "this way takes no secret", "Leave it out, or show a certificate")
+        raise _unsafe(route, "this protocol uses no secret", "Leave it out, or use a certificate")
     if route.to in settings.dimse.peers:
         return _dimse(route, settings)
     if "://" not in route.to:
@@ -85,7 +85,7 @@ def parse_target(route: RouteSettings, settings: NodeSettings) -> Target:
     if url.username or url.password:
         raise _refused(route, "there is a user or password in the address; use user and [secrets]")
     if url.query or url.fragment:
-        raise _refused(route, "nothing may stand after the destination")
+        raise _refused(route, "the destination must end with its path, without query or fragment")
     encrypted = url.scheme in _ENCRYPTED
     return Target(
         route.name,

@@ -1,9 +1,9 @@
 """Delivery to a DICOM archive: C-STORE over one association for the files of a batch.
 
-Each file is proposed in its own transfer syntax, and in implicit VR besides where it is not
-compressed, so that a peer that knows only the default of DICOM can take it too. Verification is
-proposed with them: a peer that takes none of the classes still answers, and each file is refused
-for itself. Storage Commitment is proposed to learn whether it is offered.
+For each file, its own transfer syntax is proposed. If it is not compressed, implicit VR is proposed
+too, for peers that know only the default of DICOM. Verification is proposed as well: a peer that
+accepts none of the storage classes then still accepts the association, and each file is refused by
+itself. Storage Commitment is proposed to learn whether the peer offers it.
 """
 
 from __future__ import annotations
@@ -21,33 +21,27 @@ from pynetdicom.association import Association
 
 from mammolens.errors import DeliveryError, StorageError
 from mammolens.serve.delivery.outbox import Delivery
-from mammolens.serve.delivery.transports import Answer, Parcel, Verdict
+from mammolens.serve.delivery.transports import Answer, Parcel, Send, Verdict
 from mammolens.serve.delivery.transports._dicom_status import judge_status
 from mammolens.serve.delivery.transports._target import Target
 from mammolens.serve.dimse import CONTEXT, associated
 
-__all__ = ["StoreScu", "StoreSession"]
+__all__ = ["store_session"]
 
 _VERIFICATION: Final = "1.2.840.10008.1.1"
 
 
-@dataclass(frozen=True)
-class StoreScu:
-    """One archive."""
-
-    target: Target
-
-    @contextlib.contextmanager
-    def open(self, parcels: Sequence[Parcel]) -> Iterator[StoreSession]:
-        """Give a session for these files; it calls the peer with the first."""
-        contexts = [(_VERIFICATION, [ImplicitVRLittleEndian]), CONTEXT, *_contexts(parcels)]
-        with contextlib.ExitStack() as stack:
-            yield StoreSession(self.target, contexts, stack)
+@contextlib.contextmanager
+def store_session(target: Target, parcels: Sequence[Parcel]) -> Iterator[Send]:
+    """Open a session for these files; it calls the peer with the first."""
+    contexts = [(_VERIFICATION, [ImplicitVRLittleEndian]), CONTEXT, *_contexts(parcels)]
+    with contextlib.ExitStack() as stack:
+        yield _Session(target, contexts, stack).send
 
 
 @dataclass
-class StoreSession:
-    """An association with one archive, made again where it broke."""
+class _Session:
+    """An association with one archive; after a break, it is made again."""
 
     target: Target
     contexts: Sequence[tuple[str, Sequence[str]]]
@@ -96,7 +90,7 @@ class StoreSession:
 
 
 def _contexts(parcels: Sequence[Parcel]) -> list[tuple[str, list[str]]]:
-    """What the files need; the default syntax in contexts of its own, so that both may be taken."""
+    """Presentation contexts for the files, one for each syntax, so that several may be accepted."""
     found: dict[tuple[str, str], None] = {}
     for parcel in parcels:
         sop_class, syntax = parcel.delivery.sop_class_uid, _syntax(parcel)

@@ -1,44 +1,39 @@
 """Delivery to a FHIR server: a transaction Bundle is posted, and every entry must succeed.
 
-The bundle's own requests make a repeat harmless: what has our id is overwritten with the same, the
-rest is only made where there is none (``ifNoneExist``).
+It is harmless to send a bundle twice: its requests overwrite a resource that has our id with the
+same content, and create the others only if they do not exist yet (``ifNoneExist``).
 
 Source: FHIR R4 (4.0.1), http.html#transaction and #transaction-response.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from mammolens.serve.delivery.outbox import Delivery
 from mammolens.serve.delivery.transports import Answer, Verdict
-from mammolens.serve.delivery.transports._http import judge_http, post
+from mammolens.serve.delivery.transports._http import http_session, judge_http, post
 from mammolens.serve.exchange import HttpAnswer, HttpClient
 
-__all__ = ["FhirSession"]
+__all__ = ["fhir_session"]
 
 _TYPE: Final = "application/fhir+json"
 
 
-@dataclass(frozen=True)
-class FhirSession:
-    """A connection to one FHIR server."""
+def _post_bundle(http: HttpClient, delivery: Delivery, content: bytes) -> Answer:
+    n_entries = _count_entries(content)
+    if n_entries is None:
+        return Answer(Verdict.NEVER, "the file is not a transaction Bundle")
+    headers = {
+        "Content-Type": f"{_TYPE}; charset=utf-8",
+        "Accept": _TYPE,
+        "Prefer": "return=minimal",
+    }
+    response = post(http, "", content, headers, delivery.digest)
+    return response if isinstance(response, Answer) else _judge(response, n_entries)
 
-    http: HttpClient
 
-    def send(self, delivery: Delivery, content: bytes) -> Answer:
-        """Post one bundle."""
-        n_entries = _count_entries(content)
-        if n_entries is None:
-            return Answer(Verdict.NEVER, "the file is not a transaction Bundle")
-        headers = {
-            "Content-Type": f"{_TYPE}; charset=utf-8",
-            "Accept": _TYPE,
-            "Prefer": "return=minimal",
-        }
-        response = post(self.http, "", content, headers, delivery.digest)
-        return response if isinstance(response, Answer) else _judge(response, n_entries)
+fhir_session: Final = http_session(_post_bundle)
 
 
 def _judge(response: HttpAnswer, n_entries: int) -> Answer:

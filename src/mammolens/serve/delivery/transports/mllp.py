@@ -1,7 +1,7 @@
-"""Delivery of HL7 v2 over MLLP: a message in its frame, and an acknowledgement that names it.
+"""Delivery of HL7 v2 over MLLP: a message is sent in a frame, and acknowledged by its control ID.
 
-Only an acknowledgement whose MSA-2 is the message's own MSH-10 counts; another is of an earlier
-message whose answer came too late, and is passed over.
+An acknowledgement counts only if its MSA-2 is the MSH-10 of the message. Any other acknowledgement
+belongs to an earlier message, whose answer came too late; it is ignored.
 
 Source: HL7 v2.5.1, 2.9.2 (original and enhanced mode), table 0357; MLLP release 1.
 """
@@ -10,41 +10,34 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from mammolens.serve.delivery.outbox import Delivery
-from mammolens.serve.delivery.transports import Answer, Parcel, Verdict
+from mammolens.serve.delivery.transports import Answer, Parcel, Send, Verdict
 from mammolens.serve.delivery.transports._target import Target
 from mammolens.serve.exchange import Connection, Pace, connect
 
-__all__ = ["Mllp", "MllpSession"]
+__all__ = ["mllp_session"]
 
 _BEGIN: Final = b"\x0b"
 _END: Final = b"\x1c\r"
 _LONGEST: Final = 1 << 20
-"""Bytes that a listener may say until it acknowledges a message."""
+"""Bytes that a listener may send until it acknowledges a message."""
 _TEMPORARY: Final = frozenset({"206", "207"})
 """Record locked, internal error (table 0357)."""
 
 
-@dataclass(frozen=True)
-class Mllp:
-    """One listener."""
-
-    target: Target
-
-    @contextlib.contextmanager
-    def open(self, parcels: Sequence[Parcel]) -> Iterator[MllpSession]:  # noqa: ARG002
-        """Give a session; it connects with its first message."""
-        session = MllpSession(self.target)
-        try:
-            yield session
-        finally:
-            session.close()
+@contextlib.contextmanager
+def mllp_session(target: Target, parcels: Sequence[Parcel]) -> Iterator[Send]:  # noqa: ARG001
+    """Open a session; it connects with its first message."""
+    session = _Session(target)
+    try:
+        yield session.send
+    finally:
+        session.close()
 
 
-class MllpSession:
+class _Session:
     """A connection to one listener."""
 
     def __init__(self, target: Target) -> None:

@@ -8,16 +8,15 @@ Source: PS3.18 10.5 (Store transaction), 8.6.1.2 (multipart/related), annex I.2 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, Final
 
 from mammolens.serve.delivery.outbox import Delivery
 from mammolens.serve.delivery.transports import Answer, Verdict
 from mammolens.serve.delivery.transports._dicom_status import judge_status
-from mammolens.serve.delivery.transports._http import judge_http, post
+from mammolens.serve.delivery.transports._http import http_session, judge_http, post
 from mammolens.serve.exchange import HttpAnswer, HttpClient
 
-__all__ = ["StowSession"]
+__all__ = ["stow_session"]
 
 _STORED: Final = "00081199"
 _FAILED: Final = "00081198"
@@ -25,28 +24,24 @@ _INSTANCE: Final = "00081155"
 _WARNING: Final = "00081196"
 _REASON: Final = "00081197"
 _ANSWERED: Final = frozenset({200, 202, 400, 409})
-"""Statuses that bring a list of what was stored and what was not."""
+"""Statuses with a list of stored and refused instances."""
 
 
-@dataclass(frozen=True)
-class StowSession:
-    """A connection to one DICOMweb server."""
+def _store(http: HttpClient, delivery: Delivery, content: bytes) -> Answer:
+    boundary = f"mammolens-{delivery.digest[:32]}"
+    if delivery.sop_instance_uid is None or f"--{boundary}".encode() in content:
+        return Answer(Verdict.NEVER, "the file is not a DICOM instance")
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+    body = b"".join([head, content, f"\r\n--{boundary}--\r\n".encode()])
+    headers = {
+        "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+        "Accept": "application/dicom+json",
+    }
+    response = post(http, "/studies", body, headers, delivery.digest)
+    return response if isinstance(response, Answer) else _judge(response, delivery)
 
-    http: HttpClient
 
-    def send(self, delivery: Delivery, content: bytes) -> Answer:
-        """Store one instance."""
-        boundary = f"mammolens-{delivery.digest[:32]}"
-        if delivery.sop_instance_uid is None or f"--{boundary}".encode() in content:
-            return Answer(Verdict.NEVER, "the file is not a DICOM instance")
-        head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
-        body = b"".join([head, content, f"\r\n--{boundary}--\r\n".encode()])
-        headers = {
-            "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
-            "Accept": "application/dicom+json",
-        }
-        response = post(self.http, "/studies", body, headers, delivery.digest)
-        return response if isinstance(response, Answer) else _judge(response, delivery)
+stow_session: Final = http_session(_store)
 
 
 def _judge(response: HttpAnswer, delivery: Delivery) -> Answer:

@@ -1,20 +1,19 @@
-"""pynetdicom's upper layer, for many associations, big images and senders that mean harm.
+"""pynetdicom's upper layer, changed for many associations, big images and hostile senders.
 
-This is the one place that goes beneath pynetdicom's documented interface. pynetdicom reads 4 KiB at
-a time, copies each PDU several times, asks two threads of every association a thousand times a
-second whether there is news, waits without end for the rest of a PDU, and lets an object grow until
-memory ends. A thread that meets an exception leaves its connection open for ever. Here a PDU is
-read at once and within a time limit, an object goes to the disk while it comes in, threads wait
-until a bell rings, and whatever a thread meets, the connection is closed, its place is free and its
-drafts are gone.
+Only this package uses undocumented parts of pynetdicom. pynetdicom reads 4 KiB at a time, copies
+each PDU several times, polls two threads of every association a thousand times a second, waits
+without limit for the rest of a PDU, and lets an object grow until memory ends. A thread with an
+exception leaves its connection open for ever. Here, a PDU is read at once and within a time limit,
+an object is written to the disk while it arrives, and threads wait for a signal (`Bell`). After any
+exception, the connection is closed, its place is free, and its drafts are deleted.
 
-pynetdicom's own `STORE_RECV_CHUNKED_DATASET` writes an object to the disk too, and does not serve
-here: it has no limit of size and of free disk, writes into the system's folder for temporary files
-(from where a file cannot be renamed into the store, and where no identity may lie), takes no digest
-on the way, and leaves its file behind when an association breaks off.
+pynetdicom's own `STORE_RECV_CHUNKED_DATASET` also writes objects to the disk, but cannot be used
+here: it does not limit the size or check the free space; it writes to the temporary folder of the
+system, from which a file cannot be renamed into the store, and which must not have identities; it
+computes no digest; and it leaves its file behind when an association breaks.
 
-Each method that is overridden says why. `tests/serve/dimse/test_pynetdicom_internals.py` lists all
-of them and what else is relied on, and fails where the code or the installed pynetdicom differs.
+Each overridden method says why. `tests/serve/dimse/test_pynetdicom_internals.py` lists all of them
+and everything else that is used, and fails if the code or the installed pynetdicom differs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The side that listens: every connection is taken, refused or ended within limits.
+"""The listening side: every connection is accepted, refused or ended within limits.
 
-The thread that accepts never waits for a peer: every connection shakes hands in a thread of its own
-and within a time limit, and there is only so much room for connections. Associations are made of
-the parts of this package.
+The accepting thread never waits for a peer: each TLS handshake runs in its own thread, with a time
+limit, and the number of connections is limited. Associations use the classes of this package.
 """
 
 from __future__ import annotations
@@ -33,31 +32,31 @@ __all__ = ["AcceptorServer", "Refused"]
 
 ROOM: Final = "scp"
 SPARE_CONNECTIONS: Final = 64
-"""Connections above the associations: enough to refuse those politely."""
+"""Connections beyond the associations, so that these can be refused with an answer."""
 HANDLES: Final = 4
-"""Of a connection: its socket, both ends of its bell, the draft of its object."""
+"""File handles of a connection: its socket, both ends of its bell, the draft of its object."""
 OTHER_HANDLES: Final = 512
-"""Of all else in the process: HTTP, database, deliveries, libraries."""
+"""File handles of the rest of the process: HTTP, database, deliveries, libraries."""
 
 Refused: TypeAlias = Callable[[str, str], None]
-"""Called with the address of a peer and why its connection was refused."""
+"""Called with the address of a peer, and the reason why its connection was refused."""
 
 
 class AcceptorServer(ThreadedAssociationServer):
-    """A server whose associations read fast, wait quietly and keep within limits.
+    """A server whose associations keep the limits of this package.
 
     Parameters
     ----------
     tls
-        Wraps every connection, each in its own thread.
+        The TLS context of every connection, if there is one.
     begin
-        Gives the draft that an object is written into.
+        Gives the draft for an object.
     max_bytes
-        Longest object that is kept.
+        Longest object that is stored.
     max_connections
-        More are closed before anything is read.
+        Further connections are closed before anything is read.
     refused
-        Told of every connection that did not get as far as an association.
+        Called for every connection that is refused before an association.
     """
 
     request_queue_size = 256
@@ -88,14 +87,14 @@ class AcceptorServer(ThreadedAssociationServer):
         )
 
     def verify_request(self, _request: Any, _client_address: Any) -> bool:
-        """Take a connection if there is a place for it."""
+        """Accept a connection if there is a free place."""
         free = self.places.acquire(blocking=False)
         if not free:
             logs.event(ROOM, "no_place", logging.WARNING)
         return free
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Begin the thread of a connection, or give its place back where there can be none."""
+        """Start the thread of a connection; if that fails, free its place."""
         try:
             ThreadedAssociationServer.process_request(self, request, client_address)
         except BaseException:
@@ -103,7 +102,7 @@ class AcceptorServer(ThreadedAssociationServer):
             raise
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Shake hands, then let the association run; in a thread of the connection's own."""
+        """Do the TLS handshake, then run the association, in the thread of the connection."""
         taken = False
         try:
             request.settimeout(self.ae.acse_timeout)
@@ -119,11 +118,11 @@ class AcceptorServer(ThreadedAssociationServer):
                 self.places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """Log that a connection failed in an unexpected way."""
+        """Log an unexpected failure of a connection."""
         logs.event(ROOM, "connection_failed", logging.ERROR)
 
     def close(self) -> None:
-        """Stop accepting; associations that run are not touched."""
+        """Stop accepting; running associations continue."""
         socketserver.BaseServer.shutdown(self)
         self.server_close()
 
@@ -140,7 +139,7 @@ class AcceptorServer(ThreadedAssociationServer):
 
 
 def _allow_handles(count: int) -> None:
-    """Let the process open so many files, as far as its user may."""
+    """Raise the limit of open files of the process, as far as its user may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -163,12 +162,12 @@ def _handshake_failure(error: Exception) -> str:
 
 
 class _Handler(RequestHandler):
-    """Makes an association of a connection."""
+    """Makes the association of a connection."""
 
     server: AcceptorServer
 
     def _create_association(self) -> Association:
-        """Make an association of the parts of this package."""
+        """Make an association with the classes of this package."""
         association = RequestHandler._create_association(self)
         server = self.server
         furnish(association, server.begin, server.max_bytes, server.places.release)
@@ -177,7 +176,7 @@ class _Handler(RequestHandler):
 
 
 def _end_unheard(event: evt.Event) -> None:
-    """Let an association end at once whose peer left before it had asked for one."""
+    """End an association at once if its peer left before it requested one."""
     if event.next_state == "Sta1" and event.assoc.requestor.primitive is None:
         upper_layer = event.assoc.dul
         assert isinstance(upper_layer, UpperLayer)

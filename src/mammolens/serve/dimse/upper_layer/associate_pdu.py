@@ -1,8 +1,8 @@
 """Checks of A-ASSOCIATE-RQ and A-ASSOCIATE-AC before they are decoded.
 
-pynetdicom decodes a PDU item by item and compares every transfer syntax with those before it; what
-is missing it finds out in the middle of the negotiation. So the bytes are held against PS3.8
-9.3.2 and 9.3.3 first.
+pynetdicom decodes a PDU item by item, compares every transfer syntax with all earlier ones, and
+notices missing items only during the negotiation. Therefore the bytes are checked first, by PS3.8
+9.3.2 and 9.3.3.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Final
 __all__ = ["LONGEST_ASSOCIATE", "check_associate"]
 
 LONGEST_ASSOCIATE: Final = 1 << 17
-"""Bytes of a request or an acceptance: 128 contexts with 35 transfer syntaxes each take as many."""
+"""Most bytes of a request or an acceptance: 128 contexts with 35 transfer syntaxes each."""
 MOST_CONTEXTS: Final = 128
 """Identifiers of contexts are the odd numbers of a byte (PS3.8 9.3.2.2)."""
 MOST_SYNTAXES: Final = 64
 """Transfer syntaxes of one context: the standard has about 60."""
 LONGEST_UID: Final = 64
-"""Longer ones would be quoted by pydicom, whole, in a warning (PS3.5 9.1)."""
+"""pydicom would quote a longer UID in a warning (PS3.5 9.1)."""
 MOST_USER_ITEMS: Final = 1024
 """Items of the user information: a role or an extension for each context, and a few others."""
 
@@ -41,13 +41,13 @@ def check_associate(pdu: bytes | bytearray) -> None:
     Raises
     ------
     ValueError
-        An item is missing, twice there, too long for its place, or there are too many of a kind.
+        An item is missing, repeated or too long, or there are too many of a kind.
     """
     asks = pdu[0] == REQUEST
     items = list(_items(memoryview(pdu)[FIXED_BYTES:], MOST_CONTEXTS + 2))
     kinds = [kind for kind, _ in items]
     if kinds.count(APPLICATION) > 1 or kinds.count(USER) != 1:
-        raise ValueError("the request names its application or its user not once")
+        raise ValueError("the request does not have exactly one application and one user item")
     contexts = [
         value for kind, value in items if kind in (CONTEXT_OF_REQUEST, CONTEXT_OF_ACCEPTANCE)
     ]

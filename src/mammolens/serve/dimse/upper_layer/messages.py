@@ -1,8 +1,7 @@
-"""Incoming messages: objects go to the disk, one operation at a time, within limits.
+"""Incoming messages: objects are written to the disk, one operation at a time, within limits.
 
-The standard allows one operation that is not answered yet, unless more were negotiated, and none
-are (PS3.7 D.3.3.3). What a sender puts on the wire before it has its answer stays there: nothing is
-read while a message is served.
+The standard allows only one operation without an answer, unless more are negotiated, and this node
+negotiates no more (PS3.7 D.3.3.3). While a message is served, nothing else is read.
 """
 
 from __future__ import annotations
@@ -37,35 +36,35 @@ __all__ = ["Begin", "DataPdu", "Messages", "ReceivedData"]
 
 ROOM: Final = "scp"
 LONGEST_COMMAND: Final = 1 << 14
-"""Bytes of a command set: a long one, with a list of a thousand tags, has 5 kB."""
+"""Most bytes of a command set; a long one, with a list of a thousand tags, has 5 kB."""
 LONGEST_MESSAGE: Final = 1 << 22
-"""Bytes of a data set that is not an object: a request to commit to 30,000 objects has 3.6 MB."""
+"""Most bytes of a data set that is not an object; a commitment request for 30,000 objects has
+3.6 MB."""
 LONGEST_PASSED_OVER: Final = 1 << 32
-"""Bytes of an object that is read to its end although it is too long, so that the sender hears why.
-
-Twice `intake.max_mb`, where that is more."""
+"""Most bytes of a too long object that are read, so that the sender gets an answer with the reason;
+or twice `intake.max_mb` if that is more."""
 MOST_CANCELS: Final = 10
 MOST_EVENTS: Final = 4
-"""Reports of events that are served at a time beside a request of our own."""
+"""Most event reports that are served at the same time during a request of our own."""
 PDV_HEAD: Final = struct.Struct(">LB")
 COMMAND: Final = 1
 """Bit of the head of a value: it belongs to a command (PS3.8 annex E.2)."""
 
 Begin: TypeAlias = Callable[[Association, DIMSEMessage], Draft | None]
-"""Called when the data set of a message begins: a draft that it goes into, if not into memory."""
+"""Called at the beginning of a data set; gives its draft, or ``None`` to hold it in memory."""
 
 
 class ReceivedData(BytesIO):
-    """The data set of a message as it comes in: in a draft, or in memory where there is none.
+    """The data set of a message while it arrives: in a draft, or in memory if there is none.
 
     Attributes
     ----------
     draft
-        Where it is written.
+        The draft.
     size
-        Bytes received, kept or not.
+        Bytes received, also if they were not stored.
     error
-        Why it could not be written.
+        The error if it could not be written.
     """
 
     def __init__(self, begin: Callable[[], Draft | None], max_bytes: int) -> None:
@@ -76,7 +75,7 @@ class ReceivedData(BytesIO):
 
     @property
     def is_too_long(self) -> bool:
-        """Whether it was given up because of its length."""
+        """Whether it was dropped because it is too long."""
         return self.size > self.max_bytes
 
     def write(self, piece: Any) -> int:
@@ -85,7 +84,7 @@ class ReceivedData(BytesIO):
         Raises
         ------
         ValueError
-            It is so long that it is not even passed over.
+            It is so long that the association must end.
         """
         began, self.size = self.size > 0, self.size + len(piece)
         try:
@@ -106,7 +105,7 @@ class ReceivedData(BytesIO):
         return len(piece)
 
     def discard(self) -> None:
-        """Give up what was written."""
+        """Delete the draft."""
         if self.draft is not None:
             self.draft.discard()
 
@@ -116,7 +115,7 @@ def _longest(max_bytes: int) -> int:
 
 
 class DataPdu(P_DATA_TF):
-    """A P-DATA-TF PDU whose values are views of the bytes that came."""
+    """A P-DATA-TF PDU whose values are views of the received bytes."""
 
     def __init__(self, encoded: bytearray) -> None:
         P_DATA_TF.__init__(self)
@@ -133,7 +132,7 @@ class DataPdu(P_DATA_TF):
             raise ValueError("the PDU has no value")
 
     def to_primitive(self) -> P_DATA:
-        """Give the values as they are; pynetdicom would copy each."""
+        """Give the values without copies; pynetdicom would copy each."""
         primitive = P_DATA()
         for value in self.values:
             primitive.presentation_data_value_list.append(value)  # type: ignore[arg-type]
@@ -141,7 +140,7 @@ class DataPdu(P_DATA_TF):
 
 
 class Messages(DIMSEServiceProvider):
-    """Puts messages together, and gives out the next when the one before was served."""
+    """Assembles messages, and gives the next one after the previous one was served."""
 
     def __init__(self, association: Association, begin: Begin, max_bytes: int) -> None:
         DIMSEServiceProvider.__init__(self, association)
@@ -154,11 +153,11 @@ class Messages(DIMSEServiceProvider):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a message that came was not served to its end."""
+        """Whether a received message is not completely served."""
         return self.came > self.served
 
     def get_msg(self, block: bool = False) -> Any:
-        """Give the next message; the one before was served, and gives up its draft."""
+        """Give the next message; the previous one was served, and its draft is deleted."""
         upper_layer = self.upper_layer
         if self.serving is not None:
             self._drop_served()
@@ -169,7 +168,7 @@ class Messages(DIMSEServiceProvider):
         return item
 
     def receive_primitive(self, primitive: P_DATA) -> None:
-        """Take the values of a PDU, within limits of length, time and number of operations."""
+        """Add the values of a PDU, within limits of length, time and number of operations."""
         try:
             values = list(primitive.presentation_data_value_list)
             while values:
@@ -182,12 +181,12 @@ class Messages(DIMSEServiceProvider):
             self.dul.event_queue.put("Evt19")
 
     def drop_unfinished(self) -> None:
-        """Give up the object that was coming in."""
+        """Delete the object that is arriving."""
         _discard(self.message)
         self.message = self.pace = None
 
     def drop_all(self) -> None:
-        """Give up every object that will not be served any more; both threads have ended."""
+        """Delete all objects that will not be served; both threads have ended."""
         self.drop_unfinished()
         self._drop_served()
         while not self.msg_queue.empty():
@@ -196,17 +195,17 @@ class Messages(DIMSEServiceProvider):
 
     @property
     def upper_layer(self) -> UpperLayer:
-        """The upper layer that the messages come from."""
+        """The upper layer that gives the messages."""
         return cast("UpperLayer", self.dul)
 
     def _drop_served(self) -> None:
-        """Give up the object of a message that was served, or that nobody serves any more."""
+        """Delete the object of a message that was served, or will not be served."""
         data, self.serving = getattr(self.serving, "DataSet", None), None
         if isinstance(data, ReceivedData):
             data.discard()
 
     def _take(self, context_id: Any, value: Any) -> None:
-        """Take one value of a PDU: a fragment of a command or of a data set."""
+        """Add one value of a PDU: a fragment of a command or of a data set."""
         is_command = bool(value[0] & COMMAND)
         if self.message is None:
             self._start(context_id)
@@ -257,7 +256,7 @@ class Messages(DIMSEServiceProvider):
         self.msg_queue.put((context_id, primitive))
 
     def _report(self, primitive: Any, context_id: int) -> None:
-        """Serve a report beside a request of our own, whose answer its thread waits for."""
+        """Serve a report in a new thread, because this one waits for the answer to our request."""
         if self.assoc.is_acceptor:
             self._announce(primitive, context_id)
             return
@@ -275,7 +274,7 @@ class Messages(DIMSEServiceProvider):
         threading.Thread(target=serve, name="dimse-event", daemon=True).start()
 
     def _look(self) -> Any:
-        """Give what there is: a listener may wait a little, a caller's thread must not."""
+        """Give a message if there is one; a listener waits a little, a caller does not."""
         try:
             if self.assoc.is_acceptor:
                 return self.msg_queue.get(timeout=LOOK_S)
@@ -284,7 +283,7 @@ class Messages(DIMSEServiceProvider):
             return None, None
 
     def _wait(self) -> Any:
-        """Wait for an answer; the time runs from when the request is out."""
+        """Wait for an answer; the time begins when the request was sent."""
         timeout_s, began = self.dimse_timeout or 0.0, time.monotonic()
         while True:
             if not self.dul.to_provider_queue.empty() and self.dul.is_alive():

@@ -1,6 +1,6 @@
-"""The thread of a connection and the end of an association, whatever either meets.
+"""The thread of a connection; after any exception, connection and association end.
 
-`furnish` gives an association of pynetdicom the parts of this package.
+`furnish` gives an association of pynetdicom the classes of this package.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ASSOCIATE_PDUS: Final = (0x01, 0x02)
 ENDS: Final = (A_RELEASE, A_ABORT, A_P_ABORT)
 ESTABLISHED: Final = "Sta6"
 FAREWELL_S: Final = 2.0
-"""How long an association that failed has to tell the other side so."""
+"""Seconds in which a failed association can send an abort to the other side."""
 
 
 def furnish(
@@ -42,19 +42,19 @@ def furnish(
     ended: Callable[[], None],
     pace: Pace | None = None,
 ) -> None:
-    """Give an association that was not started the parts below; its socket is set by the caller.
+    """Give a new association the classes of this package; the caller sets its socket.
 
     Parameters
     ----------
     begin
-        Gives the draft that an object is written into.
+        Gives the draft for an object.
     max_bytes
-        Longest object that is kept.
+        Longest object that is stored.
     ended
-        Called once, when the connection is over.
+        Called once, when the connection has ended.
     pace
-        Of an association that this side asks for: how long it may take to connect, and the wish
-        that the node stops.
+        For an association that this side requests: the time limit for connecting, and the stop of
+        the node.
     """
     ae = association.ae
     association.dul = UpperLayer(association, ended, pace)
@@ -64,12 +64,12 @@ def furnish(
 
 
 def end(association: Association, wait_s: float = FAREWELL_S) -> None:
-    """End an association and its connection at once, whatever its threads are at.
+    """End an association and its connection at once, in any state.
 
     Parameters
     ----------
     wait_s
-        How long to wait for the thread of the connection.
+        Seconds to wait for the thread of the connection.
     """
     upper_layer = association.dul
     assert isinstance(upper_layer, UpperLayer)
@@ -87,7 +87,7 @@ def end(association: Association, wait_s: float = FAREWELL_S) -> None:
 
 
 def _run(association: Association) -> None:
-    """Run the thread of an association; whatever it meets, the connection ends with it."""
+    """Run the thread of an association; the connection ends with it, also after an exception."""
     upper_layer, messages = association.dul, association.dimse
     assert isinstance(upper_layer, UpperLayer)
     assert isinstance(messages, Messages)
@@ -104,7 +104,7 @@ def _run(association: Association) -> None:
 
 
 class UpperLayer(DULServiceProvider):
-    """Decodes data PDUs without copying them, waits for the bell, and ends with its association."""
+    """Decodes data PDUs without copies, waits for the bell, and ends with its association."""
 
     def __init__(
         self, association: Association, ended: Callable[[], None], pace: Pace | None
@@ -118,15 +118,15 @@ class UpperLayer(DULServiceProvider):
 
     @property
     def messages(self) -> Messages:
-        """Where the messages go."""
+        """The receiver of the messages."""
         return cast(Messages, self.assoc.dimse)
 
     def give_up(self) -> None:
-        """Tell an association that waits to be asked for that it waits in vain."""
+        """End the wait of an association for a request that will not arrive."""
         self.to_user_queue.put(None)
 
     def may_read(self) -> bool:
-        """Whether the next PDU is to be read now: not while a message is served.
+        """Whether the next PDU may be read now: not while a message is served.
 
         Raises
         ------
@@ -138,12 +138,12 @@ class UpperLayer(DULServiceProvider):
         return not (established and self.messages.is_busy)
 
     def check(self) -> None:
-        """Raise if the connection must end, whatever the other side is at.
+        """Raise if the connection must end.
 
         Raises
         ------
         TimeoutError
-            The node stops, a message comes too slowly, or the association is over for long.
+            The node stops, a message is too slow, or the association ended long ago.
         """
         if self.pace is not None:
             self.pace.check_stop()
@@ -157,12 +157,12 @@ class UpperLayer(DULServiceProvider):
                 raise TimeoutError("the other side does not hang up")
 
     def send_pdu(self, primitive: Any) -> None:
-        """Send, and ring the bell, so that the thread need not look all the time."""
+        """Send, and ring the bell, so that the thread does not need to poll."""
         DULServiceProvider.send_pdu(self, primitive)
         self.bell.ring()
 
     def run_reactor(self) -> None:
-        """Run the thread; whatever it meets, the connection is closed and its place is free."""
+        """Run the thread; at its end, also after an exception, the connection is closed."""
         try:
             DULServiceProvider.run_reactor(self)
         except Exception as error:
@@ -171,7 +171,7 @@ class UpperLayer(DULServiceProvider):
             self.tidy()
 
     def tidy(self) -> None:
-        """Close what is open, and say that the connection is over; only once."""
+        """Close the socket and the bell, and report the end of the connection, once."""
         if not self.tidied.acquire(blocking=False):
             return
         if isinstance(self.socket, AssociationSocket):
@@ -184,7 +184,7 @@ class UpperLayer(DULServiceProvider):
         self.ended()
 
     def _decode_pdu(self, bytestream: bytearray) -> tuple[Any, str]:
-        """Decode; data is not copied, and a request is checked before it is decoded."""
+        """Decode a PDU; data is not copied, and a request is checked before it is decoded."""
         if bytestream[0] == DATA_PDU:
             return DataPdu(bytestream), "Evt10"
         if bytestream[0] in ASSOCIATE_PDUS:
@@ -193,7 +193,7 @@ class UpperLayer(DULServiceProvider):
 
 
 class _Announced(queue.Queue[Any]):
-    """A queue that wakes the association when its peer wants to leave or has left."""
+    """A queue that wakes the association when its peer releases or aborts it."""
 
     def __init__(self, association: Association) -> None:
         queue.Queue.__init__(self)

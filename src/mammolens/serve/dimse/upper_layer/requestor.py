@@ -1,4 +1,4 @@
-"""The side of an association that calls: made of the same parts as the side that listens."""
+"""The calling side of an association; it uses the same classes as the listening side."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["Caller"]
 
 
 class Caller(AE):
-    """An application entity that calls one peer, by an association with limits.
+    """An application entity that calls one peer over an association with limits.
 
     Attributes
     ----------
     pace
-        How long it may take to connect, and the wish that the node stops.
+        The time limit for connecting, and the stop of the node.
     begin
-        Gives the draft that an object which the peer sends is written into.
+        Gives the draft for an object that the peer sends.
     max_bytes
-        Longest object that is kept.
+        Longest object that is stored.
     called
-        The association, once it was begun.
+        The association, after it was begun.
     """
 
     def __init__(self, ae_title: str, pace: Pace, begin: Begin, max_bytes: int) -> None:
@@ -42,7 +42,7 @@ class Caller(AE):
         address: AddressInformation,
         tls_args: tuple[SSLContext, str] | None,
     ) -> PduSocket:
-        """Give a call the limits that the listener has."""
+        """Make the socket of a call, with the same limits as the listener."""
         self.called = assoc
         furnish(assoc, self.begin, self.max_bytes, lambda: None, self.pace)
         return PduSocket(assoc, None, address, tls_args)

@@ -1,4 +1,4 @@
-"""The socket of an association: whole PDUs, each within a time limit and a length."""
+"""The socket of an association: whole PDUs, with limits of time and length."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ __all__ = ["Bell", "PduSocket", "close_socket"]
 
 ROOM: Final = "scp"
 LONGEST_PDU: Final = 1 << 20
-"""Longest PDU that is read, in bytes, from a sender that ignores the length that was asked for."""
+"""Longest PDU in bytes from a sender that ignores the negotiated length."""
 FIRST_BYTES: Final = 1 << 17
-"""Memory that is allocated for a PDU before any of it has come."""
+"""Bytes of memory that are allocated for a PDU at first; more are added as it arrives."""
 BEGINNING: Final = ("Sta2", "Sta4", "Sta5")
-"""States of PS3.8 table 9-10 before there is an association."""
+"""States of PS3.8 table 9-10 before an association is established."""
 
 
 def close_socket(transport: AssociationSocket) -> None:
-    """Close a connection, also one that was never made or that the peer has closed."""
+    """Close a connection, also one that was never made or that the peer closed."""
     connection = transport.socket
     if connection is not None:
         with contextlib.suppress(OSError):
-            # Not the method of an SSLSocket: a thread that reads would go on without TLS.
+            # Not the method of SSLSocket: a reading thread would continue without TLS.
             socket.socket.shutdown(connection, socket.SHUT_RDWR)
         connection.close()
 
 
 class Bell:
-    """Lets a thread wait for a socket or for another thread, whichever comes first."""
+    """Lets a thread wait for a socket and for a signal of another thread, whichever is first."""
 
     def __init__(self) -> None:
         self.inner, self.outer = socket.socketpair()
@@ -55,7 +55,7 @@ class Bell:
             self.outer.send(b"\0")
 
     def wait(self, other: socket.socket | None, seconds: float) -> bool:
-        """Say whether there is something to read from `other`."""
+        """Wait; return whether `other` can be read."""
         poll = select.poll()
         for end in filter(None, (self.inner, other)):
             poll.register(end, select.POLLIN)
@@ -70,14 +70,14 @@ class Bell:
 
 
 class PduSocket(AssociationSocket):
-    """Reads and writes whole PDUs, and connects, each within its limits.
+    """Connects, and reads and writes whole PDUs, within limits.
 
     Parameters
     ----------
     connection
-        ``None`` where this side connects.
+        ``None`` if this side connects.
     tls
-        Where this side connects with TLS: the context, and the name that the peer must have.
+        If this side connects with TLS: the context, and the name in the peer's certificate.
     """
 
     def __init__(
@@ -90,17 +90,17 @@ class PduSocket(AssociationSocket):
         AssociationSocket.__init__(self, association, connection, address)
         self.longest = max(LONGEST_PDU, association.ae.maximum_pdu_size)
         self.began, self._tls_args = time.monotonic(), tls
-        # Of a message as a whole: it begins when everything before it was sent.
+        # The limits of a whole message, which begins when everything before it was sent.
         self.sending, self.sent_all = Pace(0.0, 0, stop=None), True
 
     @property
     def upper_layer(self) -> UpperLayer:
-        """The upper layer that reads from it."""
+        """The upper layer that reads from the socket."""
         return cast("UpperLayer", self.assoc.dul)
 
     @property
     def ready(self) -> bool:
-        """Whether a PDU comes; waits for the bell instead of asking again and again."""
+        """Whether a PDU arrives; this waits for the bell instead of polling."""
         connection, upper_layer = self.socket, self.upper_layer
         if connection is None or not self._is_connected:
             return False
@@ -117,7 +117,7 @@ class PduSocket(AssociationSocket):
             return False
 
     def connect(self, primitive: T_CONNECT) -> None:
-        """Connect, within the time that the settings give for it."""
+        """Connect, within the time limit of the settings."""
         context, name = self._tls_args or (None, "")
         pace = self.upper_layer.pace or Pace(30.0, 0)
         try:
@@ -134,7 +134,7 @@ class PduSocket(AssociationSocket):
             self._ready.set()
 
     def recv(self, nr_bytes: int) -> bytearray:
-        """Read so many bytes within limits of length and time; memory grows as they come."""
+        """Read so many bytes, within limits of length and time; memory grows as they arrive."""
         upper_layer = self.upper_layer
         begins = upper_layer.state_machine.current_state in BEGINNING
         if nr_bytes > (LONGEST_ASSOCIATE if begins else self.longest):
@@ -189,10 +189,10 @@ class PduSocket(AssociationSocket):
             self.event_queue.put("Evt17")
 
     def _shutdown_socket(self) -> None:
-        """Close, also a TLS connection that another thread reads from."""
+        """Close the connection, also if another thread reads from it over TLS."""
         close_socket(self)
 
     def _create_socket(self, address: AddressInformation) -> Any:
-        """Make nothing yet: `connect` does."""
+        """Make no socket yet; `connect` makes it."""
         del address
         self._is_connected = False

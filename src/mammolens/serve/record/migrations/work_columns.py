@@ -13,8 +13,8 @@ __all__ = ["work_columns"]
 def work_columns(table: str) -> tuple[SchemaItem, ...]:
     """Give the columns and constraints of leased work.
 
-    Databases were made with them: a later change of a column is a migration of its own, and this
-    function stays as it is.
+    Existing databases have these columns: a change of a column needs a new migration, and this
+    function must not change.
     """
     return (
         sa.Column("state", sa.String(length=16), nullable=False),

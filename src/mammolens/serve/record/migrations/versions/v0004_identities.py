@@ -1,4 +1,4 @@
-"""Identities kept apart from what was received."""
+"""The table of encrypted identities."""
 
 from __future__ import annotations
 

@@ -1,0 +1,98 @@
+/** The application: who is signed in decides between the sign-in and the pages of a person. */
+
+import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { type Events, openEvents } from "./api/events";
+import type { Person, Site } from "./api/types";
+import { parseRoute, type Route } from "./logic/route";
+import { type AppWords, keepLanguage, loadAppWords } from "./messages/text";
+import { Pages } from "./pages/pages";
+import {
+  type Apis,
+  type Desk,
+  DeskContext,
+  type Frame,
+  FrameContext,
+  useFrame,
+} from "./parts/app_context";
+import { ErrorBoundary } from "./parts/error_boundary";
+import { LostDialog, SignInPage, StartPage } from "./session/pages";
+import { Shell, type Toast, Toasts } from "./shell/shell";
+
+const TOAST_MS = 6000;
+
+export function App({ apis, words: first }: { apis: Apis; words: AppWords }) {
+  const [words, setWords] = useState(first);
+  const state = useSyncExternalStore(apis.keeper.subscribe, () => apis.keeper.state);
+  const setLanguage = useCallback((language: string) => {
+    keepLanguage(language);
+    void loadAppWords(language).then(setWords);
+  }, []);
+  useEffect(() => {
+    document.documentElement.lang = words.language;
+  }, [words]);
+  const frame = useMemo<Frame>(() => ({ words, apis, setLanguage }), [words, apis, setLanguage]);
+  const isIn = state.kind === "open" || state.kind === "lost";
+  return (
+    <FrameContext value={frame}>
+      {state.kind === "starting" && <StartPage reason={null} retry={() => apis.keeper.start()} />}
+      {state.kind === "unreachable" && (
+        <StartPage reason={state.reason} retry={() => apis.keeper.start()} />
+      )}
+      {state.kind === "signing-in" && <SignInPage state={state} />}
+      {isIn && <Signed key={state.session.person.id} person={state.session.person} />}
+      {state.kind === "lost" && <LostDialog state={state} />}
+    </FrameContext>
+  );
+}
+
+function Signed({ person }: { person: Person }) {
+  const frame = useFrame();
+  const { apis } = frame;
+  const route = useRoute();
+  const [sites, setSites] = useState<readonly Site[]>([]);
+  const [toasts, setToasts] = useState<readonly Toast[]>([]);
+  const [events, setEvents] = useState<Events | null>(null);
+  useEffect(() => {
+    const opened = openEvents();
+    setEvents(opened);
+    return () => opened.close();
+  }, []);
+
+  const reloadSites = useCallback(() => {
+    apis.sites.list().then(setSites, () => undefined);
+  }, [apis]);
+  useEffect(reloadSites, [reloadSites]);
+
+  const announce = useCallback((text: string, tone: Toast["tone"] = "good") => {
+    const toast = { id: Date.now() + Math.random(), text, tone };
+    setToasts((shown) => [...shown.slice(-2), toast]);
+    setTimeout(() => setToasts((shown) => shown.filter((one) => one !== toast)), TOAST_MS);
+  }, []);
+
+  const desk = useMemo<Desk | null>(
+    () => events && { ...frame, person, sites, events, reloadSites, announce },
+    [frame, person, sites, events, reloadSites, announce],
+  );
+  if (desk === null) return null;
+  return (
+    <DeskContext value={desk}>
+      <Shell route={route}>
+        <ErrorBoundary key={route.page}>
+          <Pages route={route} />
+        </ErrorBoundary>
+      </Shell>
+      <Toasts toasts={toasts} />
+    </DeskContext>
+  );
+}
+
+function useRoute(): Route {
+  const hash = useSyncExternalStore(
+    (changed) => {
+      window.addEventListener("hashchange", changed);
+      return () => window.removeEventListener("hashchange", changed);
+    },
+    () => location.hash,
+  );
+  return useMemo(() => parseRoute(hash), [hash]);
+}

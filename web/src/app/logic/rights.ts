@@ -1,0 +1,38 @@
+/** What a person may do, as far as the page has to know: which parts of it are shown at all. */
+
+import type { Id, Person, Role } from "../api/types";
+import type { PageName } from "./route";
+
+export function hasRole(person: Person, role: Role, site?: Id | null): boolean {
+  return person.roles.some((one) => one.role === role && (site === undefined || one.site === site));
+}
+
+export function administers(person: Person): boolean {
+  return person.is_administrator || hasRole(person, "administrator");
+}
+
+export function sitesAs(person: Person, role: Role): readonly Id[] {
+  return person.roles.filter((one) => one.role === role).map((one) => one.site);
+}
+
+/** Whether a person reads or arbitrates where an exam belongs. */
+export function worksOn(person: Person, site: Id | null, role: "reader" | "arbiter"): boolean {
+  return site !== null && hasRole(person, role, site);
+}
+
+/** Pages of the navigation for a person, in order. The server decides again at each request. */
+export function pagesOf(person: Person): readonly PageName[] {
+  const reads = hasRole(person, "reader") || hasRole(person, "arbiter");
+  const pages: [PageName, boolean][] = [
+    ["worklist", true],
+    ["arbitration", hasRole(person, "arbiter")],
+    ["opinions", reads],
+    ["notices", true],
+    ["recalls", true],
+    ["upload", hasRole(person, "uploader") || administers(person)],
+    ["people", administers(person)],
+    ["sites", administers(person)],
+    ["audit", person.is_administrator],
+  ];
+  return pages.filter(([, shown]) => shown).map(([page]) => page);
+}

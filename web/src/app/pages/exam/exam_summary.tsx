@@ -1,0 +1,64 @@
+/** An exam on a narrow screen: previews and facts, no reading of films. */
+
+import { dateTimeWords, dateWords, nameWords } from "../../logic/times";
+import { useDesk } from "../../parts/app_context";
+import { AiCell, StatusWord } from "../../parts/category";
+import type { ExamFacts } from "./use_exam";
+
+export function ExamSummary({ facts }: { facts: ExamFacts }) {
+  const { words } = useDesk();
+  const { detail, exam } = facts;
+  const { patient } = detail;
+  const { locale } = words;
+  const born = patient.birth_date && dateWords(patient.birth_date, locale);
+  const lines: readonly (readonly [string, string | null | undefined])[] = [
+    [words.say("patient.id"), patient.id],
+    [words.say("patient.born"), born],
+    [words.say("column.exam"), detail.accession_number],
+    [words.say("column.site"), detail.site?.name ?? words.say("exam.no-site")],
+    [words.say("exam.received"), dateTimeWords(detail.received_at, locale)],
+  ];
+  return (
+    <section className="summary">
+      <h2>{nameWords(patient.name) ?? words.say("patient.unknown")}</h2>
+      {exam.banner && <p className="note note-warning">{exam.banner}</p>}
+      <div className="summary-state">
+        <AiCell row={detail} />
+        <StatusWord status={detail.status} />
+      </div>
+      <dl className="facts">
+        {lines.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value || "–"}</dd>
+          </div>
+        ))}
+      </dl>
+      {exam.doubts.length > 0 && (
+        <ul className="doubts">
+          {exam.doubts.map((doubt) => (
+            <li key={doubt}>{doubt}</li>
+          ))}
+        </ul>
+      )}
+      <div className="previews">
+        {exam.images.map((image) => {
+          const name = `${image.laterality ?? "?"} ${image.viewPosition ?? "?"}`;
+          return (
+            <figure key={image.sopInstanceUid}>
+              <img
+                src={image.preview.url}
+                width={image.preview.columns}
+                height={image.preview.rows}
+                alt={words.say("exam.preview", { view: name })}
+                loading="lazy"
+              />
+              <figcaption>{name}</figcaption>
+            </figure>
+          );
+        })}
+      </div>
+      <p className="quiet">{words.say("exam.preview-only")}</p>
+    </section>
+  );
+}

@@ -1,0 +1,129 @@
+/** A signed reading: what was answered, the report for the referrer, addenda, the next exam. */
+
+import { useState } from "react";
+import type { Reading } from "../../api/types";
+import { dateTimeWords } from "../../logic/times";
+import { useDesk } from "../../parts/app_context";
+import { ProblemNote } from "../../parts/form";
+import { useAction } from "../../parts/hooks";
+import { AnswerSummary } from "./answer_summary";
+import { NextExam } from "./next_exam";
+import type { PanelProps } from "./panel_props";
+
+const EXPORTS = ["sr", "gsps", "fhir", "hl7"] as const;
+
+type SignedProps = PanelProps & { readonly reading: Reading };
+
+export function Signed(props: SignedProps) {
+  const { words } = useDesk();
+  const { facts, reading, next } = props;
+  const { images } = facts.exam;
+  const time = reading.signed_at ? dateTimeWords(reading.signed_at, words.locale) : "";
+  return (
+    <div className="stack">
+      <p className="note note-good">
+        {words.say("reading.is-signed", { name: reading.person.name, time })}
+      </p>
+      <div className="actions">
+        <NextExam next={next} />
+      </div>
+      <AnswerSummary
+        title={words.say("reading.final-answer")}
+        answers={reading}
+        before={reading.first_answer}
+        images={images}
+        showMark={props.showMark}
+      />
+      {reading.first_answer && reading.after_ai?.agreed === false && (
+        <details>
+          <summary>{words.say("reading.first-answer")}</summary>
+          <AnswerSummary
+            title={words.say("reading.first-answer")}
+            answers={reading.first_answer}
+            images={images}
+          />
+        </details>
+      )}
+      <ReportLinks reading={reading} />
+      <Addenda {...props} />
+    </div>
+  );
+}
+
+export function ReportLinks({ reading }: { reading: Reading }) {
+  const { words, apis } = useDesk();
+  const { language } = words;
+  return (
+    <section className="report-links">
+      <h3>{words.say("report.title")}</h3>
+      <div className="actions">
+        <a
+          className="button"
+          target="_blank"
+          rel="noreferrer"
+          href={apis.readings.reportUrl(reading.id, "html", language)}
+        >
+          {words.say("report.page")}
+        </a>
+        <a className="button" href={apis.readings.reportUrl(reading.id, "pdf", language)} download>
+          {words.say("report.pdf")}
+        </a>
+      </div>
+      <p className="quiet">
+        {words.say("report.exports")}{" "}
+        {EXPORTS.map((kind) => (
+          <a key={kind} href={apis.readings.exportUrl(reading.id, kind)} download>
+            {words.say(`report.${kind}`)}
+          </a>
+        ))}
+      </p>
+    </section>
+  );
+}
+
+function Addenda({ reading, draft, refresh }: SignedProps) {
+  const { words, apis, announce } = useDesk();
+  const [text, setText] = useState("");
+  const action = useAction();
+  return (
+    <section className="addenda">
+      <h3>{words.say("addendum.title")}</h3>
+      <p className="quiet">{words.say("addendum.how")}</p>
+      {reading.addenda.map((addendum) => (
+        <blockquote key={addendum.id}>
+          <p className="comment">{addendum.text}</p>
+          <footer>
+            {addendum.person.name}, {dateTimeWords(addendum.created_at, words.locale)}
+          </footer>
+        </blockquote>
+      ))}
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void action.run(async () => {
+            draft.desk.replace(await apis.readings.addAddendum(reading, text.trim()));
+            await refresh();
+            setText("");
+            announce(words.say("addendum.added"));
+          });
+        }}
+      >
+        <div className="field">
+          <label htmlFor="addendum">{words.say("addendum.text")}</label>
+          <textarea
+            id="addendum"
+            rows={2}
+            maxLength={4000}
+            value={text}
+            onChange={(event) => setText(event.target.value)}
+          />
+        </div>
+        <ProblemNote problem={action.problem} />
+        <button type="submit" disabled={action.isBusy || text.trim() === ""}>
+          {words.say("addendum.add")}
+        </button>
+      </form>
+    </section>
+  );
+}

@@ -1,0 +1,59 @@
+/** What every part of the page may use: words, who is signed in, the API, events, messages. */
+
+import { createContext, useContext } from "react";
+import type { Client } from "../api/client";
+import type { Events } from "../api/events";
+import type { examsApi } from "../api/exams";
+import type { auditApi, peopleApi, sitesApi } from "../api/people";
+import type { followUpApi, readingsApi } from "../api/readings";
+import type { accountApi, SessionApi } from "../api/session";
+import type { Person, Site } from "../api/types";
+import type { UploadsApi } from "../api/uploads";
+import type { AppWords } from "../messages/text";
+import type { Keeper } from "../session/keeper";
+
+export interface Apis {
+  readonly client: Client;
+  readonly keeper: Keeper;
+  readonly session: SessionApi;
+  readonly account: ReturnType<typeof accountApi>;
+  readonly people: ReturnType<typeof peopleApi>;
+  readonly sites: ReturnType<typeof sitesApi>;
+  readonly audit: ReturnType<typeof auditApi>;
+  readonly exams: ReturnType<typeof examsApi>;
+  readonly readings: ReturnType<typeof readingsApi>;
+  readonly followUp: ReturnType<typeof followUpApi>;
+  readonly uploads: UploadsApi;
+}
+
+/** Before somebody is signed in. */
+export interface Frame {
+  readonly words: AppWords;
+  readonly apis: Apis;
+  setLanguage(language: string): void;
+}
+
+export interface Desk extends Frame {
+  readonly person: Person;
+  readonly sites: readonly Site[];
+  readonly events: Events;
+  /** Reads sites again after they were changed. */
+  reloadSites(): void;
+  /** A short message that is also spoken by screen readers. */
+  announce(text: string, tone?: "good" | "warning"): void;
+}
+
+export const FrameContext = createContext<Frame | null>(null);
+export const DeskContext = createContext<Desk | null>(null);
+
+export function useFrame(): Frame {
+  const frame = useContext(FrameContext);
+  if (frame === null) throw new Error("a part stands outside the page's frame");
+  return frame;
+}
+
+export function useDesk(): Desk {
+  const desk = useContext(DeskContext);
+  if (desk === null) throw new Error("a part stands outside the page of a person");
+  return desk;
+}

@@ -1,0 +1,106 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+import { EVENT_NAMES } from "../../src/app/api/events";
+import { PAGES } from "../../src/app/logic/route";
+import de from "../../src/app/messages/de.json";
+import en from "../../src/app/messages/en.json";
+
+const root = resolve(import.meta.dirname, "../../src/app");
+const files = readdirSync(root, { recursive: true, encoding: "utf-8" })
+  .filter((name) => /\.(ts|tsx|css)$/.test(name))
+  .map((name) => join(root, name));
+const textOf = (file: string) => readFileSync(file, "utf-8");
+const modules = files.filter((file) => !file.endsWith(".css"));
+
+describe("messages", () => {
+  test("English and German have the same keys and values to fill in", () => {
+    expect(Object.keys(de)).toEqual(Object.keys(en));
+    const holes = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
+    for (const [key, text] of Object.entries(en)) {
+      expect(holes(de[key as keyof typeof de]), key).toEqual(holes(text));
+    }
+  });
+
+  test("there is one for each page", () => {
+    expect(PAGES.filter((page) => !(`page.${page}` in en))).toEqual([]);
+  });
+
+  test("none is written into a component", () => {
+    const loose = modules.flatMap((file) =>
+      [...textOf(file).matchAll(/>\s*([A-Z][a-z]+ [a-z]+[^<>{}]*)</g)].map(([, text]) => text),
+    );
+    expect(loose).toEqual([]);
+  });
+});
+
+describe("the house", () => {
+  test("has no file of more than 350 lines", () => {
+    expect(files.filter((file) => textOf(file).split("\n").length > 351)).toEqual([]);
+  });
+
+  /** Floors from the ground up; a module imports its own floor and those below. */
+  const FLOORS: readonly RegExp[] = [
+    /^api\//,
+    /^(logic|messages)\//,
+    /^session\/(keeper|qr)$/,
+    /^parts\//,
+    /^(shell|session)\//,
+    /^pages\//,
+    /^App$/,
+    /^main$/,
+  ];
+  const floor = (module: string) => FLOORS.findIndex((one) => one.test(module));
+  const imports = (file: string) =>
+    [...textOf(file).matchAll(/(?:from|import\() ?"(\.[^"]+)"/g)].map(([, to]) =>
+      relative(root, resolve(dirname(file), to)),
+    );
+
+  test("imports point downward", () => {
+    const upward = modules.flatMap((file) => {
+      const module = relative(root, file).replace(/\.\w+$/, "");
+      expect(floor(module), module).toBeGreaterThanOrEqual(0);
+      return imports(file)
+        .filter((to) => !to.startsWith("..") && !/\.(css|json)$/.test(to))
+        .filter((to) => floor(to) > floor(module))
+        .map((to) => `${module} → ${to}`);
+    });
+    expect(upward).toEqual([]);
+  });
+
+  test("what decides needs no React", () => {
+    const pure = modules.filter((file) => /\/(api|logic|messages)\//.test(file));
+    expect(pure.filter((file) => /from "react/.test(textOf(file)))).toEqual([]);
+  });
+
+  test("has its colours in one file", () => {
+    const found = files.filter((file) => file.endsWith(".css") && !file.endsWith("tokens.css"));
+    const colours = found.flatMap((file) =>
+      [...textOf(file).matchAll(/#[0-9a-f]{3,8}\b/gi)].map(([colour]) => colour),
+    );
+    // White on the strong accent and under a QR code, black under films.
+    expect([...new Set(colours)].sort()).toEqual(["#000", "#fff"]);
+  });
+
+  test("shares no names of classes with the viewer, whose styles would meet", () => {
+    const classes = (css: string) =>
+      new Set(
+        [...css.replace(/@import.*/g, "").matchAll(/\.([a-z][a-z0-9-]*)/g)].map(([, name]) => name),
+      );
+    const sheets = ["viewer.css", "viewer_shapes.css"].map((name) => join(root, "../viewer", name));
+    const viewer = classes(sheets.map(textOf).join("\n"));
+    const ours = classes(
+      files
+        .filter((f) => f.endsWith(".css"))
+        .map(textOf)
+        .join("\n"),
+    );
+    const shared = [...viewer].filter((name) => ours.has(name));
+    // The quiet colour and the notice mean the same in both.
+    expect(shared.sort()).toEqual(["quiet", "research"]);
+  });
+
+  test("knows every kind of event once", () => {
+    expect(new Set(EVENT_NAMES).size).toBe(EVENT_NAMES.length);
+  });
+});

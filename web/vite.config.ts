@@ -1,0 +1,17 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vite";
+
+/** The page that `mammolens serve` gives at `/`; nothing is inlined, as its policy forbids that. */
+export default defineConfig({
+  plugins: [react()],
+  worker: { format: "es" },
+  build: {
+    target: "es2023",
+    outDir: "dist",
+    emptyOutDir: true,
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    // Licences of what is built in have to go wherever it goes: into the wheel, too.
+    license: { fileName: "licences.md" },
+  },
+});
