@@ -11,5 +11,7 @@ export default defineConfig({
     emptyOutDir: true,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // Licences of what is built in have to go wherever it goes: into the wheel, too.
+    license: { fileName: "licences.md" },
   },
 });

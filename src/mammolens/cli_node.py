@@ -47,6 +47,7 @@ ClockIsRight = Annotated[
     ),
 ]
 NewFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the backup.")]
+DemoFolder = Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder of the demonstration.")]
 Once = Annotated[bool, typer.Option("--once", help="Do the work that is due now, then end.")]
 Threads = Annotated[
     int, typer.Option(min=1, metavar="N", help="Exams that are analysed at the same time.")
@@ -183,6 +184,17 @@ def administrator(name: AccountName, config: Config = None) -> None:
     from mammolens.serve.settings import load_settings
 
     typer.echo(f"one-time password: {make_administrator(load_settings(config), name)}")
+
+
+@app.command()
+def demo(folder: DemoFolder = Path("demonstration")) -> None:
+    """Fill a folder with a node to try out: sample exams, a constructed one, two sites, people."""
+    need_extra("serve")
+    from mammolens.serve.commands import make_demonstration
+
+    with closed_to_others():
+        file = make_demonstration(folder, typer.echo)
+    typer.echo(f"next: mammolens serve --config {file}")
 
 
 @app.command()

@@ -20,7 +20,7 @@ from mammolens.images import find_files
 from mammolens.serve import logs
 from mammolens.serve.holdings import NodeState, open_state
 from mammolens.serve.record import present
-from mammolens.serve.settings import NodeSettings
+from mammolens.serve.settings import NodeSettings, load_settings
 
 if TYPE_CHECKING:
     from mammolens.serve.dimse import FoundStudy, Method, PullReport, StudyQuery
@@ -30,6 +30,7 @@ __all__ = [
     "add_files",
     "ended_together",
     "make_administrator",
+    "make_demonstration",
     "pull",
     "run_deliveries",
     "run_node",
@@ -193,6 +194,33 @@ def make_administrator(settings: NodeSettings, name: str) -> str:
                 keyword="NAME",
                 remedy="Use 3 to 64 of a-z, 0-9, dot, dash, underscore and @",
             ) from refused
+
+
+def make_demonstration(folder: Path, tell: Callable[[str], None]) -> Path:
+    """Fill a folder with a demonstration, as far as it is not there; gives its settings file.
+
+    Parameters
+    ----------
+    tell
+        Shows what was made, and the one-time passwords, to whoever started it.
+
+    Raises
+    ------
+    ConfigError
+        The sample exams are not installed.
+    StorageError
+        The folder cannot be written to, or its database is away.
+    """
+    from mammolens.serve.demonstration import invite_people, receive_studies, write_settings
+
+    file = write_settings(folder)
+    with open_state(load_settings(file)) as state:
+        everybody = invite_people(state)
+        for study, is_new in receive_studies(state):
+            tell(f"{study.description}: {'received' if is_new else 'there already'}")
+        for invited in everybody:
+            tell(f"one-time password of {invited.person.name}: {invited.password}")
+    return file
 
 
 def run_deliveries(settings: NodeSettings, once: bool) -> int:

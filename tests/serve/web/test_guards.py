@@ -134,6 +134,13 @@ def test_every_answer_has_its_guards(make_client, monkeypatch):
         assert done.headers["cache-control"] == "no-store"
 
 
+def test_over_tls_browsers_are_asked_to_come_so_for_a_year(make_client):
+    header = "strict-transport-security"
+    assert header not in make_client().get("/health/live").headers
+    behind_proxy = make_client(proxied=True).get("/health/live")
+    assert behind_proxy.headers[header] == "max-age=31536000"
+
+
 def test_a_route_may_have_its_own_headers(make_client, monkeypatch):
     page = {"content-security-policy": "default-src 'self'"}
     monkeypatch.setattr(guards, "ANSWER_HEADERS", guards.ANSWER_HEADERS | {"/health": page})

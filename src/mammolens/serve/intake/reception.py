@@ -60,7 +60,9 @@ class Receipt:
     exam_id: int | None
 
 
-def receive(state: NodeState, content: bytes | Draft, sender: str) -> Receipt:
+def receive(
+    state: NodeState, content: bytes | Draft, sender: str, site: str | None = None
+) -> Receipt:
     """Store one DICOM object and enter it in the database; both are durable before this returns.
 
     Parameters
@@ -68,8 +70,10 @@ def receive(state: NodeState, content: bytes | Draft, sender: str) -> Receipt:
     content
         A DICOM file, or a draft of `state.received`; a draft is used up.
     sender
-        The sender as the audit trail names it: ``dimse:AETITLE``, ``web:USER``. The settings give
-        its site; an exam keeps the site of its first object.
+        The sender as the audit trail names it: ``dimse:AETITLE``, ``web:USER``.
+    site
+        Key of the site; ``None``: the one that the settings give to the sender. An exam keeps the
+        site of its first object.
 
     Raises
     ------
@@ -93,11 +97,12 @@ def receive(state: NodeState, content: bytes | Draft, sender: str) -> Receipt:
         return _note(database, found, sender)
     state.received.put(content)
     del content
+    site = site or state.settings.sites.get(sender)
     while True:
         with database.read() as connection:
             first = _first_digest(connection, found)
         role = _role(state.received, found, first)
-        receipt = _enter(state, found, role, first, sender)
+        receipt = _enter(state, found, role, first, sender, site)
         if receipt is not None:
             return receipt
 
@@ -174,10 +179,15 @@ def _role(store: Store, found: ReceivedObject, first: str | None) -> Role:
 
 
 def _enter(
-    state: NodeState, found: ReceivedObject, role: Role, first: str | None, sender: str
+    state: NodeState,
+    found: ReceivedObject,
+    role: Role,
+    first: str | None,
+    sender: str,
+    site: str | None,
 ) -> Receipt | None:
     """Enter a stored object; ``None`` if another was entered meanwhile and `role` may change."""
-    database, site = state.database, state.settings.sites.get(sender)
+    database = state.database
     with database.write() as connection:
         site_id = ensure_site(database, connection, site) if site else None
         exam, is_new = _lock_exam(database, connection, found, site_id)

@@ -20,7 +20,6 @@ from fastapi import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mammolens import __version__
 from mammolens.serve import logs
 from mammolens.serve.portal import make_problem
 from mammolens.serve.settings import WebSettings
@@ -48,17 +47,24 @@ ANSWER_HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
     "/": {
         "cache-control": "no-store",
         "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+        "cross-origin-embedder-policy": "require-corp",
         "cross-origin-opener-policy": "same-origin",
         "cross-origin-resource-policy": "same-origin",
         "referrer-policy": "no-referrer",
-        "server": f"mammolens/{__version__}",
+        "server": "mammolens",
         "x-content-type-options": "nosniff",
+        "x-dns-prefetch-control": "off",
         "x-frame-options": "DENY",
+        "x-permitted-cross-domain-policies": "none",
     },
 }
 """Headers of every answer by the beginning of its path; those of a longer path replace those of a
 shorter one. A route can replace headers of its answer (`answer_headers` in the state of its
-request), as the page does with its Content-Security-Policy."""
+request), as the page does with its Content-Security-Policy.
+
+Source: OWASP Secure Headers Project; tests/web/test_headers.py explains the differences."""
+OVER_TLS: Final[Mapping[str, str]] = {"strict-transport-security": "max-age=31536000"}
+"""For browsers that came over TLS: they use TLS for a year, for this host alone."""
 
 
 class Door(Protocol):
@@ -131,6 +137,8 @@ class Guarded:
     ) -> None:
         self.app, self.door, self.metrics = app, door, metrics
         self.open = {**OPEN, **also_open}
+        is_secure = door.web.certificate is not None or door.web.proxied
+        self.always = OVER_TLS if is_secure else {}
         self.running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,7 +151,7 @@ class Guarded:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
-                message = {**message, "headers": _with_guards(scope, message)}
+                message = {**message, "headers": _with_guards(scope, message, self.always)}
             await _send_in_pieces(send, message)
 
         self.running += 1
@@ -254,8 +262,11 @@ class _Body:
         return message
 
 
-def _with_guards(scope: Scope, message: Message) -> list[tuple[bytes, bytes]]:
-    guards = answer_headers(scope["path"]) | scope.get("state", {}).get("answer_headers", {})
+def _with_guards(
+    scope: Scope, message: Message, always: Mapping[str, str]
+) -> list[tuple[bytes, bytes]]:
+    own = scope.get("state", {}).get("answer_headers", {})
+    guards = {**answer_headers(scope["path"]), **own, **always}
     given = [pair for pair in message.get("headers", ()) if pair[0].decode().lower() not in guards]
     return [*given, *((name.encode(), value.encode()) for name, value in guards.items())]
 

@@ -1,0 +1,61 @@
+"""Two sites with their people, and the studies that come to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from mammolens.serve.demonstration.studies import Study, make_studies
+from mammolens.serve.holdings import NodeState
+from mammolens.serve.intake import receive
+from mammolens.serve.people import Invited, first_administrator, invite, make_site
+from mammolens.serve.record import PersonRole
+
+__all__ = ["SENDER", "invite_people", "receive_studies"]
+
+SENDER: Final = "folder:demonstration"
+SITES: Final = {"north": "North Clinic (demonstration)", "south": "South Clinic (demonstration)"}
+PEOPLE: Final = {
+    "north.reader": ("Nora North", {"north": {PersonRole.READER, PersonRole.UPLOADER}}),
+    "south.reader": (
+        "Sam South",
+        {"south": {PersonRole.READER, PersonRole.UPLOADER}, "north": {PersonRole.READER}},
+    ),
+    "arbiter": ("Ada Arbiter", {"north": {PersonRole.ARBITER}, "south": {PersonRole.ARBITER}}),
+}
+"""The reader of South is the second reader of North, as a teleradiologist is."""
+
+
+def invite_people(state: NodeState) -> list[Invited]:
+    """Make sites and accounts in a node that has none; gives the one-time passwords.
+
+    Returns
+    -------
+    list of Invited
+        Empty if the node has people already: nothing was done then.
+    """
+    database, settings = state.database, state.settings.people
+    first = first_administrator(database, settings)
+    if first is None:
+        return []
+    made = {key: make_site(database, first.person, key, name) for key, name in SITES.items()}
+    invited = [first]
+    for name, (display_name, roles) in PEOPLE.items():
+        given = {made[key].id: frozenset(held) for key, held in roles.items()}
+        invited.append(invite(database, settings, first.person, name, display_name, given))
+    return invited
+
+
+def receive_studies(state: NodeState) -> Iterator[tuple[Study, bool]]:
+    """Receive the studies; for each gives whether it is new. What was received stays as it is.
+
+    Raises
+    ------
+    ConfigError
+        The sample exams are not installed.
+    StorageError
+        The disk is full or the database is away.
+    """
+    for study in make_studies():
+        receipts = [receive(state, content, SENDER, study.site) for content in study.files()]
+        yield study, not all(receipt.repeated for receipt in receipts)
