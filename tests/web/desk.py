@@ -14,6 +14,23 @@ from PIL import Image
 
 STEP_S = 30
 DRAWN_S = 60.0
+BARRIERS = """async () => {
+  const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+  const found = await axe.run(document, {runOnly: {type: 'tag', values: tags}});
+  // What is half scrolled out of its list counts as small, although it is whole one line further.
+  const isCut = (node) => {
+    const inner = document.querySelector(node.target.at(-1));
+    for (let outer = inner?.parentElement; outer; outer = outer.parentElement) {
+      if (!/auto|scroll/.test(getComputedStyle(outer).overflowY)) continue;
+      const [a, b] = [inner.getBoundingClientRect(), outer.getBoundingClientRect()];
+      if (a.bottom > b.bottom || a.top < b.top) return true;
+    }
+    return false;
+  };
+  return found.violations.flatMap((one) => one.nodes
+    .filter((node) => one.id !== 'target-size' || !isCut(node))
+    .map((node) => `${one.id}: ${one.help}: ${node.html.replace(/\\s+/g, ' ').slice(0, 160)}`));
+}"""
 DARK, BRIGHT = 24, 90
 """Greys of a background and of tissue, in a picture of the screen."""
 
@@ -191,12 +208,4 @@ class Desk:
     def barriers(self) -> list[str]:
         """Say what axe-core finds wrong for people with disabilities (WCAG 2.2 AA)."""
         self.page.evaluate(self.axe)
-        found = self.page.evaluate(
-            """() => axe.run(document, {runOnly: {type: 'tag',
-            values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}})"""
-        )
-        return [
-            f"{one['id']}: {one['help']}: {' '.join(node['html'].split())[:160]}"
-            for one in found["violations"]
-            for node in one["nodes"]
-        ]
+        return list(self.page.evaluate(BARRIERS))

@@ -314,20 +314,22 @@ def test_readings_are_exported_and_evaluated(story, tmp_path) -> None:
     assert sorted(graded.values()) == ["1"] * 7 + ["4"]
     # What pathology would say: of the constructed exam that the lesion was drawn in.
     for one in rows:
-        one["malignant"] = "1" if one["birads"] == "4" else "0"
+        one |= {"malignant": "1" if one["birads"] == "4" else "0", "split": "test"}
     table = tmp_path / "readings.csv"
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
     command = loopback("served").run_mammolens(
-        *("evaluate", "mammolens-2", "--manifest", table, "--split", "all"),
+        *("evaluate", "mammolens-2", "--manifest", table, "--split", "test"),
         *("--out", tmp_path / "evaluation"),
     )
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     metrics = json.loads((tmp_path / "evaluation" / "metrics.json").read_text("utf-8"))
-    assert "birads" in json.dumps(metrics["readers"])
+    readers = metrics["readers"]["birads"]["breast"]
+    assert (readers["n"], readers["n_positive"], readers["n_without_reading"]) == (6, 1, 0)
+    assert readers["readers"]["sensitivity"]["value"] == 1.0
 
 
 def _read_the_rest(desk: Desk) -> None:
