@@ -123,7 +123,7 @@ def test_cross_fitted_teachers_speak_of_those_they_held_out(runs, tmp_path):
 
 
 def test_cross_fitted_teachers_of_everyone_have_nothing_to_say(runs, tmp_path):
-    with pytest.raises(ConfigError, match=r"no teacher can be asked.*inner_folds"):
+    with pytest.raises(ConfigError, match=r"no teacher can score any.*inner_folds"):
         asked(runs, tmp_path, "first", "second", settings=["train.cross_fit=true"])
     assert not (tmp_path / "teachers.npy").exists()
 
@@ -181,7 +181,7 @@ def test_a_head_goes_on_from_a_run_and_from_nothing_else(runs):
     assert torch.equal(fresh.trunk.conv_stem.weight, learned.trunk.conv_stem.weight)
     assert not torch.equal(fresh.hidden.weight, learned.hidden.weight)
     for start in ([], ["network.start=mammolens-2"]):
-        with pytest.raises(ConfigError, match=r"name best\.safetensors of a run in start"):
+        with pytest.raises(ConfigError, match=r"needs the best\.safetensors of a run in start"):
             read_run(runs / "run.toml", [*start, settings[1]])
     other = MammoNet("test_efficientnet", hidden=24)
     with pytest.raises(ConfigError, match=r"hidden\.weight is \(16"):

@@ -323,7 +323,7 @@ def test_a_full_disk_keeps_the_checkpoint_before_and_says_so(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
     try:
-        with pytest.raises(StorageError, match=r"state\.pt.*file before it is kept.*Make room"):
+        with pytest.raises(StorageError, match=r"state\.pt.*earlier file is kept.*Free some space"):
             write_state(path, 2, {"score": 0.6}, net=net)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

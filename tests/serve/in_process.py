@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mammolens.model import ModelPackage
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.work import work
 from mammolens.serve.work.performance import perform
+from mammolens.serve.work.pictures import Picture, PictureTask, make_pictures
 from mammolens.serve.work.queue import Job
 from mammolens.serve.work.results import Outcome, ResultFile
 
@@ -25,6 +27,9 @@ class InProcess:
 
     def perform(self, job: Job, longest_s: float) -> tuple[Outcome, list[ResultFile]]:  # noqa: ARG002
         return perform(self.state, self.package, job)
+
+    def show(self, tasks: Sequence[PictureTask], longest_s: float) -> list[Picture]:  # noqa: ARG002
+        return make_pictures(self.state, self.package, tasks)
 
     def end(self) -> None:
         """There is nothing to end."""

@@ -37,10 +37,10 @@ from mammolens.images.dicom.orientation import stated_orientation
 from mammolens.images.dicom.tags import Tags
 from mammolens.preprocess import make_display, to_grey
 from mammolens.preprocess.resizing import resize
+from mammolens.serve.viewer import map_grid
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from contract import map_json
 from samples import load_library
 
 OUT = Path(__file__).parents[1] / "tests" / "golden"
@@ -173,7 +173,7 @@ def _map_cases() -> Any:
         "turned by 270 degrees": standing.stored_turned(3),
     }.items():
         laid = warp_map(strength, geometry, geometry.source_shape)
-        yield {"name": name, **map_json(strength, geometry), "laid": _packed(laid)}
+        yield {"name": name, **map_grid(strength, geometry), "laid": _packed(laid)}
 
 
 def _exam_case() -> Any:

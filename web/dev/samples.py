@@ -16,15 +16,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pydicom
-from contract import ai_json, image_json
 from pydicom.encaps import get_frame
 
 import mammolens
 from mammolens.analysis import AnalysisOptions, analyze_paths
 from mammolens.core import Prediction, Unreadable
 from mammolens.images import read_image
+from mammolens.images.dicom import read_for_display
 from mammolens.model import DEFAULT_MODEL, ModelPackage
 from mammolens.preprocess import make_display
+from mammolens.serve.viewer import Found, ai_overlay, image_facts
 
 __all__ = ["SPECK_TISSUE", "Frame", "Library", "load_library", "speck_places"]
 
@@ -89,8 +90,10 @@ def _add_sample(library: Library, folder: Path, package: ModelPackage) -> None:
         result = results.get(uid)
         photometric = result.photometric if result else mammogram.photometric
         _add_pixels(library, uid, header)
-        shown = make_display(mammogram, photometric, _PREVIEW_PX).pixels
-        images.append(image_json(header, mammogram, result, _urls(library, uid, shown)))
+        preview = make_display(mammogram, photometric, _PREVIEW_PX).pixels
+        found = Found(photometric, result.geometry) if result else None
+        facts = image_facts(read_for_display(file.read_bytes(), file.name), found)
+        images.append(facts | _urls(library, uid, preview))
     library.exams[folder.name] = {
         "id": folder.name,
         "studyInstanceUid": images[0]["sopInstanceUid"] + ".0",
@@ -105,7 +108,7 @@ def _add_sample(library: Library, folder: Path, package: ModelPackage) -> None:
         "images": images,
         "refused": [],
         "priors": [],
-        "ai": ai_json(prediction),
+        "ai": ai_overlay(prediction),
         "doubts": [caution.message for caution in prediction.cautions if caution.doubt],
         "banner": None,
     }

@@ -399,7 +399,7 @@ def test_overlap_is_judged_by_patients(settings, folder, package, tmp_path):
     found = compare(replace(settings, models=(str(judged),)), tmp_path / "b")
     notes = " ".join(found.document["notes"])
     assert "chosen on 36 of the 36 judged patients" in notes
-    assert "of whose training patients nothing is known" in notes
+    assert "whose training patients are unknown" in notes
 
     leaked = known_package(package, tmp_path / "leaked", [*side[Split.TRAIN], records[0].patient])
     for trusted in ((), ("brightness",)):
@@ -464,7 +464,7 @@ def test_classical_models_do_not_depend_on_the_packages_beside_them(
         assert document["preprocess"] == PreprocessConfig().model_dump(mode="json")
         (note,) = [note for note in document["notes"] if "use pictures prepared by default" in note]
         assert "height 512, width 384" in note
-        assert "whatever packages take part" in note
+        assert "independent of the packages" in note
 
 
 @pytest.mark.parametrize(

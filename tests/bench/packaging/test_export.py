@@ -104,7 +104,7 @@ def test_a_card_speaks_of_the_data_that_the_run_has_seen(exported):
         "on the 6 validation patients (3 with cancer) of drawn",
         "of the 3 patients with cancer",
         "years (median",
-        "No breast density is known",
+        "No breast density of its training images is known",
         "Machines of its training images: M1 100%",
     ):
         assert fact in said, fact

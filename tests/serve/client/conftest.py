@@ -5,17 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
 
 import pytest
 
 from mammolens.serve import people
 from mammolens.serve.holdings import NodeState, open_state
 from mammolens.serve.portal import open_portal
-from mammolens.serve.record import PEOPLE, SITES, PersonRole
+from mammolens.serve.record import SITES, PersonRole
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.web import serving
 from mammolens.serve.work import work
+
+from ..house import House
+from ..portal.conftest import cheap_hashes
+
+__all__ = ["cheap_hashes"]
 
 
 @dataclass
@@ -54,20 +59,19 @@ def service(tmp_path, package) -> Iterator[Service]:
             worker.join()
 
 
+class _Now:
+    """The host's clock, as `House` asks for it."""
+
+    @property
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
 def _token(state: NodeState) -> str:
-    database, settings = state.database, state.settings.people
-    people.first_administrator(database, settings)
-    admin = _person(state, "admin")
-    site = people.make_site(database, admin, "north", "North")
-    roles = {site.id: frozenset({PersonRole.UPLOADER, PersonRole.READER})}
-    people.invite(database, settings, admin, "reader", "A Reader", roles)
-    _, token = people.make_token(database, settings, _person(state, "reader"), "script", 1)
+    house = House(state.database, _Now(), state.settings.people)
+    house.enrol("admin")
+    roles = {house.site("north"): {PersonRole.UPLOADER, PersonRole.READER}}
+    reader = house.invited("reader", roles)
+    house.enrol("reader")
+    _, token = people.make_token(state.database, state.settings.people, reader, "script", 1)
     return token
-
-
-def _person(state: NodeState, name: str) -> Any:
-    from mammolens.serve.people.person import read_people
-
-    with state.database.read() as connection:
-        (found,) = read_people(connection, PEOPLE.c.name == name)
-    return found

@@ -47,6 +47,7 @@ class BadLine(httpx.HTTPTransport):
 
 
 def test_from_sending_to_reading(service, exam_zip):
+    service.mode("concurrent")
     steps = []
     with Client(service.address, service.token) as client:
         sent = client.upload(exam_zip, progress=lambda *step: steps.append(step))

@@ -32,15 +32,15 @@ class Archive:
     make_dicom: Any
     received: dict[str, bytes]
 
-    def receive(self, content: bytes, site: str | None = "north", sender: str = "dimse:X") -> int:
-        """Let the node receive an object; gives its exam."""
-        state = self.stage.state
-        intake = state.settings.intake
-        receipt = receive(state.database, state.received, content, sender, intake, site)
-        self.received.setdefault(
-            str(dcmread(BytesIO(content), stop_before_pixels=True).SOPInstanceUID), content
-        )
+    def receive(self, content: bytes, site: str | None = "north") -> int:
+        """Let the node receive an object of a site; gives its exam."""
+        receipt = receive(self.stage.state, content, "dimse:X")
+        uid = dcmread(BytesIO(content), stop_before_pixels=True).SOPInstanceUID
+        self.received.setdefault(str(uid), content)
         assert receipt.exam_id is not None
+        moved = EXAMS.update().where(EXAMS.c.id == receipt.exam_id)
+        with self.stage.database.write() as connection:
+            connection.execute(moved.values(site_id=self.stage.cast.sites[site] if site else None))
         return receipt.exam_id
 
     def exam(

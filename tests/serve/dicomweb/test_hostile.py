@@ -337,11 +337,9 @@ def test_objects_without_identity_are_given_without_it(tmp_path, mammogram):
     )
     with open_state(settings) as state:
         receive(
-            state.database,
-            state.received,
+            state,
             mammogram(0, PatientName="Doe^Jane", AccessionNumber="A77", BurnedInAnnotation="NO"),
             "dimse:X",
-            settings.intake,
         )
         client = TestClient(build_app(state), "http://127.0.0.1")
         known = {"authorization": "Bearer 0123456789abcdef"}

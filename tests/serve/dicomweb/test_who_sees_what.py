@@ -53,8 +53,7 @@ def entries(archive, action: str) -> list[tuple[str, int | None, dict]]:
 
 @pytest.mark.parametrize("site", ["south", None])
 def test_an_exam_of_another_site_is_not_there(archive, site):
-    archive.exam(STUDY, site)
-    archive.analysed(1)
+    archive.analysed(archive.exam(STUDY, site))
     absent = archive.get("/studies/1.2.3.4/series/1.2/instances/1.2/metadata")
     for address in RETRIEVALS:
         done = archive.get(address)

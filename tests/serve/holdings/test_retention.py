@@ -84,12 +84,12 @@ def files_of(node) -> int:
 def test_an_exam_goes_as_a_whole_when_its_days_are_over(node, send, finish, clock, rows):
     send()
     finish()
-    assert files_of(node) == 5
+    assert files_of(node) == 9  # four films with their previews, and the result
     clock.turn(29 * DAY_S)
     assert expire(node).exams == 0
     clock.turn(2 * DAY_S)
     assert count_expired(node.database, ALL).exams == 1
-    assert files_of(node) == 5
+    assert files_of(node) == 9  # four films with their previews, and the result
     gone = expire(node)
     assert (gone.exams, gone.files) == (1, 5)
     for table in (EXAMS, INSTANCES, JOBS, RESULTS, FILES, DELIVERIES):

@@ -14,12 +14,13 @@ import sqlalchemy as sa
 from argon2 import PasswordHasher
 
 from mammolens.serve import people, reading
-from mammolens.serve.holdings import NodeState, Store
+from mammolens.serve.holdings import NodeState, Store, retention
 from mammolens.serve.people import Session, passwords
 from mammolens.serve.portal import open_portal
 from mammolens.serve.record import (
     EXAMS,
     SESSIONS,
+    SITES,
     Database,
     PersonRole,
     ReadingMode,
@@ -38,6 +39,7 @@ NODE_TOKEN = "0123456789abcdef-token"
 CAST = {
     "north-head": ("north", PersonRole.ADMINISTRATOR),
     "north-reader": ("north", PersonRole.READER),
+    "north-uploader": ("north", PersonRole.UPLOADER),
     "north-arbiter": ("north", PersonRole.ARBITER),
     "south-head": ("south", PersonRole.ADMINISTRATOR),
     "south-reader": ("south", PersonRole.READER),
@@ -213,7 +215,8 @@ def make_stage(cast, tmp_path) -> Iterator[Callable[..., Stage]]:
         changes["web"] = {"tokens": {"pacs": NODE_TOKEN}, "retrievers": ("pacs",)} | changes.get(
             "web", {}
         )
-        settings = NodeSettings(data=tmp_path / "node", intake={"min_free_mb": 0}, **changes)
+        changes["intake"] = {"min_free_mb": 0} | changes.get("intake", {})
+        settings = NodeSettings(data=tmp_path / "node", **changes)
         stores = (Store(settings.data / name) for name in ("received", "results"))
         state = NodeState(settings, database, *stores)
         app = build_app(state, open_portal(state))
@@ -223,6 +226,22 @@ def make_stage(cast, tmp_path) -> Iterator[Callable[..., Stage]]:
     yield make
     for database in made:
         database.close()
+
+
+@pytest.fixture
+def make_empty_stage(make_stage) -> Callable[..., Stage]:
+    """Give a function that makes a portal without exams, at whose sites the AI is hidden first."""
+
+    def make(**changes: Any) -> Stage:
+        stage = make_stage(**changes)
+        with stage.database.write() as connection:
+            ids = list(connection.execute(sa.select(EXAMS.c.id)).scalars())
+            retention._delete_exam_rows(connection, ids)
+            mode = ReadingMode.SECOND_READER.value
+            connection.execute(SITES.update().values(reading_mode=mode))
+        return stage
+
+    return make
 
 
 @pytest.fixture

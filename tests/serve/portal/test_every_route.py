@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from mammolens.serve.record import UPLOADS
+
 pytestmark = pytest.mark.slow
 
 CALLERS = (
@@ -41,6 +43,10 @@ LIST = "401 200 200 200 403 401 401 401 403 200"
 OWN_READING = "401 404 404 {} 403 401 401 401 403 {}"
 """What only the reader of a reading may do, in a browser and by a program."""
 NEW = {"name": "new.person", "display_name": "New", "roles": [{"site": 1, "role": "reader"}]}
+OF_EXAM = "401 404 {0} {1} 403 401 401 401 403 {1}"
+"""What belongs to an exam; the site shows the AI to everybody (test_exams hides it)."""
+AUDITED = "401 403 403 200 403 401 401 401 403 200"
+UPLOADED = "401 404 404 {0} 403 401 401 401 403 {0}"
 NO_PROVIDER = "404 404 404 404 404 404 404 404 404 404"
 
 NO_STUDY = "401 404 404 404 404 401 401 401 403 404"
@@ -122,6 +128,34 @@ TABLE = {
     "PATCH /api/v1/sites/{site_id}": Row(
         "north-head", "401 404 403 200 403 401 401 401 403 403", {"name": "Other"}
     ),
+    "GET /api/v1/exams": Row("north-head", LIST),
+    "GET /api/v1/exams/{exam_id}": Row("north-head", OF_EXAM.format(200, 200)),
+    "GET /api/v1/exams/{exam_id}/viewer": Row("north-head", OF_EXAM.format(200, 200)),
+    "GET /api/v1/exams/{exam_id}/ai": Row("north-head", OF_EXAM.format(200, 200)),
+    "GET /api/v1/exams/{exam_id}/previews/{sop_instance_uid}": Row(
+        "north-head", OF_EXAM.format(404, 404)
+    ),
+    "GET /api/v1/exams/{exam_id}/artefacts": Row("north-head", OF_EXAM.format(200, 200)),
+    "GET /api/v1/exams/{exam_id}/artefacts/{sink}/{name:path}": Row(
+        "north-head", OF_EXAM.format(404, 404)
+    ),
+    "PUT /api/v1/exams/{exam_id}/site": Row(
+        "admin", "401 404 403 200 403 401 401 401 403 403", {"site_id": None}
+    ),
+    "GET /api/v1/patients/{key}/exams": Row("north-head", OF_EXAM.format(404, 404)),
+    "GET /api/v1/audit": Row("admin", AUDITED),
+    "GET /api/v1/audit/verification": Row("admin", AUDITED),
+    "GET /api/v1/me/filters": Row("admin", LIST),
+    "PUT /api/v1/me/filters": Row("admin", OWN.format(204), []),
+    "GET /api/v1/me/settings": Row("admin", LIST),
+    "PUT /api/v1/me/settings": Row("admin", OWN.format(204), {}),
+    "OPTIONS /api/v1/uploads": Row("north-uploader", LIST.replace("200", "204")),
+    "GET /api/v1/uploads": Row("north-uploader", LIST),
+    "POST /api/v1/uploads": Row("north-uploader", "401 403 403 201 403 401 401 401 403 201"),
+    "HEAD /api/v1/uploads/{upload_id}": Row("north-uploader", UPLOADED.format(200)),
+    "PATCH /api/v1/uploads/{upload_id}": Row("north-uploader", UPLOADED.format(409)),
+    "DELETE /api/v1/uploads/{upload_id}": Row("north-uploader", UPLOADED.format(204)),
+    "GET /api/v1/uploads/{upload_id}/result": Row("north-uploader", UPLOADED.format(200)),
     "POST /api/v1/exams/{exam_id}/readings": Row(
         "north-reader", "401 404 403 200 403 401 401 401 403 200", None, "north-head"
     ),
@@ -191,6 +225,32 @@ TABLE = {
         {"closed": True, "reason": "seen"},
     ),
 }
+UPLOAD = "u" * 43
+TUS = {
+    "tus-resumable": "1.0.0",
+    "upload-length": "5",
+    "upload-offset": "0",
+    "content-type": "application/offset+octet-stream",
+}
+STREAMS = {"GET /api/v1/events": "401 200 200 200 403 401 401 401 403 200"}
+"""Answers that never end, which a client of its own reads (test_events)."""
+
+
+@pytest.fixture
+def with_upload(make_stage):
+    """Give a function that makes a portal with what is left of one upload."""
+
+    def make():
+        stage = make_stage()
+        site, now = stage.cast.sites["north"], stage.clock.now
+        upload = {"id": UPLOAD, "person_id": stage.cast.people["north-uploader"], "site_id": site}
+        upload |= {"name": "a.dcm", "length": 1, "received": 1, "state": "done"}
+        with stage.database.write() as connection:
+            times = {"created_at": now, "changed_at": now}
+            connection.execute(UPLOADS.insert().values(**upload, **times))
+        return stage
+
+    return make
 
 
 def routes(client) -> list[str]:
@@ -202,7 +262,7 @@ def routes(client) -> list[str]:
 
 
 def test_the_table_names_every_route(stage):
-    assert routes(stage.client) == sorted(TABLE)
+    assert routes(stage.client) == sorted(TABLE | STREAMS)
 
 
 def test_a_stranger_may_call_the_sign_in_and_the_page_alone(stage):
@@ -223,17 +283,21 @@ def test_every_row_says_something_of_every_caller():
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_each_caller_hears_what_the_table_says(make_stage, caller):
+def test_each_caller_hears_what_the_table_says(with_upload, caller):
     heard, expected = {}, {}
-    stage = make_stage()
+    stage = with_upload()
     for name, row in TABLE.items():
         method, _, path = name.partition(" ")
         cast = stage.cast
-        address = path.format(
+        address = path.replace("{name:path}", "a.json").format(
             person_id=cast.people["newcomer"],
             site_id=cast.sites["north"],
             session_id=cast.known["north-head"].session,
             token_id=cast.known["north-head"].token_id,
+            upload_id=UPLOAD,
+            sop_instance_uid="1.2.3",
+            sink="json",
+            key="1-x",
             study="1.2.3",
             series="1.2.3",
             instance="1.2.3",
@@ -248,13 +312,14 @@ def test_each_caller_hears_what_the_table_says(make_stage, caller):
             "token": f"{row.right} by token",
         }.get(caller, caller)
         body = row.body(cast) if callable(row.body) else row.body
-        done = stage.ask(who, method, f"/{address}", body, if_match='"2"')
+        more = TUS if "/uploads" in path else {}
+        done = stage.ask(who, method, f"/{address}", body, if_match='"2"', **more)
         heard[name] = done.status_code
         expected[name] = int(row.said.split()[CALLERS.index(caller)])
         if method != "GET" and done.status_code < 300:
             stage.database.close()
-            stage = make_stage()
-        if done.status_code >= 400 and not path.startswith("/health"):
+            stage = with_upload()
+        if done.status_code >= 400 and not path.startswith("/health") and method != "HEAD":
             assert done.headers["content-type"] == "application/problem+json", name
             assert done.json()["status"] == done.status_code
     assert heard == expected

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import zipfile
 
 import pydicom
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mammolens.serve.people import set_reading
 from mammolens.serve.record import EXAMS, ReadingMode
@@ -158,3 +161,61 @@ def test_lists_are_paged_by_their_last_row(stage):
             after = stage.ask("north-reader", "GET", f"/{name}?before={page['next']}").json()
             assert page["items"][0] not in after["items"]
         assert stage.ask("north-reader", "GET", f"/{name}?limit=0").status_code == 422
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from([*ANSWER, *ANSWER["findings"][0], "x"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[*HealthCheck])
+@given(junk=JUNK, kind=st.sampled_from(["PUT", "lock", "revise", "look", "sign", "addenda"]))
+def test_whatever_is_sent_is_no_fault_of_ours(stage, junk, kind):
+    number = stage.cast.things["reading_id"]
+    now = stage.ask("north-reader", "GET", f"/readings/{number}").json()
+    method, path = ("PUT", "") if kind == "PUT" else ("POST", f"/{kind}")
+    sent = stage.headers("north-reader") | {
+        "if-match": now["etag"],
+        "content-type": "application/json",
+    }
+    stage.client.cookies.clear()
+    done = stage.client.request(
+        method,
+        f"/api/v1/readings/{number}{path}",
+        content=json.dumps(junk, ensure_ascii=True).encode(),
+        headers=sent,
+    )
+    assert done.status_code < 500, (done.status_code, done.text)
+    if done.status_code >= 400:
+        assert done.headers["content-type"] == "application/problem+json"
+
+
+HOSTILE = '<script>alert(1)</script>#import "x" =cmd()'
+
+
+def test_hostile_words_stay_words(stage, exam):
+    who = "north-reader"
+    answer = ANSWER | {"comment": HOSTILE, "urgent": HOSTILE}
+    answer["findings"] = [ANSWER["findings"][0] | {"text": HOSTILE}]
+    made = stage.ask(who, "POST", f"/exams/{exam}/readings").json()
+    for step, body in (
+        ("", answer),
+        ("/lock", None),
+        ("/revise", {"agree": True}),
+        ("/sign", None),
+    ):
+        method = "PUT" if not step else "POST"
+        path = f"/readings/{made['id']}{step}"
+        made = stage.ask(who, method, path, body, if_match=made["etag"]).json()
+    page = stage.ask(who, "GET", f"/readings/{made['id']}/report").text
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") >= 3
+    made_pdf = stage.ask(who, "GET", f"/readings/{made['id']}/report?format=pdf")
+    assert made_pdf.status_code == 200
+    for kind in ("sr", "gsps", "fhir", "hl7"):
+        assert stage.ask(who, "GET", f"/readings/{made['id']}/{kind}").status_code == 200

@@ -98,6 +98,8 @@ def test_a_reading_becomes_every_kind_of_report(ward):
     assert (found.blinded, found.agreed) == (True, True)
     assert len(found.images) == len(found.pictures) == 4
     assert found.images[0].header.patient_name == "Doe^Jane"
+    views = [f"{one.ref.laterality.value}{one.ref.view_position.value}" for one in found.images]
+    assert views == ["RCC", "LCC", "RMLO", "LMLO"]
     page = reading_page(found, wording("de")).decode()
     assert "Jane Doe" in page
     assert page.count("data:image/png") == 4

@@ -14,6 +14,7 @@ import {
   FrameContext,
   useFrame,
 } from "./parts/app_context";
+import { ErrorBoundary } from "./parts/error_boundary";
 import { LostDialog, SignInPage, StartPage } from "./session/pages";
 import { Shell, type Toast, Toasts } from "./shell/shell";
 
@@ -76,7 +77,9 @@ function Signed({ person }: { person: Person }) {
   return (
     <DeskContext value={desk}>
       <Shell route={route}>
-        <Pages route={route} />
+        <ErrorBoundary key={route.page}>
+          <Pages route={route} />
+        </ErrorBoundary>
       </Shell>
       <Toasts toasts={toasts} />
     </DeskContext>

@@ -61,6 +61,7 @@ describe("the queue", () => {
   test("lets urgent requests pass those that wait", async () => {
     const { asked, queue, tick } = line();
     for (let i = 0; i < 6; i++) queue.request(`next ${i}`, "", URGENCY.nextExam);
+    await tick();
     queue.request("shown", "", URGENCY.shown);
     expect(asked).toHaveLength(4);
     asked[0].answer();
@@ -68,9 +69,20 @@ describe("the queue", () => {
     expect(asked.at(-1)?.url).toBe("shown");
   });
 
+  test("what is asked for together starts in the order of its urgency", async () => {
+    const { asked, queue, tick } = line();
+    for (const view of ["RCC", "LCC", "RMLO", "LMLO"]) {
+      queue.request(`frame ${view}`, "", URGENCY.shown);
+      queue.request(`preview ${view}`, "", URGENCY.preview);
+    }
+    await tick();
+    expect(asked.map(({ url }) => url.split(" ")[0])).toEqual(new Array(4).fill("preview"));
+  });
+
   test("asks once for what is wanted twice, and answers later from the cache", async () => {
-    const { asked, queue } = line();
+    const { asked, queue, tick } = line();
     const both = [queue.request("a", "", 3), queue.request("a", "", 1)];
+    await tick();
     asked[0].answer();
     const [first, second] = await Promise.all(both);
     expect(first).toBe(second);
@@ -80,9 +92,10 @@ describe("the queue", () => {
   });
 
   test("stops what is no longer needed and keeps what is more urgent", async () => {
-    const { asked, queue } = line();
+    const { asked, queue, tick } = line();
     const shown = queue.request("shown", "", URGENCY.shown);
     const later = queue.request("later", "", URGENCY.nextExam);
+    await tick();
     queue.stop(URGENCY.neighbour);
     await expect(later).rejects.toSatisfy(isAbort);
     expect(asked.map(({ signal }) => signal.aborted)).toEqual([false, true]);
@@ -93,10 +106,12 @@ describe("the queue", () => {
   test("a refusal is passed on, and the next request asks again", async () => {
     const { asked, queue, tick } = line();
     const first = queue.request("a", "", 1);
+    await tick();
     asked[0].fail();
     await expect(first).rejects.toThrow("503");
     await tick();
     queue.request("a", "", 1);
+    await tick();
     expect(asked).toHaveLength(2);
   });
 });

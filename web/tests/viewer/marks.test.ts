@@ -22,6 +22,7 @@ import {
   withMark,
   withoutMark,
 } from "../../src/viewer/tools/marks";
+import { freeBelow } from "../../src/viewer/ui/overlay_svg";
 import { largestDifference, type Packed, readGolden, unpack } from "./golden";
 import { makeExam } from "./make_exam";
 
@@ -297,4 +298,16 @@ describe("shapes", () => {
       markShapes(mark(), look, "", sheet("left")).filter((shape) => shape.kind === "handle").length;
     expect([handles("mark"), handles("selected")]).toEqual([0, 2]);
   });
+});
+
+test("words move below words that are there already", () => {
+  const taken = [
+    [0, 10, 50, 30],
+    [0, 30, 50, 45],
+    [200, 0, 260, 100],
+  ] as const;
+  expect(freeBelow(12, [10, 40], 15, taken)).toBe(45);
+  expect(freeBelow(12, [60, 40], 15, taken)).toBe(12);
+  expect(freeBelow(50, [10, 40], 15, taken)).toBe(50);
+  expect(freeBelow(0, [10, 40], 8, taken)).toBe(0);
 });

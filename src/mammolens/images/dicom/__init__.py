@@ -14,7 +14,7 @@ Decide whether the image is accepted:
 
 Decode the pixels:
     `frames` (bytes of the frame), `pixels` (decoder, byte order, depth, sign), `luts` (modality
-    LUT, VOI, padding).
+    LUT, VOI, padding), `for_display` (also of what is refused).
 
 Give a stored object to others, as it is:
     `whole_header` (every attribute, large values by their place), `stored_frames` (frame by frame).
@@ -22,6 +22,7 @@ Give a stored object to others, as it is:
 
 from __future__ import annotations
 
+from mammolens.images.dicom.for_display import ShownImage, read_for_display
 from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.images.dicom.reader import (
     HEAD_BYTES,
@@ -45,6 +46,7 @@ __all__ = [
     "Described",
     "FrameForm",
     "Place",
+    "ShownImage",
     "StoredFrames",
     "WholeHeader",
     "can_decode",
@@ -56,5 +58,6 @@ __all__ = [
     "plain_copy",
     "quiet_pydicom",
     "read_dicom",
+    "read_for_display",
     "read_whole_header",
 ]

@@ -27,7 +27,16 @@ from mammolens.images.dicom.streams import Plain
 from mammolens.images.dicom.tags import Tags
 from mammolens.images.limits import MAX_BYTES, check_content
 
-__all__ = ["HEAD_BYTES", "Described", "describe_dicom", "looks_like_dicom", "read_dicom"]
+__all__ = [
+    "ELEMENT_HEAD_BYTES",
+    "HEAD_BYTES",
+    "Described",
+    "Parsed",
+    "describe_dicom",
+    "looks_like_dicom",
+    "parse_header",
+    "read_dicom",
+]
 
 HEAD_BYTES = 132
 FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
@@ -48,7 +57,9 @@ class Described(NamedTuple):
     kind: ObjectKind
 
 
-class _Parsed(NamedTuple):
+class Parsed(NamedTuple):
+    """A header that was parsed, and the stream at the pixel data behind it."""
+
     tags: Tags
     bounded: BoundedHeader
 
@@ -77,7 +88,7 @@ def describe_dicom(
         If the header is missing or damaged, or the identifying attributes are beyond the limits.
     """
     with quiet_pydicom() as caught:
-        tags, bounded = _parse(stream, source, most_bytes)
+        tags, bounded = parse_header(stream, source, most_bytes)
         ref, header = image_ref(tags, path), source_header(tags, bounded.syntax)
         refusal = bounded.scanned.excess
         kind = object_kind(tags) if refusal is None else kind_by_class(tags)
@@ -95,7 +106,7 @@ def read_dicom(data: bytes, source: str, path: Path | None) -> Mammogram:
     """Decode a DICOM mammogram (see `mammolens.images.read_image`)."""
     with quiet_pydicom() as caught:
         stream = BytesIO(data)
-        tags, bounded = _parse(stream, source)
+        tags, bounded = parse_header(stream, source)
         if bounded.scanned.excess is not None:
             raise bounded.scanned.excess
         check_object(tags)
@@ -137,7 +148,7 @@ def _note_irregularities(tags: Tags, count: int) -> None:
         tags.caution("irregular_header", f"{count} header values break the DICOM standard")
 
 
-def _parse(stream: BinaryIO, source: str, most_bytes: int = MAX_BYTES) -> _Parsed:
+def parse_header(stream: BinaryIO, source: str, most_bytes: int = MAX_BYTES) -> Parsed:
     """Parse the header; the stream is then at the pixel data (inflated if it was deflated)."""
     head = stream.read(HEAD_BYTES)
     if not looks_like_dicom(head):
@@ -163,7 +174,7 @@ def _parse(stream: BinaryIO, source: str, most_bytes: int = MAX_BYTES) -> _Parse
             f" {_name(header.syntax)}"
         )
         tags.caution("transfer_syntax_differs", text)
-    return _Parsed(tags, header)
+    return Parsed(tags, header)
 
 
 def _name(syntax: str | None) -> str:

@@ -22,6 +22,7 @@ from mammolens.serve.holdings.objects import (
     SOURCE,
     ReceivedObject,
     describe_object,
+    exam_header,
 )
 from mammolens.serve.holdings.rekey import rekey
 from mammolens.serve.holdings.retention import check_plausible, count_expired, expire, expired_lines
@@ -54,6 +55,7 @@ __all__ = [
     "count_expired",
     "count_sealed",
     "describe_object",
+    "exam_header",
     "exams_with_accession",
     "expire",
     "expired_lines",

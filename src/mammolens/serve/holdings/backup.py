@@ -26,7 +26,7 @@ from mammolens import __version__
 from mammolens.errors import ConfigError, StorageError
 from mammolens.serve.holdings.state import NodeState
 from mammolens.serve.holdings.store import Store, flush
-from mammolens.serve.record import FILES, INSTANCES, AuditHead, Role, audit, open_database
+from mammolens.serve.record import FILES, INSTANCES, PICTURES, AuditHead, Role, audit, open_database
 from mammolens.serve.settings import NodeSettings, child_environment
 
 __all__ = ["BackupReport", "back_up", "restore", "verify_backup"]
@@ -183,8 +183,9 @@ def _postgres(state: NodeState, folder: Path) -> tuple[Path, dict[str, list[str]
 
 def _digests(connection: sa.Connection) -> dict[str, list[str]]:
     received = sa.select(INSTANCES.c.digest).where(INSTANCES.c.role != Role.IGNORED.value)
+    shown = sa.select(PICTURES.c.digest).where(PICTURES.c.digest.is_not(None))
     return {
-        "received": sorted({*connection.execute(received).scalars()}),
+        "received": sorted({*connection.execute(sa.union(received, shown)).scalars()}),
         "results": sorted({*connection.execute(sa.select(FILES.c.digest)).scalars()}),
     }
 

@@ -10,12 +10,20 @@ from typing import BinaryIO, Final
 
 from mammolens.core import ImageRef, ObjectKind, SourceHeader
 from mammolens.errors import MissingAttribute
-from mammolens.exams import STANDARD_VIEWS, identity_of
+from mammolens.exams import STANDARD_VIEWS, identity_of, is_placeholder
 from mammolens.images.dicom import Described, describe_dicom
 from mammolens.images.limits import MAX_BYTES
-from mammolens.serve.record import Role
+from mammolens.serve.record import ExamHeader, Role
 
-__all__ = ["FILM", "FILM_NOT_READ", "MAMMOGRAPHY", "SOURCE", "ReceivedObject", "describe_object"]
+__all__ = [
+    "FILM",
+    "FILM_NOT_READ",
+    "MAMMOGRAPHY",
+    "SOURCE",
+    "ReceivedObject",
+    "describe_object",
+    "exam_header",
+]
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
 MAMMOGRAPHY: Final = frozenset(
@@ -75,6 +83,23 @@ class ReceivedObject:
         """A hash of the patient's identity in the header (`mammolens.exams.identity_of`)."""
         who = identity_of(self.ref, self.header)
         return hashlib.sha256(repr(who).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def exam_header(ref: ImageRef, header: SourceHeader) -> ExamHeader:
+    """Give what the header of an object says of its exam, for a worklist.
+
+    A name whose character set is unknown is not given: its signs may be wrong.
+    """
+    is_known = not is_placeholder(ref.patient_id)
+    return ExamHeader(
+        ref.patient_id if is_known else None,
+        None if "PatientName" in header.undecoded else header.patient_name,
+        header.patient_birth_date,
+        header.patient_sex,
+        ref.age_years,
+        header.study_date or ref.acquisition_date,
+        header.accession_number,
+    )
 
 
 def describe_object(

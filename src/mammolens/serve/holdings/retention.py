@@ -33,6 +33,8 @@ from mammolens.serve.record import (
     INSTANCES,
     IS_PRIOR,
     JOBS,
+    OVERLAYS,
+    PICTURES,
     PRIORS,
     RESULTS,
     Database,
@@ -228,9 +230,16 @@ def _delete_exams(database: Database, retention: RetentionSettings, kind: str) -
             ids = list(connection.execute(locked).scalars())
             if not ids:
                 return deleted
+            asked = sa.select(EXAMS.c.id, EXAMS.c.site_id).where(EXAMS.c.id.in_(ids))
+            sites = {row.id: row.site_id for row in connection.execute(asked)}
             objects = _delete_exam_rows(connection, ids)
             for exam_id in ids:
-                detail: audit.Detail = {"kind": kind, "objects": objects[exam_id]}
+                # The site says who has to hear of it: the exam's own row is gone.
+                detail: audit.Detail = {
+                    "kind": kind,
+                    "objects": objects[exam_id],
+                    "site": sites[exam_id],
+                }
                 audit.append(database, connection, ACTOR, "expired", exam_id, detail)
             deleted += len(ids)
 
@@ -243,6 +252,7 @@ def _delete_exam_rows(connection: sa.Connection, ids: Sequence[int]) -> dict[int
         .group_by(INSTANCES.c.exam_id)
     ).all()
     results = sa.select(RESULTS.c.id).where(RESULTS.c.exam_id.in_(ids))
+    objects = sa.select(INSTANCES.c.id).where(INSTANCES.c.exam_id.in_(ids))
     mine = sa.select(INSTANCES.c.digest).where(INSTANCES.c.exam_id.in_(ids))
     studies = sa.select(EXAMS.c.study_instance_uid).where(EXAMS.c.id.in_(ids))
     siblings = sa.select(EXAMS.c.study_instance_uid).where(EXAMS.c.id.not_in(ids))
@@ -250,9 +260,11 @@ def _delete_exam_rows(connection: sa.Connection, ids: Sequence[int]) -> dict[int
         *without_readings(ids),
         DELIVERIES.delete().where(DELIVERIES.c.exam_id.in_(ids)),
         FILES.delete().where(FILES.c.result_id.in_(results)),
+        OVERLAYS.delete().where(OVERLAYS.c.result_id.in_(results)),
         RESULTS.delete().where(RESULTS.c.exam_id.in_(ids)),
         JOBS.delete().where(JOBS.c.exam_id.in_(ids)),
         IDENTITIES.delete().where(IDENTITIES.c.digest.in_(mine)),
+        PICTURES.delete().where(PICTURES.c.instance_id.in_(objects)),
         INSTANCES.delete().where(INSTANCES.c.exam_id.in_(ids)),
         PRIORS.delete().where(
             PRIORS.c.study_instance_uid.in_(studies), PRIORS.c.study_instance_uid.not_in(siblings)

@@ -24,7 +24,7 @@ import sqlalchemy as sa
 
 from mammolens.errors import StorageError
 from mammolens.serve.holdings.encryption import MAGIC, Seal, unseal
-from mammolens.serve.record import FILES, INSTANCES, Database, Role, batches
+from mammolens.serve.record import FILES, INSTANCES, PICTURES, Database, Role, batches
 
 __all__ = ["ORPHAN_AGE_S", "Draft", "Store", "Stored", "flush", "sweep"]
 
@@ -260,7 +260,7 @@ def _sweep_batch(database: Database, paths: Sequence[Path]) -> int:
         return 0
     with database.write() as connection:
         if not database.is_sqlite:
-            connection.execute(sa.text("LOCK TABLE instances, files IN SHARE MODE"))
+            connection.execute(sa.text("LOCK TABLE instances, files, pictures IN SHARE MODE"))
         orphans -= _referenced(connection, sorted(orphans))
         for path in paths:
             if path.name in orphans:
@@ -273,7 +273,9 @@ def _referenced(connection: sa.Connection, names: list[str]) -> set[str]:
         INSTANCES.c.digest.in_(names), INSTANCES.c.role != Role.IGNORED.value
     )
     made = sa.select(FILES.c.digest).where(FILES.c.digest.in_(names))
-    return {*connection.execute(received).scalars(), *connection.execute(made).scalars()}
+    shown = sa.select(PICTURES.c.digest).where(PICTURES.c.digest.in_(names))
+    asked = (received, made, shown)
+    return {str(name) for one in asked for name in connection.execute(one).scalars()}
 
 
 def _make_folder(folder: Path) -> None:

@@ -18,7 +18,6 @@ from typing import Any, BinaryIO
 import sqlalchemy as sa
 
 from mammolens.errors import InputError, UnsupportedImage
-from mammolens.exams import STANDARD_VIEWS
 from mammolens.serve.holdings import (
     SOURCE,
     Draft,
@@ -29,6 +28,7 @@ from mammolens.serve.holdings import (
     hide,
 )
 from mammolens.serve.intake.duplicates import show_the_same
+from mammolens.serve.intake.exam_changes import show_exam, touch_exam, touch_siblings
 from mammolens.serve.record import (
     EXAMS,
     FILES,
@@ -211,8 +211,9 @@ def _enter(
             audit.append(database, connection, sender, "repeated", row.exam_id, detail)
             return Receipt(row.id, found.digest, Role(row.role), True, row.exam_id)
         if role is not Role.COPY:
-            _touch(database, connection, exam.id, version)
-        siblings = _touch_siblings(database, connection, found, exam.id) if is_new else []
+            touch_exam(database, connection, exam.id, version)
+            show_exam(database, connection, exam, row.id, role, found)
+        siblings = touch_siblings(database, connection, found, exam.id) if is_new else []
         detail = _detail(found, role)
         if exam.site_id != site_id:  # the exam keeps its site; a person may have to move it
             detail["sent_by_site"] = site
@@ -291,42 +292,6 @@ def _same(found: ReceivedObject) -> sa.ColumnElement[bool]:
         INSTANCES.c.sop_instance_uid == found.sop_instance_uid,
         INSTANCES.c.digest == found.digest,
     )
-
-
-def _touch(database: Database, connection: sa.Connection, exam_id: int, version: int) -> None:
-    """Restart the quiet time of an exam, and enter whether it has the four views."""
-    views = connection.execute(
-        sa.select(sa.func.count(sa.distinct(INSTANCES.c.view))).where(
-            INSTANCES.c.exam_id == exam_id, INSTANCES.c.role == Role.INPUT.value
-        )
-    ).scalar_one()
-    connection.execute(
-        EXAMS.update()
-        .where(EXAMS.c.id == exam_id)
-        .values(
-            version=version,
-            last_received_at=database.now(connection),
-            four_views=views == len(STANDARD_VIEWS),
-        )
-    )
-
-
-def _touch_siblings(
-    database: Database, connection: sa.Connection, found: ReceivedObject, exam_id: int
-) -> list[int]:
-    """Let the other exams of a study be analysed again, because their results get a caution."""
-    others = sa.and_(
-        EXAMS.c.study_instance_uid == found.ref.study_instance_uid, EXAMS.c.id != exam_id
-    )
-    ids = list(
-        connection.execute(sa.select(EXAMS.c.id).where(others).order_by(EXAMS.c.id)).scalars()
-    )
-    connection.execute(
-        EXAMS.update()
-        .where(EXAMS.c.id.in_(ids))
-        .values(version=EXAMS.c.version + 1, last_received_at=database.now(connection))
-    )
-    return ids
 
 
 def _detail(found: ReceivedObject, role: Role) -> dict[str, str | int | None]:

@@ -44,6 +44,7 @@ from mammolens.serve.people.sessions import (
     end_sessions_of,
     find_session,
     list_sessions,
+    session_holds,
 )
 from mammolens.serve.people.sign_in import SignIns
 from mammolens.serve.people.sites import (
@@ -99,6 +100,7 @@ __all__ = [
     "renew_administrator",
     "renew_password",
     "revoke_token",
+    "session_holds",
     "set_administrator",
     "set_display_name",
     "set_reading",

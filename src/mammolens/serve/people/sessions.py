@@ -40,6 +40,7 @@ __all__ = [
     "new_secret",
     "renew_session",
     "secret_hash",
+    "session_holds",
 ]
 
 UNFINISHED: Final = timedelta(minutes=15)
@@ -211,6 +212,19 @@ def find_session(database: Database, settings: PeopleSettings, secret: str) -> S
     method = SignInMethod(row.method)
     stage = _stage(person, method, row.code_passed)
     return Session(row.id, person, stage, method, _csrf(secret), row.expires_at)
+
+
+def session_holds(database: Database, settings: PeopleSettings, session_id: int) -> bool:
+    """Say whether a session still holds; unlike a request, this prolongs nothing."""
+    with database.read() as connection:
+        now = database.now(connection)
+        asked = sa.select(SESSIONS.c.id).where(
+            SESSIONS.c.id == session_id,
+            SESSIONS.c.ended_at.is_(None),
+            SESSIONS.c.expires_at > now,
+            SESSIONS.c.seen_at > now - timedelta(minutes=settings.idle_minutes),
+        )
+        return connection.execute(asked).one_or_none() is not None
 
 
 def list_sessions(

@@ -16,7 +16,11 @@ from fastapi.responses import JSONResponse
 
 from mammolens import DISCLAIMER, __version__
 from mammolens.serve.portal import (
+    audit_trail,
+    events,
+    exams,
     follow_ups,
+    me,
     people,
     reading_reports,
     readings,
@@ -25,6 +29,7 @@ from mammolens.serve.portal import (
     sign_in,
     sites,
     tokens,
+    uploads,
 )
 from mammolens.serve.portal.caller import (
     API,
@@ -60,6 +65,12 @@ ROUTERS = (
     people.router,
     sites.router,
     tokens.router,
+    exams.router,
+    exams.patients,
+    uploads.router,
+    events.router,
+    me.router,
+    audit_trail.router,
     readings.router,
     second_readings.router,
     follow_ups.router,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from fastapi import Depends, HTTPException, Request, Response
@@ -23,6 +23,8 @@ from mammolens.serve.people import (
     find_session,
     open_provider,
 )
+from mammolens.serve.portal.feed import Feed
+from mammolens.serve.uploads import Receiver
 
 __all__ = [
     "API",
@@ -76,6 +78,17 @@ class Portal:
     state: NodeState
     sign_ins: SignIns
     provider: Provider | None
+    feed: Feed = field(default_factory=Feed)
+    receiver: Receiver = field(default_factory=Receiver)
+
+    def open(self) -> None:
+        """Begin what runs beside the requests."""
+        self.receiver.start(self.state)
+
+    def close(self) -> None:
+        """Let event streams end, and the reception of uploads."""
+        self.feed.stop()
+        self.receiver.stop()
 
     @property
     def is_secure(self) -> bool:

@@ -37,10 +37,15 @@ STATUSES: Final[Mapping[Refusal, int]] = {
     Refusal.CHANGED: 409,
     Refusal.UNKNOWN: 404,
     Refusal.NOT_ALLOWED: 403,
+    Refusal.AI_LOCKED: 403,
     Refusal.LAST_ADMINISTRATOR: 409,
     Refusal.TOO_MUCH: 422,
+    Refusal.TOO_LARGE: 413,
+    Refusal.SITE: 422,
+    Refusal.OFFSET: 409,
+    Refusal.IN_USE: 423,
+    Refusal.CURSOR: 422,
     Refusal.PROVIDER: 502,
-    Refusal.AI_LOCKED: 403,
     Refusal.STALE: 412,
     Refusal.LOCKED: 409,
     Refusal.NOT_LOCKED: 409,
@@ -76,7 +81,10 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
         "description": HTTPStatus(status).phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for status in (400, 401, 403, 404, 408, 409, 412, 413, 421, 422, 428, 429, 501, 502, 503)
+    for status in (
+        *(400, 401, 403, 404, 408, 409, 412, 413, 415, 421, 422, 423, 428, 429),
+        *(501, 502, 503),
+    )
 }
 """What any route of the API may answer beside its success, for the OpenAPI document."""
 

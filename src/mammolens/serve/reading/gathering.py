@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mammolens.core import Mammogram, Source, TriageCategory
+from mammolens.core import Laterality, Mammogram, Source, TriageCategory, ViewPosition
 from mammolens.errors import InputError
 from mammolens.images import ImageFile, identify, read_image
 from mammolens.readings import Addition, AiStatement, Answer, Observer, SignedReading
@@ -79,7 +79,7 @@ def gather_reading(
     files = [ImageFile(state.received.path(digest)) for digest in received]
     first_answer = reading.first_answer if shows_ai else None
     deidentify = state.settings.intake.deidentify
-    images = restore_sources(database, deidentify, _sources(files))
+    images = tuple(sorted(restore_sources(database, deidentify, _sources(files)), key=_hung))
     answer, first = (_named_as(one, images, received) for one in (reading.answer, first_answer))
     assert answer is not None
     marked = {mark.image for mark in answer.findings}
@@ -118,7 +118,7 @@ def _received(connection: sa.Connection, exam_id: int) -> dict[str, str]:
     asked = (
         sa.select(INSTANCES.c.digest, INSTANCES.c.sop_instance_uid)
         .where(INSTANCES.c.exam_id == exam_id, INSTANCES.c.role == Role.INPUT.value)
-        .order_by(INSTANCES.c.view.is_(None), INSTANCES.c.view.desc(), INSTANCES.c.id)
+        .order_by(INSTANCES.c.id)
     )
     return {row.digest: row.sop_instance_uid for row in connection.execute(asked)}
 
@@ -187,6 +187,14 @@ def _sources(files: Sequence[ImageFile]) -> list[Source]:
             continue  # it was read when it came; a damaged file has no place in a report
         found.append(Source(replace(info.ref, path=file.path.name), info.header))
     return found
+
+
+def _hung(source: Source) -> tuple[int, int]:
+    """Order images as they hang: CC above MLO above others, the right breast at the left."""
+    views, sides = (ViewPosition.CC, ViewPosition.MLO), (Laterality.RIGHT, Laterality.LEFT)
+    view, side = source.ref.view_position, source.ref.laterality
+    row = views.index(view) if view in views else len(views)
+    return row, sides.index(side) if side in sides else len(sides)
 
 
 def _decoded(file: ImageFile) -> Mammogram | None:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import SchemaItem
 
 from mammolens.serve.record.utc import UtcTime
+from mammolens.serve.record.worklist_columns import add_worklist_indexes, worklist_columns
 
 __all__ = [
     "AUDIT",
@@ -116,6 +117,7 @@ EXAMS: Final = sa.Table(
     sa.Column("queued_version", sa.Integer, nullable=False),
     sa.Column("four_views", sa.Boolean, nullable=False),
     sa.Column("site_id", sa.ForeignKey("sites.id"), index=True),
+    *worklist_columns(),
     sa.UniqueConstraint("study_instance_uid", "identity"),
     sa.CheckConstraint("queued_version <= version", name="versions"),
     sqlite_autoincrement=True,
@@ -123,7 +125,8 @@ EXAMS: Final = sa.Table(
 """`identity` is the SHA-256 of the patient's identity in the header. `version` counts the changes
 that a result must include, and `queued_version` is the version of the newest job. `site_id` is the
 site of the first sender; if it is empty, only administrators of the whole installation see the
-exam."""
+exam. The other columns are what a worklist shows (`worklist_columns`)."""
+add_worklist_indexes(EXAMS)
 
 INSTANCES: Final = sa.Table(
     "instances",

@@ -18,6 +18,7 @@ from mammolens.serve.settings.node import (
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
 from mammolens.serve.settings.people import OidcSettings, PeopleSettings
 from mammolens.serve.settings.template import write_template
+from mammolens.serve.settings.uploads import UploadSettings
 from mammolens.serve.settings.web import UpsSettings, WebSettings, is_loopback, secret_key
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "PeopleSettings",
     "RetentionSettings",
     "RouteSettings",
+    "UploadSettings",
     "UpsSettings",
     "WebSettings",
     "child_environment",

@@ -20,6 +20,7 @@ from mammolens.serve.settings.exams import ExamSettings
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
 from mammolens.serve.settings.people import OidcSettings, PeopleSettings
 from mammolens.serve.settings.renamed_keys import RenamedKeys, RenamedVariables
+from mammolens.serve.settings.uploads import UploadSettings
 from mammolens.serve.settings.web import Section as _Section
 from mammolens.serve.settings.web import UpsSettings, WatchSettings, WebSettings, secret_key
 
@@ -36,6 +37,7 @@ __all__ = [
     "PeopleSettings",
     "RetentionSettings",
     "RouteSettings",
+    "UploadSettings",
     "UpsSettings",
     "WatchSettings",
     "WebSettings",
@@ -265,6 +267,7 @@ class NodeSettings(BaseSettings):
         " exams of other senders have no site",
         examples=[{"dimse:MG1": "north", "folder:scanner": "south"}],
     )
+    uploads: UploadSettings = UploadSettings()
     people: PeopleSettings = PeopleSettings()
     oidc: OidcSettings | None = Field(
         None, description="OpenID Connect provider for signing in; none: passwords only"

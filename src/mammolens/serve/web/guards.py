@@ -35,8 +35,9 @@ READING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 OPEN: Final[Mapping[str, frozenset[str]]] = {"/health/live": READING, "/health/ready": READING}
 """Paths that strangers may read: whether the process runs, and a word each for database, disk and
 worker. The portal adds its sign-in and its page."""
-MOST_BODY: Final[Mapping[str, int]] = {"/api/v1/": 1 << 16}
-"""Longest bodies in bytes by the beginning of the path; for others, see the settings."""
+MOST_BODY: Final[Mapping[str, int]] = {"/api/v1/": 1 << 16, "/api/v1/uploads/": 1 << 40}
+"""Longest bodies in bytes by the beginning of the path; for others, see the settings. An upload
+states its length beforehand, and more is not accepted."""
 OWN_SITES: Final = frozenset(("same-origin", "none"))
 MOST_REQUESTS: Final = 512
 """Most requests at the same time: two for each connection, because the request of a lost client may

@@ -89,9 +89,13 @@ def serving(state: NodeState, portal: Portal | None = None) -> Iterator[int]:
         raise ConfigError("the HTTP server does not start", keyword="web", remedy="See the log")
     port = int(listener.getsockname()[1])
     logs.event(ROOM, "listening", port=port)
+    if portal is not None:
+        portal.open()
     try:
         yield port
     finally:
+        if portal is not None:
+            portal.close()
         server.should_exit = True
         thread.join()
         listener.close()

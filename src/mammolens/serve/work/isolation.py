@@ -14,11 +14,12 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mammolens.errors import MammolensError, ModelError
 from mammolens.model import ModelPackage
@@ -27,6 +28,7 @@ from mammolens.serve.holdings import NodeState, join_state, own_fault
 from mammolens.serve.record import DIED
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.work.performance import perform
+from mammolens.serve.work.pictures import Picture, PictureTask, make_pictures
 from mammolens.serve.work.queue import Job
 from mammolens.serve.work.results import Outcome, ResultFile
 
@@ -122,11 +124,26 @@ class Child:
         JobFailed
             The child reported a failure, died, or took longer than `longest_s` and was killed.
         """
+        outcome, files = self._ask(job, longest_s)
+        return outcome, files
+
+    def show(self, tasks: Sequence[PictureTask], longest_s: float) -> list[Picture]:
+        """Let the child make pictures.
+
+        Raises
+        ------
+        JobFailed
+            As `perform`.
+        """
+        pictures: list[Picture] = self._ask(list(tasks), longest_s)
+        return pictures
+
+    def _ask(self, task: Job | list[PictureTask], longest_s: float) -> Any:
         assert self._process is not None
         assert self._pipe is not None
         process, pipe = self._process, self._pipe
         try:
-            pipe.send(job)
+            pipe.send(task)
             if not pipe.poll(longest_s):
                 self.end()
                 raise JobFailed(Failure(f"{DIED} stood still and was ended"))
@@ -138,8 +155,7 @@ class Child:
             raise JobFailed(Failure(f"{DIED} died ({manner})")) from error
         if isinstance(said, Failure):
             raise JobFailed(said)
-        outcome, files = said
-        return outcome, files
+        return said
 
     def end(self) -> None:
         """Kill the child."""
@@ -184,13 +200,16 @@ def _serve(pipe: Connection, settings: NodeSettings, threads: int | None) -> Non
 
 
 def _answer(
-    state: NodeState, package: ModelPackage, job: Job
-) -> tuple[Outcome, list[ResultFile]] | Failure:
+    state: NodeState, package: ModelPackage, task: Job | list[PictureTask]
+) -> tuple[Outcome, list[ResultFile]] | list[Picture] | Failure:
     try:
-        return perform(state, package, job)
+        if isinstance(task, Job):
+            return perform(state, package, task)
+        return make_pictures(state, package, task)
     except Exception as error:
         kind = type(error).__name__
-        logs.event(ROOM, "not_performed", logging.ERROR, error=kind, job=job.lease.id)
+        number = task.lease.id if isinstance(task, Job) else None
+        logs.event(ROOM, "not_performed", logging.ERROR, error=kind, job=number)
         return explain(error)
 
 

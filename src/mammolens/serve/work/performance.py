@@ -36,6 +36,7 @@ from mammolens.serve.holdings import (
     restore_identity,
 )
 from mammolens.serve.record import Role
+from mammolens.serve.viewer import ai_overlay, pack
 from mammolens.serve.work.failed_exams import cautions_of, given_up
 from mammolens.serve.work.queue import Job
 from mammolens.serve.work.results import (
@@ -53,9 +54,12 @@ from mammolens.serve.work.stored_objects import (
     lost_object,
 )
 from mammolens.sinks import Artefact, RunInfo, exam_artefacts, find_sink, needs_pictures
+from mammolens.wording import view_name
 
 __all__ = ["perform"]
 
+_REASONS: Final = frozenset({"low_withheld", "not_validated"})
+"""Cautions that say why the result is not to be taken as it stands."""
 MOST_FILES: Final = 1000
 MOST_BYTES: Final = 2 << 30
 """Limits on the files of one exam from one sink; the sink of another package may never end."""
@@ -96,8 +100,22 @@ def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome,
         cautions=tuple(dict.fromkeys(cautions)),
         model=prediction.model,
         created=info.created,
+        prevalence=prediction.prevalence,
+        doubts=_doubts(prediction),
+        failure=None if scores else "; ".join(c.message for c in prediction.cautions),
+        withheld=any(caution.name == "low_withheld" for caution in prediction.cautions),
+        overlay=pack(ai_overlay(prediction)),
     )
     return outcome, files
+
+
+def _doubts(prediction: Prediction) -> tuple[tuple[str, str], ...]:
+    """Say what makes the result doubtful: (name, text), that of an image with its view."""
+    found = [(c.name, c.message) for c in prediction.cautions if c.doubt or c.name in _REASONS]
+    for image in prediction.images:
+        view = view_name(image.ref)
+        found += [(c.name, f"{view}: {c.message}") for c in image.cautions if c.doubt]
+    return tuple(dict.fromkeys(found))
 
 
 def _predict(state: NodeState, package: ModelPackage, job: Job, inputs: ExamInputs) -> Prediction:

@@ -17,11 +17,14 @@ from mammolens.serve.record import (
     FILES,
     INSTANCES,
     JOBS,
+    OVERLAYS,
     RESULTS,
     Database,
     Role,
+    Verdict,
     WorkState,
     audit,
+    enter_verdict,
     insert_once,
     leases,
 )
@@ -95,7 +98,8 @@ class Predecessor:
 class Outcome:
     """The outcome of an analysis; probabilities are ``None`` exactly if it failed.
 
-    `cautions` are names without identifiers.
+    `cautions` are names, not sentences, without identifiers. `doubts` are (name, text), and
+    `withheld` means that the exam would have been low without them; `overlay` is packed JSON.
     """
 
     category: TriageCategory
@@ -106,6 +110,23 @@ class Outcome:
     cautions: tuple[str, ...]
     model: ModelId
     created: datetime
+    prevalence: float | None = None
+    doubts: tuple[tuple[str, str], ...] = ()
+    failure: str | None = None
+    withheld: bool = False
+    overlay: bytes | None = None
+
+    def verdict(self, revision: int) -> Verdict:
+        """Say what a worklist shows of it."""
+        return Verdict(
+            "withheld" if self.withheld else self.category.value,
+            revision,
+            f"{self.model.name} {self.model.version}",
+            self.malignancy,
+            self.prevalence,
+            self.doubts,
+            self.failure,
+        )
 
 
 def read_inputs(database: Database, job: Job) -> ExamInputs:
@@ -222,6 +243,8 @@ def commit_result(
             )
             .returning(RESULTS.c.id)
         ).scalar_one()
+        enter_verdict(connection, job.exam_id, outcome.verdict(revision))
+        _enter_overlay(connection, job.exam_id, int(result_id), outcome.overlay)
         routes_before, sent = _earlier_deliveries(connection, job.exam_id)
         for file in files:
             file_id = _enter_file(connection, int(result_id), file)
@@ -241,6 +264,16 @@ def commit_result(
         }
         audit.append(database, connection, job.actor, "finished", job.exam_id, detail)
     return int(result_id)
+
+
+def _enter_overlay(
+    connection: sa.Connection, exam_id: int, result_id: int, overlay: bytes | None
+) -> None:
+    """Keep what the viewer draws of the newest result; that of an earlier one is of no use."""
+    earlier = sa.select(RESULTS.c.id).where(RESULTS.c.exam_id == exam_id)
+    connection.execute(OVERLAYS.delete().where(OVERLAYS.c.result_id.in_(earlier)))
+    if overlay is not None:
+        connection.execute(OVERLAYS.insert().values(result_id=result_id, body=overlay))
 
 
 def _newest(exam_id: int) -> sa.Select[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""The worker: it queues jobs for exams that are due, claims jobs, and enters their results.
+"""The worker: it makes previews, queues jobs for exams that are due, and enters their results.
 
 Any number of workers can share a database. Each thread of a worker performs its jobs in a child
 process (see `isolation`), which loads the model. If a worker is killed, it loses its leases, and
@@ -25,6 +25,12 @@ from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState, try_folde
 from mammolens.serve.record import JOBS, POSTPONED, Pulse, attempts, beating
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.work.isolation import Child, Failure, explain
+from mammolens.serve.work.pictures import (
+    PictureTask,
+    claim_pictures,
+    enter_pictures,
+    give_up_pictures,
+)
 from mammolens.serve.work.queue import Job, claim_job, queue_due
 from mammolens.serve.work.results import commit_result
 from mammolens.sinks import find_sink
@@ -33,6 +39,8 @@ __all__ = ["work"]
 
 ROOM: Final = "worker"
 AWAY_S: Final = 5.0
+PICTURES_S: Final = 120.0
+"""Longest time for some pictures, before the child is ended."""
 
 
 def work(
@@ -96,6 +104,7 @@ def _work_in_thread(
     try:
         while not stop.is_set():
             try:
+                shown = _show(state, child)
                 job = _claim_next(state, child, name)
             except StorageError as error:
                 logs.event(ROOM, "database_away", logging.ERROR, error=type(error).__name__)
@@ -106,6 +115,8 @@ def _work_in_thread(
                 raise
             if job is not None:
                 entered += _perform(state, child, pulse, job)
+            elif shown:
+                continue
             elif once:
                 break
             else:
@@ -113,6 +124,43 @@ def _work_in_thread(
     finally:
         child.end()
     return entered
+
+
+def _show(state: NodeState, child: Child) -> bool:
+    """Make some of the previews that wait, and return whether there were any."""
+    child.start()
+    if try_folder(state.received.folder) is not None:
+        return False
+    tasks = claim_pictures(state.database)
+    if not tasks:
+        return False
+    try:
+        pictures = child.show(tasks, PICTURES_S)
+    except Exception as error:
+        kind = type(error).__name__
+        logs.event(ROOM, "pictures_not_made", logging.ERROR, error=kind, count=len(tasks))
+        child.start()
+        for task in tasks:
+            _show_one(state, child, task)
+        return True
+    enter_pictures(state.database, state.received, pictures)
+    return True
+
+
+def _show_one(state: NodeState, child: Child, task: PictureTask) -> None:
+    """Make one preview by itself, because one of several has failed."""
+    try:
+        enter_pictures(state.database, state.received, child.show([task], PICTURES_S))
+    except Exception as error:
+        if _is_of_disk(error):
+            return
+        give_up_pictures(state.database, [task])
+        child.start()
+
+
+def _is_of_disk(error: Exception) -> bool:
+    """Whether our own disk or database failed, so that the preview is made later."""
+    return explain(error).own_errno is not None
 
 
 def _claim_next(state: NodeState, child: Child, name: str) -> Job | None:

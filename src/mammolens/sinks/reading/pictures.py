@@ -97,7 +97,8 @@ def _number(
 ) -> None:
     """Write the number beside a mark, within the picture."""
     _, _, right, bottom = corners(mark)
-    x, y = _place((right, bottom) if mark.shape is MarkShape.ELLIPSE else tip(mark), scale)
+    beside = {MarkShape.ELLIPSE: (right, bottom), MarkShape.ARROW: mark.points_source_px[0]}
+    x, y = _place(beside.get(mark.shape, tip(mark)), scale)
     rows, columns = picture.shape[:2]
     at = min(max(x + 10, 4), columns - 34), min(max(y + 10, 24), rows - 6)
     cv2.putText(picture, str(number), at, cv2.FONT_HERSHEY_SIMPLEX, 0.8, ink, width, cv2.LINE_AA)

@@ -62,7 +62,7 @@ def ai_sentences(reading: SignedReading, say: Wording) -> list[str]:
         said.append(say("ai.category", model=model, category=category))
         if reading.ai.has_doubts:
             said.append(say("ai.doubts"))
-    if reading.ai_shown:
+    if reading.ai_shown and reading.ai is not None:
         said.append(say("ai.blinded" if reading.blinded else "ai.unblinded"))
     if reading.ai_shown and reading.agreed is True:
         said.append(say("ai.agreed"))

@@ -44,6 +44,7 @@ export function followUpApi(client: Client) {
   return {
     notices: (before: Before) =>
       client.call<Page<Notice, Id>>("GET", `/notices${queryOf({ before })}`),
+    openNotices: () => client.call<Page<Notice, Id>>("GET", "/notices?open=true"),
     acknowledge: (id: Id) => client.call<Notice>("POST", `/notices/${id}/acknowledgement`),
     recalls: (before: Before, isOpen: boolean) =>
       client.call<Page<Recall, Id>>("GET", `/recalls${queryOf({ before, open: String(isOpen) })}`),

@@ -220,6 +220,7 @@ export interface Dispute {
 export interface Opinion {
   readonly id: Id;
   readonly exam_id: Id;
+  readonly patient_name?: string | null;
   readonly person: Named;
   readonly asked_by: Named;
   readonly question: string;
@@ -232,6 +233,7 @@ export interface Opinion {
 export interface Notice {
   readonly id: Id;
   readonly exam_id: Id;
+  readonly patient_name?: string | null;
   readonly accession_number: string | null;
   readonly patient_id: string | null;
   readonly person: Named;
@@ -244,6 +246,7 @@ export interface Notice {
 export interface Recall {
   readonly id: Id;
   readonly exam_id: Id;
+  readonly patient_name?: string | null;
   readonly reading_id: Id;
   readonly accession_number: string | null;
   readonly patient_id: string | null;

@@ -163,6 +163,8 @@ export interface DraftDesks {
   /** The reader left the exam: what is saved is forgotten here, the rest stays. */
   leave(exam: number): void;
   unsaved(): readonly number[];
+  /** Sends what is not saved; gives whether everything is at the server now. */
+  settle(): Promise<boolean>;
 }
 
 export function makeDraftDesks(api: DraftApi): DraftDesks {
@@ -186,6 +188,12 @@ export function makeDraftDesks(api: DraftApi): DraftDesks {
       };
       if (desk.isClean) forget();
       else if (!desk.snapshot.isRevising) desk.settle().then(forget, () => undefined);
+    },
+    async settle() {
+      const open = [...desks.values()].filter((desk) => !desk.isClean);
+      const drafts = open.filter((desk) => !desk.snapshot.isRevising);
+      await Promise.allSettled(drafts.map((desk) => desk.settle()));
+      return open.every((desk) => desk.isClean);
     },
     unsaved: () => [...desks].flatMap(([exam, desk]) => (desk.isClean ? [] : [exam])),
   };

@@ -1,6 +1,6 @@
 /** What surrounds every page of a person: navigation, research notice, account, messages. */
 
-import { type ReactNode, useEffect, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import type { LineState } from "../api/events";
 import { pagesOf } from "../logic/rights";
 import { hashTo, type PageName, type Route } from "../logic/route";
@@ -8,6 +8,8 @@ import { useDesk } from "../parts/app_context";
 import { draftsOf } from "../parts/drafts";
 import { useNow } from "../parts/hooks";
 import { Brand } from "./brand";
+import { OpenNotices } from "./open_notices";
+import { SignOut } from "./sign_out";
 
 export interface ShellProps {
   readonly route: Route;
@@ -15,7 +17,8 @@ export interface ShellProps {
 }
 
 export function Shell({ route, children }: ShellProps) {
-  const { words, person, apis } = useDesk();
+  const { words, person } = useDesk();
+  useFocusOn(route);
   const isReading = route.page === "exams" || route.page === "arbitration";
   const isExam = isReading && route.id !== null;
   return (
@@ -35,6 +38,7 @@ export function Shell({ route, children }: ShellProps) {
               aria-current={isCurrent(route, page) ? "page" : undefined}
             >
               {words.say(`page.${page}`)}
+              {page === "notices" && <OpenNotices />}
             </a>
           ))}
         </nav>
@@ -49,13 +53,7 @@ export function Shell({ route, children }: ShellProps) {
           >
             {person.display_name}
           </a>
-          <button
-            type="button"
-            className="quiet"
-            onClick={() => void apis.session.signOut().finally(() => location.reload())}
-          >
-            {words.say("app.sign-out")}
-          </button>
+          <SignOut />
         </nav>
       </header>
       <main id="main" tabIndex={-1}>
@@ -68,6 +66,16 @@ export function Shell({ route, children }: ShellProps) {
 function isCurrent(route: Route, page: PageName): boolean {
   if (route.page === "exams" || route.page === "patients") return page === "worklist";
   return route.page === page;
+}
+
+/** Another page: keyboards and screen readers begin at its top. */
+function useFocusOn({ page, id }: Route): void {
+  const isFirst = useRef(true);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: at each other page
+  useEffect(() => {
+    if (isFirst.current) isFirst.current = false;
+    else document.getElementById("main")?.focus({ preventScroll: true });
+  }, [page, id]);
 }
 
 /** A button, not a link: the address after `#` says which page is shown. */

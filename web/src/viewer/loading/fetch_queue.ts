@@ -75,7 +75,8 @@ export function makeFetchQueue(
       const done = Promise.withResolvers<Answer>();
       const abort = new AbortController();
       jobs.set(url, { url, accept, urgency, abort, done, running: false });
-      next();
+      // Later in this turn: what is asked for together starts in the order of its urgency.
+      queueMicrotask(next);
       return done.promise;
     },
     stop(from) {

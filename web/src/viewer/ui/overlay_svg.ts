@@ -19,12 +19,15 @@ export function drawShapes(svg: SVGElement, shapes: readonly Shape[], screen: Sc
   drawnKeys.set(svg, key);
   const group = (look: string, ...children: SVGElement[]) =>
     svgElement("g", { class: `look-${look}` }, ...children);
-  svg.replaceChildren(...shapes.map((shape) => group(shape.look, ...elementsOf(shape, screen))));
+  const taken: Area[] = [];
+  svg.replaceChildren(
+    ...shapes.map((shape) => group(shape.look, ...elementsOf(shape, screen, taken))),
+  );
 }
 
 const drawnKeys = new WeakMap<SVGElement, string>();
 
-function elementsOf(shape: Shape, screen: Screen): SVGElement[] {
+function elementsOf(shape: Shape, screen: Screen, taken: Area[]): SVGElement[] {
   const { ratio } = screen;
   switch (shape.kind) {
     case "line":
@@ -59,7 +62,7 @@ function elementsOf(shape: Shape, screen: Screen): SVGElement[] {
         svgElement("circle", { class: "handle", cx: shape.at[0], cy: shape.at[1], r: 4 * ratio }),
       ];
     case "words":
-      return wordElements(shape, screen);
+      return wordElements(shape, screen, taken);
   }
 }
 
@@ -68,8 +71,15 @@ const LINE_PX = 17;
 /** Widest average letter of the fonts used, as a share of their size. */
 const LETTER_WIDTH = 0.62;
 
-/** Lines of text, moved so far that none leaves the pane. */
-function wordElements(shape: Shape & { kind: "words" }, screen: Screen): SVGElement[] {
+/** Where words stand already: left, top, right, bottom. */
+type Area = readonly [number, number, number, number];
+
+/** Lines of text, moved so far that none leaves the pane, and below words that are there already. */
+function wordElements(
+  shape: Shape & { kind: "words" },
+  screen: Screen,
+  taken: Area[],
+): SVGElement[] {
   const { ratio } = screen;
   const lines = shape.text.split("\n");
   const longest = Math.max(...lines.map((line) => line.length));
@@ -77,7 +87,9 @@ function wordElements(shape: Shape & { kind: "words" }, screen: Screen): SVGElem
   const high = lines.length * LINE_PX * ratio;
   const start = shape.before ? shape.at[0] - wide : shape.at[0];
   const left = Math.max(4, Math.min(start, screen.width - wide - 4));
-  const top = Math.max(LINE_PX * ratio, Math.min(shape.at[1], screen.height - high));
+  const wanted = Math.max(LINE_PX * ratio, Math.min(shape.at[1], screen.height - high));
+  const top = freeBelow(wanted, [left, wide], high, taken);
+  taken.push([left, top, left + wide, top + high]);
   return lines.map((line, i) =>
     svgElement(
       "text",
@@ -90,6 +102,21 @@ function wordElements(shape: Shape & { kind: "words" }, screen: Screen): SVGElem
       line,
     ),
   );
+}
+
+/** The first place from a height on where words of a size meet no others. */
+export function freeBelow(
+  wanted: number,
+  [left, wide]: readonly [number, number],
+  high: number,
+  taken: readonly Area[],
+): number {
+  let top = wanted;
+  for (const [l, t, r, b] of [...taken].sort((one, other) => one[1] - other[1])) {
+    const meets = left < r && left + wide > l && top < b && top + high > t;
+    if (meets) top = b;
+  }
+  return top;
 }
 
 function haloed(tag: string, attributes: Readonly<Record<string, string | number>>): SVGElement[] {

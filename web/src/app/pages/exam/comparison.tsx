@@ -21,7 +21,9 @@ export function Comparison({ readings, differences, showMark }: ComparisonProps)
     <section className="comparison">
       <h3>{words.say("comparison.title")}</h3>
       {differences.length > 0 && (
-        <p className="note note-warning">{words.say("comparison.disagree")}</p>
+        <p className="note note-warning">
+          {words.say(differences.includes("recall") ? "comparison.recall" : "comparison.disagree")}
+        </p>
       )}
       <div className="comparison-scroll">
         <table>

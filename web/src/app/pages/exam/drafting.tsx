@@ -67,6 +67,7 @@ export function Drafting(props: PanelProps) {
           {act}
         </button>
         <small className="quiet">{words.say("reading.finish-key")}</small>
+        <small className="quiet">{words.say("reading.keys")}</small>
       </div>
       {asks && (
         <Confirm

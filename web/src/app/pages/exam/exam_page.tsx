@@ -14,7 +14,7 @@ import { useDesk } from "../../parts/app_context";
 import { ProblemNote } from "../../parts/form";
 import { useTitle } from "../../parts/hooks";
 import { useIsNarrow } from "../../parts/use_narrow";
-import { lastList } from "../worklist/memory";
+import { lastList, rememberExam } from "../worklist/memory";
 import { ExamBar } from "./exam_bar";
 import { ExamNews } from "./exam_news";
 import { ExamSummary } from "./exam_summary";
@@ -35,6 +35,7 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
   /** Marks that the page itself puts into the viewer are not the reader's changes. */
   const isShowing = useRef(false);
   useTitle(words.say("exam.title"));
+  useEffect(() => rememberExam(id), [id]);
 
   useEffect(() => {
     void loadWords(words.language).then(setViewerWords);
@@ -89,6 +90,7 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
   const refresh = async (reading?: Reading) => {
     if (reading !== undefined) draft.desk.replace(reading);
     await exam.refresh();
+    if (reading !== undefined) requestAnimationFrame(() => focusAfter(reading));
   };
 
   useEffect(() => {
@@ -163,4 +165,10 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
       </div>
     </section>
   );
+}
+
+/** After the lock the reader looks at the AI, after signing the next exam comes. */
+function focusAfter({ state }: Reading): void {
+  const place = state === "signed" ? ".next-exam" : ".mammolens-viewer";
+  document.querySelector<HTMLElement>(place)?.focus();
 }

@@ -4,11 +4,11 @@ import { useDesk } from "../../parts/app_context";
 export function NextExam({ next }: { next: number | null }) {
   const { words } = useDesk();
   return next === null ? (
-    <a className="button" href={hashTo("worklist")}>
+    <a className="button next-exam" href={hashTo("worklist")}>
       {words.say("exam.back")}
     </a>
   ) : (
-    <a className="button primary" href={hashTo("exams", next)}>
+    <a className="button primary next-exam" href={hashTo("exams", next)}>
       {words.say("exam.next")} ›
     </a>
   );

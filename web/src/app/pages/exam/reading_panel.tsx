@@ -1,22 +1,26 @@
 /** What a person answers to an exam: draft → locked → the AI → agree or change → signed. */
 
-import type { Person } from "../../api/types";
+import type { Opinion, Reading } from "../../api/types";
 import { worksOn } from "../../logic/rights";
 import { hashTo } from "../../logic/route";
 import { useDesk } from "../../parts/app_context";
 import { ProblemNote } from "../../parts/form";
 import { useAction, useLoad } from "../../parts/hooks";
+import { AnswerSummary } from "./answer_summary";
 import { Comparison } from "./comparison";
 import { Drafting } from "./drafting";
 import { Locked, Revising } from "./locked";
+import { NextExam } from "./next_exam";
 import type { PanelProps } from "./panel_props";
 import { SaveNote } from "./save_note";
 import { ReportLinks, Signed } from "./signed";
 
 export function ReadingPanel(props: PanelProps) {
-  const { words } = useDesk();
+  const { words, person } = useDesk();
   const { facts, draft, isArbitration } = props;
   const { reading } = draft.snapshot;
+  const { detail } = facts;
+  const opinion = useOpinion(detail.id, !worksOn(person, detail.site?.id ?? null, "reader"));
   const role = reading?.slot ?? reading?.role ?? (isArbitration ? "arbiter" : null);
   return (
     <aside className="reading" aria-label={words.say("reading.title")} tabIndex={-1}>
@@ -25,7 +29,7 @@ export function ReadingPanel(props: PanelProps) {
         {(reading?.state ?? "draft") === "draft" && <SaveNote draft={draft} />}
       </header>
       {!isArbitration && (reading?.state ?? "draft") === "draft" && (
-        <p className="quiet mode">{words.say(`mode.${reading?.mode ?? facts.detail.mode}-how`)}</p>
+        <p className="quiet mode">{words.say(`mode.${reading?.mode ?? detail.mode}-how`)}</p>
       )}
       {draft.others.length > 0 && (
         <Comparison
@@ -34,32 +38,40 @@ export function ReadingPanel(props: PanelProps) {
           showMark={props.showMark}
         />
       )}
-      <MyReading {...props} />
+      {opinion !== null && opinion.question !== "" && (
+        <p className="note">
+          {words.say("opinion.asks", { name: opinion.asked_by.name, text: opinion.question })}
+        </p>
+      )}
+      <MyReading {...props} isAsked={opinion !== null} />
     </aside>
   );
 }
 
-function MyReading(props: PanelProps) {
-  const { person } = useDesk();
+type MyProps = PanelProps & { readonly isAsked: boolean };
+
+function MyReading(props: MyProps) {
   const { reading, isRevising } = props.draft.snapshot;
   if (reading?.state === "signed") return <Signed {...props} reading={reading} />;
+  if (reading?.role === "reader" && props.facts.detail.status === "signed") {
+    return <TooLate {...props} reading={reading} />;
+  }
   if (reading?.state === "locked") {
     if (isRevising) return <Revising {...props} reading={reading} />;
     return <Locked {...props} reading={reading} />;
   }
   if (reading !== null) return <Drafting {...props} />;
-  return props.isArbitration ? <TakeCase {...props} /> : <NotBegun {...props} person={person} />;
+  return props.isArbitration ? <TakeCase {...props} /> : <NotBegun {...props} />;
 }
 
 /** Who may begin, and what everybody else sees. */
-function NotBegun(props: PanelProps & { readonly person: Person }) {
-  const { words } = useDesk();
-  const { facts, person, draft } = props;
+function NotBegun(props: MyProps) {
+  const { words, person } = useDesk();
+  const { facts, draft, isAsked } = props;
   const { detail } = facts;
   const site = detail.site?.id ?? null;
   const isReader = worksOn(person, site, "reader");
-  const asked = useAsked(detail.id, !isReader);
-  if (detail.status === "arbitration" && !asked) {
+  if (detail.status === "arbitration" && !isAsked) {
     return (
       <>
         <p className="note note-warning">{words.say("reading.in-arbitration")}</p>
@@ -72,7 +84,7 @@ function NotBegun(props: PanelProps & { readonly person: Person }) {
     );
   }
   const isOpen = detail.status !== "signed" || !draft.snapshot.save.kind.startsWith("saved");
-  if (asked || (isReader && isOpen)) return <Drafting {...props} />;
+  if (isAsked || (isReader && isOpen)) return <Drafting {...props} />;
   const signed = draft.others.filter((one) => one.state === "signed");
   if (signed.length > 0) {
     return signed.map((reading) => <ReportLinks key={reading.id} reading={reading} />);
@@ -81,14 +93,34 @@ function NotBegun(props: PanelProps & { readonly person: Person }) {
   return <p className="quiet">{words.say(isReader ? "reading.is-decided" : key)}</p>;
 }
 
-/** Whether this person was asked for a second opinion on an exam of another site. */
-function useAsked(exam: number, isPossible: boolean): boolean {
+/** Somebody else's answer stands: what this person has answered is kept, and cannot be signed. */
+function TooLate(props: PanelProps & { readonly reading: Reading }) {
+  const { words } = useDesk();
+  const { facts, draft, next } = props;
+  return (
+    <div className="stack">
+      <p className="note note-warning">{words.say("reading.too-late")}</p>
+      <AnswerSummary
+        title={words.say("reading.not-signed")}
+        answers={draft.snapshot.answers}
+        images={facts.exam.images}
+        showMark={props.showMark}
+      />
+      <div className="actions">
+        <NextExam next={next} />
+      </div>
+    </div>
+  );
+}
+
+/** The second opinion that this person was asked for on an exam of another site. */
+function useOpinion(exam: number, isPossible: boolean): Opinion | null {
   const { apis, person } = useDesk();
   const load = async () => (isPossible ? (await apis.readings.opinions()).items : []);
   const { data } = useLoad(load, `asked ${exam} ${isPossible}`);
-  return (data ?? []).some(
-    (one) => one.exam_id === exam && one.person.id === person.id && one.ended_at === null,
-  );
+  const isMine = (one: Opinion) =>
+    one.exam_id === exam && one.person.id === person.id && one.ended_at === null;
+  return data?.find(isMine) ?? null;
 }
 
 function TakeCase({ facts, draft, refresh }: PanelProps) {

@@ -12,9 +12,11 @@ import type { PanelProps } from "./panel_props";
 
 const EXPORTS = ["sr", "gsps", "fhir", "hl7"] as const;
 
-export function Signed(props: PanelProps & { readonly reading: Reading }) {
+type SignedProps = PanelProps & { readonly reading: Reading };
+
+export function Signed(props: SignedProps) {
   const { words } = useDesk();
-  const { facts, reading, next, refresh } = props;
+  const { facts, reading, next } = props;
   const { images } = facts.exam;
   const time = reading.signed_at ? dateTimeWords(reading.signed_at, words.locale) : "";
   return (
@@ -43,7 +45,7 @@ export function Signed(props: PanelProps & { readonly reading: Reading }) {
         </details>
       )}
       <ReportLinks reading={reading} />
-      <Addenda reading={reading} refresh={refresh} />
+      <Addenda {...props} />
     </div>
   );
 }
@@ -79,7 +81,7 @@ export function ReportLinks({ reading }: { reading: Reading }) {
   );
 }
 
-function Addenda({ reading, refresh }: { reading: Reading; refresh: PanelProps["refresh"] }) {
+function Addenda({ reading, draft, refresh }: SignedProps) {
   const { words, apis, announce } = useDesk();
   const [text, setText] = useState("");
   const action = useAction();
@@ -100,7 +102,8 @@ function Addenda({ reading, refresh }: { reading: Reading; refresh: PanelProps["
         onSubmit={(event) => {
           event.preventDefault();
           void action.run(async () => {
-            await refresh(await apis.readings.addAddendum(reading, text.trim()));
+            draft.desk.replace(await apis.readings.addAddendum(reading, text.trim()));
+            await refresh();
             setText("");
             announce(words.say("addendum.added"));
           });

@@ -58,6 +58,8 @@ export function useExam(
   const nothing: State = { id, facts: null, problem: null, news: null };
   const [state, setState] = useState<State>(nothing);
   const shown = useRef<ExamFacts | null>(null);
+  /** Numbers of questions: an answer to an older one does not take the place of a newer answer. */
+  const turns = useRef({ asked: 0, shown: 0 });
 
   const ask = useCallback(
     async () => ({
@@ -104,7 +106,11 @@ export function useExam(
   const refresh = useCallback(async () => {
     const before = shown.current;
     if (before === null) return;
-    const isStill = () => shown.current === before;
+    const turn = ++turns.current.asked;
+    const isStill = () =>
+      shown.current !== null &&
+      shown.current.detail.id === before.detail.id &&
+      turn > turns.current.shown;
     try {
       const others = await ask();
       if (!isStill()) return;
@@ -117,6 +123,7 @@ export function useExam(
         others.detail.revision !== before.detail.revision;
       const exam = isOther ? await apis.exams.forViewer(viewerUrl(id)) : before.exam;
       if (!isStill()) return;
+      turns.current.shown = turn;
       shown.current = { exam, ...others };
       setState((now) => ({ ...now, facts: shown.current }));
       if (isOther) tell.current(exam);

@@ -3,7 +3,7 @@
 import { useEffect } from "react";
 import type { Notice } from "../../api/types";
 import { hashTo } from "../../logic/route";
-import { dateTimeWords } from "../../logic/times";
+import { dateTimeWords, nameWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
 import { ProblemNote } from "../../parts/form";
 import { useAction, useGrowing } from "../../parts/hooks";
@@ -41,9 +41,13 @@ export default function NoticesPage() {
                 cell: (one) => (
                   <>
                     <a href={hashTo("exams", one.exam_id)}>
-                      {one.patient_id ?? words.say("exam.number", { n: one.exam_id })}
+                      {nameWords(one.patient_name ?? null) ??
+                        one.patient_id ??
+                        words.say("exam.number", { n: one.exam_id })}
                     </a>
-                    <small>{one.accession_number}</small>
+                    <small>
+                      {[one.patient_id, one.accession_number].filter(Boolean).join(" · ")}
+                    </small>
                   </>
                 ),
               },

@@ -3,7 +3,7 @@
 import { useEffect } from "react";
 import type { Opinion } from "../../api/types";
 import { hashTo } from "../../logic/route";
-import { dateTimeWords } from "../../logic/times";
+import { dateTimeWords, nameWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
 import { useGrowing } from "../../parts/hooks";
 import { ListPage, Table } from "../../parts/list_page";
@@ -30,7 +30,8 @@ export default function OpinionsPage() {
               title: words.say("column.exam"),
               cell: (one) => (
                 <a href={hashTo("exams", one.exam_id)}>
-                  {words.say("exam.number", { n: one.exam_id })}
+                  {nameWords(one.patient_name ?? null) ??
+                    words.say("exam.number", { n: one.exam_id })}
                 </a>
               ),
             },

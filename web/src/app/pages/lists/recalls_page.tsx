@@ -3,7 +3,7 @@
 import { useEffect, useState } from "react";
 import type { Recall } from "../../api/types";
 import { hashTo } from "../../logic/route";
-import { dateTimeWords, waitingSince, waitingWords } from "../../logic/times";
+import { dateTimeWords, nameWords, waitingSince, waitingWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
 import { Dialog } from "../../parts/dialog";
 import { ProblemNote, TextField } from "../../parts/form";
@@ -49,9 +49,13 @@ export default function RecallsPage() {
                 cell: (one) => (
                   <>
                     <a href={hashTo("exams", one.exam_id)}>
-                      {one.patient_id ?? words.say("exam.number", { n: one.exam_id })}
+                      {nameWords(one.patient_name ?? null) ??
+                        one.patient_id ??
+                        words.say("exam.number", { n: one.exam_id })}
                     </a>
-                    <small>{one.accession_number}</small>
+                    <small>
+                      {[one.patient_id, one.accession_number].filter(Boolean).join(" · ")}
+                    </small>
                   </>
                 ),
               },

@@ -48,12 +48,14 @@ export function FilterBar({ filters, change, isArbitration }: FilterBarProps) {
         change={set("category")}
         options={[any, ...CATEGORIES.map((one) => [one, words.say(`category.${one}`)] as const)]}
       />
-      <SelectField
-        label={words.say("column.site")}
-        value={filters.site ?? ""}
-        change={set("site")}
-        options={[any, ...sites.map((site) => [String(site.id), site.name] as const)]}
-      />
+      {sites.length > 1 && (
+        <SelectField
+          label={words.say("column.site")}
+          value={filters.site ?? ""}
+          change={set("site")}
+          options={[any, ...sites.map((site) => [String(site.id), site.name] as const)]}
+        />
+      )}
       <SelectField
         label={words.say("filter.reader")}
         value={filters.reader ?? ""}

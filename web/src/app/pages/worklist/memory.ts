@@ -14,6 +14,17 @@ export function rememberList(hash: string, rows: readonly ExamRow[]): void {
   memory = { hash, rows };
 }
 
+let exam: number | null = null;
+
+/** The exam that was opened last: the list begins there again. */
+export function rememberExam(id: number): void {
+  exam = id;
+}
+
+export function lastExam(): number | null {
+  return exam;
+}
+
 export function lastList(): ListMemory {
   return memory;
 }

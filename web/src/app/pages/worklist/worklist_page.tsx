@@ -8,7 +8,7 @@ import { Busy, ProblemNote } from "../../parts/form";
 import { useTitle } from "../../parts/hooks";
 import { ExamTable } from "./exam_table";
 import { FilterBar } from "./filter_bar";
-import { rememberList } from "./memory";
+import { lastExam, rememberList } from "./memory";
 import { useExamList } from "./use_list";
 
 export function WorklistPage({ route, title }: { route: Route; title?: "arbitration" }) {
@@ -19,16 +19,26 @@ export function WorklistPage({ route, title }: { route: Route; title?: "arbitrat
   const asked: Filters = title === "arbitration" ? { ...filters, status: "arbitration" } : filters;
   const list = useExamList(asked);
   const rows = list.page?.items ?? [];
-  const [selected, setSelected] = useState<{ exam: number | null; place: number }>({
-    exam: null,
+  const [selected, setSelected] = useState<{ exam: number | null; place: number }>(() => ({
+    exam: lastExam(),
     place: 0,
-  });
+  }));
+  const isBack = useRef(lastExam() !== null);
   const place = keptRow(rows, selected.exam, selected.place);
   const table = useRef<HTMLDivElement>(null);
 
   useEffect(() => {
     if (list.page !== null) rememberList(location.hash || hashTo("worklist"), list.page.items);
   }, [list.page]);
+
+  // Who comes back from an exam goes on there.
+  useEffect(() => {
+    if (!isBack.current || list.page === null) return;
+    isBack.current = false;
+    if (list.page.items[place]?.id !== selected.exam) return;
+    const links = table.current?.querySelectorAll<HTMLElement>("[data-exam-link]");
+    links?.[place]?.focus({ preventScroll: false });
+  }, [list.page, place, selected.exam]);
 
   const select = (at: number) => setSelected({ exam: rows[at]?.id ?? null, place: at });
   const focus = (at: number) => {
