@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import math
 import random
 import sys
 import tempfile
@@ -37,8 +38,8 @@ from mammolens.serve.settings import load_settings
 SITE = "north"
 READERS = ("north.reader", "south.reader")
 ARBITER = "arbiter"
-BACKLOG = 40
-"""Exams that one of the two has not read; beyond that no more come."""
+BACKLOG = 12
+"""Exams that wait for a reader or for the AI; beyond that no more come."""
 DRAIN_S = 300.0
 
 
@@ -73,10 +74,11 @@ def main() -> int:
             people = _sign_in(served)
             faults = Faults(programs, random.Random(seed), threading.Event())
             said, room = Said(), Room()
-            failures = _work(served, Path(name), people, said, room, faults, given.minutes * 60)
-            faults.start_again()
-            served.wait()
             with open_state(load_settings(served.config)) as state:
+                seconds = given.minutes * 60
+                failures = _work(state, Path(name), people, said, room, faults, seconds)
+                faults.start_again()
+                served.wait()
                 _drain(state)
                 table, sound = _judge(state, said, room, faults, failures)
         finally:
@@ -100,7 +102,7 @@ def _sign_in(served: Served) -> dict[str, Member]:
 
 
 def _work(
-    served: Served,
+    state: NodeState,
     folder: Path,
     people: dict[str, Member],
     said: Said,
@@ -124,9 +126,9 @@ def _work(
     def send() -> None:
         made = exams(folder, "SOAK")
         while time.monotonic() < until:
-            if room.backlog() < BACKLOG:
+            if room.backlog() < BACKLOG and _unanalysed(state) < BACKLOG:
                 _, files = next(made)
-                room.exams.append(_receive(served, files))
+                room.exams.append(_receive(state, files))
             time.sleep(0.1)
         stop.set()
 
@@ -168,19 +170,24 @@ def _work(
     return failures
 
 
-def _receive(served: Served, files: list[Path]) -> int:
+def _receive(state: NodeState, files: list[Path]) -> int:
     """Let the node receive an exam of the site, again and again if the database is away."""
     contents = [path.read_bytes() for path in files]
     for path in files:
         path.unlink()
     while True:
         try:
-            with open_state(load_settings(served.config)) as state:
-                intake = state.settings.intake
-                receipts = [
-                    receive(state.database, state.received, content, "folder:soak", intake, SITE)
-                    for content in contents
-                ]
+            receipts = [
+                receive(
+                    state.database,
+                    state.received,
+                    content,
+                    "folder:soak",
+                    state.settings.intake,
+                    SITE,
+                )
+                for content in contents
+            ]
         except StorageError:
             time.sleep(0.5)
             continue
@@ -189,14 +196,21 @@ def _receive(served: Served, files: list[Path]) -> int:
         return exam
 
 
+def _unanalysed(state: NodeState) -> float:
+    """Count the exams without a result; endless while the database is away."""
+    with_result = sa.select(RESULTS.c.id).where(RESULTS.c.exam_id == EXAMS.c.id).exists()
+    asked = sa.select(sa.func.count()).select_from(EXAMS).where(~with_result)
+    try:
+        with state.database.read() as connection:
+            return float(connection.execute(asked).scalar_one())
+    except StorageError:
+        return math.inf
+
+
 def _drain(state: NodeState) -> None:
     """Wait until every exam has its result."""
-    with_result = sa.select(RESULTS.c.id).where(RESULTS.c.exam_id == EXAMS.c.id).exists()
     until = time.monotonic() + DRAIN_S
-    while time.monotonic() < until:
-        with state.database.read() as connection:
-            if not connection.execute(sa.select(EXAMS.c.id).where(~with_result)).first():
-                return
+    while _unanalysed(state) > 0 and time.monotonic() < until:
         time.sleep(1.0)
 
 

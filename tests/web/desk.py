@@ -17,13 +17,14 @@ DRAWN_S = 60.0
 BARRIERS = """async () => {
   const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
   const found = await axe.run(document, {runOnly: {type: 'tag', values: tags}});
-  // What is half scrolled out of its list counts as small, although it is whole one line further.
+  // What is half scrolled away counts as small, although it is whole one line further.
   const isCut = (node) => {
     const inner = document.querySelector(node.target.at(-1));
-    for (let outer = inner?.parentElement; outer; outer = outer.parentElement) {
-      if (!/auto|scroll/.test(getComputedStyle(outer).overflowY)) continue;
-      const [a, b] = [inner.getBoundingClientRect(), outer.getBoundingClientRect()];
-      if (a.bottom > b.bottom || a.top < b.top) return true;
+    const box = inner.getBoundingClientRect();
+    const covers = document.elementFromPoint(box.left + 4, box.bottom - 4);
+    if (covers === null || inner.contains(covers)) return false;
+    for (let outer = inner.parentElement; outer; outer = outer.parentElement) {
+      if (outer.scrollHeight > outer.clientHeight + 1) return true;
     }
     return false;
   };
