@@ -254,6 +254,7 @@ def test_a_second_reader_disagrees(story) -> None:
     second.press("Lock my answer, show the AI", sure=True)
     second.press("Keep my answer and sign")
     second.page.get_by_text("Signed by Sam South").wait_for()
+    second.page.locator(".exam-bar").get_by_text("Arbitration", exact=True).wait_for()
     story.look(second, "signed")
 
 
@@ -271,6 +272,7 @@ def test_an_arbiter_decides(story) -> None:
     arbiter.answer("4", "1", recall=True, comment="Recall: spiculated mass, right.")
     arbiter.press("Sign", sure=True)
     arbiter.page.get_by_text("Signed by Ada Arbiter").wait_for()
+    arbiter.page.locator(".exam-bar").get_by_text("Signed", exact=True).wait_for()
     story.look(arbiter, "decided")
 
 
@@ -366,6 +368,9 @@ def test_the_audit_trail_holds_all_of_it(story) -> None:
     admin.page.get_by_role("button", name="Verify the chain").click()
     admin.page.get_by_text("The chain is whole").wait_for()
     story.look(admin, "audit-verified")
+    admin.go("Worklist")
+    assert "High" in admin.rows()[0]
+    story.look(admin, "worklist-at-the-end")
 
 
 def test_nobody_is_kept_out(story) -> None:
