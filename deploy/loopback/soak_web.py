@@ -36,6 +36,7 @@ from mammolens.serve.record import AUDIT, EXAMS, READINGS, RESULTS, audit
 from mammolens.serve.settings import load_settings
 
 SITE = "north"
+SENDER = "folder:soak"
 READERS = ("north.reader", "south.reader")
 ARBITER = "arbiter"
 BACKLOG = 12
@@ -177,17 +178,7 @@ def _receive(state: NodeState, files: list[Path]) -> int:
         path.unlink()
     while True:
         try:
-            receipts = [
-                receive(
-                    state.database,
-                    state.received,
-                    content,
-                    "folder:soak",
-                    state.settings.intake,
-                    SITE,
-                )
-                for content in contents
-            ]
+            receipts = [receive(state, content, SENDER, SITE) for content in contents]
         except StorageError:
             time.sleep(0.5)
             continue
