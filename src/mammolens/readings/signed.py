@@ -47,8 +47,10 @@ class SignedReading:
     `role` is ``first``, ``second``, ``arbiter`` or ``opinion``. `blinded` says that the first
     answer was given without the AI. `is_behind` says that images came after the signature, that
     another answer stands, or that a second reader is awaited. `ai` is ``None`` where there is no
-    result, or it is not shown. `language` is that of the site's reports. `pictures` are the decoded
-    images by SOP Instance UID, as far as they were asked for.
+    result, or it is not shown. An arbiter who marked nothing takes over the marks of the reader
+    with whom they agree, `marked_by`; `marks_left_out` names others whose marks are in their own
+    reports. `banner` must be visible wherever the exam is. `language` is that of the site's
+    reports. `pictures` are the decoded images by SOP Instance UID, as far as they were asked for.
     """
 
     id: int
@@ -63,6 +65,9 @@ class SignedReading:
     ai_shown: bool = False
     ai: AiStatement | None = None
     is_behind: bool = False
+    marked_by: Observer | None = None
+    marks_left_out: tuple[str, ...] = ()
+    banner: str = ""
     language: str = "en"
     additions: tuple[Addition, ...] = ()
     pictures: Mapping[str, Mammogram] = field(default_factory=dict, repr=False)

@@ -51,6 +51,7 @@ class Clinic:
                     study_instance_uid=f"1.2.{self.exams}",
                     identity=f"{self.exams:064x}",
                     patient_id=f"P{self.exams}",
+                    patient_name=f"Doe^P{self.exams}",
                     accession_number=f"A{self.exams}",
                     first_received_at=now,
                     last_received_at=now,

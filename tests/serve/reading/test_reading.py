@@ -378,7 +378,10 @@ def test_a_reader_elsewhere_gives_an_opinion_on_one_exam(clinic, rows):
     assert seen(clinic, exam, "guest") == [made.id]
     page = reading.list_opinions(clinic.database, guest, before=None, limit=9)
     assert [(one.id, one.state.value) for one in page.items] == [(asked.id, "signed")]
+    assert page.items[0].patient_name == f"Doe^P{exam}"
     reading.end_opinion(clinic.database, mine, asked.id)
+    page = reading.list_opinions(clinic.database, guest, before=None, limit=9)
+    assert page.items[0].patient_name is None
     assert refused(seen, clinic, exam, "guest") == "unknown"
     assert refused(reading.end_opinion, clinic.database, mine, asked.id) == "changed"
     assert rows(RECALLS) == []
@@ -429,6 +432,7 @@ def test_recalls_stay_listed_until_somebody_says_what_became_of_it(clinic, at_on
 
     first = page()
     assert [one.exam_id for one in first.items] == exams[:0:-1]
+    assert first.items[0].patient_name == f"Doe^P{exams[-1]}"
     assert [one.exam_id for one in page(first.next).items] == exams[:1]
     assert page(name="guest").items == ()
     number = first.items[0].id
@@ -465,3 +469,34 @@ def test_who_lost_the_role_signs_no_more(clinic):
         clinic.database, clinic["second"], exam, clinic["third"].id, "A mass?"
     )
     reading.end_opinion(clinic.database, clinic["second"], asked.id)
+
+
+def test_readers_who_begin_at_once_read_in_one_round(clinic, at_once, rows):
+    exam = clinic.exam()
+    names = ("reader", "reader", "second", "third")
+    assert at_once(*[lambda n=n: begin(clinic, exam, n) for n in names]) == ["done"] * 4
+    assert len(rows(ROUNDS)) == 1
+    assert len(rows(READINGS)) == 3
+
+
+def test_an_image_that_comes_at_the_moment_of_the_signature(clinic, at_once, rows):
+    clinic.set(reading_mode="concurrent")
+    for _ in range(5):
+        exam = clinic.exam()
+        made = save(clinic, begin(clinic, exam))
+        heard = at_once(lambda made=made: sign(clinic, made), lambda exam=exam: come(clinic, exam))
+        assert heard in (["done", "done"], ["done", "exam_changed"])
+        assert status(clinic, exam) == ("new" if heard == ["done", "done"] else "in_reading")
+    assert {row.exam_version for row in rows(READINGS)} == {1}
+
+
+def test_two_windows_ask_for_one_opinion(clinic, at_once, rows):
+    exam = clinic.exam()
+    asked = [
+        lambda n=n: reading.ask_opinion(clinic.database, clinic[n], exam, clinic["guest"].id, "?")
+        for n in ("reader", "second")
+    ]
+    assert at_once(*asked) == ["done", "taken"]
+    made = [lambda: begin(clinic, exam, "guest")] * 2
+    assert at_once(*made) in (["done", "done"], ["done", "taken"])
+    assert len(rows(READINGS)) == 1

@@ -231,3 +231,22 @@ def test_exams_in_the_hands_of_people_are_not_expired(ward, clock, rows):
     expire(state, clock_is_right=True)
     assert rows(EXAMS) == rows(READINGS) == rows(ROUNDS) == []
     assert made.id == 1
+
+
+def test_an_arbiter_takes_over_the_marks_of_whom_they_agree_with(ward):
+    set_reading(ward.database, ward["admin"], ward.site, double_reading=True)
+    first = ward.read(answer=marked())
+    clear = CLEAR.model_copy(update={"findings": marked("1.2.3.4.0").findings})
+    ward.read("second", clear)
+    arbiter = ward["arbiter"]
+    made, _ = reading.begin_arbitration(ward.database, arbiter, ward.exam)
+    made = reading.save_draft(ward.database, arbiter, made.id, 1, SUSPICIOUS)
+    made = reading.sign_reading(ward.database, arbiter, made.id, 2)
+    found = ward.gather("head", made, Pixels.MARKED)
+    assert [mark.image for mark in found.answer.findings] == ["1.2.3.4.1"]
+    assert found.marked_by.name == "reader"
+    assert found.marks_left_out == ("second",)
+    page = reading_page(found, wording("en")).decode()
+    assert "Marked by reader, with whose assessment the arbiter agrees." in page
+    assert "Marks of second are in their own reports." in page
+    assert ward.gather("head", first).marks_left_out == ("second",)

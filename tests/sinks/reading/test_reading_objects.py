@@ -306,3 +306,20 @@ def test_a_mark_is_drawn_where_it_lies(signed):
     assert abs(rows.min() - 48) < 8
     assert abs(columns.min() - 42) < 8
     assert drawn.numbers == (1, 2)
+
+
+def test_a_banner_stands_in_every_report(signed):
+    reading = signed(banner="CONSTRUCTED: a synthetic lesion was added")
+    page = reading_page(reading, EN).decode()
+    assert page.count(reading.banner) == 2
+    report = pydicom.dcmread(BytesIO(reading_report(reading).read()))
+    assert reading.banner in [item.TextValue for item in items(report, "Comment")]
+    assert (
+        reading.banner
+        in json.loads(reading_fhir(reading, EN).read())["entry"][-1]["resource"]["conclusion"]
+    )
+    assert reading.banner in reading_hl7(reading, EN).read().decode()
+    pypdf = pytest.importorskip("pypdf")
+    pytest.importorskip("typst")
+    pages = pypdf.PdfReader(BytesIO(reading_pdf(reading, EN))).pages
+    assert all("CONSTRUCTED" in one.extract_text() for one in pages)

@@ -29,6 +29,7 @@ export function App({ apis, words: first }: { apis: Apis; words: AppWords }) {
   }, []);
   useEffect(() => {
     document.documentElement.lang = words.language;
+    document.documentElement.dir = words.direction;
   }, [words]);
   const frame = useMemo<Frame>(() => ({ words, apis, setLanguage }), [words, apis, setLanguage]);
   const isIn = state.kind === "open" || state.kind === "lost";

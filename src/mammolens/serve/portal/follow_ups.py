@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from mammolens.serve import reading
 from mammolens.serve.portal.caller import CallerNow, PortalNow, SessionNow
@@ -33,6 +33,7 @@ class NoticeView(BaseModel):
     exam_id: int
     accession_number: str | None
     patient_id: str | None
+    patient_name: str | None = Field(description="as DICOM writes it")
     person: PersonRef
     text: str
     created_at: datetime
@@ -55,6 +56,7 @@ class RecallView(BaseModel):
     reading_id: int
     accession_number: str | None
     patient_id: str | None
+    patient_name: str | None = Field(description="as DICOM writes it")
     created_at: datetime
     closed_at: datetime | None
     closed_by: str | None

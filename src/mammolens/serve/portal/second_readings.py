@@ -40,6 +40,7 @@ class OpinionView(BaseModel):
 
     id: int
     exam_id: int
+    patient_name: str | None = Field(description="as DICOM writes it")
     person: PersonRef
     asked_by: PersonRef
     question: str
@@ -125,6 +126,7 @@ def _view(one: Opinion) -> OpinionView:
     return OpinionView(
         id=one.id,
         exam_id=one.exam_id,
+        patient_name=one.patient_name,
         person=PersonRef(id=one.person_id, name=one.person_name),
         asked_by=PersonRef(id=one.asked_by, name=one.asked_by_name),
         question=one.question,

@@ -16,10 +16,17 @@ import sqlalchemy as sa
 from mammolens.core import Laterality, Mammogram, Source, TriageCategory, ViewPosition
 from mammolens.errors import InputError
 from mammolens.images import ImageFile, identify, read_image
-from mammolens.readings import Addition, AiStatement, Answer, Observer, SignedReading
+from mammolens.readings import (
+    Addition,
+    AiStatement,
+    Answer,
+    Observer,
+    SignedReading,
+    disagreements,
+)
 from mammolens.serve.holdings import NodeState, restore_sources
 from mammolens.serve.people import Person, Refusal, Refused, visible_exam
-from mammolens.serve.reading.insight import visible_reading
+from mammolens.serve.reading.insight import list_readings, visible_reading
 from mammolens.serve.reading.records import Reading, newest_round
 from mammolens.serve.reading.visibility import may_see_ai, note_ai_shown
 from mammolens.serve.record import (
@@ -63,6 +70,7 @@ def gather_reading(
     database = state.database
     with database.write() as connection:
         reading = visible_reading(connection, person, reading_id)
+        others = _others(list_readings(connection, person, reading.exam_id), reading)
         if reading.state is not ReadingState.SIGNED:
             raise Refused(Refusal.STAGE)
         exam = visible_exam(connection, person, reading.exam_id)
@@ -77,10 +85,11 @@ def gather_reading(
         detail: audit.Detail = {"reading": reading_id, "as": what}
         audit.append(database, connection, person.actor, "report_made", exam.id, detail)
     files = [ImageFile(state.received.path(digest)) for digest in received]
+    said, marked_by = _with_marks(reading, others)
     first_answer = reading.first_answer if shows_ai else None
     deidentify = state.settings.intake.deidentify
     images = tuple(sorted(restore_sources(database, deidentify, _sources(files)), key=_hung))
-    answer, first = (_named_as(one, images, received) for one in (reading.answer, first_answer))
+    answer, first = (_named_as(one, images, received) for one in (said, first_answer))
     assert answer is not None
     marked = {mark.image for mark in answer.findings}
     wanted = [
@@ -105,12 +114,39 @@ def gather_reading(
         ai_shown=shows_ai and reading.mode is not ReadingMode.TRIAGE_ONLY,
         ai=ai,
         is_behind=is_behind,
+        marked_by=Observer(marked_by.person_name, "") if marked_by else None,
+        marks_left_out=tuple(
+            one.person_name for one in others if one.answer.findings and one is not marked_by
+        ),
+        banner=exam.banner or "",
         language=site.language if site else "en",
         additions=tuple(
             Addition(one.person_name, one.text, one.created_at) for one in reading.addenda
         ),
         pictures={uid: picture for uid, picture in pictures.items() if picture is not None},
     )
+
+
+def _others(found: Sequence[Reading], reading: Reading) -> list[Reading]:
+    """Give the other signed readings of the same round, as far as the person may see them."""
+    return [
+        one
+        for one in found
+        if one.id != reading.id
+        and one.round_id is not None
+        and one.round_id == reading.round_id
+        and one.state is ReadingState.SIGNED
+    ]
+
+
+def _with_marks(reading: Reading, others: Sequence[Reading]) -> tuple[Answer, Reading | None]:
+    """Give an arbiter who marked nothing the marks of the reader with whom they agree."""
+    answer = reading.answer
+    if reading.role is ReadingRole.ARBITER and not answer.findings:
+        for other in others:
+            if other.answer.findings and not disagreements(answer, other.answer):
+                return answer.model_copy(update={"findings": other.answer.findings}), other
+    return answer, None
 
 
 def _received(connection: sa.Connection, exam_id: int) -> dict[str, str]:

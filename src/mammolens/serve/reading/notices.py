@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mammolens.serve.people import Person, Refusal, Refused, visible_exam
+from mammolens.serve.people import Person, Refusal, Refused, visible_exam, visible_exams
 from mammolens.serve.reading.pages import Page, page_of
 from mammolens.serve.reading.records import Reading, own_reading
 from mammolens.serve.record import (
@@ -39,6 +39,7 @@ class Notice:
     exam_id: int
     accession_number: str | None
     patient_id: str | None
+    patient_name: str | None
     person_id: int
     person_name: str
     text: str
@@ -137,6 +138,7 @@ def _notices() -> sa.Select[Any]:
             EXAMS.c.site_id,
             EXAMS.c.accession_number,
             EXAMS.c.patient_id,
+            EXAMS.c.patient_name,
             PEOPLE.c.display_name,
             _KNOWS.c.display_name.label("known_by"),
         )
@@ -160,7 +162,7 @@ def _visible(person: Person) -> sa.ColumnElement[bool]:
         READINGS.c.person_id == person.id,
         READINGS.c.state == ReadingState.SIGNED.value,
     )
-    own = NOTICES.c.person_id == person.id
+    own = sa.and_(NOTICES.c.person_id == person.id, visible_exams(person))
     return sa.or_(own, sa.and_(here, sa.or_(~reads, ~undecided, has_signed)))
 
 
@@ -174,6 +176,7 @@ def _notice(row: sa.Row[Any]) -> Notice:
         row.exam_id,
         row.accession_number,
         row.patient_id,
+        row.patient_name,
         row.person_id,
         row.display_name,
         row.text,

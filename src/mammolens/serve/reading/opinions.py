@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mammolens.serve.people import Person, Refusal, Refused, visible_exam
+from mammolens.serve.people import Person, Refusal, Refused, visible_exam, visible_exams
 from mammolens.serve.reading.pages import Page, page_of
 from mammolens.serve.record import (
     EXAMS,
@@ -44,6 +44,7 @@ class Opinion:
 
     id: int
     exam_id: int
+    patient_name: str | None
     person_id: int
     person_name: str
     asked_by: int
@@ -122,7 +123,7 @@ def ask_opinion(
             raise Refused(Refusal.TAKEN)
         detail: audit.Detail = {"person": name}
         audit.append(database, connection, person.actor, "opinion_asked", exam_id, detail)
-        made = _opinions().where(
+        made = _opinions(person).where(
             OPINIONS.c.exam_id == exam_id,
             OPINIONS.c.person_id == asked_id,
             OPINIONS.c.ended_at.is_(None),
@@ -164,7 +165,7 @@ def list_opinions(
     """List the opinions that a person was asked for or has asked for, the newest first."""
     concerns = sa.or_(OPINIONS.c.person_id == person.id, OPINIONS.c.asked_by == person.id)
     with database.read() as connection:
-        asked = _opinions().where(concerns)
+        asked = _opinions(person).where(concerns)
         return page_of(connection, asked, OPINIONS.c.id, before, limit, _opinion)
 
 
@@ -179,15 +180,18 @@ def _reads(person: Person) -> bool:
 _ASKING = PEOPLE.alias("asking")
 
 
-def _opinions() -> sa.Select[Any]:
+def _opinions(person: Person) -> sa.Select[Any]:
+    """Ask for requests; the patient is named while the person may know of the exam."""
     return (
         sa.select(
             OPINIONS,
+            sa.case((visible_exams(person), EXAMS.c.patient_name)).label("patient_name"),
             PEOPLE.c.display_name,
             _ASKING.c.display_name.label("asking_name"),
             READINGS.c.id.label("reading_id"),
             READINGS.c.state,
         )
+        .join(EXAMS, EXAMS.c.id == OPINIONS.c.exam_id)
         .join(PEOPLE, PEOPLE.c.id == OPINIONS.c.person_id)
         .join(_ASKING, _ASKING.c.id == OPINIONS.c.asked_by)
         .outerjoin(READINGS, READINGS.c.opinion_id == OPINIONS.c.id)
@@ -198,6 +202,7 @@ def _opinion(row: sa.Row[Any]) -> Opinion:
     return Opinion(
         row.id,
         row.exam_id,
+        row.patient_name,
         row.person_id,
         row.display_name,
         row.asked_by,

@@ -24,6 +24,7 @@ class Recall:
     reading_id: int
     accession_number: str | None
     patient_id: str | None
+    patient_name: str | None
     created_at: datetime
     closed_at: datetime | None
     closed_by: str | None
@@ -75,7 +76,13 @@ def close_recall(database: Database, person: Person, recall_id: int, reason: str
 
 def _recalls() -> sa.Select[Any]:
     return (
-        sa.select(RECALLS, EXAMS.c.accession_number, EXAMS.c.patient_id, PEOPLE.c.display_name)
+        sa.select(
+            RECALLS,
+            EXAMS.c.accession_number,
+            EXAMS.c.patient_id,
+            EXAMS.c.patient_name,
+            PEOPLE.c.display_name,
+        )
         .join(EXAMS, EXAMS.c.id == RECALLS.c.exam_id)
         .outerjoin(PEOPLE, PEOPLE.c.id == RECALLS.c.closed_by)
     )
@@ -93,6 +100,7 @@ def _recall(row: sa.Row[Any]) -> Recall:
         row.reading_id,
         row.accession_number,
         row.patient_id,
+        row.patient_name,
         row.created_at,
         row.closed_at,
         row.display_name,

@@ -131,7 +131,11 @@ def descriptor_codes(descriptors: Descriptors) -> list[tuple[Code, Code]]:
 
 def status_words(reading: SignedReading) -> list[str]:
     """Say what a reader of the result must know of its standing, in English."""
-    words = []
+    words = [reading.banner] if reading.banner else []
+    if reading.marked_by is not None:
+        words.append(f"Marked by {reading.marked_by.name}, with whom the arbiter agrees.")
+    if reading.marks_left_out:
+        words.append(f"Marks of {', '.join(reading.marks_left_out)} are in their own reports.")
     if reading.role == "opinion":
         words.append("A second opinion: it is not the answer of the exam.")
     if reading.is_behind:

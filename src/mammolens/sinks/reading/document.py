@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mammolens.readings import SignedReading
 from mammolens.sinks.reading.pictures import Picture, draw_pictures
 from mammolens.sinks.reading.sentences import (
+    about_marks,
     advice,
     ai_sentences,
     assessments,
@@ -50,6 +51,7 @@ class Document:
 
     title: str
     notice: str
+    banner: str
     warning: str
     language: str
     direction: str
@@ -66,6 +68,7 @@ def make_document(reading: SignedReading, say: Wording) -> Document:
     return Document(
         title=say("title"),
         notice=say("notice"),
+        banner=reading.banner,
         warning=say("behind") if reading.is_behind else "",
         language=say.language,
         direction=say.direction,
@@ -110,11 +113,8 @@ def _sections(reading: SignedReading, say: Wording) -> list[Section]:
         for number, mark in enumerate(answer.findings, start=1)
     )
     head = tuple(say(f"column.{name}") for name in ("number", "view", "finding"))
-    title = say("section.findings")
-    if marked:
-        found.append(Section(title, (), Table(head, marked)))
-    else:
-        found.append(Section(title, (say("findings.none"),)))
+    marks = Table(head, marked) if marked else None
+    found.append(Section(say("section.findings"), tuple(about_marks(reading, say)), marks))
     if answer.comment:
         found.append(Section(say("section.comment"), tuple(answer.comment.splitlines())))
     if reading.additions:

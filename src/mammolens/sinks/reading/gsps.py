@@ -89,7 +89,7 @@ def _state(reading: SignedReading, source: Source, picture: Mammogram, number: i
     made: Dataset = hd.pr.GrayscaleSoftcopyPresentationState(
         referenced_images=[image],
         content_label="READER_MARKS",
-        content_description=DISCLAIMER,
+        content_description=printable(reading.banner)[:64] or DISCLAIMER,
         content_creator_name=person_name(reading.observer.name) or "unnamed",
         graphic_layers=[layer],
         graphic_annotations=[annotation],

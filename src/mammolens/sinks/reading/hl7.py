@@ -100,12 +100,13 @@ def _results(reading: SignedReading, say: Wording, status: str) -> Iterator[dict
         name = _coded(birads.finding_code(mark.descriptors))
         yield result("TX", name, lines([f"{number}: {mark_words(mark, say)}"]), status)
     texts = {
+        "STANDING": birads.status_words(reading),
         "RECOMMENDATION": advice(reading, say),
         "COMMENT": answer.comment.splitlines(),
         "URGENT": answer.urgent.splitlines(),
         "AI": ai_sentences(reading, say),
         "ADDENDUM": [f"{one.author}: {one.text}" for one in reading.additions],
-        "STANDING": [*birads.status_words(reading), signature(reading, say)],
+        "SIGNATURE": [signature(reading, say)],
     }
     for key, sentences in texts.items():
         if any(sentences):

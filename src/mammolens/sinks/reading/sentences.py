@@ -9,7 +9,15 @@ from mammolens.core import Laterality
 from mammolens.readings import Answer, Mark, MarkShape, SignedReading
 from mammolens.sinks.reading.words import Wording
 
-__all__ = ["advice", "ai_sentences", "assessments", "mark_words", "signature", "summary"]
+__all__ = [
+    "about_marks",
+    "advice",
+    "ai_sentences",
+    "assessments",
+    "mark_words",
+    "signature",
+    "summary",
+]
 
 _SIDES = (Laterality.RIGHT, Laterality.LEFT)
 
@@ -49,6 +57,18 @@ def mark_words(mark: Mark, say: Wording) -> str:
         words.append(say("mark.birads", category=mark.birads))
     words.append(mark.text)
     return "; ".join(filter(None, words))
+
+
+def about_marks(reading: SignedReading, say: Wording) -> list[str]:
+    """Say whose the marks are where they are not the signer's, and whose are left out."""
+    said = []
+    if not reading.answer.findings:
+        said.append(say("findings.none"))
+    if reading.marked_by is not None:
+        said.append(say("findings.marked_by", name=reading.marked_by.name))
+    if reading.marks_left_out:
+        said.append(say("findings.left_out", names=", ".join(reading.marks_left_out)))
+    return said
 
 
 def ai_sentences(reading: SignedReading, say: Wording) -> list[str]:

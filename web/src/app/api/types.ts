@@ -138,6 +138,17 @@ export interface ExamRow {
   readonly banner?: string | null;
 }
 
+/** A file that the node made of the newest result. */
+export interface Artefact {
+  readonly sink: string;
+  readonly name: string;
+  readonly media_type: string;
+  readonly size: number;
+  readonly revision: number;
+  readonly created_at: string;
+  readonly url: string;
+}
+
 export interface Page<T, Cursor = string> {
   readonly items: readonly T[];
   readonly next: Cursor | null;

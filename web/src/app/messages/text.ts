@@ -6,8 +6,9 @@ import en from "./en.json";
 export type AppKey = keyof typeof en;
 
 export interface AppWords extends Words<AppKey> {
-  /** For dates and units: the language, in the way of the reader's country where that is known. */
+  /** For dates and units. English has days before months and 24 hours, which nobody misreads. */
   readonly locale: string;
+  readonly direction: "ltr" | "rtl";
   /** Whether there are words for a code that the server gives. */
   has(key: string): boolean;
 }
@@ -16,19 +17,17 @@ export const LANGUAGES: readonly (readonly [code: string, name: string])[] = [
   ["en", "English"],
   ["de", "Deutsch"],
 ];
+/** Of the languages that may come: Arabic, Hebrew, Persian, Urdu. */
+const RIGHT_TO_LEFT = ["ar", "he", "fa", "ur"];
 const STORED = "mammolens-language";
 
 export function appWordsOf(language: string, messages: Readonly<Record<AppKey, string>>): AppWords {
   return {
     ...wordsOf<AppKey>(language, messages),
-    locale: localeOf(language),
+    direction: RIGHT_TO_LEFT.includes(language) ? "rtl" : "ltr",
+    locale: language === "en" ? "en-GB" : language,
     has: (key) => key in messages,
   };
-}
-
-function localeOf(language: string): string {
-  const locales = typeof navigator === "undefined" ? [] : navigator.languages;
-  return locales.find((one) => one.startsWith(`${language}-`)) ?? language;
 }
 
 /** English stands in for a language that is not there. */

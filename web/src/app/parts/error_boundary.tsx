@@ -29,6 +29,9 @@ export class ErrorBoundary extends Component<{ readonly children: ReactNode }, S
           <button type="button" onClick={() => this.setState({ fault: null })}>
             {words.say("app.try-again")}
           </button>
+          <button type="button" onClick={() => location.reload()}>
+            {words.say("app.reload")}
+          </button>
         </div>
       </section>
     );

@@ -8,13 +8,14 @@ import { useAction } from "../../parts/hooks";
 import { AnswerForm } from "./answer_form";
 import { FinishProblem } from "./finish_problem";
 import { LookAgain } from "./look_again";
-import { imagedBreasts, type PanelProps } from "./panel_props";
+import { imagedBreasts, type PanelProps, useMarks } from "./panel_props";
 
 export function Drafting(props: PanelProps) {
   const { words, apis, announce } = useDesk();
   const { facts, draft, refresh, showMark } = props;
   const { answers, reading, save } = draft.snapshot;
   const action = useAction();
+  useMarks(props);
   const [tried, setTried] = useState(false);
   const [asks, setAsks] = useState(false);
   const { images } = facts.exam;

@@ -24,7 +24,7 @@ import { useExam } from "./use_exam";
 
 export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boolean }) {
   const desk = useDesk();
-  const { words, apis } = desk;
+  const { words, apis, announce } = desk;
   const viewer = useRef<ViewerHandle | null>(null);
   const exam = useExam(id, isArbitration, (refined) => viewer.current?.refine(refined));
   const draft = useDraft(id, exam.facts, isArbitration);
@@ -34,6 +34,8 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
   const [isOpen, setOpen] = useState(false);
   /** Marks that the page itself puts into the viewer are not the reader's changes. */
   const isShowing = useRef(false);
+  const takesMarks = useRef(false);
+  const told = useRef(false);
   useTitle(words.say("exam.title"));
   useEffect(() => rememberExam(id), [id]);
 
@@ -81,11 +83,26 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
   const marksChanged = useCallback(
     (marks: readonly Mark[]) => {
       if (isShowing.current) return;
+      if (!takesMarks.current) {
+        if (marks.length > 0 && !told.current)
+          announce(words.say("reading.marks-not-kept"), "warning");
+        told.current = true;
+        return;
+      }
       const { answers } = draft.desk.snapshot;
       const images = viewer.current?.state?.exam.images ?? [];
       draft.desk.change({ ...answers, findings: findingsOf(marks, answers.findings, images) });
     },
-    [draft.desk],
+    [draft.desk, announce, words],
+  );
+  const takeMarks = useCallback(
+    (isOn: boolean) => {
+      takesMarks.current = isOn;
+      const drawn = viewer.current?.state?.marks.marks ?? [];
+      // Drawn before the page knew that an answer begins.
+      if (isOn && drawn.length > 0 && draft.desk.snapshot.reading === null) marksChanged(drawn);
+    },
+    [draft.desk, marksChanged],
   );
   const refresh = async (reading?: Reading) => {
     if (reading !== undefined) draft.desk.replace(reading);
@@ -125,6 +142,7 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
       isArbitration={isArbitration}
       next={next}
       openAgain={exam.openAgain}
+      takeMarks={takeMarks}
       showMark={(mark) => viewer.current?.showMark(mark)}
       refresh={refresh}
     />

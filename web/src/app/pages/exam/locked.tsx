@@ -11,13 +11,14 @@ import { AnswerSummary } from "./answer_summary";
 import { Contradictions, MissingNote } from "./drafting";
 import { FinishProblem } from "./finish_problem";
 import { LookAgain } from "./look_again";
-import { imagedBreasts, type PanelProps } from "./panel_props";
+import { imagedBreasts, type PanelProps, useMarks } from "./panel_props";
 
 type LockedProps = PanelProps & { readonly reading: Reading };
 
 export function Locked(props: LockedProps) {
   const { words, apis, announce } = useDesk();
   const { facts, draft, reading, refresh } = props;
+  useMarks(props);
   const action = useAction();
   const [asks, setAsks] = useState(false);
   const after = reading.after_ai;
@@ -76,6 +77,7 @@ export function Locked(props: LockedProps) {
 export function Revising(props: LockedProps) {
   const { words, apis, announce } = useDesk();
   const { facts, draft, reading, refresh, showMark } = props;
+  useMarks(props);
   const { answers } = draft.snapshot;
   const action = useAction();
   const { images } = facts.exam;

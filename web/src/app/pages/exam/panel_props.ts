@@ -1,3 +1,4 @@
+import { useEffect } from "react";
 import type { ExamImage } from "../../../viewer/exam";
 import type { Breast, Reading } from "../../api/types";
 import type { Draft } from "./use_draft";
@@ -10,8 +11,18 @@ export interface PanelProps {
   readonly next: number | null;
   showMark(id: string): void;
   openAgain(): void;
+  /** Whether marks in the pictures are part of an answer now. */
+  takeMarks(isOn: boolean): void;
   /** After something happened to the reading: with the new one, if it is this person's. */
   refresh(reading?: Reading): Promise<void>;
+}
+
+/** While a part of the panel that takes an answer is shown, marks belong to it. */
+export function useMarks({ takeMarks }: PanelProps): void {
+  useEffect(() => {
+    takeMarks(true);
+    return () => takeMarks(false);
+  }, [takeMarks]);
 }
 
 /** The breasts that must be assessed: those of which the exam has images. */

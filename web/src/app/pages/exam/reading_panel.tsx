@@ -7,6 +7,7 @@ import { useDesk } from "../../parts/app_context";
 import { ProblemNote } from "../../parts/form";
 import { useAction, useLoad } from "../../parts/hooks";
 import { AnswerSummary } from "./answer_summary";
+import { Artefacts } from "./artefacts";
 import { Comparison } from "./comparison";
 import { Drafting } from "./drafting";
 import { Locked, Revising } from "./locked";
@@ -44,6 +45,7 @@ export function ReadingPanel(props: PanelProps) {
         </p>
       )}
       <MyReading {...props} isAsked={opinion !== null} />
+      <Artefacts key={detail.id} detail={detail} />
     </aside>
   );
 }

@@ -105,7 +105,7 @@ function Row({ row, now, isSelected, select }: RowProps) {
       <td className="cell-site">{row.site?.name ?? <em>{words.say("exam.no-site")}</em>}</td>
       <td className="cell-waiting">
         <time dateTime={row.received_at} title={dateTimeWords(row.received_at, words.locale)}>
-          {waiting && waitingWords(waiting, words.locale)}
+          {row.status !== "signed" && waiting && waitingWords(waiting, words.locale)}
         </time>
         <small>{dateTimeWords(row.received_at, words.locale)}</small>
       </td>
