@@ -39,8 +39,8 @@ SITE = "north"
 SENDER = "folder:soak"
 READERS = ("north.reader", "south.reader")
 ARBITER = "arbiter"
-BACKLOG = 12
-"""Exams that wait for a reader or for the AI; beyond that no more come."""
+BACKLOG, UNANALYSED = 12, 60
+"""Exams that wait for a reader, and for the AI; beyond either no more come."""
 DRAIN_S = 300.0
 
 
@@ -127,7 +127,7 @@ def _work(
     def send() -> None:
         made = exams(folder, "SOAK")
         while time.monotonic() < until:
-            if room.backlog() < BACKLOG and _unanalysed(state) < BACKLOG:
+            if room.backlog() < BACKLOG and _unanalysed(state) < UNANALYSED:
                 _, files = next(made)
                 room.exams.append(_receive(state, files))
             time.sleep(0.1)
