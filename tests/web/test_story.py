@@ -362,6 +362,28 @@ def _read_the_rest(desk: Desk) -> None:
         assert signed.status == 200, signed.text()
 
 
+def test_a_session_that_ends_in_the_viewer_loses_nothing(story) -> None:
+    admin, reader = story.desk("admin"), story.desk("south.reader")
+    reader.page.goto("/#/worklist")
+    reader.open_exam("P_00820")
+    reader.answer("1", "2", recall=False, comment="Before the end.")
+    ask = admin.context.request
+    csrf = ask.get("/api/v1/session").json()["csrf_token"]
+    people = ask.get("/api/v1/people").json()
+    number = next(one["id"] for one in people if one["name"] == reader.name)
+    ended = ask.delete(f"/api/v1/people/{number}/sessions", headers={"x-csrf-token": csrf})
+    assert ended.json() == {"ended": 1}
+    words = "Written after the session had ended."
+    reader.page.locator(".reading").get_by_label("Comment").fill(words)
+    reader.page.get_by_role("dialog", name="Your session has ended").wait_for()
+    story.look(reader, "session-ended")
+    reader.come_back()
+    reader.page.locator(".reading").get_by_text("Draft saved").wait_for()
+    reader.opening(reader.page.reload)
+    assert reader.page.locator(".reading").get_by_label("Comment").input_value() == words
+    story.look(reader, "session-begun-again")
+
+
 def test_the_audit_trail_holds_all_of_it(story) -> None:
     admin = story.desk("admin")
     admin.go("Audit")
