@@ -104,14 +104,25 @@ class Desk:
         page.get_by_role("heading", name="Second factor").wait_for()
         self._give_code()
 
+    def come_back(self) -> None:
+        """Sign in again in the dialog over the page, after the session has ended."""
+        dialog = self.page.get_by_role("dialog", name="Your session has ended")
+        dialog.get_by_label("Password", exact=True).fill(self.password)
+        dialog.get_by_role("button", name="Sign in", exact=True).click()
+        dialog.get_by_label("Code of six digits").fill(self._code())
+        dialog.get_by_role("button", name="Continue").click()
+        dialog.wait_for(state="hidden")
+
     def _give_code(self) -> None:
+        self.page.get_by_label("Code of six digits").fill(self._code())
+        self.page.get_by_role("button", name="Continue").click()
+        self.page.get_by_role("heading", name="Worklist").wait_for()
+
+    def _code(self) -> str:
         while (step := int(time.time()) // STEP_S) <= self.last_step:
             time.sleep(0.5)
         self.last_step = step
-        code = pyotp.TOTP(self.secret).at(step * STEP_S)
-        self.page.get_by_label("Code of six digits").fill(code)
-        self.page.get_by_role("button", name="Continue").click()
-        self.page.get_by_role("heading", name="Worklist").wait_for()
+        return pyotp.TOTP(self.secret).at(step * STEP_S)
 
     # Going about
 

@@ -254,6 +254,7 @@ def test_a_second_reader_disagrees(story) -> None:
     second.press("Lock my answer, show the AI", sure=True)
     second.press("Keep my answer and sign")
     second.page.get_by_text("Signed by Sam South").wait_for()
+    second.page.locator(".exam-bar").get_by_text("Arbitration", exact=True).wait_for()
     story.look(second, "signed")
 
 
@@ -271,6 +272,7 @@ def test_an_arbiter_decides(story) -> None:
     arbiter.answer("4", "1", recall=True, comment="Recall: spiculated mass, right.")
     arbiter.press("Sign", sure=True)
     arbiter.page.get_by_text("Signed by Ada Arbiter").wait_for()
+    arbiter.page.locator(".exam-bar").get_by_text("Signed", exact=True).wait_for()
     story.look(arbiter, "decided")
 
 
@@ -360,12 +362,37 @@ def _read_the_rest(desk: Desk) -> None:
         assert signed.status == 200, signed.text()
 
 
+def test_a_session_that_ends_in_the_viewer_loses_nothing(story) -> None:
+    admin, reader = story.desk("admin"), story.desk("south.reader")
+    reader.page.goto("/#/worklist")
+    reader.open_exam("P_00820")
+    reader.answer("1", "2", recall=False, comment="Before the end.")
+    ask = admin.context.request
+    csrf = ask.get("/api/v1/session").json()["csrf_token"]
+    people = ask.get("/api/v1/people").json()
+    number = next(one["id"] for one in people if one["name"] == reader.name)
+    ended = ask.delete(f"/api/v1/people/{number}/sessions", headers={"x-csrf-token": csrf})
+    assert ended.json() == {"ended": 1}
+    words = "Written after the session had ended."
+    reader.page.locator(".reading").get_by_label("Comment").fill(words)
+    reader.page.get_by_role("dialog", name="Your session has ended").wait_for()
+    story.look(reader, "session-ended")
+    reader.come_back()
+    reader.page.locator(".reading").get_by_text("Draft saved").wait_for()
+    reader.opening(reader.page.reload)
+    assert reader.page.locator(".reading").get_by_label("Comment").input_value() == words
+    story.look(reader, "session-begun-again")
+
+
 def test_the_audit_trail_holds_all_of_it(story) -> None:
     admin = story.desk("admin")
     admin.go("Audit")
     admin.page.get_by_role("button", name="Verify the chain").click()
     admin.page.get_by_text("The chain is whole").wait_for()
     story.look(admin, "audit-verified")
+    admin.go("Worklist")
+    assert "High" in admin.rows()[0]
+    story.look(admin, "worklist-at-the-end")
 
 
 def test_nobody_is_kept_out(story) -> None:
