@@ -45,7 +45,7 @@ def send(stage, mammogram, study, numbers=range(4), site="north", **tags):
             **tags,
         )
         state = stage.state
-        receive(state.database, state.received, data, "dimse:X", state.settings.intake, site)
+        receive(state, data, "dimse:X", site)
 
 
 def set_site(stage, **values):
@@ -274,7 +274,7 @@ def test_previews_are_made_of_what_is_refused_too(make_stage, make_dicom, packag
     )
     data = make_dicom.file_bytes(made, make_dicom.EXPLICIT)
     state = stage.state
-    receive(state.database, state.received, data, "dimse:X", state.settings.intake, "north")
+    receive(state, data, "dimse:X", "north")
     work_once(state)
     (image,) = get(stage, "north-reader", f"/exams/{EXAM}/viewer")["images"]
     assert image["labels"] == ["for processing", "not analysed"]
