@@ -162,6 +162,13 @@ class Desk:
             time.sleep(0.3)
         raise AssertionError(f"{drawn} of {count} pictures are drawn")
 
+    def wait_count(self, found: Any, count: int) -> None:
+        """Wait until a locator finds so many elements."""
+        until = time.monotonic() + DRAWN_S
+        while (now := found.count()) != count:
+            assert time.monotonic() < until, f"{now} instead of {count}"
+            time.sleep(0.1)
+
     def panes(self) -> list[Any]:
         """Give the panes of the viewer that are shown."""
         return [pane for pane in self.page.locator(".pane").all() if pane.is_visible()]

@@ -227,9 +227,9 @@ def test_the_first_answer_is_locked_before_the_ai_is_shown(story) -> None:
 def test_outlines_and_map_are_shown_and_hidden(story) -> None:
     reader = story.desk("north.reader")
     strengths = reader.page.get_by_text(re.compile(r"^AI \d+\.\d×$"))
-    assert strengths.count() == 2  # the lesion is found in both views of the right breast
+    reader.wait_count(strengths, 2)  # the lesion is found in both views of the right breast
     reader.key("a")
-    assert strengths.count() == 0
+    reader.wait_count(strengths, 0)
     reader.key("a", "h")
     story.look(reader, "map-as-tint")
     reader.key("h", "n")
