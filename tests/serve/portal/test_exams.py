@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import cv2
 import numpy as np
 import pytest
@@ -11,8 +9,9 @@ import sqlalchemy as sa
 
 from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, EXAMS, PICTURES, ROLES, SITES, PersonRole
-from mammolens.serve.work import work_off
 from mammolens.serve.work.pictures import claim_pictures
+
+from ..in_process import work_once
 
 EXAM = 3
 """Number of the first exam that is sent: the cast had two."""
@@ -29,7 +28,7 @@ def reading(make_stage, package, mammogram):
     stage = make_stage(model={"name": str(package)}, sinks=["json", "html"])
     send(stage, mammogram, "1.2.3.4")
     stage.clock.turn(120)
-    assert work_off(stage.state, 1, threading.Event()) == 1
+    assert work_once(stage.state) == 1
     return stage
 
 
@@ -264,7 +263,7 @@ def test_exams_of_an_older_node_are_described_by_the_worker(make_stage, mammogra
     with stage.database.write() as connection:
         unknown = {"patient_name": None, "search_text": None, "patient_key": None}
         connection.execute(EXAMS.update().values(**unknown))
-    work_off(stage.state, 1, threading.Event())
+    work_once(stage.state)
     assert get(stage, "north-reader", f"/exams/{EXAM}")["patient"]["name"] == "Müller^Anne"
 
 
@@ -276,6 +275,6 @@ def test_previews_are_made_of_what_is_refused_too(make_stage, make_dicom, packag
     data = make_dicom.file_bytes(made, make_dicom.EXPLICIT)
     state = stage.state
     receive(state.database, state.received, data, "dimse:X", state.settings.intake, "north")
-    work_off(state, 1, threading.Event())
+    work_once(state)
     (image,) = get(stage, "north-reader", f"/exams/{EXAM}/viewer")["images"]
     assert image["labels"] == ["for processing", "not analysed"]

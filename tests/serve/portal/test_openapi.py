@@ -75,6 +75,7 @@ def test_whatever_is_sent_is_no_fault_and_every_answer_is_documented(make_stage,
         stage = make_stage()
         sent += _try(stage, who, operation, share_s, faults)
     assert not faults, "\n".join(faults.values())
+    print(sent, "requests to", len(found), "operations")
     assert sent > 2 * len(found)
 
 
