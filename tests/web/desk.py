@@ -155,7 +155,7 @@ class Desk:
         """Wait until so many panes show a breast, by what the screen shows."""
         until, drawn = time.monotonic() + DRAWN_S, 0
         while time.monotonic() < until:
-            drawn = sum(map(self._shows_breast, self.panes()))
+            drawn = self._drawn()
             if drawn >= count:
                 time.sleep(0.5)  # the sharp picture follows the preview
                 return
@@ -173,9 +173,16 @@ class Desk:
         """Give the panes of the viewer that are shown."""
         return [pane for pane in self.page.locator(".pane").all() if pane.is_visible()]
 
-    def _shows_breast(self, pane: Any) -> bool:
-        picture = np.asarray(Image.open(BytesIO(pane.screenshot())).convert("L"))
-        return bool(np.mean(picture > BRIGHT) > 0.02 and np.mean(picture < DARK) > 0.05)
+    def _drawn(self) -> int:
+        """Count the panes that show tissue on a dark ground, in one picture of the screen."""
+        boxes = [box for pane in self.page.locator(".pane").all() if (box := _box(pane))]
+        screen = np.asarray(Image.open(BytesIO(self.page.screenshot())).convert("L"))
+        drawn = 0
+        for box in boxes:
+            top, left = round(box["y"]), round(box["x"])
+            pane = screen[top : top + round(box["height"]), left : left + round(box["width"])]
+            drawn += bool(np.mean(pane > BRIGHT) > 0.02 and np.mean(pane < DARK) > 0.05)
+        return drawn
 
     def key(self, *keys: str) -> None:
         """Press keys in the viewer."""
@@ -228,3 +235,10 @@ class Desk:
         """Say what axe-core finds wrong for people with disabilities (WCAG 2.2 AA)."""
         self.page.evaluate(self.axe)
         return list(self.page.evaluate(BARRIERS))
+
+
+def _box(pane: Any) -> dict[str, float] | None:
+    """Give where a pane lies; ``None`` if it is hidden, or has just gone."""
+    if not pane.is_visible():
+        return None
+    return dict(pane.evaluate("(it) => it.getBoundingClientRect().toJSON()", timeout=1000))
