@@ -32,6 +32,8 @@ BARRIERS = """async () => {
     .filter((node) => one.id !== 'target-size' || !isCut(node))
     .map((node) => `${one.id}: ${one.help}: ${node.html.replace(/\\s+/g, ' ').slice(0, 160)}`));
 }"""
+BOXES = """() => [...document.querySelectorAll('.pane')].filter((it) => it.checkVisibility())
+  .map((it) => it.getBoundingClientRect().toJSON())"""
 DARK, BRIGHT = 24, 90
 """Greys of a background and of tissue, in a picture of the screen."""
 
@@ -175,7 +177,7 @@ class Desk:
 
     def _drawn(self) -> int:
         """Count the panes that show tissue on a dark ground, in one picture of the screen."""
-        boxes = [box for pane in self.page.locator(".pane").all() if (box := _box(pane))]
+        boxes = self.page.evaluate(BOXES)
         screen = np.asarray(Image.open(BytesIO(self.page.screenshot())).convert("L"))
         drawn = 0
         for box in boxes:
@@ -235,10 +237,3 @@ class Desk:
         """Say what axe-core finds wrong for people with disabilities (WCAG 2.2 AA)."""
         self.page.evaluate(self.axe)
         return list(self.page.evaluate(BARRIERS))
-
-
-def _box(pane: Any) -> dict[str, float] | None:
-    """Give where a pane lies; ``None`` if it is hidden, or has just gone."""
-    if not pane.is_visible():
-        return None
-    return dict(pane.evaluate("(it) => it.getBoundingClientRect().toJSON()", timeout=1000))
