@@ -195,9 +195,9 @@ def test_a_length_names_where_its_spacing_comes_from(story) -> None:
     reader.wait_drawn(2)
     reader.key("l")
     reader.drag(reader.panes()[0], (0.80, 0.40), (0.90, 0.48))
-    said = reader.page.locator(".pane").first.inner_text()
-    assert "mm" in said
-    assert "stated" in reader.page.locator("body").inner_text()
+    length = re.compile(r"\d+\.\d mm \(stated spacing\)")
+    reader.panes()[0].get_by_text(length).wait_for()
+    reader.page.get_by_text("0.050 mm per pixel, stated: Lumisys Laser").first.wait_for()
     story.look(reader, "length")
 
 
@@ -209,7 +209,7 @@ def test_marks_with_descriptors(story) -> None:
     panel.get_by_label("Finding").select_option("mass")
     panel.get_by_label("Margin").select_option("spiculated")
     story.look(reader, "mark")
-    assert "mass" in reader.page.locator(".findings").inner_text()
+    reader.page.locator(".findings").get_by_text("mass").wait_for()
 
 
 def test_the_first_answer_is_locked_before_the_ai_is_shown(story) -> None:
@@ -220,16 +220,16 @@ def test_the_first_answer_is_locked_before_the_ai_is_shown(story) -> None:
     reader.page.get_by_text("Your first answer is locked. The AI is shown now.").wait_for()
     reader.key("1")
     reader.wait_drawn(4)
-    assert "High" in reader.page.locator(".exam-bar").inner_text()
+    reader.page.locator(".exam-bar").get_by_text("High", exact=True).wait_for()
     story.look(reader, "ai-shown")
 
 
 def test_outlines_and_map_are_shown_and_hidden(story) -> None:
     reader = story.desk("north.reader")
     strengths = reader.page.get_by_text(re.compile(r"^AI \d+\.\d×$"))
-    assert strengths.count() == 2  # the lesion is found in both views of the right breast
+    reader.wait_count(strengths, 2)  # the lesion is found in both views of the right breast
     reader.key("a")
-    assert strengths.count() == 0
+    reader.wait_count(strengths, 0)
     reader.key("a", "h")
     story.look(reader, "map-as-tint")
     reader.key("h", "n")
