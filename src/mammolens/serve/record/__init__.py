@@ -87,6 +87,7 @@ from mammolens.serve.record.worklist_columns import UNKNOWN_RANK
 from mammolens.serve.record.worklist_rows import (
     ExamHeader,
     Verdict,
+    doubt_verdict,
     enter_header,
     enter_verdict,
     enter_views,
@@ -160,6 +161,7 @@ __all__ = [
     "beating",
     "count_present",
     "ensure_site",
+    "doubt_verdict",
     "enter_header",
     "enter_verdict",
     "enter_views",
