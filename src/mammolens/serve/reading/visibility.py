@@ -138,13 +138,14 @@ def _is_past() -> sa.ColumnElement[bool]:
     What a reader answered about fewer images does not show them what the AI says of all.
     """
     newer = ROUNDS.alias("newer")
-    return of_exam(
-        ROUNDS.c.id == READINGS.c.round_id,
-        sa.or_(
-            sa.and_(ROUNDS.c.state == RoundState.DECIDED.value, ROUNDS.c.version != EXAMS.c.version),
-            sa.exists().where(newer.c.exam_id == ROUNDS.c.exam_id, newer.c.number > ROUNDS.c.number),
-        ),
+    is_newest = ~sa.exists().where(
+        newer.c.exam_id == ROUNDS.c.exam_id, newer.c.number > ROUNDS.c.number
     )
+    is_behind = sa.and_(
+        ROUNDS.c.state == RoundState.DECIDED.value, ROUNDS.c.version != EXAMS.c.version
+    )
+    of_it = sa.exists().where(ROUNDS.c.id == READINGS.c.round_id, sa.or_(is_behind, ~is_newest))
+    return of_it.correlate(EXAMS, READINGS)
 
 
 def _reads(person: Person) -> sa.ColumnElement[bool]:
