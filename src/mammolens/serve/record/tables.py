@@ -162,6 +162,7 @@ sa.Index(
     postgresql_where=INSTANCES.c.role == Role.INPUT.value,
 )
 sa.Index("ix_instances_digest", INSTANCES.c.digest)
+sa.Index("ix_instances_exam_id", INSTANCES.c.exam_id, INSTANCES.c.role)
 
 IDENTITIES: Final = sa.Table(
     "identities",
