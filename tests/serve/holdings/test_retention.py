@@ -91,7 +91,7 @@ def test_an_exam_goes_as_a_whole_when_its_days_are_over(node, send, finish, cloc
     assert count_expired(node.database, ALL).exams == 1
     assert files_of(node) == 9  # four films with their previews, and the result
     gone = expire(node)
-    assert (gone.exams, gone.files) == (1, 5)
+    assert (gone.exams, gone.files) == (1, 9)
     for table in (EXAMS, INSTANCES, JOBS, RESULTS, FILES, DELIVERIES):
         assert rows(table) == []
     assert files_of(node) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 
 import pytest
 import sqlalchemy as sa
@@ -14,9 +13,9 @@ from mammolens.serve.people import Refused, find_person
 from mammolens.serve.portal import events
 from mammolens.serve.portal.feed import MOST_OF_PERSON, Feed
 from mammolens.serve.record import EXAMS, audit
-from mammolens.serve.work import work_off
 from mammolens.serve.worklist import EventReader
 
+from ..in_process import work_once
 from .test_exams import EXAM, send
 
 
@@ -57,7 +56,7 @@ def test_who_may_know_of_an_exam_hears_of_it(make_stage, mammogram, package):
     assert heard(stage, "south-head", before) == []
     before = length(stage)
     stage.clock.turn(120)
-    work_off(stage.state, 1, threading.Event())
+    work_once(stage.state)
     kinds = [kind for kind, _ in heard(stage, "north-reader", before)]
     assert kinds == ["exam.changed", "exam.analysed"]
     assert "category" not in json.dumps(heard(stage, "north-reader", before))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import cv2
 import numpy as np
 import pytest
@@ -11,8 +9,9 @@ import sqlalchemy as sa
 
 from mammolens.serve.intake import receive
 from mammolens.serve.record import AUDIT, EXAMS, PICTURES, ROLES, SITES, PersonRole
-from mammolens.serve.work import work_off
 from mammolens.serve.work.pictures import claim_pictures
+
+from ..in_process import work_once
 
 EXAM = 3
 """Number of the first exam that is sent: the cast had two."""
@@ -29,7 +28,7 @@ def reading(make_stage, package, mammogram):
     stage = make_stage(model={"name": str(package)}, sinks=["json", "html"])
     send(stage, mammogram, "1.2.3.4")
     stage.clock.turn(120)
-    assert work_off(stage.state, 1, threading.Event()) == 1
+    assert work_once(stage.state) == 1
     return stage
 
 
@@ -46,7 +45,7 @@ def send(stage, mammogram, study, numbers=range(4), site="north", **tags):
             **tags,
         )
         state = stage.state
-        receive(state.database, state.received, data, "dimse:X", state.settings.intake, site)
+        receive(state, data, "dimse:X", site)
 
 
 def set_site(stage, **values):
@@ -264,7 +263,7 @@ def test_exams_of_an_older_node_are_described_by_the_worker(make_stage, mammogra
     with stage.database.write() as connection:
         unknown = {"patient_name": None, "search_text": None, "patient_key": None}
         connection.execute(EXAMS.update().values(**unknown))
-    work_off(stage.state, 1, threading.Event())
+    work_once(stage.state)
     assert get(stage, "north-reader", f"/exams/{EXAM}")["patient"]["name"] == "Müller^Anne"
 
 
@@ -275,7 +274,25 @@ def test_previews_are_made_of_what_is_refused_too(make_stage, make_dicom, packag
     )
     data = make_dicom.file_bytes(made, make_dicom.EXPLICIT)
     state = stage.state
-    receive(state.database, state.received, data, "dimse:X", state.settings.intake, "north")
-    work_off(state, 1, threading.Event())
+    receive(state, data, "dimse:X", "north")
+    work_once(state)
     (image,) = get(stage, "north-reader", f"/exams/{EXAM}/viewer")["images"]
     assert image["labels"] == ["for processing", "not analysed"]
+
+
+def test_a_cursor_is_of_its_session_and_says_nothing(make_stage, mammogram):
+    stage = make_stage()
+    for study in ("1.2.5", "1.2.6", "1.2.7"):
+        send(stage, mammogram, study, [0], PatientID=study)
+    page = get(stage, "north-reader", "/exams?limit=1")
+    cursor = page["next"]
+    later = get(stage, "north-reader", f"/exams?limit=1&cursor={cursor}")
+    assert later["total"] == 3
+    assert later["items"][0]["id"] == page["items"][0]["id"] + 1
+    again = get(stage, "north-reader", "/exams?limit=1")["next"]
+    assert again != cursor  # the same place is never written twice alike
+    bent = ("A" if cursor[20] != "A" else "B").join((cursor[:20], cursor[21:]))
+    for who, given in (("north-head", cursor), ("north-reader", bent), ("north-reader", "x")):
+        assert get(stage, who, f"/exams?cursor={given}", 422)["code"] == "cursor"
+    other = f"/exams?sort=received&cursor={cursor}"
+    assert get(stage, "north-reader", other, 422)["code"] == "cursor"

@@ -28,7 +28,8 @@ from mammolens.serve.record import (
     ReadingMode,
     fold,
 )
-from mammolens.serve.worklist.rows import ExamRow, ExamStatus, exam_status, read_rows
+from mammolens.serve.worklist.rows import ExamRow, ExamStatus, read_rows
+from mammolens.serve.worklist.statuses import has_status
 
 __all__ = ["ListOrder", "Page", "Place", "Question", "list_exams"]
 
@@ -167,7 +168,7 @@ def _filters(
         without = sa.and_(EXAMS.c.category.is_not(None), ~has_doubt)
         fits += [has_doubt if question.doubt else without, category_is_visible(person)]
     if question.status and {*question.status} != {*ExamStatus}:
-        fits.append(exam_status().in_([status.value for status in question.status]))
+        fits.append(has_status(question.status))
     if question.reader is not None:
         fits.append(reader_id() == question.reader)
     if question.since is not None:

@@ -36,6 +36,7 @@ def upgrade() -> None:
         "INSERT INTO pictures (instance_id, state, attempts, not_before)"
         " SELECT id, 'waiting', 0, received_at FROM instances WHERE role IN ('input', 'refused')"
     )
+    op.create_index("ix_instances_exam_id", "instances", ["exam_id", "role"])
     op.create_index("ix_exams_triage", "exams", ["rank", "first_received_at", "id", "site_id"])
     op.create_index("ix_exams_received", "exams", ["first_received_at", "id", "site_id"])
     op.create_index("ix_exams_patient_key", "exams", ["site_id", "patient_key"])
