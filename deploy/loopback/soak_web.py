@@ -36,10 +36,11 @@ from mammolens.serve.record import AUDIT, EXAMS, READINGS, RESULTS, audit
 from mammolens.serve.settings import load_settings
 
 SITE = "north"
+SENDER = "folder:soak"
 READERS = ("north.reader", "south.reader")
 ARBITER = "arbiter"
-BACKLOG = 12
-"""Exams that wait for a reader or for the AI; beyond that no more come."""
+BACKLOG, UNANALYSED = 12, 60
+"""Exams that wait for a reader, and for the AI; beyond either no more come."""
 DRAIN_S = 300.0
 
 
@@ -126,7 +127,7 @@ def _work(
     def send() -> None:
         made = exams(folder, "SOAK")
         while time.monotonic() < until:
-            if room.backlog() < BACKLOG and _unanalysed(state) < BACKLOG:
+            if room.backlog() < BACKLOG and _unanalysed(state) < UNANALYSED:
                 _, files = next(made)
                 room.exams.append(_receive(state, files))
             time.sleep(0.1)
@@ -177,17 +178,7 @@ def _receive(state: NodeState, files: list[Path]) -> int:
         path.unlink()
     while True:
         try:
-            receipts = [
-                receive(
-                    state.database,
-                    state.received,
-                    content,
-                    "folder:soak",
-                    state.settings.intake,
-                    SITE,
-                )
-                for content in contents
-            ]
+            receipts = [receive(state, content, SENDER, SITE) for content in contents]
         except StorageError:
             time.sleep(0.5)
             continue

@@ -32,6 +32,8 @@ BARRIERS = """async () => {
     .filter((node) => one.id !== 'target-size' || !isCut(node))
     .map((node) => `${one.id}: ${one.help}: ${node.html.replace(/\\s+/g, ' ').slice(0, 160)}`));
 }"""
+BOXES = """() => [...document.querySelectorAll('.pane')].filter((it) => it.checkVisibility())
+  .map((it) => it.getBoundingClientRect().toJSON())"""
 DARK, BRIGHT = 24, 90
 """Greys of a background and of tissue, in a picture of the screen."""
 
@@ -104,14 +106,25 @@ class Desk:
         page.get_by_role("heading", name="Second factor").wait_for()
         self._give_code()
 
+    def come_back(self) -> None:
+        """Sign in again in the dialog over the page, after the session has ended."""
+        dialog = self.page.get_by_role("dialog", name="Your session has ended")
+        dialog.get_by_label("Password", exact=True).fill(self.password)
+        dialog.get_by_role("button", name="Sign in", exact=True).click()
+        dialog.get_by_label("Code of six digits").fill(self._code())
+        dialog.get_by_role("button", name="Continue").click()
+        dialog.wait_for(state="hidden")
+
     def _give_code(self) -> None:
+        self.page.get_by_label("Code of six digits").fill(self._code())
+        self.page.get_by_role("button", name="Continue").click()
+        self.page.get_by_role("heading", name="Worklist").wait_for()
+
+    def _code(self) -> str:
         while (step := int(time.time()) // STEP_S) <= self.last_step:
             time.sleep(0.5)
         self.last_step = step
-        code = pyotp.TOTP(self.secret).at(step * STEP_S)
-        self.page.get_by_label("Code of six digits").fill(code)
-        self.page.get_by_role("button", name="Continue").click()
-        self.page.get_by_role("heading", name="Worklist").wait_for()
+        return pyotp.TOTP(self.secret).at(step * STEP_S)
 
     # Going about
 
@@ -144,20 +157,34 @@ class Desk:
         """Wait until so many panes show a breast, by what the screen shows."""
         until, drawn = time.monotonic() + DRAWN_S, 0
         while time.monotonic() < until:
-            drawn = sum(map(self._shows_breast, self.panes()))
+            drawn = self._drawn()
             if drawn >= count:
                 time.sleep(0.5)  # the sharp picture follows the preview
                 return
             time.sleep(0.3)
         raise AssertionError(f"{drawn} of {count} pictures are drawn")
 
+    def wait_count(self, found: Any, count: int) -> None:
+        """Wait until a locator finds so many elements."""
+        until = time.monotonic() + DRAWN_S
+        while (now := found.count()) != count:
+            assert time.monotonic() < until, f"{now} instead of {count}"
+            time.sleep(0.1)
+
     def panes(self) -> list[Any]:
         """Give the panes of the viewer that are shown."""
         return [pane for pane in self.page.locator(".pane").all() if pane.is_visible()]
 
-    def _shows_breast(self, pane: Any) -> bool:
-        picture = np.asarray(Image.open(BytesIO(pane.screenshot())).convert("L"))
-        return bool(np.mean(picture > BRIGHT) > 0.02 and np.mean(picture < DARK) > 0.05)
+    def _drawn(self) -> int:
+        """Count the panes that show tissue on a dark ground, in one picture of the screen."""
+        boxes = self.page.evaluate(BOXES)
+        screen = np.asarray(Image.open(BytesIO(self.page.screenshot())).convert("L"))
+        drawn = 0
+        for box in boxes:
+            top, left = round(box["y"]), round(box["x"])
+            pane = screen[top : top + round(box["height"]), left : left + round(box["width"])]
+            drawn += bool(np.mean(pane > BRIGHT) > 0.02 and np.mean(pane < DARK) > 0.05)
+        return drawn
 
     def key(self, *keys: str) -> None:
         """Press keys in the viewer."""

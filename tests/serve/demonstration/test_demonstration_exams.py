@@ -126,3 +126,14 @@ def test_a_folder_is_filled_once(tmp_path) -> None:
         reader = people.find_person(connection, connection.execute(name).scalar_one())
     assert reader is not None
     assert len(reader.roles) == 2
+
+
+def test_north_reads_twice_and_high_first(tmp_path) -> None:
+    file = make_demonstration(tmp_path / "demo", lambda _: None)
+    with open_state(load_settings(file)) as state, state.database.read() as connection:
+        asked = sa.select(SITES.c.key, SITES.c.exam_order, SITES.c.double_reading)
+        found = connection.execute(asked.order_by(SITES.c.key)).all()
+    assert [tuple(row) for row in found] == [
+        ("north", "triage", True),
+        ("south", "reception", False),
+    ]

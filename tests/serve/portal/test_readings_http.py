@@ -219,3 +219,28 @@ def test_hostile_words_stay_words(stage, exam):
     assert made_pdf.status_code == 200
     for kind in ("sr", "gsps", "fhir", "hl7"):
         assert stage.ask(who, "GET", f"/readings/{made['id']}/{kind}").status_code == 200
+
+
+def test_who_is_asked_about_one_exam_sees_no_other_of_the_patient(stage, send_views):
+    north, guest = stage.cast.sites["north"], "south-reader"
+    for number, study in enumerate(("1.7", "1.8")):
+        tags = {"StudyInstanceUID": study, "StudyDate": f"202{number}0101"}
+        tags |= {"SOPInstanceUID": f"{study}.1", "PatientBirthDate": "19600201"}
+        send_views(stage.state, [0], PatientID="P7", PatientName="Roe^Ann", **tags)
+    with stage.database.write() as connection:
+        here = EXAMS.c.patient_id == "P7"
+        connection.execute(EXAMS.update().where(here).values(site_id=north))
+        rows = connection.execute(EXAMS.select().where(here).order_by(EXAMS.c.id)).all()
+    old, new = (row.id for row in rows)
+    asked = {"person_id": stage.cast.people[guest], "question": "?"}
+    assert stage.ask("north-reader", "POST", f"/exams/{new}/opinions", asked).status_code == 201
+    seen = {
+        name: stage.ask(name, "GET", f"/exams/{new}").json() for name in ("north-reader", guest)
+    }
+    assert [one["id"] for one in seen["north-reader"]["priors"]] == [old]
+    assert seen[guest]["priors"] == []
+    assert stage.ask(guest, "GET", f"/exams/{new}/viewer").json()["priors"] == []
+    assert stage.ask(guest, "GET", f"/exams/{old}").status_code == 404
+    listed = stage.ask(guest, "GET", "/exams").json()["items"]
+    assert new in [one["id"] for one in listed]
+    assert old not in [one["id"] for one in listed]

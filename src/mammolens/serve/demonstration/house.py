@@ -8,8 +8,14 @@ from typing import Final
 from mammolens.serve.demonstration.studies import Study, make_studies
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.intake import receive
-from mammolens.serve.people import Invited, first_administrator, invite, make_site
-from mammolens.serve.record import PersonRole
+from mammolens.serve.people import (
+    Invited,
+    first_administrator,
+    invite,
+    make_site,
+    set_reading,
+)
+from mammolens.serve.record import ExamOrder, PersonRole
 
 __all__ = ["SENDER", "invite_people", "receive_studies"]
 
@@ -23,7 +29,9 @@ PEOPLE: Final = {
     ),
     "arbiter": ("Ada Arbiter", {"north": {PersonRole.ARBITER}, "south": {PersonRole.ARBITER}}),
 }
-"""The reader of South is the second reader of North, as a teleradiologist is."""
+"""The reader of South is the second reader of North, as a teleradiologist is.
+
+North reads every exam twice, in the order of the AI's category; South once, as exams come."""
 
 
 def invite_people(state: NodeState) -> list[Invited]:
@@ -39,6 +47,8 @@ def invite_people(state: NodeState) -> list[Invited]:
     if first is None:
         return []
     made = {key: make_site(database, first.person, key, name) for key, name in SITES.items()}
+    north = made["north"].id
+    set_reading(database, first.person, north, exam_order=ExamOrder.TRIAGE, double_reading=True)
     invited = [first]
     for name, (display_name, roles) in PEOPLE.items():
         given = {made[key].id: frozenset(held) for key, held in roles.items()}

@@ -101,7 +101,7 @@ def show_exam(exam_id: Id, caller: CallerNow, portal: PortalNow, response: Respo
     views = state.settings.exams.complete_views
     with state.database.read() as connection:
         row = worklist.read_exam(connection, caller.person, exam_id, views)
-        ids = worklist.prior_ids(connection, row)
+        ids = worklist.prior_ids(connection, caller.person, row)
         priors = worklist.read_rows(connection, caller.person, ids, views)
     _note(portal, caller, [row, *priors])
     response.headers["ETag"] = f'"{row.version}-{row.revision or 0}"'

@@ -61,18 +61,18 @@ def exams_with_visible_ai(
     connection: sa.Connection, person: Person, exam_ids: Iterable[int]
 ) -> set[int]:
     """Give those of some exams whose AI a person may see now."""
-    return _which(connection, exam_ids, visible_exams(person), ai_is_visible(person))
+    return _which(connection, exam_ids, ai_is_visible(person))
 
 
 def exams_with_visible_category(
     connection: sa.Connection, person: Person, exam_ids: Iterable[int]
 ) -> set[int]:
     """Give those of some exams whose triage category, without score, a person may see now."""
-    return _which(connection, exam_ids, visible_exams(person), category_is_visible(person))
+    return _which(connection, exam_ids, category_is_visible(person))
 
 
 def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
-    """Say for which rows of `EXAMS`, among those a person may know of, they may see the AI."""
+    """Say for which rows of `EXAMS` a person may see the AI: none that they may not know of."""
     own = of_exam(READINGS.c.exam_id == EXAMS.c.id, READINGS.c.person_id == person.id)
     is_blinded = own.where(
         READINGS.c.locked_at.is_(None), READINGS.c.mode == ReadingMode.SECOND_READER.value
@@ -94,16 +94,18 @@ def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
         (_has_mode(ReadingMode.CONCURRENT), sa.true()),
         else_=is_decided,
     )
-    return sa.case(
+    here = sa.case(
         (_reads(person), for_readers),
         (_administers(person), sa.true()),
         else_=for_others,
     )
+    return sa.and_(visible_exams(person), here)
 
 
 def category_is_visible(person: Person) -> sa.ColumnElement[bool]:
     """Say for which rows of `EXAMS` a person may see the triage category."""
-    return sa.or_(_has_mode(ReadingMode.TRIAGE_ONLY), ai_is_visible(person))
+    orders_alone = sa.and_(visible_exams(person), _has_mode(ReadingMode.TRIAGE_ONLY))
+    return sa.or_(orders_alone, ai_is_visible(person))
 
 
 def note_ai_shown(database: Database, connection: sa.Connection, person: Person, exam: int) -> None:
@@ -139,7 +141,7 @@ def _has_mode(mode: ReadingMode) -> sa.ColumnElement[bool]:
 
 
 def _which(
-    connection: sa.Connection, exam_ids: Iterable[int], *where: sa.ColumnElement[bool]
+    connection: sa.Connection, exam_ids: Iterable[int], where: sa.ColumnElement[bool]
 ) -> set[int]:
-    asked = sa.select(EXAMS.c.id).where(EXAMS.c.id.in_(sorted({*exam_ids})), *where)
+    asked = sa.select(EXAMS.c.id).where(EXAMS.c.id.in_(sorted({*exam_ids})), where)
     return {*connection.execute(asked).scalars()}

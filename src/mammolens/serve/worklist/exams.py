@@ -77,8 +77,11 @@ def read_exam(
     return read_rows(connection, person, [exam_id], complete_views)[0]
 
 
-def prior_ids(connection: sa.Connection, exam: sa.Row[Any] | ExamRow) -> list[int]:
-    """Give the earlier exams of the same patient at the same site, the newest first."""
+def prior_ids(connection: sa.Connection, person: Person, exam: sa.Row[Any] | ExamRow) -> list[int]:
+    """Give the earlier exams of the same patient at the same site, the newest first.
+
+    Only those that the person may know of: who was asked about one exam sees that one alone.
+    """
     this, other = EXAMS.alias("this"), EXAMS.alias("other")
     asked = (
         sa.select(other.c.id)
@@ -87,7 +90,10 @@ def prior_ids(connection: sa.Connection, exam: sa.Row[Any] | ExamRow) -> list[in
         .order_by(sa.func.coalesce(other.c.study_date, "").desc(), other.c.first_received_at.desc())
         .limit(MOST_PRIORS)
     )
-    return list(connection.execute(asked).scalars())
+    ids = list(connection.execute(asked).scalars())
+    known = sa.select(EXAMS.c.id).where(EXAMS.c.id.in_(ids), visible_exams(person))
+    may_know = {*connection.execute(known).scalars()}
+    return [number for number in ids if number in may_know]
 
 
 def list_patient_exams(

@@ -80,7 +80,7 @@ def view_exam(
             "date": row.study_date,
             "images": images,
             "refused": refused,
-            "priors": _priors(connection, row, addresses),
+            "priors": _priors(connection, person, row, addresses),
             "ai": ai,
             "doubts": [*_doubts(connection, row, complete), *(row.ai.doubts if row.ai else ())],
             "banner": row.banner,
@@ -148,9 +148,9 @@ def _missing(row: sa.Row[Any]) -> dict[str, Any]:
 
 
 def _priors(
-    connection: sa.Connection, exam: ExamRow, addresses: Addresses
+    connection: sa.Connection, person: Person, exam: ExamRow, addresses: Addresses
 ) -> list[dict[str, str | None]]:
-    ids = prior_ids(connection, exam)
+    ids = prior_ids(connection, person, exam)
     asked = sa.select(EXAMS.c.id, EXAMS.c.study_date).where(EXAMS.c.id.in_(ids))
     dates = {row.id: row.study_date for row in connection.execute(asked)}
     return [

@@ -34,8 +34,8 @@ export function readingsApi(client: Client) {
     opinions: (before: Before = null) =>
       client.call<Page<Opinion, Id>>("GET", `/opinions${queryOf({ before })}`),
     endOpinion: (id: Id) => client.call<void>("DELETE", `/opinions/${id}`),
-    reportUrl: (id: Id, format: ReportFormat, lang: string) =>
-      `${API}${at(id)}/report${queryOf({ format, lang })}`,
+    /** In the language of the site: the referrer reads it, not the person at this page. */
+    reportUrl: (id: Id, format: ReportFormat) => `${API}${at(id)}/report${queryOf({ format })}`,
     exportUrl: (id: Id, kind: "sr" | "gsps" | "fhir" | "hl7") => `${API}${at(id)}/${kind}`,
   };
 }

@@ -39,7 +39,8 @@ const HIDDEN: Partial<Record<ExamStatus, AppKey>> = {
 /** What the AI says of an exam, in one cell. */
 export function AiCell({ row }: { row: Pick<ExamRow, "ai" | "ai_hidden" | "status"> }) {
   const { words } = useFrame();
-  if (row.ai_hidden) {
+  // In the mode triage only the category is told, and nothing else.
+  if (row.ai === null && row.ai_hidden) {
     return (
       <span className="category">
         <CategoryShape of="hidden" />

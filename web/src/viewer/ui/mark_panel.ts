@@ -60,6 +60,7 @@ export function makeMarkPanel(host: SidebarHost, words: Words): MarkPanel {
       shown = mark;
       root.hidden = mark === undefined;
       root.replaceChildren(...(mark === undefined ? [] : build(mark)));
+      if (mark !== undefined && mark.id !== wasOpen) root.scrollIntoView({ block: "nearest" });
       if (mark?.kind === "text" && mark.id !== wasOpen) root.querySelector("input")?.focus();
     },
   };

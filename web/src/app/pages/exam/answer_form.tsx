@@ -33,7 +33,11 @@ export function AnswerForm(props: AnswerFormProps) {
   return (
     <>
       {BREASTS.map((breast) => (
-        <section key={breast} className={`breast breast-${breast}`}>
+        <section
+          key={breast}
+          className={`breast breast-${breast}`}
+          aria-label={words.say(`breast.${breast}`)}
+        >
           <h3>{words.say(`breast.${breast}`)}</h3>
           {imaged.includes(breast) ? (
             <>

@@ -21,7 +21,9 @@ export function ReadingPanel(props: PanelProps) {
   const { facts, draft, isArbitration } = props;
   const { reading } = draft.snapshot;
   const { detail } = facts;
-  const opinion = useOpinion(detail.id, !worksOn(person, detail.site?.id ?? null, "reader"));
+  const reads = worksOn(person, detail.site?.id ?? null, "reader");
+  const opinion = useOpinion(detail.id, !reads);
+  const answers = !isArbitration && (reads || opinion !== null);
   const role = reading?.slot ?? reading?.role ?? (isArbitration ? "arbiter" : null);
   return (
     <aside className="reading" aria-label={words.say("reading.title")} tabIndex={-1}>
@@ -29,7 +31,7 @@ export function ReadingPanel(props: PanelProps) {
         <h2>{words.say(role ? `reading.role-${role}` : "reading.title")}</h2>
         {(reading?.state ?? "draft") === "draft" && <SaveNote draft={draft} />}
       </header>
-      {!isArbitration && (reading?.state ?? "draft") === "draft" && (
+      {answers && (reading?.state ?? "draft") === "draft" && (
         <p className="quiet mode">{words.say(`mode.${reading?.mode ?? detail.mode}-how`)}</p>
       )}
       {draft.others.length > 0 && (

@@ -52,7 +52,6 @@ export function Signed(props: SignedProps) {
 
 export function ReportLinks({ reading }: { reading: Reading }) {
   const { words, apis } = useDesk();
-  const { language } = words;
   return (
     <section className="report-links">
       <h3>{words.say("report.title")}</h3>
@@ -61,11 +60,11 @@ export function ReportLinks({ reading }: { reading: Reading }) {
           className="button"
           target="_blank"
           rel="noreferrer"
-          href={apis.readings.reportUrl(reading.id, "html", language)}
+          href={apis.readings.reportUrl(reading.id, "html")}
         >
           {words.say("report.page")}
         </a>
-        <a className="button" href={apis.readings.reportUrl(reading.id, "pdf", language)} download>
+        <a className="button" href={apis.readings.reportUrl(reading.id, "pdf")} download>
           {words.say("report.pdf")}
         </a>
       </div>

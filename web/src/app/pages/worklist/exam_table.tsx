@@ -122,8 +122,8 @@ function Row({ row, now, isSelected, select }: RowProps) {
 
 function Doubts({ row }: { row: ExamRow }) {
   const { words } = useDesk();
-  if (!row.complete && row.ai_hidden) return <>{words.say("doubt.incomplete")}</>;
-  if (row.ai_hidden || row.ai === null) return null;
+  if (!row.complete && row.ai === null) return <>{words.say("doubt.incomplete")}</>;
+  if (row.ai === null) return null;
   const { doubts } = row.ai;
   if (doubts.length === 0) return null;
   return (

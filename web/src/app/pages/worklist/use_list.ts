@@ -16,6 +16,8 @@ const AGAIN_MS = 60_000;
 
 export interface ExamList {
   readonly page: Page<ExamRow> | null;
+  /** Of the question before, until the new one is answered: to look at, not to act on. */
+  readonly old: Page<ExamRow> | null;
   readonly problem: Problem | null;
   readonly isLoading: boolean;
   /** Number of the page, from 0. */
@@ -81,9 +83,11 @@ export function useExamList(filters: Filters): ExamList {
     };
   }, [reloadSoon]);
 
-  const page = shown?.question === question ? shown.page : null;
+  const isOld = shown !== null && shown.question !== question;
+  const page = isOld ? null : (shown?.page ?? null);
   return {
     page,
+    old: isOld ? shown.page : null,
     problem,
     isLoading,
     number: list.length - 1,

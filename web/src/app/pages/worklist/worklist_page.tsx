@@ -93,7 +93,19 @@ export function WorklistPage({ route, title }: { route: Route; title?: "arbitrat
       </header>
       <FilterBar filters={filters} change={change} isArbitration={title === "arbitration"} />
       <ProblemNote problem={list.problem} />
-      {list.page === null && list.problem === null && <Busy text={words.say("app.loading")} />}
+      {list.page === null && list.old === null && list.problem === null && (
+        <Busy text={words.say("app.loading")} />
+      )}
+      {list.old !== null && (
+        <div className="old" inert aria-hidden="true">
+          <ExamTable
+            rows={list.old.items}
+            selected={-1}
+            select={() => undefined}
+            isMarked={false}
+          />
+        </div>
+      )}
       {list.page !== null && (
         <div ref={table} onPointerMove={list.touch} aria-busy={list.isLoading}>
           <ExamTable
