@@ -45,7 +45,7 @@ def send(stage, mammogram, study, numbers=range(4), site="north", **tags):
             **tags,
         )
         state = stage.state
-        receive(state.database, state.received, data, "dimse:X", state.settings.intake, site)
+        receive(state, data, "dimse:X", site)
 
 
 def set_site(stage, **values):
@@ -274,7 +274,25 @@ def test_previews_are_made_of_what_is_refused_too(make_stage, make_dicom, packag
     )
     data = make_dicom.file_bytes(made, make_dicom.EXPLICIT)
     state = stage.state
-    receive(state.database, state.received, data, "dimse:X", state.settings.intake, "north")
+    receive(state, data, "dimse:X", "north")
     work_once(state)
     (image,) = get(stage, "north-reader", f"/exams/{EXAM}/viewer")["images"]
     assert image["labels"] == ["for processing", "not analysed"]
+
+
+def test_a_cursor_is_of_its_session_and_says_nothing(make_stage, mammogram):
+    stage = make_stage()
+    for study in ("1.2.5", "1.2.6", "1.2.7"):
+        send(stage, mammogram, study, [0], PatientID=study)
+    page = get(stage, "north-reader", "/exams?limit=1")
+    cursor = page["next"]
+    later = get(stage, "north-reader", f"/exams?limit=1&cursor={cursor}")
+    assert later["total"] == 3
+    assert later["items"][0]["id"] == page["items"][0]["id"] + 1
+    again = get(stage, "north-reader", "/exams?limit=1")["next"]
+    assert again != cursor  # the same place is never written twice alike
+    bent = ("A" if cursor[20] != "A" else "B").join((cursor[:20], cursor[21:]))
+    for who, given in (("north-head", cursor), ("north-reader", bent), ("north-reader", "x")):
+        assert get(stage, who, f"/exams?cursor={given}", 422)["code"] == "cursor"
+    other = f"/exams?sort=received&cursor={cursor}"
+    assert get(stage, "north-reader", other, 422)["code"] == "cursor"

@@ -65,9 +65,13 @@ def test_the_document_is_for_those_who_are_known(stage):
 def test_whatever_is_sent_is_no_fault_and_every_answer_is_documented(make_stage, who):
     schemathesis = pytest.importorskip("schemathesis")
     stage = make_stage()
+    octets = "application/octet-stream"
+    schemathesis.serializer.alias("application/offset+octet-stream", octets)
     schema = schemathesis.openapi.from_dict(document(stage))
     found = [one.ok() for one in schema.get_all_operations()]
     assert len(found) == len(operations(document(stage)))
+    # A stream of events has no end that could be waited for; its own tests read it.
+    found = [one for one in found if one.path != f"{API}/events"]
     share_s = max(BOUNDED_S / len(EVERY_KIND) / len(found), LEAST_S)
     sent, faults = 0, dict[str, str]()
     for operation in found:

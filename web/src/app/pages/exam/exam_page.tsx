@@ -7,7 +7,7 @@ import { Viewer } from "../../../viewer/Viewer";
 import type { ViewerHandle } from "../../../viewer/viewer";
 import { viewerUrl } from "../../api/exams";
 import type { Reading } from "../../api/types";
-import { findingsOf, marksOf } from "../../logic/marks";
+import { findingsOf, isFinding, marksOf } from "../../logic/marks";
 import { hashTo } from "../../logic/route";
 import { nextExam, previousExam } from "../../logic/worklist";
 import { useDesk } from "../../parts/app_context";
@@ -72,7 +72,7 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
     if (!isOpen) return;
     viewer.current?.showOthers(
       others.flatMap((reading) =>
-        marksOf(reading.findings).map((mark) => ({
+        marksOf(reading.findings.filter(isFinding)).map((mark) => ({
           reader: reading.person.name,
           mark: { ...mark, id: `${reading.id}:${mark.id}` },
         })),
@@ -105,9 +105,11 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
     [draft.desk, marksChanged],
   );
   const refresh = async (reading?: Reading) => {
-    if (reading !== undefined) draft.desk.replace(reading);
+    // The exam first: "signed" and "the AI is shown" are said when the rest of the page agrees.
     await exam.refresh();
-    if (reading !== undefined) requestAnimationFrame(() => focusAfter(reading));
+    if (reading === undefined) return;
+    draft.desk.replace(reading);
+    requestAnimationFrame(() => focusAfter(reading));
   };
 
   useEffect(() => {
