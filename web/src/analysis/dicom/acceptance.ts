@@ -3,7 +3,7 @@
 import { sizeRefusal } from "../pixels/content";
 import { type Photometric, Refusal } from "../types";
 import { contrastRefusal } from "./contrast";
-import { uidName } from "./data_set";
+import { uidName } from "./dictionary";
 import { isBreast, isProjection, STORAGE } from "./object_kind";
 import { partRefusal } from "./partial_views";
 import { subjectRefusal } from "./subject";

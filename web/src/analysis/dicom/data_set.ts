@@ -6,8 +6,9 @@
  */
 
 import { grouped } from "../numbers";
-import tables from "../tables.json";
 import { Refusal } from "../types";
+import { isSequence, isSpecial, keywordOf, LONG_TEXTS, READ, TABLES, uidName } from "./dictionary";
+import { BIG_ENDIAN, DEFLATED, IMPLICIT, isExplicit, realSyntax } from "./encoding";
 
 export interface Element {
   readonly tag: number;
@@ -32,10 +33,6 @@ export interface Parsed {
   readonly excess: Refusal | null;
 }
 
-export const IMPLICIT = "1.2.840.10008.1.2";
-export const EXPLICIT = "1.2.840.10008.1.2.1";
-export const BIG_ENDIAN = "1.2.840.10008.1.2.2";
-export const DEFLATED = "1.2.840.10008.1.2.1.99";
 const UNDEFINED = 0xffffffff;
 const MAX_STEPS = 200_000;
 const MAX_DEPTH = 64;
@@ -52,27 +49,9 @@ const LONG_VRS = new Set("OB OD OF OL OV OW SQ SV UC UN UR UT UV".split(" "));
 const VRS = new Set(
   "AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split(" ").concat(...LONG_VRS),
 );
-const TAGS = tables.tags as unknown as Readonly<Record<string, readonly [number, string]>>;
-const NAMES = new Map(Object.entries(TAGS).map(([name, [tag]]) => [tag, name]));
-const READ = new Set(tables.read.map((name) => TAGS[name][0]));
-const LONG_TEXTS = new Set(tables.longTexts.map((name) => TAGS[name][0]));
-const TABLES = new Set([TAGS.ModalityLUTSequence[0], TAGS.VOILUTSequence[0]]);
 const PIXELS = new Set([0x7fe00008, 0x7fe00009, 0x7fe00010]);
 const SEQUENCE_END = 0xfffee0dd;
 const ITEM_END = 0xfffee00d;
-
-export function tagOf(keyword: string): number {
-  return TAGS[keyword][0];
-}
-
-export function dictionaryVr(keyword: string): string {
-  return TAGS[keyword][1];
-}
-
-function keywordOf(tag: number): string {
-  const digits = tag.toString(16).toUpperCase().padStart(8, "0");
-  return NAMES.get(tag) ?? `(${digits.slice(0, 4)},${digits.slice(4)})`;
-}
 
 /** Whether a file with these first bytes is DICOM, or may be DICOM without a preamble. */
 export function looksLikeDicom(head: Uint8Array): boolean {
@@ -121,35 +100,6 @@ export function parse(bytes: Uint8Array, source: string): Parsed {
     pixelsAt: reader.pixelsAt,
     excess: reader.excess,
   };
-}
-
-export function uidName(uid: string): string {
-  return (tables.uids as Readonly<Record<string, string>>)[uid] ?? uid;
-}
-
-function isExplicit(bytes: Uint8Array, at: number, end: number): boolean {
-  if (end - at < 6) return true;
-  const [a, b] = [bytes[at + 4], bytes[at + 5]];
-  return a > 0x40 && a < 0x5b && b > 0x40 && b < 0x5b;
-}
-
-/** The real transfer syntax: the first bytes of the data set decide if they can. */
-function realSyntax(head: Uint8Array, declared: string | null): string {
-  const encoding = encodingOf(head);
-  if (declared === null) {
-    return encoding ?? (head.length >= 6 && isExplicit(head, 0, head.length) ? EXPLICIT : IMPLICIT);
-  }
-  if (encoding === null) return declared;
-  if (encoding === BIG_ENDIAN || declared === BIG_ENDIAN || declared === DEFLATED) return encoding;
-  return declared === IMPLICIT || declared === EXPLICIT ? encoding : declared;
-}
-
-function encodingOf(head: Uint8Array): string | null {
-  if (head.length < 8) return null;
-  const explicit = isExplicit(head, 0, head.length);
-  if (head[0] === 0 && head[1] > 0 && head[1] < 0x30 && explicit) return BIG_ENDIAN;
-  if (head[0] > 0 && head[0] < 0x30 && head[1] === 0) return explicit ? EXPLICIT : IMPLICIT;
-  return null;
 }
 
 class Stop extends Error {}
@@ -238,8 +188,8 @@ class Reader {
       this.at += length;
       return { tag, vr, value: new Uint8Array(0), items: null };
     }
-    const isSequence = vr === "SQ" || dictionaryVr_(tag) === "SQ";
-    if (length === UNDEFINED || isSequence) {
+    const holdsItems = vr === "SQ" || isSequence(tag);
+    if (length === UNDEFINED || holdsItems) {
       const start = this.at;
       const most = TABLES.has(tag) ? MAX_LUT_BYTES : MAX_SEQUENCE_BYTES;
       if (length !== UNDEFINED && length > most) {
@@ -315,7 +265,7 @@ class Reader {
       if (length === UNDEFINED) {
         const items = this.items(isImplicit, depth + 1, null, kept);
         elements.set(tag, { tag, vr, value: new Uint8Array(0), items });
-      } else if (vr === "SQ" || ((vr === null || vr === "UN") && dictionaryVr_(tag) === "SQ")) {
+      } else if (vr === "SQ" || ((vr === null || vr === "UN") && isSequence(tag))) {
         const stop = this.at + length;
         const items = kept ? this.items(isImplicit, depth + 1, Math.min(stop, limit), kept) : [];
         this.at = stop;
@@ -389,19 +339,6 @@ class Reader {
       remedy: "Send or export the object again",
     });
   }
-}
-
-function dictionaryVr_(tag: number): string | undefined {
-  const name = NAMES.get(tag);
-  return name === undefined ? undefined : TAGS[name][1];
-}
-
-/** Overlays' bit positions and data, and the view label of GE's units. */
-function isSpecial(tag: number): boolean {
-  const group = tag >>> 16;
-  const element = tag & 0xffff;
-  if (group === 0x0045) return (element >= 0x10 && element < 0x100) || (element & 0xff) === 0x1b;
-  return (group & 0xff01) === 0x6000 && (element === 0x0102 || element === 0x3000);
 }
 
 export function latin1(raw: Uint8Array): string {

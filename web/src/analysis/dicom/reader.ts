@@ -11,7 +11,8 @@ import {
   Refusal,
 } from "../types";
 import { checkObject, pixelFormat } from "./acceptance";
-import { type Parsed, parse, tagOf, uidName } from "./data_set";
+import { type Parsed, parse } from "./data_set";
+import { tagOf, uidName } from "./dictionary";
 import { pixelElement } from "./frames";
 import { imageRef, sourceHeader } from "./header";
 import { applyModality, modalityOf, paddingRange, voiChoices } from "./luts";

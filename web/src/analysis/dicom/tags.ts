@@ -2,7 +2,8 @@
 
 import type { Caution, Code } from "../types";
 import { caution, doubt, Refusal } from "../types";
-import { type DataSet, dictionaryVr, type Element, latin1, tagOf } from "./data_set";
+import { type DataSet, type Element, latin1 } from "./data_set";
+import { dictionaryVr, tagOf } from "./dictionary";
 import { charsetOf, decodeText, type TextUse } from "./text";
 
 const TEXT_VRS = new Set(["PN", "LO", "SH", "UC", "ST", "LT", "UT"]);
