@@ -5,7 +5,7 @@ import { decodeStream, type LoadCodec } from "../pixels/codecs";
 import { mergeChannels, type Samples } from "../pixels/content";
 import { decodeRle } from "../pixels/rle";
 import { streamSize } from "../pixels/streams";
-import { orderedBytes, trustedValues } from "../pixels/trust";
+import { orderedBytes, type StoredPlane, trustedValues } from "../pixels/trust";
 import { type Plane, Refusal } from "../types";
 import { nativeBytes, type PixelFormat } from "./acceptance";
 import { type Frame, oneFrame, type PixelElement } from "./frames";
@@ -28,26 +28,13 @@ export async function storedValues(
     frame.codec === "uncompressed"
       ? native(frame.data, tags, form)
       : await compressed(frame, tags, form, load);
-  let plane: Plane = { data: samples.data, rows: form.rows, cols: form.cols };
+  let plane: StoredPlane = { data: samples.data, rows: form.rows, cols: form.cols };
   if (samples.samples > 1) {
     plane = mergeChannels(samples, tags.source);
     tags.caution("grey_as_colour", "the grey picture is stored in three equal channels");
   }
-  const { data } = plane;
-  const signedStream = data instanceof Int16Array;
-  const words = signedStream ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data;
-  const [ordered, notes] = signedStream
-    ? [plane, []]
-    : orderedBytes(
-        { ...plane, data: words as Uint8Array | Uint16Array },
-        form.bitsStored,
-        tags.source,
-      );
-  const [values, more] = trustedValues(
-    ordered as Parameters<typeof trustedValues>[0],
-    form,
-    tags.source,
-  );
+  const [ordered, notes] = orderedBytes(plane, form.bitsStored, tags.source);
+  const [values, more] = trustedValues(ordered, form, tags.source);
   tags.notes.list.push(...notes, ...more);
   return values;
 }

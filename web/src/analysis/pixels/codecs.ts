@@ -37,6 +37,8 @@ const CLASSES: Readonly<Record<CodecName, string>> = {
   openjph: "HTJ2KDecoder",
   turbo: "JPEGDecoder",
 };
+/** Only JPEG 2000 has signed values; the other decoders leave the field undefined, or at random. */
+const SIGNED: readonly CodecName[] = ["openjpeg", "openjph"];
 const BASELINE = new Set([0xc0, 0xc1, 0xc2]);
 const PROGRESSIVE = 0xc2;
 const FILLER = Uint8Array.from({ length: 64 }, (_, i) => (37 * i + 11) % 251);
@@ -137,14 +139,16 @@ async function decodeWith(
     decoder.getEncodedBuffer(stream.length).set(stream);
     decoder.decode();
     const info = decoder.getFrameInfo();
-    const bytes = decoder.getDecodedBuffer().slice();
+    const view = decoder.getDecodedBuffer();
+    // Some builds give clamped or signed views.
+    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice();
     const count = info.width * info.height * info.componentCount;
     const wide = info.bitsPerSample > 8;
     if (info.bitsPerSample > 16 || bytes.length < count * (wide ? 2 : 1)) {
       throw new Error("the decoder gave another size");
     }
     return {
-      data: numbersOf(bytes, count, wide, info.isSigned === true),
+      data: numbersOf(bytes, count, wide, SIGNED.includes(name) && info.isSigned === true),
       rows: info.height,
       cols: info.width,
       samples: info.componentCount,
@@ -165,7 +169,7 @@ function numbersOf(
 ): Samples["data"] {
   if (!wide) {
     if (!signed) return bytes.subarray(0, count);
-    return Int16Array.from(new Int8Array(bytes.buffer, 0, count));
+    return new Int8Array(bytes.buffer, 0, count);
   }
   return signed ? new Int16Array(bytes.buffer, 0, count) : new Uint16Array(bytes.buffer, 0, count);
 }

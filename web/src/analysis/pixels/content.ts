@@ -48,14 +48,14 @@ export function checkContent({ data, rows, cols }: Plane, source: string): void 
 
 /** Decoded samples, interleaved. */
 export interface Samples {
-  readonly data: Uint8Array | Uint16Array | Int16Array;
+  readonly data: Uint8Array | Uint16Array | Int8Array | Int16Array;
   readonly rows: number;
   readonly cols: number;
   readonly samples: number;
 }
 
 /** One channel of a grey picture that is stored in several. */
-export function mergeChannels(picture: Samples, source: string): Plane {
+export function mergeChannels(picture: Samples, source: string): Plane<Uint8Array | Uint16Array> {
   const { data, rows, cols, samples } = picture;
   const count = rows * cols;
   const largest = 256 ** data.BYTES_PER_ELEMENT - 1;

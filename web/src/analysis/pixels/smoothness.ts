@@ -3,7 +3,7 @@
 import { extent } from "../numbers";
 import type { Plane } from "../types";
 
-type Words = Uint8Array | Uint16Array;
+type Words = Uint8Array | Uint16Array | Int8Array | Int16Array;
 
 /** Some rows of a picture as whole numbers. */
 export interface Rows {
@@ -67,8 +67,8 @@ export function exchanged(rows: Rows): Rows {
   return { ...rows, data };
 }
 
-export function exchangedAll(plane: Plane<Words>): Plane<Words> {
-  const data = plane.data.slice();
+export function exchangedAll<T extends Words>(plane: Plane<T>): Plane<T> {
+  const data = plane.data.slice() as T;
   for (let i = 0; i + 1 < data.length; i += 2) {
     data[i] = plane.data[i + 1];
     data[i + 1] = plane.data[i];

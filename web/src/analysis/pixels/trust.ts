@@ -22,6 +22,7 @@ import {
 
 type Words = Uint8Array | Uint16Array;
 type Stored8or16 = Uint8Array | Uint16Array | Int8Array | Int16Array;
+export type StoredPlane = Plane<Stored8or16>;
 
 const SMOOTHER = 2;
 const PAIRS_SMOOTHER = 1.08;
@@ -40,11 +41,11 @@ export interface Stored {
 }
 
 /** Corrects swapped bytes or pixels; refuses rows that do not fit together. */
-export function orderedBytes(
-  plane: Plane<Words>,
+export function orderedBytes<T extends Stored8or16>(
+  plane: Plane<T>,
   bitsStored: number,
   source: string,
-): [Plane<Words>, Caution[]] {
+): [Plane<T>, Caution[]] {
   const { data, rows, cols } = plane;
   const step = Math.max(2, Math.floor(Math.floor(rows / ROWS) / 2) * 2);
   const first: number[] = [];
@@ -57,7 +58,8 @@ export function orderedBytes(
     const low = { ...here, data: here.data.map((v) => v & limit) };
     if (rough > enough && roughness(low) > enough) {
       const turned = data.map((v) => ((v & 0xff) << 8) | (v >> 8));
-      return [{ ...plane, data: turned }, [swappedNote("the bytes of each value")]];
+      const note = swappedNote("the bytes of each value");
+      return [{ ...plane, data: turned as Stored8or16 as T }, [note]];
     }
   }
   const { odd, even, lines } = compared(here);
