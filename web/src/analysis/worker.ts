@@ -8,6 +8,7 @@ import graphUrl from "../../../src/mammolens/models/mammolens-2/model.onnx?url";
 import { analyze } from "./analyze";
 import { loadCodec } from "./browser_codecs";
 import type { FromWorker, ToWorker } from "./messages";
+import { preloadCodecs } from "./pixels/codecs";
 import { loadModel, type Model, type Runtime } from "./score/session";
 import { Refusal } from "./types";
 
@@ -17,8 +18,8 @@ ort.env.wasm.numThreads = 1;
 let model: Promise<Model> | undefined;
 
 async function modelOnce(): Promise<Model> {
-  model ??= Promise.all([bytesOf(cardUrl), bytesOf(graphUrl)]).then(([card, graph]) =>
-    loadModel(new TextDecoder().decode(card), graph, ort as unknown as Runtime),
+  model ??= Promise.all([bytesOf(cardUrl), bytesOf(graphUrl), preloadCodecs(loadCodec)]).then(
+    ([card, graph]) => loadModel(new TextDecoder().decode(card), graph, ort as unknown as Runtime),
   );
   try {
     return await model;

@@ -122,18 +122,37 @@ function looksFilled({ data, rows, cols, samples }: Samples): boolean {
 
 const loaded = new Map<CodecName, Promise<unknown>>();
 
+/** Loads every decoder, so that none is asked for when there is no connection. */
+export async function preloadCodecs(load: LoadCodec): Promise<void> {
+  await Promise.all((Object.keys(CLASSES) as CodecName[]).map((name) => moduleOf(name, load)));
+}
+
+async function moduleOf(name: CodecName, load: LoadCodec): Promise<Module> {
+  const pending = loaded.get(name) ?? load(name);
+  loaded.set(name, pending);
+  try {
+    return (await pending) as Module;
+  } catch (error) {
+    loaded.delete(name);
+    throw error;
+  }
+}
+
 async function decodeWith(
   name: CodecName,
   stream: Uint8Array,
   source: string,
   load: LoadCodec,
 ): Promise<Samples> {
-  const pending = loaded.get(name) ?? load(name);
-  loaded.set(name, pending);
-  const module = (await pending.catch((error: unknown) => {
-    loaded.delete(name);
-    throw error;
-  })) as Module;
+  let module: Module;
+  try {
+    module = await moduleOf(name, load);
+  } catch {
+    throw new Refusal("UnsupportedImage", `the decoder ${name} cannot be loaded`, {
+      source,
+      remedy: "Connect the device, open the page again, and repeat the analysis",
+    });
+  }
   const decoder = new module[CLASSES[name]]();
   try {
     decoder.getEncodedBuffer(stream.length).set(stream);
