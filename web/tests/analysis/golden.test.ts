@@ -53,7 +53,7 @@ function readJson(path: string): Record<string, Expected> {
 /** The decoders word a damaged stream in their own ways. */
 function plain(message: string): string {
   const damage =
-    /the (?:RLE data|compressed picture) (?:cannot be decoded(?: \(.*?\))?|ends before the picture does)/;
+    /the (?:RLE data|compressed picture) (?:cannot be decoded(?: \(.*\))?|ends before the picture does|is truncated: its end marker is missing|is damaged: its parts have other lengths)/;
   return message.replace(damage, "the picture is damaged");
 }
 

@@ -8,7 +8,7 @@
 import type { Codec } from "../dicom/syntaxes";
 import { Refusal } from "../types";
 import type { Samples } from "./content";
-import { checkedEnd, checkScans, damaged, streamSize } from "./streams";
+import { checkedEnd, checkScans, checkTileParts, damaged, streamSize } from "./streams";
 
 interface FrameInfo {
   width: number;
@@ -57,8 +57,7 @@ export async function decodeStream(
       checkedEnd(stream, source);
       return await decodeWith("charls", stream, source, load);
     case "JPEG 2000":
-      // OpenJPEG fills what is missing; without an end marker, the stream may be cut off.
-      checkedEnd(stream, source);
+      checkTileParts(stream, source);
       return await decodeWith(
         isHighThroughput(stream) ? "openjph" : "openjpeg",
         stream,

@@ -109,3 +109,23 @@ export function checkScans(data: Uint8Array, source: string): void {
     remedy: "Export it again",
   });
 }
+
+/**
+ * Checks that the tile parts of a JPEG 2000 stream are as long as they say and end at its end marker:
+ * the decoder fills what is missing without an error.
+ */
+export function checkTileParts(data: Uint8Array, source: string): void {
+  const end = checkedEnd(data, source);
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  let at = 2;
+  while (at + 4 <= end && data[at] === 0xff && data[at + 1] !== 0x90)
+    at += 2 + view.getUint16(at + 2);
+  while (at + 12 <= end && data[at] === 0xff && data[at + 1] === 0x90) {
+    const length = view.getUint32(at + 6);
+    if (length === 0) return;
+    at += Math.max(length, 12);
+  }
+  if (at !== end) {
+    throw damaged("the compressed picture is damaged: its parts have other lengths", source);
+  }
+}
