@@ -4,8 +4,8 @@
     python web/dev/golden_device.py GOLDEN films
     python web/dev/check_device.py GOLDEN        # needs playwright and /usr/bin/chromium
 
-The page is served under the policy of the application (no inline script, WebAssembly allowed). Every
-request after the model was loaded is refused and counted: a single one fails the check.
+The page is served under the policy of the application (no inline script, WebAssembly allowed).
+After the model was loaded, every request is refused and counted: a single one fails the check.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from typing import Any
 from playwright.sync_api import Page, Request, sync_playwright
 
 BUILT = Path(__file__).parents[1] / "dist-device"
-POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; worker-src 'self'"
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
-).split()
+POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; worker-src 'self'"
+)
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
 MOST = 0.0005
 PATIENCE_S = 240
 

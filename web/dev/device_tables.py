@@ -1,7 +1,7 @@
 """Tables of mammolens that the analysis on the device needs: words, codes, tags, names of UIDs.
 
-    python web/dev/device_tables.py            # writes web/src/analysis/tables.json
-    python web/dev/device_tables.py --check    # fails if it is not what this version would write
+python web/dev/device_tables.py            # writes web/src/analysis/tables.json
+python web/dev/device_tables.py --check    # fails if it is not what this version would write
 """
 
 from __future__ import annotations
