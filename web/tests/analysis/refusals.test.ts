@@ -116,6 +116,23 @@ describe("what the device does not read", () => {
   });
 });
 
+test("damaged bytes are refused, not astray", async () => {
+  const rows = [0x28, 0, 0x10, 0, 0x55, 0x53, 2, 0, 100, 0];
+  const modality = [0x08, 0, 0x60, 0, 0x43, 0x53, 2, 0, 0x4d, 0x47];
+  const whole = emptyDicom("1.2.840.10008.1.2.1", [...modality, ...rows, ...rows, ...rows]);
+  let seed = 1;
+  const random = (below: number) => {
+    seed = (seed * 1103515245 + 12345) % 2 ** 31;
+    return seed % below;
+  };
+  for (let n = 0; n < 2000; n++) {
+    const bytes = whole.slice(0, 132 + random(whole.length - 131));
+    for (let k = 0; k < 3; k++) bytes[132 + random(Math.max(bytes.length - 132, 1))] = random(256);
+    const refusal = await laterRefusal(readImage(bytes, "a.dcm", loadCodec));
+    expect(refusal.message).toContain("a.dcm");
+  }
+});
+
 test("a score that is not a number is never low", () => {
   expect(triage(Number.NaN, readCard(readCardText()))).toBe("failed");
 });

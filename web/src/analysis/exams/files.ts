@@ -36,6 +36,14 @@ const OTHER_FILES = ["%PDF", "PK", "MZ", "\x7fELF", "\x1f\x8b", "{\\rtf", "<?xml
 
 /** @throws Refusal if the header cannot be read */
 export function identify(bytes: Uint8Array, name: string): HeaderInfo {
+  try {
+    return described(bytes, name);
+  } catch (error) {
+    throw asRefusal(error, name);
+  }
+}
+
+function described(bytes: Uint8Array, name: string): HeaderInfo {
   checkSize(bytes, name);
   if (looksLikeDicom(bytes.subarray(0, 132))) return describeDicom(bytes, name);
   if (looksLikePicture(bytes)) {
@@ -62,12 +70,26 @@ export async function readImage(
   name: string,
   load: LoadCodec,
 ): Promise<Mammogram> {
-  checkSize(bytes, name);
   let image: Mammogram;
-  if (looksLikeDicom(bytes.subarray(0, 132))) image = await readDicom(bytes, name, load);
-  else if (looksLikePicture(bytes)) image = await readPicture(bytes, name, load);
-  else throw unknownKind(name);
+  try {
+    checkSize(bytes, name);
+    if (looksLikeDicom(bytes.subarray(0, 132))) image = await readDicom(bytes, name, load);
+    else if (looksLikePicture(bytes)) image = await readPicture(bytes, name, load);
+    else throw unknownKind(name);
+  } catch (error) {
+    throw asRefusal(error, name);
+  }
   return { ...image, ref: { ...image.ref, digest: await digestOf(bytes) } };
+}
+
+/** Damaged bytes can lead a reader astray: its error refuses the file, not the exam. */
+function asRefusal(error: unknown, source: string): Refusal {
+  if (error instanceof Refusal) return error;
+  const kind = error instanceof Error ? error.name : "Error";
+  return new Refusal("NotAnImage", `the file is damaged (${kind})`, {
+    source,
+    remedy: "Copy or export it again",
+  });
 }
 
 function checkSize(bytes: Uint8Array, source: string): void {
