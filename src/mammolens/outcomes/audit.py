@@ -30,6 +30,7 @@ __all__ = ["AXES", "SCHEMA", "Audit", "Settings", "audit_exams"]
 SCHEMA: Final = "mammolens.outcomes/1"
 NOT_KNOWN: Final = "not known"
 _AGE_EDGES: Final = (40, 50, 60, 70, 80)
+_YOUNGEST: Final = f"below {_AGE_EDGES[0]}"
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def _groups(
     axis: str, cases: Sequence[Case], calls: Calls, readers: Answers, ai: Answers
 ) -> list[dict[str, Any]]:
     names = np.array([AXES[axis](case.exam) for case in cases])
-    ordered = sorted(set(names.tolist()), key=lambda name: (name == NOT_KNOWN, name))
+    ordered = sorted(set(names.tolist()), key=_place)
     return [
         {
             "group": name,
@@ -209,6 +210,11 @@ def _groups(
         for name in ordered
         for members in [names == name]
     ]
+
+
+def _place(group: str) -> tuple[bool, bool, str]:
+    """Sort groups by name, the youngest first and the unknown last."""
+    return group == NOT_KNOWN, group != _YOUNGEST, group
 
 
 def _criteria(figures: Mapping[str, Interval]) -> dict[str, Any]:
@@ -253,10 +259,11 @@ def _categories(exam: Exam) -> str:
 def _age_band(exam: Exam) -> str:
     if exam.age_years is None:
         return NOT_KNOWN
-    below = [edge for edge in _AGE_EDGES if exam.age_years >= edge]
-    if not below:
-        return f"below {_AGE_EDGES[0]}"
-    return f"{below[-1]}–{below[-1] + 9}" if below[-1] != _AGE_EDGES[-1] else f"{below[-1]} or more"
+    reached = [edge for edge in _AGE_EDGES if exam.age_years >= edge]
+    if not reached:
+        return _YOUNGEST
+    last = reached[-1]
+    return f"{last} or more" if last == _AGE_EDGES[-1] else f"{last}–{last + 9}"
 
 
 AXES: Final[Mapping[str, Callable[[Exam], str]]] = {

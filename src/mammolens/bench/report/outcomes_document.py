@@ -237,14 +237,15 @@ def _charts(found: Found) -> Iterator[Block]:
 
 def _forest(found: Found, axis: str, key: str, band: tuple[float, float]) -> Figure | None:
     per, name = found["per"][key], found["definitions"][key]["name"]
+    groups = [(one["group"], one["readers"].get(key)) for one in found["groups"][axis]]
     rows = [
         ForestRow(
-            one["group"],
-            *(_scaled(one["readers"][key], per)[end] for end in ("value", "low", "high")),
-            f"n {count(one['readers'][key]['n'])}",
+            group,
+            *(_scaled(one, per)[end] for end in ("value", "low", "high")),
+            f"n {count(one['n'])}",
         )
-        for one in found["groups"][axis]
-        if has_value(one["readers"].get(key))
+        for group, one in [("all", found["readers"].get(key)), *groups]
+        if has_value(one)
     ]
     if not rows:
         return None
