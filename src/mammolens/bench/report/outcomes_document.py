@@ -239,11 +239,7 @@ def _forest(found: Found, axis: str, key: str, band: tuple[float, float]) -> Fig
     per, name = found["per"][key], found["definitions"][key]["name"]
     groups = [(one["group"], one["readers"].get(key)) for one in found["groups"][axis]]
     rows = [
-        ForestRow(
-            group,
-            *(_scaled(one, per)[end] for end in ("value", "low", "high")),
-            f"n {count(one['n'])}",
-        )
+        ForestRow(group, **_scaled(one, per), note=f"n {count(one['n'])}")
         for group, one in [("all", found["readers"].get(key)), *groups]
         if has_value(one)
     ]
