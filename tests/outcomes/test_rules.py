@@ -210,6 +210,16 @@ def test_only_exams_without_follow_up_make_no_audit(audited):
         audited(["p1,s1,R,4,2026-01-10,Ames,1"], ["p1,R,2026-02-01,benign,,,,a"])
 
 
+def test_the_largest_invasive_size_says_whether_a_cancer_is_minimal(audited):
+    core, surgery = "p1,R,2023-02-01,invasive,8,,,a", "p1,R,2023-03-01,invasive,11,0,2,b"
+    in_situ = "p1,R,2023-03-01,in_situ,40,,,c"
+    for rows, minimal in (([core], 1), ([core, in_situ], 1), ([core, in_situ, surgery], 0)):
+        assert audited(EXAMS, rows)["readers"]["minimal_cancers"]["n_positive"] == minimal
+    unknown = audited(EXAMS, ["p1,R,2023-02-01,malignant,8,0,2,a"])["readers"]
+    assert "minimal_cancers" not in unknown
+    assert "node_negative" not in unknown
+
+
 def test_criteria_combine_figures():
     first, second = CRITERIA["Sensitivity and specificity"]
     assert first.is_met({"sensitivity": 0.8, "specificity": 0.85})

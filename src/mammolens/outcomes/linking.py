@@ -78,8 +78,9 @@ class Case:
         """Whether the cancer is in situ, or invasive and at most 10 mm; ``None`` if not known."""
         if self.invasive is False:
             return True
-        sizes = [one.size_mm for one in self.cancers if one.size_mm is not None]
-        return max(sizes) <= MINIMAL_MM if self.invasive and sizes else None
+        invasive = [one for one in self.cancers if one.finding is Finding.INVASIVE]
+        sizes = [one.size_mm for one in invasive if one.size_mm is not None]
+        return max(sizes) <= MINIMAL_MM if sizes else None
 
     @property
     def node_negative(self) -> bool | None:
