@@ -7,8 +7,17 @@ from datetime import date
 
 import pytest
 
+from mammolens.core import Laterality
 from mammolens.errors import ConfigError, InvalidManifest
-from mammolens.outcomes import CRITERIA, Reason, Settings, write_audit
+from mammolens.outcomes import (
+    CRITERIA,
+    Finding,
+    Outcome,
+    Reason,
+    Settings,
+    read_outcomes,
+    write_audit,
+)
 
 TODAY = date(2026, 6, 30)
 HEAD = "patient_id,study_id,laterality,birads,exam_date,reader,without_ai"
@@ -218,6 +227,32 @@ def test_the_largest_invasive_size_says_whether_a_cancer_is_minimal(audited):
     unknown = audited(EXAMS, ["p1,R,2023-02-01,malignant,8,0,2,a"])["readers"]
     assert "minimal_cancers" not in unknown
     assert "node_negative" not in unknown
+
+
+def test_the_table_of_pathology_read_is_understood(tmp_path):
+    table = tmp_path / "pathology.csv"
+    table.write_text(
+        "source,report_id,patient_id,collected,issued,specimen,tissue,laterality,outcome,size_mm\n"
+        "a.txt,7,p1,2023-02-01T10:00:00+00:00,2023-02-03,A,breast,right,in situ,unsure\n"
+        "a.txt,7,p1,2023-02-01T10:00:00+00:00,2023-02-03,B,breast,unsure,unsure,\n"
+        "a.txt,7,p1,2023-02-01T10:00:00+00:00,2023-02-03,C,lymph node,right,malignant,\n"
+        "b.txt,8,p2,,2023-03-01,A,breast,left,high-risk,\n"
+        "c.txt,9,p3,,2023-03-01,A,breast,left,,\n",
+        "utf-8",
+    )
+    assert read_outcomes(table, TODAY) == [
+        Outcome("p1", Laterality.RIGHT, date(2023, 2, 1), Finding.IN_SITU, source="a.txt 7 A"),
+        Outcome("p1", None, date(2023, 2, 1), Finding.UNSURE, source="a.txt 7 B"),
+        Outcome("p2", Laterality.LEFT, date(2023, 3, 1), Finding.HIGH_RISK, source="b.txt 8 A"),
+        Outcome("p3", Laterality.LEFT, date(2023, 3, 1), Finding.UNSURE, source="c.txt 9 A"),
+    ]
+
+
+def test_outcomes_without_a_side_or_a_day_are_refused(tmp_path):
+    for head in ("patient_id,outcome,date", "patient_id,outcome,side"):
+        (tmp_path / "t.csv").write_text(f"{head}\np1,benign,\n", "utf-8")
+        with pytest.raises(InvalidManifest, match="the table has no column"):
+            read_outcomes(tmp_path / "t.csv", TODAY)
 
 
 def test_criteria_combine_figures():

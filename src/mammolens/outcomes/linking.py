@@ -26,8 +26,9 @@ FOLLOW_UP: Final = timedelta(days=365)
 """A cancer within this time after an exam, and before the next screening exam, counts for the exam
 (BCSC, PMC2714544). A longer time turns true negatives into false negatives."""
 BETWEEN_SCREENS: Final = timedelta(days=270)
-"""An exam sooner than nine months after another exam is no screening exam (BCSC, PMC2714544). With
-a shorter time, control images after a recall would count as screening exams."""
+"""An exam sooner than nine months after another exam is not a screening exam, a usual limit in
+studies of registries. With a shorter time, control images after a recall would count as screening
+exams; with a longer one, yearly screening exams would be lost."""
 MINIMAL_MM: Final = 10.0
 """Largest invasive tumour that counts as a minimal cancer (BI-RADS; Lehman 2017)."""
 

@@ -20,7 +20,14 @@ COLUMNS: Final = (
     *("patient_id", "side", "date", "outcome", "size_mm", "nodes_positive", "nodes_examined"),
     "source",
 )
-_NEEDED: Final = ("patient_id", "side", "date", "outcome")
+_NEEDED: Final = ("patient_id", "outcome")
+_OTHER: Final = ("laterality", "collected", "issued", "tissue", "report_id", "specimen")
+"""Further columns of `mammolens pathology read`, which has one row for each specimen."""
+_ASKED: Final = (("side", "laterality"), ("date", "collected", "issued"))
+"""Of each of these groups, one column must be there; the first that a row fills is read."""
+_BREAST: Final = "breast"
+_NOT_BREAST: Final = "not breast"
+_UNSURE: Final = "unsure"
 _REMEDY: Final = f"Give a table with the columns {', '.join(COLUMNS)}"
 
 
@@ -74,23 +81,39 @@ def read_outcomes(path: Path, today: date) -> list[Outcome]:
     InvalidManifest
         A row is wrong or lies in the future, or the table has no outcomes.
     """
-    table = read_table(path, _NEEDED, COLUMNS[len(_NEEDED) :], remedy=_REMEDY)
-    if not table.rows:
+    optional = tuple(name for name in (*COLUMNS, *_OTHER) if name not in _NEEDED)
+    table = read_table(path, _NEEDED, optional, remedy=_REMEDY)
+    for names in _ASKED:
+        if not table.columns & set(names):
+            raise InvalidManifest(
+                f"the table has no column {names[0]}", source=str(path), remedy=_REMEDY
+            )
+    rows = [row for row in table.rows if _is_of_breast(row)]
+    if not rows:
         raise InvalidManifest(
             "the table has no outcomes, so that no figure can be computed",
             source=str(path),
             remedy="Give the outcomes of these patients: a missing outcome is not a negative one",
         )
-    return list(dict.fromkeys(_outcome(row, today) for row in table.rows))
+    return list(dict.fromkeys(_outcome(row, today) for row in rows))
+
+
+def _is_of_breast(row: Row) -> bool:
+    """Say whether a row is not of a specimen of another tissue, such as a lymph node."""
+    return row["tissue"] in ("", _BREAST) and row["outcome"] != _NOT_BREAST
 
 
 def _outcome(row: Row, today: date) -> Outcome:
-    day, finding = read_day(row, "date", today), row.word("outcome", _WORDS)
-    if day is None:
-        raise row.wrong("date", "the day of the outcome")
+    finding = row.word("outcome", _WORDS)
+    if finding is None and row["tissue"]:
+        finding = Finding.UNSURE  # the reader of the report found no outcome that it trusts
     if finding is None:
         raise row.wrong("outcome", "an outcome; write unsure if it is not known")
-    size_mm = row.number("size_mm")
+    days = (read_day(row, column, today) for column in _ASKED[1])
+    day = next((day for day in days if day is not None), None)
+    if day is None:
+        raise row.wrong("date", "the day of the outcome")
+    size_mm = _number(row, "size_mm")
     if size_mm is not None and not 0.0 < size_mm < 500.0:
         raise row.wrong("size_mm", "a size in mm above 0, or empty")
     positive, examined = _nodes(row, "nodes_positive"), _nodes(row, "nodes_examined")
@@ -98,18 +121,29 @@ def _outcome(row: Row, today: date) -> Outcome:
         raise row.wrong("nodes_positive", f"at most the number of examined nodes, {examined}")
     return Outcome(
         row.identifier("patient_id"),
-        row.laterality("side"),
+        _side(row),
         day,
         finding,
         size_mm,
         positive,
         examined,
-        row.text("source") or "",
+        " ".join(filter(None, (row["source"], row["report_id"], row["specimen"]))),
     )
 
 
+def _side(row: Row) -> Laterality | None:
+    for column in _ASKED[0]:
+        if row[column] and row[column] != _UNSURE:
+            return row.laterality(column)
+    return None
+
+
+def _number(row: Row, column: str) -> float | None:
+    return None if row[column] == _UNSURE else row.number(column)
+
+
 def _nodes(row: Row, column: str) -> int | None:
-    value = row.number(column)
+    value = _number(row, column)
     if value is None:
         return None
     if value < 0 or value != int(value) or value > 200:
