@@ -72,7 +72,7 @@ _DENIED_AFTER: Final = re.compile(
     rf"\bnot (?:\w+ly )?(?:been )?{_NOT_SEEN}|: ?(?:\(?-\)?$|none|no\b|nil|absent|negative|"
     r"neg\b|not\b|n/a|na\b|0(?![\d.])|n$)|(?:is|are|was|were) (?:\w+ly )?absent\b|\babsent\b|"
     r"\b(?:is|are|was|were|has been|have been|been) (?:\w+ly )?(?:excluded|ruled out)\b|"
-    r"\bruled out\b|\bnot applicable\b|\bnone (?:identified|seen|present|found)\b|"
+    r"\bruled out\b|\bnot applicable\b|\b(?:is|are) not (?:appropriate|warranted|indicated|justified)\b|\bnone (?:identified|seen|present|found)\b|"
     r"(?<=[a-z]) - (?:none|no|absent|negative|not)\b|\bis negative\b|= ?(?:no|none|absent)\b"
 )
 _HISTORY: Final = re.compile(

@@ -42,6 +42,8 @@ _OTHER_PLACE: Final = re.compile(
     r"margin|\bnodes?\b|\bnodal\b|resection line|\binked?\b|\bskin\b|\bnipple\b|muscle|"
     r"vascular|lymphatic|deep fascia|adequa|axilla|fascia|\bshav"
 )
+_NO_DIAGNOSIS: Final = frozenset(("", "normal", "cyst", "scar", "lipoma"))
+"""Benign words that describe a sample even if it is not sufficient."""
 _REVISES: Final = re.compile(
     r"amend|correct|revis|review|chang|reclassif|now\b|should read|replac|overrul|supersed|"
     r"upgrad|downgrad|in error|erroneous|withdrawn"
@@ -59,6 +61,7 @@ class _Evidence:
     no_malignancy: list[str] = field(default_factory=list)
     code: Statement | None = None
     revises: bool = False
+    benign_kinds: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return bool(self.certain or self.doubted or self.atypia or self.no_malignancy or self.code)
@@ -88,6 +91,8 @@ def _gather(rows: Iterable[Marked], cytology: bool) -> _Evidence:
             elif how is Assertion.AFFIRMED:
                 if not (generic and outcome is Outcome.MALIGNANT and elsewhere):
                     found.certain.setdefault(outcome, []).append(shown)
+                    if outcome is Outcome.BENIGN:
+                        found.benign_kinds.add(mention.concept.histology)
             elif how is Assertion.DOUBTED:
                 found.doubted.setdefault(outcome, []).append(shown)
             elif how is Assertion.DENIED:
@@ -133,6 +138,9 @@ def outcome_of(rows: Sequence[Marked], *, cytology: bool) -> Statement:
 
 def _add_lower(final: _Evidence, rest: _Evidence) -> None:
     """Let the description refine "malignant", and let its doubts count."""
+    if not (final.certain or final.doubted or final.atypia or final.no_malignancy):
+        final.certain, final.doubted, final.atypia = rest.certain, rest.doubted, rest.atypia
+        final.no_malignancy = rest.no_malignancy
     if final.worst is Outcome.MALIGNANT and final.code is None:
         for outcome in (Outcome.IN_SITU, Outcome.INVASIVE):
             if outcome in rest.certain:
@@ -161,7 +169,7 @@ def _decide(found: _Evidence, confidence: float) -> Statement:
     certain, doubted, worst = found.certain, found.doubted, found.worst
     if worst is Outcome.BENIGN and Outcome.UNSATISFACTORY in certain:
         lines = tuple((certain[Outcome.UNSATISFACTORY] + certain[Outcome.BENIGN])[:4])
-        if _names_only_normal(certain[Outcome.BENIGN]):
+        if found.benign_kinds <= _NO_DIAGNOSIS:
             return Statement(Outcome.UNSATISFACTORY.value, 0.85, lines)
         return Statement(None, 0.0, lines, "the sample is called benign and not sufficient")
     if worst is None and found.no_malignancy:
@@ -186,16 +194,6 @@ def _decide(found: _Evidence, confidence: float) -> Statement:
         else None
     )
     return _with_code(statement, found.code, worse)
-
-
-def _names_only_normal(lines: Iterable[str]) -> bool:
-    return all(
-        re.search(
-            r"fat|adipose|stroma|fibrous|normal|tissue|cells|blood|skin|epitheli", line.lower()
-        )
-        and not re.search(r"fibroadenoma|fibrocystic|papilloma|cyst\b", line.lower())
-        for line in lines
-    )
 
 
 _MEANT: Final = {
@@ -277,6 +275,8 @@ def histology_of(rows: Sequence[Marked], outcome: Statement) -> Statement | None
         for row in tier:
             for name in _named(row, outcome):
                 names.setdefault(name, row.sentence.shown)
+        if outcome.value != Outcome.BENIGN.value:
+            names.pop("normal", None)
         if names:
             _drop_implied(names)
             evidence = tuple(dict.fromkeys(names.values()))[:6]

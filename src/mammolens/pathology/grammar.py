@@ -96,7 +96,12 @@ def _place_floating(groups: Sequence[Group], floating: Sequence[Marked]) -> bool
     """
     if not floating:
         return False
-    with_cancer = [one for one in groups if any(_is_malignant(Marked(s)) for s in one.sentences)]
+    with_cancer = [
+        one
+        for one in groups
+        if tissue_of(one.headings[:3]) is Tissue.BREAST
+        and any(_is_malignant(Marked(s)) for s in one.sentences)
+    ]
     forms = [row for row in floating if row.section in _FORM]
     if len(with_cancer) == 1:
         with_cancer[0].sentences += [row.sentence for row in forms]

@@ -145,7 +145,7 @@ _PLACE: Final = re.compile(
     r"breast|axill|node|core|biops|excision|ectomy|nipple|margin|cavity|\bleft\b|\bright\b|"
     r"\blt\b|\brt\b|quadrant|o'? ?clock|skin|aspirat|\bfna|\bwle\b|sentinel|\bsln|tissue"
 )
-_END: Final = re.compile(r"(?<=[.;!])\s+|(?<=[a-z)\d]\?)\s+|\s+-{2,}\s+|(?<=[.;])(?=[A-Z][a-z])")
+_END: Final = re.compile(r"(?<=[.;!])\s+|(?<=[a-z)\d]\?)\s+|\s+-{2,}\s+|(?<=[.;])(?=[A-Z][A-Za-z]{2})")
 _SHORT_FORMS: Final = re.compile(
     r"(?:\b(?:approx|dr|mr|mrs|ms|no|vs|eg|e\.g|i\.e|ie|inv|ca|fig|ref|spec|st|lt|rt|dim|max|"
     r"min|diff|hist|infilt|neg|pos|bx|resp|incl|prob|susp|carc|duct|lob|c\.w|[a-z]))\.$",
@@ -164,7 +164,7 @@ def divide(text: str) -> list[Sentence]:
     [('history', (), 'lump'), ('diagnosis', ('A',), 'Left breast, core: DCIS.'),
      ('diagnosis', ('A',), 'Grade high.')]
     """
-    lines = [line for line in logical_lines(tidy(text))]
+    lines = [part for line in logical_lines(tidy(text)) for part in _listed(line)]
     known = _labels(lines)
     sentences: list[Sentence] = []
     section, spoken = Section.BODY, False
@@ -185,6 +185,23 @@ def divide(text: str) -> list[Sentence]:
             low, spoken = correct(_lower(part)), True
             sentences.append(Sentence(part, low, here, names, number, position == 0))
     return sentences
+
+
+_IN_LINE: Final = re.compile(r"(?:^|(?<=[\s:;,]))\(?([A-H]|[1-9])[.):]\)?\s+(?=[A-Za-z]{2})")
+
+
+def _listed(line: str) -> Iterator[str]:
+    """Divide a line that lists specimens: "1. Right breast core. 2. Left breast core"."""
+    marks = [m for m in _IN_LINE.finditer(line, 0, 2000) if _PLACE.search(line[m.end() :][:40].lower())]
+    codes = [ord(m[1]) for m in marks]
+    if len(marks) < 2 or codes != list(range(codes[0], codes[0] + len(codes))):
+        yield line
+        return
+    begin = 0
+    for mark in marks[1:]:
+        yield line[begin : mark.start()].strip()
+        begin = mark.start()
+    yield line[begin:].strip()
 
 
 def _move(section: Section, titled: Section, line: str, rest: str) -> tuple[Section, Section, str]:
@@ -211,6 +228,8 @@ def _lower(text: str) -> str:
 
 def _title(line: str) -> tuple[Section | None, str]:
     """Give the section that a line begins, and the rest of the line."""
+    if (label := _LABEL.match(line)) and label[1] and label[2]:
+        return None, line
     start = _PREFIX.match(line)
     begin = start.end() if start else 0
     colon = line.find(":", begin, begin + _LONGEST_TITLE)

@@ -156,7 +156,7 @@ def _concepts() -> tuple[Concept, ...]:
         (r"\bpapillomas?\b|\bpapillomatosis\b(?<!juvenile )|papillary lesion|intraductal papillary (?:lesion|tumour)",
          "papilloma", high, False),
         (r"\bphyll?odes\b(?: tumour)?|cellular fibroepithelial (?:lesion|tumour)", "phyllodes", high, False),
-        (r"fibroepithelial (?:lesion|tumour)", "", high, False),
+        (r"fibroepithelial (?:lesion|tumour)", "", None, False),
         (r"mucoc[eo]+le[- ]?(?:like)?(?: lesion| tumour)?", "mucocele-like lesion", high, False),
         # Benign.
         (r"\bfibro-?adenom(?:a|as|atous|atoid)\b(?: hyperplasia| change)?", "fibroadenoma", ben, False),

@@ -25,7 +25,7 @@ _PLACES: Final = (
 _ROMAN: Final = {"i": 1, "ii": 2, "iii": 3, "1": 1, "2": 2, "3": 3}
 _GRADE: Final = re.compile(
     r"(?P<part>nuclear|tubul\w+|mitotic|nuclei|pleomorphism) (?:\w+ )?grade\W{0,3}(?P<n0>[1-3]|i{1,3})\b|"
-    r"\b(?:grade|gr\.?|g)[ :=(-]{0,3}(?:is |of |was |\(?nottingham\)?:? ?|\(?\w{3,12}\)?: ?)?(?P<n1>[1-3]|i{1,3})"
+    r"\b(?:graded?|gr\.?|g)[ :=(-]{0,3}(?:is |of |was |as |grade |\(?nottingham\)?:? ?|\(?\w{3,12}\)?: ?)?(?P<n1>[1-3]|i{1,3})"
     r"(?: ?(?P<to>-|to|/|or|and) ?(?:grade )?(?P<n2>[1-3]|i{1,3}))?(?: of (?:3|iii))?(?![\w%]|\.\d| ?mm| ?cm| ?x)|"
     r"\bgrade\b[\w ,():-]{0,40}?[:=] ?(?:grade )?(?P<n3>[1-3]|i{1,3})(?: ?(?P<to2>-|to|or) ?(?P<n4>[1-3]|i{1,3}))?(?![\w%]|\.\d)|"
     r"\b(?P<diff>well|moderate(?:ly)?|mod|poor(?:ly)?)(?P<to3>[- ]to[- ](?:moderate|poor)(?:ly)?)?[- ]diff(?:erentiated)?\b"
@@ -35,7 +35,7 @@ _SCORE: Final = re.compile(
     r"|[1-3] ?\+ ?[1-3] ?\+ ?[1-3] ?= ?([3-9])\b|\b([3-9]) ?/ ?9\b"
 )
 _WORD_GRADE: Final = re.compile(
-    r"\b(low|intermediate|intermed|high|int)(?:(?: ?-?(?:to|and|/)-? ?| ?- ?|/)(low|intermediate|high))?"
+    r"\b(?P<short>hg|lg|ig)\b|\b(low|intermediate|intermed|high|int)(?:(?: ?-?(?:to|and|/)-? ?| ?- ?|/)(low|intermediate|high))?"
     r"[ -](?:nuclear |cytonuclear )?(?:grade|gr)\b|"
     r"\bgrade\b[\w ]{0,16}[:,(=-]{0,2} ?\(?(?:\d ?\()?(low|intermediate|high)(?: ?(?:to|-|/) ?(low|intermediate|high))?\b"
 )
@@ -124,6 +124,9 @@ def _grades_in(
         word in text
         for word in (
             "grad",
+            "hg",
+            "lg",
+            "ig",
             "gr",
             "diff",
             "/9",
@@ -188,7 +191,10 @@ def _word_grades(
             (_SITU_WORDS.search(text) or outcome.value == Outcome.IN_SITU.value)
             and about != "invasive"
         ):
-            first, second = match[1] or match[3], match[2] or match[4]
+            if match["short"]:
+                yield Property.DCIS_GRADE, {"h": "high", "l": "low", "i": "intermediate"}[match[1][0]]
+                continue
+            first, second = match[2] or match[4], match[3] or match[5]
             word = {"int": "intermediate", "intermed": "intermediate"}.get(first, first)
             yield Property.DCIS_GRADE, None if second and second != word else word
 
@@ -323,12 +329,15 @@ def nodes_of(rows: Iterable[Marked], *, only_nodes: bool) -> dict[Property, Stat
         Whether the specimen holds lymph nodes alone; else a sentence must speak of nodes.
     """
     best: tuple[int, int | None, int | None, str] | None = None
+    line = -1
     for row in rows:
         text = row.text
         if row.section not in (*_PLACES, Section.MARKERS) or row.is_rule or "previous" in text:
             continue
-        if not (only_nodes or _NODE_WORD.search(text)) or "intramammary" in text:
+        speaks = only_nodes or bool(_NODE_WORD.search(text))
+        if not (speaks or row.sentence.line == line) or "intramammary" in text:
             continue
+        line = row.sentence.line
         weight, examined, positive = _count(text, only_nodes)
         if weight and (best is None or weight > best[0]):
             best = (weight, examined, positive, row.sentence.shown)

@@ -14,7 +14,7 @@ __all__ = ["clock_of", "distance_of", "is_node", "laterality_of", "procedure_of"
            "sides_in", "tissue_of"]  # fmt: skip
 
 _PART: Final = (
-    r"(?:breast|axilla|nipple|mastectomy|lumpectomy|core|biops|sentinel|wle|wide|partial|simple|"
+    r"(?:br(?:east)?\b|breast|axilla|nipple|mastectomy|lumpectomy|core|biops|sentinel|wle|wide|partial|simple|"
     r"fna|fine|upper|lower|u[oi]q|l[oi]q|medial|lateral|central|retro|sub|needle|stereo|"
     r"ultrasound|us\b|vacuum|mammotome|excision|lymph|node|sln|slnb|anc|\d|outer|inner|"
     r"quadrant|tissue|chest|segment|mammary|total|modified|skin|mri|open|duct|areola|aspirat|tru|"
@@ -38,6 +38,9 @@ _EARLIER: Final = re.compile(
     r"\bprevious|\bprior\b|\bhistory\b|\bh/o\b|\bin (?:19|20)\d\d\b|\bknown\b|\bs/p\b|\bpast\b|"
     r"\bfamily\b|\bmother\b|\bsister\b|\bcontralateral\b|\bother breast\b|\bago\b"
 )
+
+
+_WRONG: Final = re.compile(r"\bnot |\binstead of\b|\bstated\b|\bfrom\b|\blabelled\b|\bas\b")
 
 
 def sides_in(text: str) -> list[tuple[Laterality, int]]:
@@ -77,13 +80,18 @@ def laterality_of(sentences: Sequence[Sentence], history: Sequence[Sentence]) ->
         other sentence gives a side.
     """
     seen: dict[Laterality, list[str]] = {}
+    corrected: dict[Laterality, list[str]] = {}
     for sentence in sentences:
-        if sentence.section is Section.ADDENDUM and "should read" in sentence.text:
-            continue
         for side, at in sides_in(sentence.text):
             if _EARLIER.search(sentence.text, max(0, at - 40), at + 30):
                 continue
             seen.setdefault(side, []).append(sentence.shown)
+            if sentence.section is Section.ADDENDUM and not _WRONG.search(
+                sentence.text, max(0, at - 24), at
+            ):
+                corrected.setdefault(side, []).append(sentence.shown)
+    if len(seen) > 1 and len(corrected) == 1:
+        seen = corrected
     confidence = 0.98
     if not seen:
         for sentence in history:
@@ -153,7 +161,7 @@ _PROCEDURES: Final = tuple(
     )
 )  # fmt: skip
 _NOT_DONE: Final = re.compile(
-    r"recommend|advis|suggest|should|previous|prior|follow|await|plan|consider|correlat|known|"
+    r"recommend|advis|suggest|should|previous|prior|follow[- ]?up|to follow|await|plan|consider|correlat|known|"
     r"history|future|further management|for excision|on excision|in excision|until|if |subsequent|"
     r"earlier|site change|biopsy site|mdt"
 )
