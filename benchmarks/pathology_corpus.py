@@ -75,9 +75,7 @@ def upper_limit(hits: int, n: int) -> float:
     low, high = hits / n, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        below = sum(
-            math.comb(n, k) * middle**k * (1 - middle) ** (n - k) for k in range(hits + 1)
-        )
+        below = sum(math.comb(n, k) * middle**k * (1 - middle) ** (n - k) for k in range(hits + 1))
         low, high = (middle, high) if below > 0.025 else (low, middle)
     return high
 

@@ -45,7 +45,7 @@ _DOUBT_AFTER: Final = re.compile(
     r"probable|unlikely|questionable|uncertain|suspicious|not certain|not excluded|"
     r"a possibility|considered|in the differential)|\b(?:suspected|favou?red|unlikely)\b|"
     r"\(?\?\)?\s*[.)]?$|needs? to be (?:excluded|considered)|: ?(?:suspected|possible|probable|"
-    r"equivocal|uncertain|indeterminate|suspicious|likely|cannot be \w+|not certain)\b|"
+    r"equivocal|uncertain|indeterminate|suspicious|likely|cannot be \w+|not certain)\b(?=\s*(?:$|[.,;)(]))|"
     r"difficult to exclude|hard to exclude"
 )
 _DOUBT_BEFORE: Final = re.compile(

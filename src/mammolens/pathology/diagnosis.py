@@ -177,7 +177,9 @@ def _decide(found: _Evidence, confidence: float) -> Statement:
         certain = {worst: found.no_malignancy}
     if worst is None and found.code is None:
         suspected = [line for group in doubted.values() for line in group] + found.atypia
-        reason = "the report only suspects a diagnosis" if suspected else "no diagnosis was recognised"
+        reason = (
+            "the report only suspects a diagnosis" if suspected else "no diagnosis was recognised"
+        )
         return Statement(None, 0.0, tuple(dict.fromkeys(suspected))[:4], reason)
     rank = -1.0 if worst is None else _RANK[worst]
     worse = [line for one, lines in doubted.items() if _RANK[one] > rank for line in lines]

@@ -145,7 +145,9 @@ _PLACE: Final = re.compile(
     r"breast|axill|node|core|biops|excision|ectomy|nipple|margin|cavity|\bleft\b|\bright\b|"
     r"\blt\b|\brt\b|quadrant|o'? ?clock|skin|aspirat|\bfna|\bwle\b|sentinel|\bsln|tissue"
 )
-_END: Final = re.compile(r"(?<=[.;!])\s+|(?<=[a-z)\d]\?)\s+|\s+-{2,}\s+|(?<=[.;])(?=[A-Z][A-Za-z]{2})")
+_END: Final = re.compile(
+    r"(?<=[.;!])\s+|(?<=[a-z)\d]\?)\s+|\s+-{2,}\s+|(?<=[.;])(?=[A-Z][A-Za-z]{2})"
+)
 _SHORT_FORMS: Final = re.compile(
     r"(?:\b(?:approx|dr|mr|mrs|ms|no|vs|eg|e\.g|i\.e|ie|inv|ca|fig|ref|spec|st|lt|rt|dim|max|"
     r"min|diff|hist|infilt|neg|pos|bx|resp|incl|prob|susp|carc|duct|lob|c\.w|[a-z]))\.$",
@@ -192,7 +194,9 @@ _IN_LINE: Final = re.compile(r"(?:^|(?<=[\s:;,]))\(?([A-H]|[1-9])[.):]\)?\s+(?=[
 
 def _listed(line: str) -> Iterator[str]:
     """Divide a line that lists specimens: "1. Right breast core. 2. Left breast core"."""
-    marks = [m for m in _IN_LINE.finditer(line, 0, 2000) if _PLACE.search(line[m.end() :][:40].lower())]
+    marks = [
+        m for m in _IN_LINE.finditer(line, 0, 2000) if _PLACE.search(line[m.end() :][:40].lower())
+    ]
     codes = [ord(m[1]) for m in marks]
     if len(marks) < 2 or codes != list(range(codes[0], codes[0] + len(codes))):
         yield line

@@ -192,7 +192,10 @@ def _word_grades(
             and about != "invasive"
         ):
             if match["short"]:
-                yield Property.DCIS_GRADE, {"h": "high", "l": "low", "i": "intermediate"}[match[1][0]]
+                yield (
+                    Property.DCIS_GRADE,
+                    {"h": "high", "l": "low", "i": "intermediate"}[match[1][0]],
+                )
                 continue
             first, second = match[2] or match[4], match[3] or match[5]
             word = {"int": "intermediate", "intermed": "intermediate"}.get(first, first)
@@ -285,7 +288,29 @@ _NUMBER: Final = {
     **{str(n): n for n in range(100)},
     **dict(
         zip(
-            ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"],
+            [
+                "no",
+                "one",
+                "two",
+                "three",
+                "four",
+                "five",
+                "six",
+                "seven",
+                "eight",
+                "nine",
+                "ten",
+                "eleven",
+                "twelve",
+                "thirteen",
+                "fourteen",
+                "fifteen",
+                "sixteen",
+                "seventeen",
+                "eighteen",
+                "nineteen",
+                "twenty",
+            ],
             range(21),
             strict=True,
         )

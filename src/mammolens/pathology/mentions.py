@@ -94,8 +94,10 @@ class Marked:
             name
             for name in types_in(self.text[mention.end : end])
             if self.context.judge(mention.end, end) is Assertion.AFFIRMED
-            or (name in ("ductal", "lobular")
-            and self.context.judge(mention.end, mention.end + 1) is Assertion.AFFIRMED)
+            or (
+                name in ("ductal", "lobular")
+                and self.context.judge(mention.end, mention.end + 1) is Assertion.AFFIRMED
+            )
         ]
 
 

@@ -35,7 +35,9 @@ _PERCENT: Final = re.compile(
 _ALLRED: Final = re.compile(
     r"(?:allred|quick ?score|\bqs|h-?score)?[^\d%]{0,12}\b([0-8]) ?/ ?8|(?:allred|quick ?score|\bqs)[^\d]{0,12}([0-8])\b(?!\d|%)"
 )
-_BARE_SCORE: Final = re.compile(r"^(?: status| score)?[ :=]{0,3}([0-8])(?= ?(?:[,;.)&]|$|and\b|\())(?!\.\d)")
+_BARE_SCORE: Final = re.compile(
+    r"^(?: status| score)?[ :=]{0,3}([0-8])(?= ?(?:[,;.)&]|$|and\b|\())(?!\.\d)"
+)
 _IHC: Final = re.compile(r"(?<![\d.])([0-3])(?: ?\+|(?= ?(?:\(|by ihc|,|;|\.|$|/3)))")
 _EQUIVOCAL: Final = re.compile(r"\bequivocal\b|\bborderline\b|\bindeterminate\b")
 _AMPLIFIED: Final = re.compile(

@@ -267,9 +267,7 @@ def quadrant_of(sentences: Iterable[Sentence]) -> Statement | None:
 T = TypeVar("T", str, int, float)
 
 
-def _single(
-    seen: Mapping[T, str], confidence: float, several: str
-) -> Statement | None:
+def _single(seen: Mapping[T, str], confidence: float, several: str) -> Statement | None:
     if not seen:
         return None
     evidence = tuple(dict.fromkeys(seen.values()))[:3]

@@ -107,9 +107,71 @@ def _continues(before: str, line: str) -> bool:
     return len(before) >= _LONG_LINE and not line.isupper() and not before.isupper()
 
 
-_WORDS: Final = ["carcinoma", "adenocarcinoma", "invasive", "infiltrating", "ductal", "lobular", "mucinous", "metaplastic", "medullary", "malignant", "malignancy", "benign", "fibroadenoma", "papilloma", "hyperplasia", "atypical", "atypia", "fibrocystic", "sclerosing", "adenosis", "insufficient", "inadequate", "suspicious", "excluded", "identified", "negative", "positive", "receptor", "oestrogen", "estrogen", "progesterone", "mastectomy", "lumpectomy", "excision", "biopsy", "sentinel", "histological", "diagnosis", "intermediate", "necrosis", "phyllodes", "metastatic", "metastasis"]
+_WORDS: Final = [
+    "carcinoma",
+    "adenocarcinoma",
+    "invasive",
+    "infiltrating",
+    "ductal",
+    "lobular",
+    "mucinous",
+    "metaplastic",
+    "medullary",
+    "malignant",
+    "malignancy",
+    "benign",
+    "fibroadenoma",
+    "papilloma",
+    "hyperplasia",
+    "atypical",
+    "atypia",
+    "fibrocystic",
+    "sclerosing",
+    "adenosis",
+    "insufficient",
+    "inadequate",
+    "suspicious",
+    "excluded",
+    "identified",
+    "negative",
+    "positive",
+    "receptor",
+    "oestrogen",
+    "estrogen",
+    "progesterone",
+    "mastectomy",
+    "lumpectomy",
+    "excision",
+    "biopsy",
+    "sentinel",
+    "histological",
+    "diagnosis",
+    "intermediate",
+    "necrosis",
+    "phyllodes",
+    "metastatic",
+    "metastasis",
+]
 _REAL: Final = frozenset(
-    ["typical", "globular", "capillary", "exclude", "excludes", "exclusion", "incision", "evasive", "malignancies", "atypia", "metastases", "diagnoses", "hyperplastic", "identifies", "positively", "negatively", "suspicion"]
+    [
+        "typical",
+        "globular",
+        "capillary",
+        "exclude",
+        "excludes",
+        "exclusion",
+        "incision",
+        "evasive",
+        "malignancies",
+        "atypia",
+        "metastases",
+        "diagnoses",
+        "hyperplastic",
+        "identifies",
+        "positively",
+        "negatively",
+        "suspicion",
+    ]
 )
 """Correct words that are one letter away from a word of the list."""
 _SHORTEST: Final = 6

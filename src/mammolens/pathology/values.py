@@ -88,7 +88,7 @@ class Statement:
 
     value: Value | None
     confidence: float
-    evidence: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = field(default=(), repr=False)  # Text must not reach logs.
     reason: str = ""
 
     def __post_init__(self) -> None:
