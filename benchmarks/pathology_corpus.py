@@ -17,6 +17,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,24 +94,26 @@ def pairs(
         return match
 
     matched: list[SpecimenReading | None] = [
-        take(lambda one, name=str(label.get("name", "")).upper(): (one.name or "") == name != "")
-        for label in labels
+        take(partial(_is_named, str(label.get("name", "")).upper())) for label in labels
     ]
     for at, label in enumerate(labels):
         if matched[at] is None:
-            tissue = label.get("tissue", "breast")
-            matched[at] = take(
-                lambda one, side=label["side"], tissue=tissue: (
-                    one.tissue.value == tissue
-                    and SIDES.get(str(one.value(Property.LATERALITY)), "") == side
-                )
-            )
+            matched[at] = take(partial(_is_at, label["side"], label.get("tissue", "breast")))
     for at in range(len(labels)):
         if matched[at] is None:
-            matched[at] = take(lambda one: True)
+            matched[at] = take(bool)
     yield from zip(labels, matched, strict=True)
     for one in left:
         yield None, one
+
+
+def _is_named(name: str, one: SpecimenReading) -> bool:
+    return name != "" and one.name == name
+
+
+def _is_at(side: str, tissue: str, one: SpecimenReading) -> bool:
+    found = SIDES.get(str(one.value(Property.LATERALITY)), "")
+    return one.tissue.value == tissue and found == side
 
 
 def values_of(label: dict[str, Any] | None, key: str) -> tuple[set[Any], bool]:

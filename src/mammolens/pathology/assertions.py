@@ -31,7 +31,7 @@ class Assertion(Enum):
 _BREAKS: Final = re.compile(
     r";|\bbut\b|\bhowever\b|\balthough\b|\bthough\b|\bexcept\b|\bapart from\b|\bother than\b|"
     r"\bonly\b|\bnow\b|\bcurrently\b|\bwhereas\b|\bwhile\b|\bbecause\b|\binstead\b|"
-    r"\bin a background\b|\bbackground\b|\bwith residual\b|\bshows?\b|\bshowing\b|\bcontains?\b|"
+    r"\bin a background\b|\bbackground\b|\bwith residual\b|\bshows\b|\bshowing\b|\bcontains\b|"
     r"\barising (?:in|within|from)\b|\bin (?:association|conjunction) with\b|\. "
 )
 _NOT_SEEN: Final = (
@@ -41,11 +41,12 @@ _NOT_SEEN: Final = (
 _DOUBT_AFTER: Final = re.compile(
     r"(?:can ?not|can't|could not|couldn't|may not|not)(?: be)?(?: \w+ly)?(?: be)? "
     r"(?:\w+ly )?(?:excluded|ruled out|discounted|confirmed|determined|assured)|"
-    r"(?:is|are|remains?|was) (?:strongly |highly |also )?(?:suspected|possible|favou?red|likely|"
+    r"\b(?:is|are|remains?|was) (?:strongly |highly |also )?(?:suspected|possible|favou?red|likely|"
     r"probable|unlikely|questionable|uncertain|suspicious|not certain|not excluded|"
     r"a possibility|considered|in the differential)|\b(?:suspected|favou?red|unlikely)\b|"
     r"\(?\?\)?\s*[.)]?$|needs? to be (?:excluded|considered)|: ?(?:suspected|possible|probable|"
-    r"equivocal|uncertain|indeterminate|suspicious|likely|cannot be \w+|not certain)\b(?=\s*(?:$|[.,;)(]))|"
+    r"equivocal|uncertain|indeterminate|suspicious|likely|cannot be \w+|"
+    r"not certain)\b(?=\s*(?:$|[.,;)(]))|"
     r"difficult to exclude|hard to exclude"
 )
 _DOUBT_BEFORE: Final = re.compile(
@@ -70,9 +71,10 @@ _DENIED_BEFORE: Final = re.compile(
 )
 _DENIED_AFTER: Final = re.compile(
     rf"\bnot (?:\w+ly )?(?:been )?{_NOT_SEEN}|: ?(?:\(?-\)?$|none|no\b|nil|absent|negative|"
-    r"neg\b|not\b|n/a|na\b|0(?![\d.])|n$)|(?:is|are|was|were) (?:\w+ly )?absent\b|\babsent\b|"
+    r"neg\b|not\b|n/a|na\b|0(?![\d.])|n$)|\b(?:is|are|was|were) (?:\w+ly )?absent\b|\babsent\b|"
     r"\b(?:is|are|was|were|has been|have been|been) (?:\w+ly )?(?:excluded|ruled out)\b|"
-    r"\bruled out\b|\bnot applicable\b|\b(?:is|are) not (?:appropriate|warranted|indicated|justified)\b|\bnone (?:identified|seen|present|found)\b|"
+    r"\bruled out\b|\bnot applicable\b|\b(?:is|are) not (?:appropriate|warranted|"
+    r"indicated|justified)\b|\bnone (?:identified|seen|present|found)\b|"
     r"(?<=[a-z]) - (?:none|no|absent|negative|not)\b|\bis negative\b|= ?(?:no|none|absent)\b"
 )
 _HISTORY: Final = re.compile(
@@ -92,16 +94,18 @@ _HISTORY_AFTER: Final = re.compile(
     r"\bon (?:the )?(?:previous|prior|earlier|outside)\b"
 )
 _MENTION: Final = re.compile(
-    r"\bto (?:exclude|rule out|r/o|look for|assess for|check for)\b|\brisks?\b(?: of| for| factor)?|"
+    r"\bto (?:exclude|rule out|r/o|look for|assess for|check for)\b|\brisks?\b(?: of|"
+    r" for| factor)?|"
     r"\br/o\b|(?:^|[:(] ?)rule out\b|(?:^|[:(] ?)exclude\b|\bif\b|\brecommend(?:ed|s|ation)?\b|"
     r"\bshould\b|\bpredispos\w+|\bdefined\b|\bguidelines?\b|\bcriteria\b|\bscreening for\b|"
     r"\bsurveillance\b|\b(?:assess|evaluat|examin|search|test)(?:ed|ment|ation|ing)? for\b|"
     r"\bstain(?:s|ed|ing)? for\b|\bmay be associated\b|\bassociated with (?:an? )?(?:increased|"
-    r"higher|elevated)\b|\bcolleague of\b|\bappropriate\b|\bconcordant with\b|\bmeeting\b|"
+    r"higher|elevated)\b|\bcolleague of\b|\bconcordant with\b|\bmeeting\b|"
     r"\bmdt\b|\bclassification of\b|\bdevelop(?:ing|ment)?\b|\bsubsequent\b|\bfuture\b"
 )
 _MASKED: Final = re.compile(
-    r"(?:previous|prior|recent|old|earlier|known|original) (?:\w+ ){0,2}?(?:biops(?:y|ies)|core|procedure|surgical|surgery|"
+    r"(?:previous|prior|recent|old|earlier|known|original) (?:\w+ ){0,2}?(?:biops(?:y|"
+    r"ies)|core|procedure|surgical|surgery|"
     r"excision|needle|fna|clip|operation|operative|lumpectomy)(?: \w+)? (?:site|cavity|tract|track|"
     r"changes?|scar|reaction|marker)s?|"
     r"breast (?:cancer )?screening(?: \w+)?|breast cancer (?:clinic|team|unit|cent(?:re|er)|mdt|"

@@ -30,12 +30,14 @@ _RANK: Final = {
 _LOWER: Final = (Section.BODY, Section.MICRO, Section.COMMENT, Section.MARKERS)
 
 _UNSATISFACTORY: Final = re.compile(
-    r"\binsufficient\b(?! for (?:er|pr|her|receptor|ihc|immuno|grading|fish|ish|further|bio|hormone|"
+    r"\binsufficient\b(?! for (?:er|pr|her|receptor|ihc|immuno|grading|fish|ish|"
+    r"further|bio|hormone|"
     r"ki))|\binadequate\b(?! for (?:er|pr|her|receptor|ihc|grading|fish))|\bnon-?diagnostic\b|"
     r"\bunsatisfactory\b|\bnot representative\b|\bunrepresentative\b|\bnot adequate\b|"
     r"\bacellular\b|\bno (?:breast )?(?:tissue|epithelial cells|epithelium|ductal epithelium|"
     r"cellular material)\b(?: (?:identified|seen|present|received|for diagnosis))?|"
-    r"\btoo (?:scanty?|few|small|crushed|damaged)\b|\bcannot be (?:assessed|interpreted|evaluated)\b|"
+    r"\btoo (?:scanty?|few|small|crushed|damaged)\b|\bcannot be (?:assessed|"
+    r"interpreted|evaluated)\b|"
     r"\bnot diagnostic\b|\bnot assessable\b|\bpauci-?cellular\b|\bblood only\b"
 )
 _OTHER_PLACE: Final = re.compile(
@@ -101,10 +103,8 @@ def _gather(rows: Iterable[Marked], cytology: bool) -> _Evidence:
                     found.no_malignancy.append(shown)
         match = _UNSATISFACTORY.search(text)
         if match and not row.is_rule and not elsewhere:
-            if row.context.judge(match.start(), match.end()) in (
-                Assertion.AFFIRMED,
-                Assertion.DENIED,
-            ):
+            how = row.context.judge(match.start(), match.end())
+            if how in (Assertion.AFFIRMED, Assertion.DENIED):
                 found.certain.setdefault(Outcome.UNSATISFACTORY, []).append(shown)
     found.code = b_code_of(rows)
     if cytology:
@@ -123,8 +123,9 @@ def outcome_of(rows: Sequence[Marked], *, cytology: bool) -> Statement:
     cytology
         Whether codes C1 to C5 are results of cytology.
     """
-    base = [row for row in rows if row.section in FINAL]
-    lower = [row for row in rows if row.section in _LOWER]
+    sections = _final_sections(rows)
+    base = [row for row in rows if row.section in sections]
+    lower = [row for row in rows if row.section in _LOWER and row.section not in sections]
     final, rest = _gather(base, cytology), _gather(lower, cytology)
     later = _gather([row for row in rows if row.section is Section.ADDENDUM], cytology)
     if final:
@@ -134,6 +135,12 @@ def outcome_of(rows: Sequence[Marked], *, cytology: bool) -> Statement:
     else:
         decided = _decide(rest, 0.88)
     return _after_addendum(decided, final or rest, later)
+
+
+def _final_sections(rows: Iterable[Marked]) -> tuple[Section, ...]:
+    """Give the sections of the diagnosis; a report without the title has it in its body."""
+    titled = any(row.section is Section.DIAGNOSIS for row in rows)
+    return FINAL if titled else (*FINAL, Section.BODY)
 
 
 def _add_lower(final: _Evidence, rest: _Evidence) -> None:
@@ -267,7 +274,7 @@ def histology_of(rows: Sequence[Marked], outcome: Statement) -> Statement | None
     """Give the histologies that are certainly present, from the diagnosis if there is one."""
     later = [row for row in rows if row.section is Section.ADDENDUM]
     tiers: list[list[Marked]] = [
-        [row for row in rows if row.section in (*FINAL, Section.ADDENDUM)],
+        [row for row in rows if row.section in (*_final_sections(rows), Section.ADDENDUM)],
         [row for row in rows if row.section in _LOWER],
     ]
     if any(_REVISES.search(row.text) and row.histologies() for row in later):
@@ -291,7 +298,7 @@ def _named(row: Marked, outcome: Statement) -> Iterator[str]:
     if (
         outcome.value == Outcome.INVASIVE.value
         and (match := _TYPE_ROW.match(row.text))
-        and not any(one.concept.outcome for one in row.mentions)
+        and not any(one.concept.outcome for one in row.mentions if one.end > match.end())
     ):
         yield from types_in(row.text[match.end() :])
 

@@ -251,7 +251,7 @@ def _shown(part: Resource) -> str:
 
 
 def _attached(one: Resource, source: str) -> list[str]:
-    """Give the text of attached forms; a document that is not text is refused if nothing else is."""
+    """Give the text of attached forms; refuse a document if the report has no other text."""
     lines: list[str] = []
     refused = ""
     for form in one.get("presentedForm", ()):

@@ -225,7 +225,8 @@ _IDENTITY: Final = {
     r"specimen (?:no\.?|number|id))",
     "collected": r"(?:date (?:collected|taken|of (?:collection|procedure|biopsy|surgery))|"
     r"collected(?: on)?|collection date|taken)",
-    "issued": r"(?:date (?:reported|signed|of report|authori[sz]ed)|reported(?: on)?|signed(?: on)?|"
+    "issued": r"(?:date (?:reported|signed|of report|authori[sz]ed)|reported(?: on)?|"
+    r"signed(?: on)?|"
     r"report date|authori[sz]ed(?: on)?)",
 }
 _ROWS: Final = {

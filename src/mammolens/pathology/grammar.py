@@ -17,8 +17,9 @@ from mammolens.pathology.assertions import Assertion
 from mammolens.pathology.codes import b_code_of
 from mammolens.pathology.diagnosis import histology_of, outcome_of
 from mammolens.pathology.layout import Section, Sentence, divide
-from mammolens.pathology.measures import grades_of, nodes_of, size_of
+from mammolens.pathology.measures import grades_of, size_of
 from mammolens.pathology.mentions import Marked
+from mammolens.pathology.nodes import nodes_of
 from mammolens.pathology.receptors import receptors_of
 from mammolens.pathology.site import (
     clock_of,

@@ -1,9 +1,9 @@
-"""Read grade, size and lymph nodes of a specimen."""
+"""Read grade and size of a carcinoma."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mammolens.pathology.assertions import Assertion
@@ -12,7 +12,7 @@ from mammolens.pathology.lexicon import IN_SITU_KINDS
 from mammolens.pathology.mentions import Marked
 from mammolens.pathology.values import Outcome, Property, Statement, Value
 
-__all__ = ["grades_of", "nodes_of", "size_of"]
+__all__ = ["grades_of", "size_of"]
 
 _PLACES: Final = (
     Section.DIAGNOSIS,
@@ -24,20 +24,29 @@ _PLACES: Final = (
 )
 _ROMAN: Final = {"i": 1, "ii": 2, "iii": 3, "1": 1, "2": 2, "3": 3}
 _GRADE: Final = re.compile(
-    r"(?P<part>nuclear|tubul\w+|mitotic|nuclei|pleomorphism) (?:\w+ )?grade\W{0,3}(?P<n0>[1-3]|i{1,3})\b|"
-    r"\b(?:graded?|gr\.?|g)[ :=(-]{0,3}(?:is |of |was |as |grade |\(?nottingham\)?:? ?|\(?\w{3,12}\)?: ?)?(?P<n1>[1-3]|i{1,3})"
-    r"(?: ?(?P<to>-|to|/|or|and) ?(?:grade )?(?P<n2>[1-3]|i{1,3}))?(?: of (?:3|iii))?(?![\w%]|\.\d| ?mm| ?cm| ?x)|"
-    r"\bgrade\b[\w ,():-]{0,40}?[:=] ?(?:grade )?(?P<n3>[1-3]|i{1,3})(?: ?(?P<to2>-|to|or) ?(?P<n4>[1-3]|i{1,3}))?(?![\w%]|\.\d)|"
-    r"\b(?P<diff>well|moderate(?:ly)?|mod|poor(?:ly)?)(?P<to3>[- ]to[- ](?:moderate|poor)(?:ly)?)?[- ]diff(?:erentiated)?\b"
+    r"(?P<part>nuclear|tubul\w+|mitotic|nuclei|"
+    r"pleomorphism) (?:\w+ )?grade\W{0,3}(?P<n0>[1-3]|i{1,3})\b|"
+    r"\b(?:graded?|gr\.?|g)[ :=(-]{0,3}(?:is |of |was |as |grade |"
+    r"\(?nottingham\)?:? ?|\(?\w{3,12}\)?: ?)?(?P<n1>[1-3]|i{1,3})"
+    r"(?: ?(?P<to>-|to|/|or|and) ?(?:grade )?(?P<n2>[1-3]|i{1,3}))?(?: of (?:3|"
+    r"iii))?(?![\w%]|\.\d| ?mm| ?cm| ?x)|"
+    r"\bgrade\b[\w ,():-]{0,40}?[:=] ?(?:grade )?(?P<n3>[1-3]|i{1,3})(?: ?(?P<to2>-|"
+    r"to|or) ?(?P<n4>[1-3]|i{1,3}))?(?![\w%]|\.\d)|"
+    r"\b(?P<diff>well|moderate(?:ly)?|mod|poor(?:ly)?)(?P<to3>[- ]to[- ](?:moderate|"
+    r"poor)(?:ly)?)?[- ]diff(?:erentiated)?\b"
 )
 _SCORE: Final = re.compile(
-    r"(?:total|overall|combined|nottingham|sbr|elston|score)[^\d\n]{0,24}(?:[1-3] ?\+ ?[1-3] ?\+ ?[1-3] ?= ?)?([3-9])(?: ?/ ?9| of 9)?\b(?! ?mm| ?cm|\.\d)"
+    r"(?:total|overall|combined|nottingham|sbr|elston|"
+    r"score)[^\d\n]{0,24}(?:[1-3] ?\+ ?[1-3] ?\+ ?[1-3] ?= ?)?([3-9])(?: ?/ ?9|"
+    r" of 9)?\b(?! ?mm| ?cm|\.\d)"
     r"|[1-3] ?\+ ?[1-3] ?\+ ?[1-3] ?= ?([3-9])\b|\b([3-9]) ?/ ?9\b"
 )
 _WORD_GRADE: Final = re.compile(
-    r"\b(?P<short>hg|lg|ig)\b|\b(low|intermediate|intermed|high|int)(?:(?: ?-?(?:to|and|/)-? ?| ?- ?|/)(low|intermediate|high))?"
+    r"\b(?P<short>hg|lg|ig)\b|\b(low|intermediate|intermed|high|int)(?:(?: ?-?(?:to|"
+    r"and|/)-? ?| ?- ?|/)(low|intermediate|high))?"
     r"[ -](?:nuclear |cytonuclear )?(?:grade|gr)\b|"
-    r"\bgrade\b[\w ]{0,16}[:,(=-]{0,2} ?\(?(?:\d ?\()?(low|intermediate|high)(?: ?(?:to|-|/) ?(low|intermediate|high))?\b"
+    r"\bgrade\b[\w ]{0,16}[:,(=-]{0,2} ?\(?(?:\d ?\()?(low|intermediate|"
+    r"high)(?: ?(?:to|-|/) ?(low|intermediate|high))?\b"
 )
 _SITU_WORDS: Final = re.compile(r"\bdcis\b|in situ|\bnuclear\b|cytonuclear|intraductal")
 _DCIS_NAMES: Final = ("low", "intermediate", "high")
@@ -97,7 +106,7 @@ def _topic(row: Marked) -> str:
 
 
 def _about(row: Marked, begin: int, end: int, topic: str) -> str:
-    """Give which carcinoma a span of a sentence is about: the one that follows at once, or the last."""
+    """Give which carcinoma a span is about: the one that follows at once, or else the last."""
     before, after, gap = topic, "", 99
     for mention in row.mentions:
         outcome = mention.concept.outcome
@@ -224,17 +233,24 @@ def _grade_value(match: re.Match[str]) -> int | None:
 
 
 _SIZE: Final = re.compile(
-    r"(?<![\d.])(\d{1,3}(?:\.\d{1,2})?) ?(?:mm|cm)? ?(?:(?:x|by) ?(\d{1,3}(?:\.\d{1,2})?) ?(?:mm|cm)? ?)?(?:(?:x|by) ?(\d{1,3}(?:\.\d{1,2})?) ?)?"
+    r"(?<![\d.])(\d{1,3}(?:\.\d{1,2})?) ?(?:mm|cm)? ?(?:(?:x|"
+    r"by) ?(\d{1,3}(?:\.\d{1,2})?) ?(?:mm|cm)? ?)?(?:(?:x|"
+    r"by) ?(\d{1,3}(?:\.\d{1,2})?) ?)?"
     r"(mm|cm)\b(?!fn)"
 )
 _NOT_SIZE: Final = re.compile(
-    r"margin|clear|closest|nearest|\bdistance|from (?:the )?(?:nipple|inked|deep|anterior|posterior|"
-    r"superior|inferior|medial|lateral|edge)|\bcores?\b (?:measur|length|up|of)|deposit|metasta|specimen (?:measur|size|weigh)|"
-    r"skin|ellipse|weigh|biopsy cavity|cores? \d|\bfn\b|pieces?|fragments?|tissue measur|gauge|away|"
-    r"strips?|whole tumour|total (?:tumour )?(?:size|extent)|overall|including dcis|with dcis extent|node|radiolog|mammogra|ultrasound|imaging|\bon us\b"
+    r"margin|clear|closest|nearest|\bdistance|from (?:the )?(?:nipple|inked|deep|"
+    r"anterior|posterior|"
+    r"superior|inferior|medial|lateral|edge)|\bcores?\b (?:measur|length|up|of)|"
+    r"deposit|metasta|specimen (?:measur|size|weigh)|"
+    r"skin|ellipse|weigh|biopsy cavity|cores? \d|\bfn\b|pieces?|fragments?|"
+    r"tissue measur|gauge|away|"
+    r"strips?|whole tumour|total (?:tumour )?(?:size|extent)|overall|including dcis|"
+    r"with dcis extent|node|radiolog|mammogra|ultrasound|imaging|\bon us\b"
 )
 _AFTER_SIZE: Final = re.compile(
-    r"^\W{0,2}(?:from|fn\b|clear|away|to (?:the )?(?:nearest|closest|margin)|deposit|metasta|core|\(?whole|margin|of (?:normal|skin)|punch|fibroadenoma|from the)"
+    r"^\W{0,2}(?:from|fn\b|clear|away|to (?:the )?(?:nearest|closest|margin)|deposit|"
+    r"metasta|core|\(?whole|margin|of (?:normal|skin)|punch|fibroadenoma|from the)"
 )
 
 
@@ -282,135 +298,3 @@ def _sizes_in(row: Marked, topic: str) -> Iterator[tuple[str, float]]:
             continue
         factor = 10.0 if match[4] == "cm" else 1.0
         yield about, max(float(group) * factor for group in match.groups()[:3] if group)
-
-
-_NUMBER: Final = {
-    **{str(n): n for n in range(100)},
-    **dict(
-        zip(
-            [
-                "no",
-                "one",
-                "two",
-                "three",
-                "four",
-                "five",
-                "six",
-                "seven",
-                "eight",
-                "nine",
-                "ten",
-                "eleven",
-                "twelve",
-                "thirteen",
-                "fourteen",
-                "fifteen",
-                "sixteen",
-                "seventeen",
-                "eighteen",
-                "nineteen",
-                "twenty",
-            ],
-            range(21),
-            strict=True,
-        )
-    ),
-    "none": 0,
-    "zero": 0,
-    "nil": 0,
-    "single": 1,
-    "both": 2,
-    "all": -1,
-}
-_N: Final = r"(\d{1,2}|" + "|".join(w for w in _NUMBER if w.isalpha()) + r")"
-_FRACTION: Final = re.compile(
-    rf"(?<![\d/.])(\d{{1,2}}) ?/ ?(\d{{1,2}})(?![\d/.+]| ?%)|\b{_N} (?:out )?of (?:the )?{_N}\b"
-)
-_EXAMINED: Final = re.compile(
-    rf"(?:nodes? |number )(?:examined|identified|found|retrieved|sampled|submitted|received|present|seen)\D{{0,24}}?(\d{{1,2}})\b|"
-    rf"(?:number|total|no\.?) (?:of )?(?:sentinel |axillary |lymph )*nodes?(?: examined| identified| found| retrieved| sampled)?[^\d:]{{0,20}}:? ?(\d{{1,2}})\b|"
-    rf"\b{_N} (?:benign |negative |reactive |sentinel |axillary |lymph |unremarkable |positive |small |intramammary |non-sentinel )*(?:nodes?|slns?)\b"
-)
-_POSITIVE_NODES: Final = re.compile(
-    r"(?:positive|involved|metasta[a-z]{1,4}|with (?:tumour|metasta[a-z]{1,4}|macro\w+|carcinoma))[^\d:/]{0,30}: ?(\d{1,2})\b|"
-    rf"\b{_N} (?:positive|involved|contain|with (?:\w+ )?(?:macro|micro)?metast|show)\w*"
-)
-_NO_METASTASIS: Final = re.compile(
-    r"negative|\bno (?:evidence of )?(?:\w+ )?(?:metasta|malignan|carcinoma|tumour)|free of|benign|reactive|"
-    r"clear of|uninvolved|not involved|no nodal"
-)
-_NODE_WORD: Final = re.compile(r"\bnodes?\b|\bsln|\bsentinel|\bln\b|\blns\b|axilla|nodal|\balnd\b")
-_ITC: Final = re.compile(r"isolated tumour cells|\bitcs?\b|pn0 ?\(?i\+")
-
-
-def nodes_of(rows: Iterable[Marked], *, only_nodes: bool) -> dict[Property, Statement]:
-    """Give how many lymph nodes were examined and how many have a metastasis.
-
-    Parameters
-    ----------
-    rows
-        Sentences about the specimen.
-    only_nodes
-        Whether the specimen holds lymph nodes alone; else a sentence must speak of nodes.
-    """
-    best: tuple[int, int | None, int | None, str] | None = None
-    line = -1
-    for row in rows:
-        text = row.text
-        if row.section not in (*_PLACES, Section.MARKERS) or row.is_rule or "previous" in text:
-            continue
-        speaks = only_nodes or bool(_NODE_WORD.search(text))
-        if not (speaks or row.sentence.line == line) or "intramammary" in text:
-            continue
-        line = row.sentence.line
-        weight, examined, positive = _count(text, only_nodes)
-        if weight and (best is None or weight > best[0]):
-            best = (weight, examined, positive, row.sentence.shown)
-        elif best and weight and None in best[1:3]:
-            examined = best[1] if best[1] is not None else examined
-            positive = best[2] if best[2] is not None else positive
-            best = (best[0], examined, positive, best[3])
-    if best is None:
-        return {}
-    pairs = ((Property.NODES_EXAMINED, best[1]), (Property.NODES_POSITIVE, best[2]))
-    return {kind: Statement(value, 0.9, (best[3],)) for kind, value in pairs if value is not None}
-
-
-def _count(text: str, only_nodes: bool) -> tuple[int, int | None, int | None]:
-    """Give how good the count of a sentence is (0: none), nodes examined, nodes positive."""
-    none_seen = bool(_ITC.search(text)) and "macromet" not in text and "micromet" not in text
-    for match in _FRACTION.finditer(text):
-        if re.search(
-            r"score|allred|grade|level \d|\bfor\b.{0,4}$",
-            text[max(0, match.start() - 12) : match.start()],
-        ):
-            continue
-        first = _NUMBER[match[1] or match[3]]
-        second = _NUMBER[match[2] or match[4]]
-        first = second if first == -1 else first
-        if 0 <= first <= second and second > 0:
-            if (
-                match[3]
-                and _NO_METASTASIS.search(text)
-                and "positive" not in text
-                and "metasta" not in text
-            ):
-                first = 0
-            return 3, second, 0 if none_seen else first
-    examined = positive = None
-    if called := _POSITIVE_NODES.search(text):
-        positive = _NUMBER[called[1] or called[2]]
-    if counted := _EXAMINED.search(text):
-        examined = _NUMBER[next(group for group in counted.groups() if group)]
-        if examined <= 0:
-            examined = None
-    if examined is not None and positive is None:
-        if _NO_METASTASIS.search(text) or none_seen:
-            positive = 0
-        elif re.search(r"positive|involved|metasta|contain", text) and not re.search(
-            r"examined|number", text
-        ):
-            positive = examined
-    if positive == -1:
-        positive = examined
-    return (2 if examined is not None else 1 if positive is not None else 0), examined, positive

@@ -62,7 +62,7 @@ class Marked:
 
     @cached_property
     def mentions(self) -> tuple[Mention, ...]:
-        """The diagnoses in the order of the sentence; overlapping words belong to the first rule."""
+        """The diagnoses in the order of the sentence; overlapping words go to the first rule."""
         if self.is_rule:
             return ()
         text, found = self.text, []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from mammolens.pathology.grammar import read_text
@@ -25,7 +25,7 @@ from mammolens.pathology.values import (
 
 __all__ = ["ReportOutcome", "merge"]
 
-_OLDEST = datetime(1, 1, 1, tzinfo=timezone.utc)
+_OLDEST = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _without_copies(groups: Iterable[list[PathologyReport]]) -> list[list[Pathol
 def _order(report: PathologyReport) -> tuple[datetime, int]:
     issued = report.issued or _OLDEST
     if issued.tzinfo is None:
-        issued = issued.replace(tzinfo=timezone.utc)
+        issued = issued.replace(tzinfo=UTC)
     return issued, report.status.value
 
 

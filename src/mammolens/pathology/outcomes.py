@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,7 +64,7 @@ def read_paths(
     MissingInput
         If a path does not exist, or no file is found.
     """
-    clock = now or datetime.now(timezone.utc)
+    clock = now or datetime.now(UTC)
     reports: list[PathologyReport] = []
     failures: list[UnreadableReport] = []
     for path in find_files(paths):

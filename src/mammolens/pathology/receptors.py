@@ -14,8 +14,10 @@ __all__ = ["receptors_of"]
 
 _NAME: Final = re.compile(
     r"\b(?P<triple>triple[- ]negative)\b|"
-    r"\b(?P<her2>her ?-?2(?:[/ -]?neu)?|c-?erb-?b2|erbb2)(?:\(?(?:fish|ish)\)?)?(?![a-z])|"
-    r"\b(?P<er>er(?:alpha)?|o?estrogen(?: receptors?)?(?: \(er\))?|oestrogen(?: receptors?)?(?: \(er\))?)(?= |[:+,/&=(-]|$|\d|\.)|"
+    r"\b(?P<her2>her ?-?2(?:[/ -]?neu)?|c-?erb-?b2|erbb2|(?:reflex )?\b[fcs]?ish\b|"
+    r"\bd-?ish\b)(?:\(?(?:fish|ish)\)?)?(?![a-z])|"
+    r"\b(?P<er>er(?:alpha)?|o?estrogen(?: receptors?)?(?: \(er\))?|"
+    r"oestrogen(?: receptors?)?(?: \(er\))?)(?= |[:+,/&=(-]|$|\d|\.)|"
     r"\b(?P<pr>pr|pgr|progesterone(?: receptors?)?(?: \(pg?r\))?)(?= |[:+,/&=(-]|$|\d|\.)|"
     r"\b(?P<ki67>ki ?-?67|mib ?-?1)|"
     r"\b(?P<both>hormone receptors?|receptors?)(?= (?:positive|negative|pos\b|neg\b))"
@@ -27,13 +29,15 @@ _NONE: Final = re.compile(
 _LOW: Final = re.compile(r"low[- ]positive|weakly positive in [1-9] ?%|low expression")
 _POSITIVE: Final = re.compile(r"\bpositiv(?:e|ity)\b|\bpos\b|(?<=[\w)]) ?\+(?!\d)|\+ve|\bpresent\b")
 _NEGATIVE: Final = re.compile(
-    r"\bnegativ(?:e|ity)\b|\bneg\b|-ve\b|^ ?-(?= |,|;|\.|$|\)|/)|\(-\)|\babsent\b|\bno (?:nuclear )?staining\b|\bnil\b"
+    r"\bnegativ(?:e|ity)\b|\bneg\b|-ve\b|^ ?-(?= |,|;|\.|$|\)|/)|\(-\)|\babsent\b|"
+    r"\bno (?:nuclear )?staining\b|\bnil\b"
 )
 _PERCENT: Final = re.compile(
     r"(<|>|~)? ?=? ?(\d{1,3}(?:\.\d)?)(?: ?(?:-|to) ?(\d{1,3}))? ?(?:%|per ?cent)"
 )
 _ALLRED: Final = re.compile(
-    r"(?:allred|quick ?score|\bqs|h-?score)?[^\d%]{0,12}\b([0-8]) ?/ ?8|(?:allred|quick ?score|\bqs)[^\d]{0,12}([0-8])\b(?!\d|%)"
+    r"(?:allred|quick ?score|\bqs|h-?score)?[^\d%]{0,12}\b([0-8]) ?/ ?8|(?:allred|"
+    r"quick ?score|\bqs)[^\d]{0,12}([0-8])\b(?!\d|%)"
 )
 _BARE_SCORE: Final = re.compile(
     r"^(?: status| score)?[ :=]{0,3}([0-8])(?= ?(?:[,;.)&]|$|and\b|\())(?!\.\d)"

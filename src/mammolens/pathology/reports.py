@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from enum import Enum
 from typing import Final
 
@@ -107,7 +107,20 @@ _STAMP: Final = re.compile(
     r"(\d{4})-?(\d\d)(?:-?(\d\d))?(?:[T ]?(\d\d):?(\d\d)(?::?(\d\d)(?:[.,]\d{1,9})?)?)?"
     r"\s?(Z|[+-]\d\d:?\d\d)?"
 )
-_MONTHS: Final = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTHS: Final = [
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "may",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "oct",
+    "nov",
+    "dec",
+]
 _WORDED: Final = re.compile(r"(\d{1,2})[ .-]{1,2}([A-Za-z]{3})[a-z]*\.?[ ,.-]{1,3}(\d{4})")
 _SLASHED: Final = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})")
 
@@ -151,7 +164,7 @@ def _zone(text: str | None) -> timezone | None:
     if not text:
         return None
     if text == "Z":
-        return timezone.utc
+        return UTC
     sign = -1 if text[0] == "-" else 1
     return timezone(sign * timedelta(hours=int(text[1:3]), minutes=int(text[-2:])))
 
@@ -171,10 +184,10 @@ def refuse_future(report: PathologyReport, now: datetime) -> None:
     UnreadableReport
         If one of its dates is in the future in every time zone.
     """
-    limit = now.astimezone(timezone.utc) + _DAY_AHEAD
+    limit = now.astimezone(UTC) + _DAY_AHEAD
     issued = report.issued
     if issued is not None and issued.tzinfo is None:
-        issued = issued.replace(tzinfo=timezone.utc)
+        issued = issued.replace(tzinfo=UTC)
     late = issued is not None and issued > limit
     early = report.collected is not None and report.collected > limit.date()
     if late or early:

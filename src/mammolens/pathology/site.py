@@ -14,7 +14,8 @@ __all__ = ["clock_of", "distance_of", "is_node", "laterality_of", "procedure_of"
            "sides_in", "tissue_of"]  # fmt: skip
 
 _PART: Final = (
-    r"(?:br(?:east)?\b|breast|axilla|nipple|mastectomy|lumpectomy|core|biops|sentinel|wle|wide|partial|simple|"
+    r"(?:br(?:east)?\b|breast|axilla|nipple|mastectomy|lumpectomy|core|biops|sentinel|"
+    r"wle|wide|partial|simple|"
     r"fna|fine|upper|lower|u[oi]q|l[oi]q|medial|lateral|central|retro|sub|needle|stereo|"
     r"ultrasound|us\b|vacuum|mammotome|excision|lymph|node|sln|slnb|anc|\d|outer|inner|"
     r"quadrant|tissue|chest|segment|mammary|total|modified|skin|mri|open|duct|areola|aspirat|tru|"
@@ -32,7 +33,8 @@ _SIDE: Final = re.compile(
 )
 _OTHER_SIDE: Final = re.compile(r"\bcontralateral\b|\bother (?:breast|side)\b|\bopposite\b")
 _SAMPLED: Final = re.compile(
-    r"biops|\bcores?\b|\bfna\b|aspirat|excis|mastectomy|lumpectomy|specimen|\bwle\b|\bvab\b|\bbx\b|sampled"
+    r"biops|\bcores?\b|\bfna\b|aspirat|excis|mastectomy|lumpectomy|specimen|\bwle\b|"
+    r"\bvab\b|\bbx\b|sampled"
 )
 _EARLIER: Final = re.compile(
     r"\bprevious|\bprior\b|\bhistory\b|\bh/o\b|\bin (?:19|20)\d\d\b|\bknown\b|\bs/p\b|\bpast\b|"
@@ -109,8 +111,10 @@ def laterality_of(sentences: Sequence[Sentence], history: Sequence[Sentence]) ->
 
 
 _NODE: Final = re.compile(
-    r"sentinel|\b(?:axillary|lymph|intramammary)? ?lymph ?nodes?\b|\bslnb?\b|axillary (?:node|clearance|"
-    r"dissection|contents|tissue|sampl|core|mass)|\bax(?:illa)?\.? (?:core|fna)|\bnodes?\b|\balnd\b|\banc\b|level [i1]{1,3}\b|axilla\b"
+    r"sentinel|\b(?:axillary|lymph|intramammary)? ?lymph ?nodes?\b|\bslnb?\b|"
+    r"axillary (?:node|clearance|"
+    r"dissection|contents|tissue|sampl|core|mass)|\bax(?:illa)?\.? (?:core|fna)|"
+    r"\bnodes?\b|\balnd\b|\banc\b|level [i1]{1,3}\b|axilla\b"
 )
 _BREAST: Final = re.compile(
     r"breast|mastectomy|lumpectomy|\bwle\b|wide local|quadrant|o'? ?clock|nipple|cavity|segment|"
@@ -142,26 +146,37 @@ _PROCEDURES: Final = tuple(
     (name, re.compile(pattern))
     for name, pattern in (
         ("sentinel node", r"sentinel|\bslnb?\b"),
-        ("axillary dissection", r"axillary (?:lymph node )?(?:node )?(?:dissection|clearance|contents)|\balnd\b|"
+        ("axillary dissection",
+            r"axillary (?:lymph node )?(?:node )?(?:dissection|clearance|contents)|"
+            r"\balnd\b|"
          r"\banc\b|axillary node clearance|level [i1]{1,3}\b"),
-        ("re-excision", r"re-?excision|cavity (?:shav|margin|biops|excision)\w*|new (?:\w+ )?margins?|shav(?:e|ing)s?|"
+        ("re-excision",
+            r"re-?excision|cavity (?:shav|margin|biops|excision)\w*|new (?:\w+ )?margins?|"
+            r"shav(?:e|ing)s?|"
          r"further (?:excision|margin)|additional (?:\w+ )?margin"),
-        ("wide local excision", r"wide local|\bwle\b|lumpectomy|segment(?:al|ectomy)|partial mastectomy|"
+        ("wide local excision",
+         r"wide local|\bwle\b|lumpectomy|segment(?:al|ectomy)|partial mastectomy|"
          r"quadrantectomy|tylectomy|wide excision|breast[- ]conserving|therapeutic mammoplasty"),
         ("mastectomy", r"mastectomy|\bmrm\b"),
         ("reduction", r"reduction|mammoplasty|mammaplasty"),
         ("fine needle aspiration", r"\bfnac?\b|fine[- ]needle|aspirat|cytolog"),
         ("vacuum biopsy", r"vacuum|\bvab\b|\bvae\b|\bvabb\b|mammotome|\bvacc?b\b"),
         ("punch biopsy", r"punch"),
-        ("core biopsy", r"\bcores?\b|tru-?cut|\bcnb\b|\bncb\b|\bwbn\b|\bwcb\b|needle (?:core )?biops|\b1[0-8] ?-?(?:g\b|gauge)|"
-         r"stereo\w* (?:guided )?(?:breast )?biops|ultrasound[- ]guided|us[- ]guided|u/s[- ]guided|mri[- ]guided|"
+        ("core biopsy",
+            r"\bcores?\b|tru-?cut|\bcnb\b|\bncb\b|\bwbn\b|\bwcb\b|needle (?:core )?biops|"
+            r"\b1[0-8] ?-?(?:g\b|gauge)|"
+         r"stereo\w* (?:guided )?(?:breast )?biops|ultrasound[- ]guided|us[- ]guided|"
+         r"u/s[- ]guided|mri[- ]guided|"
          r"needle bx|stereotactic"),
-        ("excision biopsy", r"excision(?:al)?|excised|microdochectomy|duct excision|local excision|open biopsy|"
+        ("excision biopsy",
+            r"excision(?:al)?|excised|microdochectomy|duct excision|local excision|"
+            r"open biopsy|"
          r"surgical biopsy|hadfield|wire[- ](?:guided|localised|localized)|lesion removed"),
     )
 )  # fmt: skip
 _NOT_DONE: Final = re.compile(
-    r"recommend|advis|suggest|should|previous|prior|follow[- ]?up|to follow|await|plan|consider|correlat|known|"
+    r"recommend|advis|suggest|should|previous|prior|follow[- ]?up|to follow|await|"
+    r"plan|consider|correlat|known|"
     r"history|future|further management|for excision|on excision|in excision|until|if |subsequent|"
     r"earlier|site change|biopsy site|mdt"
 )
@@ -169,12 +184,15 @@ _NOT_DONE: Final = re.compile(
 
 def procedure_of(sentences: Iterable[Sentence], tissue: Tissue) -> Statement | None:
     """Give how a specimen was taken: headings and specimen lines first, then the rest."""
-    rows = [s for s in sentences if not _NOT_DONE.search(s.text)]
+    rows = list(sentences)
     first = [s for s in rows if s.section is Section.SPECIMEN or s.starts_line]
     order = (*[s for s in first if s.section is not Section.GROSS], *rows)
     for sentence in order:
         for name, pattern in _PROCEDURES:
             if not (match := pattern.search(sentence.text)):
+                continue
+            around = sentence.text[max(0, match.start() - 30) : match.end() + 24]
+            if _NOT_DONE.search(around):
                 continue
             if tissue is Tissue.BREAST and name in ("sentinel node", "axillary dissection"):
                 continue
@@ -192,8 +210,10 @@ def procedure_of(sentences: Iterable[Sentence], tissue: Tissue) -> Statement | N
 
 
 _CLOCK: Final = re.compile(
-    r"(?<![\d.])(1[0-2]|[1-9])(?:[:.](\d\d))?(?: ?(?:-|to|/|and) ?(1[0-2]|[1-9])(?:[:.](\d\d))?)? ?(?:o'? ?c?l?ock\b|o'?cl\b|oc\b|o'c\b|clock\b)|"
-    r"(?:@|\bat|position|,) ?(1[0-2]|[1-9]):(00|30)\b|clock (?:position|face)\D{0,6}(1[0-2]|[1-9])\b|"
+    r"(?<![\d.])(1[0-2]|[1-9])(?:[:.](\d\d))?(?: ?(?:-|to|/|and) ?(1[0-2]|"
+    r"[1-9])(?:[:.](\d\d))?)? ?(?:o'? ?c?l?ock\b|o'?cl\b|oc\b|o'c\b|clock\b)|"
+    r"(?:@|\bat|position|,|breast|axilla|quadrant) ?(1[0-2]|[1-9]):(00|30)\b|"
+    r"clock (?:position|face)\D{0,6}(1[0-2]|[1-9])\b|"
     r"\b(1[0-2]|[1-9])(?::00)? ?(?:h|hr|hrs|h00)\b(?! \w*fix)"
 )
 
@@ -217,8 +237,10 @@ def clock_of(sentences: Iterable[Sentence]) -> Statement | None:
 
 
 _DISTANCE: Final = re.compile(
-    r"(\d{1,3}(?:\.\d)?)(?: ?(-|to) ?\d{1,3}(?:\.\d)?)? ?(cm|mm) ?(?:\(?fn\b|f\.n|fr(?:om)? (?:the )?nipple|from nip|from (?:the )?(?:nac|areola)|cfn|from n\b)|"
-    r"(\d{1,2}(?:\.\d)?) ?cmfn|\b(?:fn|distance from (?:the )?nipple|nipple distance|dfn)\W{0,3}(\d{1,3}(?:\.\d)?) ?(cm|mm)|"
+    r"(\d{1,3}(?:\.\d)?)(?: ?(-|to) ?\d{1,3}(?:\.\d)?)? ?(cm|mm) ?(?:\(?fn\b|f\.n|"
+    r"fr(?:om)? (?:the )?nipple|from nip|from (?:the )?(?:nac|areola)|cfn|from n\b)|"
+    r"(\d{1,2}(?:\.\d)?) ?cmfn|\b(?:fn|distance from (?:the )?nipple|nipple distance|"
+    r"dfn)\W{0,3}(\d{1,3}(?:\.\d)?) ?(cm|mm)|"
     r"\bn ?\+ ?(\d{1,2}(?:\.\d)?)\b"
 )
 
@@ -242,12 +264,22 @@ def distance_of(sentences: Iterable[Sentence]) -> Statement | None:
 _QUADRANTS: Final = tuple(
     (name, re.compile(pattern))
     for name, pattern in (
-        ("upper outer", r"upper[ ,-]{1,2}outer|outer[ ,-]{1,2}upper|[lr]?\buoq|\b[lr]uoq|upper lateral|superolateral"),
-        ("upper inner", r"upper[ ,-]{1,2}inner|inner[ ,-]{1,2}upper|\b[lr]?uiq|upper medial|superomedial"),
-        ("lower outer", r"lower[ ,-]{1,2}outer|outer[ ,-]{1,2}lower|\b[lr]?loq|lower lateral|inferolateral"),
-        ("lower inner", r"lower[ ,-]{1,2}inner|inner[ ,-]{1,2}lower|\b[lr]?liq|lower medial|inferomedial"),
+        ("upper outer",
+            r"upper[ ,-]{1,2}outer|outer[ ,-]{1,2}upper|[lr]?\buoq|\b[lr]uoq|"
+            r"upper lateral|superolateral"),
+        ("upper inner",
+            r"upper[ ,-]{1,2}inner|inner[ ,-]{1,2}upper|\b[lr]?uiq|upper medial|"
+            r"superomedial"),
+        ("lower outer",
+            r"lower[ ,-]{1,2}outer|outer[ ,-]{1,2}lower|\b[lr]?loq|lower lateral|"
+            r"inferolateral"),
+        ("lower inner",
+            r"lower[ ,-]{1,2}inner|inner[ ,-]{1,2}lower|\b[lr]?liq|lower medial|"
+            r"inferomedial"),
         ("axillary tail", r"axillary tail|tail of spence"),
-        ("central", r"retro-?areolar|sub-?areolar|\bcentral (?:breast|quadrant|location|region|portion)|breast,? central"),
+        ("central",
+            r"retro-?areolar|sub-?areolar|\bcentral (?:breast|quadrant|location|region|"
+            r"portion)|breast,? central"),
     )
 )  # fmt: skip
 
@@ -256,7 +288,7 @@ def quadrant_of(sentences: Iterable[Sentence]) -> Statement | None:
     """Give the quadrant; two quadrants are unsure."""
     seen: dict[str, str] = {}
     for sentence in sentences:
-        if "margin" in sentence.text:
+        if re.search(r"margin|sutur|orient|clips? at", sentence.text):
             continue
         for name, pattern in _QUADRANTS:
             if pattern.search(sentence.text):

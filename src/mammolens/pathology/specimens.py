@@ -1,7 +1,7 @@
 """Give each sentence of a report to the specimen that it is about.
 
-Labels of the report ("A.", "Specimen 2") come first. A report without labels is divided by side, and
-a heading that names only lymph nodes begins a specimen of nodes.
+Labels of the report ("A.", "Specimen 2") come first. A report without labels is divided by side,
+and a heading that names only lymph nodes begins a specimen of nodes.
 """
 
 from __future__ import annotations
@@ -27,14 +27,22 @@ _TELLING: Final = (
     Section.ADDENDUM,
 )
 _NODE_HEADING: Final = re.compile(
-    r"^\W*(?:(?:left|right|lt|rt|l|r)\b\.? ?)?(?:(?:axilla(?:ry)?|breast,?)\W{0,3})?(?:sentinel|axillary|slnb?\b|lymph)"
-    r"[\w ,/()#-]{0,60}?(?:nodes?|biopsy|clearance|dissection|slnb?|contents|excision)?[\w ,()/]{0,30}(?:[:.-]|$)"
+    r"^\W*(?:(?:left|right|lt|rt|l|r)\b\.? ?)?(?:(?:axilla(?:ry)?|"
+    r"breast,?)\W{0,3})?(?:sentinel|axillary|slnb?\b|lymph)"
+    r"[\w ,/()#-]{0,60}?(?:nodes?|biopsy|clearance|dissection|slnb?|contents|"
+    r"excision)?[\w ,()/]{0,30}(?:[:.-]|$)"
 )
+_TAKEN: Final = re.compile(
+    r"\b(?:left|right|lt|rt)\b(?!.*procedure)|biops(?!.*procedure)|dissection|"
+    r"clearance|excision|\bcore|\bfna|slnb|#"
+)
+"""A heading that says how the nodes were taken; a row of a form such as "Lymph nodes" does not."""
 _BREAST_HEADING: Final = re.compile(
     r"^\W*(?:(?:left|right|lt|rt|l|r)\b\W{0,2})?(?:breast|mastectomy|lumpectomy|wide local)"
 )
 _NAMED: Final = re.compile(
-    r"\b(?:specimens?|parts?|biops(?:y|ies)|jars?|pots?|tumou?rs?|sites?) (?:#|no\.? ?)?\(?([a-h]\d?|\d)\b"
+    r"\b(?:specimens?|parts?|biops(?:y|ies)|jars?|pots?|tumou?rs?|sites?) (?:#|"
+    r"no\.? ?)?\(?([a-h]\d?|\d)\b"
     r"|\(([a-h])\)|(?:^|\bin |\bon |\bof |\bfrom )([a-h])\b(?=[:,)]|$| (?:shows?|is|contains?)\b)"
 )
 _SPLIT: Final = re.compile(
@@ -173,7 +181,8 @@ def _starts_nodes(sentence: Sentence) -> bool:
     if not sentence.starts_line or sentence.section not in (Section.DIAGNOSIS, Section.BODY):
         return False
     match = _NODE_HEADING.match(sentence.text)
-    return bool(match) and is_node(_heading(sentence.text)) and len(sentence.text) > 12
+    heading = _heading(sentence.text)
+    return bool(match) and is_node(heading) and bool(_TAKEN.search(heading))
 
 
 def _own(sentence: Sentence) -> list[Laterality]:
@@ -190,7 +199,7 @@ def _divided(sentence: Sentence) -> Iterator[Sentence]:
     for side, at in found[1:]:
         if side is last:
             continue
-        cuts = [m for m in _SPLIT.finditer(sentence.text, begin, at)]
+        cuts = list(_SPLIT.finditer(sentence.text, begin, at))
         if cuts:
             yield _part(sentence, begin, cuts[-1].start(), first)
             begin, first = cuts[-1].end(), False

@@ -45,7 +45,8 @@ _OPEN_END: Final = re.compile(
     re.IGNORECASE,
 )
 _STARTS_ITEM: Final = re.compile(
-    r"[-*>#]\s|\(?(?:[A-Z]|[a-z]|\d{1,2}|[ivx]{1,4})[.):]\s|[A-Za-z][\w /()'+-]{0,50}:"
+    r"[-*>#]\s|(?:[A-H]|[1-9])\d?\s?-\s|\(?(?:[A-Z]|[a-z]|\d{1,2}|[ivx]{1,4})[.):]\s|"
+    r"[A-Za-z][\w /()'+-]{0,50}:"
 )
 _LONG_LINE: Final = 58
 """A line this long without a full stop was probably broken by a printer's margin."""
@@ -107,7 +108,7 @@ def _continues(before: str, line: str) -> bool:
     return len(before) >= _LONG_LINE and not line.isupper() and not before.isupper()
 
 
-_WORDS: Final = [
+_WORDS: Final = (
     "carcinoma",
     "adenocarcinoma",
     "invasive",
@@ -151,7 +152,7 @@ _WORDS: Final = [
     "phyllodes",
     "metastatic",
     "metastasis",
-]
+)
 _REAL: Final = frozenset(
     [
         "typical",
