@@ -131,12 +131,12 @@ def test_time_grows_linearly(text: str) -> None:
         read_text(part)
         return time.process_time() - begin
 
-    short = max(seconds(text[: len(text) // 4]), 0.05)
-    assert seconds(text) < 9 * short
+    short = max(seconds(text[:30_000]), 0.05)
+    assert seconds(text[:120_000]) < 9 * short
 
 
 def test_a_text_of_five_megabytes_goes_to_a_person() -> None:
-    read = read_text("Left breast core: invasive carcinoma. " * 6_000)
+    read = read_text("Left breast core: invasive carcinoma. " * 140_000)
     assert all(s.outcome is None for s in read.specimens)
     assert "may be more than one report" in read.doubts[0]
 

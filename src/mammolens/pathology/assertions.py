@@ -70,12 +70,12 @@ _DENIED_BEFORE: Final = re.compile(
     r"\bsimulat(?:es|ing)\b|\babsent\b:?"
 )
 _DENIED_AFTER: Final = re.compile(
-    rf"\bnot (?:\w+ly )?(?:been )?{_NOT_SEEN}|: ?(?:\(?-\)?$|none|no\b|nil|absent|negative|"
-    r"neg\b|not\b|n/a|na\b|0(?![\d.])|n$)|\b(?:is|are|was|were) (?:\w+ly )?absent\b|\babsent\b|"
+    rf"\bnot (?:\w+ly )?(?:been )?{_NOT_SEEN}|[:=] ?(?:\(?-\)?$|(?:none|no|nil|absent|negative|neg|"
+    r"n/a|na|n|0)(?=\s*(?:$|[.,;()])(?!\d)))|\b(?:is|are|was|were) (?:\w+ly )?absent\b|\babsent\b|"
     r"\b(?:is|are|was|were|has been|have been|been) (?:\w+ly )?(?:excluded|ruled out)\b|"
-    r"\bruled out\b|\bnot applicable\b|\b(?:is|are) not (?:appropriate|warranted|"
-    r"indicated|justified)\b|\bnone (?:identified|seen|present|found)\b|"
-    r"(?<=[a-z]) - (?:none|no|absent|negative|not)\b|\bis negative\b|= ?(?:no|none|absent)\b"
+    r"\bruled out\b|\bnot applicable\b|\b(?:is|are) not (?:appropriate|warranted|indicated|"
+    r"justified)\b|\bnone (?:identified|seen|present|found)\b|"
+    r"(?<=[a-z]) - (?:none|no|absent|negative|not)(?=\s*(?:$|[.,;()]))|\bis negative\b(?! for)"
 )
 _HISTORY: Final = re.compile(
     r"\bhistory\b(?: of)?|\bh/o\b|\bhx\b|\bprevious(?:ly)?\b|\bprior\b(?! to)|\bpast\b|"

@@ -42,10 +42,14 @@ _UNSATISFACTORY: Final = re.compile(
 )
 _OTHER_PLACE: Final = re.compile(
     r"margin|\bnodes?\b|\bnodal\b|resection line|\binked?\b|\bskin\b|\bnipple\b|muscle|"
-    r"vascular|lymphatic|deep fascia|adequa|axilla|fascia|\bshav"
+    r"vascular|lymphatic|deep fascia|axilla|fascia|\bshav"
 )
 _NO_DIAGNOSIS: Final = frozenset(("", "normal", "cyst", "scar", "lipoma"))
 """Benign words that describe a sample even if it is not sufficient."""
+_BOTH: Final = re.compile(
+    r"in situ,? (?:or|nor|and|/) ?invasive|invasive,? (?:or|nor|and|/) ?in situ"
+)
+"""Denied together, they say that there is no malignancy."""
 _REVISES: Final = re.compile(
     r"amend|correct|revis|review|chang|reclassif|now\b|should read|replac|overrul|supersed|"
     r"upgrad|downgrad|in error|erroneous|withdrawn"
@@ -90,6 +94,8 @@ def _gather(rows: Iterable[Marked], cytology: bool) -> _Evidence:
             if outcome is None:
                 if not generic and how in (Assertion.AFFIRMED, Assertion.DOUBTED):
                     found.atypia.append(shown)
+                elif how is Assertion.DENIED and not elsewhere and "tumour" in text:
+                    found.no_malignancy.append(shown)
             elif how is Assertion.AFFIRMED:
                 if not (generic and outcome is Outcome.MALIGNANT and elsewhere):
                     found.certain.setdefault(outcome, []).append(shown)
@@ -99,7 +105,8 @@ def _gather(rows: Iterable[Marked], cytology: bool) -> _Evidence:
                 found.doubted.setdefault(outcome, []).append(shown)
             elif how is Assertion.DENIED:
                 found.denied.add(outcome)
-                if outcome in MALIGNANT and not elsewhere and outcome is not Outcome.INVASIVE:
+                both = outcome is not Outcome.INVASIVE or bool(_BOTH.search(text))
+                if outcome in MALIGNANT and not elsewhere and both:
                     found.no_malignancy.append(shown)
         match = _UNSATISFACTORY.search(text)
         if match and not row.is_rule and not elsewhere:
@@ -273,8 +280,9 @@ _WEAK: Final = ("normal", "cyst", "scar")
 def histology_of(rows: Sequence[Marked], outcome: Statement) -> Statement | None:
     """Give the histologies that are certainly present, from the diagnosis if there is one."""
     later = [row for row in rows if row.section is Section.ADDENDUM]
+    sections = (*_final_sections(rows), Section.ADDENDUM)
     tiers: list[list[Marked]] = [
-        [row for row in rows if row.section in (*_final_sections(rows), Section.ADDENDUM)],
+        [row for row in rows if row.section in sections],
         [row for row in rows if row.section in _LOWER],
     ]
     if any(_REVISES.search(row.text) and row.histologies() for row in later):

@@ -43,7 +43,7 @@ from mammolens.pathology.values import (
 __all__ = ["LONGEST_REPORT", "read_text"]
 
 LONGEST_REPORT: Final = 200_000
-"""Characters. A longer text is read, but it is probably more than one report: a person looks."""
+"""Characters. Of a longer text only these are read, no outcome is given, and a person looks."""
 _CYTOLOGY: Final = re.compile(r"cytolog|\bfna\b|\bfnac\b|fine needle|aspirat")
 _FORM: Final = (Section.SYNOPTIC, Section.MARKERS, Section.ADDENDUM, Section.COMMENT)
 
@@ -70,7 +70,7 @@ def read_text(text: str) -> TextReading:
     ...     Property.OUTCOME].reason
     'the report only suspects a diagnosis'
     """
-    sentences = divide(text)
+    sentences = divide(text[:LONGEST_REPORT])
     groups, floating = group(sentences)
     history = [s for s in sentences if s.section is Section.HISTORY]
     marked = {id(s): Marked(s) for s in sentences}

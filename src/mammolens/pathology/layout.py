@@ -74,7 +74,7 @@ _TITLES: Final = tuple(
             r"mammogra[a-z]*|ultrasound)(?: (?:history|details?|information|info|data|indications?|"
             r"notes?|summary|diagnosis|findings|question|context|background|hx|impression|dx|"
             r"features|and|&|history)){0,4}|(?:past |medical |family |previous |relevant )*history"
-            r"(?: of.{0,40})?|hx|indications?(?: for.{0,30})?|reason for.{0,30}|clinically|"
+            r"(?: of [a-z ]{0,40})?|hx|indications?(?: for.{0,30})?|reason for.{0,30}|clinically|"
             r"request(?: details| form)?|(?:previous|prior|past) (?:histology|biops[a-z]*|"
             r"reports?|pathology|specimens?|diagnosis|material|procedures?)|referral.{0,20}|"
             r"pre ?-?op(?:erative)? (?:dx|diagnosis)",

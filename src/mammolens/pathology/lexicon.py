@@ -76,7 +76,7 @@ INVASIVE_TYPES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
         ("lobular", r"\blobular\b|\bilc\b"),
         ("tubular", r"\btubular\b(?! (?:formation|differentiation|score))"),
         ("mucinous", r"\bmucinous\b|\bcolloid\b"),
-        ("medullary", r"\bmedullary\b"),
+        ("medullary", r"\bmedullary\b(?! (?:features|pattern|like))"),
         ("metaplastic", r"\bmetaplastic\b"),
         ("papillary invasive", r"\bpapillary\b"),
         ("cribriform invasive", r"\bcribriform\b"),

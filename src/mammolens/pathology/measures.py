@@ -214,7 +214,7 @@ def _word_grades(
 def _part_before(text: str, begin: int) -> bool:
     return bool(
         re.search(
-            r"(?:nuclear|tubul\w+|mito\w+|pleomorphism|differentiation)\W{0,3}$",
+            r"(?:nuclear|tubul\w+|mito\w+|pleomorphism|glandular differentiation)\W{0,3}$",
             text[max(0, begin - 24) : begin],
         )
     )

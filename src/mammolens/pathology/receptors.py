@@ -27,7 +27,9 @@ _NONE: Final = re.compile(
     r"insufficient|will be|requested|deferred|sent for|not evaluable|cannot be|recommended"
 )
 _LOW: Final = re.compile(r"low[- ]positive|weakly positive in [1-9] ?%|low expression")
-_POSITIVE: Final = re.compile(r"\bpositiv(?:e|ity)\b|\bpos\b|(?<=[\w)]) ?\+(?!\d)|\+ve|\bpresent\b")
+_POSITIVE: Final = re.compile(
+    r"\bpositiv(?:e|ity)\b|\bpos\b|(?:^|(?<=[\w)])) ?\+(?!\d)|\+ve|\bpresent\b"
+)
 _NEGATIVE: Final = re.compile(
     r"\bnegativ(?:e|ity)\b|\bneg\b|-ve\b|^ ?-(?= |,|;|\.|$|\)|/)|\(-\)|\babsent\b|"
     r"\bno (?:nuclear )?staining\b|\bnil\b"

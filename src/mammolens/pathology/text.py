@@ -36,7 +36,7 @@ _SIGNS: Final = str.maketrans(
 _BOX: Final = re.compile(r"[\[(](x|X|✓|✔| |_)?[\])]")
 """A tick box. Only a bracket with nothing or one mark inside is one."""
 _LEADER: Final = re.compile(
-    r"(?<=[\w)]) ?(?:\.{3,}+|_{3,}+|\t++| {3,}+|\s\|\s)[ .:_|]*+(?=[\w<>(+-])"
+    r"(?<=[A-Za-z0-9)]) ?(?:\.{3,}+|_{3,}+|\t++| {3,}+|\s\|\s)[ .:_|]*+(?=[\w<>(+-])"
 )
 """Dots, tabs or spaces between a title and its value in a form. Possessive: linear time."""
 _OPEN_END: Final = re.compile(
