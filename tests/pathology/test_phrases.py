@@ -1,4 +1,4 @@
-"""Phrases of every kind in every layout: a denied, doubted or affirmed malignancy stays what it is."""
+"""Phrases in every layout: denied, doubted and affirmed malignancies keep their meaning."""
 
 from __future__ import annotations
 

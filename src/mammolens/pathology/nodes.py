@@ -110,6 +110,8 @@ def nodes_of(rows: Iterable[Marked], *, only_nodes: bool) -> dict[Property, Stat
         line = row.sentence.line
         weight, examined, positive = _count(text)
         if weight and (best is None or weight > best[0]):
+            if best is not None and weight == 2 and positive is None:
+                positive = best[2]
             best = (weight, examined, positive, row.sentence.shown)
         elif best and weight and None in best[1:3]:
             examined = best[1] if best[1] is not None else examined

@@ -159,9 +159,9 @@ _PROCEDURES: Final = tuple(
          r"quadrantectomy|tylectomy|wide excision|breast[- ]conserving|therapeutic mammoplasty"),
         ("mastectomy", r"mastectomy|\bmrm\b"),
         ("reduction", r"reduction|mammoplasty|mammaplasty"),
-        ("fine needle aspiration", r"\bfnac?\b|fine[- ]needle|aspirat|cytolog"),
+        ("fine needle aspiration", r"\bfnac?\b|fine[- ]needle|aspirat|cytolog(?!ic\b|ical)"),
         ("vacuum biopsy", r"vacuum|\bvab\b|\bvae\b|\bvabb\b|mammotome|\bvacc?b\b"),
-        ("punch biopsy", r"punch"),
+        ("punch biopsy", r"punch(?!ed)"),
         ("core biopsy",
             r"\bcores?\b|tru-?cut|\bcnb\b|\bncb\b|\bwbn\b|\bwcb\b|needle (?:core )?biops|"
             r"\b1[0-8] ?-?(?:g\b|gauge)|"
@@ -212,7 +212,7 @@ def procedure_of(sentences: Iterable[Sentence], tissue: Tissue) -> Statement | N
 _CLOCK: Final = re.compile(
     r"(?<![\d.])(1[0-2]|[1-9])(?:[:.](\d\d))?(?: ?(?:-|to|/|and) ?(1[0-2]|"
     r"[1-9])(?:[:.](\d\d))?)? ?(?:o'? ?c?l?ock\b|o'?cl\b|oc\b|o'c\b|clock\b)|"
-    r"(?:@|\bat|position|,|breast|axilla|quadrant) ?(1[0-2]|[1-9]):(00|30)\b|"
+    r"(?:@|\bat|position|,|bx|biopsy|core|breast|axilla|quadrant) ?(1[0-2]|[1-9]):(00|30)\b|"
     r"clock (?:position|face)\D{0,6}(1[0-2]|[1-9])\b|"
     r"\b(1[0-2]|[1-9])(?::00)? ?(?:h|hr|hrs|h00)\b(?! \w*fix)"
 )
