@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -171,6 +171,7 @@ def divide(text: str) -> list[Sentence]:
     sentences: list[Sentence] = []
     section, spoken = Section.BODY, False
     names: tuple[str, ...] = ()
+    requests: set[int] = set()
     for number, line in enumerate(lines):
         if not line:
             if section in (Section.OTHER, Section.HISTORY) and spoken:
@@ -180,13 +181,33 @@ def divide(text: str) -> list[Sentence]:
         here = section
         if titled is not None:
             section, here, rest = _move(section, titled, line, rest)
+            if here is Section.HISTORY and rest:
+                requests.add(number)
             names, spoken = (names, spoken) if here is not titled else ((), False)
         called, rest = _called(rest, known)
         names = called or names
         for position, part in enumerate(_sentences(rest)):
             low, spoken = correct(_lower(part)), True
             sentences.append(Sentence(part, low, here, names, number, position == 0))
+    if requests and not any(one.section in _FINDINGS for one in sentences):
+        return [_released(one, requests) for one in sentences]
     return sentences
+
+
+_FINDINGS: Final = (
+    Section.BODY,
+    Section.MICRO,
+    Section.DIAGNOSIS,
+    Section.SYNOPTIC,
+    Section.ADDENDUM,
+)
+
+
+def _released(one: Sentence, requests: set[int]) -> Sentence:
+    """Take a sentence out of the history, if the history of a report never ends."""
+    if one.section is not Section.HISTORY or one.line in requests:
+        return one
+    return replace(one, section=Section.BODY)
 
 
 _IN_LINE: Final = re.compile(r"(?:^|(?<=[\s:;,]))\(?([A-H]|[1-9])[.):]\)?\s+(?=[A-Za-z]{2})")

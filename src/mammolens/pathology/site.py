@@ -10,7 +10,8 @@ from mammolens.core import Laterality
 from mammolens.pathology.layout import Section, Sentence
 from mammolens.pathology.values import Statement, Tissue
 
-__all__ = ["clock_of", "distance_of", "is_node", "laterality_of", "procedure_of", "quadrant_of",
+__all__ = ["clock_of", "distance_of", "is_node", "laterality_of",
+    "present_sides", "procedure_of", "quadrant_of",
            "sides_in", "tissue_of"]  # fmt: skip
 
 _PART: Final = (
@@ -22,12 +23,13 @@ _PART: Final = (
     r"14|axillary|localisation|localization|wire|hook|microdoch|vab|vae|side|cavity|margin)"
 )
 _SIDE: Final = re.compile(
-    rf"\b(left|right|lt|rt|l|r)\b(?:\.|\))?(?:[ -](?:\(\w+\) )?|, ?|: ?|/)(?={_PART})|"
+    rf"\b(left|right|lft|rgt|lt|rt|l|r)\b(?:\.|\))?(?:[ -](?:\(\w+\) )?|, ?|: ?|/)(?={_PART})|"
     r"(?:breast|axilla|nipple|mastectomy|biopsy|biopsies|core|cores|lumpectomy|excision|node|nodes|"
     r"wle|fna|vab|bx|tissue|dissection|quadrant|o'clock|specimen|reduction|clearance|laterality|"
-    r"side|sided|site|vae|mammotome)[ ,:;(=-]{1,3}(?:is |the )?(left|right|lt|rt|l|r)\b|"
-    r"\b(left|right)[- ]sided?\b|^\W{0,3}(left|right|lt|rt|l|r)\b(?=\W{0,2}$|[:,.)-]| [-(])|"
-    r"\((left|right|lt|rt|l|r)\)|\b(left|right)$|\bon the (left|right)\b|"
+    r"side|sided|site|vae|mammotome)[ ,:;(=-]{1,3}(?:is |the )?(left|right|lft|rgt|lt|rt|l|r)\b|"
+    r"\b(left|right)[- ]sided?\b|"
+    r"^\W{0,3}(left|right|lft|rgt|lt|rt|l|r)\b(?=\W{0,2}$|[:,.)-]| [-(])|"
+    r"\((left|right|lft|rgt|lt|rt|l|r)\)|\b(left|right)$|\bon the (left|right)\b|"
     r"\b(left|right)(?= (?:shows?|side|is|was|has|contains?|and (?:left|right) breasts?))|"
     r"\bfrom (?:the )?(left|right)\b|\b(l|r)(?=uoq|uiq|loq|liq|\buoq)"
 )
@@ -63,11 +65,13 @@ def sides_in(text: str) -> list[tuple[Laterality, int]]:
     return found
 
 
-_TIERS: Final = (
-    (Section.DIAGNOSIS, Section.SYNOPTIC, Section.ADDENDUM),
-    (Section.SPECIMEN,),
-    (Section.BODY, Section.MICRO, Section.GROSS, Section.COMMENT, Section.MARKERS),
-)
+def present_sides(text: str) -> list[tuple[Laterality, int]]:
+    """Find the sides that a sentence names for the present, not for an earlier finding."""
+    return [
+        (side, at)
+        for side, at in sides_in(text)
+        if not _EARLIER.search(text, max(0, at - 40), at + 30)
+    ]
 
 
 def laterality_of(sentences: Sequence[Sentence], history: Sequence[Sentence]) -> Statement | None:
@@ -84,9 +88,7 @@ def laterality_of(sentences: Sequence[Sentence], history: Sequence[Sentence]) ->
     seen: dict[Laterality, list[str]] = {}
     corrected: dict[Laterality, list[str]] = {}
     for sentence in sentences:
-        for side, at in sides_in(sentence.text):
-            if _EARLIER.search(sentence.text, max(0, at - 40), at + 30):
-                continue
+        for side, at in present_sides(sentence.text):
             seen.setdefault(side, []).append(sentence.shown)
             if sentence.section is Section.ADDENDUM and not _WRONG.search(
                 sentence.text, max(0, at - 24), at

@@ -13,7 +13,7 @@ from typing import Final
 
 from mammolens.core import Laterality
 from mammolens.pathology.layout import Section, Sentence
-from mammolens.pathology.site import is_node, sides_in
+from mammolens.pathology.site import is_node, present_sides, sides_in
 
 __all__ = ["Group", "group"]
 
@@ -186,7 +186,7 @@ def _starts_nodes(sentence: Sentence) -> bool:
 
 
 def _own(sentence: Sentence) -> list[Laterality]:
-    return list(dict.fromkeys(side for side, _ in sides_in(sentence.text)))
+    return list(dict.fromkeys(side for side, _ in present_sides(sentence.text)))
 
 
 def _divided(sentence: Sentence) -> Iterator[Sentence]:
