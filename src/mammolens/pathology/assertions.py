@@ -175,7 +175,13 @@ def context_of(sentence: str) -> Context:
             (_back(text, breaks, match.start(), False), match.start(), Assertion.HISTORICAL)
         )
     for match in _HISTORY.finditer(text):
-        ranges.append((match.end(), _end(text, breaks, match.end()), Assertion.HISTORICAL))
+        end = _end(text, breaks, match.end())
+        colon = text.find(":", match.end() + 2, end)
+        if colon < 0:
+            ranges.append((match.end(), end, Assertion.HISTORICAL))
+        else:  # What follows may be the earlier finding or the present one.
+            ranges.append((match.end(), colon, Assertion.HISTORICAL))
+            ranges.append((colon, end, Assertion.DOUBTED))
     return Context(text, Assertion.AFFIRMED, tuple(ranges))
 
 
