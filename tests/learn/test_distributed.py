@@ -161,7 +161,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(small_run, monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("WORLD_SIZE", "3")
     config = read_run(small_run / "run.toml")
-    with pytest.raises(ConfigError, match=r"8 images cannot be shared.*multiple of 3"):
+    with pytest.raises(ConfigError, match=r"8 images cannot be divided.*multiple of 3"):
         join_processes(config.train)
 
 

@@ -184,7 +184,7 @@ def test_first_stages_keep_their_statistics(small_run):
         ("train.unfreeze=[0.3,0.1]", "rise from 0"),
         ("train.unfreeze=[0.1,0.95]", "no step is left"),
         ("train.head_first=0.95", "no step is left"),
-        ("data.fold=1", "no fold 1 of 0"),
+        ("data.fold=1", "fold 1 of 0 does not exist"),
         ("train.precision=half", r"train\.precision"),
         ("name=My model", r"\[name\].*small letters"),
         ("version=1.0-beta", r"\[version\].*1\.0\.0"),

@@ -34,6 +34,10 @@ PEERS = {
     "calibration_error_statistics": (
         "scikit-learn: agreement::calibration_errors_by_their_definition"
     ),
+    "clopper_pearson": "SciPy: proportions::interval_is_that_of_scipy",
+    "clustered_shares": (
+        "exact intervals of patients: proportions::without_a_hit_the_patients_count"
+    ),
     "conformal_answers": "a loop: agreement::conformal_answers_are_sets",
     "calibration_line_statistics": (
         "statsmodels: agreement::the_calibration_line_is_a_logistic_regression"

@@ -21,7 +21,15 @@ from mammolens.errors import StorageError
 from mammolens.serve.holdings import NodeState, open_state
 from mammolens.serve.holdings.store import sweep
 from mammolens.serve.intake import receive
-from mammolens.serve.record import EXAMS, FILES, INSTANCES, JOBS, RESULTS, open_database
+from mammolens.serve.record import (
+    EXAMS,
+    FILES,
+    INSTANCES,
+    JOBS,
+    PICTURES,
+    RESULTS,
+    open_database,
+)
 from mammolens.serve.record.audit import verify
 from mammolens.serve.settings import NodeSettings
 
@@ -35,7 +43,7 @@ from pathlib import Path
 from mammolens.serve.holdings import store
 from mammolens.serve.intake import reception as intake
 from mammolens.model import ModelPackage
-from mammolens.serve.work import performance, results, worker
+from mammolens.serve.work import performance, pictures, results, worker
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.holdings import open_state
 
@@ -73,6 +81,9 @@ class InProcess:
 
     def perform(self, job, longest_s):
         return performance.perform(state, self.package, job)
+
+    def show(self, tasks, longest_s):
+        return pictures.make_pictures(state, self.package, tasks)
 
     end = start
 
@@ -119,10 +130,15 @@ def send_all(state: NodeState, folder: Path) -> list[bool]:
 
 def check_whole(state: NodeState) -> None:
     """Every row has its file, every file its row, and the trail is whole."""
-    for store, table in ((state.received, INSTANCES), (state.results, FILES)):
+    for store, tables in ((state.received, (INSTANCES, PICTURES)), (state.results, (FILES,))):
         sweep(state.database, store, age_s=-60)
         with state.database.read() as connection:
-            rows = {row.digest for row in connection.execute(sa.select(table))}
+            rows = {
+                row.digest
+                for table in tables
+                for row in connection.execute(sa.select(table))
+                if row.digest is not None
+            }
         files = {path.name: path for path in store.folder.glob("??/*")}
         assert rows == {*files}
         for name, path in files.items():

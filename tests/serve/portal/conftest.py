@@ -212,9 +212,8 @@ def make_stage(cast, tmp_path) -> Iterator[Callable[..., Stage]]:
         clock.now = cast.now
         database = open_database(_copy(cast.url, tmp_path), clock)
         made.append(database)
-        changes["web"] = {"tokens": {"pacs": NODE_TOKEN}, "retrievers": ("pacs",)} | changes.get(
-            "web", {}
-        )
+        web = {"tokens": {"pacs": NODE_TOKEN}} | changes.get("web", {})
+        changes["web"] = {"retrievers": tuple(web["tokens"])} | web
         changes["intake"] = {"min_free_mb": 0} | changes.get("intake", {})
         settings = NodeSettings(data=tmp_path / "node", **changes)
         stores = (Store(settings.data / name) for name in ("received", "results"))
