@@ -43,6 +43,7 @@ from mammolens.serve.record.people_tables import (
     ReadingMode,
     SignInMethod,
 )
+from mammolens.serve.record.phone_tables import DEVICES, REPEATS
 from mammolens.serve.record.reading_tables import (
     ADDENDA,
     AI_VIEWS,
@@ -100,6 +101,7 @@ __all__ = [
     "AUDIT",
     "COMMITMENTS",
     "DELIVERIES",
+    "DEVICES",
     "DIED",
     "EXAMS",
     "FILES",
@@ -122,6 +124,7 @@ __all__ = [
     "PRIORS",
     "READINGS",
     "RECALLS",
+    "REPEATS",
     "RESULTS",
     "ROLES",
     "ROUNDS",
