@@ -66,3 +66,13 @@ def test_a_person_has_so_many_devices(make_stage):
 def test_what_is_no_key_is_refused(stage):
     for body in ({"wrapped_key": "<script>"}, {"wrapped_key": "k" * 300}, {}):
         assert stage.ask("north-reader", "POST", "/devices", body).status_code == 422
+
+
+def test_closing_an_account_takes_its_keys(stage):
+    device = added(stage)
+    reader = stage.cast.people["north-reader"]
+    closed = stage.ask("north-head", "PUT", f"/people/{reader}/active", {"active": False})
+    assert closed.status_code == 200
+    kept = sa.select(DEVICES.c.wrapped_key).where(DEVICES.c.id == device)
+    with stage.database.read() as connection:
+        assert connection.execute(kept).scalar_one() is None

@@ -1,4 +1,4 @@
-"""Idempotency-Key: what is sent twice counts once, also at the same moment and after a new start."""
+"""Idempotency-Key: what is sent twice counts once, also at the same moment."""
 
 from __future__ import annotations
 

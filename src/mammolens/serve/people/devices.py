@@ -19,7 +19,15 @@ from mammolens.serve.people.refusals import Refusal, Refused
 from mammolens.serve.record import DEVICES, PEOPLE, Database, audit
 from mammolens.serve.settings import PeopleSettings
 
-__all__ = ["Device", "add_device", "list_devices", "release_key", "wipe_device", "wipe_devices_of"]
+__all__ = [
+    "Device",
+    "add_device",
+    "list_devices",
+    "release_key",
+    "take_keys",
+    "wipe_device",
+    "wipe_devices_of",
+]
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ def wipe_device(database: Database, person: Person, device_id: str) -> None:
     """
     with database.write() as connection:
         this = sa.and_(DEVICES.c.id == device_id, DEVICES.c.person_id == person.id)
-        if not _wipe(connection, database.now(connection), this):
+        if not take_keys(connection, database.now(connection), this):
             raise Refused(Refusal.UNKNOWN)
         detail: audit.Detail = {"device": device_id[:8]}
         audit.append(database, connection, person.actor, "device_wiped", None, detail)
@@ -118,13 +126,16 @@ def wipe_devices_of(database: Database, asking: Person, person_id: int) -> int:
     """
     with database.write() as connection:
         person = managed_person(connection, asking, person_id)
-        wiped = _wipe(connection, database.now(connection), DEVICES.c.person_id == person_id)
+        wiped = take_keys(connection, database.now(connection), DEVICES.c.person_id == person_id)
         detail: audit.Detail = {"person": person.name, "count": wiped}
         audit.append(database, connection, asking.actor, "devices_wiped", None, detail)
     return wiped
 
 
-def _wipe(connection: sa.Connection, now: datetime, which: sa.ColumnElement[bool]) -> int:
+def take_keys(
+    connection: sa.Connection, now: datetime, which: sa.ColumnElement[bool]
+) -> int:
+    """Delete the keys of some devices; gives how many had one."""
     values = {"wiped_at": now, "wrapped_key": None}
     wiping = DEVICES.update().where(which, DEVICES.c.wiped_at.is_(None)).values(values)
     return connection.execute(wiping).rowcount
