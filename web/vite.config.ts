@@ -1,6 +1,6 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
-import { serviceWorker } from "./pwa/build_worker";
+import { serviceWorker } from "./pwa/build_worker.ts";
 
 /** The page that `mammolens serve` gives at `/`; nothing is inlined, as its policy forbids that. */
 export default defineConfig({
