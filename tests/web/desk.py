@@ -39,8 +39,6 @@ DARK, BRIGHT = 24, 90
 
 
 DESK: Mapping[str, Any] = {"viewport": {"width": 1920, "height": 1080}}
-NO_FAULTS = ("status of 4", "ERR_INTERNET_DISCONNECTED", "ERR_FAILED")
-"""What the console calls an error although it is meant: refusals, and requests without a line."""
 
 
 class Desk:
@@ -48,6 +46,9 @@ class Desk:
 
     `shots` is the folder of pictures, `axe` the source of axe-core, `screen` the device.
     """
+
+    meant: tuple[str, ...] = ("status of 4",)
+    """What the console calls an error although it is meant: refusals."""
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class Desk:
         self.page.on("request", lambda request: self._check_host(request.url))
 
     def _note(self, message: Any) -> None:
-        if message.type == "error" and not any(one in message.text for one in NO_FAULTS):
+        if message.type == "error" and not any(one in message.text for one in self.meant):
             self.errors.append(message.text)
 
     def _check_host(self, url: str) -> None:

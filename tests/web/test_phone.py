@@ -6,6 +6,7 @@ picture in out/web-shots/phone, to be looked at.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import sys
@@ -65,6 +66,9 @@ CONTROLLED = (
 
 class Phone(Desk):
     """A phone in somebody's hand."""
+
+    meant = (*Desk.meant, "ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_RESET", "ERR_FAILED")
+    """Also requests without a line."""
 
     def fingers(self, *steps: tuple[str, list[tuple[float, float]]]) -> None:
         """Touch the picture; points are shares of its width and height."""
@@ -126,12 +130,13 @@ class Walk:
         if found:
             self.barriers[title] = found
 
-    def other_window(self) -> httpx.Client:
+    @contextlib.contextmanager
+    def other_window(self) -> Iterator[httpx.Client]:
         """The same person in another window, which has a line."""
         cookies = {one["name"]: one["value"] for one in self.phone.context.cookies()}
-        client = httpx.Client(base_url=f"{self.service.address}/api/v1", cookies=cookies)
-        client.headers["x-csrf-token"] = client.get("/session").json()["csrf_token"]
-        return client
+        with httpx.Client(base_url=f"{self.service.address}/api/v1", cookies=cookies) as client:
+            client.headers["x-csrf-token"] = client.get("/session").json()["csrf_token"]
+            yield client
 
     def exam(self, patient: str) -> dict[str, Any]:
         """Give the row of the newest exam of a patient."""
@@ -154,6 +159,7 @@ def walk(request, chromium, axe, tmp_path_factory) -> Iterator[Walk]:
         made = Walk(chromium, served, axe)
         yield made
         made.phone.context.close()
+        made.admin.client.close()
     finally:
         served.end()
 
@@ -316,7 +322,7 @@ def test_a_conflict_is_shown_and_nothing_is_overwritten(walk) -> None:
     phone.page.wait_for_load_state("networkidle")
     phone.offline(True)
     answer(phone, "2", "2", "On the phone.")
-    phone.press("Lock my answer", sure=True)
+    phone.press("Lock my answer, show the AI", sure=True)
     phone.page.get_by_text("Kept on this device; it is sent").first.wait_for()
     with walk.other_window() as other:
         reading = other.post(f"/exams/{exam['id']}/readings").json()

@@ -26,14 +26,17 @@ export function ExamSummary({ facts }: { facts: ExamFacts }) {
         <AiCell row={detail} />
         <StatusWord status={detail.status} />
       </div>
-      <dl className="facts">
-        {lines.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value || "–"}</dd>
-          </div>
-        ))}
-      </dl>
+      <details>
+        <summary>{words.say("exam.facts")}</summary>
+        <dl className="facts">
+          {lines.map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value || "–"}</dd>
+            </div>
+          ))}
+        </dl>
+      </details>
       {exam.doubts.length > 0 && (
         <ul className="doubts">
           {exam.doubts.map((doubt) => (
