@@ -7,6 +7,7 @@ picture in out/web-shots/phone, to be looked at.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import re
 import shutil
 import sys
@@ -190,6 +191,16 @@ def test_it_can_be_installed(walk) -> None:
     assert [one for one in errors if one["errorId"] != "in-incognito"] == []
 
 
+def test_the_first_page_is_small() -> None:
+    files = [
+        PAGE,
+        *(PAGE.parent / name[1:] for name in re.findall(r'/assets/[^"]+', PAGE.read_text())),
+    ]
+    sizes = [len(gzip.compress(file.read_bytes())) for file in files]
+    assert len(files) >= 3
+    assert sum(sizes) <= 200_000
+
+
 def test_the_worklist_is_readable_with_one_thumb(walk) -> None:
     phone = walk.phone
     phone.page.reload()
@@ -218,26 +229,34 @@ def test_the_views_are_swiped_one_by_one(walk) -> None:
 
 def test_two_fingers_enlarge_or_change_the_window(walk) -> None:
     phone = walk.phone
-    before = phone.page.locator(".pocket-stage").screenshot()
+    before = picture(phone)
     apart = [[(0.5 - d, 0.5), (0.5 + d, 0.5)] for d in (0.1, 0.15, 0.2, 0.3, 0.35)]
     moves = [("touchMove", points) for points in apart[1:]]
     phone.fingers(("touchStart", apart[0]), *moves, ("touchEnd", []))
-    larger = wait_for(lambda: differs(phone, before))
+    wait_for(lambda: picture(phone) != before)
     phone.page.wait_for_timeout(1500)
     walk.look("enlarged")
+    scrolled = phone.page.locator(".pocket-stage").bounding_box()
+    phone.swipe(0.3, 0.7)
+    assert phone.view() == "R MLO"
+    assert phone.page.locator(".pocket-stage").bounding_box() == scrolled
     phone.page.get_by_role("button", name="Whole", exact=True).click()
+    phone.page.locator(".pocket-stage").scroll_into_view_if_needed()
+    phone.page.wait_for_timeout(500)
+    plain = picture(phone)
+    scrolled = phone.page.locator(".pocket-stage").bounding_box()
     together = [[(0.4, y), (0.6, y)] for y in (0.4, 0.45, 0.5, 0.6, 0.7)]
     moves = [("touchMove", points) for points in together[1:]]
     phone.fingers(("touchStart", together[0]), *moves, ("touchEnd", []))
-    wait_for(lambda: differs(phone, larger))
+    wait_for(lambda: picture(phone) != plain)
+    assert phone.page.locator(".pocket-stage").bounding_box() == scrolled
     phone.page.wait_for_timeout(1500)
     walk.look("window")
     phone.page.get_by_role("button", name="Whole", exact=True).click()
 
 
-def differs(phone: Phone, before: bytes) -> bytes | None:
-    now = phone.page.locator(".pocket-stage").screenshot()
-    return now if now != before else None
+def picture(phone: Phone) -> bytes:
+    return bytes(phone.page.locator(".pocket-stage").screenshot())
 
 
 def test_the_device_begins_to_keep_data(walk) -> None:
@@ -314,6 +333,28 @@ def test_it_is_delivered_once_after_a_restart(walk) -> None:
     walk.look("delivered")
 
 
+def test_a_draft_survives_a_restart_without_a_line(walk) -> None:
+    phone = walk.phone
+    place = f"/#/exams/{walk.exam('P_00173')['id']}"
+    phone.page.goto(place)
+    wait_for(lambda: phone.page.locator(".pocket-corner").count() and phone.view() == "R CC")
+    phone.page.wait_for_load_state("networkidle")
+    phone.offline(True)
+    phone.page.locator(".reading").get_by_label("Comment").fill("Half an answer.")
+    phone.page.get_by_text("Waits to be sent: 1").wait_for()
+    phone.restart()
+    phone.give_pin(PIN)
+    phone.rows()
+    phone.page.goto(place)
+    comment = phone.page.locator(".reading").get_by_label("Comment")
+    comment.wait_for()
+    wait_for(lambda: comment.input_value() == "Half an answer.")
+    walk.look("draft-after-a-restart")
+    phone.offline(False)
+    phone.page.get_by_text("Draft saved").wait_for()
+    phone.page.get_by_text("Waits to be sent: 1").wait_for(state="detached")
+
+
 def test_a_conflict_is_shown_and_nothing_is_overwritten(walk) -> None:
     phone = walk.phone
     exam = walk.exam("P_00173")
@@ -331,7 +372,7 @@ def test_a_conflict_is_shown_and_nothing_is_overwritten(walk) -> None:
         saved = other.put(f"/readings/{reading['id']}", json=theirs, headers=tagged)
         assert saved.status_code == 200, saved.text
         phone.offline(False)
-        phone.page.get_by_text("Nothing was overwritten").first.wait_for()
+        phone.page.get_by_text("what the server has stays as it is").first.wait_for()
         walk.look("conflict")
         now = other.get(f"/readings/{reading['id']}").json()
     assert (now["comment"], now["state"]) == ("In another window.", "draft")

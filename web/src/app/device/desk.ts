@@ -158,7 +158,10 @@ export function makeDeviceDesk(options: DeskOptions): DeviceDesk {
     },
     async lineIsBack() {
       if (vault === null) return;
-      await askKey(vault.device);
+      const mine = vault.device;
+      // The key is asked for only where there is something to hear: each time is audited.
+      const listed = await api.list();
+      if (!listed.some(({ id }) => id === mine)) await askKey(mine);
       if (vault !== null) await options.outbox().send();
     },
     async begin(session, pin) {

@@ -16,6 +16,7 @@ export function SignOut() {
   const { words, apis } = useDesk();
   const { outbox, items } = useQueue();
   const [asks, setAsks] = useState<Asking | null>(null);
+  const [failed, setFailed] = useState(false);
   const leave = async () => {
     await apis.device.close().catch(() => undefined);
     await apis.session.signOut().catch(() => undefined);
@@ -36,6 +37,7 @@ export function SignOut() {
   const sendFirst = async () => {
     await outbox.send().catch(() => undefined);
     if (outbox.items.length === 0) await leave();
+    else setFailed(true);
   };
   return (
     <>
@@ -55,6 +57,11 @@ export function SignOut() {
         <Dialog title={words.say("app.sign-out-unsent")} close={() => setAsks(null)}>
           <p>{words.say("app.sign-out-unsent-how")}</p>
           <QueueList items={items} isSending={outbox.isSending} />
+          {failed && (
+            <p className="note note-bad" role="alert">
+              {words.say("app.sign-out-still", { n: items.length })}
+            </p>
+          )}
           <div className="actions">
             <button type="button" className="primary" onClick={() => void sendFirst()}>
               {words.say("app.sign-out-send")}

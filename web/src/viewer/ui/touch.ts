@@ -30,6 +30,12 @@ export function listenToTouch(stage: HTMLElement, host: TouchHost): void {
     state = next;
     for (const act of acts) host.act(act);
   };
+  // Two fingers are the picture's, and so is one on an enlarged picture: the page does not scroll.
+  const claim = (event: TouchEvent) => {
+    if (event.touches.length > 1 || host.isZoomed()) event.preventDefault();
+  };
+  stage.addEventListener("touchstart", claim, { passive: false });
+  stage.addEventListener("touchmove", claim, { passive: false });
   stage.addEventListener("pointerdown", (event) => {
     stage.setPointerCapture(event.pointerId);
     state = touchDown(state, fingerOf(event));

@@ -47,7 +47,7 @@ def upgrade() -> None:
             ["exam_id"], ["exams.id"], name="fk_repeats_exam_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_repeats"),
-        sa.UniqueConstraint("person_id", "key", name="uq_repeats_person_id"),
+        sa.UniqueConstraint("person_id", "key", name="uq_repeats_person_id_key"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_repeats_created_at", "repeats", ["created_at"], unique=False)
