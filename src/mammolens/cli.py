@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mammolens import DISCLAIMER, cli_bench, cli_datasets, cli_node, cli_runs
+from mammolens import (
+    DISCLAIMER,
+    cli_bench,
+    cli_datasets,
+    cli_node,
+    cli_outcomes,
+    cli_pathology,
+    cli_runs,
+)
 from mammolens.cli_options import Jobs, Out, Overrides, RunFile, names_in, print_progress
 from mammolens.extras import need_extra
 from mammolens.sinks import needs_pictures, sink_names
@@ -29,6 +37,8 @@ app = typer.Typer(
 )
 app.add_typer(cli_datasets.app, name="datasets")
 app.add_typer(cli_node.app, name="node")
+app.add_typer(cli_outcomes.app, name="outcomes")
+app.add_typer(cli_pathology.app, name="pathology")
 for command in (
     cli_bench.compare,
     cli_bench.evaluate,

@@ -5,7 +5,7 @@
     MammolensError
       InputError      MissingInput, NotAnImage, UnsupportedImage, MissingAttribute, NotAMammogram,
                       IncompleteExam, NotAWholeView, BadRegion
-      DataError       InvalidManifest, PatientLeak
+      DataError       InvalidManifest, PatientLeak, UnreadableReport
       ConfigError
       ModelError      BadModelPackage, ContractMismatch
       DeliveryError   (a destination refused a result or cannot be reached; it is tried again)
@@ -35,6 +35,7 @@ __all__ = [
     "NotAnImage",
     "PatientLeak",
     "StorageError",
+    "UnreadableReport",
     "UnsupportedImage",
 ]
 
@@ -119,6 +120,10 @@ class InvalidManifest(DataError):
 
 class PatientLeak(DataError):
     """One patient is in more than one part of a split."""
+
+
+class UnreadableReport(DataError):
+    """A pathology report cannot be read or trusted; the message never has text of the report."""
 
 
 class ConfigError(MammolensError):

@@ -39,6 +39,7 @@ STATUS: dict[type[errors.MammolensError], Status] = {
     errors.BadRegion: Status(EXIT_USAGE, 422, 0xC003),
     errors.InvalidManifest: Status(EXIT_USAGE, 422, 0x0110),
     errors.PatientLeak: Status(EXIT_USAGE, 409, 0x0110),
+    errors.UnreadableReport: Status(EXIT_INCOMPLETE, 422, 0x0110),
     errors.ConfigError: Status(EXIT_USAGE, 400, 0x0110),
     errors.BadModelPackage: Status(1, 503, 0xA700),
     errors.ContractMismatch: Status(1, 503, 0xA701),

@@ -194,7 +194,7 @@ def test_other_weights_or_draws_have_other_maps(net, config):
 
 def test_maps_beyond_what_is_allowed_are_refused(net, config):
     small = config.data.model_copy(update={"maps_gb": 1e-6})
-    with pytest.raises(ConfigError, match=r"would take .* GB, and 1e-06 are allowed.*maps_gb"):
+    with pytest.raises(ConfigError, match=r"need .* GB, but 1e-06 GB are allowed.*maps_gb"):
         build_activations(net, some_pictures(), config.model_copy(update={"data": small}), 2)
 
 

@@ -99,7 +99,7 @@ def told(model: LogOdds, name: str) -> np.ndarray:
 def test_the_score_is_the_log_odds_of_malignancy(model):
     pixels = np.stack([picture(n) for n in range(3)])[:, None]
     shares = torch.softmax(model.net(torch.from_numpy(pixels)), 1)[:, 2].double().numpy()
-    np.testing.assert_allclose(probabilities(model, pixels, COSTS), shares, atol=1e-6)
+    np.testing.assert_allclose(probabilities(model, pixels), shares, atol=1e-6)
 
 
 def test_grad_cam_is_captums(model):

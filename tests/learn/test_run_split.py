@@ -59,7 +59,7 @@ def test_folds_hold_out_everyone_once_and_the_first_is_the_plain_split(tables):
     ]
     assert set().union(*folds) == {record.patient for record in load(tables).records}
     assert sum(map(len, folds)) == 32
-    with pytest.raises(ConfigError, match="no fold 4 of 4"):
+    with pytest.raises(ConfigError, match="fold 4 of 4 does not exist"):
         load(tables, "data.folds=4", "data.fold=4")
     with pytest.raises(ConfigError, match="1 folds leave no patient to validate on"):
         load(tables, "data.folds=1")
@@ -78,7 +78,7 @@ def test_inner_folds_cut_the_training_side_and_leave_those_held_out_apart(tables
     assert {record.patient for record in second.records} == women(
         load(tables, "data.folds=4", "data.fold=1"), Split.TRAIN
     )
-    with pytest.raises(ConfigError, match="no fold 3 of 3"):
+    with pytest.raises(ConfigError, match="fold 3 of 3 does not exist"):
         load(tables, "data.inner_folds=3", "data.inner_fold=3")
 
 

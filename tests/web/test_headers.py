@@ -6,9 +6,12 @@ Source: https://owasp.org/www-project-secure-headers/ (ci/headers_add.json, ci/h
 from __future__ import annotations
 
 import re
+import subprocess
 
 import httpx
 import pytest
+
+from .conftest import loopback
 
 LISTED = {
     "cache-control": "no-store",
@@ -66,7 +69,11 @@ def test_hashed_files_may_be_kept_and_nothing_else(service, built_page) -> None:
 
 
 def test_the_cookie_of_a_session_is_out_of_reach_of_scripts(service) -> None:
-    form = {"name": "admin", "password": service.one_time["admin"]}
+    command = loopback("served").run_mammolens(
+        "node", "administrator", "cookie.test", "--config", service.config
+    )
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    form = {"name": "cookie.test", "password": said.rpartition(": ")[2].strip()}
     cookie = httpx.post(f"{service.address}/api/v1/sign-in", json=form).headers["set-cookie"]
     assert "httponly" in cookie.lower()
     assert "samesite=strict" in cookie.lower()

@@ -1,4 +1,4 @@
-"""The whole application in a browser, step by step, as its people use it (issue: done when 1).
+"""The whole application in a browser, step by step, as its people use it.
 
 The steps follow each other and share the screens of five people; after one that failed the rest is
 skipped. Each leaves a picture in out/web-shots, to be looked at.
@@ -14,42 +14,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from io import BytesIO, StringIO
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from .conftest import ROOT, SHOTS, loopback
-from .desk import Desk
+from .story import HIGH, Story, read_the_rest, wait_analysed
 
-HIGH = "CONSTRUCTED"
 UPLOADED = "Uploaded"
-
-
-class Story:
-    """Who sits where, and what they found."""
-
-    def __init__(self, browser: Any, service: Any, axe: str, shots: Path) -> None:
-        self.browser, self.service, self.axe, self.shots = browser, service, axe, shots
-        self.desks: dict[str, Desk] = {}
-        self.barriers: dict[str, list[str]] = {}
-        self.failed_at = ""
-        self.exam = ""
-
-    def desk(self, name: str) -> Desk:
-        """Give the screen of a person, who signs in for the first time if they have not yet."""
-        if name not in self.desks:
-            desk = Desk(self.browser, self.service.address, name, self.shots, self.axe)
-            self.desks[name] = desk
-            desk.sign_in_first(self.service.one_time[name], lambda title: self.look(desk, title))
-        return self.desks[name]
-
-    def look(self, desk: Desk, title: str) -> None:
-        """Take a picture, and note what keeps people with disabilities out."""
-        desk.shot(f"{desk.name}-{title}")
-        found = desk.barriers()
-        if found:
-            self.barriers[f"{desk.name} {title}"] = found
 
 
 @pytest.fixture(scope="session")
@@ -146,7 +117,7 @@ def test_an_exam_is_uploaded_and_appears_on_the_worklist(story, tmp_path) -> Non
 
 def test_the_high_exam_is_at_the_top_and_hides_its_ai(story) -> None:
     reader = story.desk("north.reader")
-    _wait_analysed(story, reader)
+    wait_analysed(story, reader)
     first = reader.rows()[0]
     assert HIGH in first
     assert "High" not in first.split("\t")[0]
@@ -303,7 +274,7 @@ def test_the_referring_doctor_gets_a_pdf(story, tmp_path) -> None:
 
 def test_readings_are_exported_and_evaluated(story, tmp_path) -> None:
     for name in ("north.reader", "south.reader"):
-        _read_the_rest(story.desk(name))
+        read_the_rest(story.desk(name))
     admin = story.desk("admin")
     admin.go("Sites")
     row = admin.page.get_by_role("row", name="North Clinic")
@@ -332,34 +303,6 @@ def test_readings_are_exported_and_evaluated(story, tmp_path) -> None:
     readers = metrics["readers"]["birads"]["breast"]
     assert (readers["n"], readers["n_positive"], readers["n_without_reading"]) == (6, 1, 0)
     assert readers["readers"]["sensitivity"]["value"] == 1.0
-
-
-def _read_the_rest(desk: Desk) -> None:
-    """Read what is left at North as negative, over HTTP as the page does it."""
-    ask = desk.context.request
-    csrf = ask.get("/api/v1/session").json()["csrf_token"]
-    headers = {"x-csrf-token": csrf}
-    negative = {
-        "density": {"right": "b", "left": "b"},
-        "assessments": {"right": {"birads": "1"}, "left": {"birads": "1"}},
-        "recall": False,
-        "findings": [],
-        "comment": "",
-    }
-    items = ask.get("/api/v1/exams?limit=50").json()["items"]
-    north = [item for item in items if item["site"]["name"].startswith("North")]
-    for exam in north:
-        if exam["status"] == "signed":
-            continue
-        reading = ask.post(f"/api/v1/exams/{exam['id']}/readings", headers=headers).json()
-        for act, body in (("", negative), ("/lock", None), ("/revise", {"agree": True})):
-            place = f"/api/v1/readings/{reading['id']}{act}"
-            tagged = headers | {"if-match": reading["etag"]}
-            change = ask.post if act else ask.put
-            reading = change(place, headers=tagged, data=body).json()
-        tagged = headers | {"if-match": reading["etag"]}
-        signed = ask.post(f"/api/v1/readings/{reading['id']}/sign", headers=tagged)
-        assert signed.status == 200, signed.text()
 
 
 def test_a_session_that_ends_in_the_viewer_loses_nothing(story) -> None:
@@ -403,17 +346,3 @@ def test_no_page_made_an_error_or_asked_another_host(story) -> None:
     for desk in story.desks.values():
         assert desk.errors == []
         assert desk.strangers == []
-
-
-def _wait_analysed(story: Story, desk: Desk) -> None:
-    wait_for = loopback("served").wait_for
-    ask = desk.context.request
-
-    def analysed() -> bool:
-        items = story.desk("admin").context.request.get("/api/v1/exams").json()["items"]
-        return len(items) == 5 and all(i["status"] not in ("waiting", "analysing") for i in items)
-
-    assert ask.get("/api/v1/exams").status == 200
-    wait_for(analysed, 180.0)
-    desk.page.reload()
-    desk.page.get_by_role("link", name=HIGH).first.wait_for()

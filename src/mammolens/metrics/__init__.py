@@ -64,6 +64,7 @@ from mammolens.metrics.precision_recall import (
     probabilistic_f1_statistic,
 )
 from mammolens.metrics.probability import fit_logistic, log_odds, sigmoid, softmax
+from mammolens.metrics.proportions import clopper_pearson, clustered_shares
 from mammolens.metrics.ranked import RankedCounts, ranked_counts
 from mammolens.metrics.ranking import (
     RocCurve,
@@ -113,6 +114,8 @@ __all__ = [
     "brier_statistic",
     "calibration_error_statistics",
     "calibration_line_statistics",
+    "clopper_pearson",
+    "clustered_shares",
     "conformal_answers",
     "confusion",
     "confusion_matrix",

@@ -22,6 +22,8 @@ from mammolens.serve.record import (
     FILES,
     INSTANCES,
     JOBS,
+    OVERLAYS,
+    PICTURES,
     PRIORS,
     RESULTS,
     WorkState,
@@ -89,10 +91,10 @@ def test_an_exam_goes_as_a_whole_when_its_days_are_over(node, send, finish, cloc
     assert expire(node).exams == 0
     clock.turn(2 * DAY_S)
     assert count_expired(node.database, ALL).exams == 1
-    assert files_of(node) == 9  # four films with their previews, and the result
+    assert files_of(node) == 9
     gone = expire(node)
     assert (gone.exams, gone.files) == (1, 9)
-    for table in (EXAMS, INSTANCES, JOBS, RESULTS, FILES, DELIVERIES):
+    for table in (EXAMS, INSTANCES, PICTURES, JOBS, RESULTS, OVERLAYS, FILES, DELIVERIES):
         assert rows(table) == []
     assert files_of(node) == 0
     assert [row.action for row in rows(AUDIT)][-1] == "expired"

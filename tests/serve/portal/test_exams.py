@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from mammolens.serve.intake import receive
-from mammolens.serve.record import AUDIT, EXAMS, PICTURES, ROLES, SITES, PersonRole
+from mammolens.serve.record import AUDIT, EXAMS, PICTURES, ROLES, SITES, PersonRole, audit
 from mammolens.serve.work.pictures import claim_pictures
 
 from ..in_process import work_once
@@ -236,8 +236,12 @@ def stage_code(stage, who, path):
 def test_an_administrator_who_reads_does_not_learn_the_category_from_the_trail(reading):
     person, north = reading.cast.people["admin"], reading.cast.sites["north"]
     with reading.database.write() as connection:
+        said = {"recall": True, "about": "recall", "agreed": True, "version": 1}
+        audit.append(reading.database, connection, "person:other", "exam_decided", 3, said)
         role = {"person_id": person, "site_id": north, "role": PersonRole.READER.value}
         connection.execute(ROLES.insert().values(**role))
+    (told,) = reading.ask("admin", "GET", "/audit?exam=3&action=exam_decided").json()["items"]
+    assert told["detail"] == {"version": 1}
     (row,) = reading.ask("admin", "GET", "/audit?action=finished").json()["items"]
     assert row["detail"]["revision"] == 1
     assert "category" not in row["detail"]

@@ -1,7 +1,6 @@
 """The OpenAPI document, and whatever Schemathesis makes of it: no fault, no undocumented answer.
 
-Each operation has its own copy of the application and a share of a bounded time, which
-``MAMMOLENS_FUZZ_S`` sets.
+Each operation has a share of a bounded time, which ``MAMMOLENS_FUZZ_S`` sets.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from hypothesis import HealthCheck
 from mammolens.serve.portal import API
 
 BOUNDED_S = float(os.environ.get("MAMMOLENS_FUZZ_S", "150"))
-MOST_EXAMPLES = 60
-LEAST_S = 0.5
-EVERY_KIND = (*("admin", "north-head", "north-reader"),)
+MOST_EXAMPLES = 20
+LEAST_S = 0.2
+EVERY_KIND = ("admin", "north-reader")
 
 
 def document(stage) -> dict[str, Any]:
@@ -75,9 +74,10 @@ def test_whatever_is_sent_is_no_fault_and_every_answer_is_documented(make_stage,
     share_s = max(BOUNDED_S / len(EVERY_KIND) / len(found), LEAST_S)
     sent, faults = 0, dict[str, str]()
     for operation in found:
-        stage.database.close()
-        stage = make_stage()
         sent += _try(stage, who, operation, share_s, faults)
+        if operation.method != "get":  # it may have ended the session, or closed the account
+            stage.database.close()
+            stage = make_stage()
     assert not faults, "\n".join(faults.values())
     print(sent, "requests to", len(found), "operations")
     assert sent > 2 * len(found)

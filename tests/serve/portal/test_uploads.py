@@ -141,6 +141,50 @@ def test_archives_that_cannot_be_read_say_so(make_stage, make, problem):
     assert (found["state"], found["problem"]) == ("done", problem)
 
 
+def with_record(content, *, hides):
+    """Add zip64 records: the one that is pointed to is harmless, the one before the locator not."""
+    end = content.rindex(b"PK\x05\x06")
+    fields = struct.unpack_from("<4s4H2LH", content, end)
+
+    def record(size):
+        rest = (44, 45, 45, 0, 0, 1, 1, size, fields[6])
+        return struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", *rest)
+
+    said, true = (record(46), record(1 << 40)) if hides else (record(fields[5]),) * 2
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
+    return content[:end] + said + true + locator + content[end:]
+
+
+def many_entries(count):
+    """Write a directory that holds many more entries than it says."""
+    content = zipped({"a": b""})
+    end = content.rindex(b"PK\x05\x06")
+    size, place = struct.unpack_from("<2L", content, end + 12)
+    entries = content[place : place + size] * count
+    last = bytearray(content[end:])
+    struct.pack_into("<L", last, 12, len(entries))
+    return content[:place] + entries + bytes(last)
+
+
+def of_a_later_version():
+    content = bytearray(zipped({"a": b"b"}))
+    content[content.index(b"PK\x01\x02") + 6] = 255
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda: with_record(zipped({"a": b"b"}), hides=True), "too_many_files"),
+        (lambda: many_entries(21), "too_many_files"),
+        (of_a_later_version, "damaged"),
+    ],
+)
+def test_a_hostile_directory_is_refused_before_it_is_read(make_stage, make, problem):
+    stage = make_stage(uploads={"max_files": 10})
+    assert upload(stage, make(), filename="x.zip")["problem"] == problem
+
+
 def test_a_bomb_is_not_unpacked(make_stage):
     stage = make_stage(uploads={"max_unpacked_mb": 8})
     bomb = zipped({"a.dcm": b"\0" * (12 << 20), "b.dcm": b"x"})
@@ -264,6 +308,7 @@ def test_many_pieces_at_once_are_taken_once(stage, mammogram):
         done = list(pool.map(lambda _: put(stage, place, 0, film).status_code, range(8)))
     assert done.count(204) == 1
     assert {*done} <= {204, 409, 423, 503}
+    receive_whole(stage.state, threading.Event())  # where a late piece held the file just then
     assert result(stage, place)["members"][0]["outcome"] == "input"
 
 

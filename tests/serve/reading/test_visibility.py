@@ -35,7 +35,7 @@ def begin(clinic, exam, name, mode, state="draft", **values):
         "blinded": True,
     }
     with clinic.database.write() as connection:
-        round_ = sa.select(ROUNDS.c.id).where(ROUNDS.c.exam_id == exam)
+        round_ = sa.select(ROUNDS.c.id).where(ROUNDS.c.exam_id == exam).limit(1)
         number = connection.execute(round_).scalar_one_or_none()
         if number is None:
             made = ROUNDS.insert().values(
@@ -109,6 +109,42 @@ def test_a_reading_begun_blinded_stays_so_whatever_the_site_is_set_to(clinic):
     clinic.set(reading_mode="concurrent")
     assert not sees(clinic, "reader", exam)
     assert sees(clinic, "second", exam)
+
+
+def test_a_reading_begun_blinded_hides_the_category_too(clinic):
+    exam = clinic.exam()
+    begin(clinic, exam, "reader", "second_reader")
+    clinic.set(reading_mode="triage_only")
+    with clinic.database.read() as connection:
+        seen = [
+            reading.exams_with_visible_category(connection, clinic[name], [exam])
+            for name in ("reader", "second")
+        ]
+    assert seen == [set(), {exam}]
+
+
+def test_who_must_read_again_is_blinded_again(clinic):
+    clinic.set(reading_mode="second_reader")
+    exam = clinic.exam()
+    begin(clinic, exam, "reader", "second_reader", "locked")
+    decide(clinic, exam)
+    assert sees(clinic, "reader", exam)
+    with clinic.database.write() as connection:
+        connection.execute(EXAMS.update().values(version=2))
+    assert not sees(clinic, "reader", exam)
+    now = clinic.house.clock.now
+    with clinic.database.write() as connection:
+        opened = {"number": 2, "is_double": False, "state": "open", "opened_at": now}
+        made = ROUNDS.insert().values(exam_id=exam, **opened).returning(ROUNDS.c.id)
+        number = connection.execute(made).scalar_one()
+    assert not sees(clinic, "reader", exam)
+    begin(clinic, exam, "reader", "second_reader", round_id=number)
+    assert not sees(clinic, "reader", exam)
+    with clinic.database.write() as connection:
+        locked = {"state": "locked", "locked_at": now, "first_answer": "{}"}
+        locked |= {"first_version": 2, "blinded": False}
+        connection.execute(READINGS.update().values(locked))
+    assert sees(clinic, "reader", exam)
 
 
 def test_an_exam_without_a_site_is_read_by_nobody(clinic):

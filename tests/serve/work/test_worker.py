@@ -15,7 +15,17 @@ from pydicom import dcmread
 
 from mammolens.errors import ConfigError, StorageError
 from mammolens.serve.intake import receive
-from mammolens.serve.record import AUDIT, DELIVERIES, FILES, JOBS, RESULTS
+from mammolens.serve.record import (
+    AUDIT,
+    DELIVERIES,
+    EXAMS,
+    FILES,
+    JOBS,
+    RESULTS,
+    UNKNOWN_RANK,
+    Verdict,
+    enter_verdict,
+)
 from mammolens.serve.work import performance, worker
 from mammolens.sinks import SINKS, Artefact, worklist_csv
 
@@ -114,6 +124,19 @@ def test_a_late_view_revises(send, run, result, monkeypatch):
     assert (row.revision, row.supersedes, row.n_images) == (2, 1, 4)
     assert "missing_view" not in row.cautions
     assert told == [(1, ()), (2, ())]
+
+
+def test_a_low_exam_is_withheld_as_soon_as_more_comes(send, run, rows, state):
+    send(0, 1, 2, 3)
+    run()
+    with state.database.write() as connection:
+        enter_verdict(connection, 1, Verdict("low", 1, "m 1", 0.1, 0.01))
+    send(0, picture=9)
+    (exam,) = rows(EXAMS)
+    assert (exam.category, exam.rank, exam.version) == ("withheld", UNKNOWN_RANK, 5)
+    run()
+    (exam,) = rows(EXAMS)
+    assert (exam.revision, "not analysed yet" in exam.doubts) == (2, False)
 
 
 def test_a_revised_report_names_the_one_before(state, send, run, rows):

@@ -19,6 +19,7 @@ from mammolens.serve.record import (
     SITES,
     PersonRole,
     Verdict,
+    doubt_verdict,
     enter_verdict,
 )
 from mammolens.serve.worklist import ExamStatus, ListOrder, Question, list_exams
@@ -214,3 +215,25 @@ def test_a_reader_of_another_site_sees_nothing(site):
     other = site.house.invited("other", {site.house.site("south"): {PersonRole.READER}})
     assert site.list(other).total == 0
     assert site.list(site.house.person("admin")).total == 1
+
+
+@pytest.mark.parametrize(
+    ("category", "shown"),
+    [("low", "withheld"), ("intermediate", "intermediate"), ("high", "high"), ("failed", "failed")],
+)
+def test_nothing_is_low_while_newer_images_wait_for_their_analysis(site, category, shown):
+    site.set(reading_mode="concurrent")
+    before, other = site.exam(category), site.exam("low")
+    for _ in range(2):
+        with site.database.write() as connection:
+            doubt_verdict(connection, EXAMS.c.id == before)
+    rows = site.list().rows
+    assert [row.id for row in rows] == [before, other]
+    said = rows[0].ai
+    assert said.category == shown
+    (doubt,) = said.doubts
+    assert "not analysed yet" in doubt
+    assert site.list(categories=["low"]).total == 1
+    with site.database.write() as connection:
+        enter_verdict(connection, before, Verdict("low", 2, "m 1", 0.1, 0.01))
+    assert site.list().rows[0].ai.doubts == ()

@@ -57,7 +57,7 @@ def write_report(folder: Path, out: Path | None = None) -> tuple[Path, ...]:
     Parameters
     ----------
     folder
-        The output folder of evaluate, crossvalidate, ensemble, compare or explain.
+        The output folder of evaluate, crossvalidate, ensemble, compare, explain or outcomes audit.
     out
         The folder to write to; by default `folder`.
 
@@ -90,6 +90,8 @@ def _document_of(folder: Path) -> Document:
         EXPLAINED_SCHEMA,
         build_explained,
     )
+    from mammolens.bench.report.outcomes_document import build_outcomes
+    from mammolens.outcomes import FILE, SCHEMA
 
     if (compared := folder / COMPARE_FILE).is_file():
         pictures = sorted(folder.glob("*.png"), key=lambda path: (path.stem[0] != "r", path.stem))
@@ -98,6 +100,8 @@ def _document_of(folder: Path) -> Document:
         sheet = explained.with_suffix(".png")
         found = read_figures(explained, [EXPLAINED_SCHEMA], "mammolens explain")
         return build_explained(found, sheet if sheet.is_file() else None)
+    if (audited := folder / FILE).is_file():
+        return build_outcomes(read_figures(audited, [SCHEMA], "mammolens outcomes audit"))
     from mammolens.bench.report.evaluation_document import build_document
 
     return build_document(read_run(folder))

@@ -173,6 +173,7 @@ def forest(
     rows: Sequence[ForestRow],
     *,
     reference: float | None = None,
+    band: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw a forest plot: figures below each other, each with its interval; at most 40.
 
@@ -180,12 +181,17 @@ def forest(
     ----------
     reference
         Position of a thin dotted line, such as the figure over all groups.
+    band
+        Ends of a shaded range, such as acceptable figures; the axis shows it as far as its other
+        content reaches.
     """
     shown = rows[:_MOST_ROWS]
 
     def plot(figure: matplotlib.figure.Figure) -> None:
         axis: Any = figure.subplots()
         colour = LOOKS[0][0]
+        if band is not None:
+            axis.axvspan(*band, color=LOOKS[2][0], alpha=0.12, linewidth=0)
         if reference is not None:
             axis.axvline(reference, **_REFERENCE)
         for place, row in enumerate(shown):

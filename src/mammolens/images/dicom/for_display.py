@@ -32,9 +32,9 @@ from mammolens.images.dicom.tags import Tags
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["ShownImage", "read_for_display"]
+__all__ = ["FOR_DISPLAY", "ShownImage", "read_for_display"]
 
-_MORE: Final = frozenset(
+FOR_DISPLAY: Final = frozenset(
     {
         "NominalScannedPixelSpacing",
         "PixelSpacingCalibrationType",
@@ -73,7 +73,7 @@ def read_for_display(data: bytes, source: str) -> ShownImage:
         It has no grey picture, or one that is damaged or too large.
     """
     with quiet_pydicom():
-        more = read_bounded(BytesIO(data), source, wanted_of(_MORE)).dataset()
+        more = read_bounded(BytesIO(data), source, wanted_of(FOR_DISPLAY)).dataset()
         stream = BytesIO(data)
         tags, bounded = parse_header(stream, source)
         form = pixel_format(tags, bounded.syntax)

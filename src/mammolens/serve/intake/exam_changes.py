@@ -15,6 +15,7 @@ from mammolens.serve.record import (
     Database,
     PictureState,
     Role,
+    doubt_verdict,
     enter_header,
     enter_views,
     insert_once,
@@ -25,6 +26,7 @@ __all__ = ["show_exam", "touch_exam", "touch_siblings"]
 
 def touch_exam(database: Database, connection: sa.Connection, exam_id: int, version: int) -> None:
     """Begin the wait for more images again, and see whether the four views are there."""
+    doubt_verdict(connection, EXAMS.c.id == exam_id, EXAMS.c.version < version)
     views = connection.execute(
         sa.select(sa.func.count(sa.distinct(INSTANCES.c.view))).where(
             INSTANCES.c.exam_id == exam_id, INSTANCES.c.role == Role.INPUT.value
@@ -70,6 +72,7 @@ def touch_siblings(
     ids = list(
         connection.execute(sa.select(EXAMS.c.id).where(others).order_by(EXAMS.c.id)).scalars()
     )
+    doubt_verdict(connection, EXAMS.c.id.in_(ids))
     connection.execute(
         EXAMS.update()
         .where(EXAMS.c.id.in_(ids))

@@ -6,6 +6,7 @@ back, as a report without the patient's name would reach nobody.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
@@ -78,7 +79,7 @@ def gather_reading(
         site = _site(connection, exam.site_id)
         observer = _observer(connection, reading, site)
         shows_ai = may_see_ai(connection, person, exam.id)
-        ai = _ai(connection, exam.id) if shows_ai else None
+        ai = _ai(connection, exam) if shows_ai else None
         is_behind = _is_behind(connection, reading, exam)
         if ai is not None:
             note_ai_shown(database, connection, person, exam.id)
@@ -183,10 +184,10 @@ def _observer(connection: sa.Connection, reading: Reading, site: sa.Row[Any] | N
     return Observer(reading.person_name, name, site.name if site else None)
 
 
-def _ai(connection: sa.Connection, exam_id: int) -> AiStatement | None:
+def _ai(connection: sa.Connection, exam: sa.Row[Any]) -> AiStatement | None:
     asked = (
         sa.select(RESULTS)
-        .where(RESULTS.c.exam_id == exam_id)
+        .where(RESULTS.c.exam_id == exam.id)
         .order_by(RESULTS.c.revision.desc())
         .limit(1)
     )
@@ -194,6 +195,8 @@ def _ai(connection: sa.Connection, exam_id: int) -> AiStatement | None:
     if row is None:
         return None
     has_doubts = row.n_unreadable > 0 or "low_withheld" in row.cautions.splitlines()
+    # More may have come since, of which the result knows nothing.
+    has_doubts = has_doubts or bool(json.loads(exam.doubts or "[]"))
     category = TriageCategory(row.category)
     return AiStatement(category, row.model_name, row.model_version, has_doubts)
 

@@ -1,8 +1,9 @@
 """Readings of a site as the table of labelled images that ``mammolens evaluate`` reads.
 
-One row an image, with the BI-RADS of its breast as a reader gave it. The columns for the truth,
-`tumour` and `malignant`, are empty: pathology fills them in. A person who reads such a table back
-finds in the last columns whose answer it is and whether it was given without the AI.
+``mammolens outcomes audit`` reads it too. One row an image, with the BI-RADS of its breast as a
+reader gave it. The columns for the truth, `tumour` and `malignant`, are empty: pathology fills them
+in. A person who reads such a table back finds in the last columns whose answer it is and whether it
+was given without the AI.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ __all__ = ["COLUMNS", "AnswerKind", "ReaderKind", "readers_table"]
 COLUMNS: Final = (
     *("dataset", "image_id", "patient_id", "path", "laterality", "view", "tumour", "malignant"),
     *("birads", "density", "study_id", "reader", "read_as", "without_ai", "kept_after_ai"),
-    *("recalled", "signed_on"),
+    *("recalled", "signed_on", "exam_date"),
 )
 
 
@@ -114,6 +115,7 @@ def _rows(connection: sa.Connection, site_id: int, which: ReaderKind) -> Iterato
             READINGS,
             EXAMS.c.patient_id,
             EXAMS.c.study_instance_uid,
+            EXAMS.c.study_date,
             PEOPLE.c.name,
             INSTANCES.c.sop_instance_uid,
             INSTANCES.c.digest,
@@ -159,6 +161,7 @@ def _cells(
         "" if row.agreed is None else _yes_or_no(row.agreed),
         _yes_or_no(bool(said.recall)),
         row.signed_at.date().isoformat(),
+        row.study_date or "",
     ]
 
 

@@ -5,6 +5,7 @@ The mode of the site decides for readers:
 
 - concurrent: they see the AI at once;
 - second reader: after their own first answer was locked, and an arbiter once the case is theirs;
+  anew if images came after the decision, so that the exam is to be read again;
 - triage only: never; the category, which orders the worklist, is not hidden.
 
 A reading that was begun under the second mode stays blinded until it is locked, whatever the site
@@ -74,20 +75,19 @@ def exams_with_visible_category(
 def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
     """Say for which rows of `EXAMS` a person may see the AI: none that they may not know of."""
     own = of_exam(READINGS.c.exam_id == EXAMS.c.id, READINGS.c.person_id == person.id)
-    is_blinded = own.where(
-        READINGS.c.locked_at.is_(None), READINGS.c.mode == ReadingMode.SECOND_READER.value
-    )
+    is_blinded = _is_blinded(person)
     has_answered = own.where(
         sa.or_(
             READINGS.c.locked_at.is_not(None),
             READINGS.c.role == ReadingRole.ARBITER.value,
-        )
+        ),
+        ~_is_past(),
     )
     is_decided = of_exam(ROUNDS.c.exam_id == EXAMS.c.id, ROUNDS.c.state == RoundState.DECIDED.value)
     for_readers = sa.case(
         (_has_mode(ReadingMode.TRIAGE_ONLY), sa.false()),
         (_has_mode(ReadingMode.CONCURRENT), ~is_blinded),
-        else_=has_answered,
+        else_=sa.and_(has_answered, ~is_blinded),
     )
     for_others = sa.case(
         (_has_mode(ReadingMode.TRIAGE_ONLY), sa.false()),
@@ -104,7 +104,9 @@ def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
 
 def category_is_visible(person: Person) -> sa.ColumnElement[bool]:
     """Say for which rows of `EXAMS` a person may see the triage category."""
-    orders_alone = sa.and_(visible_exams(person), _has_mode(ReadingMode.TRIAGE_ONLY))
+    orders_alone = sa.and_(
+        visible_exams(person), _has_mode(ReadingMode.TRIAGE_ONLY), ~_is_blinded(person)
+    )
     return sa.or_(orders_alone, ai_is_visible(person))
 
 
@@ -118,6 +120,32 @@ def note_ai_shown(database: Database, connection: sa.Connection, person: Person,
     row = {"exam_id": exam, "person_id": person.id, "at": now}
     if insert_once(connection, AI_VIEWS, row):
         audit.append(database, connection, person.actor, "ai_shown", exam)
+
+
+def _is_blinded(person: Person) -> sa.ColumnElement[bool]:
+    """Say whether a person has begun to answer without the AI, and has not locked that."""
+    return of_exam(
+        READINGS.c.exam_id == EXAMS.c.id,
+        READINGS.c.person_id == person.id,
+        READINGS.c.locked_at.is_(None),
+        READINGS.c.mode == ReadingMode.SECOND_READER.value,
+    )
+
+
+def _is_past() -> sa.ColumnElement[bool]:
+    """Say whether a reading is of a round after which the exam is to be read again.
+
+    What a reader answered about fewer images does not show them what the AI says of all.
+    """
+    newer = ROUNDS.alias("newer")
+    is_newest = ~sa.exists().where(
+        newer.c.exam_id == ROUNDS.c.exam_id, newer.c.number > ROUNDS.c.number
+    )
+    is_behind = sa.and_(
+        ROUNDS.c.state == RoundState.DECIDED.value, ROUNDS.c.version != EXAMS.c.version
+    )
+    of_it = sa.exists().where(ROUNDS.c.id == READINGS.c.round_id, sa.or_(is_behind, ~is_newest))
+    return of_it.correlate(EXAMS, READINGS)
 
 
 def _reads(person: Person) -> sa.ColumnElement[bool]:

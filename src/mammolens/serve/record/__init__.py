@@ -88,6 +88,7 @@ from mammolens.serve.record.worklist_columns import UNKNOWN_RANK
 from mammolens.serve.record.worklist_rows import (
     ExamHeader,
     Verdict,
+    doubt_verdict,
     enter_header,
     enter_verdict,
     enter_views,
@@ -162,6 +163,7 @@ __all__ = [
     "batches",
     "beating",
     "count_present",
+    "doubt_verdict",
     "ensure_site",
     "enter_header",
     "enter_verdict",

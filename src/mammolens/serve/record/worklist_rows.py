@@ -19,6 +19,7 @@ __all__ = [
     "RANKS",
     "ExamHeader",
     "Verdict",
+    "doubt_verdict",
     "enter_header",
     "enter_verdict",
     "enter_views",
@@ -30,6 +31,11 @@ RANKS: Final = {"high": 0, "failed": 1, "withheld": UNKNOWN_RANK, "intermediate"
 ones, since nothing is known of it; one with a doubt stands with those whose category was withheld.
 """
 VIEWS: Final = ("RCC", "LCC", "RMLO", "LMLO")
+BEHIND: Final = (
+    "images_since",
+    "more images came after this result, and are not analysed yet",
+)
+"""The doubt about a result that was made of less than is there now."""
 _NOT_SHOWN: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DIGITS: Final = re.compile(r"(\d{4})(\d\d)(\d\d)")
 
@@ -118,6 +124,20 @@ def enter_verdict(connection: sa.Connection, exam_id: int, verdict: Verdict) -> 
             revision=verdict.revision,
         )
     )
+
+
+def doubt_verdict(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> None:
+    """Say of results that more has come since: a low one is withheld until that is analysed."""
+    asked = sa.select(EXAMS).where(EXAMS.c.category.is_not(None), *which)
+    for exam in connection.execute(asked).all():
+        doubts = [tuple(doubt) for doubt in json.loads(exam.doubts or "[]")]
+        category = "withheld" if exam.category == "low" else exam.category
+        said = {
+            "category": category,
+            "rank": min(exam.rank, UNKNOWN_RANK),
+            "doubts": json.dumps([*(doubt for doubt in doubts if doubt != BEHIND), BEHIND]),
+        }
+        connection.execute(EXAMS.update().where(EXAMS.c.id == exam.id).values(**said))
 
 
 def patient_key(exam: sa.Row[Any], patient_id: str | None, birth_date: str | None) -> str:

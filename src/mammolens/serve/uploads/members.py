@@ -20,6 +20,7 @@ from mammolens.serve.settings import UploadSettings
 
 __all__ = ["BrokenArchive", "Member", "Pieces", "members_of"]
 
+ENTRY_HEAD: Final = b"PK\x01\x02"
 ZIP_HEADS: Final = (b"PK\x03\x04", b"PK\x05\x06")
 PIECE_BYTES: Final = 1 << 20
 MOST_DIRECTORY_BYTES: Final = 32 << 20
@@ -142,7 +143,7 @@ def members_of(
         _check_directory(file, length, settings)
         try:
             archive = zipfile.ZipFile(file)
-        except (zipfile.BadZipFile, ValueError, OSError, UnicodeError) as error:
+        except (zipfile.BadZipFile, ValueError, OSError, RuntimeError, struct.error) as error:
             raise BrokenArchive("damaged") from error
         with archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -213,13 +214,35 @@ def _check_directory(file: BinaryIO, length: int, settings: UploadSettings) -> N
     if at < 0 or len(tail) - at < _END.size:
         raise BrokenArchive("damaged")
     *_, count, size, _offset, _comment = _END.unpack_from(tail, at)
+    locator = length - tail_bytes + at - _LOCATOR_64.size
     if at >= _LOCATOR_64.size and tail[at - _LOCATOR_64.size :].startswith(b"PK\x06\x07"):
         _, _, place, _ = _LOCATOR_64.unpack_from(tail, at - _LOCATOR_64.size)
-        file.seek(min(place, length))
-        record = file.read(_END_64.size)
-        if len(record) < _END_64.size:
-            raise BrokenArchive("damaged")
-        *_, count, size, _offset = _END_64.unpack(record)
+        # Programs differ in where they look for the record: where it is said to be, or before this.
+        found = [_end_64(file, min(place, length)), _end_64(file, locator - _END_64.size)]
+        count, size = (max(pair) for pair in zip((count, size), *found, strict=True))
     file.seek(0)
     if size > MOST_DIRECTORY_BYTES or count > settings.max_files * 2:
         raise BrokenArchive("too_many_files")
+    start = length - tail_bytes + at - size
+    for before in (0, _END_64.size + _LOCATOR_64.size):
+        file.seek(max(0, start - before))
+        # The directory does not believe its own count either: entries are many times its size.
+        if file.read(size).count(ENTRY_HEAD) > settings.max_files * 2:
+            raise BrokenArchive("too_many_files")
+    file.seek(0)
+
+
+def _end_64(file: BinaryIO, place: int) -> tuple[int, int]:
+    """Read how many entries a directory has, and how long it is; (0, 0): there is no such record.
+
+    Raises
+    ------
+    BrokenArchive
+        The record is cut off.
+    """
+    file.seek(max(0, place))
+    record = file.read(_END_64.size)
+    if len(record) < _END_64.size:
+        raise BrokenArchive("damaged")
+    head, *_, count, size, _offset = _END_64.unpack(record)
+    return (count, size) if head == b"PK\x06\x06" else (0, 0)

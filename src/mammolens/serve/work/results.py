@@ -24,6 +24,7 @@ from mammolens.serve.record import (
     Verdict,
     WorkState,
     audit,
+    doubt_verdict,
     enter_verdict,
     insert_once,
     leases,
@@ -244,6 +245,7 @@ def commit_result(
             .returning(RESULTS.c.id)
         ).scalar_one()
         enter_verdict(connection, job.exam_id, outcome.verdict(revision))
+        doubt_verdict(connection, EXAMS.c.id == job.exam_id, EXAMS.c.version > job.version)
         _enter_overlay(connection, job.exam_id, int(result_id), outcome.overlay)
         routes_before, sent = _earlier_deliveries(connection, job.exam_id)
         for file in files:

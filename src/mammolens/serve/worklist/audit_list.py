@@ -15,8 +15,10 @@ from mammolens.serve.record import AUDIT, EXAMS
 
 __all__ = ["AuditEntry", "AuditQuestion", "list_audit"]
 
-OF_THE_AI: Final = frozenset({"category", "malignancy", "tumour", "score", "files"})
-"""Keys of details that say what the AI says of an exam."""
+OF_THE_AI: Final = frozenset(
+    {"category", "malignancy", "tumour", "score", "files", "agreed", "recall", "about"}
+)
+"""Keys of details that say what the AI says of an exam, or what others answered."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ depends_on: str | None = None
 
 
 def upgrade() -> None:
-    """Make an empty table; it is filled when somebody asks."""
+    """Make an empty table, which is filled when somebody asks."""
     op.create_table(
         "headers",
         sa.Column("id", sa.Integer(), nullable=False),

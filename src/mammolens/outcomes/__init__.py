@@ -1,0 +1,43 @@
+"""The medical audit of a site: exams as they were read, set against what pathology found later.
+
+`exams` reads the readers' table, `results` the outcomes of patients, `linking` joins them and
+decides which exams have a known truth, `figures` computes shares with intervals, `audit` puts them
+together and `files` writes them. An outcome that is not known never counts as "no cancer".
+"""
+
+from __future__ import annotations
+
+from mammolens.outcomes.audit import AXES, SCHEMA, Audit, Settings, audit_exams
+from mammolens.outcomes.editions import CRITERIA, DEFAULT, EDITIONS
+from mammolens.outcomes.exams import AiAnswer, Exam, read_ai, read_exams
+from mammolens.outcomes.figures import FIGURES, PAIRED
+from mammolens.outcomes.files import FILE, write_audit
+from mammolens.outcomes.linking import Case, Linked, Reason, link
+from mammolens.outcomes.results import COLUMNS, Finding, Outcome, read_outcomes
+
+__all__ = [
+    "AXES",
+    "COLUMNS",
+    "CRITERIA",
+    "DEFAULT",
+    "EDITIONS",
+    "FIGURES",
+    "FILE",
+    "PAIRED",
+    "SCHEMA",
+    "AiAnswer",
+    "Audit",
+    "Case",
+    "Exam",
+    "Finding",
+    "Linked",
+    "Outcome",
+    "Reason",
+    "Settings",
+    "audit_exams",
+    "link",
+    "read_ai",
+    "read_exams",
+    "read_outcomes",
+    "write_audit",
+]

@@ -1,0 +1,160 @@
+"""The files of an audit: figures as JSON and CSV, interval cancers, and what was left out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from mammolens.errors import ConfigError
+from mammolens.files import storage, write_whole
+from mammolens.outcomes.audit import Audit, Settings, audit_exams
+from mammolens.outcomes.exams import read_ai, read_exams
+from mammolens.outcomes.figures import FIGURES
+from mammolens.outcomes.results import read_outcomes
+from mammolens.wording import table_cell
+
+__all__ = ["FILE", "write_audit"]
+
+FILE: Final = "outcomes.json"
+"""The figures in the output folder; `mammolens report` reads it."""
+
+Cells = tuple[Any, ...]
+
+_FIGURE_COLUMNS: Final = (
+    *("axis", "group", "who", "figure", "value", "low", "high", "numerator", "denominator"),
+    *("unit", "patients", "benchmark"),
+)
+_EXCLUDED_COLUMNS: Final = ("patient_id", "study_id", "exam_date", "reader", "reason")
+_UNLINKED_COLUMNS: Final = ("patient_id", "side", "date", "outcome", "source", "reason")
+_INTERVAL_COLUMNS: Final = (
+    *("patient_id", "study_id", "exam_date", "reader", "birads", "cancer_date", "days_after"),
+    *("side", "outcome", "size_mm", "ai_category", "ai_score", "ai_score_of_breast", "ai_called"),
+)
+
+
+def write_audit(
+    exams: Path,
+    outcomes: Path,
+    out: Path,
+    settings: Settings,
+    *,
+    ai: Path | None = None,
+    today: date | None = None,
+) -> tuple[Audit, tuple[Path, ...]]:
+    """Audit two tables, and write ``outcomes.json`` and four CSV files.
+
+    Parameters
+    ----------
+    exams
+        The readers' table of a site.
+    outcomes
+        The table of outcomes.
+    out
+        Folder for the files; it is created if it does not exist.
+    ai
+        ``worklist.csv`` of `mammolens analyze`, if the answers of the AI are not in `exams`.
+    today
+        The last possible day of an exam or outcome; by default the present day.
+
+    Returns
+    -------
+    tuple
+        The audit, and the written files.
+
+    Raises
+    ------
+    InvalidManifest
+        A table has a fault, or no exam can be audited.
+    ConfigError
+        A setting is not known, or the follow-up is said to reach into the future.
+    StorageError
+        A file cannot be written.
+    """
+    now = today or date.today()
+    if settings.complete_until is not None and settings.complete_until > now:
+        raise ConfigError(
+            f"outcomes cannot be complete until {settings.complete_until}, after today",
+            keyword="--complete-until",
+            remedy="Give the last day up to which all outcomes are in the table",
+        )
+    answers = None if ai is None else read_ai(ai)
+    audit = audit_exams(read_exams(exams, now), read_outcomes(outcomes, now), settings, answers)
+    tables = {
+        "figures.csv": (_FIGURE_COLUMNS, _figures(audit.figures)),
+        "interval_cancers.csv": (_INTERVAL_COLUMNS, _interval_cancers(audit.figures)),
+        "excluded_exams.csv": (_EXCLUDED_COLUMNS, _excluded(audit)),
+        "unlinked_outcomes.csv": (_UNLINKED_COLUMNS, _unlinked(audit)),
+    }
+    with storage(out, "the audit", keyword="--out"):
+        text = json.dumps(audit.figures, ensure_ascii=False, indent=1) + "\n"
+        written = [write_whole(out / FILE, text)]
+        for name, (columns, rows) in tables.items():
+            written.append(write_whole(out / name, _csv(columns, rows)))
+    return audit, tuple(written)
+
+
+def _figures(figures: Mapping[str, Any]) -> Iterator[Cells]:
+    """Give one row for each figure of each group, of the readers and of the AI."""
+    compared = figures["comparison"]
+    yield from _figure_rows(figures, "all", "all", "readers", figures["readers"])
+    if compared:
+        names = {"readers": "readers, exams with the AI", "ai": "ai", "difference": "ai − readers"}
+        for key, who in names.items():
+            yield from _figure_rows(figures, "all", "all", who, compared[key])
+    for axis, groups in figures["groups"].items():
+        for one in groups:
+            yield from _figure_rows(figures, axis, one["group"], "readers", one["readers"])
+            if one["ai"]:
+                yield from _figure_rows(figures, axis, one["group"], "ai", one["ai"])
+
+
+def _figure_rows(
+    figures: Mapping[str, Any], axis: str, group: str, who: str, found: Mapping[str, Any]
+) -> Iterator[Cells]:
+    is_share = who != "ai − readers"
+    for key in FIGURES:
+        one = found.get(key)
+        if one is None:
+            continue
+        top = one["n_positive"] if is_share else None
+        yield (
+            *(axis, group, who, key, one["value"], one["low"], one["high"], top, one["n"]),
+            *("exam", one["n_patients"], figures["benchmarks"][key] if is_share else None),
+        )
+
+
+def _interval_cancers(figures: Mapping[str, Any]) -> Iterator[Cells]:
+    for one in figures["interval_cancers"]:
+        yield tuple(one[column] for column in _INTERVAL_COLUMNS)
+
+
+def _excluded(audit: Audit) -> Iterator[Cells]:
+    for exam, reason in audit.linked.excluded:
+        yield exam.patient_id, exam.study_id, exam.day, exam.reader, reason.value
+
+
+def _unlinked(audit: Audit) -> Iterator[Cells]:
+    for one in audit.linked.unlinked:
+        outcome = one.outcome
+        side = outcome.side.value if outcome.side else ""
+        finding = outcome.finding.value
+        yield outcome.patient_id, side, outcome.day, finding, outcome.source, one.reason
+
+
+def _csv(columns: Cells, rows: Iterable[Cells]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    return table_cell(str(value)) if isinstance(value, str | date) else value

@@ -1,0 +1,173 @@
+"""Read the free text or the form of a pathology report: the specimens and what is stated of each.
+
+    text → sentences with section and label → specimens → outcome, histology, grade, …
+
+Each value carries the sentence that proves it. What the report does not state is left out; what it
+states in a way that can be understood twice is unsure and goes to a person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Final
+
+from mammolens.pathology.assertions import Assertion
+from mammolens.pathology.codes import b_code_of
+from mammolens.pathology.diagnosis import histology_of, outcome_of
+from mammolens.pathology.layout import Section, Sentence, divide
+from mammolens.pathology.measures import grades_of, size_of
+from mammolens.pathology.mentions import Marked
+from mammolens.pathology.nodes import nodes_of
+from mammolens.pathology.receptors import receptors_of
+from mammolens.pathology.site import (
+    clock_of,
+    distance_of,
+    laterality_of,
+    procedure_of,
+    quadrant_of,
+    tissue_of,
+)
+from mammolens.pathology.specimens import Group, group
+from mammolens.pathology.values import (
+    MALIGNANT,
+    Outcome,
+    Property,
+    SpecimenReading,
+    Statement,
+    TextReading,
+    Tissue,
+)
+
+__all__ = ["LONGEST_REPORT", "read_text"]
+
+LONGEST_REPORT: Final = 200_000
+"""Characters. Of a longer text only these are read, no outcome is given, and a person looks."""
+_CYTOLOGY: Final = re.compile(r"cytolog|\bfna\b|\bfnac\b|fine needle|aspirat")
+_FORM: Final = (Section.SYNOPTIC, Section.MARKERS, Section.ADDENDUM, Section.COMMENT)
+
+
+def read_text(text: str) -> TextReading:
+    r"""Read a pathology report.
+
+    Parameters
+    ----------
+    text
+        The whole report. Time grows linearly with its length.
+
+    Returns
+    -------
+    TextReading
+        The specimens in the order of the report; none if there is no text about tissue.
+
+    Examples
+    --------
+    >>> read = read_text("Left breast, core biopsy: invasive ductal carcinoma, grade 2. B5b.")
+    >>> [one.outcome.value for one in read.specimens], read.specimens[0].value(Property.GRADE)
+    (['invasive'], 2)
+    >>> read_text("Right breast core: suspicious for DCIS").specimens[0].statements[
+    ...     Property.OUTCOME].reason
+    'the report only suspects a diagnosis'
+    """
+    sentences = divide(text[:LONGEST_REPORT])
+    groups, floating = group(sentences)
+    history = [s for s in sentences if s.section is Section.HISTORY]
+    marked = {id(s): Marked(s) for s in sentences}
+    cytology = bool(_CYTOLOGY.search(" ".join(s.text for s in sentences[:60])))
+    loose = _place_floating(groups, [Marked(s) for s in floating])
+    read = [_read_specimen(one, history, marked, cytology, len(groups)) for one in groups]
+    doubts = []
+    if len(text) > LONGEST_REPORT:
+        doubts.append(f"the text has {len(text):,} characters: it may be more than one report")
+    if not read:
+        doubts.append("the report has no text about tissue")
+    if loose and not any(one.outcome in MALIGNANT or one.outcome is None for one in read):
+        doubts.append("a malignant diagnosis could not be given to a specimen")
+        read = [_doubted(one, doubts[-1]) for one in read]
+    if len(text) > LONGEST_REPORT:
+        read = [_doubted(one, doubts[0]) for one in read]
+    return TextReading(tuple(read), tuple(doubts))
+
+
+def _place_floating(groups: Sequence[Group], floating: Sequence[Marked]) -> bool:
+    """Give forms and receptors to the only specimen with carcinoma.
+
+    Returns whether sentences that belong to no specimen speak of a malignant diagnosis.
+    """
+    if not floating:
+        return False
+    with_cancer = [
+        one
+        for one in groups
+        if tissue_of(one.headings[:3]) is Tissue.BREAST
+        and any(_is_malignant(Marked(s)) for s in one.sentences)
+    ]
+    forms = [row for row in floating if row.section in _FORM]
+    if len(with_cancer) == 1:
+        with_cancer[0].sentences += [row.sentence for row in forms]
+        return False
+    return any(_is_malignant(row) for row in floating if row.section is not Section.SPECIMEN)
+
+
+def _is_malignant(row: Marked) -> bool:
+    return row.section not in (Section.SPECIMEN, Section.GROSS) and any(
+        one.concept.outcome in MALIGNANT and one.how is Assertion.AFFIRMED for one in row.mentions
+    )
+
+
+def _doubted(one: SpecimenReading, reason: str) -> SpecimenReading:
+    if one.tissue is not Tissue.BREAST:
+        return one
+    statements = dict(one.statements)
+    evidence = statements[Property.OUTCOME].evidence
+    statements[Property.OUTCOME] = Statement(None, 0.0, evidence, reason)
+    return SpecimenReading(one.name, one.tissue, MappingProxyType(statements))
+
+
+def _read_specimen(
+    one: Group,
+    history: Sequence[Sentence],
+    marked: dict[int, Marked],
+    cytology: bool,
+    count: int,
+) -> SpecimenReading:
+    tissue = Tissue.LYMPH_NODE if one.node_heading else tissue_of(one.headings[:3])
+    rows = [marked.get(id(s)) or Marked(s) for s in one.sentences]
+    request = history if count == 1 else []
+    where = [*(s for s in one.sentences if _says_where(s)), *_sampled(request)]
+    found: dict[Property, Statement | None] = {
+        Property.LATERALITY: laterality_of(one.sentences, request),
+        Property.PROCEDURE: procedure_of([*one.sentences, *_sampled(request)], tissue),
+        Property.CLOCK: clock_of(where),
+        Property.DISTANCE: distance_of(where),
+        Property.QUADRANT: quadrant_of(where),
+    }
+    if tissue is Tissue.BREAST:
+        outcome = outcome_of(rows, cytology=cytology)
+        found[Property.OUTCOME] = outcome
+        found[Property.B_CODE] = b_code_of(rows)
+        found[Property.HISTOLOGY] = histology_of(rows, outcome)
+        if outcome.unsure or outcome.value in {one.value for one in MALIGNANT}:
+            found |= receptors_of(rows)
+            found |= grades_of(rows, outcome)
+            found[Property.SIZE] = size_of(rows, outcome)
+    else:
+        found[Property.OUTCOME] = Statement(Outcome.NOT_BREAST.value, 0.95, _first(one))
+    if tissue in (Tissue.BREAST, Tissue.LYMPH_NODE):
+        found |= nodes_of(rows, only_nodes=tissue is Tissue.LYMPH_NODE)
+    order = {kind: stated for kind in Property if (stated := found.get(kind)) is not None}
+    return SpecimenReading(one.name, tissue, MappingProxyType(order))
+
+
+def _says_where(sentence: Sentence) -> bool:
+    return sentence.section is not Section.COMMENT
+
+
+def _sampled(history: Sequence[Sentence]) -> list[Sentence]:
+    """Sentences of the request that say what was sampled."""
+    return [s for s in history if re.search(r"biops|\bcores?\b|\bfna\b|excis|aspirat", s.text)]
+
+
+def _first(one: Group) -> tuple[str, ...]:
+    return (one.sentences[0].shown,) if one.sentences else ()

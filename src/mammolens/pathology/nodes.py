@@ -1,0 +1,163 @@
+"""Count the lymph nodes of a specimen: how many were examined, how many have a metastasis."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from mammolens.pathology.layout import Section
+from mammolens.pathology.mentions import Marked
+from mammolens.pathology.values import Property, Statement
+
+__all__ = ["nodes_of"]
+
+_PLACES: Final = (
+    Section.DIAGNOSIS,
+    Section.SYNOPTIC,
+    Section.MICRO,
+    Section.COMMENT,
+    Section.BODY,
+    Section.MARKERS,
+    Section.ADDENDUM,
+)
+_NUMBER: Final = {
+    **{str(n): n for n in range(100)},
+    **dict(
+        zip(
+            [
+                "no",
+                "one",
+                "two",
+                "three",
+                "four",
+                "five",
+                "six",
+                "seven",
+                "eight",
+                "nine",
+                "ten",
+                "eleven",
+                "twelve",
+                "thirteen",
+                "fourteen",
+                "fifteen",
+                "sixteen",
+                "seventeen",
+                "eighteen",
+                "nineteen",
+                "twenty",
+            ],
+            range(21),
+            strict=True,
+        )
+    ),
+    "none": 0,
+    "zero": 0,
+    "nil": 0,
+    "single": 1,
+    "both": 2,
+    "all": -1,
+}
+_N: Final = r"(\d{1,2}|" + "|".join(w for w in _NUMBER if w.isalpha()) + r")"
+_FRACTION: Final = re.compile(
+    rf"(?<![\d/.])(\d{{1,2}}) ?/ ?(\d{{1,2}})(?![\d/+]|\.\d| ?%)|\b{_N} (?:out )?of (?:the )?{_N}\b"
+)
+_EXAMINED: Final = re.compile(
+    r"total(?: number)?:? (\d{1,2})\b|number:? (\d{1,2})\b|"
+    rf"(?:nodes? |number )(?:examined|identified|found|retrieved|sampled|submitted|"
+    rf"received|present|seen)\D{{0,24}}?(\d{{1,2}})\b|"
+    rf"(?:number|total|no\.?) (?:of )?(?:sentinel |axillary |"
+    rf"lymph )*nodes?(?: examined| identified| found| retrieved|"
+    rf" sampled)?[^\d:]{{0,20}}:? ?(\d{{1,2}})\b|"
+    rf"\b{_N} (?:benign |negative |reactive |sentinel |axillary |lymph |unremarkable |"
+    rf"positive |small |intramammary |non-sentinel )*(?:nodes?|slns?)\b"
+)
+_POSITIVE_NODES: Final = re.compile(
+    r"(?:positive|involved|metasta[a-z]{1,4}|with (?:tumour|metasta[a-z]{1,4}|"
+    r"macro\w+|carcinoma))[^\d:/]{0,30}: ?(\d{1,2})\b|"
+    rf"(?:number|no\.?)(?: of)? (?:positive|involved)(?: nodes)?:? ?(\d{{1,2}})\b|"
+    rf"\b{_N} (?:positive|involved|contain|with (?:\w+ )?(?:macro|micro)?metast|show)\w*"
+)
+_NO_METASTASIS: Final = re.compile(
+    r"negative|\bno (?:evidence of )?(?:\w+ )?(?:metasta|malignan|carcinoma|tumour)|"
+    r"free of|benign|reactive|"
+    r"clear of|uninvolved|not involved|no nodal"
+)
+_NODE_WORD: Final = re.compile(r"\bnodes?\b|\bsln|\bsentinel|\bln\b|\blns\b|axilla|nodal|\balnd\b")
+_ITC: Final = re.compile(r"isolated tumour cells|\bitcs?\b|pn0 ?\(?i\+")
+
+
+def nodes_of(rows: Iterable[Marked], *, only_nodes: bool) -> dict[Property, Statement]:
+    """Give how many lymph nodes were examined and how many have a metastasis.
+
+    Parameters
+    ----------
+    rows
+        Sentences about the specimen.
+    only_nodes
+        Whether the specimen holds lymph nodes alone; else a sentence must speak of nodes.
+    """
+    best: tuple[int, int | None, int | None, str] | None = None
+    line = -1
+    for row in rows:
+        text = row.text
+        if row.section not in _PLACES or row.is_rule or "previous" in text:
+            continue
+        speaks = only_nodes or bool(_NODE_WORD.search(text))
+        if not (speaks or row.sentence.line == line) or "intramammary" in text:
+            continue
+        line = row.sentence.line
+        weight, examined, positive = _count(text)
+        if weight and (best is None or weight > best[0]):
+            if best is not None and weight == 2 and positive is None:
+                positive = best[2]
+            best = (weight, examined, positive, row.sentence.shown)
+        elif best and weight and None in best[1:3]:
+            examined = best[1] if best[1] is not None else examined
+            positive = best[2] if best[2] is not None else positive
+            best = (best[0], examined, positive, best[3])
+    if best is None:
+        return {}
+    pairs = ((Property.NODES_EXAMINED, best[1]), (Property.NODES_POSITIVE, best[2]))
+    return {kind: Statement(value, 0.9, (best[3],)) for kind, value in pairs if value is not None}
+
+
+def _count(text: str) -> tuple[int, int | None, int | None]:
+    """Give how good the count of a sentence is (0: none), nodes examined, nodes positive."""
+    none_seen = bool(_ITC.search(text)) and "macromet" not in text and "micromet" not in text
+    for match in _FRACTION.finditer(text):
+        if re.search(
+            r"score|allred|grade|level \d|\bfor\b.{0,4}$",
+            text[max(0, match.start() - 12) : match.start()],
+        ):
+            continue
+        first = _NUMBER[match[1] or match[3]]
+        second = _NUMBER[match[2] or match[4]]
+        first = second if first == -1 else first
+        if 0 <= first <= second and second > 0:
+            if (
+                match[3]
+                and _NO_METASTASIS.search(text)
+                and "positive" not in text
+                and "metasta" not in text
+            ):
+                first = 0
+            return 3, second, 0 if none_seen else first
+    examined = positive = None
+    if called := _POSITIVE_NODES.search(text):
+        positive = _NUMBER[next(group for group in called.groups() if group)]
+    if counted := _EXAMINED.search(text):
+        examined = _NUMBER[next(group for group in counted.groups() if group)]
+        if examined <= 0:
+            examined = None
+    if examined is not None and positive is None:
+        if _NO_METASTASIS.search(text) or none_seen:
+            positive = 0
+        elif re.search(r"positive|involved|metasta|contain", text) and not re.search(
+            r"examined|number", text
+        ):
+            positive = examined
+    if positive == -1:
+        positive = examined
+    return (2 if examined is not None else 1 if positive is not None else 0), examined, positive

@@ -1,0 +1,215 @@
+"""Give each sentence of a report to the specimen that it is about.
+
+Labels of the report ("A.", "Specimen 2") come first. A report without labels is divided by side,
+and a heading that names only lymph nodes begins a specimen of nodes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from mammolens.core import Laterality
+from mammolens.pathology.layout import Section, Sentence
+from mammolens.pathology.site import is_node, present_sides, sides_in
+
+__all__ = ["Group", "group"]
+
+_TELLING: Final = (
+    Section.DIAGNOSIS,
+    Section.SYNOPTIC,
+    Section.BODY,
+    Section.MICRO,
+    Section.MARKERS,
+    Section.COMMENT,
+    Section.ADDENDUM,
+)
+_NODE_HEADING: Final = re.compile(
+    r"^\W*(?:(?:left|right|lt|rt|l|r)\b\.? ?)?(?:(?:axilla(?:ry)?|"
+    r"breast,?)\W{0,3})?(?:sentinel|axillary|slnb?\b|lymph)"
+    r"[\w ,/()#-]{0,60}?(?:nodes?|biopsy|clearance|dissection|slnb?|contents|"
+    r"excision)?[\w ,()/]{0,30}(?:[:.-]|$)"
+)
+_TAKEN: Final = re.compile(
+    r"\b(?:left|right|lt|rt)\b(?!.*procedure)|biops(?!.*procedure)|dissection|"
+    r"clearance|excision|\bcore|\bfna|slnb|#"
+)
+"""A heading that says how the nodes were taken; a row of a form such as "Lymph nodes" does not."""
+_BREAST_HEADING: Final = re.compile(
+    r"^\W*(?:(?:left|right|lt|rt|l|r)\b\W{0,2})?(?:breast|mastectomy|lumpectomy|wide local)"
+)
+_NAMED: Final = re.compile(
+    r"\b(?:specimens?|parts?|biops(?:y|ies)|jars?|pots?|tumou?rs?|sites?) (?:#|"
+    r"no\.? ?)?\(?([a-h]\d?|\d)\b"
+    r"|\(([a-h])\)|(?:^|\bin |\bon |\bof |\bfrom )([a-h])\b(?=[:,)]|$| (?:shows?|is|contains?)\b)"
+)
+_SPLIT: Final = re.compile(
+    r"[,;.]\s*(?:and |while |whereas |but )?|\b(?:and|while|whereas|but) (?:the )?"
+)
+
+
+@dataclass
+class Group:
+    """A specimen: its name (``None`` without a label), its sentences, its headings."""
+
+    name: str | None
+    sentences: list[Sentence] = field(default_factory=list)
+    node_heading: bool = False
+
+    @property
+    def headings(self) -> list[str]:
+        """Lower-case beginnings of lines that say what the specimen is, the best first."""
+        order = (Section.SPECIMEN, Section.DIAGNOSIS)
+        lines = [s for wanted in order for s in self.sentences if s.section is wanted]
+        rest = [s for s in self.sentences if s.section not in order]
+        return [_heading(s.text) for s in (*lines, *rest) if s.starts_line]
+
+
+def _heading(text: str) -> str:
+    return re.split(r"[:.]| - ", text[:120], maxsplit=1)[0]
+
+
+def group(sentences: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
+    """Divide sentences among the specimens.
+
+    Returns
+    -------
+    groups, floating
+        The specimens in the order of the report, and sentences that belong to none for certain.
+    """
+    told = [s for s in sentences if s.section in (*_TELLING, Section.SPECIMEN, Section.GROSS)]
+    if any(s.names for s in told):
+        return _by_label(told)
+    return _by_side(told)
+
+
+def _by_label(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
+    groups: dict[str, Group] = {}
+    for sentence in told:
+        for name in sentence.names:
+            groups.setdefault(name, Group(name)).sentences.append(sentence)
+    floating: list[Sentence] = []
+    for sentence in told:
+        if not sentence.names:
+            for name in _names_inside(sentence, groups) or ():
+                groups[name].sentences.append(sentence)
+                break
+            else:
+                floating.append(sentence)
+    kept = [g for g in groups.values() if any(s.section in _TELLING for s in g.sentences)]
+    kept = kept or list(groups.values())
+    if len(kept) == 1:
+        kept[0].sentences += floating
+        return kept, []
+    return kept, _by_sides_of(kept, floating)
+
+
+def _names_inside(sentence: Sentence, groups: dict[str, Group]) -> list[str]:
+    found = (next(g for g in m.groups() if g).upper() for m in _NAMED.finditer(sentence.text))
+    return [name for name in found if name in groups]
+
+
+def _by_sides_of(groups: Sequence[Group], floating: Iterable[Sentence]) -> list[Sentence]:
+    """Give a sentence that names a side to the only breast specimen of that side."""
+    sides = {id(g): _sides(g) for g in groups}
+    left: list[Sentence] = []
+    running: Laterality | None = None
+    section: Section | None = None
+    for sentence in floating:
+        if sentence.section is not section:
+            section, running = sentence.section, None
+        own = {side for side, _ in sides_in(sentence.text)}
+        if len(own) == 1:
+            running = next(iter(own))
+        fitting = [
+            g
+            for g in groups
+            if running is not None and sides[id(g)] == {running} and not _nodes_only(g)
+        ]
+        if len(fitting) == 1 and sentence.section is not Section.SPECIMEN:
+            fitting[0].sentences.append(sentence)
+        else:
+            left.append(sentence)
+    return left
+
+
+def _sides(one: Group) -> set[Laterality]:
+    return {side for heading in one.headings for side, _ in sides_in(heading)}
+
+
+def _nodes_only(one: Group) -> bool:
+    return any(is_node(heading) for heading in one.headings[:1])
+
+
+def _by_side(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
+    parts = [part for sentence in told for part in _divided(sentence)]
+    deciding = [s for s in parts if s.section in (Section.DIAGNOSIS, Section.ADDENDUM)]
+    if not any(sides_in(s.text) for s in deciding):
+        deciding = [s for s in parts if s.section in _TELLING]
+    sides = list(dict.fromkeys(side for s in deciding for side in _own(s)))
+    has_nodes = any(_starts_nodes(s) for s in parts)
+    if len(sides) < 2 and not has_nodes:
+        return ([Group(None, list(told))] if told else []), []
+    groups: dict[tuple[Laterality | None, bool], Group] = {}
+    floating: list[Sentence] = []
+    running: Laterality | None = None
+    nodes, section = False, None
+    for sentence in parts:
+        if sentence.section is not section:
+            section, running, nodes = sentence.section, None, False
+        own = _own(sentence)
+        if sentence.starts_line:
+            if _starts_nodes(sentence):
+                nodes = True
+            elif own or _BREAST_HEADING.match(sentence.text):
+                nodes = False
+        if len(own) == 1 and len(sides) > 1:
+            running = own[0]
+        place = running if len(sides) > 1 else None
+        if len(sides) > 1 and place is None:
+            floating.append(sentence)
+            continue
+        here = groups.setdefault((place, nodes), Group(None, node_heading=nodes))
+        here.sentences.append(sentence)
+    telling = [g for g in groups.values() if any(s.section in _TELLING for s in g.sentences)]
+    return telling or list(groups.values()), floating
+
+
+def _starts_nodes(sentence: Sentence) -> bool:
+    if not sentence.starts_line or sentence.section not in (Section.DIAGNOSIS, Section.BODY):
+        return False
+    match = _NODE_HEADING.match(sentence.text)
+    heading = _heading(sentence.text)
+    return bool(match) and is_node(heading) and bool(_TAKEN.search(heading))
+
+
+def _own(sentence: Sentence) -> list[Laterality]:
+    return list(dict.fromkeys(side for side, _ in present_sides(sentence.text)))
+
+
+def _divided(sentence: Sentence) -> Iterator[Sentence]:
+    """Divide a sentence about both sides where the second side begins."""
+    found = sides_in(sentence.text)
+    if len(_own(sentence)) < 2 or sentence.section not in _TELLING:
+        yield sentence
+        return
+    begin, last, first = 0, found[0][0], True
+    for side, at in found[1:]:
+        if side is last:
+            continue
+        cuts = list(_SPLIT.finditer(sentence.text, begin, at))
+        if cuts:
+            yield _part(sentence, begin, cuts[-1].start(), first)
+            begin, first = cuts[-1].end(), False
+        last = side
+    yield _part(sentence, begin, len(sentence.text), first)
+
+
+def _part(sentence: Sentence, begin: int, end: int, first: bool) -> Sentence:
+    return replace(
+        sentence,
+        text=sentence.text[begin:end].strip(),
+        starts_line=sentence.starts_line and first,
+    )

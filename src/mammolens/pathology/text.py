@@ -1,0 +1,227 @@
+"""Clean the text of a report: one spelling for each sign, joined lines, corrected misspellings.
+
+All steps take time that grows linearly with the length of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+__all__ = ["correct", "logical_lines", "tidy"]
+
+_SIGNS: Final = str.maketrans(
+    {
+        **dict.fromkeys("‐‑‒–—―−", "-"),
+        **dict.fromkeys("‘’ʼ´`", "'"),
+        **dict.fromkeys("“”„", '"'),
+        **dict.fromkeys("\u00a0\u2007\u2009\u202f\f\v", " "),
+        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad", None),
+        "×": "x",
+        "µ": "u",
+        "•": "-",
+        "·": "-",
+        "●": "-",
+        "▪": "-",
+        "☒": "[x]",
+        "☑": "[x]",
+        "☐": "[ ]",
+        "½": ".5",
+        "≥": ">=",
+        "≤": "<=",
+        "…": "...",
+    }
+)
+_BOX: Final = re.compile(r"[\[(](x|X|✓|✔| |_)?[\])]")
+"""A tick box. Only a bracket with nothing or one mark inside is one."""
+_LEADER: Final = re.compile(
+    r"(?<=[A-Za-z0-9)]) ?(?:\.{3,}+|_{3,}+|\t++| {3,}+|\s\|\s)[ .:_|]*+(?=[\w<>(+-])"
+)
+"""Dots, tabs or spaces between a title and its value in a form. Possessive: linear time."""
+_OPEN_END: Final = re.compile(
+    r"(?:,|-|/|\b(?:of|the|with|and|or|for|no|not|in|to|a|an|from|is|are|at|by|without|than|"
+    r"shows?|showing|grade|evidence|carcinoma|invasive|breast))$",
+    re.IGNORECASE,
+)
+_STARTS_ITEM: Final = re.compile(
+    r"[-*>#]\s|(?:[A-H]|[1-9])\d?\s?-\s|\(?(?:[A-Z]|[a-z]|\d{1,2}|[ivx]{1,4})[.):]\s|"
+    r"[A-Za-z][\w /()'+-]{0,50}:"
+)
+_LONG_LINE: Final = 58
+"""A line this long without a full stop was probably broken by a printer's margin."""
+
+
+def tidy(text: str) -> str:
+    """Give each sign one spelling; the words stay as they are.
+
+    Examples
+    --------
+    >>> tidy("B5b\\u00a0– 12\\u00d79\\u2009mm")
+    'B5b - 12x9 mm'
+    """
+    return text.translate(_SIGNS).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def logical_lines(text: str) -> Iterator[str]:
+    """Give the lines of a tidy text: forms as ``title: value``, broken sentences joined.
+
+    An empty line is given as "".
+
+    Examples
+    --------
+    >>> list(logical_lines("Side ....... Left\\nThere is no evidence of\\nmalignancy.\\n[ ] DCIS"))
+    ['Side: Left', 'There is no evidence of malignancy.', '']
+    """
+    held: list[str] = []
+    for raw in text.split("\n"):
+        line = " ".join(_LEADER.sub(": ", _ticked(raw.strip().strip("|").strip())).split())
+        if held and _continues(held[-1], line):
+            held.append(line)
+            continue
+        if held:
+            yield " ".join(held)
+        held = [line]
+    if held:
+        yield " ".join(held)
+
+
+def _ticked(line: str) -> str:
+    """Take away the choices of a form that are not ticked."""
+    if "[" not in line and "(" not in line:
+        return line
+    marks = list(_BOX.finditer(line))
+    if not marks:
+        return line
+    kept = [line[: marks[0].start()]]
+    for mark, after in zip(marks, [*marks[1:], None], strict=True):
+        if (mark[1] or "").strip(" _"):
+            kept.append(line[mark.end() : after.start() if after else len(line)])
+    return " ".join(part.strip() for part in kept)
+
+
+def _continues(before: str, line: str) -> bool:
+    if not before or not line or before[-1] in ".:;!?" or _STARTS_ITEM.match(line):
+        return False
+    if line[0].islower() or _OPEN_END.search(before[-20:]):
+        return True
+    return len(before) >= _LONG_LINE and not line.isupper() and not before.isupper()
+
+
+_WORDS: Final = (
+    "carcinoma",
+    "adenocarcinoma",
+    "invasive",
+    "infiltrating",
+    "ductal",
+    "lobular",
+    "mucinous",
+    "metaplastic",
+    "medullary",
+    "malignant",
+    "malignancy",
+    "benign",
+    "fibroadenoma",
+    "papilloma",
+    "hyperplasia",
+    "atypical",
+    "atypia",
+    "fibrocystic",
+    "sclerosing",
+    "adenosis",
+    "insufficient",
+    "inadequate",
+    "suspicious",
+    "excluded",
+    "identified",
+    "negative",
+    "positive",
+    "receptor",
+    "oestrogen",
+    "estrogen",
+    "progesterone",
+    "mastectomy",
+    "lumpectomy",
+    "excision",
+    "biopsy",
+    "sentinel",
+    "histological",
+    "diagnosis",
+    "intermediate",
+    "necrosis",
+    "phyllodes",
+    "metastatic",
+    "metastasis",
+)
+_REAL: Final = frozenset(
+    [
+        "typical",
+        "globular",
+        "capillary",
+        "exclude",
+        "excludes",
+        "exclusion",
+        "incision",
+        "evasive",
+        "malignancies",
+        "atypia",
+        "metastases",
+        "diagnoses",
+        "hyperplastic",
+        "identifies",
+        "positively",
+        "negatively",
+        "suspicion",
+    ]
+)
+"""Correct words that are one letter away from a word of the list."""
+_SHORTEST: Final = 6
+_TOKEN: Final = re.compile(r"[a-z]{6,16}")
+
+
+def _without_one(word: str) -> Iterator[str]:
+    for at in range(len(word)):
+        yield word[:at] + word[at + 1 :]
+
+
+def _spellings() -> dict[str, str]:
+    """Every list word with one letter missing → the word; ambiguous ones are left out."""
+    found: dict[str, str] = {}
+    for word in _WORDS:
+        for form in {*_without_one(word), word}:
+            found[form] = "" if found.get(form, word) != word else word
+    return {form: word for form, word in found.items() if word}
+
+
+_KNOWN: Final = frozenset(_WORDS)
+_FORMS: Final = _spellings()
+
+
+def correct(text: str) -> str:
+    """Correct long words of pathology with one wrong, missing, added or exchanged letter.
+
+    Parameters
+    ----------
+    text
+        Lower-case text.
+
+    Examples
+    --------
+    >>> correct("invasvie ductal carcinma, atypical")
+    'invasive ductal carcinoma, atypical'
+    """
+    return _TOKEN.sub(_corrected, text)
+
+
+def _corrected(match: re.Match[str]) -> str:
+    token = match[0]
+    if token in _KNOWN or token in _REAL or token.rstrip("s") in _KNOWN:
+        return token
+    if token in _FORMS:
+        return _FORMS[token]
+    for form in _without_one(token):
+        word = _FORMS.get(form)
+        # One letter added or exchanged; the first letter is seldom wrong.
+        if word and word[0] == token[0] and abs(len(word) - len(token)) <= 1 and len(form) > 4:
+            return word
+    return token

@@ -1,0 +1,135 @@
+"""Phrases in every layout: denied, doubted and affirmed malignancies keep their meaning."""
+
+from __future__ import annotations
+
+import pytest
+
+from mammolens.pathology import MALIGNANT, read_text
+
+LAYOUTS = [
+    "Left breast core: {}.",
+    "LEFT BREAST, CORE BIOPSY:\n- {}.",
+    "Diagnosis: Left breast core biopsy, {}.",
+    "Left breast core biopsy shows {}.",
+    "Left breast, core biopsy - {}.",
+    "FINAL DIAGNOSIS:\nA. Left breast, core:\n   {}.",
+    "Conclusion\nLeft breast core: {}. See comment.",
+    "Left core biopsy\nMicroscopy: {}.\n",
+    "Result: {}.\nSite: left breast",
+    "{}. Left breast core.",
+]
+WITHOUT = [
+    "no evidence of malignancy",
+    "no malignancy seen",
+    "negative for malignancy",
+    "negative for carcinoma",
+    "no in situ or invasive carcinoma",
+    "no atypia, in situ or invasive malignancy",
+    "fibroadenoma, negative for atypia or malignancy",
+    "benign breast tissue without evidence of malignancy",
+    "fat necrosis; no malignant cells are identified",
+    "no tumour seen",
+    "malignancy is not identified; fibroadenoma",
+    "usual hyperplasia. There is no DCIS. There is no invasive carcinoma",
+    "neither DCIS nor invasive carcinoma identified",
+    "free of carcinoma",
+    "sclerosing adenosis, no carcinoma",
+    "papilloma with no evidence of malignancy or atypia",
+    "fibrocystic changes without atypia, DCIS or invasive carcinoma",
+    "fibroadenoma. DCIS: none. Invasive carcinoma: none",
+    "invasive carcinoma: negative. Fibrocystic change",
+    "no residual carcinoma",
+    "no definite evidence of invasive or in situ carcinoma; mastitis",
+    "carcinoma has been excluded; fat necrosis",
+    "fibroadenoma, no cancer",
+    "ADH, not amounting to DCIS",
+    "insufficient for diagnosis",
+    "lobular neoplasia without invasive carcinoma",
+    "benign, not malignant",
+    "no features of malignancy",
+    "no features to suggest malignancy; fibroadenoma",
+    "fibroadenoma with no suspicious features",
+    "no DCIS/invasive carcinoma seen; radial scar",
+    "does not contain malignancy; duct ectasia",
+    "absence of malignancy, cysts",
+    "no recurrent tumour, scar tissue",
+    "malignancy: not seen. Fibroadenoma",
+    "unremarkable breast tissue. No carcinoma",
+]
+WITH = [
+    "invasive ductal carcinoma",
+    "ductal carcinoma in situ, no invasion",
+    "DCIS with no evidence of invasive carcinoma",
+    "infiltrating carcinoma, no vascular invasion seen",
+    "invasive carcinoma, margins negative",
+    "invasive lobular carcinoma. No DCIS",
+    "DCIS present; invasion absent",
+    "IDC, no LVI",
+    "high grade DCIS without invasive carcinoma",
+    "carcinoma, ductal, invasive",
+    "positive for malignancy",
+    "invasive carcinoma. Fibroadenoma also present. Benign calcification",
+    "adenocarcinoma, invasive",
+    "malignant",
+    "no benign tissue, invasive carcinoma throughout",
+    "carcinoma of the breast, NST",
+    "invasive carcinoma is present. No in situ component",
+    "ductal carcinoma in situ with focal invasion",
+    "fibroadenoma involved by DCIS",
+    "invasive carcinoma, not otherwise specified",
+    "DCIS. Margins are free of carcinoma",
+    "residual invasive carcinoma",
+    "microinvasive carcinoma arising in DCIS",
+    "recurrent carcinoma",
+    "carcinoma in situ",
+    "not only DCIS but also invasive carcinoma",
+    "tumour cells of invasive carcinoma; ER pending",
+    "invasive carcinoma, ER negative",
+    "invasive carcinoma (HER2 negative)",
+    "invasive carcinoma; lymph nodes negative",
+    "DCIS, negative margins",
+    "invasive carcinoma, no special type",
+    "triple negative invasive carcinoma",
+    "invasive carcinoma, no DCIS, no LVI",
+    "mammary carcinoma, invasive",
+    "DCIS, no necrosis or calcification",
+]
+DOUBTED = [
+    "suspicious for carcinoma",
+    "possible DCIS",
+    "suspicious of malignancy",
+    "?invasive carcinoma",
+    "probable invasive carcinoma",
+    "cannot exclude carcinoma",
+    "atypia, DCIS not excluded",
+    "favour invasive carcinoma",
+    "suggestive of DCIS",
+    "worrying for malignancy",
+    "equivocal for malignancy",
+    "highly suspicious for invasive carcinoma",
+    "papilloma, suspicious for DCIS",
+    "ADH, DCIS cannot be excluded",
+    "likely DCIS",
+    "indeterminate for malignancy",
+    "malignancy suspected",
+    "features raise the possibility of DCIS",
+    "DCIS versus ADH",
+    "invasive carcinoma cannot be ruled out",
+    "atypical cells",
+    "atypical cells present, see comment",
+    "benign, but malignancy cannot be excluded",
+    "fibroadenoma; phyllodes tumour is possible",
+]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=range(len(LAYOUTS)))
+@pytest.mark.parametrize("written", [str, str.upper, str.capitalize])
+def test_phrases_keep_their_meaning(layout: str, written: type[str]) -> None:
+    for phrases, allowed in (
+        (WITHOUT, lambda outcome: outcome not in MALIGNANT),
+        (WITH, lambda outcome: outcome is None or outcome in MALIGNANT),
+        (DOUBTED, lambda outcome: outcome is None),
+    ):
+        for phrase in phrases:
+            for specimen in read_text(layout.format(written(phrase))).specimens:
+                assert allowed(specimen.outcome), (layout, phrase)

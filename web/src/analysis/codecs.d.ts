@@ -1,0 +1,14 @@
+declare module "@cornerstonejs/codec-charls/decodewasmjs" {
+  const create: (options: object) => Promise<unknown>;
+  export default create;
+}
+
+declare module "@cornerstonejs/codec-openjpeg/decodewasmjs" {
+  const create: (options: object) => Promise<unknown>;
+  export default create;
+}
+
+declare module "@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs" {
+  const create: (options: object) => Promise<unknown>;
+  export default create;
+}
