@@ -8,6 +8,8 @@ import type { Plugin } from "vite";
 const WORKER = "sw.js";
 /** Not needed to show the page. */
 const LEFT_OUT = /\.(md|map)$/;
+/** Larger files, such as a model's runtime, are kept when they are used for the first time. */
+export const AT_ONCE_BYTES = 512 << 10;
 
 export function serviceWorker(source: string): Plugin {
   let folder = "";
@@ -35,7 +37,18 @@ export function workerOf(folder: string, source: string): string {
     .sort();
   const digest = createHash("sha256").update(source);
   for (const name of names) digest.update(name).update(readFileSync(join(folder, name)));
-  const files = names.map((name) => (name === "index.html" ? "/" : `/${name}`));
-  const build = digest.digest("hex").slice(0, 16);
-  return `const BUILD = "${build}";\nconst FILES = ${JSON.stringify(files, null, 1)};\n\n${source}`;
+  const isSmall = (name: string) => statSync(join(folder, name)).size <= AT_ONCE_BYTES;
+  const listed = (some: readonly string[]) =>
+    JSON.stringify(
+      some.map((name) => (name === "index.html" ? "/" : `/${name}`)),
+      null,
+      1,
+    );
+  return [
+    `const BUILD = "${digest.digest("hex").slice(0, 16)}";`,
+    `const FILES = ${listed(names.filter(isSmall))};`,
+    `const LARGE_FILES = ${listed(names.filter((name) => !isSmall(name)))};`,
+    "",
+    source,
+  ].join("\n");
 }

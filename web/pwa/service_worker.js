@@ -2,15 +2,14 @@
  * The service worker: the page itself without a line, and nothing else.
  *
  * It keeps the files of one build. What the server answers under /api and /dicom-web passes by it
- * untouched, so that nothing about a patient lies in its cache. `BUILD` and `FILES` are written in
- * front of it by the build (`pwa/build_worker.ts`).
+ * untouched, so that nothing about a patient lies in its cache. `BUILD`, `FILES` and `LARGE_FILES`
+ * are written in front of it by the build (`pwa/build_worker.ts`).
  */
 
-/* global BUILD, FILES */
+/* global BUILD, FILES, LARGE_FILES */
 
 const CACHE = `mammolens-${BUILD}`;
-const PAGE = "/";
-const KEPT = new Set(FILES);
+const KEPT = new Set([...FILES, ...LARGE_FILES]);
 
 self.addEventListener("install", (event) => {
   // Whole or not at all: with one file missing this build is not installed.
@@ -24,7 +23,6 @@ self.addEventListener("activate", (event) => {
 self.addEventListener("message", (event) => {
   // Only when the person says so: a page of the old build would miss its files.
   if (event.data === "take over") self.skipWaiting();
-  if (event.data === "which build") event.source?.postMessage({ build: BUILD });
 });
 
 self.addEventListener("fetch", (event) => {
@@ -48,6 +46,10 @@ function keptPath(request, origin) {
 
 async function fromCache(path, request) {
   const cache = await caches.open(CACHE);
-  const kept = await cache.match(path === PAGE ? PAGE : path);
-  return kept ?? fetch(request);
+  const kept = await cache.match(path);
+  if (kept) return kept;
+  const answer = await fetch(request);
+  // A large file, used for the first time; or one that the browser has thrown away.
+  if (answer.ok && path !== "/") await cache.put(path, answer.clone());
+  return answer;
 }

@@ -34,12 +34,14 @@ export interface OutboxOptions {
   isElsewhere(item: QueueItem): boolean;
   /** Runs an act while no other tab does; resolves at once if one does. */
   alone?(act: () => Promise<void>): Promise<void>;
+  /** Runs an act after those of other tabs. */
+  after?(act: () => Promise<void>): Promise<void>;
 }
 
 const INDEX = "index of the queue";
 
 export function makeOutbox(options: OutboxOptions): Outbox {
-  const { alone = oneTab } = options;
+  const { alone = oneTab, after = afterOthers } = options;
   let items: readonly QueueItem[] = [];
   let isSending = false;
   let turn: Promise<unknown> = Promise.resolve();
@@ -60,12 +62,10 @@ export function makeOutbox(options: OutboxOptions): Outbox {
     if (vault === null) throw new Error("this device keeps nothing now");
     return vault;
   };
-  const writeIndex = (to: readonly QueueItem[]) =>
-    opened().put(
-      "queue",
-      INDEX,
-      to.map(({ id }) => id),
-    );
+  const readIndex = async () => (await opened().get<readonly string[]>("queue", INDEX)) ?? [];
+  /** Another tab may have changed it: what it has added must not be forgotten. */
+  const changeIndex = (change: (ids: readonly string[]) => readonly string[]) =>
+    after(async () => opened().put("queue", INDEX, change(await readIndex())));
 
   /** First on the disk, then on the screen: what is shown as kept is kept. */
   const keep = (item: QueueItem) =>
@@ -79,7 +79,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
   async function remove(item: QueueItem): Promise<void> {
     await inTurn(async () => {
       const rest = items.filter(({ id }) => id !== item.id);
-      await writeIndex(rest);
+      await changeIndex((ids) => ids.filter((id) => id !== item.id));
       await opened().remove("queue", item.id);
       set(rest);
     });
@@ -88,7 +88,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
 
   async function read(): Promise<readonly QueueItem[]> {
     const vault = opened();
-    const ids = (await vault.get<readonly string[]>("queue", INDEX)) ?? [];
+    const ids = await readIndex();
     const found = await Promise.all(ids.map((id) => vault.get<QueueItem>("queue", id)));
     return found.filter((item) => item !== undefined);
   }
@@ -137,7 +137,7 @@ export function makeOutbox(options: OutboxOptions): Outbox {
       inTurn(async () => {
         await opened().put("queue", item.id, item);
         const all = [...items.filter(({ id }) => id !== item.id), item];
-        await writeIndex(all);
+        await changeIndex((ids) => [...ids.filter((id) => id !== item.id), item.id]);
         set(all);
       }),
     async discard(id) {
@@ -171,4 +171,8 @@ async function oneTab(act: () => Promise<void>): Promise<void> {
   await navigator.locks.request("mammolens-outbox", { ifAvailable: true }, async (lock) => {
     if (lock !== null) await act();
   });
+}
+
+async function afterOthers(act: () => Promise<void>): Promise<void> {
+  await navigator.locks.request("mammolens-queue", act);
 }

@@ -2,6 +2,7 @@
 
 import { asProblem } from "../api/problem";
 import type { ExamDetail, Reading } from "../api/types";
+import { orFull } from "../device/full";
 import { newId, type ReadingItem, type ReadingStep } from "../device/queue_items";
 import { nameWords } from "../logic/times";
 import { useDesk } from "./app_context";
@@ -46,7 +47,7 @@ export function useFinish(detail: ExamDetail): Finish {
           steps,
           taken: 0,
         };
-        await apis.outbox.add(item);
+        await orFull(() => apis.outbox.add(item));
         announce(words.say("queue.kept"), "warning");
         return null;
       }
