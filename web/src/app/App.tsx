@@ -115,12 +115,19 @@ function useDeviceOf(apis: Apis, events: Events | null): void {
     const stop = events?.listen(({ name }) => {
       if (name === "connected") back();
     });
+    // Another tab may have added to what waits, or sent it.
+    const look = () => {
+      if (document.visibilityState !== "visible" || apis.device.vault === null) return;
+      void apis.outbox.load().catch(() => undefined);
+    };
+    document.addEventListener("visibilitychange", look);
     window.addEventListener("online", back);
     const timer = setInterval(() => {
       if (apis.outbox.items.some((item) => item.state === "waiting")) void apis.outbox.send();
     }, TRY_MS);
     return () => {
       stop?.();
+      document.removeEventListener("visibilitychange", look);
       window.removeEventListener("online", back);
       clearInterval(timer);
     };

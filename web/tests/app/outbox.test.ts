@@ -3,6 +3,7 @@ import { Problem } from "../../src/app/api/problem";
 import type { ReadingsApi } from "../../src/app/api/readings";
 import type { ExamDetail, Reading } from "../../src/app/api/types";
 import type { Upload, UploadsApi } from "../../src/app/api/uploads";
+import { orFull } from "../../src/app/device/full";
 import { makeOutbox, type Outbox } from "../../src/app/device/outbox";
 import { draftId, type QueueItem, type ReadingItem } from "../../src/app/device/queue_items";
 import { type ReadingSender, sendReading } from "../../src/app/device/send_reading";
@@ -96,6 +97,7 @@ function makeQueue(vault: OpenVault, server: Server): Outbox {
     forget: async () => undefined,
     isElsewhere: () => false,
     alone: (act) => act(),
+    after: (act) => act(),
   });
 }
 
@@ -191,6 +193,29 @@ test("a draft that is kept again takes its own place", async () => {
   await queue.add(makeItem({ id: draftId(1) }));
   await queue.add(makeItem({ id: draftId(1), createdAt: 5 }));
   expect(queue.items.map(({ createdAt }) => createdAt)).toEqual([5]);
+});
+
+test("two tabs do not forget what the other has added", async () => {
+  const vault = await makeVaultNow();
+  const [one, other] = [makeQueue(vault, makeServer()), makeQueue(vault, makeServer())];
+  await one.add(makeItem({ id: "a" }));
+  await other.add(makeItem({ id: "b" }));
+  await one.discard("a");
+  const again = makeQueue(vault, makeServer());
+  await again.load();
+  expect(again.items.map(({ id }) => id)).toEqual(["b"]);
+});
+
+test("a device without room keeps nothing and says so", async () => {
+  const vault = await makeVaultNow();
+  const full = {
+    ...vault,
+    put: () => Promise.reject(new DOMException("no", "QuotaExceededError")),
+  };
+  const queue = makeQueue(full, makeServer());
+  const kept = orFull(() => queue.add(makeItem()));
+  await expect(kept).rejects.toMatchObject({ code: "storage_full" });
+  expect(queue.items).toEqual([]);
 });
 
 test("what was discarded while it was sent does not come back", async () => {

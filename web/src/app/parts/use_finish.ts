@@ -1,6 +1,6 @@
 /** Locking and signing: over the line, or kept on this device until there is one. */
 
-import { asProblem } from "../api/problem";
+import { Problem } from "../api/problem";
 import type { ExamDetail, Reading } from "../api/types";
 import { orFull } from "../device/full";
 import { newId, type ReadingItem, type ReadingStep } from "../device/queue_items";
@@ -21,6 +21,11 @@ export interface Finish {
   orKeep(act: () => Promise<Reading>, rest: () => Rest): Promise<Reading | null>;
 }
 
+/** The line is cut, or a proxy stands before a server that is away. */
+const AWAY = [0, 502, 503, 504];
+
+const isAway = (error: unknown) => error instanceof Problem && AWAY.includes(error.status);
+
 export function useFinish(detail: ExamDetail): Finish {
   const { apis, words, announce } = useDesk();
   return {
@@ -28,8 +33,7 @@ export function useFinish(detail: ExamDetail): Finish {
       try {
         return await act();
       } catch (error) {
-        const isAway = !navigator.onLine || asProblem(error).code === "unreachable";
-        if (!isAway || apis.device.vault === null) throw error;
+        if (!isAway(error) || apis.device.vault === null) throw error;
         const { reading, steps } = rest();
         const item: ReadingItem = {
           kind: "reading",

@@ -2,6 +2,7 @@
 
 import { type DragEvent, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import type { UploadsApi } from "../../api/uploads";
+import { orFull } from "../../device/full";
 import { keepFile } from "../../device/send_upload";
 import type { OpenVault } from "../../device/vault";
 import { fromDrop, fromInput, isLeftOut, type NamedFile, sizeWords } from "../../logic/files";
@@ -52,8 +53,8 @@ export default function UploadPage() {
   /** On a device that keeps data, files go by its queue: a closed tab or a new start loses none. */
   const keep = async (vault: OpenVault, wanted: readonly NamedFile[], at: number | null) => {
     for (const { file, name } of wanted) {
-      const isKept = await action.run(async () =>
-        outbox.add(await keepFile(vault, file, name, at)),
+      const isKept = await action.run(() =>
+        orFull(async () => outbox.add(await keepFile(vault, file, name, at))),
       );
       if (!isKept) return;
       void outbox.send();
