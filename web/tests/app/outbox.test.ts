@@ -235,12 +235,33 @@ test("what was discarded while it was sent does not come back", async () => {
   expect(again.items).toEqual([]);
 });
 
+test("a file whose tab was closed is named, and not sent in part", async () => {
+  const vault = await makeVaultNow();
+  let isClosed = false;
+  const closing: OpenVault = {
+    ...vault,
+    putBytes: (table, name, content) =>
+      isClosed ? Promise.reject(new Error("closed")) : vault.putBytes(table, name, content),
+  };
+  const queue = makeQueue(vault, makeServer());
+  const file = new Blob([new Uint8Array(10)]);
+  const kept = keepFile(closing, file, "a.dcm", 1, async (item) => {
+    await queue.add(item);
+    isClosed = true;
+  });
+  await expect(kept).rejects.toThrow();
+  const again = makeQueue(vault, makeServer());
+  await again.load();
+  await again.send();
+  expect(again.items.map(({ state }) => state)).toEqual(["keeping"]);
+});
+
 describe("a file", () => {
   const bytes = new Uint8Array(2.5 * PIECE_BYTES).map((_, i) => (i * 31) % 251);
 
   test("is sent whole after cuts and new starts, and begun once", async () => {
     const vault = await makeVaultNow();
-    let item = await keepFile(vault, new Blob([bytes]), "a.dcm", 1);
+    let item = await keepFile(vault, new Blob([bytes]), "a.dcm", 1, async () => undefined);
     const arrived: number[] = [];
     const begun = new Set<string>();
     let cuts = 3;

@@ -132,9 +132,7 @@ def wipe_devices_of(database: Database, asking: Person, person_id: int) -> int:
     return wiped
 
 
-def take_keys(
-    connection: sa.Connection, now: datetime, which: sa.ColumnElement[bool]
-) -> int:
+def take_keys(connection: sa.Connection, now: datetime, which: sa.ColumnElement[bool]) -> int:
     """Delete the keys of some devices; gives how many had one."""
     values = {"wiped_at": now, "wrapped_key": None}
     wiping = DEVICES.update().where(which, DEVICES.c.wiped_at.is_(None)).values(values)

@@ -13,8 +13,11 @@ export type ReadingStep = { readonly key: string } & (
   | { readonly act: "addendum"; readonly text: string }
 );
 
-/** `conflict`: the server has something else; `refused`: it never takes this. */
-export type ItemState = "waiting" | "conflict" | "refused";
+/**
+ * `keeping`: a file that is not whole on this device yet, or never will be, as its tab was closed;
+ * `conflict`: the server has something else; `refused`: it never takes this.
+ */
+export type ItemState = "keeping" | "waiting" | "conflict" | "refused";
 
 interface AnyItem {
   readonly id: string;

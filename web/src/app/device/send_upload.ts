@@ -9,38 +9,39 @@ export const PIECE_BYTES = 1 << 18;
 
 const pieceName = (id: string, n: number) => `${id} ${n}`;
 
-/** Keeps a file; the item is made after its last piece, so a file that is kept is whole. */
+/**
+ * Keeps a file. Its item is there before its pieces, so that a file that was kept in part, by a tab
+ * that was closed, is named to the person; it waits to be sent after its last piece.
+ */
 export async function keepFile(
   vault: OpenVault,
   file: Blob,
   name: string,
   site: number | null,
+  keep: (item: UploadItem) => Promise<void>,
 ): Promise<UploadItem> {
-  const id = newId();
-  const pieces = Math.ceil(file.size / PIECE_BYTES);
-  try {
-    for (let n = 0; n < pieces; n += 1) {
-      const part = file.slice(n * PIECE_BYTES, (n + 1) * PIECE_BYTES);
-      await vault.putBytes("pieces", pieceName(id, n), new Uint8Array(await part.arrayBuffer()));
-    }
-  } catch (error) {
-    await forgetFile(vault, { id, pieces });
-    throw error;
-  }
-  return {
+  const item: UploadItem = {
     kind: "upload",
-    id,
+    id: newId(),
     createdAt: Date.now(),
-    state: "waiting",
+    state: "keeping",
     code: null,
     name,
     site,
     bytes: file.size,
-    pieces,
+    pieces: Math.ceil(file.size / PIECE_BYTES),
     key: newId(),
     url: null,
     sent: 0,
   };
+  await keep(item);
+  for (let n = 0; n < item.pieces; n += 1) {
+    const part = file.slice(n * PIECE_BYTES, (n + 1) * PIECE_BYTES);
+    await vault.putBytes("pieces", pieceName(item.id, n), new Uint8Array(await part.arrayBuffer()));
+  }
+  const whole: UploadItem = { ...item, state: "waiting" };
+  await keep(whole);
+  return whole;
 }
 
 export async function forgetFile(

@@ -37,7 +37,7 @@ export function QueueList({ items, isSending, decide }: QueueListProps) {
                   {words.say("queue.open")}
                 </a>
               )}
-              {item.state !== "waiting" && (
+              {(item.state === "conflict" || item.state === "refused") && (
                 <button type="button" onClick={() => decide(item, "send")}>
                   {words.say("queue.again")}
                 </button>
@@ -64,6 +64,7 @@ function StateLine({ item, isSending }: { item: QueueItem; isSending: boolean })
       </p>
     );
   }
+  if (item.state === "keeping") return <p role="status">{words.say("queue.keeping")}</p>;
   const key = `problem.${item.code}`;
   const why = words.has(key) ? words.say(key as AppKey) : (item.code ?? "");
   return (

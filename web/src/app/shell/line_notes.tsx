@@ -13,7 +13,7 @@ export function LineNotes() {
   const isNew = useSyncExternalStore(updates.subscribe, () => updates.isWaiting);
   const { items } = useQueue();
   const device = useDevice();
-  const bad = items.filter(({ state }) => state !== "waiting").length;
+  const bad = items.filter(({ state }) => state === "conflict" || state === "refused").length;
   const kept = keptAt === null ? null : new Date(keptAt).toISOString();
   return (
     <>

@@ -21,7 +21,7 @@ import { firstFrame } from "../loading/prefetch";
 import type { Words } from "../messages/text";
 import { findingShapes } from "../overlay/shapes";
 import { type PocketView, pocketViews } from "../pocket_views";
-import { type Shown, toPane } from "../scene";
+import { type PaneScene, type Shown, toPane } from "../scene";
 import { openExam } from "../state";
 import { NO_TOUCH, type TouchAct } from "../tools/touch";
 import { adjusted } from "../window";
@@ -214,7 +214,7 @@ export function mountPocket(root: HTMLElement, options: PocketOptions): PocketHa
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const rect = { ...screen, left: 0, top: 0 };
     const pane = { index: 0, place: view.place, rect, shown };
-    fill(corner, upperLines(openExam(exam, null), pane, shown, film.progress, words));
+    fill(corner, cornerLines(exam, pane, shown));
     const strength = (score: number) =>
       words.say("ai.strength", { strength: words.number(score, 1) });
     const sheet = {
@@ -223,6 +223,17 @@ export function mountPocket(root: HTMLElement, options: PocketOptions): PocketHa
       toPane: (point: readonly [number, number]) => toPane(shown, point),
     };
     drawShapes(svg, found && showsOutlines ? findingShapes(found, strength, sheet) : [], screen);
+  }
+
+  /** As in the large viewer; a preview that nothing follows by itself is called that. */
+  function cornerLines(of: Exam, pane: PaneScene, shown: Shown): readonly CornerLine[] {
+    const { progress } = film;
+    const isEnough = progress.kind === "preview" && !gate.isOpen;
+    const said = isEnough
+      ? ({ kind: "pixels", frame: firstFrame(shown.image) } as const)
+      : progress;
+    const lines = upperLines(openExam(of, null), pane, shown, said, words);
+    return isEnough ? [...lines, { text: words.say("pocket.preview"), tone: "warning" }] : lines;
   }
 
   return {

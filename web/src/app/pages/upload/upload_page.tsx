@@ -54,7 +54,7 @@ export default function UploadPage() {
   const keep = async (vault: OpenVault, wanted: readonly NamedFile[], at: number | null) => {
     for (const { file, name } of wanted) {
       const isKept = await action.run(() =>
-        orFull(async () => outbox.add(await keepFile(vault, file, name, at))),
+        orFull(() => keepFile(vault, file, name, at, outbox.add)),
       );
       if (!isKept) return;
       void outbox.send();
