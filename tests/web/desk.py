@@ -60,6 +60,7 @@ class Desk:
         screen: Mapping[str, Any] = DESK,
     ) -> None:
         self.name, self.shots, self.axe, self.address = name, shots, axe, address
+        self.browser = browser
         self.context = browser.new_context(base_url=address, locale="en-GB", **screen)
         self.context.set_default_timeout(30_000)
         self.secret, self.password, self.last_step = "", "", 0
