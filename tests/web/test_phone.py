@@ -12,13 +12,16 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 from .conftest import PAGE, ROOT, SHOTS, loopback
-from .desk import Desk
+from .desk import BRIGHT, DARK, Desk
 
 PIXEL_7 = {
     "viewport": {"width": 360, "height": 780},
@@ -229,11 +232,13 @@ def test_the_views_are_swiped_one_by_one(walk) -> None:
     for _ in range(3):
         phone.swipe(0.8, 0.2)
         seen.append(phone.view())
+        wait_for(lambda: is_drawn(phone), 10.0)
     assert seen == ["R CC", "L CC", "R MLO", "L MLO"]
     phone.swipe(0.8, 0.2)
     assert phone.view() == "L MLO"
     phone.swipe(0.2, 0.8)
     assert phone.view() == "R MLO"
+    wait_for(lambda: is_drawn(phone), 10.0)
     walk.look("view")
 
 
@@ -263,6 +268,12 @@ def test_two_fingers_enlarge_or_change_the_window(walk) -> None:
     phone.page.wait_for_timeout(1500)
     walk.look("window")
     phone.page.get_by_role("button", name="Whole", exact=True).click()
+
+
+def is_drawn(phone: Phone) -> bool:
+    """Whether there is tissue on a dark ground."""
+    grey = np.asarray(Image.open(BytesIO(picture(phone))).convert("L"))
+    return bool(np.mean(grey > BRIGHT) > 0.02 and np.mean(grey < DARK) > 0.05)
 
 
 def picture(phone: Phone) -> bytes:
