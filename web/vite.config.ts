@@ -1,9 +1,10 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
+import { serviceWorker } from "./pwa/build_worker.ts";
 
 /** The page that `mammolens serve` gives at `/`; nothing is inlined, as its policy forbids that. */
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), serviceWorker("pwa/service_worker.js")],
   worker: { format: "es" },
   build: {
     target: "es2023",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -38,33 +38,50 @@ DARK, BRIGHT = 24, 90
 """Greys of a background and of tissue, in a picture of the screen."""
 
 
-class Desk:
-    """The screen of one person: 1920×1080, in English.
+DESK: Mapping[str, Any] = {"viewport": {"width": 1920, "height": 1080}}
 
-    `shots` is the folder of pictures, `axe` the source of axe-core.
+
+class Desk:
+    """The screen of one person, in English.
+
+    `shots` is the folder of pictures, `axe` the source of axe-core, `screen` the device.
     """
 
-    def __init__(self, browser: Any, address: str, name: str, shots: Path, axe: str) -> None:
-        self.name, self.shots, self.axe = name, shots, axe
-        self.context = browser.new_context(
-            base_url=address, viewport={"width": 1920, "height": 1080}, locale="en-GB"
-        )
+    meant: tuple[str, ...] = ("status of 4",)
+    """What the console calls an error although it is meant: refusals."""
+
+    def __init__(
+        self,
+        browser: Any,
+        address: str,
+        name: str,
+        shots: Path,
+        axe: str,
+        screen: Mapping[str, Any] = DESK,
+    ) -> None:
+        self.name, self.shots, self.axe, self.address = name, shots, axe, address
+        self.browser = browser
+        self.context = browser.new_context(base_url=address, locale="en-GB", **screen)
         self.context.set_default_timeout(30_000)
-        self.page = self.context.new_page()
         self.secret, self.password, self.last_step = "", "", 0
         self.errors: list[str] = []
         self.strangers: list[str] = []
         self.bodies: dict[str, str] = {}
+        self.open_page()
+
+    def open_page(self) -> None:
+        """Open a page, and listen to what goes wrong in it."""
+        self.page = self.context.new_page()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._note)
-        self.page.on("request", lambda request: self._check_host(request.url, address))
+        self.page.on("request", lambda request: self._check_host(request.url))
 
     def _note(self, message: Any) -> None:
-        if message.type == "error" and "status of 4" not in message.text:
+        if message.type == "error" and not any(one in message.text for one in self.meant):
             self.errors.append(message.text)
 
-    def _check_host(self, url: str, address: str) -> None:
-        if not url.startswith((address, "data:", "blob:")):
+    def _check_host(self, url: str) -> None:
+        if not url.startswith((self.address, "data:", "blob:")):
             self.strangers.append(url)
 
     def close(self) -> None:

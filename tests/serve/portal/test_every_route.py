@@ -99,6 +99,13 @@ TABLE = {
     "DELETE /api/v1/tokens/{token_id}": Row(
         "north-head", "401 404 404 204 403 401 401 401 403 403"
     ),
+    "GET /api/v1/devices": Row("admin", OWN.format(200)),
+    "POST /api/v1/devices": Row("admin", OWN.format(201), {"wrapped_key": "k" * 60}),
+    "GET /api/v1/devices/{device_id}/key": Row("admin", OWN.format(404)),
+    "DELETE /api/v1/devices/{device_id}": Row("admin", OWN.format(404)),
+    "DELETE /api/v1/people/{person_id}/devices": Row(
+        "north-head", "401 404 404 200 403 401 401 401 403 403"
+    ),
     "GET /api/v1/people": Row("admin", LIST),
     "POST /api/v1/people": Row("north-head", "401 403 403 201 403 401 401 401 403 403", NEW),
     "GET /api/v1/people/{person_id}": Row("north-head", "401 404 404 200 403 401 401 401 403 200"),
@@ -295,6 +302,7 @@ def test_each_caller_hears_what_the_table_says(with_upload, caller):
             session_id=cast.known["north-head"].session,
             token_id=cast.known["north-head"].token_id,
             upload_id=UPLOAD,
+            device_id="d" * 43,
             sop_instance_uid="1.2.3",
             sink="json",
             key="1-x",

@@ -4,13 +4,18 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./App";
 import { makeClient } from "./api/client";
+import { devicesApi } from "./api/devices";
 import { examsApi } from "./api/exams";
 import { auditApi, peopleApi, sitesApi } from "./api/people";
 import { followUpApi, readingsApi } from "./api/readings";
 import { accountApi, sessionApi } from "./api/session";
 import { uploadsApi } from "./api/uploads";
+import { makeDevice } from "./device/build";
+import { makeKeeping } from "./device/kept_answers";
+import { watchUpdates } from "./device/updates";
 import { loadAppWords, preferredLanguage } from "./messages/text";
 import type { Apis } from "./parts/app_context";
+import { draftsOf } from "./parts/drafts";
 import { makeKeeper } from "./session/keeper";
 import "./styles/index.css";
 
@@ -19,8 +24,16 @@ function makeApis(): Apis {
     // A stranger who asks for a session is refused and audited: first it is asked who one is.
     show: async () => ((await session.ways()).signed_in ? session.show() : null),
   });
-  const client = makeClient(keeper);
+  const kept = makeKeeping(() => device.desk.vault);
+  const client = makeClient(keeper, undefined, kept);
   const session = sessionApi(client);
+  const exams = examsApi(client);
+  const readings = readingsApi(client);
+  const uploads = uploadsApi(client);
+  const device = makeDevice({
+    ...{ client, readings, exams, uploads },
+    openHere: () => draftsOf(readings).reading.unsaved(),
+  });
   return {
     client,
     keeper,
@@ -29,10 +42,15 @@ function makeApis(): Apis {
     people: peopleApi(client),
     sites: sitesApi(client),
     audit: auditApi(client),
-    exams: examsApi(client),
-    readings: readingsApi(client),
+    exams,
+    readings,
     followUp: followUpApi(client),
-    uploads: uploadsApi(client),
+    uploads,
+    devices: devicesApi(client),
+    device: device.desk,
+    outbox: device.outbox,
+    line: kept,
+    updates: watchUpdates(navigator.serviceWorker),
   };
 }
 

@@ -43,6 +43,7 @@ describe("the house", () => {
   const FLOORS: readonly RegExp[] = [
     /^api\//,
     /^(logic|messages)\//,
+    /^device\//,
     /^session\/(keeper|qr)$/,
     /^parts\//,
     /^(shell|session)\//,
@@ -69,7 +70,7 @@ describe("the house", () => {
   });
 
   test("what decides needs no React", () => {
-    const pure = modules.filter((file) => /\/(api|logic|messages)\//.test(file));
+    const pure = modules.filter((file) => /\/app\/(api|logic|messages|device)\//.test(file));
     expect(pure.filter((file) => /from "react/.test(textOf(file)))).toEqual([]);
   });
 

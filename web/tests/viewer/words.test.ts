@@ -148,6 +148,7 @@ describe("the house", () => {
     /^geometry\//,
     /^(hanging|render\/(protocol|film)|messages\/|overlay\/map$|tools\/(marks|descriptors)$)/,
     /^(loading\/|overlay\/)/,
+    /^pocket_views$/,
     /^state$/,
     /^scene$/,
     /^commands$/,

@@ -22,6 +22,14 @@ from mammolens.serve.people.api_tokens import (
     make_token,
     revoke_token,
 )
+from mammolens.serve.people.devices import (
+    Device,
+    add_device,
+    list_devices,
+    release_key,
+    wipe_device,
+    wipe_devices_of,
+)
 from mammolens.serve.people.invitations import (
     Invited,
     first_administrator,
@@ -33,6 +41,7 @@ from mammolens.serve.people.passwords import LEAST_CHARS
 from mammolens.serve.people.person import Person, find_person
 from mammolens.serve.people.provider import FLOW_S, Provider, open_provider
 from mammolens.serve.people.refusals import Refusal, Refused
+from mammolens.serve.people.repeats import Repeat
 from mammolens.serve.people.second_factor import Offer, offer_second_factor
 from mammolens.serve.people.sessions import (
     Origin,
@@ -63,6 +72,7 @@ __all__ = [
     "FLOW_S",
     "LEAST_CHARS",
     "ApiToken",
+    "Device",
     "Invited",
     "Offer",
     "Origin",
@@ -70,11 +80,13 @@ __all__ = [
     "Provider",
     "Refusal",
     "Refused",
+    "Repeat",
     "Session",
     "SessionNote",
     "SignIns",
     "Site",
     "Stage",
+    "add_device",
     "assign_exam",
     "close_account",
     "end_other_sessions",
@@ -85,6 +97,7 @@ __all__ = [
     "find_session",
     "first_administrator",
     "invite",
+    "list_devices",
     "list_people",
     "list_sessions",
     "list_sites",
@@ -96,6 +109,7 @@ __all__ = [
     "open_provider",
     "read_person",
     "read_site",
+    "release_key",
     "rename_site",
     "renew_administrator",
     "renew_password",
@@ -107,4 +121,6 @@ __all__ = [
     "set_roles",
     "visible_exam",
     "visible_exams",
+    "wipe_device",
+    "wipe_devices_of",
 ]

@@ -18,9 +18,10 @@ from mammolens.serve.people.changes import (
     visible_person,
     write_roles,
 )
+from mammolens.serve.people.devices import take_keys
 from mammolens.serve.people.person import Person, read_people
 from mammolens.serve.people.refusals import Refusal, Refused
-from mammolens.serve.record import PEOPLE, Database, PersonRole, audit
+from mammolens.serve.record import DEVICES, PEOPLE, Database, PersonRole, audit
 
 __all__ = [
     "close_account",
@@ -109,7 +110,7 @@ def set_administrator(database: Database, asking: Person, person_id: int, value:
 
 
 def close_account(database: Database, asking: Person, person_id: int) -> Person:
-    """Close an account, and end its sessions and API tokens at once.
+    """Close an account, end its sessions and API tokens, and wipe its devices at once.
 
     Raises
     ------
@@ -120,6 +121,7 @@ def close_account(database: Database, asking: Person, person_id: int) -> Person:
         person = managed_person(connection, asking, person_id)
         _change_administrators(connection, asking, person, disabled_at=now)
         end_everything(connection, person_id, now)
+        take_keys(connection, now, DEVICES.c.person_id == person_id)
         detail = {"person": person.name}
         audit.append(database, connection, asking.actor, "account_closed", None, detail)
         return known_person(connection, person_id)

@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from mammolens import DISCLAIMER, __version__
 from mammolens.serve.portal import (
     audit_trail,
+    devices,
     events,
     exams,
     follow_ups,
@@ -65,6 +66,7 @@ ROUTERS = (
     people.router,
     sites.router,
     tokens.router,
+    devices.router,
     exams.router,
     exams.patients,
     uploads.router,

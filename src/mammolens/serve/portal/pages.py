@@ -46,6 +46,7 @@ MEDIA_TYPES: Final = {
     ".js": "text/javascript",
     ".mjs": "text/javascript",
     ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
 }
 
 

@@ -44,6 +44,9 @@ STATUSES: Final[Mapping[Refusal, int]] = {
     Refusal.SITE: 422,
     Refusal.OFFSET: 409,
     Refusal.IN_USE: 423,
+    Refusal.KEY_REUSED: 422,
+    Refusal.REPEATED: 409,
+    Refusal.WIPED: 410,
     Refusal.CURSOR: 422,
     Refusal.PROVIDER: 502,
     Refusal.STALE: 412,
@@ -82,7 +85,7 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
     for status in (
-        *(400, 401, 403, 404, 408, 409, 412, 413, 415, 421, 422, 423, 428, 429),
+        *(400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 421, 422, 423, 428, 429),
         *(501, 502, 503),
     )
 }

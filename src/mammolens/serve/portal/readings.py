@@ -7,17 +7,20 @@ an API token may read and draft.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, HTTPException, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from mammolens.serve import reading
-from mammolens.serve.people import Refusal, Refused
+from mammolens.serve.people import Refusal, Refused, Repeat
 from mammolens.serve.portal.caller import CallerNow, PortalNow, SessionNow
 from mammolens.serve.portal.forms import MOST_ID, Form, Id
-from mammolens.serve.reading import Answer, Reading
+from mammolens.serve.portal.repeats import RepeatNow, once
+from mammolens.serve.reading import Answer, Keep, Reading
 from mammolens.serve.reading import Words as AnyWords
 from mammolens.serve.record import ReadingMode, ReadingRole, ReadingSlot, ReadingState, audit
 
@@ -149,6 +152,19 @@ def edition_of(if_match: Annotated[str | None, Header()] = None) -> int:
 Edition = Annotated[int, Depends(edition_of)]
 
 
+def _once(repeat: Repeat, response: Response, act: Callable[[Keep], Reading]) -> ReadingView:
+    """Change a reading; a repeat of the request hears what the first one heard."""
+
+    def keep(connection: sa.Connection, made: Reading) -> None:
+        repeat.keep(connection, view_reading(made).model_dump_json(), made.exam_id)
+
+    told = ReadingView.model_validate_json(
+        once(repeat, lambda: view_reading(act(keep)).model_dump_json())
+    )
+    response.headers["ETag"] = told.etag
+    return told
+
+
 @router.post("/exams/{exam_id}/readings", responses={201: {"model": ReadingView}})
 def open_reading(
     exam_id: Id, caller: CallerNow, portal: PortalNow, response: Response
@@ -192,22 +208,21 @@ def save_draft(
     form: Answer,
     edition: Edition,
     caller: CallerNow,
-    portal: PortalNow,
+    repeat: RepeatNow,
     response: Response,
 ) -> ReadingView:
     """Keep a draft; it may be open anywhere."""
-    database = portal.state.database
-    made = reading.save_draft(database, caller.person, reading_id, edition, form)
-    return _told(made, response)
+    asked = repeat.database, caller.person, reading_id, edition, form
+    return _once(repeat, response, lambda keep: reading.save_draft(*asked, keep))
 
 
 @router.post("/readings/{reading_id}/lock")
 def lock(
-    reading_id: Id, edition: Edition, caller: SessionNow, portal: PortalNow, response: Response
+    reading_id: Id, edition: Edition, caller: SessionNow, repeat: RepeatNow, response: Response
 ) -> ReadingView:
     """Let the first answer stand for good; in the second-reader mode the AI is shown afterwards."""
-    made = reading.lock_answer(portal.state.database, caller.person, reading_id, edition)
-    return _told(made, response)
+    asked = repeat.database, caller.person, reading_id, edition
+    return _once(repeat, response, lambda keep: reading.lock_answer(*asked, keep))
 
 
 @router.post("/readings/{reading_id}/revise")
@@ -216,15 +231,14 @@ def revise(
     form: Revision,
     edition: Edition,
     caller: SessionNow,
-    portal: PortalNow,
+    repeat: RepeatNow,
     response: Response,
 ) -> ReadingView:
     """Keep the first answer with the AI in sight, or change it; both stay."""
     if form.agree is (form.changes is not None):
         raise Refused(Refusal.INCOMPLETE, fields=["changes"])
-    database = portal.state.database
-    made = reading.revise_answer(database, caller.person, reading_id, edition, form.changes)
-    return _told(made, response)
+    asked = repeat.database, caller.person, reading_id, edition, form.changes
+    return _once(repeat, response, lambda keep: reading.revise_answer(*asked, keep))
 
 
 @router.post("/readings/{reading_id}/look")
@@ -244,21 +258,20 @@ def look_again(
 
 @router.post("/readings/{reading_id}/sign")
 def sign(
-    reading_id: Id, edition: Edition, caller: SessionNow, portal: PortalNow, response: Response
+    reading_id: Id, edition: Edition, caller: SessionNow, repeat: RepeatNow, response: Response
 ) -> ReadingView:
     """Sign; from then on it changes only by addenda."""
-    made = reading.sign_reading(portal.state.database, caller.person, reading_id, edition)
-    return _told(made, response)
+    asked = repeat.database, caller.person, reading_id, edition
+    return _once(repeat, response, lambda keep: reading.sign_reading(*asked, keep))
 
 
 @router.post("/readings/{reading_id}/addenda", status_code=201)
 def add_addendum(
-    reading_id: Id, form: Addition, caller: SessionNow, portal: PortalNow, response: Response
+    reading_id: Id, form: Addition, caller: SessionNow, repeat: RepeatNow, response: Response
 ) -> ReadingView:
     """Add words to a signed reading of one's own."""
-    database = portal.state.database
-    made = reading.add_addendum(database, caller.person, reading_id, form.text)
-    return _told(made, response)
+    asked = repeat.database, caller.person, reading_id, form.text
+    return _once(repeat, response, lambda keep: reading.add_addendum(*asked, keep))
 
 
 def _told(found: Reading, response: Response) -> ReadingView:

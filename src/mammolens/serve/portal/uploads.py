@@ -22,6 +22,7 @@ from starlette.requests import ClientDisconnect
 
 from mammolens.serve import uploads
 from mammolens.serve.portal.caller import API, CallerNow, PortalNow
+from mammolens.serve.portal.repeats import RepeatNow, once
 from mammolens.serve.record import UploadState
 from mammolens.serve.uploads import Upload, Writer
 
@@ -97,6 +98,7 @@ def list_uploads(caller: CallerNow, portal: PortalNow) -> list[UploadView]:
 def begin_upload(
     caller: CallerNow,
     portal: PortalNow,
+    repeat: RepeatNow,
     response: Response,
     upload_length: Annotated[int, Header(ge=0, le=MOST_LENGTH)],
     upload_metadata: Annotated[str, Header(max_length=MOST_METADATA)] = "",
@@ -104,12 +106,11 @@ def begin_upload(
     """Begin an upload; `Location` is where its pieces go."""
     given = _metadata(upload_metadata)
     name = given.get("relativePath") or given.get("filename") or "unnamed"
-    begun = uploads.begin_upload(
-        portal.state, caller.person, given.get("site") or None, name, upload_length
-    )
-    if begun.state is UploadState.WHOLE:
+    asked = portal.state, caller.person, given.get("site") or None, name, upload_length
+    upload_id = once(repeat, lambda: uploads.begin_upload(*asked, repeat.keep).id)
+    if upload_length == 0:
         portal.receiver.wake(portal.state)
-    response.headers["Location"] = f"{API}/uploads/{begun.id}"
+    response.headers["Location"] = f"{API}/uploads/{upload_id}"
     response.headers["Upload-Offset"] = "0"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mammolens.readings import Answer, Assessment, Assessments, Density, Mark, Words
 from mammolens.serve.reading.answering import (
+    Keep,
     lock_answer,
     look_again,
     revise_answer,
@@ -54,6 +55,7 @@ __all__ = [
     "Colleague",
     "Density",
     "Dispute",
+    "Keep",
     "Mark",
     "Notice",
     "Opinion",

@@ -6,6 +6,7 @@ windows in which the same reading is changed, one is told that it is behind.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -34,10 +35,12 @@ from mammolens.serve.record import (
 )
 
 __all__ = [
+    "Keep",
     "change_edition",
     "check_edition",
     "check_whole",
     "is_blinded",
+    "keep_nothing",
     "lock_answer",
     "look_again",
     "revise_answer",
@@ -49,8 +52,21 @@ TOLD: Final = ("agreed", "blinded", "slot")
 """What the audit trail tells of a change; what was answered stands in the reading alone."""
 
 
+Keep = Callable[[sa.Connection, Reading], object]
+"""What else belongs to a change, in its transaction: the answer that is kept for a repeat."""
+
+
+def keep_nothing(connection: sa.Connection, made: Reading) -> None:
+    """Keep nothing."""
+
+
 def save_draft(
-    database: Database, person: Person, reading_id: int, edition: int, answer: Answer
+    database: Database,
+    person: Person,
+    reading_id: int,
+    edition: int,
+    answer: Answer,
+    keep: Keep = keep_nothing,
 ) -> Reading:
     """Keep a draft; it may be open anywhere.
 
@@ -66,10 +82,14 @@ def save_draft(
         check_edition(reading, edition)
         _check_images(connection, reading, answer)
         values = {"answer": answer.model_dump_json()}
-        return change_edition(database, connection, person, reading, "reading_saved", values)
+        made = change_edition(database, connection, person, reading, "reading_saved", values)
+        keep(connection, made)
+        return made
 
 
-def lock_answer(database: Database, person: Person, reading_id: int, edition: int) -> Reading:
+def lock_answer(
+    database: Database, person: Person, reading_id: int, edition: int, keep: Keep = keep_nothing
+) -> Reading:
     """Let the first answer stand for good; in the second-reader mode the AI is shown from now on.
 
     Raises
@@ -94,7 +114,9 @@ def lock_answer(database: Database, person: Person, reading_id: int, edition: in
             "blinded": is_blinded(connection, person, reading),
             "locked_at": database.now(connection),
         }
-        return change_edition(database, connection, person, reading, "reading_locked", values)
+        made = change_edition(database, connection, person, reading, "reading_locked", values)
+        keep(connection, made)
+        return made
 
 
 def revise_answer(
@@ -103,6 +125,7 @@ def revise_answer(
     reading_id: int,
     edition: int,
     changes: Answer | None,
+    keep: Keep = keep_nothing,
 ) -> Reading:
     """Keep the first answer with the AI in sight, or change it; both stay.
 
@@ -134,7 +157,9 @@ def revise_answer(
             "ai_result_id": newest_result(connection, reading.exam_id),
             "revised_at": database.now(connection),
         }
-        return change_edition(database, connection, person, reading, "reading_revised", values)
+        made = change_edition(database, connection, person, reading, "reading_revised", values)
+        keep(connection, made)
+        return made
 
 
 def look_again(

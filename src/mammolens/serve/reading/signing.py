@@ -14,10 +14,12 @@ import sqlalchemy as sa
 from mammolens.readings import disagreements
 from mammolens.serve.people import Person, Refusal, Refused, visible_exam
 from mammolens.serve.reading.answering import (
+    Keep,
     change_edition,
     check_edition,
     check_whole,
     is_blinded,
+    keep_nothing,
 )
 from mammolens.serve.reading.notices import give_notice
 from mammolens.serve.reading.records import (
@@ -50,7 +52,9 @@ Entry = tuple[str, audit.Detail]
 """An action and its detail for the audit trail."""
 
 
-def sign_reading(database: Database, person: Person, reading_id: int, edition: int) -> Reading:
+def sign_reading(
+    database: Database, person: Person, reading_id: int, edition: int, keep: Keep = keep_nothing
+) -> Reading:
     """Sign a reading.
 
     Raises
@@ -87,10 +91,13 @@ def sign_reading(database: Database, person: Person, reading_id: int, edition: i
             raise Refused(Refusal.ALREADY_SIGNED) from error
         for action, detail in (*told, *came):
             audit.append(database, connection, person.actor, action, exam.id, detail)
+        keep(connection, signed)
         return signed
 
 
-def add_addendum(database: Database, person: Person, reading_id: int, text: str) -> Reading:
+def add_addendum(
+    database: Database, person: Person, reading_id: int, text: str, keep: Keep = keep_nothing
+) -> Reading:
     """Add words to a signed reading of one's own.
 
     Raises
@@ -113,7 +120,9 @@ def add_addendum(database: Database, person: Person, reading_id: int, text: str)
         connection.execute(ADDENDA.insert().values(row))
         detail: audit.Detail = {"reading": reading_id}
         audit.append(database, connection, person.actor, "reading_addendum", exam.id, detail)
-        return own_reading(connection, person, reading_id)
+        made = own_reading(connection, person, reading_id)
+        keep(connection, made)
+        return made
 
 
 def _free_slot(connection: sa.Connection, reading: Reading) -> ReadingSlot | None:

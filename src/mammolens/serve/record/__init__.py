@@ -43,6 +43,7 @@ from mammolens.serve.record.people_tables import (
     ReadingMode,
     SignInMethod,
 )
+from mammolens.serve.record.phone_tables import DEVICES, REPEATS
 from mammolens.serve.record.reading_tables import (
     ADDENDA,
     AI_VIEWS,
@@ -101,6 +102,7 @@ __all__ = [
     "AUDIT",
     "COMMITMENTS",
     "DELIVERIES",
+    "DEVICES",
     "DIED",
     "EXAMS",
     "FILES",
@@ -123,6 +125,7 @@ __all__ = [
     "PRIORS",
     "READINGS",
     "RECALLS",
+    "REPEATS",
     "RESULTS",
     "ROLES",
     "ROUNDS",

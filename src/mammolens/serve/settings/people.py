@@ -28,6 +28,13 @@ class PeopleSettings(Section):
     token_days: int = Field(
         365, ge=1, le=3650, description="longest life of an API token of a person, days"
     )
+    offline_hours: float = Field(
+        12.0, ge=0, le=72, description="hours in which a phone without a line opens by its PIN"
+    )
+    pin_attempts: int = Field(
+        5, ge=1, le=10, description="wrong PINs after which a phone deletes what it keeps"
+    )
+    max_devices: int = Field(5, ge=0, le=50, description="phones of a person that keep data")
 
 
 class OidcSettings(Section):

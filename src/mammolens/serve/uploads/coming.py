@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO, Final
@@ -20,7 +21,6 @@ import sqlalchemy as sa
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.people import Person, Refusal, Refused
 from mammolens.serve.record import (
-    SITES,
     UPLOAD_MEMBERS,
     UPLOADS,
     PersonRole,
@@ -34,6 +34,7 @@ from mammolens.serve.uploads.files import (
     remove_file,
     upload_path,
 )
+from mammolens.serve.uploads.sites import upload_site
 
 __all__ = [
     "Progress",
@@ -78,7 +79,12 @@ class Progress:
 
 
 def begin_upload(
-    state: NodeState, person: Person, site: str | None, name: str, length: int
+    state: NodeState,
+    person: Person,
+    site: str | None,
+    name: str,
+    length: int,
+    keep: Callable[[sa.Connection, str], object] | None = None,
 ) -> Upload:
     """Begin an upload.
 
@@ -86,6 +92,8 @@ def begin_upload(
     ----------
     site
         Key or number of the site; ``None``: the only one where the person uploads.
+    keep
+        Called with the number of the upload in the transaction that enters it.
 
     Raises
     ------
@@ -100,7 +108,7 @@ def begin_upload(
     upload_id = secrets.token_urlsafe(32)
     path = upload_path(state, upload_id)
     with state.database.read() as connection:
-        site_id = _site(connection, person, site)
+        site_id = upload_site(connection, person, site)
     check_room(state, length)
     open_locked(path, make=True).close()
     try:
@@ -124,26 +132,12 @@ def begin_upload(
             connection.execute(UPLOADS.insert().values(**row))
             detail: audit.Detail = {"site": site_id, "bytes": length, "upload": upload_id[:8]}
             audit.append(state.database, connection, person.actor, "upload_begun", None, detail)
+            if keep is not None:
+                keep(connection, upload_id)
     except BaseException:
         remove_file(path)
         raise
     return find_upload(state, person, upload_id)
-
-
-def _site(connection: sa.Connection, person: Person, given: str | None) -> int:
-    """Find the site; one where the person does not upload is refused like one that is not there."""
-    allowed = person.sites_as(PersonRole.UPLOADER)
-    if not allowed:
-        raise Refused(Refusal.NOT_ALLOWED)
-    if given is None:
-        if len(allowed) > 1:
-            raise Refused(Refusal.SITE)
-        return next(iter(allowed))
-    rows = connection.execute(sa.select(SITES.c.id, SITES.c.key).where(SITES.c.id.in_(allowed)))
-    for row in rows:
-        if given in (row.key, str(row.id)):
-            return int(row.id)
-    raise Refused(Refusal.NOT_ALLOWED)
 
 
 def find_upload(state: NodeState, person: Person, upload_id: str) -> Upload:

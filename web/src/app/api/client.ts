@@ -16,9 +16,20 @@ export interface Guard {
   recover(): Promise<void>;
 }
 
+/** Answers that are kept to be read again while there is no line. */
+export interface KeptAnswers {
+  wants(url: string): boolean;
+  keep(url: string, response: Response): Promise<void>;
+  recall(url: string): Promise<Response | null>;
+  /** An answer came over the line. */
+  heard(): void;
+}
+
 export interface Options {
   readonly body?: unknown;
   readonly ifMatch?: string;
+  /** The sender's own name of the request: sent again after a broken line, it counts once. */
+  readonly idempotencyKey?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   /** The request belongs to signing in: a 401 is its answer. */
@@ -40,7 +51,11 @@ export interface Client {
 const WRONG_SECRET = ["sign_in", "code"];
 const CONNECTING_TRIES = 2;
 
-export function makeClient(guard: Guard, read: typeof fetch = (...all) => fetch(...all)): Client {
+export function makeClient(
+  guard: Guard,
+  read: typeof fetch = (...all) => fetch(...all),
+  kept: KeptAnswers | null = null,
+): Client {
   async function attempt(url: string, init: RequestInit, changes: boolean): Promise<Response> {
     const headers = new Headers(init.headers);
     if (changes) headers.set("X-CSRF-Token", guard.csrf);
@@ -52,10 +67,26 @@ export function makeClient(guard: Guard, read: typeof fetch = (...all) => fetch(
     }
   }
 
+  /** Reads over the line, or what was kept while there is none. */
+  async function look(url: string, init: RequestInit): Promise<Response> {
+    const keeps = kept?.wants(url) ? kept : null;
+    try {
+      const response = await attempt(url, init, false);
+      kept?.heard();
+      // What cannot be kept, on a full disk perhaps, is missing later, not now.
+      if (response.ok) keeps?.keep(url, response.clone()).catch(() => undefined);
+      return response;
+    } catch (error) {
+      const again = error instanceof Problem ? await keeps?.recall(url).catch(() => null) : null;
+      if (again) return again;
+      throw error;
+    }
+  }
+
   async function through(url: string, init: RequestInit, signsIn: boolean): Promise<Response> {
     const changes = !["GET", "HEAD"].includes(init.method ?? "GET");
     for (let tries = 1; ; tries += 1) {
-      const response = await attempt(url, init, changes);
+      const response = await (changes ? attempt(url, init, true) : look(url, init));
       if (signsIn || tries > CONNECTING_TRIES || !(await sessionEnded(response))) return response;
       await guard.recover();
     }
@@ -66,6 +97,8 @@ export function makeClient(guard: Guard, read: typeof fetch = (...all) => fetch(
     const init: RequestInit = { method, headers };
     if (options.signal !== undefined) init.signal = options.signal;
     if (options.ifMatch !== undefined) headers.set("If-Match", options.ifMatch);
+    if (options.idempotencyKey !== undefined)
+      headers.set("Idempotency-Key", options.idempotencyKey);
     if (options.body instanceof Blob) init.body = options.body;
     else if (options.body !== undefined) {
       headers.set("Content-Type", "application/json");

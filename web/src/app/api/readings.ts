@@ -5,27 +5,45 @@ import type { Answers, Dispute, Id, Named, Notice, Opinion, Page, Reading, Recal
 
 export type ReportFormat = "html" | "pdf";
 type Before = Id | null;
+/** A reading as somebody has it before them. `once` names a request that may be sent twice. */
+type Edition = Pick<Reading, "id" | "etag">;
 
 export function readingsApi(client: Client) {
   const at = (id: Id) => `/readings/${id}`;
-  const change = (method: Method, path: string, { etag }: Reading, body?: unknown) =>
-    client.call<Reading>(method, path, { ifMatch: etag, body });
+  const change = (method: Method, path: string, { etag }: Edition, body?: unknown, once?: string) =>
+    client.call<Reading>(method, path, {
+      ifMatch: etag,
+      body,
+      ...(once !== undefined && { idempotencyKey: once }),
+    });
   return {
     /** Opens the reading of whoever calls, which is made if there is none yet. */
     open: (exam: Id) => client.call<Reading>("POST", `/exams/${exam}/readings`),
     arbitrate: (exam: Id) => client.call<Reading>("POST", `/exams/${exam}/arbitration`),
     list: (exam: Id) => client.call<readonly Reading[]>("GET", `/exams/${exam}/readings`),
     show: (id: Id) => client.call<Reading>("GET", at(id)),
-    save: (reading: Reading, answers: Answers) => change("PUT", at(reading.id), reading, answers),
-    lock: (reading: Reading) => change("POST", `${at(reading.id)}/lock`, reading),
-    revise: (reading: Reading, changes: Answers | null) =>
-      change("POST", `${at(reading.id)}/revise`, reading, { agree: changes === null, changes }),
+    save: (reading: Edition, answers: Answers, once?: string) =>
+      change("PUT", at(reading.id), reading, answers, once),
+    lock: (reading: Edition, once?: string) =>
+      change("POST", `${at(reading.id)}/lock`, reading, undefined, once),
+    revise: (reading: Edition, changes: Answers | null, once?: string) =>
+      change(
+        "POST",
+        `${at(reading.id)}/revise`,
+        reading,
+        { agree: changes === null, changes },
+        once,
+      ),
     /** Says which version of the exam the reader has looked at. */
     look: (reading: Reading, exam_version: number) =>
       change("POST", `${at(reading.id)}/look`, reading, { exam_version }),
-    sign: (reading: Reading) => change("POST", `${at(reading.id)}/sign`, reading),
-    addAddendum: (reading: Reading, text: string) =>
-      client.call<Reading>("POST", `${at(reading.id)}/addenda`, { body: { text } }),
+    sign: (reading: Edition, once?: string) =>
+      change("POST", `${at(reading.id)}/sign`, reading, undefined, once),
+    addAddendum: (reading: Pick<Reading, "id">, text: string, once?: string) =>
+      client.call<Reading>("POST", `${at(reading.id)}/addenda`, {
+        body: { text },
+        ...(once !== undefined && { idempotencyKey: once }),
+      }),
     dispute: (exam: Id) => client.call<Dispute>("GET", `/exams/${exam}/arbitration`),
     /** Readers of the installation who may be asked for an opinion. */
     colleagues: () => client.call<Page<Named, Id>>("GET", "/readers?limit=200"),

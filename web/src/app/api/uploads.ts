@@ -24,13 +24,20 @@ export function uploadsApi(
   pauses: readonly number[] = PAUSES_MS,
   pieceBytes = PIECE_BYTES,
 ) {
-  async function begin(file: File, name: string, site: number | null): Promise<Upload> {
-    const facts: Record<string, string> = { filename: name, filetype: file.type };
+  /** @param once the sender's own name of the upload: begun twice, it is one */
+  async function begin(
+    file: { readonly bytes: number; readonly type?: string },
+    name: string,
+    site: number | null,
+    once?: string,
+  ): Promise<Upload> {
+    const facts: Record<string, string> = { filename: name, filetype: file.type ?? "" };
     if (site !== null) facts.site = String(site);
     const response = await client.send("POST", "/uploads", {
+      ...(once !== undefined && { idempotencyKey: once }),
       headers: {
         ...VERSION,
-        "Upload-Length": String(file.size),
+        "Upload-Length": String(file.bytes),
         "Upload-Metadata": metadataOf(facts),
       },
     });
@@ -40,8 +47,11 @@ export function uploadsApi(
     return { url: new URL(url, location.origin).pathname.replace(API, "") };
   }
 
-  async function offsetOf(upload: Upload, signal: AbortSignal): Promise<number> {
-    const response = await client.send("HEAD", upload.url, { headers: VERSION, signal });
+  async function offsetOf(upload: Upload, signal?: AbortSignal): Promise<number> {
+    const response = await client.send("HEAD", upload.url, {
+      headers: VERSION,
+      ...(signal && { signal }),
+    });
     if (!response.ok) throw await problemOf(response);
     return Number(response.headers.get("Upload-Offset"));
   }
@@ -49,11 +59,10 @@ export function uploadsApi(
   /** Sends one piece and gives the new offset. */
   async function sendPiece(
     upload: Upload,
-    file: Blob,
+    body: Blob,
     offset: number,
-    signal: AbortSignal,
+    signal?: AbortSignal,
   ): Promise<number> {
-    const body = file.slice(offset, offset + pieceBytes);
     const response = await client.send("PATCH", upload.url, {
       headers: {
         ...VERSION,
@@ -61,13 +70,16 @@ export function uploadsApi(
         "Content-Type": "application/offset+octet-stream",
       },
       body,
-      signal,
+      ...(signal && { signal }),
     });
     if (!response.ok) throw await problemOf(response);
     return Number(response.headers.get("Upload-Offset"));
   }
 
   return {
+    begin,
+    offsetOf,
+    sendPiece,
     /** Sends a whole file, from where the server has it. */
     async send(
       file: File,
@@ -76,12 +88,17 @@ export function uploadsApi(
       progress: UploadProgress,
       signal: AbortSignal,
     ): Promise<Upload> {
-      const upload = await begin(file, name, site);
+      const upload = await begin({ bytes: file.size, type: file.type }, name, site);
       let offset = 0;
       let failures = 0;
       while (offset < file.size) {
         try {
-          const reached = await sendPiece(upload, file, offset, signal);
+          const reached = await sendPiece(
+            upload,
+            file.slice(offset, offset + pieceBytes),
+            offset,
+            signal,
+          );
           if (!(reached > offset))
             throw new Problem(502, "no_progress", "the offset does not grow");
           offset = reached;

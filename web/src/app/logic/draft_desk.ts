@@ -7,12 +7,14 @@
 
 import type { Answers, Reading } from "../api/types";
 import { answersOf, NO_ANSWERS, sameAnswers } from "./answers";
+import { keyOfAnswers } from "./request_keys";
 import { makeSaver, type SaveFailure, type Saver, type SaveState } from "./saver";
 
 export interface DraftApi {
   open(exam: number): Promise<Reading>;
   show(id: number): Promise<Reading>;
-  save(reading: Reading, answers: Answers): Promise<Reading>;
+  /** @param once the name of the request: sent again after a broken line, it counts once */
+  save(reading: Reading, answers: Answers, once?: string): Promise<Reading>;
   explain(error: unknown): SaveFailure;
 }
 
@@ -43,6 +45,8 @@ export interface DraftDesk {
   begin(): Promise<void>;
   /** Saves what is left, and begins the reading if that was not done. */
   settle(): Promise<Reading>;
+  /** The answers were kept elsewhere, to be sent from there: nothing is left to be saved here. */
+  handOver(): void;
   /** After a conflict: the answers here go over those of the server, or the other way round. */
   resolve(mine: boolean): Promise<void>;
   readonly isClean: boolean;
@@ -66,7 +70,7 @@ export function makeDraftDesk(exam: number, api: DraftApi, pauseMs?: number): Dr
         const reading = snapshot.reading ?? (await api.open(exam));
         // Begun: an answer that comes with it is an older one of the same reader.
         update({ reading });
-        update({ reading: await api.save(reading, answers) });
+        update({ reading: await api.save(reading, answers, keyOfAnswers(answers)) });
       },
       explain: api.explain,
       changed: (save) => update({ save }),
@@ -131,6 +135,11 @@ export function makeDraftDesk(exam: number, api: DraftApi, pauseMs?: number): Dr
       await saver.flush();
       if (snapshot.reading === null || !saver.isClean) throw new Error("the answers are not saved");
       return snapshot.reading;
+    },
+    handOver() {
+      saver.stop();
+      saver = newSaver();
+      update({ save: { kind: "saved" }, isRevising: false });
     },
     async resolve(mine) {
       const { reading, answers } = snapshot;

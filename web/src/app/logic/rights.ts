@@ -30,6 +30,7 @@ export function pagesOf(person: Person): readonly PageName[] {
     ["notices", true],
     ["recalls", true],
     ["upload", hasRole(person, "uploader") || administers(person)],
+    ["device", true],
     ["people", administers(person)],
     ["sites", administers(person)],
     ["audit", person.is_administrator],

@@ -16,6 +16,7 @@ export const PAGES = [
   "sites",
   "audit",
   "account",
+  "device",
 ] as const;
 export type PageName = (typeof PAGES)[number];
 

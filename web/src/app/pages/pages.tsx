@@ -13,6 +13,7 @@ const PeoplePage = lazy(() => import("./admin/people_page"));
 const SitesPage = lazy(() => import("./admin/sites_page"));
 const AuditPage = lazy(() => import("./admin/audit_page"));
 const AccountPage = lazy(() => import("./account/account_page"));
+const DevicePage = lazy(() => import("./device/device_page"));
 const OpinionsPage = lazy(() => import("./lists/opinions_page"));
 const NoticesPage = lazy(() => import("./lists/notices_page"));
 const RecallsPage = lazy(() => import("./lists/recalls_page"));
@@ -55,6 +56,8 @@ function OnePage({ route }: { route: Route }) {
       return <RecallsPage />;
     case "account":
       return <AccountPage />;
+    case "device":
+      return <DevicePage />;
     case "people":
       return administers(person) ? <PeoplePage /> : <NotAllowed />;
     case "sites":

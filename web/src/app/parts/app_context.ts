@@ -2,6 +2,7 @@
 
 import { createContext, useContext } from "react";
 import type { Client } from "../api/client";
+import type { DevicesApi } from "../api/devices";
 import type { Events } from "../api/events";
 import type { examsApi } from "../api/exams";
 import type { auditApi, peopleApi, sitesApi } from "../api/people";
@@ -9,6 +10,10 @@ import type { followUpApi, readingsApi } from "../api/readings";
 import type { accountApi, SessionApi } from "../api/session";
 import type { Person, Site } from "../api/types";
 import type { UploadsApi } from "../api/uploads";
+import type { DeviceDesk } from "../device/desk";
+import type { LineWatch } from "../device/kept_answers";
+import type { Outbox } from "../device/outbox";
+import type { Updates } from "../device/updates";
 import type { AppWords } from "../messages/text";
 import type { Keeper } from "../session/keeper";
 
@@ -24,6 +29,12 @@ export interface Apis {
   readonly readings: ReturnType<typeof readingsApi>;
   readonly followUp: ReturnType<typeof followUpApi>;
   readonly uploads: UploadsApi;
+  readonly devices: DevicesApi;
+  /** What this browser keeps of the person, and what of it waits to be sent. */
+  readonly device: DeviceDesk;
+  readonly outbox: Outbox;
+  readonly line: LineWatch;
+  readonly updates: Updates;
 }
 
 /** Before somebody is signed in. */

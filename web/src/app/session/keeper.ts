@@ -22,6 +22,8 @@ export interface Keeper {
   subscribe(listener: () => void): () => void;
   /** Looks who is signed in. */
   start(): Promise<void>;
+  /** Goes on, without a line, with the session that this device has kept. */
+  resume(session: Session): void;
   /** Takes the session that a step of signing in gave. */
   adopt(session: Session): void;
   recover(): Promise<void>;
@@ -84,6 +86,11 @@ export function makeKeeper(asking: Asking): Keeper {
       } catch (error) {
         become({ kind: "unreachable", reason: error instanceof Error ? error.message : "" });
       }
+    },
+    resume(session) {
+      if (state.kind !== "unreachable") return;
+      csrf = session.csrf_token;
+      become({ kind: "open", session });
     },
     adopt,
     async recover() {

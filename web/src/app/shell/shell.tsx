@@ -8,6 +8,7 @@ import { useDesk } from "../parts/app_context";
 import { draftsOf } from "../parts/drafts";
 import { useNow } from "../parts/hooks";
 import { Brand } from "./brand";
+import { LineNotes } from "./line_notes";
 import { OpenNotices } from "./open_notices";
 import { SignOut } from "./sign_out";
 
@@ -57,6 +58,7 @@ export function Shell({ route, children }: ShellProps) {
         </nav>
       </header>
       <main id="main" tabIndex={-1}>
+        <LineNotes />
         {children}
       </main>
     </div>

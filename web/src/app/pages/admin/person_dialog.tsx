@@ -16,7 +16,7 @@ export interface PersonDialogProps {
   renewed(invited: Invited): void;
 }
 
-type Asking = "password" | "close" | "sessions" | "administrator";
+type Asking = "password" | "close" | "sessions" | "devices" | "administrator";
 
 export function PersonDialog({ person: shown, close, changed, renewed }: PersonDialogProps) {
   const { words, apis, person: me, sites, announce } = useDesk();
@@ -52,6 +52,13 @@ export function PersonDialog({ person: shown, close, changed, renewed }: PersonD
           setAsking(null);
         });
         break;
+      case "devices":
+        void action.run(async () => {
+          const { wiped } = await apis.devices.wipeAllOf(shown.id);
+          announce(words.say("people.devices-wiped", { n: wiped }));
+          setAsking(null);
+        });
+        break;
       case null:
     }
   };
@@ -61,6 +68,7 @@ export function PersonDialog({ person: shown, close, changed, renewed }: PersonD
     password: { title: "people.renew", text: "people.renew-text" },
     close: { title: closing, text: shown.is_active ? "people.close-text" : "people.open-text" },
     sessions: { title: "people.end-sessions", text: "people.end-sessions-text" },
+    devices: { title: "people.wipe-devices", text: "people.wipe-devices-text" },
     administrator: { title: administering, text: "people.admin-text" },
   } as const;
   return (
@@ -98,6 +106,9 @@ export function PersonDialog({ person: shown, close, changed, renewed }: PersonD
           )}
           <button type="button" onClick={() => setAsking("sessions")}>
             {words.say("people.end-sessions")}
+          </button>
+          <button type="button" onClick={() => setAsking("devices")}>
+            {words.say("people.wipe-devices")}
           </button>
           {me.is_administrator && (
             <button type="button" onClick={() => setAsking("administrator")}>

@@ -2,9 +2,11 @@
 
 import { useState } from "react";
 import { contradictionsIn, type Missing, missingIn } from "../../logic/answers";
+import { keyOfAnswers, newKey } from "../../logic/request_keys";
 import { useDesk } from "../../parts/app_context";
 import { Confirm } from "../../parts/dialog";
 import { useAction } from "../../parts/hooks";
+import { useFinish } from "../../parts/use_finish";
 import { AnswerForm } from "./answer_form";
 import { FinishProblem } from "./finish_problem";
 import { LookAgain } from "./look_again";
@@ -15,6 +17,7 @@ export function Drafting(props: PanelProps) {
   const { facts, draft, refresh, showMark } = props;
   const { answers, reading, save } = draft.snapshot;
   const action = useAction();
+  const keeping = useFinish(facts.detail);
   useMarks(props);
   const [tried, setTried] = useState(false);
   const [asks, setAsks] = useState(false);
@@ -26,8 +29,20 @@ export function Drafting(props: PanelProps) {
   const finish = () =>
     action.run(async () => {
       setAsks(false);
-      const saved = await draft.desk.settle();
-      const mine = await (isBlind ? apis.readings.lock(saved) : apis.readings.sign(saved));
+      const key = newKey();
+      const mine = await keeping.orKeep(
+        async () => {
+          const saved = await draft.desk.settle();
+          return isBlind ? apis.readings.lock(saved, key) : apis.readings.sign(saved, key);
+        },
+        () => {
+          const { reading: now, answers: given } = draft.desk.snapshot;
+          const last = { key, act: isBlind ? "lock" : "sign" } as const;
+          const save = { key: keyOfAnswers(given), act: "save", answers: given } as const;
+          return { reading: now, steps: draft.desk.isClean && now ? [last] : [save, last] };
+        },
+      );
+      if (mine === null) return draft.desk.handOver();
       await refresh(mine);
       announce(words.say(isBlind ? "reading.locked-now" : "reading.signed-now"));
     });

@@ -1,6 +1,6 @@
 /** An exam: the viewer, and beside it what the person answers. */
 
-import { useCallback, useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useRef, useState } from "react";
 import { loadWords, type Words } from "../../../viewer/messages/text";
 import { emptyHistory, type Mark } from "../../../viewer/tools/marks";
 import { Viewer } from "../../../viewer/Viewer";
@@ -11,7 +11,7 @@ import { findingsOf, isFinding, marksOf } from "../../logic/marks";
 import { hashTo } from "../../logic/route";
 import { nextExam, previousExam } from "../../logic/worklist";
 import { useDesk } from "../../parts/app_context";
-import { ProblemNote } from "../../parts/form";
+import { Busy, ProblemNote } from "../../parts/form";
 import { useTitle } from "../../parts/hooks";
 import { useIsNarrow } from "../../parts/use_narrow";
 import { lastList, rememberExam } from "../worklist/memory";
@@ -21,6 +21,9 @@ import { ExamSummary } from "./exam_summary";
 import { ReadingPanel } from "./reading_panel";
 import { useDraft } from "./use_draft";
 import { useExam } from "./use_exam";
+import { useKeptDraft } from "./use_kept_draft";
+
+const Pocket = lazy(() => import("./pocket"));
 
 export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boolean }) {
   const desk = useDesk();
@@ -28,6 +31,7 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
   const viewer = useRef<ViewerHandle | null>(null);
   const exam = useExam(id, isArbitration, (refined) => viewer.current?.refine(refined));
   const draft = useDraft(id, exam.facts, isArbitration);
+  useKeptDraft(isArbitration ? null : exam.facts, draft);
   const isNarrow = useIsNarrow();
   const [viewerWords, setViewerWords] = useState<Words | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
@@ -161,6 +165,12 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
       <ExamNews exam={exam} failure={failure} />
       <div className="exam-parts">
         {isNarrow && exam.facts && <ExamSummary facts={exam.facts} />}
+        {isNarrow && exam.facts && viewerWords !== null && (
+          <Suspense fallback={<Busy text={words.say("app.loading")} />}>
+            <Pocket exam={exam.facts.exam} words={viewerWords} />
+            <p className="quiet pocket-how">{words.say("pocket.how")}</p>
+          </Suspense>
+        )}
         {!isNarrow && viewerWords !== null && (
           <div className="viewer-place">
             <Viewer

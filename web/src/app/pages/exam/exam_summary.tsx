@@ -1,4 +1,4 @@
-/** An exam on a narrow screen: previews and facts, no reading of films. */
+/** An exam on a narrow screen: what is known about it, before any picture. */
 
 import { dateTimeWords, dateWords, nameWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
@@ -26,14 +26,17 @@ export function ExamSummary({ facts }: { facts: ExamFacts }) {
         <AiCell row={detail} />
         <StatusWord status={detail.status} />
       </div>
-      <dl className="facts">
-        {lines.map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{value || "–"}</dd>
-          </div>
-        ))}
-      </dl>
+      <details>
+        <summary>{words.say("exam.facts")}</summary>
+        <dl className="facts">
+          {lines.map(([name, value]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{value || "–"}</dd>
+            </div>
+          ))}
+        </dl>
+      </details>
       {exam.doubts.length > 0 && (
         <ul className="doubts">
           {exam.doubts.map((doubt) => (
@@ -41,24 +44,6 @@ export function ExamSummary({ facts }: { facts: ExamFacts }) {
           ))}
         </ul>
       )}
-      <div className="previews">
-        {exam.images.map((image) => {
-          const name = `${image.laterality ?? "?"} ${image.viewPosition ?? "?"}`;
-          return (
-            <figure key={image.sopInstanceUid}>
-              <img
-                src={image.preview.url}
-                width={image.preview.columns}
-                height={image.preview.rows}
-                alt={words.say("exam.preview", { view: name })}
-                loading="lazy"
-              />
-              <figcaption>{name}</figcaption>
-            </figure>
-          );
-        })}
-      </div>
-      <p className="quiet">{words.say("exam.preview-only")}</p>
     </section>
   );
 }

@@ -6,6 +6,7 @@ import { BIRADS } from "../../logic/answers";
 import { isFinding } from "../../logic/marks";
 import type { AppKey } from "../../messages/text";
 import { useDesk } from "../../parts/app_context";
+import { useIsNarrow } from "../../parts/use_narrow";
 
 export interface FindingsProps {
   readonly findings: readonly ReadingMark[];
@@ -17,6 +18,7 @@ export interface FindingsProps {
 
 export function Findings({ findings, images, showMark, rate }: FindingsProps) {
   const { words } = useDesk();
+  const how = useIsNarrow() ? "finding.no-room" : "reading.findings-how";
   const view = (uid: string) => {
     const image = images.find((one) => one.sopInstanceUid === uid);
     return `${image?.laterality ?? "?"} ${image?.viewPosition ?? "?"}`;
@@ -25,7 +27,7 @@ export function Findings({ findings, images, showMark, rate }: FindingsProps) {
     <section className="findings" aria-label={words.say("reading.findings")}>
       <h3>{words.say("reading.findings")}</h3>
       {!findings.some(isFinding) && (
-        <p className="quiet">{words.say(rate ? "reading.findings-how" : "reading.no-findings")}</p>
+        <p className="quiet">{words.say(rate ? how : "reading.no-findings")}</p>
       )}
       <ol>
         {findings.map((mark, i) => {

@@ -3,9 +3,11 @@
 import { useState } from "react";
 import type { Reading } from "../../api/types";
 import { contradictionsIn, missingIn } from "../../logic/answers";
+import { newKey } from "../../logic/request_keys";
 import { useDesk } from "../../parts/app_context";
 import { Confirm } from "../../parts/dialog";
 import { useAction } from "../../parts/hooks";
+import { useFinish } from "../../parts/use_finish";
 import { AnswerForm } from "./answer_form";
 import { AnswerSummary } from "./answer_summary";
 import { Contradictions, MissingNote } from "./drafting";
@@ -20,19 +22,29 @@ export function Locked(props: LockedProps) {
   const { facts, draft, reading, refresh } = props;
   useMarks(props);
   const action = useAction();
+  const keeping = useFinish(facts.detail);
   const [asks, setAsks] = useState(false);
   const after = reading.after_ai;
   // A newer result of the AI is looked at by agreeing, or answering, once more.
   const agrees = after === null || action.problem?.code === "ai_changed" || asks;
   const sign = () =>
     action.run(async () => {
-      let mine = reading;
-      if (agrees && after?.agreed !== false) {
-        mine = await apis.readings.revise(mine, null);
-        draft.desk.replace(mine);
-      }
-      mine = await apis.readings.sign(mine);
+      const revises = agrees && after?.agreed !== false;
+      const revise = { key: newKey(), act: "revise", answers: null } as const;
+      const last = { key: newKey(), act: "sign" } as const;
+      let now = reading;
+      const mine = await keeping.orKeep(
+        async () => {
+          if (revises) {
+            now = await apis.readings.revise(now, null, revise.key);
+            draft.desk.replace(now);
+          }
+          return apis.readings.sign(now, last.key);
+        },
+        () => ({ reading: now, steps: revises && now === reading ? [revise, last] : [last] }),
+      );
       setAsks(false);
+      if (mine === null) return draft.desk.handOver();
       await refresh(mine);
       announce(words.say("reading.signed-now"));
     });
@@ -80,6 +92,7 @@ export function Revising(props: LockedProps) {
   useMarks(props);
   const { answers } = draft.snapshot;
   const action = useAction();
+  const keeping = useFinish(facts.detail);
   const { images } = facts.exam;
   const imaged = imagedBreasts(images);
   const missing = missingIn(answers, imaged);
@@ -88,9 +101,18 @@ export function Revising(props: LockedProps) {
   const finish = () =>
     action.run(async () => {
       setAsks(false);
-      const revised = await apis.readings.revise(reading, answers);
-      draft.desk.replace(revised);
-      const mine = await apis.readings.sign(revised);
+      const revise = { key: newKey(), act: "revise", answers } as const;
+      const last = { key: newKey(), act: "sign" } as const;
+      let now = reading;
+      const mine = await keeping.orKeep(
+        async () => {
+          now = await apis.readings.revise(reading, answers, revise.key);
+          draft.desk.replace(now);
+          return apis.readings.sign(now, last.key);
+        },
+        () => ({ reading: now, steps: now === reading ? [revise, last] : [last] }),
+      );
+      if (mine === null) return draft.desk.handOver();
       await refresh(mine);
       announce(words.say("reading.signed-now"));
     });

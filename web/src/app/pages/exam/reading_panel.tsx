@@ -1,11 +1,13 @@
 /** What a person answers to an exam: draft → locked → the AI → agree or change → signed. */
 
 import type { Opinion, Reading } from "../../api/types";
+import { finishes } from "../../device/queue_items";
 import { worksOn } from "../../logic/rights";
 import { hashTo } from "../../logic/route";
 import { useDesk } from "../../parts/app_context";
 import { ProblemNote } from "../../parts/form";
 import { useAction, useLoad } from "../../parts/hooks";
+import { useQueued } from "../../parts/use_device";
 import { AnswerSummary } from "./answer_summary";
 import { Artefacts } from "./artefacts";
 import { Comparison } from "./comparison";
@@ -13,6 +15,7 @@ import { Drafting } from "./drafting";
 import { Locked, Revising } from "./locked";
 import { NextExam } from "./next_exam";
 import type { PanelProps } from "./panel_props";
+import { Queued } from "./queued";
 import { SaveNote } from "./save_note";
 import { ReportLinks, Signed } from "./signed";
 
@@ -56,6 +59,10 @@ type MyProps = PanelProps & { readonly isAsked: boolean };
 
 function MyReading(props: MyProps) {
   const { reading, isRevising } = props.draft.snapshot;
+  const waiting = useQueued(props.facts.detail.id).findLast(
+    (item) => finishes(item) || item.state !== "waiting",
+  );
+  if (waiting !== undefined) return <Queued {...props} item={waiting} />;
   if (reading?.state === "signed") return <Signed {...props} reading={reading} />;
   if (reading?.role === "reader" && props.facts.detail.status === "signed") {
     return <TooLate {...props} reading={reading} />;

@@ -2,10 +2,12 @@
 
 import { useState } from "react";
 import type { Reading } from "../../api/types";
+import { newKey } from "../../logic/request_keys";
 import { dateTimeWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
 import { ProblemNote } from "../../parts/form";
 import { useAction } from "../../parts/hooks";
+import { useFinish } from "../../parts/use_finish";
 import { AnswerSummary } from "./answer_summary";
 import { NextExam } from "./next_exam";
 import type { PanelProps } from "./panel_props";
@@ -80,10 +82,11 @@ export function ReportLinks({ reading }: { reading: Reading }) {
   );
 }
 
-function Addenda({ reading, draft, refresh }: SignedProps) {
+function Addenda({ facts, reading, draft, refresh }: SignedProps) {
   const { words, apis, announce } = useDesk();
   const [text, setText] = useState("");
   const action = useAction();
+  const keeping = useFinish(facts.detail);
   return (
     <section className="addenda">
       <h3>{words.say("addendum.title")}</h3>
@@ -101,9 +104,16 @@ function Addenda({ reading, draft, refresh }: SignedProps) {
         onSubmit={(event) => {
           event.preventDefault();
           void action.run(async () => {
-            draft.desk.replace(await apis.readings.addAddendum(reading, text.trim()));
-            await refresh();
+            const added = text.trim();
+            const key = newKey();
+            const made = await keeping.orKeep(
+              () => apis.readings.addAddendum(reading, added, key),
+              () => ({ reading, steps: [{ key, act: "addendum", text: added }] }),
+            );
             setText("");
+            if (made === null) return;
+            draft.desk.replace(made);
+            await refresh();
             announce(words.say("addendum.added"));
           });
         }}

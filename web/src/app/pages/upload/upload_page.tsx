@@ -1,13 +1,18 @@
 /** Sending exams in: files, folders or a zip, by choice or by drag and drop. */
 
-import { type DragEvent, useRef, useState, useSyncExternalStore } from "react";
+import { type DragEvent, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import type { UploadsApi } from "../../api/uploads";
+import { orFull } from "../../device/full";
+import { keepFile } from "../../device/send_upload";
+import type { OpenVault } from "../../device/vault";
 import { fromDrop, fromInput, isLeftOut, type NamedFile, sizeWords } from "../../logic/files";
 import { sitesAs } from "../../logic/rights";
 import { totalsOf } from "../../logic/upload_list";
 import { useDesk } from "../../parts/app_context";
-import { SelectField } from "../../parts/form";
-import { useTitle } from "../../parts/hooks";
+import { ProblemNote, SelectField } from "../../parts/form";
+import { useAction, useTitle } from "../../parts/hooks";
+import { QueueList } from "../../parts/queue_list";
+import { useDevice, useQueue } from "../../parts/use_device";
 import { UploadLine } from "./upload_line";
 import { makeUploader, type Uploader } from "./uploader";
 
@@ -24,6 +29,9 @@ function uploaderOf(api: UploadsApi): Uploader {
 export default function UploadPage() {
   const { words, apis, sites, person } = useDesk();
   useTitle(words.say("page.upload"));
+  const device = useDevice();
+  const { outbox, items: queued } = useQueue();
+  const action = useAction();
   const uploader = uploaderOf(apis.uploads);
   const items = useSyncExternalStore(uploader.subscribe, () => uploader.items);
   const own = sitesAs(person, "uploader");
@@ -38,8 +46,29 @@ export default function UploadPage() {
   const add = (found: readonly NamedFile[]) => {
     const wanted = found.filter(({ name }) => !isLeftOut(name));
     setLeftOut(found.length - wanted.length);
-    uploader.add(wanted, site === "" ? null : Number(site));
+    const at = site === "" ? null : Number(site);
+    if (device.vault === null) uploader.add(wanted, at);
+    else void keep(device.vault, wanted, at);
   };
+  /** On a device that keeps data, files go by its queue: a closed tab or a new start loses none. */
+  const keep = async (vault: OpenVault, wanted: readonly NamedFile[], at: number | null) => {
+    for (const { file, name } of wanted) {
+      const isKept = await action.run(() =>
+        orFull(() => keepFile(vault, file, name, at, outbox.add)),
+      );
+      if (!isKept) return;
+      void outbox.send();
+    }
+  };
+  useEffect(
+    () =>
+      outbox.watchSent((item) => {
+        if (item.kind === "upload" && item.url) {
+          uploader.adopt(item.name, item.bytes, { url: item.url });
+        }
+      }),
+    [outbox, uploader],
+  );
   const drop = (event: DragEvent) => {
     event.preventDefault();
     setOver(false);
@@ -108,6 +137,15 @@ export default function UploadPage() {
           }}
         />
       </div>
+      <ProblemNote problem={action.problem} />
+      {device.state === "open" && <p className="quiet">{words.say("upload.kept")}</p>}
+      <QueueList
+        items={queued.filter(({ kind }) => kind === "upload")}
+        isSending={outbox.isSending}
+        decide={(item, what) =>
+          void (what === "discard" ? outbox.discard(item.id) : outbox.send(item.id))
+        }
+      />
       {leftOut > 0 && <p className="quiet">{words.say("upload.left-out", { n: leftOut })}</p>}
       {items.length > 0 && (
         <>

@@ -12,6 +12,8 @@ export interface Uploader {
   readonly items: readonly UploadItem[];
   subscribe(listener: () => void): () => void;
   add(files: readonly NamedFile[], site: number | null): void;
+  /** Follows a file that the queue of this device has sent. */
+  adopt(name: string, bytes: number, upload: Upload): void;
   cancel(id: number): void;
   retry(id: number): void;
   /** Takes what is finished off the list. */
@@ -122,6 +124,15 @@ export function makeUploader(api: UploadsApi): Uploader {
       });
       set([...items, ...added]);
       void run();
+    },
+    adopt(name, bytes, upload) {
+      count += 1;
+      const id = count;
+      const abort = new AbortController();
+      jobs.set(id, { file: { name, file: new File([], name) }, site: null, abort, upload });
+      const at = { id, name, bytes, sent: bytes, members: [], problem: null };
+      set([...items, { ...at, state: "taking-in" }]);
+      void follow(id, upload, abort.signal);
     },
     cancel(id) {
       const job = jobs.get(id);
