@@ -39,12 +39,16 @@ from mammolens.pathology.values import (
     TextReading,
     Tissue,
 )
+from mammolens.pathology.wholes import completed, not_divided, shared_by_all, with_missing
 
 __all__ = ["LONGEST_REPORT", "read_text"]
 
 LONGEST_REPORT: Final = 200_000
 """Characters. Of a longer text only these are read, no outcome is given, and a person looks."""
 _CYTOLOGY: Final = re.compile(r"cytolog|\bfna\b|\bfnac\b|fine needle|aspirat")
+_SAMPLED: Final = re.compile(
+    r"biops|\bbx\b|\bcores?\b|\bfna\b|excis|aspirat|\b1[0-8] ?g\b|\bgauge\b|\bvab\b|\bwle\b"
+)
 _FORM: Final = (Section.SYNOPTIC, Section.MARKERS, Section.ADDENDUM, Section.COMMENT)
 
 
@@ -76,8 +80,14 @@ def read_text(text: str) -> TextReading:
     marked = {id(s): Marked(s) for s in sentences}
     cytology = bool(_CYTOLOGY.search(" ".join(s.text for s in sentences[:60])))
     loose = _place_floating(groups, [Marked(s) for s in floating])
+    shared = shared_by_all(sentences, floating)
     read = [_read_specimen(one, history, marked, cytology, len(groups)) for one in groups]
+    read = [completed(one, shared) for one in read]
     doubts = []
+    if reason := not_divided(sentences, read):
+        doubts.append(reason)
+        read = [_doubted(one, reason) for one in read]
+    read = with_missing(sentences, read)
     if len(text) > LONGEST_REPORT:
         doubts.append(f"the text has {len(text):,} characters: it may be more than one report")
     if not read:
@@ -107,7 +117,21 @@ def _place_floating(groups: Sequence[Group], floating: Sequence[Marked]) -> bool
     if len(with_cancer) == 1:
         with_cancer[0].sentences += [row.sentence for row in forms]
         return False
-    return any(_is_malignant(row) for row in floating if row.section is not Section.SPECIMEN)
+    told = [row for row in floating if row.section is not Section.SPECIMEN]
+    empty = [one for one in groups if _has_no_diagnosis(one)]
+    if not with_cancer and len(empty) == 1:
+        empty[0].sentences += [row.sentence for row in told]
+        return False
+    return any(_is_malignant(row) for row in told)
+
+
+def _has_no_diagnosis(one: Group) -> bool:
+    return tissue_of(one.headings[:3]) is Tissue.BREAST and not any(
+        mention.concept.outcome
+        for sentence in one.sentences
+        if sentence.section is not Section.GROSS
+        for mention in Marked(sentence).mentions
+    )
 
 
 def _is_malignant(row: Marked) -> bool:
@@ -166,7 +190,7 @@ def _says_where(sentence: Sentence) -> bool:
 
 def _sampled(history: Sequence[Sentence]) -> list[Sentence]:
     """Sentences of the request that say what was sampled."""
-    return [s for s in history if re.search(r"biops|\bcores?\b|\bfna\b|excis|aspirat", s.text)]
+    return [s for s in history if _SAMPLED.search(s.text)]
 
 
 def _first(one: Group) -> tuple[str, ...]:

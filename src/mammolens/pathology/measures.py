@@ -25,7 +25,8 @@ _PLACES: Final = (
 _ROMAN: Final = {"i": 1, "ii": 2, "iii": 3, "1": 1, "2": 2, "3": 3}
 _GRADE: Final = re.compile(
     r"(?P<part>nuclear|tubul\w+|mitotic|nuclei|"
-    r"pleomorphism) (?:\w+ )?grade\W{0,3}(?P<n0>[1-3]|i{1,3})\b|"
+    r"pleomorphism) (?:\w+ )?grade\W{0,3}(?P<n0>[1-3]|i{1,3})\b"
+    r"(?: ?(?:-|to|/|or) ?(?P<n5>[1-3])\b(?! ?/))?|"
     r"\b(?:graded?|gr\.?|g)[ :=(-]{0,3}(?:is |of |was |as |grade |"
     r"\(?nottingham\)?:? ?|\(?\w{3,12}\)?: ?)?(?P<n1>[1-3]|i{1,3})"
     r"(?: ?(?P<to>-|to|/|or|and) ?(?:grade )?(?P<n2>[1-3]|i{1,3}))?(?: of (?:3|"
@@ -110,7 +111,7 @@ def _about(row: Marked, begin: int, end: int, topic: str) -> str:
     before, after, gap = topic, "", 99
     for mention in row.mentions:
         outcome = mention.concept.outcome
-        if outcome not in (Outcome.INVASIVE, Outcome.IN_SITU):
+        if outcome not in (Outcome.INVASIVE, Outcome.IN_SITU) or mention.how is Assertion.DENIED:
             continue
         kind = "invasive" if outcome is Outcome.INVASIVE else "situ"
         if mention.begin <= begin and mention.end >= end:
@@ -161,7 +162,9 @@ def _grades_in(
         about = _about(row, match.start(), match.end(), topic)
         if match["part"]:
             if about == "situ" or _SITU_WORDS.search(text[: match.start()]):
-                yield Property.DCIS_GRADE, _DCIS_NAMES[_ROMAN[match["n0"]] - 1]
+                several = match["n5"] and match["n5"] != match["n0"]
+                name = None if several else _DCIS_NAMES[_ROMAN[match["n0"]] - 1]
+                yield Property.DCIS_GRADE, name
             continue
         value = _grade_value(match)
         if about == "situ" or (not about and outcome.value == Outcome.IN_SITU.value):
@@ -236,7 +239,7 @@ _SIZE: Final = re.compile(
     r"(?<![\d.])(\d{1,3}(?:\.\d{1,2})?) ?(?:mm|cm)? ?(?:(?:x|"
     r"by) ?(\d{1,3}(?:\.\d{1,2})?) ?(?:mm|cm)? ?)?(?:(?:x|"
     r"by) ?(\d{1,3}(?:\.\d{1,2})?) ?)?"
-    r"(mm|cm)\b(?!fn)"
+    r"(mm|cm)s?\b(?!fn)"
 )
 _NOT_SIZE: Final = re.compile(
     r"margin|clear|closest|nearest|\bdistance|from (?:the )?(?:nipple|inked|deep|"
@@ -245,7 +248,7 @@ _NOT_SIZE: Final = re.compile(
     r"deposit|metasta|specimen (?:measur|size|weigh)|"
     r"skin|ellipse|weigh|biopsy cavity|cores? \d|\bfn\b|pieces?|fragments?|"
     r"tissue measur|gauge|away|"
-    r"strips?|whole tumour|total (?:tumour )?(?:size|extent)|overall|including dcis|"
+    r"strips?|tumour bed|whole tumour|total (?:tumour )?(?:size|extent)|overall|including dcis|"
     r"with dcis extent|node|radiolog|mammogra|ultrasound|imaging|\bon us\b"
 )
 _AFTER_SIZE: Final = re.compile(

@@ -120,7 +120,8 @@ def _read(text: str) -> list[tuple[Property, str | float | None, int]]:
             if value is not _ABSENT:
                 strength = (
                     2
-                    if kind is Property.HER2 and (_ISH.search(text) or _AMPLIFIED.search(tail))
+                    if kind is Property.HER2
+                    and (_ISH.search(match[0] + tail) or _AMPLIFIED.search(tail))
                     else 0
                 )
                 found.append((kind, value, strength))  # type: ignore[arg-type]

@@ -29,12 +29,12 @@ _TELLING: Final = (
 _NODE_HEADING: Final = re.compile(
     r"^\W*(?:(?:left|right|lt|rt|l|r)\b\.? ?)?(?:(?:axilla(?:ry)?|"
     r"breast,?)\W{0,3})?(?:sentinel|axillary|slnb?\b|lymph)"
-    r"[\w ,/()#-]{0,60}?(?:nodes?|biopsy|clearance|dissection|slnb?|contents|"
-    r"excision)?[\w ,()/]{0,30}(?:[:.-]|$)"
+    r"[\w ,/()#=-]{0,60}?(?:nodes?|biopsy|clearance|dissection|slnb?|contents|"
+    r"excision)?[\w ,()/=]{0,30}(?:[:.-]|$)"
 )
 _TAKEN: Final = re.compile(
     r"\b(?:left|right|lt|rt)\b(?!.*procedure)|biops(?!.*procedure)|dissection|"
-    r"clearance|excision|\bcore|\bfna|slnb|#"
+    r"clearance|excision|\bcore|\bfna|slnb|sentinel|#"
 )
 """A heading that says how the nodes were taken; a row of a form such as "Lymph nodes" does not."""
 _BREAST_HEADING: Final = re.compile(
@@ -98,12 +98,29 @@ def _by_label(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
                 break
             else:
                 floating.append(sentence)
+    floating += _receptors_of_nodes(groups.values())
     kept = [g for g in groups.values() if any(s.section in _TELLING for s in g.sentences)]
     kept = kept or list(groups.values())
     if len(kept) == 1:
         kept[0].sentences += floating
         return kept, []
     return kept, _by_sides_of(kept, floating)
+
+
+_RECEPTOR_ROW: Final = re.compile(
+    r"^\W*(?:er|pr|pgr|her ?-?2|o?estrogen|progesterone|(?:hormone )?receptors?|ki ?-?67|mib)\b"
+)
+
+
+def _receptors_of_nodes(groups: Iterable[Group]) -> list[Sentence]:
+    """Take rows of receptors away from lymph nodes: they follow the last specimen of a report."""
+    taken: list[Sentence] = []
+    for one in groups:
+        if _nodes_only(one):
+            rows = [s for s in one.sentences if _RECEPTOR_ROW.match(s.text)]
+            one.sentences = [s for s in one.sentences if s not in rows]
+            taken += [replace(s, section=Section.MARKERS) for s in rows]
+    return taken
 
 
 def _names_inside(sentence: Sentence, groups: dict[str, Group]) -> list[str]:

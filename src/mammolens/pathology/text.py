@@ -31,10 +31,12 @@ _SIGNS: Final = str.maketrans(
         "≥": ">=",
         "≤": "<=",
         "…": "...",
+        **{sign: f"{number}." for number, sign in enumerate("①②③④⑤⑥⑦⑧⑨", 1)},
     }
 )
 _BOX: Final = re.compile(r"[\[(](x|X|✓|✔| |_)?[\])]")
 """A tick box. Only a bracket with nothing or one mark inside is one."""
+_COLUMN: Final = re.compile(r"(?<=\w) {3,}(?=\w)")
 _LEADER: Final = re.compile(
     r"(?<=[A-Za-z0-9)]) ?(?:\.{3,}+|_{3,}+|\t++| {3,}+|\s\|\s)[ .:_|]*+(?=[\w<>(+-])"
 )
@@ -93,11 +95,20 @@ def _ticked(line: str) -> str:
     marks = list(_BOX.finditer(line))
     if not marks:
         return line
-    kept = [line[: marks[0].start()]]
+    kept = [_with_colon(line[: marks[0].start()])]
     for mark, after in zip(marks, [*marks[1:], None], strict=True):
+        value, *following = _COLUMN.split(line[mark.end() : after.start() if after else None], 1)
         if (mark[1] or "").strip(" _"):
-            kept.append(line[mark.end() : after.start() if after else len(line)])
+            kept.append(value)
+        if following and after:  # The title of a second choice in the same line.
+            kept.append("; " + _with_colon(following[0]))
     return " ".join(part.strip() for part in kept)
+
+
+def _with_colon(title: str) -> str:
+    """Separate the title of a choice from its value."""
+    words = title.strip()
+    return f"{words}:" if words and words[-1].isalnum() else words
 
 
 def _continues(before: str, line: str) -> bool:
