@@ -42,6 +42,7 @@ _DOUBT_AFTER: Final = re.compile(
     r"(?:can ?not|can't|could not|couldn't|may not|not)(?: be)?(?: \w+ly)?(?: be)? "
     r"(?:\w+ly )?(?:excluded|ruled out|discounted|confirmed|determined|assured)|"
     r"\b(?:is|are|remains?|was) (?:strongly |highly |also )?(?:suspected|possible|favou?red|likely|"
+    r"(?:a|of|the) (?:\w+ )?(?:concern|worry|consideration)|"
     r"probable|unlikely|questionable|uncertain|suspicious|not certain|not excluded|"
     r"a possibility|considered|in the differential)|\b(?:suspected|favou?red|unlikely)\b|"
     r"\(?\?\)?\s*[.)]?$|needs? to be (?:excluded|considered)|: ?(?:suspected|possible|probable|"
@@ -59,14 +60,15 @@ _DOUBT_BEFORE: Final = re.compile(
     r"\bat least(?! ?(?:[\d.~>]|a\b|one\b|two\b|three\b|in part|(?:moderate|intermediate|low|high)"
     r"(?:ly)?\b|grade\b|pt\d))|\bequivocal\b(?: for)?|\bindeterminate\b(?: for)?|"
     r"\b(?:may|might|could)(?: \w+)? (?:represent|be|indicate|reflect)\b|\bdifferential\b|"
-    r"\bversus\b|\bvs\b\.?|\bverging\b|\bbordering\b|\bapproach(?:es|ing)\b|"
+    r"\bversus\b|\bvs\b\.?|\bverging\b|\bborderline between\b|\bspectrum\b|"
+    r"\bbordering\b|\bapproach(?:es|ing)\b|"
     r"\bpresumed\b|\bpresumptive\b|\bsomewhat\b|\bin favou?r of\b|\bquestionable\b|\b\?"
 )
 _DENIED_BEFORE: Final = re.compile(
     r"\bno(?!\. ?\d|\.? of\b| \d|:)\b|\bwithout\b|\bnegative for\b|"
     r"\bfree (?:of|from)\b|\babsence of\b|\black(?:s|ing|ed)?\b(?: of)?|\bdevoid of\b|"
     r"\bfail(?:s|ed)? to\b|\brul(?:es?|ed|ing) out\b|\bexclud(?:es?|ed|ing)\b|"
-    r"\bnever\b|\bnor\b|\bnothing\b|\bfalls? short of\b|"
+    r"\bnever\b|\bnor\b|\bnothing\b|\bshort of\b|"
     r"\bneither\b|\bnot\b(?! only| completely| fully| entirely| just)|\bnil\b|\binstead of\b|"
     r"\brather than\b|\bneg for\b|\bdoesn't\b|\bisn't\b|\bmistaken for\b|\bmimic(?:s|king)?\b|"
     r"\bsimulat(?:es|ing)\b|\babsent\b:?"
@@ -92,14 +94,15 @@ _HISTORY: Final = re.compile(
     r"result|categor)\w*|"
     r"\boutside (?:biops|report|hospital|slides?|diagnosis|core)\w*|\bbiopsy outside\b|"
     r"\bpre-?(?:nact|treatment|chemotherapy|therapy)\b|"
+    r"\b(?:excision|mastectomy|lumpectomy|wle|resection|operation|surgery) for\b|"
     r"\bpost[- ](?:lumpectomy|excision|mastectomy|surgery|wle|bct) for\b|"
     r"\b(?:after|following) (?:lumpectomy|excision|mastectomy|surgery|wle|core|biopsy) (?:for|"
     r"of)\b|"
     r"\bon (?:the )?initial\b"
 )
 _EARLIER_REPORT: Final = re.compile(
-    r"(?:previous|prior|earlier|past|original|outside|pre-?nact)(?: \w+){0,3}? (?:biops\w+|core|"
-    r"fna|"
+    r"(?:previous|prior|earlier|past|original|outside|pre-?(?:nact|chemo\w*|treatment|operative))"
+    r"(?: \w+){0,3}? (?:biops\w+|core|fna|"
     r"report|histology|specimens?|vab|excision|cytology)\b[^:]{0,30}:"
 )
 _CHANGED: Final = re.compile(
@@ -114,6 +117,8 @@ _ELSEWHERE: Final = re.compile(
 )
 """Words of brackets that say what was known before this specimen."""
 _HISTORY_AFTER: Final = re.compile(
+    r"\b(?:diagnosed|proven|confirmed|reported|known) (?:on|at|by|in|from) (?:the |a )?(?:\w+ )?"
+    r"(?:core|biopsy|fna|vab|imaging)\b|"
     r"\b(?:in|diagnosed in|excised in|removed in|treated in|since|,) (?:19|20)\d\d\b|"
     r"\byears? (?:ago|earlier)\b|\bmonths? (?:ago|earlier)\b|\bpreviously\b|"
     r"\b(?:is|are|was|has been|have been|should be|been)? ?(?:now|changed to|amended to|revised to|"

@@ -36,6 +36,8 @@ _ORDINAL: Final = re.compile(
     rf"|^{_KEYWORD} (one|two|three|four|five)\b",
     re.IGNORECASE,
 )
+_NUMBER_SIGN: Final = re.compile(r"^(?:#|(?:no|nr)\.?) ?([1-9])(?![\w/.]\d|\d)", re.IGNORECASE)
+_BOLD: Final = re.compile(r"^\*{1,2}([^*]{1,16})\*{1,2}")
 _NUMBERS: Final = {
     **{word: n for n, word in enumerate(("first", "second", "third", "fourth", "fifth"), 1)},
     **{word: n for n, word in enumerate(("one", "two", "three", "four", "five", "six"), 1)},
@@ -55,15 +57,18 @@ def plain_label(line: str) -> str:
     >>> plain_label("First biopsy, left breast"), plain_label("Specimen two: DCIS")
     ('Specimen 1, left breast', 'Specimen 2: DCIS')
     """
+    line = _BOLD.sub(r"\1", line)
     match = _ORDINAL.match(line)
     if not match:
-        return line
+        return _NUMBER_SIGN.sub(r"Specimen \1:", line)
     return f"Specimen {_NUMBERS[(match[1] or match[2]).lower()]}{line[match.end() :]}"
 
 
 _IN_LINE: Final = re.compile(
-    r"(?:^|(?<=[\s:;,]))\(?([A-H]|[1-9]|[iI]{1,3}|[iI][vV])[.):]\)?\s+(?=[A-Za-z]{2})"
-    r"|(?:^|(?<=[:;,] ))([A-H]|[1-9])\s?[-=]?\s(?=[A-Za-z]{2})"
+    rf"(?:^|(?<=[\s:;,]))(?:(?i:{_KEYWORD}) (?:(?i:no\.?) )?)?[(\[#]*"
+    r"([A-Ha-h]|[1-9]|[iI]{1,3}|[iI][vV])[\].):,/]{1,2}\s+(?=[A-Za-z]{2})"
+    rf"|(?:^|(?<=[:;,.] ))(?:(?i:{_KEYWORD}) #?([A-H]|[1-9]))\s?[-=]?\s(?=[A-Za-z]{{2}})"
+    r"|(?:^|(?<=[:;,.] ))([A-H]|[1-9])\s?[-=]?\s(?=[A-Za-z]{2})"
 )
 
 
@@ -78,7 +83,7 @@ def listed(line: str) -> Iterator[str]:
     marks = [
         m for m in _IN_LINE.finditer(line, 0, 2000) if PLACE.search(line[m.end() :][:40].lower())
     ]
-    names = [(m[1] or m[2]).upper() for m in marks]
+    names = [(m[1] or m[2] or m[3]).upper() for m in marks]
     if len(marks) < 2 or not _is_sequence(names):
         yield line
         return
@@ -162,13 +167,20 @@ def _names(match: re.Match[str]) -> tuple[str, ...]:
     return (first, second)
 
 
+_SAYS: Final = re.compile(
+    r"^(?:(?:The )?(?:specimen|biopsy|part|core) )?([A-H]|[1-9])"
+    r"(?= (?:shows?|showed|is|was|has|contains?|"
+    r"contained|consists|reveals?|revealed)\b)"
+)
+
+
 def called(line: str, known: frozenset[str]) -> tuple[tuple[str, ...], str]:
     """Give the specimens that a line is about, and the line without its label."""
     if match := LABEL.match(line):
         names = tuple(name for name in _names(match) if name in known)
         if names:
             return names, line[match.end() :].strip()
-    for pattern in (_BARE, _SIDED):
+    for pattern in (_BARE, _SIDED, _SAYS):
         if (bare := pattern.match(line)) and bare[1].upper() in known:
             return (bare[1].upper(),), line[bare.end() :].strip(" ,:-")
     return (), line

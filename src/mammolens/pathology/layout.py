@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from mammolens.pathology.labels import called, known_labels, listed, plain_label
-from mammolens.pathology.text import correct, logical_lines, tidy
+from mammolens.pathology.text import correct, logical_lines, tidy, unfold
 from mammolens.pathology.titles import Section, after_title, title_of
 
 __all__ = ["LONGEST_SENTENCE", "Section", "Sentence", "divide"]
@@ -68,7 +68,9 @@ def divide(text: str) -> list[Sentence]:
     [('history', (), 'lump'), ('diagnosis', ('A',), 'Left breast, core: DCIS.'),
      ('diagnosis', ('A',), 'Grade high.')]
     """
-    lines = [part for line in logical_lines(tidy(text)) for part in listed(plain_label(line))]
+    lines = [
+        part for line in logical_lines(unfold(tidy(text))) for part in listed(plain_label(line))
+    ]
     rows = _without_question(list(_rows(lines)))
     known = known_labels(
         (row.text, row.section in (Section.GROSS, Section.MICRO))
@@ -77,12 +79,24 @@ def divide(text: str) -> list[Sentence]:
     )
     sentences: list[Sentence] = []
     names: tuple[str, ...] = ()
+    letters = frozenset(name for name in known if name.isalpha())
+    listed_names: set[str] = set()
     for row in rows:
         own, rest = called(row.text, known)
+        section = row.section
+        if section is not Section.SPECIMEN or row.begins:
+            listed_names = set()
+        elif listed_names.intersection(own) or "" in listed_names:
+            section = Section.BODY  # The list begins again: it is the report on each specimen.
+            listed_names.add("")
+        listed_names.update(own)
         names = own or (() if row.begins else names)
         for position, part in enumerate(_sentences(rest)):
+            if position:
+                inside, part = called(part, letters)
+                names = inside or names
             low = correct(_lower(part))
-            sentences.append(Sentence(part, low, row.section, names, row.line, position == 0))
+            sentences.append(Sentence(part, low, section, names, row.line, position == 0))
     requests = {row.line for row in rows if row.is_request}
     if requests and not any(one.section in _FINDINGS for one in sentences):
         return [_released(one, requests) for one in sentences]
@@ -106,15 +120,17 @@ class _Row(NamedTuple):
 def _without_question(rows: list[_Row]) -> list[_Row]:
     """Make a line that only asks ("?Paget's disease") part of the history.
 
-    It is the clinical question if a diagnosis with a title follows; else it may be the answer.
+    It is the clinical question if it is the first line, or if a diagnosis with a title follows;
+    else it may be the answer.
     """
-    if not any(row.section is Section.DIAGNOSIS for row in rows):
-        return rows
+    titled = any(row.section is Section.DIAGNOSIS for row in rows)
     return [
         row._replace(section=Section.HISTORY)
-        if row.section is Section.BODY and row.text.startswith("?")
+        if row.section is Section.BODY
+        and row.text.startswith("?")
+        and (titled or (place == 0 and len(rows) > 1))
         else row
-        for row in rows
+        for place, row in enumerate(rows)
     ]
 
 

@@ -207,6 +207,10 @@ def _concepts() -> tuple[Concept, ...]:
             r"\babscess\b|\bmastitis\b|inflammat(?:ion|ory change|ory infiltrate)|"
             r"granulation tissue|granuloma\w*",
          "abscess", ben, False),
+        (
+            r"\b(?:lactating|lactational|tubular|nipple|ductal) adenomas?\b|lactational change|"
+            r"myofibroblastoma|\bha?emangioma\b|\b(?:\w+ )?fibrosis\b",
+         "", ben, False),
         (r"\bhamartoma\b", "hamartoma", ben, False),
         (r"columnar cell (?:change|lesion|hyperplasia)s?", "columnar cell", ben, False),
         (r"apocrine (?:metaplasia|change|cysts?|cells)", "apocrine metaplasia", ben, False),
@@ -234,6 +238,11 @@ def _concepts() -> tuple[Concept, ...]:
             r" tumour| process)?|\bneoplastic cells\b",
          "", Outcome.MALIGNANT, True),
         (r"\btumour(?: cells)?\b", "", None, True),
+        (
+            r"\b(?:cells?|features?|areas?|changes?|foc(?:us|i)|appearances?) (?:\w+ ){0,2}?(?:is|are|"
+            r"looks?|appears?) (?:\w+ )?(?:worr\w+|suspicious|concerning|atypical)\b|"
+            r"\b(?:suspicious|worrying|worrisome) (?:cells?|features?|areas?|foc(?:us|i))\b",
+         "", None, False),
         (r"\batypi(?:a|cal)\b(?: cells| proliferation| epitheli\w+)?", "", None, False),
         (r"\bbenign\b|\bnon-?neoplastic\b|\bnon-?malignant\b", "", ben, True),
     )  # fmt: skip

@@ -71,10 +71,13 @@ _EXAMINED: Final = re.compile(
     rf"(?:number|total|no\.?) (?:of )?(?:sentinel |axillary |"
     rf"lymph )*nodes?(?: examined| identified| found| retrieved|"
     rf" sampled)?[^\d:]{{0,20}}:? ?(\d{{1,2}})\b|"
+    r"\bnodes?:? (\d{1,2})(?= ?[(,;])|"
     rf"\b{_N} (?:benign |negative |reactive |sentinel |axillary |lymph |unremarkable |"
     rf"positive |small |intramammary |non-sentinel )*(?:nodes?|slns?)\b"
 )
 _POSITIVE_NODES: Final = re.compile(
+    r"(\d{1,2}) of which (?:contain|show|have|are|is|were)|"
+    r"(?:positive|involved)(?: nodes?)?:? (\d{1,2})\b|"
     r"(?:positive|involved|metasta[a-z]{1,4}|with (?:tumour|metasta[a-z]{1,4}|"
     r"macro\w+|carcinoma))[^\d:/]{0,30}: ?(\d{1,2})\b|"
     rf"(?:number|no\.?)(?: of)? (?:positive|involved)(?: nodes)?:? ?(\d{{1,2}})\b|"

@@ -47,6 +47,11 @@ _EARLIER: Final = re.compile(
 )
 
 
+_DATED: Final = re.compile(
+    r"\w+ [^.;]{0,30}?(?:mastectomy|lumpectomy|excision|surgery|cancer|carcinoma|dcis|biopsy)\b"
+    r"[^.;]{0,40}?\b(?:19|20)\d\d\b"
+)
+"""A side of an operation or disease with its year: "left mastectomy for carcinoma 2009"."""
 _WRONG: Final = re.compile(r"\bnot |\binstead of\b|\bstated\b|\bfrom\b|\blabelled\b|\bas\b")
 
 
@@ -77,7 +82,7 @@ def present_sides(text: str) -> list[tuple[Laterality, int]]:
     return [
         (side, at)
         for side, at in sides_in(text)
-        if not _EARLIER.search(text, max(0, at - 40), at + 30)
+        if not _EARLIER.search(text, max(0, at - 40), at + 30) and not _DATED.match(text, at)
     ]
 
 
@@ -108,6 +113,7 @@ def laterality_of(sentences: Sequence[Sentence], history: Sequence[Sentence]) ->
         for sentence in history:
             for side, at in sides_in(sentence.text):
                 earlier = _EARLIER.search(sentence.text, max(0, at - 40))
+                earlier = earlier or _DATED.match(sentence.text, at)
                 if _SAMPLED.search(sentence.text) and not earlier:
                     seen.setdefault(side, []).append(sentence.shown)
                     confidence = 0.85
@@ -132,6 +138,12 @@ _BREAST: Final = re.compile(
 _SKIN: Final = re.compile(r"^\W*(?:\w+ ){0,3}skin\b|skin (?:punch|ellipse|biopsy|lesion)|mole\b")
 
 
+_OTHER_ORGAN: Final = re.compile(
+    r"^\W*(?:\w+ ){0,2}(?:liver|bone|marrow|lung|pleura\w*|thyroid|ovar\w+|uter\w+|endometri\w+|"
+    r"colon|stomach|brain|kidney|spleen|thymus|salivary|parotid)\b"
+)
+
+
 def is_node(heading: str) -> bool:
     """Return whether a lower-case heading names a specimen of lymph nodes alone."""
     return bool(_NODE.search(heading)) and not (
@@ -148,6 +160,8 @@ def tissue_of(headings: Iterable[str]) -> Tissue:
             return Tissue.SKIN
         if _BREAST.search(heading):
             return Tissue.BREAST
+        if _OTHER_ORGAN.search(heading):
+            return Tissue.OTHER
     return Tissue.BREAST
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from mammolens.core import Laterality
 from mammolens.pathology.layout import Section, Sentence
+from mammolens.pathology.places import PLACE_MARK
 from mammolens.pathology.site import is_node, present_sides, sides_in
 
 __all__ = ["Group", "group"]
@@ -89,7 +90,7 @@ def _by_label(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     groups: dict[str, Group] = {}
     for sentence in told:
         for name in sentence.names:
-            groups.setdefault(name, Group(name)).sentences.append(sentence)
+            groups.setdefault(name, _new(name)).sentences.append(sentence)
     floating: list[Sentence] = []
     for sentence in told:
         if not sentence.names:
@@ -121,6 +122,10 @@ def _receptors_of_nodes(groups: Iterable[Group]) -> list[Sentence]:
             one.sentences = [s for s in one.sentences if s not in rows]
             taken += [replace(s, section=Section.MARKERS) for s in rows]
     return taken
+
+
+def _new(name: str) -> Group:
+    return Group(None if name.startswith(PLACE_MARK) else name)
 
 
 def _names_inside(sentence: Sentence, groups: dict[str, Group]) -> list[str]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["correct", "logical_lines", "tidy"]
+__all__ = ["correct", "logical_lines", "tidy", "unfold"]
 
 _SIGNS: Final = str.maketrans(
     {
@@ -43,11 +43,24 @@ _LEADER: Final = re.compile(
 """Dots, tabs or spaces between a title and its value in a form. Possessive: linear time."""
 _OPEN_END: Final = re.compile(
     r"(?:,|-|/|\b(?:of|the|with|and|or|for|no|not|in|to|a|an|from|is|are|at|by|without|than|"
-    r"shows?|showing|grade|evidence|carcinoma|invasive|breast))$",
+    r"shows?|showing|grade|evidence|carcinoma|invasive|breast)|"
+    r"\bno (?:[\w-]+ ){0,4}?(?:residual|recurrent|situ|definite|significant|metastatic))$",
     re.IGNORECASE,
 )
+_JOINS: Final = re.compile(r"(?:or|and|nor|but|with|without|of|is|are)\b", re.IGNORECASE)
+_TITLE_INSIDE: Final = re.compile(
+    r"(?<=[\w.;:)])(?<!clinical)(?<!pathological)(?<!final)(?<!gross)(?<!microscopic)(?<!\bof)"
+    r"(?<!\band) (?=(?:(?:clinical|pathological|final|gross|microscopic|nature of)(?: and)? )?"
+    r"(?:details|history|information|specimens?|gross|macro(?:scopy)?|micro(?:scopy)?|description|"
+    r"diagnosis|conclusion|comment|summary|receptors|supplementary report|addendum)\b[ \w]{0,12}:|"
+    r"(?-i:(?:FINAL |CORRECTED |SUPPLEMENTARY )?(?:DIAGNOSIS|REPORT|ADDENDUM|CONCLUSION)\b))",
+    re.IGNORECASE,
+)
+_LABEL_INSIDE: Final = re.compile(r"(?:(?<=[.;:])|(?<=[A-Z]{5})) (?=\(?[A-H1-9][.):] ?-? ?[A-Z])")
+_FOLDED: Final = 120
+"""Letters. A longer text without a line break has probably lost its lines."""
 _STARTS_ITEM: Final = re.compile(
-    r"[-*>#]\s|(?:[A-H]|[1-9])\d?\s?-\s|\(?(?:[A-Z]|[a-z]|\d{1,2}|[ivx]{1,4})[.):]\s|"
+    r"[-*>#]\s|(?:[A-Ha-h]|[1-9])\d?\s?-\s|\(?(?:[A-Z]|[a-z]|\d{1,2}|[ivx]{1,4})[.):]\s|"
     r"[A-Za-z][\w /()'+-]{0,50}:"
 )
 _LONG_LINE: Final = 58
@@ -63,6 +76,22 @@ def tidy(text: str) -> str:
     'B5b - 12x9 mm'
     """
     return text.translate(_SIGNS).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def unfold(text: str) -> str:
+    """Begin a line at each title and label of a text that has lost its line breaks.
+
+    Examples
+    --------
+    >>> print(unfold("Clinical details: lump in the left breast, found by the patient herself, with"
+    ...              " a cyst. Macroscopy: three cores. Diagnosis: left breast core: B2."))
+    Clinical details: lump in the left breast, found by the patient herself, with a cyst.
+    Macroscopy: three cores.
+    Diagnosis: left breast core: B2.
+    """
+    if "\n" in text.strip() or len(text) < _FOLDED:
+        return text
+    return _LABEL_INSIDE.sub("\n", _TITLE_INSIDE.sub("\n", text))
 
 
 def logical_lines(text: str) -> Iterator[str]:
@@ -114,7 +143,7 @@ def _with_colon(title: str) -> str:
 def _continues(before: str, line: str) -> bool:
     if not before or not line or before[-1] in ".:;!?" or _STARTS_ITEM.match(line):
         return False
-    if line[0].islower() or _OPEN_END.search(before[-20:]):
+    if line[0].islower() or _JOINS.match(line) or _OPEN_END.search(before[-60:]):
         return True
     return len(before) >= _LONG_LINE and not line.isupper() and not before.isupper()
 

@@ -69,7 +69,7 @@ _TITLES: Final = tuple(
             r"conclusions?|interpretation|opinion|impression|summary)(?: (?:and|&) .{0,20})?|"
             r"(?:final |permanent |paraffin )*\(?(?:paraffin|permanent)\)?(?: sections?)?|"
             r"imp|concl|h\.?p\.?e\.? (?:impression|diagnosis)|"
-            r"(?:final|path[a-z]*|histo[a-z]*) (?:category|classification|report)|"
+            r"(?:final|path[a-z]*|histo[a-z]*) (?:category|classification)|(?:final )?reports?|"
             r"results?|bottom line|diagnos[ei]s .{0,12}",
         ),
         (
@@ -133,7 +133,8 @@ def title_of(line: str) -> tuple[Section | None, str]:
 
 
 def _looks_like_title(words: str) -> bool:
-    return words.isupper() or (len(words.split()) <= 4 and words[:1].isupper())
+    several = len(words.split())
+    return words.isupper() or (several <= 4 and (words[:1].isupper() or several > 1))
 
 
 def after_title(

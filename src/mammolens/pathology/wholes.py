@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from mammolens.pathology.labels import missing_labels
 from mammolens.pathology.layout import Section, Sentence
+from mammolens.pathology.places import repeated_heading
 from mammolens.pathology.site import laterality_of, procedure_of
 from mammolens.pathology.values import Property, SpecimenReading, Statement, Tissue
 
@@ -97,8 +98,10 @@ _ONE_PLACE: Final = ("core biopsy", "vacuum biopsy", "fine needle aspiration", "
 """Procedures that sample one place, so that two places are two specimens."""
 
 
-def not_divided(sentences: Iterable[Sentence], read: Sequence[SpecimenReading]) -> str:
+def not_divided(sentences: Sequence[Sentence], read: Sequence[SpecimenReading]) -> str:
     """Say why several specimens may have been read as one; "" if nothing speaks for it."""
+    if repeated_heading(sentences):
+        return "two biopsies of one side are named: they may be two specimens"
     for one in read:
         places = [one.statements.get(kind) for kind in (Property.CLOCK, Property.DISTANCE)]
         if one.value(Property.PROCEDURE) in _ONE_PLACE and any(
