@@ -1,8 +1,7 @@
 """Score the grammar of pathology reports on a corpus folder: precision and recall of each field.
 
-``tests/pathology/corpus/FORMAT.md`` defines the folder. Each share has a 95 % interval by Wilson
-over reports (a report is right in a field if all its values are right); counts of false and missed
-malignancies have the limit of Clopper and Pearson.
+``tests/pathology/corpus/FORMAT.md`` defines the folder. Each share has the 95 % interval of
+`mammolens.metrics.clustered_shares`: a value is a row, and the values of a report are a cluster.
 
 Run: python benchmarks/pathology_corpus.py FOLDER [--misses] [--json FILE]
 """
@@ -11,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 import tomllib
 from collections import defaultdict
@@ -21,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mammolens.metrics import clustered_shares
 from mammolens.pathology import MALIGNANT, Property, SpecimenReading, read_text
 
 LABELS = {"side": Property.LATERALITY} | {
@@ -32,16 +31,32 @@ MILD_WORDS = {"benign", "high-risk", "unsatisfactory", "not breast"}
 
 
 @dataclass
-class Tally:
-    """Counts of one field: single values, and reports."""
+class Share:
+    """The rows of a share: whether each one is a hit, and the number of its report."""
 
-    given: int = 0
-    given_right: int = 0
-    true: int = 0
-    found: int = 0
+    hits: list[bool] = field(default_factory=list)
+    reports: list[int] = field(default_factory=list)
+
+    def add(self, report: int, hits: int, n: int) -> None:
+        """Add `n` rows of a report, of which `hits` are hits."""
+        self.hits += [True] * hits + [False] * (n - hits)
+        self.reports += [report] * n
+
+    def __str__(self) -> str:
+        """The share with its interval; the interval contains the share."""
+        if not self.hits:
+            return "-"
+        (found,) = clustered_shares([self.hits], [[True] * len(self.hits)], self.reports)
+        return str(found)
+
+
+@dataclass
+class Tally:
+    """The rows of one field: values that the program gave, and values of the label."""
+
+    precision: Share = field(default_factory=Share)
+    recall: Share = field(default_factory=Share)
     unsure: int = 0
-    precise_reports: list[bool] = field(default_factory=list)
-    recalled_reports: list[bool] = field(default_factory=list)
 
 
 @dataclass
@@ -51,34 +66,12 @@ class Score:
     fields: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     reports: int = 0
     specimens: int = 0
-    malignant: int = 0
-    not_malignant: int = 0
+    missed: Share = field(default_factory=Share)
+    false: Share = field(default_factory=Share)
     false_malignant: list[str] = field(default_factory=list)
     missed_malignant: list[str] = field(default_factory=list)
     misses: list[str] = field(default_factory=list)
     seconds: float = 0.0
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share."""
-    if n == 0:
-        return 0.0, 1.0
-    z, share = 1.959964, hits / n
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def upper_limit(hits: int, n: int) -> float:
-    """The upper end of the two-sided 95 % interval of Clopper and Pearson, by bisection."""
-    if hits >= n:
-        return 1.0
-    low, high = hits / n, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        below = sum(math.comb(n, k) * middle**k * (1 - middle) ** (n - k) for k in range(hits + 1))
-        low, high = (middle, high) if below > 0.025 else (low, middle)
-    return high
 
 
 def pairs(
@@ -143,8 +136,6 @@ def score_report(name: str, text: str, label: dict[str, Any], score: Score) -> N
     read = read_text(text)
     score.seconds += time.perf_counter() - begin
     score.reports += 1
-    given_right: dict[str, list[bool]] = defaultdict(list)
-    found: dict[str, list[bool]] = defaultdict(list)
     for truth, one in pairs(label["specimen"], read.specimens):
         score.specimens += truth is not None
         for key, kind in LABELS.items():
@@ -152,24 +143,14 @@ def score_report(name: str, text: str, label: dict[str, Any], score: Score) -> N
             wanted, doubtful = values_of(truth, key)
             given, unsure = read_values(one, kind)
             tally.unsure += unsure
-            tally.given += len(given)
-            tally.given_right += len(given & wanted)
-            tally.true += len(wanted)
-            tally.found += len(given & wanted)
-            if given:
-                given_right[key].append(given <= wanted)
-            if wanted:
-                found[key].append(wanted <= given)
+            tally.precision.add(score.reports, len(given & wanted), len(given))
+            tally.recall.add(score.reports, len(given & wanted), len(wanted))
             if given != wanted or (key == "outcome" and doubtful and not unsure):
                 said = "UNSURE" if unsure else sorted(map(str, given))
                 true = "UNSURE" if doubtful else sorted(map(str, wanted))
                 where = truth.get("name", "") if truth else "extra"
                 score.misses.append(f"{name} [{where}] {key}: said {said}, true {true}")
         _count_malignancy(name, truth, one, score)
-    for key, right in given_right.items():
-        score.fields[key].precise_reports.append(all(right))
-    for key, right in found.items():
-        score.fields[key].recalled_reports.append(all(right))
 
 
 def _count_malignancy(
@@ -178,13 +159,13 @@ def _count_malignancy(
     true = "not breast" if truth is None else truth["outcome"]
     given = None if one is None or one.outcome is None else one.outcome.value
     if true in MALIGNANT_WORDS:
-        score.malignant += 1
-        if one is None or given in MILD_WORDS:
-            score.missed_malignant.append(name)
+        missed = one is None or given in MILD_WORDS
+        score.missed.add(score.reports, missed, 1)
+        score.missed_malignant += [name] * missed
     elif true in MILD_WORDS:
-        score.not_malignant += 1
-        if given in MALIGNANT_WORDS:
-            score.false_malignant.append(name)
+        wrong = given in MALIGNANT_WORDS
+        score.false.add(score.reports, wrong, 1)
+        score.false_malignant += [name] * wrong
 
 
 def score_folder(folder: Path) -> Score:
@@ -196,30 +177,20 @@ def score_folder(folder: Path) -> Score:
     return score
 
 
-def share(hits: int, n: int, reports: list[bool]) -> str:
-    """A share of values, with its interval over reports."""
-    if n == 0:
-        return f"{'-':>24}"
-    low, high = wilson(sum(reports), len(reports))
-    return f"{hits / n:6.3f} ({low:.3f}-{high:.3f}) "
-
-
 def show(score: Score) -> None:
     """Print the table."""
     each = 1000 * score.seconds / max(1, score.reports)
     print(f"{score.reports} reports, {score.specimens} specimens, {each:.2f} ms a report")
-    print(f"{'field':16}{'n':>5} precision               recall                  unsure")
+    print(f"{'field':16}{'n':>5} {'precision':22} {'recall':22} unsure")
     for key in LABELS:
         tally = score.fields[key]
-        precision = share(tally.given_right, tally.given, tally.precise_reports)
-        recall = share(tally.found, tally.true, tally.recalled_reports)
-        print(f"{key:16}{tally.true:5} {precision}{recall}{tally.unsure:6}")
-    for words, names, n in (
-        ("false malignancy", score.false_malignant, score.not_malignant),
-        ("missed malignancy", score.missed_malignant, score.malignant),
+        true = len(tally.recall.hits)
+        print(f"{key:16}{true:5} {tally.precision!s:22} {tally.recall!s:22}{tally.unsure:7}")
+    for words, names, share in (
+        ("false malignancy", score.false_malignant, score.false),
+        ("missed malignancy", score.missed_malignant, score.missed),
     ):
-        limit = upper_limit(len(names), n) if n else 1.0
-        print(f"{words}: {len(names)} of {n} (upper limit {limit:.4f}) {' '.join(names)}")
+        print(f"{words}: {len(names)} of {len(share.hits)}, {share} {' '.join(names)}")
 
 
 def main() -> None:
@@ -235,7 +206,12 @@ def main() -> None:
     show(score)
     if chosen.json:
         data = {
-            key: {"given": t.given, "given_right": t.given_right, "true": t.true, "found": t.found}
+            key: {
+                "given": len(t.precision.hits),
+                "given_right": sum(t.precision.hits),
+                "true": len(t.recall.hits),
+                "found": sum(t.recall.hits),
+            }
             for key, t in score.fields.items()
         }
         chosen.json.write_text(json.dumps(data, indent=1) + "\n", "utf-8")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
+import numpy as np
 import pathology_corpus
 import pytest
 
@@ -14,13 +16,17 @@ from mammolens.pathology import MALIGNANT, Outcome, Property, Tissue, read_text
 CORPUS = Path(__file__).parent / "corpus"
 
 
-@pytest.fixture(scope="module")
-def score() -> pathology_corpus.Score:
-    return pathology_corpus.score_folder(CORPUS / "development")
+FOLDERS = {"development": 240, "development-2": 70}
+
+
+@pytest.fixture(scope="module", params=FOLDERS)
+def score(request: pytest.FixtureRequest) -> pathology_corpus.Score:
+    found = pathology_corpus.score_folder(CORPUS / request.param)
+    assert found.reports >= FOLDERS[request.param]
+    return found
 
 
 def test_no_malignancy_is_false_or_missed(score: pathology_corpus.Score) -> None:
-    assert score.reports >= 240
     assert score.false_malignant == []
     assert score.missed_malignant == []
 
@@ -28,12 +34,20 @@ def test_no_malignancy_is_false_or_missed(score: pathology_corpus.Score) -> None
 @pytest.mark.parametrize("field", ["outcome", "side"])
 def test_outcome_and_side_reach_their_targets(score: pathology_corpus.Score, field: str) -> None:
     tally = score.fields[field]
-    assert tally.given_right / tally.given >= 0.98
-    assert tally.found / tally.true >= 0.95
+    assert np.mean(tally.precision.hits) >= 0.98
+    assert np.mean(tally.recall.hits) >= 0.95
+
+
+def test_the_interval_of_a_share_contains_it(score: pathology_corpus.Score) -> None:
+    for tally in score.fields.values():
+        for share in (tally.precision, tally.recall):
+            value, low, high = map(float, re.findall(r"\d\.\d+", str(share)))
+            assert low <= value <= high
+            assert value == pytest.approx(np.mean(share.hits), abs=6e-4)
 
 
 def test_every_value_has_a_sentence_of_the_report() -> None:
-    for path in sorted((CORPUS / "development").glob("*.txt")):
+    for path in sorted(CORPUS.glob("development*/*.txt")):
         words = set(path.read_text("utf-8").split())
         for specimen in read_text(path.read_text("utf-8")).specimens:
             for kind, stated in specimen.statements.items():

@@ -42,6 +42,7 @@ _DOUBT_AFTER: Final = re.compile(
     r"(?:can ?not|can't|could not|couldn't|may not|not)(?: be)?(?: \w+ly)?(?: be)? "
     r"(?:\w+ly )?(?:excluded|ruled out|discounted|confirmed|determined|assured)|"
     r"\b(?:is|are|remains?|was) (?:strongly |highly |also )?(?:suspected|possible|favou?red|likely|"
+    r"(?:a|of|the) (?:\w+ )?(?:concern|worry|consideration)|"
     r"probable|unlikely|questionable|uncertain|suspicious|not certain|not excluded|"
     r"a possibility|considered|in the differential)|\b(?:suspected|favou?red|unlikely)\b|"
     r"\(?\?\)?\s*[.)]?$|needs? to be (?:excluded|considered)|: ?(?:suspected|possible|probable|"
@@ -56,16 +57,18 @@ _DOUBT_BEFORE: Final = re.compile(
     r"\b(?:can ?not|can't|could not|unable to|does not|do not|did not|not|difficult to|hard to)"
     r"(?: \w+ly)? (?:exclude|rule out|discount)\b|\brais(?:es?|ed|ing)\b.{0,24}?\b(?:of|for)\b|"
     r"\bconcern(?:ing|s)?\b(?: for| of)?|\bworri(?:some|ed)\b(?: for)?|\bworrying\b(?: for)?|"
-    r"\bat least(?! ?[\d.~>])|\bequivocal\b(?: for)?|\bindeterminate\b(?: for)?|"
+    r"\bat least(?! ?(?:[\d.~>]|a\b|one\b|two\b|three\b|in part|(?:moderate|intermediate|low|high)"
+    r"(?:ly)?\b|grade\b|pt\d))|\bequivocal\b(?: for)?|\bindeterminate\b(?: for)?|"
     r"\b(?:may|might|could)(?: \w+)? (?:represent|be|indicate|reflect)\b|\bdifferential\b|"
-    r"\bversus\b|\bvs\b\.?|\bverging\b|\bbordering\b|\bapproach(?:es|ing)\b|\bamounting\b|"
+    r"\bversus\b|\bvs\b\.?|\bverging\b|\bborderline between\b|\bspectrum\b|"
+    r"\bbordering\b|\bapproach(?:es|ing)\b|"
     r"\bpresumed\b|\bpresumptive\b|\bsomewhat\b|\bin favou?r of\b|\bquestionable\b|\b\?"
 )
 _DENIED_BEFORE: Final = re.compile(
     r"\bno(?!\. ?\d|\.? of\b| \d|:)\b|\bwithout\b|\bnegative for\b|"
     r"\bfree (?:of|from)\b|\babsence of\b|\black(?:s|ing|ed)?\b(?: of)?|\bdevoid of\b|"
     r"\bfail(?:s|ed)? to\b|\brul(?:es?|ed|ing) out\b|\bexclud(?:es?|ed|ing)\b|"
-    r"\bnever\b|\bnor\b|\bnothing\b|\bfalls? short of\b|"
+    r"\bnever\b|\bnor\b|\bnothing\b|\bshort of\b|"
     r"\bneither\b|\bnot\b(?! only| completely| fully| entirely| just)|\bnil\b|\binstead of\b|"
     r"\brather than\b|\bneg for\b|\bdoesn't\b|\bisn't\b|\bmistaken for\b|\bmimic(?:s|king)?\b|"
     r"\bsimulat(?:es|ing)\b|\babsent\b:?"
@@ -76,6 +79,7 @@ _DENIED_AFTER: Final = re.compile(
     r"\b(?:is|are|was|were|has been|have been|been) (?:\w+ly )?(?:excluded|ruled out)\b|"
     r"\bruled out\b|\bnot applicable\b|\b(?:is|are) not (?:appropriate|warranted|indicated|"
     r"justified)\b|\bnone (?:identified|seen|present|found)\b|"
+    r"\b(?:find|found|see|saw|seeing|finding) none\b|"
     r"(?<=[a-z]) - (?:none|no|absent|negative|not)(?=\s*(?:$|[.,;()]))|\bis negative\b(?! for)"
 )
 _HISTORY: Final = re.compile(
@@ -86,9 +90,35 @@ _HISTORY: Final = re.compile(
     r"\bbiopsy[- ]proven\b|\bchanged from\b|"
     r"\bcontralateral\b|\bother breast\b|\bopposite breast\b|\bcompared (?:to|with)\b|"
     r"\bmother\b|\bsister\b|\baunt\b|\bfamil(?:y|ial)\b|\bpre-?operative(?:ly)?\b|\btreated\b|"
-    r"\binstead of\b"
+    r"\binstead of\b|\bk/?c/?o\b|\b(?:provisional|preliminary) (?:verbal|report|diagnos|opinion|"
+    r"result|categor)\w*|"
+    r"\boutside (?:biops|report|hospital|slides?|diagnosis|core)\w*|\bbiopsy outside\b|"
+    r"\bpre-?(?:nact|treatment|chemotherapy|therapy)\b|"
+    r"\b(?:excision|mastectomy|lumpectomy|wle|resection|operation|surgery) for\b|"
+    r"\bpost[- ](?:lumpectomy|excision|mastectomy|surgery|wle|bct) for\b|"
+    r"\b(?:after|following) (?:lumpectomy|excision|mastectomy|surgery|wle|core|biopsy) (?:for|"
+    r"of)\b|"
+    r"\bon (?:the )?initial\b"
 )
+_EARLIER_REPORT: Final = re.compile(
+    r"(?:previous|prior|earlier|past|original|outside|pre-?(?:nact|chemo\w*|treatment|operative))"
+    r"(?: \w+){0,3}? (?:biops\w+|core|fna|"
+    r"report|histology|specimens?|vab|excision|cytology)\b[^:]{0,30}:"
+)
+_CHANGED: Final = re.compile(
+    r"\b(?:amended|changed|revised|corrected|altered|upgraded|downgraded|reclassified)\b"
+    r"[^.;:]{0,20}?\bfrom\b(.{1,60}?)(?:->|\bto\b|\binto\b)"
+)
+"""The first value of a change "from B3 to B5a" is no longer valid."""
+_ASIDE: Final = re.compile(r"\([^()]{1,200}\)")
+_ELSEWHERE: Final = re.compile(
+    r"\bon (?:\w+ )?(?:core|biopsy|fna|vab|mri|imaging)\b|\bat another\b|\belsewhere\b|\boutside\b|"
+    r"\bclinical(?:ly)?\b|\bpost (?:lumpectomy|excision|wle|mastectomy)\b"
+)
+"""Words of brackets that say what was known before this specimen."""
 _HISTORY_AFTER: Final = re.compile(
+    r"\b(?:diagnosed|proven|confirmed|reported|known) (?:on|at|by|in|from) (?:the |a )?(?:\w+ )?"
+    r"(?:core|biopsy|fna|vab|imaging)\b|"
     r"\b(?:in|diagnosed in|excised in|removed in|treated in|since|,) (?:19|20)\d\d\b|"
     r"\byears? (?:ago|earlier)\b|\bmonths? (?:ago|earlier)\b|\bpreviously\b|"
     r"\b(?:is|are|was|has been|have been|should be|been)? ?(?:now|changed to|amended to|revised to|"
@@ -100,7 +130,8 @@ _MENTION: Final = re.compile(
     r" for| factor)?|"
     r"\br/o\b|(?:^|[:(] ?)rule out\b|(?:^|[:(] ?)exclude\b|\bif\b|\brecommend(?:ed|s|ation)?\b|"
     r"\bshould\b|\bpredispos\w+|\bdefined\b|\bguidelines?\b|\bcriteria\b|\bscreening for\b|"
-    r"\bsurveillance\b|\b(?:assess|evaluat|examin|search|test)(?:ed|ment|ation|ing)? for\b|"
+    r"\bsurveillance\b|\b(?:assess|evaluat|examin|search|test|look)(?:ed|ment|ation|"
+    r"ing)? (?:\w+ly )?for\b|"
     r"\bstain(?:s|ed|ing)? for\b|\bmay be associated\b|\bassociated with (?:an? )?(?:increased|"
     r"higher|elevated)\b|\bcolleague of\b|\bconcordant with\b|\bmeeting\b|"
     r"\bmdt\b|\bclassification of\b|\bdevelop(?:ing|ment)?\b|\bsubsequent\b|\bfuture\b"
@@ -112,7 +143,8 @@ _MASKED: Final = re.compile(
     r"changes?|scar|reaction|marker)s?|"
     r"breast (?:cancer )?screening(?: \w+)?|breast cancer (?:clinic|team|unit|cent(?:re|er)|mdt|"
     r"service|nurse|conference|meeting|service)|american (?:joint committee|cancer|society)[\w ]*|"
-    r"no special type|not otherwise specified|no\. of|not only|no change|no longer|"
+    r"(?:of )?(?:uncertain|unknown|low|intermediate) malignant potential|no special type|"
+    r"not otherwise specified|no\. of|not only|no change|no longer|"
     r"without doubt|no doubt|not just|not limited to|"
     r"(?:in )?(?:19|20)\d\d who|who (?:classification )?\(?(?:19|20)\d\d|original magnification"
 )
@@ -176,13 +208,30 @@ def context_of(sentence: str) -> Context:
         )
     for match in _HISTORY.finditer(text):
         end = _end(text, breaks, match.end())
+        closed = _closing(text, match.end(), end)
         colon = text.find(":", match.end() + 2, end)
-        if colon < 0:
+        if closed > 0 and (colon < 0 or colon < closed):
+            ranges.append((match.end(), closed, Assertion.HISTORICAL))
+        elif colon < 0 or _EARLIER_REPORT.match(text[match.start() : colon + 1]):
             ranges.append((match.end(), end, Assertion.HISTORICAL))
         else:  # What follows may be the earlier finding or the present one.
             ranges.append((match.end(), colon, Assertion.HISTORICAL))
             ranges.append((colon, end, Assertion.DOUBTED))
+    for match in _CHANGED.finditer(text):
+        ranges.append((match.start(1), match.end(1), Assertion.HISTORICAL))
+    for match in _ASIDE.finditer(text):
+        if _ELSEWHERE.search(match[0]):
+            ranges.append((match.start(), match.end(), Assertion.HISTORICAL))
     return Context(text, Assertion.AFFIRMED, tuple(ranges))
+
+
+def _closing(text: str, begin: int, end: int) -> int:
+    """Give the end of the bracket that a word stands in, or that begins a quotation; else -1."""
+    if text.rfind("(", max(0, begin - 200), begin) > text.rfind(")", max(0, begin - 200), begin):
+        return text.find(")", begin, end)
+    opened = text.find("(", begin, begin + 30)
+    closed = text.find(")", opened, end) if opened >= 0 else -1
+    return closed if text.find(":", opened, closed) >= 0 else -1
 
 
 def _blank(match: re.Match[str]) -> str:

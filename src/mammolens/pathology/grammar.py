@@ -20,6 +20,7 @@ from mammolens.pathology.layout import Section, Sentence, divide
 from mammolens.pathology.measures import grades_of, size_of
 from mammolens.pathology.mentions import Marked
 from mammolens.pathology.nodes import nodes_of
+from mammolens.pathology.places import named_by_place
 from mammolens.pathology.receptors import receptors_of
 from mammolens.pathology.site import (
     clock_of,
@@ -30,6 +31,7 @@ from mammolens.pathology.site import (
     tissue_of,
 )
 from mammolens.pathology.specimens import Group, group
+from mammolens.pathology.text import tidy, unfold
 from mammolens.pathology.values import (
     MALIGNANT,
     Outcome,
@@ -39,12 +41,19 @@ from mammolens.pathology.values import (
     TextReading,
     Tissue,
 )
+from mammolens.pathology.wholes import completed, not_divided, shared_by_all, with_missing
 
 __all__ = ["LONGEST_REPORT", "read_text"]
 
 LONGEST_REPORT: Final = 200_000
 """Characters. Of a longer text only these are read, no outcome is given, and a person looks."""
+_FOLDED: Final = 800
+"""Characters. In a longer text without line breaks, sections and specimens are not certain."""
 _CYTOLOGY: Final = re.compile(r"cytolog|\bfna\b|\bfnac\b|fine needle|aspirat")
+_SAMPLED: Final = re.compile(
+    r"biops|\bbx\b|\bcores?\b|\bfna\b|excis|aspirat|\b1[0-8] ?g\b|\bgauge\b|\bvab\b|\bwle\b"
+)
+_OF_A_BREAST: Final = re.compile(r"\b(?:left|right|lt|rt|both)\W{1,3}breasts?\b")
 _FORM: Final = (Section.SYNOPTIC, Section.MARKERS, Section.ADDENDUM, Section.COMMENT)
 
 
@@ -70,13 +79,15 @@ def read_text(text: str) -> TextReading:
     ...     Property.OUTCOME].reason
     'the report only suspects a diagnosis'
     """
-    sentences = divide(text[:LONGEST_REPORT])
+    sentences = named_by_place(divide(text[:LONGEST_REPORT]))
     groups, floating = group(sentences)
     history = [s for s in sentences if s.section is Section.HISTORY]
     marked = {id(s): Marked(s) for s in sentences}
     cytology = bool(_CYTOLOGY.search(" ".join(s.text for s in sentences[:60])))
     loose = _place_floating(groups, [Marked(s) for s in floating])
+    shared = shared_by_all(sentences, floating)
     read = [_read_specimen(one, history, marked, cytology, len(groups)) for one in groups]
+    read = [completed(one, shared) for one in read]
     doubts = []
     if len(text) > LONGEST_REPORT:
         doubts.append(f"the text has {len(text):,} characters: it may be more than one report")
@@ -87,7 +98,13 @@ def read_text(text: str) -> TextReading:
         read = [_doubted(one, doubts[-1]) for one in read]
     if len(text) > LONGEST_REPORT:
         read = [_doubted(one, doubts[0]) for one in read]
-    return TextReading(tuple(read), tuple(doubts))
+    if len(text) > _FOLDED and unfold(tidy(text)) != tidy(text):
+        doubts.append("the text has lost its line breaks")
+        read = [_doubted(one, doubts[-1]) for one in read]
+    if reason := not_divided(sentences, read):
+        doubts.append(reason)
+        read = [_doubted(one, reason) for one in read]
+    return TextReading(tuple(with_missing(sentences, read)), tuple(doubts))
 
 
 def _place_floating(groups: Sequence[Group], floating: Sequence[Marked]) -> bool:
@@ -107,7 +124,21 @@ def _place_floating(groups: Sequence[Group], floating: Sequence[Marked]) -> bool
     if len(with_cancer) == 1:
         with_cancer[0].sentences += [row.sentence for row in forms]
         return False
-    return any(_is_malignant(row) for row in floating if row.section is not Section.SPECIMEN)
+    told = [row for row in floating if row.section is not Section.SPECIMEN]
+    empty = [one for one in groups if _has_no_diagnosis(one)]
+    if not with_cancer and len(empty) == 1:
+        empty[0].sentences += [row.sentence for row in told]
+        return False
+    return any(_is_malignant(row) for row in told)
+
+
+def _has_no_diagnosis(one: Group) -> bool:
+    return tissue_of(one.headings[:3]) is Tissue.BREAST and not any(
+        mention.concept.outcome
+        for sentence in one.sentences
+        if sentence.section is not Section.GROSS
+        for mention in Marked(sentence).mentions
+    )
 
 
 def _is_malignant(row: Marked) -> bool:
@@ -133,6 +164,8 @@ def _read_specimen(
     count: int,
 ) -> SpecimenReading:
     tissue = Tissue.LYMPH_NODE if one.node_heading else tissue_of(one.headings[:3])
+    if tissue is Tissue.OTHER and any(_OF_A_BREAST.search(s.text) for s in one.sentences):
+        tissue = Tissue.BREAST
     rows = [marked.get(id(s)) or Marked(s) for s in one.sentences]
     request = history if count == 1 else []
     where = [*(s for s in one.sentences if _says_where(s)), *_sampled(request)]
@@ -166,7 +199,7 @@ def _says_where(sentence: Sentence) -> bool:
 
 def _sampled(history: Sequence[Sentence]) -> list[Sentence]:
     """Sentences of the request that say what was sampled."""
-    return [s for s in history if re.search(r"biops|\bcores?\b|\bfna\b|excis|aspirat", s.text)]
+    return [s for s in history if _SAMPLED.search(s.text)]
 
 
 def _first(one: Group) -> tuple[str, ...]:

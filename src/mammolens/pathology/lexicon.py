@@ -33,7 +33,10 @@ _NORMAL: Final = (
     (re.compile(r"\bmicro[- ]?(?=inva)"), "micro"),
     (re.compile(r"\bd\.c\.i\.s\b\.?"), "dcis"),
     (re.compile(r"\bl\.c\.i\.s\b\.?"), "lcis"),
-    (re.compile(r"\bcar?c?inom(?:ta|a)\b|\bcarc\b\.?|\bca\b\.?(?! ?\d)|\bcarcinom\b"), "carcinoma"),
+    (
+        re.compile(r"\bcar?c?inom(?:ta|a)\b|\bcarc\b\.?|\bca\b\.?(?! ?\d|\+)|\bcarcinom\b"),
+        "carcinoma",
+    ),
     (re.compile(r"\binfilt\b\.?|\binfiltrative\b|\binv\b\.?|\binfiltr\b\.?"), "invasive"),
     (re.compile(r"\binfiltrating\b"), "invasive"),
     (re.compile(r"\bduct\b\.?(?= (?:carcinoma|ca\b|hyperplasia))"), "ductal"),
@@ -102,7 +105,8 @@ def _concepts() -> tuple[Concept, ...]:
             r"(?:lympho ?-?vascular|vascular|lymphatic|perineural|angio|venous|"
             r"blood vessel|dermal|skin|"
          r"chest wall|muscle|nipple|"
-         r"nodal|l?v)[- /]*(?:space )?(?:invasion|infiltration|emboli)|\blvi\b|\bpni\b", "", None, True),
+         r"nodal|l?v)[- /]*(?:space )?(?:invasion|infiltration|emboli)|\blvi\b|"
+            r"\bpni\b", "", None, True),
         (r"\bpt(?:is|x|0|[1-4][a-d]?(?:mi)?)\b", "", None, True),
         (
             r"lymph ?-?nod(?:e|es|al)[\w /(),]{0,40}(?:metasta[a-z]{1,4}|carcinoma|"
@@ -152,7 +156,8 @@ def _concepts() -> tuple[Concept, ...]:
         (
             rf"\binvasive (?:\w+[ ,/-]{{1,2}}){{0,2}}?{_TYPED}\b(?! hyper| neopl|"
             rf" carcinoma in situ)", "invasive", inv, False),
-        (rf"\b{_TYPED}(?: and lobular|/lobular)? (?:adeno)?carcinoma\b(?! in situ)", "invasive", inv, False),
+        (rf"\b{_TYPED}(?: and lobular|"
+            rf"/lobular)? (?:adeno)?carcinoma\b(?! in situ)", "invasive", inv, False),
         (r"\bcarcinoma,? (?:\(?of )?\(?(?:nst|nos|no special type|ductal type|lobular type)\b",
          "invasive", inv, False),
         (r"\bmetasta[a-z]{1,4} (?:to|in|from|of)\b[\w ]{0,30}|\bmetastatic (?:\w+ ){0,2}?"
@@ -164,7 +169,8 @@ def _concepts() -> tuple[Concept, ...]:
         (r"\binvasive\b", "", inv, False),
         (r"papillary carcinoma|squamous cell carcinoma", "", Outcome.MALIGNANT, False),
         # High-risk.
-        (r"\badh\b|\baidep\b|atypical (?:intra-?)?ductal (?:epithelial )?(?:hyperplasia|proliferation)|"
+        (r"\badh\b|\baidep\b|atypical (?:intra-?)?ductal (?:epithelial )?(?:hyperplasia|"
+            r"proliferation)|"
          r"atypical intraductal (?:\w+ )?proliferation|atypical epithelial proliferation|"
          r"ductal hyperplasia,? (?:with atypia|atypical)|atypical hyperplasia", "adh", high, False),
         (
@@ -179,11 +185,13 @@ def _concepts() -> tuple[Concept, ...]:
             r"\bpapillomas?\b|\bpapillomatosis\b(?<!juvenile )|papillary lesion|"
             r"intraductal papillary (?:lesion|tumour)",
          "papilloma", high, False),
-        (r"\bphyll?odes\b(?: tumour)?|cellular fibroepithelial (?:lesion|tumour)", "phyllodes", high, False),
+        (r"\bphyll?odes\b(?: tumour)?|cellular fibroepithelial (?:lesion|"
+            r"tumour)", "phyllodes", high, False),
         (r"fibroepithelial (?:lesion|tumour)", "", None, False),
         (r"mucoc[eo]+le[- ]?(?:like)?(?: lesion| tumour)?", "mucocele-like lesion", high, False),
         # Benign.
-        (r"\bfibro-?adenom(?:a|as|atous|atoid)\b(?: hyperplasia| change)?", "fibroadenoma", ben, False),
+        (r"\bfibro-?adenom(?:a|as|atous|atoid)\b(?: hyperplasia|"
+            r" change)?", "fibroadenoma", ben, False),
         (r"\bfibro ?-?cystic\b(?: change| changes| disease)?|\bfcc\b", "fibrocystic", ben, False),
         (
             r"\budh\b|\busual(?:[- ]type)? (?:ductal |epithelial )*hyperplasia|(?:florid |"
@@ -199,6 +207,10 @@ def _concepts() -> tuple[Concept, ...]:
             r"\babscess\b|\bmastitis\b|inflammat(?:ion|ory change|ory infiltrate)|"
             r"granulation tissue|granuloma\w*",
          "abscess", ben, False),
+        (
+            r"\b(?:lactating|lactational|tubular|nipple|ductal) adenomas?\b|lactational change|"
+            r"myofibroblastoma|\bha?emangioma\b|\b(?:\w+ )?fibrosis\b",
+         "", ben, False),
         (r"\bhamartoma\b", "hamartoma", ben, False),
         (r"columnar cell (?:change|lesion|hyperplasia)s?", "columnar cell", ben, False),
         (r"apocrine (?:metaplasia|change|cysts?|cells)", "apocrine metaplasia", ben, False),
@@ -226,6 +238,11 @@ def _concepts() -> tuple[Concept, ...]:
             r" tumour| process)?|\bneoplastic cells\b",
          "", Outcome.MALIGNANT, True),
         (r"\btumour(?: cells)?\b", "", None, True),
+        (
+            r"\b(?:cells?|features?|areas?|changes?|foc(?:us|i)|appearances?) (?:\w+ ){0,2}?(?:is|are|"
+            r"looks?|appears?) (?:\w+ )?(?:worr\w+|suspicious|concerning|atypical)\b|"
+            r"\b(?:suspicious|worrying|worrisome) (?:cells?|features?|areas?|foc(?:us|i))\b",
+         "", None, False),
         (r"\batypi(?:a|cal)\b(?: cells| proliferation| epitheli\w+)?", "", None, False),
         (r"\bbenign\b|\bnon-?neoplastic\b|\bnon-?malignant\b", "", ben, True),
     )  # fmt: skip

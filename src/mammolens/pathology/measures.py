@@ -22,12 +22,13 @@ _PLACES: Final = (
     Section.BODY,
     Section.ADDENDUM,
 )
-_ROMAN: Final = {"i": 1, "ii": 2, "iii": 3, "1": 1, "2": 2, "3": 3}
+_ROMAN: Final = {"i": 1, "ii": 2, "iii": 3, "1": 1, "2": 2, "3": 3, "one": 1, "two": 2, "three": 3}
 _GRADE: Final = re.compile(
     r"(?P<part>nuclear|tubul\w+|mitotic|nuclei|"
-    r"pleomorphism) (?:\w+ )?grade\W{0,3}(?P<n0>[1-3]|i{1,3})\b|"
-    r"\b(?:graded?|gr\.?|g)[ :=(-]{0,3}(?:is |of |was |as |grade |"
-    r"\(?nottingham\)?:? ?|\(?\w{3,12}\)?: ?)?(?P<n1>[1-3]|i{1,3})"
+    r"pleomorphism) (?:\w+ )?grade\W{0,3}(?P<n0>[1-3]|i{1,3})\b"
+    r"(?: ?(?:-|to|/|or) ?(?P<n5>[1-3])\b(?! ?/))?|"
+    r"\b(?:graded?|gr\.?|g|sbr|nhg|mbr)[ :=(-]{0,3}(?:is |of |was |as |grade |"
+    r"\(?nottingham\)?:? ?|\(?\w{3,12}\)?: ?)?(?P<n1>[1-3]|i{1,3}|one|two|three)"
     r"(?: ?(?P<to>-|to|/|or|and) ?(?:grade )?(?P<n2>[1-3]|i{1,3}))?(?: of (?:3|"
     r"iii))?(?![\w%]|\.\d| ?mm| ?cm| ?x)|"
     r"\bgrade\b[\w ,():-]{0,40}?[:=] ?(?:grade )?(?P<n3>[1-3]|i{1,3})(?: ?(?P<to2>-|"
@@ -110,7 +111,7 @@ def _about(row: Marked, begin: int, end: int, topic: str) -> str:
     before, after, gap = topic, "", 99
     for mention in row.mentions:
         outcome = mention.concept.outcome
-        if outcome not in (Outcome.INVASIVE, Outcome.IN_SITU):
+        if outcome not in (Outcome.INVASIVE, Outcome.IN_SITU) or mention.how is Assertion.DENIED:
             continue
         kind = "invasive" if outcome is Outcome.INVASIVE else "situ"
         if mention.begin <= begin and mention.end >= end:
@@ -161,7 +162,9 @@ def _grades_in(
         about = _about(row, match.start(), match.end(), topic)
         if match["part"]:
             if about == "situ" or _SITU_WORDS.search(text[: match.start()]):
-                yield Property.DCIS_GRADE, _DCIS_NAMES[_ROMAN[match["n0"]] - 1]
+                several = match["n5"] and match["n5"] != match["n0"]
+                name = None if several else _DCIS_NAMES[_ROMAN[match["n0"]] - 1]
+                yield Property.DCIS_GRADE, name
             continue
         value = _grade_value(match)
         if about == "situ" or (not about and outcome.value == Outcome.IN_SITU.value):
@@ -232,11 +235,13 @@ def _grade_value(match: re.Match[str]) -> int | None:
     return value
 
 
+_DECIMAL_COMMA: Final = re.compile(r"(?<=\d),(?=\d{1,2}(?: ?x ?[\d.,]+){0,2} ?[cm]m)")
 _SIZE: Final = re.compile(
     r"(?<![\d.])(\d{1,3}(?:\.\d{1,2})?) ?(?:mm|cm)? ?(?:(?:x|"
     r"by) ?(\d{1,3}(?:\.\d{1,2})?) ?(?:mm|cm)? ?)?(?:(?:x|"
     r"by) ?(\d{1,3}(?:\.\d{1,2})?) ?)?"
-    r"(mm|cm)\b(?!fn)"
+    r"-?(mm|cm|millimet|centimet)(?:s|(?:er|re)s?)?\b(?!fn)|"
+    r"\b(?:size|extent|diameter|dimension)[^\d:]{0,24}\((mm|cm)\)[: ]{1,3}(\d{1,3}(?:\.\d{1,2})?)\b"
 )
 _NOT_SIZE: Final = re.compile(
     r"margin|clear|closest|nearest|\bdistance|from (?:the )?(?:nipple|inked|deep|"
@@ -245,7 +250,8 @@ _NOT_SIZE: Final = re.compile(
     r"deposit|metasta|specimen (?:measur|size|weigh)|"
     r"skin|ellipse|weigh|biopsy cavity|cores? \d|\bfn\b|pieces?|fragments?|"
     r"tissue measur|gauge|away|"
-    r"strips?|whole tumour|total (?:tumour )?(?:size|extent)|overall|including dcis|"
+    r"strips?|tumour bed|\bwhole\b|\d ?g\b|"
+    r"total (?:tumour )?(?:size|extent)|overall|including dcis|"
     r"with dcis extent|node|radiolog|mammogra|ultrasound|imaging|\bon us\b"
 )
 _AFTER_SIZE: Final = re.compile(
@@ -280,10 +286,12 @@ def size_of(rows: Sequence[Marked], outcome: Statement) -> Statement | None:
 
 
 def _sizes_in(row: Marked, topic: str) -> Iterator[tuple[str, float]]:
-    text = row.text
+    text = _DECIMAL_COMMA.sub(".", row.text)
     for match in _SIZE.finditer(text):
         before = text[max(0, match.start() - 60) : match.start()]
         clause = re.split(r"[;.] |, (?!greatest|max|largest|at least|size)", before)[-1]
+        if re.search(r"\bweigh|\d ?g\b", text[: match.start()].rpartition(". ")[2]):
+            continue
         if _NOT_SIZE.search(clause) or _AFTER_SIZE.match(text[match.end() : match.end() + 20]):
             continue
         about = _about(row, match.start(), match.end(), topic)
@@ -296,5 +304,6 @@ def _sizes_in(row: Marked, topic: str) -> Iterator[tuple[str, float]]:
             r"size|extent|dimension|measur|diameter|tumour|\bup to\b", text
         ):
             continue
-        factor = 10.0 if match[4] == "cm" else 1.0
-        yield about, max(float(group) * factor for group in match.groups()[:3] if group)
+        factor = 10.0 if (match[4] or match[5]).startswith("c") else 1.0
+        numbers = (*match.groups()[:3], match[6])
+        yield about, max(float(group) * factor for group in numbers if group)

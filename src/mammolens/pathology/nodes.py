@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from mammolens.pathology.layout import Section
@@ -61,19 +61,23 @@ _NUMBER: Final = {
 }
 _N: Final = r"(\d{1,2}|" + "|".join(w for w in _NUMBER if w.isalpha()) + r")"
 _FRACTION: Final = re.compile(
-    rf"(?<![\d/.])(\d{{1,2}}) ?/ ?(\d{{1,2}})(?![\d/+]|\.\d| ?%)|\b{_N} (?:out )?of (?:the )?{_N}\b"
+    rf"(?<![\d/.])(\d{{1,2}}) ?/ ?(\d{{1,2}})(?![\d/+]|\.\d| ?%)|\b{_N} (?:out )?of (?:the |"
+    rf"further |these |a total of )?{_N}\b"
 )
 _EXAMINED: Final = re.compile(
-    r"total(?: number)?:? (\d{1,2})\b|number:? (\d{1,2})\b|"
+    r"\bn ?= ?(\d{1,2})\b|total(?: number)?:? (\d{1,2})\b|number:? (\d{1,2})\b|"
     rf"(?:nodes? |number )(?:examined|identified|found|retrieved|sampled|submitted|"
     rf"received|present|seen)\D{{0,24}}?(\d{{1,2}})\b|"
     rf"(?:number|total|no\.?) (?:of )?(?:sentinel |axillary |"
     rf"lymph )*nodes?(?: examined| identified| found| retrieved|"
     rf" sampled)?[^\d:]{{0,20}}:? ?(\d{{1,2}})\b|"
+    r"\bnodes?:? (\d{1,2})(?= ?[(,;])|"
     rf"\b{_N} (?:benign |negative |reactive |sentinel |axillary |lymph |unremarkable |"
     rf"positive |small |intramammary |non-sentinel )*(?:nodes?|slns?)\b"
 )
 _POSITIVE_NODES: Final = re.compile(
+    r"(\d{1,2}) of which (?:contain|show|have|are|is|were)|"
+    r"(?:positive|involved)(?: nodes?)?:? (\d{1,2})\b|"
     r"(?:positive|involved|metasta[a-z]{1,4}|with (?:tumour|metasta[a-z]{1,4}|"
     r"macro\w+|carcinoma))[^\d:/]{0,30}: ?(\d{1,2})\b|"
     rf"(?:number|no\.?)(?: of)? (?:positive|involved)(?: nodes)?:? ?(\d{{1,2}})\b|"
@@ -88,7 +92,7 @@ _NODE_WORD: Final = re.compile(r"\bnodes?\b|\bsln|\bsentinel|\bln\b|\blns\b|axil
 _ITC: Final = re.compile(r"isolated tumour cells|\bitcs?\b|pn0 ?\(?i\+")
 
 
-def nodes_of(rows: Iterable[Marked], *, only_nodes: bool) -> dict[Property, Statement]:
+def nodes_of(rows: Sequence[Marked], *, only_nodes: bool) -> dict[Property, Statement]:
     """Give how many lymph nodes were examined and how many have a metastasis.
 
     Parameters
@@ -117,10 +121,36 @@ def nodes_of(rows: Iterable[Marked], *, only_nodes: bool) -> dict[Property, Stat
             examined = best[1] if best[1] is not None else examined
             positive = best[2] if best[2] is not None else positive
             best = (best[0], examined, positive, best[3])
+    if best is None and only_nodes:
+        best = _single(rows)
     if best is None:
         return {}
     pairs = ((Property.NODES_EXAMINED, best[1]), (Property.NODES_POSITIVE, best[2]))
     return {kind: Statement(value, 0.9, (best[3],)) for kind, value in pairs if value is not None}
+
+
+_PIECE: Final = re.compile(r"\bcores?\b|\bfnac?\b|aspirat|\bneedle\b|\bsmears?\b")
+"""A sample of a node, which is no count of nodes."""
+_ONE: Final = re.compile(r"\bnode\b|\bln\b|\bsln\b")
+_TWO: Final = re.compile(r"\bboth\b|\bsecond\b|\bplus (?:a|one|another)\b")
+_METASTASIS: Final = re.compile(
+    r"(?<!micro)metasta|\bmicromet|\bdeposits?\b|\bpositive\b|malignant cells|carcinoma"
+)
+
+
+def _single(rows: Sequence[Marked]) -> tuple[int, int | None, int | None, str] | None:
+    """Count the node of a specimen that names one node (or "both") without a number."""
+    used = [row for row in rows if row.section in _PLACES and not row.is_rule]
+    text = " ".join(row.text for row in used)[:2000]
+    if not _ONE.search(text) or _PIECE.search(text):
+        return None
+    examined = 2 if _TWO.search(text) else 1
+    positive = None
+    if _ITC.search(text) or _NO_METASTASIS.search(text):
+        positive = 0
+    elif _METASTASIS.search(text):
+        positive = examined if examined == 1 else None
+    return 1, examined, positive, used[0].sentence.shown
 
 
 def _count(text: str) -> tuple[int, int | None, int | None]:

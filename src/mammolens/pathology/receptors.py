@@ -14,7 +14,7 @@ __all__ = ["receptors_of"]
 
 _NAME: Final = re.compile(
     r"\b(?P<triple>triple[- ]negative)\b|"
-    r"\b(?P<her2>her ?-?2(?:[/ -]?neu)?|c-?erb-?b2|erbb2|(?:reflex )?\b[fcs]?ish\b|"
+    r"\b(?P<her2>her ?-?2(?:[/ -]?neu)?|c-?erb-?b-?2|erbb2|(?:reflex )?\b[fcs]?ish\b|"
     r"\bd-?ish\b)(?:\(?(?:fish|ish)\)?)?(?![a-z])|"
     r"\b(?P<er>er(?:alpha)?|o?estrogen(?: receptors?)?(?: \(er\))?|"
     r"oestrogen(?: receptors?)?(?: \(er\))?)(?= |[:+,/&=(-]|$|\d|\.)|"
@@ -90,9 +90,27 @@ def _settle(found: list[tuple[int, str | float | None, str]]) -> Statement:
     return Statement(value, 0.95, lines)
 
 
+_VERDICT_FIRST: Final = re.compile(
+    r"\b(positive|negative) for (?P<list>(?:(?:o?estrogen|progesterone|receptors?|er|pr|pgr|"
+    r"her ?-?2(?:/neu)?|and|or|/|,)[ ,/]*){1,12}+)"
+)
+_H_SCORE: Final = re.compile(r"\bh-?score\W{0,4}(?:of )?(\d{1,3})\b")
+
+
+def _verdicts_first(text: str) -> list[tuple[Property, str | float | None, int]]:
+    """Read "positive for ER and PR": the verdict stands before the names."""
+    names = ((Property.ER, r"\b(?:er|o?estrogen)\b"), (Property.PR, r"\b(?:pgr|pr|progesterone)\b"))
+    return [
+        (kind, match[1], 0)
+        for match in _VERDICT_FIRST.finditer(text)
+        for kind, name in (*names, (Property.HER2, r"\bher ?-?2"))
+        if re.search(name, match["list"])
+    ]
+
+
 def _read(text: str) -> list[tuple[Property, str | float | None, int]]:
     names = list(_NAME.finditer(text))
-    found: list[tuple[Property, str | float | None, int]] = []
+    found = _verdicts_first(text)
     ends = [*(match.start() for match in names[1:]), len(text)][: len(names)]
     waiting: list[Property] = []
     for match, end in zip(names, ends, strict=True):
@@ -120,7 +138,8 @@ def _read(text: str) -> list[tuple[Property, str | float | None, int]]:
             if value is not _ABSENT:
                 strength = (
                     2
-                    if kind is Property.HER2 and (_ISH.search(text) or _AMPLIFIED.search(tail))
+                    if kind is Property.HER2
+                    and (_ISH.search(match[0] + tail) or _AMPLIFIED.search(tail))
                     else 0
                 )
                 found.append((kind, value, strength))  # type: ignore[arg-type]
@@ -146,6 +165,8 @@ def _value(kind: Property, tail: str) -> object:
         return "positive"
     if negative:
         return "negative"
+    if match := _H_SCORE.search(tail):
+        return "positive" if int(match[1]) > 10 else "negative" if match[1] == "0" else _ABSENT
     if match := _ALLRED.search(tail):
         return "positive" if int(match[1] or match[2]) > 2 else "negative"
     if match := _BARE_SCORE.match(tail):

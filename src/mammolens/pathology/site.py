@@ -19,7 +19,8 @@ _PART: Final = (
     r"wle|wide|partial|simple|"
     r"fna|fine|upper|lower|u[oi]q|l[oi]q|medial|lateral|central|retro|sub|needle|stereo|"
     r"ultrasound|us\b|vacuum|mammotome|excision|lymph|node|sln|slnb|anc|\d|outer|inner|"
-    r"quadrant|tissue|chest|segment|mammary|total|modified|skin|mri|open|duct|areola|aspirat|tru|"
+    r"quadrant|tissue|chest|segment|inferior|superior|anterior|posterior|shav|sector|mrm\b|"
+    r"re-?exc|level|nodes?\b|mammary|total|modified|skin|mri|open|duct|areola|aspirat|tru|"
     r"14|axillary|localisation|localization|wire|hook|microdoch|vab|vae|side|cavity|margin)"
 )
 _SIDE: Final = re.compile(
@@ -31,7 +32,9 @@ _SIDE: Final = re.compile(
     r"^\W{0,3}(left|right|lft|rgt|lt|rt|l|r)\b(?=\W{0,2}$|[:,.)-]| [-(])|"
     r"\((left|right|lft|rgt|lt|rt|l|r)\)|\b(left|right)$|\bon the (left|right)\b|"
     r"\b(left|right)(?= (?:shows?|side|is|was|has|contains?|and (?:left|right) breasts?))|"
-    r"\bfrom (?:the )?(left|right)\b|\b(l|r)(?=uoq|uiq|loq|liq|\buoq)"
+    r"\bfrom (?:the )?(left|right)\b|"
+    r"(?<!post )(?<!after )(?<!prior )\b(lt|rt)\b(?= ?[,;.)]| side)|\bmrm,? (left|right|lt|rt)\b|"
+    r"\b(l|r)(?=uoq|uiq|loq|liq|\buoq)"
 )
 _OTHER_SIDE: Final = re.compile(r"\bcontralateral\b|\bother (?:breast|side)\b|\bopposite\b")
 _SAMPLED: Final = re.compile(
@@ -44,7 +47,16 @@ _EARLIER: Final = re.compile(
 )
 
 
+_DATED: Final = re.compile(
+    r"\w+ [^.;]{0,30}?(?:mastectomy|lumpectomy|excision|surgery|cancer|carcinoma|dcis|biopsy)\b"
+    r"[^.;]{0,40}?\b(?:19|20)\d\d\b"
+)
+"""A side of an operation or disease with its year: "left mastectomy for carcinoma 2009"."""
 _WRONG: Final = re.compile(r"\bnot |\binstead of\b|\bstated\b|\bfrom\b|\blabelled\b|\bas\b")
+
+
+_NO_SIDE: Final = re.compile(r"\b(?:left ?/ ?right|right ?/ ?left|[lr] ?/ ?[lr]|left or right)\b")
+"""A question for the side."""
 
 
 def sides_in(text: str) -> list[tuple[Laterality, int]]:
@@ -58,7 +70,7 @@ def sides_in(text: str) -> list[tuple[Laterality, int]]:
     []
     """
     found = []
-    for match in _SIDE.finditer(text):
+    for match in _SIDE.finditer(_NO_SIDE.sub(lambda blank: " " * len(blank[0]), text)):
         word = next(group for group in match.groups() if group)
         side = Laterality.LEFT if word.startswith("l") else Laterality.RIGHT
         found.append((side, match.start(match.lastindex or 0)))
@@ -70,7 +82,7 @@ def present_sides(text: str) -> list[tuple[Laterality, int]]:
     return [
         (side, at)
         for side, at in sides_in(text)
-        if not _EARLIER.search(text, max(0, at - 40), at + 30)
+        if not _EARLIER.search(text, max(0, at - 40), at + 30) and not _DATED.match(text, at)
     ]
 
 
@@ -101,6 +113,7 @@ def laterality_of(sentences: Sequence[Sentence], history: Sequence[Sentence]) ->
         for sentence in history:
             for side, at in sides_in(sentence.text):
                 earlier = _EARLIER.search(sentence.text, max(0, at - 40))
+                earlier = earlier or _DATED.match(sentence.text, at)
                 if _SAMPLED.search(sentence.text) and not earlier:
                     seen.setdefault(side, []).append(sentence.shown)
                     confidence = 0.85
@@ -116,13 +129,19 @@ _NODE: Final = re.compile(
     r"sentinel|\b(?:axillary|lymph|intramammary)? ?lymph ?nodes?\b|\bslnb?\b|"
     r"axillary (?:node|clearance|"
     r"dissection|contents|tissue|sampl|core|mass)|\bax(?:illa)?\.? (?:core|fna)|"
-    r"\bnodes?\b|\balnd\b|\banc\b|level [i1]{1,3}\b|axilla\b"
+    r"\bnodes?\b|\blns?\b|\balnd\b|\banc\b|level [i1]{1,3}\b|axilla\b"
 )
 _BREAST: Final = re.compile(
     r"breast|mastectomy|lumpectomy|\bwle\b|wide local|quadrant|o'? ?clock|nipple|cavity|segment|"
     r"u[oi]q|l[oi]q|retroareolar|subareolar|\bduct"
 )
 _SKIN: Final = re.compile(r"^\W*(?:\w+ ){0,3}skin\b|skin (?:punch|ellipse|biopsy|lesion)|mole\b")
+
+
+_OTHER_ORGAN: Final = re.compile(
+    r"^\W*(?:\w+ ){0,2}(?:liver|bone|marrow|lung|pleura\w*|thyroid|ovar\w+|uter\w+|endometri\w+|"
+    r"colon|stomach|brain|kidney|spleen|thymus|salivary|parotid)\b"
+)
 
 
 def is_node(heading: str) -> bool:
@@ -141,6 +160,8 @@ def tissue_of(headings: Iterable[str]) -> Tissue:
             return Tissue.SKIN
         if _BREAST.search(heading):
             return Tissue.BREAST
+        if _OTHER_ORGAN.search(heading):
+            return Tissue.OTHER
     return Tissue.BREAST
 
 
@@ -162,10 +183,12 @@ _PROCEDURES: Final = tuple(
         ("mastectomy", r"mastectomy|\bmrm\b"),
         ("reduction", r"reduction|mammoplasty|mammaplasty"),
         ("fine needle aspiration", r"\bfnac?\b|fine[- ]needle|aspirat|cytolog(?!ic\b|ical)"),
-        ("vacuum biopsy", r"vacuum|\bvab\b|\bvae\b|\bvabb\b|mammotome|\bvacc?b\b"),
+        ("vacuum biopsy", r"vacuum|\bvac\b|\b(?:7|8|9|10) ?-?(?:g\b|gauge)|\bvab\b|\bvae\b|"
+            r"\bvabb\b|mammotome|\bvacc?b\b"),
         ("punch biopsy", r"punch(?!ed)"),
         ("core biopsy",
-            r"\bcores?\b|tru-?cut|\bcnb\b|\bncb\b|\bwbn\b|\bwcb\b|needle (?:core )?biops|"
+            r"(?<!fibrovascular )\bcores?\b|tru-?cut|\bcnb\b|\bncb\b|\bwbn\b|\bwcb\b|"
+            r"needle (?:core )?biops|"
             r"\b1[0-8] ?-?(?:g\b|gauge)|"
          r"stereo\w* (?:guided )?(?:breast )?biops|ultrasound[- ]guided|us[- ]guided|"
          r"u/s[- ]guided|mri[- ]guided|"
@@ -180,7 +203,7 @@ _NOT_DONE: Final = re.compile(
     r"recommend|advis|suggest|should|previous|prior|follow[- ]?up|to follow|await|"
     r"plan|consider|correlat|known|"
     r"history|future|further management|for excision|on excision|in excision|until|if |subsequent|"
-    r"earlier|site change|biopsy site|mdt"
+    r"earlier|site change|biopsy site|mdt|\bon (?:\w+ )?(?:core|biopsy|fna|vab)\b"
 )
 
 
@@ -214,7 +237,8 @@ def procedure_of(sentences: Iterable[Sentence], tissue: Tissue) -> Statement | N
 _CLOCK: Final = re.compile(
     r"(?<![\d.])(1[0-2]|[1-9])(?:[:.](\d\d))?(?: ?(?:-|to|/|and) ?(1[0-2]|"
     r"[1-9])(?:[:.](\d\d))?)? ?(?:o'? ?c?l?ock\b|o'?cl\b|oc\b|o'c\b|clock\b)|"
-    r"(?:@|\bat|position|,|bx|biopsy|core|breast|axilla|quadrant) ?(1[0-2]|[1-9]):(00|30)\b|"
+    r"(?:@|\bat|position|,|bx|biopsy|core|breast|axilla|quadrant|left|right|\blt|\brt|\bl|"
+    r"\br) ?(1[0-2]|[1-9]):(00|30)\b|"
     r"clock (?:position|face)\D{0,6}(1[0-2]|[1-9])\b|"
     r"\b(1[0-2]|[1-9])(?::00)? ?(?:h|hr|hrs|h00)\b(?! \w*fix)"
 )
@@ -225,7 +249,7 @@ def clock_of(sentences: Iterable[Sentence]) -> Statement | None:
     seen: dict[int, str] = {}
     between: list[str] = []
     for sentence in sentences:
-        if "inked" in sentence.text or "margin" in sentence.text:
+        if re.search(r"inked|margin|sutur|fixation|formalin|\bfixed\b|isch", sentence.text):
             continue
         for match in _CLOCK.finditer(sentence.text):
             hour = int(next(g for g in (match[1], match[5], match[7], match[8]) if g))

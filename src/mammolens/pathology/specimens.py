@@ -13,6 +13,7 @@ from typing import Final
 
 from mammolens.core import Laterality
 from mammolens.pathology.layout import Section, Sentence
+from mammolens.pathology.places import PLACE_MARK
 from mammolens.pathology.site import is_node, present_sides, sides_in
 
 __all__ = ["Group", "group"]
@@ -29,12 +30,12 @@ _TELLING: Final = (
 _NODE_HEADING: Final = re.compile(
     r"^\W*(?:(?:left|right|lt|rt|l|r)\b\.? ?)?(?:(?:axilla(?:ry)?|"
     r"breast,?)\W{0,3})?(?:sentinel|axillary|slnb?\b|lymph)"
-    r"[\w ,/()#-]{0,60}?(?:nodes?|biopsy|clearance|dissection|slnb?|contents|"
-    r"excision)?[\w ,()/]{0,30}(?:[:.-]|$)"
+    r"[\w ,/()#=-]{0,60}?(?:nodes?|biopsy|clearance|dissection|slnb?|contents|"
+    r"excision)?[\w ,()/=]{0,30}(?:[:.-]|$)"
 )
 _TAKEN: Final = re.compile(
     r"\b(?:left|right|lt|rt)\b(?!.*procedure)|biops(?!.*procedure)|dissection|"
-    r"clearance|excision|\bcore|\bfna|slnb|#"
+    r"clearance|excision|\bcore|\bfna|slnb|sentinel|#"
 )
 """A heading that says how the nodes were taken; a row of a form such as "Lymph nodes" does not."""
 _BREAST_HEADING: Final = re.compile(
@@ -89,7 +90,7 @@ def _by_label(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     groups: dict[str, Group] = {}
     for sentence in told:
         for name in sentence.names:
-            groups.setdefault(name, Group(name)).sentences.append(sentence)
+            groups.setdefault(name, _new(name)).sentences.append(sentence)
     floating: list[Sentence] = []
     for sentence in told:
         if not sentence.names:
@@ -98,12 +99,33 @@ def _by_label(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
                 break
             else:
                 floating.append(sentence)
+    floating += _receptors_of_nodes(groups.values())
     kept = [g for g in groups.values() if any(s.section in _TELLING for s in g.sentences)]
     kept = kept or list(groups.values())
     if len(kept) == 1:
         kept[0].sentences += floating
         return kept, []
     return kept, _by_sides_of(kept, floating)
+
+
+_RECEPTOR_ROW: Final = re.compile(
+    r"^\W*(?:er|pr|pgr|her ?-?2|o?estrogen|progesterone|(?:hormone )?receptors?|ki ?-?67|mib)\b"
+)
+
+
+def _receptors_of_nodes(groups: Iterable[Group]) -> list[Sentence]:
+    """Take rows of receptors away from lymph nodes: they follow the last specimen of a report."""
+    taken: list[Sentence] = []
+    for one in groups:
+        if _nodes_only(one):
+            rows = [s for s in one.sentences if _RECEPTOR_ROW.match(s.text)]
+            one.sentences = [s for s in one.sentences if s not in rows]
+            taken += [replace(s, section=Section.MARKERS) for s in rows]
+    return taken
+
+
+def _new(name: str) -> Group:
+    return Group(None if name.startswith(PLACE_MARK) else name)
 
 
 def _names_inside(sentence: Sentence, groups: dict[str, Group]) -> list[str]:

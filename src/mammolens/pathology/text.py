@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["correct", "logical_lines", "tidy"]
+__all__ = ["correct", "logical_lines", "tidy", "unfold"]
 
 _SIGNS: Final = str.maketrans(
     {
@@ -31,21 +31,36 @@ _SIGNS: Final = str.maketrans(
         "≥": ">=",
         "≤": "<=",
         "…": "...",
+        **{sign: f"{number}." for number, sign in enumerate("①②③④⑤⑥⑦⑧⑨", 1)},
     }
 )
 _BOX: Final = re.compile(r"[\[(](x|X|✓|✔| |_)?[\])]")
 """A tick box. Only a bracket with nothing or one mark inside is one."""
+_COLUMN: Final = re.compile(r"(?<=\w) {3,}(?=\w)")
 _LEADER: Final = re.compile(
     r"(?<=[A-Za-z0-9)]) ?(?:\.{3,}+|_{3,}+|\t++| {3,}+|\s\|\s)[ .:_|]*+(?=[\w<>(+-])"
 )
 """Dots, tabs or spaces between a title and its value in a form. Possessive: linear time."""
 _OPEN_END: Final = re.compile(
     r"(?:,|-|/|\b(?:of|the|with|and|or|for|no|not|in|to|a|an|from|is|are|at|by|without|than|"
-    r"shows?|showing|grade|evidence|carcinoma|invasive|breast))$",
+    r"shows?|showing|grade|evidence|carcinoma|invasive|breast)|"
+    r"\bno (?:[\w-]+ ){0,4}?(?:residual|recurrent|situ|definite|significant|metastatic))$",
     re.IGNORECASE,
 )
+_JOINS: Final = re.compile(r"(?:or|and|nor|but|with|without|of|is|are)\b", re.IGNORECASE)
+_TITLE_INSIDE: Final = re.compile(
+    r"(?<=[\w.;:)])(?<!clinical)(?<!pathological)(?<!final)(?<!gross)(?<!microscopic)(?<!\bof)"
+    r"(?<!\band) (?=(?:(?:clinical|pathological|final|gross|microscopic|nature of)(?: and)? )?"
+    r"(?:details|history|information|specimens?|gross|macro(?:scopy)?|micro(?:scopy)?|description|"
+    r"diagnosis|conclusion|comment|summary|receptors|supplementary report|addendum)\b[ \w]{0,12}:|"
+    r"(?-i:(?:FINAL |CORRECTED |SUPPLEMENTARY )?(?:DIAGNOSIS|REPORT|ADDENDUM|CONCLUSION)\b))",
+    re.IGNORECASE,
+)
+_LABEL_INSIDE: Final = re.compile(r"(?:(?<=[.;:])|(?<=[A-Z]{5})) (?=\(?[A-H1-9][.):] ?-? ?[A-Z])")
+_FOLDED: Final = 120
+"""Letters. A longer text without a line break has probably lost its lines."""
 _STARTS_ITEM: Final = re.compile(
-    r"[-*>#]\s|(?:[A-H]|[1-9])\d?\s?-\s|\(?(?:[A-Z]|[a-z]|\d{1,2}|[ivx]{1,4})[.):]\s|"
+    r"[-*>#]\s|(?:[A-Ha-h]|[1-9])\d?\s?-\s|\(?(?:[A-Z]|[a-z]|\d{1,2}|[ivx]{1,4})[.):]\s|"
     r"[A-Za-z][\w /()'+-]{0,50}:"
 )
 _LONG_LINE: Final = 58
@@ -61,6 +76,22 @@ def tidy(text: str) -> str:
     'B5b - 12x9 mm'
     """
     return text.translate(_SIGNS).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def unfold(text: str) -> str:
+    """Begin a line at each title and label of a text that has lost its line breaks.
+
+    Examples
+    --------
+    >>> print(unfold("Clinical details: lump in the left breast, found by the patient herself, with"
+    ...              " a cyst. Macroscopy: three cores. Diagnosis: left breast core: B2."))
+    Clinical details: lump in the left breast, found by the patient herself, with a cyst.
+    Macroscopy: three cores.
+    Diagnosis: left breast core: B2.
+    """
+    if "\n" in text.strip() or len(text) < _FOLDED:
+        return text
+    return _LABEL_INSIDE.sub("\n", _TITLE_INSIDE.sub("\n", text))
 
 
 def logical_lines(text: str) -> Iterator[str]:
@@ -93,17 +124,26 @@ def _ticked(line: str) -> str:
     marks = list(_BOX.finditer(line))
     if not marks:
         return line
-    kept = [line[: marks[0].start()]]
+    kept = [_with_colon(line[: marks[0].start()])]
     for mark, after in zip(marks, [*marks[1:], None], strict=True):
+        value, *following = _COLUMN.split(line[mark.end() : after.start() if after else None], 1)
         if (mark[1] or "").strip(" _"):
-            kept.append(line[mark.end() : after.start() if after else len(line)])
+            kept.append(value)
+        if following and after:  # The title of a second choice in the same line.
+            kept.append("; " + _with_colon(following[0]))
     return " ".join(part.strip() for part in kept)
+
+
+def _with_colon(title: str) -> str:
+    """Separate the title of a choice from its value."""
+    words = title.strip()
+    return f"{words}:" if words and words[-1].isalnum() else words
 
 
 def _continues(before: str, line: str) -> bool:
     if not before or not line or before[-1] in ".:;!?" or _STARTS_ITEM.match(line):
         return False
-    if line[0].islower() or _OPEN_END.search(before[-20:]):
+    if line[0].islower() or _JOINS.match(line) or _OPEN_END.search(before[-60:]):
         return True
     return len(before) >= _LONG_LINE and not line.isupper() and not before.isupper()
 

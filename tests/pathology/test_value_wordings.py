@@ -1,0 +1,325 @@
+"""Wordings of values by other writers: sizes, receptors, nodes, grades, sides."""
+
+from __future__ import annotations
+
+import pytest
+
+from mammolens.pathology import Property, read_text
+
+WORDINGS = [
+    (
+        Property.SIZE,
+        "Left breast WLE: invasive ductal carcinoma, {}.",
+        15,
+        [
+            "15 mm",
+            "size 1.5 cm",
+            "measuring 15 mm",
+            "15mm in maximum dimension",
+            "maximum diameter 15 mm",
+            "1.5 x 1.2 x 1.0 cm",
+            "tumour size: 15 mm",
+            "spanning 15 mm",
+            "15 x 12 mm",
+            "greatest dimension 1.5 cms",
+            "extends over 15 mm",
+            "at least 15 mm",
+            "15 mms",
+            "1.5cm across",
+            "15 millimetres",
+            "1,5 cm",
+            "of 15 mm",
+            "largest focus 15 mm, smaller 8 mm",
+            "pT1c (15 mm)",
+            "15-mm",
+            "15 MM IN SIZE",
+        ],
+    ),
+    (
+        Property.SIZE,
+        "Left breast WLE: invasive ductal carcinoma, {}.",
+        None,
+        [
+            "15 mm from the deep margin",
+            "closest margin 15 mm",
+        ],
+    ),
+    (
+        Property.SIZE,
+        "Left breast WLE\nINVASIVE DUCTAL CARCINOMA\n{}",
+        15,
+        [
+            "Tumor size: 1.5 cm",
+            "Size: 15 mm",
+            "Greatest dimension of largest invasive focus: 15 mm",
+            "Tumor Size: Greatest dimension of largest invasive focus >1 mm: 15 mm",
+            "Invasive tumour size (mm): 15",
+            "Max. diameter - 15 mm",
+            "Size (invasive)      15 mm",
+            "Extent 15 mm",
+            "Diameter | 15 mm",
+        ],
+    ),
+    (
+        Property.SIZE,
+        "Left breast WLE\nINVASIVE DUCTAL CARCINOMA\n{}",
+        None,
+        [
+            "Specimen size: 15 cm",
+            "Weight 15 g, 15 x 10 x 5 cm",
+        ],
+    ),
+    (
+        Property.ER,
+        "Left breast core: invasive carcinoma. {}",
+        "positive",
+        [
+            "ER positive",
+            "ER+",
+            "ER +ve, PR +ve",
+            "ER: 95%",
+            "ER 8/8",
+            "ER (Allred 8)",
+            "ER Quick score 7/8",
+            "Oestrogen receptor: Positive (95%, strong)",
+            (
+                "Estrogen Receptor (ER) Status: Positive (greater than 10% of cells demonstrate "
+                "nuclear positivity)"
+            ),
+            "ER status - positive",
+            "ER strongly and diffusely positive",
+            "positive for ER and PR",
+            "ER/PR positive",
+            "Hormone receptors positive",
+            "ER H-score 280",
+            "ER | 90 % | strong",
+            "ER=90%",
+            "ER-positive",
+            "ER score 7",
+            "Oestrogen receptors expressed in 90% of nuclei",
+        ],
+    ),
+    (
+        Property.ER,
+        "Left breast core: invasive carcinoma. {}",
+        "negative",
+        [
+            "ER neg",
+            "ER-negative",
+            "ER 0",
+            "ER 0/8",
+            "ER: <1%",
+            "triple negative",
+            "negative for ER, PR and HER2",
+            "ER- PR- HER2-",
+            "ER: no staining",
+        ],
+    ),
+    (
+        Property.ER,
+        "Left breast core: invasive carcinoma. {}",
+        "low positive",
+        [
+            "ER 5%",
+            "ER low positive (3%)",
+        ],
+    ),
+    (
+        Property.ER,
+        "Left breast core: invasive carcinoma. {}",
+        None,
+        [
+            "ER pending",
+            "ER to follow",
+            "ER: P",
+        ],
+    ),
+    (
+        Property.HER2,
+        "Left breast core: invasive carcinoma. {}",
+        "positive",
+        [
+            "HER2 3+",
+            "HER2 2+, FISH amplified",
+            "c-erbB-2 3+",
+            "HER2 (IHC) score 3+ positive",
+            "HER2 FISH ratio 2.8 (amplified)",
+            "Her2neu: Score 3",
+            "HER2 gene amplification present",
+        ],
+    ),
+    (
+        Property.HER2,
+        "Left breast core: invasive carcinoma. {}",
+        "negative",
+        [
+            "HER2: 0",
+            "HER-2/neu: negative (1+)",
+            "HER2 2+ (FISH: not amplified)",
+            "HER2 score 2+; SISH ratio 1.1, non-amplified",
+            "HER2 IHC 2+. D-ISH: no amplification.",
+            "HER2 status: negative",
+            "HER2-low (1+)",
+            "HER2 ultra-low",
+            "HER2: Negative by FISH",
+        ],
+    ),
+    (
+        Property.HER2,
+        "Left breast core: invasive carcinoma. {}",
+        "equivocal",
+        [
+            "HER2 equivocal (2+), FISH pending",
+            "HER2 2+",
+        ],
+    ),
+    (
+        Property.KI67,
+        "Left breast core: invasive carcinoma. {}",
+        20,
+        [
+            "Ki67 20%",
+            "Ki-67: 20 %",
+            "Ki-67 proliferation index 20%",
+            "MIB1 20%",
+            "Ki-67 approximately 20%",
+            "proliferation index (Ki67) is 20 per cent",
+        ],
+    ),
+    (
+        Property.KI67,
+        "Left breast core: invasive carcinoma. {}",
+        "unsure",
+        [
+            "Ki67 10-20%",
+        ],
+    ),
+    (
+        Property.NODES_EXAMINED,
+        "A. Left mastectomy: invasive ductal carcinoma.\nB. Left axillary clearance: {}",
+        15,
+        [
+            "3 of 15 nodes with metastases",
+            "3/15 nodes positive",
+            "fifteen nodes, three with metastasis",
+            "15 lymph nodes identified, 3 of which contain metastatic carcinoma",
+            "metastatic carcinoma in three of fifteen lymph nodes (3/15)",
+            "Number of nodes examined: 15. Number of nodes with metastasis: 3",
+            "total nodes 15, positive nodes 3",
+            "nodes 15 (3 positive)",
+            "3 out of 15 lymph nodes positive for metastasis",
+            "(3/15)",
+            "metastases 3/15",
+            "Lymph nodes: 15, involved: 3",
+        ],
+    ),
+    (
+        Property.NODES_POSITIVE,
+        "A. Left mastectomy: invasive ductal carcinoma.\nB. Left axillary clearance: {}",
+        3,
+        [
+            "3 of 15 nodes with metastases",
+            "3/15 nodes positive",
+            "fifteen nodes, three with metastasis",
+            "15 lymph nodes identified, 3 of which contain metastatic carcinoma",
+            "metastatic carcinoma in three of fifteen lymph nodes (3/15)",
+            "Number of nodes examined: 15. Number of nodes with metastasis: 3",
+            "total nodes 15, positive nodes 3",
+            "nodes 15 (3 positive)",
+            "3 out of 15 lymph nodes positive for metastasis",
+            "Lymph nodes: 15, involved: 3",
+        ],
+    ),
+    (
+        Property.NODES_POSITIVE,
+        "A. Left mastectomy: invasive ductal carcinoma.\nB. Left axillary clearance: {}",
+        0,
+        [
+            "15 nodes, all negative",
+            "no metastasis in 15 nodes",
+            "15 benign nodes",
+            "15 nodes free of tumour (0/15)",
+            "isolated tumour cells in one of 15 nodes",
+        ],
+    ),
+    (
+        Property.NODES_POSITIVE,
+        "A. Left mastectomy: invasive ductal carcinoma.\nB. Left axillary clearance: {}",
+        1,
+        [
+            "micrometastasis in one of 15 nodes",
+        ],
+    ),
+    (
+        Property.GRADE,
+        "Left breast core: invasive ductal carcinoma, {}",
+        2,
+        [
+            "grade 2",
+            "G2",
+            "Grade II",
+            "Nottingham grade 2 (3+2+1=6)",
+            "histological grade: 2",
+            "Grade 2 of 3",
+            "grade 2/3",
+            "moderately differentiated",
+            "Elston grade 2",
+            "Bloom-Richardson grade II",
+            "total score 7/9",
+            "T3 N2 M1 = 6, grade 2",
+            "provisional grade 2",
+            "grade two",
+            "Gr 2",
+            "3+2+2 = 7",
+            "overall grade: Grade 2 (score 6 or 7)",
+            "mBR grade 2",
+            "NHG 2",
+        ],
+    ),
+    (
+        Property.GRADE,
+        "Left breast core: invasive ductal carcinoma, {}",
+        "unsure",
+        [
+            "grade 1-2",
+        ],
+    ),
+    (
+        Property.LATERALITY,
+        "{}",
+        "L",
+        [
+            "Core biopsy of left breast: DCIS",
+            "Lt breast core: DCIS",
+            "L) breast core: DCIS",
+            "Breast (left), core: DCIS",
+            "LEFT: core biopsy DCIS",
+            "Core bx L UOQ: DCIS",
+            "Breast core biopsy, left side: DCIS",
+            "Side: Left\nCore biopsy: DCIS",
+            "Laterality ... Left\nDCIS, core",
+            "Left-sided core biopsy: DCIS",
+            "LUOQ core: DCIS",
+            "mammary tissue, L, core: DCIS",
+            "Lt. breast bx: DCIS",
+            "Core biopsy breast LT: DCIS",
+            "Clinical: left breast lump, core biopsy\nDCIS",
+            "Tru-cut Bx Lt. Breast\nDCIS",
+            "Breast, L: core: DCIS",
+            "Left br. core: DCIS",
+            "Specimen: Breast core (L). DCIS",
+            "Lft breast core: DCIS",
+        ],
+    ),
+]
+"""A field, a report with a gap, the value of the field, and the wordings of it."""
+
+
+@pytest.mark.parametrize(("field", "report", "value", "wordings"), WORDINGS)
+def test_a_value_has_many_wordings(
+    field: Property, report: str, value: str | float | None, wordings: list[str]
+) -> None:
+    for words in wordings:
+        stated = read_text(report.format(words)).specimens[-1].statements.get(field)
+        found = None if stated is None else "unsure" if stated.unsure else stated.value
+        assert found == value, words
