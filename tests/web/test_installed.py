@@ -44,12 +44,20 @@ def test_an_installed_wheel_serves_the_page(built_page, tmp_path) -> None:
     try:
         page = _wait(f"http://127.0.0.1:{port}/", program)
         assert page == (built_page / "index.html").read_text("utf-8")
-        said = (tmp_path / "serve.log").read_text("utf-8")
+        said = _wait_for("one-time password: ", tmp_path / "serve.log")
         assert f"mammolens serves people at http://127.0.0.1:{port}/" in said
         assert "first administrator: admin" in said
-        assert "one-time password: " in said
     finally:
         program.end()
+
+
+def _wait_for(words: str, log: Path) -> str:
+    """Give what was said, once it has some words; the password comes after the first page."""
+    until = time.monotonic() + 60
+    while words not in (said := log.read_text("utf-8")):
+        assert time.monotonic() < until, said
+        time.sleep(0.1)
+    return said
 
 
 def _wait(address: str, program: Any) -> str:

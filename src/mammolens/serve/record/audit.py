@@ -112,7 +112,9 @@ def append(
     row = {
         "number": head.length + 1,
         "at": database.now(connection).astimezone(UTC),
-        "actor": actor[:128],
+        "actor": actor[:128].replace(
+            "\0", "\ufffd"
+        ),  # PostgreSQL would store it so, unlike the hash
         "action": action,
         "exam_id": exam_id,
         "detail": json.dumps(dict(detail or {}), sort_keys=True, ensure_ascii=False),

@@ -42,6 +42,13 @@ def postgres_engine(url: sa.URL) -> sa.Engine:
         psycopg is not installed.
     """
     import psycopg
+    from psycopg.types.string import StrDumperUnknown
+
+    class WithoutNul(StrDumperUnknown):
+        """Texts with U+FFFD for NUL, which PostgreSQL cannot store and SQLite can."""
+
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", "\ufffd"))
 
     class Bounded(psycopg.Connection[Any]):
         """A connection that is closed if the server is silent for too long."""
@@ -66,6 +73,7 @@ def postgres_engine(url: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
+        connection.adapters.register_dumper(str, WithoutNul)
         for name, seconds in (("statement_timeout", STATEMENT_S), ("lock_timeout", LOCK_S)):
             connection.execute(f"SET {name} = {int(seconds * 1000)}")
         connection.commit()
