@@ -46,6 +46,14 @@ def test_an_untouched_trail_is_whole(trail):
     assert report.head.length == 6
 
 
+def test_a_nul_breaks_neither_a_row_nor_the_chain(trail):
+    with trail.write() as connection:
+        append(trail, connection, "web:a\0b", "input", None, {"name": "c\0d"})
+    report = check(trail)
+    assert report.sound
+    assert report.head.length == 7
+
+
 @pytest.mark.parametrize(
     "statement",
     [
