@@ -21,12 +21,15 @@ from mammolens.serve.record import (
     EXAMS,
     FILES,
     JOBS,
+    OVERLAYS,
     RESULTS,
     UNKNOWN_RANK,
     Verdict,
     enter_verdict,
 )
+from mammolens.serve.viewer import pack
 from mammolens.serve.work import performance, worker
+from mammolens.serve.worklist.exams import overlay_of
 from mammolens.sinks import SINKS, Artefact, worklist_csv
 
 from .. import in_process
@@ -131,9 +134,14 @@ def test_a_low_exam_is_withheld_as_soon_as_more_comes(send, run, rows, state):
     run()
     with state.database.write() as connection:
         enter_verdict(connection, 1, Verdict("low", 1, "m 1", 0.1, 0.01))
+        said = overlay_of(connection, 1) | {"category": "low"}
+        connection.execute(OVERLAYS.update().values(body=pack(said)))
+        assert overlay_of(connection, 1)["category"] == "low"
     send(0, picture=9)
     (exam,) = rows(EXAMS)
     assert (exam.category, exam.rank, exam.version) == ("withheld", UNKNOWN_RANK, 5)
+    with state.database.read() as connection:
+        assert overlay_of(connection, 1)["category"] == "intermediate"
     run()
     (exam,) = rows(EXAMS)
     assert (exam.revision, "not analysed yet" in exam.doubts) == (2, False)

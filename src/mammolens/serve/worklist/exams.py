@@ -147,9 +147,14 @@ def note_listed(database: Database, person: Person, exam_ids: Collection[int]) -
 
 
 def overlay_of(connection: sa.Connection, exam_id: int) -> dict[str, Any] | None:
-    """Read what the viewer draws of the newest result; who calls has asked who may see it."""
+    """Read what the viewer draws of the newest result; who calls has asked who may see it.
+
+    A result of before further images came is shown, but it no longer says `low`: the exam's own row
+    has the doubt.
+    """
     newest = (
-        sa.select(RESULTS.c.id, OVERLAYS.c.body)
+        sa.select(RESULTS.c.id, OVERLAYS.c.body, EXAMS.c.category)
+        .join(EXAMS, EXAMS.c.id == RESULTS.c.exam_id)
         .outerjoin(OVERLAYS, OVERLAYS.c.result_id == RESULTS.c.id)
         .where(RESULTS.c.exam_id == exam_id)
         .order_by(RESULTS.c.revision.desc())
@@ -161,7 +166,10 @@ def overlay_of(connection: sa.Connection, exam_id: int) -> dict[str, Any] | None
     if row.body is None:  # it was made by a mammolens that kept none
         reason = "the result was made before outlines were kept: let the exam be analysed again"
         return {"state": "failed", "reason": reason}
-    return unpack(row.body)
+    overlay = unpack(row.body)
+    if overlay.get("category") == "low" and row.category != "low":
+        overlay["category"] = "intermediate"
+    return overlay
 
 
 def read_overlay(state: NodeState, person: Person, exam_id: int) -> dict[str, Any]:
