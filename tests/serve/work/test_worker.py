@@ -29,7 +29,7 @@ from mammolens.serve.record import (
 )
 from mammolens.serve.viewer import pack
 from mammolens.serve.work import performance, worker
-from mammolens.serve.worklist.exams import overlay_of
+from mammolens.serve.worklist.exams import _files, overlay_of
 from mammolens.sinks import SINKS, Artefact, worklist_csv
 
 from .. import in_process
@@ -136,12 +136,15 @@ def test_a_low_exam_is_withheld_as_soon_as_more_comes(send, run, rows, state):
         enter_verdict(connection, 1, Verdict("low", 1, "m 1", 0.1, 0.01))
         said = overlay_of(connection, 1) | {"category": "low"}
         connection.execute(OVERLAYS.update().values(body=pack(said)))
+        connection.execute(RESULTS.update().values(category="low"))
         assert overlay_of(connection, 1)["category"] == "low"
+        assert connection.execute(_files(1)).first() is not None
     send(0, picture=9)
     (exam,) = rows(EXAMS)
     assert (exam.category, exam.rank, exam.version) == ("withheld", UNKNOWN_RANK, 5)
     with state.database.read() as connection:
         assert overlay_of(connection, 1)["category"] == "intermediate"
+        assert connection.execute(_files(1)).first() is None
     run()
     (exam,) = rows(EXAMS)
     assert (exam.revision, "not analysed yet" in exam.doubts) == (2, False)

@@ -267,10 +267,13 @@ def _check_ai(connection: sa.Connection, person: Person, exam_id: int) -> None:
 
 
 def _files(exam_id: int) -> sa.Select[Any]:
+    """Select the files of the newest result; those that say `low` only while the exam is low."""
+    is_current = sa.or_(RESULTS.c.category != "low", EXAMS.c.category == "low")
     return (
         sa.select(FILES, RESULTS.c.revision, RESULTS.c.created_at)
         .join(RESULTS, RESULTS.c.id == FILES.c.result_id)
-        .where(RESULTS.c.exam_id == exam_id, ~SUPERSEDED)
+        .join(EXAMS, EXAMS.c.id == RESULTS.c.exam_id)
+        .where(RESULTS.c.exam_id == exam_id, ~SUPERSEDED, is_current)
     )
 
 
