@@ -2,9 +2,9 @@
 
 import { useEffect } from "react";
 import type { Notice } from "../../api/types";
-import { hashTo } from "../../logic/route";
-import { dateTimeWords, nameWords } from "../../logic/times";
+import { dateTimeWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
+import { ExamLink } from "../../parts/exam_link";
 import { ProblemNote } from "../../parts/form";
 import { useAction, useGrowing } from "../../parts/hooks";
 import { ListPage, Table } from "../../parts/list_page";
@@ -38,18 +38,7 @@ export default function NoticesPage() {
             columns={[
               {
                 title: words.say("column.patient"),
-                cell: (one) => (
-                  <>
-                    <a href={hashTo("exams", one.exam_id)}>
-                      {nameWords(one.patient_name ?? null) ??
-                        one.patient_id ??
-                        words.say("exam.number", { n: one.exam_id })}
-                    </a>
-                    <small>
-                      {[one.patient_id, one.accession_number].filter(Boolean).join(" · ")}
-                    </small>
-                  </>
-                ),
+                cell: (one) => <ExamLink of={one} />,
               },
               { title: words.say("notice.text"), cell: (one) => one.text },
               { title: words.say("notice.from"), cell: (one) => one.person.name },

@@ -2,9 +2,9 @@
 
 import { useEffect, useState } from "react";
 import type { Recall } from "../../api/types";
-import { hashTo } from "../../logic/route";
-import { dateTimeWords, nameWords, waitingSince, waitingWords } from "../../logic/times";
+import { dateTimeWords, waitingSince, waitingWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
+import { ExamLink } from "../../parts/exam_link";
 import { Dialog } from "../../parts/dialog";
 import { ProblemNote, TextField } from "../../parts/form";
 import { useAction, useGrowing, useNow } from "../../parts/hooks";
@@ -46,18 +46,7 @@ export default function RecallsPage() {
             columns={[
               {
                 title: words.say("column.patient"),
-                cell: (one) => (
-                  <>
-                    <a href={hashTo("exams", one.exam_id)}>
-                      {nameWords(one.patient_name ?? null) ??
-                        one.patient_id ??
-                        words.say("exam.number", { n: one.exam_id })}
-                    </a>
-                    <small>
-                      {[one.patient_id, one.accession_number].filter(Boolean).join(" · ")}
-                    </small>
-                  </>
-                ),
+                cell: (one) => <ExamLink of={one} />,
               },
               {
                 title: words.say("recall.since"),
