@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from mammolens.serve.dicomweb.headers import HeaderIndex
 from mammolens.serve.dicomweb.viewers import Viewer, exams_with_shown_ai, may_know
 from mammolens.serve.holdings import NodeState
-from mammolens.serve.record import EXAMS, FILES, HEADERS, INSTANCES, RESULTS, SUPERSEDED
+from mammolens.serve.record import CURRENT, EXAMS, FILES, HEADERS, INSTANCES, RESULTS
 
 __all__ = ["FoundObject", "find_objects", "first_of_uid", "shown_headers"]
 
@@ -98,7 +98,7 @@ def shown_headers(
             HEADERS.c.exam_id.in_(exam_ids),
             sa.or_(
                 HEADERS.c.instance_id.is_not(None),
-                sa.and_(HEADERS.c.exam_id.in_(sorted(with_ai)), ~SUPERSEDED),
+                sa.and_(HEADERS.c.exam_id.in_(sorted(with_ai)), CURRENT),
             ),
         )
         # Images come first, so that the first row of an exam speaks for its study.

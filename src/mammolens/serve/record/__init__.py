@@ -11,6 +11,7 @@ from mammolens.serve.record import attempts, audit, leases, steps
 from mammolens.serve.record.attempts import HeldWork
 from mammolens.serve.record.audit import AuditHead
 from mammolens.serve.record.conditions import (
+    CURRENT,
     IN_HANDS,
     IS_PRIOR,
     OVERTAKEN,
@@ -101,6 +102,7 @@ __all__ = [
     "API_TOKENS",
     "AUDIT",
     "COMMITMENTS",
+    "CURRENT",
     "DELIVERIES",
     "DEVICES",
     "DIED",

@@ -20,6 +20,7 @@ from mammolens.serve.record.reading_tables import (
 from mammolens.serve.record.tables import DELIVERIES, EXAMS, PRIORS, RESULTS, WorkState
 
 __all__ = [
+    "CURRENT",
     "IN_HANDS",
     "IS_PRIOR",
     "OVERTAKEN",
@@ -45,6 +46,19 @@ WAITS: Final = sa.and_(EXAMS.c.version > EXAMS.c.queued_version, ~IS_PRIOR)
 _NEWER: Final = RESULTS.alias()
 SUPERSEDED: Final = sa.select(_NEWER.c.id).where(_NEWER.c.supersedes == RESULTS.c.id).exists()
 """Results that a newer result of the same exam replaces."""
+
+CURRENT: Final = sa.and_(
+    ~SUPERSEDED,
+    sa.or_(
+        RESULTS.c.category != "low",
+        sa.select(EXAMS.c.id)
+        .where(EXAMS.c.id == RESULTS.c.exam_id, EXAMS.c.category == "low")
+        .correlate(RESULTS)
+        .exists(),
+    ),
+)
+"""Results that no newer one replaces, and that say `low` only of an exam that is still low: more
+images may have come since."""
 
 _LATER: Final = DELIVERIES.alias()
 OVERTAKEN: Final = (

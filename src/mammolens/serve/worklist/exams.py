@@ -20,13 +20,13 @@ from mammolens.serve.people import Person, Refusal, Refused, visible_exam, visib
 from mammolens.serve.reading import may_see_ai, note_ai_shown
 from mammolens.serve.record import (
     AI_VIEWS,
+    CURRENT,
     EXAMS,
     FILES,
     INSTANCES,
     OVERLAYS,
     PICTURES,
     RESULTS,
-    SUPERSEDED,
     Database,
     Role,
     audit,
@@ -267,13 +267,10 @@ def _check_ai(connection: sa.Connection, person: Person, exam_id: int) -> None:
 
 
 def _files(exam_id: int) -> sa.Select[Any]:
-    """Select the files of the newest result; those that say `low` only while the exam is low."""
-    is_current = sa.or_(RESULTS.c.category != "low", EXAMS.c.category == "low")
     return (
         sa.select(FILES, RESULTS.c.revision, RESULTS.c.created_at)
         .join(RESULTS, RESULTS.c.id == FILES.c.result_id)
-        .join(EXAMS, EXAMS.c.id == RESULTS.c.exam_id)
-        .where(RESULTS.c.exam_id == exam_id, ~SUPERSEDED, is_current)
+        .where(RESULTS.c.exam_id == exam_id, CURRENT)
     )
 
 
