@@ -88,7 +88,7 @@ def revoke_token(database: Database, person: Person, token_id: int) -> None:
     Raises
     ------
     Refused
-        There is none of this number that holds, or it is another person's.
+        No valid one has this number, or it belongs to another person.
     """
     with database.write() as connection:
         now = database.now(connection)
@@ -103,7 +103,7 @@ def revoke_token(database: Database, person: Person, token_id: int) -> None:
 
 
 def find_by_token(database: Database, secret: str) -> Person | None:
-    """Find the person of a token; ``None`` if it does not hold (any more), or is none.
+    """Find the person of a token; ``None`` if it is not valid, or no longer.
 
     Raises
     ------

@@ -28,7 +28,7 @@ def known_person(connection: sa.Connection, person_id: int) -> Person:
     Raises
     ------
     Refused
-        There is none of this number.
+        Nothing has this number.
     """
     person = find_person(connection, person_id)
     if person is None:
@@ -42,7 +42,7 @@ def visible_person(connection: sa.Connection, asking: Person, person_id: int) ->
     Raises
     ------
     Refused
-        There is none of this number, or it is none of their business: both are said alike.
+        Nothing has this number, or it is none of their business: both give the same answer.
     """
     person = known_person(connection, person_id)
     if not asking.may_see(person):

@@ -85,7 +85,7 @@ def release_key(database: Database, person: Person, device_id: str) -> str:
     Raises
     ------
     Refused
-        It is nobody's or another person's device (both are said alike), or it has to be wiped.
+        The person has no such device, or it must be wiped.
     """
     with database.write() as connection:
         this = sa.and_(DEVICES.c.id == device_id, DEVICES.c.person_id == person.id)
@@ -107,7 +107,7 @@ def wipe_device(database: Database, person: Person, device_id: str) -> None:
     Raises
     ------
     Refused
-        There is none of this name, or it is wiped already.
+        No device has this name, or it is already wiped.
     """
     with database.write() as connection:
         this = sa.and_(DEVICES.c.id == device_id, DEVICES.c.person_id == person.id)

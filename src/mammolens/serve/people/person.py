@@ -68,7 +68,7 @@ class Person:
 
 
 def find_person(connection: sa.Connection, person_id: int) -> Person | None:
-    """Read one person; ``None`` if there is none of this number."""
+    """Read one person; ``None`` if nobody has this number."""
     found = read_people(connection, PEOPLE.c.id == person_id)
     return found[0] if found else None
 

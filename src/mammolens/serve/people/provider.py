@@ -47,7 +47,7 @@ ROOM: Final = "people"
 FLOW_S: Final = 600
 """Time for a person to sign in at the provider."""
 KNOWN_S: Final = 3600.0
-"""So long its addresses and keys are believed without a look."""
+"""For so long its addresses and keys are used without a new request."""
 KEYS_AGAIN_S: Final = 30.0
 """A key that is not known is looked for no more often: anybody can name one."""
 LONGEST_ANSWER: Final = 1 << 18

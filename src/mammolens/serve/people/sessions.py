@@ -76,7 +76,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Session:
-    """A session that holds; `csrf_token` must come with whatever it changes."""
+    """A valid session; each change must come with its `csrf_token`."""
 
     id: int
     person: Person
@@ -265,7 +265,7 @@ def end_session(
     Raises
     ------
     Refused
-        There is none of this number that holds, or it is another person's.
+        No valid one has this number, or it belongs to another person.
     """
     with database.write() as connection:
         this = sa.and_(SESSIONS.c.id == session_id, SESSIONS.c.person_id == asking.id)

@@ -1,6 +1,6 @@
 """Signing in: name and password, then a code; the first time also a new password and a new factor.
 
-Whatever is wrong with name and password is said alike, and takes as long: a stranger does not learn
+Every fault of name or password gives the same answer after the same time: a stranger does not learn
 who has an account. Every sign-in and every failure is in the audit trail; a flood of failures is
 counted there, not listed.
 """

@@ -210,7 +210,7 @@ def visible_exam(connection: sa.Connection, person: Person, exam_id: int) -> sa.
     Raises
     ------
     Refused
-        There is no such exam, or it is of another site: both are said alike.
+        There is no such exam, or it is of another site: both give the same answer.
     """
     asked = sa.select(EXAMS).where(EXAMS.c.id == exam_id, visible_exams(person))
     row = connection.execute(asked).one_or_none()

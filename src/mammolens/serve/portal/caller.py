@@ -106,7 +106,7 @@ class Portal:
         return Origin(address, request.headers.get("user-agent", ""))
 
     async def find_caller(self, request: Request) -> Caller | None:
-        """Find the person who calls; ``None`` if nothing shows who it is.
+        """Find the caller; ``None`` if nothing shows who it is.
 
         Whoever sends an Authorization header is known by it alone.
 

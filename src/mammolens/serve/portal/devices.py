@@ -28,7 +28,7 @@ class NewDevice(Form):
 
 
 class DeviceView(BaseModel):
-    """A device of the person who calls."""
+    """A device of the caller."""
 
     id: str
     agent: str
@@ -63,7 +63,7 @@ class Wiped(BaseModel):
 
 @router.get("/devices")
 def list_devices(caller: SessionNow, portal: PortalNow) -> list[DeviceView]:
-    """List the devices that keep data of the person who calls."""
+    """List the devices that keep data of the caller."""
     return [_view(one) for one in people.list_devices(portal.state.database, caller.person)]
 
 
@@ -82,14 +82,14 @@ def add_device(
 
 @router.get("/devices/{device_id}/key")
 def release_key(device_id: DeviceId, caller: SessionNow, portal: PortalNow) -> KeyView:
-    """Give the encrypted key of a device of the person who calls; 410: the device must be wiped."""
+    """Give the encrypted key of a device of the caller; 410: the device must be wiped."""
     key = people.release_key(portal.state.database, caller.person, device_id)
     return KeyView(wrapped_key=key, **_rules(portal.state.settings.people))
 
 
 @router.delete("/devices/{device_id}", status_code=204)
 def wipe_device(device_id: DeviceId, caller: SessionNow, portal: PortalNow) -> None:
-    """Delete the key of a device of the person who calls: what it keeps cannot be read again."""
+    """Delete the key of a device of the caller: what it keeps cannot be read again."""
     people.wipe_device(portal.state.database, caller.person, device_id)
 
 

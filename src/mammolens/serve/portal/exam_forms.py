@@ -114,7 +114,7 @@ class NewSite(Form):
 
 
 def view_row(row: ExamRow) -> ExamRowView:
-    """Give what is told of an exam in a list."""
+    """Make the JSON of an exam in a list."""
     site = row.site_id is not None and NamedView(id=row.site_id, name=row.site_name or "")
     reader = row.reader_id is not None and NamedView(id=row.reader_id, name=row.reader_name or "")
     return ExamRowView(

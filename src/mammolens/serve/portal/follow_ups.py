@@ -91,7 +91,7 @@ def list_notices(
     before: Before = None,
     limit: Limit = 50,
 ) -> NoticePage:
-    """List urgent findings at the sites of the person who calls."""
+    """List urgent findings at the sites of the caller."""
     page = reading.list_notices(
         portal.state.database, caller.person, open_only=open_only, before=before, limit=limit
     )
@@ -112,7 +112,7 @@ def list_recalls(
     before: Before = None,
     limit: Limit = 50,
 ) -> RecallPage:
-    """List patients to be called back at the sites of the person who calls."""
+    """List patients to be called back at the sites of the caller."""
     page = reading.list_recalls(
         portal.state.database, caller.person, open_only=open_only, before=before, limit=limit
     )

@@ -85,7 +85,7 @@ class SiteView(BaseModel):
 
 
 def view_person(person: Person, sites: frozenset[int] | None = None) -> PersonView:
-    """Give what is told of a person; with `sites` only the roles there."""
+    """Make the JSON of a person; with `sites` only the roles there."""
     told = [
         RoleView(site=site, role=role)
         for site, roles in sorted(person.roles.items())
@@ -107,7 +107,7 @@ def view_person(person: Person, sites: frozenset[int] | None = None) -> PersonVi
 
 
 def view_site(site: Site) -> SiteView:
-    """Give what is told of a site."""
+    """Make the JSON of a site."""
     return SiteView(
         id=site.id,
         key=site.key,

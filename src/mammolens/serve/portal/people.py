@@ -62,7 +62,7 @@ class Administration(Form):
 
 @router.get("")
 def list_people(caller: CallerNow, portal: PortalNow) -> list[PersonView]:
-    """List the people of the sites that the person who calls looks after, and themselves."""
+    """List the people of the sites that the caller looks after, and themselves."""
     found = people.list_people(portal.state.database, caller.person)
     return [_view(caller.person, person) for person in found]
 

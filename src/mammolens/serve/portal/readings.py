@@ -1,7 +1,7 @@
 """Readings: opened, drafted, locked, kept or changed after the AI was shown, signed.
 
 What a person changes names the edition that they have before them, in the header If-Match: of two
-windows, the one that is behind hears 412. What makes an answer stand needs a session: programs with
+windows, the older one gets 412. What makes an answer stand needs a session: programs with
 an API token may read and draft.
 """
 
@@ -96,7 +96,7 @@ class Addition(Form):
 
 
 def view_reading(found: Reading) -> ReadingView:
-    """Give what is told of a reading."""
+    """Make the JSON of a reading."""
     after = None
     if found.agreed is not None and found.revised_at is not None:
         after = AfterAi(agreed=found.agreed, at=found.revised_at)
@@ -153,7 +153,7 @@ Edition = Annotated[int, Depends(edition_of)]
 
 
 def _once(repeat: Repeat, response: Response, act: Callable[[Keep], Reading]) -> ReadingView:
-    """Change a reading; a repeat of the request hears what the first one heard."""
+    """Change a reading; a repeated request gets the answer of the first."""
 
     def keep(connection: sa.Connection, made: Reading) -> None:
         repeat.keep(connection, view_reading(made).model_dump_json(), made.exam_id)
@@ -169,7 +169,7 @@ def _once(repeat: Repeat, response: Response, act: Callable[[Keep], Reading]) ->
 def open_reading(
     exam_id: Id, caller: CallerNow, portal: PortalNow, response: Response
 ) -> ReadingView:
-    """Open the reading of the person who calls, which is made if there is none yet (201)."""
+    """Open the reading of the caller, which is created if it does not exist (201)."""
     found, is_new = reading.begin_reading(portal.state.database, caller.person, exam_id)
     response.status_code = 201 if is_new else 200
     return _told(found, response)
@@ -177,7 +177,7 @@ def open_reading(
 
 @router.get("/exams/{exam_id}/readings")
 def list_readings(exam_id: Id, caller: CallerNow, portal: PortalNow) -> list[ReadingView]:
-    """List the readings of an exam that the person who calls may see now."""
+    """List the readings of an exam that the caller may see now."""
     database, person = portal.state.database, caller.person
     with database.write() as connection:
         found = reading.list_readings(connection, person, exam_id)

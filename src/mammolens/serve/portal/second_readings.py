@@ -80,7 +80,7 @@ def show_dispute(exam_id: Id, caller: CallerNow, portal: PortalNow) -> DisputeVi
 def arbitrate(
     exam_id: Id, caller: SessionNow, portal: PortalNow, response: Response
 ) -> ReadingView:
-    """Open the arbiter's reading of the person who calls, which is made if there is none (201)."""
+    """Open the arbiter's reading of the caller, which is created if it does not exist (201)."""
     made, is_new = reading.begin_arbitration(portal.state.database, caller.person, exam_id)
     told = view_reading(made)
     response.status_code = 201 if is_new else 200
@@ -101,7 +101,7 @@ def ask_opinion(exam_id: Id, form: Question, caller: SessionNow, portal: PortalN
 def list_opinions(
     caller: CallerNow, portal: PortalNow, before: Before = None, limit: Limit = 50
 ) -> OpinionPage:
-    """List the opinions that the person who calls was asked for, or has asked for."""
+    """List the opinions that the caller was asked for, or has asked for."""
     page = reading.list_opinions(portal.state.database, caller.person, before=before, limit=limit)
     return OpinionPage(items=[_view(one) for one in page.items], next=page.next)
 

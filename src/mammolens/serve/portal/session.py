@@ -1,4 +1,4 @@
-"""The session of whoever calls: what it waits for, its end, and the other sessions they have."""
+"""The session of the caller: what it waits for, its end, and the other sessions they have."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(tags=["session"])
 
 
 class SessionView(BaseModel):
-    """A session; `csrf_token` goes into the header X-CSRF-Token of whatever changes something."""
+    """A session; requests that change something need its `csrf_token` as header X-CSRF-Token."""
 
     id: int
     stage: Stage = Field(description="what the sign-in waits for; open: nothing")
@@ -69,7 +69,7 @@ class Ended(BaseModel):
 
 
 def view_session(session: Session) -> SessionView:
-    """Give what is told of a session to the browser that has it."""
+    """Make the JSON of a session for its browser."""
     return SessionView(
         id=session.id,
         stage=session.stage,
@@ -124,7 +124,7 @@ def offer_second_factor(caller: SessionNow, portal: PortalNow) -> OfferView:
 
 @router.get("/sessions")
 def list_sessions(caller: SessionNow, portal: PortalNow) -> list[SessionNoteView]:
-    """List the sessions of the person who calls."""
+    """List the sessions of the caller."""
     state = portal.state
     found = people.list_sessions(state.database, state.settings.people, caller.person.id)
     return [SessionNoteView(is_this=note.id == caller.session.id, **vars(note)) for note in found]
@@ -132,12 +132,12 @@ def list_sessions(caller: SessionNow, portal: PortalNow) -> list[SessionNoteView
 
 @router.delete("/sessions")
 def end_other_sessions(caller: SessionNow, portal: PortalNow) -> Ended:
-    """End all sessions of the person who calls, except this one."""
+    """End all sessions of the caller, except this one."""
     database, kept = portal.state.database, caller.session.id
     return Ended(ended=people.end_other_sessions(database, caller.person, kept))
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
 def end_session(session_id: Id, caller: SessionNow, portal: PortalNow) -> None:
-    """End one session of the person who calls."""
+    """End one session of the caller."""
     people.end_session(portal.state.database, caller.person, session_id)

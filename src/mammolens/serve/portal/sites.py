@@ -36,7 +36,7 @@ class SiteChanges(Form):
 
 @router.get("")
 def list_sites(caller: CallerNow, portal: PortalNow) -> list[SiteView]:
-    """List the sites where the person who calls has a role."""
+    """List the sites where the caller has a role."""
     return [view_site(site) for site in people.list_sites(portal.state.database, caller.person)]
 
 

@@ -1,4 +1,4 @@
-"""API tokens of whoever calls: made and shown once, listed, revoked."""
+"""API tokens of the caller: made and shown once, listed, revoked."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class MadeToken(TokenView):
 
 @router.get("")
 def list_tokens(caller: SessionNow, portal: PortalNow) -> list[TokenView]:
-    """List the tokens of the person who calls."""
+    """List the tokens of the caller."""
     return [_view(token) for token in people.list_tokens(portal.state.database, caller.person)]
 
 

@@ -50,7 +50,7 @@ UploadId = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{43}$")]
 
 
 class UploadView(BaseModel):
-    """An upload of whoever calls."""
+    """An upload of the caller."""
 
     id: str
     name: str
@@ -90,7 +90,7 @@ def describe(_caller: CallerNow, portal: PortalNow, response: Response) -> None:
 
 @router.get("")
 def list_uploads(caller: CallerNow, portal: PortalNow) -> list[UploadView]:
-    """List the uploads of whoever calls, the newest first."""
+    """List the uploads of the caller, the newest first."""
     return [_view(one) for one in uploads.list_uploads(portal.state, caller.person)]
 
 
@@ -155,7 +155,7 @@ async def add_piece(
     try:
         await _write(writer, request)
     finally:
-        # Also where the line broke or the node stops: what came is kept.
+        # Also where the line broke or the node stops: the received part is kept.
         is_whole = await asyncio.shield(run_in_threadpool(writer.close))
     if is_whole:
         await run_in_threadpool(portal.receiver.wake, portal.state)
@@ -177,7 +177,7 @@ def show_result(upload_id: UploadId, caller: CallerNow, portal: PortalNow) -> Re
 
 
 async def _write(writer: Writer, request: Request) -> None:
-    """Write the body as it comes; what came before the line broke is written too."""
+    """Write the body as it comes; the part before a break of the line is written too."""
     gathered = bytearray()
     try:
         async for part in request.stream():

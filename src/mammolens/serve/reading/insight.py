@@ -81,7 +81,7 @@ def visible_reading(connection: sa.Connection, person: Person, reading_id: int) 
     Raises
     ------
     Refused
-        There is none of this number, or the person may not see it: both are said alike.
+        Nothing has this number, or the person may not see it: both give the same answer.
     """
     asked = sa.select(READINGS.c.exam_id).where(READINGS.c.id == reading_id)
     exam_id = connection.execute(asked).scalar_one_or_none()

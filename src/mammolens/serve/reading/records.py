@@ -104,7 +104,7 @@ def own_reading(connection: sa.Connection, person: Person, reading_id: int) -> R
     Raises
     ------
     Refused
-        There is none of this number, or it is somebody else's: both are said alike.
+        Nothing has this number, or it is somebody else's: both give the same answer.
     """
     found = read_readings(
         connection, READINGS.c.id == reading_id, READINGS.c.person_id == person.id
@@ -173,7 +173,7 @@ def newest_result(connection: sa.Connection, exam_id: int) -> int | None:
 
 
 def breasts_of(connection: sa.Connection, exam_id: int) -> frozenset[Laterality]:
-    """Give the breasts of which an exam has images, as far as their headers tell."""
+    """Give the breasts of which an exam has images, as far as their headers say."""
     asked = (
         sa.select(INSTANCES.c.view)
         .where(INSTANCES.c.exam_id == exam_id, INSTANCES.c.role == Role.INPUT.value)

@@ -63,7 +63,7 @@ def reader_id() -> sa.ScalarSelect[int]:
 
 
 def reader_name() -> sa.ScalarSelect[str]:
-    """Give the name to display of whom `reader_id` gives."""
+    """Give the display name of the person of `reader_id`."""
     return _newest(PEOPLE.c.display_name)
 
 

@@ -73,7 +73,7 @@ def exams_with_visible_category(
 
 
 def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
-    """Say for which rows of `EXAMS` a person may see the AI: none that they may not know of."""
+    """Select the rows of `EXAMS` a person may see the AI: none that they may not know of."""
     own = of_exam(READINGS.c.exam_id == EXAMS.c.id, READINGS.c.person_id == person.id)
     is_blinded = _is_blinded(person)
     has_answered = own.where(
@@ -103,7 +103,7 @@ def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
 
 
 def category_is_visible(person: Person) -> sa.ColumnElement[bool]:
-    """Say for which rows of `EXAMS` a person may see the triage category."""
+    """Select the rows of `EXAMS` a person may see the triage category."""
     orders_alone = sa.and_(
         visible_exams(person), _has_mode(ReadingMode.TRIAGE_ONLY), ~_is_blinded(person)
     )

@@ -127,7 +127,7 @@ def enter_verdict(connection: sa.Connection, exam_id: int, verdict: Verdict) -> 
 
 
 def doubt_verdict(connection: sa.Connection, *which: sa.ColumnElement[bool]) -> None:
-    """Say of results that more has come since: a low one is withheld until that is analysed."""
+    """Mark results as older than the newest images; a low one is withheld."""
     asked = sa.select(EXAMS).where(EXAMS.c.category.is_not(None), *which)
     for exam in connection.execute(asked).all():
         doubts = [tuple(doubt) for doubt in json.loads(exam.doubts or "[]")]

@@ -47,7 +47,7 @@ __all__ = [
 MOST_AT_ONCE: Final = 4
 MOST_ATTEMPTS: Final = 2
 AGAIN: Final = timedelta(minutes=5)
-"""So long an attempt may take; then its worker is believed dead. A film takes a second."""
+"""Longest time of an attempt; after it, the worker counts as dead. A film takes a second."""
 PREVIEW_PX: Final = 900
 """Longest side of a preview: a pane of a 2×2 hanging on a screen of 1080 rows is half of it."""
 JPEG_QUALITY: Final = 85
@@ -55,7 +55,7 @@ JPEG_QUALITY: Final = 85
 
 @dataclass(frozen=True)
 class PictureTask:
-    """An object of which a picture is to be made; `last` means that no attempt follows."""
+    """An object whose picture must be made; `last` means that no other attempt follows."""
 
     instance_id: int
     exam_id: int

@@ -1,4 +1,4 @@
-"""What happens to exams, for whoever has a page open: read from the audit trail, row by row.
+"""What happens to exams, for people who have a page open: read from the audit trail, row by row.
 
 The number of a row is the number of its event, so that a page that was cut off goes on where it
 was, whichever process it asks. An event names an exam and its version, nothing of its contents, and
@@ -39,7 +39,7 @@ class Happening(str, Enum):
     READING = "reading.changed"
     UPLOAD = "upload.progress"
     RELOAD = "reload"
-    """More was missed than is told: everything is to be read again."""
+    """Too much was missed: the client must read everything again."""
 
 
 ACTIONS: Final = {

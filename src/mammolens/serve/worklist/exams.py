@@ -71,7 +71,7 @@ def read_exam(
     Raises
     ------
     Refused
-        There is none that the person may know of.
+        No such exam is visible to the person.
     """
     visible_exam(connection, person, exam_id)
     return read_rows(connection, person, [exam_id], complete_views)[0]
@@ -147,7 +147,7 @@ def note_listed(database: Database, person: Person, exam_ids: Collection[int]) -
 
 
 def overlay_of(connection: sa.Connection, exam_id: int) -> dict[str, Any] | None:
-    """Read what the viewer draws of the newest result; who calls has asked who may see it.
+    """Read what the viewer draws of the newest result. Check `may_see_ai` before.
 
     A result of before further images came is shown, but it no longer says `low`: the exam's own row
     has the doubt.

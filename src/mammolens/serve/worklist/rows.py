@@ -28,7 +28,7 @@ NOTICE: Final = "Research use only. Not a medical device."
 
 
 class ExamStatus(str, Enum):
-    """Where an exam stands, for whoever reads."""
+    """The state of an exam, for readers."""
 
     WAITING = "waiting"
     """Received; images may still come, or a worker has not begun."""
@@ -130,7 +130,7 @@ def is_earlier(other: sa.FromClause, exam: sa.FromClause) -> sa.ColumnElement[bo
 def read_rows(
     connection: sa.Connection, person: Person, ids: Sequence[int], complete_views: Collection[str]
 ) -> list[ExamRow]:
-    """Read exams that the person may know of, in the order of `ids`; who calls has asked that.
+    """Read exams that the person may know of, in the order of `ids`. Check `visible_exams` before.
 
     Parameters
     ----------

@@ -59,7 +59,7 @@ def view_exam(
     Raises
     ------
     Refused
-        There is none that the person may know of.
+        No such exam is visible to the person.
     """
     complete = state.settings.exams.complete_views
     with state.database.read() as connection:
@@ -174,7 +174,7 @@ def _ai(connection: sa.Connection, person: Person, exam: ExamRow) -> dict[str, A
 def _doubts(
     connection: sa.Connection, exam: ExamRow, complete_views: Collection[str]
 ) -> Iterator[str]:
-    """Say what is doubtful already at reception, whatever the AI thinks of it."""
+    """Name the doubts that reception itself found, independent of the AI."""
     missing = [view for view in complete_views if view not in exam.views]
     if missing:
         yield f"views are missing: {', '.join(missing)}"
