@@ -1,19 +1,19 @@
-"""Who may see now what the AI says of an exam: one rule, which every route asks that could show it.
+"""The rule for who may see what the AI says of an exam. Every route that could show it asks here.
 
-A *reader* of an exam is whoever reads or arbitrates at its site, or was asked for an opinion on it.
-The mode of the site decides for readers:
+A *reader* of an exam is a person who reads or arbitrates at its site, or who was asked for an
+opinion on it. The mode of the site decides what readers see:
 
-- concurrent: they see the AI at once;
-- second reader: after their own first answer was locked, and an arbiter once the case is theirs;
-  anew if images came after the decision, so that the exam is to be read again;
-- triage only: never; the category, which orders the worklist, is not hidden.
+- concurrent: the AI at once;
+- second reader: the AI after their own first answer was locked; an arbiter sees it after taking the
+  case. If images come after the decision, the exam must be read again, and the AI is hidden again;
+- triage only: never the AI; the category, which orders the worklist, is shown.
 
-A reading that was begun under the second mode stays blinded until it is locked, whatever the site
-is set to meanwhile. Administrators who do not read see the AI always. Others at the site, those who
-upload, see it at once in the concurrent mode and after the decision in the second.
+A reading that began in the second mode stays blinded until it is locked, even if the mode of the
+site changes. Administrators who do not read always see the AI. Other people at the site, such as
+uploaders, see it at once in the first mode and after the decision in the second.
 
-Each rule is SQL over `EXAMS`, so that a list can be filtered and ordered by what the AI says
-without telling anything about an exam whose AI is hidden.
+Each rule is SQL over `EXAMS`, so that lists can be filtered and ordered by the AI's result without
+a sign of it for exams whose AI is hidden.
 """
 
 from __future__ import annotations
