@@ -158,7 +158,7 @@ ALIASES: Final[Mapping[str, str]] = MappingProxyType(
 )  # fmt: skip
 """Other names of items, in lower case without punctuation."""
 
-_NUMBER: Final = re.compile(r"(\d{1,4}(?:[.,]\d{1,6})?)\s*([^\W\d_][\w/]*)?\.?", re.ASCII)
+_NUMBER: Final = re.compile(r"(\d{1,4}(?:[.,]\d{1,20})?)\s*([^\W\d_][\w/]*)?\.?", re.ASCII)
 _AGE_STRING: Final = re.compile(r"0*(\d{1,3})Y", re.ASCII | re.IGNORECASE)
 _YES: Final = frozenset(("1", "1.0", "yes", "y", "true", "t", "present", "positive"))
 _NO: Final = frozenset(("0", "0.0", "no", "n", "false", "f", "absent", "negative"))
@@ -167,7 +167,7 @@ _SIDES: Final = {
     **dict.fromkeys(("r", "right", "rt", "right breast"), Laterality.RIGHT),
     **dict.fromkeys(("l", "left", "lt", "left breast"), Laterality.LEFT),
 }
-_BIRADS_PREFIX: Final = re.compile(r"(bi-?rads|acr|density|category|type)[\s:]*")
+_BIRADS_PREFIX: Final = re.compile(r"^(?:(?:bi-?rads|acr|density|category|type)[\s:]*)+")
 
 
 def item_named(word: str) -> str | None:
