@@ -1,4 +1,4 @@
-"""Fitting and judging a fusion: what is learned, what is refused, and that the figures are honest."""
+"""Fitting and judging a fusion: what is learned, what is refused, and what the figures are of."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from mammolens.metrics.out_of_fold import patient_folds
 MODEL = ModelId("m", "1.0", "ab" * 32)
 
 
-def write_table(path, *, slope=0.6, n=300, seed=0, scale=1.0, **columns):
+def write_table(path, *, slope=0.6, n=300, seed=0, scale=1.0):
     """Two breasts of each patient; the age adds `slope` for ten years to calibrated log-odds."""
     rng = np.random.default_rng(seed)
     lines = ["dataset,patient_id,laterality,malignant,image_log_odds,age,density,lump"]

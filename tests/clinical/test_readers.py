@@ -88,7 +88,8 @@ def test_units_and_impossible_values_are_errors_with_place_and_remedy(name, text
 def test_a_table_is_read_with_source_and_date(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(
-        "Patient ID;date;age;density;lump;source\n7.0;2025-03-01;61,5;C;L;RIS\n8;;;;;\n7;;62Y;;no;\n"
+        "Patient ID;date;age;density;lump;source\n7.0;2025-03-01;61,5;C;L;RIS\n8;;;;;\n"
+        "7;;62Y;;no;\n"
     )
     data = read_clinical([path], TODAY)
     found = items_of(data.records[:1], "7")
