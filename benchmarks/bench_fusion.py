@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import warnings
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -90,6 +91,7 @@ def progress(done: int, total: int) -> None:
 
 def compare(path: Path, draws: int) -> None:
     """Print the table of all fusions, in Markdown."""
+    warnings.filterwarnings("ignore", category=FutureWarning, module="sklearn")
     table = read_fusion_table(path, date.today(), ["age", "density"])
     with path.open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["malignant"]]

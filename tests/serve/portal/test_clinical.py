@@ -108,6 +108,10 @@ def test_what_is_stated_is_shown_with_source_and_date(stage_with):
         "is_used": True,
     }
     assert (shown["lump"]["laterality"], shown["lump"]["source"]) == ("L", "referral")
+    fields = {f["name"]: f for f in said["fields"]}
+    assert (fields["density"]["stated"], fields["lump"]["stated"]) == ("c", "L")
+    assert fields["age"] == {"name": "age", "unit": "years", "choices": [], "stated": None}
+    assert fields["density"]["choices"] == ["a", "b", "c", "d"]
     assert "pain" in said["unknown"]
     assert "pain" not in shown
     assert said["fusion"] is None

@@ -50,19 +50,21 @@ class Statement:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the patient of an exam: items with `is_used` set, and cautions."""
+    """What is known of the patient of an exam: items with `is_used` set, and cautions.
+
+    `stated` is what people stated, as they stated it.
+    """
 
     items: tuple[ClinicalItem, ...]
     cautions: tuple[Caution, ...]
+    stated: tuple[ClinicalItem, ...]
 
 
-def items_of(connection: sa.Connection, exam_id: int) -> tuple[ClinicalItem, ...]:
-    """Read everything that was stated for an exam."""
-    asked = (
-        sa.select(CLINICAL_ITEMS)
-        .where(CLINICAL_ITEMS.c.exam_id == exam_id)
-        .order_by(CLINICAL_ITEMS.c.id)
-    )
+def items_of(
+    connection: sa.Connection, exam_id: int, *where: sa.ColumnElement[bool]
+) -> tuple[ClinicalItem, ...]:
+    """Read what was stated for an exam: everything, or the rows for which `where` holds."""
+    asked = sa.select(CLINICAL_ITEMS).where(CLINICAL_ITEMS.c.exam_id == exam_id, *where)
     return tuple(
         ClinicalItem(
             row.name,
@@ -71,7 +73,7 @@ def items_of(connection: sa.Connection, exam_id: int) -> tuple[ClinicalItem, ...
             row.stated_on,
             Laterality(row.laterality) if row.laterality else None,
         )
-        for row in connection.execute(asked)
+        for row in connection.execute(asked.order_by(CLINICAL_ITEMS.c.id))
     )
 
 
@@ -86,11 +88,12 @@ def read_known(state: NodeState, person: Person, exam_id: int) -> Known:
     with state.database.write() as connection:
         exam = visible_exam(connection, person, exam_id)
         items = list(items_of(connection, exam_id))
+        stated = items_of(connection, exam_id, CLINICAL_ITEMS.c.via == PERSON)
         audit.append(state.database, connection, person.actor, "clinical_viewed", exam_id)
     day = date.fromisoformat(exam.study_date) if exam.study_date else None
     if exam.age_years is not None:
         items.append(ClinicalItem("age", exam.age_years, HEADER, day))
-    return Known(*choose_items(items, day))
+    return Known(*choose_items(items, day), stated)
 
 
 def state_items(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,8 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from mammolens import DISCLAIMER
 from mammolens.clinical import ITEMS, show_value
+from mammolens.clinical.items import Kind
+from mammolens.core import ClinicalItem
 from mammolens.serve import clinical, worklist
 from mammolens.serve.portal.caller import CallerNow, PortalNow
 from mammolens.serve.portal.forms import Form, Id, Line
@@ -21,6 +24,8 @@ router = APIRouter(tags=["clinical data"])
 Side = Literal["L", "R"]
 Value = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64)]
 NAMES: Final = "|".join(ITEMS)
+FLAGS: Final = ("yes", "no")
+SIDES: Final = ("R", "L", "both", "no")
 BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -76,11 +81,21 @@ class FusionView(BaseModel):
     missing: list[str]
 
 
+class FieldView(BaseModel):
+    """An item that can be stated: `choices` are its possible words, none for a number."""
+
+    name: str
+    unit: str | None
+    choices: list[str]
+    stated: str | None = Field(description="what people stated, to be changed")
+
+
 class ClinicalView(BaseModel):
     """What is known of the patient beside the images; `unknown` names what is not."""
 
     items: list[ItemView]
     unknown: list[str]
+    fields: list[FieldView]
     cautions: list[str]
     fusion: FusionView | None = Field(description="null where the AI is hidden, or has no fusion")
     notice: str
@@ -138,7 +153,20 @@ def _view(exam_id: int, caller: CallerNow, portal: PortalNow) -> ClinicalView:
             for item in known.items
         ],
         unknown=[name for name in ITEMS if name not in used],
+        fields=[_field(name, known.stated) for name in ITEMS],
         cautions=[caution.message for caution in known.cautions],
         fusion=FusionView.model_validate(fusion) if fusion else None,
         notice=DISCLAIMER,
     )
+
+
+def _field(name: str, stated: Sequence[ClinicalItem]) -> FieldView:
+    item = ITEMS[name]
+    choices = {Kind.FLAG: FLAGS, Kind.SIDE: SIDES, Kind.NUMBER: ()}.get(item.kind, item.scale)
+    own = [one for one in stated if one.name == name]
+    value = own[0].value if own else None
+    text = show_value(name, value).partition(" ")[0] if isinstance(value, bool | float) else value
+    if own and value is True and own[0].laterality:
+        text = "both" if len(own) > 1 else own[0].laterality.value
+    unit = item.units[0] if item.units else None
+    return FieldView(name=name, unit=unit, choices=list(choices), stated=text)
