@@ -72,8 +72,8 @@ LOOPBACK = Path(__file__).parents[2] / "deploy" / "loopback"
 free_port = _loopback("peers").free_port
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Any]:
+@contextlib.contextmanager
+def own_cluster() -> Iterator[Any]:
     """A PostgreSQL server of our own, on loopback, in a folder of its own."""
     pytest.importorskip("psycopg")
     # Not among pytest's own folders: each run closes those to all other users, the server's too.
@@ -88,6 +88,20 @@ def cluster() -> Iterator[Any]:
         made.end()
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """One server for all tests that do not kill it."""
+    with own_cluster() as made:
+        yield made
+
+
+@pytest.fixture
+def cluster_to_kill() -> Iterator[Any]:
+    """A server for one test: if it does not come back, no other test is lost."""
+    with own_cluster() as made:
+        yield made
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pacs)])
