@@ -73,7 +73,7 @@ def view_exam(
         row = read_rows(connection, person, [exam_id], complete)[0]
         images, refused = _objects(connection, row, addresses)
         ai = {"state": "withheld"} if ahead else _ai(connection, person, row)
-        told = {
+        answer = {
             "id": str(row.id),
             "studyInstanceUid": row.study_instance_uid,
             "patient": {
@@ -100,7 +100,7 @@ def view_exam(
         detail: audit.Detail = {"version": row.version, "revision": row.revision}
         action = "exam_fetched_ahead" if ahead else "exam_viewed"
         audit.append(state.database, connection, person.actor, action, exam_id, detail)
-    return told
+    return answer
 
 
 def _objects(
