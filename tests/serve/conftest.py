@@ -105,10 +105,22 @@ def cluster_to_kill() -> Iterator[Any]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pacs)])
-def url(request, tmp_path) -> str:
+def url(request, tmp_path) -> Iterator[str]:
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'node.sqlite'}"
-    return request.getfixturevalue("cluster").new_database()
+        yield f"sqlite:///{tmp_path / 'node.sqlite'}"
+        return
+    made = request.getfixturevalue("cluster").new_database()
+    yield made
+    drop_database(made)
+
+
+def drop_database(url: str) -> None:
+    """Delete a test's database: a thousand of them would fill a small disk."""
+    place, _, name = url.rpartition("/")
+    engine = sa.create_engine(f"{place}/postgres", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
 
 
 @pytest.fixture
