@@ -48,7 +48,7 @@ from mammolens.prefetching import prefetch
 from mammolens.preprocess import display_of, prepare
 from mammolens.quality import admit
 
-__all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths"]
+__all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths", "analyze_plan"]
 
 _NOT_VALIDATED: Final = frozenset(
     {"breast_implant", "partial_view", "view_modified", "not_validated", "patient_not_validated"}
@@ -119,7 +119,7 @@ def analyze_paths(
     yield from unplaced
     on_progress(0, len(plans))
     predictions = prefetch(
-        lambda plan: _analyze_plan(plan, model, options),
+        lambda plan: analyze_plan(plan, model, options),
         plans,
         ahead=options.jobs - 1,
         workers=options.jobs,
@@ -127,6 +127,15 @@ def analyze_paths(
     for done, prediction in enumerate(predictions, start=1):
         yield pseudonymise(prediction, key) if options.pseudonymise else prediction
         on_progress(done, len(plans))
+
+
+def analyze_plan(plan: ExamPlan, model: ModelPackage, options: AnalysisOptions) -> Prediction:
+    """Load the exam of a plan and analyse it."""
+    began = time.monotonic()
+    exam, unreadable = load_exam(plan)
+    return analyze_exam(
+        exam, model, options, unreadable=(*plan.unreadable, *unreadable), began=began
+    )
 
 
 def analyze_exam(
@@ -317,11 +326,3 @@ def _check_time(began: float, options: AnalysisOptions) -> None:
             f"the time limit of {options.time_limit_s:g} s for an exam has passed",
             remedy="Raise --time-limit",
         )
-
-
-def _analyze_plan(plan: ExamPlan, model: ModelPackage, options: AnalysisOptions) -> Prediction:
-    began = time.monotonic()
-    exam, unreadable = load_exam(plan)
-    return analyze_exam(
-        exam, model, options, unreadable=(*plan.unreadable, *unreadable), began=began
-    )

@@ -24,6 +24,7 @@ __all__ = [
     "ModelCard",
     "OperatingPoint",
     "OperatingPoints",
+    "PeopleGroup",
     "Training",
     "ValidationFigure",
     "read_card",
@@ -163,6 +164,15 @@ class Dataset(_Part):
     note: str = Field("", description="images left out, licence, peculiarities")
 
 
+class PeopleGroup(_Part):
+    """How many training patients and images are in a group of people; 0 where nobody is."""
+
+    axis: Text = Field(description="what is counted, such as age")
+    group: Text = Field(description="the group; unknown: the data do not say it")
+    patients: Count
+    images: Count
+
+
 class Training(_Part):
     """How and on which data the weights were trained."""
 
@@ -170,6 +180,9 @@ class Training(_Part):
     split_digest: Text = Field(description="digest of the manifest with its split")
     seed: int
     recipe: Text = Field(description="loss, augmentation, schedule and stopping in a few sentences")
+    people: tuple[PeopleGroup, ...] = Field(
+        (), description="who was in the data and who was not; empty: this package does not say it"
+    )
 
 
 class ValidationFigure(_Part):
