@@ -16,13 +16,13 @@ pytest.importorskip("pyarrow")
 psutil = pytest.importorskip("psutil")
 
 pytestmark = pytest.mark.slow
-N_EXAMS = 24
+N_EXAMS = 16
 DONE = (0, 3)
 
 
 @pytest.fixture
 def archive(tmp_path, make_dicom):
-    return write_archive(make_dicom, tmp_path / "archive", N_EXAMS, pixels=1200)
+    return write_archive(make_dicom, tmp_path / "archive", N_EXAMS, pixels=600)
 
 
 def workers_of(job: subprocess.Popen) -> list:

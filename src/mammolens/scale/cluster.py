@@ -26,6 +26,7 @@ Task = TypeVar("Task")
 Made = TypeVar("Made")
 
 CERTIFICATES: Final = ("ca.pem", "cert.pem", "key.pem")
+_CONNECT_S: Final = 10
 _WAIT_S: Final = 60
 _AHEAD: Final = 3
 """Tasks for each worker that wait at the scheduler: enough that no worker is idle."""
@@ -72,7 +73,8 @@ class Cluster:
             return begun
 
         with _losses():
-            pending = as_completed(begin(_AHEAD * self._check_workers()))
+            first = begin(_AHEAD * self._check_workers())
+            pending = as_completed(first, loop=self._client.loop)
             for future in pending:
                 label = names.pop(future.key)
                 try:
@@ -121,7 +123,10 @@ def open_cluster(address: str, tls: Path | None = None) -> Iterator[Cluster]:
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     logging.getLogger("tornado").setLevel(logging.CRITICAL)
-    settings = {"distributed.comm.timeouts.connect": "10s", "distributed.diagnostics.nvml": False}
+    settings = {
+        "distributed.comm.timeouts.connect": f"{_CONNECT_S}s",
+        "distributed.diagnostics.nvml": False,
+    }
     with dask.config.set(settings), tempfile.TemporaryDirectory(prefix="mammolens-") as scratch:
         if isinstance(place, int):
             security = Security.temporary()
@@ -141,7 +146,7 @@ def open_cluster(address: str, tls: Path | None = None) -> Iterator[Cluster]:
             return
         security = _security(tls) if place.startswith("tls:") else None
         try:
-            client = Client(place, security=security, timeout=10, set_as_default=False)
+            client = Client(place, security=security, timeout=_CONNECT_S, set_as_default=False)
         except (OSError, TimeoutError) as error:
             raise JobUnfinished(
                 f"no scheduler answers at {address} ({error or type(error).__name__})",
