@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -60,19 +61,21 @@ def test_a_killed_job(archive, package, tmp_path):
 def start_scheduler(tmp_path):
     started = []
 
-    def start():
-        """Start a scheduler and a worker of this machine; give the address and both processes."""
+    def start(tls=None):
+        """Start a scheduler and a worker of this machine; give the address and the scheduler."""
         place = tmp_path / f"scheduler-{len(started)}.json"
         here = ("--no-dashboard", "--scheduler-file", place)
-        scheduler = _dask("scheduler", "--host", "tcp://127.0.0.1", "--port", 0, *here)
+        if tls is not None:
+            here += ("--tls-ca-file", tls / "ca.pem", "--tls-cert", tls / "cert.pem")
+            here += ("--tls-key", tls / "key.pem")
+        host = f"{'tcp' if tls is None else 'tls'}://127.0.0.1"
+        scheduler = _dask("scheduler", "--host", host, "--port", 0, *here)
         started.append(scheduler)
         while not place.exists():
             assert scheduler.poll() is None
             time.sleep(0.05)
         nanny = ("--no-nanny", "--nthreads", 1, "--local-directory", tmp_path / "scratch")
         started.append(_dask("worker", *here, *nanny))
-        import json
-
         return json.loads(place.read_text("utf-8"))["address"], scheduler
 
     yield start
@@ -89,7 +92,20 @@ def _dask(*words):
     return subprocess.Popen(line, env=env, stdout=quiet, stderr=quiet)
 
 
-def test_a_killed_scheduler(archive, package, tmp_path, start_scheduler):
+@pytest.fixture
+def certificates(tmp_path):
+    from distributed.security import Security
+
+    made, folder = Security.temporary(), tmp_path / "tls"
+    folder.mkdir()
+    (folder / "ca.pem").write_text(made.tls_ca_file, "utf-8")
+    (folder / "cert.pem").write_text(made.tls_client_cert, "utf-8")
+    (folder / "key.pem").write_text(made.tls_client_key, "utf-8")
+    return folder
+
+
+def test_a_killed_scheduler(archive, package, tmp_path, start_scheduler, certificates):
+    """The job goes on with another scheduler, which asks for certificates."""
     address, scheduler = start_scheduler()
     job = start_job(archive, tmp_path / "out", package, "--cluster", address)
     wait_for_parts(tmp_path / "out", 1, job)
@@ -98,8 +114,10 @@ def test_a_killed_scheduler(archive, package, tmp_path, start_scheduler):
     assert job.returncode == 4, words
     assert "the scheduler of the cluster is lost" in " ".join(words.split())
     assert "Run the same command again" in " ".join(words.split())
-    address, _ = start_scheduler()
-    again = start_job(archive, tmp_path / "out", package, "--cluster", address)
+    address, _ = start_scheduler(certificates)
+    assert address.startswith("tls://")
+    tls = ("--tls", certificates)
+    again = start_job(archive, tmp_path / "out", package, "--cluster", address, *tls)
     words, _ = again.communicate(timeout=60)
     assert again.returncode in DONE, words
     assert patients(tmp_path / "out") == everyone_once(N_EXAMS)

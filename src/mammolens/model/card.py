@@ -165,10 +165,10 @@ class Dataset(_Part):
 
 
 class PeopleGroup(_Part):
-    """How many training patients and images are in a group of people; 0 where nobody is."""
+    """How many training patients and images are in a group, such as ages 40–49, or unknown."""
 
-    axis: Text = Field(description="what is counted, such as age")
-    group: Text = Field(description="the group; unknown: the data do not say it")
+    axis: Text
+    group: Text
     patients: Count
     images: Count
 
@@ -180,9 +180,7 @@ class Training(_Part):
     split_digest: Text = Field(description="digest of the manifest with its split")
     seed: int
     recipe: Text = Field(description="loss, augmentation, schedule and stopping in a few sentences")
-    people: tuple[PeopleGroup, ...] = Field(
-        (), description="who was in the data and who was not; empty: this package does not say it"
-    )
+    people: tuple[PeopleGroup, ...] = Field((), description="who was in the data; empty: not said")
 
 
 class ValidationFigure(_Part):
