@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mammolens.core import InputKind
 from mammolens.errors import BadModelPackage, ContractMismatch
 from mammolens.model.age_prior import AgePrior
+from mammolens.model.people import PeopleGroup
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
 from mammolens.quality import GatePoint
 from mammolens.spelling import did_you_mean
@@ -24,7 +25,6 @@ __all__ = [
     "ModelCard",
     "OperatingPoint",
     "OperatingPoints",
-    "PeopleGroup",
     "Training",
     "ValidationFigure",
     "read_card",
@@ -162,15 +162,6 @@ class Dataset(_Part):
     images: Count = Field(description="images used for training")
     patients: Count | None = Field(description="patients among them; null: not known")
     note: str = Field("", description="images left out, licence, peculiarities")
-
-
-class PeopleGroup(_Part):
-    """How many training patients and images are in a group, such as ages 40–49, or unknown."""
-
-    axis: Text
-    group: Text
-    patients: Count
-    images: Count
 
 
 class Training(_Part):

@@ -76,11 +76,10 @@ class Job:
 
 def describe_job(model: ModelId, options: AnalysisOptions, paths: list[str]) -> dict[str, Any]:
     """Give what must be the same each time that a job is run."""
-    named = asdict(options) | {
-        "complete_views": ["".join(part.value for part in view) for view in options.complete_views]
-    }
+    views = ["".join(part.value for part in view) for view in options.complete_views]
+    named = asdict(options) | {"complete_views": views}
     kept = {k: v for k, v in named.items() if k not in ("jobs", "display")}
-    return {
+    found = {
         "schema": SCHEMA,
         "notice": DISCLAIMER,
         "mammolens": __version__,
@@ -88,6 +87,8 @@ def describe_job(model: ModelId, options: AnalysisOptions, paths: list[str]) -> 
         "options": kept,
         "paths": paths,
     }
+    plain: dict[str, Any] = json.loads(json.dumps(found, default=str))  # as the file gives it back
+    return plain
 
 
 @contextmanager

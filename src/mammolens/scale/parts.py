@@ -30,7 +30,10 @@ __all__ = ["SCHEMA_VERSION", "Counts", "exam_row", "input_row", "read_counts", "
 SCHEMA_VERSION: Final = "1"
 _WHOLE: Final = frozenset({"n_images", "n_findings", "n_unreadable"})
 _REAL: Final = frozenset(
-    {"malignancy", "tumour", "malignancy_right", "malignancy_left", "elapsed_s", "prevalence"}
+    {
+        *("malignancy", "malignancy_images", "malignancy_right", "malignancy_left", "tumour"),
+        *("elapsed_s", "prevalence"),
+    }
 )
 _FACTS: Final = b"mammolens"
 
@@ -76,9 +79,11 @@ def exam_row(prediction: Prediction, run: RunInfo) -> dict[str, Any]:
     digests = [
         {"path": image.ref.path, "sha256": image.ref.digest or ""} for image in prediction.images
     ]
+    typed = _WHOLE | _REAL
+    cells = exam_cells(prediction, run).items()
     return {
         "kind": "exam",
-        **exam_cells(prediction, run),
+        **{name: v if name in typed or v is None else str(v) for name, v in cells},
         "failures": failures,
         "images": digests,
         "model_sha256": prediction.model.digest,
