@@ -26,9 +26,15 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from mammolens.bench.auditing.groups import density_group
+from mammolens.bench.auditing.source_probe import inner_session
+from mammolens.data.cache import build_side
 from mammolens.data.manifest import Record, Split
+from mammolens.learn.config import load_manifest, read_run
+from mammolens.learn.feature_store import Extractor, cached_features
+from mammolens.learn.trunk_features import trunk_extractor
 from mammolens.metrics import auc
 from mammolens.metrics.out_of_fold import patient_folds
+from mammolens.model import INPUT_NAME, ModelPackage
 
 SETS = ("rsna", "ddsm")
 COMPONENTS = 32  # principal components of the features: fewer than the cancers of a fold
@@ -55,57 +61,32 @@ AXES: dict[str, Callable[[Record], str | None]] = {
 }
 
 
-def load_records(features: str) -> list[Record]:
-    from mammolens.learn.config import load_manifest, read_run
-
+def load_features(kind: str, root: Path) -> tuple[list[Record], np.ndarray]:
+    """Give records and features; pictures and features are kept in `root` for the next run."""
     config = read_run(Path("configs/mammolens-2.toml"))
-    sides = load_manifest(config)
-    wanted = {Split.VALIDATION} if features == "shipped" else {Split.VALIDATION, Split.TRAIN}
-    return [
-        one
-        for one in sides.records
-        if one.split in wanted and one.dataset in SETS and one.malignant is not None
-    ]
+    manifest = load_manifest(config)
+    extractor = shipped_extractor() if kind == "shipped" else trunk_extractor()
+    sides = [Split.VALIDATION] if kind == "shipped" else [Split.VALIDATION, Split.TRAIN]
+    records, values = [], []
+    for side in sides:
+        cache = build_side(manifest, side, config.preprocess, root)
+        cache = cache.select(lambda one: one.dataset in SETS and one.malignant is not None)
+        records += cache.records
+        values.append(cached_features(cache, extractor, root / "features"))
+    return records, np.vstack(values).astype(np.float64)
 
 
-def load_features(features: str, folder: Path) -> tuple[list[Record], np.ndarray]:
-    """Compute the features once; another run reads them from `folder`."""
-    records = load_records(features)
-    path = folder / f"{features}.npz"
-    keys = [f"{one.dataset}/{one.image_id}" for one in records]
-    if path.exists():
-        with np.load(path) as kept:
-            known = dict(zip(kept["keys"].tolist(), kept["values"], strict=True))
-        kept_records = [one for one, key in zip(records, keys, strict=True) if key in known]
-        return kept_records, np.array([known[k] for k in keys if k in known])
-    records, values = (shipped if features == "shipped" else imagenet)(records)
-    folder.mkdir(parents=True, exist_ok=True)
-    np.savez(path, keys=[f"{one.dataset}/{one.image_id}" for one in records], values=values)
-    return records, values
+def shipped_extractor() -> Extractor:
+    """What the last layer of the shipped graph takes in."""
+    package = ModelPackage.load("mammolens-2", threads=1)
+    session = inner_session(package)
 
+    def extract(pictures: np.ndarray) -> np.ndarray:
+        (values,) = session.run(None, {INPUT_NAME: pictures[:, None]})
+        return np.asarray(values, np.float32)
 
-def shipped(records: list[Record]) -> tuple[list[Record], np.ndarray]:
-    from mammolens.bench.auditing.source_probe import collect_traits
-    from mammolens.model import ModelPackage
-
-    kept, traits = collect_traits(ModelPackage.load("mammolens-2", threads=1), records)
-    return kept, traits["features"]
-
-
-def imagenet(records: list[Record]) -> tuple[list[Record], np.ndarray]:
-    import torch
-
-    from mammolens.data.cache import prepare_record
-    from mammolens.learn.trunk_features import trunk_extractor
-    from mammolens.model import ModelPackage
-
-    torch.set_num_threads(1)
-    config, extractor = ModelPackage.load("mammolens-2").card.for_breasts(), trunk_extractor()
-    values = []
-    for start in range(0, len(records), 8):
-        pixels = [prepare_record(one, config).pixels for one in records[start : start + 8]]
-        values.append(extractor.extract(np.stack(pixels)))
-    return records, np.vstack(values)
+    names = tuple(f"last.{place:03d}" for place in range(256))
+    return Extractor(f"last-{package.card.graph_sha256[:12]}", names, extract, batch=8)
 
 
 def units(records: list[Record], values: np.ndarray, axis: str):
@@ -263,7 +244,7 @@ def interval(value: float, draws: np.ndarray, sign: str = "") -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--features", choices=("shipped", "imagenet"), default="shipped")
-    parser.add_argument("--cache", type=Path, default=Path(".cache/fairness"))
+    parser.add_argument("--cache", type=Path, default=Path(".cache/prepared"))
     chosen = parser.parse_args()
     records, values = load_features(chosen.features, chosen.cache)
     print(
