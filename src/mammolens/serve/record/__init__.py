@@ -29,6 +29,7 @@ from mammolens.serve.record.database import (
     server_time,
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
+from mammolens.serve.record.field_tables import CONSENTS, SHARES
 from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
@@ -102,6 +103,7 @@ __all__ = [
     "API_TOKENS",
     "AUDIT",
     "COMMITMENTS",
+    "CONSENTS",
     "CURRENT",
     "DELIVERIES",
     "DEVICES",
@@ -132,6 +134,7 @@ __all__ = [
     "ROLES",
     "ROUNDS",
     "SESSIONS",
+    "SHARES",
     "SITES",
     "STEPS",
     "SUPERSEDED",

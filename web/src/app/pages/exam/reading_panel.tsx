@@ -11,6 +11,7 @@ import { useQueued } from "../../parts/use_device";
 import { AnswerSummary } from "./answer_summary";
 import { Artefacts } from "./artefacts";
 import { Comparison } from "./comparison";
+import { Consents } from "./consents";
 import { Drafting } from "./drafting";
 import { Locked, Revising } from "./locked";
 import { NextExam } from "./next_exam";
@@ -50,6 +51,7 @@ export function ReadingPanel(props: PanelProps) {
         </p>
       )}
       <MyReading {...props} isAsked={opinion !== null} />
+      <Consents exam={detail.id} />
       <Artefacts key={detail.id} detail={detail} />
     </aside>
   );
