@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
+from mammolens.serve.holdings.encryption import open_seal
 from mammolens.serve.record import AUDIT, CONSENTS, EXAMS, UPLOADS, ReadingMode
 from mammolens.serve.settings import DeidentifySettings
 from mammolens.serve.uploads.receiving import tidy
@@ -51,7 +53,7 @@ def test_a_health_worker_sends_only_with_a_consent(stage):
     refused = begin(stage, 5, WORKER)
     assert (refused.status_code, refused.json()["code"]) == (422, "consent")
     assert count(stage, UPLOADS) == 0
-    assert not list((stage.state.settings.data / "uploads").iterdir())
+    assert not list((stage.state.settings.data / "uploads").glob("*"))
 
 
 def test_the_consent_comes_with_every_image_and_counts_once(stage, mammogram):
@@ -99,27 +101,16 @@ def test_what_is_no_consent_is_refused(stage, changes):
 
 def test_where_identity_is_taken_off_the_consent_is_encrypted(make_empty_stage, mammogram):
     pytest.importorskip("cryptography")
-    from dataclasses import replace
-
-    from mammolens.serve.holdings.encryption import open_seal
-
     stage = make_empty_stage()
-    settings = DeidentifySettings(secret="a long secret of the installation")
-    seal = open_seal(stage.database, settings)
-    stage.client.app.app.state.portal = replace(
-        stage.client.app.app.state.portal,
-        state=replace(stage.state, results=replace_seal(stage.state.results, seal)),
-    )
+    seal = open_seal(stage.database, DeidentifySettings(key="k" * 32))
+    app = stage.client.app.app
+    sealed = replace(stage.state, results=replace(stage.state.results, seal=seal))
+    app.state.portal = replace(app.state.portal, state=sealed)
     exam = send(stage, mammogram(0))
     with stage.database.read() as connection:
         assert b"Jane" not in connection.execute(sa.select(CONSENTS.c.said)).scalar_one()
     (found,) = stage.ask("north-reader", "GET", f"/exams/{exam}/consents").json()
     assert found["name"] == "Jane Doe"
-
-
-def replace_seal(store, seal):
-    store.seal = seal
-    return store
 
 
 def test_a_consent_whose_images_never_came_is_forgotten(stage):

@@ -141,7 +141,7 @@ def test_only_who_may_see_a_signed_reading_shares_it(ward):
 
 def test_it_ends_with_the_account_of_whoever_made_it(ward):
     _, made = shared(ward)
-    close_account(ward.database, ward["admin"], ward["reader"].id, True)
+    close_account(ward.database, ward["admin"], ward["reader"].id)
     assert why(opened, ward, made) == "unknown"
 
 

@@ -21,8 +21,6 @@ export interface ViewCheck {
   readonly instanceUid: string | null;
   /** SHA-256 of the file: the same picture is not two views. */
   readonly digest: string | null;
-  /** The picture is less sharp than the server's rule allows. */
-  readonly isBlurred: boolean;
   /** Why the picture cannot be used; null: it can. */
   readonly refusal: { readonly name: string; readonly message: string } | null;
   /** Everything else that was noted. */
@@ -44,7 +42,6 @@ export async function checkView(file: DeviceFile, load: LoadCodec): Promise<View
     studyUid: null,
     instanceUid: null,
     digest: null,
-    isBlurred: false,
     refusal: null,
     cautions: [],
   };

@@ -18,7 +18,6 @@ const CHECK: ViewCheck = {
   studyUid: "1.2",
   instanceUid: "1.2.3",
   digest: "a",
-  isBlurred: false,
   refusal: null,
   cautions: [],
 };
@@ -37,7 +36,6 @@ describe("a picture in the field", () => {
     [{ view: "MLO" as const }, "wrong-view"],
     [{ patientId: "P-8" }, "other-patient"],
     [{ birthYear: 1961 }, "other-birth-year"],
-    [{ isBlurred: true }, "blurred"],
     [{ refusal: { name: "NotAMammogram", message: "no" } }, "not-a-mammogram"],
     [{ refusal: { name: "NotAWholeView", message: "no" } }, "part-of-a-breast"],
     [{ refusal: { name: "NotAnImage", message: "no" } }, "unreadable"],
@@ -50,8 +48,9 @@ describe("a picture in the field", () => {
     expect(codes({ side: null, view: null, patientId: null, birthYear: null })).toEqual([
       "side-unknown",
     ]);
-    const doubt = { name: "not_validated", message: "odd", doubt: true };
-    expect(codes({ cautions: [doubt] })).toEqual(["doubtful"]);
+    const named = (name: string) => ({ name, message: name, doubt: true });
+    const cautions = ["not_validated", "quality_motion", "quality_sharpness", "other"].map(named);
+    expect(codes({ cautions })).toEqual(["doubtful", "blurred"]);
   });
 
   test("is not two views, and of one exam", () => {

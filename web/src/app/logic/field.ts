@@ -31,6 +31,8 @@ export type FaultCode =
   | "other-birth-year"
   | "same-picture"
   | "blurred"
+  | "cut-off"
+  | "exposure"
   | "other-exam"
   | "side-unknown"
   | "doubtful";
@@ -44,6 +46,19 @@ export interface Fault {
   /** The reason in mammolens's own words, if it gave one. */
   readonly detail: string | null;
 }
+
+/**
+ * Doubts of the quality rules and of the gate, which the server applies too. They do not keep a
+ * picture back: not every patient can be examined again, and the reader is told.
+ */
+const QUALITY: Readonly<Record<string, FaultCode>> = {
+  quality_sharpness: "blurred",
+  quality_motion: "blurred",
+  quality_cut_off: "cut-off",
+  quality_exposure: "exposure",
+  saturated: "exposure",
+  not_validated: "doubtful",
+};
 
 /** What is wrong with a picture as one of the views, the most important first. */
 export function faultsOf(check: ViewCheck, slot: Slot, patient: Patient, others: Shots): Fault[] {
@@ -63,15 +78,17 @@ export function faultsOf(check: ViewCheck, slot: Slot, patient: Patient, others:
   const rest = SLOTS.filter((one) => one !== slot).flatMap((one) => others[one] ?? []);
   const isSame = (one: Shot) => check.digest !== null && one.check.digest === check.digest;
   if (rest.some(isSame)) add("same-picture", true);
-  if (check.isBlurred) add("blurred", true);
   const isOfOther = ({ check: other }: Shot) =>
     check.studyUid !== null && other.studyUid !== null && check.studyUid !== other.studyUid;
   if (rest.some(isOfOther)) add("other-exam", false);
   if (check.refusal === null && (check.side === null || check.view === null)) {
     add("side-unknown", false);
   }
-  const doubt = check.cautions.find((one) => one.doubt && one.name === "not_validated");
-  if (doubt !== undefined) add("doubtful", false, "", doubt.message);
+  for (const { name, message } of check.cautions) {
+    const code = QUALITY[name];
+    if (code !== undefined && faults.every((one) => one.code !== code))
+      add(code, false, "", message);
+  }
   return faults;
 }
 

@@ -15,6 +15,8 @@ import { Busy } from "../../parts/form";
 import { useIsNarrow } from "../../parts/use_narrow";
 
 const Pocket = lazy(() => import("../exam/pocket"));
+/** The notice of the built-in cards, which the page says in the reader's language. */
+const USUAL_NOTICE = "Research use only, not a medical device";
 const RAW = "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1";
 
 export interface ResultProps {
@@ -92,10 +94,11 @@ function Summary({ prediction }: { prediction: Prediction }) {
         isOpen
       />
       <Lines title={words.say("analysis.notes", { n: notes.length })} lines={notes} />
-      <p className="quiet" lang="en">
-        {notice} {model.name} {model.version}
+      <p className="quiet">
+        {model.name} {model.version}
       </p>
       <p className="research">{words.say("app.research")}</p>
+      {!notice.startsWith(USUAL_NOTICE) && <p lang="en">{notice}</p>}
     </section>
   );
 }

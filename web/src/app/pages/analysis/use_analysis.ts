@@ -16,6 +16,12 @@ export type Phase =
   /** `refusal`: this device cannot do it; its words are those of mammolens. */
   | { readonly kind: "failed"; readonly problem: Problem | null; readonly refusal: string | null };
 
+interface Run {
+  analyst: DeviceAnalyst | null;
+  stopped: boolean;
+  release: (() => void) | null;
+}
+
 export interface DeviceAnalysis {
   readonly phase: Phase;
   start(files: readonly NamedFile[]): void;
@@ -26,7 +32,7 @@ export interface DeviceAnalysis {
 export function useAnalysis(): DeviceAnalysis {
   const { apis, events } = useDesk();
   const [phase, setPhase] = useState<Phase>({ kind: "choosing" });
-  const running = useRef<{ analyst: DeviceAnalyst | null; stopped: boolean } | null>(null);
+  const running = useRef<Run | null>(null);
 
   const stop = useCallback(() => {
     const run = running.current;
@@ -34,16 +40,14 @@ export function useAnalysis(): DeviceAnalysis {
     if (run === null) return;
     run.stopped = true;
     run.analyst?.close();
+    run.release?.();
   }, []);
   useEffect(() => stop, [stop]);
 
   const start = useCallback(
     (files: readonly NamedFile[]) => {
       stop();
-      const run: { analyst: DeviceAnalyst | null; stopped: boolean } = {
-        analyst: null,
-        stopped: false,
-      };
+      const run: Run = { analyst: null, stopped: false, release: null };
       running.current = run;
       const show = (to: Phase) => {
         if (!run.stopped) setPhase(to);
@@ -56,23 +60,20 @@ export function useAnalysis(): DeviceAnalysis {
           analyst.close();
           return;
         }
-        // From here on nothing is asked of the server, not even for news.
-        const release = events.hold();
-        try {
-          show({ kind: "working", done: 0, all: 0 });
-          const analysis = await analyst.analyze(files, {
-            prevalence: facts.prevalence,
-            onProgress: ({ done, all }) => show({ kind: "working", done, all }),
-          });
-          show({ kind: "done", analysis, analyst });
-        } finally {
-          release();
-        }
+        // From here on, and as long as the result is shown, the server is asked for nothing.
+        run.release = events.hold();
+        show({ kind: "working", done: 0, all: 0 });
+        const analysis = await analyst.analyze(files, {
+          prevalence: facts.prevalence,
+          onProgress: ({ done, all }) => show({ kind: "working", done, all }),
+        });
+        show({ kind: "done", analysis, analyst });
       };
       work().catch((error: unknown) => {
-        run.analyst?.close();
+        if (run.stopped) return;
+        stop();
         const refusal = error instanceof AnalysisFailed ? error.message : null;
-        show({ kind: "failed", problem: refusal === null ? asProblem(error) : null, refusal });
+        setPhase({ kind: "failed", problem: refusal === null ? asProblem(error) : null, refusal });
       });
     },
     [apis, events, stop],
