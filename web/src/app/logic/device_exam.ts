@@ -7,7 +7,7 @@ import type { Look } from "../../analysis/look";
 import type { Geometry } from "../../analysis/picture/geometry";
 import { turnBox } from "../../analysis/picture/geometry";
 import type { ImagePrediction, Prediction } from "../../analysis/score/exam";
-import type { Voi as HeaderVoi } from "../../analysis/types";
+import type { Caution, Voi as HeaderVoi } from "../../analysis/types";
 import type { AiImage, AiMap, AiResult, Box, Edge, Exam, ExamImage, Voi } from "../../viewer/exam";
 import { outlinesIn } from "./outlines";
 
@@ -57,16 +57,24 @@ export function examOf(prediction: Prediction, looks: ReadonlyMap<string, Look>,
   };
 }
 
+/** Notes that say why a result is withheld, or why there is none. */
+const REASONS = ["low_withheld", "not_validated", "model_failed", "exam_failed"];
+
 /** What keeps the result from being trusted, each thing once. */
-export function doubtsOf({ cautions, images }: Prediction): readonly string[] {
-  const all = [...cautions, ...images.flatMap((image) => image.cautions)];
-  return [...new Set(all.filter(({ doubt }) => doubt).map(({ message }) => message))];
+export function doubtsOf(prediction: Prediction): readonly string[] {
+  return cautionsOf(prediction, true);
 }
 
 /** Everything else that was noted. */
-export function notesOf({ cautions, images }: Prediction): readonly string[] {
+export function notesOf(prediction: Prediction): readonly string[] {
+  return cautionsOf(prediction, false);
+}
+
+function cautionsOf({ cautions, images }: Prediction, areReasons: boolean): readonly string[] {
   const all = [...cautions, ...images.flatMap((image) => image.cautions)];
-  return [...new Set(all.filter(({ doubt }) => !doubt).map(({ message }) => message))];
+  const isReason = ({ doubt, name }: Caution) => doubt || REASONS.includes(name);
+  const found = all.filter((caution) => isReason(caution) === areReasons);
+  return [...new Set(found.map(({ message }) => message))];
 }
 
 function imageOf(image: ImagePrediction, look: Look): ExamImage {

@@ -146,6 +146,8 @@ export function ViewsStep({ site, vault, patient, consent, sent, cancel }: Views
             n: usable.length,
           })}
         </button>
+      </div>
+      <div className="actions">
         <button type="button" disabled={isBusy} onClick={cancel}>
           {words.say("field.other-patient")}
         </button>
