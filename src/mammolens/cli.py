@@ -214,7 +214,9 @@ def analyze(
     )
     if cluster is not None:
         if region or sinks != _SINKS or jobs != 1 or clinical or fusion:
-            words = "writes Parquet alone, its workers are the jobs, and it takes no clinical data yet"
+            words = (
+                "writes Parquet alone, its workers are the jobs, and it takes no clinical data yet"
+            )
             raise typer.BadParameter(words, param_hint="--cluster")
         return _analyze_archive(inputs, out, model, options, cluster, tls)
     if region:

@@ -30,6 +30,7 @@ from mammolens.serve.record.database import (
     server_time,
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
+from mammolens.serve.record.field_tables import CONSENTS, SHARES
 from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
@@ -104,6 +105,7 @@ __all__ = [
     "AUDIT",
     "CLINICAL_ITEMS",
     "COMMITMENTS",
+    "CONSENTS",
     "CURRENT",
     "DELIVERIES",
     "DEVICES",
@@ -134,6 +136,7 @@ __all__ = [
     "ROLES",
     "ROUNDS",
     "SESSIONS",
+    "SHARES",
     "SITES",
     "STEPS",
     "SUPERSEDED",

@@ -7,7 +7,7 @@ import type { Point } from "../../viewer/exam";
 import type { Descriptors } from "../../viewer/tools/descriptors";
 
 export type Id = number;
-export type Role = "uploader" | "reader" | "arbiter" | "administrator";
+export type Role = "uploader" | "reader" | "arbiter" | "administrator" | "health_worker";
 export type Stage = "code" | "password" | "second_factor" | "open";
 
 export interface RoleAt {

@@ -12,6 +12,7 @@ import { AnswerSummary } from "./answer_summary";
 import { Artefacts } from "./artefacts";
 import { ClinicalPanel } from "./clinical";
 import { Comparison } from "./comparison";
+import { Consents } from "./consents";
 import { Drafting } from "./drafting";
 import { Locked, Revising } from "./locked";
 import { NextExam } from "./next_exam";
@@ -56,6 +57,7 @@ export function ReadingPanel(props: PanelProps) {
         detail={detail}
         seesAi={!detail.ai_hidden}
       />
+      <Consents exam={detail.id} />
       <Artefacts key={detail.id} detail={detail} />
     </aside>
   );
