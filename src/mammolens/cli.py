@@ -15,6 +15,7 @@ from mammolens import (
     DISCLAIMER,
     cli_bench,
     cli_datasets,
+    cli_monitor,
     cli_node,
     cli_outcomes,
     cli_pathology,
@@ -36,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_datasets.app, name="datasets")
+app.add_typer(cli_monitor.app, name="monitor")
 app.add_typer(cli_node.app, name="node")
 app.add_typer(cli_outcomes.app, name="outcomes")
 app.add_typer(cli_pathology.app, name="pathology")

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from mammolens import __version__
 from mammolens.core import Finding, ImagePrediction, Prediction, Scores, Unreadable
+from mammolens.monitor import machine_record
 from mammolens.sinks import Artefact, RunInfo
 
 __all__ = ["SCHEMA_ID", "exam_record", "result_row", "results", "results_schema"]
@@ -87,6 +88,7 @@ def exam_record(prediction: Prediction) -> dict[str, Any]:
         "images": [_image_record(image) for image in prediction.images],
         "unreadable": [_unreadable_record(item) for item in prediction.unreadable],
         "warnings": [str(caution) for caution in prediction.cautions],
+        **machine_record(prediction),
     }
 
 

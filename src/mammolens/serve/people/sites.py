@@ -55,6 +55,7 @@ class Site:
     exam_order: ExamOrder
     double_reading: bool
     language: str
+    notice_mail: bool
 
 
 def list_sites(database: Database, asking: Person) -> list[Site]:
@@ -130,6 +131,7 @@ def set_reading(
     exam_order: ExamOrder | None = None,
     double_reading: bool | None = None,
     language: str | None = None,
+    notice_mail: bool | None = None,
 ) -> Site:
     """Change how exams of a site are read; ``None`` leaves as it is.
 
@@ -144,6 +146,7 @@ def set_reading(
         "exam_order": exam_order and exam_order.value,
         "double_reading": double_reading,
         "language": language,
+        "notice_mail": notice_mail,
     }
     changes = {name: value for name, value in given.items() if value is not None}
     with database.write() as connection:
@@ -241,4 +244,5 @@ def _site(row: sa.Row[Any]) -> Site:
         ExamOrder(row.exam_order),
         row.double_reading,
         row.language,
+        row.notice_mail,
     )
