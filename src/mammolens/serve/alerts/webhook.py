@@ -72,7 +72,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     Examples
     --------
     >>> signature("a secret of the site", "1700000000", b"{}")[:16]
-    'sha256=f6cb3deea'
+    'sha256=6caf158ec'
     """
     signed = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256)
     return f"sha256={signed.hexdigest()}"

@@ -15,6 +15,7 @@ export const PAGES = [
   "people",
   "sites",
   "audit",
+  "monitor",
   "account",
   "device",
 ] as const;
