@@ -322,4 +322,9 @@ def test_ten_exams_are_not_enough(database, add, clinic):  # noqa: F811
     add(np.linspace(0.1, 0.9, 10), clinic.site)
     take_all(database)
     for note in monitoring.list_monitors(database, clinic["head"], None, 9)[0]:
-        assert note.measures == (("mean_grey", Condition.WAITING, 10),)
+        (measure,) = note.measures
+        assert (measure.name, measure.condition, measure.exams) == (
+            "mean_grey",
+            Condition.WAITING,
+            10,
+        )

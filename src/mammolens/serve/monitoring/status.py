@@ -10,7 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mammolens.monitor import NAMES, ExamValues, StreamState
+from mammolens.monitor import NAMES, ExamValues
+from mammolens.serve.monitoring.notes import state_of
 from mammolens.serve.record import ALARMS, ALERTS, MONITORS, OBSERVATIONS, SITES, Database
 
 __all__ = ["MonitorCounts", "count_monitors", "past_observations", "read_monitors"]
@@ -49,7 +50,7 @@ def read_monitors(database: Database) -> list[dict[str, Any]]:
         rows = connection.execute(asked.order_by(MONITORS.c.id)).all()
     found = []
     for row in rows:
-        state = StreamState.from_json(json.loads(row.state))
+        state = state_of(row)
         known = [name for name in NAMES if state.count(name)]
         conditions = Counter(state.condition(name).value for name in known)
         found.append(

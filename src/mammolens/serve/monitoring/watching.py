@@ -18,7 +18,6 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mammolens.errors import ConfigError
 from mammolens.monitor import (
     Alarm,
     ExamValues,
@@ -33,6 +32,7 @@ from mammolens.monitor import (
 from mammolens.serve import logs
 from mammolens.serve.alerts import announce_drift, repeating
 from mammolens.serve.holdings import NodeState
+from mammolens.serve.monitoring.notes import state_of
 from mammolens.serve.record import ALARMS, MONITORS, OBSERVATIONS, Database, audit, batches
 from mammolens.serve.settings import NodeSettings
 
@@ -116,7 +116,7 @@ class _Monitors:
             asked = sa.select(MONITORS).where(MONITORS.c.key.in_(some))
             for found in connection.execute(asked.order_by(MONITORS.c.key).with_for_update()):
                 self.ids[found.key] = found.id
-                self.states[found.key] = _state_of(found)
+                self.states[found.key] = state_of(found)
                 if found.muted_until is not None and found.muted_until > now:
                     self.muted.add(found.key)
         for key, (site_id, (partition, name)) in needed.items():
@@ -161,15 +161,6 @@ class _Monitors:
 
 def _json(state: StreamState) -> str:
     return json.dumps(state.to_json(), separators=(",", ":"))
-
-
-def _state_of(row: sa.Row[Any]) -> StreamState:
-    """Read a state; one that cannot be read begins again, which is better than no monitor."""
-    try:
-        return StreamState.from_json(json.loads(row.state))
-    except (ConfigError, ValueError):
-        logs.event(ROOM, "state_lost", logging.ERROR)
-        return StreamState.begin(seed_of(Partition(row.partition), row.site_id or 0, row.name))
 
 
 def _announce(
