@@ -49,7 +49,7 @@ from mammolens.images.ages import exam_age
 from mammolens.model import ModelPackage
 from mammolens.prefetching import prefetch
 from mammolens.preprocess import display_of, prepare
-from mammolens.quality import admit
+from mammolens.quality import admit, picture_measures
 
 __all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths", "analyze_plan"]
 
@@ -278,6 +278,7 @@ def _score_images(
                 cautions=view.cautions,
                 photometric=view.photometric,
                 voi=view.voi,
+                measures=picture_measures(view),
             )
         )
     return tuple(images)

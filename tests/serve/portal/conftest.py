@@ -14,11 +14,13 @@ import pytest
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 
-from mammolens.serve import people, reading
+from mammolens.monitor import ExamValues
+from mammolens.serve import monitoring, people, reading
 from mammolens.serve.holdings import NodeState, Store, retention
 from mammolens.serve.people import Session, passwords
 from mammolens.serve.portal import open_portal
 from mammolens.serve.record import (
+    ALARMS,
     EXAMS,
     SESSIONS,
     SHARES,
@@ -127,7 +129,18 @@ def _read(house: House, site: int) -> dict[str, int]:
     newcomer = house.person("newcomer").id
     asked = reading.ask_opinion(database, reader, exams[1], newcomer, "A mass?")
     every = {"open_only": True, "before": None, "limit": 1}
+    with database.write() as connection:
+        watched = ExamValues({"score": 0.0}, "MG1", "S1", "model")
+        monitoring.enter_result(database, connection, exams[0], 1, watched)
+    monitoring.take_in(database, NodeSettings())
+    monitor = monitoring.list_monitors(database, house.person("admin"), None, 1)[0][0].id
+    with database.write() as connection:
+        alarm = {"monitor_id": monitor, "measure": "score", "direction": "higher", "since": 1}
+        alarm |= {"n_before": 0, "n_after": 1, "mean_before": 0.0, "mean_after": 0.0}
+        connection.execute(ALARMS.insert().values(alarm | {"raised_at": house.clock.now}))
     return {
+        "monitor_id": monitor,
+        "alarm_id": 1,
         "exam_id": exams[1],
         "share_id": _share(house, exams[1], draft.id),
         "reading_id": draft.id,

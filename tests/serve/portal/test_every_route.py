@@ -45,6 +45,9 @@ OWN_READING = "401 404 404 {} 403 401 401 401 403 {}"
 NEW = {"name": "new.person", "display_name": "New", "roles": [{"site": 1, "role": "reader"}]}
 OF_EXAM = "401 404 {0} {1} 403 401 401 401 403 {1}"
 """What belongs to an exam; the site shows the AI to everybody (test_exams hides it)."""
+LOOKED_AFTER = "401 200 403 {0} 403 401 401 401 403 {1}"
+"""For who looks after a site; another sees a list of its own."""
+MONITORED = "401 404 403 {0} 403 401 401 401 403 {1}"
 AUDITED = "401 403 403 200 403 401 401 401 403 200"
 UPLOADED = "401 404 404 {0} 403 401 401 401 403 {0}"
 NO_PROVIDER = "404 404 404 404 404 404 404 404 404 404"
@@ -180,6 +183,23 @@ TABLE = {
     "GET /api/v1/audit/verification": Row("admin", AUDITED),
     "GET /api/v1/me/filters": Row("admin", LIST),
     "PUT /api/v1/me/filters": Row("admin", OWN.format(204), []),
+    "GET /api/v1/me/email": Row("admin", OWN.format(200)),
+    "PUT /api/v1/me/email": Row("admin", OWN.format(200), {"email": "a@b.example"}),
+    "GET /api/v1/monitor": Row("north-head", LOOKED_AFTER.format(200, 200)),
+    "GET /api/v1/monitor/alarms": Row("north-head", LOOKED_AFTER.format(200, 200)),
+    "GET /api/v1/monitor/{monitor_id}": Row("north-head", MONITORED.format(200, 200)),
+    "GET /api/v1/monitor/{monitor_id}/measures/{measure}": Row(
+        "north-head", MONITORED.format(200, 200)
+    ),
+    "PUT /api/v1/monitor/{monitor_id}/mute": Row(
+        "north-head", MONITORED.format(200, 403), {"until": None}
+    ),
+    "POST /api/v1/monitor/{monitor_id}/restart": Row(
+        "north-head", MONITORED.format(200, 403), {"measures": ["score"]}
+    ),
+    "POST /api/v1/monitor/alarms/{alarm_id}/acknowledgement": Row(
+        "north-head", MONITORED.format(200, 403)
+    ),
     "GET /api/v1/me/settings": Row("admin", LIST),
     "PUT /api/v1/me/settings": Row("admin", OWN.format(204), {}),
     "OPTIONS /api/v1/uploads": Row("north-uploader", LIST.replace("200", "204")),
@@ -339,6 +359,7 @@ def test_each_caller_hears_what_the_table_says(with_upload, caller):
             instance="1.2.3",
             numbers="1",
             tag="7FE00010",
+            measure="score",
             **cast.things,
         )
         who = {

@@ -25,6 +25,7 @@ from mammolens.serve.portal import (
     follow_ups,
     me,
     model_package,
+    monitor,
     people,
     reading_reports,
     readings,
@@ -85,6 +86,7 @@ ROUTERS = (
     shares.router,
     consents.router,
     model_package.router,
+    monitor.router,
 )
 
 

@@ -34,6 +34,14 @@ from mammolens.serve.record.field_tables import CONSENTS, SHARES
 from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
+from mammolens.serve.record.monitor_tables import (
+    ALARMS,
+    ALERTS,
+    MONITORS,
+    OBSERVATIONS,
+    AlertKind,
+    Channel,
+)
 from mammolens.serve.record.overview import overview_lines, read_overview
 from mammolens.serve.record.people_tables import (
     API_TOKENS,
@@ -101,6 +109,8 @@ from mammolens.serve.record.worklist_rows import (
 __all__ = [
     "ADDENDA",
     "AI_VIEWS",
+    "ALARMS",
+    "ALERTS",
     "API_TOKENS",
     "AUDIT",
     "CLINICAL_ITEMS",
@@ -120,7 +130,9 @@ __all__ = [
     "IS_PRIOR",
     "JOBS",
     "KEYRING",
+    "MONITORS",
     "NOTICES",
+    "OBSERVATIONS",
     "OPINIONS",
     "OVERLAYS",
     "OVERTAKEN",
@@ -144,7 +156,9 @@ __all__ = [
     "UPLOADS",
     "UPLOAD_MEMBERS",
     "WAITS",
+    "AlertKind",
     "AuditHead",
+    "Channel",
     "Database",
     "ExamHeader",
     "ExamOrder",

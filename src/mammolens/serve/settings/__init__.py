@@ -6,6 +6,12 @@
 from __future__ import annotations
 
 from mammolens.serve.settings.loading import child_environment, load_settings
+from mammolens.serve.settings.monitor import (
+    AlertSettings,
+    MailSettings,
+    MonitorSettings,
+    WebhookSettings,
+)
 from mammolens.serve.settings.node import (
     DimseSettings,
     ExamSettings,
@@ -22,12 +28,15 @@ from mammolens.serve.settings.uploads import UploadSettings
 from mammolens.serve.settings.web import UpsSettings, WebSettings, is_loopback, secret_key
 
 __all__ = [
+    "AlertSettings",
     "DeidentifySettings",
     "DimseSettings",
     "ExamSettings",
     "IntakeSettings",
     "JobSettings",
+    "MailSettings",
     "ModelSettings",
+    "MonitorSettings",
     "NodeSettings",
     "OidcSettings",
     "PeopleSettings",
@@ -36,6 +45,7 @@ __all__ = [
     "UploadSettings",
     "UpsSettings",
     "WebSettings",
+    "WebhookSettings",
     "child_environment",
     "is_loopback",
     "load_settings",

@@ -48,6 +48,7 @@ export function pagesOf(person: Person): readonly PageName[] {
     ["people", administers(person)],
     ["sites", administers(person)],
     ["audit", person.is_administrator],
+    ["monitor", administers(person)],
   ];
   return pages.filter(([, shown]) => shown).map(([page]) => page);
 }

@@ -17,6 +17,7 @@ export const PAGES = [
   "people",
   "sites",
   "audit",
+  "monitor",
   "account",
   "device",
 ] as const;

@@ -14,6 +14,7 @@ const FieldPage = lazy(() => import("./field/field_page"));
 const PeoplePage = lazy(() => import("./admin/people_page"));
 const SitesPage = lazy(() => import("./admin/sites_page"));
 const AuditPage = lazy(() => import("./admin/audit_page"));
+const MonitorPage = lazy(() => import("./monitor/monitor_page"));
 const AccountPage = lazy(() => import("./account/account_page"));
 const DevicePage = lazy(() => import("./device/device_page"));
 const OpinionsPage = lazy(() => import("./lists/opinions_page"));
@@ -70,6 +71,8 @@ function OnePage({ route }: { route: Route }) {
       return administers(person) ? <SitesPage /> : <NotAllowed />;
     case "audit":
       return administers(person) ? <AuditPage /> : <NotAllowed />;
+    case "monitor":
+      return administers(person) ? <MonitorPage id={exam} /> : <NotAllowed />;
     case "worklist":
       return <WorklistPage route={route} />;
   }
