@@ -123,6 +123,7 @@ def _running(
     from mammolens.serve.delivery import delivering
     from mammolens.serve.dimse import listening
     from mammolens.serve.intake import watching
+    from mammolens.serve.outcomes import receiving_reports
     from mammolens.serve.ups import performing
     from mammolens.serve.web import serving
 
@@ -136,6 +137,7 @@ def _running(
             serving(state, make_portal(state)),
             delivering(state, stop),
             listening(state),
+            receiving_reports(state),
             performing(state, stop),
             _working(state, workers, stop),
         ) as (port, *_),

@@ -6,6 +6,7 @@ import { App } from "./App";
 import { makeClient } from "./api/client";
 import { devicesApi } from "./api/devices";
 import { examsApi } from "./api/exams";
+import { outcomesApi } from "./api/outcomes";
 import { auditApi, peopleApi, sitesApi } from "./api/people";
 import { followUpApi, readingsApi } from "./api/readings";
 import { accountApi, sessionApi } from "./api/session";
@@ -44,6 +45,7 @@ function makeApis(): Apis {
     audit: auditApi(client),
     exams,
     readings,
+    outcomes: outcomesApi(client),
     followUp: followUpApi(client),
     uploads,
     devices: devicesApi(client),

@@ -22,6 +22,7 @@ from mammolens.serve.portal import (
     exams,
     follow_ups,
     me,
+    outcomes,
     people,
     reading_reports,
     readings,
@@ -77,6 +78,7 @@ ROUTERS = (
     second_readings.router,
     follow_ups.router,
     reading_reports.router,
+    outcomes.router,
 )
 
 

@@ -32,6 +32,14 @@ from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read
 from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
+from mammolens.serve.record.outcome_tables import (
+    DECISIONS,
+    OUTCOMES,
+    REPORTS,
+    SHADOW_SCORES,
+    OutcomeState,
+    without_outcomes,
+)
 from mammolens.serve.record.overview import overview_lines, read_overview
 from mammolens.serve.record.people_tables import (
     API_TOKENS,
@@ -103,6 +111,7 @@ __all__ = [
     "AUDIT",
     "COMMITMENTS",
     "CURRENT",
+    "DECISIONS",
     "DELIVERIES",
     "DEVICES",
     "DIED",
@@ -118,6 +127,7 @@ __all__ = [
     "KEYRING",
     "NOTICES",
     "OPINIONS",
+    "OUTCOMES",
     "OVERLAYS",
     "OVERTAKEN",
     "PEOPLE",
@@ -128,10 +138,12 @@ __all__ = [
     "READINGS",
     "RECALLS",
     "REPEATS",
+    "REPORTS",
     "RESULTS",
     "ROLES",
     "ROUNDS",
     "SESSIONS",
+    "SHADOW_SCORES",
     "SITES",
     "STEPS",
     "SUPERSEDED",
@@ -145,6 +157,7 @@ __all__ = [
     "ExamOrder",
     "HeldWork",
     "Lease",
+    "OutcomeState",
     "PersonRole",
     "PictureState",
     "Pulse",
@@ -182,5 +195,6 @@ __all__ = [
     "read_overview",
     "server_time",
     "steps",
+    "without_outcomes",
     "without_readings",
 ]

@@ -16,6 +16,7 @@ from mammolens.serve.settings.node import (
     RouteSettings,
 )
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
+from mammolens.serve.settings.pathology import PathologySettings
 from mammolens.serve.settings.people import OidcSettings, PeopleSettings
 from mammolens.serve.settings.template import write_template
 from mammolens.serve.settings.uploads import UploadSettings
@@ -30,6 +31,7 @@ __all__ = [
     "ModelSettings",
     "NodeSettings",
     "OidcSettings",
+    "PathologySettings",
     "PeopleSettings",
     "RetentionSettings",
     "RouteSettings",

@@ -29,6 +29,8 @@ export function pagesOf(person: Person): readonly PageName[] {
     ["opinions", reads],
     ["notices", true],
     ["recalls", true],
+    ["outcomes", reads || administers(person)],
+    ["site-audit", administers(person)],
     ["upload", hasRole(person, "uploader") || administers(person)],
     ["device", true],
     ["people", administers(person)],

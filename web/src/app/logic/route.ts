@@ -12,6 +12,8 @@ export const PAGES = [
   "opinions",
   "notices",
   "recalls",
+  "outcomes",
+  "site-audit",
   "people",
   "sites",
   "audit",

@@ -12,6 +12,7 @@ import { AnswerSummary } from "./answer_summary";
 import { Artefacts } from "./artefacts";
 import { Comparison } from "./comparison";
 import { Drafting } from "./drafting";
+import { ExamOutcomes } from "./exam_outcomes";
 import { Locked, Revising } from "./locked";
 import { NextExam } from "./next_exam";
 import type { PanelProps } from "./panel_props";
@@ -50,6 +51,7 @@ export function ReadingPanel(props: PanelProps) {
         </p>
       )}
       <MyReading {...props} isAsked={opinion !== null} />
+      <ExamOutcomes key={`outcomes ${detail.id}`} {...props} />
       <Artefacts key={detail.id} detail={detail} />
     </aside>
   );
