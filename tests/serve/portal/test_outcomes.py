@@ -88,7 +88,7 @@ def test_an_outcome_is_hidden_until_the_first_answer_is_locked(stage, mode):
     lock = f"/readings/{stage.cast.things['reading_id']}/lock"
     assert stage.ask("north-reader", "POST", lock, if_match='"2"').status_code == 200
     found = stage.ask("north-reader", "GET", f"/exams/{exam}/outcomes").json()
-    assert [one["proposed"]["outcome"] for one in found["items"]] == ["invasive"]
+    assert [one["row"]["proposed"]["outcome"] for one in found["items"]] == ["invasive"]
 
 
 def test_a_report_counts_once_and_its_text_is_in_no_answer(stage):

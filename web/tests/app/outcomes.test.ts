@@ -38,10 +38,10 @@ describe("numbers of the form", () => {
 
 it("draws the region of a biopsy as columns and rows", () => {
   const one = {
-    id: 3,
-    proposed: { outcome: "invasive" },
-    decided: null,
-    places: [{ sop_instance_uid: "1.2", view: "LCC", region: [10, 20, 30, 40], findings: [] }],
+    row: { id: 3, proposed: { outcome: "invasive" }, decided: null },
+    places: [
+      { sop_instance_uid: "1.2", view: "LCC", region_source_px: [10, 20, 30, 40], findings: [] },
+    ],
   } as unknown as ExamOutcome;
   expect(regionMarks([one])[0]).toMatchObject({
     sopInstanceUid: "1.2",

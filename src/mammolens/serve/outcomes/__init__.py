@@ -13,25 +13,31 @@ from mammolens.serve.outcomes.audit import note_audit, outcomes_table, site_audi
 from mammolens.serve.outcomes.listener import receiving_reports
 from mammolens.serve.outcomes.places import ViewPlace
 from mammolens.serve.outcomes.queue import (
-    Decision,
-    ExamChoice,
-    OutcomeDetail,
-    OutcomeRow,
-    OutcomesPage,
     decide_outcome,
     exam_outcomes,
     list_outcomes,
     show_outcome,
 )
 from mammolens.serve.outcomes.receiving import Receipt, given_reports, receive_reports
+from mammolens.serve.outcomes.records import (
+    Decision,
+    ExamChoice,
+    ExamOutcomes,
+    OutcomeDetail,
+    OutcomeRow,
+    OutcomesPage,
+    PlacedOutcome,
+)
 from mammolens.serve.outcomes.shadow import compare_shadow
 
 __all__ = [
     "Decision",
     "ExamChoice",
+    "ExamOutcomes",
     "OutcomeDetail",
     "OutcomeRow",
     "OutcomesPage",
+    "PlacedOutcome",
     "Receipt",
     "ViewPlace",
     "compare_shadow",

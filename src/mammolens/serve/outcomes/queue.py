@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -15,10 +13,20 @@ from mammolens.pathology import SpecimenReading
 from mammolens.pathology.merging import merge
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.outcomes.places import ViewPlace, places_of
+from mammolens.serve.outcomes.records import (
+    Decision,
+    ExamChoice,
+    ExamOutcomes,
+    OutcomeDetail,
+    OutcomeRow,
+    OutcomesPage,
+    PlacedOutcome,
+    outcome_row,
+)
 from mammolens.serve.outcomes.reports import read_report, read_reports
 from mammolens.serve.outcomes.visibility import exams_with_visible_outcomes, own_outcomes
 from mammolens.serve.people import Person, Refusal, Refused, visible_exam
-from mammolens.serve.reading import exams_with_visible_ai
+from mammolens.serve.reading import exams_with_visible_ai, note_ai_shown
 from mammolens.serve.record import (
     DECISIONS,
     EXAMS,
@@ -30,88 +38,7 @@ from mammolens.serve.record import (
     audit,
 )
 
-__all__ = [
-    "Decision",
-    "ExamChoice",
-    "OutcomeDetail",
-    "OutcomeRow",
-    "OutcomesPage",
-    "decide_outcome",
-    "exam_outcomes",
-    "list_outcomes",
-    "show_outcome",
-]
-
-
-@dataclass(frozen=True)
-class OutcomeRow:
-    """An outcome: what was proposed and what a person decided, without text of the report.
-
-    `values` are those that stand. `reasons` are (code, words of the grammar).
-    """
-
-    id: int
-    version: int
-    state: OutcomeState
-    site_id: int | None
-    exam_id: int | None
-    taken: str | None
-    proposed: Mapping[str, Any]
-    decided: Mapping[str, Any] | None
-    reasons: Sequence[Sequence[str]]
-    changed_at: datetime
-
-    @property
-    def values(self) -> Mapping[str, Any]:
-        """What stands: the decision of a person, or what the grammar proposed."""
-        return self.proposed if self.decided is None else self.decided
-
-
-@dataclass(frozen=True)
-class OutcomesPage:
-    """Some outcomes, the newest first; `next` is where the next page begins."""
-
-    items: list[OutcomeRow]
-    next: int | None
-
-
-@dataclass(frozen=True)
-class ExamChoice:
-    """An exam that may be meant."""
-
-    id: int
-    accession_number: str | None
-    patient_id: str | None
-    patient_name: str | None
-    birth_date: str | None
-    study_date: str | None
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What a person decided, and what the grammar had proposed then."""
-
-    person: str
-    at: datetime
-    exam_id: int | None
-    proposed: Mapping[str, Any]
-    decided: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class OutcomeDetail:
-    """An outcome with the text of its report.
-
-    `evidence` are ranges of `text`, [start, end), with the name of the field that each proves.
-    `places` are where the biopsy lies in the views of its exam.
-    """
-
-    row: OutcomeRow
-    text: str
-    evidence: list[tuple[str, int, int]]
-    candidates: list[ExamChoice]
-    places: list[ViewPlace]
-    decisions: list[Decision]
+__all__ = ["decide_outcome", "exam_outcomes", "list_outcomes", "show_outcome"]
 
 
 def list_outcomes(
@@ -132,7 +59,7 @@ def list_outcomes(
         rows = connection.execute(asked.order_by(OUTCOMES.c.id.desc()).limit(limit)).all()
         exams = {one for row in rows for one in _exams_of(row)}
         shown = exams_with_visible_outcomes(connection, person, exams)
-    items = [_row(row) for row in rows if shown.issuperset(_exams_of(row))]
+    items = [outcome_row(row) for row in rows if shown.issuperset(_exams_of(row))]
     return OutcomesPage(items, rows[-1].id if len(rows) == limit else None)
 
 
@@ -150,7 +77,7 @@ def show_outcome(state: NodeState, person: Person, outcome_id: int) -> OutcomeDe
         asked = sa.select(EXAMS).where(EXAMS.c.id.in_(_exams_of(row))).order_by(EXAMS.c.id)
         found = connection.execute(asked).all()
         detail = OutcomeDetail(
-            _row(row),
+            outcome_row(row),
             text,
             _evidence(text, specimen),
             [_choice(one) for one in found],
@@ -158,6 +85,7 @@ def show_outcome(state: NodeState, person: Person, outcome_id: int) -> OutcomeDe
             _decisions(connection, outcome_id),
         )
     with state.database.write() as connection:
+        _note_findings(state, connection, person, row.exam_id, detail.places)
         note: audit.Detail = {"outcome": outcome_id}
         audit.append(state.database, connection, person.actor, "outcome_viewed", row.exam_id, note)
     return detail
@@ -225,18 +153,11 @@ def decide_outcome(
         note: audit.Detail = {"outcome": outcome_id, "corrected": " ".join(changed)}
         audit.append(database, connection, person.actor, "outcome_decided", exam_id, note)
         asked = sa.select(OUTCOMES).where(OUTCOMES.c.id == outcome_id)
-        return _row(connection.execute(asked).one())
+        return outcome_row(connection.execute(asked).one())
 
 
-def exam_outcomes(
-    state: NodeState, person: Person, exam_id: int
-) -> tuple[bool, list[tuple[OutcomeRow, list[ViewPlace]]]]:
+def exam_outcomes(state: NodeState, person: Person, exam_id: int) -> ExamOutcomes:
     """Give the outcomes of an exam with their places; the view is audited.
-
-    Returns
-    -------
-    tuple
-        Whether outcomes are hidden from the person now, and the outcomes.
 
     Raises
     ------
@@ -246,17 +167,19 @@ def exam_outcomes(
     with state.database.read() as connection:
         visible_exam(connection, person, exam_id)
         if not exams_with_visible_outcomes(connection, person, [exam_id]):
-            return True, []
+            return ExamOutcomes(True, [])
         standing = OUTCOMES.c.state != OutcomeState.WITHDRAWN.value
         asked = sa.select(OUTCOMES).where(OUTCOMES.c.exam_id == exam_id, standing)
         rows = connection.execute(asked.order_by(OUTCOMES.c.id)).all()
-        found = [(_row(row), _places(connection, person, row)) for row in rows]
+        found = [PlacedOutcome(outcome_row(row), _places(connection, person, row)) for row in rows]
     if found:
         with state.database.write() as connection:
+            places = [place for one in found for place in one.places]
+            _note_findings(state, connection, person, exam_id, places)
             note: audit.Detail = {"count": len(found)}
             actor = person.actor
             audit.append(state.database, connection, actor, "outcomes_viewed", exam_id, note)
-    return False, found
+    return ExamOutcomes(False, found)
 
 
 def _visible(connection: sa.Connection, person: Person, outcome_id: int) -> sa.Row[Any]:
@@ -272,21 +195,6 @@ def _visible(connection: sa.Connection, person: Person, outcome_id: int) -> sa.R
 
 def _exams_of(row: sa.Row[Any]) -> set[int]:
     return {*json.loads(row.candidates), *([row.exam_id] if row.exam_id else [])}
-
-
-def _row(row: sa.Row[Any]) -> OutcomeRow:
-    return OutcomeRow(
-        row.id,
-        row.version,
-        OutcomeState(row.state),
-        row.site_id,
-        row.exam_id,
-        row.taken,
-        json.loads(row.proposed),
-        json.loads(row.decided) if row.decided else None,
-        json.loads(row.reasons),
-        row.changed_at,
-    )
 
 
 def _choice(row: sa.Row[Any]) -> ExamChoice:
@@ -338,6 +246,18 @@ def _places(connection: sa.Connection, person: Person, row: sa.Row[Any]) -> list
     if exams_with_visible_ai(connection, person, [row.exam_id]):
         return found
     return [ViewPlace(one.sop_instance_uid, one.view, one.region_source_px, ()) for one in found]
+
+
+def _note_findings(
+    state: NodeState,
+    connection: sa.Connection,
+    person: Person,
+    exam_id: int | None,
+    places: list[ViewPlace],
+) -> None:
+    """Note that the person saw findings of the AI, if there are any among the places."""
+    if exam_id is not None and any(place.findings for place in places):
+        note_ai_shown(state.database, connection, person, exam_id)
 
 
 def _decisions(connection: sa.Connection, outcome_id: int) -> list[Decision]:

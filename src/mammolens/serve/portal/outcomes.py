@@ -6,14 +6,20 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from mammolens.core import Laterality
 from mammolens.errors import ConfigError, UnreadableReport
 from mammolens.outcomes import AXES, EDITIONS, Finding, Settings
 from mammolens.serve import outcomes
-from mammolens.serve.outcomes import OutcomeDetail, OutcomeRow, ViewPlace
+from mammolens.serve.outcomes import (
+    ExamOutcomes,
+    OutcomeDetail,
+    OutcomeRow,
+    OutcomesPage,
+    Receipt,
+)
 from mammolens.serve.people import Refusal, Refused
 from mammolens.serve.portal.caller import CallerNow, PortalNow, SessionNow
 from mammolens.serve.portal.forms import MOST_ID, Before, Form, Id, Limit
@@ -28,76 +34,6 @@ ReportState = Annotated[OutcomeState | None, Query(alias="state")]
 SiteNumber = Annotated[int | None, Query(ge=1, le=MOST_ID)]
 PatientId = Annotated[str | None, Query(max_length=64)]
 Day = Annotated[date | None, Query()]
-
-
-class ReceiptView(BaseModel):
-    """What became of the reports of a request."""
-
-    new: int
-    repeated: int = Field(description="reports that were received before")
-    waiting: int = Field(description="outcomes that newly wait for a person")
-
-
-class PlaceView(BaseModel):
-    """Where a biopsy lies in an image, and the findings of the AI there by their numbers."""
-
-    sop_instance_uid: str
-    view: str
-    region: tuple[float, float, float, float] = Field(description="row0, col0, row1, col1")
-    findings: list[int]
-
-
-class OutcomeView(BaseModel):
-    """An outcome without text of its report."""
-
-    id: int
-    version: int
-    state: OutcomeState
-    site_id: int | None
-    exam_id: int | None
-    taken: str | None
-    proposed: dict[str, Any]
-    decided: dict[str, Any] | None
-    reasons: list[list[str]] = Field(description="code, and words of the grammar in English")
-    changed_at: datetime
-
-
-class OutcomeList(BaseModel):
-    """Outcomes, the newest first."""
-
-    items: list[OutcomeView]
-    next: int | None
-
-
-class ChoiceView(BaseModel):
-    """An exam that may be meant."""
-
-    id: int
-    accession_number: str | None
-    patient_id: str | None
-    patient_name: str | None
-    birth_date: str | None
-    study_date: str | None
-
-
-class DecisionView(BaseModel):
-    """What somebody decided, and what was proposed then."""
-
-    person: str
-    at: datetime
-    exam_id: int | None
-    proposed: dict[str, Any]
-    decided: dict[str, Any]
-
-
-class OutcomeDetailView(OutcomeView):
-    """An outcome with its report."""
-
-    text: str
-    evidence: list[tuple[str, int, int]] = Field(description="field, start and end in the text")
-    candidates: list[ChoiceView]
-    places: list[PlaceView]
-    decisions: list[DecisionView]
 
 
 class NewDecision(Form):
@@ -115,19 +51,6 @@ class NewDecision(Form):
     )
 
 
-class ExamOutcome(OutcomeView):
-    """An outcome of an exam, with where it lies."""
-
-    places: list[PlaceView]
-
-
-class ExamOutcomes(BaseModel):
-    """The outcomes of an exam; hidden until the person's own first answer is locked."""
-
-    hidden: bool
-    items: list[ExamOutcome]
-
-
 @router.post("/pathology", status_code=201)
 async def receive(
     request: Request,
@@ -135,7 +58,7 @@ async def receive(
     portal: PortalNow,
     site: SiteNumber = None,
     patient: PatientId = None,
-) -> ReceiptView:
+) -> Receipt:
     """Receive pathology reports: HL7 v2, FHIR R4 in JSON, or text; all of them or none.
 
     `patient` is the patient's identifier for a text that has none. Uploaders and administrators of
@@ -157,10 +80,9 @@ async def receive(
     except UnreadableReport as error:
         words = " ".join(filter(None, (f"{error.message}.", error.remedy)))
         return make_problem(422, words, "report_unreadable")  # type: ignore[return-value]
-    made = await run_in_threadpool(
+    return await run_in_threadpool(
         outcomes.receive_reports, portal.state, reports, person.actor, site
     )
-    return ReceiptView(**vars(made))
 
 
 @router.get("/outcomes")
@@ -170,39 +92,32 @@ def list_outcomes(
     state: ReportState = None,
     before: Before = None,
     limit: Limit = 50,
-) -> OutcomeList:
+) -> OutcomesPage:
     """List outcomes at the sites where the caller reads, arbitrates or administers."""
-    page = outcomes.list_outcomes(
+    return outcomes.list_outcomes(
         portal.state.database, caller.person, state=state, before=before, limit=limit
     )
-    return OutcomeList(items=[_view(one) for one in page.items], next=page.next)
 
 
 @router.get("/outcomes/{outcome_id}")
-def show_outcome(outcome_id: Id, caller: CallerNow, portal: PortalNow) -> OutcomeDetailView:
+def show_outcome(outcome_id: Id, caller: CallerNow, portal: PortalNow) -> OutcomeDetail:
     """Show an outcome with the text of its report and the sentences that prove it."""
-    return _detail(outcomes.show_outcome(portal.state, caller.person, outcome_id))
+    return outcomes.show_outcome(portal.state, caller.person, outcome_id)
 
 
 @router.put("/outcomes/{outcome_id}")
-def decide(outcome_id: Id, form: NewDecision, caller: SessionNow, portal: PortalNow) -> OutcomeView:
+def decide(outcome_id: Id, form: NewDecision, caller: SessionNow, portal: PortalNow) -> OutcomeRow:
     """Confirm or correct an outcome; both versions are kept."""
     values = form.model_dump(mode="json", exclude={"version", "exam_id"})
-    row = outcomes.decide_outcome(
+    return outcomes.decide_outcome(
         portal.state, caller.person, outcome_id, form.version, form.exam_id, values
     )
-    return _view(row)
 
 
 @router.get("/exams/{exam_id}/outcomes")
 def show_exam_outcomes(exam_id: Id, caller: CallerNow, portal: PortalNow) -> ExamOutcomes:
     """Show what became of the patient of an exam, as far as the caller may see it now."""
-    hidden, found = outcomes.exam_outcomes(portal.state, caller.person, exam_id)
-    items = [
-        ExamOutcome(**_view(row).model_dump(), places=[_place(one) for one in places])
-        for row, places in found
-    ]
-    return ExamOutcomes(hidden=hidden, items=items)
+    return outcomes.exam_outcomes(portal.state, caller.person, exam_id)
 
 
 MEDIA: Final = {
@@ -243,27 +158,3 @@ def audit_site(
     headers = {"Content-Disposition": f'attachment; filename="audit-{site_id}.{format}"'}
     shown = {} if format == "json" else headers
     return Response(made, media_type=MEDIA[format], headers=shown)
-
-
-def _view(row: OutcomeRow) -> OutcomeView:
-    return OutcomeView(**vars(row))
-
-
-def _place(one: ViewPlace) -> PlaceView:
-    return PlaceView(
-        sop_instance_uid=one.sop_instance_uid,
-        view=one.view,
-        region=one.region_source_px,
-        findings=list(one.findings),
-    )
-
-
-def _detail(one: OutcomeDetail) -> OutcomeDetailView:
-    return OutcomeDetailView(
-        **_view(one.row).model_dump(),
-        text=one.text,
-        evidence=one.evidence,
-        candidates=[ChoiceView(**vars(choice)) for choice in one.candidates],
-        places=[_place(place) for place in one.places],
-        decisions=[DecisionView(**vars(decision)) for decision in one.decisions],
-    )

@@ -39,7 +39,7 @@ export interface Outcome {
 export interface OutcomePlace {
   readonly sop_instance_uid: string;
   readonly view: string;
-  readonly region: Box;
+  readonly region_source_px: Box;
   readonly findings: readonly number[];
 }
 
@@ -60,7 +60,8 @@ export interface OutcomeDecision {
   readonly decided: OutcomeValues;
 }
 
-export interface OutcomeDetail extends Outcome {
+export interface OutcomeDetail {
+  readonly row: Outcome;
   readonly text: string;
   /** Field, start and end in the text; in code points, as Python counts. */
   readonly evidence: readonly (readonly [string, number, number])[];
@@ -69,7 +70,8 @@ export interface OutcomeDetail extends Outcome {
   readonly decisions: readonly OutcomeDecision[];
 }
 
-export interface ExamOutcome extends Outcome {
+export interface ExamOutcome {
+  readonly row: Outcome;
   readonly places: readonly OutcomePlace[];
 }
 

@@ -59,9 +59,9 @@ export function typedNumber(text: string): number | null {
 
 /** The regions of biopsies as marks that the viewer draws beside those of readers. */
 export function regionMarks(items: readonly ExamOutcome[]): readonly Mark[] {
-  return items.flatMap((one) =>
-    one.places.map(({ sop_instance_uid, region: [row0, column0, row1, column1] }) => ({
-      id: `biopsy-${one.id}-${sop_instance_uid}`,
+  return items.flatMap(({ row, places }) =>
+    places.map(({ sop_instance_uid, region_source_px: [row0, column0, row1, column1] }) => ({
+      id: `biopsy-${row.id}-${sop_instance_uid}`,
       sopInstanceUid: sop_instance_uid,
       frame: 1,
       kind: "ellipse" as const,
@@ -69,7 +69,7 @@ export function regionMarks(items: readonly ExamOutcome[]): readonly Mark[] {
         [column0, row0],
         [column1, row1],
       ] as const,
-      text: standing(one).outcome ?? "",
+      text: standing(row).outcome ?? "",
       descriptors: null,
     })),
   );

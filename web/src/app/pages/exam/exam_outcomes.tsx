@@ -34,7 +34,7 @@ export function ExamOutcomes({ facts, draft, showBiopsies }: PanelProps) {
     <section aria-label={words.say("page.outcomes")}>
       <h3>{words.say("page.outcomes")}</h3>
       <ul>
-        {data.items.map((one) => (
+        {data.items.map(({ row: one }) => (
           <li key={one.id}>
             <OutcomeWord values={standing(one)} />{" "}
             {sideWords(words, standing(one).laterality ?? null)}{" "}
@@ -43,7 +43,7 @@ export function ExamOutcomes({ facts, draft, showBiopsies }: PanelProps) {
           </li>
         ))}
       </ul>
-      {data.items.some((one) => one.places.length > 0) && (
+      {data.items.some(({ places }) => places.length > 0) && (
         <p className="quiet">{words.say("outcome.region-how")}</p>
       )}
     </section>

@@ -29,17 +29,17 @@ export default function OutcomePage({ id }: { id: number }) {
         <div className="outcome-parts">
           <Report detail={data} />
           <div className="stack">
-            {data.reasons.length > 0 && (
+            {data.row.reasons.length > 0 && (
               <ul className="note note-warning">
-                {data.reasons.map(([code, detail]) => (
+                {data.row.reasons.map(([code, detail]) => (
                   <li key={`${code} ${detail}`}>{reasonWords(words, code, detail)}</li>
                 ))}
               </ul>
             )}
-            {data.state === "withdrawn" ? (
+            {data.row.state === "withdrawn" ? (
               <p className="note">{words.say("outcome.state-withdrawn")}</p>
             ) : (
-              <DecisionForm key={data.version} detail={data} done={reload} />
+              <DecisionForm key={data.row.version} detail={data} done={reload} />
             )}
             <Decisions detail={data} />
           </div>
@@ -73,10 +73,12 @@ function Report({ detail }: { detail: OutcomeDetail }) {
 function DecisionForm({ detail, done }: { detail: OutcomeDetail; done(): void }) {
   const { words, apis, announce } = useDesk();
   const { isBusy, problem, run } = useAction();
-  const before = standing(detail);
+  const before = standing(detail.row);
   const [outcome, setOutcome] = useState(before.outcome ?? "");
   const [side, setSide] = useState<Side | null>(before.laterality ?? null);
-  const [exam, setExam] = useState(detail.exam_id === null ? NO_EXAM : String(detail.exam_id));
+  const [exam, setExam] = useState(
+    detail.row.exam_id === null ? NO_EXAM : String(detail.row.exam_id),
+  );
   const [size, setSize] = useState(String(before.size_mm ?? ""));
   const [positive, setPositive] = useState(String(before.nodes_positive ?? ""));
   const [examined, setExamined] = useState(String(before.nodes_examined ?? ""));
@@ -93,8 +95,8 @@ function DecisionForm({ detail, done }: { detail: OutcomeDetail; done(): void })
   const send = () =>
     run(async () => {
       const [image, number] = finding.split(" ");
-      await apis.outcomes.decide(detail.id, {
-        version: detail.version,
+      await apis.outcomes.decide(detail.row.id, {
+        version: detail.row.version,
         exam_id: exam === NO_EXAM ? null : Number(exam),
         outcome,
         laterality: side,
@@ -169,8 +171,8 @@ function DecisionForm({ detail, done }: { detail: OutcomeDetail; done(): void })
         <button type="submit" className="primary" disabled={isBusy || isWrong || outcome === ""}>
           {words.say("outcome.confirm")}
         </button>
-        {detail.exam_id !== null && (
-          <a className="button" href={hashTo("exams", detail.exam_id)}>
+        {detail.row.exam_id !== null && (
+          <a className="button" href={hashTo("exams", detail.row.exam_id)}>
             {words.say("outcome.open-exam")}
           </a>
         )}
