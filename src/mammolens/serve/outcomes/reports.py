@@ -15,10 +15,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mammolens.errors import StorageError
 from mammolens.pathology.reports import PathologyReport, ReportStatus
-from mammolens.serve.holdings import NodeState
-from mammolens.serve.holdings.encryption import MAGIC
+from mammolens.serve.holdings import NodeState, unseal
 from mammolens.serve.record import REPORTS, insert_once
 
 __all__ = ["KeptReport", "enter_report", "patient_of", "read_report", "read_reports", "taken_on"]
@@ -101,16 +99,7 @@ def taken_on(state: NodeState, report: PathologyReport) -> date | None:
 
 
 def _kept(state: NodeState, row: sa.Row[Any]) -> KeptReport:
-    body, seal = row.body, state.results.seal
-    if body.startswith(MAGIC):
-        if seal is None:
-            raise StorageError(
-                "a pathology report is sealed, and there is no key",
-                source="reports",
-                keyword="intake.deidentify.key",
-                remedy="Give the node the key with which it received",
-            )
-        body = seal.open(body, row.digest.encode())
+    body = unseal(state.results.seal, row.body, row.digest.encode())
     said = json.loads(body)
     for name in ("collected", "birth_date"):
         said[name] = said[name] and date.fromisoformat(said[name])
