@@ -113,6 +113,7 @@ def _rows(connection: sa.Connection, site_id: int) -> Mapping[str, Any]:
             SHADOW_SCORES.c.malignancy.label("shadow_malignancy"),
             SHADOW_SCORES.c.model.label("shadow_model"),
         )
+        .select_from(EXAMS)
         .join(RESULTS, sa.and_(RESULTS.c.exam_id == EXAMS.c.id, ~SUPERSEDED))
         .join(
             SHADOW_SCORES,
