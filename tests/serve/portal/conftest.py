@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ from mammolens.serve.portal import open_portal
 from mammolens.serve.record import (
     ALARMS,
     EXAMS,
+    OUTCOMES,
+    REPORTS,
     SESSIONS,
     SHARES,
     SITES,
@@ -148,6 +151,7 @@ def _read(house: House, site: int) -> dict[str, int]:
         "opinion_id": asked.id,
         "notice_id": reading.list_notices(database, reader, **every).items[0].id,
         "recall_id": reading.list_recalls(database, reader, **every).items[0].id,
+        "outcome_id": _outcome(house, site, exams[1]),
     }
 
 
@@ -158,6 +162,24 @@ def _share(house: House, exam: int, reading_id: int) -> int:
     with house.database.write() as connection:
         made = connection.execute(SHARES.insert().values(row | times).returning(SHARES.c.id))
         return int(made.scalar_one())
+
+
+def _outcome(house: House, site: int, exam: int) -> int:
+    """Enter a report and its outcome, which waits for a person."""
+    text = "Left breast, core biopsy: invasive ductal carcinoma."
+    unknown = ("report_id", "patient_id", "accession_number", "collected", "issued", "birth_date")
+    body = dict.fromkeys(unknown) | {"source": "", "status": "FINAL", "text": text}
+    report = {"site_id": site, "key": "k", "patient": "p", "digest": "d" * 64, "sender": "mllp:x"}
+    report |= {"body": json.dumps(body).encode(), "received_at": house.clock.now}
+    values = {"outcome": "invasive", "laterality": "L", "tissue": "breast"}
+    outcome = {"key": "k", "specimen": 0, "site_id": site, "exam_id": exam, "state": "waiting"}
+    outcome |= {"version": 1, "taken": "2026-01-20", "proposed": json.dumps(values)}
+    outcome |= {"reasons": '[["malignant", ""]]', "candidates": "[]"}
+    with house.database.write() as connection:
+        made = connection.execute(REPORTS.insert().values(report).returning(REPORTS.c.id))
+        outcome |= {"report_id": made.scalar_one(), "changed_at": house.clock.now}
+        entered = connection.execute(OUTCOMES.insert().values(outcome).returning(OUTCOMES.c.id))
+        return int(entered.scalar_one())
 
 
 def _exam(house: House, site: int, number: int) -> int:

@@ -69,6 +69,15 @@ RETRIEVALS = (
     *(f"{ONE}/frames/{{numbers}}/{what}" for what in ("rendered", "thumbnail")),
 )
 
+REPORT = {
+    "resourceType": "DiagnosticReport",
+    "id": "r1",
+    "status": "final",
+    "subject": {"identifier": {"value": "P1"}},
+    "effectiveDateTime": "2026-01-20",
+    "conclusion": "Right breast, core biopsy: fibroadenoma.",
+}
+
 TABLE = {
     **{f"GET {path}": Row("admin", NO_ROWS) for path in SEARCHES},
     **{f"GET {path}": Row("admin", NO_STUDY) for path in RETRIEVALS},
@@ -272,6 +281,23 @@ TABLE = {
         "north-head", "401 404 403 200 403 401 401 401 403 403"
     ),
     "GET /api/v1/recalls": Row("north-head", LIST),
+    "POST /api/v1/pathology": Row(
+        "north-uploader", "401 201 403 201 403 401 401 401 403 201", REPORT
+    ),
+    "GET /api/v1/outcomes": Row("north-head", LIST),
+    "GET /api/v1/outcomes/{outcome_id}": Row(
+        "north-head", "401 404 404 200 403 401 401 401 403 200", None, "north-uploader"
+    ),
+    "PUT /api/v1/outcomes/{outcome_id}": Row(
+        "north-head",
+        "401 404 404 200 403 401 401 401 403 403",
+        {"version": 1, "exam_id": None, "outcome": "benign", "laterality": "R"},
+        "north-uploader",
+    ),
+    "GET /api/v1/exams/{exam_id}/outcomes": Row("north-head", OF_EXAM.format(200, 200)),
+    "GET /api/v1/sites/{site_id}/audit": Row(
+        "north-head", "401 404 403 409 403 401 401 401 403 409"
+    ),
     "PATCH /api/v1/recalls/{recall_id}": Row(
         "north-head",
         "401 404 200 200 403 401 401 401 403 403",

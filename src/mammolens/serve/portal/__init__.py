@@ -26,6 +26,7 @@ from mammolens.serve.portal import (
     me,
     model_package,
     monitor,
+    outcomes,
     people,
     reading_reports,
     readings,
@@ -87,6 +88,7 @@ ROUTERS = (
     consents.router,
     model_package.router,
     monitor.router,
+    outcomes.router,
 )
 
 

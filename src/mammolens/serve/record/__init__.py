@@ -42,6 +42,14 @@ from mammolens.serve.record.monitor_tables import (
     AlertKind,
     Channel,
 )
+from mammolens.serve.record.outcome_tables import (
+    DECISIONS,
+    OUTCOMES,
+    REPORTS,
+    SHADOW_SCORES,
+    OutcomeState,
+    without_outcomes,
+)
 from mammolens.serve.record.overview import overview_lines, read_overview
 from mammolens.serve.record.people_tables import (
     API_TOKENS,
@@ -117,6 +125,7 @@ __all__ = [
     "COMMITMENTS",
     "CONSENTS",
     "CURRENT",
+    "DECISIONS",
     "DELIVERIES",
     "DEVICES",
     "DIED",
@@ -134,6 +143,7 @@ __all__ = [
     "NOTICES",
     "OBSERVATIONS",
     "OPINIONS",
+    "OUTCOMES",
     "OVERLAYS",
     "OVERTAKEN",
     "PEOPLE",
@@ -144,10 +154,12 @@ __all__ = [
     "READINGS",
     "RECALLS",
     "REPEATS",
+    "REPORTS",
     "RESULTS",
     "ROLES",
     "ROUNDS",
     "SESSIONS",
+    "SHADOW_SCORES",
     "SHARES",
     "SITES",
     "STEPS",
@@ -164,6 +176,7 @@ __all__ = [
     "ExamOrder",
     "HeldWork",
     "Lease",
+    "OutcomeState",
     "PersonRole",
     "PictureState",
     "Pulse",
@@ -201,5 +214,6 @@ __all__ = [
     "read_overview",
     "server_time",
     "steps",
+    "without_outcomes",
     "without_readings",
 ]

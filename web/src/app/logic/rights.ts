@@ -42,6 +42,8 @@ export function pagesOf(person: Person): readonly PageName[] {
     ["opinions", reads],
     ["notices", true],
     ["recalls", true],
+    ["outcomes", reads || administers(person)],
+    ["site-audit", administers(person)],
     ["upload", hasRole(person, "uploader") || administers(person)],
     ["analysis", !examines],
     ["device", true],

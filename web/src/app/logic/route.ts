@@ -14,6 +14,8 @@ export const PAGES = [
   "opinions",
   "notices",
   "recalls",
+  "outcomes",
+  "site-audit",
   "people",
   "sites",
   "audit",

@@ -20,6 +20,9 @@ const DevicePage = lazy(() => import("./device/device_page"));
 const OpinionsPage = lazy(() => import("./lists/opinions_page"));
 const NoticesPage = lazy(() => import("./lists/notices_page"));
 const RecallsPage = lazy(() => import("./lists/recalls_page"));
+const OutcomeQueuePage = lazy(() => import("./outcomes/queue_page"));
+const OutcomePage = lazy(() => import("./outcomes/outcome_page"));
+const SiteAuditPage = lazy(() => import("./outcomes/site_audit_page"));
 const PatientPage = lazy(() => import("./lists/patient_page"));
 
 export function Pages({ route }: { route: Route }) {
@@ -61,6 +64,10 @@ function OnePage({ route }: { route: Route }) {
       return <NoticesPage />;
     case "recalls":
       return <RecallsPage />;
+    case "outcomes":
+      return exam === null ? <OutcomeQueuePage /> : <OutcomePage key={exam} id={exam} />;
+    case "site-audit":
+      return administers(person) ? <SiteAuditPage /> : <NotAllowed />;
     case "account":
       return <AccountPage />;
     case "device":
