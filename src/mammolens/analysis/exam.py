@@ -49,9 +49,9 @@ from mammolens.images.ages import exam_age
 from mammolens.model import ModelPackage
 from mammolens.prefetching import prefetch
 from mammolens.preprocess import display_of, prepare
-from mammolens.quality import admit
+from mammolens.quality import admit, picture_measures
 
-__all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths"]
+__all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths", "analyze_plan"]
 
 _NOT_VALIDATED: Final = frozenset(
     {"breast_implant", "partial_view", "view_modified", "not_validated", "patient_not_validated"}
@@ -84,7 +84,7 @@ def analyze_paths(
     yield from unplaced
     on_progress(0, len(plans))
     predictions = prefetch(
-        lambda plan: _analyze_plan(plan, model, options),
+        lambda plan: analyze_plan(plan, model, options),
         plans,
         ahead=options.jobs - 1,
         workers=options.jobs,
@@ -92,6 +92,29 @@ def analyze_paths(
     for done, prediction in enumerate(predictions, start=1):
         yield pseudonymise(prediction, key) if options.pseudonymise else prediction
         on_progress(done, len(plans))
+
+
+def analyze_plan(plan: ExamPlan, model: ModelPackage, options: AnalysisOptions) -> Prediction:
+    """Load the exam of a plan and analyse it."""
+    began = time.monotonic()
+    exam, unreadable = load_exam(plan)
+    # A fusion or a risk without clinical data still knows the age of the headers.
+    asked = options.fusion is not None or options.risk
+    clinical: Sequence[ClinicalItem] | None = () if asked else None
+    if options.clinical is not None:
+        found = options.clinical.of_exam(exam.patient_id, exam.study_instance_uid)
+        if found is None:
+            text = "the clinical data do not name this patient; all of them are unknown"
+            exam = replace(exam, cautions=(*exam.cautions, Caution("clinical_unknown", text)))
+        clinical = found or ()
+    return analyze_exam(
+        exam,
+        model,
+        options,
+        unreadable=(*plan.unreadable, *unreadable),
+        began=began,
+        clinical=clinical,
+    )
 
 
 def analyze_exam(
@@ -255,6 +278,7 @@ def _score_images(
                 cautions=view.cautions,
                 photometric=view.photometric,
                 voi=view.voi,
+                measures=picture_measures(view),
             )
         )
     return tuple(images)
@@ -294,25 +318,3 @@ def _check_time(began: float, options: AnalysisOptions) -> None:
             f"the time limit of {options.time_limit_s:g} s for an exam has passed",
             remedy="Raise --time-limit",
         )
-
-
-def _analyze_plan(plan: ExamPlan, model: ModelPackage, options: AnalysisOptions) -> Prediction:
-    began = time.monotonic()
-    exam, unreadable = load_exam(plan)
-    # A fusion or a risk without clinical data still knows the age of the headers.
-    asked = options.fusion is not None or options.risk
-    clinical: Sequence[ClinicalItem] | None = () if asked else None
-    if options.clinical is not None:
-        found = options.clinical.of_exam(exam.patient_id, exam.study_instance_uid)
-        if found is None:
-            text = "the clinical data do not name this patient; all of them are unknown"
-            exam = replace(exam, cautions=(*exam.cautions, Caution("clinical_unknown", text)))
-        clinical = found or ()
-    return analyze_exam(
-        exam,
-        model,
-        options,
-        unreadable=(*plan.unreadable, *unreadable),
-        began=began,
-        clinical=clinical,
-    )

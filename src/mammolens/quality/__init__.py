@@ -13,5 +13,15 @@ from mammolens.quality.gate import (
     built_in_point,
     judge,
 )
+from mammolens.quality.measures import picture_measures
 
-__all__ = ["GatePoint", "Look", "Outcome", "Verdict", "admit", "built_in_point", "judge"]
+__all__ = [
+    "GatePoint",
+    "Look",
+    "Outcome",
+    "Verdict",
+    "admit",
+    "built_in_point",
+    "judge",
+    "picture_measures",
+]
