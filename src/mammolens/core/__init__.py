@@ -36,21 +36,33 @@ from mammolens.core.predictions import (
     Scores,
     TriageCategory,
 )
+from mammolens.core.quality import (
+    Criterion,
+    ImageQuality,
+    Mark,
+    MarkKind,
+    Standing,
+    quality_record,
+)
 from mammolens.core.views import Display, Overview, PreparedView
 
 __all__ = [
     "Box",
     "BreastPrediction",
     "Caution",
+    "Criterion",
     "Display",
     "Exam",
     "Finding",
     "Geometry",
     "ImagePrediction",
+    "ImageQuality",
     "ImageRef",
     "InputKind",
     "Laterality",
     "Mammogram",
+    "Mark",
+    "MarkKind",
     "ModelId",
     "ObjectKind",
     "Orientation",
@@ -63,11 +75,13 @@ __all__ = [
     "Scores",
     "Source",
     "SourceHeader",
+    "Standing",
     "TriageCategory",
     "Unreadable",
     "ViewPosition",
     "VoiFunction",
     "VoiLut",
     "Window",
+    "quality_record",
     "turn_box",
 ]

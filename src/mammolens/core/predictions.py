@@ -20,6 +20,7 @@ from mammolens.core.images import (
     VoiLut,
     Window,
 )
+from mammolens.core.quality import Criterion, ImageQuality
 from mammolens.core.views import Display
 
 __all__ = [
@@ -105,6 +106,7 @@ class ImagePrediction:
     cautions: tuple[Caution, ...] = ()
     photometric: Photometric = Photometric.MONOCHROME2
     voi: Window | VoiLut | None = None
+    quality: ImageQuality | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,8 @@ class Prediction:
     Every image of the exam is in `images` if it was analysed, else in `unreadable`. The
     probabilities are valid where the share of malignant breasts is `prevalence`. The odds of
     malignancy were multiplied by `age_odds_factor` because of the patient's age; it is ``None`` if
-    the model does not use the age, or the age is unknown.
+    the model does not use the age, or the age is unknown. `quality` are the criteria of the exam;
+    those of an image are with the image.
     """
 
     patient_id: str | None
@@ -146,6 +149,7 @@ class Prediction:
     prevalence: float
     elapsed_s: float
     age_odds_factor: float | None = None
+    quality: tuple[Criterion, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.scores is None) != (self.category is TriageCategory.FAILED):

@@ -17,9 +17,11 @@ from mammolens.core import (
     ObjectKind,
     Prediction,
     Scores,
+    Standing,
     TriageCategory,
     Unreadable,
 )
+from mammolens.sinks._quality import criterion_name, judged_views
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, percent, view_in_exam, view_name
 
@@ -121,6 +123,7 @@ def exam_context(prediction: Prediction, shown: Shown) -> dict[str, Any]:
         "scores": list(_score_rows(prediction, shown)),
         "age_factor": "" if factor is None else f"{factor:.2f}",
         "findings": list(_findings(images, prediction)),
+        "quality": list(_quality(prediction)),
         "folder": folder,
         "files": files,
         "study_uid": prediction.study_instance_uid,
@@ -143,6 +146,25 @@ def refused_inputs(items: Iterable[Unreadable]) -> list[dict[str, str]]:
             }
         )
     return found
+
+
+def _quality(prediction: Prediction) -> Iterator[tuple[str, str, str, str, str]]:
+    """Every poor criterion with its figures, and for each view how many others there are."""
+    for view, criteria in judged_views(prediction):
+        for one in criteria:
+            if one.standing is Standing.POOR:
+                figures = ""
+                if one.value is not None and one.limit is not None:
+                    figures = f" ({one.value:g}, limit {one.limit:g} {one.unit}".rstrip() + ")"
+                standing = "doubt" if one.doubts else "poor"
+                yield view, criterion_name(one), standing, one.reason, figures
+        good = sum(one.standing is Standing.GOOD for one in criteria)
+        unknown = [
+            criterion_name(one) for one in criteria if one.standing is Standing.NOT_ASSESSABLE
+        ]
+        words = f"{good} of {len(criteria)} criteria"
+        rest = f"; not assessable: {', '.join(unknown)}" if unknown else ""
+        yield view, "good", "good", words, rest
 
 
 def _doubts(prediction: Prediction) -> list[str]:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mammolens import __version__
-from mammolens.core import Laterality, Prediction, Scores, TriageCategory
+from mammolens.core import Criterion, Laterality, Prediction, Scores, TriageCategory
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._fhir_parts import (
     DCM,
@@ -42,6 +42,7 @@ from mammolens.sinks._messages import (
     message_id,
     model_id,
 )
+from mammolens.sinks._quality import criterion_name, judged_views
 from mammolens.sinks._statements import (
     category_thresholds,
     percentage,
@@ -128,6 +129,8 @@ class _Writer:
             said = self._observation(breast.laterality, breast.scores)
             which = breast.laterality.value if breast.laterality else f"unknown {number}"
             observations.append(self._put("Observation", said, which))
+        for view, criteria in judged_views(self._prediction):
+            observations.append(self._put("Observation", self._quality(view, criteria), view))
         yield from observations
         results = [reference(entry) for entry in observations]
         if scores is not None:
@@ -207,6 +210,18 @@ class _Writer:
             words = probability_words(scores.malignant, self._prediction, self._run)
             said = {"valueString": words}
         return self._observed({"coding": [coding(_PROBABILITY)]}, side, said)
+
+    def _quality(self, view: str, criteria: Sequence[Criterion]) -> Json:
+        """Make the Observation of the quality of a view or of the exam, a component a criterion."""
+        components = [
+            {
+                "code": {"text": criterion_name(one)},
+                "valueString": f"{one.standing.value.replace('_', ' ')}: {one.reason}",
+            }
+            for one in criteria
+        ]
+        said: Json = {"component": components}
+        return self._observed({"text": f"Quality of the mammogram, {view}"}, None, said)
 
     def _observed(self, code: Json, side: Laterality | None, said: Json) -> Json:
         return {

@@ -13,7 +13,14 @@ from importlib import resources
 from typing import Any, Final
 
 from mammolens import __version__
-from mammolens.core import Finding, ImagePrediction, Prediction, Scores, Unreadable
+from mammolens.core import (
+    Finding,
+    ImagePrediction,
+    Prediction,
+    Scores,
+    Unreadable,
+    quality_record,
+)
 from mammolens.sinks import Artefact, RunInfo
 
 __all__ = ["SCHEMA_ID", "exam_record", "result_row", "results", "results_schema"]
@@ -87,6 +94,7 @@ def exam_record(prediction: Prediction) -> dict[str, Any]:
         "images": [_image_record(image) for image in prediction.images],
         "unreadable": [_unreadable_record(item) for item in prediction.unreadable],
         "warnings": [str(caution) for caution in prediction.cautions],
+        "quality": quality_record(prediction.quality),
     }
 
 
@@ -127,6 +135,7 @@ def _image_record(image: ImagePrediction) -> dict[str, Any]:
         **_score_record(image.scores),
         "findings": [_finding_record(finding) for finding in image.findings],
         "warnings": [str(caution) for caution in image.cautions],
+        "quality": quality_record(image.quality.criteria if image.quality else ()),
     }
 
 

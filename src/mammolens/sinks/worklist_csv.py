@@ -14,6 +14,7 @@ from typing import Final
 
 from mammolens.core import Laterality, Prediction, Unreadable
 from mammolens.sinks import Artefact, RunInfo
+from mammolens.sinks._quality import poor_words
 from mammolens.sinks._refused import refused_words, sort_refused
 from mammolens.sinks._worklist import images_in_order, reading_key
 from mammolens.wording import CATEGORY_WORDS, table_cell, view_name
@@ -36,6 +37,7 @@ COLUMNS: Final = {
     "n_unreadable": "number of images that may show a breast and were not analysed",
     "not_analysed": "those images by their views, and why; what else was passed over",
     "warnings": "names of the warnings of the exam and its images",
+    "quality": "what is poor about the pictures, such as RCC: sharpness, motion",
     "elapsed_s": "seconds of analysis",
     "prevalence": "share of malignant breasts that the probabilities stand for",
     "prevalence_from": "site, where it was stated; else model: that of the model's own data",
@@ -83,6 +85,7 @@ def _cells(prediction: Prediction, run: RunInfo) -> _Cells:
         len(sort_refused(prediction).missed),
         table_cell(" ".join(refused_words(prediction))),
         table_cell(" ".join(dict.fromkeys(caution.name for caution in cautions))),
+        table_cell("; ".join(poor_words(prediction))),
         round(prediction.elapsed_s, 2),
         prediction.prevalence,
         "site" if run.prevalence_stated else "model",
