@@ -134,6 +134,8 @@ class ImageQualityView(BaseModel):
     sop_instance_uid: str
     laterality: str | None
     view_position: str | None
+    rows: int | None
+    columns: int | None
     criteria: list[CriterionView] | None
 
 

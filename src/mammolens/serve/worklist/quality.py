@@ -59,6 +59,8 @@ def read_quality(state: NodeState, person: Person, exam_id: int) -> dict[str, An
                 "sop_instance_uid": row.sop_instance_uid,
                 "laterality": side,
                 "view_position": position,
+                "rows": facts.get("rows"),
+                "columns": facts.get("columns"),
                 "criteria": None if verdict is None else verdict["criteria"],
             }
         )

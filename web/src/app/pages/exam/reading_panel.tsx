@@ -7,6 +7,7 @@ import { hashTo } from "../../logic/route";
 import { useDesk } from "../../parts/app_context";
 import { ProblemNote } from "../../parts/form";
 import { useAction, useLoad } from "../../parts/hooks";
+import { Quality } from "../../parts/quality";
 import { useQueued } from "../../parts/use_device";
 import { AnswerSummary } from "./answer_summary";
 import { Artefacts } from "./artefacts";
@@ -50,6 +51,7 @@ export function ReadingPanel(props: PanelProps) {
         </p>
       )}
       <MyReading {...props} isAsked={opinion !== null} />
+      <Quality key={`quality ${detail.id} ${detail.version}`} exam={detail.id} />
       <Artefacts key={detail.id} detail={detail} />
     </aside>
   );
