@@ -1,10 +1,10 @@
 """How often the verdict at the door errs: on sound images of each source, and on simulated faults.
 
-The limits were chosen on the training side of a fixed split by patient (`configs/mammolens-2.toml`);
-the tables show the held-out side. Faults are made of sound held-out images, see `door_faults`. An
-image that a source itself delivers cut off, squeezed or blurred counts as sound here: look at the
-drawings (``--draw``) before calling a doubt wrong. ``--limits`` prints the quantiles of the training
-side, from which limits are chosen.
+The limits were chosen on the training side of a fixed split by patient, that of
+`configs/mammolens-2.toml`; the tables show the held-out side. Faults are made of sound held-out
+images, see `door_faults`. An image that a source itself delivers cut off, squeezed or blurred
+counts as sound here: look at the drawings (``--draw``) before calling a doubt wrong. ``--limits``
+prints the quantiles of the training side, from which limits are chosen.
 
 Run: python benchmarks/door_errors.py --data ../shared/data [--faults 40] [--limits] [--draw FOLDER]
 """
@@ -137,7 +137,7 @@ def drawing(record: Record, quality: ImageQuality) -> np.ndarray:
 
 
 def table_of_faults(data: Path, count: int) -> None:
-    print("\n| criterion | simulated fault | source | noticed: n, share (95 %) | any doubt or refused |")
+    print("\n| criterion | fault | source | noticed: n, share (95 %) | any doubt or refused |")
     print("| --- | --- | --- | --- | --- |")
     for name in SETS:
         rng = np.random.default_rng(1)
@@ -182,7 +182,9 @@ def noticed(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--faults", type=int, default=40, help="sound images a source that get them")
+    parser.add_argument(
+        "--faults", type=int, default=40, help="sound images a source that get them"
+    )
     parser.add_argument("--limits", action="store_true", help="print the training side instead")
     parser.add_argument("--draw", type=Path, help="folder for pictures of what is doubted")
     asked = parser.parse_args()

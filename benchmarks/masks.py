@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +28,7 @@ from mammolens.preprocess.picture_trust import trusted_picture
 
 _Mask = npt.NDArray[np.bool_]
 OUTLINES: Final = {"ddsm_tissue": 90, "mias": 60, "inbreast": 60}
-"""Set → value of its label pictures above which they mean breast; above 230, ddsm_tissue: muscle."""
+"""Set → value of its label pictures above which they mean breast."""
 MUSCLE: Final = 230
 HALVES: Final = ("development", "held out")
 
@@ -48,9 +48,10 @@ def pairs(data: Path, name: str) -> Iterator[tuple[dict[str, str], Path, Path]]:
 def muscle_of(version: int, grey: npt.NDArray[np.float32], region: BreastRegion) -> _Mask:
     """The muscle by one version; `grey` as the breast lies, the result too."""
     flip = region.chest_wall_right
-    turn: Callable[[npt.NDArray], npt.NDArray] = lambda a: np.ascontiguousarray(
-        a[:, ::-1] if flip else a
-    )
+
+    def turn(values: npt.NDArray) -> npt.NDArray:
+        return np.ascontiguousarray(values[:, ::-1] if flip else values)
+
     left, mask = turn(grey), turn(region.mask)
     if version == 1:
         return turn(pectoral_mask(normalise(left, mask, 1.0, 99.5), mask))
@@ -116,7 +117,8 @@ def main() -> None:
                     sheet.append((dice, drawing(found.thumbnail, found.region.mask, muscle, small)))
     heads = "median (95 % interval) | mean | 5 % below | under {} | empty"
     for title, table, worse in (("breast, IoU", breasts, 0.9), ("muscle, Dice", muscles, 0.8)):
-        print(f"\n| {title} | n | {heads.format(worse)} |\n| --- | --- | --- | --- | --- | --- | --- |")
+        print(f"\n| {title} | n | {heads.format(worse)} |")
+        print("| --- " * 7 + "|")
         for key, values in sorted(table.items()):
             row(key, values, worse)
     if asked.draw:

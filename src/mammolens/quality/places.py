@@ -19,7 +19,7 @@ class Places:
 
     def __init__(self, mammogram: Mammogram, view: PreparedView, frame: Frame) -> None:
         geometry = view.geometry
-        self._view, self._frame = view, frame
+        self._frame = frame
         self._shape = geometry.upright.source_shape
         self._turns = geometry.quarter_turns
         self._stride = math.ceil(self._shape[0] / frame.grey.shape[0])
@@ -49,11 +49,6 @@ class Places:
     def breast(self) -> Mark:
         """The box of the breast."""
         return self.box(self._frame.box)
-
-    def prepared(self, box: tuple[int, int, int, int]) -> Mark:
-        """A box of the prepared picture."""
-        r0, c0, r1, c1 = self._view.geometry.box_to_source(tuple(float(v) for v in box))  # type: ignore[arg-type]
-        return Mark(MarkKind.BOX, ((round(r0, 1), round(c0, 1)), (round(r1, 1), round(c1, 1))))
 
     def line(self, places: Iterable[tuple[float, float]]) -> Mark:
         """A line of the overview."""

@@ -17,12 +17,12 @@ const CONFIG: PreprocessConfig = {
   high_percentile: 99.5,
   version: 1,
 };
-const LEAST_SHARPNESS = -1.95;
-const MOST_DIRECTION = 0.8;
+const LEAST_SHARPNESS = -1.7;
+const MOST_DIRECTION = 0.75;
 const FEWEST_ROWS = 320;
 const UNEVEN = 1.5;
-const [DARKEST, LIGHTEST] = [0.1, 0.85];
-const LEAST_CONTRAST = 0.1;
+const [DARKEST, LIGHTEST] = [0.085, 0.85];
+const LEAST_CONTRAST = 0.08;
 const MOST_CUT = 0.3;
 
 export function qualityDoubts(
