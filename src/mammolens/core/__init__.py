@@ -6,6 +6,7 @@ Their arrays are read-only. ``None`` means unknown; it is never a guess and neve
 
 from __future__ import annotations
 
+from mammolens.core.clinical import ClinicalItem, Contribution, FusionResult, RiskStatement
 from mammolens.core.geometry import Box, Geometry, turn_box
 from mammolens.core.images import (
     Caution,
@@ -50,10 +51,13 @@ __all__ = [
     "Box",
     "BreastPrediction",
     "Caution",
+    "ClinicalItem",
+    "Contribution",
     "Criterion",
     "Display",
     "Exam",
     "Finding",
+    "FusionResult",
     "Geometry",
     "ImagePrediction",
     "ImageQuality",
@@ -72,6 +76,7 @@ __all__ = [
     "Prediction",
     "PreparedView",
     "PresentationIntent",
+    "RiskStatement",
     "Scores",
     "Source",
     "SourceHeader",

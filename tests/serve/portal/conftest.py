@@ -30,7 +30,7 @@ from mammolens.serve.record import (
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.web.app import build_app
 
-from ..conftest import TurnedClock
+from ..conftest import TurnedClock, drop_database
 from ..house import HERE, House
 
 testclient = pytest.importorskip("starlette.testclient")
@@ -205,13 +205,14 @@ def no_page(monkeypatch) -> None:
 
 @pytest.fixture
 def make_stage(cast, tmp_path) -> Iterator[Callable[..., Stage]]:
-    made: list[Database] = []
+    made: list[tuple[str, Database]] = []
 
     def make(**changes: Any) -> Stage:
         clock = TurnedClock()
         clock.now = cast.now
-        database = open_database(_copy(cast.url, tmp_path), clock)
-        made.append(database)
+        url = _copy(cast.url, tmp_path)
+        database = open_database(url, clock)
+        made.append((url, database))
         web = {"tokens": {"pacs": NODE_TOKEN}} | changes.get("web", {})
         changes["web"] = {"retrievers": tuple(web["tokens"])} | web
         changes["intake"] = {"min_free_mb": 0} | changes.get("intake", {})
@@ -223,8 +224,10 @@ def make_stage(cast, tmp_path) -> Iterator[Callable[..., Stage]]:
         return Stage(cast, client, database, clock, state)
 
     yield make
-    for database in made:
+    for url, database in made:
         database.close()
+        if not url.startswith("sqlite"):
+            drop_database(url)
 
 
 @pytest.fixture

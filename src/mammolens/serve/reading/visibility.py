@@ -19,6 +19,7 @@ a sign of it for exams whose AI is hidden.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import sqlalchemy as sa
 
@@ -72,6 +73,7 @@ def exams_with_visible_category(
     return _which(connection, exam_ids, category_is_visible(person))
 
 
+@lru_cache(maxsize=512)
 def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
     """Select the rows of `EXAMS` a person may see the AI: none that they may not know of."""
     own = of_exam(READINGS.c.exam_id == EXAMS.c.id, READINGS.c.person_id == person.id)
@@ -102,6 +104,7 @@ def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
     return sa.and_(visible_exams(person), here)
 
 
+@lru_cache(maxsize=512)
 def category_is_visible(person: Person) -> sa.ColumnElement[bool]:
     """Select the rows of `EXAMS` a person may see the triage category."""
     orders_alone = sa.and_(

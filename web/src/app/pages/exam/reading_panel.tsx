@@ -11,6 +11,7 @@ import { Quality } from "../../parts/quality";
 import { useQueued } from "../../parts/use_device";
 import { AnswerSummary } from "./answer_summary";
 import { Artefacts } from "./artefacts";
+import { ClinicalPanel } from "./clinical";
 import { Comparison } from "./comparison";
 import { Drafting } from "./drafting";
 import { Locked, Revising } from "./locked";
@@ -52,6 +53,11 @@ export function ReadingPanel(props: PanelProps) {
       )}
       <MyReading {...props} isAsked={opinion !== null} />
       <Quality key={`quality ${detail.id} ${detail.version}`} exam={detail.id} />
+      <ClinicalPanel
+        key={`${detail.id} ${detail.revision} ${detail.ai_hidden}`}
+        detail={detail}
+        seesAi={!detail.ai_hidden}
+      />
       <Artefacts key={detail.id} detail={detail} />
     </aside>
   );
