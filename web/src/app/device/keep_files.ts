@@ -20,6 +20,11 @@ export interface Keeping {
   readonly notKept: readonly string[];
 }
 
+/** What is sent of a file: a smaller form without loss, if the person wants that and there is one. */
+export async function forSending(file: Blob, smaller = makeSmaller): Promise<Blob> {
+  return compresses() ? (await smaller(file)).file : file;
+}
+
 /**
  * Keeps files and begins to send them. Gives those for which the device has no room: they are not in
  * the queue.
@@ -50,14 +55,11 @@ export async function keepFiles(
     else leave(chosen);
   }
   for (const [chosen, item] of items) {
-    let sends: Blob = chosen.file;
-    if (compresses()) {
-      say({ now: chosen.name });
-      sends = (await smaller(chosen.file)).file;
-      say({ now: null });
-      // Discarded meanwhile.
-      if (!outbox.items.some(({ id }) => id === item.id)) continue;
-    }
+    if (compresses()) say({ now: chosen.name });
+    const sends = await forSending(chosen.file, smaller);
+    say({ now: null });
+    // Discarded meanwhile.
+    if (!outbox.items.some(({ id }) => id === item.id)) continue;
     if (await hasRoom(() => keepFile(vault, item, sends, outbox.add))) {
       if (sends !== chosen.file) {
         const [from, to] = [keeping.from + chosen.file.size, keeping.to + sends.size];

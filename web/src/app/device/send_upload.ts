@@ -14,7 +14,12 @@ const pieceName = (id: string, n: number) => `${id} ${n}`;
  * The item of a file, for the queue. It is kept before anything is done with the file, so that one
  * that was kept in part, by a tab that was closed, is named to the person.
  */
-export function fileItem(file: Blob, name: string, site: number | null): UploadItem {
+export function fileItem(
+  file: Blob,
+  name: string,
+  site: number | null,
+  facts: Readonly<Record<string, string>> = {},
+): UploadItem {
   return {
     kind: "upload",
     id: newId(),
@@ -28,6 +33,7 @@ export function fileItem(file: Blob, name: string, site: number | null): UploadI
     key: newId(),
     url: null,
     sent: 0,
+    facts,
   };
 }
 
@@ -75,7 +81,7 @@ export async function sendUpload(item: UploadItem, sender: UploadSender): Promis
   const { uploads, vault } = sender;
   let now = item;
   if (now.url === null) {
-    const { url } = await uploads.begin(now, now.name, now.site, now.key);
+    const { url } = await uploads.begin(now, now.name, now.site, now.key, now.facts);
     now = { ...now, url };
     await sender.keep(now);
   }

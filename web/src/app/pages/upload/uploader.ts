@@ -3,10 +3,9 @@
  * as long as the page, so that one may look at the worklist meanwhile.
  */
 
-import { makeSmaller } from "../../../recompress/client";
 import { asProblem } from "../../api/problem";
 import type { Upload, UploadsApi } from "../../api/uploads";
-import { compresses } from "../../logic/compression";
+import { forSending } from "../../device/keep_files";
 import type { NamedFile } from "../../logic/files";
 import { isUnderWay, type UploadItem, withItem } from "../../logic/upload_list";
 
@@ -64,7 +63,7 @@ export function makeUploader(api: UploadsApi): Uploader {
     change(id, { state: "preparing", problem: null });
     try {
       const chosen = file.file;
-      const sends = compresses() ? (await makeSmaller(chosen)).file : chosen;
+      const sends = await forSending(chosen);
       if (abort.signal.aborted) return;
       const from = sends === chosen ? null : chosen.size;
       change(id, { state: "sending", bytes: sends.size, from });
