@@ -22,6 +22,7 @@ from mammolens.core.images import (
     VoiLut,
     Window,
 )
+from mammolens.core.quality import Criterion, ImageQuality
 from mammolens.core.views import Display
 
 __all__ = [
@@ -109,6 +110,7 @@ class ImagePrediction:
     photometric: Photometric = Photometric.MONOCHROME2
     voi: Window | VoiLut | None = None
     measures: Mapping[str, float] = field(default_factory=dict)
+    quality: ImageQuality | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Prediction:
     the model does not use the age, the age is unknown, or `fusion` uses the age in its place.
     `clinical` is what is known of the patient beside the images. `fusion` says how it changed the
     scores, and is ``None`` if it changed nothing. `risk` is a statement of its own, and no part of
-    the scores.
+    the scores. `quality` are the criteria of the exam; those of an image are with the image.
     """
 
     patient_id: str | None
@@ -156,6 +158,7 @@ class Prediction:
     clinical: tuple[ClinicalItem, ...] = ()
     fusion: FusionResult | None = None
     risk: RiskStatement | None = None
+    quality: tuple[Criterion, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.scores is None) != (self.category is TriageCategory.FAILED):

@@ -22,6 +22,7 @@ from mammolens.core import (
     RiskStatement,
     Scores,
     Unreadable,
+    quality_record,
 )
 from mammolens.monitor import machine_record
 from mammolens.sinks import Artefact, RunInfo
@@ -109,6 +110,7 @@ def exam_record(prediction: Prediction) -> dict[str, Any]:
         "unreadable": [_unreadable_record(item) for item in prediction.unreadable],
         "warnings": [str(caution) for caution in prediction.cautions],
         **machine_record(prediction),
+        "quality": quality_record(prediction.quality),
     }
 
 
@@ -184,6 +186,7 @@ def _image_record(image: ImagePrediction) -> dict[str, Any]:
         **_score_record(image.scores),
         "findings": [_finding_record(finding) for finding in image.findings],
         "warnings": [str(caution) for caution in image.cautions],
+        "quality": quality_record(image.quality.criteria if image.quality else ()),
     }
 
 

@@ -150,6 +150,7 @@ TABLE = {
     "GET /api/v1/exams": Row("north-head", LIST),
     "GET /api/v1/exams/{exam_id}": Row("north-head", OF_EXAM.format(200, 200)),
     "GET /api/v1/exams/{exam_id}/viewer": Row("north-head", OF_EXAM.format(200, 200)),
+    "GET /api/v1/exams/{exam_id}/quality": Row("north-head", OF_EXAM.format(200, 200)),
     "GET /api/v1/exams/{exam_id}/ai": Row("north-head", OF_EXAM.format(200, 200)),
     "GET /api/v1/exams/{exam_id}/previews/{sop_instance_uid}": Row(
         "north-head", OF_EXAM.format(404, 404)

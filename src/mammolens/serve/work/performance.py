@@ -129,7 +129,7 @@ def score_silently(state: NodeState, package: ModelPackage, job: Job) -> ShadowS
     StorageError
         Objects cannot be read now.
     """
-    prediction = _predict(state, package, job, read_inputs(state.database, job))
+    prediction = _predict(state, package, job, read_inputs(state.database, job), None)
     model, scores = prediction.model, prediction.scores
     return ShadowScore(
         prediction.category.value,

@@ -7,6 +7,7 @@ import { hashTo } from "../../logic/route";
 import { useDesk } from "../../parts/app_context";
 import { ProblemNote } from "../../parts/form";
 import { useAction, useLoad } from "../../parts/hooks";
+import { Quality } from "../../parts/quality";
 import { useQueued } from "../../parts/use_device";
 import { AnswerSummary } from "./answer_summary";
 import { Artefacts } from "./artefacts";
@@ -53,6 +54,7 @@ export function ReadingPanel(props: PanelProps) {
         </p>
       )}
       <MyReading {...props} isAsked={opinion !== null} />
+      <Quality key={`quality ${detail.id} ${detail.version}`} exam={detail.id} />
       <ClinicalPanel
         key={`${detail.id} ${detail.revision} ${detail.ai_hidden}`}
         detail={detail}
