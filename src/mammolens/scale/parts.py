@@ -32,7 +32,7 @@ _WHOLE: Final = frozenset({"n_images", "n_findings", "n_unreadable"})
 _REAL: Final = frozenset(
     {
         *("malignancy", "malignancy_images", "malignancy_right", "malignancy_left", "tumour"),
-        *("elapsed_s", "prevalence"),
+        *("elapsed_s", "prevalence", "risk"),
     }
 )
 _FACTS: Final = b"mammolens"

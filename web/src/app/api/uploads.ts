@@ -24,21 +24,29 @@ export function uploadsApi(
   pauses: readonly number[] = PAUSES_MS,
   pieceBytes = PIECE_BYTES,
 ) {
-  /** @param once the sender's own name of the upload: begun twice, it is one */
+  /**
+   * @param once the sender's own name of the upload: begun twice, it is one
+   * @param facts further metadata, such as the patient's consent
+   */
   async function begin(
     file: { readonly bytes: number; readonly type?: string },
     name: string,
     site: number | null,
     once?: string,
+    facts: Readonly<Record<string, string>> = {},
   ): Promise<Upload> {
-    const facts: Record<string, string> = { filename: name, filetype: file.type ?? "" };
-    if (site !== null) facts.site = String(site);
+    const metadata: Record<string, string> = {
+      ...facts,
+      filename: name,
+      filetype: file.type ?? "",
+    };
+    if (site !== null) metadata.site = String(site);
     const response = await client.send("POST", "/uploads", {
       ...(once !== undefined && { idempotencyKey: once }),
       headers: {
         ...VERSION,
         "Upload-Length": String(file.bytes),
-        "Upload-Metadata": metadataOf(facts),
+        "Upload-Metadata": metadataOf(metadata),
       },
     });
     if (!response.ok) throw await problemOf(response);

@@ -19,6 +19,7 @@ export async function keepFile(
   name: string,
   site: number | null,
   keep: (item: UploadItem) => Promise<void>,
+  facts: Readonly<Record<string, string>> = {},
 ): Promise<UploadItem> {
   const item: UploadItem = {
     kind: "upload",
@@ -33,6 +34,7 @@ export async function keepFile(
     key: newId(),
     url: null,
     sent: 0,
+    facts,
   };
   await keep(item);
   for (let n = 0; n < item.pieces; n += 1) {
@@ -62,7 +64,7 @@ export async function sendUpload(item: UploadItem, sender: UploadSender): Promis
   const { uploads, vault } = sender;
   let now = item;
   if (now.url === null) {
-    const { url } = await uploads.begin(now, now.name, now.site, now.key);
+    const { url } = await uploads.begin(now, now.name, now.site, now.key, now.facts);
     now = { ...now, url };
     await sender.keep(now);
   }
