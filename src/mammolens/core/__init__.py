@@ -6,6 +6,7 @@ Their arrays are read-only. ``None`` means unknown; it is never a guess and neve
 
 from __future__ import annotations
 
+from mammolens.core.clinical import ClinicalItem, Contribution, FusionResult, RiskStatement
 from mammolens.core.geometry import Box, Geometry, turn_box
 from mammolens.core.images import (
     Caution,
@@ -36,21 +37,36 @@ from mammolens.core.predictions import (
     Scores,
     TriageCategory,
 )
+from mammolens.core.quality import (
+    Criterion,
+    ImageQuality,
+    Mark,
+    MarkKind,
+    Standing,
+    quality_record,
+)
 from mammolens.core.views import Display, Overview, PreparedView
 
 __all__ = [
     "Box",
     "BreastPrediction",
     "Caution",
+    "ClinicalItem",
+    "Contribution",
+    "Criterion",
     "Display",
     "Exam",
     "Finding",
+    "FusionResult",
     "Geometry",
     "ImagePrediction",
+    "ImageQuality",
     "ImageRef",
     "InputKind",
     "Laterality",
     "Mammogram",
+    "Mark",
+    "MarkKind",
     "ModelId",
     "ObjectKind",
     "Orientation",
@@ -60,14 +76,17 @@ __all__ = [
     "Prediction",
     "PreparedView",
     "PresentationIntent",
+    "RiskStatement",
     "Scores",
     "Source",
     "SourceHeader",
+    "Standing",
     "TriageCategory",
     "Unreadable",
     "ViewPosition",
     "VoiFunction",
     "VoiLut",
     "Window",
+    "quality_record",
     "turn_box",
 ]

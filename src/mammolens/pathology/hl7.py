@@ -20,7 +20,7 @@ from mammolens.pathology.reports import (
     moment,
 )
 
-__all__ = ["is_hl7", "read_hl7", "unescape"]
+__all__ = ["is_hl7", "read_hl7", "split_message", "unescape"]
 
 _CHARSETS: Final = {
     "": "utf-8",
@@ -88,6 +88,7 @@ class _Order:
 
     fields: Sequence[str]
     patient: str
+    birth_date: str
     results: list[Sequence[str]] = field(default_factory=list)
     specimens: list[Sequence[str]] = field(default_factory=list)
 
@@ -105,8 +106,19 @@ def read_hl7(data: bytes, source: str) -> Iterator[PathologyReport | UnreadableR
             yield error
 
 
+def split_message(data: bytes, source: str) -> tuple[list[list[str]], str]:
+    """Divide a message into segments of fields, still with escapes; and give its separators.
+
+    Raises
+    ------
+    UnreadableReport
+        If its character set is not known, or is not that of the bytes.
+    """
+    return _segments(_decoded(data, source))
+
+
 def _read_message(data: bytes, source: str) -> Iterator[PathologyReport]:
-    segments, separators = _segments(_decoded(data, source))
+    segments, separators = split_message(data, source)
     head = segments[0]
     kind = _at(head, 8).split(separators[1])[:2]
     if kind != ["ORU", "R01"]:
@@ -115,14 +127,15 @@ def _read_message(data: bytes, source: str) -> Iterator[PathologyReport]:
             remedy="Send results of pathology as ORU^R01",
         )  # fmt: skip
     orders: dict[str, _Order] = {}
-    patient, current = "", None
+    patient, born, current = "", "", None
     for fields in segments[1:]:
         if fields[0] == "PID":
             patient, current = _at(fields, 3).split(separators[2])[0].split(separators[1])[0], None
+            born = _first(fields, 7, separators)
         elif fields[0] == "OBR":
             number = _first(fields, 3, separators) or _first(fields, 2, separators)
             key = f"{patient}\n{number or len(orders)}"
-            current = orders.setdefault(key, _Order(fields, patient))
+            current = orders.setdefault(key, _Order(fields, patient, born))
         elif fields[0] == "OBX" and current is not None:
             current.results.append(fields)
         elif fields[0] == "SPM" and current is not None:
@@ -211,6 +224,7 @@ def _report(order: _Order, separators: str, source: str) -> PathologyReport:
         )
     collected = moment(_first(fields, 7, separators))
     accession = _first(fields, 18, separators) or number
+    born = moment(order.birth_date)
     return PathologyReport(
         source,
         identifier(unescape(number, separators), source, "OBR-3"),
@@ -220,6 +234,7 @@ def _report(order: _Order, separators: str, source: str) -> PathologyReport:
         moment(_first(fields, 22, separators)),
         status,
         text,
+        born.date() if born else None,
     )
 
 

@@ -125,6 +125,7 @@ def _running(
     from mammolens.serve.dimse import listening
     from mammolens.serve.intake import watching
     from mammolens.serve.monitoring import monitoring
+    from mammolens.serve.outcomes import receiving_reports
     from mammolens.serve.ups import performing
     from mammolens.serve.web import serving
 
@@ -138,6 +139,7 @@ def _running(
             serving(state, make_portal(state)),
             delivering(state, stop),
             listening(state),
+            receiving_reports(state),
             performing(state, stop),
             monitoring(state, stop),
             alerting(state, stop),

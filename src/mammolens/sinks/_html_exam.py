@@ -10,16 +10,21 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mammolens._pages import templates
+from mammolens.clinical import ITEMS, show_value
 from mammolens.core import (
     Caution,
+    ClinicalItem,
     ImagePrediction,
     Laterality,
     ObjectKind,
     Prediction,
     Scores,
+    Standing,
     TriageCategory,
     Unreadable,
 )
+from mammolens.sinks._clinical import fusion_words, risk_words
+from mammolens.sinks._quality import criterion_name, judged_views
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, percent, view_in_exam, view_name
 
@@ -120,10 +125,25 @@ def exam_context(prediction: Prediction, shown: Shown) -> dict[str, Any]:
         "shown": list(shown),
         "scores": list(_score_rows(prediction, shown)),
         "age_factor": "" if factor is None else f"{factor:.2f}",
+        "clinical": [_clinical_row(item) for item in prediction.clinical],
+        "fusion": fusion_words(prediction),
+        "risk": risk_words(prediction.risk),
         "findings": list(_findings(images, prediction)),
+        "quality": list(_quality(prediction)),
         "folder": folder,
         "files": files,
         "study_uid": prediction.study_instance_uid,
+    }
+
+
+def _clinical_row(item: ClinicalItem) -> dict[str, Any]:
+    side = f", {_SIDES[item.laterality].lower()}" if item.laterality else ""
+    return {
+        "title": ITEMS[item.name].title + side,
+        "value": show_value(item.name, item.value),
+        "source": item.source,
+        "day": item.date.isoformat() if item.date else "no date",
+        "is_used": item.is_used,
     }
 
 
@@ -143,6 +163,25 @@ def refused_inputs(items: Iterable[Unreadable]) -> list[dict[str, str]]:
             }
         )
     return found
+
+
+def _quality(prediction: Prediction) -> Iterator[tuple[str, str, str, str, str]]:
+    """Every poor criterion with its figures, and for each view how many others there are."""
+    for view, criteria in judged_views(prediction):
+        for one in criteria:
+            if one.standing is Standing.POOR:
+                figures = ""
+                if one.value is not None and one.limit is not None:
+                    figures = f" ({one.value:g}, limit {one.limit:g} {one.unit}".rstrip() + ")"
+                standing = "doubt" if one.doubts else "poor"
+                yield view, criterion_name(one), standing, one.reason, figures
+        good = sum(one.standing is Standing.GOOD for one in criteria)
+        unknown = [
+            criterion_name(one) for one in criteria if one.standing is Standing.NOT_ASSESSABLE
+        ]
+        words = f"{good} of {len(criteria)} criteria"
+        rest = f"; not assessable: {', '.join(unknown)}" if unknown else ""
+        yield view, "good", "good", words, rest
 
 
 def _doubts(prediction: Prediction) -> list[str]:

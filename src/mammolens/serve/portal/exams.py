@@ -21,6 +21,7 @@ from mammolens.serve.portal.exam_forms import (
     ExamRowView,
     ExamView,
     NewSite,
+    QualityView,
     view_row,
 )
 from mammolens.serve.portal.forms import MOST_ID, Id
@@ -114,9 +115,14 @@ def show_exam(exam_id: Id, caller: CallerNow, portal: PortalNow, response: Respo
 
 
 @router.get("/{exam_id}/viewer")
-def show_to_viewer(exam_id: Id, caller: CallerNow, portal: PortalNow) -> dict[str, Any]:
-    """Describe an exam for the viewer (`Exam` of web/src/viewer/exam.ts); the view is audited."""
-    return worklist.view_exam(portal.state, caller.person, exam_id, ADDRESSES)
+def show_to_viewer(
+    exam_id: Id, caller: CallerNow, portal: PortalNow, ahead: bool = False
+) -> dict[str, Any]:
+    """Describe an exam for the viewer (`Exam` of web/src/viewer/exam.ts); the view is audited.
+
+    With `ahead` the pictures are fetched before the exam is opened: nothing of the AI is given.
+    """
+    return worklist.view_exam(portal.state, caller.person, exam_id, ADDRESSES, ahead=ahead)
 
 
 @router.get("/{exam_id}/ai")
@@ -126,6 +132,12 @@ def show_ai(exam_id: Id, caller: CallerNow, portal: PortalNow) -> dict[str, Any]
     Where the AI is hidden from the person now the answer is 403 `ai_locked`.
     """
     return worklist.read_overlay(portal.state, caller.person, exam_id)
+
+
+@router.get("/{exam_id}/quality")
+def show_quality(exam_id: Id, caller: CallerNow, portal: PortalNow) -> QualityView:
+    """Give the quality of an exam's pictures, which is judged before and without any score."""
+    return QualityView(**worklist.read_quality(portal.state, caller.person, exam_id))
 
 
 @router.get("/{exam_id}/previews/{sop_instance_uid}", response_class=Response, responses=JPEG)

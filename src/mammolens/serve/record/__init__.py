@@ -10,6 +10,7 @@ from __future__ import annotations
 from mammolens.serve.record import attempts, audit, leases, steps
 from mammolens.serve.record.attempts import HeldWork
 from mammolens.serve.record.audit import AuditHead
+from mammolens.serve.record.clinical_tables import CLINICAL_ITEMS
 from mammolens.serve.record.conditions import (
     CURRENT,
     IN_HANDS,
@@ -29,6 +30,7 @@ from mammolens.serve.record.database import (
     server_time,
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
+from mammolens.serve.record.field_tables import CONSENTS, SHARES
 from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
@@ -39,6 +41,14 @@ from mammolens.serve.record.monitor_tables import (
     OBSERVATIONS,
     AlertKind,
     Channel,
+)
+from mammolens.serve.record.outcome_tables import (
+    DECISIONS,
+    OUTCOMES,
+    REPORTS,
+    SHADOW_SCORES,
+    OutcomeState,
+    without_outcomes,
 )
 from mammolens.serve.record.overview import overview_lines, read_overview
 from mammolens.serve.record.people_tables import (
@@ -111,8 +121,11 @@ __all__ = [
     "ALERTS",
     "API_TOKENS",
     "AUDIT",
+    "CLINICAL_ITEMS",
     "COMMITMENTS",
+    "CONSENTS",
     "CURRENT",
+    "DECISIONS",
     "DELIVERIES",
     "DEVICES",
     "DIED",
@@ -130,6 +143,7 @@ __all__ = [
     "NOTICES",
     "OBSERVATIONS",
     "OPINIONS",
+    "OUTCOMES",
     "OVERLAYS",
     "OVERTAKEN",
     "PEOPLE",
@@ -140,10 +154,13 @@ __all__ = [
     "READINGS",
     "RECALLS",
     "REPEATS",
+    "REPORTS",
     "RESULTS",
     "ROLES",
     "ROUNDS",
     "SESSIONS",
+    "SHADOW_SCORES",
+    "SHARES",
     "SITES",
     "STEPS",
     "SUPERSEDED",
@@ -159,6 +176,7 @@ __all__ = [
     "ExamOrder",
     "HeldWork",
     "Lease",
+    "OutcomeState",
     "PersonRole",
     "PictureState",
     "Pulse",
@@ -196,5 +214,6 @@ __all__ = [
     "read_overview",
     "server_time",
     "steps",
+    "without_outcomes",
     "without_readings",
 ]

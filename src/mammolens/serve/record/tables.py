@@ -212,6 +212,7 @@ RESULTS: Final = sa.Table(
     sa.Column("category", sa.String(16), nullable=False),
     sa.Column("malignancy", sa.Float),
     sa.Column("tumour", sa.Float),
+    sa.Column("breasts", sa.Text),
     sa.Column("n_images", sa.Integer, nullable=False),
     sa.Column("n_unreadable", sa.Integer, nullable=False),
     sa.Column("cautions", sa.Text, nullable=False),
@@ -224,7 +225,8 @@ RESULTS: Final = sa.Table(
     sa.CheckConstraint("(category = 'failed') = (malignancy IS NULL)", name="failed"),
     sqlite_autoincrement=True,
 )
-"""`cautions` are the names of the cautions, and of sinks that refused or failed, one a line."""
+"""`cautions` are the names of the cautions, and of sinks that refused or failed, one a line.
+`breasts` is JSON, P(malignant) by laterality; empty for results of an earlier version."""
 
 FILES: Final = sa.Table(
     "files",

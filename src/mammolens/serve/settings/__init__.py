@@ -22,6 +22,7 @@ from mammolens.serve.settings.node import (
     RouteSettings,
 )
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
+from mammolens.serve.settings.pathology import PathologySettings
 from mammolens.serve.settings.people import OidcSettings, PeopleSettings
 from mammolens.serve.settings.template import write_template
 from mammolens.serve.settings.uploads import UploadSettings
@@ -39,6 +40,7 @@ __all__ = [
     "MonitorSettings",
     "NodeSettings",
     "OidcSettings",
+    "PathologySettings",
     "PeopleSettings",
     "RetentionSettings",
     "RouteSettings",

@@ -19,6 +19,7 @@ from mammolens.model import DEFAULT_MODEL
 from mammolens.serve.settings.exams import ExamSettings
 from mammolens.serve.settings.monitor import AlertSettings, MonitorSettings
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
+from mammolens.serve.settings.pathology import PathologySettings
 from mammolens.serve.settings.people import OidcSettings, PeopleSettings
 from mammolens.serve.settings.renamed_keys import RenamedKeys, RenamedVariables
 from mammolens.serve.settings.uploads import UploadSettings
@@ -35,6 +36,7 @@ __all__ = [
     "ModelSettings",
     "NodeSettings",
     "OidcSettings",
+    "PathologySettings",
     "PeopleSettings",
     "RetentionSettings",
     "RouteSettings",
@@ -218,6 +220,12 @@ class ModelSettings(_Section):
     """The model, and the prevalence for which its probabilities are given."""
 
     name: str = Field(DEFAULT_MODEL, description="built-in model, or path of a package")
+    shadow: str | None = Field(
+        None,
+        description="second model that also scores every exam, without showing anybody: for"
+        " mammolens outcomes shadow",
+        examples=["/srv/models/candidate"],
+    )
     prevalence: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
         examples=[0.005],
@@ -225,6 +233,12 @@ class ModelSettings(_Section):
         " screening: probabilities are stated for it. Left out, reports give the category and the"
         " sensitivity and specificity of its threshold, and a percentage only together with the"
         " prevalence of the model's own data",
+    )
+    fusion: Path | None = Field(
+        None,
+        description="fusion.json of mammolens fuse fit: adds clinical data to the scores; none:"
+        " they are only shown",
+        examples=["/etc/mammolens/fusion.json"],
     )
 
 
@@ -275,6 +289,7 @@ class NodeSettings(BaseSettings):
     oidc: OidcSettings | None = Field(
         None, description="OpenID Connect provider for signing in; none: passwords only"
     )
+    pathology: PathologySettings = PathologySettings()
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
     routes: tuple[RouteSettings, ...] = Field((), description="where results are sent")

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from mammolens.analysis import AnalysisOptions, analyze_exam
+from mammolens.clinical import Fusion
 from mammolens.core import Prediction, Source, Unreadable
 from mammolens.errors import ConfigError, InputError, ModelError, StorageError, UnsupportedImage
 from mammolens.exams import ExamPlan, identity_cautions, load_exam, parse_views
@@ -28,6 +29,7 @@ from mammolens.model import ModelPackage
 from mammolens.monitor import exam_values
 from mammolens.run import describe_run
 from mammolens.serve import logs
+from mammolens.serve.clinical import items_of
 from mammolens.serve.holdings import (
     FILM_NOT_READ,
     OF_ONE_FILE,
@@ -48,6 +50,7 @@ from mammolens.serve.work.results import (
     read_inputs,
     read_predecessor,
 )
+from mammolens.serve.work.shadow import ShadowScore
 from mammolens.serve.work.stored_objects import (
     StoredFile,
     check_digests,
@@ -57,7 +60,7 @@ from mammolens.serve.work.stored_objects import (
 from mammolens.sinks import Artefact, RunInfo, exam_artefacts, find_sink, needs_pictures
 from mammolens.wording import view_name
 
-__all__ = ["perform"]
+__all__ = ["perform", "score_silently"]
 
 _REASONS: Final = frozenset({"low_withheld", "not_validated"})
 """Cautions that say why the result is not to be taken as it stands."""
@@ -66,7 +69,9 @@ MOST_BYTES: Final = 2 << 30
 """Limits on the files of one exam from one sink; the sink of another package may never end."""
 
 
-def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome, list[ResultFile]]:
+def perform(
+    state: NodeState, package: ModelPackage, job: Job, fusion: Fusion | None = None
+) -> tuple[Outcome, list[ResultFile]]:
     """Analyse an exam, write its files to the store, and give the result that must be entered.
 
     Nothing is entered in the database here. If this process is killed, its files are removed later.
@@ -78,7 +83,7 @@ def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome,
     """
     inputs = read_inputs(state.database, job)
     before = read_predecessor(state.database, job.exam_id)
-    prediction = _predict(state, package, job, inputs)
+    prediction = _predict(state, package, job, inputs, fusion)
     info = _describe(state, package, job, before)
     files: list[ResultFile] = []
     cautions = [caution.name for caution in prediction.cautions]
@@ -107,8 +112,31 @@ def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome,
         withheld=any(caution.name == "low_withheld" for caution in prediction.cautions),
         overlay=pack(ai_overlay(prediction)),
         watched=exam_values(prediction),
+        breasts=tuple(
+            (one.laterality.value, one.scores.malignant)
+            for one in prediction.breasts
+            if one.laterality is not None
+        ),
     )
     return outcome, files
+
+
+def score_silently(state: NodeState, package: ModelPackage, job: Job) -> ShadowScore:
+    """Score an exam with a second model; nothing is written, and no sink is asked.
+
+    Raises
+    ------
+    StorageError
+        Objects cannot be read now.
+    """
+    prediction = _predict(state, package, job, read_inputs(state.database, job), None)
+    model, scores = prediction.model, prediction.scores
+    return ShadowScore(
+        prediction.category.value,
+        scores.malignant if scores else None,
+        f"{model.name} {model.version}",
+        model.digest,
+    )
 
 
 def _doubts(prediction: Prediction) -> tuple[tuple[str, str], ...]:
@@ -120,7 +148,13 @@ def _doubts(prediction: Prediction) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _predict(state: NodeState, package: ModelPackage, job: Job, inputs: ExamInputs) -> Prediction:
+def _predict(
+    state: NodeState,
+    package: ModelPackage,
+    job: Job,
+    inputs: ExamInputs,
+    fusion: Fusion | None,
+) -> Prediction:
     began = time.monotonic()
     settings = state.settings
     options = AnalysisOptions(
@@ -128,6 +162,7 @@ def _predict(state: NodeState, package: ModelPackage, job: Job, inputs: ExamInpu
         time_limit_s=settings.jobs.time_limit_s,
         display=needs_pictures(settings.all_sinks),
         complete_views=parse_views(settings.exams.complete_views),
+        fusion=fusion,
     )
     if job.last:
         exam, refused = given_up(inputs)
@@ -136,7 +171,12 @@ def _predict(state: NodeState, package: ModelPackage, job: Job, inputs: ExamInpu
     exam, unread = load_exam(plan)
     check_digests(exam)
     unreadable = (*plan.unreadable, *unread)
-    return analyze_exam(exam, package, options, unreadable=unreadable, began=began)
+    with state.database.read() as connection:
+        stated = items_of(connection, job.exam_id)
+    clinical = stated if stated or fusion is not None else None
+    return analyze_exam(
+        exam, package, options, unreadable=unreadable, began=began, clinical=clinical
+    )
 
 
 def _identified(state: NodeState, job: Job, prediction: Prediction) -> Prediction | None:

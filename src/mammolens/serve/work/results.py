@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -118,6 +119,7 @@ class Outcome:
     withheld: bool = False
     overlay: bytes | None = None
     watched: ExamValues | None = None
+    breasts: tuple[tuple[str, float], ...] = ()
 
     def verdict(self, revision: int) -> Verdict:
         """Say what a worklist shows of it."""
@@ -236,6 +238,7 @@ def commit_result(
                 category=outcome.category.value,
                 malignancy=outcome.malignancy,
                 tumour=outcome.tumour,
+                breasts=json.dumps(dict(outcome.breasts)),
                 n_images=outcome.n_images,
                 n_unreadable=outcome.n_unreadable,
                 cautions="\n".join(outcome.cautions),
@@ -292,18 +295,13 @@ def _newest(exam_id: int) -> sa.Select[tuple[int, int]]:
 
 
 def _enter_file(connection: sa.Connection, result_id: int, file: ResultFile) -> int:
-    return int(
-        connection.execute(
-            FILES.insert()
-            .values(
-                result_id=result_id,
-                sink=file.sink,
-                name=file.name,
-                digest=file.stored.digest,
-                size=file.stored.size,
-                sop_class_uid=file.sop_class_uid,
-                sop_instance_uid=file.sop_instance_uid,
-            )
-            .returning(FILES.c.id)
-        ).scalar_one()
-    )
+    row = {
+        "result_id": result_id,
+        "sink": file.sink,
+        "name": file.name,
+        "digest": file.stored.digest,
+        "size": file.stored.size,
+        "sop_class_uid": file.sop_class_uid,
+        "sop_instance_uid": file.sop_instance_uid,
+    }
+    return int(connection.execute(FILES.insert().values(row).returning(FILES.c.id)).scalar_one())

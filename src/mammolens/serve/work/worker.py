@@ -18,6 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from mammolens.clinical import read_fusion
 from mammolens.errors import StorageError
 from mammolens.model import ModelPackage
 from mammolens.serve import logs
@@ -33,6 +34,7 @@ from mammolens.serve.work.pictures import (
 )
 from mammolens.serve.work.queue import Job, claim_job, queue_due
 from mammolens.serve.work.results import commit_result
+from mammolens.serve.work.shadow import enter_shadow
 from mammolens.sinks import find_sink
 
 __all__ = ["work"]
@@ -66,13 +68,16 @@ def work(
     Raises
     ------
     ConfigError
-        A sink is unknown or cannot be loaded.
+        A sink is unknown or cannot be loaded, or the fusion is of another model.
     ModelError
         The model cannot be used.
     """
     for sink in state.settings.all_sinks:
         find_sink(sink).check()
-    ModelPackage.load(state.settings.model.name).card.for_breasts()
+    package = ModelPackage.load(state.settings.model.name)
+    package.card.for_breasts()
+    if state.settings.model.fusion is not None:
+        read_fusion(state.settings.model.fusion, package.model_id)
     threads_of_child = None if threads == 1 else max(1, (os.cpu_count() or 1) // threads)
     logs.event(ROOM, "started", threads=threads)
     try:
@@ -200,7 +205,20 @@ def _perform(state: NodeState, child: Child, pulse: Pulse, job: Job) -> bool:
         return False
     fields |= {"seconds": round(time.monotonic() - began, 3), "category": outcome.category.value}
     logs.event(ROOM, "job_done" if result else "lease_lost", result=result, **fields)
+    if result and state.settings.model.shadow is not None:
+        _score_silently(state, child, job, longest_s)
     return result is not None
+
+
+def _score_silently(state: NodeState, child: Child, job: Job, longest_s: float) -> None:
+    """Let the second model score an exam after its result; a failure changes nothing of that."""
+    try:
+        score = child.score_silently(job, longest_s)
+        if score is not None:
+            enter_shadow(state.database, job, score)
+    except Exception as error:
+        kind = type(error).__name__
+        logs.event(ROOM, "shadow_failed", logging.ERROR, error=kind, exam=job.exam_id)
 
 
 def _fail(state: NodeState, job: Job, failure: Failure) -> None:

@@ -13,14 +13,17 @@ from mammolens.serve.worklist.exams import (
     list_artefacts,
     list_patient_exams,
     note_listed,
+    overlay_of,
     prior_ids,
     read_artefact,
     read_exam,
+    read_fusion_result,
     read_overlay,
     read_preview,
 )
 from mammolens.serve.worklist.listing import ListOrder, Page, Place, Question, list_exams
 from mammolens.serve.worklist.preferences import Preference, read_preference, save_preference
+from mammolens.serve.worklist.quality import read_quality
 from mammolens.serve.worklist.rows import AiSummary, ExamRow, ExamStatus, read_rows
 from mammolens.serve.worklist.viewing import Addresses, view_exam
 
@@ -45,12 +48,15 @@ __all__ = [
     "list_exams",
     "list_patient_exams",
     "note_listed",
+    "overlay_of",
     "prior_ids",
     "read_artefact",
     "read_exam",
+    "read_fusion_result",
     "read_overlay",
     "read_preference",
     "read_preview",
+    "read_quality",
     "read_rows",
     "save_preference",
     "view_exam",
