@@ -50,7 +50,7 @@ from mammolens.images.ages import exam_age
 from mammolens.model import ModelPackage
 from mammolens.prefetching import prefetch
 from mammolens.preprocess import display_of, prepare
-from mammolens.quality import admit, assess, compare_views
+from mammolens.quality import admit, assess, compare_views, picture_measures
 
 __all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths", "analyze_plan"]
 
@@ -288,6 +288,7 @@ def _score_images(
                 cautions=view.cautions,
                 photometric=view.photometric,
                 voi=view.voi,
+                measures=picture_measures(view),
                 quality=quality,
             )
         )

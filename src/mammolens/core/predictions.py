@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -93,6 +94,7 @@ class ImagePrediction:
 
     Maps are raw Grad-CAM values (h, w) ≥ 0 that cover the prepared frame. Divide them by
     `map_level` to compare images. `voi` and then `photometric` turn stored values into grey values.
+    `measures` are finite numbers of the picture's quality by name, which are watched over time.
     """
 
     ref: ImageRef
@@ -107,6 +109,7 @@ class ImagePrediction:
     cautions: tuple[Caution, ...] = ()
     photometric: Photometric = Photometric.MONOCHROME2
     voi: Window | VoiLut | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
     quality: ImageQuality | None = None
 
 

@@ -16,6 +16,7 @@ from mammolens.quality.gate import (
     built_in_point,
     judge,
 )
+from mammolens.quality.measures import picture_measures
 from mammolens.quality.verdict import DOOR_CONFIG, assess
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "built_in_point",
     "compare_views",
     "judge",
+    "picture_measures",
 ]

@@ -24,6 +24,7 @@ from mammolens.core import (
     Unreadable,
     quality_record,
 )
+from mammolens.monitor import machine_record
 from mammolens.sinks import Artefact, RunInfo
 
 __all__ = [
@@ -108,6 +109,7 @@ def exam_record(prediction: Prediction) -> dict[str, Any]:
         "images": [_image_record(image) for image in prediction.images],
         "unreadable": [_unreadable_record(item) for item in prediction.unreadable],
         "warnings": [str(caution) for caution in prediction.cautions],
+        **machine_record(prediction),
         "quality": quality_record(prediction.quality),
     }
 

@@ -7,7 +7,7 @@ import type { Point } from "../../viewer/exam";
 import type { Descriptors } from "../../viewer/tools/descriptors";
 
 export type Id = number;
-export type Role = "uploader" | "reader" | "arbiter" | "administrator";
+export type Role = "uploader" | "reader" | "arbiter" | "administrator" | "health_worker";
 export type Stage = "code" | "password" | "second_factor" | "open";
 
 export interface RoleAt {
@@ -77,6 +77,8 @@ export interface Site {
   readonly reading_mode: ReadingMode;
   readonly order: Order;
   readonly double_reading: boolean;
+  /** Urgent findings are announced by e-mail. */
+  readonly notice_mail: boolean;
   readonly language: string;
 }
 
@@ -337,6 +339,12 @@ export interface Recall {
   readonly closed_at: string | null;
   readonly closed_by: string | null;
   readonly reason: string | null;
+}
+
+/** Where messages to a person go; whether the server can send any. */
+export interface EmailView {
+  readonly email: string | null;
+  readonly can_send: boolean;
 }
 
 export interface AuditEntry {

@@ -13,7 +13,9 @@ import { AnswerSummary } from "./answer_summary";
 import { Artefacts } from "./artefacts";
 import { ClinicalPanel } from "./clinical";
 import { Comparison } from "./comparison";
+import { Consents } from "./consents";
 import { Drafting } from "./drafting";
+import { ExamOutcomes } from "./exam_outcomes";
 import { Locked, Revising } from "./locked";
 import { NextExam } from "./next_exam";
 import type { PanelProps } from "./panel_props";
@@ -58,6 +60,8 @@ export function ReadingPanel(props: PanelProps) {
         detail={detail}
         seesAi={!detail.ai_hidden}
       />
+      <Consents exam={detail.id} />
+      <ExamOutcomes key={`outcomes ${detail.id}`} {...props} />
       <Artefacts key={detail.id} detail={detail} />
     </aside>
   );
