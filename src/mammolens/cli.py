@@ -14,6 +14,7 @@ import typer
 from mammolens import (
     DISCLAIMER,
     cli_bench,
+    cli_clinical,
     cli_datasets,
     cli_node,
     cli_outcomes,
@@ -36,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_datasets.app, name="datasets")
+app.add_typer(cli_clinical.app, name="fuse")
 app.add_typer(cli_node.app, name="node")
 app.add_typer(cli_outcomes.app, name="outcomes")
 app.add_typer(cli_pathology.app, name="pathology")
@@ -94,6 +96,20 @@ CompleteViews = Annotated[
         help="Views without which an exam is never low. Name fewer only if the exam is complete"
         " without the others: one-view screening, or a breast that was removed.",
     ),
+]
+Clinical = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="Clinical data: CSV, Excel, HL7 v2, FHIR R4; repeatable."),
+]
+Fusion = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FUSION.json", help="Add the clinical data to the scores with this fusion."
+    ),
+]
+Risk = Annotated[
+    bool,
+    typer.Option("--risk", help="State the 5-year risk (BCRAT) too; it is no part of the scores."),
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Package = Annotated[
@@ -168,6 +184,9 @@ def analyze(
     pseudonymise: Pseudonymise = False,
     time_limit: TimeLimit = 300.0,
     complete_views: CompleteViews = "RCC,LCC,RMLO,LMLO",
+    clinical: Clinical = None,
+    fusion: Fusion = None,
+    risk: Risk = False,
 ) -> None:
     """Analyse exams, or marked regions of one image, and write the results."""
     inputs, names = _inputs(paths or [], sample), names_in(sinks)
@@ -178,12 +197,13 @@ def analyze(
 
     views = parse_views(names_in(complete_views))
     options = AnalysisOptions(
-        jobs, prevalence, pseudonymise, time_limit, needs_pictures(names), views
+        jobs, prevalence, pseudonymise, time_limit, needs_pictures(names), views, risk=risk
     )
     if region:
         return _analyze_regions(inputs, region, out, model, names, options)
+    beside = tuple(clinical or ()), fusion
     with console.progress_bar("exams") as on_progress:
-        summary, info = run_exams(inputs, out, model, names, options, on_progress)
+        summary, info = run_exams(inputs, out, model, names, options, on_progress, *beside)
     console.show_run(summary, info)
     raise typer.Exit(summary.exit_code)
 

@@ -5,9 +5,10 @@ log-probability over views) → exam (maximum over breasts) → triage category 
 Marked regions of one image go another way, to a `RegionReport` (`regions`).
 """
 
-from mammolens.analysis.exam import AnalysisOptions, analyze_exam, analyze_paths
+from mammolens.analysis.exam import analyze_exam, analyze_paths
 from mammolens.analysis.findings import locate
 from mammolens.analysis.low import shown_by
+from mammolens.analysis.options import AnalysisOptions
 from mammolens.analysis.pooling import (
     pool_breast,
     pool_exam,

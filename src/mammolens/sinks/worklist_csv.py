@@ -12,8 +12,10 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from mammolens.clinical import item_words
 from mammolens.core import Laterality, Prediction, Unreadable
 from mammolens.sinks import Artefact, RunInfo
+from mammolens.sinks._clinical import contribution_words
 from mammolens.sinks._refused import refused_words, sort_refused
 from mammolens.sinks._worklist import images_in_order, reading_key
 from mammolens.wording import CATEGORY_WORDS, table_cell, view_name
@@ -36,6 +38,10 @@ COLUMNS: Final = {
     "n_unreadable": "number of images that may show a breast and were not analysed",
     "not_analysed": "those images by their views, and why; what else was passed over",
     "warnings": "names of the warnings of the exam and its images",
+    "malignancy_images": "probability of malignancy from the images alone, if a fusion was used",
+    "contributions": "what each input of the fusion added to the log-odds, such as age +0.21",
+    "clinical": "clinical data with value, source and date",
+    "risk": "5-year risk of BCRAT, 0–1; no part of the scores",
     "elapsed_s": "seconds of analysis",
     "prevalence": "share of malignant breasts that the probabilities stand for",
     "prevalence_from": "site, where it was stated; else model: that of the model's own data",
@@ -83,6 +89,10 @@ def _cells(prediction: Prediction, run: RunInfo) -> _Cells:
         len(sort_refused(prediction).missed),
         table_cell(" ".join(refused_words(prediction))),
         table_cell(" ".join(dict.fromkeys(caution.name for caution in cautions))),
+        _rounded(prediction.fusion.images_malignant if prediction.fusion else None),
+        table_cell("; ".join(contribution_words(prediction.fusion))),
+        table_cell("; ".join(map(item_words, prediction.clinical))),
+        _rounded(prediction.risk.risk if prediction.risk else None),
         round(prediction.elapsed_s, 2),
         prediction.prevalence,
         "site" if run.prevalence_stated else "model",

@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from mammolens import DISCLAIMER, __version__
 from mammolens.serve.portal import (
     audit_trail,
+    clinical,
     devices,
     events,
     exams,
@@ -70,6 +71,7 @@ ROUTERS = (
     devices.router,
     exams.router,
     exams.patients,
+    clinical.router,
     uploads.router,
     events.router,
     me.router,

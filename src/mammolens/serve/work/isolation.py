@@ -21,6 +21,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, Final
 
+from mammolens.clinical import Fusion, read_fusion
 from mammolens.errors import MammolensError, ModelError
 from mammolens.model import ModelPackage
 from mammolens.serve import logs
@@ -208,6 +209,8 @@ def _serve(pipe: Connection, settings: NodeSettings, threads: int | None) -> Non
     try:
         package = ModelPackage.load(settings.model.name, threads=threads)
         shadow = _load_shadow(settings, threads)
+        path = settings.model.fusion
+        fusion = None if path is None else read_fusion(path, package.model_id)
         opened = join_state(settings)
     except Exception as error:
         pipe.send(explain(error).text)
@@ -216,7 +219,7 @@ def _serve(pipe: Connection, settings: NodeSettings, threads: int | None) -> Non
         pipe.send(None)
         with contextlib.suppress(EOFError, OSError):
             while True:
-                pipe.send(_answer(state, package, shadow, pipe.recv()))
+                pipe.send(_answer(state, package, fusion, shadow, pipe.recv()))
 
 
 def _load_shadow(settings: NodeSettings, threads: int | None) -> ModelPackage | None:
@@ -235,6 +238,7 @@ def _load_shadow(settings: NodeSettings, threads: int | None) -> ModelPackage | 
 def _answer(
     state: NodeState,
     package: ModelPackage,
+    fusion: Fusion | None,
     shadow: ModelPackage | None,
     task: Job | _Silent | list[PictureTask],
 ) -> tuple[Outcome, list[ResultFile]] | list[Picture] | ShadowScore | Failure | None:
@@ -242,7 +246,7 @@ def _answer(
         if isinstance(task, _Silent):
             return score_silently(state, shadow, task.job) if shadow is not None else None
         if isinstance(task, Job):
-            return perform(state, package, task)
+            return perform(state, package, task, fusion)
         return make_pictures(state, package, task)
     except Exception as error:
         kind = type(error).__name__

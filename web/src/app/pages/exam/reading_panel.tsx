@@ -10,6 +10,7 @@ import { useAction, useLoad } from "../../parts/hooks";
 import { useQueued } from "../../parts/use_device";
 import { AnswerSummary } from "./answer_summary";
 import { Artefacts } from "./artefacts";
+import { ClinicalPanel } from "./clinical";
 import { Comparison } from "./comparison";
 import { Drafting } from "./drafting";
 import { ExamOutcomes } from "./exam_outcomes";
@@ -52,6 +53,11 @@ export function ReadingPanel(props: PanelProps) {
       )}
       <MyReading {...props} isAsked={opinion !== null} />
       <ExamOutcomes key={`outcomes ${detail.id}`} {...props} />
+      <ClinicalPanel
+        key={`${detail.id} ${detail.revision} ${detail.ai_hidden}`}
+        detail={detail}
+        seesAi={!detail.ai_hidden}
+      />
       <Artefacts key={detail.id} detail={detail} />
     </aside>
   );
