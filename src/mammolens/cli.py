@@ -6,6 +6,7 @@ Heavy modules are imported only when a command runs, so that ``--help`` is fast.
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,12 +17,22 @@ from mammolens import (
     cli_bench,
     cli_clinical,
     cli_datasets,
+    cli_monitor,
     cli_node,
     cli_outcomes,
     cli_pathology,
     cli_runs,
 )
-from mammolens.cli_options import Jobs, Out, Overrides, RunFile, names_in, print_progress
+from mammolens.cli_options import (
+    Cluster,
+    Jobs,
+    Out,
+    Overrides,
+    RunFile,
+    Tls,
+    names_in,
+    print_progress,
+)
 from mammolens.extras import need_extra
 from mammolens.sinks import needs_pictures, sink_names
 
@@ -38,6 +49,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_datasets.app, name="datasets")
 app.add_typer(cli_clinical.app, name="fuse")
+app.add_typer(cli_monitor.app, name="monitor")
 app.add_typer(cli_node.app, name="node")
 app.add_typer(cli_outcomes.app, name="outcomes")
 app.add_typer(cli_pathology.app, name="pathology")
@@ -78,6 +90,7 @@ Sinks = Annotated[
     str,
     typer.Option(metavar="LIST", help=f"Which of {', '.join(sink_names())}; separated by commas."),
 ]
+_SINKS = "json,csv,overlay,html"
 Prevalence = Annotated[
     float | None,
     typer.Option(metavar="P", help="Restate probabilities for this share of breasts with cancer."),
@@ -178,7 +191,7 @@ def analyze(
     sample: Sample = False,
     model: Model = None,
     region: Regions = None,
-    sinks: Sinks = "json,csv,overlay,html",
+    sinks: Sinks = _SINKS,
     jobs: Jobs = 1,
     prevalence: Prevalence = None,
     pseudonymise: Pseudonymise = False,
@@ -187,6 +200,8 @@ def analyze(
     clinical: Clinical = None,
     fusion: Fusion = None,
     risk: Risk = False,
+    cluster: Cluster = None,
+    tls: Tls = None,
 ) -> None:
     """Analyse exams, or marked regions of one image, and write the results."""
     inputs, names = _inputs(paths or [], sample), names_in(sinks)
@@ -199,6 +214,13 @@ def analyze(
     options = AnalysisOptions(
         jobs, prevalence, pseudonymise, time_limit, needs_pictures(names), views, risk=risk
     )
+    if cluster is not None:
+        if region or sinks != _SINKS or jobs != 1 or clinical or fusion:
+            words = (
+                "writes Parquet alone, its workers are the jobs, and it takes no clinical data yet"
+            )
+            raise typer.BadParameter(words, param_hint="--cluster")
+        return _analyze_archive(inputs, out, model, options, cluster, tls)
     if region:
         return _analyze_regions(inputs, region, out, model, names, options)
     beside = tuple(clinical or ()), fusion
@@ -264,6 +286,25 @@ def export(run: RunFolder, package: Package) -> None:
 
     export_run(run, package, print_progress)
     typer.echo(package)
+
+
+def _analyze_archive(
+    paths: list[Path],
+    out: Path,
+    model: str | None,
+    options: AnalysisOptions,
+    cluster: str,
+    tls: Path | None,
+) -> None:
+    need_extra("scale")
+    from mammolens import console
+    from mammolens.scale import analyze_archive
+
+    options = replace(options, display=False)
+    with console.progress_bar("files found, then exams") as on_progress:
+        summary = analyze_archive(paths, out, model, options, cluster, tls, on_progress)
+    console.show_archive(summary)
+    raise typer.Exit(summary.exit_code)
 
 
 def _analyze_regions(

@@ -14,7 +14,7 @@ from mammolens.cli_options import Out, names_in
 if TYPE_CHECKING:
     from mammolens.outcomes import Case, Exam
 
-__all__ = ["app", "audit", "choose", "manifest", "shadow", "thresholds"]
+__all__ = ["app", "audit", "choose", "fairness", "manifest", "shadow", "thresholds"]
 
 app = typer.Typer(
     help="Set exams against what pathology found later.", no_args_is_help=True, add_completion=False
@@ -51,6 +51,10 @@ CompleteUntil = Annotated[
         metavar="DAY",
         help="Until when every outcome is in the table; else the day of the latest outcome.",
     ),
+]
+Who = Annotated[str, typer.Option(metavar="NAME", help="Who is judged: ai or readers.")]
+Alpha = Annotated[
+    float, typer.Option(metavar="P", help="Chance of any false alarm, over all looks and groups.")
 ]
 
 Since = Annotated[
@@ -104,6 +108,31 @@ def audit(
     )
     _, files = write_audit(exams, outcomes, out, settings, ai=ai)
     console.show_written((*files, *write_report(out)))
+
+
+@app.command()
+def fairness(
+    exams: Exams,
+    outcomes: Outcomes,
+    out: Out,
+    who: Who = "ai",
+    by: By = "site,machine,density,age",
+    edition: Edition = "5th",
+    positive: Positive = None,
+    ai: Ai = None,
+    ai_positive: AiPositive = "high",
+    complete_until: CompleteUntil = None,
+    alpha: Alpha = 0.05,
+) -> None:
+    """Watch subgroups over time: valid at every look, however often it is run."""
+    from mammolens import console
+    from mammolens.outcomes import FairnessSettings, write_fairness
+
+    until = complete_until.date() if complete_until else None
+    settings = FairnessSettings(tuple(names_in(by)), who, ai_positive, edition, positive, alpha)
+    found, files = write_fairness(exams, outcomes, out, settings, complete_until=until, ai=ai)
+    console.show_alarms(found)
+    console.show_written(files)
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
 `exams` reads the readers' table, `results` the outcomes of patients, `linking` joins them and
 decides which exams have a known truth, `figures` computes shares with intervals, `audit` puts them
-together and `files` writes them. An outcome that is not known never counts as "no cancer".
+together, `fairness` watches subgroups over time, and `files` writes them. An outcome that is not
+known never counts as "no cancer".
 
 `report_links` and `regions` say to which exam and finding a pathology report belongs. `manifest`,
 `choosing` and `proposals` close the loop: labels, exams to label next, and changes that a site
@@ -15,8 +16,9 @@ from mammolens.outcomes.audit import AXES, SCHEMA, Audit, Settings, audit_exams
 from mammolens.outcomes.choosing import Choice, choice_table, choose
 from mammolens.outcomes.editions import CRITERIA, DEFAULT, EDITIONS, positive_rule
 from mammolens.outcomes.exams import AiAnswer, Exam, read_ai, read_exams
+from mammolens.outcomes.fairness import FairnessSettings, fairness_over_time
 from mammolens.outcomes.figures import FIGURES, PAIRED, ai_rule
-from mammolens.outcomes.files import FILE, write_audit
+from mammolens.outcomes.files import FAIRNESS_FILE, FILE, write_audit, write_fairness
 from mammolens.outcomes.linking import Case, Linked, Reason, link
 from mammolens.outcomes.manifest import write_outcome_manifest
 from mammolens.outcomes.proposals import compare_models, propose
@@ -28,6 +30,7 @@ __all__ = [
     "CRITERIA",
     "DEFAULT",
     "EDITIONS",
+    "FAIRNESS_FILE",
     "FIGURES",
     "FILE",
     "PAIRED",
@@ -37,6 +40,7 @@ __all__ = [
     "Case",
     "Choice",
     "Exam",
+    "FairnessSettings",
     "Finding",
     "Linked",
     "Outcome",
@@ -47,6 +51,7 @@ __all__ = [
     "choice_table",
     "choose",
     "compare_models",
+    "fairness_over_time",
     "link",
     "positive_rule",
     "propose",
@@ -54,5 +59,6 @@ __all__ = [
     "read_exams",
     "read_outcomes",
     "write_audit",
+    "write_fairness",
     "write_outcome_manifest",
 ]

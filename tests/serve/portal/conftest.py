@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,18 @@ import pytest
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 
-from mammolens.serve import people, reading
+from mammolens.monitor import ExamValues
+from mammolens.serve import monitoring, people, reading
 from mammolens.serve.holdings import NodeState, Store, retention
 from mammolens.serve.people import Session, passwords
 from mammolens.serve.portal import open_portal
 from mammolens.serve.record import (
+    ALARMS,
     EXAMS,
     OUTCOMES,
     REPORTS,
     SESSIONS,
+    SHARES,
     SITES,
     Database,
     PersonRole,
@@ -44,6 +48,7 @@ CAST = {
     "north-reader": ("north", PersonRole.READER),
     "north-uploader": ("north", PersonRole.UPLOADER),
     "north-arbiter": ("north", PersonRole.ARBITER),
+    "north-worker": ("north", PersonRole.HEALTH_WORKER),
     "south-head": ("south", PersonRole.ADMINISTRATOR),
     "south-reader": ("south", PersonRole.READER),
 }
@@ -127,8 +132,20 @@ def _read(house: House, site: int) -> dict[str, int]:
     newcomer = house.person("newcomer").id
     asked = reading.ask_opinion(database, reader, exams[1], newcomer, "A mass?")
     every = {"open_only": True, "before": None, "limit": 1}
+    with database.write() as connection:
+        watched = ExamValues({"score": 0.0}, "MG1", "S1", "model")
+        monitoring.enter_result(database, connection, exams[0], 1, watched)
+    monitoring.take_in(database, NodeSettings())
+    monitor = monitoring.list_monitors(database, house.person("admin"), None, 1)[0][0].id
+    with database.write() as connection:
+        alarm = {"monitor_id": monitor, "measure": "score", "direction": "higher", "since": 1}
+        alarm |= {"n_before": 0, "n_after": 1, "mean_before": 0.0, "mean_after": 0.0}
+        connection.execute(ALARMS.insert().values(alarm | {"raised_at": house.clock.now}))
     return {
+        "monitor_id": monitor,
+        "alarm_id": 1,
         "exam_id": exams[1],
+        "share_id": _share(house, exams[1], draft.id),
         "reading_id": draft.id,
         "signed_id": signed.id,
         "opinion_id": asked.id,
@@ -136,6 +153,15 @@ def _read(house: House, site: int) -> dict[str, int]:
         "recall_id": reading.list_recalls(database, reader, **every).items[0].id,
         "outcome_id": _outcome(house, site, exams[1]),
     }
+
+
+def _share(house: House, exam: int, reading_id: int) -> int:
+    row = {"exam_id": exam, "reading_id": reading_id, "person_id": house.person("north-reader").id}
+    row |= {"token_hash": "0" * 64, "code_hash": "0" * 64, "failures": 0, "openings": 0}
+    times = {"created_at": house.clock.now, "expires_at": house.clock.now + timedelta(days=7)}
+    with house.database.write() as connection:
+        made = connection.execute(SHARES.insert().values(row | times).returning(SHARES.c.id))
+        return int(made.scalar_one())
 
 
 def _outcome(house: House, site: int, exam: int) -> int:

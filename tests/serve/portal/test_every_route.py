@@ -45,6 +45,9 @@ OWN_READING = "401 404 404 {} 403 401 401 401 403 {}"
 NEW = {"name": "new.person", "display_name": "New", "roles": [{"site": 1, "role": "reader"}]}
 OF_EXAM = "401 404 {0} {1} 403 401 401 401 403 {1}"
 """What belongs to an exam; the site shows the AI to everybody (test_exams hides it)."""
+LOOKED_AFTER = "401 200 403 {0} 403 401 401 401 403 {1}"
+"""For who looks after a site; another sees a list of its own."""
+MONITORED = "401 404 403 {0} 403 401 401 401 403 {1}"
 AUDITED = "401 403 403 200 403 401 401 401 403 200"
 UPLOADED = "401 404 404 {0} 403 401 401 401 403 {0}"
 NO_PROVIDER = "404 404 404 404 404 404 404 404 404 404"
@@ -147,6 +150,7 @@ TABLE = {
     "GET /api/v1/exams": Row("north-head", LIST),
     "GET /api/v1/exams/{exam_id}": Row("north-head", OF_EXAM.format(200, 200)),
     "GET /api/v1/exams/{exam_id}/viewer": Row("north-head", OF_EXAM.format(200, 200)),
+    "GET /api/v1/exams/{exam_id}/quality": Row("north-head", OF_EXAM.format(200, 200)),
     "GET /api/v1/exams/{exam_id}/ai": Row("north-head", OF_EXAM.format(200, 200)),
     "GET /api/v1/exams/{exam_id}/previews/{sop_instance_uid}": Row(
         "north-head", OF_EXAM.format(404, 404)
@@ -166,11 +170,46 @@ TABLE = {
     "PUT /api/v1/exams/{exam_id}/site": Row(
         "admin", "401 404 403 200 403 401 401 401 403 403", {"site_id": None}
     ),
+    "POST /api/v1/exams/{exam_id}/shares": Row(
+        "north-reader",
+        "401 404 409 409 403 401 401 401 403 403",
+        lambda cast: {"reading_id": cast.things["reading_id"]},
+        "north-reader",
+    ),
+    "GET /api/v1/exams/{exam_id}/shares": Row(
+        "north-reader", "401 404 200 200 403 401 401 401 403 403", None, "north-head"
+    ),
+    "DELETE /api/v1/exams/{exam_id}/shares/{share_id}": Row(
+        "north-reader", "401 404 204 204 403 401 401 401 403 403", None, "north-head"
+    ),
+    "POST /api/v1/shares/opening": Row(
+        "admin", FOR_ALL.replace("200", "404"), {"token": "t" * 43, "code": "12345678"}
+    ),
+    "GET /api/v1/exams/{exam_id}/consents": Row("north-worker", OF_EXAM.format(200, 200)),
+    "GET /api/v1/model": Row("north-worker", LIST),
+    "GET /api/v1/model/files/{digest}": Row("north-worker", LIST.replace("200", "404")),
     "GET /api/v1/patients/{key}/exams": Row("north-head", OF_EXAM.format(404, 404)),
     "GET /api/v1/audit": Row("admin", AUDITED),
     "GET /api/v1/audit/verification": Row("admin", AUDITED),
     "GET /api/v1/me/filters": Row("admin", LIST),
     "PUT /api/v1/me/filters": Row("admin", OWN.format(204), []),
+    "GET /api/v1/me/email": Row("admin", OWN.format(200)),
+    "PUT /api/v1/me/email": Row("admin", OWN.format(200), {"email": "a@b.example"}),
+    "GET /api/v1/monitor": Row("north-head", LOOKED_AFTER.format(200, 200)),
+    "GET /api/v1/monitor/alarms": Row("north-head", LOOKED_AFTER.format(200, 200)),
+    "GET /api/v1/monitor/{monitor_id}": Row("north-head", MONITORED.format(200, 200)),
+    "GET /api/v1/monitor/{monitor_id}/measures/{measure}": Row(
+        "north-head", MONITORED.format(200, 200)
+    ),
+    "PUT /api/v1/monitor/{monitor_id}/mute": Row(
+        "north-head", MONITORED.format(200, 403), {"until": None}
+    ),
+    "POST /api/v1/monitor/{monitor_id}/restart": Row(
+        "north-head", MONITORED.format(200, 403), {"measures": ["score"]}
+    ),
+    "POST /api/v1/monitor/alarms/{alarm_id}/acknowledgement": Row(
+        "north-head", MONITORED.format(200, 403)
+    ),
     "GET /api/v1/me/settings": Row("admin", LIST),
     "PUT /api/v1/me/settings": Row("admin", OWN.format(204), {}),
     "OPTIONS /api/v1/uploads": Row("north-uploader", LIST.replace("200", "204")),
@@ -316,6 +355,7 @@ def test_a_stranger_may_call_the_sign_in_and_the_page_alone(stage):
         "/api/v1/sign-in": ["GET", "POST"],
         "/api/v1/sign-in/oidc": ["GET"],
         "/api/v1/sign-in/oidc/callback": ["GET"],
+        "/api/v1/shares/opening": ["POST"],
     }
 
 
@@ -337,6 +377,7 @@ def test_each_caller_hears_what_the_table_says(with_upload, caller):
             token_id=cast.known["north-head"].token_id,
             upload_id=UPLOAD,
             device_id="d" * 43,
+            digest="f" * 64,
             sop_instance_uid="1.2.3",
             sink="json",
             key="1-x",
@@ -345,6 +386,7 @@ def test_each_caller_hears_what_the_table_says(with_upload, caller):
             instance="1.2.3",
             numbers="1",
             tag="7FE00010",
+            measure="score",
             **cast.things,
         )
         who = {

@@ -6,10 +6,12 @@ import { App } from "./App";
 import { makeClient } from "./api/client";
 import { devicesApi } from "./api/devices";
 import { examsApi } from "./api/exams";
+import { modelApi } from "./api/model";
 import { outcomesApi } from "./api/outcomes";
 import { auditApi, peopleApi, sitesApi } from "./api/people";
 import { followUpApi, readingsApi } from "./api/readings";
 import { accountApi, sessionApi } from "./api/session";
+import { sharesApi } from "./api/shares";
 import { uploadsApi } from "./api/uploads";
 import { makeDevice } from "./device/build";
 import { makeKeeping } from "./device/kept_answers";
@@ -49,6 +51,8 @@ function makeApis(): Apis {
     followUp: followUpApi(client),
     uploads,
     devices: devicesApi(client),
+    model: modelApi(client),
+    shares: sharesApi(client),
     device: device.desk,
     outbox: device.outbox,
     line: kept,

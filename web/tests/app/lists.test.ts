@@ -140,6 +140,7 @@ describe("files", () => {
   test("totals leave out what was cancelled", () => {
     const item = (id: number, changes: Partial<UploadItem>): UploadItem => ({
       id,
+      from: null,
       name: "a",
       bytes: 10,
       sent: 0,
@@ -155,14 +156,8 @@ describe("files", () => {
 });
 
 test("the navigation shows what a person may use", () => {
-  expect(pagesOf(makePerson())).toEqual([
-    "worklist",
-    "opinions",
-    "notices",
-    "recalls",
-    "outcomes",
-    "device",
-  ]);
+  const own = ["worklist", "opinions", "notices", "recalls", "outcomes", "analysis", "device"];
+  expect(pagesOf(makePerson())).toEqual(own);
   const uploader = makePerson({ roles: [{ site: 1, role: "uploader" }] });
   expect(pagesOf(uploader)).toContain("upload");
   expect(pagesOf(uploader)).not.toContain("opinions");

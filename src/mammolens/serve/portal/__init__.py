@@ -18,17 +18,21 @@ from mammolens import DISCLAIMER, __version__
 from mammolens.serve.portal import (
     audit_trail,
     clinical,
+    consents,
     devices,
     events,
     exams,
     follow_ups,
     me,
+    model_package,
+    monitor,
     outcomes,
     people,
     reading_reports,
     readings,
     second_readings,
     session,
+    shares,
     sign_in,
     sites,
     tokens,
@@ -80,6 +84,10 @@ ROUTERS = (
     second_readings.router,
     follow_ups.router,
     reading_reports.router,
+    shares.router,
+    consents.router,
+    model_package.router,
+    monitor.router,
     outcomes.router,
 )
 
@@ -103,7 +111,8 @@ def add_portal(app: FastAPI, portal: Portal, page: Path | None) -> Mapping[str, 
         """Give the OpenAPI document of the API."""
         return JSONResponse(_openapi(app))
 
-    strangers = {f"{API}{path}": methods for path, methods in sign_in.OPEN_TO_STRANGERS.items()}
+    open_paths = {**sign_in.OPEN_TO_STRANGERS, **shares.OPEN_TO_STRANGERS}
+    strangers = {f"{API}{path}": methods for path, methods in open_paths.items()}
     return {**strangers, **add_pages(app, page)}
 
 

@@ -58,6 +58,8 @@ STATUSES: Final[Mapping[Refusal, int]] = {
     Refusal.IN_ARBITRATION: 409,
     Refusal.EXAM_CHANGED: 409,
     Refusal.AI_CHANGED: 409,
+    Refusal.SHARE_LOCKED: 423,
+    Refusal.CONSENT: 422,
 }
 MOST_ERRORS: Final = 20
 

@@ -30,9 +30,18 @@ from mammolens.serve.record.database import (
     server_time,
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
+from mammolens.serve.record.field_tables import CONSENTS, SHARES
 from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
+from mammolens.serve.record.monitor_tables import (
+    ALARMS,
+    ALERTS,
+    MONITORS,
+    OBSERVATIONS,
+    AlertKind,
+    Channel,
+)
 from mammolens.serve.record.outcome_tables import (
     DECISIONS,
     OUTCOMES,
@@ -108,10 +117,13 @@ from mammolens.serve.record.worklist_rows import (
 __all__ = [
     "ADDENDA",
     "AI_VIEWS",
+    "ALARMS",
+    "ALERTS",
     "API_TOKENS",
     "AUDIT",
     "CLINICAL_ITEMS",
     "COMMITMENTS",
+    "CONSENTS",
     "CURRENT",
     "DECISIONS",
     "DELIVERIES",
@@ -127,7 +139,9 @@ __all__ = [
     "IS_PRIOR",
     "JOBS",
     "KEYRING",
+    "MONITORS",
     "NOTICES",
+    "OBSERVATIONS",
     "OPINIONS",
     "OUTCOMES",
     "OVERLAYS",
@@ -146,6 +160,7 @@ __all__ = [
     "ROUNDS",
     "SESSIONS",
     "SHADOW_SCORES",
+    "SHARES",
     "SITES",
     "STEPS",
     "SUPERSEDED",
@@ -153,7 +168,9 @@ __all__ = [
     "UPLOADS",
     "UPLOAD_MEMBERS",
     "WAITS",
+    "AlertKind",
     "AuditHead",
+    "Channel",
     "Database",
     "ExamHeader",
     "ExamOrder",

@@ -35,6 +35,7 @@ __all__ = [
     "STEPS",
     "Role",
     "WorkState",
+    "work_columns",
 ]
 
 
@@ -79,7 +80,7 @@ def _one_of(column: str, kinds: type[Enum], name: str) -> sa.CheckConstraint:
     return sa.CheckConstraint(f"{column} IN ({listed})", name=name)
 
 
-def _work_columns() -> tuple[SchemaItem, ...]:
+def work_columns() -> tuple[SchemaItem, ...]:
     """Columns of all leased work: the holder, the end of the lease, the number of attempts."""
     return (
         sa.Column("state", sa.String(16), nullable=False),
@@ -187,7 +188,7 @@ JOBS: Final = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("exam_id", sa.ForeignKey("exams.id"), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
-    *_work_columns(),
+    *work_columns(),
     sa.UniqueConstraint("exam_id", "version"),
     sqlite_autoincrement=True,
 )
@@ -252,7 +253,7 @@ DELIVERIES: Final = sa.Table(
     sa.Column("exam_id", sa.ForeignKey("exams.id"), nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("route", sa.String(64), nullable=False),
-    *_work_columns(),
+    *work_columns(),
     sa.UniqueConstraint("file_id", "route"),
     sqlite_autoincrement=True,
 )
@@ -326,7 +327,7 @@ STEPS: Final = sa.Table(
     sa.Column("phase", sa.String(16), nullable=False),
     sa.Column("work", sa.Text),
     sa.Column("cancel_asked", sa.Boolean, nullable=False),
-    *_work_columns(),
+    *work_columns(),
     sa.UniqueConstraint("server", "sop_instance_uid"),
     sqlite_autoincrement=True,
 )

@@ -6,6 +6,12 @@
 from __future__ import annotations
 
 from mammolens.serve.settings.loading import child_environment, load_settings
+from mammolens.serve.settings.monitor import (
+    AlertSettings,
+    MailSettings,
+    MonitorSettings,
+    WebhookSettings,
+)
 from mammolens.serve.settings.node import (
     DimseSettings,
     ExamSettings,
@@ -23,12 +29,15 @@ from mammolens.serve.settings.uploads import UploadSettings
 from mammolens.serve.settings.web import UpsSettings, WebSettings, is_loopback, secret_key
 
 __all__ = [
+    "AlertSettings",
     "DeidentifySettings",
     "DimseSettings",
     "ExamSettings",
     "IntakeSettings",
     "JobSettings",
+    "MailSettings",
     "ModelSettings",
+    "MonitorSettings",
     "NodeSettings",
     "OidcSettings",
     "PathologySettings",
@@ -38,6 +47,7 @@ __all__ = [
     "UploadSettings",
     "UpsSettings",
     "WebSettings",
+    "WebhookSettings",
     "child_environment",
     "is_loopback",
     "load_settings",

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from mammolens.core import TriageCategory
 from mammolens.model import DEFAULT_MODEL
 from mammolens.serve.settings.exams import ExamSettings
+from mammolens.serve.settings.monitor import AlertSettings, MonitorSettings
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
 from mammolens.serve.settings.pathology import PathologySettings
 from mammolens.serve.settings.people import OidcSettings, PeopleSettings
@@ -282,6 +283,8 @@ class NodeSettings(BaseSettings):
         examples=[{"dimse:MG1": "north", "folder:scanner": "south"}],
     )
     uploads: UploadSettings = UploadSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    alerts: AlertSettings = AlertSettings()
     people: PeopleSettings = PeopleSettings()
     oidc: OidcSettings | None = Field(
         None, description="OpenID Connect provider for signing in; none: passwords only"

@@ -17,6 +17,7 @@ from mammolens.serve.uploads.coming import (
     list_uploads,
     open_writer,
 )
+from mammolens.serve.uploads.consents import Consent, KeptConsent, list_consents
 from mammolens.serve.uploads.receiving import (
     MemberResult,
     Receiver,
@@ -25,6 +26,8 @@ from mammolens.serve.uploads.receiving import (
 )
 
 __all__ = [
+    "Consent",
+    "KeptConsent",
     "MemberResult",
     "Progress",
     "Receiver",
@@ -34,6 +37,7 @@ __all__ = [
     "begin_upload",
     "cancel_upload",
     "find_upload",
+    "list_consents",
     "list_progress",
     "list_uploads",
     "open_writer",

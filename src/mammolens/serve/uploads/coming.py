@@ -20,13 +20,8 @@ import sqlalchemy as sa
 
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.people import Person, Refusal, Refused
-from mammolens.serve.record import (
-    UPLOAD_MEMBERS,
-    UPLOADS,
-    PersonRole,
-    UploadState,
-    audit,
-)
+from mammolens.serve.record import UPLOAD_MEMBERS, UPLOADS, UploadState, audit
+from mammolens.serve.uploads.consents import Consent, enter_consent
 from mammolens.serve.uploads.files import (
     away,
     check_room,
@@ -34,7 +29,7 @@ from mammolens.serve.uploads.files import (
     remove_file,
     upload_path,
 )
-from mammolens.serve.uploads.sites import upload_site
+from mammolens.serve.uploads.sites import may_upload, upload_site, upload_sites
 
 __all__ = [
     "Progress",
@@ -85,6 +80,7 @@ def begin_upload(
     name: str,
     length: int,
     keep: Callable[[sa.Connection, str], object] | None = None,
+    consent: Consent | None = None,
 ) -> Upload:
     """Begin an upload.
 
@@ -94,11 +90,14 @@ def begin_upload(
         Key or number of the site; ``None``: the only one where the person uploads.
     keep
         Called with the number of the upload in the transaction that enters it.
+    consent
+        What the patient agreed to; health workers must send it.
 
     Raises
     ------
     Refused
-        The person uploads at no such site, it is too large, or too many are open.
+        The person uploads at no such site, it is too large, too many are open, or a consent is
+        missing.
     StorageError
         The disk is full.
     """
@@ -109,6 +108,8 @@ def begin_upload(
     path = upload_path(state, upload_id)
     with state.database.read() as connection:
         site_id = upload_site(connection, person, site)
+    if not may_upload(person, site_id, has_consent=consent is not None):
+        raise Refused(Refusal.CONSENT)
     check_room(state, length)
     open_locked(path, make=True).close()
     try:
@@ -128,8 +129,11 @@ def begin_upload(
                 "state": (UploadState.COMING if length else UploadState.WHOLE).value,
                 "created_at": now,
                 "changed_at": now,
+                "consent_id": consent.id if consent is not None else None,
             }
             connection.execute(UPLOADS.insert().values(**row))
+            if consent is not None:
+                enter_consent(state, connection, person, site_id, consent)
             detail: audit.Detail = {"site": site_id, "bytes": length, "upload": upload_id[:8]}
             audit.append(state.database, connection, person.actor, "upload_begun", None, detail)
             if keep is not None:
@@ -166,7 +170,7 @@ def list_uploads(state: NodeState, person: Person) -> list[Upload]:
 
 def list_progress(connection: sa.Connection, person: Person) -> list[Progress]:
     """Say how far the newest uploads of a person are."""
-    if not person.sites_as(PersonRole.UPLOADER):
+    if not upload_sites(person):
         return []
     asked = (
         sa.select(UPLOADS)
@@ -291,7 +295,7 @@ def open_writer(state: NodeState, person: Person, upload_id: str, offset: int) -
     """
     with state.database.read() as connection:
         row = _own(connection, person, upload_id)
-        if not person.may(PersonRole.UPLOADER, row.site_id):
+        if not may_upload(person, row.site_id, has_consent=row.consent_id is not None):
             raise Refused(Refusal.NOT_ALLOWED)
     _end_writer(upload_id)
     if row.state != UploadState.COMING.value:

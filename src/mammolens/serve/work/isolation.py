@@ -208,9 +208,9 @@ def _serve(pipe: Connection, settings: NodeSettings, threads: int | None) -> Non
     logs.configure(settings.log.level)
     try:
         package = ModelPackage.load(settings.model.name, threads=threads)
-        shadow = _load_shadow(settings, threads)
         path = settings.model.fusion
         fusion = None if path is None else read_fusion(path, package.model_id)
+        shadow = _load_shadow(settings, threads)
         opened = join_state(settings)
     except Exception as error:
         pipe.send(explain(error).text)

@@ -26,6 +26,7 @@ from mammolens.exams import ExamPlan, identity_cautions, load_exam, parse_views
 from mammolens.images import ImageFile, identify
 from mammolens.images.dicom import describe_dicom
 from mammolens.model import ModelPackage
+from mammolens.monitor import exam_values
 from mammolens.run import describe_run
 from mammolens.serve import logs
 from mammolens.serve.clinical import items_of
@@ -110,6 +111,7 @@ def perform(
         failure=None if scores else "; ".join(c.message for c in prediction.cautions),
         withheld=any(caution.name == "low_withheld" for caution in prediction.cautions),
         overlay=pack(ai_overlay(prediction)),
+        watched=exam_values(prediction),
         breasts=tuple(
             (one.laterality.value, one.scores.malignant)
             for one in prediction.breasts

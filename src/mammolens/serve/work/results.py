@@ -11,7 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from mammolens.core import ModelId, TriageCategory
+from mammolens.monitor import ExamValues
 from mammolens.serve.holdings import Store, Stored
+from mammolens.serve.monitoring import enter_result
 from mammolens.serve.record import (
     DELIVERIES,
     EXAMS,
@@ -101,7 +103,8 @@ class Outcome:
     """The outcome of an analysis; probabilities are ``None`` exactly if it failed.
 
     `cautions` are names, not sentences, without identifiers. `doubts` are (name, text), and
-    `withheld` means that the exam would have been low without them; `overlay` is packed JSON.
+    `withheld` means that the exam would have been low without them; `overlay` is packed JSON;
+    `watched` is for the drift monitor.
     """
 
     category: TriageCategory
@@ -117,6 +120,7 @@ class Outcome:
     failure: str | None = None
     withheld: bool = False
     overlay: bytes | None = None
+    watched: ExamValues | None = None
     breasts: tuple[tuple[str, float], ...] = ()
 
     def verdict(self, revision: int) -> Verdict:
@@ -250,6 +254,8 @@ def commit_result(
         enter_verdict(connection, job.exam_id, outcome.verdict(revision))
         doubt_verdict(connection, EXAMS.c.id == job.exam_id, EXAMS.c.version > job.version)
         _enter_overlay(connection, job.exam_id, int(result_id), outcome.overlay)
+        if revision == 1 and outcome.watched is not None:
+            enter_result(database, connection, job.exam_id, int(result_id), outcome.watched)
         routes_before, sent = _earlier_deliveries(connection, job.exam_id)
         for file in files:
             file_id = _enter_file(connection, int(result_id), file)

@@ -52,6 +52,8 @@ export interface UploadItem extends AnyItem {
   /** Where its pieces go; null: it was not begun. */
   readonly url: string | null;
   readonly sent: number;
+  /** Further metadata, such as the patient's consent; older items have none. */
+  readonly facts?: Readonly<Record<string, string>>;
 }
 
 export type QueueItem = ReadingItem | UploadItem;

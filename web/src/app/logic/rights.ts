@@ -24,10 +24,19 @@ export function worksOn(
   return site !== null && hasRole(person, role, site);
 }
 
+/** Whether a person examines patients in the community, and is shown nothing of the AI. */
+export function examinesAlone(person: Person): boolean {
+  const others = ["reader", "arbiter", "administrator"] as const;
+  const sees = person.is_administrator || others.some((role) => hasRole(person, role));
+  return hasRole(person, "health_worker") && !sees;
+}
+
 /** Pages of the navigation for a person, in order. The server decides again at each request. */
 export function pagesOf(person: Person): readonly PageName[] {
   const reads = hasRole(person, "reader") || hasRole(person, "arbiter");
+  const examines = examinesAlone(person);
   const pages: [PageName, boolean][] = [
+    ["field", hasRole(person, "health_worker")],
     ["worklist", true],
     ["arbitration", hasRole(person, "arbiter")],
     ["opinions", reads],
@@ -36,10 +45,12 @@ export function pagesOf(person: Person): readonly PageName[] {
     ["outcomes", reads || administers(person)],
     ["site-audit", administers(person)],
     ["upload", hasRole(person, "uploader") || administers(person)],
+    ["analysis", !examines],
     ["device", true],
     ["people", administers(person)],
     ["sites", administers(person)],
     ["audit", person.is_administrator],
+    ["monitor", administers(person)],
   ];
   return pages.filter(([, shown]) => shown).map(([page]) => page);
 }

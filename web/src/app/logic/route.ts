@@ -9,6 +9,8 @@ export const PAGES = [
   "arbitration",
   "patients",
   "upload",
+  "analysis",
+  "field",
   "opinions",
   "notices",
   "recalls",
@@ -17,6 +19,7 @@ export const PAGES = [
   "people",
   "sites",
   "audit",
+  "monitor",
   "account",
   "device",
 ] as const;

@@ -1,8 +1,9 @@
 /** The category of an exam: a word, a shape and a colour. Each of the three suffices alone. */
 
 import type { AiSummary, Category, ExamRow, ExamStatus } from "../api/types";
+import { examinesAlone } from "../logic/rights";
 import type { AppKey } from "../messages/text";
-import { useFrame } from "./app_context";
+import { useDesk, useFrame } from "./app_context";
 
 const SHAPES: Readonly<Record<Category | "hidden" | "pending", string>> = {
   /** A filled triangle. */
@@ -38,7 +39,11 @@ const HIDDEN: Partial<Record<ExamStatus, AppKey>> = {
 
 /** What the AI says of an exam, in one cell. */
 export function AiCell({ row }: { row: Pick<ExamRow, "ai" | "ai_hidden" | "status"> }) {
-  const { words } = useFrame();
+  const { words, person } = useDesk();
+  if (examinesAlone(person)) {
+    const key = row.status === "signed" ? "field.has-reading" : "field.waiting-reader";
+    return <span className="category quiet">{words.say(key)}</span>;
+  }
   // In the mode triage only the category is told, and nothing else.
   if (row.ai === null && row.ai_hidden) {
     return (

@@ -10,7 +10,7 @@ from mammolens.serve.record.utc import UtcTime
 __all__ = ["branch_labels", "depends_on", "down_revision", "downgrade", "revision", "upgrade"]
 
 revision = "v0012"
-down_revision: str | None = "v0010"
+down_revision: str | None = "v0011"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -10,7 +10,7 @@ from mammolens.serve.record.utc import UtcTime
 __all__ = ["branch_labels", "depends_on", "down_revision", "downgrade", "revision", "upgrade"]
 
 revision = "v0015"
-down_revision: str | None = "v0012"
+down_revision: str | None = "v0014"
 branch_labels: str | None = None
 depends_on: str | None = None
 
