@@ -122,7 +122,7 @@ def perform(
 
 
 def score_silently(state: NodeState, package: ModelPackage, job: Job) -> ShadowScore:
-    """Score an exam with a second model; nothing is written, and no sink is asked.
+    """Score an exam with a second model, without fusion; nothing is written, no sink is asked.
 
     Raises
     ------
