@@ -17,6 +17,7 @@ import pytest
 import mammolens
 
 from .conftest import ROOT, SHOTS, loopback
+from .desk import Desk
 from .test_phone import CACHED, PIN, PIXEL_7, STORED, WIDER, Phone, is_drawn, wait_for
 
 WORKER = "field.worker"
@@ -197,6 +198,22 @@ def test_an_analysis_is_cancelled_and_a_zip_is_opened(walk, tmp_path) -> None:
     choose(phone, [str(tmp_path / "letter.pdf")])
     phone.page.get_by_text("Nothing was analysed").wait_for()
     walk.look(phone, "analysis-nothing")
+
+
+def test_on_a_large_screen_the_views_hang_as_usual(walk) -> None:
+    desk = Desk(walk.browser, walk.service.address, "admin", walk.shots, "")
+    (cookie,) = walk.admin.client.cookies.jar
+    desk.context.add_cookies(
+        [{"name": cookie.name, "value": cookie.value, "url": walk.service.address}]
+    )
+    desk.page.goto("/#/analysis")
+    desk.page.get_by_text("Model mammolens").wait_for()
+    desk.page.get_by_label("Choose files", exact=True).last.set_input_files(walk.films)
+    desk.page.locator(".mammolens-viewer").wait_for(timeout=180_000)
+    desk.page.locator(".mammolens-viewer").scroll_into_view_if_needed()
+    desk.wait_drawn(4)
+    desk.shot("analysis-desk")
+    desk.close()
 
 
 def test_a_health_worker_begins_with_the_device(walk) -> None:
