@@ -5,9 +5,10 @@ log-probability over views) → exam (maximum over breasts) → triage category 
 Marked regions of one image go another way, to a `RegionReport` (`regions`).
 """
 
-from mammolens.analysis.exam import AnalysisOptions, analyze_exam, analyze_paths
+from mammolens.analysis.exam import analyze_exam, analyze_paths, analyze_plan
 from mammolens.analysis.findings import locate
 from mammolens.analysis.low import shown_by
+from mammolens.analysis.options import AnalysisOptions
 from mammolens.analysis.pooling import (
     pool_breast,
     pool_exam,
@@ -32,6 +33,7 @@ __all__ = [
     "RegionReport",
     "analyze_exam",
     "analyze_paths",
+    "analyze_plan",
     "analyze_region_file",
     "analyze_regions",
     "locate",

@@ -13,7 +13,7 @@ texts), `ages`.
 
 from __future__ import annotations
 
-from mammolens.images.files import ImageFile, find_files
+from mammolens.images.files import ImageFile, find_files, walk_files
 from mammolens.images.masks import read_mask
 from mammolens.images.picture_facts import PictureFacts, read_facts
 from mammolens.images.reader import HeaderInfo, identify, may_be_image, read_header, read_image
@@ -29,4 +29,5 @@ __all__ = [
     "read_header",
     "read_image",
     "read_mask",
+    "walk_files",
 ]

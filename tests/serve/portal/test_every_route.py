@@ -146,6 +146,14 @@ TABLE = {
     "GET /api/v1/exams/{exam_id}/artefacts/{sink}/{name:path}": Row(
         "north-head", OF_EXAM.format(404, 404)
     ),
+    "GET /api/v1/exams/{exam_id}/clinical": Row("north-head", OF_EXAM.format(200, 200)),
+    "PUT /api/v1/exams/{exam_id}/clinical": Row(
+        "north-uploader",
+        "401 404 403 200 403 401 401 401 403 200",
+        {"items": [{"name": "density", "value": "c"}]},
+        "north-head",
+    ),
+    "POST /api/v1/clinical": Row("north-uploader", "401 422 422 422 403 401 401 401 403 422"),
     "PUT /api/v1/exams/{exam_id}/site": Row(
         "admin", "401 404 403 200 403 401 401 401 403 403", {"site_id": None}
     ),

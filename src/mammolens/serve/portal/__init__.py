@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from mammolens import DISCLAIMER, __version__
 from mammolens.serve.portal import (
     audit_trail,
+    clinical,
     consents,
     devices,
     events,
@@ -72,6 +73,7 @@ ROUTERS = (
     devices.router,
     exams.router,
     exams.patients,
+    clinical.router,
     uploads.router,
     events.router,
     me.router,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from mammolens.serve.record import attempts, audit, leases, steps
 from mammolens.serve.record.attempts import HeldWork
 from mammolens.serve.record.audit import AuditHead
+from mammolens.serve.record.clinical_tables import CLINICAL_ITEMS
 from mammolens.serve.record.conditions import (
     CURRENT,
     IN_HANDS,
@@ -102,6 +103,7 @@ __all__ = [
     "AI_VIEWS",
     "API_TOKENS",
     "AUDIT",
+    "CLINICAL_ITEMS",
     "COMMITMENTS",
     "CONSENTS",
     "CURRENT",

@@ -15,8 +15,12 @@ export function sitesAs(person: Person, role: Role): readonly Id[] {
   return person.roles.filter((one) => one.role === role).map((one) => one.site);
 }
 
-/** Whether a person reads or arbitrates where an exam belongs. */
-export function worksOn(person: Person, site: Id | null, role: "reader" | "arbiter"): boolean {
+/** Whether a person reads, arbitrates or sends where an exam belongs. */
+export function worksOn(
+  person: Person,
+  site: Id | null,
+  role: "reader" | "arbiter" | "uploader",
+): boolean {
   return site !== null && hasRole(person, role, site);
 }
 
