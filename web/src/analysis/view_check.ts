@@ -9,6 +9,7 @@ import { type DeviceFile, readImage } from "./exams/files";
 import { admit } from "./gate/gate";
 import { prepare } from "./picture/prepare";
 import type { LoadCodec } from "./pixels/codecs";
+import { digestOf } from "./score/session";
 import { type Caution, Refusal, type Side, type View } from "./types";
 
 export interface ViewCheck {
@@ -45,6 +46,8 @@ export async function checkView(file: DeviceFile, load: LoadCodec): Promise<View
     refusal: null,
     cautions: [],
   };
+  if (!isDicom)
+    return { ...nothing, digest: await digestOf(bytes), refusal: await unreadable(bytes) };
   try {
     const image = await readImage(bytes, file.name, load);
     const view = prepare(image, INPUT);
@@ -72,6 +75,20 @@ export async function checkView(file: DeviceFile, load: LoadCodec): Promise<View
       view: known?.ref.view ?? null,
       refusal: { name, message },
     };
+  }
+}
+
+/**
+ * A photograph of a film: whether this browser decodes it. Glare, focus and edges are judged where it
+ * arrives, by the rules of photographs; the gate is for pictures that a detector or scanner made.
+ */
+async function unreadable(bytes: Uint8Array): Promise<ViewCheck["refusal"]> {
+  try {
+    const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]));
+    bitmap.close();
+    return null;
+  } catch {
+    return { name: "NotAnImage", message: "this browser cannot decode the picture" };
   }
 }
 
