@@ -1,6 +1,6 @@
 """Encrypt all encrypted data with a new key, while the node works: ``mammolens node rekey``.
 
-Identities, procedure steps and results are decrypted with any of the keys, and encrypted with the
+Identities, consents, procedure steps and results are decrypted with any of the keys, and encrypted with the
 newest key of the settings. Each row is changed in one transaction. After an interruption, the
 command is run again; it skips data with the new key. The key of pseudonyms is encrypted last, which
 shows that everything else is done.
@@ -17,10 +17,24 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mammolens.errors import ConfigError, StorageError
-from mammolens.serve.holdings.encryption import KEYRING_ROW, PSEUDONYMS, Seal, sealed_work
+from mammolens.serve.holdings.encryption import (
+    KEYRING_ROW,
+    PSEUDONYMS,
+    Seal,
+    consent_about,
+    sealed_work,
+)
 from mammolens.serve.holdings.faults import own_fault
 from mammolens.serve.holdings.state import NodeState
-from mammolens.serve.record import FILES, IDENTITIES, KEYRING, STEPS, Database, audit
+from mammolens.serve.record import (
+    CONSENTS,
+    FILES,
+    IDENTITIES,
+    KEYRING,
+    STEPS,
+    Database,
+    audit,
+)
 
 __all__ = ["Rekeyed", "rekey"]
 
@@ -35,6 +49,7 @@ class Rekeyed:
     identities: int
     steps: int
     files: int
+    consents: int = 0
 
 
 def rekey(state: NodeState) -> Rekeyed:
@@ -66,6 +81,7 @@ def rekey(state: NodeState) -> Rekeyed:
         ),
         _rows(state.database, STEPS.c.id, STEPS.c.work, partial(_work, seal), closed),
         _files(state, closed),
+        _rows(state.database, CONSENTS.c.id, CONSENTS.c.said, partial(_consent, seal), closed),
     )
     if closed:
         kinds = ", ".join(f"{closed.count(kind)} {kind}" for kind in dict.fromkeys(closed))
@@ -89,6 +105,15 @@ def _identity(seal: Seal, row: sa.Row[Any]) -> bytes | None:
     about = row.digest.encode()
     is_done = seal.is_current(row.sealed)
     return None if is_done else seal.close(seal.open(row.sealed, about), about)
+
+
+def _consent(seal: Seal, row: sa.Row[Any]) -> bytes | None:
+    """Encrypt a consent again; ``None`` if it is not encrypted or has the newest key."""
+    said, about = json.loads(row.said), consent_about(row.id)
+    sealed = sealed_work(said)
+    if not sealed or seal.is_current(sealed):
+        return None
+    return json.dumps(seal.close_work(seal.open_work(said, about), about)).encode()
 
 
 def _work(seal: Seal, row: sa.Row[Any]) -> str | None:
