@@ -304,8 +304,8 @@ def rekey(config: Config = None) -> None:
 
         done = encrypt_again(state)
     counts = (
-        f"{done.identities} identities, {done.consents} consents, {done.steps} steps,"
-        f" {done.files} files"
+        f"{done.identities} identities, {done.consents} consents, {done.reports} reports,"
+        f" {done.steps} steps, {done.files} files"
     )
     typer.echo(f"sealed with the new key: {counts}")
     typer.echo("older keys are needed only for older backups")

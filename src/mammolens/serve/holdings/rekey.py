@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from mammolens.errors import ConfigError, StorageError
 from mammolens.serve.holdings.encryption import (
     KEYRING_ROW,
+    MAGIC,
     PSEUDONYMS,
     Seal,
     consent_about,
@@ -31,6 +32,7 @@ from mammolens.serve.record import (
     FILES,
     IDENTITIES,
     KEYRING,
+    REPORTS,
     STEPS,
     Database,
     audit,
@@ -49,6 +51,7 @@ class Rekeyed:
     identities: int
     steps: int
     files: int
+    reports: int = 0
     consents: int = 0
 
 
@@ -81,6 +84,7 @@ def rekey(state: NodeState) -> Rekeyed:
         ),
         _rows(state.database, STEPS.c.id, STEPS.c.work, partial(_work, seal), closed),
         _files(state, closed),
+        _rows(state.database, REPORTS.c.id, REPORTS.c.body, partial(_report, seal), closed),
         _rows(state.database, CONSENTS.c.id, CONSENTS.c.said, partial(_consent, seal), closed),
     )
     if closed:
@@ -114,6 +118,14 @@ def _consent(seal: Seal, row: sa.Row[Any]) -> bytes | None:
     if not sealed or seal.is_current(sealed):
         return None
     return json.dumps(seal.close_work(seal.open_work(said, about), about)).encode()
+
+
+def _report(seal: Seal, row: sa.Row[Any]) -> bytes | None:
+    """Encrypt a pathology report again; ``None`` if it is not encrypted or has the newest key."""
+    if not row.body.startswith(MAGIC) or seal.is_current(row.body):
+        return None
+    about = row.digest.encode()
+    return seal.close(seal.open(row.body, about), about)
 
 
 def _work(seal: Seal, row: sa.Row[Any]) -> str | None:

@@ -82,6 +82,7 @@ class SiteView(BaseModel):
     order: ExamOrder = Field(description="triage partly unblinds readers of the second-reader mode")
     double_reading: bool
     language: Language = Field(description="of the reports to referrers")
+    notice_mail: bool = Field(description="whether urgent findings are announced by e-mail")
 
 
 def view_person(person: Person, sites: frozenset[int] | None = None) -> PersonView:
@@ -117,4 +118,5 @@ def view_site(site: Site) -> SiteView:
         order=site.exam_order,
         double_reading=site.double_reading,
         language="de" if site.language == "de" else "en",
+        notice_mail=site.notice_mail,
     )

@@ -6,6 +6,7 @@ import { hashTo } from "../../logic/route";
 import { isUnderWay, isUseless, type UploadItem } from "../../logic/upload_list";
 import type { AppKey } from "../../messages/text";
 import { useDesk } from "../../parts/app_context";
+import { Quality } from "../../parts/quality";
 import type { Uploader } from "./uploader";
 
 /** Fewer files than this are shown at once. */
@@ -14,6 +15,7 @@ const FEW = 6;
 export function UploadLine({ item, uploader }: { item: UploadItem; uploader: Uploader }) {
   const { words } = useDesk();
   const { members } = item;
+  const exams = [...new Set(members.flatMap((member) => member.exam_id ?? []))];
   const state = isUseless(item) ? "useless" : item.state;
   return (
     <li className={`upload-line upload-${state}`}>
@@ -53,6 +55,8 @@ export function UploadLine({ item, uploader }: { item: UploadItem; uploader: Upl
           </ul>
         </details>
       )}
+      {item.state === "done" &&
+        exams.slice(0, FEW).map((exam) => <Quality key={exam} exam={exam} />)}
     </li>
   );
 }
