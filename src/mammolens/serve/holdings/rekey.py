@@ -1,9 +1,9 @@
 """Encrypt all encrypted data with a new key, while the node works: ``mammolens node rekey``.
 
-Identities, consents, procedure steps and results are decrypted with any of the keys, and encrypted with the
-newest key of the settings. Each row is changed in one transaction. After an interruption, the
-command is run again; it skips data with the new key. The key of pseudonyms is encrypted last, which
-shows that everything else is done.
+Identities, consents, reports, procedure steps and results are decrypted with any of the keys, and
+encrypted with the newest key of the settings. Each row is changed in one transaction. After an
+interruption, the command is run again; it skips data with the new key. The key of pseudonyms is
+encrypted last, which shows that everything else is done.
 """
 
 from __future__ import annotations
