@@ -44,6 +44,7 @@ from mammolens.exams import STANDARD_VIEWS, ExamPlan, View, load_exam, plan_exam
 from mammolens.images import find_files
 from mammolens.images.ages import exam_age
 from mammolens.model import ModelPackage
+from mammolens.photograph import refuse_photographed
 from mammolens.prefetching import prefetch
 from mammolens.preprocess import display_of, prepare
 from mammolens.quality import admit
@@ -161,6 +162,7 @@ def analyze_exam(
             _check_time(began, options)
             view = prepare(mammogram, config)
             doubts = admit(view, model.card.gate)
+            refuse_photographed(mammogram)
             kept.append((mammogram, replace(view, cautions=view.cautions + doubts)))
         except (InputError, ModelError) as error:
             refused.append(_unscored(mammogram, error))

@@ -39,6 +39,8 @@ class Refusal(str, Enum):
     """There are as many as there may be."""
     TOO_LARGE = "too_large"
     """It is longer than it may be, or than it was said to be."""
+    NO_FILM = "no_film"
+    """The settings of this node do not allow films, nor photographs of them."""
     SITE = "site"
     """It must be said for which site this is."""
     OFFSET = "offset"

@@ -1,7 +1,9 @@
 """Uploads over HTTP, which go on after a break: tus 1.0 with creation and termination.
 
 The metadata `filename` names the file for its sender, `site` says for which site it is (key or
-number; left out where the person uploads at one alone). `X-HTTP-Method-Override` is not obeyed.
+number; left out where the person uploads at one alone). For a photograph of a film,
+`photograph` is its view (RCC, LCC, RMLO, LMLO), `patient` the patient ID, `examDate` the date of
+the films (YYYY-MM-DD). `X-HTTP-Method-Override` is not obeyed.
 
 Source: https://tus.io/protocols/resumable-upload
 """
@@ -107,7 +109,8 @@ def begin_upload(
     given = _metadata(upload_metadata)
     name = given.get("relativePath") or given.get("filename") or "unnamed"
     asked = portal.state, caller.person, given.get("site") or None, name, upload_length
-    upload_id = once(repeat, lambda: uploads.begin_upload(*asked, repeat.keep).id)
+    photograph = uploads.read_facts(given)
+    upload_id = once(repeat, lambda: uploads.begin_upload(*asked, repeat.keep, photograph).id)
     if upload_length == 0:
         portal.receiver.wake(portal.state)
     response.headers["Location"] = f"{API}/uploads/{upload_id}"

@@ -17,6 +17,7 @@ from mammolens.serve.uploads.coming import (
     list_uploads,
     open_writer,
 )
+from mammolens.serve.uploads.photographs import PhotographFacts, read_facts
 from mammolens.serve.uploads.receiving import (
     MemberResult,
     Receiver,
@@ -26,6 +27,7 @@ from mammolens.serve.uploads.receiving import (
 
 __all__ = [
     "MemberResult",
+    "PhotographFacts",
     "Progress",
     "Receiver",
     "Upload",
@@ -37,5 +39,6 @@ __all__ = [
     "list_progress",
     "list_uploads",
     "open_writer",
+    "read_facts",
     "read_result",
 ]

@@ -15,6 +15,9 @@ const PAUSES_MS = [500, 1500, 4000, 10000, 20000];
 
 export type UploadProgress = (sentBytes: number) => void;
 
+/** Further metadata of an upload. */
+export type UploadFacts = Readonly<Record<string, string>>;
+
 export interface Upload {
   readonly url: string;
 }
@@ -24,14 +27,18 @@ export function uploadsApi(
   pauses: readonly number[] = PAUSES_MS,
   pieceBytes = PIECE_BYTES,
 ) {
-  /** @param once the sender's own name of the upload: begun twice, it is one */
+  /**
+   * @param once the sender's own name of the upload: begun twice, it is one
+   * @param more what else is said of the file: that it is a photograph of a film
+   */
   async function begin(
     file: { readonly bytes: number; readonly type?: string },
     name: string,
     site: number | null,
     once?: string,
+    more: UploadFacts = {},
   ): Promise<Upload> {
-    const facts: Record<string, string> = { filename: name, filetype: file.type ?? "" };
+    const facts: Record<string, string> = { ...more, filename: name, filetype: file.type ?? "" };
     if (site !== null) facts.site = String(site);
     const response = await client.send("POST", "/uploads", {
       ...(once !== undefined && { idempotencyKey: once }),
@@ -87,8 +94,15 @@ export function uploadsApi(
       site: number | null,
       progress: UploadProgress,
       signal: AbortSignal,
+      more?: UploadFacts,
     ): Promise<Upload> {
-      const upload = await begin({ bytes: file.size, type: file.type }, name, site);
+      const upload = await begin(
+        { bytes: file.size, type: file.type },
+        name,
+        site,
+        undefined,
+        more,
+      );
       let offset = 0;
       let failures = 0;
       while (offset < file.size) {

@@ -46,6 +46,8 @@ export interface UploadItem extends AnyItem {
   readonly kind: "upload";
   readonly name: string;
   readonly site: number | null;
+  /** What else is said of the file. */
+  readonly facts?: Readonly<Record<string, string>>;
   readonly bytes: number;
   readonly pieces: number;
   readonly key: string;

@@ -1,6 +1,6 @@
 /** Files that wait on the device: cut into encrypted pieces, sent from where the server has them. */
 
-import type { UploadsApi } from "../api/uploads";
+import type { UploadFacts, UploadsApi } from "../api/uploads";
 import { newId, type UploadItem } from "./queue_items";
 import type { OpenVault } from "./vault";
 
@@ -19,6 +19,7 @@ export async function keepFile(
   name: string,
   site: number | null,
   keep: (item: UploadItem) => Promise<void>,
+  facts: UploadFacts = {},
 ): Promise<UploadItem> {
   const item: UploadItem = {
     kind: "upload",
@@ -28,6 +29,7 @@ export async function keepFile(
     code: null,
     name,
     site,
+    facts,
     bytes: file.size,
     pieces: Math.ceil(file.size / PIECE_BYTES),
     key: newId(),
@@ -62,7 +64,7 @@ export async function sendUpload(item: UploadItem, sender: UploadSender): Promis
   const { uploads, vault } = sender;
   let now = item;
   if (now.url === null) {
-    const { url } = await uploads.begin(now, now.name, now.site, now.key);
+    const { url } = await uploads.begin(now, now.name, now.site, now.key, now.facts);
     now = { ...now, url };
     await sender.keep(now);
   }

@@ -1,7 +1,7 @@
 /** Sending exams in: files, folders or a zip, by choice or by drag and drop. */
 
 import { type DragEvent, useEffect, useRef, useState, useSyncExternalStore } from "react";
-import type { UploadsApi } from "../../api/uploads";
+import type { UploadFacts, UploadsApi } from "../../api/uploads";
 import { orFull } from "../../device/full";
 import { keepFile } from "../../device/send_upload";
 import type { OpenVault } from "../../device/vault";
@@ -13,6 +13,7 @@ import { ProblemNote, SelectField } from "../../parts/form";
 import { useAction, useTitle } from "../../parts/hooks";
 import { QueueList } from "../../parts/queue_list";
 import { useDevice, useQueue } from "../../parts/use_device";
+import { PhotographForm } from "./photograph_form";
 import { UploadLine } from "./upload_line";
 import { makeUploader, type Uploader } from "./uploader";
 
@@ -43,18 +44,23 @@ export default function UploadPage() {
   const folder = useRef<HTMLInputElement>(null);
   const site = chosen || (possible.length === 1 ? String(possible[0].id) : "");
 
-  const add = (found: readonly NamedFile[]) => {
+  const add = (found: readonly NamedFile[], facts: UploadFacts = {}) => {
     const wanted = found.filter(({ name }) => !isLeftOut(name));
     setLeftOut(found.length - wanted.length);
     const at = site === "" ? null : Number(site);
-    if (device.vault === null) uploader.add(wanted, at);
-    else void keep(device.vault, wanted, at);
+    if (device.vault === null) uploader.add(wanted, at, facts);
+    else void keep(device.vault, wanted, at, facts);
   };
   /** On a device that keeps data, files go by its queue: a closed tab or a new start loses none. */
-  const keep = async (vault: OpenVault, wanted: readonly NamedFile[], at: number | null) => {
+  const keep = async (
+    vault: OpenVault,
+    wanted: readonly NamedFile[],
+    at: number | null,
+    facts: UploadFacts,
+  ) => {
     for (const { file, name } of wanted) {
       const isKept = await action.run(() =>
-        orFull(() => keepFile(vault, file, name, at, outbox.add)),
+        orFull(() => keepFile(vault, file, name, at, outbox.add, facts)),
       );
       if (!isKept) return;
       void outbox.send();
@@ -72,7 +78,7 @@ export default function UploadPage() {
   const drop = (event: DragEvent) => {
     event.preventDefault();
     setOver(false);
-    if (site !== "") void fromDrop(event.dataTransfer).then(add);
+    if (site !== "") void fromDrop(event.dataTransfer).then((found) => add(found));
   };
   const over = (event: DragEvent) => {
     event.preventDefault();
@@ -137,6 +143,10 @@ export default function UploadPage() {
           }}
         />
       </div>
+      <PhotographForm
+        isReady={site !== ""}
+        send={(file, facts) => add([{ file, name: `${facts.photograph} ${file.name}` }], facts)}
+      />
       <ProblemNote problem={action.problem} />
       {device.state === "open" && <p className="quiet">{words.say("upload.kept")}</p>}
       <QueueList

@@ -4,14 +4,14 @@
  */
 
 import { asProblem } from "../../api/problem";
-import type { Upload, UploadsApi } from "../../api/uploads";
+import type { Upload, UploadFacts, UploadsApi } from "../../api/uploads";
 import type { NamedFile } from "../../logic/files";
 import { isUnderWay, type UploadItem, withItem } from "../../logic/upload_list";
 
 export interface Uploader {
   readonly items: readonly UploadItem[];
   subscribe(listener: () => void): () => void;
-  add(files: readonly NamedFile[], site: number | null): void;
+  add(files: readonly NamedFile[], site: number | null, facts?: UploadFacts): void;
   /** Follows a file that the queue of this device has sent. */
   adopt(name: string, bytes: number, upload: Upload): void;
   cancel(id: number): void;
@@ -27,6 +27,7 @@ const MOST_QUESTIONS = 400;
 interface Job {
   readonly file: NamedFile;
   readonly site: number | null;
+  readonly facts: UploadFacts;
   abort: AbortController;
   upload: Upload | null;
 }
@@ -58,11 +59,11 @@ export function makeUploader(api: UploadsApi): Uploader {
   async function send(id: number): Promise<void> {
     const job = jobs.get(id);
     if (job === undefined) return;
-    const { file, site, abort } = job;
+    const { file, site, facts, abort } = job;
     change(id, { state: "sending", problem: null });
     try {
       const progress = (sent: number) => change(id, { sent });
-      job.upload = await api.send(file.file, file.name, site, progress, abort.signal);
+      job.upload = await api.send(file.file, file.name, site, progress, abort.signal, facts);
       change(id, { state: "taking-in", sent: file.file.size });
       // What the server does with it may take longer than sending the next file.
       void follow(id, job.upload, abort.signal);
@@ -108,10 +109,10 @@ export function makeUploader(api: UploadsApi): Uploader {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    add(files, site) {
+    add(files, site, facts = {}) {
       const added = files.map((file): UploadItem => {
         count += 1;
-        jobs.set(count, { file, site, abort: new AbortController(), upload: null });
+        jobs.set(count, { file, site, facts, abort: new AbortController(), upload: null });
         return {
           id: count,
           name: file.name,
@@ -129,7 +130,13 @@ export function makeUploader(api: UploadsApi): Uploader {
       count += 1;
       const id = count;
       const abort = new AbortController();
-      jobs.set(id, { file: { name, file: new File([], name) }, site: null, abort, upload });
+      jobs.set(id, {
+        file: { name, file: new File([], name) },
+        site: null,
+        facts: {},
+        abort,
+        upload,
+      });
       const at = { id, name, bytes, sent: bytes, members: [], problem: null };
       set([...items, { ...at, state: "taking-in" }]);
       void follow(id, upload, abort.signal);
