@@ -15,7 +15,7 @@ import argparse
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -57,7 +57,8 @@ def held_out(data: Path, most: int) -> list[Record]:
         shortest = min(found, key=len)
         chosen += shortest[: math.ceil((most - len(chosen)) / left)]
         found.remove(shortest)
-    return chosen
+    # Mixed, so that the first images of a run that was stopped are of all sets.
+    return sorted(chosen, key=lambda record: patient_digest((record.dataset, record.image_id)))
 
 
 def grey_of(mammogram: Mammogram) -> npt.NDArray[np.float64]:
@@ -110,30 +111,66 @@ def share(hits: int, n: int) -> str:
     return f"{hits}/{n} ({p:.1%}; {max(0, middle - half):.1%}–{min(1, middle + half):.1%})"
 
 
-def level_rows(records: list[Record], model: ModelPackage) -> Iterator[str]:
-    originals: dict[str, float] = {}
-    for level, strength in LEVELS.items():
-        faults: Counter[str] = Counter()
-        door: Counter[str] = Counter()
-        rows: list[tuple[Record, float]] = []
-        for record in records:
-            mammogram = read_record(record)
-            if record.image_id not in originals:
-                originals[record.image_id] = score(mammogram, model)
+@dataclass(frozen=True)
+class Row:
+    """One image at one level: its fault words or scores, and what the ordinary door said."""
+
+    level: str
+    image: str
+    before: float
+    after: float | None
+    faults: str
+    door: str
+
+
+def measured(records: list[Record], model: ModelPackage, kept: Path | None) -> Iterator[Row]:
+    """Measure every image at every level; what is in the table `kept` already is not done again."""
+    rows: dict[tuple[str, str], Row] = {}
+    if kept is not None and kept.is_file():
+        for line in kept.read_text("utf-8").splitlines():
+            level, image, before, after, faults, door = line.split(";")
+            score_after = float(after) if after else None
+            rows[level, image] = Row(level, image, float(before), score_after, faults, door)
+    for record in records:
+        mammogram, before = None, 0.0
+        for level, strength in LEVELS.items():
+            image = f"{record.dataset} {record.image_id}"
+            if (level, image) in rows:
+                yield rows[level, image]
+                continue
+            if mammogram is None:
+                mammogram = read_record(record)
+                before = score(mammogram, model)
             rng = generator(record, level)
             photograph = photograph_of(grey_of(mammogram), rng, strength)
-            door[ordinary_door(photograph, mammogram, model)] += 1
+            door = ordinary_door(photograph, mammogram, model)
+            after, faults = None, ""
             try:
-                rows.append((record, score(through_door(photograph, record), model)))
+                after = score(through_door(photograph, record), model)
             except BadPhotograph as error:
-                faults.update(error.faults)
-        labels = [bool(record.malignant) for record, _ in rows]
-        patients = [(record.dataset, record.patient_id) for record, _ in rows]
-        before = [originals[record.image_id] for record, _ in rows]
-        after = [value for _, value in rows]
+                faults = ",".join(error.faults)
+            row = Row(level, image, before, after, faults, door)
+            if kept is not None:
+                with kept.open("a", encoding="utf-8") as table:
+                    shown = "" if after is None else repr(after)
+                    table.write(f"{level};{image};{before!r};{shown};{faults};{door}\n")
+            yield row
+
+
+def level_lines(rows: list[Row], records: list[Record]) -> Iterator[str]:
+    by_image = {f"{record.dataset} {record.image_id}": record for record in records}
+    for level in LEVELS:
+        here = [row for row in rows if row.level == level]
+        taken = [row for row in here if row.after is not None]
+        faults = Counter(fault for row in here for fault in row.faults.split(",") if fault)
+        door = Counter(row.door for row in here)
+        of = [by_image[row.image] for row in taken]
+        labels = [bool(record.malignant) for record in of]
+        patients = [(record.dataset, record.patient_id) for record in of]
+        before, after = [row.before for row in taken], [row.after or 0.0 for row in taken]
         lost = auc_difference(labels, before, after, patients)
         yield (
-            f"{level}: accepted {share(len(rows), len(records))}; refused for {dict(faults)}; "
+            f"{level}: accepted {share(len(taken), len(here))}; refused for {dict(faults)}; "
             f"grey copy at the ordinary door {dict(door)}\n"
             f"  AUC {auc(labels, before):.3f} -> {auc(labels, after):.3f}, lost {lost}, "
             f"images {lost.n}, malignant {lost.n_positive}, patients {lost.n_groups}; "
@@ -163,15 +200,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--most", type=int, default=240, help="images")
     parser.add_argument("--bad", type=int, default=40, help="bad photographs of each kind")
+    parser.add_argument("--rows", type=Path, help="table to keep results in, and to go on from")
     asked = parser.parse_args()
     model = ModelPackage.load(DEFAULT_MODEL)
     records = held_out(asked.data, asked.most)
     sets = Counter(record.dataset for record in records)
     patients = {(record.dataset, record.patient_id) for record in records}
     print(f"{len(records)} images of {len(patients)} held-out patients: {dict(sets)}", flush=True)
-    for line in bad_rows(records, asked.bad):
+    rows = list(measured(records, model, asked.rows))
+    for line in level_lines(rows, records):
         print(line, flush=True)
-    for line in level_rows(records, model):
+    for line in bad_rows(records, asked.bad):
         print(line, flush=True)
 
 
