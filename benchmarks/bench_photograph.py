@@ -36,6 +36,8 @@ from mammolens.quality import admit
 
 SETS = ("ddsm", "mias", "inbreast")
 SEED = 20261130
+_ORDER = ("usual", "light", "strong")
+"""The level that is printed on the page is measured first."""
 
 
 def held_out(data: Path, most: int) -> list[Record]:
@@ -131,30 +133,28 @@ def measured(records: list[Record], model: ModelPackage, kept: Path | None) -> I
             level, image, before, after, faults, door = line.split(";")
             score_after = float(after) if after else None
             rows[level, image] = Row(level, image, float(before), score_after, faults, door)
-    for record in records:
-        mammogram, before = None, 0.0
-        for level, strength in LEVELS.items():
-            image = f"{record.dataset} {record.image_id}"
-            if (level, image) in rows:
-                yield rows[level, image]
-                continue
-            if mammogram is None:
-                mammogram = read_record(record)
-                before = score(mammogram, model)
+    originals = {row.image: row.before for row in rows.values()}
+    for level, record in ((level, record) for level in _ORDER for record in records):
+        image = f"{record.dataset} {record.image_id}"
+        if (level, image) not in rows:
+            mammogram = read_record(record)
+            if image not in originals:
+                originals[image] = score(mammogram, model)
             rng = generator(record, level)
-            photograph = photograph_of(grey_of(mammogram), rng, strength)
+            photograph = photograph_of(grey_of(mammogram), rng, LEVELS[level])
             door = ordinary_door(photograph, mammogram, model)
             after, faults = None, ""
             try:
                 after = score(through_door(photograph, record), model)
             except BadPhotograph as error:
                 faults = ",".join(error.faults)
-            row = Row(level, image, before, after, faults, door)
+            row = Row(level, image, originals[image], after, faults, door)
+            rows[level, image] = row
             if kept is not None:
                 with kept.open("a", encoding="utf-8") as table:
                     shown = "" if after is None else repr(after)
-                    table.write(f"{level};{image};{before!r};{shown};{faults};{door}\n")
-            yield row
+                    table.write(f"{level};{image};{row.before!r};{shown};{faults};{door}\n")
+        yield rows[level, image]
 
 
 def level_lines(rows: list[Row], records: list[Record]) -> Iterator[str]:
@@ -202,7 +202,8 @@ def main() -> None:
     parser.add_argument("--bad", type=int, default=40, help="bad photographs of each kind")
     parser.add_argument("--rows", type=Path, help="table to keep results in, and to go on from")
     asked = parser.parse_args()
-    model = ModelPackage.load(DEFAULT_MODEL)
+    cv2.setNumThreads(1)
+    model = ModelPackage.load(DEFAULT_MODEL, threads=1)
     records = held_out(asked.data, asked.most)
     sets = Counter(record.dataset for record in records)
     patients = {(record.dataset, record.patient_id) for record in records}

@@ -176,15 +176,17 @@ def _developed(
     sigma = max(strength.blur * strength.film_px, 0.3)
     seen = cv2.GaussianBlur(np.asarray(seen, np.float32), (0, 0), sigma)
     fine = (rng.uniform(0.15, 0.45, 2) * np.array([rows, columns]) / 12).astype(np.float32)
-    seen *= 1 + strength.moire / 2 * (
-        np.sin(fine[0] * y + fine[1] * x) + np.sin(fine[1] * y - fine[0] * x)
-    )
+    # sin(ay + bx) + sin(by - ax), from waves in one dimension
+    waves = np.sin(fine[0] * y) * np.cos(fine[1] * x) + np.cos(fine[0] * y) * np.sin(fine[1] * x)
+    waves += np.sin(fine[1] * y) * np.cos(fine[0] * x) - np.cos(fine[1] * y) * np.sin(fine[0] * x)
+    seen *= 1 + strength.moire / 2 * waves
     brightest = float(np.percentile(seen[::7, ::7], 99))
     # Where nothing is bright, the phone does not make it bright.
     seen *= rng.uniform(0.85, 1.0) / brightest if brightest > 0.1 else 1.0
     colours = seen[..., None] * np.array([0.95, 1.0, 1.04], np.float32)
     spread = strength.noise * (np.sqrt(np.maximum(seen, 0)) + np.float32(0.25))
-    colours += rng.standard_normal(colours.shape, np.float32) * spread[..., None]
+    noise = rng.standard_normal(seen.shape, np.float32) * spread
+    colours += np.stack([np.roll(noise, shift, (0, 1)) for shift in (0, 37, 91)], axis=-1)
     coded = _CODES[np.clip(colours * (len(_CODES) - 1), 0, len(_CODES) - 1).astype(np.uint16)]
     _, stream = cv2.imencode(".jpg", coded[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, strength.jpeg])
     return np.asarray(cv2.imdecode(stream, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
