@@ -101,7 +101,7 @@ $(VENV)/.serve: pyproject.toml constraints-node.txt | $(PY)
 $(VENV)/.dev: pyproject.toml constraints-cpu.txt constraints-node.txt | $(PY)
 	@echo "installing mammolens with its training and development tools (some minutes)"
 	$(PIP) --constraint constraints-cpu.txt --constraint constraints-node.txt \
-		--editable '.[sample,dev,train,data,bench,report,dicom,serve,postgres,docs,web]'
+		--editable '.[sample,dev,train,data,bench,report,dicom,scale,serve,postgres,docs,web]'
 	@touch $(VENV)/.sample $(VENV)/.serve $@
 
 # Node is in the virtual environment whichever of the two made it.

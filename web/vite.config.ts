@@ -12,6 +12,8 @@ export default defineConfig({
     emptyOutDir: true,
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // The page of the application, and that of a referring doctor with a link.
+    rollupOptions: { input: { index: "index.html", share: "share.html" } },
     // Licences of what is built in have to go wherever it goes: into the wheel, too.
     license: { fileName: "licences.md" },
   },

@@ -54,7 +54,7 @@ class Postgres:
         options = [f"--{key}={value}" for key, value in settings.items()]
         command = [str(self.programs / "postgres"), "-D", str(self.folder / "data"), *options]
         ready = [str(self.programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
-        for _ in range(300):
+        for _ in range(900):
             # After a kill the old server's last children may still hold its memory.
             if self.process is None or self.process.poll() is not None:
                 with (self.folder / "log").open("ab") as log:

@@ -141,6 +141,7 @@ def exit_codes() -> str:
         ("1", "Something unforeseen happened, or the model or the destination cannot be used."),
         ("2", "Wrong usage, such as a path that does not exist. Nothing is written."),
         ("3", "An input was unreadable or an exam failed. Everything else was analysed."),
+        ("4", "A job on a cluster stopped before its end. The same command continues it."),
     ]
     return "\n\n".join(
         [

@@ -6,6 +6,7 @@ Heavy modules are imported only when a command runs, so that ``--help`` is fast.
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,13 +15,23 @@ import typer
 from mammolens import (
     DISCLAIMER,
     cli_bench,
+    cli_clinical,
     cli_datasets,
     cli_node,
     cli_outcomes,
     cli_pathology,
     cli_runs,
 )
-from mammolens.cli_options import Jobs, Out, Overrides, RunFile, names_in, print_progress
+from mammolens.cli_options import (
+    Cluster,
+    Jobs,
+    Out,
+    Overrides,
+    RunFile,
+    Tls,
+    names_in,
+    print_progress,
+)
 from mammolens.extras import need_extra
 from mammolens.sinks import needs_pictures, sink_names
 
@@ -36,6 +47,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_datasets.app, name="datasets")
+app.add_typer(cli_clinical.app, name="fuse")
 app.add_typer(cli_node.app, name="node")
 app.add_typer(cli_outcomes.app, name="outcomes")
 app.add_typer(cli_pathology.app, name="pathology")
@@ -84,6 +96,7 @@ Sinks = Annotated[
     str,
     typer.Option(metavar="LIST", help=f"Which of {', '.join(sink_names())}; separated by commas."),
 ]
+_SINKS = "json,csv,overlay,html"
 Prevalence = Annotated[
     float | None,
     typer.Option(metavar="P", help="Restate probabilities for this share of breasts with cancer."),
@@ -102,6 +115,20 @@ CompleteViews = Annotated[
         help="Views without which an exam is never low. Name fewer only if the exam is complete"
         " without the others: one-view screening, or a breast that was removed.",
     ),
+]
+Clinical = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="Clinical data: CSV, Excel, HL7 v2, FHIR R4; repeatable."),
+]
+Fusion = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FUSION.json", help="Add the clinical data to the scores with this fusion."
+    ),
+]
+Risk = Annotated[
+    bool,
+    typer.Option("--risk", help="State the 5-year risk (BCRAT) too; it is no part of the scores."),
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Package = Annotated[
@@ -171,12 +198,17 @@ def analyze(
     model: Model = None,
     region: Regions = None,
     photograph: Photographs = None,
-    sinks: Sinks = "json,csv,overlay,html",
+    sinks: Sinks = _SINKS,
     jobs: Jobs = 1,
     prevalence: Prevalence = None,
     pseudonymise: Pseudonymise = False,
     time_limit: TimeLimit = 300.0,
     complete_views: CompleteViews = "RCC,LCC,RMLO,LMLO",
+    clinical: Clinical = None,
+    fusion: Fusion = None,
+    risk: Risk = False,
+    cluster: Cluster = None,
+    tls: Tls = None,
 ) -> None:
     """Analyse exams, marked regions of one image, or photographs of films."""
     names = names_in(sinks)
@@ -188,14 +220,23 @@ def analyze(
 
     views = parse_views(names_in(complete_views))
     options = AnalysisOptions(
-        jobs, prevalence, pseudonymise, time_limit, needs_pictures(names), views
+        jobs, prevalence, pseudonymise, time_limit, needs_pictures(names), views, risk=risk
     )
     if photograph:
-        return _analyze_photographs(photograph, inputs or region, out, model, names, options)
+        others = inputs or region or clinical or fusion or cluster
+        return _analyze_photographs(photograph, others, out, model, names, options)
+    if cluster is not None:
+        if region or sinks != _SINKS or jobs != 1 or clinical or fusion:
+            words = (
+                "writes Parquet alone, its workers are the jobs, and it takes no clinical data yet"
+            )
+            raise typer.BadParameter(words, param_hint="--cluster")
+        return _analyze_archive(inputs, out, model, options, cluster, tls)
     if region:
         return _analyze_regions(inputs, region, out, model, names, options)
+    beside = tuple(clinical or ()), fusion
     with console.progress_bar("exams") as on_progress:
-        summary, info = run_exams(inputs, out, model, names, options, on_progress)
+        summary, info = run_exams(inputs, out, model, names, options, on_progress, *beside)
     console.show_run(summary, info)
     raise typer.Exit(summary.exit_code)
 
@@ -256,6 +297,25 @@ def export(run: RunFolder, package: Package) -> None:
 
     export_run(run, package, print_progress)
     typer.echo(package)
+
+
+def _analyze_archive(
+    paths: list[Path],
+    out: Path,
+    model: str | None,
+    options: AnalysisOptions,
+    cluster: str,
+    tls: Path | None,
+) -> None:
+    need_extra("scale")
+    from mammolens import console
+    from mammolens.scale import analyze_archive
+
+    options = replace(options, display=False)
+    with console.progress_bar("files found, then exams") as on_progress:
+        summary = analyze_archive(paths, out, model, options, cluster, tls, on_progress)
+    console.show_archive(summary)
+    raise typer.Exit(summary.exit_code)
 
 
 def _analyze_regions(

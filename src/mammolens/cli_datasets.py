@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mammolens.cli_options import pairs_in
+from mammolens.cli_options import Cluster, Tls, pairs_in
+from mammolens.extras import need_extra
 
 __all__ = ["app"]
 
@@ -52,13 +53,28 @@ def list_() -> None:
 
 
 @app.command()
-def build(name: Source, root: Root, out: TableOut, options: Options = None) -> None:
+def build(
+    name: Source,
+    root: Root,
+    out: TableOut,
+    options: Options = None,
+    cluster: Cluster = None,
+    tls: Tls = None,
+) -> None:
     """Read a data set and write its table; marked lesions go to lesions.csv in the same folder."""
     from mammolens import console
     from mammolens.data.manifest_writer import write_manifest
     from mammolens.data.sources import build_source
 
-    manifest = build_source(name, root, pairs_in(options, "--set"))
+    pairs = pairs_in(options, "--set")
+    if cluster is None:
+        manifest = build_source(name, root, pairs)
+    else:
+        need_extra("scale")
+        from mammolens.scale.datasets import build_with_workers
+
+        with console.progress_bar("headers") as on_progress:
+            manifest = build_with_workers(name, root, pairs, cluster, tls, on_progress)
     written = write_manifest(manifest, out)
     console.show_manifest(manifest)
     console.show_written(written)

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Jobs", "Out", "Overrides", "RunFile", "names_in", "pairs_in", "print_progress"]
+__all__ = [
+    "Cluster",
+    "Jobs",
+    "Out",
+    "Overrides",
+    "RunFile",
+    "Tls",
+    "names_in",
+    "pairs_in",
+    "print_progress",
+]
 
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")]
 Jobs = Annotated[int, typer.Option(min=1, metavar="N", help="How many at the same time.")]
@@ -16,6 +26,18 @@ RunFile = Annotated[Path, typer.Argument(metavar="RUN.toml", help="Configuration
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the run; repeatable."),
+]
+
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS|local:N",
+        help="Use a Dask scheduler, or N workers here, for an archive (needs the extra scale).",
+    ),
+]
+Tls = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder with ca.pem, cert.pem, key.pem for --cluster tls://."),
 ]
 
 

@@ -10,7 +10,7 @@ import typer
 
 from mammolens.cli_options import Out, names_in
 
-__all__ = ["app", "audit"]
+__all__ = ["app", "audit", "fairness"]
 
 app = typer.Typer(
     help="Set exams against what pathology found later.", no_args_is_help=True, add_completion=False
@@ -48,6 +48,10 @@ CompleteUntil = Annotated[
         help="Until when every outcome is in the table; else the day of the latest outcome.",
     ),
 ]
+Who = Annotated[str, typer.Option(metavar="NAME", help="Who is judged: ai or readers.")]
+Alpha = Annotated[
+    float, typer.Option(metavar="P", help="Chance of any false alarm, over all looks and groups.")
+]
 
 
 @app.callback()
@@ -76,3 +80,28 @@ def audit(
     settings = Settings(edition, positive, tuple(names_in(by)), ai_positive, until)
     _, files = write_audit(exams, outcomes, out, settings, ai=ai)
     console.show_written((*files, *write_report(out)))
+
+
+@app.command()
+def fairness(
+    exams: Exams,
+    outcomes: Outcomes,
+    out: Out,
+    who: Who = "ai",
+    by: By = "site,machine,density,age",
+    edition: Edition = "5th",
+    positive: Positive = None,
+    ai: Ai = None,
+    ai_positive: AiPositive = "high",
+    complete_until: CompleteUntil = None,
+    alpha: Alpha = 0.05,
+) -> None:
+    """Watch subgroups over time: valid at every look, however often it is run."""
+    from mammolens import console
+    from mammolens.outcomes import FairnessSettings, write_fairness
+
+    until = complete_until.date() if complete_until else None
+    settings = FairnessSettings(tuple(names_in(by)), who, ai_positive, edition, positive, alpha)
+    found, files = write_fairness(exams, outcomes, out, settings, complete_until=until, ai=ai)
+    console.show_alarms(found)
+    console.show_written(files)

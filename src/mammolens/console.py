@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -28,9 +35,12 @@ if TYPE_CHECKING:
     from mammolens.data.check import CheckReport
     from mammolens.data.manifest import Manifest
     from mammolens.data.sources import SourceInfo
+    from mammolens.scale import ArchiveSummary
 
 __all__ = [
     "progress_bar",
+    "show_alarms",
+    "show_archive",
     "show_check",
     "show_checks",
     "show_comparison",
@@ -54,10 +64,10 @@ _HEALTH_STYLES = {Health.OK: "green", Health.OPTIONAL: "yellow", Health.LACKING:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
     """Show a progress bar on standard error; the function that it yields takes (done, total).
 
-    Without a terminal, nothing is drawn.
+    It shows the time that has passed and the time left. Without a terminal, nothing is drawn.
     """
     console = Console(stderr=True)
     bar = Progress(
@@ -65,6 +75,7 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
         transient=True,
@@ -106,6 +117,34 @@ def show_run(summary: RunSummary, run: RunInfo) -> None:
         soft_wrap=True,
         highlight=False,
     )
+
+
+def show_alarms(found: Mapping[str, Any]) -> None:
+    """Print the subgroups with an alarm, and how many comparisons there were."""
+    console = Console(highlight=False, soft_wrap=True)
+    for row in found["figures"]:
+        if row["alarm"]:
+            console.print(Text(printable(row["words"]), style="bold red"))
+    console.print(
+        f"{found['alarms']} alarms in {found['n_tests']} comparisons of {found['n_exams']} exams"
+        f" ({found['rule']}); the chance of any false alarm is at most {found['alpha']:g}, at all"
+        " looks together. No alarm does not prove that there is no difference."
+    )
+
+
+def show_archive(summary: ArchiveSummary) -> None:
+    """Print how many exams an archive has, how many failed, and where the results are."""
+    console = Console(highlight=False, soft_wrap=True)
+    counts = summary.counts
+    console.print(
+        f"{counts.exams} exams, {counts.failed} failed; {counts.unread} of their files and"
+        f" {counts.inputs} other files not analysed; {summary.analysed} of {summary.shards} shards"
+        " analysed by this run"
+    )
+    if counts.failed or counts.unread or counts.inputs:
+        console.print("each is listed with its reason in the column failures")
+    console.print(Text(printable(str(summary.folder))))
+    console.print(DISCLAIMER)
 
 
 def _show_unreadable(console: Console, summary: RunSummary) -> None:

@@ -10,6 +10,7 @@
       ModelError      BadModelPackage, ContractMismatch
       DeliveryError   (a destination refused a result or cannot be reached; it is tried again)
       StorageError    (a folder or file is full or cannot be written)
+      JobUnfinished   (a job on a cluster stopped before its end; the same command continues it)
 
 `status.py` maps every leaf to an exit code, an HTTP status and a DIMSE status.
 """
@@ -27,6 +28,7 @@ __all__ = [
     "IncompleteExam",
     "InputError",
     "InvalidManifest",
+    "JobUnfinished",
     "MammolensError",
     "MissingAttribute",
     "MissingInput",
@@ -165,3 +167,7 @@ class DeliveryError(MammolensError):
 
 class StorageError(MammolensError):
     """A folder or file, such as a cache or a report, is full or cannot be written."""
+
+
+class JobUnfinished(MammolensError):
+    """A job on a cluster stopped before its end; what is done is kept, and it can go on."""

@@ -24,6 +24,7 @@ EXTRAS: Final = {
     "client": ("httpx",),
     "report": ("matplotlib", "typst"),
     "data": ("openpyxl", "xlrd"),
+    "scale": ("dask", "distributed", "pyarrow", "filelock", "cryptography"),
 }
 """Name of an extra → modules that it needs."""
 

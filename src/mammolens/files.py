@@ -77,17 +77,18 @@ def write_whole(path: Path, data: bytes | str) -> Path:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, writer: str = "") -> Iterator[BinaryIO]:
     """Open a binary file that gets its name when the block ends; it is deleted if the block raises.
 
-    Its folder must exist, so that the mount point of an unmounted disk is not written to.
+    Its folder must exist, so that the mount point of an unmounted disk is not written to. If
+    several processes may write the same file, each gives its own name as `writer`.
 
     Raises
     ------
     OSError
         If it cannot be written; the earlier file stays.
     """
-    partial = partial_path(path)
+    partial = partial_path(path, writer)
     try:
         with partial.open("wb") as stream:
             yield stream
@@ -110,7 +111,7 @@ def whole_text(path: Path, errors: str = "strict") -> Iterator[TextIO]:
         text.detach()
 
 
-def partial_path(path: Path) -> Path:
+def partial_path(path: Path, writer: str = "") -> Path:
     """Give the hidden path of a file while it is not complete.
 
     Examples
@@ -118,4 +119,4 @@ def partial_path(path: Path) -> Path:
     >>> partial_path(Path("out/results.json")).name
     '.results.json.partial'
     """
-    return path.with_name(f".{path.name}.partial")
+    return path.with_name(f".{path.name}{writer and f'.{writer}'}.partial")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mammolens.analysis import (
     parse_region,
     restate_threshold,
 )
+from mammolens.clinical import read_fusion
 from mammolens.errors import ConfigError, IncompleteExam, MissingInput
 from mammolens.model import DEFAULT_MODEL, ModelCard, ModelPackage
 from mammolens.sinks import (
@@ -28,7 +30,14 @@ from mammolens.sinks import (
 )
 from mammolens.sinks.regions import check_region_sinks, write_regions
 
-__all__ = ["check_paths", "describe_run", "run_exams", "run_photographs", "run_regions"]
+__all__ = [
+    "check_paths",
+    "describe_run",
+    "run_exams",
+    "run_photographs",
+    "run_regions",
+    "with_clinical",
+]
 
 
 def run_exams(
@@ -38,6 +47,8 @@ def run_exams(
     sinks: Sequence[str],
     options: AnalysisOptions,
     on_progress: Callable[[int, int], None] = lambda *_: None,
+    clinical: Sequence[Path] = (),
+    fusion: Path | None = None,
 ) -> tuple[RunSummary, RunInfo]:
     """Analyse all exams under `paths`, and write the results to the folder `out`.
 
@@ -57,13 +68,20 @@ def run_exams(
         Options of the analysis.
     on_progress
         Called with (finished exams, all exams).
+    clinical
+        Files with clinical data of the patients.
+    fusion
+        A fusion that adds them to the scores.
 
     Raises
     ------
     ConfigError
-        If a sink is unknown or cannot be used, no sink is named, or an option is impossible.
+        If a sink is unknown or cannot be used, no sink is named, an option is impossible, or the
+        fusion is of another model.
     MissingInput
         If a path does not exist.
+    DataError
+        If the clinical data have a fault.
     ModelError
         If the model cannot be used.
     StorageError
@@ -72,6 +90,7 @@ def run_exams(
         If there is no file that could be an image.
     """
     package, info = _prepare_run(paths, model, sinks, options)
+    options = with_clinical(options, package, clinical, fusion)
     stream = analyze_paths(paths, package, options, on_progress)
     summary = write_run(stream, out, info, sinks)
     if not summary.rows and not summary.n_unreadable:
@@ -126,6 +145,28 @@ def _prepare_run(
     package = ModelPackage.load(model or DEFAULT_MODEL)
     package.card.for_breasts()
     return package, describe_run(package, options.prevalence)
+
+
+def with_clinical(
+    options: AnalysisOptions,
+    package: ModelPackage,
+    clinical: Sequence[Path],
+    fusion: Path | None,
+) -> AnalysisOptions:
+    """Read clinical data and a fusion for a model, and add them to the options.
+
+    Raises
+    ------
+    DataError, MissingInput, ConfigError
+        A file has a fault, or the fusion is of another model.
+    """
+    if fusion is not None:
+        options = replace(options, fusion=read_fusion(fusion, package.model_id))
+    if clinical:
+        from mammolens.clinical.files import read_clinical  # the readers load the pathology grammar
+
+        options = replace(options, clinical=read_clinical(clinical))
+    return options
 
 
 def check_paths(paths: Sequence[Path]) -> None:

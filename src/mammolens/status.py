@@ -10,12 +10,23 @@ from typing import NamedTuple
 
 from mammolens import errors
 
-__all__ = ["EXIT_INCOMPLETE", "EXIT_OK", "EXIT_USAGE", "STATUS", "Status", "status_of"]
+__all__ = [
+    "EXIT_INCOMPLETE",
+    "EXIT_OK",
+    "EXIT_UNFINISHED",
+    "EXIT_USAGE",
+    "STATUS",
+    "Status",
+    "status_of",
+]
 
 EXIT_OK = 0
 EXIT_USAGE = 2
 EXIT_INCOMPLETE = 3
 """Some inputs were unreadable or some exams failed; all others were analysed."""
+
+EXIT_UNFINISHED = 4
+"""A job on a cluster stopped before its end: run the same command to continue it."""
 
 
 class Status(NamedTuple):
@@ -46,6 +57,7 @@ STATUS: dict[type[errors.MammolensError], Status] = {
     errors.ContractMismatch: Status(1, 503, 0xA701),
     errors.DeliveryError: Status(1, 502, 0xA702),
     errors.StorageError: Status(1, 507, 0xA703),
+    errors.JobUnfinished: Status(EXIT_UNFINISHED, 503, 0xA704),
 }
 
 

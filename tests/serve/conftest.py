@@ -72,8 +72,8 @@ LOOPBACK = Path(__file__).parents[2] / "deploy" / "loopback"
 free_port = _loopback("peers").free_port
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Any]:
+@contextlib.contextmanager
+def own_cluster() -> Iterator[Any]:
     """A PostgreSQL server of our own, on loopback, in a folder of its own."""
     pytest.importorskip("psycopg")
     # Not among pytest's own folders: each run closes those to all other users, the server's too.
@@ -90,11 +90,37 @@ def cluster() -> Iterator[Any]:
         shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """One server for all tests that do not kill it."""
+    with own_cluster() as made:
+        yield made
+
+
+@pytest.fixture
+def cluster_to_kill() -> Iterator[Any]:
+    """A server for one test: if it does not come back, no other test is lost."""
+    with own_cluster() as made:
+        yield made
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pacs)])
-def url(request, tmp_path) -> str:
+def url(request, tmp_path) -> Iterator[str]:
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'node.sqlite'}"
-    return request.getfixturevalue("cluster").new_database()
+        yield f"sqlite:///{tmp_path / 'node.sqlite'}"
+        return
+    made = request.getfixturevalue("cluster").new_database()
+    yield made
+    drop_database(made)
+
+
+def drop_database(url: str) -> None:
+    """Delete a test's database: a thousand of them would fill a small disk."""
+    place, _, name = url.rpartition("/")
+    engine = sa.create_engine(f"{place}/postgres", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
 
 
 @pytest.fixture

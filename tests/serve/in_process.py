@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mammolens.clinical import Fusion, read_fusion
 from mammolens.model import ModelPackage
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.work import work
@@ -21,12 +22,13 @@ class InProcess:
 
     state: NodeState
     package: ModelPackage
+    fusion: Fusion | None = None
 
     def start(self) -> None:
         """There is nothing to start."""
 
     def perform(self, job: Job, longest_s: float) -> tuple[Outcome, list[ResultFile]]:  # noqa: ARG002
-        return perform(self.state, self.package, job)
+        return perform(self.state, self.package, job, self.fusion)
 
     def show(self, tasks: Sequence[PictureTask], longest_s: float) -> list[Picture]:  # noqa: ARG002
         return make_pictures(self.state, self.package, tasks)
@@ -39,13 +41,14 @@ def work_here(
     state: NodeState, threads: int = 1, stop: threading.Event | None = None, *, once: bool = False
 ) -> int:
     """Work in this process until `stop` is set."""
-    package = ModelPackage.load(state.settings.model.name)
+    package, path = ModelPackage.load(state.settings.model.name), state.settings.model.fusion
+    fusion = None if path is None else read_fusion(path, package.model_id)
     return work(
         state,
         threads,
         stop or threading.Event(),
         once=once,
-        make_child=lambda *_: InProcess(state, package),
+        make_child=lambda *_: InProcess(state, package, fusion),
     )
 
 

@@ -227,8 +227,8 @@ def test_a_worker_killed_at_random_many_times(quick, tmp_path, mammogram):
 
 
 @pytest.mark.pacs
-def test_a_database_killed_at_random(cluster, tmp_path, package, mammogram):
-    url = cluster.new_database()
+def test_a_database_killed_at_random(cluster_to_kill, tmp_path, package, mammogram):
+    url = cluster_to_kill.new_database()
     quick = {"data": tmp_path / "node", "model": str(package), "database": url, **QUICK}
     acknowledged: set[str] = set()
     stop = threading.Event()
@@ -256,9 +256,9 @@ def test_a_database_killed_at_random(cluster, tmp_path, package, mammogram):
         sending = [pool.submit(send_until_taken, state, study) for study in range(8)]
         for _ in range(3):
             time.sleep(rng.uniform(0.2, 1.0))
-            cluster.end(signal.SIGKILL)
+            cluster_to_kill.end(signal.SIGKILL)
             time.sleep(0.3)
-            cluster.start()
+            cluster_to_kill.start()
         for sent in sending:
             sent.result(120)
         until = time.monotonic() + 120

@@ -30,7 +30,15 @@ Clear-Site-Data is not sent when somebody signs out: no answer about a patient i
 browser (no-store), and what a reader drew and could not send lies in its storage until sent.
 """
 GIVEN_AWAY = ("x-powered-by", "x-aspnet-version", "via", "x-generator")
-PLACES = ("/", "/api/v1/sign-in", "/api/v1/session", "/api/v1/exams", "/health/live", "/nowhere")
+PLACES = (
+    "/",
+    "/share",
+    "/api/v1/sign-in",
+    "/api/v1/session",
+    "/api/v1/exams",
+    "/health/live",
+    "/nowhere",
+)
 
 
 @pytest.fixture(scope="module", params=PLACES)

@@ -6,8 +6,8 @@ import { join, relative } from "node:path";
 import type { Plugin } from "vite";
 
 const WORKER = "sw.js";
-/** Not needed to show the page. */
-const LEFT_OUT = /\.(md|map)$/;
+/** Not needed to show the page; a link to a report needs the line anyway. */
+const LEFT_OUT = /\.(md|map)$|^share\.html$/;
 /** Larger files, such as a model's runtime, are kept when they are used for the first time. */
 export const AT_ONCE_BYTES = 512 << 10;
 

@@ -6,9 +6,10 @@ Marked regions of one image go another way, to a `RegionReport` (`regions`). Pho
 come through a door of their own (`photographs`).
 """
 
-from mammolens.analysis.exam import AnalysisOptions, analyze_exam, analyze_paths
+from mammolens.analysis.exam import analyze_exam, analyze_paths, analyze_plan
 from mammolens.analysis.findings import locate
 from mammolens.analysis.low import shown_by
+from mammolens.analysis.options import AnalysisOptions
 from mammolens.analysis.photographs import (
     GivenPhotograph,
     analyze_photographs,
@@ -40,6 +41,7 @@ __all__ = [
     "analyze_exam",
     "analyze_paths",
     "analyze_photographs",
+    "analyze_plan",
     "analyze_region_file",
     "analyze_regions",
     "locate",

@@ -6,16 +6,19 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from mammolens.analysis.beside import Fusing, fuse_exam, images_alone, look_beside
 from mammolens.analysis.findings import locate
-from mammolens.analysis.low import complete_without, reasons_against_low
+from mammolens.analysis.low import complete_without, reasons_against_low, reasons_of_images
+from mammolens.analysis.options import DEFAULTS, AnalysisOptions
 from mammolens.analysis.pooling import (
     pool_breast,
+    pool_breasts,
     pool_exam,
     regard_age,
     restate_scores,
@@ -23,12 +26,12 @@ from mammolens.analysis.pooling import (
     triage,
 )
 from mammolens.analysis.pseudonyms import pseudonymise
+from mammolens.clinical import state_risk
 from mammolens.core import (
-    BreastPrediction,
     Caution,
+    ClinicalItem,
     Exam,
     ImagePrediction,
-    Laterality,
     Mammogram,
     ObjectKind,
     Prediction,
@@ -39,8 +42,8 @@ from mammolens.core import (
     Unreadable,
 )
 from mammolens.data.synthetic import synthetic_warnings
-from mammolens.errors import ConfigError, InputError, ModelError
-from mammolens.exams import STANDARD_VIEWS, ExamPlan, View, load_exam, plan_exams
+from mammolens.errors import InputError, ModelError
+from mammolens.exams import ExamPlan, load_exam, plan_exams
 from mammolens.images import find_files
 from mammolens.images.ages import exam_age
 from mammolens.model import ModelPackage
@@ -49,7 +52,7 @@ from mammolens.prefetching import prefetch
 from mammolens.preprocess import display_of, prepare
 from mammolens.quality import admit
 
-__all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths"]
+__all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths", "analyze_plan"]
 
 _NOT_VALIDATED: Final = frozenset(
     {"breast_implant", "partial_view", "view_modified", "not_validated", "patient_not_validated"}
@@ -57,48 +60,10 @@ _NOT_VALIDATED: Final = frozenset(
 """Names of doubts about kinds of images on which the model was not validated."""
 
 
-@dataclass(frozen=True)
-class AnalysisOptions:
-    """How exams are analysed.
-
-    `jobs` exams are analysed at the same time. `prevalence` is the share of malignant breasts for
-    which probabilities are given (``None``: that of the card). With `display`, a picture of each
-    image is kept for sinks that draw. `time_limit_s` is for one exam, and is checked between
-    images. Without all of the `complete_views`, an exam is never ``low``.
-    """
-
-    jobs: int = 1
-    prevalence: float | None = None
-    pseudonymise: bool = False
-    time_limit_s: float = 300.0
-    display: bool = True
-    complete_views: tuple[View, ...] = STANDARD_VIEWS
-
-    def __post_init__(self) -> None:
-        if self.jobs < 1:
-            raise ConfigError(
-                f"{self.jobs} jobs are impossible: it must be 1 or more", keyword="jobs"
-            )
-        if not self.time_limit_s > 0:
-            raise ConfigError(f"{self.time_limit_s} s is not a time limit", keyword="time_limit")
-        if self.prevalence is not None and not 0.0 < self.prevalence < 1.0:
-            raise ConfigError(
-                f"a prevalence of {self.prevalence} is impossible",
-                keyword="prevalence",
-                remedy="Give a share above 0 and below 1, such as 0.005 for screening",
-            )
-        if not self.complete_views:
-            raise ConfigError(
-                "no view makes an exam complete",
-                keyword="complete_views",
-                remedy="Name at least one, such as RCC,LCC,RMLO,LMLO",
-            )
-
-
 def analyze_paths(
     paths: Sequence[Path],
     model: ModelPackage,
-    options: AnalysisOptions = AnalysisOptions(),
+    options: AnalysisOptions = DEFAULTS,
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Iterator[Prediction | Unreadable]:
     """Analyse all exams in files, folders and archives.
@@ -120,7 +85,7 @@ def analyze_paths(
     yield from unplaced
     on_progress(0, len(plans))
     predictions = prefetch(
-        lambda plan: _analyze_plan(plan, model, options),
+        lambda plan: analyze_plan(plan, model, options),
         plans,
         ahead=options.jobs - 1,
         workers=options.jobs,
@@ -130,13 +95,37 @@ def analyze_paths(
         on_progress(done, len(plans))
 
 
+def analyze_plan(plan: ExamPlan, model: ModelPackage, options: AnalysisOptions) -> Prediction:
+    """Load the exam of a plan and analyse it."""
+    began = time.monotonic()
+    exam, unreadable = load_exam(plan)
+    # A fusion or a risk without clinical data still knows the age of the headers.
+    asked = options.fusion is not None or options.risk
+    clinical: Sequence[ClinicalItem] | None = () if asked else None
+    if options.clinical is not None:
+        found = options.clinical.of_exam(exam.patient_id, exam.study_instance_uid)
+        if found is None:
+            text = "the clinical data do not name this patient; all of them are unknown"
+            exam = replace(exam, cautions=(*exam.cautions, Caution("clinical_unknown", text)))
+        clinical = found or ()
+    return analyze_exam(
+        exam,
+        model,
+        options,
+        unreadable=(*plan.unreadable, *unreadable),
+        began=began,
+        clinical=clinical,
+    )
+
+
 def analyze_exam(
     exam: Exam,
     model: ModelPackage,
-    options: AnalysisOptions = AnalysisOptions(),
+    options: AnalysisOptions = DEFAULTS,
     *,
     unreadable: Sequence[Unreadable] = (),
     began: float | None = None,
+    clinical: Sequence[ClinicalItem] | None = None,
 ) -> Prediction:
     """Score, pool, triage and locate one exam.
 
@@ -146,6 +135,8 @@ def analyze_exam(
         Images of this exam that could not be read.
     began
         `time.monotonic` at the start of the exam; the time limit counts from there.
+    clinical
+        What is stated of the patient beside the images; ``None`` if nobody was asked.
 
     Raises
     ------
@@ -167,8 +158,11 @@ def analyze_exam(
         except (InputError, ModelError) as error:
             refused.append(_unscored(mammogram, error))
     images: tuple[ImagePrediction, ...] = ()
-    age, several = exam_age((mammogram.ref, mammogram.header) for mammogram, _ in kept)
+    headers = [(mammogram.ref, mammogram.header) for mammogram, _ in kept]
+    header_age, several = exam_age(headers)
     cautions += [several] if several else []
+    beside = look_beside(headers, header_age, clinical)
+    age, cautions = beside.age_years, [*cautions, *beside.cautions]
     if kept:
         cautions += _age_cautions(model, age)
         try:
@@ -177,11 +171,28 @@ def analyze_exam(
         except ModelError as error:
             cautions.append(Caution("model_failed", str(error)))
             refused += [_unscored(mammogram, error) for mammogram, _ in kept]
-    prediction = _predict(exam, images, refused, cautions, model, options, began)
+
+    def predicted(scored: tuple[ImagePrediction, ...], against: Sequence[str] = ()) -> Prediction:
+        return _predict(exam, scored, refused, cautions, model, options, began, against)
+
     added = _age_log_odds(model, age)
-    if added is None or prediction.scores is None:
+    alone = images_alone(images, added)
+    # An age that the headers do not state is clinical data too.
+    is_stated = clinical is not None and age != header_age
+    against = reasons_of_images(triage(alone.malignant, model.card)) if alone and is_stated else ()
+    prediction = replace(
+        predicted(images, against),
+        clinical=beside.items,
+        risk=state_risk(beside.items) if options.risk else None,
+    )
+    if prediction.scores is None or alone is None:
         return prediction
-    return replace(prediction, age_odds_factor=math.exp(added))
+    if added is not None:
+        prediction = replace(prediction, age_odds_factor=math.exp(added))
+    if options.fusion is None:
+        return prediction
+    fusing = Fusing(options.fusion, model.card, beside.items, added, alone)
+    return fuse_exam(prediction, fusing, images, predicted)
 
 
 def _predict(
@@ -192,9 +203,10 @@ def _predict(
     model: ModelPackage,
     options: AnalysisOptions,
     began: float,
+    against_low: Sequence[str],
 ) -> Prediction:
     prevalence = options.prevalence or model.card.prior_malignant
-    breasts = _breasts(images)
+    breasts = pool_breasts(images)
     scores = pool_exam(breast.scores for breast in breasts) if breasts else None
     category = triage(scores.malignant, model.card) if scores else TriageCategory.FAILED
     notes = tuple(cautions)
@@ -203,7 +215,10 @@ def _predict(
     elif unvalidated := _unvalidated(images):
         notes += (Caution("not_validated", f"the model was not validated for this: {unvalidated}"),)
     if category is TriageCategory.LOW and (
-        reasons := reasons_against_low(images, refused, cautions, options.complete_views)
+        reasons := (
+            *reasons_against_low(images, refused, cautions, options.complete_views),
+            *against_low,
+        )
     ):
         category = TriageCategory.INTERMEDIATE
         notes += (Caution("low_withheld", f"not called low, because {'; '.join(reasons)}"),)
@@ -292,21 +307,6 @@ def _age_cautions(model: ModelPackage, age_years: float | None) -> list[Caution]
     return [Caution("age_unknown", text)]
 
 
-def _breasts(images: Sequence[ImagePrediction]) -> tuple[BreastPrediction, ...]:
-    """Pool the images of each breast; an image of unknown side counts as a breast of its own."""
-    sides: dict[tuple[Laterality | None, int], list[ImagePrediction]] = {}
-    for number, image in enumerate(images):
-        side = image.ref.laterality
-        sides.setdefault((side, -1 if side else number), []).append(image)
-    return tuple(
-        BreastPrediction(
-            side,
-            pool_breast([[i.scores.normal, i.scores.benign, i.scores.malignant] for i in group]),
-        )
-        for (side, _), group in sides.items()
-    )
-
-
 def _unscored(mammogram: Mammogram, error: InputError | ModelError) -> Unreadable:
     source = Source(mammogram.ref, mammogram.header)
     kind = ObjectKind.MAMMOGRAM
@@ -319,11 +319,3 @@ def _check_time(began: float, options: AnalysisOptions) -> None:
             f"the time limit of {options.time_limit_s:g} s for an exam has passed",
             remedy="Raise --time-limit",
         )
-
-
-def _analyze_plan(plan: ExamPlan, model: ModelPackage, options: AnalysisOptions) -> Prediction:
-    began = time.monotonic()
-    exam, unreadable = load_exam(plan)
-    return analyze_exam(
-        exam, model, options, unreadable=(*plan.unreadable, *unreadable), began=began
-    )

@@ -10,7 +10,9 @@ decides again.
 2. Every other object of the study is proven not to be a 2D picture of these breasts
    (`ObjectKind.may_show_breast`), or it shows nothing more than a scored picture: it is the raw
    data of one, or a secondary capture that names one as its source.
-3. No image and no fact about the exam has a doubt (`Caution.doubt`), including a doubt about the
+3. If clinical data changed the score, the images alone and the exam without the fusion are low too:
+   what is stated of the patient never makes an exam low (`reasons_of_images`).
+4. No image and no fact about the exam has a doubt (`Caution.doubt`), including a doubt about the
    identity of the patient.
 """
 
@@ -26,12 +28,13 @@ from mammolens.core import (
     Laterality,
     PresentationIntent,
     SourceHeader,
+    TriageCategory,
     Unreadable,
 )
 from mammolens.exams import STANDARD_VIEWS, View
 from mammolens.wording import view_name
 
-__all__ = ["complete_without", "reasons_against_low", "shown_by"]
+__all__ = ["complete_without", "reasons_against_low", "reasons_of_images", "shown_by"]
 
 _ABSENT: Final = {
     ("Z90.11", Laterality.RIGHT),
@@ -74,6 +77,20 @@ def reasons_against_low(
         *_passed_over(images, refused),
         *_doubts(images, cautions),
     )
+
+
+def reasons_of_images(*categories: TriageCategory) -> tuple[str, ...]:
+    """Give the reason why clinical data may not make an exam low; empty if they may.
+
+    Parameters
+    ----------
+    categories
+        Categories of the images alone, without the age and without any other clinical data, and of
+        the exam as it is without a fusion: all of them must be low.
+    """
+    if all(category is TriageCategory.LOW for category in categories):
+        return ()
+    return ("the images alone are not low, and clinical data never make an exam low",)
 
 
 def complete_without(images: Sequence[ImagePrediction]) -> str:

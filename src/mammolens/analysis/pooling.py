@@ -7,12 +7,20 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.core import PreparedView, Scores, TriageCategory
+from mammolens.core import (
+    BreastPrediction,
+    ImagePrediction,
+    Laterality,
+    PreparedView,
+    Scores,
+    TriageCategory,
+)
 from mammolens.metrics.probability import softmax
 from mammolens.model import ModelCard, ModelPackage, RawOutput, prior_at, restate, shift_odds
 
 __all__ = [
     "pool_breast",
+    "pool_breasts",
     "pool_exam",
     "regard_age",
     "restate_scores",
@@ -82,6 +90,21 @@ def regard_age(
     prior = card.calibration.age
     added = prior.log_odds(age_years) if prior else None
     return shift_odds(probabilities, 0.0 if added is None else added)
+
+
+def pool_breasts(images: Sequence[ImagePrediction]) -> tuple[BreastPrediction, ...]:
+    """Pool the images of each breast; an image of unknown side counts as a breast of its own."""
+    sides: dict[tuple[Laterality | None, int], list[ImagePrediction]] = {}
+    for number, image in enumerate(images):
+        side = image.ref.laterality
+        sides.setdefault((side, -1 if side else number), []).append(image)
+    return tuple(
+        BreastPrediction(
+            side,
+            pool_breast([[i.scores.normal, i.scores.benign, i.scores.malignant] for i in group]),
+        )
+        for (side, _), group in sides.items()
+    )
 
 
 def pool_exam(breasts: Iterable[Scores]) -> Scores:

@@ -26,6 +26,7 @@ def pseudonymise(prediction: Prediction, key: bytes) -> Prediction:
             text = text.replace(identifier, _pseudonym(identifier, key))
         return text
 
+    fusion = prediction.fusion
     return replace(
         prediction,
         patient_id=prediction.patient_id and _pseudonym(prediction.patient_id, key),
@@ -37,6 +38,10 @@ def pseudonymise(prediction: Prediction, key: bytes) -> Prediction:
         ),
         cautions=_cautions(prediction.cautions, hidden),
         age_odds_factor=None,  # with the card, it would reveal the age
+        # Ages, births and illnesses together can name a patient.
+        clinical=(),
+        fusion=fusion and replace(fusion, contributions=(), images_malignant=None),
+        risk=None,
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.analysis.exam import AnalysisOptions
+from mammolens.analysis.options import AnalysisOptions
 from mammolens.analysis.pooling import pool_breast, restate_scores, score_prepared, triage
 from mammolens.analysis.pseudonyms import hide_identity
 from mammolens.core import (

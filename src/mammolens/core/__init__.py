@@ -6,6 +6,7 @@ Their arrays are read-only. ``None`` means unknown; it is never a guess and neve
 
 from __future__ import annotations
 
+from mammolens.core.clinical import ClinicalItem, Contribution, FusionResult, RiskStatement
 from mammolens.core.geometry import Box, Geometry, turn_box
 from mammolens.core.images import (
     Caution,
@@ -42,9 +43,12 @@ __all__ = [
     "Box",
     "BreastPrediction",
     "Caution",
+    "ClinicalItem",
+    "Contribution",
     "Display",
     "Exam",
     "Finding",
+    "FusionResult",
     "Geometry",
     "ImagePrediction",
     "ImageRef",
@@ -60,6 +64,7 @@ __all__ = [
     "Prediction",
     "PreparedView",
     "PresentationIntent",
+    "RiskStatement",
     "Scores",
     "Source",
     "SourceHeader",

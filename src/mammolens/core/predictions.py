@@ -9,6 +9,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
+from mammolens.core.clinical import ClinicalItem, FusionResult, RiskStatement
 from mammolens.core.geometry import Box, Geometry
 from mammolens.core.images import (
     Caution,
@@ -131,7 +132,10 @@ class Prediction:
     Every image of the exam is in `images` if it was analysed, else in `unreadable`. The
     probabilities are valid where the share of malignant breasts is `prevalence`. The odds of
     malignancy were multiplied by `age_odds_factor` because of the patient's age; it is ``None`` if
-    the model does not use the age, or the age is unknown.
+    the model does not use the age, the age is unknown, or `fusion` uses the age in its place.
+    `clinical` is what is known of the patient beside the images. `fusion` says how it changed the
+    scores, and is ``None`` if it changed nothing. `risk` is a statement of its own, and no part of
+    the scores.
     """
 
     patient_id: str | None
@@ -146,6 +150,9 @@ class Prediction:
     prevalence: float
     elapsed_s: float
     age_odds_factor: float | None = None
+    clinical: tuple[ClinicalItem, ...] = ()
+    fusion: FusionResult | None = None
+    risk: RiskStatement | None = None
 
     def __post_init__(self) -> None:
         if (self.scores is None) != (self.category is TriageCategory.FAILED):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Final
@@ -14,7 +14,14 @@ from mammolens.exams.identity import identity_cautions, identity_of, is_placehol
 from mammolens.images import HeaderInfo, ImageFile, identify, may_be_image
 from mammolens.images.names import read_name
 
-__all__ = ["SEVERAL_PATIENTS", "ExamPlan", "plan_exams", "unreadable_file"]
+__all__ = [
+    "SEVERAL_PATIENTS",
+    "ExamPlan",
+    "Placement",
+    "place_file",
+    "plan_exams",
+    "unreadable_file",
+]
 
 SEVERAL_PATIENTS: Final = Caution(
     "two_patients_in_study",
@@ -49,6 +56,18 @@ class ExamPlan:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """With which files a file must be planned: those of the same `study`.
+
+    A `suspect` belongs to no exam but may be a mammogram: it is a doubt for all exams of `folder`.
+    """
+
+    study: tuple[str | None, ...]
+    folder: str
+    suspect: bool
+
+
+@dataclass(frozen=True)
 class _ExamKey:
     """The exam to which a file belongs: files with the same `key` are one exam."""
 
@@ -61,13 +80,20 @@ class _ExamKey:
 _Member = tuple[ImageFile, HeaderInfo, _ExamKey]
 
 
-def plan_exams(files: Iterable[ImageFile]) -> tuple[list[ExamPlan], list[Unreadable]]:
+def plan_exams(
+    files: Iterable[ImageFile], elsewhere: Mapping[str, int] | None = None
+) -> tuple[list[ExamPlan], list[Unreadable]]:
     """Group files into exams by their headers and names, without decoding pixels.
 
     DICOM files are grouped by study and by the patient's identity (`identity_of`). In CBIS-DDSM,
     each view has its own patient and study, so its files are grouped by the case number in
     PatientID. The mass and calcification parts share these numbers, so they are one exam. Pictures
     without a header are grouped by the patient or case in their names, within a folder.
+
+    Parameters
+    ----------
+    elsewhere
+        By folder, how many suspects (see `Placement`) there are that are not among `files`.
 
     Returns
     -------
@@ -79,21 +105,39 @@ def plan_exams(files: Iterable[ImageFile]) -> tuple[list[ExamPlan], list[Unreada
     groups: dict[tuple[str | None, ...], list[_Member]] = {}
     unplaced: list[Unreadable] = []
     for file in files:
-        try:
-            info = identify(file)
-        except InputError as error:
-            kind = ObjectKind.UNKNOWN if may_be_image(file) else ObjectKind.DOCUMENT
-            unplaced.append(replace(unreadable_file(file, error), kind=kind))
-            continue
-        exam = _exam_of(file, info)
-        if info.refusal is not None and exam.key[0] == "alone":
-            unplaced.append(unreadable_file(file, info.refusal, info))
-            continue
-        groups.setdefault(exam.key, []).append((file, info, exam))
+        found = _placed(file)
+        if isinstance(found, Unreadable):
+            unplaced.append(found)
+        else:
+            groups.setdefault(found[2].key, []).append(found)
     shared = _studies_of_several(groups.values())
     plans = [_plan(members, shared) for members in groups.values()]
     suspects = Counter(_folder_of(item.path) for item in unplaced if item.kind.may_show_breast)
+    suspects.update(elsewhere or {})
     return [_with_unplaced_doubt(plan, suspects) for plan in plans], unplaced
+
+
+def place_file(file: ImageFile) -> Placement:
+    """Say from its header with which other files a file must be planned."""
+    found = _placed(file)
+    folder = _folder_of(file.name)
+    if isinstance(found, Unreadable):
+        return Placement(("alone", file.name), folder, found.kind.may_show_breast)
+    key = found[2].key
+    return Placement(key[:2] if key[0] == "study" else key, folder, suspect=False)
+
+
+def _placed(file: ImageFile) -> _Member | Unreadable:
+    """Find the exam of a file; the entry of a refused file if it belongs to none."""
+    try:
+        info = identify(file)
+    except InputError as error:
+        kind = ObjectKind.UNKNOWN if may_be_image(file) else ObjectKind.DOCUMENT
+        return replace(unreadable_file(file, error), kind=kind)
+    exam = _exam_of(file, info)
+    if info.refusal is not None and exam.key[0] == "alone":
+        return unreadable_file(file, info.refusal, info)
+    return file, info, exam
 
 
 def _exam_of(file: ImageFile, info: HeaderInfo) -> _ExamKey:

@@ -13,7 +13,7 @@ The parts: `reader` (chooses by the first bytes), `dicom`, `raster` (PNG, JPEG, 
 
 from __future__ import annotations
 
-from mammolens.images.files import ImageFile, find_files
+from mammolens.images.files import ImageFile, find_files, walk_files
 from mammolens.images.masks import read_mask
 from mammolens.images.photographs import Photograph, read_photograph
 from mammolens.images.picture_facts import PictureFacts, read_facts
@@ -32,4 +32,5 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_photograph",
+    "walk_files",
 ]

@@ -15,7 +15,7 @@ from typing import Final
 from mammolens.core import Caution, ImageRef, SourceHeader
 from mammolens.images.dicom.tags import Tags
 
-__all__ = ["AGE_LIMITS", "CHILD_YEARS", "age_of", "exam_age", "read_age"]
+__all__ = ["AGE_LIMITS", "CHILD_YEARS", "age_of", "dicom_day", "exam_age", "read_age"]
 
 AGE_LIMITS: Final = 1.0, 115.0
 """Possible ages in years. 000Y is an empty field, 999Y means unknown."""
@@ -58,7 +58,7 @@ def age_of(tags: Tags) -> tuple[float | None, tuple[Caution, ...]]:
     """Find the age of a patient at a study in years (``None``: unknown), with cautions."""
     values = tags.texts("PatientAge")
     days = (tags.text(keyword) for keyword in ("StudyDate", "AcquisitionDate", "ContentDate"))
-    study = next((day for day in days if _date(day) is not None), None)
+    study = next((day for day in days if dicom_day(day) is not None), None)
     return _age(values, tags.text("PatientBirthDate"), study)
 
 
@@ -99,7 +99,7 @@ def exam_age(
 def _day(ref: ImageRef, header: SourceHeader) -> str | None:
     """The first readable date of study, acquisition or content."""
     days = (header.study_date, ref.acquisition_date, header.content_date)
-    return next((day for day in days if _date(day) is not None), None)
+    return next((day for day in days if dicom_day(day) is not None), None)
 
 
 def _age(
@@ -127,13 +127,14 @@ def _age(
 
 def _computed(birth: str | None, study: str | None) -> float | None:
     """Age in years from birth date and study date; ``None`` if a date is missing or impossible."""
-    born, studied = _date(birth), _date(study)
+    born, studied = dicom_day(birth), dicom_day(study)
     if born is None or studied is None:
         return None
     return _possible((studied - born).days / DAYS_PER_YEAR)
 
 
-def _date(text: str | None) -> date | None:
+def dicom_day(text: str | None) -> date | None:
+    """Read a date of DICOM, also in the form of ACR-NEMA; ``None`` if it is not one."""
     match = _DATE.match(text or "")
     try:
         return date(*map(int, match.groups())) if match is not None else None

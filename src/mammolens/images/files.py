@@ -17,7 +17,7 @@ from mammolens.errors import InputError, NotAnImage, UnsupportedImage
 from mammolens.images import archives
 from mammolens.images.limits import MAX_BYTES
 
-__all__ = ["ImageFile", "find_files", "too_large"]
+__all__ = ["ImageFile", "find_files", "too_large", "walk_files"]
 
 TABLE_SUFFIXES = (".csv", ".ics", ".json", ".overlay", ".tsv", ".xls", ".xlsx", ".xml")
 TEXT_SUFFIXES = (".htm", ".html", ".ini", ".log", ".md", ".pdf", ".py", ".toml", ".txt", ".yml")
@@ -127,22 +127,27 @@ def find_files(paths: Iterable[Path]) -> tuple[list[ImageFile], list[Unreadable]
     """
     files: dict[ImageFile, None] = {}
     unreadable: list[Unreadable] = []
-    seen: set[Path] = set()
+    owners: dict[Path, Path] = {}
+    for found in walk_files(paths):
+        if isinstance(found, Unreadable):
+            unreadable.append(found)
+        elif owners.setdefault(found.path.resolve(), found.path) == found.path:
+            files[found] = None
+    return list(files), unreadable
+
+
+def walk_files(paths: Iterable[Path]) -> Iterator[ImageFile | Unreadable]:
+    """Give what `find_files` lists, one at a time; a file with several paths is repeated."""
     for path in paths:
+        unreadable: list[Unreadable] = []
         for candidate in _candidates(Path(path), unreadable):
-            resolved = candidate.resolve()
-            if resolved in seen:
-                continue
-            seen.add(resolved)
             if _is_archive(candidate):
                 members, refused = archives.list_members(candidate)
-                unreadable += refused
-                files |= {
-                    ImageFile(candidate, m): None for m in members if not _is_companion(Path(m))
-                }
+                yield from refused
+                yield from (ImageFile(candidate, m) for m in members if not _is_companion(Path(m)))
             else:
-                files[ImageFile(candidate)] = None
-    return list(files), unreadable
+                yield ImageFile(candidate)
+        yield from unreadable
 
 
 def _candidates(path: Path, unreadable: list[Unreadable]) -> Iterator[Path]:

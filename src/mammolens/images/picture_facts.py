@@ -14,6 +14,7 @@ from mammolens.images.dicom.bounded_header import read_bounded, wanted_of
 from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.images.files import ImageFile
 from mammolens.images.raster import PGM_HEADER, PNG_SIGNATURE
+from mammolens.images.remembered import remembered
 
 __all__ = ["PictureFacts", "read_facts"]
 
@@ -37,6 +38,9 @@ def read_facts(path: Path) -> PictureFacts:
     NotAnImage, UnsupportedImage
         If the file is missing, not a picture, or damaged before its size.
     """
+    if (known := remembered("read_facts", path)) is not None:
+        assert isinstance(known, PictureFacts)
+        return known
     try:
         with path.open("rb") as stream:
             head = stream.read(HEAD_BYTES)

@@ -16,6 +16,7 @@ from mammolens.images.limits import MAX_BYTES
 from mammolens.images.ljpeg import describe_ljpeg, looks_like_ljpeg, read_ljpeg
 from mammolens.images.names import IMAGE_SUFFIXES
 from mammolens.images.raster import describe_raster, looks_like_raster, read_raster
+from mammolens.images.remembered import remembered
 
 __all__ = ["HeaderInfo", "identify", "may_be_image", "read_header", "read_image"]
 
@@ -46,6 +47,9 @@ def identify(file: ImageFile) -> HeaderInfo:
     NotAnImage, UnsupportedImage
         If the header cannot be read: the file is missing, empty, truncated or of another kind.
     """
+    if file.member is None and (known := remembered("identify", file.path)) is not None:
+        assert isinstance(known, HeaderInfo)
+        return known
     if file.member is None and file.path.is_file():
         try:
             with file.path.open("rb") as stream:

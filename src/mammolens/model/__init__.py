@@ -30,6 +30,7 @@ from mammolens.model.package import (
 )
 from mammolens.model.package_files import DEFAULT_MODEL, LESION_MODEL, list_models
 from mammolens.model.package_writer import card_markdown, refuse_target, save_package
+from mammolens.model.people import PeopleGroup
 from mammolens.model.prior_shift import prior_at, restate, shift_odds
 from mammolens.model.training_patients import (
     KnownPatients,
@@ -57,6 +58,7 @@ __all__ = [
     "ModelPackage",
     "OperatingPoint",
     "OperatingPoints",
+    "PeopleGroup",
     "RawOutput",
     "Training",
     "ValidationFigure",

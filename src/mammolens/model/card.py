@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mammolens.core import InputKind
 from mammolens.errors import BadModelPackage, ContractMismatch
 from mammolens.model.age_prior import AgePrior
+from mammolens.model.people import PeopleGroup
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
 from mammolens.quality import GatePoint
 from mammolens.spelling import did_you_mean
@@ -170,6 +171,7 @@ class Training(_Part):
     split_digest: Text = Field(description="digest of the manifest with its split")
     seed: int
     recipe: Text = Field(description="loss, augmentation, schedule and stopping in a few sentences")
+    people: tuple[PeopleGroup, ...] = Field((), description="who was in the data; empty: not said")
 
 
 class ValidationFigure(_Part):

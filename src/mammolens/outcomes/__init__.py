@@ -2,7 +2,8 @@
 
 `exams` reads the readers' table, `results` the outcomes of patients, `linking` joins them and
 decides which exams have a known truth, `figures` computes shares with intervals, `audit` puts them
-together and `files` writes them. An outcome that is not known never counts as "no cancer".
+together, `fairness` watches subgroups over time, and `files` writes them. An outcome that is not
+known never counts as "no cancer".
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 from mammolens.outcomes.audit import AXES, SCHEMA, Audit, Settings, audit_exams
 from mammolens.outcomes.editions import CRITERIA, DEFAULT, EDITIONS
 from mammolens.outcomes.exams import AiAnswer, Exam, read_ai, read_exams
+from mammolens.outcomes.fairness import FairnessSettings, fairness_over_time
 from mammolens.outcomes.figures import FIGURES, PAIRED
-from mammolens.outcomes.files import FILE, write_audit
+from mammolens.outcomes.files import FAIRNESS_FILE, FILE, write_audit, write_fairness
 from mammolens.outcomes.linking import Case, Linked, Reason, link
 from mammolens.outcomes.results import COLUMNS, Finding, Outcome, read_outcomes
 
@@ -21,6 +23,7 @@ __all__ = [
     "CRITERIA",
     "DEFAULT",
     "EDITIONS",
+    "FAIRNESS_FILE",
     "FIGURES",
     "FILE",
     "PAIRED",
@@ -29,15 +32,18 @@ __all__ = [
     "Audit",
     "Case",
     "Exam",
+    "FairnessSettings",
     "Finding",
     "Linked",
     "Outcome",
     "Reason",
     "Settings",
     "audit_exams",
+    "fairness_over_time",
     "link",
     "read_ai",
     "read_exams",
     "read_outcomes",
     "write_audit",
+    "write_fairness",
 ]

@@ -25,7 +25,16 @@ from mammolens.outcomes.linking import Case, Linked, Reason, link
 from mammolens.outcomes.results import Outcome
 from mammolens.spelling import did_you_mean
 
-__all__ = ["AXES", "SCHEMA", "Audit", "Settings", "audit_exams"]
+__all__ = [
+    "AXES",
+    "NOT_KNOWN",
+    "SCHEMA",
+    "Audit",
+    "Settings",
+    "audit_exams",
+    "check_axes",
+    "with_ai",
+]
 
 SCHEMA: Final = "mammolens.outcomes/1"
 NOT_KNOWN: Final = "not known"
@@ -78,9 +87,9 @@ def audit_exams(
     """
     rule = positive_rule(settings.edition, settings.positive)
     ai_words, is_called = ai_rule(settings.ai_positive)
-    _check_axes(settings.by)
+    check_axes(settings.by)
     if ai is not None:
-        exams = _with_ai(exams, ai)
+        exams = with_ai(exams, ai)
     until = settings.complete_until or max(one.day for one in outcomes)
     linked = link(exams, outcomes, until, rule.positive)
     cases = linked.cases
@@ -115,7 +124,8 @@ def audit_exams(
     return Audit(figures, linked)
 
 
-def _check_axes(axes: Sequence[str]) -> None:
+def check_axes(axes: Sequence[str]) -> None:
+    """Refuse an axis by which exams cannot be grouped."""
     for axis in axes:
         if axis not in AXES:
             raise ConfigError(
@@ -125,7 +135,8 @@ def _check_axes(axes: Sequence[str]) -> None:
             )
 
 
-def _with_ai(exams: Sequence[Exam], answers: Mapping[str, AiAnswer]) -> list[Exam]:
+def with_ai(exams: Sequence[Exam], answers: Mapping[str, AiAnswer]) -> list[Exam]:
+    """Give each exam its answer of the AI, by the identifier of the study."""
     if not any(exam.study_id in answers for exam in exams):
         raise InvalidManifest(
             "no exam of the AI's worklist is in the table of exams",

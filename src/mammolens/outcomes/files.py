@@ -12,16 +12,20 @@ from typing import Any, Final
 
 from mammolens.errors import ConfigError
 from mammolens.files import storage, write_whole
-from mammolens.outcomes.audit import Audit, Settings, audit_exams
+from mammolens.outcomes.audit import Audit, Settings, audit_exams, with_ai
+from mammolens.outcomes.editions import positive_rule
 from mammolens.outcomes.exams import read_ai, read_exams
+from mammolens.outcomes.fairness import FairnessSettings, fairness_over_time
 from mammolens.outcomes.figures import FIGURES
+from mammolens.outcomes.linking import link
 from mammolens.outcomes.results import read_outcomes
 from mammolens.wording import table_cell
 
-__all__ = ["FILE", "write_audit"]
+__all__ = ["FAIRNESS_FILE", "FILE", "write_audit", "write_fairness"]
 
 FILE: Final = "outcomes.json"
 """The figures in the output folder; `mammolens report` reads it."""
+FAIRNESS_FILE: Final = "fairness.json"
 
 Cells = tuple[Any, ...]
 
@@ -31,6 +35,10 @@ _FIGURE_COLUMNS: Final = (
 )
 _EXCLUDED_COLUMNS: Final = ("patient_id", "study_id", "exam_date", "reader", "reason")
 _UNLINKED_COLUMNS: Final = ("patient_id", "side", "date", "outcome", "source", "reason")
+_FAIRNESS_COLUMNS: Final = (
+    *("axis", "group", "figure", "n", "value", "low", "high", "n_others", "others", "difference"),
+    *("always_low", "always_high", "alarm", "alarm_since"),
+)
 _INTERVAL_COLUMNS: Final = (
     *("patient_id", "study_id", "exam_date", "reader", "birads", "cancer_date", "days_after"),
     *("side", "outcome", "size_mm", "ai_category", "ai_score", "ai_score_of_breast", "ai_called"),
@@ -76,12 +84,7 @@ def write_audit(
         A file cannot be written.
     """
     now = today or date.today()
-    if settings.complete_until is not None and settings.complete_until > now:
-        raise ConfigError(
-            f"outcomes cannot be complete until {settings.complete_until}, after today",
-            keyword="--complete-until",
-            remedy="Give the last day up to which all outcomes are in the table",
-        )
+    _refuse_future(settings.complete_until, now)
     answers = None if ai is None else read_ai(ai)
     audit = audit_exams(read_exams(exams, now), read_outcomes(outcomes, now), settings, answers)
     tables = {
@@ -96,6 +99,49 @@ def write_audit(
         for name, (columns, rows) in tables.items():
             written.append(write_whole(out / name, _csv(columns, rows)))
     return audit, tuple(written)
+
+
+def write_fairness(
+    exams: Path,
+    outcomes: Path,
+    out: Path,
+    settings: FairnessSettings,
+    *,
+    complete_until: date | None = None,
+    ai: Path | None = None,
+    today: date | None = None,
+) -> tuple[dict[str, Any], tuple[Path, ...]]:
+    """Compare subgroups over time, and write ``fairness.json`` and ``fairness.csv``.
+
+    The parameters and errors are those of `write_audit`.
+    """
+    now = today or date.today()
+    _refuse_future(complete_until, now)
+    read, found = read_exams(exams, now), read_outcomes(outcomes, now)
+    if ai is not None:
+        read = with_ai(read, read_ai(ai))
+    rule = positive_rule(settings.edition, settings.positive)
+    until = complete_until or max(one.day for one in found)
+    figures = fairness_over_time(link(read, found, until, rule.positive).cases, settings)
+    rows = (
+        {**row, "n_others": row["others"]["n"], "others": row["others"]["value"]}
+        for row in figures["figures"]
+    )
+    cells = (tuple(row[column] for column in _FAIRNESS_COLUMNS) for row in rows)
+    with storage(out, "the figures", keyword="--out"):
+        text = json.dumps(figures, ensure_ascii=False, indent=1) + "\n"
+        written = write_whole(out / FAIRNESS_FILE, text)
+        table = write_whole(out / "fairness.csv", _csv(_FAIRNESS_COLUMNS, cells))
+    return figures, (written, table)
+
+
+def _refuse_future(until: date | None, today: date) -> None:
+    if until is not None and until > today:
+        raise ConfigError(
+            f"outcomes cannot be complete until {until}, after today",
+            keyword="--complete-until",
+            remedy="Give the last day up to which all outcomes are in the table",
+        )
 
 
 def _figures(figures: Mapping[str, Any]) -> Iterator[Cells]:

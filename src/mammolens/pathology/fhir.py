@@ -22,7 +22,7 @@ from mammolens.pathology.reports import (
     moment,
 )
 
-__all__ = ["read_fhir"]
+__all__ = ["read_fhir", "read_resources"]
 
 _STATUS: Final = {
     **dict.fromkeys(("registered", "partial", "preliminary"), ReportStatus.PRELIMINARY),
@@ -53,7 +53,7 @@ def read_fhir(data: bytes, source: str) -> Iterator[PathologyReport | Unreadable
     UnreadableReport
         If the file is not JSON, or no DiagnosticReport is in it.
     """
-    resources = list(_resources(data, source))
+    resources = list(read_resources(data, source))
     known: dict[str, Resource] = {}
     for url, resource in resources:
         if url:
@@ -79,7 +79,14 @@ def read_fhir(data: bytes, source: str) -> Iterator[PathologyReport | Unreadable
             )  # fmt: skip
 
 
-def _resources(data: bytes, source: str) -> Iterator[tuple[str, Resource]]:
+def read_resources(data: bytes, source: str) -> Iterator[tuple[str, Resource]]:
+    """Give the resources of a JSON file, each with its full URL or "".
+
+    Raises
+    ------
+    UnreadableReport
+        If the file is not FHIR R4 in JSON.
+    """
     try:
         text = data.decode("utf-8-sig")
         try:

@@ -20,7 +20,7 @@ from mammolens.pathology.reports import (
     moment,
 )
 
-__all__ = ["is_hl7", "read_hl7", "unescape"]
+__all__ = ["is_hl7", "read_hl7", "split_message", "unescape"]
 
 _CHARSETS: Final = {
     "": "utf-8",
@@ -105,8 +105,19 @@ def read_hl7(data: bytes, source: str) -> Iterator[PathologyReport | UnreadableR
             yield error
 
 
+def split_message(data: bytes, source: str) -> tuple[list[list[str]], str]:
+    """Divide a message into segments of fields, still with escapes; and give its separators.
+
+    Raises
+    ------
+    UnreadableReport
+        If its character set is not known, or is not that of the bytes.
+    """
+    return _segments(_decoded(data, source))
+
+
 def _read_message(data: bytes, source: str) -> Iterator[PathologyReport]:
-    segments, separators = _segments(_decoded(data, source))
+    segments, separators = split_message(data, source)
     head = segments[0]
     kind = _at(head, 8).split(separators[1])[:2]
     if kind != ["ORU", "R01"]:

@@ -21,6 +21,7 @@ from mammolens.core import (
 from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.sinks import DicomIds, RunInfo
 from mammolens.sinks import _dicom_codes as codes
+from mammolens.sinks._clinical import fusion_words, risk_words
 from mammolens.sinks._dicom_values import (
     carried_back,
     is_image_class,
@@ -242,9 +243,11 @@ def exam_words(prediction: Prediction, run: RunInfo) -> str:
         f"Triage: {_category(prediction)}{thresholds and f' ({thresholds})'}.",
         f"Probability of cancer {percent(prediction.scores.malignant)} (breasts: {breasts})"
         f" {prevalence_words(prediction, run)}.",
+        *fusion_words(prediction),
         *withheld_words(prediction),
         *refused,
         *not_validated(prediction),
+        *risk_words(prediction.risk),
     ]
     return " ".join([*words, f"{DISCLAIMER}."])
 

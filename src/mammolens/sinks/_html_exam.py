@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mammolens._pages import templates
+from mammolens.clinical import ITEMS, show_value
 from mammolens.core import (
     Caution,
+    ClinicalItem,
     ImagePrediction,
     Laterality,
     ObjectKind,
@@ -20,6 +22,7 @@ from mammolens.core import (
     TriageCategory,
     Unreadable,
 )
+from mammolens.sinks._clinical import fusion_words, risk_words
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, percent, view_in_exam, view_name
 
@@ -120,10 +123,24 @@ def exam_context(prediction: Prediction, shown: Shown) -> dict[str, Any]:
         "shown": list(shown),
         "scores": list(_score_rows(prediction, shown)),
         "age_factor": "" if factor is None else f"{factor:.2f}",
+        "clinical": [_clinical_row(item) for item in prediction.clinical],
+        "fusion": fusion_words(prediction),
+        "risk": risk_words(prediction.risk),
         "findings": list(_findings(images, prediction)),
         "folder": folder,
         "files": files,
         "study_uid": prediction.study_instance_uid,
+    }
+
+
+def _clinical_row(item: ClinicalItem) -> dict[str, Any]:
+    side = f", {_SIDES[item.laterality].lower()}" if item.laterality else ""
+    return {
+        "title": ITEMS[item.name].title + side,
+        "value": show_value(item.name, item.value),
+        "source": item.source,
+        "day": item.date.isoformat() if item.date else "no date",
+        "is_used": item.is_used,
     }
 
 

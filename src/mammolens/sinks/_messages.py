@@ -11,6 +11,7 @@ from mammolens import __version__
 from mammolens.core import ImageRef, ModelId, ObjectKind, Prediction, Source, SourceHeader
 from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.sinks import RunInfo
+from mammolens.sinks._clinical import fusion_words, risk_words
 from mammolens.sinks._dicom_values import is_image_class, is_uid
 from mammolens.sinks._refused import Refused, missed_name, refused_words, sort_refused
 from mammolens.sinks._statements import (
@@ -153,9 +154,11 @@ def conclusion(prediction: Prediction, run: RunInfo) -> list[str]:
     return [
         f"AI triage: {CATEGORY_WORDS[prediction.category]}{thresholds and f' ({thresholds})'}.",
         f"Probability of malignancy {probability_words(malignant, prediction, run)}.",
+        *fusion_words(prediction),
         *withheld_words(prediction),
         *refused_words(prediction),
         *not_validated(prediction),
+        *risk_words(prediction.risk),
         *corrects,
         f"Preliminary, by {model}. {DISCLAIMER}.",
     ]

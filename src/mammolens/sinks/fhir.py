@@ -18,8 +18,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mammolens import __version__
+from mammolens.clinical import ITEMS, item_words
 from mammolens.core import Laterality, Prediction, Scores, TriageCategory
 from mammolens.sinks import Artefact, RunInfo
+from mammolens.sinks._clinical import contribution_words
 from mammolens.sinks._fhir_parts import (
     DCM,
     HL7,
@@ -128,6 +130,8 @@ class _Writer:
             said = self._observation(breast.laterality, breast.scores)
             which = breast.laterality.value if breast.laterality else f"unknown {number}"
             observations.append(self._put("Observation", said, which))
+        if self._prediction.clinical:
+            observations.append(self._put("Observation", self._clinical(), "clinical"))
         yield from observations
         results = [reference(entry) for entry in observations]
         if scores is not None:
@@ -207,6 +211,26 @@ class _Writer:
             words = probability_words(scores.malignant, self._prediction, self._run)
             said = {"valueString": words}
         return self._observed({"coding": [coding(_PROBABILITY)]}, side, said)
+
+    def _clinical(self) -> Json:
+        """Make the Observation of what was known of the patient: each item with source and date.
+
+        It repeats what other systems stated, for the reader of this result; it is no new fact.
+        """
+        parts = [
+            {"code": {"text": ITEMS[item.name].title}, "valueString": item_words(item)}
+            for item in self._prediction.clinical
+        ]
+        added = [
+            {"code": {"text": f"Added to the log-odds: {one.name}"}, "valueString": words}
+            for one, words in zip(
+                self._prediction.fusion.contributions if self._prediction.fusion else (),
+                contribution_words(self._prediction.fusion),
+                strict=True,
+            )
+        ]
+        text = "Clinical data known to the software"
+        return self._observed({"text": text}, None, {"component": [*parts, *added]})
 
     def _observed(self, code: Json, side: Laterality | None, said: Json) -> Json:
         return {

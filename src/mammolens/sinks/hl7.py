@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mammolens import __version__
+from mammolens.clinical import item_words
 from mammolens.core import Prediction, Scores
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._dicom_values import date, time
@@ -118,6 +119,9 @@ def _results(
     if scores is not None and run.prevalence_stated:
         what = "Share of malignant breasts that the probabilities stand for"
         yield _number(_ours("PREVALENCE", what), 100.0 * prediction.prevalence)
+    if prediction.clinical:
+        what = _ours("CLINICAL", "Clinical data known to the software")
+        yield result("TX", what, lines([item_words(item) for item in prediction.clinical]), "P")
     for source, why in identity.missed:
         reason = " ".join(filter(None, (why, source.ref.sop_instance_uid)))
         what = _ours("NOT_ANALYSED", "Image that was not analysed")

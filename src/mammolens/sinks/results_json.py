@@ -13,10 +13,27 @@ from importlib import resources
 from typing import Any, Final
 
 from mammolens import __version__
-from mammolens.core import Finding, ImagePrediction, Prediction, Scores, Unreadable
+from mammolens.core import (
+    ClinicalItem,
+    Finding,
+    FusionResult,
+    ImagePrediction,
+    Prediction,
+    RiskStatement,
+    Scores,
+    Unreadable,
+)
 from mammolens.sinks import Artefact, RunInfo
 
-__all__ = ["SCHEMA_ID", "exam_record", "result_row", "results", "results_schema"]
+__all__ = [
+    "SCHEMA_ID",
+    "exam_record",
+    "fusion_record",
+    "item_record",
+    "result_row",
+    "results",
+    "results_schema",
+]
 
 SCHEMA_ID: Final = "mammolens/results/1"
 
@@ -76,6 +93,9 @@ def exam_record(prediction: Prediction) -> dict[str, Any]:
         "age_odds_factor": None
         if prediction.age_odds_factor is None
         else round(float(prediction.age_odds_factor), 4),
+        "clinical": [item_record(item) for item in prediction.clinical],
+        "fusion": fusion_record(prediction.fusion),
+        "risk": _risk_record(prediction.risk),
         "elapsed_s": round(float(prediction.elapsed_s), 3),
         "breasts": [
             {
@@ -88,6 +108,41 @@ def exam_record(prediction: Prediction) -> dict[str, Any]:
         "unreadable": [_unreadable_record(item) for item in prediction.unreadable],
         "warnings": [str(caution) for caution in prediction.cautions],
     }
+
+
+def item_record(item: ClinicalItem) -> dict[str, Any]:
+    """Turn a clinical item into its entry under ``clinical``."""
+    return {
+        "name": item.name,
+        "value": item.value,
+        "laterality": item.laterality.value if item.laterality else None,
+        "source": item.source,
+        "date": item.date.isoformat() if item.date else None,
+        "is_used": item.is_used,
+    }
+
+
+def fusion_record(fusion: FusionResult | None) -> dict[str, Any] | None:
+    """Turn what a fusion did into plain values; ``None`` if there is no fusion."""
+    if fusion is None:
+        return None
+    return {
+        "digest": fusion.digest,
+        "images_malignancy": fusion.images_malignant,
+        "contributions": [
+            {
+                "name": one.name,
+                "laterality": one.laterality.value if one.laterality else None,
+                "log_odds": round(one.log_odds, 4),
+            }
+            for one in fusion.contributions
+        ],
+        "missing": list(fusion.missing),
+    }
+
+
+def _risk_record(risk: RiskStatement | None) -> dict[str, Any] | None:
+    return None if risk is None else {**asdict(risk), "assumed": list(risk.assumed)}
 
 
 def _run_record(run: RunInfo) -> dict[str, Any]:

@@ -12,13 +12,16 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from mammolens.clinical import item_words
 from mammolens.core import Laterality, Prediction, Unreadable
 from mammolens.sinks import Artefact, RunInfo
+from mammolens.sinks._clinical import contribution_words
+from mammolens.sinks._finite import fail_if_not_finite
 from mammolens.sinks._refused import refused_words, sort_refused
 from mammolens.sinks._worklist import images_in_order, reading_key
 from mammolens.wording import CATEGORY_WORDS, table_cell, view_name
 
-__all__ = ["COLUMNS", "worklist", "worklist_row"]
+__all__ = ["COLUMNS", "exam_cells", "worklist", "worklist_row"]
 
 COLUMNS: Final = {
     "position": "place on the worklist, from 1",
@@ -36,6 +39,10 @@ COLUMNS: Final = {
     "n_unreadable": "number of images that may show a breast and were not analysed",
     "not_analysed": "those images by their views, and why; what else was passed over",
     "warnings": "names of the warnings of the exam and its images",
+    "malignancy_images": "probability of malignancy from the images alone, if a fusion was used",
+    "contributions": "what each input of the fusion added to the log-odds, such as age +0.21",
+    "clinical": "clinical data with value, source and date",
+    "risk": "5-year risk of BCRAT, 0–1; no part of the scores",
     "elapsed_s": "seconds of analysis",
     "prevalence": "share of malignant breasts that the probabilities stand for",
     "prevalence_from": "site, where it was stated; else model: that of the model's own data",
@@ -51,7 +58,8 @@ def worklist_row(item: Prediction | Unreadable, run: RunInfo, place: int) -> _Ro
     """Give the sort key and the cells of an exam; other inputs are listed in `results.json`."""
     if isinstance(item, Unreadable):
         return None
-    return reading_key(item), [*_cells(item, run), run.disclaimer]
+    cells = exam_cells(item, run).values()
+    return reading_key(item), [table_cell(c) if isinstance(c, str) else c for c in cells]
 
 
 def worklist(rows: Sequence[_Row], run: RunInfo) -> Iterator[Artefact]:  # noqa: ARG001
@@ -64,30 +72,38 @@ def worklist(rows: Sequence[_Row], run: RunInfo) -> Iterator[Artefact]:  # noqa:
     yield Artefact("worklist.csv", "text/csv", text.getvalue().encode("utf-8"))
 
 
-def _cells(prediction: Prediction, run: RunInfo) -> _Cells:
+def exam_cells(prediction: Prediction, run: RunInfo) -> dict[str, str | int | float | None]:
+    """Give the cells of an exam by `COLUMNS`, without its position; text is as it was found."""
+    prediction = fail_if_not_finite(prediction)
     scores, model = prediction.scores, prediction.model
     breasts = {breast.laterality: breast.scores.malignant for breast in prediction.breasts}
     cautions = [*prediction.cautions, *(c for image in prediction.images for c in image.cautions)]
-    return [
+    values: _Cells = [
         prediction.category.value,
         CATEGORY_WORDS[prediction.category],
         _rounded(scores.malignant if scores else None),
         _rounded(scores.tumour if scores and run.tumour_vouched else None),
         _rounded(breasts.get(Laterality.RIGHT)),
         _rounded(breasts.get(Laterality.LEFT)),
-        table_cell(prediction.patient_id or ""),
-        table_cell(prediction.study_instance_uid or ""),
+        prediction.patient_id or "",
+        prediction.study_instance_uid or "",
         " ".join(view_name(image.ref) for image in images_in_order(prediction)),
         len(prediction.images),
         sum(len(image.findings) for image in prediction.images),
         len(sort_refused(prediction).missed),
-        table_cell(" ".join(refused_words(prediction))),
-        table_cell(" ".join(dict.fromkeys(caution.name for caution in cautions))),
+        " ".join(refused_words(prediction)),
+        " ".join(dict.fromkeys(caution.name for caution in cautions)),
+        _rounded(prediction.fusion.images_malignant if prediction.fusion else None),
+        "; ".join(contribution_words(prediction.fusion)),
+        "; ".join(map(item_words, prediction.clinical)),
+        _rounded(prediction.risk.risk if prediction.risk else None),
         round(prediction.elapsed_s, 2),
         prediction.prevalence,
         "site" if run.prevalence_stated else "model",
-        table_cell(f"{model.name} {model.version}"),
+        f"{model.name} {model.version}",
+        run.disclaimer,
     ]
+    return dict(zip(list(COLUMNS)[1:], values, strict=True))
 
 
 def _rounded(probability: float | None) -> float | None:

@@ -155,7 +155,8 @@ def test_of_two_requests_of_one_session_one_gets_its_next_secret(house, at_once)
         partial(change, session, secret, None, f"a calm {word}", HERE)
         for word in ("grey morning", "red evening")
     ]
-    assert at_once(*calls) == ["changed", "done"]
+    # The second finds the session changed while it worked, or already at its next step.
+    assert at_once(*calls) in (["changed", "done"], ["done", "stage"])
 
 
 @pytest.mark.parametrize("steps", [-2, 2])

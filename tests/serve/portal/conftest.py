@@ -6,6 +6,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mammolens.serve.portal import open_portal
 from mammolens.serve.record import (
     EXAMS,
     SESSIONS,
+    SHARES,
     SITES,
     Database,
     PersonRole,
@@ -30,7 +32,7 @@ from mammolens.serve.record import (
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.web.app import build_app
 
-from ..conftest import TurnedClock
+from ..conftest import TurnedClock, drop_database
 from ..house import HERE, House
 
 testclient = pytest.importorskip("starlette.testclient")
@@ -41,6 +43,7 @@ CAST = {
     "north-reader": ("north", PersonRole.READER),
     "north-uploader": ("north", PersonRole.UPLOADER),
     "north-arbiter": ("north", PersonRole.ARBITER),
+    "north-worker": ("north", PersonRole.HEALTH_WORKER),
     "south-head": ("south", PersonRole.ADMINISTRATOR),
     "south-reader": ("south", PersonRole.READER),
 }
@@ -126,12 +129,22 @@ def _read(house: House, site: int) -> dict[str, int]:
     every = {"open_only": True, "before": None, "limit": 1}
     return {
         "exam_id": exams[1],
+        "share_id": _share(house, exams[1], draft.id),
         "reading_id": draft.id,
         "signed_id": signed.id,
         "opinion_id": asked.id,
         "notice_id": reading.list_notices(database, reader, **every).items[0].id,
         "recall_id": reading.list_recalls(database, reader, **every).items[0].id,
     }
+
+
+def _share(house: House, exam: int, reading_id: int) -> int:
+    row = {"exam_id": exam, "reading_id": reading_id, "person_id": house.person("north-reader").id}
+    row |= {"token_hash": "0" * 64, "code_hash": "0" * 64, "failures": 0, "openings": 0}
+    times = {"created_at": house.clock.now, "expires_at": house.clock.now + timedelta(days=7)}
+    with house.database.write() as connection:
+        made = connection.execute(SHARES.insert().values(row | times).returning(SHARES.c.id))
+        return int(made.scalar_one())
 
 
 def _exam(house: House, site: int, number: int) -> int:
@@ -205,13 +218,14 @@ def no_page(monkeypatch) -> None:
 
 @pytest.fixture
 def make_stage(cast, tmp_path) -> Iterator[Callable[..., Stage]]:
-    made: list[Database] = []
+    made: list[tuple[str, Database]] = []
 
     def make(**changes: Any) -> Stage:
         clock = TurnedClock()
         clock.now = cast.now
-        database = open_database(_copy(cast.url, tmp_path), clock)
-        made.append(database)
+        url = _copy(cast.url, tmp_path)
+        database = open_database(url, clock)
+        made.append((url, database))
         web = {"tokens": {"pacs": NODE_TOKEN}} | changes.get("web", {})
         changes["web"] = {"retrievers": tuple(web["tokens"])} | web
         changes["intake"] = {"min_free_mb": 0} | changes.get("intake", {})
@@ -223,8 +237,10 @@ def make_stage(cast, tmp_path) -> Iterator[Callable[..., Stage]]:
         return Stage(cast, client, database, clock, state)
 
     yield make
-    for database in made:
+    for url, database in made:
         database.close()
+        if not url.startswith("sqlite"):
+            drop_database(url)
 
 
 @pytest.fixture

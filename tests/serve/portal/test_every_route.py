@@ -146,9 +146,35 @@ TABLE = {
     "GET /api/v1/exams/{exam_id}/artefacts/{sink}/{name:path}": Row(
         "north-head", OF_EXAM.format(404, 404)
     ),
+    "GET /api/v1/exams/{exam_id}/clinical": Row("north-head", OF_EXAM.format(200, 200)),
+    "PUT /api/v1/exams/{exam_id}/clinical": Row(
+        "north-uploader",
+        "401 404 403 200 403 401 401 401 403 200",
+        {"items": [{"name": "density", "value": "c"}]},
+        "north-head",
+    ),
+    "POST /api/v1/clinical": Row("north-uploader", "401 422 422 422 403 401 401 401 403 422"),
     "PUT /api/v1/exams/{exam_id}/site": Row(
         "admin", "401 404 403 200 403 401 401 401 403 403", {"site_id": None}
     ),
+    "POST /api/v1/exams/{exam_id}/shares": Row(
+        "north-reader",
+        "401 404 409 409 403 401 401 401 403 403",
+        lambda cast: {"reading_id": cast.things["reading_id"]},
+        "north-reader",
+    ),
+    "GET /api/v1/exams/{exam_id}/shares": Row(
+        "north-reader", "401 404 200 200 403 401 401 401 403 403", None, "north-head"
+    ),
+    "DELETE /api/v1/exams/{exam_id}/shares/{share_id}": Row(
+        "north-reader", "401 404 204 204 403 401 401 401 403 403", None, "north-head"
+    ),
+    "POST /api/v1/shares/opening": Row(
+        "admin", FOR_ALL.replace("200", "404"), {"token": "t" * 43, "code": "12345678"}
+    ),
+    "GET /api/v1/exams/{exam_id}/consents": Row("north-worker", OF_EXAM.format(200, 200)),
+    "GET /api/v1/model": Row("north-worker", LIST),
+    "GET /api/v1/model/files/{digest}": Row("north-worker", LIST.replace("200", "404")),
     "GET /api/v1/patients/{key}/exams": Row("north-head", OF_EXAM.format(404, 404)),
     "GET /api/v1/audit": Row("admin", AUDITED),
     "GET /api/v1/audit/verification": Row("admin", AUDITED),
@@ -282,6 +308,7 @@ def test_a_stranger_may_call_the_sign_in_and_the_page_alone(stage):
         "/api/v1/sign-in": ["GET", "POST"],
         "/api/v1/sign-in/oidc": ["GET"],
         "/api/v1/sign-in/oidc/callback": ["GET"],
+        "/api/v1/shares/opening": ["POST"],
     }
 
 
@@ -303,6 +330,7 @@ def test_each_caller_hears_what_the_table_says(with_upload, caller):
             token_id=cast.known["north-head"].token_id,
             upload_id=UPLOAD,
             device_id="d" * 43,
+            digest="f" * 64,
             sop_instance_uid="1.2.3",
             sink="json",
             key="1-x",

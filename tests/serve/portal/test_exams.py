@@ -182,14 +182,17 @@ def test_words_are_looked_for_everywhere(reading, words, found):
 
 def test_what_is_looked_at_is_noted(reading):
     set_site(reading, reading_mode="concurrent")
-    get(reading, "north-reader", f"/exams/{EXAM}/viewer")
+    fetched = get(reading, "north-reader", f"/exams/{EXAM}/viewer?ahead=true")
+    assert fetched["ai"] == {"state": "withheld"}
+    viewed = get(reading, "north-reader", f"/exams/{EXAM}/viewer")
+    assert viewed["images"] == fetched["images"]
     get(reading, "north-reader", f"/exams/{EXAM}/ai")
     with reading.database.read() as connection:
         rows = connection.execute(sa.select(AUDIT).order_by(AUDIT.c.number)).all()
     seen = [
         row.action for row in rows if row.actor == "person:north-reader" and row.exam_id == EXAM
     ]
-    assert seen == ["ai_shown", "exam_viewed", "ai_viewed"]
+    assert seen == ["exam_fetched_ahead", "ai_shown", "exam_viewed", "ai_viewed"]
 
 
 def test_an_administrator_gives_an_exam_a_site(reading):

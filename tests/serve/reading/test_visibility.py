@@ -7,7 +7,15 @@ import sqlalchemy as sa
 
 from mammolens.serve import reading
 from mammolens.serve.people import visible_exams
-from mammolens.serve.record import AI_VIEWS, EXAMS, OPINIONS, READINGS, ROUNDS, SITES
+from mammolens.serve.record import (
+    AI_VIEWS,
+    EXAMS,
+    OPINIONS,
+    READINGS,
+    ROUNDS,
+    SITES,
+    PersonRole,
+)
 
 WHO = ("reader", "second", "arbiter", "uploader", "head", "admin", "guest", "asked")
 TABLE = {
@@ -95,6 +103,12 @@ def test_each_person_sees_the_ai_when_the_mode_lets_them(clinic, mode, happened)
         decide(clinic, exam)
     heard = " ".join("y" if sees(clinic, name, exam) else "n" for name in WHO)
     assert heard == TABLE[mode, happened]
+    worker = {clinic.site: {PersonRole.HEALTH_WORKER, PersonRole.UPLOADER}}
+    clinic.cast["worker"] = clinic.house.invited("worker", worker)
+    assert not sees(clinic, "worker", exam)
+    with clinic.database.read() as connection:
+        shown = reading.exams_with_visible_category(connection, clinic["worker"], [exam])
+    assert shown == set()
     assert not sees(clinic, "asked", other)
     with clinic.database.read() as connection:
         found = reading.exams_with_visible_ai(connection, clinic["reader"], [exam, other, 999])

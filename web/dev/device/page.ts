@@ -1,12 +1,19 @@
 /** A page for the browser test of the analysis on the device: files in, JSON out. */
 
+import cardUrl from "../../../src/mammolens/models/mammolens-2/card.json?url";
+import graphUrl from "../../../src/mammolens/models/mammolens-2/model.onnx?url";
 import { startAnalyst } from "../../src/analysis/client";
 
 const input = document.querySelector("input") as HTMLInputElement;
 const output = document.querySelector("pre") as HTMLPreElement;
 const analyst = startAnalyst();
 
-analyst.load().then(
+async function load(): Promise<void> {
+  const [card, graph] = await Promise.all([fetch(cardUrl), fetch(graphUrl)]);
+  await analyst.load({ card: await card.text(), graph: await graph.arrayBuffer() });
+}
+
+load().then(
   () => {
     output.textContent = "ready";
   },

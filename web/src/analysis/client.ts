@@ -1,24 +1,44 @@
 /** The page's side of the analysis on the device. */
 
 import type { Analysis, Progress } from "./analyze";
-import type { ChosenFile, FromWorker, ToWorker } from "./messages";
+import type { Look, RawPicture } from "./look";
+import type { Answers, ChosenFile, FromWorker, PackageBytes, ToWorker } from "./messages";
+import type { ViewCheck } from "./view_check";
 
 export interface DeviceAnalyst {
-  /** Loads the model; afterwards no connection is needed. */
-  load(): Promise<void>;
+  /** Loads a model; afterwards no connection is needed. The graph's bytes go to the worker. */
+  load(given: PackageBytes): Promise<void>;
   analyze(
     files: readonly ChosenFile[],
     options?: { prevalence?: number | null; onProgress?: (progress: Progress) => void },
   ): Promise<Analysis>;
-  /** Stops the worker, also in the middle of an analysis. */
+  /** How an image of the last analysis is shown. */
+  look(path: string): Promise<Look>;
+  /** All pixels of an image of the last analysis. */
+  pixels(path: string): Promise<RawPicture>;
+  /** Looks at one file by itself, also before a model is loaded. */
+  check(file: ChosenFile): Promise<ViewCheck>;
+  /** Stops the worker, also in the middle of an analysis, and frees its memory. */
   close(): void;
 }
 
+/** The analysis did not come to an end; `refusal` is the name of a refusal, such as `ContractMismatch`. */
+export class AnalysisFailed extends Error {
+  constructor(
+    readonly refusal: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
 interface Waiting {
-  readonly resolve: (analysis: Analysis | null) => void;
+  readonly resolve: (answer: Answers[keyof Answers]) => void;
   readonly reject: (error: Error) => void;
   readonly onProgress: ((progress: Progress) => void) | undefined;
 }
+
+type Unnumbered<T> = T extends { readonly id: number } ? Omit<T, "id"> : never;
 
 /** Starts the worker. */
 export function startAnalyst(): DeviceAnalyst {
@@ -37,28 +57,30 @@ export function startAnalyst(): DeviceAnalyst {
       return;
     }
     waiting.delete(data.id);
-    if (data.kind === "failed") one.reject(new Error(data.message));
-    else one.resolve(data.kind === "done" ? data.analysis : null);
+    if (data.kind === "failed") one.reject(new AnalysisFailed(data.name, data.message));
+    else one.resolve(data.answer);
   };
   worker.onerror = (event) => failAll(new Error(event.message || "the analysis stopped"));
-  const ask = (
-    make: (id: number) => ToWorker,
+  function ask<K extends ToWorker["kind"]>(
+    message: Unnumbered<ToWorker> & { readonly kind: K },
     onProgress?: (progress: Progress) => void,
-  ): Promise<Analysis | null> =>
-    new Promise((resolve, reject) => {
+    transfer: Transferable[] = [],
+  ): Promise<Answers[K]> {
+    return new Promise((resolve, reject) => {
       const id = ++last;
-      waiting.set(id, { resolve, reject, onProgress });
-      worker.postMessage(make(id));
+      waiting.set(id, { resolve: resolve as Waiting["resolve"], reject, onProgress });
+      worker.postMessage({ ...message, id }, transfer);
     });
+  }
   return {
-    load: async () => {
-      await ask((id) => ({ kind: "load", id }));
+    load: async (given) => {
+      await ask({ kind: "load", given }, undefined, [given.graph]);
     },
-    analyze: async (files, { prevalence = null, onProgress } = {}) => {
-      const found = await ask((id) => ({ kind: "analyze", id, files, prevalence }), onProgress);
-      if (found === null) throw new Error("the analysis gave no result");
-      return found;
-    },
+    analyze: (files, { prevalence = null, onProgress } = {}) =>
+      ask({ kind: "analyze", files, prevalence }, onProgress),
+    look: (path) => ask({ kind: "look", path }),
+    pixels: (path) => ask({ kind: "pixels", path }),
+    check: (file) => ask({ kind: "check", file }),
     close: () => {
       worker.terminate();
       failAll(new Error("the analysis was stopped"));

@@ -1,68 +1,82 @@
-/** The worker of the analysis on the device. It asks only for the application's own static files. */
+/**
+ * The worker of the analysis on the device. It asks only for the application's own static files,
+ * and the page gives it the model: no address of the server is known here.
+ */
 
 import ortModule from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import ortWasm from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import * as ort from "onnxruntime-web/wasm";
-import cardUrl from "../../../src/mammolens/models/mammolens-2/card.json?url";
-import graphUrl from "../../../src/mammolens/models/mammolens-2/model.onnx?url";
 import { analyze } from "./analyze";
 import { loadCodec } from "./browser_codecs";
-import type { FromWorker, ToWorker } from "./messages";
+import type { DeviceFile } from "./exams/files";
+import { unpacked } from "./exams/zip";
+import { lookAt, rawPicture } from "./look";
+import type { Answers, ChosenFile, FromWorker, ToWorker } from "./messages";
 import { preloadCodecs } from "./pixels/codecs";
 import { loadModel, type Model, type Runtime } from "./score/session";
 import { Refusal } from "./types";
+import { checkView } from "./view_check";
 
 ort.env.wasm.wasmPaths = { mjs: ortModule, wasm: ortWasm };
 ort.env.wasm.numThreads = 1;
 
-let model: Promise<Model> | undefined;
+let model: Model | null = null;
+let files: readonly DeviceFile[] = [];
 
-async function modelOnce(): Promise<Model> {
-  model ??= Promise.all([bytesOf(cardUrl), bytesOf(graphUrl), preloadCodecs(loadCodec)]).then(
-    ([card, graph]) => loadModel(new TextDecoder().decode(card), graph, ort as unknown as Runtime),
-  );
-  try {
-    return await model;
-  } catch (error) {
-    model = undefined;
-    throw error;
+function say(message: FromWorker, transfer: Transferable[] = []): void {
+  postMessage(message, { transfer });
+}
+
+async function answerTo(message: ToWorker): Promise<Answers[keyof Answers]> {
+  const { id } = message;
+  switch (message.kind) {
+    case "load": {
+      const { card, graph } = message.given;
+      const runtime = ort as unknown as Runtime;
+      [model] = await Promise.all([
+        loadModel(card, new Uint8Array(graph), runtime),
+        preloadCodecs(loadCodec),
+      ]);
+      return null;
+    }
+    case "analyze":
+      if (model === null) throw new Error("no model was loaded");
+      files = (await Promise.all(message.files.map(opened))).flat();
+      return await analyze(files, model, loadCodec, {
+        prevalence: message.prevalence,
+        onProgress: (progress) => say({ kind: "progress", id, progress }),
+      });
+    case "look":
+      return await lookAt(fileOf(message.path), loadCodec);
+    case "pixels":
+      return await rawPicture(fileOf(message.path), loadCodec);
+    case "check": {
+      const [file] = await opened(message.file);
+      return await checkView(file, loadCodec);
+    }
   }
 }
 
-async function bytesOf(url: string): Promise<Uint8Array> {
-  const answer = await fetch(url);
-  if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
-  return new Uint8Array(await answer.arrayBuffer());
+/** The file itself, or the members of a zip. */
+function opened({ name, file }: ChosenFile): Promise<readonly DeviceFile[]> {
+  return unpacked(name, file);
 }
 
-function say(message: FromWorker): void {
-  postMessage(message);
+function fileOf(path: string): DeviceFile {
+  const found = files.find(({ name }) => name === path);
+  if (found === undefined) throw new Error("this image is not of the last analysis");
+  return found;
 }
 
 self.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
   const { id } = data;
   try {
-    const loaded = await modelOnce();
-    if (data.kind === "load") {
-      say({ kind: "ready", id });
-      return;
-    }
-    const files = data.files.map(({ name, file }) => ({
-      name,
-      bytes: async () => new Uint8Array(await file.arrayBuffer()),
-    }));
-    const analysis = await analyze(files, loaded, loadCodec, {
-      prevalence: data.prevalence,
-      onProgress: (progress) => say({ kind: "progress", id, progress }),
-    });
-    say({ kind: "done", id, analysis });
+    const answer = await answerTo(data);
+    const moved = data.kind === "pixels" ? [(answer as Answers["pixels"]).data] : [];
+    say({ kind: "done", id, answer }, moved);
   } catch (error) {
     const name = error instanceof Refusal ? error.name : "Error";
-    say({
-      kind: "failed",
-      id,
-      name,
-      message: error instanceof Error ? error.message : String(error),
-    });
+    const message = error instanceof Error ? error.message : String(error);
+    say({ kind: "failed", id, name, message });
   }
 };

@@ -3,7 +3,8 @@
 import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import { type Events, openEvents } from "./api/events";
 import type { Person, Site } from "./api/types";
-import { parseRoute, type Route } from "./logic/route";
+import { examinesAlone } from "./logic/rights";
+import { hashTo, parseRoute, type Route } from "./logic/route";
 import { type AppWords, keepLanguage, loadAppWords } from "./messages/text";
 import { Pages } from "./pages/pages";
 import {
@@ -62,6 +63,9 @@ function Signed({ person }: { person: Person }) {
   const frame = useFrame();
   const { apis } = frame;
   const route = useRoute();
+  useEffect(() => {
+    if (examinesAlone(person) && location.hash === "") location.replace(hashTo("field"));
+  }, [person]);
   const [sites, setSites] = useState<readonly Site[]>([]);
   const [toasts, setToasts] = useState<readonly Toast[]>([]);
   const [events, setEvents] = useState<Events | null>(null);

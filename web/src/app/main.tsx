@@ -6,9 +6,11 @@ import { App } from "./App";
 import { makeClient } from "./api/client";
 import { devicesApi } from "./api/devices";
 import { examsApi } from "./api/exams";
+import { modelApi } from "./api/model";
 import { auditApi, peopleApi, sitesApi } from "./api/people";
 import { followUpApi, readingsApi } from "./api/readings";
 import { accountApi, sessionApi } from "./api/session";
+import { sharesApi } from "./api/shares";
 import { uploadsApi } from "./api/uploads";
 import { makeDevice } from "./device/build";
 import { makeKeeping } from "./device/kept_answers";
@@ -47,6 +49,8 @@ function makeApis(): Apis {
     followUp: followUpApi(client),
     uploads,
     devices: devicesApi(client),
+    model: modelApi(client),
+    shares: sharesApi(client),
     device: device.desk,
     outbox: device.outbox,
     line: kept,

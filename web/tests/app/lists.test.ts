@@ -155,7 +155,8 @@ describe("files", () => {
 });
 
 test("the navigation shows what a person may use", () => {
-  expect(pagesOf(makePerson())).toEqual(["worklist", "opinions", "notices", "recalls", "device"]);
+  const own = ["worklist", "opinions", "notices", "recalls", "analysis", "device"];
+  expect(pagesOf(makePerson())).toEqual(own);
   const uploader = makePerson({ roles: [{ site: 1, role: "uploader" }] });
   expect(pagesOf(uploader)).toContain("upload");
   expect(pagesOf(uploader)).not.toContain("opinions");

@@ -181,7 +181,7 @@ def collect_traits(
         If the model reads marked lesions.
     """
     config = model.card.for_breasts()
-    inner = _inner_session(model)
+    inner = inner_session(model)
     kept: list[Record] = []
     outputs: list[_Float] = []
     pictures: list[_Float] = []
@@ -255,7 +255,7 @@ def _outputs(model: ModelPackage, views: Sequence[PreparedView]) -> _Float:
     )
 
 
-def _inner_session(model: ModelPackage) -> onnxruntime.InferenceSession | None:
+def inner_session(model: ModelPackage) -> onnxruntime.InferenceSession | None:
     """Make a session of the graph that gives the inputs of the last layer before the logits."""
     try:
         import onnx

@@ -18,6 +18,7 @@ from mammolens.bench.packaging.calibrate import Fit, calibrate, calibrated
 from mammolens.bench.packaging.card_figures import fix_operating_points, validation_figures
 from mammolens.bench.packaging.card_text import card_words
 from mammolens.bench.packaging.findings import checked_level, finding_level, score_cache
+from mammolens.bench.packaging.people import people_groups
 from mammolens.bench.scoring import results_from_probabilities
 from mammolens.core import InputKind
 from mammolens.data.cache import build_side
@@ -189,6 +190,7 @@ def _training(config: RunConfig, summary: dict[str, Any], manifest: Manifest) ->
         split_digest=split_digest(manifest),
         seed=config.train.seed,
         recipe=_recipe(config, summary),
+        people=people_groups(learned),
     )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 from mammolens.data.manifest import Manifest
+from mammolens.data.sources._tree import images_under
 from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.spelling import did_you_mean
 
@@ -29,6 +30,7 @@ __all__ = [
     "BuildManifest",
     "SourceInfo",
     "build_source",
+    "images_under",
     "list_sources",
     "load_source",
 ]

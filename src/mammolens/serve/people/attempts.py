@@ -82,6 +82,16 @@ class Attempts:
         """Take back the attempt of somebody whom the provider vouched for."""
         self._give_back({_key("provider", address_key(address)): PER_ADDRESS})
 
+    def spend_share(self, address: str) -> None:
+        """Count an attempt to open a link to a report, also a good one: its pictures cost time.
+
+        Raises
+        ------
+        Refused
+            There were too many; this one is not looked at.
+        """
+        self._spend({_key("share", address_key(address)): PER_ADDRESS})
+
     def spend_code(self, person_id: int) -> None:
         """Count a code that is tried.
 

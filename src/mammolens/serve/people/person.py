@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,7 @@ class Person:
     must_change_password: bool
     has_second_factor: bool
     created_at: datetime
-    roles: Mapping[int, frozenset[PersonRole]]
+    roles: Mapping[int, frozenset[PersonRole]] = field(hash=False)
 
     @property
     def actor(self) -> str:

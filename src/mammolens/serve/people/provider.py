@@ -88,9 +88,9 @@ class Provider:
     settings: OidcSettings
     callback: str
     tls: ssl.SSLContext
-    _said: dict[str, Any] = field(default_factory=dict)
+    _discovery: dict[str, Any] = field(default_factory=dict)
     _keys: KeySet | None = None
-    _said_at: float = float("-inf")
+    _discovered_at: float = float("-inf")
     _keys_at: float = float("-inf")
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -141,8 +141,8 @@ class Provider:
             or not 0 < len(code) <= LONGEST_PARAMETER
         ):
             raise _refused("answer")
-        told = self._redeem(code, flow["verifier"])
-        claims = self._claims(told, flow["nonce"], now)
+        tokens = self._redeem(code, flow["verifier"])
+        claims = self._claims(tokens, flow["nonce"], now)
         subject, claimed = claims.get("sub"), claims.get(self.settings.claim)
         if not isinstance(subject, str) or not subject:
             raise _refused("subject")
@@ -187,9 +187,9 @@ class Provider:
         address, headers, body = auth.prepare("POST", address, headers, body)
         return self._ask("POST", address, headers, body.encode())
 
-    def _claims(self, told: Mapping[str, Any], nonce: str, now: datetime) -> Mapping[str, Any]:
+    def _claims(self, tokens: Mapping[str, Any], nonce: str, now: datetime) -> Mapping[str, Any]:
         """Read the ID token, and believe it only if all of it is right."""
-        token = told.get("id_token")
+        token = tokens.get("id_token")
         if not isinstance(token, str):
             raise _refused("no_id_token")
         try:
@@ -207,7 +207,7 @@ class Provider:
                 {
                     "nonce": nonce,
                     "client_id": self.settings.client_id,
-                    "access_token": told.get("access_token"),
+                    "access_token": tokens.get("access_token"),
                 },
             )
             claims.validate(int(now.timestamp()), LEEWAY_S)
@@ -218,8 +218,8 @@ class Provider:
     def _addresses(self) -> Mapping[str, Any]:
         """Ask the provider where it wants to be called; it must be as safe as its issuer."""
         with self._lock:
-            if time.monotonic() - self._said_at < KNOWN_S:
-                return self._said
+            if time.monotonic() - self._discovered_at < KNOWN_S:
+                return self._discovery
             issuer = self.settings.issuer
             said = self._ask("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
             if said.get("issuer") != issuer:
@@ -228,16 +228,16 @@ class Provider:
             for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
                 if not isinstance(said.get(name), str) or urlsplit(said[name]).scheme != scheme:
                     raise _refused(f"no_{name}")
-            self._said, self._said_at = dict(said), time.monotonic()
-            return self._said
+            self._discovery, self._discovered_at = dict(said), time.monotonic()
+            return self._discovery
 
     def _key_set(self, again: bool = False) -> KeySet:
         address = self._addresses()["jwks_uri"]
         with self._lock:
             age_s = time.monotonic() - self._keys_at
             if self._keys is None or age_s >= (KEYS_AGAIN_S if again else KNOWN_S):
-                told: Any = self._ask("GET", address)
-                self._keys, self._keys_at = KeySet.import_key_set(told), time.monotonic()
+                published: Any = self._ask("GET", address)
+                self._keys, self._keys_at = KeySet.import_key_set(published), time.monotonic()
             return self._keys
 
     def _ask(

@@ -73,6 +73,10 @@ class Refusal(str, Enum):
     """Two readers disagree: an arbiter decides who has not read the exam."""
     EXAM_CHANGED = "exam_changed"
     """Images came while it was read: look at the exam again."""
+    SHARE_LOCKED = "share_locked"
+    """Too many wrong codes were given for this link; it opens no more."""
+    CONSENT = "consent"
+    """A health worker sends images with the patient's consent alone."""
     AI_CHANGED = "ai_changed"
     """The AI has a result that this person has not seen: look at it again."""
 

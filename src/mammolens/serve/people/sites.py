@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -188,6 +189,7 @@ def assign_exam(
         audit.append(database, connection, asking.actor, "exam_assigned", exam_id, detail)
 
 
+@lru_cache(maxsize=512)
 def visible_exams(person: Person) -> sa.ColumnElement[bool]:
     """Say which rows of `EXAMS` a person may know of.
 

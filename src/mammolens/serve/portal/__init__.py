@@ -17,16 +17,20 @@ from fastapi.responses import JSONResponse
 from mammolens import DISCLAIMER, __version__
 from mammolens.serve.portal import (
     audit_trail,
+    clinical,
+    consents,
     devices,
     events,
     exams,
     follow_ups,
     me,
+    model_package,
     people,
     reading_reports,
     readings,
     second_readings,
     session,
+    shares,
     sign_in,
     sites,
     tokens,
@@ -69,6 +73,7 @@ ROUTERS = (
     devices.router,
     exams.router,
     exams.patients,
+    clinical.router,
     uploads.router,
     events.router,
     me.router,
@@ -77,6 +82,9 @@ ROUTERS = (
     second_readings.router,
     follow_ups.router,
     reading_reports.router,
+    shares.router,
+    consents.router,
+    model_package.router,
 )
 
 
@@ -99,7 +107,8 @@ def add_portal(app: FastAPI, portal: Portal, page: Path | None) -> Mapping[str, 
         """Give the OpenAPI document of the API."""
         return JSONResponse(_openapi(app))
 
-    strangers = {f"{API}{path}": methods for path, methods in sign_in.OPEN_TO_STRANGERS.items()}
+    open_paths = {**sign_in.OPEN_TO_STRANGERS, **shares.OPEN_TO_STRANGERS}
+    strangers = {f"{API}{path}": methods for path, methods in open_paths.items()}
     return {**strangers, **add_pages(app, page)}
 
 

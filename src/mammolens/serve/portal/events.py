@@ -108,9 +108,9 @@ def _read(
             return []
         events = reader.read(connection, person) if reader is not None else []
         for progress in list_progress(connection, person):
-            told = (progress.received, progress.state)
-            if uploads.get(progress.id) != told:
-                uploads[progress.id] = told
+            progress_now = (progress.received, progress.state)
+            if uploads.get(progress.id) != progress_now:
+                uploads[progress.id] = progress_now
                 events.append(Event(Happening.UPLOAD, None, vars(progress)))
     return events
 

@@ -114,9 +114,14 @@ def show_exam(exam_id: Id, caller: CallerNow, portal: PortalNow, response: Respo
 
 
 @router.get("/{exam_id}/viewer")
-def show_to_viewer(exam_id: Id, caller: CallerNow, portal: PortalNow) -> dict[str, Any]:
-    """Describe an exam for the viewer (`Exam` of web/src/viewer/exam.ts); the view is audited."""
-    return worklist.view_exam(portal.state, caller.person, exam_id, ADDRESSES)
+def show_to_viewer(
+    exam_id: Id, caller: CallerNow, portal: PortalNow, ahead: bool = False
+) -> dict[str, Any]:
+    """Describe an exam for the viewer (`Exam` of web/src/viewer/exam.ts); the view is audited.
+
+    With `ahead` the pictures are fetched before the exam is opened: nothing of the AI is given.
+    """
+    return worklist.view_exam(portal.state, caller.person, exam_id, ADDRESSES, ahead=ahead)
 
 
 @router.get("/{exam_id}/ai")

@@ -87,7 +87,7 @@ class SiteView(BaseModel):
 
 def view_person(person: Person, sites: frozenset[int] | None = None) -> PersonView:
     """Make the JSON of a person; with `sites` only the roles there."""
-    told = [
+    role_views = [
         RoleView(site=site, role=role)
         for site, roles in sorted(person.roles.items())
         for role in sorted(roles)
@@ -103,7 +103,7 @@ def view_person(person: Person, sites: frozenset[int] | None = None) -> PersonVi
         must_change_password=person.must_change_password,
         has_second_factor=person.has_second_factor,
         created_at=person.created_at,
-        roles=told,
+        roles=role_views,
     )
 
 

@@ -21,6 +21,8 @@ __all__ = ["add_pages", "find_page"]
 
 READING: Final = frozenset(("GET", "HEAD"))
 INDEX: Final = "index.html"
+SHARE: Final = "/share"
+"""Where a referring doctor opens a link: a page of its own, without the application."""
 HASHED: Final = "/assets/"
 FOREVER: Final = "public, max-age=31536000, immutable"
 POLICY: Final = "; ".join(
@@ -67,6 +69,8 @@ def add_pages(app: FastAPI, folder: Path | None) -> Mapping[str, frozenset[str]]
     files = {f"/{file.relative_to(folder).as_posix()}": file for file in folder.rglob("*")}
     served = {path: file for path, file in files.items() if file.is_file()}
     served["/"] = served.pop(f"/{INDEX}")
+    if f"{SHARE}.html" in served:
+        served[SHARE] = served.pop(f"{SHARE}.html")
     for path, file in served.items():
         app.add_api_route(
             path, _server(path, file), methods=["GET"], include_in_schema=False, name=path
@@ -91,8 +95,13 @@ async def _not_built(request: Request) -> Response:
 
 def _headers(path: str) -> dict[str, str]:
     kept = FOREVER if path.startswith(HASHED) else "no-cache"
-    return {
+    headers = {
         "content-security-policy": POLICY,
         "cache-control": kept,
         "permissions-policy": PERMISSIONS,
     }
+    if path == SHARE:
+        no_code = POLICY.replace(" 'wasm-unsafe-eval'", "")
+        unseen = {"cache-control": "no-store", "x-robots-tag": "noindex, nofollow, noarchive"}
+        headers |= {"content-security-policy": no_code, **unseen}
+    return headers

@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from mammolens.errors import StorageError
+from mammolens.errors import DataError, StorageError
 from mammolens.serve.people import Refusal, Refused
 
 __all__ = ["PROBLEMS", "Problem", "handle_problems", "make_problem"]
@@ -58,6 +58,8 @@ STATUSES: Final[Mapping[Refusal, int]] = {
     Refusal.IN_ARBITRATION: 409,
     Refusal.EXAM_CHANGED: 409,
     Refusal.AI_CHANGED: 409,
+    Refusal.SHARE_LOCKED: 423,
+    Refusal.CONSENT: 422,
 }
 MOST_ERRORS: Final = 20
 
@@ -125,6 +127,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(StarletteHTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(DataError, _wrong_data)
     app.add_exception_handler(StorageError, _away)
     app.add_exception_handler(Exception, _unforeseen)
 
@@ -158,6 +161,13 @@ async def _refused(_request: Request, error: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     errors = [FieldProblem(field=name, detail=error.why.value) for name in error.fields]
     return make_problem(status, error.why.value, error.why.value, headers, errors)
+
+
+async def _wrong_data(_request: Request, error: Exception) -> Response:
+    """Name the place and the remedy; the value itself is not repeated."""
+    assert isinstance(error, DataError)
+    found = [FieldProblem(field=error.keyword or "", detail=error.remedy or "")]
+    return make_problem(422, "the data cannot be used", "wrong_data", errors=found)
 
 
 async def _away(_request: Request, _error: Exception) -> Response:

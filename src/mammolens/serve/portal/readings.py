@@ -158,11 +158,11 @@ def _once(repeat: Repeat, response: Response, act: Callable[[Keep], Reading]) ->
     def keep(connection: sa.Connection, made: Reading) -> None:
         repeat.keep(connection, view_reading(made).model_dump_json(), made.exam_id)
 
-    told = ReadingView.model_validate_json(
+    view = ReadingView.model_validate_json(
         once(repeat, lambda: view_reading(act(keep)).model_dump_json())
     )
-    response.headers["ETag"] = told.etag
-    return told
+    response.headers["ETag"] = view.etag
+    return view
 
 
 @router.post("/exams/{exam_id}/readings", responses={201: {"model": ReadingView}})
@@ -275,6 +275,6 @@ def add_addendum(
 
 
 def _told(found: Reading, response: Response) -> ReadingView:
-    told = view_reading(found)
-    response.headers["ETag"] = told.etag
-    return told
+    view = view_reading(found)
+    response.headers["ETag"] = view.etag
+    return view

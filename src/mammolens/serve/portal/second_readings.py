@@ -82,10 +82,10 @@ def arbitrate(
 ) -> ReadingView:
     """Open the arbiter's reading of the caller, which is created if it does not exist (201)."""
     made, is_new = reading.begin_arbitration(portal.state.database, caller.person, exam_id)
-    told = view_reading(made)
+    view = view_reading(made)
     response.status_code = 201 if is_new else 200
-    response.headers["ETag"] = told.etag
-    return told
+    response.headers["ETag"] = view.etag
+    return view
 
 
 @router.post("/exams/{exam_id}/opinions", status_code=201)

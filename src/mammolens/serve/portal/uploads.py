@@ -1,9 +1,10 @@
 """Uploads over HTTP, which go on after a break: tus 1.0 with creation and termination.
 
 The metadata `filename` names the file for its sender, `site` says for which site it is (key or
-number; left out where the person uploads at one alone). For a photograph of a film,
-`photograph` is its view (RCC, LCC, RMLO, LMLO), `patient` the patient ID, `examDate` the date of
-the films (YYYY-MM-DD). `X-HTTP-Method-Override` is not obeyed.
+number; left out where the person uploads at one alone), `consent` is what the patient agreed to
+(JSON of `ConsentForm`; health workers must send it). For a photograph of a film, `photograph` is
+its view (RCC, LCC, RMLO, LMLO), `patient` the patient ID, `examDate` the date of the films
+(YYYY-MM-DD). `X-HTTP-Method-Override` is not obeyed.
 
 Source: https://tus.io/protocols/resumable-upload
 """
@@ -24,6 +25,7 @@ from starlette.requests import ClientDisconnect
 
 from mammolens.serve import uploads
 from mammolens.serve.portal.caller import API, CallerNow, PortalNow
+from mammolens.serve.portal.consents import read_consent
 from mammolens.serve.portal.repeats import RepeatNow, once
 from mammolens.serve.record import UploadState
 from mammolens.serve.uploads import Upload, Writer
@@ -107,10 +109,11 @@ def begin_upload(
 ) -> None:
     """Begin an upload; `Location` is where its pieces go."""
     given = _metadata(upload_metadata)
+    consent = read_consent(given["consent"]) if "consent" in given else None
     name = given.get("relativePath") or given.get("filename") or "unnamed"
     asked = portal.state, caller.person, given.get("site") or None, name, upload_length
-    photograph = uploads.read_facts(given)
-    upload_id = once(repeat, lambda: uploads.begin_upload(*asked, repeat.keep, photograph).id)
+    said = consent, uploads.read_facts(given)
+    upload_id = once(repeat, lambda: uploads.begin_upload(*asked, repeat.keep, *said).id)
     if upload_length == 0:
         portal.receiver.wake(portal.state)
     response.headers["Location"] = f"{API}/uploads/{upload_id}"

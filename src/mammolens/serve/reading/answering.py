@@ -1,7 +1,7 @@
 """What a reader does with a reading: saves it, locks it, keeps or changes it with the AI in sight.
 
 Each step names the edition that the reader has before them, and is one compare-and-set: of two
-windows in which the same reading is changed, one is told that it is behind.
+windows in which the same reading is changed, the second is refused because it is behind.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 
-TOLD: Final = ("agreed", "blinded", "slot")
+NOTED: Final = ("agreed", "blinded", "slot")
 """What the audit trail tells of a change; what was answered stands in the reading alone."""
 
 
@@ -244,8 +244,8 @@ def change_edition(
     )
     if changed.rowcount != 1:
         raise Refused(Refusal.STALE)
-    told: dict[str, Any] = {key: values[key] for key in TOLD if key in values}
-    detail: audit.Detail = {"reading": reading.id, "edition": reading.edition + 1} | told
+    noted: dict[str, Any] = {key: values[key] for key in NOTED if key in values}
+    detail: audit.Detail = {"reading": reading.id, "edition": reading.edition + 1} | noted
     audit.append(database, connection, person.actor, action, reading.exam_id, detail)
     (made,) = read_readings(connection, READINGS.c.id == reading.id)
     return made

@@ -57,9 +57,20 @@ class Pixels(Enum):
 
 
 def gather_reading(
-    state: NodeState, person: Person, reading_id: int, what: str, pixels: Pixels
+    state: NodeState,
+    person: Person,
+    reading_id: int,
+    what: str,
+    pixels: Pixels,
+    by_link: str | None = None,
 ) -> SignedReading:
     """Gather a signed reading for somebody who may see it; the audit trail says for `what`.
+
+    Parameters
+    ----------
+    by_link
+        Actor of the audit trail where somebody else reads it by a link of the person: who made the
+        link may see less today, but has not seen this.
 
     Raises
     ------
@@ -81,10 +92,11 @@ def gather_reading(
         shows_ai = may_see_ai(connection, person, exam.id)
         ai = _ai(connection, exam) if shows_ai else None
         is_behind = _is_behind(connection, reading, exam)
-        if ai is not None:
+        if ai is not None and by_link is None:
             note_ai_shown(database, connection, person, exam.id)
         detail: audit.Detail = {"reading": reading_id, "as": what}
-        audit.append(database, connection, person.actor, "report_made", exam.id, detail)
+        actor = by_link or person.actor
+        audit.append(database, connection, actor, "report_made", exam.id, detail)
     files = [ImageFile(state.received.path(digest)) for digest in received]
     said, marked_by = _with_marks(reading, others)
     first_answer = reading.first_answer if shows_ai else None

@@ -10,7 +10,9 @@ opinion on it. The mode of the site decides what readers see:
 
 A reading that began in the second mode stays blinded until it is locked, even if the mode of the
 site changes. Administrators who do not read always see the AI. Other people at the site, such as
-uploaders, see it at once in the first mode and after the decision in the second.
+uploaders, see it at once in the first mode and after the decision in the second. Community health
+workers who neither read nor administer there never see it, nor the category: what they tell a
+patient must come from a person who has read the images.
 
 Each rule is SQL over `EXAMS`, so that lists can be filtered and ordered by the AI's result without
 a sign of it for exams whose AI is hidden.
@@ -19,6 +21,7 @@ a sign of it for exams whose AI is hidden.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import sqlalchemy as sa
 
@@ -72,6 +75,7 @@ def exams_with_visible_category(
     return _which(connection, exam_ids, category_is_visible(person))
 
 
+@lru_cache(maxsize=512)
 def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
     """Select the rows of `EXAMS` a person may see the AI: none that they may not know of."""
     own = of_exam(READINGS.c.exam_id == EXAMS.c.id, READINGS.c.person_id == person.id)
@@ -97,15 +101,20 @@ def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
     here = sa.case(
         (_reads(person), for_readers),
         (_administers(person), sa.true()),
+        (_examines_alone(person), sa.false()),
         else_=for_others,
     )
     return sa.and_(visible_exams(person), here)
 
 
+@lru_cache(maxsize=512)
 def category_is_visible(person: Person) -> sa.ColumnElement[bool]:
     """Select the rows of `EXAMS` a person may see the triage category."""
     orders_alone = sa.and_(
-        visible_exams(person), _has_mode(ReadingMode.TRIAGE_ONLY), ~_is_blinded(person)
+        visible_exams(person),
+        _has_mode(ReadingMode.TRIAGE_ONLY),
+        ~_is_blinded(person),
+        ~_examines_alone(person),
     )
     return sa.or_(orders_alone, ai_is_visible(person))
 
@@ -162,6 +171,13 @@ def _administers(person: Person) -> sa.ColumnElement[bool]:
     if person.is_administrator:
         return sa.true()
     return EXAMS.c.site_id.in_(sorted(person.sites_as(PersonRole.ADMINISTRATOR)))
+
+
+def _examines_alone(person: Person) -> sa.ColumnElement[bool]:
+    """Whether a person is a health worker at the exam's site, and neither reads nor administers."""
+    sites = person.sites_as(PersonRole.HEALTH_WORKER)
+    here = EXAMS.c.site_id.in_(sorted(sites))
+    return sa.and_(here, ~_reads(person), ~_administers(person))
 
 
 def _has_mode(mode: ReadingMode) -> sa.ColumnElement[bool]:

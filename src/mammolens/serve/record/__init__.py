@@ -10,6 +10,7 @@ from __future__ import annotations
 from mammolens.serve.record import attempts, audit, leases, steps
 from mammolens.serve.record.attempts import HeldWork
 from mammolens.serve.record.audit import AuditHead
+from mammolens.serve.record.clinical_tables import CLINICAL_ITEMS
 from mammolens.serve.record.conditions import (
     CURRENT,
     IN_HANDS,
@@ -29,6 +30,7 @@ from mammolens.serve.record.database import (
     server_time,
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
+from mammolens.serve.record.field_tables import CONSENTS, SHARES
 from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
@@ -101,7 +103,9 @@ __all__ = [
     "AI_VIEWS",
     "API_TOKENS",
     "AUDIT",
+    "CLINICAL_ITEMS",
     "COMMITMENTS",
+    "CONSENTS",
     "CURRENT",
     "DELIVERIES",
     "DEVICES",
@@ -132,6 +136,7 @@ __all__ = [
     "ROLES",
     "ROUNDS",
     "SESSIONS",
+    "SHARES",
     "SITES",
     "STEPS",
     "SUPERSEDED",

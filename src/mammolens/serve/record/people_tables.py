@@ -39,6 +39,9 @@ class PersonRole(str, Enum):
     """Decides where two readers disagree."""
     ADMINISTRATOR = "administrator"
     """Invites people to the site and gives roles there."""
+    HEALTH_WORKER = "health_worker"
+    """Examines patients in the community: sends exams with the patient's consent by a guided page,
+    and is never shown what the AI says."""
 
 
 class SignInMethod(str, Enum):

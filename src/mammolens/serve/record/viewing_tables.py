@@ -93,12 +93,14 @@ UPLOADS: Final = sa.Table(
     sa.Column("photograph", sa.Text),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("changed_at", UtcTime, nullable=False),
+    sa.Column("consent_id", sa.String(64)),
     _one_of("state", UploadState, "state"),
     sa.CheckConstraint("received >= 0 AND received <= length", name="received"),
     sa.CheckConstraint("state = 'coming' OR received = length", name="whole"),
 )
 """`received` bytes are on the disk for good; `problem` says why nothing in it could be used;
-`photograph` is JSON, what a person said of a photograph of a film."""
+`photograph` is JSON, what a person said of a photograph of a film. `consent_id` names the patient's
+consent that came with the file, if one did."""
 sa.Index("ix_uploads_person_id", UPLOADS.c.person_id, UPLOADS.c.state)
 sa.Index("ix_uploads_state", UPLOADS.c.state, UPLOADS.c.changed_at)
 

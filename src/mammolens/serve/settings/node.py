@@ -225,6 +225,12 @@ class ModelSettings(_Section):
         " sensitivity and specificity of its threshold, and a percentage only together with the"
         " prevalence of the model's own data",
     )
+    fusion: Path | None = Field(
+        None,
+        description="fusion.json of mammolens fuse fit: adds clinical data to the scores; none:"
+        " they are only shown",
+        examples=["/etc/mammolens/fusion.json"],
+    )
 
 
 class LogSettings(_Section):

@@ -35,6 +35,9 @@ class PeopleSettings(Section):
         5, ge=1, le=10, description="wrong PINs after which a phone deletes what it keeps"
     )
     max_devices: int = Field(5, ge=0, le=50, description="phones of a person that keep data")
+    share_days: int = Field(
+        7, ge=1, le=90, description="days in which a link to a signed report opens"
+    )
 
 
 class OidcSettings(Section):

@@ -17,6 +17,7 @@ from mammolens.serve.uploads.coming import (
     list_uploads,
     open_writer,
 )
+from mammolens.serve.uploads.consents import Consent, KeptConsent, list_consents
 from mammolens.serve.uploads.photographs import PhotographFacts, read_facts
 from mammolens.serve.uploads.receiving import (
     MemberResult,
@@ -26,6 +27,8 @@ from mammolens.serve.uploads.receiving import (
 )
 
 __all__ = [
+    "Consent",
+    "KeptConsent",
     "MemberResult",
     "PhotographFacts",
     "Progress",
@@ -36,6 +39,7 @@ __all__ = [
     "begin_upload",
     "cancel_upload",
     "find_upload",
+    "list_consents",
     "list_progress",
     "list_uploads",
     "open_writer",

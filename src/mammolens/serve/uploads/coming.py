@@ -20,13 +20,8 @@ import sqlalchemy as sa
 
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.people import Person, Refusal, Refused
-from mammolens.serve.record import (
-    UPLOAD_MEMBERS,
-    UPLOADS,
-    PersonRole,
-    UploadState,
-    audit,
-)
+from mammolens.serve.record import UPLOAD_MEMBERS, UPLOADS, UploadState, audit
+from mammolens.serve.uploads.consents import Consent, enter_consent
 from mammolens.serve.uploads.files import (
     away,
     check_room,
@@ -35,7 +30,7 @@ from mammolens.serve.uploads.files import (
     upload_path,
 )
 from mammolens.serve.uploads.photographs import PhotographFacts
-from mammolens.serve.uploads.sites import upload_site
+from mammolens.serve.uploads.sites import may_upload, upload_site, upload_sites
 
 __all__ = [
     "Progress",
@@ -86,6 +81,7 @@ def begin_upload(
     name: str,
     length: int,
     keep: Callable[[sa.Connection, str], object] | None = None,
+    consent: Consent | None = None,
     photograph: PhotographFacts | None = None,
 ) -> Upload:
     """Begin an upload.
@@ -96,14 +92,16 @@ def begin_upload(
         Key or number of the site; ``None``: the only one where the person uploads.
     keep
         Called with the number of the upload in the transaction that enters it.
+    consent
+        What the patient agreed to; health workers must send it.
     photograph
         What the person says of it, if it is a photograph of a film.
 
     Raises
     ------
     Refused
-        The person uploads at no such site, it is too large, too many are open, or it is a
-        photograph of a film and the settings do not allow films.
+        The person uploads at no such site, it is too large, too many are open, a consent is
+        missing, or it is a photograph of a film and the settings do not allow films.
     StorageError
         The disk is full.
     """
@@ -116,6 +114,8 @@ def begin_upload(
     path = upload_path(state, upload_id)
     with state.database.read() as connection:
         site_id = upload_site(connection, person, site)
+    if not may_upload(person, site_id, has_consent=consent is not None):
+        raise Refused(Refusal.CONSENT)
     check_room(state, length)
     open_locked(path, make=True).close()
     try:
@@ -136,8 +136,11 @@ def begin_upload(
                 "photograph": photograph.pack() if photograph is not None else None,
                 "created_at": now,
                 "changed_at": now,
+                "consent_id": consent.id if consent is not None else None,
             }
             connection.execute(UPLOADS.insert().values(**row))
+            if consent is not None:
+                enter_consent(state, connection, person, site_id, consent)
             detail: audit.Detail = {"site": site_id, "bytes": length, "upload": upload_id[:8]}
             audit.append(state.database, connection, person.actor, "upload_begun", None, detail)
             if keep is not None:
@@ -174,7 +177,7 @@ def list_uploads(state: NodeState, person: Person) -> list[Upload]:
 
 def list_progress(connection: sa.Connection, person: Person) -> list[Progress]:
     """Say how far the newest uploads of a person are."""
-    if not person.sites_as(PersonRole.UPLOADER):
+    if not upload_sites(person):
         return []
     asked = (
         sa.select(UPLOADS)
@@ -299,7 +302,7 @@ def open_writer(state: NodeState, person: Person, upload_id: str, offset: int) -
     """
     with state.database.read() as connection:
         row = _own(connection, person, upload_id)
-        if not person.may(PersonRole.UPLOADER, row.site_id):
+        if not may_upload(person, row.site_id, has_consent=row.consent_id is not None):
             raise Refused(Refusal.NOT_ALLOWED)
     _end_writer(upload_id)
     if row.state != UploadState.COMING.value:

@@ -25,6 +25,7 @@ from mammolens.serve.holdings import NodeState
 from mammolens.serve.intake import receive, too_large
 from mammolens.serve.people import Person, Refused, visible_exams
 from mammolens.serve.record import (
+    CONSENTS,
     EXAMS,
     PEOPLE,
     SITES,
@@ -35,6 +36,7 @@ from mammolens.serve.record import (
     insert_once,
 )
 from mammolens.serve.uploads.coming import Upload, find_upload
+from mammolens.serve.uploads.consents import forget_consents
 from mammolens.serve.uploads.files import list_files, locked, remove_file, upload_path
 from mammolens.serve.uploads.members import BrokenArchive, Member, members_of, shown_name
 from mammolens.serve.uploads.photographs import PhotographFacts, make_object, unpack_facts
@@ -242,6 +244,10 @@ def _receive_member(
     }
     with state.database.write() as connection:
         insert_once(connection, UPLOAD_MEMBERS, row)
+        if exam_id is not None:
+            mine = sa.select(UPLOADS.c.consent_id).where(UPLOADS.c.id == upload_id)
+            first = CONSENTS.c.id == mine.scalar_subquery(), CONSENTS.c.exam_id.is_(None)
+            connection.execute(CONSENTS.update().where(*first).values(exam_id=exam_id))
     if broken is not None and broken.reason == "bomb":
         raise broken
 
@@ -333,6 +339,7 @@ def tidy(state: NodeState) -> None:
             members = UPLOAD_MEMBERS.c.upload_id == upload_id
             connection.execute(UPLOAD_MEMBERS.delete().where(members))
             connection.execute(UPLOADS.delete().where(UPLOADS.c.id == upload_id))
+        forget_consents(connection, now)
     files = list_files(state)  # before the rows: one that is begun now is not taken for an orphan
     with state.database.read() as connection:
         known = {*connection.execute(sa.select(UPLOADS.c.id)).scalars()}

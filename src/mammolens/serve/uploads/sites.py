@@ -7,7 +7,19 @@ import sqlalchemy as sa
 from mammolens.serve.people import Person, Refusal, Refused
 from mammolens.serve.record import SITES, PersonRole
 
-__all__ = ["upload_site"]
+__all__ = ["may_upload", "upload_site", "upload_sites"]
+
+
+def upload_sites(person: Person) -> frozenset[int]:
+    """Give the sites to which a person may send exams."""
+    return person.sites_as(PersonRole.UPLOADER) | person.sites_as(PersonRole.HEALTH_WORKER)
+
+
+def may_upload(person: Person, site_id: int, *, has_consent: bool) -> bool:
+    """Whether a person may send an exam to a site; health workers only with a consent."""
+    if person.may(PersonRole.UPLOADER, site_id):
+        return True
+    return has_consent and person.may(PersonRole.HEALTH_WORKER, site_id)
 
 
 def upload_site(connection: sa.Connection, person: Person, given: str | None) -> int:
@@ -17,7 +29,7 @@ def upload_site(connection: sa.Connection, person: Person, given: str | None) ->
     ------
     Refused
     """
-    allowed = person.sites_as(PersonRole.UPLOADER)
+    allowed = upload_sites(person)
     if not allowed:
         raise Refused(Refusal.NOT_ALLOWED)
     if given is None:

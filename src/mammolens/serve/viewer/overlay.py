@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mammolens._outlines import outline
 from mammolens.core import Geometry, ImagePrediction, Prediction, turn_box
+from mammolens.sinks.results_json import fusion_record
 
 __all__ = ["ai_overlay", "map_grid"]
 
@@ -30,6 +31,7 @@ def ai_overlay(prediction: Prediction) -> dict[str, Any]:
         "category": prediction.category.value,
         "malignant": prediction.scores.malignant,
         "prevalence": prediction.prevalence,
+        "fusion": fusion_record(prediction.fusion),
         "images": [_image_result(image) for image in prediction.images],
     }
 

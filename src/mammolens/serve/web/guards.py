@@ -35,7 +35,11 @@ READING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 OPEN: Final[Mapping[str, frozenset[str]]] = {"/health/live": READING, "/health/ready": READING}
 """Paths that strangers may read: whether the process runs, and a word each for database, disk and
 worker. The portal adds its sign-in and its page."""
-MOST_BODY: Final[Mapping[str, int]] = {"/api/v1/": 1 << 16, "/api/v1/uploads/": 1 << 40}
+MOST_BODY: Final[Mapping[str, int]] = {
+    "/api/v1/": 1 << 16,
+    "/api/v1/clinical": 1 << 22,
+    "/api/v1/uploads/": 1 << 40,
+}
 """Longest bodies in bytes by the beginning of the path; for others, see the settings. An upload
 states its length beforehand, and more is not accepted."""
 OWN_SITES: Final = frozenset(("same-origin", "none"))

@@ -21,6 +21,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, Final
 
+from mammolens.clinical import Fusion, read_fusion
 from mammolens.errors import MammolensError, ModelError
 from mammolens.model import ModelPackage
 from mammolens.serve import logs
@@ -188,6 +189,8 @@ def _serve(pipe: Connection, settings: NodeSettings, threads: int | None) -> Non
     logs.configure(settings.log.level)
     try:
         package = ModelPackage.load(settings.model.name, threads=threads)
+        path = settings.model.fusion
+        fusion = None if path is None else read_fusion(path, package.model_id)
         opened = join_state(settings)
     except Exception as error:
         pipe.send(explain(error).text)
@@ -196,15 +199,18 @@ def _serve(pipe: Connection, settings: NodeSettings, threads: int | None) -> Non
         pipe.send(None)
         with contextlib.suppress(EOFError, OSError):
             while True:
-                pipe.send(_answer(state, package, pipe.recv()))
+                pipe.send(_answer(state, package, fusion, pipe.recv()))
 
 
 def _answer(
-    state: NodeState, package: ModelPackage, task: Job | list[PictureTask]
+    state: NodeState,
+    package: ModelPackage,
+    fusion: Fusion | None,
+    task: Job | list[PictureTask],
 ) -> tuple[Outcome, list[ResultFile]] | list[Picture] | Failure:
     try:
         if isinstance(task, Job):
-            return perform(state, package, task)
+            return perform(state, package, task, fusion)
         return make_pictures(state, package, task)
     except Exception as error:
         kind = type(error).__name__

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from mammolens.analysis import AnalysisOptions, analyze_exam
+from mammolens.clinical import Fusion
 from mammolens.core import Prediction, Source, Unreadable
 from mammolens.errors import ConfigError, InputError, ModelError, StorageError, UnsupportedImage
 from mammolens.exams import ExamPlan, identity_cautions, load_exam, parse_views
@@ -27,6 +28,7 @@ from mammolens.images.dicom import describe_dicom
 from mammolens.model import ModelPackage
 from mammolens.run import describe_run
 from mammolens.serve import logs
+from mammolens.serve.clinical import items_of
 from mammolens.serve.holdings import (
     FILM_NOT_READ,
     OF_ONE_FILE,
@@ -65,7 +67,9 @@ MOST_BYTES: Final = 2 << 30
 """Limits on the files of one exam from one sink; the sink of another package may never end."""
 
 
-def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome, list[ResultFile]]:
+def perform(
+    state: NodeState, package: ModelPackage, job: Job, fusion: Fusion | None = None
+) -> tuple[Outcome, list[ResultFile]]:
     """Analyse an exam, write its files to the store, and give the result that must be entered.
 
     Nothing is entered in the database here. If this process is killed, its files are removed later.
@@ -77,7 +81,7 @@ def perform(state: NodeState, package: ModelPackage, job: Job) -> tuple[Outcome,
     """
     inputs = read_inputs(state.database, job)
     before = read_predecessor(state.database, job.exam_id)
-    prediction = _predict(state, package, job, inputs)
+    prediction = _predict(state, package, job, inputs, fusion)
     info = _describe(state, package, job, before)
     files: list[ResultFile] = []
     cautions = [caution.name for caution in prediction.cautions]
@@ -118,7 +122,13 @@ def _doubts(prediction: Prediction) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _predict(state: NodeState, package: ModelPackage, job: Job, inputs: ExamInputs) -> Prediction:
+def _predict(
+    state: NodeState,
+    package: ModelPackage,
+    job: Job,
+    inputs: ExamInputs,
+    fusion: Fusion | None,
+) -> Prediction:
     began = time.monotonic()
     settings = state.settings
     options = AnalysisOptions(
@@ -126,6 +136,7 @@ def _predict(state: NodeState, package: ModelPackage, job: Job, inputs: ExamInpu
         time_limit_s=settings.jobs.time_limit_s,
         display=needs_pictures(settings.all_sinks),
         complete_views=parse_views(settings.exams.complete_views),
+        fusion=fusion,
     )
     if job.last:
         exam, refused = given_up(inputs)
@@ -134,7 +145,12 @@ def _predict(state: NodeState, package: ModelPackage, job: Job, inputs: ExamInpu
     exam, unread = load_exam(plan)
     check_digests(exam)
     unreadable = (*plan.unreadable, *unread)
-    return analyze_exam(exam, package, options, unreadable=unreadable, began=began)
+    with state.database.read() as connection:
+        stated = items_of(connection, job.exam_id)
+    clinical = stated if stated or fusion is not None else None
+    return analyze_exam(
+        exam, package, options, unreadable=unreadable, began=began, clinical=clinical
+    )
 
 
 def _identified(state: NodeState, job: Job, prediction: Prediction) -> Prediction | None:

@@ -153,8 +153,8 @@ def _make(received: Store, package: ModelPackage, task: PictureTask) -> Picture:
         facts, preview = _shown(file, package)
     except InputError as error:
         check_store(error)
-        told = refused_facts(ref, error.message) | {"sopInstanceUid": task.sop_instance_uid}
-        return Picture(task.instance_id, task.exam_id, None, 0, 0, pack(told), header)
+        facts = refused_facts(ref, error.message) | {"sopInstanceUid": task.sop_instance_uid}
+        return Picture(task.instance_id, task.exam_id, None, 0, 0, pack(facts), header)
     if refusal is not None:
         facts |= {"notAnalysed": refusal.message}
     _, encoded = cv2.imencode(".jpg", preview, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from mammolens.clinical import read_fusion
 from mammolens.errors import StorageError
 from mammolens.model import ModelPackage
 from mammolens.serve import logs
@@ -66,13 +67,16 @@ def work(
     Raises
     ------
     ConfigError
-        A sink is unknown or cannot be loaded.
+        A sink is unknown or cannot be loaded, or the fusion is of another model.
     ModelError
         The model cannot be used.
     """
     for sink in state.settings.all_sinks:
         find_sink(sink).check()
-    ModelPackage.load(state.settings.model.name).card.for_breasts()
+    package = ModelPackage.load(state.settings.model.name)
+    package.card.for_breasts()
+    if state.settings.model.fusion is not None:
+        read_fusion(state.settings.model.fusion, package.model_id)
     threads_of_child = None if threads == 1 else max(1, (os.cpu_count() or 1) // threads)
     logs.event(ROOM, "started", threads=threads)
     try:

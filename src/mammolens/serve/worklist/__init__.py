@@ -16,6 +16,7 @@ from mammolens.serve.worklist.exams import (
     prior_ids,
     read_artefact,
     read_exam,
+    read_fusion_result,
     read_overlay,
     read_preview,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "prior_ids",
     "read_artefact",
     "read_exam",
+    "read_fusion_result",
     "read_overlay",
     "read_preference",
     "read_preview",

@@ -99,10 +99,10 @@ class EventReader:
         if not rows:
             return []
         self.after = rows[-1].number
-        told = [(kind, row) for row in rows if (kind := _kind(row)) is not None]
-        known = _visible(connection, person, (row.exam_id for _, row in told))
+        changes = [(kind, row) for row in rows if (kind := _kind(row)) is not None]
+        known = _visible(connection, person, (row.exam_id for _, row in changes))
         events: dict[tuple[Happening, int], Event] = {}
-        for kind, row in told:
+        for kind, row in changes:
             event = _event(kind, row, known, person)
             if event is not None:
                 events.pop((event.kind, row.exam_id), None)

@@ -42,6 +42,7 @@ __all__ = [
     "prior_ids",
     "read_artefact",
     "read_exam",
+    "read_fusion_result",
     "read_overlay",
     "read_preview",
 ]
@@ -189,6 +190,25 @@ def read_overlay(state: NodeState, person: Person, exam_id: int) -> dict[str, An
         note_ai_shown(state.database, connection, person, exam_id)
         audit.append(state.database, connection, person.actor, "ai_viewed", exam_id)
     return overlay
+
+
+def read_fusion_result(state: NodeState, person: Person, exam_id: int) -> dict[str, Any] | None:
+    """Read how clinical data changed the score; ``None`` if the AI is hidden, or had no fusion.
+
+    Raises
+    ------
+    Refused
+        No such exam is visible to the person.
+    """
+    with state.database.read() as connection:
+        visible_exam(connection, person, exam_id)
+        if not may_see_ai(connection, person, exam_id):
+            return None
+        found: dict[str, Any] | None = (overlay_of(connection, exam_id) or {}).get("fusion")
+    if found is not None:
+        with state.database.write() as connection:
+            note_ai_shown(state.database, connection, person, exam_id)
+    return found
 
 
 def read_preview(state: NodeState, person: Person, exam_id: int, sop_instance_uid: str) -> bytes:

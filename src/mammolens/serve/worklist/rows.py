@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -139,13 +140,21 @@ def read_rows(
     complete_views
         Names of the views without which an exam is not complete, such as RCC.
     """
+    asked = connection.execute(_query(person), {"ids": [*ids]})
+    found = {row.id: row for row in asked}
+    return [_row(found[number], complete_views) for number in ids if number in found]
+
+
+@lru_cache(maxsize=512)
+def _query(person: Person) -> sa.Select[Any]:
+    """Give the query for rows; to build it takes longer than to run it."""
     other, site = EXAMS.alias("other"), SITES.alias("site")
     refused = (
         sa.select(sa.func.count())
         .where(INSTANCES.c.exam_id == EXAMS.c.id, INSTANCES.c.role == Role.REFUSED.value)
         .scalar_subquery()
     )
-    asked = (
+    return (
         sa.select(
             EXAMS,
             site.c.name.label("site_name"),
@@ -159,10 +168,8 @@ def read_rows(
             refused.label("refused"),
         )
         .outerjoin(site, site.c.id == EXAMS.c.site_id)
-        .where(EXAMS.c.id.in_(ids))
+        .where(EXAMS.c.id.in_(sa.bindparam("ids", expanding=True)))
     )
-    found = {row.id: row for row in connection.execute(asked)}
-    return [_row(found[number], complete_views) for number in ids if number in found]
 
 
 def _row(row: sa.Row[Any], complete_views: Collection[str]) -> ExamRow:

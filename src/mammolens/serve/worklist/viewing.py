@@ -52,9 +52,15 @@ class Addresses:
 
 
 def view_exam(
-    state: NodeState, person: Person, exam_id: int, addresses: Addresses
+    state: NodeState, person: Person, exam_id: int, addresses: Addresses, *, ahead: bool = False
 ) -> dict[str, Any]:
     """Describe an exam for the viewer; that it was opened is noted.
+
+    Parameters
+    ----------
+    ahead
+        The pictures are fetched before the person opens the exam. The answer then has nothing of
+        the AI, and the audit trail says that the exam was fetched, not viewed.
 
     Raises
     ------
@@ -66,8 +72,8 @@ def view_exam(
         visible_exam(connection, person, exam_id)
         row = read_rows(connection, person, [exam_id], complete)[0]
         images, refused = _objects(connection, row, addresses)
-        ai = _ai(connection, person, row)
-        told = {
+        ai = {"state": "withheld"} if ahead else _ai(connection, person, row)
+        answer = {
             "id": str(row.id),
             "studyInstanceUid": row.study_instance_uid,
             "patient": {
@@ -82,15 +88,19 @@ def view_exam(
             "refused": refused,
             "priors": _priors(connection, person, row, addresses),
             "ai": ai,
-            "doubts": [*_doubts(connection, row, complete), *(row.ai.doubts if row.ai else ())],
+            "doubts": [
+                *_doubts(connection, row, complete),
+                *(row.ai.doubts if row.ai and not ahead else ()),
+            ],
             "banner": row.banner,
         }
     with state.database.write() as connection:
         if ai["state"] in SHOWN:
             note_ai_shown(state.database, connection, person, exam_id)
         detail: audit.Detail = {"version": row.version, "revision": row.revision}
-        audit.append(state.database, connection, person.actor, "exam_viewed", exam_id, detail)
-    return told
+        action = "exam_fetched_ahead" if ahead else "exam_viewed"
+        audit.append(state.database, connection, person.actor, action, exam_id, detail)
+    return answer
 
 
 def _objects(

@@ -5,6 +5,7 @@ Unlike a sink's, these results are final, and name the person who signed.
 
 from __future__ import annotations
 
+from mammolens.sinks.reading.document import Document, make_document
 from mammolens.sinks.reading.fhir import reading_fhir
 from mammolens.sinks.reading.gsps import presentation_states
 from mammolens.sinks.reading.hl7 import reading_hl7
@@ -14,6 +15,8 @@ from mammolens.sinks.reading.words import LANGUAGES, wording
 
 __all__ = [
     "LANGUAGES",
+    "Document",
+    "make_document",
     "page_policy",
     "presentation_states",
     "reading_fhir",

@@ -61,12 +61,12 @@ def page_policy() -> str:
 
 
 def _data(document: Document) -> dict[str, Any]:
-    told = asdict(document) | {"fonts": FONTS}
-    told["figures"] = [
+    values = asdict(document) | {"fonts": FONTS}
+    values["figures"] = [
         {"file": f"{number}.png", "caption": one.caption}
         for number, one in enumerate(document.figures)
     ]
-    return told
+    return values
 
 
 def _style() -> str:

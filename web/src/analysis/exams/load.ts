@@ -46,13 +46,15 @@ export async function loadExam(
   const cautions = [...plan.cautions];
   const refused: Unreadable[] = [...plan.unreadable];
   for (const file of plan.files) {
-    const bytes = await file.bytes();
+    let bytes: Uint8Array | null = null;
     let mammogram: Mammogram;
     try {
+      bytes = await file.bytes();
       mammogram = await readImage(bytes, file.name, load);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      refused.push(unreadable(file.name, error, headerOf(bytes, file.name)));
+      const header = bytes === null ? null : headerOf(bytes, file.name);
+      refused.push(unreadable(file.name, error, header));
       onFile();
       continue;
     }

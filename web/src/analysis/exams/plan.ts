@@ -44,13 +44,14 @@ export async function planExams(
   const groups = new Map<string, Member[]>();
   const unplaced: Unreadable[] = [];
   for (const file of files) {
-    const bytes = await file.bytes();
+    let bytes: Uint8Array | null = null;
     let info: HeaderInfo;
     try {
+      bytes = await file.bytes();
       info = identify(bytes, file.name);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      const kind = mayBeImage(bytes, file.name) ? "unknown" : "document";
+      const kind = bytes === null || mayBeImage(bytes, file.name) ? "unknown" : "document";
       unplaced.push({ ...unreadable(file.name, error, null), kind });
       continue;
     }

@@ -29,6 +29,8 @@ export type LineState = "live" | "connecting";
 export interface Events {
   listen(listener: (event: ServerEvent) => void): () => void;
   watchLine(watcher: (state: LineState) => void): () => void;
+  /** Asks the server for nothing until the given act is called. */
+  hold(): () => void;
   close(): void;
 }
 
@@ -41,6 +43,7 @@ export function openEvents(): Events {
   let source: EventSource | null = null;
   let timer = 0;
   let state: LineState = "connecting";
+  let holds = 0;
 
   const tell = (event: ServerEvent) => {
     for (const listener of listeners) listener(event);
@@ -69,7 +72,7 @@ export function openEvents(): Events {
   }
 
   function onVisibility(): void {
-    if (document.visibilityState === "visible") open();
+    if (document.visibilityState === "visible" && holds === 0) open();
     else {
       clearTimeout(timer);
       source?.close();
@@ -91,6 +94,14 @@ export function openEvents(): Events {
       watchers.add(watcher);
       watcher(state);
       return () => watchers.delete(watcher);
+    },
+    hold() {
+      holds += 1;
+      onVisibility();
+      return () => {
+        holds -= 1;
+        onVisibility();
+      };
     },
     close() {
       document.removeEventListener("visibilitychange", onVisibility);

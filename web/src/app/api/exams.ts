@@ -3,7 +3,7 @@
 import type { Exam } from "../../viewer/exam";
 import { API, type Client, queryOf } from "./client";
 import { problemOf } from "./problem";
-import type { Artefact, ExamDetail, ExamRow, Id, Page, SavedFilter } from "./types";
+import type { Artefact, Clinical, ExamDetail, ExamRow, Id, Page, SavedFilter } from "./types";
 
 /** Where the viewer reads an exam. */
 export const viewerUrl = (id: Id) => `${API}/exams/${id}/viewer`;
@@ -21,6 +21,11 @@ export function examsApi(client: Client) {
       ),
     show: (id: Id) => client.call<ExamDetail>("GET", `/exams/${id}`),
     artefacts: (id: Id) => client.call<readonly Artefact[]>("GET", `/exams/${id}/artefacts`),
+    clinical: (id: Id) => client.call<Clinical>("GET", `/exams/${id}/clinical`),
+    stateClinical: (
+      id: Id,
+      items: readonly { name: string; value: string; date: string | null }[],
+    ) => client.call<Clinical>("PUT", `/exams/${id}/clinical`, { body: { items } }),
     ofPatient: (key: string) =>
       client.call<readonly ExamRow[]>("GET", `/patients/${encodeURIComponent(key)}/exams`),
     setSite: (id: Id, site_id: Id, before: Id | null) =>

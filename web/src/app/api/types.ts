@@ -7,7 +7,7 @@ import type { Point } from "../../viewer/exam";
 import type { Descriptors } from "../../viewer/tools/descriptors";
 
 export type Id = number;
-export type Role = "uploader" | "reader" | "arbiter" | "administrator";
+export type Role = "uploader" | "reader" | "arbiter" | "administrator" | "health_worker";
 export type Stage = "code" | "password" | "second_factor" | "open";
 
 export interface RoleAt {
@@ -149,6 +149,42 @@ export interface Artefact {
   readonly revision: number;
   readonly created_at: string;
   readonly url: string;
+}
+
+export interface ClinicalItem {
+  readonly name: string;
+  readonly value: string | number | boolean;
+  readonly shown: string;
+  readonly laterality: "L" | "R" | null;
+  readonly source: string;
+  readonly date: string | null;
+  readonly is_used: boolean;
+}
+
+/** An item that can be stated; without choices it is a number. */
+export interface ClinicalField {
+  readonly name: string;
+  readonly choices: readonly string[];
+  readonly stated: string | null;
+}
+
+/** How clinical data changed the score; null where the AI is hidden. */
+export interface Fusion {
+  readonly images_malignancy: number | null;
+  readonly contributions: readonly {
+    readonly name: string;
+    readonly laterality: "L" | "R" | null;
+    readonly log_odds: number;
+  }[];
+  readonly missing: readonly string[];
+}
+
+export interface Clinical {
+  readonly items: readonly ClinicalItem[];
+  readonly unknown: readonly string[];
+  readonly fields: readonly ClinicalField[];
+  readonly cautions: readonly string[];
+  readonly fusion: Fusion | null;
 }
 
 export interface Page<T, Cursor = string> {

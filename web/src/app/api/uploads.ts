@@ -29,23 +29,27 @@ export function uploadsApi(
 ) {
   /**
    * @param once the sender's own name of the upload: begun twice, it is one
-   * @param more what else is said of the file: that it is a photograph of a film
+   * @param facts further metadata, such as the patient's consent, or that it is a photograph of a film
    */
   async function begin(
     file: { readonly bytes: number; readonly type?: string },
     name: string,
     site: number | null,
     once?: string,
-    more: UploadFacts = {},
+    facts: UploadFacts = {},
   ): Promise<Upload> {
-    const facts: Record<string, string> = { ...more, filename: name, filetype: file.type ?? "" };
-    if (site !== null) facts.site = String(site);
+    const metadata: Record<string, string> = {
+      ...facts,
+      filename: name,
+      filetype: file.type ?? "",
+    };
+    if (site !== null) metadata.site = String(site);
     const response = await client.send("POST", "/uploads", {
       ...(once !== undefined && { idempotencyKey: once }),
       headers: {
         ...VERSION,
         "Upload-Length": String(file.bytes),
-        "Upload-Metadata": metadataOf(facts),
+        "Upload-Metadata": metadataOf(metadata),
       },
     });
     if (!response.ok) throw await problemOf(response);

@@ -20,7 +20,7 @@ interface Head {
 const WANTED: readonly RegExp[] = [
   /^\/api\/v1\/exams\?/,
   /^\/api\/v1\/exams\/\d+(\/(viewer|readings|previews\/[\w.]+))?$/,
-  /^\/api\/v1\/sites$/,
+  /^\/api\/v1\/(sites|model)$/,
   /^\/api\/v1\/(notices|opinions)(\?.*)?$/,
 ];
 /** Four previews and three answers for some forty exams. */

@@ -46,14 +46,14 @@ export interface UploadItem extends AnyItem {
   readonly kind: "upload";
   readonly name: string;
   readonly site: number | null;
-  /** What else is said of the file. */
-  readonly facts?: Readonly<Record<string, string>>;
   readonly bytes: number;
   readonly pieces: number;
   readonly key: string;
   /** Where its pieces go; null: it was not begun. */
   readonly url: string | null;
   readonly sent: number;
+  /** Further metadata, such as the patient's consent; older items have none. */
+  readonly facts?: Readonly<Record<string, string>>;
 }
 
 export type QueueItem = ReadingItem | UploadItem;

@@ -29,12 +29,12 @@ export async function keepFile(
     code: null,
     name,
     site,
-    facts,
     bytes: file.size,
     pieces: Math.ceil(file.size / PIECE_BYTES),
     key: newId(),
     url: null,
     sent: 0,
+    facts,
   };
   await keep(item);
   for (let n = 0; n < item.pieces; n += 1) {

@@ -9,6 +9,8 @@ export const PAGES = [
   "arbitration",
   "patients",
   "upload",
+  "analysis",
+  "field",
   "opinions",
   "notices",
   "recalls",

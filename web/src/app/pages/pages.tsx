@@ -1,7 +1,7 @@
 /** Route → page. Pages that few people need are loaded when they are opened. */
 
 import { lazy, Suspense } from "react";
-import { administers } from "../logic/rights";
+import { administers, examinesAlone, hasRole } from "../logic/rights";
 import { numberOf, type Route } from "../logic/route";
 import { useDesk } from "../parts/app_context";
 import { Busy } from "../parts/form";
@@ -9,6 +9,8 @@ import { ExamPage } from "./exam/exam_page";
 import { WorklistPage } from "./worklist/worklist_page";
 
 const UploadPage = lazy(() => import("./upload/upload_page"));
+const AnalysisPage = lazy(() => import("./analysis/analysis_page"));
+const FieldPage = lazy(() => import("./field/field_page"));
 const PeoplePage = lazy(() => import("./admin/people_page"));
 const SitesPage = lazy(() => import("./admin/sites_page"));
 const AuditPage = lazy(() => import("./admin/audit_page"));
@@ -48,6 +50,10 @@ function OnePage({ route }: { route: Route }) {
       return <PatientPage patient={route.id ?? ""} />;
     case "upload":
       return <UploadPage />;
+    case "analysis":
+      return examinesAlone(person) ? <NotAllowed /> : <AnalysisPage />;
+    case "field":
+      return hasRole(person, "health_worker") ? <FieldPage /> : <NotAllowed />;
     case "opinions":
       return <OpinionsPage />;
     case "notices":

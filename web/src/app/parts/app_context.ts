@@ -5,9 +5,11 @@ import type { Client } from "../api/client";
 import type { DevicesApi } from "../api/devices";
 import type { Events } from "../api/events";
 import type { examsApi } from "../api/exams";
+import type { ModelApi } from "../api/model";
 import type { auditApi, peopleApi, sitesApi } from "../api/people";
 import type { followUpApi, readingsApi } from "../api/readings";
 import type { accountApi, SessionApi } from "../api/session";
+import type { SharesApi } from "../api/shares";
 import type { Person, Site } from "../api/types";
 import type { UploadsApi } from "../api/uploads";
 import type { DeviceDesk } from "../device/desk";
@@ -30,6 +32,8 @@ export interface Apis {
   readonly followUp: ReturnType<typeof followUpApi>;
   readonly uploads: UploadsApi;
   readonly devices: DevicesApi;
+  readonly model: ModelApi;
+  readonly shares: SharesApi;
   /** What this browser keeps of the person, and what of it waits to be sent. */
   readonly device: DeviceDesk;
   readonly outbox: Outbox;

@@ -2,8 +2,9 @@
 
 import type { AiSummary, Category, ExamRow, ExamStatus } from "../api/types";
 import { AUC_LOST } from "../logic/photographs";
+import { examinesAlone } from "../logic/rights";
 import type { AppKey } from "../messages/text";
-import { useFrame } from "./app_context";
+import { useDesk, useFrame } from "./app_context";
 
 const SHAPES: Readonly<Record<Category | "hidden" | "pending", string>> = {
   /** A filled triangle. */
@@ -39,7 +40,11 @@ const HIDDEN: Partial<Record<ExamStatus, AppKey>> = {
 
 /** What the AI says of an exam, in one cell. */
 export function AiCell({ row }: { row: Pick<ExamRow, "ai" | "ai_hidden" | "status"> }) {
-  const { words } = useFrame();
+  const { words, person } = useDesk();
+  if (examinesAlone(person)) {
+    const key = row.status === "signed" ? "field.has-reading" : "field.waiting-reader";
+    return <span className="category quiet">{words.say(key)}</span>;
+  }
   // In the mode triage only the category is told, and nothing else.
   if (row.ai === null && row.ai_hidden) {
     return (

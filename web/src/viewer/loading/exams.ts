@@ -30,7 +30,8 @@ export async function preloadExam(
     queue.request(url, accept, urgency).catch(() => undefined);
   await Promise.all(neighbours.map((url) => ask(url, ACCEPT_FRAMES, URGENCY.neighbour)));
   if (next === null) return;
-  const exam = await readExam(next).catch(() => null);
+  // The server then notes that the exam was fetched, not that it was viewed.
+  const exam = await readExam(`${next}?ahead=true`).catch(() => null);
   if (exam === null) return;
   const { previews, frames } = nextExamUrls(exam);
   await Promise.all(previews.map((url) => ask(url, "image/jpeg, image/png", URGENCY.nextExam)));

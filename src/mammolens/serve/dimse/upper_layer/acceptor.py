@@ -59,7 +59,9 @@ class AcceptorServer(ThreadedAssociationServer):
         Called for every connection that is refused before an association.
     """
 
-    request_queue_size = 256
+    # Connections that the system holds until they are accepted. When its queue is full, a peer
+    # believes that it is connected, and waits until its own time limit.
+    request_queue_size = 1024
     daemon_threads = True
     block_on_close = False
 

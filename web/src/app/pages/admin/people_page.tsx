@@ -11,7 +11,9 @@ import { ListPage, Table } from "../../parts/list_page";
 import { OneTimePassword } from "./one_time_password";
 import { PersonDialog } from "./person_dialog";
 
-export const ROLES: readonly Role[] = ["uploader", "reader", "arbiter", "administrator"];
+export const ROLES: readonly Role[] = [
+  ...(["uploader", "reader", "arbiter", "administrator", "health_worker"] as const),
+];
 
 /** Sites whose people this person looks after. */
 export function managedSites(person: Person, sites: readonly Site[]): readonly Site[] {

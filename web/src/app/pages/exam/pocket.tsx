@@ -2,6 +2,7 @@
 
 import { useEffect, useRef } from "react";
 import type { Exam } from "../../../viewer/exam";
+import type { Fetch } from "../../../viewer/loading/fetch_queue";
 import type { Words } from "../../../viewer/messages/text";
 import { mountPocket, type PocketHandle } from "../../../viewer/ui/pocket";
 import "../../../viewer/viewer.css";
@@ -11,9 +12,11 @@ import { useDesk } from "../../parts/app_context";
 export interface PocketProps {
   readonly exam: Exam;
   readonly words: Words;
+  /** Where the pictures come from, if not from the server. */
+  readonly fetch?: Fetch;
 }
 
-export default function Pocket({ exam, words }: PocketProps) {
+export default function Pocket({ exam, words, fetch }: PocketProps) {
   const { apis } = useDesk();
   const root = useRef<HTMLDivElement>(null);
   const pocket = useRef<PocketHandle | null>(null);
@@ -22,14 +25,14 @@ export default function Pocket({ exam, words }: PocketProps) {
     if (place === null) return;
     const mounted = mountPocket(place, {
       words,
-      fetch: apis.client.fetch,
-      isLineGood: isLineGood(),
+      fetch: fetch ?? apis.client.fetch,
+      isLineGood: fetch !== undefined || isLineGood(),
     });
     pocket.current = mounted;
     return () => mounted.dispose();
-  }, [apis, words]);
+  }, [apis, words, fetch]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another viewer opens the exam too
-  useEffect(() => pocket.current?.open(exam), [exam, words]);
+  useEffect(() => pocket.current?.open(exam), [exam, words, fetch]);
   return <div ref={root} />;
 }
 

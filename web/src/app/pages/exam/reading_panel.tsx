@@ -10,7 +10,9 @@ import { useAction, useLoad } from "../../parts/hooks";
 import { useQueued } from "../../parts/use_device";
 import { AnswerSummary } from "./answer_summary";
 import { Artefacts } from "./artefacts";
+import { ClinicalPanel } from "./clinical";
 import { Comparison } from "./comparison";
+import { Consents } from "./consents";
 import { Drafting } from "./drafting";
 import { Locked, Revising } from "./locked";
 import { NextExam } from "./next_exam";
@@ -50,6 +52,12 @@ export function ReadingPanel(props: PanelProps) {
         </p>
       )}
       <MyReading {...props} isAsked={opinion !== null} />
+      <ClinicalPanel
+        key={`${detail.id} ${detail.revision} ${detail.ai_hidden}`}
+        detail={detail}
+        seesAi={!detail.ai_hidden}
+      />
+      <Consents exam={detail.id} />
       <Artefacts key={detail.id} detail={detail} />
     </aside>
   );

@@ -11,6 +11,7 @@ import { useFinish } from "../../parts/use_finish";
 import { AnswerSummary } from "./answer_summary";
 import { NextExam } from "./next_exam";
 import type { PanelProps } from "./panel_props";
+import { Shares } from "./shares";
 
 const EXPORTS = ["sr", "gsps", "fhir", "hl7"] as const;
 
@@ -78,6 +79,7 @@ export function ReportLinks({ reading }: { reading: Reading }) {
           </a>
         ))}
       </p>
+      <Shares reading={reading} />
     </section>
   );
 }

@@ -1,0 +1,61 @@
+"""Read a data set with workers: they read the headers, and the reader of the set finds them read.
+
+The table is made by the same reader as without workers, so it is the same table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+
+from mammolens.data.manifest import Manifest
+from mammolens.data.sources import build_source, images_under, load_source
+from mammolens.errors import InputError
+from mammolens.images import ImageFile, identify, read_facts
+from mammolens.images.remembered import remembering
+from mammolens.scale.cluster import open_cluster
+from mammolens.scale.plan import FILES_A_TASK
+
+__all__ = ["build_with_workers"]
+
+Found = dict[tuple[str, Path], object]
+
+
+def build_with_workers(
+    name: str,
+    root: Path,
+    options: Mapping[str, str],
+    cluster: str,
+    tls: Path | None = None,
+    on_progress: Callable[[int, int | None], None] = lambda *_: None,
+) -> Manifest:
+    """Read a source in `root` as `build_source`; its errors, and those of `open_cluster`."""
+    load_source(name)
+    paths = images_under(root) if root.is_dir() else []
+    found: Found = {}
+    if paths:
+        walk = iter(paths)
+        tasks: Iterator[tuple[Path, ...]] = iter(lambda: tuple(islice(walk, FILES_A_TASK)), ())
+        with open_cluster(cluster, tls) as workers:
+            for part in workers.run(read_headers, tasks, name=lambda task: str(task[0])):
+                found |= part
+                on_progress(len(found) // 2, len(paths))
+    with remembering(found):
+        return build_source(name, root, options)
+
+
+def read_headers(paths: Sequence[Path]) -> Found:
+    """Read headers (in a worker); an error is kept as what was found."""
+    found: Found = {}
+    for path in paths:
+        for reader, read in (("identify", _identified), ("read_facts", read_facts)):
+            try:
+                found[reader, path] = read(path)
+            except InputError as error:
+                found[reader, path] = error
+    return found
+
+
+def _identified(path: Path) -> object:
+    return identify(ImageFile(path))

@@ -1,0 +1,179 @@
+"""The Parquet files of an archive: one row for each exam, and one for each input without an exam.
+
+The columns of an exam are those of ``worklist.csv`` without its position. Their types and the
+version of the schema are in every file, so that files of two versions cannot be mixed unseen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mammolens import DISCLAIMER
+from mammolens.core import Prediction, Unreadable
+from mammolens.errors import StorageError
+from mammolens.files import storage, whole_file
+from mammolens.sinks.worklist_csv import COLUMNS, exam_cells
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from mammolens.sinks import RunInfo
+
+__all__ = ["SCHEMA_VERSION", "Counts", "exam_row", "input_row", "read_counts", "write_part"]
+
+SCHEMA_VERSION: Final = "1"
+_WHOLE: Final = frozenset({"n_images", "n_findings", "n_unreadable"})
+_REAL: Final = frozenset(
+    {
+        *("malignancy", "malignancy_images", "malignancy_right", "malignancy_left", "tumour"),
+        *("elapsed_s", "prevalence", "risk"),
+    }
+)
+_FACTS: Final = b"mammolens"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many rows a part has: exams, failed ones among them, and inputs without an exam.
+
+    `unread` are the files of all exams that were not analysed.
+    """
+
+    exams: int = 0
+    failed: int = 0
+    inputs: int = 0
+    unread: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.exams + other.exams,
+            self.failed + other.failed,
+            self.inputs + other.inputs,
+            self.unread + other.unread,
+        )
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> Counts:
+        """Count rows."""
+        exams = [row for row in rows if row["kind"] == "exam"]
+        return cls(
+            len(exams),
+            sum(row["category"] == "failed" for row in exams),
+            sum(row["kind"] == "input" for row in rows),
+            sum(len(row["failures"]) for row in exams),
+        )
+
+
+def exam_row(prediction: Prediction, run: RunInfo) -> dict[str, Any]:
+    """Give the row of an exam: the cells of the worklist, the refused files, and all digests."""
+    failures = [_failure(item) for item in prediction.unreadable]
+    if prediction.scores is None and not failures:
+        words = "; ".join(caution.message for caution in prediction.cautions)
+        failures = [{"path": "", "error": "ExamFailed", "message": words}]
+    digests = [
+        {"path": image.ref.path, "sha256": image.ref.digest or ""} for image in prediction.images
+    ]
+    typed = _WHOLE | _REAL
+    cells = exam_cells(prediction, run).items()
+    return {
+        "kind": "exam",
+        **{name: v if name in typed or v is None else str(v) for name, v in cells},
+        "failures": failures,
+        "images": digests,
+        "model_sha256": prediction.model.digest,
+    }
+
+
+def input_row(item: Unreadable, run: RunInfo) -> dict[str, Any]:
+    """Give the row of an input that belongs to no exam; it has no category."""
+    return {
+        "kind": "input",
+        "failures": [_failure(item)],
+        "images": [],
+        "model_sha256": run.model.digest,
+        "model": f"{run.model.name} {run.model.version}",
+        "notice": DISCLAIMER,
+    }
+
+
+def write_part(path: Path, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, str]) -> Counts:
+    """Write the rows of a shard as one file, completely or not at all.
+
+    Raises
+    ------
+    StorageError
+        The file cannot be written, for example on a full disk.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    counts = Counts.of(rows)
+    known = {"schema": SCHEMA_VERSION, "counts": asdict(counts), "notice": DISCLAIMER, **facts}
+    schema = _schema().with_metadata({_FACTS: json.dumps(known).encode()})
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(list(rows), schema), sink, compression="zstd")
+    with storage(path, "the results of a shard"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = f"{os.getpid()}-{secrets.token_hex(4)}"
+        with whole_file(path, writer) as stream:
+            stream.write(memoryview(sink.getvalue()))
+    return counts
+
+
+def read_counts(path: Path) -> Counts:
+    """Read how many rows a part has.
+
+    Raises
+    ------
+    StorageError
+        The file is damaged, or of another version.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        found = pq.read_metadata(path)
+        facts = json.loads(found.metadata[_FACTS])
+        if facts["schema"] != SCHEMA_VERSION:
+            raise ValueError(f"it has version {facts['schema']}, and {SCHEMA_VERSION} is read")
+        counts = Counts(**facts["counts"])
+        if found.num_rows != counts.exams + counts.inputs:
+            raise ValueError(f"it has {found.num_rows} rows, and its counts say otherwise")
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"the results of this shard cannot be read: {error}",
+            source=str(path),
+            remedy="Delete this file, and run the same command again; it is then analysed again",
+        ) from error
+    return counts
+
+
+def _failure(item: Unreadable) -> dict[str, str]:
+    return {"path": item.path, "error": item.error, "message": item.message}
+
+
+def _schema() -> pyarrow.Schema:
+    import pyarrow as pa
+
+    text = pa.string()
+    failures = pa.list_(pa.struct([(name, text) for name in ("path", "error", "message")]))
+    images = pa.list_(pa.struct([("path", text), ("sha256", text)]))
+    return pa.schema(
+        [
+            ("kind", text),
+            *((name, _kind(pa, name)) for name in list(COLUMNS)[1:]),
+            ("failures", failures),
+            ("images", images),
+            ("model_sha256", text),
+        ]
+    )
+
+
+def _kind(pa: Any, name: str) -> Any:
+    return pa.int32() if name in _WHOLE else pa.float64() if name in _REAL else pa.string()

@@ -1,0 +1,123 @@
+"""Real processes that are killed: a worker, the job itself, the scheduler. Nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from archives import everyone_once, patients, start_job, wait_for_parts, write_archive
+
+pytest.importorskip("distributed", reason="pip install 'mammolens[scale]'")
+pytest.importorskip("pyarrow")
+psutil = pytest.importorskip("psutil")
+
+pytestmark = pytest.mark.slow
+N_EXAMS = 16
+DONE = (0, 3)
+
+
+@pytest.fixture
+def archive(tmp_path, make_dicom):
+    return write_archive(make_dicom, tmp_path / "archive", N_EXAMS, pixels=600)
+
+
+def workers_of(job: subprocess.Popen) -> list:
+    children = psutil.Process(job.pid).children(recursive=True)
+    return [one for one in children if "spawn_main" in " ".join(one.cmdline())]
+
+
+def test_a_killed_worker(archive, package, tmp_path):
+    job = start_job(archive, tmp_path / "out", package, "--cluster", "local:2")
+    wait_for_parts(tmp_path / "out", 1, job)
+    workers_of(job)[0].kill()
+    words, _ = job.communicate(timeout=60)
+    assert job.returncode in DONE, words
+    assert patients(tmp_path / "out") == everyone_once(N_EXAMS)
+
+
+def test_a_killed_job(archive, package, tmp_path):
+    job = start_job(archive, tmp_path / "out", package, "--cluster", "local:1")
+    wait_for_parts(tmp_path / "out", 1, job)
+    orphans = workers_of(job)
+    job.kill()
+    job.communicate(timeout=20)
+    psutil.wait_procs(orphans, timeout=20)
+    before = sum(patients(tmp_path / "out").values())
+    assert 0 < before < N_EXAMS
+    again = start_job(archive, tmp_path / "out", package, "--cluster", "local:1")
+    words, _ = again.communicate(timeout=60)
+    assert again.returncode in DONE, words
+    assert patients(tmp_path / "out") == everyone_once(N_EXAMS)
+    assert not any(one.is_running() for one in orphans)
+    assert not list((tmp_path / "out").glob("exams/*/.*"))
+
+
+@pytest.fixture
+def start_scheduler(tmp_path):
+    started = []
+
+    def start(tls=None):
+        """Start a scheduler and a worker of this machine; give the address and the scheduler."""
+        place = tmp_path / f"scheduler-{len(started)}.json"
+        here = ("--no-dashboard", "--scheduler-file", place)
+        if tls is not None:
+            here += ("--tls-ca-file", tls / "ca.pem", "--tls-cert", tls / "cert.pem")
+            here += ("--tls-key", tls / "key.pem")
+        host = f"{'tcp' if tls is None else 'tls'}://127.0.0.1"
+        scheduler = _dask("scheduler", "--host", host, "--port", 0, *here)
+        started.append(scheduler)
+        while not place.exists():
+            assert scheduler.poll() is None
+            time.sleep(0.05)
+        nanny = ("--no-nanny", "--nthreads", 1, "--local-directory", tmp_path / "scratch")
+        started.append(_dask("worker", *here, *nanny))
+        return json.loads(place.read_text("utf-8"))["address"], scheduler
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait(10)
+
+
+def _dask(*words):
+    line = [sys.executable, "-m", "dask", *map(str, words)]
+    path = os.pathsep.join(p for p in sys.path if p)
+    env = os.environ | {"PYTHONPATH": path}
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(line, env=env, stdout=quiet, stderr=quiet)
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    from distributed.security import Security
+
+    made, folder = Security.temporary(), tmp_path / "tls"
+    folder.mkdir()
+    (folder / "ca.pem").write_text(made.tls_ca_file, "utf-8")
+    (folder / "cert.pem").write_text(made.tls_client_cert, "utf-8")
+    (folder / "key.pem").write_text(made.tls_client_key, "utf-8")
+    return folder
+
+
+def test_a_killed_scheduler(archive, package, tmp_path, start_scheduler, certificates):
+    """The job goes on with another scheduler, which asks for certificates."""
+    address, scheduler = start_scheduler()
+    job = start_job(archive, tmp_path / "out", package, "--cluster", address)
+    wait_for_parts(tmp_path / "out", 1, job)
+    scheduler.send_signal(signal.SIGKILL)
+    words, _ = job.communicate(timeout=60)
+    assert job.returncode == 4, words
+    assert "the scheduler of the cluster is lost" in " ".join(words.split())
+    assert "Run the same command again" in " ".join(words.split())
+    address, _ = start_scheduler(certificates)
+    assert address.startswith("tls://")
+    tls = ("--tls", certificates)
+    again = start_job(archive, tmp_path / "out", package, "--cluster", address, *tls)
+    words, _ = again.communicate(timeout=60)
+    assert again.returncode in DONE, words
+    assert patients(tmp_path / "out") == everyone_once(N_EXAMS)
