@@ -51,7 +51,8 @@ describe("messages", () => {
         const code = textOf(file).replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, "");
         const texts = [...code.matchAll(/>([^<>{}]*\p{L}{2,}[^<>{}]*)(?=<\/|\{)/gu)]
           .map(([, text]) => text.trim())
-          .filter((text) => !/[;=()?&|]/.test(text));
+          // Code between type parameters, and names of types, are no texts.
+          .filter((text) => !/[;=()?&|[\]"]|^([A-Z][a-z]+){2,}$/.test(text));
         const spoken = /\b(aria-label|placeholder|alt|label|hint)="[^"]*\p{L}[^"]*"/gu;
         return [...texts, ...[...code.matchAll(spoken)].map(String)];
       });
