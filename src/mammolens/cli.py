@@ -17,6 +17,7 @@ from mammolens import (
     cli_bench,
     cli_clinical,
     cli_datasets,
+    cli_monitor,
     cli_node,
     cli_outcomes,
     cli_pathology,
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_datasets.app, name="datasets")
 app.add_typer(cli_clinical.app, name="fuse")
+app.add_typer(cli_monitor.app, name="monitor")
 app.add_typer(cli_node.app, name="node")
 app.add_typer(cli_outcomes.app, name="outcomes")
 app.add_typer(cli_pathology.app, name="pathology")

@@ -28,7 +28,13 @@ export interface ViewCheck {
 }
 
 /** The gate needs the breast alone; any size of the model's input serves. */
-const INPUT = { height: 640, width: 352, low_percentile: 1, high_percentile: 99 };
+const INPUT = {
+  version: 1,
+  height: 640,
+  width: 352,
+  low_percentile: 1,
+  high_percentile: 99,
+} as const;
 
 export async function checkView(file: DeviceFile, load: LoadCodec): Promise<ViewCheck> {
   const bytes = await file.bytes();

@@ -82,6 +82,8 @@ def source_header(tags: Tags, transfer_syntax: str) -> SourceHeader:
         device_uid=tags.text("DeviceUID"),
         institution_name=tags.text("InstitutionName"),
         station_name=tags.text("StationName"),
+        manufacturer_model=tags.text("ManufacturerModelName"),
+        software_versions="\\".join(tags.texts("SoftwareVersions")) or None,
         series_description=tags.text("SeriesDescription"),
         burned_in_annotation=tags.code("BurnedInAnnotation"),
         conversion_type=tags.code("ConversionType"),

@@ -143,8 +143,8 @@ def _read_keyring(database: Database) -> bytes | None:
     return sealed
 
 
-def unseal(seal: Seal | None, content: bytes) -> bytes:
-    """Decrypt a result if it is encrypted.
+def unseal(seal: Seal | None, content: bytes, about: bytes = RESULT) -> bytes:
+    """Decrypt a result or a pathology report if it is encrypted.
 
     Raises
     ------
@@ -155,12 +155,12 @@ def unseal(seal: Seal | None, content: bytes) -> bytes:
         return content
     if seal is None:
         raise StorageError(
-            "a result is sealed, and there is no key",
+            "a result or report is sealed, and there is no key",
             source="results",
             keyword="intake.deidentify.key",
             remedy="Give the node the key with which it received",
         )
-    return seal.open(content)
+    return seal.open(content, about)
 
 
 def _derived(secret: str) -> bytes:

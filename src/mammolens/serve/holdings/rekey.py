@@ -17,10 +17,16 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mammolens.errors import ConfigError, StorageError
-from mammolens.serve.holdings.encryption import KEYRING_ROW, PSEUDONYMS, Seal, sealed_work
+from mammolens.serve.holdings.encryption import (
+    KEYRING_ROW,
+    MAGIC,
+    PSEUDONYMS,
+    Seal,
+    sealed_work,
+)
 from mammolens.serve.holdings.faults import own_fault
 from mammolens.serve.holdings.state import NodeState
-from mammolens.serve.record import FILES, IDENTITIES, KEYRING, STEPS, Database, audit
+from mammolens.serve.record import FILES, IDENTITIES, KEYRING, REPORTS, STEPS, Database, audit
 
 __all__ = ["Rekeyed", "rekey"]
 
@@ -35,6 +41,7 @@ class Rekeyed:
     identities: int
     steps: int
     files: int
+    reports: int = 0
 
 
 def rekey(state: NodeState) -> Rekeyed:
@@ -66,6 +73,7 @@ def rekey(state: NodeState) -> Rekeyed:
         ),
         _rows(state.database, STEPS.c.id, STEPS.c.work, partial(_work, seal), closed),
         _files(state, closed),
+        _rows(state.database, REPORTS.c.id, REPORTS.c.body, partial(_report, seal), closed),
     )
     if closed:
         kinds = ", ".join(f"{closed.count(kind)} {kind}" for kind in dict.fromkeys(closed))
@@ -89,6 +97,14 @@ def _identity(seal: Seal, row: sa.Row[Any]) -> bytes | None:
     about = row.digest.encode()
     is_done = seal.is_current(row.sealed)
     return None if is_done else seal.close(seal.open(row.sealed, about), about)
+
+
+def _report(seal: Seal, row: sa.Row[Any]) -> bytes | None:
+    """Encrypt a pathology report again; ``None`` if it is not encrypted or has the newest key."""
+    if not row.body.startswith(MAGIC) or seal.is_current(row.body):
+        return None
+    about = row.digest.encode()
+    return seal.close(seal.open(row.body, about), about)
 
 
 def _work(seal: Seal, row: sa.Row[Any]) -> str | None:

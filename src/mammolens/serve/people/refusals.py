@@ -37,6 +37,8 @@ class Refusal(str, Enum):
     """Nobody would be left to administer the installation."""
     TOO_MUCH = "too_much"
     """There are as many as there may be."""
+    NO_OUTCOMES = "no_outcomes"
+    """No exam of the site has a known outcome, so that no figure can be given."""
     TOO_LARGE = "too_large"
     """It is longer than it may be, or than it was said to be."""
     NO_FILM = "no_film"

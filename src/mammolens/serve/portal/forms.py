@@ -83,6 +83,7 @@ class SiteView(BaseModel):
     order: ExamOrder = Field(description="triage partly unblinds readers of the second-reader mode")
     double_reading: bool
     language: Language = Field(description="of the reports to referrers")
+    notice_mail: bool = Field(description="whether urgent findings are announced by e-mail")
 
 
 def view_person(person: Person, sites: frozenset[int] | None = None) -> PersonView:
@@ -118,4 +119,5 @@ def view_site(site: Site) -> SiteView:
         order=site.exam_order,
         double_reading=site.double_reading,
         language=cast(Language, site.language) if site.language in LANGUAGES else "en",
+        notice_mail=site.notice_mail,
     )

@@ -40,6 +40,7 @@ STATUSES: Final[Mapping[Refusal, int]] = {
     Refusal.AI_LOCKED: 403,
     Refusal.LAST_ADMINISTRATOR: 409,
     Refusal.TOO_MUCH: 422,
+    Refusal.NO_OUTCOMES: 409,
     Refusal.TOO_LARGE: 413,
     Refusal.NO_FILM: 422,
     Refusal.SITE: 422,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from mammolens.core import ModelId, TriageCategory
+from mammolens.monitor import ExamValues
 from mammolens.serve.holdings import Store, Stored
+from mammolens.serve.monitoring import enter_result
 from mammolens.serve.record import (
     DELIVERIES,
     EXAMS,
@@ -100,7 +103,8 @@ class Outcome:
     """The outcome of an analysis; probabilities are ``None`` exactly if it failed.
 
     `cautions` are names, not sentences, without identifiers. `doubts` are (name, text), and
-    `withheld` means that the exam would have been low without them; `overlay` is packed JSON.
+    `withheld` means that the exam would have been low without them; `overlay` is packed JSON;
+    `watched` is for the drift monitor.
     """
 
     category: TriageCategory
@@ -116,6 +120,8 @@ class Outcome:
     failure: str | None = None
     withheld: bool = False
     overlay: bytes | None = None
+    watched: ExamValues | None = None
+    breasts: tuple[tuple[str, float], ...] = ()
 
     def verdict(self, revision: int) -> Verdict:
         """Say what a worklist shows of it."""
@@ -234,6 +240,7 @@ def commit_result(
                 category=outcome.category.value,
                 malignancy=outcome.malignancy,
                 tumour=outcome.tumour,
+                breasts=json.dumps(dict(outcome.breasts)),
                 n_images=outcome.n_images,
                 n_unreadable=outcome.n_unreadable,
                 cautions="\n".join(outcome.cautions),
@@ -247,6 +254,8 @@ def commit_result(
         enter_verdict(connection, job.exam_id, outcome.verdict(revision))
         doubt_verdict(connection, EXAMS.c.id == job.exam_id, EXAMS.c.version > job.version)
         _enter_overlay(connection, job.exam_id, int(result_id), outcome.overlay)
+        if revision == 1 and outcome.watched is not None:
+            enter_result(database, connection, job.exam_id, int(result_id), outcome.watched)
         routes_before, sent = _earlier_deliveries(connection, job.exam_id)
         for file in files:
             file_id = _enter_file(connection, int(result_id), file)
@@ -308,21 +317,16 @@ def _earlier_deliveries(
 
 
 def _enter_file(connection: sa.Connection, result_id: int, file: ResultFile) -> int:
-    return int(
-        connection.execute(
-            FILES.insert()
-            .values(
-                result_id=result_id,
-                sink=file.sink,
-                name=file.name,
-                digest=file.stored.digest,
-                size=file.stored.size,
-                sop_class_uid=file.sop_class_uid,
-                sop_instance_uid=file.sop_instance_uid,
-            )
-            .returning(FILES.c.id)
-        ).scalar_one()
-    )
+    row = {
+        "result_id": result_id,
+        "sink": file.sink,
+        "name": file.name,
+        "digest": file.stored.digest,
+        "size": file.stored.size,
+        "sop_class_uid": file.sop_class_uid,
+        "sop_instance_uid": file.sop_instance_uid,
+    }
+    return int(connection.execute(FILES.insert().values(row).returning(FILES.c.id)).scalar_one())
 
 
 def _enter_delivery(

@@ -7,6 +7,7 @@ import { hashTo } from "../../logic/route";
 import { isUnderWay, isUseless, type UploadItem } from "../../logic/upload_list";
 import type { AppKey } from "../../messages/text";
 import { useDesk } from "../../parts/app_context";
+import { Quality } from "../../parts/quality";
 import type { Uploader } from "./uploader";
 
 /** Fewer files than this are shown at once. */
@@ -15,11 +16,19 @@ const FEW = 6;
 export function UploadLine({ item, uploader }: { item: UploadItem; uploader: Uploader }) {
   const { words } = useDesk();
   const { members } = item;
+  const exams = [...new Set(members.flatMap((member) => member.exam_id ?? []))];
   const state = isUseless(item) ? "useless" : item.state;
   return (
     <li className={`upload-line upload-${state}`}>
       <span className="upload-name">{item.name}</span>
-      <span className="quiet">{sizeWords(item.bytes, words.locale)}</span>
+      <span className="quiet">
+        {item.from === null
+          ? sizeWords(item.bytes, words.locale)
+          : words.say("upload.smaller", {
+              from: sizeWords(item.from, words.locale),
+              to: sizeWords(item.bytes, words.locale),
+            })}
+      </span>
       <span className="upload-state">
         {words.say(`upload.${state}`)}
         {item.state === "sending" && (
@@ -54,6 +63,8 @@ export function UploadLine({ item, uploader }: { item: UploadItem; uploader: Upl
           </ul>
         </details>
       )}
+      {item.state === "done" &&
+        exams.slice(0, FEW).map((exam) => <Quality key={exam} exam={exam} />)}
     </li>
   );
 }

@@ -4,14 +4,15 @@
  */
 
 import { asProblem } from "../../api/problem";
-import type { Upload, UploadFacts, UploadsApi } from "../../api/uploads";
+import type { Upload, UploadsApi } from "../../api/uploads";
+import { forSending } from "../../device/keep_files";
 import type { NamedFile } from "../../logic/files";
 import { isUnderWay, type UploadItem, withItem } from "../../logic/upload_list";
 
 export interface Uploader {
   readonly items: readonly UploadItem[];
   subscribe(listener: () => void): () => void;
-  add(files: readonly NamedFile[], site: number | null, facts?: UploadFacts): void;
+  add(files: readonly NamedFile[], site: number | null): void;
   /** Follows a file that the queue of this device has sent. */
   adopt(name: string, bytes: number, upload: Upload): void;
   cancel(id: number): void;
@@ -27,7 +28,6 @@ const MOST_QUESTIONS = 400;
 interface Job {
   readonly file: NamedFile;
   readonly site: number | null;
-  readonly facts: UploadFacts;
   abort: AbortController;
   upload: Upload | null;
 }
@@ -59,12 +59,17 @@ export function makeUploader(api: UploadsApi): Uploader {
   async function send(id: number): Promise<void> {
     const job = jobs.get(id);
     if (job === undefined) return;
-    const { file, site, facts, abort } = job;
-    change(id, { state: "sending", problem: null });
+    const { file, site, abort } = job;
+    change(id, { state: "preparing", problem: null });
     try {
+      const chosen = file.file;
+      const sends = await forSending(chosen);
+      if (abort.signal.aborted) return;
+      const from = sends === chosen ? null : chosen.size;
+      change(id, { state: "sending", bytes: sends.size, from });
       const progress = (sent: number) => change(id, { sent });
-      job.upload = await api.send(file.file, file.name, site, progress, abort.signal, facts);
-      change(id, { state: "taking-in", sent: file.file.size });
+      job.upload = await api.send(sends, file.name, site, progress, abort.signal, file.facts);
+      change(id, { state: "taking-in", sent: sends.size });
       // What the server does with it may take longer than sending the next file.
       void follow(id, job.upload, abort.signal);
     } catch (error) {
@@ -109,14 +114,15 @@ export function makeUploader(api: UploadsApi): Uploader {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    add(files, site, facts = {}) {
+    add(files, site) {
       const added = files.map((file): UploadItem => {
         count += 1;
-        jobs.set(count, { file, site, facts, abort: new AbortController(), upload: null });
+        jobs.set(count, { file, site, abort: new AbortController(), upload: null });
         return {
           id: count,
           name: file.name,
           bytes: file.file.size,
+          from: null,
           sent: 0,
           state: "waiting",
           members: [],
@@ -130,14 +136,8 @@ export function makeUploader(api: UploadsApi): Uploader {
       count += 1;
       const id = count;
       const abort = new AbortController();
-      jobs.set(id, {
-        file: { name, file: new File([], name) },
-        site: null,
-        facts: {},
-        abort,
-        upload,
-      });
-      const at = { id, name, bytes, sent: bytes, members: [], problem: null };
+      jobs.set(id, { file: { name, file: new File([], name) }, site: null, abort, upload });
+      const at = { id, name, bytes, from: null, sent: bytes, members: [], problem: null };
       set([...items, { ...at, state: "taking-in" }]);
       void follow(id, upload, abort.signal);
     },
