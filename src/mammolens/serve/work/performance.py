@@ -153,7 +153,7 @@ def _predict(
     package: ModelPackage,
     job: Job,
     inputs: ExamInputs,
-    fusion: Fusion | None,
+    fusion: Fusion | None = None,
 ) -> Prediction:
     began = time.monotonic()
     settings = state.settings
